@@ -21,13 +21,13 @@ SERVER = (
     "antiphon.cli.serve", "antiphon.cli.files.run", "antiphon.cli.files.render", "antiphon.kernel.supervisor.watch",
     "antiphon.kernel.control.process", "antiphon.web.process", "antiphon.kernel.engine.process",
     "antiphon.kernel.engine.drivers.headless",
-    "antiphon.kernel.engine.recording.recorder", "antiphon.kernel.workers.zygote", "antiphon.jobs.process",
+    "antiphon.kernel.engine.recording.recorder", "antiphon.kernel.workers.zygote", "antiphon.jobs.board",
     "antiphon.web.routes",
     "urllib.request",
 )  # fmt: skip
 WORKER = (
     "antiphon_models.pipeline.running",
-    "antiphon_models.pipeline.runners",
+    "antiphon_models.pipeline.running",
     "antiphon_models.pipeline.shards",
     "antiphon_models.commands.pipeline",
     "apache_beam.runners.dask.dask_runner",

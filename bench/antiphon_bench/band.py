@@ -25,7 +25,7 @@ from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon.api.backends.files import MidiNote, MidiTrack, built_in_folder, write_midi
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.signal import FLAT_NAMES
-from antiphon_bench.report import finish, table
+from antiphon_bench.rig import finish, table
 
 Sounds: TypeAlias = dict[str, NDArray[np.float32]]
 PARTS = ("solo", "piano", "guitar", "bass", "drums", "pad")

@@ -8,10 +8,8 @@ import numpy as np
 
 from antiphon.api import StreamSpec
 from antiphon.api.backends.rendering import load_plugins, patch_runner
-from antiphon_bench import jackd
-from antiphon_bench.flood import Flood
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import ServerProcess, burner
+from antiphon_bench import rig
+from antiphon_bench.rig import Flood, ServerProcess, burner, finish, percentiles, table
 
 PATCH = "bench8"
 RATE = 48000
@@ -30,7 +28,7 @@ def main(seconds: float) -> None:
     live: list[dict[str, Any]] = []
     for driver, block in (("headless", 256), ("jack", 256), ("jack", 64)):
         for fifo in (False, True) if may_fifo() else (False,):
-            if driver == "jack" and not jackd.is_installed():
+            if driver == "jack" and not rig.is_installed():
                 live.append({"driver": driver, "frames": block, "skipped": "jackd is not installed"})
                 continue
             live.append(under_load(driver, block, seconds, fifo=fifo))
@@ -68,7 +66,7 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
     options = ["--audio", driver, "--headphones", "--patch", PATCH, "--rate", str(RATE), "--block", str(block)]
     if fifo:
         options.append("--fifo")
-    with jackd.dummy(RATE, block, needed=driver == "jack") as env, ServerProcess(*options, env=env) as server:
+    with rig.dummy(RATE, block, needed=driver == "jack") as env, ServerProcess(*options, env=env) as server:
         before = server.status()
         flood = Flood(server.osc, MESSAGES_A_SECOND)
         with burner():

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import ServerProcess, bundle, burner, message, ntp
+from antiphon_bench.rig import ServerProcess, bundle, burner, finish, message, ntp, percentiles, table
 
 ONSETS = 10_000
 GAP = 293

@@ -18,10 +18,9 @@ import numpy as np
 from antiphon.api import F64, AntiphonError, Event, Samples, StreamSpec
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render
-from antiphon_bench import jackd
+from antiphon_bench import rig
 from antiphon_bench.engine import may_fifo
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import ServerProcess, bundle, burner, message, ntp
+from antiphon_bench.rig import ServerProcess, bundle, burner, finish, message, ntp, percentiles, table
 
 RATE, BLOCK = 48000, 256
 BPM, RANGE, BEATS, EARLY = 100.0, "70-180", 24, 0.05
@@ -68,7 +67,7 @@ def main(count: int, seed: int, seconds: float) -> None:
     )
     costs = {name: cost(play) for name, play in KINDS.items()}
     table("Processor time of the node, % of a core", ("player", "%"), list(costs.items()))
-    turns = stage(seconds, rng) if jackd.is_installed() else {}
+    turns = stage(seconds, rng) if rig.is_installed() else {}
     table(
         f"{seconds:g} s of a wandering player for each, JACK's dummy at {BLOCK} frames, {HOGS} busy processes",
         ("follow", "blocks", "missed", "late", "JACK skipped", "followed %", "machine's load"),
@@ -93,7 +92,7 @@ def stage(seconds: float, rng: np.random.Generator) -> dict[str, dict[str, float
     counts = {name: dict.fromkeys(("blocks", "missed_blocks", "late_blocks", "device_xruns"), 0.0) for name in PATCHES}
     shares: dict[str, list[float]] = {name: [] for name in PATCHES}
     loads: dict[str, list[float]] = {name: [] for name in PATCHES}
-    with tempfile.TemporaryDirectory(prefix="antiphon-") as held, jackd.dummy(RATE, BLOCK) as env:
+    with tempfile.TemporaryDirectory(prefix="antiphon-") as held, rig.dummy(RATE, BLOCK) as env:
         folder = Path(held) / "data" / "patches"
         folder.mkdir(parents=True)
         for name, text in PATCHES.items():

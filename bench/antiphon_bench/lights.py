@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api.backends.transports import Bundle, Message, decode
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess, finish, percentiles, table
 
 BPM = 165.0
 """A tempo whose frames are 44 a second, 16 a beat."""

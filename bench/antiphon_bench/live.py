@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_bench.events import onsets
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import ServerProcess, burner
+from antiphon_bench.rig import ServerProcess, burner, finish, percentiles, table
 
 RATE, BPM, LOOPS = 48000, 180.0, 8
 BEAT, STEP = 16000, 1000

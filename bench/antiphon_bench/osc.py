@@ -10,9 +10,7 @@ import threading
 import time
 from typing import Any
 
-from antiphon_bench.flood import Flood
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import ServerProcess, free_port, message
+from antiphon_bench.rig import Flood, ServerProcess, finish, free_port, message, percentiles, table
 
 RATES = (5000, 20000, 40000)
 BURSTS = (10_000, 100_000)

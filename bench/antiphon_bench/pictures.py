@@ -9,8 +9,7 @@ from typing import Any
 from antiphon.api import UsageError
 from antiphon_bench.chromium import BINARY, BrowserTab, Chromium
 from antiphon_bench.lights import ASK_SECONDS, BeatLine, heard_ns
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess, finish, percentiles, table
 
 GRAPHICS = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 """WebGL computed by the processor: a machine for benches has no other."""

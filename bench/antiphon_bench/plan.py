@@ -21,7 +21,7 @@ import tomli_w
 from antiphon import Chain
 from antiphon.api import BlockTime, Samples, StreamSpec, Value
 from antiphon.api.backends.rendering import Loaded, load_plugins, patch_runner
-from antiphon_bench.report import finish, table
+from antiphon_bench.rig import finish, table
 
 RATE = 48000
 BLOCKS = (64, 256)

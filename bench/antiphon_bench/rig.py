@@ -6,9 +6,12 @@ import contextlib
 import http.client
 import itertools
 import json
+import multiprocessing
 import os
+import platform
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,9 +19,49 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+
+# ---- The output of a bench: a table, and one JSON object as the last line
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """p50, p99, max of at least one value."""
+    ordered = sorted(values)
+    last = len(ordered) - 1
+    return {"p50": ordered[last // 2], "p99": ordered[min(last, int(last * 0.99))], "max": ordered[last]}
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Prints rows under heads, columns aligned."""
+    cells = [[_shown(c) for c in row] for row in rows]
+    widths = [max(len(h), *(len(row[i]) for row in cells)) if cells else len(h) for i, h in enumerate(head)]
+    print(f"\n{title}")
+    print("  ".join(h.ljust(w) for h, w in zip(head, widths, strict=True)).rstrip())
+    for row in cells:
+        print("  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))))
+
+
+def finish(bench: str, result: dict[str, Any]) -> None:
+    """Prints the JSON object of the last line."""
+    print(json.dumps({"bench": bench, "machine": machine(), **result}), flush=True)
+
+
+def machine() -> dict[str, Any]:
+    model = ""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "")
+    except OSError:
+        model = platform.processor()
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
 
 TIMEOUT_SECONDS = 60.0
 """Timeout in seconds for any answer of the server, also on a busy machine."""
@@ -225,3 +268,87 @@ def burner(count: int = 1) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
         for process in processes:
             process.kill()
             process.wait()
+
+
+# ---- A sender of OSC at a constant rate, in a process of its own
+
+PLAIN = ("/node/gain/gain", "/node/pan/place")
+
+
+class Flood:
+    """Sends `rate` parameter messages a second to a port of this machine. `sent` counts them after `run`."""
+
+    def __init__(self, port: int, rate: int, addresses: tuple[str, ...] = PLAIN) -> None:
+        self._port, self._rate, self._addresses = port, rate, addresses
+        self.sent = 0
+
+    def run(self, seconds: float) -> None:
+        """Blocks until all are sent."""
+        context = multiprocessing.get_context("spawn")
+        queue = context.Queue()
+        process = context.Process(target=_send, args=(self._port, self._rate, seconds, self._addresses, queue))
+        process.start()
+        try:
+            self.sent = queue.get(timeout=seconds * 3 + 60)
+        finally:
+            # the server is about to be ended
+            process.terminate()
+            process.join()
+
+
+def _send(port: int, rate: int, seconds: float, addresses: tuple[str, ...], queue: multiprocessing.Queue[int]) -> None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect(("127.0.0.1", port))
+    packets = [message(a, (n % 10) / 10) for n in range(10) for a in addresses]
+    begun = time.monotonic()
+    sent = 0
+    while True:
+        now = time.monotonic() - begun
+        due = min(int(now * rate), int(seconds * rate))
+        while sent < due:
+            sock.send(packets[sent % len(packets)])
+            sent += 1
+        if now >= seconds:
+            break
+        time.sleep(0.001)
+    queue.put(sent)
+
+
+# ---- A dummy jackd for benches: with one server name, ended by SIGTERM (a killed one leaves its slot occupied)
+
+NAME = "antiphon-bench"
+
+
+def is_installed() -> bool:
+    return shutil.which("jackd") is not None
+
+
+@contextmanager
+def dummy(rate: int, block: int, *, needed: bool = True) -> Iterator[dict[str, str]]:
+    """Runs jackd with its dummy driver; yields the environment by which clients find it."""
+    if not needed:
+        yield {}
+        return
+    process = subprocess.Popen(
+        ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(rate), "-p", str(block)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    env = {"JACK_DEFAULT_SERVER": NAME, "JACK_NO_AUDIO_RESERVATION": "1"}
+    try:
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline:
+            check = (
+                subprocess.run(["jack_wait", "-s", NAME, "-c"], capture_output=True, text=True, check=False)
+                if shutil.which("jack_wait")
+                else None
+            )
+            if check is None or check.stdout.strip() == "running":
+                break
+            time.sleep(0.1)
+        if check is None:
+            time.sleep(1.5)
+        yield env
+    finally:
+        process.terminate()
+        process.wait()

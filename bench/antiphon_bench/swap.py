@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess, finish, percentiles, table
 
 RATE = 48000
 TONE, LEVEL = 110.0, 0.25

@@ -23,7 +23,7 @@ from antiphon.cli.running import running_server
 from antiphon.cli.terminal import errors, progress
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import paths
-from antiphon_bench import jackd
+from antiphon_bench import rig
 from antiphon_bench.command import OWN
 from antiphon_bench.entry import Bench, BenchOptions
 
@@ -402,7 +402,7 @@ def test_a_signal_ends_the_jackd_of_a_bench(antiphon: Run, tmp_path: Path, monke
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
 
     def run(_asked: BenchOptions) -> None:
-        with jackd.dummy(48000, 256):
+        with rig.dummy(48000, 256):
             os.kill(os.getpid(), signal.SIGTERM)
             signal.pause()
 

@@ -10,10 +10,10 @@ import pytest
 from tests.each import each
 
 from antiphon.kernel.plugins.loader import load
-from antiphon_models.learning import results
+from antiphon_models.learning import evaluation as tables
 from antiphon_models.learning.evaluation import Cell, Evaluation, column_title, columns, figure_lines
 
-SECTIONS = results.sections()
+SECTIONS = tables.sections()
 EXACT = ("denoise",)
 HEADING = r"`antiphon evaluate {}( --limit \d+)?( --seed \d+)?`, seed \d+, Antiphon \S+;"
 
@@ -29,8 +29,8 @@ def test_the_figures_are_of_the_systems_and_measures_there_are(name: str) -> Non
     evaluation = evaluations()[name]
     heading, road, empty, fence, *lines, end = SECTIONS[name].split("\n")
     assert re.fullmatch(HEADING.format(name), heading), heading
-    assert road == f"{results.road_line(evaluation)}:"
-    assert (empty, fence, end) == ("", results.FENCE, results.FENCE)
+    assert road == f"{tables.road_line(evaluation)}:"
+    assert (empty, fence, end) == ("", tables.FENCE, tables.FENCE)
     assert lines[-1] == "mean ± standard error; ↓ less is better"
     known = {column_title(measure) for measure in evaluation.measures}
     names = {system.name: system.role for system in evaluation.systems}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
-from antiphon.kernel.engine.native.keeping import keep_for_capture
+from antiphon.kernel.engine.native.blocks import keep_for_capture
 from antiphon.kernel.engine.taps.node_taps import NodeCapture
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER

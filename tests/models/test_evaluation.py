@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from antiphon.kernel.errors import UsageError
-from antiphon_models.learning import evaluation as tables, results
+from antiphon_models.learning import evaluation as tables
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
 
@@ -168,8 +168,8 @@ def test_missing_folders_are_replaced_and_a_line_says_so(tmp_path) -> None:
 def page(tmp_path, monkeypatch) -> Path:
     """A page of results that holds those of another evaluation."""
     path = tmp_path / "RESULTS.md"
-    path.write_text(f"{results.HEAD}\n## tuned\n\nfigures\n")
-    for function in (results.check, results.write):
+    path.write_text(f"{tables.HEAD}\n## tuned\n\nfigures\n")
+    for function in (tables.check_card, tables.write_section):
         monkeypatch.setattr(function, "__defaults__", (path,))
     return path
 
@@ -178,7 +178,7 @@ def test_a_section_of_the_page_is_replaced_and_the_others_stay(tmp_path, command
     for limit in ("3", "2"):
         done = command("evaluate", "sums", "--card", "--limit", limit, "--work", str(tmp_path))
         assert done.exit_code == 0, done.output
-    found = results.sections(page)
+    found = tables.sections(page)
     assert list(found) == ["sums", "tuned"]
     assert found["tuned"] == "figures"
     assert found["sums"].startswith("`antiphon evaluate sums --limit 2`, seed 1, Antiphon ")
@@ -203,7 +203,7 @@ def test_the_page_is_of_all_systems_and_all_items(tmp_path, command, page, words
 
 def test_the_page_is_not_of_synthetic_items_and_is_there_before(page) -> None:
     with pytest.raises(UsageError, match="items without data"):
-        results.check(ask(synthetic=True))
+        tables.check_card(ask(synthetic=True))
     page.unlink()
     with pytest.raises(UsageError, match="--card is for a checkout"):
-        results.check(ask())
+        tables.check_card(ask())

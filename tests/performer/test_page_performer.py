@@ -10,10 +10,10 @@ import pytest
 
 from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime.processes.child_process import socket_pair
-from antiphon.performer import page_performer
+from antiphon.performer import process
 from antiphon.performer.outgoing import SentEvent
-from antiphon.performer.page_performer import PagePerformer
 from antiphon.performer.performing import Performing
+from antiphon.performer.process import PagePerformer
 from antiphon.performer.scripts import ScriptFile, Version
 from antiphon.web.script_link import MAX_STEPS, pack, unpack
 
@@ -95,7 +95,7 @@ class Rig:
 
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    monkeypatch.setattr(page_performer, "_Lighting", StandIn)
+    monkeypatch.setattr(process, "_Lighting", StandIn)
     rig = Rig()
     yield rig
     rig.web.close()
@@ -196,7 +196,7 @@ def test_hostile_and_wrong_messages_change_nothing_and_a_closed_socket_ends_it(r
 def test_the_notes_of_a_chord_are_one_step_and_too_many_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Performing, "__init__", lambda *_: None)
     monkeypatch.setattr(Performing, "_send", lambda *_: None)
-    lighting = page_performer._Lighting()
+    lighting = process._Lighting()
     for note in (60, 64, 67):
         lighting._send(SentEvent(4.0, "/note/on", (note, 100), 2, (0.5, [[7, 10, 12], [7, 20, 21]])))
     lighting._send(SentEvent(4.5, "/note/off", (60, 0)))

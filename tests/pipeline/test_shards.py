@@ -14,7 +14,7 @@ import pytest
 from tests.datasets.trees import sound
 from tests.waiting import until
 
-from antiphon_models.datasets.splitting import split_of
+from antiphon_models.datasets.layouts.rules import split_of
 from antiphon_models.pipeline.gathering import gather
 from antiphon_models.pipeline.running import run, shard_tasks
 from antiphon_models.pipeline.settings import load

@@ -17,12 +17,18 @@ from tests.waiting import comes
 from antiphon.kernel.errors import FileError, PluginError, UsageError, WireError
 from antiphon.offline import analyses as registered
 from antiphon_models.learning.user_commands import command
-from antiphon_models.pipeline import watching
-from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, is_written, within
-from antiphon_models.pipeline.journal import ResultJournal
+from antiphon_models.pipeline import stream_mqtt
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import WatchSettings, load
-from antiphon_models.pipeline.stream import SoundStream, StreamCounts
+from antiphon_models.pipeline.stream import (
+    Arrival,
+    FolderWatch,
+    ResultJournal,
+    SoundStream,
+    StreamCounts,
+    is_written,
+    within,
+)
 from antiphon_models.pipeline.stream_mqtt import URL_VARIABLE, broker_of
 
 
@@ -233,7 +239,7 @@ def test_a_table_watch_alone_is_a_pipeline(tmp_path: Path) -> None:
     settings = load(path)
     assert settings.watch == WatchSettings(tmp_path / "in", queue=3)
     with pytest.raises(FileError, match="there is no folder"):
-        watching.watch(settings.watch, tmp_path / "watch.jsonl", lambda _: None)
+        stream_mqtt.watch(settings.watch, tmp_path / "watch.jsonl", lambda _: None)
     path.write_text('name = "one"\n[watch]\npath = "in"\ntopic = "a/#"\n')
     with pytest.raises(FileError, match=r"watch\.topic': takes a topic .*, not 'a/#'"):
         load(path)

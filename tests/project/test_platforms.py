@@ -14,7 +14,7 @@ GUARDED = {
     "devices/libraries.py": "read where it exists",
     "devices/ports.py": "asked for on Linux",
     "doctor/machine.py": "asked for by hasattr",
-    "files/draft_file.py": "a hidden name stands in for an unnamed file",
+    "files/audiowrite.py": "a hidden name stands in for an unnamed file",
     "io/listening.py": "an address that is not told is left out",
     "io/osc_udp.py": "drops that are not told count 0",
     "antiphon_dirt/port.py": "drops that are not told count 0",
@@ -132,7 +132,7 @@ def within(open_):
 def done():
     from antiphon.cli.serve import overwrite_secret
     from antiphon.doctor.machine import CHECKS
-    from antiphon.files.draft_file import DraftFile
+    from antiphon.files.audiowrite import DraftFile
     from antiphon.jobs.board import places
     from antiphon.kernel.control.status import late_advice
     from antiphon.kernel.engine.drivers.headless import Headless

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_bench.report import finish, percentiles, table
+from antiphon_bench.rig import finish, percentiles, table
 from antiphon_bench.soak.processes import ROLES
-from antiphon_models.learning.plot import Panel, svg
+from antiphon_models.learning.curve import Panel, svg
 
 # ---- Tests whether a quantity grows over a soak: a slope by least squares, its confidence interval, and the rule
 # A process that is killed starts small again, so a line through everything would hide what grows in between. Samples

@@ -62,7 +62,7 @@ def evaluate(
 
     from antiphon.api.backends.files import cache_folder, make_folder, write_atomic
     from antiphon.api.backends.rendering import load_plugins
-    from antiphon_models.learning import evaluation as tables, needs, results
+    from antiphon_models.learning import evaluation as tables, needs
 
     if into.examples is not None and (into.json_file is not None or into.card):
         other = "--card" if into.card else "--json"
@@ -89,7 +89,7 @@ def evaluate(
     tables.check(evaluation, ask)
     ask = tables.choose_material(evaluation, ask)
     if into.card:
-        results.check(ask)
+        tables.check_card(ask)
     if not measured.limit:
         _say_long(name, evaluation, own=bool(files), chosen=bool(measured.system or into.card))
     with needs.explain_missing(name):
@@ -106,7 +106,7 @@ def evaluate(
         figures = tables.as_json(name, evaluation, ask, cells)
         write_atomic(into.json_file, (json.dumps(figures, indent=1) + "\n").encode())
     if into.card:
-        typer.echo(f"written into {results.write(name, evaluation, ask, cells)}")
+        typer.echo(f"written into {tables.write_section(name, evaluation, ask, cells)}")
 
 
 def _own_files(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:

@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from antiphon_models.pipeline.frameworks import Framework
-    from antiphon_models.pipeline.training.checkpoint import EpochFigures
+    from antiphon_models.pipeline.training.learning import EpochFigures
     from antiphon_models.pipeline.training.steps import TrainingReport
 
 from antiphon.api.backends.cli import Json, command_group, epilog
@@ -110,13 +110,13 @@ def watch(
     """Analyse sounds as they arrive, in a folder and over MQTT: a JSON object a line, until Ctrl-C."""
     from antiphon.api import UsageError
     from antiphon.api.backends.cli import complain
-    from antiphon_models.pipeline import settings, watching
+    from antiphon_models.pipeline import settings, stream_mqtt
 
     chosen = settings.load(file)
     if chosen.watch is None:
         raise UsageError(f'{file} has no table [watch] with path = "FOLDER", where sounds arrive')
     path = chosen.watch.path
-    counts = watching.watch(
+    counts = stream_mqtt.watch(
         chosen.watch,
         into or chosen.out / "watch.jsonl",
         (lambda _: None) if quiet else lambda line: typer.echo(line),

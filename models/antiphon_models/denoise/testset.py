@@ -14,7 +14,7 @@ import numpy as np
 from antiphon.api import F32, UsageError
 from antiphon.api.backends.files import read_sound
 from antiphon_models.denoise.training import sounds, splits
-from antiphon_models.material.midi_bytes import note_off, note_on
+from antiphon_models.material.fluidsynth import note_off, note_on
 from antiphon_models.material.sounds import cached_sound, mono
 
 RATE = sounds.RATE

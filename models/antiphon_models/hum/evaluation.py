@@ -4,7 +4,7 @@ As `mir_eval.transcription`: onset within 50 ms, pitch within 50 cents; with end
 note as well. On singing made here, the pitch is the nearest whole MIDI number.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -15,16 +15,66 @@ from antiphon.api import F32
 from antiphon.api.backends.models import usable
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon_hum.learned.tables import PITCH_MODEL
-from antiphon_models.hum import own_files, peers, systems, testset
-from antiphon_models.hum.matching import ENDS, ONSET, note_f1
+from antiphon_models.hum import systems, testset
+from antiphon_models.hum.matching import ENDS, ONSET, note_f1, offset_of, tuning_of
 from antiphon_models.hum.material import colours
-from antiphon_models.hum.peers import Found
-from antiphon_models.hum.systems import System as Transcribe
+from antiphon_models.hum.systems import Found, Result, System, System as Transcribe
 from antiphon_models.hum.testset import RATE, Clip
 from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.material.singing import RATE as MADE
 from antiphon_models.material.sounds import resampled
+
+# ---- `antiphon evaluate hum` on the user's sounds: files, or a folder of them, each with its notes beside it
+
+SOUNDS = (".wav", ".ogg", ".flac", ".mp3", ".aiff")
+
+
+def files_in(folder: Path) -> tuple[Path, ...]:
+    """Sounds of a folder with notes beside them, by name; empty without any."""
+    if not folder.is_dir():
+        return ()
+    return tuple(
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in SOUNDS and any(path.with_suffix(suffix).is_file() for suffix in testset.NOTES)
+    )
+
+
+def own_scores(files: Sequence[Path], systems: Mapping[str, System]) -> Iterator[MetricValue]:
+    """Figures of the systems on the files.
+
+    Of each live system one constant offset, the median over all notes, is taken out. The pitch that counts is the one
+    a system reports with its fraction; `F1 of MIDI numbers` is of the nearest whole number, which is what a synth is
+    sent. `F1, tuning out` is what remains after the median deviation of pitch over the file.
+    """
+    clips = [testset.own_clip(path) for path in files]
+    for name, system in systems.items():
+        late: list[float] = []
+        results: list[tuple[Clip, Result]] = []
+        for clip in clips:
+            result = system(clip)
+            results.append((clip, result))
+            if result.late is not None:
+                late += offset_of(clip.notes, result.notes)
+            else:
+                yield from _figures(name, clip, result.notes)
+        if late:
+            offset = float(np.median(late))
+            for clip, result in results:
+                yield from _figures(name, clip, [(a - offset, b - offset, p) for a, b, p in result.notes])
+
+
+def _figures(name: str, clip: Clip, notes: Found) -> Iterator[MetricValue]:
+    whole = [(a, b, float(round(pitch))) for a, b, pitch in notes]
+    tuned = clip.notes.copy()
+    tuned[:, 2] += tuning_of(clip.notes, notes)
+    yield MetricValue(name, "F1", clip.name, note_f1(clip.notes, notes))
+    yield MetricValue(name, "F1 with offsets", clip.name, note_f1(clip.notes, notes, ENDS))
+    yield MetricValue(name, "F1 of MIDI numbers", clip.name, note_f1(clip.notes, whole))
+    yield MetricValue(name, "F1, tuning out", clip.name, note_f1(tuned, notes))
+    yield MetricValue(name, "notes found", clip.name, 100.0 * len(notes) / max(1, len(clip.notes)))
+
 
 _EXAMPLES = 6
 """Number of examples: two songs, sung, played and hummed."""
@@ -65,7 +115,7 @@ class HumEvaluation(Evaluation):
     road = '`antiphon run hum IN OUT.mid -p mode=MODE`; rows with "live" are the node\'s tracker, hop by hop'
 
     def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
-        return own_files.files_in(data)
+        return files_in(data)
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         made = _makers(ask)
@@ -73,7 +123,7 @@ class HumEvaluation(Evaluation):
         if ask.files:
             made.pop("true pitch", None)
             made |= _chord_makers(ask)
-            yield from own_files.own_scores(ask.files[: ask.limit], made)
+            yield from own_scores(ask.files[: ask.limit], made)
             return
         if ask.synthetic:
             yield from self._synthetic(ask, made)
@@ -155,7 +205,7 @@ def _heard(kind: str, clip: Clip, noises: list[tuple[str, F32]], n: int) -> Iter
 
 def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     """The requested systems that are available, by name."""
-    table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS if name != "Basic Pitch"}
+    table: dict[str, systems.System] = {name: systems.peer(name) for name in systems.PEERS if name != "Basic Pitch"}
     table |= {"yin, live": systems.live("yin"), "yin": systems.on_file("yin")}
     if why := usable(PITCH_MODEL):
         ask.say(f"learned is left out: {why}")

@@ -12,10 +12,17 @@ import numpy as np
 from antiphon.api import F32
 from antiphon.api.backends.files import read_midi
 from antiphon_models.material import fluidsynth
-from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
-from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.fluidsynth import (
+    FLUID,
+    TICKS,
+    TIM,
+    FluidSettings,
+    midi_bytes,
+    note_off,
+    note_on,
+    program_change,
+)
 from antiphon_models.material.singing import RATE, LyricNote, speak
-from antiphon_models.material.sounds import mono
 
 WINDS = {"oboe": 68, "clarinet": 71, "flute": 73, "recorder": 74, "trumpet": 56, "sax": 65}
 
@@ -79,8 +86,6 @@ def wind(name: str, notes: Sequence[LyricNote], program: int, font: Path, rate: 
     return AnnotatedSound(name, np.ascontiguousarray(x.mean(axis=1)), tuple(notes))
 
 
-TUNING_SONGS = slice(0, 400, 13)
-"""Songs, in order of their number, used to tune yin's constants."""
 TUNED_FONT, HELD_FONT = TIM, FLUID
 """Soundfonts: the first for tuning and training, the second for evaluation."""
 RANGES = {"flute": (60, 91), "recorder": (64, 91), "trumpet": (54, 82), "clarinet": (50, 86)}
@@ -116,8 +121,3 @@ def colours(seconds: float, seed: int) -> Iterator[F32]:
         spectrum = np.fft.rfft(rng.standard_normal(frames))
         x = np.fft.irfft(spectrum * (np.arange(len(spectrum)) + 1.0) ** -slope, frames)
         yield (0.1 * x / x.std()).astype(np.float32)
-
-
-def real(path: Path) -> F32:
-    """A sound file as mono at `RATE`."""
-    return mono(path, RATE)

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64, UsageError, frequency
-from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, real, speech, transpose, wind
+from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, speech, transpose, wind
 from antiphon_models.hum.training import corpus
-from antiphon_models.hum.training.humming import hum_notes
+from antiphon_models.hum.training.corpus import hum_notes
 from antiphon_models.material.singing import PERIOD, RATE as MADE, LyricNote, Singer, singing as sing
 from antiphon_models.material.sounds import cached_sound, mono, resampled
 from antiphon_models.material.styles import manner
@@ -142,7 +142,9 @@ def noises(data: Path, kinds: tuple[str, ...] = NOISES) -> list[tuple[str, F32]]
         for kind in kinds
         for n, path in enumerate(p for p in sorted((data / "esc10" / kind).glob("*.ogg")) if p.name[0] == "4")
     ]
-    return [(path.parent.name, resampled(real(path), MADE, RATE)) for _, path in sorted(rows, key=lambda row: row[0])]
+    return [
+        (path.parent.name, resampled(mono(path, MADE), MADE, RATE)) for _, path in sorted(rows, key=lambda row: row[0])
+    ]
 
 
 def noteless_clips(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
@@ -162,7 +164,7 @@ def noteless_clips(data: Path, work: Path, seed: int, limit: int | None) -> Iter
     for n, x in enumerate(speech(most, seed + 7)):
         yield clip("speech", n, resampled(x, MADE, RATE))
     if (data / "tracks" / "speech_librispeech.ogg").is_file():
-        yield clip("speech", most, resampled(real(data / "tracks" / "speech_librispeech.ogg"), MADE, RATE))
+        yield clip("speech", most, resampled(mono(data / "tracks" / "speech_librispeech.ogg", MADE), MADE, RATE))
     folders = corpus.songs(data, "test")
     for n in range(min(8, most)):
         rng = np.random.default_rng((seed, 13, n))

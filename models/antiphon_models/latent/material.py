@@ -12,8 +12,17 @@ from antiphon.api import F32, UsageError, note_number
 from antiphon.api.backends.files import SOUND_FORMATS, printable_path, read_sound
 from antiphon_latent.decoder import VELOCITY, pitch_of
 from antiphon_latent.partials import FRAMES, LONGEST, RINGS, ROW, hz_of, measure, onset_frame
-from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
-from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.fluidsynth import (
+    FLUID,
+    TICKS,
+    FluidSettings,
+    control_change,
+    midi_bytes,
+    note_off,
+    note_on,
+    play,
+    program_change,
+)
 from antiphon_models.material.sounds import save_arrays
 
 RATE = 44100

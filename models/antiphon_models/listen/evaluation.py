@@ -22,9 +22,16 @@ from antiphon_listen.spectra.frames import FRAMES_PER_SECOND, ConstantQ
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song, root_of
-from antiphon_models.material.fluidsynth import FluidSettings, play
+from antiphon_models.material.fluidsynth import (
+    TICKS,
+    FluidSettings,
+    midi_bytes,
+    note_off,
+    note_on,
+    play,
+    program_change,
+)
 from antiphon_models.material.krumhansl import key_of_sound
-from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.sounds import cached_sound, mono, songs
 
 # ---- Rhythms of several styles and meters, with drums alone or with bass and chords, their beats and bars known

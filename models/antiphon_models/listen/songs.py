@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import F64, SHARP_NAMES
+from antiphon.api import F64
 from antiphon.api.backends.files import read_midi
-from antiphon.api.backends.signal import KEY_NAMES
+from antiphon.api.backends.signal import KEY_NAMES, named_note
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
 from antiphon_models.material.sounds import cached_sound, mono
 
@@ -18,8 +18,6 @@ RATE = 22050
 SOUNDFONTS = {"FluidR3": FLUID, "TimGM6mb": TIM}
 _LOW = 20.0
 """Percentile of a piano's notes up to which one is low."""
-_FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B", "Fb": "E"}
-_SHARPS = {"E#": "F", "B#": "C"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +95,7 @@ def render_song(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]
 
 def root_of(label: str) -> int:
     """Pitch class of a chord's or key's root: 1 for "Db:maj"."""
-    name = label.partition(":")[0]
-    return SHARP_NAMES.index(_FLATS.get(name, _SHARPS.get(name, name)))
+    return named_note(label.partition(":")[0]) % 12
 
 
 def key_named(label: str) -> str:

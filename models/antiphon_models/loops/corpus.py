@@ -10,8 +10,7 @@ from antiphon.api import SHARP_NAMES, UsageError
 from antiphon_models.learning import needs
 from antiphon_models.loops import patterns
 from antiphon_models.material import fluidsynth
-from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
-from antiphon_models.material.midi_bytes import midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, midi_bytes, note_off, note_on, program_change
 
 TICKS = 9600
 """Ticks per second: finer than a sample at 9.6 kHz, to keep timing deviations of some ms."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, FileError
 from antiphon.api.backends.files import MidiSong, MidiTrack, read_midi
+from antiphon.api.backends.signal import named_note
 from antiphon_models.material import krumhansl, sounds
 
 PARTS = ("melody", "chords", "bass", "drums", "pad")
@@ -179,15 +180,9 @@ def _pop909(root: Path, split: str, limit: int) -> Iterator[PartSong]:
         ]
         chords = [PartChord(start, end, label) for start, end, label in edges if end > start]
         tempo = float(60.0 / np.median(np.diff(song.beats)))
-        key = _key(song.key)
+        root, _, mode = song.key.partition(":")
+        key = named_note(root) % 12 + 12 * mode.startswith("min")
         yield PartSong(f"pop909 {folder.name}", split, song.meter, song.first, tempo, key, parts, chords, True)
-
-
-def _key(label: str) -> int:
-    """Number of a key such as "Gb:maj"."""
-    name, _, mode = label.partition(":")
-    flats = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}
-    return SHARP_NAMES.index(flats.get(name, name)) + 12 * mode.startswith("min")
 
 
 def _jsb(root: Path, split: str, limit: int) -> Iterator[PartSong]:

@@ -9,7 +9,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import write_atomic
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts import listing_of
-from antiphon_models.datasets.splitting import MADE_HERE, split_of
+from antiphon_models.datasets.layouts.rules import MADE_HERE, split_of
 from antiphon_models.pipeline.settings import PipelineSettings
 
 ITEMS = "items.jsonl"

@@ -4,27 +4,238 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import shlex
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soxr
 from msgspec import structs
 
 from antiphon import __version__
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.files import TEMPORARY_NAME, hold_lock, reason_of_os_error, write_atomic
+from antiphon.api.backends.analysis import LogMel, separate_blocks, separator
+from antiphon.api.backends.files import TEMPORARY_NAME, AudioWriter, hold_lock, reason_of_os_error, write_atomic
+from antiphon.api.backends.runtime import ONE_THREAD, require_modules, shorten
 from antiphon_library.shard_import import ANALYSES
-from antiphon_models.pipeline import runners
+from antiphon_models.pipeline import beam_worker
 from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds
+from antiphon_models.pipeline.apart import ParentLink, run_in_child
 from antiphon_models.pipeline.gathering import SourceItem, gather, read_items
-from antiphon_models.pipeline.separating import compute_stems, stems_tasks
 from antiphon_models.pipeline.settings import PipelineSettings
-from antiphon_models.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done, shared_out
+from antiphon_models.pipeline.shards import (
+    FOLDER,
+    ShardTask,
+    ShardWork,
+    compute,
+    excerpt,
+    is_done,
+    mel_cells,
+    row_fields,
+    shared_out,
+    sounds_of,
+    write_shard,
+)
 from antiphon_models.pipeline.training.excerpts import class_counts
 from antiphon_models.pipeline.training.steps import TRAINING_STEPS, Progress, TrainingReport, check_steps, run_steps
+
+# ---- Shard computation by Apache Beam: in local processes, on a Dask cluster, or by Beam's own options
+
+RUNNERS = ("direct", "dask", "flink", "spark", "dataflow")
+"""Values of `--runner`; the last three are untested."""
+_CLASSES = {"flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
+_THREAD = "run_worker"
+"""Name of Beam's thread that supervises a worker, where its exit raises an exception."""
+Work = Callable[[Any], Any]
+
+
+def check_runner(runner: str) -> None:
+    """Raises `UsageError` for a runner that is not known, or not installed."""
+    if runner not in RUNNERS:
+        raise UsageError(f"there is no runner {runner!r}; the runners are {', '.join(RUNNERS)}")
+    require_modules("the pipeline", _modules(runner))
+
+
+def _modules(runner: str) -> tuple[str, ...]:
+    return ("apache_beam", "pyarrow", *(["distributed"] if runner == "dask" else []))
+
+
+def run_tasks(
+    tasks: Sequence[Any],
+    log: Path,
+    *,
+    work: Work = compute,
+    runner: str = "direct",
+    workers: int = 2,
+    options: Sequence[str] = (),
+) -> None:
+    """Computes shards by `work`, a function of a module, with one of `RUNNERS`; `workers` processes.
+
+    `log` is for what Beam and its workers print; `options` are Beam's, as "--dask_client_address=tcp://127.0.0.1:8786".
+    Raises `FileError` where the runner has failed.
+    """
+    with _redirected_output(log), single_threads():
+        if runner == "direct" and workers > 1:
+            run_in_child(_direct, (list(tasks), log, work, workers, list(options)), log, "runs Beam's workers")
+        else:
+            with _errors_as_sentences(runner, log), _runner_context(runner, workers, options) as (kind, chosen):
+                _compute(kind, chosen, tasks, work)
+
+
+def _direct(link: ParentLink, tasks: list[Any], log: Path, work: Work, workers: int, options: list[str]) -> None:
+    """Beam's direct runner with several processes, in a child process that ends when a worker does.
+
+    Beam itself waits for ever for the answer of a worker that was killed, for want of memory or because the disk of
+    its log is full.
+    """
+    from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+    from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+    def ended(raised: threading.ExceptHookArgs) -> None:
+        threading.__excepthook__(raised)
+        if raised.thread is not None and raised.thread.name == _THREAD:
+            link.end(
+                f"one of Beam's workers has ended ({raised.exc_value}), perhaps for want of memory or of room on the "
+                f"disk; {log} has the rest. Run it again: what is done is not done again"
+            )
+            os._exit(1)
+
+    threading.excepthook = ended
+    os.environ[beam_worker.PARENT] = str(os.getpid())
+    # `exec` leaves no shell between the two
+    command = f"exec {shlex.quote(sys.executable)} -m {beam_worker.__name__}"
+    kind = FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
+    with _errors_as_sentences("direct", log):
+        _compute(kind, [f"--direct_num_workers={workers}", *options], tasks, work)
+
+
+def _compute(kind: Any, options: Sequence[str], tasks: Sequence[Any], work: Work) -> None:
+    """Runs a pipeline of Beam by a runner, or the runner's name."""
+    import apache_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    with apache_beam.Pipeline(kind, PipelineOptions(list(options))) as begin:
+        _ = begin | apache_beam.Create(list(tasks)) | apache_beam.Reshuffle() | apache_beam.Map(work)
+
+
+@contextmanager
+def _errors_as_sentences(runner: str, log: Path) -> Iterator[None]:
+    """Context that converts Beam's wrapped exceptions to a sentence."""
+    try:
+        yield
+    except Exception as error:
+        reason = shorten(str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__, 200)
+        raise FileError(f"Beam's runner {runner} has failed: {reason}; {log} has the rest") from error
+
+
+@contextmanager
+def _redirected_output(log: Path) -> Iterator[None]:
+    """Context that redirects standard error, of children too, to a file: Beam's workers log every step."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    try:
+        with open(log, "ab", buffering=0) as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
+
+
+@contextmanager
+def single_threads() -> Iterator[None]:
+    """One thread of arithmetic for each process that is started within: processes are as many as the cores."""
+    single = {**ONE_THREAD, "NUMBA_NUM_THREADS": "1"}
+    before = {name: os.environ.get(name) for name in single}
+    os.environ.update(single)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _runner_context(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
+    """Context of the runner and its options; a local cluster is stopped afterwards."""
+    if runner == "direct":
+        yield "DirectRunner", list(options)
+        return
+    if runner != "dask":
+        yield _CLASSES[runner], list(options)
+        return
+    from apache_beam.runners.dask.dask_runner import DaskRunner
+    from distributed import LocalCluster, default_client
+
+    if any(option.startswith(("--dask_client_address", "--dask_scheduler_file")) for option in options):
+        try:
+            yield DaskRunner(), list(options)
+        finally:
+            with suppress(ValueError):  # there is none where the cluster was not there
+                default_client().close()
+        return
+    with LocalCluster(
+        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        try:
+            yield DaskRunner(), [*options, f"--dask_client_address={cluster.scheduler_address}"]
+        finally:
+            # Beam leaves its client open, which would look for its cluster for half a minute
+            default_client().close()
+
+
+# ---- Step stems: the stems of each sound as files, and shards of their spectrograms
+
+STEMS_FOLDER = "stems"
+SOUNDS = "stem-sounds"
+"""Folder of the stems: DIGEST/PART.flac, by the digest of the sound's file."""
+SILENT_DB = -120.0
+"""Level in dB of a silent stem."""
+
+
+def stems_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list[ShardTask]:
+    """Tasks of nonempty shards. Raises `PluginError`: no plugin separates sounds."""
+    chosen, version = settings.preprocess, separator().version
+    places = str(settings.out), STEMS_FOLDER, str(settings.gather.path)
+    return [ShardTask(n, *places, part, chosen, version) for n, part in shared_out(items, chosen.shards)]
+
+
+def compute_stems(task: ShardTask) -> None:
+    """Computes a shard and writes it. Raises `FileError`: it cannot be written."""
+    import pyarrow
+
+    mel, rows = LogMel(task.settings.mel), list[dict[str, Any]]()
+    dead: list[dict[str, str]] = []
+    for row, (sound, seconds) in sounds_of(task, partial(excerpt, seconds=task.settings.seconds), dead):
+        channels = len(sound.samples)
+        parts, blocks = separate_blocks([sound.samples], sound.rate, channels)
+        stems = np.concatenate(list(blocks), axis=2)
+        power = float(np.mean(sound.samples**2)) + 1e-12
+        for part, stem in zip(parts, stems, strict=True):
+            place = Path(SOUNDS) / row["digest"] / f"{part}.flac"
+            (target := Path(task.out) / place).parent.mkdir(parents=True, exist_ok=True)
+            with AudioWriter(target, sound.rate, channels, sound.info.subtype) as writer:
+                writer.write(stem)
+            spectrogram = mel.compute(soxr.resample(stem.mean(0), sound.rate, task.settings.rate).astype(np.float32))
+            level = max(SILENT_DB, 10.0 * np.log10(float(np.mean(stem**2)) / power + 1e-12))
+            rows.append(
+                {**row, "seconds": seconds, "stem": part, "sound": str(place), "level": level, **mel_cells(spectrogram)}
+            )
+    own = ("stem", pyarrow.string()), ("sound", pyarrow.string()), ("level", pyarrow.float64())
+    write_shard(task, row_fields(*own), rows, task.settled(), {task.dead: dead})
+
 
 LOCK = ".lock"
 _SHARD = re.compile(r"\d{5}\.(parquet|jsonl)")
@@ -110,7 +321,7 @@ def run(
     Raises `FileError`: files cannot be read or written. `UsageError`: a step or runner is not to be had.
     """
     if {"preprocess", "stems", "analyse", "predict"} & set(steps):
-        runners.check_runner(runner)
+        check_runner(runner)
     check_steps(settings, steps)
     with claim_folder(settings.out):
         return _run(settings, steps, _Beam(settings.out / LOG, runner, workers, options, begins), progress)
@@ -158,7 +369,7 @@ def _run(settings: PipelineSettings, steps: Sequence[str], beam: _Beam, progress
 
 @dataclass(frozen=True, slots=True)
 class _Beam:
-    """Runner settings: arguments of `runners.run`."""
+    """Runner settings: arguments of `run_tasks`."""
 
     log: Path
     runner: str
@@ -171,7 +382,7 @@ class _Beam:
         undone = [task for task in tasks if not is_done(task)]
         if undone:
             self.begins(len(undone), undone[0].path.parent)
-            runners.run(undone, self.log, work=work, runner=self.runner, workers=self.workers, options=self.options)
+            run_tasks(undone, self.log, work=work, runner=self.runner, workers=self.workers, options=self.options)
             if left := [task.path for task in undone if not is_done(task)]:
                 raise FileError(f"the shard {left[0]} was not written; {self.log} has what Beam says")
         return len(undone)

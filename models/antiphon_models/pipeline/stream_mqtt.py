@@ -15,16 +15,26 @@ import json
 import os
 import tempfile
 from collections import deque
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.api import UsageError
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.analysis import named_analyses
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.transports import WireError
-from antiphon_models.pipeline.arrivals import Arrival, check_size, is_written, within
 from antiphon_models.pipeline.settings import WatchSettings
-from antiphon_models.pipeline.stream import SoundStream
+from antiphon_models.pipeline.stream import (
+    Arrival,
+    ResultJournal,
+    SoundStream,
+    StreamCounts,
+    check_size,
+    is_written,
+    run,
+    within,
+)
 from antiphon_mqtt.broker import Broker, mqtt_broker
 
 URL_VARIABLE = "ANTIPHON_MQTT_URL"
@@ -197,3 +207,35 @@ def _named(payload: bytes) -> str:
     if not isinstance(name, str) or not name:
         raise WireError('the message is no request; it is {"file": "NAME"} or the bytes of a sound file')
     return name
+
+
+# ---- `antiphon pipeline watch`: watches a folder and, if configured, a broker, until a signal ends it
+
+
+def watch(
+    settings: WatchSettings,
+    journal: Path,
+    echo: Callable[[str], None],
+    counts: StreamCounts | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> dict[str, int]:
+    """Analyses arriving sounds until SIGINT or SIGTERM; returns the counts.
+
+    `echo` is called with each line; `counts` are for those who look meanwhile; `ready` is called once what is set has
+    been found usable.
+
+    Raises `FileError`: the folder is not there, or the journal cannot be written. `UsageError`: the broker's address
+    cannot be. `PluginError`: there is no analysis of a name.
+    """
+    if not settings.path.is_dir():
+        raise FileError(f"there is no folder {settings.path}: watch.path names the one that sounds arrive in")
+    names = named_analyses(settings.analyses)
+    if not names:
+        raise UsageError("no plugin registers an analysis; `antiphon plugins` lists those that there are, and why not")
+    counted = counts if counts is not None else StreamCounts()
+    with ResultJournal(journal, echo) as written:
+        stream = SoundStream(settings, names, written, counted)
+        sources = [MqttSource(broker_of(settings.mqtt), settings, journal.parent)] if settings.mqtt else []
+        ready()
+        asyncio.run(run(stream, sources))
+    return asdict(counted)

@@ -22,8 +22,7 @@ from antiphon_models.denoise.training import sounds, splits, voices
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.composer.genres import GENRES
 from antiphon_models.material.composer.song import compose
-from antiphon_models.material.fluidsynth import FluidSettings
-from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.fluidsynth import TICKS, FluidSettings, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartSong, songs
 from antiphon_models.material.singing import LyricNote, Singer, Syllable, analyse_speech, singing, syllable
 from antiphon_models.material.sounds import mono, resampled

@@ -10,8 +10,15 @@ import numpy as np
 
 from antiphon.api.backends.files import AudioWriter, make_folder
 from antiphon_models.material import fluidsynth
-from antiphon_models.material.fluidsynth import FLUID, FluidSettings
-from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.fluidsynth import (
+    FLUID,
+    TICKS,
+    FluidSettings,
+    midi_bytes,
+    note_off,
+    note_on,
+    program_change,
+)
 
 RATE = 44100
 INSTRUMENTS = {

@@ -1,26 +1,128 @@
 """`antiphon evaluate timbre`: a sung melody by the learned instruments, beside the same notes by a soundfont."""
 
+import math
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F32, StreamSpec
+from antiphon.api import F32, F64, StreamSpec, note_number
 from antiphon.api.backends.files import AudioWriter
 from antiphon.api.backends.rendering import load_plugins
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.material import fluidsynth
-from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
-from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.fluidsynth import (
+    FLUID,
+    TICKS,
+    TIM,
+    FluidSettings,
+    midi_bytes,
+    note_off,
+    note_on,
+    program_change,
+)
 from antiphon_models.material.singing import PERIOD, LyricNote, Singer, singing
-from antiphon_models.material.sounds import of_length
+from antiphon_models.material.sounds import of_length, resampled
 from antiphon_models.material.styles import manner
-from antiphon_models.transfer.measures import log_spectral, normalised, onset_likeness, timbre_distance
 from antiphon_models.transfer.solos import INSTRUMENTS, RATE
+
+# ---- Closeness to a target, and preservation of the input, of mono sound at 22.05 kHz scaled to one RMS
+
+MEASURED_RATE = 22050
+"""Sampling rate of what is measured: a difference of loudness alone is none."""
+SIZE = 2048
+HOP = 512
+FLOOR = 80.0
+
+
+def normalised(sound: F32, rate: int) -> F32:
+    """Sound for measurement: at `MEASURED_RATE`, RMS 0.1."""
+    at = resampled(sound, rate, MEASURED_RATE)
+    return np.asarray(at * (0.1 / (np.sqrt(np.mean(np.square(at, dtype=np.float64))) + 1e-9)), np.float32)
+
+
+def magnitudes(sound: F32, size: int = SIZE, hop: int = HOP) -> F64:
+    """`[frames, size / 2 + 1]` under a Hann window, a full sine being 0.5."""
+    window = np.hanning(size + 1)[:-1]
+    padded = np.pad(sound.astype(np.float64), size // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    return np.asarray(np.abs(np.fft.rfft(frames * window, axis=1)) / window.sum(), np.float64)
+
+
+def decibels(spectrum: F64) -> F64:
+    """Spectrum in dB, limited to `FLOOR` below its peak."""
+    levels = 20.0 * np.log10(spectrum + 1e-9)
+    return np.asarray(np.maximum(levels, levels.max() - FLOOR), np.float64)
+
+
+def log_spectral(output: F32, target: F32) -> float:
+    """Log-spectral distance in dB: over the bins root mean square, over the frames mean."""
+    a, b = decibels(magnitudes(output)), decibels(magnitudes(target))
+    return float(np.sqrt(np.mean((a - b) ** 2, axis=1)).mean())
+
+
+@lru_cache(maxsize=4)
+def mel_bank(bands: int = 64, low: float = 30.0, high: float = 11000.0) -> F64:
+    """Triangles of equal width in mel, `[bands, bins]`, each of area 1."""
+    hertz = np.fft.rfftfreq(SIZE, 1.0 / MEASURED_RATE)
+    first, last = (2595.0 * math.log10(1.0 + edge / 700.0) for edge in (low, high))
+    mel = np.linspace(first, last, bands + 2)
+    edges = 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    up = (hertz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    down = (edges[2:, None] - hertz) / (edges[2:] - edges[1:-1])[:, None]
+    bank = np.maximum(0.0, np.minimum(up, down))
+    return np.asarray(bank / np.maximum(bank.sum(axis=1, keepdims=True), 1e-9), np.float64)
+
+
+def cepstra(sound: F32) -> F64:
+    """MFCC 2 to 13, `[frames, 12]`, of non-silent frames."""
+    power = magnitudes(sound) ** 2
+    loud = power.sum(axis=1)
+    levels = decibels(np.sqrt(power[loud > loud.max() * 1e-5] @ mel_bank().T))
+    n = levels.shape[1]
+    basis = np.cos(np.pi / n * (np.arange(n) + 0.5) * np.arange(1, 13)[:, None]) * np.sqrt(2.0 / n)
+    return np.asarray(levels @ basis.T, np.float64)
+
+
+def timbre_distance(output: F32, reference: F32) -> float:
+    """Distance of the means and the covariances of two sounds' MFCC, in dB: |m1 - m2| + |C1 - C2|^½ (Frobenius)."""
+    a, b = cepstra(output), cepstra(reference)
+    means = np.linalg.norm(a.mean(axis=0) - b.mean(axis=0))
+    return float(means + np.sqrt(np.linalg.norm(np.cov(a.T) - np.cov(b.T))))
+
+
+def onset_envelope(sound: F32) -> F64:
+    """Onset strength: rise of mel band levels between frames, summed over the bands."""
+    levels = decibels(magnitudes(sound) @ mel_bank().T)
+    return np.asarray(np.maximum(0.0, np.diff(levels, axis=0)).mean(axis=1), np.float64)
+
+
+def onset_likeness(output: F32, source: F32) -> float:
+    """Correlation of the onset envelopes, maximised over shifts within a frame."""
+    a, b = onset_envelope(output), onset_envelope(source)
+    pairs = ((a, b), (a[1:], b[:-1]), (a[:-1], b[1:]))
+    return max(float(np.corrcoef(x, y)[0, 1]) if x.std() > 1e-9 and y.std() > 1e-9 else 0.0 for x, y in pairs)
+
+
+def chroma(sound: F32) -> F64:
+    """Normalised chroma, `[frames, 12]`."""
+    bins = np.arange(4 * SIZE // 2 + 1) * MEASURED_RATE / (4.0 * SIZE)
+    inside = (bins > 60.0) & (bins < 4200.0)
+    place = np.round(note_number(np.maximum(bins, 1.0))).astype(int) % 12
+    bank = np.eye(12)[:, place] * inside
+    classes = np.sqrt(magnitudes(sound, 4 * SIZE, 2 * HOP)) @ bank.T
+    return np.asarray(classes / (np.linalg.norm(classes, axis=1, keepdims=True) + 1e-9), np.float64)
+
+
+def chroma_likeness(output: F32, source: F32) -> float:
+    """Mean cosine similarity of two sounds' chroma."""
+    return float((chroma(output) * chroma(source)).sum(axis=1).mean())
+
 
 COUNT = 12
 NEAR = 20.0
@@ -128,6 +230,7 @@ def _items(ask: EvaluationRequest) -> Iterator[tuple[str, list[LyricNote], dict[
 
 
 def _row(output: F32, voice: F32, target: F32) -> dict[str, float]:
+    """Distances to the target, and likeness of the onsets to the voice's."""
     y, v, t = (normalised(x, RATE) for x in (output, voice, target))
     return {"lsd": log_spectral(y, t), "timbre": timbre_distance(y, t), "onsets": onset_likeness(y, v)}
 

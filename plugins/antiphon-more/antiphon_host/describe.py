@@ -6,21 +6,216 @@ It sends the description of each, or what befell the process that tried it. For 
 hop and values by key, it sends the latency with these alone, null where it cannot be had.
 """
 
+import ctypes as c
 import importlib.util
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-from antiphon.api import AntiphonError
+from antiphon.api import AntiphonError, ParamError
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, limit_resources, run_forked
-from antiphon_host import clap, lilv
-from antiphon_host.card import HostedControl, PluginCard
+from antiphon_host import clap
+from antiphon_host.card import MAX_CHANNELS, ControlList, HostedControl, PluginCard
 from antiphon_host.catalogue import cached_card
 from antiphon_host.folders import allowed, libraries
 from antiphon_host.instance import HostedInstance, instance_of
+
+# ---- LV2 metadata by liblilv: no plugin code runs here
+
+LV2 = "http://lv2plug.in/ns/lv2core#"
+EXT = "http://lv2plug.in/ns/ext/"
+FEATURES = frozenset(
+    {
+        f"{EXT}urid#map", f"{EXT}urid#unmap", f"{EXT}options#options", f"{EXT}buf-size#boundedBlockLength",
+        f"{EXT}buf-size#fixedBlockLength", f"{EXT}worker#schedule", f"{LV2}isLive", f"{LV2}inPlaceBroken",
+        f"{LV2}hardRTCapable",
+    }
+)  # fmt: skip
+"""Supported required features."""
+_KINDS = {"AudioPort": "audio", "ControlPort": "control", "CVPort": "cv"}
+_NOTHING = -1.0
+RATE = 48000.0
+"""Sample rate in Hz for ranges given relative to the rate."""
+
+
+@cache
+def library() -> c.CDLL:
+    """liblilv's handle. Raises ParamError: it is not installed."""
+    for name in ("liblilv-0.so.0", "liblilv-0.0.dylib", "lilv-0.dll"):
+        try:
+            return c.CDLL(name)
+        except OSError:
+            continue
+    raise ParamError("needs lilv; on Debian `apt install liblilv-0-0` installs it")
+
+
+def _call_lilv(name: str, *args: Any, gives: Any = c.c_void_p) -> Any:
+    function = getattr(library(), f"lilv_{name}")
+    function.restype = gives
+    return function(*(c.c_void_p(a) if isinstance(a, int) else a for a in args))
+
+
+def _text(node: int | None, how: str = "string") -> str:
+    if not node:
+        return ""
+    raw = _call_lilv(f"node_as_{how}", node, gives=c.c_char_p)
+    return raw.decode("utf-8", "replace") if raw else ""
+
+
+def _items(kind: str, some: int | None) -> Iterator[int]:
+    at = _call_lilv(f"{kind}_begin", some) if some else None
+    while some and not _call_lilv(f"{kind}_is_end", some, at, gives=c.c_bool):
+        yield _call_lilv(f"{kind}_get", some, at)
+        at = _call_lilv(f"{kind}_next", some, at)
+
+
+class World:
+    """Installed plugins in the folders of `LV2_PATH`, else in lilv's own."""
+
+    def __init__(self) -> None:
+        self._world = _call_lilv("world_new")
+        _call_lilv("world_load_all", self._world, gives=None)
+        self._all = _call_lilv("world_get_all_plugins", self._world)
+
+    def uri(self, text: str) -> int:
+        """lilv node of a URI."""
+        return int(_call_lilv("new_uri", self._world, c.c_char_p(text.encode())))
+
+    def uris(self) -> list[str]:
+        """URIs of all plugins."""
+        return sorted(_text(_call_lilv("plugin_get_uri", plugin), "uri") for plugin in _items("plugins", self._all))
+
+    def card(self, uri: str) -> PluginCard:
+        """Description of one plugin. Raises ParamError: there is none of this URI."""
+        plugin = _call_lilv("plugins_get_by_uri", self._all, self.uri(uri))
+        if not plugin:
+            raise ParamError("is no LV2 plugin of this machine; `antiphon plugins --scan` lists those")
+        return _PortReader(self, plugin, uri).card()
+
+
+class _PortReader:
+    """Builder of one plugin's port description."""
+
+    def __init__(self, world: World, plugin: int, uri: str) -> None:
+        self._world, self._plugin, self._uri = world, plugin, uri
+        self._controls = ControlList()
+        self.ins: list[int] = []
+        self.outs: list[int] = []
+        self.side: list[int] = []
+        self.ports: list[list[Any]] = []
+        self.midi, self.latency = -1, -1
+        self.problem = ""
+
+    def card(self) -> PluginCard:
+        plugin = self._plugin
+        features = [_text(f, "uri") for f in _items("nodes", _call_lilv("plugin_get_required_features", plugin))]
+        if strange := sorted(set(features) - FEATURES):
+            self.problem = f"needs {strange[0]}, which is not offered"
+        for index in range(_call_lilv("plugin_get_num_ports", plugin, gives=c.c_uint32)):
+            self._port(index, _call_lilv("plugin_get_port_by_index", plugin, c.c_uint32(index)))
+        if not self.outs:
+            self.problem = self.problem or "gives no sound"
+        for what, channels in (("in", self.ins), ("out", self.outs), ("side", self.side)):
+            if len(channels) > MAX_CHANNELS:
+                self.problem = f"has {len(channels)} channels {what}; at most {MAX_CHANNELS} are hosted"
+        maker = _call_lilv("plugin_get_author_name", plugin)
+        paths = [self._path(_call_lilv(f"plugin_get_{what}_uri", plugin)) for what in ("library", "bundle")]
+        return PluginCard(
+            f"lv2:{self._uri}", _text(_call_lilv("plugin_get_name", plugin)), _text(maker), self.problem,
+            len(self.ins), len(self.outs), len(self.side), self.midi >= 0, 0, paths[0],
+            tuple(self._controls.found),
+            {"bundle": paths[1], "ports": self.ports, "ins": self.ins, "outs": self.outs, "side": self.side,
+             "midi": self.midi, "latency": self.latency},
+        )  # fmt: skip
+
+    def _path(self, node: int) -> str:
+        raw = _call_lilv("file_uri_parse", c.c_char_p(_text(node, "uri").encode()), None, gives=c.c_char_p)
+        return raw.decode("utf-8", "surrogateescape") if raw else ""
+
+    def _is(self, port: int, uri: str) -> bool:
+        return bool(_call_lilv("port_is_a", self._plugin, port, self._world.uri(uri), gives=c.c_bool))
+
+    def _has(self, port: int, uri: str) -> bool:
+        return bool(_call_lilv("port_has_property", self._plugin, port, self._world.uri(uri), gives=c.c_bool))
+
+    def _get(self, port: int, uri: str) -> int | None:
+        found: int | None = _call_lilv("port_get", self._plugin, port, self._world.uri(uri))
+        return found
+
+    def _port(self, index: int, port: int) -> None:
+        """Classifies a port, and records its connection: index, kind, direction, first value, size."""
+        is_input = self._is(port, f"{LV2}InputPort")
+        kind = next((kind for name, kind in _KINDS.items() if self._is(port, f"{LV2}{name}")), "")
+        if not kind and self._is(port, f"{EXT}atom#AtomPort"):
+            kind = "atom"
+        optional = self._has(port, f"{LV2}connectionOptional")
+        role = _text(self._get(port, f"{LV2}designation"), "uri")
+        value, size = 0.0, 0
+        if kind == "audio":
+            side = is_input and (self._has(port, f"{LV2}isSideChain") or self._in_side_group(port))
+            (self.side if side else self.ins if is_input else self.outs).append(index)
+        elif kind == "control":
+            if role == f"{LV2}latency" or self._has(port, f"{LV2}reportsLatency"):
+                self.latency = index if not is_input else self.latency
+            value = self._control(index, port, role) if is_input else 0.0
+        elif kind == "atom":
+            minimum = self._get(port, f"{EXT}resize-port#minimumSize")
+            size = _call_lilv("node_as_int", minimum, gives=c.c_int) if minimum else 0
+            midi = _call_lilv(
+                "port_supports_event", self._plugin, port, self._world.uri(f"{EXT}midi#MidiEvent"), gives=c.c_bool
+            )
+            if is_input and midi and self.midi < 0:
+                self.midi = index
+        elif not optional and kind != "cv":
+            self.problem = self.problem or f"has a port {self._symbol(port)!r} of a kind that is not hosted"
+        self.ports.append([index, kind, is_input, value, min(size, 1 << 20)])
+
+    def _in_side_group(self, port: int) -> bool:
+        group = self._get(port, f"{EXT}port-groups#group")
+        return "side" in _text(group, "uri").lower() if group else False
+
+    def _symbol(self, port: int) -> str:
+        return _text(_call_lilv("port_get_symbol", self._plugin, port))
+
+    def _control(self, index: int, port: int, role: str) -> float:
+        """Adds a control input; returns its first value."""
+        nodes = [c.c_void_p() for _ in range(3)]
+        _call_lilv("port_get_range", self._plugin, port, *(c.byref(node) for node in nodes), gives=None)
+        default, low, high = (
+            _call_lilv("node_as_float", n.value, gives=c.c_float) if n.value else math.nan for n in nodes
+        )  # fmt: skip
+        if role == f"{LV2}enabled":
+            return 1.0  # the host bypasses
+        if self._has(port, f"{LV2}sampleRate"):
+            low, high, default = low * RATE, high * RATE, default * RATE
+        points = sorted(
+            {
+                _call_lilv("node_as_float", _call_lilv("scale_point_get_value", p), gives=c.c_float):
+                _text(_call_lilv("scale_point_get_label", p))
+                for p in _items("scale_points", _call_lilv("port_get_scale_points", self._plugin, port))
+            }.items()
+        )  # fmt: skip
+        named = [(label, value) for value, label in points] if self._has(port, f"{LV2}enumeration") else []
+        unit = _text(self._get(port, "http://lv2plug.in/ns/extensions/units#unit"), "uri").rpartition("#")[2]
+        label = _text(_call_lilv("port_get_name", self._plugin, port))
+        switch, whole = self._has(port, f"{LV2}toggled"), self._has(port, f"{LV2}integer")
+        kind, log = "switch" if switch else "int" if whole else "float", self._has(port, f"{EXT}port-props#logarithmic")
+        told = HostedControl(index, self._symbol(port), kind, low, high, default, label, _UNITS.get(unit, ""), log)
+        self._controls.add(told, named)
+        first = default if not math.isnan(default) else low if not math.isnan(low) else 0.0
+        return first if math.isfinite(first) else 0.0
+
+
+_UNITS = {
+    "db": "dB", "hz": "Hz", "khz": "kHz", "mhz": "MHz", "s": "s", "ms": "ms", "pc": "%", "bpm": "bpm", "cent": "cents",
+    "semitone12TET": "semitones", "degree": "degrees", "oct": "octaves", "m": "m", "midiNote": "note", "coef": "",
+    "beat": "beats", "bar": "bars", "frame": "frames",
+}  # fmt: skip
+
 
 SECONDS = 15.0
 """Timeout in seconds of a plugin's creation and four hops; a single query has a shorter one."""
@@ -66,8 +261,8 @@ def _uris() -> list[str]:
 
 
 @cache
-def _world() -> lilv.World:
-    return lilv.World()
+def _world() -> World:
+    return World()
 
 
 def _lv2_card(uri: str) -> PluginCard:

@@ -2,7 +2,7 @@
 
 torch's loader of script has an unpickler of its own that makes tensors and script objects alone; a file of `torch.save`
 is for Python's, which runs what the file says. What the code says is checked by `antiphon_model.source` before torch
-loads it, and by `antiphon_model.operators` after that.
+loads it, and by `antiphon_model.torchscript` after that.
 
 torch reads the archive by miniz, this module by zipfile. What the two could read differently is refused: names that
 differ by case alone, which miniz takes for the same, and directories and sizes that are said twice and differ.

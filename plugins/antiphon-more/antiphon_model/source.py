@@ -1,7 +1,7 @@
 """Source check of a TorchScript file before torch loads it, against code executed during loading.
 
-Of a class torch runs `__setstate__`, and it computes the constants of its body and the values of arguments that are
-left out. Both happen before there is a graph that could be looked at (`antiphon_model.operators`), so no call may stand
+Of a class torch runs `__setstate__`, and it computes the constants of its body and the values of arguments left out.
+Both happen before there is a graph that could be looked at (`antiphon_model.torchscript`), so no call may stand
 there. The text is read by Python's parser; what its lexer and torch's could read differently is refused, since torch
 writes none of it.
 """

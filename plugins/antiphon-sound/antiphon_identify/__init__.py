@@ -16,4 +16,4 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers `fingerprint`."""
-    register("fingerprint", "antiphon_identify.landmarks:Fingerprint", "Landmarks by which a recording is recognised.")
+    register("fingerprint", "antiphon_identify.worker:Fingerprint", "Landmarks by which a recording is recognised.")

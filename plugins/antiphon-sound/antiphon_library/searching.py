@@ -1,20 +1,277 @@
 """What is done when the library is asked for sounds."""
 
+from __future__ import annotations
+
+import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.files import write_atomic
-from antiphon.api.backends.runtime import SERVER, instead, short_repr
+from antiphon.api.backends.analysis import CLASSES, FIT, HARMONY, analyses
+from antiphon.api.backends.files import Decoder, printable_path, write_atomic
+from antiphon.api.backends.runtime import SERVER, instead, short_repr, shorten
+from antiphon.api.backends.signal import KEY_NAMES
 from antiphon_library import vector_file
+from antiphon_library.catalogue import Catalogue
 from antiphon_library.commands.options import open_catalogue, row_of
-from antiphon_library.fitting import LabelSearch, fitting_summaries, key_named, shared_traits
+from antiphon_library.identity import identify_and_analyse
 from antiphon_library.operations import SIGNALS, Fits, FoundSounds, Next, SearchRequest, SimilarRequest
-from antiphon_library.records import KINDS, SUMMARY
+from antiphon_library.records import KINDS, SUMMARY, UNHEARD, findings
 from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
+
+# ---- Compatibility of two loops (mashability), with reasons: by the analysis `fit`, else by one rule
+
+_KEY = re.compile(r"([A-Ha-h])(#|♯|♭|is|b|es|(?<=[AEae])s)?[\s_:.-]*([a-z]*)", re.I)
+_NATURAL = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11, "h": 11}
+_MODES = {"minor": ("m", "mi", "min", "minor", "moll"), "major": ("maj", "major", "dur")}
+ALLOWED = 'a key is written as "A minor", "Am", "a", "Bb major", "F#m" or "h-Moll"'
+
+
+def key_named(text: str) -> str:
+    """Key named by a text, as "Bb minor": a note of A to H, # or b, and the mode.
+
+    Modes are m, min, minor, moll, maj, major or dur in any case, but M for major. Without a mode a capital is major, a
+    small letter minor. With moll and dur names are German: B is a semitone below H. Raises `UsageError`: it names none.
+    """
+    match = _KEY.fullmatch(text.strip())
+    if match is not None:
+        note, accidental, word = match[1], (match[2] or "").casefold(), match[3]
+        if word:
+            mode = "major" if word == "M" else next((m for m, said in _MODES.items() if word.casefold() in said), "")
+        else:
+            mode = "minor" if note.islower() else "major"
+        place = _NATURAL[note.casefold()] + {"": 0, "#": 1, "♯": 1, "is": 1}.get(accidental, -1)
+        if note in "Bb" and not accidental and word.casefold() in ("moll", "dur"):
+            place -= 1
+        if mode:
+            return KEY_NAMES[place % 12 + 12 * (mode == "minor")]
+    raise UsageError(f"--key does not understand {short_repr(text)}: {ALLOWED}")
+
+
+MIN_PROBABILITY = 0.2
+"""Default minimum probability of a label; a classifier's first label always counts."""
+MAX_TEMPO_DEVIATION = 0.04
+"""Maximum relative difference of tempos that count as equal, so that they can be mixed."""
+
+
+class LabelSearch:
+    """Search for sounds by labels of any classifier: all of `labels`, each at least `sure`, else `MIN_PROBABILITY`.
+
+    `quantities` are those of kind labels that there are, `seen` all labels that were found.
+    """
+
+    def __init__(self, labels: Sequence[str], sure: float | None) -> None:
+        self._labels, self._sure = labels, sure
+        self.seen: set[str] = set()
+        self.quantities = tuple(
+            quantity.name
+            for analysis in (analyses().values() if labels else ())
+            for quantity in analysis.quantities
+            if quantity.kind == "labels"
+        )
+
+    def confidence(self, values: Mapping[str, Any]) -> float | None:
+        """Minimum probability of the labels in one sound, by its values; None if one is missing."""
+        best: dict[str, float] = {}
+        for quantity in self.quantities:
+            for place, (label, probability) in enumerate(values.get(quantity) or ()):
+                self.seen.add(label)
+                least = MIN_PROBABILITY if self._sure is None else self._sure
+                if probability >= least or (place == 0 and self._sure is None):
+                    best[label] = max(best.get(label, 0.0), probability)
+        return min(best[label] for label in self._labels) if best.keys() >= set(self._labels) else None
+
+
+def shared_traits(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Common traits of two summaries, in words: "124 bpm", "A minor", "loop"."""
+    found = []
+    if one["tempo"] and other["tempo"] and abs(other["tempo"] / one["tempo"] - 1.0) <= MAX_TEMPO_DEVIATION:
+        found.append("same tempo")
+    found += [f"same {name}" for name in ("key", "kind", "artist", "genre") if one[name] and one[name] == other[name]]
+    return found
+
+
+F64 = NDArray[np.float64]
+QUANTITIES = (
+    *("fit", "fit_bpm", "fit_density", "fit_register"),
+    *("loop_bpm", "loop_chroma", "loop_pattern", "loop_pitch"),
+)
+"""Compared quantities."""
+TEMPO, RULE = 40.0, (3.6, 1.3, -2.4)
+"""Weights relative to an octave of tempo: of chroma, of onsets, and their offset.
+
+Logistic regression on validation songs, a partner against 49 others and its broken copies."""
+MAX_SECONDS = 60.0
+"""Maximum length of a loop in seconds."""
+_NO_LOOPS = ("one-shot", "speech", "voice")
+"""Kinds excluded from results; sustained sounds or those without a clear beat may be loops all the same."""
+_FILE_ANALYSES = ("fit", "loop", "music", "genre", "character")
+"""Analyses of a file outside the catalogue: compared quantities, and those that determine its kind."""
+_APART, _DENSER = 7.0, 2.0
+"""Minimum difference of registers in semitones, and ratio of densities, to be mentioned."""
+_INTERVALS = ("", "a semitone", "a tone", "a minor third", "a major third", "a fourth", "a tritone")
+
+
+class FitProfile:
+    """Features of a sound for comparison.
+
+    `stated`: whether that is known to be its tempo: whether `findings` states one. `density`: onsets a beat, or None.
+    `register`: a MIDI number, or None. `harmony`: `[beats, 12]` or `[1, 12]`, in all of length 1 times a weight; zeros
+    for drums. `learnt`: whether they are of `fit`.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """Reads the values of a sound by quantity, with its `findings`; `KeyError` if it is no analysed loop."""
+        vector = values.get("fit")
+        self.learnt = vector is not None and len(vector) > HARMONY
+        self.bpm = float(_value(values, "fit_bpm" if self.learnt else "loop_bpm"))
+        self.stated = values.get("tempo") is not None
+        self.density, self.register = values.get("fit_density"), values.get("fit_register", values.get("loop_pitch"))
+        if vector is not None and self.learnt:
+            self.harmony = np.asarray(vector[:HARMONY], np.float64).reshape(CLASSES, -1).T
+            self.rhythm = np.asarray(vector[HARMONY:], np.float64)
+        else:
+            self.harmony = _unit(np.asarray(values.get("loop_chroma") or [0.0] * CLASSES))[None]
+            self.rhythm = _unit(np.asarray(_value(values, "loop_pattern")))
+
+    def score(self, other: FitProfile) -> float:
+        """Compatibility, 0 to 1. Both profiles must have a fit vector, or neither."""
+        chroma, onsets = float((self.harmony * other.harmony).sum()), float(self.rhythm @ other.rhythm)
+        chroma_weight, onset_weight, offset = FIT if self.learnt else RULE
+        logit = chroma_weight * chroma + onset_weight * onsets + offset
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit - TEMPO * tempo_distance(self.bpm, other.bpm)))))
+
+    def why(self, other: FitProfile) -> list[str]:
+        """Reasons for or against the other sound, in words."""
+        beats = self.stated and other.stated
+        found = [self._tempo(other) if beats else "tempo unknown"]
+        turns = [float((self.harmony * np.roll(other.harmony, -n, axis=1)).sum()) for n in range(CLASSES)]
+        if any(turns):
+            best = int(np.argmax(turns))
+            up = best if best <= CLASSES // 2 else best - CLASSES
+            found.append("key fits" if up == 0 else f"key {_INTERVALS[abs(up)]} too {'high' if up > 0 else 'low'}")
+        if beats:
+            spread = float(np.linalg.norm(self.rhythm) * np.linalg.norm(other.rhythm)) + 1e-9
+            found.append("groove fits" if float(self.rhythm @ other.rhythm) / spread > 0.0 else "groove differs")
+        if beats and self.density and other.density and not 1 / _DENSER < other.density / self.density < _DENSER:
+            found.append("denser" if other.density > self.density else "sparser")
+        if self.register is not None and other.register is not None:
+            apart = other.register - self.register
+            found += ["higher register" if apart > 0 else "lower register"] if abs(apart) >= _APART else []
+        return found
+
+    def _tempo(self, other: FitProfile) -> str:
+        octaves = math.log2(other.bpm / self.bpm)
+        off = 2.0 ** (octaves - round(octaves)) - 1.0
+        if abs(off) <= MAX_TEMPO_DEVIATION:
+            return "same tempo"
+        return f"tempo {100 * abs(off):.0f} % {'quicker' if off > 0 else 'slower'}"
+
+
+def tempo_distance(one: float, other: float) -> float:
+    """Distance of two tempos in octaves beyond `MAX_TEMPO_DEVIATION`; half and double tempo are the same."""
+    octaves = abs(math.log2(other / one))
+    return max(0.0, abs(octaves - round(octaves)) - math.log2(1.0 + MAX_TEMPO_DEVIATION))
+
+
+def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -> list[tuple[bytes, float, list[str]]]:
+    """Sounds by path with score and reasons, in descending order of compatibility.
+
+    By what each has as quantities, with its `findings`. Raises `UsageError`: the sound is no loop, or has not been
+    analysed.
+    """
+    found = []
+    rule = {name: value for name, value in values.items() if not name.startswith("fit")}
+    profiles: dict[bool, FitProfile] = {}
+    for given in (values, rule):
+        try:
+            profile = FitProfile(given)
+        except KeyError:
+            continue
+        profiles[profile.learnt] = profile
+    if not profiles:
+        raise UsageError("it is silent, or no loop of 1 to 60 s; what goes together is known of loops alone")
+    for path, given in others.items():
+        try:
+            other = FitProfile(given)
+            if other.learnt and True not in profiles:
+                other = FitProfile({name: value for name, value in given.items() if not name.startswith("fit")})
+            own = profiles[other.learnt]
+        except KeyError:
+            continue
+        found.append((path, own.score(other), own.why(other)))
+    return sorted(found, key=lambda row: (-row[1], row[0]))
+
+
+def _value(values: Mapping[str, Any], name: str) -> Any:
+    if values.get(name) is None:
+        raise KeyError(name)
+    return values[name]
+
+
+def _unit(vector: F64) -> F64:
+    out: F64 = vector - vector.mean()
+    return np.asarray(out / (np.linalg.norm(out) + 1e-9))
+
+
+def _seconds(path: bytes) -> float:
+    """Length stated by a file, 0 if unstated. Raises `FileError`: it cannot be read."""
+    with Decoder(os.fsdecode(path)) as decoder:
+        return (decoder.frames or 0) / decoder.rate
+
+
+def _identity(values: Mapping[str, Any]) -> tuple[float, ...] | None:
+    vector = values.get("fit")
+    return None if vector is None else tuple(vector)
+
+
+def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int = 0) -> list[dict[str, Any]]:
+    """Loops of a catalogue most compatible with a file: the summary of each, its `score` and `why`, best first.
+
+    A file that the catalogue lacks, or has no analysis of, is analysed now; nothing of it is stored. `beats`: how many
+    it holds, 0 where that is not known. Raises `UsageError`: it is no loop, or none in the catalogue has been analysed;
+    `FileError`: it cannot be read.
+    """
+    rows = {row.path: row for row in catalogue.rows(only=(*QUANTITIES, *SUMMARY)) if not (row.missing or row.problem)}
+    own = rows.pop(path, None)
+    values, duration = (own.values, own.duration or 0.0) if own is not None else ({}, _seconds(path))
+    if duration > MAX_SECONDS:
+        values = {}  # a minute of a song may fit, which minute is not known
+    elif beats or (values.get("fit") is None and values.get("loop_bpm") is None):
+        sound, _, results = identify_and_analyse(path, [name for name in _FILE_ANALYSES if name in analyses()], beats)
+        values = {name: value for _, found, _ in results.values() for name, value in (found or {}).items()}
+        duration = sound.duration
+    values = {**values, **findings(duration, values)}
+    if values["kind"] == "speech":
+        values = {}
+    vector = values.get("fit")
+    # a copy of a sound under another name is no other loop: what is computed of it is the same to the last digit
+    others: dict[bytes, Mapping[str, Any]] = {}
+    seen = {_identity(values)} if vector is not None else set()
+    for where, row in sorted(rows.items()):
+        theirs = {**row.values, **findings(row.duration, {**UNHEARD, **row.values})}
+        # chords that move without a beat do not go with bars
+        if theirs["kind"] in _NO_LOOPS or (theirs["kind"] == "song" and theirs["tempo"] is None):
+            continue
+        if (mine := _identity(theirs)) is None or mine not in seen:
+            seen.add(mine)
+            others[where] = theirs
+    try:
+        found = rank(values, others)[:count]
+    except UsageError as error:
+        raise UsageError(f"{shorten(printable_path(os.fsdecode(os.path.basename(path))), 120)}: {error}") from None
+    if not found:
+        raise UsageError(
+            f"the library {catalogue.path} has no other analysed loop; `antiphon library analyse` finds them"
+        )
+    return [{**rows[where].summary(), "score": round(score, 4), "why": why} for where, score, why in found]
 
 
 def search(asked: SearchRequest) -> FoundSounds:

@@ -1,6 +1,6 @@
 """Separation networks in numpy, hop by hop or by segments, and the features that they see.
 
-`antiphon_models.stems.network` is the torch version.
+`antiphon_models.stems.recipe` is the torch version.
 """
 
 import numpy as np

@@ -19,9 +19,8 @@ from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.pipeline.frameworks import FRAMEWORKS, missing
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import load
-from antiphon_models.pipeline.training.checkpoint import read_state
 from antiphon_models.pipeline.training.excerpts import read_set
-from antiphon_models.pipeline.training.learning import FILE as LOG_FILE
+from antiphon_models.pipeline.training.learning import FILE as LOG_FILE, read_state
 
 MISSING = [name for framework in FRAMEWORKS.values() if (name := missing(framework))]
 MISSING += [name for name in ("apache_beam", "pyarrow", "tensorboard") if importlib.util.find_spec(name) is None]

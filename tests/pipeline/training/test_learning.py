@@ -16,10 +16,9 @@ from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.learning.checkpoint import FILE
 from antiphon_models.pipeline.frameworks import FRAMEWORKS
 from antiphon_models.pipeline.training import learning
-from antiphon_models.pipeline.training.checkpoint import read_state
 from antiphon_models.pipeline.training.evaluation import evaluate
 from antiphon_models.pipeline.training.excerpts import EpochBatches
-from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained, learn
+from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained, learn, read_state
 from antiphon_models.pipeline.training.network import NetworkShape
 from antiphon_models.pipeline.training.trainer import TrainerTask, make_trainer
 

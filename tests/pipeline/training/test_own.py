@@ -98,8 +98,8 @@ def test_it_is_served_by_its_name_and_found_by_label(classifiers: Path, tmp_path
     from antiphon_classify import classification
     from antiphon_library.analysing import analyse
     from antiphon_library.catalogue import Catalogue
-    from antiphon_library.fitting import LabelSearch
     from antiphon_library.scanning import add
+    from antiphon_library.searching import LabelSearch
 
     write(classifiers / "halves", graph())
     (described,) = [each for each in classification.descriptions() if each["name"] == "halves"]

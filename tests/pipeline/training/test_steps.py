@@ -18,8 +18,7 @@ from antiphon_models.pipeline.frameworks import FRAMEWORKS, chosen
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import load
 from antiphon_models.pipeline.training import steps
-from antiphon_models.pipeline.training.confusion import picture
-from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, read_table, score, table
+from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, picture, read_table, score, table
 from antiphon_models.pipeline.training.learning import learn
 from antiphon_models.pipeline.training.steps import check_name, deploy, install
 

@@ -4,8 +4,7 @@ import struct
 from pathlib import Path
 
 from antiphon_models.pipeline.training import learning
-from antiphon_models.pipeline.training.checkpoint import EpochFigures
-from antiphon_models.pipeline.training.learning import write_log
+from antiphon_models.pipeline.training.learning import EpochFigures, write_log
 
 HISTORY = [EpochFigures(1.0 / (n + 1), 0.5, 2.0, 0.25, 10.0, 1_800_000_000.0 + n) for n in range(300)]
 

@@ -8,7 +8,7 @@ import pytest
 from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony import live_network
 from antiphon_accompany.harmony.network import FEATURE_COUNT, ChordNetwork
-from antiphon_models.accompany import synthetic
+from antiphon_models.accompany import evaluation
 
 torch = pytest.importorskip("torch")
 
@@ -36,7 +36,7 @@ def test_numpy_plays_live_what_torch_trains_on_rows_known_when_a_beat_begins(mon
     from antiphon_models.accompany import live_networks, networks
 
     monkeypatch.setattr(live_network, "KEY_SHARE", 1.0)
-    song = next(synthetic.songs(1, 1))
+    song = next(evaluation.drawn_songs(1, 1))
     start = song.meter * -(-song.first // song.meter) - song.first
     notes = [note._replace(start=note.start + start, end=note.end + start) for note in song.melody]
     melody, made = melody_of(notes, len(song.beats) + start), drawn(live_networks.LiveChordTraining)
@@ -63,7 +63,7 @@ def test_a_few_steps_learn_songs_relative_to_their_keys(
 
     monkeypatch.setattr(live_networks, "PIECES", 2)
     monkeypatch.setattr(live_networks, "LENGTH", 48)
-    drawn_songs = list(synthetic.songs(1, 3))
+    drawn_songs = list(evaluation.drawn_songs(1, 3))
     monkeypatch.setattr(networks, "songs", lambda data, digits: iter(drawn_songs))
     for song in drawn_songs:
         tonic = song.key % 12 if song.key < 12 else (song.key + 3) % 12

@@ -8,18 +8,18 @@ import pytest
 from antiphon_accompany.band.styles import NAMES
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import tones
-from antiphon_models.accompany import given, synthetic, training
+from antiphon_models.accompany import evaluation, training
 from antiphon_models.accompany.evaluation import AccompanyEvaluation
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, choose_material
 
 
 def test_songs_are_of_their_seed_and_hold_what_they_declare() -> None:
-    first, second = synthetic.songs(1, 2)
-    (again,) = synthetic.songs(1, 1)
+    first, second = evaluation.drawn_songs(1, 2)
+    (again,) = evaluation.drawn_songs(1, 1)
     assert first.melody == again.melody
     assert first.melody != second.melody
     for song in (first, second):
-        assert len(song.beats) == len(song.chords) == synthetic.BARS * synthetic.METER
+        assert len(song.beats) == len(song.chords) == evaluation.BARS * evaluation.METER
         assert song.chords[0] == song.key
         assert song.melody[-1].end == len(song.beats)
         on_beat = [note for note in song.melody if note.start.is_integer()]
@@ -46,7 +46,7 @@ def test_it_is_evaluated_without_data(tmp_path: Path) -> None:
 
 
 def test_a_wrong_key_is_corrected_under_the_counted_tables() -> None:
-    counted = [training.rows(song) for song in synthetic.songs(1, 12)]
+    counted = [training.rows(song) for song in evaluation.drawn_songs(1, 12)]
     keys = [song.key for song in counted]
     tables = training.count(counted)
     assert tables.first.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
@@ -60,7 +60,7 @@ def test_a_wrong_key_is_corrected_under_the_counted_tables() -> None:
 
 
 def test_the_bars_begin_where_chords_change() -> None:
-    (song,) = (training.rows(song) for song in synthetic.songs(2, 1))
+    (song,) = (training.rows(song) for song in evaluation.drawn_songs(2, 1))
     assert training.phase(song) == 0
     song.place = (song.place + 1) % 4
     assert training.phase(song) == 1
@@ -68,12 +68,12 @@ def test_the_bars_begin_where_chords_change() -> None:
 
 def test_every_style_sounds_the_chords_that_are_given_on_their_bass() -> None:
     """Of triads, sevenths and inversions, with the third where a band has it in any part."""
-    (song,) = list(given.written_songs(1, 5))[4:]
-    spans = given.spans_of_song(song)
+    (song,) = list(evaluation.written_songs(1, 5))[4:]
+    spans = evaluation.spans_of_song(song)
     rows = {}
     for style in NAMES:
         made = accompany_file(song.melody, {"style": style, "parts": "all"}, song.tempo, spans=spans)
-        rows[style] = given.band_figures(made, spans)
+        rows[style] = evaluation.band_figures(made, spans)
     assert min(row["tones"] for row in rows.values()) > 0.9, rows
     assert min(row["bass"] for row in rows.values()) > 0.97, rows
     assert np.mean([row["sounded"] for row in rows.values()]) > 0.96, rows

@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.api.backends.files import MidiNote
 from antiphon_answer.prior import Prior
-from antiphon_models.answer import synthetic, telling, trading, training
+from antiphon_models.answer import evaluation, telling, training
 from antiphon_models.answer.evaluation import AnswerEvaluation, continuation_of
 from antiphon_models.answer.foreseeing import AnswerPredictor, MarkovPredictor, bits_of, spans
 from antiphon_models.answer.melodies import SlotMelody
@@ -19,7 +19,7 @@ from antiphon_models.material.part_songs import PartChord
 
 @cache
 def songs() -> list[SlotMelody]:
-    return list(synthetic.songs(1, 4))
+    return list(evaluation.drawn_songs(1, 4))
 
 
 def test_a_prior_is_chances_of_the_songs_it_was_counted_in() -> None:
@@ -71,25 +71,26 @@ def test_what_is_repeated_is_the_songs_and_told_apart(monkeypatch: pytest.Monkey
     [("as played", (0, 0.25, 0.5, 0.75)), ("swung", (0, 0.33, 0.66, 0.83)), ("triplets", (0, 1 / 3, 2 / 3, 2 / 3))],
 )
 def test_a_feel_is_places_in_the_beat(feel: str, places: tuple[float, ...]) -> None:
-    assert [trading.FEELS[feel](5 + n / 4) for n in range(4)] == pytest.approx([5 + place for place in places])
+    assert [evaluation.FEELS[feel](5 + n / 4) for n in range(4)] == pytest.approx([5 + place for place in places])
 
 
 def test_what_a_turn_that_repeats_the_player_measures() -> None:
     own = [MidiNote(n / 2, 0.5, 60 + (0, 2, 4, 5, 7)[n % 5], 0.5) for n in range(32)]
     echo = [replace(n, start=n.start + 16.0, velocity=0.5 + 0.1 * (n.number > 63)) for n in own[:31]]
     last = MidiNote(31.0, 1.0, 67, 0.5)
-    song = trading.Trader("", 0, 100.0, (), (PartChord(16.0, 31.0, "C:maj"), PartChord(31.0, 32.0, "D:min7")))
-    found = trading.figures_of([*echo[:30], last], own, 16.0, song)
+    song = evaluation.Trader("", 0, 100.0, (), (PartChord(16.0, 31.0, "C:maj"), PartChord(31.0, 32.0, "D:min7")))
+    found = evaluation.figures_of([*echo[:30], last], own, 16.0, song)
     assert (found["run"], found["run, part"], found["ends"]) == (30, 30 / 31, True)
     assert (found["groups"], found["bars, turns"]) == (pytest.approx(27 / 28), 0.75)
-    ends = [trading.figures_of([*echo[:30], replace(last, number=n)], own, 16.0, song)["ends"] for n in (69, 71)]
+    ends = [evaluation.figures_of([*echo[:30], replace(last, number=n)], own, 16.0, song)["ends"] for n in (69, 71)]
     assert ends == [True, False], "a tone of the bar's chord, and no tone of any"
     assert (found["cadence"], found["cells kept"], found["first note"], found["off its place"]) == (True, 7 / 8, 0, 0)
     assert 4.0 < found["loudness, deviation"] < 7.0
     held = [*own[:-1], replace(own[-1], length=2.0)]
-    assert "first note" not in trading.figures_of([*echo[:30], last], held, 16.0, song), "the player's last note sounds"
+    found = evaluation.figures_of([*echo[:30], last], held, 16.0, song)
+    assert "first note" not in found, "the player's last note sounds"
     late = [replace(n, start=n.start + 0.16 * (n.start % 1.0 > 0)) for n in echo]
-    assert trading.figures_of(late, own, 16.0, song)["off its place"] == pytest.approx(0.16)
+    assert evaluation.figures_of(late, own, 16.0, song)["off its place"] == pytest.approx(0.16)
 
 
 def test_it_is_evaluated_without_data_by_the_command(tmp_path: Path) -> None:

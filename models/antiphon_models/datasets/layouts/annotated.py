@@ -5,10 +5,17 @@ from pathlib import Path
 
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.annotations import JAMS, jams_rows, key_of, tempo_in
-from antiphon_models.datasets.layouts.rules import ItemRules, matches
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
+from antiphon_models.datasets.layouts.rules import (
+    ItemRules,
+    assign_splits,
+    files_below,
+    first_folder,
+    item_of_group,
+    layout_error,
+    matches,
+    relative,
+)
 from antiphon_models.datasets.records import DatasetListing
-from antiphon_models.datasets.splitting import assign_splits, item_of_group
 
 KEY_TRACKS, TEMPO_TRACKS, BALLROOM_TRACKS = 604, 664, 698
 """Published numbers of items."""

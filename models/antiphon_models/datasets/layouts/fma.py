@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from antiphon_models.datasets import tables
-from antiphon_models.datasets.layouts.walking import files_below, layout_error
+from antiphon_models.datasets.layouts.rules import files_below, layout_error
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
 
 SIZES = {"fma_small": 8_000, "fma_medium": 25_000, "fma_large": 106_574, "fma_full": 106_574}

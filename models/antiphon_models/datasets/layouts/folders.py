@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 from antiphon_models.datasets.examination import SCORES, SOUND
-from antiphon_models.datasets.layouts.walking import files_below, layout_error, relative
+from antiphon_models.datasets.layouts.rules import assign_splits, files_below, item_of_group, layout_error, relative
 from antiphon_models.datasets.records import DatasetListing
-from antiphon_models.datasets.splitting import assign_splits, item_of_group
 
 _NON_CLASS_NAMES = re.compile(
     r"(audio|sound|wav|mp3|flac|file|data|dataset|sample|clip|recording|train|training|test|testing|valid|validation|"

@@ -2,9 +2,15 @@
 
 from pathlib import Path
 
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
+from antiphon_models.datasets.layouts.rules import (
+    assign_splits,
+    files_below,
+    first_folder,
+    item_of_group,
+    layout_error,
+    relative,
+)
 from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
-from antiphon_models.datasets.splitting import assign_splits, item_of_group
 
 CLIPS = 100
 """Clips per genre."""

@@ -4,10 +4,18 @@ import re
 from pathlib import Path
 
 from antiphon_models.datasets import tables
-from antiphon_models.datasets.layouts.rules import SPLIT_NAMES, ItemRules, matches
-from antiphon_models.datasets.layouts.walking import first_folder, layout_error, relative
+from antiphon_models.datasets.layouts.rules import (
+    SPLIT_NAMES,
+    ItemRules,
+    assign_splits,
+    first_folder,
+    layout_error,
+    made_by,
+    matches,
+    relative,
+    split_of,
+)
 from antiphon_models.datasets.records import TEST, TRAIN, DatasetListing, Item
-from antiphon_models.datasets.splitting import assign_splits, made_by, split_of
 
 IRMAS_TRAINING, IRMAS_TEST, MEDLEY_CLIPS, SLAKH_TRACKS, BABY_TRACKS, GUITAR_TAKES = 6_705, 2_874, 21_571, 2_100, 20, 360
 """As published."""

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from antiphon_models.datasets import tables
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
+from antiphon_models.datasets.layouts.rules import files_below, first_folder, layout_error, made_by, relative, split_of
 from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
-from antiphon_models.datasets.splitting import made_by, split_of
 
 TRACKS, SUBSET_TRACKS = 1_000_000, 10_000
 """Tracks of the whole set, and of the subset."""

@@ -1,14 +1,84 @@
 """Items from rows of a table or from file names: a loader is a table of patterns."""
 
+import hashlib
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from antiphon.api import FileError
 from antiphon_models.datasets.annotations import key_of
-from antiphon_models.datasets.layouts.walking import files_below, relative
-from antiphon_models.datasets.records import TEST, TRAIN, VALID, Item
-from antiphon_models.datasets.splitting import split_of
+from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
+
+# ---- Splits for data sets without published ones: by the digest of a sharing group, so never within a song
+
+TENTHS = 10
+MADE_HERE = "made here"
+"""Prefix of `DatasetListing.split_by` where no split is published."""
+_VALID, _TEST = 8, 9  # of ten parts; those before are for training
+
+
+def split_of(group: str) -> str:
+    """Split of a group by its digest, 8:1:1, the same on every machine and for any other content of the data set."""
+    part = int.from_bytes(hashlib.blake2b(group.encode("utf-8", "surrogateescape"), digest_size=8).digest()) % TENTHS
+    return {_VALID: VALID, _TEST: TEST}.get(part, TRAIN)
+
+
+def made_by(shared_by: str) -> str:
+    """Sentence for a split made by `shared_by`."""
+    return f"{MADE_HERE}: eight, one and one of ten by a digest of the {shared_by}"
+
+
+def item_of_group(name: str, files: tuple[str, ...], group: str, labels: tuple[str, ...] = (), **known: Any) -> Item:
+    """An item whose split follows from its group."""
+    return Item(name, files, group, split_of(group), labels, **known)
+
+
+def assign_splits(
+    items: Iterable[Item], shared_by: str, published: int = 0, part: str = "", absent: Sequence[str] = (), by: str = ""
+) -> DatasetListing:
+    """Listing of items split by group; `by`: the digest's source, where `shared_by` does not say it in one word."""
+    return DatasetListing(tuple(items), part, published, shared_by, made_by(by or shared_by), tuple(absent))
+
+
+# ---- Finds files below a folder, in order, and the folder that holds them
+
+MAX_FILES = 2_000_000
+"""Maximum files of one data set; the largest has 300,000."""
+
+
+def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
+    """Files of known suffixes below a folder, sorted; hidden ones and links to folders are left out.
+
+    Raises `FileError`: there are more than `MAX_FILES`.
+    """
+    count = 0
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.lower().endswith(suffixes) and not name.startswith("."):
+                count += 1
+                if count > MAX_FILES:
+                    raise FileError(f"{folder} holds more than {MAX_FILES:,} files: give the data set's own folder")
+                yield Path(place) / name
+
+
+def first_folder(root: Path, names: Sequence[str]) -> Path | None:
+    """The first of these folders that exists; "." is the data set's own."""
+    return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def layout_error(root: Path, name: str, wanted: str) -> FileError:
+    """The error for a folder that is laid out otherwise."""
+    return FileError(f"{root} is not laid out as {name} is: {wanted}")
+
+
+def relative(path: Path, root: Path) -> str:
+    """A path below the data set's folder, with "/"."""
+    return path.relative_to(root).as_posix()
+
 
 SPLIT_NAMES = {
     "train": TRAIN,

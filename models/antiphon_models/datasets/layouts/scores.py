@@ -6,10 +6,18 @@ from pathlib import Path
 
 from antiphon_models.datasets import tables
 from antiphon_models.datasets.annotations import key_of, tempo_in
-from antiphon_models.datasets.layouts.rules import ItemRules
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
+from antiphon_models.datasets.layouts.rules import (
+    ItemRules,
+    assign_splits,
+    files_below,
+    first_folder,
+    item_of_group,
+    layout_error,
+    made_by,
+    relative,
+    split_of,
+)
 from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, DatasetListing, Item
-from antiphon_models.datasets.splitting import assign_splits, item_of_group, made_by, split_of
 
 LAKH = {"lmd_full": 176_581, "lmd_matched": 115_190, "clean_midi": 17_257}
 """Number of files per part, from the most selective part on."""

@@ -4,9 +4,15 @@ from pathlib import Path
 
 from antiphon.api import FileError
 from antiphon_models.datasets import tables
-from antiphon_models.datasets.layouts.walking import files_below, first_folder, layout_error, relative
+from antiphon_models.datasets.layouts.rules import (
+    assign_splits,
+    files_below,
+    first_folder,
+    item_of_group,
+    layout_error,
+    relative,
+)
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
-from antiphon_models.datasets.splitting import assign_splits, item_of_group
 
 MTAT_CLIPS, CAL500_SONGS, CAL10K_SONGS, OPENMIC_CLIPS = 25_863, 502, 10_870, 20_000
 """As published."""

@@ -12,8 +12,15 @@ from antiphon.api import F32
 from antiphon.api.backends.files import read_midi
 from antiphon_models.denoise.training import RATE as RATE, splits
 from antiphon_models.material import espeak, fluidsynth
-from antiphon_models.material.fluidsynth import FluidSettings
-from antiphon_models.material.midi_bytes import TICKS, is_note_on, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.fluidsynth import (
+    TICKS,
+    FluidSettings,
+    is_note_on,
+    midi_bytes,
+    note_off,
+    note_on,
+    program_change,
+)
 from antiphon_models.material.sounds import mono, resampled
 
 FAMILIES = ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 64), (64, 80), (80, 104))

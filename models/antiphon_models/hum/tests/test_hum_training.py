@@ -13,7 +13,7 @@ TUNE = (60, 64, 67, 72, 71, 67)
 def material(folder):
     """A second or four of every kind in each part, marked as complete."""
     from antiphon_models.hum.training import corpus
-    from antiphon_models.hum.training.humming import hum_notes
+    from antiphon_models.hum.training.corpus import hum_notes
     from antiphon_models.material.singing import LyricNote
     from antiphon_models.material.styles import SingingStyle
 

@@ -11,7 +11,7 @@ from antiphon_listen import bars, beats
 from antiphon_listen.tables import load
 from antiphon_models.listen.evaluation import MusicEstimate, figures, live
 from antiphon_models.listen.songs import RATE, ListenedSong, bars_hold
-from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on
+from antiphon_models.material.fluidsynth import TICKS, midi_bytes, note_off, note_on
 
 pytest.importorskip("mir_eval")
 

@@ -15,8 +15,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon_models.learning.needs import explain_missing
 from antiphon_models.material import espeak, fluidsynth
-from antiphon_models.material.fluidsynth import FLUID, FluidSettings
-from antiphon_models.material.midi_bytes import midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.fluidsynth import FLUID, FluidSettings, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartChord, PartNote, songs
 
 MODELS = Path(__file__).parents[2]

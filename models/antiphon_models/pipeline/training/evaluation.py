@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,63 @@ from antiphon_classify.classifier_file import MODEL
 from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
 from antiphon_models.pipeline.frameworks import Framework
-from antiphon_models.pipeline.training import confusion
 from antiphon_models.pipeline.training.excerpts import TrainingSet
 from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained
+
+# ---- Confusion matrix as text and as a picture
+
+Counts = NDArray[np.int64]
+"""Confusion matrix `[labels, labels]`: rows are true labels, columns answers."""
+CELL, MIN_CELL, LARGEST, MARGIN = 44, 4, 2400, 24
+"""Pixels of a cell, at least, of all cells together, and of the margins."""
+RIGHT, WRONG = "#4e849e", "#d67642"
+MAX_COLUMNS = 20
+"""Maximum labels of a terminal table."""
+
+
+def count(answers: NDArray[np.int64], truth: NDArray[np.int64], labels: int) -> Counts:
+    """Confusion matrix of answers, numbers of labels `[n]`."""
+    return np.bincount(truth * labels + answers, minlength=labels * labels).reshape(labels, labels)
+
+
+def text(counts: Counts, labels: Sequence[str]) -> str:
+    """Confusion matrix for a terminal, a row per true label. "" beyond `MAX_COLUMNS` labels."""
+    if len(labels) > MAX_COLUMNS:
+        return ""
+    width = max(4, len(str(counts.max())) + 1)
+    names = [label[:20] for label in labels]
+    head = " " * 21 + "".join(f"{name[: width - 1]:>{width}}" for name in names)
+    lines = (
+        f"{name:>20} " + "".join(f"{n or '.':>{width}}" for n in row) for name, row in zip(names, counts, strict=True)
+    )
+    return "\n".join([head, *lines])
+
+
+def picture(counts: Counts, labels: Sequence[str]) -> str:
+    """SVG of row shares, true labels down and answers across: right answers on the diagonal."""
+    size = len(labels)
+    cell = max(MIN_CELL, min(CELL, LARGEST // size))
+    edge = MARGIN + 7 * max(map(len, labels)) + 8
+    side = edge + size * cell + MARGIN
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{side}" height="{side}" font-family="sans-serif" '
+        'font-size="11" text-anchor="middle">',
+        f'<rect width="{side}" height="{side}" fill="white"/>',
+    ]
+    for row, column in np.ndindex(size, size):
+        x, y = edge + column * cell, edge + row * cell
+        colour = RIGHT if row == column else WRONG
+        strength = 0.06 + 0.94 * shares[row, column]
+        parts.append(f'<path d="M{x} {y}h{cell - 1}v{cell - 1}h{1 - cell}z" fill="{colour}" opacity="{strength:.2f}"/>')
+        if counts[row, column] and cell == CELL:
+            parts.append(f'<text x="{x + cell // 2}" y="{y + cell // 2 + 4}">{counts[row, column]}</text>')
+    for place, label in enumerate(labels if cell >= 12 else ()):
+        at = edge + place * cell + cell // 2
+        parts.append(f'<text x="{edge - 8}" y="{at + 4}" text-anchor="end">{escape(label)}</text>')
+        parts.append(f'<text transform="translate({at + 4} {edge - 8}) rotate(-90)" text-anchor="start">')
+        parts.append(f"{escape(label)}</text>")
+    return "\n".join([*parts, "</svg>", ""])
 
 
 def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
@@ -57,7 +112,7 @@ class EvaluationRow:
             one half are given.
         training_seconds: Training seconds of its training.
         folds: How many classifiers are tested, each on sounds of its own; 0 for the one that is installed.
-        confusion: Counts, `confusion.Counts`; none with several labels.
+        confusion: Counts, `Counts`; none with several labels.
     """
 
     framework: str
@@ -113,7 +168,7 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
     write_atomic(job.out / FILE, (json.dumps(whole, indent=1) + "\n").encode())
     for row in _drawn(rows):
         counts = np.array(row.confusion, np.int64)
-        write_atomic(job.out / picture_name(row), confusion.picture(counts, training.labels).encode())
+        write_atomic(job.out / picture_name(row), picture(counts, training.labels).encode())
     return rows
 
 
@@ -151,7 +206,7 @@ def score(framework: str, answers: F64, truth: NDArray[Any], labels: Sequence[st
         mean = float(np.mean(list(found.values()) or [0.0]))
         precisions = {labels[n]: round(value, 4) for n, value in found.items()}
         return EvaluationRow(framework, mean, float(np.std(draws)), float(f1.mean()), len(truth), precisions=precisions)
-    counts = confusion.count(answers.argmax(axis=1), truth, len(labels))
+    counts = count(answers.argmax(axis=1), truth, len(labels))
     accuracy = float(np.trace(counts) / counts.sum())
     error = float(np.sqrt(accuracy * (1 - accuracy) / len(truth)))
     named = counts.sum(axis=0) + counts.sum(axis=1)
@@ -196,7 +251,7 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
         elif not n:
             notes.append(f"there is no {what}: the last epoch is taken")
     for row in sorted(_drawn(rows), key=lambda row: (row.folds, row.accuracy))[-1:]:
-        if table := confusion.text(np.array(row.confusion), training.labels):
+        if table := text(np.array(row.confusion), training.labels):
             over = f" over {row.folds} folds" if row.folds else ""
             notes.append(f"{row.framework}{over}, true in rows, answered in columns:\n{table}")
     if drawn := _drawn(rows):

@@ -7,7 +7,7 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,66 @@ from antiphon_classify.classifier_file import DETAILS, MODEL, ClassifierDetails,
 from antiphon_classify.classifier_session import compute, open_session
 from antiphon_classify.features import MUSICNN
 from antiphon_models.datasets.records import TRAIN, VALID
+from antiphon_models.learning import checkpoint
 from antiphon_models.learning.schedule import falling
 from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.settings import TrainSettings, excerpt_frames
-from antiphon_models.pipeline.training.checkpoint import EpochFigures, TrainingState, read_state, write_state
 from antiphon_models.pipeline.training.excerpts import FOLDER, EpochBatches, SoundFrames, TrainingSet
 from antiphon_models.pipeline.training.network import NetworkShape, parameters
 from antiphon_models.pipeline.training.trainer import ClassifierTrainer, TrainerTask, loss_and_accuracy, make_trainer
+
+# ---- State of a training between two epochs, as `learning.checkpoint` writes it
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFigures:
+    """Figures of one epoch.
+
+    Attributes:
+        valid_loss: Of the validation sounds; 0 without any.
+        valid_accuracy: Of the validation sounds, whose excerpts are averaged; 0 without any.
+        seconds: Seconds of training, without the validation.
+        time: When it ended, in seconds since 1970.
+    """
+
+    loss: float
+    accuracy: float
+    valid_loss: float
+    valid_accuracy: float
+    seconds: float
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """Progress of a training."""
+
+    digest: str
+    history: tuple[EpochFigures, ...]
+    weights: Mapping[str, F32]
+    best: Mapping[str, F32]
+    moments: Mapping[str, F32] = field(default_factory=dict)
+
+
+def write_state(folder: Path, state: TrainingState) -> None:
+    """Writes the state, replacing the previous one. Raises `FileError`: it cannot be written."""
+    progress = {"digest": state.digest, "history": [asdict(figures) for figures in state.history]}
+    groups = {"weights": state.weights, "best": state.best, "moments": state.moments}
+    checkpoint.keep(folder, progress, groups)
+
+
+def read_state(folder: Path, digest: str) -> TrainingState | None:
+    """State of the training with this digest; None where it is missing or damaged."""
+    try:
+        found = checkpoint.read(folder)
+        if found is None or found[0]["digest"] != digest:
+            return None
+        history = tuple(EpochFigures(**row) for row in found[0]["history"])
+    except (checkpoint.CheckpointError, KeyError, TypeError):
+        return None
+    weights, best, moments = (found[1].get(group, {}) for group in ("weights", "best", "moments"))
+    return TrainingState(digest, history, weights, best, moments)
+
 
 FILE = "events.out.tfevents.0.antiphon"
 _POLYNOMIAL, _MASK = 0x82F63B78, 0xA282EAD8  # of CRC-32C (Castagnoli), reflected; TFRecord's addition

@@ -17,10 +17,9 @@ from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework, check_run
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PipelineSettings
 from antiphon_models.pipeline.shards import ShardTask, is_done
-from antiphon_models.pipeline.training.checkpoint import EpochFigures
 from antiphon_models.pipeline.training.evaluation import EvaluationRow, evaluate, notes_of
 from antiphon_models.pipeline.training.excerpts import TrainingSet, make_set, read_set
-from antiphon_models.pipeline.training.learning import LearningJob, is_trained, learn
+from antiphon_models.pipeline.training.learning import EpochFigures, LearningJob, is_trained, learn
 
 HOOK = "analyses"
 

@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch")
 import numpy as np
 
 from antiphon.api.backends.models import read_weights
-from antiphon_models.stems import mixes
-from antiphon_models.stems.mixes import Measured, Mixes, joined
+from antiphon_models.stems import recipe
+from antiphon_models.stems.recipe import Measured, Mixes, joined
 from antiphon_models.stems.streaming import StreamStems
 from antiphon_stems.grids import FILE, LIVE, LIVE_MODEL, STEMS, UnitGrid
 from antiphon_stems.network import MASKS, LiveNetwork
@@ -18,10 +18,10 @@ CPU = torch.device("cpu")
 
 
 def drawn(grid: UnitGrid, monkeypatch: pytest.MonkeyPatch, loud: float, *, fixed: bool) -> Measured:
-    monkeypatch.setattr(mixes, "FRAMES", 32 * grid.hop)
+    monkeypatch.setattr(recipe, "FRAMES", 32 * grid.hop)
     rng = np.random.default_rng(1)
     sounds = [(0, (loud * rng.standard_normal(40000)).astype(np.int16))]
-    return Mixes({kind: joined(sounds, 44100, CPU) for kind in mixes.KINDS}, CPU, grid, fixed=fixed).draw(
+    return Mixes({kind: joined(sounds, 44100, CPU) for kind in recipe.KINDS}, CPU, grid, fixed=fixed).draw(
         np.random.default_rng(3), 8, mono=True
     )
 
@@ -34,14 +34,14 @@ def test_stems_of_a_mix_add_up_and_the_true_share_has_the_least_loss(
     torch.testing.assert_close(mix.shared.sum(2), mix.total, rtol=1e-3, atol=1e-3 * float(mix.total.max()))
     assert not mix.side.any()
     true = mix.shared / mix.total.clamp(min=1e-9)[:, :, None]
-    best = float(mixes.loss(true, mix, 8))
-    assert all(best < float(mixes.loss(shares, mix, 8)) for shares in (torch.full_like(true, 0.25), 1.0 - true))
+    best = float(recipe.loss(true, mix, 8))
+    assert all(best < float(recipe.loss(shares, mix, 8)) for shares in (torch.full_like(true, 0.25), 1.0 - true))
 
 
 def test_a_mix_of_nothing_has_a_finite_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     mix = drawn(LIVE, monkeypatch, 0.0, fixed=False)
     network = StreamStems()
-    value = mixes.loss(network.whole(mix.power, mix.side), mix, 8)
+    value = recipe.loss(network.whole(mix.power, mix.side), mix, 8)
     value.backward()
     assert all(bool(torch.isfinite(p.grad).all()) for p in network.parameters())
 

@@ -8,11 +8,10 @@ from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from antiphon.api.backends.signal import FLAT_NAMES, chord_steps, read_symbol
+from antiphon.api.backends.signal import FLAT_NAMES, chord_steps, named_note, read_symbol
 
 KEYS = FLAT_NAMES + tuple(f"{name}m" for name in FLAT_NAMES)
 """The 24 keys, and the 24 triads, by number."""
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MAJOR = ("", "maj", "maj7", "7", "maj6", "maj9", "9")
 _MINOR = ("min", "min7", "min6", "minmaj7", "min9")
 
@@ -70,7 +69,7 @@ KINDS = {
 """Chord types by the suffix of their names. Of two with equal tones the first is recognised."""
 _DEGREE_OF = {0: "1", 1: "b2", 2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "b6", 9: "6", 10: "b7", 11: "7"}
 _DEGREES = {name: step for step, name in _DEGREE_OF.items()} | {"9": 2, "#5": 8}
-_LABEL = re.compile(r"([A-G][#b]{0,2}):([^/\s]*)(?:/([b#]?\d+))?$")
+_LABEL = re.compile(r"([A-G](?:##?|bb?)?):([^/\s]*)(?:/([b#]?\d+))?$")
 _OMITTED = {(0, 4, 10): "7", (0, 3, 10): "m7", (0, 4, 11): "maj7"}
 _KIND_OF = {frozenset(tones): name for tones, name in _OMITTED.items()} | {
     frozenset(kind.tones): name for name, kind in reversed(KINDS.items()) if kind.heard
@@ -130,7 +129,7 @@ def read_chord(text: str) -> Chord | None:
         steps = KINDS[_HARTE[kind]].tones if kind in _HARTE else chord_steps(kind)
         if steps is None or (degree and degree not in _DEGREES):
             raise ValueError(text)
-        root = _class(name)
+        root = named_note(name) % 12
         return Chord(root, nearest_kind(steps), (root + _DEGREES.get(degree, 0)) % 12)
     if (symbol := read_symbol(text)) is None:
         raise ValueError(text)
@@ -162,10 +161,6 @@ def nearest_kind(steps: tuple[int, ...]) -> str:
         return lacking + sum(8.0 if step in (3, 4) else 5.0 for step in own - wanted)
 
     return min(KINDS, key=distance)
-
-
-def _class(name: str) -> int:
-    return (_STEPS[name[0]] + name.count("#") - name[1:].count("b")) % 12
 
 
 def recognise(pitches: Iterable[int]) -> Chord | None:
@@ -246,5 +241,5 @@ def parse(text: str) -> int:
     name, _, quality = text.partition(":")
     quality = quality.partition("/")[0]
     if quality in _MAJOR:
-        return _class(name)
-    return 12 + _class(name) if quality in _MINOR else -1
+        return named_note(name) % 12
+    return 12 + named_note(name) % 12 if quality in _MINOR else -1

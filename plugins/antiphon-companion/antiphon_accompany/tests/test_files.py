@@ -18,7 +18,7 @@ from antiphon_accompany.files.offline import Section, accompany_file, offset
 from antiphon_accompany.harmony.chords import KEYS, parse, read_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, spans_of, timed_labels
 from antiphon_accompany.tests.playing import TUNE, accompaniment, tune
-from antiphon_models.accompany.measures import chords_of, texture
+from antiphon_models.accompany.evaluation import chords_of, texture
 from antiphon_models.learning.user_commands import command
 
 

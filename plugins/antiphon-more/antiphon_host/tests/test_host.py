@@ -29,7 +29,7 @@ from antiphon.kernel.plugins.loader import construct
 from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import State
 from antiphon.kernel.workers.zygote import spawn
-from antiphon_host import catalogue, lilv, states
+from antiphon_host import catalogue, describe, states
 from antiphon_host.card import ControlList, HostedControl, PluginCard
 from antiphon_host.catalogue import ScanService, card_of
 from antiphon_host.lv2 import Lv2Instance
@@ -54,7 +54,7 @@ def loaded():
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the made plugins; their descriptions are kept in it too."""
     try:
-        lilv.library()
+        describe.library()
     except ParamError:
         pytest.skip("liblilv is not installed: LV2 plugins cannot be hosted here")
     folder = tmp_path_factory.mktemp("lv2")

@@ -15,9 +15,8 @@ from antiphon.kernel.runtime import paths
 from antiphon.signal.analysis import plain_result
 from antiphon.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_classify.tests.test_live import answers_of
-from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
 from antiphon_identify.processor import HOP
-from antiphon_identify.worker import HOLD_COMPARISONS, Identifier
+from antiphon_identify.worker import HOLD_COMPARISONS, RATE, Fingerprint, FingerprintRun, Identifier
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identification.fingerprints import FOLDER, update_shards, update_shards as updated_index
 from antiphon_library.identification.identifying import identify_files

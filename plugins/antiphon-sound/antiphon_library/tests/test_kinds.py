@@ -6,8 +6,8 @@ import pytest
 from tests.each import each
 
 from antiphon.kernel.errors import UsageError
-from antiphon_library.fitting import key_named
 from antiphon_library.records import findings
+from antiphon_library.searching import key_named
 
 
 @each(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.backends.analysis import LoudnessMeter, listening_mono
-from antiphon_loops.analysis import compatibility, tables, tempo
+from antiphon_loops.analysis import region, tables, tempo
 from antiphon_loops.analysis.levels import true_peak
 from antiphon_loops.analysis.reading import (
     LONGEST,
@@ -119,7 +119,7 @@ def analyse(
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,
         _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), confidence(seen, bars),
-        compatibility.fit_values(reading) if with_fit else {},
+        region.fit_values(reading) if with_fit else {},
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import soundfile
 
 from antiphon.api.backends.files import MidiNote, MidiTrack
 from antiphon_models.learning.user_commands import command
-from antiphon_models.transfer.measures import chroma_likeness, onset_likeness, timbre_distance
+from antiphon_models.transfer.timbre_evaluation import chroma_likeness, onset_likeness, timbre_distance
 from antiphon_mosaic import third as job
 from antiphon_mosaic.third import first_bar, render_part, spread, tempo_of
 

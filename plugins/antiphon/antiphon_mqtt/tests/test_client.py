@@ -14,9 +14,9 @@ from tests.each import each
 
 from antiphon.api import UsageError
 from antiphon.api.backends.transports import ServeSettings
-from antiphon_mqtt import client as mqtt_client
+from antiphon_mqtt import bridge as mqtt_client
+from antiphon_mqtt.bridge import MAX_REMEMBERED, RETRY_SECONDS, Arrivals, MqttConnection, MqttError, Once
 from antiphon_mqtt.broker import Broker, mqtt_broker
-from antiphon_mqtt.client import MAX_REMEMBERED, RETRY_SECONDS, Arrivals, MqttConnection, MqttError, Once
 from antiphon_mqtt.transport import MQTT_URL, MqttTransport
 
 SECRET = "hunter2-hunter2"

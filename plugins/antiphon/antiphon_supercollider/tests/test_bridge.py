@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.intrinsics import compile_all
-from antiphon_supercollider.scsynth.kernel import DEPTH, SHIFTED_CYCLES, WORDS, BridgeSlot, bridge_process
+from antiphon_supercollider.scsynth.jack_bridge import DEPTH, SHIFTED_CYCLES, WORDS, BridgeSlot, bridge_process
 
 BLOCK = 32
 ZERO = BLOCK * DEPTH

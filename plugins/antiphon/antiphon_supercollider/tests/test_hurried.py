@@ -3,8 +3,8 @@
 import pytest
 
 from antiphon.api import Event
-from antiphon_supercollider.scsynth import hang_detector
-from antiphon_supercollider.scsynth.hang_detector import ASK_SECONDS, SECONDS, HangDetector
+from antiphon_supercollider.scsynth import scsynth_supervisor
+from antiphon_supercollider.scsynth.scsynth_supervisor import ASK_SECONDS, SECONDS, HangDetector
 from antiphon_supercollider.voices.played_ahead import INITIAL_HOPS, MAX_EVENTS, TIMEOUT_SECONDS, PlayedAheadEvents
 
 RATE, HOP = 48000, 256
@@ -85,7 +85,7 @@ LOOK = 0.02
 def clock(monkeypatch):
     """Nanoseconds, to be moved."""
     now = [1_000_000_000]
-    monkeypatch.setattr(hang_detector.time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(scsynth_supervisor.time, "monotonic_ns", lambda: now[0])
     return now
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from antiphon_models.material.composer.genres import BY_NAME, GENRES, GenreRules
-from antiphon_models.material.composer.harmony import SCALES, parse, voice_chord
-from antiphon_models.material.composer.song import ComposedSong, compose, swung
+from antiphon_models.material.composer.song import SCALES, ComposedSong, compose, parse, swung, voice_chord
 
 
 def starts(song: ComposedSong, part: str, pitches: tuple[int, ...] = ()) -> np.ndarray:
