@@ -29,6 +29,7 @@ def argument(
     names: str = "",
     beside: tuple[str, str] | None = None,
     envvar: str | None = None,
+    needs: tuple[str, str] | None = None,
 ) -> Meta:
     """Declares an argument.
 
@@ -36,10 +37,11 @@ def argument(
     always allowed. `flags`: its options, where they are not its name. `placed`: it is given by its place, although it
     has a default. `names`: what completes it, of `antiphon.cli.completion`. `beside`: of a further file, the field that
     asks for it by HTTP ("" for none) and the name of that result. `envvar`: the environment variable that gives it
-    where the command line does not.
+    where the command line does not. `needs`: what a processor's `FileUse` has to have for it, and what is said of one
+    that has it not.
     """
     extra = {"shown": shown, "unit": unit, "flags": flags, "placed": placed, "names": names, "beside": beside}
-    return Meta(ge=low, le=high, description=sentence, extra=extra | {"envvar": envvar})
+    return Meta(ge=low, le=high, description=sentence, extra=extra | {"envvar": envvar, "needs": needs})
 
 
 class Argument(NamedTuple):
@@ -104,15 +106,24 @@ def arguments(kind: Any) -> Iterator[Argument]:
     `kind`: a msgspec Struct, or a dataclass, all of whose arguments have defaults.
     """
     hints = get_type_hints(kind, include_extras=True)
-    declared: Any = fields_of_struct(kind) if issubclass(kind, Struct) else fields_of_dataclass(kind)
-    for field in declared:
-        hint = hints[field.name]
-        # as msgspec has a number with limits that may be missing: Annotated[float, …] | None
-        inner = next((one for one in get_args(hint) if hasattr(one, "__metadata__")), None)
-        if inner is not None:
-            yield Argument(field.name, inner.__origin__ | None, field.default, inner.__metadata__[0])
-        elif hasattr(hint, "__metadata__"):
-            yield Argument(field.name, hint.__origin__, field.default, hint.__metadata__[0])
+    fields: Any = fields_of_struct(kind) if issubclass(kind, Struct) else fields_of_dataclass(kind)
+    for field in fields:
+        if (one := declared_by(field.name, hints[field.name], field.default)) is not None:
+            yield one
+
+
+def declared_by(name: str, hint: Any, default: Any) -> Argument | None:
+    """The argument that an annotation declares: Annotated[TYPE, argument(…)], or that | None; None for another."""
+    # msgspec refuses the limits of a number that may be missing, unless they stand at the number
+    inner = next((one for one in get_args(hint) if isinstance(_declaration(one), Meta)), None)
+    if inner is not None:
+        return Argument(name, inner.__origin__ | None, default, _declaration(inner))
+    meta = _declaration(hint)
+    return Argument(name, hint.__origin__, default, meta) if isinstance(meta, Meta) else None
+
+
+def _declaration(hint: Any) -> Any:
+    return getattr(hint, "__metadata__", (None,))[0]
 
 
 def check(asked: object) -> None:
