@@ -10,11 +10,42 @@ from antiphon.api import FileError, UsageError
 from antiphon.api.backends.files import write_atomic
 from antiphon.api.backends.runtime import SERVER, instead, short_repr
 from antiphon_library import vector_file
-from antiphon_library.commands.options import open_catalogue, row_of
+from antiphon_library.commands.options import catalogue_paths, open_catalogue, row_of
 from antiphon_library.fitting import LabelSearch, fitting_summaries, key_named, shared_traits
-from antiphon_library.operations import SIGNALS, Fits, FoundSounds, Next, SearchRequest, SimilarRequest
+from antiphon_library.operations import (
+    SIGNALS,
+    EmptyLibrary,
+    Fits,
+    FoundSounds,
+    ListedSounds,
+    ListRequest,
+    Next,
+    SearchRequest,
+    ShownSound,
+    ShowRequest,
+    SimilarRequest,
+)
 from antiphon_library.records import KINDS, SUMMARY
 from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
+
+
+def listed(asked: ListRequest) -> ListedSounds:
+    """The files, or those of these files and folders. Raises UsageError: one of them is not in the library."""
+    files = [Path(file) for file in asked.files]
+    found = []
+    with open_catalogue() as catalogue:
+        for number, place in enumerate(catalogue_paths(files)):
+            rows = list(catalogue.rows(path=place, only=SUMMARY))
+            if files and not rows and not os.path.isdir(files[number]):
+                row_of(catalogue, files[number])
+            found += [row.summary() for row in rows if row.problem or not asked.bad]
+    return ListedSounds(found) if found or files or asked.bad else EmptyLibrary([])
+
+
+def shown(asked: ShowRequest) -> ShownSound:
+    """All that is known of a file. Raises UsageError: it is not in the library."""
+    with open_catalogue() as catalogue:
+        return ShownSound(**row_of(catalogue, Path(asked.file)).full())
 
 
 def search(asked: SearchRequest) -> FoundSounds:
