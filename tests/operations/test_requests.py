@@ -8,6 +8,7 @@ import pytest
 from msgspec import NODEFAULT
 from tests import accepted
 
+from antiphon.cli import completion
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.kernel.errors import UsageError
@@ -55,6 +56,19 @@ def test_a_number_outside_the_range_is_refused(kind: Any, one: Argument) -> None
     for wrong in (float("nan"), float("inf"), "many", *beyond):
         with pytest.raises(UsageError, match=f"^--{one.option} takes {low:g} to {high:g}.*, not "):
             check(kind(*GIVEN[kind], **{one.name: wrong}))
+
+
+@pytest.mark.parametrize(("kind", "one"), [(kind, one) for kind, one in EVERY if one.said("choices")], ids=_name)
+def test_what_is_none_of_the_choices_is_refused_and_each_of_them_completed(kind: Any, one: Argument) -> None:
+    choices, complete = one.said("choices"), completion.of(one)
+    assert one.default in choices
+    assert complete is not None
+    assert complete("") == list(map(str, choices))
+    assert complete(str(choices[-1])[:3]) == [str(choices[-1])]
+    for right in choices:
+        check(kind(*GIVEN[kind], **{one.name: right}))
+    with pytest.raises(UsageError, match=f"^--{one.option} takes {', '.join(map(str, choices))}, not 'tpu'$"):
+        check(kind(*GIVEN[kind], **{one.name: "tpu"}))
 
 
 def test_a_default_outside_the_range_is_allowed() -> None:

@@ -20,7 +20,7 @@ class SearchRequest(Request):
     key: Annotated[str, argument('As "A minor", Am or a.')] = ""
     tempo: Annotated[str, argument("As 118-124, in bpm, or one number, met within 2 %.")] = ""
     tag: Annotated[tuple[str, ...], argument("A label that was found in the sound; all of several.")] = ()
-    kind: Annotated[str, argument(f"One of {', '.join(KINDS)}.")] = ""
+    kind: Annotated[str, argument(f"One of {', '.join(KINDS)}.", choices=KINDS)] = ""
     sure: Annotated[float, argument("Minimum confidence of what is asked for.", low=0.0, high=1.0)] | None = None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.files import write_atomic
-from antiphon.api.backends.runtime import SERVER, instead, short_repr
+from antiphon.api.backends.runtime import SERVER, instead
 from antiphon_library import vector_file
 from antiphon_library.commands.options import catalogue_paths, open_catalogue, row_of
 from antiphon_library.fitting import LabelSearch, fitting_summaries, key_named, shared_traits
@@ -25,7 +25,7 @@ from antiphon_library.operations import (
     ShowRequest,
     SimilarRequest,
 )
-from antiphon_library.records import KINDS, SUMMARY
+from antiphon_library.records import SUMMARY
 from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
 
 
@@ -52,8 +52,6 @@ def search(asked: SearchRequest) -> FoundSounds:
     """The files that are asked for. Raises UsageError: something of it is not allowed."""
     low, high = _range(asked.tempo)
     key = key_named(asked.key) if asked.key else ""
-    if asked.kind and asked.kind not in KINDS:
-        raise UsageError(f"--kind takes one of {', '.join(KINDS)}, not {short_repr(asked.kind)}")
     if asked.sure is not None and not (key or asked.tempo or asked.tag or asked.kind):
         raise UsageError("--sure is for --key, --tempo, --tag and --kind; give one of them too")
     labels = LabelSearch(asked.tag, asked.sure)

@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.arguments import Argument
 
 FILE = "names.json"
 KINDS = ("trainings", "evaluations")
@@ -51,6 +52,15 @@ def params(ctx: typer.Context, incomplete: str) -> list[str]:
     name, equals, _ = incomplete.partition("=")
     every = [f"{name}={choice}" for choice in cells.get(name, ())] if equals else [f"{cell}=" for cell in cells]
     return _begin(incomplete, every)
+
+
+def of(one: Argument) -> Callable[..., list[str]] | None:
+    """The completion of an argument: of the names that it takes, or of its choices; None for another."""
+    if one.said("names"):
+        found: Callable[..., list[str]] = globals()[one.said("names")]
+        return found
+    choices = [str(choice) for choice in one.said("choices")]
+    return (lambda incomplete: _begin(incomplete, choices)) if choices else None
 
 
 def _begin(incomplete: str, names: Any) -> list[str]:

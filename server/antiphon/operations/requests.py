@@ -9,7 +9,7 @@ from antiphon.files.sound_finish import FADE
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import Argument, argument, arguments
-from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
+from antiphon.kernel.runtime.settings import DEVICES, MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.operations.reporting import SILENT, Reporting
 
@@ -36,7 +36,7 @@ Tail = (
     | None
 )
 Rate = Annotated[int, argument("Resample OUT; default: the rate of IN.", "HZ", low=MIN_RATE, high=MAX_RATE, unit="Hz")]
-Device = Annotated[str, argument("What models run on: auto, cpu or cuda.")]
+Device = Annotated[str, argument("What models run on: auto, cpu or cuda.", choices=DEVICES)]
 OutDir = Annotated[str | None, argument("A folder for the results, under the names of IN.")]
 Recursive = Annotated[bool, argument("Go into folders in a folder.")]
 

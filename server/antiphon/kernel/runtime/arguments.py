@@ -30,6 +30,7 @@ def argument(
     beside: tuple[str, str] | None = None,
     envvar: str | None = None,
     needs: tuple[str, str] | None = None,
+    choices: tuple[str | int, ...] = (),
 ) -> Meta:
     """Declares an argument.
 
@@ -38,10 +39,11 @@ def argument(
     has a default. `names`: what completes it, of `antiphon.cli.completion`. `beside`: of a further file, the field that
     asks for it by HTTP ("" for none) and the name of that result. `envvar`: the environment variable that gives it
     where the command line does not. `needs`: what a processor's `FileUse` has to have for it, and what is said of one
-    that has it not.
+    that has it not. `choices`: its values; its default is always allowed.
     """
     extra = {"shown": shown, "unit": unit, "flags": flags, "placed": placed, "names": names, "beside": beside}
-    return Meta(ge=low, le=high, description=sentence, extra=extra | {"envvar": envvar, "needs": needs})
+    more = {"envvar": envvar, "needs": needs, "choices": choices}
+    return Meta(ge=low, le=high, description=sentence, extra=extra | more)
 
 
 class Argument(NamedTuple):
@@ -91,9 +93,14 @@ class Argument(NamedTuple):
         return Meta(ge=self.meta.ge, le=self.meta.le, description=self.range)
 
     def check(self, value: Any) -> None:
-        """Raises UsageError for a number outside its range; its default is inside."""
+        """Raises UsageError for a number outside its range, and a value that is none of its choices."""
         low, high = self.meta.ge, self.meta.le
-        if low is None or value == self.default:
+        if value == self.default:
+            return
+        if (choices := self.said("choices")) and value not in choices:
+            takes = ", ".join(map(str, choices))
+            raise UsageError(f"{max(self.flags, key=len)} takes {takes}, not {short_repr(value)}")
+        if low is None:
             return
         if not isinstance(value, int | float) or not low <= value <= (math.inf if high is None else high):
             wrong = f"{value:g}" if isinstance(value, float) else short_repr(value)
@@ -127,7 +134,7 @@ def _declaration(hint: Any) -> Any:
 
 
 def check(asked: object) -> None:
-    """Raises UsageError for a number outside its range."""
+    """Raises UsageError for a value outside its range or choices."""
     for one in arguments(type(asked)):
         one.check(getattr(asked, one.name))
 
