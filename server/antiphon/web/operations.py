@@ -13,13 +13,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from inspect import isawaitable
+from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from antiphon.kernel.runtime import typed
-from antiphon.web.http_message import HttpRequest, Refusal
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -77,14 +78,22 @@ class Operation:
         """Endpoint callable, called with the request (and an upload's pieces), on the object with the handler."""
         return partial(self.call, getattr(owner, self.handler.__name__))
 
-    def call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Any:
-        """What a handler answers to a request, whose query and body are converted."""
+    async def call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Response:
+        """What a handler answers to a request, whose query and body are converted.
+
+        A handler returns a `Response`, or what is answered as JSON with the operation's status: objects with the
+        attributes that its type has, or plain data.
+        """
         given: dict[str, Any] = dict(request.parts)
         if self.query is not None:
             given["query"] = convert(dict(parse_qsl(request.query or "")), self.query, "the query")
         if self.body is not None and not self.upload:
             given["body"] = request.json() if self.plain else convert(request.json(), self.body)
-        return handler(request, *pieces, **given)
+        found = handler(request, *pieces, **given)
+        found = await found if isawaitable(found) else found
+        if isinstance(found, Response):
+            return found
+        return Response(self.status) if found is None else answer(told(found, self.answers), self.status)
 
 
 def operation(
@@ -98,6 +107,17 @@ def operation(
         return handler
 
     return declare
+
+
+def told(found: Any, kind: Any) -> Any:
+    """Plain data of an answer of that type: of an object the attributes that are fields of it."""
+    if isinstance(found, msgspec.Struct):
+        return msgspec.to_builtins(found)
+    if isinstance(found, list | tuple):
+        return [told(one, next(iter(get_args(kind)), None)) for one in found]
+    if isinstance(found, str | dict | int | float) or not hasattr(kind, "__struct_fields__"):
+        return found
+    return {name: getattr(found, name) for name in kind.__struct_fields__}
 
 
 def operations_of(owner: type) -> list[Operation]:
