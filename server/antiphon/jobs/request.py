@@ -111,16 +111,16 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     if lacking := info.lacking(values):
         how = '{"file": ID}' if lacking.kind == "file" else f'"{info.needed_value(lacking)}"'
         raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}')
-    if asked.tail is not UNSET:
-        check_applies(OFFERED["tail"], info, '"tail"')
-        arguments += ["--tail", f"{asked.tail:g}"]
     beside = {}
-    for name in SWITCHES:
-        if getattr(asked, name):
-            option = OFFERED[name].option
-            check_applies(OFFERED["only" if name == "stems" else name], info, f'"{name}"')
-            if name != "stems":
-                beside[f"--{option}"] = BESIDE[option][1]
+    for name in ("tail", *SWITCHES):
+        if (given := getattr(asked, name)) is UNSET or given is False:
+            continue
+        check_applies(OFFERED["only" if name == "stems" else name], info, f'"{name}"')
+        option = OFFERED[name].option
+        if option in BESIDE:
+            beside[f"--{option}"] = BESIDE[option][1]
+        elif given is not True:
+            arguments += [f"--{option}", f"{given:g}"]
     if asked.stems:
         if asked.format not in (UNSET, "wav", ".wav"):
             raise WireError('the stems are WAV files; leave "format" out')

@@ -99,11 +99,11 @@ def _run(
         for written in _run_own_job(made_by, asked, job, reporting):
             reporting.wrote(written)
         return 0
-    settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, finish, reporting, piped)
+    settings = RunSettings(asked, values, fires, finish, reporting, piped)
     if asked.out_dir is None:
-        reporting.wrote(process_file(asked.plugin, jobs[0], settings, loaded))
+        reporting.wrote(process_file(jobs[0], settings, loaded))
         return 0
-    return _run_tasks(asked, jobs, settings, loaded)
+    return _run_tasks(jobs, settings, loaded)
 
 
 def _check_no_patch(name: str, known: Container[str]) -> None:
@@ -251,13 +251,13 @@ def path_of(param: Param, value: str) -> str:
     return str(path.absolute())
 
 
-def _run_tasks(asked: RunRequest, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:
+def _run_tasks(jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:
     """Runs every task; failures are complaints. Returns the number of failures."""
 
     def write(job: FileTask) -> bool:
         make_folder(job.target.parent)
-        free([("--out-dir", job.target)], force=asked.force)
-        settings.reporting.wrote(process_file(asked.plugin, job, settings, loaded))
+        free([("--out-dir", job.target)], force=settings.asked.force)
+        settings.reporting.wrote(process_file(job, settings, loaded))
         return True
 
     if failed := failures(jobs, write, settings.reporting.complain):
