@@ -29,6 +29,7 @@ from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.plugins.dispatcher import HookDispatcher, addresses_of
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.operations.asking import ask
 from antiphon.web import server as http_server
 from antiphon_library import routes as library_module, scanning
 from antiphon_library.catalogue import Catalogue
@@ -95,6 +96,20 @@ async def test_loops_that_fit_come_first_and_say_why(tmp_path: Path, library: Pa
         ):
             status, body = await answered(server, "POST", path, wrong, token)
             assert (status, reason in body["error"]) == (400, True), body
+
+
+async def test_the_files_are_listed_and_one_is_shown_at_every_door(tmp_path: Path, library: Path) -> None:
+    names = [str(library / f"{n}.wav") for n in range(TRACKS)]
+    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
+        token = (tmp_path / "token").read_text().strip()
+        status, body = await answered(server, "POST", "/api/library/list", {}, token)
+        assert (status, [file["path"] for file in body["files"]]) == (200, names)
+        assert (await answered(server, "POST", "/api/library/list", {"bad": True}, token)) == (200, {"files": []})
+        status, shown = await answered(server, "POST", "/api/library/show", {"file": names[0]}, token)
+        assert (status, shown["title"], list(shown["analyses"])) == (200, "Tone 0", ["tags"])
+        assert (await answered(server, "POST", "/api/library/list", {"files": names}, token))[0] == 400
+    assert [file["path"] for file in ask("library list", files=[str(library)]).files] == names
+    assert ask("library show", file=names[1]).tags["title"] == "Tone 1"
 
 
 async def test_the_map_excerpts_and_what_comes_next(tmp_path: Path, library: Path) -> None:
@@ -272,7 +287,7 @@ async def test_a_bad_question_is_one_sentence(
     assert reason in str(sentence)
 
 
-@pytest.mark.parametrize("address", ["/library/similar", "/library/next 1 like"])
+@pytest.mark.parametrize("address", ["/library/similar", "/library/show", "/library/next 1 like"])
 async def test_what_is_not_in_the_library_is_refused_alike_whether_or_not_it_is_there(
     live: Rig, files: list[str], tmp_path: Path, address: str
 ) -> None:
