@@ -60,7 +60,7 @@ def test_a_number_outside_the_range_is_refused(kind: Any, one: Argument) -> None
 
 @pytest.mark.parametrize(("kind", "one"), [(kind, one) for kind, one in EVERY if one.said("choices")], ids=_name)
 def test_what_is_none_of_the_choices_is_refused_and_each_of_them_completed(kind: Any, one: Argument) -> None:
-    choices, complete = one.said("choices"), completion.of(one)
+    choices, complete = one.said("choices"), completion.of("", one.said("choices"))
     assert one.default in choices
     assert complete is not None
     assert complete("") == list(map(str, choices))

@@ -8,14 +8,13 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from antiphon.kernel.runtime import paths, resources
-from antiphon.kernel.runtime.arguments import Argument
 
 FILE = "names.json"
 KINDS = ("trainings", "evaluations")
@@ -54,13 +53,12 @@ def params(ctx: typer.Context, incomplete: str) -> list[str]:
     return _begin(incomplete, every)
 
 
-def of(one: Argument) -> Callable[..., list[str]] | None:
-    """The completion of an argument: of the names that it takes, or of its choices; None for another."""
-    if one.said("names"):
-        found: Callable[..., list[str]] = globals()[one.said("names")]
+def of(kind: str, choices: Sequence[object]) -> Callable[..., list[str]] | None:
+    """The completion of an argument that takes names of a kind, or one of some choices; None without either."""
+    if kind:
+        found: Callable[..., list[str]] = globals()[kind]
         return found
-    choices = [str(choice) for choice in one.said("choices")]
-    return (lambda incomplete: _begin(incomplete, choices)) if choices else None
+    return (lambda incomplete: _begin(incomplete, map(str, choices))) if choices else None
 
 
 def _begin(incomplete: str, names: Any) -> list[str]:

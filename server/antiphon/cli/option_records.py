@@ -107,7 +107,7 @@ def _declared(one: Argument, annotation: Any) -> Any:
         "help": f"{one.meta.description}{one.range_shown}",
         "metavar": one.said("shown"),
         "envvar": one.said("envvar"),
-        "autocompletion": completion.of(one),
+        "autocompletion": completion.of(one.said("names"), one.said("choices")),
     }
     if one.default is NODEFAULT or one.said("placed"):
         return Annotated[annotation, typer.Argument(**more)]
