@@ -1,17 +1,19 @@
 """The table of operations on files: what each is asked for, as arguments (`antiphon.kernel.runtime.arguments`)."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Struct
 
 from antiphon.files.sound_finish import FADE
-from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import Argument, argument, arguments
 from antiphon.kernel.runtime.settings import DEVICES, MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.operations.reporting import SILENT, Reporting
+
+if TYPE_CHECKING:
+    from antiphon.kernel.contract.catalog import ProcessorInfo
 
 PIPE = "-"
 """The name of standard input and output."""
@@ -131,7 +133,7 @@ BESIDE = {one.option: one.said("beside") for one in RUN_OPTIONS.values() if one.
 """Options of further files of a run, each with its field of HTTP and the name of the result there."""
 
 
-def check_applies(one: Argument, info: ProcessorInfo, spelled: str) -> None:
+def check_applies(one: Argument, info: "ProcessorInfo", spelled: str) -> None:
     """Raises UsageError where an option of `antiphon run` does not apply to a processor; `spelled`: as it was given."""
     use, writes = info.on_files, "MIDI" if one.option == "midi-out" else one.option
     needed, lacks = one.said("needs") or ("", f"writes no {writes}")

@@ -65,8 +65,8 @@ class Argument(NamedTuple):
         return str(self.said("flags") or f"--{self.option}").split()
 
     def said(self, key: str) -> Any:
-        """The value that `argument` was given by that name."""
-        return (self.meta.extra or {})[key]
+        """The value that `argument` was given by that name; None of another limit of data."""
+        return (self.meta.extra or {}).get(key)
 
     @property
     def repeated(self) -> bool:
@@ -79,7 +79,7 @@ class Argument(NamedTuple):
         low, high = self.meta.ge, self.meta.le
         if low is None:
             return ""
-        return f"{low:g} {'or more' if high is None else f'to {high:g}'} {self.said('unit')}".rstrip()
+        return f"{low:g} {'or more' if high is None else f'to {high:g}'} {self.said('unit') or ''}".rstrip()
 
     @property
     def range_shown(self) -> str:
