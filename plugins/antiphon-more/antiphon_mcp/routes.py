@@ -272,7 +272,7 @@ class McpRoutes:
         return self._desk.plain()
 
     @operation(
-        "POST", "/api/mcp/propose", types.Proposed, 202, body=types.ProposeBody,
+        "POST", "/api/mcp/propose", types.Proposed, 202,
         example={"body": {"script": 'from antiphon.live import *\n\npatch("band")\ntrack("a", "bd*4")\n', "bars": 2}},
     )  # fmt: skip
     async def propose(self, request: HttpRequest, body: types.ProposeBody) -> object:
@@ -313,7 +313,7 @@ class McpRoutes:
             raise Refusal(404, "no sound came of its rehearsal")
         return Response(200, proposal.picture, "image/png")
 
-    @operation("POST", "/api/mcp/land", types.Proposed, body=types.LandBody, example={"body": {"id": "0123456789ab"}})
+    @operation("POST", "/api/mcp/land", types.Proposed, example={"body": {"id": "0123456789ab"}})
     async def land(self, request: HttpRequest, body: types.LandBody) -> object:
         """Land what was rehearsed, on the next multiple of `quantum` beats; where the performer asks, it waits."""
         self._check(request)
@@ -342,9 +342,7 @@ class McpRoutes:
             raise Refusal(409, f"the performer has set the co-performer to {mode}; nothing changes by it")
         return (await self._undo()).plain()
 
-    @operation(
-        "POST", "/api/mcp/say", types.Said, body=types.SayBody, example={"body": {"text": "I come in at bar 8."}}
-    )
+    @operation("POST", "/api/mcp/say", types.Said, example={"body": {"text": "I come in at bar 8."}})
     async def say(self, request: HttpRequest, body: types.SayBody) -> object:
         """Show a line on the page, below the script."""
         self._check(request)
@@ -353,7 +351,7 @@ class McpRoutes:
         self._did("says", line)
         return {"said": line}
 
-    @operation("POST", "/api/mcp/hear", types.Heard, body=types.HearBody, example={"body": {"bars": 1}})
+    @operation("POST", "/api/mcp/hear", types.Heard, example={"body": {"bars": 1}})
     async def hear(self, request: HttpRequest, body: types.HearBody) -> object:
         """Loudness, bands, onsets, chords, key, notes and picture of the last bars of a node, the input or output."""
         name, beats = await self._server.ask("/mcp/hear", "/mcp/hear.reply", body.bars, body.node)

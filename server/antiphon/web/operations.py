@@ -99,14 +99,22 @@ class Operation:
 def operation(
     method: str, path: str, answers: Any = None, status: int = 200, **more: Any
 ) -> Callable[[Function], Function]:
-    """Declares a method as the handler of an operation; the arguments are the attributes of `Operation`."""
+    """Declares a method as the handler of an operation; the arguments are the attributes of `Operation`.
+
+    The types of `body` and `query` are those that the handler's parameters of that name are annotated with.
+    """
     more.setdefault("level", TokenLevel.READ if method == "GET" else TokenLevel.OWNER)
 
     def declare(handler: Function) -> Function:
+        more.update({name: kind for name, kind in handler.__annotations__.items() if _is_asked(name, kind)})
         handler.operation = Operation(method, path, handler, answers, status, **more)  # type: ignore[attr-defined]
         return handler
 
     return declare
+
+
+def _is_asked(name: str, kind: Any) -> bool:
+    return name in ("body", "query") and isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def told(found: Any, kind: Any) -> Any:

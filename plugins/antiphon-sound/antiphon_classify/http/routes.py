@@ -162,7 +162,6 @@ class ClassifyRoutes:
         "/api/classify/{name}",
         Classified,
         body=NamedFileBody,
-        query=StreamQuery,
         upload=MAX_FILE,
         live=True,
         lines=True,

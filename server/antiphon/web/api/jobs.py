@@ -96,16 +96,7 @@ class JobRoutes:
         """The files that were sent."""
         return list(self._board().files.entries.values())
 
-    @operation(
-        "POST",
-        "/api/files",
-        types.File,
-        201,
-        query=types.UploadQuery,
-        upload=MAX_FILE,
-        form=True,
-        example={"name": "take.wav"},
-    )
+    @operation("POST", "/api/files", types.File, 201, upload=MAX_FILE, form=True, example={"name": "take.wav"})
     async def receive(self, request: HttpRequest, pieces: AsyncIterator[bytes], query: types.UploadQuery) -> Response:
         """Send a file: sound or MIDI. Its bytes are the body, or a form with a file, as `curl -F` sends it."""
         name, kind = query.name, request.headers.get("content-type", "")

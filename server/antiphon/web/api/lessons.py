@@ -79,7 +79,7 @@ class LessonRoutes:
             ]
         )
 
-    @operation("GET", "/api/lessons/{path}/{name}/heard", types.Tried, query=types.ListenQuery, example=EXAMPLE)
+    @operation("GET", "/api/lessons/{path}/{name}/heard", types.Tried, example=EXAMPLE)
     async def heard(self, request: HttpRequest, path: str, name: str, query: types.ListenQuery) -> object:
         """Check a lesson by what the server is set to, or by what it plays and receives from now on."""
         lesson, came = await _lesson(path, name), list[str]()
@@ -98,7 +98,6 @@ class LessonRoutes:
         "POST",
         "/api/lessons/{path}/{name}/check",
         types.Tried,
-        body=types.TryBody,
         example={
             "path": "code",
             "name": "01-first-sound",

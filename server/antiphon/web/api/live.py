@@ -104,7 +104,6 @@ class LiveRoutes:
         "/api/live/eval",
         types.Version,
         202,
-        body=types.EvaluateBody,
         example={"body": {"text": f'{HEAD}track("beat", "bd sd bd sd")\n', "version": 1}},
     )
     async def evaluate(self, request: HttpRequest, body: types.EvaluateBody) -> object:
@@ -115,9 +114,7 @@ class LiveRoutes:
         self._performer.run(script, body.quantum, top=body.top)
         return {"version": body.version}
 
-    @operation(
-        "POST", "/api/live/paste", types.Translated, body=types.PasteBody, example={"body": {"text": '$: s("bd*4")'}}
-    )
+    @operation("POST", "/api/live/paste", types.Translated, example={"body": {"text": '$: s("bd*4")'}})
     async def paste(self, request: HttpRequest, body: types.PasteBody) -> object:
         """Translate a program of Strudel or Tidal into a live script; nothing of it is evaluated."""
         _check_size(body.text)
@@ -129,19 +126,13 @@ class LiveRoutes:
         self._performer.stop()
         return {"stopped": True}
 
-    @operation(
-        "POST",
-        "/api/live/slider",
-        types.Version,
-        body=types.SliderBody,
-        example={"body": {"version": 1, "place": 30, "value": 0.5}},
-    )
+    @operation("POST", "/api/live/slider", types.Version, example={"body": {"version": 1, "place": 30, "value": 0.5}})
     async def slider(self, request: HttpRequest, body: types.SliderBody) -> object:
         """Move a slider of the script that plays: `slider(.5, 0, 1)` in its text."""
         self._performer.slide(body.version, body.place, body.value)
         return {"version": body.version}
 
-    @operation("POST", "/api/live/tracks", types.Heard, body=types.TracksBody, example={"body": {"muted": ["beat"]}})
+    @operation("POST", "/api/live/tracks", types.Heard, example={"body": {"muted": ["beat"]}})
     async def tracks(self, request: HttpRequest, body: types.TracksBody) -> object:
         """Silence tracks and loops of the scripts that play, by name, or all but some."""
         self._performer.hear(body.muted, body.soloed)
@@ -162,7 +153,6 @@ class LiveRoutes:
         "/api/live/sets/{name}",
         types.Saved,
         201,
-        body=types.SaveBody,
         example={"name": "mine", "body": {"text": f'{HEAD}patch("band")\ntrack("beat", "bd sd bd sd")\n'}},
     )
     async def save(self, request: HttpRequest, name: str, body: types.SaveBody) -> object:

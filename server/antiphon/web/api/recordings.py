@@ -50,7 +50,6 @@ class RecordingRoutes:
         "/api/recordings/{name}",
         bytes,
         level=TokenLevel.OWNER,
-        query=types.RecordingQuery,
         example={"name": "set.wav", "form": "whole"},
     )
     async def recording(self, request: HttpRequest, name: str, query: types.RecordingQuery) -> Response:

@@ -149,13 +149,7 @@ class ServerRoutes:
         plan, nodes = await self._control.graph(), await self._control.nodes()
         return graph_object(plan, {item.node.name: item.values for item in nodes}, self._catalog)
 
-    @operation(
-        "GET",
-        "/api/syllables",
-        types.list_of(types.Sung),
-        query=types.LyricsQuery,
-        example={"lyrics": "twin-kle twin-kle / star"},
-    )
+    @operation("GET", "/api/syllables", types.list_of(types.Sung), example={"lyrics": "twin-kle twin-kle / star"})
     async def syllables(self, request: HttpRequest, query: types.LyricsQuery) -> object:
         """The syllables of a text as `sing` divides it, one for each note, with its word and line, from 0."""
         return syllables(query.lyrics)
@@ -205,25 +199,19 @@ class ServerRoutes:
             found.append({"host": host, "url": url, "rows": qr_rows(url)})
         return {"addresses": found}
 
-    @operation("POST", "/api/surfaces/approve", types.Approved, body=types.MachineBody, example=MACHINE)
+    @operation("POST", "/api/surfaces/approve", types.Approved, example=MACHINE)
     async def approve(self, request: HttpRequest, body: types.MachineBody) -> object:
         """Approve an address."""
         ip = _machine(body.ip, "approve")
         return {"approved": ip, "kept": await self._control.approve(ip)}
 
-    @operation("POST", "/api/surfaces/forget", types.Forgot, body=types.MachineBody, example=MACHINE)
+    @operation("POST", "/api/surfaces/forget", types.Forgot, example=MACHINE)
     async def forget(self, request: HttpRequest, body: types.MachineBody) -> object:
         """Revoke an approval."""
         ip = _machine(body.ip, "forget")
         return {"forgot": ip, "kept": await self._control.forget(ip)}
 
-    @operation(
-        "POST",
-        "/api/osc",
-        status=202,
-        body=types.OscBody,
-        example={"body": {"address": "/node/echo/feedback", "args": [0.5]}},
-    )
+    @operation("POST", "/api/osc", status=202, example={"body": {"address": "/node/echo/feedback", "args": [0.5]}})
     async def osc(self, request: HttpRequest, body: types.OscBody) -> Response:
         """Send an OSC message, as any client of this machine.
 
@@ -237,7 +225,7 @@ class ServerRoutes:
         await self._messages.send(address, *args)
         return Response(202)
 
-    @operation("POST", "/api/capture", types.Captured, 201, body=types.CaptureBody, example={"body": {"bars": 1}})
+    @operation("POST", "/api/capture", types.Captured, 201, example={"body": {"bars": 1}})
     async def capture(self, request: HttpRequest, body: types.CaptureBody) -> object:
         """Write the last whole bars of a node into the folder `captures` of the library."""
         given: list[Arg] = [body.bars, body.node, *([body.name] if body.name else [])]
