@@ -20,6 +20,8 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import paths
+from antiphon.web.api import types
+from antiphon.web.operations import told
 
 ECHO = ProcessorInfo(
     "echo",
@@ -171,7 +173,7 @@ def test_a_set_of_the_performer_hides_one_that_ships() -> None:
     assert command(task, None, Path("/o"), own_scripts=True)[-1] == str(own)
     with pytest.raises(AntiphonError, match="--live alone"):
         command(task, None, Path("/o"))
-    assert live_sets()["bells"].plain() == {"name": "bells", "line": "Mine.", "bars": 16, "own": True}
+    assert told(live_sets()["bells"], types.LiveSet) == {"name": "bells", "line": "Mine.", "bars": 16, "own": True}
     own.unlink()
     assert not live_sets()["bells"].own
 

@@ -1,13 +1,21 @@
 """The table of operations: every argument has its sentence, and a number outside its range is refused by name."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec import NODEFAULT
+from tests import accepted
 
+from antiphon.cli import completion
+from antiphon.cli.commands import application
+from antiphon.cli.terminal import errors
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import Argument, arguments, check, option_words
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.typed import Misfit, convert
+from antiphon.operations.asking import ask, offered
 from antiphon.operations.requests import (
     FinishRequest,
     RehearseRequest,
@@ -50,9 +58,74 @@ def test_a_number_outside_the_range_is_refused(kind: Any, one: Argument) -> None
             check(kind(*GIVEN[kind], **{one.name: wrong}))
 
 
+@pytest.mark.parametrize(("kind", "one"), [(kind, one) for kind, one in EVERY if one.said("choices")], ids=_name)
+def test_what_is_none_of_the_choices_is_refused_and_each_of_them_completed(kind: Any, one: Argument) -> None:
+    choices, complete = one.said("choices"), completion.of("", one.said("choices"))
+    assert one.default in choices
+    assert complete is not None
+    assert complete("") == list(map(str, choices))
+    assert complete(str(choices[-1])[:3]) == [str(choices[-1])]
+    for right in choices:
+        check(kind(*GIVEN[kind], **{one.name: right}))
+    with pytest.raises(UsageError, match=f"^--{one.option} takes {', '.join(map(str, choices))}, not 'tpu'$"):
+        check(kind(*GIVEN[kind], **{one.name: "tpu"}))
+
+
 def test_a_default_outside_the_range_is_allowed() -> None:
     check(RenderRequest("demo", block=0, rate=0))
     check(RunRequest("gain", (), tail=None))
+
+
+# ---- operations of plugins, one law for all of them
+
+
+def bounded() -> Iterator[tuple[Any, Argument, float]]:
+    """Operations, each with an argument and a number outside its range."""
+    for operation in offered().values():
+        for one in arguments(operation.asked):
+            if one.meta.ge is not None:
+                yield operation, one, one.meta.ge - 1
+            if one.meta.le is not None:
+                yield operation, one, one.meta.le + 1
+
+
+@pytest.mark.needs("library")
+def test_every_door_takes_an_operations_example() -> None:
+    for name, operation in offered().items():
+        assert convert(dict(operation.example), operation.asked, name) is not None
+        assert convert(dict(operation.example), operation.body, name) is not None
+        assert set(operation.body.__struct_fields__) == set(operation.asked.__struct_fields__) - set(operation.here)
+        assert operation.doc.endswith(".")
+        assert operation.osc.arguments.count("…") <= 1
+        assert f"`{operation.path}.reply" in operation.osc.doc
+
+
+@pytest.mark.needs("library")
+def test_a_number_outside_its_range_is_refused_in_the_same_words_at_every_door(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = list(bounded())
+    assert found
+    for operation, one, wrong in found:
+        given = {**operation.example, one.name: wrong}
+        said = f"{one.name} takes {one.range}, not {wrong}"
+        assert accepted.refusal(lambda: ask(operation.name, **given)) == f"UsageError: {said}"  # noqa: B023
+        if one.name not in operation.here:
+            with pytest.raises(Misfit, match=f"^{re.escape(said)}$"):  # by HTTP
+                convert(given, operation.body, operation.name)
+        flag = max(one.flags, key=len)
+        needed = ["x" for other in arguments(operation.asked) if other.default is NODEFAULT]
+        words = [*operation.name.split(), *needed, f"{flag}{'=' * flag.startswith('--')}{wrong:g}"]
+        assert errors.run(application(words), words) == 2
+        assert f"takes {one.range}, not {wrong:g}" in capsys.readouterr().err
+
+
+@pytest.mark.needs("library")
+def test_what_an_operation_does_not_know_is_refused_with_what_it_knows() -> None:
+    for name, operation in offered().items():
+        said = accepted.refusal(lambda: ask(name, **operation.example, nonsense=1))  # noqa: B023
+        assert said.startswith("UsageError: nonsense is not a key of"), said
+        assert all(field in said for field in operation.asked.__struct_fields__), said
 
 
 @pytest.mark.parametrize(

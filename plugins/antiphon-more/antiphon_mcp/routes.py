@@ -22,7 +22,6 @@ from antiphon.api.backends.http import (
     OscSubscription,
     Refusal,
     Response,
-    json_response as answer,
     operation,
 )
 from antiphon.api.backends.runtime import CHILD_FAULTS, Child, ChildLimits, spawn
@@ -267,16 +266,16 @@ class McpRoutes:
         await self._rehearser.close()
 
     @operation("GET", "/api/mcp", types.Coperformer, level=types.OWNER)
-    async def state(self, request: HttpRequest) -> Response:
+    async def state(self, request: HttpRequest) -> object:
         """What the performer lets the co-performer do, and what waits."""
         await self._join()
-        return answer(self._desk.plain())
+        return self._desk.plain()
 
     @operation(
-        "POST", "/api/mcp/propose", types.Proposed, 202, body=types.ProposeBody,
+        "POST", "/api/mcp/propose", types.Proposed, 202,
         example={"body": {"script": 'from antiphon.live import *\n\npatch("band")\ntrack("a", "bd*4")\n', "bars": 2}},
     )  # fmt: skip
-    async def propose(self, request: HttpRequest, body: types.ProposeBody) -> Response:
+    async def propose(self, request: HttpRequest, body: types.ProposeBody) -> object:
         """Rehearse a change: a script, lines of it, values of parameters, or a scene. Nothing of it is heard."""
         self._check(request)
         await self._join()
@@ -293,10 +292,10 @@ class McpRoutes:
         self._did("proposes", proposal.mark)
         self._judged[proposal.id] = asyncio.Event()
         self._begin(self._rehearse(proposal))
-        return answer(proposal.plain(), 202)
+        return proposal.plain()
 
     @operation("GET", "/api/mcp/proposals/{id}", types.Proposed, level=types.OWNER, example={"id": "0123456789ab"})
-    async def proposal(self, request: HttpRequest, id: str) -> Response:
+    async def proposal(self, request: HttpRequest, id: str) -> object:
         """A proposal; its verdict is waited for, 20 s at most."""
         proposal = self._known(id)
         if proposal.id in self._judged:
@@ -304,7 +303,7 @@ class McpRoutes:
                 await asyncio.wait_for(self._judged[proposal.id].wait(), VERDICT_SECONDS)
             except TimeoutError:
                 pass  # the answer says that it is still rehearsed
-        return answer(proposal.plain())
+        return proposal.plain()
 
     @operation("GET", "/api/mcp/proposals/{id}/picture", bytes, level=types.OWNER, example={"id": "0123456789ab"})
     async def picture(self, request: HttpRequest, id: str) -> Response:
@@ -314,8 +313,8 @@ class McpRoutes:
             raise Refusal(404, "no sound came of its rehearsal")
         return Response(200, proposal.picture, "image/png")
 
-    @operation("POST", "/api/mcp/land", types.Proposed, body=types.LandBody, example={"body": {"id": "0123456789ab"}})
-    async def land(self, request: HttpRequest, body: types.LandBody) -> Response:
+    @operation("POST", "/api/mcp/land", types.Proposed, example={"body": {"id": "0123456789ab"}})
+    async def land(self, request: HttpRequest, body: types.LandBody) -> object:
         """Land what was rehearsed, on the next multiple of `quantum` beats; where the performer asks, it waits."""
         self._check(request)
         await self._join()
@@ -332,30 +331,28 @@ class McpRoutes:
         else:
             await self._land(proposal)
         self._tell()
-        return answer(proposal.plain())
+        return proposal.plain()
 
     @operation("POST", "/api/mcp/undo", types.Proposed)
-    async def undo(self, request: HttpRequest) -> Response:
+    async def undo(self, request: HttpRequest) -> object:
         """Bring back what played before the co-performer's last change, within a beat."""
         self._check(request)
         await self._join()
         if (mode := self._desk.mode) in HALTED_MODES:
             raise Refusal(409, f"the performer has set the co-performer to {mode}; nothing changes by it")
-        return answer((await self._undo()).plain())
+        return (await self._undo()).plain()
 
-    @operation(
-        "POST", "/api/mcp/say", types.Said, body=types.SayBody, example={"body": {"text": "I come in at bar 8."}}
-    )
-    async def say(self, request: HttpRequest, body: types.SayBody) -> Response:
+    @operation("POST", "/api/mcp/say", types.Said, example={"body": {"text": "I come in at bar 8."}})
+    async def say(self, request: HttpRequest, body: types.SayBody) -> object:
         """Show a line on the page, below the script."""
         self._check(request)
         line = "".join(letter if letter.isprintable() else " " for letter in body.text)
         self._performer.say(f"{SENDER}: {line}")
         self._did("says", line)
-        return answer({"said": line})
+        return {"said": line}
 
-    @operation("POST", "/api/mcp/hear", types.Heard, body=types.HearBody, example={"body": {"bars": 1}})
-    async def hear(self, request: HttpRequest, body: types.HearBody) -> Response:
+    @operation("POST", "/api/mcp/hear", types.Heard, example={"body": {"bars": 1}})
+    async def hear(self, request: HttpRequest, body: types.HearBody) -> object:
         """Loudness, bands, onsets, chords, key, notes and picture of the last bars of a node, the input or output."""
         name, beats = await self._server.ask("/mcp/hear", "/mcp/hear.reply", body.bars, body.node)
         path = Path(str(name))
@@ -365,7 +362,7 @@ class McpRoutes:
             await asyncio.to_thread(path.unlink, missing_ok=True)
         if "fault" in found:
             raise Refusal(422, str(found["fault"]).replace(str(path), "what sounds"))
-        return answer({"node": body.node, "beats": beats, **found["heard"], "picture": found["picture"]})
+        return {"node": body.node, "beats": beats, **found["heard"], "picture": found["picture"]}
 
     # ---- rehearsal
 

@@ -20,7 +20,7 @@ class SearchRequest(Request):
     key: Annotated[str, argument('As "A minor", Am or a.')] = ""
     tempo: Annotated[str, argument("As 118-124, in bpm, or one number, met within 2 %.")] = ""
     tag: Annotated[tuple[str, ...], argument("A label that was found in the sound; all of several.")] = ()
-    kind: Annotated[str, argument(f"One of {', '.join(KINDS)}.")] = ""
+    kind: Annotated[str, argument(f"One of {', '.join(KINDS)}.", choices=KINDS)] = ""
     sure: Annotated[float, argument("Minimum confidence of what is asked for.", low=0.0, high=1.0)] | None = None
 
 
@@ -50,10 +50,36 @@ class Fits(Request):
     osc_port: OscPort = None
 
 
+Files = Annotated[tuple[str, ...], argument("Sound files, and folders of them.", "[FILES]...", placed=True)]
+
+
+class ListRequest(Request):
+    """List the files: length, tempo, key, artist and title, path."""
+
+    files: Files = ()
+    bad: Annotated[bool, argument("Only files that cannot be read, and why.")] = False
+
+
+class ShowRequest(Request):
+    """Show all that is known of a file: tags, and what each analysis found."""
+
+    file: Annotated[str, argument("")]
+
+
 class FoundSounds(Struct):
     """Sound files, each with its summary and why it was found."""
 
     matches: list[dict[str, Any]]
+
+
+class ListedSounds(Struct):
+    """Sound files, each with its summary."""
+
+    files: list[dict[str, Any]]
+
+
+class EmptyLibrary(ListedSounds):
+    """The files of a library that has none."""
 
 
 SIGNALS = ("like", "skip", "dislike")
@@ -77,6 +103,20 @@ class Next(Request):
 
 
 NAMES = ("title", "artist", "album", "genre")
+SHOWN: Any = [
+    ("path", str),
+    ("duration", float | None),
+    *((name, str | None) for name in NAMES),
+    *((f"{name}{more}", Any) for name in ("tempo", "key", "kind") for more in ("", "_confidence")),
+    ("loudness", float | None),
+    ("problem", str | None),
+    ("missing", bool),
+    ("rate", int | None),
+    ("channels", int | None),
+    ("tags", dict[str, str]),
+    ("analyses", dict[str, Any]),
+]
+ShownSound: Any = defstruct("ShownSound", SHOWN)
 TRACK = [
     ("id", int),
     ("path", str),
@@ -103,6 +143,12 @@ def next_of_words(words: Sequence[Any]) -> Mapping[str, Any]:
     return given
 
 
+LIST_BY_OSC = OscForm(
+    "",
+    "The paths of the library's files. Answers `/library/list.reply s:path…`.",
+    lambda words: {},
+    lambda found: [(row["path"],) for row in found.files],
+)
 NEXT_BY_OSC = OscForm(
     "[i:count] [s:signal]…",
     "Suggests the library's tracks that may come next. Signals, each a kind (like, skip, dislike, or after for the "
@@ -123,6 +169,25 @@ FITS_BY_OSC = OscForm(
 def add_to(operations: Any) -> None:
     """Adds the operations."""
     shown = "antiphon_library.commands.printing:found"
+    operations.add(
+        "library list",
+        ListRequest,
+        "antiphon_library.searching:listed",
+        ListedSounds,
+        lines="antiphon_library.commands.printing:listed",
+        here=("files",),
+        by_osc=LIST_BY_OSC,
+        examples=("antiphon library list", "antiphon library list --bad"),
+    )
+    operations.add(
+        "library show",
+        ShowRequest,
+        "antiphon_library.searching:shown",
+        ShownSound,
+        lines="antiphon_library.commands.printing:shown",
+        example={"file": "/music/night.flac"},
+        examples=("antiphon library show Music/night.flac",),
+    )
     operations.add(
         "library search",
         SearchRequest,

@@ -88,22 +88,22 @@ class LibraryRoutes:
         return Response(200, body[:-1] + (b', "placing": %s}' % (b"false" if self._placed else b"true")))
 
     @operation("POST", "/api/library/map", Placing, 202)
-    async def place(self, request: HttpRequest) -> Response:
+    async def place(self, request: HttpRequest) -> object:
         """Place all tracks anew, in a process of its own."""
         if not _can_place():
             raise Refusal(503, missing_modules("the map", "scikit-learn", extra="map"))
         self._begin(("map", "--again"))
-        return answer({"placing": True}, 202)
+        return {"placing": True}
 
     @operation("POST", "/api/library/analyse", Placing, 202)
-    async def analyse(self, request: HttpRequest) -> Response:
+    async def analyse(self, request: HttpRequest) -> object:
         """Add the sound files in the library's own folder, analyse what is not yet, and place all.
 
         Others are added by `antiphon library add FOLDER` on the server's machine.
         """
         await self._server.in_thread(self._make_root)
         self._begin(("add", str(self._root)), ("analyse",), *([("map", "--again")] if _can_place() else []))
-        return answer({"placing": True}, 202)
+        return {"placing": True}
 
     def _begin(self, *steps: tuple[str, ...]) -> None:
         """Runs `antiphon library` with each step's words in sequence, unless such a run is in progress."""
@@ -131,13 +131,13 @@ class LibraryRoutes:
             return Response(200, await asyncio.to_thread(excerpt.wav, path, start), "audio/wav")
 
     @operation("POST", "/api/library/tracks/{id}/keep", PlayedAs, example={"id": "1"})
-    async def keep(self, request: HttpRequest, id: str) -> Response:
+    async def keep(self, request: HttpRequest, id: str) -> object:
         """Where a sampler finds a track: its `library`, `s` and `n`.
 
         One in no folder of the library is copied into its folder `files`.
         """
         path = Path(os.fsdecode((await self._server.in_thread(self._with_catalogue, partial(_track, id)))[0]))
-        return answer(await asyncio.to_thread(_played_as, path))
+        return await asyncio.to_thread(_played_as, path)
 
     def _make_root(self) -> None:
         from antiphon.api.backends.files import make_folder

@@ -20,9 +20,21 @@ from antiphon.api.backends.runtime import SERVER, instead, short_repr, shorten
 from antiphon.api.backends.signal import KEY_NAMES
 from antiphon_library import vector_file
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.commands.options import open_catalogue, row_of
+from antiphon_library.commands.options import catalogue_paths, open_catalogue, row_of
 from antiphon_library.identity import identify_and_analyse
-from antiphon_library.operations import SIGNALS, Fits, FoundSounds, Next, SearchRequest, SimilarRequest
+from antiphon_library.operations import (
+    SIGNALS,
+    EmptyLibrary,
+    Fits,
+    FoundSounds,
+    ListedSounds,
+    ListRequest,
+    Next,
+    SearchRequest,
+    ShownSound,
+    ShowRequest,
+    SimilarRequest,
+)
 from antiphon_library.records import KINDS, SUMMARY, UNHEARD, findings
 from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
 
@@ -274,12 +286,29 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int 
     return [{**rows[where].summary(), "score": round(score, 4), "why": why} for where, score, why in found]
 
 
+def listed(asked: ListRequest) -> ListedSounds:
+    """The files, or those of these files and folders. Raises UsageError: one of them is not in the library."""
+    files = [Path(file) for file in asked.files]
+    found = []
+    with open_catalogue() as catalogue:
+        for number, place in enumerate(catalogue_paths(files)):
+            rows = list(catalogue.rows(path=place, only=SUMMARY))
+            if files and not rows and not os.path.isdir(files[number]):
+                row_of(catalogue, files[number])
+            found += [row.summary() for row in rows if row.problem or not asked.bad]
+    return ListedSounds(found) if found or files or asked.bad else EmptyLibrary([])
+
+
+def shown(asked: ShowRequest) -> ShownSound:
+    """All that is known of a file. Raises UsageError: it is not in the library."""
+    with open_catalogue() as catalogue:
+        return ShownSound(**row_of(catalogue, Path(asked.file)).full())
+
+
 def search(asked: SearchRequest) -> FoundSounds:
     """The files that are asked for. Raises UsageError: something of it is not allowed."""
     low, high = _range(asked.tempo)
     key = key_named(asked.key) if asked.key else ""
-    if asked.kind and asked.kind not in KINDS:
-        raise UsageError(f"--kind takes one of {', '.join(KINDS)}, not {short_repr(asked.kind)}")
     if asked.sure is not None and not (key or asked.tempo or asked.tag or asked.kind):
         raise UsageError("--sure is for --key, --tempo, --tag and --kind; give one of them too")
     labels = LabelSearch(asked.tag, asked.sure)

@@ -8,7 +8,7 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,14 @@ def params(ctx: typer.Context, incomplete: str) -> list[str]:
     name, equals, _ = incomplete.partition("=")
     every = [f"{name}={choice}" for choice in cells.get(name, ())] if equals else [f"{cell}=" for cell in cells]
     return _begin(incomplete, every)
+
+
+def of(kind: str, choices: Sequence[object]) -> Callable[..., list[str]] | None:
+    """The completion of an argument that takes names of a kind, or one of some choices; None without either."""
+    if kind:
+        found: Callable[..., list[str]] = globals()[kind]
+        return found
+    return (lambda incomplete: _begin(incomplete, map(str, choices))) if choices else None
 
 
 def _begin(incomplete: str, names: Any) -> list[str]:

@@ -8,7 +8,7 @@ import typer
 from antiphon.cli.terminal.progress import Json, Role, style_text
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
+from antiphon.kernel.runtime.settings import ServeSettings
 
 WIDTH = 8
 """Column width of a finding's state."""
@@ -17,19 +17,18 @@ ROLES: dict[str, Role] = {"works": "good", "limited": "warn", "missing": "faint"
 
 def doctor(
     loopback: Annotated[bool, argument("Measure the round trip: connect the output to the input first.")] = False,
-    audio: Annotated[str, argument("For --loopback: auto, portaudio, jack or headless.")] = "auto",
-    input: Annotated[str, argument("For --loopback: an input device's name.")] = "",
-    output: Annotated[str, argument("For --loopback: an output device's name.")] = "",
-    rate: Annotated[int, argument("For --loopback: sample rate.")] = DEFAULT_RATE,
-    block: Annotated[int, argument("For --loopback: frames in a block.")] = DEFAULT_BLOCK,
-    ahead: Annotated[int, argument("For --loopback: blocks between input and output.")] = 0,
+    *,
+    server: Annotated[ServeSettings, ("audio", "input", "output", "rate", "block", "ahead")],
     as_json: Json = False,
 ) -> None:
-    """Show what works on this machine, what does not, and the command that fixes it. Exit 1 if Antiphon cannot work."""
+    """Show what works on this machine, what does not, and the command that fixes it. Exit 1 if Antiphon cannot work.
+
+    --audio, --input, --output, --rate, --block and --ahead are of --loopback, as of serve.
+    """
     if loopback:
         if as_json:
             raise UsageError("--loopback has no --json; leave one of them out")
-        _loopback(ServeSettings(audio=audio, input=input, output=output, rate=rate, block=block, ahead=ahead).check())
+        _loopback(server.check())
         return
     from antiphon.cli.transports import transports
     from antiphon.doctor import machine, software, sound

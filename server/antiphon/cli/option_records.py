@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Annotated, Any, get_args, get_type_hints
 
-from msgspec import NODEFAULT, Meta
+from msgspec import NODEFAULT
 
-from antiphon.kernel.runtime.arguments import Argument, arguments
+from antiphon.kernel.runtime.arguments import Argument, arguments, declared_by
 
 _PLAIN = inspect.Parameter.KEYWORD_ONLY
 
@@ -27,14 +27,13 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
     declared: dict[str, Argument] = {}
     for parameter in inspect.signature(function).parameters.values():
         kind, only = hints[parameter.name], ()
-        metadata = getattr(kind, "__metadata__", (None,))[0]
-        if isinstance(metadata, Meta):
-            default = NODEFAULT if parameter.default is parameter.empty else parameter.default
-            ranged.append(one := Argument(parameter.name, kind.__origin__, default, metadata))
+        default = NODEFAULT if parameter.default is parameter.empty else parameter.default
+        if (one := declared_by(parameter.name, kind, default)) is not None:
+            ranged.append(one)
             parameters.append(parameter.replace(annotation=_declared(one, one.kind), kind=_PLAIN))
             continue
-        if isinstance(metadata, tuple):
-            kind, only = kind.__origin__, metadata
+        if isinstance(names := getattr(kind, "__metadata__", (None,))[0], tuple):
+            kind, only = kind.__origin__, names
         own = _declarations(kind)
         if own or hasattr(kind, "__struct_fields__"):
             parameters += sorted((one for one in own if one.name in only), key=lambda one: only.index(one.name)) or own
@@ -88,8 +87,7 @@ def _declarations(kind: Any) -> list[inspect.Parameter]:
     for name, hint in get_type_hints(kind).items():
         if hasattr(hint, "__struct_fields__"):
             found += _declarations(hint)
-        elif name in own and isinstance(own[name].meta, Meta):
-            one = own[name]
+        elif (one := own.get(name)) is not None:
             taken = one.default is NODEFAULT
             texts = one.repeated or str in get_args(one.kind)  # what may be a number elsewhere is a text here
             annotation = (list[str] if one.repeated else str) if texts else one.kind
@@ -109,7 +107,7 @@ def _declared(one: Argument, annotation: Any) -> Any:
         "help": f"{one.meta.description}{one.range_shown}",
         "metavar": one.said("shown"),
         "envvar": one.said("envvar"),
-        "autocompletion": getattr(completion, one.said("names")) if one.said("names") else None,
+        "autocompletion": completion.of(one.said("names"), one.said("choices")),
     }
     if one.default is NODEFAULT or one.said("placed"):
         return Annotated[annotation, typer.Argument(**more)]

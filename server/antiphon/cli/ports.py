@@ -17,12 +17,12 @@ _OSC, _HTTP = f"The server's OSC port; {_OURS} {OSC_PORT}.", f"The server's HTTP
 
 Host = Annotated[str, argument("The machine the server runs on.")]
 """The option --host."""
-Osc = Annotated[int | None, argument(_OSC, "PORT", low=1, high=65535, flags="--osc-port --port")]
+Osc = Annotated[int, argument(_OSC, "PORT", low=1, high=65535, flags="--osc-port --port")] | None
 """The option --osc-port of a command that queries a server by OSC; without it None."""
-Http = Annotated[int | None, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port --port")]
-HttpBesideOsc = Annotated[int | None, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port")]
+Http = Annotated[int, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port --port")] | None
+HttpBesideOsc = Annotated[int, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port")] | None
 """The option --http-port of a command where `--port` is the OSC port."""
-InsteadOfHttp = Annotated[int | None, argument(_OSC, "PORT", low=1, high=65535, flags="--osc-port")]
+InsteadOfHttp = Annotated[int, argument(_OSC, "PORT", low=1, high=65535, flags="--osc-port")] | None
 
 
 def http_port(http: int | None, osc: int | None) -> int:

@@ -110,10 +110,6 @@ class Upload:
     bytes: int
     created: float
 
-    def plain(self) -> dict[str, object]:
-        """The entry as clients get it."""
-        return {"id": self.id, "name": self.name, "bytes": self.bytes, "created": self.created}
-
 
 class JobTable:
     """Jobs and files, each written on a change. A job's progress is not stored."""

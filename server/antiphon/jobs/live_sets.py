@@ -38,10 +38,6 @@ class LiveSet:
     own: bool
     path: Path
 
-    def plain(self) -> dict[str, object]:
-        """The set as data for JSON, without its path."""
-        return {"name": self.name, "line": self.line, "bars": self.bars, "own": self.own}
-
 
 def folders() -> tuple[Path, Path]:
     """Folders of the shipped sets, and of the performer's."""

@@ -17,13 +17,12 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import clips, patch_list
 from antiphon.kernel.graph.graph import known_type
-from antiphon.kernel.runtime.arguments import arguments
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.offline.file_job import check_option, check_source, read_settings
-from antiphon.operations.requests import BESIDE, RunRequest
+from antiphon.offline.file_job import check_source, read_settings
+from antiphon.operations.requests import BESIDE, RUN_OPTIONS, check_applies
 
 T = TypeVar("T")
 
@@ -40,7 +39,7 @@ NOTES, MIDI = ".mid", SUFFIXES
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MAX_SECONDS, description=f"0 to {MAX_SECONDS:g} seconds")]
 Bars: TypeAlias = Annotated[float, Meta(gt=0.0, le=MAX_BARS, description=f"above 0, at most {MAX_BARS:g} bars")]
-Rate: TypeAlias = Annotated[int, next(one for one in arguments(RunRequest) if one.name == "rate").in_words]
+Rate: TypeAlias = Annotated[int, RUN_OPTIONS["rate"].in_words]
 FileId: TypeAlias = Annotated[str, Meta(description="the identifier that POST /api/files has answered")]
 Format: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
 RunFormat: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*FORMAT_NAMES, "mid"]})]
@@ -54,7 +53,7 @@ class JobBody(Struct, forbid_unknown_fields=True, kw_only=True):
     later: Annotated[bool, Meta(description="It gives way to all jobs that are not to run later.")] = False
 
 
-OFFERED = {BESIDE[one.option][0] if one.option in BESIDE else one.name: one for one in arguments(RunRequest)}
+OFFERED = {BESIDE[one.option][0] if one.option in BESIDE else one.name: one for one in RUN_OPTIONS.values()}
 """Options of `antiphon run` by their fields here; a further file is asked for by true."""
 SWITCHES = tuple(name for name, one in OFFERED.items() if name and (one.option in BESIDE or name == "stems"))
 RUN = "Body of `POST /api/run/PLUGIN`. `file` is missing for a plugin that needs none, as `generate`."
@@ -112,16 +111,16 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     if lacking := info.lacking(values):
         how = '{"file": ID}' if lacking.kind == "file" else f'"{info.needed_value(lacking)}"'
         raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}')
-    if asked.tail is not UNSET:
-        check_option(info, "tail", '"tail"')
-        arguments += ["--tail", f"{asked.tail:g}"]
     beside = {}
-    for name in SWITCHES:
-        if getattr(asked, name):
-            option = OFFERED[name].option
-            check_option(info, "only" if name == "stems" else option, f'"{name}"')
-            if name != "stems":
-                beside[f"--{option}"] = BESIDE[option][1]
+    for name in ("tail", *SWITCHES):
+        if (given := getattr(asked, name)) is UNSET or given is False:
+            continue
+        check_applies(OFFERED["only" if name == "stems" else name], info, f'"{name}"')
+        option = OFFERED[name].option
+        if option in BESIDE:
+            beside[f"--{option}"] = BESIDE[option][1]
+        elif given is not True:
+            arguments += [f"--{option}", f"{given:g}"]
     if asked.stems:
         if asked.format not in (UNSET, "wav", ".wav"):
             raise WireError('the stems are WAV files; leave "format" out')

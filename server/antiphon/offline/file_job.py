@@ -67,21 +67,6 @@ class FileJob:
             self.complain(f"{', '.join(idle)} of {self.plugin} {'has' if len(idle) == 1 else 'have'} no effect {where}")
 
 
-def check_option(info: ProcessorInfo, option: str, spelled: str) -> None:
-    """Raises `UsageError` where an option of `antiphon run` does not apply to a plugin; `spelled`: as it was given."""
-    use, apart = info.on_files, "takes no sound apart"
-    takes, reason = {
-        "stems": (use.stems, "writes no stems"),
-        "causal": (use.causal, "works on files in one way"),
-        "chords": (use.chords, "takes no chords"),
-        "tail": (not use.job, "sets the length of its result itself"),
-        "only": (use.splits, apart),
-        "without": (use.splits, apart),
-    }.get(option, (option in use.beside, f"writes no {'MIDI' if option == 'midi-out' else option}"))
-    if not takes:
-        raise UsageError(f"{info.type} {reason}; leave {spelled} out")
-
-
 def takes_notes_alone(info: ProcessorInfo) -> bool:
     """Whether a processor takes notes and no sound."""
     return info.first("audio", "in") is None and info.first("events", "in") is not None

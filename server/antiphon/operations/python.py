@@ -20,6 +20,7 @@ import numpy as np
 from antiphon.files.decode import path_text
 from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
+from antiphon.kernel.runtime.arguments import arguments
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.operations import run as operation
@@ -51,11 +52,10 @@ def loaded() -> Loaded:
         return _loaded()
 
 
-_OPTIONS = (
-    "stems", "only", "without", "chords", "tail", "fade", "block", "device", "causal", "limit", "normalise", "force",
-    "resample",
-)  # fmt: skip
-"""Options of `antiphon run` that a call takes; `resample` is its --rate."""
+_OWN = ("plugin", "paths", "param", "out_dir", "recursive", "raw", "rate", "tag")
+_TAKEN = (one for kind in (RunRequest, FinishRequest) for one in arguments(kind) if not one.said("beside"))
+_OPTIONS = ("resample", *(one.name for one in _TAKEN if one.name not in _OWN))
+"""Options of `antiphon run` that a call takes, those without a file beside; `resample` is its --rate."""
 
 
 def run(

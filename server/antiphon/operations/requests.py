@@ -1,30 +1,44 @@
 """The table of operations on files: what each is asked for, as arguments (`antiphon.kernel.runtime.arguments`)."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Struct
 
 from antiphon.files.sound_finish import FADE
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.arguments import argument, arguments
-from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
+from antiphon.kernel.runtime.arguments import Argument, argument, arguments
+from antiphon.kernel.runtime.settings import DEVICES, MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.operations.reporting import SILENT, Reporting
+
+if TYPE_CHECKING:
+    from antiphon.kernel.contract.catalog import ProcessorInfo
 
 PIPE = "-"
 """The name of standard input and output."""
 MAX_SECONDS = 6 * 3600.0
 """Longest rendered sound in seconds."""
 MAX_REHEARSED_BARS = 16
+APART = "splits", "takes no sound apart"
 
 
-Tail = Annotated[
-    float | None,
-    argument("Length after IN; default: until -60 dB, 10 s at most.", "SECONDS", low=0, high=600, unit="seconds"),
-]
+Tail = (
+    Annotated[
+        float,
+        argument(
+            "Length after IN; default: until -60 dB, 10 s at most.",
+            "SECONDS",
+            low=0,
+            high=600,
+            unit="seconds",
+            needs=("as_long", "sets the length of its result itself"),
+        ),
+    ]
+    | None
+)
 Rate = Annotated[int, argument("Resample OUT; default: the rate of IN.", "HZ", low=MIN_RATE, high=MAX_RATE, unit="Hz")]
-Device = Annotated[str, argument("What models run on: auto, cpu or cuda.")]
+Device = Annotated[str, argument("What models run on: auto, cpu or cuda.", choices=DEVICES)]
 OutDir = Annotated[str | None, argument("A folder for the results, under the names of IN.")]
 Recursive = Annotated[bool, argument("Go into folders in a folder.")]
 
@@ -72,13 +86,22 @@ class RunRequest(Struct, frozen=True):
     analysis: Annotated[str, argument("A file for its analysis.", "F.json", beside=("analysis", "analysis.json"))] = ""
     report: Annotated[str, argument("A file for what it chose.", "F.json", beside=("report", "report.json"))] = ""
     picture: Annotated[str, argument("A file for a picture of it.", "F.png", beside=("picture", "picture.png"))] = ""
-    chords: Annotated[str, argument("Chords to play: | C Am | F G7 |, or a file of them.", "CHORDS")] = ""
+    chords: Annotated[
+        str,
+        argument("Chords to play: | C Am | F G7 |, or a file of them.", "CHORDS", needs=("chords", "takes no chords")),
+    ] = ""
     roll: Annotated[str, argument("A file for a piano roll of it.", "F.svg", beside=("roll", "roll.svg"))] = ""
     click: Annotated[str, argument("A file: IN and a click on its beats.", "F.wav", beside=("", ""))] = ""
     chords_out: Annotated[str, argument("A file for the chords played.", "F", beside=("", ""))] = ""
-    stems: Annotated[bool, argument("Also a file for each part, OUT-PART; OUT is their sum.")] = False
-    only: Annotated[tuple[str, ...], argument("OUT is this part of IN, as voice; may be given again.", "PART")] = ()
-    without: Annotated[tuple[str, ...], argument("OUT is IN without this part; may be given again.", "PART")] = ()
+    stems: Annotated[
+        bool, argument("Also a file for each part, OUT-PART; OUT is their sum.", needs=("stems", "writes no stems"))
+    ] = False
+    only: Annotated[
+        tuple[str, ...], argument("OUT is this part of IN, as voice; may be given again.", "PART", needs=APART)
+    ] = ()
+    without: Annotated[
+        tuple[str, ...], argument("OUT is IN without this part; may be given again.", "PART", needs=APART)
+    ] = ()
     tail: Tail = None
     fade: Annotated[
         float | None,
@@ -87,7 +110,9 @@ class RunRequest(Struct, frozen=True):
         ),
     ] = None
     rate: Rate = 0
-    causal: Annotated[bool, argument("Work as live, without a look at what comes.")] = False
+    causal: Annotated[
+        bool, argument("Work as live, without a look at what comes.", needs=("causal", "works on files in one way"))
+    ] = False
     raw: Annotated[str, argument("Bare samples in pipes, as s16le:48000:2; default: wav.", "TYPE:HZ:CHANNELS")] = ""
     force: Annotated[bool, argument("Replace existing files.")] = False
     finish: FinishRequest = FinishRequest()
@@ -103,8 +128,17 @@ class RunRequest(Struct, frozen=True):
         return {option: path for option in BESIDE if (path := getattr(self, option.replace("-", "_")))}
 
 
-BESIDE = {one.option: one.said("beside") for one in arguments(RunRequest) if one.said("beside")}
+RUN_OPTIONS = {one.name: one for one in arguments(RunRequest)}
+BESIDE = {one.option: one.said("beside") for one in RUN_OPTIONS.values() if one.said("beside")}
 """Options of further files of a run, each with its field of HTTP and the name of the result there."""
+
+
+def check_applies(one: Argument, info: "ProcessorInfo", spelled: str) -> None:
+    """Raises UsageError where an option of `antiphon run` does not apply to a processor; `spelled`: as it was given."""
+    use, writes = info.on_files, "MIDI" if one.option == "midi-out" else one.option
+    needed, lacks = one.said("needs") or ("", f"writes no {writes}")
+    if not (getattr(use, needed) if needed else one.option not in BESIDE or one.option in use.beside):
+        raise UsageError(f"{info.type} {lacks}; leave {spelled} out")
 
 
 class RenderRequest(Struct, frozen=True):

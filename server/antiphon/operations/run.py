@@ -22,12 +22,12 @@ from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
-from antiphon.offline.file_job import FileJob, Fires, Named, check_distinct, check_option, free, read_settings
+from antiphon.offline.file_job import FileJob, Fires, Named, check_distinct, free, read_settings
 from antiphon.offline.output_summary import Written
 from antiphon.operations.file_tasks import failures, plan_jobs, play_with
 from antiphon.operations.finishing import finish_like, finish_of
 from antiphon.operations.reporting import SILENT, Reporting
-from antiphon.operations.requests import PIPE, RunRequest, changed
+from antiphon.operations.requests import PIPE, RUN_OPTIONS, RunRequest, changed, check_applies
 from antiphon.operations.run_file import FileTask, RunSettings, process_file
 
 if TYPE_CHECKING:
@@ -99,11 +99,11 @@ def _run(
         for written in _run_own_job(made_by, asked, job, reporting):
             reporting.wrote(written)
         return 0
-    settings = RunSettings(values, fires, asked.block, asked.tail, asked.fade, finish, reporting, piped)
+    settings = RunSettings(asked, values, fires, finish, reporting, piped)
     if asked.out_dir is None:
-        reporting.wrote(process_file(asked.plugin, jobs[0], settings, loaded))
+        reporting.wrote(process_file(jobs[0], settings, loaded))
         return 0
-    return _run_tasks(asked, jobs, settings, loaded)
+    return _run_tasks(jobs, settings, loaded)
 
 
 def _check_no_patch(name: str, known: Container[str]) -> None:
@@ -124,9 +124,9 @@ def _requested_parts(asked: RunRequest) -> dict[str, tuple[str, ...]]:
 def _check_use(asked: RunRequest, info: ProcessorInfo) -> None:
     """Raises UsageError where an option does not apply to this plugin."""
     use, parted = info.on_files, _requested_parts(asked)
-    given = {"stems": asked.stems, "causal": asked.causal, "chords": asked.chords, "tail": asked.tail is not None}
-    for option in (*(name for name, value in given.items() if value), *asked.beside, *parted):
-        check_option(info, option, f"--{option}")
+    for name, one in RUN_OPTIONS.items():
+        if getattr(asked, name) != one.default:
+            check_applies(one, info, f"--{one.option}")
     for name, parts in parted.items():
         for part in parts:
             if part not in use.splits:
@@ -251,13 +251,13 @@ def path_of(param: Param, value: str) -> str:
     return str(path.absolute())
 
 
-def _run_tasks(asked: RunRequest, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:
+def _run_tasks(jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded) -> int:
     """Runs every task; failures are complaints. Returns the number of failures."""
 
     def write(job: FileTask) -> bool:
         make_folder(job.target.parent)
-        free([("--out-dir", job.target)], force=asked.force)
-        settings.reporting.wrote(process_file(asked.plugin, job, settings, loaded))
+        free([("--out-dir", job.target)], force=settings.asked.force)
+        settings.reporting.wrote(process_file(job, settings, loaded))
         return True
 
     if failed := failures(jobs, write, settings.reporting.complain):

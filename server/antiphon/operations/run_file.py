@@ -14,7 +14,7 @@ import numpy as np
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.decode import path_text
-from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish, VideoPicture
+from antiphon.files.sound_finish import FADE, SoundFinish, VideoPicture
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
@@ -22,14 +22,14 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
-from antiphon.kernel.runtime.settings import RUN_BLOCK
 from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import Fires, check_source
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
 from antiphon.operations.finishing import finish_marked, picture_of
-from antiphon.operations.reporting import SILENT, Reporting
+from antiphon.operations.reporting import Reporting
+from antiphon.operations.requests import RunRequest
 
 if TYPE_CHECKING:
     from antiphon.offline.note_file import TimedScore
@@ -57,24 +57,20 @@ class RunSettings:
     """How a plugin is run over a file.
 
     Attributes:
+        asked: What was asked for.
         values: Values of parameters.
         fires: Triggers, each with the time in seconds at which it fires.
-        block: Frames of a block.
-        tail: Seconds after the end of IN; None for the default.
-        fade: Seconds at the end of OUT; None for the default.
         finish: That of OUT.
         reporting: Where progress and complaints go.
         piped: Sound of standard input in the place of the file.
     """
 
+    asked: RunRequest
     values: dict[str, Value]
     fires: Fires
-    block: int = RUN_BLOCK
-    tail: float | None = None
-    fade: float | None = None
-    finish: SoundFinish = PLAIN
-    reporting: Reporting = SILENT
-    piped: PipedSound | None = None
+    finish: SoundFinish
+    reporting: Reporting
+    piped: PipedSound | None
 
 
 class PieceLevels:
@@ -138,8 +134,9 @@ RATE, CHANNELS = 48000, 2
 _MIDI = " or ".join(MIDI_WRITTEN)
 
 
-def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
+def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
     """Writes `job.target`, complete or not at all. Raises `AntiphonError` if it cannot be written."""
+    asked, plugin = settings.asked, settings.asked.plugin
     info = loaded.catalog[plugin]
     plays = is_midi(job.source)
     check_source(info, path_text(job.source), midi=plays)
@@ -185,7 +182,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
             transposed = info.transposes(values) and not hearing.as_it_is
             finish = finish_marked(finish, job.source, length, own_rate or rate, transposed)
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
-        spec = StreamSpec(rate, settings.block, channels)
+        spec = StreamSpec(rate, asked.block, channels)
         writer = None
         if plays:
             finish = finish.from_notes()
@@ -199,7 +196,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         if twice and not hearing.as_it_is:
             runner.heard(hearing.told)
             _play_passes(runner, job.source, heard, length, settings.reporting)
-        tail = tail_of(settings.tail, info.on_files.tail and not writes)
+        tail = tail_of(asked.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         before, after = PieceLevels(rate), PieceLevels(rate)
         played = before.passed(_with_checksum(blocks, sums, "in"))
@@ -208,7 +205,7 @@ def process_file(plugin: str, job: FileTask, settings: RunSettings, loaded: Load
         # an OUT that ends where IN does is as long and as loud there as IN, which may be a loop
         usual = FADE if plays or info.on_files.tail else 0.0
         written = after.passed(
-            _with_checksum(fade_end(played, rate, settings.fade if settings.fade is not None else usual), sums, "out")
+            _with_checksum(fade_end(played, rate, usual if asked.fade is None else asked.fade), sums, "out")
         )
         if rest is not None:
             written = _mixed(written, stack.enter_context(stream(rest, rate=rate))[1])

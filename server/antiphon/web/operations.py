@@ -13,13 +13,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from inspect import isawaitable
+from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from antiphon.kernel.runtime import typed
-from antiphon.web.http_message import HttpRequest, Refusal
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -77,27 +78,54 @@ class Operation:
         """Endpoint callable, called with the request (and an upload's pieces), on the object with the handler."""
         return partial(self.call, getattr(owner, self.handler.__name__))
 
-    def call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Any:
-        """What a handler answers to a request, whose query and body are converted."""
+    async def call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Response:
+        """What a handler answers to a request, whose query and body are converted.
+
+        A handler returns a `Response`, or what is answered as JSON with the operation's status: objects with the
+        attributes that its type has, or plain data.
+        """
         given: dict[str, Any] = dict(request.parts)
         if self.query is not None:
             given["query"] = convert(dict(parse_qsl(request.query or "")), self.query, "the query")
         if self.body is not None and not self.upload:
             given["body"] = request.json() if self.plain else convert(request.json(), self.body)
-        return handler(request, *pieces, **given)
+        found = handler(request, *pieces, **given)
+        found = await found if isawaitable(found) else found
+        if isinstance(found, Response):
+            return found
+        return Response(self.status) if found is None else answer(told(found, self.answers), self.status)
 
 
 def operation(
     method: str, path: str, answers: Any = None, status: int = 200, **more: Any
 ) -> Callable[[Function], Function]:
-    """Declares a method as the handler of an operation; the arguments are the attributes of `Operation`."""
+    """Declares a method as the handler of an operation; the arguments are the attributes of `Operation`.
+
+    The types of `body` and `query` are those that the handler's parameters of that name are annotated with.
+    """
     more.setdefault("level", TokenLevel.READ if method == "GET" else TokenLevel.OWNER)
 
     def declare(handler: Function) -> Function:
+        more.update({name: kind for name, kind in handler.__annotations__.items() if _is_asked(name, kind)})
         handler.operation = Operation(method, path, handler, answers, status, **more)  # type: ignore[attr-defined]
         return handler
 
     return declare
+
+
+def _is_asked(name: str, kind: Any) -> bool:
+    return name in ("body", "query") and isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def told(found: Any, kind: Any) -> Any:
+    """Plain data of an answer of that type: of an object the attributes that are fields of it."""
+    if isinstance(found, msgspec.Struct):
+        return msgspec.to_builtins(found)
+    if isinstance(found, list | tuple):
+        return [told(one, next(iter(get_args(kind)), None)) for one in found]
+    if isinstance(found, str | dict | int | float) or not hasattr(kind, "__struct_fields__"):
+        return found
+    return {name: getattr(found, name) for name in kind.__struct_fields__}
 
 
 def operations_of(owner: type) -> list[Operation]:

@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
 from antiphon.kernel.contract.operations import SERVER, PluginOperation
 from antiphon.kernel.wire.osc import Arg
 from antiphon.web.access import CodeGuard, with_offered_token
@@ -115,7 +113,7 @@ class HttpServer:
     def offer(self, operation: PluginOperation) -> None:
         """Adds the route of a plugin's operation, which is done in a thread."""
 
-        async def handler(request: HttpRequest, body: Any) -> Response:
+        async def handler(request: HttpRequest, body: Any) -> Any:
             loop = asyncio.get_running_loop()
 
             def ask(address: str, *args: Arg) -> tuple[Arg, ...]:
@@ -125,7 +123,7 @@ class HttpServer:
                 SERVER.set(ask)
                 return operation.answer(body)
 
-            return answer(msgspec.to_builtins(await self.in_thread(work)))
+            return await self.in_thread(work)
 
         handler.__doc__ = operation.doc
         level, example = TokenLevel.OWNER, {"body": dict(operation.example)}

@@ -18,7 +18,6 @@ from antiphon.api.backends.http import (
     Refusal,
     Response,
     convert,
-    json_response as answer,
     list_of,
     operation,
     record,
@@ -154,16 +153,15 @@ class ClassifyRoutes:
         server.counts["classify_refused"] = lambda: self._pool.refused
 
     @operation("GET", "/api/classify", list_of(Classifier))
-    async def classifiers(self, request: HttpRequest) -> Response:
+    async def classifiers(self, request: HttpRequest) -> object:
         """The classifiers there are, with their labels and the seconds of sound that each needs."""
-        return answer(await self._pool.classifiers())
+        return await self._pool.classifiers()
 
     @operation(
         "POST",
         "/api/classify/{name}",
         Classified,
         body=NamedFileBody,
-        query=StreamQuery,
         upload=MAX_FILE,
         live=True,
         lines=True,
@@ -171,20 +169,20 @@ class ClassifyRoutes:
     )
     async def classify(
         self, request: HttpRequest, pieces: AsyncIterator[bytes], name: str, query: StreamQuery
-    ) -> Response:
+    ) -> object:
         """Classify a sound: its bytes are the body, or a file that was sent is named."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
             if self._server.uploads is None:
                 raise Refusal(404, "no files are kept here")
             path = self._server.uploads.path(await _identifier(pieces))
-            return answer(await self._pool.classify(name, path))
+            return await self._pool.classify(name, path)
         if kind.startswith(("multipart/", "text/", "image/", "video/")):
             raise Refusal(415, f"send the bytes of a sound file as the body, not {kind}, or {FORM} as application/json")
         if LINES in request.headers.get("accept", ""):
             lines = await self._streams.begin(name, query.every, pieces)
             return Response(200, type=LINES, pieces=lines)
-        return answer(await self._pool.receive(name, pieces))
+        return await self._pool.receive(name, pieces)
 
 
 async def _identifier(pieces: AsyncIterator[bytes]) -> str:

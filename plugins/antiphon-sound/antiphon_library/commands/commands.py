@@ -23,7 +23,6 @@ from antiphon.api.backends.runtime import argument, require_modules, short_repr,
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import identify
 from antiphon_library.commands.options import ROOT, Files, catalogue_paths, open_catalogue, root_of, row_of
-from antiphon_library.commands.printing import table
 from antiphon_library.records import findings
 
 ANSWER = (
@@ -31,7 +30,6 @@ ANSWER = (
     "kind_confidence",
 )  # fmt: skip
 """Quantities printed by `library analyse FILE --json`, beside the duration and those of `--only`."""
-EMPTY_LIBRARY = "none; antiphon library add FOLDER adds sound files"
 SECOND_OPINION = "librosa"
 """The value of `--by`, and the name of the analysis."""
 SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
@@ -106,34 +104,6 @@ def _fail(problems: Sequence[str], besides: str = "") -> None:
 
 def _bad_files(count: int) -> str:
     return f"{count} of them cannot be read; `antiphon library list --bad` says why"
-
-
-def listing(
-    files: Files = None,
-    bad: Annotated[bool, argument("Only files that cannot be read, and why.")] = False,
-    as_json: Json = False,
-) -> None:
-    """List the files: length, tempo, key, artist and title, path."""
-    from antiphon_library.records import SUMMARY
-
-    with open_catalogue() as catalogue:
-        found = []
-        for number, place in enumerate(catalogue_paths(files)):
-            rows = list(catalogue.rows(path=place, only=SUMMARY))
-            if files and not rows and not os.path.isdir(files[number]):
-                row_of(catalogue, files[number])
-            found += [row.summary() for row in rows if row.problem or not bad]
-    none = "none" if files or bad else EMPTY_LIBRARY
-    echo_answer(as_json, {"files": found}, table(found) if found else (none,))
-
-
-def show(file: Path, as_json: Json = False) -> None:
-    """Show all that is known of a file: tags, and what each analysis found."""
-    from antiphon_library.commands.printing import card
-
-    with open_catalogue() as catalogue:
-        row = row_of(catalogue, file).full()
-    echo_answer(as_json, row, card(row))
 
 
 def analyse(
@@ -246,8 +216,6 @@ def with_name(path: str, problem: str) -> str:
 
 COMMANDS: dict[str, tuple[Any, ...]] = {
     "add": (add, "antiphon library add Music"),
-    "list": (listing, "antiphon library list", "antiphon library list --bad"),
-    "show": (show, "antiphon library show Music/night.flac"),
     "analyse": (analyse, "antiphon library analyse Music --only loudness"),
     "identify": (identify, "antiphon library identify excerpt.wav"),
     "forget": (forget, "antiphon library forget --missing"),

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from antiphon.api.backends.runtime import shorten
-from antiphon_library.operations import FoundSounds
+from antiphon_library.operations import EmptyLibrary, FoundSounds, ListedSounds
 
 MAX_WIDTH = 60
 """Maximum characters of a title or a path in a table."""
@@ -39,6 +41,17 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         sure = [_sure(row[f"{name}_confidence"]) for name in ("tempo", "key")]
         found = f"{tempo:>4}{sure[0]}  {row['key'] or '-':<8}{sure[1]}  {row['kind'] or '-':<8}"
         yield f"{first}{clock(row['duration']):>7}  {found}  {words}"
+
+
+def listed(answer: ListedSounds) -> Iterator[str]:
+    """Lines of the files of a library."""
+    none = "none; antiphon library add FOLDER adds sound files" if isinstance(answer, EmptyLibrary) else "none"
+    yield from table(answer.files) if answer.files else (none,)
+
+
+def shown(answer: Any) -> Iterator[str]:
+    """Lines of one file in full."""
+    yield from card(msgspec.to_builtins(answer))
 
 
 def card(row: Mapping[str, Any]) -> Iterator[str]:

@@ -74,6 +74,11 @@ class FileUse:
     changes: tuple[Change, ...] = ()
     fires: tuple[str, ...] = ()
 
+    @property
+    def as_long(self) -> bool:
+        """Whether its result is as long as its input, and a tail."""
+        return not self.job
+
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> FileUse:
         """Reads its fields as they come from another process, where tuples are lists."""

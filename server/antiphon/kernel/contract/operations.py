@@ -13,7 +13,7 @@ from msgspec.structs import asdict, fields
 
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.errors import PluginError, UsageError
-from antiphon.kernel.runtime.arguments import arguments, check
+from antiphon.kernel.runtime.arguments import Argument, arguments, check
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.typed import Misfit, convert
 
@@ -118,29 +118,11 @@ class PluginOperation:
         """How it is asked by OSC: by its arguments in order, up to the first that may be repeated."""
         if self.by_osc is not None:
             return self.by_osc
-        words: list[str] = []
-        for one in sorted(arguments(self.body), key=lambda one: one.default is not NODEFAULT):
-            kinds = (one.kind, *getattr(one.kind, "__args__", ()))  # of int | None, tuple[str, ...] too
-            word = f"{next((_TAGS[kind] for kind in kinds if kind in _TAGS), 's')}:{one.name}"
-            words.append((word if one.default is NODEFAULT else f"[{word}]") + ("…" if one.repeated else ""))
-            if one.repeated:
-                break
-        notation = " ".join(words)
+        every = sorted(arguments(self.body), key=lambda one: one.default is not NODEFAULT)
+        last = next((place for place, one in enumerate(every) if one.repeated), len(every))
+        placed = every[: last + 1]
         answers = f"{self.doc} Answers `{self.path}.reply` with what it finds."
-        return OscForm(notation, answers, partial(self._read, words), rows)
-
-    def _read(self, notation: Sequence[str], words: Sequence[Any]) -> Mapping[str, Any]:
-        given: dict[str, Any] = {}
-        rest = list(words)
-        kinds = {one.name: one.kind for one in arguments(self.asked)}
-        for word in notation:
-            name = word.strip("[]…")[2:]
-            if word.endswith("…"):
-                given[name], rest = tuple(rest), []
-            elif rest:
-                value = rest.pop(0)
-                given[name] = bool(value) if kinds[name] is bool else value
-        return given
+        return OscForm(" ".join(map(_notation, placed)), answers, partial(_read, placed), rows)
 
     def ask(self, given: Mapping[str, Any]) -> Any:
         """Its answer to arguments by name. Raises AntiphonError: they are not allowed, or it says so."""
@@ -159,6 +141,23 @@ class PluginOperation:
     def shown(self, answer: Any) -> Iterable[str]:
         """Lines of an answer for a terminal."""
         return _function(self.lines)(answer) if self.lines else (msgspec.json.encode(answer).decode(),)
+
+
+def _notation(one: Argument) -> str:
+    """An argument in the notation of `docs/osc.md`."""
+    kinds = (one.kind, *getattr(one.kind, "__args__", ()))  # of int | None, tuple[str, ...] too
+    word = f"{next((_TAGS[kind] for kind in kinds if kind in _TAGS), 's')}:{one.name}"
+    return (word if one.default is NODEFAULT else f"[{word}]") + ("…" if one.repeated else "")
+
+
+def _read(placed: Sequence[Argument], words: Sequence[Any]) -> Mapping[str, Any]:
+    """Arguments of a message by name; the last takes all that are left, where it may be repeated."""
+    given: dict[str, Any] = {}
+    for one, word in zip(placed, words, strict=False):
+        given[one.name] = bool(word) if one.kind is bool else word
+    if placed and placed[-1].repeated:
+        given[placed[-1].name] = tuple(words[len(placed) - 1 :])
+    return given
 
 
 def _function(place: str | Callable[..., Any]) -> Callable[..., Any]:

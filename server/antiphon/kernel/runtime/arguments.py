@@ -29,6 +29,8 @@ def argument(
     names: str = "",
     beside: tuple[str, str] | None = None,
     envvar: str | None = None,
+    needs: tuple[str, str] | None = None,
+    choices: tuple[str | int, ...] = (),
 ) -> Meta:
     """Declares an argument.
 
@@ -36,10 +38,12 @@ def argument(
     always allowed. `flags`: its options, where they are not its name. `placed`: it is given by its place, although it
     has a default. `names`: what completes it, of `antiphon.cli.completion`. `beside`: of a further file, the field that
     asks for it by HTTP ("" for none) and the name of that result. `envvar`: the environment variable that gives it
-    where the command line does not.
+    where the command line does not. `needs`: what a processor's `FileUse` has to have for it, and what is said of one
+    that has it not. `choices`: its values; its default is always allowed.
     """
     extra = {"shown": shown, "unit": unit, "flags": flags, "placed": placed, "names": names, "beside": beside}
-    return Meta(ge=low, le=high, description=sentence, extra=extra | {"envvar": envvar})
+    more = {"envvar": envvar, "needs": needs, "choices": choices}
+    return Meta(ge=low, le=high, description=sentence, extra=extra | more)
 
 
 class Argument(NamedTuple):
@@ -61,8 +65,8 @@ class Argument(NamedTuple):
         return str(self.said("flags") or f"--{self.option}").split()
 
     def said(self, key: str) -> Any:
-        """The value that `argument` was given by that name."""
-        return (self.meta.extra or {})[key]
+        """The value that `argument` was given by that name; None of another limit of data."""
+        return (self.meta.extra or {}).get(key)
 
     @property
     def repeated(self) -> bool:
@@ -75,7 +79,7 @@ class Argument(NamedTuple):
         low, high = self.meta.ge, self.meta.le
         if low is None:
             return ""
-        return f"{low:g} {'or more' if high is None else f'to {high:g}'} {self.said('unit')}".rstrip()
+        return f"{low:g} {'or more' if high is None else f'to {high:g}'} {self.said('unit') or ''}".rstrip()
 
     @property
     def range_shown(self) -> str:
@@ -89,9 +93,14 @@ class Argument(NamedTuple):
         return Meta(ge=self.meta.ge, le=self.meta.le, description=self.range)
 
     def check(self, value: Any) -> None:
-        """Raises UsageError for a number outside its range; its default is inside."""
+        """Raises UsageError for a number outside its range, and a value that is none of its choices."""
         low, high = self.meta.ge, self.meta.le
-        if low is None or value == self.default:
+        if value == self.default:
+            return
+        if (choices := self.said("choices")) and value not in choices:
+            takes = ", ".join(map(str, choices))
+            raise UsageError(f"{max(self.flags, key=len)} takes {takes}, not {short_repr(value)}")
+        if low is None:
             return
         if not isinstance(value, int | float) or not low <= value <= (math.inf if high is None else high):
             wrong = f"{value:g}" if isinstance(value, float) else short_repr(value)
@@ -104,19 +113,28 @@ def arguments(kind: Any) -> Iterator[Argument]:
     `kind`: a msgspec Struct, or a dataclass, all of whose arguments have defaults.
     """
     hints = get_type_hints(kind, include_extras=True)
-    declared: Any = fields_of_struct(kind) if issubclass(kind, Struct) else fields_of_dataclass(kind)
-    for field in declared:
-        hint = hints[field.name]
-        # as msgspec has a number with limits that may be missing: Annotated[float, …] | None
-        inner = next((one for one in get_args(hint) if hasattr(one, "__metadata__")), None)
-        if inner is not None:
-            yield Argument(field.name, inner.__origin__ | None, field.default, inner.__metadata__[0])
-        elif hasattr(hint, "__metadata__"):
-            yield Argument(field.name, hint.__origin__, field.default, hint.__metadata__[0])
+    fields: Any = fields_of_struct(kind) if issubclass(kind, Struct) else fields_of_dataclass(kind)
+    for field in fields:
+        if (one := declared_by(field.name, hints[field.name], field.default)) is not None:
+            yield one
+
+
+def declared_by(name: str, hint: Any, default: Any) -> Argument | None:
+    """The argument that an annotation declares: Annotated[TYPE, argument(…)], or that | None; None for another."""
+    # msgspec refuses the limits of a number that may be missing, unless they stand at the number
+    inner = next((one for one in get_args(hint) if isinstance(_declaration(one), Meta)), None)
+    if inner is not None:
+        return Argument(name, inner.__origin__ | None, default, _declaration(inner))
+    meta = _declaration(hint)
+    return Argument(name, hint.__origin__, default, meta) if isinstance(meta, Meta) else None
+
+
+def _declaration(hint: Any) -> Any:
+    return getattr(hint, "__metadata__", (None,))[0]
 
 
 def check(asked: object) -> None:
-    """Raises UsageError for a number outside its range."""
+    """Raises UsageError for a value outside its range or choices."""
     for one in arguments(type(asked)):
         one.check(getattr(asked, one.name))
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.runtime.arguments import argument, check
+from antiphon.kernel.runtime.console import LOG_LEVELS
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 RATES = (44100, 48000, 96000)
@@ -71,7 +72,7 @@ _AUTHORITY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNO
 class ServeSettings:
     """Options of `antiphon serve`, and what else its processes share."""
 
-    audio: Annotated[str, argument("auto, portaudio, jack or headless (a software clock).")] = "auto"
+    audio: Annotated[str, argument("auto, portaudio, jack or headless (a software clock).", choices=AUDIO)] = "auto"
     input: Annotated[str, argument("A sound file to loop, or an input device's name.")] = ""
     output: Annotated[str, argument("An output device's name.")] = ""
     out_channels: Annotated[int, argument("Channels of the output device, 2 to 16, in pairs.")] = 2
@@ -90,7 +91,9 @@ class ServeSettings:
         float, argument("End a recording, complete, at this size, or when a tenth of the disk is left.", "GB")
     ] = RECORD_LIMIT
     log: Annotated[str, argument("Append the log to this file: 10 MB, and five older ones, FILE.1 to .5.", "FILE")] = ""
-    log_level: Annotated[str, argument("The least that is logged: debug, info, warning or error.")] = "info"
+    log_level: Annotated[
+        str, argument("The least that is logged: debug, info, warning or error.", choices=LOG_LEVELS)
+    ] = "info"
     osc_port: Annotated[
         int,
         argument("UDP and TCP port for OSC; 0 takes a free one.", "PORT", low=0, high=65535, flags="--osc-port --port"),
@@ -98,7 +101,7 @@ class ServeSettings:
     http_port: Annotated[int, argument("TCP port for HTTP; 0 takes a free one.", low=0, high=65535)] = HTTP_PORT
     patch: Annotated[str, argument("A patch file, or the name of a built-in or own patch.", names="patches")] = ""
     set: Annotated[str, argument("A set list: several patches, and pedals to go through them.", names="sets")] = ""
-    rate: Annotated[int, argument("Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE
+    rate: Annotated[int, argument("Sample rate: 44100, 48000 or 96000.", choices=RATES)] = DEFAULT_RATE
     block: Annotated[int, argument("Frames in a block, 32 to 2048.", low=MIN_BLOCK, high=MAX_BLOCK, unit="frames")] = (
         DEFAULT_BLOCK
     )
@@ -139,7 +142,9 @@ class ServeSettings:
         ),
     ] = 0.0
     fifo: Annotated[bool, argument("Real-time scheduling for the engine, where permitted.")] = False
-    device: Annotated[str, argument("What models run on: auto (a GPU where there is one), cpu or cuda.")] = "auto"
+    device: Annotated[
+        str, argument("What models run on: auto (a GPU where there is one), cpu or cuda.", choices=DEVICES)
+    ] = "auto"
     synth: Annotated[str, argument("The synth for notes: SYNTHS; null records them.")] = "auto"
     live: Annotated[
         bool,
@@ -167,12 +172,6 @@ class ServeSettings:
 
         Raises UsageError: an option has a value that is not allowed; the message says what is.
         """
-        if self.audio not in AUDIO:
-            raise UsageError(f"--audio takes {', '.join(AUDIO)}, not {self.audio!r}")
-        if self.device not in DEVICES:
-            raise UsageError(f"--device takes {', '.join(DEVICES)}, not {self.device!r}")
-        if self.rate not in RATES:
-            raise UsageError(f"--rate takes {', '.join(map(str, RATES))}, not {self.rate}")
         if self.out_channels not in range(2, MAX_CHANNELS + 1, 2):
             raise UsageError(f"--out-channels takes 2 to {MAX_CHANNELS}, in pairs, not {self.out_channels}")
         check_cue(self.cue)

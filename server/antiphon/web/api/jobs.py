@@ -23,7 +23,7 @@ from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.server_state import known_plugin
 from antiphon.web.http_message import HttpRequest, Response, answer
-from antiphon.web.operations import operation
+from antiphon.web.operations import operation, told
 from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.jobs")
@@ -92,20 +92,11 @@ class JobRoutes:
         self._server.listeners.job(job.id, job.plain())
 
     @operation("GET", "/api/files", types.list_of(types.File))
-    async def files(self, request: HttpRequest) -> Response:
+    async def files(self, request: HttpRequest) -> object:
         """The files that were sent."""
-        return answer([entry.plain() for entry in self._board().files.entries.values()])
+        return list(self._board().files.entries.values())
 
-    @operation(
-        "POST",
-        "/api/files",
-        types.File,
-        201,
-        query=types.UploadQuery,
-        upload=MAX_FILE,
-        form=True,
-        example={"name": "take.wav"},
-    )
+    @operation("POST", "/api/files", types.File, 201, upload=MAX_FILE, form=True, example={"name": "take.wav"})
     async def receive(self, request: HttpRequest, pieces: AsyncIterator[bytes], query: types.UploadQuery) -> Response:
         """Send a file: sound or MIDI. Its bytes are the body, or a form with a file, as `curl -F` sends it."""
         name, kind = query.name, request.headers.get("content-type", "")
@@ -114,14 +105,14 @@ class JobRoutes:
             pieces = await form.begin()
             name = name or form.name
         entry = await self._board().receive(name, pieces)
-        return answer(entry.plain(), 201, (("Location", f"/api/files/{entry.id}"),))
+        return answer(told(entry, types.File), 201, (("Location", f"/api/files/{entry.id}"),))
 
     @operation("GET", "/api/files/{id}", types.File, example={"id": FILE})
-    async def file(self, request: HttpRequest, id: str) -> Response:
+    async def file(self, request: HttpRequest, id: str) -> object:
         """One file."""
         files = self._board().files
         files.path(id)
-        return answer(files.entries[id].plain())
+        return files.entries[id]
 
     @operation("GET", "/api/files/{id}/content", bytes, example={"id": FILE})
     async def content(self, request: HttpRequest, id: str) -> Response:
@@ -130,15 +121,15 @@ class JobRoutes:
         return download(files.path(id), files.entries[id].name)
 
     @operation("GET", "/api/files/{id}/overview", types.Overview, example={"id": FILE})
-    async def overview(self, request: HttpRequest, id: str) -> Response:
+    async def overview(self, request: HttpRequest, id: str) -> object:
         """A file's length and waveform."""
         self._board().files.path(id)
-        return answer(await self._board().overview(id))
+        return await self._board().overview(id)
 
     @operation("POST", "/api/files/{id}/keep", types.Kept, example={"id": FILE})
-    async def keep(self, request: HttpRequest, id: str) -> Response:
+    async def keep(self, request: HttpRequest, id: str) -> object:
         """Put a file, or a job's first result, into the folder `files` of the library, under its name."""
-        return answer({"kept": await asyncio.to_thread(self._board().keep, id, paths.kept_files())})
+        return {"kept": await asyncio.to_thread(self._board().keep, id, paths.kept_files())}
 
     @operation("GET", "/api/examples/{name}", bytes, example={"name": "hum.flac"})
     async def example(self, request: HttpRequest, name: str) -> Response:
@@ -196,19 +187,19 @@ class JobRoutes:
         return self._accepted(await asyncio.to_thread(live_task, name, body, board.path))
 
     @operation("GET", "/api/jobs", types.list_of(types.Job))
-    async def jobs(self, request: HttpRequest) -> Response:
+    async def jobs(self, request: HttpRequest) -> object:
         """The jobs, newest first."""
-        return answer([job.plain() for job in reversed(self._board().jobs.values())])
+        return [job.plain() for job in reversed(self._board().jobs.values())]
 
     @operation("GET", "/api/jobs/{id}", types.Job, example={"id": JOB})
-    async def job(self, request: HttpRequest, id: str) -> Response:
+    async def job(self, request: HttpRequest, id: str) -> object:
         """One job."""
-        return answer(self._board().job(id).plain())
+        return self._board().job(id).plain()
 
     @operation("DELETE", "/api/jobs/{id}", types.Job, example={"id": JOB})
-    async def cancel(self, request: HttpRequest, id: str) -> Response:
+    async def cancel(self, request: HttpRequest, id: str) -> object:
         """Cancel a job; forget one that has ended."""
-        return answer(self._board().cancel(id).plain())
+        return self._board().cancel(id).plain()
 
     @operation("POST", "/api/jobs/{id}/repeat", types.Job, 202, example={"id": JOB})
     async def repeat(self, request: HttpRequest, id: str) -> Response:
@@ -220,10 +211,10 @@ class JobRoutes:
         return self._answer(board.repeat(id))
 
     @operation("GET", "/api/jobs/{id}/overview", types.Overview, example={"id": JOB})
-    async def job_overview(self, request: HttpRequest, id: str) -> Response:
+    async def job_overview(self, request: HttpRequest, id: str) -> object:
         """The length and waveform of a job's first result."""
         board = self._board()
-        return answer(await board.overview(board.job(id).id))
+        return await board.overview(board.job(id).id)
 
     @operation("GET", "/api/jobs/{id}/result", bytes, example={"id": JOB})
     async def first_result(self, request: HttpRequest, id: str) -> Response:

@@ -79,8 +79,8 @@ class LessonRoutes:
             ]
         )
 
-    @operation("GET", "/api/lessons/{path}/{name}/heard", types.Tried, query=types.ListenQuery, example=EXAMPLE)
-    async def heard(self, request: HttpRequest, path: str, name: str, query: types.ListenQuery) -> Response:
+    @operation("GET", "/api/lessons/{path}/{name}/heard", types.Tried, example=EXAMPLE)
+    async def heard(self, request: HttpRequest, path: str, name: str, query: types.ListenQuery) -> object:
         """Check a lesson by what the server is set to, or by what it plays and receives from now on."""
         lesson, came = await _lesson(path, name), list[str]()
         kind = lesson.head.check.kind
@@ -98,14 +98,13 @@ class LessonRoutes:
         "POST",
         "/api/lessons/{path}/{name}/check",
         types.Tried,
-        body=types.TryBody,
         example={
             "path": "code",
             "name": "01-first-sound",
             "body": {"text": 'from antiphon.live import *\n\npatch("band")\ntrack("kick", "bd*4")\n'},
         },
     )
-    async def check(self, request: HttpRequest, path: str, name: str, body: types.TryBody) -> Response:
+    async def check(self, request: HttpRequest, path: str, name: str, body: types.TryBody) -> object:
         """Check a try of a lesson: a script, which is evaluated with `serve --live`, or a job."""
         lesson = await _lesson(path, name)
         if lesson.head.check.kind == "file":
@@ -187,9 +186,9 @@ async def _lesson(path: str, name: str) -> LessonFile:
     return found
 
 
-async def _answer(lesson: LessonFile, outcome: LessonOutcome, came: Sequence[str] = ()) -> Response:
+async def _answer(lesson: LessonFile, outcome: LessonOutcome, came: Sequence[str] = ()) -> object:
     said = await asyncio.to_thread(answered, lesson, outcome)
-    return answer({"passed": outcome.passed, "answer": said, "came": list(came[-SHOWN:])})
+    return {"passed": outcome.passed, "answer": said, "came": list(came[-SHOWN:])}
 
 
 def _told(message: Message, at: float) -> list[tuple[HeardSound, str]]:

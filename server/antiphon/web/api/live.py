@@ -23,7 +23,7 @@ from antiphon.paste.translation import prepare, translation
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import HttpRequest, Refusal
 from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.script_link import MAX_SCRIPT_BYTES
@@ -63,109 +63,99 @@ class LiveRoutes:
         server.counts["live_dropped"] = lambda: performer.dropped
 
     @operation("GET", "/api/live", types.Live)
-    async def state(self, request: HttpRequest) -> Response:
+    async def state(self, request: HttpRequest) -> object:
         """Whether scripts are evaluated, what plays, and what failed."""
         reason = self._guard.reason(request)
-        return answer({"on": not reason, "start": reason, **self._performer.state})
+        return {"on": not reason, "start": reason, **self._performer.state}
 
     @operation("GET", "/api/live/script", types.Script, level=TokenLevel.OWNER)
-    async def script(self, request: HttpRequest) -> Response:
+    async def script(self, request: HttpRequest) -> object:
         """The script that was run last."""
         if self._performer.script is None:
             raise Refusal(404, "no page has run a script yet")
-        return answer(self._performer.script)
+        return self._performer.script
 
     @operation("GET", "/api/live/words", types.Words)
-    async def words(self, request: HttpRequest) -> Response:
+    async def words(self, request: HttpRequest) -> object:
         """The words of live scripts."""
         async with self._reading:
             # the first answer imports all of the live language: in a thread, so that the loop's heartbeat goes on
             found = await asyncio.to_thread(words)
             await asyncio.to_thread(prepare)  # who reads them has an editor, and may paste
-            return answer(found)
+            return found
 
     @operation("GET", "/api/live/sounds", dict)
-    async def sounds(self, request: HttpRequest) -> Response:
+    async def sounds(self, request: HttpRequest) -> object:
         """The names of the sounds of each sampler of the patch."""
         found = {}
         for item in await self._control.nodes():
             if item.node.type == SAMPLER:
                 # folders are read in a thread, so that a slow disk delays no other request
                 found[item.node.name] = await asyncio.to_thread(sound_names, str(item.values.get("library", "")))
-        return answer(found)
+        return found
 
     @operation("GET", "/api/live/folders", dict)
-    async def sound_folders(self, request: HttpRequest) -> Response:
+    async def sound_folders(self, request: HttpRequest) -> object:
         """The names of the sounds of each folder that a sampler's `library` takes; "" is the shipped kit."""
-        return answer(await asyncio.to_thread(folders_of_sounds))
+        return await asyncio.to_thread(folders_of_sounds)
 
     @operation(
         "POST",
         "/api/live/eval",
         types.Version,
         202,
-        body=types.EvaluateBody,
         example={"body": {"text": f'{HEAD}track("beat", "bd sd bd sd")\n', "version": 1}},
     )
-    async def evaluate(self, request: HttpRequest, body: types.EvaluateBody) -> Response:
+    async def evaluate(self, request: HttpRequest, body: types.EvaluateBody) -> object:
         """With `serve --live`: perform a script from the next beat on, or by `quantum` and `top`."""
         self._guard.check(request)
         _check_size(body.text)
         script = {"text": body.text, "version": body.version, "name": body.name, "by": body.by}
         self._performer.run(script, body.quantum, top=body.top)
-        return answer({"version": body.version}, 202)
+        return {"version": body.version}
 
-    @operation(
-        "POST", "/api/live/paste", types.Translated, body=types.PasteBody, example={"body": {"text": '$: s("bd*4")'}}
-    )
-    async def paste(self, request: HttpRequest, body: types.PasteBody) -> Response:
+    @operation("POST", "/api/live/paste", types.Translated, example={"body": {"text": '$: s("bd*4")'}})
+    async def paste(self, request: HttpRequest, body: types.PasteBody) -> object:
         """Translate a program of Strudel or Tidal into a live script; nothing of it is evaluated."""
         _check_size(body.text)
-        return answer(await asyncio.to_thread(_translated, body.text))
+        return await asyncio.to_thread(_translated, body.text)
 
     @operation("POST", "/api/live/stop", types.Stopped)
-    async def stop(self, request: HttpRequest) -> Response:
+    async def stop(self, request: HttpRequest) -> object:
         """End the script that plays."""
         self._performer.stop()
-        return answer({"stopped": True})
+        return {"stopped": True}
 
-    @operation(
-        "POST",
-        "/api/live/slider",
-        types.Version,
-        body=types.SliderBody,
-        example={"body": {"version": 1, "place": 30, "value": 0.5}},
-    )
-    async def slider(self, request: HttpRequest, body: types.SliderBody) -> Response:
+    @operation("POST", "/api/live/slider", types.Version, example={"body": {"version": 1, "place": 30, "value": 0.5}})
+    async def slider(self, request: HttpRequest, body: types.SliderBody) -> object:
         """Move a slider of the script that plays: `slider(.5, 0, 1)` in its text."""
         self._performer.slide(body.version, body.place, body.value)
-        return answer({"version": body.version})
+        return {"version": body.version}
 
-    @operation("POST", "/api/live/tracks", types.Heard, body=types.TracksBody, example={"body": {"muted": ["beat"]}})
-    async def tracks(self, request: HttpRequest, body: types.TracksBody) -> Response:
+    @operation("POST", "/api/live/tracks", types.Heard, example={"body": {"muted": ["beat"]}})
+    async def tracks(self, request: HttpRequest, body: types.TracksBody) -> object:
         """Silence tracks and loops of the scripts that play, by name, or all but some."""
         self._performer.hear(body.muted, body.soloed)
-        return answer({"muted": body.muted, "soloed": body.soloed})
+        return body
 
     @operation("GET", "/api/live/sets", types.list_of(types.LiveSet))
-    async def sets(self, request: HttpRequest) -> Response:
+    async def sets(self, request: HttpRequest) -> object:
         """The live scripts that ship, and those of the performer."""
-        return answer(await asyncio.to_thread(_listed))
+        return sorted((await asyncio.to_thread(live_sets)).values(), key=lambda one: one.name.casefold())
 
     @operation("GET", "/api/live/sets/{name}", types.LiveSetText, example={"name": "bells"})
-    async def set(self, request: HttpRequest, name: str) -> Response:
+    async def set(self, request: HttpRequest, name: str) -> object:
         """One script."""
-        return answer(await asyncio.to_thread(_read, name))
+        return await asyncio.to_thread(_read, name)
 
     @operation(
         "PUT",
         "/api/live/sets/{name}",
         types.Saved,
         201,
-        body=types.SaveBody,
         example={"name": "mine", "body": {"text": f'{HEAD}patch("band")\ntrack("beat", "bd sd bd sd")\n'}},
     )
-    async def save(self, request: HttpRequest, name: str, body: types.SaveBody) -> Response:
+    async def save(self, request: HttpRequest, name: str, body: types.SaveBody) -> object:
         """Save a script; one that is there only with `replace`."""
         self._guard.check(request, evaluate=False)
         _check_size(body.text)
@@ -173,7 +163,7 @@ class LiveRoutes:
         if body.version:
             with contextlib.suppress(Refusal):  # it is saved, whoever plays
                 self._performer.rename(body.version, name.encode("ascii", "replace").decode()[: types.MAX_NAME])
-        return answer({"name": name, "own": True}, 201)
+        return {"name": name, "own": True}
 
 
 def _check_size(text: str) -> None:
@@ -190,11 +180,6 @@ def _translated(text: str) -> dict[str, object]:
     made = translation(text)
     prepare()
     return {"text": made.text, "left_out": made.left_out}
-
-
-def _listed() -> list[dict[str, object]]:
-    """Shipped and own scripts by name; own ones override shipped ones."""
-    return [found.plain() for found in sorted(live_sets().values(), key=lambda one: one.name.casefold())]
 
 
 def _read(name: str) -> dict[str, Any]:

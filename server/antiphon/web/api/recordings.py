@@ -18,7 +18,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.web.api import types
 from antiphon.web.api.jobs import TYPES, download
-from antiphon.web.http_message import HttpRequest, Response, answer
+from antiphon.web.http_message import HttpRequest, Response
 from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.server import HttpServer
 
@@ -41,16 +41,15 @@ class RecordingRoutes:
         server.serve(self)
 
     @operation("GET", "/api/recordings", types.list_of(types.Recording), level=TokenLevel.OWNER)
-    async def recordings(self, request: HttpRequest) -> Response:
+    async def recordings(self, request: HttpRequest) -> object:
         """The recordings of the output, the folders of tracks, and captures, newest first."""
-        return answer(await asyncio.to_thread(_listed))
+        return await asyncio.to_thread(_listed)
 
     @operation(
         "GET",
         "/api/recordings/{name}",
         bytes,
         level=TokenLevel.OWNER,
-        query=types.RecordingQuery,
         example={"name": "set.wav", "form": "whole"},
     )
     async def recording(self, request: HttpRequest, name: str, query: types.RecordingQuery) -> Response:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -21,7 +20,7 @@ from antiphon.signal.lyrics import syllables
 from antiphon.web import openapi
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import HttpRequest, Refusal, Response
 from antiphon.web.operations import Operation, TokenLevel, operation
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.osc_socket import check_message
@@ -125,7 +124,7 @@ class ServerRoutes:
         return {**self._server.status(), **await self._control.status(), **own}
 
     @operation("GET", HEALTH, types.Health, level=TokenLevel.ANYONE)
-    async def health(self, request: HttpRequest) -> Response:
+    async def health(self, request: HttpRequest) -> object:
         """Whether the server plays, for load balancers; it never needs the token.
 
         It is answered under any Host, since what checks a container asks it by an address of its own choice.
@@ -137,57 +136,51 @@ class ServerRoutes:
             raise Refusal(503, "control does not answer; it is restarted if that lasts") from None
         if engine.get("state") != "running":
             raise Refusal(503, f"the engine is {engine.get('state', 'not there')}; it is restarted if that lasts")
-        return answer({"health": "ok"})
+        return {"health": "ok"}
 
     @operation("GET", "/api/status", dict)
-    async def status(self, request: HttpRequest) -> Response:
+    async def status(self, request: HttpRequest) -> object:
         """The state of the server and its counters."""
-        return answer(await self.state())
+        return await self.state()
 
     @operation("GET", "/api/graph", types.Graph)
-    async def graph(self, request: HttpRequest) -> Response:
+    async def graph(self, request: HttpRequest) -> object:
         """The patch: nodes with their parameters and values, wires, scenes."""
         plan, nodes = await self._control.graph(), await self._control.nodes()
-        return answer(graph_object(plan, {item.node.name: item.values for item in nodes}, self._catalog))
+        return graph_object(plan, {item.node.name: item.values for item in nodes}, self._catalog)
 
-    @operation(
-        "GET",
-        "/api/syllables",
-        types.list_of(types.Sung),
-        query=types.LyricsQuery,
-        example={"lyrics": "twin-kle twin-kle / star"},
-    )
-    async def syllables(self, request: HttpRequest, query: types.LyricsQuery) -> Response:
+    @operation("GET", "/api/syllables", types.list_of(types.Sung), example={"lyrics": "twin-kle twin-kle / star"})
+    async def syllables(self, request: HttpRequest, query: types.LyricsQuery) -> object:
         """The syllables of a text as `sing` divides it, one for each note, with its word and line, from 0."""
-        return answer([asdict(one) for one in syllables(query.lyrics)])
+        return syllables(query.lyrics)
 
     @operation("GET", "/api/patches", types.list_of(types.Patch))
-    async def patches(self, request: HttpRequest) -> Response:
+    async def patches(self, request: HttpRequest) -> object:
         """The available patches."""
         # files are read in a thread, so that a slow disk delays no other request
         listed = await asyncio.to_thread(patch_list.entries)
         shown = [entry.plain() for entry in listed if entry.listed]
-        return answer([{key: value for key, value in entry.items() if key != "file"} for entry in shown])
+        return [{key: value for key, value in entry.items() if key != "file"} for entry in shown]
 
     @operation("GET", "/api/patches/sketches", types.list_of(types.Sketch))
-    async def sketches(self, request: HttpRequest) -> Response:
+    async def sketches(self, request: HttpRequest) -> object:
         """What is wired to what in each available patch: a picture of it."""
-        return answer(await asyncio.to_thread(_sketches, self._catalog))
+        return await asyncio.to_thread(_sketches, self._catalog)
 
     @operation("GET", "/api/plugins", types.list_of(types.Plugin))
-    async def plugins(self, request: HttpRequest) -> Response:
+    async def plugins(self, request: HttpRequest) -> object:
         """The available processors, with every parameter's kind, range, unit and doc."""
-        return answer([plugin_json(self._catalog[name]) for name in sorted(self._catalog)])
+        return [plugin_json(self._catalog[name]) for name in sorted(self._catalog)]
 
     @operation("GET", "/api/plugins/{name}", types.Plugin, example={"name": "denoise"})
-    async def plugin(self, request: HttpRequest, name: str) -> Response:
+    async def plugin(self, request: HttpRequest, name: str) -> object:
         """One processor."""
-        return answer(plugin_json(known_plugin(name, self._catalog)))
+        return plugin_json(known_plugin(name, self._catalog))
 
     @operation("GET", "/api/surfaces", dict)
-    async def surfaces(self, request: HttpRequest) -> Response:
+    async def surfaces(self, request: HttpRequest) -> object:
         """Machines that may send OSC, those that wait for it, and their times."""
-        return answer(await self._control.surfaces())
+        return await self._control.surfaces()
 
     @operation("GET", "/api/surfaces/{file}", bytes, example={"file": "band.tosc"})
     async def layout(self, request: HttpRequest, file: str) -> Response:
@@ -195,7 +188,7 @@ class ServerRoutes:
         return await asyncio.to_thread(_layout, file, self._catalog)
 
     @operation("GET", "/api/phone", types.Phone)
-    async def phone(self, request: HttpRequest) -> Response:
+    async def phone(self, request: HttpRequest) -> object:
         """With --lan, the page's address with the token, and its QR code."""
         server = self._server
         if server.tls is None or not server.token:
@@ -204,27 +197,21 @@ class ServerRoutes:
         for host in sorted(server.hosts - LOOPBACK):
             url = f"https://{host}:{server.port}/#token={server.token}"
             found.append({"host": host, "url": url, "rows": qr_rows(url)})
-        return answer({"addresses": found})
+        return {"addresses": found}
 
-    @operation("POST", "/api/surfaces/approve", types.Approved, body=types.MachineBody, example=MACHINE)
-    async def approve(self, request: HttpRequest, body: types.MachineBody) -> Response:
+    @operation("POST", "/api/surfaces/approve", types.Approved, example=MACHINE)
+    async def approve(self, request: HttpRequest, body: types.MachineBody) -> object:
         """Approve an address."""
         ip = _machine(body.ip, "approve")
-        return answer({"approved": ip, "kept": await self._control.approve(ip)})
+        return {"approved": ip, "kept": await self._control.approve(ip)}
 
-    @operation("POST", "/api/surfaces/forget", types.Forgot, body=types.MachineBody, example=MACHINE)
-    async def forget(self, request: HttpRequest, body: types.MachineBody) -> Response:
+    @operation("POST", "/api/surfaces/forget", types.Forgot, example=MACHINE)
+    async def forget(self, request: HttpRequest, body: types.MachineBody) -> object:
         """Revoke an approval."""
         ip = _machine(body.ip, "forget")
-        return answer({"forgot": ip, "kept": await self._control.forget(ip)})
+        return {"forgot": ip, "kept": await self._control.forget(ip)}
 
-    @operation(
-        "POST",
-        "/api/osc",
-        status=202,
-        body=types.OscBody,
-        example={"body": {"address": "/node/echo/feedback", "args": [0.5]}},
-    )
+    @operation("POST", "/api/osc", status=202, example={"body": {"address": "/node/echo/feedback", "args": [0.5]}})
     async def osc(self, request: HttpRequest, body: types.OscBody) -> Response:
         """Send an OSC message, as any client of this machine.
 
@@ -238,19 +225,19 @@ class ServerRoutes:
         await self._messages.send(address, *args)
         return Response(202)
 
-    @operation("POST", "/api/capture", types.Captured, 201, body=types.CaptureBody, example={"body": {"bars": 1}})
-    async def capture(self, request: HttpRequest, body: types.CaptureBody) -> Response:
+    @operation("POST", "/api/capture", types.Captured, 201, example={"body": {"bars": 1}})
+    async def capture(self, request: HttpRequest, body: types.CaptureBody) -> object:
         """Write the last whole bars of a node into the folder `captures` of the library."""
         given: list[Arg] = [body.bars, body.node, *([body.name] if body.name else [])]
         path, *_ = await self._messages.ask("/capture", "/capture.reply", *given)
-        return answer({"path": path}, 201)
+        return {"path": path}
 
     @operation("POST", "/api/panic", types.Sent)
-    async def panic(self, request: HttpRequest) -> Response:
+    async def panic(self, request: HttpRequest) -> object:
         """Silence everything at once."""
         # by OSC, which is not queued behind other web requests
         self._control.send("/panic")
-        return answer({"sent": "/panic"})
+        return {"sent": "/panic"}
 
 
 class DocumentRoute:
@@ -260,9 +247,9 @@ class DocumentRoute:
         self._operations = operations
 
     @operation("GET", "/api/openapi.json", dict)
-    async def openapi(self, request: HttpRequest) -> Response:
+    async def openapi(self, request: HttpRequest) -> object:
         """This document."""
-        return answer(openapi.document(self._operations))
+        return openapi.document(self._operations)
 
 
 def qr_rows(text: str) -> list[str]:

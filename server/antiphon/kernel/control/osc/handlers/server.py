@@ -103,21 +103,20 @@ def audio_device(ask: OscCall, args: Args) -> None:
     ask.server.device.ask(ask.peer, device, rate, block)
 
 
-@osc("/headphones", OWNER, args="[i:on]")
-def headphones(ask: OscCall, args: Args) -> None:
+@osc("/headphones", OWNER)
+def headphones(ask: OscCall, on: OnOff | None = None) -> None:
     """Says that the output is headphones, which no microphone picks up, or with 0 that it is loudspeakers: then
     `echo_cancel` stands in front of an input that is listened to and not played, and `howl_guard` of one that is
     played, but over JACK. Kept for the sound device. Answers `/done`, without arguments `/headphones i:on s:device`.
     """
     server = ask.server
-    if not args:
+    if on is None:
         ask.reply("/headphones", int(not server.plans.loudspeakers), server.device.name)
         return
-    on = bool(whole(args, 0, "on", 0, 1))
     server.plans.beside(not on, ask.peer, "/headphones")
     if server.device.name != "headless":  # which has neither
-        server.headphones.choose(server.device.name, on)
-    ask.reply("/done", "/headphones", int(on))
+        server.headphones.choose(server.device.name, bool(on))
+    ask.reply("/done", "/headphones", on)
 
 
 @osc("/panic")
