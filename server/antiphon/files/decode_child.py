@@ -30,8 +30,8 @@ import soxr
 
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.id3 import NAMES, named
-from antiphon.files.containers.layout import layout, open_file
-from antiphon.files.containers.pieces import Refused, SoundLayout
+from antiphon.files.containers.layout import layout
+from antiphon.files.containers.pieces import Refused, SoundLayout, open_file
 from antiphon.files.containers.tags import read_tags
 from antiphon.files.ffmpeg import opened
 from antiphon.files.linked_file import BLOCK_SAMPLES, ForwardFile, Frames, LinkedFile, check_whole
