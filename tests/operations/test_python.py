@@ -3,12 +3,14 @@
 import base64
 import glob
 import io
+import itertools
 import os
 import re
 import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import mido
@@ -26,6 +28,7 @@ from antiphon.kernel.plugins import loader
 from antiphon.operations.given import samples_of, write_notes
 from antiphon.operations.python import loaded
 from antiphon.operations.result import read_notes
+from antiphon.operations.wording import worded
 
 RATE = 48000
 INFOS = tuple(loader.load(check=False).catalog.types.values())
@@ -99,7 +102,7 @@ def test_whole_numbers_are_scaled_by_their_type(kind: str) -> None:
         (np.zeros(10), "48000", "a rate is a whole number of Hz"),
         (np.zeros(10), 1, "a rate is a whole number of Hz"),
         ("no such file.wav", None, "there is no such file"),
-        (".", None, "is a folder; give its files one at a time"),
+        (".", None, "is a folder; name a file in it"),
         (None, None, "needs a sound, a path or notes"),
         ([antiphon.Note(0.0, 1.0, 60)], None, "takes sound"),
     ],
@@ -226,6 +229,84 @@ def test_a_refusal_has_its_parts_apart(call, what: str, allowed: str, mend: str)
     assert (refused.value.what, refused.value.allowed, refused.value.mend) == (what, allowed, mend)
 
 
+CALLED = 'antiphon.render("set.py", bars={}, out="set.wav")'
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: antiphon.run("gain", VOICE, RATE, block=7), "block takes 32 to 2048 frames, not 7"),
+        (lambda: antiphon.run("gain", VOICE, RATE, resample=5), "resample takes 1000 to 768000 Hz, not 5"),
+        (lambda: antiphon.run("gain", VOICE, RATE, stems=True), "gain writes no stems; leave stems out"),
+        (lambda: antiphon.run("convolution", VOICE, RATE), "convolution does nothing without impulse=FILE"),
+        (lambda: antiphon.run("dub", VOICE, RATE), 'dub is a patch: antiphon.render("dub", sound)'),
+        (
+            lambda: antiphon.run("gain", [antiphon.Note(0, 1, 60)]),
+            "gain takes sound, and what was given is a MIDI file",
+        ),
+        (lambda: antiphon.render("dub", VOICE, RATE, bars=2), f"bars is for a live script: {CALLED.format(8)}"),
+        (lambda: antiphon.render("dub"), "say sound, or seconds to render without input"),
+        (lambda: antiphon.Server(audio="none"), "audio takes auto, portaudio, jack, headless, not 'none'"),
+    ],
+)
+def test_a_refusal_is_spelled_as_a_program_spells_it(call, said: str) -> None:
+    with pytest.raises(antiphon.AntiphonError) as refused:
+        call()
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            "IN and OUT are one file, /tmp/IN/OUT; give OUT a name",
+            "sound and out= are one file, /tmp/IN/OUT; give out= a name",
+        ),
+        ("name another, or --force to write over it", "name another, or force=True to write over it"),
+        ("it takes a name, not '--stems' or \"-p a=b\"", "it takes a name, not '--stems' or \"-p a=b\""),
+        ("several: -p lead=on, which follows one, or -p bpm=…", 'several: lead="on", which follows one, or bpm=…'),
+        (
+            "antiphon run hum IN NOTES.mid -p bpm=90 and accompany those",
+            'antiphon.run("hum", sound, bpm=90, out="NOTES.mid") and accompany those',
+        ),
+        (
+            "name it: antiphon run generate IN.mid OUT.mid -p fill=bass",
+            'name it: antiphon.run("generate", "IN.mid", fill="bass", out="OUT.mid")',
+        ),
+    ],
+)
+def test_options_and_commands_of_a_sentence_become_arguments_and_calls(typed: str, said: str) -> None:
+    assert worded(typed) == said
+
+
+def test_a_rate_beside_what_has_its_own_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", VOICE.T, RATE)
+    made = antiphon.run("gain", tmp_path / "in.wav")
+    calls: list[Callable[[object], object]] = [
+        lambda given: antiphon.run("gain", given, RATE // 2),
+        lambda given: antiphon.render("dub", given, RATE // 2),
+        lambda given: antiphon.analyse(given, RATE // 2, only="tempo"),
+    ]
+    for call, sound in itertools.product(calls, (tmp_path / "in.wav", made)):
+        with pytest.raises(antiphon.AntiphonError, match="a rate is given with an array") as refused:
+            call(sound)
+        one_sentence(refused.value)
+    assert antiphon.run("gain", made, RATE).rate == RATE
+
+
+def test_no_standard_stream_and_no_folder_is_taken_for_a_file(tmp_path: Path) -> None:
+    for call in (
+        lambda path: antiphon.run("gain", path),
+        lambda path: antiphon.run("gain", VOICE, RATE, out=path),
+        lambda path: antiphon.render("dub", VOICE, RATE, out=path),
+        lambda path: antiphon.analyse(path),
+    ):
+        with pytest.raises(antiphon.AntiphonError, match="is a pipe on the command line alone"):
+            call("-")
+        with pytest.raises(antiphon.AntiphonError, match="is a folder; name a file in it"):
+            call(tmp_path)
+
+
 def test_an_interrupt_leaves_no_file_and_no_process(tmp_path: Path) -> None:
     program = (
         "import numpy, antiphon, os, glob\n"
@@ -264,6 +345,11 @@ def test_a_result_is_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(soundfile.read(tmp_path / "half.wav", dtype="float32")[0], made.sound[0])
     with pytest.raises(antiphon.AntiphonError, match="holds no notes"):
         made.save(tmp_path / "half.mid")
+    moved = antiphon.run("transpose", [antiphon.Note(0, 1, 60)], semitones=12)
+    for result, name in ((made, "half.wav"), (moved, "moved.mid")):
+        with pytest.raises(antiphon.AntiphonError, match="its folder does not exist; make it first"):
+            result.save(tmp_path / "none" / name)
+    assert not (tmp_path / "none").exists()
 
 
 def test_out_is_written_and_read_when_asked_for(tmp_path: Path) -> None:
@@ -273,6 +359,8 @@ def test_out_is_written_and_read_when_asked_for(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.sound, 0.5 * VOICE, atol=1e-7)
     flat = antiphon.run("gain", VOICE[0], RATE, out=tmp_path / "flat.wav")
     assert flat.sound.shape == VOICE[0].shape
+    with pytest.raises(antiphon.AntiphonError, match="force=True to write over it"):
+        antiphon.run("gain", VOICE[0], RATE, out=tmp_path / "flat.wav", force=False)
 
 
 def test_progress_is_told() -> None:

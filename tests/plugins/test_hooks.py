@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -18,7 +19,7 @@ from tests.cli.conftest import Done
 from tests.waiting import until
 from tools.osc_reference import markdown
 
-from antiphon.cli import plugin_commands
+from antiphon.cli import help_page
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.kernel.contract import hookspecs
@@ -533,15 +534,24 @@ def test_one_without_commands_is_imported_again_only_when_its_files_change(antip
     assert antiphon("plays").out == "plays \n"
 
 
-def test_the_list_of_commands_is_written_once_and_nonsense_in_its_file_is_as_none(antiphon: Run, place: Place) -> None:
-    page = antiphon("--help").out
-    (file,) = paths.cache().glob(f"{plugin_commands.LINES}-*")
-    written = file.stat().st_ino
-    assert antiphon("--help").out == page
-    assert file.stat().st_ino == written
+def test_the_help_page_is_kept_and_nonsense_in_its_file_is_as_none(place: Place) -> None:
+    def helped() -> tuple[str, set[str]]:
+        program = "import sys; from antiphon.cli import main; sys.argv[1:] = ['--help']; main()"
+        line = [sys.executable, "-X", "importtime", "-c", program]
+        done = subprocess.run(line, capture_output=True, text=True, check=True)
+        return done.stdout, {row.split("|")[-1].strip() for row in done.stderr.splitlines()}
+
+    page, imported = helped()
+    assert "typer" in imported
+    (file,) = paths.cache().glob(f"{help_page.NAME}-*")
+    again, imported = helped()
+    assert again == page
+    assert not imported & {"typer", "msgspec", "numpy", "subprocess", "inspect"}
     for nonsense in ("5", "[1]", json.dumps([json.loads(file.read_bytes())[0], 5])):
         file.write_text(nonsense)
-        assert antiphon("--help") == Done(0, page, "")
+        assert helped()[0] == page
+    write_every(place.own, OWN)
+    assert helped()[0] != page
 
 
 def test_one_whose_commands_raise_is_named_and_the_others_work(antiphon: Run, place: Place) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.kernel.plugins import known, loader
+from antiphon.kernel.plugins.collecting import PluginLoading
 from antiphon.kernel.plugins.finding import sources
 
 
@@ -23,16 +24,15 @@ def test_a_second_start_declares_the_same_and_inspects_nothing() -> None:
     first = loader.load(check=False)
     held = known.read(made_of())
     assert held is not None
-    loading = loader.PluginLoading(check=False, known=held)
+    loading = PluginLoading(check=False, known=held)
     for source in sources():
         loading.add(source.name, source.importing)
-    second = loading.loaded()
     assert loading.inspected == 0
+    assert loading.catalog().to_json() == first.catalog.to_json()
+    second = loader.load(check=False)
     assert second.catalog.to_json() == first.catalog.to_json()
-    third = loader.load(check=False)
-    assert third.catalog.to_json() == first.catalog.to_json()
-    for kind in loader.KINDS:
-        assert set(second.factories[kind]) == set(third.factories[kind]) == set(first.factories[kind])
+    for kind in known.KINDS:
+        assert set(loading.factories[kind]) == set(second.factories[kind]) == set(first.factories[kind])
 
 
 def test_a_folder_with_the_name_of_a_built_in_plugin_fails_at_each_start(tmp_path: Path) -> None:

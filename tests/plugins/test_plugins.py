@@ -20,7 +20,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import Port
 from antiphon.kernel.contract.processor import Event, Processor
 from antiphon.kernel.errors import PluginError, UsageError
-from antiphon.kernel.plugins import finding, loader
+from antiphon.kernel.plugins import collecting, finding, loader
 from antiphon.kernel.plugins.finding import PluginSource
 from antiphon.kernel.plugins.hook_lists import import_plugins
 from antiphon.kernel.runtime import importing, paths
@@ -132,7 +132,7 @@ def test_another_process_of_the_server_has_those_that_are_still_good(tmp_path, m
         assert isinstance(loader.load_again(loaded.catalog).make(name), Processor)
     with pytest.raises(PluginError, match="SIGABRT"):
         loaded.check("aborts")
-    monkeypatch.setattr(loader, "CHECK_LIMIT", 1.0)
+    monkeypatch.setattr(collecting, "CHECK_LIMIT", 1.0)
     (tmp_path / "duo" / "__init__.py").write_text("while True: pass")
     put(tmp_path, "later", good("later"))
     again = loader.load_again(loaded.catalog)
@@ -141,7 +141,7 @@ def test_another_process_of_the_server_has_those_that_are_still_good(tmp_path, m
 
 
 def test_one_that_hangs_is_given_up_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(loader, "CHECK_LIMIT", 0.3)
+    monkeypatch.setattr(collecting, "CHECK_LIMIT", 0.3)
     put(tmp_path, "slow", body("def process(self, io):\n    while True: pass"))
     assert failed(loader.load(tmp_path))["slow"] == "its check took longer than 0.3 s"
 

@@ -2,14 +2,19 @@
 
 import asyncio
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
+from tests.waiting import until
 
 import antiphon
 from antiphon import aio
+from antiphon.kernel.runtime.platform import start_time
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +136,54 @@ def test_a_second_program_and_one_of_asyncio(server: antiphon.Server) -> None:
             return float(await node.get("cutoff"))
 
     assert asyncio.run(converse()) == pytest.approx(700.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"port": 70000}, "port takes 1 to 65535, not 70000"),
+        ({"port": 0}, "port takes 1 to 65535, not 0"),
+        ({"port": "4400"}, "port takes 1 to 65535, not '4400'"),
+        ({"http_port": -1}, "http_port takes 1 to 65535, not -1"),
+        ({"host": ""}, "host takes a name or an address, as 127.0.0.1, not ''"),
+        ({"timeout": 0}, "timeout takes a number of seconds above 0, not 0"),
+    ],
+)
+def test_an_address_that_no_server_has_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(antiphon.AntiphonError) as refused:
+        antiphon.connect(**given)
+    assert str(refused.value) == said
+
+
+def test_a_server_shows_itself(server: antiphon.Server) -> None:
+    shown = server._repr_html_()
+    assert f"127.0.0.1:{server.port}" in shown
+    assert all(f"<th>{name}</th>" in shown for name in server.nodes)
+    gone = antiphon.connect(port=server.port)
+    gone.close()
+    assert gone._repr_html_().count("<th>") == 1
+
+
+OWNER = """
+import antiphon, threading, time
+servers = []
+start = threading.Thread(target=lambda: servers.append(antiphon.Server(audio="headless", record={record!r})))
+start.start()
+start.join()
+print(servers[0]._process._process.pid, servers[0].tempo, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_server_ends_with_its_program_and_not_with_the_thread_that_started_it(tmp_path: Path) -> None:
+    record = tmp_path / "take.wav"
+    with subprocess.Popen([sys.executable, "-c", OWNER.format(record=str(record))], stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        pid, tempo = program.stdout.readline().split()
+        assert tempo == b"120.0"
+        program.kill()
+    until(lambda: start_time(int(pid)) == 0, 20.0, "the server has ended")
+    assert soundfile.info(record).frames > 0
 
 
 def test_a_server_that_cannot_start_says_why() -> None:

@@ -35,7 +35,7 @@ from antiphon_library.operations import (
     ShowRequest,
     SimilarRequest,
 )
-from antiphon_library.records import KINDS, SUMMARY, UNHEARD, findings
+from antiphon_library.records import SUMMARY, UNHEARD, findings
 from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
 
 # ---- Compatibility of two loops (mashability), with reasons: by the analysis `fit`, else by one rule

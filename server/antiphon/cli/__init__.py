@@ -33,10 +33,14 @@ def main() -> None:
         from antiphon.kernel.runtime.processes.child_process import watch
 
         watch()
-        from antiphon.cli.commands import application, yield_to_sound
-        from antiphon.cli.terminal.errors import check_home, main as run
+        from antiphon.cli import help_page
+        from antiphon.cli.terminal.errors import check_home, leave, main as run
 
         check_home()
+        if sys.argv[1:] == ["--help"] and (page := help_page.read()):
+            leave(0, f"{page}\n")
+        from antiphon.cli.commands import application, yield_to_sound
+
         yield_to_sound(sys.argv[1:])
         app = application(sys.argv[1:])
     except KeyboardInterrupt:

@@ -13,7 +13,8 @@ import typer
 from typer.main import get_command_name
 from typer.models import CommandInfo
 
-from antiphon.cli.plugin_commands import CommandGroup, ListedGroup, complete, epilog, known_lines
+from antiphon.cli.help_page import WIDTH
+from antiphon.cli.plugin_commands import CommandGroup, complete, epilog
 from antiphon.cli.terminal import errors
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -85,38 +86,25 @@ def give_examples(app: typer.Typer, path: str = "") -> None:
             command.epilog = epilog(*lines)
 
 
-WIDTH = 100
-"""Maximum columns of a help page: longer lines are hard to read, and the library's own 80 breaks most sentences."""
-
-
 def application(arguments: Sequence[str] = ()) -> typer.Typer:
     """The whole command line, with `--version` and typer's shell completion.
 
     `arguments`: what was typed: if it begins with the name of a command, that is the only one in the result, because
     typer builds all of them before it runs one, which takes longer than most take to run.
     """
-    lines = known_lines() if list(arguments) == ["--help"] else None
     app = typer.Typer(
         name="antiphon",
-        cls=CommandGroup if lines is None else ListedGroup,
+        cls=CommandGroup,
         invoke_without_command=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"max_content_width": WIDTH},
     )
     app.callback()(_antiphon)
-    if lines is not None:
-        for name, line in lines.items():
-            app.command(name, short_help=line)(_listed)
-        return app
     register(app, arguments[0] if arguments else "")
     if arguments:
         _leave_only(app, arguments[0])
     return app
-
-
-def _listed() -> None:
-    """A command of which the help alone is shown."""
 
 
 def yield_to_sound(arguments: Sequence[str]) -> None:

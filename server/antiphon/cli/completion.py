@@ -7,14 +7,13 @@ plugins have changed.
 import contextlib
 import io
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
 
-from antiphon.kernel.runtime import paths, resources
+from antiphon.cli.help_page import source_stamp
+from antiphon.kernel.runtime import paths
 
 FILE = "names.json"
 KINDS = ("trainings", "evaluations")
@@ -90,25 +89,3 @@ def _load() -> dict[str, Any]:
         for name, info in sorted(loaded.catalog.types.items())
     }
     return {"plugins": types, **{kind: sorted(loaded.factories[kind]) for kind in KINDS}}
-
-
-def source_stamp(*own: str) -> list[Any]:
-    """Cache key that changes with plugin files, installed packages and Antiphon's location.
-
-    `own`: patterns of the server's own sources that count as well.
-    """
-    root = resources.checkout()
-    folders = [paths.plugins(), *([root / "plugins", root / "models"] if root is not None else [])]
-    changed = [stat.stat() for folder in folders for stat in _sources(folder)]
-    changed += [file.stat() for pattern in own for file in Path(__file__).parents[1].glob(pattern)]
-    installed = [
-        Path(path).stat().st_mtime_ns for path in sys.path if path.endswith("-packages") and Path(path).exists()
-    ]
-    newest = max((stat.st_mtime_ns for stat in changed), default=0)
-    return [str(root), len(changed), newest, sum(stat.st_size for stat in changed), installed]
-
-
-def _sources(folder: Path) -> Iterator[Path]:
-    """Modules with a plugin's declarations."""
-    yield from folder.glob("*/*.py")
-    yield from folder.glob("*/commands/*.py")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.terminal.progress import Json, echo_answer
+from antiphon.cli.option_records import Json
+from antiphon.cli.terminal.progress import echo_answer
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.wire.osc import Arg

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.terminal.progress import Json, Role, style_text
+from antiphon.cli.option_records import Json
+from antiphon.cli.terminal.progress import Role, style_text
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings

@@ -8,8 +8,10 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 from msgspec import NODEFAULT
 
-from antiphon.kernel.runtime.arguments import Argument, arguments, declared_by
+from antiphon.kernel.runtime.arguments import Argument, argument, arguments, declared_by
 
+Json = Annotated[bool, argument("One JSON object instead of words.", flags="--json")]
+"""Annotation of the option `--json` of a command."""
 _PLAIN = inspect.Parameter.KEYWORD_ONLY
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli.terminal.progress import Json, echo_answer, style_text
+from antiphon.cli.option_records import Json
+from antiphon.cli.terminal.progress import echo_answer, style_text
 from antiphon.kernel.graph.names import SCENE_NAME
 from antiphon.kernel.graph.patch_list import SETS, entries
 from antiphon.kernel.runtime import paths

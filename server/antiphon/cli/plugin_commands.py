@@ -17,8 +17,8 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
+from antiphon.cli import help_page
 from antiphon.cli.option_records import by_records
-from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.distributions import advice
 from antiphon.kernel.runtime.importing import reason_of
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.operations import PluginOperation
 
 HOOK = "antiphon_commands"
-LINES, MAX_LINE = "commands", 1000
-"""The cache of the commands' lines in the help, and characters of one."""
 
 
 class CommandGroup(TyperGroup):
@@ -36,13 +34,12 @@ class CommandGroup(TyperGroup):
     asked = False
     complete = True
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Writes the list of commands, and keeps it for `known_lines` if no plugin failed."""
-        super().format_commands(ctx, formatter)
+    def get_help(self, ctx: Any) -> str:
+        """The page of all commands, which is kept if no plugin failed."""
+        page: str = super().get_help(ctx)
         if ctx.parent is None and self.complete:
-            found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
-            lines = {name: one.get_short_help_str(MAX_LINE) for name, one in found.items() if not one.hidden}
-            paths.keep(LINES, _stamp(), lines)
+            help_page.keep(page)
+        return page
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of all commands, plugins' after Antiphon's own."""
@@ -93,13 +90,6 @@ class CommandGroup(TyperGroup):
                 complain(reason)
 
 
-class ListedGroup(CommandGroup):
-    """The group of commands that are listed by `known_lines`, which it does not write again."""
-
-    asked = True
-    complete = False
-
-
 def command_group(name: str, sentence: str, callback: Callable[..., None] = lambda: None) -> typer.Typer:
     """An empty group of commands; `callback` has the options before a command's name."""
     app = typer.Typer(
@@ -117,20 +107,6 @@ def command_group(name: str, sentence: str, callback: Callable[..., None] = lamb
 def epilog(*lines: str) -> str:
     """The epilogue of a command's help: its examples."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def known_lines() -> dict[str, str] | None:
-    """Names of all commands and their lines in the help, as they were last shown; None where a source changed since."""
-    with contextlib.suppress(ValueError, TypeError):
-        return {str(name): str(line) for name, line in dict(paths.kept(LINES, _stamp())).items()}
-    return None
-
-
-def _stamp() -> list[Any]:
-    """What the lines were made of: the sources of commands, and which plugins there are."""
-    from antiphon.cli.completion import source_stamp
-
-    return source_stamp("cli/*.py", "cli/*/*.py")
 
 
 def complete(app: typer.Typer) -> None:
@@ -198,7 +174,8 @@ def add_operations(app: typer.Typer, operations: Iterable[PluginOperation]) -> N
 
 
 def _command_of(operation: PluginOperation) -> Callable[..., None]:
-    from antiphon.cli.terminal.progress import Json, echo_answer
+    from antiphon.cli.option_records import Json
+    from antiphon.cli.terminal.progress import echo_answer
 
     def command(asked: Any, as_json: bool = False) -> None:
         answer = operation.answer(asked)

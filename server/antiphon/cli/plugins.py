@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.terminal.progress import Json, echo_answer, style_text
+from antiphon.cli.option_records import Json
+from antiphon.cli.terminal.progress import echo_answer, style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 from antiphon.kernel.runtime.arguments import argument

@@ -19,6 +19,7 @@ from antiphon.kernel.io.listening import local_addresses, open_sockets
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import named_prints
 from antiphon.kernel.runtime.processes import pidfile
+from antiphon.kernel.runtime.processes.child_process import OWNER
 from antiphon.kernel.runtime.settings import ServeSettings, surface_address
 from antiphon.kernel.runtime.token import keep_token, load_token, read_secret, store_token
 
@@ -95,7 +96,8 @@ def run(
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
             beside = Companions(*modules, _make_secrets, ready, load_sound, "antiphon.files.tracks", EXPORT, _STRIPS)
-            status = Supervisor(settings, folder, beside).run()
+            owner = int(os.environ.pop(OWNER, 0))  # of this server alone, not of those that its scripts start
+            status = Supervisor(settings, folder, beside, owner).run()
     finally:
         pidfile.clear(folder, settings)
     raise typer.Exit(status)

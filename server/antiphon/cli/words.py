@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from antiphon.cli.terminal.progress import Json, echo_answer, style_text
+from antiphon.cli.option_records import Json
+from antiphon.cli.terminal.progress import echo_answer, style_text
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.suggestion import suggest

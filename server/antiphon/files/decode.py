@@ -13,8 +13,7 @@ from types import TracebackType
 
 import numpy as np
 
-from antiphon.files.containers.layout import open_file
-from antiphon.files.containers.pieces import Refused
+from antiphon.files.containers.pieces import Refused, open_file
 from antiphon.files.decode_process import DecoderProcess, decoders, refusal
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError

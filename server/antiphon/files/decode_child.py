@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.id3 import NAMES, named
-from antiphon.files.containers.layout import layout, open_file
-from antiphon.files.containers.pieces import Link, Refused, SoundLayout, SplicedFile
+from antiphon.files.containers.layout import layout
+from antiphon.files.containers.pieces import Link, Refused, SoundLayout, SplicedFile, open_file
 from antiphon.files.containers.tags import read_tags
 from antiphon.files.ffmpeg import opened
 from antiphon.kernel.runtime.platform import widen_pipe

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 from antiphon.files import ffmpeg
-from antiphon.files.containers.layout import layout, open_file
+from antiphon.files.containers.layout import layout
+from antiphon.files.containers.pieces import open_file
 from antiphon.files.sound_finish import VideoPicture
 from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples

@@ -6,6 +6,7 @@ from antiphon.kernel.contract.operations import PluginOperation
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.plugins.hook_lists import hook_lists, import_plugins
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.operations.wording import in_words
 
 
 def offered() -> dict[str, PluginOperation]:
@@ -14,6 +15,7 @@ def offered() -> dict[str, PluginOperation]:
     return {one.name: one for plugin in dispatcher.implemented for one in dispatcher.operations(plugin)[0]}
 
 
+@in_words()
 def ask(name: str, /, **given: Any) -> Any:
     """Asks a plugin's operation, as `antiphon.ask("library search", words=["night"])`; returns its answer.
 

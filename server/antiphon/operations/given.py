@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from antiphon.files.audiowrite import AudioWriter
-from antiphon.files.decode import MAX_SAMPLE
+from antiphon.files.decode import MAX_SAMPLE, path_text
 from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import UsageError
@@ -53,6 +53,27 @@ class Note:
 def is_path(given: object) -> bool:
     """Whether what was given names a file or a folder."""
     return isinstance(given, str | os.PathLike)
+
+
+def path_of(given: str | os.PathLike[str]) -> str:
+    """A path as the work takes it. Raises UsageError for the name of a standard stream, or a folder."""
+    path = os.fspath(given)
+    if path == "-":
+        raise UsageError("- is a pipe on the command line alone; give the sound as an array, or name a file")
+    if os.path.isdir(path):
+        raise UsageError(f"{path_text(path)} is a folder; name a file in it")
+    return path
+
+
+def check_no_rate(given: object, rate: object) -> None:
+    """Raises UsageError for a rate of what has another, a file or a result, or has none, as notes."""
+    own = getattr(given, "rate", None)
+    if rate is None or (isinstance(rate, int | float) and rate == own):
+        return
+    if is_path(given) or is_notes(given) or own is not None:
+        raise UsageError(
+            f"a rate is given with an array, and files, notes and results have their own; leave {short_repr(rate)} out"
+        )
 
 
 def samples_of(given: Any) -> Samples:

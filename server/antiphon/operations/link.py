@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import IO
 
 from antiphon.kernel.errors import EngineError, RequestError
+from antiphon.kernel.runtime.processes.child_process import OWNER
 from antiphon.kernel.runtime.processes.children import ChildLane, spawn
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Message, decode, encode, encode_bundle, messages_of
@@ -198,7 +199,7 @@ class Subscription:
 
 
 class StartedServer:
-    """`antiphon serve` as a child process. `ready`: the line by which it says that it is ready."""
+    """`antiphon serve` as a child process, which ends with this one. `ready`: the line by which it says that it is."""
 
     def __init__(self, words: Sequence[str], *, shown: bool = False) -> None:
         """Starts it, and waits until it is ready.
@@ -209,8 +210,9 @@ class StartedServer:
         self._said: deque[str] = deque(maxlen=100)
         pipe = subprocess.PIPE
         lane = ChildLane(output=pipe, errors=None if shown else pipe)
-        # in a session of its own: Ctrl-C is for this program, which ends it
-        self._process = spawn("antiphon", "serve", *words, lane=lane, bound=False, env=dict(os.environ))
+        # in a session of its own: Ctrl-C is for this program, which ends it; not bound, as the thread may end before it
+        env = {**os.environ, OWNER: str(os.getpid())}
+        self._process = spawn("antiphon", "serve", *words, lane=lane, bound=False, env=env)
         try:
             self.ready = self._ready()
         except BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from antiphon.files.decode import Decoder
 from antiphon.kernel.errors import MissingAttribute, UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
-from antiphon.operations.given import is_path, rate_of, samples_of, write_sound
+from antiphon.operations.given import check_no_rate, is_path, path_of, rate_of, samples_of, write_sound
 from antiphon.operations.python import loaded, shown_by, work_folder
 from antiphon.operations.result import Result
+from antiphon.operations.wording import in_words
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -118,6 +118,7 @@ class Song:
         return pandas.DataFrame(rows, columns=["time", "beat", "chord", "section"])
 
 
+@in_words()
 def analyse(
     sound: Any,
     rate: float | None = None,
@@ -141,14 +142,15 @@ def analyse(
     loaded()
     names, wanted = _chosen(only)
     with work_folder() as folder, shown_by(progress, "analyse") as shown:
+        check_no_rate(sound, rate)
         if isinstance(sound, Result):
             sound, rate = sound.sound, sound.rate
         path = (
-            sound
+            path_of(sound)
             if is_path(sound)
             else write_sound(folder / "in.wav", samples_of(sound), rate_of(rate, "antiphon.analyse(sound, 48000)"))
         )
-        with Decoder(Path(os.fspath(path)), name="" if is_path(sound) else "the sound") as decoder:
+        with Decoder(Path(path), name="" if is_path(sound) else "the sound") as decoder:
             frames = decoder.frames
             total = None if frames is None else max(1, round(1000 * frames / decoder.rate))
             with shown("analyse", total, 1000) as told:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 import threading
@@ -17,17 +16,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from antiphon.files.decode import path_text
-from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
+from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.arguments import arguments
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.operations import run as operation
-from antiphon.operations.given import is_notes, is_path, rate_of, samples_of, write_notes, write_sound
+from antiphon.operations.given import (
+    check_no_rate,
+    is_notes,
+    is_path,
+    path_of,
+    rate_of,
+    samples_of,
+    write_notes,
+    write_sound,
+)
 from antiphon.operations.reporting import Progress, Reporting
 from antiphon.operations.requests import FinishRequest, RenderRequest, RunRequest
 from antiphon.operations.result import Result, read_notes, read_sound, shaped
+from antiphon.operations.wording import in_words, worded
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -58,6 +66,7 @@ _OPTIONS = ("resample", *(one.name for one in _TAKEN if one.name not in _OWN))
 """Options of `antiphon run` that a call takes, those without a file beside; `resample` is its --rate."""
 
 
+@in_words()
 def run(
     name: str,
     sound: Any = None,
@@ -74,12 +83,13 @@ def run(
         name: The processor, as `antiphon plugins` lists it.
         sound: Float or whole numbers, `[frames]` or `[channels, frames]`; a path of a sound or a MIDI file; notes as
             `Note`s, a `mido.MidiFile`, a `pretty_midi.PrettyMIDI` or a `Result`. None for what plays by itself.
-        rate: Frames a second of an array.
+        rate: Frames a second of an array; a file has its own, and `resample` is that of the result.
         out: A file to write, as OUT of the command; then a sound of any length is worked on block by block, and
-            `Result.sound` is read when it is asked for. An existing file is replaced.
+            `Result.sound` is read when it is asked for. An existing file is replaced, unless `force` is False.
         progress: Called with the part that is done, 0 to 1; True draws a bar with tqdm.
         **params: The processor's parameters; and, where it has none of that name, the options of `antiphon run`:
-            `stems`, `only`, `without`, `chords`, `tail`, `fade`, `block`, `device`, `causal`, `limit`, `normalise`.
+            `stems`, `only`, `without`, `chords`, `tail`, `fade`, `block`, `device`, `causal`, `limit`, `normalise`,
+            `resample`, `force`.
 
     Raises:
         AntiphonError: Something is not allowed, a file cannot be read or written, or the processor fails. The sentence
@@ -89,15 +99,16 @@ def run(
         raise UsageError(f"the first argument is the name of a processor, as 'denoise', not {type(name).__name__}")
     operation.check_single(name)
     known = loaded()
+    operation.check_no_patch(name, known.catalog)
     info = known_type(name, known.catalog)
     options, given = _sorted_options(info, params)
     warnings: list[str] = []
-    with work_folder() as folder, shown_by(progress, name) as shown, _in_words(folder):
+    with work_folder() as folder, shown_by(progress, name) as shown, in_words(folder):
         source, flat = _source(name, info, sound, rate, folder)
-        plan = _Plan(info, options, source, folder, None if out is None else Path(out))
+        plan = _Plan(info, options, source, folder, None if out is None else Path(path_of(out)))
         written: list[Written] = []
         operation.run(plan.request(name, given), known, Reporting(warnings.append, written.append, shown))
-        made = plan.result(written, tuple(_worded(text, folder) for text in warnings), flat=flat)
+        made = plan.result(written, tuple(worded(text, folder) for text in warnings), flat=flat)
     made._play = partial(_played, made, name, sound, rate, params)
     return made
 
@@ -112,27 +123,6 @@ def _played(
             return again.sound, again.rate
     again = run(_INSTRUMENTS, made.midi())
     return again.sound, again.rate
-
-
-_NAMES = {"in.wav": "the sound", "in.mid": "the notes", "played.mid": "the notes"}
-
-
-def _worded(text: str, folder: Path) -> str:
-    """A sentence with words for the files that the program does not know of."""
-    for file, words in _NAMES.items():
-        text = text.replace(f"{folder}/{file}", words)
-    return re.sub(rf"{re.escape(str(folder))}/[\w.-]+", "the result", text)
-
-
-@contextmanager
-def _in_words(folder: Path) -> Iterator[None]:
-    """Within this context errors name no file that the program does not know of."""
-    try:
-        yield
-    except AntiphonError as error:
-        if error.args and isinstance(error.args[0], str):
-            error.args = (_worded(error.args[0], folder), *error.args[1:])
-        raise
 
 
 def _sorted_options(info: ProcessorInfo, params: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
@@ -224,8 +214,6 @@ def _source(name: str, info: ProcessorInfo, sound: Any, rate: float | None, fold
     if isinstance(sound, Result) and sound.notes and info.first("events", "in") is not None:
         return _given_notes(sound, folder / "in.mid"), False
     path = _given(sound, rate, folder, f'antiphon.run("{name}", sound, 48000)')
-    if is_path(sound) and Path(path).is_dir():
-        raise UsageError(f"{path_text(Path(path))} is a folder; give its files one at a time")
     if is_path(sound) or path.endswith(".mid"):
         return path, False
     return path, np.ndim(sound.sound if isinstance(sound, Result) else sound) == 1
@@ -277,7 +265,7 @@ class _Plan:
             str(self.folder / "parts") if self.apart else None,
             rate=options.pop("resample", 0),
             finish=finish,
-            **{**options, **beside, "force": True},
+            **{"force": True, **options, **beside},
         )
 
     def result(self, written: list[Written], warnings: tuple[str, ...], *, flat: bool) -> Result:
@@ -313,10 +301,11 @@ def _names(given: Any) -> tuple[str, ...]:
 
 def _said(written: Written) -> str:
     """The closing line of a file, without its name and its source's."""
-    words = str(replace(written, path="", source="")).removeprefix("wrote : ")
+    words = worded(str(replace(written, path="", source="")).removeprefix("wrote : "))
     return ", ".join(part for part in words.split(", ") if part.strip() != "from").replace(", from : ", ": ")
 
 
+@in_words()
 def render(
     patch: str | os.PathLike[str],
     sound: Any = None,
@@ -366,7 +355,7 @@ def render(
         **({} if fade is None else {"fade": fade}),
     }
     given = _RenderGiven(os.fspath(patch), sound, rate, notes, options)
-    made, script = _rendered(given, None if out is None else Path(out), progress)
+    made, script = _rendered(given, None if out is None else Path(path_of(out)), progress)
     if script and out is None:
         made._take_apart = partial(_tracks, given, made.sound.shape[1])
     return made
@@ -395,7 +384,7 @@ def _rendered(
 
     warnings: list[str] = []
     written: list[Written] = []
-    with work_folder() as folder, shown_by(progress, "render") as shown, _in_words(folder):
+    with work_folder() as folder, shown_by(progress, "render") as shown, in_words(folder):
         name, sound = given.patch, given.sound
         if "\n" in name:
             (folder / "script.py").write_text(name)
@@ -415,7 +404,7 @@ def _rendered(
             **given.options,
         )
         failed = rendering.render(asked, loaded())
-        said = tuple(_worded(text, folder) for text in warnings)
+        said = tuple(worded(text, folder) for text in warnings)
         if failed:
             raise PluginError("; ".join(said) or "a node failed")
         made = Result(rate=written[0].rate, said=_said(written[0]), warnings=said, path=out)
@@ -437,8 +426,9 @@ def _tracks(given: _RenderGiven, frames: int) -> dict[str, np.ndarray[Any, Any]]
 
 def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
     """Path of a sound or of notes that were given."""
+    check_no_rate(sound, rate)
     if is_path(sound):
-        return str(os.fspath(sound))
+        return path_of(sound)
     if isinstance(sound, Result):
         return str(write_sound(folder / "in.wav", np.atleast_2d(sound.sound), sound.rate))
     if is_notes(sound):
@@ -449,7 +439,7 @@ def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
 def _given_notes(notes: Any, file: Path) -> str:
     """Path of notes that were given, which are written into `file` where they have none."""
     if is_path(notes):
-        return str(os.fspath(notes))
+        return path_of(notes)
     return str(write_notes(file, notes.midi() if isinstance(notes, Result) else notes))
 
 

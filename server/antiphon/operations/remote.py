@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.errors import EngineError, MissingAttribute, RequestError, UsageError
+from antiphon.kernel.errors import AntiphonError, EngineError, MissingAttribute, RequestError, UsageError
 from antiphon.kernel.runtime.arguments import option_words
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 from antiphon.kernel.runtime.shortening import short_repr
@@ -22,6 +22,7 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
 from antiphon.operations.link import TIMEOUT, Question, ServerLink, StartedServer, Subscription
 from antiphon.operations.python import loaded
+from antiphon.operations.wording import in_words
 
 _FULL = 127
 _LARGEST = 3.4e38
@@ -103,6 +104,13 @@ class Remote:
         http_port: int = 0,
         timeout: float = TIMEOUT,
     ) -> None:
+        if not (isinstance(host, str) and host):
+            raise UsageError(f"host takes a name or an address, as 127.0.0.1, not {short_repr(host)}")
+        for name, number, low in (("port", port, 1), ("http_port", http_port, 0)):
+            if not isinstance(number, int) or not low <= number <= 65535:
+                raise UsageError(f"{name} takes 1 to 65535, not {short_repr(number)}")
+        if not (isinstance(timeout, int | float) and 0 < timeout < math.inf):
+            raise UsageError(f"timeout takes a number of seconds above 0, not {short_repr(timeout)}")
         self.host, self.port = host, port
         self._token, self._http = token, http_port or (HTTP_PORT if port == OSC_PORT else port + 1)
         self._timeout = timeout
@@ -124,6 +132,17 @@ class Remote:
 
     def __repr__(self) -> str:
         return f"<Antiphon at {self.host}:{self.port}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the tempo, and what each node is; of a server that does not answer its address."""
+        from antiphon.operations import showing
+
+        rows = {"server": f"{self.host}:{self.port}"}
+        with suppress(AntiphonError):
+            types = loaded().catalog.types
+            nodes = {name: types[kind].doc if kind in types else kind for name, kind in self.nodes.items()}
+            rows |= {"tempo": f"{self.tempo:g} bpm", **nodes}
+        return showing.table_html(rows)
 
     def close(self) -> None:
         """Ends the connection."""
@@ -171,7 +190,7 @@ class Remote:
         try:
             connection.request("GET", "/api/status", headers=headers)
             return dict(json.loads(connection.getresponse().read()))
-        except (OSError, ValueError, http.client.HTTPException):
+        except (OSError, OverflowError, ValueError, http.client.HTTPException):
             raise EngineError(f"no status is answered at {self.host}:{self._http}; name http_port=") from None
         finally:
             connection.close()
@@ -339,7 +358,7 @@ class Remote:
 
 
 class Server(Remote):
-    """A server of its own process, on free ports, which ends with the context.
+    """A server of its own process, on free ports, which ends with the context, and with the program.
 
         with antiphon.Server(patch="answer", audio="headless", record="take.wav") as s:
             s.note(60, beats=2)
@@ -356,6 +375,7 @@ class Server(Remote):
 
     __slots__ = ("_process",)
 
+    @in_words()
     def __init__(
         self,
         patch: str | os.PathLike[str] = "",

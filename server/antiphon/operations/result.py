@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from antiphon.files import midifile
+from antiphon.files.decode import path_text
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.operations.given import Note
+from antiphon.operations.wording import in_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,6 +91,7 @@ class Result:
             raise UsageError("this result holds no notes")
         return mido.MidiFile(file=io.BytesIO(self._midi), charset="utf-8")
 
+    @in_words()
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the sound, or by the endings .mid and .midi the notes; an existing file is replaced.
 
@@ -101,6 +104,8 @@ class Result:
         if target.suffix.lower() in midifile.WRITABLE_SUFFIXES:
             if not self._midi:
                 raise UsageError(f"{target.name} would be a MIDI file, and this result holds no notes")
+            if not target.parent.is_dir():
+                raise FileError(f"cannot write {path_text(target)}: its folder does not exist; make it first")
             write_atomic(target, self._midi)
             return target
         format_of(target)

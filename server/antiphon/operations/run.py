@@ -45,7 +45,7 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
     check(asked)
     finish = finish_of(asked.finish, asked.rate)
     check_single(asked.plugin)
-    _check_no_patch(asked.plugin, loaded.catalog)
+    check_no_patch(asked.plugin, loaded.catalog)
     # what comes last counts, as on a command line
     asked = changed(asked, plugin=loaded.catalog.varied(asked.plugin, dict(asked.given)))
     info = known_type(asked.plugin, loaded.catalog)
@@ -106,7 +106,7 @@ def _run(
     return _run_tasks(jobs, settings, loaded)
 
 
-def _check_no_patch(name: str, known: Container[str]) -> None:
+def check_no_patch(name: str, known: Container[str]) -> None:
     """Raises UsageError for the name of a patch instead of a plugin."""
     if name in known:
         return

@@ -9,8 +9,9 @@ from typing import Any
 import typer
 
 from antiphon.cli import ports
+from antiphon.cli.option_records import Json
 from antiphon.cli.terminal.errors import complain
-from antiphon.cli.terminal.progress import Json, style_text
+from antiphon.cli.terminal.progress import style_text
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.wire.text import printable

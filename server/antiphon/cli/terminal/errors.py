@@ -13,18 +13,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn, TextIO
-
-import typer
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from antiphon.cli.terminal.progress import clear, style_text
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.paths import find_home, os_error_text
 
-# typer carries its command-line library inside in some versions and beside it in others; both give
-# `BadParameter` its base classes.
-_Usage, _Shown = typer.BadParameter.__mro__[1:3]
+if TYPE_CHECKING:
+    import typer
+
 NO_PARTIAL_FILES = "no incomplete file was left"
 """Sentence about an interrupted command whose files are written atomically."""
 
@@ -44,12 +42,16 @@ class ComplaintHandler(logging.Handler):
         complain(record.getMessage())
 
 
-def main(app: typer.Typer) -> NoReturn:
+def main(app: "typer.Typer") -> NoReturn:
     """Runs the command line and exits."""
-    code = run(app)
+    leave(run(app))
+
+
+def leave(code: int, text: str = "") -> NoReturn:
+    """Exits, with the exit code of a text that cannot be printed where `code` is 0."""
     # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code or _output_fault())
+    sys.exit(code or _output_fault(text))
 
 
 def check_home() -> None:
@@ -62,8 +64,13 @@ def check_home() -> None:
         sys.exit(2)
 
 
-def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
+def run(app: "typer.Typer", arguments: list[str] | None = None) -> int:
     """Exit code of a command line, after running it."""
+    import typer
+
+    # typer carries its command-line library inside in some versions and beside it in others; both give
+    # `BadParameter` its base classes
+    usage, shown = typer.BadParameter.__mro__[1:3]
     logging.lastResort = ComplaintHandler(logging.WARNING)
     try:
         code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
@@ -107,9 +114,9 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
         complain("there is not enough memory for this")
         return 2
     except Exception as error:
-        if not isinstance(error, _Shown):
+        if not isinstance(error, shown):
             raise
-        return _refused(error)
+        return _refused(error, usage)
 
 
 def complain(message: str) -> None:
@@ -129,9 +136,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a stream without a buffer; those of files have a name."""
 
 
-def _output_fault() -> int:
+def _output_fault(text: str = "") -> int:
     """Exit code where standard output cannot be written, which is said; 0 where it can."""
     try:
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         _to_nowhere(sys.stdout)
@@ -174,10 +182,10 @@ def _interrupted(number: int, kept: str) -> int:
     return 128 + number
 
 
-def _refused(error: Any) -> int:
+def _refused(error: Any, usage: type) -> int:
     """Prints an error of the command-line library in its own words; returns the exit code."""
     text, context = str(error.format_message()).rstrip("."), getattr(error, "ctx", None)
-    if isinstance(error, _Usage) and type(error).__name__ == "NoArgsIsHelpError":
+    if isinstance(error, usage) and type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(f"{text}\n")
         return 2
     where = context.command_path if context is not None else "antiphon"

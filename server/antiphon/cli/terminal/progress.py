@@ -15,11 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Annotated, Any, Literal, TextIO
+from typing import Any, Literal, TextIO
 
-import typer
-
-from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 
 SHOW_DELAY = 2.0
@@ -143,14 +140,10 @@ def ask(question: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
-Json = Annotated[bool, argument("One JSON object instead of words.", flags="--json")]
-"""Annotation of the option `--json` of a command."""
-
-
 def echo_answer(as_json: bool, data: Any, lines: Iterable[str]) -> None:
     """Prints an answer as JSON or as lines, which may be a generator."""
     for line in (json.dumps(data),) if as_json else lines:
-        typer.echo(line)
+        print(line, flush=True)
 
 
 Role = Literal["head", "good", "warn", "bad", "faint"]

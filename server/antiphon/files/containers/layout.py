@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import stat
 
 from antiphon.files.containers import chunks
 from antiphon.files.containers.carriers import demuxer_of
@@ -20,17 +19,6 @@ _PLAYLIST = re.compile(
     re.IGNORECASE,
 )
 """Beginning of a playlist, M3U or PLS."""
-
-
-def open_file(path: str | bytes | os.PathLike[str]) -> int:
-    """A descriptor of an ordinary file. Raises `Refused` for another kind; `OSError`, and `ValueError` for its name."""
-    # O_NONBLOCK: opening a named pipe would otherwise wait for its writer
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISREG(mode):
-        return fd
-    os.close(fd)
-    raise Refused(f"it is {'a folder' if stat.S_ISDIR(mode) else 'not an ordinary file'}; name a sound file")
 
 
 def layout(fd: int) -> SoundLayout:

@@ -6,6 +6,7 @@ import bisect
 import io
 import itertools
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,17 @@ Piece = bytes | range
 
 class Refused(Exception):
     """A file that is not decoded. The message completes "cannot read NAME: …"."""
+
+
+def open_file(path: str | bytes | os.PathLike[str]) -> int:
+    """A descriptor of an ordinary file. Raises `Refused` for another kind; `OSError`, and `ValueError` for its name."""
+    # O_NONBLOCK: opening a named pipe would otherwise wait for its writer
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    raise Refused(f"it is {'a folder' if stat.S_ISDIR(mode) else 'not an ordinary file'}; name a sound file")
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ class Catalog:
     """Processor types, load failures, hooks by plugin, transports, and plugins' OSC addresses.
 
     Only `take` modifies a catalog; all parts of a process share one. `versions`: by plugin, the folder of the version
-    in use, of those whose files were saved since the start.
+    in use, of those whose files were saved since the start. `places`: by kind, the "module:Name" of each factory.
     """
 
     types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
@@ -157,6 +157,7 @@ class Catalog:
     transports: tuple[TransportInfo, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     addresses: tuple[AddressInfo, ...] = ()
+    places: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> ProcessorInfo:
         info = self.get(name)
@@ -202,6 +203,7 @@ class Catalog:
         """Replaces the contents by those of another catalog."""
         self.types, self.failures, self.hooks = other.types, other.failures, other.hooks
         self.transports, self.versions, self.addresses = other.transports, other.versions, other.addresses
+        self.places = other.places
 
     def with_version(self, plugin: str, types: Mapping[str, ProcessorInfo], folder: str) -> Catalog:
         """Copy of the catalog with one plugin's types replaced by `types`.
@@ -225,6 +227,7 @@ class Catalog:
             "transports": [asdict(info) for info in self.transports],
             "versions": dict(self.versions),
             "addresses": [asdict(info) for info in self.addresses],
+            "places": {kind: dict(held) for kind, held in self.places.items()},
         }
 
     @staticmethod
@@ -249,7 +252,8 @@ class Catalog:
         transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])
         failures = tuple(Failure(**f) for f in data["failures"])
         addresses = tuple(AddressInfo(**info) for info in data["addresses"])
-        return Catalog(types, failures, hooks, transports, dict(data["versions"]), addresses)
+        places = {kind: dict(held) for kind, held in data["places"].items()}
+        return Catalog(types, failures, hooks, transports, dict(data["versions"]), addresses, places)
 
 
 @lru_cache(256)

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
-
-import pluggy
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import typer
@@ -16,9 +14,25 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.addresses import AddressList
 
 PROJECT = "antiphon"
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
-"""The decorator of a plugin's hooks. It marks a function of the plugin's `__init__.py` whose name is a hook's."""
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def hookimpl(function: _F, *, specname: str | None = None) -> _F:
+    """The decorator of a plugin's hooks. It marks a function of the plugin's `__init__.py` whose name is a hook's.
+
+    `specname`: the hook, where that is not its name.
+    """
+    # pluggy's own mark, without its import: what only makes a processor calls no hook
+    plain = dict.fromkeys(("wrapper", "hookwrapper", "optionalhook", "tryfirst", "trylast"), False)
+    vars(function)[f"{PROJECT}_impl"] = {**plain, "specname": specname}
+    return function
+
+
+def hookspec(function: _F) -> _F:
+    """Marks the specification of a hook."""
+    none = {"warn_on_impl": None, "warn_on_impl_args": None}
+    vars(function)[f"{PROJECT}_spec"] = {"firstresult": False, "historic": False, **none}
+    return function
 
 
 class Register(Protocol):

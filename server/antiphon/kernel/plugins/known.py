@@ -1,4 +1,4 @@
-"""Declarations of the built-in processors on disk, so that a start imports none of them.
+"""Declarations of the built-in plugins on disk, so that a start imports none of them.
 
 Written when they are inspected, and valid while the files that they were made of are the same.
 """
@@ -13,6 +13,11 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import paths
 
+PLAYED = ("processors", "synths")
+"""Kinds that an engine plays."""
+KINDS = (*PLAYED, "models", "trainings", "evaluations", "benches", "transports", "analyses", "services")
+PLACED = (*PLAYED, "models")
+"""Kinds whose factories' places are kept too. Analyses are not: a performer's own classifiers come and go."""
 NAME = "declarations"
 _SERVER = Path(__file__).parents[2]
 

@@ -23,8 +23,8 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.rate_adapter import adapt
 from antiphon.kernel.native import compile_all
+from antiphon.kernel.plugins.collecting import PluginLoading
 from antiphon.kernel.plugins.finding import sources
-from antiphon.kernel.plugins.loader import PluginLoading
 from antiphon.kernel.plugins.version_files import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import number_of
 from antiphon.kernel.runtime import importing

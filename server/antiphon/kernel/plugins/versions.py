@@ -14,7 +14,8 @@ from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.native import compile_all
-from antiphon.kernel.plugins.loader import Loaded, PluginLoading, construct
+from antiphon.kernel.plugins.collecting import PluginLoading
+from antiphon.kernel.plugins.loader import Loaded, construct
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.importing import Factory
 

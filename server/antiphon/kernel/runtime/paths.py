@@ -14,16 +14,12 @@ import re
 import shutil
 import stat
 import sys
-import tempfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from antiphon.kernel.errors import AntiphonError, FileError
-from antiphon.kernel.runtime.platform import network
+from antiphon.kernel.runtime.platform import network, user_folder
 from antiphon.kernel.runtime.shortening import composed, shorten
 
 HOME = "ANTIPHON_HOME"
@@ -38,24 +34,24 @@ PRIVATE_FOLDER = 0o700
 """Mode of their folders."""
 
 
-def _home(kind: str, platform: Callable[[str], str]) -> Path:
+def _home(kind: str) -> Path:
     home = os.environ.get(HOME)
-    return Path(os.path.expanduser(home)).absolute() / kind if home else Path(platform("antiphon"))
+    return Path(os.path.expanduser(home)).absolute() / kind if home else Path(user_folder(kind))
 
 
 def config() -> Path:
     """The folder of settings and the token."""
-    return _home("config", platformdirs.user_config_dir)
+    return _home("config")
 
 
 def data() -> Path:
     """The folder of patches, sessions, recordings, library and plugins."""
-    return _home("data", platformdirs.user_data_dir)
+    return _home("data")
 
 
 def cache() -> Path:
     """Finds the folder for files that can be recreated."""
-    return _home("cache", platformdirs.user_cache_dir)
+    return _home("cache")
 
 
 KEPT = 16
@@ -163,9 +159,16 @@ def runtime() -> Path:
     elif given and os.access(given, os.W_OK):
         folder = Path(given) / f"antiphon-{network()}"
     else:
-        folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}-{network()}"
+        folder = _temporary() / f"antiphon-{os.getuid()}-{network()}"
     make_folder(folder.parent)
     return _own_folder(folder)
+
+
+def _temporary() -> Path:
+    """The system's folder for temporary files."""
+    import tempfile  # 12 modules, for a folder that few starts need
+
+    return Path(tempfile.gettempdir())
 
 
 def find_home() -> str:
@@ -179,7 +182,7 @@ def find_home() -> str:
     with contextlib.suppress(RuntimeError):
         if Path.home().is_absolute():
             return ""
-    folder = _own_folder(Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}-home")
+    folder = _own_folder(_temporary() / f"antiphon-{os.getuid()}-home")
     os.environ[HOME] = os.environ["HOME"] = str(folder)  # libraries look for the latter
     return f"this account has no home folder: what is yours is in {folder}; set {HOME} to a folder that stays"
 

@@ -133,9 +133,12 @@ class Supervisor:
     starts: Starts
     faults: SupervisorFaults
 
-    def __init__(self, settings: ServeSettings, folder: Path, companions: Companions | None = None) -> None:
-        """Starts nothing yet; see `run`. `companions`: none otherwise."""
+    def __init__(
+        self, settings: ServeSettings, folder: Path, companions: Companions | None = None, owner: int = 0
+    ) -> None:
+        """Starts nothing yet; see `run`. `companions`: none otherwise. `owner`: pid of a parent that it ends with."""
         self.settings, self.folder, self._companions = settings, folder, companions or Companions()
+        self._owner = owner
         self._children: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
         self._start_times: dict[str, float] = {}
@@ -280,6 +283,7 @@ class Supervisor:
     def _watch(self) -> None:
         steps = (
             self._wait,
+            self._look_for_owner,
             self._reap,
             self._restart_due,
             self._look_for_hang,
@@ -324,6 +328,10 @@ class Supervisor:
             elif scripts is not None:
                 self._read_script(scripts)
         log_lines.rotate()
+
+    def _look_for_owner(self) -> None:
+        """Ends the server where the program that started it for itself has ended, however it did."""
+        self._ending |= bool(self._owner) and os.getppid() != self._owner
 
     def _read_script(self, scripts: socket.socket) -> None:
         """Starts the performer for the first script that is run, which it reads itself; there is nothing else to do."""

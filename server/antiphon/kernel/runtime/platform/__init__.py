@@ -48,6 +48,7 @@ if PORTABLE:
         start_time,
         thread_clocks,
         thread_times,
+        user_folder,
         wait_bell,
     )
 else:
@@ -72,5 +73,6 @@ else:
         start_time,
         thread_clocks,
         thread_times,
+        user_folder,
         wait_bell,
     )

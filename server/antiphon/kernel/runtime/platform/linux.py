@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import os
-import platform
 import signal
 from functools import cache
 from pathlib import Path
@@ -101,7 +100,7 @@ def short_slices() -> None:
 
     Needs Linux 6.12 and no privilege; elsewhere it does nothing.
     """
-    number = _SYSCALLS.get(platform.machine())
+    number = _SYSCALLS.get(os.uname().machine)
     if number is None:
         return
     # this call sets the nice value too, and is refused if that would lower it
@@ -206,3 +205,12 @@ def network() -> int:
         return os.stat("/proc/self/ns/net").st_ino
     except OSError:
         return 0
+
+
+_FOLDERS = {"config": "~/.config", "data": "~/.local/share", "cache": "~/.cache"}
+
+
+def user_folder(kind: str) -> str:
+    """This user's folder for Antiphon's files of a kind, "config", "data" or "cache", by the XDG specification."""
+    given = os.environ.get(f"XDG_{kind.upper()}_HOME", "")
+    return os.path.join(given if os.path.isabs(given) else os.path.expanduser(_FOLDERS[kind]), "antiphon")

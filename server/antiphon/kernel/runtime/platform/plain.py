@@ -241,3 +241,10 @@ def process_at(port: int) -> int:
 def network() -> int:
     """0: there are no network namespaces."""
     return 0
+
+
+def user_folder(kind: str) -> str:
+    """This user's folder for Antiphon's files of a kind: "config", "data" or "cache"."""
+    import platformdirs
+
+    return str(getattr(platformdirs, f"user_{kind}_dir")("antiphon"))

@@ -12,6 +12,8 @@ from typing import NoReturn
 
 PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
 """The environment variable of the pipe to which a command writes the share that is done."""
+OWNER = "ANTIPHON_OWNER"
+"""The environment variable of the pid of the program that starts a server for itself: it ends with that program."""
 DEVICE_GONE = 75
 """Exit status of an engine whose device stopped asking for blocks."""
 NO_DEVICE = 76

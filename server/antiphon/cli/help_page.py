@@ -1,0 +1,53 @@
+"""The page of `antiphon --help` as it was last written, which a start prints without building a command."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from antiphon.kernel.runtime import paths, resources
+
+NAME = "help"
+WIDTH = 100
+"""Maximum columns of a help page: longer lines are hard to read, and the library's own 80 breaks most sentences."""
+
+
+def read() -> str:
+    """The page for this terminal; "" where none was kept, or a source of a command has changed since."""
+    page = paths.kept(NAME, _made_of())
+    return page if isinstance(page, str) else ""
+
+
+def keep(page: str) -> None:
+    """Keeps the page for the next start."""
+    paths.keep(NAME, _made_of(), page)
+
+
+def _made_of() -> list[Any]:
+    """What the page is made of: the sources of commands, which plugins there are, and the columns."""
+    return [*source_stamp("cli/*.py", "cli/*/*.py"), min(WIDTH, shutil.get_terminal_size().columns)]
+
+
+def source_stamp(*own: str) -> list[Any]:
+    """Cache key that changes with plugin files, installed packages and Antiphon's location.
+
+    `own`: patterns of the server's own sources that count as well.
+    """
+    root = resources.checkout()
+    folders = [paths.plugins(), *([root / "plugins", root / "models"] if root is not None else [])]
+    changed = [stat.stat() for folder in folders for stat in _sources(folder)]
+    changed += [file.stat() for pattern in own for file in Path(__file__).parents[1].glob(pattern)]
+    installed = [
+        Path(path).stat().st_mtime_ns for path in sys.path if path.endswith("-packages") and Path(path).exists()
+    ]
+    newest = max((stat.st_mtime_ns for stat in changed), default=0)
+    return [str(root), len(changed), newest, sum(stat.st_size for stat in changed), installed]
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Modules with a plugin's declarations."""
+    yield from folder.glob("*/*.py")
+    yield from folder.glob("*/commands/*.py")

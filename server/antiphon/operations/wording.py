@@ -1,0 +1,77 @@
+"""Sentences of the work on files in the words of a Python program: arguments in place of options, calls of commands."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from antiphon.kernel.errors import AntiphonError
+
+_FILES = {"in.wav": "the sound", "in.mid": "what was given", "played.mid": "the notes"}
+"""Words for the files through which work passes."""
+_ARGUMENTS = {"in": "sound", "events": "notes", "rate": "resample", "force": "force=True", "no_limit": "limit=False"}
+"""Arguments that are not spelled as their options."""
+_WORD = r"[^\s;,)`]+"
+_CALL = re.compile(
+    rf"`?antiphon (run|render) ({_WORD})((?: (?:-p {_WORD}|--[a-z-]+ {_WORD}|[A-Z]+(?:\.\w+)?(?![^\s;,)`])))*)`?"
+)
+"""A command with its words: a lower-case word that no option has before it is the next of the sentence."""
+_AT = r"(?<![\w'\"/.-])"
+"""No part of a name or of what was given."""
+_OPTION = re.compile(rf"{_AT}--([a-z][a-z-]*)(?: [A-Z]+(?:\.\w+)?\b)?")
+_PARAM, _ENDS = re.compile(rf"{_AT}-p (\w+)=([a-z]+\b)?"), re.compile(rf"{_AT}(IN|OUT)(?![\w'\"/.-])")
+
+
+def worded(text: str, folder: Path | None = None) -> str:
+    """The sentence in a program's words. `folder`: of the files that the program does not know of."""
+    if folder is not None:
+        for file, words in _FILES.items():
+            text = text.replace(f"{folder}/{file}", words)
+        text = re.sub(rf"{re.escape(str(folder))}/[\w.-]+", "the result", text)
+    text = text.replace("(see: antiphon serve --help)", "(see: help(antiphon.Server))")
+    text = _OPTION.sub(lambda found: _argument(found[1]), _CALL.sub(_call, text))
+    return _ENDS.sub(lambda found: "sound" if found[1] == "IN" else "out=", _PARAM.sub(_value, text))
+
+
+@contextmanager
+def in_words(folder: Path | None = None) -> Iterator[None]:
+    """Within this context, and in a function that it decorates, refusals are in a program's words."""
+    try:
+        yield
+    except AntiphonError as error:
+        if error.args and isinstance(error.args[0], str):
+            error.args = (worded(error.args[0], folder), *error.args[1:])
+        raise
+
+
+def _argument(option: str) -> str:
+    name = option.replace("-", "_")
+    return _ARGUMENTS.get(name, name)
+
+
+def _value(param: re.Match[str]) -> str:
+    """A parameter with its value, a word in quotation marks."""
+    return f'{param[1]}="{param[2]}"' if param[2] else f"{param[1]}="
+
+
+def _sound(file: str) -> str:
+    return "sound" if file == "IN" else f'"{file}"'
+
+
+def _call(command: re.Match[str]) -> str:
+    """The call that does what a command does: antiphon.render("set.py", bars=8, out="set.wav")."""
+    placed, named, files = [f'"{command[2]}"'], [], []
+    words = iter(command[3].split())
+    for word in words:
+        if word == "-p":
+            named.append(_PARAM.sub(_value, f"-p {next(words)}"))
+        elif not word.startswith("--"):
+            files.append(word)
+        elif word == "--in":
+            placed.append(_sound(next(words)))
+        elif (value := next(words)) != "OUT":
+            named.append(f"{_argument(word[2:])}={value if value.replace('.', '').isdigit() else repr(value)}")
+    if len(files) > 1:
+        placed.append(_sound(files[0]))
+    named += [f'out="{file}"' for file in files[1:] or files if file != "OUT"]
+    return f"antiphon.{command[1]}({', '.join((*placed, *named))})".replace("'", '"')
