@@ -31,25 +31,18 @@ def translated(text: str, packs: Iterable[str] = ()) -> tuple[str, Script]:
         tidal.translate(text, script)
     else:
         strudel.translate(text, script)
-    made = leave_out_unplayable(script, lambda lost: checked(script, lost)) if script.tracks else ""
+    made = leave_out_unplayable(script, unwanted) if script.tracks else ""
     if not script.tracks:
         reason = f"; {script.left_out[0].removeprefix('# ').rstrip(':')}" if script.left_out else ""
         raise UsageError(f'nothing in it plays{reason}; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"')
     return made, script
 
 
-def checked(script: Script, lost: Set[str]) -> str:
-    """Text of a script. Raises UsageError: see `check`."""
-    text = script.text()
-    check(text, lost)
-    return text
+def unwanted(text: str, lost: Set[str] = frozenset()) -> list[tuple[int, str]]:
+    """Lines of a script that would do anything but play, each with the reason; `lost`: its names that are left out.
 
-
-def check(text: str, lost: Set[str] = frozenset()) -> None:
-    """Refuses a script that would do anything but play; `lost`: its own names, which are left out.
-
-    Raises UsageError: it is no Python, reads a name that is neither its own nor one of patterns, or an attribute of
-    Python's own.
+    They read a name that is neither the script's own nor one of patterns, or an attribute of Python's own. Raises
+    UsageError: it is no Python.
     """
     try:
         nodes = list(ast.walk(ast.parse(text)))
@@ -59,16 +52,18 @@ def check(text: str, lost: Set[str] = frozenset()) -> None:
     made |= lost | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     made |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     known = PLAIN | FUNCTIONS | {"math"} | (made - set(dir(builtins)))
+    found = []
     for node in nodes:
         match node:
             case ast.Name(id=name) if name not in known or name.startswith("__"):
-                raise UsageError(f"the translation would use {name}, which no pattern needs; write it by hand")
+                found.append((node.lineno, f"the translation would use {name}, which no pattern needs"))
             case ast.Attribute(attr=name) if name.startswith("_"):
-                raise UsageError(f"the translation would use .{name}, which no pattern needs; write it by hand")
+                found.append((node.lineno, f"the translation would use .{name}, which no pattern needs"))
             case ast.Import(names=names) if any(one.name not in _MODULES for one in names):
-                raise UsageError("the translation would import a module; write it by hand")
+                found.append((node.lineno, "the translation would import a module"))
             case ast.ImportFrom(module=module) if module not in _MODULES:
-                raise UsageError("the translation would import a module; write it by hand")
+                found.append((node.lineno, "the translation would import a module"))
+    return found
 
 
 def main(channel: HelperChannel) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
 
+from antiphon.kernel.errors import UsageError
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import ScriptError
@@ -20,7 +21,7 @@ CYCLES = 4
 SECONDS = 1.5
 """Seconds of processor time for all trials of a program; what is not tried by then is taken as it is."""
 _PATH = "program"
-_Fault = tuple[int, str]
+Fault = tuple[int, str]
 """Line of the text, and the reason."""
 
 
@@ -28,28 +29,45 @@ class _TooLong(BaseException):
     """The processor time is over. Not an `Exception`, which a script might catch."""
 
 
-def leave_out_unplayable(script: Script, checked: Callable[[Set[str]], str]) -> str:
+def leave_out_unplayable(script: Script, unwanted: Callable[[str, Set[str]], list[Fault]]) -> str:
     """Makes comments of what cannot be played of a script; its text.
 
-    `checked`: gives its text, which does no harm, where names are left out.
+    `unwanted`: what of a text would do anything but play, where names are left out; none of that is tried. Raises
+    UsageError: a line of that kind is no statement of the program's.
     """
     lost = set[str]()
-    text = checked(lost)
+    text = _harmless(script, unwanted, lost)
     with suppress(_TooLong), _within(SECONDS):
         while script.tracks and (faults := _faults(text)):
-            tree = ast.parse(text)
-            left_out = [_silenced(script, tree, line, reason, lost) for line, reason in reversed(faults)]
-            if not any(left_out):
+            if not _left_out(script, text, faults, lost):
                 break
-            text = checked(lost)
+            text = _harmless(script, unwanted, lost)
     return text
 
 
-def _silenced(script: Script, tree: ast.Module, line: int, reason: str, lost: set[str]) -> bool:
-    """Makes the statement at a line a comment; False if there is none."""
-    node = next((one for one in tree.body if one.lineno <= line <= (one.end_lineno or 0)), None)
-    if node is None:
-        return False
+def _harmless(script: Script, unwanted: Callable[[str, Set[str]], list[Fault]], lost: set[str]) -> str:
+    """Text of a script, once what would do anything but play is a comment."""
+    while faults := unwanted(text := script.text(), lost):
+        if not _left_out(script, text, faults, lost):
+            raise UsageError(f"{faults[0][1]}; write it by hand")
+    return text
+
+
+def _left_out(script: Script, text: str, faults: list[Fault], lost: set[str]) -> bool:
+    """Makes comments of the statements at some lines; False if there is none."""
+    statements: dict[int, tuple[ast.stmt, str]] = {}
+    body = ast.parse(text).body
+    for line, reason in faults:
+        node = next((one for one in body if one.lineno <= line <= (one.end_lineno or 0)), None)
+        if node is not None:
+            statements.setdefault(node.lineno, (node, reason))
+    # from below: a comment moves what follows
+    silenced = [_silenced(script, *statements[line], lost) for line in sorted(statements, reverse=True)]
+    return any(silenced)
+
+
+def _silenced(script: Script, node: ast.stmt, reason: str, lost: set[str]) -> bool:
+    """Makes a statement a comment; False if it is none of the program's."""
     name = reason.removeprefix("there is no ").partition(" ")[0]
     reason = f"{name} is left out above" if name in lost else reason
     made = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
@@ -57,7 +75,7 @@ def _silenced(script: Script, tree: ast.Module, line: int, reason: str, lost: se
     return script.silence(node.lineno, node.end_lineno or node.lineno, reason)
 
 
-def _faults(text: str) -> list[_Fault]:
+def _faults(text: str) -> list[Fault]:
     """What cannot be played of a text: the statement at which it stops, else the tracks that fail."""
     try:
         script = read(_PATH, text)
@@ -68,7 +86,7 @@ def _faults(text: str) -> list[_Fault]:
     return [found for name in script.tracks if (found := _fault(script, name)) is not None]
 
 
-def _fault(script: LiveScript, name: str) -> _Fault | None:
+def _fault(script: LiveScript, name: str) -> Fault | None:
     track = script.tracks[name]
     try:
         Performance(replace(script, tracks={name: track})).until(CYCLES * script.bar)
