@@ -23,7 +23,7 @@ import { SetList } from "./instrument/setlist";
 import { Log, Scenes, Server } from "./instrument/side";
 import { narrow, Stage } from "./instrument/stage";
 import { Surfaces } from "./instrument/surfaces";
-import { Told } from "./instrument/told";
+import { Told, told } from "./instrument/told";
 import { keysWanted } from "./lessons/state";
 import { Learn } from "./lessons/view";
 import { Library } from "./library/view";
@@ -59,7 +59,7 @@ function Instrument() {
           <Sound />
           <Controls />
           <Roll>
-            <Told />
+            {!narrow.value && <Told />}
             <Place />
             <Lyrics />
           </Roll>
@@ -135,9 +135,12 @@ function Now() {
           </p>
         </>
       )}
-      {!script &&
-        room.value === "Instrument" &&
-        (OwnInput() ?? (narrow.value && <p class="soft">{status.value.hint}</p>))}
+      {!script && room.value === "Instrument" && (
+        <>
+          {OwnInput() ?? (narrow.value && !told().length && <p class="soft">{status.value.hint}</p>)}
+          {narrow.value && <Told />}
+        </>
+      )}
       {on && (
         <button
           class="rec"

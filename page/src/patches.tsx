@@ -20,7 +20,20 @@ const HAVE = {
 const have = signal<keyof typeof HAVE | "">("");
 const opened = signal(false);
 const words = signal("");
-const sketches = signal(new Map<string, Sketch>());
+const KEY = "sketches";
+/** The pictures, by name. Drawing them takes a busy server seconds, so the last ones are kept in this browser. */
+const sketches = signal(byName(JSON.parse(localStorage.getItem(KEY) ?? "[]") as Sketch[]));
+
+function byName(all: Sketch[]): ReadonlyMap<string, Sketch> {
+  return new Map(all.map((one) => [one.name, one]));
+}
+
+async function readSketches(): Promise<void> {
+  const found = await ask<Sketch[]>("/api/patches/sketches");
+  if (!found) return;
+  sketches.value = byName(found);
+  localStorage.setItem(KEY, JSON.stringify(found));
+}
 
 /** What a box does, for its colour: it hears, it plays, or it answers; others change the sound. */
 const DOES: Record<string, string> = {};
@@ -62,9 +75,7 @@ function List() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     if (!byTouch) field.current?.focus();
-    void ask<Sketch[]>("/api/patches/sketches").then((found) => {
-      if (found) sketches.value = new Map(found.map((one) => [one.name, one]));
-    });
+    void readSketches();
     return () => {
       words.value = "";
     };

@@ -50,5 +50,6 @@ test("a clip has a name by which it is known again, and another name is a take",
   assert.equal(read(""), null);
   assert.equal(title(read("steps/2")!), "Pattern C");
   assert.equal(title(read("scene/3")!), "Scene 3");
+  assert.equal(title(read("scene/3")!, { 3: "a canon" }), "a canon");
   assert.equal(title(read("sound/4/drums/bd")!), "bd");
 });

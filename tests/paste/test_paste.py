@@ -12,7 +12,7 @@ from tests.each import each
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
 from antiphon.live.performance import Performance
-from antiphon.paste.child import check, translated
+from antiphon.paste.child import FUNCTIONS, translated, unwanted
 from antiphon.paste.translation import _ready as ready, prepare, translation
 
 CASES = [
@@ -181,5 +181,15 @@ def test_a_track_that_never_ends_takes_its_time_and_no_more() -> None:
     ("line", "name"), [("x = open('a')", "open"), ("x = s('a').__class__", "__class__"), ("import os", "module")]
 )
 def test_a_script_that_would_do_more_than_play_is_refused(line: str, name: str) -> None:
-    with pytest.raises(UsageError, match=f"the translation would .*{name}"):
-        check(f"from antiphon.live import *\n{line}\n")
+    ((at, reason),) = unwanted(f"from antiphon.live import *\n{line}\n")
+    assert at == 2
+    assert re.match(f"the translation would .*{name}", reason)
+
+
+def test_a_track_that_would_do_more_than_play_is_left_out_and_the_rest_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.paste.child.FUNCTIONS", FUNCTIONS - {"rev"})
+    text, script = translated('d1 $ every 2 rev $ jux rev $ s "bd*4"\n\nd2 $ s "hh*8"')
+    assert list(script.tracks) == ["d2"]
+    assert "# the translation would use rev, which no pattern needs:\n#   track(" in text
+    with pytest.raises(UsageError, match="nothing in it plays; the translation would use rev"):
+        translated('d1 $ every 2 rev $ s "bd*4"')

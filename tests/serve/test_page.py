@@ -300,6 +300,18 @@ def test_a_search_of_the_patches_looks_through_all(server: ServerProcess, browse
     tab.until(f"{listed}.includes('band') && !document.querySelector('.patches .chips [aria-pressed=true]')")
 
 
+def test_the_pictures_of_the_patches_are_there_as_soon_as_the_list_opens_again(
+    server: ServerProcess, browser: Chromium
+) -> None:
+    tab, drawn = opened(browser, server), "document.querySelectorAll('.patches .sketch rect').length"
+    tab.run("document.querySelector('.patch .chosen').click()")
+    tab.until(f"{drawn} > 100")
+    tab.reload()
+    tab.until(READY)
+    tab.run("window.fetch = () => new Promise(() => {}); document.querySelector('.patch .chosen').click()")
+    tab.until(f"{drawn} > 100")
+
+
 def test_the_menu_of_the_input_closes_with_escape_and_with_the_room(server: ServerProcess, browser: Chromium) -> None:
     tab = opened(browser, server)
     for end in (

@@ -35,6 +35,21 @@ name = "dry at last"
 """
 PHONE = 390, 844
 PLAIN = 'format = 1\nname = "{}"\n\n[nodes.gain]\n\n[wires]\n"in" = "gain"\n"gain" = "out"\n'
+TURNS = """
+format = 1
+name = "Turns"
+
+[nodes.keys]
+type = "synth"
+
+[nodes.answer]
+mode = "trade"
+bars = 1
+
+[wires]
+"answer.notes" = "keys"
+"keys" = "out"
+"""
 SET = 'format = 1\nname = "Evening of two"\npatches = ["first", "second"]\nfade = 0.01\n'
 MAPPED = {
     "format": 1,
@@ -73,6 +88,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanRig]:
     for name in ("first", "second"):
         (own / f"{name}.toml").write_text(PLAIN.format(name))
     (own / "stage.toml").write_text(PATCH)
+    (own / "turns.toml").write_text(TURNS)
     (own / "live" / "two.toml").write_text(SET)
     options = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "stage", "--synth", "null", "--midi")
     with ServerProcess(*options, home=home, wait=120.0) as server:
@@ -195,7 +211,27 @@ def test_a_scene_has_its_name_stays_lit_and_moves_what_is_shown(stage: LanRig) -
         phone.until(f"{slider} === '0.250'")
         phone.until("document.querySelector('.on-stage .stored').ariaPressed === 'true'")
         assert phone.run("document.querySelectorAll('.on-stage [aria-pressed=true]').length") == 1
+        touch(phone, ".rooms", "Clips")
+        phone.until("document.querySelector('.clip.is-scene')?.innerText.startsWith('dry at last')")
     stage.server.send("/node/keys/wet", 1.0)
+
+
+@pytest.mark.needs("answer")
+def test_a_phone_says_whose_turn_it_is_once_in_every_view(stage: LanRig) -> None:
+    stage.server.send("/patch/load", "turns", 0.0)
+    with Chromium() as browser:
+        phone = stage.opened(browser)
+        phone.size(*PHONE, phone=True)
+        told = "[...document.querySelectorAll('.told p')].filter(p => p.checkVisibility()).map(p => p.innerText).join()"
+        for view in ("Patch", "Controls", "Sound", "Desk", "Play"):
+            touch(phone, ".tabs", view)
+            phone.until(f"{told} === 'Begin when you like'")
+        stage.server.send("/note/on", 60, 100)
+        phone.until(f"{told} === 'Your turn'")
+        for pitch in (62, 64, 65):
+            stage.server.send("/note/on", pitch, 100)
+        phone.until(f"{told} === 'It answers: listen'")
+    stage.server.send("/patch/load", "stage", 0.0)
 
 
 def test_a_phone_records_the_tracks_and_ends_them(stage: LanRig) -> None:

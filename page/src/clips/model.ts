@@ -100,9 +100,9 @@ export function read(text: string): Cell {
   return { kind, bars: number, node: rest[0], sound: rest.slice(1).join("/") };
 }
 
-/** What a clip is called on its pad. */
-export function title(clip: Clip): string {
+/** What a clip is called on its pad. scenes: the names of those that have one, by number. */
+export function title(clip: Clip, scenes: Record<string, unknown> = {}): string {
   if (clip.kind === "steps") return `Pattern ${"ABCD"[clip.slot]}`;
-  if (clip.kind === "scene") return `Scene ${clip.number}`;
+  if (clip.kind === "scene") return String(scenes[clip.number] ?? "") || `Scene ${clip.number}`;
   return clip.kind === "sound" ? clip.sound : clip.name;
 }

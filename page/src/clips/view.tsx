@@ -11,7 +11,7 @@ import { send } from "../link";
 import { beatNow, graph, playing, takesNotes, value } from "../model";
 import { Options } from "../options";
 import { enter } from "../rooms";
-import { A_BEAT, COLUMNS, ROWS, read, SLOTS, title, written } from "./model";
+import { A_BEAT, type Clip, COLUMNS, ROWS, read, SLOTS, title, written } from "./model";
 import { folders, readFolders, struck, toPad, wanted } from "./own";
 import { Pads, Unheard } from "./pads";
 import {
@@ -81,7 +81,8 @@ export function Clips() {
   );
 }
 
-const titled = (names: string[]) => names.map((one) => [one, title(read(one)!)] as const);
+const called = (clip: Clip) => title(clip, graph.value?.scene_names);
+const titled = (names: string[]) => names.map((one) => [one, called(read(one)!)] as const);
 const LENGTHS = BARS.map((one) => [String(one), one ? `${one} bar${one > 1 ? "s" : ""}` : "as it is"] as const);
 
 function Grid() {
@@ -157,7 +158,7 @@ function Pad({ row, column }: { row: number; column: number }) {
         fill();
         launch(clip, !plays);
       }}>
-      {title(clip)}
+      {called(clip)}
       <small>{clip.kind === "sound" ? `${clip.node}${clip.bars ? `, ${clip.bars} bars` : ""}` : clip.kind}</small>
     </button>
   );
@@ -189,9 +190,9 @@ function Choice({ place }: { place: number }) {
           else void chooseBeside(place, field.value);
           field.value = written(clipAt(place));
         }}>
-        <option value="">＋</option>
+        <option value="">+</option>
         <option value="find">Search the library…</option>
-        {clip && <option value={written(clip)}>{title(clip)}</option>}
+        {clip && <option value={written(clip)}>{called(clip)}</option>}
         <optgroup label="Patterns">
           <Options of={titled(Array.from({ length: SLOTS }, (_, one) => `steps/${one}`))} />
         </optgroup>

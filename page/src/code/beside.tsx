@@ -82,6 +82,7 @@ export function Tracks() {
                 <button
                   key={which}
                   aria-label={which === "muted" ? `Mute ${name}` : `${name} alone`}
+                  title={which === "muted" ? "Mute" : "Solo"}
                   aria-pressed={(which === "muted" ? muted : soloed).includes(name)}
                   onClick={() => void hear(which, name)}>
                   {which === "muted" ? "M" : "S"}

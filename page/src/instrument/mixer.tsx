@@ -136,12 +136,20 @@ function Strip({ node, all }: { node: Node; all: Node[] }) {
         onClick={() => (selected.value = node.name)}>
         {node.name}
       </button>
-      <button aria-label={`Mute ${node.name}`} aria-pressed={silent} onClick={() => set(mute(node.name), !silent)}>
+      <button
+        aria-label={`Mute ${node.name}`}
+        title="Mute"
+        aria-pressed={silent}
+        onClick={() => set(mute(node.name), !silent)}>
         M
       </button>
       {node.name !== "out" && (
         <>
-          <button aria-label={`${node.name} alone`} aria-pressed={alone} onClick={() => setSolo(node.name, all)}>
+          <button
+            aria-label={`${node.name} alone`}
+            title="Solo"
+            aria-pressed={alone}
+            onClick={() => setSolo(node.name, all)}>
             S
           </button>
           <button

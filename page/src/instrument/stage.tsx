@@ -44,7 +44,7 @@ export function Stage() {
     <main class="on-stage" aria-label="Stage" tabIndex={-1}>
       <section class="now" aria-label="Beat and scenes">
         <Beat />
-        <Told />
+        {!narrow.value && <Told />}
         <Scenes />
         {!narrow.value && <Cues />}
         {!narrow.value && <Record />}

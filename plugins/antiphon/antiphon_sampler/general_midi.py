@@ -39,10 +39,10 @@ FALL, FADED = 0.7, 0.1
 SEAM, SHORTEST, LONGEST = 4800, RATE, 2 * RATE
 """Frames over which a held note's end passes into its repetition, and those of the repetition."""
 SOUND_OFF = 120
-RENDER, LIMITS = f"{__name__}:render", ChildLimits(nice=5)
-"""The function that renders an instrument, in a process of its own."""
-SECONDS, AGAIN = 120.0, 60.0
-"""In which an instrument is rendered; and after which one that could not be is tried again."""
+RENDER, LIMITS = f"{__name__}:render", ChildLimits(nice=5, cpu=120)
+"""The function that renders an instrument, in a process of its own: a busy machine gives it little time."""
+SECONDS, AGAIN = 1200.0, 60.0
+"""After which one that hangs is given up; and after which one that could not be rendered is tried again."""
 STEP = 4
 """Semitones from a sample to the next; notes between are played by the nearest."""
 SAMPLED = tuple(range(24, 97, STEP))
@@ -101,12 +101,15 @@ class GeneralMidi(Sounds):
             return True
         if time.monotonic() < self._failed.get(name, 0.0):
             return False
+        status: int | None = 1
         with contextlib.suppress(OSError), spawn(RENDER, name, str(folder), limits=LIMITS, lane=ChildLane()) as child:
-            child.wait(SECONDS)
+            status = child.wait(SECONDS)
         if is_whole(folder):
             return True
         self._failed[name] = time.monotonic() + AGAIN
-        say(f"{name} is not played: the soundfont plays nothing of it; it is tried again after {AGAIN:g} s")
+        slow = status in (None, -9)  # killed at the end of its processor time
+        why = "this machine is too slow to render it" if slow else "the soundfont plays nothing of it"
+        say(f"{name} is not played: {why}; it is tried again after {AGAIN:g} s")
         return False
 
     def _make_room(self, size: int) -> bool:

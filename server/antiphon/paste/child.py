@@ -7,110 +7,14 @@ A request has `text`, and the sources of `packs` in the library; its answer `tex
 
 import ast
 import builtins
-import signal
-import threading
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Set
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from types import FrameType
+from collections.abc import Iterable, Set
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
-from antiphon.live.performance import Performance
-from antiphon.live.reading import read
-from antiphon.live.records import ScriptError
-from antiphon.live.stage import LiveScript
 from antiphon.paste import strudel, tidal
 from antiphon.paste.script import Script, pack_key
+from antiphon.paste.trial import leave_out_unplayable
 from antiphon.paste.words import FUNCTIONS
-
-# ---- Trial of a translated script: each of its tracks plays some cycles, so that one that cannot be played is left out
-
-CYCLES = 4
-"""Cycles that each track plays."""
-SECONDS = 1.5
-"""Seconds of processor time for all trials of a program; what is not tried by then is taken as it is."""
-_PATH = "program"
-_Fault = tuple[int, str]
-"""Line of the text, and the reason."""
-
-
-class _TooLong(BaseException):
-    """The processor time is over. Not an `Exception`, which a script might catch."""
-
-
-def leave_out_unplayable(script: Script, checked: Callable[[Set[str]], str]) -> str:
-    """Makes comments of what cannot be played of a script; its text.
-
-    `checked`: gives its text, which does no harm, where names are left out.
-    """
-    lost = set[str]()
-    text = checked(lost)
-    with suppress(_TooLong), _within(SECONDS):
-        while script.tracks and (faults := _faults(text)):
-            tree = ast.parse(text)
-            left_out = [_silenced(script, tree, line, reason, lost) for line, reason in reversed(faults)]
-            if not any(left_out):
-                break
-            text = checked(lost)
-    return text
-
-
-def _silenced(script: Script, tree: ast.Module, line: int, reason: str, lost: set[str]) -> bool:
-    """Makes the statement at a line a comment; False if there is none."""
-    node = next((one for one in tree.body if one.lineno <= line <= (one.end_lineno or 0)), None)
-    if node is None:
-        return False
-    name = reason.removeprefix("there is no ").partition(" ")[0]
-    reason = f"{name} is left out above" if name in lost else reason
-    made = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
-    lost |= made | ({node.name} if isinstance(node, ast.FunctionDef) else set())
-    return script.silence(node.lineno, node.end_lineno or node.lineno, reason)
-
-
-def _faults(text: str) -> list[_Fault]:
-    """What cannot be played of a text: the statement at which it stops, else the tracks that fail."""
-    try:
-        script = read(_PATH, text)
-    except ScriptError as error:
-        frames = list(traceback.extract_tb(error.__cause__.__traceback__)) if error.__cause__ else []
-        line = next((one.lineno for one in frames if one.filename == _PATH), None)
-        return [(line, _reason(error))] if line else []
-    return [found for name in script.tracks if (found := _fault(script, name)) is not None]
-
-
-def _fault(script: LiveScript, name: str) -> _Fault | None:
-    track = script.tracks[name]
-    try:
-        Performance(replace(script, tracks={name: track})).until(CYCLES * script.bar)
-    except ScriptError as error:
-        return track.line, _reason(error)
-    return None
-
-
-def _reason(error: ScriptError) -> str:
-    return str(error).removeprefix(_PATH).lstrip(" line0123456789").removeprefix(": ").splitlines()[0]
-
-
-@contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raises `_TooLong` in the main thread after so much processor time."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ended(_number: int, _frame: FrameType | None) -> None:
-        raise _TooLong
-
-    before = signal.signal(signal.SIGPROF, ended)
-    signal.setitimer(signal.ITIMER_PROF, seconds, 0.1)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
-        signal.signal(signal.SIGPROF, before)
-
 
 PLAIN = frozenset({
     "abs", "bool", "dict", "enumerate", "float", "int", "isinstance", "len", "list", "map", "max", "min", "round",
@@ -127,25 +31,18 @@ def translated(text: str, packs: Iterable[str] = ()) -> tuple[str, Script]:
         tidal.translate(text, script)
     else:
         strudel.translate(text, script)
-    made = leave_out_unplayable(script, lambda lost: checked(script, lost)) if script.tracks else ""
+    made = leave_out_unplayable(script, unwanted) if script.tracks else ""
     if not script.tracks:
         reason = f"; {script.left_out[0].removeprefix('# ').rstrip(':')}" if script.left_out else ""
         raise UsageError(f'nothing in it plays{reason}; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"')
     return made, script
 
 
-def checked(script: Script, lost: Set[str]) -> str:
-    """Text of a script. Raises UsageError: see `check`."""
-    text = script.text()
-    check(text, lost)
-    return text
+def unwanted(text: str, lost: Set[str] = frozenset()) -> list[tuple[int, str]]:
+    """Lines of a script that would do anything but play, each with the reason; `lost`: its names that are left out.
 
-
-def check(text: str, lost: Set[str] = frozenset()) -> None:
-    """Refuses a script that would do anything but play; `lost`: its own names, which are left out.
-
-    Raises UsageError: it is no Python, reads a name that is neither its own nor one of patterns, or an attribute of
-    Python's own.
+    They read a name that is neither the script's own nor one of patterns, or an attribute of Python's own. Raises
+    UsageError: it is no Python.
     """
     try:
         nodes = list(ast.walk(ast.parse(text)))
@@ -155,16 +52,18 @@ def check(text: str, lost: Set[str] = frozenset()) -> None:
     made |= lost | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     made |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     known = PLAIN | FUNCTIONS | {"math"} | (made - set(dir(builtins)))
+    found = []
     for node in nodes:
         match node:
             case ast.Name(id=name) if name not in known or name.startswith("__"):
-                raise UsageError(f"the translation would use {name}, which no pattern needs; write it by hand")
+                found.append((node.lineno, f"the translation would use {name}, which no pattern needs"))
             case ast.Attribute(attr=name) if name.startswith("_"):
-                raise UsageError(f"the translation would use .{name}, which no pattern needs; write it by hand")
+                found.append((node.lineno, f"the translation would use .{name}, which no pattern needs"))
             case ast.Import(names=names) if any(one.name not in _MODULES for one in names):
-                raise UsageError("the translation would import a module; write it by hand")
+                found.append((node.lineno, "the translation would import a module"))
             case ast.ImportFrom(module=module) if module not in _MODULES:
-                raise UsageError("the translation would import a module; write it by hand")
+                found.append((node.lineno, "the translation would import a module"))
+    return found
 
 
 def main(channel: HelperChannel) -> None:

@@ -215,8 +215,10 @@ def code_of(term: Term) -> CallChain | str:
         case "word" if term.name in _FIRST and _is_full(term):
             return f"lambda p: {_of_first(term, 'p')}"
         case "word":
-            given = f"({', '.join(term.given)})" if term.given else ""
-            return f"{name_of(term.name)}{given}"
+            name, given = name_of(term.name), f"({', '.join(term.given)})" if term.given else ""
+            # of words that are Python's too, scripts have the method alone
+            alone = name not in FUNCTIONS and hasattr(ControlPattern, name)
+            return f"lambda p: p.{name}{given or '()'}" if alone else f"{name}{given}"
     return term.code
 
 

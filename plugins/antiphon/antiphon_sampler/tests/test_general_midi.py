@@ -27,8 +27,7 @@ def test_every_note_is_played_by_a_sample_two_semitones_away_at_most():
 
 
 @pytest.mark.skipif(not (shutil.which("fluidsynth") and general_midi.soundfont()), reason="needs a soundfont")
-def test_a_name_of_general_midi_is_played_by_the_soundfont_with_the_notes_values(play, monkeypatch):
-    monkeypatch.setattr(general_midi, "SECONDS", 1200.0)  # its limit is for a machine that is not busy
+def test_a_name_of_general_midi_is_played_by_the_soundfont_with_the_notes_values(play):
     bright, other, dark = heard(play, 69), heard(play, 75), heard(play, 69, lpf=100.0, gain=0.5)
     for sound, hertz in ((bright, 440.0), (other, 622.25)):
         assert peak(sound[RATE // 4 :]) == pytest.approx(hertz, rel=0.005)
@@ -50,7 +49,7 @@ def instruments(tmp_path, monkeypatch) -> general_midi.GeneralMidi:
     monkeypatch.setattr(general_midi, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(general_midi, "soundfont", lambda: f"plays General MIDI by {tmp_path / 'font.sf2'}")
     made = general_midi.GeneralMidi(RATE)
-    made.started, made.written = [], SAMPLED
+    made.started, made.written, made.program = [], SAMPLED, ["true"]
 
     def helper(_function, name, folder, **_limits):
         made.started.append(name)
@@ -59,7 +58,7 @@ def instruments(tmp_path, monkeypatch) -> general_midi.GeneralMidi:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for note in made.written:
             soundfile.write(f"{folder}/{note}.wav", np.full((4800, 2), 0.1), 48000)
-        return spawn(["true"])
+        return spawn(made.program)
 
     monkeypatch.setattr(general_midi, "spawn", helper)
     return made
@@ -75,6 +74,19 @@ def test_an_instrument_that_fails_is_tried_again_after_a_minute_not_with_every_n
     instruments._paths[3].unlink()
     assert instruments.decode(3) is not None, "a file was missing"
     assert len(instruments.started) == 3
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [(["true"], "the soundfont plays nothing of it"), (["sleep", "60"], "this machine is too slow to render it")],
+)
+def test_why_an_instrument_is_not_played_is_said(instruments, monkeypatch, program, why):
+    said: list[str] = []
+    monkeypatch.setattr(general_midi, "say", said.append)
+    monkeypatch.setattr(general_midi, "SECONDS", 60.0 if program == ["true"] else 0.05)
+    instruments.written, instruments.program = SAMPLED[:1], program
+    assert instruments.decode(0) is None
+    assert said == [f"gm_piano is not played: {why}; it is tried again after 60 s"]
 
 
 def test_those_played_longest_ago_make_room(instruments, monkeypatch):
