@@ -24,7 +24,7 @@ from antiphon.api import (
 from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
 from antiphon.api.kernels import f32p, f64, i64, kernel
 from antiphon_follow.answer import FollowAnswer
-from antiphon_follow.clock import SURE, BeatCount
+from antiphon_follow.clock import ENTRY_BEATS, SURE, BeatCount
 from antiphon_follow.concert import BEATS, NEXT, Concert
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import LEAST, METER_NAMES, MOST, RANGE, meters_of, range_of
@@ -39,8 +39,6 @@ NOTES_SECONDS = 4.0
 """Seconds after a note in which notes lead, not the sound."""
 QUIET_BEATS = 3.0
 """Beats without a note after which the count coasts: the filter goes astray in silence."""
-ENTRY_BEATS = 3.0
-"""Beats for which the count has to be sure before the clock takes its bar."""
 NEW_SECONDS = 8.0
 """Seconds of coasting after which the player begins anew, and the clock takes the bar again."""
 _LEAST_CHANGE = 0.005
@@ -150,7 +148,7 @@ class Follow(Processor):
         self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
         self._missing, self._until, self._tap_at = 0, -1, -10.0
         self._read = False
-        self._sure_beats, self._alone, self._entered, self._pulls = 0.0, 0.0, False, False
+        self._alone, self._entered, self._pulls = 0.0, False, False
 
     def process(self, io: IO) -> None:
         self._io = io
@@ -236,7 +234,7 @@ class Follow(Processor):
         if io.fired("downbeat"):
             answer.here()
             self._entered = False
-            self._sure_beats = ENTRY_BEATS
+            self._count.sure = ENTRY_BEATS
         for offset in io.fired("tap"):
             at = (io.time.sample - self._begin + offset) / self._rate
             if at - self._tap_at < _TAP_SECONDS:
@@ -274,11 +272,9 @@ class Follow(Processor):
             self._pulls = False
         if not count.following:
             self._alone += seconds
-            self._sure_beats = 0.0
             self._entered = self._entered and self._alone < NEW_SECONDS
             return
         self._alone = 0.0
-        self._sure_beats += seconds / count.period
         if not led:
             self._entered = False
             return
@@ -287,7 +283,7 @@ class Follow(Processor):
             if abs(tempo / io.time.tempo - 1.0) > _LEAST_CHANGE:
                 io.steer(tempo)
             return
-        if self._sure_beats < ENTRY_BEATS and not self._entered:
+        if count.sure < ENTRY_BEATS and not self._entered:
             return
         here = io.time.beat + io.frames * io.time.beats_per_frame(self._rate)
         ahead = count.beat + float(io.value("lead")) / 1000.0 / count.period - here
