@@ -5,10 +5,10 @@ import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
 import { chooseInput, InputMenu, source, Unmute } from "./input";
-import { follower, sure } from "./instrument/follower";
+import { leading, sure } from "./instrument/follower";
 import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
-import { beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
+import { barBeats, beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
 import { Options } from "./options";
 import { Patch } from "./patches";
 import { enter, ROOMS, room } from "./rooms";
@@ -16,10 +16,13 @@ import { FASTEST, SLOWEST, tempoOf } from "./tempo";
 import { stage, toggleStage } from "./theme";
 
 const TAPS = 8;
+const MOST_LIGHTS = 8;
 const PAUSE_MS = 2500; // after which tapping begins anew
 let taps: number[] = [];
 
+/** A tap of the tempo; where a node leads the clock, it chooses the octave of its beat. */
 function tap(): void {
+  if (leading.peek()) return send("/follow/tap");
   const now = performance.now();
   if (taps.length && now - taps[taps.length - 1]! > PAUSE_MS) taps = [];
   taps = [...taps, now].slice(-TAPS);
@@ -61,14 +64,15 @@ function Tempo() {
 export function Beat() {
   const at = useRef<HTMLSpanElement>(null);
   const dots = useRef<HTMLSpanElement>(null);
+  const bar = barBeats.value;
   const draw = () => {
     const whole = Math.floor(beatNow());
-    const text = `${Math.floor(whole / 4) + 1}.${(((whole % 4) + 4) % 4) + 1}`;
+    const of = barBeats.peek();
+    const place = ((whole % of) + of) % of;
+    const text = `${Math.floor(whole / of) + 1}.${place + 1}`;
     if (!at.current || at.current.textContent === text) return;
     at.current.textContent = text;
-    [...dots.current!.children].forEach((dot, place) =>
-      dot.toggleAttribute("data-on", place === ((whole % 4) + 4) % 4 && playing.peek()),
-    );
+    [...dots.current!.children].forEach((dot, one) => dot.toggleAttribute("data-on", one === place && playing.peek()));
   };
   useEffect(() => eachFrame(draw), []);
   return (
@@ -77,11 +81,10 @@ export function Beat() {
         class="dots"
         ref={dots}
         style={{ opacity: 0.3 + 0.7 * sure.value }}
-        title={follower.value && status.value.leads ? `With you: ${(sure.value * 100).toFixed(0)} % sure` : undefined}>
-        <i />
-        <i />
-        <i />
-        <i />
+        title={leading.value ? `With you: ${(sure.value * 100).toFixed(0)} % sure` : undefined}>
+        {Array.from({ length: Math.min(bar, MOST_LIGHTS) }, (_, one) => (
+          <i key={one} />
+        ))}
       </span>
       <span ref={at} title="Bar and beat" />
     </span>

@@ -75,6 +75,8 @@ export type Status = Record<string, any>;
 
 export const graph = signal<Graph | null>(null);
 export const status = signal<Status>({});
+/** Beats of a bar. */
+export const barBeats = computed(() => Number(status.value.bar ?? 4));
 /** What the server records of its output, and since when in seconds of the epoch; null where it does not. */
 export const recording = computed<{ name: string; since: number } | null>(() => status.value.recording ?? null);
 /** The same of the set as tracks. */

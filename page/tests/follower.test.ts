@@ -14,6 +14,8 @@ test("the lights are as sure as the node that leads, and certain where the clock
   assert.equal(sure.value, 1);
   status.value = { leads: "ears" };
   assert.equal(sure.value, 0.4);
+  status.value = { leads: "another" };
+  assert.equal(sure.value, 1);
 });
 
 test("beats that it found are no notes of the roll, those of other parts are", () => {

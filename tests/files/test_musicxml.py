@@ -13,6 +13,7 @@ from antiphon.files.score_form import MAX_PLAYED
 from antiphon.kernel.errors import FileError
 
 DIVISIONS = "<divisions>1</divisions>"
+IMPLICIT = 'implicit="yes"'
 COMMON = "<time><beats>4</beats><beat-type>4</beat-type></time>"
 
 
@@ -355,6 +356,17 @@ def test_rounded_durations_keep_the_bar(tmp_path: Path) -> None:
     thirds = measure(1, *(["c4 341"] * 12), attributes="<divisions>1024</divisions>")
     found = played(tmp_path, thirds, measure(2, "d4 4096"))
     assert [one.start for one in found.measures] == [0.0, 4.0]
+
+
+@pytest.mark.parametrize(("length", "wanted"), [(20, 2.0), (28, 2.0), (22, 2.0), (27, 2.25), (30, 2.5), (33, 2.75)])
+def test_a_tuplet_beside_the_time_does_not_move_the_bar_line(tmp_path: Path, length: int, wanted: float) -> None:
+    half = "<divisions>12</divisions><time><beats>2</beats><beat-type>4</beat-type></time>"
+    found = played(
+        tmp_path, measure(0, "c4 20", attributes=half), measure(1, f"d4 {length}"), measure("X", "e4 20", more=IMPLICIT)
+    )
+    lengths = [one.length for one in found.measures]
+    assert lengths == pytest.approx([20 / 12, wanted, 20 / 12]), "a pickup and the rest of a bar stay"
+    assert rows(found)[-1][0] == pytest.approx(20 / 12 + wanted)
 
 
 def test_rests_alone_do_not_lengthen_a_bar(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`antiphon evaluate follow`: the beat of POP909's pianists as it comes, from their notes and from a soundfont."""
+"""`antiphon evaluate follow`: the beat as it comes, of recordings, and of POP909's pianists as notes and in sound."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.analysis import import_librosa
-from antiphon_follow.clock import BeatCount
+from antiphon_follow.clock import ENTRY_BEATS, BeatCount
 from antiphon_follow.evidence import RATE
 from antiphon_follow.jobs import Row, crossings
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
-from antiphon_follow.processor import ENTRY_BEATS, NEW_SECONDS
+from antiphon_follow.processor import NEW_SECONDS
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
-from antiphon_models.follow.own_files import FILES_DOC, files_in, own_songs
+from antiphon_models.follow.own_files import FILES_DOC, files_in, own_songs, recordings
 from antiphon_models.follow.songs import KINDS, PlayedSong, performance, sound_of, warped
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.material.sounds import mono, songs
@@ -41,23 +41,24 @@ class FollowedBeats(NamedTuple):
 
 
 class FollowEvaluation(Evaluation):
-    """POP909's songs whose numbers end in 8 and 9, with four kinds of tempo, or the user's performances."""
+    """Loops, POP909's songs whose numbers end in 8 and 9 with four kinds of tempo; or the user's performances."""
 
     peer = "librosa, the whole sound"
     ours = "follow, MIDI; follow, sound"
-    columns = "beats; continuity; downbeats; entry [beats] ↓; entry in 8; led [%] ↓"
+    columns = "beats; continuity; any octave; downbeats; entry [beats] ↓; entry in 8; led [%] ↓"
     note = (
         "As they come: a beat is at the time at which the count passed it. beats, downbeats: F within 70 ms from 5 s "
-        "after the first note; continuity: share of beats within 17.5 % of the period and after a right one (CMLt). "
+        "after the first note; continuity: share of beats within 17.5 % of the period and after a right one (CMLt); "
+        "any octave: the same with half and double tempo and off the beat (AMLt); "
         "entry: beats of the player from the first until a bar begins that the clock has joined; in 8: share of those; "
         "led: time for which the clock is led where nobody plays."
     )
     items_note = (
-        "swells: 12 % over 32 beats; steps: 15 % every 48; ritardandi: to 70 % over 8 beats, then a new tempo. Sound: "
-        "FluidR3."
+        "drum loops: Sonic Pi's, repeated for half a minute; swells: 12 % over 32 beats; steps: 15 % every 48; "
+        "ritardandi: to 70 % over 8 beats, then a new tempo. Sound: FluidR3."
     )
     files_doc = FILES_DOC
-    folders = ("pop909", "esc10", "tracks")
+    folders = ("pop909", "sonicpi", "esc10", "tracks")
     road = "`antiphon run follow PERF OUT.csv`, whose loop this calls for each frame"
 
     def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
@@ -68,11 +69,12 @@ class FollowEvaluation(Evaluation):
         systems = ask.wanted(SYSTEMS)
         for kind, song in self._songs(ask):
             for name, run in systems.items():
-                if ask.files and (song.sound is None) != (run is of_notes):
+                # of what is sound there are no notes, and the user's notes are played by no soundfont
+                if run is of_notes if song.sound is not None else ask.files and run is not of_notes:
                     continue
                 found = dict(figures(song, run(song)))
                 if run is of_librosa:
-                    found = {name: found[name] for name in ("beats", "continuity")}
+                    found = {name: found[name] for name in ("beats", "continuity", "any octave")}
                 yield from scored(name, song.name, found, kind)
         for name, sound in () if ask.files or not ask.wants("follow, sound") else nobody(ask.data, ask.seed):
             led = of_sound(PlayedSong(name, np.zeros((0, 4)), np.zeros(0), np.zeros(0), sound)).led
@@ -82,6 +84,7 @@ class FollowEvaluation(Evaluation):
         if ask.files:
             yield from own_songs(ask.files[: ask.limit], ask.say)
             return
+        yield from list(recordings(ask.data))[: ask.limit]
         for folder in songs(ask.data, TEST, ask.limit or SONGS):
             played = performance(folder)
             for kind in KINDS:
@@ -113,14 +116,13 @@ class Joining:
     """When the clock has joined, and for how long it is led, as the node decides it."""
 
     def __init__(self) -> None:
-        self._beats, self._alone, self.at, self.led = 0.0, math.inf, math.nan, 0.0
+        self._alone, self.at, self.led = math.inf, math.nan, 0.0
 
     def take(self, at: float, seconds: float, count: BeatCount) -> None:
         if not count.following:
-            self._beats, self._alone = 0.0, self._alone + seconds
+            self._alone += seconds
             return
-        self._beats += seconds / count.period
-        if self._beats >= ENTRY_BEATS or self._alone < NEW_SECONDS:
+        if count.sure >= ENTRY_BEATS or self._alone < NEW_SECONDS:
             self.at = at if math.isnan(self.at) else self.at
             self._alone = 0.0
             self.led += seconds
@@ -193,6 +195,7 @@ def figures(song: PlayedSong, answer: FollowedBeats) -> Iterator[tuple[str, floa
     beats, bars = song.beats[counted], song.beats[counted & (np.asarray(song.downs) > 0)]
     yield "beats", float(mir_eval.beat.f_measure(beats, times))
     yield "continuity", continuity(beats, times)
+    yield "any octave", continuity(beats, times, 3)
     if len(bars):
         yield "downbeats", float(mir_eval.beat.f_measure(bars, times[downs] if len(times) else times))
     bar = next((at for at, _, down in passed if down and at >= answer.joined), math.nan)
@@ -202,8 +205,8 @@ def figures(song: PlayedSong, answer: FollowedBeats) -> Iterator[tuple[str, floa
     yield "entry in 8", float(math.isfinite(bar) and waited <= ENTRY_IN)
 
 
-def continuity(beats: F64, found: F64) -> float:
-    """CMLt of mir_eval."""
+def continuity(beats: F64, found: F64, which: int = 1) -> float:
+    """CMLt of mir_eval, or with `which=3` AMLt."""
     import mir_eval
 
-    return float(mir_eval.beat.continuity(beats, found)[1]) if len(found) > 1 and len(beats) > 1 else 0.0
+    return float(mir_eval.beat.continuity(beats, found)[which]) if len(found) > 1 and len(beats) > 1 else 0.0

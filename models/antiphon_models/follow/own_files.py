@@ -1,7 +1,8 @@
-"""Performances of the user's with known beats: sounds and MIDI files, with the beats beside them."""
+"""Recordings with known beats: the user's, with the beats beside them, and loops, whose length in beats is known."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,27 @@ FILES_DOC = (
     "your performances, sound or MIDI, each with its beats beside it, NAME.beats, .csv or .txt: lines of seconds, and "
     "the beat of the bar where it is known; or a MIDI file whose tempo map has them"
 )
+LOOPS = {
+    "amen": 4,
+    "amen_full": 16,
+    "breakbeat": 4,
+    "compus": 16,
+    "electric": 4,
+    "garzul": 16,
+    "industrial": 2,
+    "mehackit1": 4,
+    "mehackit2": 4,
+    "mika": 16,
+    "perc1": 4,
+    "perc2": 4,
+    "safari": 16,
+    "tabla": 16,
+    "3d_printer": 16,
+    "weirdo": 8,
+}
+"""Sonic Pi's loops of drums and percussion, and the beats of each."""
+LOOP_SECONDS, TRUMPET_BEATS = 30.0, 8
+"""Seconds for which a loop is repeated; beats of the trumpet among librosa's examples, a loop at 90 bpm."""
 _BESIDE = (".beats", ".csv", ".txt", "_annotations.txt")
 
 
@@ -43,6 +65,25 @@ def _mapped(path: Path) -> bool:
         return len(read_midi(path).tempo) > 1
     except AntiphonError:
         return False
+
+
+def recordings(data: Path) -> Iterator[tuple[str, PlayedSong]]:
+    """Loops of `data`, repeated for half a minute, and a trumpet alone."""
+    for name, beats in LOOPS.items():
+        path = data / "sonicpi" / f"loop_{name}.flac"
+        if path.is_file():
+            yield "drum loops", _repeated(path, beats)
+    for path in (data / "tracks").glob("trumpet*.ogg"):
+        yield "a trumpet", _repeated(path, TRUMPET_BEATS)
+
+
+def _repeated(path: Path, beats: int) -> PlayedSong:
+    sound = read_sound(path)
+    times = math.ceil(LOOP_SECONDS * sound.rate / sound.samples.shape[1])
+    period = sound.samples.shape[1] / sound.rate / beats
+    mono = ListeningMix().take(np.tile(sound.samples, (1, times)))
+    place = np.arange(beats * times)
+    return PlayedSong(path.stem, np.zeros((0, 4)), place * period, place % 4 == 0, resampled(mono, sound.rate, RATE))
 
 
 def own_songs(files: tuple[Path, ...], say: Callable[[str], None]) -> Iterator[tuple[str, PlayedSong]]:

@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { kits, live, performSet, sounds, stop as stopScript } from "../code/store";
 import { connection, heard, send } from "../link";
-import { graph, say, status, type Value } from "../model";
+import { barBeats, graph, say, type Value } from "../model";
 import {
   A_BEAT,
   type Cell,
@@ -63,7 +63,7 @@ effect(() => {
 });
 
 export function bar(): number {
-  return Number(status.value.bar ?? 4);
+  return barBeats.value;
 }
 
 /** Steps of a pattern: a bar. */

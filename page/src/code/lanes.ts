@@ -1,7 +1,7 @@
 // What the tracks of a script play in the next bars: a lane for each, its notes by pitch, its sounds by name.
 import type { Draw } from "../instrument/drawings";
 import { text } from "../instrument/drawings";
-import { beatNow, playing, status } from "../model";
+import { barBeats, beatNow, playing } from "../model";
 import { colours } from "../theme";
 import { type Coming, coming, live } from "./store";
 
@@ -28,7 +28,7 @@ export const lanes: Draw = (area, width, height) => {
   area.clearRect(0, 0, width, height);
   const beat = beatNow();
   const x = (at: number) => ((at - beat + PAST) / (PAST + FUTURE)) * width;
-  const bar = Number(status.peek().bar ?? 4);
+  const bar = barBeats.peek();
   for (let one = Math.ceil(beat - PAST); one <= beat + FUTURE; one++) {
     area.strokeStyle = ink.line;
     area.globalAlpha = one % bar === 0 ? 1 : 0.4;

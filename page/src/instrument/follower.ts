@@ -8,8 +8,10 @@ const has = (name: string) => (one: { readonly: boolean; name: string }) => one.
 export const follower = computed(() => graph.value?.nodes.find((one) => one.params.some(has("sureness")))?.name ?? "");
 /** What it reports under a name, as a number. */
 export const reported = (name: string) => Number(value(`/node/${follower.value}/${name}`).value ?? 0);
+/** Whether it leads the clock. */
+export const leading = computed(() => follower.value !== "" && status.value.leads === follower.value);
 /** How sure it is, 0 to 1; 1 where the clock has nobody to follow. */
-export const sure = computed(() => (follower.value && status.value.leads ? reported("sureness") : 1));
+export const sure = computed(() => (leading.value ? reported("sureness") : 1));
 
 /** Whether a note is a beat of the player that such a node found. */
 export function isBeat(one: { node: string; part: string }): boolean {

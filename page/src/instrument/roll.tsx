@@ -1,7 +1,7 @@
 // The notes as a piano roll: what sounded, what is to come, bars, chords.
 
 import type { ComponentChildren } from "preact";
-import { ahead, beatNow, bpm, chords, graph, notes, passBeat, playing, status, value } from "../model";
+import { ahead, barBeats, beatNow, bpm, chords, graph, notes, passBeat, playing, value } from "../model";
 import { colours } from "../theme";
 import { chordNow, noteChords } from "./chords";
 import { type Draw, text, useDrawing } from "./drawings";
@@ -12,7 +12,13 @@ const FUTURE = 2; // right of it
 const FOOT = 16; // pixels for chords
 const TINTS = ["#7b9fe8", "#c08ae0", "#d9a441", "#77b255"]; // of the second node that plays, the third, …
 
-const PLAN = ["next", "beat"]; // a note to come and its beat, as parameters that are read
+// notes to come as parameters that are read: the note, the beat at which it begins, and whether that is from now on
+const PLANS: [string, string, boolean][] = [
+  ["next", "beat", false],
+  ["next1", "ahead1", true],
+  ["next2", "ahead2", true],
+  ["next3", "ahead3", true],
+];
 
 interface Bar {
   note: number;
@@ -48,20 +54,23 @@ function comes(now: number): Bar[] {
     );
     if (open) open.to = at(one.beat);
   }
-  // what a node that improvises is going to play
+  // what a node that improvises is going to play, and the player by a score
   for (const { name, params } of graph.peek()?.nodes ?? []) {
-    if (!PLAN.every((wanted) => params.some((one) => one.readonly && one.name === wanted))) continue;
-    const [note, begins] = PLAN.map((one) => Number(value(`/node/${name}/${one}`).peek()));
-    if (begins! > beat)
+    for (const [note, begins, fromNow] of PLANS) {
+      if (![note, begins].every((wanted) => params.some((one) => one.readonly && one.name === wanted))) continue;
+      const number = Number(value(`/node/${name}/${note}`).peek());
+      const start = Number(value(`/node/${name}/${begins}`).peek()) + (fromNow ? beat : 0);
+      if (fromNow ? number === 0 : start <= beat) continue;
       bars.push({
-        note: note!,
+        note: number,
         velocity: 100,
         node: name,
         part: "",
-        from: at(begins!),
-        to: at(begins! + 0.25),
+        from: at(start),
+        to: at(start + 0.25),
         kind: "ahead",
       });
+    }
   }
   return bars;
 }
@@ -77,7 +86,7 @@ const roll: Draw = (area, width, height, now) => {
   if (playing.peek()) {
     const beat = beatNow();
     const length = 60000 / bpm.peek();
-    const bar = Number(status.peek().bar ?? 4);
+    const bar = barBeats.peek();
     area.fillStyle = ink.soft;
     for (let one = Math.ceil(beat - (PAST * 1000) / length); one <= beat + (FUTURE * 1000) / length; one++) {
       const place = x(now + (one - beat) * length);

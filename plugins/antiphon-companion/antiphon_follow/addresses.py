@@ -41,6 +41,6 @@ def _nodes(request: OscRequest) -> list[str]:
 
 HANDLERS: tuple[tuple[str, str, Callable[[OscRequest], list[Command]], str], ...] = (
     *((f"/follow/{name}", "", partial(fire, name), doc) for name, doc in ADDRESSES),
-    ("/follow/go", "i:bar", go, "Goes to a bar of the score, from 1, in every node `follow`."),
+    ("/follow/go", "i:bar", go, "Goes to a bar of the score by its printed number, in every node `follow`."),
 )
 """Address, arguments, handler and sentence."""

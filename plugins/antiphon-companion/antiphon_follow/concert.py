@@ -22,8 +22,8 @@ ENDS = 8.0
 class Concert:
     """The player's part and its place, and the other parts played beside it.
 
-    `phase`, `period`, `place`, `meter`, `sureness`: as a filter answers. `bar`: number in print order from 1, 0 before
-    the first note. `coming`: numbers of the player's next notes, 0 where none is left.
+    `phase`, `period`, `place`, `meter`, `sureness`: as a filter answers. `bar`: its printed number, 0 before the first
+    note. `coming`: numbers of the player's next notes, 0 where none is left, and `ahead`: quarters until each.
     """
 
     def __init__(self, path: Path, part: str, rate: int) -> None:
@@ -39,7 +39,8 @@ class Concert:
             for place in others
             if (program := score.parts[place].program) is not None and self._channels[place] != DRUMS
         )
-        self.coming = [0] * NEXT
+        self._numbers = score.numbers
+        self.coming, self.ahead = [0] * NEXT, [0.0] * NEXT
         self._ends: list[PartEvent] = []
         self._told = False
         self.clear()
@@ -65,9 +66,12 @@ class Concert:
         self._known = False
 
     def go(self, bar: int, seconds: float) -> None:
-        """Begins at a bar, from 1; where the player rests there, the others count on at the score's tempo."""
-        bars = self.score.bars
-        position = bars[min(max(bar, 1), len(bars)) - 1]
+        """Begins at a bar by its printed number; where the player rests there, the others count on at its tempo.
+
+        Of bars that are repeated it is the first, of numbers that the score lacks the next lower one.
+        """
+        lower = [number for number in self._numbers if number <= bar]
+        position = self.score.bars[self._numbers.index(max(lower, default=self._numbers[0]))]
         self._place(position)
         onset = float(self.follower.starts[self.follower.onset])
         if onset > position + TOGETHER:
@@ -113,8 +117,9 @@ class Concert:
         halves = score.beats[bar] % 1.0 > 0.0
         waits = halves or straight > bound + 1.0 or straight > score.length + ENDS
         self.sureness = 0.0 if waits else found.sureness
-        self.bar = bar + 1 if follower.begun or self._known else 0
+        self.bar = self._numbers[bar] if follower.begun or self._known else 0
         after = follower.onset + 1 if follower.begun else follower.onset
         for n in range(NEXT):
             numbers = follower.onsets[after + n].numbers if after + n < len(follower.onsets) else ()
             self.coming[n] = numbers[-1] if numbers else 0
+            self.ahead[n] = max(0.0, float(follower.starts[after + n]) - found.quarter) if numbers else 0.0

@@ -24,10 +24,11 @@ from antiphon.api import (
 from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
 from antiphon.api.kernels import f32p, f64, i64, kernel
 from antiphon_follow.answer import FollowAnswer
-from antiphon_follow.clock import SURE, BeatCount
+from antiphon_follow.clock import ENTRY_BEATS, SURE, BeatCount
 from antiphon_follow.concert import BEATS, NEXT, Concert
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import LEAST, METER_NAMES, MOST, RANGE, meters_of, range_of
+from antiphon_follow.score import MAX_BAR
 from antiphon_follow.worker import HOP, METER, PERIOD, PHASE, PLACE, SURENESS, worker_of
 
 STATES = ("waiting", "following", "coasting")
@@ -38,14 +39,12 @@ NOTES_SECONDS = 4.0
 """Seconds after a note in which notes lead, not the sound."""
 QUIET_BEATS = 3.0
 """Beats without a note after which the count coasts: the filter goes astray in silence."""
-ENTRY_BEATS = 3.0
-"""Beats for which the count has to be sure before the clock takes its bar."""
 NEW_SECONDS = 8.0
 """Seconds of coasting after which the player begins anew, and the clock takes the bar again."""
 _LEAST_CHANGE = 0.005
 """Relative change of the tempo that `drive=tempo` takes."""
 _MAX_MISSING = 100
-_NEXT = tuple(f"next{n}" for n in range(1, NEXT + 1))
+_NEXT = tuple((f"next{n}", f"ahead{n}") for n in range(1, NEXT + 1))
 _TAP_SECONDS = 2.5
 
 
@@ -95,7 +94,7 @@ class Follow(Processor):
             "",
             doc="The player's part of the score, by name or number; live the first unless given, on files all.",
         ),
-        Param("from", "int", 1, low=1, high=9999, doc="Bar of the score at which `start` begins."),
+        Param("from", "int", 1, low=0, high=MAX_BAR, doc="Printed bar of the score at which `start` begins."),
         Param("start", "trigger", doc="Goes to the bar `from`; where the player rests, the other parts count on."),
         Param("half", "trigger", doc="Beats half as fast."),
         Param("double", "trigger", doc="Beats twice as fast."),
@@ -103,10 +102,14 @@ class Follow(Processor):
         Param("tap", "trigger", doc="Taps: the octave of the beat that is nearest to them."),
         Param("tempo", default=0.0, low=0.0, high=400.0, unit="bpm", readonly=True, doc="0 while none is known."),
         Param("beat", "int", 0, low=0, high=64, readonly=True, doc="The beat of the bar, from 1; 0 if none is known."),
-        Param("place", "int", 0, low=0, high=9999, readonly=True, doc="The bar of the score, from 1; 0: not begun."),
+        Param("place", "int", 0, low=0, high=MAX_BAR, readonly=True, doc="The bar as printed; 0: not begun, a pickup."),
         *(
-            Param(f"next{n}", "int", 0, low=0, high=127, readonly=True, doc="The player's next note; 0: none.")
-            for n in range(1, NEXT + 1)
+            param
+            for note, ahead in _NEXT
+            for param in (
+                Param(note, "int", 0, low=0, high=127, readonly=True, doc="The player's next note; 0: none."),
+                Param(ahead, default=0.0, low=0.0, high=999.0, readonly=True, doc="Beats until it comes."),
+            )
         ),
         Param("sureness", default=0.0, readonly=True, doc="How sure it is of the beat, 0 to 1."),
         Param("state", "choice", STATES[0], choices=STATES, readonly=True, doc="Whether it follows, or goes on alone."),
@@ -145,7 +148,7 @@ class Follow(Processor):
         self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
         self._missing, self._until, self._tap_at = 0, -1, -10.0
         self._read = False
-        self._sure_beats, self._alone, self._entered, self._pulls = 0.0, 0.0, False, False
+        self._alone, self._entered, self._pulls = 0.0, False, False
 
     def process(self, io: IO) -> None:
         self._io = io
@@ -175,8 +178,9 @@ class Follow(Processor):
         io.report("beat", place + 1.0 if count.known else 0.0)
         if concert is not None:
             io.report("place", float(concert.bar))
-            for n, number in enumerate(concert.coming):
-                io.report(_NEXT[n], float(number))
+            for n, (note, ahead) in enumerate(_NEXT):
+                io.report(note, float(concert.coming[n]))
+                io.report(ahead, concert.ahead[n])
         io.report("sureness", self._answer.sureness)
         io.report("state", 0.0 if not count.known else 1.0 if count.following else 2.0)
 
@@ -230,7 +234,7 @@ class Follow(Processor):
         if io.fired("downbeat"):
             answer.here()
             self._entered = False
-            self._sure_beats = ENTRY_BEATS
+            self._count.sure = ENTRY_BEATS
         for offset in io.fired("tap"):
             at = (io.time.sample - self._begin + offset) / self._rate
             if at - self._tap_at < _TAP_SECONDS:
@@ -268,11 +272,9 @@ class Follow(Processor):
             self._pulls = False
         if not count.following:
             self._alone += seconds
-            self._sure_beats = 0.0
             self._entered = self._entered and self._alone < NEW_SECONDS
             return
         self._alone = 0.0
-        self._sure_beats += seconds / count.period
         if not led:
             self._entered = False
             return
@@ -281,7 +283,7 @@ class Follow(Processor):
             if abs(tempo / io.time.tempo - 1.0) > _LEAST_CHANGE:
                 io.steer(tempo)
             return
-        if self._sure_beats < ENTRY_BEATS and not self._entered:
+        if count.sure < ENTRY_BEATS and not self._entered:
             return
         here = io.time.beat + io.frames * io.time.beats_per_frame(self._rate)
         ahead = count.beat + float(io.value("lead")) / 1000.0 / count.period - here

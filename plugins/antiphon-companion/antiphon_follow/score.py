@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -29,6 +30,9 @@ MAX_CHORD = 63
 """Most notes of an onset that are told apart."""
 TOGETHER = 1 / 24
 """Quarters within which notes of a score are one onset."""
+MAX_BAR = 9999
+"""Highest number of a bar."""
+_NUMBER = re.compile(r"[0-9]+")
 _ORNAMENTS = frozenset(
     {"trill-mark", "mordent", "inverted-mordent", "turn", "inverted-turn", "delayed-turn", "shake", "tremolo"}
 )
@@ -75,7 +79,7 @@ class ScoreOnset:
 class FollowedScore:
     """A score as it is played, repeats unfolded; all positions are in quarters from its start.
 
-    `tempo`: (quarter, bpm of quarters). `bars`: starts of the measures, and `beats`: quarters of each. `numbers`: what
+    `tempo`: (quarter, bpm of quarters). `bars`: starts of the measures, and `beats`: quarters of each. `names`: what
     each bar is called in print. `jumps`: (from, to) positions at which a repeat may be left out or taken once more.
     """
 
@@ -104,6 +108,16 @@ class FollowedScore:
         """Place among `bars` of a position, and quarters into that bar."""
         place = max(0, bisect_right(self.bars, quarter + 1e-6) - 1)
         return place, quarter - self.bars[place]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Printed number of each of `bars`; one without a number has that of the bar before it."""
+        found, last = list[int](), 0
+        for name in self.names:
+            digits = _NUMBER.match(name)
+            last = min(int(digits[0]), MAX_BAR) if digits else last
+            found.append(last)
+        return tuple(found)
 
     def seconds_per_quarter(self, quarter: float) -> float:
         """Duration of a quarter by the score's tempo."""

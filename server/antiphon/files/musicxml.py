@@ -32,6 +32,9 @@ MAX_PART_NOTES = 1 << 18
 MIN_BPM, MAX_BPM = 5.0, 1000.0
 _SNAP = Fraction(1, 32)
 """Quarters by which rounded durations may miss a bar line or the end of a tie."""
+_GRID, _TUPLET = Fraction(1, 8), Fraction(1, 2)
+"""Quarters of which the length of a measure is a multiple, and by how much less one that is none misses the bar line:
+tuplets and ornaments that were written beside the time."""
 Lyric = tuple[int, frozenset[int], str]
 """A syllable: its verse, the times at which alone it is sung (empty: any), and its text."""
 
@@ -104,10 +107,12 @@ def _complete(written: Sequence[WrittenMeasure]) -> None:
     codas = [one.signs for one in written if one.coda_signs]
     if len(codas) > 1 and not any(one.signs.to_coda is not None for one in written):
         codas[0].to_coda, codas[0].coda = "", None
-    for one in written:
+    for place, one in enumerate(written):
         meter = one.meter = one.meter if one.meter[0] else meter
         whole = Fraction(4 * meter[0], meter[1])
-        if not one.length or abs(one.length - whole) < _SNAP:
+        off = abs(one.length - whole)
+        odd = off < _TUPLET and min(off % _GRID, -off % _GRID) > _SNAP
+        if not one.length or off < _SNAP or (odd and place and not one.implicit):
             one.length = whole
         one.tempo = tempo
         tempo = one.tempi[max(one.tempi)][1] if one.tempi else tempo

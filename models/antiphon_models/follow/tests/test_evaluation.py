@@ -9,7 +9,7 @@ import soundfile
 from antiphon.api import UsageError
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon_models.follow.evaluation import FollowEvaluation, nobody
-from antiphon_models.follow.own_files import own_song
+from antiphon_models.follow.own_files import own_song, recordings
 from antiphon_models.learning.evaluation import EvaluationRequest
 
 BEATS = 0.5 + 0.6 * np.arange(40)
@@ -79,3 +79,19 @@ def test_the_sounds_without_a_player_have_the_same_length_by_seed(tmp_path: Path
     made = dict(nobody(tmp_path, 1))
     assert {len(sound) for sound in made.values()} == {30 * 22050}
     np.testing.assert_array_equal(made["applause"], dict(nobody(tmp_path, 1))["applause"])
+
+
+def test_the_beats_of_loops_are_known_and_they_are_rows_before_made_ones(tmp_path: Path) -> None:
+    assert list(recordings(tmp_path)) == []
+    for folder, name in (("sonicpi", "loop_amen.flac"), ("tracks", "trumpet_solo_90bpm.ogg")):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / name, 0.1 * np.ones(2 * 44100), 44100)
+    (kind, loop), (other, trumpet) = recordings(tmp_path)
+    assert (kind, other) == ("drum loops", "a trumpet")
+    assert loop.beats[:5] == pytest.approx([0.0, 0.5, 1.0, 1.5, 2.0])
+    assert trumpet.beats[:3] == pytest.approx([0.0, 0.25, 0.5])
+    assert loop.downs[:5].tolist() == [True, False, False, False, True]
+    assert loop.sound is not None
+    assert len(loop.sound) == pytest.approx(30 * 22050, abs=100)
+    ask = EvaluationRequest(tmp_path, tmp_path, limit=1)
+    assert next(FollowEvaluation()._songs(ask))[0] == "drum loops"

@@ -152,7 +152,12 @@ def test_run_writes_beats_as_strokes_of_a_drum_kit(tmp_path: Path) -> None:
 
 # ---- the server's clock
 def clock_of(
-    notes: list[tuple[float, int, float]], seconds: float, drive: str, sound: F64 | None = None, **values: Any
+    notes: list[tuple[float, int, float]],
+    seconds: float,
+    drive: str,
+    sound: F64 | None = None,
+    commands: list[SetParam] | None = None,
+    **values: Any,
 ) -> F64:
     """(seconds, beat, tempo, whether it is led) of the clock of a rendered patch, block by block."""
     loaded = load_plugins(check=False)
@@ -160,8 +165,9 @@ def clock_of(
     graph = replace(
         graph, wires=(Wire(graph.end("in", "out", loaded.catalog), graph.end("follow", "in", loaded.catalog)),)
     )
-    commands = [NoteOn(key, loud, node="follow", when=Sample(round(at * RATE))) for at, key, loud in notes]
-    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, commands)
+    played = [NoteOn(key, loud, node="follow", when=Sample(round(at * RATE))) for at, key, loud in notes]
+    everything = [*played, *(commands or [])]
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, everything)
     rows: list[tuple[float, float, float, bool]] = []
 
     def listen(plan: Plan, x: object, y: object, sample: int) -> None:
@@ -188,6 +194,34 @@ def test_the_clock_takes_the_players_beat_and_never_turns_back() -> None:
     bars = np.interp(rows[-400:, 0], beats, np.arange(len(beats))) % 4.0
     assert np.median(np.abs((rows[-400:, 1] - bars + 2.0) % 4.0 - 2.0)) < 0.2
     assert (np.diff(rows[:, 1])[rows[1:, 0] > 10.0] < 0.03).all()
+
+
+def test_taps_turn_the_clock_to_their_octave_without_a_beat_twice() -> None:
+    beats = beats_of(STEADY[:44])
+    taps = [SetParam("follow", "tap", 1.0, when=Sample(round(beats[n] * RATE))) for n in (20, 22, 24)]
+    rows = clock_of(pianist(beats), float(beats[-1]), "beat", commands=taps)
+    assert np.median(rows[rows[:, 0] > beats[26], 2]) == pytest.approx(52.0, rel=0.02)
+    assert (np.diff(rows[:, 1]) > 0.0).all()
+
+
+def test_a_player_who_comes_early_is_caught_up_with_by_eight_percent_at_most() -> None:
+    beats = beats_of(STEADY[:48])
+    beats[24:] -= 0.06
+    rows = clock_of(pianist(beats), float(beats[-1]), "beat")
+    steps = np.diff(rows[:, 1])[rows[1:, 0] > 10.0] * 60.0 * RATE / BLOCK
+    assert 104.0 * 0.92 * 0.97 <= steps.min() <= steps.max() <= 104.0 * 1.08 * 1.03, "8 %, and 3 of the tempo's error"
+    assert np.abs(errors(rows, beats, float(beats[28]))).mean() < 0.03
+
+
+def test_the_clock_enters_on_a_bar_line_within_eight_beats() -> None:
+    waited = []
+    for bpm in (76.0, 100.0, 124.0):
+        beats = beats_of(np.full(14, bpm))
+        rows = clock_of(pianist(beats), float(beats[-1]), "beat")
+        true = np.interp(rows[:, 0], beats, np.arange(len(beats)))
+        right = np.abs((rows[:, 1] - true + 2.0) % 4.0 - 2.0) < 0.1
+        waited.append(float(true[right & (rows[:, 3] > 0.0)][0]))
+    assert np.median(waited) <= 8.0
 
 
 def test_between_two_corrections_the_clock_is_off_by_no_sample() -> None:
@@ -385,6 +419,15 @@ def test_half_and_double_change_the_octave_within_the_range() -> None:
     answer.double()
     answer.take(found(140.0))
     assert 60.0 / answer.period == pytest.approx(140.0)
+
+
+@pytest.mark.parametrize(("seconds", "bpm"), [(0.86, 70.0), (0.43, 140.0), (0.2, 140.0), (0.0, 140.0)])
+def test_two_taps_choose_the_octave_nearest_to_them(seconds: float, bpm: float) -> None:
+    answer = FollowAnswer(60.0, 200.0)
+    answer.take(found(140.0))
+    answer.tapped(seconds)
+    answer.take(found(140.0))
+    assert 60.0 / answer.period == pytest.approx(bpm)
 
 
 def test_downbeat_begins_a_bar_at_the_nearest_beat() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon_follow.accompanist import Accompanist
+from antiphon_follow.concert import Concert
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
 from antiphon_follow.sound_notes import SOUND_ODDS, SoundNotes
@@ -180,6 +181,31 @@ def test_a_repeat_may_be_taken_or_not(tmp_path, taken):
     assert errors(follower, played(score, end=8.0)).max() < 0.05
     found = errors(follower, played(score, begin=16.0, at=5.0))
     assert found[2:].max() < 0.05
+
+
+def test_a_bar_has_its_printed_number(tmp_path):
+    path = xml(tmp_path / "a.musicxml", repeat=True)
+    text = path.read_text().replace('number="1"', 'number="0" implicit="yes"').replace('number="3"', 'number="X1"')
+    path.write_text(text.replace('number="4"', 'number="8"'))
+    assert read_followed(path).numbers == (0, 2, 0, 2, 2, 8)
+    concert = Concert(path, "", RATE)
+    for asked, position, shown in ((8, 20.0, 8), (2, 4.0, 2), (5, 4.0, 2), (0, 0.0, 0), (99, 20.0, 8)):
+        concert.go(asked, 1.0)
+        concert.read(1.0)
+        assert concert.follower.at(1.0).quarter == position
+        assert concert.bar == shown
+
+
+def test_the_player_s_next_notes_are_known_and_when_they_come(tmp_path):
+    concert = Concert(xml(tmp_path / "a.musicxml", repeat=False), "", RATE)
+    concert.go(2, 0.0)
+    concert.read(0.0)
+    numbers = [one.numbers[0] for one in concert.follower.onsets]
+    assert (concert.coming, concert.ahead) == (numbers[4:7], [0.0, 1.0, 2.0])
+    concert.follower.note(1.0, numbers[4])
+    concert.read(1.0 + 0.25 * concert.follower.pace)
+    assert concert.coming == numbers[5:8]
+    assert concert.ahead == pytest.approx([0.75, 1.75, 2.75])
 
 
 def test_a_midi_score_is_read_and_what_is_none_refused(tmp_path):
