@@ -130,6 +130,7 @@ class DeepFilterNetwork:
         self._spectra: C64 = np.zeros((ORDER, BINS), np.complex64)
         self._level: Samples = np.zeros(BANDS, np.float32)
         self._size: Samples = np.zeros(FILTERED, np.float32)
+        self._nothing: Samples = np.zeros(BANDS, np.float32)
         self.start()
 
     def start(self) -> None:
@@ -143,8 +144,7 @@ class DeepFilterNetwork:
         self._size[:] = np.linspace(0.001, 0.0001, FILTERED)
         self._quiet = 0
         self.snr = MIN_SNR
-        self.kept: Samples = np.zeros(BANDS, np.float32)
-        self.removed: Samples = np.zeros(BANDS, np.float32)
+        self.kept = self.removed = self._nothing
 
     def step(self, x: Samples, y: Samples) -> None:
         """Computes one hop of float32 `[2, HOP]` into `[1, HOP]`.
@@ -156,8 +156,7 @@ class DeepFilterNetwork:
         self._quiet = self._quiet + 1 if float(np.mean(np.square(sound))) < QUIET else 0
         if self._quiet > QUIET_FRAMES:
             y.fill(0.0)
-            self.kept.fill(0.0)
-            self.removed.fill(0.0)
+            self.kept = self.removed = self._nothing
             return
         self._sound[:HOP] = self._sound[HOP:]
         self._sound[HOP:] = sound

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32, FileHearing, Value
-from antiphon.api.backends.analysis import analyse_file, analyses
+from antiphon.api.backends.analysis import AnalysisFeed, analyse_file, analyses
 from antiphon.api.backends.files import stream_sound
 from antiphon.api.backends.models import usable
 from antiphon.api.backends.signal import grid, windows
@@ -47,11 +47,10 @@ MIN_SPEECH_NOISE_DB = -50.0
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
 """Training rate in Hz; rate below which a file is resampled to it, since its bands would differ; and rate below which
 it is taken as speech or a call and not judged."""
-MIN_SPEECHINESS, SURE_SPEECHINESS, SURE_VOICE = 0.3, 0.8, 0.8
-"""Minimum `speechiness` of speech in which `genre` finds neither music nor a singer, and of any; and how sure a singer
-is. Of 44 voices, half of them in noise at 7 dB, 31 are found; of 70 of music, loops, singers and a bird two, both sung
-in noise.
-"""
+MIN_SPEECHINESS, SURE_SPEECHINESS = 0.3, 0.8
+"""Minimum `speechiness` of speech in which `genre` finds neither music nor a singer, and of any."""
+SURE_VOICE, SURE_VOICE_WITHOUT_NOISE = 0.8, 0.75
+"""Certainty of a voice from which it sings, in a file and in what DeepFilterNet leaves of it."""
 NONE_FOUND = "no steady noise was found; -p floor=off denoises anyway"
 
 
@@ -113,7 +112,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
     if values.get("causal"):
         return FileHearing()
     if values.get("mode") == "deepfilter":
-        return FileHearing(told=_noise_of_speech(path))
+        return FileHearing(told=None if usable(DEEPFILTER) else _listened(path).noise)
     with stream_sound(path) as (sound, _):
         rate, low = RATE if sound.rate < LOW_RATE else 0, sound.rate < CALL_RATE
     with stream_sound(path, rate=rate or None) as (sound, blocks):
@@ -127,27 +126,34 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         for block in () if low else blocks:
             listener.feed(np.asarray(block, np.float32))
     listener.end()
-    if (low or listener.found >= MIN_SPEECH_NOISE_DB) and _is_speech(path, values):
-        if "mode" in values or usable(DEEPFILTER):
-            return FileHearing(rate=rate)
-        said = "as speech, by DeepFilterNet"
-        return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=_noise_of_speech(path))
+    spoken = _is_speech(path, values) if low or listener.found >= MIN_SPEECH_NOISE_DB else False
+    playable = "mode" not in values and not usable(DEEPFILTER)
+    if spoken and not playable:
+        return FileHearing(rate=rate)
+    if spoken is not False and playable:
+        voice = _listened(path)
+        if values.get("for") == "speech" or (voice.found and (spoken or _is_spoken(voice.sound))):
+            said = "as speech, by DeepFilterNet"
+            return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=voice.noise)
     if low or listener.found >= MIN_NOISE_DB:
         return FileHearing(rate=rate, told=None if low else listener.trust)
     return FileHearing(as_it_is=True, said=NONE_FOUND)
 
 
-def _noise_of_speech(path: Path) -> F32:
+def _listened(path: Path) -> SpeechListener:
     with stream_sound(path, rate=RATE) as (sound, blocks):
         listener = SpeechListener(None if sound.frames is None else sound.frames * RATE // sound.rate)
         for block in blocks:
             listener.feed(np.asarray(block, np.float32))
     listener.end()
-    return listener.noise
+    return listener
 
 
-def _is_speech(path: Path, values: Mapping[str, Value]) -> bool:
-    """Whether a file is speech: by the parameter `for`, else by the analyses `character` and `genre`, if installed."""
+def _is_speech(path: Path, values: Mapping[str, Value]) -> bool | None:
+    """Whether a file is speech: by the parameter `for`, else by the analyses `character` and `genre`, if installed.
+
+    None where that can be told without its noise only.
+    """
     asked = values.get("for", "auto")
     if asked != "auto" or "character" not in analyses():
         return asked == "speech"
@@ -157,8 +163,20 @@ def _is_speech(path: Path, values: Mapping[str, Value]) -> bool:
     heard = _found(path, "genre")
     if heard.get("content") == "speech":
         return True
+    if heard.get("genre") not in (None, "unknown"):
+        return False
     sung = heard.get("content") == "voice" and heard["content_sure"] >= SURE_VOICE
-    return speechiness >= MIN_SPEECHINESS and not sung and heard.get("genre") in (None, "unknown")
+    return (speechiness >= MIN_SPEECHINESS and not sung) or None
+
+
+def _is_spoken(sound: F32) -> bool:
+    """Whether a sound at `RATE` without its noise, `[n]`, is spoken and not sung."""
+    feed = AnalysisFeed("genre", analyses()["genre"], RATE, 1)
+    feed.take(sound[None])
+    heard = feed.end()[1] or {}
+    return heard.get("content") == "speech" or (
+        heard.get("content") == "voice" and heard["content_sure"] < SURE_VOICE_WITHOUT_NOISE
+    )
 
 
 def _found(path: Path, analysis: str) -> Mapping[str, Any]:

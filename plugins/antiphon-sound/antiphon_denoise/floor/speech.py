@@ -1,4 +1,4 @@
-"""Noise beneath the speech of a file, by DeepFilterNet on stretches of it.
+"""Speech in a file and the noise beneath it, by DeepFilterNet on stretches of it.
 
 Where little noise is, DeepFilterNet takes speech for it. What it removes in pauses is noise; where it removes far more
 than that while one speaks, and what it keeps is louder, it errs, and the rest is put back.
@@ -9,7 +9,7 @@ import numpy as np
 from antiphon.api import F32, Samples
 from antiphon.api.backends.models import load_arrays
 from antiphon_denoise.deepfilter import DEEPFILTER
-from antiphon_denoise.deepfilter_network import BANDS, HOP, DeepFilterNetwork
+from antiphon_denoise.deepfilter_network import BANDS, HOP, DeepFilterNetwork, band_widths
 from antiphon_denoise.floor.stretches import StretchListener
 
 MOST = 3
@@ -21,6 +21,10 @@ MARGIN = 8.0
 NOISY_DB, CLEAN_DB = -2.0, 8.0
 """Kept over removed power of a band up to which all that is removed is noise, and from which what is over `MARGIN` is
 not."""
+MIN_RATIO_DB, MIN_KEPT_DB = 2.0, -8.0
+"""Local ratio that a tenth of the frames of speech has at least, and power of the voice relative to the whole. Of music
+a tenth of the frames has 2 dB and less, mostly.
+"""
 SILENT = 1e-14
 
 
@@ -31,21 +35,39 @@ class SpeechListener(StretchListener):
         """Loads the network. `frames`: of the sound, if known. Raises ModelError: it is not installed."""
         super().__init__(DEEPFILTER.rate, frames, MOST)
         model, shape = DEEPFILTER, (DEEPFILTER.inputs, HOP)
-        self._network = load_arrays(model.array_network, model.weights, model.folder, shape, (1, HOP))
+        network = load_arrays(model.array_network, model.weights, model.folder, shape, (1, HOP))
+        assert isinstance(network, DeepFilterNetwork)
+        self._network = network
+        self._network.least_kept = 0.0
         self._frames: list[tuple[float, F32, F32]] = []
+        self._voices: list[F32] = []
 
     def take(self, sound: F32) -> bool:
         """Runs the network over a stretch."""
-        network = self._network
-        assert isinstance(network, DeepFilterNetwork)
+        network, voice = self._network, np.zeros_like(sound)
         network.start()
         x: Samples = np.zeros((2, HOP), np.float32)
-        y: Samples = np.zeros((1, HOP), np.float32)
         for at in range(0, len(sound) - HOP + 1, HOP):
             x[0] = sound[at : at + HOP]
-            network.step(x, y)
+            network.step(x, voice[None, at : at + HOP])
             self._frames.append((network.snr, network.kept, network.removed))
+        self._voices.append(voice)
         return True
+
+    @property
+    def sound(self) -> F32:
+        """The stretches without noise, `[n]`."""
+        return np.concatenate(self._voices)
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a voice, spoken or sung."""
+        if not self._frames:
+            return False
+        ratios, *powers = (np.array(part) for part in zip(*self._frames, strict=True))
+        kept, removed = (float(np.sum(power * band_widths())) for power in powers)
+        share = 10.0 * np.log10((kept + SILENT) / (kept + removed + SILENT))
+        return bool(np.quantile(ratios, 0.9) >= MIN_RATIO_DB and share >= MIN_KEPT_DB)
 
     @property
     def noise(self) -> F32:

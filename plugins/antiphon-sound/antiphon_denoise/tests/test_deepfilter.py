@@ -13,8 +13,10 @@ from antiphon.api import StreamSpec
 from antiphon.api.backends.models import read_weights
 from antiphon.api.testing import without_workers
 from antiphon_denoise import processor as denoise
+from antiphon_denoise.bands import COUNT
 from antiphon_denoise.deepfilter import DEEPFILTER, DeepFilter
 from antiphon_denoise.deepfilter_network import BANDS, BINS, DELAY, HOP, MODEL, RATE, DeepFilterNetwork, band_widths
+from antiphon_denoise.floor import hearing
 from antiphon_denoise.floor.hearing import hear
 from antiphon_denoise.floor.speech import MARGIN, SpeechListener, noise_of
 from antiphon_denoise.processor import Denoise
@@ -153,3 +155,26 @@ def test_speech_in_a_file_is_heard_for_its_noise(tmp_path: Path) -> None:
     assert heard.values == {"mode": "deepfilter"}
     assert heard.told.shape == (2, BANDS)
     assert heard.told[0].min() > 0.0
+
+
+@pytest.mark.parametrize("voiced", [True, False])
+@pytest.mark.parametrize("spoken", [True, False])
+def test_a_voice_is_judged_without_its_noise_where_it_cannot_be_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, voiced: bool, spoken: bool
+) -> None:
+    monkeypatch.setattr(hearing, "_is_speech", lambda *_: None)
+    monkeypatch.setattr(hearing, "_is_spoken", lambda sound: spoken and len(sound) == 2 * RATE)
+    monkeypatch.setattr(SpeechListener, "found", voiced)
+    soundfile.write(tmp_path / "in.wav", voice(RATE, 2.0) + hiss(0.03, 2 * RATE), RATE, "FLOAT")
+    heard = hear(tmp_path / "in.wav", {}, ())
+    assert (heard.values.get("mode") == "deepfilter") is (voiced and spoken)
+    assert heard.told.shape == ((2, BANDS) if voiced and spoken else (COUNT,))
+
+
+def test_a_voice_is_found_where_some_frames_are_clearly_louder_than_their_noise() -> None:
+    listener = SpeechListener(None)
+    assert not listener.found
+    quiet, loud = np.full(BANDS, 1e-6, np.float32), np.full(BANDS, 1e-4, np.float32)
+    for ratio, kept, found in ((1.0, loud, False), (9.0, loud, True), (9.0, quiet, False)):
+        listener._frames = [(-9.0, quiet, loud)] * 40 + [(ratio, kept, quiet)] * 10
+        assert listener.found is found

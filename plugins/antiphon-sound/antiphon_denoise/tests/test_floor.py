@@ -81,10 +81,12 @@ def test_in_steady_noise_the_mask_is_trusted_and_of_told_noise_nothing_is_asked(
 SPOKEN = [
     (0.6, {"genre": "unknown", "content": "noise"}, True),
     (0.6, {}, True),
+    (0.2, {"genre": "unknown", "content": "voice", "content_sure": 0.6}, None),
+    (0.2, {"genre": "folk", "content": "voice", "content_sure": 0.6}, False),
     (0.63, {"genre": "electronic", "content": "music"}, False),
-    (0.2, {"genre": "unknown", "content": "noise"}, False),
+    (0.2, {"genre": "unknown", "content": "noise"}, None),
     (0.0, {"genre": "unknown", "content": "speech"}, True),
-    (0.7, {"genre": "unknown", "content": "voice", "content_sure": 0.9}, False),
+    (0.7, {"genre": "unknown", "content": "voice", "content_sure": 0.9}, None),
     (0.6, {"genre": "unknown", "content": "voice", "content_sure": 0.7}, True),
     (0.995, {"genre": "hip hop", "content": "music"}, True),
 ]
@@ -92,7 +94,7 @@ SPOKEN = [
 
 @each("found", SPOKEN)
 def test_speech_is_spoken_by_a_classifier_or_by_its_syllables_and_not_sung(
-    found: tuple[float, dict[str, Any], bool],
+    found: tuple[float, dict[str, Any], bool | None],
 ) -> None:
     given = {"character": {"speechiness": found[0]}, "genre": found[1]}
     with pytest.MonkeyPatch.context() as patch:
