@@ -49,8 +49,10 @@ RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
 it is taken as speech or a call and not judged."""
 MIN_SPEECHINESS, SURE_SPEECHINESS = 0.3, 0.8
 """Minimum `speechiness` of speech in which `genre` finds neither music nor a singer, and of any."""
-SURE_VOICE, SURE_VOICE_WITHOUT_NOISE = 0.8, 0.75
-"""Certainty of a voice from which it sings, in a file and in what DeepFilterNet leaves of it."""
+SURE_MUSIC, SURE_VOICE, SURE_VOICE_WITHOUT_NOISE, SYLLABLES = 0.6, 0.8, (0.6, 0.75), 0.1
+"""Certainty of music, and certainty of a voice from which it sings, in a file and in what DeepFilterNet leaves of it:
+there with a `speechiness` below `SYLLABLES`, and from there on.
+"""
 NONE_FOUND = "no steady noise was found; -p floor=off denoises anyway"
 
 
@@ -126,13 +128,14 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         for block in () if low else blocks:
             listener.feed(np.asarray(block, np.float32))
     listener.end()
-    spoken = _is_speech(path, values) if low or listener.found >= MIN_SPEECH_NOISE_DB else False
+    steady, spoken = low or listener.found >= MIN_SPEECH_NOISE_DB, _is_speech(path, values)
     playable = "mode" not in values and not usable(DEEPFILTER)
-    if spoken and not playable:
+    if spoken and steady and not playable:
         return FileHearing(rate=rate)
     if spoken is not False and playable:
         voice = _listened(path)
-        if values.get("for") == "speech" or (voice.found and (spoken or _is_spoken(voice.sound))):
+        certain = values.get("for") == "speech" or (voice.found and (spoken or _is_spoken(voice.sound)))
+        if certain and (steady or voice.noisy):
             said = "as speech, by DeepFilterNet"
             return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=voice.noise)
     if low or listener.found >= MIN_NOISE_DB:
@@ -158,25 +161,26 @@ def _is_speech(path: Path, values: Mapping[str, Value]) -> bool | None:
     if asked != "auto" or "character" not in analyses():
         return asked == "speech"
     speechiness = _found(path, "character").get("speechiness") or 0.0
-    if speechiness >= SURE_SPEECHINESS or "genre" not in analyses():
+    if "genre" not in analyses():
         return bool(speechiness >= MIN_SPEECHINESS)
     heard = _found(path, "genre")
-    if heard.get("content") == "speech":
+    sung = heard.get("content") == "voice" and heard["content_sure"] >= SURE_VOICE
+    if heard.get("content") == "speech" or (speechiness >= SURE_SPEECHINESS and not sung):
         return True
     if heard.get("genre") not in (None, "unknown"):
-        return False
-    sung = heard.get("content") == "voice" and heard["content_sure"] >= SURE_VOICE
+        return False if heard["content_sure"] >= SURE_MUSIC else None
     return (speechiness >= MIN_SPEECHINESS and not sung) or None
 
 
 def _is_spoken(sound: F32) -> bool:
     """Whether a sound at `RATE` without its noise, `[n]`, is spoken and not sung."""
-    feed = AnalysisFeed("genre", analyses()["genre"], RATE, 1)
-    feed.take(sound[None])
-    heard = feed.end()[1] or {}
-    return heard.get("content") == "speech" or (
-        heard.get("content") == "voice" and heard["content_sure"] < SURE_VOICE_WITHOUT_NOISE
-    )
+    heard: dict[str, Any] = {}
+    for analysis in ("character", "genre"):
+        feed = AnalysisFeed(analysis, analyses()[analysis], RATE, 1)
+        feed.take(sound[None])
+        heard |= feed.end()[1] or {}
+    most = SURE_VOICE_WITHOUT_NOISE[(heard.get("speechiness") or 0.0) >= SYLLABLES]
+    return heard.get("content") == "speech" or (heard.get("content") == "voice" and heard["content_sure"] < most)
 
 
 def _found(path: Path, analysis: str) -> Mapping[str, Any]:

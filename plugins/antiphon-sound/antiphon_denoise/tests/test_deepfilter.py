@@ -113,7 +113,7 @@ def test_hiss_alone_is_noise_and_of_too_short_a_sound_nothing_is_known() -> None
     # a bin's power by its window, whose mean square is 1/2
     assert noise == pytest.approx(MARGIN * 0.1**2 / (2 * HOP) / 2, rel=0.7)
     assert not certain.any()
-    assert not SpeechListener(None).noise.any()
+    assert not SpeechListener(None).noise[0].any()
 
 
 def test_a_quiet_voice_is_no_silence() -> None:
@@ -178,3 +178,6 @@ def test_a_voice_is_found_where_some_frames_are_clearly_louder_than_their_noise(
     for ratio, kept, found in ((1.0, loud, False), (9.0, loud, True), (9.0, quiet, False)):
         listener._frames = [(-9.0, quiet, loud)] * 40 + [(ratio, kept, quiet)] * 10
         assert listener.found is found
+    assert listener.noisy
+    listener._frames = [(9.0, loud, 0.04 * loud)]
+    assert not listener.noisy

@@ -82,13 +82,15 @@ SPOKEN = [
     (0.6, {"genre": "unknown", "content": "noise"}, True),
     (0.6, {}, True),
     (0.2, {"genre": "unknown", "content": "voice", "content_sure": 0.6}, None),
-    (0.2, {"genre": "folk", "content": "voice", "content_sure": 0.6}, False),
-    (0.63, {"genre": "electronic", "content": "music"}, False),
+    (0.2, {"genre": "folk", "content": "voice", "content_sure": 0.7}, False),
+    (0.63, {"genre": "electronic", "content": "music", "content_sure": 0.9}, False),
+    (0.63, {"genre": "electronic", "content": "music", "content_sure": 0.5}, None),
     (0.2, {"genre": "unknown", "content": "noise"}, None),
     (0.0, {"genre": "unknown", "content": "speech"}, True),
     (0.7, {"genre": "unknown", "content": "voice", "content_sure": 0.9}, None),
     (0.6, {"genre": "unknown", "content": "voice", "content_sure": 0.7}, True),
     (0.995, {"genre": "hip hop", "content": "music"}, True),
+    (0.91, {"genre": "unknown", "content": "voice", "content_sure": 0.89}, None),
 ]
 
 
