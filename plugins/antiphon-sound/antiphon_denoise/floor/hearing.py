@@ -169,7 +169,7 @@ def _is_speech(path: Path, values: Mapping[str, Value]) -> bool | None:
         return True
     if heard.get("genre") not in (None, "unknown"):
         return False if heard["content_sure"] >= SURE_MUSIC else None
-    return (speechiness >= MIN_SPEECHINESS and not sung) or None
+    return (speechiness >= MIN_SPEECHINESS and not sung and heard.get("content") != "music") or None
 
 
 def _is_spoken(sound: F32) -> bool:

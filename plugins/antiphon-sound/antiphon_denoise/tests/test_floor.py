@@ -81,6 +81,7 @@ def test_in_steady_noise_the_mask_is_trusted_and_of_told_noise_nothing_is_asked(
 SPOKEN = [
     (0.6, {"genre": "unknown", "content": "noise"}, True),
     (0.6, {}, True),
+    (0.6, {"genre": "unknown", "content": "music", "content_sure": 0.3}, None),
     (0.2, {"genre": "unknown", "content": "voice", "content_sure": 0.6}, None),
     (0.2, {"genre": "folk", "content": "voice", "content_sure": 0.7}, False),
     (0.63, {"genre": "electronic", "content": "music", "content_sure": 0.9}, False),
