@@ -89,8 +89,8 @@ def _systems(ask: EvaluationRequest) -> dict[str, Cancels]:
         "nothing": lambda mic, _: mic,
         "Speex": _speex,
         "WebRTC": _webrtc,
-        "echo_cancel, filter": lambda mic, played: _ours(mic, played, 0.0),
-        "echo_cancel": lambda mic, played: _ours(mic, played, 1.0),
+        "echo_cancel, filter": lambda mic, played: _ours(mic, played, mask=0.0),
+        "echo_cancel": _ours,
     }
     for name, module in (("Speex", "speexdsp_aec"), ("WebRTC", "pywebrtc_audio")):
         if find_spec(module) is None:
@@ -99,11 +99,11 @@ def _systems(ask: EvaluationRequest) -> dict[str, Cancels]:
     return ask.wanted(table)
 
 
-def _ours(mic: F32, played: F32, mask: float) -> F32:
+def _ours(mic: F32, played: F32, **values: float) -> F32:
     with tempfile.TemporaryDirectory() as folder:
         reference = Path(folder) / "played.wav"
         soundfile.write(reference, played.T, RATE, "FLOAT")
-        return run_on_sound("echo_cancel", mic, RATE, {"reference": reference, "mask": mask})
+        return run_on_sound("echo_cancel", mic, RATE, {"reference": reference, **values})
 
 
 def _webrtc(mic: F32, played: F32) -> F32:

@@ -63,7 +63,6 @@ instrument = "drums"
 """
 STRAIGHT = '[wires]\n"in" = "follow"'
 CANCELLED = """[nodes.echo_cancel]
-mask = 0.0
 [wires]
 "in" = "echo_cancel"
 "out" = "echo_cancel.reference"

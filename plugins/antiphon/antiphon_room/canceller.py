@@ -338,6 +338,7 @@ def room_copy(w: i64p, first: i64p, own: i64p) -> None:
     parts = w[EchoWord.COUNT] * w[EchoWord.REFERENCES]
     own[EchoWord.TURN] = first[EchoWord.TURN]
     own[EchoWord.OPEN] = first[EchoWord.OPEN]
+    own[EchoWord.NOISE] = first[EchoWord.NOISE]
     for word in range(EchoWord.PATH, EchoWord.MASKED):
         count = 0
         count = 2 * parts * bins if word == EchoWord.PATH else count
@@ -457,7 +458,7 @@ class Canceller:
             arrays[EchoWord.DOUBT][:] = self._fixed[EchoWord.FIRST][:, None, None]
             arrays[EchoWord.GAIN][:, 0::2] = 1.0
         self.words[[EchoWord.NEWEST, EchoWord.DELAY]] = 0
-        self.own[:, [EchoWord.TURN, EchoWord.TWIN]] = 0
+        self.own[:, [EchoWord.TURN, EchoWord.TWIN, EchoWord.NOISE]] = 0
         self.own[:, EchoWord.OPEN] = 2
         self.sums.fill(0.0)
         self.sums[:, EchoTotal.WAIT] = self.sums[:, EchoTotal.PATIENCE] = MOVED_HOPS

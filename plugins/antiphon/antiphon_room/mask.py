@@ -15,7 +15,7 @@ MIN_GAIN = 0.02
 """Least gain of the mask where the loudspeakers are alone."""
 NEAR_GAIN = 0.5
 """Least gain of the mask where someone sings."""
-CLOSED = 0.01
+CLOSED = 0.001
 """Gain of all bins in which there is an echo, where nobody sings."""
 ABSENT, PRESENT = 2.0, 8.0
 """Decibels of the error over the echo that is left, below which there is no near end, and above which there is one."""
@@ -30,6 +30,8 @@ LASTS = 0.01
 TRUSTED, TRUSTS = 2.0, 0.02
 """Half the decibels of the echo over what may be left of it from which a path is known, and the share in a hop by
 which that is taken: while a room is learned, nobody is closed out."""
+VEIL, VEILS = 0.001, 0.02
+"""Power of the noise over what is left, as a share of the echo's, and the share in a hop by which it follows that."""
 SUNG_BINS = 128
 """Bins from which that is computed."""
 
@@ -49,13 +51,16 @@ def room_present(w: i64p, own: i64p, sums: f64p) -> f32:
         heard = heard + f64(power[k])
         expected = expected + f64(f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
         echo = echo + f64(echoes[k])
+    sums[EchoTotal.VEILED] = sums[EchoTotal.VEILED] + VEILS * (echo - sums[EchoTotal.VEILED])
     above = 4.343 * math.log(heard / expected)
     now = max(0.0, min(1.0, (above - ABSENT) / (PRESENT - ABSENT)))
     sums[EchoTotal.PRESENCE] = max(now, PRESENCE_KEEP * sums[EchoTotal.PRESENCE])
     trusts = max(0.0, min(1.0, 4.343 * math.log(echo / expected) / TRUSTED - 1.0))
     sums[EchoTotal.TRUSTS] = sums[EchoTotal.TRUSTS] + TRUSTS * (trusts - sums[EchoTotal.TRUSTS])
+    # of a path that is right the slope is 1: as much as it is wrong is left, as of a clock that drifts
+    wrong = max(0.0, 1.0 - sums[EchoTotal.SLOPE])
     # the room goes on beyond the filter
-    expected = max(expected, REVERBERATES * sums[EchoTotal.EXPECTED])
+    expected = max(expected + wrong * wrong * echo, REVERBERATES * sums[EchoTotal.EXPECTED])
     sums[EchoTotal.EXPECTED] = expected
     above = 4.343 * math.log(heard / expected)
     sure = max(0.0, min(MOST_SURE, (above - ABSENT) / (PRESENT - ABSENT)))
@@ -96,6 +101,19 @@ def room_cut(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
         taken = 1 if g < f32(1.0) else taken
         cut[k] = math.log(g)
     own[EchoWord.OPEN] = 0 if taken == 1 else own[EchoWord.OPEN] + 1
+
+
+@kernel
+def room_veil(w: i64p, own: i64p, sums: f64p, sound: f32p) -> None:
+    """sound ← sound + noise, over tones that are left of the echo: `hum` takes the softest for a second voice."""
+    hop = w[EchoWord.HOP]
+    state = own[EchoWord.NOISE]
+    power = VEIL * (sums[EchoTotal.VEILED] - f64(QUIET)) / f64(w[EchoWord.SIZE] // 2 * hop)
+    level = f32(math.sqrt(max(0.0, 3.0 * power)) / 2147483648.0)
+    for n in range(hop):
+        state = state * 6364136223846793005 + 1442695040888963407
+        sound[n] = sound[n] + level * f32(state >> 32)
+    own[EchoWord.NOISE] = state
 
 
 @kernel
@@ -160,6 +178,7 @@ def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> Non
     past = address_f32(own[EchoWord.PAST])
     last = address_f32(own[EchoWord.GAIN])
     room_cut(w, own, sums, strength)
+    room_veil(w, own, sums, sound)
     room_shape(w, own)
     for n in range(size - hop):
         past[n] = past[n + hop]

@@ -27,7 +27,7 @@ class EchoCancel(Processor):
     on_files = FileUse(needs=("reference",))
     params: ClassVar[tuple[Param, ...]] = (
         Param("reference", "file", "", doc="Of files: what was played, begun at the same sample; else the input."),
-        Param("mask", default=1.0, low=0.0, high=1.0, doc="How much of the echo beside someone is masked."),
+        Param("mask", default=0.3, low=0.0, high=1.0, doc="How much of the echo beside someone is masked."),
         Param("delay", default=0.0, low=0.0, high=1500.0, unit="ms", doc="Delay of the loudspeakers; 0 for unknown."),
         Param("removed", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="Taken by the filter alone."),
         Param("late", default=0.0, low=0.0, high=1500.0, unit="ms", readonly=True, doc="Delay that was found."),

@@ -54,6 +54,7 @@ class EchoWord(IntEnum):
     MEANS = 26  # [2, BANDS]: their slow means
     LAGS = 27  # [MAX_LAG]: correlation of both by hops
     REST = 28  # hops since the reference was last heard
+    NOISE = 29  # state of the noise of its channel
 
 
 class EchoLevel(IntEnum):
@@ -88,6 +89,7 @@ class EchoTotal(IntEnum):
     EXPECTED = 15  # power of what may be left of the echo, which fades slowly
     OPENS = 16  # how sure the gate is that someone sings
     TRUSTS = 17  # how far the path is known
+    VEILED = 18  # mean power of the modelled echo
 
 
 WORDS, LEVELS, TOTALS = len(EchoWord), len(EchoLevel), len(EchoTotal)

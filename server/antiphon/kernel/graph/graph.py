@@ -208,8 +208,7 @@ class Graph:
         if len(ports) < 2 or taken or full or not feeds:
             return self
         known = any(param.name == "delay" and 0.0 < delay <= param.high for param in info.params) if info else False
-        values = {"mask": 0.0, **({"delay": delay} if known else {})}
-        graph = self.add(NodeSpec(CANCELLER, CANCELLER, values), catalog, IN)
+        graph = self.add(NodeSpec(CANCELLER, CANCELLER, {"delay": delay} if known else {}), catalog, IN)
         return graph.connect(End(OUT, OUT), End(CANCELLER, ports[1]), catalog)
 
     def guarded(self, catalog: Catalog) -> Graph:
