@@ -8,13 +8,7 @@ import pytest
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import Argument, arguments, check, option_words
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.operations.requests import (
-    FinishRequest,
-    RehearseRequest,
-    RenderRequest,
-    ReplayRequest,
-    RunRequest,
-)
+from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, RunRequest
 
 GIVEN: dict[Any, tuple[Any, ...]] = {
     RunRequest: ("gain", ("in.wav", "out.wav")),
