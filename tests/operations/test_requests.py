@@ -16,13 +16,7 @@ from antiphon.kernel.runtime.arguments import Argument, arguments, check, option
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.operations.asking import ask, offered
-from antiphon.operations.requests import (
-    FinishRequest,
-    RehearseRequest,
-    RenderRequest,
-    ReplayRequest,
-    RunRequest,
-)
+from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, RunRequest
 
 GIVEN: dict[Any, tuple[Any, ...]] = {
     RunRequest: ("gain", ("in.wav", "out.wav")),

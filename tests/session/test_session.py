@@ -24,11 +24,7 @@ from antiphon.kernel.session.commands import (
     SetTransport,
     Sync,
 )
-from antiphon.kernel.session.effects import (
-    Changed,
-    EngineLoad,
-    TempoChanged,
-)
+from antiphon.kernel.session.effects import Changed, EngineLoad, TempoChanged
 from antiphon.kernel.session.node_state import SLOTS
 from antiphon.kernel.session.schedule import MAX_PENDING, Moment, ScheduleFull
 from antiphon.kernel.session.session import Session

@@ -151,7 +151,11 @@ class PatchCycle:
             self._socket.send(message("/record/stop"))
             self._socket.send(message("/patch/load", self.patch, FADE))
             self._socket.send(message("/record/start", f"{self._turn:05d} soak"))
-        self._remove_takes()
+        folder = self._server.home / "data" / "recordings"
+        with contextlib.suppress(OSError):
+            takes = sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime)
+            for take in takes[:-KEPT_TAKES]:
+                take.unlink()
 
     def look(self, now: float) -> list[dict[str, Any]]:
         """Events of the answers received since the last call."""
@@ -171,13 +175,6 @@ class PatchCycle:
 
     def close(self) -> None:
         self._socket.close()
-
-    def _remove_takes(self) -> None:
-        folder = self._server.home / "data" / "recordings"
-        with contextlib.suppress(OSError):
-            takes = sorted(folder.iterdir(), key=lambda p: p.stat().st_mtime)
-            for take in takes[:-KEPT_TAKES]:
-                take.unlink()
 
 
 class Killer:

@@ -223,9 +223,6 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), CLIP)
         self._optimizer.step()
         recent.append({"loss": loss.detach(), **values})
-        self._follow()
-
-    def _follow(self) -> None:
         # early weights change fast: the average forgets them sooner
         keep = min(AVERAGE, (1.0 + self._step) / (10.0 + self._step))
         with torch.no_grad():

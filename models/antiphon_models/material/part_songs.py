@@ -180,8 +180,8 @@ def _pop909(root: Path, split: str, limit: int) -> Iterator[PartSong]:
         ]
         chords = [PartChord(start, end, label) for start, end, label in edges if end > start]
         tempo = float(60.0 / np.median(np.diff(song.beats)))
-        root, _, mode = song.key.partition(":")
-        key = named_note(root) % 12 + 12 * mode.startswith("min")
+        tonic, _, mode = song.key.partition(":")
+        key = named_note(tonic) % 12 + 12 * mode.startswith("min")
         yield PartSong(f"pop909 {folder.name}", split, song.meter, song.first, tempo, key, parts, chords, True)
 
 

@@ -112,7 +112,9 @@ def scene(
     elif score.get("melody") and rnd.random() < (0.85 if "pop" in score else 0.55):
         sung = _sung(score.pop("melody"), part, rnd)
     elif rnd.random() < 0.3:
-        sung = _spoken(part, rnd)
+        text = " ".join(rnd.sample((*_VOWELS, "river", "letters", "music", "silver", "before", "question"), 24))
+        x, rate = espeak.speech(text, _singer(part, rnd), rnd.randint(130, 260), rnd.randint(20, 80))
+        sung = _length(resampled(x, rate, RATE))
     other = np.zeros(FRAMES, np.float32)
     for name, programs in (("melody", _LEADS), ("chords", _BACKS), ("pad", _BACKS)):
         if score.get(name):
@@ -320,12 +322,6 @@ def _microphone(x: F32, rnd: random.Random) -> F32:
         y = np.tanh(rnd.uniform(1.0, 4.0) * y).astype(np.float32)
     noise = np.random.default_rng(rnd.getrandbits(32)).standard_normal(len(x))
     return np.asarray(y + 10 ** rnd.uniform(-4.0, -2.0) * noise, np.float32)
-
-
-def _spoken(part: splits.Part, rnd: random.Random) -> F32:
-    text = " ".join(rnd.sample((*_VOWELS, "river", "letters", "music", "silver", "before", "question"), 24))
-    x, rate = espeak.speech(text, _singer(part, rnd), rnd.randint(130, 260), rnd.randint(20, 80))
-    return _length(resampled(x, rate, RATE))
 
 
 @cache

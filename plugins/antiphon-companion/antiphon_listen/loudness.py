@@ -9,14 +9,7 @@ import numpy as np
 import soxr
 
 from antiphon.api import Samples
-from antiphon.api.backends.analysis import (
-    QUIETEST,
-    Analysis,
-    AnalysisRun,
-    LoudnessMeter,
-    Quantity,
-    lufs_of,
-)
+from antiphon.api.backends.analysis import QUIETEST, Analysis, AnalysisRun, LoudnessMeter, Quantity, lufs_of
 
 SHORT_TERM = 30
 """Hops of the blocks of the range, 3 s."""

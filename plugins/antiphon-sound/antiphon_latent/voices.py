@@ -226,7 +226,15 @@ class LatentVoices:
     def aim(self, n: int, place: F32, count: int) -> None:
         """Sets the targets of a row's amplitudes and pitch `count` samples ahead, from a position `[AXES]`."""
         real, ended = self._real[n], self._ended[n]
-        self._move(n, place)
+        # recomputes a row's hidden layer after a change of position
+        np.copyto(self._place, place)
+        self._place[0] = min(max(self._place[0] + self.shift[n], -AXIS_RANGE), AXIS_RANGE)
+        np.matmul(self._place, self._decoder.axes, out=self._turn)
+        inputs = self._inputs[n]
+        if not np.array_equal(inputs[:AXES], self._turn):
+            inputs[:AXES] = self._turn
+            self._decoder.hidden_of(self._inputs[n : n + 1], self._layers[n])
+            self._levelled[n] = self._decoder.loudness(self._hidden[n])
         if self._age[n] == 0:
             if ended == 0:
                 self._keep_base(n)
@@ -250,17 +258,6 @@ class LatentVoices:
                     out, count, self._real[n], self._now[n], self._step[n], self._turned, self._noise, partials
                 )
                 self._age[n] += count
-
-    def _move(self, n: int, place: F32) -> None:
-        """Recomputes a row's hidden layer after a change of position."""
-        np.copyto(self._place, place)
-        self._place[0] = min(max(self._place[0] + self.shift[n], -AXIS_RANGE), AXIS_RANGE)
-        np.matmul(self._place, self._decoder.axes, out=self._turn)
-        inputs = self._inputs[n]
-        if not np.array_equal(inputs[:AXES], self._turn):
-            inputs[:AXES] = self._turn
-            self._decoder.hidden_of(self._inputs[n : n + 1], self._layers[n])
-            self._levelled[n] = self._decoder.loudness(self._hidden[n])
 
     def _amplitudes(self, n: int, ahead: int) -> float:
         """Computes a row's amplitudes `ahead` samples later; returns their power, 1 for the loudest."""

@@ -20,13 +20,7 @@ from antiphon.api.backends.files import (
     read_sound,
     write_midi,
 )
-from antiphon.api.backends.rendering import (
-    TimedNote,
-    load_plugins,
-    play_through,
-    render_notes,
-    run_job,
-)
+from antiphon.api.backends.rendering import TimedNote, load_plugins, play_through, render_notes, run_job
 from antiphon.api.backends.signal import FLAT_NAMES, hann
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_mosaic.corpus import read

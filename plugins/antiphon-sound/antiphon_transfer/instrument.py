@@ -77,9 +77,6 @@ class VoiceTracker:
             self._held += 1
         else:
             self._held = 0
-        self._describe(moved)
-
-    def _describe(self, moved: float) -> None:
         x = self.features
         x[0] = (self.pitch - 60.0) / 24.0
         x[1] = max(self.level - self._loudest, -RANGE) / 25.0 + 1.0

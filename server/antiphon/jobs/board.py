@@ -4,12 +4,9 @@ import asyncio
 import contextlib
 import json
 import logging
-import math
-import os
 import secrets
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,151 +16,15 @@ from antiphon.jobs.errors import InUse, JobError, Missing, StorageFull, TooMany,
 from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import Job, JobState, JobTable, Task, Upload
 from antiphon.jobs.live_sets import folders
+from antiphon.jobs.overview import HEADER
+from antiphon.jobs.process import perform
 from antiphon.jobs.request import command
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, copy_into, make_folder, path_inside
 from antiphon.kernel.runtime.platform import cores
-from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
-from antiphon.kernel.runtime.processes.children import ChildLimits, CommandEnd, run_program
+from antiphon.kernel.runtime.processes.children import CommandEnd
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
-
-# ---- Process of one job: `antiphon run` or `antiphon render`, at a lower priority than audio
-
-NICE = 10
-"""Increment of the web process's nice value, which is above 0 already."""
-MAX_OUTPUT = 16 * 1024
-"""Maximum bytes kept of the command's output."""
-MAX_STAGE = 40
-"""Maximum letters of what a command says it does."""
-MAX_SECONDS = 6 * 3600.0
-"""Maximum run time of a job in seconds."""
-
-
-async def perform(
-    words: Sequence[str],
-    progress: Callable[[float, str], None] = lambda share, stage: None,
-    module: str = "antiphon",
-    most: int | None = None,
-    nice: int = NICE,
-) -> CommandEnd:
-    """Runs a command of Antiphon, or the `main` of another `module`, to its end.
-
-    `progress` is called with the finished share, and with what is being done as long as there is none. A file has at
-    most `most` bytes: a small FLAC file may hold hours of silence. A task that is cancelled ends the command first.
-    """
-    loop = asyncio.get_running_loop()
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    os.set_blocking(writing, False)
-    loop.add_reader(reading, _read, reading, progress)
-    try:
-        limits = ChildLimits(nice=nice, file=-1 if most is None else most)
-        variables = {PROGRESS_VARIABLE: str(writing)}
-        running = run_program(module, *words, limits=limits, most=MAX_OUTPUT, fds=(writing,), more=1.0, **variables)
-        async with asyncio.timeout(MAX_SECONDS):
-            return await running
-    except TimeoutError:
-        return CommandEnd(1, "", f"it took longer than {MAX_SECONDS / 3600:g} hours")
-    finally:
-        loop.remove_reader(reading)
-        os.close(reading)
-        os.close(writing)
-
-
-def _read(descriptor: int, progress: Callable[[float, str], None]) -> None:
-    try:
-        data = os.read(descriptor, 4096)
-    except BlockingIOError:
-        return
-    told = data.decode("ascii", "replace").strip().rpartition("\n")[2]
-    try:
-        progress(min(1.0, max(0.0, float(told))), "")
-    except ValueError:
-        progress(0.0, told[:MAX_STAGE])
-
-
-# ---- File overview for lists: its length and its waveform, in a few numbers
-
-HEADER = "--header"
-POINTS = 240
-"""Points of a waveform, each the maximum absolute sample of its share of the file."""
-_STEP = 1024
-"""Frames of a point while the file is read, before the reduction to `POINTS`."""
-
-
-def overview(path: Path) -> dict[str, Any]:
-    """Overview of a sound or MIDI file.
-
-    seconds; rate (Hz) and channels, both 0 for MIDI; peaks, 0 to 1, at most `POINTS`, empty for MIDI; notes, their
-    number in a MIDI file.
-    """
-    from antiphon.kernel.runtime.sound_formats import is_midi
-    from antiphon.offline.note_file import read
-
-    if is_midi(path):
-        score = read(path, 48000)
-        notes = sum(event.kind == "on" for _, event in score.events)
-        return {"seconds": score.frames / 48000, "rate": 0, "channels": 0, "peaks": [], "notes": notes}
-    return {**_sound(path), "notes": 0}
-
-
-def check_header(path: Path) -> None:
-    """Raises `FileError` if a sound's header, or a MIDI file, is unreadable or empty; no sound is decoded."""
-    from antiphon.kernel.runtime.sound_formats import is_midi
-    from antiphon.offline.note_file import read
-
-    if is_midi(path):
-        read(path, 48000)
-        return
-    from antiphon.files.decode import Decoder
-
-    with Decoder(path) as decoder:
-        if decoder.frames == 0:
-            raise FileError(f"{decoder.name} holds no sound (0 frames)")
-
-
-def _sound(path: Path) -> dict[str, Any]:
-    import numpy as np
-
-    from antiphon.files.audiofile import stream
-
-    peaks: list[float] = []
-    frames, peak, filled = 0, 0.0, 0
-    with stream(path) as (info, blocks):
-        for block in blocks:
-            level = np.nan_to_num(np.abs(block).max(axis=0), posinf=1.0)
-            at = 0
-            while at < level.size:
-                n = min(level.size - at, _STEP - filled)
-                peak, filled, at = max(peak, float(level[at : at + n].max())), filled + n, at + n
-                if filled == _STEP:
-                    peaks.append(peak)
-                    peak, filled = 0.0, 0
-            frames += level.size
-        if filled:
-            peaks.append(peak)
-    each = max(1, math.ceil(len(peaks) / POINTS))
-    gathered = [round(min(1.0, max(peaks[n : n + each])), 3) for n in range(0, len(peaks), each)]
-    return {"seconds": frames / info.rate, "rate": info.rate, "channels": info.channels, "peaks": gathered}
-
-
-def main() -> int:
-    """Prints the overview of the named file, or the reason for none."""
-    try:
-        if HEADER in sys.argv[2:]:
-            check_header(Path(sys.argv[1]))
-        else:
-            print(json.dumps(overview(Path(sys.argv[1]))))
-    except AntiphonError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
-
 
 MODULE = "antiphon.jobs.overview"
 WAITED_FOR = 0

@@ -13,12 +13,7 @@ from antiphon.files.midifile import SUFFIXES
 from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedFormat
 from antiphon.jobs.job import JobTable, Upload
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.runtime.paths import (
-    PRIVATE,
-    PRIVATE_FOLDER,
-    make_folder,
-    os_error_text,
-)
+from antiphon.kernel.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, os_error_text
 from antiphon.kernel.runtime.shortening import composed, shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 

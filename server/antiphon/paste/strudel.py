@@ -77,13 +77,10 @@ class _Program(Expressions):
                 self.script.comment(self.source(node)[:200], "it is nested too deeply")
             except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
                 self.ahead()
-                self._lose(node)
+                # records names whose declaration was not translated
+                self.lost |= declared(node)
+                self.names -= declared(node)
                 self.script.refuse(self.source(node), error)
-
-    def _lose(self, node: Any) -> None:
-        """Records names whose declaration was not translated."""
-        self.lost |= declared(node)
-        self.names -= declared(node)
 
     def _is_early(self, node: Any) -> bool:
         """True for values without names, used by functions before them."""

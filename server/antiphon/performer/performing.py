@@ -113,7 +113,13 @@ class Performing:
     def end(self) -> None:
         """Ends the script's notes, its processes, and a server that was started."""
         try:
-            self._leave()
+            # ends the script's notes, after events already sent
+            for event in self.player.out.ends():
+                self._send(event)
+            until = time.monotonic() + 2 * SEND_AHEAD
+            while self.wire.connected and time.monotonic() < until:
+                self.wire.flush()
+                time.sleep(TICK_SECONDS)
         finally:
             self.player.close()
             self._processes.close()
@@ -319,15 +325,6 @@ class Performing:
             self._outside.send(event.address, event.args, 60.0 * beats / (self._clock.bpm() or 120.0))
             return
         self.wire.play(event)
-
-    def _leave(self) -> None:
-        """Ends the script's notes, after events already sent."""
-        for event in self.player.out.ends():
-            self._send(event)
-        until = time.monotonic() + 2 * SEND_AHEAD
-        while self.wire.connected and time.monotonic() < until:
-            self.wire.flush()
-            time.sleep(TICK_SECONDS)
 
     # ---- what the script prints
 

@@ -19,13 +19,7 @@ from antiphon.api.backends.files import (
     read_sound,
     write_midi,
 )
-from antiphon.api.backends.rendering import (
-    Loaded,
-    TimedNote,
-    load_plugins,
-    render_notes,
-    transcribe,
-)
+from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon.api.jobs import FileJob, fade_out
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.files.offline import PartLevel

@@ -8,17 +8,7 @@ import pytest
 
 from antiphon_answer.form import AnswerForm, FormSource, halves_of
 from antiphon_answer.memory import Matches, Memory
-from antiphon_answer.phrasing import (
-    AUGMENTATION,
-    INVERSION,
-    NO_STEP,
-    OPEN,
-    ORNAMENT,
-    SEQUENCE,
-    WITHIN,
-    Onset,
-    Phraser,
-)
+from antiphon_answer.phrasing import AUGMENTATION, INVERSION, NO_STEP, OPEN, ORNAMENT, SEQUENCE, WITHIN, Onset, Phraser
 from antiphon_answer.prior import KEYS, Roles, degree_of, pitch_of, plain
 from antiphon_answer.tests.playing import play
 

@@ -5,14 +5,7 @@ from collections import deque
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.backends.analysis import (
-    K_STATE,
-    QUIETEST,
-    LoudnessMeter,
-    k_sections,
-    k_weigh,
-    lufs_of,
-)
+from antiphon.api.backends.analysis import K_STATE, QUIETEST, LoudnessMeter, k_sections, k_weigh, lufs_of
 from antiphon_listen.loudness import SHORT_TERM
 
 _STEP = 0.1

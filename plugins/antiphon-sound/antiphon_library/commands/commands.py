@@ -12,13 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.cli import (
-    Json,
-    command_group,
-    echo_answer,
-    epilog,
-    progress_bar,
-)
+from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog, progress_bar
 from antiphon.api.backends.runtime import argument, require_modules, short_repr, shorten
 from antiphon_library.commands import recommending
 from antiphon_library.commands.identify import identify

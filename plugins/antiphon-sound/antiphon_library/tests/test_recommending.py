@@ -26,12 +26,7 @@ from antiphon_library.map import chart, picture
 from antiphon_library.operations import Next
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.taste import logs
-from antiphon_library.taste.choosing import (
-    TrackTable,
-    next_summaries,
-    playlist,
-    predict_preferences,
-)
+from antiphon_library.taste.choosing import TrackTable, next_summaries, playlist, predict_preferences
 from antiphon_library.taste.logs import companions
 from antiphon_library.taste.personality import collage, question, voices
 from antiphon_library.taste.preference import TrackKernel, components, numbers, preference

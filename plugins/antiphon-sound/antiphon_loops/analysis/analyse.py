@@ -108,7 +108,9 @@ def analyse(
     samples, seconds = samples[:, reading.first : reading.last], (reading.last - reading.first) / rate
     key, key_sure = (None, 0.0) if role == "drums" else tables.load().key_of(seen, role)
     bpm = 240.0 * bars / seconds
-    levels = _levels(samples, bars)
+    edges = np.linspace(0, samples.shape[1], bars + 1).astype(int)
+    power = np.array([float((samples[:, a:b].astype(np.float64) ** 2).mean()) for a, b in itertools.pairwise(edges)])
+    levels = tuple(round(float(v), 1) for v in 10 * np.log10(power / power.max() + 1e-9))
     pitch, contour = _lead(seen) if role != "drums" else (None, (None,) * CONTOUR)
     dance, valence, arousal = _feel(seen, bpm, bars, key)
     return Loop(
@@ -121,12 +123,6 @@ def analyse(
         _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), confidence(seen, bars),
         region.fit_values(reading) if with_fit else {},
     )  # fmt: skip
-
-
-def _levels(samples: NDArray[np.float32], bars: int) -> tuple[float, ...]:
-    edges = np.linspace(0, samples.shape[1], bars + 1).astype(int)
-    power = np.array([float((samples[:, a:b].astype(np.float64) ** 2).mean()) for a, b in itertools.pairwise(edges)])
-    return tuple(round(float(v), 1) for v in 10 * np.log10(power / power.max() + 1e-9))
 
 
 def _lead(seen: Picture) -> tuple[float | None, tuple[float | None, ...]]:

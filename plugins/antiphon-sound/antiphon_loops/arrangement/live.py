@@ -83,16 +83,13 @@ class Preparer:
             else:
                 break
             finally:
-                self._end()
+                process, self._process = self._process, None
+                if process is not None:
+                    process.close()
             if self._closed:
                 return
             time.sleep(0.2)
         self.problem = why
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.close()
 
     def _serve(self) -> str:
         """Runs one process; returns its reported problem, or "" once this is closed."""

@@ -5,14 +5,7 @@ from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.containers.layout import KINDS as SOUND_KINDS
 from antiphon.files.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
 from antiphon.files.decode_process import FileStalled
-from antiphon.files.midi_song import (
-    DEFAULT_BPM,
-    TICKS as MIDI_TICKS,
-    MidiNote,
-    MidiSong,
-    MidiTrack,
-    Times as MidiTimes,
-)
+from antiphon.files.midi_song import DEFAULT_BPM, TICKS as MIDI_TICKS, MidiNote, MidiSong, MidiTrack, Times as MidiTimes
 from antiphon.files.midifile import (
     SUFFIXES as MIDI_SUFFIXES,
     conductor,

@@ -99,7 +99,12 @@ class Wiring:
         channels = {port.name: port.channels or self._spec.channels for port in ports} | dict.fromkeys(modulated, 1)
         sources = {inlet: self._arriving(End(name, inlet)) for inlet in channels}
         at = self._latest(end for ends in sources.values() for end in ends)
-        self._delay(name, at + host.latency)
+        lag = at + host.latency
+        # stores a node's output latency relative to the plan's input, in frames
+        rate = self._spec.rate
+        if lag > MAX_LATENCY_SECONDS * rate:
+            raise PatchError(f"{name} would lag by {lag / rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
+        self._lag[name] = lag
         lines: list[DelayLine] = []
         # a node that shortens its delay, because it closes a cycle, gets its other inputs as late as the cycle's
         mixes = tuple(
@@ -114,13 +119,6 @@ class Wiring:
             host, mixes, tuple(lines), self._ios[name], [mix.view for mix in mixes[: len(ports)]], list(host.outs),
             self._notes(name), moves, self._needed(name), tuple(sources),
         )  # fmt: skip
-
-    def _delay(self, name: str, lag: int) -> None:
-        """Stores a node's output latency relative to the plan's input, in frames."""
-        rate = self._spec.rate
-        if lag > MAX_LATENCY_SECONDS * rate:
-            raise PatchError(f"{name} would lag by {lag / rate:.1f} s; at most {MAX_LATENCY_SECONDS:g} s")
-        self._lag[name] = lag
 
     def _arriving(self, dest: End) -> list[End]:
         """The signal outputs that are wired to `dest`, without wires that close a cycle."""

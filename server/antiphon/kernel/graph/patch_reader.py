@@ -321,13 +321,10 @@ class PatchReader:
 
     def _wire(self, graph: Graph, source: str, dest: str) -> Wire:
         with _at("wires", source):
-            like = self._like(graph, source, dest)
+            # default port kind of a wire whose ends name no port: the first kind both ends have
+            have, take = self._kinds(graph, source, "out"), self._kinds(graph, dest, "in")
+            like = next((kind for kind in have if kind in take), have[0] if have else "audio")
             return Wire(graph.end(source, "out", self.catalog, like), graph.end(dest, "in", self.catalog, like))
-
-    def _like(self, graph: Graph, source: str, dest: str) -> str:
-        """Default port kind of a wire whose ends name no port: the first kind both ends have."""
-        have, take = self._kinds(graph, source, "out"), self._kinds(graph, dest, "in")
-        return next((kind for kind in have if kind in take), have[0] if have else "audio")
 
     def _kinds(self, graph: Graph, text: str, side: str) -> list[str]:
         name, _, port = text.partition(".")

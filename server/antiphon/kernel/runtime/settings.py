@@ -185,7 +185,11 @@ class ServeSettings:
         for surface in self.surface:
             surface_address(surface)
         _check_announce(self)
-        _check_proxy(self)
+        if self.proxy and self.lan:
+            raise UsageError("--proxy and --lan exclude each other; with --proxy the TLS is the proxy's")
+        for name in self.proxy:
+            if not _AUTHORITY.fullmatch(name):
+                raise UsageError(f"--proxy takes a host's name as clients write it, HOST or HOST:PORT, not {name!r}")
         return self
 
     @property
@@ -243,14 +247,6 @@ def _check_announce(settings: ServeSettings) -> None:
         raise UsageError(f"--announce takes all, none or an IPv4 address of this machine, not {settings.announce!r}")
     if not settings.lan:
         raise UsageError("--announce is about the network of --lan; give that too")
-
-
-def _check_proxy(settings: ServeSettings) -> None:
-    if settings.proxy and settings.lan:
-        raise UsageError("--proxy and --lan exclude each other; with --proxy the TLS is the proxy's")
-    for name in settings.proxy:
-        if not _AUTHORITY.fullmatch(name):
-            raise UsageError(f"--proxy takes a host's name as clients write it, HOST or HOST:PORT, not {name!r}")
 
 
 def check_cue(cue: str) -> None:

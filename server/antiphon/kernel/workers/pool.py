@@ -324,7 +324,9 @@ class Pool:
         stream = Stream(self, entry, slot, spec, self._serial)
         self.streams.append(stream)
         entry.words[WorkerWord.WANTED] = 1
-        self._call(entry, spec)
+        ring(self.bells.keeper)
+        ring(self.bells.zygotes[self.arena.place_of(spec.zygote)])
+        ring(self.bells.wake[entry.number])
         return stream
 
     def _entry(self, spec: WorkerSpec) -> WorkerEntry:
@@ -353,11 +355,6 @@ class Pool:
 
     def _free(self, entry: WorkerEntry, spec: WorkerSpec) -> int | None:
         return next((n for n in range(spec.slots) if not entry.slot(n, SlotWord.OPEN)), None)
-
-    def _call(self, entry: WorkerEntry, spec: WorkerSpec) -> None:
-        ring(self.bells.keeper)
-        ring(self.bells.zygotes[self.arena.place_of(spec.zygote)])
-        ring(self.bells.wake[entry.number])
 
     def close(self, stream: Stream) -> None:
         """Releases a stream's slot; a worker without streams is ended later."""

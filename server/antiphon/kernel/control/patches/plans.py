@@ -147,16 +147,13 @@ class Plans:
         if what == PUT:
             for name, clip in clips.items():
                 if self.clips.get(name) != clip:
-                    self._check_playable(clip)
+                    for event, (_, address, args) in zip(clip.events, clip.messages(), strict=True):
+                        try:
+                            self._session.check_message(address, args, self.scenes)
+                        except RequestError as error:
+                            raise RequestError(f"the event {short_repr(event)} cannot be played: {error}") from None
         self.history.add(self._before(what, whole=False))
         self.clips = clips
-
-    def _check_playable(self, clip: PatchClip) -> None:
-        for event, (_, address, args) in zip(clip.events, clip.messages(), strict=True):
-            try:
-                self._session.check_message(address, args, self.scenes)
-            except RequestError as error:
-                raise RequestError(f"the event {short_repr(event)} cannot be played: {error}") from None
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
         """Switches a plugin's version, from the next multiple of `quantum` beats; 0 from the next block.

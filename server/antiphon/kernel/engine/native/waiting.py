@@ -9,14 +9,7 @@ from antiphon.kernel.engine.drivers.headless import SECOND, due_ns, is_played
 from antiphon.kernel.engine.loop_words import LoopWord
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.intrinsics import (
-    address_f32,
-    address_i64,
-    as_u8p,
-    call_c,
-    load_acquire,
-    offset,
-)
+from antiphon.kernel.native.intrinsics import address_f32, address_i64, as_u8p, call_c, load_acquire, offset
 from antiphon.kernel.native.kernel import f32, i64, i64p
 from antiphon.kernel.runtime.platform import MONOTONIC, PROCESS_TIME
 

@@ -317,14 +317,11 @@ class Loader:
         while self._loop.to_say:
             self._say(self._loop.to_say.popleft())
         if self._pool is not None:
-            self._report_workers(self._pool)
-
-    def _report_workers(self, pool: Pool) -> None:
-        """Reports, for each node with a worker, when the worker stops and when it runs again."""
-        states = worker_states(pool)
-        for node, state, reason in news(self._reported, states):
-            self._say({"said": "state", "node": node, "state": state, "reason": reason})
-        self._reported = states
+            # reports, for each node with a worker, when the worker stops and when it runs again
+            states = worker_states(self._pool)
+            for node, state, reason in news(self._reported, states):
+                self._say({"said": "state", "node": node, "state": state, "reason": reason})
+            self._reported = states
 
     def _load(self, message: dict[str, Any]) -> None:
         """Loads a graph by these steps, or says why it is refused."""
@@ -333,7 +330,10 @@ class Loader:
             for step in (self._make, self._settle, self._judge):
                 step(load)
         except (Exception, SystemExit) as error:
-            self._refuse(load, error)
+            if load.candidate is not None:
+                self._maker.close(load.candidate.plan.hosts)
+            self._garbage = True
+            self._say({"said": "refused", "serial": load.message["serial"], "reason": sentence(error)})
             return
         for step in (self._tell, self._set_aside, self._tell_states, self._take, self._hand_over):
             step(load)
@@ -361,12 +361,6 @@ class Loader:
         load.verdict = self._maker.admit(load.made, self._pool)
         if load.verdict.refused and not load.again:
             raise PatchError(load.verdict.refused)
-
-    def _refuse(self, load: _Load, error: BaseException) -> None:
-        if load.candidate is not None:
-            self._maker.close(load.candidate.plan.hosts)
-        self._garbage = True
-        self._say({"said": "refused", "serial": load.message["serial"], "reason": sentence(error)})
 
     def _tell(self, load: _Load) -> None:
         """Reports the plan's load, and the words that its nodes know."""

@@ -302,7 +302,13 @@ class Recorder:
             try:
                 self._put(self._record, out.reshape(-1, shape.channels))
             except Exception as error:
-                self._cut_record(error)
+                file, self._record = self._record, None
+                if file is not None:
+                    file.cut()
+                    self._complain(f"{file.path} ends here", _cause(file.path, error))
+                    _print_written(file)
+                self.arm()
+                self._note()
         if self._session is not None and into is not None:
             try:
                 skipped = count if self._session_from < 0 else max(0, self._session_from - first)
@@ -317,15 +323,6 @@ class Recorder:
                 f"{take.path} is larger than 4 GiB and continues as RF64: Antiphon, ffmpeg, VLC, Audacity and Reaper "
                 "read it, an old player may not"
             )
-
-    def _cut_record(self, error: Exception) -> None:
-        file, self._record = self._record, None
-        if file is not None:
-            file.cut()
-            self._complain(f"{file.path} ends here", _cause(file.path, error))
-            _print_written(file)
-        self.arm()
-        self._note()
 
     def _cut_session(self, error: Exception) -> None:
         parts, self._session = self._session, None

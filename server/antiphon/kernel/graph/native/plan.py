@@ -18,15 +18,7 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.processor import IO, BlockTime, Event
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.modulation import Modulation
-from antiphon.kernel.graph.native.rows import (
-    NodeRow,
-    PackedCalls,
-    PlanWord,
-    Stop,
-    go_on_plan,
-    rows_rest,
-    run_plan,
-)
+from antiphon.kernel.graph.native.rows import NodeRow, PackedCalls, PlanWord, Stop, go_on_plan, rows_rest, run_plan
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.native.kernel import Kernel, address, words_of

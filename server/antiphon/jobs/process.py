@@ -1,0 +1,63 @@
+"""Process of one job: `antiphon run` or `antiphon render`, at a lower priority than audio.
+
+Overviews of files are computed by such a process too.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+
+from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
+from antiphon.kernel.runtime.processes.children import ChildLimits, CommandEnd, run_program
+
+NICE = 10
+"""Increment of the web process's nice value, which is above 0 already."""
+MAX_OUTPUT = 16 * 1024
+"""Maximum bytes kept of the command's output."""
+MAX_STAGE = 40
+"""Maximum letters of what a command says it does."""
+MAX_SECONDS = 6 * 3600.0
+"""Maximum run time of a job in seconds."""
+
+
+async def perform(
+    words: Sequence[str],
+    progress: Callable[[float, str], None] = lambda share, stage: None,
+    module: str = "antiphon",
+    most: int | None = None,
+    nice: int = NICE,
+) -> CommandEnd:
+    """Runs a command of Antiphon, or the `main` of another `module`, to its end.
+
+    `progress` is called with the finished share, and with what is being done as long as there is none. A file has at
+    most `most` bytes: a small FLAC file may hold hours of silence. A task that is cancelled ends the command first.
+    """
+    loop = asyncio.get_running_loop()
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    loop.add_reader(reading, _read, reading, progress)
+    try:
+        limits = ChildLimits(nice=nice, file=-1 if most is None else most)
+        variables = {PROGRESS_VARIABLE: str(writing)}
+        running = run_program(module, *words, limits=limits, most=MAX_OUTPUT, fds=(writing,), more=1.0, **variables)
+        async with asyncio.timeout(MAX_SECONDS):
+            return await running
+    except TimeoutError:
+        return CommandEnd(1, "", f"it took longer than {MAX_SECONDS / 3600:g} hours")
+    finally:
+        loop.remove_reader(reading)
+        os.close(reading)
+        os.close(writing)
+
+
+def _read(descriptor: int, progress: Callable[[float, str], None]) -> None:
+    try:
+        data = os.read(descriptor, 4096)
+    except BlockingIOError:
+        return
+    told = data.decode("ascii", "replace").strip().rpartition("\n")[2]
+    try:
+        progress(min(1.0, max(0.0, float(told))), "")
+    except ValueError:
+        progress(0.0, told[:MAX_STAGE])
