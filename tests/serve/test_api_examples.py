@@ -45,6 +45,7 @@ ELSEWHERE = {
     "post_mcp_undo": (409, "nothing"),
     # a file of somebody else; plugins/antiphon-sound/antiphon_library/tests/test_commands.py has its own
     "post_library_similar": (400, "has no /music/night.flac"),
+    "post_library_show": (400, "has no /music/night.flac"),
 }
 """Operations that this server refuses: the status, and a word of the answer."""
 LAST = ("get_live_script", "post_capture", "post_mcp_hear")

@@ -50,13 +50,13 @@ class Fits(Request):
     osc_port: OscPort = None
 
 
-Files = Annotated[tuple[str, ...], argument("Sound files, and folders of them.", "[FILES]...", placed=True)]
+NAMED = argument("Sound files, and folders of them.", "[FILES]...", placed=True)
 
 
 class ListRequest(Request):
     """List the files: length, tempo, key, artist and title, path."""
 
-    files: Files = ()
+    files: Annotated[tuple[str, ...], NAMED] = ()
     bad: Annotated[bool, argument("Only files that cannot be read, and why.")] = False
 
 

@@ -1,11 +1,12 @@
 """Operations of the HTTP API: one declaration each, the source of routes, document, page types and tests.
 
     @operation("GET", "/api/files/{id}", types.File, example={"id": FILE})
-    async def file(self, request: HttpRequest, id: str) -> Response:
+    async def file(self, request: HttpRequest, id: str) -> object:
         \"\"\"One file.\"\"\"
+        return self._files[id]
 
-A handler gets the request, the parts of the path by their names, with `query` its query as that type, and with `body`
-its body. Its docstring describes the operation in the document and in docs/http.md.
+A handler gets the request, the parts of the path by their names, and as `query` and `body` these as the types that it
+names. It returns what is answered. Its docstring describes the operation in the document and in docs/http.md.
 """
 
 import enum

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from antiphon.api import UsageError
-from antiphon.api.backends.runtime import argument
+from antiphon_library.operations import NAMED
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.records import CatalogueRow
 
-Files = Annotated[list[Path] | None, argument("Sound files, and folders of them.", "[FILES]...", placed=True)]
+Files = Annotated[list[Path] | None, NAMED]
 
 
 ROOT: ContextVar[Path | None] = ContextVar("ROOT", default=None)
