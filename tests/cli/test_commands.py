@@ -8,21 +8,25 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 from tests import audio
 from tests.cli.conftest import Done
 
 from antiphon import __version__
 from antiphon.cli import bench
 from antiphon.cli.commands import application
+from antiphon.cli.files import run as files_run
+from antiphon.cli.option_records import read
 from antiphon.cli.running import running_server
 from antiphon.cli.terminal import errors, progress
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import paths
+from antiphon.operations.requests import FinishRequest, RunRequest
 from antiphon_bench import rig
 from antiphon_bench.command import OWN
 from antiphon_bench.entry import Bench, BenchOptions
@@ -455,3 +459,36 @@ def test_standard_streams_may_be_closed_and_a_full_one_is_one_sentence(
     if code == 0:
         failed = subprocess.run(["sh", "-c", f'"$0" run gain no.wav out.wav {streams}', own], cwd=tmp_path, check=False)
         assert failed.returncode == 2
+
+
+WORDS = (
+    "gain", "in.wav", "-", "-p", "gain=1.5", "-p", "gain=-3", "--param=x=y", "--out-dir", "d", "--out-dir=d", "--force",
+    "--no-force", "--limit", "--no-limit", "--normalise", "-14", "--block", "256", "--tail", "1e1", "nan", "--only",
+    "voice", "--stems", "--stems=1", "--bogus", "--tag", "title=é", "--tag=", "--", "-x", "-pgain=1", "--fo", "",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=8), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_what_is_read_by_the_declarations_is_what_the_library_reads(words: list[str], whole: bool) -> None:
+    typed = [*(("gain", "a.wav", "b.wav") if whole else ()), *words]
+    by_library: list[RunRequest] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(files_run, "process", lambda asked: by_library.append(asked) or 0)
+        app, out = application(["run"]), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(out):
+            errors.run(app, ["run", *typed])
+    asked = read(RunRequest, typed)
+    if asked is not None:
+        assert repr([asked]) == repr(by_library)  # as text: nan is not itself
+
+
+def test_a_plain_line_is_read_by_its_declarations() -> None:
+    typed = ["gain", "a.wav", "-p", "gain=2", "b.wav", "--normalise", "-14", "--no-limit", "--only=voice", "--force"]
+    asked = read(RunRequest, typed)
+    assert asked == RunRequest(
+        "gain", ("a.wav", "b.wav"), ("gain=2",), only=("voice",), force=True,
+        finish=FinishRequest(limit=False, normalise=-14.0),
+    )  # fmt: skip
+    for odd in (["gain"], ["gain", "a", "b", "--bogus"], ["gain", "a", "b", "--block", "x"], ["gain", "a", "b", "-p"]):
+        assert read(RunRequest, odd) is None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests import audio
 from tests.commands import PAGES, blocks
 from tests.sources import PYTHONPATH, SOURCES
 
@@ -242,7 +243,7 @@ def test_processes_that_have_loaded_everything_have_loaded_nothing_heavy():
     subprocess.run(
         [sys.executable, "-c", run],
         check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ROOTS))},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         timeout=300,
     )
 
@@ -257,6 +258,41 @@ def test_a_command_builds_no_other_command_and_imports_no_numpy():
     )
     done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout.splitlines() == ["status", "1"]
+
+
+COUNTED = """
+import atexit, sys
+start = set(sys.modules)
+def show():
+    print(*(name for name in sys.modules if name not in start), file=sys.__stderr__)
+atexit.register(show)
+from antiphon.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "most", "plugins"),
+    [
+        pytest.param(["--help"], 18, set(), id="help"),
+        pytest.param(["run", "gain", "in.wav", "out.wav", "--force"], 131, {"antiphon_utilities"}, id="run"),
+    ],
+)
+def test_a_command_imports_few_modules_and_the_one_plugin_that_it_uses(command, most, plugins, tmp_path):
+    """Counted are those that are neither Python's nor numpy's, nor llvmlite's, which a wheel does without."""
+    audio.write(tmp_path / "in.wav", audio.noise(4800))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ROOTS)), "ANTIPHON_HOME": str(tmp_path / "home")}
+    for _ in range(2):  # the first writes what the second reads
+        # in a session of its own: its priority stays as it is
+        done = subprocess.run(
+            [sys.executable, "-c", COUNTED, *command],
+            cwd=tmp_path, env=env, capture_output=True, text=True, check=True, timeout=300, start_new_session=True,
+        )  # fmt: skip
+    packages = [name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()]
+    counted = [name for name in packages if name not in {*sys.stdlib_module_names, "numpy", "llvmlite"}]
+    assert len(counted) <= most, sorted(counted)
+    assert {name for name in packages if name.startswith("antiphon_")} == plugins
+    assert not {*packages} & {"typer", "pluggy", "platformdirs", "asyncio", "email", "http", "ssl", "soxr", "scipy"}
 
 
 def test_what_names_no_command_is_answered_by_all_of_them():

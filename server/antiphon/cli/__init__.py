@@ -33,15 +33,25 @@ def main() -> None:
         from antiphon.kernel.runtime.processes.child_process import watch
 
         watch()
-        from antiphon.cli import help_page
         from antiphon.cli.terminal.errors import check_home, leave, main as run
 
         check_home()
-        if sys.argv[1:] == ["--help"] and (page := help_page.read()):
-            leave(0, f"{page}\n")
-        from antiphon.cli.commands import application, yield_to_sound
+        if sys.argv[1:] == ["--help"]:
+            from antiphon.cli import help_page
 
-        yield_to_sound(sys.argv[1:])
+            if page := help_page.read():
+                leave(0, f"{page}\n")
+        if sys.argv[1:2] == ["run"]:
+            from antiphon.cli.files import direct
+
+            if (code := direct.run(sys.argv[1:])) is not None:
+                leave(code)
+        from antiphon.cli.commands import application, works_on_files
+
+        if works_on_files(sys.argv[1:]):
+            from antiphon.cli.files.direct import yield_to_sound
+
+            yield_to_sound()
         app = application(sys.argv[1:])
     except KeyboardInterrupt:
         # no command has started yet

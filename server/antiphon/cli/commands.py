@@ -1,6 +1,5 @@
 """Registers all commands. Their modules import slow modules inside functions."""
 
-import contextlib
 import os
 import shlex
 import sys
@@ -107,19 +106,10 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     return app
 
 
-def yield_to_sound(arguments: Sequence[str]) -> None:
-    """Gives commands on files, and those of plugins, a priority below that of servers of this user."""
+def works_on_files(arguments: Sequence[str]) -> bool:
+    """Whether a command works on files, or is a plugin's: its priority is then below that of servers."""
     name = arguments[0] if arguments else ""
-    if not name or name.startswith("-") or not COMMANDS.get(name, ("files.",))[0].startswith("files."):
-        return
-    from antiphon.cli.ports import running
-    from antiphon.kernel.errors import AntiphonError
-    from antiphon.kernel.runtime.processes.scheduling import give_way
-
-    beside = False
-    with contextlib.suppress(AntiphonError):  # no folder for it: the command says so, if it needs one
-        beside = bool(running())
-    give_way(beside=beside)
+    return bool(name) and not name.startswith("-") and COMMANDS.get(name, ("files.",))[0].startswith("files.")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,9 +2,10 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from msgspec import NODEFAULT
 
@@ -12,6 +13,7 @@ from antiphon.kernel.runtime.arguments import Argument, argument, arguments, dec
 
 Json = Annotated[bool, argument("One JSON object instead of words.", flags="--json")]
 """Annotation of the option `--json` of a command."""
+T = TypeVar("T")
 _PLAIN = inspect.Parameter.KEYWORD_ONLY
 
 
@@ -39,7 +41,7 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
         own = _declarations(kind)
         if own or hasattr(kind, "__struct_fields__"):
             parameters += sorted((one for one in own if one.name in only), key=lambda one: only.index(one.name)) or own
-            records[parameter.name] = functools.partial(_request, kind, only)
+            records[parameter.name] = functools.partial(request, kind, only)
             declared |= {one.name: one for one in arguments(kind)}
         elif hasattr(kind, "__dataclass_fields__"):
             flat = inspect.signature(kind, eval_str=True).parameters.values()
@@ -65,7 +67,7 @@ def _dataclass(kind: Any, given: dict[str, Any]) -> Any:
     return kind(**{field.name: given.pop(field.name) for field in fields(kind) if field.name in given})
 
 
-def _request(kind: Any, only: tuple[str, ...], given: dict[str, Any]) -> Any:
+def request(kind: Any, only: tuple[str, ...], given: dict[str, Any]) -> Any:
     """The request of what was given, which is taken out of it; a list that was not given is empty.
 
     `only`: the names that are its own, where the command has others of these names; () for all.
@@ -74,11 +76,77 @@ def _request(kind: Any, only: tuple[str, ...], given: dict[str, Any]) -> Any:
     repeated = {one.name for one in arguments(kind) if one.repeated}
     for name, hint in get_type_hints(kind).items():
         if hasattr(hint, "__struct_fields__"):
-            values[name] = _request(hint, only, given)
+            values[name] = request(hint, only, given)
         elif name in given and (not only or name in only):
             value = given.pop(name)
             values[name] = tuple(value or ()) if name in repeated else value
     return kind(**values)
+
+
+def read(kind: type[T], words: Sequence[str]) -> T | None:
+    """The record of a command line, as the command-line library reads it by `by_records`.
+
+    None for a line with an option that is not spelled in full, or which is not well-formed: the library then says what
+    is wrong. So also where the environment has a value.
+    """
+    own = list(_every(kind))
+    if any(os.environ.get(one.said("envvar") or "") for one in own):
+        return None
+    options = {flag: (one, state) for one in own for flag, state in _spelled(one)}
+    places = [one for one in own if one.default is NODEFAULT or one.said("placed")]
+    given: dict[str, Any] = {one.name: [] if one.repeated else one.default for one in own}
+    placed: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        flag, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        if not word.startswith("-") or word == "-":
+            placed.append(word)
+            continue
+        one, state = options.get(flag, (None, None))
+        if one is None or (state is not None and equals):
+            return None
+        if state is None:
+            value = value if equals else next(rest, "--")
+            read_as = _number(one.kind)
+            try:
+                given[one.name] = [*given[one.name], value] if one.repeated else read_as(value)
+            except ValueError:
+                return None
+        else:
+            given[one.name] = state
+        if value.startswith("--"):
+            return None
+    several = len(placed) - len(places) + 1  # that the one place takes which may be given again
+    if several < 1 or (several > 1 and not any(one.repeated for one in places)):
+        return None
+    for one in places:
+        given[one.name] = [placed.pop(0) for _ in range(several)] if one.repeated else placed.pop(0)
+    asked: T = request(kind, (), given)
+    return asked
+
+
+def _every(kind: Any) -> Iterator[Argument]:
+    """Arguments of a record, and of those in it."""
+    yield from arguments(kind)
+    for hint in get_type_hints(kind).values():
+        if hasattr(hint, "__struct_fields__"):
+            yield from _every(hint)
+
+
+def _spelled(one: Argument) -> Iterator[tuple[str, bool | None]]:
+    """Spellings of an option, each with the state of the switch that it sets; None where it takes a value."""
+    switch = one.kind is bool or bool in get_args(one.kind)
+    for flag in one.flags:
+        on, slash, off = flag.partition("/")
+        yield on, True if switch else None
+        if slash:
+            yield off, False
+
+
+def _number(kind: Any) -> Callable[[str], Any]:
+    """What reads a value of a kind: a number where it is nothing else, as `_declarations` has it."""
+    kinds = (kind, *get_args(kind))
+    return str if str in kinds else int if int in kinds else float
 
 
 def _declarations(kind: Any) -> list[inspect.Parameter]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 J = TypeVar("J")
 BACKENDS = "antiphon.kernel.synth.backends"
 """The module that knows which synth was chosen."""
+DEVICES = "antiphon.kernel.workers.devices"
+"""The module that knows which device was chosen; one that nothing has imported knows of none."""
 
 
 def sound_suffix(source: Path) -> str:
@@ -110,10 +112,11 @@ def _first(paths: Sequence[Path], most: int = 3) -> str:
 
 def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None, complain: Callable[[str], None]) -> None:
     """Sets device and synth of this process. Raises `WorkerError` or `UsageError` if one is not available."""
-    from antiphon.kernel.workers import devices
+    if device != "auto" or DEVICES in sys.modules:
+        from antiphon.kernel.workers import devices
 
-    devices.resolve(device)
-    devices.prefer(device)
+        devices.resolve(device)
+        devices.prefer(device)
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if synth == "auto" and not plays and BACKENDS not in sys.modules:
         return  # one is chosen where it is asked for

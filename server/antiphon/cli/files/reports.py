@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
-
-import typer
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar, ask, tell_stage
@@ -23,7 +22,7 @@ def report(*written: Written, err: bool = False) -> None:
     for each in written:
         if each.over:
             complain(f"{each.over}; {OVER_FULL_SCALE_ADVICE}")
-        typer.echo(str(each), err=err)
+        print(str(each), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 TERMINAL = Reporting(complain, report, ProgressBar, ask, tell_stage)

@@ -5,8 +5,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from antiphon.cli.files.direct import process
 from antiphon.cli.option_records import by_records
-from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.contract.params import HOST_PARAMS
 from antiphon.operations.requests import RunRequest
 
@@ -23,13 +23,8 @@ def run(asked: RunRequest) -> None:
     file, what gives notes writes one. Echoes go on after the end of IN, until they are over. - is standard input or
     output: a wav, or --raw; what a plugin need not know in advance is worked on as it comes. A video keeps its picture.
     """
-    with endable():
-        from antiphon.cli.files.reports import PIPED, TERMINAL
-        from antiphon.kernel.plugins.loader import load
-        from antiphon.operations.run import run as operation
-
-        if operation(asked, load(check=False), PIPED if asked.paths[-1] == "-" else TERMINAL):
-            raise typer.Exit(1)
+    if code := process(asked):
+        raise typer.Exit(code)
 
 
 class RunCommand(TyperCommand):

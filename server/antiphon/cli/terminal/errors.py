@@ -10,14 +10,13 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from antiphon.cli.terminal.progress import clear, style_text
 from antiphon.kernel.errors import AntiphonError, FileError
-from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.paths import find_home, os_error_text
 
 if TYPE_CHECKING:
@@ -71,24 +70,43 @@ def run(app: "typer.Typer", arguments: list[str] | None = None) -> int:
     # typer carries its command-line library inside in some versions and beside it in others; both give
     # `BadParameter` its base classes
     usage, shown = typer.BadParameter.__mro__[1:3]
+
+    def work() -> int:
+        try:
+            code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
+            return code if isinstance(code, int) else 0
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        except typer.Exit as asked:
+            return asked.exit_code
+        except SystemExit as ended:
+            # what typer makes of a reader that is gone
+            if not isinstance(ended.__context__, BrokenPipeError):
+                raise
+            raise ended.__context__ from None
+        except Exception as error:
+            if not isinstance(error, shown):
+                raise
+            return _refused(error, usage)
+
+    return exit_code(work)
+
+
+def exit_code(work: Callable[[], int]) -> int:
+    """Exit code of work, whose errors are sentences on standard error."""
     logging.lastResort = ComplaintHandler(logging.WARNING)
     try:
-        code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        if not (code := work()):
+            sys.stdout.flush()
+        return code
     except TerminationSignal as ended:
         return _interrupted(ended.number, ended.kept)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return _interrupted(signal.SIGINT, NO_PARTIAL_FILES)
-    except typer.Exit as asked:
-        return asked.exit_code
     except AntiphonError as error:
         complain(str(error))
         return 2
-    except SystemExit as ended:
-        # what typer makes of a reader that is gone
-        if not isinstance(ended.__context__, BrokenPipeError):
-            raise
+    except BrokenPipeError:
         _to_nowhere(sys.stdout)
         return 141
     except OSError as error:
@@ -105,6 +123,8 @@ def run(app: "typer.Typer", arguments: list[str] | None = None) -> int:
         complain(f"{name}: {(error.strerror or str(error)).lower()}; choose another name or place")
         return 2
     except ModuleNotFoundError as error:
+        from antiphon.kernel.runtime import extras
+
         text = extras.of_error("this command", error)
         if not text:
             raise
@@ -113,10 +133,6 @@ def run(app: "typer.Typer", arguments: list[str] | None = None) -> int:
     except MemoryError:
         complain("there is not enough memory for this")
         return 2
-    except Exception as error:
-        if not isinstance(error, shown):
-            raise
-        return _refused(error, usage)
 
 
 def complain(message: str) -> None:

@@ -25,6 +25,7 @@ from antiphon.kernel.graph.rate_adapter import adapt
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.collecting import PluginLoading
 from antiphon.kernel.plugins.finding import sources
+from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.version_files import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import number_of
 from antiphon.kernel.runtime import importing
@@ -99,7 +100,7 @@ def _checked(check: VersionCheck) -> dict[str, Any]:
         named = "" if failure.name == folder.name else f"{failure.name}: "
         return {"problem": f"{named}{failure.reason.removesuffix(f' (plugin {folder.name})')}"}
     compile_all()
-    loaded = loading.loaded()
+    loaded = Loaded(loading.catalog(), loading.factories)
     spec = StreamSpec(check.rate, check.block, check.channels)
     for name in loaded.catalog:
         values = [given for kind, given in check.nodes if kind == name]

@@ -5,10 +5,13 @@ import os
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
+
+from antiphon.kernel.runtime.platform import PORTABLE
 
 PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
 """The environment variable of the pipe to which a command writes the share that is done."""
@@ -109,3 +112,20 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     global _asked
     _asked = True
     raise KeyboardInterrupt
+
+
+_copied = False
+
+
+def copy_for_children() -> None:
+    """From here on children of this process are copies of it where they can be: its imports are half of their cost.
+
+    A command on files says so. A program that imports Antiphon is not copied, nor is a process that plays.
+    """
+    global _copied
+    _copied = True
+
+
+def may_be_copied() -> bool:
+    """Whether a child may be a copy: a fork takes none of this process's threads along."""
+    return _copied and not PORTABLE and threading.active_count() == 1
