@@ -63,11 +63,17 @@ def is_notes(text: str) -> bool:
     return found is not None and _SCALED.search(text) is None
 
 
+def bounded(text: str, kind: str) -> str:
+    """Text with its numbers within what its word takes."""
+    low, high = BOUNDS.get(VALUE_NAMES.get(RENAMED.get(kind, kind), ""), (None, None))
+    if low is None or high is None:
+        return text
+    return _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]), low), high):g}", text)
+
+
 def converted_text(text: str, kind: str) -> str:
     """Text with differences of its word's reading converted."""
-    low, high = BOUNDS.get(VALUE_NAMES.get(RENAMED.get(kind, kind), ""), (None, None))
-    if low is not None and high is not None:
-        text = _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]), low), high):g}", text)
+    text = bounded(text, kind)
     change: Callable[[str], str] = plain
     if kind in _NOTED:
         change = notes

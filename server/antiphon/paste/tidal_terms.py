@@ -338,6 +338,8 @@ def _with(word: str, name: str, value: str) -> str:
         elif name == "velocity":
             scaled = f"{min(127.0, max(1.0, 127 * float(value))):g}" if _NUMBER.fullmatch(value) else ""
             value = scaled or f"seq({value}).mul(127).clamp(1, 127)"
+        elif value.startswith('"') or _NUMBER.fullmatch(value):
+            value = mini_text.bounded(value, name)
         return f".{name_of(name)}({value}){ROUTES.get(name, '')}"
     return f".{word}({value})" if name == "note" and word[:3] in ("add", "sub") else f".{word}({name_of(name)}={value})"
 

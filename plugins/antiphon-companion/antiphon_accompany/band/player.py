@@ -148,7 +148,8 @@ class Band:
             if part in self.style.parts and part != "bass":
                 given = self.style.parts[part]
                 centre = given.centre + register
-                voices.place(chord, given.voicing, centre, ceiling, (before, self.bass), given.voicing == "choir")
+                basses, strict = (before, self.bass), given.voicing == "choir"
+                voices.place(chord, given.voicing, centre, ceiling, basses, strict, self.below_melody)
         self.chord, self.fresh, self._root_due = chord, True, True
 
     def beat(
@@ -274,6 +275,9 @@ class Band:
         if part == "drums":
             return pitches
         low = dict.fromkeys(map(self.below_melody, pitches))
+        if what not in LEFT_HAND_LANES:
+            for pitch in pitches:
+                self.voices[part].strike(pitch, self.below_melody(pitch))
         return [pitch for pitch in low if not (self.clashes(pitch) or self.taken(pitch))]
 
     def below_melody(self, pitch: int) -> int:

@@ -1,5 +1,6 @@
 """Voicing of chords: a bass, and voices of a part with small, non-parallel motion, below the melody."""
 
+from collections.abc import Callable
 from functools import cache
 
 from antiphon_accompany.harmony.chords import KINDS, Chord
@@ -73,27 +74,49 @@ class PartVoices:
     def reset(self) -> None:
         """Clears the voices: the next chord is placed by the centre alone."""
         self.held = _NONE
+        # the keys that were struck for the voices: below the melody, so not always in their order
+        self._struck: list[int] = []
 
     def place(
-        self, chord: Chord, voicing: str, centre: int, ceiling: int, basses: tuple[int, int], strict: bool = False
+        self,
+        chord: Chord,
+        voicing: str,
+        centre: int,
+        ceiling: int,
+        basses: tuple[int, int],
+        strict: bool = False,
+        below: Callable[[int], int] = int,
     ) -> None:
-        """Moves the voices to a chord. `centre`: target MIDI number of the second voice."""
+        """Moves the voices to a chord.
+
+        `centre`: target MIDI number of the second voice.  `below`: the key that is struck for one, which makes room
+        for the melody.
+        """
         centre = max(min(centre, ceiling - 1), basses[1] + 12)
         before = self.held
         toll = 3.0 * PARALLEL if strict else PARALLEL
-        best, held = float("inf"), before
+        best, held, struck = float("inf"), before, self._struck
         for shape in shapes(chord, voicing):
             if not centre - 17 <= shape[1] <= centre + 12:
                 continue
             cost = CENTRE * abs(shape[1] - centre) + ABOVE * max(0, shape[2] - ceiling)
-            cost += ABOVE * max(0, basses[1] + 3 - shape[0])
             if len(before) == len(shape):
                 cost += NEAR * sum(abs(p - q) for p, q in zip(shape, before, strict=True))
-                if cost < best:
-                    cost += toll * parallels((basses[0], *before), (basses[1], *shape))
             if cost < best:
-                best, held = cost, shape
-        self.held = held
+                keys = [below(pitch) for pitch in shape]
+                cost += ABOVE * max(0, basses[1] + 3 - min(keys))
+                # the three that a chord strikes, and all four
+                for count in {3, len(keys)}:
+                    struck_before, struck_now = sorted(self._struck[:count]), sorted(keys[:count])
+                    cost += toll * parallels((basses[0], *struck_before), (basses[1], *struck_now))
+                if cost < best:
+                    best, held, struck = cost, shape, keys
+        self.held, self._struck = held, struck
+
+    def strike(self, pitch: int, key: int) -> None:
+        """Notes the key that is struck for a voice's pitch."""
+        if pitch in self.held:
+            self._struck[self.held.index(pitch)] = key
 
     def pitches(self, lane: str) -> tuple[int, ...]:
         """Keys of a lane of the right hand."""

@@ -9,7 +9,7 @@ from antiphon.api import AntiphonError, Event
 from antiphon_accompany.band.levels import CHANNELS, VOLUME
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
-from antiphon_accompany.band.voicing import left_hand
+from antiphon_accompany.band.voicing import PartVoices, left_hand, parallels
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import implied, read_chord, recognise
 from antiphon_accompany.harmony.chordtext import spans_of
@@ -45,9 +45,32 @@ def test_every_style_plays_given_chords_in_every_part(style: str) -> None:
     assert {n.part for n in made} == set(PARTS)
     for part in ("piano", "guitar", "bass", "pad"):
         assert fitting([n for n in made if n.part == part], chords) >= 0.9, part
+    low, high = ([n.pitch for n in made if n.part == part] for part in ("bass", "piano"))
+    assert sum(low) / len(low) < min(50, sum(high) / len(high) - 7), "the bass is below"
     assert 0.3 < off_grid(made, 100.0) < 0.85
     assert 7.0 < velocity_deviation(made) < 17.0
     assert all(set(part.sections) == set(SECTIONS) for part in shipped_style(style).parts.values())
+
+
+@each("voicing, melody", [(voicing, key) for voicing in ("close", "open", "triad", "choir") for key in (127, 64, 58)])
+def test_no_fifths_and_octaves_follow_the_bass_in_the_keys_that_are_struck(voicing: str, melody: int) -> None:
+    """Chords whose roots are steps apart, beneath a melody that some of their keys are moved an octave for."""
+
+    def below(pitch: int) -> int:
+        return pitch - 12 if pitch > melody else pitch
+
+    voices, bass, before = PartVoices(), 44, []
+    for name, root in (("Ab", 44), ("G", 43), ("F", 41), ("G", 43), ("Ab", 44), ("Bb", 46), ("Ab", 44)):
+        chord = read_chord(name)
+        assert chord is not None
+        voices.place(chord, voicing, 60, melody, (bass, root), True, below)
+        # a chord strikes three of them
+        struck = sorted(map(below, voices.held[:3]))
+        for pitch in voices.held:
+            voices.strike(pitch, below(pitch))
+        if before:
+            assert parallels((bass, *before), (root, *struck)) == 0, (name, before, struck)
+        bass, before = root, struck
 
 
 def test_styles_share_less_than_half_of_their_notes() -> None:
