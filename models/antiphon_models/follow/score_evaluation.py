@@ -28,7 +28,7 @@ SECONDS = 100.0
 """Seconds of a performance that are measured."""
 RATE, BLOCK, EVERY = 48000, 256, 0.025
 CHORALES = 24
-ANNOTATIONS, SCORE = "_annotations.txt", "midi_score"
+ANNOTATIONS, SCORE, WRITTEN = "_annotations.txt", "midi_score", ".musicxml"
 _SWELL, _SPREAD, _SHARE = 0.2, 0.03, 0.05
 
 
@@ -223,7 +223,8 @@ class ScoreFollowing(Evaluation):
     """The place in the score at each beat, as known then, and the accompaniment beside the player."""
 
     trivial = "score's tempo"
-    ours = "follow; follow, sound"
+    ours = "follow; follow, MusicXML; follow, sound"
+    on_files_alone = ("follow, MusicXML",)
     columns = "within 100 ms; within 200 ms; lost ↓; accompaniment p50 [ms] ↓; accompaniment p90 [ms] ↓"
     note = (
         "place at each annotated beat of the first 100 s; lost: over a second off; accompaniment: the other parts' "
@@ -239,7 +240,7 @@ class ScoreFollowing(Evaluation):
         return performances(data)
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        for played in self._items(ask):
+        for played, written in self._items(ask):
             ask.say(played.name)
             if ask.wants("score's tempo"):
                 yield from scored("score's tempo", played.name, figures(played, *by_tempo(played)))
@@ -250,14 +251,18 @@ class ScoreFollowing(Evaluation):
                     found["accompaniment p50"] = float(np.median(late))
                     found["accompaniment p90"] = float(np.quantile(late, 0.9))
                 yield from scored("follow", played.name, found)
+            if written is not None and ask.wants("follow, MusicXML"):
+                yield from scored("follow, MusicXML", written.name, figures(written, *lines(written)))
             if ask.wants("follow, sound"):
                 yield from scored("follow, sound", played.name, figures(played, *heard_lines(played)))
 
-    def _items(self, ask: EvaluationRequest) -> Iterator[Played]:
+    def _items(self, ask: EvaluationRequest) -> Iterator[tuple[Played, Played | None]]:
+        """Performances with their scores in MIDI, and again in MusicXML where there is one."""
         if not ask.files:
-            yield from chorales(ask.data, ask.limit or CHORALES, ask.seed)
+            yield from ((one, None) for one in chorales(ask.data, ask.limit or CHORALES, ask.seed))
         for path in ask.files[: ask.limit]:
             try:
-                yield read_played(path)
+                written = read_played(path, WRITTEN) if (path.parent / f"xml_score{WRITTEN}").is_file() else None
+                yield read_played(path), written
             except UsageError as error:
                 ask.say(f"{path.name} is left out: {error}")

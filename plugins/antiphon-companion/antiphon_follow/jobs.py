@@ -36,6 +36,8 @@ _TAIL_SECONDS = 1.0
 """Seconds after the last note of a MIDI file in which its beats go on."""
 _CLICK_RATE, _CLICK_SECONDS, _CLICK_LEVEL, _CLICK_HZ = 48000, 0.03, 0.35, (1600.0, 1000.0)
 """Rate of a click beside a MIDI file, and a click's length, level and pitches: of a bar's first beat and the others."""
+_TONE_SECONDS = 0.6
+"""Length of a MIDI file's notes beside a click."""
 _DOWNBEAT, _BEAT, _DRUMS = 76, 77, 10
 """High and low wood block of a General MIDI drum kit, and its channel."""
 _LEAST_PERIOD = 60.0 / 999.0
@@ -129,9 +131,7 @@ def _heard(job: FileJob) -> Iterator[tuple[float, list[tuple[float, int]]]]:
 
 def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float) -> Iterator[Row]:
     """Lines of a MIDI file's notes; drums count as the other parts do."""
-    song = read_midi(job.source)
-    times = MidiTimes(song.tempo)
-    notes = sorted((times.seconds(n.start), n.number, n.velocity) for track in song.tracks for n in track.notes)
+    notes = _notes_of(job.source)
     if not notes:
         raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
     follower, count, place = NoteBeats(*limits, meters), BeatCount(confidence), 0
@@ -148,6 +148,13 @@ def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...]
             yield end, count.beat, count.meter
         if frame % 100 == 0:
             job.progress(frame / frames)
+
+
+def _notes_of(path: Path) -> list[tuple[float, int, float]]:
+    """(seconds, number, velocity to 1) of all notes of a MIDI file, drums too, in order."""
+    song = read_midi(path)
+    times = MidiTimes(song.tempo)
+    return sorted((times.seconds(n.start), n.number, n.velocity) for track in song.tracks for n in track.notes)
 
 
 def _of_sound(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float) -> Iterator[Row]:
@@ -203,11 +210,12 @@ def _write_beats(path: Path, beats: list[tuple[float, float, bool]]) -> None:
 
 
 def _write_click(job: FileJob, path: Path, beats: list[tuple[float, float, bool]], *, notes: bool) -> Written:
-    """The performance with a click on each beat; of a MIDI file the click alone."""
+    """The performance with a click on each beat; a MIDI file's notes are plain tones."""
     if notes:
-        frames = math.ceil((beats[-1][0] + _TAIL_SECONDS) * _CLICK_RATE) if beats else _CLICK_RATE
+        played = _notes_of(job.source)
+        frames = math.ceil((max(played[-1][0], beats[-1][0] if beats else 0.0) + _TAIL_SECONDS) * _CLICK_RATE)
         with AudioWriter(path, _CLICK_RATE, 1, "", job.finish) as writer:
-            writer.write(clicks(beats, _CLICK_RATE, 0, frames)[None])
+            writer.write((tones(played, _CLICK_RATE, frames) + clicks(beats, _CLICK_RATE, 0, frames))[None])
         return Written.sound(writer, printable_path(job.source))
     done = 0
     with (
@@ -232,6 +240,17 @@ def clicks(beats: list[tuple[float, float, bool]], rate: int, first: int, frames
             low, high = max(0, begin), min(frames, begin + size)
             out[low:high] += sound[low - begin : high - begin]
     return out
+
+
+def tones(notes: list[tuple[float, int, float]], rate: int, frames: int) -> F32:
+    """Frames of notes as tones that fade, of a peak of a quarter."""
+    out, time = np.zeros(frames), np.arange(round(_TONE_SECONDS * rate)) / rate
+    fade = np.minimum(1.0, 200.0 * time) * np.exp(-6.0 * time)
+    for at, number, velocity in notes:
+        part = out[round(at * rate) :][: len(time)]
+        hertz = 440.0 * 2.0 ** ((number - 69) / 12.0)
+        part += (velocity * fade * np.sin(2.0 * np.pi * hertz * time))[: len(part)]
+    return np.asarray(0.25 * out / max(1e-6, float(np.abs(out).max())), np.float32)
 
 
 def _click(rate: int, size: int, hertz: float) -> F64:

@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -229,6 +230,9 @@ def _onsets(notes: Iterable[OrchestraNote], fermatas: Sequence[float]) -> tuple[
             groups.append([note])
     starts = [group[0].start for group in groups]
     spare: list[set[int]] = [{note.number for note in group if note.grace} for group in groups]
+    # a grace note is played on the beat, or before it
+    for before, leading in pairwise(spare):
+        before |= leading
     for note in rows:
         if note.ornament:
             first = bisect_left(starts, note.start - TOGETHER)

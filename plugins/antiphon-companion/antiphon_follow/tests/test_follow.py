@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from antiphon.api import F64, ParamError, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
@@ -136,7 +137,9 @@ def test_run_writes_lines_as_they_are_known(tmp_path: Path) -> None:
     assert np.diff(rows[:, 0]).max() <= 60.0 / 104.0 / 4.0
     known = sum(at < 12.0 for at in rows[:, 0])
     assert part.with_suffix(".csv").read_text().splitlines()[1 : known - 2] == lines[1 : known - 2]
-    assert whole.with_suffix(".wav").is_file()
+    heard, rate = soundfile.read(part.with_suffix(".wav"))
+    assert np.abs(heard[: round(0.49 * rate)]).max() == 0.0
+    assert 0.1 < np.abs(heard[: round(0.95 * rate)]).max() < 0.3, "its notes, before a beat is known"
 
 
 def test_run_writes_beats_as_strokes_of_a_drum_kit(tmp_path: Path) -> None:

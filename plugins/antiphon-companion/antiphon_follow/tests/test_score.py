@@ -152,6 +152,25 @@ def test_a_trill_stays_where_it_is():
     assert errors(follower, played(score, begin=10.0, at=6.0)).max() < 0.05
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_run_of_grace_notes_leads_to_its_beat_or_begins_on_it(early):
+    line = [OrchestraNote(float(n), 1.0, MELODY[n]) for n in range(8)]
+    run = [OrchestraNote(8.0, 0.0, 60 + n, grace=True) for n in range(10)]
+    after = [OrchestraNote(8.0 + n, 1.0, 72 - n) for n in range(6)]
+    score = FollowedScore(
+        (OrchestraPart("", (*line, *run, *after)),), ((0.0, 120.0),), (0.0, 4.0, 8.0), (4.0,) * 3, tuple("123"), 14.0
+    )
+    follower, beat = ScoreFollower(score), 5.0
+    errors(follower, played(score, end=7.5))
+    for n in range(10):
+        follower.note(beat + 0.04 * (n - 10 * early), 60 + n)
+    at = beat + 0.4 * (not early)
+    follower.note(at, 72)
+    assert follower.at(at).quarter == 8.0
+    assert follower.at(at + 0.25).quarter == pytest.approx(8.5, abs=0.1 if early else 0.2)
+    assert errors(follower, played(score, begin=9.0, at=at + 0.5)).max() < 0.05
+
+
 def xml(path, *, repeat):
     """Four bars of quarters, of which two are repeated."""
     bars = []
