@@ -44,12 +44,12 @@ def test_a_gru_step_by_step_and_from_the_start_again() -> None:
         assert np.abs(np.stack([ours(row).copy() for row in x]) - want).max() < 1e-6
 
 
-@pytest.mark.parametrize("taps", [1, 3, 5])
-def test_a_convolution_with_zeros_beyond_its_ends(taps: int) -> None:
-    layer = torch.nn.Conv1d(4, 3, taps, padding=taps // 2)
-    ours = Conv1d(layer.weight.detach().numpy(), layer.bias.detach().numpy(), 31)
+@pytest.mark.parametrize(("taps", "stride"), [(1, 1), (3, 1), (5, 1), (3, 2)])
+def test_a_convolution_with_zeros_beyond_its_ends(taps: int, stride: int) -> None:
+    layer = torch.nn.Conv1d(4, 3, taps, padding=taps // 2, stride=stride)
+    ours = Conv1d(layer.weight.detach().numpy(), layer.bias.detach().numpy(), 32, stride)
     for seed in (1, 2):
-        x = random(4, 31, seed=seed)
+        x = random(4, 32, seed=seed)
         ours.inputs[...] = x
         with torch.inference_mode():
             want = layer(torch.from_numpy(x)[None])[0].numpy()

@@ -128,7 +128,8 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         for block in () if low else blocks:
             listener.feed(np.asarray(block, np.float32))
     listener.end()
-    steady, spoken = low or listener.found >= MIN_SPEECH_NOISE_DB, _is_speech(path, values)
+    steady = low or listener.found >= MIN_SPEECH_NOISE_DB
+    spoken = _is_speech(path, values, steady)
     playable = "mode" not in values and not usable(DEEPFILTER)
     if spoken and steady and not playable:
         return FileHearing(rate=rate)
@@ -152,16 +153,16 @@ def _listened(path: Path) -> SpeechListener:
     return listener
 
 
-def _is_speech(path: Path, values: Mapping[str, Value]) -> bool | None:
+def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True) -> bool | None:
     """Whether a file is speech: by the parameter `for`, else by the analyses `character` and `genre`, if installed.
 
-    None where that can be told without its noise only.
+    None where that can be told without its noise only. `steady`: it has steady noise, which hides syllables.
     """
     asked = values.get("for", "auto")
     if asked != "auto" or "character" not in analyses():
         return asked == "speech"
     speechiness = _found(path, "character").get("speechiness") or 0.0
-    if "genre" not in analyses():
+    if "genre" not in analyses() or not (steady or speechiness >= MIN_SPEECHINESS):
         return bool(speechiness >= MIN_SPEECHINESS)
     heard = _found(path, "genre")
     sung = heard.get("content") == "voice" and heard["content_sure"] >= SURE_VOICE

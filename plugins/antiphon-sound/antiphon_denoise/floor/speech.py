@@ -6,7 +6,7 @@ than that while one speaks, and what it keeps is louder, it errs, and the rest i
 
 import numpy as np
 
-from antiphon.api import F32, Samples
+from antiphon.api import F32, F64, Samples
 from antiphon.api.backends.models import load_arrays
 from antiphon_denoise.deepfilter import DEEPFILTER
 from antiphon_denoise.deepfilter_network import BANDS, HOP, MIN_SNR, DeepFilterNetwork, band_widths
@@ -84,14 +84,14 @@ class SpeechListener(StretchListener):
         return noise_of(ratios, kept / band_widths(), removed / band_widths())
 
     @property
-    def _found(self) -> tuple[F32, F32, F32]:
+    def _found(self) -> tuple[F64, F64, F64]:
         """Local ratios of the frames, powers kept and removed of their bands; of too short a sound one silent frame."""
         frames = self._frames or [(MIN_SNR, np.zeros(BANDS, np.float32), np.zeros(BANDS, np.float32))]
         ratios, kept, removed = (np.array(part) for part in zip(*frames, strict=True))
         return ratios, kept * band_widths(), removed * band_widths()
 
 
-def noise_of(ratios: F32, kept: F32, removed: F32) -> F32:
+def noise_of(ratios: F64, kept: F64, removed: F64) -> F32:
     """Power up to which each band is noise, and the certainty of it, 0 to 1: `[2, BANDS]`.
 
     Args:

@@ -21,6 +21,7 @@ from antiphon_denoise.floor.hearing import hear
 from antiphon_denoise.floor.speech import MARGIN, SpeechListener, noise_of
 from antiphon_denoise.processor import Denoise
 from antiphon_denoise.tests.sounds import voice
+from antiphon_models.learning.user_commands import command
 
 F32 = NDArray[np.float32]
 
@@ -147,6 +148,19 @@ def test_a_file_is_played_once_and_not_ahead() -> None:
         processor.prepare(StreamSpec(44100, 256, 2))
     assert processor.look_ahead(654444) is False
     assert processor.look_ahead(None) is False
+
+
+def test_a_file_is_played_at_its_place_and_as_it_is_with_amount_0(tmp_path: Path) -> None:
+    sound = np.stack([voice(RATE, 1.5) + hiss(0.03, 3 * RATE // 2), hiss(0.1, 3 * RATE // 2)], 1)
+    soundfile.write(tmp_path / "in.wav", sound, RATE, "FLOAT")
+    made = []
+    for amount in ("0", "1"):
+        given = "run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav", "--force"
+        command(*given, "-p", "mode=deepfilter", "-p", f"amount={amount}")
+        made.append(soundfile.read(tmp_path / "out.wav", dtype="float32")[0])
+    assert made[0] == pytest.approx(sound, abs=1e-6)
+    assert np.std(made[1][RATE // 2 :, 1]) < 0.1 * np.std(sound[:, 1])
+    assert np.corrcoef(made[1][:, 0], voice(RATE, 1.5))[0, 1] > 0.6
 
 
 def test_speech_in_a_file_is_heard_for_its_noise(tmp_path: Path) -> None:
