@@ -13,6 +13,7 @@ import pytest
 
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import model_files, paths, resources
+from antiphon.kernel.runtime.platform import linux, plain
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.runtime.token import TOKEN_FILE, OwnerToken, keep_token, load_token, read_secret, store_token
 
@@ -294,3 +295,16 @@ def test_a_folder_of_sounds_is_no_place_of_packages(tmp_path: Path, monkeypatch:
     assert paths.package_places() == before
     (tmp_path / "shelf-1.dist-info").mkdir()
     assert [entry for entry, _ in paths.package_places()] == [str(tmp_path), *(entry for entry, _ in before)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="each other system has folders of its own")
+@pytest.mark.parametrize("given", [None, "", "relative", "/tmp/somewhere", "/tmp/with space/"])
+@pytest.mark.parametrize("kind", ["config", "data", "cache"])
+def test_folders_of_linux_are_those_of_the_specification(
+    monkeypatch: pytest.MonkeyPatch, kind: str, given: str | None
+) -> None:
+    name = f"XDG_{kind.upper()}_HOME"
+    monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv(name, given)
+    assert linux.user_folder(kind) == plain.user_folder(kind)
