@@ -33,7 +33,11 @@ class BeatCount:
         self.following, self.known = False, False
         self.error = self.sure = 0.0
         self._off = self._other = 0.0
-        self._taken = False
+        self._taken = self._corrected = False
+
+    def correct(self) -> None:
+        """Takes beat and bar of the coming answer at once, as a performer has chosen them."""
+        self.sure, self._corrected = ENTRY_BEATS, True
 
     def advance(self, seconds: float, found: FoundBeats, late: float) -> None:
         """Goes on by `seconds`; `late`: seconds by which the filter's answer is old."""
@@ -48,6 +52,11 @@ class BeatCount:
             self.meter, self.period, self.beat = found.meter, found.period, place + phase
             return
         self.following, self.period = True, found.period
+        if self._corrected:
+            self._corrected, self.meter = False, found.meter
+            self.beat += (place + phase - self.beat) % found.meter
+            self._off = self._other = 0.0
+            return
         gone = seconds / self.period
         self.sure += gone
         self.error = (phase - self.beat - gone + 0.5) % 1.0 - 0.5
@@ -61,12 +70,12 @@ class BeatCount:
 
     def _take_bar(self, gone: float, phase: float, place: int, meter: int) -> None:
         """Skips whole beats where the bar line lies elsewhere, for a while once a clock may have taken it."""
-        self._taken = self._taken or self.sure >= ENTRY_BEATS
+        taken, self._taken = self._taken, self._taken or self.sure >= ENTRY_BEATS
         whole = round(self.beat - phase)
         skip = (place - whole) % meter
         if skip == 0 and meter == self.meter:
             self._other = 0.0
             return
         self._other += gone
-        if self._other > BAR_BEATS or not self._taken:
+        if self._other > BAR_BEATS or not taken:
             self.beat, self.meter, self._other = self.beat + skip, meter, 0.0

@@ -161,8 +161,8 @@ class Follow(Processor):
             last = min(io.frames, first + HOP - self._hops.fill)
             self._hops.run(io, sound[:, first:last], self._nothing[:, : last - first])
             first = last
-        self._listen(io)
         self._buttons(io)
+        self._listen(io)
         count, before = self._count, self._count.beat
         count.confidence = float(io.value("confidence"))
         known, meter = count.known, count.meter
@@ -227,19 +227,21 @@ class Follow(Processor):
 
     def _buttons(self, io: IO) -> None:
         answer = self._answer
+        before = answer.octave
         if io.fired("half"):
             answer.halve()
         if io.fired("double"):
             answer.double()
-        if io.fired("downbeat"):
+        if downbeat := bool(io.fired("downbeat")):
             answer.here()
-            self._entered = False
-            self._count.sure = ENTRY_BEATS
         for offset in io.fired("tap"):
             at = (io.time.sample - self._begin + offset) / self._rate
             if at - self._tap_at < _TAP_SECONDS:
                 answer.tapped(at - self._tap_at)
             self._tap_at = at
+        if downbeat or answer.octave != before:
+            self._entered = False
+            self._count.correct()
 
     def _beats(self, io: IO, before: float, *, known: bool) -> None:
         """Notes of the whole beats that the count passes."""
@@ -290,7 +292,8 @@ class Follow(Processor):
         self._pulls = True
         if not self._entered:
             self._entered = True
-            io.steer(tempo, 0.0, ahead % count.meter)
+            skip = (ahead + 0.5) % count.meter - 0.5
+            io.steer(tempo, min(skip, 0.0), max(skip, 0.0))
             return
         ahead = (ahead + 0.5) % 1.0 - 0.5
         # half of it: the clock is as much faster as twice what is ahead, and stays in the range

@@ -207,6 +207,19 @@ def test_taps_turn_the_clock_to_their_octave_without_a_beat_twice() -> None:
     assert (np.diff(rows[:, 1]) > 0.0).all()
 
 
+def test_what_is_pressed_has_the_clock_on_the_bar_that_it_says() -> None:
+    beats = beats_of(STEADY[:40])
+    presses = (("half", 16.0), ("double", 17.5), ("downbeat", 26.05))
+    at = [(name, float(np.interp(beat, np.arange(len(beats)), beats))) for name, beat in presses]
+    turns = [SetParam("follow", name, 1.0, when=Sample(round(second * RATE))) for name, second in at]
+    rows = clock_of(pianist(beats), float(beats[-1]), "beat", commands=turns)
+    true = np.interp(rows[:, 0], beats, np.arange(len(beats)))
+    off = (rows[:, 1] - true + 1.0) % 4.0 - 1.0
+    assert np.abs(off[(true > 19.0) & (true < 26.0)]).max() < 0.1, "twice as fast again, the player's bars"
+    assert np.abs(off[true > 27.0] - 2.0).max() < 0.1, "the third beat of a bar begins one"
+    assert (np.diff(rows[:, 1]) > 0.0).all()
+
+
 def test_a_player_who_comes_early_is_caught_up_with_by_eight_percent_at_most() -> None:
     beats = beats_of(STEADY[:48])
     beats[24:] -= 0.06
