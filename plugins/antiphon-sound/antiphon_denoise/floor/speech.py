@@ -18,16 +18,15 @@ PAUSES = 0.1
 """Share of the frames that are pauses: those of the lowest local signal-to-noise ratio."""
 MARGIN = 8.0
 """Power of noise over its mean in pauses up to which it is removed."""
-NOISY_DB, CLEAN_DB = -2.0, 8.0
-"""Kept over removed power of a band up to which all that is removed is noise, and from which what is over `MARGIN` is
-not."""
+OF_BAND_DB, OF_ALL_DB = (-2.0, 8.0), (9.0, 13.0)
+"""Kept over removed power up to which all that is removed is noise, and from which what is over `MARGIN` is not."""
 MIN_RATIO_DB, MIN_KEPT_DB = 2.0, -8.0
 """Local ratio that a tenth of the frames of speech has at least, and power of the voice relative to the whole. Of music
 a tenth of the frames has 2 dB and less, mostly.
 """
-MIN_REMOVED_DB = -13.0
+MIN_REMOVED_DB = -11.5
 """Power that is removed relative to the whole, from which there is noise where none is steady: of voices without noise
-it is -12 to -31 dB, of three quarters of them under -16, in noise at 10 dB -11 to -7.
+it is -12 to -31 dB, in noise at 10 dB -11 to -7.
 """
 SILENT = 1e-14
 
@@ -81,7 +80,7 @@ class SpeechListener(StretchListener):
     def noise(self) -> F32:
         """As `noise_of`, of the means of bands."""
         ratios, kept, removed = self._found
-        return noise_of(ratios, kept / band_widths(), removed / band_widths())
+        return noise_of(ratios, kept, removed)
 
     @property
     def _found(self) -> tuple[F64, F64, F64]:
@@ -92,7 +91,7 @@ class SpeechListener(StretchListener):
 
 
 def noise_of(ratios: F64, kept: F64, removed: F64) -> F32:
-    """Power up to which each band is noise, and the certainty of it, 0 to 1: `[2, BANDS]`.
+    """Mean power of a bin up to which each band is noise, and the certainty of it, 0 to 1: `[2, BANDS]`.
 
     Args:
         ratios: Local signal-to-noise ratios of frames in dB, `[frames]`.
@@ -100,6 +99,12 @@ def noise_of(ratios: F64, kept: F64, removed: F64) -> F32:
         removed: Powers that it removes.
     """
     pauses = ratios <= np.quantile(ratios, PAUSES)
-    ratio = 10.0 * np.log10((kept.mean(0) + SILENT) / (removed.mean(0) + SILENT))
-    certain = np.clip((ratio - NOISY_DB) / (CLEAN_DB - NOISY_DB), 0.0, 1.0)
-    return np.stack([MARGIN * removed[pauses].mean(0), certain]).astype(np.float32)
+    voice, rest = kept.mean(0), removed.mean(0)
+    certain = np.maximum(_certain(voice, rest, OF_BAND_DB), _certain(voice.sum(), rest.sum(), OF_ALL_DB))
+    return np.stack([MARGIN * removed[pauses].mean(0) / band_widths(), certain]).astype(np.float32)
+
+
+def _certain(voice: F64 | float, rest: F64 | float, bounds: tuple[float, float]) -> F64:
+    """Place of a ratio of powers between two in dB, 0 to 1."""
+    ratio = 10.0 * np.log10((np.asarray(voice) + SILENT) / (np.asarray(rest) + SILENT))
+    return np.asarray(np.clip((ratio - bounds[0]) / (bounds[1] - bounds[0]), 0.0, 1.0))

@@ -102,8 +102,12 @@ def test_noise_is_what_goes_in_pauses_and_certain_where_the_voice_is_louder() ->
     ratios = np.full(100, 20.0)
     ratios[40:50] = -5.0
     noise, certain = noise_of(ratios, kept, removed)
-    assert noise == pytest.approx(MARGIN * 1e-6)
-    assert certain == pytest.approx(np.where(np.arange(BANDS) == 7, 0.0, 1.0))
+    assert noise * band_widths() == pytest.approx(MARGIN * 1e-6)
+    assert np.delete(certain, 7) == pytest.approx(1.0)
+    assert certain[7] == pytest.approx((10 * np.log10(kept.sum() / removed.sum()) - 9.0) / 4.0)
+    # of a voice far above its noise all is certain
+    assert noise_of(ratios, 10 * kept, removed)[1] == pytest.approx(1.0)
+    assert noise_of(ratios, 0.01 * kept, removed)[1] == pytest.approx(0.0)
 
 
 def test_hiss_alone_is_noise_and_of_too_short_a_sound_nothing_is_known() -> None:
