@@ -200,6 +200,14 @@ export interface LessonStep {
   text: string;
 }
 
+export interface ListRequest {
+  bad?: boolean;
+}
+
+export interface ListedSounds {
+  files: Record<string, unknown>[];
+}
+
 export interface Live {
   on: boolean;
   start: string;
@@ -503,6 +511,32 @@ export interface Sent {
   sent: string;
 }
 
+export interface ShowRequest {
+  file: string;
+}
+
+export interface ShownSound {
+  path: string;
+  duration: number | null;
+  title: string | null;
+  artist: string | null;
+  album: string | null;
+  genre: string | null;
+  tempo: unknown;
+  tempo_confidence: unknown;
+  key: unknown;
+  key_confidence: unknown;
+  kind: unknown;
+  kind_confidence: unknown;
+  loudness: number | null;
+  problem: string | null;
+  missing: boolean;
+  rate: number | null;
+  channels: number | null;
+  tags: Record<string, unknown>;
+  analyses: Record<string, unknown>;
+}
+
 export interface SimilarRequest {
   file: string;
   count?: number;
@@ -648,6 +682,8 @@ export interface Post {
   "/api/mcp/say": { takes: SayBody; answers: Said };
   "/api/mcp/hear": { takes: HearBody; answers: HeardSound };
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
+  "/api/library/list": { takes: ListRequest; answers: ListedSounds };
+  "/api/library/show": { takes: ShowRequest; answers: ShownSound };
   "/api/library/search": { takes: SearchRequest; answers: FoundSounds };
   "/api/library/similar": { takes: SimilarRequest; answers: FoundSounds };
   "/api/library/fits": { takes: Fits; answers: FitMatches };

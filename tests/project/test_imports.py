@@ -41,6 +41,7 @@ HEAVY = {
     ),
     "onnx": (
         "bench/",
+        "models/antiphon_models/denoise/deepfilter.py",
         "models/antiphon_models/hum/basic_pitch.py",
         "models/antiphon_models/pipeline/training/by_sklearn.py",
         "plugins/antiphon-companion/antiphon_sing/neural.py",
