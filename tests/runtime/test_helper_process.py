@@ -63,6 +63,7 @@ def test_the_limits_of_a_copy_are_beside_what_it_is_a_copy_of() -> None:
         held = private_memory()
         with spawn(ANSWERING, limits=ChildLimits(data=most)) as child:
             found, _ = child.ask({"do": "limits"})
+            assert child.ask({"do": "environment"})[0]["OPENBLAS_NUM_THREADS"] == "1"
     assert 2 * most < held <= found["data"] - most < held + most
 
 

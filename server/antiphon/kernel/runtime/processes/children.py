@@ -259,7 +259,8 @@ def spawn(
     if isinstance(function, str):
         head = {"parent": os.getpid() if bound else 0, "nice": limits.nice, "most": limits.most()}
         head["lane"] = lane.messages
-        if child_process.may_be_copied() and lane.messages and lane.errors == subprocess.DEVNULL and env is None:
+        usual = lane.messages and lane.errors == subprocess.DEVNULL and env is None and apart and before is None
+        if usual and child_process.may_be_copied():
             return _copied(head, function, words, lane)
         main = "antiphon.kernel.runtime.processes.child_main"
         # the current folder is no place to import from
@@ -296,6 +297,7 @@ def _copied(head: dict[str, Any], function: str, words: Sequence[str], lane: Chi
 
     def become() -> None:
         os.setsid()
+        os.environ.update(environment())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         child_process.listening()
