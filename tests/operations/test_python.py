@@ -229,6 +229,12 @@ def test_a_refusal_has_its_parts_apart(call, what: str, allowed: str, mend: str)
     assert (refused.value.what, refused.value.allowed, refused.value.mend) == (what, allowed, mend)
 
 
+def test_the_rate_that_a_result_has_may_be_given_again() -> None:
+    result = antiphon.run("gain", VOICE, RATE)
+    for rate in (RATE, np.int64(RATE)):
+        assert antiphon.run("gain", result, rate).rate == RATE
+
+
 CALLED = 'antiphon.render("set.py", bars={}, out="set.wav")'
 
 

@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from msgspec import NODEFAULT
+from msgspec import NODEFAULT, Struct
 from tests import accepted
 
 from antiphon.cli import completion
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.arguments import Argument, arguments, check, option_words
+from antiphon.kernel.runtime.arguments import Argument, argument, arguments, check, option_words
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.operations.asking import ask, offered
@@ -68,6 +68,17 @@ def test_what_is_none_of_the_choices_is_refused_and_each_of_them_completed(kind:
 def test_a_default_outside_the_range_is_allowed() -> None:
     check(RenderRequest("demo", block=0, rate=0))
     check(RunRequest("gain", (), tail=None))
+
+
+class _Several(Struct, frozen=True):
+    kinds: Annotated[tuple[str, ...], argument("Some kinds.", choices=("loop", "hit"))] = ()
+
+
+def test_each_value_of_an_argument_that_may_be_repeated_is_one_of_its_choices() -> None:
+    for right in ((), ("hit",), ("loop", "hit")):
+        check(_Several(right))
+    with pytest.raises(UsageError, match=r"^--kinds takes loop, hit, not 'song'$"):
+        check(_Several(("hit", "song")))
 
 
 # ---- operations of plugins, one law for all of them

@@ -1,5 +1,6 @@
 """Declarations on disk: the same catalog without an import, until a source changes."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,18 @@ def test_a_folder_with_the_name_of_a_built_in_plugin_fails_at_each_start(tmp_pat
         (failure,) = loader.load(tmp_path / "own", check=False).catalog.failures
         assert "has the name of a plugin that is already loaded" in failure.reason
         loader.load(check=False)
+
+
+def test_what_was_written_beside_a_plugin_that_is_gone_is_written_again(tmp_path: Path) -> None:
+    package = tmp_path / "own" / "mine"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "from antiphon.api import hookimpl\n@hookimpl\ndef antiphon_processors(register): pass\n"
+    )
+    assert not loader.load(tmp_path / "own", check=False).catalog.failures
+    shutil.rmtree(package)
+    found = [loader.load(tmp_path / "own", check=False).factories for _ in range(2)]
+    assert [isinstance(one, loader.KnownFactories) for one in found] == [False, True]
 
 
 def test_a_changed_source_is_inspected_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A helper answers; what it does instead (rubbish, silence, its end) is an exception; it ends with its parent."""
 
 import asyncio
+import mmap
 import os
 import signal
 import subprocess
@@ -11,8 +12,8 @@ from unittest import mock
 import pytest
 from tests.waiting import comes, until
 
-from antiphon.kernel.runtime.platform import PORTABLE, descendants, start_time
-from antiphon.kernel.runtime.processes import forked, spawning
+from antiphon.kernel.runtime.platform import PORTABLE, descendants, private_memory, start_time
+from antiphon.kernel.runtime.processes import child_process, forked, spawning
 from antiphon.kernel.runtime.processes.children import Child, ChildLane, ChildLimits, environment, run_program, spawn
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
@@ -50,6 +51,20 @@ def test_its_limits_hold_and_what_has_none_is_as_it_was(helper: Child) -> None:
     with spawn(ANSWERING, limits=limits) as child:
         held, _ = child.ask({"do": "limits"})
     assert held == {**free, "nice": free["nice"] + 2, "data": 900 << 20, "cpu": 77, "file": 0, "core": 0}
+
+
+@pytest.mark.skipif(PORTABLE, reason="no child is a copy")
+def test_the_limits_of_a_copy_are_beside_what_it_is_a_copy_of() -> None:
+    most = 100 << 20
+    with (
+        mock.patch.object(child_process, "may_be_copied", return_value=True),
+        mmap.mmap(-1, 2 * most, mmap.MAP_PRIVATE),
+    ):
+        held = private_memory()
+        with spawn(ANSWERING, limits=ChildLimits(data=most)) as child:
+            found, _ = child.ask({"do": "limits"})
+            assert child.ask({"do": "environment"})[0]["OPENBLAS_NUM_THREADS"] == "1"
+    assert 2 * most < held <= found["data"] - most < held + most
 
 
 async def test_answers_are_heard_while_the_event_loop_goes_on(helper: Child) -> None:

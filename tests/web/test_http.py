@@ -199,8 +199,8 @@ async def test_paths_are_decoded_once() -> None:
 class Names:
     """An operation that answers the names it was given, in the path and in the query."""
 
-    @operation("GET", "/name/{part}", query=NameQuery)
-    def names(self, request: HttpRequest, part: str, query: NameQuery) -> Response:
+    @operation("GET", "/name/{part}")
+    def names(self, request: HttpRequest, part: str, query: "NameQuery") -> Response:
         """Answers both."""
         return answer([part, query.name])
 

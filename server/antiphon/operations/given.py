@@ -68,7 +68,7 @@ def path_of(given: str | os.PathLike[str]) -> str:
 def check_no_rate(given: object, rate: object) -> None:
     """Raises UsageError for a rate of what has another, a file or a result, or has none, as notes."""
     own = getattr(given, "rate", None)
-    if rate is None or (isinstance(rate, int | float) and rate == own):
+    if rate is None or (isinstance(rate, int | float | np.number) and rate == own):
         return
     if is_path(given) or is_notes(given) or own is not None:
         raise UsageError(

@@ -107,15 +107,19 @@ def operation(
     more.setdefault("level", TokenLevel.READ if method == "GET" else TokenLevel.OWNER)
 
     def declare(handler: Function) -> Function:
-        more.update({name: kind for name, kind in handler.__annotations__.items() if _is_asked(name, kind)})
+        more.update({name: kind for name, kind in _asked(handler).items() if name not in more})
         handler.operation = Operation(method, path, handler, answers, status, **more)  # type: ignore[attr-defined]
         return handler
 
     return declare
 
 
-def _is_asked(name: str, kind: Any) -> bool:
-    return name in ("body", "query") and isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+def _asked(handler: Any) -> dict[str, Any]:
+    """The types of `body` and `query` as a handler's parameters name them, where they are records."""
+    given = {name: kind for name, kind in handler.__annotations__.items() if name in ("body", "query")}
+    # texts are those of a module with `from __future__ import annotations`
+    kinds = {name: eval(kind, handler.__globals__) if isinstance(kind, str) else kind for name, kind in given.items()}
+    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
 
 
 def told(found: Any, kind: Any) -> Any:

@@ -91,8 +91,9 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     found = sources(plugins_dir)
     made_of = known.stamp(source.folder for source in found if source.built_in)
     held = known.read(made_of)
-    known_alone = held is not None and held.hooks.keys() == {source.name for source in found} <= {*BUILT_IN}
-    if held is not None and known_alone and not check and not any(source.problem for source in found):
+    alone = {source.name for source in found} <= {*BUILT_IN}
+    same = held is not None and held.hooks.keys() == {source.name for source in found}
+    if held is not None and alone and same and not check and not any(source.problem for source in found):
         return Loaded(held, KnownFactories(held, found))
     from antiphon.kernel.plugins.collecting import PluginLoading
 
@@ -105,7 +106,8 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
         else:
             loading.try_and_add(source.name, source.importing)
     catalog = loading.catalog()
-    if loading.inspected and not catalog.failures:
+    # also where they were written beside a plugin that is gone, with which no start could use them alone
+    if (loading.inspected or (alone and not same)) and not catalog.failures:
         known.write(made_of, catalog)
     return Loaded(catalog, loading.factories)
 

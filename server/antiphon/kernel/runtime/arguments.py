@@ -97,9 +97,11 @@ class Argument(NamedTuple):
         low, high = self.meta.ge, self.meta.le
         if value == self.default:
             return
-        if (choices := self.said("choices")) and value not in choices:
+        if choices := self.said("choices"):
             takes = ", ".join(map(str, choices))
-            raise UsageError(f"{max(self.flags, key=len)} takes {takes}, not {short_repr(value)}")
+            for one in value if self.repeated else (value,):
+                if one not in choices:
+                    raise UsageError(f"{max(self.flags, key=len)} takes {takes}, not {short_repr(one)}")
         if low is None:
             return
         if not isinstance(value, int | float) or not low <= value <= (math.inf if high is None else high):

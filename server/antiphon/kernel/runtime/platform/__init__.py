@@ -28,6 +28,7 @@ PORTABLE: Final[bool] = sys.platform != "linux" or os.environ.get("ANTIPHON_PORT
 
 if PORTABLE:
     from antiphon.kernel.runtime.platform.plain import (
+        address_space,
         adopt_orphans,
         anonymous_file,
         cores,
@@ -53,6 +54,7 @@ if PORTABLE:
     )
 else:
     from antiphon.kernel.runtime.platform.linux import (
+        address_space,
         adopt_orphans,
         anonymous_file,
         cores,

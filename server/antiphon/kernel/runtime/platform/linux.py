@@ -180,8 +180,17 @@ def free_memory() -> int:
 
 def private_memory() -> int:
     """Bytes of this process that a limit of `data` counts."""
+    return _held("VmData:")
+
+
+def address_space() -> int:
+    """Bytes of this process that a limit of `address` counts."""
+    return _held("VmSize:")
+
+
+def _held(kind: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:")), 0)
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(kind)), 0)
 
 
 def process_at(port: int) -> int:

@@ -227,6 +227,13 @@ def private_memory() -> int:
     return int(getattr(psutil.Process().memory_info(), "data", 0))
 
 
+def address_space() -> int:
+    """Bytes of this process's address space."""
+    import psutil
+
+    return int(psutil.Process().memory_info().vms)
+
+
 def process_at(port: int) -> int:
     """PID of the process that listens at UDP port `port`; 0 if there is none."""
     import psutil

@@ -14,7 +14,7 @@ from antiphon.kernel.runtime.platform import end_with_parent, limit_resources
 
 
 def main(head: str, function: str, *words: str) -> None:
-    """Runs the function, unless the parent has ended already; of a function the process ends with it."""
+    """Runs the function, unless the parent has ended already, and ends the process; a module ends it by returning."""
     given = json.loads(head)
     if given["parent"] and not end_with_parent(given["parent"]):
         sys.exit(1)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
-from antiphon.kernel.runtime.platform import most_open_files
+from antiphon.kernel.runtime.platform import address_space, most_open_files, private_memory
 from antiphon.kernel.runtime.processes import child_process
 from antiphon.kernel.runtime.processes.helper_channel import (
     PIECE,
@@ -44,8 +44,9 @@ _SHORT, _LONG = 0.0005, 0.02
 class ChildLimits:
     """Limits of a child, which hold before its function is called, or its program begins; 0 for none.
 
-    `nice`: increment of its nice value. `data`, `address`: bytes of private memory, of address space. `cpu`: seconds of
-    processor time. `file`: bytes of each file that it writes; -1 for no limit. One with limits leaves no core dump.
+    `nice`: increment of its nice value. `data`, `address`: bytes of private memory, of address space, beside what is
+    there where it is a copy of this process. `cpu`: seconds of processor time. `file`: bytes of each file that it
+    writes; -1 for no limit. One with limits leaves no core dump.
     """
 
     nice: int = 0
@@ -258,7 +259,8 @@ def spawn(
     if isinstance(function, str):
         head = {"parent": os.getpid() if bound else 0, "nice": limits.nice, "most": limits.most()}
         head["lane"] = lane.messages
-        if child_process.may_be_copied() and lane.messages and lane.errors == subprocess.DEVNULL and env is None:
+        usual = lane.messages and lane.errors == subprocess.DEVNULL and env is None and apart and before is None
+        if usual and child_process.may_be_copied():
             return _copied(head, function, words, lane)
         main = "antiphon.kernel.runtime.processes.child_main"
         # the current folder is no place to import from
@@ -289,9 +291,13 @@ def _copied(head: dict[str, Any], function: str, words: Sequence[str], lane: Chi
     from antiphon.kernel.runtime.processes.child_main import main
 
     (asked, asking), (answered, answering) = os.pipe(), os.pipe()
+    # of what it takes beyond what is copied, which may be a large model
+    held = {"address": address_space(), "data": private_memory()}
+    head = {**head, "most": {kind: most + held.get(kind, 0) for kind, most in head["most"].items()}}
 
     def become() -> None:
         os.setsid()
+        os.environ.update(environment())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         child_process.listening()
