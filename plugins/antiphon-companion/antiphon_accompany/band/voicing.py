@@ -89,7 +89,7 @@ class PartVoices:
     ) -> None:
         """Moves the voices to a chord.
 
-        `centre`: target MIDI number of the second voice.  `below`: the key that is struck for one, which makes room
+        `centre`: target MIDI number of the second voice. `below`: the key that is struck for one, which makes room
         for the melody.
         """
         centre = max(min(centre, ceiling - 1), basses[1] + 12)

@@ -53,7 +53,9 @@ class SpeechListener(StretchListener):
         for at in range(0, len(sound) - HOP + 1, HOP):
             x[0] = sound[at : at + HOP]
             network.step(x, voice[None, at : at + HOP])
-            self._frames.append((network.snr, network.kept, network.removed))
+            # digital silence is neither voice nor a pause with noise
+            if network.kept.any() or network.removed.any():
+                self._frames.append((network.snr, network.kept, network.removed))
         self._voices.append(voice)
         return True
 
@@ -84,7 +86,7 @@ class SpeechListener(StretchListener):
 
     @property
     def _found(self) -> tuple[F64, F64, F64]:
-        """Local ratios of the frames, powers kept and removed of their bands; of too short a sound one silent frame."""
+        """Local ratios of the frames, powers kept and removed of their bands; one silent frame if none."""
         frames = self._frames or [(MIN_SNR, np.zeros(BANDS, np.float32), np.zeros(BANDS, np.float32))]
         ratios, kept, removed = (np.array(part) for part in zip(*frames, strict=True))
         return ratios, kept * band_widths(), removed * band_widths()

@@ -121,6 +121,13 @@ def test_hiss_alone_is_noise_and_of_too_short_a_sound_nothing_is_known() -> None
     assert not SpeechListener(None).noise[0].any()
 
 
+def test_digital_silence_is_no_frame_of_a_voice_or_its_noise() -> None:
+    listener = SpeechListener(None)
+    listener.feed(np.concatenate([hiss(0.1, RATE), np.zeros(RATE, np.float32)])[None])
+    listener.end()
+    assert RATE // HOP <= len(listener._frames) <= RATE // HOP + 5
+
+
 def test_a_quiet_voice_is_no_silence() -> None:
     loud = voice(RATE, 2.0)
     assert np.corrcoef(made(loud * np.float32(1e-4)), made(loud))[0, 1] > 0.9
