@@ -17,6 +17,9 @@ def run(words: Sequence[str]) -> int | None:
     asked = read(RunRequest, words[1:])
     if asked is None:
         return None
+    from antiphon.kernel.runtime.processes.child_process import copy_for_children
+
+    copy_for_children()
     yield_to_sound()
     return errors.exit_code(lambda: process(asked))
 
@@ -32,13 +35,11 @@ def process(asked: RunRequest) -> int:
 
 
 def yield_to_sound() -> None:
-    """Gives this process a priority below that of servers of this user, and children that cost little."""
+    """Gives this process a priority below that of servers of this user."""
     from antiphon.cli.ports import running
     from antiphon.kernel.errors import AntiphonError
-    from antiphon.kernel.runtime.processes.child_process import copy_for_children
     from antiphon.kernel.runtime.processes.scheduling import give_way
 
-    copy_for_children()
     beside = False
     with contextlib.suppress(AntiphonError):  # no folder for it: the command says so, if it needs one
         beside = bool(running())

@@ -120,7 +120,7 @@ _copied = False
 def copy_for_children() -> None:
     """From here on children of this process are copies of it where they can be: its imports are half of their cost.
 
-    A command on files says so. A program that imports Antiphon is not copied, nor is a process that plays.
+    `antiphon run` says so. A program that imports Antiphon is not copied, nor is a process that plays or trains.
     """
     global _copied
     _copied = True
