@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 
 from antiphon_follow.answer import FoundBeats
+from antiphon_follow.ranges import RANGE, range_of
+
+LOW, HIGH = range_of(RANGE)
 
 SURE, COAST = 0.35, 0.6
 """Usual sureness from which the count follows the filter, and the share of it below which it coasts."""
 PULL, MAX_PULL = 4.0, 0.4
 """Share of an error caught up in a beat, and most of it, relative to the tempo."""
-RELOCK, RELOCK_BEATS = 0.3, 1.5
-"""Error in beats that is no error of this beat but another phase, and beats for which it has to last."""
+LOST, LOST_BEATS, ROOM = 0.3, 1.5, 0.1
+"""Error in beats that is another phase, and beats after which it is caught up from the other side where the range
+leaves less room to this one, relative to the tempo."""
 ENTRY_BEATS = 2.5
 """Beats for which it has to be sure before a clock takes its bar."""
 BAR_BEATS = 2.0
@@ -21,11 +25,12 @@ BAR_BEATS = 2.0
 class BeatCount:
     """`beat`: quarters, a bar at multiples of `meter`; `period` in seconds; `following`: it does not coast.
 
-    `sure`: beats for which it has followed since it was known or coasted.
+    `sure`: beats for which it has followed since it was known or coasted. `low`, `high`: bpm that it keeps to, with
+    what it catches up.
     """
 
-    def __init__(self, confidence: float = SURE) -> None:
-        self.confidence = confidence
+    def __init__(self, confidence: float = SURE, low: float = LOW, high: float = HIGH) -> None:
+        self.confidence, self._longest, self._shortest = confidence, 60.0 / low, 60.0 / high
         self.clear()
 
     def clear(self) -> None:
@@ -47,11 +52,12 @@ class BeatCount:
             self.following, self.sure = False, 0.0
             self.beat += seconds / self.period if self.known else 0.0
             return
+        self.period = min(max(found.period, self._shortest), self._longest)
         if not self.known:
             self.known, self.following = True, True
-            self.meter, self.period, self.beat = found.meter, found.period, place + phase
+            self.meter, self.beat = found.meter, place + phase
             return
-        self.following, self.period = True, found.period
+        self.following = True
         if self._corrected:
             self._corrected, self.meter = False, found.meter
             self.beat += (place + phase - self.beat) % found.meter
@@ -60,12 +66,11 @@ class BeatCount:
         gone = seconds / self.period
         self.sure += gone
         self.error = (phase - self.beat - gone + 0.5) % 1.0 - 0.5
-        self._off = self._off + gone if abs(self.error) > RELOCK else 0.0
-        if self._off > RELOCK_BEATS:
-            self.beat += gone + self.error % 1.0
-            self._off = 0.0
-        else:
-            self.beat += gone * (1.0 + min(max(PULL * self.error, -MAX_PULL), MAX_PULL))
+        self._off = self._off + gone if abs(self.error) > LOST else 0.0
+        least, most = self.period / self._longest - 1.0, self.period / self._shortest - 1.0
+        turns = self._off > LOST_BEATS and (most if self.error > 0.0 else -least) < ROOM
+        pull = min(max(PULL * (-self.error if turns else self.error), -MAX_PULL), MAX_PULL)
+        self.beat += gone * (1.0 + min(max(pull, least), most))
         self._take_bar(gone, phase, place, found.meter)
 
     def _take_bar(self, gone: float, phase: float, place: int, meter: int) -> None:

@@ -134,7 +134,7 @@ def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...]
     notes = _notes_of(job.source)
     if not notes:
         raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
-    follower, count, place = NoteBeats(*limits, meters), BeatCount(confidence), 0
+    follower, count, place = NoteBeats(*limits, meters), BeatCount(confidence, *limits), 0
     frames = math.ceil((notes[-1][0] + _TAIL_SECONDS) * FRAMES_PER_SECOND)
     for frame in range(frames):
         end = (frame + 1) / FRAMES_PER_SECOND
@@ -161,7 +161,7 @@ def _of_sound(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...]
     """Lines of a sound, each when its frame is known."""
     if not job.source.is_file():
         raise UsageError(f"follow takes one file of sound or notes, and {printable_path(job.source)} is none")
-    follower, count, mix = SoundBeats(*limits, meters), BeatCount(confidence), ListeningMix()
+    follower, count, mix = SoundBeats(*limits, meters), BeatCount(confidence, *limits), ListeningMix()
     with stream_sound(job.source, rate=RATE) as (info, blocks):
         total, done = max(1, info.frames or 1) * RATE / info.rate, 0
         for block in blocks:

@@ -83,7 +83,14 @@ class Follow(Processor):
     params = (
         Param("on", "switch", True, doc="Whether it drives the clock; off, the clock keeps its own time."),
         Param("drive", "choice", "off", choices=DRIVES, doc="What the server's clock takes of the player's beat."),
-        Param("lead", default=0.0, low=0.0, high=300.0, unit="ms", doc="Time by which the clock is ahead of the beat."),
+        Param(
+            "lead",
+            default=-1.0,
+            low=-1.0,
+            high=300.0,
+            unit="ms",
+            doc="Time by which the clock is ahead of the beat; -1: the output's latency, on files 0.",
+        ),
         Param("range", "text", RANGE, doc="Lowest and highest tempo, as 60-200 bpm."),
         Param("meter", "choice", "auto", choices=METER_NAMES, restart=True, doc="Beats of a bar; auto: 4 or 3."),
         Param("confidence", default=SURE, low=0.05, high=0.95, doc="Sureness from which it follows; below it coasts."),
@@ -126,8 +133,9 @@ class Follow(Processor):
         self._sent = np.zeros((1, spec.channels, HOP), np.float32)
         self._nothing: Samples = np.zeros((0, spec.block), np.float32)
         self._notes, self._sound = NoteBeats(*limits, meters_of(meter)), SoundFound()
-        self._answer, self._count = FollowAnswer(*limits), BeatCount()
         score = str(self.settings["score"])
+        self._answer = FollowAnswer(*limits)
+        self._count = BeatCount(SURE, *((LEAST, MOST) if score else limits))
         self._concert = Concert(Path(score), str(self.settings["part"]), spec.rate) if score else None
         self._io: IO | None = None
         self._forget()
@@ -192,7 +200,7 @@ class Follow(Processor):
         if concert is not None:
             for offset in io.fired("start"):
                 concert.go(int(io.at("from", offset)), start + offset / self._rate)
-            concert.play(io, start, float(io.value("lead")) / 1000.0)
+            concert.play(io, start, self._lead(io))
             concert.read(now)
             self._answer.take(concert)
             return
@@ -262,6 +270,11 @@ class Follow(Processor):
         io.emit(Event("off", offset, self._number))
         self._until = -1
 
+    def _lead(self, io: IO) -> float:
+        """Seconds by which what follows is ahead of the player."""
+        lead = float(io.value("lead"))
+        return lead / 1000.0 if lead >= 0.0 else io.time.latency / self._rate
+
     def _drive(self, io: IO) -> None:
         """Steers the server's clock."""
         count, drive = self._count, str(io.value("drive"))
@@ -281,14 +294,17 @@ class Follow(Processor):
             self._entered = False
             return
         if drive == "tempo":
-            tempo *= 2.0 ** -round(math.log2(tempo / io.time.tempo))
+            turn = -round(math.log2(tempo / io.time.tempo))
+            while not low <= tempo * 2.0**turn <= high:
+                turn -= 1 if turn > 0 else -1
+            tempo *= 2.0**turn
             if abs(tempo / io.time.tempo - 1.0) > _LEAST_CHANGE:
                 io.steer(tempo)
             return
         if count.sure < ENTRY_BEATS and not self._entered:
             return
         here = io.time.beat + io.frames * io.time.beats_per_frame(self._rate)
-        ahead = count.beat + float(io.value("lead")) / 1000.0 / count.period - here
+        ahead = count.beat + self._lead(io) / count.period - here
         self._pulls = True
         if not self._entered:
             self._entered = True

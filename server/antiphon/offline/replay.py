@@ -109,7 +109,9 @@ def _close_retired(player: GraphPlayer, plans: list[Plan], plan: Plan | None) ->
 def _apply(line: dict[str, Any], player: GraphPlayer, hosts: Mapping[int, NodeHost]) -> None:
     if line.get("leaving"):
         hosts = player.leaving
-    if "mark" in line:
+    if "latency" in line:
+        player.time.latency = line["latency"]
+    elif "mark" in line:
         if line["node"] in hosts:
             hosts[line["node"]].runner.recall(line["mark"], line["number"])
     elif "op" in line:

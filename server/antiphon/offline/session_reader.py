@@ -90,6 +90,7 @@ class _Engine(Struct):
     limited: _Real = 0.0
     rising: _Sample = 0
     wait: _Sample = 0
+    latency: _Sample = 0
     cells: dict[str, list[tuple[_Real, _Real, _Signed, _Sample]]] | None = None
     marks: list[tuple[_Sample, str, _Signed]] = []
     failed: dict[str, str] | None = None
@@ -111,6 +112,7 @@ _LINES: Mapping[str, type[Struct]] = {
     "heard": defstruct("Heard", [("sample", _Sample), ("heard", str), ("events", list[HeardEvent])]),
     "beat_line": defstruct("BeatPoint", [("sample", _Sample), ("beat_line", _Real), ("bpm", _Real)]),
     "failed": defstruct("Failed", [("sample", _Sample), ("failed", _Sample), ("reason", str)]),
+    "latency": defstruct("Latency", [("sample", _Sample), ("latency", _Sample)]),
 }
 """The lines, by the key that each has."""
 

@@ -45,12 +45,14 @@ class BlockTime:
         sample: The frame's number on the engine's sample clock.
         beat: Its place on the musical clock, in beats.
         tempo: Beats per minute.
+        latency: Frames from the frame until it sounds at the device; 0 on files.
     """
 
     sample: int = 0
     beat: float = 0.0
     tempo: float = 120.0
     playing: bool = True
+    latency: int = 0
 
     def beats_per_frame(self, rate: float) -> float:
         """Increment of the musical clock per frame, in beats; 0 while the clock stands. `rate`: of the stream, Hz."""

@@ -207,6 +207,7 @@ class GraphPlayer:
             "sample": self.sample,
             "tempo": asdict(self.tempo),
             "limited": float(self.buses.reductions[0]),
+            "latency": self.time.latency,
             **self.rising,
             **nodes,
         }
@@ -217,6 +218,7 @@ class GraphPlayer:
         self.edges.rising, self.edges.wait = state.get("rising", 0), state.get("wait", 0)
         self.tempo = TempoMap(**{**state["tempo"], "rate": self.spec.rate})
         self.buses.reductions[0] = state.get("limited", 0.0)
+        self.time.latency = state.get("latency", 0)
         self.plan = plan
         self._levels.resume(state.get("cells", {}))
         if plan is not None:

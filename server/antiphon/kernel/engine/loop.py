@@ -89,6 +89,7 @@ class EngineLoop:
         loop[LoopWord.BASE_XRUNS] = words[HeaderWord.DEVICE_XRUNS]
         words[HeaderWord.DEVICE_RATE], words[HeaderWord.DEVICE_BLOCK] = driver.device_rate, driver.device_block
         words[HeaderWord.LATENCY_DRIVER], words[HeaderWord.LATENCY_RING] = driver.latency, driver.ring
+        self.player.time.latency = driver.latency + driver.ring
 
     def change(self, driver: Driver, *, sounds: bool = True) -> None:
         """Asks, from the loader's thread, for another driver; the sound fades out before it, and in after it."""
@@ -117,6 +118,7 @@ class EngineLoop:
             self.journal.missed(player.sample, first * block)
             player.skip(first * block - player.sample)
         self._since = player.sample
+        self.journal.sounds_late(player.sample, player.time.latency)
         if self._sounds:
             player.edges.stay()
             player.rise()

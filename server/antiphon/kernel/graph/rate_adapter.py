@@ -312,6 +312,7 @@ class RateAdapter(Processor):
         io.asset, io.reports, io.marks, io.steering = outer.asset, outer.reports, outer.marks, outer.steering
         time, now = io.time, outer.time
         time.sample, time.beat, time.tempo, time.playing = now.sample, now.beat, now.tempo, now.playing
+        time.latency = now.latency * self._clocks.up // self._clocks.down
         whole = count == self._size
         io.audio_in = self._whole_in if whole else [x[:, :count] for x in self._whole_in]
         io.audio_out = list(self._whole_out) if whole else [y[:, :count] for y in self._whole_out]

@@ -87,7 +87,9 @@ class Journal:
             self._player.applied = deque(maxlen=MAX_WAITING)
             self._session = self._words[HeaderWord.SESSIONS]
             tempo = asdict(self._player.tempo)
-            line = {"engine": "started", "sample": sample, "died": died, "tempo": tempo, **self._player.rising}
+            latency = self._player.time.latency
+            line = {"engine": "started", "sample": sample, "died": died, "tempo": tempo, "latency": latency}
+            line |= self._player.rising
             self._ring.push(b"E" + json.dumps(line).encode())
 
     def loaded(self, sample: int, text: bytes) -> None:
@@ -100,6 +102,11 @@ class Journal:
         """Records that samples `first` (inclusive) to `last` (exclusive) were not computed."""
         if self.recording:
             self._ring.push(_SPAN.pack(b"M", first, last))
+
+    def sounds_late(self, sample: int, latency: int) -> None:
+        """Records the latency of another driver, in frames, which plays from `sample` on."""
+        if self.recording:
+            self._ring.push(b"E" + json.dumps({"sample": sample, "latency": latency}).encode())
 
     def unheard(self, sample: int) -> None:
         """Records that the block at `sample` was computed too late to play."""
