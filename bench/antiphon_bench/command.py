@@ -56,7 +56,7 @@ OWN = {
     "follow": _bench(
         "follow",
         lambda o: (o.limit or 8, o.seed, o.seconds or 600.0),
-        lambda o: 60.0 + 6.0 * (o.limit or 8) + 3.2 * (o.seconds or 600.0),
+        lambda o: 60.0 + 6.0 * (o.limit or 8) + 4.1 * (o.seconds or 600.0),
     ),
     "effects": _bench("effects", lambda o: (o.seed, o.limit), lambda o: 60.0, ("pedalboard",)),
 }

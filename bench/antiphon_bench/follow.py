@@ -26,9 +26,9 @@ RATE, BLOCK = 48000, 256
 BPM, RANGE, BEATS, EARLY = 100.0, "70-180", 24, 0.05
 """Tempo, range without its half and double, beats until the one that is early, and seconds by which it is."""
 CHORD = (48, 64, 67)
-HOGS, TURN, SETTLE, AHEAD = 2, 30.0, 5.0, 0.3
-"""Processes that burn a core; seconds of a turn, and those at its beginning that do not count, of a new patch;
-seconds by which notes are sent ahead."""
+HOGS, TURN, SETTLE, AHEAD = 2, 30.0, 10.0, 0.3
+"""Processes that burn a core; seconds of a turn, and those before it in which a new patch is joined; seconds by
+which notes are sent ahead."""
 PATCH = """format = 1
 tempo = 100
 [nodes.click]

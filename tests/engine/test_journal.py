@@ -79,15 +79,17 @@ def test_everything_of_a_session_is_a_line(memory, ring):
     journal.loaded(512, b'{"do": "load"}')
     journal.missed(600, 700)
     journal.unheard(800)
+    journal.sounds_late(800, 512)
     stage.at_sample(300, put(GAIN, "g", "step", 0.5, 0.25))
     play(stage, np.zeros((2, 512), np.float32))
     journal.applied(stage.applied)
-    started, loaded, missed, unheard, applied = [to_line(record) for record in ring.drain()]
+    started, loaded, missed, unheard, late, applied = [to_line(record) for record in ring.drain()]
     assert started["engine"] == "started"
     assert (started["sample"], started["died"], started["tempo"]["bpm"]) == (512, 256, 90.0)
     assert loaded == {"sample": 512, "load": {"do": "load"}}
     assert missed == {"missed": [600, 700]}
     assert unheard == {"unheard": 800}
+    assert late == {"sample": 800, "latency": 512}
     assert applied == {"sample": 300, "op": "set", "node": 1, "cell": 4, "number": 0.5, "ramp": 0.25}
 
 
@@ -109,6 +111,7 @@ def test_commands_are_collected_from_the_start_of_a_session_to_its_end(memory, r
 
 def test_a_session_that_begins_midway_begins_with_how_things_stand(memory, ring):
     stage = staged(GAIN, tempo=90.0)
+    stage.time.latency = 384
     journal = Journal(memory, stage)
     journal.loaded(0, b'{"do": "load"}')
     stage.take(put(GAIN, "g", "step", 0.5, 1.0))
@@ -121,6 +124,7 @@ def test_a_session_that_begins_midway_begins_with_how_things_stand(memory, ring)
     assert joined["load"] == {"do": "load"}
     again = GraphPlayer(stage.spec)
     again.resume(joined, staged(GAIN).plan)
+    assert again.time.latency == 384
     x = np.ones((2, 640), np.float32)
     assert np.array_equal(play(again, x), play(stage, x))
 

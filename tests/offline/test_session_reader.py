@@ -56,6 +56,7 @@ def lines(loaded: Loaded) -> list[dict[str, Any]]:
         {"sample": 500, "op": "set", "node": OUT_NUMBER, "cell": 3, "number": -3.0},
         {"sample": 600, "op": "tempo", "bpm": 90.0, "beats": 2.0},
         {"sample": 700, "op": "transport", "playing": False, "beat": 4.0},
+        {"sample": 768, "latency": 512},
         {"sample": 768, "node": 4, "mark": "away", "number": 3, "leaving": 0},
         {"sample": 1024, "load": {**load, "serial": 2, "fade": 0.005, "tempo": 100.0}},
         {"sample": 1100, "op": "note_on", "node": 4, "note": 60, "velocity": 0.5, "channel": 1},

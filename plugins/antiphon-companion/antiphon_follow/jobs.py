@@ -210,17 +210,18 @@ def _write_beats(path: Path, beats: list[tuple[float, float, bool]]) -> None:
 
 
 def _write_click(job: FileJob, path: Path, beats: list[tuple[float, float, bool]], *, notes: bool) -> Written:
-    """The performance with a click on each beat; a MIDI file's notes are plain tones."""
+    """The performance with a click on each beat, limited as what is made of notes; a MIDI file's are plain tones."""
+    finish = job.finish.from_notes(level=False)
     if notes:
         played = _notes_of(job.source)
         frames = math.ceil((max(played[-1][0], beats[-1][0] if beats else 0.0) + _TAIL_SECONDS) * _CLICK_RATE)
-        with AudioWriter(path, _CLICK_RATE, 1, "", job.finish) as writer:
+        with AudioWriter(path, _CLICK_RATE, 1, "", finish) as writer:
             writer.write((tones(played, _CLICK_RATE, frames) + clicks(beats, _CLICK_RATE, 0, frames))[None])
         return Written.sound(writer, printable_path(job.source))
     done = 0
     with (
         stream_sound(job.source) as (info, blocks),
-        AudioWriter(path, info.rate, info.channels, info.subtype, job.finish) as writer,
+        AudioWriter(path, info.rate, info.channels, info.subtype, finish) as writer,
     ):
         for block in blocks:
             mixed: Samples = block + clicks(beats, info.rate, done, block.shape[1])[None]

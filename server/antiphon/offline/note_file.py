@@ -1,6 +1,8 @@
 """MIDI files on the sample clock: events in for `antiphon run` and `render`, events out of `run`."""
 
+import cmath
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,9 @@ from antiphon.kernel.session.notes import Players
 MAX_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
 """Order of events on one frame: note-offs before note-ons, and a pedal or an instrument before its note."""
+_STEPS, _ON_GRID, _BY_CHANCE = (1, 2, 3, 4, 6), 0.35, 2.0
+"""Steps of a beat on which notes may be; the mean vector of their places in a step from which they are, and of as many
+by chance, times the root of how many there are."""
 _FINE = 960
 """Ticks of a beat in MIDI files without a source file."""
 Timed = tuple[int, Event]
@@ -69,6 +74,15 @@ def read(path: Path, rate: int) -> TimedScore:
     return TimedScore(song, tuple(timed), tuple(change for change in changes if change[0] <= end), end + 1)
 
 
+def on_its_beats(song: MidiSong) -> bool:
+    """Whether the notes are on the beats of the file's tempo map; else it keeps a performance beside a clock."""
+    starts = {note.start for track in song.tracks for note in track.notes}
+    least = max(_ON_GRID, _BY_CHANCE / math.sqrt(max(1, len(starts))))
+    return any(
+        abs(sum(cmath.exp(2j * math.pi * steps * at) for at in starts)) > least * len(starts) for steps in _STEPS
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SongPlayers:
     """Nodes that play a song: all of it, its pitched notes, its drums. `graph`: the patch's, with a kit if it had none.
@@ -86,9 +100,10 @@ class SongPlayers:
 def players_of(graph: Graph, catalog: Catalog, score: TimedScore) -> SongPlayers:
     """Nodes of a patch that play a song: those that take notes and that no wire plays.
 
+    One that overhears notes follows a performance, and leaves a song on its own beats to the file's tempo.
     A `synth` plays pitched notes, or drums where these are its instrument. Raises RequestError: no node takes notes.
     """
-    free = Players(graph, catalog).of("", by_clock=True)
+    free = Players(graph, catalog).of("", by_clock=on_its_beats(score.song))
     values = {node.name: node.values for node in graph.nodes if node.name in free and node.type == "synth"}
     synths = [name for name in values if not values[name].get("synthdef")]
     kits = tuple(name for name in synths if values[name].get("instrument") == "drums")

@@ -16,6 +16,7 @@ from antiphon.api.backends.transports import NOW, NoteOn, OscRequest, RequestErr
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
+from antiphon.offline.note_file import players_of, read as read_notes
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.addresses import fire
 from antiphon_follow.answer import FollowAnswer
@@ -98,6 +99,29 @@ def test_no_beat_comes_twice() -> None:
     assert (np.diff(rows[:, 1]) >= 0.0).all()
 
 
+def test_what_the_count_catches_up_stays_in_the_range() -> None:
+    count, beats = BeatCount(SURE, 60.0, 200.0), []
+    for frame in range(1500):
+        # the player's phase is a third of a beat away again every five seconds
+        beat = frame / 100.0 * 190.0 / 60.0 + 0.35 * (frame // 500)
+        answer = SimpleNamespace(phase=beat % 1.0, period=60.0 / 190.0, place=int(beat) % 4, meter=4, sureness=1.0)
+        count.advance(0.01, answer, 0.0)
+        beats.append(count.beat)
+    speed = np.diff(np.array(beats[1:])) * 6000.0
+    assert speed.min() >= 60.0 - 1e-6
+    assert speed[speed < 3000.0].max() <= 200.0 + 1e-6
+    assert abs((beats[-1] - beat + 0.5) % 1.0 - 0.5) < 0.1
+
+
+def test_chords_on_the_beats_are_no_eighths_of_a_slow_player() -> None:
+    beats = beats_of(np.full(40, 100.0))
+    notes = [(at, key, loud) for at, key, loud in pianist(beats) if np.abs(beats - at).min() < 0.01]
+    rows = followed(notes)
+    sure = rows[rows[:, 0] > beats[24]]
+    bpm = 60.0 * np.diff(sure[::100, 1]) / np.diff(sure[::100, 0])
+    assert np.abs(bpm - 100.0).max() < 12.0
+
+
 def test_a_rest_of_four_beats_is_counted_through() -> None:
     beats = beats_of(STEADY)
     rows = followed(pianist(beats, rest=(32, 36)))
@@ -142,6 +166,21 @@ def test_run_writes_lines_as_they_are_known(tmp_path: Path) -> None:
     assert 0.1 < np.abs(heard[: round(0.95 * rate)]).max() < 0.3, "its notes, before a beat is known"
 
 
+def test_a_click_beside_a_loud_sound_stays_below_full_scale(tmp_path: Path) -> None:
+    beats, frames = beats_of(np.full(16, 100.0)), 12 * RATE
+    sound = np.zeros(frames, np.float32)
+    for at in beats:
+        first = round(at * RATE)
+        part = sound[first : first + 4000]
+        part += 0.99 * np.exp(-np.arange(len(part)) / 900.0) * np.sin(0.1309 * np.arange(len(part)))
+    source, click = tmp_path / "loud.wav", tmp_path / "click.wav"
+    soundfile.write(source, sound, RATE, "PCM_16")
+    _, made = run(FileJob("follow", source, tmp_path / "out.csv", beside={"click": click}))
+    heard, _ = soundfile.read(click)
+    assert 0.8 < np.abs(heard).max() < 0.892, "-1 dB of full scale"
+    assert any("limited by" in words for words in (*made.found, *made.parts))
+
+
 def test_run_writes_beats_as_strokes_of_a_drum_kit(tmp_path: Path) -> None:
     beats = beats_of(STEADY[:40])
     source, out = midi_of(tmp_path / "played.mid", pianist(beats)), tmp_path / "out.mid"
@@ -153,6 +192,17 @@ def test_run_writes_beats_as_strokes_of_a_drum_kit(tmp_path: Path) -> None:
     assert np.abs(at[:, None] - np.array(beats)[None]).min(axis=1).max() < 0.1
 
 
+def test_a_performance_is_followed_on_files_and_a_song_on_its_own_beats_is_not(tmp_path: Path) -> None:
+    loaded, beats = load_plugins(check=False), beats_of(SWELL[:40])
+    graph = Graph((NodeSpec("follow", "follow"), NodeSpec("keys", "sampler", {"s": "piano"})))
+    on_grid = [(float(np.interp(at, beats, np.arange(len(beats)))) / 2.0, *note) for at, *note in pianist(beats)]
+    takers = [
+        players_of(graph, loaded.catalog, read_notes(midi_of(tmp_path / "in.mid", notes), RATE)).all
+        for notes in (pianist(beats), on_grid)
+    ]
+    assert takers == [("keys", "follow"), ("keys",)]
+
+
 # ---- the server's clock
 def clock_of(
     notes: list[tuple[float, int, float]],
@@ -160,9 +210,11 @@ def clock_of(
     drive: str,
     sound: F64 | None = None,
     commands: list[SetParam] | None = None,
+    late: int = 0,
+    tempo: float = 120.0,
     **values: Any,
 ) -> F64:
-    """(seconds, beat, tempo, whether it is led) of the clock of a rendered patch, block by block."""
+    """(seconds, beat, tempo, whether it is led) of the clock of a patch whose output is `late` frames, by blocks."""
     loaded = load_plugins(check=False)
     graph = Graph((NodeSpec("follow", "follow", {"drive": drive, **values}),))
     graph = replace(
@@ -170,7 +222,8 @@ def clock_of(
     )
     played = [NoteOn(key, loud, node="follow", when=Sample(round(at * RATE))) for at, key, loud in notes]
     everything = [*played, *(commands or [])]
-    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, everything)
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), tempo, everything)
+    runner._player.time.latency = late
     rows: list[tuple[float, float, float, bool]] = []
 
     def listen(plan: Plan, x: object, y: object, sample: int) -> None:
@@ -240,6 +293,18 @@ def test_the_clock_enters_on_a_bar_line_within_eight_beats() -> None:
     assert np.median(waited) <= 8.0
 
 
+def test_the_clock_leads_by_the_output_s_latency_unless_another_lead_is_given() -> None:
+    notes = pianist(beats_of(STEADY[:34]))
+    offline, live, given = (
+        clock_of(notes, 18.0, "beat", late=late, **values)
+        for late, values in ((0, {}), (1920, {}), (1920, {"lead": 0.0}))
+    )
+    settled = offline[:, 0] > 12.0
+    ahead = (live[settled, 1] - offline[settled, 1]) * 60.0 / 104.0
+    assert np.median(ahead) == pytest.approx(0.04, abs=0.002)
+    np.testing.assert_array_equal(given, offline)
+
+
 def test_between_two_corrections_the_clock_is_off_by_no_sample() -> None:
     rows = clock_of(pianist(beats_of(SWELL[:40])), 20.0, "beat")
     frames = np.diff(rows[:, 1]) / rows[:-1, 2] * 60.0 * RATE
@@ -255,6 +320,11 @@ def test_the_clock_stands_by_itself_with_drive_off() -> None:
 
 def test_drive_tempo_takes_the_tempo_alone() -> None:
     rows = clock_of(pianist(beats_of(STEADY[:40])), 20.0, "tempo")
+    assert rows[-1, 2] == pytest.approx(104.0, rel=0.02)
+
+
+def test_drive_tempo_stays_in_the_range_where_the_clock_was_beyond_it() -> None:
+    rows = clock_of(pianist(beats_of(STEADY[:30])), 16.0, "tempo", tempo=240.0)
     assert rows[-1, 2] == pytest.approx(104.0, rel=0.02)
 
 
