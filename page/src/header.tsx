@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
 import { chooseInput, InputMenu, source, Unmute } from "./input";
-import { leading, sure } from "./instrument/follower";
+import { coasting, leading, sure } from "./instrument/follower";
 import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
 import { barBeats, beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
@@ -60,7 +60,7 @@ function Tempo() {
   );
 }
 
-/** The bar and the beat that it is now; the lights fade where a node that leads is not sure of it. */
+/** The bar and the beat that it is now; the lights fade where a node that leads is not sure of it, or coasts. */
 export function Beat() {
   const at = useRef<HTMLSpanElement>(null);
   const dots = useRef<HTMLSpanElement>(null);
@@ -81,7 +81,13 @@ export function Beat() {
         class="dots"
         ref={dots}
         style={{ opacity: 0.3 + 0.7 * sure.value }}
-        title={leading.value ? `With you: ${(sure.value * 100).toFixed(0)} % sure` : undefined}>
+        title={
+          coasting.value
+            ? "The beat goes on by itself until you play"
+            : leading.value
+              ? `With you: ${(sure.value * 100).toFixed(0)} % sure`
+              : undefined
+        }>
         {Array.from({ length: Math.min(bar, MOST_LIGHTS) }, (_, one) => (
           <i key={one} />
         ))}

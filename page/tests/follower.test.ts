@@ -18,6 +18,19 @@ test("the lights are as sure as the node that leads, and certain where the clock
   assert.equal(sure.value, 1);
 });
 
+test("the lights fade while the clock that it drives goes on by itself", () => {
+  status.value = { leads: "" };
+  value("/node/ears/state").value = "coasting";
+  value("/node/ears/drive").value = "beat";
+  value("/node/ears/on").value = true;
+  assert.equal(sure.value, 0);
+  value("/node/ears/on").value = false;
+  assert.equal(sure.value, 1);
+  value("/node/ears/on").value = true;
+  value("/node/ears/state").value = "waiting";
+  assert.equal(sure.value, 1);
+});
+
 test("beats that it found are no notes of the roll, those of other parts are", () => {
   assert.ok(isBeat({ node: "ears", part: "notes" }));
   assert.ok(!isBeat({ node: "ears", part: "" }));

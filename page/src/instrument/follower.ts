@@ -10,8 +10,13 @@ export const follower = computed(() => graph.value?.nodes.find((one) => one.para
 export const reported = (name: string) => Number(value(`/node/${follower.value}/${name}`).value ?? 0);
 /** Whether it leads the clock. */
 export const leading = computed(() => follower.value !== "" && status.value.leads === follower.value);
+/** Whether the clock, which it leads, goes on by itself. */
+export const coasting = computed(() => {
+  const its = (name: string) => value(`/node/${follower.value}/${name}`).value;
+  return !leading.value && its("state") === "coasting" && its("drive") === "beat" && Boolean(its("on"));
+});
 /** How sure it is, 0 to 1; 1 where the clock has nobody to follow. */
-export const sure = computed(() => (leading.value ? reported("sureness") : 1));
+export const sure = computed(() => (leading.value ? reported("sureness") : coasting.value ? 0 : 1));
 
 /** Whether a note is a beat of the player that such a node found. */
 export function isBeat(one: { node: string; part: string }): boolean {
