@@ -56,7 +56,6 @@ def lines(loaded: Loaded) -> list[dict[str, Any]]:
         {"sample": 500, "op": "set", "node": OUT_NUMBER, "cell": 3, "number": -3.0},
         {"sample": 600, "op": "tempo", "bpm": 90.0, "beats": 2.0},
         {"sample": 700, "op": "transport", "playing": False, "beat": 4.0},
-        {"sample": 768, "latency": 512},
         {"sample": 768, "node": 4, "mark": "away", "number": 3, "leaving": 0},
         {"sample": 1024, "load": {**load, "serial": 2, "fade": 0.005, "tempo": 100.0}},
         {"sample": 1100, "op": "note_on", "node": 4, "note": 60, "velocity": 0.5, "channel": 1},
@@ -66,6 +65,7 @@ def lines(loaded: Loaded) -> list[dict[str, Any]]:
         {"sample": 2000, "op": "panic"},
         {"engine": "started", "sample": 2304, "died": 2048, "tempo": tempo},
         {"sample": 2304, "load": load},
+        {"sample": 2304, "latency": 512},
         {"sample": 1900, "cue": "mcp.land", "values": ["a", 1, True]},
     ]
     return list(json.loads(json.dumps(made)))

@@ -130,7 +130,8 @@ class BarFilter:
 
     `rate`: frames per second. `low`, `high`: range of the tempo, bpm. `meters`: beats of the bars it chooses from.
     `gain`: nats a frame by which a beat that is sure foretells what comes better than chance; noise has none.
-    `steadiness`: rate by which a relative change of the period from beat to beat becomes unlikely.
+    `steadiness`: rate by which a relative change of the period from beat to beat becomes unlikely. `rare`: how fast
+    tempos below `RARE_BPM` become so.
     After `step`: `phase` within the beat, `period` in seconds, `place` in the bar, `meter`, `sureness` 0 to 1.
     """
 
@@ -142,6 +143,7 @@ class BarFilter:
         meters: tuple[int, ...] = METERS,
         gain: float = 0.01,
         steadiness: float = STEADINESS,
+        rare: float = RARE,
     ) -> None:
         self.rate, self.meters, self.usual_gain = rate, meters, gain
         short, long = max(2, math.floor(60.0 * rate / high)), math.ceil(60.0 * rate / low)
@@ -173,7 +175,7 @@ class BarFilter:
         self._moves = np.ascontiguousarray((1.0 - LEAP) * near + LEAP * self._usual[None])
         self._bpm, self._prior = np.log(bpm), np.ones(len(lengths))
         below = np.where(2.0 * bpm <= high, np.maximum(0.0, np.log(RARE_BPM / bpm)), 0.0)
-        self._rare = -RARE * below**2
+        self._rare = -rare * below**2
         self._tails = np.zeros(2 * self._layers * len(lengths))
         self._marks = np.zeros(len(lengths))
         self._state = np.zeros(self._layers * self._n)

@@ -125,7 +125,7 @@ class SoundBeats:
     """Beats in a stream of sound at `RATE`. `seconds`: how much of it the filter's answer is about."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, STEADINESS)
+        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, STEADINESS, 0.0)
         self._network = BeatNetwork(network_weights(MODEL))
         self._evidence, self._features = Evidence(network_weights(EVIDENCE)), SoundFeatures()
         rows = [self.filter.table(row.reshape(4, BINS)).ravel() for row in np.eye(PLACES)]
