@@ -90,7 +90,6 @@ class ServerProcess:
         self._env = {**os.environ, "ANTIPHON_HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.home), **(env or {})}
         self._wait, self._errors = wait, errors
         self.osc = self.http = 0
-        self.ready_after = 0.0
         self.lines: list[str] = []
         self.process: subprocess.Popen[str] | None = None
 
@@ -102,7 +101,6 @@ class ServerProcess:
         if not any(o.startswith("--http-port") for o in options):
             options += ["--http-port", str(free_port())]
         self.errors = self._errors or tempfile.TemporaryFile("w+")  # noqa: SIM115 - read after the process ended
-        begun = time.monotonic()
         self.process = self.launch(
             [sys.executable, "-m", "antiphon", "serve", *options],
             stdout=subprocess.PIPE,
@@ -113,14 +111,13 @@ class ServerProcess:
         )
         self.options = options
         assert self.process.stdout is not None
-        watchdog = begun + self._wait
+        watchdog = time.monotonic() + self._wait
         while self.lines or time.monotonic() < watchdog:  # what comes before `ready` comes with it
             line = self.process.stdout.readline()
             if not line:
                 break
             self.lines.append(line.rstrip("\n"))
             if line.startswith("ready"):
-                self.ready_after = time.monotonic() - begun
                 self.osc, self.http = ports_of(line)
                 return self
         self.stop()

@@ -15,8 +15,9 @@ from tests.control.rig import CATALOG, Rig
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
 from antiphon.kernel.control import web_requests
 from antiphon.kernel.control.hooks import ServerHooks
+from antiphon.kernel.control.subscribers.clients import Approvals
 from antiphon.kernel.control.transports import TransportHost
-from antiphon.kernel.control.web_requests import Approvals, ControlShare, WebRequests
+from antiphon.kernel.control.web_requests import ControlShare, WebRequests
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime.processes.child_process import socket_pair

@@ -13,6 +13,7 @@ from tests.audio import noise
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.callback import CallbackState
+from antiphon.kernel.engine.driver_change import DriverChange
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
@@ -21,7 +22,7 @@ from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, loo
 from antiphon.kernel.engine.link import DeviceUsed
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.plans.loader import DriverChange, Loader
+from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.remote import _decode
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError
@@ -84,7 +85,7 @@ class Silent(CallbackDriver):
 
 @pytest.fixture(autouse=True)
 def no_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.kernel.engine.plans.loader.Headless", Between)
+    monkeypatch.setattr("antiphon.kernel.engine.driver_change.Headless", Between)
 
 
 @dataclass

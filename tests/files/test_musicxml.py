@@ -224,8 +224,6 @@ def test_pickups_and_meters_have_the_printed_bars_and_beats(tmp_path: Path) -> N
     ]  # fmt: skip
     assert [found.beat_at(at) for at in (0.0, 1.0, 3.0, 11.0, 12.0, 12.5)] == [3, 1, 3, 3, 1, 2]
     assert [found.measure_at(at) for at in (-1.0, 0.0, 3.999, 4.0, 99.0)] == [0, 0, 1, 2, 7]
-    assert (found.quarter_of("0", 3.0), found.quarter_of("1", 2.0, 2), found.quarter_of("3", 4.0)) == (0, 7, 13.5)
-    assert found.quarter_of("2", 1.0, 3) is None
     composite = "<time><beats>3+2</beats><beat-type>8</beat-type><beats>1</beats><beat-type>4</beat-type></time>"
     assert played(tmp_path, measure(1, attributes=composite)).measures[0].meter == (7, 8)
 

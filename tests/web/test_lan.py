@@ -24,8 +24,8 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control.osc.addresses import ADDRESSES
-from antiphon.kernel.control.subscribers.clients import Machine
-from antiphon.kernel.control.web_requests import Approvals, WebRequests
+from antiphon.kernel.control.subscribers.clients import Approvals, Machine
+from antiphon.kernel.control.web_requests import WebRequests
 from antiphon.kernel.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.listening import local_addresses

@@ -4,7 +4,6 @@
 coming beats are told it in place of their echo.
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -158,19 +157,10 @@ class LiveHarmonyRecipe(HarmonyRecipe):
             total = total - TEACHER * (teacher * found).sum(-1)[there].mean()
         return total, {"right": (found.argmax(-1) == wanted)[known].float().mean().detach()}
 
-    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
-        """Share of right beats of whole songs, and cross-entropy in nats."""
-        right, nats = [], []
-        for n in range(0, len(self._held), 8):
-            wanted, echo, rows, *_ = self._joined([self._piece(song) for song in self._held[n : n + 8]])
-            inputs = by_tonic(rows, played.BEAT_BY_TONIC), by_tonic(echo, played.ECHO_BY_TONIC)
-            with torch.no_grad():
-                chances = network.chances(*inputs)  # type: ignore[operator]
-            for row, theirs in zip(chances, wanted, strict=True):
-                known = theirs >= 0
-                right.append(float((row.argmax(-1) == theirs)[known].float().mean()))
-                nats.append(-float(row[known].gather(1, theirs[known][:, None]).log().mean()))
-        return {"right": float(np.mean(right)), "nats": float(np.mean(nats))}
+    def _answers(self, network: torch.nn.Module, songs: list[dict[str, F32]]) -> tuple[torch.Tensor, torch.Tensor]:
+        wanted, echo, rows, *_ = self._joined([self._piece(song) for song in songs])
+        inputs = by_tonic(rows, played.BEAT_BY_TONIC), by_tonic(echo, played.ECHO_BY_TONIC)
+        return network.chances(*inputs).log(), wanted  # type: ignore[operator]
 
 
 def by_tonic(x: torch.Tensor, index: NDArray[np.intp]) -> torch.Tensor:

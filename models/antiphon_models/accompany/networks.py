@@ -185,14 +185,18 @@ class HarmonyRecipe(Recipe):
         """Share of right beats of whole songs, and cross-entropy in nats."""
         right, nats = [], []
         for n in range(0, len(self._held), 8):
-            wanted, rows, there = self._joined([self._relative(song) for song in self._held[n : n + 8]])
             with torch.no_grad():
-                chances = network(rows, there).log_softmax(-1)
-            for row, theirs in zip(chances, wanted, strict=True):
+                logs, wanted = self._answers(network, self._held[n : n + 8])
+            for row, theirs in zip(logs, wanted, strict=True):
                 known = theirs >= 0
                 right.append(float((row.argmax(-1) == theirs)[known].float().mean()))
                 nats.append(-float(row[known].gather(1, theirs[known][:, None]).mean()))
         return {"right": float(np.mean(right)), "nats": float(np.mean(nats))}
+
+    def _answers(self, network: torch.nn.Module, songs: list[dict[str, F32]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log chances `[N, L, 24]` of the chords of whole songs, and the chords wanted `[N, L]`."""
+        wanted, rows, there = self._joined([self._relative(song) for song in songs])
+        return network(rows, there).log_softmax(-1), wanted
 
 
 def annotation_loss(logits: torch.Tensor, wanted: torch.Tensor) -> Loss:

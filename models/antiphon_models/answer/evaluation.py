@@ -427,14 +427,14 @@ def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list
 
 
 def continuation_of(
-    song: SlotMelody, before: Sequence[Planned], seed: int, *, bars: int = BARS
+    song: SlotMelody, before: Sequence[Planned], seed: int
 ) -> tuple[list[Planned], dict[str, list[list[float]]]]:
     """Output of `antiphon run continue` on a file of a melody, and its report."""
     with tempfile.TemporaryDirectory() as folder:
         source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "report.json"))
         notes = tuple(MidiNote(n.slot / 4, n.length / 4, n.pitch, n.velocity) for n in before)
         write_midi(source, [MidiTrack("MELODY", notes)], song.tempo)
-        wishes = ("-p", f"bars={bars}", "-p", f"seed={seed}")
+        wishes = ("-p", f"bars={BARS}", "-p", f"seed={seed}")
         command("run", "continue", source, target, "--report", report, *wishes)
         made = [note for track in read_midi(target).tracks for note in track.notes][len(notes) :]
         told = json.loads(report.read_text())

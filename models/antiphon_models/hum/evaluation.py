@@ -122,7 +122,12 @@ class HumEvaluation(Evaluation):
         late: dict[str, list[float]] = {name: [] for name in made}
         if ask.files:
             made.pop("true pitch", None)
-            made |= _chord_makers(ask)
+            table: dict[str, systems.System] = {"Basic Pitch": systems.peer("Basic Pitch")}
+            if find_spec("basic_pitch") is None:
+                ask.say("basic_pitch is not installed: pip install basic-pitch for its row")
+                del table["Basic Pitch"]
+            table |= {"chords, live": systems.live("chords"), "chords": systems.on_file("chords")}
+            made |= ask.wanted(table)
             yield from own_scores(ask.files[: ask.limit], made)
             return
         if ask.synthetic:
@@ -212,16 +217,6 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     else:
         table |= {"learned, live": systems.learned_live(), "learned": systems.on_file("learned")}
     table["true pitch"] = systems.oracle
-    return ask.wanted(table)
-
-
-def _chord_makers(ask: EvaluationRequest) -> dict[str, systems.System]:
-    """The requested systems that hear several notes at once, for files: what else is measured here is one voice."""
-    table: dict[str, systems.System] = {"Basic Pitch": systems.peer("Basic Pitch")}
-    if find_spec("basic_pitch") is None:
-        ask.say("basic_pitch is not installed: pip install basic-pitch for its row")
-        del table["Basic Pitch"]
-    table |= {"chords, live": systems.live("chords"), "chords": systems.on_file("chords")}
     return ask.wanted(table)
 
 

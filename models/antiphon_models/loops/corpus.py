@@ -121,10 +121,10 @@ def _score(rng: np.random.Generator, kind: str) -> LoopScore:
     return LoopScore(bpm, bars, f"{SHARP_NAMES[tonic]} {mode}", kind, int(rng.choice(programs)), notes)
 
 
-def render_loops(count: int, soundfont: str, seed: int, kinds: tuple[str, ...] = ()) -> Iterator[KnownLoop]:
+def render_loops(count: int, soundfont: str, seed: int) -> Iterator[KnownLoop]:
     """`count` rendered loops, kinds in turn, cut at the last bar line."""
     rng = np.random.default_rng(seed)
-    kinds = kinds or ("drums", "bass", "chords", "melody", "drums", "chords")
+    kinds = ("drums", "bass", "chords", "melody", "drums", "chords")
     for first in range(0, count, 48):
         scores = [_score(rng, kinds[n % len(kinds)]) for n in range(first, min(count, first + 48))]
         yield from render_together(scores, soundfont, rng)

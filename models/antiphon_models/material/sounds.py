@@ -26,18 +26,16 @@ def mono(path: Path, rate: int) -> F32:
     return resampled(sound.mean(axis=1), own, rate)
 
 
-def cached_sound(
-    path: Path, rate: int, make: Callable[[], NDArray[np.floating]], kind: str = "FLAC", subtype: str | None = None
-) -> Path:
-    """Sound file, created atomically if missing.
+def cached_sound(path: Path, rate: int, make: Callable[[], NDArray[np.floating]], subtype: str | None = None) -> Path:
+    """FLAC file, created atomically if missing.
 
-    `make` gives mono or `[frames, channels]`; `subtype` None is the format's usual one, of FLAC 16 bits.
+    `make` gives mono or `[frames, channels]`; `subtype` None is 16 bits.
     """
     import soundfile
 
     if not path.is_file():
         part = path.with_suffix(".part")
-        soundfile.write(part, make(), rate, subtype, format=kind)
+        soundfile.write(part, make(), rate, subtype, format="FLAC")
         part.replace(path)
     return path
 

@@ -283,7 +283,13 @@ class Hum(Processor):
             self._correct(io, now, last, tracker.corrected)
         if self._number >= 0 and tracker.pitch > 0.0 and self._begun <= now and bool(io.at("expression", last)):
             self._express(now, tracker.pitch - self._unsnapped)
-        self._report(io)
+        pitch = self._tracker.pitch
+        voiced = pitch > 0.0
+        io.report("pitch", frequency(pitch) if voiced else 0.0)
+        io.report("cents", 100.0 * (pitch - round(pitch)) if voiced else 0.0)
+        io.report("voiced", float(voiced))
+        io.report("note", float(self._number + self._bent if self._number >= 0 else -1))
+        io.report("many", self._tracker.many)
 
     def _snapped(self, io: IO, last: int, pitch: float) -> int:
         """The MIDI number of a pitch, moved to the chosen scale."""
@@ -361,12 +367,3 @@ class Hum(Processor):
         self._pending.append((due, "off", self._number, 0.0))
         self._straight = due + round(BEND_RESET_SECONDS * self._rate) if self._bent else -1
         self._number = -1
-
-    def _report(self, io: IO) -> None:
-        pitch = self._tracker.pitch
-        voiced = pitch > 0.0
-        io.report("pitch", frequency(pitch) if voiced else 0.0)
-        io.report("cents", 100.0 * (pitch - round(pitch)) if voiced else 0.0)
-        io.report("voiced", float(voiced))
-        io.report("note", float(self._number + self._bent if self._number >= 0 else -1))
-        io.report("many", self._tracker.many)

@@ -146,7 +146,7 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
         start = structure.at(first.first)
         return [SummaryPart(start, start + seconds, structure.phrases[first.phrase].name)]
     _extend(bars, chosen, left, order)
-    return _parts(structure, bars, chosen)
+    return _joined([(bars[n].first, bars[n].last, bars[n].phrase) for n in sorted(chosen)], structure)
 
 
 def compact(structure: Structure) -> list[SummaryPart]:
@@ -263,10 +263,6 @@ def _extend(bars: list[_Bar], chosen: set[int], left: float, order: list[int]) -
         )
         chosen.add(best)
         left -= bars[best].seconds
-
-
-def _parts(structure: Structure, bars: list[_Bar], chosen: set[int]) -> list[SummaryPart]:
-    return _joined([(bars[n].first, bars[n].last, bars[n].phrase) for n in sorted(chosen)], structure)
 
 
 def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list[SummaryPart]:

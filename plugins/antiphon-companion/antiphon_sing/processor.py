@@ -295,7 +295,14 @@ class Sing(Processor):
         if self._late:
             found = texts().get(self._key)
             self._song, self._late = found if isinstance(found, Song) else None, found is None
-        self._shape(io)
+        shape = self._voices.shape
+        shape[Shape.SIZE] = io.value("size")
+        shape[Shape.BREATH] = io.value("breath")
+        shape[Shape.DEPTH] = io.value("vibrato")
+        shape[Shape.RATE] = float(io.value("rate")) * TICK / self._rate
+        shape[Shape.DELAY] = float(io.value("delay")) * self._rate
+        shape[Shape.CONSONANTS] = math.exp(_DB * float(io.value("consonants")))
+        shape[Shape.ROBOT] = float(io.value("robot"))
         jump = int(io.value("syllable"))
         if jump != self._jump:
             self._next, self._jump = jump, jump
@@ -314,16 +321,6 @@ class Sing(Processor):
         io.report("next", self._next)
         io.report("syllables", len(self._song.places) if self._song is not None else 0)
         io.report("dropped", self._dropped)
-
-    def _shape(self, io: IO) -> None:
-        shape = self._voices.shape
-        shape[Shape.SIZE] = io.value("size")
-        shape[Shape.BREATH] = io.value("breath")
-        shape[Shape.DEPTH] = io.value("vibrato")
-        shape[Shape.RATE] = float(io.value("rate")) * TICK / self._rate
-        shape[Shape.DELAY] = float(io.value("delay")) * self._rate
-        shape[Shape.CONSONANTS] = math.exp(_DB * float(io.value("consonants")))
-        shape[Shape.ROBOT] = float(io.value("robot"))
 
     def _advance(self, io: IO, at: int, frame: int) -> int:
         """Sings up to a frame, executing the actions due before it."""

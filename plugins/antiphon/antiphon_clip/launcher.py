@@ -231,7 +231,14 @@ class Launcher:
         self.runs = [run for run in self.runs if run.end > now]
         if take is not None and now > take.end + SETTLE_SECONDS * bpm / 60.0:
             self._finish()
-        self._tell()
+        states = self._states()
+        for name, (state, beat, clip) in states.items():
+            if self._told.get(name) != (state, beat, clip):
+                self.server.event("/clip/state", name, state, Double(beat), clip.beats, clip.place)
+        for name in self._told.keys() - states.keys():
+            self.server.event("/clip/state", name, "gone", Double(0.0), 0.0, -1)
+            self._read.pop(name, None)
+        self._told, self._seen = states, self.server.clips()
 
     def _moved(self, now: float) -> None:
         """Handles a jump of the beat: runs continue from there in their phase.
@@ -289,7 +296,11 @@ class Launcher:
         to = min(until, run.end)
         if to > run.sent:
             for beat, address, args in due(messages, run.begin, length, run.sent, to):
-                self._at(run, beat, address, args)
+                run.began(address, args)
+                if self._names_file(address):
+                    self._answered("/fail", (address, "a clip chooses no file"))
+                else:
+                    self.server.message("/at", Double(beat), address, *args, source=SOURCE, reply=self._answered)
             run.sent = to
         if not length and messages and run.sent > run.begin + messages[-1][0]:
             run.end = min(run.end, run.sent)
@@ -308,13 +319,6 @@ class Launcher:
             run.sounding.pop(what)
         self._release(run, run.sent)
         run.sounding = kept
-
-    def _at(self, run: ClipRun, beat: float, address: str, args: tuple[Arg, ...]) -> None:
-        run.began(address, args)
-        if self._names_file(address):
-            self._answered("/fail", (address, "a clip chooses no file"))
-        else:
-            self.server.message("/at", Double(beat), address, *args, source=SOURCE, reply=self._answered)
 
     def _names_file(self, address: str) -> bool:
         """True for a parameter that surfaces may not set: they may store clips, which are played with all rights."""
@@ -356,13 +360,3 @@ class Launcher:
             clip = clips.get(take.name) or PatchClip(take.beats, (), self._place(take.name))
             states[take.name] = "armed" if now < take.begin else "recording", take.begin, clip
         return states
-
-    def _tell(self) -> None:
-        states = self._states()
-        for name, (state, beat, clip) in states.items():
-            if self._told.get(name) != (state, beat, clip):
-                self.server.event("/clip/state", name, state, Double(beat), clip.beats, clip.place)
-        for name in self._told.keys() - states.keys():
-            self.server.event("/clip/state", name, "gone", Double(0.0), 0.0, -1)
-            self._read.pop(name, None)
-        self._told, self._seen = states, self.server.clips()

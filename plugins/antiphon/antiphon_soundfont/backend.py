@@ -233,7 +233,12 @@ class _Player:
         if event.kind in ("bend", "control"):
             followed = Event(event.kind, 0, event.number, event.value, channel + 1)
             if self._bends.follow(followed, self._own):
-                self._bend(channel)
+                semitones = self._bends.semitones[channel + 1]
+                if abs(semitones) > self._reach[channel] - 0.1:
+                    self._widen(channel, math.ceil(abs(semitones)) + 1)
+                # FluidSynth takes 128ths of 12,700 cents for a semitone: a whole bend would fall short by 0.8 %
+                value = min(max(semitones * 128.0 / 127.0 / self._reach[channel], -1.0), 1.0)
+                self.synth.call("pitch_bend", channel, CENTRE + round(value * (CENTRE if value < 0 else REACH)))
             if self._bends.states_reach(followed) or event.kind == "bend":
                 return  # FluidSynth's own range stays
         match event.kind:
@@ -287,14 +292,6 @@ class _Player:
         """Sets FluidSynth's range of a channel, in whole semitones."""
         self._reach[channel] = min(reach, MAX_BEND)
         self.synth.call("pitch_wheel_sens", channel, self._reach[channel])
-
-    def _bend(self, channel: int) -> None:
-        semitones = self._bends.semitones[channel + 1]
-        if abs(semitones) > self._reach[channel] - 0.1:
-            self._widen(channel, math.ceil(abs(semitones)) + 1)
-        # FluidSynth takes 128ths of 12,700 cents for a semitone: a whole bend would fall short by 0.8 %
-        value = min(max(semitones * 128.0 / 127.0 / self._reach[channel], -1.0), 1.0)
-        self.synth.call("pitch_bend", channel, CENTRE + round(value * (CENTRE if value < 0 else REACH)))
 
     def _on(self, channel: int, note: int, event: Event) -> None:
         velocity = event.value

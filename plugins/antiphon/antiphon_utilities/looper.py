@@ -307,7 +307,8 @@ class Looper(Processor):
             if self._state == RECORDING:
                 full = at + (2 * self._fade if self._closing else self._size) - int(self._whole[POS])
             stop = min(frame, due, full)
-            self._run(io, at, stop)
+            if stop > at:
+                utilities_looper(*self._arguments(io, at, stop))
             at = stop
             if at >= io.frames:
                 return at
@@ -406,10 +407,6 @@ class Looper(Processor):
             whole[PUNCH] = 0
             self._gone[whole[LAYER]] = 1 - self._gone[whole[LAYER]]
             self._state = PLAYING if self._state == OVERDUBBING else self._state
-
-    def _run(self, io: IO, first: int, last: int) -> None:
-        if last > first:
-            utilities_looper(*self._arguments(io, first, last))
 
     def _arguments(self, io: IO, first: int, last: int) -> tuple[Any, ...]:
         """Kernel arguments for a sub-block."""

@@ -16,20 +16,16 @@ LONG_LOOP = 1 << 21
 def load_sound(path: Path, rate: int) -> Samples:
     """A file as float32 `[channels, frames]` at `rate` Hz, from a child process; seam kept to `LONG_LOOP` frames."""
     try:
-        return _looped(path, rate)
+        sound = read(path)
+        if not sound.samples.shape[1]:
+            raise FileError(f"{path.name} holds no sound (0 frames)")
+        if sound.rate == rate:
+            return sound.samples
+        if sound.samples.shape[1] > LONG_LOOP:
+            return read(path, rate=rate).samples
+        return resampled_loop(sound.samples, sound.rate, rate)
     finally:
         decoders().close()  # before the supervisor forks
-
-
-def _looped(path: Path, rate: int) -> Samples:
-    sound = read(path)
-    if not sound.samples.shape[1]:
-        raise FileError(f"{path.name} holds no sound (0 frames)")
-    if sound.rate == rate:
-        return sound.samples
-    if sound.samples.shape[1] > LONG_LOOP:
-        return read(path, rate=rate).samples
-    return resampled_loop(sound.samples, sound.rate, rate)
 
 
 def resampled_loop(samples: Samples, rate: int, wanted: int) -> Samples:

@@ -81,10 +81,3 @@ class Score:
         """Beat within its measure, from 1, by the lower number of the time signature; a pickup ends on its last."""
         one = self.measures[self.measure_at(quarter)]
         return 1.0 + (quarter - one.start + one.before) * one.meter[1] / 4.0
-
-    def quarter_of(self, name: str, beat: float = 1.0, time: int = 1) -> float | None:
-        """Position of a beat of the measure of a printed number, its `time`-th time; None where it is not played."""
-        for one in self.measures:
-            if one.name == name and one.time == time:
-                return one.start - one.before + (beat - 1.0) * 4.0 / one.meter[1]
-        return None

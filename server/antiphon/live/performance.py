@@ -89,7 +89,12 @@ class Performance:
             at, script = self._next
             self._play(at, events)
             self._next = None
-            self._take(script)
+            before = {(event.address, event.args) for event in self.script.settings}
+            self.script = script
+            self._tracks = start_transitions(script.tracks, self._tracks, self.beat)
+            self._now = self.beat
+            self._settings([event for event in script.settings if (event.address, event.args) not in before])
+            self._begin(script)
         self._play(beat, events)
         return events
 
@@ -149,14 +154,6 @@ class Performance:
         return (last - first) / _RATE
 
     # ---- versions
-
-    def _take(self, script: LiveScript) -> None:
-        before = {(event.address, event.args) for event in self.script.settings}
-        self.script = script
-        self._tracks = start_transitions(script.tracks, self._tracks, self.beat)
-        self._now = self.beat
-        self._settings([event for event in script.settings if (event.address, event.args) not in before])
-        self._begin(script)
 
     def _settings(self, settings: list[LiveEvent]) -> None:
         for event in settings:

@@ -46,7 +46,14 @@ def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
             network = kind()
         except Exception as error:
             raise ModelError(f"the network {where} cannot be made: {_shown(error)}") from error
-    _declared(network, where, spec)
+    for what, has, declared in (
+        ("a rate of", network.rate, spec.rate),
+        ("hops of", network.hop if network.frames is None else network.frames, spec.hop),
+        ("inputs of", (network.inputs, network.hop), tuple(spec.inputs)),
+        ("outputs of", network.said, tuple(spec.outputs)),
+    ):
+        if has != declared:
+            raise ModelError(f"the network {where} has {what} {has}, but {declared} is declared; correct one of them")
     if weights:
         folder = str(spec.settings.get("folder", ""))
         fill(network, where, weights, Path(folder) if folder else None)
@@ -139,17 +146,6 @@ def _class(where: str) -> type[StreamingModel]:
     if not isinstance(cls, type) or not issubclass(cls, StreamingModel):
         raise ModelError(f"the network {where} is no StreamingModel; derive it from that class")
     return cls
-
-
-def _declared(network: StreamingModel, where: str, spec: WorkerSpec) -> None:
-    for what, has, declared in (
-        ("a rate of", network.rate, spec.rate),
-        ("hops of", network.hop if network.frames is None else network.frames, spec.hop),
-        ("inputs of", (network.inputs, network.hop), tuple(spec.inputs)),
-        ("outputs of", network.said, tuple(spec.outputs)),
-    ):
-        if has != declared:
-            raise ModelError(f"the network {where} has {what} {has}, but {declared} is declared; correct one of them")
 
 
 def _checked(

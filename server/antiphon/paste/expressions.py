@@ -83,7 +83,12 @@ class Expressions:
             case "Identifier":
                 return self._identifier(node.name)
             case "CallExpression":
-                return self._call(node, kind)
+                callee = node.callee
+                if callee.type == "MemberExpression" and not callee.computed:
+                    return self._method(node)
+                if callee.type == "Identifier":
+                    return self._function_call(callee.name, node, kind)
+                return f"({self.expr(callee)})({self._arguments(node.arguments, '')})"
             case "MemberExpression":
                 return self._member(node)
             case "ArrowFunctionExpression" | "FunctionExpression":
@@ -115,18 +120,15 @@ class Expressions:
     def text_of(self, node: Any, kind: str) -> str:
         if node.type == "TemplateLiteral":
             if node.expressions:
-                return self._template(node, kind)
+                texts = [
+                    mini_text.converted_text(one.value.cooked, kind).replace("{", "{{").replace("}", "}}")
+                    for one in node.quasis
+                ]
+                return f"{quoted('{}'.join(texts))}.format({self._arguments(node.expressions, '')})"
             text = node.quasis[0].value.cooked
         else:
             text = node.value
         return quoted(mini_text.converted_text(text, kind))
-
-    def _template(self, node: Any, kind: str) -> str:
-        texts = [
-            mini_text.converted_text(one.value.cooked, kind).replace("{", "{{").replace("}", "}}")
-            for one in node.quasis
-        ]
-        return f"{quoted('{}'.join(texts))}.format({self._arguments(node.expressions, '')})"
 
     def _identifier(self, name: str) -> str:
         if name in self.names or name in self.words:
@@ -206,14 +208,6 @@ class Expressions:
             return shown
         wrapped = node.type not in ("Identifier", "CallExpression", "MemberExpression", "ArrayExpression")
         return CallChain(f"pure({shown})" if node.type == "Literal" else f"({shown})" if wrapped else shown)
-
-    def _call(self, node: Any, kind: str) -> CallChain | str:
-        callee = node.callee
-        if callee.type == "MemberExpression" and not callee.computed:
-            return self._method(node)
-        if callee.type == "Identifier":
-            return self._function_call(callee.name, node, kind)
-        return f"({self.expr(callee)})({self._arguments(node.arguments, '')})"
 
     def _function_call(self, name: str, node: Any, kind: str) -> CallChain | str:
         if name in self.names or name in self.words:

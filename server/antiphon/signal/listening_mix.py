@@ -72,17 +72,14 @@ class ListeningMix:
             turned = every > (1.0 if self._is_turned else _HYSTERESIS) * count * count * self._mean
             if turned != self._is_turned:
                 self._is_turned = turned
-                self._choose(count)
+                self.begin(count)
+                if self._is_turned and count == 2:
+                    self.weights[1] = -0.5
+                elif self._is_turned:
+                    self.weights[:count] = 0.0
+                    self.weights[max(range(count), key=self._powers.__getitem__)] = 1.0
         self._heard = kept * self._heard + total
         self._turned = kept * self._turned + (total if self._is_turned else 0.0)
-
-    def _choose(self, count: int) -> None:
-        self.begin(count)
-        if self._is_turned and count == 2:
-            self.weights[1] = -0.5
-        elif self._is_turned:
-            self.weights[:count] = 0.0
-            self.weights[max(range(count), key=self._powers.__getitem__)] = 1.0
 
     def take(self, sound: F32, out: F32 | None = None) -> F32:
         """Mixes a piece, float32 `[channels, n]`, to `[n]`, into `out` if given; what is no sound is silence."""

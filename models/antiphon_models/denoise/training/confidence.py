@@ -7,9 +7,9 @@ bands and frames: no sound has to be computed again while it is trained.
 import torch
 
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned.confidence import CHOICES, FEATURES, GAIN_ONE_BIAS, HIDDEN, INITIAL_LOGITS, INPUTS, LAYOUT
+from antiphon_denoise.learned.confidence import CHOICES, FEATURES, GAIN_ONE_BIAS, INITIAL_LOGITS, INPUTS, LAYOUT
 from antiphon_denoise.learned.file_confidence import HIDDEN as FILE_HIDDEN
-from antiphon_models.denoise.training.gate import torch_order
+from antiphon_models.denoise.training.gate import turned
 
 STATISTICS = 10
 """Sums over a band's bins: |N|², Re N*D of three removals D, and the six products of those."""
@@ -39,19 +39,8 @@ class ConfidenceNetwork(torch.nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         x = torch.tanh(features @ self.w0 + self.b0)
-        weights = [torch_order(part).T.contiguous() for part in (self.u1, self.v1)]
-        late = torch.cat([torch.zeros(2 * HIDDEN, device=x.device), self.d1])
-        state = torch.zeros(1, len(x), HIDDEN, device=x.device)
-        high: torch.Tensor = torch.gru(
-            x, state, [*weights, torch_order(self.c1), late], True, 1, 0.0, self.training, False, True
-        )[0]
-        said = (high @ self.wo + self.bo).unflatten(-1, (CHOICES, COUNT)).transpose(-1, -2)
-        own = features[..., : FEATURES * COUNT].unflatten(-1, (FEATURES, COUNT)).transpose(-1, -2)
-        logits = said + own @ self.wl
-        if not self.training:
-            # a loss is of what is learned, a validation of what is played
-            logits = logits + torch.tensor([GAIN_ONE_BIAS, 0.0, 0.0, 0.0], device=logits.device)
-        return torch.softmax(logits, -1)
+        high = turned(x, self.u1, self.v1, self.c1, self.d1, self.training)
+        return _shares(high @ self.wo + self.bo, features, self.wl, self.training)
 
 
 class FileConfidenceNetwork(torch.nn.Module):
@@ -69,12 +58,17 @@ class FileConfidenceNetwork(torch.nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         high, _ = self.turn(torch.tanh(self.enter(features)))
-        said = self.say(high).unflatten(-1, (CHOICES, COUNT)).transpose(-1, -2)
-        own = features[..., : FEATURES * COUNT].unflatten(-1, (FEATURES, COUNT)).transpose(-1, -2)
-        logits = said + self.local(own)
-        if not self.training:
-            logits = logits + torch.tensor([GAIN_ONE_BIAS, 0.0, 0.0, 0.0], device=logits.device)
-        return torch.softmax(logits, -1)
+        return _shares(self.say(high), features, self.local.weight.T, self.training)
+
+
+def _shares(said: torch.Tensor, features: torch.Tensor, local: torch.Tensor, training: bool) -> torch.Tensor:
+    """Shares of the choices, of what is said of all bands at once and of what each band's own features say."""
+    own = features[..., : FEATURES * COUNT].unflatten(-1, (FEATURES, COUNT)).transpose(-1, -2)
+    logits = said.unflatten(-1, (CHOICES, COUNT)).transpose(-1, -2) + own @ local
+    if not training:
+        # a loss is of what is learned, a validation of what is played
+        logits = logits + torch.tensor([GAIN_ONE_BIAS, 0.0, 0.0, 0.0], device=logits.device)
+    return torch.softmax(logits, -1)
 
 
 def errors(statistics: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import torch
 
 from antiphon_denoise.bands import BINS, COUNT, places
-from antiphon_denoise.gate.network import HIDDEN, LAYOUT
+from antiphon_denoise.gate.network import LAYOUT
 from antiphon_denoise.learned.tables import LEVEL, NO_NOISE
 from antiphon_models.denoise.network.features import running, smoothed
 
@@ -85,13 +85,18 @@ class GateNetwork(torch.nn.Module):
     def _turned(self, x: torch.Tensor, layer: str) -> torch.Tensor:
         """Output of a GRU layer. Torch has reset before update, and each gate's weights as rows."""
         u, v, c, d = (getattr(self, name + layer) for name in "uvcd")
-        weights = [torch_order(part).T.contiguous() for part in (u, v)]
-        late = torch.cat([torch.zeros(2 * HIDDEN, device=d.device), d])
-        state = torch.zeros(1, len(x), HIDDEN, device=x.device)
-        out: torch.Tensor = torch.gru(
-            x, state, [*weights, torch_order(c), late], True, 1, 0.0, self.training, False, True
-        )[0]
-        return out
+        return turned(x, u, v, c, d, self.training)
+
+
+def turned(
+    x: torch.Tensor, u: torch.Tensor, v: torch.Tensor, c: torch.Tensor, d: torch.Tensor, training: bool
+) -> torch.Tensor:
+    """Output of a GRU layer with weights and biases in numpy's layout, as torch computes it."""
+    weights = [torch_order(part).T.contiguous() for part in (u, v)]
+    late = torch.cat([torch.zeros(2 * len(d), device=d.device), d])
+    state = torch.zeros(1, len(x), len(d), device=x.device)
+    out: torch.Tensor = torch.gru(x, state, [*weights, torch_order(c), late], True, 1, 0.0, training, False, True)[0]
+    return out
 
 
 def torch_order(part: torch.Tensor) -> torch.Tensor:

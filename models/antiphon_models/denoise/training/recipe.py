@@ -148,22 +148,38 @@ class MaskRecipe(Recipe):
             )
         better, after, snr, own, rest = torch.cat(found).cpu().unbind(1)
         noisy, pure = (snr < PURE_SDR_DB) & (own > MIN_POWER), (snr > PURE_SDR_DB) & (own > MIN_POWER)
-        gain = better[noisy]
-        figures = {
-            "score": float(
-                gain.mean() - 20.0 * (gain < -0.5).float().mean() - 0.3 * (35.0 - after[pure]).clamp(min=0).mean()
-            ),
-            "gain": float(gain.mean()),
-            "harmed": float((gain < -0.5).float().mean()),
-            "worst": float(gain.min()),
-            "pure": float(after[pure].mean()),
-            "purest": float(after[pure].min()),
-            "pauses": float(rest[torch.isfinite(rest)].mean()),
-        }
-        for low, high in ((-6, 5), (5, 15), (15, 30)):
-            some = noisy & (snr > low) & (snr <= high)
-            figures[f"gain_{low}_{high}"] = float(better[some].mean())
-        return figures
+        return figures_of(better, after, rest, snr, noisy, pure)
+
+
+def figures_of(
+    gain: torch.Tensor,
+    after: torch.Tensor,
+    rest: torch.Tensor,
+    snr: torch.Tensor,
+    noisy: torch.Tensor,
+    pure: torch.Tensor,
+) -> Figures:
+    """Figures of a validation, with the score that is kept the best.
+
+    Each `[N]`: gain of SI-SDR and SI-SDR after, level of pauses and signal-to-noise ratio in dB, and which mixtures
+    count as noisy and as pure.
+    """
+    found = gain[noisy]
+    harmed = float((found < -0.5).float().mean())
+    low = float((35.0 - after[pure]).clamp(min=0.0).mean())
+    figures = {
+        "score": float(found.mean()) - 20.0 * harmed - 0.3 * low,
+        "gain": float(found.mean()),
+        "harmed": harmed,
+        "worst": float(found.min()),
+        "pure": float(after[pure].mean()),
+        "purest": float(after[pure].min()),
+        "pauses": float(rest[torch.isfinite(rest)].mean()),
+    }
+    for low_snr, high in ((-6, 5), (5, 15), (15, 30)):
+        some = noisy & (snr > low_snr) & (snr <= high)
+        figures[f"gain_{low_snr}_{high}"] = float(gain[some].mean())
+    return figures
 
 
 def _rest(made: torch.Tensor, mixed: torch.Tensor, gap: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from antiphon_denoise.learned.file_confidence import MODEL as FILE_MODEL
 from antiphon_models.denoise.training import examples, material
 from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network, FileConfidenceNetwork, errors
 from antiphon_models.denoise.training.examples import FILE, Examples
-from antiphon_models.denoise.training.recipe import HARM_WEIGHTS, MARGIN, MOST, PURE_SDR_DB, MaskRecipe
+from antiphon_models.denoise.training.recipe import HARM_WEIGHTS, MARGIN, MOST, PURE_SDR_DB, MaskRecipe, figures_of
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 TARGET_SDR_DB = 42.0
@@ -117,21 +117,7 @@ class ConfidenceRecipe(Recipe):
         gain, after, rest = torch.cat(found).unbind(1)
         snr, silent = self._valid.snr, self._valid.silent
         noisy, pure = (snr <= PURE_SDR_DB) & ~silent, (snr > PURE_SDR_DB) & ~silent
-        harmed = float((gain[noisy] < -0.5).float().mean())
-        low = float((35.0 - after[pure]).clamp(min=0.0).mean())
-        figures = {
-            "score": float(gain[noisy].mean()) - 20.0 * harmed - 0.3 * low,
-            "gain": float(gain[noisy].mean()),
-            "harmed": harmed,
-            "worst": float(gain[noisy].min()),
-            "pure": float(after[pure].mean()),
-            "purest": float(after[pure].min()),
-            "pauses": float(rest[torch.isfinite(rest)].mean()),
-        }
-        for low_snr, high in ((-6, 5), (5, 15), (15, 30)):
-            some = noisy & (snr > low_snr) & (snr <= high)
-            figures[f"gain_{low_snr}_{high}"] = float(gain[some].mean())
-        return figures
+        return figures_of(gain, after, rest, snr, noisy, pure)
 
 
 class FileConfidenceRecipe(ConfidenceRecipe):

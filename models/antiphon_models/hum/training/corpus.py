@@ -313,11 +313,7 @@ def write(path: Path, clip: TrainingClip) -> None:
     with part.open("wb") as file:
         np.savez_compressed(file, notes=clip.notes, pitch=clip.pitch)
     os.replace(part, truth)
-    _ogg(path, clip.sound)
-
-
-def _ogg(path: Path, x: F32) -> None:
-    save_ogg(path, np.clip(x, -0.99, 0.99), RATE, 1.0 - QUALITY)
+    save_ogg(path, np.clip(clip.sound, -0.99, 0.99), RATE, 1.0 - QUALITY)
 
 
 def load(folder: Path, part: str) -> list[TrainingClip]:

@@ -85,11 +85,8 @@ def both(one: FrameTruth, two: FrameTruth) -> FrameTruth:
 class Batcher:
     """Makes the batch of a step from clips, as a function of seed and step alone."""
 
-    def __init__(
-        self, clips: list[TrainingClip], seed: int, device: torch.device, in_tune: bool = False, rows: int = ROWS
-    ) -> None:
-        """Sets up a batcher. in_tune: transposition by whole semitones only."""
-        self._clips, self._in_tune, self._rows = clips, in_tune, rows
+    def __init__(self, clips: list[TrainingClip], seed: int, device: torch.device) -> None:
+        self._clips = clips
         self._kinds = {kind: [n for n, c in enumerate(clips) if c.kind == kind] for kind in {c.kind for c in clips}}
         self._sounds = [torch.from_numpy((c.sound * 32767).astype(np.int16)).to(device) for c in clips]
         self._seed, self._device = seed, device
@@ -100,7 +97,7 @@ class Batcher:
         """Sound `[rows, FRAMES]`, and the truth of every row, which begins `FAR` hops before the sound."""
         rng = np.random.default_rng((self._seed, step))
         chance = torch.Generator(self._device).manual_seed(int(rng.integers(1 << 40)))
-        kinds = list(rng.choice(list(SHARES), self._rows, p=np.array(list(SHARES.values())) / sum(SHARES.values())))
+        kinds = list(rng.choice(list(SHARES), ROWS, p=np.array(list(SHARES.values())) / sum(SHARES.values())))
         sounds, truths = zip(*(self._row(str(kind), rng) for kind in kinds), strict=True)
         sound = self._spoilt(torch.stack(sounds), kinds, rng, chance)
         return sound, list(truths)
@@ -116,8 +113,7 @@ class Batcher:
     def _piece(self, kind: str, rng: np.random.Generator) -> tuple[Tensor, FrameTruth]:
         clip_at = int(rng.choice(self._kinds[kind]))
         clip = self._clips[clip_at]
-        up = rng.uniform(-6.0, 6.0)
-        ratio = float(2.0 ** ((round(up) if self._in_tune else up) / 12.0))
+        ratio = float(2.0 ** (rng.uniform(-6.0, 6.0) / 12.0))
         if len(clip.notes):
             # what is beyond the range in which pitch is looked for is turned back
             low, high = float(clip.notes[:, 2].min()), float(clip.notes[:, 2].max())

@@ -133,7 +133,9 @@ class ModelTracker:
         if answer is None:
             self._missing += 1
             if self._missing >= MAX_MISSING_HOPS:
-                self._end_note()
+                self._decoder.reset()
+                self.ended, self._sounding = self._sounding, False
+                self.pitch = self.many = 0.0
             return
         self._missing = 0
         self._decide(answer, settings)
@@ -155,9 +157,3 @@ class ModelTracker:
                 self._sounding = True
         if self._sounding and self.begun is None:
             self.corrected = decoder.corrected
-
-    def _end_note(self) -> None:
-        """Ends the sounding note after `MAX_MISSING_HOPS` hops without an answer; none begins meanwhile."""
-        self._decoder.reset()
-        self.ended, self._sounding = self._sounding, False
-        self.pitch = self.many = 0.0

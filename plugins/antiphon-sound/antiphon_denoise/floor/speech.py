@@ -4,6 +4,8 @@ Where little noise is, DeepFilterNet takes speech for it. What it removes in pau
 than that while one speaks, and what it keeps is louder, it errs, and the rest is put back.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from antiphon.api import F32, F64, Samples
@@ -32,7 +34,7 @@ SILENT = 1e-14
 
 
 class SpeechListener(StretchListener):
-    """Analyses stretches of a sound at 48 kHz."""
+    """Analyses stretches of a sound at 48 kHz; what it found is asked after `end`."""
 
     def __init__(self, frames: int | None) -> None:
         """Loads the network. `frames`: of the sound, if known. Raises ModelError: it is not installed."""
@@ -84,7 +86,7 @@ class SpeechListener(StretchListener):
         ratios, kept, removed = self._found
         return noise_of(ratios, kept, removed)
 
-    @property
+    @cached_property
     def _found(self) -> tuple[F64, F64, F64]:
         """Local ratios of the frames, powers kept and removed of their bands; one silent frame if none."""
         frames = self._frames or [(MIN_SNR, np.zeros(BANDS, np.float32), np.zeros(BANDS, np.float32))]

@@ -197,12 +197,15 @@ def test_a_voice_is_judged_without_its_noise_where_it_cannot_be_with_it(
 
 
 def test_a_voice_is_found_where_some_frames_are_clearly_louder_than_their_noise() -> None:
-    listener = SpeechListener(None)
-    assert not listener.found
+    def heard(frames: list[tuple[float, F32, F32]]) -> SpeechListener:
+        listener = SpeechListener(None)
+        listener._frames = frames
+        return listener
+
+    assert not heard([]).found
     quiet, loud = np.full(BANDS, 1e-6, np.float32), np.full(BANDS, 1e-4, np.float32)
     for ratio, kept, found in ((1.0, loud, False), (9.0, loud, True), (9.0, quiet, False)):
-        listener._frames = [(-9.0, quiet, loud)] * 40 + [(ratio, kept, quiet)] * 10
+        listener = heard([(-9.0, quiet, loud)] * 40 + [(ratio, kept, quiet)] * 10)
         assert listener.found is found
-    assert listener.noisy
-    listener._frames = [(9.0, loud, 0.04 * loud)]
-    assert not listener.noisy
+        assert listener.noisy
+    assert not heard([(9.0, loud, 0.04 * loud)]).noisy

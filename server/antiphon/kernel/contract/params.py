@@ -77,7 +77,11 @@ class Param:
             case "int":
                 return round(self._ranged(self._number(value)))
             case "switch":
-                return self._switch(value)
+                if isinstance(value, str):
+                    if value.lower() in _ON_WORDS | _OFF_WORDS:
+                        return value.lower() in _ON_WORDS
+                    raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}")
+                return self._number(value) != 0.0
             case "trigger":
                 return bool(self._number(value) != 0.0) if not isinstance(value, str) else True
             case "choice":
@@ -201,13 +205,6 @@ class Param:
         if not self.low <= number <= self.high:
             raise ParamError(f"{self.name} takes {self.allowed}, not {number:g}")
         return number
-
-    def _switch(self, value: object) -> bool:
-        if isinstance(value, str):
-            if value.lower() in _ON_WORDS | _OFF_WORDS:
-                return value.lower() in _ON_WORDS
-            raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}")
-        return self._number(value) != 0.0
 
     def _choice(self, value: object) -> str:
         if isinstance(value, str):

@@ -5,10 +5,8 @@ import contextlib
 import json
 import logging
 import socket
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from time import monotonic, thread_time
@@ -18,70 +16,13 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.commands.executor import round_float32
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.status import StatusSource
-from antiphon.kernel.control.subscribers.clients import APPROVAL_SECONDS, MAX_APPROVED
+from antiphon.kernel.control.subscribers.clients import Approvals
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import declaration, own_nodes
 from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.graph.names import SCENE_NAME
-from antiphon.kernel.runtime import paths
-from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.web_link import MAX_REQUEST, STARTED, Topic, WebRequest, parts
-
-# ---- IP addresses that may send OSC, stored in the configuration folder
-
-approval_log = logging.getLogger("antiphon.lan")
-
-APPROVED_FILE = "approved.json"
-
-
-@dataclass(slots=True)
-class Approvals:
-    """Approved addresses with the time of their approval, valid for `APPROVAL_SECONDS`.
-
-    They survive a restart, but not the day: in another network the same address may be a stranger's.
-
-    `folder`: where `APPROVED_FILE` is; `clock`: seconds since the epoch.
-    """
-
-    folder: Path
-    clock: Callable[[], float] = time.time
-
-    def load(self) -> dict[str, float]:
-        """Valid approvals, oldest first, with the seconds left to each; none from a damaged file."""
-        now = self.clock()
-        return {ip: when + APPROVAL_SECONDS - now for ip, when in self._read().items()}
-
-    def add(self, ip: str) -> None:
-        """Stores an approval; `FileError` if the file is not writable."""
-        approved = self._read()
-        approved.pop(ip, None)
-        self._write({**approved, ip: self.clock()})
-
-    def remove(self, ip: str) -> None:
-        """Removes an approval; `FileError` if the file is not writable."""
-        approved = self._read()
-        if approved.pop(ip, None) is not None:
-            self._write(approved)
-
-    def _write(self, approved: dict[str, float]) -> None:
-        newest = dict(list(approved.items())[-MAX_APPROVED:])
-        paths.write_atomic(self.folder / APPROVED_FILE, json.dumps(newest).encode(), 0o600)
-
-    def _read(self) -> dict[str, float]:
-        now = self.clock()
-        try:
-            data = json.loads((self.folder / APPROVED_FILE).read_bytes())
-            approved = {plain_ip(ip): float(when) for ip, when in data.items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            approval_log.warning(
-                "the approvals in %s cannot be read (%s): none is valid", self.folder, type(error).__name__
-            )
-            return {}
-        return {ip: when for ip, when in approved.items() if 0 <= now - when < APPROVAL_SECONDS}
-
 
 log = logging.getLogger("antiphon.web")
 

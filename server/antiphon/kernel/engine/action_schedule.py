@@ -25,13 +25,9 @@ def note_key(action: NodeNote) -> Key:
 
 
 class ActionSchedule:
-    """Pending timed actions, `capacity` of them at most.
+    """Pending timed actions, `CAPACITY` of them at most; beyond that `at_sample` and `at_beat` return False."""
 
-    `capacity`: limit on the number of scheduled actions; beyond it `at_sample` and `at_beat` return False.
-    """
-
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        self.capacity = capacity
+    def __init__(self) -> None:
         self._by_sample: list[tuple[int, int, Action]] = []
         self._by_beat: list[tuple[float, int, Action]] = []
         self._count = 0
@@ -41,7 +37,7 @@ class ActionSchedule:
 
     def at_sample(self, sample: int, action: Action) -> bool:
         """Schedules an action for a sample of the engine's clock. Returns False when the schedule is full."""
-        if len(self) >= self.capacity:
+        if len(self) >= CAPACITY:
             return False
         self._count += 1
         heapq.heappush(self._by_sample, (sample, self._count, action))
@@ -49,7 +45,7 @@ class ActionSchedule:
 
     def at_beat(self, beat: float, action: Action) -> bool:
         """Schedules an action for a beat of the tempo map, with its swing. Returns False when the schedule is full."""
-        if len(self) >= self.capacity:
+        if len(self) >= CAPACITY:
             return False
         self._count += 1
         heapq.heappush(self._by_beat, (beat, self._count, action))

@@ -11,12 +11,13 @@ import time
 from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.engine.driver_change import DriverChange
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs, looping
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.plans.loader import DriverChange, Loader
+from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
 from antiphon.kernel.engine.taps.browser_input import BrowserInput
 from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps

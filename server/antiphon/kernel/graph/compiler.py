@@ -249,7 +249,12 @@ def build_plan(
                 hosts[number] = _host(number, name, info, make, spec, node.values, cyclic=name in outline.cyclic)
         plan = Wiring(outline.graph, hosts, spec, outline.ids, outline.back).plan(outline.names)
         if old is not None:
-            plan.successions = _successions(hosts, old)
+            before = {host.name: host for host in old.hosts.values()}
+            found = tuple((host, before[host.name]) for host in hosts.values() if succeeds(host, before.get(host.name)))
+            for host, last in found:
+                if not host.unprepared and not last.failed:
+                    check_state_transfer(host, last)
+            plan.successions = found
             plan.crossing = PlanCrossfade(old, plan)
     except BaseException:
         close_hosts(hosts.values(), {} if old is None else old.hosts)
@@ -268,15 +273,6 @@ def compile_plan(
 ) -> Plan:
     """A plan for `graph`, with processors and state of `old`'s equal nodes; `PatchError`, or as `build_plan`."""
     return build_plan(outline_plan(graph, catalog, ids, old), make, spec, unprepared)
-
-
-def _successions(hosts: Mapping[int, NodeHost], old: Plan) -> tuple[tuple[NodeHost, NodeHost], ...]:
-    before = {host.name: host for host in old.hosts.values()}
-    found = tuple((host, before[host.name]) for host in hosts.values() if succeeds(host, before.get(host.name)))
-    for host, last in found:
-        if not host.unprepared and not last.failed:
-            check_state_transfer(host, last)
-    return found
 
 
 def close_hosts(

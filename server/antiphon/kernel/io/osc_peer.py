@@ -61,15 +61,14 @@ class Lane:
 
 
 class FailLimiter:
-    """At most `PER_SECOND` answers within any one second's window; the rest are counted."""
+    """At most `PER_SECOND` answers within any one second's window."""
 
-    __slots__ = ("_clock", "_count", "_start", "suppressed")
+    __slots__ = ("_clock", "_count", "_start")
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._start = -1.0
         self._count = 0
-        self.suppressed = 0
 
     @property
     def few(self) -> bool:
@@ -81,10 +80,7 @@ class FailLimiter:
         if now - self._start >= 1.0:
             self._start, self._count = now, 0
         self._count += 1
-        if self._count <= PER_SECOND:
-            return True
-        self.suppressed += 1
-        return False
+        return self._count <= PER_SECOND
 
 
 class Level(IntEnum):

@@ -90,7 +90,10 @@ class Arithmetic:
             case ast.FloorDiv() if whole:
                 return self._floor_divide(a, b)
             case ast.Mod() if whole:
-                return self._modulo(a, b)
+                if _power_of_two(b):
+                    return self.b.and_(a, ir.Constant(I64, b.constant - 1))
+                rest = self.b.srem(a, b)
+                return self.b.add(rest, self.b.select(self._rounded_up(rest, b), b, ir.Constant(I64, 0)))
             case ast.BitAnd() if whole:
                 return self.b.and_(a, b)
             case ast.BitOr() if whole:
@@ -107,12 +110,6 @@ class Arithmetic:
         if _power_of_two(b):
             return self.b.ashr(a, ir.Constant(I64, b.constant.bit_length() - 1))
         return self.b.sub(self.b.sdiv(a, b), self.b.zext(self._rounded_up(self.b.srem(a, b), b), I64))
-
-    def _modulo(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        if _power_of_two(b):
-            return self.b.and_(a, ir.Constant(I64, b.constant - 1))
-        rest = self.b.srem(a, b)
-        return self.b.add(rest, self.b.select(self._rounded_up(rest, b), b, ir.Constant(I64, 0)))
 
     def _rounded_up(self, rest: ir.Value, b: ir.Value) -> ir.Value:
         zero = ir.Constant(I64, 0)

@@ -11,18 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
-from antiphon.kernel.engine.drivers.headless import Headless
+from antiphon.kernel.engine.driver_change import DriverChange
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.plans.admission import TIMEOUT_SECONDS, Admission, LoadEstimator
 from antiphon.kernel.engine.plans.loading import LoadingNote, Prepared
 from antiphon.kernel.engine.shared import HeaderWord
-from antiphon.kernel.errors import EngineError, NodeError, ParamError, PatchError, PluginError, sentence
+from antiphon.kernel.errors import NodeError, ParamError, PatchError, PluginError, sentence
 from antiphon.kernel.graph.compiler import PlanOutline, build_plan, close_hosts, outline_plan
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.node_host import NodeHost
@@ -33,66 +32,6 @@ from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.workers.pool import Pool
 from antiphon.kernel.workers.status import Health, news, worker_states
-
-# ---- The change from one driver to another while the loop plays on; for the loader's thread
-
-TURN_SECONDS = 5.0
-"""Time in which the loop must have taken a driver: the fade takes 20 ms, a device that is silent 0.5 s."""
-
-
-class DriverChange:
-    """Opens devices for a loop, and closes those it has left."""
-
-    def __init__(self, loop: EngineLoop, options: DriverOptions, make: Callable[[str, DriverOptions], Driver]) -> None:
-        """`options`: those of the loop's driver; `make`: opens a driver, or raises `EngineError`."""
-        self._loop, self._options, self._make = loop, options, make
-
-    def to(self, name: str, options: dict[str, Any]) -> str:
-        """Changes to the driver `name`: "", or why it cannot be opened, after which the one before plays on.
-
-        Raises EngineError: the loop hangs.
-
-        From or to the software clock, one is opened while the other plays. Of two devices the first is closed before,
-        since a library or a card holds one at a time: the software clock computes until the other plays, so that
-        nodes and beat go on.
-        """
-        old, chosen, problem = self._loop.driver, replace(self._options, **options), ""
-        # PortAudio may hold JACK's library itself
-        alone = Headless.name not in (old.name, name)
-        if alone:
-            self._turn(Headless(self._options), sounds=False)
-        try:
-            if alone:
-                old.stop()
-            new = self._make(name, chosen)
-        except Exception as error:
-            if not alone:
-                return sentence(error)
-            new, problem = self._again(old.name, sentence(error))
-        if not problem:
-            self._options = chosen
-        self._turn(new, sounds=True)
-        if not alone:
-            old.stop()
-        return problem
-
-    def _again(self, name: str, problem: str) -> tuple[Driver, str]:
-        """Opens the driver that was closed, or the software clock in its place; the problem, with what came of that."""
-        try:
-            return self._make(name, self._options), problem
-        except Exception as error:
-            again = f"{problem}; the old one does not open again either: {sentence(error)}"
-            return Headless(self._options), again
-
-    def _turn(self, driver: Driver, *, sounds: bool) -> None:
-        self._loop.change(driver, sounds=sounds)
-        deadline = time.monotonic() + TURN_SECONDS
-        while self._loop.changing:
-            if time.monotonic() > deadline:
-                self._loop.change(driver)  # it sounds when the loop goes on
-                raise EngineError("the engine's loop takes no other device; it is restarted where it hangs")
-            time.sleep(0.001)
-
 
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
 RESTART_TIMEOUT = 1.0

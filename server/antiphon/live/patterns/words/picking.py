@@ -32,12 +32,6 @@ def choose_from(choices: Any, value: Any, *, around: bool) -> Any:
     return choices[place % len(choices) if around else min(max(place, 0), len(choices) - 1)]
 
 
-def _of(choices: Any) -> Pattern[Any] | None:
-    """A pattern of the choices' kind, to create the result from."""
-    given = list(choices.values() if isinstance(choices, Mapping) else choices)
-    return next((c for c in given if isinstance(c, Pattern)), None)
-
-
 def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
     """Picks the patterns by name or number, and joins them by `how`."""
     if isinstance(choices, str) or not isinstance(choices, Sequence | Mapping) or not choices:
@@ -45,7 +39,8 @@ def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
     picked_one = _JOINS[how](
         queries.map_values(p.events, lambda v: as_pattern(choose_from(choices, v, around=around)).events)
     )
-    kind = _of(choices)
+    given = list(choices.values() if isinstance(choices, Mapping) else choices)
+    kind = next((c for c in given if isinstance(c, Pattern)), None)
     return Pattern(picked_one) if kind is None else kind._new(picked_one)
 
 
