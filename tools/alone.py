@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BASE = "antiphon"
 OTHERS = sorted(file.parent.name for file in ROOT.glob("plugins/*/pyproject.toml"))
 OF_ALL = (
-    *("tests/datasets/", "tests/deploy/", "tests/docs/", "tests/models/", "tests/pipeline/", "tests/project/"),
-    *("tests/cli/test_help_examples.py", "tests/serve/test_mcp.py", "tests/serve/test_tracks.py"),
+    *("tests/bench/", "tests/datasets/", "tests/deploy/", "tests/docs/", "tests/models/", "tests/pipeline/"),
+    *("tests/project/", "tests/cli/test_help_examples.py", "tests/serve/test_mcp.py", "tests/serve/test_tracks.py"),
 )
 """Tests of the workspace, of the lab, or of several distributions at once."""
 
@@ -47,9 +47,10 @@ def copied(name: str, tree: Path) -> Path:
 
 
 def environment(name: str, folder: Path) -> Path:
-    """Interpreter with the packages of this one, those of the workspace from the copied tree."""
+    """Interpreter with the packages and compiled kernels of this one; those of the workspace are of the copied tree."""
     place = folder / "env"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    (place / "var").symlink_to(Path(sys.prefix) / "var")
     (packages,) = place.glob("lib/*/site-packages")
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
         if not entry.name.startswith(("antiphon", "_antiphon", "__")):
