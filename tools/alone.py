@@ -52,9 +52,14 @@ def environment(name: str, folder: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     (place / "var").symlink_to(Path(sys.prefix) / "var")
     (packages,) = place.glob("lib/*/site-packages")
+    own = tuple(f"{part.replace('-', '_')}-" for part in (BASE, name))
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if not entry.name.startswith(("antiphon", "_antiphon", "__")):
+        if entry.name.startswith(own) or not entry.name.startswith(("antiphon", "_antiphon", "__")):
             (packages / entry.name).symlink_to(entry)
+    (place / "bin" / "ruff").symlink_to(Path(sys.executable).with_name("ruff"))
+    command = place / "bin" / "antiphon"
+    command.write_text(f"#!{place}/bin/python\nimport sys\nfrom antiphon.cli import main\nsys.exit(main())\n")
+    command.chmod(0o755)
     tree = folder / "tree"
     roots = (tree / "server", tree / "plugins" / BASE, tree / "plugins" / name, tree / "bench")
     (packages / "antiphon.pth").write_text("".join(f"{root}\n" for root in dict.fromkeys(roots)))
