@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BASE = "antiphon"
 OTHERS = sorted(file.parent.name for file in ROOT.glob("plugins/*/pyproject.toml"))
 OF_ALL = (
-    *("tests/datasets/", "tests/deploy/", "tests/docs/", "tests/models/", "tests/pipeline/", "tests/project/"),
-    *("tests/cli/test_help_examples.py", "tests/serve/test_mcp.py", "tests/serve/test_tracks.py"),
+    *("tests/bench/", "tests/datasets/", "tests/deploy/", "tests/docs/", "tests/models/", "tests/pipeline/"),
+    *("tests/project/", "tests/cli/test_help_examples.py", "tests/serve/test_mcp.py", "tests/serve/test_tracks.py"),
 )
 """Tests of the workspace, of the lab, or of several distributions at once."""
 
@@ -47,13 +47,19 @@ def copied(name: str, tree: Path) -> Path:
 
 
 def environment(name: str, folder: Path) -> Path:
-    """Interpreter with the packages of this one, those of the workspace from the copied tree."""
+    """Interpreter with the packages and compiled kernels of this one; those of the workspace are of the copied tree."""
     place = folder / "env"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    (place / "var").symlink_to(Path(sys.prefix) / "var")
     (packages,) = place.glob("lib/*/site-packages")
+    own = tuple(f"{part.replace('-', '_')}-" for part in (BASE, name))
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if not entry.name.startswith(("antiphon", "_antiphon", "__")):
+        if entry.name.startswith(own) or not entry.name.startswith(("antiphon", "_antiphon", "__")):
             (packages / entry.name).symlink_to(entry)
+    (place / "bin" / "ruff").symlink_to(Path(sys.executable).with_name("ruff"))
+    command = place / "bin" / "antiphon"
+    command.write_text(f"#!{place}/bin/python\nimport sys\nfrom antiphon.cli import main\nsys.exit(main())\n")
+    command.chmod(0o755)
     tree = folder / "tree"
     roots = (tree / "server", tree / "plugins" / BASE, tree / "plugins" / name, tree / "bench")
     (packages / "antiphon.pth").write_text("".join(f"{root}\n" for root in dict.fromkeys(roots)))

@@ -17,6 +17,7 @@ from antiphon.kernel.synth.info import NULL_LOG_FILE
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 pytest.importorskip("pyo")
+pytestmark = pytest.mark.needs("pyo")
 RATE, BLOCK = 48000, 256
 
 

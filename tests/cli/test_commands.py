@@ -64,6 +64,7 @@ def test_it_says_its_version(antiphon: Run) -> None:
     assert antiphon("--version") == Done(0, f"antiphon {__version__}\n", "")
 
 
+@pytest.mark.needs("library")
 @pytest.mark.parametrize("columns", ["60", "200"])
 def test_every_command_stands_in_the_help_with_whole_sentences(
     antiphon: Run, monkeypatch: pytest.MonkeyPatch, columns: str
@@ -79,6 +80,7 @@ def test_every_command_stands_in_the_help_with_whole_sentences(
     assert "--show-completion" in page
 
 
+@pytest.mark.needs("library")
 @pytest.mark.parametrize("group", ["library", "dataset", "pipeline"])
 def test_the_commands_of_a_group_stand_in_its_help_with_whole_sentences(
     antiphon: Run, monkeypatch: pytest.MonkeyPatch, group: str
@@ -318,6 +320,7 @@ def test_status_says_what_is_wrong(antiphon: Run, monkeypatch: pytest.MonkeyPatc
     assert lines[lines.index("workers") + 1] == lines[lines.index("synth") + 1] == "  none"
 
 
+@pytest.mark.needs("denoise")
 def test_alone_it_says_what_can_be_done_here(antiphon: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("my tune.mid", "take.wav"):
@@ -345,6 +348,7 @@ def completed(*words: str) -> list[str]:
     return out.getvalue().split()
 
 
+@pytest.mark.needs("denoise")
 def test_the_shell_is_offered_names() -> None:
     assert completed("pat") == ["patches"]
     assert completed("run", "den") == ["denoise"]

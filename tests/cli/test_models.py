@@ -45,6 +45,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return go
 
 
+@pytest.mark.needs("denoise")
 def test_what_ships_verifies(run: Run) -> None:
     code, out, said = run()
     assert (code, said) == (0, [])
@@ -55,6 +56,7 @@ def test_what_ships_verifies(run: Run) -> None:
         assert model_files.entry(name)["file"] in line
 
 
+@pytest.mark.needs("denoise")
 def test_each_fault_is_one_sentence_and_the_rest_is_listed(run: Run, folder: Path) -> None:
     assert run("--models-dir", folder)[0] == 0
     data = bytearray((folder / "reference.safetensors").read_bytes())
@@ -71,6 +73,7 @@ def test_each_fault_is_one_sentence_and_the_rest_is_listed(run: Run, folder: Pat
     assert (states["denoise-gate"], states["reference"], states["fine"]) == ("missing", "changed", "verified")
 
 
+@pytest.mark.needs("denoise")
 def test_json_says_the_same(run: Run, folder: Path) -> None:
     (folder / "reference.safetensors").write_bytes(b"\0" * 70_000)
     code, out, said = run("--json", "--models-dir", folder, known=(BESIDE,))

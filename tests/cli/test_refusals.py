@@ -63,6 +63,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.needs("pyo")
 @pytest.mark.usefixtures("plugins_read_once")
 def test_each_refusal_is_one_line_and_leaves_nothing(antiphon: Command, folder: Path) -> None:
     def contents() -> dict[Path, bytes]:

@@ -129,6 +129,7 @@ def test_the_words_of_a_line() -> None:
     assert str(Written("a\nb", "x")) == r"wrote a\nb: from x"
 
 
+@pytest.mark.needs("answer")
 def test_it_writes_a_layout_and_a_session(antiphon: Command, tmp_path: Path) -> None:
     for name in ("answer.tosc", "answer.json"):
         done = antiphon("surface", name)

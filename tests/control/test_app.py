@@ -114,6 +114,7 @@ async def test_the_last_of_many_values_wins_and_nothing_changes_places(live: Rig
     assert client.heard() == [("/synced", (9,))]
 
 
+@pytest.mark.needs("answer")
 async def test_refusals_say_what_is_allowed_and_change_nothing(live: Rig) -> None:
     state = live.app.session.state
     before = state.to_json(), list(state.numbers)

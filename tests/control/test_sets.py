@@ -32,6 +32,7 @@ async def gain(live: Rig) -> object:
     return args[0]
 
 
+@pytest.mark.needs("answer")
 async def test_through_a_set_and_back(stage: Rig) -> None:
     client, surface = stage.client(), stage.client()
     await surface.ask("/notify", 1)
@@ -113,6 +114,7 @@ async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage
     assert "friday~" not in (await client.ask("/set/list"))[0][1]
 
 
+@pytest.mark.needs("answer")
 async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stage: Rig) -> None:
     client = stage.client()
     for wrong, said in (

@@ -17,16 +17,19 @@ from antiphon.api import Processor
 
 ROOT = Path(__file__).parents[2]
 NAMES = [(module, name) for module in reference.modules() for name in reference.exported_names(module)]
+
+
+def sources(folder: str) -> list[Path]:
+    """Python files of a folder of the repository, without tests."""
+    return [path for path in sorted((ROOT / folder).rglob("*.py")) if "tests" not in path.relative_to(ROOT).parts]
+
+
 TEMPLATES = ROOT / "server" / "antiphon" / "newplugin" / "templates"
 SOURCES = [
-    *(path for path in sorted((ROOT / "plugins").rglob("*.py")) if "tests" not in path.parts),
+    *sources("plugins"),
     *(path for path in sorted(TEMPLATES.rglob("*.txt")) if not path.name.endswith(".md.txt")),
 ]
-
-USERS = [
-    *SOURCES,
-    *(path for lab in ("models", "bench") for path in sorted((ROOT / lab).rglob("*.py")) if "tests" not in path.parts),
-]
+USERS = [*SOURCES, *sources("models"), *sources("bench")]
 AUTHORS_NAMES = 59
 """Most names on the page for authors of processors."""
 BACKENDS_NAMES = 388

@@ -22,6 +22,7 @@ def write(name: str, text: str, part: str = "") -> None:
     (folder / f"{name}.toml").write_text(text)
 
 
+@pytest.mark.needs("answer")
 def test_lists_hold_what_a_performer_plays_and_names_find_the_rest() -> None:
     every = {entry.name: entry for entry in patch_list.entries()}
     assert set(every) == {path.stem for path in resources.patches().glob("*.toml")}

@@ -115,6 +115,7 @@ def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
     assert f"impulse={own}" in asked(params={"impulse": "room.wav"}).arguments
 
 
+@pytest.mark.needs("loops")
 def test_what_is_not_allowed_is_a_sentence() -> None:
     def answer(request: str) -> str:
         name, body = eval(request, {"nan": nan})

@@ -61,6 +61,7 @@ def test_a_lesson_that_ships_passes_by_its_solution_alone_and_answers_three_mist
     assert list(problems(lesson)) == []  # type: ignore[arg-type]
 
 
+@pytest.mark.needs("answer", "denoise")
 def test_each_path_has_five_to_seven_lessons() -> None:
     counts = {path: sum(one.head.path == path for one in lessons()) for path in PATHS}
     assert all(5 <= count <= 7 for count in counts.values()), counts

@@ -150,6 +150,7 @@ def test_the_library_analyses_a_pipe(tmp_path: Path) -> None:
     assert not (tmp_path / "lib").exists()
 
 
+@pytest.mark.needs("pyo")
 def test_a_patch_renders_sound_and_notes_of_a_pipe(tmp_path: Path) -> None:
     (tmp_path / "in.wav").write_bytes(wav())
     song = mido.MidiFile(tracks=[mido.MidiTrack([mido.Message("note_on", note=60, time=0)])])

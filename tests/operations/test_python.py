@@ -285,6 +285,7 @@ def test_options_and_commands_of_a_sentence_become_arguments_and_calls(typed: st
     assert worded(typed) == said
 
 
+@pytest.mark.needs("listen")
 def test_a_rate_beside_what_has_its_own_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "in.wav", VOICE.T, RATE)
     made = antiphon.run("gain", tmp_path / "in.wav")
@@ -457,6 +458,7 @@ def test_notes_are_played_by_a_patch() -> None:
     assert np.abs(made.sound).max() > 0.01
 
 
+@pytest.mark.needs("listen")
 def test_results_show_themselves(tmp_path: Path) -> None:
     made = antiphon.run("gain", VOICE, RATE, gain=0.5)
     ((played,), (drawn,)) = (

@@ -48,9 +48,15 @@ def loaded():
     return load(check=False)
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.real) for name in sorted(PERFORMANCES)]
-)
+def marks(name):
+    """Of a performance: whether it is played by `make test`, and whether a synth of another distribution plays it."""
+    slow = [] if name in QUICK else [pytest.mark.real]
+    path = resources.patches() / f"{name}.toml"
+    played = path.is_file() and 'type = "synth"' in path.read_text()
+    return [*slow, *([pytest.mark.needs("pyo")] if played else [])]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in sorted(PERFORMANCES)])
 def test_it_sounds_as_its_page_says(name, loaded, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # a fresh install has none
     rendered, (_, lufs, scenes, _) = performances.render(name, loaded), WRITTEN[name]
@@ -66,6 +72,7 @@ def test_it_sounds_as_its_page_says(name, loaded, monkeypatch):
         assert difference(rendered.scene(before), rendered.scene(after)) > HEARD, (before, after)
 
 
+@pytest.mark.needs("answer", "loops")
 def test_the_quick_ones_have_a_node_of_each_type(loaded):
     types = {
         name: {node.type for node in patch.load(entry.path, loaded.catalog, trusted=True).graph.nodes}
@@ -74,6 +81,7 @@ def test_the_quick_ones_have_a_node_of_each_type(loaded):
     assert set().union(*(types[name] for name in QUICK)) == set().union(*types.values())
 
 
+@pytest.mark.needs("answer")
 def test_every_instrument_has_a_performance():
     assert set(PERFORMANCES) == set(LISTED)
     assert len(INSTRUMENTS) >= 30
@@ -88,6 +96,7 @@ def test_instruments_begin_within_three_units_of_each_other():
         assert peak < 0.0, name
 
 
+@pytest.mark.needs("answer")
 def test_the_gallery_has_the_patches_as_they_are():
     assert {name: written[0] for name, written in WRITTEN.items()} == {e.name: e.line for e in LISTED.values()}
 

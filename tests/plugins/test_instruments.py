@@ -28,6 +28,7 @@ SYNTHS = next(param for param in Synth.params if param.name == "instrument").cho
 OF_PYO = ("piano", "bass", "pad", "pluck", "strings", "drums")
 CASES = [(name, {}) for name in INSTRUMENTS if name != "synth"]
 CASES += [("synth", {"instrument": name}) for name in SYNTHS if name in OF_PYO]
+PARAMS = [pytest.param(*case, marks=[pytest.mark.needs("pyo")] * (case[0] == "synth")) for case in CASES]
 LISTENS = "answer", "continue", "follow", "listen", "resonator"
 """Those that sound by their input as well, or after a pause: nothing is asked of one note of theirs."""
 NOTES = st.lists(
@@ -57,7 +58,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     }
 
 
-@pytest.mark.parametrize(("name", "values"), CASES, ids=["-".join([name, *v.values()]) for name, v in CASES])
+@pytest.mark.parametrize(("name", "values"), PARAMS, ids=["-".join([name, *v.values()]) for name, v in CASES])
 def test_notes_that_fall_together_in_any_way_leave_an_instrument_that_plays(
     name: str, values: dict[str, str], files: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:

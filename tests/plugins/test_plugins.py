@@ -79,6 +79,7 @@ def body(code, extra=""):
     return f"{HEAD}\nclass P(Processor):\n{lines}{rest}\n{extra}{HOOK.replace('NAME', 'bad')}"
 
 
+@pytest.mark.needs("hum", "library", "host")
 def test_every_plugin_that_ships_is_built_in():
     """Any other is tried in a child process at each start of a command."""
     read = [tomllib.loads(file.read_text())["project"] for file in PROJECTS]
@@ -88,6 +89,7 @@ def test_every_plugin_that_ships_is_built_in():
     assert there == {name for name in declared if name != "antiphon_models"}
 
 
+@pytest.mark.needs("hum", "library", "host")
 def test_the_lists_of_plugins_in_the_project_are_current():
     assert subprocess.run([sys.executable, ROOT / "tools/plugin_lists.py"], capture_output=True).returncode == 0
 

@@ -218,6 +218,7 @@ def test_its_addresses_answer_later_and_synced_comes_behind(server: tuple[Server
     assert (beats, soundfile.info(path).duration) == (4, pytest.approx(2.0, abs=0.01))
 
 
+@pytest.mark.needs("library")
 def test_its_operations_take_json_begin_a_job_ask_by_osc_and_are_in_the_document(
     server: tuple[ServerProcess, Path],
 ) -> None:

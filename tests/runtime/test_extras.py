@@ -40,6 +40,7 @@ def declared() -> dict[str, list[str]]:
     return {**found, **lab["optional-dependencies"]}
 
 
+@pytest.mark.needs("hum", "library", "host")
 def test_every_package_of_an_extra_is_known_by_its_module() -> None:
     for extra, packages in declared().items():
         if extra == "dev" or packages in ([], ["antiphon[containers]"]):  # of the project's own tests; former names
@@ -52,6 +53,7 @@ def test_every_package_of_an_extra_is_known_by_its_module() -> None:
                 assert module in extras.EXTRAS, f"{package} of the extra {extra}"
 
 
+@pytest.mark.needs("hum", "library", "host")
 def test_the_extra_that_is_named_brings_the_module() -> None:
     project = declared()
     names = {module: package for package, module in MODULES.items()}

@@ -169,7 +169,7 @@ def test_a_script_is_performed_at_a_server_that_runs(tmp_path: Path) -> None:
         until(lambda: "plays on in silence" in performed.said(), 10.0, "the panic")
         performed.save(SCRIPT, "plays from bar")
         # somebody chooses another patch; the next version has its own again
-        assert server.ask("/patch/load", "desk")[0] == "/done"
+        assert server.ask("/patch/load", "throw")[0] == "/done"
         performed.save(SCRIPT.replace("bd*4", "bd*2"), "plays from bar")
         until(lambda: server.status()["patch"] == "Band", 10.0, "its patch again")
         performed.process.send_signal(signal.SIGINT)

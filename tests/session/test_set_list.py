@@ -43,6 +43,7 @@ def test_what_is_wrong_is_refused_with_its_line_and_what_is_allowed():
     accepted.compare(__file__, answer)
 
 
+@pytest.mark.needs("answer")
 def test_a_performers_own_set_stands_before_a_built_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     built_in = set_list.names()

@@ -110,6 +110,7 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         del sys.modules[name]
 
 
+@pytest.mark.needs("pyo")
 def test_serve_takes_its_option(antiphon: Run) -> None:
     assert "--wood takes plum, not 'oak'" in antiphon("serve", "--wood", "oak").complaint
     said = antiphon("serve", "--wood=plum", "--synth", "null").complaint

@@ -109,6 +109,7 @@ def test_the_built_page_is_that_of_the_sources() -> None:
     assert page.asset("sources.sha256").decode().strip() == digest.hexdigest(), "run: make page"
 
 
+@pytest.mark.needs("classify", "library")
 def test_the_types_of_the_page_are_those_of_the_api() -> None:
     made = page_types.text()
     assert (SOURCES / "src/api.d.ts").read_text() == made, "run: make page"
