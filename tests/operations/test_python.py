@@ -285,6 +285,25 @@ def test_options_and_commands_of_a_sentence_become_arguments_and_calls(typed: st
     assert worded(typed) == said
 
 
+def test_a_file_that_was_given_is_named_as_it_is(tmp_path: Path) -> None:
+    for name in (
+        "IN here.wav",
+        "takes/my OUT.wav",
+        "a --stems b.wav",
+        "of -p lead=on.wav",
+        "run antiphon run gain IN.wav",
+    ):
+        with pytest.raises(antiphon.AntiphonError) as refused:
+            antiphon.run("gain", tmp_path / name)
+        assert str(tmp_path / name) in str(refused.value)
+        with pytest.raises(antiphon.AntiphonError) as refused:
+            antiphon.run("gain", VOICE, RATE, out=tmp_path / "none" / name)
+        assert str(tmp_path / "none" / name) in str(refused.value)
+        with pytest.raises(antiphon.AntiphonError) as refused:
+            antiphon.ask("library show", file=name)
+        assert f"has no {name};" in str(refused.value)
+
+
 def test_a_rate_beside_what_has_its_own_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "in.wav", VOICE.T, RATE)
     made = antiphon.run("gain", tmp_path / "in.wav")

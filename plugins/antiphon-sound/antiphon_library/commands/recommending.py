@@ -1,24 +1,26 @@
-"""Recommendation commands of `antiphon library`: `learn`, `personality` and the map."""
+"""What recommends tracks: learning from logs, the map, and the command `personality`, which plays and asks."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+import msgspec
 
 from antiphon.api import UsageError
 from antiphon.api.backends.cli import Json, echo_answer
 from antiphon.api.backends.runtime import argument
 from antiphon_library.commands.options import open_catalogue
+from antiphon_library.operations import LearnRequest, MapRequest
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
+    from antiphon_library.map.chart import Chart
     from antiphon_library.taste.choosing import TrackTable
 
 WORDS = {"y": "like", "yes": "like", "like": "like", "n": "dislike", "no": "dislike", "dislike": "dislike"}
@@ -73,14 +75,10 @@ def personality(
             {**next(iter(catalogue.rows(path=choice.row.path))).summary(), "score": round(choice.score, 4)}
             for choice in best
         ]
-    if as_json:
-        typer.echo(json.dumps({"answers": answers, "matches": matches}))
-        return
     from antiphon_library.commands.printing import table as lines
 
-    typer.echo(f"{len(answers)} answers; what you would like:" if answers else "no answers")
-    for line in lines(matches):
-        typer.echo(line)
+    head = f"{len(answers)} answers; what you would like:" if answers else "no answers"
+    echo_answer(as_json, {"answers": answers, "matches": matches}, (head, *lines(matches)))
 
 
 def _answer(number: int, most: int, title: str) -> str:
@@ -138,64 +136,61 @@ def _path(table: TrackTable, track: int) -> str:
     return printable_path(os.fsdecode(table.rows[track].path))
 
 
-MAX_NAMED = 5
-"""Maximum files named in a sentence."""
+@dataclass(frozen=True, slots=True)
+class PlacedTracks:
+    """A map, its trustworthiness and that of two principal components, and the tracks that are not on it.
+
+    `short`: those too short, by name. `pending`: number of those to be analysed first.
+    """
+
+    chart: Chart
+    trust: float | None
+    flat: float | None
+    short: list[str]
+    pending: int
+
+    def plain(self) -> dict[str, Any]:
+        """Data for JSON."""
+        return {**self.chart.plain(), "trustworthiness": {"k": 10, "map": self.trust, "pca": self.flat}}
 
 
-def chart(
-    png: Annotated[Path | None, argument("Draw it into this file.", "FILE")] = None,
-    again: Annotated[bool, argument("Place all tracks anew, not only the new ones.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Place tracks, artists and genres on a map: what sounds alike is near."""
-    from antiphon.api.backends.files import printable_path
-    from antiphon_library.map import chart as charts
-
-    if png is not None and png.suffix.lower() != ".png":
-        raise UsageError(f"cannot write {printable_path(png)}: --png ends in .png")
-    from antiphon.api.backends.files import write_atomic
+def chart(asked: MapRequest) -> PlacedTracks:
+    """Places the tracks, and draws the map where that is asked for."""
+    from antiphon.api.backends.files import png_bytes, printable_path, write_atomic
+    from antiphon_library.map import chart as charts, picture
     from antiphon_library.taste.choosing import TrackTable
 
+    png = Path(asked.png) if asked.png else None
+    if png is not None and png.suffix.lower() != ".png":
+        raise UsageError(f"cannot write {printable_path(png)}: --png ends in .png")
     with open_catalogue() as catalogue:
         tracks = TrackTable.load(catalogue.taste)
-        placement = charts.place_tracks(catalogue, tracks, again=again)
+        placement = charts.place_tracks(catalogue, tracks, again=asked.again)
         without = [row for row in tracks.rows if row.vector is None]
         sounds = catalogue.taste.sounds_without_vector()
-        short, pending = ([row for row in without if (row.id in sounds) == known] for known in (True, False))
+    short = [printable_path(os.fsdecode(os.path.basename(row.path))) for row in without if row.id in sounds]
     found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
     trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
     if png is not None:
-        from antiphon.api.backends.files import png_bytes
-        from antiphon_library.map import picture
-
         write_atomic(png, png_bytes(picture.draw(found)))
-    if as_json:
-        typer.echo(json.dumps({**found.plain(), "trustworthiness": {"k": 10, "map": trust, "pca": flat}}))
-        return
-    typer.echo(f"{len(found.tracks)} tracks, {len(found.artists)} artists, {len(found.genres)} genres on the map")
-    if trust is not None:
-        typer.echo(f"trustworthiness {trust:.3f} at k = 10; two principal components {flat:.3f}")
-    if pending:
-        typer.echo(f"{len(pending)} not on it: `antiphon library analyse` analyses them first")
-    if short:
-        names = ", ".join(printable_path(os.fsdecode(os.path.basename(row.path))) for row in short[:MAX_NAMED])
-        more = f" and {len(short) - MAX_NAMED} more" if len(short) > MAX_NAMED else ""
-        typer.echo(f"{len(short)} cannot be placed, for they are silent or too short: {names}{more}")
-    for genre in found.genres[:30]:
-        typer.echo(f"  {genre['name']}: {genre['tracks']}")
+    return PlacedTracks(found, trust, flat, short, len(without) - len(short))
 
 
-def learn(
-    folder: Annotated[Path, argument("Of the Million Playlist's slices, or Last.fm 360K's table of plays.")],
-    most: Annotated[int, argument("Playlists or people that are read.", low=1)] = 200_000,
-    as_json: Json = False,
-) -> None:
-    """Learn from logs of others which of your tracks are played together; `next` uses it."""
+class Learned(msgspec.Struct):
+    """Numbers of lists that were read, of the library's tracks in them, and of pairs of these."""
+
+    lists: int
+    tracks: int
+    pairs: int
+
+
+def learn(asked: LearnRequest) -> Learned:
+    """Counts which tracks are played together."""
     from antiphon_library.taste import logs
 
     with open_catalogue() as catalogue:
-        count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), logs.lists(folder, most))
+        lists = logs.lists(Path(asked.folder), asked.most)
+        count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), lists)
     with open_catalogue(write=bool(pairs)) as catalogue:
         catalogue.taste.put_companions(pairs)
-    words = f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned"
-    echo_answer(as_json, {"lists": count, "tracks": matched, "pairs": len(pairs) // 2}, (words,))
+    return Learned(count, matched, len(pairs) // 2)
