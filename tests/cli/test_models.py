@@ -105,7 +105,7 @@ def test_a_model_may_bring_weights_of_its_own(run: Run, folder: Path, tmp_path: 
 
 
 def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "plugins" / "odd"
+    folder = tmp_path / "plugins" / "oddmodels"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(
         "from antiphon.kernel.contract.hookspecs import hookimpl\n"
@@ -113,7 +113,7 @@ def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest
         "def antiphon_models(register):\n"
         "    register('raising', lambda: 1 / 0)\n"
         "    register('seven', lambda: 7)\n"
-        "    register('absent', 'odd.nothing:Here')\n"
+        "    register('absent', 'oddmodels.nothing:Here')\n"
     )
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     found, failed = model_registry.known_models(tmp_path / "plugins")

@@ -269,6 +269,10 @@ def test_a_refusal_is_spelled_as_a_program_spells_it(call, said: str) -> None:
             "sound and out= are one file, /tmp/IN/OUT; give out= a name",
         ),
         ("name another, or --force to write over it", "name another, or force=True to write over it"),
+        (
+            "--uri is wrong; `antiphon plugins --scan` lists those",
+            "uri is wrong; `antiphon plugins --scan` lists those",
+        ),
         ("it takes a name, not '--stems' or \"-p a=b\"", "it takes a name, not '--stems' or \"-p a=b\""),
         ("several: -p lead=on, which follows one, or -p bpm=…", 'several: lead="on", which follows one, or bpm=…'),
         (

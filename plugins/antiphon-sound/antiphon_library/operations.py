@@ -230,8 +230,8 @@ LOCAL: tuple[tuple[str, type[Request], str, str, str], ...] = (
     ("analyse", AnalyseRequest, "commands:analyse", "analysed", "analyse Music --only loudness"),
     ("identify", IdentifyRequest, "identify:identify", "identified", "identify excerpt.wav"),
     ("forget", ForgetRequest, "commands:forget", "forgotten", "forget --missing"),
-    ("map", MapRequest, "recommending:chart", "placed", "map --png map.png"),
-    ("learn", LearnRequest, "recommending:learn", "learned", "learn playlists"),
+    ("map", MapRequest, "commands:chart", "placed", "map --png map.png"),
+    ("learn", LearnRequest, "commands:learn", "learned", "learn playlists"),
 )
 """Operations of the command line and Python: word, request, function, lines and example of each."""
 

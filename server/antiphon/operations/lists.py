@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RATE, BLOCK = 48000, 256
 """Rate in Hz and block in frames of the latencies of processors."""
-PluginsDir = Annotated[str | None, argument("A folder of plugin folders.", "PATH")]
+PluginsDir = Annotated[str | None, argument("A folder of plugin folders.", "<path>")]
 
 
 class PatchesRequest(Request):
@@ -59,7 +59,7 @@ class WordsRequest(Request):
 class ModelsRequest(Request):
     """List models and verify their weights, and the model files of the library. Exit 1 if any cannot be played."""
 
-    models_dir: Annotated[str | None, argument("A folder of weights, to check.", "PATH")] = None
+    models_dir: Annotated[str | None, argument("A folder of weights, to check.", "<path>")] = None
     plugins_dir: PluginsDir = None
 
 

@@ -23,7 +23,8 @@ _CALL = re.compile(
 """A command with its words: a lower-case word that no option has before it is the next of the sentence."""
 _AT = r"(?<![\w'\"/.-])"
 """No part of a name or of what was given."""
-_OPTION = re.compile(rf"{_AT}--([a-z][a-z-]*)(?: [A-Z]+(?:\.\w+)?\b)?")
+_OPTION = re.compile(rf"`antiphon [^`]*`|{_AT}--([a-z][a-z-]*)(?: [A-Z]+(?:\.\w+)?\b)?")
+"""An option, but for those of a command that is named in full."""
 _PARAM, _ENDS = re.compile(rf"{_AT}-p (\w+)=([a-z]+\b)?"), re.compile(rf"{_AT}(IN|OUT)(?![\w'\"/.-])")
 
 
@@ -45,7 +46,7 @@ def worded(text: str, folder: Path | None = None) -> str:
 
 def _reworded(text: str) -> str:
     text = text.replace("(see: antiphon serve --help)", "(see: help(antiphon.Server))")
-    text = _OPTION.sub(lambda found: _argument(found[1]), _CALL.sub(_call, text))
+    text = _OPTION.sub(lambda found: _argument(found[1]) if found[1] else found[0], _CALL.sub(_call, text))
     return _ENDS.sub(lambda found: "sound" if found[1] == "IN" else "out=", _PARAM.sub(_value, text))
 
 

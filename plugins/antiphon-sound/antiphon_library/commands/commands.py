@@ -1,12 +1,13 @@
-"""What is done to the catalogue: files added, analysed and forgotten."""
+"""What is done to the catalogue: files added, analysed, forgotten and placed on a map, and logs read."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,10 +15,13 @@ from antiphon.api import FileError, UsageError
 from antiphon.api.backends.runtime import ASKER, require_modules, short_repr, shorten
 from antiphon_library.analysing import AnalysisCounts
 from antiphon_library.commands.options import ROOT, catalogue_paths, open_catalogue, root_of, row_of
-from antiphon_library.operations import AddRequest, AnalyseRequest, ForgetRequest
+from antiphon_library.operations import AddRequest, AnalyseRequest, ForgetRequest, LearnRequest, MapRequest
 from antiphon_library.records import CatalogueRow, findings
 from antiphon_library.scanning import ScanCounts
 from antiphon_library.shard_import import ImportCounts
+
+if TYPE_CHECKING:
+    from antiphon_library.map.chart import Chart
 
 ANSWER = (
     "tempo", "tempo_confidence", "beats", "downbeats", "key", "key_confidence", "chords", "sections", "kind",
@@ -154,3 +158,63 @@ def with_name(path: str, problem: str) -> str:
     """Reason with the file's name, added if missing."""
     name = path.rsplit("/", 1)[-1]
     return problem if name in problem else f"{shorten(name, 120)}: {problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTracks:
+    """A map, its trustworthiness and that of two principal components, and the tracks that are not on it.
+
+    `short`: those too short, by name. `pending`: number of those to be analysed first.
+    """
+
+    chart: Chart
+    trust: float | None
+    flat: float | None
+    short: list[str]
+    pending: int
+
+    def plain(self) -> dict[str, Any]:
+        """Data for JSON."""
+        return {**self.chart.plain(), "trustworthiness": {"k": 10, "map": self.trust, "pca": self.flat}}
+
+
+def chart(asked: MapRequest) -> PlacedTracks:
+    """Places the tracks, and draws the map where that is asked for."""
+    from antiphon.api.backends.files import png_bytes, printable_path, write_atomic
+    from antiphon_library.map import chart as charts, picture
+    from antiphon_library.taste.choosing import TrackTable
+
+    png = Path(asked.png) if asked.png else None
+    if png is not None and png.suffix.lower() != ".png":
+        raise UsageError(f"cannot write {printable_path(png)}: --png ends in .png")
+    with open_catalogue() as catalogue:
+        tracks = TrackTable.load(catalogue.taste)
+        placement = charts.place_tracks(catalogue, tracks, again=asked.again)
+        without = [row for row in tracks.rows if row.vector is None]
+        sounds = catalogue.taste.sounds_without_vector()
+    short = [printable_path(os.fsdecode(os.path.basename(row.path))) for row in without if row.id in sounds]
+    found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
+    trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
+    if png is not None:
+        write_atomic(png, png_bytes(picture.draw(found)))
+    return PlacedTracks(found, trust, flat, short, len(without) - len(short))
+
+
+class Learned(msgspec.Struct):
+    """Numbers of lists that were read, of the library's tracks in them, and of pairs of these."""
+
+    lists: int
+    tracks: int
+    pairs: int
+
+
+def learn(asked: LearnRequest) -> Learned:
+    """Counts which tracks are played together."""
+    from antiphon_library.taste import logs
+
+    with open_catalogue() as catalogue:
+        lists = logs.lists(Path(asked.folder), asked.most)
+        count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), lists)
+    with open_catalogue(write=bool(pairs)) as catalogue:
+        catalogue.taste.put_companions(pairs)
+    return Learned(count, matched, len(pairs) // 2)

@@ -1,4 +1,4 @@
-"""The group `antiphon library` with its option; the catalogue's folder, and the row of a named file."""
+"""The catalogue's folder, and the row of a named file."""
 
 from __future__ import annotations
 
@@ -7,39 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from antiphon.api import UsageError
-from antiphon.api.backends.runtime import argument
 
 if TYPE_CHECKING:
-    import typer
-
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.records import CatalogueRow
 
 ROOT: ContextVar[Path | None] = ContextVar("ROOT", default=None)
 """The folder that --root names."""
-
-
-def application() -> typer.Typer:
-    """The group of commands, with the one that asks the performer and is no operation."""
-    from antiphon.api.backends.cli import command_group, epilog
-    from antiphon_library.commands.recommending import personality
-
-    app = command_group("library", _library.__doc__ or "", _library)
-    app.command(epilog=epilog("antiphon library personality"))(personality)
-    return app
-
-
-def _library(
-    root: Annotated[
-        Path | None,
-        argument("The folder of the catalogue; else your library of sound files.", "DIR"),
-    ] = None,
-) -> None:
-    """Catalogue sound files: what they are called, what is in them, which are alike."""
-    ROOT.set(root)
 
 
 def root_of() -> Path:

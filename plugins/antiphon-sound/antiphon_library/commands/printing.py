@@ -10,9 +10,8 @@ import msgspec
 
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import ASKER, shorten
-from antiphon_library.commands.commands import AnalysedSound, AnalysedSounds, Forgotten
+from antiphon_library.commands.commands import AnalysedSound, AnalysedSounds, Forgotten, Learned, PlacedTracks
 from antiphon_library.commands.identify import Identified, Sounding
-from antiphon_library.commands.recommending import Learned, PlacedTracks
 from antiphon_library.operations import EmptyLibrary, FoundSounds, ListedSounds
 from antiphon_library.scanning import ScanCounts
 from antiphon_library.shard_import import ImportCounts

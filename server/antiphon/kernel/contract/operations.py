@@ -186,8 +186,8 @@ class SharedOperation:
             yield
         except AntiphonError as error:
             names = {flag: one.name for one in arguments(self.asked) for flag in one.flags}
-            spelled = re.compile(rf"(?<![\w-])({'|'.join(names)})(?![\w-])")
-            error.args = (spelled.sub(lambda found: names[found[0]], str(error)), *error.args[1:])
+            spelled = re.compile(rf"`[^`]*`|(?<![\w-])({'|'.join(names)})(?![\w-])")  # a command stays as it is
+            error.args = (spelled.sub(lambda found: names.get(found[0], found[0]), str(error)), *error.args[1:])
             raise
 
     def shown(self, answer: Any) -> Iterable[str]:

@@ -1,27 +1,41 @@
-"""What recommends tracks: learning from logs, the map, and the command `personality`, which plays and asks."""
+"""The group `antiphon library` with its option, and the command that plays and asks, which is no operation."""
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
+import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import Json, echo_answer
+from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog
 from antiphon.api.backends.runtime import argument
-from antiphon_library.commands.options import open_catalogue
-from antiphon_library.operations import LearnRequest, MapRequest
+from antiphon_library.commands.options import ROOT, open_catalogue
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
-    from antiphon_library.map.chart import Chart
     from antiphon_library.taste.choosing import TrackTable
+
+
+def application() -> typer.Typer:
+    """The group of commands, with the one that asks the performer and is no operation."""
+    app = command_group("library", _library.__doc__ or "", _library)
+    app.command(epilog=epilog("antiphon library personality"))(personality)
+    return app
+
+
+def _library(
+    root: Annotated[
+        Path | None,
+        argument("The folder of the catalogue; else your library of sound files.", "DIR"),
+    ] = None,
+) -> None:
+    """Catalogue sound files: what they are called, what is in them, which are alike."""
+    ROOT.set(root)
+
 
 WORDS = {"y": "like", "yes": "like", "like": "like", "n": "dislike", "no": "dislike", "dislike": "dislike"}
 SHOWN = 10
@@ -134,63 +148,3 @@ def _path(table: TrackTable, track: int) -> str:
     from antiphon.api.backends.files import printable_path
 
     return printable_path(os.fsdecode(table.rows[track].path))
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedTracks:
-    """A map, its trustworthiness and that of two principal components, and the tracks that are not on it.
-
-    `short`: those too short, by name. `pending`: number of those to be analysed first.
-    """
-
-    chart: Chart
-    trust: float | None
-    flat: float | None
-    short: list[str]
-    pending: int
-
-    def plain(self) -> dict[str, Any]:
-        """Data for JSON."""
-        return {**self.chart.plain(), "trustworthiness": {"k": 10, "map": self.trust, "pca": self.flat}}
-
-
-def chart(asked: MapRequest) -> PlacedTracks:
-    """Places the tracks, and draws the map where that is asked for."""
-    from antiphon.api.backends.files import png_bytes, printable_path, write_atomic
-    from antiphon_library.map import chart as charts, picture
-    from antiphon_library.taste.choosing import TrackTable
-
-    png = Path(asked.png) if asked.png else None
-    if png is not None and png.suffix.lower() != ".png":
-        raise UsageError(f"cannot write {printable_path(png)}: --png ends in .png")
-    with open_catalogue() as catalogue:
-        tracks = TrackTable.load(catalogue.taste)
-        placement = charts.place_tracks(catalogue, tracks, again=asked.again)
-        without = [row for row in tracks.rows if row.vector is None]
-        sounds = catalogue.taste.sounds_without_vector()
-    short = [printable_path(os.fsdecode(os.path.basename(row.path))) for row in without if row.id in sounds]
-    found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
-    trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
-    if png is not None:
-        write_atomic(png, png_bytes(picture.draw(found)))
-    return PlacedTracks(found, trust, flat, short, len(without) - len(short))
-
-
-class Learned(msgspec.Struct):
-    """Numbers of lists that were read, of the library's tracks in them, and of pairs of these."""
-
-    lists: int
-    tracks: int
-    pairs: int
-
-
-def learn(asked: LearnRequest) -> Learned:
-    """Counts which tracks are played together."""
-    from antiphon_library.taste import logs
-
-    with open_catalogue() as catalogue:
-        lists = logs.lists(Path(asked.folder), asked.most)
-        count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), lists)
-    with open_catalogue(write=bool(pairs)) as catalogue:
-        catalogue.taste.put_companions(pairs)
-    return Learned(count, matched, len(pairs) // 2)
