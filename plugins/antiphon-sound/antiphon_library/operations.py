@@ -84,7 +84,9 @@ class AnalyseRequest(Request):
 
     files: Annotated[tuple[str, ...], NAMED] = ()
     only: Annotated[tuple[str, ...], argument("This analysis alone; may be given again.")] = ()
-    by: Annotated[str, argument("librosa: also tempo and beats by librosa, to compare.", "librosa")] = ""
+    by: Annotated[
+        str, argument("librosa: also tempo and beats by librosa, to compare.", "librosa", choices=("librosa",))
+    ] = ""
     again: Annotated[bool, argument("Also what has been analysed.")] = False
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.runtime import ASKER, require_modules, short_repr, shorten
+from antiphon.api.backends.runtime import ASKER, require_modules, shorten
 from antiphon_library.analysing import AnalysisCounts
 from antiphon_library.commands.options import ROOT, catalogue_paths, open_catalogue, root_of, row_of
 from antiphon_library.operations import AddRequest, AnalyseRequest, ForgetRequest, LearnRequest, MapRequest
@@ -28,8 +28,6 @@ ANSWER = (
     "kind_confidence",
 )  # fmt: skip
 """Quantities in the answer about one file, beside the duration and those of `only`."""
-SECOND_OPINION = "librosa"
-"""The value of `by`, and the name of the analysis."""
 
 
 def paths_of(files: Iterable[str]) -> list[Path]:
@@ -95,8 +93,6 @@ def analyse(asked: AnalyseRequest) -> AnalysedSounds | AnalysedSound:
 
     names = named_analyses(asked.only, of_short=True)
     if asked.by:
-        if asked.by != SECOND_OPINION:
-            raise UsageError(f"--by takes {SECOND_OPINION}, not {short_repr(asked.by)}")
         require_modules(f"--by {asked.by}", [asked.by])
         names = (*names, *named_analyses([asked.by]))
     if not names:
