@@ -147,6 +147,8 @@ def test_a_refusal_spells_an_argument_as_its_door_does(
         lambda: ask("library search", **{name: value}),
     ):
         assert accepted.refusal(call).startswith(f"UsageError: {said}")
+    named = accepted.refusal(lambda: offered()["library list"].ask({"files": ("a --bad b.wav",)}))
+    assert "has no a --bad b.wav;" in named
     words = ["library", "search", f"--{name}", value]
     assert errors.run(application(words), words) == 2
     assert f"antiphon: --{said}" in capsys.readouterr().err

@@ -174,19 +174,21 @@ class SharedOperation:
         """Its answer to an `asked` or a `body`. Raises AntiphonError: a value is not allowed, or it says so."""
         asker = asker or Asker()
         ASKER.set(asker)
-        with nullcontext() if asker.options else self.by_name():
+        with nullcontext() if asker.options else self.by_name(asdict(asked)):
             check(asked)
             asked = asked if isinstance(asked, self.asked) else self.asked(**asdict(asked))
             return _function(self.does)(asked)
 
     @contextmanager
-    def by_name(self) -> Iterator[None]:
-        """Context in which refusals have arguments by their names, where they have them as options."""
+    def by_name(self, given: Mapping[str, Any]) -> Iterator[None]:
+        """Context in which refusals have arguments by their names; a command in them, and what was given, stay."""
         try:
             yield
         except AntiphonError as error:
             names = {flag: one.name for one in arguments(self.asked) for flag in one.flags}
-            spelled = re.compile(rf"`[^`]*`|(?<![\w-])({'|'.join(names)})(?![\w-])")  # a command stays as it is
+            values = [one for value in given.values() for one in (value if isinstance(value, tuple) else (value,))]
+            kept = "".join(f"{re.escape(one)}|" for one in values if isinstance(one, str) and " -" in one)
+            spelled = re.compile(rf"`[^`]*`|{kept}(?<![\w-])({'|'.join(names)})(?![\w-])")
             error.args = (spelled.sub(lambda found: names.get(found[0], found[0]), str(error)), *error.args[1:])
             raise
 
@@ -279,7 +281,7 @@ def offer(osc: AddressList, operation: SharedOperation) -> None:
         given = form.read(request.args)
         async with turns.setdefault("one", asyncio.Lock()):
             if form.does:
-                with operation.by_name():
+                with operation.by_name(given):
                     found = await _function(form.does)(request, given)
             else:
                 found = await asyncio.to_thread(operation.ask, given)
