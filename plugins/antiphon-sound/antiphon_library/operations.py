@@ -93,7 +93,7 @@ class AnalyseRequest(Request):
 class IdentifyRequest(Request):
     """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
 
-    file: Annotated[str, argument("A sound file: 5 to 10 s of it are enough.", "[FILE]", placed=True)] = ""
+    file: Annotated[str, argument("A sound file: 5 to 10 s of it are enough.", placed=True)] = ""
     live: Annotated[bool, argument("What sounds in the running server, as it changes.")] = False
     seconds: Annotated[
         float, argument("End --live after these seconds; 0: by Ctrl-C. Of a file: the seconds used.", low=0.0)
