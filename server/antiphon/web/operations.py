@@ -126,11 +126,11 @@ def _asked(handler: Any) -> dict[str, Any]:
 
 def told(found: Any, kind: Any) -> Any:
     """Plain data of an answer of that type: of an object the attributes that are fields of it."""
-    if isinstance(found, msgspec.Struct | dict):
+    if isinstance(found, msgspec.Struct):
         return msgspec.to_builtins(found)
     if isinstance(found, list | tuple):
         return [told(one, next(iter(get_args(kind)), None)) for one in found]
-    if found is None or isinstance(found, str | int | float) or not hasattr(kind, "__struct_fields__"):
+    if found is None or isinstance(found, str | dict | int | float) or not hasattr(kind, "__struct_fields__"):
         return found
     return {name: getattr(found, name) for name in kind.__struct_fields__}
 
