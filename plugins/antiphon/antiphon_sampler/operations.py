@@ -14,7 +14,7 @@ SHOWN = 1500
 """Characters of a licence that are shown; all of it is kept."""
 
 
-class AddRequest(Request):
+class AddPackRequest(Request):
     """Add a pack of sounds to the library, whole or not at all, and show its licence."""
 
     source: Annotated[str, argument("A folder, a ZIP file, a strudel.json, or github:USER/REPO.", "SOURCE")]
@@ -22,11 +22,11 @@ class AddRequest(Request):
     force: Annotated[bool, argument("Replace a pack of that name.")] = False
 
 
-class ListRequest(Request):
+class ListPacksRequest(Request):
     """List the packs that were added, where they are from, and the files of their licences."""
 
 
-def add(asked: AddRequest) -> Added:
+def add(asked: AddPackRequest) -> Added:
     """Adds a pack."""
     from antiphon_sampler import adding
 
@@ -50,7 +50,7 @@ def added(pack: Added) -> Iterator[str]:
     )
 
 
-def listed(asked: ListRequest) -> dict[str, Any]:
+def listed(asked: ListPacksRequest) -> dict[str, Any]:
     """The packs that were added: their folders, what each was added from, and the files of its licences."""
     from antiphon_sampler.packs import packs
 
@@ -76,7 +76,7 @@ def add_to(operations: Any) -> None:
     """Adds the operations."""
     operations.add(
         "sounds add",
-        AddRequest,
+        AddPackRequest,
         add,
         Any,
         lines=added,
@@ -88,4 +88,6 @@ def add_to(operations: Any) -> None:
             "antiphon sounds add Downloads/crate.zip --name crate",
         ),
     )
-    operations.add("sounds list", ListRequest, listed, Any, lines=rows, local=True, examples=("antiphon sounds list",))
+    operations.add(
+        "sounds list", ListPacksRequest, listed, Any, lines=rows, local=True, examples=("antiphon sounds list",)
+    )

@@ -196,7 +196,7 @@ def chart(asked: MapRequest) -> PlacedTracks:
     return PlacedTracks(found, trust, flat, short, len(without) - len(short))
 
 
-class Learned(msgspec.Struct):
+class LearnedPairs(msgspec.Struct):
     """Numbers of lists that were read, of the library's tracks in them, and of pairs of these."""
 
     lists: int
@@ -204,7 +204,7 @@ class Learned(msgspec.Struct):
     pairs: int
 
 
-def learn(asked: LearnRequest) -> Learned:
+def learn(asked: LearnRequest) -> LearnedPairs:
     """Counts which tracks are played together."""
     from antiphon_library.taste import logs
 
@@ -213,4 +213,4 @@ def learn(asked: LearnRequest) -> Learned:
         count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), lists)
     with open_catalogue(write=bool(pairs)) as catalogue:
         catalogue.taste.put_companions(pairs)
-    return Learned(count, matched, len(pairs) // 2)
+    return LearnedPairs(count, matched, len(pairs) // 2)

@@ -33,7 +33,7 @@ class CurrentTrack:
 
 
 def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
-    """Sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
+    """SoundingTrack track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
     Raises `EngineError`: no server answers; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
@@ -123,7 +123,7 @@ class Identified:
 
 
 @dataclass(frozen=True, slots=True)
-class Sounding:
+class SoundingTrack:
     """The paths of a track that sounds; `position`: seconds in it, if known."""
 
     paths: list[str]
@@ -135,7 +135,7 @@ class Sounding:
         return {"matches": [{"path": path, "offset": self.position, "score": self.score} for path in self.paths]}
 
 
-def identify(asked: IdentifyRequest) -> Identified | Iterator[Sounding]:
+def identify(asked: IdentifyRequest) -> Identified | Iterator[SoundingTrack]:
     """The recordings that a file is a part of; or with `live` what sounds, at each change."""
     from antiphon_library.identification.fingerprints import update_shards
     from antiphon_library.identification.identifying import (
@@ -161,7 +161,7 @@ def identify(asked: IdentifyRequest) -> Identified | Iterator[Sounding]:
         return Identified(identify_files(catalogue, index, times[chosen], hertz[chosen]))
 
 
-def _live(asked: IdentifyRequest) -> Iterator[Sounding]:
+def _live(asked: IdentifyRequest) -> Iterator[SoundingTrack]:
     from antiphon.api.backends.cli import osc_port
     from antiphon.api.backends.files import printable_path
 
@@ -171,7 +171,7 @@ def _live(asked: IdentifyRequest) -> Iterator[Sounding]:
     with open_catalogue() as catalogue:
         for track in watch(asked.host, port, until, lambda number: patch_of(table, catalogue.files_of_sound(number))):
             paths = [printable_path(os.fsdecode(path)) for path in catalogue.files_of_sound(track.number)]
-            yield Sounding(paths, track.position, track.score)
+            yield SoundingTrack(paths, track.position, track.score)
 
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:

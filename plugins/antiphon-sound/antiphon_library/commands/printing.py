@@ -10,8 +10,8 @@ import msgspec
 
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import ASKER, shorten
-from antiphon_library.commands.commands import AnalysedSound, AnalysedSounds, Forgotten, Learned, PlacedTracks
-from antiphon_library.commands.identify import Identified, Sounding
+from antiphon_library.commands.commands import AnalysedSound, AnalysedSounds, Forgotten, LearnedPairs, PlacedTracks
+from antiphon_library.commands.identify import Identified, SoundingTrack
 from antiphon_library.operations import EmptyLibrary, FoundSounds, ListedSounds
 from antiphon_library.scanning import ScanCounts
 from antiphon_library.shard_import import ImportCounts
@@ -169,9 +169,9 @@ def analysed(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
     _say_bad(found.bad)
 
 
-def identified(found: Identified | Sounding) -> Iterator[str]:
+def identified(found: Identified | SoundingTrack) -> Iterator[str]:
     """Line for each file: score, position, path, and whether it is another recording of the piece; or what sounds."""
-    if isinstance(found, Sounding):
+    if isinstance(found, SoundingTrack):
         where = f"at {clock(found.position)}  {found.paths[0]}" if found.paths else "nothing that is known"
         yield f"{time.strftime('%H:%M:%S')}  {where}"
         return
@@ -208,6 +208,6 @@ def placed(found: PlacedTracks) -> Iterator[str]:
         yield f"  {genre['name']}: {genre['tracks']}"
 
 
-def learned(answer: Learned) -> Iterator[str]:
+def learned(answer: LearnedPairs) -> Iterator[str]:
     """Line of what was learned from logs."""
     yield f"{answer.lists} lists, {answer.tracks} of your tracks in them, {answer.pairs} pairs learned"
