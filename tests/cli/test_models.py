@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from antiphon.cli import models as command
-from antiphon.cli.plugin_commands import complete
+from antiphon.cli.plugin_commands import command_of, complete
 from antiphon.cli.terminal import errors
 from antiphon.kernel.runtime import model_files, resources
 from antiphon.kernel.workers import devices
+from antiphon.networks import model_registry
 from antiphon.networks.info import ModelInfo
+from antiphon.operations.lists import LISTS
 
 Run = Callable[..., tuple[int, str, list[str]]]
 BESIDE = ModelInfo("beside", "its.network:Net", "denoise-gate", "test", devices=("cpu",))
@@ -31,12 +32,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.callback()(lambda: None)
-    app.command()(command.models)
+    app.command("models")(command_of(LISTS["models"]))
     complete(app)
 
     def go(*arguments: object, known: tuple[ModelInfo, ...] = (), failed: tuple[str, ...] = ()) -> tuple:
         with monkeypatch.context() as patch:
-            patch.setattr(command, "known_models", lambda _: ({info.name: info for info in known}, list(failed)))
+            patch.setattr(model_registry, "known_models", lambda _: ({info.name: info for info in known}, list(failed)))
             code = errors.run(app, ["models", *map(str, arguments)])
         out, err = capsys.readouterr()
         assert all(line.startswith("antiphon: ") for line in err.splitlines())
@@ -107,7 +108,7 @@ def test_a_model_may_bring_weights_of_its_own(run: Run, folder: Path, tmp_path: 
 
 
 def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "plugins" / "odd"
+    folder = tmp_path / "plugins" / "oddmodels"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(
         "from antiphon.kernel.contract.hookspecs import hookimpl\n"
@@ -115,10 +116,10 @@ def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest
         "def antiphon_models(register):\n"
         "    register('raising', lambda: 1 / 0)\n"
         "    register('seven', lambda: 7)\n"
-        "    register('absent', 'odd.nothing:Here')\n"
+        "    register('absent', 'oddmodels.nothing:Here')\n"
     )
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
-    found, failed = command.known_models(tmp_path / "plugins")
+    found, failed = model_registry.known_models(tmp_path / "plugins")
     assert not {"raising", "seven", "absent"} & set(found)
     told = {text.partition(" cannot")[0].partition(" gave")[0]: text for text in failed}
     assert "ZeroDivisionError" in told["the model raising"]

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from tests.sources import PYTHONPATH
 
-from antiphon.cli import models
 from antiphon.kernel.contract import hookspecs
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.harness import run_processor
@@ -22,6 +21,7 @@ from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.synth import backends
+from antiphon.networks import model_registry as models
 from antiphon.newplugin.writing import SHAPES, files
 
 ROOT = Path(__file__).parents[2]

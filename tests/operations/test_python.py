@@ -269,6 +269,10 @@ def test_a_refusal_is_spelled_as_a_program_spells_it(call, said: str) -> None:
             "sound and out= are one file, /tmp/IN/OUT; give out= a name",
         ),
         ("name another, or --force to write over it", "name another, or force=True to write over it"),
+        (
+            "--uri is wrong; `antiphon plugins --scan` lists those",
+            "uri is wrong; `antiphon plugins --scan` lists those",
+        ),
         ("it takes a name, not '--stems' or \"-p a=b\"", "it takes a name, not '--stems' or \"-p a=b\""),
         ("several: -p lead=on, which follows one, or -p bpm=…", 'several: lead="on", which follows one, or bpm=…'),
         (
@@ -283,6 +287,26 @@ def test_a_refusal_is_spelled_as_a_program_spells_it(call, said: str) -> None:
 )
 def test_options_and_commands_of_a_sentence_become_arguments_and_calls(typed: str, said: str) -> None:
     assert worded(typed) == said
+
+
+@pytest.mark.needs("library")
+def test_a_file_that_was_given_is_named_as_it_is(tmp_path: Path) -> None:
+    for name in (
+        "IN here.wav",
+        "takes/my OUT.wav",
+        "a --stems b.wav",
+        "of -p lead=on.wav",
+        "run antiphon run gain IN.wav",
+    ):
+        with pytest.raises(antiphon.AntiphonError) as refused:
+            antiphon.run("gain", tmp_path / name)
+        assert str(tmp_path / name) in str(refused.value)
+        with pytest.raises(antiphon.AntiphonError) as refused:
+            antiphon.run("gain", VOICE, RATE, out=tmp_path / "none" / name)
+        assert str(tmp_path / "none" / name) in str(refused.value)
+        with pytest.raises(antiphon.AntiphonError) as refused:
+            antiphon.ask("library show", file=name)
+        assert f"has no {name};" in str(refused.value)
 
 
 @pytest.mark.needs("listen")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -97,10 +98,12 @@ def bounded() -> Iterator[tuple[Any, Argument, float]]:
 @pytest.mark.needs("library")
 def test_every_door_takes_an_operations_example() -> None:
     for name, operation in offered().items():
+        assert operation.doc.endswith(".")
+        if operation.local:
+            continue
         assert convert(dict(operation.example), operation.asked, name) is not None
         assert convert(dict(operation.example), operation.body, name) is not None
         assert set(operation.body.__struct_fields__) == set(operation.asked.__struct_fields__) - set(operation.here)
-        assert operation.doc.endswith(".")
         assert operation.osc.arguments.count("…") <= 1
         assert f"`{operation.path}.reply" in operation.osc.doc
 
@@ -112,23 +115,61 @@ def test_a_number_outside_its_range_is_refused_in_the_same_words_at_every_door(
     found = list(bounded())
     assert found
     for operation, one, wrong in found:
-        given = {**operation.example, one.name: wrong}
+        needed = [other.name for other in arguments(operation.asked) if other.default is NODEFAULT]
+        given = {**dict.fromkeys(needed, "x"), **operation.example, one.name: wrong}
         said = f"{one.name} takes {one.range}, not {wrong}"
         assert accepted.refusal(lambda: ask(operation.name, **given)) == f"UsageError: {said}"  # noqa: B023
-        if one.name not in operation.here:
+        if one.name not in operation.here and not operation.local:
             with pytest.raises(Misfit, match=f"^{re.escape(said)}$"):  # by HTTP
                 convert(given, operation.body, operation.name)
         flag = max(one.flags, key=len)
-        needed = ["x" for other in arguments(operation.asked) if other.default is NODEFAULT]
-        words = [*operation.name.split(), *needed, f"{flag}{'=' * flag.startswith('--')}{wrong:g}"]
+        words = [*operation.name.split(), *("x" for _ in needed), f"{flag}{'=' * flag.startswith('--')}{wrong:g}"]
         assert errors.run(application(words), words) == 2
         assert f"takes {one.range}, not {wrong:g}" in capsys.readouterr().err
 
 
 @pytest.mark.needs("library")
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("kind", "tune", "kind takes loop, one-shot"),
+        ("key", "H9", "key does not understand 'H9'"),
+        ("tempo", "fast", "tempo takes a number or a range"),
+    ],
+)
+def test_a_refusal_spells_an_argument_as_its_door_does(
+    name: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = offered()["library search"]
+    for call in (
+        lambda: search.answer(search.body(**{name: value})),
+        lambda: search.ask({name: value}),
+        lambda: ask("library search", **{name: value}),
+    ):
+        assert accepted.refusal(call).startswith(f"UsageError: {said}")
+    named = accepted.refusal(lambda: offered()["library list"].ask({"files": ("a --bad b.wav",)}))
+    assert "has no a --bad b.wav;" in named
+    words = ["library", "search", f"--{name}", value]
+    assert errors.run(application(words), words) == 2
+    assert f"antiphon: --{said}" in capsys.readouterr().err
+
+
+def test_antiphons_own_lists_are_asked_by_name(tmp_path: Path) -> None:
+    assert {"answer", "band"} <= {entry.name for entry in ask("patches")}
+    assert ask("patches", name="answer").patch.tempo > 0
+    assert [entry.name for entry in ask("sets")]
+    assert ask("plugins", name="gain").one.type == "gain"
+    assert ask("plugins", plugins_dir=tmp_path).loaded.catalog["gain"].doc
+    assert "linger" in ask("words", text="linger").found[0].names
+    assert accepted.refusal(lambda: ask("words", text="xyzzyq")).startswith("UsageError: there is no word 'xyzzyq'")
+
+
+@pytest.mark.needs("library")
 def test_what_an_operation_does_not_know_is_refused_with_what_it_knows() -> None:
     for name, operation in offered().items():
-        said = accepted.refusal(lambda: ask(name, **operation.example, nonsense=1))  # noqa: B023
+        needed = {one.name: "x" for one in arguments(operation.asked) if one.default is NODEFAULT}
+        given = {**needed, **operation.example, "nonsense": 1}
+        said = accepted.refusal(lambda: ask(name, **given))  # noqa: B023
         assert said.startswith("UsageError: nonsense is not a key of"), said
         assert all(field in said for field in operation.asked.__struct_fields__), said
 

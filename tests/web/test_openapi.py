@@ -8,19 +8,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from msgspec import Struct
 from tests.web.test_lan import serving as serving_web
 from tools import http_table
 from tools.http_table import OPERATIONS
 
 from antiphon.web import control_link, openapi, osc_refusals
+from antiphon.web.operations import Operation
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
 EXAMPLES = 3
 """Requests of each operation."""
+
+
+class Held(Struct):
+    number: int
+
+
+def test_an_answer_may_hold_structs_in_a_table_and_one_that_is_none_is_null() -> None:
+    def answered(found: object, kind: Any) -> bytes:
+        one = Operation("GET", "/held", lambda request: found, kind)
+        request: Any = SimpleNamespace(parts={})
+        return asyncio.run(one.call(one.handler, request)).body
+
+    assert json.loads(answered({"first": [Held(1)]}, dict)) == {"first": [{"number": 1}]}
+    assert answered(None, Held | None) == b"null"
+    assert answered(None, None) == b""
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from antiphon.api.backends.cli import HttpBesideOsc, epilog, http_port as port_of_http, owner_token
-from antiphon.api.backends.runtime import OscPort, argument, require_modules, say as tell
+from antiphon.api.backends.cli import epilog, http_port as port_of_http, owner_token
+from antiphon.api.backends.runtime import HttpBesideOsc, OscPort, argument, require_modules, say as tell
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer

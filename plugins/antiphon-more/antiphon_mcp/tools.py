@@ -97,7 +97,7 @@ def server(client: ServerClient, *, trust: bool = False) -> MCPServer[None]:
         _tool(tools.land, ACT, LandBody),
         _tool(tools.undo, ACT),
         _tool(tools.say, ACT, SayBody),
-        *map(tools.asking, offered().values()),
+        *(tools.asking(one) for one in offered().values() if not one.local),
     ]
     made: MCPServer[None] = MCPServer("antiphon", instructions=INSTRUCTIONS, log_level="WARNING", tools=listed)
     made.resource("antiphon://set", mime_type="text/x-python")(tools.set_text)
@@ -199,7 +199,7 @@ class CoperformerTools:
         return _answer(await self._do(self._client.post, "/api/mcp/say", body))
 
     def asking(self, operation: Any) -> Tool:
-        """The tool of an operation that a plugin adds."""
+        """The tool of an operation."""
 
         async def ask(body: Body) -> CallToolResult:
             return _answer(await self._do(self._client.post, f"/api{operation.path}", body))

@@ -14,7 +14,7 @@ def antiphon_services(register: Register) -> None:
 @hookimpl
 def antiphon_commands(cli: Any) -> None:
     """Adds `antiphon library`."""
-    from antiphon_library.commands.commands import application
+    from antiphon_library.commands.personality import application
 
     cli.add_typer(application())
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Struct, UnsetType, defstruct
 
 from antiphon.api import UsageError
-from antiphon.api.backends.runtime import Host, OscForm, OscPort, Request, argument
+from antiphon.api.backends.runtime import Host, HttpBesideOsc, OscForm, OscPort, Request, argument
 from antiphon_library.records import KINDS
 
 
@@ -64,6 +64,65 @@ class ShowRequest(Request):
     """Show all that is known of a file: tags, and what each analysis found."""
 
     file: Annotated[str, argument("")]
+
+
+class AddRequest(Request):
+    """Add sound files, or what is new, changed or moved in folders; without any, in the library's own folder."""
+
+    files: Annotated[tuple[str, ...], NAMED] = ()
+    again: Annotated[bool, argument("Also try bad files again.")] = False
+    shards: Annotated[
+        str, argument("A pipeline's folder: sounds, with what its step analyse found.", "DIR", flags="--from")
+    ] = ""
+
+
+class AnalyseRequest(Request):
+    """Analyse what has not been: these files, which are added, or all. Of one file the result is shown.
+
+    - is standard input, which is not added.
+    """
+
+    files: Annotated[tuple[str, ...], NAMED] = ()
+    only: Annotated[tuple[str, ...], argument("This analysis alone; may be given again.")] = ()
+    by: Annotated[
+        str, argument("librosa: also tempo and beats by librosa, to compare.", "librosa", choices=("librosa",))
+    ] = ""
+    again: Annotated[bool, argument("Also what has been analysed.")] = False
+
+
+class IdentifyRequest(Request):
+    """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
+
+    file: Annotated[str, argument("A sound file: 5 to 10 s of it are enough.", placed=True)] = ""
+    live: Annotated[bool, argument("What sounds in the running server, as it changes.")] = False
+    seconds: Annotated[
+        float, argument("End --live after these seconds; 0: by Ctrl-C. Of a file: the seconds used.", low=0.0)
+    ] = 0.0
+    patches: Annotated[str, argument('TOML, "FILE" = "PATCH": a track that begins loads its patch.', "FILE")] = ""
+    host: Host = "127.0.0.1"
+    osc_port: OscPort = None
+    http_port: HttpBesideOsc = None
+
+
+class ForgetRequest(Request):
+    """Remove files from the catalogue, with what is known of them. The sound files are not touched."""
+
+    files: Annotated[tuple[str, ...], NAMED] = ()
+    missing: Annotated[bool, argument("Files that are not there any more.")] = False
+
+
+class MapRequest(Request):
+    """Place tracks, artists and genres on a map: what sounds alike is near."""
+
+    png: Annotated[str, argument("Draw it into this file.", "FILE")] = ""
+    again: Annotated[bool, argument("Place all tracks anew, not only the new ones.")] = False
+
+
+class LearnRequest(Request):
+    """Learn from logs of others which of your tracks are played together; `next` uses it."""
+
+    folder: Annotated[str, argument("Of the Million Playlist's slices, or Last.fm 360K's table of plays.")]
+    most: Annotated[int, argument("Playlists or people that are read.", low=1)] = 200_000
 
 
 class FoundSounds(Struct):
@@ -166,15 +225,39 @@ FITS_BY_OSC = OscForm(
 )
 
 
+COMMANDS = "antiphon_library.commands"
+KEPT = "what was {} is kept, and the same command {} the rest"
+LOCAL: tuple[tuple[str, type[Request], str, str, str], ...] = (
+    ("add", AddRequest, "commands:add", "added", "add Music"),
+    ("analyse", AnalyseRequest, "commands:analyse", "analysed", "analyse Music --only loudness"),
+    ("identify", IdentifyRequest, "identify:identify", "identified", "identify excerpt.wav"),
+    ("forget", ForgetRequest, "commands:forget", "forgotten", "forget --missing"),
+    ("map", MapRequest, "commands:chart", "placed", "map --png map.png"),
+    ("learn", LearnRequest, "commands:learn", "learned", "learn playlists"),
+)
+"""Operations of the command line and Python: word, request, function, lines and example of each."""
+
+
 def add_to(operations: Any) -> None:
     """Adds the operations."""
-    shown = "antiphon_library.commands.printing:found"
+    for word, asked, does, lines, example in LOCAL:
+        operations.add(
+            f"library {word}",
+            asked,
+            f"{COMMANDS}.{does}",
+            Any,
+            lines=f"{COMMANDS}.printing:{lines}",
+            local=True,
+            kept={"add": KEPT.format("added", "adds"), "analyse": KEPT.format("analysed", "analyses")}.get(word, ""),
+            examples=(f"antiphon library {example}",),
+        )
+    shown = f"{COMMANDS}.printing:found"
     operations.add(
         "library list",
         ListRequest,
         "antiphon_library.searching:listed",
         ListedSounds,
-        lines="antiphon_library.commands.printing:listed",
+        lines=f"{COMMANDS}.printing:listed",
         here=("files",),
         by_osc=LIST_BY_OSC,
         examples=("antiphon library list", "antiphon library list --bad"),
@@ -184,7 +267,7 @@ def add_to(operations: Any) -> None:
         ShowRequest,
         "antiphon_library.searching:shown",
         ShownSound,
-        lines="antiphon_library.commands.printing:shown",
+        lines=f"{COMMANDS}.printing:shown",
         example={"file": "/music/night.flac"},
         examples=("antiphon library show Music/night.flac",),
     )
@@ -211,7 +294,7 @@ def add_to(operations: Any) -> None:
         Fits,
         "antiphon_library.searching:fits",
         FitMatches,
-        lines="antiphon_library.commands.printing:fitting",
+        lines=f"{COMMANDS}.printing:fitting",
         here=("live", "beats", "host", "osc_port"),
         by_osc=FITS_BY_OSC,
         example={"file": 1},

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.analysis import CLASSES, FIT, HARMONY, analyses
 from antiphon.api.backends.files import Decoder, printable_path, write_atomic
-from antiphon.api.backends.runtime import SERVER, instead, short_repr, shorten
+from antiphon.api.backends.runtime import ASKER, instead, short_repr, shorten
 from antiphon.api.backends.signal import KEY_NAMES
 from antiphon_library import vector_file
 from antiphon_library.catalogue import Catalogue
@@ -378,12 +378,12 @@ MAX_FITTING, FITTING_SECONDS = 50, 60.0
 
 
 def fits(asked: Fits) -> FoundSounds:
-    """The loops that go with one, or with what a server plays: that of `SERVER`, where it is asked from elsewhere.
+    """The loops that go with one, or with what a server plays: the asker's own, where it is asked from elsewhere.
 
     From elsewhere no file is opened that the catalogue lacks, and each match has its `id`. Raises UsageError: there is
     no such sound in it, or it is no loop; EngineError, WireError: a server does not answer, or refuses.
     """
-    ask = SERVER.get()
+    ask = ASKER.get().server
     live = asked.live or (ask is not None and asked.file is None)
     if live == (asked.file is not None):
         raise UsageError("name a loop, or give --live for what a server plays")
@@ -410,7 +410,7 @@ def fits(asked: Fits) -> FoundSounds:
 
 def _fitting_now(asked: Fits) -> list[dict[str, Any]]:
     """`path`, `score` and `why` of the loops of a server's library that go with the last bars of a node."""
-    ask = SERVER.get() or partial(_ask_running, asked.host, asked.osc_port)
+    ask = ASKER.get().server or partial(_ask_running, asked.host, asked.osc_port)
     values = ask("/library/fits", min(asked.count, MAX_FITTING), asked.node)
     rows = zip(values[::3], values[1::3], values[2::3], strict=True)
     return [{"path": path, "score": round(score, 4), "why": why.split(", ")} for path, score, why in rows]

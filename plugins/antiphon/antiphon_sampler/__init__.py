@@ -1,13 +1,8 @@
 """Sampler: recorded sounds played by notes, from folders in the layout of Dirt-Samples."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from typing import Any
 
 from antiphon.api import Register, hookimpl
-
-if TYPE_CHECKING:
-    import typer
 
 
 @hookimpl
@@ -21,8 +16,8 @@ def antiphon_processors(register: Register) -> None:
 
 
 @hookimpl
-def antiphon_commands(cli: typer.Typer) -> None:
-    """Adds `antiphon sounds`."""
-    from antiphon_sampler.commands import application
+def antiphon_operations(operations: Any) -> None:
+    """Adds `sounds add` and `sounds list`."""
+    from antiphon_sampler.operations import add_to
 
-    cli.add_typer(application())
+    add_to(operations)

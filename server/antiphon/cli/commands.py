@@ -13,9 +13,11 @@ from typer.main import get_command_name
 from typer.models import CommandInfo
 
 from antiphon.cli.help_page import WIDTH
-from antiphon.cli.plugin_commands import CommandGroup, complete, epilog
+from antiphon.cli.plugin_commands import CommandGroup, command_of, complete, epilog
 from antiphon.cli.terminal import errors
 
+ASKED = "operation"
+"""The place of commands that are operations."""
 COMMANDS: dict[str, tuple[str, ...]] = {
     "learn": ("lessons:learn", "antiphon learn"),
     "play": ("play:play", "antiphon play melody.mid", "antiphon play --patch techno"),
@@ -23,7 +25,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "serve": ("serve:serve", "antiphon serve --patch answer", "antiphon serve --audio headless --patch demo --live"),
     "live": ("running.live:live", "antiphon live set.py"),
     "eval": ("running.evaluate:evaluate", "antiphon eval set.py"),
-    "words": ("words:words", "antiphon words", "antiphon words linger"),
+    "words": (ASKED, "antiphon words", "antiphon words linger"),
     "paste": ("files.paste:paste", "antiphon paste program.js --out pasted.py"),
     "rehearse": ("files.rehearse:rehearse", "antiphon rehearse set.py --bars 4"),
     "run": (
@@ -48,11 +50,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "monitor": ("running.monitor:monitor", "antiphon monitor", "antiphon monitor --events"),
     "status": ("running.status:status", "antiphon status", "antiphon status --json"),
     "repl": ("repl.command:repl", "antiphon repl"),
-    "patches": ("patches:patches", "antiphon patches", "antiphon patches answer"),
-    "sets": ("patches:sets", "antiphon sets"),
-    "plugins": ("plugins:plugins", "antiphon plugins", "antiphon plugins denoise"),
+    "patches": (ASKED, "antiphon patches", "antiphon patches answer"),
+    "sets": (ASKED, "antiphon sets"),
+    "plugins": (ASKED, "antiphon plugins", "antiphon plugins denoise"),
     "new-plugin": ("newplugin:new_plugin", "antiphon new-plugin wobble"),
-    "models": ("models:models", "antiphon models"),
+    "models": (ASKED, "antiphon models"),
     "devices": ("devices:devices", "antiphon devices"),
     "doctor": ("doctor:doctor", "antiphon doctor"),
     "bench": ("bench:register", "antiphon bench engine --seconds 10"),
@@ -64,7 +66,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "lessons list": ("lessons:register", "antiphon lessons list"),
     "lessons check": ("lessons:register", "antiphon lessons check", "antiphon lessons check mine.md"),
 }
-"""Commands in the order of the help page: the place of each, a function or a `register` that adds it, and examples."""
+"""Commands in the order of the help page: the place of each (a function, a `register` that adds it, or `ASKED`), and
+examples."""
 _OPTIONS = {
     "serve": {"cls": "serve_options:ServeCommand"},
     "run": {"cls": "files.run:RunCommand"},
@@ -132,14 +135,18 @@ def _name(command: CommandInfo) -> str:
 
 def register(app: typer.Typer, name: str = "") -> None:
     """Adds every command, or only that of `name`, without importing the modules of others."""
-    for place in dict.fromkeys(place for place, *_ in ([COMMANDS[name]] if name in COMMANDS else COMMANDS.values())):
-        found = _at(place)
-        match place.partition(":")[2]:
-            case "register":
-                found(app)
-            case _:
-                (own,) = (known for known, (where, *_) in COMMANDS.items() if where == place)
-                app.command(own, **{option: _at(where) for option, where in _OPTIONS.get(own, {}).items()})(found)
+    registered = set()
+    for own, (place, *_) in {name: COMMANDS[name]}.items() if name in COMMANDS else COMMANDS.items():
+        if place == ASKED:
+            from antiphon.operations.lists import LISTS
+
+            app.command(own)(command_of(LISTS[own]))
+        elif place.endswith(":register"):
+            if place not in registered:
+                _at(place)(app)
+            registered.add(place)
+        else:
+            app.command(own, **{option: _at(where) for option, where in _OPTIONS.get(own, {}).items()})(_at(place))
     complete(app)
     give_examples(app)
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import typer
 from typer.core import TyperGroup
 
@@ -23,7 +22,7 @@ from antiphon.kernel.runtime.distributions import advice
 from antiphon.kernel.runtime.importing import reason_of
 
 if TYPE_CHECKING:
-    from antiphon.kernel.contract.operations import PluginOperation
+    from antiphon.kernel.contract.operations import SharedOperation
 
 HOOK = "antiphon_commands"
 
@@ -161,26 +160,36 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
     return added, reasons
 
 
-def add_operations(app: typer.Typer, operations: Iterable[PluginOperation]) -> None:
+def add_operations(app: typer.Typer, operations: Iterable[SharedOperation]) -> None:
     """Adds a command for each operation of a plugin, in the group of that name."""
     inner = [group.typer_instance for group in app.registered_groups]
     groups: dict[str, Any] = {str(group.info.name): group for group in inner if group is not None}
     for one in operations:
         first, _, second = one.name.partition(" ")
         if first not in groups:
-            groups[first] = command_group(first, f"What the plugin {first} can be asked.")
+            groups[first] = command_group(first, one.group or f"What the plugin {first} can be asked.")
             app.add_typer(groups[first])
-        groups[first].command(second, epilog=epilog(*one.examples) if one.examples else None)(_command_of(one))
+        groups[first].command(second, epilog=epilog(*one.examples) if one.examples else None)(command_of(one))
 
 
-def _command_of(operation: PluginOperation) -> Callable[..., None]:
+def command_of(operation: SharedOperation) -> Callable[..., None]:
+    """The command that asks an operation; exit code 1 where a part of what was asked for was not done."""
     from antiphon.cli.option_records import Json
-    from antiphon.cli.terminal.progress import echo_answer
+    from antiphon.cli.terminal.errors import complain, endable
+    from antiphon.cli.terminal.progress import echo_answer, progress_bar
+    from antiphon.kernel.contract.operations import Asker, plain
 
     def command(asked: Any, as_json: bool = False) -> None:
-        answer = operation.answer(asked)
-        echo_answer(as_json, msgspec.to_builtins(answer), operation.shown(answer))
+        asker = Asker(progress=progress_bar, options=True)
+        with endable(operation.kept) if operation.kept else contextlib.nullcontext():
+            found = operation.answer(asked, asker)
+            for answer in found if isinstance(found, Iterator) else (found,):
+                echo_answer(as_json, plain(answer) if as_json else None, operation.shown(answer))
+        for sentence in asker.complaints:
+            complain(sentence)
+        if asker.failed:
+            raise typer.Exit(1)
 
-    command.__doc__ = operation.doc
+    command.__doc__ = operation.asked.__doc__
     command.__annotations__ = {"asked": operation.asked, "as_json": Json}
     return command

@@ -1,60 +1,27 @@
-"""`antiphon plugins`: lists loaded and failed plugins with the reasons; `antiphon plugins NAME`: shows one in full."""
+"""Lines of processors for a terminal: all of them, with plugins that failed and the reasons, or one in full."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from antiphon.cli.option_records import Json
-from antiphon.cli.terminal.progress import echo_answer, style_text
+from antiphon.cli.terminal.progress import style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
-from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.paths import plugins as own_folder
-
-if TYPE_CHECKING:
-    from antiphon.kernel.plugins.loader import Loaded
-
-RATE, BLOCK = 48000, 256
-"""Rate in Hz and block in frames of the displayed latencies."""
+from antiphon.operations.lists import RATE, ShownPlugins
 
 
-def plugins(
-    name: Annotated[str, argument("One processor, shown in full.", placed=True, names="plugins")] = "",
-    plugins_dir: Annotated[Path | None, argument("A folder of plugin folders.")] = None,
-    scanned: Annotated[bool, argument("List the LV2, CLAP and VST3 plugins of this machine.", flags="--scan")] = False,
-    as_json: Json = False,
-) -> None:
-    """List the effects, instruments and listeners that a patch can have; NAME shows one with its parameters.
-
-    --scan tries each plugin of others in a process of its own; a line begins with what the parameter uri takes.
-    """
-    if scanned:
-        from antiphon.kernel.plugins.registry import service
-
-        lines = iter(service("scan").lines())
-        typer.echo(
-            next(lines, "no plugin of others is installed, nor in the folders of LV2_PATH, CLAP_PATH and VST3_PATH")
-        )
-        for line in lines:
-            typer.echo(line)
-        return
-    from antiphon.kernel.graph.graph import known_type
-    from antiphon.kernel.plugins.loader import load
-
-    loaded = load(plugins_dir)
-    if name:
-        info = known_type(name, loaded.catalog)
-        echo_answer(as_json, plain(info, loaded) if as_json else None, map(_styled, card(info, loaded)))
-        return
-    echo_answer(as_json, loaded.catalog.to_json(), map(_styled, listing(loaded.catalog)))
-    if not as_json:
-        typer.echo("antiphon plugins NAME shows one with its parameters")
-        typer.echo(f"your own plugins go into {plugins_dir or own_folder()}")
+def plugins(found: ShownPlugins | str) -> Iterator[str]:
+    """Lines of all processors, of one, or that of a plugin of others."""
+    if isinstance(found, str):
+        yield found
+    elif found.one is not None:
+        yield from map(_styled, card(found))
+    else:
+        yield from map(_styled, listing(found.loaded.catalog))
+        yield "antiphon plugins NAME shows one with its parameters"
+        yield f"your own plugins go into {found.folder or own_folder()}"
 
 
 def _styled(line: str) -> str:
@@ -77,11 +44,13 @@ def listing(catalog: Catalog) -> Iterator[str]:
         yield f"    {failure.name}: {failure.reason}"
 
 
-def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
+def card(shown: ShownPlugins) -> Iterator[str]:
     """Lines of a type's description: ports, latency, its own and the host's parameters, usage on files."""
+    info = shown.one
+    assert info is not None
     yield f"{info.type}  ({info.plugin})  {info.doc}".rstrip()
     yield f"    {ports(info)}"
-    frames, problem = latency(info, loaded)
+    frames, problem = shown.latency
     latency_text = f"unknown: {problem}" if problem else f"{frames} frames, {1000 * frames / RATE:.1f} ms"
     runs = "machine code, where it offers a step and its parameters rest, else Python" if info.native else "Python"
     yield f"    a block is run by: {runs}"
@@ -107,13 +76,6 @@ def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
         yield f"    {where}"
 
 
-def plain(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
-    """A type's description as JSON data. latency: frames, null where it cannot be prepared."""
-    catalog = Catalog({info.type: info}).to_json()["types"][0]
-    frames, problem = latency(info, loaded)
-    return {**catalog, "latency": None if problem else frames, "rate": RATE, "block": BLOCK}
-
-
 def ports(info: ProcessorInfo) -> str:
     """ "in: in (audio); out: out (audio)" """
     named = [", ".join(f"{p.name} ({p.kind})" for p in side) or "none" for side in (info.inputs, info.outputs)]
@@ -128,22 +90,6 @@ def operands(info: ProcessorInfo) -> str:
         return "[IN] OUT" if info.on_files.default_source else "IN OUT"
     source = "IN.mid" if info.first("events", "in") and not info.first("audio", "in") else "IN.wav"
     return f"{source} {'OUT.wav' if info.first('audio', 'out') else 'OUT.mid'}"
-
-
-def latency(info: ProcessorInfo, loaded: Loaded) -> tuple[int, str]:
-    """(frames, "") at default parameters, or (0, reason) if it cannot be prepared."""
-    from antiphon.kernel.contract.block import StreamSpec
-    from antiphon.kernel.contract.harness import prepare
-    from antiphon.kernel.workers.devices import without_workers
-
-    try:
-        processor = loaded.make(info.type)
-        spec = StreamSpec(processor.rate or RATE, processor.block or BLOCK, processor.channels or 2)
-        with without_workers():  # no worker is started to show a page
-            prepare(processor, spec, {})
-    except Exception as error:  # the plugin's code may raise anything; the error is shown
-        return 0, reason_of(error)
-    return round(processor.latency * RATE / spec.rate), ""
 
 
 def page(info: ProcessorInfo) -> Path | None:

@@ -1,6 +1,6 @@
 """Job requests of clients: checked against the declarations, and converted to a command line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -17,12 +17,13 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import ParamError, WireError
 from antiphon.kernel.graph import clips, patch_list
 from antiphon.kernel.graph.graph import known_type
+from antiphon.kernel.runtime.arguments import Argument, arguments
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.offline.file_job import check_source, read_settings
-from antiphon.operations.requests import BESIDE, RUN_OPTIONS, check_applies
+from antiphon.operations.requests import RUN_OPTIONS, RenderRequest, RunRequest, check_applies
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ NOTES, MIDI = ".mid", SUFFIXES
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MAX_SECONDS, description=f"0 to {MAX_SECONDS:g} seconds")]
 Bars: TypeAlias = Annotated[float, Meta(gt=0.0, le=MAX_BARS, description=f"above 0, at most {MAX_BARS:g} bars")]
+"""Limits that HTTP has in place of those of the command line, since others may ask."""
 Rate: TypeAlias = Annotated[int, RUN_OPTIONS["rate"].in_words]
 FileId: TypeAlias = Annotated[str, Meta(description="the identifier that POST /api/files has answered")]
 Format: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
@@ -53,9 +55,13 @@ class JobBody(Struct, forbid_unknown_fields=True, kw_only=True):
     later: Annotated[bool, Meta(description="It gives way to all jobs that are not to run later.")] = False
 
 
-OFFERED = {BESIDE[one.option][0] if one.option in BESIDE else one.name: one for one in RUN_OPTIONS.values()}
-"""Options of `antiphon run` by their fields here; a further file is asked for by true."""
-SWITCHES = tuple(name for name, one in OFFERED.items() if name and (one.option in BESIDE or name == "stems"))
+def offered(kind: Any) -> dict[str, Argument]:
+    """Options of a command by their fields here; a further file is asked for by true."""
+    return {(one.said("beside") or [one.name])[0]: one for one in arguments(kind)}
+
+
+OFFERED, RENDERED = offered(RunRequest), offered(RenderRequest)
+SWITCHES = tuple(name for name, one in OFFERED.items() if name and (one.said("beside") or name == "stems"))
 RUN = "Body of `POST /api/run/PLUGIN`. `file` is missing for a plugin that needs none, as `generate`."
 Run: Any = defstruct(
     "Run",
@@ -107,28 +113,20 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     values |= {p.name: p.default for p in info.needed() if p.kind == "choice" and p.name not in params}
     words = {name: ("off", "on")[value] if isinstance(value, bool) else str(value) for name, value in values.items()}
     words |= {name: f"{seconds:g}" for name, seconds in fires}
-    arguments = [part for name, word in words.items() for part in ("-p", f"{name}={word}")]
+    typed = [part for name, word in words.items() for part in ("-p", f"{name}={word}")]
     if lacking := info.lacking(values):
         how = '{"file": ID}' if lacking.kind == "file" else f'"{info.needed_value(lacking)}"'
         raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}')
-    beside = {}
-    for name in ("tail", *SWITCHES):
-        if (given := getattr(asked, name)) is UNSET or given is False:
-            continue
-        check_applies(OFFERED["only" if name == "stems" else name], info, f'"{name}"')
-        option = OFFERED[name].option
-        if option in BESIDE:
-            beside[f"--{option}"] = BESIDE[option][1]
-        elif given is not True:
-            arguments += [f"--{option}", f"{given:g}"]
+    more, beside = _options(asked, OFFERED, ("tail", *SWITCHES), info)
+    typed += more
     if asked.stems:
         if asked.format not in (UNSET, "wav", ".wav"):
             raise WireError('the stems are WAV files; leave "format" out')
         return Task(
-            "run", plugin, key, ".wav", params, (*arguments, *_rate(asked, ".wav")), {SEPARATE_OPTION: ""}, asked.later
+            "run", plugin, key, ".wav", params, (*typed, *_rate(asked, ".wav")), {SEPARATE_OPTION: ""}, asked.later
         )
     suffix = _run_suffix(asked, info, source, beside=bool(beside))
-    return Task("run", plugin, key, suffix, params, (*arguments, *_rate(asked, suffix)), beside, asked.later)
+    return Task("run", plugin, key, suffix, params, (*typed, *_rate(asked, suffix)), beside, asked.later)
 
 
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -139,16 +137,9 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
     if all(entry.name != patch for entry in patch_list.entries()):
         raise Missing(f"there is no patch {shorten(patch)!r}{instead(patch, patch_list.names())}")
     asked = _checked(body, Render)
-    key = ""
-    arguments: list[str] = []
-    if asked.file is not UNSET:
-        key, _ = _file(asked, path_of)
-    elif asked.seconds is UNSET:
+    if asked.file is UNSET and asked.seconds is UNSET:
         raise WireError('a patch is rendered over a file ("file": ID) or for a time ("seconds": 10)')
-    if asked.seconds is not UNSET:
-        arguments += ["--seconds", f"{asked.seconds:g}"]
-    suffix = _suffix(asked, ".wav")
-    return Task("render", patch, key, suffix, {}, (*arguments, *_rate(asked, suffix)), later=asked.later)
+    return _rendering("render", patch, asked, ("seconds",), path_of)
 
 
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -158,11 +149,38 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """
     script = live_set(name)
     asked = _checked(body, RenderLive)
+    asked.bars = float(script.bars) if asked.bars is UNSET else asked.bars
+    return _rendering("live", name, asked, ("bars", "midi"), path_of)
+
+
+def _rendering(command: str, name: str, asked: Any, names: Sequence[str], path_of: Callable[[str], Path]) -> Task:
+    """Task that renders; `names`: options of `antiphon render` that it takes."""
     key = "" if asked.file is UNSET else _file(asked, path_of)[0]
-    bars = float(script.bars) if asked.bars is UNSET else asked.bars
     suffix = _suffix(asked, ".wav")
-    beside = {"--midi": "notes.mid"} if asked.midi else {}
-    return Task("live", name, key, suffix, {}, ("--bars", f"{bars:g}", *_rate(asked, suffix)), beside, asked.later)
+    words, beside = _options(asked, RENDERED, names)
+    return Task(command, name, key, suffix, {}, (*words, *_rate(asked, suffix)), beside, asked.later)
+
+
+def _options(
+    asked: Any, offered: Mapping[str, Argument], names: Iterable[str], info: ProcessorInfo | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Words of the command line for the fields that were given, and further results by option.
+
+    Raises UsageError: one does not apply to the processor.
+    """
+    words: list[str] = []
+    beside: dict[str, str] = {}
+    for name in names:
+        if (given := getattr(asked, name)) is UNSET or given is False:
+            continue
+        if info is not None:
+            check_applies(offered["only" if name == "stems" else name], info, f'"{name}"')
+        option = f"--{offered[name].option}"
+        if results := offered[name].said("beside"):
+            beside[option] = results[1]
+        elif given is not True:
+            words += [option, f"{given:g}"]
+    return words, beside
 
 
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:

@@ -31,7 +31,7 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.given import MAX_CHANNELS, Note, is_path, rate_of, samples_of
 from antiphon.operations.python import loaded
-from antiphon.operations.wording import in_words
+from antiphon.operations.wording import called
 
 TEMPO = 120.0
 """Beats a minute for processors that keep time."""
@@ -147,7 +147,7 @@ class Chain:
         AntiphonError: There is no such processor, a value is not allowed, or it changes no sound.
     """
 
-    @in_words()
+    @called
     def __init__(self, *steps: Step, rate: float, channels: int = 1) -> None:
         if not steps:
             raise UsageError('a chain takes the names of processors: antiphon.Chain("compressor", rate=48000)')

@@ -17,7 +17,7 @@ from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
 from antiphon.operations.given import check_no_rate, is_path, path_of, rate_of, samples_of, write_sound
 from antiphon.operations.python import loaded, shown_by, work_folder
 from antiphon.operations.result import Result
-from antiphon.operations.wording import in_words
+from antiphon.operations.wording import called
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -118,7 +118,7 @@ class Song:
         return pandas.DataFrame(rows, columns=["time", "beat", "chord", "section"])
 
 
-@in_words()
+@called
 def analyse(
     sound: Any,
     rate: float | None = None,

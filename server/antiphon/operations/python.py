@@ -35,7 +35,7 @@ from antiphon.operations.given import (
 from antiphon.operations.reporting import Progress, Reporting
 from antiphon.operations.requests import FinishRequest, RenderRequest, RunRequest
 from antiphon.operations.result import Result, read_notes, read_sound, shaped
-from antiphon.operations.wording import in_words, worded
+from antiphon.operations.wording import called, in_words, worded
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -66,7 +66,7 @@ _OPTIONS = ("resample", *(one.name for one in _TAKEN if one.name not in _OWN))
 """Options of `antiphon run` that a call takes, those without a file beside; `resample` is its --rate."""
 
 
-@in_words()
+@called
 def run(
     name: str,
     sound: Any = None,
@@ -305,7 +305,7 @@ def _said(written: Written) -> str:
     return ", ".join(part for part in words.split(", ") if part.strip() != "from").replace(", from : ", ": ")
 
 
-@in_words()
+@called
 def render(
     patch: str | os.PathLike[str],
     sound: Any = None,

@@ -22,7 +22,7 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
 from antiphon.operations.link import TIMEOUT, Question, ServerLink, StartedServer, Subscription
 from antiphon.operations.python import loaded
-from antiphon.operations.wording import in_words
+from antiphon.operations.wording import called
 
 _FULL = 127
 _LARGEST = 3.4e38
@@ -375,7 +375,7 @@ class Server(Remote):
 
     __slots__ = ("_process",)
 
-    @in_words()
+    @called
     def __init__(
         self,
         patch: str | os.PathLike[str] = "",

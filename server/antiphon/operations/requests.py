@@ -172,7 +172,9 @@ class RenderRequest(Struct, frozen=True):
     stems: Annotated[
         str | None, argument("A file for each track of a script or strip of a patch, with projects for studios.", "DIR")
     ] = None
-    midi: Annotated[str | None, argument("The notes of a live script as a MIDI file.", "F.mid")] = None
+    midi: Annotated[
+        str | None, argument("The notes of a live script as a MIDI file.", "F.mid", beside=("midi", "notes.mid"))
+    ] = None
     rate: Rate = 0
     cue: Annotated[str, argument("Channels of OUT for the cue, such as 3-4; else it is left out.", "PAIR")] = ""
     force: Annotated[bool, argument("Replace an existing file.")] = False

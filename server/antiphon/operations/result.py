@@ -16,7 +16,7 @@ from antiphon.files.decode import path_text
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.operations.given import Note
-from antiphon.operations.wording import in_words
+from antiphon.operations.wording import called
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +91,7 @@ class Result:
             raise UsageError("this result holds no notes")
         return mido.MidiFile(file=io.BytesIO(self._midi), charset="utf-8")
 
-    @in_words()
+    @called
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the sound, or by the endings .mid and .midi the notes; an existing file is replaced.
 

@@ -1,12 +1,17 @@
 """Sentences of the work on files in the words of a Python program: arguments in place of options, calls of commands."""
 
+import functools
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any, TypeVar
 
 from antiphon.kernel.errors import AntiphonError
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 _FILES = {"in.wav": "the sound", "in.mid": "what was given", "played.mid": "the notes"}
 """Words for the files through which work passes."""
 _ARGUMENTS = {"in": "sound", "events": "notes", "rate": "resample", "force": "force=True", "no_limit": "limit=False"}
@@ -18,8 +23,13 @@ _CALL = re.compile(
 """A command with its words: a lower-case word that no option has before it is the next of the sentence."""
 _AT = r"(?<![\w'\"/.-])"
 """No part of a name or of what was given."""
-_OPTION = re.compile(rf"{_AT}--([a-z][a-z-]*)(?: [A-Z]+(?:\.\w+)?\b)?")
+_OPTION = re.compile(rf"`antiphon [^`]*`|{_AT}--([a-z][a-z-]*)(?: [A-Z]+(?:\.\w+)?\b)?")
+"""An option, but for those of a command that is named in full."""
 _PARAM, _ENDS = re.compile(rf"{_AT}-p (\w+)=([a-z]+\b)?"), re.compile(rf"{_AT}(IN|OUT)(?![\w'\"/.-])")
+
+
+_GIVEN: ContextVar[tuple[str, ...]] = ContextVar("_GIVEN", default=())
+"""Names of files that the call was given, which stay as they are."""
 
 
 def worded(text: str, folder: Path | None = None) -> str:
@@ -28,20 +38,52 @@ def worded(text: str, folder: Path | None = None) -> str:
         for file, words in _FILES.items():
             text = text.replace(f"{folder}/{file}", words)
         text = re.sub(rf"{re.escape(str(folder))}/[\w.-]+", "the result", text)
+    if not (given := _GIVEN.get()):
+        return _reworded(text)
+    parts = re.split(f"({'|'.join(map(re.escape, given))})", text)
+    return "".join(part if place % 2 else _reworded(part) for place, part in enumerate(parts))
+
+
+def _reworded(text: str) -> str:
     text = text.replace("(see: antiphon serve --help)", "(see: help(antiphon.Server))")
-    text = _OPTION.sub(lambda found: _argument(found[1]), _CALL.sub(_call, text))
+    text = _OPTION.sub(lambda found: _argument(found[1]) if found[1] else found[0], _CALL.sub(_call, text))
     return _ENDS.sub(lambda found: "sound" if found[1] == "IN" else "out=", _PARAM.sub(_value, text))
 
 
 @contextmanager
 def in_words(folder: Path | None = None) -> Iterator[None]:
-    """Within this context, and in a function that it decorates, refusals are in a program's words."""
+    """Within this context refusals are in a program's words."""
     try:
         yield
     except AntiphonError as error:
         if error.args and isinstance(error.args[0], str):
             error.args = (worded(error.args[0], folder), *error.args[1:])
         raise
+
+
+def called(function: Function) -> Function:
+    """Decorator of what a program calls: refusals are in its words, and what it gave stays as it is."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        token = _GIVEN.set((*_GIVEN.get(), *_names((*args, *named.values()))))
+        try:
+            with in_words():
+                return function(*args, **named)
+        finally:
+            _GIVEN.reset(token)
+
+    return call  # type: ignore[return-value]
+
+
+def _names(given: Iterable[Any]) -> Iterator[str]:
+    """Paths among arguments, and their last parts, that would be taken for words of the command line."""
+    for value in given:
+        if isinstance(value, list | tuple):
+            yield from _names(value)
+        elif isinstance(value, str | os.PathLike):
+            path = str(value)
+            yield from (name for name in (path, os.path.basename(path)) if name and _reworded(name) != name)
 
 
 def _argument(option: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import h11
+import msgspec
 
 from antiphon.kernel.errors import WireError
 
@@ -93,18 +94,22 @@ Authorise: TypeAlias = Callable[[HttpRequest, bool], None]
 def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """Makes a response of JSON; numbers that JSON cannot hold (NaN, infinities) become null.
 
-    `data`: anything that `json.dumps` takes.
+    `data`: anything that `json.dumps` takes, and Structs in it.
     """
     try:
-        body = json.dumps(data, allow_nan=False)
+        body = json.dumps(data, allow_nan=False, default=_plain)
     except ValueError:
-        body = json.dumps(_finite(data))
+        body = json.dumps(_finite(data), default=_plain)
     return Response(status, body.encode(), "application/json", headers)
 
 
 def text(message: str, status: int = 200) -> Response:
     """Makes a response of plain text."""
     return Response(status, message.encode("utf-8", "backslashreplace"), "text/plain; charset=utf-8")
+
+
+def _plain(data: Any) -> Any:
+    return _finite(msgspec.to_builtins(data))
 
 
 def _finite(data: Any) -> Any:

@@ -94,7 +94,9 @@ class Operation:
         found = await found if isawaitable(found) else found
         if isinstance(found, Response):
             return found
-        return Response(self.status) if found is None else answer(told(found, self.answers), self.status)
+        if found is None and self.answers is None:
+            return Response(self.status)
+        return answer(told(found, self.answers), self.status)
 
 
 def operation(
@@ -128,7 +130,7 @@ def told(found: Any, kind: Any) -> Any:
         return msgspec.to_builtins(found)
     if isinstance(found, list | tuple):
         return [told(one, next(iter(get_args(kind)), None)) for one in found]
-    if isinstance(found, str | dict | int | float) or not hasattr(kind, "__struct_fields__"):
+    if found is None or isinstance(found, str | dict | int | float) or not hasattr(kind, "__struct_fields__"):
         return found
     return {name: getattr(found, name) for name in kind.__struct_fields__}
 

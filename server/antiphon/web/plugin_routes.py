@@ -37,7 +37,8 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
         added, more = dispatcher.operations(plugin)
         failures += more
         for operation in added:
-            http.offer(operation)
+            if not operation.local:
+                http.offer(operation)
     for failure in failures:
         log.warning("plugin %s: %s", failure.name, failure.reason)
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from antiphon.kernel.contract.operations import SERVER, PluginOperation
+from antiphon.kernel.contract.operations import Asker, SharedOperation
 from antiphon.kernel.wire.osc import Arg
 from antiphon.web.access import CodeGuard, with_offered_token
 from antiphon.web.control_link import ControlLink
@@ -110,8 +110,8 @@ class HttpServer:
         for one in operations_of(type(owner)):
             self._put(one, one.bound(owner))
 
-    def offer(self, operation: PluginOperation) -> None:
-        """Adds the route of a plugin's operation, which is done in a thread."""
+    def offer(self, operation: SharedOperation) -> None:
+        """Adds the route of an operation, which is done in a thread."""
 
         async def handler(request: HttpRequest, body: Any) -> Any:
             loop = asyncio.get_running_loop()
@@ -119,11 +119,7 @@ class HttpServer:
             def ask(address: str, *args: Arg) -> tuple[Arg, ...]:
                 return asyncio.run_coroutine_threadsafe(self.ask(address, f"{address}.reply", *args), loop).result()
 
-            def work() -> Any:
-                SERVER.set(ask)
-                return operation.answer(body)
-
-            return await self.in_thread(work)
+            return await self.in_thread(operation.answer, body, Asker(ask))
 
         handler.__doc__ = operation.doc
         level, example = TokenLevel.OWNER, {"body": dict(operation.example)}

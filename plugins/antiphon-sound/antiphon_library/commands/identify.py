@@ -1,30 +1,19 @@
-"""`antiphon library identify`, of a file and of what a running server plays."""
+"""What is identified: a file, or what a running server plays, as it changes."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.cli import (
-    HttpBesideOsc,
-    Json,
-    closing_socket,
-    echo_answer,
-    follow,
-    osc_port as osc_port_at,
-    progress_bar,
-)
-from antiphon.api.backends.runtime import Host, OscPort, argument
+from antiphon.api.backends.runtime import ASKER
 from antiphon_library.commands.options import open_catalogue
+from antiphon_library.operations import IdentifyRequest
 
 if TYPE_CHECKING:
     from antiphon.api.backends.analysis import IdentifiedFile
@@ -44,11 +33,12 @@ class CurrentTrack:
 
 
 def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
-    """Sounding track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
+    """SoundingTrack track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
     Raises `EngineError`: no server answers; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
     """
+    from antiphon.api.backends.cli import closing_socket, follow
     from antiphon.api.backends.transports import encode
 
     with closing_socket(host, port, False) as sock:
@@ -121,22 +111,32 @@ def patch_of(patches: Mapping[str, str], files: list[bytes]) -> str | None:
     return None
 
 
-def identify(
-    file: Annotated[Path | None, argument("A sound file: 5 to 10 s of it are enough.", placed=True)] = None,
-    live: Annotated[bool, argument("What sounds in the running server, as it changes.")] = False,
-    seconds: Annotated[
-        float, argument("End --live after these seconds; 0: by Ctrl-C. Of a file: the seconds used.", low=0.0)
-    ] = 0.0,
-    patches: Annotated[
-        Path | None,
-        argument('TOML, "FILE" = "PATCH": a track that begins loads its patch.', "FILE"),
-    ] = None,
-    host: Host = "127.0.0.1",
-    osc_port: OscPort = None,
-    http_port: HttpBesideOsc = None,
-    as_json: Json = False,
-) -> None:
-    """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """The recordings that a file is a part of, the best first."""
+
+    matches: Sequence[IdentifiedFile]
+
+    def plain(self) -> dict[str, Any]:
+        """Data for JSON."""
+        return {"matches": [_plain(match) for match in self.matches]}
+
+
+@dataclass(frozen=True, slots=True)
+class SoundingTrack:
+    """The paths of a track that sounds; `position`: seconds in it, if known."""
+
+    paths: list[str]
+    position: float | None
+    score: float | None
+
+    def plain(self) -> dict[str, Any]:
+        """Data for JSON."""
+        return {"matches": [{"path": path, "offset": self.position, "score": self.score} for path in self.paths]}
+
+
+def identify(asked: IdentifyRequest) -> Identified | Iterator[SoundingTrack]:
+    """The recordings that a file is a part of; or with `live` what sounds, at each change."""
     from antiphon_library.identification.fingerprints import update_shards
     from antiphon_library.identification.identifying import (
         MIN_SECONDS,
@@ -145,66 +145,46 @@ def identify(
         landmarks_of,
     )
 
-    if live and file is None:
-        _live(host, osc_port_at(osc_port, http_port, host), seconds, patches, as_json)
-        return
-    if file is None or live:
+    file, seconds = asked.file, asked.seconds
+    if asked.live and not file:
+        return _live(asked)
+    if not file or asked.live:
         raise UsageError("name the file to identify, or give --live")
     if 0.0 < seconds < MIN_SECONDS:
         raise UsageError(f"--seconds of a file takes {MIN_SECONDS:g} or more; 5 s are better, and 0 is all of it")
-    with progress_bar("listening to") as progress:
-        times, hertz = landmarks_of(file, lambda done: progress(round(done), 0, file.name[:60]))
+    with ASKER.get().progress("listening to") as progress:
+        times, hertz = landmarks_of(Path(file), lambda done: progress(round(done), 0, Path(file).name[:60]))
     chosen = times < (seconds or float("inf"))
     with open_catalogue() as catalogue:
         index = update_shards(catalogue)
         check_index(index, catalogue.path, analysis_of_landmarks())
-        found = identify_files(catalogue, index, times[chosen], hertz[chosen])
-    echo_answer(as_json, {"matches": [_plain(match) for match in found]}, lines(found))
+        return Identified(identify_files(catalogue, index, times[chosen], hertz[chosen]))
 
 
-def _live(host: str, port: int, seconds: float, patches: Path | None, as_json: bool) -> None:
-    """Prints a line at each change of the sounding track."""
+def _live(asked: IdentifyRequest) -> Iterator[SoundingTrack]:
+    from antiphon.api.backends.cli import osc_port
     from antiphon.api.backends.files import printable_path
-    from antiphon_library.commands.printing import clock
 
-    table = {} if patches is None else read_patches(patches)
-    until = time.monotonic() + (seconds or float("inf"))
+    port = osc_port(asked.osc_port, asked.http_port, asked.host)
+    table = read_patches(Path(asked.patches)) if asked.patches else {}
+    until = time.monotonic() + (asked.seconds or float("inf"))
     with open_catalogue() as catalogue:
-        for track in watch(host, port, until, lambda number: patch_of(table, catalogue.files_of_sound(number))):
+        for track in watch(asked.host, port, until, lambda number: patch_of(table, catalogue.files_of_sound(number))):
             paths = [printable_path(os.fsdecode(path)) for path in catalogue.files_of_sound(track.number)]
-            if as_json:
-                matches = [{"path": path, "offset": track.position, "score": track.score} for path in paths]
-                typer.echo(json.dumps({"matches": matches}))
-            else:
-                where = f"at {clock(track.position)}  {paths[0]}" if paths else "nothing that is known"
-                typer.echo(f"{time.strftime('%H:%M:%S')}  {where}")
+            yield SoundingTrack(paths, track.position, track.score)
 
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:
     """Warns of missing or damaged parts of an index; a UsageError if it is empty. `analysis` computes its landmarks."""
-    from antiphon.api.backends.cli import complain
-
     if index.damaged:
-        complain(f"{index.damaged} of the files of fingerprints beside {path} were damaged, and have been made again")
+        ASKER.get().complaints.append(
+            f"{index.damaged} of the files of fingerprints beside {path} were damaged, and have been made again"
+        )
     if not index.present:
         raise UsageError(
             f"the library {path} has no fingerprints: `antiphon library add FOLDER` and then "
             f"`antiphon library analyse --only {analysis}` make them"
         )
-
-
-def lines(found: Sequence[IdentifiedFile]) -> list[str]:
-    """Line for each file: score, position, path, and whether it is another recording of the piece."""
-    from antiphon.api.backends.files import printable_path
-    from antiphon_library.commands.printing import clock
-
-    rows = []
-    for match in found:
-        speed = "" if match.speed == 1.0 else f"  at {match.speed:.2%} of its speed"
-        where = f"-{clock(-match.offset)}" if match.offset < -0.5 else clock(max(0.0, match.offset))
-        piece = "" if match.kind == "recording" else "  the same piece, another recording"
-        rows.append(f"{match.score:5.2f}  from {where:>7}  {printable_path(os.fsdecode(match.path))}{speed}{piece}")
-    return rows or ["unknown"]
 
 
 def _plain(match: IdentifiedFile) -> dict[str, str | float]:

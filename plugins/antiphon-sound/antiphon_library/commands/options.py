@@ -1,4 +1,4 @@
-"""Common options of `antiphon library`: the catalogue's folder, progress, the row of a named file."""
+"""The catalogue's folder, and the row of a named file."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from antiphon.api import UsageError
-from antiphon_library.operations import NAMED
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.records import CatalogueRow
-
-Files = Annotated[list[Path] | None, NAMED]
-
 
 ROOT: ContextVar[Path | None] = ContextVar("ROOT", default=None)
 """The folder that --root names."""

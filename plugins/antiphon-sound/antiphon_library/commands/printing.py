@@ -1,12 +1,20 @@
 """Rows of the catalogue as text."""
 
+import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
 
-from antiphon.api.backends.runtime import shorten
+from antiphon.api.backends.files import printable_path
+from antiphon.api.backends.runtime import ASKER, shorten
+from antiphon_library.commands.commands import AnalysedSound, AnalysedSounds, Forgotten, LearnedPairs, PlacedTracks
+from antiphon_library.commands.identify import Identified, SoundingTrack
 from antiphon_library.operations import EmptyLibrary, FoundSounds, ListedSounds
+from antiphon_library.scanning import ScanCounts
+from antiphon_library.shard_import import ImportCounts
 
 MAX_WIDTH = 60
 """Maximum characters of a title or a path in a table."""
@@ -130,3 +138,76 @@ def _sure(confidence: float | None) -> str:
 
 def _end_of(path: str) -> str:
     return path if len(path) <= MAX_WIDTH else "..." + path[3 - MAX_WIDTH :]
+
+
+def added(counts: ScanCounts | ImportCounts) -> Iterator[str]:
+    """Line of what was added; it complains of files that cannot be read."""
+    if isinstance(counts, ImportCounts):
+        words = [f"{counts.added:,} sounds added with their results"]
+        words += [f"{counts.known:,} that were known have them now"] if counts.known else []
+        words += [f"{counts.unknown:,} are not here"] if counts.unknown else []
+        yield ", ".join(words)
+        return
+    words = [f"{n} {word}" for word, n in asdict(counts).items() if word != "problems" and n]
+    yield ", ".join(words) or "no sound files there"
+    _say_bad(counts.bad)
+
+
+def _say_bad(count: int) -> None:
+    if count:
+        ASKER.get().complaints.append(f"{count} of them cannot be read; `antiphon library list --bad` says why")
+
+
+def analysed(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
+    """Lines of an analysis; it complains of files that cannot be read."""
+    if isinstance(found, AnalysedSound):
+        yield from card(found.row.full())
+        return
+    counts = found.counts
+    others = f", {counts.shared} by another `antiphon library analyse`" if counts.shared else ""
+    yield f"{counts.analysed} analysed, {counts.known} known{others}"
+    _say_bad(found.bad)
+
+
+def identified(found: Identified | SoundingTrack) -> Iterator[str]:
+    """Line for each file: score, position, path, and whether it is another recording of the piece; or what sounds."""
+    if isinstance(found, SoundingTrack):
+        where = f"at {clock(found.position)}  {found.paths[0]}" if found.paths else "nothing that is known"
+        yield f"{time.strftime('%H:%M:%S')}  {where}"
+        return
+    for match in found.matches:
+        speed = "" if match.speed == 1.0 else f"  at {match.speed:.2%} of its speed"
+        where = f"-{clock(-match.offset)}" if match.offset < -0.5 else clock(max(0.0, match.offset))
+        piece = "" if match.kind == "recording" else "  the same piece, another recording"
+        yield f"{match.score:5.2f}  from {where:>7}  {printable_path(os.fsdecode(match.path))}{speed}{piece}"
+    if not found.matches:
+        yield "unknown"
+
+
+def forgotten(answer: Forgotten) -> Iterator[str]:
+    """Line of the number of files that were forgotten."""
+    yield f"{answer.forgotten} forgotten"
+
+
+MAX_NAMED = 5
+"""Maximum files named in a sentence."""
+
+
+def placed(found: PlacedTracks) -> Iterator[str]:
+    """Lines of a map: what is on it, what is not, and its genres."""
+    chart, short = found.chart, found.short
+    yield f"{len(chart.tracks)} tracks, {len(chart.artists)} artists, {len(chart.genres)} genres on the map"
+    if found.trust is not None:
+        yield f"trustworthiness {found.trust:.3f} at k = 10; two principal components {found.flat:.3f}"
+    if found.pending:
+        yield f"{found.pending} not on it: `antiphon library analyse` analyses them first"
+    if short:
+        more = f" and {len(short) - MAX_NAMED} more" if len(short) > MAX_NAMED else ""
+        yield f"{len(short)} cannot be placed, for they are silent or too short: {', '.join(short[:MAX_NAMED])}{more}"
+    for genre in chart.genres[:30]:
+        yield f"  {genre['name']}: {genre['tracks']}"
+
+
+def learned(answer: LearnedPairs) -> Iterator[str]:
+    """Line of what was learned from logs."""
+    yield f"{answer.lists} lists, {answer.tracks} of your tracks in them, {answer.pairs} pairs learned"

@@ -14,8 +14,8 @@ from tests.cli.conftest import Done
 from antiphon.cli.plugin_commands import add_operations, complete
 from antiphon.cli.terminal import errors
 from antiphon.kernel.contract.operations import OperationList
-from antiphon_library.commands.commands import application
 from antiphon_library.commands.options import ROOT
+from antiphon_library.commands.personality import application
 from antiphon_library.operations import add_to
 from antiphon_library.schema import FILE
 from antiphon_library.shipped import ShippedSounds

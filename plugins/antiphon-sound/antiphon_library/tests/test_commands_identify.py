@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import typer
 from tests.each import each
 
-from antiphon.cli.plugin_commands import complete
-from antiphon_library.commands.commands import application
+from antiphon.kernel.runtime.arguments import arguments
 from antiphon_library.identification.identifying import SoundLandmarks, is_recording
+from antiphon_library.operations import IdentifyRequest
 from antiphon_library.tests.conftest import Library
 
 
@@ -113,9 +112,5 @@ def test_what_cannot_be_identified_is_a_sentence(library, file: str, reason: str
 
 
 def test_identify_takes_either_port_of_a_server() -> None:
-    complete(app := application())
-    options = {
-        frozenset(param.opts)
-        for param in typer.main.get_command(app).commands["identify"].params  # type: ignore[attr-defined]
-    }
+    options = {frozenset(one.flags) for one in arguments(IdentifyRequest)}
     assert {frozenset(("--osc-port", "--port")), frozenset(("--http-port",))} <= options

@@ -4,7 +4,7 @@ from antiphon.cli.commands import run as run_command
 from antiphon.cli.completion import named as complete_named
 from antiphon.cli.option_records import Json, by_records
 from antiphon.cli.plugin_commands import command_group, epilog
-from antiphon.cli.ports import HttpBesideOsc, http_port, osc_port
+from antiphon.cli.ports import http_port, osc_port
 from antiphon.cli.running.osc import answers as ask_server, closing_socket, follow
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.progress import ProgressBar, clear as clear_progress, echo_answer, progress_bar

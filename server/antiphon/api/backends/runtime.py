@@ -3,9 +3,9 @@
 A child is asked by messages, bounded in time and answers, and ends with its parent.
 """
 
-from antiphon.cli.ports import Host, Osc as OscPort
+from antiphon.cli.ports import Host, HttpBesideOsc, Osc as OscPort
 from antiphon.kernel.contract.finding import Finding
-from antiphon.kernel.contract.operations import SERVER, OscForm, Request
+from antiphon.kernel.contract.operations import ASKER, OscForm, Request
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.extras import (

@@ -8,7 +8,6 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain
-from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument, option_words
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.script_link import MAX_QUANTUM
@@ -21,7 +20,16 @@ OPTIONS = ("osc_port", "http_port", "audio", "input", "output", "record", "block
 def live(
     script: Annotated[str, argument("A live script.", "SET.py")],
     *,
-    quantum: Annotated[float, argument("A saved script begins at multiples of this; 0 for its bars.", "BEATS")] = 1.0,
+    quantum: Annotated[
+        float,
+        argument(
+            "A saved script begins at multiples of this; 0 for its bars.",
+            "BEATS",
+            low=0,
+            high=MAX_QUANTUM,
+            unit="beats",
+        ),
+    ] = 1.0,
     from_top: Annotated[bool, argument("A saved script begins at its first bar, on a bar of the server.")] = False,
     patch: Annotated[str, argument("Play this patch, not the one that the script names.", names="patches")] = "",
     server: Annotated[ServeSettings, OPTIONS],
@@ -37,8 +45,6 @@ def live(
     from antiphon.performer.performing import Performing, ended_by_signals
     from antiphon.performer.scripts import Begin
 
-    if not 0.0 <= quantum <= MAX_QUANTUM:
-        raise UsageError(f"--quantum takes 0 to {MAX_QUANTUM:g} beats, not {quantum:g}")
     given = {**{name: getattr(server, name) for name in OPTIONS}, "midi": midi}
     options = [word for name, value in given.items() for word in option_words(name, value)]
     begin = Begin(quantum, from_top)

@@ -1,7 +1,9 @@
-"""Operations that plugins add by the hook `antiphon_operations`: declared once, they are had at every door."""
+"""Operations, declared once and had at every door: Antiphon's own, and plugins' by the hook `antiphon_operations`."""
 
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +14,7 @@ from msgspec import NODEFAULT, Struct, defstruct
 from msgspec.structs import asdict, fields
 
 from antiphon.kernel.contract.addresses import AddressList
-from antiphon.kernel.errors import PluginError, UsageError
+from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
 from antiphon.kernel.runtime.arguments import Argument, arguments, check
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.typed import Misfit, convert
@@ -20,10 +22,39 @@ from antiphon.kernel.runtime.typed import Misfit, convert
 MAX_ANSWER = 8000
 """Most bytes of an answer by OSC, in one datagram: values beyond it are left out."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]* [a-z][a-z0-9-]*")
-SERVER: ContextVar[Callable[..., Sequence[Any]] | None] = ContextVar("SERVER", default=None)
-"""Asks the server whose HTTP client asks for an operation: takes an OSC address and its arguments, and returns those of
-its reply. None elsewhere."""
 _TAGS = {int: "i", bool: "i", float: "f", str: "s"}
+Shown = Callable[[int, int, str], None]
+"""Shows progress: of what is done, of all, and the name of what is worked on."""
+
+
+@dataclass(slots=True)
+class Asker:
+    """Who asks for an operation.
+
+    Attributes:
+        server: Asks the server whose HTTP client this is: takes an OSC address and its arguments, and returns those of
+            its reply. None elsewhere.
+        progress: The context in which progress is shown, of a verb.
+        options: Whether arguments are spelled as options in refusals.
+        complaints: Sentences beside the answer.
+        failed: Whether a part of what was asked for was not done.
+    """
+
+    server: Callable[..., Sequence[Any]] | None = None
+    progress: Callable[[str], AbstractContextManager[Shown]] = lambda verb: nullcontext(lambda done, total, name: None)
+    options: bool = False
+    complaints: list[str] = field(default_factory=list)
+    failed: bool = False
+
+    def fail(self, sentences: Iterable[str]) -> None:
+        """Adds a sentence for each part that was not done."""
+        before = len(self.complaints)
+        self.complaints += sentences
+        self.failed |= len(self.complaints) > before
+
+
+ASKER: ContextVar[Asker] = ContextVar("ASKER")
+"""Who asks for the operation that is being done."""
 
 
 class Request(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -61,17 +92,20 @@ class OscForm:
 
 
 @dataclass(frozen=True, slots=True)
-class PluginOperation:
-    """An operation of a plugin.
+class SharedOperation:
+    """An operation that several doors have.
 
     Attributes:
-        name: That of its plugin, and a word. "shelf put" is `antiphon shelf put`, `POST /api/shelf/put`, `/shelf/put`
-            by OSC, the tool `shelf_put` of an assistant, and `antiphon.ask("shelf put")`.
+        name: Of a plugin's, its plugin and a word. "shelf put" is `antiphon shelf put`, `POST /api/shelf/put`,
+            `/shelf/put` by OSC, the tool `shelf_put` of an assistant, and `antiphon.ask("shelf put")`.
         asked: Its arguments.
         does: Takes them, and returns an `answers`: a function, or "module:function", which is imported when it is
-            asked. It runs in a thread of a server, and raises AntiphonError.
-        answers: The type of its answer, a msgspec Struct.
+            asked. It runs in a thread of a server, and raises AntiphonError. A generator gives answers as they come.
+        answers: The type of its answer, a msgspec Struct; Any of a `local` one, whose answers have `plain` or are data.
         lines: Lines of an answer for a terminal; as `does`. An answer is JSON without it.
+        local: Whether the command line and Python alone have it: it works on files that are named, or takes minutes.
+        group: What the operations of its plugin are of, for the help; the first that has it counts.
+        kept: What is said on the command line when it is ended early, as "what was added is kept".
         here: Names of arguments that the command line and Python alone take, such as a file that is written.
         by_osc: How it is asked by OSC, where that is not by its arguments in order and with all values of its answer.
         example: Arguments of a request that works.
@@ -81,8 +115,11 @@ class PluginOperation:
     name: str
     asked: type[Request]
     does: str | Callable[[Any], Any]
-    answers: type[Struct]
+    answers: Any
     lines: str | Callable[[Any], Iterable[str]] = ""
+    local: bool = False
+    group: str = ""
+    kept: str = ""
     here: tuple[str, ...] = ()
     by_osc: OscForm | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
@@ -126,21 +163,45 @@ class PluginOperation:
 
     def ask(self, given: Mapping[str, Any]) -> Any:
         """Its answer to arguments by name. Raises AntiphonError: they are not allowed, or it says so."""
+        given = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in given.items()}
         try:
-            asked = convert(dict(given), self.asked, self.name)
+            asked = convert(given, self.asked, self.name)
         except Misfit as misfit:
             raise UsageError(str(misfit)) from None
         return self.answer(asked)
 
-    def answer(self, asked: Any) -> Any:
-        """Its answer to an `asked` or a `body`. Raises AntiphonError: a number is outside its range, or it says so."""
-        check(asked)
-        asked = asked if isinstance(asked, self.asked) else self.asked(**asdict(asked))
-        return _function(self.does)(asked)
+    def answer(self, asked: Any, asker: Asker | None = None) -> Any:
+        """Its answer to an `asked` or a `body`. Raises AntiphonError: a value is not allowed, or it says so."""
+        asker = asker or Asker()
+        ASKER.set(asker)
+        with nullcontext() if asker.options else self.by_name(asdict(asked)):
+            check(asked)
+            asked = asked if isinstance(asked, self.asked) else self.asked(**asdict(asked))
+            return _function(self.does)(asked)
+
+    @contextmanager
+    def by_name(self, given: Mapping[str, Any]) -> Iterator[None]:
+        """Context in which refusals have arguments by their names; a command in them, and what was given, stay."""
+        try:
+            yield
+        except AntiphonError as error:
+            names = {flag: one.name for one in arguments(self.asked) for flag in one.flags}
+            values = [one for value in given.values() for one in (value if isinstance(value, tuple) else (value,))]
+            kept = "".join(f"{re.escape(one)}|" for one in values if isinstance(one, str) and " -" in one)
+            spelled = re.compile(rf"`[^`]*`|{kept}(?<![\w-])({'|'.join(names)})(?![\w-])")
+            error.args = (spelled.sub(lambda found: names.get(found[0], found[0]), str(error)), *error.args[1:])
+            raise
 
     def shown(self, answer: Any) -> Iterable[str]:
         """Lines of an answer for a terminal."""
         return _function(self.lines)(answer) if self.lines else (msgspec.json.encode(answer).decode(),)
+
+
+def plain(answer: Any) -> Any:
+    """An answer as data for JSON."""
+    if isinstance(answer, list):
+        return [plain(one) for one in answer]
+    return answer.plain() if hasattr(answer, "plain") else msgspec.to_builtins(answer, enc_hook=str)
 
 
 def _notation(one: Argument) -> str:
@@ -168,21 +229,21 @@ class OperationList:
     """Collector of a plugin's operations, passed to `antiphon_operations`."""
 
     def __init__(self) -> None:
-        self.added: list[PluginOperation] = []
+        self.added: list[SharedOperation] = []
 
     def add(
         self,
         name: str,
         asked: type[Request],
         does: str | Callable[[Any], Any],
-        answers: type[Struct],
+        answers: Any,
         **more: Any,
     ) -> None:
-        """Adds an operation; the arguments are the attributes of `PluginOperation`.
+        """Adds an operation; the arguments are the attributes of `SharedOperation`.
 
         Raises PluginError: its name cannot be written so, or there is one already.
         """
-        one = PluginOperation(name, asked, does, answers, **more)
+        one = SharedOperation(name, asked, does, answers, **more)
         if not _NAME.fullmatch(name):
             raise PluginError(f"an operation is named by its plugin and a word, as shelf put, not {name!r}")
         if any(other.name == name for other in self.added):
@@ -208,8 +269,10 @@ def rows(answer: Any) -> Iterator[tuple[Any, ...]]:
     return ((value,) for value in scalars(answer))
 
 
-def offer(osc: AddressList, operation: PluginOperation) -> None:
+def offer(osc: AddressList, operation: SharedOperation) -> None:
     """Adds the address of an operation, which is done in a thread. Raises PluginError: as `AddressList.add`."""
+    if operation.local:
+        return
     form, turns = operation.osc, dict[str, Any]()
 
     async def handler(request: Any) -> None:
@@ -218,7 +281,8 @@ def offer(osc: AddressList, operation: PluginOperation) -> None:
         given = form.read(request.args)
         async with turns.setdefault("one", asyncio.Lock()):
             if form.does:
-                found = await _function(form.does)(request, given)
+                with operation.by_name(given):
+                    found = await _function(form.does)(request, given)
             else:
                 found = await asyncio.to_thread(operation.ask, given)
         request.reply(f"{operation.path}.reply", *form.within(form.reply(found)))

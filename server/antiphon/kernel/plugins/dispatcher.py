@@ -10,7 +10,7 @@ import pluggy
 from antiphon.kernel.contract import hookspecs
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.contract.catalog import Failure
-from antiphon.kernel.contract.operations import OperationList, PluginOperation, offer
+from antiphon.kernel.contract.operations import OperationList, SharedOperation, offer
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.runtime.importing import reason_of
 
@@ -83,7 +83,7 @@ class HookDispatcher:
                 failures.append(self._failure(name, hook, error))
         return tuple(failures)
 
-    def operations(self, plugin: str) -> tuple[list[PluginOperation], tuple[Failure, ...]]:
+    def operations(self, plugin: str) -> tuple[list[SharedOperation], tuple[Failure, ...]]:
         """The operations that a plugin adds, and failures of its hook."""
         added = OperationList()
         failures = self.call("antiphon_operations", only=plugin, operations=added)

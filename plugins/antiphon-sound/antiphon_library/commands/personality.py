@@ -1,9 +1,7 @@
-"""Recommendation commands of `antiphon library`: `learn`, `personality` and the map."""
+"""The group `antiphon library` with its option, and the command that plays and asks, which is no operation."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 import time
@@ -13,13 +11,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import Json, echo_answer
+from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog
 from antiphon.api.backends.runtime import argument
-from antiphon_library.commands.options import open_catalogue
+from antiphon_library.commands.options import ROOT, open_catalogue
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
     from antiphon_library.taste.choosing import TrackTable
+
+
+def application() -> typer.Typer:
+    """The group of commands, with the one that asks the performer and is no operation."""
+    app = command_group("library", _library.__doc__ or "", _library)
+    app.command(epilog=epilog("antiphon library personality"))(personality)
+    return app
+
+
+def _library(
+    root: Annotated[
+        Path | None,
+        argument("The folder of the catalogue; else your library of sound files.", "DIR"),
+    ] = None,
+) -> None:
+    """Catalogue sound files: what they are called, what is in them, which are alike."""
+    ROOT.set(root)
+
 
 WORDS = {"y": "like", "yes": "like", "like": "like", "n": "dislike", "no": "dislike", "dislike": "dislike"}
 SHOWN = 10
@@ -73,14 +89,10 @@ def personality(
             {**next(iter(catalogue.rows(path=choice.row.path))).summary(), "score": round(choice.score, 4)}
             for choice in best
         ]
-    if as_json:
-        typer.echo(json.dumps({"answers": answers, "matches": matches}))
-        return
     from antiphon_library.commands.printing import table as lines
 
-    typer.echo(f"{len(answers)} answers; what you would like:" if answers else "no answers")
-    for line in lines(matches):
-        typer.echo(line)
+    head = f"{len(answers)} answers; what you would like:" if answers else "no answers"
+    echo_answer(as_json, {"answers": answers, "matches": matches}, (head, *lines(matches)))
 
 
 def _answer(number: int, most: int, title: str) -> str:
@@ -136,66 +148,3 @@ def _path(table: TrackTable, track: int) -> str:
     from antiphon.api.backends.files import printable_path
 
     return printable_path(os.fsdecode(table.rows[track].path))
-
-
-MAX_NAMED = 5
-"""Maximum files named in a sentence."""
-
-
-def chart(
-    png: Annotated[Path | None, argument("Draw it into this file.", "FILE")] = None,
-    again: Annotated[bool, argument("Place all tracks anew, not only the new ones.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Place tracks, artists and genres on a map: what sounds alike is near."""
-    from antiphon.api.backends.files import printable_path
-    from antiphon_library.map import chart as charts
-
-    if png is not None and png.suffix.lower() != ".png":
-        raise UsageError(f"cannot write {printable_path(png)}: --png ends in .png")
-    from antiphon.api.backends.files import write_atomic
-    from antiphon_library.taste.choosing import TrackTable
-
-    with open_catalogue() as catalogue:
-        tracks = TrackTable.load(catalogue.taste)
-        placement = charts.place_tracks(catalogue, tracks, again=again)
-        without = [row for row in tracks.rows if row.vector is None]
-        sounds = catalogue.taste.sounds_without_vector()
-        short, pending = ([row for row in without if (row.id in sounds) == known] for known in (True, False))
-    found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
-    trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
-    if png is not None:
-        from antiphon.api.backends.files import png_bytes
-        from antiphon_library.map import picture
-
-        write_atomic(png, png_bytes(picture.draw(found)))
-    if as_json:
-        typer.echo(json.dumps({**found.plain(), "trustworthiness": {"k": 10, "map": trust, "pca": flat}}))
-        return
-    typer.echo(f"{len(found.tracks)} tracks, {len(found.artists)} artists, {len(found.genres)} genres on the map")
-    if trust is not None:
-        typer.echo(f"trustworthiness {trust:.3f} at k = 10; two principal components {flat:.3f}")
-    if pending:
-        typer.echo(f"{len(pending)} not on it: `antiphon library analyse` analyses them first")
-    if short:
-        names = ", ".join(printable_path(os.fsdecode(os.path.basename(row.path))) for row in short[:MAX_NAMED])
-        more = f" and {len(short) - MAX_NAMED} more" if len(short) > MAX_NAMED else ""
-        typer.echo(f"{len(short)} cannot be placed, for they are silent or too short: {names}{more}")
-    for genre in found.genres[:30]:
-        typer.echo(f"  {genre['name']}: {genre['tracks']}")
-
-
-def learn(
-    folder: Annotated[Path, argument("Of the Million Playlist's slices, or Last.fm 360K's table of plays.")],
-    most: Annotated[int, argument("Playlists or people that are read.", low=1)] = 200_000,
-    as_json: Json = False,
-) -> None:
-    """Learn from logs of others which of your tracks are played together; `next` uses it."""
-    from antiphon_library.taste import logs
-
-    with open_catalogue() as catalogue:
-        count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), logs.lists(folder, most))
-    with open_catalogue(write=bool(pairs)) as catalogue:
-        catalogue.taste.put_companions(pairs)
-    words = f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned"
-    echo_answer(as_json, {"lists": count, "tracks": matched, "pairs": len(pairs) // 2}, (words,))

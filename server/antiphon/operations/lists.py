@@ -1,0 +1,217 @@
+"""Lists of what there is (patches, sets, processors, words, models): asked by the command line and `antiphon.ask`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from antiphon.kernel.contract.operations import ASKER, Request, SharedOperation
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph.patch_list import SETS, PatchEntry, entries
+from antiphon.kernel.runtime.arguments import argument
+from antiphon.kernel.runtime.suggestion import suggest
+
+if TYPE_CHECKING:
+    from antiphon.kernel.contract.catalog import ProcessorInfo
+    from antiphon.kernel.graph.patch import Patch
+    from antiphon.kernel.plugins.loader import Loaded
+    from antiphon.live.reference import Entry
+    from antiphon.networks.info import FileListing
+    from antiphon.networks.model_registry import Row
+
+RATE, BLOCK = 48000, 256
+"""Rate in Hz and block in frames of the latencies of processors."""
+PluginsDir = Annotated[str | None, argument("A folder of plugin folders.", "<path>")]
+
+
+class PatchesRequest(Request):
+    """List the patches: what each is for, whether it is shipped or yours, and which hides a shipped one."""
+
+    name: Annotated[str, argument("One patch, shown in full.", placed=True, names="patches")] = ""
+    every: Annotated[bool, argument("Also unlisted patches, which are for tests.", flags="--all")] = False
+
+
+class SetsRequest(Request):
+    """List the set lists: what each is for, and whether it is shipped or yours."""
+
+
+class PluginsRequest(Request):
+    """List the effects, instruments and listeners that a patch can have; NAME shows one with its parameters.
+
+    --scan tries each plugin of others in a process of its own; a line begins with what the parameter uri takes.
+    """
+
+    name: Annotated[str, argument("One processor, shown in full.", placed=True, names="plugins")] = ""
+    plugins_dir: PluginsDir = None
+    scanned: Annotated[bool, argument("List the LV2, CLAP and VST3 plugins of this machine.", flags="--scan")] = False
+
+
+class WordsRequest(Request):
+    """List the words of live scripts by chapter, each with an example; TEXT shows those that it names."""
+
+    text: Annotated[
+        str, argument("A word; or a text, for the words that it stands in the line of.", "[TEXT]", placed=True)
+    ] = ""
+
+
+class ModelsRequest(Request):
+    """List models and verify their weights, and the model files of the library. Exit 1 if any cannot be played."""
+
+    models_dir: Annotated[str | None, argument("A folder of weights, to check.", "<path>")] = None
+    plugins_dir: PluginsDir = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPatch:
+    """A patch with its entry in the list."""
+
+    entry: PatchEntry
+    patch: Patch
+
+    def plain(self) -> dict[str, Any]:
+        """Data for JSON."""
+        scenes = {str(number): dict(values) for number, values in self.patch.scenes.items()}
+        macros = {one.name: [asdict(target) for target in one.targets] for one in self.patch.graph.macros}
+        shown = {"tempo": self.patch.tempo, "macros": macros, "scenes": scenes, "midi": dict(self.patch.midi)}
+        return {**self.entry.plain(), **shown}
+
+
+def patches(asked: PatchesRequest) -> list[PatchEntry] | ShownPatch:
+    """The patches, or the one that is asked for."""
+    if not asked.name:
+        return [entry for entry in entries() if entry.listed or asked.every]
+    from antiphon.kernel.graph import patch
+    from antiphon.kernel.plugins.loader import load
+
+    path = patch.find(asked.name)
+    entry = next(entry for entry in entries() if entry.path == path)
+    return ShownPatch(entry, patch.load(path.stem, load(check=False).catalog))
+
+
+def sets(asked: SetsRequest) -> list[PatchEntry]:
+    """The set lists."""
+    return entries(SETS)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPlugins:
+    """All processors, or `one` of them. `folder`: that of own plugins, where one was named."""
+
+    loaded: Loaded
+    one: ProcessorInfo | None = None
+    folder: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Data for JSON; latency: frames, null where the processor cannot be prepared."""
+        if self.one is None:
+            return self.loaded.catalog.to_json()
+        from antiphon.kernel.contract.catalog import Catalog
+
+        shown = Catalog({self.one.type: self.one}).to_json()["types"][0]
+        frames, problem = self.latency
+        return {**shown, "latency": None if problem else frames, "rate": RATE, "block": BLOCK}
+
+    @property
+    def latency(self) -> tuple[int, str]:
+        """(frames, "") of the one at default parameters, or (0, reason) if it cannot be prepared."""
+        from antiphon.kernel.contract.block import StreamSpec
+        from antiphon.kernel.contract.harness import prepare
+        from antiphon.kernel.runtime.importing import reason_of
+        from antiphon.kernel.workers.devices import without_workers
+
+        assert self.one is not None
+        try:
+            processor = self.loaded.make(self.one.type)
+            spec = StreamSpec(processor.rate or RATE, processor.block or BLOCK, processor.channels or 2)
+            with without_workers():  # no worker is started to show a page
+                prepare(processor, spec, {})
+        except Exception as error:  # the plugin's code may raise anything; the error is shown
+            return 0, reason_of(error)
+        return round(processor.latency * RATE / spec.rate), ""
+
+
+def plugins(asked: PluginsRequest) -> ShownPlugins | Iterator[str]:
+    """The processors, or the one that is asked for; a line for each plugin of others, as it is tried."""
+    from antiphon.kernel.graph.graph import known_type
+    from antiphon.kernel.plugins.loader import load
+    from antiphon.kernel.plugins.registry import service
+
+    if asked.scanned:
+        return _scanned(iter(service("scan").lines()))
+    loaded = load(None if asked.plugins_dir is None else Path(asked.plugins_dir))
+    one = known_type(asked.name, loaded.catalog) if asked.name else None
+    return ShownPlugins(loaded, one, asked.plugins_dir)
+
+
+def _scanned(lines: Iterator[str]) -> Iterator[str]:
+    yield next(lines, "no plugin of others is installed, nor in the folders of LV2_PATH, CLAP_PATH and VST3_PATH")
+    yield from lines
+
+
+@dataclass(frozen=True, slots=True)
+class FoundWords:
+    """Words of scripts, and the places of words of Tidal and Strudel that are not here."""
+
+    found: list[Entry]
+    lacking: dict[str, str]
+
+    def plain(self) -> dict[str, Any]:
+        """Data for JSON."""
+        return {"words": [entry.plain() for entry in self.found], "not_here": self.lacking}
+
+
+def words(asked: WordsRequest) -> FoundWords:
+    """The word of that name in any spelling; or those with the text in their name or description."""
+    from antiphon.live.patterns.words.table import UNSUPPORTED_WORDS
+    from antiphon.live.reference import entries
+
+    every, text = entries(), asked.text.lower()
+    exact = [entry for entry in every if text in (name.lower() for name in entry.names)]
+    found = exact or [entry for entry in every if text in " ".join((*entry.names, entry.doc)).lower()]
+    lacking = {name: place for name, place in UNSUPPORTED_WORDS.items() if not text or name.lower() == text}
+    if not found and not lacking:
+        near = suggest(asked.text, [name for entry in every for name in entry.names])
+        raise UsageError(f"there is no word {asked.text!r}; {near}antiphon words lists all")
+    return FoundWords(found, lacking)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModels:
+    """Models of plugins and files of the library; the version of torch, whether with CUDA; what models run on."""
+
+    models: list[Row]
+    files: list[FileListing]
+    torch: str | None
+    cuda: bool
+    device: str
+
+
+def models(asked: ModelsRequest) -> KnownModels:
+    """The models, each checked."""
+    from antiphon.kernel.workers import devices
+    from antiphon.networks.model_registry import examine_models, files, known_models
+
+    places = (None if given is None else Path(given) for given in (asked.plugins_dir, asked.models_dir))
+    plugins_dir, models_dir = places
+    registered, failed = known_models(plugins_dir)
+    rows, own, build = examine_models(registered, models_dir), files(plugins_dir), devices.installed_torch()
+    problems = [*failed, *(row.problem for row in rows), *(row.problem for row in own)]
+    ASKER.get().fail(filter(None, problems))
+    found = build.version if build else None
+    return KnownModels(rows, own, found, bool(build and build.cuda), devices.resolve("auto"))
+
+
+_LINES = "antiphon.cli.lists"
+LISTS = {
+    one.name: one
+    for one in (
+        SharedOperation("patches", PatchesRequest, patches, Any, f"{_LINES}:patches", local=True),
+        SharedOperation("sets", SetsRequest, sets, Any, f"{_LINES}:sets", local=True),
+        SharedOperation("plugins", PluginsRequest, plugins, Any, "antiphon.cli.plugins:plugins", local=True),
+        SharedOperation("words", WordsRequest, words, Any, f"{_LINES}:words", local=True),
+        SharedOperation("models", ModelsRequest, models, Any, f"{_LINES}:models", local=True),
+    )
+}
+"""Antiphon's own operations, by name."""
