@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.foresight import Foreseen, events_ahead
-from antiphon.live.notes import is_silent, to_commands, to_macros
+from antiphon.live.notes import is_silent, to_commands, to_macros, with_velocity
 from antiphon.live.patterns.chance import stream_of
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
@@ -261,7 +261,7 @@ class Performance:
             at = event.whole.begin * track.beats
             length = (event.whole.end - event.whole.begin) * track.beats
             if not track.sets:
-                value = event.value
+                value = with_velocity(event.value)
                 if "nudge" in value:  # in seconds
                     value = dict(value)
                     at = self._later(at, value.pop("nudge"))
