@@ -343,7 +343,7 @@ def test_a_value_that_is_computed_beyond_its_range_is_the_nearest(
         made.append((audio.read(place / f"{name}.wav")[0], done.err))
     (computed, heard), (exact, quiet) = made
     np.testing.assert_array_equal(computed, exact)
-    assert f"set.py line 4: {said}" in heard or not said
+    assert f"set.py line 3: {said}" in heard or not said
     assert " takes " not in quiet
 
 
