@@ -242,7 +242,7 @@ def _findings(
     if levels is None:
         return (f"unchanged by {info.type}{said and f': {said}'}",)
     if not info.on_files.takes:
-        return ()
+        return (said,) if said else ()
     # with other parameters than were given that one may have no effect
     return (*filter(None, [said]), attenuation_text(*levels, "" if hearing.values else info.on_files.takes))
 

@@ -53,6 +53,10 @@ SURE_MUSIC, SURE_VOICE, SURE_VOICE_WITHOUT_NOISE, SYLLABLES = 0.6, 0.8, (0.6, 0.
 """Certainty of music, and certainty of a voice from which it sings, in a file and in what DeepFilterNet leaves of it:
 there with a `speechiness` below `SYLLABLES`, and from there on.
 """
+LOUD_NOISE_DB, MOST_SYLLABLES = -20.0, 0.5
+"""Noise in dB relative to the whole, of which `genre` may find a kind of music (rain is rock), and `speechiness` from
+which what DeepFilterNet leaves of it is spoken though it is no speech for `genre`.
+"""
 NONE_FOUND = "no steady noise was found; -p floor=off denoises anyway"
 
 
@@ -129,7 +133,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
             listener.feed(np.asarray(block, np.float32))
     listener.end()
     steady = low or listener.found >= MIN_SPEECH_NOISE_DB
-    spoken = _is_speech(path, values, steady)
+    spoken = _is_speech(path, values, steady, low or listener.found >= LOUD_NOISE_DB)
     playable = "mode" not in values and not usable(DEEPFILTER)
     if spoken and steady and not playable:
         return FileHearing(rate=rate)
@@ -153,10 +157,11 @@ def _listened(path: Path) -> SpeechListener:
     return listener
 
 
-def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True) -> bool | None:
+def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True, loud: bool = False) -> bool | None:
     """Whether a file is speech: by the parameter `for`, else by the analyses `character` and `genre`, if installed.
 
-    None where that can be told without its noise only. `steady`: it has steady noise, which hides syllables.
+    None where that can be told without its noise only. `steady`: it has steady noise, which hides syllables; `loud`:
+    so much that it may be what `genre` hears.
     """
     asked = values.get("for", "auto")
     if asked != "auto" or "character" not in analyses():
@@ -169,7 +174,7 @@ def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True) -> 
     if heard.get("content") == "speech" or (speechiness >= SURE_SPEECHINESS and not sung):
         return True
     if heard.get("genre") not in (None, "unknown"):
-        return False if heard["content_sure"] >= SURE_MUSIC else None
+        return False if heard["content_sure"] >= SURE_MUSIC and not loud else None
     return (speechiness >= MIN_SPEECHINESS and not sung and heard.get("content") != "music") or None
 
 
@@ -180,7 +185,10 @@ def _is_spoken(sound: F32) -> bool:
         feed = AnalysisFeed(analysis, analyses()[analysis], RATE, 1)
         feed.take(sound[None])
         heard |= feed.end()[1] or {}
-    most = SURE_VOICE_WITHOUT_NOISE[(heard.get("speechiness") or 0.0) >= SYLLABLES]
+    speechiness = heard.get("speechiness") or 0.0
+    most = SURE_VOICE_WITHOUT_NOISE[speechiness >= SYLLABLES]
+    if heard.get("content") == "music":
+        return bool(speechiness >= MOST_SYLLABLES and heard["content_sure"] < SURE_MUSIC)
     return heard.get("content") == "speech" or (heard.get("content") == "voice" and heard["content_sure"] < most)
 
 
