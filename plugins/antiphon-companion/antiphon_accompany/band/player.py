@@ -135,8 +135,8 @@ class Band:
     def rest(self) -> None:
         """Clears bar and chord, after a jump or stop of the clock."""
         self.bars: dict[str, list[Strike]] = {}
-        # keys that were struck for this chord and the one before, with the beats of their start and end
-        self._sounded: dict[str, list[tuple[int, float, float]]] = {}
+        # keys that were struck for this chord and the one before, with the beats of their start and end, and their lane
+        self._sounded: dict[str, list[tuple[int, float, float, str]]] = {}
         self._former = self._sounded
         self._bar: tuple[object, ...] = ()
         self.chord: Chord | None = None
@@ -286,7 +286,13 @@ class Band:
         if right:
             soon = {d.what for d in pending if d.part == part and d.start < due.start + TOGETHER}
             lanes = {what, *soon.difference(LEFT_HAND_LANES)}
-            self.voices[part].settle(self.below_melody, self._left(part, due.start), lanes, self._free)
+            # where a voice goes on, the others stay as they were chosen beside it
+            goes_on = any(
+                end > due.start + TOGETHER and lane not in lanes for *_, end, lane in self._former.get(part, ())
+            )
+            self.voices[part].settle(
+                self.below_melody, self._left(part, due.start), () if goes_on else lanes, self._free
+            )
         pitches = self.pitches(part, what)
         low = dict.fromkeys(map(self.below_melody, pitches))
         if right:
@@ -294,13 +300,13 @@ class Band:
                 self.voices[part].strike(pitch, self.below_melody(pitch))
         found = [pitch for pitch in low if self._free(pitch)]
         kept = [one for one in self._sounded.get(part, ()) if one[2] > due.start - TOGETHER]
-        self._sounded[part] = kept + [(pitch, due.start, due.end) for pitch in found]
+        self._sounded[part] = kept + [(pitch, due.start, due.end, what) for pitch in found]
         return found
 
     def _left(self, part: str, beat: float) -> list[int]:
         """Keys of the bass and a part that were struck for the chord before, and sounded up to a beat, from below."""
         sounded = [one for name in {"bass", part} for one in self._former.get(name, ())]
-        return sorted(key for key, start, end in sounded if start < beat - TOGETHER < end)
+        return sorted(key for key, start, end, _ in sounded if start < beat - TOGETHER < end)
 
     def _free(self, pitch: int) -> bool:
         return not (self.clashes(pitch) or self.taken(pitch))

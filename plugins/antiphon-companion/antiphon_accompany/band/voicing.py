@@ -108,10 +108,10 @@ class PartVoices:
         """Moves the voices to their chord again as its first keys are struck, once what sounds then is known.
 
         `left`: keys of the bass and this part that sounded up to there. `lanes`: those that are struck together, of
-        keys that are `free` of the melody.
+        keys that are `free` of the melody; none leaves the voices as they are.
         """
         again, self._again = self._again, None
-        if again is not None:
+        if again is not None and lanes:
             again(below, left, lanes, free)
 
     def _place(
