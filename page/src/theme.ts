@@ -1,16 +1,21 @@
 // Stage mode: black and larger, kept in this browser.
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
+import { enter, room } from "./rooms";
 
 /** Whether fingers press what is shown: a field that takes the focus would call a keyboard over it. */
 export const byTouch = matchMedia("(pointer: coarse)").matches;
 
-export const stage = signal(localStorage.getItem("stage") === "1");
+const wanted = signal(localStorage.getItem("stage") === "1");
+/** Whether the page is for a stage: lessons are read, and stay as they are. */
+export const stage = computed(() => wanted.value && room.value !== "Learn");
+/** From the lessons it goes to what is played on a stage. */
 export function toggleStage(): void {
-  stage.value = !stage.value;
+  wanted.value = !stage.value;
+  if (room.value === "Learn") enter("Instrument");
 }
 effect(() => {
   document.documentElement.toggleAttribute("data-stage", stage.value);
-  localStorage.setItem("stage", stage.value ? "1" : "0");
+  localStorage.setItem("stage", wanted.value ? "1" : "0");
   palette = null;
 });
 

@@ -184,6 +184,23 @@ async def test_what_it_does_not_take_is_answered_and_plays_nothing(live: Rig, cl
     assert events(live) == []
 
 
+async def test_a_number_beyond_its_range_is_the_nearest_and_said_once(live: Rig, client: Client) -> None:
+    args = ("n", 11, "speed", -99.0, "mode", "sideways")
+    said = [str(reason) for address, (_, reason) in await client.ask("/node/d/play", *args) if address == "/remark"]
+    assert said == [
+        "n of d takes whole numbers 0 to 10; what is beyond is played as the nearest",
+        "speed of d takes -16 to 16; what is beyond is played as the nearest",
+        "mode of d takes off or equal or onsets; others are left out",
+    ]
+    played = events(live)
+    live.engine.applied.clear()
+    assert await client.ask("/node/d/play", "n", 10, "speed", -16.0) == []
+    assert played == events(live)
+    live.engine.applied.clear()
+    assert await client.ask("/node/d/play", *args) == []
+    assert played == events(live)
+
+
 async def test_without_values_it_is_a_trigger(live: Rig, client: Client) -> None:
     assert await client.ask("/node/d/play") == []
     assert [done[0] for done in live.engine.applied] == ["set"]

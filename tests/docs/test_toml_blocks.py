@@ -60,7 +60,7 @@ OTHER = {
     "[nodes.verb]": "its plugin is another's: plugins/antiphon-more/antiphon_host/tests",
     "# wobble.toml": "its node is the tutorial's: tests/docs/test_plugins.py",
     "[clips.riff]": "a part of one: plugins/antiphon/antiphon_clip/tests reads such",
-    "[lights]": "a part of one: plugins/antiphon-more/antiphon_lights/tests reads such",
+    "[lights]": "it gives no sound: plugins/antiphon-more/antiphon_lights/tests reads it",
     "meter = 4": "a style: plugins/antiphon-companion/antiphon_accompany/tests/test_band.py",
     "section = 8": "rules of loops: plugins/antiphon-sound/antiphon_loops/tests reads its keys",
     'type = "soundfont"': "needs a soundfont of the machine: plugins/antiphon/antiphon_soundfont/tests",

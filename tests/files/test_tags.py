@@ -267,6 +267,15 @@ def test_a_cover_is_kept_or_said_to_be_left_out(tmp_path: Path, suffix: str) -> 
         np.testing.assert_array_equal(*sounds)
 
 
+@pytest.mark.parametrize("own", ["USLT", "Lyrics", "lyrics-eng", "UNSYNCEDLYRICS", "unsynced lyrics"])
+def test_lyrics_have_their_plain_name_whatever_the_file_calls_them(tmp_path: Path, own: str) -> None:
+    (tmp_path / "a.mp3").write_bytes(id3(frame("TXXX", b"\3" + own.encode() + b"\0la la")) + coded("MP3"))
+    (tmp_path / "a.flac").write_bytes(flac(f"{own}=la la", "TCOM=C"))
+    for name, wanted in (("a.mp3", {"lyrics": "la la"}), ("a.flac", {"lyrics": "la la", "composer": "C"})):
+        with (tmp_path / name).open("rb") as file:
+            assert read_tags(file.fileno()) == wanted
+
+
 LEFT = {
     "albumartist": "Band", "composer": "C", "copyright": "2001 X", "discnumber": "2/3", "lyrics": "la", "mood": "blue",
 }  # fmt: skip

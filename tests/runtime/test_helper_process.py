@@ -262,3 +262,17 @@ def test_a_ctrl_c_that_was_swallowed_ends_the_server_all_the_same():
     assert done.returncode == 130, done.stderr
     assert "ready" not in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(PORTABLE, reason="nothing is forked")
+def test_a_forked_process_says_what_it_is_in_the_process_list() -> None:
+    def show() -> None:
+        for of in ("cmdline", "comm"):
+            with open(f"/proc/self/{of}", "rb") as file:
+                os.write(giving, file.read())
+
+    receiving, giving = os.pipe()
+    child = child_process.fork(show, "engine")
+    os.waitpid(child, 0)
+    title, _, name = os.read(receiving, 1 << 16).partition(b"\0")
+    assert (title, name.strip(b"\0\n")) == (b"antiphon: engine", b"engine")

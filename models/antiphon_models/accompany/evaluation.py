@@ -253,7 +253,8 @@ def band_figures(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> dict[
     sounded: share of beats on major and minor triads whose triad is the given one.  tones: share of chords whose root,
     third and seventh all sound, with at most `MAX_FOREIGN` of the time on other notes.  bass: share of chords whose
     bass is the first note of the bass in them.  parallels: changes in a hundred with parallel fifths or octaves between
-    bass and piano, of which the outer voices count where their number changes; a note alone is none.
+    voices of bass and piano that both begin a note there, of which the outer ones count where their number changes; a
+    note alone is none.
     """
     tuned = [n for n in notes if n.part != "drums"]
     known = [span for span in spans if span.chord is not None and span.end - span.start >= 1.0]
@@ -293,6 +294,10 @@ def _bass_share(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> float:
     return float(np.mean(right)) if right else math.nan
 
 
+_ANEW = 0.2
+"""Beats before a change of chords from which a note is one of the new chord's."""
+
+
 def _parallel_share(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> float:
     bad = changes = 0
     for before, after in pairwise(spans):
@@ -301,13 +306,16 @@ def _parallel_share(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> fl
         changes += 1
         then, now = (_sounding(notes, after.start + late) for late in (-0.1, 0.15))
         if len(then) != len(now) and min(len(then), len(now)) > 1:  # a note alone is no two voices
-            then, now = ((sounds[0], sounds[-1]) for sounds in (then, now))
-        bad += bool(parallels(then, now))
+            then, now = ([sounds[0], sounds[-1]] for sounds in (then, now))
+        if len(then) == len(now):
+            # a voice whose tone is held through the change does not move, though its rank among them may
+            moved = [(a.pitch, b.pitch) for a, b in zip(then, now, strict=True) if b.start > after.start - _ANEW]
+            bad += bool(parallels(tuple(a for a, _ in moved), tuple(b for _, b in moved)))
     return 100.0 * bad / changes if changes else math.nan
 
 
-def _sounding(notes: Sequence[BeatNote], beat: float) -> tuple[int, ...]:
-    return tuple(sorted(n.pitch for n in notes if n.start <= beat < n.end))
+def _sounding(notes: Sequence[BeatNote], beat: float) -> list[BeatNote]:
+    return sorted((n for n in notes if n.start <= beat < n.end), key=lambda n: n.pitch)
 
 
 # ---- Baselines
@@ -378,7 +386,7 @@ class AccompanyEvaluation(Evaluation):
         "piano; style: their mean. Bands on given chords: sounded: share of beats on triads whose triad is the given "
         "one. tones: share of chords whose root, third and seventh sound, with at most a tenth of the time outside. "
         "bass: share whose bass begins with the chord's. parallels: changes in a hundred with parallel fifths or "
-        "octaves of bass and piano."
+        "octaves of two voices of bass and piano that both begin a note; pianist: of the songs' own piano."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     synthetic_doc: ClassVar[str] = "songs drawn by seed: a chord a bar, and melodies of its tones"
@@ -401,6 +409,9 @@ class AccompanyEvaluation(Evaluation):
         written = list(written_songs(ask.seed, len(some)))
         for group, chosen in (("the annotated chords", some), ("written progressions", written)):
             for song in chosen:
+                if song.piano and not ask.synthetic and ask.wants("pianist"):
+                    human = {"parallels": _parallel_share(song.piano, spans_of_song(song))}
+                    yield from scored("pianist", song.name, human, f"on {group}, {len(chosen)} songs")
                 for name, settings in styles.items():
                     yield from scored(name, song.name, _given_row(song, settings), f"on {group}, {len(chosen)} songs")
 

@@ -355,7 +355,8 @@ class Accompany(Processor):
                 self._imply(due.start)
                 self._follow_hand(io, frame, due.start)
             return
-        self._sounding.strike(io, frame, due, CHANNELS[due.part], band.struck(due.part, band.rooted(due, self._due)))
+        keys = band.struck(due.part, band.rooted(due, self._due), due, self._due)
+        self._sounding.strike(io, frame, due, CHANNELS[due.part], keys)
 
     def _while_stopped(self, events: Sequence[Event]) -> None:
         """Tracks held notes while the clock is stopped."""

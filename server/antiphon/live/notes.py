@@ -139,6 +139,15 @@ def is_silent(values: Mapping[str, Any]) -> bool:
     return True
 
 
+def with_velocity(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values of a pattern's event with a velocity that was computed beyond the range as the nearest; said once."""
+    velocity = values.get("velocity", VELOCITY)
+    if not is_finite_number(velocity) or 1 <= velocity <= HIGHEST:
+        return values
+    say_once(f"Velocities go from 1 to {HIGHEST}; what is beyond is played as the nearest of these.")
+    return {**values, "velocity": min(max(velocity, 1), HIGHEST)}
+
+
 def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, line: int) -> list[LiveEvent]:
     """Macros and the controller that an event with a note sets on its beat; `to_commands` leaves these values out."""
     if "duckorbit" in values:

@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.foresight import Foreseen, events_ahead
-from antiphon.live.notes import is_silent, to_commands, to_macros
+from antiphon.live.notes import is_silent, to_commands, to_macros, with_velocity
 from antiphon.live.patterns.chance import stream_of
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
@@ -258,12 +258,12 @@ class Performance:
             at = event.whole.begin * track.beats
             length = (event.whole.end - event.whole.begin) * track.beats
             if not track.sets:
-                value = event.value
-                if "nudge" in value:  # in seconds
-                    value = dict(value)
-                    at = self._later(at, value.pop("nudge"))
-                yield from to_macros(value, at, track.on, track.name, track.line)
-                yield to_commands(value, at, length, track.on, track.name, track.line, event.places, track.beats)
+                values = with_velocity(event.value)
+                if "nudge" in values:  # in seconds
+                    at = self._later(at, values["nudge"])
+                    values = {name: value for name, value in values.items() if name != "nudge"}
+                yield from to_macros(values, at, track.on, track.name, track.line)
+                yield to_commands(values, at, length, track.on, track.name, track.line, event.places, track.beats)
                 continue
             self._now = at
             for name, value in event.value.items():

@@ -158,7 +158,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     if trial.graph is not None and not _is_of(trial.graph, patch, played):
         played = replace(played, events=_after(played), unchanged=[], lead=Fraction(0))
     tempo = patch.tempo if trial.tempo is None else trial.tempo
-    events, remarks = without_macros(played.events, patch.graph)
+    events, remarks = without_macros(played.events, players)
     present = _ends(trial.graph, players, find)
     shifted = [line.replace('"beat": 0', f'"beat": {float(played.lead)}', 1) for line in trial.lines]
     sounds = [*commands(events, trial.name, find, players), *present]
@@ -180,7 +180,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
         why.append("it is silent")
     steps = [at for at in range(len(verdict.bars) - 1) if largest_step(verdict.bars[at : at + 2]) > STEP_LU]
     if first and steps:
-        unchanged = without_macros(played.unchanged, patch.graph)[0]
+        unchanged = without_macros(played.unchanged, players)[0]
         usual = [*commands(unchanged, trial.name, find, players), *present]
         before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
         why += steps_of_its_own(verdict.bars, before, edges, steps, RATE)

@@ -15,7 +15,6 @@ from typing import Any
 
 from antiphon.files.decode import path_text
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.processes.children import ChildLane, environment, spawn
 from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
@@ -23,7 +22,7 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Beat, Command
 from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.session.play import silent, unknown_words
+from antiphon.kernel.session.play import beyond_range, fitted, silent, takes, unknown_words
 from antiphon.live.notes import MACRO_VALUES
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, commands_of
@@ -148,11 +147,23 @@ def commands(events: Sequence[LiveEvent], name: str, find: FindParam, players: P
         if event.address.startswith(OUTSIDE):  # a file is nothing to other programs
             continue
         try:
-            result += commands_of(event.address, event.args, Beat(float(event.beat)), find, players)
+            args = _fitted(event, players)[1]
+            result += commands_of(event.address, args, Beat(float(event.beat)), find, players)
         except AntiphonError as error:
             where = f"{name} line {event.line}" if event.line else name
             raise ScriptError(f"{where}: {error}") from None
     return result
+
+
+def _fitted(event: LiveEvent, players: Players) -> tuple[str, Sequence[object], Sequence[str]]:
+    """Node of a note with values, "" for other events; the arguments with its numbers within their ranges, as a server
+    plays them; and names of those that were beyond."""
+    match event.address.split("/")[1:]:
+        case ["node", node, name] if node in players.all:
+            info = players.catalog[players.graph.node(node).type]
+            if takes(info, name, event.args):
+                return node, *fitted(info.params, event.args)
+    return "", event.args, ()
 
 
 def is_taken(event: LiveEvent, find: FindParam, players: Players) -> bool:
@@ -175,8 +186,10 @@ def unknown_values(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str,
     return list(found)
 
 
-def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[LiveEvent], list[str]]:
-    """Events without values for macros that the patch lacks, and remarks: on each of these, and on chords of chords."""
+def without_macros(events: Sequence[LiveEvent], players: Players) -> tuple[list[LiveEvent], list[str]]:
+    """Events without values for macros that the patch lacks, and remarks: on each of these, on chords of chords, and
+    on values beyond their ranges."""
+    graph = players.graph
     macros = [macro.name for macro in graph.macros]
     taken, lacking = [], dict[str, int]()
     for event in events:
@@ -191,6 +204,8 @@ def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[Live
         struck[node, event.line, event.beat] += 1
     chords = {node.name for node in graph.nodes if node.values.get("s") in RECORDED_CHORDS}
     twice = dict.fromkeys((line, node) for (node, line, _), notes in struck.items() if notes > 2 and node in chords)
+    found = ((event.line, *_fitted(event, players)) for event in taken)
+    past = dict.fromkeys((line, node, name) for line, node, _, names in found for name in names)
     of_strudel = {macro.partition("/")[0] for macro in MACRO_VALUES.values()}
     return taken, [
         f"line {line}: the patch has no macro {name!r}, and this does nothing"
@@ -199,6 +214,9 @@ def without_macros(events: Sequence[LiveEvent], graph: Graph) -> tuple[list[Live
     ] + [
         f"line {line}: each note of {node} is a recorded chord; give it one note, and the chord to another node"
         for line, node in twice
+    ] + [
+        f"line {line}: {beyond_range(node, players.catalog[graph.node(node).type].params, name)}"
+        for line, node, name in past
     ]
 
 

@@ -151,7 +151,7 @@ def performed(
         events = _answered(task, script, beats, events)
         frames = frames_of(events, beats, rate, patch.tempo)
         task = replace(task, frames=frames, expected=frames)
-    events, lacking = without_macros(events, patch.graph)
+    events, lacking = without_macros(events, Players(patch.graph, loaded.catalog))
     for sentence in lacking:
         complain(f"{path.name} {sentence}")
     return task, beats, events
@@ -169,7 +169,8 @@ def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events:
     cues: list[Cue] = []
     for _ in range(MAX_ROUNDS):
         hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
-        task.hear(played(task, without_macros(events, task.patch.graph)[0], script.name), hearing)
+        taken, _ = without_macros(events, Players(task.patch.graph, task.loaded.catalog))
+        task.hear(played(task, taken, script.name), hearing)
         heard = hearing.cues(events, spec.rate, task.patch.tempo)
         if heard == cues:
             break

@@ -41,7 +41,8 @@ PAUSES, BELOW = 0.1, 6.0
 """Share of the quietest segments counted as pauses, and their minimum distance in dB below the whole."""
 NOTABLE_DB = 3.0
 """Level change of the whole in dB that calls for advice on keeping more."""
-_QUIET = 1e-10
+_SILENT, _NEXT_TO_NOTHING = 1e-10, 1e-20
+"""Power of a pause from which it is digital silence, and one that 24 bits do not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +106,18 @@ def attenuation(before: PieceLevels, after: PieceLevels) -> tuple[float, float |
     """Attenuation in dB of the whole and of the pauses; None without pauses."""
     given, left = before.powers(), after.powers()
     count = min(len(given), len(left))
-    given, left = given[:count] + _QUIET, left[:count] + _QUIET
+    given, left = given[:count], left[:count]
     if not count:
         return 0.0, None
     quiet = np.argsort(given, kind="stable")[: max(1, round(PAUSES * count))]
-    there = _db(given[quiet].mean()) < _db(given.mean()) - BELOW and given[quiet].mean() > 2 * _QUIET
-    pauses = _db(given[quiet].mean() / left[quiet].mean()) if there else None
-    return _db(given.mean() / left.mean()), pauses
+    there = _SILENT < given[quiet].mean() < given.mean() * 10.0 ** (-BELOW / 10.0)
+    # of digital silence that much is known
+    pauses = _db(given[quiet].mean(), left[quiet].mean() or _SILENT) if there else None
+    return _db(given.mean(), left.mean()), pauses
 
 
-def _db(power: float) -> float:
-    return float(10.0 * np.log10(power))
+def _db(power: float, under: float) -> float:
+    return float(10.0 * np.log10((power + _NEXT_TO_NOTHING) / (under + _NEXT_TO_NOTHING)))
 
 
 def attenuation_text(before: PieceLevels, after: PieceLevels, param: str) -> str:
@@ -123,7 +125,7 @@ def attenuation_text(before: PieceLevels, after: PieceLevels, param: str) -> str
     whole, pauses = attenuation(before, after)
     said = f"took {max(0.0, whole):.1f} dB of the whole"
     if pauses is not None:
-        said += f", {max(0.0, pauses):.0f} dB in pauses"
+        said += f", {round(pauses)} dB in pauses"
     return said if whole <= NOTABLE_DB or not param else f"{said}; to keep more of it: -p {param}=0.5"
 
 
@@ -222,6 +224,12 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
     if writer is None:
         return _notes_written(job, runner, score, done, settings.reporting)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
+    if changed and info.on_files.takes and rest is None and finish.loudness is None and job.target.is_file():
+        # what a format of whole numbers or a lossy one leaves of a pause is another level than what was given to it
+        after = PieceLevels(rate)
+        with stream(job.target, rate=rate) as (_, blocks):
+            for _ in after.passed(blocks):
+                pass
     found = _findings(info, hearing, (before, after) if changed else None)
     return Written.sound(writer, path_text(job.source), found)
 
@@ -234,7 +242,7 @@ def _findings(
     if levels is None:
         return (f"unchanged by {info.type}{said and f': {said}'}",)
     if not info.on_files.takes:
-        return ()
+        return (said,) if said else ()
     # with other parameters than were given that one may have no effect
     return (*filter(None, [said]), attenuation_text(*levels, "" if hearing.values else info.on_files.takes))
 

@@ -21,11 +21,13 @@ _SIGNS = str.maketrans(
         "𝄪": "##",
     }
 )
-_SYMBOL = re.compile(r"([A-Ga-g](?:bb?|##?|x)?)(.*)")
-_BASS = re.compile(r"(.*)/([A-Ga-g](?:bb?|##?)?)")
+_ROOT = r"[A-Ha-h](?:bb?|##?|x|i?s(?!us)|es(?!us))?"
+"""The name of a root; in German H is B, and F# and Gb are Fis and Ges."""
+_SYMBOL = re.compile(rf"({_ROOT})(.*)")
+_BASS = re.compile(rf"(.*)/({_ROOT})")
 _GROUP = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
 _TOKEN = re.compile(
-    r"(?P<half>(?i:hdim|half-?dim)7?|h7?)|(?P<alt>(?i:alt))|(?P<sus>(?i:sus))(?P<suspended>24|2/?4|2sus4|2|4|)"
+    r"(?P<half>(?i:hdim|half-?dim)7?|h7?|^07?$)|(?P<alt>(?i:alt))|(?P<sus>(?i:sus))(?P<suspended>24|2/?4|2sus4|2|4|)"
     r"|(?P<add>(?i:add))(?P<added>[b#]?(?:13|11|9|7|6|4|2))|(?P<no>(?i:no|omit))(?P<left>3|5)"
     r"|(?P<minor>(?i:minor|min|mi)|m(?!a(?!dd))|^-)|(?P<major>(?i:major|maj|ma)|M|\^|j)|(?P<dim>(?i:dim)|o)"
     r"|(?P<aug>(?i:aug)|^\+|\+(?!\d))|(?P<altered>[b#+-](?:13|11|9|7|6|5))|(?P<sixnine>6/?9)"
@@ -148,4 +150,6 @@ class _Spelled:
 
 
 def _pitch_class(name: str) -> int:
-    return named_note(f"{name[0].lower()}{name[1:].replace('x', '##')}3") % 12
+    name = name.lower().replace("h", "b")
+    sign = {"x": "##", "is": "#", "es": "b", "s": "b"}.get(name[1:], name[1:])
+    return named_note(f"{name[0]}{sign}3") % 12

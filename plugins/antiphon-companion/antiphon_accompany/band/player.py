@@ -28,6 +28,8 @@ MAX_CHORD_SPREAD = 2.5
 """Maximum spread of a chord's tones in ms, at humanise 0.5."""
 RESTRIKE_GAP = 0.3
 """Beats before a part's own strike within which it does not strike for a new chord."""
+TOGETHER = 0.15
+"""Beats within which keys are struck together, and before which those that sounded up to them were."""
 VELOCITY_SPREAD = 0.22
 """Range of a velocity's variation at humanise 1."""
 _TONES = ("voice1", "voice2", "voice3")
@@ -133,6 +135,9 @@ class Band:
     def rest(self) -> None:
         """Clears bar and chord, after a jump or stop of the clock."""
         self.bars: dict[str, list[Strike]] = {}
+        # keys that were struck for this chord and the one before, with the beats of their start and end, and their lane
+        self._sounded: dict[str, list[tuple[int, float, float, str]]] = {}
+        self._former = self._sounded
         self._bar: tuple[object, ...] = ()
         self.chord: Chord | None = None
         self.fresh = self._root_due = False
@@ -151,6 +156,7 @@ class Band:
                 basses, strict = (before, self.bass), given.voicing == "choir"
                 voices.place(chord, given.voicing, centre, ceiling, basses, strict, self.below_melody)
         self.chord, self.fresh, self._root_due = chord, True, True
+        self._former, self._sounded = self._sounded, {}
 
     def beat(
         self, beat: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings
@@ -269,16 +275,41 @@ class Band:
             return (left_hand(self.chord, self.bass, what),)
         return self.voices[part].pitches(what)
 
-    def struck(self, part: str, what: str) -> Iterable[int]:
-        """Keys to strike: below the melody, without those that clash with it or are held by it."""
-        pitches = self.pitches(part, what)
+    def struck(self, part: str, what: str, due: PendingStrike, pending: Iterable[PendingStrike]) -> Sequence[int]:
+        """Keys to strike: below the melody, without those that clash with it or are held by it.
+
+        `due`: the strike. `pending`: those to come.
+        """
         if part == "drums":
-            return pitches
+            return self.pitches(part, what)
+        right = what not in LEFT_HAND_LANES
+        if right:
+            soon = {d.what for d in pending if d.part == part and d.start < due.start + TOGETHER}
+            lanes = {what, *soon.difference(LEFT_HAND_LANES)}
+            # where a voice goes on, the others stay as they were chosen beside it
+            goes_on = any(
+                end > due.start + TOGETHER and lane not in lanes for *_, end, lane in self._former.get(part, ())
+            )
+            self.voices[part].settle(
+                self.below_melody, self._left(part, due.start), () if goes_on else lanes, self._free
+            )
+        pitches = self.pitches(part, what)
         low = dict.fromkeys(map(self.below_melody, pitches))
-        if what not in LEFT_HAND_LANES:
+        if right:
             for pitch in pitches:
                 self.voices[part].strike(pitch, self.below_melody(pitch))
-        return [pitch for pitch in low if not (self.clashes(pitch) or self.taken(pitch))]
+        found = [pitch for pitch in low if self._free(pitch)]
+        kept = [one for one in self._sounded.get(part, ()) if one[2] > due.start - TOGETHER]
+        self._sounded[part] = kept + [(pitch, due.start, due.end, what) for pitch in found]
+        return found
+
+    def _left(self, part: str, beat: float) -> list[int]:
+        """Keys of the bass and a part that were struck for the chord before, and sounded up to a beat, from below."""
+        sounded = [one for name in {"bass", part} for one in self._former.get(name, ())]
+        return sorted(key for key, start, end, _ in sounded if start < beat - TOGETHER < end)
+
+    def _free(self, pitch: int) -> bool:
+        return not (self.clashes(pitch) or self.taken(pitch))
 
     def below_melody(self, pitch: int) -> int:
         """Key moved by octaves below the sounding melody, and off what clashes with it; a bass melody is ignored."""

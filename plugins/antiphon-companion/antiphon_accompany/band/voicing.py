@@ -1,7 +1,7 @@
 """Voicing of chords: a bass, and voices of a part with small, non-parallel motion, below the melody."""
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Collection, Sequence
+from functools import cache, partial
 
 from antiphon_accompany.harmony.chords import KINDS, Chord
 
@@ -76,6 +76,8 @@ class PartVoices:
         self.held = _NONE
         # the keys that were struck for the voices: below the melody, so not always in their order
         self._struck: list[int] = []
+        self._before: tuple[tuple[int, ...], list[int]] = _NONE, []
+        self._again: Callable[..., None] | None = None
 
     def place(
         self,
@@ -92,10 +94,43 @@ class PartVoices:
         `centre`: target MIDI number of the second voice. `below`: the key that is struck for one, which makes room
         for the melody.
         """
+        self._before = self.held, self._struck
+        self._again = partial(self._place, chord, voicing, centre, ceiling, basses, strict)
+        self._again(below)
+
+    def settle(
+        self,
+        below: Callable[[int], int],
+        left: Sequence[int],
+        lanes: Collection[str],
+        free: Callable[[int], bool] = bool,
+    ) -> None:
+        """Moves the voices to their chord again as its first keys are struck, once what sounds then is known.
+
+        `left`: keys of the bass and this part that sounded up to there. `lanes`: those that are struck together, of
+        keys that are `free` of the melody; none leaves the voices as they are.
+        """
+        again, self._again = self._again, None
+        if again is not None and lanes:
+            again(below, left, lanes, free)
+
+    def _place(
+        self,
+        chord: Chord,
+        voicing: str,
+        centre: int,
+        ceiling: int,
+        basses: tuple[int, int],
+        strict: bool,
+        below: Callable[[int], int],
+        left: Sequence[int] = (),
+        lanes: Collection[str] = (),
+        free: Callable[[int], bool] = bool,
+    ) -> None:
         centre = max(min(centre, ceiling - 1), basses[1] + 12)
-        before = self.held
+        before, struck_before = self._before
         toll = 3.0 * PARALLEL if strict else PARALLEL
-        best, held, struck = float("inf"), before, self._struck
+        best, held, struck = float("inf"), before, struck_before
         for shape in shapes(chord, voicing):
             if not centre - 17 <= shape[1] <= centre + 12:
                 continue
@@ -105,13 +140,16 @@ class PartVoices:
             if cost < best:
                 keys = [below(pitch) for pitch in shape]
                 cost += ABOVE * max(0, basses[1] + 3 - min(keys))
+                if left:
+                    together = {key for lane in lanes for key in lane_of(keys, lane) if free(key)}
+                    cost += toll * parallels(*outer(left, (basses[1], *sorted(together))))
                 # the three that a chord strikes, and all four
                 for count in {3, len(keys)}:
-                    struck_before, struck_now = sorted(self._struck[:count]), sorted(keys[:count])
-                    cost += toll * parallels((basses[0], *struck_before), (basses[1], *struck_now))
+                    pair = sorted(struck_before[:count]), sorted(keys[:count])
+                    cost += toll * parallels((basses[0], *pair[0]), (basses[1], *pair[1]))
                 if cost < best:
                     best, held, struck = cost, shape, keys
-        self.held, self._struck = held, struck
+        self.held, self._struck = held, list(struck)
 
     def strike(self, pitch: int, key: int) -> None:
         """Notes the key that is struck for a voice's pitch."""
@@ -120,13 +158,25 @@ class PartVoices:
 
     def pitches(self, lane: str) -> tuple[int, ...]:
         """Keys of a lane of the right hand."""
-        match lane:
-            case "chord":
-                return self.held[:3]
-            case "upper":
-                return self.held[1:3]
-        number = int(lane[-1]) - 1
-        return self.held[number : number + 1]
+        return tuple(lane_of(self.held, lane))
+
+
+def lane_of(voices: Sequence[int], lane: str) -> Sequence[int]:
+    """What a lane of the right hand strikes of voices, from below."""
+    match lane:
+        case "chord":
+            return voices[:3]
+        case "upper":
+            return voices[1:3]
+    number = int(lane[-1]) - 1
+    return voices[number : number + 1]
+
+
+def outer(then: Sequence[int], now: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Keys that sound before and after a change; where their numbers differ the outer ones, of a key alone none."""
+    if len(then) == len(now):
+        return tuple(then), tuple(now)
+    return ((then[0], then[-1]), (now[0], now[-1])) if min(len(then), len(now)) > 1 else ((), ())
 
 
 def bass_of(chord: Chord, before: int, centre: int) -> int:

@@ -25,6 +25,18 @@ _LABEL = re.compile(
 """What names a part of the piece, "[A] |" or "Verse: |", alone in its line or before a bar line."""
 _ENDING = re.compile(r"\s*[1-9](?:\.(?!\S)|\s)")
 """The number of an ending, behind its bar line."""
+_IREAL = re.compile(r"\*[A-Za-z](?=[\s\[{|T])|(?<=[\s|\]}])Z\b")
+"""A section and the last bar line of iReal's sheets."""
+_METRE = re.compile(r"(?<![A-Za-z\d#])T(\d\d)[ \t]*")
+"""iReal's time signature."""
+_TIMES = r"[(\[]?(?:[xX×][ \t]?(1?[1-9]|10)|(1?[1-9]|10)[ \t]?[xX×])[)\]]?(?![^\s|])"
+"""How often what stands before it is played: x2, (3x)."""
+_PART_TIMES = re.compile(rf":\|[ \t]*{_TIMES}[ \t]*\|?")
+_LINE_TIMES = re.compile(rf"^(.*?)[ \t|]*[ \t|\n][ \t]*{_TIMES}[ \t|]*$", re.M)
+_TONES = re.compile(r"(?<=[^\s|\]}])\{([^{}|\s]*)\}")
+"""Braces around tones of a chord; others are repeat signs."""
+_ROOT = re.compile(r"(^|/)([BbHh])([b♭#♯]?)")
+"""A root that is read otherwise in German, and its sign."""
 SUFFIXES = (".txt", ".lab", ".musicxml")
 """Suffixes of chord files: a text with one is a file's name and no chord."""
 _LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
@@ -87,7 +99,7 @@ def spans_of(
             if end > start:
                 spans.append(ChordSpan(start, end, _chord(line[3])))
     else:
-        bars = _bars("\n".join(lines))
+        bars = _english(_bars("\n".join(lines)))
         before: list[Chord | None] = []
         for number, words in enumerate(bars):
             now = before if words in (["%"], ["x"]) else []
@@ -117,14 +129,26 @@ def _bars(text: str) -> list[list[str]]:
     A bar line that ends a line and one that begins the next are one, as is a double one. Where all roots are written
     small, none of them means a minor chord.
     """
+    if len(metres := dict.fromkeys(_METRE.findall(text))) > 1:
+        raise UsageError(
+            f"the metre of these chords changes, T{' and T'.join(metres)}, and a bar of chords has one length; "
+            "give each part by itself"
+        )
+    text = _METRE.sub("", _IREAL.sub("", text))
+    if metres:  # of iReal, where brackets are double bar lines, and N1 is an ending
+        text = re.sub(r"\|?[ \t]*N([1-3])(?![^\sA-G])", r"|\1 ", re.sub(r"[\[\]]", "|", text))
+    text = re.sub(r"\|?[ \t]*\}", ":|", _TONES.sub(r"(\1)", text)).replace("{", "|:")
+    text = _PART_TIMES.sub(lambda found: f":x{found[1] or found[2]}|", text)
+    text = _LINE_TIMES.sub(lambda found: "\n".join([f"{found[1]} |"] * int(found[2] or found[3])), text)
     text = _LABEL.sub("", re.sub(r"\[\||\|\]", "|", text))
     text = re.sub(r"[\[(](\S+?)[\])](?=[\s|]|$)", _bare, _GAP.sub("(", text))
     text = re.sub(r"\|(\s*\n\s*)?\|", "|", re.sub(r":\|+:|::", ":|:", text)).strip()
     bars: list[list[str]] = []
-    begins, small = 0, re.search(r"(^|[\s|:])[A-G]", text) is None
+    begins, small = 0, re.search(r"(^|[\s|:])[A-H]", text) is None
     common: list[list[str]] | None = None
     for piece in text.strip("|").split("|"):
-        opens, closes = piece.startswith(":"), piece.rstrip().endswith(":")
+        opens, closes = piece.startswith(":"), re.search(r":(?:x(\d+))?\s*$", piece)
+        piece = piece[: closes.start()] if closes else piece
         ending = _ENDING.match(piece)
         words = piece[ending.end() if ending else 0 :].strip().strip(":").split()
         words = [bare for word in words if (bare := _balanced(word))]
@@ -132,13 +156,25 @@ def _bars(text: str) -> list[list[str]]:
             begins, common = len(bars), None
         elif ending and common is None:
             common = bars[begins:]
-        bars.append([word[:1].upper() + word[1:] if small and word[:1] in "abcdefg" else word for word in words])
+        bars.append([word[:1].upper() + word[1:] if small and word[:1] in "abcdefgh" else word for word in words])
         if closes:
-            bars += bars[begins:] if common is None else common
+            bars += bars[begins:] * (int(closes[1] or 2) - 1) if common is None else common
             begins = len(bars) if common is None else begins
         if len(bars) > MAX_CHORDS:
             break
     return bars
+
+
+def _english(bars: list[list[str]]) -> list[list[str]]:
+    """Words with B as Bb where the sheet is German: where H is a root. Raises UsageError: it has H, B and Bb."""
+    roots = {(root[2].upper(), root[3]) for bar in bars for word in bar for root in _ROOT.finditer(word)}
+    if not any(name == "H" for name, _ in roots) or ("B", "") not in roots:
+        return bars
+    if roots & {("B", "b"), ("B", "♭")}:
+        raise UsageError("these chords have H, B and Bb as roots; write B and Bb, or H and B as in German")
+    return [
+        [_ROOT.sub(lambda root: f"{root[1]}{root[2]}{'b' * (root[2] in 'Bb')}", word) for word in bar] for bar in bars
+    ]
 
 
 def _bare(found: re.Match[str]) -> str:
@@ -157,8 +193,11 @@ def _balanced(word: str) -> str:
 
 def replaced(text: str) -> str:
     """What is to be said of chords that are played by a nearer kind, the first four of them; "" for none."""
-    words = dict.fromkeys(word for bar in _bars(text) for word in bar) if "|" in text else {}
-    found = [f"{word} as {chord}" for word in words if (chord := substitute(word))]
+    bars = _bars(text) if "|" in text else []
+    words = dict.fromkeys(
+        pair for bar, read in zip(bars, _english(bars), strict=True) for pair in zip(bar, read, strict=True)
+    )
+    found = [f"{word} as {chord}" for word, read in words if (chord := substitute(read) or read) != word]
     return f"{', '.join(found[:4])}{' and others' * (len(found) > 4)}" if found else ""
 
 

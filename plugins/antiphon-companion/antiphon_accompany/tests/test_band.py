@@ -9,7 +9,7 @@ from antiphon.api import AntiphonError, Event
 from antiphon_accompany.band.levels import CHANNELS, VOLUME
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
-from antiphon_accompany.band.voicing import PartVoices, left_hand, parallels
+from antiphon_accompany.band.voicing import PartVoices, left_hand, outer, parallels
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import implied, read_chord, recognise
 from antiphon_accompany.harmony.chordtext import spans_of
@@ -71,6 +71,26 @@ def test_no_fifths_and_octaves_follow_the_bass_in_the_keys_that_are_struck(voici
         if before:
             assert parallels((bass, *before), (root, *struck)) == 0, (name, before, struck)
         bass, before = root, struck
+
+
+@each(
+    "lanes, melody", [(lanes, key) for lanes in ("chord", "upper", "voice4", "voice1 voice3") for key in (70, 64, 58)]
+)
+def test_keys_are_chosen_again_as_they_are_struck_below_a_melody_that_came_after_the_chord(
+    lanes: str, melody: int
+) -> None:
+    def below(pitch: int) -> int:
+        return pitch - 12 if pitch > melody else pitch
+
+    voices, bass, left = PartVoices(), 44, []
+    for name, root in (("Ab", 44), ("G", 43), ("F", 41), ("G", 43), ("Ab", 44), ("Bb", 46), ("Ab", 44)):
+        chord = read_chord(name)
+        assert chord is not None
+        voices.place(chord, "close", 60, 80, (bass, root), True)
+        voices.settle(below, left, lanes.split())
+        now = sorted([root, *(below(pitch) for lane in lanes.split() for pitch in voices.pitches(lane))])
+        assert parallels(*outer(left, now)) == 0, (name, left, now)
+        bass, left = root, now
 
 
 def test_styles_share_less_than_half_of_their_notes() -> None:

@@ -237,8 +237,8 @@ def test_a_band_on_given_chords_by_the_command(tmp_path: Path) -> None:
     score = ElementTree.parse(tmp_path / "lead.musicxml")
     assert len(score.findall(".//measure")) == 8
     assert [h.find("kind").text for h in score.findall(".//harmony")[:4]] == ["major", "minor", "major", "dominant"]
-    with pytest.raises(AntiphonError, match="'H7' is no chord"):
-        command("run", "accompany", source, tmp_path / "x.mid", "--chords", "| C H7 |")
+    with pytest.raises(AntiphonError, match="'J7' is no chord"):
+        command("run", "accompany", source, tmp_path / "x.mid", "--chords", "| C J7 |")
 
 
 def test_a_style_of_other_bars_than_the_melody_is_said_by_the_command(tmp_path: Path) -> None:

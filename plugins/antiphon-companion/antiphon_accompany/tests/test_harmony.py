@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.each import each
 
+from antiphon.api import UsageError
 from antiphon.api.backends.models import ModelError
 from antiphon.live.patterns.harmony import symbol
 from antiphon_accompany.band.notes import BeatNote
@@ -208,7 +209,7 @@ def test_live_words_know_the_same_symbols() -> None:
     assert symbol("F7(b9,#11)")[0] == (53, 57, 60, 63, 66, 71)
 
 
-@each("word", ["H7", "Cfoo", "Q", "C:maj/x", "C" * 80])
+@each("word", ["Cfoo", "Q", "C:maj/x", "C" * 80])
 def test_what_is_no_symbol_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match=re.escape(word)):
         read_chord(word)
@@ -230,12 +231,38 @@ def test_what_is_no_symbol_is_refused(word: str) -> None:
         ("[C] | [F] | G |", "C F G"),
         ("|: C | F |1. G :|2. Am :|3. D | E | A |", "C F G C F Am C F D E A"),
         ("|: C |1 G :|2 Am |: D :|", "C G C Am D D"),
+        ("{ C | F } x2 | C7{b9} |", "C F C F C7b9"),
+        ("{ C | F |}\nG | A |", "C F C F G A"),
+        ("|: C | F :| x3 |: G :| (1x) A |", "C F C F C F G A"),
+        ("| C | F | 2x\n| G |", "C F C F G"),
+        ("| C | F |\n(x3)", "C F C F C F"),
+        ("*A{T44C^7 |A-7 |N1D-9 |G7 }|N2D-7 G7 |C6 ]*B[T44F ]Z", "Cmaj7 Am7 Dm9 G7 Cmaj7 Am7 Dm7 G7 C6 F"),
+        ("| Em | H7 | G/H |", "Em B7 G/B"),
+        ("| Em | H7 | B | F/B |", "Em B7 Bb F/Bb"),
+        ("| H7 | Bb | Hm |", "B7 Bb Bm"),
+        ("| B7 | Bb |", "B7 Bb"),
+        ("| h | e | am |", "B E Am"),
+        ("| Fism | Es7 | As | Asus4 | Des/As | Cis |", "Gbm Eb7 Ab Asus4 Db/Ab Db"),
+        ("| A07 D7 | C#0 | Bo7 |", "Am7b5 D7 Dbm7b5 Bdim7"),
     ],
 )
 def test_bars_as_lead_sheets_write_them(text: str, names: str) -> None:
     assert " ".join(span.chord.name if span.chord else "N" for span in spans_of(text, 4.0)) == names
 
 
+@each(
+    "text, said",
+    [
+        ("| H7 | B | Bb |", "have H, B and Bb as roots; write B and Bb, or H and B as in German"),
+        ("T34 C | F | T44 G |", "the metre of these chords changes, T34 and T44"),
+    ],
+)
+def test_bars_that_mean_two_things_are_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        spans_of(text, 4.0)
+
+
 def test_a_chord_that_is_played_by_a_nearer_one_is_said() -> None:
+    assert replaced("| Em | H7 | B7 |") == "B7 as Bb7"
     assert replaced("| Cmaj13 | G7 | Db7b9b13 | G13 |") == "Cmaj13 as Cmaj9, Db7b9b13 as Db7b9"
     assert replaced("0.0 2.0 C:maj7") == ""

@@ -276,7 +276,7 @@ def test_lights_are_a_table_of_a_patch_only_where_the_plugin_is(missing: str) ->
 def test_the_card_s_example_is_read() -> None:
     card = (Path(__file__).parents[1] / "README.md").read_text()
     (example,) = re.findall(r"```toml\n(.*?)```", card, re.DOTALL)
-    assert list(parse("format = 1\n" + example, CATALOG).tables["lights"]["looks"]) == ["warm", "cold"]
+    assert list(parse(example, CATALOG).tables["lights"]["looks"]) == ["warm", "cold"]
 
 
 def test_a_catalog_keeps_its_tables_and_a_reload_names_one_that_changed() -> None:

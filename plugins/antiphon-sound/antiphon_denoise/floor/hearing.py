@@ -53,6 +53,10 @@ SURE_MUSIC, SURE_VOICE, SURE_VOICE_WITHOUT_NOISE, SYLLABLES = 0.6, 0.8, (0.6, 0.
 """Certainty of music, and certainty of a voice from which it sings, in a file and in what DeepFilterNet leaves of it:
 there with a `speechiness` below `SYLLABLES`, and from there on.
 """
+LOUD_NOISE_DB, MOST_SYLLABLES = -24.0, 0.65
+"""Noise in dB relative to the whole, of which `genre` may find a kind of music (rain is rock), and `speechiness` from
+which what DeepFilterNet leaves of it is spoken though it is no speech for `genre`.
+"""
 NONE_FOUND = "no steady noise was found; -p floor=off denoises anyway"
 
 
@@ -129,13 +133,14 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
             listener.feed(np.asarray(block, np.float32))
     listener.end()
     steady = low or listener.found >= MIN_SPEECH_NOISE_DB
-    spoken = _is_speech(path, values, steady)
+    loud = low or listener.found >= LOUD_NOISE_DB
+    spoken = _is_speech(path, values, steady, loud)
     playable = "mode" not in values and not usable(DEEPFILTER)
     if spoken and steady and not playable:
         return FileHearing(rate=rate)
     if spoken is not False and playable:
         voice = _listened(path)
-        certain = values.get("for") == "speech" or (voice.found and (spoken or _is_spoken(voice.sound)))
+        certain = values.get("for") == "speech" or (voice.found and (spoken or _is_spoken(voice.sound, loud)))
         if certain and (steady or voice.noisy):
             said = "as speech, by DeepFilterNet"
             return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=voice.noise)
@@ -153,10 +158,11 @@ def _listened(path: Path) -> SpeechListener:
     return listener
 
 
-def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True) -> bool | None:
+def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True, loud: bool = False) -> bool | None:
     """Whether a file is speech: by the parameter `for`, else by the analyses `character` and `genre`, if installed.
 
-    None where that can be told without its noise only. `steady`: it has steady noise, which hides syllables.
+    None where that can be told without its noise only. `steady`: it has steady noise, which hides syllables; `loud`:
+    so much that it may be what `genre` hears.
     """
     asked = values.get("for", "auto")
     if asked != "auto" or "character" not in analyses():
@@ -169,18 +175,21 @@ def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True) -> 
     if heard.get("content") == "speech" or (speechiness >= SURE_SPEECHINESS and not sung):
         return True
     if heard.get("genre") not in (None, "unknown"):
-        return False if heard["content_sure"] >= SURE_MUSIC else None
+        return False if heard["content_sure"] >= SURE_MUSIC and not loud else None
     return (speechiness >= MIN_SPEECHINESS and not sung and heard.get("content") != "music") or None
 
 
-def _is_spoken(sound: F32) -> bool:
-    """Whether a sound at `RATE` without its noise, `[n]`, is spoken and not sung."""
+def _is_spoken(sound: F32, loud: bool = False) -> bool:
+    """Whether a sound at `RATE` without its noise, `[n]`, is spoken and not sung; `loud`: it was in loud noise."""
     heard: dict[str, Any] = {}
     for analysis in ("character", "genre"):
         feed = AnalysisFeed(analysis, analyses()[analysis], RATE, 1)
         feed.take(sound[None])
         heard |= feed.end()[1] or {}
-    most = SURE_VOICE_WITHOUT_NOISE[(heard.get("speechiness") or 0.0) >= SYLLABLES]
+    speechiness = heard.get("speechiness") or 0.0
+    most = SURE_VOICE_WITHOUT_NOISE[speechiness >= SYLLABLES]
+    if loud and heard.get("content") == "music":
+        return bool(speechiness >= MOST_SYLLABLES and heard["content_sure"] < SURE_MUSIC)
     return heard.get("content") == "speech" or (heard.get("content") == "voice" and heard["content_sure"] < most)
 
 

@@ -188,7 +188,7 @@ def test_a_voice_is_judged_without_its_noise_where_it_cannot_be_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, voiced: bool, spoken: bool
 ) -> None:
     monkeypatch.setattr(hearing, "_is_speech", lambda *_: None)
-    monkeypatch.setattr(hearing, "_is_spoken", lambda sound: spoken and len(sound) == 2 * RATE)
+    monkeypatch.setattr(hearing, "_is_spoken", lambda sound, _: spoken and len(sound) == 2 * RATE)
     monkeypatch.setattr(SpeechListener, "found", voiced)
     soundfile.write(tmp_path / "in.wav", voice(RATE, 2.0) + hiss(0.03, 2 * RATE), RATE, "FLOAT")
     heard = hear(tmp_path / "in.wav", {}, ())

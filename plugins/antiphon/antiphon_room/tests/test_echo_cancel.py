@@ -11,7 +11,7 @@ from tests.each import each
 from antiphon.api import F32, FileError, StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_models.learning.user_commands import command
-from antiphon_room.processor import EchoCancel
+from antiphon_room.processor import EchoCancel, hear
 
 RATE = 48000
 BLOCK = 240
@@ -212,3 +212,29 @@ def test_a_reference_of_another_rate_is_refused(tmp_path: Path):
     processor.settings["reference"] = str(tmp_path / "played.wav")
     with pytest.raises(FileError, match="44100 Hz and the microphone 48000"):
         processor.prepare(StreamSpec(RATE, BLOCK, 1))
+
+
+@each("label, said", [(RATE, ""), (44100, "its rate seems to be 48000 Hz, not 44100 as it says")])
+def test_a_microphone_s_file_of_another_rate_than_its_label_is_said(tmp_path: Path, label: int, said: str):
+    mic = heard(music(6.0), room(3)) + 0.5 * voice()
+    soundfile.write(tmp_path / "mic.wav", mic, label, "FLOAT")
+    played = resampled(music(6.0), label)
+    soundfile.write(tmp_path / "played.wav", played.T, label, "FLOAT")
+    found = hear(tmp_path / "mic.wav", {"reference": str(tmp_path / "played.wav")}, ()).said
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+def resampled(sound: F32, rate: int) -> F32:
+    """A sound of `RATE` at another rate, by lines between its samples."""
+    places = np.arange(round(sound.shape[1] * rate / RATE)) * RATE / rate
+    return np.stack([np.interp(places, np.arange(sound.shape[1]), side) for side in sound]).astype(np.float32)
+
+
+def test_a_reference_that_ends_early_is_said(tmp_path: Path):
+    soundfile.write(tmp_path / "mic.wav", heard(music(3.0), room(3)), RATE, "FLOAT")
+    soundfile.write(tmp_path / "played.wav", music(3.0)[:, : 2 * RATE].T, RATE, "FLOAT")
+    line = command(
+        "run", "echo_cancel", tmp_path / "mic.wav", tmp_path / "out.wav", "-p", f"reference={tmp_path}/played.wav"
+    )
+    assert line.endswith("the reference ends at 2.0 s, and what is played after it is left\n")

@@ -29,6 +29,9 @@ _READ = {frame: name for name, frame in ID3_FRAMES.items()} | {
     "USLT": "lyrics", "ULT": "lyrics", "TXXX": "", "TXX": "",
 }  # fmt: skip
 """Tags by frame; "day", with the month, belongs to the date, and a frame of "" names its own."""
+_DAYS = ("TDAT", "TDA")
+_LYRICS = re.compile(r"(?:un)?sync(?:ed|hroni[sz]ed)[ _-]?lyrics?|lyrics?[ _-][a-z]{2,3}")
+"""Names of lyrics: of APE and Vorbis comments, and with their language as ffmpeg has them."""
 _UNSAID = (
     "encoder", "encodedby", "encoded_by", "encoding", "software", "tool", "tsse", "tss", "tenc", "ten", "tlen", "tle",
     "tflt", "tft", "tden", "tdtg", "tdly", "tory", "tor", "time", "tim", "tsiz", "tsi", "tmed", "tmt", "length",
@@ -84,7 +87,7 @@ def read_id3(data: bytes) -> dict[str, str]:
             continue
         if not name:
             own, *texts = _texts(body[1:], body[0])
-            found.setdefault(own.lower(), []).extend(texts)
+            found.setdefault(plain(own), []).extend(texts)
         elif name == "lyrics":
             found.setdefault(name, []).extend(_texts(body[4:], body[0])[1:])
         elif name == "comment":  # language, and what the comment is about
@@ -100,6 +103,14 @@ def read_id3(data: bytes) -> dict[str, str]:
     if re.fullmatch(r"\d{4}", tags.get("date", "")) and re.fullmatch(r"\d{4}", day) and day != "0000":
         tags["date"] += f"-{day[2:]}-{day[:2]}"
     return {name: text for name, text in tags.items() if text and named(name)}
+
+
+def plain(key: str) -> str:
+    """A file's own name for a tag, in small letters; that of the tag where it is ID3's, as ffmpeg writes USLT."""
+    name = key.lower()
+    if _LYRICS.fullmatch(name):
+        return "lyrics"
+    return _READ.get(key.upper()) or name if key.upper() not in _DAYS else name
 
 
 def named(key: str) -> str:

@@ -7,7 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from antiphon.files.containers.chunks import chunks_of
-from antiphon.files.containers.id3 import MAX_ID3, frames_of, genres, joined, named, read_id3, read_id3v1, undeclared
+from antiphon.files.containers.id3 import (
+    MAX_ID3,
+    frames_of,
+    genres,
+    joined,
+    named,
+    plain,
+    read_id3,
+    read_id3v1,
+    undeclared,
+)
 from antiphon.files.containers.mpeg import behind_tags
 from antiphon.files.containers.pieces import FileWindow
 
@@ -87,7 +97,7 @@ def worded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Tags by a file's own names and texts of them."""
     found = Found()
     for key, text in pairs:
-        name = key.lower()
+        name = plain(key)
         found.setdefault(_WORDS.get(name, name), []).append(text)
     return _one(found)
 

@@ -56,7 +56,7 @@ def compile_all(processes: int = 1) -> bool:
     if processes > 1:
         from antiphon.kernel.runtime.processes.child_process import fork
 
-        children = [fork(partial(_compile_each, modules[n::processes])) for n in range(1, processes)]
+        children = [fork(partial(_compile_each, modules[n::processes]), "compiler") for n in range(1, processes)]
     _compile_each(modules[::processes])
     for child in children:
         os.waitpid(child, 0)

@@ -15,7 +15,7 @@ from typing import TypeGuard
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.runtime.shortening import composed, short_repr
+from antiphon.kernel.runtime.shortening import composed, is_finite_number, short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Beat, Control, Note, NoteOff, NoteOn, When
 
@@ -205,6 +205,35 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     end = [NoteOff(note, 1, node, Beat(when.b + length))] if length and isinstance(when, Beat) else []
     controls = chain([begin], *values.values(), named)
     return [*controls, NoteOn(note, velocity, 1, node, when), *end]
+
+
+def fitted(params: Iterable[Param], args: Sequence[object]) -> tuple[list[object], list[str]]:
+    """Arguments of a note as its node can play them, and the names of values that were beyond what they take.
+
+    A pattern computes its values, as in `|+| shape "-0.3"`: a number beyond its range is the nearest within, and a word
+    that is none of the choices is left out. What is wrong otherwise stays, for `read` to refuse.
+    """
+    own = {param.name: param for param in note_params(params)}
+    result, beyond = list[object](), list[str]()
+    for at in range(0, len(args), 2):
+        pair = args[at : at + 2]
+        param = own.get(str(pair[0]))
+        if param is not None and len(pair) == 2 and not param.takes(pair[1]):
+            if param.kind in ("float", "int") and is_finite_number(pair[1]):
+                pair = (pair[0], min(max(pair[1], param.low), param.high))
+                beyond.append(param.name)
+            elif param.kind == "choice" and isinstance(pair[1], str):
+                pair = ()
+                beyond.append(param.name)
+        result += pair
+    return result, beyond
+
+
+def beyond_range(node: str, params: Iterable[Param], name: str) -> str:
+    """Sentence for values of a note beyond what a parameter takes."""
+    param = next(param for param in params if param.name == name)
+    others = "others are left out" if param.kind == "choice" else "what is beyond is played as the nearest"
+    return f"{name} of {node} takes {param.allowed}; {others}"
 
 
 def is_share(velocity: object) -> TypeGuard[float]:

@@ -151,7 +151,7 @@ class Starts:
         read, write = os.pipe()
         os.set_inheritable(write, True)
         try:
-            child = Child("secrets", self._begin(chores.write_secrets, self._companions.secrets, write))
+            child = Child("secrets", self._begin("secrets", chores.write_secrets, self._companions.secrets, write))
         finally:
             os.close(write)
         line = first_line(read, SECRETS_SECONDS)
@@ -170,7 +170,7 @@ class Starts:
         parts = self.parts
         beside = self._companions
         given = parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture
-        return self._begin(recorder.run, *given, beside.tracks, beside.export)
+        return self._begin("recorder", recorder.run, *given, beside.tracks, beside.export)
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""
@@ -182,14 +182,16 @@ class Starts:
 
             tried = partial(preload.load_again, warm.loading(), self.parts.device)
             given = self.parts.weigher, warm.plugins.catalog, tried, spec
-            return self._begin(admission.run_weigher, *given)
-        return self._begin(preload.weigh, replace(warm, sound=None), self.parts.weigher, spec, self.parts.device)
+            return self._begin("weigher", admission.run_weigher, *given)
+        return self._begin(
+            "weigher", preload.weigh, replace(warm, sound=None), self.parts.weigher, spec, self.parts.device
+        )
 
     def zygote(self, kind: str, imports: str = "") -> int:
         """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
         if kind == "none" and not PORTABLE:  # with what this process has imported, it takes less memory and time
             work = partial(self._become, lambda: zygote.Zygote(kind, self.parts.arena, self.parts.bells, imports).run())
-            return fork(work)
+            return fork(work, f"zygote {kind}")
         return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
 
     def plays_notes(self) -> bool:
@@ -198,7 +200,7 @@ class Starts:
 
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""
-        return self._begin(chores.measure_wakes, self.parts.shared, os.getpid())
+        return self._begin("probe", chores.measure_wakes, self.parts.shared, os.getpid())
 
     def strips(self) -> int:
         """Starts the process that plays strips at ports of their own, for `--strip-ports`."""
@@ -209,7 +211,9 @@ class Starts:
             raise EngineError("strips take memory that this machine has not free")
         server = str(self.device.extra.get("jack_server", ""))
         options = DriverOptions(s.rate, s.block, name=s.extra.get("jack_name", "antiphon"), server=server)
-        return self._begin(importlib.import_module(self._companions.strips).run, parts.shared, parts.capture, options)
+        return self._begin(
+            "strips", importlib.import_module(self._companions.strips).run, parts.shared, parts.capture, options
+        )
 
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""
@@ -234,7 +238,7 @@ class Starts:
             parts.shared, parts.bell, parts.engine, parts.arena, parts.bells, parts.device, parts.asking_weigher,
             parts.taps, parts.capture,
         )  # fmt: skip
-        return self._begin(preload.play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
+        return self._begin("engine", preload.play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
 
     def ask_device(self, asked: dict[str, Any]) -> None:
         """Looks for the device of control's message, and hands it to the engine, which answers; else says why not."""
@@ -259,10 +263,10 @@ class Starts:
         if not used["problem"]:
             self.device, self.found = asked
 
-    def _begin(self, work: Callable[..., int | None], *args: Any) -> int:
-        """Starts a process that runs `work`: a fork, or where that is not the way a fresh interpreter."""
+    def _begin(self, name: str, work: Callable[..., int | None], *args: Any) -> int:
+        """Starts a process that runs `work`: a fork with a name, or where that is not the way a fresh interpreter."""
         if not PORTABLE:
-            return fork(lambda: self._become(lambda: work(*args)))
+            return fork(lambda: self._become(lambda: work(*args)), name)
         with block_signals():
             return start_function(work, *args)
 

@@ -180,7 +180,7 @@ class Zygote:
             if PORTABLE:
                 pid = start_function(worker.run_alone, self._arena, entry.number, self._bells, parent)
             else:
-                pid = fork(lambda: self._become(entry, parent))
+                pid = fork(lambda: self._become(entry, parent), f"worker {self._kind}")
         except OSError:
             words[WorkerWord.STATE] = State.WAITING if before == State.WAITING else State.RESTARTING
             raise

@@ -137,7 +137,7 @@ def symbol(text: str) -> tuple[tuple[int | float, ...], int]:
     if found is not None:
         first = named_note("c3") + found.root
         return tuple(first + step for step in found.steps), found.bass
-    if re.match("[A-G]", text.strip()):
+    if re.match("[A-H]", text.strip()):
         raise UsageError(f"there is no chord {text[:40]!r}{instead(text.strip()[1:].lstrip('b#'), CHORDS)}")
     notes = chord(text)
     return notes, int(notes[0]) % 12

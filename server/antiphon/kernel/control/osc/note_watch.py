@@ -19,7 +19,15 @@ from antiphon.kernel.session.commands import Beat, Sample, When
 from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.node_state import Node
-from antiphon.kernel.session.play import BEGIN, note_params, silent, stands_in, substituted, unknown_words
+from antiphon.kernel.session.play import (
+    BEGIN,
+    beyond_range,
+    note_params,
+    silent,
+    stands_in,
+    substituted,
+    unknown_words,
+)
 from antiphon.kernel.session.schedule import due_beat
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, Double, encode
 
@@ -128,26 +136,38 @@ MAX_REMEMBERED_WORDS = 256
 
 
 class UnknownWords:
-    """Reports unknown words, each at most once in `RETRY_SECONDS`, and what others stand in for, once to a peer."""
+    """Reports unknown words, each at most once in `RETRY_SECONDS`; to the owner, once to a peer, what others stand in
+    for, and values beyond their ranges."""
 
     def __init__(self, replies: Replies, now: Callable[[], float] = monotonic) -> None:
         self._replies, self._now = replies, now
         self._answered: dict[tuple[int, str, str], float] = {}
         self._remarked: set[tuple[object, int, str]] = set()
 
-    def answer(self, peer: Peer, address: str, node: Node, args: Sequence[object]) -> None:
-        """Answers the sender of a note whose values (alternating names and values) contain unknown words."""
+    def answer(self, peer: Peer, address: str, node: Node, args: Sequence[object], past: Sequence[str] = ()) -> None:
+        """Answers the sender of a note whose values (alternating names and values) contain unknown words.
+
+        `past`: names of values that were beyond their ranges.
+        """
         for name, word, known in unknown_words(node.vocabulary, args):
             if self._due((node.id, name, word)):
                 # a library's content is private to the owner, as file names are
                 more = instead(word, known) if peer.level is Level.OWNER else ""
                 self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
+        if peer.level is not Level.OWNER:
+            return
         for word, known in substituted(node.vocabulary, args):
-            if peer.level is Level.OWNER and (peer.key, node.id, word) not in self._remarked:
-                if len(self._remarked) >= MAX_REMEMBERED_WORDS:
-                    self._remarked.clear()
-                self._remarked.add((peer.key, node.id, word))
-                self._replies.reply(peer, encode("/remark", address, stands_in(node.name, word, known)))
+            self._remark(peer, address, (peer.key, node.id, word), stands_in(node.name, word, known))
+        for name in past:
+            self._remark(peer, address, (peer.key, node.id, name), beyond_range(node.name, node.info.params, name))
+
+    def _remark(self, peer: Peer, address: str, key: tuple[object, int, str], sentence: str) -> None:
+        if key in self._remarked:
+            return
+        if len(self._remarked) >= MAX_REMEMBERED_WORDS:
+            self._remarked.clear()
+        self._remarked.add(key)
+        self._replies.reply(peer, encode("/remark", address, sentence))
 
     def _due(self, key: tuple[int, str, str]) -> bool:
         now = self._now()

@@ -130,6 +130,10 @@ def adopt_orphans() -> None:
     """Does nothing: orphans of children are adopted by init."""
 
 
+def name_process(name: str) -> None:
+    """Names a forked process; nothing is forked here."""
+
+
 def exact_timers() -> None:
     """Does nothing: the precision of timers cannot be set."""
 

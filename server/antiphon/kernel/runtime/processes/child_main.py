@@ -10,7 +10,7 @@ import os
 import runpy
 import sys
 
-from antiphon.kernel.runtime.platform import end_with_parent, limit_resources
+from antiphon.kernel.runtime.platform import end_with_parent, limit_resources, name_process
 
 
 def main(head: str, function: str, *words: str) -> None:
@@ -21,6 +21,7 @@ def main(head: str, function: str, *words: str) -> None:
     if given["nice"]:
         os.nice(given["nice"])
     module, _, name = function.partition(":")
+    name_process(module.removeprefix("antiphon.").removeprefix("kernel.").removesuffix(".process"))
     sys.argv[1:] = words
     if not name:
         limit_resources(**given["most"])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-from antiphon.kernel.runtime.platform import PORTABLE
+from antiphon.kernel.runtime.platform import PORTABLE, name_process
 
 PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
 """The environment variable of the pipe to which a command writes the share that is done."""
@@ -41,15 +41,16 @@ def leave(work: Callable[[], int | None]) -> NoReturn:
             os._exit(status)
 
 
-def fork(work: Callable[[], int | None]) -> int:
+def fork(work: Callable[[], int | None], name: str) -> int:
     """Forks a child that runs `work` and exits as `leave` says, and gives its pid. Raises OSError: there can be none.
 
-    SIGINT and SIGTERM are blocked in it until `work` calls `listening`.
+    `name`: what `ps` shows of it. SIGINT and SIGTERM are blocked in it until `work` calls `listening`.
     """
     flush()
     with block_signals():
         pid = os.fork()
         if not pid:
+            name_process(name)
             leave(work)
     return pid
 

@@ -309,7 +309,7 @@ def _copied(head: dict[str, Any], function: str, words: Sequence[str], lane: Chi
         main(json.dumps(head), function, *words)
 
     try:
-        child = Child(function, child_process.fork(become), leads=True)
+        child = Child(function, child_process.fork(become, function.partition(":")[0]), leads=True)
     except OSError:
         os.close(asking)
         os.close(answered)

@@ -80,7 +80,7 @@ def _fork(work: Callable[[], Any]) -> tuple[int, int]:
     receiving, giving = os.pipe()
     parent = os.getpid()
     try:
-        return fork(lambda: _become(giving, work, parent)), receiving
+        return fork(lambda: _become(giving, work, parent), "trial"), receiving
     except OSError:
         os.close(receiving)
         raise

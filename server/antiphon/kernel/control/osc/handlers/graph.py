@@ -203,10 +203,11 @@ def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
         if param.kind == "trigger":
             info = server.session.state.node(node).info
             if play.takes(info, param.name, args):
+                given, past = play.fitted(info.params, args)
                 with server.executor.batch():
-                    for command in play.read(node, info.params, args, when):
+                    for command in play.read(node, info.params, given, when):
                         server.executor.do(command, peer.key)
-                server.unknown_words.answer(peer, address, server.session.state.node(node), args)
+                server.unknown_words.answer(peer, address, server.session.state.node(node), given, past)
                 return
         elif not args:
             server.replies.reply(peer, encode(address, wire_value(param, server.executor.value(node, param.name))))
