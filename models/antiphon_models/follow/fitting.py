@@ -1,36 +1,63 @@
-"""Where in a bar the kinds of onsets are, and the tempo: `python -m antiphon_models.follow.fitting POP909 [FOLDER]`.
+"""The network that foretells beats of notes: `python -m antiphon_models.follow.fitting POP909 [FOLDER]`.
 
-Counted in a third of the songs whose numbers end in 1 to 6, of the pianist alone and with the melody. The network of
-the tempo is trained on all of them, with other tempos, keys, loudness and missing notes, and on notes at random, which
-have no beat. A folder behind it takes the arrays and the manifest, otherwise the one that ships.
+Trained on the songs whose numbers end in 1 to 6, the rarer tempos more often, with other tempos, keys, loudness and
+missing notes, some without the last beat of each bar; on plain players of chords; and on notes at random, which have no
+beat. A folder behind it takes the arrays and the manifest, otherwise the one that ships.
 
-The network that ships was made by an earlier version, which took rare tempos more often and put its bias right behind
-it; a run of this one makes another.
+The network that ships was trained on the songs alone for the first 42 of its passes, and with rests for the last ones.
 """
 
 import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_follow.bars import BINS
-from antiphon_follow.notes import GROUP_SECONDS, KINDS, MODEL, SLOWS, TEMPO_FRAMES, NoteIntervals, OnsetKinds
+from antiphon_follow.evidence import PLACES, TEMPOS
+from antiphon_follow.notes import FEATURES, FRAMES_PER_SECOND, MODEL, UNITS, NoteFrames
+from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import PlayedSong, performance, with_factors
-from antiphon_models.follow.sound_fitting import FIT, TEMPO_HIDDEN, fitted, labels, tempo_odds
+from antiphon_models.follow.sound_fitting import FIT, octaves
 
-SECONDS, EVERY, RANDOM = 80.0, 5, 12
-"""Seconds of each song; of so many frames one is taken; performances for one of notes at random."""
-FRAMES = round(SECONDS * TEMPO_FRAMES)
+SECONDS, SETTLED = 80.0, 3.0
+"""Seconds of each performance, and those at its beginning that are not asked for."""
+FRAMES = round(SECONDS * FRAMES_PER_SECOND)
 PARTS, SHARES = (("PIANO",), ("PIANO", "MELODY"), ("PIANO", "MELODY", "BRIDGE")), (0.6, 0.25, 0.15)
+PLAIN, WALTZES, RANDOM = 0.16, 0.09, 20
+"""Shares of plain players and of waltzes; performances for one of notes at random."""
+RESTING, RESTS, REST_SECONDS = 0.45, 4, (1.0, 5.0)
+"""Share of performances with rests, most of them in one, and their shortest and longest."""
+EVEN, WIDTH = 0.5, 0.8
+"""Share of the way to tempos that are equally frequent; width in bins of the place that is asked for."""
+VARIANTS, PASSES, BATCH, CHUNK = 12, 6, 64, 1000
+"""Versions of the material, passes over each, performances of a step, and frames through which it looks back."""
+RATE_OF_LEARNING, DROPOUT, TEMPO_WEIGHT = 1.5e-3, 0.15, 0.5
+OF_THREE = np.array([0, 1, 3])
+"""Beats of a bar of four that those of three are."""
+NOISE = float(PLACES)
+"""Place of a frame that has none because there is no beat."""
 DETAILS = {
     "plugin": "follow",
     "licence": "MIT",
-    "trained_on": "the pianists and melodies of POP909's songs whose numbers end in 1 to 6 (MIT), some with the "
-    "melody, with other tempos, keys and loudness, and notes at random",
+    "trained_on": "the pianists and melodies of POP909's songs whose numbers end in 1 to 6 (MIT), with other tempos, "
+    "keys and loudness, some without each bar's last beat; plain players of chords and notes at random, both made",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Performances: features `[n, FRAMES, FEATURES]`, place in the bar (-1: unknown) and tempo among `TEMPOS`."""
+
+    features: NDArray[np.float16]
+    place: NDArray[np.int16]
+    tempo: F32
 
 
 def curve(beats: int, random: np.random.Generator) -> F64:
@@ -55,21 +82,28 @@ def curve(beats: int, random: np.random.Generator) -> F64:
     return np.asarray(made * np.exp(random.uniform(-0.15, 0.15)))
 
 
-def averages(notes: F64) -> F32:
-    """`slow` of the frames of `notes` `[n, 3 or 4]`, as songs have them."""
-    heard, place, rows = NoteIntervals(), 0, np.zeros((FRAMES, SLOWS), np.float32)
-    for frame in range(FRAMES):
-        while place < len(notes) and notes[place, 0] < (frame + 1) / TEMPO_FRAMES:
-            heard.note(int(notes[place, 1]), notes[place, 2])
-            place += 1
-        heard.step()
-        rows[frame] = heard.slow
-    return rows
+def places_of(downs: F64) -> NDArray[np.int64]:
+    """Place in its bar of each beat; -1 before the first bar."""
+    at, firsts = np.arange(len(downs)), np.flatnonzero(downs)
+    before = np.searchsorted(firsts, at, "right") - 1
+    return np.where(before < 0, -1, at - firsts[np.maximum(before, 0)])
 
 
-def changed(folder: Path, random: np.random.Generator) -> tuple[F64, F64, F64] | None:
-    """Notes of a part of a song, with their beats and those that begin bars; None: there are too few."""
-    song = performance(folder, PARTS[random.choice(3, p=SHARES)])
+def without_fourth_beats(song: PlayedSong) -> PlayedSong:
+    """The song without each bar's fourth beat, with the notes that begin in it."""
+    beats, kept = song.beats, places_of(song.downs) != 3
+    moved = beats[0] + np.concatenate([[0.0], np.cumsum(np.diff(beats) * kept[:-1])])
+    at = song.notes[:, 0]
+    beat = np.searchsorted(beats, at + 0.04, "right") - 1
+    inside, beat = (beat >= 0) & (beat < len(beats) - 1), np.clip(beat, 0, len(beats) - 2)
+    notes = song.notes.copy()
+    notes[:, 0] = np.where(at < beats[0], at, moved[beat] + at - beats[beat])
+    notes = notes[(inside & kept[beat]) | (at < beats[0])]
+    return PlayedSong(song.name, notes[np.argsort(notes[:, 0])], moved[kept], song.downs[kept])
+
+
+def changed(song: PlayedSong, random: np.random.Generator) -> tuple[F64, PlayedSong] | None:
+    """Notes of a part of a song with other tempos, and their beats; None: there are too few."""
     if len(song.notes) < 50 or song.downs.sum() < 8:
         return None
     song = with_factors(song, curve(len(song.beats), random))
@@ -88,7 +122,15 @@ def changed(folder: Path, random: np.random.Generator) -> tuple[F64, F64, F64] |
     notes[:, 2] = np.clip(notes[:, 2] * louder + random.normal(0.0, 0.02, len(notes)), 0.05, 1.0)
     if random.random() < 0.1:
         notes[:, 2] = 0.6
-    return notes, song.beats - start, song.downs
+    return notes, PlayedSong(song.name, notes, song.beats - start, song.downs)
+
+
+def with_rests(notes: F64, random: np.random.Generator) -> F64:
+    """Notes of a performance, of which some players leave out all for a while."""
+    if random.random() < RESTING:
+        for at in random.uniform(2.0 * SETTLED, SECONDS - SETTLED, random.integers(1, RESTS + 1)):
+            notes = notes[(notes[:, 0] < at) | (notes[:, 0] >= at + random.uniform(*REST_SECONDS))]
+    return notes
 
 
 def at_random(random: np.random.Generator) -> F64:
@@ -99,42 +141,136 @@ def at_random(random: np.random.Generator) -> F64:
     return np.stack([np.cumsum(rows[0]), rows[1], rows[2]], axis=1)
 
 
-def frames(folders: list[Path]) -> tuple[F32, F64, NDArray[np.bool_]]:
-    """Every fifth frame of the material: averages, tempo in bpm, and whether there is no beat."""
-    random, rows = np.random.default_rng(1), list[tuple[F32, F64, NDArray[np.bool_]]]()
-    for at in random.permutation(len(folders)):
-        made = changed(folders[at], random)
-        if made is None:
-            continue
-        notes, beats, downs = made
-        place, tempo = labels(beats - 1.0 / TEMPO_FRAMES, downs, FRAMES)
-        known = np.flatnonzero(place >= 0)[::EVERY]
-        rows.append((averages(notes)[known], tempo[known], np.zeros(len(known), bool)))
-        if len(rows) % RANDOM == 0:
-            slow = averages(at_random(random))[::EVERY]
-            rows.append((slow, np.full(len(slow), 100.0), np.ones(len(slow), bool)))
-    slows, tempos, noises = zip(*rows, strict=True)
-    return np.concatenate(slows), np.concatenate(tempos), np.concatenate(noises)
+def features_of(notes: F64) -> NDArray[np.float16]:
+    """Features of the frames of `notes` `[n, 3 or 4]`, as songs have them."""
+    heard, place, rows = NoteFrames(), 0, np.zeros((FRAMES, FEATURES), np.float16)
+    for frame in range(FRAMES):
+        coming = list[tuple[int, float]]()
+        while place < len(notes) and notes[place, 0] < (frame + 1) / FRAMES_PER_SECOND:
+            coming.append((int(notes[place, 1]), float(notes[place, 2])))
+            place += 1
+        heard.step(coming)
+        rows[frame] = heard.now
+    return rows
 
 
-def counted(played: PlayedSong, counts: F64) -> None:
-    """Adds the onsets of a performance to `counts[KINDS, 4 * BINS]`."""
-    kinds, notes, first = OnsetKinds(), played.notes, 0
-    firsts = np.flatnonzero(played.downs)
-    while first < len(notes):
-        last = first
-        while last < len(notes) and notes[last, 0] - notes[first, 0] < GROUP_SECONDS:
-            last += 1
-        group = notes[first:last]
-        kind = kinds(int(group[:, 1].min()), float(group[:, 2].max()), len(group))
-        beat = int(np.searchsorted(played.beats, group[0, 0], "right")) - 1
-        first = last
-        if not 0 <= beat < len(played.beats) - 1 or beat < firsts[0]:
-            continue
-        place = beat - int(firsts[np.searchsorted(firsts, beat, "right") - 1])
-        if place < 4:
-            within = (group[0, 0] - played.beats[beat]) / (played.beats[beat + 1] - played.beats[beat])
-            counts[kind, round((place + within) * BINS) % (4 * BINS)] += 1
+def labels(beats: F64, downs: F64, meter: int) -> tuple[F64, F64]:
+    """Place in a bar of four of each frame's end, -1 where there is none, and its tempo among `TEMPOS`."""
+    at = (np.arange(FRAMES) + 1.0) / FRAMES_PER_SECOND
+    beat = np.clip(np.searchsorted(beats, at, "right") - 1, 0, len(beats) - 2)
+    number, length = places_of(downs)[beat], np.diff(beats)[beat]
+    known = (number >= 0) & (number < meter) & (at >= max(SETTLED, beats[0])) & (at < beats[-1])
+    if meter == 3:
+        number = OF_THREE[np.clip(number, 0, 2)]
+    place = np.round((number + (at - beats[beat]) / length) * BINS) % PLACES
+    return np.where(known, place, -1.0), octaves(60.0 / length)
+
+
+def performances(folders: list[Path], shares: F64, random: np.random.Generator) -> Iterator[tuple[F64, F64, F64]]:
+    """Notes, places and tempos of a version of the material."""
+    made = 0
+    for at in random.choice(len(folders), len(folders), p=shares):
+        what, meter = random.random(), 4
+        if what < PLAIN:
+            found = plain_player(SECONDS, curve, random)
+            meter = 3 if found[1].downs[3] else 4
+        else:
+            song = performance(folders[at], PARTS[random.choice(3, p=SHARES)])
+            if what < PLAIN + WALTZES:
+                song, meter = without_fourth_beats(song), 3
+            if (part := changed(song, random)) is None:
+                continue
+            found = part
+        yield with_rests(found[0], random), *labels(found[1].beats, found[1].downs, meter)
+        made += 1
+        if made % RANDOM == 0:
+            yield at_random(random), np.full(FRAMES, NOISE), np.zeros(FRAMES)
+
+
+def labelled(folders: list[Path], seed: int) -> Labelled:
+    """A version of the material."""
+    tempos = [60.0 / np.median(np.diff(performance(folder).beats)) for folder in folders]
+    bins = (octaves(np.array(tempos)) / 2.0).astype(int)
+    shares = np.maximum(np.bincount(bins)[bins] / len(bins), 0.02) ** -EVEN
+    rows = performances(folders, shares / shares.sum(), np.random.default_rng(seed))
+    features, places, found = zip(*((features_of(notes), place, tempo) for notes, place, tempo in rows), strict=True)
+    return Labelled(np.array(features), np.array(places, np.int16), np.array(found, np.float32))
+
+
+class Foreteller(nn.Module):
+    """The network, whose arrays `NoteNetwork` plays: logits of place and tempo of each frame."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(FEATURES))
+        self.register_buffer("scale", torch.ones(FEATURES))
+        self.inp = nn.Linear(FEATURES, UNITS)
+        self.gru = nn.GRU(UNITS, UNITS, 2, batch_first=True, dropout=DROPOUT)
+        self.place, self.tempo = nn.Linear(UNITS, PLACES), nn.Linear(UNITS, len(TEMPOS))
+
+    def forward(self, features: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        entered = torch.relu(self.inp((features - self.mean) * self.scale))
+        found, state = self.gru(entered, state)
+        return self.place(found), self.tempo(found), state
+
+    def arrays(self) -> dict[str, NDArray[np.float16]]:
+        """Its arrays, with the scale of the features in those of the first layer."""
+        state = {name: np.asarray(array.numpy()) for name, array in self.state_dict().items()}
+        mean, scale = state.pop("mean"), state.pop("scale")
+        state["inp.weight"] = state["inp.weight"] * scale
+        state["inp.bias"] = state["inp.bias"] - state["inp.weight"] @ mean
+        return {name: array.astype(np.float16) for name, array in state.items()}
+
+
+def asked_places() -> Tensor:
+    """Odds of `PLACES` that are asked of a frame at each of them; of noise, any."""
+    distance = (np.arange(PLACES)[:, None] - np.arange(PLACES) + PLACES // 2) % PLACES - PLACES // 2
+    odds = np.concatenate([np.exp(-0.5 * (distance / WIDTH) ** 2), np.ones((1, PLACES))])
+    return torch.tensor(odds / odds.sum(axis=1, keepdims=True), dtype=torch.float32)
+
+
+def loss_of(found: tuple[Tensor, Tensor], place: Tensor, tempo: Tensor, asked: Tensor) -> Tensor:
+    """Cross entropy of places and tempos of the frames that have them."""
+    known = (place >= 0).float()
+    places = -(asked[place.clamp(min=0).long()] * torch.log_softmax(found[0], -1)).sum(-1)
+    near = torch.exp(-0.5 * (torch.arange(len(TEMPOS)) - tempo[..., None]) ** 2)
+    near = torch.where((place == int(NOISE))[..., None], torch.ones(()), near)
+    tempos = -(near / near.sum(-1, keepdim=True) * torch.log_softmax(found[1], -1)).sum(-1)
+    return ((places + TEMPO_WEIGHT * tempos) * known).sum() / (known.sum() + 1.0)
+
+
+def trained(folders: list[Path]) -> Foreteller:
+    """The network, after `PASSES` over each version of the material."""
+    torch.manual_seed(1)
+    random, network, asked = np.random.default_rng(0), Foreteller(), asked_places()
+    learner = torch.optim.Adam(network.parameters(), RATE_OF_LEARNING)
+    material = [labelled(folders, seed) for seed in range(VARIANTS)]
+    seen = material[0].features.reshape(-1, FEATURES)[::37].astype(np.float32)
+    network.mean.copy_(torch.tensor(seen.mean(axis=0)))
+    network.scale.copy_(torch.tensor(1.0 / (seen.std(axis=0) + 0.03)))
+    network.train()
+    for turn in range(VARIANTS * PASSES):
+        version, losses = material[turn % VARIANTS], list[float]()
+        for group in learner.param_groups:
+            group["lr"] = RATE_OF_LEARNING * 0.5 * (1.0 + np.cos(np.pi * turn / (VARIANTS * PASSES))) + 2e-5
+        order = random.permutation(len(version.features))
+        for first in range(0, len(order) - BATCH // 2, BATCH):
+            taken, state = order[first : first + BATCH], None
+            for start in range(0, FRAMES, CHUNK):
+                rows = slice(start, start + CHUNK)
+                place, tempo, state = network(torch.tensor(version.features[taken, rows].astype(np.float32)), state)
+                labels_of = torch.tensor(version.place[taken, rows]), torch.tensor(version.tempo[taken, rows])
+                loss, state = loss_of((place, tempo), *labels_of, asked), state.detach()
+                learner.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                learner.step()
+                losses.append(loss.item())
+        print(turn + 1, f"{np.mean(losses):.3f}", flush=True)
+    return network.eval()
 
 
 def main() -> None:
@@ -142,16 +278,7 @@ def main() -> None:
     parser.add_argument("songs", type=Path)
     parser.add_argument("folder", type=Path, nargs="?", default=models_folder())
     given = parser.parse_args()
-    folders = [f for f in sorted(given.songs.iterdir()) if f.is_dir() and f.name[-1] in FIT]
-    counts = np.zeros((KINDS, 4 * BINS))
-    for folder in folders[::3]:
-        for parts in (("PIANO",), ("PIANO", "MELODY")):
-            played = performance(folder, parts)
-            if len(played.notes) >= 50 and played.downs.sum() >= 8:
-                counted(played, counts)
-    slow, tempo, noise = frames(folders)
-    network = fitted("tempo", slow, TEMPO_HIDDEN, tempo_odds(tempo, noise), np.ones(len(slow)))
-    arrays = {"counts": counts.astype(np.float32), **network}
+    arrays = trained([f for f in sorted(given.songs.iterdir()) if f.is_dir() and f.name[-1] in FIT]).arrays()
     write_weights(MODEL, arrays, given.folder, {**DETAILS, "parameters": sum(array.size for array in arrays.values())})
 
 

@@ -21,6 +21,8 @@ SLOW, SLOW_BEATS, BETWEEN = 0.7, 8, 64
 the beats from one to the next."""
 AFTER = (0.9, 1.05)
 """Factors of the tempos after ritardandi, in turn."""
+LEAD = 0.5
+"""Seconds before a performance's first note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class PlayedSong:
 
 
 def performance(folder: Path, parts: tuple[str, ...] = ("PIANO",)) -> PlayedSong:
-    """Named parts of a song, and its beats."""
+    """Named parts of a song, and its beats, from shortly before the first note: some pianists rest for bars."""
     song = read_midi(folder / f"{folder.name}.mid")
     times = MidiTimes(song.tempo)
     rows = [
@@ -62,7 +64,10 @@ def performance(folder: Path, parts: tuple[str, ...] = ("PIANO",)) -> PlayedSong
     ]
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     notes = np.array(sorted(rows), np.float64).reshape(-1, 4)
-    return PlayedSong(folder.name, notes, table[:, 0], table[:, 2] == 1.0)
+    begin = notes[0, 0] - LEAD if len(notes) else 0.0
+    notes[:, 0] -= begin
+    table = table[table[:, 0] >= begin]
+    return PlayedSong(folder.name, notes, table[:, 0] - begin, table[:, 2] == 1.0)
 
 
 def factors(kind: str, beats: int) -> F64:

@@ -1,37 +1,48 @@
-"""Beats in notes: groups of onsets by size, bass and loudness, where in a bar each kind usually is, and the filter.
+"""Beats in notes: what a frame's notes are beside those before, a recurrent network that foretells place and tempo.
 
-The tempo is suggested by a small network, which judges how long after each other onsets and basses came.
+The network (GRU) has all that was played in its state; the filter makes of its frames one beat that goes on.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import F64
+from antiphon.api import F32, F64
+from antiphon.api.backends.models import Gru, Linear
 from antiphon_follow.bars import BINS, METERS, BarFilter
-from antiphon_follow.evidence import TEMPOS, Evidence, network_weights
+from antiphon_follow.evidence import PLACES, TEMPOS, network_weights
 
 MODEL = "follow-notes"
-FRAMES_PER_SECOND = 100.0
-GROUP_SECONDS = 0.045
-"""Seconds in which notes are one onset."""
-SIZES, BASSES, LOUDS = 3, 3, 2
-KINDS = SIZES * BASSES * LOUDS
-"""Kinds of onsets: one, two or more notes; no bass, the bass before or a new one; louder than usual or not."""
-_ADAPTION, _LOW_MARGIN, _LOUD_MARGIN = 0.08, 1.0, 2.0 / 127.0
-_RATE_SECONDS, _FOLLOW_SECONDS = 2.0, 5.0
-"""Time constants in seconds of the rate of onsets and of how often they follow each other."""
-_MAX_RATE = 8.0
-SPREAD, FLAT, POWER, REST = 0.9, 0.05, 1.3, 1.0
-"""Width in bins by which tables are smoothed, share of onsets anywhere, weight of an onset and of its absence."""
-TEMPO_FRAMES, TEMPO_EVERY, SHARE = 50.0, 10, 0.3
-"""Frames a second by which the tempo is judged, frames of the filter from one judgement to the next, and its weight."""
+FRAMES_PER_SECOND = 50.0
+UNITS = 96
+"""Units of each of the two recurrent layers."""
 EDGES: NDArray[np.int64] = np.unique(np.round(np.geomspace(3.5, 150.0, 23))).astype(np.int64)
-"""Such frames ago between which onsets are summed."""
+"""Frames ago between which onsets are summed."""
 SLOWS = 2 * (len(EDGES) - 1) + 1
+FEATURES = 22 + SLOWS
+POWER, FLOOR, SHARE, TEMPO_EVERY = 0.1, 0.03, 0.05, 5
+"""Weight of a frame, of which the next tells much the same; share of frames that could be anywhere; weight of the
+tempo, and frames from one judgement of it to the next."""
+OTHER_OCTAVE = 0.05
+"""Share of frames that are taken for those of one who counts twice or half as fast, as a narrow range may ask."""
+REST_FRAMES, STEADINESS = 40, 100.0
+"""Frames without a note after which a frame says nothing, and rate by which changes of the tempo from beat to beat are
+unlikely."""
+GAIN = 0.2
+"""Nats a frame by which a beat that is sure foretells what is played better than chance: pianists .4 to .5, notes at
+random up to .05."""
+_RATE_SECONDS, _FOLLOW_SECONDS, _CHORD_SECONDS = 2.0, 5.0, 1.0
+"""Time constants in seconds of the rate of onsets, of how often they follow each other, and of a chord."""
+_ADAPTION, _BASS_MARGIN, _LOW_MARGIN = 0.08, 2, 1.0
+"""Share by which usual pitches and loudness follow, and semitones about the usual bass within which a note is one."""
+_REGISTERS = (43, 52, 60, 69, 79)
+_AGAIN_FRAMES = 60
+"""Frames within which a pitch is the one before, struck again."""
 _RING, _MOST_LOUD = 256, 2.5
 
 
@@ -41,7 +52,7 @@ class NoteIntervals:
     def __init__(self) -> None:
         self._weights = 1.0 / np.sqrt(np.diff(EDGES))
         self._rate_decay, self._decay = (
-            math.exp(-1.0 / (TEMPO_FRAMES * seconds)) for seconds in (_RATE_SECONDS, _FOLLOW_SECONDS)
+            math.exp(-1.0 / (FRAMES_PER_SECOND * seconds)) for seconds in (_RATE_SECONDS, _FOLLOW_SECONDS)
         )
         self.clear()
 
@@ -50,31 +61,26 @@ class NoteIntervals:
         self._frames, self._low, self._known, self._rate = 0, 55.0, 0.0, 0.0
         self._sums, self._total = np.zeros((2, _RING)), np.zeros(2)
         self._follows = np.zeros((2, len(EDGES) - 1))
-        self._lowest, self._loudest, self._loud = 128, 0.0, 0.0
 
-    def note(self, number: int, velocity: float) -> None:
-        """Takes a note of the coming frame."""
-        self._lowest, self._loudest = min(self._lowest, number), max(self._loudest, velocity)
-        self._loud += velocity
-
-    def step(self) -> None:
-        """Finishes the frame whose notes were taken."""
-        heard = self._loud > 0.0
-        onset = np.array(
-            [min(self._loud, _MOST_LOUD), self._loudest if self._lowest < self._low - _LOW_MARGIN else 0.0]
-        )
-        self._rate = (self._rate + heard) * self._rate_decay
+    def step(self, notes: list[tuple[int, float]]) -> None:
+        """Takes the notes of a frame: number and velocity."""
+        onset, lowest = np.zeros(2), 128
+        if notes:
+            lowest = min(number for number, _ in notes)
+            onset[0] = min(sum(velocity for _, velocity in notes), _MOST_LOUD)
+            if lowest < self._low - _LOW_MARGIN:
+                onset[1] = max(velocity for _, velocity in notes)
+        self._rate = (self._rate + bool(notes)) * self._rate_decay
         self._total += onset
         self._sums[:, self._frames % _RING] = self._total
         self._follows *= self._decay
         self._known = self._known * self._decay + 1.0 - self._decay
-        if heard:
+        if notes:
             past = self._sums[:, (self._frames - EDGES) % _RING]
             gain = 10.0 * (1.0 - self._decay) * self._weights
             self._follows += gain * onset[:, None] * (past[:, :-1] - past[:, 1:])
-            self._low += _ADAPTION * (self._lowest - self._low)
+            self._low += _ADAPTION * (lowest - self._low)
         self._frames += 1
-        self._lowest, self._loudest, self._loud = 128, 0.0, 0.0
 
     @property
     def slow(self) -> F64:
@@ -82,56 +88,132 @@ class NoteIntervals:
         return np.append(self._follows.ravel() / max(self._known, 1e-9), self._rate / 10.0)
 
 
-class OnsetKinds:
-    """Kind of each group of notes, by those before."""
+class NoteFrames:
+    """What the notes of a frame are beside those before: `now` `[FEATURES]`."""
 
     def __init__(self) -> None:
-        self._loud, self._low, self._bass = 0.5, 55.0, -1
+        self._intervals, self._decay = NoteIntervals(), math.exp(-1.0 / (FRAMES_PER_SECOND * _CHORD_SECONDS))
+        self.now: F32 = np.zeros(FEATURES, np.float32)
+        self.clear()
 
-    def __call__(self, lowest: int, loudest: float, count: int) -> int:
-        """Number of the kind, 0 to `KINDS` - 1."""
-        bass = 0
-        if lowest < self._low - _LOW_MARGIN:
-            bass = 1 if lowest == self._bass else 2
+    def clear(self) -> None:
+        """Forgets all."""
+        self._intervals.clear()
+        self._low, self._high, self._loud, self._bass = 50.0, 72.0, 0.5, -1
+        self._chord, self._struck = [0.0] * 12, [0] * 128
+        self._frames = self._last = self._last_bass = 0
+
+    def step(self, notes: list[tuple[int, float]]) -> None:
+        """Takes the notes of a frame: number and velocity 0 to 1."""
+        self._frames += 1
+        self.now[:] = 0.0
+        if notes:
+            self._onset(notes)
+        self.now[20:22] = self._since()
+        self._intervals.step(notes)
+        self.now[22:] = self._intervals.slow
+
+    def _since(self) -> tuple[float, float]:
+        """Logarithms of the times since the last onset and the last bass."""
+        onset, bass = (math.log1p((self._frames - last) / 10.0) for last in (self._last, self._last_bass))
+        return min(2.0, onset), min(3.0, bass)
+
+    def _onset(self, notes: list[tuple[int, float]]) -> None:
+        row, numbers = self.now, [number for number, _ in notes]
+        total, loudest = sum(velocity for _, velocity in notes), max(velocity for _, velocity in notes)
+        lowest, highest = min(numbers), max(numbers)
+        row[0], row[1] = min(total, 4.0) / 2.0, min(len(notes), 6) / 3.0
+        row[2] = max(-1.0, min(1.0, 4.0 * (loudest - self._loud)))
+        for number, velocity in notes:
+            row[3 + sum(number >= edge for edge in _REGISTERS)] += velocity
+        row[9] = max(-2.0, min(2.0, (lowest - self._low) / 12.0))
+        row[10] = max(-2.0, min(2.0, (highest - self._high) / 12.0))
+        row[11] = lowest < self._low - _LOW_MARGIN
+        gone = self._decay ** (self._frames - self._last)
+        chord = [held * gone for held in self._chord]
+        new = sum(velocity * max(0.0, 1.0 - chord[number % 12]) for number, velocity in notes)
+        row[12], row[13] = new / max(total, 1e-6), min(new, 2.0)
+        bass = lowest < self._low + _BASS_MARGIN
+        if bass:
+            row[14], row[15] = max(0.0, 1.0 - chord[lowest % 12]), lowest != self._bass
+            row[16] = self._bass >= 0 and (lowest - self._bass) % 12 == 0
             self._bass = lowest
-        loud = int(loudest > self._loud + _LOUD_MARGIN)
+        again = (self._struck[number] > 0 and self._frames - self._struck[number] < _AGAIN_FRAMES for number in numbers)
+        row[17] = sum(velocity for (_, velocity), before in zip(notes, list(again), strict=True) if before) / total
+        row[18:20] = self._since()
+        for number, velocity in notes:
+            chord[number % 12] = min(1.0, chord[number % 12] + velocity)
+            self._struck[number] = self._frames
+        self._chord, self._last = chord, self._frames
+        if bass:
+            self._last_bass = self._frames
         self._low += _ADAPTION * (lowest - self._low)
+        self._high += _ADAPTION * (highest - self._high)
         self._loud += _ADAPTION * (loudest - self._loud)
-        return ((min(SIZES, count) - 1) * BASSES + bass) * LOUDS + loud
 
 
-def smoothed(counts: F64, width: float) -> F64:
-    """Density of each row's onsets over a bar, of mean 1; `width` in bins."""
-    size = counts.shape[1]
-    distance = (np.arange(size) + size // 2) % size - size // 2
-    kernel = np.exp(-0.5 * (distance / width) ** 2)
-    dense = np.fft.irfft(np.fft.rfft(counts, axis=1) * np.fft.rfft(kernel / kernel.sum()), size, axis=1)
-    dense = np.maximum(dense, 0.0) + 1e-4 * counts.sum(axis=1, keepdims=True) + 1e-9
-    return np.asarray(dense / dense.mean(axis=1, keepdims=True))
+class NoteNetwork:
+    """Odds of the place in a bar of four and of the tempo, frame by frame. `weights`: as the lab names them."""
+
+    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        self._enter = Linear.of(weights, "inp", UNITS, FEATURES)
+        self._layers = [Gru.of(weights, "gru", UNITS, UNITS, f"_l{n}") for n in (0, 1)]
+        self._place, self._tempo = (
+            Linear.of(weights, "place", PLACES, UNITS),
+            Linear.of(weights, "tempo", len(TEMPOS), UNITS),
+        )
+
+    def clear(self) -> None:
+        """Forgets what was played."""
+        for layer in self._layers:
+            layer.start()
+
+    def step(self, features: F32) -> None:
+        """Takes a frame."""
+        state = np.maximum(self._enter(features), np.float32(0.0))
+        for layer in self._layers:
+            state = layer(state)
+
+    @property
+    def places(self) -> F64:
+        """Odds of `PLACES` of a bar of four, of mean 1."""
+        return _odds(self._place(self._layers[-1].state))
+
+    @property
+    def tempos(self) -> F64:
+        """Odds of `TEMPOS`, of mean 1."""
+        return _odds(self._tempo(self._layers[-1].state))
+
+
+def _octaves() -> F64:
+    """Share of a place's odds `[PLACES, PLACES]` that another has, of the same and of the next octaves."""
+    place, same = np.arange(PLACES), np.eye(PLACES)
+    slower = 0.5 * (same[:, place // 2] + same[:, place // 2 + PLACES // 2])
+    faster = same[:, 2 * place % PLACES]
+    return (1.0 - 2.0 * OTHER_OCTAVE) * same + OTHER_OCTAVE * (slower + faster)
+
+
+def _odds(logits: F32) -> F64:
+    odds = np.exp(logits.astype(np.float64) - float(logits.max()))
+    return np.asarray(odds / odds.mean())
 
 
 class NoteBeats:
     """Beats in a stream of notes. `seconds`: the time up to which it has listened."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters)
-        weights = network_weights(MODEL)
-        self._evidence, self._intervals = Evidence(weights), NoteIntervals()
-        counts = np.asarray(weights["counts"], np.float64)
-        dense = smoothed(counts, SPREAD)
-        self._onsets = [self.filter.table((((1.0 - FLAT) * row + FLAT) ** POWER).reshape(4, BINS)) for row in dense]
-        everywhere = smoothed(counts.sum(axis=0, keepdims=True), SPREAD)[0]
-        self._rest = self.filter.table(everywhere.reshape(4, BINS))
-        self._silence = np.ones_like(self._rest)
+        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, STEADINESS)
+        self._features, self._network = NoteFrames(), NoteNetwork(network_weights(MODEL))
+        rows = [self.filter.table(row.reshape(4, BINS)).ravel() for row in _octaves()]
+        self._tables = np.ascontiguousarray(np.array(rows).T)
         self.clear()
 
     def clear(self) -> None:
         """Forgets all; time begins again at 0."""
         self.filter.clear()
-        self._kinds = OnsetKinds()
-        self._intervals.clear()
-        self._frames, self._group = 0, -1.0
-        self._rate, self._lowest, self._loudest, self._count = 0.0, 0, 0.0, 0
+        self._features.clear()
+        self._network.clear()
+        self._frames, self._quiet, self._coming = 0, 0, list[tuple[int, float]]()
 
     @property
     def seconds(self) -> float:
@@ -143,29 +225,19 @@ class NoteBeats:
 
     def note(self, at: float, number: int, velocity: float) -> None:
         """Takes a note's beginning, at a time in the coming frame."""
-        self._intervals.note(number, velocity)
-        if self._count == 0:
-            if at - self._group < GROUP_SECONDS and self._group >= 0.0:
-                return
-            self._group, self._lowest, self._loudest = at, number, velocity
-        self._lowest, self._loudest = min(self._lowest, number), max(self._loudest, velocity)
-        self._count += 1
+        self._coming.append((number, velocity))
 
     def step(self) -> None:
         """Listens to the next frame, whose notes were taken."""
         self._frames += 1
-        decay = math.exp(-1.0 / (FRAMES_PER_SECOND * _RATE_SECONDS))
-        self._rate *= decay
-        if self._count:
-            kind = self._kinds(self._lowest, self._loudest, self._count)
-            self._rate += (1.0 - decay) * FRAMES_PER_SECOND
-            self._count = 0
-            self.filter.step(self._onsets[kind])
-        else:
-            weight = REST * min(_MAX_RATE, self._rate) / FRAMES_PER_SECOND
-            np.exp(np.multiply(self._rest, -weight, out=self._silence), out=self._silence)
-            self.filter.step(self._silence)
-        if self._frames % 2 == 0:
-            self._intervals.step()
+        self._quiet = 0 if self._coming else self._quiet + 1
+        self._features.step(self._coming)
+        self._coming.clear()
+        self._network.step(self._features.now)
         if self._frames % TEMPO_EVERY == 0 and self._frames > FRAMES_PER_SECOND:
-            self.filter.suggest(TEMPOS, self._evidence("tempo", self._intervals.slow), SHARE)
+            self.filter.suggest(TEMPOS, self._network.tempos, SHARE)
+        if self._quiet > REST_FRAMES:
+            self.filter.step()
+            return
+        likely = (1.0 - FLOOR) * self._network.places + FLOOR
+        self.filter.step((self._tables @ likely) ** POWER)
