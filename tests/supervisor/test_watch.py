@@ -203,7 +203,7 @@ def test_a_fork_that_is_refused_leaves_signals_as_they_were(
     monkeypatch.setattr(os, "fork", refuse)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with pytest.raises(OSError, match="unavailable"):
-        supervisor.starts._begin(lambda: 0)
+        supervisor.starts._begin("a test", lambda: 0)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 

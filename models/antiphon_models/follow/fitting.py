@@ -52,7 +52,7 @@ DETAILS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class PlayedFrames:
     """Performances: features `[n, FRAMES, FEATURES]`, place in the bar (-1: unknown) and tempo among `TEMPOS`."""
 
     features: NDArray[np.float16]
@@ -187,14 +187,14 @@ def performances(folders: list[Path], shares: F64, random: np.random.Generator) 
             yield at_random(random), np.full(FRAMES, NOISE), np.zeros(FRAMES)
 
 
-def labelled(folders: list[Path], seed: int) -> Labelled:
+def labelled(folders: list[Path], seed: int) -> PlayedFrames:
     """A version of the material."""
     tempos = [60.0 / np.median(np.diff(performance(folder).beats)) for folder in folders]
     bins = (octaves(np.array(tempos)) / 2.0).astype(int)
     shares = np.maximum(np.bincount(bins)[bins] / len(bins), 0.02) ** -EVEN
     rows = performances(folders, shares / shares.sum(), np.random.default_rng(seed))
     features, places, found = zip(*((features_of(notes), place, tempo) for notes, place, tempo in rows), strict=True)
-    return Labelled(np.array(features), np.array(places, np.int16), np.array(found, np.float32))
+    return PlayedFrames(np.array(features), np.array(places, np.int16), np.array(found, np.float32))
 
 
 class Foreteller(nn.Module):
