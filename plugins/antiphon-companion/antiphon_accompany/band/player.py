@@ -9,7 +9,7 @@ from typing import NamedTuple
 from antiphon.api import IO
 from antiphon_accompany.band.levels import TOUCH
 from antiphon_accompany.band.styles import LEFT_HAND_LANES, PARTS, PHRASE, Strike, Style, fit_to_meter, shipped_style
-from antiphon_accompany.band.voicing import BASS_CENTRE, PartVoices, bass_of, left_hand
+from antiphon_accompany.band.voicing import BASS_CENTRE, PartVoices, Placing, bass_of, left_hand
 from antiphon_accompany.harmony.chords import Chord
 
 CLASHES = (1, 13)
@@ -137,7 +137,7 @@ class Band:
         self.bars: dict[str, list[Strike]] = {}
         # keys that were struck for this chord and the one before, with the beats of their start and end, and their lane
         self._sounded: dict[str, list[tuple[int, float, float, str]]] = {}
-        self._former = self._sounded
+        self._former: dict[str, list[tuple[int, float, float, str]]] = {}
         self._bar: tuple[object, ...] = ()
         self.chord: Chord | None = None
         self.fresh = self._root_due = False
@@ -154,7 +154,7 @@ class Band:
                 given = self.style.parts[part]
                 centre = given.centre + register
                 basses, strict = (before, self.bass), given.voicing == "choir"
-                voices.place(chord, given.voicing, centre, ceiling, basses, strict, self.below_melody)
+                voices.place(Placing(chord, given.voicing, centre, ceiling, basses, strict), self.below_melody)
         self.chord, self.fresh, self._root_due = chord, True, True
         self._former, self._sounded = self._sounded, {}
 

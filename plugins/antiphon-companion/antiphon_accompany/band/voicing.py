@@ -1,7 +1,8 @@
 """Voicing of chords: a bass, and voices of a part with small, non-parallel motion, below the melody."""
 
 from collections.abc import Callable, Collection, Sequence
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache
 
 from antiphon_accompany.harmony.chords import KINDS, Chord
 
@@ -65,6 +66,22 @@ def parallels(before: tuple[int, ...], after: tuple[int, ...]) -> int:
     return count
 
 
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """What the voices of a chord are placed by.
+
+    `centre`: target MIDI number of the second voice. `ceiling`: the highest key that the third should have. `basses`:
+    the bass before and that of the chord. `strict`: parallels with it cost more.
+    """
+
+    chord: Chord
+    voicing: str
+    centre: int
+    ceiling: int
+    basses: tuple[int, int]
+    strict: bool = False
+
+
 class PartVoices:
     """The voices of one part."""
 
@@ -77,26 +94,15 @@ class PartVoices:
         # the keys that were struck for the voices: below the melody, so not always in their order
         self._struck: list[int] = []
         self._before: tuple[tuple[int, ...], list[int]] = _NONE, []
-        self._again: Callable[..., None] | None = None
+        self._unsettled: Placing | None = None
 
-    def place(
-        self,
-        chord: Chord,
-        voicing: str,
-        centre: int,
-        ceiling: int,
-        basses: tuple[int, int],
-        strict: bool = False,
-        below: Callable[[int], int] = int,
-    ) -> None:
+    def place(self, placing: Placing, below: Callable[[int], int] = int) -> None:
         """Moves the voices to a chord.
 
-        `centre`: target MIDI number of the second voice. `below`: the key that is struck for one, which makes room
-        for the melody.
+        `below`: the key that is struck for one, which makes room for the melody.
         """
-        self._before = self.held, self._struck
-        self._again = partial(self._place, chord, voicing, centre, ceiling, basses, strict)
-        self._again(below)
+        self._before, self._unsettled = (self.held, self._struck), placing
+        self._place(placing, below, (), (), bool)
 
     def settle(
         self,
@@ -110,28 +116,24 @@ class PartVoices:
         `left`: keys of the bass and this part that sounded up to there. `lanes`: those that are struck together, of
         keys that are `free` of the melody; none leaves the voices as they are.
         """
-        again, self._again = self._again, None
-        if again is not None and lanes:
-            again(below, left, lanes, free)
+        placing, self._unsettled = self._unsettled, None
+        if placing is not None and lanes:
+            self._place(placing, below, left, lanes, free)
 
     def _place(
         self,
-        chord: Chord,
-        voicing: str,
-        centre: int,
-        ceiling: int,
-        basses: tuple[int, int],
-        strict: bool,
+        placing: Placing,
         below: Callable[[int], int],
-        left: Sequence[int] = (),
-        lanes: Collection[str] = (),
-        free: Callable[[int], bool] = bool,
+        left: Sequence[int],
+        lanes: Collection[str],
+        free: Callable[[int], bool],
     ) -> None:
-        centre = max(min(centre, ceiling - 1), basses[1] + 12)
+        basses, ceiling = placing.basses, placing.ceiling
+        centre = max(min(placing.centre, ceiling - 1), basses[1] + 12)
         before, struck_before = self._before
-        toll = 3.0 * PARALLEL if strict else PARALLEL
+        toll = 3.0 * PARALLEL if placing.strict else PARALLEL
         best, held, struck = float("inf"), before, struck_before
-        for shape in shapes(chord, voicing):
+        for shape in shapes(placing.chord, placing.voicing):
             if not centre - 17 <= shape[1] <= centre + 12:
                 continue
             cost = CENTRE * abs(shape[1] - centre) + ABOVE * max(0, shape[2] - ceiling)

@@ -9,7 +9,7 @@ from antiphon.api import AntiphonError, Event
 from antiphon_accompany.band.levels import CHANNELS, VOLUME
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
-from antiphon_accompany.band.voicing import PartVoices, left_hand, outer, parallels
+from antiphon_accompany.band.voicing import PartVoices, Placing, left_hand, outer, parallels
 from antiphon_accompany.files.offline import accompany_file
 from antiphon_accompany.harmony.chords import implied, read_chord, recognise
 from antiphon_accompany.harmony.chordtext import spans_of
@@ -63,7 +63,7 @@ def test_no_fifths_and_octaves_follow_the_bass_in_the_keys_that_are_struck(voici
     for name, root in (("Ab", 44), ("G", 43), ("F", 41), ("G", 43), ("Ab", 44), ("Bb", 46), ("Ab", 44)):
         chord = read_chord(name)
         assert chord is not None
-        voices.place(chord, voicing, 60, melody, (bass, root), True, below)
+        voices.place(Placing(chord, voicing, 60, melody, (bass, root), strict=True), below)
         # a chord strikes three of them
         struck = sorted(map(below, voices.held[:3]))
         for pitch in voices.held:
@@ -86,7 +86,7 @@ def test_keys_are_chosen_again_as_they_are_struck_below_a_melody_that_came_after
     for name, root in (("Ab", 44), ("G", 43), ("F", 41), ("G", 43), ("Ab", 44), ("Bb", 46), ("Ab", 44)):
         chord = read_chord(name)
         assert chord is not None
-        voices.place(chord, "close", 60, 80, (bass, root), True)
+        voices.place(Placing(chord, "close", 60, 80, (bass, root), strict=True))
         voices.settle(below, left, lanes.split())
         now = sorted([root, *(below(pitch) for lane in lanes.split() for pitch in voices.pitches(lane))])
         assert parallels(*outer(left, now)) == 0, (name, left, now)
