@@ -19,15 +19,14 @@ from torch import Tensor, nn
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.models import models_folder, write_weights
-from antiphon_follow.bars import BINS
 from antiphon_follow.evidence import PLACES, TEMPOS
 from antiphon_follow.notes import FEATURES, FRAMES_PER_SECOND, MODEL, UNITS, NoteFrames
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import PlayedSong, performance, with_factors
-from antiphon_models.follow.sound_fitting import FIT, octaves
+from antiphon_models.follow.sound_fitting import FIT, SETTLED, labels, octaves, places_of
 
-SECONDS, SETTLED = 80.0, 3.0
-"""Seconds of each performance, and those at its beginning that are not asked for."""
+SECONDS = 80.0
+"""Seconds of each performance."""
 FRAMES = round(SECONDS * FRAMES_PER_SECOND)
 PARTS, SHARES = (("PIANO",), ("PIANO", "MELODY"), ("PIANO", "MELODY", "BRIDGE")), (0.6, 0.25, 0.15)
 PLAIN, WALTZES, RANDOM = 0.16, 0.09, 20
@@ -39,8 +38,9 @@ EVEN, WIDTH = 0.5, 0.8
 VARIANTS, PASSES, BATCH, CHUNK = 12, 6, 64, 1000
 """Versions of the material, passes over each, performances of a step, and frames through which it looks back."""
 RATE_OF_LEARNING, DROPOUT, TEMPO_WEIGHT = 1.5e-3, 0.15, 0.5
-OF_THREE = np.array([0, 1, 3])
-"""Beats of a bar of four that those of three are."""
+OF_FOUR: tuple[int, ...] = (0, 1, 2, 3)
+OF_THREE: tuple[int, ...] = (0, 1, 3)
+"""Beats of a bar of four that those of bars of four and three are."""
 NOISE = float(PLACES)
 """Place of a frame that has none because there is no beat."""
 DETAILS = {
@@ -80,13 +80,6 @@ def curve(beats: int, random: np.random.Generator) -> F64:
             made[at + length :] = random.uniform(0.85, 1.15)
             at += length + int(random.integers(24, 72))
     return np.asarray(made * np.exp(random.uniform(-0.15, 0.15)))
-
-
-def places_of(downs: F64) -> NDArray[np.int64]:
-    """Place in its bar of each beat; -1 before the first bar."""
-    at, firsts = np.arange(len(downs)), np.flatnonzero(downs)
-    before = np.searchsorted(firsts, at, "right") - 1
-    return np.where(before < 0, -1, at - firsts[np.maximum(before, 0)])
 
 
 def without_fourth_beats(song: PlayedSong) -> PlayedSong:
@@ -154,34 +147,23 @@ def features_of(notes: F64) -> NDArray[np.float16]:
     return rows
 
 
-def labels(beats: F64, downs: F64, meter: int) -> tuple[F64, F64]:
-    """Place in a bar of four of each frame's end, -1 where there is none, and its tempo among `TEMPOS`."""
-    at = (np.arange(FRAMES) + 1.0) / FRAMES_PER_SECOND
-    beat = np.clip(np.searchsorted(beats, at, "right") - 1, 0, len(beats) - 2)
-    number, length = places_of(downs)[beat], np.diff(beats)[beat]
-    known = (number >= 0) & (number < meter) & (at >= max(SETTLED, beats[0])) & (at < beats[-1])
-    if meter == 3:
-        number = OF_THREE[np.clip(number, 0, 2)]
-    place = np.round((number + (at - beats[beat]) / length) * BINS) % PLACES
-    return np.where(known, place, -1.0), octaves(60.0 / length)
-
-
 def performances(folders: list[Path], shares: F64, random: np.random.Generator) -> Iterator[tuple[F64, F64, F64]]:
     """Notes, places and tempos of a version of the material."""
     made = 0
     for at in random.choice(len(folders), len(folders), p=shares):
-        what, meter = random.random(), 4
+        what, numbers = random.random(), OF_FOUR
         if what < PLAIN:
             found = plain_player(SECONDS, curve, random)
-            meter = 3 if found[1].downs[3] else 4
+            numbers = OF_THREE if found[1].downs[3] else OF_FOUR
         else:
             song = performance(folders[at], PARTS[random.choice(3, p=SHARES)])
             if what < PLAIN + WALTZES:
-                song, meter = without_fourth_beats(song), 3
+                song, numbers = without_fourth_beats(song), OF_THREE
             if (part := changed(song, random)) is None:
                 continue
             found = part
-        yield with_rests(found[0], random), *labels(found[1].beats, found[1].downs, meter)
+        place, tempo = labels(found[1].beats - 1.0 / FRAMES_PER_SECOND, found[1].downs, FRAMES, numbers)
+        yield with_rests(found[0], random), place, octaves(tempo)
         made += 1
         if made % RANDOM == 0:
             yield at_random(random), np.full(FRAMES, NOISE), np.zeros(FRAMES)

@@ -66,14 +66,24 @@ class Labelled:
     tempo: F64
 
 
-def labels(beats: F64, downs: F64, frames: int) -> tuple[F64, F64]:
-    """Place in a bar of four and tempo of each frame; -1 where there is none."""
+def places_of(downs: F64) -> NDArray[np.int64]:
+    """Place in its bar of each beat; -1 before the first bar."""
+    at, firsts = np.arange(len(downs)), np.flatnonzero(downs)
+    before = np.searchsorted(firsts, at, "right") - 1
+    return np.where(before < 0, -1, at - firsts[np.maximum(before, 0)])
+
+
+def labels(beats: F64, downs: F64, frames: int, numbers: tuple[int, ...] = (0, 1, 2, 3)) -> tuple[F64, F64]:
+    """Place in a bar of four and tempo of each frame; -1 where there is none.
+
+    `numbers`: beats of a bar of four that the beats of a bar are.
+    """
     at = np.arange(frames) / FRAMES_PER_SECOND
     beat = np.clip(np.searchsorted(beats, at, "right") - 1, 0, len(beats) - 2)
-    length, firsts = np.diff(beats)[beat], np.flatnonzero(downs)
-    number = beat - firsts[np.maximum(np.searchsorted(firsts, beat, "right") - 1, 0)]
+    number, length = places_of(downs)[beat], np.diff(beats)[beat]
+    known = (number >= 0) & (number < len(numbers)) & (at >= max(SETTLED, beats[0])) & (at < beats[-1])
+    number = np.array(numbers)[np.clip(number, 0, len(numbers) - 1)]
     place = np.round((number + (at - beats[beat]) / length) * PLACES / 4.0) % PLACES
-    known = (number >= 0) & (number < 4) & (at >= max(SETTLED, beats[0])) & (at < beats[-1])
     return np.where(known, place, -1.0), 60.0 / length
 
 

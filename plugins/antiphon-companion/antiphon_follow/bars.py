@@ -14,7 +14,7 @@ METERS = (4, 3)
 """Meters that `auto` chooses from; a bar of two is half of one of four."""
 BINS = 24
 """Bins of a beat in a table of likelihoods."""
-STEADINESS, WANDER, WANDERS, LEAP = 55.0, 15.0, 0.2, 2e-3
+STEADINESS, WANDER, WANDERS, LEAP = 100.0, 15.0, 0.2, 2e-3
 """Rates by which a relative change of the period from beat to beat becomes unlikely, of a steady player and one who
 wanders; shares of the second and of any other change."""
 METER_CHANGE = 2e-3
@@ -130,8 +130,7 @@ class BarFilter:
 
     `rate`: frames per second. `low`, `high`: range of the tempo, bpm. `meters`: beats of the bars it chooses from.
     `gain`: nats a frame by which a beat that is sure foretells what comes better than chance; noise has none.
-    `steadiness`: rate by which a relative change of the period from beat to beat becomes unlikely. `rare`: how fast
-    tempos below `RARE_BPM` become so.
+    `rare`: how fast tempos below `RARE_BPM` become unlikely.
     After `step`: `phase` within the beat, `period` in seconds, `place` in the bar, `meter`, `sureness` 0 to 1.
     """
 
@@ -140,10 +139,9 @@ class BarFilter:
         rate: float,
         low: float,
         high: float,
-        meters: tuple[int, ...] = METERS,
-        gain: float = 0.01,
-        steadiness: float = STEADINESS,
-        rare: float = RARE,
+        meters: tuple[int, ...],
+        gain: float,
+        rare: float,
     ) -> None:
         self.rate, self.meters, self.usual_gain = rate, meters, gain
         short, long = max(2, math.floor(60.0 * rate / high)), math.ceil(60.0 * rate / low)
@@ -169,7 +167,7 @@ class BarFilter:
         bpm = 60.0 * rate / self._lengths
         usual = np.exp(-0.5 * (np.log(bpm / USUAL_BPM) / USUAL_WIDTH) ** 2)
         self._usual = usual / usual.sum()
-        steady, wander = (np.exp(-rate * ratio) for rate in (steadiness, WANDER))
+        steady, wander = (np.exp(-rate * ratio) for rate in (STEADINESS, WANDER))
         near = (1.0 - WANDERS) * steady / steady.sum(axis=1, keepdims=True)
         near += WANDERS * wander / wander.sum(axis=1, keepdims=True)
         self._moves = np.ascontiguousarray((1.0 - LEAP) * near + LEAP * self._usual[None])
@@ -180,7 +178,6 @@ class BarFilter:
         self._marks = np.zeros(len(lengths))
         self._state = np.zeros(self._layers * self._n)
         self._ones = np.ones(self._layers * (BINS + 1))
-        self._likely = self._ones.copy()
         self._shares = np.zeros(self._layers)
         self._phases = np.zeros(2 * (BINS + 1) * self._layers)
         self.clear()
@@ -202,6 +199,10 @@ class BarFilter:
         made = np.array(rows)
         after = [_row(bars, meter, (place + 1) % meter)[0] for meter, place in self._places]
         return np.ascontiguousarray(np.concatenate([made, np.array(after)[:, None]], axis=1))
+
+    def tables(self, places: F64) -> F64:
+        """`table` of each row of places of a bar of four, `[rows, 4 * BINS]`, one beside the other: `[n, rows]`."""
+        return np.ascontiguousarray(np.array([self.table(row.reshape(4, BINS)).ravel() for row in places]).T)
 
     def suggest(self, tempos: F64, odds: F64, share: float) -> None:
         """Weighs coming beats' tempos by the odds of `tempos`, bpm; `share`: at every beat."""

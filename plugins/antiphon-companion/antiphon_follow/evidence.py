@@ -128,6 +128,10 @@ class Evidence:
         """Likelihoods, of mean 1: "place" `[PLACES]` of a bar of four by `now`, or "tempo" of `TEMPOS` by `slow`."""
         weights = self._weights
         layer = np.maximum(weights[f"{name}_in"] @ features + weights[f"{name}_in_bias"], 0.0)
-        odds = weights[f"{name}_out"] @ layer + weights[f"{name}_out_bias"]
-        odds = np.exp(odds - odds.max())
-        return np.asarray(odds / odds.mean())
+        return odds_of(weights[f"{name}_out"] @ layer + weights[f"{name}_out_bias"])
+
+
+def odds_of(logits: NDArray[Any]) -> F64:
+    """Odds of mean 1."""
+    odds = np.exp(logits.astype(np.float64) - float(logits.max()))
+    return np.asarray(odds / odds.mean())

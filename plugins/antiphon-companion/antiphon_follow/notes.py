@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.models import Gru, Linear
-from antiphon_follow.bars import BINS, METERS, BarFilter
-from antiphon_follow.evidence import PLACES, TEMPOS, network_weights
+from antiphon_follow.bars import METERS, RARE, BarFilter
+from antiphon_follow.evidence import PLACES, TEMPOS, network_weights, odds_of
 
 MODEL = "follow-notes"
 FRAMES_PER_SECOND = 50.0
@@ -30,9 +30,8 @@ POWER, FLOOR, SHARE, TEMPO_EVERY = 0.1, 0.03, 0.05, 5
 tempo, and frames from one judgement of it to the next."""
 OTHER_OCTAVE = 0.05
 """Share of frames that are taken for those of one who counts twice or half as fast, as a narrow range may ask."""
-REST_FRAMES, STEADINESS = 40, 100.0
-"""Frames without a note after which a frame says nothing, and rate by which changes of the tempo from beat to beat are
-unlikely."""
+REST_FRAMES = 40
+"""Frames without a note after which a frame says nothing."""
 GAIN = 0.2
 """Nats a frame by which a beat that is sure foretells what is played better than chance: pianists .4 to .5, notes at
 random up to .05."""
@@ -177,12 +176,12 @@ class NoteNetwork:
     @property
     def places(self) -> F64:
         """Odds of `PLACES` of a bar of four, of mean 1."""
-        return _odds(self._place(self._layers[-1].state))
+        return odds_of(self._place(self._layers[-1].state))
 
     @property
     def tempos(self) -> F64:
         """Odds of `TEMPOS`, of mean 1."""
-        return _odds(self._tempo(self._layers[-1].state))
+        return odds_of(self._tempo(self._layers[-1].state))
 
 
 def _octaves() -> F64:
@@ -193,19 +192,13 @@ def _octaves() -> F64:
     return (1.0 - 2.0 * OTHER_OCTAVE) * same + OTHER_OCTAVE * (slower + faster)
 
 
-def _odds(logits: F32) -> F64:
-    odds = np.exp(logits.astype(np.float64) - float(logits.max()))
-    return np.asarray(odds / odds.mean())
-
-
 class NoteBeats:
     """Beats in a stream of notes. `seconds`: the time up to which it has listened."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, STEADINESS)
+        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, RARE)
         self._features, self._network = NoteFrames(), NoteNetwork(network_weights(MODEL))
-        rows = [self.filter.table(row.reshape(4, BINS)).ravel() for row in _octaves()]
-        self._tables = np.ascontiguousarray(np.array(rows).T)
+        self._tables = self.filter.tables(_octaves())
         self.clear()
 
     def clear(self) -> None:
@@ -223,8 +216,8 @@ class NoteBeats:
         """Passes the time until then without listening, where no note has come yet."""
         self._frames = int(seconds * FRAMES_PER_SECOND)
 
-    def note(self, at: float, number: int, velocity: float) -> None:
-        """Takes a note's beginning, at a time in the coming frame."""
+    def note(self, number: int, velocity: float) -> None:
+        """Takes a note that begins in the coming frame."""
         self._coming.append((number, velocity))
 
     def step(self) -> None:

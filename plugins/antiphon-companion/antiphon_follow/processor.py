@@ -230,7 +230,7 @@ class Follow(Processor):
     def _note(self, start: float, event: Event, place: int) -> int:
         if event.kind == "on" and event.value > 0.0:
             self._note_at = start + event.offset / self._rate
-            self._notes.note(self._note_at, event.number, event.value)
+            self._notes.note(event.number, event.value)
         return place + 1
 
     def _buttons(self, io: IO) -> None:

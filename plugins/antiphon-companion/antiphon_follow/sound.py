@@ -41,9 +41,9 @@ _REST_FRAMES, _QUIET_FRAMES = 50, 100
 """Silent frames that are heard as a rest between strokes, and those after which nothing is heard."""
 GAIN = 0.1
 """Nats a frame by which a beat that is sure foretells what is heard better than chance; speech: a third of it."""
-FLOOR, POWER, SHARE, STEADINESS = 0.05, 0.1, 0.3, 100.0
-"""Share of frames that could be anywhere, weight of a frame, of which the next tells much the same, weight of the tempo
-that the last seconds suggest, and rate by which changes of the tempo from beat to beat are unlikely."""
+FLOOR, POWER, SHARE = 0.05, 0.1, 0.3
+"""Share of frames that could be anywhere, weight of a frame, of which the next tells much the same, and weight of the
+tempo that the last seconds suggest."""
 WIDTH, BEAT_FLOOR, BEAT_POWER, _SPARSE = 0.7, 0.04, 0.2, 3.0
 """Width in bins of BeatNet's beats, their least likelihood and weight; by how much a frame without one says less."""
 
@@ -125,14 +125,13 @@ class SoundBeats:
     """Beats in a stream of sound at `RATE`. `seconds`: how much of it the filter's answer is about."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, STEADINESS, 0.0)
+        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, 0.0)
         self._network = BeatNetwork(network_weights(MODEL))
         self._evidence, self._features = Evidence(network_weights(EVIDENCE)), SoundFeatures()
-        rows = [self.filter.table(row.reshape(4, BINS)).ravel() for row in np.eye(PLACES)]
         bins = np.arange(BINS)
         shape = np.exp(-0.5 * (np.minimum(bins, BINS - bins) / WIDTH) ** 2)
         self._bump = self.filter.table(np.tile(shape, (4, 1))).ravel()
-        self._tables = np.ascontiguousarray(np.array(rows).T)
+        self._tables = self.filter.tables(np.eye(PLACES))
         self.clear()
 
     def clear(self) -> None:

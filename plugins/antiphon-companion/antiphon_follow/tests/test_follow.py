@@ -54,7 +54,7 @@ def followed(notes: list[tuple[float, int, float]], meter: int = 0) -> F64:
     follower, count, place, rows = NoteBeats(50.0, 200.0, (meter,) if meter else (4, 3)), BeatCount(), 0, []
     for frame in range(round((notes[-1][0] + 0.5) * FRAMES_PER_SECOND)):
         while place < len(notes) and notes[place][0] < (frame + 1) / FRAMES_PER_SECOND:
-            follower.note(*notes[place])
+            follower.note(*notes[place][1:])
             place += 1
         follower.step()
         follower.filter.read()

@@ -162,7 +162,7 @@ def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True, lou
     """Whether a file is speech: by the parameter `for`, else by the analyses `character` and `genre`, if installed.
 
     None where that can be told without its noise only. `steady`: it has steady noise, which hides syllables; `loud`:
-    so much that it may be what `genre` hears.
+    so much that `genre` may be of it.
     """
     asked = values.get("for", "auto")
     if asked != "auto" or "character" not in analyses():
