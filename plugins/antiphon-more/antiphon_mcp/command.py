@@ -28,7 +28,7 @@ def mcp(
         argument("Let land what the rehearsal speaks against, and scripts that are not music."),
     ] = False,
 ) -> None:
-    """Let an assistant play along: it hears the running server, and what it proposes is rehearsed before it lands."""
+    """Let an assistant play along: it listens to the server, and what it proposes is rehearsed before it lands."""
     require_modules("antiphon mcp", ["mcp"])
     from antiphon_mcp.client import ServerClient
     from antiphon_mcp.tools import server

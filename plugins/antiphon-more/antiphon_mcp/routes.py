@@ -1,7 +1,7 @@
 """Operations of the co-performer: proposals, landing, and the performer's permissions.
 
-Whoever has the owner's token may land a script by `POST /api/live/eval` as well; these operations are for one that
-should not: nothing lands by them that was not rehearsed, and the performer's switches hold.
+The owner's token also lands a script by `POST /api/live/eval`; by these operations nothing lands without a rehearsal,
+and the performer's switches hold.
 """
 
 import ast
@@ -50,7 +50,7 @@ from antiphon_mcp.route_types import patch_of
 LIMITS = ChildLimits(nice=5)
 """Limits of the process: not the lowest priority, for a performer waits for the verdict."""
 HEARD_BARS = 2
-"""Bars of the input that a rehearsal hears, again and again."""
+"""Bars of the input that a rehearsal repeats."""
 MAX_WAITING = 4
 """Pieces of work that wait or are done; a further one is refused."""
 TIMEOUT_SECONDS = 180.0
@@ -134,7 +134,7 @@ async def request_of(
 
 
 async def _input(server: HttpServer, wires: Iterable[Sequence[str]]) -> str:
-    """A file with what came in lately, "" where the patch does not hear it, or too little is kept."""
+    """A file with what came in lately, "" where the patch does not use it, or too little is kept."""
     if any(source.startswith("in.") for source, _ in wires):
         with contextlib.suppress(Refusal):
             return str((await server.ask("/mcp/hear", "/mcp/hear.reply", HEARD_BARS, "in"))[0])

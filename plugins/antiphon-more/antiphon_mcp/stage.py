@@ -161,7 +161,7 @@ def _input(path: str) -> Samples:
 
 
 def _notes(path: Path, seconds: float) -> list[list[float]]:
-    """Seconds, length, number and velocity of the notes that `hum` hears."""
+    """Seconds, length, number and velocity of the notes that `hum` finds."""
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         try:
             song = read_midi(transcribe(path, Path(folder) / "notes.mid", {}))

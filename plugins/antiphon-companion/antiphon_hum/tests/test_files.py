@@ -121,7 +121,7 @@ def test_nothing_to_hear_is_silence_as_long_and_a_sentence(tmp_path, capsys, sou
 
 
 def test_a_file_is_judged_by_all_of_it_and_live_by_what_has_been():
-    """A first note sung with a scoop is told from a syllable by the level notes after it."""
+    """A first note sung with a scoop is distinguished from a syllable by the level notes after it."""
     rate = 48000
     t = np.arange(round(0.5 * rate)) / rate
     pitch = 62.0 - 2.0 * np.exp(-t / 0.04) + 0.3 * np.sin(2 * np.pi * 5.5 * t)

@@ -1,4 +1,4 @@
-"""A folder is analysed once; what is broken is told in a sentence and costs nothing else."""
+"""A folder is analysed once; a broken file gives a sentence and costs nothing else."""
 
 import contextlib
 import json

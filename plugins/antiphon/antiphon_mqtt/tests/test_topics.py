@@ -1,4 +1,4 @@
-"""MQTT topics and payloads: any bytes give a finite number or a WireError, and what is told is read back as it was."""
+"""MQTT topics and payloads: any bytes give a finite number or a WireError; what is written is read back."""
 
 import math
 import struct

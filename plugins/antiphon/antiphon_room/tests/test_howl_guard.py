@@ -59,7 +59,7 @@ def level(sound: F32) -> float:
 
 
 def loop(loaded: Loaded, near: F32, response: F32, kind: str = "howl_guard") -> F32:
-    """What a patch plays whose microphone hears it a block later, `[frames]`; muted where `near` is zero."""
+    """The output of a patch that returns to its microphone a block later, `[frames]`; muted where `near` is zero."""
     catalog = loaded.catalog
     graph = Graph((NodeSpec("n", kind),))
     ends = [("in", "n.in"), ("n", "out"), *([("out", "n.reference")] if kind == "howl_guard" else [])]

@@ -1,4 +1,4 @@
-"""Notes as scsynth is told them, by our SynthDefs and by somebody's own: frames, groups, doors, places."""
+"""Notes as scsynth gets them, by the SynthDefs that ship and by others: frames, groups, doors, places."""
 
 import json
 from itertools import count

@@ -204,7 +204,7 @@ SLOTS = 8
 
 
 class Fake:
-    """Answers as it is told to."""
+    """Answers as its arguments say."""
 
     def __init__(self, **answers: tuple[osc.Arg, ...]) -> None:
         self.answers = {f"/{name}".encode(): args for name, args in answers.items()}

@@ -1,4 +1,4 @@
-"""What the tuner hears in tones of known pitch."""
+"""The tuner's answers to tones of known pitch."""
 
 import numpy as np
 import pytest

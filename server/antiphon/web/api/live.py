@@ -161,7 +161,7 @@ class LiveRoutes:
         _check_size(body.text)
         await asyncio.to_thread(_write, name, body.text, body.replace)
         if body.version:
-            with contextlib.suppress(Refusal):  # it is saved, whoever plays
+            with contextlib.suppress(Refusal):  # it is saved, whichever version plays
                 self._performer.rename(body.version, name.encode("ascii", "replace").decode()[: types.MAX_NAME])
         return {"name": name, "own": True}
 
@@ -212,7 +212,7 @@ def _write(name: str, text: str, replaces: bool) -> None:
             path.replace(path.with_name(f"{path.stem}{PREVIOUS}{SUFFIX}"))
         written.replace(path)
     except (FileError, OSError) as error:
-        # the client is not told the path
+        # the path is not for the client
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError):
             raise

@@ -1,4 +1,4 @@
-"""Somebody's own SynthDef, and sounds in buffers, through `render --synth supercollider`: by the rendered sound."""
+"""A user's SynthDef, and sounds in buffers, through `render --synth supercollider`: by the rendered sound."""
 
 import json
 import shutil

@@ -21,7 +21,7 @@ MAX_EVENTS = 256
 """Maximum events of one flush; further ones are dropped and counted."""
 
 MAX_TOLD = 240
-"""Maximum characters of an address, and of a reason, of a refusal that is told."""
+"""Maximum characters of an address, and of a reason, of a refusal that is sent."""
 REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning", "/plugin/failed"})
 """Events with a sentence, from which file names are removed for surfaces that are not the owner's."""
 Listener = Callable[[str, Value], None]
@@ -46,7 +46,7 @@ class Feedback:
     """Collects changes and events; `flush` sends them.
 
     Of several changes of one address, the last before a flush is sent, to all subscribers but its sender. `norms`:
-    addresses `/norm` that somebody has used, at which their parameters are sent too.
+    addresses `/norm` in use, at which their parameters are sent too.
     """
 
     def __init__(
