@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
 import { chooseInput, InputMenu, source, Unmute } from "./input";
-import { coasting, leading, sure } from "./instrument/follower";
+import { coasting, leading, sure, waiting } from "./instrument/follower";
 import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
 import { barBeats, beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
@@ -60,7 +60,8 @@ function Tempo() {
   );
 }
 
-/** The bar and the beat that it is now; the lights fade where a node that leads is not sure of it, or coasts. */
+/** The bar and the beat that it is now, or that it waits; the lights fade where a node that leads is not sure of it, or
+ * coasts. */
 export function Beat() {
   const at = useRef<HTMLSpanElement>(null);
   const dots = useRef<HTMLSpanElement>(null);
@@ -69,7 +70,7 @@ export function Beat() {
     const whole = Math.floor(beatNow());
     const of = barBeats.peek();
     const place = ((whole % of) + of) % of;
-    const text = `${Math.floor(whole / of) + 1}.${place + 1}`;
+    const text = waiting.peek() ? "waits" : `${Math.floor(whole / of) + 1}.${place + 1}`;
     if (!at.current || at.current.textContent === text) return;
     at.current.textContent = text;
     [...dots.current!.children].forEach((dot, one) => dot.toggleAttribute("data-on", one === place && playing.peek()));
@@ -82,17 +83,19 @@ export function Beat() {
         ref={dots}
         style={{ opacity: 0.3 + 0.7 * sure.value }}
         title={
-          coasting.value
-            ? "The beat goes on by itself until you play"
-            : leading.value
-              ? `With you: ${(sure.value * 100).toFixed(0)} % sure`
-              : undefined
+          waiting.value
+            ? "The beat waits for you: play, or start it"
+            : coasting.value
+              ? "The beat goes on by itself until you play"
+              : leading.value
+                ? `With you: ${(sure.value * 100).toFixed(0)} % sure`
+                : undefined
         }>
         {Array.from({ length: Math.min(bar, MOST_LIGHTS) }, (_, one) => (
           <i key={one} />
         ))}
       </span>
-      <span ref={at} title="Bar and beat" />
+      <span ref={at} title={waiting.value ? "The beat waits for you: play, or start it" : "Bar and beat"} />
     </span>
   );
 }

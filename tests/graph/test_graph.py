@@ -315,6 +315,31 @@ def test_what_is_no_number_steers_no_clock(asked: tuple[float, float, float]) ->
     assert tempo == TempoMap(RATE, 100.0)
 
 
+def test_a_clock_that_waits_stands_until_its_node_steers_it() -> None:
+    tempo = TempoMap(RATE, 120.0)
+    tempo.set_transport(0, None, 5.5)
+    tempo.wait(256, 7)
+    assert (tempo.playing, tempo.waits) == (False, 7)
+    assert tempo.beat_at(RATE) == tempo.beat
+    assert math.isinf(tempo.sample_at(tempo.beat)), "what falls on its beat comes when it begins"
+    tempo.steer(RATE, 100.0, 0.0, -0.25)
+    assert (tempo.playing, tempo.waits) == (True, 0)
+    assert tempo.sample_at(tempo.beat + 0.25) == pytest.approx(RATE + 0.25 * 0.6 * RATE)
+
+
+def test_a_stopped_clock_waits_for_no_node_and_one_that_waits_is_started_and_stopped() -> None:
+    tempo = TempoMap(RATE, 120.0)
+    for playing in (False, True):
+        tempo.set_transport(0, True, None)
+        tempo.wait(0, 7)
+        tempo.set_transport(256, playing, None)
+        assert (tempo.playing, tempo.waits) == (playing, 0)
+    tempo.set_transport(512, False, None)
+    tempo.wait(512, 7)
+    tempo.steer(512, 100.0, 0.0, 1.0)
+    assert (tempo.playing, tempo.waits, tempo.bpm) == (False, 0, 120.0)
+
+
 @pytest.mark.parametrize(("asked", "taken"), [(5000.0, MAX_TEMPO), (0.001, MIN_TEMPO), (-3.0, MIN_TEMPO)])
 def test_a_clock_is_steered_to_no_tempo_that_a_performer_cannot_set(asked: float, taken: float) -> None:
     tempo = TempoMap(RATE, 100.0)

@@ -21,7 +21,7 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam
+from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam, SetTransport
 from antiphon.kernel.signal.pitch import frequency
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
@@ -120,7 +120,7 @@ def render(name: str, loaded: Loaded) -> Rendered:
     phrase, before = round(performance.seconds * RATE), round(performance.before * RATE)
     scenes = {number: before + (1 + place) * phrase for place, number in enumerate(sorted(played.scenes))}
     frames = before + (1 + len(scenes)) * phrase
-    commands: list[Command] = []
+    commands: list[Command] = [SetTransport(True, None, Sample(0))]  # in its own time
     for number, at in scenes.items():
         commands += [
             SetParam(*key.split("."), value, when=Sample(at))  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
+from antiphon.kernel.session.commands import SetTransport
 from antiphon.kernel.session.notes import Players
 from antiphon.live import NodeNote
 from antiphon.live.performance import Performance
@@ -81,7 +82,8 @@ def rendered(name: str, loaded: Loaded, bars: tuple[int, int] | None = None) -> 
         events = excerpt(script.play(bar * last, patch.tempo), first * bar, last * bar)
     graph = patch.graph
     played = commands(events, name, param_finder(graph, loaded.catalog), Players(graph, loaded.catalog))
-    runner = PlayerRunner(graph, loaded.catalog, loaded.make, SPEC, patch.tempo, played)
+    begun = (SetTransport(True), *played)
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, SPEC, patch.tempo, begun)
     try:
         frames = frames_of(events, (last - first) * bar, RATE, patch.tempo)
         sound = np.concatenate([part.copy() for part in process_stream((), runner, frames)], axis=1)

@@ -38,6 +38,7 @@ TAIL = 3 * RATE // 10
 PATCH = """format = 1
 [nodes.follow]
 drive = "beat"
+waits = false
 [nodes.band]
 type = "accompany"
 style = "{style}"
@@ -70,14 +71,14 @@ CANCELLED = """[nodes.echo_cancel]
 
 
 class LockUpEvaluation(Evaluation):
-    """Pianists beside a band in simulated rooms: nobody plays, then somebody, rests, and comes back and hurries."""
+    """Pianists beside a band in simulated rooms: a silence, a performance, a rest, and a faster return."""
 
     trivial = "nothing"
     ours = "echo_cancel"
     oracle = "headphones"
     columns = "lock-ups ↓; alone ↓; stopped ↓; new tempo ↓"
     note = (
-        "Lock-ups of a room, of three: alone, stopped: follow follows for more than 8 beats while nobody plays, at "
+        "Lock-ups of a room, of three: alone, stopped: follow follows for more than 8 beats without a player, at "
         "first and while the player rests for 16; new tempo: the clock has not taken a tempo 15 % faster after 16 "
         "beats, nor in the 8 after them (half or double counts as taken). The band is as loud as the player; its "
         "loudspeakers distort by 0, 1 or 5 %, the clock of every fourth microphone drifts, and each is moved by 10 cm "
@@ -159,7 +160,7 @@ def _player(ask: EvaluationRequest, rng: np.random.Generator, number: int) -> tu
 
 
 def _looped(loaded: Loaded, patch: str, near: F32, way: Way) -> Led:
-    """A patch whose input hears the player and, a block later, what it plays."""
+    """A patch whose input is the player and, a block later, its own output."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "lockups.toml"
         file.write_text(patch)

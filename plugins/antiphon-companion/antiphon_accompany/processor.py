@@ -2,7 +2,9 @@
 
 import math
 from bisect import insort
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +27,8 @@ _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 _JUMP = 0.25
 """Difference between expected and actual beat from which the clock has jumped; a smaller one is a tempo change."""
+_MEMORY, _MOST = 16, 1024
+"""Beats before the clock begins whose notes count, and most events of them."""
 _FORESEEN = 10
 """Blocks before a beat in which its chord is computed, in parts."""
 _NEVER = 1 << 60
@@ -59,6 +63,7 @@ class Accompany(Processor):
         self._sounding = SoundingStrikes()
         self._form = Form()
         self._zone: dict[int, float] = {}
+        self._waiting: deque[tuple[int, Event]] = deque()  # played while the clock stands, by sample
         self._tonic = 0
         self._unknown = False  # keys have been struck since that are no chord by themselves
         self._given = Progression()
@@ -87,6 +92,7 @@ class Accompany(Processor):
         self._clear()
         self._band.reset()
         self._zone.clear()
+        self._waiting.clear()
         self._given.clear()
         self._harmony.reset()
         self._bend.reset()
@@ -99,14 +105,18 @@ class Accompany(Processor):
             self._sounding.end_all(io, 0)
             self._all_off = False
         if not time.playing:
-            self._while_stopped(events)
+            self._clear()
+            for event in events:
+                self._waiting.append((time.sample + event.offset, event))
+            while len(self._waiting) > _MOST:
+                self._on_event(io, replace(self._waiting.popleft()[1], offset=0), time.beat)
             return
         if moved:
             self._clear()
         calls = [(frame, call) for call in CALLS for frame in io.fired(call)]
         if self._next is None:
             self._next = math.ceil(time.beat - _EARLY * per_frame)
-            self._begin(self._next, time.beat)
+            self._begin(io, self._next)
         # the left hand is known ahead in no file
         bars = 0 if io.at("follow", 0) in ("chords", "both") else int(io.at("lookahead", 0))
         at, quiet, live = 0, True, self._harmony.is_live(bars)
@@ -150,14 +160,28 @@ class Accompany(Processor):
         meter, tonic, bars = int(io.at("meter", frame)), str(io.at("key", frame)), int(io.at("lookahead", frame))
         return self._harmony.settle(meter, tonic, bars)
 
-    def _begin(self, beat: int, now: float) -> None:
-        """Handles a jump of the clock, with silent beats before it."""
-        self._harmony.begin(beat)
-        listener = self._band.listener
-        listener.last = min(listener.last, now)
+    def _begin(self, io: IO, beat: int) -> None:
+        """Handles a jump of the clock, with silent beats before what was played while it stood."""
+        time, listener, waiting = io.time, self._band.listener, self._waiting
+        per_frame = time.beats_per_frame(self._rate)
+        began, first = time.beat, beat - 1
+        if waiting:
+            first = max(beat - _MEMORY, min(first, math.floor(began + (waiting[0][0] - time.sample) * per_frame)))
+            began = float(first)
+        self._settle(io, 0)
+        self._harmony.begin(beat, first)
+        listener.last = min(listener.last, began)
         for pitch in (*listener.sounding, *self._zone):
-            self._melody.on(pitch, now)
-            listener.last = now
+            self._melody.on(pitch, began)
+            listener.last = began
+        for sample, event in waiting:
+            at = max(began, time.beat + (sample - time.sample) * per_frame)
+            first = self._harmony.past(first, math.floor(at))
+            self._on_event(io, replace(event, offset=0), at)
+        if waiting:
+            self._harmony.past(first, beat - 1)
+            waiting.clear()
+            self._due.clear()
 
     def _decide(self, io: IO, frame: int, tempo: float) -> None:
         """Decides chord and notes of the starting beat, from the notes played before it."""
@@ -357,21 +381,6 @@ class Accompany(Processor):
             return
         keys = band.struck(due.part, band.rooted(due, self._due), due, self._due)
         self._sounding.strike(io, frame, due, CHANNELS[due.part], keys)
-
-    def _while_stopped(self, events: Sequence[Event]) -> None:
-        """Tracks held notes while the clock is stopped."""
-        self._clear()
-        listener = self._band.listener
-        for event in events:
-            number = self._bend.number(event)
-            if event.kind == "on" and event.value > 0.0:
-                listener.on(number, event.value, listener.last)
-            elif event.kind in ("on", "off"):
-                listener.off(number, listener.last)
-                self._zone.pop(number, None)
-            elif event.kind in ("bend", "control") and (by := self._bend.update(event, listener.sounding)):
-                for pitch in sorted(listener.sounding, reverse=by > 0):
-                    listener.move(pitch, pitch + by)
 
     def _clear(self) -> None:
         """Clears the position and the pending notes."""

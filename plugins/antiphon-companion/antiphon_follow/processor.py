@@ -6,6 +6,7 @@ Notes are followed here, sound by a worker, hop by hop; while notes come, they l
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from antiphon.api import (
     Processor,
     Samples,
     StreamSpec,
+    Value,
 )
 from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
 from antiphon.api.kernels import f32p, f64, i64, kernel
@@ -41,6 +43,12 @@ QUIET_BEATS = 3.0
 """Beats without a note after which the count coasts: the filter goes astray in silence."""
 NEW_SECONDS = 8.0
 """Seconds of coasting after which the player begins anew, and the clock takes the bar again."""
+START_BEATS = 1.5
+"""Beats for which the count has to be sure before a clock that waits begins with the player's next bar."""
+WAIT_BEATS = 16.0
+"""Beats of a clock that waits, from the first note on, after which it begins without the player's beat."""
+_EARLY_BLOCKS = 1.5
+"""Blocks before a bar line within which such a clock begins: what is known of the beat changes from block to block."""
 _LEAST_CHANGE = 0.005
 """Relative change of the tempo that `drive=tempo` takes."""
 _MAX_MISSING = 100
@@ -83,6 +91,7 @@ class Follow(Processor):
     params = (
         Param("on", "switch", True, doc="Whether it drives the clock; off, the clock keeps its own time."),
         Param("drive", "choice", "off", choices=DRIVES, doc="What the server's clock takes of the player's beat."),
+        Param("waits", "switch", True, doc="Whether a patch with drive=beat stands until the player's first bar line."),
         Param(
             "lead",
             default=-1.0,
@@ -154,9 +163,14 @@ class Follow(Processor):
         if self._concert is not None:
             self._concert.clear()
         self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
+        self._first_at, self._led = math.inf, True
         self._missing, self._until, self._tap_at = 0, -1, -10.0
         self._read = False
         self._alone, self._entered, self._pulls = 0.0, False, False
+
+    def awaits(self, values: Mapping[str, Value]) -> bool:
+        """Whether the clock waits for the player; a score waits by itself."""
+        return self._concert is None and values["drive"] == "beat" and bool(values["on"] and values["waits"])
 
     def process(self, io: IO) -> None:
         self._io = io
@@ -229,7 +243,10 @@ class Follow(Processor):
 
     def _note(self, start: float, event: Event, place: int) -> int:
         if event.kind == "on" and event.value > 0.0:
-            self._note_at = start + event.offset / self._rate
+            at = start + event.offset / self._rate
+            if self._note_at < 0.0 or at - self._note_at > NEW_SECONDS:
+                self._first_at = at
+            self._note_at = at
             self._notes.note(event.number, event.value)
         return place + 1
 
@@ -281,7 +298,11 @@ class Follow(Processor):
         seconds = io.frames / self._rate
         low, high = self._limits if self._concert is None else (LEAST, MOST)
         tempo = min(max(60.0 / count.period, low), high)
-        led = drive != "off" and bool(io.value("on")) and io.time.playing
+        led = drive != "off" and bool(io.value("on"))
+        if not io.time.playing:
+            self._entered = self._pulls = False
+            self._wait(io, tempo, led=led and drive == "beat")
+            return
         if self._pulls and not (led and count.following):
             io.steer(tempo)  # without what caught up
             self._pulls = False
@@ -314,6 +335,24 @@ class Follow(Processor):
         ahead = (ahead + 0.5) % 1.0 - 0.5
         # half of it: the clock is as much faster as twice what is ahead, and stays in the range
         io.steer(tempo, min(max(ahead, (low / tempo - 1.0) / 2.0), (high / tempo - 1.0) / 2.0))
+
+    def _wait(self, io: IO, tempo: float, *, led: bool) -> None:
+        """Begins a clock that waits: at the player's bar line, or with a note that comes long after the first."""
+        count, answer, own = self._count, self._answer, io.time.tempo
+        before, self._led = self._led, led
+        if not led:
+            if before:
+                io.steer(own)
+            return
+        line = math.ceil(io.time.beat / answer.meter - 1e-6) * answer.meter - io.time.beat
+        left = -(answer.place + answer.phase + self._lead(io) / answer.period) % answer.meter
+        now = (io.time.sample + io.frames - self._begin) / self._rate
+        if count.following and count.sure >= START_BEATS:
+            if left < _EARLY_BLOCKS * io.frames / self._rate / answer.period:
+                count.correct()
+                io.steer(tempo, 0.0, line - left)
+        elif now - self._note_at <= io.frames / self._rate and now - self._first_at > WAIT_BEATS * 60.0 / own:
+            io.steer(own, 0.0, line)
 
     def _post(self, hop: int, sound: Samples) -> None:
         assert self._io is not None

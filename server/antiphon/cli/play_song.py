@@ -5,6 +5,7 @@ from pathlib import Path
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.files.decode import path_text
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import PluginError, RequestError, UsageError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, NodeSpec, Wire
@@ -62,10 +63,17 @@ def with_song(patch: str, song: str) -> Path:
         for to in names
         if (port := ports[to]) is not None
     )
-    graph = replace(players.graph, nodes=(node, *players.graph.nodes), wires=(*wires, *players.graph.wires))
+    nodes = (node, *(_unwaiting(one, loaded.catalog) for one in players.graph.nodes))
+    graph = replace(players.graph, nodes=nodes, wires=(*wires, *players.graph.wires))
     bpm = min(MAX_TEMPO, max(MIN_TEMPO, score.song.tempo[0][1]))
     text = dump(replace(before, name=f"{path.stem[:60]} by {before.name}"[:80], tempo=bpm, graph=graph))
     parse(text, loaded.catalog, path.name, trusted=True)
     target = paths.cache() / "play" / f"{NODE}{SUFFIX}"
     paths.write_atomic(target, text.encode("utf-8", "surrogateescape"))
     return target
+
+
+def _unwaiting(node: NodeSpec, catalog: Catalog) -> NodeSpec:
+    """The node without a wait for a player: the song is played by the clock."""
+    waits = any(param.name == "waits" and param.kind == "switch" for param in catalog[node.type].cells)
+    return replace(node, values={**node.values, "waits": False}) if waits else node

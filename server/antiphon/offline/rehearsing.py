@@ -24,7 +24,7 @@ from antiphon.kernel.graph.macros import macros_from_json
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch, load as load_patch
 from antiphon.kernel.plugins.loader import Loaded, load
-from antiphon.kernel.session.commands import Command, Sample
+from antiphon.kernel.session.commands import Command, Sample, SetTransport
 from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.synth.backends import choose, chosen, use
@@ -380,7 +380,7 @@ def _rendered(
     spec = StreamSpec(RATE, BLOCK, 2)
 
     def run() -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples]:
-        runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, spec, tempo, played)
+        runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, spec, tempo, (SetTransport(True), *played))
         source = repeat(heard) if heard.shape[1] else ()
         with closing(runner):
             blocks = [samples.copy() for samples in process_stream(source, runner, frames)]

@@ -68,6 +68,7 @@ class _Tempo(Struct, forbid_unknown_fields=True, kw_only=True):
     playing: bool
     swing: Annotated[float, Meta(ge=0.0, le=MAX_SWING)] = 0.0
     step: Annotated[float, Meta(ge=MIN_STEP, le=MAX_STEP)] = EIGHTH
+    waits: _Sample = 0
 
 
 class _Load(Struct):

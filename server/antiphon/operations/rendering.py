@@ -28,7 +28,7 @@ from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import read_ordinary_text
 from antiphon.kernel.runtime.sound_formats import is_midi
-from antiphon.kernel.session.commands import Command, NoteOn
+from antiphon.kernel.session.commands import Beat, Command, NoteOn, SetTransport
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.synth.backends import chosen
 from antiphon.kernel.synth.info import OfflinePasses
@@ -143,7 +143,16 @@ class PatchRender:
 
     def _runner(self, commands: Sequence[Command]) -> PlayerRunner:
         loaded, patch = self.loaded, self.patch
+        if self.source is None and not any(self._plays(one) for one in commands):
+            # without a player a clock that waits for one begins at once
+            commands = (SetTransport(True), *commands)
         return PlayerRunner(patch.graph, loaded.catalog, loaded.make, self.spec, patch.tempo, commands, self._pairs)
+
+    def _plays(self, one: Command) -> bool:
+        """Whether it is a note of a player, for a node that may follow it."""
+        if type(one) is not NoteOn or type(one.when) is Beat:
+            return False
+        return not one.node or self.loaded.catalog[self.patch.graph.node(one.node).type].overhears
 
     def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
         return stack.enter_context(stream(self.source))[1] if self.source is not None else ()

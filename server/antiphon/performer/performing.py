@@ -146,7 +146,7 @@ class Performing:
             return
         bpm = self._clock.bpm()
         if bpm == 0.0 and not self._still:
-            self._show("the server's beat stands still; /transport/play starts it")
+            self._show("the server's beat stands still; /transport/play starts it, or your playing where it waits")
         self._still = bpm == 0.0
         for event in self.player.tick(self._clock.now(now), bpm):
             self._send(event)

@@ -42,13 +42,22 @@ class MelodyChords:
         """Clears the key."""
         self._tracker = None
 
-    def begin(self, beat: int) -> None:
-        """Handles a jump of the clock, with silent beats before `beat`."""
-        self._since = 0 if self.known is not None else beat - 1
+    def begin(self, beat: int, first: int) -> None:
+        """Handles a jump of the clock to `beat`, with silent beats before `first`, whose notes are given anew."""
+        self._since = 0 if self.known is not None else first
         self._taken, self._last = None, -1
         if self._past is not None:
             self._past.restart()
         self.melody.clear(beat - 1)
+
+    def past(self, beat: int, last: int) -> int:
+        """Completes the beats from `beat` to `last`, whose chords are not needed; returns the next one."""
+        while beat <= last:
+            self.melody.until(beat)
+            if self._past is not None:
+                self._past.skip(self.melody, beat)
+            beat += 1
+        return beat
 
     def is_live(self, bars: int) -> bool:
         """Whether the melody is unknown ahead of time. bars: of lookahead, of a file."""

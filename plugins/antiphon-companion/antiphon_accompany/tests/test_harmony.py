@@ -94,7 +94,7 @@ def test_no_chord_stays_before_the_first_and_after_a_jump(monkeypatch: pytest.Mo
         chances[[0, 7]] = likelier, 1.0
         assert chords.triad(tracker, beat, 0, used=False) == expected
     chances[[0, 7]] = 1.005, 1.0
-    chords.begin(9)
+    chords.begin(9, 8)
     assert chords.triad(tracker, 9, 0, used=False) == 0
 
 

@@ -1,5 +1,6 @@
 """The player's beat: filters on synthetic performances, files, and the server's clock in a rendered patch."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,16 @@ import soundfile
 from antiphon.api import F64, ParamError, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon.api.backends.rendering import load_plugins
-from antiphon.api.backends.transports import NOW, NoteOn, OscRequest, RequestError, Sample, SetParam
+from antiphon.api.backends.transports import (
+    NOW,
+    Command,
+    NoteOn,
+    OscRequest,
+    RequestError,
+    Sample,
+    SetParam,
+    SetTransport,
+)
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
@@ -207,26 +217,29 @@ def clock_of(
     seconds: float,
     drive: str,
     sound: F64 | None = None,
-    commands: list[SetParam] | None = None,
+    commands: Sequence[Command] = (),
     late: int = 0,
     tempo: float = 120.0,
     **values: Any,
 ) -> F64:
-    """(seconds, beat, tempo, whether it is led) of the clock of a patch whose output is `late` frames, by blocks."""
+    """(seconds, beat, tempo, node that leads, whether it goes) of a patch's clock, by blocks.
+
+    `late`: frames of the output. It does not wait for the player unless `values` say so.
+    """
     loaded = load_plugins(check=False)
-    graph = Graph((NodeSpec("follow", "follow", {"drive": drive, **values}),))
+    graph = Graph((NodeSpec("follow", "follow", {"drive": drive, "waits": False, **values}),))
     graph = replace(
         graph, wires=(Wire(graph.end("in", "out", loaded.catalog), graph.end("follow", "in", loaded.catalog)),)
     )
     played = [NoteOn(key, loud, node="follow", when=Sample(round(at * RATE))) for at, key, loud in notes]
-    everything = [*played, *(commands or [])]
+    everything = [*played, *commands]
     runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), tempo, everything)
     runner._player.time.latency = late
-    rows: list[tuple[float, float, float, bool]] = []
+    rows: list[tuple[float, float, float, int, bool]] = []
 
     def listen(plan: Plan, x: object, y: object, sample: int) -> None:
         time = runner._player.time
-        rows.append((sample / RATE, time.beat, time.tempo, runner._player.leader > 0))
+        rows.append((sample / RATE, time.beat, time.tempo, runner._player.leader, time.playing))
 
     runner.listener = listen
     heard = np.zeros((2, round(seconds * RATE)), np.float32)
@@ -290,6 +303,59 @@ def test_the_clock_enters_on_a_bar_line_within_eight_beats() -> None:
         entered = true[right & (rows[:, 3] > 0.0)]
         waited.append(float(entered[0]) if len(entered) else np.inf)
     assert np.median(waited) <= 8.0
+
+
+def test_a_clock_that_waits_begins_on_the_players_bar_line() -> None:
+    waited = []
+    for bpm in (76.0, 100.0, 124.0):
+        beats = beats_of(np.full(24, bpm))
+        rows = clock_of(pianist(beats), float(beats[-1]), "beat", waits=True)
+        goes = rows[:, 4] > 0.0
+        first = int(np.argmax(goes))
+        assert (rows[:first, 1] == 0.0).all()
+        assert (rows[:first, 3] > 0.0).all(), "it says which node it waits for"
+        assert (np.diff(rows[first:, 1]) > 0.0).all()
+        line = float(np.interp(0.0, rows[first:, 1], rows[first:, 0]))
+        waited.append(float(np.interp(line, beats, np.arange(len(beats)))))
+        assert abs(waited[-1] - 4.0 * round(waited[-1] / 4.0)) < 0.1
+    assert np.median(waited) <= 8.0
+
+
+def test_a_clock_that_waits_goes_on_from_the_bar_line_after_the_one_before() -> None:
+    beats = beats_of(STEADY[:24])
+    begun = SetTransport(None, 5.5, Sample(BLOCK))
+    rows = clock_of(pianist(beats), float(beats[-1]), "beat", commands=[begun], waits=True)
+    first = int(np.argmax(rows[:, 4] > 0.0))
+    assert rows[first, 1] == pytest.approx(8.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "release",
+    [SetTransport(True, None, Sample(RATE)), SetParam("follow", "on", False, when=Sample(RATE))],
+    ids=["the transport is started", "it is turned off"],
+)
+def test_a_clock_that_waits_begins_without_a_player_where(release: Command) -> None:
+    rows = clock_of([], 3.0, "beat", commands=[release], waits=True)
+    late = rows[:, 0] > 1.0 + 2.0 * BLOCK / RATE
+    assert (rows[rows[:, 0] < 1.0, 1] == 0.0).all()
+    assert rows[late, 1] == pytest.approx(2.0 * (rows[late, 0] - 1.0), abs=0.03)
+    assert (rows[late, 3] == 0.0).all()
+
+
+def test_a_clock_that_is_stopped_is_not_begun_by_a_player() -> None:
+    beats = beats_of(STEADY[:24])
+    stop = SetTransport(False, None, Sample(RATE))
+    rows = clock_of(pianist(beats), float(beats[-1]), "beat", commands=[stop], waits=True)
+    assert (rows[:, 4] == 0.0).all()
+    assert (rows[rows[:, 0] > 1.1, 3] == 0.0).all()
+
+
+def test_notes_without_a_beat_begin_a_clock_after_sixteen_beats_of_its_own() -> None:
+    notes = [(0.5 + 2.4 * n, 60, 0.5) for n in range(10)]
+    rows = clock_of(notes, 20.0, "beat", waits=True)
+    line = float(np.interp(0.0, rows[rows[:, 4] > 0.0, 1], rows[rows[:, 4] > 0.0, 0]))
+    expected = next(at for at, *_ in notes if at - 0.5 > 8.0)
+    assert line == pytest.approx(expected, abs=0.03)
 
 
 def test_the_clock_leads_by_the_output_s_latency_unless_another_lead_is_given() -> None:

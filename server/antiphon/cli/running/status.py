@@ -76,13 +76,20 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
     rows += [
         (
             "tempo",
-            f"{answer['tempo']:g} bpm, beat {answer['beat']:.1f}, {'playing' if answer['playing'] else 'stopped'}"
-            + (f", {answer['leads']} leads" if answer.get("leads") else ""),
+            f"{answer['tempo']:g} bpm, beat {answer['beat']:.1f}, {_lead(answer)}",
         ),
         ("load", f"{engine['load_mean']:.1%} of a block on average, {engine['load_peak']:.1%} at most"),
         ("latency", f"{1000 * frames / max(1, engine['rate']):.1f} ms ({parts or 'none'}; in frames)"),
     ]
     return rows
+
+
+def _lead(answer: Mapping[str, Any]) -> str:
+    """Whether the clock goes, and which node leads it."""
+    node = answer.get("leads")
+    if not answer["playing"]:
+        return f"waits for you ({node}): play, or /transport/play starts it" if node else "stopped"
+    return f"playing, {node} leads" if node else "playing"
 
 
 def _misses(answer: Mapping[str, Any]) -> list[Row]:

@@ -180,8 +180,9 @@ class IO:
         """Asks for a tempo of the clock, in bpm, from the next block on; live and on files alike.
 
         `ahead`: beats by which the clock lags behind what the node wants, negative where it leads. The clock catches up
-        within about a beat, by at most 8 % of the tempo. `skip`: beats, 0 or above, that the clock skips first. Of
-        several nodes that ask in a block, the first in the order of the plan leads.
+        within about a beat, by at most 8 % of the tempo. `skip`: beats, 0 or above, that the clock skips first; one
+        that waits (`Processor.awaits`) begins, and skips back too. Of several nodes that ask in a block, the first in
+        the order of the plan leads.
         """
         if not self.steering:
             self.steering.append((tempo, ahead, skip))
@@ -289,6 +290,13 @@ class Processor:
 
     def reset(self) -> None:
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
+
+    def awaits(self, values: Mapping[str, Value]) -> bool:
+        """Whether the clock stands from the patch's beginning until the node steers it, or the transport is started.
+
+        Called after `prepare`, with the values of all parameters by name.
+        """
+        return False
 
     def heard(self, told: Any) -> None:
         """Takes what `FileUse.hears` found of the file to be played. Called after `prepare`, of files alone."""

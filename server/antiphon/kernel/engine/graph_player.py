@@ -95,7 +95,8 @@ class GraphPlayer:
 
     `sample`: first sample of the next block. `applied`: actions as they took effect, for the session log; None while no
     session is recorded. `out`: the output of the last block among them, float32 `[channels, block]`. `strips`: what
-    each wire adds to it, while that is kept. `leader`: number of the node that steers the clock, 0 for none.
+    each wire adds to it, while that is kept. `leader`: number of the node that steers the clock, or that a standing
+    clock waits for; 0 for none. `again`: the next plan is that of an engine that ended, whose clock goes on.
     """
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:
@@ -122,7 +123,7 @@ class GraphPlayer:
         self.retired: deque[PlanCrossfade] = deque(maxlen=64)
         # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
-        self.leader = 0
+        self.leader, self.again = 0, False
         self._steering: tuple[float, float, float] | None = None
         self._playing = Playing()
         self._retries = Retries(spec.rate)
@@ -166,6 +167,7 @@ class GraphPlayer:
         """Crossfade of `fade` s to `plan` from the next block; common nodes keep their state, `tempo` 0 the tempo."""
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
+        self._await(plan)
         self._retire()
         if self.plan is not None:
             plan.inherit(self.plan)
@@ -184,6 +186,15 @@ class GraphPlayer:
         self._orphans.clear()
         self._playing.keep(plan.hosts)
         self._report(PlayerReport("loaded", token=serial, number=float(plan.latency)))
+
+    def _await(self, plan: Plan) -> None:
+        """Has the clock wait for a node that is new, and no longer for one that is gone."""
+        before = {} if self.plan is None else self.plan.hosts
+        if plan.awaited and plan.awaited not in before and not self.again:
+            self.tempo.wait(self.sample, plan.awaited)
+        elif self.tempo.waits not in plan.hosts:
+            self.tempo.wait(self.sample, 0)
+        self.again = False
 
     def rise(self) -> None:
         """Fades in over 10 ms the first plan of a live engine, whose input already sounds, and what follows a gap."""
@@ -367,7 +378,9 @@ class GraphPlayer:
                 self._report(PlayerReport("mark", number, leaving, token=place, text=kind))
             plan.marks.clear()
         if not leaving:
-            self.leader, self._steering = plan.steering[0] if plan.steering else (0, None)
+            stopped = not (self.tempo.playing or self.tempo.waits)
+            asked = plan.steering[0] if plan.steering and not stopped else (self.tempo.waits, None)
+            self.leader, self._steering = asked
         plan.steering.clear()
 
     def _retire(self) -> None:

@@ -136,7 +136,7 @@ def _begin(loop: EngineLoop, driver: Driver, shared: Shared, period: float) -> N
         words[HeaderWord.FIRST_BLOCK] = first
     driver.start(first, origin)
     if died:
-        loop.player.tempo = _tempo_of(shared)
+        loop.player.tempo, loop.player.again = _tempo_of(shared), True
     loop.begin(first, died)
 
 
@@ -152,6 +152,7 @@ def _tempo_of(shared: Shared) -> TempoMap:
         bpm,
         0.0,
         bool(words[HeaderWord.PLAYING]),
+        waits=0 if words[HeaderWord.PLAYING] else words[HeaderWord.LEADER],
     )
 
 

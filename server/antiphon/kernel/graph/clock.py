@@ -73,6 +73,7 @@ class TempoMap:
     playing: bool = True  # whether beats advance
     swing: float = 0.0  # by which share of a step every second event is late, see `swung`. The beat itself is even.
     step: float = EIGHTH  # the step that is swung, in beats
+    waits: int = 0  # number of the node that begins the clock, which stands until then; 0 where none does
 
     def beat_at(self, sample: int) -> float:
         """The beat at a sample, not before the segment's start."""
@@ -99,10 +100,10 @@ class TempoMap:
         return TempoLine(self.sample, self.beat + self.ramp_beats, length, self.end_bpm)
 
     def sample_at(self, beat: float) -> float:
-        """Fractional sample at which a beat falls; infinite if the transport stops before it."""
+        """Fractional sample at which a beat falls; infinite if the transport stops before it, or waits there."""
         elapsed = beat - self.beat
         if not self.playing:
-            return float(self.sample) if elapsed <= 0.0 else math.inf
+            return float(self.sample) if elapsed < 0.0 or (elapsed == 0.0 and not self.waits) else math.inf
         slope = self._slope
         if slope == 0.0:
             minutes = elapsed / self.bpm
@@ -143,18 +144,30 @@ class TempoMap:
         if beat is not None:
             self.beat = beat
         if playing is not None:
-            self.playing = playing
+            self.playing, self.waits = playing, 0
+
+    def wait(self, sample: int, node: int) -> None:
+        """Stands from a sample on until that node steers it or the transport is started; a stopped one stays so.
+
+        `node`: its number, 0 to wait no longer.
+        """
+        if node and (self.playing or self.waits):
+            self.set_transport(sample, False, None)
+            self.waits = node
+        elif self.waits:
+            self.set_transport(sample, True, None)
 
     def steer(self, sample: int, tempo: float, ahead: float, skip: float) -> None:
         """Takes a tempo from a sample on, and catches up `ahead` beats within about a beat, after skipping `skip`.
 
         The tempo stays within its range, and what catches up within `MAX_CATCH` of it, so that no beat comes twice.
-        Nothing changes while the transport stands, nor by what is no number.
+        A clock that waits begins, and may skip back. Nothing changes while the transport is stopped, nor by what is no
+        number.
         """
-        if not self.playing or not math.isfinite(tempo + ahead + skip):
+        if not (self.playing or self.waits) or not math.isfinite(tempo + ahead + skip):
             return
-        if skip > 0.0:
-            self.set_transport(sample, None, self.beat_at(sample) + skip)
+        if skip > 0.0 or self.waits:
+            self.set_transport(sample, True, self.beat_at(sample) + skip)
         bpm = tempo * (1.0 + min(max(CATCH * ahead, -MAX_CATCH), MAX_CATCH))
         bpm = min(max(bpm, MIN_TEMPO), MAX_TEMPO)
         if bpm != self.bpm or self.ramp_beats > 0.0:

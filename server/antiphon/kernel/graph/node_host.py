@@ -147,6 +147,12 @@ class NodeHost:
         )
 
     @property
+    def awaits(self) -> bool:
+        """Whether the clock waits for the node where it begins with these values, see `Processor.awaits`."""
+        values = {cell.param.name: cell.text or cell.param.decode(cell.target) for cell in self.cells}
+        return self.processor.awaits(values)
+
+    @property
     def unprepared(self) -> str:
         """Reason why the processor could not be prepared, or ""."""
         return self.failed if isinstance(self.processor, Unprepared) else ""

@@ -137,6 +137,7 @@ class Plan:
     strips: Mapping[str, Strip] = field(default_factory=dict)  # what each wire adds to `output`, by name
     heard: deque[tuple[str, Sequence[Event]]] | None = None  # where events are kept that nodes with an output get
     work_at: int = 0
+    awaited: int = 0  # number of the first node that the clock waits for where it is new, 0 for none
     native: NativePlan = field(init=False)
     opening: PackedCalls = field(init=False)
     closing: PackedCalls = field(init=False)
@@ -145,6 +146,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         self.input_at = self.input.ctypes.data
+        self.awaited = next((number for number, host in self.hosts.items() if host.awaits), 0)
         self.sounding = tuple((place, bus.buffer) for place, bus in enumerate(self.buses) if bus.sources)
         for step in self.steps:
             notes = [other for other in self.steps if any(wire.key[0] == step.host.number for wire in other.notes)]
