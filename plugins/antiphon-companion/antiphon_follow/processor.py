@@ -1,6 +1,6 @@
 """Node `follow`: the player's beat, from sound or notes, and a clock of the server that follows it.
 
-Notes are followed here, sound by a worker, hop by hop; while notes come, they lead.
+Notes are followed here, sound by a worker, hop by hop; while notes come, they lead, unless the sound alone is sure.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from antiphon.api import (
     StreamSpec,
     Value,
 )
-from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
+from antiphon.api.backends.workers import Rebuffer, WorkerClient, WorkerSpec, lead_for
 from antiphon.api.kernels import f32p, f64, i64, kernel
 from antiphon_follow.answer import FollowAnswer
-from antiphon_follow.clock import ENTRY_BEATS, SURE, BeatCount
+from antiphon_follow.clock import COAST, ENTRY_BEATS, SURE, BeatCount
 from antiphon_follow.concert import BEATS, NEXT, Concert
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import LEAST, METER_NAMES, MOST, RANGE, meters_of, range_of
 from antiphon_follow.score import MAX_BAR
-from antiphon_follow.worker import HOP, METER, PERIOD, PHASE, PLACE, SURENESS, worker_of
+from antiphon_follow.worker import FIELDS, HOP, METER, PERIOD, PHASE, PLACE, SURENESS
 
 STATES = ("waiting", "following", "coasting")
 DRIVES = ("off", "beat", "tempo")
 DOWNBEAT, BEAT, CLICK, VELOCITY = 76, 77, 0.05, 0.6
 """Note numbers of its beats, high and low wood block of a General MIDI drum kit; their length in seconds, velocity."""
 NOTES_SECONDS = 4.0
-"""Seconds after a note in which notes lead, not the sound."""
+"""Seconds after a note in which notes lead, not the sound, where they are sure."""
 QUIET_BEATS = 3.0
 """Beats without a note after which the count coasts: the filter goes astray in silence."""
 NEW_SECONDS = 8.0
@@ -100,6 +100,7 @@ class Follow(Processor):
             unit="ms",
             doc="Time by which the clock is ahead of the beat; -1: the output's latency, on files 0.",
         ),
+        Param("late", default=0.0, low=0.0, high=300.0, unit="ms", doc="Time by which its notes come late."),
         Param("range", "text", RANGE, doc="Lowest and highest tempo, as 60-200 bpm."),
         Param("meter", "choice", "auto", choices=METER_NAMES, restart=True, doc="Beats of a bar; auto: 4 or 3."),
         Param("confidence", default=SURE, low=0.05, high=0.95, doc="Sureness from which it follows; below it coasts."),
@@ -136,7 +137,8 @@ class Follow(Processor):
         self._rate, text, meter = spec.rate, str(self.settings["range"]), str(self.settings["meter"])
         self._limits = limits = range_of(text)
         lead = max(1, lead_for(HOP, spec.block))
-        self._client = WorkerClient(worker_of(spec), 1, lead, self.node, lambda: f"{text.replace(' ', '')} {meter}")
+        worker = WorkerSpec.of_sound("follow", "antiphon_follow.worker:FollowStepper", spec, HOP, FIELDS)
+        self._client = WorkerClient(worker, 1, lead, self.node, lambda: f"{text.replace(' ', '')} {meter}")
         self.parts = self._client.parts
         self._hops = Rebuffer(HOP, lead, spec.channels, 0, self._post, self._load)
         self._sent = np.zeros((1, spec.channels, HOP), np.float32)
@@ -165,7 +167,7 @@ class Follow(Processor):
         self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
         self._first_at, self._led = math.inf, True
         self._missing, self._until, self._tap_at = 0, -1, -10.0
-        self._read = False
+        self._read = self._by_sound = False
         self._alone, self._entered, self._pulls = 0.0, False, False
 
     def awaits(self, values: Mapping[str, Value]) -> bool:
@@ -229,17 +231,26 @@ class Follow(Processor):
             self._read = False
         while place < len(events):
             place = self._note(start, events[place], place)
-        if self._note_at >= 0.0 and now - self._note_at < NOTES_SECONDS:
-            if not self._read:
-                notes.filter.read()
-                self._read = True
-            self._answer.take(notes.filter, now - notes.seconds)
+        recent = self._note_at >= 0.0 and now - self._note_at < NOTES_SECONDS
+        if recent and not self._read:
+            notes.filter.read()
+            self._read = True
+        if recent and not self._sound_leads(float(io.value("confidence"))):
+            self._answer.take(notes.filter, now - notes.seconds + float(io.value("late")) / 1000.0)
             if now - self._note_at > QUIET_BEATS * self._answer.period:
                 self._answer.sureness = 0.0
         elif self._note_at >= 0.0 and self._sound.sureness <= 0.0:
             self._answer.sureness = 0.0
         else:
             self._answer.take(self._sound, now - self._heard_at)
+
+    def _sound_leads(self, confidence: float) -> bool:
+        """Whether the sound leads though notes come: where it is sure of the beat, and they are not."""
+        now, other = self._notes.filter.sureness, self._sound.sureness
+        if self._by_sound:
+            now, other = other, now
+        self._by_sound ^= now < COAST * confidence and other >= confidence
+        return self._by_sound
 
     def _note(self, start: float, event: Event, place: int) -> int:
         if event.kind == "on" and event.value > 0.0:

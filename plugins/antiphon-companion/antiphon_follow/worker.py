@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import soxr
 
-from antiphon.api import F32, Samples, StreamSpec
+from antiphon.api import F32, Samples
 from antiphon.api.backends.analysis import ListeningMix
-from antiphon.api.backends.workers import ReportingStepper, WorkerSpec
+from antiphon.api.backends.workers import ReportingStepper
 from antiphon_follow.evidence import RATE
 from antiphon_follow.ranges import meters_of, range_of
 from antiphon_follow.sound import SoundBeats
@@ -17,19 +17,6 @@ HOP = 1024
 PHASE, PERIOD, PLACE, METER, SURENESS, FIELDS = range(6)
 """Indices in an answer: place within the beat at the hop's end, seconds of a beat, beat of the bar, its beats, and how
 sure that is; 0 where nothing sounds."""
-
-
-def worker_of(spec: StreamSpec) -> WorkerSpec:
-    """Worker of streams of this rate and number of channels."""
-    return WorkerSpec(
-        name="follow",
-        factory="antiphon_follow.worker:FollowStepper",
-        zygote="none",
-        hop=HOP,
-        rate=spec.rate,
-        inputs=(spec.channels, HOP),
-        outputs=(FIELDS,),
-    )
 
 
 class BeatStream:

@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
+from antiphon.api.backends.files import (
+    cache_folder,
+    file_size,
+    library_folder,
+    make_folder,
+    printable_path,
+    reason_of_os_error,
+)
 from antiphon.api.backends.models import FileListing, ModelError
 from antiphon.api.backends.runtime import Child, ChildLane, ChildLimits, instead, say, spawn
 from antiphon_model.landlock import landlock_version
@@ -233,7 +240,7 @@ class Library:
             try:
                 file = describe(str(path))
             except AntiphonError as error:
-                listings.append(FileListing(path.name, _size(path), problem=str(error)))
+                listings.append(FileListing(path.name, file_size(path), problem=str(error)))
                 continue
             for method in file.methods:
                 problem = f"{path.name}: its method {method.name} {method.problem}" if method.problem else ""
@@ -255,10 +262,3 @@ class Library:
                     )
                 )
         return listings
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import FileError
-from antiphon.api.backends.files import KeptDecoder, printable_path
+from antiphon.api.backends.files import KeptDecoder, file_size, printable_path
 from antiphon.api.backends.runtime import say
 from antiphon_sampler.library import Listing, list_folder, sample_name, with_packs
 from antiphon_sampler.loops import held_of, in_memory, marks_of
@@ -57,7 +57,8 @@ class Sounds:
         self._lock = threading.Lock()
         self._next = 0
         # the shortest first: drums are there at once, pads later
-        self._order = sorted(range(len(paths)), key=lambda n: _size(paths[n])) if len(paths) <= MAX_EAGER_FILES else []
+        eager = range(len(paths) if len(paths) <= MAX_EAGER_FILES else 0)
+        self._order = sorted(eager, key=lambda n: file_size(paths[n]))
         self._decoder = KeptDecoder(rate)
         self._decoding = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -194,13 +195,6 @@ class Sounds:
             self.problems.append(problem)
         if self._refused <= 8:
             say(problem)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0  # decoding it says why
 
 
 def _run(sounds: weakref.ref[Sounds], asked: threading.Event) -> None:

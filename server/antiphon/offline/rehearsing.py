@@ -22,7 +22,7 @@ from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.macros import macros_from_json
 from antiphon.kernel.graph.names import MACRO
-from antiphon.kernel.graph.patch import Patch, load as load_patch
+from antiphon.kernel.graph.patch import Patch, file_name, load as load_patch
 from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.session.commands import Command, Sample, SetTransport
 from antiphon.kernel.session.messages import FindParam
@@ -341,7 +341,7 @@ def _patch(trial: Trial, script: ScriptEvents, loaded: Loaded) -> Patch:
 
 def _is_of(live: Mapping[str, Any], patch: Patch | None, script: ScriptEvents) -> bool:
     """Whether the patch that plays is a script's, by its name or, as the performer names it, its file's."""
-    return _plain(live["patch"]) in {_plain(Path(script.patch).stem), *([_plain(patch.name)] if patch else [])}
+    return file_name(live["patch"]) in {file_name(Path(script.patch).stem), *([file_name(patch.name)] if patch else [])}
 
 
 def _values(node: Mapping[str, Any], cells: Iterable[Param]) -> dict[str, Any]:
@@ -364,10 +364,6 @@ def _ends(live: Mapping[str, Any] | None, players: Players, find: FindParam) -> 
 
 def _end(text: str) -> End:
     return End(*text.rsplit(".", 1))
-
-
-def _plain(name: str) -> str:
-    return name.casefold().replace(" ", "")
 
 
 # ---- the sound

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.errors import AntiphonError, EngineError
-from antiphon.kernel.graph.patch import find as find_patch
+from antiphon.kernel.graph.patch import file_name, find as find_patch
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.wire.osc import Message
 from antiphon.kernel.wire.text import printable
@@ -223,7 +223,7 @@ class Performing:
         wanted = self._wanted()
         if self._loading is None:
             started = self._server is not None and wanted == self._begun_with and not self.player.playing
-            if started or _plain(Path(wanted).stem) == _plain(self._plays):
+            if started or file_name(Path(wanted).stem) == file_name(self._plays):
                 self._title = self._plays
                 self.player.loaded()
             elif os.sep in wanted:
@@ -360,11 +360,6 @@ class Performing:
             if one.fileno() >= 0:
                 poll.register(one, select.POLLIN)
         poll.poll(1000.0 * TICK_SECONDS)
-
-
-def _plain(name: str) -> str:
-    """Patch name as its file name is spelled."""
-    return name.casefold().replace(" ", "")
 
 
 def ended_by_signals(performing: Performing) -> None:

@@ -24,11 +24,11 @@ from antiphon.api import (
     StreamSpec,
 )
 from antiphon.api.backends.analysis import QUIETEST
-from antiphon.api.backends.workers import Rebuffer, WorkerClient, lead_for
+from antiphon.api.backends.workers import Rebuffer, WorkerClient, WorkerSpec, lead_for
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon_listen.live import spec as answers
 from antiphon_listen.live.next_beats import NextBeats
-from antiphon_listen.live.spec import CHORDS, HOP, KEYS, LEAD, worker_of
+from antiphon_listen.live.spec import CHORDS, FIELDS, HOP, KEYS, LEAD
 
 # ---- Chord of the notes that come in, as of a `hum` in its mode `chords`: the triad that its pitch classes fit best
 
@@ -264,7 +264,8 @@ class Listen(Processor):
         """Allocates every buffer and opens the stream through the worker."""
         self._rate = spec.rate
         lead = max(LEAD, lead_for(HOP, spec.block))
-        self._client = WorkerClient(worker_of(spec), 1, lead, self.node)
+        worker = WorkerSpec.of_sound("listen", "antiphon_listen.live.worker:ListenStepper", spec, HOP, FIELDS)
+        self._client = WorkerClient(worker, 1, lead, self.node)
         self.parts = self._client.parts
         self._hops = Rebuffer(HOP, lead, spec.channels, 0, self._post, self._load)
         self._sent = np.zeros((1, spec.channels, HOP), np.float32)

@@ -34,6 +34,7 @@ from antiphon.kernel.runtime.paths import (
     path_as_spelled,
     path_inside,
     read_ordinary,
+    size_of as file_size,
     temporary_beside,
     write_atomic,
 )

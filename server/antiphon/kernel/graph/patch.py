@@ -105,6 +105,11 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
     return replace(patch, path=path)
 
 
+def file_name(name: str) -> str:
+    """Name of a patch as that of its file is spelled."""
+    return name.casefold().replace(" ", "")
+
+
 def find(name: str) -> Path:
     """The file of a patch: the performer's, or else the built-in one. Raises PatchError when there is neither."""
     if os.sep in name:

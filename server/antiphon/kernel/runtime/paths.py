@@ -320,6 +320,14 @@ def read_ordinary_text(path: str | Path, most: int, what: str, error: type[Antip
         raise error(f"cannot read {path}: it is not text in UTF-8, from byte {fault.start} on") from None
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file, 0 where it cannot be asked: reading it says why."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def reserve(path: Path, size: int, mode: int = 0o644) -> None:
     """Creates an empty file if there is room for `size` bytes; otherwise `FileError`, and no new file.
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import WorkerError
 
@@ -64,6 +64,12 @@ class WorkerSpec:
     imports: str = ""
     describe: str = ""
     versions: tuple[str, ...] = ()
+
+    @classmethod
+    def of_sound(cls, name: str, factory: str, stream: StreamSpec, hop: int, fields: int) -> WorkerSpec:
+        """Worker that answers hops of streams of this rate and number of channels by `fields` numbers."""
+        inputs, outputs = (stream.channels, hop), (fields,)
+        return cls(name, factory, zygote="none", hop=hop, rate=stream.rate, inputs=inputs, outputs=outputs)
 
     def to_json(self) -> bytes:
         """The spec as JSON with sorted keys. Raises WorkerError: it is longer than `MAX_SPEC_BYTES`."""
