@@ -99,6 +99,17 @@ def test_a_stopped_clock_plays_nothing_and_starts_again() -> None:
     assert [at for at in begun if 12.0 <= at < 13.1]
 
 
+HAND = [BeatNote(at, at + 1.9, pitch, 0.7) for at, *pitches in ((2, 43, 47, 50), (6, 41, 45, 48)) for pitch in pitches]
+
+
+def test_a_chord_that_was_played_while_the_clock_stood_is_that_of_its_first_beat() -> None:
+    changes = [(0.0, "stop", None), (8.0, "play", None)]
+    events = play(HAND, 10, {"follow": "chords", "style": "block"}, changes=changes)
+    begun = [(at, e.number % 12) for at, e in events if e.kind == "on"]
+    assert min(at for at, _ in begun) >= 8.0
+    assert {number for at, number in begun if at < 8.2} == {5, 9, 0}
+
+
 def test_it_rests_when_nobody_plays_and_ends_its_notes() -> None:
     events = play(tune("C1 E1 G1 E1"), 40, {"patience": 2})
     assert left(events) == set()

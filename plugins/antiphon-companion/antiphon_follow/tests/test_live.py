@@ -36,6 +36,8 @@ def test_notes_of_the_network_lead_the_clock_and_a_replay_is_identical(tmp_path:
     options = "--audio", "headless", "--patch", str(tmp_path / "p.toml"), "--session", str(kept)
     rows = []
     with ServerProcess(*options, home=tmp_path, wait=120.0) as server:
+        alone = server.status()
+        assert (alone["playing"], alone["leads"], alone["beat"]) == (False, "follow", 0.0), "it waits"
         begin = time.time() + 0.5
         for at, key, loud in pianist(beats):
             server.send_raw(bundle(ntp(begin + at), message("/note/on", key, round(loud * 127))))
@@ -47,7 +49,7 @@ def test_notes_of_the_network_lead_the_clock_and_a_replay_is_identical(tmp_path:
         def keeps(bpm: float) -> bool:
             return abs(server.status()["tempo"] / bpm - 1.0) < 0.05
 
-        until(lambda: server.status()["leads"] == "follow" and keeps(100.0), 10.0, "it leads")
+        until(lambda: server.status()["playing"] and keeps(100.0), 10.0, "it leads")
         address, (about, sentence) = server.ask("/tempo", 140.0)
         assert (address, about) == ("/remark", "/tempo")
         assert "follow leads the clock" in sentence

@@ -191,7 +191,8 @@ class GraphPlayer:
         """Has the clock wait for a node that is new, and no longer for one that is gone."""
         before = {} if self.plan is None else self.plan.hosts
         if plan.awaited and plan.awaited not in before and not self.again:
-            self.tempo.wait(self.sample, plan.awaited)
+            # what ran while the first plan was prepared was no music
+            self.tempo.wait(self.sample, plan.awaited, 0.0 if self.plan is None else None)
         elif self.tempo.waits not in plan.hosts:
             self.tempo.wait(self.sample, 0)
         self.again = False

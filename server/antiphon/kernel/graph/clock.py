@@ -146,13 +146,13 @@ class TempoMap:
         if playing is not None:
             self.playing, self.waits = playing, 0
 
-    def wait(self, sample: int, node: int) -> None:
+    def wait(self, sample: int, node: int, beat: float | None = None) -> None:
         """Stands from a sample on until that node steers it or the transport is started; a stopped one stays so.
 
-        `node`: its number, 0 to wait no longer.
+        `node`: its number, 0 to wait no longer. `beat`: where it waits, None for where it is.
         """
         if node and (self.playing or self.waits):
-            self.set_transport(sample, False, None)
+            self.set_transport(sample, False, beat)
             self.waits = node
         elif self.waits:
             self.set_transport(sample, True, None)
