@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { follower, isBeat, sure } from "../src/instrument/follower";
-import { graph, status, value } from "../src/model";
+import { follower, isBeat, leading, sure, waiting } from "../src/instrument/follower";
+import { told } from "../src/instrument/told";
+import { graph, playing, status, value } from "../src/model";
 
 const params = (...names: string[]) => names.map((name) => ({ name, readonly: true }));
 
@@ -29,6 +30,18 @@ test("the lights fade while the clock that it drives goes on by itself", () => {
   value("/node/ears/on").value = true;
   value("/node/ears/state").value = "waiting";
   assert.equal(sure.value, 1);
+});
+
+test("a beat that stands for a node waits for the player, in words too", () => {
+  status.value = { leads: "ears" };
+  playing.value = false;
+  assert.deepEqual([leading.value, waiting.value], [false, true]);
+  assert.deepEqual(
+    told().map((one) => one.text),
+    ["The beat waits for you: play"],
+  );
+  playing.value = true;
+  assert.deepEqual([leading.value, waiting.value, told().length], [true, false, 0]);
 });
 
 test("beats that it found are no notes of the roll, those of other parts are", () => {

@@ -305,9 +305,18 @@ def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPat
     assert json.loads(antiphon("status", "--json").out) == TOLD
 
 
-def test_status_says_what_leads_the_clock(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, {**TOLD, "leads": "follow"})
-    assert "  tempo    90 bpm, beat 12.7, playing, follow leads" in antiphon("status").out.splitlines()
+@pytest.mark.parametrize(
+    ("playing", "said"),
+    [
+        (True, "playing, follow leads"),
+        (False, "waits for you (follow): play, or /transport/play starts it"),
+    ],
+)
+def test_status_says_what_leads_the_clock_or_is_waited_for(
+    antiphon: Run, monkeypatch: pytest.MonkeyPatch, playing: bool, said: str
+) -> None:
+    answers(monkeypatch, {**TOLD, "leads": "follow", "playing": playing})
+    assert f"  tempo    90 bpm, beat 12.7, {said}" in antiphon("status").out.splitlines()
 
 
 def test_status_says_what_is_wrong(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
