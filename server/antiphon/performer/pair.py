@@ -36,6 +36,7 @@ class PerformerPair:
         self.out = Outgoing()
         self._bar = Fraction(4)
         self._now, self._bpm = 0.0, 120.0
+        self._moving = 120.0  # tempo of the beat when it moved last: a performance has no tempo of 0
         self._first: list[SentEvent] = []
         self._awaited: set[str] = set()
         self._cues = WaitingCues()
@@ -114,7 +115,7 @@ class PerformerPair:
         assert self._follower is not None
         if self._follower.idle and self.out.sent - self._follower.asked >= _FOLLOW:
             self._advance()
-        leader, target = self._leader, self._here(LOOK_AHEAD_SECONDS)
+        leader, target = self._leader, self._ahead(LOOK_AHEAD_SECONDS)
         if leader is not None and leader.idle and leader.asked < target:
             seen = self.version, int(leader.asked // self._bar)
             leader.until((leader.asked // _CHUNK + 1) * _CHUNK, coming=bool(self.version) and seen != self._foreseen)
@@ -138,9 +139,15 @@ class PerformerPair:
     def _soon(self) -> float:
         return self._now + (SEND_AHEAD + BAR_MARGIN) * self._bpm / 60.0
 
+    def _ahead(self, seconds: float) -> Fraction:
+        """Script beat of what is given `seconds` ahead: while the beat stands too, for it may begin at any time."""
+        return self._at(self._now + seconds * self._moving / 60.0)
+
     def _here(self, seconds: float) -> Fraction:
         """Script beat in `seconds` from now, rounded down."""
-        beat = self._now + seconds * self._bpm / 60.0
+        return self._at(self._now + seconds * self._bpm / 60.0)
+
+    def _at(self, beat: float) -> Fraction:
         return Fraction(math.floor(beat * GRID), GRID) - (self.out.offset or 0)
 
     def _align(self) -> None:

@@ -44,7 +44,6 @@ class Player(PerformerPair):
         self._returns: tuple[Fraction, KeptVersion] | None = None
         self._text, self._texts = "", [("", 0)]
         self.tried = 0  # number of the version that was read last; `version`: of the last that plays, 0 for none
-        self._moving = 120.0  # tempo of the beat when it moved last: a performance has no tempo of 0
         self._shown: deque[tuple[int, str]] = deque(maxlen=_SHOWN_ONCE)
         self._strikes = 0
         self._above: dict[tuple[str, float], bool] = {}
@@ -119,7 +118,7 @@ class Player(PerformerPair):
             self._give_cues()
             self._ask()
         first, self._first = self._first, []
-        due = [] if self._follower is None else self.out.due(self._here(SEND_AHEAD), self._here(-LATE))
+        due = [] if self._follower is None else self.out.due(self._ahead(SEND_AHEAD), self._here(-LATE))
         self._values |= values_of((event.address, event.args, event.source) for event in due)
         return [*first, *due]
 
