@@ -44,10 +44,11 @@ def play_for(server: ServerProcess, seconds: float) -> None:
     """Returns once the engine of a server that answers has played `seconds` more.
 
     A machine with much else to do plays slower than the clock on the wall; an engine that has just begun counts from 0.
+    Of less than 0 seconds, which such a machine leaves until a moment, it returns at once.
     """
     left = seconds
     last = server.status()
-    time.sleep(seconds)
+    time.sleep(max(0.0, seconds))
 
     def played() -> bool:
         nonlocal left, last
