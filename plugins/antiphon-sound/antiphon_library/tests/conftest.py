@@ -43,6 +43,7 @@ def without_shipped(root: Path) -> None:
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Library:
     """Runs `antiphon library --root root` with further words in the folder of the test."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.add_typer(application())
     add_to(operations := OperationList())
