@@ -101,6 +101,7 @@ def test_one_port_is_enough_to_find_a_server_and_f12_waits_for_no_answer_of_http
 
 def test_a_server_that_ends_is_a_sentence(tmp_path: Path) -> None:
     with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
+        server.status()
         connected = Repl(server.osc, server.http)
     (line,) = connected.answer("/ping") or [""]
     assert "antiphon serve" in line
