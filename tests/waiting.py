@@ -44,10 +44,11 @@ def play_for(server: ServerProcess, seconds: float) -> None:
     """Returns once the engine of a server that answers has played `seconds` more.
 
     A machine with much else to do plays slower than the clock on the wall; an engine that has just begun counts from 0.
+    Of less than 0 seconds, which such a machine leaves until a moment, it returns at once.
     """
     left = seconds
     last = server.status()
-    time.sleep(seconds)
+    time.sleep(max(0.0, seconds))
 
     def played() -> bool:
         nonlocal left, last
@@ -61,8 +62,8 @@ def play_for(server: ServerProcess, seconds: float) -> None:
 
 
 def complaints(server: ServerProcess | str) -> str:
-    """The standard error of a server, or a text of one, without what it says of a machine that does much else."""
-    of_the_machine = "the machine stood still for", "blocks were missed, the latest"
+    """The standard error of a server, or a text of one, without what a busy machine or a lack of synths has it say."""
+    of_the_machine = "the machine stood still for", "blocks were missed, the latest", "no synth plays notes"
     lines = (server if isinstance(server, str) else server.standard_error()).splitlines(keepends=True)
     return "".join(line for line in lines if not any(words in line for words in of_the_machine))
 

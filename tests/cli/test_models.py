@@ -27,9 +27,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command with one plugin's models; its exit code, output and complaints."""
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.callback()(lambda: None)
     app.command("models")(command_of(LISTS["models"]))
@@ -107,7 +106,7 @@ def test_a_model_may_bring_weights_of_its_own(run: Run, folder: Path, tmp_path: 
     assert run(known=(info,))[0] == 1
 
 
-def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "plugins" / "oddmodels"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(
@@ -118,7 +117,6 @@ def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest
         "    register('seven', lambda: 7)\n"
         "    register('absent', 'oddmodels.nothing:Here')\n"
     )
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     found, failed = model_registry.known_models(tmp_path / "plugins")
     assert not {"raising", "seven", "absent"} & set(found)
     told = {text.partition(" cannot")[0].partition(" gave")[0]: text for text in failed}

@@ -19,8 +19,7 @@ from antiphon.kernel.wire.osc import Double, Message, decode, encode, encode_bun
 
 
 @pytest.fixture
-async def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+async def live(tmp_path: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "state") as made:
         yield made
 

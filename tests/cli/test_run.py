@@ -496,14 +496,11 @@ def test_each_file_gives_back_what_its_processor_held(antiphon: Command, with_te
     assert Holding.held == 0
 
 
-def test_the_performers_own_folder_comes_before_the_one_that_ships(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+def test_the_performers_own_folder_comes_before_the_one_that_ships(antiphon_home: Path) -> None:
     use = FileUse("its:job", default_source="loops")
     info = ProcessorInfo("loops", "", "loops", (), (AUDIO_OUT,), (), on_files=use)
     ours = plan_jobs(["out.wav"], None, info, print)[0].source
     assert ours == resources.folder("library") / "loops"
-    own = tmp_path / "data" / "library" / "loops"
+    own = antiphon_home / "data" / "library" / "loops"
     own.mkdir(parents=True)
     assert plan_jobs(["out.wav"], None, info, print)[0].source == own

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.control.rig import Rig, rig
+from tests.control.rig import Client, Rig, rig
 
 
 @pytest.fixture
@@ -17,3 +17,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def live(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "state") as made:
         yield made
+
+
+@pytest.fixture
+def client(live: Rig) -> Client:
+    return live.client()

@@ -9,7 +9,7 @@ from unittest.mock import ANY
 
 import pytest
 from tests import accepted
-from tests.control.rig import Rig, refusal
+from tests.control.rig import Client, Rig, refusal
 
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.engine.link import BeatPassed, Late, NodeState, Reported
@@ -20,8 +20,7 @@ from antiphon.kernel.wire.osc import Double, Message, decode, encode
 GAIN, TRIM, STEPS, MODE, LEARN, LABEL, SIZE, LEVEL = range(3, 11)
 
 
-async def test_status_is_scsynths_then_ours(live: Rig) -> None:
-    client = live.client()
+async def test_status_is_scsynths_then_ours(live: Rig, client: Client) -> None:
     ((address, args),) = await client.ask("/status")
     assert address == "/status.reply"
     assert args[:9] == (1, 2, 2, 1, 1, pytest.approx(10.0), pytest.approx(20.0), 48000.0, 48000.0)
@@ -36,8 +35,7 @@ async def test_status_is_scsynths_then_ours(live: Rig) -> None:
     assert args[9] == 7
 
 
-async def test_version_ping_and_lists(live: Rig) -> None:
-    client = live.client()
+async def test_version_ping_and_lists(live: Rig, client: Client) -> None:
     ((address, args),) = await client.ask("/version")
     assert address == "/version.reply"
     assert args[0] == "antiphon"
@@ -62,8 +60,7 @@ FORMS = [
 ]  # fmt: skip
 
 
-async def test_a_value_in_any_clients_form(live: Rig) -> None:
-    client = live.client()
+async def test_a_value_in_any_clients_form(live: Rig, client: Client) -> None:
     for param, sent, cell, number in FORMS:
         live.engine.values[2, cell] = -1.0
         assert await client.ask(f"/node/b/{param}", sent) == []
@@ -72,8 +69,7 @@ async def test_a_value_in_any_clients_form(live: Rig) -> None:
         assert args[0] in (pytest.approx(number), "wavelet")
 
 
-async def test_ramps_norms_triggers_and_resets(live: Rig) -> None:
-    client = live.client()
+async def test_ramps_norms_triggers_and_resets(live: Rig, client: Client) -> None:
     assert await client.ask("/node/a/gain", 2.0, 1.5) == []
     assert live.engine.applied[-1] == ("set", 1, GAIN, 2.0, 1.5, None)
     assert await client.ask("/node/a/gain/norm", 0.25) == []
@@ -92,8 +88,7 @@ async def test_ramps_norms_triggers_and_resets(live: Rig) -> None:
     assert live.engine.applied == [("reset", 1, None)] * 2
 
 
-async def test_the_last_of_many_values_wins_and_nothing_changes_places(live: Rig) -> None:
-    client = live.client()
+async def test_the_last_of_many_values_wins_and_nothing_changes_places(live: Rig, client: Client) -> None:
     live.engine.applied.clear()
     for address, value in (("a/gain", 0.1), ("b/gain", 0.2), ("a/gain", 0.3)):
         client.send(f"/node/{address}", value)
@@ -130,8 +125,7 @@ async def test_refusals_say_what_is_allowed_and_change_nothing(live: Rig) -> Non
     assert live.app.counts()["osc_failed"] == len(accepted.inputs(__file__))
 
 
-async def test_patterns_set_and_ask(live: Rig) -> None:
-    client = live.client()
+async def test_patterns_set_and_ask(live: Rig, client: Client) -> None:
     assert await client.ask("/node/*/gain", 0.75) == []
     assert await client.ask("/node/{a,b}/gain") == [("/node/a/gain", (0.75,)), ("/node/b/gain", (0.75,))]
     assert await client.ask("/node/?/wet", 7.0) == [
@@ -148,8 +142,7 @@ async def test_patterns_set_and_ask(live: Rig) -> None:
 # What real clients send, as it was seen on the wire.
 
 
-async def test_sync_as_browsers_and_sclang_send_it(live: Rig) -> None:
-    client = live.client()
+async def test_sync_as_browsers_and_sclang_send_it(live: Rig, client: Client) -> None:
     client.raw(b"/sync\0\0\0,f\0\0" + struct.pack(">f", 5.0))
     await live.settle()
     assert client.heard() == [("/synced", (5,))]
@@ -159,8 +152,7 @@ async def test_sync_as_browsers_and_sclang_send_it(live: Rig) -> None:
     assert packet == Message(b"/synced", b",i", (1001,))
 
 
-async def test_empty_bundles_and_bundles_for_now(live: Rig) -> None:
-    client = live.client()
+async def test_empty_bundles_and_bundles_for_now(live: Rig, client: Client) -> None:
     client.bundle(1)
     client.bundle(0, encode("/node/a/gain", 0.25), encode("/node/a/gain"), encode("/x"), encode("/ping"))
     await live.settle()
@@ -169,15 +161,13 @@ async def test_empty_bundles_and_bundles_for_now(live: Rig) -> None:
     assert live.app.counts()["osc_failed"] == 1
 
 
-async def test_answers_of_other_servers_are_never_answered(live: Rig) -> None:
-    client = live.client()
+async def test_answers_of_other_servers_are_never_answered(live: Rig, client: Client) -> None:
     for address in ("/fail", "/done", "/pong", "/synced", "/late", "/status.reply"):
         assert await client.ask(address, "x") == []
     assert live.app.counts()["osc_ignored"] == 6
 
 
-async def test_tempo_and_transport(live: Rig) -> None:
-    client = live.client()
+async def test_tempo_and_transport(live: Rig, client: Client) -> None:
     live.engine.applied.clear()
     for address, args in (
         ("/tempo", (90.0,)),
@@ -206,8 +196,7 @@ async def test_tempo_and_transport(live: Rig) -> None:
     assert await client.ask("/beat") == [("/beat", (2.5,))]
 
 
-async def test_recording_names_stay_in_their_folders(live: Rig, home: Path) -> None:
-    client = live.client()
+async def test_recording_names_stay_in_their_folders(live: Rig, client: Client, home: Path) -> None:
     ((_, args),) = await client.ask("/record/start", "take one")
     assert args == ("/record/start", str(home / "data" / "recordings" / "take one.wav"))
     assert await client.ask("/record/stop") == [("/done", ("/record/stop",))]
@@ -228,10 +217,9 @@ async def test_recording_names_stay_in_their_folders(live: Rig, home: Path) -> N
 
 
 async def test_two_takes_begun_in_one_second_are_two_files(
-    live: Rig, home: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "strftime", lambda _form: "2026-11-20_10-00-05")
-    client = live.client()
     for address, stem in (
         ("/record/start", ""),
         ("/session/record", ""),
@@ -253,8 +241,7 @@ async def test_two_takes_begun_in_one_second_are_two_files(
         assert names in ([], wanted)
 
 
-async def test_events_reach_subscribers(live: Rig) -> None:
-    client = live.client()
+async def test_events_reach_subscribers(live: Rig, client: Client) -> None:
     assert await client.ask("/notify", 1) == [("/done", ("/notify", 0))]
     live.engine.levels = {-2: (0.5, 0.25), 1: (0.125, 0.0625), 99: (1.0, 1.0)}
     for report in (
@@ -326,11 +313,10 @@ async def test_more_arguments_than_an_address_has_are_refused_by_every_one(live:
                 live.app.router.exact[item.path.encode()].handler(peer, (0,) * count, NOW)
 
 
-async def test_hold_strangers_and_let_approved_ones_play(live: Rig) -> None:
+async def test_hold_strangers_and_let_approved_ones_play(live: Rig, client: Client) -> None:
     stranger = live.app.udp.peer(("192.168.7.7", 9000))
     sent: list[bytes] = []
     stranger._send = sent.append
-    client = live.client()
 
     async def from_stranger(packet: bytes) -> list[str]:
         stranger.lane.put(packet, stranger)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.control.rig import Rig, rig
+from tests.control.rig import Client, Rig, rig
 from tests.waiting import comes
 
 from antiphon.kernel.control.osc.intake import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
@@ -171,8 +171,7 @@ async def test_dated_messages_are_bounded_in_bytes_in_all_and_for_each_machine(l
     assert live.app.counts()["dated_bytes"] == 0
 
 
-async def test_many_arguments_weigh_what_python_takes_for_them(live: Rig) -> None:
-    client = live.client()
+async def test_many_arguments_weigh_what_python_takes_for_them(live: Rig, client: Client) -> None:
     for _ in range(8):
         client.raw(dated(live, encode("/scene/store", *range(4000))))
     await live.settle(ticks=3)
@@ -201,8 +200,7 @@ async def test_one_machine_leaves_places_for_another(live: Rig) -> None:
 
 
 @pytest.mark.parametrize("address", ["/ping", "/status", "/version", "/node/list", "/patch/list", "/notify"])
-async def test_what_is_answered_at_once_takes_no_date(live: Rig, address: str) -> None:
-    client = live.client()
+async def test_what_is_answered_at_once_takes_no_date(live: Rig, client: Client, address: str) -> None:
     client.raw(dated(live, encode(address)))
     await live.settle()
     ((answered, (failed, reason)),) = client.heard()
@@ -339,11 +337,10 @@ def hostile(choose: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_mutated_packets(live: Rig, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mutated_packets(live: Rig, client: Client, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     choose = random.Random(seed)
     wrong: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: wrong.append(context))
-    client = live.client()
     for _ in range(20):
         for _ in range(100):
             client.raw(hostile(choose))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 from tests.clock import FakeClock
-from tests.control.rig import Rig, rig
+from tests.control.rig import Client, Rig, rig
 
 from antiphon.kernel.control.subscribers.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
 from antiphon.kernel.control.subscribers.feedback import BUNDLE_BYTES, Feedback, group_packets
@@ -78,9 +78,8 @@ async def test_a_scheduled_change_is_told_at_its_time(live: Rig) -> None:
     assert other.heard() == [("/node/a/gain", (1.0,))]
 
 
-async def test_port_0_is_the_senders_own(live: Rig) -> None:
+async def test_port_0_is_the_senders_own(live: Rig, client: Client) -> None:
     """sclang's Server sends its client number, 0, where a port may stand."""
-    client = live.client()
     assert await client.ask("/notify", 1, 0) == [("/done", ("/notify", 0))]
     live.app.command(SetParam("a", "gain", 0.75), "page")
     await live.settle()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests import accepted
-from tests.control.rig import Rig
+from tests.control.rig import Client, Rig
 
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -18,8 +18,7 @@ from antiphon.kernel.wire.osc import Double, decode, encode, messages_of
 from antiphon.kernel.wire.token_proof import TokenProof, nonce
 
 
-async def test_a_message_takes_effect_at_its_beat(live: Rig) -> None:
-    client = live.client()
+async def test_a_message_takes_effect_at_its_beat(live: Rig, client: Client) -> None:
     sent: list[object] = []
     live.app.outbox.tap(sent.append)
     beat = live.app.clock.moment().beat + 1 / 3
@@ -30,8 +29,7 @@ async def test_a_message_takes_effect_at_its_beat(live: Rig) -> None:
     assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.5,))]
 
 
-async def test_a_beat_that_has_passed_is_said(live: Rig) -> None:
-    client = live.client()
+async def test_a_beat_that_has_passed_is_said(live: Rig, client: Client) -> None:
     now, tempo = live.app.clock.moment().beat, live.app.session.state.tempo
     then = now - 30.0 * tempo / 60.0
     assert await client.ask("/at", then, "/node/a/gain", 0.25) == [
@@ -41,8 +39,7 @@ async def test_a_beat_that_has_passed_is_said(live: Rig) -> None:
     assert await client.ask("/at", now - 0.1, "/node/a/gain", 0.5) == [], "a busy network is not remarked"
 
 
-async def test_what_cannot_be_is_answered_by_its_own_address(live: Rig) -> None:
-    client = live.client()
+async def test_what_cannot_be_is_answered_by_its_own_address(client: Client) -> None:
 
     async def answer(message: str) -> str:
         ((failed, (where, why)),) = await client.ask(*eval(f"[{message}]"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests import accepted
-from tests.control.rig import CATALOG, Rig, rig
+from tests.control.rig import CATALOG, Client, Rig, rig
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -92,9 +92,8 @@ def test_at_most_eight_and_no_node_has_their_name() -> None:
         parsed(TEXT + '[nodes.macro]\ntype = "gain"\n')
 
 
-async def test_one_message_moves_all_targets_in_their_own_scales(live: Rig, tmp_path: Path) -> None:
+async def test_one_message_moves_all_targets_in_their_own_scales(live: Rig, client: Client, tmp_path: Path) -> None:
     await load(live, tmp_path)
-    client = live.client()
     # it begins where its first target is: 200 Hz of 20 to 2000 by octaves
     ((_, (place,)),) = await client.ask("/macro/bright")
     assert place == pytest.approx(0.5, abs=1e-6)
@@ -130,9 +129,8 @@ async def test_a_surface_is_told_at_both_addresses(live: Rig, tmp_path: Path) ->
         assert len(set(told.values())) == 1
 
 
-async def test_it_is_in_scenes_and_a_targets_own_value_wins(live: Rig, tmp_path: Path) -> None:
+async def test_it_is_in_scenes_and_a_targets_own_value_wins(live: Rig, client: Client, tmp_path: Path) -> None:
     await load(live, tmp_path)
-    client = live.client()
     client.send("/macro/bright", 0.25)
     client.send("/node/a/trim", 0.0)
     await client.ask("/scene/store", 3)
@@ -146,9 +144,8 @@ async def test_it_is_in_scenes_and_a_targets_own_value_wins(live: Rig, tmp_path:
     assert await client.ask("/node/a/trim") == [("/node/a/trim", (0.0,))]
 
 
-async def test_a_scene_of_parameters_brings_their_macros_along(live: Rig, tmp_path: Path) -> None:
+async def test_a_scene_of_parameters_brings_their_macros_along(live: Rig, client: Client, tmp_path: Path) -> None:
     await load(live, tmp_path)
-    client = live.client()
     client.send("/node/a/trim", 0.0625)
     live.app.plans.scenes[4] = {"name": "open", "b.cutoff": 2000.0}
     await live.settle()
@@ -186,9 +183,8 @@ async def test_a_scene_sets_a_variant_before_its_parameters(tmp_path: Path, home
         assert await client.ask("/node/fx/one") == [("/node/fx/one", (0.25,))]
 
 
-async def test_it_goes_with_its_patch_and_comes_back_by_undo(live: Rig, tmp_path: Path) -> None:
+async def test_it_goes_with_its_patch_and_comes_back_by_undo(live: Rig, client: Client, tmp_path: Path) -> None:
     await load(live, tmp_path)
-    client = live.client()
     await client.ask("/patch/save", "kept")
     assert "[macros]" in (paths.patches() / "kept.toml").read_text()
     await client.ask("/node/remove", "a")
@@ -239,8 +235,7 @@ def test_places_and_values_are_inverse() -> None:
         assert target.place(param, target.value(param, place)) == pytest.approx(place, abs=1e-4)
 
 
-async def test_they_answer_to_addresses_as_nodes_do(live: Rig) -> None:
-    client = live.client()
+async def test_they_answer_to_addresses_as_nodes_do(live: Rig, client: Client) -> None:
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (0.0,))]
     client.send("/node/out/gain", -12.0, 2.0)
     client.send("/node/in/gain/norm", 1.0)
@@ -256,8 +251,7 @@ async def test_they_answer_to_addresses_as_nodes_do(live: Rig) -> None:
     assert [n["name"] for n in live.app.status()["nodes"]] == ["a", "b"]
 
 
-async def test_a_pattern_does_not_reach_them(live: Rig) -> None:
-    client = live.client()
+async def test_a_pattern_does_not_reach_them(live: Rig, client: Client) -> None:
     client.send("/node/*/gain", 0.25)
     client.send("/node/{in,out}/mute", 1)
     await live.settle()
@@ -267,8 +261,7 @@ async def test_a_pattern_does_not_reach_them(live: Rig) -> None:
     assert await client.ask("/node/out/mute") == [("/node/out/mute", (0,))]
 
 
-async def test_another_patch_leaves_them(live: Rig) -> None:
-    client = live.client()
+async def test_another_patch_leaves_them(live: Rig, client: Client) -> None:
     client.send("/node/out/gain", -12.0)
     await live.settle()
     await client.ask("/patch/save", "mine")
@@ -276,8 +269,7 @@ async def test_another_patch_leaves_them(live: Rig) -> None:
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (-12.0,))]
 
 
-async def test_a_new_engine_hears_of_them_before_its_plan(live: Rig) -> None:
-    client = live.client()
+async def test_a_new_engine_hears_of_them_before_its_plan(live: Rig, client: Client) -> None:
     client.send("/node/out/gain", -12.0)
     await live.settle()
     live.engine.hold_plans = True
@@ -286,8 +278,7 @@ async def test_a_new_engine_hears_of_them_before_its_plan(live: Rig) -> None:
     assert live.engine.values[OUT_NUMBER, 3] == -12.0
 
 
-async def test_a_scene_leaves_them_unless_it_names_them(live: Rig) -> None:
-    client = live.client()
+async def test_a_scene_leaves_them_unless_it_names_them(live: Rig, client: Client) -> None:
     client.send("/node/out/gain", -12.0)
     await client.ask("/scene/store", 1)
     client.send("/node/out/gain", -3.0)
@@ -300,8 +291,7 @@ async def test_a_scene_leaves_them_unless_it_names_them(live: Rig) -> None:
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (-20.0,))]
 
 
-async def test_an_input_that_clips_is_said_once_a_second(live: Rig, monkeypatch, caplog) -> None:  # type: ignore[no-untyped-def]
-    client = live.client()
+async def test_an_input_that_clips_is_said_once_a_second(live: Rig, client: Client, monkeypatch, caplog) -> None:  # type: ignore[no-untyped-def]
     await client.ask("/notify", 1)
     clipped = 0
     monkeypatch.setattr(live.engine, "counters", lambda: EngineCounters(blocks=7, clipped_blocks=clipped))

@@ -120,8 +120,7 @@ async def test_a_late_note_is_reported_by_its_address(live: Rig, keys: Client) -
     assert [m for m in keys.heard() if m[0] == "/late"] == [("/late", ("/note/on", 0.5)), ("/late", ("/bend", 0.25))]
 
 
-async def test_notes_for_a_plan_still_being_made_wait_for_it(live: Rig) -> None:
-    client = live.client()
+async def test_notes_for_a_plan_still_being_made_wait_for_it(live: Rig, client: Client) -> None:
     live.engine.hold_plans = True
     assert await client.ask("/node/add", "plays", "k") == []
     for message in (("/note/on", 60, 127), ("/cc", 64, 1), ("/note/off", 60)):
@@ -132,8 +131,7 @@ async def test_notes_for_a_plan_still_being_made_wait_for_it(live: Rig) -> None:
     assert [done[0] for done in events(live)] == ["on", "control", "off"]
 
 
-async def test_notes_for_a_plan_that_is_refused_are_gone(live: Rig) -> None:
-    client = live.client()
+async def test_notes_for_a_plan_that_is_refused_are_gone(live: Rig, client: Client) -> None:
     live.engine.refuse = "no such luck"
     live.engine.hold_plans = True
     await client.ask("/node/add", "plays", "k")
@@ -145,8 +143,9 @@ async def test_notes_for_a_plan_that_is_refused_are_gone(live: Rig) -> None:
 
 
 @pytest.mark.parametrize(("drop", "left"), [("/panic", []), ("/clearSched", ["on", "off"])])
-async def test_what_waits_for_a_plan_is_dropped_too_but_no_note_hangs(live: Rig, drop: str, left: list[str]) -> None:
-    client = live.client()
+async def test_what_waits_for_a_plan_is_dropped_too_but_no_note_hangs(
+    live: Rig, client: Client, drop: str, left: list[str]
+) -> None:
     live.engine.hold_plans = True
     await client.ask("/node/add", "plays", "k")
     await client.ask("/note/on", 60, 127)
@@ -287,8 +286,7 @@ async def test_subscribers_are_sent_that_the_schedule_was_cleared(live: Rig, key
     assert await keys.ask("/clearSched") == [("/clearSched", ())]
 
 
-async def test_subscribers_are_told_the_notes_nodes_play(live: Rig) -> None:
-    client = live.client()
+async def test_subscribers_are_told_the_notes_nodes_play(live: Rig, client: Client) -> None:
     await live.settle(2)
     assert live.engine.echoed == 0, "nobody listens"
     await client.ask("/notify", 1)

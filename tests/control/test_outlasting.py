@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.clock import FakeClock
-from tests.control.rig import Rig, rig
+from tests.control.rig import Client, Rig, rig
 from tests.each import each
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -199,8 +199,9 @@ async def test_a_mistake_costs_what_was_being_done(
     assert ("/node/b/gain", (0.75,)) in other.heard()
 
 
-async def test_a_report_that_fails_does_not_take_the_next_with_it(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = live.client()
+async def test_a_report_that_fails_does_not_take_the_next_with_it(
+    live: Rig, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await client.ask("/notify", 1)
     monkeypatch.setattr(live.app.feedback, "event", Broken(1, live.app.feedback.event))
     live.engine.say(BeatPassed(4))

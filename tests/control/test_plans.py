@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.control.fake_engine import FakeEngine, FakeTime
-from tests.control.rig import CATALOG, Rig, rig
+from tests.control.rig import CATALOG, Client, Rig, rig
 from tests.each import each
 
 from antiphon.kernel.control import patch_watch
@@ -41,9 +41,8 @@ def put_patch(home: Path, name: str, text: str = PATCH) -> None:
     (folder / f"{name}.toml").write_text(text)
 
 
-async def test_loading_a_patch(live: Rig, home: Path) -> None:
+async def test_loading_a_patch(live: Rig, client: Client, home: Path) -> None:
     put_patch(home, "mine")
-    client = live.client()
     live.engine.hold_plans = True
     assert await client.ask("/patch/load", "mine", 0.5) == []
     # Its addresses are there at once, though it does not play yet.
@@ -68,10 +67,9 @@ async def test_loading_a_patch(live: Rig, home: Path) -> None:
 
 
 async def test_a_first_engine_that_says_it_starts_after_the_patch_was_asked_for_is_not_asked_twice(
-    live: Rig, home: Path
+    live: Rig, client: Client, home: Path
 ) -> None:
     put_patch(home, "mine")
-    client = live.client()
     asked = len(live.engine.loads)
     live.engine.hold_plans = True
     assert await client.ask("/patch/load", "mine") == []
@@ -83,8 +81,7 @@ async def test_a_first_engine_that_says_it_starts_after_the_patch_was_asked_for_
     assert len(live.engine.loads) == asked + 1
 
 
-async def test_saving_a_patch(live: Rig, home: Path) -> None:
-    client = live.client()
+async def test_saving_a_patch(live: Rig, client: Client, home: Path) -> None:
     await client.ask("/node/a/gain", 1.5)
     await client.ask("/node/add", "gain", "c", "b")
     assert await client.ask("/patch/save", "kept") == [("/done", ("/patch/save", "kept"))]
@@ -98,9 +95,8 @@ async def test_saving_a_patch(live: Rig, home: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["format = 1\n[nodes.a]\ntype='nothing'\n", "x = [", "\0"])
-async def test_a_bad_patch_leaves_the_last_good_one_playing(live: Rig, home: Path, text: str) -> None:
+async def test_a_bad_patch_leaves_the_last_good_one_playing(live: Rig, client: Client, home: Path, text: str) -> None:
     put_patch(home, "bad", text)
-    client = live.client()
     ((sort, (of, reason)),) = await client.ask("/patch/load", "bad")
     assert (sort, of) == ("/fail", "/patch/load")
     assert "bad.toml" in reason
@@ -108,8 +104,7 @@ async def test_a_bad_patch_leaves_the_last_good_one_playing(live: Rig, home: Pat
     assert len(live.engine.loads) == 1
 
 
-async def test_editing_the_graph(live: Rig) -> None:
-    client = live.client()
+async def test_editing_the_graph(live: Rig, client: Client) -> None:
     assert await client.ask("/node/add", "gain", "c", "a") == []
     assert [n.name for n in live.app.graph.nodes] == ["a", "c", "b"]
     assert await client.ask("/node/c/gain", 0.5) == []
@@ -124,8 +119,7 @@ async def test_editing_the_graph(live: Rig) -> None:
     assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.5,))]
 
 
-async def test_the_engine_refuses_and_all_is_as_before(live: Rig) -> None:
-    client = live.client()
+async def test_the_engine_refuses_and_all_is_as_before(live: Rig, client: Client) -> None:
     before = live.app.session.state.current()
     live.engine.refuse = "the node c cannot be made"
     said = await client.ask("/node/add", "gain", "c", "b")
@@ -139,8 +133,7 @@ async def test_the_engine_refuses_and_all_is_as_before(live: Rig) -> None:
     assert live.app.executor.value("a", "size") == 512
 
 
-async def test_a_flood_of_plans_is_asked_for_one_at_a_time(live: Rig) -> None:
-    client = live.client()
+async def test_a_flood_of_plans_is_asked_for_one_at_a_time(live: Rig, client: Client) -> None:
     live.engine.hold_plans = True
     for n in range(40):
         client.send("/node/a/label", f"text {n}")
@@ -152,8 +145,7 @@ async def test_a_flood_of_plans_is_asked_for_one_at_a_time(live: Rig) -> None:
     assert dict(live.engine.loads[-1][1].node("a").values)["label"] == "text 39"
 
 
-async def test_a_new_engine_gets_patch_values_schedule_and_syncs(live: Rig) -> None:
-    client = live.client()
+async def test_a_new_engine_gets_patch_values_schedule_and_syncs(live: Rig, client: Client) -> None:
     await client.ask("/node/a/gain", 1.9)
     await client.ask("/tempo", 77.0)
     client.bundle(live.time.timetag(1.0), encode("/node/b/gain", 0.25), encode("/sync", 5))
@@ -274,11 +266,12 @@ def test_a_state_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
         StateFolder(tmp_path / "file")
 
 
-async def test_a_full_disk_is_said_and_the_set_goes_on(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_is_said_and_the_set_goes_on(
+    live: Rig, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    client = live.client()
     monkeypatch.setattr(Path, "write_text", full)
     assert await client.ask("/node/add", "gain", "c", "b") == []
     assert "no space left" in live.app.status()["trouble"].lower()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.clock import FakeClock
-from tests.control.rig import GRAPH, Rig
+from tests.control.rig import GRAPH, Client, Rig
 
 from antiphon.kernel.control.commands import executor
 from antiphon.kernel.control.patches import plans
@@ -39,8 +39,7 @@ async def nodes(live: Rig) -> list[str]:
     return [str(name) for name in args[::2]]
 
 
-async def test_a_refused_patch_leaves_patch_scenes_and_place(stage: Rig) -> None:
-    client = stage.client()
+async def test_a_refused_patch_leaves_patch_scenes_and_place(stage: Rig, client: Client) -> None:
     await client.ask("/scene/store", 5)
     patch = stage.app.plans.patch
     for message in (("/patch/load", "two"), ("/set/next",), ("/patch/undo",)):
@@ -51,8 +50,7 @@ async def test_a_refused_patch_leaves_patch_scenes_and_place(stage: Rig) -> None
         assert stage.app.session.state.name == "one"
 
 
-async def test_a_refused_undo_can_be_asked_for_again(stage: Rig) -> None:
-    client = stage.client()
+async def test_a_refused_undo_can_be_asked_for_again(stage: Rig, client: Client) -> None:
     await client.ask("/node/add", "gain", "x", "a")
     await client.ask("/node/add", "gain", "y", "x")
     await refused(stage, "/patch/undo")
@@ -64,8 +62,7 @@ async def test_a_refused_undo_can_be_asked_for_again(stage: Rig) -> None:
     assert await nodes(stage) == ["a", "x", "y", "b"]
 
 
-async def test_of_two_edits_the_second_alone_is_refused(stage: Rig) -> None:
-    client = stage.client()
+async def test_of_two_edits_the_second_alone_is_refused(stage: Rig, client: Client) -> None:
     stage.engine.hold_plans = True
     await client.ask("/node/add", "gain", "x", "a")
     await client.ask("/patch/load", "two")
@@ -92,8 +89,9 @@ async def test_of_two_edits_the_second_alone_is_refused(stage: Rig) -> None:
     assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/node/add"))]
 
 
-async def test_an_edit_pending_over_an_engines_death_goes_with_the_plan_that_is_asked_for_then(stage: Rig) -> None:
-    client = stage.client()
+async def test_an_edit_pending_over_an_engines_death_goes_with_the_plan_that_is_asked_for_then(
+    stage: Rig, client: Client
+) -> None:
     stage.engine.hold_plans = True
     await client.ask("/node/add", "gain", "x", "a")
     stage.engine.start(99)
@@ -118,8 +116,7 @@ async def test_undo_after_next_is_back_in_the_set(stage: Rig) -> None:
     assert [m[1][1] for m in surface.heard() if m[0] == "/set/at"] == [2, 1, 2]
 
 
-async def test_another_set_refused_or_taken_back_leaves_the_one_before(stage: Rig) -> None:
-    client = stage.client()
+async def test_another_set_refused_or_taken_back_leaves_the_one_before(stage: Rig, client: Client) -> None:
     (paths.patches() / "live" / "other.toml").write_text('format = 1\npatches = ["three", "two"]\n')
     await client.ask("/set/next")
     await refused(stage, "/set/load", "other")
@@ -143,13 +140,12 @@ async def test_another_set_refused_or_taken_back_leaves_the_one_before(stage: Ri
 
 
 async def test_a_fault_of_ours_is_answered_and_the_next_message_too(
-    stage: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    stage: Rig, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_given: object) -> None:
         raise RuntimeError("nobody thought of it")
 
     monkeypatch.setattr(stage.app.sets, "load", broken)
-    client = stage.client()
     for _ in range(300):
         client.send("/set/load", "s")
     await stage.settle(4)
@@ -174,9 +170,8 @@ def test_numbers_of_another_format_are_not_taken_for_ours(tmp_path: Path) -> Non
     again.close()
 
 
-async def test_a_new_engine_that_refuses_an_edit_is_given_what_played(stage: Rig) -> None:
+async def test_a_new_engine_that_refuses_an_edit_is_given_what_played(stage: Rig, client: Client) -> None:
     stage.engine.hold_plans = True
-    client = stage.client()
     client.send("/node/add", "gain", "x", "a")
     await stage.settle()
     stage.engine.refuse = "it hangs"
@@ -201,8 +196,9 @@ async def value(live: Rig, address: str) -> object:
     return args[0]
 
 
-async def test_a_node_removed_comes_back_with_its_wires_and_values_and_the_rest_plays_on(live: Rig) -> None:
-    client = live.client()
+async def test_a_node_removed_comes_back_with_its_wires_and_values_and_the_rest_plays_on(
+    live: Rig, client: Client
+) -> None:
     await client.ask("/node/a/gain", 1.5)
     before, kept = live.app.graph.wires, live.app.session.state.nodes["b"].id
     await client.ask("/node/remove", "a")
@@ -228,8 +224,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return clock
 
 
-async def test_values_and_scenes_are_taken_back_before_the_patch_under_them(live: Rig, clock: FakeClock) -> None:
-    client = live.client()
+async def test_values_and_scenes_are_taken_back_before_the_patch_under_them(
+    live: Rig, client: Client, clock: FakeClock
+) -> None:
     await client.ask("/node/a/gain", 0.75)
     await client.ask("/scene/store", 5)
     await client.ask("/patch/save", "own")
@@ -259,8 +256,9 @@ async def test_values_and_scenes_are_taken_back_before_the_patch_under_them(live
         assert await gains() == held
 
 
-async def test_a_moving_fader_is_one_edit_and_so_are_two_that_move_together(live: Rig, clock: FakeClock) -> None:
-    client = live.client()
+async def test_a_moving_fader_is_one_edit_and_so_are_two_that_move_together(
+    live: Rig, client: Client, clock: FakeClock
+) -> None:
     for step in range(100):
         clock.sleep(0.9 * MOVE_SECONDS)
         await client.ask("/node/a/gain", 1.0 + step / 128)
@@ -275,8 +273,7 @@ async def test_a_moving_fader_is_one_edit_and_so_are_two_that_move_together(live
     assert (await client.ask(UNDONE))[0][0] == "/fail"
 
 
-async def test_every_edit_in_turn(live: Rig) -> None:
-    client = live.client()
+async def test_every_edit_in_turn(live: Rig, client: Client) -> None:
     for message in (
         ("/node/add", "gain", "c", "a"),
         ("/node/move", "c", "b"),
@@ -291,8 +288,7 @@ async def test_every_edit_in_turn(live: Rig) -> None:
     assert (address, args) == ("/fail", (UNDONE, "there is nothing to undo"))
 
 
-async def test_a_new_edit_ends_what_could_be_done_again(live: Rig) -> None:
-    client = live.client()
+async def test_a_new_edit_ends_what_could_be_done_again(live: Rig, client: Client) -> None:
     await client.ask("/node/add", "gain", "c", "b")
     await client.ask(UNDONE)
     await client.ask("/node/add", "gain", "d", "b")
@@ -300,8 +296,7 @@ async def test_a_new_edit_ends_what_could_be_done_again(live: Rig) -> None:
     assert await nodes(live) == ["a", "b", "d"]
 
 
-async def test_another_patch_is_taken_back_whole(live: Rig) -> None:
-    client = live.client()
+async def test_another_patch_is_taken_back_whole(live: Rig, client: Client) -> None:
     await client.ask("/patch/save", "first")
     await client.ask("/patch/load", "first")
     await client.ask("/node/a/gain", 1.75)
@@ -316,8 +311,7 @@ async def test_another_patch_is_taken_back_whole(live: Rig) -> None:
     assert live.app.session.state.tempo == 90.0
 
 
-async def test_an_edit_that_changes_nothing_or_is_refused_is_not_one(live: Rig) -> None:
-    client = live.client()
+async def test_an_edit_that_changes_nothing_or_is_refused_is_not_one(live: Rig, client: Client) -> None:
     await client.ask("/node/connect", "a", "b")
     await client.ask("/node/remove", "nobody")
     assert (await client.ask(UNDONE))[0][0] == "/fail"
@@ -330,8 +324,7 @@ async def test_an_edit_that_changes_nothing_or_is_refused_is_not_one(live: Rig) 
     assert await nodes(live) == ["a", "b"]
 
 
-async def test_so_many_are_kept(live: Rig) -> None:
-    client = live.client()
+async def test_so_many_are_kept(live: Rig, client: Client) -> None:
     for n in range(MAX_EDITS + 10):
         await client.ask("/node/add", "gain", f"n{n}")
     answers = [(await client.ask(UNDONE))[0][0] for _ in range(MAX_EDITS + 1)]
@@ -340,8 +333,7 @@ async def test_so_many_are_kept(live: Rig) -> None:
 
 
 @pytest.mark.parametrize("word", ["/patch/undo", "/patch/redo"])
-async def test_a_buttons_release_is_not_a_second_press(live: Rig, word: str) -> None:
-    client = live.client()
+async def test_a_buttons_release_is_not_a_second_press(live: Rig, client: Client, word: str) -> None:
     await client.ask("/node/add", "gain", "c", "b")
     assert await client.ask(word, 0) == []
     assert await nodes(live) == ["a", "b", "c"]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.control.rig import GAIN, Rig, rig
+from tests.control.rig import GAIN, Client, Rig, rig
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -55,8 +55,7 @@ async def play(live: Rig, folder: Path, text: str) -> Path:
     return path
 
 
-async def test_what_to_do_first_is_answered_and_in_the_status(live: Rig, tmp_path: Path) -> None:
-    client = live.client()
+async def test_what_to_do_first_is_answered_and_in_the_status(live: Rig, client: Client, tmp_path: Path) -> None:
     assert await client.ask("/patch/hint") == [("/patch/hint.reply", ("own", ""))]
     await play(live, tmp_path, 'hint = "Play."\n' + OWN)
     assert await client.ask("/patch/hint") == [("/patch/hint.reply", ("own", "Play."))]
@@ -85,9 +84,10 @@ async def test_a_file_outside_the_library_is_refused_and_nothing_is_written(live
     assert not (paths.patches() / "kept.toml").exists()
 
 
-async def test_a_file_that_the_library_has_is_saved_by_its_name_and_loads_again(live: Rig, tmp_path: Path) -> None:
+async def test_a_file_that_the_library_has_is_saved_by_its_name_and_loads_again(
+    live: Rig, client: Client, tmp_path: Path
+) -> None:
     (paths.library() / "strings.wav").hardlink_to(tmp_path / "strings.wav")
-    client = live.client()
     assert await client.ask("/patch/save", "kept") == [("/done", ("/patch/save", "kept"))]
     text = (paths.patches() / "kept.toml").read_text()
     assert str(tmp_path) not in text
@@ -148,8 +148,7 @@ async def test_a_patch_that_hides_a_shipped_one_is_said_when_it_is_loaded(
         assert f"{shipped} is a patch of yours and hides the shipped one" in record.getMessage()
 
 
-async def test_a_set_that_is_kept_is_not_ended_by_another(live: Rig) -> None:
-    client = live.client()
+async def test_a_set_that_is_kept_is_not_ended_by_another(live: Rig, client: Client) -> None:
     await client.ask("/session/record", "tonight")
     assert "/session/stop" in await refused(live, "/session/record", "x")
     assert len(live.engine.sessions) == 1
@@ -160,10 +159,9 @@ async def test_a_set_that_is_kept_is_not_ended_by_another(live: Rig) -> None:
     assert await client.ask("/record/tracks/stop") == [("/done", ("/record/tracks/stop",))]
 
 
-async def test_undo_of_a_saved_file_answers_the_patchs_name(live: Rig, tmp_path: Path) -> None:
+async def test_undo_of_a_saved_file_answers_the_patchs_name(live: Rig, client: Client, tmp_path: Path) -> None:
     await play(live, tmp_path, 'format = 1\nname = "Own"\n[nodes.a]\ntype = "gain"\n')
     await play(live, tmp_path, 'format = 1\nname = "Own"\n[nodes.b]\ntype = "gain"\n')
-    client = live.client()
     assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "Own"))]
     assert "/fail" not in str(await client.ask("/patch/redo"))
 
@@ -171,9 +169,8 @@ async def test_undo_of_a_saved_file_answers_the_patchs_name(live: Rig, tmp_path:
 # scenes
 
 
-async def test_a_scene_with_a_file_of_the_command_line_comes_back(live: Rig, tmp_path: Path) -> None:
+async def test_a_scene_with_a_file_of_the_command_line_comes_back(live: Rig, client: Client, tmp_path: Path) -> None:
     (paths.library() / "bell.wav").write_bytes(b"x")
-    client = live.client()
     await client.ask("/node/cast/reference", "bell.wav")
     await client.ask("/scene/recall", 2)
     assert live.app.executor.value("a", "gain") == 0.25
@@ -181,10 +178,9 @@ async def test_a_scene_with_a_file_of_the_command_line_comes_back(live: Rig, tmp
 
 
 @pytest.mark.parametrize("beats", [0.0, 4.0])
-async def test_a_scene_whose_file_has_gone_changes_nothing(live: Rig, beats: float) -> None:
+async def test_a_scene_whose_file_has_gone_changes_nothing(live: Rig, client: Client, beats: float) -> None:
     bell = paths.library() / "bell.wav"
     bell.write_bytes(b"x")
-    client = live.client()
     await client.ask("/node/cast/reference", "bell.wav")
     await client.ask("/node/a/gain", 1.75)
     await client.ask("/scene/store", 5)
@@ -199,8 +195,7 @@ async def test_a_scene_whose_file_has_gone_changes_nothing(live: Rig, beats: flo
     assert live.engine.applied == []
 
 
-async def test_a_scene_with_no_room_in_the_schedule_changes_nothing(live: Rig) -> None:
-    client = live.client()
+async def test_a_scene_with_no_room_in_the_schedule_changes_nothing(live: Rig, client: Client) -> None:
     await client.ask("/scene/store", 5)
     await client.ask("/node/a/gain", 1.75)
     await client.ask("/node/a/trim", 0.05)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.control.rig import Rig, rig
+from tests.control.rig import Client, Rig, rig
 
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session import set_list
@@ -65,8 +65,9 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
     assert (await client.ask("/set/go", 4))[0][0] == "/fail"
 
 
-async def test_a_set_with_a_patch_that_is_not_one_is_refused_before_anybody_hears_it(stage: Rig) -> None:
-    client = stage.client()
+async def test_a_set_with_a_patch_that_is_not_one_is_refused_before_anybody_hears_it(
+    stage: Rig, client: Client
+) -> None:
     await client.ask("/set/load", "friday")
     (paths.patches() / "bad.toml").write_text("format = 1\nnonsense = 3\n")
     (paths.patches() / "live" / "bad.toml").write_text('format = 1\npatches = ["two", "bad"]\n')
@@ -86,8 +87,7 @@ async def test_a_patch_that_went_bad_meanwhile_is_passed_over_and_said(stage: Ri
     assert any(m[0] == "/patch/failed" and "two.toml, line 2" in m[1][0] for m in surface.heard())
 
 
-async def test_a_control_process_that_follows_is_at_the_same_place(tmp_path: Path, stage: Rig) -> None:
-    client = stage.client()
+async def test_a_control_process_that_follows_is_at_the_same_place(tmp_path: Path, stage: Rig, client: Client) -> None:
     await client.ask("/set/load", "friday")
     await client.ask("/set/next")
     async with rig(tmp_path / "state") as again:
@@ -95,8 +95,7 @@ async def test_a_control_process_that_follows_is_at_the_same_place(tmp_path: Pat
         assert await again.client().ask("/set/next") == [("/done", ("/set/next", "three"))]
 
 
-async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage: Rig) -> None:
-    client = stage.client()
+async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage: Rig, client: Client) -> None:
     await client.ask("/set/load", "friday")
     await client.ask("/set/next")
     loads = len(stage.engine.loads)
@@ -115,8 +114,7 @@ async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage
 
 
 @pytest.mark.needs("answer")
-async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stage: Rig) -> None:
-    client = stage.client()
+async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stage: Rig, client: Client) -> None:
     for wrong, said in (
         (("x",), "patch is missing"),
         (("x", "nowhere"), "there is no patch"),

@@ -5,7 +5,7 @@ from unittest.mock import ANY, Mock
 
 import pytest
 from tests.control.fake_engine import RATE
-from tests.control.rig import Rig
+from tests.control.rig import Client, Rig
 
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.engine.action_schedule import OTHER
@@ -21,8 +21,7 @@ def set_gain(value: float, node: str = "a") -> bytes:
     return encode(f"/node/{node}/gain", value)
 
 
-async def test_a_future_bundle_enters_at_its_sample_and_counts_from_then(live: Rig) -> None:
-    client = live.client()
+async def test_a_future_bundle_enters_at_its_sample_and_counts_from_then(live: Rig, client: Client) -> None:
     at = round(live.engine.sample + 0.5 * RATE)
     client.bundle(live.time.timetag(0.5), set_gain(2.0), encode("/sync", 7))
     await live.settle()
@@ -51,8 +50,7 @@ async def test_the_past_is_applied_at_once_and_reported(live: Rig) -> None:
     assert live.app.counts()["late"] == 3
 
 
-async def test_the_beat_is_nudged_at_a_tags_sample_and_within_its_range(live: Rig) -> None:
-    client = live.client()
+async def test_the_beat_is_nudged_at_a_tags_sample_and_within_its_range(live: Rig, client: Client) -> None:
     await client.ask("/notify", 1)
     at = round(live.engine.sample + 0.1 * RATE)
     client.bundle(live.time.timetag(0.1), encode("/beat/nudge", -0.25))
@@ -74,8 +72,7 @@ async def test_the_beat_is_nudged_at_a_tags_sample_and_within_its_range(live: Ri
     assert ("/late", ("/beat/nudge", 0.5)) in client.heard()
 
 
-async def test_what_is_for_control_waits_for_its_time_too(live: Rig) -> None:
-    client = live.client()
+async def test_what_is_for_control_waits_for_its_time_too(live: Rig, client: Client) -> None:
     client.bundle(
         live.time.timetag(0.2),
         encode("/node/a/gain"),
@@ -95,8 +92,7 @@ async def test_what_is_for_control_waits_for_its_time_too(live: Rig) -> None:
     assert "b" not in live.app.session.state.nodes
 
 
-async def test_a_bundle_inside_is_never_earlier_than_the_one_around(live: Rig) -> None:
-    client = live.client()
+async def test_a_bundle_inside_is_never_earlier_than_the_one_around(live: Rig, client: Client) -> None:
     live.engine.applied.clear()
     inner = [
         encode_bundle(live.time.timetag(0.1), [encode("/node/a/learn")]),
@@ -110,8 +106,7 @@ async def test_a_bundle_inside_is_never_earlier_than_the_one_around(live: Rig) -
     assert [round(e[-1] - now) for e in live.engine.applied] == [9600, 9600, 19200]
 
 
-async def test_further_ahead_than_an_hour_is_refused(live: Rig) -> None:
-    client = live.client()
+async def test_further_ahead_than_an_hour_is_refused(live: Rig, client: Client) -> None:
     client.bundle(live.time.timetag(3601), set_gain(2.0))
     client.bundle(2 << 32, set_gain(2.0))
     await live.settle()
@@ -121,8 +116,7 @@ async def test_further_ahead_than_an_hour_is_refused(live: Rig) -> None:
     assert len(live.app.session.schedule) == 0
 
 
-async def test_a_step_of_the_wall_clock_is_followed(live: Rig) -> None:
-    client = live.client()
+async def test_a_step_of_the_wall_clock_is_followed(live: Rig, client: Client) -> None:
     live.time.offset += 10**12
     await live.settle()
     now = live.engine.sample
@@ -133,8 +127,7 @@ async def test_a_step_of_the_wall_clock_is_followed(live: Rig) -> None:
     assert round(live.engine.applied[0][-1] - now) == 4800
 
 
-async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
-    client = live.client()
+async def test_the_schedule_is_bounded_and_says_so_once(live: Rig, client: Client) -> None:
     tag = live.time.timetag(10.0)
     limit = live.app.session.schedule.limit = 8000
     per = 750
@@ -154,8 +147,7 @@ async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
     assert live.app.executor.value("b", "gain") == 0.25
 
 
-async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig) -> None:
-    client = live.client()
+async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig, client: Client) -> None:
     client.bundle(live.time.timetag(1.0), set_gain(2.0), encode("/sync", 5))
     client.bundle(live.time.timetag(1.5), encode("/node/remove", "a"), encode("/sync", 6))
     await live.settle()
@@ -170,8 +162,9 @@ async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig)
 
 
 @pytest.mark.parametrize("command", [Panic(), ClearSchedule()])
-async def test_a_transports_panic_drops_what_control_holds_too(live: Rig, command: Panic | ClearSchedule) -> None:
-    client = live.client()
+async def test_a_transports_panic_drops_what_control_holds_too(
+    live: Rig, client: Client, command: Panic | ClearSchedule
+) -> None:
     client.bundle(live.time.timetag(1.0), encode("/sync", 5), encode("/scene/store", 7))
     await live.settle()
     assert live.app.status()["dated_bytes"] > 0
@@ -182,8 +175,7 @@ async def test_a_transports_panic_drops_what_control_holds_too(live: Rig, comman
     assert (sort, of) == ("/fail", "/sync")
 
 
-async def test_panic_reaches_the_engine(live: Rig) -> None:
-    client = live.client()
+async def test_panic_reaches_the_engine(live: Rig, client: Client) -> None:
     client.bundle(live.time.timetag(1.0), set_gain(2.0), encode("/sync", 5))
     await live.settle()
     ((sort, (of, reason)),) = await client.ask("/panic")
@@ -194,8 +186,7 @@ async def test_panic_reaches_the_engine(live: Rig) -> None:
     assert [e[0] for e in live.engine.applied].count("panic") == 1
 
 
-async def test_sync_waits_for_a_plan_being_made(live: Rig) -> None:
-    client = live.client()
+async def test_sync_waits_for_a_plan_being_made(live: Rig, client: Client) -> None:
     live.engine.hold_plans = True
     await client.ask("/node/add", "gain", "c", "b")
     assert await client.ask("/sync", 1) == []
@@ -204,8 +195,7 @@ async def test_sync_waits_for_a_plan_being_made(live: Rig) -> None:
     assert client.heard() == [("/synced", (1,))]
 
 
-async def test_a_full_ring_loses_nothing_and_keeps_the_order(live: Rig) -> None:
-    client = live.client()
+async def test_a_full_ring_loses_nothing_and_keeps_the_order(live: Rig, client: Client) -> None:
     live.engine.applied.clear()
     live.engine.room = 2
     for n in range(8):
@@ -231,8 +221,7 @@ async def test_what_waits_for_room_goes_first(live: Rig) -> None:
     assert [e[1] for e in live.engine.applied] == [1, 2]
 
 
-async def test_swing_is_set_asked_for_and_checked(live: Rig) -> None:
-    client = live.client()
+async def test_swing_is_set_asked_for_and_checked(live: Rig, client: Client) -> None:
     assert await client.ask("/swing") == [("/swing", (0.0, 0.5))]
     assert await client.ask("/swing", 0.25) == []
     assert live.engine.applied[-1] == ("swing", 0.25, 0.5, None)
@@ -254,8 +243,7 @@ async def test_swing_is_set_asked_for_and_checked(live: Rig) -> None:
         assert said in reason
 
 
-async def test_a_new_engine_gets_the_swing(live: Rig) -> None:
-    client = live.client()
+async def test_a_new_engine_gets_the_swing(live: Rig, client: Client) -> None:
     await client.ask("/swing", 0.5, 0.25)
     live.engine.applied.clear()
     live.engine.start(4711)
@@ -263,8 +251,7 @@ async def test_a_new_engine_gets_the_swing(live: Rig) -> None:
     assert ("swing", 0.5, 0.25, None) in live.engine.applied
 
 
-async def test_bars_begin_at_whole_multiples_of_its_beats(live: Rig) -> None:
-    client = live.client()
+async def test_bars_begin_at_whole_multiples_of_its_beats(live: Rig, client: Client) -> None:
     await client.ask("/notify", 1)
     assert await client.ask("/bar/beats") == [("/bar/beats", (4,))]
     assert await client.ask("/bar/beats", 3) == []

@@ -50,8 +50,7 @@ class TcpClient:
 
 
 @pytest.fixture
-async def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+async def live(tmp_path: Path):  # type: ignore[no-untyped-def]
     async with rig(tmp_path / "state") as made:
         yield made
 

@@ -87,9 +87,8 @@ def test_what_the_kernel_declares_is_what_the_project_declares() -> None:
     assert {line for line in lines if not line.startswith("#")} <= declared
 
 
-@contextmanager
-def playing(alone: Path, folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
-    """The kernel as a process with user folders in `folder`, and a client; it is ended, with status 0."""
+def started(alone: Path, folder: Path, *more: str) -> subprocess.Popen[str]:
+    """The kernel as a process with user folders in `folder`, and its standard error in `folder / "said"`."""
     # -S: nothing of this environment's packages is on the path
     words = [sys.executable, "-S", "-m", "antiphon.kernel", "--patch", "alone.toml", "--osc-port", "0", *more]
     home = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("DATA", "CONFIG", "CACHE", "STATE")}
@@ -98,8 +97,15 @@ def playing(alone: Path, folder: Path, *more: str) -> Iterator[tuple[subprocess.
     # machine code, by the hash of what it is compiled from: to compile it again takes 12 s of processor
     (folder / "CACHE" / "antiphon").mkdir(parents=True)
     (folder / "CACHE" / "antiphon" / "kernels").symlink_to(Path(sys.prefix) / "var" / "antiphon" / "kernels")
+    with (folder / "said").open("w") as said:
+        return subprocess.Popen(words, cwd=alone, env=environment, stdout=subprocess.PIPE, stderr=said, text=True)
+
+
+@contextmanager
+def playing(alone: Path, folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
+    """A kernel that plays, and a client; it is ended, with status 0."""
     with (
-        subprocess.Popen(words, cwd=alone, env=environment, stdout=subprocess.PIPE, text=True) as server,
+        started(alone, folder, *more) as server,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
     ):
         try:
@@ -116,6 +122,15 @@ def playing(alone: Path, folder: Path, *more: str) -> Iterator[tuple[subprocess.
         assert server.wait(READY) == 0
 
 
+def test_what_it_cannot_begin_with_is_the_only_line_that_is_said(alone: Path, tmp_path: Path) -> None:
+    """That no synth is installed is said once it plays."""
+    with started(alone, tmp_path, "--patch", "nosuch") as server:
+        server.wait(READY)
+    said = (tmp_path / "said").read_text()
+    assert said.count("\n") == 1, said
+    assert "nosuch" in said
+
+
 def ends_on(recording: Path, frequency: float) -> bool:
     """Whether the last quarter of a second of a recording is that tone."""
     sound, rate = soundfile.read(recording)
@@ -127,6 +142,7 @@ def ends_on(recording: Path, frequency: float) -> bool:
 def test_the_kernel_plays_a_patch_and_obeys_osc(alone: Path, tmp_path: Path) -> None:
     recording = tmp_path / "out.wav"
     with playing(alone, tmp_path, "--record", str(recording)) as (_, client):
+        assert (tmp_path / "said").read_text().count("no synth plays notes") == 1
         client.send(encode("/node/tone/frequency", 880.0))
         client.send(encode("/sync", 1))
         assert answer(client) == (b"/synced", (1,))

@@ -32,8 +32,7 @@ def weights(trained) -> dict[str, list[float]]:
     return {name: t.flatten().tolist() for name, t in trained.network.state_dict().items()}
 
 
-def test_a_folder_that_is_refused_leaves_no_folder_of_weights(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+def test_a_folder_that_is_refused_leaves_no_folder_of_weights(tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="holds 0 notes"):
         command("train", "notes", tmp_path / "empty", "--out", tmp_path / "mine" / "weights")

@@ -181,10 +181,9 @@ def test_any_mutation_is_played_or_refused_in_a_sentence(
         assert np.isfinite(y).all()
 
 
-def test_a_set_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+def test_a_set_is_found_by_its_name(tmp_path: Path, antiphon_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    kept = tmp_path / "home" / "data" / "sessions" / "tonight"
+    kept = antiphon_home / "data" / "sessions" / "tonight"
     kept.mkdir(parents=True)
     (kept / LOG).write_text("{}\n")
     assert session_folder("tonight") == kept

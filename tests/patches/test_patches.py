@@ -130,8 +130,7 @@ def test_a_throw_comes_round_in_time_whatever_the_block(loaded, block):
     np.testing.assert_allclose(np.diff(centres), 24000, atol=60)
 
 
-def test_on_a_fresh_install_bed_plays_the_loops_that_ship(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+def test_on_a_fresh_install_bed_plays_the_loops_that_ship(tmp_path, capsys):
     out = tmp_path / "out.wav"
     render(patch="bed", out=str(out), seconds=5.0, tail=0.0)
     assert capsys.readouterr().err == ""

@@ -95,10 +95,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
-    store_token(tmp_path / "config", TOKEN)
-    made = Scene(tmp_path)
+def scene(antiphon_home: Path) -> Iterator[Scene]:
+    store_token(antiphon_home / "config", TOKEN)
+    made = Scene(antiphon_home)
     yield made
     made.performing.end()
     made.server.close()

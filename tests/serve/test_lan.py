@@ -9,7 +9,7 @@ import pytest
 from tests.waiting import until
 
 from antiphon.cli.running import approve, running_server
-from antiphon_bench.rig import ServerProcess
+from antiphon_bench.rig import TIMEOUT_SECONDS, ServerProcess
 
 OPTIONS = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "through", "--synth", "null")
 
@@ -18,7 +18,7 @@ def test_https_with_the_token_and_approvals_that_outlive_control_and_web(tmp_pat
     folder = tmp_path / "config"
     with ServerProcess(*OPTIONS, home=tmp_path) as server:
         assert "https://" in server.lines[-1]
-        plain = http.client.HTTPConnection("127.0.0.1", server.http, timeout=10)
+        plain = http.client.HTTPConnection("127.0.0.1", server.http, timeout=TIMEOUT_SECONDS)
         plain.request("GET", "/api/health")
         answer = plain.getresponse()
         assert (answer.status, b"https://" in answer.read()) == (400, True)

@@ -22,7 +22,7 @@ FAST = "code"
 LONG = 400.0
 """Patience in seconds: work on files gives way to all else on the machine."""
 SAID = "document.querySelector('.lesson-said')?.innerText ?? ''"
-DRAWN = "document.querySelectorAll('.lesson-paths li').length === 25"
+DRAWN = f"document.querySelectorAll('.lesson-paths li').length === {len(lessons())}"
 KEYS, KEYS_FROM = "AWSEDFTGYHUJKOLP", 60
 """Letters of the page's piano, and their first note."""
 EDITOR = "document.querySelector('.lesson-desk .cm-content')"

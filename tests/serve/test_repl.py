@@ -18,6 +18,14 @@ from antiphon.cli.repl.conversation import PROMPT, Repl, converse, panic_key
 from antiphon_bench.rig import ServerProcess
 
 F12 = "\x1b[24~"
+HELD = """format = 1
+name = "Held"
+[nodes.keys]
+type = "sampler"
+s = "sawtooth"
+[wires]
+"keys" = "out"
+"""
 
 
 def typed(connected: Repl, keys: str) -> list[str]:
@@ -33,8 +41,11 @@ def typed(connected: Repl, keys: str) -> list[str]:
 
 
 def test_it_sends_asks_explains_follows_the_patch_and_f12_is_panic(tmp_path: Path) -> None:
-    out = tmp_path / "out.wav"
+    out, patches = tmp_path / "out.wav", tmp_path / "data" / "patches"
+    patches.mkdir(parents=True)
+    (patches / "held.toml").write_text(HELD)
     with ServerProcess("--audio", "headless", "--patch", "throw", "--record", str(out), home=tmp_path) as server:
+        server.status()  # the web process, which begins last, answers
         connected = Repl(server.osc, server.http)
         assert "Throw" in connected.status_line()
         printed = typed(
@@ -50,10 +61,10 @@ def test_it_sends_asks_explains_follows_the_patch_and_f12_is_panic(tmp_path: Pat
         ]
         assert server.ask("/node/echo/feedback")[1] == [0.25]
         # of another patch it completes the nodes, once it is loaded
-        typed(connected, "/patch/load keys 0\r\x04")
+        typed(connected, "/patch/load held 0\r\x04")
         with connected.follow():
-            until(lambda: "Keys" in connected.status_line(), 5.0, "the other patch plays")
-            until(lambda: "/node/keys/instrument" in connected.declared, 5.0, "its nodes")
+            until(lambda: "Held" in connected.status_line(), 5.0, "the other patch plays")
+            until(lambda: "/node/keys/s" in connected.declared, 5.0, "its nodes")
         until(lambda: all(thread.name != "status" for thread in threads()), 5.0, "the thread has ended")
         assert "/node/echo/feedback" not in connected.declared
         server.send("/note/on", 60, 100)
@@ -69,6 +80,7 @@ def test_it_sends_asks_explains_follows_the_patch_and_f12_is_panic(tmp_path: Pat
 
 def test_one_port_is_enough_to_find_a_server_and_f12_waits_for_no_answer_of_http(tmp_path: Path) -> None:
     with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
+        server.status()
         for port in ("osc", "http"):
             words = [sys.executable, "-m", "antiphon", "repl", f"--{port}-port", str(getattr(server, port))]
             home = {"ANTIPHON_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
@@ -89,6 +101,7 @@ def test_one_port_is_enough_to_find_a_server_and_f12_waits_for_no_answer_of_http
 
 def test_a_server_that_ends_is_a_sentence(tmp_path: Path) -> None:
     with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
+        server.status()
         connected = Repl(server.osc, server.http)
     (line,) = connected.answer("/ping") or [""]
     assert "antiphon serve" in line

@@ -1,7 +1,5 @@
 """Set lists: what they say, what is refused and how, and which file a name means."""
 
-from pathlib import Path
-
 import pytest
 from tests import accepted
 
@@ -44,8 +42,7 @@ def test_what_is_wrong_is_refused_with_its_line_and_what_is_allowed():
 
 
 @pytest.mark.needs("answer")
-def test_a_performers_own_set_stands_before_a_built_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+def test_a_performers_own_set_stands_before_a_built_in_one():
     built_in = set_list.names()
     folder = paths.make_folder(paths.patches() / "live")
     (folder / "mine.toml").write_text(GOOD)

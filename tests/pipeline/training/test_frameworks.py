@@ -80,8 +80,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_four_frameworks_train_the_same_classifier_and_the_best_is_an_analysis(folder: Path, monkeypatch) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(folder / "home"))
+def test_four_frameworks_train_the_same_classifier_and_the_best_is_an_analysis(folder: Path) -> None:
     settings = load(written(folder, "all", '["sklearn", "torch", "keras", "fastai"]'))
     report = run(settings, FIVE, workers=1)
     assert report.training.trained == tuple(FRAMEWORKS)
@@ -123,8 +122,7 @@ def test_four_frameworks_train_the_same_classifier_and_the_best_is_an_analysis(f
     assert (again.computed, again.training.trained) == (0, ())
 
 
-def test_a_training_that_was_killed_gives_the_same_classifier_as_one_that_was_not(folder: Path, monkeypatch) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(folder / "home"))
+def test_a_training_that_was_killed_gives_the_same_classifier_as_one_that_was_not(folder: Path) -> None:
     whole = load(written(folder, "all", '["keras"]'))
     run(whole, FIVE[:3], workers=1)
     path = written(folder, "killed", '["keras"]')

@@ -66,10 +66,9 @@ def write(folder: Path, model: bytes, **change: object) -> Path:
 
 
 @pytest.fixture
-def classifiers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+def classifiers(antiphon_home: Path):
     registered._made.cache_clear()
-    yield tmp_path / "home/data/classifiers"
+    yield antiphon_home / "data/classifiers"
     registered._made.cache_clear()
 
 

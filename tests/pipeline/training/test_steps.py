@@ -135,8 +135,7 @@ def test_evaluate_and_deploy_need_a_classifier_of_these_settings(trained, traini
         deploy(trained, "mine", "torch", list(FRAMEWORKS.values()))
 
 
-def test_the_best_on_the_validation_split_is_installed_under_its_new_name(trained, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+def test_the_best_on_the_validation_split_is_installed_under_its_new_name(trained, antiphon_home) -> None:
     source, better = trained.folder(FRAMEWORKS["sklearn"]), trained.folder(FRAMEWORKS["torch"])
     better.mkdir()
     (better / MODEL).write_bytes((source / MODEL).read_bytes())
@@ -147,10 +146,10 @@ def test_the_best_on_the_validation_split_is_installed_under_its_new_name(traine
         (better / DETAILS).write_text(json.dumps(about))
         installed = deploy(trained, "mine", "", list(FRAMEWORKS.values()))
         assert installed.framework == wanted
-        details = read_details(tmp_path / "home/data/classifiers/mine")
+        details = read_details(antiphon_home / "data/classifiers/mine")
         assert (details.name, details.framework) == ("mine", wanted)
     assert deploy(trained, "mine", "sklearn", list(FRAMEWORKS.values())).framework == "sklearn"
-    assert {path.name for path in (tmp_path / "home/data/classifiers").iterdir()} == {"mine"}
+    assert {path.name for path in (antiphon_home / "data/classifiers").iterdir()} == {"mine"}
 
 
 def test_what_cannot_be_written_leaves_the_classifier_of_before(trained, tmp_path, monkeypatch) -> None:
@@ -182,7 +181,6 @@ def test_what_cannot_be_written_leaves_the_classifier_of_before(trained, tmp_pat
     ("name", "sentence"),
     [("../up", "is not a type name"), ("a b", "write deploy.name"), ("music", "there is an analysis 'music' already")],
 )
-def test_a_name_that_is_none_or_anothers_is_refused(tmp_path, monkeypatch, name: str, sentence: str) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+def test_a_name_that_is_none_or_anothers_is_refused(name: str, sentence: str) -> None:
     with pytest.raises(FileError, match=sentence):
         check_name(name)

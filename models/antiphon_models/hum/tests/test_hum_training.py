@@ -47,12 +47,14 @@ def job(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recipe(job):
-    from antiphon_models.hum.training.recipe import HumRecipe
+    """The recipe, whose batches have as many rows as show what is shown here."""
+    from antiphon_models.hum.training import recipe
 
-    made = HumRecipe()
-    made.prepare(job)
-    made._batcher._rows = 2
-    return made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "ROWS", 4)
+        made = recipe.HumRecipe()
+        made.prepare(job)
+        yield made
 
 
 def test_two_steps_lower_the_loss_of_their_batch(recipe):

@@ -337,8 +337,7 @@ def test_keep_spares_a_state_that_was_not_restored_and_outlives_a_full_disk(made
     assert "is not kept" in keep("larger")
 
 
-def test_a_state_is_kept_under_its_name_for_its_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+def test_a_state_is_kept_under_its_name_for_its_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert states.read("organ", "lv2:urn:a") == b""
     states.write("organ", "lv2:urn:a", b"\x00\xff")
     assert states.read("organ", "lv2:urn:a") == b"\x00\xff"

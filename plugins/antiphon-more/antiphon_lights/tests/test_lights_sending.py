@@ -147,8 +147,7 @@ class Lamps:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lamps]:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+async def stage(tmp_path: Path) -> AsyncIterator[Lamps]:
     make_folder(paths.patches())
     (paths.patches() / "lit.toml").write_text(PATCH)
     osc = AddressList("antiphon_lights")

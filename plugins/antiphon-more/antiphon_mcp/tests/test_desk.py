@@ -203,12 +203,9 @@ def test_the_patch_is_read_without_running_the_script(text: str, patch: str) -> 
     assert patch_of(text) == patch
 
 
-def test_a_process_that_is_started_again_knows_what_its_servers_wrote(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+def test_a_process_that_is_started_again_knows_what_its_servers_wrote(antiphon_home: Path) -> None:
     DeskMemory("switches").write(mode="off", locked=["beat"])
-    other = tmp_path / "run" / "mcp-1-never-switches.json"
+    other = antiphon_home / "run" / "mcp-1-never-switches.json"
     other.write_text("{}")
     assert DeskMemory("switches").read() == {"mode": "off", "locked": ["beat"]}
     assert not other.exists(), "that of a server that has ended"

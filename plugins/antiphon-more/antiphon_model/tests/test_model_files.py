@@ -267,7 +267,6 @@ def test_onnx_keeps_to_its_own_file(tmp_path: Path) -> None:
 
 def test_a_file_is_tried_once_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exports.needs_onnx()
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     path = exports.saved(tmp_path / "gain.onnx", exports.onnx_gain(rate=44100))
     first = model_file.describe(str(path))
     assert (first.rate, first.bytes, first.method("forward").latency) == (44100, path.stat().st_size, 0)
@@ -283,7 +282,6 @@ def test_a_file_is_tried_once_in_a_process_of_its_own(tmp_path: Path, monkeypatc
 
 def test_a_process_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exports.needs_onnx()
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     monkeypatch.setattr(model_file, "PROBE_SECONDS", 2.0)
     path = exports.saved(tmp_path / "hang.onnx", exports.onnx_trap("hang", -1.0))
     with pytest.raises(ModelError, match=r"not tried within [26] s"):
@@ -295,9 +293,8 @@ def test_a_file_that_wants_all_memory_is_refused() -> None:
     assert "cannot compute a hop of 480 values" in refusal(exports.onnx_trap("memory", -1.0))
 
 
-def test_one_who_does_not_wait_finds_it_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_who_does_not_wait_finds_it_later(tmp_path: Path) -> None:
     exports.needs_onnx()
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     path = str(exports.saved(tmp_path / "gain.onnx", exports.onnx_gain()))
     with pytest.raises(model_file.UntestedFile, match="load it again"):
         model_file.describe(path, 0.0)
@@ -306,15 +303,14 @@ def test_one_who_does_not_wait_finds_it_later(tmp_path: Path, monkeypatch: pytes
     assert model_file.describe(path, 0.0).format == "onnx"
 
 
-def test_a_refusal_holds_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+def test_a_refusal_holds_for_a_while(tmp_path: Path, antiphon_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(exports.saved(tmp_path / "bad.ts", b"no model"))
     with pytest.raises(ModelError, match=r"bad\.ts: it is neither"):
         model_file.describe(path)
     monkeypatch.setattr(model_file, "spawn", None)
     with pytest.raises(ModelError, match=r"bad\.ts: it is neither"):
         model_file.describe(path)
-    (refusal,) = (tmp_path / "cache" / "models").glob("*.refused")
+    (refusal,) = (antiphon_home / "cache" / "models").glob("*.refused")
     refusal.write_text(json.dumps({**json.loads(refusal.read_text()), "until": time.time() - 1.0}))
     with pytest.raises(TypeError):
         model_file.describe(path)
@@ -366,12 +362,11 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.Mo
         model_file.describe(str(exports.saved(tmp_path / "large.ts", bytes(11))))
 
 
-def test_the_library_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_library_is_listed(antiphon_home: Path) -> None:
     exports.needs_onnx()
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     assert not model_registry.files()
     assert not list(software.check_model_files())
-    library = tmp_path / "data" / "library"
+    library = antiphon_home / "data" / "library"
     library.mkdir(parents=True)
     exports.known(exports.saved(library / "gain.onnx", exports.onnx_gain(rate=44100)))
     exports.saved(library / "kick.wav", b"RIFF")

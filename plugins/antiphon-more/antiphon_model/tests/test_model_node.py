@@ -28,9 +28,8 @@ SPEC = StreamSpec(RATE, 256, 2)
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
-    library = tmp_path / "data" / "library"
+def home(antiphon_home: Path) -> Path:
+    library = antiphon_home / "data" / "library"
     library.mkdir(parents=True)
     return library
 

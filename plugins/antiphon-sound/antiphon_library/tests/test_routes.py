@@ -238,9 +238,8 @@ async def test_the_librarys_folder_is_added_analysed_and_placed_in_turn(
 
 
 @pytest.fixture
-async def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+async def live(tmp_path: Path) -> AsyncIterator[Rig]:
     """Control with the addresses of this plugin."""
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     dispatcher = HookDispatcher()
     hooks = {"antiphon_library": dispatcher.add("antiphon_library", antiphon_library)}
     osc, _ = addresses_of(dispatcher, "antiphon_library")

@@ -62,8 +62,7 @@ READER = ProcessorInfo("reader", "Reads.", "test", (), (AUDIO_OUT,), (Param("fil
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ClipRig]:
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+async def stage(tmp_path: Path) -> AsyncIterator[ClipRig]:
     osc = AddressList("antiphon_clip")
     antiphon_clip.antiphon_addresses(osc)
     catalog = replace(

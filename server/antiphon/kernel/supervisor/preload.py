@@ -19,7 +19,6 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.runtime import paths, resources
-from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.platform import PORTABLE, cores
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import backends, info as synths
@@ -81,14 +80,12 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
     types = _patch_types(settings, loaded)
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
-    registered = loaded.factories["synths"]
-    choice = backends.choice_with(settings, synths.BackendChoice(backends.choose(settings.synth, registered)))
+    chosen = backends.choose(settings.synth, loaded.factories["synths"])
+    choice = backends.choice_with(settings, synths.BackendChoice(chosen))
     if choice.info.name == synths.NULL.name:
         log = folder / NULL_LOG_FILE
         log.unlink(missing_ok=True)
         choice = replace(choice, settings=(("path", str(log)),))
-        if settings.synth == "auto":
-            say(backends.silence(registered))
     backends.use(choice)
     return replace(_ready(settings, loaded, read, settings.input_file is not None), types=types)
 

@@ -347,6 +347,8 @@ class Supervisor:
                 self._ready_said = True
                 drop_backup(self.folder)
                 self._companions.ready(self.settings)
+                if self._synth == synths.NULL and self.settings.synth == "auto":
+                    say(backends.silence(self.starts.synths))
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that they do not delay the sound; what asks them waits in the queues of their sockets
                 self._schedule_start("recorder")
