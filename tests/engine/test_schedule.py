@@ -39,6 +39,13 @@ def test_a_tempo_change_that_is_due_moves_what_follows_it_in_the_same_block():
     assert taken == [(100, 1), (150, 2)]
 
 
+def test_at_one_sample_what_is_dated_by_sample_comes_before_what_is_by_beat():
+    schedule, clock = ActionSchedule(), tempo()
+    schedule.at_beat(1.0, action(2))
+    schedule.at_sample(24000, action(1))
+    assert due(schedule, 24001, clock) == [(24000, 1), (24000, 2)]
+
+
 def test_stopped_nothing_falls_due_by_beat():
     schedule, clock = ActionSchedule(), tempo()
     clock.set_transport(0, False, None)

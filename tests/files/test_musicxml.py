@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.files.musicxml import MAX_BYTES, read
-from antiphon.files.score import Score
+from antiphon.files.musicxml import MAX_BYTES, Score, read
 from antiphon.files.score_form import MAX_PLAYED
 from antiphon.kernel.errors import FileError
 

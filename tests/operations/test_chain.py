@@ -96,6 +96,24 @@ def test_after_reset_a_chain_is_as_new() -> None:
     np.testing.assert_array_equal(chain.process(SOUND), first)
 
 
+def test_after_reset_the_beat_begins_anew() -> None:
+    with antiphon.Chain(("tremolo", {"beats": 0.75}), rate=RATE, channels=2) as chain:
+        first = split(chain, [256])
+        chain.reset()
+        np.testing.assert_array_equal(split(chain, [256]), first)
+
+
+def test_a_choice_that_is_set_is_that_of_a_chain_made_with_it() -> None:
+    with (
+        antiphon.Chain("filter", rate=RATE, channels=2) as chain,
+        antiphon.Chain(("filter", {"mode": "highpass"}), rate=RATE, channels=2) as made,
+    ):
+        chain["filter"].mode = "highpass"
+        late, asked = split(chain, [256]), split(made, [256])
+    # where the mode changes within a stream, it is a fade
+    np.testing.assert_allclose(late[:, RATE // 4 :], asked[:, RATE // 4 :], atol=1e-5)
+
+
 def test_a_block_with_nan_is_refused_and_the_stream_goes_on() -> None:
     chain, other = (antiphon.Chain("reverb", "delay", rate=RATE, channels=2) for _ in range(2))
     for first in range(0, 4800, 480):

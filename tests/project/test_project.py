@@ -106,6 +106,15 @@ def test_the_readme_shows_both_commands_first():
     assert "](docs/page/moving.webp)" in head, "a picture says first what it is"
 
 
+def test_the_badges_say_what_pyproject_says():
+    low, high = re.findall(r"3\.(\d+)", PROJECT["project"]["requires-python"])
+    said = {"python": f"Python: 3.{low} to 3.{int(high) - 1}", "licence": f"licence: {PROJECT['project']['license']}"}
+    assert {path.stem for path in (ROOT / "docs" / "badges").iterdir()} == set(said)
+    for name, words in said.items():
+        assert f"<title>{words}</title>" in (ROOT / "docs" / "badges" / f"{name}.svg").read_text()
+        assert f"[![{words}](docs/badges/{name}.svg)]" in (ROOT / "README.md").read_text()
+
+
 def test_the_readme_lists_every_page_before_its_sections():
     contents = (ROOT / "README.md").read_text().partition("\n## ")[0]
     pages = [own(path) for pattern in ("*.md", "clients/*.md") for path in (ROOT / "docs").glob(pattern)]

@@ -31,7 +31,7 @@ from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
 from antiphon.web.api import server_state
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import ControlLink
-from antiphon.web.page import feed, files as page, node_sound as sound, routes as pages
+from antiphon.web.page import feed, files as page, routes as pages, routes as sound
 from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer
 

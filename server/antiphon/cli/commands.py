@@ -69,7 +69,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """Commands in the order of the help page: the place of each (a function, a `register` that adds it, or `ASKED`), and
 examples."""
 _OPTIONS = {
-    "serve": {"cls": "serve_options:ServeCommand"},
+    "serve": {"cls": "serve:ServeCommand"},
     "run": {"cls": "files.run:RunCommand"},
     "render": {"cls": "transports:SynthCommand"},
     "osc": {"context_settings": "running.osc:CONTEXT_SETTINGS"},

@@ -31,8 +31,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Beat
 from antiphon.kernel.wire.ntp import to_unix_ns
-from antiphon_lights.sending import Lights, _open, chord_name
-from antiphon_lights.show import Clock, FlashLimit, LightShow, placed
+from antiphon_lights.sending import Clock, FlashLimit, Lights, LightShow, _open, chord_name, placed
 from antiphon_lights.table import read
 from antiphon_lights.targets import DmxTarget
 from antiphon_lights.transport import LightsTransport, receivers

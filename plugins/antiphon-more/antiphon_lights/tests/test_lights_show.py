@@ -18,7 +18,7 @@ from antiphon.kernel.control.patch_watch import changes
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon_lights.packets import art_dmx, os2l, sacn_group, sacn_packet
-from antiphon_lights.show import STROBE, Clock, FlashLimit, LightShow, steps
+from antiphon_lights.sending import STROBE, Clock, FlashLimit, LightShow, steps
 from antiphon_lights.table import WaveSource, read
 from antiphon_lights.transport import LightsTransport
 

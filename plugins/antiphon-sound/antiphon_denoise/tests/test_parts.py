@@ -14,7 +14,7 @@ from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.learned.file_confidence import SteadyNoise
 from antiphon_denoise.learned.tables import NO_NOISE
-from antiphon_denoise.mains_hum import MainsHumRemover
+from antiphon_denoise.processor import MainsHumRemover
 from antiphon_denoise.tests import sounds
 from antiphon_denoise.tests.running import prepared, run
 from antiphon_denoise.wavelet import Shrinker, denoise_shrink_row

@@ -24,8 +24,7 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import value_number
-from antiphon_dirt.fields import MAX_FIELDS, DirtEvent, read
-from antiphon_dirt.player import NoteNumbers, commands, length, orbits
+from antiphon_dirt.player import MAX_FIELDS, DirtEvent, NoteNumbers, commands, length, orbits, read
 
 STRUDEL_BANK = (
     "2362756e646c6500e8fe6f8040000000000000b42f646972742f706c617900002c7366736973667373737373697366736973697369736900"

@@ -86,6 +86,13 @@ def test_what_it_plays_is_on_its_frame(kind, given_, events, expected) -> None:
         assert left(out) == ({(1, 62)} if kind == "hold" else set())
 
 
+def test_a_note_that_two_keys_give_sounds_until_the_last_is_up() -> None:
+    first, second = note(0, 61, 4), note(1, 62)
+    out = play("scale", [first[0], *second, first[1]], {"outside": "up"})
+    assert ons(out) == [(0, 62), (1, 62)]
+    assert [event.offset / BEAT for event in out if event.kind == "off"] == [1, 4]
+
+
 def test_lengths_and_velocities_follow_the_played_note() -> None:
     echo = play("echo", note(0, 60, 0.25, 0.8), {"beats": 1.0, "repeats": 2, "feedback": 0.5})
     assert [e.value for e in echo if e.kind == "on"] == pytest.approx([0.8, 0.4, 0.2])

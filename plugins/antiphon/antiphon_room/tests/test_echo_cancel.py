@@ -11,7 +11,7 @@ from tests.each import each
 from antiphon.api import F32, FileError, StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_models.learning.user_commands import command
-from antiphon_room.processor import EchoCancel, hear
+from antiphon_room.processor import EchoCancel, hear, rate_of
 
 RATE = 48000
 BLOCK = 240
@@ -223,6 +223,13 @@ def test_a_microphone_s_file_of_another_rate_than_its_label_is_said(tmp_path: Pa
     found = hear(tmp_path / "mic.wav", {"reference": str(tmp_path / "played.wav")}, ()).said
     assert found.startswith(said)
     assert bool(found) == bool(said)
+
+
+@each("width, right", [(20.0, 44100), (40.0, RATE)])
+def test_a_rate_that_fits_hardly_better_than_the_label_is_not_said(width: float, right: int):
+    place = np.arange(400.0)
+    played, microphone = (np.exp(-(((faster * place - 200.0) / width) ** 2)) for faster in (1.0, 1.06))
+    assert rate_of(microphone, played, RATE) == right
 
 
 def resampled(sound: F32, rate: int) -> F32:

@@ -127,6 +127,16 @@ def test_a_performer_s_pure_tone_comes_back_after_it_was_asked():
     assert level(out[8 * RATE :]) > level(near) - 0.5
 
 
+def test_a_performer_who_holds_a_tone_is_asked_at_intervals_that_double():
+    rate, place = 16000, np.arange(31 * 16000)
+    x = np.asarray(0.1 * np.sin(2 * np.pi * 440.0 * place / rate), np.float32)[None]
+    y = run_processor(HowlGuard(), StreamSpec(rate, 160, 1), {"in": x, "reference": np.zeros_like(x.repeat(2, 0))})
+    levels = [np.sqrt(np.square(sound[0].reshape(-1, rate // 10)).mean(axis=1)) for sound in (y, x)]
+    low = levels[0] < 0.8 * levels[1]
+    asked = np.flatnonzero(low[1:] & ~low[:-1]) / 10
+    assert np.diff(asked) == pytest.approx([8.2, 16.2], abs=0.4)
+
+
 def test_an_input_that_was_muted_opens_anew(loaded: Loaded):
     howl = noise(8.0)
     howl[6 * RATE : 7 * RATE] = 0.0

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from antiphon.api import StreamSpec
+from antiphon.api import IO, StreamSpec
 from antiphon.api.testing import render, run_processor
+from antiphon.kernel.contract.harness import prepare
+from antiphon.kernel.contract.processor import BlockTime
 from antiphon_utilities.delay import Delay
 from antiphon_utilities.filter import Filter
 from antiphon_utilities.follower import Meter
@@ -86,6 +88,15 @@ class TestDelay:
         x[:, 10] = 1.0
         y = run_processor(Delay(), replace(SPEC, feedback=256), x, {"time": 0.25, "feedback": 0.5})
         np.testing.assert_array_equal(np.nonzero(y[0])[0], [11754, 23754, 35754, 47754])
+
+    def test_put_in_while_something_sounds_its_echo_begins_without_a_step(self):
+        delay, y = Delay(), np.zeros((2, 1024), np.float32)
+        cells = prepare(delay, StreamSpec(RATE, 1024, 2), {"time": 0.005, "feedback": 0.0})
+        cells.render(RATE, 1024)
+        x = np.full((2, 1024), 0.5, np.float32)
+        delay.process(IO((x,), (y,), cells, BlockTime(RATE, 2.0, 120.0, True), 1024))
+        np.testing.assert_array_equal(y[:, 500:], 0.5)
+        assert 0.0 < steepest(y) < 0.01
 
     def test_a_change_of_time_does_not_click(self):
         x = sine(150, RATE)
