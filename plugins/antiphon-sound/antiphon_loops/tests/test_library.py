@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,13 @@ from antiphon.offline.analyses import analyse_file
 from antiphon_library.catalogue import Catalogue
 from antiphon_loops.analysis.catalogued import loop_of
 from antiphon_loops.library import analyse, ready, write_listing
+from antiphon_loops.rules import Rules
 from antiphon_loops.tests.conftest import CATALOGUE
+
+
+def test_an_uncertain_tempo_leaves_a_loop_out_and_none_does_not():
+    loops = [SimpleNamespace(tempo_sure=sure) for sure in (0.0, 0.1, 0.2)]
+    assert list(map(Rules().leaves_out, loops)) == [False, True, False]
 
 
 def test_a_changed_file_is_and_a_moved_or_touched_one_is_not(analysed: tuple[Path, Path], tmp_path: Path):
