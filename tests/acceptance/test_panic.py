@@ -35,7 +35,7 @@ def loaded() -> Loaded:
 
 @pytest.mark.parametrize(
     "name",
-    ["pads", "keys", "dub", "chapel", "cloud"],
+    ["pads", pytest.param("keys", marks=pytest.mark.needs("pyo")), "dub", "chapel", "cloud"],
     ids=["samples", "a synth's process", "echoes", "a room", "frozen sound"],
 )
 def test_a_patch_is_silent_from_the_next_block_on_and_plays_again(name: str, loaded: Loaded) -> None:

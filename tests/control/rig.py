@@ -40,6 +40,9 @@ GAIN = ProcessorInfo(
     ),
 )
 CATALOG = Catalog({"gain": GAIN})
+FILE = Param("reference", "file", "")
+CAST = ProcessorInfo("cast", "By a reference.", "test", (AUDIO_IN,), (AUDIO_OUT,), (FILE, Param("depth")))
+WITH_FILES = Catalog({"gain": GAIN, "cast": CAST})
 GRAPH = Graph(
     (NodeSpec("a", "gain", {"gain": 0.5}), NodeSpec("b", "gain")),
     (
@@ -128,6 +131,13 @@ class Rig:
     def close(self) -> None:
         for client in self._clients:
             client.close()
+
+
+async def save_three(live: Rig) -> None:
+    """Saves what plays as the patches one, two and three, each with another gain."""
+    for name, gain in (("one", 0.25), ("two", 0.5), ("three", 0.75)):
+        await live.client().ask("/node/a/gain", gain)
+        await live.client().ask("/patch/save", name)
 
 
 async def refusal(client: Client, line: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.clock import FakeClock
-from tests.control.rig import GRAPH, Client, Rig
+from tests.control.rig import GRAPH, Client, Rig, save_three
 
 from antiphon.kernel.control.commands import executor
 from antiphon.kernel.control.patches import plans
@@ -16,14 +16,11 @@ from antiphon.kernel.session.commands import SetParam
 
 @pytest.fixture
 async def stage(live: Rig) -> Rig:
-    client = live.client()
-    for name, gain in (("one", 0.25), ("two", 0.5), ("three", 0.75)):
-        await client.ask("/node/a/gain", gain)
-        await client.ask("/patch/save", name)
+    await save_three(live)
     (paths.make_folder(paths.patches() / "live") / "s.toml").write_text(
         'format = 1\npatches = ["one", "two", "three"]\n'
     )
-    await client.ask("/set/load", "s")
+    await live.client().ask("/set/load", "s")
     return live
 
 
@@ -120,23 +117,12 @@ async def test_another_set_refused_or_taken_back_leaves_the_one_before(stage: Ri
     (paths.patches() / "live" / "other.toml").write_text('format = 1\npatches = ["three", "two"]\n')
     await client.ask("/set/next")
     await refused(stage, "/set/load", "other")
-    assert stage.app.status()["set"] == {
-        "file": "s",
-        "name": "s",
-        "place": 2,
-        "patches": ["one", "two", "three"],
-        "outside": False,
-    }
+    before = {"file": "s", "name": "s", "place": 2, "patches": ["one", "two", "three"], "outside": False}
+    assert stage.app.status()["set"] == before
     await client.ask("/set/load", "other")
     assert stage.app.status()["set"]["name"] == "other"
     await client.ask("/patch/undo")
-    assert stage.app.status()["set"] == {
-        "file": "s",
-        "name": "s",
-        "place": 2,
-        "patches": ["one", "two", "three"],
-        "outside": False,
-    }
+    assert stage.app.status()["set"] == before
 
 
 async def test_a_fault_of_ours_is_answered_and_the_next_message_too(

@@ -4,24 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.control.rig import GAIN, Client, Rig, rig
+from tests.control.rig import WITH_FILES, Client, Rig, rig
 
-from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
-from antiphon.kernel.contract.params import Param
-from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.session.schedule import MAX_PENDING
 
-CAST = ProcessorInfo(
-    "cast",
-    "By a reference.",
-    "test",
-    (AUDIO_IN,),
-    (AUDIO_OUT,),
-    (Param("reference", "file", ""), Param("depth")),
-)
-WITH_FILES = Catalog({"gain": GAIN, "cast": CAST})
 OWN = """format = 1  # by hand
 [nodes.a]
 type = "gain"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.control.rig import Client, Rig, rig
+from tests.control.rig import Client, Rig, rig, save_three
 
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session import set_list
@@ -19,10 +19,7 @@ fade = 0.25
 
 @pytest.fixture
 async def stage(live: Rig) -> Rig:
-    client = live.client()
-    for name, gain in (("one", 0.25), ("two", 0.5), ("three", 0.75)):
-        await client.ask("/node/a/gain", gain)
-        await client.ask("/patch/save", name)
+    await save_three(live)
     (paths.make_folder(paths.patches() / "live") / "friday.toml").write_text(SET)
     return live
 
@@ -48,13 +45,8 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
     assert (address, args) == ("/fail", ("/set/next", "this is the last patch of Friday"))
     assert await gain(stage) == 0.75
     assert await client.ask("/set/previous") == [("/done", ("/set/previous", "two"))]
-    assert stage.app.status()["set"] == {
-        "file": "friday",
-        "name": "Friday",
-        "place": 2,
-        "patches": ["one", "two", "three"],
-        "outside": False,
-    }
+    shown = {"file": "friday", "name": "Friday", "place": 2, "patches": ["one", "two", "three"], "outside": False}
+    assert stage.app.status()["set"] == shown
     assert (await client.ask("/set/list"))[1] == ("/set/patches.reply", ("Friday", 2, "one", "two", "three"))
     await client.ask("/patch/load", "three")
     assert stage.app.status()["set"]["outside"]

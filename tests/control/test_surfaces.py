@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.clock import FakeClock
-from tests.control.rig import GAIN, Rig, rig
+from tests.control.rig import WITH_FILES, Rig, rig
 
 from antiphon.cli.running import monitor
-from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
-from antiphon.kernel.contract.params import Param
-from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control.subscribers import clients
 from antiphon.kernel.control.subscribers.clients import APPROVAL_SECONDS
 from antiphon.kernel.control.subscribers.replies import FILE
@@ -23,15 +20,6 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.wire.osc import Message, decode, encode
 
 OWN, NEAR, FAR = "127.0.0.1", "127.0.0.2", "127.0.0.3"
-CAST = ProcessorInfo(
-    "cast",
-    "By a reference.",
-    "test",
-    (AUDIO_IN,),
-    (AUDIO_OUT,),
-    (Param("reference", "file", ""), Param("depth")),
-)
-WITH_FILES = Catalog({"gain": GAIN, "cast": CAST})
 SECRET = "private-take-with-anna.wav"
 
 

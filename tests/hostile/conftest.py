@@ -27,6 +27,29 @@ MEMORY = 512 << 20
 """Bytes that a command may have at most."""
 
 
+PATCH = """format = 1
+name = "Seven"
+[nodes]
+gain = {gain = 0.9}
+filter = {mode = "highpass", cutoff = 60}
+delay = {time = 0.25, feedback = 0.3}
+pan = {place = 0.2}
+mix = {b = 0.3}
+meter = {}
+limiter = {}
+[wires]
+"in" = "gain"
+"gain" = "filter"
+"filter" = ["pan", "delay"]
+"pan" = "mix.a"
+"delay" = "mix.b"
+"mix" = "meter"
+"meter" = "limiter"
+"limiter" = "out"
+"""
+"""What the server plays: nodes of seven kinds, which `antiphon` alone has."""
+
+
 @dataclass
 class Ended:
     """How a command ended. seconds: of processor time, so that it says nothing of what else the machine does."""
@@ -81,10 +104,12 @@ def antiphon(folder: Path) -> Antiphon:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    options = ("--audio", "headless", "--patch", "bench8")
+    home = tmp_path_factory.mktemp("served")
+    (home / "seven.toml").write_text(PATCH)
+    options = ("--audio", "headless", "--patch", str(home / "seven.toml"))
     with ExitStack() as stack:
         with executed():  # its memory and descriptors are counted
-            running = stack.enter_context(ServerProcess(*options, home=tmp_path_factory.mktemp("served")))
+            running = stack.enter_context(ServerProcess(*options, home=home))
         running.sync()
         yield running
 
