@@ -19,7 +19,7 @@ from tests.patches.test_led_band import strummed
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.graph.patch import find, load
 from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
-from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam
+from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam, SetTransport
 from antiphon.kernel.signal.pitch import frequency
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
@@ -112,7 +112,8 @@ def test_an_act_sounds_throughout_at_the_level_of_a_set(act: str, loaded: Loaded
     played = load(patch_of(act, tmp_path), loaded.catalog, trusted=True)
     bar = 240.0 / played.tempo
     given, commands = ACTS[act](bar)
-    runner = PlayerRunner(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, commands)
+    begun = (SetTransport(True), *commands)
+    runner = PlayerRunner(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, begun)
     try:
         sound = np.concatenate([part.copy() for part in process_stream([given], runner)], axis=1)
     finally:
