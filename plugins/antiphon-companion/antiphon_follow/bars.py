@@ -21,8 +21,6 @@ METER_CHANGE = 2e-3
 """Probability per bar of another meter."""
 USUAL_BPM, USUAL_WIDTH = 92.0, 0.5
 """Centre in bpm and width in logarithms of the prior of the tempo."""
-RARE_BPM, RARE = 60.0, 400.0
-"""Tempo in bpm below which a player whose double tempo is in the range is seldom meant, and how fast that grows."""
 UNFORESEEN = 0.3
 """Odds that a suggested tempo is wrong altogether."""
 GAIN_SECONDS = 4.0
@@ -130,19 +128,10 @@ class BarFilter:
 
     `rate`: frames per second. `low`, `high`: range of the tempo, bpm. `meters`: beats of the bars it chooses from.
     `gain`: nats a frame by which a beat that is sure foretells what comes better than chance; noise has none.
-    `rare`: how fast tempos below `RARE_BPM` become unlikely.
     After `step`: `phase` within the beat, `period` in seconds, `place` in the bar, `meter`, `sureness` 0 to 1.
     """
 
-    def __init__(
-        self,
-        rate: float,
-        low: float,
-        high: float,
-        meters: tuple[int, ...],
-        gain: float,
-        rare: float,
-    ) -> None:
+    def __init__(self, rate: float, low: float, high: float, meters: tuple[int, ...], gain: float) -> None:
         self.rate, self.meters, self.usual_gain = rate, meters, gain
         short, long = max(2, math.floor(60.0 * rate / high)), math.ceil(60.0 * rate / low)
         lengths = np.arange(short, max(short + 1, long) + 1)
@@ -172,8 +161,6 @@ class BarFilter:
         near += WANDERS * wander / wander.sum(axis=1, keepdims=True)
         self._moves = np.ascontiguousarray((1.0 - LEAP) * near + LEAP * self._usual[None])
         self._bpm, self._prior = np.log(bpm), np.ones(len(lengths))
-        below = np.where(2.0 * bpm <= high, np.maximum(0.0, np.log(RARE_BPM / bpm)), 0.0)
-        self._rare = -rare * below**2
         self._tails = np.zeros(2 * self._layers * len(lengths))
         self._marks = np.zeros(len(lengths))
         self._state = np.zeros(self._layers * self._n)
@@ -206,7 +193,7 @@ class BarFilter:
 
     def suggest(self, tempos: F64, odds: F64, share: float) -> None:
         """Weighs coming beats' tempos by the odds of `tempos`, bpm; `share`: at every beat."""
-        weight = np.interp(self._bpm, np.log(tempos), np.log(odds + UNFORESEEN)) + self._rare
+        weight = np.interp(self._bpm, np.log(tempos), np.log(odds + UNFORESEEN))
         np.exp(share * (weight - weight.max()), out=self._prior)
 
     def step(self, likely: F64 | None = None) -> None:

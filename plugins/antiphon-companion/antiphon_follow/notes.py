@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.models import Gru, Linear
-from antiphon_follow.bars import METERS, RARE, BarFilter
+from antiphon_follow.bars import METERS, BarFilter
 from antiphon_follow.evidence import PLACES, TEMPOS, network_weights, odds_of
 
 MODEL = "follow-notes"
@@ -196,7 +196,7 @@ class NoteBeats:
     """Beats in a stream of notes. `seconds`: the time up to which it has listened."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, RARE)
+        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
         self._features, self._network = NoteFrames(), NoteNetwork(network_weights(MODEL))
         self._tables = self.filter.tables(_octaves())
         self.clear()

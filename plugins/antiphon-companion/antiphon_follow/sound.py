@@ -125,7 +125,7 @@ class SoundBeats:
     """Beats in a stream of sound at `RATE`. `seconds`: how much of it the filter's answer is about."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
-        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN, 0.0)
+        self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
         self._network = BeatNetwork(network_weights(MODEL))
         self._evidence, self._features = Evidence(network_weights(EVIDENCE)), SoundFeatures()
         bins = np.arange(BINS)
