@@ -121,6 +121,17 @@ def test_what_the_count_catches_up_stays_in_the_range() -> None:
     assert abs((beats[-1] - beat + 0.5) % 1.0 - 0.5) < 0.1
 
 
+def test_a_count_that_cannot_be_faster_is_met_from_the_other_side() -> None:
+    count, off = BeatCount(SURE, 60.0, 200.0), []
+    for frame in range(400):
+        # from the first second on the player is two fifths of a beat ahead
+        beat = frame / 100.0 * 198.0 / 60.0 + 0.4 * (frame >= 100)
+        count.advance(0.01, found(198.0, int(beat) % 4, beat % 1.0), 0.0)
+        off.append(abs((count.beat - beat + 0.5) % 1.0 - 0.5))
+    assert off[100] > 0.35
+    assert max(off[280:]) < 0.05
+
+
 @pytest.mark.parametrize("tempo", [100.0, 120.0])
 def test_chords_on_the_beats_are_no_eighths_of_a_slow_player(tempo: float) -> None:
     beats = beats_of(np.full(40, tempo))
@@ -587,4 +598,9 @@ def test_downbeat_begins_a_bar_at_the_nearest_beat() -> None:
     answer.take(found(120.0, place=2, phase=0.1))
     answer.here()
     answer.take(found(120.0, place=2, phase=0.1))
+    assert (answer.place, answer.phase) == (0, pytest.approx(0.1))
+    answer.take(found(120.0, place=3, phase=0.1))
+    assert answer.place == 1
+    answer.here()
+    answer.take(found(120.0, place=3, phase=0.1))
     assert (answer.place, answer.phase) == (0, pytest.approx(0.1))
