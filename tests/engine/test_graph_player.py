@@ -194,6 +194,17 @@ def test_a_set_before_its_plan_is_applied_with_it():
     assert [(r.token, r.number) for r in said(player, "loaded")] == [(1, 0.0), (2, 0.0)]
 
 
+def test_the_clock_waits_for_a_node_of_a_new_patch_and_not_for_one_that_an_edit_adds(monkeypatch):
+    monkeypatch.setattr(TYPES["lag"], "awaits", lambda self, values: True)
+    player, waiting = staged(GAIN), graph({"l": "lag"}, ["in > l", "l > out"])
+    play(player, ones(256))
+    edited = graph({"g": "gain", "l": "lag"}, ["in > g", "g > l", "l > out"])
+    for number, made, playing in ((2, edited, True), (3, GAIN, True), (4, waiting, False), (5, GAIN, True)):
+        player.load(plan(made, SPEC, player.plan, {"g": 1, "l": 2}), number, 0.0)
+        play(player, ones(256))
+        assert player.tempo.playing == playing
+
+
 def test_a_set_of_a_cell_that_is_not_there_changes_nothing():
     player = staged(GAIN)
     player.take(NodeSet(1, 99, 0.0))

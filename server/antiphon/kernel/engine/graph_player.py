@@ -188,9 +188,11 @@ class GraphPlayer:
         self._report(PlayerReport("loaded", token=serial, number=float(plan.latency)))
 
     def _await(self, plan: Plan) -> None:
-        """Has the clock wait for a node that is new, and no longer for one that is gone."""
+        """Has the clock wait for a node of a new patch, and no longer for one that is gone."""
         before = {} if self.plan is None else self.plan.hosts
-        if plan.awaited and plan.awaited not in before and not self.again:
+        # what plays goes on where an edit adds the node
+        edited = bool(before) and before.keys() <= plan.hosts.keys()
+        if plan.awaited and not edited and plan.awaited not in before and not self.again:
             # what ran while the first plan was prepared was no music
             self.tempo.wait(self.sample, plan.awaited, 0.0 if self.plan is None else None)
         elif self.tempo.waits not in plan.hosts:
