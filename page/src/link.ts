@@ -200,8 +200,9 @@ export async function readGraph(): Promise<void> {
   reading = true;
   while (again) {
     again = false;
+    const asked = performance.now();
     const next = await ask("/api/graph");
-    if (next) takeGraph(next as Graph);
+    if (next) takeGraph(next as Graph, (address) => (moved.get(address) ?? -1e9) > asked - QUIET_MS);
   }
   reading = false;
 }

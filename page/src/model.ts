@@ -158,7 +158,8 @@ export function tell(kind: string, text: string, bad: boolean, pause: number, ac
   if (!again || !log.value.some((one) => one.text === text)) say(text, bad, again, undefined, { act, unasked: true });
 }
 
-export function takeGraph(next: Graph): void {
+/** Takes a graph that was read. `newer`: whether what is shown of an address was set here after it was asked for. */
+export function takeGraph(next: Graph, newer: (address: string) => boolean = () => false): void {
   // what a node that is gone began is never ended by it
   const same = graph.peek()?.patch === next.patch;
   for (const one of notes) {
@@ -167,7 +168,10 @@ export function takeGraph(next: Graph): void {
   }
   batch(() => {
     for (const one of next.nodes) {
-      for (const param of one.params) value(`/node/${one.name}/${param.name}`).value = param.value;
+      for (const param of one.params) {
+        const address = `/node/${one.name}/${param.name}`;
+        if (!newer(address)) value(address).value = param.value;
+      }
     }
     macros.value = (next.nodes.find((one) => one.name === "macro")?.params ?? []).map((one) => ({
       ...one,

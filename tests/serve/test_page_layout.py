@@ -124,8 +124,9 @@ def test_on_a_phone_run_covers_no_choice_and_the_code_tools_fade_where_more_are(
     enter(tab, "Code")
     tab.until("!!document.querySelector('[aria-label=Script]')")
     assert tab.run("getComputedStyle(document.querySelector('.code-tools')).maskImage").startswith("linear-gradient")
-    tab.run("document.querySelector('.code-tools').scrollLeft = 1e6")
-    assert boxes(tab, ".code-tools > *")[-1][3] <= PHONE - 30, "the last tool is before the part that fades"
+    # scrolled again until all tools are there
+    last = "[...document.querySelectorAll('.code-tools > *')].at(-1).getBoundingClientRect().right"
+    tab.until(f"(document.querySelector('.code-tools').scrollLeft = 1e6, {last} <= {PHONE - 30})")
 
 
 def test_a_phone_that_lies_on_its_side_has_what_is_played(server: ServerProcess, browser: Chromium) -> None:
