@@ -202,7 +202,7 @@ export async function readGraph(): Promise<void> {
     again = false;
     const asked = performance.now();
     const next = await ask("/api/graph");
-    if (next) takeGraph(next as Graph, (address) => (moved.get(address) ?? -1e9) > asked - QUIET_MS);
+    if (next) takeGraph(next as Graph, (address) => movedSince(address, asked - QUIET_MS));
   }
   reading = false;
 }
@@ -253,6 +253,11 @@ export function set(address: string, next: Value): void {
   later.delete(address);
   waiting.set(address, [typeof next === "boolean" ? Number(next) : next]);
   if (!flushing) flushing = requestAnimationFrame(flush);
+}
+
+/** Whether a control of that address was moved here at that time or later. */
+function movedSince(address: string, at: number): boolean {
+  return (moved.get(address) ?? -Infinity) >= at;
 }
 
 function flush(): void {
@@ -319,8 +324,8 @@ function take(frame: Frame): void {
   }
   if (frame.values) {
     for (const [address, next] of Object.entries(frame.values)) {
-      if (now - (moved.get(address) ?? -1e9) > QUIET_MS) value(address).value = next;
-      else later.set(address, next);
+      if (movedSince(address, now - QUIET_MS)) later.set(address, next);
+      else value(address).value = next;
     }
   }
   if (frame.status) {
@@ -494,7 +499,7 @@ function happened([address, ...args]: [string, ...Value[]]): void {
 setInterval(() => {
   const now = performance.now();
   for (const [address, next] of later) {
-    if (now - (moved.get(address) ?? -1e9) <= QUIET_MS) continue;
+    if (movedSince(address, now - QUIET_MS)) continue;
     later.delete(address);
     value(address).value = next;
   }

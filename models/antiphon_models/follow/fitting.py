@@ -23,7 +23,7 @@ from antiphon_follow.evidence import PLACES, TEMPOS
 from antiphon_follow.notes import FEATURES, FRAMES_PER_SECOND, MODEL, UNITS, NoteFrames
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import PlayedSong, performance, with_factors
-from antiphon_models.follow.sound_fitting import FIT, SETTLED, labels, octaves, places_of
+from antiphon_models.follow.sound_fitting import FIT, OF_FOUR, OF_THREE, SETTLED, labels, octaves, places_of
 
 SECONDS = 80.0
 """Seconds of each performance."""
@@ -38,9 +38,6 @@ EVEN, WIDTH = 0.5, 0.8
 VARIANTS, PASSES, BATCH, CHUNK = 12, 6, 64, 1000
 """Versions of the material, passes over each, performances of a step, and frames through which it looks back."""
 RATE_OF_LEARNING, DROPOUT, TEMPO_WEIGHT = 1.5e-3, 0.15, 0.5
-OF_FOUR: tuple[int, ...] = (0, 1, 2, 3)
-OF_THREE: tuple[int, ...] = (0, 1, 3)
-"""Beats of a bar of four that those of bars of four and three are."""
 NOISE = float(PLACES)
 """Place of a frame that has none because there is no beat."""
 DETAILS = {

@@ -30,6 +30,9 @@ FIT, SONGS, KITS, SECONDS, SETTLED = "123456", 120, 24, 70.0, 3.0
 PROGRAMS = (0, 0, 0, 4, 25, 48)
 DRUMS, SNARES, CYMBALS = 10, (38, 40, 37, 39), (42, 51, 44)
 HIDDEN, TEMPO_HIDDEN, EPOCHS, BATCH, RATE_OF_LEARNING, DROPOUT = 96, 24, 3, 1024, 3e-3, 0.1
+OF_FOUR: tuple[int, ...] = (0, 1, 2, 3)
+OF_THREE: tuple[int, ...] = (0, 1, 3)
+"""Beats of a bar of four that those of bars of four and three are."""
 WIDTH, EVEN = 0.8, 0.5
 """Width in bins of what is asked for, and share of the way to tempos that are equally frequent."""
 DETAILS = {
@@ -73,7 +76,7 @@ def places_of(downs: F64) -> NDArray[np.int64]:
     return np.where(before < 0, -1, at - firsts[np.maximum(before, 0)])
 
 
-def labels(beats: F64, downs: F64, frames: int, numbers: tuple[int, ...] = (0, 1, 2, 3)) -> tuple[F64, F64]:
+def labels(beats: F64, downs: F64, frames: int, numbers: tuple[int, ...] = OF_FOUR) -> tuple[F64, F64]:
     """Place in a bar of four and tempo of each frame; -1 where there is none.
 
     `numbers`: beats of a bar of four that the beats of a bar are.

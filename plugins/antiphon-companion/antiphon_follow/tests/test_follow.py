@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,8 @@ from antiphon.api import F64, ParamError, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.transports import (
-    NOW,
     Command,
     NoteOn,
-    OscRequest,
-    RequestError,
     Sample,
     SetParam,
     SetTransport,
@@ -28,8 +24,6 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
 from antiphon.offline.note_file import players_of, read as read_notes
 from antiphon.offline.rendering import PlayerRunner
-from antiphon_follow.addresses import fire
-from antiphon_follow.answer import FollowAnswer
 from antiphon_follow.clock import SURE, BeatCount
 from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.jobs import run
@@ -105,31 +99,6 @@ def test_the_time_from_onset_to_onset_stands_out() -> None:
 def test_no_beat_comes_twice() -> None:
     rows = followed(pianist(beats_of(STEP)))
     assert (np.diff(rows[:, 1]) >= 0.0).all()
-
-
-def test_what_the_count_catches_up_stays_in_the_range() -> None:
-    count, beats = BeatCount(SURE, 60.0, 200.0), []
-    for frame in range(1500):
-        # the player's phase is a third of a beat away again every five seconds
-        beat = frame / 100.0 * 190.0 / 60.0 + 0.35 * (frame // 500)
-        answer = SimpleNamespace(phase=beat % 1.0, period=60.0 / 190.0, place=int(beat) % 4, meter=4, sureness=1.0)
-        count.advance(0.01, answer, 0.0)
-        beats.append(count.beat)
-    speed = np.diff(np.array(beats[1:])) * 6000.0
-    assert speed.min() >= 60.0 - 1e-6
-    assert speed[speed < 3000.0].max() <= 200.0 + 1e-6
-    assert abs((beats[-1] - beat + 0.5) % 1.0 - 0.5) < 0.1
-
-
-def test_a_count_that_cannot_be_faster_is_met_from_the_other_side() -> None:
-    count, off = BeatCount(SURE, 60.0, 200.0), []
-    for frame in range(400):
-        # from the first second on the player is two fifths of a beat ahead
-        beat = frame / 100.0 * 198.0 / 60.0 + 0.4 * (frame >= 100)
-        count.advance(0.01, found(198.0, int(beat) % 4, beat % 1.0), 0.0)
-        off.append(abs((count.beat - beat + 0.5) % 1.0 - 0.5))
-    assert off[100] > 0.35
-    assert max(off[280:]) < 0.05
 
 
 @pytest.mark.parametrize("tempo", [100.0, 120.0])
@@ -551,56 +520,3 @@ def test_a_drum_is_followed_from_its_sound_through_the_silence_between_strokes(b
 
 
 # ---- what a performer corrects
-def request(*types: str) -> OscRequest:
-    nodes = {f"n{n}": SimpleNamespace(info=SimpleNamespace(type=name)) for n, name in enumerate(types)}
-    server: Any = SimpleNamespace(nodes=lambda: nodes)
-    return OscRequest(server, (), "a test", NOW, print)
-
-
-def test_an_address_presses_the_buttons_of_every_node_follow() -> None:
-    pressed = fire("half", request("reverb", "follow", "follow"))
-    assert pressed == [SetParam("n1", "half", 1.0), SetParam("n2", "half", 1.0)]
-
-
-def test_an_address_without_a_node_follow_is_refused() -> None:
-    with pytest.raises(RequestError, match="there is no node follow in the patch"):
-        fire("tap", request("reverb"))
-
-
-def found(bpm: float, place: int = 0, phase: float = 0.0) -> Any:
-    return SimpleNamespace(phase=phase, period=60.0 / bpm, place=place, meter=4, sureness=1.0)
-
-
-def test_half_and_double_change_the_octave_within_the_range() -> None:
-    answer = FollowAnswer(60.0, 200.0)
-    answer.take(found(140.0))
-    answer.halve()
-    answer.take(found(140.0, place=3, phase=0.5))
-    assert (60.0 / answer.period, answer.place, answer.phase) == pytest.approx((70.0, 1, 0.75))
-    answer.halve()
-    answer.double()
-    answer.double()
-    answer.take(found(140.0))
-    assert 60.0 / answer.period == pytest.approx(140.0)
-
-
-@pytest.mark.parametrize(("seconds", "bpm"), [(0.86, 70.0), (0.43, 140.0), (0.2, 140.0), (0.0, 140.0)])
-def test_two_taps_choose_the_octave_nearest_to_them(seconds: float, bpm: float) -> None:
-    answer = FollowAnswer(60.0, 200.0)
-    answer.take(found(140.0))
-    answer.tapped(seconds)
-    answer.take(found(140.0))
-    assert 60.0 / answer.period == pytest.approx(bpm)
-
-
-def test_downbeat_begins_a_bar_at_the_nearest_beat() -> None:
-    answer = FollowAnswer(60.0, 200.0)
-    answer.take(found(120.0, place=2, phase=0.1))
-    answer.here()
-    answer.take(found(120.0, place=2, phase=0.1))
-    assert (answer.place, answer.phase) == (0, pytest.approx(0.1))
-    answer.take(found(120.0, place=3, phase=0.1))
-    assert answer.place == 1
-    answer.here()
-    answer.take(found(120.0, place=3, phase=0.1))
-    assert (answer.place, answer.phase) == (0, pytest.approx(0.1))

@@ -137,7 +137,7 @@ class Plan:
     strips: Mapping[str, Strip] = field(default_factory=dict)  # what each wire adds to `output`, by name
     heard: deque[tuple[str, Sequence[Event]]] | None = None  # where events are kept that nodes with an output get
     work_at: int = 0
-    awaited: int = 0  # number of the first node that the clock waits for where it is new, 0 for none
+    awaited: int = field(init=False)  # number of the first node that the clock waits for where it is new, 0 for none
     native: NativePlan = field(init=False)
     opening: PackedCalls = field(init=False)
     closing: PackedCalls = field(init=False)
