@@ -144,11 +144,13 @@ def test_what_it_names_is_in_the_patch_it_opens_with():
     from antiphon.kernel.runtime import resources
 
     graph = patch.load(play.PATCH, load(check=False).catalog, trusted=True).graph
-    nodes = {node.name for node in graph.nodes}
+    nodes, macros = {node.name for node in graph.nodes}, {macro.name for macro in graph.macros}
     for message, _ in play._DRIVE:
         parts = message.split()[0].split("/")
         if parts[1] == "node":
             assert parts[2] in nodes
+        elif parts[1] == "macro":
+            assert parts[2] in macros
         elif parts[1] == "patch":
             assert (resources.patches() / f"{message.split()[1]}.toml").is_file()
 

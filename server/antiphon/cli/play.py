@@ -27,7 +27,7 @@ _DRIVE = (
     ("/node/accompany/style swing", "another style, from the next bar"),
     ("/node/keys/instrument strings", "the strings play what is hummed"),
     ("/scene/recall 3", "scene 3"),
-    ("/tempo 110 8", "faster, over eight beats"),
+    ("/macro/follow 0", "the clock keeps its own time, which /tempo 110 8 moves"),
     ("/patch/load throw", "another patch, faded in; /patch/list names them"),
 )
 
