@@ -347,6 +347,10 @@ def test_a_patch_whose_players_had_no_notes_says_that_nothing_changed(antiphon: 
     done = antiphon("render", "strips.toml", "--in", "in.wav", "--out", "out.wav")
     assert done.code == 0
     assert "unchanged: the sound is that of in.wav, because aux had no notes to play" in done.err
+    (strips / "strips.toml").write_text(alone.replace('"in" = "mid"\n', ""))
+    done = antiphon("render", "strips.toml", "--in", "in.wav", "--out", "none.wav")
+    assert "silent, because aux had no notes to play" in done.err
+    assert "unchanged" not in done.err
     for played in (("--events", "song.mid"),), ():
         (strips / "strips.toml").write_text(alone if played else STRIPS)
         words = [word for pair in played for word in pair]

@@ -216,7 +216,7 @@ class RenderedFile:
     lost: tuple[tuple[str, Param, int], ...] = ()
     vocabularies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     limited: float = 0.0  # share of the time in which the output's limiter was at work
-    idle: tuple[str, ...] = ()  # nodes that had no notes to play, where the sound is that of the input
+    idle: tuple[str, ...] = ()  # nodes that had no notes to play, where the sound is that of the input or none
 
     def tell(
         self, reporting: Reporting, sources: Sequence[str], explained: Mapping[str, int] = MappingProxyType({})
@@ -229,8 +229,9 @@ class RenderedFile:
             if count > explained.get(node, 0):
                 complain(f"{node}.{param.name} is {count}: {param.doc}")
         if self.idle:
+            heard = "silent" if "silent" in self.written.found else f"unchanged: the sound is that of {last}"
             complain(
-                f"unchanged: the sound is that of {last}, because {' and '.join(self.idle)} had no notes to play; "
+                f"{heard}, because {' and '.join(self.idle)} had no notes to play; "
                 "give notes (a MIDI file), or play the patch live"
             )
         for node, reason in self.failures:

@@ -88,7 +88,11 @@ def _lead(answer: Mapping[str, Any]) -> str:
     """Whether the clock goes, and which node leads it."""
     node = answer.get("leads")
     if not answer["playing"]:
-        return f"waits for you ({node}): play, or /transport/play starts it" if node else "stopped"
+        return (
+            f"waits for you ({node}): play, or /transport/play starts it"
+            if node
+            else "stopped: /transport/play starts it"
+        )
     return f"playing, {node} leads" if node else "playing"
 
 
