@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TRAININGS = (
     "denoise denoise.training.recipe:MaskRecipe The mask network of the denoiser.",
     "denoise-mask-file denoise.training.recipe_file:FileMaskRecipe The same of files, in both directions.",
-    "denoise-gate denoise.training.recipe_gate:GateRecipe The thresholds of the denoiser's gate.",
+    "denoise-gate denoise.training.gate:GateRecipe The thresholds of the denoiser's gate.",
     "denoise-confidence denoise.training.recipe_confidence:ConfidenceRecipe "
     "How far the denoiser's mask may be believed.",
     "denoise-floor denoise.training.recipe_floor:FloorRecipe How far the file mask may be trusted.",

@@ -16,8 +16,7 @@ from antiphon_accompany.harmony.chords import read_chord
 from antiphon_answer.improviser import Planned
 from antiphon_answer.memory import symbols_of
 from antiphon_answer.prior import SCALES
-from antiphon_models.answer.foreseeing import FORESEERS, bits_of, spans
-from antiphon_models.answer.melodies import SlotMelody, melodies
+from antiphon_models.answer.foreseeing import FORESEERS, SlotMelody, bits_of, melodies, spans
 from antiphon_models.answer.telling import (
     ALONE,
     bars_again,

@@ -3,7 +3,9 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +13,34 @@ import numpy as np
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.memory import INTERVALS, TIMES, symbols_of
 from antiphon_answer.prior import installed_prior
+from antiphon_models.material.part_songs import songs
+
+SOURCES = ("pop909", "jsb")
+
+
+@dataclass(frozen=True)
+class SlotMelody:
+    """A melody, its notes in order, one a slot, a sixteenth from a bar line; key: C to B major 0 to 11, then minor."""
+
+    name: str
+    key: int
+    meter: int
+    tempo: float
+    notes: list[Planned]
+
+
+def melodies(data: Path, split: str, sources: tuple[str, ...] = SOURCES) -> Iterator[SlotMelody]:
+    """The melodies of a split (see `part_songs.songs`), of at least two notes."""
+    for song in songs(data, split, sources):
+        top: dict[int, Planned] = {}
+        late = 4 * (-song.first % song.meter)
+        for note in song.parts["melody"]:
+            slot = round(4 * note.start) + late
+            if slot >= 0 and (slot not in top or top[slot].pitch < note.pitch):
+                top[slot] = Planned(slot, max(1.0, 4 * (note.end - note.start)), note.pitch, note.velocity)
+        if len(top) > 1:
+            yield SlotMelody(song.name, song.key, song.meter, song.tempo, [top[slot] for slot in sorted(top)])
+
 
 SPANS = {"notes 8-32": (8, 32), "notes 32-96": (32, 96), "notes 96-": (96, 1 << 30)}
 _UNIFORM = 1.0 / (INTERVALS * TIMES)

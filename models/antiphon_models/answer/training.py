@@ -11,7 +11,7 @@ from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_answer.form import HALVES, halves_of
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, symbols_of
 from antiphon_answer.prior import INTERVAL_CLASSES, MODEL, PLACES, TIME_CLASSES, interval_class, time_class
-from antiphon_models.answer.melodies import SlotMelody, melodies
+from antiphon_models.answer.foreseeing import SlotMelody, melodies
 
 
 def count(given: Iterable[SlotMelody]) -> dict[str, NDArray[np.float64]]:

@@ -20,7 +20,15 @@ from antiphon.api import AntiphonError, UsageError
 from antiphon_models.learning import checkpoint, curve
 from antiphon_models.learning.checkpoint import Arrays
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
-from antiphon_models.learning.schedule import falling
+
+MIN_RATE = 0.01
+"""Final factor of the learning rate."""
+
+
+def falling(done: float) -> float:
+    """Factor of the learning rate at a completed share of the training, 0 to 1."""
+    return MIN_RATE + (1.0 - MIN_RATE) * (0.5 * (1.0 + math.cos(math.pi * done)))
+
 
 # ---- State of a PyTorch optimizer as arrays for a checkpoint
 

@@ -3,6 +3,8 @@
 Songs in parts (POP909, the bands of freedoom and openttd-openmsx, songs composed by rules) by soundfonts and drawn
 synthesisers, melodies sung by espeak-ng through WORLD, real drum loops and one-shots. Splits are by song, loop, voice
 and soundfont. Needs FluidSynth, espeak-ng and pyworld to make.
+
+Guitars alone are the rest; what else there is, the network of files takes apart.
 """
 
 import random
@@ -14,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
@@ -27,11 +30,11 @@ from antiphon_models.material.part_songs import PartSong, songs
 from antiphon_models.material.singing import LyricNote, Singer, Syllable, analyse_speech, singing, syllable
 from antiphon_models.material.sounds import mono, resampled
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
-from antiphon_models.stems.recorded import pieces, recorded
+from antiphon_stems.grids import STEMS
+from antiphon_stems.jobs import separate
 
 RATE, SECONDS = 44100, 10.0
 FRAMES = int(RATE * SECONDS)
-STEMS = ("drums", "bass", "voice", "other")
 COUNTS = {"train": 157, "valid": 24}
 VOICES = {"train": 151, "valid": 12}
 RECORDED = {"train": 120, "valid": 18}
@@ -386,3 +389,49 @@ def _room(x: F32, rnd: random.Random, often: float) -> F32:
     tail *= 10 ** rnd.uniform(-0.9, -0.2) / np.sqrt(np.sum(tail**2))
     tail[0] += 1.0
     return np.asarray(oaconvolve(x, tail)[:FRAMES], np.float32)
+
+
+PACKAGES: dict[splits.Part, tuple[str, ...]] = {
+    "train": (
+        *("fretsonfire-songs-muldjord", "singularity-music", "supertuxkart-data", "wesnoth-1.16-music"),
+        *("unknown-horizons", "lincity-ng-data", "marsshooter-data", "hex-a-hop-data", "supertux-data"),
+    ),
+    "valid": ("hedgewars-data",),
+    "test": ("fretsonfire-songs-sectoid", "freedroidrpg-data", "colobot-common-sounds"),
+}
+MIN_MUSIC_SECONDS = 30.0
+"""Minimum length of music in seconds."""
+LEAK_SHARE = 10**-2.5
+"""Power share below which a stem is leakage."""
+
+
+@cache
+def pieces(data: Path, part: splits.Part) -> tuple[tuple[Path, ...], ...]:
+    """Pieces of each present package of a part."""
+    found = (sorted((data / "debian" / name).rglob("*.ogg")) for name in PACKAGES[part])
+    return tuple(
+        filter(None, (tuple(p for p in each if soundfile.info(p).duration > MIN_MUSIC_SECONDS) for each in found))
+    )
+
+
+def stretch(path: Path, rnd: random.Random, rate: int, frames: int) -> F32:
+    """Part of a piece, `[frames]`."""
+    with soundfile.SoundFile(path) as file:
+        wanted = round(frames * file.samplerate / rate) + 16
+        file.seek(rnd.randrange(max(1, file.frames - wanted)))
+        sound = resampled(file.read(wanted, "float32", always_2d=True).mean(axis=1), file.samplerate, rate)
+    return np.pad(sound, (0, max(0, frames - len(sound))))[:frames].astype(np.float32)
+
+
+def recorded(data: Path, part: splits.Part, rnd: random.Random, rate: int, frames: int) -> F32:
+    """Scene `[4, frames]`, with stems at most 0.9 and a silent voice."""
+    path = rnd.choice(rnd.choice(pieces(data, part)))
+    mix = stretch(path, rnd, rate, frames)[None]
+    stems = np.zeros((len(STEMS), frames), np.float32)
+    if path.stem == "guitar":
+        stems[-1] = mix[0]
+    else:
+        drums, bass, voice, other = np.concatenate(list(separate([mix], rate, 1, by="own")), axis=2)[:, 0]
+        stems[:] = drums, bass, np.zeros_like(voice), other + voice
+        stems[np.mean(stems**2, axis=1) < LEAK_SHARE * np.mean(mix**2)] = 0.0
+    return stems * np.float32(0.9 / max(0.9, float(np.abs(stems).max())))

@@ -15,7 +15,7 @@ from antiphon.api.backends.signal import grid as hop_grid, windows
 from antiphon_models.denoise.training import splits
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.stems import material
-from antiphon_models.stems.recorded import pieces, stretch
+from antiphon_models.stems.material import pieces, stretch
 from antiphon_models.stems.streaming import StreamStems
 from antiphon_stems.grids import FILE, LIVE, NOMINAL, STEMS, UnitGrid
 from antiphon_stems.network import BENT, DETAILS, FILE_AROUND, ROWS, SLOPE, VOICE, WIDTH, describe_file
@@ -338,7 +338,7 @@ class LiveStemsRecipe(Recipe):
     name, weights, plugin, shares = "stems-live", "stems-live", "stems", "stems"
     module: ClassVar[type[torch.nn.Module]] = StreamStems
     trained_on = (
-        f"{TRAINED_ON}; recorded music of Debian's packages named in antiphon_models.stems.recorded, "
+        f"{TRAINED_ON}; recorded music of Debian's packages named in antiphon_models.stems.material, "
         "screened by Spleeter's network (its voice more than 14 dB down), and the voices of hedgewars-data (GPL-2) and "
         "asterisk-core-sounds (CC BY-SA) in WORLD"
     )

@@ -19,8 +19,7 @@ from antiphon_models.pipeline.training import learning
 from antiphon_models.pipeline.training.evaluation import evaluate
 from antiphon_models.pipeline.training.excerpts import EpochBatches
 from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained, learn, read_state
-from antiphon_models.pipeline.training.network import NetworkShape
-from antiphon_models.pipeline.training.trainer import TrainerTask, make_trainer
+from antiphon_models.pipeline.training.trainer import NetworkShape, TrainerTask, make_trainer
 
 
 def need(name: str) -> None:

@@ -11,8 +11,7 @@ from antiphon.api.backends.files import MidiNote
 from antiphon_answer.prior import Prior
 from antiphon_models.answer import evaluation, telling, training
 from antiphon_models.answer.evaluation import AnswerEvaluation, continuation_of
-from antiphon_models.answer.foreseeing import AnswerPredictor, MarkovPredictor, bits_of, spans
-from antiphon_models.answer.melodies import SlotMelody
+from antiphon_models.answer.foreseeing import AnswerPredictor, MarkovPredictor, SlotMelody, bits_of, spans
 from antiphon_models.learning.evaluation import EvaluationRequest, choose_material
 from antiphon_models.material.part_songs import PartChord
 

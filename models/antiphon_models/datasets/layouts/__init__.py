@@ -6,27 +6,17 @@ from pathlib import Path
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.runtime import instead, short_repr
-from antiphon_models.datasets.layouts import (
-    annotated,
-    fma,
-    folders,
-    gtzan,
-    instruments,
-    million,
-    scores,
-    sounds,
-    tagged,
-)
+from antiphon_models.datasets.layouts import annotated, instruments, scores, sounds, tagged
 from antiphon_models.datasets.records import DatasetLayout, DatasetListing
 
 _JAMENDO = "data/autotagging{}.tsv, data/splits/, audio/48/948.mp3"
 
 _ROWS: tuple[tuple[str, str, str, Callable[[Path], DatasetListing]], ...] = (
-    ("fma", "FMA: tracks with genres, in four sizes", "fma_small/000/000002.mp3, fma_metadata/tracks.csv", fma.listing),
-    ("gtzan", "GTZAN: a thousand clips of ten genres", "genres/blues/blues.00000.au (or .wav)", gtzan.listing),
-    ("gtzan-speech", "GTZAN's music and speech", "music_speech/music_wav/*.wav, speech_wav", gtzan.speech_listing),
+    ("fma", "FMA: tracks with genres, in four sizes", "fma_small/000/000002.mp3, fma_metadata/tracks.csv", tagged.fma),
+    ("gtzan", "GTZAN: a thousand clips of ten genres", "genres/blues/blues.00000.au (or .wav)", tagged.gtzan),
+    ("gtzan-speech", "GTZAN's music and speech", "music_speech/music_wav/*.wav, speech_wav", tagged.gtzan_speech),
     ("magnatagatune", "MagnaTagATune: clips with tags", "annotations_final.csv, f/….mp3", tagged.magnatagatune),
-    ("msd", "Million Song Dataset: features", "data/A/B/C/TRABC….h5, AdditionalFiles/", million.listing),
+    ("msd", "Million Song Dataset: features", "data/A/B/C/TRABC….h5, AdditionalFiles/", tagged.million),
     ("cal500", "CAL500: songs with 174 tags", "songNames.txt, vocab.txt, CAL500_32kps/*.mp3", tagged.cal500),
     ("cal10k", "CAL10k: songs of Pandora's tags", "mp3/ARTIST/TITLE.mp3", tagged.cal10k),
     ("fsld", "Freesound Loop Dataset", "FSL10K/metadata.json, FSL10K/audio/wav/*.wav", sounds.loops),
@@ -36,7 +26,7 @@ _ROWS: tuple[tuple[str, str, str, Callable[[Path], DatasetListing]], ...] = (
     ("maestro", "MAESTRO: piano performances", "maestro-v3.0.0.csv or .json, 2004/….midi", scores.maestro),
     ("groove", "Groove: drummers in MIDI", "groove/info.csv, groove/drummer1/…", scores.groove),
     ("musedata", "MuseData: classical scores", "MuseData/train, valid and test with .mid files", scores.musedata),
-    ("vgmidi", "VGMIDI: music of video games", "labelled/midi/*.mid, unlabelled/midi/*.mid", scores.vgmidi),
+    ("vgmidi", "VGMIDI: music of video games", "tagged/midi/*.mid, unlabelled/midi/*.mid", scores.vgmidi),
     ("openmic", "OpenMIC-2018: instruments in clips", "openmic-2018-aggregated-labels.csv, audio/", tagged.openmic),
     ("openttd-openmsx", "OpenMSX: bands in MIDI, of Debian", "usr/…/openmsx/*.mid", scores.openmsx),
     ("pop909", "POP909: pop songs as MIDI", "POP909/001/001.mid with beat_midi.txt", scores.pop909),
@@ -68,7 +58,7 @@ _ROWS: tuple[tuple[str, str, str, Callable[[Path], DatasetListing]], ...] = (
     ),
     ("guitarset", "GuitarSet: chords and solos", "annotation/*.jams, audio_mono-mic/*_mic.wav", instruments.guitarset),
     ("freesound", "sounds of a search, by `antiphon dataset fetch`", "sounds.json, audio/1234.mp3", sounds.freesound),
-    ("folder", "any folder of folders: a class each", "CLASS/NAME.wav", folders.listing),
+    ("folder", "any folder of folders: a class each", "CLASS/NAME.wav", tagged.folders),
 )
 LAYOUTS = tuple(DatasetLayout(*row) for row in _ROWS)
 SIGNS = {
@@ -116,7 +106,7 @@ def listing_of(name: str, root: Path) -> DatasetListing:
         raise FileError(f"{root} is not a folder: give the one that holds the data set, laid out as {layout.tree}")
     looks = [other for other, signs in SIGNS.items() if any(any(root.glob(sign)) for sign in signs)]
     meant = f"; did you mean {' or '.join(looks[:2])}?" if looks else ""
-    if looks and layout.listing is folders.listing:
+    if looks and layout.listing is tagged.folders:
         raise FileError(f"{root} is not laid out as folder is: its folders are those of a known data set{meant}")
     try:
         return layout.listing(root)

@@ -1,18 +1,240 @@
-"""Recordings with many tags: MTG-Jamendo, MagnaTagATune, CAL500, CAL10k, OpenMIC."""
+"""Recordings with genres or tags: FMA, GTZAN, tagging sets, the Million Song Dataset; any folder of folders."""
 
+import re
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 from antiphon.api import FileError
 from antiphon_models.datasets import tables
+from antiphon_models.datasets.examination import SCORES, SOUND
 from antiphon_models.datasets.layouts.rules import (
     assign_splits,
     files_below,
     first_folder,
     item_of_group,
     layout_error,
+    made_by,
     relative,
+    split_of,
 )
-from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing, Item
+from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, VALID, DatasetListing, Item
+
+SIZES = {"fma_small": 8_000, "fma_medium": 25_000, "fma_large": 106_574, "fma_full": 106_574}
+"""Published numbers of tracks by size; each includes the smaller ones."""
+_FMA_SPLITS = {"training": TRAIN, "validation": VALID, "test": TEST}
+_SHORT = {98565, 98567, 98569, 99134, 108925, 133297}
+"""Clips of the small set that are much shorter than 30 s, or empty (the data set's issues 4, 8 and 41)."""
+_UNREADABLE = set(tomllib.loads(Path(__file__).with_name("fma_unreadable.toml").read_text())["tracks"])
+"""Clips of the large set that failed to decode (the data set's issue 49)."""
+
+
+def fma(root: Path) -> DatasetListing:
+    """The largest part present; with `fma_metadata/tracks.csv` also genres, splits and missing tracks."""
+    part = next((name for name in reversed(SIZES) if (root / name).is_dir()), "")
+    if not part:
+        raise layout_error(root, "fma", "there is none of the folders fma_small, fma_medium, fma_large and fma_full")
+    table = root / "fma_metadata" / "tracks.csv"
+    digests = tables.digests(root / part / "checksums", "sha1")
+    if table.is_file():
+        items = tuple(_fma_listed(part, table, digests))
+        absent: tuple[str, ...] = ()
+    else:
+        items = tuple(
+            _fma_item(part, int(path.stem), "", "", (), digests)
+            for path in files_below(root / part, ".mp3")
+            if path.stem.isdigit()
+        )
+        absent = ("there is no fma_metadata/tracks.csv: what is missing, splits and genres are not known",)
+    return DatasetListing(
+        items, part, SIZES[part], "artist", "published with the data set, by artist" if not absent else "", absent
+    )
+
+
+def _fma_listed(part: str, table: Path, digests: Mapping[str, str]) -> list[Item]:
+    groups, names, _, *rows = tables.plain_rows(table)
+    columns = {pair: place for place, pair in enumerate(zip(groups, names, strict=False))}
+    split, subset = columns[("set", "split")], columns[("set", "subset")]
+    genre, artist = columns[("track", "genre_top")], columns[("artist", "id")]
+    within = {name.removeprefix("fma_") for name in list(SIZES)[: list(SIZES).index(part) + 1]}
+    if part == "fma_full":
+        within.add("large")
+    return [
+        _fma_item(
+            part,
+            int(row[0]),
+            row[artist],
+            _FMA_SPLITS.get(row[split], ""),
+            (row[genre],) if row[genre] else (),
+            digests,
+        )
+        for row in rows
+        if row[subset] in within
+    ]
+
+
+def _fma_item(
+    part: str, track: int, artist: str, split: str, labels: tuple[str, ...], digests: Mapping[str, str]
+) -> Item:
+    place = f"{track // 1000:03}/{track:06}.mp3"
+    fault = ""
+    if part != "fma_full" and track in _SHORT:
+        fault = "its clip is far shorter than 30 s, or empty (issues 4, 8 and 41 of the data set)"
+    elif part == "fma_large" and track in _UNREADABLE:
+        fault = "reported as unreadable (issue 49 of the data set)"
+    return Item(f"{track:06}", (f"{part}/{place}",), artist, split, labels, digests.get(place, ""), fault)
+
+
+CLIPS = 100
+"""Clips per genre."""
+FOLDERS = ("genres", "genres_original", "Data/genres_original", "gtzan_genre/genres", ".")
+_SUFFIXES = (".wav", ".au")
+# Clips of each genre for training, validation and test, after Kereliuk, Sturm and Larsen (2015): by artist, without
+# the repetitions, wrong labels and distortions that Sturm (2013) found.
+_FILTERED = {
+    "blues": ("29-49 73-97", "0-11 50-60", "12-28 61-72 98 99"),
+    "classical": ("30-33 43-48 50-67 80-99", "0-10 68-76", "11-29 34-41 49 77-79"),
+    "country": ("19-26 28 29 65-99", "0-7 9-18 27 41 42 45 49", "30-40 43 44 46-48 50 51 53-64"),
+    "disco": (
+        "5 15-20 22-37 39-45 47 49 53 54 56 57 59 61 70 73 74 89",
+        "0 2-4 6-14 46 48 52 67 68 72 75 90 95",
+        "1 21 58 62-66 69 76-88 91-94 96 97 99",
+    ),
+    "hiphop": ("2-25 28 29 31-38 41 42 55-61 77-80", "81-98", "0 26 27 30 40 43-45 51-54 62-75 99"),
+    "jazz": ("0 1 11-24 41 47-72", "2-10 25-32", "73-99"),
+    "metal": (
+        "2 3 5 21 24 35 46-57 59-66 69 71 72 79 80 84 86 89-99",
+        "0 1 6-11 16-20 36 37 68 76 77 81 82",
+        "12-15 22 23 25-33 38 39 67 70 73-75 78 83 85 87 88",
+    ),
+    "pop": (
+        "2-9 11 12 16-20 23-29 31-36 38-42 44 46 49 50 80 97-99",
+        "10 53 55 58-62 81 83-86",
+        "0 1 13 14 43 63-66 69-79 82 88-96",
+    ),
+    "reggae": (
+        "0-2 4 6 9 11 12 14-32 42-45 49-51 54-60 63 69",
+        "61 62 70 72 74 76-78 85 92-99",
+        "34-40 46-48 52 53 64-68 71 79 82-84 87-90",
+    ),
+    "rock": ("0-9 16-26 57-70 91-99", "38 49-56 71-85", "10-15 27-37 39-48 86-90"),
+}
+GENRES = tuple(_FILTERED)
+SPEECH_CLIPS = 64
+"""Clips of music, and of speech."""
+
+
+def gtzan(root: Path) -> DatasetListing:
+    """The thousand clips, in wav or au; those outside the filtered split are marked faulty."""
+    place = next((root / name for name in FOLDERS if any((root / name / genre).is_dir() for genre in GENRES)), None)
+    clips = place is not None and any(True for genre in GENRES for _ in files_below(place / genre, *_SUFFIXES))
+    if place is None or not clips:
+        raise layout_error(
+            root, "gtzan", "there is no genres/blues, nor genres_original/blues, with blues.00000.au or .wav"
+        )
+    suffix = _suffix(place)
+    items = []
+    for genre, parts in _FILTERED.items():
+        splits = {n: split for split, ranges in zip(SPLITS, parts, strict=True) for n in _numbers(ranges)}
+        for number in range(CLIPS):
+            name = f"{genre}.{number:05}"
+            file = relative(place / genre / f"{name}{suffix}", root)
+            fault = (
+                "" if number in splits else "left out of the fault-filtered split: a repetition, or wrong or distorted"
+            )
+            items.append(Item(name, (file,), name, splits.get(number, ""), (genre,), fault=fault))
+    gone = [genre for genre in GENRES if not (place / genre).is_dir()]
+    return DatasetListing(
+        tuple(items),
+        place.name if place != root else "",
+        len(items),
+        "clip",
+        "published: fault-filtered, by artist (Kereliuk, Sturm and Larsen 2015)",
+        (f"a part of the data set: there is no folder {', '.join(gone)}",) if gone else (),
+        notes=("jazz.00054 cannot be read in copies that were made to wav for Kaggle",),
+    )
+
+
+def gtzan_speech(root: Path) -> DatasetListing:
+    """The set of music and speech, as folders of wav or of the au files of the publication."""
+    items = []
+    for label in ("music", "speech"):
+        place = first_folder(
+            root, [f"{top}{folder}" for top in ("", "music_speech/") for folder in (f"{label}_wav", label)]
+        )
+        if place is None:
+            raise layout_error(
+                root, "gtzan-speech", f"there is no music_speech/{label}_wav, nor {label} with .au files"
+            )
+        for path in files_below(place, *_SUFFIXES):
+            items.append(item_of_group(f"{label}/{path.stem}", (relative(path, root),), path.stem, (label,)))
+    return assign_splits(items, "recording", 2 * SPEECH_CLIPS, by="name")
+
+
+def _suffix(place: Path) -> str:
+    """Most frequent suffix of the clips."""
+    counts = {suffix: sum(1 for genre in GENRES for _ in files_below(place / genre, suffix)) for suffix in _SUFFIXES}
+    return max(counts, key=lambda suffix: counts[suffix])
+
+
+def _numbers(ranges: str) -> set[int]:
+    """Numbers of a text such as "0-2 5"."""
+    ends = (part.split("-") for part in ranges.split())
+    return {number for end in ends for number in range(int(end[0]), int(end[-1]) + 1)}
+
+
+TRACKS, SUBSET_TRACKS = 1_000_000, 10_000
+"""Tracks of the whole set, and of the subset."""
+SEPARATOR = "<SEP>"
+_SPLIT_LISTS = ("{}_x_msd_id.txt", "{}.txt", "{}_msd_id.txt")
+
+
+def million(root: Path) -> DatasetListing:
+    """Tracks present; with AdditionalFiles also expected tracks, artists, and wrong song matches."""
+    data = first_folder(root, ["MillionSongSubset/data", "MillionSongSubset", "data", "."]) or root
+    subset = "subset" in data.as_posix().lower() or (root / "AdditionalFiles/subset_unique_tracks.txt").is_file()
+    names = _lines(root, "subset_unique_tracks.txt" if subset else "unique_tracks.txt")
+    artists = {row[0]: row[2] for line in names if len(row := line.split(SEPARATOR)) >= 4}
+    there = {path.stem: path for path in files_below(data, ".h5")}
+    if not there:
+        raise layout_error(root, "msd", "there is no A/B/C/TRABC….h5, in data/ or MillionSongSubset/")
+    errors = [line for line in _lines(root, "sid_mismatches.txt") if line.startswith("ERROR: <SO")]
+    wrong = {line.split("<", 1)[1].split(" ")[1].split(">")[0] for line in errors}
+    splits = _splits(root)
+    lacking = "there is no AdditionalFiles/unique_tracks.txt: artists, and what is missing, are not known"
+    items = []
+    for track in sorted(artists or there):
+        place = there.get(track, data / track[2] / track[3] / track[4] / f"{track}.h5")
+        artist = artists.get(track, "")
+        split = splits.get(track, "") if splits else split_of(artist or track)
+        fault = "matched to a wrong song (sid_mismatches.txt)" if track in wrong else ""
+        items.append(Item(track, (relative(place, root),), artist, split, fault=fault))
+    pickles = sorted(path.name for path in root.rglob("*") if path.suffix in (".cP", ".pkl"))
+    notes = (
+        (f"{', '.join(pickles)}: not opened, since a pickle can run code; save the lists as text",) if pickles else ()
+    )
+    by = "text lists of a benchmark" if splits else made_by("artist")
+    part, published = ("subset", SUBSET_TRACKS) if subset else ("", TRACKS)
+    return DatasetListing(tuple(items), part, published, "artist", by, () if artists else (lacking,), notes)
+
+
+def _lines(root: Path, name: str) -> list[str]:
+    """Lines of a list, in AdditionalFiles or beside it; empty without the file."""
+    path = next((place for place in (root / "AdditionalFiles" / name, root / name) if place.is_file()), None)
+    return tables.lines(path) if path else []
+
+
+def _splits(root: Path) -> dict[str, str]:
+    folders = [folder for folder in (root, root / "splits", root / "MSD_split_for_tagging") if folder.is_dir()]
+    lists = {
+        split: path
+        for split in SPLITS
+        for folder in folders
+        for pattern in _SPLIT_LISTS
+        if (path := folder / pattern.format(split)).is_file()
+    }
+    return {track: split for split, path in lists.items() for track in tables.lines(path)}
+
 
 MTAT_CLIPS, CAL500_SONGS, CAL10K_SONGS, OPENMIC_CLIPS = 25_863, 502, 10_870, 20_000
 """As published."""
@@ -159,3 +381,46 @@ def openmic(root: Path) -> DatasetListing:
         for key, labels in sorted(tags.items())
     )
     return DatasetListing(items, "", OPENMIC_CLIPS, "track", "published with the data set", tuple(absent))
+
+
+_NON_CLASS_NAMES = re.compile(
+    r"(audio|sound|wav|mp3|flac|file|data|dataset|sample|clip|recording|train|training|test|testing|valid|validation|"
+    r"eval|dev|fold|split)s?([ _-]?\d+)?|.*(training|testing|validation)[ _-]?(data|set)?([ _-]?(part)?[ _-]?\d+)?",
+    re.IGNORECASE,
+)
+"""Folder names that are no classes: formats, splits, parts."""
+_TABLES = (".csv", ".tsv", ".json", ".jams")
+_CLIP = re.compile(r"([ ._-]*(clip|part|seg|segment)?[ ._-]*\(?\d{1,5}\)?)+$", re.IGNORECASE)
+"""Clip number at the end of a file name of a song."""
+
+
+def folders(root: Path) -> DatasetListing:
+    """Items with the top folders as classes.
+
+    A song is a folder below one, else a name without the numbers at its end,
+    unless that is the class's own name.
+    """
+    items = []
+    for path in files_below(root, *sorted(SOUND | SCORES)):
+        place = path.relative_to(root)
+        if len(place.parts) < 2:
+            continue
+        stem = _CLIP.sub("", path.stem) or path.stem
+        if stem.casefold() == place.parts[0].casefold():  # kick/kick1.wav is a kick, not a part of the song "kick"
+            stem = path.stem
+        group = "/".join(place.parts[:2]) if len(place.parts) > 2 else f"{place.parts[0]}/{stem}"
+        items.append(item_of_group(place.as_posix(), (relative(path, root),), group, (place.parts[0],)))
+    if not items:
+        raise layout_error(root, "folder", "there are no folders with sounds or MIDI files in it")
+    classes = sorted({item.labels[0] for item in items})
+    table = next((relative(path, root) for path in files_below(root, *_TABLES)), "")
+    holds_classes = len(classes) == 1 and all(item.name.count("/") > 1 for item in items)
+    if holds_classes or all(_NON_CLASS_NAMES.fullmatch(name) for name in classes) or (len(classes) == 1 and table):
+        beside = f", and {table} may hold the labels" if table else ""
+        raise layout_error(
+            root,
+            "folder",
+            f"the names of folders are the classes, and {', '.join(classes[:3])} is none{beside}; "
+            "put the sounds of each class into a folder of its name, or take a name of `antiphon dataset list`",
+        )
+    return assign_splits(items, "song", by="song, or the folder below a class")

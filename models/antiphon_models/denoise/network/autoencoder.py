@@ -14,7 +14,7 @@ from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.mask_network import HIDDEN, LATENT, MIN_LOG_POWER, OUTPUT_SCALE
 from antiphon_denoise.learned.tables import AUTOENCODER, FEATURES
 from antiphon_models.denoise.network.features import Features, Past, turned
-from antiphon_models.denoise.network.gains import GainNetwork
+from antiphon_models.denoise.network.mask import GainNetwork
 
 
 class Autoencoder(GainNetwork):

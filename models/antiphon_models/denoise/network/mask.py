@@ -1,4 +1,4 @@
-"""The mask network of `mode=learned`: recurrent band layers set the rule of each bin's gate.
+"""The mask networks of `mode=learned`: live, and of files, with look-ahead; recurrent band layers set each bin's gate.
 
 Two recurrent layers hear all bands and say, for every band, how far each of a bin's details (its level beside the
 band's, its neighbours, its past, its floor) pushes its gate open. A small network, the same for all bins, bends what
@@ -6,6 +6,10 @@ comes of it: so the lines of a tone stay where the noise between them goes.
 
 Recurrent masks on few bands: Valin, A hybrid DSP/deep learning approach to real-time full-band speech enhancement
 (RNNoise), 2018. This one steers a rule for bins rather than giving the gain of a band.
+
+Beside what the mask takes of the past, the one of files takes the same of the file played backwards, and the level to
+which each unit falls in the seconds around. It begins with the mean of what the mask that ships says forwards and
+backwards (`begin`). `antiphon_denoise.learned.file_mask` is it in numpy.
 """
 
 from typing import ClassVar
@@ -13,12 +17,38 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from antiphon.api.backends.networks import State
-from antiphon_denoise.bands import COUNT
+from antiphon.api.backends.networks import State, StreamingModel
+from antiphon_denoise.bands import COUNT, HOP
+from antiphon_denoise.learned.file_mask import FILE_DETAILS, FILE_FEATURES, FLOOR_BLOCKS
 from antiphon_denoise.learned.mask_network import GATE_BIAS, LAST, LEAKY_SLOPE, TELLS, WIDTH
-from antiphon_denoise.learned.tables import DETAILS, FEATURES, MASK
-from antiphon_models.denoise.network.features import Past, turned
-from antiphon_models.denoise.network.gains import GainNetwork
+from antiphon_denoise.learned.tables import (
+    BLOCK,
+    DETAILS,
+    FEATURES,
+    HIGHEST_DETAIL,
+    LOWEST_DETAIL,
+    MASK,
+    NO_FLOOR,
+    UNITS,
+)
+from antiphon_models.denoise.network.features import FeatureExtractor, Past, follow_levels, turned
+
+
+class GainNetwork(StreamingModel):
+    """From log powers `[slots, 2, UNITS]`, of input and learned noise, to gains `[slots, 1, UNITS]`, 0 to 1.
+
+    `follow`: computes the features of a hop; its state is the first of the network's.
+    """
+
+    hop: ClassVar[int] = UNITS
+    answer: ClassVar[int | None] = UNITS
+    frames: ClassVar[int | None] = HOP
+    inputs: ClassVar[int] = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.follow = FeatureExtractor()
+
 
 INITIAL_LOGIT = 1.5
 """Initial logit of the gate."""
@@ -79,3 +109,91 @@ class MaskNetwork(GainNetwork):
         bent = (of_said @ said[:, :, count + 1 :] + self.bend.bias[:, None]) @ wide
         bent = functional.leaky_relu(of_details @ details + bent + of_push * push[:, :, None], LEAKY_SLOPE)
         return push + (self.last.weight @ bent)[:, :, 0] + self.last.bias
+
+
+BACKWARD_DETAILS = range(5, 8)
+"""Details computed backwards: both smoothed levels and the floor."""
+
+
+class FileMaskNetwork(MaskNetwork):
+    """Non-causal network of a whole file: log powers and noise `[N, T, UNITS]` → gains `[N, T, UNITS]`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = torch.nn.Linear(COUNT * FILE_FEATURES, 2 * WIDTH)
+        self.first = torch.nn.GRU(2 * WIDTH, WIDTH, batch_first=True, bidirectional=True)
+        self.second = torch.nn.GRU(2 * WIDTH, WIDTH, batch_first=True, bidirectional=True)
+        self.say = torch.nn.Linear(4 * WIDTH, COUNT * (FILE_DETAILS + 1 + TELLS))
+        self.bend = torch.nn.Linear(FILE_DETAILS + 1 + TELLS, LAST)
+
+    @torch.no_grad()
+    def begin(self, mask: MaskNetwork, future: float = 0.5) -> None:
+        """Initialises from a mask's weights: forward layers from the mask, backward ones scaled by `future`."""
+        enter = mask.enter.weight.view(WIDTH, COUNT, FEATURES)
+        own = self.enter.weight.zero_().view(2 * WIDTH, COUNT, FILE_FEATURES)
+        own[:WIDTH, :, :FEATURES], own[WIDTH:, :, FEATURES : 2 * FEATURES] = enter, enter
+        self.enter.bias.copy_(mask.enter.bias.repeat(2))
+        for layer, theirs in ((self.first, mask.first), (self.second, mask.second)):
+            for way, columns in (("", slice(0, WIDTH)), ("_reverse", slice(WIDTH, None))):
+                for name, value in theirs.named_parameters():
+                    held = getattr(layer, name + way)
+                    if name == "weight_ih_l0":
+                        held.zero_()
+                        held[:, columns] = value
+                    else:
+                        held.copy_(value)
+        told = DETAILS + 1 + TELLS
+        say, bias = mask.say.weight.view(COUNT, told, 2, WIDTH), mask.say.bias.view(COUNT, told)
+        own, of_bend = self.say.weight.zero_().view(COUNT, -1, 4, WIDTH), self.bend.weight.zero_()
+        of_bias = self.say.bias.zero_().view(COUNT, -1)
+        for share, behind, rows in ((1.0 - future, 0, _rows(False)), (future, 1, _rows(True))):
+            for row, at in enumerate(rows):
+                own[:, at, behind::2] += share * say[:, row]
+                of_bias[:, at] += share * bias[:, row]
+                of_bend[:, at] += share * mask.bend.weight[:, row]
+        self.bend.bias.copy_(mask.bend.bias)
+        self.last.load_state_dict(mask.last.state_dict())
+
+    def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        bands, details = self._heard(log, noise)
+        x = functional.silu(self.enter(bands.flatten(2)))
+        low = self.first(x)[0]
+        high = self.second(low)[0]
+        said = self.say(torch.cat([low, high], -1)).unflatten(-1, (COUNT, -1))
+        push = self._push(details, said)
+        return torch.sigmoid(push if self.training else push + GATE_BIAS)
+
+    @torch.no_grad()
+    def _heard(self, log: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """bands `[N, T, COUNT, FILE_FEATURES]`, details `[N, T, FILE_DETAILS, UNITS]`."""
+        past, future = self.follow.whole(log, noise), self.follow.whole(log.flip(1), noise.flip(1))
+        around = lowest_around(log)
+        level = torch.log(log.exp() @ self.follow.mean + 1e-10)
+        bands = ((around @ self.follow.mean - level).clamp(-8.0, 4.0) / 2.0 + 0.3)[..., None]
+        here = level @ self.follow.wide
+        near = ((around - here).clamp(LOWEST_DETAIL, HIGHEST_DETAIL) / 3.0)[:, :, None]
+        behind = future.details.flip(1)[:, :, BACKWARD_DETAILS.start : BACKWARD_DETAILS.stop]
+        return (
+            torch.cat([past.bands, future.bands.flip(1), bands], -1),
+            torch.cat([past.details, behind, near], 2),
+        )
+
+
+def lowest_around(log: torch.Tensor) -> torch.Tensor:
+    """Noise floor `[N, T, UNITS]`: median of the blocks' minima, over `FLOOR_BLOCKS` blocks each way."""
+    count = log.shape[1]
+    short, _, _ = follow_levels(log)
+    rows = -(-count // BLOCK)
+    padded = torch.nn.functional.pad(short, (0, 0, 0, rows * BLOCK - count), value=NO_FLOOR)
+    lowest = padded.unflatten(1, (rows, BLOCK)).amin(2)
+    wide = torch.nn.functional.pad(lowest, (0, 0, FLOOR_BLOCKS, FLOOR_BLOCKS), value=float("nan"))
+    median = wide.unfold(1, 2 * FLOOR_BLOCKS + 1, 1).nanmedian(-1).values
+    return median.repeat_interleave(BLOCK, 1)[:, :count]
+
+
+def _rows(behind: bool) -> list[int]:
+    """Rows of the mask's rule within the file's rule, whose details partly have a `behind` copy."""
+    own = [
+        DETAILS + row - BACKWARD_DETAILS.start if behind and row in BACKWARD_DETAILS else row for row in range(DETAILS)
+    ]
+    return [*own, *range(FILE_DETAILS, FILE_DETAILS + 1 + TELLS)]

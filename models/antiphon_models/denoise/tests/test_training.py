@@ -44,10 +44,10 @@ def sounds_of_training(tmp_path_factory):
 @pytest.fixture(scope="module", params=["mask", "file", "gate", "confidence"])
 def recipe(request, tmp_path_factory, sounds_of_training):
     """A recipe on few sounds and short ones; that of confidence on two files of training and two of validation."""
-    from antiphon_models.denoise.training import examples, recipe as recipes
+    from antiphon_models.denoise.training import confidence, recipe as recipes
+    from antiphon_models.denoise.training.gate import GateRecipe
     from antiphon_models.denoise.training.recipe_confidence import ConfidenceRecipe
     from antiphon_models.denoise.training.recipe_file import FileMaskRecipe
-    from antiphon_models.denoise.training.recipe_gate import GateRecipe
     from antiphon_models.learning.recipe import TrainingJob
 
     few = {"frames": 220, "items": {"cpu": 2}}
@@ -61,7 +61,7 @@ def recipe(request, tmp_path_factory, sounds_of_training):
     folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("training") / "material")
     with pytest.MonkeyPatch.context() as fewer:
         fewer.setattr(recipes, "VALID_ITEMS", 3)
-        fewer.setattr(examples, "FIRST_UNSEEN_FILE", {"train": 1, "valid": 1})
+        fewer.setattr(confidence, "FIRST_UNSEEN_FILE", {"train": 1, "valid": 1})
         made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
         yield made
 
@@ -260,7 +260,7 @@ def test_every_bin_has_its_unit_and_every_unit_its_bins():
 
 def test_the_mask_of_files_begins_as_the_mask_and_looks_at_what_comes(heard):
     from antiphon.networks.torch_network import load as load_network
-    from antiphon_models.denoise.network.file_mask import FileMaskNetwork
+    from antiphon_models.denoise.network.mask import FileMaskNetwork
 
     mask, file = load_network(MASK.torch_worker("cpu"), torch.device("cpu")), FileMaskNetwork().eval()
     x = heard[:2].clone()

@@ -2,7 +2,7 @@
 
     antiphon train denoise                  weights/denoise-mask: recipe.py, with what lies beside it
     antiphon train denoise-mask-file        weights/denoise-mask-file, of files: recipe_file.py
-    antiphon train denoise-gate             weights/denoise-gate, the gate's and the wavelets': recipe_gate.py
+    antiphon train denoise-gate             weights/denoise-gate, the gate's and the wavelets': gate.py
 
 All on the same material.
 """

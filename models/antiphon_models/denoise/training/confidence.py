@@ -1,15 +1,43 @@
 """The confidence network over whole mixtures, for gradients, and its loss: errors as quadratic forms.
 
 Of each band and hop there are `STATISTICS` sums, with which the error of any weights is exact up to the overlap of
-bands and frames: no sound has to be computed again while it is trained.
+bands and frames: no sound has to be computed again while it is trained. Examples are made once
+into the folder of the material, eight mixtures a file, through the mask and the gate as they are installed: they take a
+hundred times as long to make as to learn from.
 """
 
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
 
-from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned.confidence import CHOICES, FEATURES, GAIN_ONE_BIAS, INITIAL_LOGITS, INPUTS, LAYOUT
+from antiphon.api.backends.models import manifest_entry, read_weights
+from antiphon_denoise.bands import BINS, COUNT, HOP, places
+from antiphon_denoise.gate.estimate import Estimator
+from antiphon_denoise.learned.confidence import (
+    CHOICES,
+    FEATURES,
+    GAIN_ONE_BIAS,
+    INITIAL_LOGITS,
+    INPUTS,
+    LAYOUT,
+    ConfidenceFeatures,
+)
 from antiphon_denoise.learned.file_confidence import HIDDEN as FILE_HIDDEN
+from antiphon_denoise.learned.tables import MASK, NO_NOISE, unit_of_bin
+from antiphon_models.denoise.network.mask import MaskNetwork
+from antiphon_models.denoise.training.frames import Units
 from antiphon_models.denoise.training.gate import turned
+from antiphon_models.denoise.training.mixing import Mixer, Mixtures
+from antiphon_models.denoise.training.plan import MixturePlan, MixturePlanner, Places
+from antiphon_models.denoise.training.sounds import RATE
+from antiphon_models.denoise.training.splits import Part
+from antiphon_models.material.sounds import save_arrays
 
 STATISTICS = 10
 """Sums over a band's bins: |N|², Re N*D of three removals D, and the six products of those."""
@@ -78,3 +106,179 @@ def errors(statistics: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     linear = a * na + b * nb + c * nc
     square = a * a * aa + b * b * bb + c * c * cc + 2.0 * (a * b * ab + a * c * ac + b * c * bc)
     return (n - 2.0 * linear + square).clamp(min=0.0)
+
+
+FILE = 8
+"""Mixtures per file."""
+SEEDS: dict[Part, tuple[int, int]] = {"train": (7, 0), "valid": (8, 100_000)}
+"""Seeds of the choices, and of the noise of file 0, independent of a training's seed."""
+HELD_OUT_KINDS = {"loop": 4, "track": 4}
+"""Validation share of these kinds is one in four, of others one in eight."""
+SHARES = {
+    "song": 0.16, "solo": 0.18, "chorale": 0.04, "kit": 0.06, "voice": 0.14,
+    "patch": 0.1, "mangled": 0.1, "loop": 0.1, "shot": 0.06, "track": 0.14,
+}  # fmt: skip
+FIRST_UNSEEN_FILE: dict[Part, int] = {"train": 103, "valid": 16}
+"""First file whose clean sounds are of kinds outside the mask's training, at high signal-to-noise ratios."""
+UNSEEN_SHARES = {"patch": 0.35, "mangled": 0.4, "solo": 0.1, "shot": 0.1, "track": 0.05}
+QUIET = 1e-10
+Kinds = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """features `[N, T, INPUTS]` half precision; statistics `[N, T, COUNT, 10]`, see `confidence.errors`; own `[N]`
+    energy of the clean sound; gap `[N, T]` 1 where it pauses; snr `[N]` dB; silent `[N]` whether there is none.
+    """
+
+    features: torch.Tensor
+    statistics: torch.Tensor
+    own: torch.Tensor
+    gap: torch.Tensor
+    snr: torch.Tensor
+    silent: torch.Tensor
+
+
+class ExamplePlanner(MixturePlanner):
+    """The mask's mixtures with more clean sound, more loops and more loud items."""
+
+    def __init__(self, places: Places, length: int) -> None:
+        super().__init__(places, length, SHARES)
+
+    def item(self, rng: np.random.Generator) -> MixturePlan:
+        made = super().item(rng)
+        if made.snr < 40.0 and not made.silent and rng.random() < 0.1:
+            made.snr = float(rng.uniform(45, 80))
+        if rng.random() < 0.4:
+            made.level = float(10 ** (rng.uniform(-30, -12) / 20))
+        return made
+
+
+def divided(train: Kinds, valid: Kinds) -> dict[Part, Kinds]:
+    """Material with part of the mask's training data held back for validation."""
+    made: dict[Part, Kinds] = {"train": {}, "valid": {}}
+    for kind, sounds in train.items():
+        every = HELD_OUT_KINDS.get(kind, 8)
+        held = {n for n in range(len(sounds)) if hashlib.md5(f"{kind}{n}".encode()).digest()[0] % every == 0}
+        made["valid"][kind] = [sounds[n] for n in sorted(held)] + valid[kind]
+        made["train"][kind] = [sound for n, sound in enumerate(sounds) if n not in held]
+    return {part: {kind: own or train[kind] for kind, own in kinds.items()} for part, kinds in made.items()}
+
+
+class UnseenPlanner(MixturePlanner):
+    """Clean sounds of kinds outside the mask's training, where it errs more often: 8 to 28 dB, and clean."""
+
+    def __init__(self, places: Places, length: int) -> None:
+        super().__init__(places, length, UNSEEN_SHARES)
+
+    def item(self, rng: np.random.Generator) -> MixturePlan:
+        made = super().item(rng)
+        made.silent, made.level = False, float(10 ** (rng.uniform(-35, -12) / 20))
+        made.snr = float(rng.uniform(45, 80)) if rng.random() < 0.3 else float(rng.uniform(8, 28))
+        return made
+
+
+class ExampleMaker:
+    """Makes examples through the installed mask and gate."""
+
+    def __init__(self) -> None:
+        self._mask = MaskNetwork().eval()
+        self._mask.load_state_dict(
+            {name: torch.from_numpy(value) for name, value in read_weights(MASK.weights).items()}
+        )
+        self._units = Units()
+        self._unit = torch.from_numpy(unit_of_bin())
+        self._scale = float(self._units.analysis.square().sum())
+        below, fraction = places(BINS)
+        spread = np.zeros((BINS, COUNT), np.float32)
+        spread[np.arange(BINS), below] += 1.0 - fraction
+        spread[np.arange(BINS), below + 1] += fraction
+        self._spread = torch.from_numpy(spread)
+
+    @torch.no_grad()
+    def make(self, mixtures: Mixtures) -> dict[str, Any]:
+        """Arrays by name, the fields of `Examples`."""
+        made = [self._example(mixtures, row) for row in range(len(mixtures.items))]
+        gap = mixtures.gap.unflatten(1, (-1, HOP)).mean(2).numpy()
+        return {
+            "features": np.stack([part[0] for part in made]),
+            "statistics": np.stack([part[1] for part in made]),
+            "own": np.array([part[2] for part in made], np.float32),
+            "gap": gap,
+            "snr": np.array([item.snr for item in mixtures.items], np.float32),
+            "silent": np.array([item.silent for item in mixtures.items]),
+        }
+
+    def _example(self, mixtures: Mixtures, row: int) -> tuple[Any, Any, float]:
+        heard, clean = (self._units.spectra(part[row : row + 1]) for part in (mixtures.mixed, mixtures.clean))
+        logs = self._units.logs(heard)
+        noise, when, profile = torch.full_like(logs, NO_NOISE), -1, None
+        if mixtures.items[row].known[0] >= 0:
+            when, where = (round(second * RATE / HOP) for second in mixtures.items[row].known)
+            profile = self._profile(mixtures.noise[row : row + 1], where)
+            noise[:, when:] = torch.log(self._units.sums(profile) / self._units.width + QUIET)
+        mask = self._mask(logs, noise)[0][:, self._unit]
+        power = (self._power(heard[0]) + QUIET).numpy().astype(np.float32)
+        features = _features(power, mask.numpy(), when, profile)
+        return features, self._statistics(heard[0], clean[0], mask), float(clean.abs().square().sum())
+
+    def _power(self, spectra: torch.Tensor) -> torch.Tensor:
+        return (spectra.real.square() + spectra.imag.square()) / self._scale
+
+    def _profile(self, noise: torch.Tensor, where: int) -> torch.Tensor:
+        """Mean power of half a second of noise from hop `where` on, `[BINS]`; a frame reaches back."""
+        size = self._units.grid.size
+        first = -(-size // HOP) - 1 + where
+        return self._power(self._units.spectra(noise)[0, first : first + (RATE // 2 - size) // HOP]).mean(0)
+
+    def _statistics(self, heard: torch.Tensor, clean: torch.Tensor, mask: torch.Tensor) -> Any:
+        noise = heard - clean
+        power = heard.real.square() + heard.imag.square()
+        shared = noise.real * heard.real + noise.imag * heard.imag
+        removed = (1.0 - mask, 1.0 - mask**3, torch.ones_like(mask))
+        parts = [noise.real.square() + noise.imag.square(), *(part * shared for part in removed)]
+        parts += [removed[a] * removed[b] * power for a in range(3) for b in range(a, 3)]
+        return torch.stack([part @ self._spread for part in parts], -1).numpy()
+
+
+def _features(power: Any, mask: Any, when: int, profile: torch.Tensor | None) -> Any:
+    """`[T, INPUTS]`, hop by hop as in the processor."""
+    estimator, features = Estimator(BINS), ConfidenceFeatures()
+    made = np.zeros((len(power), INPUTS), np.float16)
+    for hop in range(len(power)):
+        if hop == when and profile is not None:
+            estimator.learn(profile.numpy().astype(np.float32))
+        estimator.power[:] = power[hop]
+        estimator.update(1e9)
+        features.update(estimator.power, mask[hop], 1.0 - estimator.limit * (1.0 - estimator.gain), estimator.known)
+        made[hop] = features.values
+    return made
+
+
+def make(folder: Path, part: Part, files: int, kinds: Kinds, frames: int, say: Callable[[str], None]) -> None:
+    """Makes missing files; all of them where the mask has changed."""
+    mark = json.dumps({"mask": manifest_entry(MASK.weights)["sha256"], "frames": frames})
+    noted = folder / "examples.json"
+    if not noted.is_file() or noted.read_text() != mark:
+        for old in folder.glob("*.npz"):
+            old.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        noted.write_text(mark)
+    todo = [n for n in range(files) if not (folder / f"{part}-{n:04d}.npz").is_file()]
+    if not todo:
+        return
+    say(f"making {FILE * len(todo)} examples in {folder}")
+    choices, noise = SEEDS[part]
+    maker, mixer = ExampleMaker(), Mixer(kinds, frames * HOP, torch.device("cpu"))
+    planners = [planner(mixer.starts, frames * HOP) for planner in (ExamplePlanner, UnseenPlanner)]
+    for n in todo:
+        planner = planners[n >= FIRST_UNSEEN_FILE[part]]
+        arrays = maker.make(mixer.mix(planner.items(np.random.default_rng((choices, n)), FILE), noise + n))
+        save_arrays(folder / f"{part}-{n:04d}.npz", **arrays)
+
+
+def load(folder: Path, part: Part, files: int) -> Examples:
+    """The first `files` files of a part."""
+    read = [np.load(folder / f"{part}-{n:04d}.npz", allow_pickle=False) for n in range(files)]
+    names = ("features", "statistics", "own", "gap", "snr", "silent")
+    return Examples(*(torch.from_numpy(np.concatenate([file[name] for file in read])) for name in names))

@@ -1,11 +1,20 @@
-"""The gate of `estimate.py` over whole batches, for gradients: the same features, network and rule, in torch."""
+"""`antiphon train denoise-gate`: the thresholds of the spectral gate, shared by the wavelet mode.
+
+The gate of `estimate.py` over whole batches, for gradients: the same features, network and rule, in torch.
+"""
+
+from typing import ClassVar
 
 import torch
 
+from antiphon.api.backends.signal import grid
 from antiphon_denoise.bands import BINS, COUNT, places
-from antiphon_denoise.gate.network import LAYOUT
+from antiphon_denoise.gate.network import LAYOUT, MODEL
 from antiphon_denoise.learned.tables import LEVEL, NO_NOISE
 from antiphon_models.denoise.network.features import running, smoothed
+from antiphon_models.denoise.training.frames import Frames
+from antiphon_models.denoise.training.recipe import MaskRecipe
+from antiphon_models.denoise.training.sounds import RATE
 
 SHORT, LONG = 0.6, 0.97
 QUIET = 1e-10
@@ -103,3 +112,20 @@ def torch_order(part: torch.Tensor) -> torch.Tensor:
     """`[…, 3 * width]` reordered from update, reset, new to reset, update, new."""
     update, reset, new = part.chunk(3, -1)
     return torch.cat([reset, update, new], -1)
+
+
+class GateRecipe(MaskRecipe):
+    """The mask's material and loss, on the gate's grid. `SuppressionLimit` acts after the gate and is left out."""
+
+    name = "denoise-gate"
+    weights = MODEL
+    module = GateNetwork
+    steps = 3500
+    hop: ClassVar[int] = grid(RATE).hop
+    frames: ClassVar[int] = 375
+    shares = "denoise"
+
+    def transform(self) -> Frames:
+        return Frames(grid(RATE))
+
+    half = True  # the rules it gives differ by less than a thousandth

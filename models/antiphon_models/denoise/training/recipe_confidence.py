@@ -10,9 +10,14 @@ import torch
 
 from antiphon_denoise.learned.confidence import MODEL
 from antiphon_denoise.learned.file_confidence import MODEL as FILE_MODEL
-from antiphon_models.denoise.training import examples, material
-from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network, FileConfidenceNetwork, errors
-from antiphon_models.denoise.training.examples import FILE, Examples
+from antiphon_models.denoise.training import confidence, material
+from antiphon_models.denoise.training.confidence import (
+    FILE,
+    ConfidenceNetwork as Network,
+    Examples,
+    FileConfidenceNetwork,
+    errors,
+)
 from antiphon_models.denoise.training.recipe import HARM_WEIGHTS, MARGIN, MOST, PURE_SDR_DB, MaskRecipe, figures_of
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
@@ -58,11 +63,11 @@ class ConfidenceRecipe(Recipe):
         if any(not (folder / f"train-{n:04d}.npz").is_file() for n in range(self.files[0])) or any(
             not (folder / f"valid-{n:04d}.npz").is_file() for n in range(self.files[1])
         ):
-            kinds = examples.divided(material.load(job.material, "train"), material.load(job.material, "valid"))
-            examples.make(folder, "train", self.files[0], kinds["train"], self.frames, job.say)
-            examples.make(folder, "valid", self.files[1], kinds["valid"], self.frames, job.say)
-        self._train = examples.load(folder, "train", self.files[0])
-        self._valid = examples.load(folder, "valid", self.files[1])
+            kinds = confidence.divided(material.load(job.material, "train"), material.load(job.material, "valid"))
+            confidence.make(folder, "train", self.files[0], kinds["train"], self.frames, job.say)
+            confidence.make(folder, "valid", self.files[1], kinds["valid"], self.frames, job.say)
+        self._train = confidence.load(folder, "train", self.files[0])
+        self._valid = confidence.load(folder, "valid", self.files[1])
         self._odds = self._drawn(self._train)
 
     def _drawn(self, every: Examples) -> Any:

@@ -9,9 +9,8 @@ import soundfile
 from antiphon.api import UsageError
 from antiphon_hum.transcription.notes import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
-from antiphon_models.hum.evaluation import f1, files_in, lateness, octaves, own_scores
+from antiphon_models.hum.evaluation import Result, cut, f1, files_in, lateness, octaves, own_scores, single_note
 from antiphon_models.hum.matching import ENDS, note_f1
-from antiphon_models.hum.systems import Result, cut, single_note
 from antiphon_models.hum.testset import RATE, Clip, own_clip
 
 ROWS = np.array([[0.5, 0.9, 60.0], [1.0, 1.4, 64.0], [1.5, 1.9, 67.0], [2.0, 2.4, 60.0]])

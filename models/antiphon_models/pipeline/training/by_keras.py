@@ -19,14 +19,15 @@ import keras
 import tensorflow
 
 from antiphon_classify.classifier_file import INPUT, OUTPUT
-from antiphon_models.pipeline.training.network import POOLED, initial_weights
 from antiphon_models.pipeline.training.trainer import (
     EPSILON,
     MOMENTS,
     OPSET,
+    POOLED,
     ClassifierTrainer,
     LabeledBatches,
     TrainerTask,
+    initial_weights,
 )
 
 

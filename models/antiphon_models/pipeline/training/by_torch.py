@@ -12,14 +12,16 @@ from torch import nn
 from antiphon.api import F32
 from antiphon_classify.classifier_file import INPUT, OUTPUT
 from antiphon_models.learning.loop import moments_of, set_moments
-from antiphon_models.pipeline.training.network import POOLED, NetworkShape, initial_weights
 from antiphon_models.pipeline.training.trainer import (
     EPSILON,
     MOMENTS,
     OPSET,
+    POOLED,
     ClassifierTrainer,
     LabeledBatches,
+    NetworkShape,
     TrainerTask,
+    initial_weights,
 )
 
 

@@ -21,12 +21,18 @@ from antiphon_classify.classifier_session import compute, open_session
 from antiphon_classify.features import MUSICNN
 from antiphon_models.datasets.records import TRAIN, VALID
 from antiphon_models.learning import checkpoint
-from antiphon_models.learning.schedule import falling
+from antiphon_models.learning.loop import falling
 from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.settings import TrainSettings, excerpt_frames
 from antiphon_models.pipeline.training.excerpts import FOLDER, EpochBatches, SoundFrames, TrainingSet
-from antiphon_models.pipeline.training.network import NetworkShape, parameters
-from antiphon_models.pipeline.training.trainer import ClassifierTrainer, TrainerTask, loss_and_accuracy, make_trainer
+from antiphon_models.pipeline.training.trainer import (
+    ClassifierTrainer,
+    NetworkShape,
+    TrainerTask,
+    loss_and_accuracy,
+    make_trainer,
+    parameters,
+)
 
 # ---- State of a training between two epochs, as `learning.checkpoint` writes it
 

@@ -9,8 +9,7 @@ import soundfile
 
 from antiphon.api import UsageError
 from antiphon_models.stems.evaluation import figures, own_songs
-from antiphon_models.stems.material import RATE
-from antiphon_models.stems.recorded import MIN_MUSIC_SECONDS, pieces, recorded
+from antiphon_models.stems.material import MIN_MUSIC_SECONDS, RATE, pieces, recorded
 
 RNG = np.random.default_rng(3)
 

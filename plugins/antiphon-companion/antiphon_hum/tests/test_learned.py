@@ -19,8 +19,7 @@ from antiphon_hum.processor import Hum
 from antiphon_hum.transcription import notes as files
 from antiphon_hum.transcription.jobs import run
 from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
-from antiphon_models.hum.evaluation import f1, lateness
-from antiphon_models.hum.systems import Result
+from antiphon_models.hum.evaluation import Result, f1, lateness
 from antiphon_models.hum.testset import Clip
 from antiphon_models.hum.training.corpus import hum_notes
 from antiphon_models.material.singing import LyricNote

@@ -2,7 +2,7 @@
 
 The log powers of a file are noted while it is heard for the first time. Then the network runs over all of it, with
 recurrent layers forwards and backwards, in stretches of `STRETCH` hops and `BESIDE` more on both sides, and its gains
-are played in place of the live mask's. `antiphon_models.denoise.network.file_mask` is it in torch;
+are played in place of the live mask's. `antiphon_models.denoise.network.mask` is it in torch;
 `antiphon train denoise-mask-file` makes the weights.
 """
 

@@ -12,7 +12,7 @@ from tests.each import each
 from antiphon_denoise.processor import MODELS
 from antiphon_denoise.tests import sounds
 from antiphon_denoise.tests.running import prepared, run, through
-from antiphon_models.denoise.sdr import si_sdr
+from antiphon_models.denoise.evaluation import si_sdr
 
 RATE = 48000
 PLAIN = ("gate", "wavelet")

@@ -32,7 +32,7 @@ def weights():
 def test_gains_are_those_of_torch(weights, known) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
     from antiphon.api.backends.networks import fill_network
-    from antiphon_models.denoise.network.file_mask import FileMaskNetwork
+    from antiphon_models.denoise.network.mask import FileMaskNetwork
 
     network = FileMaskNetwork().eval()
     fill_network(network, "FileMaskNetwork", file_mask.MODEL)

@@ -24,7 +24,7 @@ from antiphon_denoise.learned.file_mask import FileMask
 from antiphon_denoise.processor import MODELS
 from antiphon_denoise.tests import sounds
 from antiphon_denoise.tests.running import prepared, run, through as plainly
-from antiphon_models.denoise.sdr import si_sdr
+from antiphon_models.denoise.evaluation import si_sdr
 from antiphon_models.learning.user_commands import command
 
 RATE = 48000
