@@ -15,9 +15,8 @@ from typing import Any
 
 from antiphon.api.backends.analysis import named_analyses
 from antiphon.api.backends.files import built_in_folder
-from antiphon_library import analysing, scanning
+from antiphon_library import analysing, chart, scanning
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.map import chart
 from antiphon_library.shipped import FILE, FOLDERS
 
 KEPT = Path("build/shipped")

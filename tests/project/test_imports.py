@@ -166,7 +166,7 @@ NO_NUMPY = ["kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph"
         ),
         # it would be 10 of 37 MB, for what no request needs
         pytest.param(
-            ["antiphon.web.process", "antiphon_classify.http.routes", "antiphon_library.routes", "antiphon_mcp.routes"],
+            ["antiphon.web.process", "antiphon_classify.routes", "antiphon_library.routes", "antiphon_mcp.routes"],
             {"numpy", "antiphon.files.audiofile", "segno"},
             id="the process that serves, with the routes of every plugin",
         ),

@@ -23,7 +23,7 @@ from antiphon_hum.learned import tables
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.tables import PITCH_MODEL
 from antiphon_hum.processor import BEND_RANGE
-from antiphon_hum.tracking.tracker import PITCH_LAG, NoteTracker, TrackerSettings
+from antiphon_hum.tracker import PITCH_LAG, NoteTracker, TrackerSettings
 from antiphon_hum.transcription.notes import StreamTranscriber
 from antiphon_models.hum import testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1, offset_of, tuning_of

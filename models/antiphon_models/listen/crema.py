@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon_listen.chords.chord_network import LABELS, MODEL
+from antiphon_listen.harmony import LABELS, MODEL
 from antiphon_models.material.wheels import write_converted
 
 FILE = "crema/models/chord/model.h5"

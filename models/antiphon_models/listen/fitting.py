@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.files import READ_SUFFIXES
-from antiphon_listen import bars, beats
-from antiphon_listen.chords import harmony
+from antiphon_listen import bars, beats, harmony
 from antiphon_listen.signals import MusicCurves, OnsetStrength, curves
-from antiphon_listen.spectra.chroma import NoteSpectrum
+from antiphon_listen.spectra import NoteSpectrum
 from antiphon_listen.tables import Tables, load
 from antiphon_models.listen.songs import FIT, RATE, SOUNDFONTS, ListenedSong, read_harmony, read_song, root_of, triad
 from antiphon_models.material.fluidsynth import FluidSettings, play

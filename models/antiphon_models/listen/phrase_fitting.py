@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.backends.files import read_midi
-from antiphon_listen import bars, beats, tables
+from antiphon_listen import bars, beats, phrases, tables
 from antiphon_listen.signals import MusicCurves
-from antiphon_listen.structure import phrases
 from antiphon_listen.tables import Odds, PhraseTables
 from antiphon_models.listen.fitting import measure_curves
 from antiphon_models.listen.songs import FIT, SOUNDFONTS, render_song

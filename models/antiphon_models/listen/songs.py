@@ -105,7 +105,7 @@ def key_named(label: str) -> str:
 
 
 def triad(label: str) -> int | None:
-    """Chord number of `antiphon_listen.chords.harmony`; None where it is neither major nor minor nor none."""
+    """Chord number of `antiphon_listen.harmony`; None where it is neither major nor minor nor none."""
     if label in ("N", "X"):
         return 24 if label == "N" else None
     kind = label.partition(":")[2].partition("/")[0].partition("(")[0]

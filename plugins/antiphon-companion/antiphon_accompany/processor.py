@@ -12,8 +12,7 @@ from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Proces
 from antiphon.api.kernels import NextEventTimer
 from antiphon_accompany.band.form import CALLS, Form
 from antiphon_accompany.band.levels import CHANNELS, PART_OF, VOLUME, volume
-from antiphon_accompany.band.player import RESTRIKE_GAP, Band, BandSettings, PendingStrike
-from antiphon_accompany.band.sounding import PlayerBend, SoundingStrikes
+from antiphon_accompany.band.player import RESTRIKE_GAP, Band, BandSettings, PendingStrike, PlayerBend, SoundingStrikes
 from antiphon_accompany.band.styles import LEFT_HAND_LANES, NAMES, PARTS, VOICES, load, parts_of, shipped_style
 from antiphon_accompany.harmony.chords import Chord, implied, recognise, triad_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan

@@ -25,7 +25,7 @@ from antiphon_hum.chords.tracker import CHORD_MODEL, ChordTracker
 from antiphon_hum.learned.model_tracker import ModelTracker
 from antiphon_hum.learned.tables import HOP, PITCH_MODEL, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
-from antiphon_hum.tracking.tracker import IDLE_ON_FILES, RING, NoteTracker, TrackerSettings
+from antiphon_hum.tracker import IDLE_ON_FILES, RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
+from antiphon_listen import harmony
 from antiphon_listen.beats import BeatGrid, after_gap, extent_of
-from antiphon_listen.chords import harmony
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 

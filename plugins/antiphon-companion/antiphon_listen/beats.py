@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
-from antiphon_listen import signals
+from antiphon_listen import signals, spectra
 from antiphon_listen.signals import MusicCurves
-from antiphon_listen.spectra import chroma
 from antiphon_listen.tables import Tables
 
 MIN_CONFIDENCE = 0.5
@@ -222,7 +221,7 @@ def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[Bea
     heard = strength[sounding]
     if len(heard) < shortest * signals.FRAMES_PER_SECOND or heard.std() == 0.0 or not curves.novelty.any():
         return []
-    frames = np.arange(len(strength)) * (chroma.FRAMES_PER_SECOND / signals.FRAMES_PER_SECOND)
+    frames = np.arange(len(strength)) * (spectra.FRAMES_PER_SECOND / signals.FRAMES_PER_SECOND)
     change = np.interp(frames, np.arange(len(curves.novelty)), curves.novelty)
     observed = strength / heard.std() + 0.3 * np.minimum(change, 4.0)
     rows = [strength, curves.strength[0], curves.strength[2], np.minimum(change, _MAX_CHANGE)]

@@ -25,13 +25,11 @@ from antiphon.api.backends.files import (
 )
 from antiphon.api.backends.signal import named_note
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
-from antiphon_listen import signals
-from antiphon_listen.chords.song_chords import DEGREES, TONES, SongChords
+from antiphon_listen import phrases, signals, spectra
+from antiphon_listen.harmony import DEGREES, TONES, SongChords
 from antiphon_listen.live.processor import BEAT, CLICK, DOWNBEAT
 from antiphon_listen.music import MusicAnalysis, MusicRun, SongAnalysis
-from antiphon_listen.spectra import chroma
-from antiphon_listen.structure import phrases
-from antiphon_listen.structure.sections import Structure
+from antiphon_listen.phrases import Structure
 from antiphon_listen.summary import SummaryPart, compact, play_parts, structure_picture, summary
 
 ANALYSIS_SHARE = 0.8
@@ -126,9 +124,9 @@ def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> Summary
     if seconds is None or song.curves is None:
         return SummaryPart(0.0, whole if seconds is None else seconds, _WHOLE)
     level = song.curves.notes.sum(axis=1)
-    size = max(1, min(len(level) - 1, round(seconds * chroma.FRAMES_PER_SECOND)))
+    size = max(1, min(len(level) - 1, round(seconds * spectra.FRAMES_PER_SECOND)))
     total = np.concatenate([[0.0], np.cumsum(level, dtype=np.float64)])
-    loudest = float(np.argmax(total[size:] - total[:-size])) / chroma.FRAMES_PER_SECOND + song.begin
+    loudest = float(np.argmax(total[size:] - total[:-size])) / spectra.FRAMES_PER_SECOND + song.begin
     start = max(0.0, min(loudest, whole - seconds))
     return SummaryPart(start, start + seconds, "loudest")
 

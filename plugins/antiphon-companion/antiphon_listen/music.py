@@ -11,15 +11,12 @@ import numpy as np
 from antiphon.api import F32, F64, Samples, UsageError
 from antiphon.api.backends.analysis import EACH, Analysis, AnalysisRun, Quantity, import_librosa
 from antiphon.api.backends.signal import KEY_NAMES
-from antiphon_listen import bars, beats, signals, tables
+from antiphon_listen import bars, beats, harmony, signals, tables
 from antiphon_listen.beats import BeatGrid
-from antiphon_listen.chords import harmony
-from antiphon_listen.chords.chord_network import chord_network
-from antiphon_listen.chords.song_chords import SongChords, find_chords
+from antiphon_listen.harmony import SongChords, chord_network, find_chords
+from antiphon_listen.phrases import Structure, find_structure
 from antiphon_listen.signals import MusicCurves, OnsetStrength, curves
-from antiphon_listen.spectra.chroma import NoteSpectrum
-from antiphon_listen.spectra.frames import ConstantQ, tuned
-from antiphon_listen.structure.sections import Structure, find_structure
+from antiphon_listen.spectra import ConstantQ, NoteSpectrum, tuned
 
 RATE = 22050
 """Sampling rate, librosa's default."""

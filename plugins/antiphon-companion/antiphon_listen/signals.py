@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.signal import hann
-from antiphon_listen.spectra import chroma
-from antiphon_listen.spectra.frames import FrameBuffer, magnitudes, mel_bank
+from antiphon_listen import spectra
+from antiphon_listen.spectra import FrameBuffer, magnitudes, mel_bank
 
 RATE, SIZE, HOP = 22050, 1024, 256
 FRAMES_PER_SECOND = RATE / HOP
@@ -109,7 +109,7 @@ class MusicCurves:
 
     def change_at(self, seconds: F64) -> F64:
         """Maximum novelty within 50 ms of each time, `[n]`."""
-        return _largest(self.novelty, seconds, chroma.FRAMES_PER_SECOND, 0.025)
+        return _largest(self.novelty, seconds, spectra.FRAMES_PER_SECOND, 0.025)
 
     def per_interval(self, seconds: F64) -> F64:
         """Mean square roots of the pitch classes between times, `[n, 24]`; the last interval repeats its length."""
@@ -118,13 +118,13 @@ class MusicCurves:
         total = np.concatenate([np.zeros((1, 24)), np.cumsum(roots, axis=0, dtype=np.float64)])
 
         def until(at: F64) -> F64:
-            place = np.clip(at * chroma.FRAMES_PER_SECOND + 0.5, 0.0, len(total) - 1.0)
+            place = np.clip(at * spectra.FRAMES_PER_SECOND + 0.5, 0.0, len(total) - 1.0)
             whole = np.minimum(place.astype(int), len(total) - 2)
             part = (place - whole)[:, None]
             return np.asarray(total[whole] * (1.0 - part) + total[whole + 1] * part)
 
         first, last = seconds + 0.1 * lengths, seconds + 0.95 * lengths
-        frames = np.maximum((last - first) * chroma.FRAMES_PER_SECOND, 1e-6)
+        frames = np.maximum((last - first) * spectra.FRAMES_PER_SECOND, 1e-6)
         return np.maximum(0.0, (until(last) - until(first)) / frames[:, None])
 
 
@@ -139,7 +139,7 @@ def curves(strength: F32, notes: F32, seconds: float) -> MusicCurves:
     rows = np.where(heard, found.strength, 0.0)
     rows /= rows.mean(axis=1, keepdims=True, where=heard) + 1e-9 if heard.any() else 1.0
     level = [_smooth(np.sqrt(row / (_mean(row, around) + 0.15)), 5) for row in rows]
-    heard = found.sounding(np.arange(len(notes)) / chroma.FRAMES_PER_SECOND)
+    heard = found.sounding(np.arange(len(notes)) / spectra.FRAMES_PER_SECOND)
     change = np.where(heard, change, 0.0)
     return replace(found, strength=np.array(level), novelty=change / (change.sum() / max(1, heard.sum()) + 1e-9))
 
@@ -166,9 +166,9 @@ def _silences(strength: F64 | F32, level: F32, seconds: float) -> F64:
     for first, last in itertools.pairwise([*onsets.tolist(), seconds]):
         if last - first > _MIN_SILENCE:
             # a frame of pitch classes begins .2 s before its time
-            inside = level[round(first * chroma.FRAMES_PER_SECOND) : round(last * chroma.FRAMES_PER_SECOND) - 3]
+            inside = level[round(first * spectra.FRAMES_PER_SECOND) : round(last * spectra.FRAMES_PER_SECOND) - 3]
             quiet = np.flatnonzero(inside > soft)
-            begin = first + (0.0 if not len(quiet) else (quiet[-1] + 1) / chroma.FRAMES_PER_SECOND)
+            begin = first + (0.0 if not len(quiet) else (quiet[-1] + 1) / spectra.FRAMES_PER_SECOND)
             if last - begin > _MIN_SILENCE:
                 spans.append((begin, last if last == seconds else last - _BEFORE_ONSET))
     return np.array(spans)

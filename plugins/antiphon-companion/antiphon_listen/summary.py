@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64, Samples
 from antiphon.api.backends.files import png_bytes
-from antiphon_listen.structure.sections import Phrase, Structure
+from antiphon_listen.phrases import Phrase, Structure
 
 CROSSFADE = 0.02
 """Crossfade in seconds, before the cut in both parts, so that the onset on it is whole."""

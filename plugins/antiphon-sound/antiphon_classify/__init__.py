@@ -27,7 +27,7 @@ def antiphon_analyses(register: Register) -> None:
 
     register(
         "character",
-        "antiphon_classify.character.analysis:Character",
+        "antiphon_classify.character:Character",
         "Energy, danceability, arousal, valence, computed.",
     )
     register("genre", "antiphon_classify.genre:Genre", "The three most likely of fourteen genres, or unknown.")
@@ -42,6 +42,6 @@ def antiphon_analyses(register: Register) -> None:
 @hookimpl
 def antiphon_routes(http: HttpServer) -> None:
     """Adds the operations below `/api/classify`."""
-    from antiphon_classify.http.routes import ClassifyRoutes
+    from antiphon_classify.routes import ClassifyRoutes
 
     ClassifyRoutes(http)

@@ -282,7 +282,7 @@ class Denoise(Processor):
     input, `latency` frames later.
     """
 
-    on_files = FileUse(preroll="preroll", causal="causal", hears="antiphon_denoise.floor.hearing:hear", takes="amount")
+    on_files = FileUse(preroll="preroll", causal="causal", hears="antiphon_denoise.floor:hear", takes="amount")
     params: ClassVar[tuple[Param, ...]] = (
         Param(
             "mode", "choice", "learned", restart=True,

@@ -153,7 +153,7 @@ class LibraryRoutes:
 
     def _map_body(self) -> bytes:
         def work(catalogue: Catalogue) -> bytes:
-            from antiphon_library.map import chart
+            from antiphon_library import chart
             from antiphon_library.taste.choosing import TrackTable
 
             table = TrackTable.of(catalogue)

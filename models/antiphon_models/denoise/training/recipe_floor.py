@@ -19,7 +19,7 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from antiphon.api import F32, UsageError
 from antiphon.api.backends.signal import C64, SpectrumSizes, windows
 from antiphon_denoise.bands import BINS, COUNT, HOP
-from antiphon_denoise.floor.network import EXPERTS, FEATURES, LAYOUT, MODEL, VIEWS, describe, rows_of, viewed
+from antiphon_denoise.floor import EXPERTS, FEATURES, LAYOUT, MODEL, VIEWS, describe, rows_of, viewed
 from antiphon_denoise.learned import file_mask, tables
 from antiphon_denoise.learned.tables import first_bins
 from antiphon_models.denoise.training import material, splits

@@ -7,8 +7,7 @@ import pytest
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import AudioWriter, MidiNote, MidiTrack, write_midi
-from antiphon_listen import tables
-from antiphon_listen.structure import phrases
+from antiphon_listen import phrases, tables
 from antiphon_models.learning.evaluation import EvaluationRequest
 from antiphon_models.listen import own_files
 from antiphon_models.listen.evaluation import MusicEstimate

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon_loops.analysis.region import CLASSES, STEPS, vector
+from antiphon_loops.analysis.reading import CLASSES, STEPS, vector
 from antiphon_models.loops.corpus import LoopScore
 from antiphon_models.loops.fit_evaluation import FOILS, FitLoop, _Item, _row, foil
 from antiphon_models.loops.patterns import PatternNote

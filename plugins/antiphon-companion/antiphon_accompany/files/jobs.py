@@ -1,28 +1,160 @@
-"""The file job `antiphon run accompany melody.mid out.mid`: the melody with the parts of a band."""
+"""The file job `antiphon run accompany`: a melody, of notes or by `hum` of a recording, with the parts of a band."""
 
 import json
+import os
 import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
-from antiphon.api import UsageError
+import numpy as np
+
+from antiphon.api import Samples, UsageError
+from antiphon.api.backends.analysis import LoudnessMeter, analyse_file, analyses
 from antiphon.api.backends.files import (
     CHORD_SUFFIXES,
     MUSICXML_SUFFIXES,
+    AudioWriter,
     MidiNote,
     MidiTrack,
     format_of,
     printable_path,
+    read_midi,
     read_musicxml,
+    read_sound,
     write_atomic,
     write_midi,
 )
-from antiphon.api.jobs import FileJob, Written, is_midi
+from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
+from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
+from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.file_chords import FILE
 from antiphon_accompany.files.midifiles import accompany_midi
-from antiphon_accompany.files.recording import OwnChords, chords_of_sound, melody_of_sound, write_band
+from antiphon_accompany.files.offline import PartLevel
 from antiphon_accompany.harmony.chords import label
 from antiphon_accompany.harmony.chordtext import spans_of, text_of
+
+MAX_SECONDS = 1200.0
+"""Maximum length of a recording in seconds."""
+TAIL_SECONDS = 1.5
+"""Seconds rendered after the last note."""
+INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
+LEVELS = {"piano": -1.0, "guitar": -2.5, "bass": -4.5, "drums": 0.0, "pad": -5.5}
+"""Level of each part in dB, at which the band has `BAND` LUFS, as in the patch `bandstand`."""
+BAND, BENEATH = -19.5, 3.0
+"""Loudness of the band alone, and its level in LU below the recording."""
+_MIN_LUFS = -40.0
+"""Lower bound in LUFS of a recording's loudness in setting the band's level."""
+_MAX_SILENT = 0.3
+"""Maximum share without a chord of a recording with harmony: solo voices have .49 and more, bands up to .13."""
+_TEMPO = 100.0
+"""Tempo in bpm of a recording without a beat."""
+_MIN_NOTES = 5
+"""Minimum notes by which a tempo is found."""
+_BLOCK = 2048
+
+
+class OwnChords(NamedTuple):
+    """Chords of a recording as lines of seconds, "" for too few, and its tempo in bpm, 0 where it has no beat."""
+
+    text: str = ""
+    tempo: float = 0.0
+
+
+def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
+    """Writes the notes of a recording as a MIDI file in `folder`, at the detected tempo.
+
+    Where it has no melody but chords of its own, the notes are their roots. Raises UsageError: nothing transcribes it,
+    or no note was found.
+    """
+    melody = folder / f"{job.source.stem}.mid"  # what is wrong with it is said of that name
+    try:
+        # the grid tells the tempo; the notes themselves stay where they were sung
+        grid = read_midi(transcribe(job.source, folder / "grid.mid", {"quantise": "1/8"}))
+        if sum(len(track.notes) for track in grid.tracks) < _MIN_NOTES:
+            _complain_of_tempo(job, grid.tempo[0][1], "has too few notes for a tempo")
+        return transcribe(job.source, melody, {"bpm": grid.tempo[0][1]})
+    except UsageError:
+        if not own.text:
+            raise
+    if not own.tempo:
+        _complain_of_tempo(job, _TEMPO, "has no beat that is heard")
+    beat = 60.0 / (own.tempo or _TEMPO)
+    spans = [span for span in spans_of(own.text, 4.0, lambda second: second / beat) if span.chord]
+    roots = [MidiNote(s.start, s.end - s.start, 60 + s.chord.root, 0.6) for s in spans if s.chord]
+    write_midi(melody, [MidiTrack("melody", tuple(roots), 0)], own.tempo or _TEMPO)
+    return melody
+
+
+def _complain_of_tempo(job: FileJob, tempo: float, why: str) -> None:
+    job.complain(
+        f"{printable_path(job.source)} {why}: the band plays at {tempo:g} bpm; for another one write its notes by "
+        "antiphon run hum IN NOTES.mid -p bpm=… and accompany those"
+    )
+
+
+def chords_of_sound(source: Path) -> OwnChords:
+    """Chords of a recording; none for a solo voice, or without an analysis. Raises FileError: it cannot be read."""
+    found = analyse_file(os.fsencode(source), ["music"])["music"][1] or {} if "music" in analyses() else {}
+    spans = found.get("chords") or []
+    silent = sum(end - start for start, end, label in spans if label == "N")
+    if not spans or silent > _MAX_SILENT * spans[-1][1]:
+        return OwnChords()
+    text = "".join(f"{start:.6f} {end:.6f} {label}\n" for start, end, label in spans)
+    return OwnChords(text, found.get("tempo") or 0.0)
+
+
+def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], tempo: float) -> AudioWriter:
+    """Writes the recording mixed with the band; returns its writer.
+
+    `job`: `source` is the recording, `target` the sound. `notes`: the band's, in beats from the recording's beginning.
+    `mixes`: levels of parts. `tempo`: beats a minute.
+    """
+    sound = read_sound(job.source)
+    rate, channels = sound.rate, min(2, sound.samples.shape[0])
+    if sound.samples.shape[1] > MAX_SECONDS * rate:
+        raise UsageError(f"{job.source.name} is longer than {MAX_SECONDS / 60:g} minutes; cut it, or write a MIDI file")
+    per_beat = rate * 60.0 / tempo
+    last = max((note.end for note in notes), default=0.0) * per_beat
+    frames = max(sound.samples.shape[1], round(last + TAIL_SECONDS * rate))
+    mixed = np.zeros((channels, frames), np.float32)
+    mixed[:, : sound.samples.shape[1]] = sound.samples[:channels]
+    loaded = load_plugins(check=False)
+    meter = LoudnessMeter(rate, channels)
+    meter.feed(mixed)
+    beneath = max(_MIN_LUFS, meter.integrated()) - BENEATH - BAND
+    parts = sorted({note.part for note in notes})
+    for number, part in enumerate(parts):
+        own = [n for n in notes if n.part == part]
+        levels = [(mix.beat * per_beat, LEVELS[part] + mix.mix + beneath) for mix in mixes if mix.part == part]
+        levels = levels or [(0.0, LEVELS[part] + beneath)]
+        _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), levels)
+        job.progress((number + 1) / (len(parts) + 1))
+    with AudioWriter(job.target, rate, channels, "PCM_16", job.finish.from_notes()) as writer:
+        for block in fade_out((mixed[:, at : at + _BLOCK] for at in range(0, frames, _BLOCK)), rate, job.fade):
+            writer.write(block)
+    return writer
+
+
+def _rendered(
+    notes: list[BeatNote], part: str, frames: int, rate: int, channels: int, per_beat: float, loaded: Loaded
+) -> Iterator[Samples]:
+    timed = [TimedNote(round(n.start * per_beat), round(n.end * per_beat), n.pitch, n.velocity) for n in notes]
+    return render_notes(timed, frames, rate, loaded, INSTRUMENTS[part], channels, _BLOCK)
+
+
+def _add(mixed: Samples, blocks: Iterator[Samples], levels: Sequence[tuple[float, float]]) -> None:
+    """Mixes in sound; `levels`: (frame, dB), each in effect from a block's length after its frame on."""
+    frames = np.maximum.accumulate([frame + late for frame, _ in levels for late in (0.0, _BLOCK)])
+    edges = [level for pair in pairwise([levels[0][1], *(level for _, level in levels)]) for level in pair]
+    gains, at = 10.0 ** (np.array(edges) / 20.0), 0
+    for block in blocks:
+        size = block.shape[1]
+        mixed[:, at : at + size] += np.interp(np.arange(at, at + size), frames, gains).astype(np.float32) * block
+        at += size
+
 
 CHORDS_OUT = (*CHORD_SUFFIXES, ".musicxml")
 """Suffixes of chord files: lines, JAMS, MusicXML."""

@@ -14,7 +14,7 @@ from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon.api.jobs import FileJob, Written
 from antiphon.files.sound_finish import NOTES_LUFS, SoundFinish
-from antiphon_accompany.files import jobs, recording
+from antiphon_accompany.files import jobs
 from antiphon_accompany.harmony.chordtext import spans_of
 from antiphon_models.learning.user_commands import command
 
@@ -70,8 +70,8 @@ def test_a_recording_that_has_chords_keeps_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: list[tuple[float, float, str]], lines: int
 ) -> None:
     """A lone voice has few."""
-    monkeypatch.setattr(recording, "analyse_file", lambda *_: {"music": (1, {"chords": found}, "")})
-    text = recording.chords_of_sound(tmp_path / "in.wav").text
+    monkeypatch.setattr(jobs, "analyse_file", lambda *_: {"music": (1, {"chords": found}, "")})
+    text = jobs.chords_of_sound(tmp_path / "in.wav").text
     assert text.count("\n") == lines
     assert not lines or [span.chord and span.chord.name for span in spans_of(text, 4.0, float)][1:] == [
         "Gsus4",
@@ -103,12 +103,12 @@ def test_a_tempo_that_nothing_tells_is_said(tmp_path: Path, monkeypatch: pytest.
         write_midi(target, [MidiTrack("hum", tuple(MidiNote(n, 0.5, 60) for n in range(notes)), 0)], 90.0)
         return target
 
-    monkeypatch.setattr(recording, "transcribe", transcribed)
+    monkeypatch.setattr(jobs, "transcribe", transcribed)
     for tempo in (0.0, 84.0):
-        own = recording.OwnChords("0.0 4.0 C:maj\n4.0 8.0 G:maj\n", tempo)
-        tempos[tempo] = read_midi(recording.melody_of_sound(job, tmp_path, own)).tempo[0][1]
+        own = jobs.OwnChords("0.0 4.0 C:maj\n4.0 8.0 G:maj\n", tempo)
+        tempos[tempo] = read_midi(jobs.melody_of_sound(job, tmp_path, own)).tempo[0][1]
     assert tempos == {0.0: pytest.approx(100.0), 84.0: pytest.approx(84.0, abs=0.01)}
-    recording.melody_of_sound(replace(job, source=tmp_path / "line.wav"), tmp_path, recording.OwnChords())
+    jobs.melody_of_sound(replace(job, source=tmp_path / "line.wav"), tmp_path, jobs.OwnChords())
     assert [sentence.partition(": ")[0].partition(".wav ")[2] for sentence in said] == [
         "has no beat that is heard",
         "has too few notes for a tempo",
@@ -119,5 +119,5 @@ def test_a_tempo_that_nothing_tells_is_said(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_part_has_the_level_of_each_style_from_its_bar_on() -> None:
     mixed, block = np.zeros((1, 12288), np.float32), np.ones((1, 4096), np.float32)
-    recording._add(mixed, iter([block, block, block]), [(0.0, 0.0), (6000.0, -20.0)])
+    jobs._add(mixed, iter([block, block, block]), [(0.0, 0.0), (6000.0, -20.0)])
     assert mixed[0, [0, 5999, 8049, -1]] == pytest.approx([1.0, 1.0, 0.1, 0.1], abs=1e-3)

@@ -10,7 +10,7 @@ from antiphon.api.backends.models import ModelClient, load_arrays
 from antiphon.api.backends.signal import Decimator
 from antiphon_hum.learned import tables
 from antiphon_hum.learned.decode import LeadVoice, Live, NoteDecoder
-from antiphon_hum.tracking.tracker import Candidate, TrackerSettings
+from antiphon_hum.tracker import Candidate, TrackerSettings
 
 RATE = 3 * tables.RATE
 """Sample rate of resampled files in Hz: an integer multiple of the network's rate."""

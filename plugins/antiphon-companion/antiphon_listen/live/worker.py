@@ -9,18 +9,14 @@ import soxr
 from antiphon.api import F32, F64, Samples
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.workers import ReportingStepper
-from antiphon_listen import beats, signals, tables
+from antiphon_listen import beats, harmony, signals, spectra, tables
 from antiphon_listen.bars import LOG_ODDS_BIAS, METERS, bar_odds, meter_odds
 from antiphon_listen.beats import BeatGrid
-from antiphon_listen.chords import harmony
-from antiphon_listen.chords.chord_network import ChordOdds, chord_network
-from antiphon_listen.chords.song_chords import find_chords
-from antiphon_listen.live.level import LiveLoudness
+from antiphon_listen.harmony import ChordOdds, chord_network, find_chords
 from antiphon_listen.live.spec import CHORD, INTEGRATED, KEY, METER, MOMENTARY, NEXT, PLACE, SHORT_TERM, TEMPO
+from antiphon_listen.loudness import LiveLoudness
 from antiphon_listen.signals import MusicCurves, OnsetStrength, curves, divide_by_mean
-from antiphon_listen.spectra import chroma
-from antiphon_listen.spectra.chroma import NoteSpectrum
-from antiphon_listen.spectra.frames import ConstantQ, tuned
+from antiphon_listen.spectra import ConstantQ, NoteSpectrum, tuned
 from antiphon_listen.tables import Tables
 
 # ---- Sliding window of a stream: curves in place of a file's `MusicCurves`, its beat grid, chord and key
@@ -155,7 +151,7 @@ class LiveHarmony:
         """
         found = find_chords(curves, np.zeros(0) if grid is None else grid.beats, self._tables, odds)
         steps, path = found.grid, found.triads
-        end = len(curves.notes) / chroma.FRAMES_PER_SECOND
+        end = len(curves.notes) / spectra.FRAMES_PER_SECOND
         begun = np.flatnonzero(steps + _MIN_CHORD_SECONDS <= end)
         if not len(begun):
             return
@@ -179,9 +175,9 @@ SECONDS = 14.0
 """Length of the window: 7 to 20 beats."""
 _TUNED_AFTER = 10
 """Frames of pitch classes before the tuning is estimated, 0.9 s."""
-_FRAME_RATIO = chroma.HOP // signals.HOP
+_FRAME_RATIO = spectra.HOP // signals.HOP
 """Onset frames per pitch class frame."""
-_FRAMES = round(SECONDS * chroma.FRAMES_PER_SECOND)
+_FRAMES = round(SECONDS * spectra.FRAMES_PER_SECOND)
 
 
 class CurveWindow:
@@ -203,8 +199,8 @@ class CurveWindow:
         gone = max(0, len(self._notes) - _FRAMES)
         if gone:
             self._notes, self._strength = self._notes[gone:], self._strength[gone * _FRAME_RATIO :]
-            self._sound = self._sound[gone * chroma.HOP :]
-            self.start += gone * chroma.HOP / RATE
+            self._sound = self._sound[gone * spectra.HOP :]
+            self.start += gone * spectra.HOP / RATE
 
     @property
     def seconds(self) -> float:

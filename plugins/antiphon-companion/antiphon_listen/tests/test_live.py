@@ -10,11 +10,10 @@ from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.testing import render
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon_listen.live import spec
-from antiphon_listen.live.level import LiveLoudness
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.processor import DOWNBEAT, Listen, NoteChords
 from antiphon_listen.live.worker import Listener
-from antiphon_listen.loudness import Loudness
+from antiphon_listen.loudness import LiveLoudness, Loudness
 from antiphon_listen.tests.test_music import RATE, song
 
 HOP = 1882

@@ -14,13 +14,11 @@ from tests.each import each
 from antiphon.api import F64
 from antiphon.api.backends.files import AudioWriter, chord_text, read_midi
 from antiphon.api.jobs import FileJob
-from antiphon_listen import music, tables
+from antiphon_listen import harmony, music, spectra, tables
 from antiphon_listen.bars import find_downbeats
 from antiphon_listen.chord_notes import write_notes
-from antiphon_listen.chords import chord_network, harmony
 from antiphon_listen.music import MusicAnalysis, MusicRun, StemMusicAnalysis
-from antiphon_listen.spectra import frames
-from antiphon_listen.spectra.chroma import NoteSpectrum
+from antiphon_listen.spectra import NoteSpectrum
 
 RATE = 22050
 LOOP = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))
@@ -384,11 +382,11 @@ def test_without_its_weights_chords_are_triads(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_frames_are_alike_however_many_are_computed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = chord_network.chord_network()
+    network = harmony.chord_network()
     assert network is not None
     rows = np.random.default_rng(1).uniform(0.0, 1.0, (40, 252)).astype(np.float32)
     whole = network(rows).chords
-    monkeypatch.setattr(chord_network, "_BLOCK", 7)
+    monkeypatch.setattr(harmony, "_BLOCK", 7)
     np.testing.assert_allclose(network(rows).chords, whole, atol=1e-4)
     assert np.exp(whole).sum(axis=1) == pytest.approx(1.0, abs=1e-4)
 
@@ -426,14 +424,14 @@ def test_chords_as_lines_and_as_jams() -> None:
 @each("key, octave", [(24, 0), (60, 3), (94, 5)])
 def test_a_tone_is_loudest_in_its_bin_and_as_loud_in_every_octave(key: int, octave: int) -> None:
     time = np.arange(4 * RATE) / RATE
-    spectrum = frames.ConstantQ()
+    spectrum = spectra.ConstantQ()
     wave = np.sin(2 * np.pi * 440.0 * 2 ** ((key - 69) / 12) * time).astype(np.float32)
     for first in range(0, len(wave), 3000):
         spectrum.feed(wave[first : first + 3000])
     rows = spectrum.end()
     middle = rows[len(rows) // 2]
-    assert len(rows) == len(wave) // frames.HOP + 1
+    assert len(rows) == len(wave) // spectra.HOP + 1
     assert int(middle.argmax()) == 3 * (key - 24)
-    assert octave * frames.BINS <= middle.argmax() < (octave + 1) * frames.BINS
+    assert octave * spectra.BINS <= middle.argmax() < (octave + 1) * spectra.BINS
     # kernels grow by an octave's factor, 3 dB each
     assert 20 * np.log10(middle.max() / 2 ** ((94 - key) / 24)) == pytest.approx(18.855, abs=0.05)

@@ -17,7 +17,7 @@ from antiphon.api import FileError
 from antiphon.api.jobs import FileJob
 from antiphon_listen.chord_notes import write_compact, write_summary
 from antiphon_listen.music import MusicRun, SongAnalysis
-from antiphon_listen.structure.sections import Phrase, Structure, chorus_of, find_letters, repeats
+from antiphon_listen.phrases import Phrase, Structure, chorus_of, find_letters, repeats
 from antiphon_listen.summary import CROSSFADE, SummaryPart, compact, play_parts, summary
 from antiphon_listen.tests.test_music import RATE, song
 

@@ -6,9 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon_classify.character import pulse
-from antiphon_classify.character.analysis import RATE, Character, combine_presence
-from antiphon_classify.character.tones import PresenceStream
+from antiphon_classify.character import (
+    RATE,
+    Character,
+    FluxStream,
+    PresenceStream,
+    combine_presence,
+    fluctuation_exponent,
+    pulse_measures,
+)
 
 SECONDS = 8.0
 QUANTITIES = {quantity.name for quantity in Character.quantities}
@@ -23,7 +29,7 @@ def character(mono: np.ndarray, block: int = 65536) -> Mapping[str, Any]:
 
 def by_levels(mono: np.ndarray) -> float:
     """Speechiness of what is certainly a voice."""
-    flux, presence = pulse.FluxStream(), PresenceStream()
+    flux, presence = FluxStream(), PresenceStream()
     presence.feed(mono.astype(np.float32), flux.feed(mono.astype(np.float32)))
     return combine_presence(presence.measures(), 1.0)["speechiness"]
 
@@ -62,9 +68,9 @@ def test_a_held_chord_is_hardly_danceable() -> None:
 
 @pytest.mark.parametrize("bpm", [92, 105, 121, 138])
 def test_the_pulse_is_clear_in_its_range(bpm: float) -> None:
-    stream = pulse.FluxStream()
+    stream = FluxStream()
     stream.feed(clicks(beats(bpm)).astype(np.float32))
-    found = pulse.measures(stream.flux())
+    found = pulse_measures(stream.flux())
     assert found.clarity > 0.7
     assert found.rate == pytest.approx(bpm / 60, rel=0.12)
 
@@ -109,11 +115,11 @@ def test_silence_and_what_is_too_short_have_no_character() -> None:
 def test_the_exponent_is_that_of_known_processes() -> None:
     rng = np.random.default_rng(5)
     independent = rng.normal(size=6000)
-    assert pulse.exponent(independent) == pytest.approx(0.5, abs=0.1)
-    assert pulse.exponent(np.cumsum(independent)) == pytest.approx(1.5, abs=0.15)
-    assert pulse.exponent(np.sin(2 * np.pi * np.arange(6000) / 50)) < 0.35
-    assert pulse.exponent(np.zeros(6000)) is None
-    assert pulse.exponent(np.ones(20)) is None
+    assert fluctuation_exponent(independent) == pytest.approx(0.5, abs=0.1)
+    assert fluctuation_exponent(np.cumsum(independent)) == pytest.approx(1.5, abs=0.15)
+    assert fluctuation_exponent(np.sin(2 * np.pi * np.arange(6000) / 50)) < 0.35
+    assert fluctuation_exponent(np.zeros(6000)) is None
+    assert fluctuation_exponent(np.ones(20)) is None
 
 
 def test_room_treatment_and_syllables_are_measured() -> None:

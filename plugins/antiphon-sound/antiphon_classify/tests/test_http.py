@@ -17,7 +17,7 @@ from tests.web.test_lan import serving
 
 from antiphon.kernel.runtime import paths
 from antiphon.web.server import HttpServer
-from antiphon_classify.http import pool, routes
+from antiphon_classify import routes
 
 RATE = 8000
 PLUGIN = '''
@@ -227,7 +227,7 @@ async def test_a_classifier_that_ends_its_process_ends_that_alone(tmp_path: Path
 
 
 async def test_the_queue_is_bounded_and_counts_what_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "MAX_REQUESTS", 3)
+    monkeypatch.setattr(routes, "MAX_REQUESTS", 3)
     async with client(tmp_path) as asking:
         found = await asyncio.gather(*(asking.reply("/api/classify/height", tone(1000)) for _ in range(12)))
         statuses = [status for status, *_ in found]
@@ -237,7 +237,7 @@ async def test_the_queue_is_bounded_and_counts_what_it_refuses(tmp_path: Path, m
         assert all(headers["Retry-After"] == "5" for headers in refused)
         counts = (await asking.get("/api/status"))[1]
         assert (counts["classify_done"], counts["classify_refused"]) == (statuses.count(200), len(refused))
-        monkeypatch.setattr(pool, "MAX_BYTES", 1000)
+        monkeypatch.setattr(routes, "MAX_BYTES", 1000)
         assert (await asking.post("/api/classify/height", tone(1000)))[0] == 429
         monkeypatch.setattr(routes, "MAX_STREAMS", 0)
         headers = {"Accept": "application/x-ndjson"}

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from antiphon.api import StreamSpec
 from antiphon.api.backends.models import read_weights
 from antiphon.api.testing import without_workers
-from antiphon_denoise import processor as denoise
+from antiphon_denoise import floor, processor as denoise
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.deepfilter import DEEPFILTER, DeepFilter
 from antiphon_denoise.deepfilter_network import BANDS, BINS, DELAY, HOP, MODEL, RATE, DeepFilterNetwork, band_widths
-from antiphon_denoise.floor import hearing
-from antiphon_denoise.floor.hearing import hear
-from antiphon_denoise.floor.speech import MARGIN, SpeechListener, noise_of
+from antiphon_denoise.floor import MARGIN, SpeechListener, hear, noise_of
 from antiphon_denoise.processor import Denoise
 from antiphon_denoise.tests.sounds import voice
 from antiphon_models.learning.user_commands import command
@@ -187,8 +185,8 @@ def test_speech_in_a_file_is_heard_for_its_noise(tmp_path: Path) -> None:
 def test_a_voice_is_judged_without_its_noise_where_it_cannot_be_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, voiced: bool, spoken: bool
 ) -> None:
-    monkeypatch.setattr(hearing, "_is_speech", lambda *_: None)
-    monkeypatch.setattr(hearing, "_is_spoken", lambda sound, _: spoken and len(sound) == 2 * RATE)
+    monkeypatch.setattr(floor, "_is_speech", lambda *_: None)
+    monkeypatch.setattr(floor, "_is_spoken", lambda sound, _: spoken and len(sound) == 2 * RATE)
     monkeypatch.setattr(SpeechListener, "found", voiced)
     soundfile.write(tmp_path / "in.wav", voice(RATE, 2.0) + hiss(0.03, 2 * RATE), RATE, "FLOAT")
     heard = hear(tmp_path / "in.wav", {}, ())

@@ -10,11 +10,20 @@ import soundfile
 from tests.each import each
 
 from antiphon.api import F32
+from antiphon_denoise import floor
 from antiphon_denoise.bands import BINS, COUNT, centres, places
-from antiphon_denoise.floor import hearing
-from antiphon_denoise.floor.hearing import MOST, FloorListener, hear
-from antiphon_denoise.floor.network import EXPERTS, ROWS_A_SECOND, describe, load_floor, rows_of, trusts_of
-from antiphon_denoise.floor.stretches import STRETCH
+from antiphon_denoise.floor import (
+    EXPERTS,
+    MOST,
+    ROWS_A_SECOND,
+    STRETCH,
+    FloorListener,
+    describe,
+    hear,
+    load_floor,
+    rows_of,
+    trusts_of,
+)
 from antiphon_denoise.gate.gains import denoise_trust
 from antiphon_denoise.learned import file_mask
 from antiphon_denoise.learned.tables import UNITS
@@ -101,13 +110,13 @@ def test_speech_is_spoken_by_a_classifier_or_by_its_syllables_and_not_sung(
 ) -> None:
     given = {"character": {"speechiness": found[0]}, "genre": found[1]}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hearing, "analyses", lambda: given)
-        patch.setattr(hearing, "analyse_file", lambda _, names: {names[0]: (1, given[names[0]], "")})
-        assert hearing._is_speech(Path("in.wav"), {}) is found[2]
-        if found[0] < hearing.MIN_SPEECHINESS:
-            assert hearing._is_speech(Path("in.wav"), {}, steady=False) is False
+        patch.setattr(floor, "analyses", lambda: given)
+        patch.setattr(floor, "analyse_file", lambda _, names: {names[0]: (1, given[names[0]], "")})
+        assert floor._is_speech(Path("in.wav"), {}) is found[2]
+        if found[0] < floor.MIN_SPEECHINESS:
+            assert floor._is_speech(Path("in.wav"), {}, steady=False) is False
         if found[1].get("content") == "music":  # loud noise, as rain, may be what is taken for music
-            assert hearing._is_speech(Path("in.wav"), {}, loud=True) in (True, None)
+            assert floor._is_speech(Path("in.wav"), {}, loud=True) in (True, None)
 
 
 def test_stretches_of_a_long_file_are_heard_from_all_over_it_however_it_is_cut() -> None:
@@ -163,7 +172,7 @@ def test_of_certain_noise_more_is_trusted_than_of_doubtful():
         listener.feed((tones() + hiss(decibels))[None])
         listener.end()
         cautious, confident = listener._trusts
-        certain = listener.found >= hearing.MIN_NOISE_DB + hearing.CERTAIN_DB
+        certain = listener.found >= floor.MIN_NOISE_DB + floor.CERTAIN_DB
         trusts.append((certain, np.array_equal(listener.trust, np.float32(confident if certain else cautious))))
     assert trusts == [(True, True), (False, True)]
 

@@ -37,7 +37,7 @@ Play = Callable[..., F32]
 def whatever_their_floor() -> Iterator[None]:
     """Files are played whatever their noise floor: what the networks do of them is tested here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("antiphon_denoise.floor.hearing.load_floor", lambda: None)
+        patch.setattr("antiphon_denoise.floor.load_floor", lambda: None)
         yield
 
 

@@ -21,7 +21,7 @@ from antiphon_library.scanning import ScanCounts
 from antiphon_library.shard_import import ImportCounts
 
 if TYPE_CHECKING:
-    from antiphon_library.map.chart import Chart
+    from antiphon_library.chart import Chart
 
 ANSWER = (
     "tempo", "tempo_confidence", "beats", "downbeats", "key", "key_confidence", "chords", "sections", "kind",
@@ -177,7 +177,7 @@ class PlacedTracks:
 def chart(asked: MapRequest) -> PlacedTracks:
     """Places the tracks, and draws the map where that is asked for."""
     from antiphon.api.backends.files import png_bytes, printable_path, write_atomic
-    from antiphon_library.map import chart as charts, picture
+    from antiphon_library import chart as charts
     from antiphon_library.taste.choosing import TrackTable
 
     png = Path(asked.png) if asked.png else None
@@ -192,7 +192,7 @@ def chart(asked: MapRequest) -> PlacedTracks:
     found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
     trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
     if png is not None:
-        write_atomic(png, png_bytes(picture.draw(found)))
+        write_atomic(png, png_bytes(charts.draw(found)))
     return PlacedTracks(found, trust, flat, short, len(without) - len(short))
 
 

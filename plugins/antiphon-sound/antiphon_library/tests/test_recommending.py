@@ -20,9 +20,8 @@ import soundfile
 from antiphon.api.backends.files import Misfit, convert_fields
 from antiphon.files.png import png_bytes
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon_library import excerpt
+from antiphon_library import chart, excerpt
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.map import chart, picture
 from antiphon_library.operations import Next
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.taste import logs
@@ -238,14 +237,14 @@ def test_a_picture_is_drawn_whatever_names_are(catalogue: Catalogue) -> None:
     found = chart.chart(placement)
     assert all(len(artist["name"]) <= chart.MAX_NAME for artist in found.artists)
     assert json.dumps(found.plain(), allow_nan=False)
-    picture.draw(found)
-    image = picture.draw(chart.chart(chart.place_tracks(catalogue)))
+    chart.draw(found)
+    image = chart.draw(chart.chart(chart.place_tracks(catalogue)))
     data = png_bytes(image)
     assert data.startswith(b"\x89PNG")
     (length,) = struct.unpack(">I", data[33:37])
-    lines = np.frombuffer(zlib.decompress(data[41 : 41 + length]), np.uint8).reshape(picture.HEIGHT, -1)
+    lines = np.frombuffer(zlib.decompress(data[41 : 41 + length]), np.uint8).reshape(chart.HEIGHT, -1)
     assert np.array_equal(lines[:, 1:].reshape(image.shape), image)
-    drawn = (image != np.array(picture.PAPER, np.uint8)).any(axis=2)
+    drawn = (image != np.array(chart.PAPER, np.uint8)).any(axis=2)
     assert 200 < drawn.sum() < 0.1 * drawn.size
 
 
@@ -260,7 +259,7 @@ def test_a_track_without_tags_has_the_genre_that_was_heard_and_its_title_in_the_
     assert ("techno", 1) in [(genre["name"], genre["tracks"]) for genre in named.genres]
     without = [replace(row, path=b"") for row in placement.rows]
     bare = chart.chart(replace(placement, rows=without))
-    assert (picture.draw(named) != picture.draw(bare)).any()
+    assert (chart.draw(named) != chart.draw(bare)).any()
 
 
 def test_logs_of_the_million_playlist_and_of_last_fm_are_read(tmp_path: Path) -> None:

@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.backends.analysis import LoudnessMeter, listening_mono
-from antiphon_loops.analysis import region, tables, tempo
+from antiphon_loops.analysis import tables, tempo
 from antiphon_loops.analysis.levels import true_peak
 from antiphon_loops.analysis.reading import (
     LONGEST,
     NO_LABEL,
     SHORTEST,
+    LoopReading,
     NoLoop,
     TempoLabel,
     label_of,
     number_in,
+    read_region,
     sound_of,
 )
-from antiphon_loops.analysis.region import LoopReading, read_region
 from antiphon_loops.analysis.spectrum import ALL, BANDS, LOWEST, Picture
 from antiphon_loops.record import MOODS, Loop
 from antiphon_loops.rules import Rules
@@ -121,7 +122,7 @@ def analyse(
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,
         _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), confidence(seen, bars),
-        region.fit_values(reading) if with_fit else {},
+        reading.fit_values(reading) if with_fit else {},
     )  # fmt: skip
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from antiphon.api import Samples
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, plain_result
 from antiphon_loops.analysis.analyse import read
-from antiphon_loops.analysis.reading import NO_LABEL, NoLoop, TempoLabel, most_frames, too_long
-from antiphon_loops.analysis.region import fit_values
+from antiphon_loops.analysis.reading import NO_LABEL, NoLoop, TempoLabel, fit_values, most_frames, too_long
 from antiphon_loops.record import Loop
 
 NAME = "loop"

@@ -1,1 +1,0 @@
-"""Spectra of a song by frames: windows, notes, constant Q."""

@@ -1,1 +1,0 @@
-"""Energy, danceability and mood as computed measures: no network."""

@@ -1,1 +1,0 @@
-"""Noise detection of a whole file, and trust in the mask alone."""
