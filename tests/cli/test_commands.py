@@ -227,17 +227,17 @@ def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -
 def test_what_a_script_wants_is_json(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from antiphon.doctor import machine, software, sound
     from antiphon.kernel.contract.finding import Finding
-    from antiphon_midi import report
+    from antiphon_midi.devices import ports
 
     heard = sound.LibraryReport((), "PortAudio 19", "", None, "no server runs")
     monkeypatch.setattr(sound, "ask", lambda: heard)
-    monkeypatch.setattr(report, "ask", lambda: report.MidiReport("ALSA", "", ("a",), ()))
+    monkeypatch.setattr(ports, "ask", lambda: ports.MidiReport("ALSA", "", ("a",), ()))
     devices = json.loads(antiphon("devices", "--json").out)
     assert (devices["portaudio"], devices["jack"], devices["midi"]["sources"]) == ("PortAudio 19", None, ["a"])
     monkeypatch.setattr(software, "CHECKS", (lambda: [Finding("this", "broken", "is gone", "get it")],))
     monkeypatch.setattr(machine, "CHECKS", ())
     monkeypatch.setattr(sound, "checks", list)
-    monkeypatch.setattr(report, "checks", list)
+    monkeypatch.setattr(ports, "checks", list)
     done = antiphon("doctor", "--json")
     told = {"works": False, "findings": [{"subject": "this", "state": "broken", "said": "is gone", "mend": "get it"}]}
     assert (done.code, json.loads(done.out)) == (1, told)

@@ -31,9 +31,8 @@ from antiphon.api.backends.transports import (
     encode_bundle,
     timetag_of,
 )
-from antiphon_lights.packets import os2l
 from antiphon_lights.table import Rig, Wave, WaveSource, read
-from antiphon_lights.targets import DmxTarget, LightTarget, Os2lDesk, UdpSender
+from antiphon_lights.targets import DmxTarget, LightTarget, Os2lDesk, UdpSender, os2l
 
 # ---- Frames of light as a function of the clock and of values. Nothing here reads a clock or sends
 

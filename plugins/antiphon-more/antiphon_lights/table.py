@@ -14,7 +14,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.files import Misfit, convert_fields
 from antiphon.api.backends.runtime import instead
 from antiphon.api.backends.signal import named_note
-from antiphon_lights.packets import SLOTS
+from antiphon_lights.targets import SLOTS
 
 MAX_UNIVERSES, MAX_SCENES = 64, 128
 MOST = {"fixtures": 512, "looks": 128, "effects": 64}

@@ -3,8 +3,7 @@
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
-from antiphon_lights.packets import ARTNET_PORT, OS2L_PORT, SACN_PORT
-from antiphon_lights.targets import LightTarget, read_targets
+from antiphon_lights.targets import ARTNET_PORT, OS2L_PORT, SACN_PORT, LightTarget, read_targets
 
 ARTNET: ServeOption[tuple[str, ...]] = ServeOption(
     "artnet", "Send the patch's lights by Art-Net to HOST[:PORT][@MS]: MS early, as late as it shows them.", ()

@@ -19,7 +19,7 @@ def antiphon_transports(register: Register) -> None:
 @hookimpl
 def antiphon_addresses(osc: AddressList) -> None:
     """Adds `/clip/record` and the other clip addresses."""
-    from antiphon_clip.addresses import ADDRESSES
+    from antiphon_clip.launcher import ADDRESSES
 
     for path, args, handler, doc in ADDRESSES:
         osc.add(path, args, handler, doc, surfaces=True)

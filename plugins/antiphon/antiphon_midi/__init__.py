@@ -40,4 +40,4 @@ def antiphon_addresses(osc: AddressList) -> None:
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `midifile`."""
-    register("midifile", "antiphon_midi.file.midifile:MidiFile", "Plays a MIDI file as notes: on the clock, in a loop.")
+    register("midifile", "antiphon_midi.midifile:MidiFile", "Plays a MIDI file as notes: on the clock, in a loop.")

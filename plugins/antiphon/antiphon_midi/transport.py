@@ -36,15 +36,15 @@ class MidiTransport(Transport):
         return {MIDI.name: True}
 
     def findings(self) -> Iterator[Finding]:
-        from antiphon_midi import report
+        from antiphon_midi.devices import ports
 
-        return report.checks()
+        return ports.checks()
 
     def ports(self) -> tuple[object, Iterable[str]]:
-        from antiphon_midi import report
+        from antiphon_midi.devices import ports
 
-        answer = report.ask()
-        return asdict(answer), report.listing(answer)
+        answer = ports.ask()
+        return asdict(answer), ports.listing(answer)
 
     def start(self, server: TransportServer) -> None:
         from antiphon_midi.devices.ports import ports_of

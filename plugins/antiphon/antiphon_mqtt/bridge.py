@@ -1,4 +1,9 @@
-"""The MQTT bridge: sets parameters, publishes values, and reconnects to the broker.
+"""The MQTT bridge: sets parameters, publishes values, and reconnects to the broker; its topics and payloads.
+
+antiphon/NAME/PARAM/set    taken: one number, for a switch also true or false
+antiphon/NAME/PARAM        published, retained: the plain number; of a choice its place, of a switch 1 or 0
+antiphon/panic             taken: anything but 0 and false is /panic
+antiphon/status            published, retained, and the last will: online or offline
 
 User documentation: docs/clients/mqtt.md.
 """
@@ -6,6 +11,8 @@ User documentation: docs/clients/mqtt.md.
 import asyncio
 import contextlib
 import logging
+import math
+import re
 import socket
 from collections.abc import Callable, Coroutine
 from hashlib import sha256
@@ -22,11 +29,149 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from antiphon.api import AntiphonError, Value
+from antiphon.api import AntiphonError, Param, Value
 from antiphon.api.backends.transports import Panic, RequestError, SetParam, TransportServer, WireError
-from antiphon_mqtt import topics
 from antiphon_mqtt.broker import Broker
-from antiphon_mqtt.topics import Outward
+
+MAX_TOPICS = 16384
+SLOW = 0.1
+"""Minimum seconds between two values of a readonly parameter."""
+
+
+class Outward:
+    """Queue of topics and payloads to publish.
+
+    `dropped`: values superseded while the broker was away, or beyond the bound. `wake`: event set by new data.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.wake = asyncio.Event()
+        self._waiting: dict[str, bytes] = {}
+        self._slow: dict[str, bytes] = {}
+        self._published: dict[str, bytes] = {}
+        self._open = False
+        self._slow_from = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._slow)
+
+    def put(self, topic: str, payload: bytes, *, slow: bool = False) -> None:
+        """Sets the topic's value to `payload`. `slow`: a node's own report."""
+        queue = self._slow if slow else self._waiting
+        if topic in queue:
+            self.dropped += not self._open
+        elif len(self) >= MAX_TOPICS:
+            self.dropped += 1
+            return
+        queue[topic] = payload
+        self.wake.set()
+
+    def begin(self, values: dict[str, bytes]) -> None:
+        """Queues every value for a new connection, and empty payloads for topics that have gone."""
+        self._waiting.clear()
+        self._slow.clear()
+        self._open = True
+        removed = self._published.keys() - values.keys()
+        self._published = dict.fromkeys(removed, b"?")
+        self.sync(values)
+
+    def sync(self, values: dict[str, bytes]) -> None:
+        """Queues changed values after a change of nodes, and empty payloads for topics that have gone."""
+        for topic in [t for t in self._published if t not in values]:
+            self.put(topic, b"")
+        for topic in [t for t in self._waiting if t not in values and t not in self._published]:
+            del self._waiting[topic]
+        for topic in [t for t in self._slow if t not in values]:
+            del self._slow[topic]
+        for topic, payload in values.items():
+            if self._waiting.get(topic, self._published.get(topic)) != payload:
+                self.put(topic, payload)
+
+    def end(self) -> None:
+        """Handles the loss of the connection."""
+        self._open = False
+
+    def take(self, most: int, now: float) -> list[tuple[str, bytes]]:
+        """Up to `most` messages to publish now, the oldest first; an empty payload removes a retained one."""
+        if self._slow and now >= self._slow_from:
+            self._slow_from = now + SLOW
+            self._waiting |= self._slow
+            self._slow.clear()
+        batch = [(topic, self._waiting.pop(topic)) for topic in list(self._waiting)[:most]]
+        for topic, payload in batch:
+            if payload:
+                self._published[topic] = payload
+            else:
+                self._published.pop(topic, None)
+        return batch
+
+    async def wait(self, now: float) -> None:
+        """Waits until `take` has data."""
+        self.wake.clear()
+        if self._waiting:
+            return
+        try:
+            await asyncio.wait_for(self.wake.wait(), max(0.001, self._slow_from - now) if self._slow else None)
+        except TimeoutError:
+            return
+
+
+SETS = "antiphon/+/+/set"
+"""Topic filter of all parameter-setting topics."""
+STATUS = "antiphon/status"
+PANIC = "antiphon/panic"
+ONLINE, OFFLINE = b"online", b"offline"
+MAX_PAYLOAD = 64
+"""Maximum bytes of a number; the longest useful one has 24."""
+_NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_SWITCH = {b"true": True, b"false": False}
+
+
+def target(topic: str) -> tuple[str, str]:
+    """(node, parameter) of a parameter-setting topic; `WireError` for any other."""
+    parts = topic.split("/")
+    if len(parts) != 4 or parts[0] != "antiphon" or parts[3] != "set" or not parts[1] or not parts[2]:
+        raise WireError("a parameter is set by antiphon/NAME/PARAM/set")
+    return parts[1], parts[2]
+
+
+def number(payload: bytes, param: Param) -> float | bool:
+    """Finite number of a payload, or for a switch also true and false; `WireError` for anything else.
+
+    Surrounding spaces and line ends are ignored: `echo 0.5 | mosquitto_pub -s` sends one.
+    """
+    if len(payload) <= MAX_PAYLOAD:
+        text = payload.strip(b" \t\r\n")
+        if param.kind == "switch" and text in _SWITCH:
+            return _SWITCH[text]
+        if _NUMBER.fullmatch(text):
+            parsed = float(text)
+            if math.isfinite(parsed):
+                return parsed
+    also = ", true or false" if param.kind == "switch" else ""
+    raise WireError(f"{param.name} takes one number{also} over MQTT")
+
+
+def is_press(payload: bytes) -> bool:
+    """True if a payload presses a button: 0 and false, in any case, are its release."""
+    return payload[:MAX_PAYLOAD].strip(b" \t\r\n").lower() not in (b"0", b"false")
+
+
+def state_topic(node: str, param: str) -> str:
+    return f"antiphon/{node}/{param}"
+
+
+def payload_of(param: Param, value: Value) -> bytes | None:
+    """Payload of a value; None for one without a number: text, files, triggers, NaN of a readonly parameter."""
+    if param.kind in ("text", "file", "trigger"):
+        return None
+    plain = param.encode(value)
+    if not math.isfinite(plain):
+        return None
+    # seven digits are a 32-bit float's
+    return (f"{plain:.7g}" if param.kind == "float" else str(int(plain))).encode()
+
 
 # ---- Connection to an MQTT 5 broker: connects, forwards received messages, publishes, disconnects
 
@@ -133,9 +278,9 @@ class MqttConnection(aiomqtt.Client):
             # one request for all: each answer is behind the broker's queued messages
             wanted = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
             passing = SubscribeOptions(qos=0, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-            topics = [(topic, wanted) for topic in filters] + [(topic, passing) for topic in unqueued]
-            codes = await self.subscribe(topics) if topics else ()
-            for (topic, _), code in zip(topics, codes, strict=False):
+            wishes = [(topic, wanted) for topic in filters] + [(topic, passing) for topic in unqueued]
+            codes = await self.subscribe(wishes) if wishes else ()
+            for (topic, _), code in zip(wishes, codes, strict=False):
                 if isinstance(code, ReasonCode) and code.is_failure:
                     raise MqttError(f"the broker refuses the subscription to {topic}: {code}")
         except BaseException:
@@ -272,9 +417,9 @@ class MqttBridge:
             await before.close()
             self._fresh = False
         line = self._line()
-        await line.open(topics.SETS, topics.STATUS, unqueued=(topics.PANIC,))
+        await line.open(SETS, STATUS, unqueued=(PANIC,))
         try:
-            await line.publish_retained((topics.STATUS, topics.ONLINE))
+            await line.publish_retained((STATUS, ONLINE))
             if self.reason:
                 log.warning("MQTT: %s:%d answers", self._broker.host, self._broker.port)
             self.state, self.reason = "running", ""
@@ -283,7 +428,7 @@ class MqttBridge:
             await _first_to_fail(line.lost(), self._publish(line))
         except asyncio.CancelledError:
             with contextlib.suppress(MqttError, TimeoutError):
-                await asyncio.wait_for(line.publish_retained((topics.STATUS, topics.OFFLINE)), LEAVE_SECONDS)
+                await asyncio.wait_for(line.publish_retained((STATUS, OFFLINE)), LEAVE_SECONDS)
             raise
         finally:
             self.outward.end()
@@ -295,7 +440,7 @@ class MqttBridge:
             self._broker,
             self._identifier,
             Arrivals(self._once, self._taken, self._repeated, self._unreadable),
-            will=(topics.STATUS, topics.OFFLINE),
+            will=(STATUS, OFFLINE),
             forget=forget,
         )
 
@@ -308,8 +453,8 @@ class MqttBridge:
     # ---- inward
 
     def _taken(self, topic: str, payload: bytes, retained: bool) -> None:
-        if topic == topics.STATUS:
-            if payload != topics.ONLINE and not retained:
+        if topic == STATUS:
+            if payload != ONLINE and not retained:
                 # the will of a connection of ours that the broker gave up late
                 self._present = False
                 self.outward.wake.set()
@@ -318,13 +463,13 @@ class MqttBridge:
         try:
             if retained:
                 raise WireError("a message that the broker kept is of another time")
-            if topic == topics.PANIC:
-                if topics.is_press(payload):
+            if topic == PANIC:
+                if is_press(payload):
                     self._server.command(Panic(), SOURCE)
                 return
-            node, name = topics.target(topic)
+            node, name = target(topic)
             state, cell = self._server.param(node, name)
-            self._server.command(SetParam(node, name, topics.number(payload, state.cells[cell])), SOURCE)
+            self._server.command(SetParam(node, name, number(payload, state.cells[cell])), SOURCE)
         except AntiphonError:
             self.refused += 1
         except Exception:
@@ -346,7 +491,7 @@ class MqttBridge:
         while True:
             if not self._present:
                 self._present = True
-                await line.publish_retained((topics.STATUS, topics.ONLINE))
+                await line.publish_retained((STATUS, ONLINE))
             batch = self.outward.take(AT_MOST_SENT, monotonic())
             if batch:
                 await line.publish_retained(*batch)
@@ -365,9 +510,9 @@ class MqttBridge:
         with contextlib.suppress(RequestError):
             node, cell = self._server.param(*names)
             param = node.cells[cell]
-            payload = topics.payload(param, self._server.value_at(node, cell))
+            payload = payload_of(param, self._server.value_at(node, cell))
             if payload is not None:
-                self.outward.put(topics.state_topic(node.name, param.name), payload, slow=param.readonly)
+                self.outward.put(state_topic(node.name, param.name), payload, slow=param.readonly)
 
     def _happened(self, event: dict[str, Any]) -> None:
         if event["kind"] in ("patch", "engine"):
@@ -378,9 +523,9 @@ class MqttBridge:
         server, values = self._server, {}
         for node in server.nodes().values():
             for cell, param in enumerate(node.cells):
-                payload = topics.payload(param, server.value_at(node, cell))
+                payload = payload_of(param, server.value_at(node, cell))
                 if payload is not None:
-                    values[topics.state_topic(node.name, param.name)] = payload
+                    values[state_topic(node.name, param.name)] = payload
         return values
 
 

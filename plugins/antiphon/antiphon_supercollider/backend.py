@@ -19,10 +19,9 @@ from antiphon.api import EngineError, Event, Samples
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import Sounding, SynthSettings
 from antiphon.api.backends.workers import DropoutFader, short_slices
-from antiphon_supercollider.scsynth.counts import NoteCounts
 from antiphon_supercollider.scsynth.jack_bridge import NAME, Wires
 from antiphon_supercollider.scsynth.scsynth_supervisor import FIRST_NODE, ScsynthSupervisor
-from antiphon_supercollider.scsynth.status import ScsynthWord
+from antiphon_supercollider.scsynth.status import NoteCounts, ScsynthWord
 from antiphon_supercollider.timing import ahead, delay
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.voices.own import player_of

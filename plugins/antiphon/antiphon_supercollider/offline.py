@@ -1,4 +1,9 @@
-"""Renders scsynth's part of a file: the passes of a render, and the score for `scsynth -N`."""
+"""Renders scsynth's part of a file: the passes of a render, and the score for `scsynth -N`.
+
+A file is played twice or more. In the first pass synth nodes are silent and their events are recorded; scsynth renders
+their score offline (`-N`), and the next pass plays that. If the sound changes the events (a synth feeding an analysing
+node), another pass follows.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +11,97 @@ import json
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
-from antiphon.api import EngineError, Event
+from antiphon.api import EngineError, Event, Samples
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, SynthSettings, use_backend
 from antiphon_supercollider.info import SUPERCOLLIDER
-from antiphon_supercollider.score import SOUND, TOLD
 from antiphon_supercollider.scsynth.asset_store import Shelf
 from antiphon_supercollider.scsynth.server import limits, scsynth_path
-from antiphon_supercollider.timing import ahead
+from antiphon_supercollider.timing import ahead, delay
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.voices.own import PLACES, player_of
 from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
+
+TOLD = "told-{}.jsonl"
+SOUND = "sound-{}-{}.npy"
+"""Name of a track's sound by pass and track: float32 `[2, frames]`, from sample 0 on."""
+
+
+class ScoreBackend:
+    """Backend of one pass. `live`: uses the live latency.
+
+    `folder`: stores the events and the rendered sound of passes. A *track* is one node from its opening to its closing;
+    tracks are numbered in order of opening.
+    """
+
+    name = "supercollider"
+    rehearses = False
+
+    def __init__(self, rate: int, hop: int, slots: int, folder: str, turn: int, serial: int, live: bool) -> None:
+        self._hop, self._folder, self._turn = hop, Path(folder), int(turn)
+        # a set that is played again has the latency it had
+        self._behind = delay(rate, hop) * hop if live else 0
+        self._tracks = [-1] * slots
+        self._samples = [0] * slots
+        self._sounds: list[Samples | None] = [None] * slots
+        self._opened = 0
+        try:
+            self._file: TextIO = (self._folder / TOLD.format(self._turn)).open("w", encoding="utf-8")
+        except OSError as error:
+            raise EngineError(f"the notes cannot be kept in {folder}: {error.strerror}") from error
+
+    def open(self, slot: int, settings: SynthSettings) -> None:
+        self._tracks[slot] = self._opened
+        self._sounds[slot] = _sound(self._folder / SOUND.format(self._turn - 1, self._opened))
+        self._write({"track": self._opened, "settings": settings.to_json()})
+        self._opened += 1
+
+    def close(self, slot: int) -> None:
+        self._tracks[slot], self._sounds[slot] = -1, None
+
+    def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
+        self._samples[slot] = sample
+        for e in events:
+            self._write(
+                {
+                    "track": self._tracks[slot],
+                    "sample": sample,
+                    "event": [e.kind, e.offset, e.number, e.value, e.channel, e.age],
+                }
+            )
+
+    def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
+        for slot in np.flatnonzero(active):
+            sound, at = self._sounds[slot], self._samples[slot] - self._behind
+            out[slot] = 0.0
+            if sound is not None and at + self._hop > 0:
+                skipped = max(0, -at)
+                part = sound[:, at + skipped : at + self._hop]
+                out[slot, :, skipped : skipped + part.shape[1]] = part
+        self._file.flush()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._file.write(json.dumps(line) + "\n")
+
+
+def _sound(path: Path) -> Samples | None:
+    if not path.exists():
+        return None
+    samples: Samples = np.load(path, mmap_mode="r")
+    return samples
+
 
 MAX_TURNS = 4
 MAX_TRACKS = 32
@@ -42,7 +116,7 @@ SLACK_SECONDS = 3600.0
 
 INFO = SynthInfo(
     SUPERCOLLIDER.name,
-    "antiphon_supercollider.score:ScoreBackend",
+    "antiphon_supercollider.offline:ScoreBackend",
     slots=MAX_TRACKS,
     memory=4096,
     support="antiphon_supercollider.support:ScoreSupport",

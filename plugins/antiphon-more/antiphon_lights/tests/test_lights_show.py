@@ -17,9 +17,9 @@ from antiphon.kernel.contract.catalog import Catalog, TransportInfo
 from antiphon.kernel.control.patch_watch import changes
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.patch import dump, parse
-from antiphon_lights.packets import art_dmx, os2l, sacn_group, sacn_packet
 from antiphon_lights.sending import STROBE, Clock, FlashLimit, LightShow, steps
 from antiphon_lights.table import WaveSource, read
+from antiphon_lights.targets import art_dmx, os2l, sacn_group, sacn_packet
 from antiphon_lights.transport import LightsTransport
 
 CATALOG = Catalog(transports=(TransportInfo("lights", "", "antiphon_lights", (), LightsTransport.table),))

@@ -7,8 +7,7 @@ import pytest
 from antiphon.api import UsageError
 from antiphon.api.backends.transports import Command, NudgeBeat, ServeSettings, SetTempo
 from antiphon.kernel.graph.clock import TempoMap
-from antiphon_link.session import OUTPUT_LATENCY, QUANTUM, STEP, LinkSession
-from antiphon_link.transport import LinkTransport
+from antiphon_link.transport import OUTPUT_LATENCY, QUANTUM, STEP, LinkSession, LinkTransport
 
 RATE, BLOCK = 48000, 256
 LAG = BLOCK / RATE + OUTPUT_LATENCY

@@ -13,7 +13,7 @@ from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.testing import render
 from antiphon.files.midi_song import MidiControlChange
 from antiphon.kernel.contract import harness
-from antiphon_midi.file.midifile import MAX_EVENTS, MidiFile, load
+from antiphon_midi.midifile import MAX_EVENTS, MidiFile, load
 
 RATE = 48000
 BEAT = 24_000

@@ -19,9 +19,8 @@ from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.engine.link import Reported
 from antiphon.web import certificate
 from antiphon.web.access import CERTIFICATE_FILE, KEY_FILE
-from antiphon_mqtt.bridge import MqttBridge, identifier
+from antiphon_mqtt.bridge import MAX_TOPICS, MqttBridge, Outward, identifier
 from antiphon_mqtt.broker import Broker, mqtt_broker
-from antiphon_mqtt.topics import MAX_TOPICS, Outward
 
 GAIN, STEPS, MODE, LEARN, SIZE, LEVEL = 3, 5, 6, 7, 9, 10
 KINDS = ("bypass", "mute", "wet", "gain", "trim", "steps", "mode", "size", "level", "cutoff")

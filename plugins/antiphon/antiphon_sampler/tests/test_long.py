@@ -10,11 +10,10 @@ from tests.waiting import until
 from antiphon.api import Event, StreamSpec
 from antiphon.api.backends.files import KeptDecoder
 from antiphon.api.testing import render
-from antiphon_sampler import processor as processors, reader as readers, sounds
+from antiphon_sampler import processor as processors, sounds, sounds as readers
 from antiphon_sampler.processor import Sampler
-from antiphon_sampler.reader import PageReader
 from antiphon_sampler.samples import HEAD, PAGE, LongSample, decode, way_of
-from antiphon_sampler.sounds import sounds_of
+from antiphon_sampler.sounds import PageReader, sounds_of
 from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams, StreamWord
 from antiphon_sampler.tests.conftest import RATE, sine
 from antiphon_sampler.voices import CUT

@@ -17,10 +17,10 @@ from antiphon.api import EngineError
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.runtime import hear, make_bell, ring
 from antiphon_supercollider.scsynth.asset_store import AssetLoader
-from antiphon_supercollider.scsynth.counts import NoteCounts
 from antiphon_supercollider.scsynth.jack_bridge import ECHO, Wires
 from antiphon_supercollider.scsynth.layout import Layout
 from antiphon_supercollider.scsynth.server import Scsynth
+from antiphon_supercollider.scsynth.status import NoteCounts
 
 # ---- Detects a hung scsynth: its counter does not return, or it does not answer
 

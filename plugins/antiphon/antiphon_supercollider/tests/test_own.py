@@ -13,7 +13,7 @@ from antiphon.api.backends.synths import FIRST_DIAL, SynthSettings
 from antiphon.kernel.session import play
 from antiphon.kernel.session.commands import Now
 from antiphon_supercollider import offline
-from antiphon_supercollider.score import TOLD
+from antiphon_supercollider.offline import TOLD
 from antiphon_supercollider.voices.material import VoiceAssets
 from antiphon_supercollider.voices.own import PLACES, OwnPlayer
 from antiphon_supercollider.voices.players import NodeVoices, VoicePlace, kit

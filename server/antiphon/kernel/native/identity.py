@@ -26,7 +26,7 @@ def digest(items: Sequence[Kernel[Any, Any]], *others: object, by_file: bool = F
 
     `by_file`: of source files in place of bytecode, which each version of Python has its own; OSError without one.
     """
-    parts = [*others, *(_file_hash(Path(__file__).parent / name) for name in ("lower.py", "arithmetic.py"))]
+    parts = [*others, *(_file_hash(Path(__file__).parent / name) for name in ("lower.py",))]
     seen: set[Kernel[Any, Any]] = set()
     for item in items:
         _describe(item, by_file, parts, seen)

@@ -1,1 +1,0 @@
-"""Processor `midifile` and its event list."""
