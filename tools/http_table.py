@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from antiphon.web.operations import TokenLevel
-from antiphon.web.plugin_routes import all_operations
+from antiphon.web.routes import all_operations
 
 PAGE = Path(__file__).parents[1] / "docs/http.md"
 TABLE = re.compile(r"\| address \| token \| what it does \|\n(?:\|.*\n)*")

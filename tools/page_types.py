@@ -8,7 +8,7 @@ from typing import Any
 
 from antiphon.web import openapi
 from antiphon.web.operations import Operation
-from antiphon.web.plugin_routes import all_operations
+from antiphon.web.routes import all_operations
 
 OPERATIONS = all_operations()
 PAGE = Path(__file__).parents[1] / "page/src/api.d.ts"

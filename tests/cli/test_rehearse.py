@@ -8,7 +8,7 @@ import pytest
 from tests import audio
 from tests.cli.conftest import Command
 
-from antiphon.offline.rehearsal import judge
+from antiphon.offline.rehearsing import judge
 
 RATE = 48000
 BAR = audio.sine(220.0, 1.0, channels=2, level=-12)

@@ -23,8 +23,7 @@ from antiphon.live.performance import Performance
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline.script_run import ScriptProcess, frames_of
 from antiphon.operations import render_script
-from antiphon.signal.loudness import LoudnessMeter
-from antiphon.signal.true_peak import CEILING, peak_curve
+from antiphon.signal.loudness import CEILING, LoudnessMeter, peak_curve
 
 Command = Callable[..., Any]
 RATE = 48000

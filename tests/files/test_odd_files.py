@@ -15,9 +15,8 @@ import soundfile
 
 from antiphon.files import decode
 from antiphon.files.audiofile import read
-from antiphon.files.containers.chunks import MAX_CHUNKS
+from antiphon.files.containers.chunks import MAX_CHUNKS, read_marks
 from antiphon.files.containers.layout import layout
-from antiphon.files.containers.marks import read_marks
 from antiphon.files.containers.mpeg import _table
 from antiphon.files.containers.pieces import Refused, SplicedFile
 from antiphon.files.decode import KeptDecoder

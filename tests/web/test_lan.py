@@ -37,8 +37,7 @@ from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows
 from antiphon.web.control_link import ControlLink
-from antiphon.web.plugin_routes import add_routes
-from antiphon.web.routes import HttpOptions, serve_http
+from antiphon.web.routes import HttpOptions, add_routes, serve_http
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 
 

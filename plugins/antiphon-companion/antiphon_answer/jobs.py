@@ -12,9 +12,8 @@ from antiphon.api.backends.analysis import analyse_file
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound, write_atomic
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
-from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
-from antiphon_answer.melody_file import MelodyFile, read, write
+from antiphon_answer.melody_file import MelodyFile, read, read_corpus, wish, write
 from antiphon_answer.prior import KEYS, installed_prior
 from antiphon_answer.processor import Answer, Continue
 from antiphon_answer.sounding import SoundAnswer, SoundAnswerSettings

@@ -21,7 +21,7 @@ from antiphon.api import (
 )
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import HIGHEST, LOWEST, Decimator
-from antiphon_hum.chords.tracker import CHORD_MODEL, ChordTracker
+from antiphon_hum.chords import CHORD_MODEL, ChordTracker
 from antiphon_hum.learned.model_tracker import ModelTracker
 from antiphon_hum.learned.tables import HOP, PITCH_MODEL, RATE
 from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line

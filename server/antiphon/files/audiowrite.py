@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from antiphon.files.containers.marks import PLACES, NewSound, has_pitch, kept_marks, lost_words
+from antiphon.files.containers.chunks import PLACES, NewSound, has_pitch, kept_marks, lost_words
 from antiphon.files.decode import path_text
 from antiphon.files.finishing import Finishing
 from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.files.containers.carriers import states_length
 from antiphon.files.containers.chunks import check_form
+from antiphon.files.containers.layout import states_length
 from antiphon.files.containers.pieces import Refused
 from antiphon.files.containers.tags import worded
 from antiphon.kernel.runtime.extras import ffmpeg_command, install_command

@@ -8,8 +8,7 @@ import numpy as np
 
 from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.contract.block import Samples
-from antiphon.signal.loudness import QUIETEST, LoudnessMeter
-from antiphon.signal.true_peak import CEILING, TruePeakLimiter
+from antiphon.signal.loudness import CEILING, QUIETEST, LoudnessMeter, TruePeakLimiter
 
 PIECE = 1 << 16
 """Frames per processing step."""

@@ -11,7 +11,6 @@ def bass():
 """
 
 from antiphon.live.listening import NodeNote, on_level, on_note, slider
-from antiphon.live.outside import midi_out, osc
 from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale, silence, synth
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, stack, timecat
@@ -19,19 +18,23 @@ from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, 
 from antiphon.live.patterns.singing import sing
 from antiphon.live.patterns.words import table as _table
 from antiphon.live.patterns.words.making import SIGNALS as _SIGNALS
-from antiphon.live.random_choices import between, maybe, pick
 from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
 from antiphon.live.vocabulary import (
     LiveNode,
     beat,
+    between,
     chord,
     cue,
     loop,
+    maybe,
     memory,
     meter,
+    midi_out,
     node,
     once,
+    osc,
     patch,
+    pick,
     play,
     sample,
     seed,

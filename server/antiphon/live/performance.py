@@ -4,21 +4,52 @@ It reads no clock: events are requested up to a beat, for a file all of them, li
 """
 
 import heapq
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeAlias
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
-from antiphon.live.foresight import Foreseen, events_ahead
 from antiphon.live.notes import is_silent, to_commands, to_macros, with_velocity
 from antiphon.live.patterns.chance import stream_of
+from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong, SoundingNotes
 from antiphon.live.stage import CueWait, LiveScript, LiveTrack, LoopStage, LoopState, StopLoop, acting, voice_key
 from antiphon.live.transitions import start_transitions
+
+Foreseen: TypeAlias = tuple[float, float, str, str | float]
+"""Beat, length, track, and the sound's name or the note's number."""
+MAX_FORESEEN = 400
+
+
+def events_ahead(
+    spans: Iterable[tuple[LiveTrack, Fraction, Fraction]], seed: int, enough: Callable[[], bool]
+) -> list[Foreseen]:
+    """First `MAX_FORESEEN` events of tracks, each between two beats.
+
+    Failing tracks are skipped: the error is reported at playback. `seed`: of the script; `enough`: stops it.
+    """
+    found: list[Foreseen] = []
+    for track, begin, end in spans:
+        while begin < end and not track.sets and not enough():
+            until = min((begin // track.beats + 1) * track.beats, end)
+            try:
+                for event in track.pattern.query(
+                    begin / track.beats, until / track.beats, seed ^ stream_of(track.name)
+                ):
+                    if event.begins and event.whole is not None and not {"s", "note"}.isdisjoint(event.value):
+                        what = event.value["s"] if "s" in event.value else note_number(event.value["note"])
+                        span = event.whole.begin * track.beats, event.whole.end * track.beats
+                        found.append((float(span[0]), float(span[1] - span[0]), track.name, what))
+            except Exception:
+                break
+            begin = until
+    return found[:MAX_FORESEEN]
+
 
 MAX_EVENTS = 8192
 """Maximum events of a beat, and notes ahead: the engine holds 65,536 at once."""

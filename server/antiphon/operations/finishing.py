@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from antiphon.files.containers.chunks import is_aiff, read_marks
 from antiphon.files.containers.id3 import NAMES
-from antiphon.files.containers.marks import is_aiff, read_marks
 from antiphon.files.containers.tags import cover_of
 from antiphon.files.decode import AudioInfo, Decoder
 from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger, VideoPicture

@@ -25,9 +25,8 @@ from typing import Any, NoReturn
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
 from antiphon.live.faults import fault_in_script, refuse_copies, refuse_sleep
-from antiphon.live.foresight import Foreseen
 from antiphon.live.listening import cue_value
-from antiphon.live.performance import Performance
+from antiphon.live.performance import Foreseen, Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.live.stage import LiveScript

@@ -1,10 +1,11 @@
-"""The server's own HTTP routes: the status, the OSCQuery tree, surfaces and their approval, the page.
+"""The server's own HTTP routes: the status, the OSCQuery tree, surfaces and their approval, the page; those of plugins.
 
 http = await serve_http(control, catalog, HttpOptions(paths.config(), plugins=catalog.hooks))
 ...
 await http.stop()
 """
 
+import asyncio
 import logging
 import socket
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.io.tap_memory import TapMemory
+from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.token import OwnerToken, load_token
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
@@ -28,15 +30,54 @@ from antiphon.web.api.recordings import RecordingRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
+from antiphon.web.operations import Operation, operations_of
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.listeners import AddressSpace
 from antiphon.web.page import files, routes
 from antiphon.web.page.routes import PageKeyExchange
 from antiphon.web.performer_link import PerformerLink
-from antiphon.web.plugin_routes import add_routes
 from antiphon.web.protocol.application import Endpoint
 from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer, Uploads
+
+OWNERS = (ServerRoutes, DocumentRoute, JobRoutes, LiveRoutes, RecordingRoutes, LessonRoutes)
+OPERATIONS = tuple(one for owner in OWNERS for one in operations_of(owner))
+
+
+plugin_log = logging.getLogger("antiphon.plugins")
+HOOKS = frozenset({"antiphon_routes", "antiphon_operations"})
+
+
+async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]]) -> None:
+    """Adds every plugin's routes and operations; an exception is logged, and the next plugin has its turn."""
+    wanted = {plugin for plugin, hooks in implemented.items() if HOOKS.intersection(hooks)}
+    if not wanted:
+        return
+    from antiphon.kernel.plugins.hook_lists import import_plugins
+
+    def failed(name: str, error: BaseException) -> None:
+        plugin_log.warning("plugin %s: %s", name, reason_of(error))
+
+    dispatcher = import_plugins(wanted, failed)
+    failures = [*await dispatcher.acall("antiphon_routes", http=http)]
+    for plugin in dispatcher.implemented:
+        added, more = dispatcher.operations(plugin)
+        failures += more
+        for operation in added:
+            if not operation.local:
+                http.offer(operation)
+    for failure in failures:
+        plugin_log.warning("plugin %s: %s", failure.name, failure.reason)
+
+
+def all_operations() -> tuple[Operation, ...]:
+    """Operations of the server, then those of the plugins that ship with it, without any other plugins."""
+    from antiphon.kernel.plugins.finding import BUILT_IN
+
+    http = HttpServer()
+    asyncio.run(add_routes(http, dict.fromkeys(BUILT_IN, tuple(HOOKS))))
+    return (*OPERATIONS, *http.operations)
+
 
 log = logging.getLogger("antiphon.http")
 

@@ -11,7 +11,7 @@ from antiphon.api import F32, IO, BlockTime, Event, Samples, StreamSpec, UsageEr
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.models import read_weights
 from antiphon.api.backends.rendering import prepare_processor
-from antiphon_hum.chords.network import (
+from antiphon_hum.chords import (
     BINS,
     HERTZ,
     HOP,

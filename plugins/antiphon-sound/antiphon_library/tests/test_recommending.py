@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 from antiphon.api.backends.files import Misfit, convert_fields
-from antiphon.files.png import png_bytes
+from antiphon.files.sound_picture import png_bytes
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon_library import chart, excerpt
 from antiphon_library.catalogue import Catalogue

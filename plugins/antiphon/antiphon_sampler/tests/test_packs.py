@@ -19,7 +19,7 @@ from antiphon.api import AntiphonError, FileError, UsageError
 from antiphon.api.backends.files import library_folder
 from antiphon.offline.script_run import ScriptProcess
 from antiphon.paste.translation import translation
-from antiphon.web.plugin_routes import OPERATIONS
+from antiphon.web.routes import OPERATIONS
 from antiphon_models.learning.user_commands import command
 from antiphon_sampler import adding
 from antiphon_sampler.packs import MARK, packs

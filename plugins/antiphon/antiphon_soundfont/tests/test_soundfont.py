@@ -13,7 +13,7 @@ from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_sound, write_midi
 from antiphon.api.backends.synths import SynthSettings
 from antiphon.api.testing import render
-from antiphon.signal.true_peak import peak_curve
+from antiphon.signal.loudness import peak_curve
 from antiphon_models.learning.user_commands import command
 from antiphon_soundfont.backend import FluidSynth
 from antiphon_soundfont.fonts import MAX_BYTES, check, find_soundfont, library_file

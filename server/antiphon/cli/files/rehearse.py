@@ -19,7 +19,7 @@ from antiphon.kernel.runtime.arguments import check
 from antiphon.operations.requests import RehearseRequest, RenderRequest
 
 if TYPE_CHECKING:
-    from antiphon.offline.rehearsal import Verdict
+    from antiphon.offline.rehearsing import Verdict
 
 
 @by_records
@@ -57,7 +57,7 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     from antiphon.cli.files.reports import TERMINAL
     from antiphon.files.audiofile import read
     from antiphon.offline.hearing import tempo_map
-    from antiphon.offline.rehearsal import judge
+    from antiphon.offline.rehearsing import judge
     from antiphon.offline.script_run import ScriptProcess
     from antiphon.operations.render_script import performed, played
 

@@ -1,7 +1,7 @@
 """The words of Tidal and Strudel that are not written in `pattern` and `controls`; importing it makes them methods."""
 
 from antiphon.live.patterns import controls, pattern, signals
-from antiphon.live.patterns.words import chance, harmony, layers, making, picking, rhythm, samples, table, time, values
+from antiphon.live.patterns.words import harmony, layers, making, picking, samples, table, time, values
 
-table.load((time, rhythm, layers, chance, values, harmony, samples, picking, making, controls, pattern, signals))
+table.load((time, layers, picking, values, harmony, samples, making, controls, pattern, signals))
 table.promote()

@@ -1,1 +1,0 @@
-"""Several notes at once: the network of Basic Pitch, over a whole file and live."""
