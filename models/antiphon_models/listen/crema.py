@@ -3,7 +3,7 @@
 A folder behind the wheel takes them and the manifest, otherwise the one that ships.
 
 Read are the arrays of `model.h5`; the wheel's pickles are not loaded. Batch normalisations are folded into the layers
-behind them, chord classes are put in the order of `chord_network.LABELS`, and the class X, other chords, is left out.
+behind them, chord classes are put in the order of `harmony.LABELS`, and the class X, other chords, is left out.
 """
 
 import io

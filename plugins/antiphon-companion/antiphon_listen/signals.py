@@ -92,7 +92,7 @@ class MusicCurves:
     """A recording's curves."""
 
     strength: F64  # `[3, n]`, of low, middle and high onsets, evened out, `FRAMES_PER_SECOND` a second
-    novelty: F64  # `[m]`, how far harmony changes, its mean 1, `chroma.FRAMES_PER_SECOND` a second
+    novelty: F64  # `[m]`, how far harmony changes, its mean 1, `spectra.FRAMES_PER_SECOND` a second
     notes: F32  # `[m, 24]`, pitch classes of bass and treble
     seconds: float
     drums: bool = False  # whether there are drums in it

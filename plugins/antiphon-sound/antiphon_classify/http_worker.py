@@ -1,4 +1,4 @@
-"""Classifier process, with no arguments or NAME and EVERY, started by `pool`.
+"""Classifier process, with no arguments or NAME and EVERY, started by `routes`.
 
 Alone it sends the list of classifiers first; then a request {"name", "path"} gets {"answer": {…}} or
 {"status", "error"}. With NAME and EVERY its input is a sound, and it sends an answer for every EVERY seconds of it.

@@ -46,7 +46,7 @@ class DeepFilter(WorkerProcessor):
         return DELAY
 
     def heard(self, told: F32 | None) -> None:
-        """Sets the noise of a file, `[2, BANDS]`, as found by `floor.speech`."""
+        """Sets the noise of a file, `[2, BANDS]`, as found by `floor`."""
         if told is not None:
             self._noise[:] = told.reshape(-1)
 

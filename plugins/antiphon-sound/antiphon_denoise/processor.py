@@ -421,7 +421,7 @@ class Denoise(Processor):
         self._delayed.begin(max(0, self._number))
 
     def heard(self, told: F32 | None) -> None:
-        """Sets what `floor.hearing` found: the share of each band's reduction, `[COUNT]`, or of speech its noise."""
+        """Sets what `floor` found: the share of each band's reduction, `[COUNT]`, or of speech its noise."""
         if self._whole is not None:
             self._whole.heard(told)
             return

@@ -26,7 +26,7 @@ from antiphon_models.pipeline.training.trainer import (
 
 
 class ConvolutionsOverTime(nn.Module):
-    """The layers of `network.NetworkShape`: excerpts in dB to logits.
+    """The layers of `trainer.NetworkShape`: excerpts in dB to logits.
 
     `mean`: float32 `[bands]`. `deviation`: float32 `[bands]`.
     """

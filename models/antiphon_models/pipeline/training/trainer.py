@@ -104,7 +104,7 @@ class ClassifierTrainer(ABC):
 
     @abstractmethod
     def __init__(self, task: TrainerTask) -> None:
-        """Creates the network, with `network.initial_weights`."""
+        """Creates the network, with `initial_weights`."""
 
     @abstractmethod
     def epoch(self, batches: LabeledBatches, rate: float) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from antiphon_loops.analysis.reading import (
     LoopReading,
     NoLoop,
     TempoLabel,
+    fit_values,
     label_of,
     number_in,
     read_region,
@@ -122,7 +123,7 @@ def analyse(
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,
         _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), confidence(seen, bars),
-        reading.fit_values(reading) if with_fit else {},
+        fit_values(reading) if with_fit else {},
     )  # fmt: skip
 
 
