@@ -21,7 +21,8 @@ import soundfile
 from numpy.typing import NDArray
 from tests.waiting import until
 
-from antiphon.kernel.wire.osc import Bundle, Message, decode, to_unix_ns
+from antiphon.kernel.wire.ntp import to_unix_ns
+from antiphon.kernel.wire.osc import Bundle, Message, decode
 from antiphon_bench.rig import ServerProcess, free_port
 
 MOST_BYTES = 65_507

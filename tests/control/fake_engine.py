@@ -45,7 +45,7 @@ class FakeTime:
 
     def timetag(self, seconds: float) -> int:
         """NTP time tag `seconds` from now."""
-        from antiphon.kernel.wire.osc import from_unix_ns
+        from antiphon.kernel.wire.ntp import from_unix_ns
 
         return from_unix_ns(self.realtime() + round(seconds * 1e9))
 

@@ -13,7 +13,8 @@ from tests.datasets.trees import TREES, sound
 
 from antiphon.files.decode_process import FileStalled
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.signal.features import LogMel, MelSettings, import_librosa
+from antiphon.signal.features import import_librosa
+from antiphon.signal.mel import LogMel, MelSettings
 from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline import running
 from antiphon_models.pipeline.apart import ParentLink, run_in_child

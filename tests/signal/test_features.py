@@ -11,15 +11,8 @@ from numpy.typing import NDArray
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import extras
 from antiphon.signal import features
-from antiphon.signal.features import (
-    FEATURE_DEFAULTS,
-    MEL,
-    LogMel,
-    MelSettings,
-    feature_extractor,
-    feature_fault,
-    feature_stream,
-)
+from antiphon.signal.features import FEATURE_DEFAULTS, feature_extractor, feature_fault, feature_stream
+from antiphon.signal.mel import MEL, LogMel, MelSettings
 
 F32 = NDArray[np.float32]
 RATE = 22050

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.signal.features import MelSettings
+from antiphon.signal.mel import MelSettings
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import TrainSettings
 from antiphon_models.pipeline.training import excerpts

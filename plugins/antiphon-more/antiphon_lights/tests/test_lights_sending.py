@@ -30,7 +30,7 @@ from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Beat
-from antiphon.kernel.wire.osc import to_unix_ns
+from antiphon.kernel.wire.ntp import to_unix_ns
 from antiphon_lights.sending import Clock, FlashLimit, Lights, LightShow, _open, chord_name, placed
 from antiphon_lights.table import read
 from antiphon_lights.targets import DmxTarget

@@ -52,16 +52,6 @@ from antiphon.kernel.session.transport import (
     steered_tempo,
 )
 from antiphon.kernel.session.transport_server import EmittedEvent, OscRequest, TransportServer
-from antiphon.kernel.wire.osc import (
-    IMMEDIATELY,
-    Arg,
-    Bundle,
-    Double,
-    Message,
-    Packet,
-    decode,
-    encode,
-    encode_bundle,
-    from_unix_ns as timetag_of,
-)
+from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
+from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Double, Message, Packet, decode, encode, encode_bundle
 from antiphon.operations.asking import offered

@@ -8,7 +8,7 @@ from typing import Annotated
 from antiphon.cli import ports
 from antiphon.cli.running.osc import closing_socket, follow, message_text
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.wire import osc
+from antiphon.kernel.wire import ntp
 from antiphon.kernel.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
 from antiphon.kernel.wire.text import printable
 
@@ -67,7 +67,7 @@ def describe_packet(packet: Packet, now_ns: int, when: str = "") -> Iterator[str
         yield when + message_text(packet)
     elif isinstance(packet, Bundle):
         if packet.timetag > IMMEDIATELY:
-            when = f"[{(osc.to_unix_ns(packet.timetag) - now_ns) / 1e9:+.3f} s] "
+            when = f"[{(ntp.to_unix_ns(packet.timetag) - now_ns) / 1e9:+.3f} s] "
         if not packet.items:
             yield f"{when}(an empty bundle)"
         for item in packet.items:

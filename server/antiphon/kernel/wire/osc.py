@@ -1,4 +1,4 @@
-"""OSC packets: `decode` is total (any bytes give a value), `encode` is what replies need.
+r"""OSC packets: `decode` is total (any bytes give a value), `encode` is what replies need.
 
 `encode` takes any text: what has no UTF-8 (a file's name from an old archive) goes as `\udce4`.
 """
@@ -12,27 +12,6 @@ from typing import Final, NamedTuple, TypeAlias
 
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire.text import printable
-
-EPOCH = 2_208_988_800
-"""Seconds from 1900 to 1970."""
-_NS = 1_000_000_000
-_ERA = 1 << 32
-
-
-def to_unix_ns(timetag: int) -> int:
-    """Nanoseconds since 1970, rounded to the nearest. The 32-bit seconds wrap in 2036: small values are after that."""
-    seconds, fraction = timetag >> 32, timetag & (_ERA - 1)
-    if seconds < _ERA >> 1:
-        seconds += _ERA
-    return (seconds - EPOCH) * _NS + ((fraction * _NS + (1 << 31)) >> 32)
-
-
-def from_unix_ns(ns: int) -> int:
-    """The time tag nearest to `ns` nanoseconds since 1970."""
-    seconds, rest = divmod(ns, _NS)
-    stamp = ((seconds + EPOCH) << 32) + ((rest << 32) + _NS // 2) // _NS
-    return stamp & ((1 << 64) - 1)
-
 
 MAX_DATAGRAM = 65507
 MAX_NESTING = 16

@@ -24,7 +24,7 @@ from antiphon.kernel.session.effects import Changed, Effect, EngineEffect, Engin
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.schedule import HORIZON, Moment
 from antiphon.kernel.session.session import Session
-from antiphon.kernel.wire import osc
+from antiphon.kernel.wire import ntp
 
 STEP_NS = 1_000_000
 """Change against the monotonic clock, ns, that counts as a step of the wall clock."""
@@ -59,11 +59,11 @@ class WallClock:
 
     def moment(self, timetag: int) -> int:
         """CLOCK_MONOTONIC nanoseconds of an NTP time tag."""
-        return osc.to_unix_ns(timetag) - self.offset
+        return ntp.to_unix_ns(timetag) - self.offset
 
     def timetag(self, monotonic_ns: int) -> int:
         """The NTP time tag of a moment of CLOCK_MONOTONIC."""
-        return osc.from_unix_ns(monotonic_ns + self.offset)
+        return ntp.from_unix_ns(monotonic_ns + self.offset)
 
     def _measure(self) -> int:
         # the narrowest of several brackets: being descheduled between the readings makes one wide
