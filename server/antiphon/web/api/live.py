@@ -201,7 +201,7 @@ def _read(name: str) -> dict[str, Any]:
 def _write(name: str, text: str, replaces: bool) -> None:
     """Writes one of the performer's own scripts; the previous version is kept under its name and `PREVIOUS`."""
     path = paths.path_inside(paths.scripts(), name, SUFFIX)
-    if _shipped(path) and not path.exists():
+    if (folders()[0] / path.name).exists() and not path.exists():
         raise Refusal(409, f"{name} is the name of a script that ships; choose another one")
     if path.exists() and not replaces:
         raise Refusal(409, f"there is a script {name} already; replace it, or choose another name")
@@ -218,10 +218,6 @@ def _write(name: str, text: str, replaces: bool) -> None:
             raise
         fault = StorageFull if cause.errno in _DISK_FULL_ERRORS else FileError
         raise fault(f"the script could not be written: {paths.os_error_text(cause)}; nothing was changed") from None
-
-
-def _shipped(path: Path) -> bool:
-    return (folders()[0] / path.name).exists()
 
 
 MAX_SOUNDS = 4000
