@@ -25,7 +25,7 @@ HOP = 32
 def spec(kind: str = "Echo", name: str = "test", **given) -> WorkerSpec:
     """A small worker of that class; given: fields of the spec."""
     shape = {"hop": HOP, "inputs": (1, HOP), "outputs": (1, HOP), "slots": 3, "memory": 64, **given}
-    return WorkerSpec(name, f"{HERE}:{kind}", zygote="none", **shape)
+    return WorkerSpec(name, f"{HERE}:{kind}", zygote="none", imports=HERE, **shape)
 
 
 class Echo:
