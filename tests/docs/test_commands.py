@@ -211,7 +211,7 @@ def test_what_make_is_asked_for_is_in_the_makefile() -> None:
 
 
 def tune(path: Path) -> None:
-    write(path, [MidiTrack("tune", tuple(MidiNote(float(n), 0.9, 60 + n % 5) for n in range(16)))])
+    write(path, [MidiTrack("tune", tuple(MidiNote(float(n), 0.9, 60 + n % 5) for n in range(8)))])
 
 
 def sound(path: Path, hertz: float = 220.0, seconds: float = 2.0) -> None:
