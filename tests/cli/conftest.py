@@ -52,11 +52,8 @@ class Done:
 Command = Callable[..., Done]
 
 
-@pytest.fixture
-def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command in an empty folder, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path.parent / f"{tmp_path.name}-home"))
+def in_process(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs commands in this process."""
 
     def command(*arguments: str | Path) -> Done:
         typed = [str(a) for a in arguments]
@@ -65,6 +62,14 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         return Done(code, captured.out, captured.err)
 
     return command
+
+
+@pytest.fixture
+def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in an empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path.parent / f"{tmp_path.name}-home"))
+    return in_process(capsys)
 
 
 @pytest.fixture

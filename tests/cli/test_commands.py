@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 from tests import audio
-from tests.cli.conftest import Done
+from tests.cli.conftest import Command, Done, in_process
 
 from antiphon import __version__
 from antiphon.cli import bench
@@ -43,31 +42,24 @@ COMMANDS = [
     "mcp",
     "sounds",
 ]
-Run = Callable[..., Done]
 
 
 @pytest.fixture
-def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command of the whole application in an empty folder, on a terminal of 200 columns."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-
-    def command(*arguments: str) -> Done:
-        code = errors.run(application(arguments), list(arguments))
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return command
+    return in_process(capsys)
 
 
-def test_it_says_its_version(antiphon: Run) -> None:
+def test_it_says_its_version(antiphon: Command) -> None:
     assert antiphon("--version") == Done(0, f"antiphon {__version__}\n", "")
 
 
 @pytest.mark.needs("library")
 @pytest.mark.parametrize("columns", ["60", "200"])
 def test_every_command_stands_in_the_help_with_whole_sentences(
-    antiphon: Run, monkeypatch: pytest.MonkeyPatch, columns: str
+    antiphon: Command, monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     page = antiphon("--help").out
@@ -83,7 +75,7 @@ def test_every_command_stands_in_the_help_with_whole_sentences(
 @pytest.mark.needs("library")
 @pytest.mark.parametrize("group", ["library", "dataset", "pipeline"])
 def test_the_commands_of_a_group_stand_in_its_help_with_whole_sentences(
-    antiphon: Run, monkeypatch: pytest.MonkeyPatch, group: str
+    antiphon: Command, monkeypatch: pytest.MonkeyPatch, group: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     listed = antiphon(group, "--help").out.partition("Commands:\n")[2]
@@ -92,7 +84,7 @@ def test_the_commands_of_a_group_stand_in_its_help_with_whole_sentences(
     assert all(sentence.rstrip().endswith(".") for sentence in sentences), sentences
 
 
-def test_every_command_has_a_page_and_every_option_a_sentence(antiphon: Run) -> None:
+def test_every_command_has_a_page_and_every_option_a_sentence(antiphon: Command) -> None:
     for name in COMMANDS:
         done = antiphon(name, "--help")
         assert done.code == 0
@@ -132,7 +124,7 @@ def test_the_help_imports_nothing_heavy(tmp_path: Path) -> None:
 # ---- lists and cards
 
 
-def test_patches_are_listed_with_where_they_are_from(antiphon: Run) -> None:
+def test_patches_are_listed_with_where_they_are_from(antiphon: Command) -> None:
     (paths.make_folder(paths.patches()) / "answer.toml").write_text("# Mine. More.\nformat = 1\n")
     lines = antiphon("patches").out.splitlines()
     assert re.fullmatch(r"answer +yours, hides the shipped one +Mine\.", lines[0])
@@ -153,7 +145,7 @@ def test_patches_are_listed_with_where_they_are_from(antiphon: Run) -> None:
     assert found["tune"]["group"] == "tools"
 
 
-def test_a_patch_is_shown_in_full(antiphon: Run) -> None:
+def test_a_patch_is_shown_in_full(antiphon: Command) -> None:
     lines = antiphon("patches", "wah").out.splitlines()
     assert lines[0] == "wah  guitar, shipped"
     assert lines[1].startswith("Dig in and it opens")
@@ -170,12 +162,12 @@ def test_a_patch_is_shown_in_full(antiphon: Run) -> None:
     assert "there is no patch 'wha'" in antiphon("patches", "wha").err
 
 
-def test_sets_are_listed(antiphon: Run) -> None:
+def test_sets_are_listed(antiphon: Command) -> None:
     assert re.match(r"evening +shipped +An evening: .*\.\n", antiphon("sets").out)
     assert [entry["name"] for entry in json.loads(antiphon("sets", "--json").out)] == ["evening", "jam"]
 
 
-def test_a_plugin_is_shown_in_full(antiphon: Run) -> None:
+def test_a_plugin_is_shown_in_full(antiphon: Command) -> None:
     card = antiphon("plugins", "limiter").out
     assert card.startswith("limiter  (antiphon_utilities)  ")
     assert "in: in (audio); out: out (audio)" in card
@@ -189,7 +181,7 @@ def test_a_plugin_is_shown_in_full(antiphon: Run) -> None:
     assert {"name", "low", "high", "unit", "default", "doc"} <= set(found["params"][0])
 
 
-def test_a_plugin_that_cannot_be_prepared_is_shown_all_the_same(antiphon: Run) -> None:
+def test_a_plugin_that_cannot_be_prepared_is_shown_all_the_same(antiphon: Command) -> None:
     folder = paths.make_folder(paths.plugins() / "odd")
     (folder / "__init__.py").write_text(
         "from antiphon.kernel.contract.hookspecs import hookimpl\n@hookimpl\ndef antiphon_processors(register):\n"
@@ -207,7 +199,7 @@ def test_a_plugin_that_cannot_be_prepared_is_shown_all_the_same(antiphon: Run) -
             sys.modules.pop(name, None)
 
 
-def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -> None:
+def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Command) -> None:
     for arguments in (("denoise", "--help"), ("--help", "denoise"), ("denoise", "-p", "mode=gate", "--help")):
         done = antiphon("run", *arguments)
         assert done.code == 0
@@ -224,7 +216,7 @@ def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -
     assert "Usage: antiphon run [OPTIONS]" in antiphon("run", "--help").out
 
 
-def test_what_a_script_wants_is_json(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_script_wants_is_json(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     from antiphon.doctor import machine, software, sound
     from antiphon.kernel.contract.finding import Finding
     from antiphon_midi.devices import ports
@@ -275,7 +267,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, told: object) -> None:
     monkeypatch.setattr(running_server, "get_answer", ask)
 
 
-def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_is_said_in_sections(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, TOLD)
     text = antiphon("status").out
     assert re.findall(r"^(\S.*)$", text, re.MULTILINE) == [
@@ -313,13 +305,13 @@ def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_status_says_what_leads_the_clock_or_is_waited_for(
-    antiphon: Run, monkeypatch: pytest.MonkeyPatch, playing: bool, said: str
+    antiphon: Command, monkeypatch: pytest.MonkeyPatch, playing: bool, said: str
 ) -> None:
     answers(monkeypatch, {**TOLD, "leads": "follow", "playing": playing})
     assert f"  tempo    90 bpm, beat 12.7, {said}" in antiphon("status").out.splitlines()
 
 
-def test_status_says_what_is_wrong(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_says_what_is_wrong(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = [{"name": "mine", "reason": "SyntaxError"}]
     answers(
         monkeypatch, {**TOLD, "trouble": "the disk is full", "synth": None, "workers": [], "plugins_failed": failed}
@@ -330,7 +322,9 @@ def test_status_says_what_is_wrong(antiphon: Run, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.needs("denoise")
-def test_alone_it_says_what_can_be_done_here(antiphon: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_alone_it_says_what_can_be_done_here(
+    antiphon: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("my tune.mid", "take.wav"):
         (tmp_path / name).touch()
@@ -401,7 +395,7 @@ def test_the_bar_shows_on_a_terminal_after_two_seconds_and_goes(
     assert terminal.getvalue().endswith("\r\033[K") == terminal.isatty()
 
 
-def test_an_installation_says_that_benches_run_from_a_clone(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installation_says_that_benches_run_from_a_clone(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "COMMAND", "antiphon_bench.nowhere")
     done = antiphon("bench", "osc", "--seconds", "2")
     assert done.code == 2
@@ -412,7 +406,7 @@ def test_an_installation_says_that_benches_run_from_a_clone(antiphon: Run, monke
     assert "by the benches of antiphon-lab" in antiphon("bench", "--help").out
 
 
-def test_a_signal_ends_the_jackd_of_a_bench(antiphon: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_ends_the_jackd_of_a_bench(antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, script in (("jackd", "echo $$ > pid; exec sleep 60"), ("jack_wait", "[ -s pid ] && echo running")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
@@ -431,7 +425,7 @@ def test_a_signal_ends_the_jackd_of_a_bench(antiphon: Run, tmp_path: Path, monke
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     module = "scipy.io"
 
     def run(_asked: BenchOptions) -> None:

@@ -78,6 +78,12 @@ class Client:
         await self._rig.settle()
         return self.heard()
 
+    async def refused(self, address: str, *args: Any) -> str:
+        """The reason for which a message is refused."""
+        ((sort, (of, reason)),) = await self.ask(address, *args)
+        assert (sort, of) == ("/fail", address), (sort, of)
+        return str(reason)
+
     async def later(self, address: str, *args: Any) -> list[tuple[str, tuple[Any, ...]]]:
         """Sends, and returns what comes back from a thread."""
         self.send(address, *args)
@@ -143,9 +149,7 @@ async def save_three(live: Rig) -> None:
 async def refusal(client: Client, line: str) -> str:
     """What `/fail` says to a line of accepted sentences, an address and its arguments as Python writes them."""
     address, _, args = line.partition(" ")
-    ((sort, (of, said)),) = await client.ask(address, *eval(f"[{args}]"))
-    assert (sort, of) == ("/fail", address), line
-    return str(said)
+    return await client.refused(address, *eval(f"[{args}]"))
 
 
 def bind() -> tuple[socket.socket, socket.socket]:

@@ -202,14 +202,12 @@ async def test_recording_names_stay_in_their_folders(live: Rig, client: Client, 
     assert await client.ask("/record/stop") == [("/done", ("/record/stop",))]
     assert live.engine.recorded == [args[1], None]
     await asyncio.to_thread(Path(args[1]).touch)
-    ((sort, (_, reason)),) = await client.ask("/record/start", "take one")
-    assert sort == "/fail"
-    assert "already" in reason
+    assert "already" in await client.refused("/record/start", "take one")
     for given, stored in (("two.mp3", "two.mp3"), ("Three.FLAC", "Three.FLAC"), ("take.4", "take.4.wav")):
         ((sort, args),) = await client.ask("/record/start", given)
         assert (sort, Path(args[1]).name) == ("/done", stored)
-    ((sort, (_, reason)),) = await client.ask("/record/start", "five.aiff")
-    assert (sort, reason) == ("/fail", ".aiff cannot be recorded; name a .wav, .flac, .ogg, .mp3")
+    reason = await client.refused("/record/start", "five.aiff")
+    assert reason == ".aiff cannot be recorded; name a .wav, .flac, .ogg, .mp3"
     ((sort, _),) = await client.ask("/session/record")
     assert sort == "/done"
     await client.ask("/session/stop")

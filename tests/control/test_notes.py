@@ -243,8 +243,7 @@ async def test_more_than_can_be_scheduled_is_refused_for_all_nodes_or_none(live:
 async def test_a_watcher_is_sent_every_note_with_its_beat_before_it_begins(live: Rig, keys: Client) -> None:
     watcher, other = live.client(), live.client()
     await other.ask("/notify", 1)
-    ((address, (_, said)),) = await watcher.ask("/note/watch", 1)
-    assert (address, said) == ("/fail", "you are not subscribed; send /notify 1 first")
+    assert await watcher.refused("/note/watch", 1) == "you are not subscribed; send /notify 1 first"
     await watcher.ask("/notify", 1)
     assert await watcher.ask("/note/watch", 1) == [("/done", ("/note/watch",))]
     live.engine.beat = 4.0

@@ -56,17 +56,11 @@ def put(name: str, text: str) -> Path:
     return path
 
 
-async def refused(live: Rig, *message: object) -> str:
-    ((address, args),) = await live.client().ask(*message)  # type: ignore[arg-type]
-    assert address == "/fail"
-    return str(args[1])
-
-
 # what is saved
 
 
 async def test_a_file_outside_the_library_is_refused_and_nothing_is_written(live: Rig, tmp_path: Path) -> None:
-    said = await refused(live, "/patch/save", "kept")
+    said = await live.client().refused("/patch/save", "kept")
     assert str(tmp_path / "strings.wav") in said
     assert str(paths.library()) in said
     assert not (paths.patches() / "kept.toml").exists()
@@ -87,7 +81,7 @@ async def test_a_file_that_the_library_has_is_saved_by_its_name_and_loads_again(
 async def test_a_scenes_file_outside_the_library_is_refused_too(live: Rig, tmp_path: Path) -> None:
     (paths.library() / "bell.wav").write_bytes(b"x")
     await live.client().ask("/node/cast/reference", "bell.wav")
-    assert "cast.reference" in await refused(live, "/patch/save", "kept")
+    assert "cast.reference" in await live.client().refused("/patch/save", "kept")
 
 
 # what is replaced
@@ -96,7 +90,7 @@ async def test_a_scenes_file_outside_the_library_is_refused_too(live: Rig, tmp_p
 async def test_another_patch_is_replaced_only_when_asked_and_is_kept(tmp_path: Path, home: Path) -> None:
     async with rig(tmp_path / "state") as live:
         mine = put("mine", "format = 1  # my comment\n")
-        said = await refused(live, "/patch/save", "mine")
+        said = await live.client().refused("/patch/save", "mine")
         assert "/patch/save mine 1" in said
         assert mine.read_text() == "format = 1  # my comment\n"
         client = live.client()
@@ -138,12 +132,12 @@ async def test_a_patch_that_hides_a_shipped_one_is_said_when_it_is_loaded(
 
 async def test_a_set_that_is_kept_is_not_ended_by_another(live: Rig, client: Client) -> None:
     await client.ask("/session/record", "tonight")
-    assert "/session/stop" in await refused(live, "/session/record", "x")
+    assert "/session/stop" in await live.client().refused("/session/record", "x")
     assert len(live.engine.sessions) == 1
     await client.ask("/session/stop")
     assert (await client.ask("/session/record", "x"))[0][0] == "/done"
     assert (await client.ask("/record/tracks/start", "y"))[0][0] == "/done", "tracks may be recorded beside it"
-    assert "/record/tracks/stop" in await refused(live, "/record/tracks/start", "z")
+    assert "/record/tracks/stop" in await live.client().refused("/record/tracks/start", "z")
     assert await client.ask("/record/tracks/stop") == [("/done", ("/record/tracks/stop",))]
 
 
@@ -176,7 +170,7 @@ async def test_a_scene_whose_file_has_gone_changes_nothing(live: Rig, client: Cl
     await client.ask("/node/a/gain", 0.5)
     bell.unlink()
     live.engine.applied.clear()
-    said = await refused(live, "/scene/recall", 5, beats)
+    said = await live.client().refused("/scene/recall", 5, beats)
     assert "the scene is not recalled" in said
     assert "cast.reference" in said
     assert live.app.executor.value("a", "gain") == 0.5
@@ -190,7 +184,7 @@ async def test_a_scene_with_no_room_in_the_schedule_changes_nothing(live: Rig, c
     schedule = live.app.session.schedule
     live.engine.beat = 1.0
     schedule.limit = len(schedule) + 1
-    said = await refused(live, "/scene/recall", 5, 0.0, 4.0)
+    said = await live.client().refused("/scene/recall", 5, 0.0, 4.0)
     assert "scheduled already" in said
     assert len(schedule) == 0
     schedule.limit = MAX_PENDING

@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 from tests.commands import blocks, text
-from tests.docs.test_commands import Shared, held, server
 
 import antiphon
 
-__all__ = ["server"]
-
 PAGE = "docs/python.md"
 RECIPES = ["\n".join(block.lines) for block in blocks(PAGE) if block.lang == "python"]
-*TYPED, OSC = RECIPES
+TYPED = RECIPES[:-1]  # tests/docs/test_commands.py has a server for the last
 TYPED += ["\n".join(block.lines) for block in blocks("README.md") if block.lang == "python"]
 
 
@@ -58,10 +55,3 @@ def test_what_one_knows_and_what_one_writes_are_calls_that_there_are(folder: Pat
     known = {"antiphon": antiphon, "y": y, "sr": sr, "x": np.vstack([y, y]), "chain": chain, "block": y[:480]}
     for row in rows[:-1]:
         assert eval(row.replace("song.mp3", "song.wav"), known) is not None
-
-
-def test_the_python_without_antiphon_sets_what_it_says(server: Shared) -> None:
-    server.play("answer")
-    exec(OSC.replace("4400", str(server.osc)), {})
-    server.sync()
-    held(server, "/node/voice/gain", 0.6)

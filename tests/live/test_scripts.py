@@ -32,6 +32,11 @@ def performed(text: str, beats: int = 4, step: F = F(1)) -> list[LiveEvent]:
     return events
 
 
+def begun(events: list[LiveEvent]) -> list[tuple[F, Any]]:
+    """Beat and number of each note that begins."""
+    return [(event.beat, event.args[0]) for event in events if event.address == "/note/on"]
+
+
 def plain(events: list[LiveEvent]) -> list[tuple[Any, ...]]:
     return [(event.beat, event.address.rpartition("/")[2], *event.args) for event in events]
 
@@ -166,8 +171,7 @@ def test_cues_of_one_beat_are_taken_in_any_order_of_loops() -> None:
     cues = "@loop\ndef cues():\n    cue('go', turn())\n    yield 2\n"
     waits = "@loop\ndef waits():\n    n = yield sync('go')\n    play(60 + n, 1/8)\n"
     for text in (cues + waits, waits + cues):
-        events = [event for event in performed(text, 6) if event.address == "/note/on"]
-        assert [(event.beat, event.args[0]) for event in events] == [(F(0), 60), (F(2), 61), (F(4), 62)]
+        assert begun(performed(text, 6)) == [(F(0), 60), (F(2), 61), (F(4), 62)]
 
 
 def test_a_loop_follows_another_by_its_name() -> None:
@@ -260,12 +264,7 @@ def test_a_version_takes_over_on_its_beat_and_loops_keep_memory_and_place() -> N
         events += performance.until(F(beat))
     drums = [(event.beat, event.args[1]) for event in events if event.source == "beat"]
     assert drums == [(F(k), "bd" if k < 4 else "sn") for k in range(12)]
-    assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [
-        (F(0), 60),
-        (F(3), 61),
-        (F(6), 72),
-        (F(9), 73),
-    ]
+    assert begun(events) == [(F(0), 60), (F(3), 61), (F(6), 72), (F(9), 73)]
     assert [event.beat for event in events if event.source == "gone"] == [F(k) for k in range(4)]
     assert [event.beat for event in events if event.source == "new"] == [F(k) for k in range(4, 12)]
     settings = [event for event in events if event.source == "" and event.beat > 0]
@@ -287,14 +286,7 @@ def test_what_fails_is_reported_and_the_version_before_plays_on() -> None:
     assert "set.py line 10: there is no oops here" in said[1]
     assert [(e.beat, e.args[1]) for e in events if e.source == "beat"] == [(F(k), "bd") for k in range(16)]
     # the pass at 6 failed after its note; the function before goes on from the bar at 8
-    assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [
-        (F(0), 60),
-        (F(3), 61),
-        (F(6), 72),
-        (F(8), 62),
-        (F(11), 63),
-        (F(14), 64),
-    ]
+    assert begun(events) == [(F(0), 60), (F(3), 61), (F(6), 72), (F(8), 62), (F(11), 63), (F(14), 64)]
     assert [event.beat for event in events if event.source == "new"] == [F(k) for k in range(4, 16)]
 
 
@@ -305,7 +297,7 @@ def test_what_fails_of_a_replaced_version_is_told_as_its_and_the_newer_one_plays
     performance.swap(script("@loop\ndef l():\n    play(72)\n    yield 3\n"), F(2))
     events = performance.until(F(8))
     assert said == [("set.py line 10", True), ("set.py line 6:", True)]
-    assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [(F(0), 60), (F(4), 72), (F(7), 72)]
+    assert begun(events) == [(F(0), 60), (F(4), 72), (F(7), 72)]
 
 
 def test_what_has_no_version_before_ends_alone() -> None:
@@ -347,8 +339,7 @@ def test_notes_are_answered_at_once_though_others_are_being_answered() -> None:
     events += performance.until(F(2))
     performance.cue("hum:note", NodeNote(72, 90))
     events += performance.until(F(6))
-    begun = [(event.beat, event.args[0]) for event in events if event.address == "/note/on"]
-    assert begun == [(1, 60), (1, 64), (1, 67), (2, 72), (3, 72), (3, 76), (3, 79), (4, 84)]
+    assert begun(events) == [(1, 60), (1, 64), (1, 67), (2, 72), (3, 72), (3, 76), (3, 79), (4, 84)]
 
 
 @pytest.mark.parametrize(
@@ -359,8 +350,7 @@ def test_an_answer_on_the_grid_waits_for_its_next_line(at: F, begins: F) -> None
     events = performance.until(at)
     performance.cue("hum:note", NodeNote(60, 90))
     events += performance.until(F(5))
-    begun = [(event.beat, event.args[0]) for event in events if event.address == "/note/on"]
-    assert begun == [(begins, 60), (begins + 2, 72)]
+    assert begun(events) == [(begins, 60), (begins + 2, 72)]
 
 
 def played_by(text: str) -> set[str]:

@@ -15,13 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Done
+from tests.cli.conftest import Command, Done, in_process
 from tests.waiting import until
 from tools.osc_reference import markdown
 
 from antiphon.cli import help_page
-from antiphon.cli.commands import application
-from antiphon.cli.terminal import errors
 from antiphon.kernel.contract import hookspecs
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.contract.hookspecs import hookimpl
@@ -463,20 +461,13 @@ def test_control_imports_what_has_a_hook_for_it(served: Served) -> None:
 
 # ---- the command line
 
-Run = Callable[..., Done]
-
 
 @pytest.fixture
-def antiphon(place: Place, capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*arguments: str) -> Done:
-        code = errors.run(application(arguments), list(arguments))
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    return command
+def antiphon(place: Place, capsys: pytest.CaptureFixture[str]) -> Command:
+    return in_process(capsys)
 
 
-def test_hook_antiphon_commands(antiphon: Run, place: Place) -> None:
+def test_hook_antiphon_commands(antiphon: Command, place: Place) -> None:
     installed(place.site)
     write_every(place.own, OWN)
     for name in NAMES.values():
@@ -492,7 +483,7 @@ REFUSED = "most takes 1 to 9 letters, not 10"
 """One sentence at every door, in which an option has its dashes on the command line."""
 
 
-def test_hook_antiphon_operations(served: Served, antiphon: Run, place: Place) -> None:
+def test_hook_antiphon_operations(served: Served, antiphon: Command, place: Place) -> None:
     assert served.offered["osc"] == ("/offers/count.reply", [3, 3, 0])
     assert served.offered["many"][1] == ["/offers/count", REFUSED]
     assert served.offered["http"] == {"found": 3, "by_word": [3]}
@@ -509,7 +500,7 @@ def test_hook_antiphon_operations(served: Served, antiphon: Run, place: Place) -
     assert [one.osc.arguments for one in offered().values()][-1] == "s:letter [i:most] [s:words]…"
 
 
-def test_hook_antiphon_benches(antiphon: Run, place: Place) -> None:
+def test_hook_antiphon_benches(antiphon: Command, place: Place) -> None:
     installed(place.site)
     write_every(place.own, OWN)
     for name in NAMES.values():
@@ -521,7 +512,7 @@ def test_hook_antiphon_benches(antiphon: Run, place: Place) -> None:
     assert "there is no bench 'wibble'; did you mean wobble or wabble?" in antiphon("bench", "wibble").complaint
 
 
-def test_one_without_commands_is_imported_again_only_when_its_files_change(antiphon: Run, place: Place) -> None:
+def test_one_without_commands_is_imported_again_only_when_its_files_change(antiphon: Command, place: Place) -> None:
     write(place.own, PLAYS, ONE_PROCESSOR)
     antiphon("--help")
     assert len(lines(place.log)) == 1
@@ -554,7 +545,7 @@ def test_the_help_page_is_kept_and_nonsense_in_its_file_is_as_none(place: Place)
     assert helped()[0] != page
 
 
-def test_one_whose_commands_raise_is_named_and_the_others_work(antiphon: Run, place: Place) -> None:
+def test_one_whose_commands_raise_is_named_and_the_others_work(antiphon: Command, place: Place) -> None:
     write(place.own, BREAKS, RAISES)
     write(place.own, "broken", "1 / 0")
     write(place.own, "gone", "import os\nos._exit(7)")
@@ -567,7 +558,7 @@ def test_one_whose_commands_raise_is_named_and_the_others_work(antiphon: Run, pl
     assert "antiphon: plugin gone: its check ended the process with exit status 7" in done.err
 
 
-def test_a_command_takes_nobodys_name(antiphon: Run, place: Place) -> None:
+def test_a_command_takes_nobodys_name(antiphon: Command, place: Place) -> None:
     clash = HEAD + "@hookimpl\ndef antiphon_commands(cli):\n"
     for name in ("serve", "wabble"):
         clash += f"    @cli.command('{name}')\n    def {name}():\n        typer.echo('mine')\n"

@@ -1,8 +1,10 @@
 """Features by librosa: as many frames as a log-mel spectrogram, the pitch of a tone, the tempo of clicks."""
 
-import subprocess
+import fcntl
+import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,18 +101,23 @@ def test_without_librosa_a_sentence_says_what_installs_it(monkeypatch: pytest.Mo
         feature_extractor(settings_of("cqt"))
 
 
-LOCKED = """
-import fcntl, os, sys
-def flock(file, operation):
-    name = os.readlink(f"/proc/self/fd/{file}")
-    print(name.endswith("librosa/__init__.py"), operation == fcntl.LOCK_EX, "librosa.beat" in sys.modules)
-fcntl.flock = flock
-from antiphon.signal.features import import_librosa
-print(import_librosa().beat.__name__)
-"""
-
-
-def test_librosa_is_compiled_by_one_process_at_a_time() -> None:
+def test_librosa_is_compiled_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two at once left machine code in numba's cache that crashed whoever loaded it."""
-    done = subprocess.run([sys.executable, "-c", LOCKED], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["True True False", "librosa.beat"]
+    (tmp_path / "librosa").mkdir()
+    for name in ("__init__", "beat"):
+        (tmp_path / "librosa" / f"{name}.py").touch()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "librosa"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    locked = []
+
+    def flock(file: int, operation: int) -> None:
+        locked.append((os.readlink(f"/proc/self/fd/{file}"), operation, "librosa.beat" in sys.modules))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    try:
+        assert features.import_librosa.__wrapped__().beat.__name__ == "librosa.beat"
+        assert locked == [(str(tmp_path / "librosa" / "__init__.py"), fcntl.LOCK_EX, False)]
+    finally:
+        for name in ("librosa", "librosa.beat"):
+            sys.modules.pop(name, None)

@@ -3,17 +3,15 @@
 import json
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from tests import accepted
-from tests.cli.conftest import Done
+from tests.cli.conftest import Command, in_process
 
-from antiphon.cli.commands import application
-from antiphon.cli.terminal import errors
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
@@ -87,11 +85,10 @@ class Lute:
     def render(self, out, active):
         out[active] = 0.25
 """
-Run = Callable[..., Done]
 
 
 @pytest.fixture
-def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     folder = paths.plugins() / "lute"
@@ -99,19 +96,14 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     for name, text in (("__init__", HOOKS), ("info", INFO), ("support", SUPPORT), ("player", PLAYER)):
         (folder / f"{name}.py").write_text(text)
 
-    def command(*arguments: str) -> Done:
-        code = errors.run(application(arguments), list(arguments))
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err)
-
-    yield command
+    yield in_process(capsys)
     backends.use(None)
     for name in [name for name in sys.modules if name.partition(".")[0] == "lute"]:
         del sys.modules[name]
 
 
 @pytest.mark.needs("pyo")
-def test_serve_takes_its_option(antiphon: Run) -> None:
+def test_serve_takes_its_option(antiphon: Command) -> None:
     assert "--wood takes plum, not 'oak'" in antiphon("serve", "--wood", "oak").complaint
     said = antiphon("serve", "--wood=plum", "--synth", "null").complaint
     assert "--wood is of --synth lute, and --synth null plays by something else" in said
@@ -121,7 +113,7 @@ def test_serve_takes_its_option(antiphon: Run) -> None:
     assert "No such option: --weed" in antiphon("serve", "--weed", "plum").complaint
 
 
-def test_a_server_plays_as_the_option_says(antiphon: Run) -> None:
+def test_a_server_plays_as_the_option_says(antiphon: Command) -> None:
     asked = backends.with_options(ServeSettings(options={"wood": "plum"}, rate=44100))
     info = backends.requested_backend(asked)
     assert info is not None
@@ -137,7 +129,7 @@ def test_a_server_plays_as_the_option_says(antiphon: Run) -> None:
     assert backends.requested_backend(ServeSettings()) is None
 
 
-def test_a_file_is_rendered_by_it(antiphon: Run) -> None:
+def test_a_file_is_rendered_by_it(antiphon: Command) -> None:
     Path("mine.toml").write_text(
         'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "pluck"\n[wires]\n"keys" = "out"\n'
     )
@@ -153,7 +145,7 @@ def test_a_file_is_rendered_by_it(antiphon: Run) -> None:
 @pytest.mark.parametrize(
     ("name", "why"), [("nothing", "gave NoneType, not a SynthInfo"), ("broken", "there_is_no_such_module")]
 )
-def test_what_is_no_synth_is_said_where_it_is_asked_for(antiphon: Run, name: str, why: str) -> None:
+def test_what_is_no_synth_is_said_where_it_is_asked_for(antiphon: Command, name: str, why: str) -> None:
     Path("mine.toml").write_text('format = 1\n[nodes.keys]\ntype = "synth"\n[wires]\n"keys" = "out"\n')
     done = antiphon("render", "mine.toml", "--out", "out.wav", "--seconds", "0.2", "--synth", name)
     assert done.code != 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tests.audio import noise
 from tests.waiting import until
-from tests.workers.steppers import HOP
+from tests.workers.steppers import HERE, HOP
 
 from antiphon.kernel.workers.arena import Arena, Bells, State, WorkerWord
 from antiphon.kernel.workers.pool import HopStart, Pool, Stream
@@ -18,9 +18,12 @@ PATIENCE = 60.0
 
 
 class Rig:
-    """pool: of the engine that begun last.  zygote: the pid of the one that was started last."""
+    """pool: of the engine that begun last.  zygote: the pid of the one that was started last.
 
-    def __init__(self, hang: int = HANG, imports: str = "") -> None:
+    imports: what the zygote imports, so that no worker does.
+    """
+
+    def __init__(self, hang: int = HANG, imports: str = HERE) -> None:
         self.arena, self.bells, self._imports = Arena.create(hang), Bells.make(), imports
         self.lifeline = -1
         self.start()

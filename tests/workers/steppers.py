@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,7 +26,30 @@ HOP = 32
 def spec(kind: str = "Echo", name: str = "test", **given) -> WorkerSpec:
     """A small worker of that class; given: fields of the spec."""
     shape = {"hop": HOP, "inputs": (1, HOP), "outputs": (1, HOP), "slots": 3, "memory": 64, **given}
-    return WorkerSpec(name, f"{HERE}:{kind}", zygote="none", **shape)
+    return WorkerSpec(name, f"{HERE}:{kind}", zygote="none", imports=HERE, **shape)
+
+
+@dataclass(frozen=True)
+class Model:
+    """As a `ModelInfo`, of kind "none"."""
+
+    kind: str = "Pole"
+    hop: int = 32
+    inputs: int = 1
+    slots: int = 4
+    latency: int = 0
+    answer: int = 0
+    rate: int = 48000
+    name: str = "test"
+    devices: tuple[str, ...] = ("cpu",)
+
+    @property
+    def outputs(self) -> int:
+        return self.inputs
+
+    def worker(self, device: str) -> WorkerSpec:
+        shape = (self.inputs, self.hop)
+        return spec(self.kind, self.name, hop=self.hop, inputs=shape, outputs=shape, slots=self.slots)
 
 
 class Echo:

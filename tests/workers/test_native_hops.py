@@ -1,5 +1,6 @@
 """Nodes that play by a worker, in machine code: the interpreter's samples, misses, hops and marks, whatever happens."""
 
+import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import pytest
 from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig, kill, pid, stopped
-from tests.workers.steppers import spec as worker
+from tests.workers.steppers import Model
 
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.kernel.contract.block import Samples, StreamSpec
@@ -25,7 +26,6 @@ from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import SlotWord, WorkerWord
 from antiphon.kernel.workers.pool import Stream
-from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.networks.model_client import ModelProcessor
 from antiphon_synth.processor import Synth
 
@@ -33,26 +33,7 @@ SPEC = StreamSpec(48000, 64, 2)
 BLOCKS = 160
 
 
-@dataclass(frozen=True)
-class Model:
-    """As a `ModelInfo`, of kind "none"."""
-
-    hop: int = 32
-    inputs: int = 1
-    latency: int = 0
-    kind: str = "Poison"
-    answer: int = 0
-    rate: int = SPEC.rate
-    name: str = "test"
-    devices: tuple[str, ...] = ("cpu",)
-
-    @property
-    def outputs(self) -> int:
-        return self.inputs
-
-    def worker(self, device: str) -> WorkerSpec:
-        shape = (self.inputs, self.hop)
-        return worker(self.kind, self.name, hop=self.hop, inputs=shape, outputs=shape, slots=4)
+poisoned = functools.partial(Model, "Poison")
 
 
 def kind_of(model: Model) -> type[Processor]:
@@ -181,11 +162,11 @@ def both(
 
 
 MODELS = {
-    "two hops a block": Model(),
-    "as long as a block": Model(hop=64),
-    "longer": Model(hop=480, latency=17),
-    "not a part of it": Model(hop=100, inputs=2),
-    "four channels": Model(hop=32, inputs=4),
+    "two hops a block": poisoned(),
+    "as long as a block": poisoned(hop=64),
+    "longer": poisoned(hop=480, latency=17),
+    "not a part of it": poisoned(hop=100, inputs=2),
+    "four channels": poisoned(hop=32, inputs=4),
 }
 
 
@@ -248,7 +229,7 @@ TROUBLE: dict[str, dict[int, Action]] = {
 
 @pytest.mark.parametrize(
     ("model", "actions"),
-    [((Model(), Model(hop=100, inputs=2))[n % 2], actions) for n, actions in enumerate(TROUBLE.values())],
+    [((poisoned(), poisoned(hop=100, inputs=2))[n % 2], actions) for n, actions in enumerate(TROUBLE.values())],
     ids=list(TROUBLE),
 )
 def test_what_happens_to_a_worker_is_the_interpreters(patient_rig, monkeypatch, model, actions):
@@ -266,7 +247,7 @@ def poison(live: Live) -> None:
 
 
 def test_an_answer_with_nan_is_not_played_and_its_worker_is_replaced(patient_rig, monkeypatch):
-    live, y = both(patient_rig, monkeypatch, kind_of(Model()), actions={50: poison, 51: back})
+    live, y = both(patient_rig, monkeypatch, kind_of(poisoned()), actions={50: poison, 51: back})
     assert np.isfinite(y).all()
     assert 50 in live.interpreted
     assert live.interpreted[-1] < 140

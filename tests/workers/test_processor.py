@@ -4,7 +4,6 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import pid
-from tests.workers.steppers import Poison, pole, spec as worker
+from tests.workers.steppers import Model, Poison, pole
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.harness import render
@@ -22,33 +21,9 @@ from antiphon.kernel.errors import WorkerError, WorkerLost
 from antiphon.kernel.graph.rate_adapter import adapt
 from antiphon.kernel.workers import devices, pool as pools
 from antiphon.kernel.workers.arena import MAX_WORKERS, State, WorkerWord
-from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.networks.model_client import ModelProcessor
 
 RATE = 48000
-
-
-@dataclass(frozen=True)
-class Model:
-    """As a `ModelInfo`, of kind "none"."""
-
-    kind: str = "Pole"
-    hop: int = 32
-    inputs: int = 1
-    slots: int = 4
-    latency: int = 0
-    answer: int = 0
-    rate: int = RATE
-    name: str = "test"
-    devices: tuple[str, ...] = ("cpu",)
-
-    @property
-    def outputs(self) -> int:
-        return self.inputs
-
-    def worker(self, device: str) -> WorkerSpec:
-        shape = (self.inputs, self.hop)
-        return worker(self.kind, self.name, hop=self.hop, inputs=shape, outputs=shape, slots=self.slots)
 
 
 def node(**given) -> ModelProcessor:

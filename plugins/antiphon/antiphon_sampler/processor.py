@@ -52,8 +52,9 @@ class Sampler(Processor):
         self.parts = (self._missed_notes,)
         pool, folder = current_pool(), folder_of(str(self.settings["library"]))
         also = tuple(pack.folder for pack in packs()) if self.settings["packs"] else ()
-        listing = with_packs(list_folder(folder), also)
-        if pool is not None:
+        if pool is None:
+            listing = with_packs(list_folder(folder), also)
+        else:
             self._sounds = sounds_of(folder, spec.rate, also)
             self._sounds.reader.add(self._voices.streams)
             listing = self._sounds.listing

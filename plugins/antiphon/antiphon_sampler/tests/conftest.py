@@ -9,6 +9,7 @@ import soundfile
 from antiphon.api import Event, Samples, StreamSpec
 from antiphon.api.testing import render
 from antiphon.kernel.contract.harness import Rendered
+from antiphon_sampler.library import folder_of
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.sounds import sounds_of
 
@@ -51,8 +52,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def decoded(library: Path):
-    """Keeps what is decoded: a node alone would forget it with itself."""
-    return sounds_of(library, RATE)
+    """Keeps what is decoded, also of the kit that ships: a node alone would forget it with itself."""
+    return sounds_of(library, RATE), sounds_of(folder_of(""), RATE)
 
 
 @pytest.fixture
