@@ -17,7 +17,7 @@ from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.remote import KINDS, PLACES
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.graph.plan import Plan
-from antiphon.kernel.session.actions import FadeOut
+from antiphon.kernel.session.actions import EndTails, FadeOut
 from antiphon.kernel.session.notes import HIGHEST
 
 _KINDS = {kind: place for place, kind in enumerate(KINDS)}
@@ -42,6 +42,7 @@ class NextPlan:
     fade: float  # seconds of the crossfade
     tempo: float  # new tempo in bpm; 0 leaves it as it is
     text: bytes
+    tail: float = 0.0  # seconds in which the nodes that left ring out
     aside: tuple[int, str] = (0, "")  # number of the node that is bypassed from the start, and why; (0, "") for none
     quantum: float = 0.0
 
@@ -65,6 +66,7 @@ class EngineLoop:
         self._next_driver: Driver | None = None
         self._sounds = True  # the sound fades in with the next driver
         self._since = 0  # sample that the driver began at
+        self._hurried = False  # the tails of the last patch end for the next plan
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
         self.journal = Journal(shared, player)
@@ -253,12 +255,19 @@ class EngineLoop:
 
     def _swap(self) -> None:
         ready = self.next_plan
-        if ready is not None and not self.player.fading and self._due(ready.quantum):
+        if ready is None or not self._due(ready.quantum):
+            return
+        if self.player.fading:
+            if not self._hurried:
+                self._hurried = True
+                self.player.take(EndTails())
+        else:
+            self._hurried = False
             self.next_plan, self._bar_line = None, _NOT_SET
             self.journal.loaded(self.player.sample, ready.text)
             if ready.aside[0]:
                 self.journal.failed(self.player.sample, *ready.aside, aside=True)
-            self.player.load(ready.plan, ready.serial, ready.fade, ready.tempo)
+            self.player.load(ready.plan, ready.serial, ready.fade, ready.tempo, ready.tail)
             # a restarted engine continues the input file at the clock's position
             self._words[HeaderWord.BEGUN] = self._words[HeaderWord.BEGUN] or self.player.sample + 1
             self._words[HeaderWord.LATENCY_GRAPH] = ready.plan.latency
