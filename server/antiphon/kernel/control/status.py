@@ -252,8 +252,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             {
                 "name": n.name,
                 "type": n.info.type,
-                "state": n.state,
-                "reason": n.reason,
+                **_named(n, "state", "reason"),
                 "load": round(loads.get(n.id, 0.0), 5),
                 "waits": _waited_for(app, n),
             }
