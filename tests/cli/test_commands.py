@@ -311,6 +311,12 @@ def test_status_says_what_leads_the_clock_or_is_waited_for(
     assert f"  tempo    90 bpm, beat 12.7, {said}" in antiphon("status").out.splitlines()
 
 
+def test_status_says_what_a_silent_node_waits_for(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    band = {"name": "band", "type": "accompany", "state": "running", "reason": "", "waits": "chord"}
+    answers(monkeypatch, {**TOLD, "nodes": [band]})
+    assert "  band  accompany, running, silent until it gets a chord" in antiphon("status").out.splitlines()
+
+
 def test_status_says_what_is_wrong(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = [{"name": "mine", "reason": "SyntaxError"}]
     answers(

@@ -51,15 +51,20 @@ async def test_a_person_is_shown_the_value_that_was_set(
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
 
-    async def typed(*words: str) -> str:
+    async def typed(*words: str, to: str = "out") -> str:
         work = asyncio.create_task(
             asyncio.to_thread(lambda: osc.osc(words[0], list(words[1:]), osc_port=live.app.osc_port))
         )
         while not work.done():
             await live.settle()
         await work
-        return capsys.readouterr().out
+        said = capsys.readouterr()
+        return getattr(said, to)  # type: ignore[no-any-return]
 
+    assert await typed("/transport/play", to="err") == "/transport/play: done\n"
+    assert await typed("/node/add", "gain", "c", to="err") == "/node/add: done\n"
+    with pytest.raises(WireError, match="there is a node 'a' already"):
+        await typed("/node/add", "gain", "a")
     assert await typed("/node/a/gain", "1.25") == "/node/a/gain 1.25\n"
     assert await typed("/node/a/gain") == "/node/a/gain 1.25\n"
     assert await typed("/tempo", "90") == "/tempo 90\n"

@@ -182,6 +182,24 @@ def test_it_begins_at_the_bar_line(loop: EngineLoop) -> None:
     assert 0 <= taken(loop, 1.0, 100) - BAR_FRAMES - RATE // 2 < BLOCK
 
 
+@pytest.mark.parametrize(("crowded", "takes"), [(False, 0.032), (True, 0.05)])
+def test_what_rings_out_ends_for_the_next_plan_and_where_blocks_have_no_time(
+    loop: EngineLoop, monkeypatch: pytest.MonkeyPatch, crowded: bool, takes: float
+) -> None:
+    player, other = loop.player, {"g": 7}
+    if crowded:
+        monkeypatch.setattr("antiphon.kernel.engine.loop.MOST_FADING", 0.0)
+    player.load(plan(GRAPH, player.spec, player.plan, other), 2, 0.02, tail=1.0)
+    before = player.sample
+    if crowded:
+        while player.fading:
+            loop.run_block()
+    else:
+        loop.run_block()
+        taken(loop, 0.0, 40)
+    assert player.sample - before <= takes * RATE + 3 * BLOCK
+
+
 def test_it_begins_at_once_where_no_bar_line_comes_soon(loop: EngineLoop) -> None:
     loop.run_block()
     loop.player.tempo.set_tempo(0, 4 * 60.0 / (MAX_SECONDS + 1.0))

@@ -1,5 +1,7 @@
 """Two plans while one fades into the other: nothing clicks where wires change, before and behind kept nodes."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -8,8 +10,8 @@ from tests.engine.test_graph_player import step
 from tests.graph.test_plan import SPEC, graphs, late
 from tests.local import RATE, graph, plan, play, put, staged
 
-from antiphon.kernel.graph.plan_crossfade import Declick
-from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.graph.plan_crossfade import HURRY, Declick
+from antiphon.kernel.session.actions import EndTails, NodeSet
 
 FADE = 0.02
 IDS = {"a": 1, "b": 2, "c": 3, "d": 4, "n": 5, "m": 6}
@@ -250,3 +252,83 @@ def test_a_plan_made_without_the_one_it_follows_is_crossed_to_all_the_same():
     stage.load(plan(graph({"b": "gain"}, ["in > b", "b > out"]), SPEC, None, {"b": 9}), 2, FADE)
     y = play(stage, SINE[:, 2048:])
     assert step(y) < FLAT
+
+
+TAIL = 0.1
+BEFORE = graph({"a": ("repeat", {"frames": 3000}), "c": "gain"}, ["in > a", "a > c", "c > out"])
+AFTER = graph({"b": "gain", "c": "gain"}, ["in > b", "b > c", "c > out"])
+
+
+def rung(x, hurried=0, at=2048, tail=TAIL, first=BEFORE, second=AFTER):
+    """x through a patch and from `at` on through another; `hurried`: when its tail has to end."""
+    stage = staged_with(first, IDS)
+    before = play(stage, x[:, :at])
+    stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE, tail=tail)
+    if hurried:
+        stage.at_sample(hurried, EndTails())
+    return np.concatenate([before, play(stage, x[:, at:])], axis=1), stage
+
+
+def test_what_left_rings_out_and_falls_as_a_cube():
+    x = SINE.copy()
+    x[:, 2048:] = 0.0
+    y, stage = rung(x)
+    echo = late(x, 3000)
+    left = np.maximum(0.0, 1.0 - (np.arange(x.shape[1]) - 2047) / (TAIL * RATE))
+    np.testing.assert_allclose(y[:, 2048:], (echo * left**3)[:, 2048:], atol=1e-5)
+    assert np.abs(y[:, 3100:4900]).max() > 0.1
+    assert not stage.fading
+
+
+@pytest.mark.parametrize("first", [{"a": "gain"}, {"a": "gain", "d": "gain"}])
+def test_what_comes_into_it_from_outside_fades_as_before(first):
+    """Twice the input would sound, where both patches play it."""
+    names = list(first)
+    wires = ["in > a", *(f"{a} > {b}" for a, b in itertools.pairwise(names)), f"{names[-1]} > c", "c > out"]
+    y, _ = rung(SINE, first=graph({**first, "c": "gain"}, wires))
+    assert step(y) < FLAT
+    np.testing.assert_allclose(y[:, :2048], SINE[:, :2048], atol=1e-6)
+    assert (np.abs(y) <= np.abs(SINE) + 1e-5).all()
+    np.testing.assert_allclose(y[:, 3100:], SINE[:, 3100:], atol=1e-5)
+
+
+def test_what_left_falls_at_its_end_without_a_new_patch_between():
+    """A removed node that is the end itself, and a strip of the recording with it."""
+    x = SINE.copy()
+    x[:, 2048:] = 0.0
+    ends = graph({"a": ("repeat", {"frames": 3000})}, ["in > a", "a > out"])
+    stage = staged_with(ends, IDS)
+    stage.strips.keep(True)
+    play(stage, x[:, :2048])
+    stage.load(plan(graph({"b": "gain"}, ["in > b", "b > out"]), SPEC, stage.plan, IDS), 2, FADE, tail=TAIL)
+    for at in range(2048, 6144, 256):
+        y = play(stage, x[:, at : at + 256])
+        strips = sum(sound[:, :256] for _, sound in stage.strips.now.values())
+        np.testing.assert_allclose(strips, y, atol=1e-5)
+
+
+def test_a_tail_ends_within_thirty_milliseconds_where_the_next_plan_is_ready():
+    x = SINE.copy()
+    x[:, 2048:] = 0.0
+    whole, _ = rung(x)
+    y, stage = rung(x, hurried=4096)
+    np.testing.assert_array_equal(y[:, :4096], whole[:, :4096])
+    assert np.abs(y[:, 4096 + round(HURRY * RATE) :]).max() == 0.0
+    assert step(y) < FLAT
+    assert not stage.fading
+
+
+def test_what_left_gets_no_events_after_the_fade():
+    first = graph({"n": "clicker", "m": "notes"}, ["in > n", "n.notes > m", "m > out"])
+    second = graph({"n": "clicker"}, ["in > n"])
+    stage = staged_with(first, IDS)
+    play(stage, np.zeros((2, 512), np.float32))
+    stage.load(plan(second, SPEC, stage.plan, IDS), 2, FADE, tail=TAIL)
+    stage.at_sample(3000, NodeSet(5, 3, 1.0))
+    assert np.abs(play(stage, np.zeros((2, 4096), np.float32))).max() == 0.0
+    assert stage.fading
+
+
+def test_nothing_rings_where_nothing_left():
+    _, stage = rung(SINE[:, :3400], first=graph({"c": "gain"}, ["in > c", "c > out"]))
+    assert not stage.fading

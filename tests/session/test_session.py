@@ -25,6 +25,7 @@ from antiphon.kernel.session.commands import (
     Sync,
 )
 from antiphon.kernel.session.effects import Changed, EngineLoad, TempoChanged
+from antiphon.kernel.session.graph_state import TAIL
 from antiphon.kernel.session.node_state import SLOTS
 from antiphon.kernel.session.schedule import MAX_PENDING, Moment, ScheduleFull
 from antiphon.kernel.session.session import Session
@@ -377,3 +378,10 @@ def test_a_new_engine_gets_what_played_as_such() -> None:
     assert not refused.again
     s.state.refused(refused.serial)
     assert not s.state.silent, "the one before plays on"
+
+
+def test_what_a_patch_leaves_rings_out_and_what_an_edit_removes_does_not() -> None:
+    s = session()
+    assert load_of(s.state.load(s.state.graph, "again", tempo=90.0)).tail == TAIL
+    s.state.loaded(s.state.serial, 0.0)
+    assert load_of(s.state.remove("b")).tail == 0.0

@@ -7,6 +7,7 @@ from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.given import CHORDS_AHEAD
 from antiphon_accompany.harmony.melody_chords import MIN_WHOLE_LOOKAHEAD
 
+WAITS = ("no", "chord", "note")
 FOLLOW_MODES = ("melody", "chords", "both", "text", "listen")
 PARAMS = (
     Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
@@ -74,7 +75,7 @@ PARAMS = (
         readonly=True,
         doc="Its chord: C to B major 0 to 11, minor 12 to 23.",
     ),
-    Param("waits", "choice", "no", choices=("no", "chord"), readonly=True, doc="For a chord of the left hand, silent."),
+    Param("waits", "choice", "no", choices=WAITS, readonly=True, doc="What it is silent until it gets."),
     Param("tonic", "int", 0, 0, 23, unit="chord", readonly=True, doc="The estimated key, in the same numbers."),
     *(
         Param(

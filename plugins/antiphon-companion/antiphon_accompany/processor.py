@@ -20,7 +20,7 @@ from antiphon_accompany.harmony.given import CHORDS_AHEAD, GivenChords, Progress
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.melody_chords import MelodyChords
 from antiphon_accompany.harmony.tracker import HarmonyTracker
-from antiphon_accompany.parameters import PARAMS
+from antiphon_accompany.parameters import PARAMS, WAITS
 
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
@@ -196,7 +196,9 @@ class Accompany(Processor):
             self._form.clear()
             band.chord = None
             io.report("chord", -1)
-            io.report("waits", 0)
+            # a player who has stopped is not waited for
+            new = math.isinf(band.listener.last) and not self._chords.spans
+            io.report("waits", WAITS.index("note" if used else "chord") if new else 0)
             self._publish(io, [])
             self._sounding.end_all(io, frame)
             self._due.clear()
@@ -213,7 +215,7 @@ class Accompany(Processor):
         self._publish(io, ahead)
         if chord is None and band.chord is None and follow in ("chords", "listen") and not self._chords.spans:
             io.report("chord", -1)
-            io.report("waits", 1)
+            io.report("waits", WAITS.index("chord"))
             return
         io.report("waits", 0)
         before = band.chord

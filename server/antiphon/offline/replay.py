@@ -76,7 +76,9 @@ def replay(
                     elif "load" in line:
                         request = line["load"]
                         plan = compile_request(request, plan)
-                        player.load(plan, request["serial"], request["fade"], request["tempo"])
+                        player.load(
+                            plan, request["serial"], request["fade"], request["tempo"], request.get("tail", 0.0)
+                        )
                     else:
                         _apply(line, player, {} if plan is None else plan.hosts)
             if any(first <= sample < last for first, last in log.dead):

@@ -341,6 +341,13 @@ def test_a_player_who_stops_is_not_waited_for() -> None:
     assert reports_of([BeatNote(0.0, 3.9, 84, 0.7)], 24, {**LEFT_HAND, "patience": 1}, "waits")[1][4::19] == [[1], [0]]
 
 
+@pytest.mark.parametrize(("follow", "waits"), [("chords", 1), ("listen", 1), ("melody", 2), ("both", 2)])
+def test_a_band_says_what_it_is_silent_for_before_the_first_note(follow: str, waits: int) -> None:
+    said = reports_of([BeatNote(6.0, 12.0, key, 0.7) for key in C], 12, {"follow": follow}, "waits")[1]
+    assert said[:2] == [[waits], [waits]]
+    assert said[-1] == [0]
+
+
 def test_a_part_has_the_level_of_its_style_before_its_first_note() -> None:
     """And again with every bar, of the style as it is then."""
     settings = {**LEFT_HAND, "style": "rock"}

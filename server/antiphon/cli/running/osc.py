@@ -52,7 +52,7 @@ def osc(
 ) -> None:
     """Send an OSC message to the running server and print its answers."""
     port = ports.osc_port(osc_port, http_port, host)
-    # for a person: a program would get a line that it did not ask for
+    # for a person: a program reads answers alone
     watched = closing_socket(host, port, False) if args and sys.stdout.isatty() else None
     with nullcontext() if watched is None else watched:
         if watched is not None:
@@ -62,7 +62,10 @@ def osc(
             answered = True
             typer.echo(line)
         if watched is not None and not answered and (line := change(watched, address)):
+            answered = True
             typer.echo(line)
+        if not answered:
+            typer.echo(f"{address}: done", err=True)
     if address == "/learn":
         typer.echo("the next MIDI controller that moves is learned: move it; monitor --events shows /learned", err=True)
 

@@ -47,7 +47,7 @@ def sections(answer: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
     yield "OSC", _osc(answer)
     yield "workers", [(w["node"] or w["model"], _worker(w)) for w in answer["workers"]] or [("none", "")]
     yield "synth", [_synth(answer["synth"])]
-    yield "nodes", [(n["name"], _with_reason(f"{n['type']}, {n['state']}", n["reason"])) for n in answer["nodes"]]
+    yield "nodes", [(n["name"], _node(n)) for n in answer["nodes"]]
     yield "trouble", _trouble(answer) or NO_TROUBLE
 
 
@@ -113,6 +113,11 @@ def _osc(answer: Mapping[str, Any]) -> list[Row]:
         ("messages", f"{answer['osc_failed']} refused, {answer['osc_held']} held until approval"),
         ("surfaces", f"{answer['surfaces']}, {answer['tcp_connections']} by TCP"),
     ]
+
+
+def _node(node: Mapping[str, Any]) -> str:
+    waits = f", silent until it gets a {node['waits']}" if node.get("waits") else ""
+    return _with_reason(f"{node['type']}, {node['state']}{waits}", node["reason"])
 
 
 def _worker(worker: Mapping[str, Any]) -> str:

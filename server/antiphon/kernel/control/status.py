@@ -18,7 +18,7 @@ from antiphon.kernel.engine.link import EngineCounters, EngineStatus
 from antiphon.kernel.engine.recording.journal import RecordingNote, noted
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.runtime.settings import MAX_BLOCK
-from antiphon.kernel.session.node_state import Numbers
+from antiphon.kernel.session.node_state import Node, Numbers
 from antiphon.kernel.workers.status import WorkerStatus
 
 log = logging.getLogger("antiphon.control")
@@ -252,9 +252,9 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             {
                 "name": n.name,
                 "type": n.info.type,
-                "state": n.state,
-                "reason": n.reason,
+                **_named(n, "state", "reason"),
                 "load": round(loads.get(n.id, 0.0), 5),
+                "waits": _waited_for(app, n),
             }
             for n in session.state.nodes.values()
         ],
@@ -276,6 +276,15 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
     }
+
+
+def _waited_for(app: StatusSource, node: Node) -> str:
+    """What a node waits for, by its readonly choice `waits`; "" where it plays, or has none."""
+    for param in node.cells:
+        if param.name == "waits" and param.kind == "choice" and param.readonly:
+            value = str(app.executor.value(node.name, param.name))
+            return "" if value == param.default else value
+    return ""
 
 
 def _recorded(app: StatusSource) -> dict[str, dict[str, Any] | None]:

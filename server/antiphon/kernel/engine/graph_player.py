@@ -27,7 +27,7 @@ from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.native import dsp
-from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, FadeOut, NodeEvent, NodeReset, NodeSet
+from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, EndTails, FadeOut, NodeEvent, NodeReset, NodeSet
 from antiphon.kernel.session.commands import Beat, ClearSchedule, Now, Panic, Sample, Sync
 
 # ---- What each wire into the output adds to the mix: the tracks of a set, whose sum is the mix before its master
@@ -163,8 +163,11 @@ class GraphPlayer:
         elif not self.schedule.at_beat(beat, action):
             self._refuse(action)
 
-    def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0) -> None:
-        """Crossfade of `fade` s to `plan` from the next block; common nodes keep their state, `tempo` 0 the tempo."""
+    def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0, tail: float = 0.0) -> None:
+        """Crossfade of `fade` s to `plan` from the next block; common nodes keep their state, `tempo` 0 the tempo.
+
+        `tail`: seconds in which the nodes that left ring out, where that is more than `fade`.
+        """
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
         self._await(plan)
@@ -174,7 +177,7 @@ class GraphPlayer:
             crossing = plan.crossing
             if crossing is None or crossing.old is not self.plan:
                 crossing = PlanCrossfade(self.plan, plan)
-            crossing.begin(round(fade * self.spec.rate))
+            crossing.begin(round(fade * self.spec.rate), round(tail * self.spec.rate))
             self._crossing = crossing
         elif self.edges.rising:
             self.edges.rise(plan.latency)
@@ -437,6 +440,9 @@ class GraphPlayer:
                 self._synced.append(token)
             case FadeOut():
                 self.edges.fall()
+            case EndTails():
+                if self._crossing is not None:
+                    self._crossing.hurry()
 
     def _keep_from(self) -> int:
         """Number of the first scheduled action that the current cut keeps; 0 (none) for a scheduled cut."""

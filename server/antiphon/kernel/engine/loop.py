@@ -17,7 +17,7 @@ from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.remote import KINDS, PLACES
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.graph.plan import Plan
-from antiphon.kernel.session.actions import FadeOut
+from antiphon.kernel.session.actions import EndTails, FadeOut
 from antiphon.kernel.session.notes import HIGHEST
 
 _KINDS = {kind: place for place, kind in enumerate(KINDS)}
@@ -27,6 +27,8 @@ SILENT_NS = 500_000_000
 """A device that has not asked for a block for this long is left without a fade."""
 MAX_SECONDS = 8.0
 """A plan whose bar line is farther away is taken at once: control repeats an unanswered plan request after 20 s."""
+MOST_FADING, CROWDED_SHARE = 0.6, 0.1
+"""Share of a block above which the tails of the last patch end, and the smoothing weight of the newest block in it."""
 _NOT_SET = -math.inf
 
 
@@ -42,6 +44,7 @@ class NextPlan:
     fade: float  # seconds of the crossfade
     tempo: float  # new tempo in bpm; 0 leaves it as it is
     text: bytes
+    tail: float = 0.0  # seconds in which the nodes that left ring out
     aside: tuple[int, str] = (0, "")  # number of the node that is bypassed from the start, and why; (0, "") for none
     quantum: float = 0.0
 
@@ -65,6 +68,8 @@ class EngineLoop:
         self._next_driver: Driver | None = None
         self._sounds = True  # the sound fades in with the next driver
         self._since = 0  # sample that the driver began at
+        self._hurried = False  # the tails of the last patch end
+        self._crowded = 0.0  # smoothed share of a block that two plans take
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
         self.journal = Journal(shared, player)
@@ -174,7 +179,11 @@ class EngineLoop:
         if (browser := self._parts.browser) is not None:
             x = browser.add(x) if self._parts.looped is None else browser.replace(x)
         self._limit_wait(block)
-        self._hand_over(block, x, player.run(x))
+        out = player.run(x)
+        if player.fading:
+            spent = time.monotonic_ns() - self._loop[LoopWord.STARTED]
+            self._crowded += CROWDED_SHARE * (spent / self._loads[LoopWord.BLOCK_NS] - self._crowded)
+        self._hand_over(block, x, out)
         return True
 
     def _limit_wait(self, block: int) -> None:
@@ -253,12 +262,19 @@ class EngineLoop:
 
     def _swap(self) -> None:
         ready = self.next_plan
-        if ready is not None and not self.player.fading and self._due(ready.quantum):
+        due = ready is not None and self._due(ready.quantum)
+        if self.player.fading:
+            if (due or self._crowded > MOST_FADING) and not self._hurried:
+                self._hurried = True
+                self.player.take(EndTails())
+            return
+        self._hurried, self._crowded = False, 0.0
+        if ready is not None and due:
             self.next_plan, self._bar_line = None, _NOT_SET
             self.journal.loaded(self.player.sample, ready.text)
             if ready.aside[0]:
                 self.journal.failed(self.player.sample, *ready.aside, aside=True)
-            self.player.load(ready.plan, ready.serial, ready.fade, ready.tempo)
+            self.player.load(ready.plan, ready.serial, ready.fade, ready.tempo, ready.tail)
             # a restarted engine continues the input file at the clock's position
             self._words[HeaderWord.BEGUN] = self._words[HeaderWord.BEGUN] or self.player.sample + 1
             self._words[HeaderWord.LATENCY_GRAPH] = ready.plan.latency

@@ -106,7 +106,7 @@ class RemoteEngine:
         """Request for a plan, answered by `PlanLoaded` or `PlanRefused`; nodes of the same number keep state."""
         request = {"do": "load", "serial": plan.serial, "graph": plan.graph.to_json(), "ids": plan.ids}
         always = {"tempo": plan.tempo, "fade": plan.fade}
-        more = {"again": plan.again, "versions": dict(plan.versions), "quantum": plan.quantum}
+        more = {"again": plan.again, "versions": dict(plan.versions), "quantum": plan.quantum, "tail": plan.tail}
         refusal = self._send({**request, **always, **{key: value for key, value in more.items() if value}})
         if refusal:
             self._refused.append(PlanRefused(plan.serial, refusal))

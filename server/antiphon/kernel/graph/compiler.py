@@ -134,10 +134,10 @@ class Wiring:
     def _mix(self, sources: Sequence[End], dest: End, channels: int, to: int, lines: list[DelayLine]) -> InputMix:
         """Mix of sources at one input, each delayed to a latency of `to` frames; new delay lines go to `lines`."""
         buffers: list[Samples] = []
-        keys: set[SourceKey] = set()
+        keys: list[SourceKey] = []
         for end in sources:
             extra = to - self._lag[end.node]
-            keys.add((self._ids.get(end.node, 0), end.port, max(0, extra)))
+            keys.append((self._ids.get(end.node, 0), end.port, max(0, extra)))
             if extra > 0:
                 line = self._lines[self._key(end, dest, extra)] = DelayLine(self._sound(end, dest), extra)
                 lines.append(line)
@@ -148,8 +148,8 @@ class Wiring:
             if wire in self._back and wire.dest == dest:
                 loop = self._feedbacks[self._key(wire.source, dest, 0)] = FeedbackDelay(self._buffers[wire.source])
                 buffers.append(loop.out)
-                keys.add((self._ids[wire.source.node], wire.source.port, -1))
-        return InputMix(buffers, channels, self._spec.block, frozenset(keys))
+                keys.append((self._ids[wire.source.node], wire.source.port, -1))
+        return InputMix(buffers, channels, self._spec.block, keys)
 
     def _sound(self, source: End, dest: End) -> Samples:
         """Source buffer of a wire; for the cue, a node's first output before its mute."""

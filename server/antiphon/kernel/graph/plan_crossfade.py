@@ -2,15 +2,17 @@
 
 A fade begins when the latency of the new nodes upstream has passed: until then they give silence.
 The input of a new node with a tail fades in too: an echo would repeat its beginning within running sound.
+After another patch the nodes that left ring out: what comes into them fades, they get no more events, and what they
+sound falls over a longer time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.processor import BlockTime
+from antiphon.kernel.contract.processor import BlockTime, Event
 from antiphon.kernel.graph.native.plan import NodeStep
 from antiphon.kernel.graph.plan import Plan, Sounding, Strip
 from antiphon.kernel.graph.wire_signals import InputMix
@@ -18,22 +20,37 @@ from antiphon.kernel.native import dsp
 
 SLIDE = 0.010
 """Seconds in which `Declick` removes a step."""
+HURRY = 0.030
+"""Seconds in which what rings out ends where the next plan is ready."""
+_NEVER = 1 << 50
+_NO_EVENTS: list[Event] = []
 _Key: TypeAlias = tuple[bool, int]
 """Identifies a step: whether only the old plan has its node, and the node's number."""
 
 
 class InputCrossfade:
-    """The crossfade at one input. `wait`: frames until the new signal has passed the latency of new nodes."""
+    """The crossfade at one input. `wait`: frames until the new signal has passed the latency of new nodes.
 
-    def __init__(self, old: InputMix, new: InputMix, wait: int) -> None:
+    `gone`: numbers of the nodes that left, whose sound rings out where `tail` frames are given for it.
+    """
+
+    def __init__(self, old: InputMix, new: InputMix, wait: int, gone: Collection[int] = ()) -> None:
         self.old, self.new, self.wait = old, new, wait
         self.out = np.zeros_like(new.buffer)  # the result, float32 `[channels, block]`
         self.view = self.out.view()  # the same, read-only
         self.view.flags.writeable = False
+        self.kept, self.rings = old.part(gone, of=False), old.part(gone, of=True)
+        self.tail, self.cut, self.short = -1, _NEVER, 1
 
     def run(self, done: int, fade: int, frames: int) -> None:
         """Block of both signals; `done` and `fade`: frames since the crossfade began, and its length."""
-        dsp.cross(self.old.buffer, self.new.buffer, self.out, done, self.wait, fade, frames)
+        if self.tail < 0 or not self.rings.sources:
+            dsp.cross(self.old.buffer, self.new.buffer, self.out, done, self.wait, fade, frames)
+            return
+        self.kept.run(frames)
+        self.rings.run(frames)
+        dsp.cross(self.kept.buffer, self.new.buffer, self.out, done, self.wait, fade, frames)
+        dsp.ring_out(self.rings.buffer, self.out, done - self.wait, self.tail, self.cut, self.short, frames)
 
 
 class Declick(InputCrossfade):
@@ -44,6 +61,7 @@ class Declick(InputCrossfade):
 
     def __init__(self, cross: InputCrossfade, rate: int) -> None:
         super().__init__(cross.old, cross.new, cross.wait)
+        self.kept, self.rings = cross.kept, cross.rings
         self._length = max(1, round(SLIDE * rate))
         self._last = np.zeros(self.out.shape[0], np.float32)
         self._steps = np.arange(1, self.out.shape[1] + 1, dtype=np.float32)
@@ -66,6 +84,14 @@ class Declick(InputCrossfade):
         self.out[:, :frames] += np.multiply(self._last[:, None], left, out=self._bend[:, :frames])
 
 
+class Drain(InputCrossfade):
+    """The fade-out of what comes into a node that left from nodes that play on; other sound passes."""
+
+    def __init__(self, old: InputMix, wait: int, gone: Collection[int]) -> None:
+        super().__init__(old, InputMix([], *old.buffer.shape), wait, gone)
+        self.tail = 0
+
+
 class PlanCrossfade:
     """Runs the steps of both plans in one order. Built with the new plan; call `begin` before its first block.
 
@@ -75,6 +101,7 @@ class PlanCrossfade:
     def __init__(self, old: Plan, new: Plan) -> None:
         self.old, self.new = old, new
         shared = {number for number, host in new.hosts.items() if old.hosts.get(number) is host}
+        gone = old.hosts.keys() - new.hosts.keys()
         before = {step.host.number: step for step in old.steps}
         ready = _ready(new, shared)
         succeeding = {later.number for later, _ in new.successions}
@@ -84,19 +111,19 @@ class PlanCrossfade:
             if step.host.number in shared:
                 old_step = before[step.host.number]
                 crosses = [
-                    _cross(old_step.gather(name), gather, ready, shared)
+                    _cross(old_step.gather(name), gather, ready, shared, gone if name in _sounds(step) else ())
                     for name, gather in zip(step.input_names, step.gathers, strict=True)
                 ]
                 if any(crosses):
                     self._crosses[step.host.number] = crosses
             elif step.ins and step.host.info.on_files.tail and step.host.number not in succeeding:
                 self._rises[step.host.number] = [_rise(gather, ready) for gather in step.gathers[: len(step.ins)]]
-        self._last = _cross(old.last, new.last, ready, shared)
-        self._strips = {} if self._last is None else _strips(old, new, self._last.wait)
+        self._last = _cross(old.last, new.last, ready, shared, gone)
+        self._strips = {} if self._last is None else _strips(old, new, self._last.wait, gone)
         self.strips: Mapping[str, Strip] = new.strips
         if self._last is not None:
             self.strips = {name: (number, cross.out) for name, (number, cross) in self._strips.items()}
-        buses = [_cross(was, now, ready, shared) for was, now in zip(old.buses, new.buses, strict=True)]
+        buses = [_cross(was, now, ready, shared, gone) for was, now in zip(old.buses, new.buses, strict=True)]
         self._buses = [cross for cross in buses if cross is not None]
         self.sounding: Sounding = tuple(
             (place, now.buffer if cross is None else cross.out)
@@ -108,12 +135,24 @@ class PlanCrossfade:
         self._turns = [(plan, step, self._crosses.get(step.host.number)) for plan, step in self._order]
         active = [c for at_input in self._crosses.values() for c in at_input if c is not None]
         active += [rise for at_input in self._rises.values() for rise in at_input]
-        self._wait = max((c.wait for c in [*active, *self._buses, *([self._last] if self._last else [])]), default=0)
-        self._fade = self._done = 0
+        ends = [*active, *self._buses, *([self._last] if self._last else [])]
+        self._wait = max((c.wait for c in ends), default=0)
+        self._ringing = [c for c in [*ends, *(strip for _, strip in self._strips.values())] if c.rings.sources]
+        self._left = [step for step in alone if step.host.number in gone]
+        self._drains = {step.host.number: _drains(step, self._wait, gone) for step in self._left}
+        self._fade = self._done = self._tail = 0
+        self._end = 0  # frames that the whole takes
 
-    def begin(self, fade: int) -> None:
-        """Starts the crossfade with the next block, over `fade` frames; 0 switches at once."""
+    def begin(self, fade: int, tail: int = 0) -> None:
+        """Starts the crossfade with the next block, over `fade` frames; 0 switches at once.
+
+        `tail`: frames in which the nodes that left ring out; 0, or less than `fade`, fades them as what replaces them.
+        """
         self._fade, self._done = max(1, fade), 0
+        self._tail = tail if tail > fade > 0 and self._ringing else 0
+        self._end = self._wait + max(self._fade, self._tail)
+        for ringing in self._ringing if self._tail else ():
+            ringing.tail = tail
         if not fade:
             self._done = self._wait + 1
         for cross in (c for at_input in self._crosses.values() for c in at_input):
@@ -128,6 +167,16 @@ class PlanCrossfade:
                 if wire.key[0] not in removed:
                     # the source runs as a step of the new plan
                     wire.events = events[wire.key[0]]
+
+    def hurry(self) -> None:
+        """Ends within `HURRY` what rings out."""
+        short = round(HURRY * self.new.spec.rate)
+        cut = max(self._done, self._wait + self._fade - short)
+        if cut + short >= self._end:
+            return
+        self._end = cut + short
+        for cross in self._ringing:
+            cross.cut, cross.short = cut - cross.wait, short
 
     def end(self) -> None:
         """Ends the crossfade: the new plan's modulations read their sources directly."""
@@ -147,12 +196,16 @@ class PlanCrossfade:
     @property
     def over(self) -> bool:
         """True if the new plan runs alone from the next block."""
-        return self._done >= self._wait + self._fade
+        return self._done >= self._end
 
     def run(self, frames: int, time: BlockTime) -> Samples:
         """Runs one block of both plans, whose input buffers are filled; returns a view of the output."""
         for plan in (self.old, self.new):
             plan.before(frames)
+        if self._tail and self._done >= self._wait + self._fade:
+            for step in self._left:
+                for wire in step.notes:
+                    wire.events = _NO_EVENTS
         for plan, step, crosses in self._turns:
             if crosses is not None:
                 for line in self._was[step.host.number].lines:
@@ -172,6 +225,12 @@ class PlanCrossfade:
                 for rise in rises:
                     rise.run(self._done, self._fade, frames)
                 plan.play(step, frames, time, [rise.view for rise in rises])
+            elif self._tail and plan is self.old and step.host.number in self._drains:
+                plan.mix_inputs(step, frames)
+                drains, views = self._drains[step.host.number]
+                for drain in drains:
+                    drain.run(self._done, self._fade, frames)
+                plan.play(step, frames, time, views)
             else:
                 plan.run_step(step, frames, time)
         for plan in (self.old, self.new):
@@ -252,14 +311,31 @@ def _ready(new: Plan, shared: set[int]) -> dict[int, int]:
     return ready
 
 
-def _strips(old: Plan, new: Plan, wait: int) -> dict[str, tuple[int, InputCrossfade]]:
+def _sounds(step: NodeStep) -> Collection[str]:
+    """Names of a node's audio inputs."""
+    return [port.name for port in step.host.info.inputs if port.kind == "audio"]
+
+
+def _drains(step: NodeStep, wait: int, gone: Collection[int]) -> tuple[list[Drain], list[Samples]]:
+    """Fade-outs of what comes into a node that left from nodes that play on, and all its inputs."""
+    drains, views = [], list(step.ins)
+    for place, (name, gather) in enumerate(zip(step.input_names, step.gathers[: len(views)], strict=False)):
+        if name in _sounds(step) and any(number not in gone for number, _, _ in gather.keys):
+            drains.append(Drain(gather, wait, gone))
+            views[place] = drains[-1].view
+    return drains, views
+
+
+def _strips(old: Plan, new: Plan, wait: int, gone: Collection[int]) -> dict[str, tuple[int, InputCrossfade]]:
     """Crossfades of what each wire adds to the output, by the strips' names, with their numbers."""
+    names = {host.name for number, host in old.hosts.items() if number in gone}
     found = {}
     for name, (number, sound) in {**old.strips, **new.strips}.items():
         own = [plan.strips[name][1] if name in plan.strips else sound[:0] for plan in (old, new)]
         channels = max(map(len, own))
-        mixes = [InputMix([one] if len(one) else [], channels, new.spec.block) for one in own]
-        found[name] = number, InputCrossfade(mixes[0], mixes[1], wait)
+        node = int(name.partition(".")[0] in names)
+        mixes = [InputMix([one][: len(one)], channels, new.spec.block, [(node, "", 0)][: len(one)]) for one in own]
+        found[name] = number, InputCrossfade(mixes[0], mixes[1], wait, {1})
     return found
 
 
@@ -273,7 +349,9 @@ def _rise(new: InputMix, ready: dict[int, int]) -> InputCrossfade:
     return InputCrossfade(InputMix([], channels, block), new, _late(new, ready))
 
 
-def _cross(old: InputMix, new: InputMix, ready: dict[int, int], shared: set[int]) -> InputCrossfade | None:
-    """Crossfade at one input; None if both plans have the same signal."""
+def _cross(
+    old: InputMix, new: InputMix, ready: dict[int, int], shared: set[int], gone: Collection[int]
+) -> InputCrossfade | None:
+    """Crossfade at one input; None if both plans have the same signal. `gone`: as of `InputCrossfade`."""
     same = old.keys == new.keys and all(number in shared or not number for number, _, _ in new.keys)
-    return None if same else InputCrossfade(old, new, _late(new, ready))
+    return None if same else InputCrossfade(old, new, _late(new, ready), gone)

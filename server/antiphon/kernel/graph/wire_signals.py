@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
@@ -80,15 +82,19 @@ class InputMix:
     `direct`: whether the only source is used without a copy. `buffer`: the signal, float32 `[channels, block]`.
     """
 
-    def __init__(
-        self, sources: list[Samples], channels: int, block: int, keys: frozenset[SourceKey] = frozenset()
-    ) -> None:
+    def __init__(self, sources: list[Samples], channels: int, block: int, keys: Sequence[SourceKey] = ()) -> None:
         self.sources = sources  # buffers of the wires, float32 `[channels, block]` each
-        self.keys = keys
+        self.wires = keys  # what each source is
+        self.keys = frozenset(keys)
         self.direct = len(sources) == 1 and sources[0].shape[0] == channels
         self.buffer = sources[0] if self.direct else np.zeros((channels, block), np.float32)
         self.view = self.buffer.view()  # the same, read-only
         self.view.flags.writeable = False
+
+    def part(self, nodes: Collection[int], *, of: bool) -> InputMix:
+        """Mix of the sources that come `of` these nodes, by number, or of the others."""
+        sources = [x for x, (number, _, _) in zip(self.sources, self.wires, strict=True) if (number in nodes) == of]
+        return InputMix(sources, *self.buffer.shape)
 
     def step(self, frames: int) -> Step:
         """Computes the first `frames` of the signal."""

@@ -82,6 +82,24 @@ def cross(old: Audio, new: Audio, out: Audio, done: i64, wait: i64, fade: i64, f
 
 
 @kernel
+def ring_out(x: Audio, out: Audio, done: i64, tail: i64, cut: i64, short: i64, frames: i64) -> None:
+    """out ← out + x, which falls as a cube over `tail` frames, 0: never; from frame `cut` on a line of `short` to 0.
+
+    done: frames of earlier blocks, negative before the fall.
+    """
+    for n in range(frames):
+        at = f64(done + n + 1)
+        left = 1.0 if tail == 0 or at < 0.0 else 1.0 - at / f64(tail)
+        left = 0.0 if left < 0.0 else left
+        line = 1.0 - (at - f64(cut)) / f64(short)
+        line = 0.0 if line < 0.0 else line
+        line = 1.0 if line > 1.0 else line
+        gain = left * left * left * line
+        for c in range(out.channels):
+            out[c, n] = f32(f64(out[c, n]) + f64(x[c, n]) * gain)
+
+
+@kernel
 def scale(x: Audio, curve: f32p, frames: i64) -> None:
     """x ← x * curve."""
     for c in range(x.channels):

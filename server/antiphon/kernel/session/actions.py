@@ -175,6 +175,13 @@ class FadeOut:
     when: When = NOW
 
 
+@dataclass(frozen=True, slots=True)
+class EndTails:
+    """End of what the last patch still sounds, sent by the engine itself where the next plan is ready."""
+
+    when: When = NOW
+
+
 NodeExpression: TypeAlias = NodePitch | NodePressure | NodeTimbre
 NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend | NodeProgram | NodeExpression
 """A note or controller action on one node; `NODE_EVENTS` has the classes, for `isinstance`.
@@ -182,7 +189,7 @@ NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend | NodeP
 Attributes: `node`, the node's number; `kind`, `number`, `value`, `channel` and `serial` as in `Event`; and `when`.
 """
 NodeNote: TypeAlias = NodeNoteOn | NodeNoteOff
-Action: TypeAlias = NodeSet | NodeReset | NodeEvent | Plain | FadeOut
+Action: TypeAlias = NodeSet | NodeReset | NodeEvent | Plain | FadeOut | EndTails
 EVENTS = (NodeNoteOn, NodeNoteOff, NodeControl, NodeBend, NodeProgram, NodePitch, NodePressure, NodeTimbre)
 """Event actions of a node: each has kind, number, value, channel and serial as in `processor.Event`."""
 NOTES = (NodeNoteOn, NodeNoteOff)
@@ -227,4 +234,5 @@ ACTIONS: RecordTable[Action] = RecordTable((
     ), address="/note/timbre", live=True),
     RecordRow(18, "swing", SetSwing, (Field("amount", "d", 0.0, MAX_SWING), Field("step", "d", MIN_STEP, MAX_STEP)),
               message="/swing"),
+    RecordRow(19, "tails", EndTails),
 ))  # fmt: skip

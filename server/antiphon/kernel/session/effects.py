@@ -27,6 +27,7 @@ class EngineLoad:
     again: bool = False  # the plan has played before, so there is none to return to
     versions: Mapping[str, str] = field(default_factory=dict)
     quantum: float = 0.0  # beats: the plan plays from the next multiple of them on; 0 from the next block on
+    tail: float = 0.0  # seconds in which the nodes that left ring out
 
 
 @dataclass(frozen=True, slots=True)

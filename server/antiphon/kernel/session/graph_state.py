@@ -19,6 +19,8 @@ from antiphon.kernel.session.node_state import LoadRequest, Node, Numbers, trave
 from antiphon.kernel.session.node_table import NodeTable, PendingValues
 
 FADE = 0.05
+TAIL = 1.5
+"""Seconds in which what the last patch sounds falls to nothing: its reverb, its echoes, its notes."""
 MAX_FADE = 60.0
 _LEAP = 1000
 _END_NUMBERS = frozenset(number for number, _ in ENDS.values())
@@ -41,7 +43,7 @@ class GraphState(NodeTable):
         self._again_asked = False
         self._loading: LoadRequest | None = None
         self._stale: float | None = None
-        self._quantum = 0.0  # of the next plan
+        self._quantum = self._tail = 0.0  # of the next plan
         self._pending = PendingValues()
         self._plan_tempo = 0.0  # sent with the next plan; 0 for none
         self._resend_tempo = False  # it was set otherwise while the plan was prepared
@@ -141,6 +143,7 @@ class GraphState(NodeTable):
                 self._edit_value(node, cell, value)
         self._place_macros()
         self.name, self.path = name, path
+        self._tail = TAIL
         if tempo is not None and tempo != self.tempo:
             self._overwritten(0)
             self.numbers[0] = self._plan_tempo = tempo
@@ -230,8 +233,9 @@ class GraphState(NodeTable):
         self._loading = self._request()
         ids = {n.name: n.id for n in self.nodes.values()}
         tempo, self._plan_tempo = self._plan_tempo, 0.0
-        quantum, self._quantum = self._quantum, 0.0
-        return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again, self.catalog.versions, quantum)]
+        quantum, self._quantum, tail, self._tail = self._quantum, 0.0, self._tail, 0.0
+        versions = self.catalog.versions
+        return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again, versions, quantum, tail)]
 
     def _request(self) -> LoadRequest:
         texts, catalog = {n.name: dict(n.texts) for n in self.nodes.values()}, self.catalog.copy()
@@ -291,7 +295,7 @@ class GraphState(NodeTable):
         one. All values are sent again once it plays, for the ring may still hold old commands.
         """
         again = self._loading is None
-        self._quantum = 0.0
+        self._quantum = self._tail = 0.0
         self._loading, self._stale = None, None
         self.playing = _END_NUMBERS
         self._pending.drop_repeated()

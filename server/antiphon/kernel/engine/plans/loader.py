@@ -346,9 +346,10 @@ class Loader:
         logged = {key: value for key, value in message.items() if key not in ("versions", "quantum")}
         if unprepared := made.unprepared:
             logged["unprepared"] = unprepared
-        fade, tempo, quantum = (float(message.get(key, 0.0)) for key in ("fade", "tempo", "quantum"))
+        fade, tempo, tail, quantum = (float(message.get(key, 0.0)) for key in ("fade", "tempo", "tail", "quantum"))
         text = json.dumps(logged).encode()
-        self._loop.next_plan = NextPlan(made.plan, int(message["serial"]), fade, tempo, text, load.aside, quantum)
+        serial = int(message["serial"])
+        self._loop.next_plan = NextPlan(made.plan, serial, fade, tempo, text, tail, load.aside, quantum)
 
     def _say(self, message: dict[str, object]) -> None:
         try:
