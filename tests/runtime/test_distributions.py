@@ -43,6 +43,8 @@ def test_the_table_is_what_the_folders_have() -> None:
 def test_the_sentence(alone: Catalog) -> None:
     said = "the node hum is in antiphon-companion: pip install antiphon-companion"
     assert distributions.advice("node", "hum") == said
+    said_of_lab = "the command evaluate is in antiphon-lab: pip install antiphon-lab"
+    assert distributions.advice("command", "evaluate") == said_of_lab
     assert distributions.advice("node", "gain") == distributions.advice("node", "nope") == ""
     with pytest.raises(PatchError, match=said):
         patch.load("garden", alone)
