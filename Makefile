@@ -37,7 +37,7 @@ test: $(DEV)  ## set everything up and run the fast tests
 	@sh tools/system_packages.sh play
 	@$(PY) -m pytest -q -n $(PROCESSES) --dist loadfile $(ARGS)
 
-alone: $(DEV)  ## run the tests of one distribution with antiphon and nothing else: make alone DIST=antiphon-sound
+alone: $(DEV)  ## run the tests of one distribution with what it depends on alone: make alone DIST=antiphon-sound; turn: of another one each day
 	@$(PY) tools/alone.py $(or $(DIST),antiphon) -n $(PROCESSES) --dist loadfile $(ARGS)
 
 test-kernel: $(DEV)  ## run the tests of the kernel alone, in a minute and a half on two cores

@@ -63,7 +63,7 @@ def play_for(server: ServerProcess, seconds: float) -> None:
 
 def complaints(server: ServerProcess | str) -> str:
     """The standard error of a server, or a text of one, without what a busy machine or a lack of synths has it say."""
-    of_the_machine = "the machine stood still for", "blocks were missed, the latest", "no synth plays notes"
+    of_the_machine = "the machine stood still for", "blocks were missed, the latest", "no synth is installed"
     lines = (server if isinstance(server, str) else server.standard_error()).splitlines(keepends=True)
     return "".join(line for line in lines if not any(words in line for words in of_the_machine))
 

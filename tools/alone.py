@@ -1,9 +1,9 @@
-"""Tests of one distribution with `antiphon` and nothing else of the workspace: `make alone DIST=antiphon-sound`.
+"""Tests of one distribution with what it depends on alone: `make alone DIST=antiphon-sound`.
 
-python tools/alone.py DISTRIBUTION [ARGUMENTS of pytest]
+python tools/alone.py DISTRIBUTION [ARGUMENTS of pytest]      `turn`: another distribution each day, as CI tests them
 
-The working tree is copied without the other distributions and the lab, and so are the installed packages, by links.
-Tests that need what is left out are not collected, or skipped (conftest.py).
+The working tree is copied without the other distributions, and so are the installed packages, by links. Tests that need
+what is left out are not collected, or skipped (conftest.py). The lab depends on all distributions: nothing is left out.
 """
 
 import os
@@ -12,35 +12,54 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BASE = "antiphon"
+BASE, LAB = "antiphon", "antiphon-lab"
 OTHERS = sorted(file.parent.name for file in ROOT.glob("plugins/*/pyproject.toml"))
+ALL = (BASE, *OTHERS, LAB)
+OF_LAB = ("models/antiphon_models/", "tests/bench/", "tests/datasets/", "tests/models/", "tests/pipeline/")
 OF_ALL = (
-    *("tests/bench/", "tests/datasets/", "tests/deploy/", "tests/docs/", "tests/models/", "tests/pipeline/"),
-    *("tests/project/", "tests/cli/test_help_examples.py", "tests/serve/test_mcp.py", "tests/serve/test_tracks.py"),
+    *("tests/deploy/", "tests/docs/", "tests/project/"),
+    *("tests/cli/test_help_examples.py", "tests/serve/test_mcp.py", "tests/serve/test_tracks.py"),
 )
-"""Tests of the workspace, of the lab, or of several distributions at once."""
+"""Tests of the workspace, or of several distributions at once."""
+DAY = 86400
 
 
 def main() -> int:
     name, *arguments = sys.argv[1:] or [""]
-    if name not in (BASE, *OTHERS):
-        sys.exit(f"alone: {name!r} is no distribution of plugins; there are {', '.join((BASE, *OTHERS))}")
+    if name == "turn":
+        name = turn(time.time())
+        print(f"alone: today it is the turn of {name}", flush=True)
+    if name not in ALL:
+        sys.exit(f"alone: {name!r} is no distribution; there are {', '.join(ALL)}")
     with tempfile.TemporaryDirectory(prefix="antiphon-alone-") as folder:
         tree, python = copied(name, Path(folder) / "tree"), environment(name, Path(folder))
-        places = ("tests", f"plugins/{name}") if name == BASE else (f"plugins/{name}",)
-        command = [python, "-m", "pytest", "-q", *places, *arguments]
+        command = [python, "-m", "pytest", "-q", *tests_of(name), *arguments]
         return subprocess.run(command, cwd=tree, env={**os.environ, "ANTIPHON_HOME": f"{folder}/home"}).returncode
 
 
+def turn(seconds: float) -> str:
+    """Distribution whose turn it is at a time since the epoch: another one each day."""
+    return ALL[int(seconds) // DAY % len(ALL)]
+
+
+def tests_of(name: str) -> tuple[str, ...]:
+    """Folders with the tests of that distribution."""
+    if name == LAB:
+        return OF_LAB
+    return ("tests", f"plugins/{name}") if name == BASE else (f"plugins/{name}",)
+
+
 def copied(name: str, tree: Path) -> Path:
-    """Working tree with `antiphon` and that distribution alone."""
-    left = tuple(f"plugins/{other}/" for other in OTHERS if other != name)
+    """Working tree with that distribution and what it depends on alone."""
+    others = tuple(f"plugins/{other}/" for other in OTHERS if other != name)
+    left = OF_ALL if name == LAB else (*others, *OF_LAB, *OF_ALL)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for file in filter(None, listed.split("\0")):
-        if not file.startswith((*left, *OF_ALL, "models/antiphon_models/")) and (ROOT / file).is_file():
+        if not file.startswith(left) and (ROOT / file).is_file():
             (tree / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / file, tree / file)
     return tree
@@ -52,7 +71,8 @@ def environment(name: str, folder: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     (place / "var").symlink_to(Path(sys.prefix) / "var")
     (packages,) = place.glob("lib/*/site-packages")
-    own = tuple(f"{part.replace('-', '_')}-" for part in (BASE, name))
+    parts = ALL if name == LAB else (BASE, name)
+    own = tuple(f"{part.replace('-', '_')}-" for part in parts)
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
         if entry.name.startswith(own) or not entry.name.startswith(("antiphon", "_antiphon", "__")):
             (packages / entry.name).symlink_to(entry)
@@ -61,7 +81,8 @@ def environment(name: str, folder: Path) -> Path:
     command.write_text(f"#!{place}/bin/python\nimport sys\nfrom antiphon.cli import main\nsys.exit(main())\n")
     command.chmod(0o755)
     tree = folder / "tree"
-    roots = (tree / "server", tree / "plugins" / BASE, tree / "plugins" / name, tree / "bench")
+    folders = ("models" if part == LAB else f"plugins/{part}" for part in parts)
+    roots = (tree / root for root in ("server", *folders, "bench"))
     (packages / "antiphon.pth").write_text("".join(f"{root}\n" for root in dict.fromkeys(roots)))
     return place / "bin" / "python"
 

@@ -11,7 +11,7 @@ class BenchOptions:
 
     Args:
         seconds: Length of each live run; 0 takes what is published.
-        limit: So many items at most; 0 takes all.
+        limit: Most items; 0 takes all.
         hours: Of `soak` alone.
         out: Of `soak` and `pictures`.
     """

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -184,3 +185,12 @@ def test_a_sleep_of_a_test_is_its_subject_and_says_so():
                     if "  # " not in text.splitlines()[node.lineno - 1]:
                         found.append(f"{own(path)} line {node.lineno}")
     assert not found, "wait for the event instead, or say beside it what the pause is"
+
+
+def test_ci_tests_each_distribution_alone_in_turn():
+    projects = [ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml"), ROOT / "models" / "pyproject.toml"]
+    names = {tomllib.loads(file.read_text())["project"]["name"] for file in projects}
+    turn = runpy.run_path(str(ROOT / "tools" / "alone.py"))["turn"]
+    assert {turn(86400.0 * day) for day in range(len(names))} == names
+    assert "alone DIST=turn" in (ROOT / ".ci" / "run").read_text()
+    assert "bash .ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()

@@ -11,7 +11,7 @@ from antiphon.kernel.graph import patch, patch_list
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import distributions
 from antiphon.networks.model_registry import examine_models
-from antiphon.operations import lessons
+from antiphon.operations import lessons, lists
 
 CATALOG = load(check=False).catalog
 
@@ -43,6 +43,8 @@ def test_the_table_is_what_the_folders_have() -> None:
 def test_the_sentence(alone: Catalog) -> None:
     said = "the node hum is in antiphon-companion: pip install antiphon-companion"
     assert distributions.advice("node", "hum") == said
+    said_of_lab = "the command evaluate is in antiphon-lab: pip install antiphon-lab"
+    assert distributions.advice("command", "evaluate") == said_of_lab
     assert distributions.advice("node", "gain") == distributions.advice("node", "nope") == ""
     with pytest.raises(PatchError, match=said):
         patch.load("garden", alone)
@@ -55,6 +57,7 @@ def test_what_is_listed_alone_can_be_loaded(alone: Catalog) -> None:
     for name in names:
         assert patch.load(name, alone).graph.nodes, name
     assert patch_list.names("live") == [], "their patches denoise and answer"
+    assert lists.sets(lists.SetsRequest()) == []
     assert "dub" in live_sets.live_sets()
     assert not {"round", "unmix"} & live_sets.live_sets().keys()
 

@@ -87,7 +87,9 @@ def _find(song: str, patch: str) -> None:
     from antiphon.kernel.graph.patch import find, read_text
 
     if song and not os.path.isfile(song):
-        raise UsageError(f"there is no file {song}; name a MIDI file")
+        is_patch = song in patch_list.names()
+        other = f"the patch {song} is played by antiphon play --patch {song}" if is_patch else "name a MIDI file"
+        raise UsageError(f"there is no file {song}; {other}")
     if os.sep in patch or patch.endswith(patch_list.SUFFIX):
         read_text(Path(patch))
     else:

@@ -91,8 +91,8 @@ def patches(asked: PatchesRequest) -> list[PatchEntry] | ShownPatch:
 
 
 def sets(asked: SetsRequest) -> list[PatchEntry]:
-    """The set lists."""
-    return entries(SETS)
+    """The set lists whose patches can be loaded."""
+    return [entry for entry in entries(SETS) if entry.listed]
 
 
 @dataclass(frozen=True, slots=True)

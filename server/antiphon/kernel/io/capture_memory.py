@@ -141,7 +141,8 @@ class CaptureMemory:
         if len(crossed) < 2:
             raise RequestError("no whole bar is kept yet; try again in a bar or two")
         if len(crossed) <= bars:
-            raise RequestError(f"of {bars} bars {len(crossed) - 1} are kept; capture so many, or try again later")
+            count = len(crossed) - 1
+            raise RequestError(f"of {bars} bars {count} are kept; capture {count}, or try again later")
         ends = crossed[[-1 - bars, -1]]
         if lines[ends[1]] - lines[ends[0]] != bars * bar:
             raise RequestError("the beat jumped in these bars; capture fewer, or try again later")

@@ -20,7 +20,7 @@ LOG_TIME = "%Y-%m-%dT%H:%M:%S%z"
 _GONE = (errno.EPIPE, errno.EIO)
 """Errors that are permanent: a reader that has ended, a terminal that was closed."""
 MAX_PRINTED, MAX_LETTERS, PRINT_SECONDS = 20, 500, 10.0
-"""Most lines that one plugin prints in so many seconds, and letters of a line; what is more is counted."""
+"""Most lines that one plugin prints, most letters of a line, seconds in which the lines are counted."""
 _lost = 0
 """Lines lost since the last one that was written."""
 

@@ -1,4 +1,4 @@
-"""What Antiphon's other distributions add, so that a refusal can name the one to install."""
+"""Plugins, processors and commands of Antiphon's other distributions, so that a refusal can name the one to install."""
 
 import importlib.util
 
@@ -16,6 +16,8 @@ ADDED = {
     ),
 }
 """Names of plugins, then of their other processor types and commands, by distribution."""
+LAB, OF_LAB = "antiphon-lab", ("dataset", "evaluate", "pipeline", "train")
+"""The lab and its commands; it teaches what the others play, so nothing that plays lacks it."""
 
 
 def absent() -> dict[str, str]:
@@ -27,6 +29,8 @@ def absent() -> dict[str, str]:
 
 def advice(kind: str, name: str) -> str:
     """The sentence for another distribution's `name`, a "node" or "command"; "" for any other."""
+    if kind == "command" and name in OF_LAB:
+        return f"the command {name} is in {LAB}: pip install {LAB}"
     found = next((distribution for distribution, names in ADDED.items() if name in names), "")
     lacking = found and not _is_installed(found)
     return f"the {kind} {name} is in {found}: pip install {found}" if lacking else ""

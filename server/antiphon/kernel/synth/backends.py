@@ -51,7 +51,7 @@ def silence(registered: Registered) -> str:
     """Reason why `auto` found no synth, as a sentence."""
     first = next(iter(installed_infos(registered)), NULL)
     if first.name == NULL.name:
-        return "no synth plays notes that no node takes; antiphon-more has one: pip install antiphon-more"
+        return "the node synth is silent, because no synth is installed to play its notes: pip install antiphon-more"
     what, how = first.program or first.needs, first.install or "pip install it"
     return f"{what} is not installed, so that notes are not heard: {how}"
 

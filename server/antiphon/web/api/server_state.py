@@ -125,9 +125,9 @@ class ServerRoutes:
 
     @operation("GET", HEALTH, types.Health, level=TokenLevel.ANYONE)
     async def health(self, request: HttpRequest) -> object:
-        """Whether the server plays, for load balancers; it never needs the token.
+        """Whether the server plays, for load balancers; without the token.
 
-        It is answered under any Host, since what checks a container asks it by an address of its own choice.
+        Any Host is accepted, since health checks of containers use addresses of their choice.
         """
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
