@@ -27,7 +27,7 @@ SILENT_NS = 500_000_000
 """A device that has not asked for a block for this long is left without a fade."""
 MAX_SECONDS = 8.0
 """A plan whose bar line is farther away is taken at once: control repeats an unanswered plan request after 20 s."""
-MOST_FADING, CROWDED_SHARE = 0.6, 0.1
+MOST_FADING, CROWDED_SHARE = 0.5, 0.1
 """Share of a block above which the tails of the last patch end, and the smoothing weight of the newest block in it."""
 _NOT_SET = -math.inf
 
