@@ -22,9 +22,11 @@ from antiphon.kernel.session.notes import Players
 MAX_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
 """Order of events on one frame: note-offs before note-ons, and a pedal or an instrument before its note."""
-_STEPS, _ON_GRID, _BY_CHANCE, _EXACT = (1, 2, 3, 4, 6), 0.35, 2.0, 0.99
-"""Steps of a beat on which notes may be; the mean vector of their places in a step from which they are, of as many by
-chance, times the root of how many there are, and of a few that are exactly on a step."""
+_STEPS, _STEADY, _BY_CHANCE, _EXACT = (1, 2, 3, 4, 6), 0.35, 2.0, 0.99
+"""Steps of a beat beside which notes may be steadily; the mean vector of their places in a step from which they are,
+of as many by chance, times the root of how many there are, and of a few that are exactly at one place."""
+_BESIDE, _NOT_BESIDE = 0.25, 0.02
+"""Share of a step beside which notes are not on it, and that within which exact ones are."""
 _FINE = 960
 """Ticks of a beat in MIDI files without a source file."""
 Timed = tuple[int, Event]
@@ -77,10 +79,13 @@ def read(path: Path, rate: int) -> TimedScore:
 def on_its_beats(song: MidiSong) -> bool:
     """Whether the notes are on the beats of the file's tempo map; else it keeps a performance beside a clock."""
     starts = {note.start for track in song.tracks for note in track.notes}
-    least = min(_EXACT, max(_ON_GRID, _BY_CHANCE / math.sqrt(max(1, len(starts)))))
-    return any(
-        abs(sum(cmath.exp(2j * math.pi * steps * at) for at in starts)) > least * len(starts) for steps in _STEPS
-    )
+    least = min(_EXACT, max(_STEADY, _BY_CHANCE / math.sqrt(max(1, len(starts)))))
+    means = [sum(cmath.exp(2j * math.pi * steps * at) for at in starts) / max(1, len(starts)) for steps in _STEPS]
+    found = [(abs(mean), abs(cmath.phase(mean)) / (2.0 * math.pi)) for mean in means]
+    if any(steady > _EXACT and beside < _NOT_BESIDE for steady, beside in found):
+        return True
+    sides = [beside for steady, beside in found if steady > least]
+    return bool(sides) and max(sides) < _BESIDE
 
 
 @dataclass(frozen=True, slots=True)

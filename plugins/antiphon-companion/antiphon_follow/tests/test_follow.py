@@ -185,11 +185,18 @@ def test_a_performance_is_followed_on_files_and_a_song_on_its_own_beats_is_not(t
     loaded, beats = load_plugins(check=False), beats_of(SWELL[:40])
     graph = Graph((NodeSpec("follow", "follow"), NodeSpec("keys", "sampler", {"s": "piano"})))
     on_grid = [(float(np.interp(at, beats, np.arange(len(beats)))) / 2.0, *note) for at, *note in pianist(beats)]
+    # steady performances whose beats lie elsewhere than the file's, by a share of a beat
+    random = np.random.default_rng(1)
+    beside = [
+        [(max(0.0, at + 0.5 * share + random.normal(0.0, 0.008)), *note) for at, *note in on_grid]
+        for share in (0.02, 0.13, 0.36, 0.75)
+    ]
     takers = [
         players_of(graph, loaded.catalog, read_notes(midi_of(tmp_path / "in.mid", notes), RATE)).all
-        for notes in (pianist(beats), on_grid)
+        for notes in (pianist(beats), on_grid, *beside)
     ]
-    assert takers == [("keys", "follow"), ("keys",)]
+    follows, plays = ("keys", "follow"), ("keys",)
+    assert takers == [follows, plays, plays, follows, follows, follows]
 
 
 # ---- the server's clock
