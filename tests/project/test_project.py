@@ -192,5 +192,5 @@ def test_ci_tests_each_distribution_alone_in_turn():
     names = {tomllib.loads(file.read_text())["project"]["name"] for file in projects}
     turn = runpy.run_path(str(ROOT / "tools" / "alone.py"))["turn"]
     assert {turn(86400.0 * day) for day in range(len(names))} == names
-    assert "alone DIST=turn" in (ROOT / ".ci" / "run").read_text()
+    assert "alone DIST=turn" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     assert "bash .ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
