@@ -10,7 +10,7 @@ from tests.waiting import until
 from antiphon.api import Event, StreamSpec
 from antiphon.api.backends.files import KeptDecoder
 from antiphon.api.testing import render
-from antiphon_sampler import processor as processors, sounds, sounds as readers
+from antiphon_sampler import processor as processors, sounds
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.samples import HEAD, PAGE, LongSample, decode, way_of
 from antiphon_sampler.sounds import PageReader, sounds_of
@@ -284,7 +284,7 @@ def test_a_page_that_was_read_for_a_voice_that_has_ended_is_none_of_the_next(tmp
 
 
 def test_further_places_than_memory_holds_are_a_sentence(live, folder, capsys, monkeypatch):
-    monkeypatch.setattr(readers, "MAX_BYTES", 1)
+    monkeypatch.setattr(sounds, "MAX_PAGE_BYTES", 1)
     kept = sounds_of(folder, RATE)
     missed = [
         live([on(1000 * n) for n in range(3)], 4000, s="a", library=str(folder), begin=begin)[0].reports["missed"]
