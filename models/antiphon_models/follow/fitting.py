@@ -23,7 +23,7 @@ from antiphon_follow.evidence import PLACES, TEMPOS
 from antiphon_follow.notes import FEATURES, FRAMES_PER_SECOND, MODEL, UNITS, NoteFrames
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import PlayedSong, performance, with_factors
-from antiphon_models.follow.sound_fitting import FIT, OF_FOUR, OF_THREE, SETTLED, labels, octaves, places_of
+from antiphon_models.follow.targets import FIT, OF_FOUR, OF_THREE, SETTLED, labels, octaves, places_of
 
 SECONDS = 80.0
 """Seconds of each performance."""
@@ -177,18 +177,18 @@ def labelled(folders: list[Path], seed: int) -> PlayedFrames:
 
 
 class Foreteller(nn.Module):
-    """The network, whose arrays `NoteNetwork` plays: logits of place and tempo of each frame."""
+    """The network, whose arrays `Foretelling` plays: logits of place and tempo of each frame."""
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, features: int = FEATURES, units: int = UNITS) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(FEATURES))
-        self.register_buffer("scale", torch.ones(FEATURES))
-        self.inp = nn.Linear(FEATURES, UNITS)
-        self.gru = nn.GRU(UNITS, UNITS, 2, batch_first=True, dropout=DROPOUT)
-        self.place, self.tempo = nn.Linear(UNITS, PLACES), nn.Linear(UNITS, len(TEMPOS))
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.inp = nn.Linear(features, units)
+        self.gru = nn.GRU(units, units, 2, batch_first=True, dropout=DROPOUT)
+        self.place, self.tempo = nn.Linear(units, PLACES), nn.Linear(units, len(TEMPOS))
 
     def forward(self, features: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         entered = torch.relu(self.inp((features - self.mean) * self.scale))

@@ -1,6 +1,6 @@
-"""What a frame of sound says of the place in the bar and of the tempo: onsets, chord and bass changes, BeatNet's beats.
+"""The network that foretells place in the bar and tempo, and what it has of sound: onsets, chords, BeatNet's beats.
 
-A small network for each frame, trained on POP909's songs ending in 1 to 6, by three soundfonts.
+The network (GRU) has all that was heard in its state; the filter makes of its frames one beat that goes on.
 """
 
 from __future__ import annotations
@@ -14,24 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.models import read_weights
+from antiphon.api.backends.models import Gru, Linear, read_weights
 from antiphon_follow.bars import BINS
 
 MODEL = "follow-sound"
 RATE, FRAMES_PER_SECOND, LONG = 22050, 50.0, 4096
 """Rate and frames of sound; samples of the window for chords, which ends with the frame."""
-BANDS, GROUPS, LAGS, HELD = 136, 8, 4, 8
-"""Bands of a frame, groups of them, frames whose rise is seen, and frames until a change of chord is whole."""
-FEATURES = LAGS * GROUPS + 8 + 2 + 2 * LAGS + 10
+GROUPS, LOW_GROUPS, HELD, STATE = 17, 2, 8, 150
+"""Groups of bands, those of the bass (up to 280 Hz), frames until a change of chord is whole, BeatNet's units."""
+EDGES: NDArray[np.int64] = np.unique(np.round(np.geomspace(3.5, 150.0, 23))).astype(np.int64)
+"""Frames ago between which events are summed."""
+AVERAGES, FLUX, FOLLOWED = 8, 3, 3
+"""Averages over the last seconds, which of them is that of onsets, and kinds of events that follow each other."""
+FEATURES = GROUPS + 8 + 2 + 2 + 10 + AVERAGES + FOLLOWED * (len(EDGES) - 1) + STATE
 PLACES = 4 * BINS
 TEMPOS: F64 = np.exp(np.linspace(math.log(50.0), math.log(200.0), 29))
 """Tempos in bpm that a frame speaks of."""
-SLOWS, FLUX = 8, 3
-"""Averages over the last seconds by which the tempo is judged, and which of them is that of events."""
 _QUICK, _SLOW, _CHORD, _SECONDS = (math.exp(-1.0 / (FRAMES_PER_SECOND * s)) for s in (0.25, 1.0, 1.0, 5.0))
 """Decays of the traces of events, of chords and of the averages."""
-_USUAL, _ONSET = 0.01, 1.5
-"""Share by which the usual rise follows, and rise, relative to it, that is an onset."""
+_USUAL, _ONSET, _RING = 0.01, 1.5, 256
+"""Share by which the usual rise follows, and rise, relative to it, that is an onset; frames whose events are kept."""
 
 
 def chroma_bank() -> F32:
@@ -53,82 +55,139 @@ def network_weights(name: str) -> Mapping[str, NDArray[Any]]:
 
 
 class SoundFeatures:
-    """Features of frames, by those before: `now` `[FEATURES]` and `slow` `[SLOWS]`."""
+    """Features of frames, by those before: `now` float32 `[FEATURES]`; `onsets`: their average."""
 
     def __init__(self) -> None:
         self._bank, self._window = chroma_bank(), np.hanning(LONG).astype(np.float32)
+        self._gain = 10.0 * (1.0 - _SECONDS) / np.sqrt(np.diff(EDGES))
+        self.now: F32 = np.zeros(FEATURES, np.float32)
         self.clear()
 
     def clear(self) -> None:
         """Forgets all."""
-        self._usual, self._level, self._known, self._frames = 0.02, 0.0, 0.0, 0
+        self._usual, self._usual_low, self._level, self._known, self._frames = 0.02, 0.02, 0.0, 0.0, 0
         self._chord, self._chords = np.zeros(24), np.zeros((HELD, 24))
-        self._rises, self._beats = np.zeros((LAGS, GROUPS)), np.zeros((LAGS, 2))
-        self._changes, self._levels, self._traces = np.zeros((HELD, 4)), np.zeros(HELD), np.zeros(10)
-        self._totals = (0.0, 0.0)
-        self._slow = np.zeros(SLOWS)
-        self.now, self.slow = np.zeros(FEATURES), np.zeros(SLOWS)
+        self._changes, self._levels, self._traces = np.zeros((5, 4)), np.zeros(5), np.zeros(10)
+        self._totals, self._averages = (0.0, 0.0), np.zeros(AVERAGES)
+        self._sums, self._total = np.zeros((FOLLOWED, _RING)), np.zeros(FOLLOWED)
+        self._follows = np.zeros((FOLLOWED, len(EDGES) - 1))
+        self.now[:], self.onsets = 0.0, 0.0
 
-    def take(self, sound: F32, bands: F32, rise: F32, beats: tuple[float, float]) -> None:
-        """Takes a frame: the `LONG` samples until its end, its bands, their rise, probabilities of BeatNet's beats."""
-        chroma = np.log1p(np.abs(np.fft.rfft(sound * self._window)).astype(np.float32) @ self._bank)
-        self.step(bands, rise, chroma, beats)
+    def chroma(self, sound: F32) -> F32:
+        """Loudness of pitch classes below and above C4 `[24]` in the `LONG` samples until a frame's end."""
+        return np.asarray(np.log1p(np.abs(np.fft.rfft(sound * self._window)).astype(np.float32) @ self._bank))
 
-    def step(self, bands: F32, rise: F32, chroma: F32, beats: tuple[float, float]) -> None:
-        """The same with the frame's chroma `[24]`."""
-        for held in (self._rises, self._beats, self._changes, self._levels):
-            held[1:] = held[:-1]
-        total, mean = float(rise.mean()), float(bands.mean())
-        self._rises[0], self._beats[0] = rise.reshape(GROUPS, -1).mean(axis=1), beats
-        self._levels[0] = mean - self._level
+    def step(self, rise: F32, loudness: float, chroma: F32, beats: tuple[float, float], state: F32) -> None:
+        """Takes a frame: its bands' rise and mean, its chroma, BeatNet's probabilities and last layer."""
+        self._changes[1:], self._levels[1:] = self._changes[:-1], self._levels[:-1]
+        rises = rise.reshape(GROUPS, -1).mean(axis=1)
+        total, low = float(rises.mean()), float(rises[:LOW_GROUPS].mean())
+        self._levels[0] = loudness - self._level
         self._level += self._levels[0] * (1.0 - _SLOW)
         self._usual += (total - self._usual) * _USUAL
-        chord, place = chroma / (float(chroma.max()) + 0.3), self._frames % HELD
-        for half in (slice(0, 12), slice(12, 24)):
-            for which, before in enumerate((self._chord, self._chords[place])):
-                self._changes[0, 2 * which + (half.start > 0)] = _change(chord[half], before[half])
-        self._chords[place] = chord
-        self._chord += (chord - self._chord) * (1.0 - _CHORD)
-        flux = min(1.0, max(0.0, total / (self._usual + 0.002) - 1.5) / 4.0)
+        self._usual_low += (low - self._usual_low) * _USUAL
+        self._chord_of(chroma)
+        flux, deep = _event(total, self._usual), _event(low, self._usual_low)
         changes = self._changes[0]
         events = np.array([flux, changes[2], changes[3], beats[1], beats[0]])
         self._traces[:5] = np.maximum(self._traces[:5] * _QUICK, events)
         self._traces[5:] = np.maximum(self._traces[5:] * _SLOW, events)
-        self.now = np.concatenate(
-            [
-                np.minimum(4.0, self._rises.ravel() * 0.2 / (self._usual + 0.002)),
-                self._changes[[0, 4]].ravel(),
-                3.0 * self._levels[[0, 4]],
-                self._beats.ravel(),
-                self._traces,
-            ]
-        )
         before, last = self._totals
         onset = last > before and last >= total and last > _ONSET * self._usual
         self._totals = (last, total)
         self._known = self._known * _SECONDS + 1.0 - _SECONDS
         found = (25.0 * (beats[0] + beats[1]), 50.0 * beats[1], 10.0 * flux)
         sums = np.array([FRAMES_PER_SECOND / 3.0 * onset, *found, changes[2], changes[3], changes[0], changes[1]])
-        self._slow = self._slow * _SECONDS + (1.0 - _SECONDS) * sums
-        self.slow = self._slow / self._known
+        self._averages = self._averages * _SECONDS + (1.0 - _SECONDS) * sums
+        self._follow(np.array([flux, deep, beats[0] + beats[1]]))
+        averages = self._averages / self._known
+        self.onsets = float(averages[FLUX])
+        np.concatenate(
+            [
+                np.minimum(4.0, rises * 0.2 / (self._usual + 0.002)),
+                self._changes[[0, 4]].ravel(),
+                3.0 * self._levels[[0, 4]],
+                beats,
+                self._traces,
+                averages,
+                self._follows.ravel() / self._known,
+                state,
+            ],
+            out=self.now,
+            casting="same_kind",
+        )
         self._frames += 1
+
+    def _chord_of(self, chroma: F32) -> None:
+        """Takes the changes of the chord and the bass from those of the last second and before `HELD` frames."""
+        chord, place = chroma / (float(chroma.max()) + 0.3), self._frames % HELD
+        for half in (slice(0, 12), slice(12, 24)):
+            for which, before in enumerate((self._chord, self._chords[place])):
+                self._changes[0, 2 * which + (half.start > 0)] = _change(chord[half], before[half])
+        self._chords[place] = chord
+        self._chord += (chord - self._chord) * (1.0 - _CHORD)
+
+    def _follow(self, events: F64) -> None:
+        """Adds the times by which events follow those before."""
+        self._total += events
+        self._sums[:, self._frames % _RING] = self._total
+        past = self._sums[:, (self._frames - EDGES) % _RING]
+        self._follows *= _SECONDS
+        self._follows += self._gain * events[:, None] * (past[:, :-1] - past[:, 1:])
+
+
+def _event(rise: float, usual: float) -> float:
+    return min(1.0, max(0.0, rise / (usual + 0.002) - 1.5) / 4.0)
 
 
 def _change(now: NDArray[Any], before: NDArray[Any]) -> float:
     return 1.0 - float(now @ before) / (math.sqrt(float(now @ now) * float(before @ before)) + 1e-3)
 
 
-class Evidence:
-    """Likelihoods by the features of frames. `weights`: its arrays, as the lab names them."""
+class Foretelling:
+    """Odds of the place in a bar of four and of the tempo, frame by frame. `weights`: as the lab names them."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        self._weights = {name: np.asarray(array, np.float64) for name, array in weights.items()}
+        units, features = weights["inp.weight"].shape
+        self._enter = Linear.of(weights, "inp", units, features)
+        self._layers = [Gru.of(weights, "gru", units, units, f"_l{n}") for n in (0, 1)]
+        self._place, self._tempo = (
+            Linear.of(weights, "place", PLACES, units),
+            Linear.of(weights, "tempo", len(TEMPOS), units),
+        )
 
-    def __call__(self, name: str, features: F64) -> F64:
-        """Likelihoods, of mean 1: "place" `[PLACES]` of a bar of four by `now`, or "tempo" of `TEMPOS` by `slow`."""
-        weights = self._weights
-        layer = np.maximum(weights[f"{name}_in"] @ features + weights[f"{name}_in_bias"], 0.0)
-        return odds_of(weights[f"{name}_out"] @ layer + weights[f"{name}_out_bias"])
+    def clear(self) -> None:
+        """Forgets what was heard."""
+        for layer in self._layers:
+            layer.start()
+
+    def step(self, features: F32) -> None:
+        """Takes a frame."""
+        state = np.maximum(self._enter(features), np.float32(0.0))
+        for layer in self._layers:
+            state = layer(state)
+
+    @property
+    def places(self) -> F64:
+        """Odds of `PLACES` of a bar of four, of mean 1."""
+        return odds_of(self._place(self._layers[-1].state))
+
+    @property
+    def tempos(self) -> F64:
+        """Odds of `TEMPOS`, of mean 1."""
+        return odds_of(self._tempo(self._layers[-1].state))
+
+
+class FrameOdds:
+    """Odds of `PLACES` of a bar of four, of mean 1, by one frame alone. `weights`: as the lab names them."""
+
+    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        units, features = weights["frame_in.weight"].shape
+        self._enter = Linear.of(weights, "frame_in", units, features)
+        self._place = Linear.of(weights, "frame_out", PLACES, units)
+
+    def __call__(self, features: F32) -> F64:
+        return odds_of(self._place(np.maximum(self._enter(features), np.float32(0.0))))
 
 
 def odds_of(logits: NDArray[Any]) -> F64:

@@ -6,16 +6,13 @@ The network (GRU) has all that was played in its state; the filter makes of its 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.models import Gru, Linear
 from antiphon_follow.bars import METERS, BarFilter
-from antiphon_follow.evidence import PLACES, TEMPOS, network_weights, odds_of
+from antiphon_follow.evidence import PLACES, TEMPOS, Foretelling, network_weights
 
 MODEL = "follow-notes"
 FRAMES_PER_SECOND = 50.0
@@ -151,39 +148,6 @@ class NoteFrames:
         self._loud += _ADAPTION * (loudest - self._loud)
 
 
-class NoteNetwork:
-    """Odds of the place in a bar of four and of the tempo, frame by frame. `weights`: as the lab names them."""
-
-    def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        self._enter = Linear.of(weights, "inp", UNITS, FEATURES)
-        self._layers = [Gru.of(weights, "gru", UNITS, UNITS, f"_l{n}") for n in (0, 1)]
-        self._place, self._tempo = (
-            Linear.of(weights, "place", PLACES, UNITS),
-            Linear.of(weights, "tempo", len(TEMPOS), UNITS),
-        )
-
-    def clear(self) -> None:
-        """Forgets what was played."""
-        for layer in self._layers:
-            layer.start()
-
-    def step(self, features: F32) -> None:
-        """Takes a frame."""
-        state = np.maximum(self._enter(features), np.float32(0.0))
-        for layer in self._layers:
-            state = layer(state)
-
-    @property
-    def places(self) -> F64:
-        """Odds of `PLACES` of a bar of four, of mean 1."""
-        return odds_of(self._place(self._layers[-1].state))
-
-    @property
-    def tempos(self) -> F64:
-        """Odds of `TEMPOS`, of mean 1."""
-        return odds_of(self._tempo(self._layers[-1].state))
-
-
 def _octaves() -> F64:
     """Share of a place's odds `[PLACES, PLACES]` that another has, of the same and of the next octaves."""
     place, same = np.arange(PLACES), np.eye(PLACES)
@@ -197,7 +161,7 @@ class NoteBeats:
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
-        self._features, self._network = NoteFrames(), NoteNetwork(network_weights(MODEL))
+        self._features, self._network = NoteFrames(), Foretelling(network_weights(MODEL))
         self._tables = self.filter.tables(_octaves())
         self.clear()
 

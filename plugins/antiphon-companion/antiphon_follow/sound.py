@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,14 @@ from antiphon.api import F32
 from antiphon.api.backends.models import logistic
 from antiphon_follow.bars import BINS, METERS, BarFilter
 from antiphon_follow.evidence import (
-    FLUX,
     FRAMES_PER_SECOND,
     LONG,
     MODEL as EVIDENCE,
     PLACES,
     RATE,
     TEMPOS,
-    Evidence,
+    Foretelling,
+    FrameOdds,
     SoundFeatures,
     network_weights,
 )
@@ -37,14 +37,16 @@ _QUIET, _LOUDEST = 1e-3, 1e6
 """Peak below which a frame is silent, and from which a sample is no sound."""
 _EVENTS = 0.05
 """Average of the events by which noise (.01) differs from music (.13 and more)."""
-_REST_FRAMES, _QUIET_FRAMES = 50, 100
+_REST_FRAMES, QUIET_FRAMES = 50, 100
 """Silent frames that are heard as a rest between strokes, and those after which nothing is heard."""
-GAIN = 0.1
-"""Nats a frame by which a beat that is sure foretells what is heard better than chance; speech: a third of it."""
-FLOOR, POWER, SHARE = 0.05, 0.1, 0.3
-"""Share of frames that could be anywhere, weight of a frame, of which the next tells much the same, and weight of the
-tempo that the last seconds suggest."""
-WIDTH, BEAT_FLOOR, BEAT_POWER, _SPARSE = 0.7, 0.04, 0.2, 3.0
+GAIN = 0.15
+"""Nats a frame by which a beat that is sure foretells what is heard better than chance."""
+POWER, FLOOR, SHARE, TEMPO_EVERY = 0.04, 0.03, 0.15, 5
+"""Weight of a frame, of which the next tells much the same; share of frames that could be anywhere; weight of the
+tempo, and frames from one judgement of it to the next."""
+ALONE, ALONE_FLOOR = 0.08, 0.05
+"""Weight of what a frame says alone, which is right in music that the recurrent network knows less, and its floor."""
+WIDTH, BEAT_FLOOR, BEAT_POWER, _SPARSE = 0.7, 0.04, 0.5, 3.0
 """Width in bins of BeatNet's beats, their least likelihood and weight; by how much a frame without one says less."""
 
 
@@ -102,6 +104,11 @@ class BeatNetwork:
         self._before, self.bands, self.rise = bands, bands, rise
         return self.step(np.concatenate([bands, rise]))
 
+    @property
+    def state(self) -> F32:
+        """Its last layer, 150 units."""
+        return np.asarray(self._hidden[1])
+
     def step(self, features: F32) -> tuple[float, float]:
         """The same of a frame's features, 272 of them."""
         weights = self._weights
@@ -121,13 +128,44 @@ class BeatNetwork:
         return float(odds[0]), float(odds[1])
 
 
+class SoundFrames:
+    """Frames of a stream of sound at `RATE`: `features`, BeatNet's probability of a `beat`, frames of silence."""
+
+    def __init__(self) -> None:
+        self.features, self._network = SoundFeatures(), BeatNetwork(network_weights(MODEL))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._network.clear()
+        self.features.clear()
+        self._held = np.zeros(LONG - WINDOW + WINDOW // 2, np.float32)
+        self.quiet, self.beat = QUIET_FRAMES, 0.0
+
+    def take(self, sound: F32) -> Iterator[None]:
+        """Each frame that samples complete."""
+        self._held = np.concatenate([self._held, heard_of(sound)])
+        while len(self._held) >= LONG:
+            self._frame(self._held[:LONG])
+            self._held = self._held[HOP:]
+            yield
+
+    def _frame(self, sound: F32) -> None:
+        network, frame = self._network, sound[LONG - WINDOW :]
+        self.quiet = self.quiet + 1 if float(np.abs(frame).max()) < _QUIET else 0
+        if self.quiet <= QUIET_FRAMES:
+            beats, chroma = network(frame), self.features.chroma(sound)
+            self.beat = sum(beats)
+            self.features.step(network.rise, float(network.bands.mean()), chroma, beats, network.state)
+
+
 class SoundBeats:
     """Beats in a stream of sound at `RATE`. `seconds`: how much of it the filter's answer is about."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
-        self._network = BeatNetwork(network_weights(MODEL))
-        self._evidence, self._features = Evidence(network_weights(EVIDENCE)), SoundFeatures()
+        weights = network_weights(EVIDENCE)
+        self._heard, self._network, self._alone = SoundFrames(), Foretelling(weights), FrameOdds(weights)
         bins = np.arange(BINS)
         shape = np.exp(-0.5 * (np.minimum(bins, BINS - bins) / WIDTH) ** 2)
         self._bump = self.filter.table(np.tile(shape, (4, 1))).ravel()
@@ -137,10 +175,9 @@ class SoundBeats:
     def clear(self) -> None:
         """Forgets all."""
         self.filter.clear()
+        self._heard.clear()
         self._network.clear()
-        self._features.clear()
-        self._held, self._frames = np.zeros(LONG - WINDOW + WINDOW // 2, np.float32), 0
-        self._quiet = _QUIET_FRAMES
+        self._frames = 0
 
     @property
     def seconds(self) -> float:
@@ -149,32 +186,30 @@ class SoundBeats:
 
     def feed(self, sound: F32) -> int:
         """Processes samples at `RATE`; returns the number of frames that they completed."""
-        held = np.concatenate([self._held, heard_of(sound)])
-        count = 0
-        while len(held) >= LONG:
-            frame = held[LONG - WINDOW : LONG]
+        before = self._frames
+        for _ in self._heard.take(sound):
             self._frames += 1
-            count += 1
-            self._quiet = self._quiet + 1 if float(np.abs(frame).max()) < _QUIET else 0
-            if self._quiet > _REST_FRAMES:
-                self.filter.step()
-            else:
-                beats = self._network(frame)
-                self._features.take(held[:LONG], self._network.bands, self._network.rise, beats)
-                self.listen(self._features, sum(beats))
-            held = held[HOP:]
-        self._held = held
-        return count
+            self._step()
+        return self._frames - before
 
-    def listen(self, features: SoundFeatures, beat: float) -> None:
-        """Advances the filter by a frame with these features; `beat`: BeatNet's probability of one."""
-        if self._frames % 5 == 0 and self._frames > FRAMES_PER_SECOND:
-            self.filter.suggest(TEMPOS, self._evidence("tempo", features.slow), SHARE)
-        likely = (1.0 - FLOOR) * self._evidence("place", features.now) + FLOOR
+    def _step(self) -> None:
+        """Advances the filter by a frame."""
+        network, quiet = self._network, self._heard.quiet
+        if quiet <= QUIET_FRAMES:
+            network.step(self._heard.features.now)
+        if quiet > _REST_FRAMES:
+            self.filter.step()
+            return
+        if self._frames % TEMPO_EVERY == 0 and self._frames > FRAMES_PER_SECOND:
+            self.filter.suggest(TEMPOS, network.tempos, SHARE)
+        alone = self._alone(self._heard.features.now)
+        likely = (self._tables @ ((1.0 - FLOOR) * network.places + FLOOR)) ** POWER
+        likely *= (self._tables @ ((1.0 - ALONE_FLOOR) * alone + ALONE_FLOOR)) ** ALONE
+        beat = self._heard.beat
         found = self._bump * beat + (1.0 - self._bump) * (1.0 - beat) / _SPARSE
-        self.filter.step((self._tables @ likely) ** POWER * np.maximum(found, BEAT_FLOOR) ** BEAT_POWER)
+        self.filter.step(likely * np.maximum(found, BEAT_FLOOR) ** BEAT_POWER)
 
     @property
     def heard(self) -> bool:
         """Whether there was sound in the last seconds, and not noise alone, in which nothing begins."""
-        return self._quiet < _QUIET_FRAMES and float(self._features.slow[FLUX]) >= _EVENTS
+        return self._heard.quiet < QUIET_FRAMES and self._heard.features.onsets >= _EVENTS

@@ -1,0 +1,579 @@
+"""Performances in sound with known beats: POP909's songs, plain players, guitars and basses, drum kits; and noises.
+
+Three soundfonts play them, with other levels, tones, rooms and noises; a fourth, OPL-3, is held out.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve
+
+from antiphon.api import F32, F64
+from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
+from antiphon_follow.evidence import RATE
+from antiphon_models.follow.fitting import (
+    PARTS,
+    SECONDS,
+    SHARES,
+    at_random,
+    changed,
+    curve,
+    with_rests,
+    without_fourth_beats,
+)
+from antiphon_models.follow.plain import plain_player
+from antiphon_models.follow.songs import performance
+from antiphon_models.follow.targets import OF_FOUR, OF_THREE
+from antiphon_models.material.espeak import speech
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
+from antiphon_models.material.sounds import mono, of_length, resampled
+
+FONTS = (FLUID, TIM, Path("/usr/share/sounds/sf2/sf_GMbank.sf2"))
+FONT_SHARES = (0.4, 0.3, 0.3)
+KINDS = ("song", "waltz", "plain", "group", "band", "bass", "kit", "noise", "speech")
+KIND_SHARES = (0.27, 0.03, 0.05, 0.12, 0.17, 0.07, 0.21, 0.02, 0.06)
+DRY, ROOMS = 0.1, 0.35
+PIANOS, GUITARS, BASSES = (0, 0, 0, 1, 2, 3, 4, 5), (24, 25, 25, 26, 27, 28, 29, 30), (32, 33, 33, 34, 35, 36, 38)
+OTHERS, LEADS = (16, 18, 19, 48, 49, 50, 11, 46, 88), (0, 40, 56, 65, 71, 73, 52, 80, 25)
+"""General MIDI's programs that play songs, and melodies above them."""
+DRUMS, KICK, SNARES, CYMBALS, TOMS = 10, 36, (38, 40, 37, 39), (42, 42, 44, 51, 70), (50, 48, 45, 43)
+DRUM_KITS = (0, 0, 8, 16, 24, 25, 32, 40)
+WITH_KIT, BASS_ALONE, STRUM = 0.25, 0.08, 0.012
+"""Shares with a drum kit, and of songs by their bass alone; seconds from string to string."""
+ON_BEATS, EIGHTHS, SIXTEENTHS = (0.95, 0.6, 0.8, 0.6), 0.45, 0.12
+"""Chances of strokes on the beats of a bar, between them, and between those."""
+CHORDS = ((0, 7, 12), (0, 7, 12, 16, 19), (0, 7, 12, 15, 19), (0, 7, 10, 16), (0, 4, 7, 12))
+STEPS = (0, 2, 3, 5, 7, 9, 10, -2, -3, -5)
+VOICES = (
+    "en-us",
+    "en-us+f3",
+    "en-us+m2",
+    "en-gb",
+    "en-gb+m3",
+    "en-gb+f4",
+    "en-gb-scotland+m7",
+    "de",
+    "de+f1",
+    "fr+f2",
+    "it",
+    "es+m5",
+    "nl+m4",
+)
+SENTENCES = (
+    "The weather will be cloudy at first, then brighter from the west in the afternoon.",
+    "Please leave your coats and bags at the door; the rehearsal begins at ten past seven.",
+    "How far is it from the old bridge to the station?",
+    "I thought that we might walk, but it has rained since Tuesday, so we took the bus instead.",
+    "No.",
+    "Well, that depends on what you mean.",
+    "Two, seven, eleven, forty, and one hundred and six.",
+    "When the ferry had gone there was nothing on the quay except a crate of oranges and a sleeping dog.",
+    "She opened the window, looked down into the yard, and called for the children to come in.",
+    "Could you say that again, a little more slowly?",
+    "According to the report, prices rose by three per cent during the winter and fell again in May.",
+    "Turn left at the lights, go past the school, and it is the second house on the right.",
+    "Nothing in the letter explained why he had sold the boat.",
+    "Of all the rooms in the museum, the smallest one was always the fullest.",
+    "Thank you very much, and good night.",
+    "My grandfather kept bees, mended clocks, and never once spoke about the war.",
+)
+"""Texts of speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPerformance:
+    """A sound at `RATE`. `beats`: s, none where there is no beat; `downs`: which begin bars; `numbers`: of `labels`."""
+
+    sound: F32
+    beats: F64
+    downs: F64
+    numbers: tuple[int, ...] = OF_FOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Riff:
+    """What repeats: strokes of `bars` on sixteenths, and `roots` of chords that last for `each` bars."""
+
+    beats: F64
+    downs: F64
+    bars: list[NDArray[np.bool_]]
+    swing: float
+    roots: tuple[int, ...] = (40,)
+    each: int = 1
+
+    def strokes(self) -> Iterator[tuple[float, float, int, int]]:
+        """Second, length of a sixteenth, bar and sixteenth of each."""
+        beats, downs, bars, swing = self.beats, self.downs, self.bars, self.swing
+        shares, place, bar = (0.0, 0.5 * swing, swing, 0.5 + 0.5 * swing), -1, -1
+        for n in range(len(beats) - 1):
+            place, bar = (0, bar + 1) if downs[n] else (place + (place >= 0), bar)
+            row, period = bars[bar % len(bars)], beats[n + 1] - beats[n]
+            for quarter in range(4 if 0 <= place < len(row) // 4 else 0):
+                if row[4 * place + quarter]:
+                    yield beats[n] + period * shares[quarter], period / 4.0, bar, 4 * place + quarter
+
+    def chord(self, bar: int) -> int:
+        """Number of the bar's chord."""
+        return bar // self.each % len(self.roots)
+
+
+def one_of(random: np.random.Generator, of: tuple[int, ...]) -> int:
+    """One of them, each as likely."""
+    return int(of[random.integers(len(of))])
+
+
+def grid(
+    random: np.random.Generator, meter: int, on: tuple[float, ...], eighths: float, quick: float
+) -> NDArray[np.bool_]:
+    """Strokes of a bar on sixteenths, by their chances on its beats, on eighths and on sixteenths."""
+    chances = np.array([chance for beat in range(meter) for chance in (on[beat], quick, eighths, quick)])
+    return np.asarray(random.random(4 * meter) < chances)
+
+
+def note_at(at: float, length: float, number: int, velocity: float, channel: int = 1) -> MidiNote:
+    """A note by its second and its length in seconds, in a file at 120 bpm."""
+    loud = float(np.clip(velocity, 0.05, 1.0))
+    return MidiNote(max(0.0, 2.0 * at), 2.0 * max(0.03, length), int(np.clip(number, 0, 127)), loud, channel)
+
+
+def track(name: str, notes: list[MidiNote], program: int | None = None) -> MidiTrack:
+    """A track of notes in any order."""
+    return MidiTrack(name, tuple(sorted(notes, key=lambda note: note.start)), program)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Velocities of a bar's strokes on sixteenths, by the numbers of General MIDI's drums."""
+
+    rows: dict[int, F64]
+
+    def changed(self, random: np.random.Generator, share: float) -> Pattern:
+        """The pattern with some of its kicks and ghost notes elsewhere."""
+        rows = {number: row.copy() for number, row in self.rows.items()}
+        for number in (KICK, *SNARES):
+            if number in rows:
+                moved = random.random(len(rows[number])) < share
+                rows[number][moved] = np.where(rows[number][moved] > 0, 0.0, 0.6 if number == KICK else 0.25)
+                rows[number][0] = self.rows[number][0]
+        return Pattern(rows)
+
+    def in_triplets(self) -> Pattern:
+        """The pattern in three strokes a beat, for a swing of two thirds: none on the last sixteenth."""
+        rows = {number: row.copy() for number, row in self.rows.items()}
+        for number, row in rows.items():
+            if number in (*CYMBALS, *TOMS, KICK):
+                row[1::4] = np.maximum(row[1::4], row[3::4])
+            row[3::4] = 0.0
+        return Pattern(rows)
+
+
+def pattern(meter: int, random: np.random.Generator) -> Pattern:
+    """A drummer's bar: kicks, a backbeat, half or double time or other snares, and cymbals or toms on some grid."""
+    size, rows = 4 * meter, dict[int, F64]()
+    kick, eighths = random.random(), random.choice([0.05, 0.25, 0.45])
+    if kick < 0.06:
+        rows[KICK] = np.where(np.arange(size) % int(random.choice([1, 2])) == 0, random.uniform(0.6, 0.85, size), 0.0)
+    elif kick < 0.18:
+        rows[KICK] = np.where(np.arange(size) % 4 == 0, 0.85, 0.0)
+    elif kick < 0.35:
+        rows[KICK] = np.where(np.arange(size) % 8 == 0, 0.85, 0.0)
+        rows[KICK][10:11] = 0.75 * (random.random() < 0.5)
+    else:
+        struck = grid(random, meter, (0.95, 0.15, 0.6, 0.15), eighths, random.choice([0.0, 0.05, 0.2]))
+        rows[KICK] = np.where(struck, random.uniform(0.7, 0.95, size), 0.0)
+    snare, number = random.random(), one_of(random, SNARES)
+    row = np.zeros(size)
+    if meter == 3:
+        row[8 if snare < 0.5 else 4 :: 4] = 0.8
+    elif snare < 0.56:
+        row[4::8] = 0.85
+    elif snare < 0.74:
+        row[8] = 0.85
+    elif snare < 0.78:
+        row[::4] = 0.8
+    elif snare < 0.88:
+        row[2::4] = 0.75
+    elif snare < 0.94:
+        row[[4, int(random.choice([10, 11, 13, 14]))]] = 0.85
+    if random.random() < 0.25:
+        row = np.maximum(row, np.where(random.random(size) < random.choice([0.1, 0.3]), 0.25, 0.0))
+    rows[number] = row
+    cymbal, metal, beats = random.random(), one_of(random, CYMBALS if random.random() < 0.9 else TOMS), np.arange(size)
+    off, accent = random.uniform(0.3, 0.6), 0.6
+    if cymbal < 0.20:
+        rows[metal] = np.where(beats % 4 == 0, accent, 0.0)
+    elif cymbal < 0.58:
+        rows[metal] = np.where(beats % 4 == 0, accent, np.where(beats % 2 == 0, off, 0.0))
+    elif cymbal < 0.70:
+        rows[metal] = np.where(beats % 4 == 0, accent, np.where(beats % 2 == 0, 0.8 * off + 0.1, 0.7 * off))
+    elif cymbal < 0.77:
+        rows[metal] = np.where(beats % 4 == 2, accent, 0.0)
+    elif cymbal < 0.86:
+        rows[51] = np.where((beats % 4 == 0) | (beats % 8 == 7), np.where(beats % 8 == 4, accent, off), 0.0)
+    elif cymbal < 0.90:
+        rows[metal] = np.where(random.random(size) < 0.4, off, 0.0)
+    if random.random() < 0.15:
+        rows[46] = np.where(beats == random.choice([2, 6, 14]), 0.6, 0.0)
+    if random.random() < 0.15:
+        rows[44] = np.where(beats % 8 == 4, 0.5, 0.0)
+    return Pattern(rows)
+
+
+def kit(beats: F64, downs: F64, random: np.random.Generator, meter: int = 4, swing: float | None = None) -> MidiTrack:
+    """A drummer: patterns of a part, fills, crashes, breaks and bars that are counted in."""
+    if swing is None:
+        swing = float(random.choice([0.5, 0.5, 0.5, 0.5, 0.56, 0.62, 0.66, 0.66]))
+    parts = [pattern(meter, random)]
+    if random.random() < 0.4:
+        parts.append(pattern(meter, random))
+    if swing > 0.6 and random.random() < 0.4:
+        parts = [part.in_triplets() for part in parts]
+    changes = [(part, part.changed(random, float(random.choice([0.0, 0.06, 0.12])))) for part in parts]
+    long, every = int(random.choice([4, 8, 8, 16])), int(random.choice([4, 4, 8]))
+    fills, breaks, crash = random.random() < 0.45, random.random() < 0.12, random.random() < 0.5
+    counted, late = random.random() < 0.1, random.choice([0.002, 0.005, 0.01])
+    behind = {number: random.uniform(-0.003, 0.010) for number in SNARES}
+    hard, kept, size = random.uniform(0.75, 1.1), dict[int, float](), 4 * meter
+    fill_size, notes = int(random.choice([2, 4, 4, 8, 16])), list[MidiNote]()
+    for at, length, bar, quarter in Riff(beats, downs, [np.ones(size, bool)], swing).strokes():
+        if counted and bar == 0:
+            if quarter % 4 == 0:
+                notes.append(note_at(at + random.normal(0.0, late), length, 37, 0.6, DRUMS))
+            continue
+        part = changes[bar // long % len(changes)][bar % 2]
+        filled = fills and bar % every == every - 1 and quarter >= size - fill_size
+        if breaks and bar % 8 == 7 and quarter >= 4:
+            continue
+        if filled:
+            if random.random() < (0.9 if quarter % 2 == 0 else 0.55):
+                tom = TOMS[min(3, (quarter - size + fill_size) * 4 // fill_size)] if random.random() < 0.7 else 38
+                notes.append(
+                    note_at(at + random.normal(0.0, late), length, tom, hard * random.uniform(0.6, 0.85), DRUMS)
+                )
+            continue
+        for number, row in part.rows.items():
+            if row[quarter] <= 0.0:
+                continue
+            struck = 49 if number in CYMBALS and crash and quarter == 0 and bar % every == 0 else number
+            begin = at + random.normal(behind.get(number, 0.0), late)
+            loudness = kept.setdefault(number, random.uniform(0.7, 1.15))
+            notes.append(
+                note_at(begin, length, struck, hard * loudness * row[quarter] * random.uniform(0.85, 1.1), DRUMS)
+            )
+    return track("drums", notes, one_of(random, DRUM_KITS))
+
+
+def band(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
+    """A drum kit, a bass and chords, some with a melody."""
+    swing, each = float(random.choice([0.5, 0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
+    roots = tuple(
+        40 + int(random.integers(0, 12)) + one_of(random, STEPS) for _ in range(int(random.choice([1, 2, 4, 4, 8])))
+    )
+
+    def riff(on: tuple[float, ...], eighths: float, quick: float) -> Riff:
+        first = grid(random, meter, on, eighths, quick)
+        first[0] |= random.random() < 0.8
+        bars = [first, first ^ (random.random(len(first)) < 0.08)][: int(random.choice([1, 2]))]
+        return Riff(beats, downs, bars, swing, roots, each)
+
+    chords = riff(
+        random.choice([(1.0, 0.0, 0.1, 0.0), ON_BEATS, (0.3, 0.8, 0.3, 0.8)]),
+        random.choice([0.05, EIGHTHS, 0.9]),
+        random.choice([0.0, 0.1]),
+    )
+    low = riff(
+        random.choice([(1.0, 0.1, 0.6, 0.1), ON_BEATS, (1.0, 1.0, 1.0, 1.0)]),
+        random.choice([0.1, 0.4, 0.95]),
+        random.choice([0.0, 0.05]),
+    )
+    tracks = [kit(beats, downs, random, meter, swing), bass(low, random)]
+    strings = guitar(chords, random)
+    program = one_of(random, GUITARS if random.random() < 0.6 else PIANOS + OTHERS)
+    tracks.append(MidiTrack("chords", strings.notes, program))
+    if random.random() < 0.4:
+        tune = bass(riff(ON_BEATS, 0.5, 0.08), random)
+        high = [
+            MidiNote(n.start, n.length, min(127, n.number + 36), n.velocity, n.channel)
+            for n in tune.notes
+            if random.random() < 0.8
+        ]
+        tracks.append(track("melody", high, one_of(random, LEADS)))
+    levels = [random.uniform(0.55, 1.0) for _ in tracks]
+    return [
+        MidiTrack(
+            t.name,
+            tuple(MidiNote(n.start, n.length, n.number, n.velocity * level, n.channel) for n in t.notes),
+            t.program,
+        )
+        for t, level in zip(tracks, levels, strict=True)
+    ]
+
+
+def basses(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
+    """A bass alone: long roots, quarters that walk, eighths, or riffs."""
+    swing, each = float(random.choice([0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
+    roots = tuple(
+        40 + int(random.integers(0, 12)) + one_of(random, STEPS) for _ in range(int(random.choice([1, 2, 4, 4, 8])))
+    )
+    on = ((1.0, 0.05, 0.3, 0.05), (1.0, 1.0, 1.0, 1.0), (1.0, 0.3, 0.7, 0.4), ON_BEATS)[int(random.integers(4))]
+    first = grid(random, meter, on, random.choice([0.0, 0.1, 0.4, 0.95]), random.choice([0.0, 0.05, 0.15]))
+    first[0] |= random.random() < 0.8
+    bars = [first, first ^ (random.random(len(first)) < 0.1)][: int(random.choice([1, 2, 2]))]
+    return [bass(Riff(beats, downs, bars, swing, roots, each), random)]
+
+
+def group(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
+    """A strummed or picked guitar, a bass, or both, some with a drum kit."""
+    count = int(random.choice([1, 2, 4, 4, 8]))
+    roots = tuple(40 + int(random.integers(0, 12)) + one_of(random, STEPS) for _ in range(count))
+    swing, each = float(random.choice([0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
+    eighths, quick = random.choice([0.15, EIGHTHS, 0.9]), random.choice([0.0, SIXTEENTHS])
+    first = grid(random, meter, ON_BEATS, eighths, quick)
+    bars = [first, first ^ (random.random(len(first)) < 0.1)][: int(random.choice([1, 2, 2]))]
+    what, tracks = random.random(), list[MidiTrack]()
+    if what < 0.65:
+        tracks.append(guitar(Riff(beats, downs, bars, swing, roots, each), random))
+    if what > 0.5:
+        same = random.random() < 0.5
+        own = bars if same else [grid(random, meter, ON_BEATS, random.choice([0.1, 0.4, 0.95]), 0.05)]
+        tracks.append(bass(Riff(beats, downs, own, swing, roots, each), random))
+    if random.random() < WITH_KIT:
+        tracks.append(kit(beats, downs, random, meter))
+    return tracks
+
+
+def guitar(riff: Riff, random: np.random.Generator) -> MidiTrack:
+    """Strokes over all strings, or one string after the other; some are muted."""
+    late, pick = random.choice([0.003, 0.008, 0.014]), random.random() < 0.3
+    short, notes = random.random() < 0.35, list[MidiNote]()
+    kinds = [CHORDS[random.integers(len(CHORDS))] for _ in riff.roots]
+    spread, accent = random.uniform(0.3, 1.8) * STRUM, random.uniform(0.0, 0.3)
+    strokes = list(riff.strokes())
+    for n, (at, length, bar, quarter) in enumerate(strokes):
+        which = riff.chord(bar)
+        chord = [riff.roots[which] + step for step in kinds[which]]
+        if pick:
+            chord = [chord[0]] if quarter == 0 else [chord[random.integers(len(chord))]]
+        begin = at + random.normal(0.0, late)
+        until = strokes[n + 1][0] - at if n + 1 < len(strokes) else 1.0
+        hold = min(until, 0.5 * length if short and random.random() < 0.8 else 4.0)
+        for rank, number in enumerate(chord if quarter % 4 in (0, 1) else chord[::-1]):
+            loud = random.uniform(0.55, 0.75) + accent * (quarter % 8 == 0) - 0.1 * (quarter % 4 > 0)
+            notes.append(note_at(begin + rank * spread, hold, number, loud))
+    return track("guitar", notes, one_of(random, GUITARS))
+
+
+def bass(riff: Riff, random: np.random.Generator) -> MidiTrack:
+    """Roots, and sometimes other notes of the chord or on the way to the next."""
+    late, walks = random.choice([0.003, 0.008, 0.014]), random.choice([0.0, 0.15, 0.7])
+    notes = list[MidiNote]()
+    for at, length, bar, quarter in riff.strokes():
+        root = (riff.roots[riff.chord(bar)] - 28) % 12 + 28
+        stays = quarter == 0 or random.random() >= walks
+        number = root if stays else root + one_of(random, (3, 4, 5, 7, 10, 12, -2))
+        begin, hold = at + random.normal(0.0, late), length * random.choice([0.9, 1.8, 3.5])
+        notes.append(note_at(begin, hold, number, random.uniform(0.6, 0.9)))
+    return track("bass", notes, one_of(random, BASSES))
+
+
+def strummed(notes: F64, random: np.random.Generator) -> F64:
+    """Notes of chords one after the other, as of strings."""
+    made, spread, rank = notes.copy(), random.uniform(0.0, 1.5) * STRUM, 0
+    for n in range(1, len(made)):
+        rank = rank + 1 if notes[n, 0] - notes[n - 1, 0] < 0.02 else 0
+        made[n, 0] += rank * spread
+    return made[np.argsort(made[:, 0])]
+
+
+def song_tracks(notes: F64, random: np.random.Generator) -> list[MidiTrack]:
+    """Notes of a performance by one instrument or two, some by their bass alone."""
+    what = random.random()
+    program = one_of(random, PIANOS if what < 0.6 else GUITARS if what < 0.82 else OTHERS)
+    if 0.6 <= what < 0.82:
+        notes = strummed(notes, random)
+    if notes.shape[1] < 4:
+        notes = np.column_stack([notes, np.full(len(notes), random.uniform(0.1, 0.6))])
+    rows = [note_at(at, min(length, 8.0), int(number), velocity) for at, number, velocity, length in notes]
+    if random.random() < BASS_ALONE:
+        return [track("bass", lowest(rows), one_of(random, BASSES))]
+    if random.random() < 0.2:
+        edge = float(np.median(notes[:, 1]) + random.choice([0, 7]))
+        low, high = ([row for row in rows if (row.number >= edge) == above] for above in (False, True))
+        return [track("low", low, program), track("high", high, one_of(random, LEADS))]
+    return [track("notes", rows, program)]
+
+
+def lowest(notes: list[MidiNote]) -> list[MidiNote]:
+    """The notes of the bass, those above E3 an octave lower."""
+    low, kept = 60.0, list[MidiNote]()
+    for note in notes:
+        if note.number < low + 3:
+            kept.append(MidiNote(note.start, note.length, note.number - 12 * (note.number > 52), note.velocity))
+        low += 0.1 * (note.number - low)
+    return kept
+
+
+def toned(sound: F32, random: np.random.Generator, rooms: float = 0.35) -> F32:
+    """The sound with another tone, drive, room, noise and level."""
+    size = len(sound)
+    made = sound.astype(np.float64) / max(1e-6, float(np.abs(sound).max()))
+    if random.random() < 0.6:
+        knots, gains = np.log([40.0, 120.0, 400.0, 1200.0, 4000.0, 11000.0]), random.normal(0.0, 4.0, 6)
+        if random.random() < 0.15:
+            gains[-1] -= 20.0
+        hertz = np.maximum(np.fft.rfftfreq(size, 1.0 / RATE), 20.0)
+        made = np.fft.irfft(np.fft.rfft(made) * 10.0 ** (np.interp(np.log(hertz), knots, gains) / 20.0), size)
+    if random.random() < 0.15:
+        drive = random.uniform(2.0, 12.0)
+        made = np.tanh(drive * made / max(1e-6, float(np.abs(made).max())))
+    if random.random() < rooms:
+        tail = np.arange(round(0.6 * RATE)) / RATE
+        room = random.standard_normal(len(tail)) * np.exp(-6.9 * tail / random.uniform(0.15, 0.6))
+        wet = fftconvolve(made, room / np.sqrt((room**2).sum()))[:size]
+        made = made + random.uniform(0.1, 0.6) * wet * np.sqrt((made**2).mean() / max(1e-12, (wet**2).mean()))
+    if random.random() < 0.4:
+        hiss = coloured(size, random) * np.sqrt((made**2).mean())
+        made = made + hiss * 10.0 ** (random.uniform(-50.0, -18.0) / 20.0)
+    level = np.exp(random.uniform(np.log(0.05), np.log(0.95)))
+    return np.asarray(level * made / max(1e-6, float(np.abs(made).max())), np.float32)
+
+
+def coloured(size: int, random: np.random.Generator) -> F64:
+    """Noise with a falling spectrum, of root mean square 1."""
+    spectrum = np.fft.rfft(random.standard_normal(size))
+    noise = np.fft.irfft(spectrum * (np.arange(len(spectrum)) + 20.0) ** -random.uniform(0.0, 1.2), size)
+    return np.asarray(noise / np.sqrt((noise**2).mean()))
+
+
+def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = 0.35) -> F32:
+    """Their sound, by a soundfont, each track by its own channel; `rooms`: share of the sounds in a room."""
+    font, reverb = FONTS[random.choice(len(FONTS), p=FONT_SHARES)], bool(random.random() < 1.7 * rooms)
+    tracks = [channelled(one, place) for place, one in enumerate(tracks, 1)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "song.mid"
+        write_midi(path, tracks, 120.0)
+        made = play(path.read_bytes(), font, RATE, FluidSettings(0.5, reverb)).mean(axis=1)
+    return toned(of_length(made, round(SECONDS * RATE)), random, rooms)
+
+
+def channelled(one: MidiTrack, channel: int) -> MidiTrack:
+    """The track on a channel, unless it is drums: of two on one channel, both have the later program."""
+    notes = tuple(
+        n if n.channel == DRUMS else MidiNote(n.start, n.length, n.number, n.velocity, channel) for n in one.notes
+    )
+    return MidiTrack(one.name, notes, one.program)
+
+
+def beatless(noises: Path, random: np.random.Generator) -> F32:
+    """A sound without beats: noise, claps, a drone, speech, notes at random, or clips of ESC-10's folds 1 to 3."""
+    kind, size = random.random(), round(SECONDS * RATE)
+    if kind < 0.15:
+        knots = np.exp(random.normal(0.0, random.choice([0.0, 0.7]), 40))
+        swell = np.interp(np.arange(size), np.linspace(0, size, 40), knots)
+        return toned(np.asarray(coloured(size, random) * swell, np.float32), random)
+    if kind < 0.22:
+        return toned(claps(size, random), random)
+    if kind < 0.27:
+        return toned(drone(size, random), random)
+    if kind < 0.5:
+        return toned(talk(size, random), random)
+    if kind < 0.65:
+        return played(song_tracks(at_random(random), random), random)
+    folders = [folder for folder in sorted(noises.iterdir()) if folder.is_dir() and "clock" not in folder.name]
+    folder = folders[random.integers(len(folders))]
+    clips = [path for path in sorted(folder.glob("*.ogg")) if path.name[0] in "123"]
+    taken = [np.asarray(mono(clips[n], RATE), np.float32) for n in random.permutation(len(clips))[:17]]
+    return toned(of_length(np.concatenate(taken), size), random)
+
+
+def claps(size: int, random: np.random.Generator) -> F32:
+    """Claps at random, 2 to 60 a second."""
+    made, clap = np.zeros(size), np.exp(-np.arange(900) / random.uniform(40.0, 150.0))
+    for at in random.integers(0, size - 900, int(random.choice([2, 6, 20, 60]) * SECONDS)):
+        made[at : at + 900] += random.uniform(0.3, 1.0) * clap * random.standard_normal(900)
+    return np.asarray(made, np.float32)
+
+
+def drone(size: int, random: np.random.Generator) -> F32:
+    """Five tones that stay."""
+    time, made = np.arange(size) / RATE, np.zeros(size)
+    for _ in range(5):
+        made += random.random() * np.sin(2.0 * np.pi * random.uniform(60.0, 900.0) * time + 6.3 * random.random())
+    return np.asarray(made, np.float32)
+
+
+def talk(size: int, random: np.random.Generator) -> F32:
+    """Speech of one voice or of several in turn: sentences in any order, with pauses."""
+    pieces, length = list[F32](), 0
+    voices = [
+        (str(random.choice(VOICES)), int(random.integers(90, 260)), int(random.integers(15, 85)))
+        for _ in range(int(random.choice([1, 1, 2, 3])))
+    ]
+    pause, level = random.choice([0.1, 0.3, 0.7]), random.uniform(0.0, 0.5)
+    while length < size:
+        voice, speed, pitch = voices[random.integers(len(voices))]
+        words = " ".join(SENTENCES[n] for n in random.permutation(len(SENTENCES))[: int(random.integers(1, 5))])
+        said, own = speech(words, voice, speed, pitch)
+        said = np.asarray(resampled(said, own, RATE) * np.exp(random.normal(0.0, level)), np.float32)
+        pieces += [said, np.zeros(round(random.exponential(pause) * RATE), np.float32)]
+        length += len(pieces[-1]) + len(pieces[-2])
+    return np.concatenate(pieces)[:size]
+
+
+def sound_performance(songs: list[Path], shares: F64, noises: Path, number: int) -> SoundPerformance | None:
+    """The performance of that number; None: its song is too short.
+
+    `songs`: POP909's folders, chosen as often as `shares` say. `noises`: ESC-10's folder.
+    """
+    random = np.random.default_rng((78, number))
+    kind = str(random.choice(KINDS, p=KIND_SHARES))
+    if kind == "noise":
+        return SoundPerformance(beatless(noises, random), np.zeros(0), np.zeros(0))
+    if kind == "speech":
+        return SoundPerformance(toned(talk(round(SECONDS * RATE), random), random), np.zeros(0), np.zeros(0))
+    late = float(random.choice([0.0, 0.0, 0.0, 0.0, random.uniform(0.5, 6.0)]))
+    if kind in ("group", "kit", "band", "bass"):
+        return rhythm(kind, late, random)
+    if kind == "plain":
+        notes, song = plain_player(SECONDS, curve, random)
+        numbers = OF_THREE if song.downs[3] else OF_FOUR
+    else:
+        song = performance(songs[random.choice(len(songs), p=shares)], PARTS[random.choice(3, p=SHARES)])
+        if kind == "waltz":
+            song = without_fourth_beats(song)
+        numbers = OF_THREE if kind == "waltz" else OF_FOUR
+        if (part := changed(song, random)) is None:
+            return None
+        notes, song = part
+    notes = with_rests(notes, random).copy()
+    notes[:, 0] += late
+    beats, tracks = song.beats + late, song_tracks(notes, random)
+    if random.random() < WITH_KIT:
+        tracks.append(kit(beats[beats >= 0.0], song.downs[beats >= 0.0], random, len(numbers)))
+    return SoundPerformance(played(tracks, random), beats, song.downs, numbers)
+
+
+def rhythm(kind: str, late: float, random: np.random.Generator) -> SoundPerformance:
+    """A "group", a "kit", a "band" or a "bass", from a second on."""
+    meter = 3 if random.random() < 0.12 else 4
+    bpm = np.exp(random.uniform(np.log(66.0), np.log(175.0)))
+    count = int((SECONDS + 2.0) * bpm / 60.0) + 8
+    begin = late + random.uniform(0.02, 0.5)
+    beats = begin + np.concatenate([[0.0], np.cumsum(60.0 / (bpm * curve(count, random)))])
+    downs = ((np.arange(len(beats)) + one_of(random, (0, 0, 0, 1, 2, 3))) % meter == 0).astype(np.float64)
+    if kind == "kit":
+        tracks = [kit(beats, downs, random, meter)]
+    else:
+        tracks = {"group": group, "band": band, "bass": basses}[kind](beats, downs, random, meter)
+    return SoundPerformance(
+        played(tracks, random, DRY if kind in ("kit", "bass") else ROOMS),
+        beats,
+        downs,
+        OF_THREE if meter == 3 else OF_FOUR,
+    )
