@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from antiphon.api import F32
 from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_follow.evidence import FEATURES, MODEL, PLACES, STATE, TEMPOS
-from antiphon_follow.sound import HOP, QUIET_FRAMES, SoundFrames
+from antiphon_follow.sound import HOP, QUIET_FRAMES, BeatFrames
 from antiphon_models.follow.fitting import EVEN, NOISE, TEMPO_WEIGHT, Foreteller, PlayedFrames, asked_places
 from antiphon_models.follow.songs import performance
 from antiphon_models.follow.sound_material import SoundPerformance, sound_performance
@@ -48,7 +48,7 @@ DETAILS = {
 
 def frames_of(made: SoundPerformance) -> tuple[NDArray[np.float16], NDArray[np.int16], F32]:
     """Features, places and tempos of a performance, as `PlayedFrames` has them, without long silence."""
-    frames, rows, kept = SoundFrames(), list[NDArray[np.float16]](), list[bool]()
+    frames, rows, kept = BeatFrames(), list[NDArray[np.float16]](), list[bool]()
     for first in range(0, len(made.sound), HOP):
         for _ in frames.take(made.sound[first : first + HOP]):
             kept.append(frames.quiet <= QUIET_FRAMES)

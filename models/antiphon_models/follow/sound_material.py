@@ -148,12 +148,12 @@ def track(name: str, notes: list[MidiNote], program: int | None = None) -> MidiT
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class DrumPattern:
     """Velocities of a bar's strokes on sixteenths, by the numbers of General MIDI's drums."""
 
     rows: dict[int, F64]
 
-    def changed(self, random: np.random.Generator, share: float) -> Pattern:
+    def changed(self, random: np.random.Generator, share: float) -> DrumPattern:
         """The pattern with some of its kicks and ghost notes elsewhere."""
         rows = {number: row.copy() for number, row in self.rows.items()}
         for number in (KICK, *SNARES):
@@ -161,19 +161,19 @@ class Pattern:
                 moved = random.random(len(rows[number])) < share
                 rows[number][moved] = np.where(rows[number][moved] > 0, 0.0, 0.6 if number == KICK else 0.25)
                 rows[number][0] = self.rows[number][0]
-        return Pattern(rows)
+        return DrumPattern(rows)
 
-    def in_triplets(self) -> Pattern:
+    def in_triplets(self) -> DrumPattern:
         """The pattern in three strokes a beat, for a swing of two thirds: none on the last sixteenth."""
         rows = {number: row.copy() for number, row in self.rows.items()}
         for number, row in rows.items():
             if number in (*CYMBALS, *TOMS, KICK):
                 row[1::4] = np.maximum(row[1::4], row[3::4])
             row[3::4] = 0.0
-        return Pattern(rows)
+        return DrumPattern(rows)
 
 
-def pattern(meter: int, random: np.random.Generator) -> Pattern:
+def pattern(meter: int, random: np.random.Generator) -> DrumPattern:
     """A drummer's bar: kicks, a backbeat, half or double time or other snares, and cymbals or toms on some grid."""
     size, rows = 4 * meter, dict[int, F64]()
     kick, eighths = random.random(), random.choice([0.05, 0.25, 0.45])
@@ -222,7 +222,7 @@ def pattern(meter: int, random: np.random.Generator) -> Pattern:
         rows[46] = np.where(beats == random.choice([2, 6, 14]), 0.6, 0.0)
     if random.random() < 0.15:
         rows[44] = np.where(beats % 8 == 4, 0.5, 0.0)
-    return Pattern(rows)
+    return DrumPattern(rows)
 
 
 def kit(beats: F64, downs: F64, random: np.random.Generator, meter: int = 4, swing: float | None = None) -> MidiTrack:

@@ -128,7 +128,7 @@ class BeatNetwork:
         return float(odds[0]), float(odds[1])
 
 
-class SoundFrames:
+class BeatFrames:
     """Frames of a stream of sound at `RATE`: `features`, BeatNet's probability of a `beat`, frames of silence."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class SoundBeats:
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
         weights = network_weights(EVIDENCE)
-        self._heard, self._network, self._alone = SoundFrames(), Foretelling(weights), FrameOdds(weights)
+        self._heard, self._network, self._alone = BeatFrames(), Foretelling(weights), FrameOdds(weights)
         bins = np.arange(BINS)
         shape = np.exp(-0.5 * (np.minimum(bins, BINS - bins) / WIDTH) ** 2)
         self._bump = self.filter.table(np.tile(shape, (4, 1))).ravel()
