@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from tests import forked
 from tests.waiting import until
@@ -30,6 +31,7 @@ s = "piano"
 STEADY = np.full(44, 100.0)
 
 
+@pytest.mark.live
 def test_notes_of_the_network_lead_the_clock_and_a_replay_is_identical(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(PATCH)
     kept, again, beats = tmp_path / "set", tmp_path / "again.wav", beats_of(STEADY)
