@@ -8,7 +8,7 @@ The network that ships was trained on the songs alone for the first 42 of its pa
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from antiphon_follow.notes import FEATURES, FRAMES_PER_SECOND, MODEL, UNITS, Not
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import PlayedSong, performance, with_factors
 from antiphon_models.follow.targets import FIT, OF_FOUR, OF_THREE, SETTLED, labels, octaves, places_of
+from antiphon_models.learning.loop import falling
 
 SECONDS = 80.0
 """Seconds of each performance."""
@@ -166,12 +167,17 @@ def performances(folders: list[Path], shares: F64, random: np.random.Generator) 
             yield at_random(random), np.full(FRAMES, NOISE), np.zeros(FRAMES)
 
 
-def labelled(folders: list[Path], seed: int) -> PlayedFrames:
-    """A version of the material."""
+def song_shares(folders: list[Path]) -> F64:
+    """How often songs are chosen, those of rare tempos more often; the sum is 1."""
     tempos = [60.0 / np.median(np.diff(performance(folder).beats)) for folder in folders]
     bins = (octaves(np.array(tempos)) / 2.0).astype(int)
     shares = np.maximum(np.bincount(bins)[bins] / len(bins), 0.02) ** -EVEN
-    rows = performances(folders, shares / shares.sum(), np.random.default_rng(seed))
+    return np.asarray(shares / shares.sum())
+
+
+def labelled(folders: list[Path], seed: int) -> PlayedFrames:
+    """A version of the material."""
+    rows = performances(folders, song_shares(folders), np.random.default_rng(seed))
     features, places, found = zip(*((features_of(notes), place, tempo) for notes, place, tempo in rows), strict=True)
     return PlayedFrames(np.array(features), np.array(places, np.int16), np.array(found, np.float32))
 
@@ -195,13 +201,26 @@ class Foreteller(nn.Module):
         found, state = self.gru(entered, state)
         return self.place(found), self.tempo(found), state
 
+    def adapt(self, features: NDArray[np.float16]) -> None:
+        """Takes mean and scale of features of frames, `[n, features]`."""
+        seen = features.astype(np.float32)
+        self.mean.copy_(torch.tensor(seen.mean(axis=0)))
+        self.scale.copy_(torch.tensor(1.0 / (seen.std(axis=0) + 0.03)))
+
     def arrays(self) -> dict[str, NDArray[np.float16]]:
         """Its arrays, with the scale of the features in those of the first layer."""
-        state = {name: np.asarray(array.numpy()) for name, array in self.state_dict().items()}
+        state = self.state_dict()
         mean, scale = state.pop("mean"), state.pop("scale")
-        state["inp.weight"] = state["inp.weight"] * scale
-        state["inp.bias"] = state["inp.bias"] - state["inp.weight"] @ mean
-        return {name: array.astype(np.float16) for name, array in state.items()}
+        return scaled_arrays(state, "inp", mean, scale)
+
+
+def scaled_arrays(
+    state: Mapping[str, Tensor], first: str, mean: Tensor, scale: Tensor
+) -> dict[str, NDArray[np.float16]]:
+    """Arrays of a network for features as they come, not scaled. `first`: name of the layer that takes them."""
+    weight = state[f"{first}.weight"] * scale
+    changed = {f"{first}.weight": weight, f"{first}.bias": state[f"{first}.bias"] - weight @ mean}
+    return {name: np.asarray(array.numpy(), np.float16) for name, array in {**state, **changed}.items()}
 
 
 def asked_places() -> Tensor:
@@ -227,14 +246,12 @@ def trained(folders: list[Path]) -> Foreteller:
     random, network, asked = np.random.default_rng(0), Foreteller(), asked_places()
     learner = torch.optim.Adam(network.parameters(), RATE_OF_LEARNING)
     material = [labelled(folders, seed) for seed in range(VARIANTS)]
-    seen = material[0].features.reshape(-1, FEATURES)[::37].astype(np.float32)
-    network.mean.copy_(torch.tensor(seen.mean(axis=0)))
-    network.scale.copy_(torch.tensor(1.0 / (seen.std(axis=0) + 0.03)))
+    network.adapt(material[0].features.reshape(-1, FEATURES)[::37])
     network.train()
     for turn in range(VARIANTS * PASSES):
         version, losses = material[turn % VARIANTS], list[float]()
         for group in learner.param_groups:
-            group["lr"] = RATE_OF_LEARNING * 0.5 * (1.0 + np.cos(np.pi * turn / (VARIANTS * PASSES))) + 2e-5
+            group["lr"] = RATE_OF_LEARNING * falling(turn / (VARIANTS * PASSES))
         order = random.permutation(len(version.features))
         for first in range(0, len(order) - BATCH // 2, BATCH):
             taken, state = order[first : first + BATCH], None

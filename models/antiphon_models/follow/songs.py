@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi
 from antiphon_follow.evidence import RATE
-from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play
+from antiphon_models.material.fluidsynth import FLUID, FluidSettings, play_tracks
 
 KINDS = ("as played", "swells", "steps", "ritardandi")
 SWELL, SWELL_BEATS = 0.12, 32
@@ -107,8 +106,5 @@ def with_factors(played: PlayedSong, tempos: F64) -> PlayedSong:
 
 def sound_of(tracks: list[MidiTrack]) -> F32:
     """Mono sound of tracks at 120 bpm by FluidR3, at the follower's rate, with a peak of a half."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "song.mid"
-        write_midi(path, tracks, 120.0)
-        made = play(path.read_bytes(), FLUID, RATE, FluidSettings(0.5, True)).mean(axis=1)
+    made = play_tracks(tracks, FLUID, RATE, FluidSettings(0.5, True)).mean(axis=1)
     return np.asarray(0.5 * made / max(1e-6, float(np.abs(made).max())), np.float32)

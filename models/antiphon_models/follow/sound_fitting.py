@@ -20,19 +20,27 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from antiphon.api import F32
 from antiphon.api.backends.models import models_folder, write_weights
-from antiphon_follow.evidence import FEATURES, MODEL, PLACES, STATE, TEMPOS
+from antiphon_follow.evidence import FEATURES, MODEL, PLACES, STATE
 from antiphon_follow.sound import HOP, QUIET_FRAMES, BeatFrames
-from antiphon_models.follow.fitting import EVEN, NOISE, TEMPO_WEIGHT, Foreteller, PlayedFrames, asked_places
-from antiphon_models.follow.songs import performance
+from antiphon_models.follow.fitting import (
+    NOISE,
+    Foreteller,
+    PlayedFrames,
+    asked_places,
+    loss_of,
+    scaled_arrays,
+    song_shares,
+)
 from antiphon_models.follow.sound_material import SoundPerformance, sound_performance
 from antiphon_models.follow.targets import FIT, labels, octaves
+from antiphon_models.learning.loop import falling
 
 PERFORMANCES, FRAMES = 1452, 3950
 """Performances, and frames of each."""
 UNITS, PASSES, BATCH, CHUNK = 96, 39, 32, 500
 """Units of a layer; passes over the performances, those of a step, and frames through which it looks back."""
-RATE_OF_LEARNING, LEAST_RATE, AVERAGE = 2e-3, 1e-5, 0.998
-"""First and last rate of learning; share of the weights' average that a step leaves, and which is what ships."""
+RATE_OF_LEARNING, AVERAGE = 2e-3, 0.998
+"""First rate of learning; share of the weights' average that a step leaves, and which is what ships."""
 BLIND, LATE, LATEST, SHORTEST = 0.15, 0.35, 1500, 100
 """Share of performances without BeatNet's state; share of steps that begin later, up to which frame; least frames."""
 ALONE_UNITS, ALONE_PASSES, ALONE_TAKEN, ALONE_EVERY, ALONE_BATCH = 64, 14, 64, 16, 1024
@@ -68,22 +76,10 @@ def frames_of(made: SoundPerformance) -> tuple[NDArray[np.float16], NDArray[np.i
 def material(songs: Path, noises: Path) -> PlayedFrames:
     """All performances, songs of rare tempos more often."""
     folders = [folder for folder in sorted(songs.iterdir()) if folder.is_dir() and folder.name[-1] in FIT]
-    found = np.array([60.0 / np.median(np.diff(performance(folder).beats)) for folder in folders])
-    bins = (octaves(found) / 2.0).astype(int)
-    shares = np.maximum(np.bincount(bins)[bins] / len(bins), 0.02) ** -EVEN
-    made = (sound_performance(folders, shares / shares.sum(), noises, number) for number in range(PERFORMANCES))
+    shares = song_shares(folders)
+    made = (sound_performance(folders, shares, noises, number) for number in range(PERFORMANCES))
     features, places, tempos = zip(*(frames_of(one) for one in made if one is not None), strict=True)
     return PlayedFrames(np.array(features), np.array(places), np.array(tempos))
-
-
-def loss_of(found: tuple[Tensor, Tensor], place: Tensor, tempo: Tensor, asked: Tensor) -> Tensor:
-    """Cross entropy of places and tempos of the frames that have them."""
-    known = (place >= 0).float()
-    places = -(asked[place.clamp(min=0).long()] * torch.log_softmax(found[0], -1)).sum(-1)
-    near = torch.exp(-0.5 * (torch.arange(len(TEMPOS)) - tempo[..., None]) ** 2)
-    near = torch.where((place == int(NOISE))[..., None], torch.ones(()), near)
-    tempos = -(near / near.sum(-1, keepdim=True) * torch.log_softmax(found[1], -1)).sum(-1)
-    return ((places + TEMPO_WEIGHT * tempos) * known).sum() / (known.sum() + 1.0)
 
 
 def trained(material: PlayedFrames) -> Foreteller:
@@ -91,14 +87,12 @@ def trained(material: PlayedFrames) -> Foreteller:
     torch.manual_seed(1)
     random, asked, network = np.random.default_rng(0), asked_places(), Foreteller(FEATURES, UNITS)
     learner = torch.optim.Adam(network.parameters(), RATE_OF_LEARNING)
-    seen = material.features[:, ::37].reshape(-1, FEATURES).astype(np.float32)
-    network.mean.copy_(torch.tensor(seen.mean(axis=0)))
-    network.scale.copy_(torch.tensor(1.0 / (seen.std(axis=0) + 0.03)))
+    network.adapt(material.features[:, ::37].reshape(-1, FEATURES))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
     for turn in range(PASSES):
         losses, order = list[float](), random.permutation(len(material.features))
         for group in learner.param_groups:
-            group["lr"] = RATE_OF_LEARNING * 0.5 * (1.0 + np.cos(np.pi * turn / PASSES)) + LEAST_RATE
+            group["lr"] = RATE_OF_LEARNING * falling(turn / PASSES)
         for first in range(0, len(order) - BATCH // 2, BATCH):
             taken, state = order[first : first + BATCH], None
             begin = int(random.integers(0, LATEST)) if random.random() < LATE else 0
@@ -140,9 +134,8 @@ def trained_alone(material: PlayedFrames, mean: Tensor, scale: Tensor) -> dict[s
     for turn in range(ALONE_PASSES):
         order = random.permutation(count)
         for first in range(0, count - ALONE_TAKEN // 2, ALONE_TAKEN):
-            done = (turn + first / count) / ALONE_PASSES
             for group in learner.param_groups:
-                group["lr"] = RATE_OF_LEARNING * 0.5 * (1.0 + np.cos(np.pi * done)) + LEAST_RATE
+                group["lr"] = RATE_OF_LEARNING * falling((turn + first / count) / ALONE_PASSES)
             taken, begin = order[first : first + ALONE_TAKEN], int(random.integers(ALONE_EVERY))
             features = torch.tensor(material.features[taken, begin::ALONE_EVERY].astype(np.float32))
             features[torch.tensor(random.random(len(taken)) < BLIND), :, -STATE:] = mean[-STATE:]
@@ -153,10 +146,7 @@ def trained_alone(material: PlayedFrames, mean: Tensor, scale: Tensor) -> dict[s
                 learner.zero_grad()
                 loss.backward()
                 learner.step()
-    state = {name: array.detach() for name, array in network.state_dict().items()}
-    state["frame_in.weight"] = state["frame_in.weight"] * scale
-    state["frame_in.bias"] = state["frame_in.bias"] - state["frame_in.weight"] @ mean
-    return {name: np.asarray(array.numpy(), np.float16) for name, array in state.items()}
+    return scaled_arrays(network.state_dict(), "frame_in", mean, scale)
 
 
 def main() -> None:

@@ -5,9 +5,8 @@ Three soundfonts play them, with other levels, tones, rooms and noises; a fourth
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTrack
 from antiphon_follow.evidence import RATE
 from antiphon_models.follow.fitting import (
     PARTS,
@@ -31,7 +30,7 @@ from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import performance
 from antiphon_models.follow.targets import OF_FOUR, OF_THREE
 from antiphon_models.material.espeak import speech
-from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play_tracks
 from antiphon_models.material.sounds import mono, of_length, resampled
 
 FONTS = (FLUID, TIM, Path("/usr/share/sounds/sf2/sf_GMbank.sf2"))
@@ -126,6 +125,12 @@ class Riff:
 def one_of(random: np.random.Generator, of: tuple[int, ...]) -> int:
     """One of them, each as likely."""
     return int(of[random.integers(len(of))])
+
+
+def roots_of(random: np.random.Generator) -> tuple[int, ...]:
+    """Roots of chords that repeat, about E2."""
+    count = int(random.choice([1, 2, 4, 4, 8]))
+    return tuple(40 + int(random.integers(0, 12)) + one_of(random, STEPS) for _ in range(count))
 
 
 def grid(
@@ -272,9 +277,7 @@ def kit(beats: F64, downs: F64, random: np.random.Generator, meter: int = 4, swi
 def band(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
     """A drum kit, a bass and chords, some with a melody."""
     swing, each = float(random.choice([0.5, 0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
-    roots = tuple(
-        40 + int(random.integers(0, 12)) + one_of(random, STEPS) for _ in range(int(random.choice([1, 2, 4, 4, 8])))
-    )
+    roots = roots_of(random)
 
     def riff(on: tuple[float, ...], eighths: float, quick: float) -> Riff:
         first = grid(random, meter, on, eighths, quick)
@@ -295,22 +298,14 @@ def band(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> lis
     tracks = [kit(beats, downs, random, meter, swing), bass(low, random)]
     strings = guitar(chords, random)
     program = one_of(random, GUITARS if random.random() < 0.6 else PIANOS + OTHERS)
-    tracks.append(MidiTrack("chords", strings.notes, program))
+    tracks.append(replace(strings, name="chords", program=program))
     if random.random() < 0.4:
         tune = bass(riff(ON_BEATS, 0.5, 0.08), random)
-        high = [
-            MidiNote(n.start, n.length, min(127, n.number + 36), n.velocity, n.channel)
-            for n in tune.notes
-            if random.random() < 0.8
-        ]
+        high = [replace(n, number=min(127, n.number + 36)) for n in tune.notes if random.random() < 0.8]
         tracks.append(track("melody", high, one_of(random, LEADS)))
     levels = [random.uniform(0.55, 1.0) for _ in tracks]
     return [
-        MidiTrack(
-            t.name,
-            tuple(MidiNote(n.start, n.length, n.number, n.velocity * level, n.channel) for n in t.notes),
-            t.program,
-        )
+        replace(t, notes=tuple(replace(n, velocity=n.velocity * level) for n in t.notes))
         for t, level in zip(tracks, levels, strict=True)
     ]
 
@@ -318,9 +313,7 @@ def band(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> lis
 def basses(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
     """A bass alone: long roots, quarters that walk, eighths, or riffs."""
     swing, each = float(random.choice([0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
-    roots = tuple(
-        40 + int(random.integers(0, 12)) + one_of(random, STEPS) for _ in range(int(random.choice([1, 2, 4, 4, 8])))
-    )
+    roots = roots_of(random)
     on = ((1.0, 0.05, 0.3, 0.05), (1.0, 1.0, 1.0, 1.0), (1.0, 0.3, 0.7, 0.4), ON_BEATS)[int(random.integers(4))]
     first = grid(random, meter, on, random.choice([0.0, 0.1, 0.4, 0.95]), random.choice([0.0, 0.05, 0.15]))
     first[0] |= random.random() < 0.8
@@ -330,8 +323,7 @@ def basses(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> l
 
 def group(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
     """A strummed or picked guitar, a bass, or both, some with a drum kit."""
-    count = int(random.choice([1, 2, 4, 4, 8]))
-    roots = tuple(40 + int(random.integers(0, 12)) + one_of(random, STEPS) for _ in range(count))
+    roots = roots_of(random)
     swing, each = float(random.choice([0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
     eighths, quick = random.choice([0.15, EIGHTHS, 0.9]), random.choice([0.0, SIXTEENTHS])
     first = grid(random, meter, ON_BEATS, eighths, quick)
@@ -419,7 +411,7 @@ def lowest(notes: list[MidiNote]) -> list[MidiNote]:
     return kept
 
 
-def toned(sound: F32, random: np.random.Generator, rooms: float = 0.35) -> F32:
+def toned(sound: F32, random: np.random.Generator, rooms: float = ROOMS) -> F32:
     """The sound with another tone, drive, room, noise and level."""
     size = len(sound)
     made = sound.astype(np.float64) / max(1e-6, float(np.abs(sound).max()))
@@ -451,23 +443,17 @@ def coloured(size: int, random: np.random.Generator) -> F64:
     return np.asarray(noise / np.sqrt((noise**2).mean()))
 
 
-def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = 0.35) -> F32:
+def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = ROOMS) -> F32:
     """Their sound, by a soundfont, each track by its own channel; `rooms`: share of the sounds in a room."""
     font, reverb = FONTS[random.choice(len(FONTS), p=FONT_SHARES)], bool(random.random() < 1.7 * rooms)
     tracks = [channelled(one, place) for place, one in enumerate(tracks, 1)]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "song.mid"
-        write_midi(path, tracks, 120.0)
-        made = play(path.read_bytes(), font, RATE, FluidSettings(0.5, reverb)).mean(axis=1)
+    made = play_tracks(tracks, font, RATE, FluidSettings(0.5, reverb)).mean(axis=1)
     return toned(of_length(made, round(SECONDS * RATE)), random, rooms)
 
 
 def channelled(one: MidiTrack, channel: int) -> MidiTrack:
     """The track on a channel, unless it is drums: of two on one channel, both have the later program."""
-    notes = tuple(
-        n if n.channel == DRUMS else MidiNote(n.start, n.length, n.number, n.velocity, channel) for n in one.notes
-    )
-    return MidiTrack(one.name, notes, one.program)
+    return replace(one, notes=tuple(n if n.channel == DRUMS else replace(n, channel=channel) for n in one.notes))
 
 
 def beatless(noises: Path, random: np.random.Generator) -> F32:

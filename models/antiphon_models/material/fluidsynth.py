@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.backends.files import MidiTrack, write_midi
+
 # ---- Notes as the bytes of a MIDI file, for FluidSynth to play
 
 TICKS = 960
@@ -142,6 +144,14 @@ def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArra
         *(word for name, value in settings.options for word in ("-o", f"{name}={value}")),
         "-F", str(sound), str(font), str(notes),
     ])  # fmt: skip
+
+
+def play_tracks(tracks: Sequence[MidiTrack], font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:
+    """FluidSynth's rendering of tracks at 120 bpm, as `play` of a file of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tracks.mid"
+        write_midi(path, tracks, 120.0)
+        return play(path.read_bytes(), font, rate, settings)
 
 
 def _switch(name: str, on: bool | None) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import F32, UsageError
-from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi, write_midi
+from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi
 from antiphon.api.backends.runtime import missing_modules, require_modules
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import run_on_sound, run_to_notes
-from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, missing, play
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, missing, play_tracks
 from antiphon_models.material.sounds import mono, of_length, songs
 
 RATE, SECONDS = 48000, 10
@@ -181,10 +181,7 @@ def performed(notes: Iterable[tuple[float, float, MidiNote]], font: Path, gain: 
         MidiNote(2.0 * max(0.0, at), max(0.05, 2.0 * (end - at)), note.number, note.velocity, 1)
         for at, end, note in notes
     )
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "notes.mid"
-        write_midi(file, [MidiTrack("piano", track)], 120.0)
-        return play(file.read_bytes(), font, RATE, FluidSettings(gain)).T
+    return play_tracks([MidiTrack("piano", track)], font, RATE, FluidSettings(gain)).T
 
 
 def simulated(rng: np.random.Generator, decay: float) -> Iterator[list[NDArray[np.float64]]]:
