@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests import forked
 
-from antiphon.kernel.runtime import distributions
+from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.processes import children
 from antiphon_bench.rig import ServerProcess
 
@@ -48,7 +48,7 @@ settings.register_profile(
 )
 settings.load_profile("antiphon")
 
-LACKING = distributions.absent()
+LACKING = extras.absent()
 """Names of plugins and processors that are not here, each with its distribution: `make alone` has some."""
 ADVICE = re.compile(r"the \w+ \w+ is in antiphon-\w+: pip install antiphon-\w+")
 LIVE = (

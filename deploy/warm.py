@@ -39,7 +39,7 @@ WORKER = (
 
 def kernels() -> None:
     """Compiles what a server's engine and a job's process compile, each in the order in which it does."""
-    from antiphon.files.input_loop import load_sound
+    from antiphon.files.audiofile import load_sound
     from antiphon.kernel.runtime import paths
     from antiphon.kernel.runtime.settings import ServeSettings
     from antiphon.kernel.supervisor import preload

@@ -4,7 +4,7 @@ import numpy as np
 
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import keep_for_listeners
-from antiphon.kernel.engine.taps.node_taps import NodeTaps
+from antiphon.kernel.engine.taps import NodeTaps
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.native import compile_all

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from antiphon.web import openapi
+from antiphon.web import operations
 from antiphon.web.operations import Operation
 from antiphon.web.routes import all_operations
 
@@ -47,7 +47,7 @@ def typescript_type(schema: dict[str, Any]) -> str:
 def text() -> str:
     """Generated file: an interface per schema, with answers and bodies of each path."""
     shown = [HEAD]
-    for name, schema in openapi.components(OPERATIONS).items():
+    for name, schema in operations.components(OPERATIONS).items():
         shown.append(f"export interface {name} {{\n" + "".join(f"  {part};\n" for part in _parts(schema)) + "}\n")
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         rows = [_row(one) for one in OPERATIONS if one.method == method and one.answers is not bytes]
@@ -66,7 +66,7 @@ def _row(operation: Operation) -> str:
 
 
 def _named(kind: Any) -> str:
-    return "null" if kind is None else typescript_type(openapi.schema_of(kind))
+    return "null" if kind is None else typescript_type(operations.schema_of(kind))
 
 
 def _parts(schema: dict[str, Any]) -> list[str]:

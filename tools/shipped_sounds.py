@@ -17,7 +17,7 @@ from antiphon.api.backends.analysis import named_analyses
 from antiphon.api.backends.files import built_in_folder
 from antiphon_library import analysing, chart, scanning
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.shipped import FILE, FOLDERS
+from antiphon_library.schema import FOLDERS, SHIPPED_FILE
 
 KEPT = Path("build/shipped")
 DIGITS = 4
@@ -88,7 +88,7 @@ def main() -> None:
                 }
             )
     data = gzip.compress(json.dumps(found, separators=(",", ":")).encode(), mtime=0)
-    (library / FILE).write_bytes(data)
+    (library / SHIPPED_FILE).write_bytes(data)
     print(f"\r{len(found)} sounds, {len(data):,} bytes")
 
 

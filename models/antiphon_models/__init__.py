@@ -25,7 +25,7 @@ _TRAININGS = (
     "The same on files, in both directions.",
     "harmony accompany.networks:HarmonyRecipe The chords of a whole melody, for `accompany` on files.",
     "harmony-live accompany.live_networks:LiveHarmonyRecipe The same of what is past, for `accompany` live.",
-    "hum hum.training.recipe:HumRecipe The network that hears pitch, beginnings and notes.",
+    "hum hum.training:HumRecipe The network that hears pitch, beginnings and notes.",
     "popularity classify.popularity:PopularityTraining A column of a table: antiphon train popularity TABLE.csv.",
     "notes latent.training:OwnNotesRecipe A decoder of `latent` of your own notes: antiphon train notes FOLDER.",
     "stems stems.recipe:StemsRecipe The masks of stems in files.",
@@ -78,13 +78,13 @@ def _register(register: Register, rows: tuple[str, ...]) -> None:
 def antiphon_commands(cli: typer.Typer) -> None:
     """Adds `antiphon train`, `antiphon evaluate`, `antiphon dataset` and `antiphon pipeline`."""
     from antiphon.api.backends.cli import epilog
-    from antiphon_models.commands import dataset, evaluate, pipeline, train
+    from antiphon_models.commands import dataset, pipeline, train
 
     cli.command(
         epilog=epilog(
             "antiphon train --list", "antiphon train denoise --minutes 110", "antiphon train notes my-notes --out mine"
         )
     )(train.train)
-    cli.command(epilog=epilog("antiphon evaluate --list", "antiphon evaluate hum mine.wav"))(evaluate.evaluate)
+    cli.command(epilog=epilog("antiphon evaluate --list", "antiphon evaluate hum mine.wav"))(train.evaluate)
     cli.add_typer(dataset.application())
     cli.add_typer(pipeline.application())

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from antiphon import aio as aio
     from antiphon.kernel.errors import AntiphonError as AntiphonError
-    from antiphon.operations.asking import ask as ask
     from antiphon.operations.chain import Chain as Chain, Model as Model, Stream as Stream
     from antiphon.operations.given import Note as Note
     from antiphon.operations.listening import Song as Song, analyse as analyse
+    from antiphon.operations.lists import ask as ask
     from antiphon.operations.python import render as render, run as run
     from antiphon.operations.remote import Remote as Remote, Server as Server, connect as connect
     from antiphon.operations.result import Result as Result
@@ -30,7 +30,7 @@ _PLACES = {
     "Song": "antiphon.operations.listening",
     "Stream": "antiphon.operations.chain",
     "analyse": "antiphon.operations.listening",
-    "ask": "antiphon.operations.asking",
+    "ask": "antiphon.operations.lists",
     "connect": "antiphon.operations.remote",
     "render": "antiphon.operations.python",
     "run": "antiphon.operations.python",

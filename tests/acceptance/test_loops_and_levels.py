@@ -11,7 +11,7 @@ from pythonosc.osc_message import OscMessage
 from tests.local import graph, play, put, staged
 from tests.waiting import play_for
 
-from antiphon.files.input_loop import resampled_loop
+from antiphon.files.audiofile import resampled_loop
 from antiphon.kernel.session.commands import Panic
 from antiphon_bench.rig import ServerProcess, message
 

@@ -219,7 +219,7 @@ def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Comman
 def test_what_a_script_wants_is_json(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     from antiphon.doctor import machine, software, sound
     from antiphon.kernel.contract.finding import Finding
-    from antiphon_midi.devices import ports
+    from antiphon_midi import ports
 
     heard = sound.LibraryReport((), "PortAudio 19", "", None, "no server runs")
     monkeypatch.setattr(sound, "ask", lambda: heard)

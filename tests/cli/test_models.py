@@ -12,7 +12,7 @@ from antiphon.cli.plugin_commands import command_of, complete
 from antiphon.cli.terminal import errors
 from antiphon.kernel.runtime import model_files, resources
 from antiphon.kernel.workers import devices
-from antiphon.networks import model_registry
+from antiphon.networks import info
 from antiphon.networks.info import ModelInfo
 from antiphon.operations.lists import LISTS
 
@@ -36,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def go(*arguments: object, known: tuple[ModelInfo, ...] = (), failed: tuple[str, ...] = ()) -> tuple:
         with monkeypatch.context() as patch:
-            patch.setattr(model_registry, "known_models", lambda _: ({info.name: info for info in known}, list(failed)))
+            patch.setattr(info, "known_models", lambda _: ({info.name: info for info in known}, list(failed)))
             code = errors.run(app, ["models", *map(str, arguments)])
         out, err = capsys.readouterr()
         assert all(line.startswith("antiphon: ") for line in err.splitlines())
@@ -117,7 +117,7 @@ def test_a_model_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         "    register('seven', lambda: 7)\n"
         "    register('absent', 'oddmodels.nothing:Here')\n"
     )
-    found, failed = model_registry.known_models(tmp_path / "plugins")
+    found, failed = info.known_models(tmp_path / "plugins")
     assert not {"raising", "seven", "absent"} & set(found)
     told = {text.partition(" cannot")[0].partition(" gave")[0]: text for text in failed}
     assert "ZeroDivisionError" in told["the model raising"]

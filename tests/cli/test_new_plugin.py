@@ -12,7 +12,7 @@ from antiphon.cli.newplugin import new_plugin
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
-from antiphon.newplugin.writing import SHAPES, write
+from antiphon.newplugin import SHAPES, write
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from antiphon.cli.newplugin import new_plugin
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.files.midifile import read, write
 from antiphon.kernel.contract.processor import Event
-from antiphon.newplugin.writing import SHAPES
+from antiphon.newplugin import SHAPES
 from antiphon.offline.note_file import read as read_score, write as write_score
 from antiphon_pyo.info import PYO
 

@@ -378,16 +378,16 @@ def test_a_wait_for_a_processor_is_none_of_a_steps_time(waits: bool, said: str) 
     code = f"""
 import select, time
 from antiphon.live.records import ScriptTooLong
-from antiphon.offline import script_limits
-script_limits.thread_clocks = lambda: (0, time.monotonic_ns() if {waits} else 0)
-script_limits.set_limits(0.05)
-script_limits.begin_step(0.05)
+from antiphon.offline import script_child
+script_child.thread_clocks = lambda: (0, time.monotonic_ns() if {waits} else 0)
+script_child.set_limits(0.05)
+script_child.begin_step(0.05)
 try:
     select.select([], [], [], 1.0)
     print("done")
 except ScriptTooLong:
     print("too long")
-script_limits.end_step()
+script_child.end_step()
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == said

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from antiphon.cli.serve import _take_token, run
-from antiphon.files.input_loop import load_sound
+from antiphon.files.audiofile import load_sound
 from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.processes import pidfile

@@ -20,9 +20,8 @@ from antiphon.kernel.engine.link import (
     Synced,
 )
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action
+from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, EngineLoad
 from antiphon.kernel.session.commands import Beat, ClearSchedule, Now, Panic, Sample, When
-from antiphon.kernel.session.effects import EngineLoad
 
 RATE = 48000
 

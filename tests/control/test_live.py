@@ -15,7 +15,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import Beat
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Double, decode, encode, messages_of
-from antiphon.kernel.wire.token_proof import TokenProof, nonce
+from antiphon.kernel.wire.senders import TokenProof, nonce
 
 
 async def test_a_message_takes_effect_at_its_beat(live: Rig, client: Client) -> None:

@@ -22,9 +22,8 @@ from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.actions import EngineEffect, NodeSet
 from antiphon.kernel.session.commands import SetParam
-from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.transport import Transport
 from antiphon.kernel.session.transport_server import TransportServer
 from antiphon.web import control_link

@@ -23,7 +23,7 @@ from antiphon.live.patterns.mini.parser import MAX_DEPTH, MAX_LETTERS
 from antiphon.live.patterns.mini.reading import MAX_EVENTS, read
 from antiphon.live.performance import MAX_EVENTS as MOST_A_BEAT
 from antiphon.live.records import LiveEvent, ScriptError
-from antiphon.offline import event_file, script_limits
+from antiphon.offline import event_file, script_child
 from antiphon.offline.rendering import actions_of, param_finder
 from antiphon.offline.script_run import TIMEOUT_SECONDS, ScriptHeader, ScriptProcess, commands
 from antiphon_sampler.library import folder_of, list_folder
@@ -181,7 +181,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"{MAX_DEPTH} brackets",
         f"{MAX_EVENTS:,} events a cycle",
         f"{TIMEOUT_SECONDS:g} s of processor",
-        f"{script_limits.MEMORY >> 30} GiB",
+        f"{script_child.MEMORY >> 30} GiB",
         f"{MOST_A_BEAT:,} events",
         f"{event_file.MAX_EVENTS:,}",
     ):

@@ -20,9 +20,9 @@ from antiphon.kernel.contract.harness import run_processor
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins import loader
-from antiphon.kernel.synth import backends
-from antiphon.networks import model_registry as models
-from antiphon.newplugin.writing import SHAPES, files
+from antiphon.kernel.synth import info as synths
+from antiphon.networks import info as models
+from antiphon.newplugin import SHAPES, files
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
@@ -148,7 +148,7 @@ def test_the_exported_file_plays(folder, monkeypatch):
 
 
 def test_the_synth_is_registered_under_its_name(folder):
-    found = backends.choose("beeper", loader.load(folder).factories["synths"])
+    found = synths.choose("beeper", loader.load(folder).factories["synths"])
     assert (found.backend, found.zygote) == ("beeper.backend:Beeper", "none")
 
 

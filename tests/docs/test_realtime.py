@@ -8,12 +8,12 @@ import pytest
 from antiphon.kernel.engine.plans import admission, loader
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.supervisor import watchdog
-from antiphon.kernel.workers import arena, dropout_fader, low_latency_events, pool, worker, zygote
+from antiphon.kernel.workers import arena, low_latency_events, pool, rebuffer, worker, zygote
 from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
 from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
 from antiphon.networks.info import ModelInfo
 from antiphon_pyo.info import PYO
-from antiphon_supercollider.voices import played_ahead
+from antiphon_supercollider import backend
 
 PAGE = (Path(__file__).parents[2] / "docs" / "kernel.md").read_text()
 SAID = " ".join(PAGE.split())
@@ -48,9 +48,9 @@ def test_each_number_is_the_codes() -> None:
         f"measures {worker.MEASURED} hops with every slot at work",
         f"waits up to {loader.WORKER_TIMEOUT:g} s for new workers",
         f"by a ring of {arena.DIRECT} in the arena",
-        f"not confirmed within {played_ahead.TIMEOUT_SECONDS:g} s of the engine's time",
+        f"not confirmed within {backend.TIMEOUT_SECONDS:g} s of the engine's time",
         f"and so does what follows for {low_latency_events.BACK_NS // 10**9} s",
-        f"the last {dropout_fader.FADE * 1000:g} ms, backwards",
+        f"the last {rebuffer.FADE * 1000:g} ms, backwards",
         f"({MODEL.depth} hops of a model, more where the lead needs them; {SYNTH.depth} of a synth)",
         f"The zygote looks every {zygote.LOOK_MS} ms",
         f"none has been done for {zygote.HANG // 1_000_000} ms",

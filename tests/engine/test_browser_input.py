@@ -13,7 +13,7 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.shared import MappingShape, Shared
-from antiphon.kernel.engine.taps.browser_input import BrowserInput
+from antiphon.kernel.engine.taps import BrowserInput
 from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TapMemory, TapShape, TapWord
 from antiphon.web.page.routes import BrowserSound
 

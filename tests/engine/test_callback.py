@@ -13,7 +13,7 @@ from tests import audio
 from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, jack_process, portaudio_process
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
-from antiphon.kernel.engine.native.publishing import DLL_HZ, follow_device
+from antiphon.kernel.engine.native.waiting import DLL_HZ, follow_device
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.platform import wait_bell
 

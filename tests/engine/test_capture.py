@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import keep_for_capture
-from antiphon.kernel.engine.taps.node_taps import NodeCapture
+from antiphon.kernel.engine.taps import NodeCapture
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.graph.names import BUSES, CUE

@@ -36,7 +36,7 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.processes.child_process import leave, socket_pair
-from antiphon.kernel.session.effects import EngineLoad
+from antiphon.kernel.session.actions import EngineLoad
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.supervisor.watchdog import Hang
 

@@ -43,7 +43,7 @@ from antiphon.kernel.engine.shared import (
     command_ring,
     report_ring,
 )  # fmt: skip
-from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
+from antiphon.kernel.engine.taps import NodeCapture, NodeTaps
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape

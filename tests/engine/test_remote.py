@@ -10,9 +10,8 @@ from antiphon.kernel.engine.link import EVERY_NODE, PlanRefused, PlayedNote
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.graph.graph import Graph, NodeSpec
-from antiphon.kernel.session.actions import NodeBend, NodeNoteOff, NodeNoteOn
+from antiphon.kernel.session.actions import EngineLoad, NodeBend, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import Sample
-from antiphon.kernel.session.effects import EngineLoad
 
 
 def load(ends: Ends, serial: int, size: int) -> None:

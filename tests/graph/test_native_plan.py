@@ -16,8 +16,8 @@ from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.graph.native.plan import MOVED, NativePlan
-from antiphon.kernel.graph.native.rows import measure_rows
+from antiphon.kernel.graph.native_plan import MOVED, NativePlan
+from antiphon.kernel.graph.native_rows import measure_rows
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.native import Audio, f32p, i64, kernel
 from antiphon.kernel.native.dsp import copy_sound

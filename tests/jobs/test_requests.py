@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests import accepted
 
-from antiphon.jobs.errors import Missing
-from antiphon.jobs.job import Task
+from antiphon.jobs.job import Missing, Task
 from antiphon.jobs.live_sets import live_sets
 from antiphon.jobs.request import command, live_task, render_task, run_task
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo

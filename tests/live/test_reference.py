@@ -24,7 +24,7 @@ from antiphon.live.reference import PATCHES, Entry, entries
 from antiphon.offline.event_file import FindParam
 from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import commands, without_macros
-from antiphon.signal.scales import CHORDS, SCALES
+from antiphon.signal.harmony import CHORDS, SCALES
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = """

@@ -119,7 +119,7 @@ def test_examples_and_figures_are_asked_for_one_at_a_time(tmp_path, command) -> 
 def test_examples_are_files_by_item_and_system(tmp_path, monkeypatch) -> None:
     import soundfile
 
-    from antiphon_models.commands.evaluate import _write
+    from antiphon_models.commands.train import _write
     from antiphon_models.learning.evaluation import Example
 
     tone = np.full(480, 0.25, np.float32)

@@ -16,7 +16,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import Argument, argument, arguments, check, option_words
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.operations.asking import ask, offered
+from antiphon.operations.lists import ask, offered
 from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, RunRequest
 
 GIVEN: dict[Any, tuple[Any, ...]] = {

@@ -11,7 +11,7 @@ from tests.waiting import until
 from antiphon.kernel.runtime.token import store_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, decode, encode
-from antiphon.kernel.wire.token_proof import TokenProof, nonce
+from antiphon.kernel.wire.senders import TokenProof, nonce
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import FOREIGN, UNPROVED, Performing
 

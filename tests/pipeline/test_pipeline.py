@@ -18,10 +18,9 @@ from antiphon.signal.mel import LogMel, MelSettings
 from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline import running
 from antiphon_models.pipeline.apart import ParentLink, run_in_child
-from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon_models.pipeline.running import shard_tasks
 from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, following, load
-from antiphon_models.pipeline.shards import file_digest, read_again, sounds_of
+from antiphon_models.pipeline.shards import ITEMS, file_digest, gather, read_again, read_items, shard_of, sounds_of
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
 

@@ -15,10 +15,9 @@ from tests.datasets.trees import sound
 from tests.waiting import until
 
 from antiphon_models.datasets.layouts.rules import split_of
-from antiphon_models.pipeline.gathering import gather
 from antiphon_models.pipeline.running import run, shard_tasks
 from antiphon_models.pipeline.settings import load
-from antiphon_models.pipeline.shards import compute, is_done, spectrograms
+from antiphon_models.pipeline.shards import compute, gather, is_done, spectrograms
 
 EXTRA = importlib.util.find_spec("apache_beam") and importlib.util.find_spec("pyarrow")
 pytestmark = [

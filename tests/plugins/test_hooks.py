@@ -27,7 +27,7 @@ from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins import hook_lists, loader
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime import paths
-from antiphon.operations.asking import ask, offered
+from antiphon.operations.lists import ask, offered
 from antiphon_bench.rig import ServerProcess
 
 LOG = "ANTIPHON_TEST_HOOKS_LOG"

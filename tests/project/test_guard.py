@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon.kernel.plugins.registry import factories
+from antiphon.kernel.plugins.hook_lists import factories
 
 _SPEC = importlib.util.spec_from_file_location("guard", Path(__file__).parents[2] / "tools" / "guard.py")
 assert _SPEC is not None

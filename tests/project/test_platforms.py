@@ -11,8 +11,8 @@ GUARDED = {
     "cli/commands.py": "a folder that does not exist is empty",
     "cli/serve.py": "a command line that cannot be covered is left",
     "control/state.py": "asked for by hasattr",
-    "devices/libraries.py": "read where it exists",
-    "devices/ports.py": "asked for on Linux",
+    "antiphon_midi/libraries.py": "read where it exists",
+    "antiphon_midi/ports.py": "asked for on Linux",
     "doctor/machine.py": "asked for by hasattr",
     "files/audiowrite.py": "a hidden name stands in for an unnamed file",
     "io/listening.py": "an address that is not told is left out",
@@ -24,7 +24,7 @@ GUARDED = {
     "processes/scheduling.py": "a group that is not there is left",
     "runtime/paths.py": "asked for by hasattr",
     "runtime/resources.py": "memory that cannot be given back is kept",
-    "scsynth/leftovers.py": "a folder that does not exist is empty",
+    "scsynth/server.py": "a folder that does not exist is empty",
     "supervisor/jack_server.py": "a folder that does not exist is empty",
 }
 """Modules outside the room that use something of Linux where there is it, and what they do where there is not."""
@@ -82,7 +82,7 @@ def modules():
 
 # with what they need of others, which may be made for this system; some need what is not installed here
 names = [name for name in names if name not in {line.partition(":")[0] for line in modules()}]
-assert len(names) > 900
+assert len(names) > 800
 for name in [name for name in sys.modules if name.partition(".")[0].startswith("antiphon")]:
     del sys.modules[name]
 import psutil  # made for this system

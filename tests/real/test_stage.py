@@ -20,7 +20,7 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.graph.patch import find, load
 from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
 from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam, SetTransport
-from antiphon.kernel.signal.pitch import frequency
+from antiphon.kernel.signal import frequency
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 from antiphon.signal.loudness import LoudnessMeter

@@ -1,16 +1,23 @@
-"""What is said of packages that are not installed: which, and what installs them."""
+"""What is not installed: the extra or other distribution that brings it, and what is listed without it."""
 
 import re
 import tomllib
 
 import pytest
 from tests.each import each
-from tests.sources import PROJECTS
+from tests.sources import PROJECTS, ROOT
 
-from antiphon.kernel.errors import UsageError
+from antiphon.doctor import software
+from antiphon.jobs import live_sets
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.errors import PatchError, UsageError
+from antiphon.kernel.graph import patch, patch_list
+from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.suggestion import MAX_LIST_LETTERS, instead, list_names, nearest_names
+from antiphon.networks.info import examine_models
+from antiphon.operations import lessons, lists
 
 MODULES = {
     "LinkPython-extern": "link",
@@ -133,3 +140,78 @@ def test_a_value_is_written_as_python_does():
     assert short_repr("a'b") == '"a\'b"'
     assert short_repr("y" * 100) == "'" + "y" * 36 + "..."
     assert short_repr(1 << 20_000) == "a number of thousands of digits"
+
+
+CATALOG = load(check=False).catalog
+
+
+def of(distribution: str) -> set[str]:
+    """Plugins of a folder, and their processors."""
+    plugins = {place.name for place in (ROOT / "plugins" / distribution).glob("antiphon_*")}
+    return {name.removeprefix("antiphon_") for name in plugins} | {
+        name for name, info in CATALOG.types.items() if info.plugin in plugins
+    }
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    """The catalog of `antiphon` without the others."""
+    monkeypatch.setattr(extras, "_is_installed", lambda distribution: False)
+    monkeypatch.setattr(patch_list, "_listings", {})
+    lacking = extras.absent()
+    return Catalog({name: info for name, info in CATALOG.types.items() if name not in lacking})
+
+
+@pytest.mark.needs("hum", "denoise", "host")
+def test_the_table_is_what_the_folders_have() -> None:
+    assert {name: set(names) for name, names in extras.ADDED.items()} == {name: of(name) for name in extras.ADDED}
+
+
+def test_the_sentence_for_another_distribution(alone: Catalog) -> None:
+    said = "the node hum is in antiphon-companion: pip install antiphon-companion"
+    assert extras.advice("node", "hum") == said
+    said_of_lab = "the command evaluate is in antiphon-lab: pip install antiphon-lab"
+    assert extras.advice("command", "evaluate") == said_of_lab
+    assert extras.advice("node", "gain") == extras.advice("node", "nope") == ""
+    with pytest.raises(PatchError, match=said):
+        patch.load("garden", alone)
+
+
+def test_what_is_listed_alone_can_be_loaded(alone: Catalog) -> None:
+    names = patch_list.names()
+    assert {"band", "dub", "tidal", "keys"} <= {*names}
+    assert not {"garden", "karaoke", "unmix"} & {*names}
+    for name in names:
+        assert patch.load(name, alone).graph.nodes, name
+    assert patch_list.names("live") == [], "their patches denoise and answer"
+    assert lists.sets(lists.SetsRequest()) == []
+    assert "dub" in live_sets.live_sets()
+    assert not {"round", "unmix"} & live_sets.live_sets().keys()
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_doctor_names_what_is_not_installed_and_misses_none_of_its_weights() -> None:
+    found = {(item.subject, item.state): item.mend for item in software.plugins()}
+    assert found["antiphon-companion", "missing"] == "pip install antiphon-companion"
+    assert examine_models({}) == []
+    assert [*software.check_weights(), *software.check_voices()] == []
+
+
+def test_a_node_that_is_optional_is_left_out_where_it_is_not(alone: Catalog) -> None:
+    assert patch.load("band", CATALOG).graph.has("hum") == ("hum" in CATALOG)
+    band = patch.load("band", alone).graph
+    assert not band.has("hum")
+    assert all("hum" not in (wire.source.node, wire.dest.node) for wire in band.wires)
+    text = 'format = 1\n[nodes.hum]\noptional = 1\n[wires]\n"in" = "out"\n'
+    with pytest.raises(PatchError, match=r"optional.*takes true or false, not 1"):
+        patch.parse(text, alone)
+
+
+def test_lessons_are_those_whose_plugins_are_here(alone: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    lessons.lessons.cache_clear()
+    try:
+        found = {(lesson.head.path, lesson.name) for lesson in lessons.lessons()}
+    finally:
+        lessons.lessons.cache_clear()
+    assert ("code", "01-first-sound") in found
+    assert not {("files", "02-apart"), ("play", "04-a-band")} & found

@@ -28,7 +28,7 @@ from tests.waiting import until
 from tools.http_table import OPERATIONS
 
 from antiphon.cli.commands import application
-from antiphon.web import openapi
+from antiphon.web import operations
 from antiphon.web.api import jobs as examples, types
 from antiphon.web.operations import Operation
 from antiphon_bench.rig import ServerProcess
@@ -200,7 +200,7 @@ def test_every_example_works(client: Client) -> None:
                 assert seconds == (20.0 if "tracks" in operation.path else SECONDS), said
             assert level > -40.0, said
         elif operation.answers is not None:
-            conforms(document, openapi.schema_of(operation.answers), answered.json)
+            conforms(document, operations.schema_of(operation.answers), answered.json)
         else:
             assert not answered.body, said
         if operation.answers is types.Overview:

@@ -11,7 +11,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.errors import AntiphonError, ParamError, PatchError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.session.actions import NodeReset, NodeSet
+from antiphon.kernel.session.actions import Changed, EngineLoad, NodeReset, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import (
     NOW,
     Beat,
@@ -24,7 +24,6 @@ from antiphon.kernel.session.commands import (
     SetTransport,
     Sync,
 )
-from antiphon.kernel.session.effects import Changed, EngineLoad, TempoChanged
 from antiphon.kernel.session.graph_state import TAIL
 from antiphon.kernel.session.node_state import SLOTS
 from antiphon.kernel.session.schedule import MAX_PENDING, Moment, ScheduleFull

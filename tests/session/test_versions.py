@@ -11,7 +11,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, Port
 from antiphon.kernel.errors import PatchError, PluginError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.session.effects import EngineLoad
+from antiphon.kernel.session.actions import EngineLoad
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.node_state import SLOTS
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tests.each import each
 
-from antiphon.signal.decimator import Decimator
 from antiphon.signal.listening_mix import F32, ListeningMix, listening_mono
+from antiphon.signal.yin import Decimator
 
 RATE = 48000
 TONE = (0.3 * np.sin(2 * np.pi * 440.0 * np.arange(2 * RATE) / RATE)).astype(np.float32)

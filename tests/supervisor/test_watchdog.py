@@ -24,7 +24,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import watch, watchdog
 from antiphon.kernel.supervisor.starts import Starts
 from antiphon.kernel.supervisor.watch import Supervisor
-from antiphon.kernel.synth import backends, info as synths
+from antiphon.kernel.synth import info as synths
 from antiphon.kernel.synth.info import SynthInfo
 from antiphon.kernel.workers.arena import State, WorkerWord
 
@@ -34,9 +34,9 @@ LUTE = SynthInfo("lute", "lute:Lute", auto=1)
 
 @pytest.fixture(autouse=True)
 def harp() -> Iterator[None]:
-    backends.use(synths.BackendChoice(HARP))
+    synths.use(synths.BackendChoice(HARP))
     yield
-    backends.use(None)
+    synths.use(None)
 
 
 def arena() -> Any:
@@ -61,12 +61,12 @@ def test_what_plays_instead_is_said(needs: str, said: str) -> None:
     heard: list[str] = []
     assert watchdog.synth_given_up(arena(), registered, heard.append)
     assert heard == [f"harpist is given up (it ended); {said}"]
-    assert backends.chosen().instead
+    assert synths.chosen().instead
     assert not watchdog.synth_given_up(arena(), registered, heard.append)
 
 
 def test_one_that_nothing_stands_in_for_is_not_given_up() -> None:
-    backends.use(synths.BackendChoice(replace(HARP, fallback=False)))
+    synths.use(synths.BackendChoice(replace(HARP, fallback=False)))
     assert not watchdog.synth_given_up(arena(), {}, print)
 
 

@@ -18,7 +18,7 @@ from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import preload
-from antiphon.kernel.synth import backends, info as synths, null
+from antiphon.kernel.synth import info as synths, null
 from antiphon.kernel.synth.backend import SynthSettings
 from antiphon.kernel.synth.controls import Dial, parse
 from antiphon.kernel.synth.null import Null
@@ -97,7 +97,7 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         (folder / f"{name}.py").write_text(text)
 
     yield in_process(capsys)
-    backends.use(None)
+    synths.use(None)
     for name in [name for name in sys.modules if name.partition(".")[0] == "lute"]:
         del sys.modules[name]
 
@@ -114,19 +114,19 @@ def test_serve_takes_its_option(antiphon: Command) -> None:
 
 
 def test_a_server_plays_as_the_option_says(antiphon: Command) -> None:
-    asked = backends.with_options(ServeSettings(options={"wood": "plum"}, rate=44100))
-    info = backends.requested_backend(asked)
+    asked = synths.with_options(ServeSettings(options={"wood": "plum"}, rate=44100))
+    info = synths.requested_backend(asked)
     assert info is not None
     assert (asked.synth, info.name, info.jack, info.delay(44100, 64)) == ("lute", "lute", True, 2)
-    choice = backends.choice_with(asked, synths.BackendChoice(info))
+    choice = synths.choice_with(asked, synths.BackendChoice(info))
     assert (choice.info.backend, choice.settings) == ("lute.player:Carved", (("wood", "plum at 44100"),))
-    backends.use(choice)
+    synths.use(choice)
     told = pickle.dumps(preload.Warm(asked, loader.load(), lambda *_: np.zeros((1, 1), np.float32), None).loading())
-    backends.use(None)
+    synths.use(None)
     preload.load_again(pickle.loads(told))
-    assert backends.chosen() == choice, "a fresh interpreter plays by the same"
-    assert backends.choice_with(ServeSettings(), synths.BackendChoice(info)).settings == ()
-    assert backends.requested_backend(ServeSettings()) is None
+    assert synths.chosen() == choice, "a fresh interpreter plays by the same"
+    assert synths.choice_with(ServeSettings(), synths.BackendChoice(info)).settings == ()
+    assert synths.requested_backend(ServeSettings()) is None
 
 
 def test_a_file_is_rendered_by_it(antiphon: Command) -> None:

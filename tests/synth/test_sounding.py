@@ -11,8 +11,8 @@ from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Sample
 from antiphon.kernel.synth.backend import pack, shape_in, unpack
 from antiphon.kernel.synth.controls import FIRST_DIAL
+from antiphon.kernel.synth.processor import MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
 from antiphon.kernel.synth.shapes import ChannelBends
-from antiphon.kernel.synth.sounding import MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
 
 
 def told(sounding: Sounding, sample: int) -> list[tuple[str, int, int]]:

@@ -32,7 +32,7 @@ from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.token import load_token
-from antiphon.kernel.wire.ip_address import plain_ip
+from antiphon.kernel.wire.senders import plain_ip
 from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows

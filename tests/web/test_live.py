@@ -35,7 +35,7 @@ from antiphon.web.osc_socket import OscSocket, check_message
 from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
-from antiphon.web.protocol import gate
+from antiphon.web.protocol import guard
 from antiphon.web.protocol.guard import Limits
 from antiphon.web.script_link import MAX_SCRIPT_BYTES, MAX_STEPS, MAX_VERSION, pack, unpack
 from antiphon.web.server import HttpServer
@@ -164,7 +164,7 @@ async def test_a_script_that_came_by_http_is_evaluated_by_no_way(
 ) -> None:
     performed = FakePerform()
     monkeypatch.setattr(board, "perform", performed)
-    monkeypatch.setattr(gate, "_address", lambda end: peer.removeprefix("::ffff:"))
+    monkeypatch.setattr(guard, "_address", lambda end: peer.removeprefix("::ffff:"))
     async with serving(live=live, proxied=proxied, jobs=home / "jobs") as rig:
         rig.told()
         saved = await rig.ask("PUT", "/api/live/sets/tune", {"text": "open('owned', 'w')"})

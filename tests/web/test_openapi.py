@@ -18,7 +18,7 @@ from tests.web.test_lan import serving as serving_web
 from tools import http_table
 from tools.http_table import OPERATIONS
 
-from antiphon.web import control_link, openapi, osc_refusals
+from antiphon.web import control_link, operations, osc_refusals
 from antiphon.web.operations import Operation
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
@@ -79,7 +79,7 @@ def test_the_page_lists_every_operation() -> None:
 def test_the_document_is_openapi() -> None:
     import schemathesis
 
-    document = json.loads(json.dumps(openapi.document(OPERATIONS)))
+    document = json.loads(json.dumps(operations.document(OPERATIONS)))
     schema = schemathesis.openapi.from_dict(document)
     assert len(list(schema.get_all_operations())) == len(OPERATIONS)
 
@@ -97,7 +97,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
 def described() -> list[Any]:
     import schemathesis
 
-    return list(schemathesis.openapi.from_dict(openapi.document(OPERATIONS)).get_all_operations())
+    return list(schemathesis.openapi.from_dict(operations.document(OPERATIONS)).get_all_operations())
 
 
 @pytest.mark.parametrize("number", range(len(OPERATIONS)))

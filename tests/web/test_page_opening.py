@@ -12,7 +12,7 @@ from tests.web.test_http import body, send, status
 
 from antiphon.web.access import WRONG_GUESSES, TokenGuard
 from antiphon.web.http_message import answer
-from antiphon.web.page.page_secret import FILE, SECONDS, page_address
+from antiphon.web.page.files import FILE, SECONDS, page_address
 from antiphon.web.page.routes import PageKeyExchange
 from antiphon.web.protocol.application import Endpoint
 from antiphon.web.server import HttpServer

@@ -12,9 +12,9 @@ from antiphon.kernel.control.commands.executor import WallClock
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire import frames
 from antiphon.kernel.wire.frames import Framer
-from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.ntp import from_unix_ns, to_unix_ns
 from antiphon.kernel.wire.osc import encode
+from antiphon.kernel.wire.senders import plain_ip
 from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest, parts
 
 PACKETS = st.lists(st.binary(min_size=1, max_size=40).map(lambda b: b"/" + b), min_size=1, max_size=6)

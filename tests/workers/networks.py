@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from antiphon.kernel.runtime import model_files
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.networks.streaming import StreamingModel
+from antiphon.networks.torch_network import StreamingModel
 
 HERE = "tests.workers.networks"
 HOP = 64

@@ -19,7 +19,7 @@ from antiphon.networks import model_client
 from antiphon.networks.array_network import build
 from antiphon.networks.info import ModelInfo
 from antiphon.networks.model_client import ModelClient, worker_of
-from antiphon_hum.learned.tables import PITCH_MODEL
+from antiphon_hum.learned import PITCH_MODEL
 
 HOP = 4
 

@@ -19,7 +19,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import BlockTime, Event, Processor
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.kernel.graph.native.plan import NativePlan
+from antiphon.kernel.graph.native_plan import NativePlan
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins.checks import inspect_processor

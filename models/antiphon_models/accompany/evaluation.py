@@ -23,7 +23,7 @@ from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of, timed_labe
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
-from antiphon_models.material import krumhansl
+from antiphon_models.material import part_songs
 
 # ---- Measures of an accompaniment: chord agreement, clashes with the melody, and similarity to a pianist's texture
 
@@ -326,7 +326,7 @@ _DIATONIC = ((0, 5, 7, 14, 16, 21), (3, 8, 10, 12, 17, 19))
 def key_of(notes: Sequence[BeatNote]) -> int:
     """The key whose profile the melody's durations correlate with best."""
     classes, lengths = [note.pitch % 12 for note in notes], [note.end - note.start for note in notes]
-    return krumhansl.key_of(np.bincount(classes, lengths, 12).astype(np.float64))
+    return part_songs.key_of(np.bincount(classes, lengths, 12).astype(np.float64))
 
 
 def tonic(notes: Sequence[BeatNote], beats: int) -> list[int]:

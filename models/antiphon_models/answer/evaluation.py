@@ -16,15 +16,19 @@ from antiphon_accompany.harmony.chords import read_chord
 from antiphon_answer.improviser import Planned
 from antiphon_answer.memory import symbols_of
 from antiphon_answer.prior import SCALES
-from antiphon_models.answer.foreseeing import FORESEERS, SlotMelody, bits_of, melodies, spans
-from antiphon_models.answer.telling import (
+from antiphon_models.answer.foreseeing import (
     ALONE,
+    FORESEERS,
+    SlotMelody,
     bars_again,
+    bits_of,
     features_of,
     in_key_share,
     longest_copy,
+    melodies,
     separation,
     shared_part,
+    spans,
 )
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command

@@ -1,18 +1,19 @@
-"""Bits per note of `answer` and of two plain predictors."""
+"""Measures of answers: bits per note of `answer` and plain predictors; a classifier of generated and human bars."""
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.memory import INTERVALS, TIMES, symbols_of
-from antiphon_answer.prior import installed_prior
+from antiphon_answer.prior import SCALES, installed_prior, interval_class, time_class
 from antiphon_models.material.part_songs import songs
 
 SOURCES = ("pop909", "jsb")
@@ -152,3 +153,130 @@ def bits_of(make: NotePredictor, notes: Sequence[Planned]) -> list[float]:
         bits.append(make.surprise(before, note))
         make.learn(before, note)
     return bits
+
+
+GROUP = 4
+ALONE = 47
+
+
+def note_groups(notes: Sequence[Planned], size: int = GROUP) -> list[tuple[tuple[int, int], ...]]:
+    """All runs of `size` notes as intervals and inter-onset times."""
+    steps = [(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(notes)]
+    return [tuple(steps[n : n + size - 1]) for n in range(len(steps) - size + 2)]
+
+
+def shared_part(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
+    """Share of four-note groups that also occur in the song."""
+    known = set(note_groups(song))
+    own = note_groups(notes)
+    return float(np.mean([group in known for group in own])) if own else 0.0
+
+
+def longest_copy(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
+    """Length in notes of the longest run copied from the song."""
+    size = 1
+    while size < len(notes) and set(note_groups(notes, size + 1)) & set(note_groups(song, size + 1)):
+        size += 1
+    return size
+
+
+def bars_again(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
+    """Share of the bars that have notes which are bars of the song again, by place and pitch."""
+    own: dict[int, list[tuple[int, int]]] = {}
+    known: dict[int, list[tuple[int, int]]] = {}
+    for bars, given in ((own, notes), (known, song)):
+        for note in given:
+            bars.setdefault(note.slot // 16, []).append((note.slot % 16, note.pitch))
+    return float(np.mean([bar in known.values() for bar in own.values()])) if own else 0.0
+
+
+def in_key_share(notes: Sequence[Planned], key: int) -> float:
+    """Share of notes in the scale of a key; minor with the leading note and the raised sixth."""
+    scale = SCALES[key // 12] + ((9, 11) if key > 11 else ())
+    return float(np.mean([(note.pitch - key) % 12 in scale for note in notes]))
+
+
+def _bits(before: Sequence[Planned], notes: Sequence[Planned]) -> NDArray[np.float64]:
+    """Bits of each note given the preceding ones, `[2, n]`: with the memory and without."""
+    both, prior = AnswerPredictor(), AnswerPredictor(memory=False)
+    for foreseer in (both, prior):
+        foreseer.clear()
+    bits: list[tuple[float, float]] = []
+    last: Planned | None = None
+    for n, note in enumerate((*before, *notes)):
+        if n >= len(before) and last is not None:
+            bits.append((both.surprise(last, note), prior.surprise(last, note)))
+        for foreseer in (both, prior):
+            foreseer.learn(last, note)
+        last = note
+    return np.array(bits or [(0.0, 0.0)]).T
+
+
+def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int, key: int) -> NDArray[np.float64]:
+    """Features of eight bars: `ALONE` of the bars themselves, then those relative to the preceding song."""
+    both_bits, prior_bits = _bits(before, notes)
+    quarter = max(1, len(prior_bits) // 4)
+    pitches, old = np.array([n.pitch for n in notes]), np.array([n.pitch for n in before])
+    steps = np.diff(pitches) if len(notes) > 1 else np.zeros(1, int)
+    times = np.diff([n.slot for n in notes]) if len(notes) > 1 else np.full(1, 4)
+    rhythms = [tuple((n.slot - start) % 16 for n in notes if (n.slot - start) // 16 == bar) for bar in range(8)]
+    known = {tuple(n.slot % 16 for n in before if n.slot // 16 == bar) for bar in range(start // 16)}
+    own = note_groups(notes)
+    rate = len(before) / max(1.0, (before[-1].slot - before[0].slot) / 128)
+    alone = [
+        prior_bits[1:].mean() if len(prior_bits) > 1 else 0.0,
+        prior_bits.std(),
+        prior_bits.max(),
+        len(notes),
+        prior_bits[:quarter].mean(),
+        prior_bits[-quarter:].mean(),
+        pitches.std(),
+        np.ptp(pitches),
+        *np.bincount([interval_class(int(s)) for s in steps], minlength=7) / len(steps),
+        *np.bincount([time_class(int(t)) for t in times], minlength=8) / len(times),
+        *np.bincount([(n.slot - start) % 16 for n in notes], minlength=16) / len(notes),
+        notes[0].slot - start,
+        start + 128 - notes[-1].slot,
+        (pitches[-1] - key) % 12,
+        in_key_share(notes, key),
+        len(set(rhythms)),
+        sum(not r for r in rhythms),
+        len(set(own)) / max(1, len(own)),
+        float(np.mean(np.sign(steps[1:]) * np.sign(steps[:-1]))) if len(steps) > 1 else 0.0,
+    ]
+    assert len(alone) == ALONE
+    beside = [
+        both_bits.mean(),
+        both_bits.std(),
+        both_bits.max(),
+        both_bits[:quarter].mean(),
+        both_bits[-quarter:].mean(),
+        len(notes) / rate,
+        pitches.mean() - old.mean(),
+        pitches.std() / max(1.0, old.std()),
+        pitches.max() - old.max(),
+        pitches.min() - old.min(),
+        float(np.mean([r in known for r in rhythms])),
+        shared_part(notes, before),
+        bars_again(notes, before),
+        longest_copy(notes, before),
+        longest_copy(notes, before) / len(notes),
+    ]
+    return np.array([*alone, *beside], np.float64)
+
+
+def separation(
+    human: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]], songs: Iterable[str], seed: int
+) -> float:
+    """Area under the ROC curve of a forest that separates two kinds of eight bars; no song is trained and tested on."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold
+
+    rows, names = np.stack([*human, *other]), list(songs) * 2
+    labels = np.repeat([0, 1], len(human))
+    chances = np.zeros(len(rows))
+    for train, test in GroupKFold(5).split(rows, labels, names):
+        forest = RandomForestClassifier(300, min_samples_leaf=3, random_state=seed, n_jobs=1)
+        chances[test] = forest.fit(rows[train], labels[train]).predict_proba(rows[test])[:, 1]
+    return float(roc_auc_score(labels, chances))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from antiphon_models.pipeline.frameworks import Framework
+    from antiphon_models.pipeline.settings import Framework
     from antiphon_models.pipeline.training.learning import EpochFigures
     from antiphon_models.pipeline.training.steps import TrainingReport
 

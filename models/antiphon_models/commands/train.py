@@ -1,13 +1,18 @@
-"""`antiphon train NAME`: makes a model's material and trains its weights, resuming where it was stopped."""
+"""`antiphon train NAME` and `antiphon evaluate NAME`.
+
+A training makes a model's material and trains its weights, resuming where it was stopped. An evaluation sets a plugin
+beside trivial, classical and peer systems, on the same items.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
 import typer
 
@@ -15,7 +20,10 @@ from antiphon.api import UsageError
 from antiphon.api.backends.cli import by_records, complete_named
 from antiphon.api.backends.runtime import instead
 
-_names = complete_named("trainings")
+if TYPE_CHECKING:
+    from antiphon_models.learning.evaluation import Example, MetricValue
+
+_trainings = complete_named("trainings")
 Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
 DATA = Path("data")
 """Default folder of material."""
@@ -46,7 +54,9 @@ class Course:
 
 @by_records
 def train(
-    name: Annotated[str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=_names)] = "",
+    name: Annotated[
+        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=_trainings)
+    ] = "",
     folder: Annotated[Path | None, typer.Argument(help="Your own sounds or table, for what learns them.")] = None,
     data: Data = DATA,
     work: Annotated[Path | None, typer.Option("--work", help="Where material, checkpoint and log go.")] = None,
@@ -142,3 +152,159 @@ class _Bar:
     def __call__(self, done: float, words: str) -> None:
         self._bar.label = words
         self._bar.update(round(1000 * done))
+
+
+_evaluations = complete_named("evaluations")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationScope:
+    """What is measured: of which systems, on which items."""
+
+    system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None
+    data: Data = DATA
+    work: Annotated[Path | None, typer.Option("--work", help="Where what it makes is kept.")] = None
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1
+    limit: Annotated[int, typer.Option(min=0, help="Items at most; 0 for all.")] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where figures and sounds go."""
+
+    json_file: Annotated[Path | None, typer.Option("--json", help="The figures as JSON, into a file.")] = None
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            "--examples", help="Write sounds into this folder: a few items, and what each system makes of them."
+        ),
+    ] = None
+    card: Annotated[bool, typer.Option("--card", help="Also put the figures into models/RESULTS.md.")] = False
+
+
+@by_records
+def evaluate(
+    name: Annotated[
+        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=_evaluations)
+    ] = "",
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
+    *,
+    measured: EvaluationScope,
+    into: Output,
+    listing: Annotated[bool, typer.Option("--list", help="Show what can be evaluated.")] = False,
+) -> None:
+    """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
+    import json
+
+    from antiphon.api.backends.files import cache_folder, make_folder, write_atomic
+    from antiphon.api.backends.rendering import load_plugins
+    from antiphon_models.learning import evaluation as tables, needs
+
+    if into.examples is not None and (into.json_file is not None or into.card):
+        other = "--card" if into.card else "--json"
+        raise UsageError(f"--examples writes sounds and no figures; leave out --examples or {other}")
+    factories = load_plugins(None, check=False).factories["evaluations"]
+    if listing or not name:
+        for each in sorted(factories):
+            typer.echo(each)
+        return
+    if name not in factories:
+        raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(factories))}")
+    with needs.explain_missing(name):
+        evaluation = factories[name]()
+    files = _own_files(name, evaluation, files or ())
+    ask = tables.EvaluationRequest(
+        data=measured.data,
+        work=make_folder((measured.work or cache_folder() / "evaluation") / name),
+        seed=measured.seed,
+        limit=measured.limit or None,
+        systems=tuple(measured.system or ()),
+        files=tuple(files),
+        say=say,
+    )
+    tables.check(evaluation, ask)
+    ask = tables.choose_material(evaluation, ask)
+    if into.card:
+        tables.check_card(ask)
+    if not measured.limit:
+        _say_long(name, evaluation, own=bool(files), chosen=bool(measured.system or into.card))
+    with needs.explain_missing(name):
+        if into.examples is not None:
+            _write(evaluation.examples(ask), into.examples)
+            return
+        cells = tables.cells(evaluation, _shown(name, evaluation.scores(ask)))
+    if not cells and ask.files:
+        raise UsageError("none of your files was measured; the lines before this say why")
+    if not cells:
+        raise UsageError(f"nothing was measured; is {ask.data} the folder of songs, loops and noises?")
+    typer.echo("\n".join([*tables.table(evaluation, cells, own_files=bool(ask.files)), f"seed {ask.seed}"]))
+    if into.json_file is not None:
+        figures = tables.as_json(name, evaluation, ask, cells)
+        write_atomic(into.json_file, (json.dumps(figures, indent=1) + "\n").encode())
+    if into.card:
+        typer.echo(f"written into {tables.write_section(name, evaluation, ask, cells)}")
+
+
+def _own_files(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
+    """Files to measure: those named, and those in named folders."""
+    files = [
+        file
+        for path in paths
+        for file in ([path] if evaluation.takes_folder else evaluation.files_in(path, say) or _in_folder(path))
+    ]
+    for path in files:
+        if not path.is_file() and not (evaluation.takes_folder and path.is_dir()):
+            material = evaluation.files_doc or "its own items alone"
+            what = f"{path} holds no files to measure" if path.is_dir() else f"there is no file {path}"
+            raise UsageError(f"{what}; {name} is evaluated on {material}")
+    return files
+
+
+def _say_long(name: str, evaluation: Any, *, own: bool, chosen: bool) -> None:
+    """Warns that all items are measured, and how to measure fewer. `chosen`: systems were named."""
+    what = "your files" if own else "all its items"
+    ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])
+    fewer = [] if own else ["--limit 5 takes five items"]
+    fewer += [f"--system {ours!r} takes one system"] if ours and not chosen else []
+    measured = f"{name} is measured on {what}, which may take hours"
+    say(f"{measured}; {', '.join(fewer)}" if fewer else measured)
+
+
+def _in_folder(path: Path) -> list[Path]:
+    """Sound files in a folder and its subfolders; a file itself."""
+    from antiphon.api.backends.files import READ_SUFFIXES, SOUND_FORMATS
+
+    if not path.is_dir():
+        return [path]
+    endings = {*READ_SUFFIXES, *SOUND_FORMATS}
+    if not (found := sorted(file for file in path.rglob("*") if file.suffix.lower() in endings)):
+        raise UsageError(f"{path} holds no sound files; their names end in {', '.join(sorted(endings))}")
+    return found
+
+
+def _write(examples: Iterator[Example], folder: Path) -> None:
+    """Writes a numbered file per item, creating the folder at the first. `UsageError` without items."""
+    from antiphon.api.backends.files import AudioWriter, make_folder
+
+    items: dict[str, int] = {}
+    for example in examples:
+        number = items.setdefault(example.item, len(items) + 1)
+        words = re.sub(r"[^a-z0-9+-]+", "-", f"{example.item} - {example.label}".lower()).replace("---", "--")
+        path = make_folder(folder) / f"{number:02d}-{words}.wav"
+        with AudioWriter(path, example.rate, 1, "PCM_24") as writer:
+            writer.write(example.sound[None])
+        typer.echo(str(path))
+    if not items:
+        raise UsageError("this evaluation has no sounds to show; leave --examples out for its figures")
+
+
+def _shown(name: str, scores: Iterator[MetricValue]) -> Iterator[MetricValue]:
+    from antiphon.api.backends.cli import ProgressBar
+
+    items: set[str] = set()
+    with ProgressBar(name, None, 1) as bar:
+        for score in scores:
+            items.add(score.item)
+            bar.label = f"{name}: {len(items)} items, {score.item}"
+            bar.update(len(items))
+            yield score

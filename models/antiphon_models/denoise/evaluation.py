@@ -13,7 +13,7 @@ from antiphon.api import F32, F64
 from antiphon.api.backends.models import read_weights, usable
 from antiphon.api.backends.signal import SpectrumSizes, hann, windows
 from antiphon_denoise.bands import HOP
-from antiphon_denoise.deepfilter_network import DELAY, HOP as FRAMES, MODEL, DeepFilterNetwork
+from antiphon_denoise.deepfilter import DELAY, HOP as FRAMES, MODEL, DeepFilterNetwork
 from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import testset
 from antiphon_models.denoise.testset import RATE, TestMixture

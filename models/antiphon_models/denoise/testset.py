@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.api import F32, UsageError
 from antiphon.api.backends.files import read_sound
-from antiphon_models.denoise.training import sounds, splits
+from antiphon_models.denoise.training import sounds
 from antiphon_models.material.fluidsynth import note_off, note_on
 from antiphon_models.material.sounds import cached_sound, mono
 
@@ -46,7 +46,7 @@ class TestMixture:
 def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) -> dict[str, dict[str, F32]]:
     """Five seconds each, peak 0.5, by kind and name."""
     kinds: dict[str, dict[str, F32]] = {kind: {} for kind in KINDS}
-    for path, first, last in splits.tracks(data, "test"):
+    for path, first, last in sounds.tracks(data, "test"):
         whole = sounds.read(path)
         part = whole[int(first * len(whole)) : int(last * len(whole))]
         if len(part) < 2 * RATE:
@@ -54,14 +54,14 @@ def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) 
         kind = "speech" if path.stem.startswith("speech") else "music"
         for n in range(min(4, max(1, len(part) // FRAMES))):
             kinds[kind][f"{path.stem}-{n}"] = part[n * FRAMES : (n + 1) * FRAMES]
-    for path in splits.loops(data, "test"):
+    for path in sounds.loops(data, "test"):
         kinds["loop"][path.stem] = sounds.read(path)
-    for path in splits.shots(data, "test"):
+    for path in sounds.shots(data, "test"):
         kinds["cymbal"][path.stem] = sounds.read(path)
     made: list[tuple[str, str, Callable[[random.Random], F32]]] = []
     made += [("speech", f"voice-{n}", partial(sounds.voice, "test", SECONDS)) for n in range(12)]
-    other = splits.TEST_FONTS["timgm"]
-    for name, font in splits.TEST_FONTS.items():
+    other = sounds.TEST_FONTS["timgm"]
+    for name, font in sounds.TEST_FONTS.items():
         made += [("song", f"{name}-{n}", partial(sounds.song, data, "test", font, SECONDS)) for n in range(8)]
     for name, number in PROGRAMS.items():
         made.append(("solo", f"timgm-{name}", partial(sounds.solo, data, "test", other, SECONDS, program=number)))
@@ -74,7 +74,7 @@ def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) 
 
 def synthetic_sounds(work: Path, seed: int, say: Callable[[str], None]) -> dict[str, dict[str, F32]]:
     """Without any data: the test's voices, and notes by seed on the test's soundfont; by kind and name."""
-    font = splits.TEST_FONTS["timgm"]
+    font = sounds.TEST_FONTS["timgm"]
     made: list[tuple[str, str, Callable[[random.Random], F32]]] = []
     made += [("speech", f"voice-{n}", partial(sounds.voice, "test", SECONDS)) for n in range(12)]
     for name, number in PROGRAMS.items():
@@ -132,7 +132,7 @@ def excerpt(path: Path) -> F32:
 def noises(data: Path) -> list[tuple[str, F32]]:
     """Fold 4 of ESC-10, a clip of every class before the next of any: a limit keeps the classes even."""
     classes: dict[str, list[Path]] = {}
-    for path in splits.clips(data, "test"):
+    for path in sounds.clips(data, "test"):
         classes.setdefault(path.parent.name, []).append(path)
     if not classes:
         raise UsageError(f"{data / 'esc10'} holds no clips of fold 4: CLASS/4-*.ogg")

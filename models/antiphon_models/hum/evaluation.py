@@ -19,12 +19,12 @@ from antiphon.api.backends.analysis import import_librosa
 from antiphon.api.backends.models import usable
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon.api.backends.signal import CENTRE, HOP, Decimator, MedianPitch
-from antiphon_hum.learned import tables
+from antiphon_hum import learned
+from antiphon_hum.learned import PITCH_MODEL
 from antiphon_hum.learned.decode import Live, NoteDecoder
-from antiphon_hum.learned.tables import PITCH_MODEL
+from antiphon_hum.notes import StreamTranscriber
 from antiphon_hum.processor import BEND_RANGE
 from antiphon_hum.tracker import PITCH_LAG, NoteTracker, TrackerSettings
-from antiphon_hum.transcription.notes import StreamTranscriber
 from antiphon_models.hum import testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1, offset_of, tuning_of
 from antiphon_models.hum.material import colours
@@ -196,9 +196,9 @@ def latency(rate: int) -> float:
     """Latency in seconds declared by the learned mode, where the engine computes its network."""
     from antiphon_hum.learned.model_tracker import SETTLING
 
-    intake = Decimator(rate, tables.RATE, tables.HOP)
-    hop = tables.HOP * intake.factor
-    return ((tables.NEAR + SETTLING) * hop + intake.lag - 1) / rate
+    intake = Decimator(rate, learned.RATE, learned.HOP)
+    hop = learned.HOP * intake.factor
+    return ((learned.NEAR + SETTLING) * hop + intake.lag - 1) / rate
 
 
 class TruePitch(MedianPitch):

@@ -12,37 +12,37 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from antiphon.api.backends.networks import State, StreamingModel
-from antiphon_hum.learned import tables
+from antiphon_hum import learned
 
 
 class PitchNetwork(StreamingModel):
     """The network; see the module. `logits` is for training, over a whole sound; `step` for one hop."""
 
     name: ClassVar[str] = "hum-learned"
-    rate: ClassVar[int] = tables.RATE
-    hop: ClassVar[int] = tables.HOP
-    answer: ClassVar[int | None] = tables.ANSWER
+    rate: ClassVar[int] = learned.RATE
+    hop: ClassVar[int] = learned.HOP
+    answer: ClassVar[int | None] = learned.ANSWER
 
     places: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        for name, size in (("long", tables.LONG), ("middle", tables.MIDDLE), ("short", tables.SHORT)):
-            self.register_buffer(f"{name}_window", torch.tensor(tables.window(size)), persistent=False)
-            self.register_buffer(f"{name}_grid", torch.tensor(tables.log_grid(size)), persistent=False)
-            if size != tables.SHORT:
-                self.register_buffer(f"{name}_lags", torch.tensor(tables.lags(size)), persistent=False)
-        self.shifts = list(tables.SHIFTS)
-        self.one = nn.Conv1d(tables.CHANNELS, 16, 5, padding=2)
+        for name, size in (("long", learned.LONG), ("middle", learned.MIDDLE), ("short", learned.SHORT)):
+            self.register_buffer(f"{name}_window", torch.tensor(learned.window(size)), persistent=False)
+            self.register_buffer(f"{name}_grid", torch.tensor(learned.log_grid(size)), persistent=False)
+            if size != learned.SHORT:
+                self.register_buffer(f"{name}_lags", torch.tensor(learned.lags(size)), persistent=False)
+        self.shifts = list(learned.SHIFTS)
+        self.one = nn.Conv1d(learned.CHANNELS, 16, 5, padding=2)
         self.two = nn.Conv1d(16, 16, 5, padding=2)
-        self.three = nn.Conv1d(16, tables.BODY, 5, padding=2)
-        self.local = nn.Conv1d(tables.BODY, 2, 3, padding=1)
-        self.squeeze = nn.Linear(tables.BODY * tables.SEMITONES, tables.CONTEXT)
-        self.time = nn.GRU(tables.CONTEXT + 2 * tables.BANDS, tables.HIDDEN, batch_first=True)
-        self.keys = nn.Linear(tables.HIDDEN, 3 * tables.SEMITONES)
-        self.tell = nn.Linear(tables.HIDDEN, 7)
+        self.three = nn.Conv1d(16, learned.BODY, 5, padding=2)
+        self.local = nn.Conv1d(learned.BODY, 2, 3, padding=1)
+        self.squeeze = nn.Linear(learned.BODY * learned.SEMITONES, learned.CONTEXT)
+        self.time = nn.GRU(learned.CONTEXT + 2 * learned.BANDS, learned.HIDDEN, batch_first=True)
+        self.keys = nn.Linear(learned.HIDDEN, 3 * learned.SEMITONES)
+        self.tell = nn.Linear(learned.HIDDEN, 7)
         self.weigh = nn.Parameter(torch.ones(1))
-        self.register_buffer("places", torch.arange(tables.BINS, dtype=torch.float32), persistent=False)
+        self.register_buffer("places", torch.arange(learned.BINS, dtype=torch.float32), persistent=False)
 
     def _table(self, name: str) -> Tensor:
         return cast(Tensor, getattr(self, name))
@@ -55,7 +55,7 @@ class PitchNetwork(StreamingModel):
         """frames `[n, LONG]` → channels over pitch `[n, CHANNELS, BINS]`, and the short window's bands `[n, BANDS]`."""
         far, middle, short = (
             self._spectrum(frames, name, size)
-            for name, size in (("long", tables.LONG), ("middle", tables.MIDDLE), ("short", tables.SHORT))
+            for name, size in (("long", learned.LONG), ("middle", learned.MIDDLE), ("short", learned.SHORT))
         )
         rows = []
         logs = [
@@ -63,25 +63,25 @@ class PitchNetwork(StreamingModel):
             for name, power in (("long", far), ("middle", middle), ("short", short))
         ]
         padded = functional.pad(logs[0], (36, 0), value=-2.0)
-        rows += [padded[:, 36 + s : 36 + s + tables.BINS] for s in self.shifts]
-        rows += [logs[1][:, s : s + tables.BINS] for s in self.shifts[1:4]]
-        rows += [logs[2][:, s : s + tables.BINS] for s in self.shifts[1:3]]
+        rows += [padded[:, 36 + s : 36 + s + learned.BINS] for s in self.shifts]
+        rows += [logs[1][:, s : s + learned.BINS] for s in self.shifts[1:4]]
+        rows += [logs[2][:, s : s + learned.BINS] for s in self.shifts[1:3]]
         for name, power in (("long", far), ("middle", middle)):
-            root = (power + 1e-12).pow(tables.ROOT)
+            root = (power + 1e-12).pow(learned.ROOT)
             rows.append(2.0 * (root @ self._table(f"{name}_lags")) / root.sum(-1, keepdim=True))
-        return torch.stack(rows, 1), logs[2].reshape(len(frames), tables.BANDS, -1).mean(-1)
+        return torch.stack(rows, 1), logs[2].reshape(len(frames), learned.BANDS, -1).mean(-1)
 
     def _body(self, channels: Tensor) -> tuple[Tensor, Tensor]:
         """Body from channels to two saliences `[n, 2, BINS]` and the input of the GRU `[n, CONTEXT]`."""
         x = functional.gelu(self.one(channels))
         x = functional.gelu(self.two(x))
         x = functional.gelu(self.three(x))
-        pooled = functional.avg_pool1d(x, tables.PER_SEMITONE).flatten(1)
+        pooled = functional.avg_pool1d(x, learned.PER_SEMITONE).flatten(1)
         return self.local(x), functional.gelu(self.squeeze(pooled))
 
     def _heads(self, hidden: Tensor, local: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
         """Heads from hidden `[n, HIDDEN]`, saliences now and `LATE` hops ago to logits `[n, 3, BINS]` and `[n, 7]`."""
-        keys = self.keys(hidden).reshape(-1, 3, tables.SEMITONES).repeat_interleave(tables.PER_SEMITONE, 2)
+        keys = self.keys(hidden).reshape(-1, 3, learned.SEMITONES).repeat_interleave(learned.PER_SEMITONE, 2)
         salience = torch.cat([local, self.weigh * late[:, 1:]], 1)
         return salience + keys, self.tell(hidden)
 
@@ -100,21 +100,21 @@ class PitchNetwork(StreamingModel):
         before, bands_before, hidden, saliences = state
         rows, hops = sound.shape[0], sound.shape[1] // self.hop
         padded = torch.cat([before, sound], 1)
-        frames = padded.unfold(1, tables.LONG, self.hop).reshape(rows * hops, tables.LONG)
+        frames = padded.unfold(1, learned.LONG, self.hop).reshape(rows * hops, learned.LONG)
         channels, bands = self._look(frames)
         local, context = self._body(channels)
-        bands = torch.cat([bands_before, bands.reshape(rows, hops, tables.BANDS)], 1)
+        bands = torch.cat([bands_before, bands.reshape(rows, hops, learned.BANDS)], 1)
         now = bands[:, 2:]
-        gru_input = torch.cat([context.reshape(rows, hops, tables.CONTEXT), now, now - bands[:, :-2]], 2)
+        gru_input = torch.cat([context.reshape(rows, hops, learned.CONTEXT), now, now - bands[:, :-2]], 2)
         hidden_states, last = self.time(gru_input, hidden[None])
-        local = torch.cat([saliences, local.reshape(rows, hops, 2, tables.BINS)], 1)
+        local = torch.cat([saliences, local.reshape(rows, hops, 2, learned.BINS)], 1)
         pitch, said = self._heads(
-            hidden_states.reshape(-1, tables.HIDDEN),
-            local[:, tables.LATE :].reshape(-1, 2, tables.BINS),
-            local[:, :hops].reshape(-1, 2, tables.BINS),
+            hidden_states.reshape(-1, learned.HIDDEN),
+            local[:, learned.LATE :].reshape(-1, 2, learned.BINS),
+            local[:, :hops].reshape(-1, 2, learned.BINS),
         )
-        after = (padded[:, -(tables.LONG - self.hop) :], bands[:, -2:], last[0], local[:, -tables.LATE :])
-        return pitch.reshape(rows, hops, 3, tables.BINS), said.reshape(rows, hops, 7), after
+        after = (padded[:, -(learned.LONG - self.hop) :], bands[:, -2:], last[0], local[:, -learned.LATE :])
+        return pitch.reshape(rows, hops, 3, learned.BINS), said.reshape(rows, hops, 7), after
 
     def answers(self, pitch: Tensor, said: Tensor) -> Tensor:
         """Logits `[…, 3, BINS]` and `[…, 7]` → `[…, ANSWER]`, as `spec` says."""
@@ -123,9 +123,9 @@ class PitchNetwork(StreamingModel):
         near = chances * ((self.places - best).abs() <= 4.0)
         sure = near.sum(-1)
         middle = (near * self.places).sum(-1) / sure
-        middle = (middle - 1.0) / tables.BINS
+        middle = (middle - 1.0) / learned.BINS
         p = torch.sigmoid(said)
-        keys = chances[..., 2, :].unflatten(-1, (tables.SEMITONES, tables.PER_SEMITONE)).sum(-1)
+        keys = chances[..., 2, :].unflatten(-1, (learned.SEMITONES, learned.PER_SEMITONE)).sum(-1)
         values = [
             middle[..., 0], sure[..., 0], p[..., 0], p[..., 1], p[..., 2], middle[..., 1], sure[..., 1],
             p[..., 3], p[..., 4], p[..., 5], middle[..., 2], sure[..., 2], p[..., 6],
@@ -134,10 +134,10 @@ class PitchNetwork(StreamingModel):
 
     def start(self, slots: int) -> State:
         return (
-            torch.zeros(slots, tables.LONG - self.hop),
-            torch.full((slots, 2, tables.BANDS), -2.0),
-            torch.zeros(slots, tables.HIDDEN),
-            torch.zeros(slots, tables.LATE, 2, tables.BINS),
+            torch.zeros(slots, learned.LONG - self.hop),
+            torch.full((slots, 2, learned.BANDS), -2.0),
+            torch.zeros(slots, learned.HIDDEN),
+            torch.zeros(slots, learned.LATE, 2, learned.BINS),
         )
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64, UsageError, frequency
+from antiphon_models.hum import corpus
+from antiphon_models.hum.corpus import hum_notes
 from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, speech, transpose, wind
-from antiphon_models.hum.training import corpus
-from antiphon_models.hum.training.corpus import hum_notes
 from antiphon_models.material.singing import PERIOD, RATE as MADE, LyricNote, Singer, singing as sing
 from antiphon_models.material.sounds import cached_sound, mono, resampled
 from antiphon_models.material.styles import manner

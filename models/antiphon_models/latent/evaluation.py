@@ -11,8 +11,7 @@ from antiphon.api import F32, Event, StreamSpec, UsageError
 from antiphon.api.backends.files import make_folder
 from antiphon.api.backends.runtime import require_modules
 from antiphon.api.testing import render
-from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder, conditions, load
-from antiphon_latent.partials import FRAMES, ROW, hz_of
+from antiphon_latent.decoder import AXES, CONDITIONS, FRAMES, ROW, PartialDecoder, conditions, hz_of, load
 from antiphon_latent.processor import NAMES, TICK, Latent
 from antiphon_latent.voices import LatentVoices
 from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, by_font, sounds

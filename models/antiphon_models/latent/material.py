@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, UsageError, note_number
 from antiphon.api.backends.files import SOUND_FORMATS, printable_path, read_sound
-from antiphon_latent.decoder import VELOCITY, pitch_of
-from antiphon_latent.partials import FRAMES, LONGEST, RINGS, ROW, hz_of, measure, onset_frame
+from antiphon_latent.decoder import FRAMES, LONGEST, RINGS, ROW, VELOCITY, hz_of, measure, onset_frame, pitch_of
 from antiphon_models.material.fluidsynth import (
     FLUID,
     TICKS,

@@ -14,8 +14,18 @@ from numpy.typing import NDArray
 from antiphon.api import F32, F64
 from antiphon.api.backends.files import make_folder
 from antiphon.api.backends.models import models_folder, write_weights
-from antiphon_latent.decoder import AXES, CONDITIONS, PartialDecoder, conditions
-from antiphon_latent.partials import FRAMES, HELD, PARTIALS, RELEASE_TIMES, ROW, TIMES
+from antiphon_latent.decoder import (
+    AXES,
+    CONDITIONS,
+    FRAMES,
+    HELD,
+    PARTIALS,
+    RELEASE_TIMES,
+    ROW,
+    TIMES,
+    PartialDecoder,
+    conditions,
+)
 from antiphon_models.latent.material import Notes, by_font
 
 # ---- Named axes of a latent space: note descriptors, and a rotation of the space towards them

@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from antiphon_latent.decoder import AXES, CONDITIONS, conditions
-from antiphon_latent.partials import FRAMES, ROW
+from antiphon_latent.decoder import AXES, CONDITIONS, FRAMES, ROW, conditions
 from antiphon_models.latent.material import Notes, by_folder
 from antiphon_models.latent.pca import SAID, with_axes
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob

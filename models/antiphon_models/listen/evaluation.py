@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from antiphon.api import SHARP_NAMES
 from antiphon.api.backends.analysis import import_librosa
 from antiphon.api.backends.signal import key_name
+from antiphon_listen import live as answers
 from antiphon_listen.harmony import LABELS, chord_network, viterbi_states
-from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
 from antiphon_listen.spectra import FRAMES_PER_SECOND, ConstantQ
@@ -30,7 +30,7 @@ from antiphon_models.material.fluidsynth import (
     play,
     program_change,
 )
-from antiphon_models.material.krumhansl import key_of_sound
+from antiphon_models.material.part_songs import key_of_sound
 from antiphon_models.material.sounds import cached_sound, mono, songs
 
 # ---- Rhythms of several styles and meters, with drums alone or with bass and chords, their beats and bars known
@@ -329,25 +329,24 @@ def music_of_values(values: Mapping[str, Any]) -> MusicEstimate:
 
 def live(sound: Sound) -> MusicEstimate:
     """Live output: the node's worker, hop by hop, and the node's clock, with answers a hop late."""
-    listener, clock, answer = Listener(RATE, 1), NextBeats(RATE), np.zeros(spec.FIELDS, np.float32)
+    listener, clock, answer = Listener(RATE, 1), NextBeats(RATE), np.zeros(answers.FIELDS, np.float32)
     beats, downbeats, tempi, early, key = [], [], [], 0.0, ""
     until = _first(sound) + EARLY_SECONDS * RATE
     for end in range(_HOP, len(sound) + 1, _HOP):
-        now = end + spec.LEAD * _HOP
+        now = end + answers.LEAD * _HOP
         while (at := clock.due(now - _HOP, now)) is not None:
             beats.append(at / RATE)
             if clock.place == 0:
                 downbeats.append(at / RATE)
         listener.feed(sound[None, end - _HOP : end])
         listener.answer(answer)
-        tempo = float(answer[spec.TEMPO])
+        tempo = float(answer[answers.TEMPO])
         period = 60.0 / tempo * RATE if tempo else 0.0
-        clock.update(
-            period, end + float(answer[spec.NEXT]) * RATE, int(answer[spec.PLACE]), int(answer[spec.METER]), now
-        )
+        ahead = end + float(answer[answers.NEXT]) * RATE
+        clock.update(period, ahead, int(answer[answers.PLACE]), int(answer[answers.METER]), now)
         tempi.append(tempo)
         early = tempo if now <= until else early
-        key = spec.KEYS[int(answer[spec.KEY])] if answer[spec.KEY] else key
+        key = answers.KEYS[int(answer[answers.KEY])] if answer[answers.KEY] else key
     return MusicEstimate(float(np.median(tempi)), beats, downbeats, key, early=early)
 
 

@@ -24,10 +24,10 @@ from antiphon_models.loops.corpus import (
     MELODIES,
     RATE,
     LoopScore,
+    PatternNote,
     check_fonts,
     render_together,
 )
-from antiphon_models.loops.patterns import PatternNote
 from antiphon_models.material.part_songs import PartNote, PartSong, songs
 
 BARS, SPLIT = 4, 50

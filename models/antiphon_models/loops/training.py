@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F64, SHARP_NAMES
-from antiphon_loops.analysis import key, tables, tempo
+from antiphon_loops.analysis import tables, tempo
 from antiphon_loops.analysis.spectrum import RATE, Picture, picture
 from antiphon_loops.analysis.tables import FILE, LinearScore, LoopTables
 from antiphon_loops.record import ROLES
 from antiphon_models.loops import corpus
-from antiphon_models.loops.corpus import RATE as RENDERED, KnownLoop, LoopScore
-from antiphon_models.loops.patterns import PatternNote
+from antiphon_models.loops.corpus import RATE as RENDERED, KnownLoop, LoopScore, PatternNote
 from antiphon_models.material.sounds import songs as folders
 
 FIT, TEST = "123456", "789"
@@ -109,7 +108,7 @@ _RIDGE = {"tempo": 0.3, "key": 10.0, "family": 10.0}
 
 @dataclass(frozen=True, slots=True)
 class LabelledLoop:
-    """Features of a known loop with its truth. key: its index in `key.LABELS`, -1 for none."""
+    """Features of a known loop with its truth. key: its index in `tables.LABELS`, -1 for none."""
 
     role: str
     bars: int
@@ -122,10 +121,9 @@ class LabelledLoop:
 
 def item(seen: Picture, role: str, bars: int, key_name: str | None) -> LabelledLoop:
     options = tempo.candidates(seen.seconds)
-    place = -1 if key_name is None else key.LABELS.index(key_name)
-    return LabelledLoop(
-        role, bars, place, options, tempo.features(seen, options), key.features(seen.notes), tables.features(seen)
-    )
+    place = -1 if key_name is None else tables.LABELS.index(key_name)
+    tempi, harmony = tempo.features(seen, options), tables.key_features(seen.notes)
+    return LabelledLoop(role, bars, place, options, tempi, harmony, tables.features(seen))
 
 
 def items(loops: Iterable[KnownLoop]) -> Iterable[LabelledLoop]:
@@ -174,7 +172,7 @@ def _key(known: Sequence[LabelledLoop]) -> F64:
     right: F64 | float = 0.0
     for x in known:
         if x.key >= 0:
-            rows = key.design(x.harmony)
+            rows = tables.design(x.harmony)
             rows = rows - rows.mean(axis=0)
             left = left + rows.T @ rows
             right = right + rows[x.key]

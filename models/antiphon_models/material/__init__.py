@@ -1,4 +1,23 @@
-"""Synthesised sound for any model: FluidSynth and espeak-ng interfaces, MIDI bytes.
+"""Synthesised sound for any model: FluidSynth and espeak-ng interfaces, MIDI bytes, tables of constants in TOML.
 
-May import `antiphon.api` and `learning`, and nothing of a model or a plugin.
+A table is beside the module that uses it. May import `antiphon.api` and `learning`, and nothing of a model or a
+plugin.
 """
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+
+def table_beside(module_file: str) -> dict[str, Any]:
+    """The TOML file of a module's name, its lists as tuples. `module_file`: the module's `__file__`."""
+    return {
+        k: to_tuples(v) for k, v in tomllib.loads(Path(module_file).with_suffix(".toml").read_text("utf-8")).items()
+    }
+
+
+def to_tuples(value: Any) -> Any:
+    """A value of TOML whose lists are tuples."""
+    if isinstance(value, dict):
+        return {name: to_tuples(item) for name, item in value.items()}
+    return tuple(map(to_tuples, value)) if isinstance(value, list) else value

@@ -4,12 +4,13 @@
         melody = song.parts["melody"]
 
 The last two are packages of Debian (BSD-3 and GPL-2), unpacked: `dpkg-deb -x freedoom_….deb DATA/freedoom`. What is
-GPL is for training and measuring: no pattern of it may be cut into what ships.
+GPL is for training and measuring: no pattern of it may be cut into what ships. A key that no song states is estimated.
 """
 
 import math
 import struct
 import tempfile
+import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +23,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, FileError
+from antiphon.api.backends.analysis import import_librosa
 from antiphon.api.backends.files import MidiSong, MidiTrack, read_midi
-from antiphon.api.backends.signal import named_note
-from antiphon_models.material import krumhansl, sounds
+from antiphon.api.backends.signal import KEY_NAMES, named_note
+from antiphon_models.material import sounds
+
+_MAJOR = np.array((6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88))
+_MINOR = np.array((6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17))
+"""Probe-tone profiles of Krumhansl and Kessler (1982), a baseline of key detection."""
+
+
+def key_of(weights: NDArray[np.floating]) -> int:
+    """Key whose profile correlates best with pitch class weights `[12]`: C to B major, then minor."""
+    fits = [np.corrcoef(np.roll(profile, tonic), weights)[0, 1] for profile in (_MAJOR, _MINOR) for tonic in range(12)]
+    return int(np.nanargmax(fits))
+
+
+def key_of_sound(sound: NDArray[np.float32], rate: int) -> str:
+    """Key of a mono sound, as "A minor", by librosa's constant-Q chroma."""
+    librosa = import_librosa()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of short sounds' lowest octaves
+        return KEY_NAMES[key_of(librosa.feature.chroma_cqt(y=sound, sr=rate).mean(axis=1))]
+
 
 PARTS = ("melody", "chords", "bass", "drums", "pad")
 SOURCES = ("pop909", "jsb", "freedoom", "openttd-openmsx")
@@ -295,7 +316,7 @@ def _estimated(
             chords[-1] = chords[-1]._replace(end=beat + 1)
         else:
             chords.append(PartChord(beat, beat + 1, label))
-    return PartSong(name, split, meter, 0, tempo, krumhansl.key_of(classes.sum(axis=0)), parts, chords, False, programs)
+    return PartSong(name, split, meter, 0, tempo, key_of(classes.sum(axis=0)), parts, chords, False, programs)
 
 
 def durations(notes: Iterable[PartNote], beats: int) -> NDArray[np.float64]:

@@ -16,8 +16,7 @@ from antiphon_library.identity import identify_and_analyse
 from antiphon_library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.rules import files_below, relative
-from antiphon_models.pipeline.gathering import SourceItem
-from antiphon_models.pipeline.shards import ShardWork, first_fields, shared_out, sounds_of, write_shard
+from antiphon_models.pipeline.shards import ShardWork, SourceItem, first_fields, shared_out, sounds_of, write_shard
 
 PREDICTIONS = "predictions"
 """Folder name of predictions."""

@@ -30,16 +30,18 @@ from antiphon_library.shard_import import ANALYSES
 from antiphon_models.pipeline import beam_worker
 from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds
 from antiphon_models.pipeline.apart import ParentLink, run_in_child
-from antiphon_models.pipeline.gathering import SourceItem, gather, read_items
 from antiphon_models.pipeline.settings import PipelineSettings
 from antiphon_models.pipeline.shards import (
     FOLDER,
     ShardTask,
     ShardWork,
+    SourceItem,
     compute,
     excerpt,
+    gather,
     is_done,
     mel_cells,
+    read_items,
     row_fields,
     shared_out,
     sounds_of,

@@ -1,7 +1,8 @@
-"""`pipeline.toml`: sources and steps of a pipeline."""
+"""`pipeline.toml`: sources and steps of a pipeline; training frameworks of its classifier, and their installation."""
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,10 +11,71 @@ from msgspec import Meta, Struct, structs
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.analysis import MEL, MelSettings
 from antiphon.api.backends.files import Misfit, convert_fields, place_in_toml, reason_of_os_error
-from antiphon.api.backends.runtime import require_modules, short_repr, suggest
+from antiphon.api.backends.runtime import (
+    FRAMEWORK_MODULES,
+    lacking_modules,
+    missing_modules,
+    require_modules,
+    short_repr,
+    suggest,
+)
 from antiphon_classify import features
 from antiphon_classify.classifier_file import MAX_VALUES
 from antiphon_models.datasets.layouts import layout_of
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A framework.
+
+    `trainer`: where its trainer is: MODULE:CLASS. `several`: whether it trains sounds with several labels.
+    """
+
+    name: str
+    trainer: str
+    title: str
+    several: bool = True
+
+
+_ROOM = "antiphon_models.pipeline.training"
+FRAMEWORKS = {
+    framework.name: framework
+    for framework in (
+        Framework("sklearn", f"{_ROOM}.by_sklearn:SklearnTrainer", "scikit-learn"),
+        Framework("torch", f"{_ROOM}.by_torch:TorchTrainer", "PyTorch"),
+        Framework("keras", f"{_ROOM}.by_keras:KerasTrainer", "Keras on TensorFlow", False),
+        Framework("fastai", f"{_ROOM}.by_fastai:FastaiTrainer", "fastai"),
+    )
+}
+"""Frameworks by name, the baseline first."""
+RUNTIME = "onnxruntime"
+"""Runtime of the classifiers of all frameworks."""
+
+
+def missing(framework: Framework) -> str:
+    """First missing module of a framework, or ""."""
+    return next(iter(lacking_modules(FRAMEWORK_MODULES[framework.name])), "")
+
+
+def chosen(names: Sequence[str]) -> list[Framework]:
+    """Frameworks of these names, or all installed ones. Raises `UsageError`: one of them, or any, is not installed."""
+    if not names:
+        present = [framework for framework in FRAMEWORKS.values() if not missing(framework)]
+        if not present:
+            raise UsageError(
+                "no framework to train with is installed; `pip install 'antiphon-lab[torch]'` brings PyTorch"
+            )
+        return present
+    for name in names:
+        if module := missing(FRAMEWORKS[name]):
+            raise UsageError(missing_modules(name, module, extra=name))
+    return [framework for name, framework in FRAMEWORKS.items() if name in names]
+
+
+def check_runtime() -> None:
+    """Checks the classifier runtime. Raises `UsageError`: it is not installed."""
+    require_modules("playing classifiers", [RUNTIME])
+
 
 STEPS = ("gather", "preprocess", "stems", "analyse", "train", "evaluate", "deploy", "predict")
 """Steps in order."""
@@ -115,7 +177,7 @@ class TrainSettings(Table, frozen=True):
     """Settings of the training, the same for each framework.
 
     Attributes:
-        frameworks: Names of `frameworks.FRAMEWORKS`; none for all that are installed.
+        frameworks: Names of `FRAMEWORKS`; none for all that are installed.
         threads: Of the processor; another number may round otherwise.
         labels: "one" or `SEVERAL_LABELS` of each sound; "" for what most sounds have.
         test: Share of the sounds for the test, by group; 0 for the splits of the data set.

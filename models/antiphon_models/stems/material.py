@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
 from antiphon.api import F32
-from antiphon_models.denoise.training import sounds, splits, voices
+from antiphon_models.denoise.training import sounds, voices
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.composer.genres import GENRES
 from antiphon_models.material.composer.song import compose
@@ -39,7 +39,7 @@ COUNTS = {"train": 157, "valid": 24}
 VOICES = {"train": 151, "valid": 12}
 RECORDED = {"train": 120, "valid": 18}
 _SF2 = Path("/usr/share/sounds/sf2")
-FONTS: dict[splits.Part, tuple[Path, ...]] = {
+FONTS: dict[sounds.Part, tuple[Path, ...]] = {
     "train": (
         _SF2 / "FluidR3_GM.sf2",
         _SF2 / "FluidR3_GM.sf2",
@@ -49,7 +49,7 @@ FONTS: dict[splits.Part, tuple[Path, ...]] = {
     "valid": (_SF2 / "sf_GMbank.sf2",),
     "test": (_SF2 / "TimGM6mb.sf2",),
 }
-LOOPS: dict[splits.Part, tuple[str, ...]] = {
+LOOPS: dict[sounds.Part, tuple[str, ...]] = {
     "train": (
         *("loop_breakbeat", "loop_compus", "loop_electric", "loop_mehackit1", "loop_mehackit2", "loop_mika"),
         *("loop_perc1", "loop_safari"),
@@ -86,7 +86,7 @@ def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], counts
                 say(f"{n + 1} of {len(missing)} scenes")
 
 
-def _make(data: Path, folder: Path, seed: int, item: tuple[str, str, splits.Part]) -> None:
+def _make(data: Path, folder: Path, seed: int, item: tuple[str, str, sounds.Part]) -> None:
     _, name, part = item
     rnd = random.Random(f"{seed}-{part}-{int(name[-4:])}")
     if name.startswith("voice"):
@@ -100,7 +100,7 @@ def _make(data: Path, folder: Path, seed: int, item: tuple[str, str, splits.Part
 
 
 def scene(
-    data: Path, part: splits.Part, rnd: random.Random, sings: Callable[[random.Random], F32] | None = None
+    data: Path, part: sounds.Part, rnd: random.Random, sings: Callable[[random.Random], F32] | None = None
 ) -> F32:
     """Scene as float32 `[4, FRAMES]`; each present stem has a peak of 0.9.
 
@@ -149,7 +149,7 @@ def _cut(notes: Sequence[LyricNote], start: float) -> list[LyricNote]:
 
 
 @cache
-def _songs(data: Path, part: splits.Part, sources: tuple[str, ...]) -> list[PartSong]:
+def _songs(data: Path, part: sounds.Part, sources: tuple[str, ...]) -> list[PartSong]:
     return list(songs(data, part, sources, 60))
 
 
@@ -163,18 +163,18 @@ def _part_song(song: PartSong, rnd: random.Random) -> Score:
     }
 
 
-def _band(data: Path, part: splits.Part, rnd: random.Random) -> Score:
+def _band(data: Path, part: sounds.Part, rnd: random.Random) -> Score:
     return _part_song(rnd.choice(_songs(data, part, ("freedoom", "openttd-openmsx"))), rnd)
 
 
-def _pop(data: Path, part: splits.Part, rnd: random.Random) -> Score:
+def _pop(data: Path, part: sounds.Part, rnd: random.Random) -> Score:
     """A song of POP909; its drums and its bass are a composed song's."""
     score = _part_song(rnd.choice(_songs(data, part, ("pop909",))), rnd)
     other = _composed(data, part, rnd)
     return {**score, "pop": [], "bass": other.get("bass", []), "drums": other.get("drums", [])}
 
 
-def _composed(data: Path, part: splits.Part, rnd: random.Random) -> Score:
+def _composed(data: Path, part: sounds.Part, rnd: random.Random) -> Score:
     first = {"train": 0, "valid": 10**6, "test": 2 * 10**6}[part]
     song = compose(rnd.choice(GENRES), first + rnd.randrange(10**6), 24.0)
     names = {"lead": "melody"}
@@ -213,15 +213,15 @@ def _instrument(notes: list[LyricNote], program: int, font: Path, rnd: random.Ra
     return _length(voices.played(stretched, SECONDS, rnd))
 
 
-def _singer(part: splits.Part, rnd: random.Random) -> str:
+def _singer(part: sounds.Part, rnd: random.Random) -> str:
     """Language with a variant: few combinations, so that syllables are analysed once."""
-    pairs = [(language, variant) for language in splits.LANGUAGES[part] for variant in splits.VARIANTS[part]]
+    pairs = [(language, variant) for language in sounds.LANGUAGES[part] for variant in sounds.VARIANTS[part]]
     pairs = [(a, b) for a, b in pairs if "whisper" not in b]
     return "".join(random.Random(4).sample(pairs, min(24, len(pairs)))[rnd.randrange(min(24, len(pairs)))])
 
 
 def _sung(
-    notes: list[LyricNote], part: splits.Part, rnd: random.Random, take: Callable[[str, str, int], Syllable] = syllable
+    notes: list[LyricNote], part: sounds.Part, rnd: random.Random, take: Callable[[str, str, int], Syllable] = syllable
 ) -> F32:
     line: list[LyricNote] = []
     for n in sorted(notes, key=lambda n: (n.start, -n.pitch)):
@@ -246,7 +246,7 @@ def _sung(
     return sound
 
 
-def voice(data: Path, part: splits.Part, rnd: random.Random) -> F32:
+def voice(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
     """Voice alone, `[FRAMES]`: speech made to sing by WORLD, or for validation people on their phones."""
     if part == "valid":
         return _peak(singer(data, part, rnd))
@@ -264,7 +264,7 @@ def voice(data: Path, part: splits.Part, rnd: random.Random) -> F32:
     return _peak(_room(_microphone(x, rnd), rnd, 0.6))
 
 
-def singer(data: Path, part: splits.Part, rnd: random.Random) -> F32:
+def singer(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
     """Ten seconds of one of the people who sang on their phones; every second one is for tests."""
     paths = sorted((data / "singing").glob("*.ogg"))[part == "test" :: 2]
     sound = mono(rnd.choice(paths), RATE)
@@ -276,7 +276,7 @@ def singer(data: Path, part: splits.Part, rnd: random.Random) -> F32:
 def _speakers(data: Path) -> tuple[F32, ...]:
     """Speech at `RATE`: the first part of a recording, voices of a game, and a neural one where it is installed."""
     found = []
-    for path, first, last in splits.tracks(data, "train"):
+    for path, first, last in sounds.tracks(data, "train"):
         if path.stem == "speech_librispeech":
             x = mono(path, RATE)
             found.append(x[int(first * len(x)) : int(last * len(x))])
@@ -332,7 +332,7 @@ def _sample(path: Path) -> F32:
     return mono(path, RATE)
 
 
-def _drums(data: Path, part: splits.Part, notes: list[LyricNote], font: Path, rnd: random.Random) -> F32:
+def _drums(data: Path, part: sounds.Part, notes: list[LyricNote], font: Path, rnd: random.Random) -> F32:
     how = rnd.random()
     folder = data / "sonicpi"
     if how < 0.3:
@@ -348,7 +348,7 @@ def _drums(data: Path, part: splits.Part, notes: list[LyricNote], font: Path, rn
     )
 
 
-def _pattern(folder: Path, part: splits.Part, rnd: random.Random) -> F32:
+def _pattern(folder: Path, part: sounds.Part, rnd: random.Random) -> F32:
     """Repeated bar of one-shots."""
     names = [p for p in sorted(folder.glob("*.flac")) if p.stem.startswith(_TESTED_SHOTS) == (part == "test")]
     out, step = np.zeros(FRAMES + 8 * RATE, np.float32), 15.0 / rnd.uniform(80, 150)
@@ -391,7 +391,7 @@ def _room(x: F32, rnd: random.Random, often: float) -> F32:
     return np.asarray(oaconvolve(x, tail)[:FRAMES], np.float32)
 
 
-PACKAGES: dict[splits.Part, tuple[str, ...]] = {
+PACKAGES: dict[sounds.Part, tuple[str, ...]] = {
     "train": (
         *("fretsonfire-songs-muldjord", "singularity-music", "supertuxkart-data", "wesnoth-1.16-music"),
         *("unknown-horizons", "lincity-ng-data", "marsshooter-data", "hex-a-hop-data", "supertux-data"),
@@ -406,7 +406,7 @@ LEAK_SHARE = 10**-2.5
 
 
 @cache
-def pieces(data: Path, part: splits.Part) -> tuple[tuple[Path, ...], ...]:
+def pieces(data: Path, part: sounds.Part) -> tuple[tuple[Path, ...], ...]:
     """Pieces of each present package of a part."""
     found = (sorted((data / "debian" / name).rglob("*.ogg")) for name in PACKAGES[part])
     return tuple(
@@ -423,7 +423,7 @@ def stretch(path: Path, rnd: random.Random, rate: int, frames: int) -> F32:
     return np.pad(sound, (0, max(0, frames - len(sound))))[:frames].astype(np.float32)
 
 
-def recorded(data: Path, part: splits.Part, rnd: random.Random, rate: int, frames: int) -> F32:
+def recorded(data: Path, part: sounds.Part, rnd: random.Random, rate: int, frames: int) -> F32:
     """Scene `[4, frames]`, with stems at most 0.9 and a silent voice."""
     path = rnd.choice(rnd.choice(pieces(data, part)))
     mix = stretch(path, rnd, rate, frames)[None]

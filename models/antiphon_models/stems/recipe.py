@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from antiphon.api.backends.signal import grid as hop_grid, windows
-from antiphon_models.denoise.training import splits
+from antiphon_models.denoise.training import sounds
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 from antiphon_models.stems import material
 from antiphon_models.stems.material import pieces, stretch
@@ -406,7 +406,7 @@ def described(mix: Measured, frames: NDArray[np.int64]) -> tuple[torch.Tensor, t
     return bands.to(mix.power.device), details.to(mix.power.device)
 
 
-def clips(job: TrainingJob, part: splits.Part) -> dict[str, Clips]:
+def clips(job: TrainingJob, part: sounds.Part) -> dict[str, Clips]:
     """Clips of a part by kind, of the material and of recorded instrumentals."""
     found: dict[str, list[tuple[int, NDArray[np.int16]]]] = {}
     for song, path in enumerate(sorted(job.material.glob(f"{part}-*.npy"))):

@@ -18,11 +18,11 @@ from antiphon.api import (
     StreamSpec,
 )
 from antiphon.api.kernels import NextEventTimer
+from antiphon_answer.form import TURNS, PlayerTurns
 from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, Planned
 from antiphon_answer.melody_file import read_corpus, wish
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
 from antiphon_answer.sounding import SoundAnswer
-from antiphon_answer.turns import TURNS, PlayerTurns
 
 MODES = ("continue", "trade", "shadow", "canon", "accompany")
 AHEAD = 1.0

@@ -7,8 +7,8 @@ import numpy as np
 
 from antiphon.api import F32, IO, BlockTime, StreamSpec
 from antiphon.api.backends.analysis import ListeningMix, MelSettings, mel_bank
+from antiphon_answer.form import PlayerTurns
 from antiphon_answer.improviser import mix_bits
-from antiphon_answer.turns import PlayerTurns
 
 # ---- Audio memory of `answer`: beats of played sound, and candidates for their successors
 

@@ -18,6 +18,6 @@ def antiphon_models(register: Register) -> None:
     """Registers the network of `mode=learned`."""
     register(
         "hum-learned",
-        "antiphon_hum.learned.tables:learned_model",
+        "antiphon_hum.learned:learned_model",
         "Pitch, beginnings and notes of a voice, hop by hop.",
     )

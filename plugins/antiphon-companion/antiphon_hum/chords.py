@@ -15,7 +15,7 @@ from antiphon.api import F32, IO, Event, Samples, StreamSpec, WorkerError
 from antiphon.api.backends.models import ModelInfo, Weights, logistic
 from antiphon.api.backends.signal import HIGHEST, LOWEST as LOWEST_SUNG, Decimator
 from antiphon.api.backends.workers import WorkerClient, lead_for
-from antiphon_hum.scale_snap import SCALES, KeyFinder, in_scale
+from antiphon_hum.quantise import SCALES, KeyFinder, in_scale
 
 MODEL = "hum-chords"
 RATE, HOP = 22050, 256

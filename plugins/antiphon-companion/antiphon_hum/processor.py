@@ -22,9 +22,9 @@ from antiphon.api import (
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import HIGHEST, LOWEST, Decimator
 from antiphon_hum.chords import CHORD_MODEL, ChordTracker
+from antiphon_hum.learned import HOP, PITCH_MODEL, RATE
 from antiphon_hum.learned.model_tracker import ModelTracker
-from antiphon_hum.learned.tables import HOP, PITCH_MODEL, RATE
-from antiphon_hum.scale_snap import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
+from antiphon_hum.quantise import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, in_scale, to_line
 from antiphon_hum.tracker import IDLE_ON_FILES, RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
@@ -82,7 +82,7 @@ class Hum(Processor):
 
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT,)
-    on_files = FileUse("antiphon_hum.transcription.jobs:run", beside=("midi-out",), idle=IDLE_ON_FILES)
+    on_files = FileUse("antiphon_hum.jobs:run", beside=("midi-out",), idle=IDLE_ON_FILES)
     params: ClassVar[tuple[Param, ...]] = (
         Param("mode", "choice", "learned", choices=("learned", "yin", "chords"), restart=True, doc=_MODE_DOC),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),

@@ -30,8 +30,8 @@ from antiphon.api.backends.rendering import TimedNote, load_plugins, render_part
 from antiphon.api.backends.signal import syllables
 from antiphon.api.backends.synths import ChannelBends
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
+from antiphon_sing.song import NEURAL, voice_name
 from antiphon_sing.texts import texts
-from antiphon_sing.voicing import NEURAL, voice_name
 
 # ---- Scores with lyrics: MIDI files and MusicXML to parts, a syllable for each note
 

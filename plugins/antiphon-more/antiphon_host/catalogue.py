@@ -1,4 +1,7 @@
-"""Cache of third-party plugin descriptions, made by a process that loads the plugin."""
+"""Cache of third-party plugin descriptions, made by a process that loads the plugin; and the folders of plugins.
+
+Nothing outside the system folders of CLAP and VST3 plugins is loaded.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +23,44 @@ from antiphon.api import AUDIO_OUT, EVENTS_IN, AntiphonError, ParamError, Port
 from antiphon.api.backends.files import cache_folder, write_atomic
 from antiphon.api.backends.runtime import CHILD_FAULTS, spawn
 from antiphon_host.card import VERSION, PluginCard
-from antiphon_host.folders import allowed
+
+_VARIABLES = {"clap": "CLAP_PATH", "vst3": "VST3_PATH"}
+
+
+def folders(kind: str) -> list[Path]:
+    """Folders of a kind, "clap" or "vst3": the user's, the system's, and those of CLAP_PATH or VST3_PATH."""
+    home, name = Path.home(), kind.upper()
+    if sys.platform == "darwin":
+        found = [root / "Library/Audio/Plug-Ins" / name for root in (home, Path("/"))]
+    elif sys.platform == "win32":
+        common = os.environ.get("COMMONPROGRAMFILES", r"C:\Program Files\Common Files")
+        local = os.environ.get("LOCALAPPDATA", str(home))
+        found = [Path(common) / name, Path(local) / "Programs/Common" / name]
+    else:
+        found = [home / f".{kind}", Path("/usr/local/lib") / kind, Path("/usr/lib") / kind]
+    more = os.environ.get(_VARIABLES[kind], "").split(os.pathsep)
+    return [*(Path(folder) for folder in more if os.path.isabs(folder)), *found]
+
+
+def libraries(kind: str) -> Iterator[Path]:
+    """The plugins in the folders of a kind, by path."""
+    seen: set[Path] = set()
+    for folder in folders(kind):
+        for path in sorted(folder.glob(f"**/*.{kind}")):
+            inside_other = any(parent.suffix == f".{kind}" for parent in path.parents)
+            if path.resolve() not in seen and not inside_other:
+                seen.add(path.resolve())
+                yield path
+
+
+def allowed(kind: str, text: str) -> Path:
+    """The path of a plugin, or its name in a folder. Raises ParamError: it is not in the folders of its kind."""
+    for path in libraries(kind):
+        if text in (str(path), path.name, path.stem):
+            return path
+    where = ", ".join(str(folder) for folder in folders(kind))
+    raise ParamError(f"is in none of the folders of {kind.upper()} plugins ({where})")
+
 
 DESCRIBE = "antiphon_host.describe:main"
 KINDS = ("lv2", "clap", "vst3")

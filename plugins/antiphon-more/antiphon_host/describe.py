@@ -20,8 +20,7 @@ from antiphon.api import AntiphonError, ParamError
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, limit_resources, run_forked
 from antiphon_host import clap
 from antiphon_host.card import MAX_CHANNELS, ControlList, HostedControl, PluginCard
-from antiphon_host.catalogue import cached_card
-from antiphon_host.folders import allowed, libraries
+from antiphon_host.catalogue import allowed, cached_card, libraries
 from antiphon_host.instance import HostedInstance, instance_of
 
 # ---- LV2 metadata by liblilv: no plugin code runs here

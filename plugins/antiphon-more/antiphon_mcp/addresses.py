@@ -14,8 +14,7 @@ from pathlib import Path
 
 from antiphon.api.backends.files import PRIVATE_FOLDER, library_folder, make_folder
 from antiphon.api.backends.transports import AddressList, OscRequest, RequestError
-from antiphon_mcp.desk import CUE, MODE_PREFIX, MODES
-from antiphon_mcp.memory import DeskMemory
+from antiphon_mcp.desk import CUE, MODE_PREFIX, MODES, DeskMemory
 
 EXPIRY_SECONDS = 120.0
 """Seconds after which a capture file is removed, also where its requester has gone: no rehearsal reads it longer."""

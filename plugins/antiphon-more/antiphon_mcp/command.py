@@ -30,8 +30,7 @@ def mcp(
 ) -> None:
     """Let an assistant play along: it listens to the server, and what it proposes is rehearsed before it lands."""
     require_modules("antiphon mcp", ["mcp"])
-    from antiphon_mcp.client import ServerClient
-    from antiphon_mcp.tools import server
+    from antiphon_mcp.tools import ServerClient, server
 
     made = server(ServerClient(port_of_http(http_port, osc)), trust=trust)
     if http:

@@ -35,6 +35,7 @@ from antiphon_mcp.desk import (
     MODES,
     OPEN_STATES,
     Desk,
+    DeskMemory,
     LandingRefused,
     Message,
     Proposal,
@@ -42,7 +43,6 @@ from antiphon_mcp.desk import (
     taken_back,
     values_by_address,
 )
-from antiphon_mcp.memory import DeskMemory
 from antiphon_mcp.route_types import patch_of
 
 # ---- Client of the stage process in the web process: kept warm, sequential, ended when idle

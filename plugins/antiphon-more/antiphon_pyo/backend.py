@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from antiphon.api import EngineError, Event, Samples
 from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
-from antiphon_pyo import instruments, zone_stream
-from antiphon_pyo.bank import Bank, give
+from antiphon_pyo import instruments
+from antiphon_pyo.bank import Bank, Zone, give, keys
 from antiphon_pyo.rack import Rack
-from antiphon_pyo.zones import Zone, keys
 
 CHUNK = 256
 """Maximum frames pyo computes at once: a longer hop is split into chunks of equal length."""
@@ -60,7 +59,7 @@ class Pyo:
             return None
 
         def load() -> None:
-            _loaded[self._key(name)] = keys(zone_stream.read(name, self._rate, self._samples))
+            _loaded[self._key(name)] = keys(instruments.read(name, self._rate, self._samples))
 
         return load
 

@@ -1,22 +1,102 @@
-"""Bank of eight voices in its own pyo server, run only while one of them sounds.
+"""Bank of eight voices in its own pyo server, run only while one of them sounds, and the zones in its tables.
 
-A voice: two table oscillators, left and right, each through a low-pass. Level and speed are audio-rate signals. They do
-not come through the server's input channels, since pyo's `Input` scans every sample of every channel for its own (96 of
-them at 256 frames: 3.9 ms a chunk, measured, against 0.02). So the input buffer carries one channel, the frame number,
-by which `TableIndex` reads tables filled by numpy.
+A voice: two table oscillators, left and right, each through a low-pass. Level and speed are audio-rate signals. They
+do not come through the server's input channels, since pyo's `Input` scans every sample of every channel for its own
+(96 of them at 256 frames: 3.9 ms a chunk, measured, against 0.02). So the input buffer carries one channel, the frame
+number, by which `TableIndex` reads tables filled by numpy.
+
+pyo is imported as if Python had no tkinter, which would add 4 MB and a tenth to the time of the import. It then prints
+three lines on how to get windows, which no setting of its own turns off. Its other output is printed.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+import io
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon_pyo.quietpyo import pyo
-from antiphon_pyo.zones import Zone
+from antiphon_pyo.instruments import STEPS, ZoneSound
+
+ABOUT_WINDOWS = re.compile(
+    r"\n?(?:Neither WxPython nor Tkinter are|WxPython is not) found.*?wxpython\.org/?\s*", re.DOTALL
+)
+"""Message text of `pyo/lib/_widgets.py` in pyo 1.0.6."""
+
+
+def _imported() -> ModuleType:
+    os.environ.setdefault("PYO_GUI_WX", "0")
+    os.environ.setdefault("PYO_SERVER_AUDIO", "manual")
+    printed = io.StringIO()
+    before = sys.modules.get("tkinter")
+    sys.modules["tkinter"] = None  # type: ignore[assignment] # an import of it raises ImportError
+    try:
+        with redirect_stdout(printed):
+            import pyo as found
+    finally:
+        if before is None:
+            del sys.modules["tkinter"]
+        else:
+            sys.modules["tkinter"] = before
+        if rest := ABOUT_WINDOWS.sub("", printed.getvalue()).strip():
+            print(rest, flush=True)
+    return found  # type: ignore[no-any-return]
+
+
+pyo: Any = _imported()
+
+
+PADDING = 4096
+"""Frames of silence after a one-shot sound: the fastest reading passes the end by less within a chunk."""
+
+
+class Zone:
+    """A `ZoneSound` in tables. tables: pyo's own, left and right.  size: their frames.  frames: without the padding."""
+
+    def __init__(self, sound: ZoneSound) -> None:
+        self.root, self.loop = sound.root, sound.loop
+        self.frames = len(sound.left)
+        self.size = self.frames if sound.loop else self.frames + PADDING
+        self.hz = sound.rate / self.size
+        self._logs = np.log(np.asarray(sound.cutoffs))
+        self._held = [_table(sound.left, self.size)]
+        self._held.append(self._held[0] if sound.right is sound.left else _table(sound.right, self.size))
+        self.tables: tuple[Any, Any] = (self._held[0][0], self._held[1][0])
+
+    def pitch(self, note: float) -> float:
+        """Reading speed for a note, 1 at the root."""
+        return float(2.0 ** ((note - self.root) / 12.0))
+
+    def cutoff(self, note: float, velocity: float) -> float:
+        """Low-pass cutoff of a note in Hz: it tracks the pitch."""
+        return float(np.exp(np.interp(velocity, STEPS, self._logs))) * self.pitch(note)
+
+
+def keys(sounds: Iterable[ZoneSound]) -> list[Zone | None]:
+    """Zone of each key 0 to 127; None for silent keys. Creates the tables; requires a pyo server."""
+    zones: list[Zone | None] = [None] * 128
+    for sound in sounds:
+        zone = Zone(sound)
+        for key in range(max(0, sound.low), min(127, sound.high) + 1):
+            zones[key] = zone
+    return zones
+
+
+def _table(x: Samples, size: int) -> Any:
+    table = pyo.DataTable(size)
+    view: NDArray[np.float32] = np.asarray(table.getBuffer())
+    view[: len(x)] = x
+    return table
+
 
 SIZE = 8
 CUBIC, LOWPASS = 4, 0

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
 from antiphon.api.backends.synths import ChannelBends, NamedValues, NoteShapes, SynthSettings, pressure_gain
-from antiphon_pyo.bank import SIZE, take
+from antiphon_pyo.bank import SIZE, Zone, take
 from antiphon_pyo.info import OWN
 from antiphon_pyo.instruments import INSTRUMENTS, Instrument
 from antiphon_pyo.voices import PHYSICAL, Voices
-from antiphon_pyo.zones import Zone
 
 # ---- MIDI channel and note state: bends, level curves without steps, and the pedal
 

@@ -51,7 +51,7 @@ def register_own(register: Register) -> None:
 
 
 def _own(folder: Path) -> Analysis:
-    from antiphon_classify.own import OwnClassifier
+    from antiphon_classify.classifier_session import OwnClassifier
 
     return OwnClassifier(folder)
 

@@ -9,11 +9,11 @@ import numpy as np
 from antiphon.api import AntiphonError
 from antiphon.api.backends.analysis import Analysis
 from antiphon.api.backends.workers import RecentSound, ReportingStepper
+from antiphon_classify.classifier_session import OwnClassifier
 from antiphon_classify.features import Tags
 from antiphon_classify.genre import Genre
 from antiphon_classify.instruments import Instruments
 from antiphon_classify.labels import UNKNOWN, classifiers_folder, labels_mark, live_labels
-from antiphon_classify.own import OwnClassifier
 
 _CLASSIFIERS: dict[str, type[Genre | Instruments | Tags]] = {"genre": Genre, "instruments": Instruments, "tags": Tags}
 _PLACES = {label: place for place, label in enumerate(live_labels())}

@@ -16,6 +16,6 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_models(register: Register) -> None:
     """Registers the networks of the learned modes."""
-    register("denoise-mask", "antiphon_denoise.learned.tables:mask", "Gains of a spectrum's bins, for `denoise`.")
-    register("denoise-autoencoder", "antiphon_denoise.learned.tables:autoencoder", "The same, by way of few numbers.")
+    register("denoise-mask", "antiphon_denoise.learned:mask", "Gains of a spectrum's bins, for `denoise`.")
+    register("denoise-autoencoder", "antiphon_denoise.learned:autoencoder", "The same, by way of few numbers.")
     register("denoise-deepfilter", "antiphon_denoise.deepfilter:deepfilter", "DeepFilterNet 3: speech without noise.")

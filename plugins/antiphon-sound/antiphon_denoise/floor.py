@@ -26,13 +26,12 @@ from antiphon.api.backends.analysis import AnalysisFeed, analyse_file, analyses,
 from antiphon.api.backends.files import stream_sound
 from antiphon.api.backends.models import load_arrays, sigmoid, usable
 from antiphon.api.backends.signal import grid, windows
+from antiphon_denoise import learned
 from antiphon_denoise.bands import BINS, COUNT, HOP, BandMeans
-from antiphon_denoise.deepfilter import DEEPFILTER
-from antiphon_denoise.deepfilter_network import BANDS, HOP as NETWORK_HOP, MIN_SNR, DeepFilterNetwork, band_widths
+from antiphon_denoise.deepfilter import BANDS, DEEPFILTER, HOP as NETWORK_HOP, MIN_SNR, DeepFilterNetwork, band_widths
 from antiphon_denoise.gate.network import WeightLayout, installed
-from antiphon_denoise.learned import file_mask, tables
+from antiphon_denoise.learned import UNITS, file_mask, first_bins
 from antiphon_denoise.learned.delayed import denoise_units
-from antiphon_denoise.learned.tables import UNITS, first_bins
 
 STRETCH = 8.0
 """Length in seconds of an analysed stretch."""
@@ -196,7 +195,7 @@ def rows_of(log: F32, gain: F32) -> F32:
         (gain < REMOVED_GAIN).astype(np.float32),
     )
     count = len(log) // HOPS
-    means = [(part @ tables.mean())[: count * HOPS].reshape(count, HOPS, COUNT).mean(1) for part in parts]
+    means = [(part @ learned.mean())[: count * HOPS].reshape(count, HOPS, COUNT).mean(1) for part in parts]
     return np.stack(means, 1)
 
 

@@ -14,16 +14,14 @@ from antiphon.api.backends.signal import LOW_FADE, SampleHistory, Spectra, Spect
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon_denoise.bands import BINS, HOP, places
 from antiphon_denoise.deepfilter import DEEPFILTER, DeepFilter
-from antiphon_denoise.gate.estimate import Estimator
-from antiphon_denoise.gate.gains import ThresholdOpener, denoise_power, denoise_trust
-from antiphon_denoise.gate.phrase_gate import PhraseGate
+from antiphon_denoise.gate.estimate import Estimator, RecentSpectra
+from antiphon_denoise.gate.gains import PhraseGate, ThresholdOpener, denoise_power, denoise_trust
 from antiphon_denoise.gate.player import NEPERS_PER_DB, NO_CEILING, GatePlayer
-from antiphon_denoise.gate.profile import RecentSpectra
+from antiphon_denoise.learned import AUTOENCODER, MASK
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
 from antiphon_denoise.learned.file_confidence import FileConfidence, load as load_file_confidence
 from antiphon_denoise.learned.file_mask import FileMask, load as load_file_mask
-from antiphon_denoise.learned.tables import AUTOENCODER, MASK
 from antiphon_denoise.wavelet import Shrinker
 
 # ---- Removes mains hum before the other stages: harmonics of 50 or 60 Hz whose phase is constant for seconds

@@ -10,10 +10,12 @@ import numpy as np
 
 from antiphon.api import F32, Samples
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
-from antiphon_latent.decoder import AXES, AXIS_RANGE, CONDITIONS, PartialDecoder, conditions
-from antiphon_latent.partials import (
+from antiphon_latent.decoder import (
+    AXES,
+    AXIS_RANGE,
     BANDS,
     BEND,
+    CONDITIONS,
     EDGES,
     FRAMES,
     HELD,
@@ -24,6 +26,8 @@ from antiphon_latent.partials import (
     RINGS,
     ROW,
     TIMES,
+    PartialDecoder,
+    conditions,
     hz_of,
 )
 

@@ -17,8 +17,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import missing_modules, shorten
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.taste.choosing import TrackTable
-from antiphon_library.taste.preference import F64, components
+from antiphon_library.taste.choosing import F64, TrackTable, components
 from antiphon_library.taste_tables import TrackRow
 
 I64 = NDArray[np.int64]

@@ -9,8 +9,8 @@ from typing import Any
 from antiphon.api.backends.analysis import FolderSound, IdentifiedFile
 from antiphon_library import scanning
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.identification.fingerprints import F64, present
-from antiphon_library.identification.identifying import identify_files
+from antiphon_library.fingerprints import F64, present
+from antiphon_library.identifying import identify_files
 
 
 class CatalogueOfSounds:

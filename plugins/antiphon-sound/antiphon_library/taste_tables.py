@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api.backends.runtime import composed
 from antiphon_library.records import UNHEARD, findings
-from antiphon_library.schema import Reader, explain_errors, transaction
-from antiphon_library.shipped import shipped_folders
+from antiphon_library.schema import Reader, explain_errors, shipped_folders, transaction
 from antiphon_library.vector_file import QUANTITY
 
 KINDS = ("like", "dislike", "skip", "play")

@@ -23,8 +23,20 @@ from antiphon.api import (
 )
 from antiphon.api.backends.analysis import MelSettings, mel_bank
 from antiphon.api.kernels import f32, f32p, f64, f64p, i64, kernel
-from antiphon_mosaic.corpus import CLUSTERS, MAX_STEPS, MAX_UNITS, UnitChooser, corpus, read
-from antiphon_mosaic.features import LEVEL, LEVEL_SPREAD, SILENT, Describer, Grid, OnsetFinder
+from antiphon_mosaic.corpus import (
+    CLUSTERS,
+    LEVEL,
+    LEVEL_SPREAD,
+    MAX_STEPS,
+    MAX_UNITS,
+    SILENT,
+    Describer,
+    Grid,
+    OnsetFinder,
+    UnitChooser,
+    corpus,
+    read,
+)
 from antiphon_mosaic.third import GENRES
 
 # ---- Unit playback: a pool of windowed segments of the corpus, at any speed, overlap-added

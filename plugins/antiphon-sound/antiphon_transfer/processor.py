@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
-from antiphon_transfer.level import LevelFollower, PeakLimiter
-from antiphon_transfer.stream import Overlap, grid, read
+from antiphon_transfer.stream import LevelFollower, Overlap, PeakLimiter, grid, read
 
 if TYPE_CHECKING:
     from antiphon_transfer.envelope import EnvelopeMethod

@@ -20,7 +20,7 @@ from antiphon.api.backends.transports import (
     When,
 )
 from antiphon_midi import messages as midi
-from antiphon_midi.devices.ports import Ports
+from antiphon_midi.ports import Ports
 
 MAX_MESSAGES = 65536
 """Maximum messages in the queue."""

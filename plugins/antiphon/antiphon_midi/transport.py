@@ -7,7 +7,7 @@ from typing import Any
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
-from antiphon_midi.options import CLOCKS, MIDI, MIDI_CLOCK, MIDI_IN, MIDI_OUT, MPE
+from antiphon_midi.ports import CLOCKS, MIDI, MIDI_CLOCK, MIDI_IN, MIDI_OUT, MPE
 
 
 class MidiTransport(Transport):
@@ -16,7 +16,7 @@ class MidiTransport(Transport):
     options = (MIDI, MIDI_IN, MPE, MIDI_OUT, MIDI_CLOCK)
 
     def check(self, settings: ServeSettings) -> None:
-        from antiphon_midi.devices.ports import check_choice
+        from antiphon_midi.ports import check_choice
 
         clock = settings.value(MIDI_CLOCK)
         if clock not in CLOCKS:
@@ -36,18 +36,18 @@ class MidiTransport(Transport):
         return {MIDI.name: True}
 
     def findings(self) -> Iterator[Finding]:
-        from antiphon_midi.devices import ports
+        from antiphon_midi import ports
 
         return ports.checks()
 
     def ports(self) -> tuple[object, Iterable[str]]:
-        from antiphon_midi.devices import ports
+        from antiphon_midi import ports
 
         answer = ports.ask()
         return asdict(answer), ports.listing(answer)
 
     def start(self, server: TransportServer) -> None:
-        from antiphon_midi.devices.ports import ports_of
-        from antiphon_midi.input.ports_input import MidiInput
+        from antiphon_midi.ports import ports_of
+        from antiphon_midi.ports_input import MidiInput
 
         MidiInput(server, ports_of(server.settings)).install()

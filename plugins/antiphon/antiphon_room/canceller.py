@@ -15,7 +15,6 @@ import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.kernels import Audio, RealFft, address, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_room.mask import room_mask
 from antiphon_room.words import (
     BAND_BINS,
     BANDS,
@@ -33,6 +32,7 @@ from antiphon_room.words import (
     EchoLevel,
     EchoTotal,
     EchoWord,
+    room_mask,
     room_sound,
     room_spectrum,
 )

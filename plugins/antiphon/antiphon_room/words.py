@@ -1,10 +1,11 @@
-"""State of `echo_cancel` that its kernels share, and spectra of its frames."""
+"""State of `echo_cancel` that its kernels share, spectra of its frames, and the mask of what is left of the echo."""
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 
-from antiphon.api.kernels import address_f32, f32p, fft_real, fft_real_inverse, i64p, kernel
+from antiphon.api.kernels import address_f32, f32, f32p, f64, f64p, fft_real, fft_real_inverse, i64p, kernel, offset
 
 SLOPE_KEEP = 0.985
 """Decay by the hop of the slope of microphone on modelled echo, over the bins."""
@@ -119,3 +120,190 @@ def room_sound(w: i64p, source: f32p) -> None:
     fft_real_inverse(
         mixed, size, address_f32(w[EchoWord.TURNS]), address_f32(w[EchoWord.WORK]), address_f32(w[EchoWord.FRAME])
     )
+
+
+DOUBTED = 0.3
+"""Power of the echo that is left, as a share of what the path's doubt allows."""
+UNMODELLED = 0.01
+"""The same, as a share of the echo that is taken away."""
+MIN_GAIN = 0.02
+"""Least gain of the mask where the loudspeakers are alone."""
+NEAR_GAIN = 0.5
+"""Least gain of the mask where someone sings."""
+CLOSED = 0.001
+"""Gain of all bins in which there is an echo, where nobody sings."""
+ABSENT, PRESENT = 2.0, 8.0
+"""Decibels of the error over the echo that is left, below which there is no near end, and above which there is one."""
+REVERBERATES = 0.97
+"""Decay by the hop of what may be left of the echo."""
+PRESENCE_KEEP = 0.95
+"""Decay by the hop of how sure it is that someone sings."""
+OPENS, CLOSES, MOST_SURE = 0.1, 0.04, 2.0
+"""Shares in a hop by which the gate takes that someone sings, and that nobody does; how sure it may be."""
+LASTS = 0.01
+"""The same of its mean: after someone has sung for a while, it stays open between notes."""
+TRUSTED, TRUSTS = 2.0, 0.02
+"""Half the decibels of the echo over what may be left of it from which a path is known, and the share in a hop by
+which that is taken: while a room is learned, nobody is closed out."""
+VEIL, VEILS = 0.001, 0.02
+"""Power of the noise over what is left, as a share of the echo's, and the share in a hop by which it follows that."""
+SUNG_BINS = 128
+"""Bins from which that is computed."""
+
+
+@kernel
+def room_present(w: i64p, own: i64p, sums: f64p) -> f32:
+    """Least gain of the mask, by how far the error is above what is left of the echo."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    levels = address_f32(own[EchoWord.LEVELS])
+    spread = offset(levels, EchoLevel.SPREAD * bins)
+    echoes = offset(levels, EchoLevel.ECHO * bins)
+    power = offset(levels, EchoLevel.ERROR * bins)
+    heard = f64(QUIET)
+    expected = f64(QUIET)
+    echo = f64(QUIET)
+    for k in range(min(SUNG_BINS, bins)):
+        heard = heard + f64(power[k])
+        expected = expected + f64(f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
+        echo = echo + f64(echoes[k])
+    sums[EchoTotal.VEILED] = sums[EchoTotal.VEILED] + VEILS * (echo - sums[EchoTotal.VEILED])
+    above = 4.343 * math.log(heard / expected)
+    now = max(0.0, min(1.0, (above - ABSENT) / (PRESENT - ABSENT)))
+    sums[EchoTotal.PRESENCE] = max(now, PRESENCE_KEEP * sums[EchoTotal.PRESENCE])
+    trusts = max(0.0, min(1.0, 4.343 * math.log(echo / expected) / TRUSTED - 1.0))
+    sums[EchoTotal.TRUSTS] = sums[EchoTotal.TRUSTS] + TRUSTS * (trusts - sums[EchoTotal.TRUSTS])
+    # of a path that is right the slope is 1: as much as it is wrong is left, as of a clock that drifts
+    wrong = max(0.0, 1.0 - sums[EchoTotal.SLOPE])
+    # the room goes on beyond the filter
+    expected = max(expected + wrong * wrong * echo, REVERBERATES * sums[EchoTotal.EXPECTED])
+    sums[EchoTotal.EXPECTED] = expected
+    above = 4.343 * math.log(heard / expected)
+    sure = max(0.0, min(MOST_SURE, (above - ABSENT) / (PRESENT - ABSENT)))
+    opens = sums[EchoTotal.OPENS]
+    opens = opens + (OPENS if sure > opens else CLOSES) * (sure - opens)
+    sums[EchoTotal.OPENS] = opens
+    sums[EchoTotal.LASTING] = sums[EchoTotal.LASTING] + LASTS * (min(1.0, opens) - sums[EchoTotal.LASTING])
+    return f32(MIN_GAIN * math.exp(sums[EchoTotal.PRESENCE] * math.log(NEAR_GAIN / MIN_GAIN)))
+
+
+@kernel
+def room_cut(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
+    """`CUT` ← log gains of the mask. `strength`: 0 for none, 1 for all."""
+    bins = w[EchoWord.SIZE] // 2 + 1
+    levels = address_f32(own[EchoWord.LEVELS])
+    spread = offset(levels, EchoLevel.SPREAD * bins)
+    echoes = offset(levels, EchoLevel.ECHO * bins)
+    power = offset(levels, EchoLevel.ERROR * bins)
+    prior = offset(levels, EchoLevel.PRIOR * bins)
+    cut = offset(levels, EchoLevel.CUT * bins)
+    least = room_present(w, own, sums)
+    taken = 0
+    # of a loudspeaker that is muted there is nothing to mask
+    sure = f32(max(0.0, min(1.0, (sums[EchoTotal.SLOPE] - LOST) / (MOVED - LOST))))
+    # a drum that is badly explained for a hop or two does not open it
+    opened = min(1.0, max(3.0 * sums[EchoTotal.OPENS] - 1.0, 3.0 * sums[EchoTotal.LASTING], 0.0))
+    shut = f32(math.exp(f64(sure) * sums[EchoTotal.TRUSTS] * (1.0 - opened) * math.log(CLOSED)))
+    for k in range(bins):
+        left = sure * (f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
+        post = power[k] / (left + f32(QUIET))
+        now = max(post - f32(1.0), f32(0.0))
+        ratio = f32(0.7) * prior[k] + f32(0.3) * now
+        g = ratio / (ratio + f32(1.0))
+        prior[k] = min(g * g * post, f32(1e6))
+        g = max(g, least) if left > f32(0.0) else f32(1.0)
+        g = f32(1.0) + f32(strength) * (g - f32(1.0))
+        g = g * shut if left > f32(0.0) else g
+        taken = 1 if g < f32(1.0) else taken
+        cut[k] = math.log(g)
+    own[EchoWord.OPEN] = 0 if taken == 1 else own[EchoWord.OPEN] + 1
+
+
+@kernel
+def room_veil(w: i64p, own: i64p, sums: f64p, sound: f32p) -> None:
+    """sound ← sound + noise, over tones that are left of the echo: `hum` takes the softest for a second voice."""
+    hop = w[EchoWord.HOP]
+    state = own[EchoWord.NOISE]
+    power = VEIL * (sums[EchoTotal.VEILED] - f64(QUIET)) / f64(w[EchoWord.SIZE] // 2 * hop)
+    level = f32(math.sqrt(max(0.0, 3.0 * power)) / 2147483648.0)
+    for n in range(hop):
+        state = state * 6364136223846793005 + 1442695040888963407
+        sound[n] = sound[n] + level * f32(state >> 32)
+    own[EchoWord.NOISE] = state
+
+
+@kernel
+def room_shape(w: i64p, own: i64p) -> None:
+    """`GAIN` ← spectrum of a filter of minimum phase with the gains of `CUT`: the cepstrum of the log gain, folded."""
+    size = w[EchoWord.SIZE]
+    bins = size // 2 + 1
+    frame = address_f32(w[EchoWord.FRAME])
+    cut = offset(address_f32(own[EchoWord.LEVELS]), EchoLevel.CUT * bins)
+    mixed = address_f32(w[EchoWord.BINS])
+    for k in range(bins):
+        mixed[2 * k] = cut[k]
+        mixed[2 * k + 1] = f32(0.0)
+    turns = address_f32(w[EchoWord.TURNS])
+    work = address_f32(w[EchoWord.WORK])
+    fft_real_inverse(mixed, size, turns, work, frame)
+    for n in range(1, size // 2):
+        frame[n] = f32(2.0) * frame[n]
+        frame[size - n] = f32(0.0)
+    fft_real(frame, size, turns, work, mixed)
+    for k in range(bins):
+        g = math.exp(mixed[2 * k])
+        turn = mixed[2 * k + 1]
+        mixed[2 * k] = g * math.cos(turn)
+        mixed[2 * k + 1] = g * math.sin(turn)
+    fft_real_inverse(mixed, size, turns, work, frame)
+    length = size - w[EchoWord.HOP]
+    for n in range(size):
+        fade = f32(1.0) if n < length // 2 else max(f32(0.0), f32(2.0) - f32(2 * n) / f32(length))
+        frame[n] = frame[n] * fade
+    last = address_f32(own[EchoWord.GAIN])
+    for n in range(size + 2):
+        last[n] = last[size + 2 + n]
+    fft_real(frame, size, turns, work, offset(last, size + 2))
+
+
+@kernel
+def room_masked(w: i64p, own: i64p, gain: f32p) -> None:
+    """`FRAME` ← `PAST` through a filter, of which the last hop is valid."""
+    size = w[EchoWord.SIZE]
+    turns = address_f32(w[EchoWord.TURNS])
+    work = address_f32(w[EchoWord.WORK])
+    frame = address_f32(w[EchoWord.FRAME])
+    past = address_f32(own[EchoWord.PAST])
+    mixed = address_f32(w[EchoWord.BINS])
+    for n in range(size):
+        frame[n] = past[n]
+    fft_real(frame, size, turns, work, mixed)
+    for k in range(size // 2 + 1):
+        real = mixed[2 * k]
+        mixed[2 * k] = real * gain[2 * k] - mixed[2 * k + 1] * gain[2 * k + 1]
+        mixed[2 * k + 1] = real * gain[2 * k + 1] + mixed[2 * k + 1] * gain[2 * k]
+    fft_real_inverse(mixed, size, turns, work, frame)
+
+
+@kernel
+def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> None:
+    """sound ← a hop after the mask, in place. `strength`: 0 for none, 1 for all."""
+    hop = w[EchoWord.HOP]
+    size = w[EchoWord.SIZE]
+    frame = address_f32(w[EchoWord.FRAME])
+    past = address_f32(own[EchoWord.PAST])
+    last = address_f32(own[EchoWord.GAIN])
+    room_cut(w, own, sums, strength)
+    room_veil(w, own, sums, sound)
+    room_shape(w, own)
+    for n in range(size - hop):
+        past[n] = past[n + hop]
+    for n in range(hop):
+        past[size - hop + n] = sound[n]
+    if own[EchoWord.OPEN] > 1:
+        return
+    room_masked(w, own, last)
+    for n in range(hop):
+        sound[n] = frame[size - hop + n] * (f32(1.0) - f32(n) / f32(hop))
+    room_masked(w, own, offset(last, size + 2))
+    for n in range(hop):
+        sound[n] = sound[n] + frame[size - hop + n] * (f32(n) / f32(hop))

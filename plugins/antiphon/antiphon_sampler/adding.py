@@ -31,8 +31,7 @@ from antiphon.api.backends.files import (
     reason_of_os_error,
     temporary_beside,
 )
-from antiphon_sampler.library import MAX_FILES
-from antiphon_sampler.packs import MARK
+from antiphon_sampler.library import MARK, MAX_FILES
 
 # ---- Where the files of a pack are read from: a folder, a ZIP file, addresses. Each gives bytes within a limit
 

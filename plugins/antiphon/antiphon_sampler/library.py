@@ -1,9 +1,11 @@
-"""Sound library of a folder: FOLDER/NAME/*.wav, sorted, as in Dirt-Samples, with velocity layers.
+"""Sound library of a folder: FOLDER/NAME/*.wav, sorted, as in Dirt-Samples, with velocity layers; and its packs.
 
-No decoding takes place here.
+No decoding takes place here. A pack is a folder NAME/SOUND/FILE in the performer's library that `antiphon sounds add`
+brought, with a file `MARK` that says its source.
 """
 
 import itertools
+import json
 import os
 import re
 from bisect import bisect_right
@@ -12,8 +14,41 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import PluginError
-from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
+from antiphon.api.backends.files import (
+    SOUND_FORMATS,
+    built_in_folder,
+    folder_in_library,
+    library_folder,
+    printable_path,
+)
 from antiphon.api.backends.runtime import composed
+
+MARK = ".pack.json"
+"""File of a pack: an object with its `source`, and the names of its `licences`."""
+MAX_MARK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack of the library. `source`: what it was added by; `licences`: files in it, by name."""
+
+    folder: Path
+    source: str
+    licences: tuple[str, ...]
+
+
+def packs() -> list[Pack]:
+    """The packs of the library, by name."""
+    found = []
+    for mark in sorted(library_folder().glob(f"*/{MARK}")):
+        try:
+            with mark.open("rb") as file:
+                said = json.loads(file.read(MAX_MARK))
+            found.append(Pack(mark.parent, str(said["source"]), tuple(map(str, said["licences"]))))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # no pack, then
+    return found
+
 
 MAX_FILES = 20000
 """Maximum files of one library."""

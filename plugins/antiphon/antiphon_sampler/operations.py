@@ -52,7 +52,7 @@ def added(pack: Added) -> Iterator[str]:
 
 def listed(asked: ListPacksRequest) -> dict[str, Any]:
     """The packs that were added: their folders, what each was added from, and the files of its licences."""
-    from antiphon_sampler.packs import packs
+    from antiphon_sampler.library import packs
 
     found = packs()
     return {"packs": [{"name": p.folder.name, "source": p.source, "licences": list(p.licences)} for p in found]}

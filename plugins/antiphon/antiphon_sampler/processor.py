@@ -9,12 +9,11 @@ from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
-from antiphon_sampler.library import folder_of, list_folder, with_packs
+from antiphon_sampler.library import folder_of, list_folder, packs, with_packs
+from antiphon_sampler.loops import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, region
 from antiphon_sampler.oscillators import NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
-from antiphon_sampler.packs import packs
 from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, pad_map, rows_by_name, sound_words
 from antiphon_sampler.samples import DecodedSample, LongSample, Sample, way_of
-from antiphon_sampler.slices import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, region
 from antiphon_sampler.sounds import READY_SECONDS, Sounds, sounds_of
 from antiphon_sampler.values import NODE_PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import MissedNotes, NewVoice, SampleVoices

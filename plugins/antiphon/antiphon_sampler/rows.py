@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.kernels import f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_sampler.samples import PAGE
-from antiphon_sampler.streams import sampler_page
+from antiphon_sampler.samples import PAGE, sampler_page
 
 NEAR, FAR = 8, 16
 """Half-widths of the interpolation in frames: at the sample's speed or slower, and faster."""

@@ -15,8 +15,18 @@ from antiphon.api.backends.files import KeptDecoder, file_size, printable_path
 from antiphon.api.backends.runtime import say
 from antiphon_sampler.library import Listing, list_folder, sample_name, with_packs
 from antiphon_sampler.loops import held_of, in_memory, marks_of
-from antiphon_sampler.samples import PAD, PAGE, LongSample, PageWay, Sample, SamplePage, decode, new_page, way_of
-from antiphon_sampler.streams import PageStreams
+from antiphon_sampler.samples import (
+    PAD,
+    PAGE,
+    LongSample,
+    PageStreams,
+    PageWay,
+    Sample,
+    SamplePage,
+    decode,
+    new_page,
+    way_of,
+)
 
 MAX_PAGE_BYTES = 128 << 20
 """Memory limit of start pages within samples; pages of samples' beginnings count with the library."""

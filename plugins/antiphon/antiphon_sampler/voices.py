@@ -35,8 +35,19 @@ from antiphon_sampler.rows import (
     sampler_value,
     sinc_tables,
 )
-from antiphon_sampler.samples import PAGE, LongSample, Sample, way_of
-from antiphon_sampler.streams import SLOTS, STARVED_WORD, STREAMS, STRIDE, PageStreams, StreamWord, sampler_page
+from antiphon_sampler.samples import (
+    PAGE,
+    SLOTS,
+    STARVED_WORD,
+    STREAMS,
+    STRIDE,
+    LongSample,
+    PageStreams,
+    Sample,
+    StreamWord,
+    sampler_page,
+    way_of,
+)
 from antiphon_sampler.values import NoteValues
 
 # ---- Mixing kernels of a sampler's voices: positions, envelopes, repeats, pages of long samples

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from antiphon.api import Event, Samples
 from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon.api.backends.synths import ChannelBends, SynthSettings, parse_controls
-from antiphon_soundfont.fonts import INSTALL_FONT, check, find_soundfont
-from antiphon_soundfont.info import PROGRAMS
+from antiphon_soundfont.info import INSTALL_FONT, PROGRAMS, check, find_soundfont
 from antiphon_soundfont.library import CHANNELS, DRUMS, SoundfontError, SoundfontSynth
 
 # ---- Loudness of a General MIDI soundfont's programs, beside that of FluidR3, by which levels of a band are set

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import EngineError, Samples
-from antiphon_soundfont.fonts import INSTALL_LIBRARY, library_file
+from antiphon_soundfont.info import INSTALL_LIBRARY, library_file
 
 GRID = 64
 """FluidSynth's internal block in frames: calls take effect at the next multiple."""

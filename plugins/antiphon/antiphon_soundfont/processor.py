@@ -7,8 +7,7 @@ from antiphon.api import Param
 from antiphon.api.backends.runtime import require_modules
 from antiphon.api.backends.synths import DROPPED, LEVEL, BackendChoice, SynthProcessor, SynthSettings
 from antiphon.api.backends.workers import current_pool
-from antiphon_soundfont.fonts import check
-from antiphon_soundfont.info import SFZ, SOUNDFONT
+from antiphon_soundfont.info import SFZ, SOUNDFONT, check
 from antiphon_soundfont.sfz import SUFFIX, in_folder, read_sfz
 
 _uses = count()

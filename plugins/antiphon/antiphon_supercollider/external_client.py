@@ -18,8 +18,8 @@ from antiphon.api import EngineError, Event, Samples
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.runtime import say
 from antiphon.api.backends.synths import Unanswered
-from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.backend import SuperCollider
+from antiphon_supercollider.info import scsynth_address
 from antiphon_supercollider.scsynth import external_scsynth
 from antiphon_supercollider.scsynth.external_scsynth import ExternalScsynth
 from antiphon_supercollider.scsynth.jack_bridge import ECHO, ForeignClient, Wires

@@ -26,10 +26,9 @@ from antiphon.api import EngineError, Event, Samples
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, SynthSettings, use_backend
-from antiphon_supercollider.info import SUPERCOLLIDER
+from antiphon_supercollider.info import SUPERCOLLIDER, ahead, delay
 from antiphon_supercollider.scsynth.asset_store import Shelf
 from antiphon_supercollider.scsynth.server import limits, scsynth_path
-from antiphon_supercollider.timing import ahead, delay
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.voices.own import PLACES, player_of
 from antiphon_supercollider.voices.players import NodeVoices, VoicePlace

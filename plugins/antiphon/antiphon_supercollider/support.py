@@ -7,15 +7,14 @@ from dataclasses import replace
 
 from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.synths import BackendChoice, OfflinePasses, SynthSettings, SynthSupport
-from antiphon_supercollider.address import scsynth_address
-from antiphon_supercollider.timing import delay
+from antiphon_supercollider.info import delay, scsynth_address
 
 
 class SuperColliderSupport(SynthSupport):
     """Support of scsynth, started by Antiphon or external."""
 
     def delay(self, rate: int, hop: int) -> int:
-        """Delay of scsynth, as `timing.delay`."""
+        """Delay of scsynth, as `info.delay`."""
         return delay(rate, hop)
 
     def check_settings(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
@@ -45,9 +44,9 @@ class SuperColliderSupport(SynthSupport):
 
     def clear(self, since: float) -> None:
         """Removes the processes and files of killed workers."""
-        from antiphon_supercollider.scsynth import leftovers
+        from antiphon_supercollider.scsynth import server
 
-        leftovers.sweep(leftovers.ENDING_SECONDS, since)
+        server.sweep(server.ENDING_SECONDS, since)
 
     def passes(self, live: int) -> AbstractContextManager[OfflinePasses]:
         """Passes in which scsynth renders a file's notes at once, by `scsynth -N`."""

@@ -10,7 +10,7 @@ def antiphon_processors(register: Register) -> None:
     register("delay", "antiphon_utilities.delay:Delay", "Delay (echo) with feedback.")
     register("pan", "antiphon_utilities.mix:Pan", "Pan: between left and right at equal power.")
     register("mix", "antiphon_utilities.mix:Mix", "Mixer: adds up to four sounds, each at its level.")
-    register("meter", "antiphon_utilities.follower:Meter", "Level meter: passes the sound and reports peak and RMS.")
+    register("meter", "antiphon_utilities.modulators:Meter", "Level meter: passes the sound and reports peak and RMS.")
     register("limiter", "antiphon_utilities.limiter:Limiter", "Look-ahead limiter: keeps peaks below a ceiling.")
     register("click", "antiphon_utilities.tone:Click", "Makes a click at the exact sample of its trigger.")
     register("tone", "antiphon_utilities.tone:Tone", "Test tone: a sine or noise, for patches without an input.")
@@ -21,9 +21,9 @@ def antiphon_processors(register: Register) -> None:
         "antiphon_utilities.tuner:Tuner",
         "Tuner: passes the sound and reports its note and the deviation in cents.",
     )
-    register("lfo", "antiphon_utilities.lfo:Lfo", "LFO: modulates a parameter, free or in time with the beat.")
+    register("lfo", "antiphon_utilities.modulators:Lfo", "LFO: modulates a parameter, free or in time with the beat.")
     register(
         "follower",
-        "antiphon_utilities.follower:EnvelopeFollower",
+        "antiphon_utilities.modulators:EnvelopeFollower",
         "Envelope follower: modulates a parameter by the level of its input.",
     )

@@ -61,7 +61,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "surfaces": ("running.approve:surfaces", "antiphon surfaces"),
     "approve": ("running.approve:approve", "antiphon approve 192.0.2.7"),
     "forget": ("running.approve:forget", "antiphon forget 192.0.2.7"),
-    "qr": ("running.qr:qr", "antiphon qr"),
+    "qr": ("running.page:qr", "antiphon qr"),
     "lessons": ("lessons:register",),
     "lessons list": ("lessons:register", "antiphon lessons list"),
     "lessons check": ("lessons:register", "antiphon lessons check", "antiphon lessons check mine.md"),
@@ -167,7 +167,7 @@ def _version(asked: bool) -> None:
 def _to_do() -> Iterator[tuple[str, str]]:
     """Six commands to begin with, by what is there: a server, a sound card, a MIDI keyboard, files in this folder."""
     from antiphon.cli.ports import running
-    from antiphon.kernel.runtime.distributions import absent
+    from antiphon.kernel.runtime.extras import absent
 
     here = sorted(entry.name for entry in os.scandir() if entry.is_file())
 

@@ -13,8 +13,8 @@ from antiphon.cli.option_records import Json
 from antiphon.cli.terminal.progress import echo_answer
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
+from antiphon.kernel.runtime.shortening import printable
 from antiphon.kernel.wire.osc import Arg
-from antiphon.kernel.wire.text import printable
 
 if TYPE_CHECKING:
     from antiphon.doctor.sound import LibraryReport

@@ -12,8 +12,7 @@ from antiphon.kernel.runtime import extras, paths
 from antiphon.operations.lists import FoundWords, KnownModels, ShownPatch
 
 if TYPE_CHECKING:
-    from antiphon.networks.info import FileListing
-    from antiphon.networks.model_registry import Row
+    from antiphon.networks.info import FileListing, Row
 
 FILE_HEAD = ("file", "size", "method", "in", "out", "rate", "hop", "latency", "state")
 HEAD = ("model", "plugin", "file", "size", "parameters", "runs on", "state")

@@ -19,7 +19,7 @@ def new_plugin(
 ) -> None:
     """Write a working plugin, with its test and card, as a template."""
     from antiphon.kernel.plugins.loader import load
-    from antiphon.newplugin.writing import SHAPES, write
+    from antiphon.newplugin import SHAPES, write
 
     known = load(check=False)
     # a folder with the name of a type or of an installed package would not be loaded

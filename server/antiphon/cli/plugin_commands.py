@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from antiphon.cli import help_page
 from antiphon.cli.option_records import by_records
-from antiphon.kernel.runtime.distributions import advice
+from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.runtime.importing import reason_of
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ class ServeCommand(SynthCommand):
             at = next(place for place, param in enumerate(self.params) if param.name == _FOLLOWING_OPTION)
             self._add(at, (option for transport in self._transports for option in transport.options))
             if any(word.startswith("--") and word.partition("=")[0] not in self._names() for word in args):
-                from antiphon.kernel.synth.backends import infos
+                from antiphon.kernel.synth.info import infos
 
                 self._add(len(self.params), (info.option for info in infos() if info.option is not None))
             self._asked = True
@@ -131,7 +131,7 @@ def serve(ctx: typer.Context, asked: ServeSettings) -> None:
     _take_token(settings.token_file, needed=bool(settings.proxy))
     of_transports = {option.name for transport in transports_of(ctx) for option in transport.options}
     if settings.options.keys() - of_transports:
-        from antiphon.kernel.synth.backends import with_options
+        from antiphon.kernel.synth.info import with_options
 
         settings = with_options(settings)
     run(settings)
@@ -173,7 +173,7 @@ def run(
     opens: the page, in a browser, in `room`; says: lines to print once it is ready.
     """
     from antiphon.cli.running.page import announce
-    from antiphon.files.input_loop import load_sound
+    from antiphon.files.audiofile import load_sound
     from antiphon.kernel.io.log_lines import server_log
     from antiphon.kernel.supervisor.starts import Companions
     from antiphon.kernel.supervisor.watch import Supervisor

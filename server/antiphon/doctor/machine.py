@@ -10,7 +10,7 @@ from pathlib import Path
 
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.runtime.platform import cores, exact_timers, free_memory
-from antiphon.kernel.wire.text import printable
+from antiphon.kernel.runtime.shortening import printable
 
 Check = Callable[[], Iterable[Finding]]
 

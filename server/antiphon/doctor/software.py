@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from antiphon.doctor.machine import finding_if
 from antiphon.kernel.contract.finding import Condition, Finding
-from antiphon.kernel.runtime import distributions, extras, paths
+from antiphon.kernel.runtime import extras, paths
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
@@ -68,8 +68,8 @@ def plugins() -> Iterator[Finding]:
 
     catalog = load().catalog
     yield Finding("plugins", "works" if len(list(catalog)) else "broken", f"{', '.join(sorted(catalog))}")
-    for name in dict.fromkeys(distributions.absent().values()):
-        yield Finding(name, "missing", f"not installed: {', '.join(distributions.ADDED[name])}", f"pip install {name}")
+    for name in dict.fromkeys(extras.absent().values()):
+        yield Finding(name, "missing", f"not installed: {', '.join(extras.ADDED[name])}", f"pip install {name}")
     for failure in catalog.failures:
         fix = f"mend or remove it; your own plugins are in {paths.plugins()}"
         yield Finding(f"plugin {failure.name}", "limited", f"does not load: {failure.reason}", fix)
@@ -135,7 +135,7 @@ def check_voices() -> Iterator[Finding]:
     """Voices of the node `sing`: the neural one of an extra, and espeak-ng's."""
     from ctypes.util import find_library
 
-    if "sing" in distributions.absent():
+    if "sing" in extras.absent():
         return
     found = [] if extras.missing(["hibari", "onnx", "onnxruntime"]) else ["neural"]
     found += ["espeak-ng"] if find_library("espeak-ng") else []
@@ -161,7 +161,7 @@ def check_lilv() -> Iterator[Finding]:
 def check_weights() -> Iterator[Finding]:
     """Checksums of shipped weights and those registered by plugins, against their manifests."""
     from antiphon.kernel.runtime import model_files
-    from antiphon.networks.model_registry import examine_models, known_models
+    from antiphon.networks.info import examine_models, known_models
 
     fix = "install Antiphon again (a checkout: git checkout models); antiphon models says more"
     try:
@@ -185,7 +185,7 @@ def check_weights() -> Iterator[Finding]:
 
 def check_model_files() -> Iterator[Finding]:
     """Model files of the library; a new one is test-run, which takes seconds."""
-    from antiphon.networks.model_registry import files
+    from antiphon.networks.info import files
 
     listings = files()
     refused = sorted({row.file for row in listings if row.problem})
@@ -211,7 +211,7 @@ def check_pipeline() -> Iterator[Finding]:
 
 def check_synths() -> Iterator[Finding]:
     """Findings of each synth backend, without importing its libraries."""
-    from antiphon.kernel.synth.backends import infos
+    from antiphon.kernel.synth.info import infos
 
     for info in infos():
         yield from info.make_support().findings()

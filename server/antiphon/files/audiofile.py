@@ -1,13 +1,15 @@
-"""Sound files in: whole, or block by block. Decoding happens in a process of its own (`decode`)."""
+"""Sound files in: whole, block by block, or as the loop of `--input`; decoded in another process (`decode`)."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from antiphon.files.decode import AudioInfo, Decoder
+from antiphon.files.decode_process import decoders
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 
@@ -80,3 +82,34 @@ def _too_long(decoder: Decoder, most: int) -> FileError:
         f"cannot read {decoder.name}: it is longer than the {minutes:.3g} minutes that are held in memory "
         f"with {decoder.info.channels} channels at {decoder.rate} Hz; cut it into parts"
     )
+
+
+LONG_LOOP = 1 << 21
+"""Frames above which a loop is resampled as it is read, with a seam at -60 dB: resampling it whole takes seconds."""
+
+
+def load_sound(path: Path, rate: int) -> Samples:
+    """A file as float32 `[channels, frames]` at `rate` Hz, from a child process; seam kept to `LONG_LOOP` frames."""
+    try:
+        sound = read(path)
+        if not sound.samples.shape[1]:
+            raise FileError(f"{path.name} holds no sound (0 frames)")
+        if sound.rate == rate:
+            return sound.samples
+        if sound.samples.shape[1] > LONG_LOOP:
+            return read(path, rate=rate).samples
+        return resampled_loop(sound.samples, sound.rate, rate)
+    finally:
+        decoders().close()  # before the supervisor forks
+
+
+def resampled_loop(samples: Samples, rate: int, wanted: int) -> Samples:
+    """Periodic resampling by FFT of float32 `[channels, frames]`, to at least one frame; the seam stays continuous."""
+    frames = samples.shape[1]
+    longer = max(1, round(frames * wanted / rate))
+    resampled: Samples = np.empty((samples.shape[0], longer), np.float32)
+    for row, into in zip(samples, resampled, strict=True):
+        spectrum = np.fft.rfft(row)
+        below = (min(frames, longer) + 1) // 2  # bins below both Nyquist frequencies; the bin at Nyquist has no phase
+        into[:] = np.fft.irfft(spectrum[:below], longer) * (longer / frames)
+    return resampled

@@ -12,9 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.jobs.errors import InUse, JobError, Missing, StorageFull, TooMany, Unreadable
 from antiphon.jobs.files import FileShelf
-from antiphon.jobs.job import Job, JobState, JobTable, Task, Upload
+from antiphon.jobs.job import (
+    InUse,
+    Job,
+    JobError,
+    JobState,
+    JobTable,
+    Missing,
+    StorageFull,
+    Task,
+    TooMany,
+    Unreadable,
+    Upload,
+)
 from antiphon.jobs.live_sets import folders
 from antiphon.jobs.overview import HEADER
 from antiphon.jobs.process import perform

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from pathlib import Path
 
 from antiphon.files.midifile import SUFFIXES
-from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedFormat
-from antiphon.jobs.job import JobTable, Upload
+from antiphon.jobs.job import JobTable, Missing, StorageFull, TooMany, UnsupportedFormat, Upload
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, os_error_text
 from antiphon.kernel.runtime.shortening import composed, shorten

@@ -1,4 +1,4 @@
-"""A job: one plugin, patch or live set over one file."""
+"""A job: one plugin, patch or live set over one file; and the errors of jobs, each of which has its own status."""
 
 from __future__ import annotations
 
@@ -11,9 +11,45 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.errors import FileError
+from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime.file_lock import lock
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
+
+
+class JobError(AntiphonError):
+    """A refused request about files, jobs or classifiers."""
+
+
+class Missing(JobError):
+    """No file, job, result, patch, live set or classifier of that name."""
+
+
+class InUse(JobError):
+    """A file is in use by a job."""
+
+
+class UnsupportedFormat(JobError):
+    """A file format that cannot be read."""
+
+
+class Unreadable(JobError):
+    """A file that is damaged, or not of the format of its suffix."""
+
+
+class TooMany(JobError):
+    """Too many requests are waiting or running. `retry_seconds`: after which another try may succeed."""
+
+    def __init__(self, message: str, retry_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
+class Unavailable(JobError):
+    """A process does not start, does not answer in time, or failed."""
+
+
+class StorageFull(JobError):
+    """The storage for files and results is full."""
 
 
 class JobState(StrEnum):

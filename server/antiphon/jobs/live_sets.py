@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.jobs.errors import Missing
+from antiphon.jobs.job import Missing
 from antiphon.kernel.graph.patch_list import MAX_LINE_LETTERS, SETS, head_of, playable
 from antiphon.kernel.runtime import paths, resources
-from antiphon.kernel.runtime.shortening import composed, shorten
+from antiphon.kernel.runtime.shortening import composed, printable, shorten
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.wire.text import printable
 
 SUFFIX = ".py"
 PREVIOUS = "~"

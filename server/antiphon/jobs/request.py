@@ -8,8 +8,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
 from antiphon.files.midifile import SUFFIXES
-from antiphon.jobs.errors import Missing
-from antiphon.jobs.job import Task
+from antiphon.jobs.job import Missing, Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING

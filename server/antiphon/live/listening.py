@@ -15,8 +15,7 @@ from antiphon.kernel.graph.graph import IN, OUT
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.places import of_call
-from antiphon.live.patterns.spans import Number, exact
+from antiphon.live.patterns.spans import Number, exact, of_call
 from antiphon.live.records import line_of, node_name
 from antiphon.live.stage import stage
 from antiphon.live.vocabulary import beat, loop, sync

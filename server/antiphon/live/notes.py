@@ -10,8 +10,7 @@ from antiphon.kernel.runtime.shortening import is_finite_number, short_repr
 from antiphon.kernel.session.play import is_held
 from antiphon.live.patterns.controls import UNNAMED, plain_number
 from antiphon.live.patterns.harmony import HIGHEST, note_number
-from antiphon.live.patterns.places import Places, mark
-from antiphon.live.patterns.spans import exact
+from antiphon.live.patterns.spans import Places, exact, mark
 from antiphon.live.patterns.words.table import say_once
 from antiphon.live.records import OUTSIDE, LiveEvent, LiveNote, node_name
 

@@ -10,7 +10,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.faults import fault_in_script
 from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.places import ScriptPlaces
+from antiphon.live.patterns.spans import ScriptPlaces
 from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript, acting
 from antiphon.live.transitions import silence_muted

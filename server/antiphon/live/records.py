@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.graph import NAME
-from antiphon.live.patterns.places import Mark
+from antiphon.live.patterns.spans import Mark
 
 Argument: TypeAlias = float | int | str | bool
 OUTSIDE = "@"

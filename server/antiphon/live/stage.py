@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.places import ScriptPlaces, seeking
+from antiphon.live.patterns.spans import ScriptPlaces, seeking
 from antiphon.live.patterns.words.time import CYCLES_PER_MINUTE
 from antiphon.live.records import LiveEvent, LiveNote
 

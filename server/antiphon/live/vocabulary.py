@@ -15,9 +15,8 @@ from antiphon.live.patterns.arguments import name_value
 from antiphon.live.patterns.controls import ControlPattern, mini, plain_number, s, unnamed
 from antiphon.live.patterns.harmony import Notes, chord as chord_notes, note_numbers
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.places import Places, mark, of_call
 from antiphon.live.patterns.singing import SungPattern
-from antiphon.live.patterns.spans import Number, exact
+from antiphon.live.patterns.spans import Number, Places, exact, mark, of_call
 from antiphon.live.patterns.words.harmony import chords
 from antiphon.live.patterns.words.making import as_pattern
 from antiphon.live.patterns.words.picking import pick_from

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
-from antiphon.networks.streaming import State, StreamingModel
-from antiphon.networks.torch_network import advance, load, one_thread, until_steady
+from antiphon.networks.torch_network import State, StreamingModel, advance, load, one_thread, until_steady
 
 log = logging.getLogger("antiphon.workers")
 BUFFERS = 2

@@ -16,10 +16,9 @@ from antiphon.kernel.native import dsp
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.runtime import extras, model_files
 from antiphon.kernel.workers import devices, pool
-from antiphon.kernel.workers.processor import WorkerProcessor
+from antiphon.kernel.workers.processor import WorkerClient, WorkerProcessor
 from antiphon.kernel.workers.rebuffer import lead_for
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.kernel.workers.worker_client import WorkerClient
 from antiphon.networks import array_network
 from antiphon.networks.array_network import ArrayNetwork
 from antiphon.networks.info import ModelInfo

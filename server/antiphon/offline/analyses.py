@@ -37,7 +37,7 @@ def analyses() -> Mapping[str, Analysis]:
 
 @cache
 def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
-    from antiphon.kernel.plugins.registry import factories
+    from antiphon.kernel.plugins.hook_lists import factories
 
     found, reasons = {}, {}
     for name, factory in factories("analyses").items():

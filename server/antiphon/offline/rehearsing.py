@@ -27,8 +27,7 @@ from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.session.commands import Command, Sample, SetTransport
 from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.synth.backends import choose, chosen, use
-from antiphon.kernel.synth.info import BackendChoice
+from antiphon.kernel.synth.info import BackendChoice, choose, chosen, use
 from antiphon.live.faults import fault_in_script
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
@@ -38,7 +37,7 @@ from antiphon.offline.event_file import commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
 from antiphon.offline.rendering import PlayerRunner, param_finder, patch_runner
 from antiphon.offline.runner import process_stream
-from antiphon.offline.script_limits import begin_step, end_step, set_limits
+from antiphon.offline.script_child import begin_step, end_step, set_limits
 from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, is_taken, unknown_values, without_macros
 from antiphon.signal.loudness import QUIETEST, LoudnessMeter, lufs_of
 
@@ -351,7 +350,7 @@ def _trial(plain: Mapping[str, Any]) -> Trial:
 
 
 def run_script(trial: Trial) -> ScriptEvents:
-    """Runs the scripts, in a process that `script_limits.set_limits` has limited.
+    """Runs the scripts, in a process that `script_child.set_limits` has limited.
 
     Raises ScriptError: a script has an error, or takes too long, with its line.
     """

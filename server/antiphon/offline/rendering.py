@@ -22,9 +22,8 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.session.actions import Action
+from antiphon.kernel.session.actions import Action, Changed, EngineLoad, TempoChanged
 from antiphon.kernel.session.commands import Beat, Command, Sample, SetParam
-from antiphon.kernel.session.effects import Changed, EngineLoad, TempoChanged
 from antiphon.kernel.session.node_state import SLOTS
 from antiphon.kernel.session.schedule import Moment
 from antiphon.kernel.session.session import Session

@@ -11,7 +11,7 @@ from antiphon.files.tracks import ENDS, BeatPoints, Track, TrackFiles
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.recording.journal import TrackLabel, heard_lines
-from antiphon.kernel.engine.taps.node_taps import NodeCapture
+from antiphon.kernel.engine.taps import NodeCapture
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from antiphon.kernel.plugins.loader import Loaded
 
 J = TypeVar("J")
-BACKENDS = "antiphon.kernel.synth.backends"
+BACKENDS = "antiphon.kernel.synth.info"
 """The module that knows which synth was chosen."""
 DEVICES = "antiphon.kernel.workers.devices"
 """The module that knows which device was chosen; one that nothing has imported knows of none."""
@@ -120,16 +120,16 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None, comp
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if synth == "auto" and not plays and BACKENDS not in sys.modules:
         return  # one is chosen where it is asked for
-    from antiphon.kernel.synth import backends, info as synths
+    from antiphon.kernel.synth import info as synths
 
     if synth == "auto" and not plays:
-        backends.use(None)
+        synths.use(None)
         return
 
-    chosen = backends.choose(synth, loaded.factories["synths"])
-    backends.use(synths.BackendChoice(chosen))
+    chosen = synths.choose(synth, loaded.factories["synths"])
+    synths.use(synths.BackendChoice(chosen))
     if plays and synth == "auto" and chosen.name == synths.NULL.name:
-        complain(backends.silence(loaded.factories["synths"]))
+        complain(synths.silence(loaded.factories["synths"]))
 
 
 def suffix_of(info: ProcessorInfo, source: Path) -> str:

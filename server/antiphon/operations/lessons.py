@@ -25,7 +25,7 @@ from antiphon.demo import HUM
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.patch_list import playable
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.runtime.distributions import absent
+from antiphon.kernel.runtime.extras import absent
 from antiphon.kernel.runtime.typed import Misfit, convert
 
 if TYPE_CHECKING:

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from antiphon.kernel.contract.operations import ASKER, Request, SharedOperation
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.patch_list import SETS, PatchEntry, entries
+from antiphon.kernel.plugins.hook_lists import hook_lists, import_plugins
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.suggestion import suggest
+from antiphon.kernel.runtime.suggestion import instead, suggest
+from antiphon.operations.wording import called
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
     from antiphon.kernel.graph.patch import Patch
     from antiphon.kernel.plugins.loader import Loaded
     from antiphon.live.reference import Entry
-    from antiphon.networks.info import FileListing
-    from antiphon.networks.model_registry import Row
+    from antiphon.networks.info import FileListing, Row
 
 RATE, BLOCK = 48000, 256
 """Rate in Hz and block in frames of the latencies of processors."""
@@ -135,8 +136,8 @@ class ShownPlugins:
 def plugins(asked: PluginsRequest) -> ShownPlugins | Iterator[str]:
     """The processors, or the one that is asked for; a line for each plugin of others, as it is tried."""
     from antiphon.kernel.graph.graph import known_type
+    from antiphon.kernel.plugins.hook_lists import service
     from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.plugins.registry import service
 
     if asked.scanned:
         return _scanned(iter(service("scan").lines()))
@@ -191,7 +192,7 @@ class KnownModels:
 def models(asked: ModelsRequest) -> KnownModels:
     """The models, each checked."""
     from antiphon.kernel.workers import devices
-    from antiphon.networks.model_registry import examine_models, files, known_models
+    from antiphon.networks.info import examine_models, files, known_models
 
     places = (None if given is None else Path(given) for given in (asked.plugins_dir, asked.models_dir))
     plugins_dir, models_dir = places
@@ -215,3 +216,21 @@ LISTS = {
     )
 }
 """Antiphon's own operations, by name."""
+
+
+def offered() -> dict[str, SharedOperation]:
+    """Antiphon's operations and those of all plugins, by name; those of a plugin that fails are left out."""
+    dispatcher = import_plugins(hook_lists().implementing("antiphon_operations"), lambda name, error: None)
+    return LISTS | {one.name: one for plugin in dispatcher.implemented for one in dispatcher.operations(plugin)[0]}
+
+
+@called
+def ask(name: str, /, **given: Any) -> Any:
+    """Asks an operation, as `antiphon.ask("library search", words=["night"])`; returns its answer.
+
+    Raises AntiphonError: there is no such operation, an argument is not allowed, or the operation says so.
+    """
+    known = LISTS if name in LISTS else offered()
+    if name not in known:
+        raise UsageError(f"there is no operation {name!r}{instead(name, sorted(known))}")
+    return known[name].ask(given)

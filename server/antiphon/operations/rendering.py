@@ -30,8 +30,7 @@ from antiphon.kernel.runtime.paths import read_ordinary_text
 from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.kernel.session.commands import Beat, Command, NoteOn, SetTransport
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.synth.backends import chosen
-from antiphon.kernel.synth.info import OfflinePasses
+from antiphon.kernel.synth.info import OfflinePasses, chosen
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of

@@ -24,7 +24,7 @@ from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.supervisor.recordings import OTHER_FOLDER, held_names
-from antiphon.kernel.synth.backends import chosen
+from antiphon.kernel.synth.info import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import GAIN
 from antiphon.offline.replay import replay

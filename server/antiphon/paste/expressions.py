@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste import mini_text, syntax, words
+from antiphon.paste import syntax, words
 from antiphon.paste.script import CallChain, Script, UnknownPartError, indented, name_of, quoted
 from antiphon.paste.syntax import as_tuple, bound_names, is_text, is_undefined, key_of, missing_reason, polymeter
 from antiphon.paste.words import FUNCTIONS, METHODS, SETTERS, SIGNALS, SILENT, STRUDEL, VALUE_NAMES, WAVES, own_name
@@ -121,14 +121,14 @@ class Expressions:
         if node.type == "TemplateLiteral":
             if node.expressions:
                 texts = [
-                    mini_text.converted_text(one.value.cooked, kind).replace("{", "{{").replace("}", "}}")
+                    words.converted_text(one.value.cooked, kind).replace("{", "{{").replace("}", "}}")
                     for one in node.quasis
                 ]
                 return f"{quoted('{}'.join(texts))}.format({self._arguments(node.expressions, '')})"
             text = node.quasis[0].value.cooked
         else:
             text = node.value
-        return quoted(mini_text.converted_text(text, kind))
+        return quoted(words.converted_text(text, kind))
 
     def _identifier(self, name: str) -> str:
         if name in self.names or name in self.words:
@@ -199,7 +199,7 @@ class Expressions:
         """Pattern of a method call; a text becomes one."""
         if is_text(node):
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
-            kind = "note" if link in ("note", "add", "sub") and mini_text.is_notes(text) else ""
+            kind = "note" if link in ("note", "add", "sub") and words.is_notes(text) else ""
             return CallChain(f"mini({self.text_of(node, kind)})")
         if syntax.is_arithmetic(node):
             return CallChain(f"{self.receiver(node.object)}.{node.property.name}")
@@ -217,7 +217,7 @@ class Expressions:
         if name == "chord":
             return CallChain(f"chords({self._arguments(node.arguments, 'chord')})")
         if name in ("polymeter", "pm") and (text := polymeter(node.arguments)):
-            return CallChain(f"mini({quoted(mini_text.converted_text(text, kind))})")
+            return CallChain(f"mini({quoted(words.converted_text(text, kind))})")
         if name == "mini" or name == "m":
             return CallChain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = STRUDEL.get(name, name)
@@ -335,7 +335,7 @@ class Expressions:
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{missing_reason(name)}")
         shown = self._arguments(node.arguments[:1] if SETTERS & {name, word} else node.arguments, name)
-        return f".{name_of(word)}({mini_text.converted_text(shown, name) if mini_text.is_number(shown) else shown})"
+        return f".{name_of(word)}({words.converted_text(shown, name) if words.is_number(shown) else shown})"
 
     def _named_value(self, nodes: Sequence[Any]) -> str:
         """Keyword argument `speed=2` of the argument `speed(2)`; "" for another."""
@@ -349,7 +349,7 @@ class Expressions:
     def _velocity(self, node: Any) -> str:
         one = node.arguments[0]
         if one.type == "Literal":
-            shown = mini_text.scaled(str(one.value), 127)
+            shown = words.scaled(str(one.value), 127)
             return f".velocity({quoted(shown) if isinstance(one.value, str) else shown})"
         return f".velocity(seq({self.expr(one)}).mul(127).clamp(1, 127))"
 

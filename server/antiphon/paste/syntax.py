@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from antiphon.paste import mini_text
+from antiphon.paste import words
 from antiphon.paste.script import UnknownPartError, quoted
 from antiphon.paste.words import UNSUPPORTED_WORDS
 
@@ -43,7 +43,7 @@ def is_arithmetic(node: Any) -> bool:
 def euclid(nodes: Sequence[Any]) -> str:
     """Euclidean rhythm as a text; "" for a computed one."""
     plain = [one.value for one in nodes[:2] if one.type == "Literal"]
-    return quoted(mini_text.plain(f"t({plain[0]},{plain[1]})")) if len(plain) == 2 else ""
+    return quoted(words.plain(f"t({plain[0]},{plain[1]})")) if len(plain) == 2 else ""
 
 
 def is_undefined(node: Any) -> bool:

@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.mini.reading import read
-from antiphon.paste import mini_text
+from antiphon.paste import words
 from antiphon.paste.script import CallChain, UnknownPartError, name_of, quoted
 from antiphon.paste.syntax import missing_reason
 from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, ROUTES, SETTERS, SIGNALS, VALUE_NAMES
@@ -162,7 +162,7 @@ def _changed(change: str, pattern: CallChain) -> CallChain:
 
 def _made(name: str, argument: Term) -> Term:
     zero = _ZEROS.get(name, 0)
-    if argument.kind == "text" and zero and _NAMED.search(text := mini_text.unturned(str(argument.code))):
+    if argument.kind == "text" and zero and _NAMED.search(text := words.unturned(str(argument.code))):
         if not _BARE.search(_EUCLID.sub("", text)):
             return Term("pattern", CallChain(f"note({quoted(_NAMED.sub(partial(_lowered, zero), text))})"), zero=zero)
         argument = _numbered(argument)
@@ -191,7 +191,7 @@ def _numbered(term: Term) -> Term:
     """A text with numbers in place of the names of notes, from Tidal's c5 on."""
     if term.kind != "text":
         return term
-    text = mini_text.unturned(str(term.code))
+    text = words.unturned(str(term.code))
     return replace(term, code=_NAMED.sub(lambda found: str(note_number(_lowered(0, found))), text))
 
 
@@ -205,7 +205,7 @@ def code_of(term: Term) -> CallChain | str:
     """Expression of a term as an argument."""
     match term.kind:
         case "text":
-            return quoted(_readable(mini_text.unturned(str(term.code))))
+            return quoted(_readable(words.unturned(str(term.code))))
         case "list":
             return f"[{term.code}]"
         case "maker":
@@ -339,7 +339,7 @@ def _with(word: str, name: str, value: str) -> str:
             scaled = f"{min(127.0, max(1.0, 127 * float(value))):g}" if _NUMBER.fullmatch(value) else ""
             value = scaled or f"seq({value}).mul(127).clamp(1, 127)"
         elif value.startswith('"') or _NUMBER.fullmatch(value):
-            value = mini_text.bounded(value, name)
+            value = words.bounded(value, name)
         return f".{name_of(name)}({value}){ROUTES.get(name, '')}"
     return f".{word}({value})" if name == "note" and word[:3] in ("add", "sub") else f".{word}({name_of(name)}={value})"
 

@@ -12,7 +12,7 @@ from antiphon.live.records import OUTSIDE
 Key: TypeAlias = tuple[str, int, int]
 """Note key: node, channel and number."""
 Lit: TypeAlias = tuple[float, list[list[int]]] | None
-"""Highlight of an event in an editor: length in beats, and source positions; see `antiphon.live.patterns.places`."""
+"""Highlight of an event in an editor: length in beats, and source positions; see `antiphon.live.patterns.spans`."""
 _Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int, Lit, str]
 """Queued event: beat of the script, order, address, arguments, line, highlight, name of the track or loop."""
 

@@ -13,8 +13,8 @@ from typing import Any
 from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.graph.patch import file_name, find as find_patch
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.shortening import printable
 from antiphon.kernel.wire.osc import Message
-from antiphon.kernel.wire.text import printable
 from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.operations.link import StartedServer

@@ -12,10 +12,9 @@ from antiphon.kernel.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer import outgoing
 from antiphon.performer.branch import Branch, BranchProcesses, exit_cause
-from antiphon.performer.kept import KeptVersion, Values, values_of
 from antiphon.performer.limits import FIRST_TIMEOUT, LATE, TIMEOUT_SECONDS
 from antiphon.performer.outgoing import Display, SentEvent, WaitingCues, next_multiple
-from antiphon.performer.pair import SEND_AHEAD, PerformerPair
+from antiphon.performer.pair import SEND_AHEAD, KeptVersion, PerformerPair, Values, values_of
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
 MAX_STRIKES = 64

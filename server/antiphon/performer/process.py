@@ -15,7 +15,7 @@ from antiphon.kernel.errors import EngineError, WireError
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import listening
-from antiphon.kernel.wire.text import printable
+from antiphon.kernel.runtime.shortening import printable
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import Begin, Version

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.wire.text import printable
+from antiphon.kernel.runtime.shortening import printable
 from antiphon.live.reading import MAX_LETTERS
 from antiphon.performer.outgoing import Display
 

@@ -13,7 +13,7 @@ from typing import Any
 from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Double, Long, Message, decode, encode, encode_bundle, messages_of
-from antiphon.kernel.wire.token_proof import TokenProof, nonce
+from antiphon.kernel.wire.senders import TokenProof, nonce
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.outgoing import SentEvent
 

@@ -1,7 +1,9 @@
-"""YIN pitch tracker, one pitch or none a hop: first trough of the difference function below a threshold; median filter.
+"""YIN pitch tracker, one pitch or none a hop, on a mono stream at the rate of pitch analysis; median filter.
 
 The difference function and its cumulative normalisation are those of YIN (de Cheveigné and Kawahara, 2002), computed
-from an autocorrelation by FFT.
+from an autocorrelation by FFT; the pitch is at its first trough below a threshold. Pitch up to 2 kHz needs no more
+than 24 kHz: the input is mixed to mono and decimated by a windowed sinc. All counts start at the last `reset`, so any
+split into blocks gives the same hops.
 """
 
 from __future__ import annotations
@@ -12,11 +14,183 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.native import f32p, f64, f64p, i64, kernel
-from antiphon.signal.decimator import HISTORY
+from antiphon.kernel.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
+from antiphon.signal.listening_mix import ListeningMix
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+HOP = 128
+"""Samples of a hop at the decimated rate: 5.3 ms at 24 kHz, 5.8 ms at 22.05 kHz."""
+AROUND = 24000
+HISTORY = 1024
+"""Newest samples kept by `Decimator`."""
+TAPS = 16
+"""Taps of the decimation filter on each side, per unit of the decimation factor."""
+BODY = (60.0, 500.0)
+"""Hz, corners of the first-order high-pass and low-pass of `Decimator.body`.
+
+They keep a weak fundamental among strong harmonics, and the troughs of high harmonics from being too narrow for the
+sampling.
+"""
+# places in `state`: write place in the filter's ring, inputs until an output is due, outputs in the hop that fills
+_AT, _DUE, _FILLED, _SIZE = 0, 1, 2, 3
+
+
+class DecimatorState(NamedTuple):
+    """Decimation filter with its delay line."""
+
+    ring: f32p  # `[2 * length]` the newest `length` mono samples, twice, so that they are contiguous
+    taps: f32p  # `[length]` filter
+    length: i64
+    factor: i64  # input frames per output sample
+    state: i64p
+    hop: f32p  # `[size]` result
+    body: f32p  # `[size]` result, filtered to `BODY`
+    size: i64  # samples of a hop
+    k: f64p
+    weights: f32p  # `[channels]` of the mix
+    powers: f64p  # `[channels + 1]` energy of each channel in the hop, and that of their mean
+
+
+@kernel
+def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
+    """Decimates frames `first` to `last` of x until `hop` is full."""
+    taken = i64(0)
+    n = first
+    while n < last and s.state[_FILLED] < s.size:
+        v = f32(0.0)
+        mean = f64(0.0)
+        for c in range(x.channels):
+            # NaN would stay in the filters' state for ever
+            u = x[c, n] if abs(x[c, n]) < f32(1e4) else f32(0.0)
+            v = v + s.weights[c] * u
+            mean = mean + f64(u)
+            s.powers[c] = s.powers[c] + f64(u) * f64(u)
+        mean = mean / f64(x.channels)
+        s.powers[x.channels] = s.powers[x.channels] + mean * mean
+        w = s.state[_AT]
+        s.ring[w] = v
+        s.ring[w + s.length] = v
+        w = 0 if w + 1 == s.length else w + 1
+        s.state[_AT] = w
+        s.state[_DUE] = s.state[_DUE] - 1
+        if s.state[_DUE] == 0:
+            s.state[_DUE] = s.factor
+            y = f64(0.0)
+            for j in range(s.length):
+                y = y + f64(s.ring[w + j] * s.taps[j])
+            s.hop[s.state[_FILLED]] = f32(y)
+            s.k[2] = s.k[2] + s.k[0] * (y - s.k[2])
+            s.k[3] = s.k[3] + s.k[1] * (s.k[2] - s.k[3])
+            s.k[2] = 0.0 if abs(s.k[2]) < 1e-20 else s.k[2]
+            s.k[3] = 0.0 if abs(s.k[3]) < 1e-20 else s.k[3]
+            s.body[s.state[_FILLED]] = f32(s.k[2] - s.k[3])
+            s.state[_FILLED] = s.state[_FILLED] + 1
+        n = n + 1
+        taken = taken + 1
+    return taken
+
+
+class Decimator:
+    """Fills hops of decimated samples and keeps the newest `HISTORY`.
+
+    `around`: the wanted rate in Hz, reached as nearly as a whole factor allows. `hop`: decimated samples of a hop.
+    `factor`: input frames per decimated sample. `rate`: decimated samples per second. `hop`: decimated samples of a
+    hop. `lag`: input frames by which a decimated sample lags the sound.
+    """
+
+    def __init__(self, rate: int, around: int = AROUND, hop: int = HOP) -> None:
+        self.factor = max(1, round(rate / around))
+        self.rate = rate / self.factor
+        self.hop = hop
+        side = TAPS * self.factor if self.factor > 1 else 0
+        self._length = 2 * side + 1
+        self.lag = side
+        self._taps = _lowpass(side, 0.45 / self.factor) if side else np.ones(1, np.float32)
+        self._ring: F32 = np.zeros(2 * self._length, np.float32)
+        self._state: I64 = np.zeros(_SIZE, np.int64)
+        self._k: F64 = np.zeros(4, np.float64)
+        self._k[:2] = [1.0 - math.exp(-2.0 * math.pi * hz / self.rate) for hz in reversed(BODY)]
+        self._samples: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
+        self._body: F32 = np.zeros(HISTORY + 8 * hop, np.float32)
+        self._mix, self._channels = ListeningMix.live(rate), 0
+        self._powers: F64 = np.zeros(MAX_CHANNELS + 1, np.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        """Clears all state."""
+        self._ring.fill(0.0)
+        self._samples.fill(0.0)
+        self._body.fill(0.0)
+        self._k[2:] = 0.0
+        self._mix.reset()
+        self._powers.fill(0.0)
+        self._state.fill(0)
+        self._state[_DUE] = self.factor
+        self._end = HISTORY + self.hop
+
+    def take(self, x: F32, first: int, last: int) -> int:
+        """Decimates frames from `first` to `last`, or until a hop is full. `x`: float32 `[channels, frames]`."""
+        if len(x) != self._channels:
+            self._channels = len(x)
+            self._mix.begin(self._channels)
+            self._powers.fill(0.0)
+        hop, body = self.newest(self.hop), self.body(self.hop)
+        return hum_decimate(
+            x,
+            first,
+            last,
+            DecimatorState(
+                self._ring,
+                self._taps,
+                self._length,
+                self.factor,
+                self._state,
+                hop,
+                body,
+                self.hop,
+                self._k,
+                self._mix.weights,
+                self._powers,
+            ),
+        )
+
+    @property
+    def full(self) -> bool:
+        """True if a hop is complete; then read `newest` and call `turn`."""
+        return bool(self._state[_FILLED] == self.hop)
+
+    def newest(self, length: int) -> F32:
+        """Newest decimated samples. `length`: how many, at most `HISTORY`. Returns float32 `[length]`, a view."""
+        return self._samples[self._end - length : self._end]
+
+    def body(self, length: int) -> F32:
+        """Newest samples, band-limited to `BODY`. Returns float32 `[length]`, a view."""
+        return self._body[self._end - length : self._end]
+
+    def turn(self) -> None:
+        """Starts the next hop."""
+        self._state[_FILLED] = 0
+        if (count := self._channels) > 1:
+            powers = self._powers.tolist()
+            self._mix.weigh(powers[count], powers[:count], self.hop * self.factor)
+        self._powers.fill(0.0)
+        if self._end == self._samples.shape[0]:
+            for buffer in (self._samples, self._body):
+                buffer[:HISTORY] = buffer[-HISTORY:]
+            self._end = HISTORY
+        self._end += self.hop
+
+
+def _lowpass(side: int, cutoff: float) -> F32:
+    """2 * side + 1 taps of a windowed sinc; `cutoff` as a fraction of the sampling rate."""
+    n = np.arange(-side, side + 1)
+    taps = 2 * cutoff * np.sinc(2 * cutoff * n) * np.blackman(2 * side + 3)[1:-1]
+    return np.asarray(taps / taps.sum(), np.float32)
+
+
 LOWEST = 36
 """Lowest detected pitch, a MIDI number: C2 (65 Hz)."""
 HIGHEST = 96

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from antiphon.kernel.wire.ip_address import own_machine
+from antiphon.kernel.wire.senders import own_machine
 from antiphon.web.http_message import HttpRequest, Refusal
 
 log = logging.getLogger("antiphon.lan")

@@ -12,8 +12,8 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
-from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.osc import Arg, Bundle, Packet, decode, encode
+from antiphon.kernel.wire.senders import plain_ip
 from antiphon.kernel.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 from antiphon.web.http_message import Refusal
 from antiphon.web.osc_socket import check_address

@@ -27,8 +27,7 @@ from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners
 from antiphon.web.protocol.application import Endpoint, Guard, Routes
 from antiphon.web.protocol.connection import BACKLOG, Connections
-from antiphon.web.protocol.gate import RequestGate
-from antiphon.web.protocol.guard import LOOPBACK, HttpCounters, Limits, Site
+from antiphon.web.protocol.guard import LOOPBACK, HttpCounters, Limits, RequestGate, Site
 from antiphon.web.protocol.websocket import ServeWebSocket
 
 __all__ = [

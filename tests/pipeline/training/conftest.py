@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from antiphon.signal.mel import MelSettings
-from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import TrainSettings
+from antiphon_models.pipeline.shards import SourceItem
 from antiphon_models.pipeline.training import excerpts
 from antiphon_models.pipeline.training.excerpts import TrainingSet, make_set
 from antiphon_models.pipeline.training.learning import LearningJob

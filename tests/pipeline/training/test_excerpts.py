@@ -8,7 +8,7 @@ from tests.pipeline.training.conftest import BANDS, LABELS, rows
 
 from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.layouts.rules import split_of
-from antiphon_models.pipeline.gathering import SourceItem
+from antiphon_models.pipeline.shards import SourceItem
 from antiphon_models.pipeline.training.excerpts import SOUNDS, EpochBatches, read_set, shares_of
 
 

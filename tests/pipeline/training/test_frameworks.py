@@ -16,9 +16,8 @@ from antiphon.offline import analyses as registered
 from antiphon.offline.analyses import analyse_file
 from antiphon_classify.classifier_file import MODEL, read_details
 from antiphon_classify.classifier_session import ClassifierFile
-from antiphon_models.pipeline.frameworks import FRAMEWORKS, missing
 from antiphon_models.pipeline.running import run
-from antiphon_models.pipeline.settings import load
+from antiphon_models.pipeline.settings import FRAMEWORKS, load, missing
 from antiphon_models.pipeline.training.excerpts import read_set
 from antiphon_models.pipeline.training.learning import FILE as LOG_FILE, read_state
 

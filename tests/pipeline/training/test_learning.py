@@ -14,7 +14,7 @@ from antiphon.kernel.runtime import extras
 from antiphon_classify.classifier_file import DETAILS, MODEL, read_details
 from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.learning.checkpoint import FILE
-from antiphon_models.pipeline.frameworks import FRAMEWORKS
+from antiphon_models.pipeline.settings import FRAMEWORKS
 from antiphon_models.pipeline.training import learning
 from antiphon_models.pipeline.training.evaluation import evaluate
 from antiphon_models.pipeline.training.excerpts import EpochBatches

@@ -15,7 +15,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper
 
-from antiphon_classify.own import OwnClassifier
+from antiphon_classify.classifier_session import OwnClassifier
 
 BANDS, FRAMES, RATE, HOP, WINDOW = 8, 10, 8000, 128, 256
 LABELS = ["low", "high"]

@@ -14,9 +14,8 @@ from tests.pipeline.test_pipeline import TOML, written
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
 from antiphon_classify.classifier_file import DETAILS, MODEL, read_details
-from antiphon_models.pipeline.frameworks import FRAMEWORKS, chosen
 from antiphon_models.pipeline.running import run
-from antiphon_models.pipeline.settings import load
+from antiphon_models.pipeline.settings import FRAMEWORKS, chosen, load
 from antiphon_models.pipeline.training import steps
 from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, picture, read_table, score, table
 from antiphon_models.pipeline.training.learning import learn

@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.api.backends.files import MidiNote
 from antiphon_answer.prior import Prior
-from antiphon_models.answer import evaluation, telling, training
+from antiphon_models.answer import evaluation, foreseeing, training
 from antiphon_models.answer.evaluation import AnswerEvaluation, continuation_of
 from antiphon_models.answer.foreseeing import AnswerPredictor, MarkovPredictor, SlotMelody, bits_of, spans
 from antiphon_models.learning.evaluation import EvaluationRequest, choose_material
@@ -48,21 +48,21 @@ def test_the_memory_foresees_what_returns_better_than_the_prior_and_order_1() ->
 
 def test_what_is_repeated_is_the_songs_and_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     song = songs()[0].notes
-    assert telling.shared_part(song[10:30], song) == 1.0
-    assert telling.longest_copy(song[10:30], song) == 20
+    assert foreseeing.shared_part(song[10:30], song) == 1.0
+    assert foreseeing.longest_copy(song[10:30], song) == 20
     bars = [note for note in song if 64 <= note.slot < 128]
-    assert telling.bars_again(bars, song) == 1.0
-    assert telling.bars_again([bars[0]._replace(pitch=30), *bars[1:]], song) == 0.75
+    assert foreseeing.bars_again(bars, song) == 1.0
+    assert foreseeing.bars_again([bars[0]._replace(pitch=30), *bars[1:]], song) == 0.75
     moved = [note._replace(pitch=note.pitch + (n % 2)) for n, note in enumerate(song[10:30])]
-    assert telling.shared_part(moved, song) < 0.5
+    assert foreseeing.shared_part(moved, song) < 0.5
     ensemble = pytest.importorskip("sklearn.ensemble")
     forest = ensemble.RandomForestClassifier
     monkeypatch.setattr(ensemble, "RandomForestClassifier", lambda trees, **given: forest(trees // 8, **given))
     rng = np.random.default_rng(1)
     same = [[rng.normal(size=(20, 3)) for _ in range(2)], [rng.normal(size=(20, 3)) for _ in range(2)]]
     names = [f"{n}" for n in range(20)]
-    assert telling.separation(same[0][0], same[0][0] + 3.0, names, 1) > 0.95
-    assert 0.2 < telling.separation(same[0][0], same[1][0], names, 1) < 0.8
+    assert foreseeing.separation(same[0][0], same[0][0] + 3.0, names, 1) > 0.95
+    assert 0.2 < foreseeing.separation(same[0][0], same[1][0], names, 1) < 0.8
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.runtime import instead, short_repr
-from antiphon_models.datasets.layouts import annotated, instruments, scores, sounds, tagged
+from antiphon_models.datasets.layouts import annotated, sounds, tagged
 from antiphon_models.datasets.records import DatasetLayout, DatasetListing
 
 _JAMENDO = "data/autotagging{}.tsv, data/splits/, audio/48/948.mp3"
@@ -20,16 +20,16 @@ _ROWS: tuple[tuple[str, str, str, Callable[[Path], DatasetListing]], ...] = (
     ("cal500", "CAL500: songs with 174 tags", "songNames.txt, vocab.txt, CAL500_32kps/*.mp3", tagged.cal500),
     ("cal10k", "CAL10k: songs of Pandora's tags", "mp3/ARTIST/TITLE.mp3", tagged.cal10k),
     ("fsld", "Freesound Loop Dataset", "FSL10K/metadata.json, FSL10K/audio/wav/*.wav", sounds.loops),
-    ("lakh", "Lakh MIDI dataset", "lmd_full/0/….mid, lmd_matched/ or clean_midi/", scores.lakh),
-    ("lpd", "Lakh Pianoroll dataset", "lpd_5/lpd_5_cleansed/A/B/C/TRABC…/….npz", scores.rolls),
+    ("lakh", "Lakh MIDI dataset", "lmd_full/0/….mid, lmd_matched/ or clean_midi/", annotated.lakh),
+    ("lpd", "Lakh Pianoroll dataset", "lpd_5/lpd_5_cleansed/A/B/C/TRABC…/….npz", annotated.rolls),
     ("nsynth", "NSynth: notes of instruments", "nsynth-train/examples.json, nsynth-train/audio/", sounds.notes),
-    ("maestro", "MAESTRO: piano performances", "maestro-v3.0.0.csv or .json, 2004/….midi", scores.maestro),
-    ("groove", "Groove: drummers in MIDI", "groove/info.csv, groove/drummer1/…", scores.groove),
-    ("musedata", "MuseData: classical scores", "MuseData/train, valid and test with .mid files", scores.musedata),
-    ("vgmidi", "VGMIDI: music of video games", "tagged/midi/*.mid, unlabelled/midi/*.mid", scores.vgmidi),
+    ("maestro", "MAESTRO: piano performances", "maestro-v3.0.0.csv or .json, 2004/….midi", annotated.maestro),
+    ("groove", "Groove: drummers in MIDI", "groove/info.csv, groove/drummer1/…", annotated.groove),
+    ("musedata", "MuseData: classical scores", "MuseData/train, valid and test with .mid files", annotated.musedata),
+    ("vgmidi", "VGMIDI: music of video games", "tagged/midi/*.mid, unlabelled/midi/*.mid", annotated.vgmidi),
     ("openmic", "OpenMIC-2018: instruments in clips", "openmic-2018-aggregated-labels.csv, audio/", tagged.openmic),
-    ("openttd-openmsx", "OpenMSX: bands in MIDI, of Debian", "usr/…/openmsx/*.mid", scores.openmsx),
-    ("pop909", "POP909: pop songs as MIDI", "POP909/001/001.mid with beat_midi.txt", scores.pop909),
+    ("openttd-openmsx", "OpenMSX: bands in MIDI, of Debian", "usr/…/openmsx/*.mid", annotated.openmsx),
+    ("pop909", "POP909: pop songs as MIDI", "POP909/001/001.mid with beat_midi.txt", annotated.pop909),
     ("jamendo", "MTG-Jamendo: tracks with tags of all kinds", _JAMENDO.format(""), tagged.jamendo),
     *(
         (
@@ -48,15 +48,15 @@ _ROWS: tuple[tuple[str, str, str, Callable[[Path], DatasetListing]], ...] = (
     ("giantsteps-tempo", "GiantSteps: tempos", "annotations_v2/tempo/….bpm, audio/….mp3", annotated.giantsteps_tempo),
     ("ballroom", "Ballroom: tempos and beats", "BallroomData/Waltz/*.wav, BallroomAnnotations/", annotated.ballroom),
     ("isophonics", "Beatles, Queen …: chords", "annotations/chordlab/ARTIST/ALBUM/….lab, audio/", annotated.isophonics),
-    ("slakh", "Slakh: mixtures with stems", "slakh2100_flac_redux/train/Track00001/stems/S00.flac", instruments.slakh),
-    ("irmas", "IRMAS: instruments", "IRMAS-TrainingData/cel/*.wav, IRMAS-TestingData-Part1/", instruments.irmas),
+    ("slakh", "Slakh: mixtures with stems", "slakh2100_flac_redux/train/Track00001/stems/S00.flac", sounds.slakh),
+    ("irmas", "IRMAS: instruments", "IRMAS-TrainingData/cel/*.wav, IRMAS-TestingData-Part1/", sounds.irmas),
     (
         "medley-solos",
         "Medley-solos-DB: instruments",
         "annotation/Medley-solos-DB_metadata.csv, audio/",
-        instruments.medley_solos,
+        sounds.medley_solos,
     ),
-    ("guitarset", "GuitarSet: chords and solos", "annotation/*.jams, audio_mono-mic/*_mic.wav", instruments.guitarset),
+    ("guitarset", "GuitarSet: chords and solos", "annotation/*.jams, audio_mono-mic/*_mic.wav", sounds.guitarset),
     ("freesound", "sounds of a search, by `antiphon dataset fetch`", "sounds.json, audio/1234.mp3", sounds.freesound),
     ("folder", "any folder of folders: a class each", "CLASS/NAME.wav", tagged.folders),
 )

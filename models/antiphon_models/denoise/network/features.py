@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from antiphon_denoise import learned
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.tables import BLOCK, DETAILS, LEVEL, LONG, NO_FLOOR, NO_NOISE, PAST, QUIET, SHORT, UNITS
+from antiphon_denoise.learned import BLOCK, DETAILS, LEVEL, LONG, NO_FLOOR, NO_NOISE, PAST, QUIET, SHORT, UNITS
 
 
 class Features(NamedTuple):
@@ -53,9 +53,9 @@ class FeatureExtractor(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         for name in ("mean", "wide", "sums"):
-            self._keep(name, getattr(tables, name)())
+            self._keep(name, getattr(learned, name)())
         self._keep("keeps", np.array([[SHORT], [LONG]]))
-        for name, rows in tables.ROWS.items():
+        for name, rows in learned.ROWS.items():
             self._keep(name, np.array(rows)[:, None])
 
     def _keep(self, name: str, values: NDArray[Any]) -> None:

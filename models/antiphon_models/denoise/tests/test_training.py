@@ -11,7 +11,7 @@ import soundfile
 torch = pytest.importorskip("torch")
 
 from antiphon_denoise.bands import BINS
-from antiphon_denoise.learned.tables import AUTOENCODER, MASK, NO_NOISE, UNITS, first_bins, unit_of_bin
+from antiphon_denoise.learned import AUTOENCODER, MASK, NO_NOISE, UNITS, first_bins, unit_of_bin
 from antiphon_denoise.tests import sounds
 
 ROOT = Path(__file__).parents[4]
@@ -167,7 +167,7 @@ def test_material_of_another_version_is_made_anew(tmp_path, monkeypatch):
 
 
 def test_parts_share_no_song_clip_loop_shot_voice_or_stretch(tmp_path):
-    from antiphon_models.denoise.training import splits
+    from antiphon_models.denoise.training import sounds
 
     def touch(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,23 +179,23 @@ def test_parts_share_no_song_clip_loop_shot_voice_or_stretch(tmp_path):
         for fold in "1234":
             for n in range(4):
                 touch(tmp_path / "esc10" / name / f"{fold}-{n}.ogg")
-    for name in (*splits.TEST_LOOPS, *splits.VALID_LOOPS, "loop_a", "loop_b", *splits.TEST_SHOTS, "bd_a"):
+    for name in (*sounds.TEST_LOOPS, *sounds.VALID_LOOPS, "loop_a", "loop_b", *sounds.TEST_SHOTS, "bd_a"):
         touch(tmp_path / "sonicpi" / f"{name}.flac")
-    for name in (*splits.TEST_TRACKS, "song"):
+    for name in (*sounds.TEST_TRACKS, "song"):
         touch(tmp_path / "tracks" / f"{name}.ogg")
-    for listed in (splits.songs, splits.clips, splits.loops, splits.shots):
+    for listed in (sounds.songs, sounds.clips, sounds.loops, sounds.shots):
         train, valid, test = (set(listed(tmp_path, part)) for part in ("train", "valid", "test"))
         assert train
         assert test
         assert not train & valid
         assert not train & test
         assert not valid & test
-    assert not any(path.name.startswith("4-") for part in ("train", "valid") for path in splits.clips(tmp_path, part))
-    ends = [splits.tracks(tmp_path, part)[-1] for part in ("train", "valid", "test")]
+    assert not any(path.name.startswith("4-") for part in ("train", "valid") for path in sounds.clips(tmp_path, part))
+    ends = [sounds.tracks(tmp_path, part)[-1] for part in ("train", "valid", "test")]
     assert [(first, last) for _, first, last in ends] == [(0.0, 0.6), (0.6, 0.7), (0.7, 1.0)]
-    assert {path.stem for path, _, _ in splits.tracks(tmp_path, "train")} == {"song"}
-    assert not set(splits.VARIANTS["train"]) & set(splits.VARIANTS["test"])
-    assert not set(splits.VARIANTS["valid"]) & set(splits.VARIANTS["test"])
+    assert {path.stem for path, _, _ in sounds.tracks(tmp_path, "train")} == {"song"}
+    assert not set(sounds.VARIANTS["train"]) & set(sounds.VARIANTS["test"])
+    assert not set(sounds.VARIANTS["valid"]) & set(sounds.VARIANTS["test"])
 
 
 def test_examples_of_the_floor_are_made_by_their_numbers(sounds_of_training):

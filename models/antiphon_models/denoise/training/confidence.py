@@ -19,6 +19,7 @@ import torch
 from antiphon.api.backends.models import manifest_entry, read_weights
 from antiphon_denoise.bands import BINS, COUNT, HOP, places
 from antiphon_denoise.gate.estimate import Estimator
+from antiphon_denoise.learned import MASK, NO_NOISE, unit_of_bin
 from antiphon_denoise.learned.confidence import (
     CHOICES,
     FEATURES,
@@ -29,14 +30,12 @@ from antiphon_denoise.learned.confidence import (
     ConfidenceFeatures,
 )
 from antiphon_denoise.learned.file_confidence import HIDDEN as FILE_HIDDEN
-from antiphon_denoise.learned.tables import MASK, NO_NOISE, unit_of_bin
 from antiphon_models.denoise.network.mask import MaskNetwork
 from antiphon_models.denoise.training.frames import Units
 from antiphon_models.denoise.training.gate import turned
 from antiphon_models.denoise.training.mixing import Mixer, Mixtures
 from antiphon_models.denoise.training.plan import MixturePlan, MixturePlanner, Places
-from antiphon_models.denoise.training.sounds import RATE
-from antiphon_models.denoise.training.splits import Part
+from antiphon_models.denoise.training.sounds import RATE, Part
 from antiphon_models.material.sounds import save_arrays
 
 STATISTICS = 10

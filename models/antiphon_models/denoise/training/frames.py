@@ -4,7 +4,7 @@ import torch
 
 from antiphon.api.backends.signal import SpectrumSizes, windows
 from antiphon_denoise.bands import BINS, HOP
-from antiphon_denoise.learned.tables import UNITS, unit_of_bin
+from antiphon_denoise.learned import UNITS, unit_of_bin
 
 QUIET = 1e-10
 

@@ -10,7 +10,7 @@ import torch
 from antiphon.api.backends.signal import grid
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.gate.network import LAYOUT, MODEL
-from antiphon_denoise.learned.tables import LEVEL, NO_NOISE
+from antiphon_denoise.learned import LEVEL, NO_NOISE
 from antiphon_models.denoise.network.features import running, smoothed
 from antiphon_models.denoise.training.frames import Frames
 from antiphon_models.denoise.training.recipe import MaskRecipe

@@ -16,7 +16,7 @@ import soundfile
 
 from antiphon.api import F32
 from antiphon.api.backends.files import write_atomic
-from antiphon_models.denoise.training import sounds, splits
+from antiphon_models.denoise.training import sounds
 from antiphon_models.denoise.training.sounds import RATE
 from antiphon_models.material.sounds import save_ogg
 
@@ -114,7 +114,7 @@ EFFECTS: tuple[Callable[[F32, random.Random], F32], ...] = (
 VERSION = 2
 SONG, SHORT = 10.0, 6.0
 SILENT, TRIES = 1e-4, 8
-COUNTS: dict[str, dict[splits.Part, int]] = {
+COUNTS: dict[str, dict[sounds.Part, int]] = {
     "song": {"train": 400, "valid": 8},
     "solo": {"train": 500, "valid": 10},
     "chorale": {"train": 80, "valid": 3},
@@ -132,10 +132,10 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
     """Name and maker of every file."""
     for part in ("train", "valid"):
         makers: dict[str, Make] = {
-            "song": partial(sounds.song, data, part, splits.TRAIN_FONT, SONG),
-            "solo": partial(sounds.solo, data, part, splits.TRAIN_FONT, SHORT),
-            "chorale": partial(sounds.chorale, data, part, splits.TRAIN_FONT, SONG),
-            "kit": partial(sounds.kit, splits.TRAIN_FONT, SHORT),
+            "song": partial(sounds.song, data, part, sounds.TRAIN_FONT, SONG),
+            "solo": partial(sounds.solo, data, part, sounds.TRAIN_FONT, SHORT),
+            "chorale": partial(sounds.chorale, data, part, sounds.TRAIN_FONT, SONG),
+            "kit": partial(sounds.kit, sounds.TRAIN_FONT, SHORT),
             "voice": partial(sounds.voice, part, SONG),
             "patch": partial(sounds.patch, data, part, SHORT),
         }
@@ -145,12 +145,12 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
         for kind, maker in makers.items():
             for n in range(COUNTS[kind][part]):
                 yield f"{part}-{kind}-{n:03d}", maker
-        files = {"noise": splits.clips(data, part), "loop": splits.loops(data, part), "shot": splits.shots(data, part)}
+        files = {"noise": sounds.clips(data, part), "loop": sounds.loops(data, part), "shot": sounds.shots(data, part)}
         for kind, paths in files.items():
             for n, path in enumerate(paths):
                 yield f"{part}-{kind}-{n:03d}", partial(_file, path)
         n = 0
-        for path, first, last in splits.tracks(data, part):
+        for path, first, last in sounds.tracks(data, part):
             for piece in range(64):
                 if (sound := _piece(path, first, last, piece)) is None:
                     break
@@ -163,8 +163,8 @@ def _mangled(makers: list[Make], rnd: random.Random) -> F32:
     return with_effects(rnd.choice(makers)(rnd), rnd)
 
 
-def _loop(data: Path, part: splits.Part, rnd: random.Random) -> F32:
-    return _file(rnd.choice(splits.loops(data, part)), rnd)
+def _loop(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
+    return _file(rnd.choice(sounds.loops(data, part)), rnd)
 
 
 def _given(sound: F32, rnd: random.Random) -> F32:
@@ -227,7 +227,7 @@ def _make(folder: Path, seed: int, name: str, maker: Make) -> None:
     save_ogg(path, sound, sounds.RATE, _NOISE_LEVEL if "-noise-" in name else _CLEAN_LEVEL)
 
 
-def load(folder: Path, part: splits.Part) -> dict[str, list[F32]]:
+def load(folder: Path, part: sounds.Part) -> dict[str, list[F32]]:
     """The part's sounds by kind, in the order of their names."""
     paths = sorted(folder.glob(f"{part}-*.ogg"))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from antiphon_denoise.bands import HOP
-from antiphon_denoise.learned.tables import NO_NOISE
+from antiphon_denoise.learned import NO_NOISE
 from antiphon_models.denoise.network.mask import MaskNetwork as Network
 from antiphon_models.denoise.training import material
 from antiphon_models.denoise.training.frames import Frames, Units

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from antiphon.api.backends.networks import fill_network
+from antiphon_denoise.learned import MASK
 from antiphon_denoise.learned.file_mask import MODEL
-from antiphon_denoise.learned.tables import MASK
 from antiphon_models.denoise.network.mask import FileMaskNetwork, MaskNetwork
 from antiphon_models.denoise.training.plan import Component, MixturePlan, MixturePlanner
 from antiphon_models.denoise.training.recipe import MaskRecipe

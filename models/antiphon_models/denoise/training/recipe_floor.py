@@ -18,11 +18,11 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from antiphon.api import F32, UsageError
 from antiphon.api.backends.signal import C64, SpectrumSizes, windows
+from antiphon_denoise import learned
 from antiphon_denoise.bands import BINS, COUNT, HOP
 from antiphon_denoise.floor import EXPERTS, FEATURES, LAYOUT, MODEL, VIEWS, describe, rows_of, viewed
-from antiphon_denoise.learned import file_mask, tables
-from antiphon_denoise.learned.tables import first_bins
-from antiphon_models.denoise.training import material, splits
+from antiphon_denoise.learned import file_mask, first_bins
+from antiphon_models.denoise.training import material, sounds
 from antiphon_models.denoise.training.recipe import MaskRecipe
 from antiphon_models.denoise.training.sounds import RATE
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
@@ -133,7 +133,7 @@ class MaskSums:
         self._unit = float(np.square(self._window).sum())
         self._first = first_bins()
         self._width = np.diff(np.append(self._first, BINS)).astype(np.float32)
-        self._bands: F32 = np.ascontiguousarray((tables.per_unit() / self._width).T, np.float32)
+        self._bands: F32 = np.ascontiguousarray((learned.per_unit() / self._width).T, np.float32)
 
     def of(self, mixed: NDArray[Any], noise: NDArray[Any] | None) -> tuple[F32, F32]:
         """Rows of `floor.features`; and for each band `[4, COUNT]`: power of the noise, what of it the mask takes, the
@@ -141,9 +141,9 @@ class MaskSums:
         """
         spectra = self._spectra(mixed)
         power = self._units(spectra, spectra)
-        log = np.log(power / self._width + tables.QUIET).astype(np.float32)
+        log = np.log(power / self._width + learned.QUIET).astype(np.float32)
         gain = file_mask.gains_of(self._weights, log, None)
-        sums = np.zeros((4, len(tables.mean().T)), np.float32)
+        sums = np.zeros((4, len(learned.mean().T)), np.float32)
         if noise is not None:
             alone = self._spectra(noise)
             sums[0] = self._units(alone, alone).sum(0) @ self._bands
@@ -308,7 +308,7 @@ class FloorRecipe(Recipe):
         if todo := [n for n in range(FILES) if not (folder / f"floor-{n:03d}.npz").is_file()]:
             folder.mkdir(parents=True, exist_ok=True)
             material.make(job.data, job.material, job.seed, job.say, FloorExamples.few)
-            examples = FloorExamples(records(job.data), job.material, splits.clips(job.data, "train"), job.seed)
+            examples = FloorExamples(records(job.data), job.material, sounds.clips(job.data, "train"), job.seed)
             job.say(f"making {FILE * len(todo)} examples in {folder}")
             for n in todo:
                 save_arrays(folder / f"floor-{n:03d}.npz", **examples.make(range(n * FILE, (n + 1) * FILE)))

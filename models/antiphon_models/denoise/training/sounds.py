@@ -1,19 +1,24 @@
-"""Clean sound made by programs: songs and chorales by FluidSynth, voices by espeak-ng. Mono float32 at `RATE`.
+"""Clean sound made by programs, songs and chorales by FluidSynth, voices by espeak-ng; and the splits of all material.
 
-What only the making needs (soxr) is imported where it is used: material that is there already loads without.
+Mono float32 at `RATE`. Training, validation and test splits are by song, fold, voice and file. What only the making
+needs (soxr) is imported where it is used: material that is there already loads without.
 """
 
 import random
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.backends.files import read_midi
-from antiphon_models.denoise.training import RATE as RATE, splits
-from antiphon_models.material import espeak, fluidsynth
+from antiphon_models.denoise.training import RATE as RATE
+from antiphon_models.learning.needs import folders
+from antiphon_models.material import espeak, fluidsynth, sounds
 from antiphon_models.material.fluidsynth import (
+    FLUID,
     TICKS,
+    TIM,
     FluidSettings,
     is_note_on,
     midi_bytes,
@@ -22,6 +27,74 @@ from antiphon_models.material.fluidsynth import (
     program_change,
 )
 from antiphon_models.material.sounds import mono, resampled
+
+Part = Literal["train", "valid", "test"]
+TRAIN_FONT, TEST_FONTS = FLUID, {"timgm": TIM, "fluid": FLUID}
+TEST_LOOPS = ("loop_amen", "loop_amen_full", "loop_garzul", "loop_tabla", "loop_weirdo")
+VALID_LOOPS = ("loop_perc2",)
+TEST_SHOTS = ("drum_cymbal_hard", "drum_cymbal_open", "drum_splash_hard", "ride_via")
+TEST_TRACKS = ("trumpet_solo_90bpm", "hungarian_dance_strings")
+"""Test recordings used whole; of the others the first 60 % train, the last 30 % test."""
+TRACK_PARTS: dict[Part, tuple[float, float]] = {"train": (0.0, 0.6), "valid": (0.6, 0.7), "test": (0.7, 1.0)}
+VALID_CLIPS = 2
+LANGUAGES: dict[Part, tuple[str, ...]] = {
+    "train": ("en-us", "en-gb-scotland", "de", "fr-fr", "es", "it", "nl", "sv", "pl", "ru", "tr", "hi", "fi", "el"),
+    "valid": ("en-us", "hu"),
+    "test": ("en-us", "en-gb", "pt-br", "cs"),
+}
+VARIANTS: dict[Part, tuple[str, ...]] = {
+    "train": ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+f1", "+f2", "+f3", "+whisper", "+klatt", "+klatt2", "+Andrea"),
+    "valid": ("+m6", "+klatt3", "+Linda"),
+    "test": ("+m7", "+m8", "+f4", "+f5", "+klatt4", "+Annie", "+Max"),
+}
+
+
+def songs(data: Path, part: Part) -> list[Path]:
+    """Songs of POP909, by the last digit of their number: 1-6 train, 7 valid, 8-9 test."""
+    folders(data, ("pop909",))
+    digits = {"train": "123456", "valid": "7", "test": "89"}[part]
+    return [path for path in sorted((data / "pop909").glob("*/*.mid")) if path.parent.name[-1] in digits]
+
+
+def chorales(data: Path, part: Part) -> list[Any]:
+    """Bach's chorales in the set's own splits: lists of chords of four pitches, -1 for a rest."""
+    return sounds.chorales(data)[part]
+
+
+def clips(data: Path, part: Part) -> list[Path]:
+    """ESC-10: fold 4 tests; of fold 3 the last clips of each class validate; the rest of folds 1 to 3 trains."""
+    folders(data, ("esc10",))
+    chosen: list[Path] = []
+    for folder in sorted(path for path in (data / "esc10").iterdir() if path.is_dir()):
+        folds = {n: sorted(folder.glob(f"{n}-*.ogg")) for n in "1234"}
+        last = folds["3"][-VALID_CLIPS:]
+        chosen += {"train": folds["1"] + folds["2"] + folds["3"][:-VALID_CLIPS], "valid": last, "test": folds["4"]}[
+            part
+        ]
+    return chosen
+
+
+def loops(data: Path, part: Part) -> list[Path]:
+    """Sonic Pi's `loop_*`."""
+    held = {"test": TEST_LOOPS, "valid": VALID_LOOPS}
+    every = sorted((data / "sonicpi").glob("loop_*.flac"))
+    if part == "train":
+        return [path for path in every if path.stem not in TEST_LOOPS + VALID_LOOPS]
+    return [path for path in every if path.stem in held[part]]
+
+
+def shots(data: Path, part: Part) -> list[Path]:
+    """One-shots of Sonic Pi; four cymbals test, none validates."""
+    every = [path for path in sorted((data / "sonicpi").glob("*.flac")) if not path.stem.startswith("loop_")]
+    return [path for path in every if (path.stem in TEST_SHOTS) == (part == "test") and part != "valid"]
+
+
+def tracks(data: Path, part: Part) -> list[tuple[Path, float, float]]:
+    """Recordings with start and end of the excerpt as shares of the length."""
+    every = sorted((data / "tracks").glob("*.ogg"))
+    whole = [(path, 0.0, 1.0) for path in every if path.stem in TEST_TRACKS and part == "test"]
+    return whole + [(path, *TRACK_PARTS[part]) for path in every if path.stem not in TEST_TRACKS]
+
 
 FAMILIES = ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 64), (64, 80), (80, 104))
 FAVOURED_PROGRAMS = (56, 56, 57, 59, 60, 29, 30, 30, 119)
@@ -78,19 +151,19 @@ def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding
     return hits
 
 
-def song(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random) -> F32:
+def song(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random) -> F32:
     """An excerpt of a song in random instrumentation, with drums or without."""
-    notes = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(8, 60), seconds, None, rnd)
+    notes = _excerpt(rnd.choice(songs(data, part)), rnd.uniform(8, 60), seconds, None, rnd)
     programs = {c: rnd.choice(range(*rnd.choice(FAMILIES))) for c in range(9)}
     if rnd.random() < 0.5:
         notes += drums(seconds, rnd)
     return render(notes, programs, font, seconds, rnd)
 
 
-def solo(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random, program: int = -1) -> F32:
+def solo(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random, program: int = -1) -> F32:
     """One track of a song on one instrument; `program` -1: random, with some weighted higher."""
     own = program if program >= 0 else rnd.choice([*range(104), *FAVOURED_PROGRAMS, *FAVOURED_PROGRAMS])
-    notes = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(10, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
+    notes = _excerpt(rnd.choice(songs(data, part)), rnd.uniform(10, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
     return render(notes, {0: own}, font, seconds, rnd)
 
 
@@ -111,9 +184,9 @@ def _excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: ra
     return sorted(notes, key=lambda pair: (pair[0], is_note_on(pair[1])))
 
 
-def chorale(data: Path, part: splits.Part, font: Path, seconds: float, rnd: random.Random) -> F32:
+def chorale(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random) -> F32:
     """A chorale on four instruments of one family."""
-    score, step = rnd.choice(splits.chorales(data, part)), rnd.uniform(0.1, 0.22)
+    score, step = rnd.choice(chorales(data, part)), rnd.uniform(0.1, 0.22)
     notes: Sounding = []
     for voice in range(4):
         sounding = -1
@@ -134,18 +207,18 @@ def kit(font: Path, seconds: float, rnd: random.Random) -> F32:
     return render(drums(seconds, rnd, rnd.uniform(0.05, 0.6)), {}, font, seconds, rnd)
 
 
-def voice(part: splits.Part, seconds: float, rnd: random.Random) -> F32:
+def voice(part: Part, seconds: float, rnd: random.Random) -> F32:
     """Nonsense speech in a voice of the part's."""
     text = "".join(
         " ".join(rnd.choices(WORDS, k=rnd.randint(3, 10))) + rnd.choice([". ", ", ", "? "])
         for _ in range(2 + int(seconds / 2))
     )
-    name = rnd.choice(splits.LANGUAGES[part]) + rnd.choice(splits.VARIANTS[part])
+    name = rnd.choice(LANGUAGES[part]) + rnd.choice(VARIANTS[part])
     pitch, speed = rnd.randint(15, 85), rnd.randint(110, 220)
     return resampled(*espeak.speech(text, name, speed, pitch), RATE)[: int(seconds * RATE)]
 
 
-def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> F32:
+def patch(data: Path, part: Part, seconds: float, rnd: random.Random) -> F32:
     """A melody, an accompaniment or a long chord on a random synthetic instrument."""
     from antiphon_models.denoise.training.voices import VoiceNote, played
 
@@ -158,7 +231,7 @@ def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> 
         return played(notes, seconds, rnd)
     sounding: dict[int, tuple[float, int]] = {}
     notes, shift = [], rnd.choice([-12, 0, 0, 0, 12])
-    heard = _excerpt(rnd.choice(splits.songs(data, part)), rnd.uniform(8, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
+    heard = _excerpt(rnd.choice(songs(data, part)), rnd.uniform(8, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
     for second, message in heard:
         _, number, velocity = message
         begun = sounding.pop(number, None)

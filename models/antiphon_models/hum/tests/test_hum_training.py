@@ -12,8 +12,8 @@ TUNE = (60, 64, 67, 72, 71, 67)
 
 def material(folder):
     """A second or four of every kind in each part, marked as complete."""
-    from antiphon_models.hum.training import corpus
-    from antiphon_models.hum.training.corpus import hum_notes
+    from antiphon_models.hum import corpus
+    from antiphon_models.hum.corpus import hum_notes
     from antiphon_models.material.singing import LyricNote
     from antiphon_models.material.styles import SingingStyle
 
@@ -48,7 +48,7 @@ def job(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recipe(job):
     """The recipe, whose batches have as many rows as show what is shown here."""
-    from antiphon_models.hum.training import recipe
+    from antiphon_models.hum import training as recipe
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipe, "ROWS", 4)

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
-from antiphon_hum.transcription.notes import Note
-from antiphon_hum.transcription.quantise import on_grid, timing
+from antiphon_hum.notes import Note
+from antiphon_hum.quantise import on_grid, timing
 from antiphon_models.hum.evaluation import Result, cut, f1, files_in, lateness, octaves, own_scores, single_note
 from antiphon_models.hum.matching import ENDS, note_f1
 from antiphon_models.hum.testset import RATE, Clip, own_clip

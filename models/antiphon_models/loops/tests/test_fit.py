@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from antiphon_loops.analysis.reading import CLASSES, STEPS, vector
-from antiphon_models.loops.corpus import LoopScore
+from antiphon_models.loops.corpus import LoopScore, PatternNote
 from antiphon_models.loops.fit_evaluation import FOILS, FitLoop, _Item, _row, foil
-from antiphon_models.loops.patterns import PatternNote
 
 LOOP = FitLoop("a song", 0, "bass", LoopScore(100.0, 4, "C major", "bass", 33, [PatternNote(15.75, 0.25, 40, 90)]))
 

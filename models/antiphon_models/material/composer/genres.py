@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from antiphon_models.material.tables import table_beside
+from antiphon_models.material import table_beside
 
 Range: TypeAlias = tuple[float, float]
 Row: TypeAlias = str

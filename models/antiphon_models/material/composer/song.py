@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from antiphon_models.material import table_beside
 from antiphon_models.material.composer.genres import GenreRules, Groove, PartRules, Range, Row
 from antiphon_models.material.fluidsynth import TICKS, control_change, midi_bytes, note_off, note_on, program_change
-from antiphon_models.material.tables import table_beside
 
 # ---- Chords by degree and kind, their tones in a register, and scales
 

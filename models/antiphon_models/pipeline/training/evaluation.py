@@ -17,7 +17,7 @@ from antiphon.api.backends.files import write_atomic
 from antiphon_classify.classifier_file import MODEL
 from antiphon_classify.classifier_session import ClassifierFile
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
-from antiphon_models.pipeline.frameworks import Framework
+from antiphon_models.pipeline.settings import Framework
 from antiphon_models.pipeline.training.excerpts import TrainingSet
 from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained
 

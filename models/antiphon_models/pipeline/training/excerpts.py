@@ -21,9 +21,8 @@ from antiphon.api import F32, FileError
 from antiphon.api.backends.files import make_folder, reason_of_os_error, temporary_beside, write_atomic
 from antiphon_models.datasets.layouts.rules import split_of
 from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, VALID
-from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import SEVERAL_LABELS, TrainSettings
-from antiphon_models.pipeline.shards import spectrograms
+from antiphon_models.pipeline.shards import SourceItem, spectrograms
 
 # ---- Splits of training data: a share for the test, or folds, by group and stratified by label
 

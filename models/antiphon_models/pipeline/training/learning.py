@@ -22,8 +22,7 @@ from antiphon_classify.features import MUSICNN
 from antiphon_models.datasets.records import TRAIN, VALID
 from antiphon_models.learning import checkpoint
 from antiphon_models.learning.loop import falling
-from antiphon_models.pipeline.frameworks import Framework
-from antiphon_models.pipeline.settings import TrainSettings, excerpt_frames
+from antiphon_models.pipeline.settings import Framework, TrainSettings, excerpt_frames
 from antiphon_models.pipeline.training.excerpts import FOLDER, EpochBatches, SoundFrames, TrainingSet
 from antiphon_models.pipeline.training.trainer import (
     ClassifierTrainer,

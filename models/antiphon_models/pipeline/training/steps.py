@@ -13,10 +13,8 @@ from antiphon.api.backends.runtime import require_modules
 from antiphon_classify.classifier_file import DETAILS, MODEL, ClassifierDetails, read_details
 from antiphon_classify.labels import classifiers_folder
 from antiphon_models.pipeline.apart import ParentLink, run_in_child
-from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
-from antiphon_models.pipeline.gathering import SourceItem
-from antiphon_models.pipeline.settings import PipelineSettings
-from antiphon_models.pipeline.shards import ShardTask, is_done
+from antiphon_models.pipeline.settings import FRAMEWORKS, Framework, PipelineSettings, check_runtime, chosen
+from antiphon_models.pipeline.shards import ShardTask, SourceItem, is_done
 from antiphon_models.pipeline.training.evaluation import EvaluationRow, evaluate, notes_of
 from antiphon_models.pipeline.training.excerpts import TrainingSet, make_set, read_set
 from antiphon_models.pipeline.training.learning import EpochFigures, LearningJob, is_trained, learn

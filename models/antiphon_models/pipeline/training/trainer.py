@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon_models.pipeline.frameworks import Framework
+from antiphon_models.pipeline.settings import Framework
 
 KERNELS = (5, 3, 3)
 """Kernel length of each convolution in frames."""

@@ -8,10 +8,10 @@ from tests.clock import left as notes_left
 
 from antiphon.api import Event
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
+from antiphon_answer.form import MACHINE, NOBODY, TURNS, YOU
 from antiphon_answer.phrasing import Phraser
 from antiphon_answer.processor import MODES, Answer
 from antiphon_answer.tests.playing import phrase, play
-from antiphon_answer.turns import MACHINE, NOBODY, TURNS, YOU
 
 
 def begun(events: list[tuple[float, Event]]) -> list[tuple[float, int]]:

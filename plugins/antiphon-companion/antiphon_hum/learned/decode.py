@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import F32
-from antiphon_hum.learned import tables
+from antiphon_hum import learned
 
 SMOOTHING = 0.02
 """Smoothing coefficient per hop of `MANY`: half a second."""
 SINGLE_VOICE_ODDS = 4.0
 """Negative log odds of several voices (.018) up to which a single voice is assumed: singing has .02 at most."""
-WEIGHTS = ((tables.NOTE, 1.0), (tables.ONSET, 0.6), (tables.FAR_NOTE, 1.0), (tables.FAR_ONSET, 0.1))
+WEIGHTS = ((learned.NOTE, 1.0), (learned.ONSET, 0.6), (learned.FAR_NOTE, 1.0), (learned.FAR_ONSET, 0.1))
 """Indices in an answer, with the weight there of the log odds of several voices.
 
 Found on a grid of few values, on 8 songs over bands.
@@ -24,7 +24,7 @@ class LeadVoice:
     """Filter of answers for the strongest voice, hop by hop."""
 
     def __init__(self) -> None:
-        self._answer: F32 = np.zeros(tables.ANSWER, np.float32)
+        self._answer: F32 = np.zeros(learned.ANSWER, np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -32,7 +32,7 @@ class LeadVoice:
 
     def __call__(self, answer: F32) -> F32:
         """Filters an answer `[ANSWER]`; the result is valid until the next call."""
-        self._many += SMOOTHING * (float(answer[tables.MANY]) - self._many)
+        self._many += SMOOTHING * (float(answer[learned.MANY]) - self._many)
         more = max(0.0, _log_odds(self._many) + SINGLE_VOICE_ODDS)
         changed = self._answer
         changed[:] = answer
@@ -53,7 +53,7 @@ def _log_odds(chance: float) -> float:
 
 LiveNote = tuple[float, float, float]
 """Note with start and end in seconds, and pitch as a fractional MIDI number."""
-SECONDS = tables.HOP / tables.RATE
+SECONDS = learned.HOP / learned.RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class NoteDecoder:
     def __init__(self, live: Live, up: float = 0.0) -> None:
         """Starts without a note.
 
-        `up`: semitones to add to the network's pitches, where its rate is not exactly `tables.RATE`.
+        `up`: semitones to add to the network's pitches, where its rate is not exactly `learned.RATE`.
         """
         self.live, self._up = live, up
         self.reset()
@@ -145,9 +145,9 @@ class NoteDecoder:
         self._since += 1
         self._age += 1
         self._rested += 1
-        onset, note, sure = float(a[tables.ONSET]), float(a[tables.NOTE]), float(a[tables.KEY_SURE])
+        onset, note, sure = float(a[learned.ONSET]), float(a[learned.NOTE]), float(a[learned.KEY_SURE])
         self._hint = max(onset, _FADE * self._hint)
-        key = tables.pitch(float(a[tables.KEY])) + self._up
+        key = learned.pitch(float(a[learned.KEY])) + self._up
         moving, self._key = abs(key - self._key), key
         if not self._onset(onset, most, note, key, sure, moving):
             if self._sounding:
@@ -238,7 +238,7 @@ class NoteDecoder:
         start, pitch = -1.0, -1.0
         for hop, a in enumerate(answers):
             self.step(a)
-            now = (hop + 1 - tables.NEAR) * SECONDS
+            now = (hop + 1 - learned.NEAR) * SECONDS
             if self.ended and pitch >= 0.0:
                 found.append((start, max(now, start + SECONDS), pitch))
                 pitch = -1.0

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon_hum.learned import tables
+from antiphon_hum import learned
 from antiphon_hum.learned.decode import SECONDS
 
 FileNote = tuple[float, float, float]
 """Start and end in seconds, pitch as a MIDI number with its fraction."""
 STATES_PER_SEMITONE = 3
-KEYS = tables.SEMITONES * STATES_PER_SEMITONE
+KEYS = learned.SEMITONES * STATES_PER_SEMITONE
 BATCH_HOPS = 1000
 """Hops per batch of costs: 1.5 MB."""
 EDGE_SHARE = 0.2
@@ -58,7 +58,7 @@ def decode_file(answers: F32, how: PathCosts | None = None) -> list[FileNote]:
     how = how or PathCosts()
     parts = _segments(_path(answers, how), how.least)
     starts = _onset_times(answers, parts)
-    ends = [(end + 1 - tables.FAR) * SECONDS for _, end in parts]
+    ends = [(end + 1 - learned.FAR) * SECONDS for _, end in parts]
     ends[:-1] = [min(end, start) for end, start in zip(ends[:-1], starts[1:], strict=True)]
     return [
         (start, end, _pitch(answers[slice(*part)]))
@@ -76,7 +76,7 @@ def _path(answers: F32, how: PathCosts) -> NDArray[np.int32]:
     """The state of each hop: 0 to `KEYS` - 1 and again to 2 `KEYS` - 1, or 2 `KEYS` for a rest."""
     hops, rest = len(answers), 2 * KEYS
     onset = np.clip(how.onset, 1e-4, 1.0 - 1e-4)
-    begin = how.onsets * (_log_odds(answers[:, tables.FAR_ONSET]) - np.log(onset / (1.0 - onset))) - how.begin
+    begin = how.onsets * (_log_odds(answers[:, learned.FAR_ONSET]) - np.log(onset / (1.0 - onset))) - how.begin
     best = np.full(rest + 1, -1e9)
     best[rest] = 0.0
     entered = np.zeros((hops, rest + 1), bool)
@@ -112,12 +112,12 @@ def _path(answers: F32, how: PathCosts) -> NDArray[np.int32]:
 
 def _costs(answers: F32, how: PathCosts) -> F64:
     """Log likelihood `[hops, KEYS]` of a note at each pitch against a rest."""
-    pitches = tables.LOWEST - 0.5 + (np.arange(KEYS) + 0.5) / STATES_PER_SEMITONE
-    sung = tables.LOWEST + tables.SEMITONES * answers[:, tables.FAR_KEY].astype(np.float64)
-    sure = np.clip(answers[:, tables.FAR_SURE].astype(np.float64), 1e-4, 1.0)
+    pitches = learned.LOWEST - 0.5 + (np.arange(KEYS) + 0.5) / STATES_PER_SEMITONE
+    sung = learned.LOWEST + learned.SEMITONES * answers[:, learned.FAR_KEY].astype(np.float64)
+    sure = np.clip(answers[:, learned.FAR_SURE].astype(np.float64), 1e-4, 1.0)
     apart = (sung[:, None] - pitches) / how.spread
     likely = how.key * np.log(sure[:, None] / (1.0 + apart * apart) + how.floor)
-    return np.asarray(how.note * _log_odds(answers[:, tables.FAR_NOTE])[:, None] + likely, np.float64)
+    return np.asarray(how.note * _log_odds(answers[:, learned.FAR_NOTE])[:, None] + likely, np.float64)
 
 
 def _segments(path: NDArray[np.int32], least: int) -> list[tuple[int, int]]:
@@ -127,7 +127,7 @@ def _segments(path: NDArray[np.int32], least: int) -> list[tuple[int, int]]:
 
 
 def _sure(answers: F32, first: int, last: int) -> float:
-    return float(_log_odds(answers[first:last, tables.FAR_NOTE]).mean())
+    return float(_log_odds(answers[first:last, learned.FAR_NOTE]).mean())
 
 
 def _inner_values(values: F64) -> F64:
@@ -138,7 +138,7 @@ def _inner_values(values: F64) -> F64:
 
 def _pitch(answers: F32) -> float:
     """The pitch of a note as sung, from its answers."""
-    pitches = _inner_values(tables.LOWEST + tables.SEMITONES * answers[:, tables.FAR_KEY].astype(np.float64))
+    pitches = _inner_values(learned.LOWEST + learned.SEMITONES * answers[:, learned.FAR_KEY].astype(np.float64))
     median = np.median(pitches)
     near = pitches[np.abs(pitches - median) < MAX_DEVIATION]
     # of an even number of pitches that step at the middle, none is near the mean of the middle two
@@ -147,12 +147,12 @@ def _pitch(answers: F32) -> float:
 
 def unsteadiness(answers: F32, parts: list[tuple[int, int]]) -> float:
     """Median over the notes of the standard deviation of pitch within their middle, semitones; 0 without notes."""
-    back = tables.FAR - tables.NEAR
+    back = learned.FAR - learned.NEAR
     moves = []
     for first, last in parts:
-        pitches = _inner_values(answers[max(0, first - back) : last - back, tables.PITCH].astype(np.float64))
+        pitches = _inner_values(answers[max(0, first - back) : last - back, learned.PITCH].astype(np.float64))
         if len(pitches) >= MAX_LEGATO_GAP:
-            moves.append(tables.SEMITONES * float(pitches.std()))
+            moves.append(learned.SEMITONES * float(pitches.std()))
     return float(np.median(moves)) if moves else 0.0
 
 
@@ -161,9 +161,9 @@ def _onset_times(answers: F32, parts: list[tuple[int, int]]) -> list[float]:
     voice = (unsteadiness(answers, parts) - STEADY) / (UNSTEADY - STEADY)
     voice = min(1.0, max(0.0, voice))
     starts = []
-    before = -tables.RATE
+    before = -learned.RATE
     for first, last in parts:
         late = LATE if first - before > MAX_LEGATO_GAP else LATE_JOINED
-        starts.append(max(0.0, (first + 1 - tables.FAR) * SECONDS + EARLY + voice * (late - EARLY)))
+        starts.append(max(0.0, (first + 1 - learned.FAR) * SECONDS + EARLY + voice * (late - EARLY)))
         before = last
     return starts

@@ -8,11 +8,11 @@ import numpy as np
 from antiphon.api import F32, IO, Samples
 from antiphon.api.backends.models import ModelClient, load_arrays
 from antiphon.api.backends.signal import Decimator
-from antiphon_hum.learned import tables
+from antiphon_hum import learned
 from antiphon_hum.learned.decode import LeadVoice, Live, NoteDecoder
 from antiphon_hum.tracker import Candidate, TrackerSettings
 
-RATE = 3 * tables.RATE
+RATE = 3 * learned.RATE
 """Sample rate of resampled files in Hz: an integer multiple of the network's rate."""
 
 
@@ -21,10 +21,10 @@ class OfflineModel:
 
     def __init__(self) -> None:
         """Loads the network. Raises `ModelError` where its weights do not fit."""
-        model, worker = tables.PITCH_MODEL, tables.PITCH_MODEL.worker("cpu")
+        model, worker = learned.PITCH_MODEL, learned.PITCH_MODEL.worker("cpu")
         self._network = load_arrays(model.array_network, model.weights, model.folder, worker.inputs, worker.outputs)
-        self._decimator = Decimator(RATE, tables.RATE, tables.HOP)
-        self.hop = tables.HOP * self._decimator.factor
+        self._decimator = Decimator(RATE, learned.RATE, learned.HOP)
+        self.hop = learned.HOP * self._decimator.factor
         self.lag = self._decimator.lag
         self._answers: list[F32] = []
         self._levels: list[float] = []
@@ -37,7 +37,7 @@ class OfflineModel:
 
     def end(self) -> tuple[F32, F32]:
         """Ends the sound: the answers `[hops, …]` and the level of each hop in dB `[hops]`."""
-        late = (tables.FAR + 2) * self.hop + self.lag
+        late = (learned.FAR + 2) * self.hop + self.lag
         self._take(np.zeros((1, late), np.float32))
         return np.concatenate(self._answers), np.array(self._levels, np.float32)
 
@@ -46,11 +46,11 @@ class OfflineModel:
         while at < sound.shape[1]:
             at += decimator.take(sound, at, sound.shape[1])
             if decimator.full:
-                newest = decimator.newest(tables.HOP)
-                answer: F32 = np.zeros((1, tables.ANSWER), np.float32)
+                newest = decimator.newest(learned.HOP)
+                answer: F32 = np.zeros((1, learned.ANSWER), np.float32)
                 self._network.step(np.ascontiguousarray(newest[None]), answer)
                 self._answers.append(answer)
-                self._levels.append(10.0 * float(np.log10(float(np.dot(newest, newest)) / tables.HOP + 1e-9)))
+                self._levels.append(10.0 * float(np.log10(float(np.dot(newest, newest)) / learned.HOP + 1e-9)))
                 decimator.turn()
 
 
@@ -79,15 +79,15 @@ class ModelTracker:
         Raises WorkerError: the worker could not be started.
         """
         self._decimator = decimator
-        self.hop = tables.HOP * decimator.factor
-        self.client = ModelClient(tables.PITCH_MODEL, 1, self.hop, block, node)
-        self._seconds = tables.HOP / decimator.rate
-        self._up = 12.0 * math.log2(decimator.rate / tables.RATE)
+        self.hop = learned.HOP * decimator.factor
+        self.client = ModelClient(learned.PITCH_MODEL, 1, self.hop, block, node)
+        self._seconds = learned.HOP / decimator.rate
+        self._up = 12.0 * math.log2(decimator.rate / learned.RATE)
         self._decoder = NoteDecoder(Live(), self._up)
-        self.lag = tables.NEAR + SETTLING + self.client.lead
+        self.lag = learned.NEAR + SETTLING + self.client.lead
         self.behind = self.lag * self.hop + decimator.lag - 1
         self._lead = LeadVoice()
-        self._sent: F32 = np.zeros((1, 1, tables.HOP), np.float32)
+        self._sent: F32 = np.zeros((1, 1, learned.HOP), np.float32)
         self._levels = [-90.0] * LEVELS
         self.on_answer: Callable[[F32 | None, float], object] | None = None
         self._number = self._first = -1
@@ -117,10 +117,10 @@ class ModelTracker:
 
     def step(self, settings: TrackerSettings, io: IO) -> None:
         """Sends the decimator's full hop and processes the answer that is due."""
-        newest = self._decimator.newest(tables.HOP)
+        newest = self._decimator.newest(learned.HOP)
         self._sent[0, 0] = newest
         self._levels.pop(0)
-        self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / tables.HOP + 1e-9))
+        self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / learned.HOP + 1e-9))
         self.client.send(self._number, self._sent, io)
         due = self._number - self.client.lead
         answers = self.client.take(due, io) if due >= self._first else None
@@ -145,9 +145,9 @@ class ModelTracker:
         patience = max(0, round(settings.patience / 1000.0 / self._seconds))
         followed = self._lead(answer) if settings.lead else answer
         decoder.step(followed, patience, SENSITIVITY_LOG_ODDS * (settings.sensitivity - 0.5))
-        voiced = float(answer[tables.VOICED]) >= 0.5
-        self.pitch = tables.pitch(float(answer[tables.PITCH])) + self._up if voiced else 0.0
-        self.many = float(answer[tables.MANY])
+        voiced = float(answer[learned.VOICED]) >= 0.5
+        self.pitch = learned.pitch(float(answer[learned.PITCH])) + self._up if voiced else 0.0
+        self.many = float(answer[learned.MANY])
         if decoder.ended and self._sounding:
             self.ended, self._sounding = True, False
         if decoder.begun is not None:

@@ -6,8 +6,8 @@ import numpy as np
 
 from antiphon.api import Samples
 from antiphon.api.backends.models import BandedSums, Conv1d, Gru, Linear, Weights, find_array, gelu, sigmoid
-from antiphon_hum.learned import tables
-from antiphon_hum.learned.tables import (
+from antiphon_hum import learned
+from antiphon_hum.learned import (
     BANDS,
     BINS,
     BODY,
@@ -99,9 +99,9 @@ class ArrayPitchNetwork:
             for name, (m, n, taps) in sizes.items()
         }
         self._body, self._local = (made["one"], made["two"], made["three"]), made["local"]
-        self._squeeze = Linear.of(weights, "squeeze", CONTEXT, BODY * tables.SEMITONES)
+        self._squeeze = Linear.of(weights, "squeeze", CONTEXT, BODY * learned.SEMITONES)
         self._time = Gru.of(weights, "time", CONTEXT + 2 * BANDS, HIDDEN)
-        self._keys = Linear.of(weights, "keys", 3 * tables.SEMITONES, HIDDEN)
+        self._keys = Linear.of(weights, "keys", 3 * learned.SEMITONES, HIDDEN)
         self._tell = Linear.of(weights, "tell", 7, HIDDEN)
         self._weigh = np.float32(find_array(weights, "weigh", 1)[0])
         self._past: Samples = np.zeros(LONG, np.float32)
@@ -115,15 +115,15 @@ class ArrayPitchNetwork:
         self._rows += [short_levels[s : s + BINS] for s in SHIFTS[1:3]]
         self._short_bands = short_levels.reshape(BANDS, -1)
         self._period: Samples = np.zeros(BINS, np.float32)
-        self._pooled: Samples = np.zeros((BODY, tables.SEMITONES), np.float32)
+        self._pooled: Samples = np.zeros((BODY, learned.SEMITONES), np.float32)
         self._pooled_flat = self._pooled.reshape(-1)
-        self._body_semitones = self._body[2].outputs.reshape(BODY, tables.SEMITONES, PER_SEMITONE)
+        self._body_semitones = self._body[2].outputs.reshape(BODY, learned.SEMITONES, PER_SEMITONE)
         self._given: Samples = np.zeros(CONTEXT + 2 * BANDS, np.float32)
         self._bands: Samples = np.zeros((3, BANDS), np.float32)
         self._saliences: Samples = np.zeros((LATE, BINS), np.float32)
         self._logits: Samples = np.zeros((3, BINS), np.float32)
-        self._key_logits = self._keys.outputs.reshape(3, tables.SEMITONES, 1)
-        self._semitones = self._logits.reshape(3, tables.SEMITONES, PER_SEMITONE)
+        self._key_logits = self._keys.outputs.reshape(3, learned.SEMITONES, 1)
+        self._semitones = self._logits.reshape(3, learned.SEMITONES, PER_SEMITONE)
         self._places: Samples = np.arange(BINS, dtype=np.float32)
         self.start()
 
@@ -137,8 +137,8 @@ class ArrayPitchNetwork:
     def step(self, x: Samples, y: Samples) -> None:
         """Computes one hop of float32 `[1, HOP]` into `[1, ANSWER]`."""
         past = self._past
-        past[: -tables.HOP] = past[tables.HOP :]
-        past[-tables.HOP :] = x[0]
+        past[: -learned.HOP] = past[learned.HOP :]
+        past[-learned.HOP :] = x[0]
         self._analyse(past)
         self._advance()
         self._answer(y[0])
@@ -190,7 +190,7 @@ class ArrayPitchNetwork:
         found, places = self._logits, self._places
         sure = self._tell.outputs
         sigmoid(sure, sure)
-        for row, at in ((0, tables.PITCH), (1, tables.KEY), (2, tables.FAR_KEY)):
+        for row, at in ((0, learned.PITCH), (1, learned.KEY), (2, learned.FAR_KEY)):
             chances = found[row]
             np.subtract(chances, chances.max(), out=chances)
             np.exp(chances, out=chances)
@@ -200,7 +200,7 @@ class ArrayPitchNetwork:
             total = float(chances[near].sum())
             y[at] = (float(np.dot(chances[near], places[near])) / total - 1.0) / BINS
             y[at + 1] = total
-        y[tables.VOICED : tables.KEY] = sure[:3]
-        y[tables.FAR_VOICED : tables.FAR_KEY] = sure[3:6]
-        y[tables.MANY] = sure[6]
-        np.sum(self._semitones[2], axis=1, out=y[tables.FAR_KEYS :])
+        y[learned.VOICED : learned.KEY] = sure[:3]
+        y[learned.FAR_VOICED : learned.FAR_KEY] = sure[3:6]
+        y[learned.MANY] = sure[6]
+        np.sum(self._semitones[2], axis=1, out=y[learned.FAR_KEYS :])

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.models import load_arrays
-from antiphon_hum.learned import tables
+from antiphon_hum import learned
 
 HOPS = 250
-MODEL = tables.PITCH_MODEL
+MODEL = learned.PITCH_MODEL
 
 
 def sound() -> np.ndarray:
     """Tones of two partials that slide, with rests between, and noise: float32 `[HOPS, 1, HOP]`."""
-    t = np.arange(HOPS * tables.HOP) / tables.RATE
+    t = np.arange(HOPS * learned.HOP) / learned.RATE
     hertz = 150.0 + 90.0 * t
     tone = 0.2 * np.sin(2 * np.pi * hertz * t) + 0.1 * np.sin(4 * np.pi * hertz * t)
     noise = 0.02 * np.random.default_rng(1).standard_normal(len(t))
-    return (tone * (np.sin(2 * np.pi * 1.5 * t) > 0) + noise).astype(np.float32).reshape(HOPS, 1, tables.HOP)
+    return (tone * (np.sin(2 * np.pi * 1.5 * t) > 0) + noise).astype(np.float32).reshape(HOPS, 1, learned.HOP)
 
 
 def test_answers_are_those_of_torch_hop_by_hop_and_at_once() -> None:
@@ -28,7 +28,7 @@ def test_answers_are_those_of_torch_hop_by_hop_and_at_once() -> None:
     from antiphon.networks.torch_network import load as load_network
 
     theirs = load_network(MODEL.torch_worker("cpu"), torch.device("cpu"))
-    ours = load_arrays(MODEL.array_network, MODEL.weights, "", (1, tables.HOP), (1, MODEL.answer))
+    ours = load_arrays(MODEL.array_network, MODEL.weights, "", (1, learned.HOP), (1, MODEL.answer))
     x, state, y = sound(), theirs.start(1), np.zeros((1, MODEL.answer), np.float32)
     answers = []
     with torch.inference_mode():
@@ -50,7 +50,7 @@ import numpy as np
 from antiphon.api import StreamSpec
 from antiphon.api.testing import render
 from antiphon_hum.processor import Hum
-from antiphon_hum.transcription.notes import notes_of
+from antiphon_hum.notes import notes_of
 
 t = np.arange(48000) / 48000
 tone = sum(np.sin(2 * np.pi * 220.0 * k * t) / k for k in range(1, 6)) * np.minimum(1.0, 20.0 * t)

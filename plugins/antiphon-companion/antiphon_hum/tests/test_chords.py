@@ -10,10 +10,10 @@ from antiphon.api import StreamSpec, UsageError
 from antiphon.api.backends.files import read_midi
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render
+from antiphon_hum.jobs import run
+from antiphon_hum.notes import WINDOW, OfflineChords, notes_apart
 from antiphon_hum.processor import Hum
-from antiphon_hum.transcription.jobs import run
-from antiphon_hum.transcription.notes import WINDOW, OfflineChords, notes_apart
-from antiphon_hum.transcription.quantise import Note
+from antiphon_hum.quantise import Note
 
 PLAYED = (0.5, (48, 55, 64)), (1.5, (45, 57, 60)), (2.5, (50, 66, 69))
 FIFTHS = (0.5, (45, 52)), (1.5, (50, 57)), (2.5, (47, 54))

@@ -7,13 +7,12 @@ import soxr
 from antiphon.api import Samples, StreamSpec
 from antiphon.api.backends.models import ModelClient
 from antiphon.api.testing import render
-from antiphon_hum.learned import tables
+from antiphon_hum import learned, struck
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
+from antiphon_hum.notes import Play, _notes, transcribe
 from antiphon_hum.processor import BEND_RESET_SECONDS, Hum
-from antiphon_hum.transcription import struck
-from antiphon_hum.transcription.notes import Play, _notes, transcribe
-from antiphon_hum.transcription.struck import StruckLine
+from antiphon_hum.struck import StruckLine
 
 RATE = 44100
 LINE = (48, 50, 52, 55, 60, 60, 57, 64, 48)
@@ -72,8 +71,16 @@ def test_chords_and_noise_are_no_line() -> None:
 
 
 LATE = {
-    tables.NEAR: (tables.KEY, tables.KEY_SURE, tables.NOTE, tables.ONSET, tables.PITCH, tables.SURE, tables.VOICED),
-    tables.FAR: (tables.FAR_KEY, tables.FAR_SURE, tables.FAR_NOTE, tables.FAR_ONSET),
+    learned.NEAR: (
+        learned.KEY,
+        learned.KEY_SURE,
+        learned.NOTE,
+        learned.ONSET,
+        learned.PITCH,
+        learned.SURE,
+        learned.VOICED,
+    ),
+    learned.FAR: (learned.FAR_KEY, learned.FAR_SURE, learned.FAR_NOTE, learned.FAR_ONSET),
 }
 
 
@@ -85,8 +92,8 @@ def answers(pitch, onsets=(), chance=0.99, attack=0.9):
     onset = np.full(hops, 0.002)
     for at in onsets:
         onset[at] = attack
-    key = np.where(there, (np.nan_to_num(pitch, nan=60.0) - tables.LOWEST) / tables.SEMITONES, 0.4)
-    values = np.zeros((hops + tables.FAR, tables.ANSWER), np.float32)
+    key = np.where(there, (np.nan_to_num(pitch, nan=60.0) - learned.LOWEST) / learned.SEMITONES, 0.4)
+    values = np.zeros((hops + learned.FAR, learned.ANSWER), np.float32)
     for late, (where, sure, note, begins, *more) in LATE.items():
         rows = slice(late - 1, late - 1 + hops)
         values[rows, where] = key

@@ -12,8 +12,8 @@ from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import use_pool
-from antiphon_hum.transcription.jobs import run
-from antiphon_hum.transcription.notes import notes_of
+from antiphon_hum.jobs import run
+from antiphon_hum.notes import notes_of
 
 TUNE = [60, 64, 67, 64]
 
@@ -82,9 +82,9 @@ def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
 @pytest.mark.parametrize("beat", [452.262 / 44100, 452.7 / 44100, 0.0])
 def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi_file(tmp_path, beat):
     from antiphon.api.backends.files import read_midi
-    from antiphon_hum.transcription.jobs import write_notes
-    from antiphon_hum.transcription.notes import Transcription
-    from antiphon_hum.transcription.quantise import Note, on_grid
+    from antiphon_hum.jobs import write_notes
+    from antiphon_hum.notes import Transcription
+    from antiphon_hum.quantise import Note, on_grid
 
     sung = [
         Note(round(44100 * (beat + 0.5 * n)) + 200, round(44100 * (beat + 0.5 * n)) + 9000, 60, 0.5) for n in range(4)
@@ -97,8 +97,8 @@ def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi
 
 
 def test_what_was_found_and_what_it_cost_is_told():
-    from antiphon_hum.transcription.jobs import found_summary
-    from antiphon_hum.transcription.notes import Transcription
+    from antiphon_hum.jobs import found_summary
+    from antiphon_hum.notes import Transcription
 
     plain = Transcription((), 48000)
     assert found_summary(plain, "auto", "off", 0.0) == ""
@@ -135,7 +135,7 @@ def test_a_file_is_judged_by_all_of_it_and_live_by_what_has_been():
 def test_with_lead_the_notes_are_those_of_the_voice_that_is_taken_out(tmp_path, monkeypatch):
     from contextlib import contextmanager
 
-    from antiphon_hum.transcription import jobs
+    from antiphon_hum import jobs
 
     voice, asked = hummed(16000), []
     soundfile.write(tmp_path / "voice.wav", voice, 16000, "FLOAT")

@@ -11,8 +11,8 @@ from tests.each import each
 from antiphon.api import IO, BlockTime, StreamSpec
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.testing import render
+from antiphon_hum import notes as files
 from antiphon_hum.processor import Hum, velocity
-from antiphon_hum.transcription import notes as files
 
 RATE = 48000
 
@@ -263,7 +263,7 @@ def test_a_note_held_to_the_end_ends_with_the_sound():
 
 def test_importing_the_processor_brings_nothing_heavy():
     code = (
-        "import sys, antiphon_hum.processor, antiphon_hum.transcription.notes; "
+        "import sys, antiphon_hum.processor, antiphon_hum.notes; "
         "print([m for m in ('scipy', 'librosa', 'mir_eval', 'pyworld', 'mido', 'torch', 'numba') if m in sys.modules])"
     )
     paths = ":".join(p for p in sys.path if p)

@@ -13,15 +13,14 @@ from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, without_workers
 from antiphon.kernel.runtime import model_files
 from antiphon.networks import model_client
-from antiphon_hum.learned import tables
+from antiphon_hum import learned, notes as files
+from antiphon_hum.jobs import run
 from antiphon_hum.learned.model_tracker import RATE, OfflineModel
+from antiphon_hum.notes import StreamTranscriber, notes_of
 from antiphon_hum.processor import Hum
-from antiphon_hum.transcription import notes as files
-from antiphon_hum.transcription.jobs import run
-from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
+from antiphon_models.hum.corpus import hum_notes
 from antiphon_models.hum.evaluation import Result, f1, lateness
 from antiphon_models.hum.testset import Clip
-from antiphon_models.hum.training.corpus import hum_notes
 from antiphon_models.material.singing import LyricNote
 from antiphon_models.material.styles import SingingStyle
 
@@ -188,7 +187,7 @@ def test_without_weights_it_says_so_once_and_goes_by_yin(monkeypatch, caplog):
     assert [n.number for n in notes] == TUNE
     assert len(caplog.records) == 1
     assert "found by yin" in caplog.text
-    assert tables.PITCH_MODEL.weights in caplog.text
+    assert learned.PITCH_MODEL.weights in caplog.text
 
 
 @pytest.mark.parametrize(("lost", "held"), [(3, True), (30, False)])

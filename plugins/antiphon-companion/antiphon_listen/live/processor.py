@@ -26,9 +26,9 @@ from antiphon.api import (
 from antiphon.api.backends.analysis import QUIETEST
 from antiphon.api.backends.workers import Rebuffer, WorkerClient, WorkerSpec, lead_for
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
-from antiphon_listen.live import spec as answers
+from antiphon_listen import live as answers
+from antiphon_listen.live import CHORDS, FIELDS, HOP, KEYS, LEAD
 from antiphon_listen.live.next_beats import NextBeats
-from antiphon_listen.live.spec import CHORDS, FIELDS, HOP, KEYS, LEAD
 
 # ---- Chord of the notes that come in, as of a `hum` in its mode `chords`: the triad that its pitch classes fit best
 

@@ -13,7 +13,7 @@ from antiphon_listen import beats, harmony, signals, spectra, tables
 from antiphon_listen.bars import LOG_ODDS_BIAS, METERS, bar_odds, meter_odds
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.harmony import ChordOdds, chord_network, find_chords
-from antiphon_listen.live.spec import CHORD, INTEGRATED, KEY, METER, MOMENTARY, NEXT, PLACE, SHORT_TERM, TEMPO
+from antiphon_listen.live import CHORD, INTEGRATED, KEY, METER, MOMENTARY, NEXT, PLACE, SHORT_TERM, TEMPO
 from antiphon_listen.loudness import LiveLoudness
 from antiphon_listen.signals import MusicCurves, OnsetStrength, curves, divide_by_mean
 from antiphon_listen.spectra import ConstantQ, NoteSpectrum, tuned
@@ -245,7 +245,7 @@ class Listener:
         self._frames, self._looked = 0, 0
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Processes the next hop, and writes the estimates `spec.FIELDS` at its end."""
+        """Processes the next hop, and writes the estimates `live.FIELDS` at its end."""
         self.feed(sound)
         self.answer(into)
 

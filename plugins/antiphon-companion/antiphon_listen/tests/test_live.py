@@ -9,7 +9,7 @@ import pytest
 from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.testing import render
 from antiphon.kernel.contract.parameter_cell import ParamCell
-from antiphon_listen.live import spec
+from antiphon_listen import live
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.processor import DOWNBEAT, Listen, NoteChords
 from antiphon_listen.live.worker import Listener
@@ -28,7 +28,7 @@ def steps(sound: np.ndarray, seconds: float) -> list[tuple[float, np.ndarray]]:
     listener, out = Listener(RATE, 1), []
     for first in range(0, round(seconds * RATE) - HOP, HOP):
         listener.feed(sound[None, first : first + HOP])
-        answer = np.zeros(spec.FIELDS, np.float32)
+        answer = np.zeros(live.FIELDS, np.float32)
         listener.answer(answer)
         out.append(((first + HOP) / RATE, answer))
     return out
@@ -45,27 +45,27 @@ def test_the_tempo_is_known_four_seconds_after_the_first_note(bpm: float) -> Non
     known = [answer for now, answer in answers if now >= FIRST + 4.0]
     assert known
     for answer in known:
-        assert answer[spec.TEMPO] == pytest.approx(bpm, rel=0.02)
+        assert answer[live.TEMPO] == pytest.approx(bpm, rel=0.02)
 
 
 def test_the_next_beat_is_known_within_30_ms_before_it_comes() -> None:
     late = [(now, answer) for now, answer in followed() if now > FIRST + 4.0]
-    beats = np.array([now + answer[spec.NEXT] for now, answer in late])
+    beats = np.array([now + answer[live.NEXT] for now, answer in late])
     off = (beats - FIRST + 0.3125) % 0.625 - 0.3125
     assert np.abs(off).max() < 0.03
-    assert all(0.0 <= answer[spec.NEXT] <= 0.64 for _, answer in late)
+    assert all(0.0 <= answer[live.NEXT] <= 0.64 for _, answer in late)
 
 
 def test_bars_chord_and_key_are_known_in_a_while() -> None:
     now, answer = followed()[-1]
-    number = round((now + answer[spec.NEXT] - FIRST) / 0.625)
-    assert (answer[spec.PLACE], answer[spec.METER]) == (number % 4, 4)
-    chords = [spec.CHORDS[int(a[spec.CHORD])] for t, a in followed() if t > FIRST + 2.5]
+    number = round((now + answer[live.NEXT] - FIRST) / 0.625)
+    assert (answer[live.PLACE], answer[live.METER]) == (number % 4, 4)
+    chords = [live.CHORDS[int(a[live.CHORD])] for t, a in followed() if t > FIRST + 2.5]
     truth = [
         ("C:maj", "G:maj", "A:min", "F:maj")[int((t - FIRST - 0.4) / 2.5) % 4] for t, _ in followed() if t > FIRST + 2.5
     ]
     assert np.mean([a == b for a, b in zip(chords, truth, strict=True)]) > 0.7
-    assert spec.KEYS[int(answer[spec.KEY])] == "C major"
+    assert live.KEYS[int(answer[live.KEY])] == "C major"
 
 
 Played = list[tuple[float, float, tuple[int, ...]]]
@@ -83,7 +83,7 @@ def named(played: Played, chords: NoteChords) -> list[tuple[int, str]]:
         if chords.due <= now:
             chords.name(now)
             if chords.named == now / 1000:
-                out.append((now, spec.CHORDS[chords.chord]))
+                out.append((now, live.CHORDS[chords.chord]))
     return out
 
 
@@ -130,25 +130,25 @@ def test_chords_are_named_where_the_clock_goes_back() -> None:
     for note in (48, 52, 55):
         chords.add(Event("on", 0, note, 0.8), 10**7)
     chords.name(10**7 + 60)
-    assert spec.CHORDS[chords.chord] == "C:maj"
+    assert live.CHORDS[chords.chord] == "C:maj"
     assert named([(0.0, 0.0, (48, 52, 55)), (0.5, 1.0, (45, 60, 64))], chords)[-1] == (560, "A:min")
 
 
 def test_silence_has_no_beat_and_forgets_the_music_before() -> None:
     music = song(96.0)[: 6 * RATE]
     answers = steps(np.concatenate([np.zeros(RATE, np.float32), music, np.zeros(5 * RATE, np.float32)]), 12.0)
-    assert not any(answer[spec.TEMPO] for now, answer in answers if now < 1.5)
-    assert any(answer[spec.TEMPO] for now, answer in answers if now < 7.0)
-    assert not answers[-1][1][[spec.TEMPO, spec.CHORD]].any()
+    assert not any(answer[live.TEMPO] for now, answer in answers if now < 1.5)
+    assert any(answer[live.TEMPO] for now, answer in answers if now < 7.0)
+    assert not answers[-1][1][[live.TEMPO, live.CHORD]].any()
 
 
 def test_noise_has_no_tempo_before_music_and_none_after_it() -> None:
     rng = np.random.default_rng(1)
     before, after = (rng.uniform(-0.5, 0.5, seconds * RATE).astype(np.float32) for seconds in (5, 16))
     answers = steps(np.concatenate([before, song(96.0, bars=3), after]), 5.0 + 7.5 + 16.0)
-    assert not any(answer[[spec.TEMPO, spec.NEXT]].any() for now, answer in answers if now < 5.0)
-    assert any(answer[spec.TEMPO] for now, answer in answers if 5.0 < now < 13.0)
-    assert not answers[-1][1][[spec.TEMPO, spec.NEXT]].any()
+    assert not any(answer[[live.TEMPO, live.NEXT]].any() for now, answer in answers if now < 5.0)
+    assert any(answer[live.TEMPO] for now, answer in answers if 5.0 < now < 13.0)
+    assert not answers[-1][1][[live.TEMPO, live.NEXT]].any()
 
 
 def test_loudness_is_that_of_files() -> None:
@@ -249,10 +249,10 @@ def test_notes_end_where_the_worker_gives_no_answer_any_more() -> None:
     sound, outs = np.zeros((1, STREAM.block), np.float32), [np.zeros((1, STREAM.block), np.float32) for _ in range(4)]
     cells = {param.name: ParamCell(param, STREAM.rate, STREAM.block) for param in node.params}
     emitted: list[str] = []
-    for block in range(30 * spec.HOP // STREAM.block):
+    for block in range(30 * live.HOP // STREAM.block):
         io = IO((sound,), outs, cells, BlockTime(sample=block * STREAM.block), STREAM.block)
         if block == 0:
-            node._known[spec.CHORD] = 1.0
+            node._known[live.CHORD] = 1.0
             node._on_answer(io, 0)
         node.process(io)
         emitted += [event.kind for event in io.events_out]

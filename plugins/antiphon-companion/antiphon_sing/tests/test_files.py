@@ -9,7 +9,7 @@ import soundfile
 
 from antiphon.api import AntiphonError
 from antiphon.api.jobs import FileJob
-from antiphon_sing import jobs, processor, voicing
+from antiphon_sing import jobs, processor, song
 from antiphon_sing.jobs import divide_part, note_pitches, read_score, run
 from antiphon_sing.tests.singing import RATE, FakeTexts, level
 
@@ -144,7 +144,7 @@ def test_a_recording_is_sung_by_another_voice_at_its_own_pitch_and_loudness(tmp_
 
 def test_a_voice_that_is_not_installed_is_said_before_a_song_is_taken_apart(tmp_path, monkeypatch):
     source = vocal(tmp_path / "song.wav")
-    monkeypatch.setattr(voicing, "find_spec", lambda name: None)
+    monkeypatch.setattr(song, "find_spec", lambda name: None)
     monkeypatch.setattr(jobs, "run_job", lambda *_: pytest.fail("the song was taken apart"))
     with pytest.raises(AntiphonError, match="the neural voice is not installed"):
         run(FileJob("sing", source, tmp_path / "o.wav", {"as": "neural", "mix": "song"}, block=256))

@@ -8,10 +8,9 @@ from antiphon.api import Event
 from antiphon.cli import main
 from antiphon.kernel.runtime.resources import patches
 from antiphon_sing import neural, processor
-from antiphon_sing.song import Phone, VoiceError
+from antiphon_sing.song import Phone, VoiceError, voice_name
 from antiphon_sing.tests.singing import RATE, FakeTexts, cents, level, line, sing
 from antiphon_sing.texts import Texts
-from antiphon_sing.voicing import voice_name
 
 SCRIPT = """
 from antiphon.live import node, note, patch, sing, tempo, track

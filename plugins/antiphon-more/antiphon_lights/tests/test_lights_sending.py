@@ -23,7 +23,7 @@ from antiphon.api.backends.transports import AddressList, Bundle, Message, decod
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
-from antiphon.kernel.engine.native.publishing import DLL_HZ, follow_device
+from antiphon.kernel.engine.native.waiting import DLL_HZ, follow_device
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import make_folder

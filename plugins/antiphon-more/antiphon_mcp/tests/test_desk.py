@@ -14,8 +14,7 @@ from tests.waiting import comes
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp import addresses
-from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, LandingRefused, Proposal, diff_of, taken_back
-from antiphon_mcp.memory import DeskMemory
+from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, DeskMemory, LandingRefused, Proposal, diff_of, taken_back
 from antiphon_mcp.route_types import Edit, LandBody, ProposeBody, change_of, edited, patch_of
 from antiphon_mcp.routes import McpRoutes, forbidden
 

@@ -10,9 +10,8 @@ pytest.importorskip("mcp", reason="the SDK is not installed: pip install 'antiph
 
 from mcp import Client
 
-from antiphon_mcp.client import ServerRefused
 from antiphon_mcp.command import require_token
-from antiphon_mcp.tools import server
+from antiphon_mcp.tools import ServerRefused, server
 
 TOOLS = ["state", "hear", "script", "words", "sounds", "patches", "library", "propose", "land", "undo", "say"]
 WRONG: list[Any] = [

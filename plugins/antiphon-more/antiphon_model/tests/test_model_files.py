@@ -19,7 +19,7 @@ from tests.waiting import until
 
 from antiphon.api.backends.models import ModelError
 from antiphon.doctor import software
-from antiphon.networks import model_registry
+from antiphon.networks import info
 from antiphon_model import landlock, model_file, probe
 from antiphon_model.tests import exports
 from antiphon_model.tests.exports import refusal
@@ -364,18 +364,18 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_library_is_listed(antiphon_home: Path) -> None:
     exports.needs_onnx()
-    assert not model_registry.files()
+    assert not info.files()
     assert not list(software.check_model_files())
     library = antiphon_home / "data" / "library"
     library.mkdir(parents=True)
     exports.known(exports.saved(library / "gain.onnx", exports.onnx_gain(rate=44100)))
     exports.saved(library / "kick.wav", b"RIFF")
-    (row,) = model_registry.files()
+    (row,) = info.files()
     assert (row.file, row.method, row.rate, row.source, row.problem) == ("gain.onnx", "forward", 44100, "measured", "")
     (finding,) = software.check_model_files()
     assert (finding.state, finding.text) == ("works", "1 of 1 in the library can be played")
     exports.saved(library / "broken.ts", b"nothing")
-    bad, good = model_registry.files()
+    bad, good = info.files()
     assert good == row
     assert "neither a TorchScript archive" in bad.problem
     (finding,) = software.check_model_files()

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pyo")
 
 from antiphon.api.backends.synths import SynthSettings
-from antiphon_pyo import zone_stream
+from antiphon_pyo import instruments
 from antiphon_pyo.backend import Pyo
 from antiphon_pyo.instruments import SamplesError, folder, sounds
 from antiphon_pyo.tests.playing import RATE, on, play, run
@@ -56,7 +56,7 @@ sys.meta_path.insert(0, Wordy())
 
 @pytest.mark.parametrize("name", ["bass", "strings", "drums"])
 def test_another_process_gives_the_same_zones(name: str) -> None:
-    here, there = list(sounds(name, RATE)), list(zone_stream.read(name, RATE))
+    here, there = list(sounds(name, RATE)), list(instruments.read(name, RATE))
     assert len(here) == len(there) > 2
     for one, other in zip(here, there, strict=True):
         assert (one.root, one.low, one.high, one.rate, one.cutoffs, one.loop) == (
@@ -87,4 +87,4 @@ def test_what_another_thread_has_loaded_sounds_the_same() -> None:
 
 def test_samples_that_are_not_there_are_an_error_here_too(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match="the process that loads piano ended before it had"):
-        list(zone_stream.read("piano", RATE, tmp_path))
+        list(instruments.read("piano", RATE, tmp_path))

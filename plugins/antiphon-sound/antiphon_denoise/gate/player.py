@@ -32,10 +32,19 @@ from antiphon.api.kernels import (
     offset,
 )
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.gate.estimate import LEVEL, LIMIT, Estimator, EstimatorWord, denoise_estimate, denoise_learn
-from antiphon_denoise.gate.gains import denoise_power, denoise_trust
-from antiphon_denoise.gate.phrase_gate import PhraseGate, denoise_phrase
-from antiphon_denoise.gate.profile import RecentSpectra, RecentWord, denoise_recent_add, denoise_recent_take
+from antiphon_denoise.gate.estimate import (
+    LEVEL,
+    LIMIT,
+    Estimator,
+    EstimatorWord,
+    RecentSpectra,
+    RecentWord,
+    denoise_estimate,
+    denoise_learn,
+    denoise_recent_add,
+    denoise_recent_take,
+)
+from antiphon_denoise.gate.gains import PhraseGate, denoise_phrase, denoise_power, denoise_trust
 from antiphon_denoise.wavelet import Shrinker, ShrinkerWord, denoise_shrink_row
 
 NEPERS_PER_DB = math.log(10.0) / 10.0

@@ -15,10 +15,10 @@ from antiphon.api.backends.models import ModelClient, ModelInfo
 from antiphon.api.backends.signal import C64, SpectrumSizes
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import BINS
+from antiphon_denoise.learned import NO_NOISE, UNITS, first_bins, unit_of_bin
 from antiphon_denoise.learned.confidence import Confidence
 from antiphon_denoise.learned.file_confidence import FileConfidence
 from antiphon_denoise.learned.file_mask import FileMask
-from antiphon_denoise.learned.tables import NO_NOISE, UNITS, first_bins, unit_of_bin
 
 
 @kernel

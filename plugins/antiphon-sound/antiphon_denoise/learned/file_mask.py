@@ -12,17 +12,17 @@ import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.backends.models import sigmoid
+from antiphon_denoise import learned
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned import tables
+from antiphon_denoise.learned import BLOCK, DETAILS, FEATURES, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT, UNITS
 from antiphon_denoise.learned.file_confidence import bidirectional_gru, load as load_installed
 from antiphon_denoise.learned.mask_network import GATE_BIAS, LEAKY_SLOPE
-from antiphon_denoise.learned.tables import BLOCK, DETAILS, FEATURES, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT, UNITS
 
 FLOOR_BLOCKS = 8
 """Blocks of hops on each side whose minima enter the median: 3 s."""
 FILE_FEATURES = 2 * FEATURES + 1
 FILE_DETAILS = DETAILS + 4
-_LOWS, _HIGHS, _SCALES, _SHIFTS = (np.array(row, np.float32) for row in tables.ROWS.values())
+_LOWS, _HIGHS, _SCALES, _SHIFTS = (np.array(row, np.float32) for row in learned.ROWS.values())
 
 
 def bands_and_details(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice], F32]]:
@@ -33,14 +33,14 @@ def bands_and_details(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice
     past, future = _smoothed_levels(log), [part[::-1] for part in _smoothed_levels(log[::-1])]
     around = lowest_around(past[0])
     power = np.exp(log)
-    level = np.log(power @ tables.mean() + np.float32(QUIET))
-    frame = power @ tables.sums()[:, COUNT]
+    level = np.log(power @ learned.mean() + np.float32(QUIET))
+    frame = power @ learned.sums()[:, COUNT]
     frames = _running_mean(frame), _running_mean(frame[::-1])[::-1]
     bands = [
         _bands(log, level, followed, mean, frame, noise) for followed, mean in zip((past, future), frames, strict=True)
     ]
-    near = np.clip(around @ tables.mean() - level, _LOWS[4], _HIGHS[4]) * _SCALES[4] + _SHIFTS[4]
-    here = level @ tables.wide()
+    near = np.clip(around @ learned.mean() - level, _LOWS[4], _HIGHS[4]) * _SCALES[4] + _SHIFTS[4]
+    here = level @ learned.wide()
 
     def details(some: slice) -> F32:
         now = log[some]
@@ -49,8 +49,8 @@ def bands_and_details(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice
         parts += [here[some] if noise is None else np.broadcast_to(noise, now.shape)]
         parts += [*(part[some] for part in future), around[some]]
         made = np.stack(parts, 1) - here[some, None]
-        np.clip(made, np.float32(tables.LOWEST_DETAIL), np.float32(tables.HIGHEST_DETAIL), out=made)
-        return np.asarray(made * np.float32(tables.DETAIL_SCALE))
+        np.clip(made, np.float32(learned.LOWEST_DETAIL), np.float32(learned.HIGHEST_DETAIL), out=made)
+        return np.asarray(made * np.float32(learned.DETAIL_SCALE))
 
     return np.concatenate([*bands, near[..., None]], 2), details
 
@@ -93,12 +93,12 @@ def _running_mean(frame: F32) -> F32:
 def _bands(log: F32, level: F32, followed: list[F32], mean: F32, frame: F32, noise: F32 | None) -> F32:
     """Band features `[T, COUNT, FEATURES]`, in the order of `HopFeatures.bands`."""
     made = np.zeros((*level.shape, FEATURES), np.float32)
-    mean_log = np.log(mean + tables.QUIETEST_MEAN)[:, None]
+    mean_log = np.log(mean + learned.QUIETEST_MEAN)[:, None]
     made[..., 0] = level - mean_log
     for row, part in enumerate((log, *followed), 1):
-        made[..., row] = part @ tables.mean() - level
+        made[..., row] = part @ learned.mean() - level
     if noise is not None:
-        made[..., 5] = np.log(np.exp(noise) @ tables.mean() + np.float32(QUIET)) - level
+        made[..., 5] = np.log(np.exp(noise) @ learned.mean() + np.float32(QUIET)) - level
         made[..., 6] = 1.0
     made[..., 7] = np.log(frame + QUIET)[:, None] - mean_log
     made[..., 8] = mean_log
@@ -171,7 +171,7 @@ def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
 
 def _gains(weights: dict[str, F32], details: F32, said: F32) -> F32:
     """Gains `[T, UNITS]` from details `[T, FILE_DETAILS, UNITS]` and the bands' network output, `[T, …, COUNT]`."""
-    rule = said @ tables.wide()
+    rule = said @ learned.wide()
     push = (details * rule[:, :FILE_DETAILS]).sum(1) + rule[:, FILE_DETAILS]
     seen = np.concatenate([details, rule[:, FILE_DETAILS + 1 :], push[:, None]], 1)
     bent = weights["bend.weight"] @ seen + weights["bend.bias"][:, None]

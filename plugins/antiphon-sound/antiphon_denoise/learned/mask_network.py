@@ -6,9 +6,9 @@ import numpy as np
 
 from antiphon.api import Samples
 from antiphon.api.backends.models import Gru, Linear, SiluLinear, Weights, find_array, sigmoid
+from antiphon_denoise import learned
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned import tables
-from antiphon_denoise.learned.tables import (
+from antiphon_denoise.learned import (
     BLOCK,
     DETAILS,
     FEATURES,
@@ -25,7 +25,7 @@ from antiphon_denoise.learned.tables import (
 POWER, NOISE, LOG, FAST, SLOW, FLOOR = range(6)
 _KEEPS = np.array([[SHORT], [LONG]], np.float32)
 _LOWS, _HIGHS, _SCALES, _SHIFTS = (
-    np.array(tables.ROWS[name], np.float32)[:, None] for name in ("lows", "highs", "scales", "shifts")
+    np.array(learned.ROWS[name], np.float32)[:, None] for name in ("lows", "highs", "scales", "shifts")
 )
 
 
@@ -41,7 +41,7 @@ class HopFeatures:
         self.details: Samples = np.zeros((DETAILS, UNITS), np.float32) if details is None else details
         self._rows: Samples = np.zeros((6, UNITS), np.float32)
         self._seen: Samples = np.zeros((6, COUNT + 1), np.float32)
-        self._sums, self._wide = tables.sums(), tables.wide()
+        self._sums, self._wide = learned.sums(), learned.wide()
         self._bands: Samples = np.zeros((FEATURES, COUNT), np.float32)
         self.bands = self._bands.reshape(-1)
         self.levels: Samples = np.zeros(COUNT, np.float32)
@@ -94,7 +94,7 @@ class HopFeatures:
     def _describe_bands(self, known: bool) -> None:
         bands, seen, level = self._bands, self._seen, self._level
         frame = float(seen[POWER, COUNT])
-        mean_log, frame_log = math.log(self._mean + tables.QUIETEST_MEAN), math.log(frame + QUIET)
+        mean_log, frame_log = math.log(self._mean + learned.QUIETEST_MEAN), math.log(frame + QUIET)
         np.add(seen[POWER, :COUNT], np.float32(QUIET), out=level)
         np.log(level, out=level)
         np.subtract(level, np.float32(mean_log), out=self.levels)
@@ -125,8 +125,8 @@ class HopFeatures:
         details[5:8] = self._rows[FAST:]
         details[8] = x[1]
         np.subtract(details, here, out=details)
-        np.clip(details, np.float32(tables.LOWEST_DETAIL), np.float32(tables.HIGHEST_DETAIL), out=details)
-        np.multiply(details, np.float32(tables.DETAIL_SCALE), out=details)
+        np.clip(details, np.float32(learned.LOWEST_DETAIL), np.float32(learned.HIGHEST_DETAIL), out=details)
+        np.multiply(details, np.float32(learned.DETAIL_SCALE), out=details)
         if not known:
             details[8].fill(0.0)
 
@@ -161,7 +161,7 @@ class ArrayMaskNetwork:
         self._say = Linear(say.reshape(told * COUNT, -1), bias.reshape(-1))
         self._said = self._say.outputs.reshape(told, COUNT)
         self._both: Samples = np.zeros(2 * WIDTH, np.float32)
-        self._wide = tables.wide()
+        self._wide = learned.wide()
         self._rule: Samples = np.zeros((told, UNITS), np.float32)
         self._pushes: Samples = np.zeros((DETAILS, UNITS), np.float32)
         self._bend = np.ascontiguousarray(find_array(weights, "bend.weight", LAST, told))
@@ -222,7 +222,7 @@ class ArrayAutoencoder:
         self._open = SiluLinear.of(weights, "open", HIDDEN, LATENT)
         self._decode = Gru.of(weights, "decode", HIDDEN, HIDDEN)
         self._leave = Linear.of(weights, "leave", COUNT, HIDDEN)
-        self._wide = tables.wide()
+        self._wide = learned.wide()
         self.start()
 
     def start(self) -> None:

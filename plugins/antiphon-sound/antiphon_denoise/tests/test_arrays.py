@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.models import load_arrays
-from antiphon_denoise.learned.tables import AUTOENCODER, MASK, NO_NOISE, UNITS
+from antiphon_denoise.learned import AUTOENCODER, MASK, NO_NOISE, UNITS
 
 pytest.importorskip("antiphon_models")  # which has the networks as modules of torch
 HOPS = 300

@@ -14,8 +14,18 @@ from antiphon.api.backends.models import read_weights
 from antiphon.api.testing import without_workers
 from antiphon_denoise import floor, processor as denoise
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.deepfilter import DEEPFILTER, DeepFilter
-from antiphon_denoise.deepfilter_network import BANDS, BINS, DELAY, HOP, MODEL, RATE, DeepFilterNetwork, band_widths
+from antiphon_denoise.deepfilter import (
+    BANDS,
+    BINS,
+    DEEPFILTER,
+    DELAY,
+    HOP,
+    MODEL,
+    RATE,
+    DeepFilter,
+    DeepFilterNetwork,
+    band_widths,
+)
 from antiphon_denoise.floor import MARGIN, SpeechListener, hear, noise_of
 from antiphon_denoise.processor import Denoise
 from antiphon_denoise.tests.sounds import voice

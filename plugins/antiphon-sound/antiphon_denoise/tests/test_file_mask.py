@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from antiphon_denoise.learned import file_mask
+from antiphon_denoise.learned import DETAILS, FEATURES, NO_NOISE, UNITS, file_mask
 from antiphon_denoise.learned.file_mask import FileMask, bands_and_details, gains_of
 from antiphon_denoise.learned.mask_network import HopFeatures
-from antiphon_denoise.learned.tables import DETAILS, FEATURES, NO_NOISE, UNITS
 
 HOPS = 250
 """More than the floor's four blocks, and an odd part of one."""

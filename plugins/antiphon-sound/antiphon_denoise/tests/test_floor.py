@@ -25,8 +25,7 @@ from antiphon_denoise.floor import (
     trusts_of,
 )
 from antiphon_denoise.gate.gains import denoise_trust
-from antiphon_denoise.learned import file_mask
-from antiphon_denoise.learned.tables import UNITS
+from antiphon_denoise.learned import UNITS, file_mask
 from antiphon_models.learning.user_commands import command
 
 RATE = 44100

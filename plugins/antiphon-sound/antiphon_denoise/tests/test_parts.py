@@ -8,12 +8,11 @@ from antiphon.api import IO, BlockTime
 from antiphon.api.backends.signal import grid, symlet_filters, wavelet_join, wavelet_split
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon_denoise.bands import BINS, COUNT, BandMeans, centres, places
-from antiphon_denoise.gate.estimate import Estimator
+from antiphon_denoise.gate.estimate import Estimator, RecentSpectra
 from antiphon_denoise.gate.gains import MIN_LIMIT, SuppressionLimit
 from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights
-from antiphon_denoise.gate.profile import RecentSpectra
+from antiphon_denoise.learned import NO_NOISE
 from antiphon_denoise.learned.file_confidence import SteadyNoise
-from antiphon_denoise.learned.tables import NO_NOISE
 from antiphon_denoise.processor import MainsHumRemover
 from antiphon_denoise.tests import sounds
 from antiphon_denoise.tests.running import prepared, run

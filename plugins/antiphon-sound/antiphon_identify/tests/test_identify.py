@@ -18,8 +18,8 @@ from antiphon_classify.tests.test_live import answers_of
 from antiphon_identify.processor import HOP
 from antiphon_identify.worker import HOLD_COMPARISONS, RATE, Fingerprint, FingerprintRun, Identifier
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.identification.fingerprints import FOLDER, update_shards, update_shards as updated_index
-from antiphon_library.identification.identifying import identify_files
+from antiphon_library.fingerprints import FOLDER, update_shards, update_shards as updated_index
+from antiphon_library.identifying import identify_files
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 
 STEP = round(HOP * RATE)

@@ -89,7 +89,7 @@ def analyse(asked: AnalyseRequest) -> AnalysedSounds | AnalysedSound:
             return analyse(msgspec.structs.replace(asked, files=(str(given),)))
     from antiphon.api.backends.analysis import analyses, named_analyses
     from antiphon_library import analysing, scanning
-    from antiphon_library.identification.fingerprints import update_shards
+    from antiphon_library.fingerprints import update_shards
 
     names = named_analyses(asked.only, of_short=True)
     if asked.by:

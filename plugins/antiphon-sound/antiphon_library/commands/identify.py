@@ -18,7 +18,7 @@ from antiphon_library.operations import IdentifyRequest
 if TYPE_CHECKING:
     from antiphon.api.backends.analysis import IdentifiedFile
     from antiphon.api.backends.transports import Message
-    from antiphon_library.identification.fingerprints import ShardSet
+    from antiphon_library.fingerprints import ShardSet
 
 NODE_TYPE = "identify"
 
@@ -137,8 +137,8 @@ class SoundingTrack:
 
 def identify(asked: IdentifyRequest) -> Identified | Iterator[SoundingTrack]:
     """The recordings that a file is a part of; or with `live` what sounds, at each change."""
-    from antiphon_library.identification.fingerprints import update_shards
-    from antiphon_library.identification.identifying import (
+    from antiphon_library.fingerprints import update_shards
+    from antiphon_library.identifying import (
         MIN_SECONDS,
         analysis_of_landmarks,
         identify_files,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from antiphon.api import FileError
 from antiphon.api.backends.files import Decoder
 from antiphon_library.excerpt import begins
-from antiphon_library.taste.preference import F64, NOISE, TrackKernel
+from antiphon_library.taste.choosing import F64, NOISE, TrackKernel
 from antiphon_library.taste_tables import TrackRow
 
 CANDIDATES = 300

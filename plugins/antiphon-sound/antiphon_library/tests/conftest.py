@@ -17,8 +17,7 @@ from antiphon.kernel.contract.operations import OperationList
 from antiphon_library.commands.options import ROOT
 from antiphon_library.commands.personality import application
 from antiphon_library.operations import add_to
-from antiphon_library.schema import FILE
-from antiphon_library.shipped import ShippedSounds
+from antiphon_library.schema import FILE, ShippedSounds
 
 RATE = 22050
 MakeFile = Callable[..., Path]

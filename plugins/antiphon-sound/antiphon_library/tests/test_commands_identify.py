@@ -9,7 +9,7 @@ import soundfile
 from tests.each import each
 
 from antiphon.kernel.runtime.arguments import arguments
-from antiphon_library.identification.identifying import SoundLandmarks, is_recording
+from antiphon_library.identifying import SoundLandmarks, is_recording
 from antiphon_library.operations import IdentifyRequest
 from antiphon_library.tests.conftest import Library
 

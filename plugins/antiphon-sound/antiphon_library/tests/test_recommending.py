@@ -25,10 +25,18 @@ from antiphon_library.catalogue import Catalogue
 from antiphon_library.operations import Next
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.taste import logs
-from antiphon_library.taste.choosing import TrackTable, next_summaries, playlist, predict_preferences
+from antiphon_library.taste.choosing import (
+    TrackKernel,
+    TrackTable,
+    components,
+    next_summaries,
+    numbers,
+    playlist,
+    predict_preferences,
+    preference,
+)
 from antiphon_library.taste.logs import companions
 from antiphon_library.taste.personality import collage, question, voices
-from antiphon_library.taste.preference import TrackKernel, components, numbers, preference
 from antiphon_library.taste_tables import Signal, TrackRow
 
 CLUSTERS, EACH = 3, 12

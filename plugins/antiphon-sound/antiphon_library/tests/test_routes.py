@@ -29,7 +29,7 @@ from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.plugins.dispatcher import HookDispatcher, addresses_of
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.operations.asking import ask
+from antiphon.operations.lists import ask
 from antiphon.web import server as http_server
 from antiphon_library import routes as library_module, scanning
 from antiphon_library.catalogue import Catalogue

@@ -13,13 +13,13 @@ from tests.cli.conftest import Done
 
 from antiphon.api.backends.analysis import analyses
 from antiphon.kernel.runtime import paths, resources
-from antiphon_library import shipped
+from antiphon_library import schema
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.identity import digest_of
 from antiphon_library.tests.conftest import Library, MakeFile
 
 LIBRARY = resources.folder("library")
-LISTED = json.loads(gzip.decompress((LIBRARY / shipped.FILE).read_bytes()))
+LISTED = json.loads(gzip.decompress((LIBRARY / schema.SHIPPED_FILE).read_bytes()))
 
 
 def file_of(name: str) -> Path:
@@ -33,7 +33,7 @@ def matches_of(done: Done) -> list[dict[str, Any]]:
 
 def test_each_sound_that_ships_is_listed_as_it_is() -> None:
     pytest.importorskip("antiphon_listen")  # some of what was found is by its analyses
-    folders = map(resources.folder, shipped.FOLDERS)
+    folders = map(resources.folder, schema.FOLDERS)
     there = {path for folder in folders for path in folder.rglob("*") if path.suffix in (".flac", ".ogg")}
     assert {file_of(sound["name"]): sound["digest"] for sound in LISTED} == {
         path: digest_of(os.fsencode(path)) for path in there
@@ -84,7 +84,7 @@ def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     """A copy of the sounds that ship, a place for another, and the folders that the server looks for them in."""
     old = Path(shutil.copytree(LIBRARY, folder / "old"))
     folders = {"library": old, "demo": resources.folder("demo")}
-    monkeypatch.setattr(shipped, "built_in_folder", folders.__getitem__)
+    monkeypatch.setattr(schema, "built_in_folder", folders.__getitem__)
     return old, folder / "new", folders
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from antiphon.api import F64
 from antiphon.api.backends.analysis import LoudnessMeter, listening_mono
 from antiphon_loops.analysis import tables, tempo
-from antiphon_loops.analysis.levels import true_peak
 from antiphon_loops.analysis.reading import (
     LONGEST,
     NO_LABEL,
@@ -22,6 +21,7 @@ from antiphon_loops.analysis.reading import (
     number_in,
     read_region,
     sound_of,
+    true_peak,
 )
 from antiphon_loops.analysis.spectrum import ALL, BANDS, LOWEST, Picture
 from antiphon_loops.record import MOODS, Loop

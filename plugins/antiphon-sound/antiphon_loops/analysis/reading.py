@@ -19,6 +19,17 @@ from antiphon_loops.analysis import tables, tempo
 from antiphon_loops.analysis.spectrum import LOWEST, RATE, Picture, picture
 from antiphon_loops.analysis.tables import BarCount, LoopTables
 
+
+def true_peak(sound: F32, rate: int) -> float:
+    """True peak: largest magnitude of the 4x oversampled sound, linear."""
+    import soxr
+
+    if sound.shape[1] == 0:
+        return 0.0
+    over = soxr.resample(sound.T, rate, 4 * rate, quality="HQ")
+    return float(max(np.abs(over).max(initial=0.0), np.abs(sound).max()))
+
+
 SLOWEST, FASTEST = 30.0, 300.0
 """Range of plausible stated tempos, bpm."""
 _WITH_UNIT = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d{1,3})?)[ _-]?bpm|bpm[ _-]?(\d{2,3}(?:\.\d{1,3})?)(?![\d])", re.I)

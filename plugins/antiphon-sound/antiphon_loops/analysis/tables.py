@@ -1,4 +1,9 @@
-"""Fitted weights from `tables.json` (written by `fit`), and the scores computed with them; the family of a loop."""
+"""Fitted weights from `tables.json` (written by `fit`), and the scores computed with them; key and family of a loop.
+
+A key is scored by sounding notes, lowest notes, first and last notes, and triads: each of the 24 by a line fitted, by
+role, to loops of known key (`fit`), on features rotated to its tonic. A profile of pitch classes alone (Krumhansl)
+does not distinguish a key from its relative.
+"""
 
 import json
 from collections.abc import Mapping
@@ -9,10 +14,56 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.api import F64
-from antiphon_loops.analysis import key, tempo
+from antiphon.api import F64, SHARP_NAMES
+from antiphon_loops.analysis import tempo
 from antiphon_loops.analysis.spectrum import BANDS, LOWEST, Picture
 from antiphon_loops.record import ROLES
+
+LABELS = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in SHARP_NAMES)
+
+
+def key_features(notes: F64) -> F64:
+    """Features `[17, 12]`: rows of twelve pitch classes from C on. `notes`: as in `Picture`."""
+    level = np.sqrt(notes / (notes.max() + 1e-12))
+    level[level < 0.12] = 0.0
+    frames = level.shape[1]
+    chroma = np.zeros((12, frames))
+    for place, row in enumerate(level):
+        chroma[(place + LOWEST) % 12] += row
+    low = np.zeros((12, frames))
+    strong = (level > 0.35 * level.max(axis=0)) & (level > 0)
+    for frame in np.flatnonzero(strong.any(axis=0)):
+        place = int(np.argmax(strong[:, frame]))
+        low[(place + LOWEST) % 12, frame] = level[place, frame]
+    each = chroma / (np.linalg.norm(chroma, axis=0) + 0.05)
+    end = max(1, frames // 8)
+    total = chroma.sum(axis=1)
+    rows = [
+        total, np.minimum(total, 0.35 * total.max()), each.mean(axis=1), low.sum(axis=1), chroma[:, :end].sum(axis=1),
+        low[:, :end].sum(axis=1), chroma[:, -end:].sum(axis=1), low[:, -end:].sum(axis=1),
+        chroma[:, :2].sum(axis=1), chroma[:, -3:].sum(axis=1), each.max(axis=1), np.minimum(total, 0.12 * total.max()),
+        np.minimum(low.sum(axis=1), 0.2 * low.sum(axis=1).max()),
+    ]  # fmt: skip
+    rows = [row / (np.linalg.norm(row) + 1e-9) for row in rows]
+    rows += [2.0 * _triads(each, third) for third in (4, 3)]
+    rows += [_triads(each[:, :end], third) for third in (4, 3)]
+    return np.stack(rows)
+
+
+def _triads(chroma: F64, third: int) -> F64:
+    parts = np.stack([chroma, np.roll(chroma, -third, axis=0), np.roll(chroma, -7, axis=0)])
+    return np.asarray(parts.min(axis=0).mean(axis=1))
+
+
+def design(rows: F64) -> F64:
+    """A row for each of `LABELS`: major keys' features in one half, minor keys' in the other."""
+    size = rows.size
+    out = np.zeros((24, 2 * size + 1))
+    for place in range(24):
+        mode, tonic = divmod(place, 12)
+        out[place, mode * size : (mode + 1) * size] = np.roll(rows, -tonic, axis=1).ravel()
+        out[place, -1] = mode
+    return out
 
 
 def features(seen: Picture) -> F64:
@@ -131,9 +182,9 @@ class LoopTables:
         return BarCount(options[int(order[0])], max(0.001, round(whole * _sure(scores, 4.0), 3)), other, best)
 
     def key_of(self, seen: Picture, role: str) -> tuple[str, float]:
-        """One of `key.LABELS`, and its confidence, 0 to 1."""
-        scores = key.design(key.features(seen.notes)) @ self.key[role]
-        return key.LABELS[int(np.argmax(scores))], _sure(scores, 12.0)
+        """One of `LABELS`, and its confidence, 0 to 1."""
+        scores = design(key_features(seen.notes)) @ self.key[role]
+        return LABELS[int(np.argmax(scores))], _sure(scores, 12.0)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -1,7 +1,8 @@
 """Live material preparation: a thread passes requests to a separate process and reads the results.
 
-The process decodes, analyses and stretches. So it delays neither the block path nor the interpreter's lock, and a
-broken file that crashes the process does not interrupt the sound.
+The process, `main`, decodes, analyses and stretches. So it delays neither the block path nor the interpreter's lock,
+and a broken file that crashes the process does not interrupt the sound. It reports the number of loops, and answers
+requests with arrangements and the tracks' float32 samples.
 """
 
 import threading
@@ -12,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.api.backends.runtime import CHILD_FAULTS, Child, ChildLimits, spawn
+from antiphon.api import AntiphonError
+from antiphon.api.backends.runtime import CHILD_FAULTS, Child, ChildLimits, HelperChannel, spawn
 from antiphon_loops.arrangement.arrange import Arrangement, Layer, LoopChoice, LoopRequest
-from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack
+from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack, MaterialMaker
 from antiphon_loops.record import Loop
 
 _POLL_SECONDS = 0.02
@@ -93,7 +95,7 @@ class Preparer:
 
     def _serve(self) -> str:
         """Runs one process; returns its reported problem, or "" once this is closed."""
-        words = "antiphon_loops.arrangement.child:main", str(self._folder), str(self._rate)
+        words = "antiphon_loops.arrangement.live:main", str(self._folder), str(self._rate)
         self._process = process = spawn(*words, limits=ChildLimits(nice=5))
         hello = {"of": 0}
         while "of" in hello:
@@ -152,3 +154,26 @@ def _material(head: dict[str, Any], data: bytearray, request: LoopRequest) -> Lo
         tracks.append(LoopTrack(sound, frames, bars))
         at += 2 * length
     return LoopMaterial(_plan(head["plan"], request), tuple(tracks), float(head["gain"]))
+
+
+def main(channel: HelperChannel, place: str, rate: str) -> None:
+    """Answers requests for a folder's loops until its input ends."""
+    from antiphon_loops.library import ready  # the node's own process needs it on the first use alone
+
+    folder = Path(place)
+    try:
+        loops, rules = ready(folder, lambda done, of, _name: channel.send({"loops": done, "of": of}))
+    except AntiphonError as error:
+        channel.send({"problem": str(error)})
+        return
+    maker = MaterialMaker(folder, loops, rules, int(rate))
+    channel.send({"loops": len(loops)})
+    for asked in channel.requests():
+        try:
+            material = maker.make(request_from(asked))
+        except AntiphonError as error:
+            channel.send({"problem": str(error)})
+            continue
+        tracks = [[t.frames, t.bars, t.sound.shape[1]] for t in material.tracks]
+        sounds = (track.sound for track in material.tracks)
+        channel.send({"plan": plan_to(material.plan), "gain": material.gain, "tracks": tracks}, *sounds)

@@ -17,9 +17,8 @@ from antiphon_models.transfer.timbre_evaluation import (
     onset_likeness,
     timbre_distance,
 )
-from antiphon_transfer.level import CEILING, PeakLimiter
 from antiphon_transfer.processor import Transfer
-from antiphon_transfer.stream import grid
+from antiphon_transfer.stream import CEILING, PeakLimiter, grid
 
 RATE = 44100
 MODES = ("envelope", "wavelet")

@@ -16,7 +16,7 @@ from antiphon.api.backends.transports import (
 )
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon_midi import messages as midi
-from antiphon_midi.clock.follow import ClockFollower
+from antiphon_midi.clock import ClockFollower
 
 RATE, BLOCK = 48000, 256
 LAG = BLOCK / RATE + 0.001

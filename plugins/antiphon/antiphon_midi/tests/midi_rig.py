@@ -21,8 +21,8 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.session.commands import Panic
-from antiphon_midi.devices.ports import Ports
-from antiphon_midi.input.ports_input import MidiInput
+from antiphon_midi.ports import Ports
+from antiphon_midi.ports_input import MidiInput
 
 BLOCK = 256
 LAG = BLOCK + round(0.001 * RATE)

@@ -8,10 +8,10 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api.backends.transports import NudgeBeat, Sample, SetTransport
 from antiphon_midi import messages as midi
-from antiphon_midi.clock.follow import ClockFollower
-from antiphon_midi.clock.ticks import SUSPECTS, TickLoop
+from antiphon_midi.clock import ClockFollower
 from antiphon_midi.tests.clock_rig import LAG, RATE, START_NS, ClockServer, GearClock, distance, feed, say, steady
 from antiphon_midi.tests.midi_rig import MidiStage, staged
+from antiphon_midi.ticks import SUSPECTS, TickLoop
 
 BEAT = 24
 

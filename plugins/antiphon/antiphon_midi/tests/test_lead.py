@@ -9,9 +9,9 @@ import pytest
 from antiphon.api.backends.intrinsics import compile_all
 from antiphon.api.backends.transports import SetTempo, SetTransport
 from antiphon_midi import messages as midi
-from antiphon_midi.clock.lead import ClockLeader
-from antiphon_midi.devices.jack import DATED_AT, WORDS, MidiSlot, midi_process
-from antiphon_midi.devices.ports import Ports
+from antiphon_midi.clock import ClockLeader
+from antiphon_midi.jack import DATED_AT, WORDS, MidiSlot, midi_process
+from antiphon_midi.ports import Ports
 from antiphon_midi.tests.clock_rig import LAG, RATE, ClockServer
 from antiphon_midi.tests.midi_rig import FakeMidi, MidiStage, staged
 

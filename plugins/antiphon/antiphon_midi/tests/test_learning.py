@@ -7,7 +7,7 @@ import pytest
 from tests import accepted
 
 from antiphon.kernel.runtime import paths
-from antiphon_midi.input.learn import told_by
+from antiphon_midi.learn import told_by
 from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged, with_midi
 
 
@@ -281,7 +281,7 @@ async def test_a_word_says_how_an_endless_control_counts(live: MidiStage, tmp_pa
 async def test_what_says_one_end_alone_is_learned_after_a_while(
     live: MidiStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("antiphon_midi.input.ports_input.WAIT", 0.0)
+    monkeypatch.setattr("antiphon_midi.ports_input.WAIT", 0.0)
     client = live.client()
     await client.ask("/learn", "/node/a/trim")
     await live.play(CC, 30, 127)

@@ -6,7 +6,7 @@ from tests.control.test_notes import events
 
 from antiphon.api.backends.transports import NOW
 from antiphon.kernel.runtime import paths
-from antiphon_midi.input.mpe import NOTE_REACH, MpeZones
+from antiphon_midi.mpe import NOTE_REACH, MpeZones
 from antiphon_midi.tests.midi_rig import GAIN, LAG, K, MidiStage, with_midi
 
 

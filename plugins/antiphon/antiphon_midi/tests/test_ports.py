@@ -15,9 +15,9 @@ from tests.sources import PYTHONPATH
 from tests.waiting import comes
 
 from antiphon.api import EngineError, UsageError
-from antiphon_midi.devices import ports as midi_ports
-from antiphon_midi.devices.libraries import MAX_HELD, Inbox, connected_addresses
-from antiphon_midi.devices.ports import Ports, check_choice, make_backend, stable
+from antiphon_midi import ports as midi_ports
+from antiphon_midi.libraries import MAX_HELD, Inbox, connected_addresses
+from antiphon_midi.ports import Ports, check_choice, make_backend, stable
 from antiphon_midi.tests import fake_mido
 from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged
 
@@ -126,7 +126,7 @@ def test_without_a_sequencer_linux_takes_jack(bell: int, monkeypatch: pytest.Mon
 def test_nobody_who_asks_for_no_midi_loads_a_library_of_it() -> None:
     run = (
         "import sys, antiphon.kernel.control.process, antiphon.files.midifile;"
-        "import antiphon_midi.input.ports_input, antiphon_midi.devices.libraries;"
+        "import antiphon_midi.ports_input, antiphon_midi.libraries;"
         "assert not {'mido', 'rtmidi', 'jack', 'llvmlite'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": PYTHONPATH}, timeout=300)

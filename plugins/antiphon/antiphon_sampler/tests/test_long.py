@@ -12,9 +12,8 @@ from antiphon.api.backends.files import KeptDecoder
 from antiphon.api.testing import render
 from antiphon_sampler import processor as processors, sounds
 from antiphon_sampler.processor import Sampler
-from antiphon_sampler.samples import HEAD, PAGE, LongSample, decode, way_of
+from antiphon_sampler.samples import HEAD, PAGE, SLOTS, STREAMS, LongSample, PageStreams, StreamWord, decode, way_of
 from antiphon_sampler.sounds import PageReader, sounds_of
-from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams, StreamWord
 from antiphon_sampler.tests.conftest import RATE, sine
 from antiphon_sampler.voices import CUT
 

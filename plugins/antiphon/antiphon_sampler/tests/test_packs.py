@@ -22,7 +22,7 @@ from antiphon.paste.translation import translation
 from antiphon.web.routes import OPERATIONS
 from antiphon_models.learning.user_commands import command
 from antiphon_sampler import adding
-from antiphon_sampler.packs import MARK, packs
+from antiphon_sampler.library import MARK, packs
 from antiphon_sampler.tests.conftest import RATE
 from antiphon_sampler.tests.test_motion import peak
 from antiphon_sampler.tests.test_values import played

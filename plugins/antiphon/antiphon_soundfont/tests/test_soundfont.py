@@ -16,8 +16,7 @@ from antiphon.api.testing import render
 from antiphon.signal.loudness import peak_curve
 from antiphon_models.learning.user_commands import command
 from antiphon_soundfont.backend import FluidSynth
-from antiphon_soundfont.fonts import MAX_BYTES, check, find_soundfont, library_file
-from antiphon_soundfont.info import SOUNDFONT
+from antiphon_soundfont.info import MAX_BYTES, SOUNDFONT, check, find_soundfont, library_file
 from antiphon_soundfont.library import GRID
 from antiphon_soundfont.processor import Soundfont
 from antiphon_soundfont.tests import made_font

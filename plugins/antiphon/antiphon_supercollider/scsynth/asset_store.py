@@ -20,9 +20,8 @@ from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.runtime import say
 from antiphon.api.backends.synths import SynthSettings
-from antiphon_supercollider.scsynth import leftovers
-from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
-from antiphon_supercollider.voices.scgf import Definition
+from antiphon_supercollider.scsynth import server
+from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, Definition, VoiceAssets, own
 
 MAX_ASSETS = 24
 """Maximum sounds, and maximum definitions; the oldest unused one is removed first."""
@@ -134,9 +133,9 @@ class AssetLoader:
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None, first: int = 0) -> None:
-        leftovers.sweep()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{leftovers.PREFIX}{os.getpid()}-"))
-        (self.folder / leftovers.RUNNING).mkdir()
+        server.sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{server.PREFIX}{os.getpid()}-"))
+        (self.folder / server.RUNNING).mkdir()
         shutil.copytree(built_in_folder("supercollider") / COMPILED, self.folder / COMPILED)
         self._shelf = Shelf(self.folder, first)
         self._changed = changed

@@ -10,7 +10,7 @@ import pytest
 from antiphon.api import Event
 from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.backend import SPLICE_SECONDS, SuperCollider
-from antiphon_supercollider.timing import delay
+from antiphon_supercollider.info import delay
 
 RATE, BEGUN = 48000, 200
 OLD, NEW = 0.25, 1.0

@@ -3,9 +3,9 @@
 import pytest
 
 from antiphon.api import Event
+from antiphon_supercollider.backend import INITIAL_HOPS, MAX_EVENTS, TIMEOUT_SECONDS, PlayedAheadEvents
 from antiphon_supercollider.scsynth import scsynth_supervisor
 from antiphon_supercollider.scsynth.scsynth_supervisor import ASK_SECONDS, SECONDS, HangDetector
-from antiphon_supercollider.voices.played_ahead import INITIAL_HOPS, MAX_EVENTS, TIMEOUT_SECONDS, PlayedAheadEvents
 
 RATE, HOP = 48000, 256
 

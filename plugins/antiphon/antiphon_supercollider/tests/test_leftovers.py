@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon_supercollider.scsynth import leftovers, server
+from antiphon_supercollider.scsynth import server
 from antiphon_supercollider.scsynth.server import Scsynth
 
 
@@ -16,8 +16,8 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stands for the machine's shared memory."""
     folder = tmp_path / "shm"
     folder.mkdir()
-    monkeypatch.setattr(leftovers, "MEMORY", folder)
-    monkeypatch.setattr(leftovers.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(server, "MEMORY", folder)
+    monkeypatch.setattr(server.tempfile, "gettempdir", lambda: str(tmp_path))
     return folder
 
 
@@ -32,8 +32,8 @@ def there(memory: Path) -> set[int]:
 
 def workers(parent: Path, pid: int) -> Path:
     """The folder of a worker."""
-    folder = parent / f"{leftovers.PREFIX}{pid}-x"
-    (folder / leftovers.RUNNING).mkdir(parents=True)
+    folder = parent / f"{server.PREFIX}{pid}-x"
+    (folder / server.RUNNING).mkdir(parents=True)
     return folder
 
 
@@ -64,9 +64,9 @@ def test_one_that_ended_leaves_no_memory(
 def test_what_a_killed_worker_left_is_swept(memory: Path, tmp_path: Path) -> None:
     folder = workers(tmp_path, gone())
     for port in (5001, 5002):
-        leftovers.claim(folder, port)
+        server.claim(folder, port)
     left(memory, 5001, 5002, 5003)
-    leftovers.sweep()
+    server.sweep()
     assert there(memory) == {5003}
     assert not folder.exists()
 
@@ -76,32 +76,32 @@ def test_of_a_port_that_is_heard_at_nothing_is_taken(memory: Path, tmp_path: Pat
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
         theirs.bind(("127.0.0.1", 0))
         port = theirs.getsockname()[1]
-        leftovers.claim(folder, port)
+        server.claim(folder, port)
         left(memory, port)
-        leftovers.sweep(0.1)
+        server.sweep(0.1)
         assert there(memory) == {port}
-    leftovers.sweep()
+    server.sweep()
     assert not there(memory)
     assert not folder.exists()
 
 
 def test_the_folder_of_one_that_lives_stays(memory: Path, tmp_path: Path) -> None:
     folder = workers(tmp_path, 1)
-    leftovers.claim(folder, 5001)
+    server.claim(folder, 5001)
     left(memory, 5001)
-    leftovers.sweep()
+    server.sweep()
     assert there(memory) == {5001}
 
 
 def test_another_s_folder_may_go_meanwhile_and_holds_names_that_are_no_port(
     memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost, folder = tmp_path / f"{leftovers.PREFIX}1-lost", workers(tmp_path, gone())
-    leftovers.claim(folder, 5001)
-    (folder / leftovers.RUNNING / "5x").touch()
+    lost, folder = tmp_path / f"{server.PREFIX}1-lost", workers(tmp_path, gone())
+    server.claim(folder, 5001)
+    (folder / server.RUNNING / "5x").touch()
     left(memory, 5001)
-    monkeypatch.setattr(leftovers, "_abandoned", lambda: [lost, folder])
-    leftovers.sweep()
+    monkeypatch.setattr(server, "_abandoned", lambda: [lost, folder])
+    server.sweep()
     assert not there(memory)
     assert not folder.exists()
 
@@ -111,12 +111,12 @@ def test_only_for_scsynths_of_new_workers_is_waited(memory: Path, tmp_path: Path
     folder = workers(tmp_path, gone())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
         theirs.bind(("127.0.0.1", 0))
-        leftovers.claim(folder, theirs.getsockname()[1])
+        server.claim(folder, theirs.getsockname()[1])
         began = time.monotonic()
-        leftovers.sweep(0.4, before)
+        server.sweep(0.4, before)
         assert time.monotonic() - began >= 0.4
         began = time.monotonic()
-        leftovers.sweep(60.0, before + 3600.0)
+        server.sweep(60.0, before + 3600.0)
         assert time.monotonic() - began < 60.0
 
 
@@ -132,7 +132,7 @@ def test_semaphores_of_clients_that_are_gone_are_taken_away_and_nobody_elses(mem
     for name in ours | others:
         (memory / name).touch()
     try:
-        leftovers.sweep()
+        server.sweep()
     finally:
         alive.kill()
         alive.wait()

@@ -14,10 +14,9 @@ from antiphon.kernel.session import play
 from antiphon.kernel.session.commands import Now
 from antiphon_supercollider import offline
 from antiphon_supercollider.offline import TOLD
-from antiphon_supercollider.voices.material import VoiceAssets
+from antiphon_supercollider.voices.material import VoiceAssets, load
 from antiphon_supercollider.voices.own import PLACES, OwnPlayer
 from antiphon_supercollider.voices.players import NodeVoices, VoicePlace, kit
-from antiphon_supercollider.voices.scgf import load
 
 FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
 OWN_FRAME = (3 << 24) + 100

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api import FileError
 from antiphon.api.backends.synths import SynthSettings
-from antiphon_supercollider.voices import scgf
+from antiphon_supercollider.voices import material
 from antiphon_supercollider.voices.material import check, own
 
 FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
@@ -18,7 +18,7 @@ BLIP = (FOLDER / "blip.scsyndef").read_bytes()
 
 
 def test_controls_channels_and_what_a_gate_can_be_mapped_to():
-    blip, tick = scgf.load(FOLDER / "blip.scsyndef"), scgf.load(FOLDER / "tick.scsyndef")
+    blip, tick = material.load(FOLDER / "blip.scsyndef"), material.load(FOLDER / "tick.scsyndef")
     assert blip.title == "blip"
     assert (blip.channels, tick.channels) == (2, 1)
     assert blip.controls["freq"] == 440.0
@@ -27,12 +27,12 @@ def test_controls_channels_and_what_a_gate_can_be_mapped_to():
 
 
 def test_it_is_handed_on_under_a_name_made_of_its_bytes():
-    found = scgf.parse(BLIP, "blip")
-    again = scgf.parse(found.data, "blip")
+    found = material.parse(BLIP, "blip")
+    again = material.parse(found.data, "blip")
     assert again.title == found.name
-    assert found.name.startswith(scgf.PREFIX)
+    assert found.name.startswith(material.PREFIX)
     assert (again.controls, again.channels) == (found.controls, found.channels)
-    other = scgf.parse(BLIP.replace(b"release", b"relaxed"), "blip")
+    other = material.parse(BLIP.replace(b"release", b"relaxed"), "blip")
     assert other.name != found.name
 
 
@@ -44,7 +44,7 @@ def test_one_that_writes_to_a_bus_of_its_own_is_refused(tmp_path: Path):
     assert struct.unpack_from(">ii", whole, at)[0] >= 0
     wired = tmp_path / "tick.scsyndef"
     wired.write_bytes(whole[:at] + struct.pack(">ii", -1, 0) + whole[at + 8 :])
-    assert scgf.load(path).elsewhere == ""
+    assert material.load(path).elsewhere == ""
     with pytest.raises(FileError, match=r"Out in tick.scsyndef writes to a bus of its own"):
         own(SynthSettings(synthdef=str(wired)))
 
@@ -52,9 +52,9 @@ def test_one_that_writes_to_a_bus_of_its_own_is_refused(tmp_path: Path):
 def test_one_that_is_cut_off_anywhere_is_refused():
     for size in range(len(BLIP)):
         with pytest.raises(FileError, match="blip"):
-            scgf.parse(BLIP[:size], "blip")
+            material.parse(BLIP[:size], "blip")
     with pytest.raises(FileError, match="follows its end"):
-        scgf.parse(BLIP + b"\0", "blip")
+        material.parse(BLIP + b"\0", "blip")
 
 
 @settings(max_examples=100)
@@ -64,7 +64,7 @@ def test_any_bytes_are_read_or_refused(changes: list[tuple[int, int]]):
     for at, value in changes:
         data[at] = value
     with contextlib.suppress(FileError):
-        scgf.parse(bytes(data), "blip")
+        material.parse(bytes(data), "blip")
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_any_bytes_are_read_or_refused(changes: list[tuple[int, int]]):
 def test_what_is_wrong_is_named(old: bytes, new: bytes, said: str):
     assert old in BLIP
     with pytest.raises(FileError, match=said):
-        scgf.parse(BLIP.replace(old, new), "blip")
+        material.parse(BLIP.replace(old, new), "blip")
 
 
 def test_files_are_bounded_and_may_be_missing(tmp_path: Path):
     large = tmp_path / "large.scsyndef"
-    large.write_bytes(BLIP + bytes(scgf.MAX_BYTES))
+    large.write_bytes(BLIP + bytes(material.MAX_BYTES))
     for path, said in (
         (large, "larger than a SynthDef"),
         (tmp_path / "none.scsyndef", "there is no SynthDef none"),
     ):
         with pytest.raises(FileError, match=said):
-            scgf.load(path)
+            material.load(path)
 
 
 @pytest.mark.parametrize(("name", "said"), [("nowhere", "no control named out"), ("wide", "plays 4 channels")])

@@ -16,9 +16,8 @@ from antiphon.api import EngineError, UsageError
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import Unanswered
 from antiphon.api.backends.transports import ServeSettings
-from antiphon.kernel.synth.backends import with_options
+from antiphon.kernel.synth.info import with_options
 from antiphon.kernel.wire.osc import Double
-from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.external_client import (
     BUFFERS,
     BUFFERS_EACH,
@@ -34,6 +33,7 @@ from antiphon_supercollider.external_client import (
     layout_of,
     share_of,
 )
+from antiphon_supercollider.info import scsynth_address
 from antiphon_supercollider.scsynth import external_scsynth
 from antiphon_supercollider.scsynth.external_scsynth import ExternalScsynth, meet
 from antiphon_supercollider.scsynth.scsynth_supervisor import ScsynthSupervisor

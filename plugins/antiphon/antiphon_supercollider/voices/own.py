@@ -8,8 +8,16 @@ from antiphon.api import Event, frequency
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import RESERVED, SynthSettings
 from antiphon_supercollider.voices.material import BUFFERS, VoiceAssets
-from antiphon_supercollider.voices.players import IMMEDIATE, NodeVoices, ScVoice, SendPacket, VoicePlace, pressure_db
-from antiphon_supercollider.voices.template import Template, moment
+from antiphon_supercollider.voices.players import (
+    IMMEDIATE,
+    NodeVoices,
+    ScVoice,
+    SendPacket,
+    Template,
+    VoicePlace,
+    moment,
+    pressure_db,
+)
 
 PLACES = 64
 """Maximum voices of a node, releasing ones included; each has two audio buses and a control bus."""

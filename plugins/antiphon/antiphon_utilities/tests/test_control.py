@@ -9,8 +9,7 @@ from tests.audio import clicks, sung, write
 from antiphon.api import Event
 from antiphon.api.testing import render, run_processor
 from antiphon.kernel.workers.devices import without_workers
-from antiphon_utilities.follower import EnvelopeFollower
-from antiphon_utilities.lfo import EDGE, Lfo
+from antiphon_utilities.modulators import EDGE, EnvelopeFollower, Lfo
 from antiphon_utilities.tests.conftest import RATE, SPEC, play
 
 

@@ -11,9 +11,9 @@ from antiphon.kernel.contract.harness import prepare
 from antiphon.kernel.contract.processor import BlockTime
 from antiphon_utilities.delay import Delay
 from antiphon_utilities.filter import Filter
-from antiphon_utilities.follower import Meter
 from antiphon_utilities.limiter import Limiter
 from antiphon_utilities.mix import Gain, Mix, Pan
+from antiphon_utilities.modulators import Meter
 from antiphon_utilities.tests.conftest import RATE, noise, sine, steepest
 from antiphon_utilities.tone import Click, Tone
 

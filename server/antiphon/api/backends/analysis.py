@@ -1,7 +1,7 @@
 """Analyses of sound for the catalogue, the features they share, and the catalogue itself. Off the block path."""
 
 from antiphon.files.sound_picture import levels_picture, piano_roll, spectrogram
-from antiphon.kernel.plugins.registry import service
+from antiphon.kernel.plugins.hook_lists import service
 from antiphon.offline.analyses import (
     AnalysisFeed,
     AnalysisResult,

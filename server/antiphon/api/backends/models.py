@@ -11,7 +11,8 @@ from antiphon.kernel.runtime.model_files import (
     write as write_weights,
 )
 from antiphon.kernel.runtime.resources import models as models_folder
-from antiphon.networks.array_layers import (
+from antiphon.networks.array_network import (
+    ArrayNetwork,
     BandedSums,
     Conv1d,
     Gru,
@@ -20,10 +21,10 @@ from antiphon.networks.array_layers import (
     Weights,
     find_array,
     gelu,
+    load as load_arrays,
     logistic,
     sigmoid,
 )
-from antiphon.networks.array_network import ArrayNetwork, load as load_arrays
 from antiphon.networks.info import FileListing, ModelFolder, ModelInfo
 from antiphon.networks.model_client import ModelClient, ModelProcessor, say_instead, usable
 from antiphon.networks.onnx_wire import check as check_onnx, looks_like as looks_like_onnx

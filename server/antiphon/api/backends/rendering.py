@@ -4,10 +4,16 @@ from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.contract.harness import prepare as prepare_processor
 from antiphon.kernel.contract.parameter_cell import ParamCells
 from antiphon.kernel.plugins.checks import check_type_name
+from antiphon.kernel.plugins.hook_lists import Registration, registrations
 from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
-from antiphon.kernel.plugins.registry import Registration, registrations
-from antiphon.offline.note_rendering import TimedNote, sound as render_notes, sounds as render_parts
-from antiphon.offline.plugin_jobs import play_through, run_job, transcribe
+from antiphon.offline.plugin_jobs import (
+    TimedNote,
+    play_through,
+    run_job,
+    sound as render_notes,
+    sounds as render_parts,
+    transcribe,
+)
 from antiphon.offline.rehearsing import (
     RATE as REHEARSED_RATE,
     perform_change,

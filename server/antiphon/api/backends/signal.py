@@ -1,11 +1,9 @@
 """Short-time spectra, wavelet bands, monophonic pitch, scales, lyrics."""
 
-from antiphon.kernel.signal.pitch import FLAT_NAMES, KEY_NAMES, key_name, named_note, root_name
-from antiphon.signal.chord_symbols import chord_steps, read_symbol
-from antiphon.signal.decimator import HISTORY, HOP, Decimator
+from antiphon.kernel.signal import FLAT_NAMES, KEY_NAMES, key_name, named_note, root_name
+from antiphon.signal.harmony import CHORDS, SCALES, chord_steps, read_symbol
 from antiphon.signal.hop_spectrum import C64, LOW_FADE, SampleHistory, Spectra, SpectrumSizes, grid, power_unit, windows
 from antiphon.signal.lyrics import LyricSyllable, syllables
 from antiphon.signal.mel import hann
-from antiphon.signal.scales import CHORDS, SCALES
 from antiphon.signal.wavelet import symlet_filters, wavelet_join, wavelet_split
-from antiphon.signal.yin import CENTRE, HIGHEST, LOWEST, MedianPitch, Yin
+from antiphon.signal.yin import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin

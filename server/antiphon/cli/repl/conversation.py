@@ -16,8 +16,8 @@ from antiphon.cli.running.osc import ask, value
 from antiphon.cli.running.running_server import get_answer
 from antiphon.kernel.errors import AntiphonError, UsageError, sentence
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.shortening import printable
 from antiphon.kernel.runtime.suggestion import suggest
-from antiphon.kernel.wire.text import printable
 from antiphon.web.oscquery.query import UNITS
 
 if TYPE_CHECKING:

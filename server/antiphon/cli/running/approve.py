@@ -12,8 +12,8 @@ from antiphon.cli.terminal.progress import echo_answer
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.wire.ip_address import plain_ip
-from antiphon.kernel.wire.text import printable
+from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.wire.senders import plain_ip
 
 Machine = Annotated[str, argument("The surface's IP address, or its host name.", "NAME|ADDRESS")]
 

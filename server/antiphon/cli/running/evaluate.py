@@ -43,7 +43,7 @@ def hand_over(text: str, port: int, timeout: float) -> int:
     Raises UsageError: this user has no token. Raises WireError: the server refuses; with its reason. Raises
     EngineError: no server answers, or it does not have this user's token.
     """
-    from antiphon.kernel.wire.token_proof import TokenProof, nonce
+    from antiphon.kernel.wire.senders import TokenProof, nonce
 
     token, asked = "", nonce()
     with suppress(OSError):

@@ -59,7 +59,7 @@ def _with_page(sentence: str, picture: str = "", *, fault: bool = False) -> None
     show(sentence, picture, fault=fault)
     if not (sentence.startswith("ready ") and " headless " in sentence):
         return
-    from antiphon.web.page.page_secret import page_address
+    from antiphon.web.page.files import page_address
 
     for found in ports.running():
         if f"http://127.0.0.1:{found.settings.http_port}" in sentence.split() and found.settings.local:

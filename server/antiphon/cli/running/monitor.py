@@ -8,9 +8,9 @@ from typing import Annotated
 from antiphon.cli import ports
 from antiphon.cli.running.osc import closing_socket, follow, message_text
 from antiphon.kernel.runtime.arguments import argument
+from antiphon.kernel.runtime.shortening import printable
 from antiphon.kernel.wire import ntp
 from antiphon.kernel.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
-from antiphon.kernel.wire.text import printable
 
 
 def monitor(

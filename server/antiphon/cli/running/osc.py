@@ -15,6 +15,7 @@ import typer
 from antiphon.cli import ports
 from antiphon.kernel.errors import EngineError, UsageError, WireError
 from antiphon.kernel.runtime.arguments import argument
+from antiphon.kernel.runtime.shortening import printable
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import (
     MAX_DATAGRAM,
@@ -26,7 +27,6 @@ from antiphon.kernel.wire.osc import (
     encode_tagged,
     messages_of,
 )
-from antiphon.kernel.wire.text import printable
 
 SUBSCRIBED_SECONDS = 0.5
 """Seconds to wait for messages to subscribers."""

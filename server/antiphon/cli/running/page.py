@@ -1,4 +1,4 @@
-"""`antiphon page`: opens the page of a server on this machine in the owner's browser."""
+"""`antiphon page` opens a server's page in a browser of this machine; `antiphon qr` prints its address for a phone."""
 
 import os
 import sys
@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.errors import EngineError, FileError, UsageError
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.web.page.page_secret import FILE, page_address
+from antiphon.kernel.runtime.shortening import printable
+from antiphon.web.page.files import FILE, page_address
 
 
 def page(
@@ -74,3 +76,35 @@ def open_page(folder: Path) -> None:
 
     if graphical():
         spawn("webbrowser", (folder / FILE).as_uri(), lane=SILENT, bound=False, env=dict(os.environ))
+
+
+BORDER = 4
+"""Light modules around the code, by the standard."""
+_COLOURS, _PLAIN = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
+"""Colours of the code, black on white: few phones read a code that is light on dark."""
+_HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "█"}
+
+
+def qr(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
+    """Show the page's address as a QR code for a phone, with the token: who scans it is an owner."""
+    from antiphon.cli.running.running_server import ask
+
+    found = ask("GET", "/api/phone", paths.config(), ports.http_port(http_port, osc_port))["addresses"]
+    if not found:
+        raise EngineError("this machine has no address on a network; connect it, and start the server again")
+    for one in found:
+        typer.echo("\n".join(lines(one["rows"])))
+        typer.echo(printable(str(one["url"])))
+
+
+def lines(rows: list[str]) -> list[str]:
+    """Terminal lines of a code of 1 (dark) and 0, two rows of modules per line."""
+    side = "0" * BORDER
+    empty = ["0" * (len(rows) + 2 * BORDER)] * BORDER
+    framed = [*empty, *(side + row + side for row in rows), *empty]
+    if len(framed) % 2:
+        framed.append(empty[0])
+    return [
+        _COLOURS + "".join(_HALVES[pair] for pair in zip(above, below, strict=True)) + _PLAIN
+        for above, below in zip(framed[::2], framed[1::2], strict=True)
+    ]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.errors import EngineError, WireError
+from antiphon.kernel.runtime.shortening import printable
 from antiphon.kernel.runtime.token import TOKEN_FILE, load_token
-from antiphon.kernel.wire.text import printable
 from antiphon.web.access import CERTIFICATE_FILE
 
 TIMEOUT = 5.0

@@ -14,7 +14,7 @@ from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import style_text
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.wire.text import printable
+from antiphon.kernel.runtime.shortening import printable
 
 Row = tuple[str, str]
 

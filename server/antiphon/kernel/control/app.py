@@ -14,8 +14,7 @@ from typing import Any
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.executor import TurnSteps
-from antiphon.kernel.control.osc.addresses import Directory
-from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
+from antiphon.kernel.control.osc.addresses import Directory, PluginAddresses
 from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.status import MachineWatch
 from antiphon.kernel.control.subscribers.feedback import LATE_SECONDS
@@ -39,9 +38,8 @@ from antiphon.kernel.engine.link import (
 )
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.actions import ACTIONS, Changed
 from antiphon.kernel.session.commands import Command
-from antiphon.kernel.session.effects import Changed
 from antiphon.kernel.workers.status import WorkerStatus
 
 # ---- Handler of the engine's reports: passes them on as answers, events and values

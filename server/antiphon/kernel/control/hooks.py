@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from antiphon.kernel.contract.catalog import Catalog, Failure
 from antiphon.kernel.control.faults import ServerEvents
-from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
+from antiphon.kernel.control.osc.addresses import PluginAddresses
 from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.transport import is_wanted

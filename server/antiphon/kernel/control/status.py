@@ -9,8 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from antiphon.kernel.control.osc.addresses import PluginAddresses
 from antiphon.kernel.control.osc.handlers.time import leader_of
-from antiphon.kernel.control.osc.plugin_addresses import PluginAddresses
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for

@@ -308,7 +308,7 @@ class GraphPlayer:
         return self.edges.rests and self._levels.rests and self._retries.rests and plan.rests
 
     def go_on(self, stop: int) -> Samples:
-        """Ends a whole block that machine code began while the player rested; `stop`: a member of `rows.Stop`."""
+        """Ends a whole block that machine code began while the player rested; `stop`: a `native_rows.Stop`."""
         plan, time, frames = self.plan, self.time, self.spec.block
         assert plan is not None
         before = time.beat = self.tempo.beat_at(self.sample)

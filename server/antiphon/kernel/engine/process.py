@@ -19,8 +19,7 @@ from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.plans.loader import Loader
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared
-from antiphon.kernel.engine.taps.browser_input import BrowserInput
-from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
+from antiphon.kernel.engine.taps import BrowserInput, NodeCapture, NodeTaps
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph import overruns
 from antiphon.kernel.graph.clock import TempoMap
@@ -30,7 +29,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.platform import fifo as real_time, short_slices
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, listening
-from antiphon.kernel.synth import backends
+from antiphon.kernel.synth import info as synths
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import Arena, Bells
 from antiphon.kernel.workers.devices import Device
@@ -99,7 +98,7 @@ def run(
     pools.use(pool)
     overruns.excuse(lambda: pool.waited_ns)
     if synth:
-        choice = backends.chosen()
+        choice = synths.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
     looped = looping(sound, options.channels) if sound is not None else None
     loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, looped, pool, options, spec))

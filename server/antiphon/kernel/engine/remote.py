@@ -40,9 +40,8 @@ from antiphon.kernel.engine.shared import (
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.runtime.platform import hear, start_time
-from antiphon.kernel.session.actions import EVENTS, Action
+from antiphon.kernel.session.actions import EVENTS, Action, EngineLoad
 from antiphon.kernel.session.commands import Now
-from antiphon.kernel.session.effects import EngineLoad
 from antiphon.kernel.workers.low_latency_events import EventWriter
 
 REPORT_KINDS = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")

@@ -18,7 +18,7 @@ from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire, check, order
 from antiphon.kernel.graph.modulation import Modulation
 from antiphon.kernel.graph.names import BUSES, CUE
-from antiphon.kernel.graph.native.plan import NodeStep
+from antiphon.kernel.graph.native_plan import NodeStep
 from antiphon.kernel.graph.node_host import NodeHost, Unprepared
 from antiphon.kernel.graph.plan import Plan, check_state_transfer, succeeds
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade

@@ -24,7 +24,7 @@ from antiphon.kernel.graph.names import (
     PAIRS,
     RESERVED as RESERVED,
 )
-from antiphon.kernel.runtime.distributions import advice
+from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.runtime.suggestion import instead
 
 MAX_NODES = 512

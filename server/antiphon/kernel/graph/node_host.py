@@ -132,7 +132,7 @@ class NodeHost:
         return float(self.loads[0])
 
     def wake(self) -> None:
-        """Invalidates the node's packed row: the interpreter runs it until it rests again (`graph.native.plan`)."""
+        """Invalidates the node's packed row: the interpreter runs it until it rests again (`native_plan`)."""
         self.version[0] += 1
 
     def rests(self, moves: tuple[Modulation, ...]) -> bool:

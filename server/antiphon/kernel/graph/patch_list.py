@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.runtime import distributions, paths, resources
-from antiphon.kernel.runtime.shortening import composed
-from antiphon.kernel.wire.text import printable
+from antiphon.kernel.runtime import extras, paths, resources
+from antiphon.kernel.runtime.shortening import composed, printable
 
 SUFFIX = ".toml"
 PREVIOUS = "~"
@@ -82,7 +81,7 @@ def entries(part: str = "") -> list[PatchEntry]:
     if known is not None and known[0] == stamps and now < known[1]:
         return list(known[2])
     by_name: dict[str, PatchEntry] = {}
-    lacking = distributions.absent().keys()
+    lacking = extras.absent().keys()
     for own, folder in enumerate(folders):
         for path in _files(folder):
             entry = _described(path)
@@ -98,7 +97,7 @@ def entries(part: str = "") -> list[PatchEntry]:
 
 def playable(name: str) -> bool:
     """Whether the distributions with the nodes of a shipped patch are installed."""
-    return _is_playable(resources.patches() / f"{name}{SUFFIX}", distributions.absent().keys())
+    return _is_playable(resources.patches() / f"{name}{SUFFIX}", extras.absent().keys())
 
 
 def _is_playable(path: Path, lacking: Set[str]) -> bool:

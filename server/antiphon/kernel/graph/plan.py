@@ -17,8 +17,8 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import BlockTime, Event
 from antiphon.kernel.errors import NodeError, PluginError
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.graph.native.plan import NativePlan, NodeStep
-from antiphon.kernel.graph.native.rows import PackedCalls
+from antiphon.kernel.graph.native_plan import NativePlan, NodeStep
+from antiphon.kernel.graph.native_rows import PackedCalls
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, WireKey
 from antiphon.kernel.native.step import Step

@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import BlockTime, Event
-from antiphon.kernel.graph.native.plan import NodeStep
+from antiphon.kernel.graph.native_plan import NodeStep
 from antiphon.kernel.graph.plan import Plan, Sounding, Strip
 from antiphon.kernel.graph.wire_signals import InputMix
 from antiphon.kernel.native import dsp

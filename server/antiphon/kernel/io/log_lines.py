@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import LOG_FILE, LOG_LEVEL, LOG_TIME, log, stamps
-from antiphon.kernel.wire.text import printable
+from antiphon.kernel.runtime.shortening import printable
 
 
 class Line(logging.Formatter):

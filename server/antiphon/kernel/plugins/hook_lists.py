@@ -1,4 +1,4 @@
-"""Index of hooks, cached by modification times, for a command line that imports no unchanged plugins."""
+"""Index of hooks, cached by modification times, for a command line that imports no unchanged plugins; registrations."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import contextlib
 import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from antiphon.kernel.errors import PluginError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.importing import Factory, resolve
 
 if TYPE_CHECKING:
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
@@ -108,3 +110,45 @@ def _stamp(path: Path) -> list[int]:
     except OSError:
         return [0, 0]
     return [stat.st_mtime_ns, stat.st_size]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A factory that a plugin registered under a name. `doc`: one line for people."""
+
+    factory: Factory
+    doc: str = ""
+
+
+def factories(kind: str) -> dict[str, Factory]:
+    """Factories of `registrations` by name."""
+    return {name: registration.factory for name, registration in registrations(kind).items()}
+
+
+def registrations(kind: str) -> dict[str, Registration]:
+    """Registrations of the hook `antiphon_KIND` by name; of duplicates the first, as in the loader.
+
+    Only plugins that implement the hook are imported. A failing one is left out: the loader, `antiphon plugins` and
+    `antiphon doctor` report it.
+    """
+    result: dict[str, Registration] = {}
+    hook = f"antiphon_{kind}"
+
+    def register(name: str, factory: str | Factory, doc: str = "") -> None:
+        result.setdefault(name, Registration(resolve(factory), doc))
+
+    import_plugins(hook_lists().implementing(hook), _left_out).call(hook, register=register)
+    return result
+
+
+def _left_out(name: str, error: BaseException) -> None:
+    pass
+
+
+@cache
+def service(name: str) -> Any:
+    """The service of that name, made once in a process. Raises PluginError: no plugin has registered it."""
+    found = factories("services")
+    if name not in found:
+        raise PluginError(f"no plugin offers the service {name!r}; `antiphon plugins` says which plugins there are")
+    return found[name]()

@@ -13,7 +13,7 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.plugins import known
 from antiphon.kernel.plugins.finding import BUILT_IN, PluginSource, sources
 from antiphon.kernel.plugins.known import KINDS, PLAYED
-from antiphon.kernel.runtime.distributions import advice
+from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 from antiphon.kernel.runtime.suggestion import instead
 

@@ -1,4 +1,4 @@
-"""Values from outside: shortened, so that an error stays on one line whatever they are, composed, and checked."""
+"""Values from outside: shortened to one line of an error, composed, checked, and escaped for a terminal and a log."""
 
 import math
 import unicodedata
@@ -31,3 +31,13 @@ def is_finite_number(value: object) -> TypeGuard[int | float]:
         return math.isfinite(value)
     except OverflowError:  # a whole number of more than 1024 bits
         return False
+
+
+def printable(text: str) -> str:
+    """The text on one line, with characters that are not printable as escapes: a control sequence becomes `\\x1b[2J`.
+
+    Unescaped, a sender could clear the terminal that shows its message, or forge lines of a log.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -12,9 +12,8 @@ from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.names import CANCELLER, GUARD
-from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.actions import Changed, Effect, EngineLoad, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import SetSwing, SetTempo
-from antiphon.kernel.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.kernel.session.node_state import LoadRequest, Node, Numbers, travels
 from antiphon.kernel.session.node_table import NodeTable, PendingValues
 

@@ -13,7 +13,7 @@ from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.macros import MACRO_NUMBER, macro_info
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.session.effects import Changed
+from antiphon.kernel.session.actions import Changed
 from antiphon.kernel.session.node_state import BAR_AT, MACROS_AT, STEP, SWING, Node, Numbers, agree, allocate, fits
 
 

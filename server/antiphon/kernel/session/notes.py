@@ -34,7 +34,7 @@ from antiphon.kernel.session.commands import (
     When,
 )
 from antiphon.kernel.session.play import ROUNDING, is_share
-from antiphon.kernel.signal.pitch import named_note
+from antiphon.kernel.signal import named_note
 
 HIGHEST = 127
 CHANNELS = 16

@@ -18,12 +18,15 @@ from antiphon.kernel.session.actions import (
     ACTIONS,
     EVENTS,
     Action,
+    Changed,
+    Effect,
     NodeControl,
     NodeEvent,
     NodeNoteOff,
     NodeNoteOn,
     NodeReset,
     NodeSet,
+    TempoChanged,
 )
 from antiphon.kernel.session.commands import (
     NOW,
@@ -48,7 +51,6 @@ from antiphon.kernel.session.commands import (
     SetTempo,
     When,
 )
-from antiphon.kernel.session.effects import Changed, Effect, TempoChanged
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.messages import MAX_RAMP
 from antiphon.kernel.session.node_state import Node, Numbers

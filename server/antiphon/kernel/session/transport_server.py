@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeAlias
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.session.actions import EngineEffect
 from antiphon.kernel.session.commands import Command, Sample, When
-from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.schedule import Moment
 from antiphon.kernel.wire.osc import Arg

@@ -21,7 +21,7 @@ from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.platform import PORTABLE, cores
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth import backends, info as synths
+from antiphon.kernel.synth import info as synths
 from antiphon.kernel.synth.info import NULL_LOG_FILE
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.devices import Device
@@ -56,7 +56,7 @@ class Warm:
 
     def loading(self) -> Loading:
         """Arguments of `load_again`."""
-        return self.plugins.catalog, backends.chosen()
+        return self.plugins.catalog, synths.chosen()
 
 
 Loading: TypeAlias = "tuple[Catalog, synths.BackendChoice]"
@@ -80,13 +80,13 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
     types = _patch_types(settings, loaded)
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
-    chosen = backends.choose(settings.synth, loaded.factories["synths"])
-    choice = backends.choice_with(settings, synths.BackendChoice(chosen))
+    chosen = synths.choose(settings.synth, loaded.factories["synths"])
+    choice = synths.choice_with(settings, synths.BackendChoice(chosen))
     if choice.info.name == synths.NULL.name:
         log = folder / NULL_LOG_FILE
         log.unlink(missing_ok=True)
         choice = replace(choice, settings=(("path", str(log)),))
-    backends.use(choice)
+    synths.use(choice)
     return replace(_ready(settings, loaded, read, settings.input_file is not None), types=types)
 
 
@@ -112,7 +112,7 @@ def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
     if device is not None:
         devices.prefer(device)
     loaded = loader.load_again(catalog)
-    backends.use(choice)  # not chosen anew: an option of it has changed what it plays by
+    synths.use(choice)  # not chosen anew: an option of it has changed what it plays by
     return loaded
 
 

@@ -28,7 +28,7 @@ from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.kernel.supervisor import chores, jack_server, preload
 from antiphon.kernel.supervisor.parts import Parts, why
-from antiphon.kernel.synth.backends import Registered
+from antiphon.kernel.synth.info import Registered
 from antiphon.kernel.workers import zygote
 
 SOFT_DEPTH = 4

@@ -30,7 +30,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import jack_server, recordings, watchdog
 from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
 from antiphon.kernel.supervisor.starts import Begin, Companions, Starts, first_line
-from antiphon.kernel.synth import backends, info as synths
+from antiphon.kernel.synth import info as synths
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.status import wanted_zygotes
 
@@ -173,7 +173,7 @@ class Supervisor:
         device = devices.resolve(settings.device)
         sockets = open_sockets(settings)
         settings = settings.with_(osc_port=sockets[0].getsockname()[1], http_port=sockets[2].getsockname()[1])
-        self._synth = backends.requested_backend(settings)
+        self._synth = synths.requested_backend(settings)
         device_info, jackd = jack_server.find(settings, self._synth)
         if jackd:
             self._adopt(jack_server.JACKD, jackd)
@@ -201,7 +201,7 @@ class Supervisor:
         if self.settings.lan:
             self.starts.secrets()
         self.starts.warm()
-        self._synth = backends.chosen().info
+        self._synth = synths.chosen().info
         self.starts.catalog()
         module = self._synth.imports or self._synth.zygote
         if module != "none" and self.settings.patch and self.starts.plays_notes():
@@ -348,7 +348,7 @@ class Supervisor:
                 drop_backup(self.folder)
                 self._companions.ready(self.settings)
                 if self._synth == synths.NULL and self.settings.synth == "auto":
-                    say(backends.silence(self.starts.synths))
+                    say(synths.silence(self.starts.synths))
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that they do not delay the sound; what asks them waits in the queues of their sockets
                 self._schedule_start("recorder")

@@ -12,7 +12,7 @@ from antiphon.kernel.runtime.platform import is_stopped
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.kernel.runtime.processes.scheduling import Standstill
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth import backends, info as synths
+from antiphon.kernel.synth import info as synths
 from antiphon.kernel.workers.arena import Arena, State, WorkerWord
 
 HANG_SECONDS = 2.0
@@ -90,24 +90,24 @@ def forget_control(words: memoryview) -> None:
     words[shared.HeaderWord.CONTROL_BEAT] = 0
 
 
-def synth_given_up(arena: Arena, registered: backends.Registered, say: Callable[[str], None]) -> bool:
+def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[str], None]) -> bool:
     """Chooses another backend where the present synth's workers are quarantined or refused: whether there was another.
 
     It plays notes from the next engine on.
     """
-    info = backends.chosen().info
+    info = synths.chosen().info
     if not info.fallback:
         return False
     name = synths.PREFIX + info.name
     for entry in arena.entries:
         given_up = entry.words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED)
         if entry.words[WorkerWord.WANTED] and given_up and entry.kind and entry.spec().name == name:
-            other = backends.choose("auto", registered)
+            other = synths.choose("auto", registered)
             consequence = f"{other.name} plays notes from here on, and a piano for instruments it has not"
             if other.name == synths.NULL.name:
                 consequence = "notes make no sound from here on"
             say(f"{info.program or info.name} is given up ({entry.reason}); {consequence}")
-            backends.use(synths.BackendChoice(other, instead=True))
+            synths.use(synths.BackendChoice(other, instead=True))
             return True
     return False
 

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.wire.text import printable
+from antiphon.kernel.runtime.shortening import printable
 
 MAX_DATAGRAM = 65507
 MAX_NESTING = 16

@@ -1,16 +1,20 @@
-"""Re-blocks a node's sound into hops for a worker, and the answers into blocks, `latency` frames later.
+"""Re-blocks a node's sound into hops for a worker, and the answers into blocks, `latency` frames later; their dropouts.
 
-Hops lie on the sample clock: hop k is frames k·H to (k+1)·H of it. Its answer is played from frame
-(k + 1 + lead)·H on, or never.
+Hops lie on the sample clock: hop k is frames k·H to (k+1)·H of it. Its answer is played from frame (k + 1 + lead)·H
+on, or never: then the sound fades across the dropout, which is marked in the session log.
 """
 
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.processor import IO
-from antiphon.kernel.workers.hop_kernels import HopWord, begin_hop, pass_part
+from antiphon.kernel.contract.processor import IO, ProcessorPart
+from antiphon.kernel.native import dsp
+from antiphon.kernel.workers.hop_kernels import FadeWord, HopWord, begin_hop, pass_part, push_tail
 
 
 def lead_for(hop: int, block: int) -> int:
@@ -115,3 +119,210 @@ class Rebuffer:
         self.filling.fill(0.0)
         self.playing.fill(0.0)
         self._words[HopWord.FIRST] = self.number
+
+
+FADE = 0.010
+"""Length of each fade in seconds."""
+RELATED = 0.5
+"""Least correlation of an answer with the dry sound to count as its variant; unrelated sounds stay below it."""
+
+
+class DropoutFader:
+    """Plays a worker's answers hop by hop, and fades to the dry sound, or to silence, at dropouts.
+
+    At a dropout, the previous sound is continued by its mirror image and fades in 10 ms; its dry part is continued by
+    the dry sound. Gains keep the power of uncorrelated sounds, and the amplitude of equal sounds. All calls are for the
+    block path. `fade`: frames of a fade. `words`: how far the fades are, for machine code (`FadeWord`). `tail`,
+    `dry_tail`: the last 10 ms of the output, and of the dry sound at the same time.
+    """
+
+    def __init__(self, channels: int, hop: int, rate: int) -> None:
+        self.fade = max(1, round(FADE * rate))
+        place = np.arange(self.fade + 1) / self.fade * (math.pi / 2.0)
+        self._rising: Samples = np.sin(place).astype(np.float32)
+        self._rising[self.fade] = 1.0
+        self._falling: Samples = self._rising[::-1].copy()
+        self._hop = hop
+        self._wet = np.zeros((channels, hop), np.float32)
+        self._part = np.zeros((channels, min(hop, self.fade)), np.float32)
+        self._ghost = np.zeros((channels, self.fade), np.float32)
+        self._backwards = self._ghost[:, ::-1]
+        self._share = np.zeros(hop, np.float32)
+        self.tail: Samples = np.zeros((channels, self.fade), np.float32)
+        self.dry_tail: Samples = np.zeros((channels, self.fade), np.float32)
+        # of the outgoing sound: its correlation with the dry sound, and the gain of the dry sound in it; of incoming
+        # answers: their correlation
+        self._was = self._held = self._is = 0.0
+        self.words = np.zeros(FadeWord.SIZE, np.int64)
+        self._words: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
+        self._push = push_tail.caller()
+        self.clear()
+
+    def clear(self) -> None:
+        """Resets the fades and the history: the last hop counts as answered."""
+        self.tail.fill(0.0)
+        self.dry_tail.fill(0.0)
+        self._words[FadeWord.RISE] = self._words[FadeWord.GONE] = self.fade
+        self._words[FadeWord.THERE] = 1
+
+    @property
+    def there(self) -> bool:
+        """True if the last hop was answered."""
+        return bool(self._words[FadeWord.THERE])
+
+    @property
+    def rests(self) -> bool:
+        """True if the last hop was answered, and no fade is active."""
+        return self.there and min(self._words[FadeWord.RISE], self._words[FadeWord.GONE]) >= self.fade
+
+    def play(self, answer: Samples | None, dry: Samples | None, out: Samples) -> None:
+        """Plays one hop, or fades at a dropout.
+
+        `answer`: float32 `[channels, hop]`, or None where it is missing. `dry`: float32 `[channels, hop]`, delayed as
+        the answers are; None where there is no dry sound. `out`: float32 `[channels, hop]`, to be filled.
+        """
+        words = self._words
+        if answer is None and self.there:
+            self._leave()
+        elif answer is not None and dry is not None and not self.there:
+            self._is, _ = _related(answer, dry)
+        words[FadeWord.THERE] = answer is not None
+        risen = min(self.fade - words[FadeWord.RISE], self._hop) if answer is not None else 0
+        fallen = min(self.fade - words[FadeWord.GONE], self._hop)
+        if answer is not None and not risen and not fallen:
+            out[:] = answer
+        else:
+            self._mix(answer, dry, out, risen, fallen)
+        self._push(out, self.tail)
+        if dry is not None:
+            self._push(dry, self.dry_tail)
+
+    def _mix(self, answer: Samples | None, dry: Samples | None, out: Samples, risen: int, fallen: int) -> None:
+        wet, rise, gone = self._wet, self._words[FadeWord.RISE], self._words[FadeWord.GONE]
+        if answer is not None:
+            _scaled(answer[:, :risen], self._gains(self._rising, rise, risen), wet[:, :risen])
+            wet[:, risen:] = answer[:, risen:]
+        else:
+            wet.fill(0.0)
+        if fallen:
+            part = self._part[:, :fallen]
+            ghost = self._backwards[:, gone : gone + fallen]
+            _scaled(ghost, self._gains(self._falling, gone, fallen), part)
+            np.add(wet[:, :fallen], part, out=wet[:, :fallen])
+        if dry is None:
+            out[:] = wet
+        else:
+            self._left(risen, fallen, answer is not None)
+            _scaled(dry, self._share, out)
+            np.add(out, wet, out=out)
+        self._words[FadeWord.RISE] += risen
+        self._words[FadeWord.GONE] += fallen
+
+    def _leave(self) -> None:
+        tail, dry, ghost = self.tail, self.dry_tail, self._ghost
+        self._was, self._held = _related(tail, dry)
+        np.multiply(dry, self._held, out=ghost)
+        np.subtract(tail, ghost, out=ghost)
+        self._words[FadeWord.RISE] = self._words[FadeWord.GONE] = 0
+
+    def _gains(self, curve: Samples, done: int, count: int) -> Samples:
+        """Next `count` gains of a fade; the first already differs from the start."""
+        gains: Samples = curve[done + 1 : done + count + 1]
+        return gains
+
+    def _left(self, risen: int, fallen: int, there: bool) -> None:
+        """Writes the dry sound's gain to `_share`.
+
+        With r of an answer of correlation κ, and f of a ghost that held h of the dry sound by a correlation ρ:
+        √(1 - r²(1 - κ²) - f²(1 - ρ²)) - rκ + f(h - ρ), which keeps the power whatever κ and ρ are.
+        """
+        share, rise, gone = self._share, self._words[FadeWord.RISE], self._words[FadeWord.GONE]
+        share.fill(1.0)
+        for curve, done, count, near in (
+            (self._rising, rise, risen, self._is),
+            (self._falling, gone, fallen, self._was),
+        ):
+            gains, part = self._gains(curve, done, count), self._part[0, :count]
+            np.multiply(gains, gains, out=part)
+            np.multiply(part, 1.0 - near * near, out=part)
+            np.subtract(share[:count], part, out=share[:count])
+        np.maximum(share, 0.0, out=share)
+        np.sqrt(share, out=share)
+        for curve, done, count, more in (
+            (self._rising, rise, risen, -self._is),
+            (self._falling, gone, fallen, self._held - self._was),
+        ):
+            part = np.multiply(self._gains(curve, done, count), more, out=self._part[0, :count])
+            np.add(share[:count], part, out=share[:count])
+        if there:
+            # the ghost never ends after the fade-in
+            share[risen:] = 0.0
+
+
+def _related(x: Samples, dry: Samples) -> tuple[float, float]:
+    """Correlation of x with the dry sound, and the gain of the dry sound in x, at most 1; both 0 below `RELATED`."""
+    both, power, given = dsp.dot(x, dry), dsp.dot(x, x), dsp.dot(dry, dry)
+    if both <= 0.0 or both * both < RELATED * RELATED * power * given:
+        return 0.0, 0.0
+    return min(1.0, both / math.sqrt(power * given)), min(1.0, both / given)
+
+
+def _scaled(x: Samples, gains: Samples, out: Samples) -> None:
+    """Writes x · gains into `out`, row by row: numpy would allocate a buffer to broadcast."""
+    for row, into in zip(x, out, strict=True):
+        np.multiply(row, gains, out=into)
+
+
+class _Stream(Protocol):
+    def reset(self) -> None: ...
+
+
+class DropoutLog(ProcessorPart):
+    """Logs the dropouts of a node's hops, and repeats them in a replay.
+
+    Marks: `absent` and `back` where answers stop and resume, `fresh` where a worker began with an initial state. All
+    calls are for the block path.
+    """
+
+    def __init__(self) -> None:
+        self._there = True
+        self.away = False
+        self._fresh: set[int] = set()
+        self._turns: deque[tuple[int, bool]] = deque()
+
+    def recall(self, kind: str, hop: int) -> None:
+        """Stores a mark of the replayed log. For `ProcessorPart.recall`."""
+        if kind == "fresh":
+            self._fresh.add(hop)
+        elif kind in ("absent", "back"):
+            self._turns.append((hop, kind == "absent"))
+
+    def before(self, hop: int, streams: Iterable[_Stream]) -> bool:
+        """Resets streams before a hop is posted, if the log says they began with an initial state there."""
+        if hop not in self._fresh:
+            return False
+        self._fresh.discard(hop)
+        for stream in streams:
+            stream.reset()
+        return True
+
+    def absent(self, hop: int) -> bool:
+        """True if the replayed log marks a hop's answer as missing. To be called once for each hop, in order."""
+        while self._turns and self._turns[0][0] <= hop:
+            self.away = self._turns.popleft()[1]
+        return self.away
+
+    def began(self, hop: int, first: int, io: IO) -> None:
+        """Marks that the worker began with an initial state."""
+        if hop != first:
+            io.mark("fresh", hop)
+
+    def took(self, hop: int, there: bool, io: IO) -> None:
+        """Marks a change of answered to missing hops, or back."""
+        if there != self._there:
+            self._there = there
+            io.mark("back" if there else "absent", hop)
+
+    def standing(self) -> list[tuple[str, int]]:
+        """Marks needed at the start of a log that begins now. For `ProcessorPart.standing`."""
+        return [] if self._there else [("absent", 0)]

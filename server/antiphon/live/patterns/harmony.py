@@ -8,9 +8,8 @@ from typing import TypeAlias
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.signal.pitch import named_note
-from antiphon.signal.chord_symbols import chord_steps, read_symbol
-from antiphon.signal.scales import CHORDS, SCALES, scale_name
+from antiphon.kernel.signal import named_note
+from antiphon.signal.harmony import CHORDS, SCALES, chord_steps, read_symbol, scale_name
 
 HIGHEST = 127
 """Highest MIDI note number."""

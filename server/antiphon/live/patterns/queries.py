@@ -11,8 +11,7 @@ from typing import TypeAlias, TypeVar
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.chance import chance
-from antiphon.live.patterns.places import Places, join_places
-from antiphon.live.patterns.spans import CycleEvent, Span
+from antiphon.live.patterns.spans import CycleEvent, Places, Span, join_places
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -12,9 +12,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from antiphon.demo import BAND, HUM
 from antiphon.jobs.board import JobBoard
-from antiphon.jobs.errors import Missing
 from antiphon.jobs.files import MAX_FILE
-from antiphon.jobs.job import Job, Task
+from antiphon.jobs.job import Job, Missing, Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.jobs.request import Render, RenderLive, Run, live_task, render_task, run_task
 from antiphon.kernel.contract.catalog import Catalog

@@ -8,10 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from antiphon.jobs.errors import Missing
-from antiphon.jobs.job import Job
+from antiphon.jobs.job import Job, Missing
+from antiphon.kernel.runtime.shortening import printable
 from antiphon.kernel.wire.osc import Message, decode, encode, messages_of
-from antiphon.kernel.wire.text import printable
 from antiphon.operations.lessons import (
     FRAME_SECONDS,
     PATHS,

@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from antiphon.jobs.errors import StorageFull
+from antiphon.jobs.job import StorageFull
 from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.clips import library_names, locate_asset
@@ -235,7 +235,7 @@ def words() -> dict[str, Any]:
     """
     from antiphon import live  # when an editor asks first: a web process without one needs none of it
     from antiphon.live.reference import CHAPTERS, entries
-    from antiphon.signal.scales import CHORDS, SCALES
+    from antiphon.signal.harmony import CHORDS, SCALES
 
     patterns, nodes = (
         [

@@ -13,7 +13,7 @@ from typing import Any
 
 from antiphon.files.containers.chunks import written_wav
 from antiphon.files.containers.pieces import SplicedFile
-from antiphon.jobs.errors import Missing
+from antiphon.jobs.job import Missing
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.web.api import types

@@ -13,11 +13,11 @@ from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import NodeSpec, known_type
 from antiphon.kernel.graph.io_nodes import declaration
 from antiphon.kernel.graph.patch import load
-from antiphon.kernel.wire.ip_address import plain_ip
 from antiphon.kernel.wire.osc import Arg
+from antiphon.kernel.wire.senders import plain_ip
 from antiphon.layout import STAGE_CONTROL, TOUCHOSC, written
 from antiphon.signal.lyrics import syllables
-from antiphon.web import openapi
+from antiphon.web import operations
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response
@@ -249,7 +249,7 @@ class DocumentRoute:
     @operation("GET", "/api/openapi.json", dict)
     async def openapi(self, request: HttpRequest) -> object:
         """This document."""
-        return openapi.document(self._operations)
+        return operations.document(self._operations)
 
 
 def qr_rows(text: str) -> list[str]:

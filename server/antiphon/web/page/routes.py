@@ -26,7 +26,7 @@ from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import convert
 from antiphon.web.page import files
 from antiphon.web.page.feed import PageFeed
-from antiphon.web.page.page_secret import take_secret
+from antiphon.web.page.files import take_secret
 from antiphon.web.protocol.websocket import WebSocket
 from antiphon.web.server import HttpServer
 

@@ -16,12 +16,12 @@ from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSati
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from antiphon.jobs.errors import InUse, Missing, StorageFull, TooMany, Unavailable, Unreadable, UnsupportedFormat
+from antiphon.jobs.job import InUse, Missing, StorageFull, TooMany, Unavailable, Unreadable, UnsupportedFormat
 from antiphon.kernel.errors import AntiphonError, PluginError
-from antiphon.kernel.runtime.distributions import advice
+from antiphon.kernel.runtime.extras import advice
 from antiphon.web.http_message import Handler, HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.connection import HttpConnection
-from antiphon.web.protocol.gate import RequestGate, count_failure
+from antiphon.web.protocol.guard import RequestGate, count_failure
 from antiphon.web.protocol.websocket import ServeWebSocket
 
 STATUSES: dict[type[AntiphonError], int] = {

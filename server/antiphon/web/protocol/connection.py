@@ -22,8 +22,7 @@ from wsproto.utilities import RemoteProtocolError
 
 from antiphon.kernel.runtime.platform import most_open_files
 from antiphon.web.http_message import Refusal
-from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
-from antiphon.web.protocol.guard import fields
+from antiphon.web.protocol.guard import RequestGate, common_headers, count_failure, fields
 from antiphon.web.protocol.websocket import ServeWebSocket, WebSocket
 
 TURN_BYTES = 4096

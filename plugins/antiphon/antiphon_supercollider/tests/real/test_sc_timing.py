@@ -14,6 +14,7 @@ from tests.waiting import play_for, until
 from antiphon.api import Event
 from antiphon.api.backends import transports as osc
 from antiphon_bench.rig import ServerProcess
+from antiphon_supercollider.backend import TIMEOUT_SECONDS
 from antiphon_supercollider.tests.real.clocked import Clocked, ends
 from antiphon_supercollider.tests.real.test_supercollider import (
     BACK,
@@ -24,7 +25,6 @@ from antiphon_supercollider.tests.real.test_supercollider import (
     server,
     synth,
 )
-from antiphon_supercollider.voices.played_ahead import TIMEOUT_SECONDS
 
 pytestmark = needs_real
 _ = server

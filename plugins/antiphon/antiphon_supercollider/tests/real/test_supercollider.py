@@ -19,7 +19,7 @@ from tests.waiting import play_for, until
 
 from antiphon.kernel.supervisor import jack_server
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
-from antiphon_supercollider.timing import delay
+from antiphon_supercollider.info import delay
 
 pytestmark = [
     pytest.mark.real,

@@ -8,7 +8,7 @@ import pytest
 from tests.each import each
 
 from antiphon_supercollider.tests.synthdefs.score import COMPILED, FOLDER
-from antiphon_supercollider.voices import scgf
+from antiphon_supercollider.voices import material
 
 TOOL = FOLDER.parent / "tools" / "compile_synthdefs.py"
 
@@ -45,7 +45,7 @@ def test_a_source_with_an_error_is_named(tmp_path):
 
 @each("name", NAMES)
 def test_the_index_has_the_controls_that_the_definition_has(name):
-    compiled = scgf.load(COMPILED / f"{name}.scsyndef")
+    compiled = material.load(COMPILED / f"{name}.scsyndef")
     listed = tool.controls(name, INDEX)
     assert compiled.title == name
     assert compiled.controls.keys() == listed.keys()

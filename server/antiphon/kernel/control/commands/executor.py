@@ -18,9 +18,18 @@ from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import AntiphonError, RequestError
 from antiphon.kernel.io.osc_peer import Peer, Rotation
 from antiphon.kernel.session import scenes
-from antiphon.kernel.session.actions import EVENTS, Action, NodeReset, NodeSet
+from antiphon.kernel.session.actions import (
+    EVENTS,
+    Action,
+    Changed,
+    Effect,
+    EngineEffect,
+    EngineLoad,
+    NodeReset,
+    NodeSet,
+    TempoChanged,
+)
 from antiphon.kernel.session.commands import NOW, ClearSchedule, Command, Now, Panic, Sample, SetParam, Sync, When
-from antiphon.kernel.session.effects import Changed, Effect, EngineEffect, EngineLoad, TempoChanged
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.schedule import HORIZON, Moment
 from antiphon.kernel.session.session import Session

@@ -1,13 +1,33 @@
-"""All OSC addresses: the fixed ones, as the handlers' modules declare them, and those of the present nodes."""
+"""All OSC addresses: the fixed ones, as the handlers' modules declare them, those of the present nodes, and of plugins.
+
+A message to a plugin's address has its arguments checked against the declaration before the handler is called.
+"""
+
+import asyncio
+import inspect
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from antiphon.kernel.contract.addresses import AddressInfo
-from antiphon.kernel.control.osc.arguments import Address
+from antiphon.kernel.control.commands.executor import CommandExecutor
+from antiphon.kernel.control.commands.syncs import Syncs
+from antiphon.kernel.control.faults import ControlFaults
+from antiphon.kernel.control.osc.arguments import Address, Args
 from antiphon.kernel.control.osc.handlers import graph, learn, live, server, sets, time
 from antiphon.kernel.control.osc.intake import AddressRoute, Handler
 from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError
 from antiphon.kernel.graph.names import MACRO
-from antiphon.kernel.io.osc_peer import Level
+from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.transport_server import OscRequest, TransportServer
+from antiphon.kernel.wire.osc import Arg, encode
 
 _HERE = [one for room in (server, graph, sets, learn, time, live) for one in vars(room).values()]
 _LISTED = [one if isinstance(one, tuple) else (one,) for one in _HERE]
@@ -50,3 +70,104 @@ class Directory:
                     # master volume and input gain must not follow a pattern that is meant for nodes
                     self.router.put(route.address.encode(), route, patterns=name in state.nodes)
                 self._routed[name] = node.id
+
+
+log = logging.getLogger("antiphon.plugins")
+MAX_CONCURRENT = 4
+"""Maximum concurrent async messages per plugin; a further one is refused."""
+_TAKES = {"i": "a whole number", "f": "a number", "d": "a number", "s": "a text", "b": "a blob"}
+
+
+class PluginAddresses:
+    """Routes messages to the handlers of plugins.
+
+    `infos`: the addresses; those whose first part is that of an address of Antiphon's own are left out.
+    """
+
+    def __init__(
+        self,
+        added: Iterable[AddressInfo],
+        directory: Directory,
+        executor: CommandExecutor,
+        replies: Replies,
+        syncs: Syncs,
+        faults: ControlFaults,
+    ) -> None:
+        """Creates an empty table; `added` are the addresses of all plugins."""
+        self._directory, self._executor, self._replies = directory, executor, replies
+        self._syncs, self._faults = syncs, faults
+        self._open: dict[asyncio.Task[None], tuple[str, str]] = {}  # plugin, key of the sender
+        syncs.busy.append(lambda peer: any(key == peer.key for _, key in self._open.values()))
+        self.infos = tuple(info for info in added if info.path.split("/")[1] not in OWN_ROOTS)
+
+    def add(self, info: AddressInfo, handler: Callable[[OscRequest], Any], server: TransportServer) -> None:
+        """Routes an address; one that is not among `infos` is left out, with a line in the log."""
+        if info not in self.infos:
+            log.warning("plugin %s: %s is among Antiphon's own addresses; rename the plugin", info.plugin, info.path)
+            return
+
+        def handle(peer: Peer, args: Args, when: When) -> None:
+            def reply(address: str, *words: Arg) -> None:
+                self._replies.reply(peer, encode(address, *words))
+
+            answer = handler(OscRequest(server, check_args(info, args), peer.key, when, reply))
+            if inspect.iscoroutine(answer):
+                self._begin(info, peer, answer)
+            else:
+                self._carry_out(answer, peer)
+
+        self._directory.put(info, handle)
+
+    def _carry_out(self, answer: Any, peer: Peer) -> None:
+        for command in () if answer is None else answer if isinstance(answer, list | tuple) else (answer,):
+            self._executor.do(command, peer.key)
+
+    def _begin(self, info: AddressInfo, peer: Peer, work: Coroutine[Any, Any, Any]) -> None:
+        """Starts an async handler as a task; a sender's `/synced` comes after its answer."""
+        if Counter(plugin for plugin, _ in self._open.values())[info.plugin] >= MAX_CONCURRENT:
+            work.close()
+            raise EngineBusy(f"{MAX_CONCURRENT} such questions are open already; wait for the answer")
+        task = asyncio.get_running_loop().create_task(self._finish(info.path, peer, work), name=info.path)
+        self._open[task] = info.plugin, peer.key
+        task.add_done_callback(self._ended)
+
+    async def _finish(self, path: str, peer: Peer, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            self._carry_out(await work, peer)
+        except AntiphonError as error:
+            self._replies.fail(peer, path, str(error))
+        except Exception as error:
+            self._faults.add(f"a message to {path}", error)
+            self._replies.fail(peer, path, "it failed; see the server's log")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._open[task]
+        self._syncs.release()
+        self._replies.send()
+
+
+def check_args(info: AddressInfo, args: Args) -> Args:
+    """Arguments as an address declares them: numbers converted, count and types checked."""
+    tags, required = info.types
+    words = info.args.split()
+    if len(args) < required:
+        raise MissingArgument(f"{words[len(args)].partition(':')[2].rstrip('…')} is missing")
+    repeated = tags[-1][0] if tags and tags[-1].endswith("…") else ""
+    if len(args) > len(tags) and not repeated:
+        raise RequestError(f"takes {info.args or 'no arguments'}; {len(args)} arguments were sent")
+    return tuple(_checked(tags[at][0] if at < len(tags) else repeated, arg) for at, arg in enumerate(args))
+
+
+def _checked(tag: str, arg: Arg) -> Arg:
+    match tag:
+        case "i" if isinstance(arg, int | float) and math.isfinite(arg) and arg == int(arg):
+            return int(arg)
+        case "f" | "d" if isinstance(arg, int | float) and math.isfinite(arg):
+            return float(arg)
+        case "s" if isinstance(arg, str):
+            return arg
+        case "b" if isinstance(arg, bytes):
+            return arg
+        case "x":
+            return arg
+    raise RequestError(f"takes {_TAKES[tag]}, not {short_repr(arg)}")

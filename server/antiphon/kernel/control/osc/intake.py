@@ -13,7 +13,7 @@ from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.subscribers.clients import Access, held_answer
 from antiphon.kernel.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer, Rotation
-from antiphon.kernel.runtime.distributions import advice
+from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.runtime.suggestion import nearest, suggest
 from antiphon.kernel.session.commands import NOW, Beat, Sample, When
 from antiphon.kernel.session.router import Router

@@ -14,9 +14,8 @@ from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.clock import swung
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.session.actions import NodeControl, NodeNoteOff, NodeNoteOn
+from antiphon.kernel.session.actions import EngineEffect, NodeControl, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import Beat, Sample, When
-from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import (

@@ -8,7 +8,7 @@ from typing import Any
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.wire.osc import encode
-from antiphon.kernel.wire.token_proof import TokenProof, nonce
+from antiphon.kernel.wire.senders import TokenProof, nonce
 
 MAX_SCRIPT = 48 * 1024
 """Maximum characters of a script, so that it fits a datagram."""

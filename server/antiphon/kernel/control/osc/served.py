@@ -10,7 +10,6 @@ from time import monotonic_ns
 from typing import Any, TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.control.commands.captures import Captures
 from antiphon.kernel.control.commands.executor import (
     CommandExecutor,
     CommandParts,
@@ -20,7 +19,7 @@ from antiphon.kernel.control.commands.executor import (
     WallClock,
 )
 from antiphon.kernel.control.commands.sound_device import SoundDevice, delays, headphones
-from antiphon.kernel.control.commands.syncs import Syncs
+from antiphon.kernel.control.commands.syncs import Captures, Syncs
 from antiphon.kernel.control.faults import ControlFaults, ServerEvents
 from antiphon.kernel.control.osc.intake import AddressRoute, Intake
 from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
@@ -38,9 +37,8 @@ from antiphon.kernel.errors import AntiphonError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Peer
 from antiphon.kernel.io.osc_tcp import TcpServer
 from antiphon.kernel.io.osc_udp import UdpEndpoint
-from antiphon.kernel.session.actions import EVENTS
+from antiphon.kernel.session.actions import EVENTS, EngineEffect
 from antiphon.kernel.session.commands import ClearSchedule, Panic
-from antiphon.kernel.session.effects import EngineEffect
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.router import Router
 from antiphon.kernel.session.session import Session

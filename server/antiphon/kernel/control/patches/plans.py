@@ -39,8 +39,8 @@ from antiphon.kernel.graph.patch import SUFFIX, Patch
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.session.actions import Effect
 from antiphon.kernel.session.commands import When
-from antiphon.kernel.session.effects import Effect
 from antiphon.kernel.session.scenes import Scene, restricted_to, with_macros
 from antiphon.kernel.wire.osc import Arg
 

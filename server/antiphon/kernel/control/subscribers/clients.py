@@ -17,8 +17,8 @@ from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.io.osc_tcp import TcpServer
 from antiphon.kernel.io.osc_udp import UdpEndpoint
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.wire.ip_address import own_machine, plain_ip
 from antiphon.kernel.wire.osc import encode
+from antiphon.kernel.wire.senders import own_machine, plain_ip
 
 MAX_SURFACES = 64
 MAX_HELD = 64

@@ -18,20 +18,18 @@ from __future__ import annotations
 from antiphon.kernel.engine.drivers.headless import SECOND
 from antiphon.kernel.engine.levels import copy_rows, guard_buses, take_buses
 from antiphon.kernel.engine.loop_words import ExitReason, LoopWord
-from antiphon.kernel.engine.native.publishing import (
-    beat_at,
-    publish_block,
-    publish_clock,
-    publish_load,
-    report_beat,
-    report_values,
-)
 from antiphon.kernel.engine.native.waiting import (
+    beat_at,
     block_time,
     computed_ns,
     consume,
     deliver,
     now_ns,
+    publish_block,
+    publish_clock,
+    publish_load,
+    report_beat,
+    report_values,
     signal_came,
     take_input,
     wait_device,
@@ -39,7 +37,7 @@ from antiphon.kernel.engine.native.waiting import (
 )
 from antiphon.kernel.engine.shared import SESSION, HeaderWord
 from antiphon.kernel.graph.io_nodes import CLIPPED
-from antiphon.kernel.graph.native.rows import PlanWord, run_plan
+from antiphon.kernel.graph.native_rows import PlanWord, run_plan
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.dsp import check_input

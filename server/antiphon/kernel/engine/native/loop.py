@@ -17,12 +17,10 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop_words import REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
-from antiphon.kernel.engine.native.publishing import DLL_HZ, publish_clock
-from antiphon.kernel.engine.native.waiting import take_input
+from antiphon.kernel.engine.native.waiting import DLL_HZ, publish_clock, take_input
 from antiphon.kernel.engine.recording.journal import Journal, TrackLabel
 from antiphon.kernel.engine.shared import TRACKS, HeaderWord, Shared
-from antiphon.kernel.engine.taps.browser_input import BrowserInput
-from antiphon.kernel.engine.taps.node_taps import NodeCapture, NodeTaps
+from antiphon.kernel.engine.taps import BrowserInput, NodeCapture, NodeTaps
 from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.native.kernel import address, sound as layout_of
 from antiphon.kernel.runtime.platform import c_function
@@ -239,7 +237,7 @@ _PARTS = ("words", "reports", "meters", "tap_tags", "tap_out", "tap_in")
 
 
 def _reported_table(plan: Plan) -> NDArray[Any]:
-    """Words of each readonly parameter that kernels write, as for `publishing.publish_meters`."""
+    """Words of each readonly parameter that kernels write, as for `waiting.publish_meters`."""
     rows = []
     for host, name, array, index in plan.native.reported:
         cell = next(n for n, param in enumerate(host.info.cells) if param.name == name)

@@ -1,16 +1,36 @@
-"""Machine-code wait for a block and its delivery; exceptional states are left to the driver, nothing consumed."""
+"""Machine code around a block: the wait for it, its delivery, and its publishing in the words that control reads.
+
+Exceptional states are left to the driver, nothing consumed. Published are clocks, counters, meters and reports.
+"""
 
 from __future__ import annotations
+
+import math
 
 from antiphon.kernel.engine.callback import DEPTH, Slot
 from antiphon.kernel.engine.drivers.base import PaceWord
 from antiphon.kernel.engine.drivers.device import LOOK_MS, deliver_block
 from antiphon.kernel.engine.drivers.headless import SECOND, due_ns, is_played
-from antiphon.kernel.engine.loop_words import LoopWord
-from antiphon.kernel.engine.shared import HeaderWord
+from antiphon.kernel.engine.loop_words import REPORTED_SIZE, LoopWord
+from antiphon.kernel.engine.remote import PLACES
+from antiphon.kernel.engine.shared import METERS, REPORTS, HeaderWord
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.kernel.graph.native_rows import PlanWord, measure_rows
 from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.intrinsics import address_f32, address_i64, as_u8p, call_c, load_acquire, offset
-from antiphon.kernel.native.kernel import f32, i64, i64p
+from antiphon.kernel.native.dsp import peak
+from antiphon.kernel.native.intrinsics import (
+    address_f32,
+    address_f64,
+    address_i64,
+    as_u8p,
+    bits_f64,
+    call_c,
+    f64_bits,
+    load_acquire,
+    offset,
+    store_release,
+)
+from antiphon.kernel.native.kernel import f32, f32p, f64, f64p, i64, i64p
 from antiphon.kernel.runtime.platform import MONOTONIC, PROCESS_TIME
 
 _READABLE = 1 << 32
@@ -162,3 +182,186 @@ def deliver(s: i64p, block: i64) -> i64:
     return deliver_block(
         pace, device, block, address_f32(s[LoopWord.OUT]), s[LoopWord.BLOCK], rows, s[LoopWord.COUNT_OUT]
     )
+
+
+_BEAT, _REPORTED = PLACES["beat"], PLACES["reported"]
+_NO_NODE = 1
+"""Node 0 and cell 0, packed as in `EngineLoop`."""
+_REPORT_WORDS = 8
+DLL_HZ = 0.5
+"""Bandwidth of the delay-locked loop; a smaller one smooths more and follows more slowly."""
+MAX_PERIODS = 20.0
+"""Device time error, in blocks, above which the delay-locked loop is reset."""
+MEAN_SHARE, PEAK_FALL = 0.02, 0.999
+"""Smoothing weight of the newest block in the mean load, and decay factor per block of the peak load."""
+_FLOAT32 = 4
+
+
+@kernel
+def beat_at(s: i64p, f: f64p, sample: i64) -> f64:
+    """The beat at a sample, in the order of operations of `TempoLine`."""
+    minutes = f64(sample - s[LoopWord.LINE_SAMPLE]) / (f64(s[LoopWord.RATE]) * 60.0)
+    return f64(f[LoopWord.LINE_BEAT] + (minutes - f[LoopWord.LINE_AFTER]) * f[LoopWord.LINE_BPM])
+
+
+# Warning: sequence words, tags and counts are written by `store_release` alone. The compiler removes a plain store that
+# another one overwrites, and a reader would take half-written words for whole ones.
+
+
+@kernel
+def follow_device(s: i64p, f: f64p, sample: i64, at: i64) -> None:
+    """DLL filter of block times (Adriaensen, 2005), `at` in ns; reset by gaps and errors over `MAX_PERIODS` blocks."""
+    error = f64(at) - f[LoopWord.DLL_EXPECTED]
+    anew = 1 if f[LoopWord.DLL_EXPECTED] < 0.0 else 0
+    anew = 1 if s[LoopWord.DLL_SAMPLE] + s[LoopWord.BLOCK] != sample else anew
+    anew = 1 if abs(error) > MAX_PERIODS * f[LoopWord.DLL_PERIOD] else anew
+    s[LoopWord.DLL_SAMPLE] = sample
+    if anew != 0:
+        f[LoopWord.DLL_TIME] = f64(at)
+        f[LoopWord.DLL_EXPECTED] = f64(at) + f[LoopWord.DLL_PERIOD]
+    else:
+        f[LoopWord.DLL_TIME] = f[LoopWord.DLL_EXPECTED]
+        f[LoopWord.DLL_EXPECTED] = f[LoopWord.DLL_EXPECTED] + (f[LoopWord.DLL_B] * error + f[LoopWord.DLL_PERIOD])
+        f[LoopWord.DLL_PERIOD] = f[LoopWord.DLL_PERIOD] + f[LoopWord.DLL_C] * error
+
+
+@kernel
+def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
+    """Publishes the clock of a block; a device's is smoothed by the delay-locked loop."""
+    header = address_i64(s[LoopWord.HEADER])
+    at = block_time(s, block)
+    step = 1e9 / f64(s[LoopWord.RATE])
+    if s[LoopWord.DEVICE] != 0:
+        follow_device(s, f, sample, at)
+        device = address_i64(s[LoopWord.DEVICE])
+        pace = address_i64(s[LoopWord.PACE])
+        header[HeaderWord.FRAME_BEGUN] = device[Slot.FRAME_BEGUN] - pace[PaceWord.FIRST] * s[LoopWord.BLOCK]
+        at = i64(math.floor(f[LoopWord.DLL_TIME] + 0.5))
+        step = f[LoopWord.DLL_PERIOD] / f64(s[LoopWord.BLOCK])
+    # odd also after an engine that was killed while it wrote
+    store_release(header, HeaderWord.CLOCK_SEQUENCE, header[HeaderWord.CLOCK_SEQUENCE] | 1)
+    header[HeaderWord.CLOCK_SAMPLE] = sample
+    header[HeaderWord.CLOCK_NS] = at
+    header[HeaderWord.CLOCK_NS_PER_SAMPLE] = bits_f64(step)
+    store_release(header, HeaderWord.CLOCK_SEQUENCE, header[HeaderWord.CLOCK_SEQUENCE] + 1)
+
+
+@kernel
+def push_report(s: i64p, kind: i64, where: i64, number: f64, token: i64) -> None:
+    """Appends a record to the ring of reports, as `RecordRing.push`; counts it if the ring is full."""
+    header = address_i64(s[LoopWord.HEADER])
+    at = header[HeaderWord.REPORTS_WRITE]
+    if at - header[HeaderWord.REPORTS_READ] >= REPORTS:
+        header[HeaderWord.REPORTS_DROPPED] = header[HeaderWord.REPORTS_DROPPED] + 1
+    else:
+        record = offset(address_i64(s[LoopWord.REPORTS]), at % REPORTS * _REPORT_WORDS)
+        record[0] = kind
+        record[1] = where
+        record[2] = bits_f64(number)
+        for n in range(3, _REPORT_WORDS):
+            record[n] = 0
+        record[6] = token
+        store_release(header, HeaderWord.REPORTS_WRITE, at + 1)
+    s[LoopWord.WAKE] = 1
+
+
+@kernel
+def level_row(x: f32p, channels: i64, frames: i64, meters: f32p, number: i64) -> None:
+    """Writes the meter of the output or the input: number, peak, RMS."""
+    meters[0] = f32(number)
+    top = peak(x, frames, channels, frames)
+    meters[1] = top if top > f32(0.0) else f32(0.0)
+    energy = f64(0.0)
+    for n in range(channels * frames):
+        v = f64(x[n])
+        energy = energy + v * v
+    meters[2] = f32(math.sqrt(energy / f64(frames * channels)))
+
+
+@kernel
+def publish_meters(s: i64p) -> None:
+    """Measures the meters of output, input and nodes."""
+    header = address_i64(s[LoopWord.HEADER])
+    meters = address_f32(s[LoopWord.METERS])
+    frames = s[LoopWord.BLOCK]
+    level_row(address_f32(s[LoopWord.OUT]), s[LoopWord.CHANNELS], frames, meters, OUT_NUMBER)
+    level_row(address_f32(s[LoopWord.X]), s[LoopWord.CHANNELS], frames, offset(meters, 4), IN_NUMBER)
+    nodes = 0
+    if s[LoopWord.PLAN] != 0:
+        plan = address_i64(s[LoopWord.PLAN])
+        nodes = min(plan[PlanWord.ROWS], METERS - 3)
+        measure_rows(plan, nodes, offset(meters, 8))
+    meters[8 + 4 * nodes] = f32(0.0)
+    counts = address_i64(s[LoopWord.COUNTS])
+    header[HeaderWord.NAN_BLOCKS] = counts[0]
+    header[HeaderWord.LIMITED_BLOCKS] = counts[1]
+    header[HeaderWord.CLIPPED_BLOCKS] = counts[2]
+
+
+@kernel
+def report_values(s: i64p) -> None:
+    """Reports the readonly values that kernels wrote."""
+    for k in range(s[LoopWord.REPORTED_COUNT]):
+        value = offset(address_i64(s[LoopWord.REPORTED]), k * REPORTED_SIZE)
+        number = f64(0.0)
+        if value[2] == _FLOAT32:
+            single = address_f32(value[1])
+            number = f64(single[0])
+        else:
+            double = address_f64(value[1])
+            number = double[0]
+        low = f64_bits(value[3])
+        high = f64_bits(value[4])
+        number = low if number < low else number
+        number = high if number > high else number
+        push_report(s, _REPORTED, value[0], number, 0)
+
+
+@kernel
+def report_beat(s: i64p, f: f64p, sample: i64) -> None:
+    """Reports a beat within the block that began at `sample`."""
+    after = math.floor(beat_at(s, f, sample + s[LoopWord.BLOCK]))
+    if s[LoopWord.PLAYING] != 0 and after > math.floor(beat_at(s, f, sample)):
+        push_report(s, _BEAT, _NO_NODE, 0.0, i64(after))
+
+
+@kernel
+def publish_block(s: i64p, sample: i64, beat: f64) -> i64:
+    """Publishes counters and beat of a block that began at `sample`; 1 if meters were measured too, else 0."""
+    header = address_i64(s[LoopWord.HEADER])
+    pace = address_i64(s[LoopWord.PACE])
+    missed = pace[PaceWord.MISSED]
+    xruns = 0
+    if s[LoopWord.DEVICE] != 0:
+        device = address_i64(s[LoopWord.DEVICE])
+        missed = device[Slot.MISSED]
+        xruns = device[Slot.XRUNS]
+    header[HeaderWord.BLOCKS] = header[HeaderWord.BLOCKS] + 1
+    header[HeaderWord.MISSED_BLOCKS] = s[LoopWord.BASE_MISSED] + missed
+    header[HeaderWord.LATE_BLOCKS] = s[LoopWord.BASE_LATE] + pace[PaceWord.LATE]
+    header[HeaderWord.DEVICE_XRUNS] = s[LoopWord.BASE_XRUNS] + xruns
+    store_release(header, HeaderWord.BEAT_SEQUENCE, header[HeaderWord.BEAT_SEQUENCE] | 1)
+    header[HeaderWord.BEAT_SAMPLE] = sample
+    header[HeaderWord.BEAT] = bits_f64(beat)
+    header[HeaderWord.TEMPO] = s[LoopWord.TEMPO]
+    header[HeaderWord.PLAYING] = s[LoopWord.PLAYING]
+    store_release(header, HeaderWord.BEAT_SEQUENCE, header[HeaderWord.BEAT_SEQUENCE] + 1)
+    s[LoopWord.METER_IN] = s[LoopWord.METER_IN] - 1
+    if s[LoopWord.METER_IN] > 0:
+        return 0
+    s[LoopWord.METER_IN] = s[LoopWord.METER_EVERY]
+    publish_meters(s)
+    return 1
+
+
+@kernel
+def publish_load(s: i64p, f: f64p, spent: i64) -> None:
+    """Publishes mean and peak load, the share of a block that its computation took."""
+    header = address_i64(s[LoopWord.HEADER])
+    share = f64(spent) / f[LoopWord.BLOCK_NS]
+    mean = f[LoopWord.LOAD_MEAN] + MEAN_SHARE * (share - f[LoopWord.LOAD_MEAN])
+    top = max(share, f[LoopWord.LOAD_PEAK] * PEAK_FALL)
+    f[LoopWord.LOAD_MEAN] = mean
+    f[LoopWord.LOAD_PEAK] = top
+    header[HeaderWord.LOAD_MEAN] = bits_f64(mean)
+    header[HeaderWord.LOAD_PEAK] = bits_f64(top)

@@ -19,7 +19,7 @@ from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.notes import HIGHEST
 from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.records import SIZE
-from antiphon.kernel.synth import backends
+from antiphon.kernel.synth import info as synths
 from antiphon.kernel.workers import devices
 
 if TYPE_CHECKING:  # control writes headers alone, and has no player
@@ -203,7 +203,7 @@ def header(settings: ServeSettings) -> dict[str, Any]:
         "version": _version("antiphon"),
         "numpy": _version("numpy"),
         "torch": _version("torch"),
-        **{info.needs: _version(info.needs) for info in backends.infos() if info.needs},
+        **{info.needs: _version(info.needs) for info in synths.infos() if info.needs},
         "device": devices.resolve(settings.device),
         "synth": settings.synth,
         "llvmlite": _version("llvmlite"),

@@ -1,27 +1,128 @@
-"""Functions that differ by system: bells, shared memory, ending with a parent, resource limits, locks, machine facts.
+"""Functions that differ by system: bells, shared memory, ending with a parent, limits, locks, clocks, machine facts.
 
 Linux has ways of its own (`linux`). Elsewhere, and with ANTIPHON_PORTABLE=1 there too, the plain ways are taken
-(`plain`): those of POSIX, without a fork. Windows, for which limits and locks are written, has not run.
+(`plain`): those of POSIX, without a fork. Limits of a process, locks of open files and functions of the C library have
+one form here: Linux and macOS have the first two by `resource` and `fcntl`; Windows, for which this is written and not
+yet run, has locks by `msvcrt` and no such limits.
 """
 
+import contextlib
+import ctypes
 import os
 import sys
+import time
 from typing import Final
 
-from antiphon.kernel.runtime.platform.files import (
-    MONOTONIC,
-    PROCESS_TIME,
-    allow_processor_time,
-    c_function,
-    limit_address_space,
-    limit_resources,
-    lock_file,
-    lock_number,
-    most_open_files,
-    unlock_number,
-    widen_pipe,
-)
 from antiphon.kernel.runtime.platform.plain import ThreadTimes
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+    import resource
+
+MONOTONIC = getattr(time, "CLOCK_MONOTONIC", -1)
+"""Id of the monotonic clock of `clock_gettime`, which machine code calls."""
+PROCESS_TIME = getattr(time, "CLOCK_PROCESS_CPUTIME_ID", -1)
+"""Id of the clock of this process's processor time."""
+MANY_FILES = 512
+"""Files that a process may open where the system does not say."""
+
+
+def limit_resources(**most: int) -> None:
+    """Limits this process and its children for good; a system without one of the limits keeps the others.
+
+    most: bytes of `data`, `address` space, `core` and each `file`, seconds of `cpu`.
+    """
+    if sys.platform == "win32":
+        return
+    kinds = {
+        "data": resource.RLIMIT_DATA,
+        "address": resource.RLIMIT_AS,
+        "core": resource.RLIMIT_CORE,
+        "file": resource.RLIMIT_FSIZE,
+        "cpu": resource.RLIMIT_CPU,
+    }
+    for kind, bound in most.items():
+        with contextlib.suppress(OSError, ValueError):  # a lower hard limit stands already, or there is none
+            resource.setrlimit(kinds[kind], (bound, bound))
+
+
+def allow_processor_time(process: int, seconds: float) -> None:
+    """Limits the processor time of a child process, in whole seconds, as of its start; on Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # it has ended
+            most = resource.prlimit(process, resource.RLIMIT_CPU)[1]
+            wanted = int(seconds) + 1
+            soft = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+            resource.prlimit(process, resource.RLIMIT_CPU, (soft, most))
+
+
+def limit_address_space(process: int, most: int) -> None:
+    """Limits the address space of a child process, in bytes; on Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, ValueError):  # it has ended, or has a lower limit
+            resource.prlimit(process, resource.RLIMIT_AS, (most, most))
+
+
+def c_function(name: str) -> int:
+    """The address of a function of the C library that POSIX has, for machine code."""
+    return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value or 0
+
+
+def most_open_files() -> int:
+    """Files and sockets that this process may have open."""
+    return MANY_FILES if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> bool:
+    """Locks a file until it is closed or the process ends; False where another process has it and `wait` is not set."""
+    try:
+        if sys.platform == "win32":
+            _at(descriptor, 0)
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        else:
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def lock_number(descriptor: int, number: int) -> bool:
+    """Locks one place of a file for this process; False where another process has it."""
+    try:
+        if sys.platform == "win32":
+            _at(descriptor, number)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def unlock_number(descriptor: int, number: int) -> None:
+    """Unlocks a place of a file."""
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            _at(descriptor, number)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, number)
+
+
+def widen_pipe(descriptor: int, size: int) -> None:
+    """Has a pipe hold `size` bytes, where the system allows it: Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
+
+
+def _at(descriptor: int, number: int) -> None:
+    """Moves to the place that Windows is to lock."""
+    os.lseek(descriptor, number, os.SEEK_SET)
+
 
 PORTABLE: Final[bool] = sys.platform != "linux" or os.environ.get("ANTIPHON_PORTABLE", "") not in ("", "0")
 """Whether this process takes the plain ways of any system."""

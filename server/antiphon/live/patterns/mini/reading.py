@@ -24,8 +24,8 @@ from antiphon.live.patterns.mini.tree import (
     number,
     numbers_between,
 )
-from antiphon.live.patterns.places import Places, current
 from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.spans import Places, current
 
 T = TypeVar("T")
 MAX_EVENTS = 4096

@@ -17,8 +17,8 @@ from antiphon.kernel.graph.graph import IN, known_type
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.session import messages, play
+from antiphon.kernel.session.actions import Effect
 from antiphon.kernel.session.commands import ResetNode, SetParam, When
-from antiphon.kernel.session.effects import Effect
 from antiphon.kernel.session.graph_state import FADE, MAX_FADE, GraphState
 from antiphon.kernel.session.messages import check_count
 from antiphon.kernel.session.node_state import Node

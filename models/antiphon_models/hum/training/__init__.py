@@ -1,1 +1,0 @@
-"""How the networks of `hum` are trained: material, batches, recipes."""

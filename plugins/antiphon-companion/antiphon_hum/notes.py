@@ -1,0 +1,476 @@
+"""Transcribes a whole sound: by the streaming tracker, or by the network over many hops at once."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import F32, IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
+from antiphon.api.backends.analysis import ListeningMix
+from antiphon.api.backends.models import read_weights
+from antiphon.api.backends.rendering import prepare_processor
+from antiphon_hum import learned, struck
+from antiphon_hum.chords import (
+    BINS,
+    HERTZ,
+    HOP,
+    HOP as CHORD_HOP,
+    LEAST_SHARE,
+    LOWEST,
+    MODEL,
+    PERIODS,
+    RATE,
+    RATE as CHORD_RATE,
+    SIZE,
+    ChordLayers,
+    decibels,
+    kernels,
+)
+from antiphon_hum.learned import model_tracker
+from antiphon_hum.learned.decode import SECONDS, LeadVoice
+from antiphon_hum.learned.file_decoder import PathCosts, decode_file
+from antiphon_hum.learned.model_tracker import SENSITIVITY_LOG_ODDS
+from antiphon_hum.processor import BEND_RANGE, MIDDLE_VELOCITY, Hum, available_mode, velocity
+from antiphon_hum.quantise import KEYS, SCALES, KeyFinder, Note, in_scale, on_grid, timing
+from antiphon_hum.struck import MIN_PURE_SHARE, PureTones, StruckLine
+
+# ---- Several notes at once in files: windows of two seconds as the network was trained on, and its frames to notes
+# A peak of the network's onsets begins a note, which lasts while its pitch sounds.
+
+WINDOW = 2 * RATE - HOP
+"""Input length in samples, for 172 frames."""
+EDGE, FRAMES = 15, 140
+"""Frames at a window's start that are left out, since they know too little of what was before, and those used."""
+ONSET, SOUNDING = 0.65, 0.4
+"""Thresholds of an onset peak at a sensitivity of 0.5, and of a sustained pitch. Chosen on six excerpts of three songs;
+.5 and .3, the package's own, find as many notes and half as many more that were not played."""
+SENSITIVITY_RANGE = 0.4
+"""Change of `ONSET` over the whole range of `sensitivity`."""
+CLEAR, NEAR = 0.8, 5
+"""Of the surest pitch in a frame or within `NEAR` frames; where none is so sure, as in a distorted chord, `SOUNDING` is
+lower in proportion, down to `LEAST_SHARE`."""
+OVERTONES, FAINT, TOGETHER = (12, 19, 24, 28), 0.7, 3
+"""Semitones from a note to its overtones, the share of its strength under which a note there is one, and the frames
+between their beginnings at most."""
+LONG, BLUR, BEFORE = 16, 0.2, 4
+"""Frames of a note whose onset may be weaker by `BLUR`, and those before it in which its onset is sought."""
+LATE = 180
+"""Samples that a frame of an onset is behind the strike, the median of songs, guitars and a piano."""
+GAP, LEAST_FRAMES = 11, 9
+"""Frames that a pitch may be too weak without ending, and the least length of a note: 128 and 104 ms."""
+_OCTAVES = 9
+
+
+class OfflineChords:
+    """Computes the network's answers to a sound at `RATE`, given piece by piece. `frames`: samples taken so far."""
+
+    def __init__(self) -> None:
+        """Loads the network. Raises `ModelError` where its weights are missing or changed."""
+        weights = read_weights(MODEL)
+        self._layers, self._waves = ChordLayers(weights), kernels().T
+        self._halving = np.asarray(weights["halving"], np.float32)
+        self._scale = np.ceil(PERIODS * RATE / HERTZ).astype(np.float32)
+        # the first window's edge lies before the sound
+        self._sound: F32 = np.zeros(EDGE * HOP, np.float32)
+        self._answers: list[tuple[F32, F32]] = []
+        self.frames = 0
+
+    def feed(self, sound: Samples) -> None:
+        """Processes the next float32 `[1, n]` of the sound."""
+        self.frames += sound.shape[1]
+        self._take(sound[0])
+
+    def end(self) -> tuple[F32, F32]:
+        """Ends the sound: probability of each sustained pitch, and of each onset, each `[frames, 88]`."""
+        self._take(np.zeros(WINDOW, np.float32))
+        sounding, onsets = zip(*self._answers, strict=True)
+        used = -(-self.frames // HOP)
+        return np.concatenate(sounding)[:used], np.concatenate(onsets)[:used]
+
+    def window(self, sound: F32) -> tuple[F32, F32]:
+        """The network's answers to `[WINDOW]` samples, each `[172, 88]`; all zero where nothing sounds."""
+        level = decibels(self._spectrum(sound))
+        span = float(level.max() - level.min())
+        return self._layers.whole((level - level.min()) / np.float32(span or 1.0))
+
+    def _take(self, sound: F32) -> None:
+        self._sound = np.concatenate([self._sound, sound])
+        while len(self._sound) >= WINDOW:
+            sounding, onsets = (one[EDGE : EDGE + FRAMES] for one in self.window(self._sound[:WINDOW]))
+            self._answers.append((sounding, onsets))
+            self._sound = self._sound[FRAMES * HOP :]
+
+    def _spectrum(self, sound: F32) -> F32:
+        """Power of a constant-Q spectrum `[172, 309]`, octave by octave of the sound at half the rate."""
+        count, parts = len(sound) // HOP + 1, []
+        for octave in range(_OCTAVES):
+            frames = _overlapping(np.pad(sound, SIZE // 2, mode="reflect"), HOP >> octave)[:count]
+            parts.append(np.square(np.abs(frames @ self._waves)))
+            sound = _overlapping(np.pad(sound, SIZE // 2 - 1), 2) @ self._halving
+        return np.asarray(np.concatenate(parts[::-1], axis=1)[:, -BINS:] * self._scale, np.float32)
+
+
+def _overlapping(sound: F32, hop: int) -> F32:
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(sound, SIZE)[::hop])
+
+
+def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[int, int, int, float]]:
+    """Notes as (first frame, end, MIDI number, strength 0 to 1), in order of their start."""
+    least = ONSET - SENSITIVITY_RANGE * (sensitivity - 0.5)
+    near = np.pad(sounding.max(axis=1), NEAR)
+    surest = np.lib.stride_tricks.sliding_window_view(near, 2 * NEAR + 1).max(axis=1)
+    strong = sounding >= (SOUNDING * np.clip(surest / CLEAR, LEAST_SHARE, 1.0))[:, None]
+    notes = []
+    for pitch in range(sounding.shape[1]):
+        begun = np.pad(onsets[:, pitch], 1)
+        peaks = np.flatnonzero((begun[1:-1] > least) & (begun[1:-1] >= begun[:-2]) & (begun[1:-1] > begun[2:]))
+        left = strong[:, pitch].copy()
+        for start, stop in itertools.pairwise([*peaks.tolist(), len(sounding)]):
+            held = start + np.flatnonzero(strong[start:stop, pitch])
+            breaks = np.flatnonzero(np.diff(held, prepend=start) > GAP)
+            held = held[: breaks[0]] if len(breaks) else held
+            if len(held) and held[-1] + 1 - start >= LEAST_FRAMES and not _overtone(sounding, onsets, start, pitch):
+                notes.append((start, int(held[-1]) + 1, pitch))
+                left[max(0, start - BEFORE) : held[-1] + 1 + GAP] = False
+        for start, end in _blurred(left, sounding[:, pitch], onsets[:, pitch], least):
+            if not _overtone(sounding, onsets, start, pitch):
+                notes.append((start, end, pitch))
+    return [(a, b, LOWEST + pitch, float(sounding[a:b, pitch].mean())) for a, b, pitch in sorted(notes)]
+
+
+def _overtone(sounding: F32, onsets: F32, start: int, pitch: int) -> bool:
+    """Whether a much surer note begins at the same time, of which this pitch is an overtone."""
+    first = sounding[start : start + GAP + 1].max(axis=0)
+    begun = onsets[max(0, start - TOGETHER) : start + TOGETHER + 1].max(axis=0)
+    lower = [pitch - up for up in OVERTONES if pitch >= up]
+    return any(begun[low] > ONSET and first[pitch] < FAINT * first[low] for low in lower)
+
+
+def _blurred(left: NDArray[np.bool_], sounding: F32, onsets: F32, least: float) -> Iterator[tuple[int, int]]:
+    """First frames and ends of what sounds for long without a clear onset, as one that tremolo or a slur blurs."""
+    places = np.flatnonzero(left)
+    for run in np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1):
+        if len(run) >= LONG and sounding[run].max() >= SOUNDING:
+            first = max(0, int(run[0]) - BEFORE)
+            start = first + int(onsets[first : run[0] + 2 * BEFORE].argmax())
+            if onsets[start] > least - BLUR:
+                yield start, int(run[-1]) + 1
+
+
+BLOCK = 2048
+STRUCK_THRESHOLD = 0.1
+"""Mean probability of several voices from which a file is tested as a line of struck notes; of singing it is .01."""
+LOWEST_RATE = 22050
+"""Hz. Sound at a lower rate is resampled to `RESAMPLED_RATE`, so that a hop is as short as in other sounds."""
+RESAMPLED_RATE = 48000
+Play = Callable[[int, Callable[[Samples], None]], None]
+"""Playback function: called with a rate (0 for the sound's own) and a consumer of float32 `[channels, n]` blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """Notes of a sound of `frames` frames, in order of their start.
+
+    `key`: tonic 0 to 11 and scale that they were moved to; `bpm`, `beat`: tempo and seconds of the first line of the
+    grid that they were moved to, `left`: notes left out because their line and the next were taken; `many`: mean
+    probability that several voices sound at once; `cancelled`: as `ListeningMix.cancelled`; `pure`: of pure tones,
+    which the network does not hear, so that they are yin's; `struck`: of a plucked or struck line, by its attacks.
+    """
+
+    notes: tuple[Note, ...]
+    frames: int
+    key: tuple[int, str] | None = None
+    bpm: float | None = None
+    beat: float = 0.0
+    many: float = 0.0
+    left: int = 0
+    pure: bool = False
+    struck: bool = False
+    cancelled: bool = False
+
+
+def notes_of(
+    samples: Samples, rate: int, settings: Mapping[str, Value] | None = None, live: bool = False
+) -> list[Note]:
+    """The notes in float32 `[channels, frames]` or `[frames]`; with `live` in one causal pass, not as `transcribe`."""
+    sound = np.atleast_2d(np.asarray(samples, np.float32))
+    if live:
+        transcriber = StreamTranscriber(rate, sound.shape[0], settings)
+        transcriber.feed(sound)
+        return transcriber.notes()
+
+    def play(at: int, feed: Callable[[Samples], None]) -> None:
+        feed(sound if at in (0, rate) else _resampled(sound, rate, at))
+
+    return list(transcribe(play, rate, settings or {}).notes)
+
+
+def transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcription:
+    """Notes of the sound of `play`, in one or more passes.
+
+    Key and tempo are found where they are asked for and not given. Raises ParamError: a parameter is unknown or out of
+    range. Raises UsageError: the settings do not go together.
+    """
+    mixes: list[ListeningMix] = []
+
+    def mono(at: int, feed: Callable[[Samples], None]) -> None:
+        mixes.append(mix := ListeningMix())
+        play(at, lambda block: feed(mix.take(block)[None]))
+
+    found = _transcribe(mono, rate, settings)
+    return replace(found, cancelled=mixes[0].cancelled)
+
+
+def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcription:
+    hum = Hum()
+    prepare_processor(hum, StreamSpec(max(rate, LOWEST_RATE), BLOCK, 1), {**settings, "mode": "yin"})
+    first = {p.name: p.default for p in Hum.params}
+    mode = str({**first, **settings}["mode"])
+    if mode == "chords" and str(hum.settings["quantise"]) != "off":
+        raise UsageError(f"quantise moves one voice; leave it out with mode={mode}")
+    mode = available_mode(mode)
+    at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else RESAMPLED_RATE)
+    if mode == "chords":
+        found = _of_chords(play, settings, hum)
+    elif mode == "learned":
+        found = _network_pass(play, hum)
+        if not found.notes:
+            found = _pure_tone_notes(play, at, settings, hum) or found
+        if found.many > STRUCK_THRESHOLD and not hum.settings["lead"]:
+            found = _struck_notes(play, at, found, hum) or found
+    else:
+        found = _tracker_pass(play, at, {**settings, "mode": mode}, hum)
+    if at != rate:
+        frames = [0]
+
+        def count(block: Samples) -> None:
+            frames[0] += block.shape[1]
+
+        play(0, count)
+        found = _rescaled(found, rate / at, frames[0])
+    quantise = str(hum.settings["quantise"])
+    if quantise == "off" or not found.notes:
+        return found
+    bpm, beat = timing([n.start / rate for n in found.notes], quantise, float(hum.settings["bpm"]))
+    moved = tuple(on_grid(found.notes, rate, quantise, bpm, beat, found.frames))
+    return replace(found, notes=moved, bpm=bpm, beat=beat, left=len(found.notes) - len(moved))
+
+
+def whole_rate(mode: str) -> int:
+    """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
+    if mode == "chords":
+        return CHORD_RATE
+    return model_tracker.RATE if mode == "learned" else 0
+
+
+def _rescaled(found: Transcription, by: float, frames: int) -> Transcription:
+    """Transcription scaled to `by` times the rate, `frames` long."""
+    moved = (replace(n, start=round(n.start * by), end=min(frames, round(n.end * by))) for n in found.notes)
+    return replace(found, notes=tuple(n for n in moved if n.end > n.start), frames=frames)
+
+
+def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
+    """Tonic and scale, if a scale is requested and there are enough notes to find it."""
+    if hum.settings["scale"] == "off":
+        return None
+    finder = KeyFinder(fade=1.0)
+    for note in notes:
+        finder.add(note.number, (note.end - note.start) / rate)
+    tonic, scale = finder.resolve(str(hum.settings["key"]), str(hum.settings["scale"]))
+    return None if scale == "off" else (tonic, scale)
+
+
+def _pure_tone_notes(play: Play, at: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
+    """Notes of sines, by yin; None for other sounds, or if yin's notes do not account for the energy."""
+    tones = PureTones(at)
+    play(at, tones.feed)
+    if tones.alone() < MIN_PURE_SHARE:
+        return None
+    found = _tracker_pass(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= MIN_PURE_SHARE)
+    return replace(found, pure=True) if found.notes else None
+
+
+def _struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Transcription | None:
+    """Notes of a plucked or struck line, in frames at `at`; None for other sounds."""
+    line = StruckLine()
+    play(struck.RATE, line.feed)
+    low, high = sorted((int(hum.settings["lowest"]), int(hum.settings["highest"])))
+    scale, key = at / struck.RATE, None
+    notes = [replace(n, start=round(n.start * scale), end=round(n.end * scale)) for n in line.notes(low, high)]
+    if notes:
+        key = _key(notes, at, hum)
+    if key is not None:
+        notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
+    return replace(heard, notes=tuple(notes), key=key, struck=True) if notes else None
+
+
+def _tracker_pass(
+    play: Play,
+    at: int,
+    settings: Mapping[str, Value],
+    hum: Hum,
+    accept: Callable[[Sequence[Note]], bool] = lambda notes: True,
+) -> Transcription:
+    """One pass, and with a detected key a second pass that snaps notes to it; no notes where not accepted."""
+    plain: dict[str, Value] = {**settings, "quantise": "off", "scale": "off"}
+    first = StreamTranscriber(at, 1, plain)
+    play(at, first.feed)
+    if not accept(first.notes()):
+        return Transcription((), first.frames)
+    key = _key(first.notes(), at, hum)
+    if key is None:
+        return Transcription(tuple(first.notes()), first.frames)
+    second = StreamTranscriber(at, 1, plain | {"key": KEYS[key[0] + 1], "scale": key[1]})
+    play(at, second.feed)
+    return Transcription(tuple(second.notes()), second.frames, key)
+
+
+def _network_pass(play: Play, hum: Hum) -> Transcription:
+    """One pass of the network over the whole sound."""
+    settings = hum.settings
+    odds = SENSITIVITY_LOG_ODDS * (float(settings["sensitivity"]) - 0.5)
+    transcriber = model_tracker.OfflineModel()
+    play(model_tracker.RATE, transcriber.feed)
+    frames = transcriber.frames
+    answers, levels = transcriber.end()
+    followed = LeadVoice().all(answers) if settings["lead"] else answers
+    found = decode_file(followed, PathCosts(sure=PathCosts().sure - 2.0 * odds))
+    low, high = sorted((float(settings["lowest"]), float(settings["highest"])))
+    notes = []
+    for start, end, pitch in found:
+        at, until = start / SECONDS, end / SECONDS
+        first = max(0, round(at))
+        level = float(levels[first : min(max(first + 1, round(until)), first + 25)].max(initial=-90.0))
+        begin, close = (min(frames, max(0, round(hop * transcriber.hop) - transcriber.lag)) for hop in (at, until))
+        if close > begin and level > float(settings["threshold"]) and low - 0.5 <= pitch < high + 0.5:
+            number = min(127, max(0, round(pitch)))
+            notes.append(Note(begin, close, number, velocity(level, float(settings["dynamics"])), pitch))
+    key = _key(notes, model_tracker.RATE, hum)
+    if key is not None:
+        notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
+    loud = levels > float(settings["threshold"])
+    many = float(answers[loud, learned.MANY].mean()) if loud.any() else 0.0
+    return Transcription(tuple(notes), frames, key, many=many)
+
+
+def _of_chords(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
+    """One pass of the network of several notes, with velocities by how surely a pitch sounds."""
+    model = OfflineChords()
+    play(CHORD_RATE, model.feed)
+    # the parameters' defaults are a voice's range, narrower than a piano's
+    low, high = sorted((int(settings.get("lowest", 0)), int(settings.get("highest", 127))))
+    dynamics = float(hum.settings["dynamics"])
+    notes = []
+    for start, end, number, strength in decode(*model.end(), float(hum.settings["sensitivity"])):
+        begin, close = (min(model.frames, max(0, frame * CHORD_HOP - LATE)) for frame in (start, end))
+        if close > begin and low <= number <= high:
+            loud = MIDDLE_VELOCITY + (strength - MIDDLE_VELOCITY) * dynamics
+            notes.append(Note(begin, close, number, loud, float(number)))
+    key = _key(notes, CHORD_RATE, hum)
+    if key is not None:
+        notes = notes_apart(replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes)
+    return Transcription(tuple(notes), model.frames, key)
+
+
+def notes_apart(notes: Iterable[Note]) -> list[Note]:
+    """Notes of which one of a number ends where the next of it begins."""
+    found, last = list[Note](), dict[int, int]()
+    for note in sorted(notes, key=lambda note: note.start):
+        at = last.get(note.number)
+        if at is not None and found[at].end > note.start:
+            if found[at].start == note.start:
+                found[at] = replace(found[at], end=max(found[at].end, note.end))
+                continue
+            found[at] = replace(found[at], end=note.start)
+        last[note.number] = len(found)
+        found.append(note)
+    return found
+
+
+def _resampled(sound: Samples, rate: int, to: int) -> Samples:
+    import soxr
+
+    return np.ascontiguousarray(np.asarray(soxr.resample(sound.T, rate, to), np.float32).T)
+
+
+class StreamTranscriber:
+    """Runs the processor over a streamed sound, `frames` so far, and compensates its latency."""
+
+    def __init__(self, rate: int, channels: int, settings: Mapping[str, Value] | None = None) -> None:
+        """Prepares the processor by parameters of `hum`; `bpm` is the clock of `quantise`, with a beat at frame 0.
+
+        Raises ParamError: a parameter is unknown or out of range. Raises UsageError: the settings do not go together.
+        """
+        self._processor = Hum()
+        self._cells = prepare_processor(self._processor, StreamSpec(rate, BLOCK, channels), settings or {})
+        self._tempo = float(self._processor.settings["bpm"]) or 120.0
+        self._io = IO([], [], self._cells, BlockTime(tempo=self._tempo))
+        self._rate, self._channels = rate, channels
+        self._events: list[Event] = []
+        self._rescaled = self.frames = 0
+        self._ended = False
+
+    def feed(self, sound: Samples) -> None:
+        """Takes the next float32 `[channels, n]` of the sound."""
+        self.frames += sound.shape[1]
+        for at in range(0, sound.shape[1], BLOCK):
+            self._block(sound[:, at : at + BLOCK])
+
+    @property
+    def latency(self) -> int:
+        """Frames of latency that the processor declares."""
+        return self._processor.latency
+
+    def notes(self) -> list[Note]:
+        """Ends the sound; returns its notes in order of their start."""
+        self._end()
+        return _notes(self._events, self._processor.latency, self.frames)
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        silence = np.zeros((self._channels, BLOCK), np.float32)
+        for _ in range(0, self._processor.latency + BLOCK, BLOCK):
+            self._block(silence)
+        self._processor.close()
+
+    def _block(self, sound: Samples) -> None:
+        io, at, frames = self._io, self._rescaled, sound.shape[1]
+        self._cells.render(at, frames)
+        io.audio_in, io.frames = [sound], frames
+        io.time.sample, io.time.beat = at, at / self._rate * self._tempo / 60.0
+        self._processor.process(io)
+        self._cells.settle(at + frames)
+        self._events += [Event(e.kind, at + e.offset, e.number, e.value) for e in io.events_out]
+        io.events_out.clear()
+        self._rescaled += frames
+
+
+def _notes(events: Iterable[Event], latency: int, frames: int) -> list[Note]:
+    """Converts events by frame of the stream to notes by frame of the sound; notes without length are left out."""
+    held: dict[int, Event] = {}
+    found: list[Note] = []
+    bent = 0
+
+    def end(number: int, offset: int) -> None:
+        event = held.pop(number)
+        first, last = (min(max(0, at - latency), frames) for at in (event.offset, offset))
+        if last > first:
+            found.append(Note(first, last, number + bent, event.value))
+
+    for event in events:
+        if event.kind == "bend":
+            bent = round(BEND_RANGE * event.value) if held else bent
+        if event.kind not in ("on", "off"):
+            continue
+        if event.number in held:
+            end(event.number, event.offset)
+        bent = 0
+        if event.kind == "on":
+            held[event.number] = event
+    for number in list(held):
+        end(number, latency + frames)
+    return sorted(found, key=lambda note: (note.start, note.number))

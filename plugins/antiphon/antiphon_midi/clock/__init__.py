@@ -1,1 +1,0 @@
-"""MIDI clock: follower, leader, and tick timing."""

@@ -1,1 +1,0 @@
-"""MIDI ports of the system and of JACK, and how they are opened."""

@@ -1,1 +1,0 @@
-"""MIDI input: notes, expression, pedals, MIDI learn."""

@@ -1,0 +1,284 @@
+"""Machine-code part of a plan: nodes with a `step` are run in sequence by one call.
+
+A row is valid while its node rests: no parameter change or ramp, no pending event, no failure. The interpreter runs
+the node of an invalid row (`Plan.run_place`), and repacks the row once it rests.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.params import Value
+from antiphon.kernel.contract.processor import IO, BlockTime, Event
+from antiphon.kernel.errors import PluginError
+from antiphon.kernel.graph.modulation import Modulation
+from antiphon.kernel.graph.native_rows import NodeRow, PackedCalls, PlanWord, Stop, go_on_plan, rows_rest, run_plan
+from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
+from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
+from antiphon.kernel.native.kernel import Kernel, address, words_of
+from antiphon.kernel.native.step import Step
+from antiphon.kernel.runtime.platform import c_function
+
+if TYPE_CHECKING:
+    from antiphon.kernel.graph.plan import Plan
+
+
+@dataclass(slots=True)
+class NodeStep:
+    """One node of a plan, with its input mixes, wires and buffers."""
+
+    host: NodeHost
+    gathers: tuple[InputMix, ...]
+    lines: tuple[DelayLine, ...]
+    io: IO
+    ins: list[Samples]
+    outs: list[Samples]
+    notes: tuple[NoteWire, ...] = ()
+    moves: tuple[Modulation, ...] = ()
+    depends_on: frozenset[int] = frozenset()
+    input_names: tuple[str, ...] = ()  # names of the ports and parameters of `gathers`
+    listeners: tuple[NodeHost, ...] = ()
+
+    def gather(self, name: str) -> InputMix:
+        """The signal at a port or parameter of that name; silence where no wire ends."""
+        if name in self.input_names:
+            return self.gathers[self.input_names.index(name)]
+        return InputMix([], 1, self.host.spec.block)
+
+
+class BlockWord(Enum):
+    """Placeholder for a block-time argument in a step's layout; takes no part in arithmetic."""
+
+    SAMPLE = PlanWord.SAMPLE
+    BEAT = PlanWord.BEAT
+    TEMPO = PlanWord.TEMPO
+    PLAYING = PlanWord.PLAYING
+    STEP = PlanWord.STEP
+    LENGTH = PlanWord.LENGTH
+
+    def __bool__(self) -> bool:
+        raise PluginError("a step cannot decide by the block's time; its kernel can")
+
+
+MOVED = (
+    "its step takes the block's time with some values and not with others; pass it always, and let its kernel decide"
+)
+"""Why a node fails whose step has placeholders elsewhere than when its plan was made."""
+
+
+class _LayoutTime(BlockTime):
+    """Block time in a step's layout, made of placeholders."""
+
+    def __init__(self) -> None:
+        self.sample: Any = BlockWord.SAMPLE
+        self.beat: Any = BlockWord.BEAT
+        self.tempo: Any = BlockWord.TEMPO
+        self.playing: Any = BlockWord.PLAYING
+
+    def beats_per_frame(self, rate: float) -> Any:
+        return BlockWord.STEP
+
+    def frames_per_beat(self, rate: float) -> Any:
+        return BlockWord.LENGTH
+
+
+class LayoutIO(IO):
+    """`IO` for packing `Processor.step`: whole blocks, and placeholders for the block's time."""
+
+    def __init__(self, ins: Sequence[Samples], outs: Sequence[Samples], cells: Mapping[str, ParamCell], block: int):
+        super().__init__(ins, outs, cells, _LayoutTime(), block)
+        self.reads: set[str] = set()
+
+    def at(self, name: str, offset: int) -> Value:
+        self.reads.add(name)
+        return super().at(name, offset)
+
+    def emit(self, event: Event) -> None:
+        raise PluginError("a step cannot emit events")
+
+
+def laid_out(node: NodeStep, block: int) -> Step | None:
+    """A node's calls up to the output check; None if the interpreter has to run it."""
+    host = node.host
+    io = LayoutIO(node.ins, node.outs, host.by_name, block)
+    try:
+        own = host.processor.step(io)
+    except Exception:
+        return None  # where it is the processor's fault, `process` says so
+    if own is None or io.reads & {move.cell.param.name for move in node.moves}:
+        return None
+    wires = [line.step(block) for line in node.lines] + [gather.step(block) for gather in node.gathers]
+    steps = [*wires, *(move.step(block) for move in node.moves)]
+    return Step(tuple(call for step in (*steps, own) for call in step.calls), own.reports, own.conditions)
+
+
+_NEVER = 1 << 62
+"""Nanoseconds of a block without a limit."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """Table indices of one node.
+
+    `kernels`: those of its conditions and of its calls before the check of its outputs; None where the interpreter
+    always runs it. `times`: its arguments that are the block's time, as `_times`.
+    """
+
+    node: NodeStep
+    kernels: tuple[Kernel[..., Any], ...] | None
+    reports: Mapping[str, tuple[NDArray[Any], int]]
+    call: int
+    word: int
+    times: Sequence[tuple[int, int]] = ()
+    held: object = None
+
+
+class NativePlan:
+    """The rows of one plan. Built off the block path. `words`: of the plan, for machine code (`PlanWord`)."""
+
+    def __init__(self, nodes: Sequence[NodeStep], spec: StreamSpec, opening: PackedCalls, closing: PackedCalls) -> None:
+        """Packs the rows of the nodes that rest. `opening`, `closing`: the calls before the nodes, and after them."""
+        self._spec, self._period = spec, spec.block * 1e9 / spec.rate
+        self._places: list[_Place] = []
+        outs: list[tuple[int, int, int]] = []
+        times: list[tuple[int, int]] = []
+        rows = np.zeros((max(1, len(nodes)), NodeRow.SIZE), np.int64)
+        call = word = 0
+        for row, node in zip(rows, nodes, strict=False):
+            host, step = node.host, laid_out(node, spec.block)
+            row[NodeRow.NUMBER], row[NodeRow.HOST], row[NodeRow.LOAD] = (
+                host.number,
+                address(host.version),
+                address(host.loads),
+            )
+            row[NodeRow.PACKED], row[NodeRow.OUTS] = -1, len(outs)
+            outs += [(address(out), out.shape[1], out.shape[0]) for out in host.outs]
+            row[NodeRow.OUTS_END] = len(outs)
+            if step is None:
+                self._places.append(_Place(node, None, {}, call, word))
+                continue
+            self._places.append(_Place(node, _kernels(step), step.reports, call, word, _times(step, word)))
+            times += self._places[-1].times
+            kernels = [*_kernels(step), *host.most_mixing()]
+            call, word = call + len(kernels), word + sum(item.size for item in kernels)
+        self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
+        self._arguments, self.words = np.zeros(max(1, word), np.int64), np.zeros(PlanWord.SIZE, np.int64)
+        # memoryviews of plain ints: cheap single reads and writes per block
+        self._row_words, self._call_words = rows.reshape(-1).data, self._calls.reshape(-1).data
+        self._whole, self._real = self.words.data, self.words.data.cast("B").cast("d")
+        first = address(self._arguments)
+        self._outs = np.array(outs or [(0, 0, 0)], np.int64)
+        self._times = np.array([(index, first + 8 * place) for index, place in times] or [(0, 0)], np.int64)
+        self._whole[PlanWord.ROWS], self._whole[PlanWord.TIMES] = len(nodes), len(times)
+        self._whole[PlanWord.CLOCK] = c_function("clock_gettime")
+        self._whole[PlanWord.BLOCK], self._real[PlanWord.BLOCK_NS] = spec.block, self._period
+        self._whole[PlanWord.NODES], self._whole[PlanWord.CALLS] = address(rows), address(self._calls)
+        self._whole[PlanWord.OUTS], self._whole[PlanWord.MOMENTS] = address(self._outs), address(self._times)
+        self._whole[PlanWord.OPENING], self._whole[PlanWord.OPENING_COUNT] = opening.table, opening.count
+        self._whole[PlanWord.CLOSING], self._whole[PlanWord.CLOSING_COUNT] = closing.table, closing.count
+        self._nowhere = address(self.words) + 8 * PlanWord.NOWHERE
+        self._run, self._go_on = run_plan.bind(self.words), go_on_plan.bind(self.words)
+        self._whole_in_steps = all(place.kernels is not None for place in self._places)
+        self._rest = rows_rest.bind(self.words)
+        for place in range(len(nodes)):
+            self.settle(place)
+
+    def run(self, play: "Plan", time: BlockTime) -> None:
+        """Runs the plan for one whole block."""
+        self.begin(play, time)
+        self.go_on(play, self._run(), time)
+
+    def begin(self, play: "Plan", time: BlockTime) -> None:
+        """Writes the block's time for the kernels."""
+        whole, real, rate = self._whole, self._real, self._spec.rate
+        if whole[PlanWord.TIMES]:
+            whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = time.sample, int(time.playing)
+            real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
+            real[PlanWord.STEP], real[PlanWord.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
+        whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
+        whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
+
+    def go_on(self, play: "Plan", stop: int, time: BlockTime) -> None:
+        """Continues a block after an interruption. `stop`: what `run_plan` returned."""
+        whole = self._whole
+        while stop:
+            place = whole[PlanWord.NEXT]
+            if stop == Stop.HELD:
+                play.run_place(place, time)
+                self.settle(place)
+            elif stop == Stop.BAD:
+                play.conclude(place, time, NOT_FINITE)
+            else:
+                play.conclude(place, time, self._places[place].node.host.judge(whole[PlanWord.SPENT], time.sample))
+            whole[PlanWord.NEXT] = place + 1
+            stop = self._go_on()
+
+    @property
+    def rests(self) -> bool:
+        """True if machine code runs every node in the coming block."""
+        return self._whole_in_steps and bool(self._rest())
+
+    @property
+    def reported(self) -> Iterator[tuple[NodeHost, str, NDArray[Any], int]]:
+        """Each node's readonly parameters, with array and index of the value its kernels write."""
+        for at in self._places:
+            for name, (array, index) in at.reports.items():
+                yield at.node.host, name, array, index
+
+    def settle(self, place: int) -> None:
+        """Packs a node's row if the node rests. A node whose step moved its placeholders fails with the next block."""
+        at = self._places[place]
+        node = at.node
+        version = int(node.host.version[0])
+        if at.kernels is None or node.io.events_out or not node.host.rests(node.moves):
+            return
+        step = laid_out(node, self._spec.block)
+        if step is None or _kernels(step) != at.kernels:
+            return
+        if _times(step, at.word) != at.times:
+            node.host.forced = MOVED
+            return
+        last = node.host.mixing(node.ins, self._spec.block)
+        at.held = step, last
+        rows, row = self._row_words, place * NodeRow.SIZE
+        rows[row + NodeRow.ASKS], rows[row + NodeRow.CALLS] = at.call, at.call + len(step.conditions)
+        rows[row + NodeRow.AFTER] = at.call + len(at.kernels)
+        rows[row + NodeRow.END] = at.call + len(at.kernels) + len(last)
+        word, first = at.word, address(self._arguments)
+        for n, (item, args) in enumerate((*step.conditions, *step.calls, *last), at.call):
+            item.pack([0 if isinstance(value, BlockWord) else value for value in args], self._arguments.data, word)
+            self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed, first + 8 * word
+            word += item.size
+        rows[row + NodeRow.PACKED] = version
+
+    def native(self, place: int) -> bool:
+        """True if machine code ran the node at that place."""
+        return self._row_words[place * NodeRow.SIZE + NodeRow.PACKED] == int(self._places[place].node.host.version[0])
+
+    def report(self, place: int, values: dict[str, float]) -> None:
+        """Reads the readonly values a node's kernels wrote, if machine code runs it."""
+        at = self._places[place]
+        if at.reports and self.native(place):
+            for name, (array, index) in at.reports.items():
+                values[name] = at.node.host.by_name[name].param.clip(float(array[index]))
+
+
+def _kernels(step: Step) -> tuple[Kernel[..., Any], ...]:
+    return tuple(item for item, _ in (*step.conditions, *step.calls))
+
+
+def _times(step: Step, word: int) -> list[tuple[int, int]]:
+    """The step's placeholders: index of the block-time word, and of the argument word; its first argument is `word`."""
+    found = []
+    for item, args in (*step.conditions, *step.calls):
+        for kind, value in zip(item.types.values(), args, strict=True):
+            if isinstance(value, BlockWord):
+                found.append((int(value.value), word))
+            word += words_of(kind)
+    return found

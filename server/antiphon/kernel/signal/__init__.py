@@ -1,1 +1,0 @@
-"""Pitches by name, number and frequency."""
