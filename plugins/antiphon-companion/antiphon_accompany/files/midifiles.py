@@ -12,7 +12,17 @@ import mido
 import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.backends.files import MidiTimes, chord_text, conductor, melody_of, open_midi, write_atomic
+from antiphon.api.backends.files import (
+    BAR,
+    MidiTimes,
+    beat_offset,
+    chord_text,
+    conductor,
+    is_barless,
+    melody_of,
+    open_midi,
+    write_atomic,
+)
 from antiphon_accompany.band.levels import FULL, VOLUME, midi_volume
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
@@ -24,7 +34,6 @@ from antiphon_accompany.files.offline import (
     accompany_file,
     first_bar,
     meter_of,
-    offset,
 )
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, one_bar, replaced, spans_of, timed_labels
@@ -121,13 +130,16 @@ def read(path: Path) -> Read:
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
     """Bars of the file by its time signatures, or by `meter` beats; estimated where notes do not lie on its beats."""
-    # bars of one beat are what transcribing programs write when they mean none
-    barless = all(upper == 1 for _, upper, _ in given.signatures)
-    late = offset(given.melody, not barless)
+    barless = is_barless(given.signatures)
+    notes = [note[:3] for note in (*given.melody, *given.others)]
+    late = beat_offset(notes, given.signatures, guess=True) or 0.0
     if late or barless:
         beats = meter or 4
-        moved = [BeatNote(n.start - late, n.end - late, n.pitch, n.velocity) for n in given.melody]
-        bar = late + first_bar(moved, beats)
+        bar = late
+        if beats != BAR or not given.others:  # of a melody alone its chords tell the bars better
+            late %= 1.0
+            moved = [BeatNote(n.start - late, n.end - late, n.pitch, n.velocity) for n in given.melody]
+            bar = late + first_bar(moved, beats)
         return [Section(bar - beats if bar > 0.0 else bar, beats)]
     if meter:
         return [Section(0.0, meter)]
