@@ -86,36 +86,43 @@ def beat_offset(
     if exact and not barless:
         return 0.0
     turns = {steps: complex(np.mean(np.exp(2j * np.pi * steps * starts))) for steps in _OTHERS}
-    least = min(_SURE, max(_STEADY, _BY_CHANCE / math.sqrt(len(onsets))))
+    root = math.sqrt(len(onsets))
+    least = min(_SURE, max(_STEADY, _BY_CHANCE / root))
     even, uneven = abs(turns[_SIXTEENTH]), max(abs(turns[steps]) for steps in _TRIPLETS)
     compound = any(lower >= 8 for _, _, lower in signatures)
+    kinds = _kinds(starts, ends - starts, numbers)
+    late, best = 0.0, 0
     if compound or even < max(least, uneven - _NEARLY):
         sides = [abs(np.angle(turn)) / (2.0 * np.pi) for turn in turns.values() if abs(turn) > least]
-        return 0.0 if sides and max(sides) < _OFF_STEP else None
-    late = float(np.angle(turns[_SIXTEENTH])) / (2.0 * np.pi * _SIXTEENTH)
-    quarters = np.round((starts - late) * _SIXTEENTH).astype(int)
-    kinds = _kinds(starts, ends - starts, numbers)
-    beat = _STARTS.reshape(len(_STARTS), BAR, _SIXTEENTH).sum(axis=1)
-    chances = _chances(beat, kinds, quarters, 1)
-    best = int(np.argmax(chances))
-    root = math.sqrt(len(onsets))
-    by_hand = even < _BY_HAND or len(onsets) < _MANY
-    if abs(late) < (_BESIDE if by_hand else _BESIDE_GRID) and (exact or not barless):
-        best = best if chances[best] - chances[0] >= max(_BETTER, _BETTER_FEW / root) else 0
-        if not (best or barless):
-            return 0.0
-    elif not guess and chances[best] - np.sort(chances)[-2] < max(_CLEAR, _CLEAR_FEW / root):
-        return None
+        if not sides or max(sides) >= _OFF_STEP:
+            return None
+    else:
+        late = float(np.angle(turns[_SIXTEENTH])) / (2.0 * np.pi * _SIXTEENTH)
+        beat = _STARTS.reshape(len(_STARTS), BAR, _SIXTEENTH).sum(axis=1)
+        chances = _chances(beat, kinds, np.round((starts - late) * _SIXTEENTH).astype(int), 1)
+        best = int(np.argmax(chances))
+        by_hand = even < _BY_HAND or len(onsets) < _MANY
+        if abs(late) < (_BESIDE if by_hand else _BESIDE_GRID) and (exact or not barless):
+            if chances[best] - chances[0] < max(_BETTER, _BETTER_FEW / root):
+                late, best = (late, 0) if barless else (0.0, 0)
+        elif not guess and chances[best] - np.sort(chances)[-2] < max(_CLEAR, _CLEAR_FEW / root):
+            return None
     late += best / _SIXTEENTH
-    if not barless and (not best or any(upper * 4 / lower not in (2, BAR) for _, upper, lower in signatures)):
+    if not (best or barless) or not in_fours(signatures):
         return (late + 0.5) % 1.0 - 0.5
-    bars = _chances(_STARTS, kinds, quarters - best, _SIXTEENTH)
+    quarters = np.round((starts - late) * _SIXTEENTH).astype(int)
+    bars = _chances(_STARTS, kinds, quarters, _SIXTEENTH)
     return (late + int(np.argmax(bars))) % BAR
 
 
 def is_barless(signatures: Sequence[tuple[float, int, int]]) -> bool:
     """Whether time signatures, as those of `beat_offset`, are of one beat each."""
     return bool(signatures) and all(upper == 1 for _, upper, _ in signatures)
+
+
+def in_fours(signatures: Sequence[tuple[float, int, int]]) -> bool:
+    """Whether bars may be of four quarter notes by time signatures, as those of `beat_offset`."""
+    return is_barless(signatures) or all(upper * 4 / lower in (2, BAR) for _, upper, lower in signatures)
 
 
 def _kinds(starts: NDArray[np.float64], lengths: NDArray[np.float64], numbers: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -18,6 +18,7 @@ from antiphon.api.backends.files import (
     beat_offset,
     chord_text,
     conductor,
+    in_fours,
     is_barless,
     melody_of,
     open_midi,
@@ -132,12 +133,14 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
     """Bars of the file by its time signatures, or by `meter` beats; estimated where notes do not lie on its beats."""
     barless = is_barless(given.signatures)
     notes = [note[:3] for note in (*given.melody, *given.others)]
-    late = beat_offset(notes, given.signatures, guess=True) or 0.0
-    if late or barless:
-        beats = meter or 4
-        bar = late
-        if beats != BAR or not given.others:  # of a melody alone its chords tell the bars better
-            late %= 1.0
+    found = beat_offset(notes, given.signatures, guess=True)
+    if found or barless:
+        fours = in_fours(given.signatures)
+        beats = meter or (BAR if fours else bars(*given.signatures[0][1:])[0])
+        bar = found
+        # of a melody alone its chords tell the bars better
+        if bar is None or not (fours and beats == BAR and given.others):
+            late = (found or 0.0) % 1.0
             moved = [BeatNote(n.start - late, n.end - late, n.pitch, n.velocity) for n in given.melody]
             bar = late + first_bar(moved, beats)
         return [Section(bar - beats if bar > 0.0 else bar, beats)]
