@@ -1,16 +1,19 @@
 """Where the players' beats are in a file: on its beats, beside them by one offset, or not steady."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from antiphon.files import midifile
 from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack
-from antiphon.files.song_beats import beat_offset, beginning, song_offset
+from antiphon.files.song_beats import beat_offset
+from antiphon.offline import note_file
 
 Notes = list[tuple[float, float, int]]
 CHORDS = ((48, 64, 67, 72), (45, 60, 64, 69), (41, 60, 65, 69), (43, 59, 62, 67))
-FOUR, NONE = [(0.0, 4, 4)], [(0.0, 1, 4)]
+FOUR, NONE = [(4, 4)], [(1, 4)]
 
 
 def pop(bars: int = 24) -> Notes:
@@ -87,7 +90,7 @@ def test_notes_on_the_beats_of_the_file_are_left_there(notes: Notes) -> None:
 
 @pytest.mark.parametrize("make", [lambda notes: notes, played])
 def test_threes_are_on_the_beats_of_a_compound_meter(make: Callable[[Notes], Notes]) -> None:
-    assert beat_offset(make(compound()), [(0.0, 6, 8)]) == 0.0
+    assert beat_offset(make(compound()), [(6, 8)]) == 0.0
 
 
 @pytest.mark.parametrize("late", [0.13, 0.3, 0.36, 0.52, 0.77, 1.25, 2.6, 3.9])
@@ -111,9 +114,7 @@ def test_bars_of_three_keep_their_bars() -> None:
         for bar in range(40)
         for n, (at, length) in enumerate(((0.0, 2.8), (1.0, 0.8), (2.0, 0.8), (2.5, 0.4)))
     ]
-    late = beat_offset(played(waltz), [(0.0, 3, 4)])
-    assert late == pytest.approx(0.3, abs=0.02)
-    assert beginning(late, [(0.0, 3, 4)]) == pytest.approx(2.7, abs=0.02)
+    assert beat_offset(played(waltz), [(3, 4)]) == pytest.approx(0.3, abs=0.02)
 
 
 def test_a_performance_without_steady_beats_has_none() -> None:
@@ -124,10 +125,14 @@ def test_a_performance_without_steady_beats_has_none() -> None:
     assert beat_offset(rubato, FOUR) is None
 
 
-def test_the_clock_of_a_file_begins_within_a_bar() -> None:
-    for late, begins in ((0.0, 0.0), (-0.1, 0.1), (0.1, 3.9), (1.25, 2.75), (3.5, 0.5)):
-        assert beginning(late, FOUR) == pytest.approx(begins)
-    assert beginning(None, FOUR) is None
+@pytest.mark.parametrize(
+    ("late", "upper", "begins"),
+    [(0.0, 4, 0.0), (-0.1, 4, 0.1), (0.1, 4, 3.9), (1.3, 4, 2.7), (0.3, 1, 3.7), (3.5, 1, 0.5)],
+)
+def test_the_clock_of_a_file_begins_within_a_bar(tmp_path: Path, late: float, upper: int, begins: float) -> None:
+    notes = [MidiNote(a, b - a, key) for a, b, key in played(pop()[20:], late)]
+    midifile.write(tmp_path / "a.mid", [MidiTrack("", tuple(notes))], 100.0, signatures=[(0.0, upper, 4)])
+    assert note_file.read(tmp_path / "a.mid", 48000).begins == pytest.approx(begins, abs=0.02)
 
 
 def test_pitched_notes_tell_the_beats_of_a_song_with_drums() -> None:
@@ -136,7 +141,7 @@ def test_pitched_notes_tell_the_beats_of_a_song_with_drums() -> None:
             MidiTrack("", tuple(MidiNote(a, b - a, key, 0.7, channel) for a, b, key in notes))
             for notes, channel in parts
         )
-        return song_offset(MidiSong(tracks, signatures=((0.0, 1, 4),)))
+        return MidiSong(tracks, signatures=((0.0, 1, 4),)).late()
 
     band = (played(pop(), 0.3), 1), (played(drums(), 0.3), 10)
     assert of(*band) == pytest.approx(0.3, abs=0.02)

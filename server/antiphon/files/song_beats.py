@@ -1,16 +1,14 @@
 """Place of the players' beats in a MIDI file, which need not be the file's own: recordings begin anywhere on a grid."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.files.midi_song import MidiSong
-
 BAR = 4
 """Quarter notes of the bars that are found."""
-_FEW = 8
+FEW = 8
 """Notes of a song below which it is taken to be on its beats."""
 _EXACT, _ON_BEATS = 0.005, 0.1
 """Beats within which a note is exactly on a beat, and the share of these from which a song is notated on its beats."""
@@ -44,27 +42,8 @@ _STARTS = np.array(
 classes that were there before and new ones: POP909's songs that end in 1 to 6."""
 
 
-def song_offset(song: MidiSong) -> float | None:
-    """`beat_offset` of a song: of its pitched notes, or of all where these are few."""
-    notes = [note for track in song.tracks for note in track.notes]
-    pitched = [note for note in notes if note.channel not in song.drums]
-    chosen = pitched if len(pitched) >= _FEW else notes
-    return beat_offset([(note.start, note.end, note.number) for note in chosen], song.signatures)
-
-
-def beginning(late: float | None, signatures: Sequence[tuple[float, int, int]]) -> float | None:
-    """Beat of a clock at the beginning of a file by its `beat_offset`: within the first bar, so never below 0.
-
-    So the players' bar line comes at a whole bar of the clock, and what they play before it is in the bar before.
-    """
-    if not late:
-        return late
-    bar = BAR if is_barless(signatures) or not signatures else 4.0 * signatures[0][1] / signatures[0][2]
-    return -late % max(BAR if late > 0.5 else bar, 1.0)
-
-
 def beat_offset(
-    notes: Sequence[tuple[float, float, int]], signatures: Sequence[tuple[float, int, int]], *, guess: bool = False
+    notes: Sequence[tuple[float, float, int]], meters: Collection[tuple[int, int]], *, guess: bool = False
 ) -> float | None:
     """Quarter notes by which the players' beats are later than the file's; None where they do not keep them steadily.
 
@@ -73,15 +52,14 @@ def beat_offset(
 
     Args:
         notes: (start, end, number) of each, in quarter notes, in any order.
-        signatures: (quarter note, upper, lower) of each time signature. Bars of one beat are what transcribing programs
-            write when they mean none.
+        meters: (upper, lower) of each time signature, as for `is_barless` and `in_fours`.
         guess: Whether the most probable quarter is taken where none is clear.
     """
-    if len(notes) < _FEW:
+    if len(notes) < FEW:
         return 0.0
     starts, ends, numbers = np.array(sorted(notes), np.float64).T
     onsets = np.unique(np.round(starts, 3))
-    barless = is_barless(signatures)
+    barless = is_barless(meters)
     exact = np.mean(np.abs(onsets - np.round(onsets)) < _EXACT) > _ON_BEATS
     if exact and not barless:
         return 0.0
@@ -89,7 +67,7 @@ def beat_offset(
     root = math.sqrt(len(onsets))
     least = min(_SURE, max(_STEADY, _BY_CHANCE / root))
     even, uneven = abs(turns[_SIXTEENTH]), max(abs(turns[steps]) for steps in _TRIPLETS)
-    compound = any(lower >= 8 for _, _, lower in signatures)
+    compound = any(lower >= 8 for _, lower in meters)
     kinds = _kinds(starts, ends - starts, numbers)
     late, best = 0.0, 0
     if compound or even < max(least, uneven - _NEARLY):
@@ -108,21 +86,21 @@ def beat_offset(
         elif not guess and chances[best] - np.sort(chances)[-2] < max(_CLEAR, _CLEAR_FEW / root):
             return None
     late += best / _SIXTEENTH
-    if not (best or barless) or not in_fours(signatures):
+    if not (best or barless) or not in_fours(meters):
         return (late + 0.5) % 1.0 - 0.5
     quarters = np.round((starts - late) * _SIXTEENTH).astype(int)
     bars = _chances(_STARTS, kinds, quarters, _SIXTEENTH)
     return (late + int(np.argmax(bars))) % BAR
 
 
-def is_barless(signatures: Sequence[tuple[float, int, int]]) -> bool:
-    """Whether time signatures, as those of `beat_offset`, are of one beat each."""
-    return bool(signatures) and all(upper == 1 for _, upper, _ in signatures)
+def is_barless(meters: Collection[tuple[int, int]]) -> bool:
+    """Whether bars are of one beat each, which is what transcribing programs write when they mean none."""
+    return bool(meters) and all(upper == 1 for upper, _ in meters)
 
 
-def in_fours(signatures: Sequence[tuple[float, int, int]]) -> bool:
-    """Whether bars may be of four quarter notes by time signatures, as those of `beat_offset`."""
-    return is_barless(signatures) or all(upper * 4 / lower in (2, BAR) for _, upper, lower in signatures)
+def in_fours(meters: Collection[tuple[int, int]]) -> bool:
+    """Whether bars may be of four quarter notes."""
+    return is_barless(meters) or all(upper * 4 / lower in (2, BAR) for upper, lower in meters)
 
 
 def _kinds(starts: NDArray[np.float64], lengths: NDArray[np.float64], numbers: NDArray[np.float64]) -> NDArray[np.intp]:

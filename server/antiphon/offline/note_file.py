@@ -8,7 +8,7 @@ from pathlib import Path
 from antiphon.files import midi_song, midifile
 from antiphon.files.decode import path_text
 from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
-from antiphon.files.song_beats import beginning, song_offset
+from antiphon.files.song_beats import BAR
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError
@@ -82,7 +82,19 @@ def read(path: Path, rate: int) -> TimedScore:
     end = timed[-1][0]
     changes = [(round(times.seconds(at) * rate), min(MAX_TEMPO, max(MIN_TEMPO, bpm))) for at, bpm in song.tempo]
     tempo = tuple(change for change in changes if change[0] <= end)
-    return TimedScore(song, tuple(timed), tempo, end + 1, beginning(song_offset(song), song.signatures))
+    return TimedScore(song, tuple(timed), tempo, end + 1, _beginning(song))
+
+
+def _beginning(song: MidiSong) -> float | None:
+    """Beat of the clock at the beginning of a song, by `MidiSong.late`: within the first bar, so never below 0.
+
+    So the players' bar line comes at a whole bar of the clock, and what they play before it is in the bar before.
+    """
+    late = song.late()
+    if not late:
+        return late
+    bar = BAR if late > 0.5 or song.barless or not song.meters else song.meters[0][1]
+    return -late % max(bar, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
 from antiphon.api.backends.files import (
-    BAR,
+    MidiNote,
+    MidiSong,
     MidiTimes,
-    beat_offset,
+    MidiTrack,
     chord_text,
     conductor,
-    in_fours,
-    is_barless,
     melody_of,
     open_midi,
     write_atomic,
@@ -131,15 +130,14 @@ def read(path: Path) -> Read:
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
     """Bars of the file by its time signatures, or by `meter` beats; estimated where notes do not lie on its beats."""
-    barless = is_barless(given.signatures)
-    notes = [note[:3] for note in (*given.melody, *given.others)]
-    found = beat_offset(notes, given.signatures, guess=True)
-    if found or barless:
-        fours = in_fours(given.signatures)
-        beats = meter or (BAR if fours else bars(*given.signatures[0][1:])[0])
+    notes = tuple(MidiNote(n.start, n.end - n.start, n.pitch) for n in (*given.melody, *given.others))
+    song = MidiSong((MidiTrack("", notes),), signatures=tuple(given.signatures))
+    found = song.late(guess=True)
+    if found or song.barless:
+        beats = meter or (4 if song.in_fours else bars(*given.signatures[0][1:])[0])
         bar = found
         # of a melody alone its chords tell the bars better
-        if bar is None or not (fours and beats == BAR and given.others):
+        if bar is None or not (song.in_fours and beats == 4 and given.others):
             late = (found or 0.0) % 1.0
             moved = [BeatNote(n.start - late, n.end - late, n.pitch, n.velocity) for n in given.melody]
             bar = late + first_bar(moved, beats)

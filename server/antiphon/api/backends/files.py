@@ -16,7 +16,6 @@ from antiphon.files.midifile import (
 )
 from antiphon.files.musicxml import SUFFIXES as MUSICXML_SUFFIXES, read as read_musicxml
 from antiphon.files.pipes import input_file as standard_input
-from antiphon.files.song_beats import BAR, beat_offset, in_fours, is_barless
 from antiphon.files.sound_picture import png_bytes
 from antiphon.kernel.runtime.file_lock import Claims as FileClaims, hold_lock, lock as lock_file
 from antiphon.kernel.runtime.paths import (
