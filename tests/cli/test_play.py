@@ -243,6 +243,30 @@ def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_pa
     assert made.midi == patch.load("duo", catalog).midi
 
 
+def test_a_song_leads_where_its_beats_are_not_those_of_one_tempo(antiphon_home, tmp_path):
+    """The server's clock has the file's first tempo, so that a node that follows takes the notes of other songs.
+
+    A song beside its file's beats by one offset starts where its own come on those of the clock.
+    """
+    from antiphon.kernel.graph import patch
+    from antiphon.kernel.plugins.loader import load
+
+    catalog = load(check=False).catalog
+    for late, changes, beat in (
+        (0.0, (), 0.0),
+        (0.0, ((8.0, 80.0),), None),
+        (1.3, (), 2.7),
+        (1.3, ((8.0, 80.0),), None),
+    ):
+        chords = [MidiNote(late + n, 0.9, 60 + n // 4 % 3 + k) for n in range(64) for k in (0, 4)]
+        bass = [MidiNote(late + 4.0 * n, 3.8, 36 + n % 5) for n in range(16)]
+        write(tmp_path / "a.mid", [MidiTrack("", tuple(chords + bass))], [(0.0, 100.0), *changes])
+        made = patch.load(play_song.with_song("bandstand", str(tmp_path / "a.mid")), catalog, trusted=True)
+        leads = "follow" in {w.dest.node for w in made.graph.wires if w.source.node == "song"}
+        assert leads == (beat is None)
+        assert made.graph.node("song").values.get("beat", 0.0) == pytest.approx(beat or 0.0, abs=0.02)
+
+
 PITCHED, DRUM = (MidiNote(0.0, 1.0, 60), MidiNote(1.0, 1.0, 64)), MidiNote(0.5, 0.25, 38, 0.8, 10)
 SYNTH = '[nodes.{0}]\ntype = "synth"\ninstrument = "{1}"\n'
 

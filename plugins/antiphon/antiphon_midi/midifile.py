@@ -197,6 +197,7 @@ class MidiFile(Processor):
         Param("end", default=0.0, low=0.0, high=1e6, unit="beats", doc="Where it ends or loops; 0 is the file's end."),
         Param("bar", default=4.0, low=0.0, high=64.0, unit="beats",
               doc="A start waits for the clock's next multiple of it; 0 starts at once."),
+        Param("beat", default=0.0, low=0.0, high=64.0, unit="beats", doc="Beat of that bar on which it starts."),
         Param("start", "trigger", doc="Starts from begin, on the next bar."),
         Param("stop", "trigger", doc="Ends its notes and stays silent."),
         Param("position", default=0.0, low=-1e6, high=1e6, unit="beats", readonly=True, doc="Where it is in the file."),
@@ -363,7 +364,8 @@ class MidiFile(Processor):
             bar = float(io.value("bar"))
             here = io.time.beat + first * self._step
             # a start on a frame just behind the bar is on it
-            due = here if bar <= 0.0 else math.ceil((here - 0.999 * self._step) / bar) * bar
+            beat = float(io.value("beat"))
+            due = here if bar <= 0.0 else math.ceil((here - beat - 0.999 * self._step) / bar) * bar + beat
             frame = max(first, math.ceil((due - io.time.beat) / self._step - ROUNDING_FRAMES))
             if frame < last:
                 self._play_on(score, io, first, frame)

@@ -6,6 +6,7 @@ from pathlib import Path
 from antiphon.cli.terminal.errors import complain
 from antiphon.files.decode import path_text
 from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PluginError, RequestError, UsageError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, NodeSpec, Wire
@@ -22,6 +23,8 @@ TYPE = "midifile"
 NODE = "song"
 RATE = 48000
 """Sample rate in Hz of the file's check, arbitrary."""
+TEMPO_CHANGE = 0.01
+"""Largest change of a file's tempo, as a share, that a clock of one tempo keeps up with."""
 DRIVE = (
     ("/node/song/start", "again from the beginning"),
     ("/node/song/transpose 2", "two semitones higher, from the next note"),
@@ -43,6 +46,9 @@ def with_song(patch: str, song: str) -> Path:
             f"--input {path_text(song)} plays a sound"
         )
     score = note_file.read(path, RATE)
+    if any(abs(bpm / score.tempo[0][1] - 1.0) > TEMPO_CHANGE for _, bpm in score.tempo):
+        # the server's clock has the first tempo alone: who can follows the notes
+        score = replace(score, begins=None)
     loaded = loader.load(check=False)
     if TYPE not in loaded.catalog.types:
         raise PluginError(f"the plugin midi, which has {TYPE}, did not load; antiphon plugins says why")
@@ -55,7 +61,8 @@ def with_song(patch: str, song: str) -> Path:
         complain(f"{path_text(song)}: {players.said}")
     name = next(n for n in (NODE, *(f"{NODE}{k}" for k in range(2, 1000))) if not before.graph.has(n))
     ports = {node.name: loaded.catalog[node.type].first("events", "in") for node in players.graph.nodes}
-    node = NodeSpec(name, TYPE, {"file": str(path.absolute()), "tempo": "file", "loop": False})
+    values: dict[str, Value] = {"file": str(path.absolute()), "tempo": "file", "loop": False}
+    node = NodeSpec(name, TYPE, {**values, "beat": score.begins} if score.begins else values)
     played = {"notes": players.all, "pitched": players.pitched, "drums": players.drums}
     wires = tuple(
         Wire(End(name, source), End(to, port.name))

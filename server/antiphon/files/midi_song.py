@@ -4,6 +4,8 @@ from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from antiphon.files import song_beats
+
 DEFAULT_BPM = 120.0
 """Default tempo of a MIDI file."""
 TICKS = 480
@@ -73,6 +75,28 @@ class MidiSong:
     def meters(self) -> tuple[tuple[float, float], ...]:
         """Time signatures as (beat, beats per bar), in order; empty without any."""
         return tuple((at, 4.0 * upper / lower) for at, upper, lower in self.signatures)
+
+    @property
+    def barless(self) -> bool:
+        """Whether its time signatures mean no bars; see `song_beats.is_barless`."""
+        return song_beats.is_barless(self._uppers)
+
+    @property
+    def in_fours(self) -> bool:
+        """Whether its bars may be of four quarter notes."""
+        return song_beats.in_fours(self._uppers)
+
+    @property
+    def _uppers(self) -> list[tuple[int, int]]:
+        return [(upper, lower) for _, upper, lower in self.signatures]
+
+    def late(self, *, guess: bool = False) -> float | None:
+        """`song_beats.beat_offset` of its pitched notes, or of all where these are few."""
+        notes = [note for track in self.tracks for note in track.notes]
+        pitched = [note for note in notes if note.channel not in self.drums]
+        chosen = pitched if len(pitched) >= song_beats.FEW else notes
+        rows = [(note.start, note.end, note.number) for note in chosen]
+        return song_beats.beat_offset(rows, self._uppers, guess=guess)
 
     def seconds(self, beat: float) -> float:
         """Time in seconds of a beat, by the tempo map."""

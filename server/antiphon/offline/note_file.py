@@ -1,8 +1,6 @@
 """MIDI files on the sample clock: events in for `antiphon run` and `render`, events out of `run`."""
 
-import cmath
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,23 +8,29 @@ from pathlib import Path
 from antiphon.files import midi_song, midifile
 from antiphon.files.decode import path_text
 from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
+from antiphon.files.song_beats import BAR
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.names import OUT
-from antiphon.kernel.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
+from antiphon.kernel.session.commands import (
+    Bend,
+    Command,
+    Control,
+    NoteOff,
+    NoteOn,
+    ProgramChange,
+    Sample,
+    SetTempo,
+    SetTransport,
+)
 from antiphon.kernel.session.notes import Players
 
 MAX_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
 """Order of events on one frame: note-offs before note-ons, and a pedal or an instrument before its note."""
-_STEPS, _STEADY, _BY_CHANCE, _EXACT = (1, 2, 3, 4, 6), 0.35, 2.0, 0.99
-"""Steps of a beat beside which notes may be steadily; the mean vector of their places in a step from which they are,
-of as many by chance, times the root of how many there are, and of a few that are exactly at one place."""
-_BESIDE, _NOT_BESIDE = 0.25, 0.02
-"""Share of a step beside which notes are not on it, and that within which exact ones are."""
 _FINE = 960
 """Ticks of a beat in MIDI files without a source file."""
 Timed = tuple[int, Event]
@@ -35,12 +39,16 @@ Timed = tuple[int, Event]
 
 @dataclass(frozen=True, slots=True)
 class TimedScore:
-    """A MIDI file on the sample clock."""
+    """A MIDI file on the sample clock.
+
+    `begins`: beat of the clock at frame 0, which is that of the players; None where they keep none steadily.
+    """
 
     song: MidiSong
     events: tuple[Timed, ...]
     tempo: tuple[tuple[int, float], ...]  # (frame, bpm), the first at frame 0
     frames: int
+    begins: float | None = 0.0
 
     @property
     def has_drums(self) -> bool:
@@ -73,19 +81,20 @@ def read(path: Path, rate: int) -> TimedScore:
     timed.sort(key=lambda item: (item[0], _ORDER[item[1].kind]))
     end = timed[-1][0]
     changes = [(round(times.seconds(at) * rate), min(MAX_TEMPO, max(MIN_TEMPO, bpm))) for at, bpm in song.tempo]
-    return TimedScore(song, tuple(timed), tuple(change for change in changes if change[0] <= end), end + 1)
+    tempo = tuple(change for change in changes if change[0] <= end)
+    return TimedScore(song, tuple(timed), tempo, end + 1, _beginning(song))
 
 
-def on_its_beats(song: MidiSong) -> bool:
-    """Whether the notes are on the beats of the file's tempo map; else it keeps a performance beside a clock."""
-    starts = {note.start for track in song.tracks for note in track.notes}
-    least = min(_EXACT, max(_STEADY, _BY_CHANCE / math.sqrt(max(1, len(starts)))))
-    means = [sum(cmath.exp(2j * math.pi * steps * at) for at in starts) / max(1, len(starts)) for steps in _STEPS]
-    found = [(abs(mean), abs(cmath.phase(mean)) / (2.0 * math.pi)) for mean in means]
-    if any(steady > _EXACT and beside < _NOT_BESIDE for steady, beside in found):
-        return True
-    sides = [beside for steady, beside in found if steady > least]
-    return bool(sides) and max(sides) < _BESIDE
+def _beginning(song: MidiSong) -> float | None:
+    """Beat of the clock at the beginning of a song, by `MidiSong.late`: within the first bar, so never below 0.
+
+    So the players' bar line comes at a whole bar of the clock, and what they play before it is in the bar before.
+    """
+    late = song.late()
+    if not late:
+        return late
+    bar = BAR if late > 0.5 or song.barless or not song.meters else song.meters[0][1]
+    return -late % max(bar, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +114,10 @@ class SongPlayers:
 def players_of(graph: Graph, catalog: Catalog, score: TimedScore) -> SongPlayers:
     """Nodes of a patch that play a song: those that take notes and that no wire plays.
 
-    One that overhears notes follows a performance, and leaves a song on its own beats to the file's tempo.
+    One that overhears notes follows a performance, and leaves a song whose beats are known to the file's tempo.
     A `synth` plays pitched notes, or drums where these are its instrument. Raises RequestError: no node takes notes.
     """
-    free = Players(graph, catalog).of("", by_clock=on_its_beats(score.song))
+    free = Players(graph, catalog).of("", by_clock=score.begins is not None)
     values = {node.name: node.values for node in graph.nodes if node.name in free and node.type == "synth"}
     synths = [name for name in values if not values[name].get("synthdef")]
     kits = tuple(name for name in synths if values[name].get("instrument") == "drums")
@@ -127,8 +136,9 @@ def players_of(graph: Graph, catalog: Catalog, score: TimedScore) -> SongPlayers
 
 
 def commands(score: TimedScore, players: SongPlayers) -> list[Command]:
-    """Commands of a MIDI file for a patch: its tempo, and its notes for each node that plays them."""
-    result: list[Command] = [SetTempo(bpm, 0.0, Sample(at)) for at, bpm in score.tempo]
+    """Commands of a MIDI file for a patch: its beat and tempo, and its notes for each node that plays them."""
+    result: list[Command] = [SetTransport(None, score.begins, Sample(0))] if score.begins else []
+    result += [SetTempo(bpm, 0.0, Sample(at)) for at, bpm in score.tempo]
     drums = score.song.drums
     for at, event in score.events:
         when = Sample(at)

@@ -168,7 +168,7 @@ class PlanRunner:
         self._waiting = deque(self._firings)
         self._events = deque(score.events if score is not None else ())
         self._changes = deque(score.tempo if score is not None else ())
-        self._tempo = TempoMap(spec.rate)
+        self._tempo = TempoMap(spec.rate, beat=(score.begins or 0.0) if score is not None else 0.0)
         self._time = BlockTime()
         self.emitted: list[tuple[int, Event]] = []
         self.dropped = 0

@@ -12,7 +12,17 @@ import mido
 import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
-from antiphon.api.backends.files import MidiTimes, chord_text, conductor, melody_of, open_midi, write_atomic
+from antiphon.api.backends.files import (
+    MidiNote,
+    MidiSong,
+    MidiTimes,
+    MidiTrack,
+    chord_text,
+    conductor,
+    melody_of,
+    open_midi,
+    write_atomic,
+)
 from antiphon_accompany.band.levels import FULL, VOLUME, midi_volume
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
@@ -24,7 +34,6 @@ from antiphon_accompany.files.offline import (
     accompany_file,
     first_bar,
     meter_of,
-    offset,
 )
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, one_bar, replaced, spans_of, timed_labels
@@ -121,13 +130,17 @@ def read(path: Path) -> Read:
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
     """Bars of the file by its time signatures, or by `meter` beats; estimated where notes do not lie on its beats."""
-    # bars of one beat are what transcribing programs write when they mean none
-    barless = all(upper == 1 for _, upper, _ in given.signatures)
-    late = offset(given.melody, not barless)
-    if late or barless:
-        beats = meter or 4
-        moved = [BeatNote(n.start - late, n.end - late, n.pitch, n.velocity) for n in given.melody]
-        bar = late + first_bar(moved, beats)
+    notes = tuple(MidiNote(n.start, n.end - n.start, n.pitch) for n in (*given.melody, *given.others))
+    song = MidiSong((MidiTrack("", notes),), signatures=tuple(given.signatures))
+    found = song.late(guess=True)
+    if found or song.barless:
+        beats = meter or (4 if song.in_fours else bars(*given.signatures[0][1:])[0])
+        bar = found
+        # of a melody alone its chords tell the bars better
+        if bar is None or not (song.in_fours and beats == 4 and given.others):
+            late = (found or 0.0) % 1.0
+            moved = [BeatNote(n.start - late, n.end - late, n.pitch, n.velocity) for n in given.melody]
+            bar = late + first_bar(moved, beats)
         return [Section(bar - beats if bar > 0.0 else bar, beats)]
     if meter:
         return [Section(0.0, meter)]

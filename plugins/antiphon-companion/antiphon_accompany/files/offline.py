@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
 from antiphon.api.backends.rendering import prepare_processor
@@ -27,16 +26,6 @@ _COMPOUND = (1.5, 0.75, 0.375, 0.1875)
 """Quarter notes of a compound beat."""
 _TRIPLET_POSITIONS = ((0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1.0), (0.0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 5 / 6, 1.0))
 """Positions of the patterns within a beat, and their counterparts in a compound beat."""
-_LENGTHS = (0.3, 0.6, 1.1)
-_ONSET_LOG_PROBABILITIES = np.array(
-    [
-        [-1.43, -2.15, -0.96, -1.35],
-        [-0.68, -3.28, -0.93, -2.79],
-        [-0.50, -3.00, -1.49, -2.12],
-        [-0.56, -3.16, -1.32, -2.14],
-    ]
-)
-"""Log probability of a note beginning on each quarter of a beat, by its length: POP909's training songs."""
 
 
 @dataclass(frozen=True)
@@ -190,31 +179,6 @@ def first_bar(notes: Sequence[BeatNote], meter: int) -> int:
     for beat in range(beats):
         tracker.add_beat(melody, beat)
     return tracker.phase
-
-
-def offset(notes: Sequence[BeatNote], on_grid_is_zero: bool = True) -> float:
-    """Offset in beats of a melody from its file's beats, 0 to below 1.
-
-    Files made from recordings often start anywhere. `on_grid_is_zero`: whether to return 0 where the notes lie on the
-    file's sixteenths or triplets.
-    """
-    if len(notes) < 8:
-        return 0.0
-    starts = np.array([note.start for note in notes])
-    near = np.minimum(_off(starts * 4.0) / 4.0, _off(starts * 3.0) / 3.0)
-    if on_grid_is_zero and np.mean(near < 0.01) > 0.6:
-        return 0.0
-    turns = np.mean(np.exp(8j * np.pi * starts))
-    fine = float(np.angle(turns)) / (8.0 * np.pi) if abs(turns) > 0.4 else 0.0
-    lengths = np.searchsorted(_LENGTHS, [note.end - note.start for note in notes])
-    quarters = np.round((starts - fine) * 4.0).astype(int)
-    scores = [float(_ONSET_LOG_PROBABILITIES[lengths, (quarters - k) % 4].sum()) for k in range(4)]
-    return (fine + int(np.argmax(scores)) / 4.0) % 1.0
-
-
-def _off(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    away: NDArray[np.float64] = np.abs(x - np.round(x))
-    return away
 
 
 def _run(

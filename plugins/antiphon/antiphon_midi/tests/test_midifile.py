@@ -146,6 +146,13 @@ def test_a_start_waits_for_the_bar_and_a_stop_does_not(tmp_path: Path) -> None:
     assert on(at_once) == [(0, 60, 1), (BEAT, 61, 1), (30_001, 60, 1), (30_001 + BEAT, 61, 1)]
 
 
+@pytest.mark.parametrize("values", [{}, {"tempo": "file"}])
+def test_a_start_waits_for_a_beat_of_the_bar(tmp_path: Path, values: dict[str, Any]) -> None:
+    path = song(tmp_path, LEAD)
+    late = on(play(path, 9.0, (round(1.5 * BEAT), "start", True), loop=False, beat=0.75, **values))
+    assert [at for at, number, _ in late if number == 60] == [round(0.75 * BEAT), round(4.75 * BEAT)]
+
+
 @pytest.mark.parametrize(
     ("values", "channels"),
     [

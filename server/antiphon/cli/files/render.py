@@ -22,8 +22,8 @@ def render(asked: RenderRequest) -> None:
     Where a patch plays other pairs (out.3-4), OUT has as many channels.
 
     Latency is taken out. Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end. A
-    MIDI file is played at its tempo by every node that takes notes and that no wire plays; where its notes are off its
-    own beats, `follow` takes it for a performance.
+    MIDI file is played at its tempo by every node that takes notes and that no wire plays; the clock is on its notes'
+    beats, which may lie beside the file's, and where they keep none steadily `follow` takes it for a performance.
     """
     with endable():
         from antiphon.cli.files.reports import TERMINAL
