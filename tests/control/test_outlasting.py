@@ -288,6 +288,16 @@ MS = 1_000_000
         (2.0, {"block": 64, "latency_ring": 256}, "--ahead 5"),
         (12.0, {"load_mean": 0.9, "driver": "headless"}, "--block 512"),  # the patch takes the time, not the machine
         (2.0, {"block": 2048, "latency_ring": 0, "latency_driver": 8 * 2048, "load_mean": 0.9}, "--ahead 9"),
+        (
+            70.0,
+            {"block": 1024, "latency_ring": 0, "latency_driver": 16 * 1024, "driver": "headless"},
+            "--block 2048 --ahead 9",
+        ),
+        (
+            70.0,
+            {"block": 2048, "latency_ring": 0, "latency_driver": 16 * 2048, "driver": "headless"},
+            "",
+        ),  # there is no more
     ],
 )
 def test_the_options_are_those_with_which_the_latest_block_had_been_in_time(

@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from subprocess import PIPE
+from typing import ClassVar
 
 import pytest
 from tests.local import CATALOG
@@ -45,6 +47,21 @@ class Busy(Processor):
 
     def process(self, io):
         end = time.thread_time_ns() + int(self.settings["ms"] * 1e6)
+        while time.thread_time_ns() < end:
+            pass
+        io.audio_out[0][:] = io.audio_in[0]
+
+
+class Hindered(Processor):
+    """Takes more than a block while a file is there."""
+
+    flag: ClassVar[Path] = Path()
+
+    def prepare(self, spec):
+        self.hindered = self.flag.exists()
+
+    def process(self, io):
+        end = time.thread_time_ns() + 8_000_000 * self.hindered
         while time.thread_time_ns() < end:
             pass
         io.audio_out[0][:] = io.audio_in[0]
@@ -97,7 +114,15 @@ class Dies(Processor):
         os.abort()
 
 
-KINDS = {"busy": Busy, "counted": Counted, "fails": Fails, "seeded": Seeded, "hangs": Hangs, "dies": Dies}
+KINDS = {
+    "busy": Busy,
+    "hindered": Hindered,
+    "counted": Counted,
+    "fails": Fails,
+    "seeded": Seeded,
+    "hangs": Hangs,
+    "dies": Dies,
+}
 
 
 def catalog() -> Catalog:
@@ -179,6 +204,24 @@ def weigher(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LoadEstimator, in
     os.waitpid(pid, 0)
     there.close()
     here.close()
+
+
+@pytest.fixture
+def flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file while which is there `hindered` takes more than a block."""
+    monkeypatch.setattr(Hindered, "flag", tmp_path / "flag")
+    Hindered.flag.touch()
+    return Hindered.flag
+
+
+@pytest.mark.skipif(PORTABLE, reason="the trial is a fresh interpreter, which has not this test's file")
+def test_what_would_be_refused_is_measured_again(flag: Path, weigher: tuple[LoadEstimator, int]) -> None:
+    node = NodeSpec("h", "hindered")
+    assert weigher[0].measure([node], patience=120.0)[0] > PERIOD
+    flag.unlink()
+    assert weigher[0].measure([node], patience=120.0)[0] < 0.5 * PERIOD
+    flag.touch()
+    assert weigher[0].measure([node], patience=120.0)[0] < 0.5 * PERIOD
 
 
 def test_as_many_nodes_as_a_patch_holds_are_weighed(weigher: tuple[LoadEstimator, int]) -> None:

@@ -116,7 +116,7 @@ class Follow(Processor):
         Param("half", "trigger", doc="Beats half as fast."),
         Param("double", "trigger", doc="Beats twice as fast."),
         Param("downbeat", "trigger", doc="The nearest beat begins a bar."),
-        Param("tap", "trigger", doc="Taps: the octave of the beat that is nearest to them."),
+        Param("tap", "trigger", doc="Taps: the octave of the beat nearest to them; two between beats move it by half."),
         Param("tempo", default=0.0, low=0.0, high=400.0, unit="bpm", readonly=True, doc="0 while none is known."),
         Param("beat", "int", 0, low=0, high=64, readonly=True, doc="The beat of the bar, from 1; 0 if none is known."),
         Param("place", "int", 0, low=0, high=MAX_BAR, readonly=True, doc="The bar as printed; 0: not begun, a pickup."),
@@ -263,7 +263,7 @@ class Follow(Processor):
 
     def _buttons(self, io: IO) -> None:
         answer = self._answer
-        before = answer.octave
+        before = answer.octave, answer.moved
         if io.fired("half"):
             answer.halve()
         if io.fired("double"):
@@ -272,10 +272,10 @@ class Follow(Processor):
             answer.here()
         for offset in io.fired("tap"):
             at = (io.time.sample - self._begin + offset) / self._rate
-            if at - self._tap_at < _TAP_SECONDS:
-                answer.tapped(at - self._tap_at)
+            since = at - self._tap_at
+            answer.tapped(since if since < _TAP_SECONDS else math.inf, (offset - io.frames) / self._rate)
             self._tap_at = at
-        if downbeat or answer.octave != before:
+        if downbeat or (answer.octave, answer.moved) != before:
             self._entered = False
             self._count.correct()
 

@@ -88,7 +88,11 @@ def _find(song: str, patch: str) -> None:
 
     if song and not os.path.isfile(song):
         is_patch = song in patch_list.names()
-        other = f"the patch {song} is played by antiphon play --patch {song}" if is_patch else "name a MIDI file"
+        other = (
+            f"the patch {song} is played by antiphon play --patch {song}"
+            if is_patch
+            else "name a MIDI file, or a patch by --patch"
+        )
         raise UsageError(f"there is no file {song}; {other}")
     if os.sep in patch or patch.endswith(patch_list.SUFFIX):
         read_text(Path(patch))

@@ -107,7 +107,7 @@ def open_midi(path: Path) -> Any:
     with _refusing(path):
         place = start_of(content)
         if place < 0:
-            raise _MidiRefused("it does not begin as one")
+            raise _MidiRefused("it does not begin as one" if content else "it is empty (0 bytes)")
         parsed = parse(content[place:])
         _check(parsed)
     if parsed.odd and path not in _reported_files:

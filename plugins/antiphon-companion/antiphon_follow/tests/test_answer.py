@@ -1,5 +1,6 @@
 """What a performer chooses of the player's beat, and the count: octave, bar line, taps, range."""
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,6 +78,18 @@ def test_two_taps_choose_the_octave_nearest_to_them(seconds: float, bpm: float) 
     answer.tapped(seconds)
     answer.take(found(140.0))
     assert 60.0 / answer.period == pytest.approx(bpm)
+
+
+@pytest.mark.parametrize(("taps", "phase"), [((0.5, 0.5), 0.6), ((0.5, 0.45), 0.6), ((0.5, 0.05), 0.1), ((0.5,), 0.1)])
+def test_two_taps_between_beats_move_them_by_half(taps: tuple[float, ...], phase: float) -> None:
+    answer, since = FollowAnswer(60.0, 200.0), math.inf
+    for place, at in enumerate(taps):
+        answer.take(found(120.0, place, at))
+        answer.tapped(since)
+        since = 0.5
+    answer.take(found(120.0, phase=0.1))
+    assert answer.phase == pytest.approx(phase)
+    assert 60.0 / answer.period == pytest.approx(120.0)
 
 
 def test_downbeat_begins_a_bar_at_the_nearest_beat() -> None:

@@ -48,16 +48,21 @@ def _options(engine: EngineStatus, late_ns: int) -> str:
     if need <= MAX_AHEAD and late_ns < (MAX_AHEAD - 1) * engine.block * 1e9 / engine.rate:
         return f"--ahead {need}"
     block = next((b for b in blocks[1:] if late_ns < (MAX_AHEAD - 1) * b * 1e9 / engine.rate), blocks[-1])
-    return f"--block {block} --ahead {ahead_for(late_ns, block, engine.rate)}"
+    longer = engine.ahead * engine.block // block + 1
+    ahead = min(max(longer, ahead_for(late_ns, block, engine.rate)), MAX_AHEAD)
+    return f"--block {block} --ahead {ahead}" if ahead >= longer else ""
 
 
 def late_advice(setting: str) -> str:
-    """Advice against sound that came late, with options of the serve command; none fixes other programs' load."""
+    """Advice against sound that came late, with options of the serve command; none fixes other programs' load.
+
+    `setting`: "" where the options already allow for as much as they can.
+    """
     cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    others = (
-        f"end other programs (load {load:.0f} on {cores} cores), and" if load > CROWDED_LOAD * cores else "to end that,"
-    )
-    return f"{others} start the server with {setting}"
+    others = f"end other programs (load {load:.0f} on {cores} cores)"
+    if not setting:
+        return f"{others}: --block and --ahead are as large as they can be"
+    return f"{f'{others}, and' if load > CROWDED_LOAD * cores else 'to end that,'} start the server with {setting}"
 
 
 class MachineWatch:
