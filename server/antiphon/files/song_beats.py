@@ -1,10 +1,10 @@
 """Place of the players' beats in a MIDI file, which need not be the file's own: recordings begin anywhere on a grid."""
 
+import cmath
 import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Collection, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 
 BAR = 4
 """Quarter notes of the bars that are found."""
@@ -26,17 +26,15 @@ _BETTER, _BETTER_FEW, _CLEAR, _CLEAR_FEW = 0.3, 3.0, 0.05, 1.0
 by which a quarter is clear before the next best; each also times the root of how many notes there are."""
 _RANKS, _AGAIN = (0.25, 0.5, 0.75), 2.2
 """Ranks between the classes of a note's length among all, and quarter notes after which a pitch class is new."""
-_STARTS = np.array(
-    [
-        [56, 17, 84, 49, 93, 31, 107, 50, 66, 19, 80, 44, 98, 40, 115, 52],
-        [108, 23, 86, 40, 69, 22, 102, 42, 59, 20, 78, 34, 85, 34, 127, 72],
-        [87, 12, 76, 31, 131, 24, 97, 25, 103, 15, 84, 33, 136, 25, 100, 21],
-        [146, 18, 83, 25, 79, 20, 101, 25, 90, 17, 82, 23, 111, 26, 121, 35],
-        [138, 13, 64, 28, 139, 20, 75, 23, 152, 18, 80, 27, 138, 18, 54, 13],
-        [223, 19, 64, 22, 97, 18, 78, 20, 130, 18, 65, 21, 107, 19, 78, 22],
-        [224, 26, 79, 28, 111, 14, 66, 28, 186, 25, 57, 21, 73, 12, 34, 17],
-        [341, 24, 70, 19, 93, 15, 51, 23, 160, 20, 42, 17, 46, 15, 42, 21],
-    ]
+_STARTS = (
+    (56, 17, 84, 49, 93, 31, 107, 50, 66, 19, 80, 44, 98, 40, 115, 52),
+    (108, 23, 86, 40, 69, 22, 102, 42, 59, 20, 78, 34, 85, 34, 127, 72),
+    (87, 12, 76, 31, 131, 24, 97, 25, 103, 15, 84, 33, 136, 25, 100, 21),
+    (146, 18, 83, 25, 79, 20, 101, 25, 90, 17, 82, 23, 111, 26, 121, 35),
+    (138, 13, 64, 28, 139, 20, 75, 23, 152, 18, 80, 27, 138, 18, 54, 13),
+    (223, 19, 64, 22, 97, 18, 78, 20, 130, 18, 65, 21, 107, 19, 78, 22),
+    (224, 26, 79, 28, 111, 14, 66, 28, 186, 25, 57, 21, 73, 12, 34, 17),
+    (341, 24, 70, 19, 93, 15, 51, 23, 160, 20, 42, 17, 46, 15, 42, 21),
 )
 """Thousandths of notes that begin on each quarter of a beat in a bar of four, by classes of length, each for pitch
 classes that were there before and new ones: POP909's songs that end in 1 to 6."""
@@ -57,40 +55,40 @@ def beat_offset(
     """
     if len(notes) < FEW:
         return 0.0
-    starts, ends, numbers = np.array(sorted(notes), np.float64).T
-    onsets = np.unique(np.round(starts, 3))
+    notes = sorted(notes)
+    starts = [start for start, _, _ in notes]
+    onsets = {round(start, 3) for start in starts}
     barless = is_barless(meters)
-    exact = np.mean(np.abs(onsets - np.round(onsets)) < _EXACT) > _ON_BEATS
+    exact = sum(abs(at - round(at)) < _EXACT for at in onsets) > _ON_BEATS * len(onsets)
     if exact and not barless:
         return 0.0
-    turns = {steps: complex(np.mean(np.exp(2j * np.pi * steps * starts))) for steps in _OTHERS}
+    turns = {steps: sum(cmath.exp(2j * math.pi * steps * at) for at in starts) / len(starts) for steps in _OTHERS}
     root = math.sqrt(len(onsets))
     least = min(_SURE, max(_STEADY, _BY_CHANCE / root))
     even, uneven = abs(turns[_SIXTEENTH]), max(abs(turns[steps]) for steps in _TRIPLETS)
     compound = any(lower >= 8 for _, lower in meters)
-    kinds = _kinds(starts, ends - starts, numbers)
-    late, best = 0.0, 0
+    late, best, kinds = 0.0, 0, _kinds(notes)
     if compound or even < max(least, uneven - _NEARLY):
-        sides = [abs(np.angle(turn)) / (2.0 * np.pi) for turn in turns.values() if abs(turn) > least]
+        sides = [abs(cmath.phase(turn)) / (2.0 * math.pi) for turn in turns.values() if abs(turn) > least]
         if not sides or max(sides) >= _OFF_STEP:
             return None
     else:
-        late = float(np.angle(turns[_SIXTEENTH])) / (2.0 * np.pi * _SIXTEENTH)
-        beat = _STARTS.reshape(len(_STARTS), BAR, _SIXTEENTH).sum(axis=1)
-        chances = _chances(beat, kinds, np.round((starts - late) * _SIXTEENTH).astype(int), 1)
-        best = int(np.argmax(chances))
+        late = cmath.phase(turns[_SIXTEENTH]) / (2.0 * math.pi * _SIXTEENTH)
+        chances = _chances(
+            [[sum(row[n::_SIXTEENTH]) for n in range(_SIXTEENTH)] for row in _STARTS], kinds, starts, late
+        )
+        best = chances.index(max(chances))
         by_hand = even < _BY_HAND or len(onsets) < _MANY
         if abs(late) < (_BESIDE if by_hand else _BESIDE_GRID) and (exact or not barless):
             if chances[best] - chances[0] < max(_BETTER, _BETTER_FEW / root):
                 late, best = (late, 0) if barless else (0.0, 0)
-        elif not guess and chances[best] - np.sort(chances)[-2] < max(_CLEAR, _CLEAR_FEW / root):
+        elif not guess and chances[best] - sorted(chances)[-2] < max(_CLEAR, _CLEAR_FEW / root):
             return None
     late += best / _SIXTEENTH
     if not (best or barless) or not in_fours(meters):
         return (late + 0.5) % 1.0 - 0.5
-    quarters = np.round((starts - late) * _SIXTEENTH).astype(int)
-    bars = _chances(_STARTS, kinds, quarters, _SIXTEENTH)
-    return (late + int(np.argmax(bars))) % BAR
+    bars = _chances(_STARTS, kinds, starts, late)[::_SIXTEENTH]
+    return (late + bars.index(max(bars))) % BAR
 
 
 def is_barless(meters: Collection[tuple[int, int]]) -> bool:
@@ -103,23 +101,24 @@ def in_fours(meters: Collection[tuple[int, int]]) -> bool:
     return is_barless(meters) or all(upper * 4 / lower in (2, BAR) for upper, lower in meters)
 
 
-def _kinds(starts: NDArray[np.float64], lengths: NDArray[np.float64], numbers: NDArray[np.float64]) -> NDArray[np.intp]:
+def _kinds(notes: Sequence[tuple[float, float, int]]) -> list[int]:
     """Row of `_STARTS` of each note: lengths that are all alike say nothing."""
-    lengths = np.round(lengths, 2)
-    ordered = np.sort(lengths)
-    ranks = (np.searchsorted(ordered, lengths) + np.searchsorted(ordered, lengths, "right")) / (2.0 * len(lengths))
-    classes = numbers % 12
-    order = np.lexsort((starts, classes))
-    same = np.diff(classes[order], prepend=-1.0) == 0.0
-    new = np.empty(len(starts), bool)
-    new[order] = ~same | (np.diff(starts[order], prepend=0.0) > _AGAIN)
-    return 2 * np.searchsorted(_RANKS, ranks) + new
+    lengths = [round(end - start, 2) for start, end, _ in notes]
+    ordered, before = sorted(lengths), dict[int, float]()
+    kinds = []
+    for (start, _, number), length in zip(notes, lengths, strict=True):
+        rank = (bisect_left(ordered, length) + bisect_right(ordered, length)) / (2.0 * len(notes))
+        new = start - before.get(number % 12, -math.inf) > _AGAIN
+        before[number % 12] = start
+        kinds.append(2 * bisect_left(_RANKS, rank) + new)
+    return kinds
 
 
-def _chances(
-    table: NDArray[np.int_], kinds: NDArray[np.intp], quarters: NDArray[np.int_], step: int
-) -> NDArray[np.float64]:
-    """Mean log probability of notes by a table, for each multiple of `step` quarters that it may begin later."""
-    logs = np.log(table / table.sum(axis=1, keepdims=True))
-    size = table.shape[1]
-    return np.array([logs[kinds, (quarters - by) % size].mean() for by in range(0, size, step)])
+def _chances(table: Sequence[Sequence[int]], kinds: Sequence[int], starts: Sequence[float], late: float) -> list[float]:
+    """Mean log probability of notes by a table, for beats later than `late` by each of its quarters."""
+    size, logs = len(table[0]), [[math.log(count / sum(row)) for count in row] for row in table]
+    found = Counter((kind, round((at - late) * _SIXTEENTH) % size) for kind, at in zip(kinds, starts, strict=True))
+    return [
+        sum(count * logs[kind][(quarter - by) % size] for (kind, quarter), count in found.items()) / len(starts)
+        for by in range(size)
+    ]
