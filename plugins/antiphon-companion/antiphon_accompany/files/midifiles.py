@@ -128,10 +128,12 @@ def read(path: Path) -> Read:
     return Read(file, notes, *chosen, _mean_tempo(tempos, last), signatures, tempos, others)
 
 
+_UNSTEADY = "but its notes keep no steady beat beside the file's: `antiphon render bandstand --events` follows them"
+
+
 def sections(given: Read, meter: int | None = None) -> list[Section]:
     """Bars of the file by its time signatures, or by `meter` beats; estimated where notes do not lie on its beats."""
-    notes = tuple(MidiNote(n.start, n.end - n.start, n.pitch) for n in (*given.melody, *given.others))
-    song = MidiSong((MidiTrack("", notes),), signatures=tuple(given.signatures))
+    song = _song_of(given)
     found = song.late(guess=True)
     if found or song.barless:
         beats = meter or (4 if song.in_fours else bars(*given.signatures[0][1:])[0])
@@ -159,6 +161,12 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
         else:
             result.append(Section(start, beats, unit))
     return result
+
+
+def _song_of(given: Read) -> MidiSong:
+    """Notes and time signatures of the file."""
+    notes = tuple(MidiNote(n.start, n.end - n.start, n.pitch) for n in (*given.melody, *given.others))
+    return MidiSong((MidiTrack("", notes),), signatures=tuple(given.signatures))
 
 
 def _is_pickup(first: tuple[float, int, int], ends: float, bar: float) -> bool:
@@ -211,7 +219,7 @@ class Accompanied:
     spans: list[ChordSpan]
     mixes: list[PartLevel]
     lead: Callable[[str], str]  # the same as text of a file: its ending gives the text; of ".svg" a piano roll
-    fitted: str = ""  # in words, that the style's bars are not those of the melody; "" where they are
+    fitted: str = ""  # in words, what is not as the melody is, its bars or its beats; "" where all is
 
 
 def accompany_midi(
@@ -268,6 +276,7 @@ def accompany_midi(
         return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
     words = ["by the chords of the file" if own_chords else one_bar(chords_text), replaced(chords_text)]
+    words += [_UNSTEADY] if _song_of(given).late() is None else []
     fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, heard.mixes, lead, fitted)

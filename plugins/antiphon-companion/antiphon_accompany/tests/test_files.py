@@ -124,6 +124,14 @@ def test_lookahead_hears_no_further_than_it_says() -> None:
         assert one == two
 
 
+def test_a_performance_beside_a_clock_is_said_to_be_one(tmp_path: Path) -> None:
+    song = [BeatNote(n.start + 32 * k, n.end + 32 * k, n.pitch, n.velocity) for k in range(2) for n in TUNE]
+    faster = [BeatNote(n.start * 0.967, n.end * 0.967, n.pitch, n.velocity) for n in song]
+    for notes, said in ((song, False), (faster, True)):
+        told = accompany_midi(write(tmp_path / "in.mid", notes), tmp_path / "out.mid", {}).fitted
+        assert ("keep no steady beat" in told) == said, told
+
+
 def test_a_melody_beside_the_grid_is_found(tmp_path: Path) -> None:
     song = [BeatNote(n.start + 32 * k, n.end + 32 * k, n.pitch, n.velocity) for k in range(2) for n in TUNE]
     for late in (40, 131, 304):
