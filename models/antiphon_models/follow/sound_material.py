@@ -26,17 +26,17 @@ from antiphon_models.follow.fitting import (
     with_rests,
     without_fourth_beats,
 )
+from antiphon_models.follow.noises import claps, coloured, drone, talk
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import performance
 from antiphon_models.follow.targets import OF_FOUR, OF_THREE
-from antiphon_models.material.espeak import speech
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play_tracks
-from antiphon_models.material.sounds import mono, of_length, resampled
+from antiphon_models.material.sounds import mono, of_length
 
 FONTS = (FLUID, TIM, Path("/usr/share/sounds/sf2/sf_GMbank.sf2"))
 FONT_SHARES = (0.4, 0.3, 0.3)
-KINDS = ("song", "waltz", "plain", "group", "band", "bass", "kit", "noise", "speech")
-KIND_SHARES = (0.27, 0.03, 0.05, 0.12, 0.17, 0.07, 0.21, 0.02, 0.06)
+KINDS = ("song", "waltz", "plain", "group", "band", "bass", "kit", "noise", "speech", "electric")
+KIND_SHARES = (0.21, 0.03, 0.04, 0.09, 0.14, 0.09, 0.16, 0.02, 0.05, 0.17)
 DRY, ROOMS = 0.1, 0.35
 PIANOS, GUITARS, BASSES = (0, 0, 0, 1, 2, 3, 4, 5), (24, 25, 25, 26, 27, 28, 29, 30), (32, 33, 33, 34, 35, 36, 38)
 OTHERS, LEADS = (16, 18, 19, 48, 49, 50, 11, 46, 88), (0, 40, 56, 65, 71, 73, 52, 80, 25)
@@ -47,42 +47,21 @@ WITH_KIT, BASS_ALONE, STRUM = 0.25, 0.08, 0.012
 """Shares with a drum kit, and of songs by their bass alone; seconds from string to string."""
 ON_BEATS, EIGHTHS, SIXTEENTHS = (0.95, 0.6, 0.8, 0.6), 0.45, 0.12
 """Chances of strokes on the beats of a bar, between them, and between those."""
+STRUMS = (
+    ((1.0, 0.1, 0.3, 0.1), 0.05, 0.0),
+    ((1.0, 1.0, 1.0, 1.0), 0.95, 0.0),
+    ((1.0, 1.0, 1.0, 1.0), 0.97, 0.9),
+    ((0.9, 0.6, 0.7, 0.6), 0.6, 0.3),
+    ((0.2, 0.1, 0.1, 0.1), 0.95, 0.05),
+    (ON_BEATS, 0.6, SIXTEENTHS),
+)
+"""Chances of an electric guitar's strokes: held chords, eighths, sixteenths, riffs, off the beats, and any."""
+ACCENTS = ((8, 0), (8, 0), (8, 4), (4, 0), (16, 0))
+"""Accented strokes of a guitar: every so many sixteenths, and the first of them."""
+CLEAN, AMPLIFIED = (24, 25, 26, 26, 27, 27, 28), 0.75
+"""Programs that an amplifier is given, and the share of electric guitars that have one."""
 CHORDS = ((0, 7, 12), (0, 7, 12, 16, 19), (0, 7, 12, 15, 19), (0, 7, 10, 16), (0, 4, 7, 12))
 STEPS = (0, 2, 3, 5, 7, 9, 10, -2, -3, -5)
-VOICES = (
-    "en-us",
-    "en-us+f3",
-    "en-us+m2",
-    "en-gb",
-    "en-gb+m3",
-    "en-gb+f4",
-    "en-gb-scotland+m7",
-    "de",
-    "de+f1",
-    "fr+f2",
-    "it",
-    "es+m5",
-    "nl+m4",
-)
-SENTENCES = (
-    "The weather will be cloudy at first, then brighter from the west in the afternoon.",
-    "Please leave your coats and bags at the door; the rehearsal begins at ten past seven.",
-    "How far is it from the old bridge to the station?",
-    "I thought that we might walk, but it has rained since Tuesday, so we took the bus instead.",
-    "No.",
-    "Well, that depends on what you mean.",
-    "Two, seven, eleven, forty, and one hundred and six.",
-    "When the ferry had gone there was nothing on the quay except a crate of oranges and a sleeping dog.",
-    "She opened the window, looked down into the yard, and called for the children to come in.",
-    "Could you say that again, a little more slowly?",
-    "According to the report, prices rose by three per cent during the winter and fell again in May.",
-    "Turn left at the lights, go past the school, and it is the second house on the right.",
-    "Nothing in the letter explained why he had sold the boat.",
-    "Of all the rooms in the museum, the smallest one was always the fullest.",
-    "Thank you very much, and good night.",
-    "My grandfather kept bees, mended clocks, and never once spoke about the war.",
-)
-"""Texts of speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +294,7 @@ def basses(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> l
     swing, each = float(random.choice([0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
     roots = roots_of(random)
     on = ((1.0, 0.05, 0.3, 0.05), (1.0, 1.0, 1.0, 1.0), (1.0, 0.3, 0.7, 0.4), ON_BEATS)[int(random.integers(4))]
-    first = grid(random, meter, on, random.choice([0.0, 0.1, 0.4, 0.95]), random.choice([0.0, 0.05, 0.15]))
+    first = grid(random, meter, on, random.choice([0.0, 0.1, 0.4, 0.95]), random.choice([0.0, 0.05, 0.15, 0.85]))
     first[0] |= random.random() < 0.8
     bars = [first, first ^ (random.random(len(first)) < 0.1)][: int(random.choice([1, 2, 2]))]
     return [bass(Riff(beats, downs, bars, swing, roots, each), random)]
@@ -340,12 +319,34 @@ def group(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> li
     return tracks
 
 
+def electric(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
+    """An electric guitar or two, of which most are amplified, some with a bass or a drum kit."""
+    roots, each = roots_of(random), int(random.choice([1, 1, 2]))
+    swing, tracks = float(random.choice([0.5, 0.5, 0.5, 0.5, 0.6, 0.66])), list[MidiTrack]()
+
+    def riff() -> Riff:
+        first = grid(random, meter, *STRUMS[random.integers(len(STRUMS))])
+        bars = [first, *(first ^ (random.random(len(first)) < 0.1) for _ in range(int(random.choice([0, 1, 1, 3]))))]
+        return Riff(beats, downs, bars, swing, roots, each)
+
+    for _ in range(1 + int(random.random() < 0.2)):
+        made = guitar(riff(), random)
+        if random.random() < AMPLIFIED:
+            made = replace(made, name="amplified", program=one_of(random, CLEAN))
+        tracks.append(made)
+    if random.random() < 0.15:
+        tracks.append(bass(riff(), random))
+    if random.random() < 0.1:
+        tracks.append(kit(beats, downs, random, meter))
+    return tracks
+
+
 def guitar(riff: Riff, random: np.random.Generator) -> MidiTrack:
     """Strokes over all strings, or one string after the other; some are muted."""
     late, pick = random.choice([0.003, 0.008, 0.014]), random.random() < 0.3
     short, notes = random.random() < 0.35, list[MidiNote]()
     kinds = [CHORDS[random.integers(len(CHORDS))] for _ in riff.roots]
-    spread, accent = random.uniform(0.3, 1.8) * STRUM, random.uniform(0.0, 0.3)
+    spread, accent, (every, first) = random.uniform(0.3, 1.8) * STRUM, random.uniform(0.0, 0.3), random.choice(ACCENTS)
     strokes = list(riff.strokes())
     for n, (at, length, bar, quarter) in enumerate(strokes):
         which = riff.chord(bar)
@@ -354,9 +355,10 @@ def guitar(riff: Riff, random: np.random.Generator) -> MidiTrack:
             chord = [chord[0]] if quarter == 0 else [chord[random.integers(len(chord))]]
         begin = at + random.normal(0.0, late)
         until = strokes[n + 1][0] - at if n + 1 < len(strokes) else 1.0
-        hold = min(until, 0.5 * length if short and random.random() < 0.8 else 4.0)
+        strong = quarter % every == first
+        hold = min(until, 0.5 * length if short and random.random() < (0.3 if strong else 0.9) else 4.0)
         for rank, number in enumerate(chord if quarter % 4 in (0, 1) else chord[::-1]):
-            loud = random.uniform(0.55, 0.75) + accent * (quarter % 8 == 0) - 0.1 * (quarter % 4 > 0)
+            loud = random.uniform(0.55, 0.75) + accent * strong - 0.1 * (quarter % 4 > 0)
             notes.append(note_at(begin + rank * spread, hold, number, loud))
     return track("guitar", notes, one_of(random, GUITARS))
 
@@ -436,19 +438,30 @@ def toned(sound: F32, random: np.random.Generator, rooms: float = ROOMS) -> F32:
     return np.asarray(level * made / max(1e-6, float(np.abs(made).max())), np.float32)
 
 
-def coloured(size: int, random: np.random.Generator) -> F64:
-    """Noise with a falling spectrum, of root mean square 1."""
-    spectrum = np.fft.rfft(random.standard_normal(size))
-    noise = np.fft.irfft(spectrum * (np.arange(len(spectrum)) + 20.0) ** -random.uniform(0.0, 1.2), size)
-    return np.asarray(noise / np.sqrt((noise**2).mean()))
-
-
 def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = ROOMS) -> F32:
     """Their sound, by a soundfont, each track by its own channel; `rooms`: share of the sounds in a room."""
     font, reverb = FONTS[random.choice(len(FONTS), p=FONT_SHARES)], bool(random.random() < 1.7 * rooms)
     tracks = [channelled(one, place) for place, one in enumerate(tracks, 1)]
-    made = play_tracks(tracks, font, RATE, FluidSettings(0.5, reverb)).mean(axis=1)
-    return toned(of_length(made, round(SECONDS * RATE)), random, rooms)
+    groups = [[one] for one in tracks if one.name == "amplified"]
+    groups += [rest] if (rest := [one for one in tracks if one.name != "amplified"]) else []
+    made = np.zeros(round(SECONDS * RATE), np.float32)
+    for some in groups:
+        sound = play_tracks(some, font, RATE, FluidSettings(0.5, reverb)).mean(axis=1)
+        if some[0].name == "amplified":
+            sound = amplified(sound, random)
+        made += of_length(sound, len(made)) / max(1e-6, float(np.sqrt((sound**2).mean())))
+    return toned(made, random, rooms)
+
+
+def amplified(sound: F32, random: np.random.Generator) -> F32:
+    """The sound of a guitar by an amplifier, from clean to one that clips most of it, and its loudspeaker."""
+    tight, dark = random.uniform(60.0, 250.0), random.uniform(2500.0, 6500.0)
+    hertz = np.fft.rfftfreq(len(sound), 1.0 / RATE)
+    made = np.fft.irfft(np.fft.rfft(sound) / (1.0 + (tight / np.maximum(hertz, 1.0)) ** 2), len(sound))
+    drive, lean = np.exp(random.uniform(np.log(1.0), np.log(80.0))), random.uniform(0.0, 0.3)
+    made = np.tanh(drive * made / max(1e-6, float(np.abs(made).max())) + lean) - np.tanh(lean)
+    loudspeaker = 1.0 / (1.0 + (70.0 / np.maximum(hertz, 1.0)) ** 4 + (hertz / dark) ** 6)
+    return np.asarray(np.fft.irfft(np.fft.rfft(made) * loudspeaker, len(sound)), np.float32)
 
 
 def channelled(one: MidiTrack, channel: int) -> MidiTrack:
@@ -478,40 +491,6 @@ def beatless(noises: Path, random: np.random.Generator) -> F32:
     return toned(of_length(np.concatenate(taken), size), random)
 
 
-def claps(size: int, random: np.random.Generator) -> F32:
-    """Claps at random, 2 to 60 a second."""
-    made, clap = np.zeros(size), np.exp(-np.arange(900) / random.uniform(40.0, 150.0))
-    for at in random.integers(0, size - 900, int(random.choice([2, 6, 20, 60]) * SECONDS)):
-        made[at : at + 900] += random.uniform(0.3, 1.0) * clap * random.standard_normal(900)
-    return np.asarray(made, np.float32)
-
-
-def drone(size: int, random: np.random.Generator) -> F32:
-    """Five tones that stay."""
-    time, made = np.arange(size) / RATE, np.zeros(size)
-    for _ in range(5):
-        made += random.random() * np.sin(2.0 * np.pi * random.uniform(60.0, 900.0) * time + 6.3 * random.random())
-    return np.asarray(made, np.float32)
-
-
-def talk(size: int, random: np.random.Generator) -> F32:
-    """Speech of one voice or of several in turn: sentences in any order, with pauses."""
-    pieces, length = list[F32](), 0
-    voices = [
-        (str(random.choice(VOICES)), int(random.integers(90, 260)), int(random.integers(15, 85)))
-        for _ in range(int(random.choice([1, 1, 2, 3])))
-    ]
-    pause, level = random.choice([0.1, 0.3, 0.7]), random.uniform(0.0, 0.5)
-    while length < size:
-        voice, speed, pitch = voices[random.integers(len(voices))]
-        words = " ".join(SENTENCES[n] for n in random.permutation(len(SENTENCES))[: int(random.integers(1, 5))])
-        said, own = speech(words, voice, speed, pitch)
-        said = np.asarray(resampled(said, own, RATE) * np.exp(random.normal(0.0, level)), np.float32)
-        pieces += [said, np.zeros(round(random.exponential(pause) * RATE), np.float32)]
-        length += len(pieces[-1]) + len(pieces[-2])
-    return np.concatenate(pieces)[:size]
-
-
 def sound_performance(songs: list[Path], shares: F64, noises: Path, number: int) -> SoundPerformance | None:
     """The performance of that number; None: its song is too short.
 
@@ -524,7 +503,7 @@ def sound_performance(songs: list[Path], shares: F64, noises: Path, number: int)
     if kind == "speech":
         return SoundPerformance(toned(talk(round(SECONDS * RATE), random), random), np.zeros(0), np.zeros(0))
     late = float(random.choice([0.0, 0.0, 0.0, 0.0, random.uniform(0.5, 6.0)]))
-    if kind in ("group", "kit", "band", "bass"):
+    if kind in ("group", "kit", "band", "bass", "electric"):
         return rhythm(kind, late, random)
     if kind == "plain":
         notes, song = plain_player(SECONDS, curve, random)
@@ -546,7 +525,7 @@ def sound_performance(songs: list[Path], shares: F64, noises: Path, number: int)
 
 
 def rhythm(kind: str, late: float, random: np.random.Generator) -> SoundPerformance:
-    """A "group", a "kit", a "band" or a "bass", from a second on."""
+    """A "group", a "kit", a "band", a "bass" or an "electric" guitar, from a second on."""
     meter = 3 if random.random() < 0.12 else 4
     bpm = np.exp(random.uniform(np.log(66.0), np.log(175.0)))
     count = int((SECONDS + 2.0) * bpm / 60.0) + 8
@@ -556,7 +535,7 @@ def rhythm(kind: str, late: float, random: np.random.Generator) -> SoundPerforma
     if kind == "kit":
         tracks = [kit(beats, downs, random, meter)]
     else:
-        tracks = {"group": group, "band": band, "bass": basses}[kind](beats, downs, random, meter)
+        tracks = {"group": group, "band": band, "bass": basses, "electric": electric}[kind](beats, downs, random, meter)
     return SoundPerformance(
         played(tracks, random, DRY if kind in ("kit", "bass") else ROOMS),
         beats,
