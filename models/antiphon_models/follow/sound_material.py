@@ -36,7 +36,7 @@ from antiphon_models.material.sounds import mono, of_length
 FONTS = (FLUID, TIM, Path("/usr/share/sounds/sf2/sf_GMbank.sf2"))
 FONT_SHARES = (0.4, 0.3, 0.3)
 KINDS = ("song", "waltz", "plain", "group", "band", "bass", "kit", "noise", "speech", "electric")
-KIND_SHARES = (0.21, 0.03, 0.04, 0.09, 0.14, 0.09, 0.16, 0.02, 0.05, 0.17)
+KIND_SHARES = (0.36, 0.02, 0.03, 0.07, 0.10, 0.07, 0.21, 0.01, 0.03, 0.10)
 DRY, ROOMS = 0.1, 0.35
 PIANOS, GUITARS, BASSES = (0, 0, 0, 1, 2, 3, 4, 5), (24, 25, 25, 26, 27, 28, 29, 30), (32, 33, 33, 34, 35, 36, 38)
 OTHERS, LEADS = (16, 18, 19, 48, 49, 50, 11, 46, 88), (0, 40, 56, 65, 71, 73, 52, 80, 25)
