@@ -24,6 +24,8 @@ REPEAT_SECONDS = 3.0
 """Seconds until a request is repeated; at once if control reports a restart."""
 MAX_WAITING = 64
 """Maximum queued requests; further ones are refused with 503."""
+NO_ANSWER = "control does not answer; it is started again when it has died"
+"""Refusal of what the control process would have to answer."""
 MAX_NODE = 64
 """Characters of a node's name."""
 
@@ -180,7 +182,7 @@ class ControlLink:
                     except TimeoutError:
                         continue
         except TimeoutError:
-            raise Refusal(503, "control does not answer; it is started again when it has died") from None
+            raise Refusal(503, NO_ANSWER) from None
 
     async def _answer(self, assembly: Assembly) -> Any:
         """Receives a complete answer; `TimeoutError` if control was restarted and must be asked again."""

@@ -31,7 +31,7 @@ from antiphon.operations.lessons import (
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.live import _check_size as check_size
-from antiphon.web.control_link import ControlLink
+from antiphon.web.control_link import NO_ANSWER, ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import operation
 from antiphon.web.osc_socket import OscSocket
@@ -158,8 +158,11 @@ class LessonRoutes:
         self._listening += 1
         sock = OscSocket(self._control.osc, received)
         try:
-            for address in ("/monitor", "/notify", "/note/watch"):
-                sock.send(encode(address, 1))
+            try:
+                for address in ("/monitor", "/notify", "/note/watch"):
+                    sock.send(encode(address, 1))
+            except ConnectionRefusedError:  # of the message before: nothing listens there
+                raise Refusal(503, NO_ANSWER) from None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds) as limit:
                     while not outcome.passed:
