@@ -58,8 +58,8 @@ STRUMS = (
 """Chances of an electric guitar's strokes: held chords, eighths, sixteenths, riffs, off the beats, and any."""
 ACCENTS = ((8, 0), (8, 0), (8, 4), (4, 0), (16, 0))
 """Accented strokes of a guitar: every so many sixteenths, and the first of them."""
-CLEAN, AMPLIFIED = (24, 25, 26, 26, 27, 27, 28), 0.75
-"""Programs that an amplifier is given, and the share of electric guitars that have one."""
+CLEAN, AMPLIFIED, AMPLIFIER = (24, 25, 26, 26, 27, 27, 28), 0.75, "amplifier"
+"""Programs that an amplifier is given, the share of electric guitars that have one, and the name of their tracks."""
 CHORDS = ((0, 7, 12), (0, 7, 12, 16, 19), (0, 7, 12, 15, 19), (0, 7, 10, 16), (0, 4, 7, 12))
 STEPS = (0, 2, 3, 5, 7, 9, 10, -2, -3, -5)
 
@@ -332,7 +332,7 @@ def electric(beats: F64, downs: F64, random: np.random.Generator, meter: int) ->
     for _ in range(1 + int(random.random() < 0.2)):
         made = guitar(riff(), random)
         if random.random() < AMPLIFIED:
-            made = replace(made, name="amplified", program=one_of(random, CLEAN))
+            made = replace(made, name=AMPLIFIER, program=one_of(random, CLEAN))
         tracks.append(made)
     if random.random() < 0.15:
         tracks.append(bass(riff(), random))
@@ -442,12 +442,12 @@ def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = 
     """Their sound, by a soundfont, each track by its own channel; `rooms`: share of the sounds in a room."""
     font, reverb = FONTS[random.choice(len(FONTS), p=FONT_SHARES)], bool(random.random() < 1.7 * rooms)
     tracks = [channelled(one, place) for place, one in enumerate(tracks, 1)]
-    groups = [[one] for one in tracks if one.name == "amplified"]
-    groups += [rest] if (rest := [one for one in tracks if one.name != "amplified"]) else []
+    groups = [[one] for one in tracks if one.name == AMPLIFIER]
+    groups.append([one for one in tracks if one.name != AMPLIFIER])
     made = np.zeros(round(SECONDS * RATE), np.float32)
-    for some in groups:
+    for some in filter(None, groups):
         sound = play_tracks(some, font, RATE, FluidSettings(0.5, reverb)).mean(axis=1)
-        if some[0].name == "amplified":
+        if some[0].name == AMPLIFIER:
             sound = amplified(sound, random)
         made += of_length(sound, len(made)) / max(1e-6, float(np.sqrt((sound**2).mean())))
     return toned(made, random, rooms)

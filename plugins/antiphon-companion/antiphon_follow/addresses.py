@@ -11,7 +11,7 @@ ADDRESSES = (
     ("half", "Halves the beat of every node `follow`."),
     ("double", "Doubles the beat of every node `follow`."),
     ("downbeat", "Begins a bar at the nearest beat of every node `follow`."),
-    ("tap", "Taps a beat: every node `follow` takes the octave of its beat that is nearest to two taps."),
+    ("tap", "Taps: of two, every node `follow` takes the nearest octave of its beat; moved by half if they are off."),
 )
 """Triggers of the nodes, and what each is for."""
 _TYPE = "follow"

@@ -67,8 +67,9 @@ class FollowAnswer:
         `since`: seconds since the one before, infinite for a first; `ahead`: seconds from the answer to this one.
         """
         before, self._between = self._between, abs((self.phase + ahead / self.period) % 1.0 - 0.5) < BETWEEN
-        turn = round(math.log2(self.period / since)) if 0.0 < since < math.inf else 0
-        if turn:
+        if not 0.0 < since < math.inf:
+            return
+        if turn := round(math.log2(self.period / since)):
             self._turn(1 if turn > 0 else -1)
-        elif since < math.inf and before and self._between:
+        elif before and self._between:
             self.moved, self._between = self.moved + 0.5, False

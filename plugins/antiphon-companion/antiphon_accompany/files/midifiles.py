@@ -276,7 +276,7 @@ def accompany_midi(
         return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
     words = ["by the chords of the file" if own_chords else one_bar(chords_text), replaced(chords_text)]
-    words += [_UNSTEADY] if _song_of(given).late() is None else []
+    words += [_UNSTEADY] if _song_of(given).late(guess=True) is None else []
     fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, heard.mixes, lead, fitted)

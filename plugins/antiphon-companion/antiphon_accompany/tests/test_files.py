@@ -127,7 +127,8 @@ def test_lookahead_hears_no_further_than_it_says() -> None:
 def test_a_performance_beside_a_clock_is_said_to_be_one(tmp_path: Path) -> None:
     song = [BeatNote(n.start + 32 * k, n.end + 32 * k, n.pitch, n.velocity) for k in range(2) for n in TUNE]
     faster = [BeatNote(n.start * 0.967, n.end * 0.967, n.pitch, n.velocity) for n in song]
-    for notes, said in ((song, False), (faster, True)):
+    beside = [BeatNote(n * 0.5 + 0.1, n * 0.5 + 0.3, 60 + n % 5) for n in range(64)]  # steady, by any quarter
+    for notes, said in ((song, False), (beside, False), (faster, True)):
         told = accompany_midi(write(tmp_path / "in.mid", notes), tmp_path / "out.mid", {}).fitted
         assert ("keep no steady beat" in told) == said, told
 

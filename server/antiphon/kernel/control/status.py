@@ -62,7 +62,8 @@ def late_advice(setting: str) -> str:
     others = f"end other programs (load {load:.0f} on {cores} cores)"
     if not setting:
         return f"{others}: --block and --ahead are as large as they can be"
-    return f"{f'{others}, and' if load > CROWDED_LOAD * cores else 'to end that,'} start the server with {setting}"
+    begin = f"{others}, and" if load > CROWDED_LOAD * cores else "to end that,"
+    return f"{begin} start the server with {setting}"
 
 
 class MachineWatch:
