@@ -58,7 +58,7 @@ MAX_AHEAD = 16
 
 
 def default_ahead(block: int) -> int:
-    """Blocks between input and output that kept up on a loaded 2-core machine (docs/decisions/0007-ring-depth.md)."""
+    """Blocks between input and output that kept up on a loaded 2-core machine (docs/decisions/README.md, 0007)."""
     return 4 if block <= 64 else 2
 
 
