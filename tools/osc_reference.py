@@ -22,9 +22,8 @@ or by SLIP (OSC 1.1); the server recognises which by the first byte and answers 
 
 A message that succeeds and asks for nothing gets no answer. Answers go to the address the message came from. A message
 that is refused changes nothing and is answered `/fail s:address s:reason`, with what is allowed, at most 50 times a
-second per sender. Numbers and switches may have any of the type tags `i f d h T F`, so `/sync 5.0` is a sync. NaN and
-infinity are refused. What is done in another way than asked, as a sound of the kit in place of one that it lacks, is
-answered once by `/remark s:address s:sentence`.
+second per sender. Numbers and switches may have any of the type tags `i f d h T F`; NaN and infinity are refused. What
+is done in another way than asked is answered once by `/remark s:address s:sentence`.
 
 In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be repeated.
 
@@ -40,9 +39,9 @@ over UDP in no more bytes than it sent.
 NODES = """
 ## Nodes
 
-`NAME` is a node of the patch, `PARAM` one of its parameters. `in` and `out` are there in every patch and are yours, not
-the patch's: `/node/in/gain` and `/node/out/gain` in dB (the level that comes in, the master volume), `/node/out/mute`.
-Loading another patch leaves them, and a pattern does not reach them.
+`NAME` is a node of the patch, `PARAM` one of its parameters. `in` and `out` are there in every patch: `/node/in/gain`
+and `/node/out/gain` in dB (the level that comes in, the master volume), `/node/out/mute`. Loading another patch leaves
+them, and a pattern does not reach them.
 
 | address | arguments | answer or effect |
 |---|---|---|
@@ -62,8 +61,7 @@ the patch `keys` has one). Without one they are for every node that takes notes 
 where wires feed them all, for those that none of them feeds (in `answer` what `hum` plays), else for all. The name
 may follow the velocity or the value directly: `/note/on 60 100 keys`. A note begins at the sample its bundle names; a
 synth sounds it one block later. A node takes 1024 events in a block; further ones come with the next block and are
-counted as late. `/panic` ends every note and drops the scheduled ones; `/clearSched` drops the scheduled ones, and ends
-at once the notes whose end was among them.
+counted as late. `/clearSched` drops the scheduled ones, and ends at once the notes whose end was among them.
 
 Every node has these parameters:
 

@@ -420,8 +420,8 @@ def _list(request: OscRequest) -> None:
 ADDRESSES = (
     ("/clip/record", "s:name i:bars [f:step] [s:of]…", _record,
      "Records what is played by hand (OSC, MIDI, the page) from the next bar line on, then plays it in a loop: notes, "
-     "their beginnings quantised to `step` beats where that is above 0, with the word `knobs` values too; of the "
-     "nodes that are named, else of all. Answers `/done /clip/record s:name i:events i:dropped` at its end, and "
+     "quantised to `step` beats (0: not), with the word `knobs` values too; of the nodes that are named, else of all. "
+     "Answers `/done /clip/record s:name i:events i:dropped` at its end, and "
      "`/remark` where no place of the grid is free."),
     ("/clip/play", "s:name", _play,
      "Plays a clip in a loop from the next bar line on, in place of one of its column; starts the transport."),

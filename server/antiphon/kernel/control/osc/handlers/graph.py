@@ -45,9 +45,8 @@ def patch_reload(ask: OscCall, fade: Fade = FADE) -> None:
 
 @osc("/patch/save", OWNER)
 def patch_save(ask: OscCall, name: Word, replace: OnOff = 0) -> None:
-    """Saves nodes, wires and values as a patch of yours. Over one of yours that is not the one that plays only with 1;
-    the old file is renamed to `NAME~`, which can be loaded. A file outside the library is refused. Answers `/done` or
-    `/fail`.
+    """Saves nodes, wires and values as a patch of yours; over another one of yours only with 1, and the old file is
+    kept as `NAME~`. A file outside the library is refused. Answers `/done` or `/fail`.
     """
     ask.server.plans.save(name, replacing=bool(replace))
     ask.reply("/done", "/patch/save", name)
@@ -55,10 +54,9 @@ def patch_save(ask: OscCall, name: Word, replace: OnOff = 0) -> None:
 
 @osc("/patch/undo", OWNER)
 def patch_undo(ask: OscCall) -> None:
-    """Undoes the last edit: of a value, nodes, wires or clips, the recall of a scene, or the load of a patch; 64 can be
-    undone while the server runs. Moves of one parameter less than a second apart are one edit; what a script or a clip
-    sets at a beat is none. Answers `/done /patch/undo s:what`: the address of the edit that was undone, or the patch's
-    name where its file had been saved.
+    """Undoes the last of 64 edits: of a value, nodes, wires or clips, the recall of a scene, or the load of a patch.
+    Moves of one parameter less than a second apart are one edit; what a script or a clip sets at a beat is none.
+    Answers `/done /patch/undo s:what`: the edit's address, or the patch's name where its file had been saved.
     """
     ask.server.plans.undo(ask.peer, "/patch/undo")
 

@@ -24,8 +24,8 @@ Lines = Annotated[str, Meta(max_length=MAX_LINES)]
 
 @osc("/at", args="d:beat s:address x…")
 def at(ask: OscCall, args: Args) -> None:
-    """The message with that address and the arguments after it takes effect at the sample of a beat, wherever the tempo
-    puts it until then: values, triggers, notes, resets, the tempo, the transport.
+    """A message takes effect at the sample of a beat, wherever the tempo puts it until then: values, triggers, notes,
+    resets, the tempo, the transport.
     """
     intake = ask.server.intake
     beat, address = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), text(args, 1, "address")
@@ -48,9 +48,8 @@ def cue(ask: OscCall, args: Args) -> None:
 
 @osc(EVALUATE, OWNER)
 def evaluate(ask: OscCall, token: Word, script: Annotated[str, Meta(max_length=MAX_SCRIPT)]) -> None:
-    """With `serve --live`: hands a live script to `antiphon live`, as if it was saved so. Only programs of this machine
-    may send it, with the owner's token, or after `/live/join` with a proof of it. Answers `/done`, after a proof with
-    the number of programs that get it.
+    """With `serve --live`: hands a live script to `antiphon live`, from programs of this machine, with the owner's
+    token, or after `/live/join` a proof of it. Answers `/done`, after a proof with the number of programs that get it.
     """
     scripts, replies = ask.server.scripts, ask.server.replies
     proved, sent = scripts.check(ask.peer, token, script), scripts.packets(script)

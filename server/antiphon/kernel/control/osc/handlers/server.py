@@ -87,10 +87,10 @@ def sync(ask: OscCall, id: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]) -> N
 
 @osc("/audio/device", OWNER, args="[s:device] [i:rate] [i:block]")
 def audio_device(ask: OscCall, args: Args) -> None:
-    """Changes the sound device while it plays: `headless`, `jack`, `jack:SERVER`, `portaudio`, or the number or a part
-    of the name of one that `antiphon devices` lists, at a rate and a block of its own (0: the server's). The patch goes
-    on, after one fade. Answers `/done /audio/device s:device i:rate i:block` then, or `/fail`, after which the one
-    before plays on; without arguments `/audio/device s:device i:rate i:block`.
+    """Changes the sound device while it plays, after one fade: `headless`, `jack`, `jack:SERVER`, `portaudio`, or the
+    number or a part of the name of one that `antiphon devices` lists, at another rate and block than the server's (0).
+    Answers `/done /audio/device s:device i:rate i:block`, or `/fail`, after which the one before plays on; without
+    arguments `/audio/device s:device i:rate i:block`.
     """
     if not args:
         ask.reply("/audio/device", *ask.server.device.figures)
@@ -105,9 +105,9 @@ def audio_device(ask: OscCall, args: Args) -> None:
 
 @osc("/headphones", OWNER)
 def headphones(ask: OscCall, on: OnOff | None = None) -> None:
-    """Says that the output is headphones, which no microphone picks up, or with 0 that it is loudspeakers: then
-    `echo_cancel` stands in front of an input that is listened to and not played, and `howl_guard` of one that is
-    played, but over JACK. Kept for the sound device. Answers `/done`, without arguments `/headphones i:on s:device`.
+    """Says that the output is headphones, or with 0 loudspeakers: then `echo_cancel` stands in front of an input that
+    is listened to and not played, and `howl_guard` of one that is played, but over JACK. Kept for the sound device.
+    Answers `/done`, without arguments `/headphones i:on s:device`.
     """
     server = ask.server
     if on is None:

@@ -19,9 +19,8 @@ def _note(path: str, args: str, doc: str) -> Address:
 
 _TO = "[i:channel] [s:node]"
 NOTES = (
-    _note("/note/on", f"i:note i:velocity {_TO}", "Begins a note, 0 to 127 or a name as c4; velocity 1 to 127, or as "
-          "a float 0 to 1, as a button of TouchOSC sends it (1.0 is full, the whole number 1 hardly heard); 0 ends it; "
-          "channel 1 to 16, by default 1."),
+    _note("/note/on", f"i:note i:velocity {_TO}", "Begins a note, 0 to 127 or a name as c4; velocity 1 to 127, or a "
+          "float 0 to 1, as a button of TouchOSC sends it (1.0 is full); 0 ends it; channel 1 to 16, by default 1."),
     _note("/note/off", f"i:note [i:velocity] {_TO}", "Ends a note; the velocity is ignored."),
     _note("/cc", f"i:number f:value {_TO}", "Sets controller 0 to 127 (64 is the sustain pedal) to a value from 0 to "
           "1; a whole number from 2 to 127 is divided by 127, so 1 is the full value."),
@@ -116,8 +115,8 @@ def go(ask: OscCall, place: Annotated[int, Meta(ge=1, le=set_list.MAX_PATCHES)])
 
 @osc("/set/save", OWNER, args="s:name s:patch…")
 def save(ask: OscCall, args: Args) -> None:
-    """Saves these patches, in this order, as a set list of yours, with the fade and the pedals of the loaded set list,
-    which it replaces. What plays goes on; an old file is renamed to `NAME~`. Answers `/done` or `/fail`.
+    """Saves these patches, in this order, as a set list of yours, with the fade and pedals of the loaded one, which it
+    replaces; an old file is kept as `NAME~`. Answers `/done` or `/fail`.
     """
     name = text(args, 0, "name")
     ask.server.sets.save(name, tuple(text(args, at, "patch") for at in range(1, max(2, len(args)))))
