@@ -27,7 +27,7 @@ BLOCKS_A_HOP = 4
 """Maximum hop, in blocks, at which a numpy network is computed inline, in the block that completes the hop.
 
 At 64-frame blocks the shipped networks' nodes take up to two thirds of a block at p99 on a busy machine, at 256 a
-fifth: for shorter blocks a worker has a whole hop for it (docs/decisions/0060-networks-in-numpy.md).
+fifth: for shorter blocks a worker has a whole hop for it (docs/decisions/README.md, 0060).
 """
 
 
