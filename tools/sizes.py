@@ -107,9 +107,7 @@ def too_large() -> dict[str, list[str]]:
 
 def written(page: str) -> dict[str, int]:
     """Rows of the page's table."""
-    return {
-        row: int(count.replace(",", "")) for row, count in re.findall(r"^\| `([\w/]+)` \| ([\d,]+) \|$", page, re.M)
-    }
+    return {row: int(count.replace(",", "")) for row, count in re.findall(r"^([\w/]+) +([\d,]+)$", page, re.M)}
 
 
 def main() -> None:
@@ -122,12 +120,9 @@ def main() -> None:
         for place in places if "--all" in sys.argv else ():
             print(f"         {place}")
     if "--write" in sys.argv:
-        text = "| room, plugin, part | lines |\n|---|---|\n"
-        text += "".join(f"| `{row}` | {count:,} |\n" for row, count in sorted(rows.items()))
-        page = PAGE.read_text("utf-8")
-        head, _, rest = page.partition("## Sizes\n")
-        kept = re.sub(r"^\|.*\n?", "", rest, flags=re.M).strip("\n")
-        PAGE.write_text(f"{head}## Sizes\n\n{text}\n{kept}".rstrip("\n") + "\n", "utf-8")
+        head, mark, rest = PAGE.read_text("utf-8").partition("Lines of each room, plugin and part:\n\n```text\n")
+        text = "".join(f"{row:24}{count:7,}\n" for row, count in sorted(rows.items()))
+        PAGE.write_text(f"{head}{mark}{text}{rest[rest.index('```') :]}", "utf-8")
 
 
 if __name__ == "__main__":
