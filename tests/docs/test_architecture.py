@@ -13,7 +13,7 @@ BASE = re.compile(r"below `([\w/]+)/`\s+unless")
 KERNEL, MAP = PAGES["kernel.md"], PAGES["architecture.md"]
 FILES = sorted({(page, name) for page, text in PAGES.items() for name in re.findall(r"`([\w/-]+\.py)`", text)})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-ROWS = re.findall(r"^\| .* \| `([\w/-]+\.py)` \| (.*) \|$", KERNEL, re.MULTILINE)
+STEPS = re.findall(r"^1\. .* \(`([\w/-]+\.py)`: (.*)\)\.$", KERNEL, re.MULTILINE)
 
 
 def place(page: str, name: str) -> Path:
@@ -40,11 +40,10 @@ def test_each_file_on_the_pages_exists() -> None:
 
 
 def test_each_step_names_its_functions() -> None:
-    walks = re.findall(r"^\| step \|.*?\n\n", KERNEL, re.MULTILINE | re.DOTALL)
-    steps = [row for walk in walks for row in walk.splitlines()[2:] if row]
+    walks = re.findall(r"(?:^1\. .*\n)+", KERNEL, re.MULTILINE)
     assert len(walks) == 5
-    assert len(steps) == len(ROWS) > 80, "a row is: what happens, one file, its functions"
-    for file, functions in ROWS:
+    assert KERNEL.count("\n1. ") == len(STEPS) > 80, "a step is: what happens, one file, its functions"
+    for file, functions in STEPS:
         named = set(re.findall(r"`([\w.]+)`", functions))
         assert named, file
         assert named <= defined(place("kernel.md", file)), file
