@@ -1,4 +1,4 @@
-"""Writes the table of addresses in docs/http.md, from the operations; with --check it compares only."""
+"""Writes the list of addresses in docs/http.md, from the operations; with --check it compares only."""
 
 import re
 import sys
@@ -8,19 +8,18 @@ from antiphon.web.operations import TokenLevel
 from antiphon.web.routes import all_operations
 
 PAGE = Path(__file__).parents[1] / "docs/http.md"
-TABLE = re.compile(r"\| address \| token \| what it does \|\n(?:\|.*\n)*")
-TOKEN = {TokenLevel.ANYONE: "never", TokenLevel.READ: "", TokenLevel.OWNER: "always"}
+TABLE = re.compile(r"(?:^- `(?:GET|POST|PUT|DELETE) /.*\n)+", re.MULTILINE)
+TOKEN = {TokenLevel.ANYONE: " (open)", TokenLevel.READ: "", TokenLevel.OWNER: " (token)"}
 
 
 OPERATIONS = all_operations()
 
 
 def table() -> str:
-    """The table in Markdown."""
-    rows = ["| address | token | what it does |\n|---|---|---|\n"]
-    for one in OPERATIONS:
-        rows.append(f"| `{one.method} {one.path}` | {TOKEN[one.level]} | {' '.join(one.doc).strip()} |\n")
-    return "".join(rows)
+    """The list in Markdown."""
+    return "".join(
+        f"- `{one.method} {one.path}`{TOKEN[one.level]}: {' '.join(one.doc).strip()}\n" for one in OPERATIONS
+    )
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(made)
     elif PAGE.read_text() != made:
-        sys.exit("the table of docs/http.md is not what the operations give: python tools/http_table.py")
+        sys.exit("the list of docs/http.md is not what the operations give: python tools/http_table.py")
 
 
 if __name__ == "__main__":
