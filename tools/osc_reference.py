@@ -29,7 +29,7 @@ In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be re
 
 ## Addresses
 
-"owner" in the last column: from another machine (`serve --lan`) it is refused, even from an approved one. So are
+An address with "(owner)" is refused from another machine (`serve --lan`), even from an approved one. So are
 parameters of kind file: another machine neither sets nor reads them, and reasons reach it without names of files. An
 address that was not approved ([safety.md](safety.md#senders-and-approval)) is answered `/fail` once in 10 s,
 over UDP in no more bytes than it sent.
@@ -161,14 +161,12 @@ def markdown(catalog: Catalog) -> str:
 
 
 def _addresses(catalog: Catalog) -> str:
-    rows = ["| address | arguments | answer or effect | |\n|---|---|---|---|\n"]
-    return "".join([*rows, *map(_address, (*ADDRESSES, *catalog.addresses))])
+    return "".join(map(_address, (*ADDRESSES, *catalog.addresses)))
 
 
 def _address(item: AddressInfo) -> str:
-    args = f"`{item.args}`" if item.args else ""
-    owner = "" if item.surfaces else "owner"
-    return f"| `{item.path}` | {args} | {item.doc} | {owner} |\n"
+    owner = "" if item.surfaces else " (owner)"
+    return f"- `{f'{item.path} {item.args}'.strip()}`{owner}: {item.doc}\n"
 
 
 def _params(params: tuple[Param, ...]) -> str:

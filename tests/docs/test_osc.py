@@ -21,7 +21,7 @@ def test_the_page_is_the_declarations() -> None:
 def test_every_address_and_every_processor_is_in_it() -> None:
     page = PAGE.read_text()
     for item in ADDRESSES:
-        assert f"| `{item.path}` |" in page
+        assert re.search(rf"^- `{re.escape(item.path)}[ `]", page, re.MULTILINE)
         assert item.doc in page
     for name, info in TYPES.items():
         (row,) = (line for line in page.splitlines() if f"/{info.plugin}/README.md) |" in line)

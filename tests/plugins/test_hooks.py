@@ -407,7 +407,7 @@ def test_hook_antiphon_addresses(served: Served, loaded: loader.Loaded, name: st
     assert wet == [0.25]
     entry = json.loads(described)
     assert (entry["TYPE"], entry["DESCRIPTION"]) == ("i", "Shakes, or sets wet.")
-    assert f"| `/{name}/shake` | `i:times [s:what]` | Shakes, or sets wet. | owner |" in markdown(loaded.catalog)
+    assert f"- `/{name}/shake i:times [s:what]` (owner): Shakes, or sets wet.\n" in markdown(loaded.catalog)
 
 
 @pytest.mark.parametrize("path", ["/other/shake", "/wobble", "/wobble/*", "wobble/shake"])
