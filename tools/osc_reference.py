@@ -95,32 +95,28 @@ is answered `/fail`, counted in `faults` and named in `trouble` of `/api/status`
 
 After `/notify 1`, at most 60 times a second and bundled:
 
-| address | arguments | when |
-|---|---|---|
-| `/node/NAME/PARAM` | value | It changed, and you did not do it. |
-| `/node/NAME/PARAM/norm` | `f` | As above, once somebody has sent to this address. |
-| `/macro/NAME` `/node/macro/NAME` | `f` | As above. |
-| `/tempo` | `f:bpm` | As above. |
-| `/beat` | `i:beat f:bpm` | A beat began, at that tempo. A jump past several gives the last. |
-| `/bar` | `i:bar f:bpm` | A bar began; bar 0 is at beat 0, and `/bar/beats` sets its length. |
-| `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second, until `/meter/watch 0`. |
-| `/cue` | `s:name [x:value]` | A client sent `/cue`. |
-| `/panic` | | `/panic`, from any client, a key or the page. |
-| `/clearSched` | | `/clearSched`, from any client. |
-| `/clip` | `i:blocks` | So many blocks of input reached full scale since the last `/clip`, once a second at most. |
-| `/note/on` `/note/off` | `i:note i:velocity i:channel s:node` | A node emitted it, for example `hum`. |
-| `/note/event` | `d:beat i:note i:velocity i:channel s:node` | After `/note/watch 1`: a note that a node is to play. |
-| `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
-| `/refused` | `s:address s:reason s:sender` | A message was refused; to this machine alone, five a second. |
-| `/node/state` | `s:node s:state s:reason` | A node's state changed, see below. |
-| `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or was refused. |
-| `/set/at` | `s:set i:place i:patches s:patch` | Another patch of the set was asked for. |
-| `/patch/warning` | `s:reason` | It plays, but takes most of the machine (with the numbers), or hides a shipped one. |
-| `/plugin/loaded` `/plugin/failed` | `s:plugin`, `s:plugin s:reason` | A saved plugin is used, or is not. |
-| `/engine/state` | `s:state i:pid` | An engine was started again. |
-| `/learned` | `s:address s:control s:port` | A MIDI controller was mapped to it, after `/learn`. |
-| `/unlearned` | `s:address` | No MIDI controller is mapped to it any more. |
-| `/ping` | | Every 30 s, to detect a closed port; need not be answered. |
+- `/node/NAME/PARAM`, value: It changed, and you did not do it.
+- `/node/NAME/PARAM/norm f`: As above, once somebody has sent to this address.
+- `/macro/NAME f`, `/node/macro/NAME f`, `/tempo f:bpm`: As above.
+- `/beat i:beat f:bpm`: A beat began, at that tempo. A jump past several gives the last.
+- `/bar i:bar f:bpm`: A bar began; bar 0 is at beat 0, and `/bar/beats` sets its length.
+- `/meter s:node f:peak f:rms`: Levels that changed, 30 times a second, until `/meter/watch 0`.
+- `/cue s:name [x:value]`: A client sent `/cue`.
+- `/panic`, `/clearSched`: The same came from any client, a key or the page.
+- `/clip i:blocks`: Blocks of input reached full scale since the last `/clip`; once a second at most.
+- `/note/on`, `/note/off`, both `i:note i:velocity i:channel s:node`: A node emitted it, for example `hum`.
+- `/note/event d:beat i:note i:velocity i:channel s:node`: After `/note/watch 1`: a note that a node is to play.
+- `/late s:address f:seconds`: A command came over 10 ms after its time.
+- `/refused s:address s:reason s:sender`: A message was refused; to this machine alone, five a second.
+- `/node/state s:node s:state s:reason`: A node's state changed, see below.
+- `/patch/loaded s:name`, `/patch/failed s:reason`: A plan plays, or was refused.
+- `/set/at s:set i:place i:patches s:patch`: Another patch of the set was asked for.
+- `/patch/warning s:reason`: It plays, but takes most of the machine (with the numbers), or hides a shipped one.
+- `/plugin/loaded s:plugin`, `/plugin/failed s:plugin s:reason`: A saved plugin is used, or is not.
+- `/engine/state s:state i:pid`: An engine was started again.
+- `/learned s:address s:control s:port`: A MIDI controller was mapped to it, after `/learn`.
+- `/unlearned s:address`: No MIDI controller is mapped to it any more.
+- `/ping`: Every 30 s, to detect a closed port; need not be answered.
 
 A node is `running`, or its input is passed through dry, delayed by its latency (a node without an input is silent):
 `failed` until `/node/NAME/reset`, for the reason given; `starting` or `restarting` while its worker gets ready, the
