@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
+from antiphon.api.backends.chords import HOP
 from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi
 from antiphon_follow.accompanist import Accompanist
 from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, performance, read_followed
-from antiphon_follow.score_follower import ScoreFollower, ScoreOdds
-from antiphon_follow.sound_notes import HOP, SOUND_ODDS, SoundNotes
+from antiphon_follow.score_follower import ScoreFollower
+from antiphon_follow.sound_notes import SoundNotes
 from antiphon_models.follow.songs import sound_of
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 
@@ -93,9 +94,9 @@ def lines(played: Played, seconds: float = SECONDS) -> tuple[F64, F64]:
     return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
 
 
-def heard_lines(played: Played, odds: ScoreOdds = SOUND_ODDS) -> tuple[F64, F64]:
+def heard_lines(played: Played) -> tuple[F64, F64]:
     """The same of the performance's sound by FluidR3, look by look."""
-    follower, ears = ScoreFollower(played.score, (), odds), SoundNotes()
+    follower, ears = ScoreFollower(played.score), SoundNotes()
     notes = tuple(MidiNote(2.0 * at, 0.5, number, velocity) for at, number, velocity in played.notes if at < SECONDS)
     sound, rows = sound_of([MidiTrack("piano", notes)]), list[tuple[float, float]]()
     for first in range(0, len(sound) - HOP, HOP):

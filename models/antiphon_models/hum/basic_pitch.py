@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.backends.chords import MODEL, SIZE
 from antiphon.api.backends.models import check_onnx
-from antiphon_hum.chords import MODEL, SIZE
 from antiphon_models.material.wheels import write_converted
 
 FILE = "basic_pitch/saved_models/icassp_2022/nmp.onnx"

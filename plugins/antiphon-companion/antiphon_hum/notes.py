@@ -9,15 +9,11 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
 from antiphon.api.backends.analysis import ListeningMix
-from antiphon.api.backends.models import read_weights
-from antiphon.api.backends.rendering import prepare_processor
-from antiphon_hum import learned, struck
-from antiphon_hum.chords import (
+from antiphon.api.backends.chords import (
     BINS,
     HERTZ,
     HOP,
     HOP as CHORD_HOP,
-    LEAST_SHARE,
     LOWEST,
     MODEL,
     PERIODS,
@@ -28,6 +24,10 @@ from antiphon_hum.chords import (
     decibels,
     kernels,
 )
+from antiphon.api.backends.models import read_weights
+from antiphon.api.backends.rendering import prepare_processor
+from antiphon_hum import learned, struck
+from antiphon_hum.chords import LEAST_SHARE
 from antiphon_hum.learned import model_tracker
 from antiphon_hum.learned.decode import SECONDS, LeadVoice
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
