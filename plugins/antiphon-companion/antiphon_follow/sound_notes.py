@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32
-from antiphon.api.backends.chords import AHEAD, ANSWER, BEHIND, HOP, LATER, LOWEST, MODEL, PITCHES, RATE, StreamedChords
-from antiphon_follow.evidence import network_weights
+from antiphon.api.backends.models import StreamedChords
+from antiphon_follow.evidence import RATE, network_weights
 from antiphon_follow.sound import heard_of
 
 WAIT = 2
 """Hops after an onset in which its pitch sounds."""
 ONSET, SURE = 0.55, 0.15
 """Thresholds of an onset and of its pitch: a follower is helped more by weak notes than it is misled by wrong ones."""
-LATE = (LATER + BEHIND + WAIT) * HOP / RATE + AHEAD
+LATE = (StreamedChords.later + StreamedChords.behind + WAIT) * StreamedChords.hop / RATE + StreamedChords.ahead
 """Seconds from a note's beginning until the last sample by which it is known."""
 
 
@@ -23,36 +23,42 @@ class SoundNotes:
 
     def __init__(self) -> None:
         """Raises ModelError: the network's weights are missing or changed."""
-        self._network, self._answer = StreamedChords(network_weights(MODEL)), np.zeros((1, ANSWER), np.float32)
+        self._network, self._answer = (
+            StreamedChords(network_weights(StreamedChords.model)),
+            np.zeros((1, StreamedChords.answer), np.float32),
+        )
         self.clear()
 
     def clear(self) -> None:
         """Forgets all; time begins again at 0."""
         self._network.start()
         self._held: F32 = np.zeros(0, np.float32)
-        self._onsets, self._notes = (np.zeros((WAIT + size, PITCHES), np.float32) for size in (2, 1))
+        self._onsets, self._notes = (np.zeros((WAIT + size, StreamedChords.pitches), np.float32) for size in (2, 1))
         self._hops = 0
 
     @property
     def seconds(self) -> float:
         """Sound that was listened to."""
-        return self._hops * HOP / RATE
+        return self._hops * StreamedChords.hop / RATE
 
     def feed(self, sound: F32) -> list[tuple[float, int]]:
         """Takes samples at `RATE`; returns (seconds, number) of notes that are known by now."""
         held, found = np.concatenate([self._held, heard_of(sound)]), list[tuple[float, int]]()
-        while len(held) >= HOP:
-            self._network.step(held[None, :HOP], self._answer)
-            held = held[HOP:]
+        while len(held) >= StreamedChords.hop:
+            self._network.step(held[None, : StreamedChords.hop], self._answer)
+            held = held[StreamedChords.hop :]
             self._hops += 1
             at = max(0.0, self.seconds - LATE)
-            found += [(at, LOWEST + int(pitch)) for pitch in self._begun()]
+            found += [(at, StreamedChords.lowest + int(pitch)) for pitch in self._begun()]
         self._held = held
         return found
 
     def _begun(self) -> NDArray[np.intp]:
         """Pitches whose onset was highest `WAIT` hops ago."""
-        for ring, newest in ((self._onsets, self._answer[0, PITCHES:]), (self._notes, self._answer[0, :PITCHES])):
+        for ring, newest in (
+            (self._onsets, self._answer[0, StreamedChords.pitches :]),
+            (self._notes, self._answer[0, : StreamedChords.pitches]),
+        ):
             ring[:-1] = ring[1:]
             ring[-1] = newest
         before, here, after = self._onsets[:3]

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from antiphon.api import F32, IO, Event, StreamSpec, WorkerError
-from antiphon.api.backends.chords import AHEAD, ANSWER, BEHIND, HOP, LATER, LOWEST, MODEL, PITCHES, StreamedChords
-from antiphon.api.backends.models import ModelInfo
+from antiphon.api.backends.models import ModelInfo, StreamedChords
 from antiphon.api.backends.signal import HIGHEST, LOWEST as LOWEST_SUNG, Decimator
 from antiphon.api.backends.workers import WorkerClient, lead_for
 from antiphon_hum.quantise import SCALES, KeyFinder, in_scale
@@ -22,7 +21,7 @@ class StreamedChords24(StreamedChords):
     rate = 24000.0
 
 
-RATES = {22050: "antiphon.api.backends.chords:StreamedChords", 24000: "antiphon_hum.chords:StreamedChords24"}
+RATES = {22050: "antiphon.networks.basic_pitch:StreamedChords", 24000: "antiphon_hum.chords:StreamedChords24"}
 """Hz of sound that the network takes, and its classes."""
 WAIT = 2
 """Hops after an onset's frame in which its pitch has to sound."""
@@ -46,16 +45,16 @@ def chord_model(rate: int) -> ModelInfo:
     """The network for sound at one of `RATES`."""
     where = RATES[rate]
     return ModelInfo(
-        name=f"{MODEL}-{rate}",
+        name=f"{StreamedChords.model}-{rate}",
         network=where,
         array_network=where,
-        weights=MODEL,
+        weights=StreamedChords.model,
         plugin="hum",
         rate=rate,
-        hop=HOP,
+        hop=StreamedChords.hop,
         slots=1,
         devices=("cpu",),
-        answer=ANSWER,
+        answer=StreamedChords.answer,
     )
 
 
@@ -81,19 +80,19 @@ class ChordTracker:
         own = chord_rate(spec.rate)
         if not own:
             raise WorkerError(f"it hears sound at multiples of {' or '.join(map(str, RATES))} Hz, not at {spec.rate}")
-        self._decimator = decimator = Decimator(spec.rate, own, HOP)
-        self._hop, self._rate, self._velocity = HOP * decimator.factor, spec.rate, velocity
+        self._decimator = decimator = Decimator(spec.rate, own, StreamedChords.hop)
+        self._hop, self._rate, self._velocity = StreamedChords.hop * decimator.factor, spec.rate, velocity
         self.client = WorkerClient(chord_model(own).worker("cpu"), 1, lead_for(self._hop, spec.block), node)
-        later = (LATER + WAIT + BEHIND + self.client.lead) * self._hop
-        self.behind = later + round(AHEAD * own) * decimator.factor + decimator.lag - 1
-        self._sent: F32 = np.zeros((1, 1, HOP), np.float32)
-        self._onsets: F32 = np.zeros((WAIT + 2, PITCHES), np.float32)
-        self._notes: F32 = np.zeros((WAIT + 1, PITCHES), np.float32)
-        self._sure: F32 = np.zeros(PITCHES, np.float32)
+        later = (StreamedChords.later + WAIT + StreamedChords.behind + self.client.lead) * self._hop
+        self.behind = later + round(StreamedChords.ahead * own) * decimator.factor + decimator.lag - 1
+        self._sent: F32 = np.zeros((1, 1, StreamedChords.hop), np.float32)
+        self._onsets: F32 = np.zeros((WAIT + 2, StreamedChords.pitches), np.float32)
+        self._notes: F32 = np.zeros((WAIT + 1, StreamedChords.pitches), np.float32)
+        self._sure: F32 = np.zeros(StreamedChords.pitches, np.float32)
         self._surest: F32 = np.zeros(RECENT, np.float32)
-        self._test, self._peaks = np.zeros(PITCHES, np.bool_), np.zeros(PITCHES, np.bool_)
+        self._test, self._peaks = np.zeros(StreamedChords.pitches, np.bool_), np.zeros(StreamedChords.pitches, np.bool_)
         # of each pitch the number that was sent, -1 for none, the hops that it is weak, and those since it began
-        self._numbers, self._weak, self._age = ([value] * PITCHES for value in (-1, 0, 0))
+        self._numbers, self._weak, self._age = ([value] * StreamedChords.pitches for value in (-1, 0, 0))
         # an answer is about a hop as far back as the worker's lead
         self._levels = [-90.0] * (LEVELS + self.client.lead - 1)
         self._keys = KeyFinder()
@@ -133,10 +132,10 @@ class ChordTracker:
 
     def _step(self, io: IO, last: int) -> None:
         """Sends the decimator's full hop and processes the answer that is due."""
-        newest = self._decimator.newest(HOP)
+        newest = self._decimator.newest(StreamedChords.hop)
         self._sent[0, 0] = newest
         self._levels.pop(0)
-        self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / HOP + 1e-9))
+        self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / StreamedChords.hop + 1e-9))
         self.client.send(self._number, self._sent, io)
         due = self._number - self.client.lead
         answers = self.client.take(due, io) if due >= self._first else None
@@ -150,25 +149,25 @@ class ChordTracker:
                 io.report("many", 0.0)
             return
         self._missing = 0
-        notes = answers[0, 0, :PITCHES]
+        notes = answers[0, 0, : StreamedChords.pitches]
         self._surest[self._number % RECENT] = notes.max()
         share = min(1.0, max(LEAST_SHARE, float(self._surest.max()) / CLEAR))
         self._end_weak(notes, share * SOUNDING, io, last)
-        self._find_peaks(notes, answers[0, 0, PITCHES:], share * SURE, io, last)
+        self._find_peaks(notes, answers[0, 0, StreamedChords.pitches :], share * SURE, io, last)
 
     def _end_all(self, io: IO, at: int) -> None:
-        for pitch in range(PITCHES):
+        for pitch in range(StreamedChords.pitches):
             self._end(pitch, io, at)
 
     def _end(self, pitch: int, io: IO, at: int) -> None:
         if self._numbers[pitch] >= 0:
             io.emit(Event("off", at, self._numbers[pitch]))
-            self._keys.add(LOWEST + pitch, self._age[pitch] * self._hop / self._rate)
+            self._keys.add(StreamedChords.lowest + pitch, self._age[pitch] * self._hop / self._rate)
             self._numbers[pitch] = -1
 
     def _end_weak(self, notes: F32, least: float, io: IO, last: int) -> None:
         sounding, highest = 0, -1
-        for pitch in range(PITCHES):
+        for pitch in range(StreamedChords.pitches):
             if self._numbers[pitch] >= 0:
                 self._age[pitch] += 1
                 self._weak[pitch] = 0 if notes[pitch] >= least else self._weak[pitch] + 1
@@ -198,11 +197,11 @@ class ChordTracker:
         # the ends of their range are a voice's, and leave out no note of a piano
         low, high = (0 if low == LOWEST_SUNG else low), (127 if high == HIGHEST else high)
         strength = self._velocity(level, float(io.at("dynamics", last)))
-        for pitch in range(PITCHES):
-            if peaks[pitch] and low <= LOWEST + pitch <= high:
+        for pitch in range(StreamedChords.pitches):
+            if peaks[pitch] and low <= StreamedChords.lowest + pitch <= high:
                 self._end(pitch, io, last)
-                number = self._snapped(LOWEST + pitch, io, last)
-                for other in range(PITCHES):  # a scale moves two pitches to one number
+                number = self._snapped(StreamedChords.lowest + pitch, io, last)
+                for other in range(StreamedChords.pitches):  # a scale moves two pitches to one number
                     if self._numbers[other] == number:
                         self._end(other, io, last)
                 self._numbers[pitch] = number

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import F32, Samples
+from antiphon.kernel.runtime import model_files
 from antiphon.networks.array_network import Weights, logistic
 
 MODEL = "hum-chords"
@@ -125,6 +126,71 @@ def rectified(x: F32) -> F32:
     return np.maximum(x, np.float32(0.0), out=x)
 
 
+WINDOW = 2 * RATE - HOP
+"""Input length in samples, for 172 frames."""
+EDGE, FRAMES = 15, 140
+"""Frames at a window's start that are left out, since they know too little of what was before, and those used."""
+OCTAVES = 9
+
+
+class OfflineChords:
+    """Computes the network's answers to a sound at `RATE`, given piece by piece. `frames`: samples taken so far.
+
+    `size`: samples of a kernel. `whole`: samples that the network takes at once.
+    """
+
+    rate, size, whole = RATE, SIZE, WINDOW
+
+    def __init__(self) -> None:
+        """Loads the network. Raises `ModelError` where its weights are missing or changed."""
+        weights = model_files.weights(MODEL)
+        self._layers, self._waves = ChordLayers(weights), kernels().T
+        self._halving = np.asarray(weights["halving"], np.float32)
+        self._scale = np.ceil(PERIODS * RATE / HERTZ).astype(np.float32)
+        # the first window's edge lies before the sound
+        self._sound: F32 = np.zeros(EDGE * HOP, np.float32)
+        self._answers: list[tuple[F32, F32]] = []
+        self.frames = 0
+
+    def feed(self, sound: Samples) -> None:
+        """Processes the next float32 `[1, n]` of the sound."""
+        self.frames += sound.shape[1]
+        self._take(sound[0])
+
+    def end(self) -> tuple[F32, F32]:
+        """Ends the sound: probability of each sustained pitch, and of each onset, each `[frames, 88]`."""
+        self._take(np.zeros(WINDOW, np.float32))
+        sounding, onsets = zip(*self._answers, strict=True)
+        used = -(-self.frames // HOP)
+        return np.concatenate(sounding)[:used], np.concatenate(onsets)[:used]
+
+    def window(self, sound: F32) -> tuple[F32, F32]:
+        """The network's answers to `[WINDOW]` samples, each `[172, 88]`; all zero where nothing sounds."""
+        level = decibels(self._spectrum(sound))
+        span = float(level.max() - level.min())
+        return self._layers.whole((level - level.min()) / np.float32(span or 1.0))
+
+    def _take(self, sound: F32) -> None:
+        self._sound = np.concatenate([self._sound, sound])
+        while len(self._sound) >= WINDOW:
+            sounding, onsets = (one[EDGE : EDGE + FRAMES] for one in self.window(self._sound[:WINDOW]))
+            self._answers.append((sounding, onsets))
+            self._sound = self._sound[FRAMES * HOP :]
+
+    def _spectrum(self, sound: F32) -> F32:
+        """Power of a constant-Q spectrum `[172, 309]`, octave by octave of the sound at half the rate."""
+        count, parts = len(sound) // HOP + 1, []
+        for octave in range(OCTAVES):
+            frames = _overlapping(np.pad(sound, SIZE // 2, mode="reflect"), HOP >> octave)[:count]
+            parts.append(np.square(np.abs(frames @ self._waves)))
+            sound = _overlapping(np.pad(sound, SIZE // 2 - 1), 2) @ self._halving
+        return np.asarray(np.concatenate(parts[::-1], axis=1)[:, -BINS:] * self._scale, np.float32)
+
+
+def _overlapping(sound: F32, hop: int) -> F32:
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(sound, SIZE)[::hop])
+
+
 AHEAD = 0.06
 """Seconds after a frame's middle that its spectrum reaches at most."""
 MAX_WINDOW = 0.25
@@ -137,7 +203,7 @@ SPAN = 172
 """Frames over which levels are scaled between the softest and the loudest: two seconds."""
 ANSWER = 2 * PITCHES
 """Values of an answer: how surely each pitch sounds, then how surely it begins."""
-_OCTAVES, _SIDE, _HELD, _KEPT = 9, 15, 512, 4096
+_SIDE, _HELD, _KEPT = 15, 512, 4096
 FLOOR, QUIET = -100.0, 50.0
 """dB of what is silent, and the least range of levels, so that the noise of a quiet room is no music."""
 
@@ -157,12 +223,12 @@ class StreamedSpectrum:
 
     def __init__(self, rate: float) -> None:
         self._taps = half_band()
-        self._sounds: list[F32] = [np.zeros(_KEPT, np.float32) for _ in range(_OCTAVES - 1)]
+        self._sounds: list[F32] = [np.zeros(_KEPT, np.float32) for _ in range(OCTAVES - 1)]
         self._waves: list[F32] = []
         self._power: F32 = np.zeros(BINS, np.float32)
         self._rows: list[slice] = []
         self._skipped: list[int] = []
-        for octave in range(_OCTAVES):
+        for octave in range(OCTAVES):
             last = BINS - octave * OCTAVE
             self._rows.append(slice(max(0, last - OCTAVE), last))
             self._waves.append(self._kernels(octave, rate))
@@ -210,9 +276,14 @@ class StreamedSpectrum:
 
 
 class StreamedChords:
-    """The network of one stream: `[1, 256]` samples in, `[1, 176]` values out, of `LATER` frames before the newest."""
+    """The network of one stream: `[1, hop]` samples in, `[1, answer]` values out, of `later` frames before the newest.
 
-    rate = 22050.0
+    `model`: name of its weights. `lowest`: MIDI number of the first of its `pitches`. `behind`: frames that a peak of
+    the onsets is behind the strike. `ahead`: seconds after a frame that its spectrum reaches.
+    """
+
+    model, rate, hop, lowest, pitches = MODEL, 22050.0, HOP, LOWEST, PITCHES
+    answer, later, behind, ahead = ANSWER, LATER, BEHIND, AHEAD
 
     def __init__(self, weights: Weights) -> None:
         self._layers = ChordLayers(weights)
@@ -220,6 +291,7 @@ class StreamedChords:
         self.start()
 
     def start(self) -> None:
+        """Forgets the sound so far."""
         self._spectrum.start()
         self._lows: F32 = np.full(SPAN, FLOOR, np.float32)
         self._highs: F32 = np.full(SPAN, FLOOR, np.float32)
@@ -231,6 +303,7 @@ class StreamedChords:
         self._body = np.repeat(body, FEATURE_COUNT + 1 + LATER, axis=0)
 
     def step(self, x: Samples, y: Samples) -> None:
+        """Processes the next hop: how surely each pitch sounds, then how surely each begins, into `y`."""
         layers = self._layers
         level = decibels(self._spectrum.step(x[0]))
         self._lows[self._at], self._highs[self._at] = level.min(), level.max()
