@@ -1,10 +1,11 @@
 """`antiphon evaluate score`: the player's place in a score, beat by beat.
 
-Of a folder: performances `NAME.mid` with `NAME_annotations.txt` and the score's `midi_score.mid` (or
+Of a folder: performances, `NAME.mid` or recordings, with `NAME_annotations.txt` and the score's `midi_score.mid` (or
 `xml_score.musicxml`) with `midi_score_annotations.txt` beside them, as in ASAP: lines of seconds, seconds, and a label
 of each beat. Without one: chorales, played by seed with rubato, spread chords, wrong, left-out and added notes.
 """
 
+import glob
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
-from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, read_midi
+from antiphon.api.backends.files import READ_SUFFIXES, MidiNote, MidiTimes, MidiTrack, read_midi
+from antiphon.api.backends.models import StreamedChords
 from antiphon_follow.accompanist import Accompanist
 from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, performance, read_followed
-from antiphon_follow.score_follower import ScoreFollower, ScoreOdds
-from antiphon_follow.sound_notes import HOP, SOUND_ODDS, SoundNotes
+from antiphon_follow.score_follower import ScoreFollower
+from antiphon_follow.sound_notes import SoundNotes
 from antiphon_models.follow.songs import sound_of
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.material.sounds import mono
 
 F64 = NDArray[np.float64]
 SECONDS = 100.0
@@ -29,27 +32,34 @@ SECONDS = 100.0
 RATE, BLOCK, EVERY = 48000, 256, 0.025
 CHORALES = 24
 ANNOTATIONS, SCORE, WRITTEN = "_annotations.txt", "midi_score", ".musicxml"
+RECORDED = "recordings"
 _SWELL, _SPREAD, _SHARE = 0.2, 0.03, 0.05
 
 
 class Played(NamedTuple):
-    """A performance. `notes`: (seconds, number, velocity). `beats`: their quarters, and `times`: their seconds."""
+    """A performance. `notes`: (seconds, number, velocity). `beats`: their quarters, and `times`: their seconds.
+
+    `sound`: mono at the follower's rate, of a recording that has no notes.
+    """
 
     name: str
     score: FollowedScore
     notes: list[tuple[float, int, float]]
     beats: F64
     times: F64
+    sound: NDArray[np.float32] | None = None
 
 
 def performances(folder: Path) -> tuple[Path, ...]:
     """Performances in a folder and those below it that have what they are measured by beside them."""
-    found = (path.with_name(path.name.removesuffix(ANNOTATIONS) + ".mid") for path in folder.rglob(f"*{ANNOTATIONS}"))
     return tuple(
         sorted(
             path
-            for path in found
-            if path.is_file() and path.stem != SCORE and (path.parent / f"{SCORE}{ANNOTATIONS}").is_file()
+            for beside in folder.rglob(f"*{ANNOTATIONS}")
+            for path in beside.parent.glob(f"{glob.escape(beside.name.removesuffix(ANNOTATIONS))}.*")
+            if path.suffix.lower() in (".mid", *READ_SUFFIXES)
+            and path.stem != SCORE
+            and (path.parent / f"{SCORE}{ANNOTATIONS}").is_file()
         )
     )
 
@@ -65,10 +75,12 @@ def read_played(path: Path, suffix: str = ".mid") -> Played:
     if len(rows) != len(quarters):
         raise UsageError(f"{path.name} has {len(rows)} beats and its score {len(quarters)}")
     sure = np.array([label.split(",")[0] != "bR" for _, label in rows], bool)
-    times, notes = np.array([at for at, _ in rows]), performance(path)
-    if not notes or not (times[sure] <= SECONDS).any():
+    times, sounds = np.array([at for at, _ in rows]), path.suffix.lower() != ".mid"
+    notes = [] if sounds else performance(path)
+    sound = np.asarray(mono(path, SOUND_RATE)[: round((SECONDS + 1.0) * SOUND_RATE)], np.float32) if sounds else None
+    if not (notes or sounds) or not (times[sure] <= SECONDS).any():
         raise UsageError(f"{path.name} has no notes, or no beats in its first {SECONDS:g} s")
-    return Played(f"{folder.name}/{path.stem}", score, notes, quarters[sure], times[sure])
+    return Played(f"{folder.name}/{path.stem}", score, notes, quarters[sure], times[sure], sound)
 
 
 def _beats(path: Path) -> list[tuple[float, str]]:
@@ -93,16 +105,21 @@ def lines(played: Played, seconds: float = SECONDS) -> tuple[F64, F64]:
     return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
 
 
-def heard_lines(played: Played, odds: ScoreOdds = SOUND_ODDS) -> tuple[F64, F64]:
-    """The same of the performance's sound by FluidR3, look by look."""
-    follower, ears = ScoreFollower(played.score, (), odds), SoundNotes()
-    notes = tuple(MidiNote(2.0 * at, 0.5, number, velocity) for at, number, velocity in played.notes if at < SECONDS)
-    sound, rows = sound_of([MidiTrack("piano", notes)]), list[tuple[float, float]]()
-    for first in range(0, len(sound) - HOP, HOP):
-        for note in ears.feed(sound[first : first + HOP]):
+def heard_lines(played: Played) -> tuple[F64, F64]:
+    """The same of the performance's sound, by FluidR3 where it has notes, hop by hop."""
+    follower, ears, sound = ScoreFollower(played.score), SoundNotes(), played.sound
+    if sound is None:
+        rows_of = (note for note in played.notes if note[0] < SECONDS)
+        notes = tuple(MidiNote(2.0 * at, 0.5, number, velocity) for at, number, velocity in rows_of)
+        sound = sound_of([MidiTrack("piano", notes)])
+    rows = list[tuple[float, float]]()
+    hop = StreamedChords.hop
+    for first in range(0, len(sound) - hop, hop):
+        now = (first + hop) / SOUND_RATE
+        for note in ears.feed(sound[first : first + hop]):
             follower.note(*note)
         if follower.begun:
-            rows.append(((first + HOP) / SOUND_RATE, follower.at((first + HOP) / SOUND_RATE).quarter))
+            rows.append((now, follower.at(now).quarter))
     return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
 
 
@@ -231,7 +248,8 @@ class ScoreFollowing(Evaluation):
         "onsets beside the first part's notes of the same beat, magnitudes, for scores of two parts and more."
     )
     files_doc = (
-        "performances with beats and scores beside them as in ASAP: NAME.mid, NAME_annotations.txt, midi_score.*"
+        "performances with beats and scores beside them as in ASAP: NAME.mid or a recording, NAME_annotations.txt, "
+        "midi_score.*"
     )
     folders = ("jsb",)
     road = "ScoreFollower and Accompanist, fed with the notes of a MIDI file, or those heard in its sound by FluidR3"
@@ -242,6 +260,10 @@ class ScoreFollowing(Evaluation):
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         for played, written in self._items(ask):
             ask.say(played.name)
+            if played.sound is not None:
+                if ask.wants("follow, sound"):
+                    yield from scored("follow, sound", played.name, figures(played, *heard_lines(played)), RECORDED)
+                continue
             if ask.wants("score's tempo"):
                 yield from scored("score's tempo", played.name, figures(played, *by_tempo(played)))
             if ask.wants("follow"):
@@ -262,7 +284,8 @@ class ScoreFollowing(Evaluation):
             yield from ((one, None) for one in chorales(ask.data, ask.limit or CHORALES, ask.seed))
         for path in ask.files[: ask.limit]:
             try:
-                written = read_played(path, WRITTEN) if (path.parent / f"xml_score{WRITTEN}").is_file() else None
+                two = path.suffix.lower() == ".mid" and (path.parent / f"xml_score{WRITTEN}").is_file()
+                written = read_played(path, WRITTEN) if two else None
                 yield read_played(path), written
             except UsageError as error:
                 ask.say(f"{path.name} is left out: {error}")

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.backends.models import check_onnx
-from antiphon_hum.chords import MODEL, SIZE
+from antiphon.api.backends.models import OfflineChords, StreamedChords, check_onnx
 from antiphon_models.material.wheels import write_converted
 
 FILE = "basic_pitch/saved_models/icassp_2022/nmp.onnx"
@@ -23,7 +22,7 @@ LAYERS = {
     (32, 1, 7, 7): "wide",
     (1, 32, 7, 3): "note",
     (1, 33, 3, 3): "onset",
-    (1, 1, 1, SIZE): "halving",
+    (1, 1, 1, OfflineChords.size): "halving",
 }
 """Convolutions by the shape of their weights."""
 DETAILS = {
@@ -58,4 +57,4 @@ def convert(wheel: Path) -> dict[str, NDArray[Any]]:
 
 
 if __name__ == "__main__":
-    write_converted(MODEL, convert, DETAILS, __doc__)
+    write_converted(StreamedChords.model, convert, DETAILS, __doc__)

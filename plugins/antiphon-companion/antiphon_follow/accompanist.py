@@ -39,13 +39,16 @@ class _Row(NamedTuple):
 
 
 class Accompanist:
-    """Plays the parts that the player does not, ahead by `lead` seconds, each note at most once until a jump back."""
+    """Plays the parts that the player does not, ahead by `lead` seconds, each note at most once until a jump back.
+
+    `late`: seconds after which the follower knows of a note; so long it is not waited for.
+    """
 
     def __init__(
         self, score: FollowedScore, follower: ScoreFollower, parts: Sequence[int], rate: float, lead: float = 0.0
     ) -> None:
         """Prepares the notes of `parts`, places in the score. `rate`: frames per second. `lead`: 0 or more seconds."""
-        self._follower, self._rate, self.lead = follower, rate, lead
+        self._follower, self._rate, self.lead, self.late = follower, rate, lead, 0.0
         rows = sorted(
             _Row(note.start, max(note.end, note.start + TOGETHER), part, note.number, note.velocity)
             for part in parts
@@ -108,7 +111,7 @@ class Accompanist:
         for row in self._rows[self._next : last]:
             late = first - row.start
             # of what was passed over the last onset alone still sounds: no volley of late notes
-            if late * pace > PAST or (late > _NEAR and row.start < latest - TOGETHER):
+            if late * pace > PAST + self.late or (late > _NEAR and row.start < latest - TOGETHER):
                 continue
             if (row.part, row.number) in begun:
                 continue
@@ -127,7 +130,7 @@ class Accompanist:
         """Position until which notes begin by then; what the player shares waits for the player."""
         follower = self._follower
         straight, bound, held = follower.straight(seconds)
-        if straight < bound:
+        if straight - self.late / follower.pace < bound:
             return straight
         waits = held or (straight - bound) * follower.pace < PATIENCE
         return bound - TOGETHER / 2 if waits else bound

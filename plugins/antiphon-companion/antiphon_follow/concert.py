@@ -17,6 +17,8 @@ NEXT = 3
 """Coming notes of the player that are reported."""
 ENDS = 8.0
 """Quarters after the last onset for which the place is reported."""
+NOTES_SECONDS = 4.0
+"""Seconds after a note in which notes lead, not the sound."""
 
 
 class Concert:
@@ -26,12 +28,15 @@ class Concert:
     note. `coming`: numbers of the player's next notes, 0 where none is left, and `ahead`: quarters until each.
     """
 
-    def __init__(self, path: Path, part: str, rate: int) -> None:
-        """Reads the score. Raises FileError or UsageError: it cannot be read, or has no such part or no notes."""
+    def __init__(self, path: Path, part: str, rate: int, late: float = 0.0) -> None:
+        """Reads the score. `late`: seconds from a note until it is heard in sound.
+
+        Raises FileError or UsageError: it cannot be read, or has no such part or no notes.
+        """
         self.score = score = read_followed(path)
         own = score.part(part)
         others = tuple(place for place in range(len(score.parts)) if place != own)
-        self.follower, self._rate = ScoreFollower(score, (own,)), rate
+        self.follower, self._rate, self._late = ScoreFollower(score, (own,)), rate, late
         self._band = Accompanist(score, self.follower, others, rate)
         self._channels = self._numbered(others)
         self._programs = tuple(
@@ -42,6 +47,7 @@ class Concert:
         self._numbers = score.numbers
         self.coming, self.ahead = [0] * NEXT, [0.0] * NEXT
         self._ends: list[PartEvent] = []
+        self._heard: list[tuple[float, int]] = []
         self._told = False
         self.clear()
 
@@ -56,6 +62,8 @@ class Concert:
 
     def clear(self) -> None:
         """Begins the score anew, and waits for the player."""
+        self._heard.clear()
+        self._note_at, self._since = -NOTES_SECONDS, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness, self.bar = 0.0, 0.5, 0, 4, 0.0, 0
         self._place(0.0)
 
@@ -71,12 +79,17 @@ class Concert:
         Of bars that are repeated it is the first, of numbers that the score lacks the next lower one.
         """
         lower = [number for number in self._numbers if number <= bar]
+        self._since = seconds
         position = self.score.bars[self._numbers.index(max(lower, default=self._numbers[0]))]
         self._place(position)
         onset = float(self.follower.starts[self.follower.onset])
         if onset > position + TOGETHER:
             self.follower.start(seconds)
         self._known = True
+
+    def hear(self, at: float, number: int) -> None:
+        """Takes a note of the sound that began at `at` seconds, for the next block."""
+        self._heard.append((at, number))
 
     def play(self, io: IO, begin: float, lead: float) -> None:
         """Takes the notes of a block that begins at `begin` seconds, and gives the other parts'."""
@@ -88,11 +101,17 @@ class Concert:
         for end in self._ends:
             self._emit(io, end)
         self._ends.clear()
+        by_sound = begin - self._note_at >= NOTES_SECONDS
+        self._band.late = self._late if by_sound else 0.0
+        for at, number in self._heard if by_sound else ():
+            if at >= self._since:
+                self.follower.note(at, number)
+        self._heard.clear()
         done = 0
         for event in io.events_in:
             if event.kind == "on" and event.value > 0.0:
                 self._others(io, begin, done, event.offset)
-                done = max(done, event.offset)
+                done, self._note_at = max(done, event.offset), begin
                 self.follower.note(begin + event.offset / self._rate, event.number, event.value)
         self._others(io, begin, done, io.frames)
 

@@ -30,7 +30,7 @@ from antiphon_follow.ranges import meters_of, range_of
 from antiphon_follow.score import performance, read_followed
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound import BEHIND, SoundBeats
-from antiphon_follow.sound_notes import SOUND_ODDS, SoundNotes
+from antiphon_follow.sound_notes import SoundNotes
 
 _TAIL_SECONDS = 1.0
 """Seconds after the last note of a MIDI file in which its beats go on."""
@@ -90,7 +90,7 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
         raise UsageError("follow with a score writes .csv alone; name such a file OUT, without --click")
     job.uses("score", "part")
     score, part, notes_in = read_followed(path), str(job.settings.get("part", "")), is_midi(job.source)
-    follower = ScoreFollower(score, (score.part(part),) if part else (), None if notes_in else SOUND_ODDS)
+    follower = ScoreFollower(score, (score.part(part),) if part else ())
     lines, at = [], 0.0
     for at, notes in _played(job.source) if notes_in else _heard(job):
         for note in notes:

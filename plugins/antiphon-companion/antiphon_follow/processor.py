@@ -1,6 +1,7 @@
 """Node `follow`: the player's beat, from sound or notes, and a clock of the server that follows it.
 
 Notes are followed here, sound by a worker, hop by hop; while notes come, they lead, unless the sound alone is sure.
+With a score the worker finds the notes of the sound.
 """
 
 from __future__ import annotations
@@ -27,18 +28,17 @@ from antiphon.api.backends.workers import Rebuffer, WorkerClient, WorkerSpec, le
 from antiphon.api.kernels import f32p, f64, i64, kernel
 from antiphon_follow.answer import FollowAnswer
 from antiphon_follow.clock import COAST, ENTRY_BEATS, SURE, BeatCount
-from antiphon_follow.concert import BEATS, NEXT, Concert
+from antiphon_follow.concert import BEATS, NEXT, NOTES_SECONDS, Concert
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import LEAST, METER_NAMES, MOST, RANGE, meters_of, range_of
 from antiphon_follow.score import MAX_BAR
-from antiphon_follow.worker import FIELDS, HOP, METER, PERIOD, PHASE, PLACE, SURENESS
+from antiphon_follow.sound_notes import LATE
+from antiphon_follow.worker import FIELDS, HOP, METER, MOST_NOTES, PERIOD, PHASE, PLACE, SURENESS
 
 STATES = ("waiting", "following", "coasting")
 DRIVES = ("off", "beat", "tempo")
 DOWNBEAT, BEAT, CLICK, VELOCITY = 76, 77, 0.05, 0.6
 """Note numbers of its beats, high and low wood block of a General MIDI drum kit; their length in seconds, velocity."""
-NOTES_SECONDS = 4.0
-"""Seconds after a note in which notes lead, not the sound, where they are sure."""
 QUIET_BEATS = 3.0
 """Beats without a note after which the count coasts: the filter goes astray in silence."""
 NEW_SECONDS = 8.0
@@ -136,18 +136,21 @@ class Follow(Processor):
         """Allocates every buffer and opens the stream through the worker."""
         self._rate, text, meter = spec.rate, str(self.settings["range"]), str(self.settings["meter"])
         self._limits = limits = range_of(text)
-        lead = max(1, lead_for(HOP, spec.block))
-        worker = WorkerSpec.of_sound("follow", "antiphon_follow.worker:FollowStepper", spec, HOP, FIELDS)
+        lead, score = max(1, lead_for(HOP, spec.block)), str(self.settings["score"])
+        stepper, fields = ("NoteStepper", 2 * MOST_NOTES) if score else ("FollowStepper", FIELDS)
+        worker = WorkerSpec.of_sound("follow", f"antiphon_follow.worker:{stepper}", spec, HOP, fields)
         self._client = WorkerClient(worker, 1, lead, self.node, lambda: f"{text.replace(' ', '')} {meter}")
         self.parts = self._client.parts
         self._hops = Rebuffer(HOP, lead, spec.channels, 0, self._post, self._load)
         self._sent = np.zeros((1, spec.channels, HOP), np.float32)
         self._nothing: Samples = np.zeros((0, spec.block), np.float32)
         self._notes, self._sound = NoteBeats(*limits, meters_of(meter)), SoundFound()
-        score = str(self.settings["score"])
         self._answer = FollowAnswer(*limits)
         self._count = BeatCount(SURE, *((LEAST, MOST) if score else limits))
-        self._concert = Concert(Path(score), str(self.settings["part"]), spec.rate) if score else None
+        self._concert: Concert | None = None
+        if score:
+            late = LATE + (lead + 1) * HOP / spec.rate
+            self._concert = Concert(Path(score), str(self.settings["part"]), spec.rate, late)
         self._io: IO | None = None
         self._forget()
 
@@ -382,4 +385,9 @@ class Follow(Processor):
             return
         self._missing = 0
         self._heard_at = ((hop + 1) * HOP - self._begin) / self._rate
-        self._sound.load(answer[0])
+        if self._concert is None:
+            self._sound.load(answer[0])
+            return
+        for place in range(0, 2 * MOST_NOTES, 2):
+            if answer[0, place] > 0.0:
+                self._concert.hear(self._heard_at - float(answer[0, place + 1]), int(answer[0, place]))

@@ -34,8 +34,8 @@ class ScoreOdds:
     ornament: float = 1.0
     late: float = 1.5  # a note of the onset before
     chord: float = 0.1  # seconds of a chord's spread that cost one
-    missed: float = 1.5  # each note that is left out
-    skipped: float = 3.0  # each onset that is left out, beside its notes
+    missed: float = 0.7  # each note that is left out, or not found in sound
+    skipped: float = 2.0  # each onset that is left out, beside its notes
     jump: float = 90.0  # to anywhere
     jump_to_bar: float = 4.0  # by which it is more likely
     jump_near: float = 60.0  # by which it is more likely among the onsets around

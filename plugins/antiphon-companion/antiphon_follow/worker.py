@@ -1,4 +1,4 @@
-"""Worker of `follow`: the beats of one stream of sound per slot."""
+"""Workers of `follow`: the beats of one stream of sound per slot, or its notes where a score is followed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,32 @@ from antiphon.api.backends.workers import ReportingStepper
 from antiphon_follow.evidence import RATE
 from antiphon_follow.ranges import meters_of, range_of
 from antiphon_follow.sound import SoundBeats
+from antiphon_follow.sound_notes import SoundNotes
 
 HOP = 1024
 """Frames of a hop at the stream's own rate: 21 ms at 48 kHz."""
 PHASE, PERIOD, PLACE, METER, SURENESS, FIELDS = range(6)
 """Indices in an answer: place within the beat at the hop's end, seconds of a beat, beat of the bar, its beats, and how
 sure that is; 0 where nothing sounds."""
+MOST_NOTES = 12
+"""Notes in an answer at most; more come in the next. Each is a number, 0 for none, and seconds since it began."""
+
+
+class HeardStream:
+    """A stream at the rate of the networks: mono, a hop after the other. `seconds`: how much of it has come."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate, self._frames, self._mix = rate, 0, ListeningMix.live(rate)
+        self._resampler = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
+
+    def take(self, sound: Samples) -> F32:
+        """The next samples at the networks' rate."""
+        self._frames += sound.shape[1]
+        return np.asarray(self._resampler.resample_chunk(self._mix.take(sound)), np.float32)
+
+    @property
+    def seconds(self) -> float:
+        return self._frames / self._rate
 
 
 class BeatStream:
@@ -24,23 +44,43 @@ class BeatStream:
 
     def __init__(self, rate: int, config: str) -> None:
         limits, _, meter = config.partition(" ")
-        self._rate, self._frames, self._mix = rate, 0, ListeningMix.live(rate)
-        self._resampler = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
+        self._heard = HeardStream(rate)
         self._beats = SoundBeats(*range_of(limits or "50-200"), meters_of(meter or "auto"))
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
         """Processes the next hop, and writes the estimates at its end."""
-        self._frames += sound.shape[1]
-        piece: F32 = np.asarray(self._resampler.resample_chunk(self._mix.take(sound)), np.float32)
         beats = self._beats
-        if beats.feed(piece):
+        if beats.feed(self._heard.take(sound)):
             beats.filter.read()
         found = beats.filter
-        late = (self._frames / self._rate - beats.seconds) / found.period
+        late = (self._heard.seconds - beats.seconds) / found.period
         into.fill(0.0)
         into[PHASE], into[PERIOD] = found.phase + late, found.period
         into[PLACE], into[METER] = found.place, found.meter
         into[SURENESS] = found.sureness if beats.heard else 0.0
+
+
+class NoteStream:
+    """Notes of one stream."""
+
+    def __init__(self, rate: int) -> None:
+        self._heard, self._notes = HeardStream(rate), SoundNotes()
+        self._waiting: list[tuple[float, int]] = []
+
+    def step(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Processes the next hop, and writes the notes that are known at its end."""
+        self._waiting += self._notes.feed(self._heard.take(sound))
+        into.fill(0.0)
+        for place, (at, number) in enumerate(self._waiting[:MOST_NOTES]):
+            into[2 * place], into[2 * place + 1] = number, self._heard.seconds - at
+        del self._waiting[:MOST_NOTES]
+
+
+class NoteStepper(ReportingStepper[NoteStream]):
+    """`Stepper` with one stream of notes per slot."""
+
+    def stream(self, config: str) -> NoteStream:
+        return NoteStream(self.spec.rate)
 
 
 class FollowStepper(ReportingStepper[BeatStream]):

@@ -1,264 +1,18 @@
-"""Several notes at once: the network of Basic Pitch (Bittner et al., ICASSP 2022) in numpy, over a file and live.
-
-A pitch's window reaches `AHEAD` after the frame at most, and as long before it as a constant-Q window does, up to
-`MAX_WINDOW`. Of the layers, whose frames see `FEATURE_COUNT` others on either side, those after the newest are taken as
-silent, as at the end of a file.
-"""
+"""Several notes at once, live: the network of Basic Pitch hop by hop in a worker, and its answers as notes."""
 
 import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import F32, IO, Event, Samples, StreamSpec, WorkerError
-from antiphon.api.backends.models import ModelInfo, Weights, logistic
+from antiphon.api import F32, IO, Event, StreamSpec, WorkerError
+from antiphon.api.backends.models import ModelInfo, StreamedChords
 from antiphon.api.backends.signal import HIGHEST, LOWEST as LOWEST_SUNG, Decimator
 from antiphon.api.backends.workers import WorkerClient, lead_for
 from antiphon_hum.quantise import SCALES, KeyFinder, in_scale
 
-MODEL = "hum-chords"
-RATE, HOP = 22050, 256
-"""Hz, and samples between frames."""
-LOWEST, PITCHES = 21, 88
-"""MIDI number of the first pitch, and number of pitches."""
-OCTAVE, BINS = 36, 309
-"""Bins of the constant-Q spectrum in an octave, and in all."""
-WIDE = 264
-"""Bins of the network's layers, three a semitone."""
-SHIFTS = (-36, 0, 36, 57, 72, 84, 93, 101)
-"""Bins from a pitch to half of it, to itself and to its harmonics 2 to 7."""
-STRIDE = 3
-LEAST_POWER = 1e-10
 LEAST_SHARE = 0.7
 """Least share of the thresholds of a sustained pitch, where no pitch is sure."""
-HERTZ = 27.5 * 2.0 ** (np.arange(BINS) / OCTAVE)
-PERIODS = 1.0 / (2.0 ** (1.0 / OCTAVE) - 1.0)
-"""Periods of a bin's frequency in its window."""
-SIZE = 256
-"""Samples of the kernels of every octave, and of the filter before the next lower one."""
-
-
-def decibels(power: F32) -> F32:
-    """Levels of a spectrum's power, which is never silent."""
-    return np.asarray(10.0 * np.log10(power + np.float32(LEAST_POWER)), np.float32)
-
-
-def kernels() -> NDArray[np.complex64]:
-    """Windowed waves of the highest 36 bins, `[36, 256]`; those of lower octaves are the same at lower rates."""
-    made = np.zeros((OCTAVE, SIZE), np.complex64)
-    for row, hertz in zip(made, HERTZ[-OCTAVE:], strict=True):
-        count = int(np.ceil(PERIODS * RATE / hertz))
-        first, n = (SIZE - count) // 2, np.arange(count)
-        window = 0.5 - 0.5 * np.cos(2.0 * np.pi * n / count)
-        row[first : first + count] = window / window.sum() * np.exp(2j * np.pi * hertz / RATE * n)
-    return made
-
-
-class ConvolutionLayer:
-    """A convolution over frames and bins. `[n, bins, channels]` becomes `[n - reach, bins // stride, …]`.
-
-    Beside the lowest and highest bins are zeros. `reach`: frames fewer than are given.
-    """
-
-    def __init__(self, weights: Weights, name: str, stride: int = 1) -> None:
-        kernel = np.asarray(weights[f"{name}.weight"], np.float32)
-        out, channels, high, wide = kernel.shape
-        self._taps = np.ascontiguousarray(kernel.transpose(2, 1, 3, 0).reshape(high, channels * wide, out))
-        self._points = np.ascontiguousarray(kernel[0].reshape(channels, -1).T)
-        self._single = out == 1
-        self._bias = np.asarray(weights[f"{name}.bias"], np.float32)
-        self._wide, self._stride, self._sides = wide, stride, (wide - stride) // 2
-        self.reach = high - 1
-
-    def __call__(self, x: F32) -> F32:
-        count, sides = len(x) - self.reach, self._sides
-        padded = np.zeros((len(x), x.shape[1] + 2 * sides, x.shape[2]), np.float32)
-        padded[:, sides : sides + x.shape[1]] = x
-        if self._single:
-            return self._one_channel(padded, count, x.shape[1])
-        near = np.lib.stride_tricks.sliding_window_view(padded, self._wide, axis=1)[:, :: self._stride]
-        rows = np.ascontiguousarray(near).reshape(*near.shape[:2], -1)
-        found = self._bias + rows[:count] @ self._taps[0]
-        for tap in range(1, self.reach + 1):
-            found += rows[tap : tap + count] @ self._taps[tap]
-        return np.asarray(found)
-
-    def _one_channel(self, padded: F32, count: int, bins: int) -> F32:
-        """Each tap of all points at once, and their sum: faster than the points that each result sees."""
-        taps = (self._points @ padded.reshape(-1, padded.shape[2]).T).reshape(-1, self._wide, *padded.shape[:2])
-        found = np.full((count, bins), self._bias, np.float32)
-        for tap, beside in np.ndindex(*taps.shape[:2]):
-            found += taps[tap, beside, tap : tap + count, beside : beside + bins]
-        return found[:, :, None]
-
-    def same(self, x: F32) -> F32:
-        """With silence before and after, as many frames as are given."""
-        padded = np.zeros((len(x) + self.reach, *x.shape[1:]), np.float32)
-        padded[self.reach // 2 :][: len(x)] = x
-        return self(padded)
-
-
-class ChordLayers:
-    """The network's layers. `weights`: its arrays, as `antiphon_models.hum.basic_pitch` names them."""
-
-    def __init__(self, weights: Weights) -> None:
-        self.attack = ConvolutionLayer(weights, "attack", STRIDE)
-        self.body, self.contour = ConvolutionLayer(weights, "body"), ConvolutionLayer(weights, "contour")
-        self.wide, self.note = ConvolutionLayer(weights, "wide", STRIDE), ConvolutionLayer(weights, "note")
-        self.onset = ConvolutionLayer(weights, "onset")
-        self._scale, self._shift = (np.float32(weights[name][0]) for name in ("input.scale", "input.shift"))
-
-    def stack(self, levels: F32) -> F32:
-        """`[n, 309]` levels of 0 to 1 to `[n, 264, 8]`: of each bin those of its harmonics."""
-        found: F32 = np.zeros((len(levels), WIDE, len(SHIFTS)), np.float32)
-        levels = levels * self._scale + self._shift
-        for channel, shift in enumerate(SHIFTS):
-            first = max(0, -shift)
-            part = levels[:, first + shift :][:, : WIDE - first]
-            found[:, first : first + part.shape[1], channel] = part
-        return found
-
-    def whole(self, levels: F32) -> tuple[F32, F32]:
-        """How surely each pitch sounds, and begins, in a sound of `[n, 309]` levels; each `[n, 88]`."""
-        stack = self.stack(levels)
-        contour = logistic(self.contour.same(rectified(self.body.same(stack))))
-        notes = logistic(self.note.same(rectified(self.wide.same(contour))))
-        begun = np.concatenate([notes, rectified(self.attack.same(stack))], axis=2)
-        return notes[:, :, 0], logistic(self.onset.same(begun))[:, :, 0]
-
-
-def rectified(x: F32) -> F32:
-    return np.maximum(x, np.float32(0.0), out=x)
-
-
-AHEAD = 0.06
-"""Seconds after a frame's middle that its spectrum reaches at most."""
-MAX_WINDOW = 0.25
-"""Seconds of the longest window."""
-LATER = 3
-"""Frames after the one that is answered."""
-FEATURE_COUNT = 9
-"""Frames before an answered one that count for its notes, without the frame before that its onset sees."""
-SPAN = 172
-"""Frames over which levels are scaled between the softest and the loudest: two seconds."""
-ANSWER = 2 * PITCHES
-"""Values of an answer: how surely each pitch sounds, then how surely it begins."""
-_OCTAVES, _SIDE, _HELD, _KEPT = 9, 15, 512, 4096
-FLOOR, QUIET = -100.0, 50.0
-"""dB of what is silent, and the least range of levels, so that the noise of a quiet room is no music."""
-
-
-def half_band() -> F32:
-    """A low-pass of 31 samples for half the rate, 60 dB down where it folds into the lower half of the band."""
-    n = np.arange(-_SIDE, _SIDE + 1)
-    taps = np.sinc(n / 2.0) * np.kaiser(2 * _SIDE + 1, 6.5)
-    return np.asarray(taps / taps.sum(), np.float32)
-
-
-class StreamedSpectrum:
-    """Power `[309]` of a constant-Q spectrum of the newest sound, hop by hop of 256 samples at `rate`.
-
-    Each octave is that of the sound at twice the rate that it needs, so that the filters before it are short.
-    """
-
-    def __init__(self, rate: float) -> None:
-        self._taps = half_band()
-        self._sounds: list[F32] = [np.zeros(_KEPT, np.float32) for _ in range(_OCTAVES - 1)]
-        self._waves: list[F32] = []
-        self._power: F32 = np.zeros(BINS, np.float32)
-        self._rows: list[slice] = []
-        self._skipped: list[int] = []
-        for octave in range(_OCTAVES):
-            last = BINS - octave * OCTAVE
-            self._rows.append(slice(max(0, last - OCTAVE), last))
-            self._waves.append(self._kernels(octave, rate))
-
-    def _kernels(self, octave: int, rate: float) -> F32:
-        """Cosines and sines `[2 * bins, 512]` of an octave, the newest sample last."""
-        level = max(0, octave - 1)
-        behind = _SIDE * (2**level - 1) / rate
-        at, hertz = rate / 2**level, HERTZ[self._rows[octave]]
-        late = max(AHEAD - behind, 0.004)
-        self._skipped.append(int(late * at) - int(min(PERIODS / hertz[0], MAX_WINDOW, 2.0 * late) / 2.0 * at))
-        made = np.zeros((len(hertz), _HELD), np.complex128)
-        for row, hz in zip(made, hertz, strict=True):
-            whole = min(PERIODS / hz, MAX_WINDOW)
-            after = min(whole / 2.0, late) * at
-            before = min(whole * at - after, _HELD - 2.0 - after)
-            n = np.arange(-int(before), int(after) + 1)
-            window = 0.5 + 0.5 * np.cos(np.pi * n / np.where(n <= 0, before + 1.0, after + 1.0))
-            end = _HELD + self._skipped[octave] - (int(late * at) - int(after))
-            row[end - len(n) : end] = (
-                np.sqrt(PERIODS * rate / hz) * window / window.sum() * np.exp(2j * np.pi * hz / at * n)
-            )
-        return np.ascontiguousarray(np.concatenate([made.real, made.imag]), np.float32)
-
-    def start(self) -> None:
-        for sound in self._sounds:
-            sound.fill(0.0)
-
-    def step(self, hop: F32) -> F32:
-        """The spectrum with `[256]` more samples; valid until the next step."""
-        new = hop
-        for level, sound in enumerate(self._sounds):
-            count = len(new)
-            sound[:-count] = sound[count:]
-            sound[-count:] = new
-            if level + 1 < len(self._sounds):
-                near = np.lib.stride_tricks.sliding_window_view(sound[-count - 2 * _SIDE :], 2 * _SIDE + 1)
-                new = near[1::2] @ self._taps
-        for octave, (rows, waves) in enumerate(zip(self._rows, self._waves, strict=True)):
-            end = _KEPT - self._skipped[octave]
-            parts = waves @ self._sounds[max(0, octave - 1)][end - _HELD : end]
-            half = len(parts) // 2
-            self._power[rows] = np.square(parts[:half]) + np.square(parts[half:])
-        return self._power
-
-
-class StreamedChords:
-    """The network of one stream: `[1, 256]` samples in, `[1, 176]` values out, of `LATER` frames before the newest."""
-
-    rate = 22050.0
-
-    def __init__(self, weights: Weights) -> None:
-        self._layers = ChordLayers(weights)
-        self._spectrum = StreamedSpectrum(self.rate)
-        self.start()
-
-    def start(self) -> None:
-        self._spectrum.start()
-        self._lows: F32 = np.full(SPAN, FLOOR, np.float32)
-        self._highs: F32 = np.full(SPAN, FLOOR, np.float32)
-        self._at = 0
-        silent = np.zeros((5, BINS), np.float32)
-        self._stack = self._layers.stack(silent)
-        self._attack = np.repeat(rectified(self._layers.attack(self._stack)), LATER, axis=0)
-        body = rectified(self._layers.body(self._stack[:3]))
-        self._body = np.repeat(body, FEATURE_COUNT + 1 + LATER, axis=0)
-
-    def step(self, x: Samples, y: Samples) -> None:
-        layers = self._layers
-        level = decibels(self._spectrum.step(x[0]))
-        self._lows[self._at], self._highs[self._at] = level.min(), level.max()
-        self._at = (self._at + 1) % SPAN
-        low, high = float(self._lows.min()), float(self._highs.max())
-        scaled = (level[None] - np.float32(low)) / np.float32(max(high - low, QUIET))
-        self._stack = np.concatenate([self._stack[1:], layers.stack(scaled)])
-        # the frame before the newest has all that it sees, the newest not yet
-        none = np.zeros_like(self._stack[:1])
-        fresh = rectified(layers.body(np.concatenate([self._stack[-3:], none])))
-        self._body = np.concatenate([self._body[1:-1], fresh])
-        self._attack = np.concatenate([self._attack[1:], rectified(layers.attack(self._stack))])
-        contour = logistic(layers.contour.same(self._body))
-        notes = logistic(layers.note.same(rectified(layers.wide.same(contour))))
-        answered = len(notes) - 1 - LATER
-        # an attack is known two frames after it
-        here = slice(answered - 1, answered + 2)
-        attacks = self._attack[:3]
-        begun = layers.onset(np.concatenate([notes[here], attacks], axis=2))
-        y[0, :PITCHES] = notes[answered, :, 0]
-        y[0, PITCHES:] = logistic(begun)[0, :, 0]
 
 
 class StreamedChords24(StreamedChords):
@@ -267,15 +21,13 @@ class StreamedChords24(StreamedChords):
     rate = 24000.0
 
 
-RATES = {22050: "StreamedChords", 24000: "StreamedChords24"}
+RATES = {22050: "antiphon.networks.basic_pitch:StreamedChords", 24000: "antiphon_hum.chords:StreamedChords24"}
 """Hz of sound that the network takes, and its classes."""
 WAIT = 2
 """Hops after an onset's frame in which its pitch has to sound."""
 ONSET, SURE, SOUNDING = 0.65, 0.4, 0.3
 """Thresholds of an onset peak at a sensitivity of 0.5, of its pitch within `WAIT`, and of a sustained pitch. Chosen on
 eight seconds of each of four songs, and strummed chords of a guitar."""
-BEHIND = 1
-"""Hops that a peak of the onsets is behind the note that is struck, the median of these songs."""
 SENSITIVITY_RANGE = 0.4
 """Change of `ONSET` over the whole range of `sensitivity`."""
 CLEAR, RECENT = 0.73, 24
@@ -291,18 +43,18 @@ MISSING = 10
 
 def chord_model(rate: int) -> ModelInfo:
     """The network for sound at one of `RATES`."""
-    where = f"antiphon_hum.chords:{RATES[rate]}"
+    where = RATES[rate]
     return ModelInfo(
-        name=f"{MODEL}-{rate}",
+        name=f"{StreamedChords.model}-{rate}",
         network=where,
         array_network=where,
-        weights=MODEL,
+        weights=StreamedChords.model,
         plugin="hum",
         rate=rate,
-        hop=HOP,
+        hop=StreamedChords.hop,
         slots=1,
         devices=("cpu",),
-        answer=ANSWER,
+        answer=StreamedChords.answer,
     )
 
 
@@ -328,19 +80,19 @@ class ChordTracker:
         own = chord_rate(spec.rate)
         if not own:
             raise WorkerError(f"it hears sound at multiples of {' or '.join(map(str, RATES))} Hz, not at {spec.rate}")
-        self._decimator = decimator = Decimator(spec.rate, own, HOP)
-        self._hop, self._rate, self._velocity = HOP * decimator.factor, spec.rate, velocity
+        self._decimator = decimator = Decimator(spec.rate, own, StreamedChords.hop)
+        self._hop, self._rate, self._velocity = StreamedChords.hop * decimator.factor, spec.rate, velocity
         self.client = WorkerClient(chord_model(own).worker("cpu"), 1, lead_for(self._hop, spec.block), node)
-        later = (LATER + WAIT + BEHIND + self.client.lead) * self._hop
-        self.behind = later + round(AHEAD * own) * decimator.factor + decimator.lag - 1
-        self._sent: F32 = np.zeros((1, 1, HOP), np.float32)
-        self._onsets: F32 = np.zeros((WAIT + 2, PITCHES), np.float32)
-        self._notes: F32 = np.zeros((WAIT + 1, PITCHES), np.float32)
-        self._sure: F32 = np.zeros(PITCHES, np.float32)
+        later = (StreamedChords.later + WAIT + StreamedChords.behind + self.client.lead) * self._hop
+        self.behind = later + round(StreamedChords.ahead * own) * decimator.factor + decimator.lag - 1
+        self._sent: F32 = np.zeros((1, 1, StreamedChords.hop), np.float32)
+        self._onsets: F32 = np.zeros((WAIT + 2, StreamedChords.pitches), np.float32)
+        self._notes: F32 = np.zeros((WAIT + 1, StreamedChords.pitches), np.float32)
+        self._sure: F32 = np.zeros(StreamedChords.pitches, np.float32)
         self._surest: F32 = np.zeros(RECENT, np.float32)
-        self._test, self._peaks = np.zeros(PITCHES, np.bool_), np.zeros(PITCHES, np.bool_)
+        self._test, self._peaks = np.zeros(StreamedChords.pitches, np.bool_), np.zeros(StreamedChords.pitches, np.bool_)
         # of each pitch the number that was sent, -1 for none, the hops that it is weak, and those since it began
-        self._numbers, self._weak, self._age = ([value] * PITCHES for value in (-1, 0, 0))
+        self._numbers, self._weak, self._age = ([value] * StreamedChords.pitches for value in (-1, 0, 0))
         # an answer is about a hop as far back as the worker's lead
         self._levels = [-90.0] * (LEVELS + self.client.lead - 1)
         self._keys = KeyFinder()
@@ -380,10 +132,10 @@ class ChordTracker:
 
     def _step(self, io: IO, last: int) -> None:
         """Sends the decimator's full hop and processes the answer that is due."""
-        newest = self._decimator.newest(HOP)
+        newest = self._decimator.newest(StreamedChords.hop)
         self._sent[0, 0] = newest
         self._levels.pop(0)
-        self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / HOP + 1e-9))
+        self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / StreamedChords.hop + 1e-9))
         self.client.send(self._number, self._sent, io)
         due = self._number - self.client.lead
         answers = self.client.take(due, io) if due >= self._first else None
@@ -397,25 +149,25 @@ class ChordTracker:
                 io.report("many", 0.0)
             return
         self._missing = 0
-        notes = answers[0, 0, :PITCHES]
+        notes = answers[0, 0, : StreamedChords.pitches]
         self._surest[self._number % RECENT] = notes.max()
         share = min(1.0, max(LEAST_SHARE, float(self._surest.max()) / CLEAR))
         self._end_weak(notes, share * SOUNDING, io, last)
-        self._find_peaks(notes, answers[0, 0, PITCHES:], share * SURE, io, last)
+        self._find_peaks(notes, answers[0, 0, StreamedChords.pitches :], share * SURE, io, last)
 
     def _end_all(self, io: IO, at: int) -> None:
-        for pitch in range(PITCHES):
+        for pitch in range(StreamedChords.pitches):
             self._end(pitch, io, at)
 
     def _end(self, pitch: int, io: IO, at: int) -> None:
         if self._numbers[pitch] >= 0:
             io.emit(Event("off", at, self._numbers[pitch]))
-            self._keys.add(LOWEST + pitch, self._age[pitch] * self._hop / self._rate)
+            self._keys.add(StreamedChords.lowest + pitch, self._age[pitch] * self._hop / self._rate)
             self._numbers[pitch] = -1
 
     def _end_weak(self, notes: F32, least: float, io: IO, last: int) -> None:
         sounding, highest = 0, -1
-        for pitch in range(PITCHES):
+        for pitch in range(StreamedChords.pitches):
             if self._numbers[pitch] >= 0:
                 self._age[pitch] += 1
                 self._weak[pitch] = 0 if notes[pitch] >= least else self._weak[pitch] + 1
@@ -445,11 +197,11 @@ class ChordTracker:
         # the ends of their range are a voice's, and leave out no note of a piano
         low, high = (0 if low == LOWEST_SUNG else low), (127 if high == HIGHEST else high)
         strength = self._velocity(level, float(io.at("dynamics", last)))
-        for pitch in range(PITCHES):
-            if peaks[pitch] and low <= LOWEST + pitch <= high:
+        for pitch in range(StreamedChords.pitches):
+            if peaks[pitch] and low <= StreamedChords.lowest + pitch <= high:
                 self._end(pitch, io, last)
-                number = self._snapped(LOWEST + pitch, io, last)
-                for other in range(PITCHES):  # a scale moves two pitches to one number
+                number = self._snapped(StreamedChords.lowest + pitch, io, last)
+                for other in range(StreamedChords.pitches):  # a scale moves two pitches to one number
                     if self._numbers[other] == number:
                         self._end(other, io, last)
                 self._numbers[pitch] = number

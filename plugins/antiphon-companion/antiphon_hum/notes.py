@@ -9,25 +9,10 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, IO, BlockTime, Event, Samples, StreamSpec, UsageError, Value
 from antiphon.api.backends.analysis import ListeningMix
-from antiphon.api.backends.models import read_weights
+from antiphon.api.backends.models import OfflineChords, StreamedChords
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon_hum import learned, struck
-from antiphon_hum.chords import (
-    BINS,
-    HERTZ,
-    HOP,
-    HOP as CHORD_HOP,
-    LEAST_SHARE,
-    LOWEST,
-    MODEL,
-    PERIODS,
-    RATE,
-    RATE as CHORD_RATE,
-    SIZE,
-    ChordLayers,
-    decibels,
-    kernels,
-)
+from antiphon_hum.chords import LEAST_SHARE
 from antiphon_hum.learned import model_tracker
 from antiphon_hum.learned.decode import SECONDS, LeadVoice
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
@@ -36,13 +21,9 @@ from antiphon_hum.processor import BEND_RANGE, MIDDLE_VELOCITY, Hum, available_m
 from antiphon_hum.quantise import KEYS, SCALES, KeyFinder, Note, in_scale, on_grid, timing
 from antiphon_hum.struck import MIN_PURE_SHARE, PureTones, StruckLine
 
-# ---- Several notes at once in files: windows of two seconds as the network was trained on, and its frames to notes
+# ---- Several notes at once in files: the network's frames to notes
 # A peak of the network's onsets begins a note, which lasts while its pitch sounds.
 
-WINDOW = 2 * RATE - HOP
-"""Input length in samples, for 172 frames."""
-EDGE, FRAMES = 15, 140
-"""Frames at a window's start that are left out, since they know too little of what was before, and those used."""
 ONSET, SOUNDING = 0.65, 0.4
 """Thresholds of an onset peak at a sensitivity of 0.5, and of a sustained pitch. Chosen on six excerpts of three songs;
 .5 and .3, the package's own, find as many notes and half as many more that were not played."""
@@ -60,60 +41,6 @@ LATE = 180
 """Samples that a frame of an onset is behind the strike, the median of songs, guitars and a piano."""
 GAP, LEAST_FRAMES = 11, 9
 """Frames that a pitch may be too weak without ending, and the least length of a note: 128 and 104 ms."""
-_OCTAVES = 9
-
-
-class OfflineChords:
-    """Computes the network's answers to a sound at `RATE`, given piece by piece. `frames`: samples taken so far."""
-
-    def __init__(self) -> None:
-        """Loads the network. Raises `ModelError` where its weights are missing or changed."""
-        weights = read_weights(MODEL)
-        self._layers, self._waves = ChordLayers(weights), kernels().T
-        self._halving = np.asarray(weights["halving"], np.float32)
-        self._scale = np.ceil(PERIODS * RATE / HERTZ).astype(np.float32)
-        # the first window's edge lies before the sound
-        self._sound: F32 = np.zeros(EDGE * HOP, np.float32)
-        self._answers: list[tuple[F32, F32]] = []
-        self.frames = 0
-
-    def feed(self, sound: Samples) -> None:
-        """Processes the next float32 `[1, n]` of the sound."""
-        self.frames += sound.shape[1]
-        self._take(sound[0])
-
-    def end(self) -> tuple[F32, F32]:
-        """Ends the sound: probability of each sustained pitch, and of each onset, each `[frames, 88]`."""
-        self._take(np.zeros(WINDOW, np.float32))
-        sounding, onsets = zip(*self._answers, strict=True)
-        used = -(-self.frames // HOP)
-        return np.concatenate(sounding)[:used], np.concatenate(onsets)[:used]
-
-    def window(self, sound: F32) -> tuple[F32, F32]:
-        """The network's answers to `[WINDOW]` samples, each `[172, 88]`; all zero where nothing sounds."""
-        level = decibels(self._spectrum(sound))
-        span = float(level.max() - level.min())
-        return self._layers.whole((level - level.min()) / np.float32(span or 1.0))
-
-    def _take(self, sound: F32) -> None:
-        self._sound = np.concatenate([self._sound, sound])
-        while len(self._sound) >= WINDOW:
-            sounding, onsets = (one[EDGE : EDGE + FRAMES] for one in self.window(self._sound[:WINDOW]))
-            self._answers.append((sounding, onsets))
-            self._sound = self._sound[FRAMES * HOP :]
-
-    def _spectrum(self, sound: F32) -> F32:
-        """Power of a constant-Q spectrum `[172, 309]`, octave by octave of the sound at half the rate."""
-        count, parts = len(sound) // HOP + 1, []
-        for octave in range(_OCTAVES):
-            frames = _overlapping(np.pad(sound, SIZE // 2, mode="reflect"), HOP >> octave)[:count]
-            parts.append(np.square(np.abs(frames @ self._waves)))
-            sound = _overlapping(np.pad(sound, SIZE // 2 - 1), 2) @ self._halving
-        return np.asarray(np.concatenate(parts[::-1], axis=1)[:, -BINS:] * self._scale, np.float32)
-
-
-def _overlapping(sound: F32, hop: int) -> F32:
-    return np.asarray(np.lib.stride_tricks.sliding_window_view(sound, SIZE)[::hop])
 
 
 def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[int, int, int, float]]:
@@ -137,7 +64,7 @@ def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[i
         for start, end in _blurred(left, sounding[:, pitch], onsets[:, pitch], least):
             if not _overtone(sounding, onsets, start, pitch):
                 notes.append((start, end, pitch))
-    return [(a, b, LOWEST + pitch, float(sounding[a:b, pitch].mean())) for a, b, pitch in sorted(notes)]
+    return [(a, b, StreamedChords.lowest + pitch, float(sounding[a:b, pitch].mean())) for a, b, pitch in sorted(notes)]
 
 
 def _overtone(sounding: F32, onsets: F32, start: int, pitch: int) -> bool:
@@ -261,7 +188,7 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
 def whole_rate(mode: str) -> int:
     """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
     if mode == "chords":
-        return CHORD_RATE
+        return OfflineChords.rate
     return model_tracker.RATE if mode == "learned" else 0
 
 
@@ -358,17 +285,17 @@ def _network_pass(play: Play, hum: Hum) -> Transcription:
 def _of_chords(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
     """One pass of the network of several notes, with velocities by how surely a pitch sounds."""
     model = OfflineChords()
-    play(CHORD_RATE, model.feed)
+    play(OfflineChords.rate, model.feed)
     # the parameters' defaults are a voice's range, narrower than a piano's
     low, high = sorted((int(settings.get("lowest", 0)), int(settings.get("highest", 127))))
     dynamics = float(hum.settings["dynamics"])
     notes = []
     for start, end, number, strength in decode(*model.end(), float(hum.settings["sensitivity"])):
-        begin, close = (min(model.frames, max(0, frame * CHORD_HOP - LATE)) for frame in (start, end))
+        begin, close = (min(model.frames, max(0, frame * StreamedChords.hop - LATE)) for frame in (start, end))
         if close > begin and low <= number <= high:
             loud = MIDDLE_VELOCITY + (strength - MIDDLE_VELOCITY) * dynamics
             notes.append(Note(begin, close, number, loud, float(number)))
-    key = _key(notes, CHORD_RATE, hum)
+    key = _key(notes, OfflineChords.rate, hum)
     if key is not None:
         notes = notes_apart(replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes)
     return Transcription(tuple(notes), model.frames, key)

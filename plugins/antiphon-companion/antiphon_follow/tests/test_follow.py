@@ -411,14 +411,24 @@ def test_a_silence_is_coasted_through_at_the_tempo_before_it() -> None:
 
 
 # ---- a score in the node
-def concert(tmp_path: Path, played: list[tuple[float, int, float]], seconds: float, *turns: SetParam) -> Any:
-    """(seconds, number) of the other part's notes, and (seconds, beat, tempo) of the clock."""
+def concert(
+    tmp_path: Path, played: list[tuple[float, int, float]], seconds: float, *turns: SetParam, heard: bool = False
+) -> Any:
+    """(seconds, number) of the other part's notes, and (seconds, beat, tempo) of the clock. `heard`: in sound."""
     score, loaded = tmp_path / "score.mid", load_plugins(check=False)
     solo = tuple(MidiNote(float(n), 0.9, 60 + (5 * n) % 12) for n in range(32))
     other = tuple(MidiNote(n / 2.0, 0.4, 36 + n % 12) for n in range(64))
     write_midi(score, [MidiTrack("Solo", solo), MidiTrack("Bass", other, 1)], 120.0)
     graph = Graph((NodeSpec("follow", "follow", {"drive": "beat", "score": str(score)}),))
-    commands = [NoteOn(key, loud, when=Sample(round(at * RATE))) for at, key, loud in played]
+    sound = np.zeros((2, round(seconds * RATE) + RATE), np.float32)
+    if heard:
+        graph = replace(
+            graph, wires=(Wire(graph.end("in", "out", loaded.catalog), graph.end("follow", "in", loaded.catalog)),)
+        )
+        for at, key, loud in played:
+            tone = plucked(440.0 * 2.0 ** ((key - 69) / 12.0), 0.1 * loud)
+            sound[:, round(at * RATE) :][:, : len(tone)] += tone[: sound.shape[1] - round(at * RATE)]
+    commands = [NoteOn(key, loud, when=Sample(round(at * RATE))) for at, key, loud in ([] if heard else played)]
     runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, [*commands, *turns])
     begun: list[tuple[float, int]] = []
     rows: list[tuple[float, float, float]] = []
@@ -429,11 +439,18 @@ def concert(tmp_path: Path, played: list[tuple[float, int, float]], seconds: flo
         rows.append((sample / RATE, runner._player.time.beat, runner._player.time.tempo))
 
     runner.listener = listen
-    for _ in range(round(seconds * RATE / BLOCK)):
-        runner.run(np.zeros((2, BLOCK), np.float32))
+    for first in range(0, round(seconds * RATE), BLOCK):
+        runner.run(sound[:, first : first + BLOCK])
     assert runner.failures == []
     runner.close()
     return begun, np.array(rows)
+
+
+def plucked(hertz: float, loud: float) -> F64:
+    """A tone of half a second with five partials."""
+    time = np.arange(RATE // 2) / RATE
+    waves = sum(np.sin(2.0 * np.pi * k * hertz * time) / k for k in range(1, 6))
+    return np.asarray(loud * waves * np.exp(-6.0 * time))
 
 
 def solo_of(beats: F64, first: int = 0) -> list[tuple[float, int, float]]:
@@ -448,6 +465,16 @@ def test_the_other_parts_and_the_clock_have_the_player_s_rubato(tmp_path: Path) 
     assert np.quantile(near, 0.9) < 0.06
     assert [number for _, number in begun[:20]] == [36 + n % 12 for n in range(20)]
     assert np.median(np.abs(errors(rows, beats, 5.0))) < 0.06
+
+
+def test_a_player_without_keys_is_accompanied_by_what_is_heard(tmp_path: Path) -> None:
+    beats = beats_of(SWELL[:31])
+    begun, rows = concert(tmp_path, solo_of(beats), float(beats[-1]) + 1.0, heard=True)
+    near = [min((at - beat for at, _ in begun), key=abs) for beat in beats[2:]]
+    assert abs(np.median(near)) < 0.03
+    assert np.quantile(np.abs(near), 0.9) < 0.12
+    assert [number for _, number in begun[4:20]] == [36 + n % 12 for n in range(4, 20)]
+    assert np.median(np.abs(errors(rows, beats, 5.0))) < 0.12
 
 
 def test_the_other_parts_wait_and_go_to_the_bar_that_is_asked_for(tmp_path: Path) -> None:

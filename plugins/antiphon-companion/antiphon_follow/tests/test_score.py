@@ -11,7 +11,7 @@ from antiphon_follow.accompanist import Accompanist
 from antiphon_follow.concert import Concert
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
-from antiphon_follow.sound_notes import SOUND_ODDS, SoundNotes
+from antiphon_follow.sound_notes import SoundNotes
 
 RATE, BLOCK = 48000, 256
 MELODY = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 66, 67, 71, 72)
@@ -351,7 +351,7 @@ def test_a_score_is_followed_in_sound(tmp_path):
         hertz = 440.0 * 2.0 ** ((number - 69) / 12)
         tone = sum(np.sin(2.0 * np.pi * k * hertz * time) / k for k in (1, 2, 3, 4)) * np.exp(-5.0 * time)
         sound[round(at * rate) :][: len(tone)] += 0.05 * tone
-    heard, follower, off = SoundNotes(), ScoreFollower(score, (), SOUND_ODDS), []
+    heard, follower, off = SoundNotes(), ScoreFollower(score), []
     times, quarters = [at for at, _, _ in notes], [quarter for _, _, quarter in notes]
     for first in range(0, len(sound), 512):
         for note in heard.feed(sound[first : first + 512].astype(np.float32)):

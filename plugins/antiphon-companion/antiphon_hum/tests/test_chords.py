@@ -8,10 +8,11 @@ import soundfile
 
 from antiphon.api import StreamSpec, UsageError
 from antiphon.api.backends.files import read_midi
+from antiphon.api.backends.models import OfflineChords
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render
 from antiphon_hum.jobs import run
-from antiphon_hum.notes import WINDOW, OfflineChords, notes_apart
+from antiphon_hum.notes import notes_apart
 from antiphon_hum.processor import Hum
 from antiphon_hum.quantise import Note
 
@@ -49,7 +50,7 @@ ONSETS = (
 
 
 def test_answers_are_those_of_the_original() -> None:
-    notes, onsets = OfflineChords().window(plucked(22050)[:WINDOW])
+    notes, onsets = OfflineChords().window(plucked(22050)[: OfflineChords.whole])
     for found, expected in ((notes, NOTES), (onsets, ONSETS)):
         assert np.abs(found[np.ix_(FRAMES, PITCHES)] - expected).max() < 1e-4
 

@@ -25,6 +25,7 @@ from antiphon.networks.array_network import (
     logistic,
     sigmoid,
 )
+from antiphon.networks.basic_pitch import OfflineChords, StreamedChords
 from antiphon.networks.info import FileListing, ModelFolder, ModelInfo
 from antiphon.networks.model_client import ModelClient, ModelProcessor, say_instead, usable
 from antiphon.networks.onnx_wire import check as check_onnx, looks_like as looks_like_onnx

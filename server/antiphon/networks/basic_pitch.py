@@ -1,0 +1,327 @@
+"""Several notes at once: the network of Basic Pitch (Bittner et al., ICASSP 2022) in numpy, of a whole sound and live.
+
+A pitch's window reaches `AHEAD` after the frame at most, and as long before it as a constant-Q window does, up to
+`MAX_WINDOW`. Of the layers, whose frames see `FEATURE_COUNT` others on either side, those after the newest are taken as
+silent, as at the end of a file.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.kernel.contract.block import F32, Samples
+from antiphon.kernel.runtime import model_files
+from antiphon.networks.array_network import Weights, logistic
+
+MODEL = "hum-chords"
+"""Name of its weights."""
+RATE, HOP = 22050, 256
+"""Hz, and samples between frames."""
+LOWEST, PITCHES = 21, 88
+"""MIDI number of the first pitch, and number of pitches."""
+OCTAVE, BINS = 36, 309
+"""Bins of the constant-Q spectrum in an octave, and in all."""
+WIDE = 264
+"""Bins of the network's layers, three a semitone."""
+SHIFTS = (-36, 0, 36, 57, 72, 84, 93, 101)
+"""Bins from a pitch to half of it, to itself and to its harmonics 2 to 7."""
+STRIDE = 3
+LEAST_POWER = 1e-10
+HERTZ = 27.5 * 2.0 ** (np.arange(BINS) / OCTAVE)
+PERIODS = 1.0 / (2.0 ** (1.0 / OCTAVE) - 1.0)
+"""Periods of a bin's frequency in its window."""
+SIZE = 256
+"""Samples of the kernels of every octave, and of the filter before the next lower one."""
+
+
+def decibels(power: F32) -> F32:
+    """Levels of a spectrum's power, which is never silent."""
+    return np.asarray(10.0 * np.log10(power + np.float32(LEAST_POWER)), np.float32)
+
+
+def kernels() -> NDArray[np.complex64]:
+    """Windowed waves of the highest 36 bins, `[36, 256]`; those of lower octaves are the same at lower rates."""
+    made = np.zeros((OCTAVE, SIZE), np.complex64)
+    for row, hertz in zip(made, HERTZ[-OCTAVE:], strict=True):
+        count = int(np.ceil(PERIODS * RATE / hertz))
+        first, n = (SIZE - count) // 2, np.arange(count)
+        window = 0.5 - 0.5 * np.cos(2.0 * np.pi * n / count)
+        row[first : first + count] = window / window.sum() * np.exp(2j * np.pi * hertz / RATE * n)
+    return made
+
+
+class ConvolutionLayer:
+    """A convolution over frames and bins. `[n, bins, channels]` becomes `[n - reach, bins // stride, …]`.
+
+    Beside the lowest and highest bins are zeros. `reach`: frames fewer than are given.
+    """
+
+    def __init__(self, weights: Weights, name: str, stride: int = 1) -> None:
+        kernel = np.asarray(weights[f"{name}.weight"], np.float32)
+        out, channels, high, wide = kernel.shape
+        self._taps = np.ascontiguousarray(kernel.transpose(2, 1, 3, 0).reshape(high, channels * wide, out))
+        self._points = np.ascontiguousarray(kernel[0].reshape(channels, -1).T)
+        self._single = out == 1
+        self._bias = np.asarray(weights[f"{name}.bias"], np.float32)
+        self._wide, self._stride, self._sides = wide, stride, (wide - stride) // 2
+        self.reach = high - 1
+
+    def __call__(self, x: F32) -> F32:
+        count, sides = len(x) - self.reach, self._sides
+        padded = np.zeros((len(x), x.shape[1] + 2 * sides, x.shape[2]), np.float32)
+        padded[:, sides : sides + x.shape[1]] = x
+        if self._single:
+            return self._one_channel(padded, count, x.shape[1])
+        near = np.lib.stride_tricks.sliding_window_view(padded, self._wide, axis=1)[:, :: self._stride]
+        rows = np.ascontiguousarray(near).reshape(*near.shape[:2], -1)
+        found = self._bias + rows[:count] @ self._taps[0]
+        for tap in range(1, self.reach + 1):
+            found += rows[tap : tap + count] @ self._taps[tap]
+        return np.asarray(found)
+
+    def _one_channel(self, padded: F32, count: int, bins: int) -> F32:
+        """Each tap of all points at once, and their sum: faster than the points that each result sees."""
+        taps = (self._points @ padded.reshape(-1, padded.shape[2]).T).reshape(-1, self._wide, *padded.shape[:2])
+        found = np.full((count, bins), self._bias, np.float32)
+        for tap, beside in np.ndindex(*taps.shape[:2]):
+            found += taps[tap, beside, tap : tap + count, beside : beside + bins]
+        return found[:, :, None]
+
+    def same(self, x: F32) -> F32:
+        """With silence before and after, as many frames as are given."""
+        padded = np.zeros((len(x) + self.reach, *x.shape[1:]), np.float32)
+        padded[self.reach // 2 :][: len(x)] = x
+        return self(padded)
+
+
+class ChordLayers:
+    """The network's layers. `weights`: its arrays, as `antiphon_models.hum.basic_pitch` names them."""
+
+    def __init__(self, weights: Weights) -> None:
+        self.attack = ConvolutionLayer(weights, "attack", STRIDE)
+        self.body, self.contour = ConvolutionLayer(weights, "body"), ConvolutionLayer(weights, "contour")
+        self.wide, self.note = ConvolutionLayer(weights, "wide", STRIDE), ConvolutionLayer(weights, "note")
+        self.onset = ConvolutionLayer(weights, "onset")
+        self._scale, self._shift = (np.float32(weights[name][0]) for name in ("input.scale", "input.shift"))
+
+    def stack(self, levels: F32) -> F32:
+        """`[n, 309]` levels of 0 to 1 to `[n, 264, 8]`: of each bin those of its harmonics."""
+        found: F32 = np.zeros((len(levels), WIDE, len(SHIFTS)), np.float32)
+        levels = levels * self._scale + self._shift
+        for channel, shift in enumerate(SHIFTS):
+            first = max(0, -shift)
+            part = levels[:, first + shift :][:, : WIDE - first]
+            found[:, first : first + part.shape[1], channel] = part
+        return found
+
+    def whole(self, levels: F32) -> tuple[F32, F32]:
+        """How surely each pitch sounds, and begins, in a sound of `[n, 309]` levels; each `[n, 88]`."""
+        stack = self.stack(levels)
+        contour = logistic(self.contour.same(rectified(self.body.same(stack))))
+        notes = logistic(self.note.same(rectified(self.wide.same(contour))))
+        begun = np.concatenate([notes, rectified(self.attack.same(stack))], axis=2)
+        return notes[:, :, 0], logistic(self.onset.same(begun))[:, :, 0]
+
+
+def rectified(x: F32) -> F32:
+    return np.maximum(x, np.float32(0.0), out=x)
+
+
+WINDOW = 2 * RATE - HOP
+"""Input length in samples, for 172 frames."""
+EDGE, FRAMES = 15, 140
+"""Frames at a window's start that are left out, since they know too little of what was before, and those used."""
+OCTAVES = 9
+
+
+class OfflineChords:
+    """Computes the network's answers to a sound at `RATE`, given piece by piece. `frames`: samples taken so far.
+
+    `size`: samples of a kernel. `whole`: samples that the network takes at once.
+    """
+
+    rate, size, whole = RATE, SIZE, WINDOW
+
+    def __init__(self) -> None:
+        """Loads the network. Raises `ModelError` where its weights are missing or changed."""
+        weights = model_files.weights(MODEL)
+        self._layers, self._waves = ChordLayers(weights), kernels().T
+        self._halving = np.asarray(weights["halving"], np.float32)
+        self._scale = np.ceil(PERIODS * RATE / HERTZ).astype(np.float32)
+        # the first window's edge lies before the sound
+        self._sound: F32 = np.zeros(EDGE * HOP, np.float32)
+        self._answers: list[tuple[F32, F32]] = []
+        self.frames = 0
+
+    def feed(self, sound: Samples) -> None:
+        """Processes the next float32 `[1, n]` of the sound."""
+        self.frames += sound.shape[1]
+        self._take(sound[0])
+
+    def end(self) -> tuple[F32, F32]:
+        """Ends the sound: probability of each sustained pitch, and of each onset, each `[frames, 88]`."""
+        self._take(np.zeros(WINDOW, np.float32))
+        sounding, onsets = zip(*self._answers, strict=True)
+        used = -(-self.frames // HOP)
+        return np.concatenate(sounding)[:used], np.concatenate(onsets)[:used]
+
+    def window(self, sound: F32) -> tuple[F32, F32]:
+        """The network's answers to `[WINDOW]` samples, each `[172, 88]`; all zero where nothing sounds."""
+        level = decibels(self._spectrum(sound))
+        span = float(level.max() - level.min())
+        return self._layers.whole((level - level.min()) / np.float32(span or 1.0))
+
+    def _take(self, sound: F32) -> None:
+        self._sound = np.concatenate([self._sound, sound])
+        while len(self._sound) >= WINDOW:
+            sounding, onsets = (one[EDGE : EDGE + FRAMES] for one in self.window(self._sound[:WINDOW]))
+            self._answers.append((sounding, onsets))
+            self._sound = self._sound[FRAMES * HOP :]
+
+    def _spectrum(self, sound: F32) -> F32:
+        """Power of a constant-Q spectrum `[172, 309]`, octave by octave of the sound at half the rate."""
+        count, parts = len(sound) // HOP + 1, []
+        for octave in range(OCTAVES):
+            frames = _overlapping(np.pad(sound, SIZE // 2, mode="reflect"), HOP >> octave)[:count]
+            parts.append(np.square(np.abs(frames @ self._waves)))
+            sound = _overlapping(np.pad(sound, SIZE // 2 - 1), 2) @ self._halving
+        return np.asarray(np.concatenate(parts[::-1], axis=1)[:, -BINS:] * self._scale, np.float32)
+
+
+def _overlapping(sound: F32, hop: int) -> F32:
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(sound, SIZE)[::hop])
+
+
+AHEAD = 0.06
+"""Seconds after a frame's middle that its spectrum reaches at most."""
+MAX_WINDOW = 0.25
+"""Seconds of the longest window."""
+LATER, BEHIND = 3, 1
+"""Frames after the one that is answered, and those that a peak of the onsets is behind the strike, a median."""
+FEATURE_COUNT = 9
+"""Frames before an answered one that count for its notes, without the frame before that its onset sees."""
+SPAN = 172
+"""Frames over which levels are scaled between the softest and the loudest: two seconds."""
+ANSWER = 2 * PITCHES
+"""Values of an answer: how surely each pitch sounds, then how surely it begins."""
+_SIDE, _HELD, _KEPT = 15, 512, 4096
+FLOOR, QUIET = -100.0, 50.0
+"""dB of what is silent, and the least range of levels, so that the noise of a quiet room is no music."""
+
+
+def half_band() -> F32:
+    """A low-pass of 31 samples for half the rate, 60 dB down where it folds into the lower half of the band."""
+    n = np.arange(-_SIDE, _SIDE + 1)
+    taps = np.sinc(n / 2.0) * np.kaiser(2 * _SIDE + 1, 6.5)
+    return np.asarray(taps / taps.sum(), np.float32)
+
+
+class StreamedSpectrum:
+    """Power `[309]` of a constant-Q spectrum of the newest sound, hop by hop of 256 samples at `rate`.
+
+    Each octave is that of the sound at twice the rate that it needs, so that the filters before it are short.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._taps = half_band()
+        self._sounds: list[F32] = [np.zeros(_KEPT, np.float32) for _ in range(OCTAVES - 1)]
+        self._waves: list[F32] = []
+        self._power: F32 = np.zeros(BINS, np.float32)
+        self._rows: list[slice] = []
+        self._skipped: list[int] = []
+        for octave in range(OCTAVES):
+            last = BINS - octave * OCTAVE
+            self._rows.append(slice(max(0, last - OCTAVE), last))
+            self._waves.append(self._kernels(octave, rate))
+
+    def _kernels(self, octave: int, rate: float) -> F32:
+        """Cosines and sines `[2 * bins, 512]` of an octave, the newest sample last."""
+        level = max(0, octave - 1)
+        behind = _SIDE * (2**level - 1) / rate
+        at, hertz = rate / 2**level, HERTZ[self._rows[octave]]
+        late = max(AHEAD - behind, 0.004)
+        self._skipped.append(int(late * at) - int(min(PERIODS / hertz[0], MAX_WINDOW, 2.0 * late) / 2.0 * at))
+        made = np.zeros((len(hertz), _HELD), np.complex128)
+        for row, hz in zip(made, hertz, strict=True):
+            whole = min(PERIODS / hz, MAX_WINDOW)
+            after = min(whole / 2.0, late) * at
+            before = min(whole * at - after, _HELD - 2.0 - after)
+            n = np.arange(-int(before), int(after) + 1)
+            window = 0.5 + 0.5 * np.cos(np.pi * n / np.where(n <= 0, before + 1.0, after + 1.0))
+            end = _HELD + self._skipped[octave] - (int(late * at) - int(after))
+            row[end - len(n) : end] = (
+                np.sqrt(PERIODS * rate / hz) * window / window.sum() * np.exp(2j * np.pi * hz / at * n)
+            )
+        return np.ascontiguousarray(np.concatenate([made.real, made.imag]), np.float32)
+
+    def start(self) -> None:
+        for sound in self._sounds:
+            sound.fill(0.0)
+
+    def step(self, hop: F32) -> F32:
+        """The spectrum with `[256]` more samples; valid until the next step."""
+        new = hop
+        for level, sound in enumerate(self._sounds):
+            count = len(new)
+            sound[:-count] = sound[count:]
+            sound[-count:] = new
+            if level + 1 < len(self._sounds):
+                near = np.lib.stride_tricks.sliding_window_view(sound[-count - 2 * _SIDE :], 2 * _SIDE + 1)
+                new = near[1::2] @ self._taps
+        for octave, (rows, waves) in enumerate(zip(self._rows, self._waves, strict=True)):
+            end = _KEPT - self._skipped[octave]
+            parts = waves @ self._sounds[max(0, octave - 1)][end - _HELD : end]
+            half = len(parts) // 2
+            self._power[rows] = np.square(parts[:half]) + np.square(parts[half:])
+        return self._power
+
+
+class StreamedChords:
+    """The network of one stream: `[1, hop]` samples in, `[1, answer]` values out, of `later` frames before the newest.
+
+    `model`: name of its weights. `lowest`: MIDI number of the first of its `pitches`. `behind`: frames that a peak of
+    the onsets is behind the strike. `ahead`: seconds after a frame that its spectrum reaches.
+    """
+
+    model, rate, hop, lowest, pitches = MODEL, 22050.0, HOP, LOWEST, PITCHES
+    answer, later, behind, ahead = ANSWER, LATER, BEHIND, AHEAD
+
+    def __init__(self, weights: Weights) -> None:
+        self._layers = ChordLayers(weights)
+        self._spectrum = StreamedSpectrum(self.rate)
+        self.start()
+
+    def start(self) -> None:
+        """Forgets the sound so far."""
+        self._spectrum.start()
+        self._lows: F32 = np.full(SPAN, FLOOR, np.float32)
+        self._highs: F32 = np.full(SPAN, FLOOR, np.float32)
+        self._at = 0
+        silent = np.zeros((5, BINS), np.float32)
+        self._stack = self._layers.stack(silent)
+        self._attack = np.repeat(rectified(self._layers.attack(self._stack)), LATER, axis=0)
+        body = rectified(self._layers.body(self._stack[:3]))
+        self._body = np.repeat(body, FEATURE_COUNT + 1 + LATER, axis=0)
+
+    def step(self, x: Samples, y: Samples) -> None:
+        """Processes the next hop: how surely each pitch sounds, then how surely each begins, into `y`."""
+        layers = self._layers
+        level = decibels(self._spectrum.step(x[0]))
+        self._lows[self._at], self._highs[self._at] = level.min(), level.max()
+        self._at = (self._at + 1) % SPAN
+        low, high = float(self._lows.min()), float(self._highs.max())
+        scaled = (level[None] - np.float32(low)) / np.float32(max(high - low, QUIET))
+        self._stack = np.concatenate([self._stack[1:], layers.stack(scaled)])
+        # the frame before the newest has all that it sees, the newest not yet
+        none = np.zeros_like(self._stack[:1])
+        fresh = rectified(layers.body(np.concatenate([self._stack[-3:], none])))
+        self._body = np.concatenate([self._body[1:-1], fresh])
+        self._attack = np.concatenate([self._attack[1:], rectified(layers.attack(self._stack))])
+        contour = logistic(layers.contour.same(self._body))
+        notes = logistic(layers.note.same(rectified(layers.wide.same(contour))))
+        answered = len(notes) - 1 - LATER
+        # an attack is known two frames after it
+        here = slice(answered - 1, answered + 2)
+        attacks = self._attack[:3]
+        begun = layers.onset(np.concatenate([notes[here], attacks], axis=2))
+        y[0, :PITCHES] = notes[answered, :, 0]
+        y[0, PITCHES:] = logistic(begun)[0, :, 0]
