@@ -15,6 +15,9 @@ from antiphon_follow.jobs import Row, crossings
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.processor import NEW_SECONDS
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
+from antiphon_listen.live import FIELDS, METER, NEXT, PLACE, TEMPO
+from antiphon_listen.live.next_beats import NextBeats
+from antiphon_listen.live.worker import Listener
 from antiphon_models.follow.own_files import FILES_DOC, files_in, own_songs, recordings
 from antiphon_models.follow.songs import KINDS, PlayedSong, performance, sound_of, warped
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
@@ -27,6 +30,8 @@ TEST = "89"
 LOW, HIGH = 50.0, 200.0
 ENTRY_IN, NOBODY_SECONDS = 8.0, 30
 """Beats within which the band should have entered; seconds of a sound in which nobody plays."""
+LISTENED = 4
+"""Hops from one of `listen`'s answers to the next, 80 ms."""
 
 
 class FollowedBeats(NamedTuple):
@@ -43,6 +48,7 @@ class FollowedBeats(NamedTuple):
 class FollowEvaluation(Evaluation):
     """Loops, POP909's songs whose numbers end in 8 and 9 with four kinds of tempo; or the user's performances."""
 
+    classical = "listen"
     peer = "librosa, the whole sound"
     ours = "follow, MIDI; follow, sound"
     columns = "beats; continuity; any octave; downbeats; entry [beats] ↓; entry in 8; led [%] ↓"
@@ -73,8 +79,8 @@ class FollowEvaluation(Evaluation):
                 if run is of_notes if song.sound is not None else ask.files and run is not of_notes:
                     continue
                 found = dict(figures(song, run(song)))
-                if run is of_librosa:
-                    found = {name: found[name] for name in ("beats", "continuity", "any octave")}
+                if run in ONLY:
+                    found = {name: found[name] for name in ONLY[run]}
                 yield from scored(name, song.name, found, kind)
         for name, sound in () if ask.files or not ask.wants("follow, sound") else nobody(ask.data, ask.seed):
             led = of_sound(PlayedSong(name, np.zeros((0, 4)), np.zeros(0), np.zeros(0), sound)).led
@@ -158,6 +164,24 @@ def of_librosa(song: PlayedSong) -> FollowedBeats:
     return FollowedBeats([(float(at), float(beat), 4) for beat, at in enumerate(times)])
 
 
+def of_listen(song: PlayedSong) -> FollowedBeats:
+    """Beats of its sound as the node `listen` schedules them, from its last 14 seconds."""
+    sound, listener, beats = _sound(song), Listener(RATE, 1), NextBeats(RATE)
+    answer, rows, number = np.zeros(FIELDS, np.float32), list[Row](), 0
+    for end in range(HOP, len(sound), HOP):
+        listener.feed(sound[None, end - HOP : end])
+        if end // HOP % LISTENED == 0:
+            listener.answer(answer)
+            period = 60.0 * RATE / float(answer[TEMPO]) if answer[TEMPO] else 0.0
+            beats.update(period, end + float(answer[NEXT]) * RATE, int(answer[PLACE]), int(answer[METER]), end)
+        while (at := beats.due(end, end + HOP)) is not None:
+            number += 1
+            while number % beats.meter != beats.place:
+                number += 1
+            rows.append((at / RATE, float(number), beats.meter))
+    return FollowedBeats(rows)
+
+
 def of_sound(song: PlayedSong) -> FollowedBeats:
     """Lines of its sound."""
     sound = _sound(song)
@@ -175,10 +199,17 @@ def of_sound(song: PlayedSong) -> FollowedBeats:
 
 
 SYSTEMS: dict[str, Callable[[PlayedSong], FollowedBeats]] = {
+    "listen": of_listen,
     "librosa, the whole sound": of_librosa,
     "follow, MIDI": of_notes,
     "follow, sound": of_sound,
 }
+
+ONLY = {
+    of_librosa: ("beats", "continuity", "any octave"),
+    of_listen: ("beats", "continuity", "any octave", "downbeats"),
+}
+"""Measures of systems that are no clock."""
 
 
 def figures(song: PlayedSong, answer: FollowedBeats) -> Iterator[tuple[str, float]]:
