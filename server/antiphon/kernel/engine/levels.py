@@ -136,6 +136,17 @@ class Edges:
         """Starts a fade-in with the next block. `wait` is the plan's latency in frames."""
         self.rising, self.wait = wait + self._rise, wait
 
+    def rise_again(self) -> None:
+        """Starts a fade-in of the output after a block that was computed and not played.
+
+        The input went on, and a cut in it would be heard from a delay line: it fades no more than it did before.
+        """
+        if self.rising > self.wait:  # the input's fade-in is under way
+            self.rise(self.wait)
+        else:
+            self.rising = max(self.rising, self._rise)
+            self.wait = max(self.wait, self.rising)
+
     def fall(self) -> None:
         """Starts the fade-out with the next block; it reaches silence with the last frame of a block."""
         if self._falling < 0:
