@@ -259,6 +259,8 @@ class GraphPlayer:
         """Advances the sample clock over missed blocks, after which the sound rises."""
         self.sample += frames
         self.out.fill(0.0)
+        if self.plan is not None:
+            self.edges.cut(self.plan.input)
         self.rise()
 
     # ---- the block
