@@ -327,6 +327,13 @@ def test_status_says_what_is_wrong(antiphon: Command, monkeypatch: pytest.Monkey
     assert lines[lines.index("workers") + 1] == lines[lines.index("synth") + 1] == "  none"
 
 
+def test_status_says_why_a_transport_brings_nothing(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, {**TOLD, "dirt": {"reason": "Tidal is not heard"}, "lights": {"reason": ""}})
+    assert antiphon("status").out.splitlines()[-2:] == ["trouble", "  dirt  Tidal is not heard"]
+    answers(monkeypatch, {**TOLD, "dirt": {"port": 57121, "received": 0}})
+    assert "  dirt      port 57121, 0 received" in antiphon("status").out.splitlines()
+
+
 @pytest.mark.needs("denoise")
 def test_alone_it_says_what_can_be_done_here(
     antiphon: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -97,6 +97,26 @@ def test_a_tail_ends_after_ten_seconds(antiphon: Command, tmp_path: Path) -> Non
     assert audio.peak(y[:, -4800:-2400]) > 1e-3
 
 
+@pytest.mark.parametrize("fade", ["0.02", "0"])
+def test_what_goes_on_for_ever_ends_with_a_bar_and_fades_over_it(antiphon: Command, tmp_path: Path, fade: str) -> None:
+    """Bars of 3 s, of which the fourth ends last within 10 s of the input's end."""
+    audio.write(tmp_path / "in.wav", np.zeros((2, 120_000), np.float32), subtype="FLOAT")
+    tone = '[nodes.tone]\nfrequency = 340.0\nlevel = 0.1\n[nodes.echo]\ntype = "delay"\ntime = 0.25\nfeedback = 0.0\n'
+    (tmp_path / "tone.toml").write_text(
+        f'format = 1\ntempo = 80\n{tone}[wires]\n"tone" = ["out", "echo"]\n"echo" = "out"\n'
+    )
+    line = ("--in", "in.wav", "--out", "out.wav", "--fade", fade)
+    assert antiphon("render", "tone.toml", *line).code == 0
+    y = audio.read(tmp_path / "out.wav")[0]
+    bar = 144_000
+    assert y.shape[1] == 4 * bar
+    whole = audio.level(y[:, 2 * bar : 3 * bar])
+    quarters = [audio.level(y[:, at : at + 6000]) - whole for at in (3 * bar - 6000, int(3.5 * bar), 4 * bar - 6000)]
+    wanted = [0.0, 20 * np.log10(0.5), -50.0] if fade != "0" else [0.0, 0.0, 0.0]
+    assert quarters == pytest.approx(wanted, abs=1.0 if fade == "0" else 6.0)
+    assert ends_softly(y) == (fade != "0")
+
+
 @pytest.mark.parametrize(("tail", "frames"), [("0", 24_000), ("0.5", 48_000)])
 def test_a_tail_that_is_asked_for_is_that_long(antiphon: Command, tmp_path: Path, tail: str, frames: int) -> None:
     audio.write(tmp_path / "in.wav", audio.noise(24_000), subtype="FLOAT")

@@ -11,7 +11,8 @@ BLOCK = 256
 class FakeDriver:
     """A clock that says it is a fake: the next block each time it is asked.
 
-    given: the blocks it was delivered.  first: the number of its first block.
+    given: the blocks it was delivered.  late: numbers of those that it does not play.  first: the number of its first
+    block.
     """
 
     name, rate, block, channels, latency, ring = "fake", RATE, BLOCK, 2, 0, 0
@@ -20,14 +21,15 @@ class FakeDriver:
     def __init__(self, first: int = 0) -> None:
         self.next, self.pace = first - 1, pace_words(BLOCK, RATE)
         self.given: list[np.ndarray] = []
+        self.late: set[int] = set()
 
     def wait(self) -> int:
         self.next += 1
         return self.next
 
-    def deliver(self, _block: int, samples: np.ndarray) -> bool:
+    def deliver(self, block: int, samples: np.ndarray) -> bool:
         self.given.append(samples.copy())
-        return True
+        return block not in self.late
 
     def time_of(self, block: int) -> int:
         return 1 + block * BLOCK * 10**9 // RATE

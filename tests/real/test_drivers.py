@@ -58,8 +58,10 @@ def delays_of(got):
     delays = Counter()
     for at, height in zip(got["came"], got["heights"], strict=True):
         which = int(np.argmin(np.abs(heights - height)))
-        assert height == pytest.approx(heights[which], rel=1e-6)
-        delays[int(at - sent[which])] += 1
+        if height == pytest.approx(heights[which], rel=1e-6):
+            delays[int(at - sent[which])] += 1
+        else:
+            assert got["missed"], "only where a block is missing may a click be lower, as the sound rises after it"
     assert delays, "nothing came back"
     return delays
 

@@ -226,3 +226,16 @@ def test_tidal_scripts_and_pads_play_the_same_sampler(stage: tuple[ServerProcess
     sound = np.abs(soundfile.read(out, dtype="float32", always_2d=True)[0]).max(axis=1)
     found = np.flatnonzero(sound > 0.05)[-3:]
     np.testing.assert_allclose(sound[found][:2] / sound[found][2], [1.0, 0.5], rtol=0.02)
+
+
+@pytest.mark.parametrize("strudel", [False, True])
+def test_a_server_with_orbits_and_no_port_for_tidal_says_so(tmp_path: Path, strudel: bool) -> None:
+    said = (
+        "Tidal is not heard: it sends to UDP port 57120, where this server does not listen; start the server with "
+        "--dirt-port 57120"
+    )
+    options = ("--strudel-port", str(free_port())) if strudel else ()
+    with ServerProcess("--audio", "headless", "--patch", "tidal", *options, home=tmp_path) as server:
+        assert figures(server)["reason"] == said
+        server.ask("/patch/load", "rain")
+        until(lambda: not (server.status()["dirt"] or {}).get("reason"), 20.0, "a patch without orbits wants none")

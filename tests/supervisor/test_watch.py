@@ -21,7 +21,7 @@ from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import jack_server, recordings, watch, watchdog
 from antiphon.kernel.supervisor.parts import SupervisorFaults
-from antiphon.kernel.supervisor.starts import Starts
+from antiphon.kernel.supervisor.starts import Companions, Starts
 from antiphon.kernel.supervisor.watch import Supervisor
 from antiphon.web.script_link import pack, unpack
 
@@ -55,7 +55,7 @@ def supervisor(tmp_path: Path, clock: FakeClock) -> Supervisor:
     made._hangs = watchdog.HangWatch(made.parts.shared.words, made._loading, watch._WATCH)
     made.starts = Starts.__new__(Starts)
     made.starts.driver = "headless"
-    made._ready_said = True
+    made._plays = True
     return made
 
 
@@ -121,7 +121,7 @@ def test_a_step_that_fails_costs_itself(
     assert turns == ["synth"] * 3, "those behind it have their turn"
     assert faults(supervisor) == 3
     assert capsys.readouterr().err == "antiphon: the supervisor failed at a step (too many open files); it goes on\n"
-    supervisor._ready_said = supervisor._ending = False
+    supervisor._plays = supervisor._ending = False
     with pytest.raises(OSError, match="Too many"):
         supervisor._watch()
 
@@ -133,10 +133,45 @@ def test_what_control_finds_fatal_ends_a_start_and_not_a_server_that_plays(
     supervisor.parts.child.send(word)
     supervisor._read_control()
     assert capsys.readouterr().err == "antiphon: the state folder cannot be used\n"
-    supervisor._ready_said = False
+    supervisor._plays = False
     supervisor.parts.child.send(word)
     with pytest.raises(EngineError, match="state folder"):
         supervisor._read_control()
+
+
+def test_a_server_says_that_it_is_ready_once_http_answers(
+    supervisor: Supervisor, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipes: list[int] = []
+
+    def web(answers: int) -> int:
+        pipes.append(os.dup(answers))
+        return os.getpid()
+
+    def turn() -> str:
+        os.write(supervisor._signal_write, b"x")  # so that the wait is none
+        supervisor._wait()
+        return capsys.readouterr().out
+
+    monkeypatch.setattr(supervisor.starts, "web", web)
+    monkeypatch.setattr(supervisor, "_schedule_start", lambda name: name == "web" and supervisor._start(name))
+    supervisor._companions = Companions(web="a.module")
+    for answer, after in (b"1", 0.0), (b"", watch.ANSWER_SECONDS + 1.0):
+        supervisor._plays = False
+        supervisor.parts.child.send(json.dumps({"ready": ["ready osc"]}).encode())
+        assert turn() + turn() == ""
+        os.close(pipes.pop())  # it has ended without an answer
+        assert turn() == ""
+        supervisor._start("web")
+        assert turn() + turn() == ""
+        os.write(pipes[0], answer)
+        os.close(pipes.pop())
+        clock.sleep(after)
+        assert turn() + turn() == "ready osc\n"
+        assert turn() == ""
+    supervisor._companions, supervisor._plays = Companions(), False
+    supervisor.parts.child.send(json.dumps({"ready": ["ready osc"]}).encode())
+    assert turn() == "ready osc\n", "a kernel alone has no HTTP"
 
 
 def test_a_control_that_hangs_is_ended_unless_all_stood_still(

@@ -78,7 +78,7 @@ def test_an_engine_is_not_ended_before_all_is_ready(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "kill", lambda pid, _number: ended.append(pid))
     supervisor._look_for_synth()
     assert not ended
-    supervisor._ready_said = True
+    supervisor._plays = True
     for _ in range(2):
         supervisor._look_for_synth()
     assert ended == [4711]
@@ -209,7 +209,7 @@ def test_only_a_ready_run_that_was_asked_to_end_is_forgotten(
 
     def open_(supervisor: Supervisor) -> None:
         watch.back_up(crashed)
-        supervisor._ready_said, supervisor._ending = ready, asked
+        supervisor._plays, supervisor._ending = ready, asked
         if ready:
             watch.drop_backup(crashed)
         raise Failed

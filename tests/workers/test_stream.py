@@ -99,6 +99,24 @@ def test_a_late_answer_is_dropped_and_the_next_is_right(calm_rig: Rig) -> None:
     assert (stream.misses, words(stream)[WorkerWord.RESTARTS]) == (2, 0)
 
 
+@pytest.mark.parametrize(("gain", "missed"), [(0.0, 0), (1e-6, 0), (0.5, 2)])
+def test_an_answer_that_comes_late_and_is_silent_is_no_miss(calm_rig: Rig, gain: float, missed: int) -> None:
+    stream, x = calm_rig.open(spec("Pole", depth=8)), gain * hops(30)
+    through(calm_rig, stream, 0, x[:5])
+    os.kill(pid(stream), signal.SIGSTOP)
+    until(lambda: stopped(pid(stream)), 5, "stopped")
+    for n in (5, 6, 7):
+        assert put(stream, n, x[n]) is HopStart.CONTINUES
+    calm_rig.patient(0.01)
+    assert stream.take(5) is None
+    assert stream.take(6) is None
+    assert stream.misses == 0, "it is not known yet"
+    os.kill(pid(stream), signal.SIGCONT)
+    until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 8, 5, "it has caught up")
+    assert stream.take(7) is not None
+    assert stream.misses == missed
+
+
 def test_one_that_falls_behind_by_a_ring_begins_anew(calm_rig: Rig) -> None:
     stream, x = calm_rig.open(spec("Pole", depth=4)), hops(30)
     through(calm_rig, stream, 0, x[:5])

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from antiphon.api import UsageError
@@ -19,14 +20,17 @@ STRUDEL = ServeOption(
 STRUDEL_PORT = ServeOption(
     "strudel-port", f"TCP port for --strudel, usually {USUAL_PORT}, to which Strudel sends.", default=0
 )
+TIDAL_PORT = 57120
+"""UDP port to which Tidal sends unless it is told another."""
 HOST = "127.0.0.1"
 """Clients on this machine only: the protocol has no approval."""
 
 
 class DirtTransport(Transport):
-    """`antiphon serve --dirt-port`, `--strudel`."""
+    """`antiphon serve --dirt-port`, `--strudel`; without the first it says where Tidal plays to nothing."""
 
     options = (DIRT_PORT, STRUDEL, STRUDEL_PORT)
+    always = True
 
     def check(self, settings: ServeSettings) -> None:
         port, strudel = settings.value(DIRT_PORT), strudel_port(settings)
@@ -52,23 +56,37 @@ class DirtTransport(Transport):
         return {STRUDEL.name: True}
 
     def start(self, server: TransportServer) -> None:
+        port, strudel = server.settings.value(DIRT_PORT), strudel_port(server.settings)
+        if not port and not strudel:
+            server.status(lambda: unheard(server) or None)
+            return
         from antiphon_dirt.player import DirtPlayer
 
         player = DirtPlayer(server)
         figures = [player.figures]
-        if port := server.settings.value(DIRT_PORT):
+        if port:
             from antiphon_dirt.port import DirtPort
 
             udp = DirtPort(server, player, bound(port))
             server.service(udp.run)
             figures.append(udp.figures)
-        if strudel := strudel_port(server.settings):
+        else:
+            figures.append(partial(unheard, server))
+        if strudel:
             from antiphon_dirt.strudel import StrudelPort
 
             websocket = StrudelPort(server, player, listening(strudel))
             server.service(websocket.run)
             figures.append(websocket.figures)
         server.status(lambda: {name: value for part in figures for name, value in part().items()})
+
+
+def unheard(server: TransportServer) -> dict[str, Any]:
+    """What to do where the patch has orbits and no port takes the events of Tidal; else nothing."""
+    if not any(name.startswith("orbit") and name.removeprefix("orbit").isdecimal() for name in server.nodes()):
+        return {}
+    where = f"it sends to UDP port {TIDAL_PORT}, where this server does not listen"
+    return {"reason": f"Tidal is not heard: {where}; start the server with --dirt-port {TIDAL_PORT}"}
 
 
 def strudel_port(settings: ServeSettings) -> int:

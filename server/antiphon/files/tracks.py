@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.block import Samples, missed_fall
 from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, describe_take
 from antiphon.kernel.errors import FileError
@@ -115,13 +115,30 @@ class TrackFiles:
         self._fit(track)
         return track
 
-    def write(self, sounds: Sequence[tuple[Track, Samples]], count: int) -> None:
-        """Appends `count` frames to every track: the sum of its `sounds`, `[frames, any]`; the others are silent."""
+    def write(
+        self, sounds: Sequence[tuple[Track, Samples]], count: int, missing: Sequence[int] = (), block: int = 1
+    ) -> None:
+        """Appends `count` frames to every track: the sum of its `sounds`, `[frames, any]`; the others are silent.
+
+        `missing`: which of their blocks of `block` frames were not computed: every track falls to silence there.
+        """
         sums: dict[int, Samples] = {}
         for track, sound in sounds:
             if sound.any():
                 own = fitted(sound, track.channels)
                 sums[track.fd] = sums[track.fd] + own if track.fd in sums else own
+        fall = missed_fall(block, self.rate)[:, None]
+        for n in missing:
+            for track in self.tracks:
+                if n == 0:
+                    last = self._last(track)
+                elif track.fd in sums:
+                    last = sums[track.fd][n * block - 1]
+                else:
+                    continue
+                if last.any():
+                    into = sums.setdefault(track.fd, np.zeros((count, track.channels), np.float32))
+                    into[n * block : n * block + len(fall)] = last * fall
         for fd, own in sums.items():
             data, at = np.ascontiguousarray(own, "<f4").tobytes(), HEADER + self.frames * own.shape[1] * 4
             while data:
@@ -132,6 +149,12 @@ class TrackFiles:
             os.ftruncate(track.fd, HEADER + self.frames * track.channels * 4)
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self.sync()
+
+    def _last(self, track: Track) -> Samples:
+        """The last frame of a file, `[channels]`; silence before there is one."""
+        size, end = track.channels * 4, HEADER + self.frames * track.channels * 4
+        frame = os.pread(track.fd, size, end - size) if self.frames else b""
+        return np.frombuffer(frame.ljust(size, b"\0"), "<f4")
 
     def write_list(self, first: int, by_number: Mapping[int, Track | None]) -> None:
         """Writes the list of the tracks, for `read_list`; `first`: sample of the first frame."""
@@ -272,7 +295,8 @@ class TrackTake:
         heard[at[memory.tags_of(slots) != tags]] = False  # overwritten while they were read
         for _, sound in sounds:
             sound[~heard] = 0.0
-        self.files.write([(track, sound.reshape(count * block, -1)) for track, sound in sounds], count * block)
+        flat = [(track, sound.reshape(count * block, -1)) for track, sound in sounds]
+        self.files.write(flat, count * block, np.flatnonzero(~heard).tolist(), block)
         self._note(first, heard)
 
     def _note(self, first: int, heard: NDArray[np.bool_]) -> None:

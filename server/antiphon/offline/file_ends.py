@@ -1,7 +1,9 @@
-"""The end of a sound file: its tail until it is silent, and a fade so that it does not click."""
+"""The end of a sound file: its tail until it is silent or a bar has ended, and a fade so that it does not click."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -9,6 +11,8 @@ from antiphon.kernel.contract.block import Samples
 
 TAIL_END_LEVEL = 1e-3
 """End threshold of a sound: -60 dB re full scale."""
+_DIES_SECONDS = 0.25
+"""Seconds before the end of a tail in which one that has not died away still sounds."""
 MAX_TAIL_SECONDS = 10.0
 """Default length of the tail, seconds."""
 _LAST = 0.0005
@@ -19,11 +23,15 @@ _LAST = 0.0005
 class Tail:
     """Length and end rule of the rendering after the input's end.
 
-    `seconds`: maximum; `level`: the tail ends where the sound stays below it; 0 keeps all of it.
+    `seconds`: maximum; `level`: the tail ends where the sound stays below it; 0 keeps all of it. `bar`: beats of a bar,
+    with whose last line within the maximum the sound of nodes ends that go on for ever; 0 has none. `fade`: least
+    seconds over which such a sound ends; 0 leaves it.
     """
 
     seconds: float = 0.0
     level: float = 0.0
+    bar: float = 0.0
+    fade: float = 0.0
 
 
 NO_TAIL = Tail()
@@ -59,6 +67,53 @@ class Decay:
             self._held.append(y[:, end:].copy())
 
 
+class LastBar:
+    """The end of a tail at a bar line."""
+
+    def __init__(self, tail: Tail, rate: int) -> None:
+        self._tail, self._rate = tail, rate
+        self._held: list[Samples] = []
+        self._beats: list[tuple[int, float]] = []
+
+    def note(self, frame: int, beat: float) -> None:
+        """Takes the beat at a frame of the tail, 0 its first; in order."""
+        self._beats.append((frame, beat))
+
+    def take(self, y: Samples) -> None:
+        """Takes the next frames of the tail, float32 `[channels, n]`."""
+        self._held.append(y.copy())
+
+    def end(self) -> Iterator[Samples]:
+        """The tail: all of one that dies away, else up to the last bar line, and fading over the bar before that."""
+        if not self._held:
+            return
+        y, tail = np.concatenate(self._held, axis=1), self._tail
+        if y.shape[1] < round((tail.seconds - _DIES_SECONDS) * self._rate):
+            yield y
+            return
+        lines = [0, *(line for line in self._lines() if 0 < line <= y.shape[1])]
+        if len(lines) > 1:
+            y = y[:, : lines[-1]]
+            fade = min(y.shape[1], max(lines[-1] - lines[-2], round(tail.fade * self._rate)))
+            if tail.fade:
+                y[:, -fade:] *= falling(fade)
+        yield y
+
+    def _lines(self) -> Iterator[int]:
+        """Frames at which bars begin."""
+        for (frame, beat), (end, after) in pairwise(self._beats):
+            line = self._tail.bar * math.ceil(beat / self._tail.bar - 1e-9)
+            while line < after:
+                yield frame + round((line - beat) / (after - beat) * (end - frame))
+                line += self._tail.bar
+
+
+def falling(frames: int) -> Samples:
+    """Half a cosine from full level to silence, float32 `[frames]`."""
+    place = np.arange(1, frames + 1) / frames
+    return (0.5 + 0.5 * np.cos(np.pi * place)).astype(np.float32)
+
+
 def fade_end(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[Samples]:
     """Fades the end of a sound out by half a cosine, unless it is below -60 dB by then.
 
@@ -81,7 +136,6 @@ def fade_end(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[S
     last = max(1, round(_LAST * rate))
     length = min(most, frames // 2)
     if length and np.abs(tail[:, -last:]).max() >= TAIL_END_LEVEL:
-        place = np.arange(1, length + 1) / length
         tail = tail.copy()
-        tail[:, -length:] *= (0.5 + 0.5 * np.cos(np.pi * place)).astype(np.float32)
+        tail[:, -length:] *= falling(length)
     yield tail

@@ -98,6 +98,10 @@ class PlayerRunner:
         """The clock at the beginning of the last block."""
         return self._player.time
 
+    def beat(self) -> float | None:
+        """The beat at the begin of the last block; None while the clock stands."""
+        return self.clock.beat if self.clock.playing else None
+
     @property
     def gain(self) -> float:
         """Level of the output, dB."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fall
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.action_schedule import ActionSchedule, Key
@@ -47,6 +47,7 @@ def replay(
     player = GraphPlayer(spec)
     plan: Plan | None = None
     plans: list[Plan] = []  # those whose nodes are open
+    fall, last = missed_fall(block, spec.rate), np.zeros((spec.channels, 1), np.float32)
 
     def compile_request(request: dict[str, Any], before: Plan | None) -> Plan:
         unprepared = {int(number): str(reason) for number, reason in request.get("unprepared", {}).items()}
@@ -86,16 +87,19 @@ def replay(
                     player.skip(end - player.sample)
                 if tracks is not None:
                     tracks.skip(block)
-                yield np.zeros((spec.channels, block), np.float32)
+                y = np.zeros((spec.channels, block), np.float32)
+                y[:, : fall.size] = last * fall
             else:
                 player.strips.keep(tracks is not None)
                 y = player.run(x)
                 if tracks is not None:
                     tracks.keep(player, sample, x, y)
                 if sample in log.silent:
-                    player.rise()
+                    player.rise_again()
                     y = np.zeros_like(y)
-                yield y.copy()
+                    y[:, : fall.size] = last * fall
+            last = y[:, -1:].copy()
+            yield y.copy()
             _close_retired(player, plans, plan)
             sample = end
         close_all()

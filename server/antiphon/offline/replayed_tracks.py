@@ -89,7 +89,7 @@ class ReplayedTracks:
 
     def skip(self, frames: int) -> None:
         """Takes a block that was not computed."""
-        self.files.write((), frames)
+        self.files.write((), frames, missing=(0,), block=frames)
 
     def close(self) -> None:
         """Ends the files, and lists them."""

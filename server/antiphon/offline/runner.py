@@ -21,7 +21,7 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.offline.file_ends import NO_TAIL, Decay, Tail
+from antiphon.offline.file_ends import NO_TAIL, Decay, LastBar, Tail
 
 if TYPE_CHECKING:
     from antiphon.offline.note_file import TimedScore
@@ -54,18 +54,23 @@ def process_stream(
     frames: int | None = None,
     progress: Callable[[int], None] | None = None,
     tail: Tail = NO_TAIL,
+    beat: Callable[[], float | None] | None = None,
 ) -> Iterator[Samples]:
     """Runs a source, removes the latency, and appends the tail.
 
     Blocks are float32 `[channels, n]`, valid until the next; mono goes to all channels. `frames`: length of the output
     without the tail, with silence after a shorter source; None is the source's. `progress` is called with the number of
-    frames so far.
+    frames so far. `beat`: the beat at the begin of the block that was run last, for a tail that ends with a bar; None
+    while the clock stands.
     """
-    skip, done = runner.latency, 0
+    skip, done, ran = runner.latency, 0, 0
     fed = _Fed(source, runner.spec, frames, runner.latency + round(tail.seconds * runner.spec.rate))
-    decay = Decay(tail.level)
+    decay, last = Decay(tail.level), LastBar(tail, runner.spec.rate)
     for x in fed.blocks():
         y = runner.run(x)
+        ran += x.shape[1]
+        if beat is not None and fed.length is not None and ran > fed.length and (now := beat()) is not None:
+            last.note(ran - x.shape[1] - fed.length, now)
         part = y[:, min(skip, y.shape[1]) :]
         skip -= y.shape[1] - part.shape[1]
         # while the length of the source is unknown, all of the part lies before its end
@@ -73,10 +78,15 @@ def process_stream(
         if here:
             yield part[:, :here]
         if here < part.shape[1]:
-            yield from decay.take(part[:, here:])
+            for piece in decay.take(part[:, here:]):
+                if tail.bar:
+                    last.take(piece)
+                else:
+                    yield piece
         done += part.shape[1]
         if progress is not None and part.shape[1]:
             progress(done)
+    yield from last.end()
 
 
 class _Fed:

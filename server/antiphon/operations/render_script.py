@@ -164,20 +164,21 @@ def _render(asked: RenderRequest, bars: float) -> bool:
         Path(asked.stems).mkdir(parents=True, exist_ok=True)
         projects = [str(Path(asked.stems) / name) for name in PROJECTS]
         free([("--stems", file) for file in (*(file for file, _ in stems), *projects)], force=asked.force)
-    done = task.write(out, played(task, events, name), name)
+    bar = max(1, round(script.header.bar))
+    done = task.write(out, played(task, events, name), name, bar=bar)
     sources = path_text(path), f"the patch {task.patch.name}"
     explained = _unknown_words(name, events, done, reporting)
     failed = done.tell(reporting, sources, explained)
     made: list[StudioTrack] = []
     for file, own in stems:
-        stem = task.write(file, played(task, own, name), Path(file).name)
+        stem = task.write(file, played(task, own, name), Path(file).name, bar=bar)
         failed |= stem.tell(reporting, sources, explained)
         wrote = stem.written
         made.append(StudioTrack(Path(file).stem, Path(file).name, wrote.channels, seconds=wrote.seconds))
     if asked.stems:
         notes, _ = tracks_of(events, beats)
         made += [StudioTrack(f"{track.name} notes", muted=True, notes=track) for track in notes]
-        tempo, bar = tempo_of(events, task.patch.tempo), max(1, round(script.header.bar))
+        tempo = tempo_of(events, task.patch.tempo)
         seconds = done.written.seconds or 0.0
         for project in write_projects(Path(asked.stems), StudioSet(task.spec.rate, seconds, 0.0, tempo, bar, made)):
             reporting.wrote(Written(project, f"{len(made)} tracks", seconds))

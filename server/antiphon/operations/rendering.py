@@ -97,7 +97,8 @@ class PatchRender:
                 runner.record(tracks)
             writer = stack.enter_context(AudioWriter(out, rate, channels, self.subtype, self.finish))
             progress = stack.enter_context(self.reporting.progress(name, self.expected, rate))
-            rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
+            tail = replace(self.tail, bar=float(bar), fade=self.fade) if self.tail.level else self.tail
+            rendered = process_stream(blocks, runner, self.frames, progress.update, tail, runner.beat)
             for samples in fade_end(rendered, rate, self.fade):
                 heard_by.leaving(samples)
                 writer.write(samples)

@@ -25,6 +25,7 @@ from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
+from antiphon.web.http_message import Refusal
 from antiphon.web.routes import HttpOptions, serve_http
 from antiphon.web.server import HttpServer, drain
 
@@ -44,7 +45,7 @@ def main(argument: str) -> int:
     """Serves until SIGTERM.
 
     `argument`: JSON from the supervisor: settings, catalog (a path), taps (their shape), page
-    (runtime folder and key, or None) and fds (http, control, taps).
+    (runtime folder and key, or None) and fds (http, control, taps, answers).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
@@ -84,6 +85,9 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
             plugins=catalog.hooks,
         )
         http = await serve_http(control, catalog, options)
+        with contextlib.suppress(Refusal):  # what asks meanwhile is refused alike
+            await control.about()
+        _say_answers(fds["answers"])
         announcing = await start_announcement(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")
         _watch(loop)
@@ -115,6 +119,13 @@ async def start_announcement(
     site = http.gate.site
     http.gate.site = replace(site, hosts=site.hosts | {host_name(socket.gethostname())})
     return asyncio.create_task(announcement.serve(), name="announcement")
+
+
+def _say_answers(pipe: int) -> None:
+    """Tells the supervisor that HTTP answers."""
+    with contextlib.suppress(OSError):  # the server ends
+        os.write(pipe, b"1")
+    os.close(pipe)
 
 
 def _read(path: Path) -> Catalog:

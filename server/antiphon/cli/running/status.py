@@ -37,6 +37,8 @@ def status(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, a
             typer.echo(printable(f"  {line}"))
 
 
+_PROCESSES = ("control", "engine", "synth", "web")
+"""Parts of an answer whose trouble is in a section of their own; all others are of transports."""
 NO_TROUBLE: list[Row] = [("none", "")]
 
 
@@ -107,11 +109,14 @@ def _misses(answer: Mapping[str, Any]) -> list[Row]:
 
 
 def _osc(answer: Mapping[str, Any]) -> list[Row]:
+    dirt = answer.get("dirt") or {}
+    heard = [("dirt", f"port {dirt['port']}, {dirt['received']} received")] if dirt.get("port") else []
     return [
         ("port", str(answer["osc_port"])),
         ("packets", f"{answer['osc_received']} received, {answer['osc_dropped']} dropped"),
         ("messages", f"{answer['osc_failed']} refused, {answer['osc_held']} held until approval"),
         ("surfaces", f"{answer['surfaces']}, {answer['tcp_connections']} by TCP"),
+        *heard,
     ]
 
 
@@ -137,9 +142,10 @@ def _synth(synth: Mapping[str, Any] | None) -> Row:
 
 def _trouble(answer: Mapping[str, Any]) -> list[Row]:
     rows = [(what, str(answer[what])) for what in ("trouble", "warning") if answer[what]]
-    midi = answer.get("midi") or {}
-    rows += [("midi", str(midi[what])) for what in ("trouble", "reason") if midi.get(what)]
-    clock = midi.get("clock")
+    for name, part in answer.items():
+        if name not in _PROCESSES and isinstance(part, Mapping):
+            rows += [(name, str(part[what])) for what in ("trouble", "reason") if part.get(what)]
+    clock = (answer.get("midi") or {}).get("clock")
     if clock and clock.get("summary"):
         rows.append(("clock", str(clock["summary"])))
     rows += [(f"plugin {failed['name']}", failed["reason"]) for failed in answer["plugins_failed"]]

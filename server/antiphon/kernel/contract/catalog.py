@@ -133,7 +133,7 @@ class Failure:
 class TransportInfo:
     """A transport: its name, one-line doc, plugin, and the names of its options of `serve`.
 
-    `table`: as `Transport.table`.
+    `table`, `always`: as of `Transport`.
     """
 
     name: str
@@ -141,6 +141,7 @@ class TransportInfo:
     plugin: str
     options: tuple[str, ...] = ()
     table: str = ""
+    always: bool = False
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ class ServerHooks:
     def __init__(self, catalog: Catalog, settings: ServeSettings, *, fresh: bool) -> None:
         """Chooses the plugins to import; nothing is imported before `start`."""
         self._settings, self._fresh = settings, fresh
-        wanted = [info for info in catalog.transports if info.table or is_wanted(info.options, settings)]
+        wanted = [info for info in catalog.transports if info.table or info.always or is_wanted(info.options, settings)]
         self._asked = {info.name: info.plugin for info in wanted}
         called = {plugin for plugin, hooks in catalog.hooks.items() if CALLED_HOOKS.intersection(hooks)}
         self._wanted = called | set(self._asked.values())

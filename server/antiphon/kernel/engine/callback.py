@@ -2,9 +2,10 @@
 
 It runs without the interpreter. Its state is one array of 64-bit words (`Slot` names them), whose address is the
 callback's user data; sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
-For a missing output block, silence is played and the miss is counted; a late block is not played, so the latency stays
-constant. The engine's block and rate need not be the device's: a call may bring any number of frames, and with another
-rate the sound is interpolated in both directions (`TAPS`).
+For a missing output block, the last frame falls to silence (`missed_fall`), the next block rises as it fell, and the
+miss is counted; a late block is not played, so the latency stays constant. The engine's block and rate need not be the
+device's: a call may bring any number of frames, and with another rate the sound is interpolated in both directions
+(`TAPS`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.block import Samples, missed_fall
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p, sound
@@ -72,9 +73,12 @@ class Slot(IntEnum):
     CLIENT = 256
     FRAME = 257  # number of the present cycle's first frame, of 32 bits
     FRAME_BEGUN = 258  # that number, less the frames of the calls before
+    BEFORE = 259  # slot of the output block before the one that plays; -1: silence
+    FALL = 260  # address and number of the gains of a fall to silence
+    FALL_FRAMES = 261
 
 
-WORDS = 259
+WORDS = 262
 
 
 @kernel
@@ -122,6 +126,31 @@ def ready(s: i64p, call: i64) -> i64:
 
 
 @kernel
+def begin_output(s: i64p) -> None:
+    """Chooses what is played of the block that begins."""
+    s[Slot.BEFORE] = s[Slot.PLACE]
+    s[Slot.PLACE] = ready(s, s[Slot.CALLS])
+
+
+@kernel
+def edge_frame(s: i64p, channel: i64, at: i64) -> f32:
+    """Frame `at` of a block that is missing, or follows one that was."""
+    out = address_f32(s[Slot.OUT_DATA])
+    fall = address_f32(s[Slot.FALL])
+    block = s[Slot.BLOCK]
+    outs = s[Slot.CHANNELS_OUT]
+    y = f32(0.0)
+    if s[Slot.PLACE] >= 0:
+        y = out[(s[Slot.PLACE] * outs + channel) * block + at]
+        if at < s[Slot.FALL_FRAMES]:
+            y = y * (f32(1.0) - fall[at])
+    elif s[Slot.BEFORE] >= 0 and at < s[Slot.FALL_FRAMES]:
+        # the slot holds its block still: one DEPTH blocks later is not computed before the next call
+        y = out[(s[Slot.BEFORE] * outs + channel) * block + block - 1] * fall[at]
+    return y
+
+
+@kernel
 def turn(s: i64p, frames: i64, after: i64) -> None:
     """Goes on by `frames` of the engine, within its block; `after` as for `publish`."""
     s[Slot.AT] = s[Slot.AT] + frames
@@ -139,7 +168,7 @@ def copy_frames(s: i64p, frames: i64) -> None:
     done = 0
     while done < frames:
         if s[Slot.AT] == 0:
-            s[Slot.PLACE] = ready(s, s[Slot.CALLS])
+            begin_output(s)
         at = s[Slot.AT]
         count = min(block - at, frames - done)
         slot = s[Slot.CALLS] % DEPTH
@@ -153,9 +182,13 @@ def copy_frames(s: i64p, frames: i64) -> None:
         for c in range(s[Slot.CHANNELS_OUT]):
             if s[Slot.TO + c] != 0:
                 dest = address_f32(s[Slot.TO + c])
-                played = offset(out, (max(place, 0) * s[Slot.CHANNELS_OUT] + c) * block + at)
-                for n in range(count):
-                    dest[(done + n) * s[Slot.STRIDE_OUT]] = played[n] if place >= 0 else f32(0.0)
+                if place >= 0 and s[Slot.BEFORE] >= 0:
+                    played = offset(out, (place * s[Slot.CHANNELS_OUT] + c) * block + at)
+                    for n in range(count):
+                        dest[(done + n) * s[Slot.STRIDE_OUT]] = played[n]
+                else:
+                    for n in range(count):
+                        dest[(done + n) * s[Slot.STRIDE_OUT]] = edge_frame(s, c, at + n)
         done = done + count
         turn(s, count, frames - done)
 
@@ -199,7 +232,7 @@ def convert_frames(s: i64p, frames: i64) -> None:
         while s[Slot.PHASE] >= device:
             s[Slot.PHASE] = s[Slot.PHASE] - device
             if s[Slot.AT] == 0:
-                s[Slot.PLACE] = ready(s, s[Slot.CALLS])
+                begin_output(s)
             slot = s[Slot.CALLS] % DEPTH
             place = s[Slot.PLACE]
             for c in range(ins):
@@ -207,8 +240,10 @@ def convert_frames(s: i64p, frames: i64) -> None:
                 into[(slot * ins + c) * block + s[Slot.AT]] = between(held, table, 1.0 - f64(s[Slot.PHASE]) / f64(rate))
             for c in range(outs):
                 played = f32(0.0)
-                if place >= 0:
+                if place >= 0 and s[Slot.BEFORE] >= 0:
                     played = out[(place * outs + c) * block + s[Slot.AT]]
+                else:
+                    played = edge_frame(s, c, s[Slot.AT])
                 hold(offset(history, (ins + c) * 2 * TAPS), s[Slot.HELD_OUT], played)
             s[Slot.HELD_OUT] = (s[Slot.HELD_OUT] + 1) % TAPS
             turn(s, 1, frames - 1 - n)
@@ -309,6 +344,7 @@ class CallbackState:
         bands = [_PASSED * min(rates) / rate for rate in (rates[1], rates[0])] if rates[0] != rates[1] else []
         places = np.arange(PHASES + 2) / PHASES
         self._tables: Samples = np.array([sinc_table(places, TAPS // 2, band, _BETA) for band in bands], np.float32)
+        self._fall = missed_fall(block, rates[0])
         self._history: Samples = np.zeros((channels_in + channels_out, 2 * TAPS), np.float32)
         values = {
             Slot.RATE: rates[0],
@@ -318,6 +354,9 @@ class CallbackState:
             Slot.STRIDE_OUT: 1,
             Slot.TABLES: self._tables.ctypes.data,
             Slot.HISTORY: self._history.ctypes.data,
+            Slot.FALL: self._fall.ctypes.data,
+            Slot.FALL_FRAMES: self._fall.size,
+            Slot.PLACE: -1,
             Slot.BLOCK: block,
             Slot.CHANNELS_IN: channels_in,
             Slot.CHANNELS_OUT: channels_out,

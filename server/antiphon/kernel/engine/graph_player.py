@@ -206,6 +206,10 @@ class GraphPlayer:
         """Fades in over 10 ms the first plan of a live engine, whose input already sounds, and what follows a gap."""
         self.edges.rise(self.edges.wait if self.edges.rising else 0)
 
+    def rise_again(self) -> None:
+        """Starts the fade-in after a block that was computed and not played."""
+        self.edges.rise_again()
+
     @property
     def rising(self) -> dict[str, int]:
         """State of the fade-in, for `resume`: frames left (`rising`) and frames of silence before it (`wait`)."""
@@ -255,6 +259,8 @@ class GraphPlayer:
         """Advances the sample clock over missed blocks, after which the sound rises."""
         self.sample += frames
         self.out.fill(0.0)
+        if self.plan is not None:
+            self.edges.cut(self.plan.input)
         self.rise()
 
     # ---- the block

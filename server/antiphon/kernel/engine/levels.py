@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fall
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.graph.graph import OUT, Graph
@@ -122,6 +122,9 @@ class Edges:
     The input fades in at once, so that its first frame makes no step in an echo either. The output fades in `wait`
     frames later, after the plan's latency: a source without an input behind a delay line begins only then. `wait`:
     frames of silence before the output's fade-in.
+
+    After missed blocks the input also falls, by `missed_fall`, from its last frame before them: what is behind a delay
+    line is cut otherwise.
     """
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -131,10 +134,29 @@ class Edges:
         self._curve, self._cube = np.zeros((2, spec.block), np.float32)
         self.rising = self.wait = 0  # frames until the output has its full level; 0 when no fade-in is under way
         self._falling = -1
+        self._fall_in, self._cut = missed_fall(spec.block, spec.rate), False
+        self._last: Samples = np.zeros((spec.channels, 1), np.float32)
+        self._part: Samples = np.zeros((spec.channels, self._fall_in.size), np.float32)
+
+    def cut(self, x: Samples) -> None:
+        """Has the input fall from the last frame of `x`, the block `[channels, frames]` before missed ones."""
+        self._last[:] = x[:, -1:]
+        self._cut = True
 
     def rise(self, wait: int = 0) -> None:
         """Starts a fade-in with the next block. `wait` is the plan's latency in frames."""
         self.rising, self.wait = wait + self._rise, wait
+
+    def rise_again(self) -> None:
+        """Starts a fade-in of the output after a block that was computed and not played.
+
+        The input went on, and a cut in it would be heard from a delay line: it fades no more than it did before.
+        """
+        if self.rising > self.wait:  # the input's fade-in is under way
+            self.rise(self.wait)
+        else:
+            self.rising = max(self.rising, self._rise)
+            self.wait = max(self.wait, self.rising)
 
     def fall(self) -> None:
         """Starts the fade-out with the next block; it reaches silence with the last frame of a block."""
@@ -160,6 +182,11 @@ class Edges:
         elapsed = self.wait + self._rise - self.rising
         if self.rising and elapsed < self._rise:
             self._apply_rise(x, elapsed, frames)
+        if self._cut:
+            falls = min(frames, self._fall_in.size)
+            part = np.multiply(self._last, self._fall_in[:falls], out=self._part[:, :falls])
+            np.add(x[:, :falls], part, out=x[:, :falls])
+            self._cut = False
 
     def out(self, x: Samples, strips: Samples, frames: int) -> None:
         """Applies both fades to a block of output and strips, `[channels, frames]`; once a block, after `into`."""

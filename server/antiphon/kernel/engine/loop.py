@@ -247,7 +247,7 @@ class EngineLoop:
     def _unheard(self, sample: int) -> None:
         """Notes a block that was computed too late to be played: the next one rises from silence."""
         self.journal.unheard(sample)
-        self.player.rise()
+        self.player.rise_again()
 
     def end(self) -> None:
         """Runs the last blocks, over which the sound fades out, unless the device asks for no more."""

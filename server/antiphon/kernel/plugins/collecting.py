@@ -120,7 +120,7 @@ def _transport(name: str, make: Factory, doc: str, plugin: str) -> TransportInfo
     """Declaration of a transport: the names of its options of `serve`, and its table."""
     made = make()
     options = tuple(option.name for option in getattr(made, "options", ()))
-    return TransportInfo(name, doc, plugin, options, getattr(made, "table", ""))
+    return TransportInfo(name, doc, plugin, options, getattr(made, "table", ""), getattr(made, "always", False))
 
 
 def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:

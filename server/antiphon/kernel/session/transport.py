@@ -39,8 +39,8 @@ class Transport:
 
     It is created without arguments: by the command line for `serve`, `doctor` and `devices`, and in the control
     process. Its module imports no library at the top, because these import it whether it is used or not; `start` may.
-    `options`: the options that it adds to `serve`. It is started where at least one of them was given; without any, or
-    with a table, it always is.
+    `options`: the options that it adds to `serve`. It is started where at least one of them was given; without any,
+    with a table, or if it says `always`, it always is.
     `table`: a table that it adds to patches, "NAME=MODULE:FUNCTION", or "". The function gets the table as TOML has it,
     and raises `Misfit` where it is not valid: whenever a patch with that table is read, whether the transport runs or
     not.
@@ -48,6 +48,7 @@ class Transport:
 
     options: ClassVar[tuple[ServeOption[Any], ...]] = ()
     table: ClassVar[str] = ""
+    always: ClassVar[bool] = False
 
     def check(self, settings: ServeSettings) -> None:
         """Checks the settings that ask for this transport: in the command line, before anything is started.

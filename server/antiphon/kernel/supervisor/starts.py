@@ -117,10 +117,14 @@ class Starts:
         }
         return _module("antiphon.kernel.control.process", given, (*fds.values(), *parts.bells.wake))
 
-    def web(self) -> int:
-        """Starts the HTTP server; call `warm` before, for it reads the catalog's file."""
+    def web(self, answers: int) -> int:
+        """Starts the HTTP server; call `warm` before, for it reads the catalog's file.
+
+        `answers`: pipe to the supervisor, which gets a byte once HTTP answers.
+        """
         parts = self.parts
         fds = {"http": parts.sockets[2].fileno(), "control": parts.web.fileno(), "taps": parts.taps.fd}
+        fds["answers"] = answers
         if parts.scripts is not None:
             fds["scripts"] = parts.scripts.fileno()
         given = {

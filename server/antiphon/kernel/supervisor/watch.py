@@ -112,6 +112,8 @@ def _names(folder: Path) -> tuple[str, ...]:
 RESTARTS_BEFORE_PAUSE = 5
 PAUSE_SECONDS = 1.0
 RETRY_DEVICE_SECONDS = 3.0
+ANSWER_SECONDS = 60.0
+"""Seconds after which a server says that it is ready although HTTP does not answer."""
 _WATCH = 0.2
 _ZYGOTE, _PROBE = "zygote-", "probe"
 _RUN, _HEAD_BYTES = b'"run"', 32
@@ -143,7 +145,10 @@ class Supervisor:
         self._deaths: dict[str, list[float]] = {}
         self._start_times: dict[str, float] = {}
         self._trouble, self._hung = "", watchdog.Hang.NONE
-        self._ending = self._ready_said = False
+        self._ending = self._plays = False
+        # the line that says ready, until HTTP answers; a pipe from the web process, which says so, or -1
+        self._unsaid: list[str] = []
+        self._answers, self._say_by = -1, 0.0
         self._signal_read, self._signal_write = os.pipe()
         os.set_blocking(self._signal_write, False)
         self._notes: list[str] = []
@@ -233,12 +238,14 @@ class Supervisor:
     def _start(self, name: str) -> None:
         """Starts the child of that name; `OSError` where the machine cannot create the process."""
         match name:
-            case "engine" | "web" | "performer" | "weigher" | "strips":
+            case "web":
+                self._start_web()
+            case "engine" | "performer" | "weigher" | "strips":
                 start: Callable[[], int] = getattr(self.starts, name)
                 self._adopt(name, start())
             case "control":
                 self._adopt(name, self.starts.control())
-                if self._ready_said and (self.folder / CATALOG).exists():
+                if self._plays and (self.folder / CATALOG).exists():
                     self.starts.catalog()
             case "recorder":
                 notes: list[str] = []
@@ -250,6 +257,19 @@ class Supervisor:
                     self._adopt(name, pid)
             case _:
                 self._adopt(name, self.starts.zygote(name.removeprefix(_ZYGOTE)))
+
+    def _start_web(self) -> None:
+        read, write = os.pipe()
+        try:
+            self._adopt("web", self.starts.web(write))
+        except BaseException:
+            os.close(read)
+            raise
+        finally:
+            os.close(write)
+        if self._answers >= 0:
+            os.close(self._answers)
+        self._answers = read
 
     def _schedule_start(self, name: str) -> None:
         if name not in self._children:
@@ -302,7 +322,7 @@ class Supervisor:
         try:
             step()
         except Exception as error:
-            if not self._ready_said:
+            if not self._plays:
                 raise
             self.faults.add(f"the supervisor failed at a step ({why(error)}); it goes on")
             time.sleep(_WATCH)  # a step that always fails at once must not use a whole core
@@ -314,13 +334,16 @@ class Supervisor:
         if not self._companions.performer or "performer" in {*self._children, *self._start_times}:
             scripts = None
         poll = select.poll()
-        for fd in (self._signal_read, parent, keeper, *(() if scripts is None else (scripts.fileno(),))):
+        some = (self._answers, -1 if scripts is None else scripts.fileno())
+        for fd in (self._signal_read, parent, keeper, *(fd for fd in some if fd >= 0)):
             poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(_WATCH * 1000):
             if fd == self._signal_read:
                 os.read(fd, 4096)
             elif fd == parent:
                 self._read_control()
+            elif fd == self._answers:
+                self._read_web()
             elif fd == keeper:
                 hear(fd)
                 for kind in wanted_zygotes(self.parts.arena):
@@ -328,6 +351,21 @@ class Supervisor:
             elif scripts is not None:
                 self._read_script(scripts)
         log_lines.rotate()
+        if self._unsaid and time.monotonic() > self._say_by:
+            self._say_ready()  # HTTP is lacking, of which the web process has said why
+
+    def _read_web(self) -> None:
+        """Says ready once HTTP answers; a web process that ends before is started again."""
+        answers = os.read(self._answers, 1)
+        os.close(self._answers)
+        self._answers = -1
+        if answers and self._unsaid:
+            self._say_ready()
+
+    def _say_ready(self) -> None:
+        lines, self._unsaid = self._unsaid, []
+        self._companions.ready(self.settings)
+        write_output("\n".join([*self._notes, *lines]))
 
     def _look_for_owner(self) -> None:
         """Ends the server where the program that started it for itself has ended, however it did."""
@@ -343,21 +381,22 @@ class Supervisor:
     def _read_control(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             message = json.loads(self.parts.parent.recv(1 << 20))
-            if "ready" in message and not self._ready_said:
-                self._ready_said = True
+            if "ready" in message and not self._plays:
+                self._plays = True
                 drop_backup(self.folder)
-                self._companions.ready(self.settings)
                 if self._synth == synths.NULL and self.settings.synth == "auto":
                     say(synths.silence(self.starts.synths))
-                write_output("\n".join([*self._notes, *message["ready"]]))
+                self._unsaid, self._say_by = message["ready"], time.monotonic() + ANSWER_SECONDS
                 # last, so that they do not delay the sound; what asks them waits in the queues of their sockets
                 self._schedule_start("recorder")
                 if self.settings.strip_ports:
                     self._schedule_start("strips")
                 if self._companions.web:
                     self._schedule_start("web")
+                else:
+                    self._say_ready()
             elif "fatal" in message:
-                if not self._ready_said:
+                if not self._plays:
                     raise EngineError(message["fatal"])
                 say(message["fatal"])  # it ends now, and is started again
             elif take := self.starts.requests.get(message.get("do", "")):
@@ -373,7 +412,7 @@ class Supervisor:
 
     def _died(self, child: Child, status: int) -> None:
         del self._children[child.name]
-        if not self._ready_said and child.name in ("control", "engine"):
+        if not self._plays and child.name in ("control", "engine"):
             if child.name == "engine" and status == NO_DEVICE:
                 raise _AlreadyReported
             raise EngineError(f"the {child.name} process ended before it was ready ({exit_cause(status)}); see above")
@@ -450,7 +489,7 @@ class Supervisor:
 
     def _look_for_synth(self) -> None:
         """Renews the engine after a synth was given up; only once ready, for until then an engine's end is fatal."""
-        if self._ready_said and watchdog.synth_given_up(self.parts.arena, self.starts.synths, say):
+        if self._plays and watchdog.synth_given_up(self.parts.arena, self.starts.synths, say):
             self._renew_engine()
 
     def _renew_engine(self) -> None:
@@ -473,12 +512,12 @@ class Supervisor:
                 child.end(self.settings.drain)
             elif name == "web" and not (self.settings.lan or self.settings.proxy):
                 child.close()  # it has no state to save, and may still be importing
-            elif name == "recorder" and not self._ready_said:
+            elif name == "recorder" and not self._plays:
                 child.close()
                 recordings.undo(self._begin)
             else:
                 child.end()
-        if not self._ready_said:
+        if not self._plays:
             if hasattr(self, "starts"):  # else the ports, and the folder, may be another's
                 restore(self.folder)
         elif self._ending:

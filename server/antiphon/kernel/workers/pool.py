@@ -22,6 +22,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import WorkerError, WorkerLost, WorkersFull
+from antiphon.kernel.native import dsp
 from antiphon.kernel.runtime.importing import versions
 from antiphon.kernel.runtime.platform import c_function, hear, ring
 from antiphon.kernel.runtime.processes.scheduling import Patience
@@ -52,6 +53,8 @@ _SPINS = 500
 """Polls before a wait sleeps, about 30 µs: the cost of a sleep and wake-up."""
 _LOOK_MS = 1
 """Longest sleep before the tag is polled again: the bell may be rung between the last poll and the sleep."""
+_SILENT = 10 ** (-90 / 20)
+"""Peak of an answer up to which nothing is heard of it."""
 _GIVEN_UP_NS = 1_000_000_000
 """Maximum wait of a replay for an answer that was missing live, such as to a hop at which every worker crashes."""
 
@@ -69,6 +72,7 @@ class Stream:
 
     `start`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a sequence of hops without
     a gap, from an initial state. It ends if the worker dies, or is behind by a whole ring; the next hop begins another.
+    `misses`: hops whose sound was not played. An answer that comes late and is silent is no miss: silence was due.
     """
 
     def __init__(self, pool: Pool, entry: WorkerEntry, slot: int, spec: WorkerSpec, serial: int) -> None:
@@ -85,6 +89,8 @@ class Stream:
         # (number, first hop) of earlier epochs: a replay may take answers of several
         self._past: deque[tuple[int, int]] = deque(maxlen=MAX_DEPTH)
         self.misses = 0
+        self._late: deque[int] = deque(maxlen=MAX_DEPTH)  # hops of the epoch whose answers have not come yet
+        self._answers_at, self._answer_size = self._out.ctypes.data, self._out[0].size
         self.lane = np.array(self._layout(), np.int64)  # `LaneWord`
         self._lane = self.lane.ctypes.data
 
@@ -150,6 +156,7 @@ class Stream:
 
     def _begin(self, hop: int) -> None:
         own = self._own
+        self._look_at_late(sys.maxsize)
         self._past.append((own[EpochWord.EPOCH], own[EpochWord.FIRST]))
         own[EpochWord.EPOCH] += 1
         own[EpochWord.FIRST], own[EpochWord.BORN] = hop, self._words[WorkerWord.GENERATION]
@@ -180,6 +187,8 @@ class Stream:
         if self._pool.lockstep:
             return self._certain(hop, needed)
         own = self._own
+        if self._late:
+            self._look_at_late(hop)
         if hop < own[EpochWord.FIRST] or hop >= own[EpochWord.POSTED]:
             self._missed()
             return None
@@ -190,14 +199,29 @@ class Stream:
         if not answer_there.call(self._lane, hop):
             wanted = tag(own[EpochWord.EPOCH], hop)
             if late or not self._wait(place, wanted, self._pool.until_ns):
-                self._missed()
+                own[EpochWord.ABSENT] = 1
+                self._late.append(hop)
                 return None
         own[EpochWord.ABSENT] = 0
         answer: Samples = self._out[place]
         return answer
 
+    def _look_at_late(self, hop: int) -> None:
+        """Counts the late hops that held sound, or whose answers the ring no longer has at a hop."""
+        late, size = self._late, self._answer_size
+        while late:
+            there, at = answer_there.call(self._lane, late[0]), self._answers_at + late[0] % self._depth * 4 * size
+            if not there and late[0] > hop - self._depth:
+                return
+            late.popleft()
+            if not (there and 0.0 <= dsp.peak.call(at, size, 1, size) <= _SILENT):
+                self._count_miss()
+
     def _missed(self) -> None:
         self._own[EpochWord.ABSENT] = 1
+        self._count_miss()
+
+    def _count_miss(self) -> None:
         self.misses += 1
         self.entry.set_slot(self.slot, SlotWord.MISSES, self.misses)
 

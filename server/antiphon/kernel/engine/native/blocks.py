@@ -89,7 +89,10 @@ def row_of(x: f32p, sound: f32p, first: i64, end: i64, rows: i64, frames: i64) -
 
 @kernel
 def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
-    """Stores a block of output and input in the recorder's tap while a recording runs."""
+    """Stores a block of output and input in the recorder's tap while a recording runs.
+
+    One that was not played falls from the last frame before it to silence, as the device's callback has it.
+    """
     header = address_i64(s[LoopWord.HEADER])
     frames = s[LoopWord.BLOCK]
     channels = s[LoopWord.CHANNELS]
@@ -102,8 +105,13 @@ def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
         if played != 0:
             copy_rows(address_f32(s[LoopWord.OUT]), frames, into, frames, channels, frames)
         else:
-            for n in range(size):
-                into[n] = f32(0.0)
+            before = (block - 1) % s[LoopWord.TAP_SLOTS]
+            last = offset(address_f32(s[LoopWord.TAP_OUT]), before * size + frames - 1)
+            fall = address_f32(s[LoopWord.FALL])
+            falls = s[LoopWord.FALL_FRAMES] if tags[before] == block else 0
+            for c in range(channels):
+                for n in range(frames):
+                    into[c * frames + n] = last[c * frames] * fall[n] if n < falls else f32(0.0)
         if s[LoopWord.TAPPING] >= _RECORDS_INPUT:
             heard = offset(address_f32(s[LoopWord.TAP_IN]), slot * size)
             copy_rows(address_f32(s[LoopWord.X]), frames, heard, frames, channels, frames)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.block import Samples, missed_fall
 from antiphon.kernel.engine.callback import Slot
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
@@ -60,8 +60,8 @@ class NativeLoop:
         """Stores addresses that are constant while the engine runs."""
         self.words, self._player, self._shared = words, player, shared
         self._taps, self._capture, self._browser = parts.taps, parts.capture, parts.browser
-        # held, as its address is in the words
-        self._file = parts.looped
+        # held, as their addresses are in the words
+        self._file, self._fall = parts.looped, missed_fall(driver.block, driver.rate)
         self._plan: Plan | None = None
         self._strips: Mapping[str, Strip] = {}
         self.labels = _NO_LABELS  # of the tracks that are recorded
@@ -117,6 +117,8 @@ class NativeLoop:
             LoopWord.TAP_TAGS: named["tap_tags"],
             LoopWord.TAP_OUT: named["tap_out"],
             LoopWord.TAP_IN: named["tap_in"],
+            LoopWord.FALL: address(self._fall),
+            LoopWord.FALL_FRAMES: self._fall.size,
             LoopWord.ROWS_OUT: address(self._rows),
             LoopWord.X: address(self.input),
             LoopWord.OUT: address(buses.channels),

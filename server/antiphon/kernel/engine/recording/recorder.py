@@ -1,4 +1,7 @@
-"""Recorder process, from shared memory to files, missing blocks silent; it outlives engine and control."""
+"""Recorder process, from shared memory to files; it outlives engine and control.
+
+Where blocks are missing the sound falls from its last frame to silence (`missed_fall`).
+"""
 
 import contextlib
 import errno
@@ -16,6 +19,7 @@ from typing import Any, Protocol, TextIO, cast
 
 import numpy as np
 
+from antiphon.kernel.contract.block import missed_fall
 from antiphon.kernel.engine.recording.journal import NOTE, VERSION, to_line
 from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, TakeFile, describe_take, write_capture
 from antiphon.kernel.engine.shared import OUTPUT, SESSION, TRACKS, ByteRing, HeaderWord, Shared
@@ -82,6 +86,8 @@ class Recorder:
         size = (shape.tap, shape.channels, shape.block)
         self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
         self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
+        self._fall = missed_fall(shape.block, shape.rate)[:, None]
+        self._last = np.zeros(shape.channels, np.float32)  # frame of the output
         self._journal = ByteRing(shared)
         self._record: TakeFile | None = None
         self._session: tuple[TakeFile, TakeFile, TextIO] | None = None
@@ -190,6 +196,7 @@ class Recorder:
         if sounds and not self._sounds:
             # -1 before the engine's first block: turn() then begins with FIRST_BLOCK
             self._next = self._words[HeaderWord.TAP_WRITE] or -1
+            self._last.fill(0.0)
         self._sounds = sounds
         wanted = SESSION if self._session else OUTPUT if self._record else 0
         self._words[HeaderWord.TAPPING] = wanted | (TRACKS if self._tracks else 0)
@@ -288,16 +295,17 @@ class Recorder:
         out = np.zeros((count, shape.block, shape.channels), np.float32)
         into = np.zeros_like(out) if self._session else None
         for n in range(count):
-            slot = (first + n) % shape.tap
-            if tags[slot] == first + n + 1:
+            slot, tag = (first + n) % shape.tap, first + n + 1
+            if there := tags[slot] == tag:
                 out[n] = self._out[slot].T
                 if into is not None:
                     into[n] = self._in[slot].T
-                if tags[slot] != first + n + 1:  # overwritten while it was read
-                    out[n] = 0.0
-                    self._words[HeaderWord.TAP_DROPPED] += 1
-            elif tags[slot] > first + n + 1:
-                self._words[HeaderWord.TAP_DROPPED] += 1
+            if tags[slot] != tag:
+                out[n] = 0.0
+                out[n, : len(self._fall)] = self._last * self._fall
+                # overwritten, perhaps while it was read; others were never written
+                self._words[HeaderWord.TAP_DROPPED] += there or tags[slot] > tag
+            self._last = out[n, -1].copy()
         if self._record is not None:
             try:
                 self._put(self._record, out.reshape(-1, shape.channels))
