@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tests.serve.test_session import RATE, noise
+from tests.acceptance.test_kept_sets import RATE, noise
 from tests.waiting import until
 from typer.testing import CliRunner
 
