@@ -296,7 +296,7 @@ def test_the_log_replays_notes_panics_and_cleared_schedules_to_the_sample():
             for _ in range(3000):
                 live.take(note("control", 7, 0.1))
         parts.append(live.run(silence(256)).copy())
-    lines = [json.loads(json.dumps(line(done))) for done in live.applied]
+    lines = [json.loads(json.dumps(ACTIONS.to_line(done.sample, done.action))) for done in live.applied]
     again = resumed_player(live.spec, first, plan(KEYS, live.spec))
     for sample, part in zip(range(0, 200 * 256, 256), parts, strict=True):
         while lines and lines[0]["sample"] < sample + 256:
@@ -305,11 +305,6 @@ def test_the_log_replays_notes_panics_and_cleared_schedules_to_the_sample():
         np.testing.assert_array_equal(again.run(silence(256)), part)
     assert not lines
     assert again.counters.late == 0
-
-
-def line(done):
-    """An applied action as the session log writes it."""
-    return ACTIONS.to_line(done.sample, done.action)
 
 
 @pytest.mark.parametrize(
