@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests import forked
+from tests.serve.test_misbehaving import install
 from tests.waiting import play_for, until
 
 import antiphon
@@ -140,51 +141,8 @@ def test_a_restart_after_a_killed_supervisor_loses_nothing_that_was_kept(tmp_pat
     assert 0.0 < np.abs(heard[-100:]).max() < 0.15 * np.abs(heard[:-960]).max(), "it ends in a fade"
 
 
-ROGUE = """
-import os
-import time
-from pathlib import Path
-
-import numpy as np
-
-from antiphon.kernel.contract.hookspecs import hookimpl
-from antiphon.kernel.contract.params import Param
-from antiphon.kernel.contract.processor import Processor
-
-
-@hookimpl
-def antiphon_processors(register):
-    register("rogue", "rogue:Rogue", "Misbehaves on demand.")
-
-
-class Rogue(Processor):
-    params = (
-        Param("act", "choice", "behave", choices=("behave", "slow", "crash")),
-        Param("prepare", "choice", "behave", choices=("behave", "crash", "crash_later"), restart=True),
-    )
-
-    def prepare(self, spec):
-        self.latency = 100
-        prepare, tried = self.settings["prepare"], Path(__file__).with_suffix(".tried")
-        if prepare == "crash" or (prepare == "crash_later" and tried.exists()):
-            os.abort()
-        if prepare == "crash_later":
-            tried.touch()
-
-    def process(self, io):
-        act = io.value("act")
-        np.multiply(io.audio_in[0], 0.5, out=io.audio_out[0])
-        if act == "slow":
-            time.sleep(0.1)
-        if act == "crash":
-            os.abort()
-"""
-
-
 def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_path: Path) -> None:
-    folder = tmp_path / "data" / "plugins" / "rogue"
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").write_text(ROGUE)
+    install(tmp_path)
     kept = tmp_path / "set"
     with ServerProcess("--audio", "headless", "--input", str(noise(tmp_path / "in.wav")), "--session", str(kept),
                 "--block", "1024", home=tmp_path) as server:  # fmt: skip
