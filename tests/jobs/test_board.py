@@ -82,6 +82,11 @@ def task(file: str = "") -> Task:
     return Task("run", "echo", file, ".wav", {"time": 0.5})
 
 
+@pytest.fixture
+def board(tmp_path: Path) -> JobBoard:
+    return JobBoard(tmp_path)
+
+
 async def test_a_file_is_kept_in_a_folder_under_its_name_and_once(tmp_path: Path) -> None:
     board = JobBoard(tmp_path / "board")
     folder = tmp_path / "library/files"
@@ -116,8 +121,7 @@ async def test_a_job_runs_and_leaves_its_results(tmp_path: Path, perform: FakePe
     await board.close()
 
 
-async def test_few_run_at_once_in_the_order_they_came(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_few_run_at_once_in_the_order_they_came(perform: FakePerform, board: JobBoard) -> None:
     keys = [board.add(task()).id for _ in range(5)]
     await asyncio.sleep(0)
     perform.allowed.set()
@@ -128,8 +132,7 @@ async def test_few_run_at_once_in_the_order_they_came(tmp_path: Path, perform: F
     await board.close()
 
 
-async def test_an_example_gives_way_to_work_of_ones_own(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_an_example_gives_way_to_work_of_ones_own(perform: FakePerform, board: JobBoard) -> None:
     examples = [board.add(replace(task(), later=True)).id for _ in range(3)]
     await until(JobState.RUNNING, board, examples[1])
     own = board.add(task()).id
@@ -142,8 +145,7 @@ async def test_an_example_gives_way_to_work_of_ones_own(tmp_path: Path, perform:
     await board.close()
 
 
-async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(perform: FakePerform, board: JobBoard) -> None:
     perform.complaint = "take.wav is no sound"
     perform.allowed.set()
     failed = await until(JobState.FAILED, board, board.add(task()).id)
@@ -154,8 +156,7 @@ async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(tmp_path: P
     await board.close()
 
 
-async def test_cancelled_while_it_runs_and_while_it_waits(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_cancelled_while_it_runs_and_while_it_waits(perform: FakePerform, board: JobBoard) -> None:
     keys = [board.add(task()).id for _ in range(3)]
     await until(JobState.RUNNING, board, keys[1])
     assert board.cancel(keys[2]).state is JobState.CANCELLED
@@ -263,16 +264,14 @@ async def test_what_ran_when_the_process_ended_begins_anew(tmp_path: Path, perfo
     await again.close()
 
 
-async def test_two_servers_do_not_share_the_work(tmp_path: Path) -> None:
-    board = JobBoard(tmp_path)
+async def test_two_servers_do_not_share_the_work(tmp_path: Path, board: JobBoard) -> None:
     with pytest.raises(FileError, match="another server of yours"):
         JobBoard(tmp_path)
     await board.close()
     await JobBoard(tmp_path).close()
 
 
-async def test_a_file_that_a_job_needs_stays(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_a_file_that_a_job_needs_stays(perform: FakePerform, board: JobBoard) -> None:
     file = await board.receive("x.wav", pieces(b"x"))
     key = board.add(task(file.id)).id
     with pytest.raises(AntiphonError, match="cancel it first"):
@@ -284,8 +283,7 @@ async def test_a_file_that_a_job_needs_stays(tmp_path: Path, perform: FakePerfor
     await board.close()
 
 
-async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    board = JobBoard(tmp_path)
+async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, board: JobBoard) -> None:
 
     async def broken() -> AsyncIterator[bytes]:
         yield b"a" * 500_000
@@ -301,11 +299,10 @@ async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     await board.close()
 
 
-async def test_bounds(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bounds(perform: FakePerform, monkeypatch: pytest.MonkeyPatch, board: JobBoard) -> None:
     monkeypatch.setattr(board_module, "MAX_WAITING", 3)
     monkeypatch.setattr(board_module, "MAX_JOBS", 4)
     monkeypatch.setattr(files_module, "MAX_FILES", 1)
-    board = JobBoard(tmp_path)
     await board.receive("x.wav", pieces(b"x"))
     with pytest.raises(AntiphonError, match="1 files are here"):
         await board.receive("y.wav", pieces(b"y"))
