@@ -83,8 +83,10 @@ def task(file: str = "") -> Task:
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> JobBoard:
-    return JobBoard(tmp_path)
+async def board(tmp_path: Path) -> AsyncIterator[JobBoard]:
+    made = JobBoard(tmp_path)
+    yield made
+    await made.close()
 
 
 async def test_a_file_is_kept_in_a_folder_under_its_name_and_once(tmp_path: Path) -> None:
@@ -129,7 +131,6 @@ async def test_few_run_at_once_in_the_order_they_came(perform: FakePerform, boar
         await until(JobState.DONE, board, key)
     assert perform.most == 2
     assert perform.began == keys
-    await board.close()
 
 
 async def test_an_example_gives_way_to_work_of_ones_own(perform: FakePerform, board: JobBoard) -> None:
@@ -142,7 +143,6 @@ async def test_an_example_gives_way_to_work_of_ones_own(perform: FakePerform, bo
     for key in (own, *examples):
         await until(JobState.DONE, board, key)
     assert perform.began == [*examples[:2], own, examples[0], examples[2]]
-    await board.close()
 
 
 async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(perform: FakePerform, board: JobBoard) -> None:
@@ -153,7 +153,6 @@ async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(perform: Fa
     assert not board.files.results(failed.id).exists()
     with pytest.raises(AntiphonError, match="no results"):
         board.result(failed.id, "")
-    await board.close()
 
 
 async def test_cancelled_while_it_runs_and_while_it_waits(perform: FakePerform, board: JobBoard) -> None:
@@ -168,7 +167,6 @@ async def test_cancelled_while_it_runs_and_while_it_waits(perform: FakePerform, 
     board.cancel(keys[0])
     with pytest.raises(AntiphonError, match="no job"):
         board.job(keys[0])
-    await board.close()
 
 
 async def test_a_disk_that_is_full_delays_no_job_and_is_said_once(
@@ -207,20 +205,18 @@ async def test_a_disk_that_is_full_delays_no_job_and_is_said_once(
 
 
 async def test_a_job_that_is_cancelled_before_its_first_step_gives_its_place_back(
-    tmp_path: Path, perform: FakePerform
+    perform: FakePerform, board: JobBoard
 ) -> None:
-    board = JobBoard(tmp_path)
     for _ in range(4):
         board.cancel(board.add(task()).id)
     perform.allowed.set()
     await until(JobState.DONE, board, board.add(task()).id)
-    await board.close()
 
 
 async def test_what_begins_while_the_disk_is_full_says_so(
-    tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch
+    perform: FakePerform, monkeypatch: pytest.MonkeyPatch, board: JobBoard
 ) -> None:
-    board, places = JobBoard(tmp_path), board_module.places()
+    places = board_module.places()
     keys = [board.add(task()).id for _ in range(places + 1)]
     await comes(lambda: len(perform.began) == places, "all places are taken")
     monkeypatch.setattr(files_module, "MIN_FREE", 1 << 60)
@@ -229,17 +225,16 @@ async def test_what_begins_while_the_disk_is_full_says_so(
     perform.allowed.set()
     await until(JobState.FAILED, board, keys[-1])
     assert board.job(keys[-1]).error == "the server's disk is full; free some space, then ask again"
-    await board.close()
 
 
-async def test_a_job_fills_no_disk(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_fills_no_disk(
+    tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch, board: JobBoard
+) -> None:
     monkeypatch.setattr(files_module, "MAX_FOLDER", 300_000)
-    board = JobBoard(tmp_path)
     file = await board.receive("bomb.flac", pieces(bytes(1000)))
     perform.allowed.set()
     await until(JobState.DONE, board, board.add(task(file.id)).id)
     assert perform.options == {"most": 299_000}
-    await board.close()
     # what the bound does to a process that writes more
     (tmp_path / "in.json").write_text(json.dumps(list(range(5000))))
     for most, status in ((1000, 1), (1_000_000, 0)):
@@ -267,8 +262,6 @@ async def test_what_ran_when_the_process_ended_begins_anew(tmp_path: Path, perfo
 async def test_two_servers_do_not_share_the_work(tmp_path: Path, board: JobBoard) -> None:
     with pytest.raises(FileError, match="another server of yours"):
         JobBoard(tmp_path)
-    await board.close()
-    await JobBoard(tmp_path).close()
 
 
 async def test_a_file_that_a_job_needs_stays(perform: FakePerform, board: JobBoard) -> None:
@@ -280,7 +273,6 @@ async def test_a_file_that_a_job_needs_stays(perform: FakePerform, board: JobBoa
     board.remove_file(file.id)
     with pytest.raises(AntiphonError, match="no file"):
         board.files.path(file.id)
-    await board.close()
 
 
 async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, board: JobBoard) -> None:
@@ -296,7 +288,6 @@ async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, board: JobBoa
             await board.receive(name, pieces())
     assert list((tmp_path / "files").iterdir()) == []
     assert board.files.entries == {}
-    await board.close()
 
 
 async def test_bounds(perform: FakePerform, monkeypatch: pytest.MonkeyPatch, board: JobBoard) -> None:
@@ -325,7 +316,6 @@ async def test_bounds(perform: FakePerform, monkeypatch: pytest.MonkeyPatch, boa
     monkeypatch.setattr(files_module, "MAX_FOLDER", 0)
     with pytest.raises(AntiphonError, match="more than"):
         board.files.check_room()
-    await board.close()
 
 
 async def test_room_is_counted_without_a_look_at_the_folder(
