@@ -24,7 +24,8 @@ async def test_status_is_scsynths_then_ours(live: Rig, client: Client) -> None:
     ((address, args),) = await client.ask("/status")
     assert address == "/status.reply"
     assert args[:9] == (1, 2, 2, 1, 1, pytest.approx(10.0), pytest.approx(20.0), 48000.0, 48000.0)
-    await client.ask("/status")
+    client.send("/status")
+    await live.settle()
     packet = decode(client.sock.recv(65536))
     assert isinstance(packet, Message)
     assert packet.tags[:10] == b",iiiiiffdd"
@@ -39,7 +40,8 @@ async def test_version_ping_and_lists(live: Rig, client: Client) -> None:
     assert address == "/version.reply"
     assert args[0] == "antiphon"
     assert [type(a) for a in args] == [str, int, int, str, str, str]
-    await client.ask("/ping", 1, "x", Double(2.5), b"b", (1, (True,)))
+    client.send("/ping", 1, "x", Double(2.5), b"b", (1, (True,)))
+    await live.settle()
     packet = decode(client.sock.recv(65536))
     assert isinstance(packet, Message)
     assert packet.tags == b",isdb[i[T]]d"

@@ -209,7 +209,8 @@ async def test_status_nodes_and_addresses_are_control_s_own(live: Rig, tmp_path:
 
 async def test_a_value_sent_just_before_is_in_the_answer(live: Rig, tmp_path: Path) -> None:
     async with linked(live, tmp_path) as (link, _, _):
-        await link.ask("/node/a/gain", 0.25)
+        link.send("/node/a/gain", 0.25)
+        await live.settle()
         assert {n.node.name: n.values["gain"] for n in await link.nodes()}["a"] == 0.25
 
 
