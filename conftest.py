@@ -91,6 +91,14 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="module")
+def loaded() -> Any:
+    """Every plugin that is installed."""
+    from antiphon.kernel.plugins import loader
+
+    return loader.load(check=False)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def pool_of_the_module() -> Iterator[None]:
     """Ends the workers for files that a module's tests started: a pool has room for few, and its zygotes keep the

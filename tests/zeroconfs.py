@@ -34,12 +34,6 @@ def multicast_on_loopback() -> bool:
             return False
 
 
-def needs_multicast() -> None:
-    """Skips the test where mDNS does not work on loopback."""
-    if not multicast_on_loopback():
-        pytest.skip("multicast does not work on this machine's loopback interface, so that mDNS cannot be tested")
-
-
 class Watcher:
     """What is announced on loopback: the services found so far, by type and name.
 
@@ -86,7 +80,8 @@ class Watcher:
 @asynccontextmanager
 async def watching() -> AsyncIterator[Watcher]:
     """Browses loopback for OSC and OSCQuery; skips the test where that does not work."""
-    needs_multicast()
+    if not multicast_on_loopback():
+        pytest.skip("multicast does not work on this machine's loopback interface, so that mDNS cannot be tested")
     zeroconf = AsyncZeroconf(interfaces=[LOOPBACK], ip_version=IPVersion.V4Only)
     watcher = Watcher(zeroconf)
     browser = AsyncServiceBrowser(zeroconf.zeroconf, [OSC, OSCQUERY], handlers=[watcher.seen])

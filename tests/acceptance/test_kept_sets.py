@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests import forked
+from tests.serve.test_misbehaving import install
 from tests.waiting import play_for, until
 
 import antiphon
@@ -63,6 +64,14 @@ def again(folder: Path, out: Path, home: Path | None = None) -> tuple[np.ndarray
     return heard, played
 
 
+def same(folder: Path, out: Path, home: Path | None = None) -> np.ndarray:
+    """What was heard, which `replay` makes again sample for sample."""
+    heard, played = again(folder, out, home)
+    different = np.flatnonzero(np.any(heard != played, axis=1))
+    assert len(different) == 0, f"first at {different[:3]}, {len(different)} of {len(heard)} frames"
+    return heard
+
+
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """A set kept from the start through two patches, and one of its second half kept from midway."""
@@ -93,9 +102,7 @@ def half(home: Path, server: ServerProcess) -> Path:
 
 @pytest.mark.parametrize("number", [0, 1], ids=["with panics and time tags", "begun midway"])
 def test_a_set_is_played_again(sets: tuple[Path, Path], tmp_path: Path, number: int) -> None:
-    heard, played = again(sets[number], tmp_path / "again.wav")
-    different = np.flatnonzero(np.any(heard != played, axis=1))
-    assert len(different) == 0, f"first at {different[:3]}, {len(different)} of {len(heard)} frames"
+    same(sets[number], tmp_path / "again.wav")
 
 
 def test_a_set_says_what_it_was_played_with(sets: tuple[Path, Path]) -> None:
@@ -118,54 +125,11 @@ def test_a_restart_after_a_killed_supervisor_loses_nothing_that_was_kept(tmp_pat
         assert sum(str(tmp_path / "take-2.wav") in line for line in second.lines) == 1
     for path in ("take.wav", "take-2.wav", "set/output.wav", "set-2/output.wav"):
         assert soundfile.info(tmp_path / path).frames > 0
-    assert len(again(tmp_path / "set-2", tmp_path / "again.wav")[0]) > 0
-
-
-ROGUE = """
-import os
-import time
-from pathlib import Path
-
-import numpy as np
-
-from antiphon.kernel.contract.hookspecs import hookimpl
-from antiphon.kernel.contract.params import Param
-from antiphon.kernel.contract.processor import Processor
-
-
-@hookimpl
-def antiphon_processors(register):
-    register("rogue", "rogue:Rogue", "Misbehaves on demand.")
-
-
-class Rogue(Processor):
-    params = (
-        Param("act", "choice", "behave", choices=("behave", "slow", "crash")),
-        Param("prepare", "choice", "behave", choices=("behave", "crash", "crash_later"), restart=True),
-    )
-
-    def prepare(self, spec):
-        self.latency = 100
-        prepare, tried = self.settings["prepare"], Path(__file__).with_suffix(".tried")
-        if prepare == "crash" or (prepare == "crash_later" and tried.exists()):
-            os.abort()
-        if prepare == "crash_later":
-            tried.touch()
-
-    def process(self, io):
-        act = io.value("act")
-        np.multiply(io.audio_in[0], 0.5, out=io.audio_out[0])
-        if act == "slow":
-            time.sleep(0.1)
-        if act == "crash":
-            os.abort()
-"""
+    same(tmp_path / "set-2", tmp_path / "again.wav")
 
 
 def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_path: Path) -> None:
-    folder = tmp_path / "data" / "plugins" / "rogue"
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").write_text(ROGUE)
+    install(tmp_path)
     kept = tmp_path / "set"
     with ServerProcess("--audio", "headless", "--input", str(noise(tmp_path / "in.wav")), "--session", str(kept),
                 "--block", "1024", home=tmp_path) as server:  # fmt: skip
@@ -211,6 +175,47 @@ def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_
     gaps += [line["missed"] for line in lines if "missed" in line]
     missed = sum((last - first) // 1024 for first, last in gaps) + sum("unheard" in line for line in lines)
     assert missed == status["missed_blocks"]
-    heard, played = again(kept, tmp_path / "again.wav", tmp_path)
-    different = np.flatnonzero(np.any(heard != played, axis=1))
-    assert len(different) == 0, f"first at {different[:3]}, {len(different)} of {len(heard)} frames"
+    heard = same(kept, tmp_path / "again.wav", tmp_path)
+    came, whole = (soundfile.read(tmp_path / name, dtype="float32")[0] for name in ("set/input.wav", "in.wav"))
+    began = np.flatnonzero(np.any(came != 0.0, axis=1))[0]
+    np.testing.assert_array_equal(came[began : began + 256], whole[:256], "the file begins when the patch plays")
+    assert not heard[-1].any()
+    assert 0.0 < np.abs(heard[-100:]).max() < 0.15 * np.abs(heard[:-960]).max(), "it ends in a fade"
+
+
+DRUMS = """format = 1
+tempo = 120
+[nodes.drums]
+type = "sampler"
+[wires]
+"drums" = "out"
+"""
+
+
+def test_notes_of_a_clip_off_the_grid_sound_on_it_and_again_in_a_replay(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(DRUMS)
+    kept = tmp_path / "set"
+    options = "--audio", "headless", "--patch", str(tmp_path / "p.toml"), "--session", str(kept)
+    with ServerProcess(*options, home=tmp_path, wait=120.0) as server, socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.settimeout(60.0)
+        # it begins at the next bar line: what is sent for its beats has the rest of this bar to come
+        until(lambda: server.ask("/beat")[1][0] % 4.0 < 0.5, 5.0, "a bar has begun")
+        sock.sendto(message("/clip/record", "riff", 1, 1.0), ("127.0.0.1", server.osc))
+        server.sync()
+        line = server.ask("/clip/list")[1][2]
+        asked = now = 0.0
+        while now - asked > 0.1 or not asked:
+            asked, beat, now = time.time(), server.ask("/beat")[1][0], time.time()
+        for place in (-0.2, 1.25, 1.8, 3.2):
+            moment = ntp(now + (line + place - beat) / 2.0)
+            server.send_raw(bundle(moment, message("/node/drums/play", "s", "rs")))
+        assert sock.recv(65536)[:5] == b"/done"
+        until(lambda: server.ask("/beat")[1][0] >= line + 19.0, 12.0, "all that is due has sounded")
+        late = server.status()["late"]
+    log = map(json.loads, next(kept.glob("*.jsonl")).read_text().splitlines())
+    frames = [entry["sample"] for entry in log if entry.get("op") == "note_on"]
+    exact = [frame / 24000.0 for frame in frames[4:] if frame % 24000 == 0]
+    assert min(exact) >= line + 4.0
+    assert {beat % 4.0 for beat in exact} == {0.0, 1.0, 2.0, 3.0}
+    assert len(frames) - 4 - len(exact) <= late, "what is not on its beat came too late"
+    same(kept, tmp_path / "again.wav")

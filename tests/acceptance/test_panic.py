@@ -14,7 +14,7 @@ from wsproto import events
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph import patch
-from antiphon.kernel.plugins.loader import Loaded, load
+from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import Command, NoteOn, Panic, Sample
 from antiphon.kernel.wire.osc import Bundle, Message, decode
@@ -26,11 +26,6 @@ RATE, BLOCK = 48000, 256
 SPEC = StreamSpec(RATE, BLOCK, 2)
 AT, AGAIN, END = round(0.7 * RATE), round(1.2 * RATE), round(1.6 * RATE)
 """Frames of the panic, of what is played after it, and of the end."""
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Loaded:
-    return load(check=False)
 
 
 @pytest.mark.parametrize(

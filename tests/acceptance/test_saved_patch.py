@@ -18,7 +18,7 @@ def gain(server: ServerProcess) -> float:
     return float(server.ask("/node/gain/gain")[1][0])
 
 
-def test_what_is_saved_is_swapped_in_and_what_is_bad_is_not(tmp_path: Path) -> None:
+def test_what_is_saved_is_swapped_in_what_is_bad_is_not_and_a_scene_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(GOOD.format(gain=0.5))
     with ServerProcess("--audio", "headless", "--patch", str(path)) as server:
@@ -33,6 +33,40 @@ def test_what_is_saved_is_swapped_in_and_what_is_bad_is_not(tmp_path: Path) -> N
         other.write_text(GOOD.format(gain=0.75))
         other.replace(path)
         until(lambda: gain(server) == 0.75, 8.0, "and on it goes")
+        # a scene is stored, recalled and morphed to
+        server.send("/node/gain/gain", 0.25)
+        assert server.ask("/scene/store", 1) == ("/done", ["/scene/store", 1])
+        server.send("/node/gain/gain", 1.0)
+        server.sync()
+        server.send("/scene/recall", 1)
+        assert gain(server) == 0.25
+        answer, (address, said) = server.ask("/scene/recall", 9)
+        assert (answer, address) == ("/fail", "/scene/recall")
+        assert "there is no scene 9; there are: 1" in said
+        assert server.ask("/scene/recall", 1, -1.0)[0] == "/fail"
+        # control killed: the scene is there still
+        os.kill(server.pids()["control"], signal.SIGKILL)
+        until(lambda: alive(server), 5.0, "control is back")
+        server.send("/node/gain/gain", 1.0)
+        server.send("/scene/recall", 1, 2.0, 1.0)
+        until(lambda: gain(server) == 0.25, 3.0, "on the next beat")
+        assert server.ask("/patch/save", "mine")[0] == "/done"
+        (saved,) = server.home.rglob("mine.toml")
+        assert '"gain.gain" = 0.25' in saved.read_text()
+        # what is of a node that has gone is passed over
+        server.send("/node/remove", "gain")
+        server.sync()
+        failed = server.status()["osc_failed"]
+        server.send("/scene/recall", 1)
+        server.sync()
+        assert server.status()["osc_failed"] == failed
+
+
+def alive(server: ServerProcess) -> bool:
+    try:
+        return bool(server.ask("/node/gain/gain", timeout=0.5))  # one that control's end took is asked again
+    except (OSError, ValueError):
+        return False
 
 
 HELD = """format = 1
@@ -80,44 +114,3 @@ def test_a_chord_sounds_on_through_saves_that_put_nodes_before_and_behind_it(tmp
     jumps = np.abs(np.diff(heard, 2, axis=0)).max(axis=1)
     usual = np.percentile(jumps, 99)
     assert jumps.max() < 6 * usual, "and nothing clicks"
-
-
-def value(server: ServerProcess, address: str) -> float:
-    return float(server.ask(address)[1][0])
-
-
-def test_a_scene_is_stored_recalled_and_morphed_to() -> None:
-    with ServerProcess("--audio", "headless", "--patch", "through") as server:
-        server.send("/node/gain/gain", 0.25)
-        assert server.ask("/scene/store", 1) == ("/done", ["/scene/store", 1])
-        server.send("/node/gain/gain", 1.0)
-        server.sync()
-        server.send("/scene/recall", 1)
-        assert value(server, "/node/gain/gain") == 0.25
-        answer, (address, said) = server.ask("/scene/recall", 9)
-        assert (answer, address) == ("/fail", "/scene/recall")
-        assert "there is no scene 9; there are: 1" in said
-        assert server.ask("/scene/recall", 1, -1.0)[0] == "/fail"
-        # control killed: the scene is there still
-        os.kill(server.pids()["control"], signal.SIGKILL)
-        until(lambda: alive(server), 5.0, "control is back")
-        server.send("/node/gain/gain", 1.0)
-        server.send("/scene/recall", 1, 2.0, 1.0)
-        until(lambda: value(server, "/node/gain/gain") == 0.25, 3.0, "on the next beat")
-        assert server.ask("/patch/save", "mine")[0] == "/done"
-        (saved,) = server.home.rglob("mine.toml")
-        assert '"gain.gain" = 0.25' in saved.read_text()
-        # what is of a node that has gone is passed over
-        server.send("/node/remove", "gain")
-        server.sync()
-        failed = server.status()["osc_failed"]
-        server.send("/scene/recall", 1)
-        server.sync()
-        assert server.status()["osc_failed"] == failed
-
-
-def alive(server: ServerProcess) -> bool:
-    try:
-        return bool(server.ask("/node/gain/gain", timeout=0.5))  # one that control's end took is asked again
-    except (OSError, ValueError):
-        return False

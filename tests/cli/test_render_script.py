@@ -321,27 +321,29 @@ def test_a_script_that_plays_too_much_is_refused(place: Path, monkeypatch: pytes
         process.play(F(64), 120.0)
 
 
-@pytest.mark.parametrize(
-    ("values", "within", "said"),
-    [
-        ('.add(shape="-0.3 .6 1.4")', '.set(shape="0 .6 1")', "shape of drums takes 0 to 1"),
-        ('.set(pan="0 .5").mul(pan=3)', '.set(pan="0 1")', "pan of drums takes 0 to 1"),
-        ('.set(velocity=80).mul(velocity="1 -1 9")', '.set(velocity="80 1 127")', ""),
-        ('.set(vowel="a x")', "", "vowel of drums takes off or a or e"),
-    ],
+BEYOND = (
+    ('.add(shape="-0.3 .6 1.4")', '.set(shape="0 .6 1")', "shape of drums takes 0 to 1"),
+    ('.set(pan="0 .5").mul(pan=3)', '.set(pan="0 1")', "pan of drums takes 0 to 1"),
+    ('.set(velocity=80).mul(velocity="1 -1 9")', '.set(velocity="80 1 127")', ""),
+    ('.set(vowel="a x")', '.set(vowel="a off")', "vowel of drums takes off or a or e"),
 )
-def test_a_value_that_is_computed_beyond_its_range_is_the_nearest(
-    antiphon: Command, place: Path, values: str, within: str, said: str
-) -> None:
+"""What is computed beyond a range, the nearest to it, and what is said."""
+
+
+def test_a_value_that_is_computed_beyond_its_range_is_the_nearest(antiphon: Command, place: Path) -> None:
     made = []
-    for name, change in (("computed", values), ("within", within or '.set(vowel="a off")')):
-        set_ = script(place, f'track("a", s("tick*6"){change}, on="drums")\ntrack("b", s("tock*4"), on="drums")\n')
-        done = antiphon("render", set_, "--bars", "1", "--out", f"{name}.wav", "--tail", "0")
+    for place_in_row, name in enumerate(("computed", "within")):
+        set_ = script(
+            place,
+            "".join(f'track("{n}", s("tick*6"){row[place_in_row]}, on="drums")\n' for n, row in enumerate(BEYOND)),
+        )
+        done = antiphon("render", set_, "--bars", "1", "--out", f"{name}.wav", "--tail", "0", "--stems", name)
         assert done.code == 0, done.err
-        made.append((audio.read(place / f"{name}.wav")[0], done.err))
+        made.append(([audio.read(place / name / f"{n}.wav")[0] for n in range(len(BEYOND))], done.err))
     (computed, heard), (exact, quiet) = made
-    np.testing.assert_array_equal(computed, exact)
-    assert f"set.py line 3: {said}" in heard or not said
+    for line, (one, other, (change, _, said)) in enumerate(zip(computed, exact, BEYOND, strict=True), 3):
+        np.testing.assert_array_equal(one, other, change)
+        assert f"set.py line {line}: {said}" in heard or not said
     assert " takes " not in quiet
 
 

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from tests import audio
 from tests.each import each
+from tests.files.test_odd_files import chunk
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -309,10 +310,6 @@ def test_recursive_goes_into_folders_and_keeps_them_and_tags_are_kept(antiphon: 
     assert b"INITIALKEY=Am" in made.read_bytes()
     # its own results are no sources
     assert antiphon(*run, "--force").out.count("wrote") == 1
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
 
 
 MARKS = (

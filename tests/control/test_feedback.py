@@ -92,8 +92,7 @@ async def test_a_value_comes_back_at_the_address_that_was_sent(live: Rig) -> Non
     await surface.ask("/notify", 1)
     place = 0.25
     await surface.ask("/node/a/gain/norm", place)
-    mover.send("/node/a/gain/norm", 0.75)
-    await live.settle()
+    await mover.ask("/node/a/gain/norm", 0.75)
     told = dict(surface.heard())
     assert set(told) == {"/node/a/gain", "/node/a/gain/norm"}
     assert told["/node/a/gain/norm"] == (pytest.approx(0.75),)

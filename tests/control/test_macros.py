@@ -98,18 +98,15 @@ async def test_one_message_moves_all_targets_in_their_own_scales(live: Rig, clie
     ((_, (place,)),) = await client.ask("/macro/bright")
     assert place == pytest.approx(0.5, abs=1e-6)
     for address in ("/macro/bright", "/node/macro/bright", "/node/macro/bright/norm"):
-        client.send(address, 0.25)
-        await live.settle()
+        await client.ask(address, 0.25)
         assert await client.ask(address) == [(address, (0.25,))]
         ((_, (cutoff,)),) = await client.ask("/node/b/cutoff")
         assert cutoff == pytest.approx(20 * 100**0.25, rel=1e-5)
         ((_, (trim,)),) = await client.ask("/node/a/trim")
         assert trim == pytest.approx(0.05)
         assert await client.ask("/node/b/steps") == [("/node/b/steps", (2,))]
-        client.send("/macro/bright", 1.0)
-        await live.settle()
-    client.send("/macro/loud", 0.5)
-    await live.settle()
+        await client.ask("/macro/bright", 1.0)
+    await client.ask("/macro/loud", 0.5)
     assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.5,))], "a quarter of the way, by its curve"
     assert live.engine.values[live.app.session.state.node("a").id, 3] == 0.5
     assert "0 to 1" in await client.refused("/macro/bright", 1.5)
@@ -133,11 +130,9 @@ async def test_it_is_in_scenes_and_a_targets_own_value_wins(live: Rig, client: C
     client.send("/node/a/trim", 0.0)
     await client.ask("/scene/store", 3)
     client.send("/macro/bright", 0.75)
-    client.send("/scene/recall", 1)
-    await live.settle()
+    await client.ask("/scene/recall", 1)
     assert await client.ask("/node/b/cutoff") == [("/node/b/cutoff", (2000.0,))]
-    client.send("/scene/recall", 3)
-    await live.settle()
+    await client.ask("/scene/recall", 3)
     assert await client.ask("/macro/bright") == [("/macro/bright", (0.25,))]
     assert await client.ask("/node/a/trim") == [("/node/a/trim", (0.0,))]
 
@@ -147,8 +142,7 @@ async def test_a_scene_of_parameters_brings_their_macros_along(live: Rig, client
     client.send("/node/a/trim", 0.0625)
     live.app.plans.scenes[4] = {"name": "open", "b.cutoff": 2000.0}
     await live.settle()
-    client.send("/scene/recall", 4)
-    await live.settle()
+    await client.ask("/scene/recall", 4)
     assert await client.ask("/macro/bright") == [("/macro/bright", (1.0,))]
     assert await client.ask("/macro/dark") == [("/macro/dark", (0.0,))]
     assert await client.ask("/node/b/cutoff") == [("/node/b/cutoff", (2000.0,))]
@@ -197,8 +191,7 @@ async def test_a_new_control_process_has_its_place(home: Path, tmp_path: Path) -
     async with rig(tmp_path / "state") as live:
         await load(live, tmp_path)
         client = live.client()
-        client.send("/macro/bright", 0.25)
-        await live.settle()
+        await client.ask("/macro/bright", 0.25)
         state = live.app.session.state
         again = GraphState(CATALOG, list(state.numbers), 48000)  # type: ignore[call-overload]
         again.restore(json.loads(json.dumps(state.to_json())))
@@ -236,8 +229,7 @@ def test_places_and_values_are_inverse() -> None:
 async def test_they_answer_to_addresses_as_nodes_do(live: Rig, client: Client) -> None:
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (0.0,))]
     client.send("/node/out/gain", -12.0, 2.0)
-    client.send("/node/in/gain/norm", 1.0)
-    await live.settle()
+    await client.ask("/node/in/gain/norm", 1.0)
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (-12.0,))]
     assert await client.ask("/node/in/gain") == [("/node/in/gain", (24.0,))]
     assert "-60 to 24 dB" in await client.refused("/node/out/gain", 99)
@@ -257,16 +249,14 @@ async def test_a_pattern_does_not_reach_them(live: Rig, client: Client) -> None:
 
 
 async def test_another_patch_leaves_them(live: Rig, client: Client) -> None:
-    client.send("/node/out/gain", -12.0)
-    await live.settle()
+    await client.ask("/node/out/gain", -12.0)
     await client.ask("/patch/save", "mine")
     assert await client.ask("/patch/load", "mine") == [("/done", ("/patch/load", "mine"))]
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (-12.0,))]
 
 
 async def test_a_new_engine_hears_of_them_before_its_plan(live: Rig, client: Client) -> None:
-    client.send("/node/out/gain", -12.0)
-    await live.settle()
+    await client.ask("/node/out/gain", -12.0)
     live.engine.hold_plans = True
     live.engine.start(99)
     await live.settle(2)
@@ -277,12 +267,10 @@ async def test_a_scene_leaves_them_unless_it_names_them(live: Rig, client: Clien
     client.send("/node/out/gain", -12.0)
     await client.ask("/scene/store", 1)
     client.send("/node/out/gain", -3.0)
-    client.send("/scene/recall", 1)
-    await live.settle()
+    await client.ask("/scene/recall", 1)
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (-3.0,))]
     live.app.plans.scenes[2] = {"out.gain": -20.0}
-    client.send("/scene/recall", 2)
-    await live.settle()
+    await client.ask("/scene/recall", 2)
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (-20.0,))]
 
 
@@ -301,8 +289,7 @@ async def test_an_input_that_clips_is_said_once_a_second(live: Rig, client: Clie
 async def test_a_control_process_that_follows_has_them(tmp_path: Path, home: Path) -> None:
     async with rig(tmp_path / "state") as first:
         client = first.client()
-        client.send("/node/in/gain", 6.0)
-        await first.settle()
+        await client.ask("/node/in/gain", 6.0)
         assert first.app.session.state.by_id[IN_NUMBER].name == "in"
     async with rig(tmp_path / "state") as second:
         assert await second.client().ask("/node/in/gain") == [("/node/in/gain", (6.0,))]

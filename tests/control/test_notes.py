@@ -205,8 +205,7 @@ async def test_keys_held_while_the_engine_dies_sound_again(
     keys.send("/note/off", 64)
     # an event with values of its own is a pattern's, which no key holds
     keys.send("/cc", BEGIN, 1.0)
-    keys.send("/note/on", 72, 100)
-    await live.settle()
+    await keys.ask("/note/on", 72, 100)
     if then:
         keys.send(*then)
         await live.settle(2)
@@ -217,8 +216,7 @@ async def test_keys_held_while_the_engine_dies_sound_again(
 
 
 async def test_a_key_that_is_let_go_while_no_engine_is_there_ends(live: Rig, keys: Client) -> None:
-    keys.send("/note/on", 60, 100)
-    await live.settle()
+    await keys.ask("/note/on", 60, 100)
     events(live)
     live.engine.start(5)
     keys.send("/note/off", 60)

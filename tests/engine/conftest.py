@@ -31,3 +31,10 @@ def ends() -> Iterator[Ends]:
     made.theirs.close()
     os.close(made.bell)
     os.close(made.shared.fd)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Shared]:
+    made = Shared.create(MappingShape(48000, 64, 2, 16))
+    yield made
+    os.close(made.fd)

@@ -30,10 +30,14 @@ def step(x):
     return float(np.abs(np.diff(x, axis=1)).max())
 
 
+@pytest.fixture
+def player():
+    return staged(GAIN)
+
+
 @pytest.mark.parametrize("sample", [0, 1, 255, 256, 257, 1000, 1023])
 @pytest.mark.parametrize("blocks", [[256], [1], [64], [250, 6, 3]])
-def test_a_step_is_heard_from_exactly_its_sample(sample, blocks):
-    player = staged(GAIN)
+def test_a_step_is_heard_from_exactly_its_sample(sample, blocks, player):
     player.at_sample(sample, put(GAIN, "g", "step", 0.5))
     y = play(player, ones(1500 if blocks != [1] else 1030), blocks)
     assert (y[:, :sample] == 0.5).all()
@@ -41,8 +45,7 @@ def test_a_step_is_heard_from_exactly_its_sample(sample, blocks):
     assert player.counters.late == 0
 
 
-def test_a_smoothed_change_and_a_ramp_begin_at_their_sample():
-    player = staged(GAIN)
+def test_a_smoothed_change_and_a_ramp_begin_at_their_sample(player):
     player.at_sample(333, put(GAIN, "g", "gain", 0.0))
     player.at_sample(1000, put(GAIN, "g", "gain", 1.0, 0.01))
     y = play(player, ones(2000))[0] / 0.5
@@ -51,8 +54,7 @@ def test_a_smoothed_change_and_a_ramp_begin_at_their_sample():
     assert (y[1480:] == 1).all()
 
 
-def test_now_is_the_start_of_the_next_block_in_the_order_given():
-    player = staged(GAIN)
+def test_now_is_the_start_of_the_next_block_in_the_order_given(player):
     play(player, ones(256))
     player.take(put(GAIN, "g", "step", 0.25))
     player.take(put(GAIN, "g", "step", 0.5))
@@ -114,8 +116,7 @@ def test_any_split_of_blocks_gives_the_same_samples(blocks, asked):
     np.testing.assert_array_equal(heard[0], heard[1])
 
 
-def test_a_late_command_is_applied_at_once_counted_and_reported():
-    player = staged(GAIN)
+def test_a_late_command_is_applied_at_once_counted_and_reported(player):
     play(player, ones(4800))
     player.reports.clear()
     player.at_sample(2400, put(GAIN, "g", "step", 0.5))
@@ -129,8 +130,7 @@ def test_a_late_command_is_applied_at_once_counted_and_reported():
     assert late[1].number == pytest.approx(0.1, abs=1e-4)
 
 
-def test_what_fell_due_in_missed_blocks_is_late_too():
-    player = staged(GAIN)
+def test_what_fell_due_in_missed_blocks_is_late_too(player):
     play(player, ones(256))
     player.at_sample(300, put(GAIN, "g", "step", 0.5))
     player.skip(4800)
@@ -141,8 +141,7 @@ def test_what_fell_due_in_missed_blocks_is_late_too():
 
 
 @pytest.mark.parametrize("jump", [SetTransport(None, 8.0), NudgeBeat(8.0)])
-def test_what_a_jump_of_the_transport_passes_is_applied_at_the_jump(jump):
-    player = staged(GAIN)
+def test_what_a_jump_of_the_transport_passes_is_applied_at_the_jump(jump, player):
     player.at_sample(50, put(GAIN, "g", "step", 0.5))
     player.take(put(GAIN, "g", "step", 2.0, when=Beat(4.0)))
     player.at_sample(100, jump)
@@ -152,8 +151,7 @@ def test_what_a_jump_of_the_transport_passes_is_applied_at_the_jump(jump):
     assert (y[100:] == 0.5).all()
 
 
-def test_a_full_schedule_refuses_counts_and_still_answers_a_sync():
-    player = staged(GAIN)
+def test_a_full_schedule_refuses_counts_and_still_answers_a_sync(player):
     for n in range(CAPACITY):
         player.at_sample(10**9 + n, put(GAIN, "g", "step", 0.5))
     assert player.counters.schedule_dropped == 0
@@ -164,8 +162,7 @@ def test_a_full_schedule_refuses_counts_and_still_answers_a_sync():
     assert (play(player, ones(256)) == 0.5).all()
 
 
-def test_a_sync_is_answered_after_the_block_of_its_time():
-    player = staged(GAIN)
+def test_a_sync_is_answered_after_the_block_of_its_time(player):
     player.at_sample(300, Sync(3))
     player.take(Sync(2))
     play(player, ones(256))
@@ -174,8 +171,7 @@ def test_a_sync_is_answered_after_the_block_of_its_time():
     assert [r.token for r in said(player, "synced")] == [2, 3]
 
 
-def test_clear_drops_what_waits_and_answers_its_syncs():
-    player = staged(GAIN)
+def test_clear_drops_what_waits_and_answers_its_syncs(player):
     player.at_sample(300, put(GAIN, "g", "step", 0.5))
     player.take(Sync(4, when=Beat(1.0)))
     player.take(ClearSchedule())
@@ -184,8 +180,7 @@ def test_clear_drops_what_waits_and_answers_its_syncs():
     assert len(player.schedule) == 0
 
 
-def test_a_set_before_its_plan_is_applied_with_it():
-    player = staged(GAIN)
+def test_a_set_before_its_plan_is_applied_with_it(player):
     second = graph({"g": "gain", "h": "gain"}, ["in > g", "g > h", "h > out"])
     player.take(put(second, "h", "step", 0.5))
     assert (play(player, ones(256)) == 0.5).all()
@@ -205,8 +200,7 @@ def test_the_clock_waits_for_a_node_of_a_new_patch_and_not_for_one_that_an_edit_
         assert player.tempo.playing == playing
 
 
-def test_a_set_of_a_cell_that_is_not_there_changes_nothing():
-    player = staged(GAIN)
+def test_a_set_of_a_cell_that_is_not_there_changes_nothing(player):
     player.take(NodeSet(1, 99, 0.0))
     player.take(NodeSet(1, -1, 0.0))
     player.take(NodeSet(77, 3, 0.0))

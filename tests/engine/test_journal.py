@@ -1,7 +1,6 @@
 """What the engine tells the session log, and back."""
 
 import json
-import os
 from collections import deque
 
 import numpy as np
@@ -13,18 +12,11 @@ from tests.session.records import logged, records
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.playing import Applied
 from antiphon.kernel.engine.recording.journal import Journal, to_line
-from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
+from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord
 from antiphon.kernel.session.actions import ACTIONS, EVENTS
 from antiphon.kernel.session.commands import NOW, Sample, SetTransport
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
-
-
-@pytest.fixture(scope="module")
-def memory():
-    made = Shared.create(MappingShape(48000, 64, 2, 16))
-    yield made
-    os.close(made.fd)
 
 
 @pytest.fixture

@@ -71,9 +71,13 @@ def as_clicks(events):
     return [(at, pytest.approx(click(*event), abs=1e-6)) for at, *event in events]
 
 
+@pytest.fixture
+def stage():
+    return staged(KEYS)
+
+
 @pytest.mark.parametrize("blocks", [[256], [1], [64], [250, 6, 3]])
-def test_an_event_is_heard_at_exactly_its_sample(blocks):
-    stage = staged(KEYS)
+def test_an_event_is_heard_at_exactly_its_sample(blocks, stage):
     asked = [
         (0, "on", 0, 1.0, 1), (1, "on", 127, 0.25, 16), (255, "control", 64, 1.0, 2),
         (256, "bend", 0, -1.0, 3), (257, "off", 127, 0.0, 16), (900, "off", 0, 0.0, 1),
@@ -131,8 +135,7 @@ def test_what_a_split_node_hears_and_sends_on_is_where_it_was():
     assert [at for at, _ in heard(y)] == [50, 110, 210, 310]
 
 
-def test_a_storm_loses_nothing_comes_in_order_and_counts_what_was_late():
-    stage = staged(KEYS)
+def test_a_storm_loses_nothing_comes_in_order_and_counts_what_was_late(stage):
     for n in range(5000):
         stage.take(on(n % 128, (n % 100) / 100))
     y = play(stage, silence(256 * 8))
@@ -145,8 +148,7 @@ def test_a_storm_loses_nothing_comes_in_order_and_counts_what_was_late():
     assert {r.cell for r in said(stage, "late")} == {OTHER + NOTE_ON}
 
 
-def test_what_there_is_no_room_for_at_all_is_counted():
-    stage = staged(KEYS)
+def test_what_there_is_no_room_for_at_all_is_counted(stage):
     over = 7
     for _ in range(CAPACITY + MAX_EVENTS + over):
         stage.take(on(60))
@@ -154,8 +156,7 @@ def test_what_there_is_no_room_for_at_all_is_counted():
     assert stage.counters.schedule_dropped == over
 
 
-def test_a_note_behind_its_time_is_played_at_once_counted_and_named():
-    stage = staged(KEYS)
+def test_a_note_behind_its_time_is_played_at_once_counted_and_named(stage):
     play(stage, silence(4800))
     stage.reports.clear()
     stage.at_sample(2400, on(60))
@@ -164,8 +165,7 @@ def test_a_note_behind_its_time_is_played_at_once_counted_and_named():
     assert [(r.cell, r.number) for r in said(stage, "late")] == [(OTHER + NOTE_ON, pytest.approx(0.05))]
 
 
-def test_a_panic_ends_what_sounds_and_drops_what_is_to_come():
-    stage = staged(KEYS)
+def test_a_panic_ends_what_sounds_and_drops_what_is_to_come(stage):
     for _ in range(2000):  # some wait for room
         stage.take(on(60))
     stage.at_sample(2000, off(60))
@@ -177,8 +177,7 @@ def test_a_panic_ends_what_sounds_and_drops_what_is_to_come():
     assert len(stage.schedule) == 0
 
 
-def test_a_note_right_behind_a_panic_is_heard_when_the_panic_is_over():
-    stage = staged(KEYS)
+def test_a_note_right_behind_a_panic_is_heard_when_the_panic_is_over(stage):
     for action in (on(60), Panic(), on(61), off(61), on(62)):
         stage.take(action)
     y = play(stage, silence(2048))
@@ -187,8 +186,7 @@ def test_a_note_right_behind_a_panic_is_heard_when_the_panic_is_over():
     assert not y[:, 255].any()
 
 
-def test_a_cleared_schedule_ends_the_notes_it_would_have_ended():
-    stage = staged(KEYS)
+def test_a_cleared_schedule_ends_the_notes_it_would_have_ended(stage):
     for action in (on(60), on(61), on(62), on(64, channel=2)):
         stage.take(action)
     for at, action in ((3000, off(60)), (2000, on(61)), (3000, off(61)), (4000, off(60, channel=2)), (5000, off(63))):
@@ -202,8 +200,7 @@ def test_a_cleared_schedule_ends_the_notes_it_would_have_ended():
     assert round(float(y[1, -1]) / 0.01) == 2
 
 
-def test_a_cleared_schedule_ends_a_note_once_and_not_one_that_ended_before():
-    stage = staged(KEYS)
+def test_a_cleared_schedule_ends_a_note_once_and_not_one_that_ended_before(stage):
     for action in (on(60), on(61), off(61)):
         stage.take(action)
     for at in (2000, 3000, 4000):
@@ -215,8 +212,7 @@ def test_a_cleared_schedule_ends_a_note_once_and_not_one_that_ended_before():
 
 
 @pytest.mark.parametrize("cut", [ClearSchedule(), Panic()])
-def test_what_is_scheduled_right_behind_it_stays(cut):
-    stage = staged(KEYS)
+def test_what_is_scheduled_right_behind_it_stays(cut, stage):
     stage.at_sample(700, on(60))
     stage.take(replace(on(60), when=Beat(0.04)))
     stage.take(cut)
@@ -225,8 +221,7 @@ def test_what_is_scheduled_right_behind_it_stays(cut):
     assert [at for at, _ in heard(play(stage, silence(2048)))] == [800, 1200]
 
 
-def test_a_note_its_end_and_a_clear_that_come_at_once_leave_nothing_hanging():
-    stage = staged(KEYS)
+def test_a_note_its_end_and_a_clear_that_come_at_once_leave_nothing_hanging(stage):
     stage.take(on(60))
     stage.at_sample(5000, off(60))
     stage.take(ClearSchedule())
@@ -238,8 +233,7 @@ def test_a_note_its_end_and_a_clear_that_come_at_once_leave_nothing_hanging():
     assert not y[1, :700].any()
 
 
-def test_what_waits_for_room_is_not_scheduled_any_more():
-    stage = staged(KEYS)
+def test_what_waits_for_room_is_not_scheduled_any_more(stage):
     stage.take(put(KEYS, "k", "level", 0.0))
     for _ in range(MAX_EVENTS):
         stage.take(note("control", 1))
@@ -264,8 +258,7 @@ def test_a_note_for_a_node_still_to_come_waits_for_its_plan_and_no_panic_leaves_
         assert heard(play(stage, silence(512))) == ([] if cuts else as_clicks([(0, "on", 60, 0.5, 1)]))
 
 
-def test_a_node_two_plans_hold_plays_on_while_they_cross():
-    stage = staged(KEYS)
+def test_a_node_two_plans_hold_plays_on_while_they_cross(stage):
     stage.take(on(60))
     play(stage, silence(256))
     stage.load(plan(graph({"k": "noteclick", "g": "gain"}, ["k > g", "g > out"]), stage.spec, stage.plan), 2, 0.02)
@@ -296,7 +289,7 @@ def test_the_log_replays_notes_panics_and_cleared_schedules_to_the_sample():
             for _ in range(3000):
                 live.take(note("control", 7, 0.1))
         parts.append(live.run(silence(256)).copy())
-    lines = [json.loads(json.dumps(line(done))) for done in live.applied]
+    lines = [json.loads(json.dumps(ACTIONS.to_line(done.sample, done.action))) for done in live.applied]
     again = resumed_player(live.spec, first, plan(KEYS, live.spec))
     for sample, part in zip(range(0, 200 * 256, 256), parts, strict=True):
         while lines and lines[0]["sample"] < sample + 256:
@@ -305,11 +298,6 @@ def test_the_log_replays_notes_panics_and_cleared_schedules_to_the_sample():
         np.testing.assert_array_equal(again.run(silence(256)), part)
     assert not lines
     assert again.counters.late == 0
-
-
-def line(done):
-    """An applied action as the session log writes it."""
-    return ACTIONS.to_line(done.sample, done.action)
 
 
 @pytest.mark.parametrize(

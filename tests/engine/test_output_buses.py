@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.engine.test_graph_player import ones
 from tests.local import CATALOG, RATE, graph, plan, play, put, staged
 
 from antiphon.kernel.contract.block import StreamSpec
@@ -17,10 +18,6 @@ TRACKS = graph(
     {"a": ("gain", {"gain": 0.5}), "b": ("gain", {"gain": 0.25, "mute": True}), "click": ("gain", {"gain": 0.125})},
     ["in > a", "in > b", "in > click", "a > out", "a > out.3-4", "b > out.7-8", "b > out.cue", "click > out.cue"],
 )
-
-
-def ones(frames, level=0.5):
-    return np.full((2, frames), level, np.float32)
 
 
 def whole(player: GraphPlayer, x, pairs):

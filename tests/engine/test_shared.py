@@ -1,6 +1,5 @@
 """The rings in shared memory: in order, whole, and counted where full."""
 
-import os
 from collections import deque
 
 import pytest
@@ -12,7 +11,6 @@ from antiphon.kernel.engine.shared import (
     REPORTS,
     ByteRing,
     HeaderWord,
-    MappingShape,
     Shared,
     command_ring,
     report_ring,
@@ -22,13 +20,6 @@ from antiphon.kernel.session.commands import Sample
 from antiphon.kernel.session.records import SIZE, RecordCodec, RecordRing, RingWords
 
 ACTION = NodeSet(1, 2, 0.5, 0.25, Sample(3))
-
-
-@pytest.fixture(scope="module")
-def memory():
-    made = Shared.create(MappingShape(48000, 64, 2, 16))
-    yield made
-    os.close(made.fd)
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from tests import accepted
+from tests.graph.test_graph import info
 from tests.waiting import costs_at_most
 
-from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.kernel.control.patches import patch_writer
@@ -22,11 +23,6 @@ from antiphon.kernel.graph.patch import Patch, dump, find, load, parse
 from antiphon.kernel.graph.patch_list import names
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.toml_location import line_of
-
-
-def info(name, inputs=(AUDIO_IN,), outputs=(AUDIO_OUT,), params=(), holds=False):
-    return ProcessorInfo(name, "", "test", inputs, outputs, params, holds)
-
 
 GAIN = (
     Param("gain", default=1.0, high=2.0),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests import audio
 from tests.clock import ThreadTime
+from tests.engine.test_graph_player import step
 from tests.local import CATALOG, RATE, TYPES, cell, graph, ids, make, plan
 
 from antiphon.kernel.contract.block import StreamSpec
@@ -39,10 +40,6 @@ def run(made, x, blocks=None, posts=(), resets=()):
 
 def late(x, frames):
     return np.pad(x, ((0, 0), (frames, 0)))[:, : x.shape[1]]
-
-
-def step(x):
-    return float(np.abs(np.diff(x, axis=1)).max())
 
 
 def test_nothing_wired_is_silence_and_a_wire_is_the_very_samples():

@@ -82,6 +82,13 @@ def task(file: str = "") -> Task:
     return Task("run", "echo", file, ".wav", {"time": 0.5})
 
 
+@pytest.fixture
+async def board(tmp_path: Path) -> AsyncIterator[JobBoard]:
+    made = JobBoard(tmp_path)
+    yield made
+    await made.close()
+
+
 async def test_a_file_is_kept_in_a_folder_under_its_name_and_once(tmp_path: Path) -> None:
     board = JobBoard(tmp_path / "board")
     folder = tmp_path / "library/files"
@@ -116,8 +123,7 @@ async def test_a_job_runs_and_leaves_its_results(tmp_path: Path, perform: FakePe
     await board.close()
 
 
-async def test_few_run_at_once_in_the_order_they_came(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_few_run_at_once_in_the_order_they_came(perform: FakePerform, board: JobBoard) -> None:
     keys = [board.add(task()).id for _ in range(5)]
     await asyncio.sleep(0)
     perform.allowed.set()
@@ -125,11 +131,9 @@ async def test_few_run_at_once_in_the_order_they_came(tmp_path: Path, perform: F
         await until(JobState.DONE, board, key)
     assert perform.most == 2
     assert perform.began == keys
-    await board.close()
 
 
-async def test_an_example_gives_way_to_work_of_ones_own(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_an_example_gives_way_to_work_of_ones_own(perform: FakePerform, board: JobBoard) -> None:
     examples = [board.add(replace(task(), later=True)).id for _ in range(3)]
     await until(JobState.RUNNING, board, examples[1])
     own = board.add(task()).id
@@ -139,11 +143,9 @@ async def test_an_example_gives_way_to_work_of_ones_own(tmp_path: Path, perform:
     for key in (own, *examples):
         await until(JobState.DONE, board, key)
     assert perform.began == [*examples[:2], own, examples[0], examples[2]]
-    await board.close()
 
 
-async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(perform: FakePerform, board: JobBoard) -> None:
     perform.complaint = "take.wav is no sound"
     perform.allowed.set()
     failed = await until(JobState.FAILED, board, board.add(task()).id)
@@ -151,11 +153,9 @@ async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(tmp_path: P
     assert not board.files.results(failed.id).exists()
     with pytest.raises(AntiphonError, match="no results"):
         board.result(failed.id, "")
-    await board.close()
 
 
-async def test_cancelled_while_it_runs_and_while_it_waits(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_cancelled_while_it_runs_and_while_it_waits(perform: FakePerform, board: JobBoard) -> None:
     keys = [board.add(task()).id for _ in range(3)]
     await until(JobState.RUNNING, board, keys[1])
     assert board.cancel(keys[2]).state is JobState.CANCELLED
@@ -167,7 +167,6 @@ async def test_cancelled_while_it_runs_and_while_it_waits(tmp_path: Path, perfor
     board.cancel(keys[0])
     with pytest.raises(AntiphonError, match="no job"):
         board.job(keys[0])
-    await board.close()
 
 
 async def test_a_disk_that_is_full_delays_no_job_and_is_said_once(
@@ -206,20 +205,18 @@ async def test_a_disk_that_is_full_delays_no_job_and_is_said_once(
 
 
 async def test_a_job_that_is_cancelled_before_its_first_step_gives_its_place_back(
-    tmp_path: Path, perform: FakePerform
+    perform: FakePerform, board: JobBoard
 ) -> None:
-    board = JobBoard(tmp_path)
     for _ in range(4):
         board.cancel(board.add(task()).id)
     perform.allowed.set()
     await until(JobState.DONE, board, board.add(task()).id)
-    await board.close()
 
 
 async def test_what_begins_while_the_disk_is_full_says_so(
-    tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch
+    perform: FakePerform, monkeypatch: pytest.MonkeyPatch, board: JobBoard
 ) -> None:
-    board, places = JobBoard(tmp_path), board_module.places()
+    places = board_module.places()
     keys = [board.add(task()).id for _ in range(places + 1)]
     await comes(lambda: len(perform.began) == places, "all places are taken")
     monkeypatch.setattr(files_module, "MIN_FREE", 1 << 60)
@@ -228,17 +225,16 @@ async def test_what_begins_while_the_disk_is_full_says_so(
     perform.allowed.set()
     await until(JobState.FAILED, board, keys[-1])
     assert board.job(keys[-1]).error == "the server's disk is full; free some space, then ask again"
-    await board.close()
 
 
-async def test_a_job_fills_no_disk(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_fills_no_disk(
+    tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch, board: JobBoard
+) -> None:
     monkeypatch.setattr(files_module, "MAX_FOLDER", 300_000)
-    board = JobBoard(tmp_path)
     file = await board.receive("bomb.flac", pieces(bytes(1000)))
     perform.allowed.set()
     await until(JobState.DONE, board, board.add(task(file.id)).id)
     assert perform.options == {"most": 299_000}
-    await board.close()
     # what the bound does to a process that writes more
     (tmp_path / "in.json").write_text(json.dumps(list(range(5000))))
     for most, status in ((1000, 1), (1_000_000, 0)):
@@ -263,16 +259,12 @@ async def test_what_ran_when_the_process_ended_begins_anew(tmp_path: Path, perfo
     await again.close()
 
 
-async def test_two_servers_do_not_share_the_work(tmp_path: Path) -> None:
-    board = JobBoard(tmp_path)
+async def test_two_servers_do_not_share_the_work(tmp_path: Path, board: JobBoard) -> None:
     with pytest.raises(FileError, match="another server of yours"):
         JobBoard(tmp_path)
-    await board.close()
-    await JobBoard(tmp_path).close()
 
 
-async def test_a_file_that_a_job_needs_stays(tmp_path: Path, perform: FakePerform) -> None:
-    board = JobBoard(tmp_path)
+async def test_a_file_that_a_job_needs_stays(perform: FakePerform, board: JobBoard) -> None:
     file = await board.receive("x.wav", pieces(b"x"))
     key = board.add(task(file.id)).id
     with pytest.raises(AntiphonError, match="cancel it first"):
@@ -281,11 +273,9 @@ async def test_a_file_that_a_job_needs_stays(tmp_path: Path, perform: FakePerfor
     board.remove_file(file.id)
     with pytest.raises(AntiphonError, match="no file"):
         board.files.path(file.id)
-    await board.close()
 
 
-async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    board = JobBoard(tmp_path)
+async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, board: JobBoard) -> None:
 
     async def broken() -> AsyncIterator[bytes]:
         yield b"a" * 500_000
@@ -298,14 +288,12 @@ async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
             await board.receive(name, pieces())
     assert list((tmp_path / "files").iterdir()) == []
     assert board.files.entries == {}
-    await board.close()
 
 
-async def test_bounds(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bounds(perform: FakePerform, monkeypatch: pytest.MonkeyPatch, board: JobBoard) -> None:
     monkeypatch.setattr(board_module, "MAX_WAITING", 3)
     monkeypatch.setattr(board_module, "MAX_JOBS", 4)
     monkeypatch.setattr(files_module, "MAX_FILES", 1)
-    board = JobBoard(tmp_path)
     await board.receive("x.wav", pieces(b"x"))
     with pytest.raises(AntiphonError, match="1 files are here"):
         await board.receive("y.wav", pieces(b"y"))
@@ -328,7 +316,6 @@ async def test_bounds(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.
     monkeypatch.setattr(files_module, "MAX_FOLDER", 0)
     with pytest.raises(AntiphonError, match="more than"):
         board.files.check_room()
-    await board.close()
 
 
 async def test_room_is_counted_without_a_look_at_the_folder(

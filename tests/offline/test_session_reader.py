@@ -18,7 +18,6 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline.replay import replay
 from antiphon.offline.session_reader import LOG, SessionLog, session_folder
@@ -33,11 +32,6 @@ GRAPH = Graph(
     ),
 )
 IDS = {"level": 3, "echo": 4}
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Loaded:
-    return loader.load(check=False)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from tests.patches.performances import GALLERY, PERFORMANCES, RATE, difference
 
 from antiphon.kernel.graph import clips, patch, patch_list
 from antiphon.kernel.graph.patch_list import TOOLS
-from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import resources
 from antiphon.signal.loudness import LoudnessMeter
 
@@ -41,11 +40,6 @@ QUICK = [
 """Patches that together have a node of each type; `make test-real` plays the others."""
 PYO = ("piano", "bass", "pad", "pluck", "strings", "drums")
 """Instruments that need no scsynth."""
-
-
-@pytest.fixture(scope="module")
-def loaded():
-    return load(check=False)
 
 
 def marks(name):

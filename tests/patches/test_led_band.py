@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 from tests.patches.performances import RATE, string
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.graph.plan import Plan
-from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
+from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 
@@ -49,11 +48,6 @@ def strummed(count: int) -> Iterator[tuple[int, np.ndarray]]:
             at = round(0.008 * n * RATE)
             sound[at:] += string(note, 90, frames / RATE)[: frames - at]
         yield triad, (0.3 * sound / np.abs(sound).max()).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Loaded:
-    return load_plugins(check=False)
 
 
 def test_a_strummed_chord_is_the_bands_within_a_beat(loaded: Loaded, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from tests.patches.performances import GALLERY, LEVEL, RATE, SPEC
 
 import antiphon
 from antiphon.kernel.graph import patch as patches
-from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import SetTransport
@@ -44,11 +43,6 @@ WRITTEN = {
         r"### (\w+)\n(?:(?!###).)*?bars, (\d+) s; (-[\d.]+) LUFS", GALLERY.partition("## Live sets")[2], re.DOTALL
     )
 }
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Loaded:
-    return loader.load(check=False)
 
 
 def begun(events: Sequence[LiveEvent], *sources: str) -> list[LiveEvent]:

@@ -11,7 +11,6 @@ from antiphon.cli.files.render import render
 from antiphon.demo import BAND
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph.patch import load
-from antiphon.kernel.plugins.loader import load as load_plugins
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import Sample, SetParam
 from antiphon.offline.rendering import PlayerRunner
@@ -19,11 +18,6 @@ from antiphon.offline.runner import process_stream
 
 RATE = 48000
 BUILT_IN = sorted(path.stem for path in resources.patches().glob("*.toml"))
-
-
-@pytest.fixture(scope="module")
-def loaded():
-    return load_plugins(check=False)
 
 
 def played(loaded, name, audio, commands=(), block=256):

@@ -50,12 +50,8 @@ def antiphon_processors(register):
 def forget(tmp_path):
     """Takes the modules a test made out of the interpreter again."""
     yield
-    forget_modules(tmp_path)
-
-
-def forget_modules(folder):
     for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", "")).startswith(str(folder)):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
 
 

@@ -18,7 +18,7 @@ from tests.patches.test_led_band import strummed
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.graph.patch import find, load
-from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
+from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam, SetTransport
 from antiphon.kernel.signal import frequency
 from antiphon.offline.rendering import PlayerRunner
@@ -75,11 +75,6 @@ def led(bar: float) -> tuple[Samples, list[Command]]:
 
 
 ACTS = {"bandstand": bandstand, "trade": trade, "led": led}
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Loaded:
-    return load_plugins(check=False)
 
 
 def patch_of(act: str, folder: Path) -> Path:

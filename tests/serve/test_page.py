@@ -6,6 +6,7 @@ import signal
 
 import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
+from tests.serve.test_live import value
 from tests.waiting import until
 
 from antiphon_bench.rig import ServerProcess
@@ -36,10 +37,6 @@ def opened(browser: Chromium, server: ServerProcess) -> Tab:
     tab.go(f"http://127.0.0.1:{server.http}/#room=instrument")
     tab.until(READY)
     return tab
-
-
-def value(server: ServerProcess, address: str) -> float:
-    return float(server.ask(address)[1][0])
 
 
 def control(name: str) -> str:

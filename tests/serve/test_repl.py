@@ -78,7 +78,7 @@ def test_it_sends_asks_explains_follows_the_patch_and_f12_is_panic(tmp_path: Pat
     assert np.abs(sound[-rate // 4 :]).max() < 1e-4
 
 
-def test_one_port_is_enough_to_find_a_server_and_f12_waits_for_no_answer_of_http(tmp_path: Path) -> None:
+def test_one_port_finds_a_server_f12_waits_for_no_answer_of_http_and_its_end_is_a_sentence(tmp_path: Path) -> None:
     with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
         server.status()
         for port in ("osc", "http"):
@@ -97,12 +97,7 @@ def test_one_port_is_enough_to_find_a_server_and_f12_waits_for_no_answer_of_http
                 assert typed(connected, f"{F12}quit\r") == ["panic"]
             finally:
                 os.kill(web, signal.SIGCONT)
-
-
-def test_a_server_that_ends_is_a_sentence(tmp_path: Path) -> None:
-    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
-        server.status()
-        connected = Repl(server.osc, server.http)
+    # a server that ends is a sentence
     (line,) = connected.answer("/ping") or [""]
     assert "antiphon serve" in line
     connected.refresh()

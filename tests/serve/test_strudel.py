@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests import audio
+from tests.serve.test_dirt import figures
 from tests.waiting import play_for, until
 from wsproto import ConnectionType, WSConnection, events
 
@@ -80,10 +81,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProc
     with ServerProcess(*options, "--strudel-port", str(port), home=home) as server:
         until(lambda: server.ask("/node/drums/loaded")[1] == [1], 10.0, "the sound is read")
         yield server, port, out
-
-
-def figures(server: ServerProcess) -> dict[str, int]:
-    return dict(server.status()["dirt"])
 
 
 @pytest.mark.parametrize(

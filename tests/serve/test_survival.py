@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from tests.forked import executed
 from tests.waiting import complaints, play_for, until
+from tests.workers.rig import gone
 
 from antiphon_bench.rig import ServerProcess, free_port
 
@@ -35,13 +36,6 @@ def longest_gap(path: Path) -> int:
     loud = np.flatnonzero(np.abs(sound[:, 0]) > 1e-4)
     assert len(loud), "the recording is silent"
     return int(np.diff(loud).max(initial=1)) - 1
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @pytest.fixture

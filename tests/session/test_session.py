@@ -61,8 +61,12 @@ def session(playing: bool = True) -> Session:
     return made
 
 
-def test_a_value_now() -> None:
-    s = session()
+@pytest.fixture
+def s() -> Session:
+    return session()
+
+
+def test_a_value_now(s: Session) -> None:
     effects = s.handle(SetParam("a", "gain", 1.5, 0.25), FIRST, "me")
     assert effects == [NodeSet(1, GAIN_CELL, 1.5, 0.25, NOW), Changed("a", PARAMS[0], 1.5, "me")]
     assert s.state.value("a", "gain") == 1.5
@@ -70,16 +74,14 @@ def test_a_value_now() -> None:
 
 
 @pytest.mark.parametrize(("sent", "kept"), [(0.10000000149011612, 0.1), (-0.10000000149011612, -0.1)])
-def test_a_32_bit_float_at_the_end_of_the_range_is_that_end(sent: float, kept: float) -> None:
-    s = session()
+def test_a_32_bit_float_at_the_end_of_the_range_is_that_end(sent: float, kept: float, s: Session) -> None:
     s.handle(SetParam("a", "trim", sent), FIRST)
     assert s.state.value("a", "trim") == kept
     with pytest.raises(ParamError):
         s.handle(SetParam("a", "trim", sent * 1.001), FIRST)
 
 
-def test_a_scheduled_value_counts_from_its_time() -> None:
-    s = session()
+def test_a_scheduled_value_counts_from_its_time(s: Session) -> None:
     assert s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST, "me") == [
         NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(5000))
     ]
@@ -92,15 +94,13 @@ def test_a_scheduled_value_counts_from_its_time() -> None:
     assert s.state.value("a", "gain") == 2.0
 
 
-def test_a_late_value_counts_at_once() -> None:
-    s = session()
+def test_a_late_value_counts_at_once(s: Session) -> None:
     effects = s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(500)), FIRST)
     assert effects[0] == NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(500))
     assert s.state.value("a", "gain") == 2.0
 
 
-def test_beats_and_quanta() -> None:
-    s = session()
+def test_beats_and_quanta(s: Session) -> None:
     s.handle(SetParam("a", "gain", 2.0, 0.0, Beat(5.0, 4.0)), FIRST)
     s.advance(Moment(1e9, 7.99))
     assert s.state.value("a", "gain") == 0.5
@@ -108,16 +108,14 @@ def test_beats_and_quanta() -> None:
     assert s.state.value("a", "gain") == 2.0
 
 
-def test_same_sample_keeps_the_order_of_arrival() -> None:
-    s = session()
+def test_same_sample_keeps_the_order_of_arrival(s: Session) -> None:
     for value in (0.1, 0.2, 0.3):
         s.handle(SetParam("a", "gain", value, 0.0, Sample(5000)), FIRST)
     s.advance(Moment(5000.0))
     assert s.state.value("a", "gain") == 0.3
 
 
-def test_the_schedule_is_bounded_and_can_be_emptied() -> None:
-    s = session()
+def test_the_schedule_is_bounded_and_can_be_emptied(s: Session) -> None:
     for n in range(MAX_PENDING):
         s.handle(SetParam("a", "gain", 1.0, 0.0, Sample(2000 + n)), FIRST)
     with pytest.raises(ScheduleFull, match="65536"):
@@ -129,15 +127,13 @@ def test_the_schedule_is_bounded_and_can_be_emptied() -> None:
     assert s.resend() == []
 
 
-def test_triggers_fire_and_have_no_value() -> None:
-    s = session()
+def test_triggers_fire_and_have_no_value(s: Session) -> None:
     assert s.handle(SetParam("a", "learn", True), FIRST) == [NodeSet(1, LEARN_CELL, 1.0, 0.0, NOW)]
     assert s.handle(SetParam("a", "learn", 0.0), FIRST) == []
     assert s.state.value("a", "learn") is False
 
 
-def test_time_and_the_rest() -> None:
-    s = session()
+def test_time_and_the_rest(s: Session) -> None:
     assert s.state.tempo == 90.0
     assert s.handle(SetTempo(120.0, 4.0), FIRST, "me") == [SetTempo(120.0, 4.0, NOW), TempoChanged(120.0, "me")]
     assert s.state.tempo == 120.0
@@ -155,8 +151,7 @@ def load_of(effects: list[Any]) -> EngineLoad:
     return found
 
 
-def test_a_restart_parameter_asks_for_a_plan_with_all_values() -> None:
-    s = session()
+def test_a_restart_parameter_asks_for_a_plan_with_all_values(s: Session) -> None:
     s.handle(SetParam("a", "gain", 1.5), FIRST)
     load = load_of(s.handle(SetParam("a", "size", 512), FIRST))
     assert load.ids == {"a": 1, "b": 2}
@@ -167,23 +162,20 @@ def test_a_restart_parameter_asks_for_a_plan_with_all_values() -> None:
     assert not s.state.loading
 
 
-def test_text_travels_with_a_plan() -> None:
-    s = session()
+def test_text_travels_with_a_plan(s: Session) -> None:
     load = load_of(s.handle(SetParam("b", "label", "hello"), FIRST))
     assert dict(load.graph.node("b").values) == {"label": "hello"}
     assert s.state.value("b", "label") == "hello"
 
 
-def test_a_scheduled_restart_parameter_waits_here() -> None:
-    s = session()
+def test_a_scheduled_restart_parameter_waits_here(s: Session) -> None:
     assert s.handle(SetParam("a", "size", 512, 0.0, Sample(5000)), FIRST) == []
     assert s.state.value("a", "size") == 256
     load_of(s.advance(Moment(5000.0)))
     assert s.state.value("a", "size") == 512
 
 
-def test_one_plan_at_a_time_the_next_has_all() -> None:
-    s = session()
+def test_one_plan_at_a_time_the_next_has_all(s: Session) -> None:
     first = load_of(s.state.add("gain", "c", "b"))
     assert s.state.add("gain", "d", "c") == []
     assert s.state.remove("a") == []
@@ -195,8 +187,7 @@ def test_one_plan_at_a_time_the_next_has_all() -> None:
     assert s.state.loaded(second.serial, 0.0) == []
 
 
-def test_nodes_of_the_same_name_and_type_keep_their_number_in_another_patch() -> None:
-    s = session()
+def test_nodes_of_the_same_name_and_type_keep_their_number_in_another_patch(s: Session) -> None:
     s.handle(SetParam("a", "gain", 1.9), FIRST)
     graph = Graph((NodeSpec("a", "gain", {"gain": 0.75}), NodeSpec("b", "other")))
     effects = s.state.load(graph, "else")
@@ -207,16 +198,14 @@ def test_nodes_of_the_same_name_and_type_keep_their_number_in_another_patch() ->
     assert s.state.loaded(load.serial, 0.0) == [NodeSet(1, GAIN_CELL, 0.75)]
 
 
-def test_a_value_set_while_a_plan_is_made_is_said_again() -> None:
-    s = session()
+def test_a_value_set_while_a_plan_is_made_is_said_again(s: Session) -> None:
     load = load_of(s.state.add("gain", "c", "b"))
     s.handle(SetParam("c", "gain", 1.75, 2.0), FIRST)
     after = s.state.loaded(load.serial, FIRST.sample + 48000)
     assert after == [NodeSet(load.ids["c"], GAIN_CELL, 1.75, 1.0)]
 
 
-def test_only_a_patch_brings_a_tempo_and_one_set_meanwhile_wins() -> None:
-    s = session()
+def test_only_a_patch_brings_a_tempo_and_one_set_meanwhile_wins(s: Session) -> None:
     assert load_of(s.state.add("gain", "c")).tempo == 0.0
     s.state.loaded(s.state.serial, 0.0)
     load = load_of(s.state.load(GRAPH, "two", tempo=140.0))
@@ -319,8 +308,7 @@ def test_taken_up_again_by_another_process(actions: list[tuple[Any, ...]], gain:
     assert again.state.nodes["zz"].id not in {x.id for x in s.state.nodes.values()}
 
 
-def test_torn_numbers_are_mended() -> None:
-    s = session()
+def test_torn_numbers_are_mended(s: Session) -> None:
     s.state.numbers[0] = float("nan")
     s.state.numbers[s.state.nodes["a"].base + GAIN_CELL] = 1e9
     again = Session(CATALOG, array("d", s.state.numbers), 48000)
@@ -334,8 +322,7 @@ def test_a_plugin_that_is_gone_is_a_patch_error() -> None:
         Session(Catalog(), array("d", bytes(8 * SLOTS))).state.restore(session().state.to_json())
 
 
-def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
-    s = session()
+def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock(s: Session) -> None:
     s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST)
     s.handle(Sync(3, Sample(6000)), FIRST)
     s.shift_schedule(-1000)
@@ -351,8 +338,7 @@ def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
     assert len(said) == 2 * 6
 
 
-def test_a_new_engine_that_cannot_play_an_edit_is_asked_for_what_played() -> None:
-    s = session()
+def test_a_new_engine_that_cannot_play_an_edit_is_asked_for_what_played(s: Session) -> None:
     asked = load_of(s.handle(SetParam("a", "size", 512), FIRST))
     assert not asked.again
     tried = load_of(s.state.restarted())
@@ -367,8 +353,7 @@ def test_a_new_engine_that_cannot_play_an_edit_is_asked_for_what_played() -> Non
     assert not s.state.silent, "there is nothing else"
 
 
-def test_a_new_engine_gets_what_played_as_such() -> None:
-    s = session()
+def test_a_new_engine_gets_what_played_as_such(s: Session) -> None:
     load = load_of(s.state.restarted())
     assert load.again
     s.state.loaded(load.serial, 0.0)
@@ -379,8 +364,7 @@ def test_a_new_engine_gets_what_played_as_such() -> None:
     assert not s.state.silent, "the one before plays on"
 
 
-def test_what_a_patch_leaves_rings_out_and_what_an_edit_removes_does_not() -> None:
-    s = session()
+def test_what_a_patch_leaves_rings_out_and_what_an_edit_removes_does_not(s: Session) -> None:
     assert load_of(s.state.load(s.state.graph, "again", tempo=90.0)).tail == TAIL
     s.state.loaded(s.state.serial, 0.0)
     assert load_of(s.state.remove("b")).tail == 0.0

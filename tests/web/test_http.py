@@ -83,21 +83,25 @@ def body(reply: bytes) -> bytes:
     return reply.partition(b"\r\n\r\n")[2]
 
 
-async def test_a_request_is_answered_and_counted() -> None:
-    async with serving() as server:
-        reply = await send(server, get(server))
-        assert (status(reply), body(reply)) == (200, b"hello")
-        assert b"nosniff" in reply
-        assert server.status()["http_requests"] == 1
-        assert server.status()["http_refused"] == 0
+@pytest.fixture
+async def server() -> AsyncIterator[HttpServer]:
+    async with serving() as made:
+        yield made
 
 
-async def test_head_says_the_length_and_sends_nothing() -> None:
-    async with serving() as server:
-        reply = await send(server, get(server, method="HEAD"))
-        assert status(reply) == 200
-        assert b"content-length: 5" in reply
-        assert body(reply) == b""
+async def test_a_request_is_answered_and_counted(server: HttpServer) -> None:
+    reply = await send(server, get(server))
+    assert (status(reply), body(reply)) == (200, b"hello")
+    assert b"nosniff" in reply
+    assert server.status()["http_requests"] == 1
+    assert server.status()["http_refused"] == 0
+
+
+async def test_head_says_the_length_and_sends_nothing(server: HttpServer) -> None:
+    reply = await send(server, get(server, method="HEAD"))
+    assert status(reply) == 200
+    assert b"content-length: 5" in reply
+    assert body(reply) == b""
 
 
 async def test_a_connection_is_kept_and_pipelined_requests_are_answered_in_order() -> None:
@@ -109,10 +113,9 @@ async def test_a_connection_is_kept_and_pipelined_requests_are_answered_in_order
         assert reply.count(b"HTTP/1.1 200") == 7
 
 
-async def test_a_half_closed_client_is_answered() -> None:
-    async with serving() as server:
-        request = f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode()
-        assert body(await send(server, request, eof=True)) == b"hello"
+async def test_a_half_closed_client_is_answered(server: HttpServer) -> None:
+    request = f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode()
+    assert body(await send(server, request, eof=True)) == b"hello"
 
 
 FOREIGN_HOSTS = [
@@ -123,14 +126,13 @@ FOREIGN_HOSTS = [
 ]  # fmt: skip
 
 
-async def test_a_foreign_host_is_refused() -> None:
-    async with serving() as server:
-        for count, host in enumerate(FOREIGN_HOSTS, 1):
-            named = host.format(port=server.port)
-            reply = await send(server, f"GET /hello HTTP/1.1\r\nHost: {named}\r\nConnection: close\r\n\r\n".encode())
-            assert 400 <= status(reply) < 500, host
-            assert b"hello" not in body(reply), host
-            assert server.gate.counters.refused == count, host
+async def test_a_foreign_host_is_refused(server: HttpServer) -> None:
+    for count, host in enumerate(FOREIGN_HOSTS, 1):
+        named = host.format(port=server.port)
+        reply = await send(server, f"GET /hello HTTP/1.1\r\nHost: {named}\r\nConnection: close\r\n\r\n".encode())
+        assert 400 <= status(reply) < 500, host
+        assert b"hello" not in body(reply), host
+        assert server.gate.counters.refused == count, host
 
 
 TARGETS = {
@@ -145,11 +147,10 @@ TARGETS = {
 }  # fmt: skip
 
 
-async def test_absolute_targets_name_us_too() -> None:
-    async with serving() as server:
-        for expected, targets in TARGETS.items():
-            for target in targets:
-                assert status(await send(server, get(server, target.format(port=server.port)))) == expected, target
+async def test_absolute_targets_name_us_too(server: HttpServer) -> None:
+    for expected, targets in TARGETS.items():
+        for target in targets:
+            assert status(await send(server, get(server, target.format(port=server.port)))) == expected, target
 
 
 FOREIGN_ORIGINS = [
@@ -169,11 +170,10 @@ async def test_a_foreign_origin_is_refused() -> None:
                 assert status(await send(server, get(server, "/hello", f"Origin: {named}", *more))) == 403, origin
 
 
-async def test_a_strangers_page_may_link_here_but_not_fetch() -> None:
-    async with serving() as server:
-        for mode, expected in (("navigate", 200), ("no-cors", 403), ("cors", 403)):
-            sent = get(server, "/hello", "Sec-Fetch-Site: cross-site", f"Sec-Fetch-Mode: {mode}")
-            assert status(await send(server, sent)) == expected
+async def test_a_strangers_page_may_link_here_but_not_fetch(server: HttpServer) -> None:
+    for mode, expected in (("navigate", 200), ("no-cors", 403), ("cors", 403)):
+        sent = get(server, "/hello", "Sec-Fetch-Site: cross-site", f"Sec-Fetch-Mode: {mode}")
+        assert status(await send(server, sent)) == expected
 
 
 HOSTILE_PATHS = [
@@ -183,17 +183,15 @@ HOSTILE_PATHS = [
 ]  # fmt: skip
 
 
-async def test_hostile_paths_are_refused() -> None:
-    async with serving() as server:
-        for path in HOSTILE_PATHS:
-            assert 400 <= status(await send(server, get(server, path))) < 500, path
-            assert status(await send(server, get(server))) == 200
+async def test_hostile_paths_are_refused(server: HttpServer) -> None:
+    for path in HOSTILE_PATHS:
+        assert 400 <= status(await send(server, get(server, path))) < 500, path
+        assert status(await send(server, get(server))) == 200
 
 
-async def test_paths_are_decoded_once() -> None:
-    async with serving() as server:
-        reply = await send(server, get(server, "/echo/%c3%a9%252e?a%20b"))
-        assert json.loads(body(reply)) == ["/echo/é%2e", "a%20b", "127.0.0.1"]
+async def test_paths_are_decoded_once(server: HttpServer) -> None:
+    reply = await send(server, get(server, "/echo/%c3%a9%252e?a%20b"))
+    assert json.loads(body(reply)) == ["/echo/é%2e", "a%20b", "127.0.0.1"]
 
 
 class Names:
@@ -208,34 +206,30 @@ class Names:
 @pytest.mark.parametrize(
     "name", ["100%.wav", "100%25.wav", "%41.wav", "a+b.wav", "a b.wav", "a&name=c.wav", "a=b.wav", "é%C3%A9.wav"]
 )
-async def test_a_name_is_decoded_once(name: str) -> None:
-    async with serving() as server:
-        server.serve(Names())
-        reply = await send(server, get(server, f"/name/{quote(name, safe='')}?name={quote(name, safe='')}"))
-        assert json.loads(body(reply)) == [name, name]
+async def test_a_name_is_decoded_once(name: str, server: HttpServer) -> None:
+    server.serve(Names())
+    reply = await send(server, get(server, f"/name/{quote(name, safe='')}?name={quote(name, safe='')}"))
+    assert json.loads(body(reply)) == [name, name]
 
 
-async def test_smuggling_and_bad_framing_are_refused() -> None:
-    async with serving() as server:
-        both = ("Content-Length: 4", "Transfer-Encoding: chunked")
-        framings: list[tuple[str, ...]] = [
-            both,
-            both[::-1],
-            ("Content-Length: 4", "Content-Length: 5"),
-            ("Content-Length: -1",),
-            ("Content-Length: 4_0",),
-            ("Transfer-Encoding: xchunked",),
-            ("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
-            ("Content-Length : 4",),
-        ]
-        for framing in framings:
-            smuggled = b"0\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
-            reply = await send(server, get(server, "/length", *framing, method="POST") + smuggled)
-            assert 400 <= status(reply) < 500, framing
-            assert len(re.findall(rb"HTTP/1\.1 \d", reply)) == 1, framing
-        assert (await send(server, get(server, "/length", *both, method="POST").replace(b"1.1", b"1.0", 1)))[
-            9:12
-        ] == b"400"
+async def test_smuggling_and_bad_framing_are_refused(server: HttpServer) -> None:
+    both = ("Content-Length: 4", "Transfer-Encoding: chunked")
+    framings: list[tuple[str, ...]] = [
+        both,
+        both[::-1],
+        ("Content-Length: 4", "Content-Length: 5"),
+        ("Content-Length: -1",),
+        ("Content-Length: 4_0",),
+        ("Transfer-Encoding: xchunked",),
+        ("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
+        ("Content-Length : 4",),
+    ]
+    for framing in framings:
+        smuggled = b"0\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
+        reply = await send(server, get(server, "/length", *framing, method="POST") + smuggled)
+        assert 400 <= status(reply) < 500, framing
+        assert len(re.findall(rb"HTTP/1\.1 \d", reply)) == 1, framing
+    assert (await send(server, get(server, "/length", *both, method="POST").replace(b"1.1", b"1.0", 1)))[9:12] == b"400"
 
 
 async def test_bodies_are_taken_up_to_their_limit() -> None:
@@ -263,12 +257,11 @@ async def test_bodies_of_all_clients_together_are_bounded() -> None:
         assert status(await send(server, sent)) == 200
 
 
-async def test_a_get_carries_no_body() -> None:
-    async with serving() as server:
-        assert status(await send(server, get(server, "/hello", "Content-Length: 0"))) == 200
-        assert status(await send(server, get(server, "/hello", "Content-Length: 1") + b"x")) == 413
-        chunked = get(server, "/hello", "Transfer-Encoding: chunked")
-        assert status(await send(server, chunked + b"1\r\nx\r\n0\r\n\r\n")) == 413
+async def test_a_get_carries_no_body(server: HttpServer) -> None:
+    assert status(await send(server, get(server, "/hello", "Content-Length: 0"))) == 200
+    assert status(await send(server, get(server, "/hello", "Content-Length: 1") + b"x")) == 413
+    chunked = get(server, "/hello", "Transfer-Encoding: chunked")
+    assert status(await send(server, chunked + b"1\r\nx\r\n0\r\n\r\n")) == 413
 
 
 async def test_a_body_in_crumbs_is_refused() -> None:
@@ -307,22 +300,21 @@ async def test_clients_that_leave_before_their_time_is_up_stop_nothing() -> None
         assert status(await send(server, get(server))) == 200
 
 
-async def test_the_loop_stays_free_while_many_send_crumbs() -> None:
-    async with serving() as server:
-        bomb = get(server, "/length", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 1000
-        opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(100)]
-        waiting = server.connections.waiting
-        await comes(lambda: len(waiting) == 100 and all(one.transport for one in waiting), "a hundred")
-        for _, writer in opened:
-            writer.write(bomb)
-        worst = 0.0
-        while server.gate.body_bytes < 100 * 1000:
-            started = time.thread_time()
-            await asyncio.sleep(0)  # one turn of the loop, which is what OSC has to wait for
-            worst = max(worst, time.thread_time() - started)
-        assert worst < 0.1
-        for _, writer in opened:
-            writer.close()
+async def test_the_loop_stays_free_while_many_send_crumbs(server: HttpServer) -> None:
+    bomb = get(server, "/length", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 1000
+    opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(100)]
+    waiting = server.connections.waiting
+    await comes(lambda: len(waiting) == 100 and all(one.transport for one in waiting), "a hundred")
+    for _, writer in opened:
+        writer.write(bomb)
+    worst = 0.0
+    while server.gate.body_bytes < 100 * 1000:
+        started = time.thread_time()
+        await asyncio.sleep(0)  # one turn of the loop, which is what OSC has to wait for
+        worst = max(worst, time.thread_time() - started)
+    assert worst < 0.1
+    for _, writer in opened:
+        writer.close()
 
 
 async def test_a_client_that_sends_all_before_it_reads_sees_the_answer() -> None:
@@ -340,37 +332,34 @@ async def test_a_client_that_sends_all_before_it_reads_sees_the_answer() -> None
         assert status(await asyncio.to_thread(blocking, server.port, sent)) == 413
 
 
-async def test_expect_100_continue() -> None:
-    async with serving() as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(get(server, "/length", "Content-Length: 3", "Expect: 100-continue", method="POST"))
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
-        writer.write(b"abc")
-        assert body(await reader.read()) == b"3"
-        writer.close()
+async def test_expect_100_continue(server: HttpServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(get(server, "/length", "Content-Length: 3", "Expect: 100-continue", method="POST"))
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+    writer.write(b"abc")
+    assert body(await reader.read()) == b"3"
+    writer.close()
 
 
-async def test_header_blocks_are_bounded() -> None:
-    async with serving() as server:
-        assert status(await send(server, get(server, "/hello", "X: " + "a" * 15000))) == 200
-        for headers in ([f"X: {'a' * 17000}"], [f"X{n}: {'a' * 100}" for n in range(300)], ["A:"] * 101):
-            assert status(await send(server, get(server, "/hello", *headers))) == 431
-        endless = await send(
-            server, f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n".encode() + b"X: " + b"a" * 300_000
-        )
-        assert status(endless) == 431
+async def test_header_blocks_are_bounded(server: HttpServer) -> None:
+    assert status(await send(server, get(server, "/hello", "X: " + "a" * 15000))) == 200
+    for headers in ([f"X: {'a' * 17000}"], [f"X{n}: {'a' * 100}" for n in range(300)], ["A:"] * 101):
+        assert status(await send(server, get(server, "/hello", *headers))) == 431
+    endless = await send(
+        server, f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n".encode() + b"X: " + b"a" * 300_000
+    )
+    assert status(endless) == 431
 
 
-async def test_other_methods_and_addresses() -> None:
-    async with serving() as server:
-        reply = await send(server, get(server, "/hello", method="DELETE"))
-        assert (status(reply), b"allow: GET" in reply) == (405, True)
-        assert status(await send(server, get(server, "/nothing"))) == 404
-        preflight = get(server, "/length", "Access-Control-Request-Method: POST", method="OPTIONS")
-        reply = await send(server, preflight)
-        assert status(reply) == 405
-        assert b"access-control" not in reply.lower()
-        assert status(await send(server, get(server, f"127.0.0.1:{server.port}", method="CONNECT"))) == 400
+async def test_other_methods_and_addresses(server: HttpServer) -> None:
+    reply = await send(server, get(server, "/hello", method="DELETE"))
+    assert (status(reply), b"allow: GET" in reply) == (405, True)
+    assert status(await send(server, get(server, "/nothing"))) == 404
+    preflight = get(server, "/length", "Access-Control-Request-Method: POST", method="OPTIONS")
+    reply = await send(server, preflight)
+    assert status(reply) == 405
+    assert b"access-control" not in reply.lower()
+    assert status(await send(server, get(server, f"127.0.0.1:{server.port}", method="CONNECT"))) == 400
 
 
 async def test_an_incomplete_request_and_a_silent_connection_are_closed() -> None:
@@ -491,16 +480,15 @@ def test_plugins_cannot_take_our_paths() -> None:
     assert set(server.routes.paths()) == {("/plugins/x/y", "GET"), ("/gallery", "GET"), ("/plugins/x/y", "POST")}
 
 
-async def test_of_several_routes_the_plainest_answers() -> None:
-    async with serving() as server:
-        for path in ("/plugins/x/*", "/plugins/x/{name}", "/plugins/x/y"):
-            server.add("GET", path, lambda request, path=path: answer([path, request.parts]))
-        for asked, served, parts in (
-            ("/plugins/x/y", "/plugins/x/y", {}),
-            ("/plugins/x/z%20", "/plugins/x/{name}", {"name": "z "}),
-            ("/plugins/x/y/z", "/plugins/x/*", {"rest": "y/z"}),
-        ):
-            assert json.loads(body(await send(server, get(server, asked)))) == [served, parts]
+async def test_of_several_routes_the_plainest_answers(server: HttpServer) -> None:
+    for path in ("/plugins/x/*", "/plugins/x/{name}", "/plugins/x/y"):
+        server.add("GET", path, lambda request, path=path: answer([path, request.parts]))
+    for asked, served, parts in (
+        ("/plugins/x/y", "/plugins/x/y", {}),
+        ("/plugins/x/z%20", "/plugins/x/{name}", {"name": "z "}),
+        ("/plugins/x/y/z", "/plugins/x/*", {"rest": "y/z"}),
+    ):
+        assert json.loads(body(await send(server, get(server, asked)))) == [served, parts]
 
 
 async def test_numbers_json_cannot_hold_are_null() -> None:

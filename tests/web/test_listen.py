@@ -226,7 +226,6 @@ async def test_values_are_sent_as_the_tree_declares_them(tmp_path: Path) -> None
             (b"/node/a/mode/norm", b",f", (0.5,)),
             (b"/node/out/mute", b",F", (False,)),
         }
-        client.close()
 
 
 async def test_nodes_that_come_and_go_are_sent_to_every_client(tmp_path: Path) -> None:
@@ -250,7 +249,6 @@ async def test_nodes_that_come_and_go_are_sent_to_every_client(tmp_path: Path) -
         await client.settled()
         control.send(encode("/node/b/full", 1))
         assert (await client.change()).tags == b",T", "a node that came later is known"
-        client.close()
 
 
 def test_commands_that_wait_are_at_most_two_for_a_path() -> None:
@@ -268,7 +266,6 @@ async def test_a_binary_message_is_an_osc_packet_for_the_server(tmp_path: Path) 
         assert (await control.heard())[::2] == (b"/node/a/gain", (-3.0,))
         client.send(b"no packet")
         assert await client.refused()
-        client.close()
 
 
 async def test_of_several_changes_that_wait_the_last_is_sent() -> None:
@@ -291,7 +288,6 @@ async def test_what_is_no_command_is_refused_in_a_sentence(message: str) -> None
         await client.open()
         client.send(message)
         assert await client.refused()
-        client.close()
 
 
 async def test_addresses_messages_and_listeners_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,8 +304,6 @@ async def test_addresses_messages_and_listeners_are_bounded(monkeypatch: pytest.
         event = await clients[1].next()
         assert isinstance(event, events.CloseConnection)
         assert event.code == 1009
-        for client in clients:
-            client.close()
 
 
 async def test_the_guard_stands_before_a_websocket_too() -> None:
@@ -332,7 +326,6 @@ async def test_the_guard_stands_before_a_websocket_too() -> None:
         event = await client.open()
         assert isinstance(event, events.RejectConnection)
         assert event.status_code == 401
-        client.close()
 
 
 async def test_a_listener_that_answers_no_ping_is_closed() -> None:
@@ -348,7 +341,6 @@ async def test_a_listener_that_answers_no_ping_is_closed() -> None:
 
         await comes(ended, "it is disconnected")
         await comes(lambda: len(server.listeners) == 0, "it is forgotten")
-        client.close()
 
 
 async def test_stopping_ends_listeners() -> None:
@@ -357,7 +349,6 @@ async def test_stopping_ends_listeners() -> None:
         await client.open()
         await asyncio.wait_for(server.stop(), PATIENCE)
         assert len(server.listeners) == 0
-        client.close()
 
 
 async def test_jobs_are_sent_to_those_who_listen_to_them() -> None:
@@ -375,8 +366,6 @@ async def test_jobs_are_sent_to_those_who_listen_to_them() -> None:
             {"COMMAND": "FILES"},
         ]
         await other.settled()  # the next that it gets is the answer to what it sends
-        follower.close()
-        other.close()
 
 
 async def test_a_client_that_pings_without_end_is_disconnected_and_delays_nobody() -> None:
@@ -434,5 +423,3 @@ async def test_what_many_clients_send_at_once_is_handled_piece_by_piece_in_turn(
         await comes(lambda: handled["all"] == 8 * 250 * len(text), "all of it")
         timer[0].cancel()
         assert handled["most"] <= 2 * TURN_BYTES
-        for client in clients:
-            client.close()

@@ -108,25 +108,30 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-async def test_a_script_reaches_the_performer_by_the_token_alone() -> None:
-    async with serving() as rig:
-        assert rig.told() == [{"do": "state"}]
-        assert (await rig.ask("POST", "/api/live/eval", SCRIPT, token=""))[0] == 401
-        refused, reason = await rig.ask("POST", "/api/live/eval", SCRIPT, token="f" * 32)
-        assert refused == 403
-        assert reason == {"error": "this is not the token"}
-        # a page of another site, even if it knew the token, and a browser that was sent here under a foreign name
-        assert (await rig.ask("POST", "/api/live/eval", SCRIPT, origin="http://evil.example"))[0] == 403
-        assert (await rig.ask("POST", "/api/live/stop", token=""))[0] == 401
-        assert (await rig.ask("GET", "/api/live/script", token=""))[0] == 401
-        assert rig.told() == []
-        own = f"http://127.0.0.1:{rig.server.port}"
-        assert await rig.ask("POST", "/api/live/eval", SCRIPT, origin=own) == (202, {"version": 7})
-        assert await rig.ask("POST", "/api/live/stop") == (200, {"stopped": True})
-        told = rig.told()
-        assert told == [{"do": "run", **SCRIPT, "quantum": 1.0, "top": False}, {"do": "stop"}]
-        assert TOKEN not in json.dumps(told)
-        assert await rig.ask("GET", "/api/live/script") == (200, SCRIPT)
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with serving() as made:
+        yield made
+
+
+async def test_a_script_reaches_the_performer_by_the_token_alone(rig: Rig) -> None:
+    assert rig.told() == [{"do": "state"}]
+    assert (await rig.ask("POST", "/api/live/eval", SCRIPT, token=""))[0] == 401
+    refused, reason = await rig.ask("POST", "/api/live/eval", SCRIPT, token="f" * 32)
+    assert refused == 403
+    assert reason == {"error": "this is not the token"}
+    # a page of another site, even if it knew the token, and a browser that was sent here under a foreign name
+    assert (await rig.ask("POST", "/api/live/eval", SCRIPT, origin="http://evil.example"))[0] == 403
+    assert (await rig.ask("POST", "/api/live/stop", token=""))[0] == 401
+    assert (await rig.ask("GET", "/api/live/script", token=""))[0] == 401
+    assert rig.told() == []
+    own = f"http://127.0.0.1:{rig.server.port}"
+    assert await rig.ask("POST", "/api/live/eval", SCRIPT, origin=own) == (202, {"version": 7})
+    assert await rig.ask("POST", "/api/live/stop") == (200, {"stopped": True})
+    told = rig.told()
+    assert told == [{"do": "run", **SCRIPT, "quantum": 1.0, "top": False}, {"do": "stop"}]
+    assert TOKEN not in json.dumps(told)
+    assert await rig.ask("GET", "/api/live/script") == (200, SCRIPT)
 
 
 async def test_sliders_and_silent_tracks_reach_the_performer_by_the_token_alone() -> None:
@@ -233,18 +238,17 @@ async def test_the_words_and_a_translation_are_the_same_when_they_are_asked_for_
     assert "bd*4" in made[0][1]["text"]
 
 
-async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http() -> None:
-    async with serving() as rig:
-        for address in ("/live/eval", "/live/join"):
-            refused, said = await rig.ask("POST", "/api/osc", {"address": address, "args": [TOKEN, "code"]})
-            assert (refused, "POST /api/live/eval" in said["error"]) == (400, True), said
+async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http(rig: Rig) -> None:
+    for address in ("/live/eval", "/live/join"):
+        refused, said = await rig.ask("POST", "/api/osc", {"address": address, "args": [TOKEN, "code"]})
+        assert (refused, "POST /api/live/eval" in said["error"]) == (400, True), said
+    with pytest.raises(WireError, match="POST /api/live/eval"):
+        check_message("/live/eval", [TOKEN, "code"])  # by a page's WebSocket
+    link, inner = rig.server.control, encode("/live/eval", TOKEN, "code")
+    assert link is not None
+    for packet in (inner, encode_bundle(1, [encode("/ping"), encode_bundle(1, [inner])])):
         with pytest.raises(WireError, match="POST /api/live/eval"):
-            check_message("/live/eval", [TOKEN, "code"])  # by a page's WebSocket
-        link, inner = rig.server.control, encode("/live/eval", TOKEN, "code")
-        assert link is not None
-        for packet in (inner, encode_bundle(1, [encode("/ping"), encode_bundle(1, [inner])])):
-            with pytest.raises(WireError, match="POST /api/live/eval"):
-                link.forward(packet)
+            link.forward(packet)
 
 
 @pytest.mark.parametrize(
@@ -260,93 +264,86 @@ async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http() -
         ({"by": "a\nb"}, "by takes"),
     ],
 )
-async def test_a_wrong_script_is_refused_in_words(change: dict[str, Any], reason: str) -> None:
-    async with serving() as rig:
-        rig.told()
-        refused, said = await rig.ask("POST", "/api/live/eval", {**SCRIPT, **change})
-        assert refused in (400, 413)
-        assert reason in said["error"]
-        assert rig.told() == []
+async def test_a_wrong_script_is_refused_in_words(change: dict[str, Any], reason: str, rig: Rig) -> None:
+    rig.told()
+    refused, said = await rig.ask("POST", "/api/live/eval", {**SCRIPT, **change})
+    assert refused in (400, 413)
+    assert reason in said["error"]
+    assert rig.told() == []
 
 
-async def test_a_performer_that_reads_nothing_is_said_and_stops_nothing() -> None:
-    async with serving() as rig:
-        script = {**SCRIPT, "text": "x" * MAX_SCRIPT_BYTES}
-        for _ in range(200):
-            answered = await rig.ask("POST", "/api/live/eval", script)
-            if answered[0] == 503:
-                break
-        assert answered[0] == 503
-        assert "try again" in answered[1]["error"]
-        assert (await rig.ask("GET", "/api/live"))[0] == 200
+async def test_a_performer_that_reads_nothing_is_said_and_stops_nothing(rig: Rig) -> None:
+    script = {**SCRIPT, "text": "x" * MAX_SCRIPT_BYTES}
+    for _ in range(200):
+        answered = await rig.ask("POST", "/api/live/eval", script)
+        if answered[0] == 503:
+            break
+    assert answered[0] == 503
+    assert "try again" in answered[1]["error"]
+    assert (await rig.ask("GET", "/api/live"))[0] == 200
 
 
-async def test_what_a_script_sends_is_not_told_to_a_learner_as_their_own() -> None:
-    async with serving() as rig:
-        state = (await rig.ask("GET", "/api/live"))[1] | {"version": 7}
-        rig.performer.send(pack({"state": state, "port": 4242}))
-        await comes(lambda: 4242 in OscSocket.ports, "the performer's port is known")
-        heard = [
-            _told(Message(b"/packet", b",sb", (f"tcp:127.0.0.1:{port}", encode("/at", 4.0))), 0.0)
-            for port in (4242, 4243)
-        ]
-        assert [[one.address for one, _ in each] for each in heard] == [[], ["/osc/at"]]
+async def test_what_a_script_sends_is_not_told_to_a_learner_as_their_own(rig: Rig) -> None:
+    state = (await rig.ask("GET", "/api/live"))[1] | {"version": 7}
+    rig.performer.send(pack({"state": state, "port": 4242}))
+    await comes(lambda: 4242 in OscSocket.ports, "the performer's port is known")
+    heard = [
+        _told(Message(b"/packet", b",sb", (f"tcp:127.0.0.1:{port}", encode("/at", 4.0))), 0.0) for port in (4242, 4243)
+    ]
+    assert [[one.address for one, _ in each] for each in heard] == [[], ["/osc/at"]]
 
 
-async def test_pages_are_sent_what_plays_and_what_failed() -> None:
-    async with serving() as rig:
-        client = await opened(rig.server, "/api/feed")
-        state = {**(await rig.ask("GET", "/api/live"))[1], "playing": True, "version": 7, "begins": 12.0}
-        rig.performer.send(pack({"state": state}))
-        assert (await said(client, "live"))["begins"] == 12.0
-        assert (await rig.ask("GET", "/api/live"))[1]["version"] == 7
-        steps = [[12.0, 0.5, [7, 10, 12]]] * MAX_STEPS
-        rig.performer.send(pack({"steps": steps, "dropped": 3}))
-        rig.performer.send(pack({"said": "hello"}))
-        rig.performer.send(b"no JSON")
-        rig.performer.send(b"[1]")
-        assert await said(client, "steps") == steps
-        rig.performer.send(pack({"coming": [4.0, [[4.0, 1.0, "beat", "bd"]]]}))
-        assert await said(client, "coming") == [4.0, [[4.0, 1.0, "beat", "bd"]]]
-        assert rig.feed.add("steps", [1] * (EVENTS + 5)) == 5, "an object holds so many"
-        await comes(lambda: rig.server.status()["live_dropped"] == 3, "three are dropped")
-        assert (await rig.ask("GET", "/api/live"))[0] == 200
+async def test_pages_are_sent_what_plays_and_what_failed(rig: Rig) -> None:
+    client = await opened(rig.server, "/api/feed")
+    state = {**(await rig.ask("GET", "/api/live"))[1], "playing": True, "version": 7, "begins": 12.0}
+    rig.performer.send(pack({"state": state}))
+    assert (await said(client, "live"))["begins"] == 12.0
+    assert (await rig.ask("GET", "/api/live"))[1]["version"] == 7
+    steps = [[12.0, 0.5, [7, 10, 12]]] * MAX_STEPS
+    rig.performer.send(pack({"steps": steps, "dropped": 3}))
+    rig.performer.send(pack({"said": "hello"}))
+    rig.performer.send(b"no JSON")
+    rig.performer.send(b"[1]")
+    assert await said(client, "steps") == steps
+    rig.performer.send(pack({"coming": [4.0, [[4.0, 1.0, "beat", "bd"]]]}))
+    assert await said(client, "coming") == [4.0, [[4.0, 1.0, "beat", "bd"]]]
+    assert rig.feed.add("steps", [1] * (EVENTS + 5)) == 5, "an object holds so many"
+    await comes(lambda: rig.server.status()["live_dropped"] == 3, "three are dropped")
+    assert (await rig.ask("GET", "/api/live"))[0] == 200
 
 
-async def test_scripts_are_saved_beside_those_that_ship_and_replaced_only_when_asked(home: Path) -> None:
-    async with serving() as rig:
-        names = [entry["name"] for entry in (await rig.ask("GET", "/api/live/sets", token=""))[1]]
-        assert {"euclid", "dub"} <= set(names)
-        shipped = (await rig.ask("GET", "/api/live/sets/euclid", token=""))[1]
-        assert "patch(" in shipped["text"]
-        assert not shipped["own"]
-        folder = home / "data" / "live"
-        assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "one"}, token=""))[0] == 401
-        assert not folder.exists()
-        assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "one"}))[0] == 201
-        refused, reason = await rig.ask("PUT", "/api/live/sets/tune", {"text": "two"})
-        assert refused == 409
-        assert "replace it" in reason["error"]
-        assert (folder / "tune.py").read_text() == "one"
-        assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "two", "replace": True}))[0] == 201
-        assert ((folder / "tune.py").read_text(), (folder / "tune~.py").read_text()) == ("two", "one")
-        assert (await rig.ask("GET", "/api/live/sets/tune"))[1] == {"name": "tune", "own": True, "text": "two"}
-        own = [entry for entry in (await rig.ask("GET", "/api/live/sets"))[1] if entry["own"]]
-        assert own == [{"name": "tune", "line": "", "bars": 16, "own": True}]
-        assert (await rig.ask("PUT", "/api/live/sets/euclid", {"text": "mine"}))[0] == 409
-        assert (await rig.ask("GET", "/api/live/sets/nothing"))[0] == 404
-        (home / "secret.py").write_text("secret")
-        (folder / "out.py").symlink_to(home / "secret.py")
-        for name in ("..%2f..%2fsecret", ".hidden", "out", "a%00b", "x" * 200, "a/b"):
-            for method, data in (("PUT", {"text": "x", "replace": True}), ("GET", None)):
-                assert (await rig.ask(method, f"/api/live/sets/{name}", data))[0] in (400, 404), name
-        assert (home / "secret.py").read_text() == "secret"
+async def test_scripts_are_saved_beside_those_that_ship_and_replaced_only_when_asked(home: Path, rig: Rig) -> None:
+    names = [entry["name"] for entry in (await rig.ask("GET", "/api/live/sets", token=""))[1]]
+    assert {"euclid", "dub"} <= set(names)
+    shipped = (await rig.ask("GET", "/api/live/sets/euclid", token=""))[1]
+    assert "patch(" in shipped["text"]
+    assert not shipped["own"]
+    folder = home / "data" / "live"
+    assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "one"}, token=""))[0] == 401
+    assert not folder.exists()
+    assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "one"}))[0] == 201
+    refused, reason = await rig.ask("PUT", "/api/live/sets/tune", {"text": "two"})
+    assert refused == 409
+    assert "replace it" in reason["error"]
+    assert (folder / "tune.py").read_text() == "one"
+    assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "two", "replace": True}))[0] == 201
+    assert ((folder / "tune.py").read_text(), (folder / "tune~.py").read_text()) == ("two", "one")
+    assert (await rig.ask("GET", "/api/live/sets/tune"))[1] == {"name": "tune", "own": True, "text": "two"}
+    own = [entry for entry in (await rig.ask("GET", "/api/live/sets"))[1] if entry["own"]]
+    assert own == [{"name": "tune", "line": "", "bars": 16, "own": True}]
+    assert (await rig.ask("PUT", "/api/live/sets/euclid", {"text": "mine"}))[0] == 409
+    assert (await rig.ask("GET", "/api/live/sets/nothing"))[0] == 404
+    (home / "secret.py").write_text("secret")
+    (folder / "out.py").symlink_to(home / "secret.py")
+    for name in ("..%2f..%2fsecret", ".hidden", "out", "a%00b", "x" * 200, "a/b"):
+        for method, data in (("PUT", {"text": "x", "replace": True}), ("GET", None)):
+            assert (await rig.ask(method, f"/api/live/sets/{name}", data))[0] in (400, 404), name
+    assert (home / "secret.py").read_text() == "secret"
 
 
-async def test_what_plays_has_the_name_that_it_is_saved_under(home: Path) -> None:
-    async with serving() as rig:
-        assert (await rig.ask("POST", "/api/live/eval", SCRIPT))[0] == 202
-        body = {"text": SCRIPT["text"], "version": SCRIPT["version"]}
-        assert (await rig.ask("PUT", "/api/live/sets/soir%C3%A9e", body))[0] == 201
-        assert rig.told()[-1] == {"do": "rename", "version": SCRIPT["version"], "name": "soir?e"}
-        assert (await rig.ask("GET", "/api/live/script"))[1]["name"] == "soir?e"
+async def test_what_plays_has_the_name_that_it_is_saved_under(home: Path, rig: Rig) -> None:
+    assert (await rig.ask("POST", "/api/live/eval", SCRIPT))[0] == 202
+    body = {"text": SCRIPT["text"], "version": SCRIPT["version"]}
+    assert (await rig.ask("PUT", "/api/live/sets/soir%C3%A9e", body))[0] == 201
+    assert rig.told()[-1] == {"do": "rename", "version": SCRIPT["version"], "name": "soir?e"}
+    assert (await rig.ask("GET", "/api/live/script"))[1]["name"] == "soir?e"

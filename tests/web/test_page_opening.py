@@ -50,54 +50,55 @@ async def serving(folder: Path) -> AsyncIterator[Rig]:
         await server.stop()
 
 
-async def test_the_secret_is_exchanged_once_for_a_key_that_counts_as_the_token(tmp_path: Path) -> None:
-    async with serving(tmp_path) as rig:
-        assert (await rig.ask("/change", {}))[0] == 401
-        secret = rig.secret()
-        assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
-        assert await rig.exchange(secret) == (200, {"key": KEY})
-        assert (await rig.ask("/change", {}, f"Authorization: Bearer {KEY}"))[0] == 200
-        assert (await rig.ask("/change", {}, f"Authorization: Bearer {secret}"))[0] == 403, "the secret is no token"
-        code, said = await rig.exchange(secret)
-        assert code == 403
-        assert "`antiphon page` opens another" in said["error"]
-        assert await rig.exchange(rig.secret()) == (200, {"key": KEY}), "which the owner can make at any time"
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with serving(tmp_path) as made:
+        yield made
 
 
-async def test_of_two_secrets_the_older_counts_no_more(tmp_path: Path) -> None:
-    async with serving(tmp_path) as rig:
-        older, newer = rig.secret(), rig.secret()
-        assert (await rig.exchange(older))[0] == 403
-        assert (await rig.exchange(newer))[0] == 200
+async def test_the_secret_is_exchanged_once_for_a_key_that_counts_as_the_token(tmp_path: Path, rig: Rig) -> None:
+    assert (await rig.ask("/change", {}))[0] == 401
+    secret = rig.secret()
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert await rig.exchange(secret) == (200, {"key": KEY})
+    assert (await rig.ask("/change", {}, f"Authorization: Bearer {KEY}"))[0] == 200
+    assert (await rig.ask("/change", {}, f"Authorization: Bearer {secret}"))[0] == 403, "the secret is no token"
+    code, said = await rig.exchange(secret)
+    assert code == 403
+    assert "`antiphon page` opens another" in said["error"]
+    assert await rig.exchange(rig.secret()) == (200, {"key": KEY}), "which the owner can make at any time"
+
+
+async def test_of_two_secrets_the_older_counts_no_more(rig: Rig) -> None:
+    older, newer = rig.secret(), rig.secret()
+    assert (await rig.exchange(older))[0] == 403
+    assert (await rig.exchange(newer))[0] == 200
 
 
 @pytest.mark.parametrize("age", [SECONDS + 1, -60.0])
-async def test_a_secret_expires(tmp_path: Path, age: float) -> None:
-    async with serving(tmp_path) as rig:
-        secret = rig.secret()
-        made = (tmp_path / FILE).stat().st_mtime
-        os.utime(tmp_path / FILE, (made - age, made - age))
-        assert (await rig.exchange(secret))[0] == 403
+async def test_a_secret_expires(tmp_path: Path, age: float, rig: Rig) -> None:
+    secret = rig.secret()
+    made = (tmp_path / FILE).stat().st_mtime
+    os.utime(tmp_path / FILE, (made - age, made - age))
+    assert (await rig.exchange(secret))[0] == 403
 
 
-async def test_another_origin_is_refused_and_takes_nothing(tmp_path: Path) -> None:
-    async with serving(tmp_path) as rig:
-        secret, port = rig.secret(), rig.server.port
-        for headers in (
-            ["Origin: http://evil.example"],
-            [f"Origin: http://127.0.0.1:{port + 1}"],
-            ["Origin: null"],
-            ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors"],
-        ):
-            assert (await rig.exchange(secret, *headers))[0] == 403
-        assert (await rig.exchange(secret, f"Origin: http://127.0.0.1:{port}"))[0] == 200
+async def test_another_origin_is_refused_and_takes_nothing(rig: Rig) -> None:
+    secret, port = rig.secret(), rig.server.port
+    for headers in (
+        ["Origin: http://evil.example"],
+        [f"Origin: http://127.0.0.1:{port + 1}"],
+        ["Origin: null"],
+        ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors"],
+    ):
+        assert (await rig.exchange(secret, *headers))[0] == 403
+    assert (await rig.exchange(secret, f"Origin: http://127.0.0.1:{port}"))[0] == 200
 
 
-async def test_guesses_are_bounded_and_lock_nobody_out(tmp_path: Path) -> None:
-    async with serving(tmp_path) as rig:
-        secret = rig.secret()
-        codes = [(await rig.exchange(f"{guess:032x}"))[0] for guess in range(WRONG_GUESSES + 2)]
-        assert codes == [403] * WRONG_GUESSES + [429] * 2
-        assert (await rig.exchange(secret))[0] == 200
-        for wrong in ({}, {"secret": 5}, {"secret": secret, "more": 1}, []):
-            assert (await rig.ask("/api/page/open", wrong))[0] == 400
+async def test_guesses_are_bounded_and_lock_nobody_out(rig: Rig) -> None:
+    secret = rig.secret()
+    codes = [(await rig.exchange(f"{guess:032x}"))[0] for guess in range(WRONG_GUESSES + 2)]
+    assert codes == [403] * WRONG_GUESSES + [429] * 2
+    assert (await rig.exchange(secret))[0] == 200
+    for wrong in ({}, {"secret": 5}, {"secret": secret, "more": 1}, []):
+        assert (await rig.ask("/api/page/open", wrong))[0] == 400

@@ -173,7 +173,7 @@ def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any]
         "squares, ± its 95 % interval",
         ("", "start", "end", "slope an hour", "±", "bins", "verdict"),
         [
-            (name, *(_known(v) for v in (t.start, t.end, t.slope, t.margin)), t.bins, t.verdict)
+            (name, *(("-" if math.isnan(v) else v) for v in (t.start, t.end, t.slope, t.margin)), t.bins, t.verdict)
             for name, t in trends.items()
         ],
     )
@@ -300,10 +300,6 @@ def _kills(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _known(value: float) -> Any:
-    return "-" if math.isnan(value) else value
 
 
 def _json(value: Any) -> Any:

@@ -7,7 +7,6 @@ from functools import cache, partial
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.models import read_weights, usable
@@ -36,19 +35,16 @@ def frames_of(sound: F32, size: int, hop: int) -> F32:
     return np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
 
 
-def _together(frames: NDArray[np.floating], size: int, hop: int, length: int) -> F32:
-    made = np.zeros(len(frames) * hop + size, np.float32)
-    for n, piece in enumerate(frames):
-        made[n * hop : n * hop + size] += piece.astype(np.float32)
-    return made[size : size + length]
-
-
 def _spectral(sound: F32, gain: Callable[[F64], F64], size: int, hop: int) -> F32:
     """Sound after a spectral gain, which maps power spectra `[n, bins]` to gains."""
     window = hann(size)
     spectra = np.fft.rfft(frames_of(sound, size, hop) * window, axis=1)
     spectra *= gain(np.abs(spectra) ** 2)
-    return _together(np.fft.irfft(spectra, size, axis=1) * window * (hop / size / 0.375), size, hop, len(sound))
+    frames = np.fft.irfft(spectra, size, axis=1) * window * (hop / size / 0.375)
+    made = np.zeros(len(frames) * hop + size, np.float32)
+    for n, piece in enumerate(frames):
+        made[n * hop : n * hop + size] += piece.astype(np.float32)
+    return made[size : size + len(sound)]
 
 
 def wiener(sound: F32) -> F32:

@@ -64,11 +64,7 @@ def check_runner(runner: str) -> None:
     """Raises `UsageError` for a runner that is not known, or not installed."""
     if runner not in RUNNERS:
         raise UsageError(f"there is no runner {runner!r}; the runners are {', '.join(RUNNERS)}")
-    require_modules("the pipeline", _modules(runner))
-
-
-def _modules(runner: str) -> tuple[str, ...]:
-    return ("apache_beam", "pyarrow", *(["distributed"] if runner == "dask" else []))
+    require_modules("the pipeline", ("apache_beam", "pyarrow", *(["distributed"] if runner == "dask" else [])))
 
 
 def run_tasks(

@@ -169,7 +169,12 @@ class MqttSource:
     async def _sound(self, stream: SoundStream, rest: str, payload: bytes, answer: Any) -> Arrival:
         """Sound of a request; `WireError` with the reason for none."""
         if payload[:1] == b"{":
-            name = _named(payload)
+            try:
+                name = json.loads(payload[:4096])["file"]
+            except (ValueError, KeyError, TypeError, RecursionError):
+                name = None
+            if not isinstance(name, str) or not name:
+                raise WireError('the message is no request; it is {"file": "NAME"} or the bytes of a sound file')
             found = await asyncio.to_thread(within, self._settings.path, name, self._settings.largest)
             if await asyncio.to_thread(is_written, found.path):
                 raise WireError(f"{printable_path(name)} is being written; name it when it is complete")
@@ -197,16 +202,6 @@ class MqttSource:
 def _rest(topic: str, base: str) -> str:
     """Suffix of a request's topic: "/ID", or ""."""
     return topic.removeprefix(f"{base}/request")
-
-
-def _named(payload: bytes) -> str:
-    try:
-        name = json.loads(payload[:4096])["file"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        name = None
-    if not isinstance(name, str) or not name:
-        raise WireError('the message is no request; it is {"file": "NAME"} or the bytes of a sound file')
-    return name
 
 
 # ---- `antiphon pipeline watch`: watches a folder and, if configured, a broker, until a signal ends it

@@ -183,13 +183,19 @@ class Timbres(Evaluation):
             for name in ("the voice", "instrument", "envelope", "exact"):
                 for group, target in exact.items():
                     output = target if name == "exact" else sounds[name]
-                    row = _row(output, sounds["the voice"], target)
+                    # distances to the target, and likeness of the onsets to the voice's
+                    y, v, t = (normalised(x, RATE) for x in (output, sounds["the voice"], target))
+                    row = {"lsd": log_spectral(y, t), "timbre": timbre_distance(y, t), "onsets": onset_likeness(y, v)}
                     for key in ("lsd", "timbre"):
                         distances[group, name, key].append((item, row.pop(key)))
                     if group == first:
                         row |= _pitch(output, pitch)
                         if name == "instrument":
-                            row["latency"] = _latency()
+                            # reported latency of the node in ms at 48 kHz
+                            processor = load_plugins(check=False).make("transfer")
+                            processor.settings = {**processor.settings, "mode": "instrument"}
+                            processor.prepare(StreamSpec(48000, 256, 1))
+                            row["latency"] = 1000.0 * processor.latency / 48000
                     if ask.wants(name):
                         yield from scored(name, item, row, group)
         for (group, name, key), values in distances.items():
@@ -229,12 +235,6 @@ def _items(ask: EvaluationRequest) -> Iterator[tuple[str, list[LyricNote], dict[
         yield f"{name} {n // len(INSTRUMENTS) + 1}", notes, sounds, pitch.astype(np.float32)
 
 
-def _row(output: F32, voice: F32, target: F32) -> dict[str, float]:
-    """Distances to the target, and likeness of the onsets to the voice's."""
-    y, v, t = (normalised(x, RATE) for x in (output, voice, target))
-    return {"lsd": log_spectral(y, t), "timbre": timbre_distance(y, t), "onsets": onset_likeness(y, v)}
-
-
 def _pitch(output: F32, pitch: F32) -> dict[str, float]:
     """Percentages of frames in tune, and of frames with a pitch."""
     if find_spec("swift_f0") is None:
@@ -250,11 +250,3 @@ def _pitch(output: F32, pitch: F32) -> dict[str, float]:
     cents = np.abs(100.0 * (69.0 + 12.0 * np.log2(hertz / 440.0) - wanted))[sure & sung]
     voiced = 100.0 * float((sure & sung).sum()) / max(1, int(sung.sum()))
     return {"cents": 100.0 * float((cents < NEAR).mean()) if len(cents) else 0.0, "voiced": voiced}
-
-
-def _latency() -> float:
-    """Reported latency of the node in ms at 48 kHz."""
-    processor = load_plugins(check=False).make("transfer")
-    processor.settings = {**processor.settings, "mode": "instrument"}
-    processor.prepare(StreamSpec(48000, 256, 1))
-    return 1000.0 * processor.latency / 48000

@@ -143,7 +143,8 @@ class Answer(Processor):
                 self._rests.until(min(ends, thinks, starts), io)
                 return
             if when[0] == first:
-                self._end_due(io, first, ends)
+                for pitch in [p for p, end in self._sounding.items() if end <= ends]:
+                    self._end(io, pitch, first)
             elif offset == first:
                 self._on_event(io, events[at], time.beat + per_frame * offset)
                 at += 1
@@ -352,10 +353,6 @@ class Answer(Processor):
     def _end(self, io: IO, pitch: int, frame: int) -> None:
         del self._sounding[pitch]
         io.emit(Event("off", frame, pitch))
-
-    def _end_due(self, io: IO, frame: int, beat: float) -> None:
-        for pitch in [p for p, end in self._sounding.items() if end <= beat]:
-            self._end(io, pitch, frame)
 
     def _end_all(self, io: IO, frame: int) -> None:
         for pitch in list(self._sounding):

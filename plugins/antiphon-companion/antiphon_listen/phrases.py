@@ -433,9 +433,5 @@ def _names(parts: list[tuple[int, int]], letters: list[int], chorus: int | None)
         elif once and first < n and chorus in letters[n:]:
             names.append("bridge")
         else:
-            names.append(_letter(letter))
+            names.append(chr(ord("A") + letter % 26) + (str(letter // 26) if letter >= 26 else ""))
     return names
-
-
-def _letter(number: int) -> str:
-    return chr(ord("A") + number % 26) + (str(number // 26) if number >= 26 else "")

@@ -376,7 +376,9 @@ def _test_plugin(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]
     try:
         card = read()
         if not card.problem:
-            card = _played(card)
+            made = _made(card, _RATE, _HOP, {})
+            made.run([])
+            card = replace(card, latency=_settled(made))
     except AntiphonError as error:
         card = replace(card, problem=str(error))
     except ModuleNotFoundError as error:
@@ -384,9 +386,3 @@ def _test_plugin(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]
     except Exception as error:  # a library of the plugin's may raise anything
         card = replace(card, problem=f"could not be described ({type(error).__name__}: {error})"[:300])
     return card.to_json()
-
-
-def _played(card: PluginCard) -> PluginCard:
-    made = _made(card, _RATE, _HOP, {})
-    made.run([])
-    return replace(card, latency=_settled(made))

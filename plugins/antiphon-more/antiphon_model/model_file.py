@@ -136,7 +136,17 @@ def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
         if time.monotonic() >= until:
             raise UntestedFile(f"{name} is being tried for the first time; load it again in some seconds")
         time.sleep(0.02)
-    return _described(path, size, description)
+    return ModelFile(
+        path=path,
+        sha256=str(description["sha256"]),
+        bytes=size,
+        format=str(description["format"]),
+        rate=int(description["rate"]),
+        hop=int(description["hop"]),
+        fixed=bool(description["fixed"]),
+        methods=tuple(ModelMethod(**method) for method in description["methods"]),
+        attributes=tuple((str(name), str(kind)) for name, kind in description["attributes"]),
+    )
 
 
 def cache_for(checksum: str) -> Path:
@@ -213,20 +223,6 @@ def _warn_once() -> None:
     say(
         "this system has no Landlock (Linux 5.13 and later): a model file that breaks out of its checks could change "
         "your files; take model files from people you would take a program from"
-    )
-
-
-def _described(path: str, size: int, description: dict[str, Any]) -> ModelFile:
-    return ModelFile(
-        path=path,
-        sha256=str(description["sha256"]),
-        bytes=size,
-        format=str(description["format"]),
-        rate=int(description["rate"]),
-        hop=int(description["hop"]),
-        fixed=bool(description["fixed"]),
-        methods=tuple(ModelMethod(**method) for method in description["methods"]),
-        attributes=tuple((str(name), str(kind)) for name, kind in description["attributes"]),
     )
 
 

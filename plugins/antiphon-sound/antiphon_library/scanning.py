@@ -99,7 +99,7 @@ def _read(
                 if not ahead:
                     break
                 path, reading = ahead.popleft()
-                progress(done, total, _name(path))
+                progress(done, total, printable_path(os.fsdecode(os.path.basename(path))))
                 entry = reading.result()
                 done += entry.state.size
                 yield entry
@@ -131,10 +131,6 @@ def _read_one(path: bytes, state: FileState, taken: _SeenDigests) -> FileEntry:
     except OSError as error:
         return unreadable(path, state, error)
     return read_entry(path, state, digest) if taken.take(digest) else FileEntry(path, state, digest, None)
-
-
-def _name(path: bytes) -> str:
-    return printable_path(os.fsdecode(os.path.basename(path)))
 
 
 def _files(place: Path, counts: ScanCounts) -> Iterator[tuple[bytes, FileState]]:

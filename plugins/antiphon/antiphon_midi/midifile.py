@@ -268,7 +268,7 @@ class MidiFile(Processor):
         if math.isfinite(self._expected):
             self._end_all(io, 0)
             if not self._beats:
-                self._anchor(io, 0)
+                self._anchor(io)
         if not self._beats:
             self._at = float(io.time.sample + io.frames)
         self._expected = math.inf
@@ -285,13 +285,13 @@ class MidiFile(Processor):
             return self._place + (io.time.beat - self._at + frame * self._step) * self._speed
         return self._place + (io.time.sample + frame - self._at) / self._rate * self._speed
 
-    def _anchor(self, io: IO, frame: int, place: float | None = None) -> None:
-        """Sets the origin of positions at a frame, to its present position or a given one.
+    def _anchor(self, io: IO, place: float | None = None) -> None:
+        """Sets the origin of positions at the first frame, to its present position or a given one.
 
         `_at` is a beat of the clock or, for exactness, a sample.
         """
-        self._place = self._position(io, frame) if place is None else place
-        self._at = io.time.beat + frame * self._step if self._beats else float(io.time.sample + frame)
+        self._place = self._position(io, 0.0) if place is None else place
+        self._at = io.time.beat if self._beats else float(io.time.sample)
 
     def _frame(self, io: IO, position: float) -> int:
         """Frame of this call, or of a later one, at which a position is reached."""
@@ -335,7 +335,7 @@ class MidiFile(Processor):
                 place = score.times.beat(place) if beats else score.times.seconds(place)
                 self._passed = 0.0
             self._beats, self._speed = beats, speed
-            self._anchor(io, 0, place)
+            self._anchor(io, place)
         self._beats, self._speed = beats, speed
         chosen = (io.value("track"), io.value("channel"), io.value("instruments"), *(io.value(name) for name in _MUTES))
         if chosen != self._filter:

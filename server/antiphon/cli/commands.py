@@ -105,7 +105,13 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     app.callback()(_antiphon)
     register(app, arguments[0] if arguments else "")
     if arguments:
-        _leave_only(app, arguments[0])
+        name = arguments[0]
+        commands = [known for known in app.registered_commands if _name(known) == name]
+        groups = [
+            group for group in app.registered_groups if group.typer_instance and group.typer_instance.info.name == name
+        ]
+        if commands or groups:
+            app.registered_commands, app.registered_groups = commands, groups
     return app
 
 
@@ -118,15 +124,6 @@ def works_on_files(arguments: Sequence[str]) -> bool:
 def run(arguments: Sequence[str]) -> int:
     """Exit code of `antiphon ARGUMENTS`, run in this process."""
     return errors.run(application(arguments), list(arguments))
-
-
-def _leave_only(app: typer.Typer, name: str) -> None:
-    commands = [known for known in app.registered_commands if _name(known) == name]
-    groups = [
-        group for group in app.registered_groups if group.typer_instance and group.typer_instance.info.name == name
-    ]
-    if commands or groups:
-        app.registered_commands, app.registered_groups = commands, groups
 
 
 def _name(command: CommandInfo) -> str:

@@ -71,14 +71,6 @@ def load_names() -> dict[str, Any]:
         cached = json.loads(file.read_bytes())
         if cached["stamp"] == stamp:
             return dict(cached["names"])
-    names = _load()
-    # without the cache the next completion is slow; a completion cannot print an error
-    with contextlib.suppress(Exception):
-        paths.write_atomic(file, json.dumps({"stamp": stamp, "names": names}).encode())
-    return names
-
-
-def _load() -> dict[str, Any]:
     from antiphon.kernel.plugins.loader import load
 
     # the shell would read a plugin's output as names
@@ -88,4 +80,8 @@ def _load() -> dict[str, Any]:
         name: {cell.name: list(cell.choices) for cell in info.cells if not cell.readonly}
         for name, info in sorted(loaded.catalog.types.items())
     }
-    return {"plugins": types, **{kind: sorted(loaded.factories[kind]) for kind in KINDS}}
+    names = {"plugins": types, **{kind: sorted(loaded.factories[kind]) for kind in KINDS}}
+    # without the cache the next completion is slow; a completion cannot print an error
+    with contextlib.suppress(Exception):
+        paths.write_atomic(file, json.dumps({"stamp": stamp, "names": names}).encode())
+    return names

@@ -107,7 +107,9 @@ def read(kind: type[T], words: Sequence[str]) -> T | None:
             return None
         if state is None:
             value = value if equals else next(rest, "--")
-            read_as = _number(one.kind)
+            # what reads a value of a kind: a number where it is nothing else, as `_declarations` has it
+            kinds = (one.kind, *get_args(one.kind))
+            read_as = str if str in kinds else int if int in kinds else float
             try:
                 given[one.name] = [*given[one.name], value] if one.repeated else read_as(value)
             except ValueError:
@@ -141,12 +143,6 @@ def _spelled(one: Argument) -> Iterator[tuple[str, bool | None]]:
         yield on, True if switch else None
         if slash:
             yield off, False
-
-
-def _number(kind: Any) -> Callable[[str], Any]:
-    """What reads a value of a kind: a number where it is nothing else, as `_declarations` has it."""
-    kinds = (kind, *get_args(kind))
-    return str if str in kinds else int if int in kinds else float
 
 
 def _declarations(kind: Any) -> list[inspect.Parameter]:

@@ -93,7 +93,7 @@ def files(name: str, shape: PluginShape) -> dict[str, str]:
     """The text of each file by its path in the plugin's folder."""
     words = {
         "NAME": name,
-        "CLASS": _class(name),
+        "CLASS": "".join(part.capitalize() for part in name.split("_") if part),
         "SHAPED": shape.doc.rstrip("."),
         "KIND": shape.name,
         "FILES": shape.files,
@@ -104,7 +104,3 @@ def files(name: str, shape: PluginShape) -> dict[str, str]:
             text = re.sub(rf"\b{word}\b", meant, text)
         texts[path.replace("NAME", name)] = text
     return texts
-
-
-def _class(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_") if part)

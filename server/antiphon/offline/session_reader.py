@@ -204,18 +204,14 @@ class SessionLog:
             case "op":
                 ACTIONS.from_line(line)
         if isinstance(checked, _Engine):
-            _check_engine(checked, self.spec.rate)
+            if checked.rising > self.spec.rate:
+                raise ValueError(f"rising takes whole numbers 0 to {self.spec.rate}, not {checked.rising}")
+            if checked.load is not None and (checked.cells is None or checked.failed is None):
+                raise ValueError("an engine with a plan has cells and failed")
+            if any(start > checked.sample for held in (checked.cells or {}).values() for _, _, start, _ in held):
+                raise ValueError(f"start takes whole numbers up to its sample, {checked.sample}")
             if checked.engine == "started":
                 self.dead.append((line["died"], checked.sample))
-
-
-def _check_engine(engine: _Engine, rate: int) -> None:
-    if engine.rising > rate:
-        raise ValueError(f"rising takes whole numbers 0 to {rate}, not {engine.rising}")
-    if engine.load is not None and (engine.cells is None or engine.failed is None):
-        raise ValueError("an engine with a plan has cells and failed")
-    if any(start > engine.sample for held in (engine.cells or {}).values() for _, _, start, _ in held):
-        raise ValueError(f"start takes whole numbers up to its sample, {engine.sample}")
 
 
 def time_of(line: Line) -> int:

@@ -102,7 +102,10 @@ def samples_of(given: Any) -> Samples:
             f"{array.shape[0]} channels, where {MAX_CHANNELS} is the most{advice}"
         )
     if array.dtype.kind in "iu":
-        array = _scaled(array)
+        # whole numbers as floats with 1 as full scale, by their type; unsigned ones are centred
+        bounds = np.iinfo(array.dtype)
+        half = (int(bounds.max) - int(bounds.min) + 1) / 2
+        array = (array.astype(np.float64) - (half if bounds.min == 0 else 0.0)) / half
     sound = np.array(array, np.float32, order="C", ndmin=2)
     wrong = ~(np.abs(sound) <= MAX_SAMPLE)
     if wrong.any():
@@ -113,13 +116,6 @@ def samples_of(given: Any) -> Samples:
         )
         raise UsageError(f"sample {frame} of channel {channel + 1} is {what}; mend the array, as by numpy.nan_to_num")
     return sound
-
-
-def _scaled(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Whole numbers as floats with 1 as full scale, by their type; unsigned ones are centred."""
-    bounds = np.iinfo(array.dtype)
-    half = (int(bounds.max) - int(bounds.min) + 1) / 2
-    return (array.astype(np.float64) - (half if bounds.min == 0 else 0.0)) / half
 
 
 def rate_of(rate: object, needed_by: str) -> int:

@@ -35,7 +35,6 @@ from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
 from antiphon.offline.hearing import BlockListener
-from antiphon.offline.note_file import SongPlayers, TimedScore
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.replayed_tracks import written_tracks
@@ -271,7 +270,14 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]
     for path, score in zip(notes, scores, strict=True):
-        players = _players(score, path_text(path), patch.graph, catalog, asked.reporting)
+        # nodes that play a MIDI file; says where a kit was added
+        name = path_text(path)
+        try:
+            players = note_file.players_of(patch.graph, catalog, score)
+        except RequestError as error:
+            raise UsageError(f"{name}: {error}") from None
+        if players.said:
+            asked.reporting.complain(f"{name}: {players.said}")
         patch = replace(patch, graph=players.graph)
         commands += note_file.commands(score, players)
     if sound is None and scores:
@@ -305,17 +311,6 @@ def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
         for param in catalog[node.type].cells
         if param.kind == "file" and node.values.get(param.name)
     ]
-
-
-def _players(score: TimedScore, name: str, graph: Graph, catalog: Catalog, reporting: Reporting) -> SongPlayers:
-    """Nodes that play a MIDI file; says where a kit was added."""
-    try:
-        players = note_file.players_of(graph, catalog, score)
-    except RequestError as error:
-        raise UsageError(f"{name}: {error}") from None
-    if players.said:
-        reporting.complain(f"{name}: {players.said}")
-    return players
 
 
 def _events(path: str, rate: int, patch: Patch, catalog: Catalog) -> list[Command]:

@@ -70,7 +70,21 @@ class _Program(Expressions):
             rest = [comment for comment in rest if comment.range[0] >= node.range[1]]
             first = len(self.script.lines)
             try:
-                self._statement(node)
+                match node.type:
+                    case "LabeledStatement":
+                        self._labelled(node)
+                    case "VariableDeclaration":
+                        for one in node.declarations:
+                            self._declared(one)
+                    case "FunctionDeclaration":
+                        self.names.add(node.id.name)
+                        self.script.add("", "", *self._function(own_name(node.id.name), node), "", "")
+                    case "ExpressionStatement":
+                        self._expression(node.expression)
+                    case "EmptyStatement":
+                        pass
+                    case _:
+                        raise UnknownPartError("a live script has no such statement")
                 if functions := self.ahead():
                     self.script.lines[first:first] = ["", "", *functions, "", ""]
             except RecursionError:
@@ -90,23 +104,6 @@ class _Program(Expressions):
             and self._first.get(one.id.name, node.range[0]) < node.range[0]
             for one in node.declarations
         )
-
-    def _statement(self, node: Any) -> None:
-        match node.type:
-            case "LabeledStatement":
-                self._labelled(node)
-            case "VariableDeclaration":
-                for one in node.declarations:
-                    self._declared(one)
-            case "FunctionDeclaration":
-                self.names.add(node.id.name)
-                self.script.add("", "", *self._function(own_name(node.id.name), node), "", "")
-            case "ExpressionStatement":
-                self._expression(node.expression)
-            case "EmptyStatement":
-                pass
-            case _:
-                raise UnknownPartError("a live script has no such statement")
 
     def _labelled(self, node: Any) -> None:
         name = node.label.name

@@ -91,7 +91,9 @@ class LogMelStream:
 
 def mel_bank(settings: MelSettings) -> F32:
     """Triangular mel filter bank. Returns float32 `[bands, window / 2 + 1]`, each of area one."""
-    edges = _hertz(np.linspace(_mel(settings.low), _mel(settings.high), settings.bands + 2))
+    mels = np.linspace(_mel(settings.low), _mel(settings.high), settings.bands + 2)
+    above = _LINEAR_HZ * _LINEAR_MEL * np.exp(_STEP * (mels - _LINEAR_MEL))
+    edges = np.where(mels < _LINEAR_MEL, _LINEAR_HZ * mels, above)
     frequencies = np.fft.rfftfreq(settings.window, 1 / settings.rate)
     widths = np.diff(edges)
     slopes = edges[:, None] - frequencies[None, :]
@@ -104,8 +106,3 @@ def _mel(hertz: float) -> float:
     if hertz < _LINEAR_HZ * _LINEAR_MEL:
         return hertz / _LINEAR_HZ
     return float(_LINEAR_MEL + np.log(hertz / (_LINEAR_HZ * _LINEAR_MEL)) / _STEP)
-
-
-def _hertz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
-    above = _LINEAR_HZ * _LINEAR_MEL * np.exp(_STEP * (mels - _LINEAR_MEL))
-    return np.where(mels < _LINEAR_MEL, _LINEAR_HZ * mels, above)

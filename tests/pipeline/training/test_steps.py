@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 from tests.pipeline.test_pipeline import TOML, written
+from tests.pipeline.training.test_learning import silent
 
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
@@ -20,10 +21,6 @@ from antiphon_models.pipeline.training import steps
 from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, picture, read_table, score, table
 from antiphon_models.pipeline.training.learning import learn
 from antiphon_models.pipeline.training.steps import check_name, deploy, install
-
-
-def silent(*_) -> None:
-    pass
 
 
 def test_an_excerpt_is_no_longer_than_what_is_kept_of_a_sound(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def write_log(folder: Path, history: Sequence[EpochFigures], *, validated: bool)
     Raises `FileError`: it cannot be written.
     """
     for run in ("train", "valid") if validated else ("train",):
-        parts = [_event(_begin(history), version="brain.Event:2")]
+        parts = [_event(history[0].time - history[0].seconds if history else 0.0, version="brain.Event:2")]
         parts += [_event(figures.time, n + 1, scalars_of(figures, run)) for n, figures in enumerate(history)]
         path = folder / run / FILE
         content = b"".join(map(_record, parts))
@@ -123,10 +123,6 @@ def _extend(path: Path, content: bytes) -> bool:
     except OSError:
         return False
     return True
-
-
-def _begin(history: Sequence[EpochFigures]) -> float:
-    return history[0].time - history[0].seconds if history else 0.0
 
 
 def _event(time: float, step: int = 0, scalars: Mapping[str, float] | None = None, version: str = "") -> bytes:

@@ -56,7 +56,10 @@ class PathCosts:
 def decode_file(answers: F32, how: PathCosts | None = None) -> list[FileNote]:
     """The likeliest notes of a whole sound's answers, `[hops, ANSWER]`."""
     how = how or PathCosts()
-    parts = _segments(_path(answers, how), how.least)
+    # first hop and end hop of each note of the path
+    path = _path(answers, how)
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
+    parts = [(int(a), int(b)) for a, b in pairwise(edges) if b - a >= how.least and path[a] < 2 * KEYS]
     starts = _onset_times(answers, parts)
     ends = [(end + 1 - learned.FAR) * SECONDS for _, end in parts]
     ends[:-1] = [min(end, start) for end, start in zip(ends[:-1], starts[1:], strict=True)]
@@ -118,12 +121,6 @@ def _costs(answers: F32, how: PathCosts) -> F64:
     apart = (sung[:, None] - pitches) / how.spread
     likely = how.key * np.log(sure[:, None] / (1.0 + apart * apart) + how.floor)
     return np.asarray(how.note * _log_odds(answers[:, learned.FAR_NOTE])[:, None] + likely, np.float64)
-
-
-def _segments(path: NDArray[np.int32], least: int) -> list[tuple[int, int]]:
-    """First hop and end hop of each note of the path."""
-    edges = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
-    return [(int(a), int(b)) for a, b in pairwise(edges) if b - a >= least and path[a] < 2 * KEYS]
 
 
 def _sure(answers: F32, first: int, last: int) -> float:

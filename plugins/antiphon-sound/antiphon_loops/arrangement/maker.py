@@ -119,12 +119,10 @@ def _longer(piece: F32, frames: int, rate: int) -> F32:
     return np.asarray(more * np.linspace(1.0, 0.4, frames, dtype=np.float32), np.float32)
 
 
-def set_level(sound: F32, rate: int, gain: float, ceiling: float = 0.5) -> F32:
-    """Loop amplified by `gain` dB, at most 40; peaks above `ceiling` are attenuated for 5 ms."""
+def set_level(sound: F32, rate: int, gain: float) -> F32:
+    """Loop amplified by `gain` dB, at most 40; peaks above 0.5 are attenuated for 5 ms."""
     output = np.asarray(sound * np.float32(10 ** (min(40.0, gain) / 20)), np.float32)
-    if true_peak(output, rate) > ceiling:
-        output = _limited(output, rate, ceiling * 0.93)
-    return output
+    return _limited(output, rate, 0.5 * 0.93) if true_peak(output, rate) > 0.5 else output
 
 
 def _limited(sound: F32, rate: int, ceiling: float) -> F32:

@@ -5,14 +5,19 @@ from pathlib import Path
 
 import pytest
 from tests import accepted
+from tests.control.rig import Client
 
 from antiphon.kernel.runtime import paths
 from antiphon_midi.learn import told_by
 from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged, with_midi
 
 
-async def test_learned_once_it_stays_learned(live: MidiStage, tmp_path: Path) -> None:
-    client = live.client()
+@pytest.fixture
+def client(live: MidiStage) -> Client:
+    return live.client()
+
+
+async def test_learned_once_it_stays_learned(live: MidiStage, tmp_path: Path, client: Client) -> None:
     await client.ask("/notify", 1)
     assert await client.ask("/learn", "/node/a/cutoff") == []
     assert live.app.status()["midi"]["learning"] == "a.cutoff"
@@ -79,8 +84,7 @@ async def test_learning_again_moves_the_parameter_to_another_knob_and_goes_befor
     assert (live.app.executor.value("a", "gain"), live.app.executor.value("a", "trim")) == (2.0, pytest.approx(-0.1))
 
 
-async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: MidiStage) -> None:
-    client = live.client()
+async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: MidiStage, client: Client) -> None:
     await client.ask("/learn", "/node/a/gain")
     await live.play(0xB0, 1, 64)
     await client.ask("/node/remove", "a")
@@ -105,8 +109,7 @@ async def test_a_damaged_file_of_learned_controls_is_said_and_nothing_else(tmp_p
             assert await live.play(0x90, 60, 127) == [("on", K, 60, 1.0, 1)]
 
 
-async def test_a_pad_learned_for_a_cue_sends_it_and_plays_no_note(live: MidiStage) -> None:
-    client = live.client()
+async def test_a_pad_learned_for_a_cue_sends_it_and_plays_no_note(live: MidiStage, client: Client) -> None:
     await client.ask("/notify", 1)
     assert await client.ask("/learn", "/cue", "drop the beat") == []
     assert live.app.status()["midi"]["learning"] == "/cue drop the beat"
@@ -124,12 +127,11 @@ async def test_a_pad_learned_for_a_cue_sends_it_and_plays_no_note(live: MidiStag
         assert address == "/fail"
 
 
-async def test_a_pedal_captures(live: MidiStage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pedal_captures(live: MidiStage, monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(
         live.engine, "capture", lambda path, *args: asked.append((Path(path).name[:2], *args[:2])), False
     )
-    client = live.client()
     await client.ask("/notify", 1)
     assert await client.ask("/learn", "/capture", 2, "k") == []
     assert live.app.status()["midi"]["learning"] == "/capture 2 k"
@@ -153,9 +155,8 @@ async def test_a_pedal_captures(live: MidiStage, monkeypatch: pytest.MonkeyPatch
         assert address == "/fail", wrong
 
 
-async def test_what_controllers_are_mapped_to_is_listed(live: MidiStage) -> None:
+async def test_what_controllers_are_mapped_to_is_listed(live: MidiStage, client: Client) -> None:
     with_midi(live, cc_7_2="a.trim")
-    client = live.client()
     assert await client.ask("/learn/list") == [("/learn/list.reply", ("/node/a/trim", "cc 7 2", ""))]
     for address, message in (("/node/a/gain", (0xB0, 21, 1)), ("/panic", (0x99, 36, 1))):
         await client.ask("/learn", address)
@@ -261,8 +262,7 @@ def test_faders_and_endless_controls_are_told_apart_by_their_first_values() -> N
     }
 
 
-async def test_a_word_says_how_an_endless_control_counts(live: MidiStage, tmp_path: Path) -> None:
-    client = live.client()
+async def test_a_word_says_how_an_endless_control_counts(live: MidiStage, tmp_path: Path, client: Client) -> None:
     await client.ask("/node/a/trim/norm", 64 / 127)
     await client.ask("/learn", "/node/a/trim", "sign")
     await live.play(CC, 25, 66)

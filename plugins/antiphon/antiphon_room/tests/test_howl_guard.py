@@ -7,17 +7,13 @@ from tests.each import each
 from antiphon.api import F32, StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon.kernel.graph.graph import Graph, NodeSpec
-from antiphon.kernel.plugins.loader import Loaded, load
+from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_room.guard import Howl, HowlGuard
+from antiphon_room.tests.test_echo_cancel import level
 
 RATE = 48000
 BLOCK = 240
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Loaded:
-    return load(check=False)
 
 
 def room(seed: int, gain: float) -> F32:
@@ -52,10 +48,6 @@ def voice(seconds: float) -> F32:
 
 def noise(seconds: float) -> F32:
     return np.asarray(1e-4 * np.random.default_rng(0).standard_normal(round(seconds * RATE)), np.float32)
-
-
-def level(sound: F32) -> float:
-    return float(10 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-20))
 
 
 def loop(loaded: Loaded, near: F32, response: F32, kind: str = "howl_guard") -> F32:

@@ -15,6 +15,7 @@ from antiphon_sampler.processor import Sampler
 from antiphon_sampler.samples import HEAD, PAGE, SLOTS, STREAMS, LongSample, PageStreams, StreamWord, decode, way_of
 from antiphon_sampler.sounds import PageReader, sounds_of
 from antiphon_sampler.tests.conftest import RATE, sine
+from antiphon_sampler.tests.test_library import on
 from antiphon_sampler.voices import CUT
 
 LONG = 34 * RATE
@@ -75,10 +76,6 @@ def live(monkeypatch):
         return got, Live.marks
 
     return played
-
-
-def on(at, note=36):
-    return Event("on", at, note, 1.0)
 
 
 def test_half_a_minute_streamed_is_the_file_to_the_sample(play, minute, noise):

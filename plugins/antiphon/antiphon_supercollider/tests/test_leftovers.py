@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.runtime.test_pidfile import gone
 
 from antiphon_supercollider.scsynth import server
 from antiphon_supercollider.scsynth.server import Scsynth
@@ -35,13 +36,6 @@ def workers(parent: Path, pid: int) -> Path:
     folder = parent / f"{server.PREFIX}{pid}-x"
     (folder / server.RUNNING).mkdir(parents=True)
     return folder
-
-
-def gone() -> int:
-    """The pid of a process that is no more."""
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
 
 
 @pytest.mark.parametrize("by_itself", [True, False])

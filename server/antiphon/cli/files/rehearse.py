@@ -47,7 +47,14 @@ def rehearse(asked: RehearseRequest) -> None:
     if asked.as_json:
         typer.echo(json.dumps({"ok": verdict.ok, **asdict(verdict)}))
     else:
-        _print(Path(script).name, bars, verdict)
+        typer.echo(
+            f"{Path(script).name}: {bars} bars, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
+            f"{verdict.notes} notes in the densest beat, {verdict.cost:.0%} of the time"
+        )
+        typer.echo("bars: " + " ".join(f"{level:.0f}" for level in verdict.bars) + " LUFS")
+        for sentence in (*verdict.why, *verdict.remarks):
+            typer.echo(sentence)
+        typer.echo("it can be played" if verdict.ok else "it is better not played as it is")
     if not verdict.ok:
         raise typer.Exit(1)
 
@@ -80,14 +87,3 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
         failed.append(f"{done.dropped} events exceed the limit of one block")
     most, cost = max(begins.values(), default=0), spent / (edges[-1] / rate)
     return judge(sound, rate, edges, most, cost, failed, limited=done.limited)
-
-
-def _print(name: str, bars: int, verdict: Verdict) -> None:
-    typer.echo(
-        f"{name}: {bars} bars, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
-        f"{verdict.notes} notes in the densest beat, {verdict.cost:.0%} of the time"
-    )
-    typer.echo("bars: " + " ".join(f"{level:.0f}" for level in verdict.bars) + " LUFS")
-    for sentence in (*verdict.why, *verdict.remarks):
-        typer.echo(sentence)
-    typer.echo("it can be played" if verdict.ok else "it is better not played as it is")

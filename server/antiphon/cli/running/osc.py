@@ -56,7 +56,8 @@ def osc(
     watched = closing_socket(host, port, False) if args and sys.stdout.isatty() else None
     with nullcontext() if watched is None else watched:
         if watched is not None:
-            _subscribe(watched)
+            watched.send(encode("/notify", 1))
+            next(listen(watched, None, time.monotonic() + SUBSCRIBED_SECONDS), None)
         answered = False
         for line in ask(address, [value(text) for text in args or []], host, port, tcp, timeout):
             answered = True
@@ -68,11 +69,6 @@ def osc(
             typer.echo(f"{address}: done", err=True)
     if address == "/learn":
         typer.echo("the next MIDI controller that moves is learned: move it; monitor --events shows /learned", err=True)
-
-
-def _subscribe(sock: socket.socket) -> None:
-    sock.send(encode("/notify", 1))
-    next(listen(sock, None, time.monotonic() + SUBSCRIBED_SECONDS), None)
 
 
 def change(sock: socket.socket, address: str) -> str:

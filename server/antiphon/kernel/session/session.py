@@ -150,7 +150,7 @@ class Session:
         now = self._asked(now)
         match command:
             case SetParam():
-                return self._set(command, now, source)
+                return self._apply(command, *self._checked(command, clips.check_name), now, source)
             case (
                 NoteOn()
                 | NoteOff()
@@ -258,9 +258,6 @@ class Session:
         for command, state in zip(commands, good, strict=True):
             effects += self._apply(command, *state, now, source)
         return effects
-
-    def _set(self, command: SetParam, now: Moment, source: object) -> list[Effect]:
-        return self._apply(command, *self._checked(command, clips.check_name), now, source)
 
     def _checked(self, command: SetParam, file: Callable[[str], str]) -> tuple[Node, int, Value]:
         """Node, parameter cell and checked value; `file` checks the name of a file."""

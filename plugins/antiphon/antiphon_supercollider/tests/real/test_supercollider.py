@@ -218,7 +218,7 @@ def test_after_three_deaths_in_a_minute_pyo_plays(server: ServerProcess) -> None
 @pytest.mark.parametrize("server", ["drums"], indirect=True)
 def test_jackds_death_is_noticed_and_made_good(server: ServerProcess) -> None:
     before = synth(server)["pid"]
-    os.kill(jackd_of(server), signal.SIGTERM)
+    os.kill(jackds_of(server)[0], signal.SIGTERM)
     until(lambda: back(server, before), 60.0, "JACK and scsynth are back")
     play_for(server, 1.0)
     sent = synth(server)["notes"]["sent"]
@@ -278,11 +278,6 @@ def test_what_scsynth_drops_without_a_word_is_counted(jackd: Jackd) -> None:
         until(lambda: (counts.sent, counts.confirmed, counts.dropped) == (2, 1, 1), 1.0, "one is there, one is not")
     finally:
         backend.shut()
-
-
-def jackd_of(server: ServerProcess) -> int:
-    """The pid of the jackd that the server started."""
-    return jackds_of(server)[0]
 
 
 def jackds_of(server: ServerProcess) -> list[int]:

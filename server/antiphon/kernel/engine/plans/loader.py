@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.engine.driver_change import DriverChange
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.plans.admission import TIMEOUT_SECONDS, Admission, LoadEstimator
@@ -36,14 +35,6 @@ from antiphon.kernel.workers.status import Health, news, worker_states
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
 RESTART_TIMEOUT = 1.0
 """Maximum wait in seconds for the weigher after an engine restart, without sound; then a plan is made untried."""
-
-
-def _check_type(catalog: Catalog, node: NodeSpec) -> None:
-    """Raises NodeError: what the node's type is a variant of cannot be had any more."""
-    try:
-        catalog.get(node.type)
-    except ParamError as error:
-        raise NodeError(str(error), node.name) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +73,10 @@ class PlanMaker:
         self.plugins.use(versions)
         catalog = self.plugins.catalog
         for node in graph.nodes:
-            _check_type(catalog, node)
+            try:
+                catalog.get(node.type)
+            except ParamError as error:
+                raise NodeError(str(error), node.name) from None
         outline = outline_plan(graph, catalog, ids, None if self.last is None else self.last.plan)
         prepared = {ids[n.name]: Prepared.of(ids[n.name], catalog[n.type], n.values) for n in graph.nodes}
         fresh = prepared.keys() - outline.reused.keys()
