@@ -29,6 +29,7 @@ class ScoreOdds:
 
     wrong: float = 7.0  # the next onset begins with a wrong note
     octave: float = 4.0  # a note in another octave
+    beside: float = 3.0  # a semitone beside a melody's note, in any octave: a voice
     extra: float = 5.0  # an added note
     again: float = 3.0  # a note of the present onset once more
     ornament: float = 1.0
@@ -78,9 +79,12 @@ class ScoreFollower:
             for number in one.spare:
                 self._spare.setdefault(number, np.full(count, -odds.extra, np.float64))[place] = -odds.ornament
         self._off = np.full((12, count), -odds.wrong, np.float64)
+        melody = all(len(one.numbers) == 1 for one in self.onsets)
         for place, one in enumerate(self.onsets):
             for number in one.numbers:
                 self._off[number % 12, place] = -odds.octave
+                if melody:
+                    self._off[[(number - 1) % 12, (number + 1) % 12], place] = -odds.beside
         self._tops = np.array([np.uint64(1 << max(0, len(one.numbers) - 1)) for one in self.onsets])
         self._none = np.zeros(count, np.uint64)
         self._extra = np.full(count, -odds.extra, np.float64)
