@@ -543,3 +543,44 @@ def test_a_version_that_was_replaced_is_given_cues_and_levels_for_its_undo(stage
     stage.player.cue("b")
     stage.play(1.0)
     assert [note for _, note in stage.on("/note/on", zero)] == [61, 50]
+
+
+def test_a_script_that_cannot_keep_up_leaves_out_what_is_slow_and_its_mended_version_plays_on_the_next_bar(
+    stage: PlayerRig,
+) -> None:
+    zero = stage.first(BEAT)
+    stage.play(zero + 1.0 - stage.now)
+    began = time.monotonic() - stage.now / 2.0
+
+    def play_really(beats: float) -> list[SentEvent]:
+        """Lets beats of the real clock pass, at 120: those whose events were sent before they were due."""
+        end, early = stage.now + beats, list[SentEvent]()
+        while stage.now < end:
+            time.sleep(0.005)
+            stage.now = (time.monotonic() - began) * 2.0
+            count = len(stage.sent)
+            stage.tick()
+            early += [e for e in stage.sent[count:] if e.beat >= stage.now]
+        return early
+
+    heavy = (
+        "@loop\ndef b():\n    began = time.thread_time()\n    while time.thread_time() < began + .1:\n        pass\n"
+    )
+    stage.save(f"import time\n{BEAT}{heavy}    play('a1', length=.1)\n    yield 1/8\n")
+    stage.until_true(lambda: stage.player.swaps == 2, "the slow version plays")
+    play_really(4.0)
+    kicks = [e.beat for e in play_really(16.0) if e.address == "/node/drums/play"]
+    assert len(kicks) >= 14, "a track that is not slow plays on, in time"
+    assert all((beat - zero) % 1.0 == 0.0 for beat in kicks)
+    slow = [said for said in stage.said if "real time" in said]
+    assert len(slow) == 1, "it is said once"
+    assert re.match(r"set\.py line \d+: the script needs [\d.]+ times real time, most of it b; ", slow[0])
+    saved = stage.now
+    stage.save(BEAT.replace("bd", "sn") + "@loop\ndef b():\n    play('a2', length=.1)\n    yield 1/8\n")
+    sent = play_really(8.0)
+    snares = [e.beat for e in sent if e.address == "/node/drums/play" and "sn" in e.args]
+    assert stage.player.swaps == 3
+    assert snares[0] - saved < 6.0, "on the next bar as the server counts it"
+    assert (snares[0] - zero) % 4.0 == 0.0
+    assert snares == [snares[0] + k for k in range(len(snares))]
+    assert [e.beat for e in sent if e.address == "/note/on" and e.args[0] == 45][:2] == [snares[0], snares[0] + 1 / 8]

@@ -176,6 +176,7 @@ class LoopState:
     place: int  # its order among loops that run on one beat
     beat: Fraction
     begun: Fraction  # beat of its pass
+    length: Fraction = Fraction(0)  # of its last complete pass, in beats
     turn: int = 0  # number of its pass, from 0
     draws: int = 0
     memory: SimpleNamespace = field(default_factory=SimpleNamespace)

@@ -90,7 +90,7 @@ class Player(PerformerPair):
     def refuse(self, sentence: str) -> None:
         """Rejects the read version because of its patch."""
         line = 0 if self._header is None else self._header["line"]
-        where = f"{self._path.rpartition('/')[2]} line {line}: " if line else ""
+        where = self._placed("", line) if line else ""
         if self._candidate is not None:
             self._candidate.end()
         self._reject(f"{where}{sentence}")
@@ -103,7 +103,7 @@ class Player(PerformerPair):
 
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
         """One time step: events to send now, in order, at the server's beat and tempo."""
-        self._now, self._bpm = now, bpm
+        self._passed, self._now, self._bpm = now - self._now, now, bpm
         self._moving = bpm or self._moving
         self._processes.collect()
         for branch in self.branches():
@@ -133,6 +133,7 @@ class Player(PerformerPair):
                     self.wanted = answer["patch"] if answer["patch"] != self.patch else ""
                 case "until" if branch is self._leader:
                     self.out.add(answer, fresh=branch.fresh)
+                    self.pace.add(answer["costs"])
                     branch.fresh = False
                     if answer.get("coming") is not None:
                         at, (begin, events) = float(self.out.offset or 0), answer["coming"]
@@ -164,20 +165,19 @@ class Player(PerformerPair):
 
     def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
         """Handles the end of a process. `picture`: of a sentence with file and line; None for one without."""
-        run = branch.run
+        run, line = branch.run, branch.line
         if self._kept.drop(branch):
             return
         if branch is self._candidate:
-            name = self._path.rpartition("/")[2]
-            self._reject(sentence if picture is not None else f"{name}: {sentence}", picture or "")
+            self._reject(sentence if picture is not None else self._placed(sentence, 0), picture or "")
         elif branch is self._leader:
             self._leader = None
-            self._strike(run, sentence, picture)
+            self._strike(run, line, sentence, picture)
         elif branch is self._follower:
             # what the leader gave was computed from the same state: it goes on as both
             self._follower, self._leader = self._leader, None
             if self._follower is None or not branch.pid:  # a copy of one that never began does not begin either
-                self._lost()
+                self._lost(sentence if picture is not None else self._placed(sentence, line), picture or "")
             else:
                 self._follower.ask("quiet", on=False)
                 self._lead(self._follower.asked)
@@ -190,16 +190,26 @@ class Player(PerformerPair):
         if not self.playing:
             self._show("nothing plays until the script is saved without this fault")
 
-    def _strike(self, run: int, sentence: str, picture: str | None) -> None:
+    def _strike(self, run: int, line: int, sentence: str, picture: str | None) -> None:
         assert self._follower is not None
         self._strikes += 1
         if self._strikes > MAX_STRIKES:
-            self._lost()
+            self._lost(sentence if picture is not None else self._placed(sentence, line), picture or "")
             return
         self._follow("strike", run=run, fault=sentence, picture=picture or "", located=picture is not None)
         self._lead(self._advance())
 
-    def _lost(self) -> None:
+    def _placed(self, sentence: str, line: int) -> str:
+        name = self._path.rpartition("/")[2]
+        return f"{name} line {line}: {sentence}" if line else f"{name}: {sentence}"
+
+    def _slow(self, times: float, name: str, line: int) -> None:
+        many = math.ceil(10.0 * times) / 10.0
+        sentence = f"the script needs {many:g} times real time, most of it {name}; what would be late is left out"
+        self._show(self._placed(sentence, line), fault=True)
+
+    def _lost(self, cause: str, picture: str = "") -> None:
+        self._show(cause, picture, fault=True)
         self._end_players()
         self._first += self.out.ends()
         self.out.clear()
@@ -237,6 +247,7 @@ class Player(PerformerPair):
         self.version = self.tried
         del self._texts[1:-2]
         self._strikes, self.out.silent = 0, False
+        self.pace.slow = None
         self.swaps, self.begins = self.swaps + 1, float(at + (self.out.offset or 0))
         bars, beats = divmod(at, self._bar)
         self._show(f"plays from bar {bars + 1}{f', beat {float(beats) + 1:g}' if beats else ''}")
@@ -283,8 +294,10 @@ class Player(PerformerPair):
         candidate.asked = at
         self._since = []
         beat = max(next_multiple(self._soon() - float(self.out.offset), self._when.beats(self._bar)), at)
+        if self.pace.slow is not None:  # nothing slow is between the version that is slow and the next
+            candidate.ask("skip", beat=beat.as_integer_ratio(), names=self.pace.slow)
         candidate.ask("swap", beat=beat.as_integer_ratio())
-        if self._when.keep and patch in ("", self._taken["patch"]):
+        if self._when.keep and self.pace.slow is None and patch in ("", self._taken["patch"]):
             text, values = self._texts[-1][0], dict(self._values)
             self._kept.keep(KeptVersion(self._follower, self.version, text, self._taken, values))
         else:
