@@ -306,12 +306,15 @@ class Performing:
         line, beat = self._lines.get(what, (0, math.inf))
         name = os.path.basename(self._path)
         sentence = f"{name} line {line}: {reason}" if line else f"{name}: {what}: {reason}"
-        self._fault(sentence, before=beat < self.player.begins)
+        before = beat < self.player.begins
+        # a signal beyond a range is refused for each of its values: one of them says it
+        place = f"{what} {line} {self.player.swaps - before}" if line else sentence
+        self._fault(sentence, place, before=before)
 
-    def _fault(self, sentence: str, *, before: bool = False) -> None:
-        """Shows a fault once."""
-        if sentence not in self._reasons:
-            self._reasons.append(sentence)
+    def _fault(self, sentence: str, place: str = "", *, before: bool = False) -> None:
+        """Shows a fault once. `place`: where it is, of which one fault is shown."""
+        if (place or sentence) not in self._reasons:
+            self._reasons.append(place or sentence)
             show_failure(self._show, printable(sentence), before=before)
 
     def _send(self, event: SentEvent) -> None:
