@@ -584,3 +584,27 @@ def test_a_script_that_cannot_keep_up_leaves_out_what_is_slow_and_its_mended_ver
     assert (snares[0] - zero) % 4.0 == 0.0
     assert snares == [snares[0] + k for k in range(len(snares))]
     assert [e.beat for e in sent if e.address == "/note/on" and e.args[0] == 45][:2] == [snares[0], snares[0] + 1 / 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("track('a', note('c4'), on='plukc')\n", "line 2: plukc, "),
+        ("@loop(on='plukc')\ndef a():\n    yield 1\n", "line 2: plukc, "),
+        ("node('tone').cutof = 300\n", "line 2: tone, cutof"),
+        ("node('tone').cutof = sine.range(20, 300)\n", "line 2: tone, cutof"),
+    ],
+)
+def test_what_the_patch_lacks_is_refused_before_the_version_is_taken(stage: PlayerRig, text: str, refused: str) -> None:
+    stage.first(BEAT)
+    stage.player.checks = True
+    known = [("tone", "cutoff"), ("pluck", "")]
+    good = text.replace("plukc", "pluck").replace("cutof ", "cutoff ")
+    for swaps, written in ((1, text), (2, good)):
+        stage.save(written + BEAT)
+        stage.until_true(lambda: stage.player.unchecked, "it is read")
+        stage.tick()
+        assert stage.player.swaps == 1, "it waits until it is checked"
+        stage.player.check(lambda node, param: "" if (node, param) in known else f"{node}, {param}")
+        stage.until_true(lambda swaps=swaps: not stage.player.reading and stage.player.swaps == swaps, "checked")  # type: ignore[misc]
+    assert [said for said in stage.said if not said.startswith("plays")] == [f"set.py {refused}"]

@@ -29,7 +29,7 @@ from antiphon.live.faults import fault_in_script, refuse_copies, refuse_sleep
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Foreseen, Performance
 from antiphon.live.reading import read
-from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.live.stage import LiveScript
 from antiphon.performer.limits import StepLimits
 
@@ -156,6 +156,7 @@ class ScriptChild:
                 "line": script.patch_line,
                 "listens": list(script.listens.items()),
                 "tracks": [(one.name, one.on) for one in script.tracks.values() if not one.sets],
+                "uses": _uses(script),
                 "loops": [(one.name, one.on) for one in script.loops.values()],
             }
         performance = self._performance
@@ -263,6 +264,19 @@ def _within(seconds: float) -> Callable[[], bool]:
     """Whether this thread has run for `seconds` since the creation of the predicate."""
     limit = time.thread_time() + seconds
     return lambda: time.thread_time() > limit
+
+
+def _uses(script: LiveScript) -> list[tuple[str, str, int]]:
+    """What a script names of its patch, as far as it says so before it plays: node, parameter or "", and line."""
+    named: list[tuple[str, str, int]] = []
+    for track in script.tracks.values():
+        named.append((track.on, track.name.removeprefix(f"{track.on}.") if track.sets else "", track.line))
+    named += [(one.on, "", one.line) for one in script.loops.values()]
+    for event in script.settings:
+        match event.address.split("/"):
+            case ["", "node", node, param]:
+                named.append((node, "" if param in ("reset", "play") else param, event.line))
+    return [one for one in named if one[0] and not one[0].startswith(("/", OUTSIDE))]
 
 
 def _lit(event: LiveEvent) -> list[Any] | None:

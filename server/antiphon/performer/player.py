@@ -5,6 +5,7 @@ Two processes perform the script, see `antiphon.performer.pair`. Nothing in this
 
 import math
 from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -26,7 +27,8 @@ _SHOWN_ONCE = 32
 class Player(PerformerPair):
     """Plays the versions of a script.
 
-    `wanted`: another patch that the next version names, which has to be loaded before it is taken; or "". `begins`: the
+    `wanted`: another patch that the next version names, which has to be loaded before it is taken; or "". `checks`: a
+    version that names nodes is taken after `check`; `unchecked`: the next one waits for that. `begins`: the
     server's beat at which the last of them begins. `tracks`: its tracks, then its loops: name, node or "", and whether
     it is a loop. `coming`: a beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at
     first.
@@ -47,6 +49,7 @@ class Player(PerformerPair):
         self._strikes = 0
         self._above: dict[tuple[str, float], bool] = {}
         self.patch = self.wanted = ""
+        self.checks = self.unchecked = False
         self.listens: list[tuple[str, int]] = []
         self.tracks: list[tuple[str, str, bool]] = []
         self.coming: list[Any] = []
@@ -68,6 +71,7 @@ class Player(PerformerPair):
         if self._candidate is not None:
             self._candidate.end()
         self._candidate, self._header, self.wanted, self._since, self._moved = None, None, "", [], WaitingCues()
+        self.unchecked = False
         if self._when.back and self._back(version):
             return
         source = self._processes.first if self._when.top or self._follower is None else self._follower
@@ -87,9 +91,17 @@ class Player(PerformerPair):
         """Called when the patch that was `wanted` plays."""
         self.patch, self.wanted = self.wanted, ""
 
-    def refuse(self, sentence: str) -> None:
-        """Rejects the read version because of its patch."""
-        line = 0 if self._header is None else self._header["line"]
+    def check(self, wrong: Callable[[str, str], str]) -> None:
+        """Rejects the read version where `wrong` has a sentence for a node and a parameter, or "", that it names."""
+        self.unchecked = False
+        for node, param, line in () if self._header is None else self._header["uses"]:
+            if sentence := wrong(node, param):
+                self.refuse(sentence, line)
+                return
+
+    def refuse(self, sentence: str, line: int = 0) -> None:
+        """Rejects the read version because of its patch. `line`: where it does not fit; 0 for where it is named."""
+        line = line or (0 if self._header is None else self._header["line"])
         where = self._placed("", line) if line else ""
         if self._candidate is not None:
             self._candidate.end()
@@ -110,7 +122,7 @@ class Player(PerformerPair):
             if branch in self.branches():  # what another one answered may have ended it
                 self._read(branch)
         self._read(self._processes.first)
-        if self._header is not None and not self.wanted and self._at_line():
+        if self._header is not None and not self.wanted and not self.unchecked and self._at_line():
             self._take()
         if self._follower is not None:
             self._align()
@@ -130,6 +142,7 @@ class Player(PerformerPair):
                 case "read" if branch is self._candidate:
                     self._header = answer
                     # a patch is loaded before the version that needs it is taken
+                    self.unchecked = self.checks and bool(answer["uses"])
                     self.wanted = answer["patch"] if answer["patch"] != self.patch else ""
                 case "until" if branch is self._leader:
                     self.out.add(answer, fresh=branch.fresh)
@@ -185,7 +198,7 @@ class Player(PerformerPair):
             raise EngineError(f"the process of which versions are copies: {sentence}; start `antiphon live` again")
 
     def _reject(self, sentence: str, picture: str = "") -> None:
-        self._candidate, self._header, self.wanted = None, None, ""
+        self._candidate, self._header, self.wanted, self.unchecked = None, None, "", False
         self._show(sentence, picture, fault=True)
         if not self.playing:
             self._show("nothing plays until the script is saved without this fault")
