@@ -339,6 +339,7 @@ class Performance:
         """Runs a loop up to its next wait, through the end of a pass that takes no time."""
         self.runs += 1
         state.running = state.loop if state.pass_ is None else state.running
+        before = self._count
         try:
             self._call(self.runs, state.loop.name, state.loop.line)
             with acting(LoopStage(self, state)):
@@ -349,6 +350,9 @@ class Performance:
             state.ended, state.pass_ = True, None
         except (Exception, ScriptTooLong) as error:
             ran = state.running or state.loop
+            if state.good is not state.running:  # nothing of what is refused sounds
+                self._items = [item for item in self._items if item[1] != PLAY or item[2] <= before]
+                heapq.heapify(self._items)
             self._failed(fault(self.script, error, ran.line), newest=self.script.loops.get(ran.name) is ran)
             self._rewind_tracks(state)
 
@@ -394,8 +398,6 @@ class Performance:
     def _ended(self, state: LoopState) -> None:
         """Handles the end of a pass: the next begins at once, or by `every`."""
         state.pass_ = None
-        if state.good is not state.running:
-            state.before, state.good = state.good, state.running
         every = state.loop.every
         if every is not None:
             passes = max(1, -((state.begun - state.beat) // every))
@@ -404,6 +406,8 @@ class Performance:
             raise UsageError(
                 f"the loop {state.loop.name} takes no time: yield beats in it, as in yield 1, or write @loop(every=4)"
             )
+        if state.good is not state.running:
+            state.before, state.good = state.good, state.running
         state.length = state.beat - state.begun
         state.turn += 1
         heapq.heappush(self._due, (state.beat, state.place, state.key))

@@ -36,7 +36,8 @@ class LiveTrack:
     """A playing pattern.
 
     `change`: (the pattern that played, this one, the cycle it is) → what is played from there on; None for this one.
-    `base`: the pattern without its change, where `change` made another of it.
+    `base`: the pattern without its change, where `change` made another of it. `keeps`: with a change, a cycle has the
+    beats of the track that played.
     """
 
     name: str
@@ -48,6 +49,7 @@ class LiveTrack:
     line: int = 0
     change: Callable[[Any, Any, Fraction], Any] | None = None
     base: ControlPattern | Pattern[Any] | None = None
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
