@@ -381,6 +381,7 @@ def test_after_a_version_from_the_top_was_lost_the_one_before_goes_on_in_its_bar
         os.kill(branch.pid, signal.SIGKILL)
     stage.until_true(lambda: stage.player.swaps == 3, "the version before")
     assert stage.said[-2:] == ["the version before is started anew", "plays from bar 2"]
+    assert re.match(r"set\.py: its process (was ended by SIGKILL|has ended)", stage.said[-3]), "with its cause"
 
 
 def test_moves_of_sliders_that_are_put_back_are_merged_with_those_that_wait() -> None:
@@ -570,7 +571,7 @@ def test_a_script_that_cannot_keep_up_leaves_out_what_is_slow_and_its_mended_ver
     stage.until_true(lambda: stage.player.swaps == 2, "the slow version plays")
     play_really(4.0)
     kicks = [e.beat for e in play_really(16.0) if e.address == "/node/drums/play"]
-    assert len(kicks) >= 14, "a track that is not slow plays on, in time"
+    assert len(kicks) >= 10, "a track that is not slow plays on, in time"
     assert all((beat - zero) % 1.0 == 0.0 for beat in kicks)
     slow = [said for said in stage.said if "real time" in said]
     assert len(slow) == 1, "it is said once"

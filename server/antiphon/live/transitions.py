@@ -167,7 +167,8 @@ def start_transitions(
 
 
 def _track(new: LiveTrack, old: LiveTrack | None, beat: Fraction) -> LiveTrack:
-    if new.change is None:
+    change = new.change
+    if change is None:
         return new
     if old is not None:
         new = replace(new, on=new.on or old.on, beats=old.beats if new.keeps else new.beats)
@@ -179,4 +180,4 @@ def _track(new: LiveTrack, old: LiveTrack | None, beat: Fraction) -> LiveTrack:
         and played.query(at, at + _COMPARED_CYCLES) == new.pattern.query(at, at + _COMPARED_CYCLES)
     ):
         return replace(new, pattern=old.pattern, base=new.pattern)
-    return replace(new, pattern=new.change(played, new.pattern, at), base=new.pattern)
+    return replace(new, pattern=change(played, new.pattern, at), base=new.pattern)

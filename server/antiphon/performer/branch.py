@@ -134,13 +134,13 @@ class Branch:
 
     @property
     def run(self) -> int:
-        """Number of the last call into the script's code; see `Performance.before`."""
+        """Number of the call into the script's code that it makes, 0 between two; see `Performance.before`."""
         number: int = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)[0]
         return number
 
     @property
     def line(self) -> int:
-        """Line of the loop or track that was called last, 0 for none."""
+        """Line of the loop or track that is called, 0 for none."""
         line: int = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)[1]
         return line
 
@@ -202,7 +202,9 @@ class BranchProcesses:
         """Process connected to a socket. Raises `EngineError` if there are too many."""
         if not self._free:
             raise EngineError(f"over {SLOTS} processes perform the script; end it and start it again")
-        return Branch(sock, self, self._free.pop(0))
+        slot = self._free.pop(0)
+        SLOT.pack_into(self.runs, slot * SLOT.size, 0, 0)  # another process had it
+        return Branch(sock, self, slot)
 
     def remove(self, branch: Branch, ended: bool) -> int | None:
         """Removes a process; see `Branch.end`."""

@@ -133,6 +133,7 @@ class ScriptChild:
                 self._costs, self._left = {}, _BEAT_SECONDS * max(0.25, float(until - performance.beat))
                 self._events = performance.until(until)
                 self._charge()
+                SLOT.pack_into(self._runs, self._slot * SLOT.size, 0, 0)  # no call has a fault that comes now
             case "skip":
                 performance.skip(Fraction(*asked["beat"]), asked["names"])
             case "slide":

@@ -141,8 +141,13 @@ class Pace:
             return True
         at_fault = sum(self._costs.values()) * bpm / 60.0 > _AT_FAULT * beats > 0.0
         measured = beats >= 1.0 or lead < -LATE or self.slow is not None
-        least = SEND_AHEAD if self.slow is None else LOOK_AHEAD_SECONDS / 2
+        least = SEND_AHEAD if self.slow is None else LOOK_AHEAD_SECONDS
         return lead < least and at_fault and measured and now - self._begun > beats
+
+    @property
+    def ahead(self) -> float:
+        """Wanted lead in seconds: of a slow script so much that what is not slow in it is given in time."""
+        return LOOK_AHEAD_SECONDS if self.slow is None else 2 * LOOK_AHEAD_SECONDS
 
     def times(self, now: float, known: float) -> float:
         """How many times real time the script needs."""
@@ -264,7 +269,7 @@ class PerformerPair:
         assert self._follower is not None
         if self._follower.idle and self.out.sent - self._follower.asked >= _FOLLOW:
             self._advance()
-        leader, target = self._leader, self._ahead(LOOK_AHEAD_SECONDS)
+        leader, target = self._leader, self._ahead(self.pace.ahead)
         if leader is None or not leader.idle:
             return
         known = float(leader.asked + (self.out.offset or 0))
@@ -286,7 +291,7 @@ class PerformerPair:
             self._slow(pace.times(self._now, known), *heavy[0])
             self._kept.clear()  # they take as much time, unheard
         pace.slow = [name for name, _ in heavy] or pace.slow
-        soon = self._now + LOOK_AHEAD_SECONDS * self._moving / 60.0
+        soon = self._now + pace.ahead * self._moving / 60.0
         bar = next_multiple(max(soon - float(offset), float(leader.asked)), self._bar)
         skip = {"beat": bar.as_integer_ratio(), "names": names}
         self._skips.append((leader.asked, skip))
