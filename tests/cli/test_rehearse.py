@@ -43,9 +43,22 @@ def test_a_script_is_rehearsed_without_a_file(antiphon: Command, tmp_path: Path)
         (text, 0, []),
         (text.replace("c4*4", "~"), 1, ["it is silent for 4 bars"]),
         (text.replace("note(", "nte("), 2, ["set.py line 3: there is no nte here; did you mean note or ne?"]),
+        (
+            text + 'track("a", s("nosuch*4"))\n',
+            1,
+            ["set.py line 4: drums has no s named 'nosuch', and this note is silent"],
+        ),
+        (
+            text + "@loop(every=1)\ndef ends():\n    import os\n    os._exit(3)\n",
+            2,
+            ["set.py line 4: its process has ended, with status 3; a script plays to its end"],
+        ),
     ]
     for written, code, why in expected:
         script.write_text(written)
         done = antiphon("rehearse", script, "--bars", "4", "--json")
-        assert (done.code, json.loads(done.out)["why"]) == (code, why)
+        said = [
+            line.partition("; did you mean")[0] if "nosuch" in line else line for line in json.loads(done.out)["why"]
+        ]
+        assert (done.code, [line.partition("; the nearest")[0] for line in said]) == (code, why)
     assert list(tmp_path.iterdir()) == [script]

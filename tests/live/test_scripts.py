@@ -285,8 +285,8 @@ def test_what_fails_is_reported_and_the_version_before_plays_on() -> None:
     assert "pan takes numbers and words" in said[0]
     assert "set.py line 10: there is no oops here" in said[1]
     assert [(e.beat, e.args[1]) for e in events if e.source == "beat"] == [(F(k), "bd") for k in range(16)]
-    # the pass at 6 failed after its note; the function before goes on from the bar at 8
-    assert begun(events) == [(F(0), 60), (F(3), 61), (F(6), 72), (F(8), 62), (F(11), 63), (F(14), 64)]
+    # the pass at 6 failed after its note, which is not played; the function before goes on from the bar at 8
+    assert begun(events) == [(F(0), 60), (F(3), 61), (F(8), 62), (F(11), 63), (F(14), 64)]
     assert [event.beat for event in events if event.source == "new"] == [F(k) for k in range(4, 16)]
 
 
@@ -390,6 +390,38 @@ def test_one_pattern_gives_way_to_the_next(word: str, before: list[Any], after: 
     assert not before or at(5) == before
     assert len(at(5)) >= 1
     assert at(12) == after
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ('xfade("t", note("c4 e4"), 1)', [("pad", 24, 60), ("pad", 28, 64)]),
+        ('jump("t", note("c4 e4"))', [("pad", 24, 60), ("pad", 28, 64)]),
+        (
+            'clutch("t", note("c4 e4"), 1, on="bell", beats=4)',
+            [("bell", 24, 60), ("bell", 26, 64), ("bell", 28, 60), ("bell", 30, 64)],
+        ),
+    ],
+)
+def test_what_gives_way_has_the_node_and_the_beats_of_what_played(word: str, expected: list[Any]) -> None:
+    performance = Performance(script('track("t", note("a3"), on="pad", beats=8)'))
+    performance.until(F(8))
+    performance.swap(script(word), F(8))
+    performance.until(F(16))
+    performance.swap(script(word + "  # saved again"), F(16))
+    performance.until(F(24))
+    begun = [(e.args[3], e.beat, e.args[0]) for e in performance.until(F(32)) if e.address == "/note/on"]
+    assert begun == expected
+
+
+def test_no_note_of_a_step_that_fails_in_a_first_pass_is_played() -> None:
+    said: list[ScriptError] = []
+    text = 'track("beat", "bd*4")\n@loop\ndef a():\n    play("c4")\n'
+    text += '@loop(every=4)\ndef b():\n    play("c5")\n    yield 1\n    play("d5")\n    play("nosuch")\n'
+    events = Performance(script(text), report=said.append).until(F(4))
+    assert [str(one).partition(": ")[0] for one in said] == ["set.py line 3", "set.py line 11"]
+    assert [e.args[0] for e in events if e.address == "/note/on"] == [72], "that of the step before"
+    assert len([e for e in events if e.address == "/node/drums/play"]) == 4
 
 
 def test_a_place_beyond_a_sound_is_its_end() -> None:

@@ -290,6 +290,15 @@ def test_options_and_commands_of_a_sentence_become_arguments_and_calls(typed: st
 
 
 @pytest.mark.needs("library")
+def test_a_sound_without_a_drum_of_general_midi_is_missing_in_the_notes_alone(tmp_path: Path) -> None:
+    script = tmp_path / "set.py"
+    script.write_text('from antiphon.live import *\npatch("band")\ntrack("a", s("noise*4"))\n')
+    made = antiphon.render(script, bars=1)
+    assert made.warnings == ("the result's .notes is without noise: no drum of General MIDI is called so",)
+    assert made.notes == []
+    assert np.abs(made.sound).max() > 0.05
+
+
 def test_a_file_that_was_given_is_named_as_it_is(tmp_path: Path) -> None:
     for name in (
         "IN here.wav",

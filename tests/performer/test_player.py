@@ -381,6 +381,7 @@ def test_after_a_version_from_the_top_was_lost_the_one_before_goes_on_in_its_bar
         os.kill(branch.pid, signal.SIGKILL)
     stage.until_true(lambda: stage.player.swaps == 3, "the version before")
     assert stage.said[-2:] == ["the version before is started anew", "plays from bar 2"]
+    assert re.match(r"set\.py: its process (was ended by SIGKILL|has ended)", stage.said[-3]), "with its cause"
 
 
 def test_moves_of_sliders_that_are_put_back_are_merged_with_those_that_wait() -> None:
@@ -543,3 +544,68 @@ def test_a_version_that_was_replaced_is_given_cues_and_levels_for_its_undo(stage
     stage.player.cue("b")
     stage.play(1.0)
     assert [note for _, note in stage.on("/note/on", zero)] == [61, 50]
+
+
+def test_a_script_that_cannot_keep_up_leaves_out_what_is_slow_and_its_mended_version_plays_on_the_next_bar(
+    stage: PlayerRig,
+) -> None:
+    zero = stage.first(BEAT)
+    stage.play(zero + 1.0 - stage.now)
+    began = time.monotonic() - stage.now / 2.0
+
+    def play_really(beats: float) -> list[SentEvent]:
+        """Lets beats of the real clock pass, at 120: those whose events were sent before they were due."""
+        end, early = stage.now + beats, list[SentEvent]()
+        while stage.now < end:
+            time.sleep(0.005)
+            stage.now = (time.monotonic() - began) * 2.0
+            count = len(stage.sent)
+            stage.tick()
+            early += [e for e in stage.sent[count:] if e.beat >= stage.now]
+        return early
+
+    heavy = (
+        "@loop\ndef b():\n    began = time.thread_time()\n    while time.thread_time() < began + .1:\n        pass\n"
+    )
+    stage.save(f"import time\n{BEAT}{heavy}    play('a1', length=.1)\n    yield 1/8\n")
+    stage.until_true(lambda: stage.player.swaps == 2, "the slow version plays")
+    play_really(4.0)
+    kicks = [e.beat for e in play_really(16.0) if e.address == "/node/drums/play"]
+    assert len(kicks) >= 10, "a track that is not slow plays on, in time"
+    assert all((beat - zero) % 1.0 == 0.0 for beat in kicks)
+    slow = [said for said in stage.said if "real time" in said]
+    assert len(slow) == 1, "it is said once"
+    assert re.match(r"set\.py line \d+: the script needs [\d.]+ times real time, most of it b; ", slow[0])
+    saved = stage.now
+    stage.save(BEAT.replace("bd", "sn") + "@loop\ndef b():\n    play('a2', length=.1)\n    yield 1/8\n")
+    sent = play_really(8.0)
+    snares = [e.beat for e in sent if e.address == "/node/drums/play" and "sn" in e.args]
+    assert stage.player.swaps == 3
+    assert snares[0] - saved < 6.0, "on the next bar as the server counts it"
+    assert (snares[0] - zero) % 4.0 == 0.0
+    assert snares == [snares[0] + k for k in range(len(snares))]
+    assert [e.beat for e in sent if e.address == "/note/on" and e.args[0] == 45][:2] == [snares[0], snares[0] + 1 / 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("track('a', note('c4'), on='plukc')\n", "line 2: plukc, "),
+        ("@loop(on='plukc')\ndef a():\n    yield 1\n", "line 2: plukc, "),
+        ("node('tone').cutof = 300\n", "line 2: tone, cutof"),
+        ("node('tone').cutof = sine.range(20, 300)\n", "line 2: tone, cutof"),
+    ],
+)
+def test_what_the_patch_lacks_is_refused_before_the_version_is_taken(stage: PlayerRig, text: str, refused: str) -> None:
+    stage.first(BEAT)
+    stage.player.checks = True
+    known = [("tone", "cutoff"), ("pluck", "")]
+    good = text.replace("plukc", "pluck").replace("cutof ", "cutoff ")
+    for swaps, written in ((1, text), (2, good)):
+        stage.save(written + BEAT)
+        stage.until_true(lambda: stage.player.unchecked, "it is read")
+        stage.tick()
+        assert stage.player.swaps == 1, "it waits until it is checked"
+        stage.player.check(lambda node, param: "" if (node, param) in known else f"{node}, {param}")
+        stage.until_true(lambda swaps=swaps: not stage.player.reading and stage.player.swaps == swaps, "checked")  # type: ignore[misc]
+    assert [said for said in stage.said if not said.startswith("plays")] == [f"set.py {refused}"]

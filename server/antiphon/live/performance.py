@@ -4,7 +4,7 @@ It reads no clock: events are requested up to a beat, for a file all of them, li
 """
 
 import heapq
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import TypeAlias
@@ -69,7 +69,7 @@ class Performance:
 
     `runs`: how often loops have run so far. It does not depend on how often or in what steps events are asked for.
     `before`: called before the script's code is: with the number of the loop's run, from 1, or for the events of a
-    track with its place among the script's tracks, -1 for the first.
+    track with its place among the script's tracks, -1 for the first; then with the name of either, and its line.
     """
 
     def __init__(
@@ -90,9 +90,10 @@ class Performance:
         self.beat = at
         self.loops: dict[str, LoopState] = {}
         self.runs = 0
-        self.before: Callable[[int], None] = _nothing
+        self.before: Callable[[int, str, int], None] = _nothing
         self.awaited: set[str] = set()
         self._struck: dict[int, BaseException] = {}
+        self._skipped: dict[str, Fraction] = {}  # beats before which tracks play nothing
         self._now = at
         self._map = TempoMap(_RATE, tempo, end_bpm=tempo)
         self._count = 0
@@ -165,6 +166,23 @@ class Performance:
     def strike(self, run: int, error: BaseException) -> None:
         """Makes call number `run`, as counted by `before`, fail at once: it is known not to end."""
         self._struck[run] = error
+
+    def skip(self, beat: Fraction, names: Container[str] | None = None) -> None:
+        """Leaves out what tracks and loops of such names, else all, would play from the current beat to `beat`.
+
+        A loop goes on where it is, later by whole passes where they divide the bar, else by whole bars.
+        """
+        for name in self._tracks if names is None else [name for name in self._tracks if name in names]:
+            self._skipped[name] = beat
+        for state in self.loops.values():
+            late = beat - state.beat
+            if late <= 0 or state.ended or state.waits_for or not (names is None or state.loop.name in names):
+                continue
+            bar = self.script.bar
+            unit = state.length if state.length and bar % state.length == 0 else bar
+            moved = -(-late // unit) * unit
+            state.beat, state.begun = state.beat + moved, state.begun + moved
+            heapq.heappush(self._due, (state.beat, state.place, state.key))
 
     @property
     def sounding(self) -> set[tuple[str, int, int]]:
@@ -250,7 +268,7 @@ class Performance:
 
     def _track(self, track: LiveTrack, beat: Fraction) -> None:
         try:
-            self._call(-1 - list(self.script.tracks).index(track.name))
+            self._call(-1 - list(self.script.tracks).index(track.name), track.name, track.line)
             found = list(self._events(track, beat))
         except (Exception, ScriptTooLong) as error:
             self._failed(fault(self.script, error, track.line), newest=self._newest.get(track.name) is track)
@@ -282,7 +300,8 @@ class Performance:
 
     def _events(self, track: LiveTrack, beat: Fraction) -> Iterator[LiveEvent | LiveNote]:
         seed = self.script.seed ^ stream_of(track.name)
-        for event in track.pattern.query(self.beat / track.beats, beat / track.beats, seed):
+        begin = min(max(self.beat, self._skipped.get(track.name, self.beat)), beat)
+        for event in track.pattern.query(begin / track.beats, beat / track.beats, seed):
             if not event.begins or event.whole is None or (not track.sets and is_silent(event.value)):
                 continue
             at = event.whole.begin * track.beats
@@ -307,9 +326,9 @@ class Performance:
         moved = self._map.beat_at(round(self._map.sample_at(float(beat)) + float(exact(seconds, "nudge")) * _RATE))  # type: ignore[arg-type]
         return max(exact(moved), self.beat)
 
-    def _call(self, number: int) -> None:
+    def _call(self, number: int, name: str, line: int) -> None:
         """Marks the start of a script call; raises the exception it was struck with."""
-        self.before(number)
+        self.before(number, name, line)
         struck = self._struck.pop(number, None)
         if struck is not None:
             raise struck
@@ -320,8 +339,9 @@ class Performance:
         """Runs a loop up to its next wait, through the end of a pass that takes no time."""
         self.runs += 1
         state.running = state.loop if state.pass_ is None else state.running
+        before = self._count
         try:
-            self._call(self.runs)
+            self._call(self.runs, state.loop.name, state.loop.line)
             with acting(LoopStage(self, state)):
                 wait = self._resume(state)
             if wait is not None:
@@ -330,6 +350,9 @@ class Performance:
             state.ended, state.pass_ = True, None
         except (Exception, ScriptTooLong) as error:
             ran = state.running or state.loop
+            if state.good is not state.running:  # nothing of what is refused sounds
+                self._items = [item for item in self._items if item[1] != PLAY or item[2] <= before]
+                heapq.heapify(self._items)
             self._failed(fault(self.script, error, ran.line), newest=self.script.loops.get(ran.name) is ran)
             self._rewind_tracks(state)
 
@@ -375,8 +398,6 @@ class Performance:
     def _ended(self, state: LoopState) -> None:
         """Handles the end of a pass: the next begins at once, or by `every`."""
         state.pass_ = None
-        if state.good is not state.running:
-            state.before, state.good = state.good, state.running
         every = state.loop.every
         if every is not None:
             passes = max(1, -((state.begun - state.beat) // every))
@@ -385,6 +406,9 @@ class Performance:
             raise UsageError(
                 f"the loop {state.loop.name} takes no time: yield beats in it, as in yield 1, or write @loop(every=4)"
             )
+        if state.good is not state.running:
+            state.before, state.good = state.good, state.running
+        state.length = state.beat - state.begun
         state.turn += 1
         heapq.heappush(self._due, (state.beat, state.place, state.key))
 
@@ -421,5 +445,5 @@ class Performance:
         self._map.set_tempo(round(self._map.sample_at(float(at))), bpm, *over)
 
 
-def _nothing(run: int) -> None:
+def _nothing(run: int, name: str, line: int) -> None:
     pass

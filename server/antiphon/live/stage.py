@@ -36,7 +36,8 @@ class LiveTrack:
     """A playing pattern.
 
     `change`: (the pattern that played, this one, the cycle it is) → what is played from there on; None for this one.
-    `base`: the pattern without its change, where `change` made another of it.
+    `base`: the pattern without its change, where `change` made another of it. `keeps`: with a change, a cycle has the
+    beats of the track that played.
     """
 
     name: str
@@ -48,6 +49,7 @@ class LiveTrack:
     line: int = 0
     change: Callable[[Any, Any, Fraction], Any] | None = None
     base: ControlPattern | Pattern[Any] | None = None
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ class LoopState:
     place: int  # its order among loops that run on one beat
     beat: Fraction
     begun: Fraction  # beat of its pass
+    length: Fraction = Fraction(0)  # of its last complete pass, in beats
     turn: int = 0  # number of its pass, from 0
     draws: int = 0
     memory: SimpleNamespace = field(default_factory=SimpleNamespace)

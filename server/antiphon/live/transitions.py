@@ -142,10 +142,13 @@ def _transition(how: Any, doc: str, default: int) -> Callable[..., None]:
             raise UsageError(f"a transition takes a number of cycles, 0 to 1,024, not {float(length):g}")
         track(name, pattern, on, beats, **values)
         tracks = stage().script.tracks
-        if length:
-            tracks[name] = replace(tracks[name], change=lambda old, new, at: _mixed(old, new, how, at, length))
 
-    word.__doc__ = f"As `track`; over a number of cycles {doc}."
+        def change(old: Any, new: Any, at: Fraction) -> Any:
+            return _mixed(old, new, how, at, length) if length else new
+
+        tracks[name] = replace(tracks[name], change=change, keeps=beats is None)
+
+    word.__doc__ = f"As `track`, `on` and `beats` being at first those of what played; over a number of cycles {doc}."
     return word
 
 
@@ -164,8 +167,11 @@ def start_transitions(
 
 
 def _track(new: LiveTrack, old: LiveTrack | None, beat: Fraction) -> LiveTrack:
-    if new.change is None:
+    change = new.change
+    if change is None:
         return new
+    if old is not None:
+        new = replace(new, on=new.on or old.on, beats=old.beats if new.keeps else new.beats)
     played = new.pattern._new(queries.silence) if old is None else old.base or old.pattern
     at = beat / new.beats
     if (
@@ -174,4 +180,4 @@ def _track(new: LiveTrack, old: LiveTrack | None, beat: Fraction) -> LiveTrack:
         and played.query(at, at + _COMPARED_CYCLES) == new.pattern.query(at, at + _COMPARED_CYCLES)
     ):
         return replace(new, pattern=old.pattern, base=new.pattern)
-    return replace(new, pattern=new.change(played, new.pattern, at), base=new.pattern)
+    return replace(new, pattern=change(played, new.pattern, at), base=new.pattern)

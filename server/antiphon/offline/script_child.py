@@ -1,5 +1,7 @@
 """Process that performs a live script for a file, PATH, in so many SECONDS a beat.
 
+It writes the line of the loop or track that runs, in `LINE_DIGITS` digits, to the descriptor LINE.
+
 The script is the performer's own, and runs with the performer's rights. What is bounded is what a mistake costs:
 memory, and the time of a beat. It sends what the script says; it is asked for `beats` at a `tempo` with `cues`, once or
 again, and sends a message a beat: its `events`, and whether that was the `end`. Or it sends a `fault`. What the script
@@ -32,6 +34,8 @@ MEMORY = 1 << 30
 """Private memory limit in bytes: the interpreter and numpy take 60 MB of them."""
 _WALL, _LAST = 5.0, 2.0
 """Factors of a step's CPU time limit: for a wait, except for a processor, and in C, where Python cannot raise."""
+LINE_DIGITS = 8
+"""Decimal digits of a line number."""
 _LOOK = 0.05
 """Shortest time in seconds between two looks at a step that is slow."""
 _begun: list[float] = []
@@ -80,14 +84,14 @@ def end_step() -> None:
         signal.setitimer(timer, 0.0)
 
 
-def main(channel: HelperChannel, path: str, most: str) -> int:
+def main(channel: HelperChannel, path: str, most: str, line: str) -> int:
     """Performs a script; see the module."""
     seconds = float(most)
     sys.stdout = os.fdopen(sys.stdout.fileno(), "w", 1, encoding="utf-8", errors="backslashreplace")  # lines, at once
     set_limits(seconds)
     refuse_sleep()
     try:
-        _perform(path, seconds, channel)
+        _perform(path, seconds, int(line), channel)
     except ScriptError as error:
         channel.send({"fault": str(error), "picture": error.picture})
     except (MemoryError, RecursionError, ScriptTooLong) as error:
@@ -97,7 +101,7 @@ def main(channel: HelperChannel, path: str, most: str) -> int:
     return 0
 
 
-def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
+def _perform(path: str, seconds: float, line: int, channel: HelperChannel) -> None:
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     text = read_ordinary_text(path, 4 * MAX_LETTERS, "a script", ScriptError)
     script = _read(path, text, seconds)
@@ -118,7 +122,13 @@ def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
             sys.stdout = io.StringIO()
             script = _read(path, text, seconds)
         cues = [(Fraction(above, below), name, value) for above, below, name, value in asked["cues"]]
-        _play(script, float(asked["tempo"]), Fraction(*asked["beats"]), cues, seconds, channel)
+        performance = Performance(script, float(asked["tempo"]))
+        performance.before = lambda _run, _name, at: _note(line, at)
+        _play(performance, Fraction(*asked["beats"]), cues, seconds, channel)
+
+
+def _note(descriptor: int, line: int) -> None:
+    os.pwrite(descriptor, b"%0*d" % (LINE_DIGITS, line), 0)
 
 
 def _read(path: str, text: str, seconds: float) -> LiveScript:
@@ -129,10 +139,7 @@ def _read(path: str, text: str, seconds: float) -> LiveScript:
     return script
 
 
-def _play(
-    script: LiveScript, tempo: float, beats: Fraction, cues: list[Cue], seconds: float, channel: HelperChannel
-) -> None:
-    performance = Performance(script, tempo)
+def _play(performance: Performance, beats: Fraction, cues: list[Cue], seconds: float, channel: HelperChannel) -> None:
     waiting = deque(cue for cue in cues if cue[0] < beats)
     while performance.beat < beats:
         begin_step(seconds)

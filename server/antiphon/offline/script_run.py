@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from antiphon.live.notes import MACRO_VALUES
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, commands_of
 from antiphon.offline.hearing import Cue, tempo_map
+from antiphon.offline.script_child import LINE_DIGITS
 
 SUFFIX = ".py"
 TIMEOUT_SECONDS = 2.0
@@ -67,8 +69,10 @@ class ScriptProcess:
         self._path, self.name, self._patience = path, os.path.basename(path), patience
         if not Path(path).is_file():
             raise ScriptError(f"cannot read {path_text(path)}: there is no such file, or it is not an ordinary one")
-        lane, env = ChildLane(subprocess.PIPE, subprocess.PIPE, None), environment(PYTHONHASHSEED="0")
-        self._process = spawn("antiphon.offline.script_child:main", path, str(patience), lane=lane, env=env)
+        self._line = tempfile.TemporaryFile()  # noqa: SIM115 - of the loop or track that runs, if its process ends
+        line = self._line.fileno()
+        lane, env = ChildLane(subprocess.PIPE, subprocess.PIPE, None, (line,)), environment(PYTHONHASHSEED="0")
+        self._process = spawn("antiphon.offline.script_child:main", path, str(patience), str(line), lane=lane, env=env)
         try:
             said = self._receive()
             listens = tuple((node, line) for node, line in said["listens"])
@@ -113,6 +117,7 @@ class ScriptProcess:
     def close(self) -> None:
         """Ends the process."""
         self._process.close()
+        self._line.close()
 
     def _receive(self) -> dict[str, Any]:
         """Next answer of the process. Raises `ScriptError` for a fault, a timeout and an invalid answer."""
@@ -132,8 +137,10 @@ class ScriptProcess:
         status = self._process.wait() or 0
         if status == -signal.SIGVTALRM:
             return ScriptError(f"{self.name} runs without end: {2 * self._patience:g} s in one call; it was stopped")
-        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-        return ScriptError(f"the process of {self.name} ended before the music did, {how}")
+        line = int(os.pread(self._line.fileno(), LINE_DIGITS, 0) or b"0")
+        where = f"{self.name} line {line}" if line else self.name
+        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"has ended, with status {status}"
+        return ScriptError(f"{where}: its process {how}; a script plays to its end")
 
 
 def commands(events: Sequence[LiveEvent], name: str, find: FindParam, players: Players) -> list[Command]:

@@ -31,7 +31,6 @@ from antiphon.offline.script_run import ScriptProcess, commands, frames_of, with
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.finishing import finish_of
 from antiphon.operations.rendering import BLOCK, PatchRender, RenderedFile, sound_form, tail_after
-from antiphon.operations.reporting import Reporting
 from antiphon.operations.requests import MAX_SECONDS, RenderRequest
 
 # ---- Notes of a live script as a MIDI file: a track for each of its tracks and loops, exact to the tick
@@ -167,7 +166,9 @@ def _render(asked: RenderRequest, bars: float) -> bool:
     bar = max(1, round(script.header.bar))
     done = task.write(out, played(task, events, name), name, bar=bar)
     sources = path_text(path), f"the patch {task.patch.name}"
-    explained = _unknown_words(name, events, done, reporting)
+    explained, sentences, remarks = unknown_in(name, events, done)
+    for sentence in [*sentences, *remarks][:MAX_SENTENCES]:
+        reporting.complain(sentence)
     failed = done.tell(reporting, sources, explained)
     made: list[StudioTrack] = []
     for file, own in stems:
@@ -192,12 +193,13 @@ def _render(asked: RenderRequest, bars: float) -> bool:
     return failed
 
 
-def _unknown_words(
-    name: str, events: Sequence[LiveEvent], done: RenderedFile, reporting: Reporting
-) -> Mapping[str, int]:
-    """Names notes with names unknown to their node, once per line. Returns their number by node."""
+def unknown_in(
+    name: str, events: Sequence[LiveEvent], done: RenderedFile
+) -> tuple[Mapping[str, int], list[str], list[str]]:
+    """Notes with names unknown to their node: their number by node, and once per line a sentence; and remarks on what
+    stands in for others. `name`: the script's."""
     found = Counter[str]()
-    sentences = dict[str, None]()
+    sentences, remarks = dict[str, None](), dict[str, None]()
     for event in events:
         node = event.address.removeprefix("/node/").removesuffix("/play")
         if event.address != f"/node/{node}/play":
@@ -206,10 +208,8 @@ def _unknown_words(
             found[node] += 1
             sentences[f"{name} line {event.line}: {silent(node, value, word)}{instead(word, known)}"] = None
         for word, known in substituted(done.vocabularies.get(node, {}), event.args):
-            sentences[stands_in(node, word, known)] = None
-    for sentence in list(sentences)[:MAX_SENTENCES]:
-        reporting.complain(sentence)
-    return found
+            remarks[stands_in(node, word, known)] = None
+    return found, list(sentences), list(remarks)
 
 
 def performed(

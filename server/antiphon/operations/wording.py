@@ -12,7 +12,12 @@ from typing import Any, TypeVar
 from antiphon.kernel.errors import AntiphonError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_FILES = {"in.wav": "the sound", "in.mid": "what was given", "played.mid": "the notes"}
+_FILES = {
+    "in.wav": "the sound",
+    "in.mid": "what was given",
+    "played.mid": "the notes",
+    "notes.mid": "the result's .notes",
+}
 """Words for the files through which work passes."""
 _ARGUMENTS = {"in": "sound", "events": "notes", "rate": "resample", "force": "force=True", "no_limit": "limit=False"}
 """Arguments that are not spelled as their options."""

@@ -48,6 +48,7 @@ class Branch:
         self.parent: Branch | None = None
         self._ran = self._still = 0.0
         self._looks = 0
+        self._called = (0, 0)  # number and line of the call that is watched
         self.pid = 0  # 0 until it has said so
         self.asked = Fraction(0)  # the beat up to which it was asked for events
         self.fresh = True
@@ -117,7 +118,9 @@ class Branch:
         if not self._waiting:
             return False
         most, used = _GRACE * self._waiting[0], cpu_times(self.pid)
-        if self._begun is None:
+        called = self.run, self.line
+        if self._begun is None or called != self._called:
+            self._called = called
             self._begun, self._ran, self._looks, self._still = (now, used), 0.0, 0, now
         then, before = self._begun
         if used is None or before is None:
@@ -131,9 +134,15 @@ class Branch:
 
     @property
     def run(self) -> int:
-        """Number of the last call into the script's code; see `Performance.before`."""
+        """Number of the call into the script's code that it makes, 0 between two; see `Performance.before`."""
         number: int = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)[0]
         return number
+
+    @property
+    def line(self) -> int:
+        """Line of the loop or track that is called, 0 for none."""
+        line: int = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)[1]
+        return line
 
     def end(self, *, ended: bool = False) -> int | None:
         """Ends the process; returns the exit status or negative signal of one that had `ended` itself, if known."""
@@ -193,7 +202,9 @@ class BranchProcesses:
         """Process connected to a socket. Raises `EngineError` if there are too many."""
         if not self._free:
             raise EngineError(f"over {SLOTS} processes perform the script; end it and start it again")
-        return Branch(sock, self, self._free.pop(0))
+        slot = self._free.pop(0)
+        SLOT.pack_into(self.runs, slot * SLOT.size, 0, 0)  # another process had it
+        return Branch(sock, self, slot)
 
     def remove(self, branch: Branch, ended: bool) -> int | None:
         """Removes a process; see `Branch.end`."""

@@ -2,9 +2,10 @@
 
 It answers messages on the socket, and makes copies of itself: a copy goes on from the same beat with the same
 state, so another version of the script is read in a copy, and a copy that fails takes nothing with it. `RUNS` is a
-small file in memory where each copy writes which call of the script's code it makes.
+small file in memory where each copy writes which call of the script's code it makes, and the line of its loop or track.
 
-It takes `{"do": …}`: fork (with a descriptor, the copy's socket), read, start, swap, until, cue, slide, strike, quiet.
+It takes `{"do": …}`: fork (with a descriptor, the copy's socket), read, start, swap, until, skip, cue, slide, strike,
+quiet.
 It answers fork, read and until. What the script prints goes to standard output.
 """
 
@@ -28,15 +29,21 @@ from antiphon.live.faults import fault_in_script, refuse_copies, refuse_sleep
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Foreseen, Performance
 from antiphon.live.reading import read
-from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.live.stage import LiveScript
 from antiphon.performer.limits import StepLimits
 
 COMING, COMING_SECONDS = Fraction(12), 0.02
 """Look-ahead of tracks in beats, and its time limit."""
-SLOTS, SLOT = 512, struct.Struct("q")
+SLOTS, SLOT = 512, struct.Struct("qq")
 """Number of forks with a slot in `RUNS`, and the fields of a slot."""
 _CHUNK = 1 << 16
+_LONG = 0.02
+"""CPU time in seconds of a call after which the next one has its own limits: setting them takes time, too."""
+_BEAT_SECONDS = 4.0
+"""CPU time in seconds per beat that all calls of a request share, which is for a quarter of a beat at least."""
+_COSTLY = 0.001
+"""Minimum CPU time in seconds of a loop or track that is reported."""
 
 
 class ScriptChild:
@@ -51,6 +58,9 @@ class ScriptChild:
         self._events: list[LiveEvent] = []
         self._faults: list[dict[str, Any]] = []
         self._coming: tuple[float, list[Foreseen]] = 0.0, []
+        self._costs: dict[tuple[str, int], float] = {}  # CPU time in seconds of a loop or track, by name and line
+        self._left = 0.0  # CPU time in seconds for the rest of the request
+        self._runs_one: tuple[tuple[str, int], float] | None = None  # the one that runs, and the time it began at
         self._path = ""
         self._over = False
         self._forks = False
@@ -119,7 +129,13 @@ class ScriptChild:
                 if asked.get("coming"):
                     coming = performance.coming(COMING, _within(COMING_SECONDS))
                     self._coming = float(performance.beat), coming
-                self._events = performance.until(Fraction(*asked["beat"]))
+                until = Fraction(*asked["beat"])
+                self._costs, self._left = {}, _BEAT_SECONDS * max(0.25, float(until - performance.beat))
+                self._events = performance.until(until)
+                self._charge()
+                SLOT.pack_into(self._runs, self._slot * SLOT.size, 0, 0)  # no call has a fault that comes now
+            case "skip":
+                performance.skip(Fraction(*asked["beat"]), asked["names"])
             case "slide":
                 for script in (self._script, performance.script):
                     if script is not None:
@@ -141,6 +157,7 @@ class ScriptChild:
                 "line": script.patch_line,
                 "listens": list(script.listens.items()),
                 "tracks": [(one.name, one.on) for one in script.tracks.values() if not one.sets],
+                "uses": _uses(script),
                 "loops": [(one.name, one.on) for one in script.loops.values()],
             }
         performance = self._performance
@@ -150,6 +167,7 @@ class ScriptChild:
             "did": "until",
             "beat": performance.beat.as_integer_ratio(),
             "faults": faults,
+            "costs": [[*one, spent] for one, spent in self._costs.items() if spent >= _COSTLY],
             "awaited": sorted(performance.awaited),
             "sounding": [list(key) for key in performance.sounding],
             "events": [
@@ -182,8 +200,23 @@ class ScriptChild:
     def _overran(self) -> None:
         self._over = True
 
-    def _call(self, number: int) -> None:
-        SLOT.pack_into(self._runs, self._slot * SLOT.size, number)
+    def _call(self, number: int, name: str, line: int) -> None:
+        SLOT.pack_into(self._runs, self._slot * SLOT.size, number, line)
+        self._charge((name, line))
+        if self._left < 0.0:
+            self._overran()
+            raise UsageError(f"loops and tracks take over {_BEAT_SECONDS:g} s for a beat; make them lighter")
+
+    def _charge(self, begins: tuple[str, int] | None = None) -> None:
+        """Counts the CPU time of the loop or track that has run, before another begins."""
+        now = time.thread_time()
+        if self._runs_one is not None:
+            one, since = self._runs_one
+            self._costs[one] = self._costs.get(one, 0.0) + now - since
+            self._left -= now - since
+            if begins is not None and now - since > _LONG:
+                self._limits.begin()
+        self._runs_one = None if begins is None else (begins, now)
 
     def _say(self, message: dict[str, Any]) -> None:
         self._sock.sendall(pack(message))
@@ -232,6 +265,19 @@ def _within(seconds: float) -> Callable[[], bool]:
     """Whether this thread has run for `seconds` since the creation of the predicate."""
     limit = time.thread_time() + seconds
     return lambda: time.thread_time() > limit
+
+
+def _uses(script: LiveScript) -> list[tuple[str, str, int]]:
+    """What a script names of its patch, as far as it says so before it plays: node, parameter or "", and line."""
+    named: list[tuple[str, str, int]] = []
+    for track in script.tracks.values():
+        named.append((track.on, track.name.removeprefix(f"{track.on}.") if track.sets else "", track.line))
+    named += [(one.on, "", one.line) for one in script.loops.values()]
+    for event in script.settings:
+        match event.address.split("/"):
+            case ["", "node", node, param]:
+                named.append((node, "" if param in ("reset", "play") else param, event.line))
+    return [one for one in named if one[0] and not one[0].startswith(("/", OUTSIDE))]
 
 
 def _lit(event: LiveEvent) -> list[Any] | None:

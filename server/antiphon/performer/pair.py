@@ -7,14 +7,15 @@ returns to where they would be. Nothing in this module reads a clock.
 """
 
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from antiphon.performer.branch import Branch
-from antiphon.performer.limits import BAR_MARGIN, LOOK_AHEAD_SECONDS
-from antiphon.performer.outgoing import Outgoing, ScriptRequest, SentEvent, WaitingCues
+from antiphon.performer.limits import BAR_MARGIN, LATE, LOOK_AHEAD_SECONDS
+from antiphon.performer.outgoing import Outgoing, ScriptRequest, SentEvent, WaitingCues, next_multiple
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
 MAX_KEPT = 4
@@ -106,6 +107,59 @@ class KeptVersions:
 
 SEND_AHEAD = 0.1
 """Maximum lead in seconds of sent events."""
+_HEAVY_SHARE = 0.1
+"""Minimum share of the CPU time of a loop or track that is left out where all takes too long."""
+_AT_FAULT = 0.25
+"""Minimum CPU time per time of music of a script that is slow; below it the machine is, or stood still."""
+_OVERTAKEN = 1.0
+"""Lateness in seconds from which everything up to a bar is left out."""
+
+
+class Pace:
+    """How fast the leader is, since it was last as far ahead as is wanted. Beats are the server's.
+
+    `slow`: what was left out last of the version that plays, by its names; None while it keeps up.
+    """
+
+    def __init__(self) -> None:
+        self.slow: list[str] | None = None
+        self.begin(0.0, 0.0)
+
+    def begin(self, now: float, known: float) -> None:
+        """Measures from here: `now` is the server's beat, `known` that up to which events are."""
+        self._begun, self._known, self._costs = now, known, dict[tuple[str, int], float]()
+
+    def add(self, costs: Iterable[tuple[str, int, float]]) -> None:
+        """Adds CPU times in seconds of loops and tracks: name, line, time."""
+        for name, line, spent in costs:
+            self._costs[name, line] = self._costs.get((name, line), 0.0) + spent
+
+    def late(self, now: float, known: float, bpm: float) -> bool:
+        """Whether what is asked next would come too late."""
+        beats, lead = known - self._known, (known - now) * 60.0 / bpm
+        if lead < -_OVERTAKEN:
+            return True
+        at_fault = sum(self._costs.values()) * bpm / 60.0 > _AT_FAULT * beats > 0.0
+        measured = beats >= 1.0 or lead < -LATE or self.slow is not None
+        least = SEND_AHEAD if self.slow is None else LOOK_AHEAD_SECONDS
+        return lead < least and at_fault and measured and now - self._begun > beats
+
+    @property
+    def ahead(self) -> float:
+        """Wanted lead in seconds: of a slow script so much that what is not slow in it is given in time."""
+        return LOOK_AHEAD_SECONDS if self.slow is None else 2 * LOOK_AHEAD_SECONDS
+
+    def times(self, now: float, known: float) -> float:
+        """How many times real time the script needs."""
+        return (now - self._begun) / max(known - self._known, 1.0 / GRID)
+
+    def heavy(self) -> list[tuple[str, int]]:
+        """Loops and tracks that take most of the time, the slowest first: name and line."""
+        all_of_them = sum(self._costs.values())
+        found = [one for one, spent in self._costs.items() if spent > _HEAVY_SHARE * all_of_them]
+        return sorted(found, key=lambda one: -self._costs[one])
+
+
 GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
 """Resolution of the sent beat; beats requested at once, and maximum lag of the follower in beats."""
 
@@ -125,6 +179,9 @@ class PerformerPair:
         self.out = Outgoing()
         self._bar = Fraction(4)
         self._now, self._bpm = 0.0, 120.0
+        self._passed = 0.0  # beats since the step before
+        self.pace = Pace()
+        self._skips: deque[tuple[Fraction, dict[str, Any]]] = deque()  # of the leader, which the follower comes to
         self._moving = 120.0  # tempo of the beat when it moved last: a performance has no tempo of 0
         self._first: list[SentEvent] = []
         self._awaited: set[str] = set()
@@ -186,6 +243,12 @@ class PerformerPair:
         """Advances the follower to a beat, by default that of the last sent event; returns its beat."""
         assert self._follower is not None
         beat = self.out.sent if beat is None else beat
+        while self._skips and self._skips[0][0] <= beat:
+            at, skip = self._skips.popleft()
+            if at > self._follower.asked:
+                self._follower.asked = at
+                self._follow("until", beat=at.as_integer_ratio())
+            self._follow("skip", **skip)
         if beat > self._follower.asked:
             self._follower.asked = beat
             self._follow("until", beat=beat.as_integer_ratio())
@@ -197,6 +260,8 @@ class PerformerPair:
         if self._leader is not None:
             self._leader.end()
         self._leader = self._follower.fork()
+        self._skips.clear()
+        self.pace.begin(self._now, float(cut + (self.out.offset or 0)))
         self.out.replace(cut)
         self._leader.ask("quiet", on=True)
 
@@ -204,11 +269,37 @@ class PerformerPair:
         assert self._follower is not None
         if self._follower.idle and self.out.sent - self._follower.asked >= _FOLLOW:
             self._advance()
-        leader, target = self._leader, self._ahead(LOOK_AHEAD_SECONDS)
-        if leader is not None and leader.idle and leader.asked < target:
+        leader, target = self._leader, self._ahead(self.pace.ahead)
+        if leader is None or not leader.idle:
+            return
+        known = float(leader.asked + (self.out.offset or 0))
+        if leader.asked >= target:
+            self.pace.begin(self._now, known)
+        else:
+            if self.pace.late(self._now, known, self._moving):
+                self._skip(leader, known)
             seen = self.version, int(leader.asked // self._bar)
             leader.until((leader.asked // _CHUNK + 1) * _CHUNK, coming=bool(self.version) and seen != self._foreseen)
             self._foreseen = seen
+
+    def _skip(self, leader: Branch, known: float) -> None:
+        """Has the leader leave out what takes too long, up to the bar by which it is ahead again."""
+        pace, offset = self.pace, self.out.offset or 0
+        heavy = pace.heavy()
+        names = None if (known - self._now) * 60.0 / self._moving < -_OVERTAKEN else [name for name, _ in heavy]
+        if heavy and pace.slow is None:
+            self._slow(pace.times(self._now, known), *heavy[0])
+            self._kept.clear()  # they take as much time, unheard
+        pace.slow = [name for name, _ in heavy] or pace.slow
+        soon = self._now + pace.ahead * self._moving / 60.0
+        bar = next_multiple(max(soon - float(offset), float(leader.asked)), self._bar)
+        skip = {"beat": bar.as_integer_ratio(), "names": names}
+        self._skips.append((leader.asked, skip))
+        leader.ask("skip", **skip)
+        pace.begin(self._now, known)
+
+    def _slow(self, times: float, name: str, line: int) -> None:
+        """Called once for a version that needs so many times real time, most of it in a loop or track."""
 
     def _give_cues(self) -> None:
         if not self._cues.waiting or self.out.hold is not None:
@@ -243,7 +334,8 @@ class PerformerPair:
         """Realigns the script to the next bar after a jump of the server's beat."""
         assert self.out.offset is not None
         behind = self._here(0.0) - self.out.sent
-        if -2 * self._bar < behind < max(Fraction(2), self._here(1.0) - self._here(0.0)):
+        leap = max(Fraction(2), self._here(1.0) - self._here(0.0))
+        if -2 * self._bar < behind and (behind < leap or self._passed < leap):  # a slow script skips, see `_ask`
             return
         bars = math.ceil((Fraction(self._soon()) - self.out.sent - self.out.offset) / self._bar)
         self._first += self.out.ends(self._now)

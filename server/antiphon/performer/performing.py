@@ -10,10 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.params import instead_of
 from antiphon.kernel.errors import AntiphonError, EngineError
+from antiphon.kernel.graph.graph import NodeSpec
+from antiphon.kernel.graph.io_nodes import ENDS, declaration
+from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import file_name, find as find_patch
+from antiphon.kernel.plugins.loader import declared
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Message
 from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
@@ -83,6 +90,8 @@ class Performing:
         self._plays: str | None = None
         self._title = ""  # of the patch that the last version has, once it is known
         self._loading: tuple[str, float] | None = None
+        self._checking = False  # the server was asked for its nodes, which the next version names
+        self._catalog: Catalog | None = None
         self._lines: dict[str, tuple[int, float]] = {}  # of the last event of an address, and its beat
         self._heard = 0
         self._nameless = 0  # version that named no patch when a server was to be started
@@ -148,8 +157,12 @@ class Performing:
         if bpm == 0.0 and not self._still:
             self._show("the server's beat stands still; /transport/play starts it, or your playing where it waits")
         self._still = bpm == 0.0
+        self.player.checks = self.wire.connected
         for event in self.player.tick(self._clock.now(now), bpm):
             self._send(event)
+        if self.player.unchecked and not (self.player.wanted or self._checking):
+            self._checking = True
+            self.wire.send("/node/list")
         if self._heard != self.player.swaps:
             self._heard = self.player.swaps
             if self.player.listens:
@@ -170,7 +183,7 @@ class Performing:
             self.wire.send("/patch/hint")
             if self._by_osc and (asked := self._handover.begin()):
                 self.wire.send("/live/join", asked)
-            self._plays, self._met, self._told = None, True, ()
+            self._plays, self._met, self._told, self._checking = None, True, (), False
             if self._lost:
                 self._show("connected again")
             self._lost = False
@@ -268,6 +281,9 @@ class Performing:
                 self._reasons.append(sentence)
                 self._show(printable(sentence))
             case "/node/list.reply", _:
+                if self._checking and not self.player.wanted:
+                    self._check(dict(zip(map(str, args[::2]), map(str, args[1::2]), strict=False)))
+                self._checking = False
                 for line, sentence in missing(self.player.listens, [str(name) for name in args[::2]]):
                     self._show(f"{os.path.basename(self._path)} line {line}: {printable(sentence)}", fault=True)
             case "/panic", _:
@@ -291,6 +307,24 @@ class Performing:
                 _, _, node, param = address.split("/")
                 self.player.cue(f"{node}.{param}", value)
 
+    def _check(self, nodes: dict[str, str]) -> None:
+        """Has the read version rejected for a node or a parameter that the server lacks; `nodes`: type by name."""
+        if self._catalog is None:
+            self._catalog = declared()
+        infos = [(name, declaration(NodeSpec(name, kind), self._catalog)) for name, kind in nodes.items()]
+        params = {name: {one.name: one for one in info.cells} for name, info in infos if info is not None}
+
+        def wrong(node: str, param: str) -> str:
+            if node in (MACRO, *ENDS):
+                return ""
+            if node not in nodes:
+                return f"there is no node {node!r}{instead(node, nodes)}"
+            if param and param not in params.get(node, {param: None}):
+                return f"{node} has no parameter {param!r}{instead_of(param, params[node].values())}"
+            return ""
+
+        self.player.check(wrong)
+
     def _tell(self, now: float) -> None:
         """Reports a file's set to the server, whose pages show it, where it has changed."""
         told: tuple[str, ...] = ()
@@ -306,12 +340,15 @@ class Performing:
         line, beat = self._lines.get(what, (0, math.inf))
         name = os.path.basename(self._path)
         sentence = f"{name} line {line}: {reason}" if line else f"{name}: {what}: {reason}"
-        self._fault(sentence, before=beat < self.player.begins)
+        before = beat < self.player.begins
+        # a signal beyond a range is refused for each of its values: one of them says it
+        place = f"{what} {line} {self.player.swaps - before}" if line else sentence
+        self._fault(sentence, place, before=before)
 
-    def _fault(self, sentence: str, *, before: bool = False) -> None:
-        """Shows a fault once."""
-        if sentence not in self._reasons:
-            self._reasons.append(sentence)
+    def _fault(self, sentence: str, place: str = "", *, before: bool = False) -> None:
+        """Shows a fault once. `place`: where it is, of which one fault is shown."""
+        if (place or sentence) not in self._reasons:
+            self._reasons.append(place or sentence)
             show_failure(self._show, printable(sentence), before=before)
 
     def _send(self, event: SentEvent) -> None:

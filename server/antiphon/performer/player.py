@@ -5,6 +5,7 @@ Two processes perform the script, see `antiphon.performer.pair`. Nothing in this
 
 import math
 from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -26,7 +27,8 @@ _SHOWN_ONCE = 32
 class Player(PerformerPair):
     """Plays the versions of a script.
 
-    `wanted`: another patch that the next version names, which has to be loaded before it is taken; or "". `begins`: the
+    `wanted`: another patch that the next version names, which has to be loaded before it is taken; or "". `checks`: a
+    version that names nodes is taken after `check`; `unchecked`: the next one waits for that. `begins`: the
     server's beat at which the last of them begins. `tracks`: its tracks, then its loops: name, node or "", and whether
     it is a loop. `coming`: a beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at
     first.
@@ -47,6 +49,7 @@ class Player(PerformerPair):
         self._strikes = 0
         self._above: dict[tuple[str, float], bool] = {}
         self.patch = self.wanted = ""
+        self.checks = self.unchecked = False
         self.listens: list[tuple[str, int]] = []
         self.tracks: list[tuple[str, str, bool]] = []
         self.coming: list[Any] = []
@@ -68,6 +71,7 @@ class Player(PerformerPair):
         if self._candidate is not None:
             self._candidate.end()
         self._candidate, self._header, self.wanted, self._since, self._moved = None, None, "", [], WaitingCues()
+        self.unchecked = False
         if self._when.back and self._back(version):
             return
         source = self._processes.first if self._when.top or self._follower is None else self._follower
@@ -87,10 +91,18 @@ class Player(PerformerPair):
         """Called when the patch that was `wanted` plays."""
         self.patch, self.wanted = self.wanted, ""
 
-    def refuse(self, sentence: str) -> None:
-        """Rejects the read version because of its patch."""
-        line = 0 if self._header is None else self._header["line"]
-        where = f"{self._path.rpartition('/')[2]} line {line}: " if line else ""
+    def check(self, wrong: Callable[[str, str], str]) -> None:
+        """Rejects the read version where `wrong` has a sentence for a node and a parameter, or "", that it names."""
+        self.unchecked = False
+        for node, param, line in () if self._header is None else self._header["uses"]:
+            if sentence := wrong(node, param):
+                self.refuse(sentence, line)
+                return
+
+    def refuse(self, sentence: str, line: int = 0) -> None:
+        """Rejects the read version because of its patch. `line`: where it does not fit; 0 for where it is named."""
+        line = line or (0 if self._header is None else self._header["line"])
+        where = self._placed("", line) if line else ""
         if self._candidate is not None:
             self._candidate.end()
         self._reject(f"{where}{sentence}")
@@ -103,14 +115,14 @@ class Player(PerformerPair):
 
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
         """One time step: events to send now, in order, at the server's beat and tempo."""
-        self._now, self._bpm = now, bpm
+        self._passed, self._now, self._bpm = now - self._now, now, bpm
         self._moving = bpm or self._moving
         self._processes.collect()
         for branch in self.branches():
             if branch in self.branches():  # what another one answered may have ended it
                 self._read(branch)
         self._read(self._processes.first)
-        if self._header is not None and not self.wanted and self._at_line():
+        if self._header is not None and not self.wanted and not self.unchecked and self._at_line():
             self._take()
         if self._follower is not None:
             self._align()
@@ -130,9 +142,11 @@ class Player(PerformerPair):
                 case "read" if branch is self._candidate:
                     self._header = answer
                     # a patch is loaded before the version that needs it is taken
+                    self.unchecked = self.checks and bool(answer["uses"])
                     self.wanted = answer["patch"] if answer["patch"] != self.patch else ""
                 case "until" if branch is self._leader:
                     self.out.add(answer, fresh=branch.fresh)
+                    self.pace.add(answer["costs"])
                     branch.fresh = False
                     if answer.get("coming") is not None:
                         at, (begin, events) = float(self.out.offset or 0), answer["coming"]
@@ -164,20 +178,19 @@ class Player(PerformerPair):
 
     def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
         """Handles the end of a process. `picture`: of a sentence with file and line; None for one without."""
-        run = branch.run
+        run, line = branch.run, branch.line
         if self._kept.drop(branch):
             return
         if branch is self._candidate:
-            name = self._path.rpartition("/")[2]
-            self._reject(sentence if picture is not None else f"{name}: {sentence}", picture or "")
+            self._reject(sentence if picture is not None else self._placed(sentence, 0), picture or "")
         elif branch is self._leader:
             self._leader = None
-            self._strike(run, sentence, picture)
+            self._strike(run, line, sentence, picture)
         elif branch is self._follower:
             # what the leader gave was computed from the same state: it goes on as both
             self._follower, self._leader = self._leader, None
             if self._follower is None or not branch.pid:  # a copy of one that never began does not begin either
-                self._lost()
+                self._lost(sentence if picture is not None else self._placed(sentence, line), picture or "")
             else:
                 self._follower.ask("quiet", on=False)
                 self._lead(self._follower.asked)
@@ -185,21 +198,31 @@ class Player(PerformerPair):
             raise EngineError(f"the process of which versions are copies: {sentence}; start `antiphon live` again")
 
     def _reject(self, sentence: str, picture: str = "") -> None:
-        self._candidate, self._header, self.wanted = None, None, ""
+        self._candidate, self._header, self.wanted, self.unchecked = None, None, "", False
         self._show(sentence, picture, fault=True)
         if not self.playing:
             self._show("nothing plays until the script is saved without this fault")
 
-    def _strike(self, run: int, sentence: str, picture: str | None) -> None:
+    def _strike(self, run: int, line: int, sentence: str, picture: str | None) -> None:
         assert self._follower is not None
         self._strikes += 1
         if self._strikes > MAX_STRIKES:
-            self._lost()
+            self._lost(sentence if picture is not None else self._placed(sentence, line), picture or "")
             return
         self._follow("strike", run=run, fault=sentence, picture=picture or "", located=picture is not None)
         self._lead(self._advance())
 
-    def _lost(self) -> None:
+    def _placed(self, sentence: str, line: int) -> str:
+        name = self._path.rpartition("/")[2]
+        return f"{name} line {line}: {sentence}" if line else f"{name}: {sentence}"
+
+    def _slow(self, times: float, name: str, line: int) -> None:
+        many = math.ceil(10.0 * times) / 10.0
+        sentence = f"the script needs {many:g} times real time, most of it {name}; what would be late is left out"
+        self._show(self._placed(sentence, line), fault=True)
+
+    def _lost(self, cause: str, picture: str = "") -> None:
+        self._show(cause, picture, fault=True)
         self._end_players()
         self._first += self.out.ends()
         self.out.clear()
@@ -237,6 +260,7 @@ class Player(PerformerPair):
         self.version = self.tried
         del self._texts[1:-2]
         self._strikes, self.out.silent = 0, False
+        self.pace.slow = None
         self.swaps, self.begins = self.swaps + 1, float(at + (self.out.offset or 0))
         bars, beats = divmod(at, self._bar)
         self._show(f"plays from bar {bars + 1}{f', beat {float(beats) + 1:g}' if beats else ''}")
@@ -283,8 +307,10 @@ class Player(PerformerPair):
         candidate.asked = at
         self._since = []
         beat = max(next_multiple(self._soon() - float(self.out.offset), self._when.beats(self._bar)), at)
+        if self.pace.slow is not None:  # nothing slow is between the version that is slow and the next
+            candidate.ask("skip", beat=beat.as_integer_ratio(), names=self.pace.slow)
         candidate.ask("swap", beat=beat.as_integer_ratio())
-        if self._when.keep and patch in ("", self._taken["patch"]):
+        if self._when.keep and self.pace.slow is None and patch in ("", self._taken["patch"]):
             text, values = self._texts[-1][0], dict(self._values)
             self._kept.keep(KeptVersion(self._follower, self.version, text, self._taken, values))
         else:

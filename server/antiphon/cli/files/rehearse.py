@@ -66,7 +66,7 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     from antiphon.offline.hearing import tempo_map
     from antiphon.offline.rehearsing import judge
     from antiphon.offline.script_run import ScriptProcess
-    from antiphon.operations.render_script import performed, played
+    from antiphon.operations.render_script import MAX_SENTENCES, performed, played, unknown_in
 
     with ScriptProcess(path) as script:
         asked = RenderRequest(path, bars=float(bars), tail=0.0, reporting=TERMINAL)
@@ -85,5 +85,7 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     failed = [f"{node} fails: {reason}" for node, reason in done.failures]
     if done.dropped:
         failed.append(f"{done.dropped} events exceed the limit of one block")
+    _, unknown, remarks = unknown_in(name, events, done)
+    failed += unknown[:MAX_SENTENCES]
     most, cost = max(begins.values(), default=0), spent / (edges[-1] / rate)
-    return judge(sound, rate, edges, most, cost, failed, limited=done.limited)
+    return judge(sound, rate, edges, most, cost, failed, limited=done.limited, remarks=remarks[:MAX_SENTENCES])

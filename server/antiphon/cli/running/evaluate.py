@@ -29,7 +29,8 @@ def evaluate(
 ) -> None:
     """Have a live script played at once, by a server that was started with --live.
 
-    It takes over on the next bar, as if the file was saved so. Your token is proved, and not sent.
+    It takes over as a saved file does: on the next beat, or by --quantum of `antiphon live`. Your token is proved, and
+    not sent.
     """
     performers = hand_over(_read(script), ports.osc_port(osc_port, http_port), timeout)
     if not performers:

@@ -112,6 +112,11 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     return Loaded(catalog, loading.factories)
 
 
+def declared() -> Catalog:
+    """Declarations of the built-in processors as far as they are on disk, without an import of a plugin."""
+    return known.read(known.stamp(source.folder for source in sources(None) if source.built_in)) or Catalog({})
+
+
 def load_again(catalog: Catalog) -> Loaded:
     """What `load` gave to another process of this server, by its catalog: what is played, no more.
 
