@@ -382,6 +382,11 @@ def test_a_cancelled_task_ends_its_work(tmp_path: Path) -> None:
     assert parts[-1] < 1.0
 
 
+def test_an_open_file_is_no_sound() -> None:
+    with pytest.raises(antiphon.AntiphonError, match="this is an open file"):
+        antiphon.run("gain", io.BytesIO(b"RIFF"))
+
+
 def test_notes_go_in_and_come_out() -> None:
     notes = [antiphon.Note(0.25 * n, 0.25 * n + 0.2, 60 + n, 0.5) for n in range(4)]
     moved = antiphon.run("transpose", notes, semitones=12)
