@@ -16,6 +16,7 @@ from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import check
+from antiphon.kernel.runtime.shortening import counted
 from antiphon.operations.requests import RehearseRequest, RenderRequest
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
 
 def _print(name: str, bars: int, verdict: Verdict) -> None:
     typer.echo(
-        f"{name}: {bars} bars, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
+        f"{name}: {counted(bars, 'bar')}, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
         f"{verdict.notes} notes in the densest beat, {verdict.cost:.0%} of the time"
     )
     typer.echo("bars: " + " ".join(f"{level:.0f}" for level in verdict.bars) + " LUFS")
