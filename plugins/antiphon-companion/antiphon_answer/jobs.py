@@ -11,7 +11,6 @@ from antiphon.api import F64, IO, BlockTime, Event, FileError, Samples, StreamSp
 from antiphon.api.backends.analysis import analyse_file
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound, write_atomic
 from antiphon.api.backends.rendering import prepare_processor
-from antiphon.api.backends.runtime import counted
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, read, read_corpus, wish, write
@@ -199,7 +198,7 @@ def _continued(
         raise FileError(f"{job.source.name} has too little to go on with: its melody needs two notes at least")
     job.progress(1.0)
     seconds = write(job.target, given, added)
-    bars = counted(int(settings["bars"]), "bar")
+    bars = "1 bar" if settings["bars"] == 1 else f"{settings['bars']} bars"
     key = KEYS[improviser.key]
     found = (
         f"{len(added)} notes added",

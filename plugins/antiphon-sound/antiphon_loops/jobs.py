@@ -14,7 +14,7 @@ from antiphon.api import IO, BlockTime, FileError, ParamError, PluginError, Samp
 from antiphon.api.backends.analysis import analyse_file, separate_blocks
 from antiphon.api.backends.files import AudioWriter, library_folder, make_folder, printable_path, stream_sound
 from antiphon.api.backends.rendering import ParamCells, prepare_processor
-from antiphon.api.backends.runtime import counted, instead
+from antiphon.api.backends.runtime import instead
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.reading import FASTEST, SLOWEST
 from antiphon_loops.arrangement.arrange import roles_of
@@ -287,7 +287,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
                 writer.write(block[n * CHANNELS : (n + 1) * CHANNELS])
             job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * writers[0].frames / piece.frames)
     used = piece.used()
-    bars = counted(piece.bars, "bar")
+    bars = "1 bar" if piece.bars == 1 else f"{piece.bars} bars"
     loop_count = "1 loop" if len(used) == 1 else f"{len(used)} loops"
     found = [f"{bars} at {piece.bpm:g} bpm", *([f"in {piece.key}"] if piece.key else [])]
     found += [] if piece.fit is None else [f"fit {piece.fit:.2f}"]

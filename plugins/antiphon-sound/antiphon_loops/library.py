@@ -23,7 +23,6 @@ from antiphon.api.backends.files import (
     reason_of_os_error,
     write_atomic,
 )
-from antiphon.api.backends.runtime import counted
 from antiphon_loops import rules
 from antiphon_loops.analysis.catalogued import (
     COMPATIBLE_VERSIONS,
@@ -206,8 +205,8 @@ class Analysed:
     def doubts(self) -> tuple[str, ...]:
         """A sentence for each loop without a detectable tempo."""
         return tuple(
-            f"{x.file} has no beat from which to find a tempo; it is treated as "
-            f"{counted(x.bars, 'bar')} at {x.bpm:.4g} bpm"
+            f"{x.file} has no beat from which to find a tempo; it is treated as {x.bars} "
+            f"bar{'s' * (x.bars != 1)} at {x.bpm:.4g} bpm"
             for x in self.loops
             if x.tempo_sure == 0.0
         )

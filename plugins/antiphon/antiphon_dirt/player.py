@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from antiphon.api import AntiphonError, Param
-from antiphon.api.backends.runtime import composed, counted, instead, say
+from antiphon.api.backends.runtime import composed, instead, say
 from antiphon.api.backends.transports import (
     Arg,
     Command,
@@ -74,7 +74,7 @@ class DirtEvent:
 def read(args: Sequence[Arg]) -> DirtEvent:
     """Reads the arguments of `/dirt/play`. Raises WireError: they are odd in number, too many, or name no sound."""
     if len(args) % 2:
-        raise WireError(f"/dirt/play takes names and values in turn; it came with {counted(len(args), 'argument')}")
+        raise WireError(f"/dirt/play takes names and values in turn; it came with {len(args)}")
     if len(args) > 2 * MAX_FIELDS:
         raise WireError(f"/dirt/play takes at most {MAX_FIELDS} names; {len(args) // 2} were sent")
     numbers: dict[str, float] = {}

@@ -27,7 +27,6 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
-from antiphon.api.backends.runtime import counted
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import parts_of
@@ -197,7 +196,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         summary = accompany_midi(source, target, job.settings, text or own.text, job.fires)
     writer = write_band(job, summary.notes, summary.mixes, summary.tempo) if to_sound else None
     job.progress(1.0)
-    bars = counted(summary.bars, "bar")
+    bars = "1 bar" if summary.bars == 1 else f"{summary.bars} bars"
     lines = [f"{len(summary.notes)} notes added", summary.key, f"{bars} at {summary.tempo:.4g} bpm"]
     if own.text:
         lines.append("with the recording's own chords")
