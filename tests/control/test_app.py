@@ -14,6 +14,7 @@ from tests.control.rig import Client, Rig, refusal
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.engine.link import BeatPassed, Late, NodeState, Reported
 from antiphon.kernel.errors import RequestError
+from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.session.commands import NOW
 from antiphon.kernel.wire.osc import Double, Message, decode, encode
 
@@ -306,7 +307,7 @@ async def test_more_arguments_than_an_address_has_are_refused_by_every_one(live:
     for item in ADDRESSES:
         if "…" not in item.args:
             count = len(item.args.split()) + 2
-            said = f"takes {item.args or 'no arguments'}; {count} arguments were sent"
+            said = f"takes {item.args or 'no arguments'}; it came with {counted(count, 'argument')}"
             with pytest.raises(RequestError, match=re.escape(said)):
                 live.app.router.exact[item.path.encode()].handler(peer, (0,) * count, NOW)
 

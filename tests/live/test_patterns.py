@@ -177,3 +177,9 @@ def test_nonsense_is_refused_in_a_sentence() -> None:
 def test_the_kind_of_a_pattern_stays() -> None:
     assert isinstance(s("a").fast(2).every(2, rev).degrade(), ControlPattern)
     assert isinstance(pure(1).late(1), Pattern)
+
+
+def test_a_pattern_shows_its_first_cycle() -> None:
+    assert repr(mini("1 [2 3]")) == "<pattern, cycle 0: 0 1, 1/2 2, 3/4 3>"
+    assert repr(mini("1*9")).endswith(", 7/9 1, ...>")
+    assert repr(mini("~")) == "<pattern, cycle 0: silence>"

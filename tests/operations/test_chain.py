@@ -134,7 +134,7 @@ def test_a_block_with_nan_is_refused_and_the_stream_goes_on() -> None:
         (lambda: antiphon.Chain(("gain", {"gain": 9}), rate=RATE), "gain takes 0 to 2"),
         (lambda: antiphon.Chain("gain", rate=RATE, channels=0), "channels takes 1 to 64"),
         (lambda: antiphon.Chain("tone", rate=RATE), "changes no sound"),
-        (lambda: antiphon.Chain("gain", rate=RATE).process(SOUND), "takes blocks of 1 channels"),
+        (lambda: antiphon.Chain("gain", rate=RATE).process(SOUND), "takes blocks of 1 channel,"),
         (lambda: antiphon.Chain("gain", rate=RATE)["gian"], "did you mean gain"),
         (lambda: antiphon.Chain("gain", rate=RATE)["gain"].gian, "did you mean gain"),
         (lambda: antiphon.Chain("gain", rate=RATE)[0], "has no 0; there"),
@@ -195,3 +195,15 @@ def test_a_module_of_torch_is_a_step_of_a_chain() -> None:
 def test_what_is_no_model_is_refused(model: object, words: str) -> None:
     with pytest.raises(antiphon.AntiphonError, match=words):
         antiphon.Model(model)
+
+
+def test_a_closed_chain_plays_nothing() -> None:
+    chain = antiphon.Chain("gain", rate=RATE)
+    block = np.zeros((1, 64), np.float32)
+    assert chain.process(block).shape == (1, 64)
+    assert "1 channel, 0 frames late" in repr(chain)
+    chain.close()
+    chain.close()
+    for late in (block, block[:, :7], block[0]):
+        with pytest.raises(antiphon.AntiphonError, match="this chain is closed"):
+            chain.process(late)

@@ -1,5 +1,6 @@
 """`antiphon.run` and `antiphon.analyse`: the samples of the command line, and one sentence for what is no sound."""
 
+import asyncio
 import base64
 import glob
 import io
@@ -22,6 +23,7 @@ from tests import audio
 from tests.cli.conftest import Command
 
 import antiphon
+import antiphon.aio
 from antiphon.files.sound_picture import HEIGHT, WAVE_HEIGHT, WIDTH, waveform
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.plugins import loader
@@ -360,6 +362,38 @@ def test_an_interrupt_leaves_no_file_and_no_process(tmp_path: Path) -> None:
     assert done.stdout == "(9,)\n"
     assert not list(tmp_path.iterdir())
     assert set(glob.glob("/dev/shm/antiphon-*")) <= shared
+
+
+def test_a_cancelled_task_ends_its_work(tmp_path: Path) -> None:
+    """Its file is not half written, and its thread is free for other work."""
+    parts: list[float] = []
+    begun = threading.Event()
+
+    def progress(part: float) -> None:
+        parts.append(part)
+        begun.set()
+
+    async def cancelled() -> int:
+        sound = np.zeros((2, 300 * RATE), np.float32)
+        work = antiphon.aio.run("compressor", sound, RATE, out=tmp_path / "out.wav", progress=progress)
+        task = asyncio.create_task(work)
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        done = len(parts)
+        assert not os.listdir(tmp_path)
+        assert (await antiphon.aio.run("gain", np.zeros(9), RATE)).sound.shape == (9,)
+        return done
+
+    done = asyncio.run(cancelled())
+    assert len(parts) == done
+    assert parts[-1] < 1.0
+
+
+def test_an_open_file_is_no_sound() -> None:
+    with pytest.raises(antiphon.AntiphonError, match="this is an open file"):
+        antiphon.run("gain", io.BytesIO(b"RIFF"))
 
 
 def test_notes_go_in_and_come_out() -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import itertools
+import queue
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 from tests.waiting import until
@@ -65,6 +67,34 @@ def test_what_the_server_refuses_is_raised(server: antiphon.Server) -> None:
         server.on("/beat", None)  # type: ignore[arg-type]
     with pytest.raises(antiphon.AntiphonError, match="on takes an address and a function"):
         server.on("beat", print)
+
+
+def test_messages_are_sent_as_one_writes_them(server: antiphon.Server) -> None:
+    server.send("/tempo", np.float32(121.0))  # type: ignore[arg-type]
+    assert server.tempo == 121.0
+    server.send(("/tempo", (122,)), ("/node/lid/cutoff", [900.0]))
+    assert (server.tempo, server["lid"].cutoff) == (122.0, 900.0)
+    for wrong in ((("/tempo", 120),), ("tempo", 120), (120,), (("/tempo", "120"),)):
+        with pytest.raises(antiphon.AntiphonError, match=r's\.send\("/tempo", 120\)'):
+            server.send(*wrong)
+    with pytest.raises(antiphon.AntiphonError, match="OSC has no form for"):
+        server.send("/tempo", {})  # type: ignore[arg-type]
+
+
+def test_notes_are_told_to_a_program_that_takes_them(server: antiphon.Server) -> None:
+    told: queue.Queue[int] = queue.Queue()
+    end = server.on("/note/event", lambda beat, note, velocity, *rest: told.put(note))
+    server.note(67, beats=None)
+    assert told.get(timeout=20) == 67
+    server.send("/note/watch", 0)
+    server.note(68, beats=None)
+    server.send("/note/watch", 1)
+    server.note(69, beats=None)
+    assert told.get(timeout=20) == 69
+    with pytest.raises(antiphon.AntiphonError, match="/note/watch"):
+        server.send("/note/watch", "x")
+    end()
+    server.panic()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -86,6 +86,8 @@ MAX_UNPACKED = 1 << 30
 """Maximum bytes of all parts unpacked."""
 MAX_CODE = 16 << 20
 """Maximum bytes of all code unpacked; a RAVE model has about 1 MB."""
+SIGNATURE = b"PK\x03\x04"
+"""Beginning of a zip archive that is not empty."""
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _PLAIN = re.compile(
     r"(data|constants|traced_inputs)\.pkl|version|byteorder|\.format_version|\.storage_alignment|"
@@ -104,7 +106,7 @@ def check(data: bytes) -> None:
     """
     if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         raise ModelError("it is a pickle, which is never loaded here; export it with torch.jit.script(...).save(...)")
-    if data[:4] != b"PK\x03\x04":
+    if not data.startswith(SIGNATURE):
         raise ModelError("it is neither a TorchScript archive nor an ONNX model, or it was cut short; export it again")
     end = len(data) - 22 if data[-22:-18] == _END else -1
     if end < 0 or int.from_bytes(data[end + 10 : end + 12], "little") > MAX_ENTRIES:

@@ -4,7 +4,9 @@ The file's code runs in a child without output, which may write no file and is e
 up. Its answer is JSON, a description or `{"refused": "why"}`, and the parent puts it into the cache.
 """
 
+import contextlib
 import hashlib
+import importlib
 import json
 import os
 import signal
@@ -73,10 +75,14 @@ def _confined(path: str, limit: float) -> dict[str, Any]:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, 4.0 * limit)  # where its parent was killed, which ends it before that
     limit_resources(data=MEMORY)
-    confine()
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
+        if data.startswith(archive.SIGNATURE):
+            # before the limits: what torch imports, as cuda.pathfinder, opens temporary files
+            with contextlib.suppress(ModuleNotFoundError):
+                importlib.import_module("antiphon_model.torchscript")
+        confine()
         return describe(data)
     except ModuleNotFoundError as error:
         how = "`make models` installs it" if error.name == "torch" else f"`pip install {error.name}` installs it"
@@ -96,7 +102,7 @@ def describe(data: bytes) -> dict[str, Any]:
 
 
 def _torchscript(data: bytes) -> dict[str, Any]:
-    archive.check(data)  # before torch is imported, which takes seconds
+    archive.check(data)  # which needs no torch
 
     import torch
 

@@ -27,14 +27,15 @@ WARM_STEPS = 12
 
 def build_torchscript(spec: WorkerSpec) -> Stepper:
     """Stepper of a TorchScript file, on the CPU where it fails on the card. Raises ModelError: it cannot be played."""
+    # before the limits: what torch imports, as cuda.pathfinder, opens temporary files
+    import torch
+
+    from antiphon_model import torchscript
+
     device = _opened(spec)
     confine(() if device == "cpu" else CARD_NODES)
 
     def loaded(data: bytes) -> StreamProgram:
-        import torch
-
-        from antiphon_model import torchscript
-
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
         method, values = str(spec.settings["method"]), str(spec.settings.get("attributes", ""))

@@ -1,9 +1,10 @@
 """Node `classify`: passes the sound, and reports its most likely label."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import ClassVar
 
-from antiphon.api import Param, StreamSpec
+from antiphon.api import FileHearing, FileUse, Param, StreamSpec, UsageError, Value
 from antiphon.api.backends.workers import WorkerReporter, WorkerSpec
 from antiphon_classify.labels import SHIPPED, UNKNOWN, labels_mark, live_classifiers, live_labels
 
@@ -24,6 +25,7 @@ class Classify(WorkerReporter):
         Param("third", "choice", UNKNOWN, choices=LABELS, readonly=True, doc="The third most likely."),
     )
 
+    on_files = FileUse(hears="antiphon_classify.processor:hear", beside=("report",))
     reports: ClassVar[Mapping[str, float]] = {"label": 0.0, "confidence": 0.0, "second": 0.0, "third": 0.0}
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
@@ -31,3 +33,17 @@ class Classify(WorkerReporter):
 
     def config(self) -> str:
         return f"{self.settings['by']} {self.settings['seconds']:g} {labels_mark()}"
+
+
+def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
+    """`FileUse.hears` of `classify`: the quantities of the classifier over the whole file."""
+    from antiphon_classify.classification import classify
+
+    by = str(values.get("by", SHIPPED[0]))
+    try:
+        found = classify(by, path)
+    except UsageError as error:  # its length; it is passed nevertheless
+        return FileHearing(said=str(error))
+    likely = ", ".join(f"{label} {probability:.2f}" for label, probability in (found.pop("labels") or ())[:3])
+    said = f"{UNKNOWN} ({likely})" if found.get(by) == UNKNOWN and likely else likely or UNKNOWN
+    return FileHearing(said=f"{by} {said}", report=found)

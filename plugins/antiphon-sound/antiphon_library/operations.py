@@ -28,7 +28,7 @@ class SimilarRequest(Request):
     """List the files most like one, 1 the same sound, 0 no relation; and what else they share."""
 
     file: Annotated[str, argument("")]
-    count: Annotated[int, argument("Files at most, 1 to 500.", low=1, high=500, flags="-n")] = 10
+    count: Annotated[int, argument("Files at most, 1 to 500.", low=1, high=500, flags="--count -n")] = 10
 
 
 MAX_BEATS = 300
@@ -42,7 +42,7 @@ class Fits(Request):
     """
 
     file: Annotated[str | int | None, argument("A loop; none with --live.", placed=True)] = None
-    count: Annotated[int, argument("Files at most.", low=1, flags="-n")] = 10
+    count: Annotated[int, argument("Files at most.", low=1, flags="--count -n")] = 10
     live: Annotated[bool, argument("With the last bars of what a server plays.")] = False
     node: Annotated[str, argument("Of it, the node; out is the output.")] = "out"
     beats: Annotated[int, argument("That FILE holds, if known.", low=0, high=MAX_BEATS)] = 0

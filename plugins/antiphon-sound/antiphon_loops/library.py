@@ -205,7 +205,8 @@ class Analysed:
     def doubts(self) -> tuple[str, ...]:
         """A sentence for each loop without a detectable tempo."""
         return tuple(
-            f"{x.file} has no beat from which to find a tempo; it is treated as {x.bars} bars at {x.bpm:.4g} bpm"
+            f"{x.file} has no beat from which to find a tempo; it is treated as {x.bars} "
+            f"bar{'s' * (x.bars != 1)} at {x.bpm:.4g} bpm"
             for x in self.loops
             if x.tempo_sure == 0.0
         )

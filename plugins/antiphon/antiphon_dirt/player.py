@@ -74,7 +74,7 @@ class DirtEvent:
 def read(args: Sequence[Arg]) -> DirtEvent:
     """Reads the arguments of `/dirt/play`. Raises WireError: they are odd in number, too many, or name no sound."""
     if len(args) % 2:
-        raise WireError(f"/dirt/play takes names and values in turn; {len(args)} arguments were sent")
+        raise WireError(f"/dirt/play takes names and values in turn; it came with {len(args)}")
     if len(args) > 2 * MAX_FIELDS:
         raise WireError(f"/dirt/play takes at most {MAX_FIELDS} names; {len(args) // 2} were sent")
     numbers: dict[str, float] = {}

@@ -1,5 +1,7 @@
 """The calls of `antiphon` for asyncio: the same names, awaited; the work is done in threads.
 
+A task that is cancelled ends its work, as an interrupt does in a program without asyncio.
+
 clean = await antiphon.aio.run("denoise", sound, 48000)
 async with await antiphon.aio.connect() as s:
     await s.load("dub")
@@ -10,42 +12,97 @@ async with await antiphon.aio.connect() as s:
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import ctypes
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from antiphon.operations.listening import Song
 from antiphon.operations.python import render as _render, run as _run
 from antiphon.operations.remote import Remote, RemoteNode, Server as _Server, connect as _connect
 from antiphon.operations.result import Result
 
+T = TypeVar("T")
+END_SECONDS = 5.0
+"""Seconds for which a cancelled call waits until its work has ended, with its files and children."""
+
+
+class _Work(Generic[T]):
+    """A call in a thread, which another thread can end by an interrupt."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+        self._over = False
+
+    def __call__(self) -> T:
+        with self._lock:
+            if self._over:
+                raise KeyboardInterrupt
+            self._thread = threading.get_ident()
+        try:
+            return self._call()
+        finally:
+            with self._lock:
+                self._over = True
+                _interrupt(self._thread, None)  # one that has not come yet is not for what the thread does next
+
+    def end(self) -> None:
+        """Raises KeyboardInterrupt in the thread of the call; one that has not begun does not begin."""
+        with self._lock:
+            if self._thread is not None and not self._over:
+                _interrupt(self._thread, KeyboardInterrupt)
+            self._over = self._over or self._thread is None
+
+
+def _interrupt(thread: int, error: type[BaseException] | None) -> None:
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+
+
+async def _worked(call: Callable[..., T], *args: Any, **options: Any) -> T:
+    """Result of a call in a thread. Cancelled, it ends the call, and waits `END_SECONDS` at most for that."""
+    work = _Work(partial(contextvars.copy_context().run, partial(call, *args, **options)))
+    result = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(result)
+    except asyncio.CancelledError:
+        work.end()
+        await asyncio.wait([result], timeout=END_SECONDS)
+        if result.done():
+            result.exception()  # looked at, so that asyncio does not report it
+        raise
+
 
 async def run(*args: Any, **params: Any) -> Result:
     """As `antiphon.run`."""
-    return await asyncio.to_thread(_run, *args, **params)
+    return await _worked(_run, *args, **params)
 
 
 async def render(*args: Any, **options: Any) -> Result:
     """As `antiphon.render`."""
-    return await asyncio.to_thread(partial(_render, *args, **options))
+    return await _worked(_render, *args, **options)
 
 
 async def analyse(*args: Any, **options: Any) -> Song:
     """As `antiphon.analyse`."""
     from antiphon.operations.listening import analyse as listen
 
-    return await asyncio.to_thread(listen, *args, **options)
+    return await _worked(listen, *args, **options)
 
 
 async def connect(*args: Any, **options: Any) -> AsyncRemote:
     """As `antiphon.connect`."""
-    return AsyncRemote(await asyncio.to_thread(partial(_connect, *args, **options)))
+    return AsyncRemote(await _worked(_connect, *args, **options))
 
 
 async def Server(*args: Any, **options: Any) -> AsyncRemote:
     """As `antiphon.Server`."""
-    return AsyncRemote(await asyncio.to_thread(partial(_Server, *args, **options)))
+    return AsyncRemote(await _worked(_Server, *args, **options))
 
 
 class AsyncNode:

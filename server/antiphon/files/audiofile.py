@@ -12,6 +12,7 @@ from antiphon.files.decode import AudioInfo, Decoder
 from antiphon.files.decode_process import decoders
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.shortening import counted
 
 MAX_SAMPLES = 1 << 26
 """Samples (frames times channels) `read` holds: 256 MiB, 11 minutes of 96 kHz in one channel, 11.6
@@ -80,7 +81,7 @@ def _too_long(decoder: Decoder, most: int) -> FileError:
     minutes = most / decoder.rate / 60
     return FileError(
         f"cannot read {decoder.name}: it is longer than the {minutes:.3g} minutes that are held in memory "
-        f"with {decoder.info.channels} channels at {decoder.rate} Hz; cut it into parts"
+        f"with {counted(decoder.info.channels, 'channel')} at {decoder.rate} Hz; cut it into parts"
     )
 
 

@@ -34,6 +34,7 @@ from antiphon.files.sound_tags import (
 )
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.runtime.sound_formats import ENCODED, FORMATS, SHOWN_SUFFIXES, VIDEOS, Format, channel_order
 
 if TYPE_CHECKING:
@@ -386,8 +387,8 @@ class AudioWriter:
             self._finish_asked.raw.check(self.channels)
         if self.channels > format.channels:
             raise FileError(
-                f"cannot write {self.name}: {suffix} holds at most {format.channels} channels, not {self.channels}; "
-                "name a .wav"
+                f"cannot write {self.name}: {suffix} holds at most {counted(format.channels, 'channel')}, "
+                f"not {self.channels}; name a .wav"
             )
         if format.rates and self.rate not in format.rates:
             raise FileError(

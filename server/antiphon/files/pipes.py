@@ -16,6 +16,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
 STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
@@ -69,7 +70,9 @@ class RawForm:
     def check(self, channels: int) -> None:
         """Raises UsageError where sound of so many channels is not written so: one channel is on all."""
         if channels not in (1, self.channels):
-            raise UsageError(f"--raw {self.type}:{self.rate}:{self.channels}, and the sound has {channels} channels")
+            raise UsageError(
+                f"--raw {self.type}:{self.rate}:{self.channels}, and the sound has {counted(channels, 'channel')}"
+            )
 
     def samples(self, data: bytes) -> Samples:
         """Float32 `[channels, n]` of whole frames."""

@@ -26,7 +26,7 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire, kno
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
-from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.shortening import counted, short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.given import MAX_CHANNELS, Note, is_path, rate_of, samples_of
@@ -167,6 +167,7 @@ class Chain:
         self.plan = self._prepared(_HELD)
         self._fixed = False
         self._usual: tuple[int, ...] = ()
+        self._closed = False
         self._reported: dict[tuple[int, int], float] = {}
 
     _gives_notes = False
@@ -189,12 +190,14 @@ class Chain:
             plan.input[...] = block
             whole = self._run(plan, plan.spec.block)
             return (whole if block.ndim == 2 else whole[0]).copy()
+        if self._closed:
+            raise UsageError("this chain is closed; make another with antiphon.Chain")
         x = block if type(block) is np.ndarray and block.dtype == np.float32 else _floats(block)
         flat = x.ndim == 1
         if x.ndim not in (1, 2) or (1 if flat else x.shape[0]) != self.channels:
             raise UsageError(
-                f"this chain takes blocks of {self.channels} channels, [channels, frames], and the block has the shape "
-                f"{x.shape}"
+                f"this chain takes blocks of {counted(self.channels, 'channel')}, [channels, frames], and the block "
+                f"has the shape {x.shape}"
             )
         _check(x)
         frames = x.shape[-1]
@@ -222,7 +225,7 @@ class Chain:
             )
         x = samples_of(sound)
         if len(x) != self.channels:
-            raise UsageError(f"this chain takes {self.channels} channels, and the sound has {len(x)}")
+            raise UsageError(f"this chain takes {counted(self.channels, 'channel')}, and the sound has {len(x)}")
         self.reset()
         y = self.process(np.concatenate([x, np.zeros((len(x), self.latency), np.float32)], axis=1))[:, self.latency :]
         self.reset()
@@ -234,7 +237,8 @@ class Chain:
         self._time.sample, self._time.beat = 0, 0.0
 
     def close(self) -> None:
-        """Releases workers and memory; the chain cannot be used afterwards."""
+        """Releases workers and memory; the chain cannot be used afterwards. It may be called twice."""
+        self._closed, self._usual = True, ()
         close_hosts(self.plan.hosts.values(), {})
 
     def __enter__(self) -> Self:
@@ -258,7 +262,8 @@ class Chain:
 
     def __repr__(self) -> str:
         names = ", ".join(node.name for node in self._graph.nodes)
-        return f"<chain of {names} at {self.rate} Hz, {self.channels} channels, {self.latency} frames late>"
+        channels, late = counted(self.channels, "channel"), counted(self.latency, "frame")
+        return f"<chain of {names} at {self.rate} Hz, {channels}, {late} late>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the nodes in a row."""
@@ -281,7 +286,7 @@ class Chain:
         """Prepares for blocks of that length, which machine code plays as a whole."""
         self._fixed = True
         if MIN_BLOCK <= frames <= MAX_BLOCK and frames != self.plan.spec.block and not self._time.sample:
-            self.close()
+            close_hosts(self.plan.hosts.values(), {})
             self.plan = self._prepared(frames)
 
     def _prepared(self, block: int) -> Plan:

@@ -87,6 +87,10 @@ def samples_of(given: Any) -> Samples:
     except (ValueError, TypeError):
         raise UsageError(f"a sound is an array [frames] or [channels, frames], not {short_repr(given)}") from None
     if array.dtype.kind not in "fiu":
+        if not array.ndim and hasattr(given, "read"):
+            raise UsageError(
+                "a sound is an array or a path, and this is an open file: soundfile.read(file) gives an array"
+            )
         kind = "complex numbers" if array.dtype.kind == "c" else f"{array.dtype} values"
         raise UsageError(f"a sound holds real numbers, and this array holds {kind}")
     if array.ndim not in (1, 2):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import IO
 
-from antiphon.kernel.errors import EngineError, RequestError
+from antiphon.kernel.errors import EngineError, RequestError, UsageError
 from antiphon.kernel.runtime.processes.child_process import OWNER
 from antiphon.kernel.runtime.processes.children import ChildLane, spawn
 from antiphon.kernel.wire.frames import Framer
@@ -32,6 +32,7 @@ NOW = 1
 """Time tag of a bundle that is due at once."""
 Question = tuple[str, Sequence[Arg]]
 """Address and arguments of a message."""
+_ANSWERS = (b"/done", b"/fail", b"/synced")
 _PIECE = 65536
 
 
@@ -90,7 +91,7 @@ class ServerLink:
         where nothing of it can have been handled. Raises RequestError: the server refuses; with its reason. Raises
         EngineError: it does not answer.
         """
-        packets = [encode(address, *args) for address, args in questions]
+        packets = _packets(questions)
         packet = packets[0] if len(packets) == 1 else encode_bundle(NOW, packets)
         with self._asking:
             if self._connection is None:
@@ -117,17 +118,30 @@ class ServerLink:
     def _exchange(self, connection: OscConnection, packet: bytes) -> list[Message]:
         number = next(self._numbers)
         connection.send(packet, encode("/sync", number))
-        answers: list[Message] = []
-        for message in connection.messages():
-            if message.address == b"/synced":
-                if message.args == (number,):
-                    break
-            else:
-                answers.append(message)
-        for answer in answers:
-            if answer.address == b"/fail":
-                raise RequestError(": ".join(str(word) for word in answer.args))
-        return answers
+        return _answers(number, connection.messages())
+
+
+def _answers(number: int, messages: Iterator[Message]) -> list[Message]:
+    """Messages up to the answer of `/sync number`. Raises RequestError: one of them is a refusal."""
+    answers: list[Message] = []
+    for message in messages:
+        if message.address == b"/synced":
+            if message.args == (number,):
+                break
+        else:
+            answers.append(message)
+    for answer in answers:
+        if answer.address == b"/fail":
+            raise RequestError(": ".join(str(word) for word in answer.args))
+    return answers
+
+
+def _packets(questions: Sequence[Question]) -> list[bytes]:
+    """Messages as packets. Raises UsageError: an argument is none of OSC's."""
+    try:
+        return [encode(address, *args) for address, args in questions]
+    except TypeError as error:
+        raise UsageError(f"{error}; numbers, text, bytes and lists of these are sent") from None
 
 
 class Subscription:
@@ -141,6 +155,9 @@ class Subscription:
         self.dropped = 0
         self._calls: dict[str, tuple[Callable[..., object], ...]] = {}
         self._waiting: queue.Queue[Message | None] = queue.Queue(MAX_WAITING)
+        self._answers: queue.Queue[Message] = queue.Queue(MAX_WAITING)
+        self._numbers, self._asking = itertools.count(1), threading.Lock()
+        self._own: dict[str, bytes] = {}
         self._connection = self._connected()
         self._closed = False
         for task in (self._receive, self._call):
@@ -155,6 +172,24 @@ class Subscription:
 
         return end
 
+    def ask(self, *questions: Question) -> list[Message]:
+        """Sends messages of which the server needs to know the subscriber, now and on each further connection.
+
+        Returns the answers. Raises RequestError: the server refuses. Raises EngineError: it does not answer.
+        """
+        packets, timeout = _packets(questions), self._address[2]
+        with self._asking:
+            while not self._answers.empty():  # of what others did
+                self._answers.get_nowait()
+            number = next(self._numbers)
+            try:
+                self._connection.send(*packets, encode("/sync", number))
+                answers = _answers(number, iter(lambda: self._answers.get(timeout=timeout), None))
+            except (OSError, queue.Empty):
+                raise EngineError("the server at {}:{} did not answer a subscriber".format(*self._address)) from None
+            self._own |= zip((address for address, _ in questions), packets, strict=True)
+        return answers
+
     def close(self) -> None:
         """Ends the subscription."""
         self._closed = True
@@ -165,13 +200,16 @@ class Subscription:
     def _connected(self) -> OscConnection:
         connection = OscConnection(*self._address)
         connection.socket.settimeout(None)
-        connection.send(encode("/notify", 1))
+        connection.send(encode("/notify", 1), *self._own.values())
         return connection
 
     def _receive(self) -> None:
         while not self._closed:
             try:
                 for message in self._connection.messages():
+                    if message.address in _ANSWERS:
+                        with suppress(queue.Full):
+                            self._answers.put_nowait(message)
                     if message.address.decode(errors="replace") in self._calls:
                         self._put(message)
             except OSError:

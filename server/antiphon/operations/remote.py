@@ -27,6 +27,9 @@ from antiphon.operations.wording import called
 _FULL = 127
 _LARGEST = 3.4e38
 """Below it a number has 32 bits."""
+_NOTES, _WATCH = "/note/event", "/note/watch"
+_OF_SUBSCRIBERS = (_WATCH, "/meter/watch")
+"""Addresses that are for the connection on which a subscriber is told something."""
 
 
 class RemoteNode:
@@ -150,12 +153,22 @@ class Remote:
         if self._subscription is not None:
             self._subscription.close()
 
-    def send(self, *questions: Question) -> list[Message]:
-        """Sends messages, an address and its arguments each, and returns the answers; `AntiphonError` where refused."""
+    def send(self, *message: Question | Arg) -> list[Message]:
+        """Sends a message, or several together, and returns the answers.
+
+            s.send("/tempo", 120)
+            s.send(("/tempo", (120,)), ("/node/echo/feedback", (0.4,)))
+
+        Raises AntiphonError: one is refused.
+        """
+        questions = _questions(message)
         if self._later is not None:
             self._later += questions
             return []
-        return self._link.ask(*questions)
+        own = [question for question in questions if question[0] in _OF_SUBSCRIBERS]
+        others = [question for question in questions if question[0] not in _OF_SUBSCRIBERS]
+        answers = self._subscribed().ask(*own) if own else []
+        return answers + self._link.ask(*others) if others else answers
 
     def value(self, address: str, *args: Arg) -> Any:
         """What the server answers at an address: one value, or all of them. Raises AntiphonError: it refuses."""
@@ -321,6 +334,8 @@ class Remote:
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
         """Has a function called, in another thread, whenever subscribers are told something; returns what ends that.
 
+        `/note/event` has every note that is played.
+
         Raises UsageError: `address` does not begin with a slash, or `call` cannot be called.
         """
         if not (isinstance(address, str) and address.startswith("/") and callable(call)):
@@ -328,9 +343,14 @@ class Remote:
                 'on takes an address and a function: s.on("/beat", print), '
                 f"not on({short_repr(address)}, {short_repr(call)})"
             )
+        if address == _NOTES:
+            self.send(_WATCH, 1)
+        return self._subscribed().on(address, call)
+
+    def _subscribed(self) -> Subscription:
         if self._subscription is None:
             self._subscription = Subscription(self.host, self.port, self._timeout)
-        return self._subscription.on(address, call)
+        return self._subscription
 
     def beats(self) -> Iterator[int]:
         """Numbers of the beats, each as it begins."""
@@ -408,6 +428,21 @@ def connect(
     `timeout`: seconds to wait for an answer. Raises EngineError: nothing answers there.
     """
     return Remote(host, port, token=token, http_port=http_port, timeout=timeout)
+
+
+def _questions(given: Sequence[Any]) -> list[Question]:
+    """Messages from the arguments of `Remote.send`. Raises UsageError: they are none."""
+    found: list[Question] = []
+    for each in [(given[0], given[1:])] if given and isinstance(given[0], str) else given:
+        match each:
+            case [str(address), [*args]] if address.startswith("/"):
+                found.append((address, tuple(map(_argument, args))))
+            case _:
+                raise UsageError(
+                    'send takes an address and its arguments, s.send("/tempo", 120), or several messages, '
+                    f's.send(("/tempo", (120,)), ("/beat", (0,))), not {short_repr(each)}'
+                )
+    return found
 
 
 def _at(beat: float, question: Question) -> Question:

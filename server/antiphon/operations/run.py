@@ -170,6 +170,8 @@ def _check_files(
 def _check_paths(asked: RunRequest, use: FileUse, jobs: Sequence[FileTask], beside: Sequence[Named]) -> None:
     """Raises FileError or UsageError where IN is missing, or an output file exists."""
     if asked.out_dir is not None and not use.job:
+        if beside:
+            raise UsageError(f"{beside[0][0]} is of one file: name IN and OUT, and leave --out-dir out")
         return  # each file is checked in its turn
     # of a name that no file can have this is false as well
     if not os.path.exists(jobs[0].source):

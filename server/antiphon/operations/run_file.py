@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
+from antiphon.kernel.runtime.paths import write_atomic
 from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import Fires, check_source
@@ -221,6 +223,8 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
                 f"{plugin} changes sound, and {path_text(job.source)} has notes alone, which give silence: wire both "
                 "to it in a patch, and render that"
             )
+    if asked.report:
+        write_atomic(Path(asked.report), json.dumps(hearing.report, indent=1).encode())
     if writer is None:
         return _notes_written(job, runner, score, done, settings.reporting)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]

@@ -44,7 +44,7 @@ _WHOLE = {"spread": 3, "slowspread": 3, "fastspread": 3, "interlace": 2} | dict.
 """Words that are no methods, and how many arguments they take."""
 _FIRST = {"sew": 1, "stitch": 1, "wedge": 1, "euclidFull": 2}
 """Words of two patterns, of which Tidal names ours first, and how many arguments stand before these."""
-_TAKES = {"rolledBy": 1, "euclidOff": 3, "every'": 3}
+_TAKES = {"rolledBy": 1, "slice": 2, "rib": 2, "ribbon": 2, "echo": 3, "euclidOff": 3, "every'": 3}
 """Arguments before the pattern of words that need fewer of them here."""
 _CHORD = re.compile(r"[a-g\d][sf#]?'[a-z]")
 _NUMBER = re.compile(r"-?[\d.]+")

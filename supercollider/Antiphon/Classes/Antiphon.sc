@@ -103,6 +103,7 @@ Antiphon {
 
 	// sends msg and waits for an answer. answer: takes an OSC message, gives the result, or nil when it is not the answer.
 	// With an action: calls it, with nil where nothing came. In a Routine: waits and returns. Else: posts.
+	// A /fail of that address may be of a message before: it stands once /sync, sent behind msg, is answered without more.
 	ask { |msg, answer, action, timeout|
 		var entry, condition, result, open = true, finish;
 		msg = this.class.clean(msg);
@@ -117,9 +118,10 @@ Antiphon {
 		if(action.isNil) {
 			if(thisThread.isKindOf(Routine)) { condition = Condition.new(false) } { action = { |value| value.postln } }
 		};
-		entry = (address: msg[0].asSymbol, answer: answer, finish: finish);
+		entry = (address: msg[0].asSymbol, answer: answer, finish: finish, failed: false, synced: UniqueID.next);
 		waiting.add(entry);
 		addr.sendMsg(*msg);
+		addr.sendMsg('/sync', entry[\synced]);
 		SystemClock.sched(timeout ? patience, {
 			if(open) {
 				this.tell(\silent, "% does not answer %".format(this, msg[0]));
@@ -335,7 +337,8 @@ Antiphon {
 	receive { |msg|
 		var address = msg[0], text = address.asString;
 		waiting.copy.do { |entry|
-			if(address == '/fail' and: { msg[1] == entry[\address] }) {
+			if(address == '/fail' and: { msg[1] == entry[\address] }) { entry[\failed] = true };
+			if(address == '/synced' and: { msg[1] == entry[\synced] } and: { entry[\failed] }) {
 				entry[\finish].value(nil)
 			} {
 				var found = entry[\answer].value(msg);

@@ -102,6 +102,11 @@ TestAntiphonServer : UnitTest {
 		this.assert(said[1].asString.size > 10, "and why");
 		this.assertEquals(a[\keys].get(\nothing), nil, "a question that fails: nil");
 		this.assertEquals(a.load("no such patch"), nil, "an order that fails: nil");
+		a[\keys].set(\level, -6);
+		a[\keys].set(\level, \loud);
+		this.assertEquals(a[\keys].get(\level), -6.0, "a question behind a set that fails: the value");
+		a[\keys].set(\nothing, 1);
+		this.assertEquals(a[\keys].get(\nothing), nil, "and nil where both fail");
 	}
 
 	test_a_bundle_takes_effect_at_its_time {

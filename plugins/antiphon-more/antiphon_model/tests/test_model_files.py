@@ -9,6 +9,8 @@ import os
 import pickle
 import re
 import struct
+import subprocess
+import sys
 import time
 import zipfile
 import zlib
@@ -347,6 +349,38 @@ def test_a_confined_process_changes_nothing(tmp_path: Path) -> None:
     assert not new.exists() or not new.read_bytes()
     if landlock.landlock_version():
         assert there.read_bytes() == b"as it was"
+
+
+IMPORTING = """
+import importlib.abc, sys, tempfile
+
+class Importing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            tempfile.TemporaryFile().close()
+
+sys.meta_path.insert(0, Importing())
+
+from antiphon.api.backends.workers import WorkerSpec
+from antiphon_model import probe, worker
+
+path, where = sys.argv[1:]
+if where == "probe":
+    answer = probe._confined(path, 30.0)
+    sys.exit(answer.get("refused", 0))
+settings = {"path": path, "sha256": probe.hashlib.sha256(open(path, "rb").read()).hexdigest(), "method": "forward"}
+spec = WorkerSpec("net", "", hop=512, inputs=(1, 512), outputs=(1, 512), slots=1, settings=settings)
+worker.build_torchscript(spec).warm()
+"""
+"""A program in which the import of torch opens a temporary file, as with cuda.pathfinder beside it."""
+
+
+@pytest.mark.parametrize("where", ["probe", "worker"])
+def test_torch_may_write_while_it_is_imported(tmp_path: Path, where: str) -> None:
+    pytest.importorskip("torch")
+    path = exports.saved(tmp_path / "c.ts", exports.torch_convolution())
+    end = subprocess.run([sys.executable, "-c", IMPORTING, str(path), where], cwd=tmp_path)
+    assert end.returncode == 0
 
 
 def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

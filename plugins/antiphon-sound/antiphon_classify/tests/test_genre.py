@@ -1,18 +1,21 @@
 """Genres by tables of tags: what is named, and that noise, silence and a voice alone are not."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests import audio
 from tests.each import each
 
+import antiphon
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import plain_result
 from antiphon_classify.features import tags
 from antiphon_classify.genre import Genre, probabilities
 from antiphon_classify.instruments import MEL
-from antiphon_classify.labels import GENRES, UNKNOWN, shipped_labels
+from antiphon_classify.labels import GENRES, SHIPPED, UNKNOWN, shipped_labels
 from antiphon_classify.musicnn import NETWORKS, MusicnnAnswers, tags_of
 
 RATE = MEL.rate
@@ -115,3 +118,13 @@ def test_the_words_of_all_classifiers_are_there_once() -> None:
     assert words[0] == UNKNOWN
     assert len(set(words)) == len(words)
     assert {*GENRES, *tags(), "brass", "reed"} <= set(words)
+
+
+@pytest.mark.parametrize("by", SHIPPED)
+def test_a_run_on_a_file_gives_what_it_found(tmp_path: Path, by: str) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(4 * 48000))
+    made = antiphon.run("classify", path, by=by)
+    values = antiphon.analyse(path, only=by).values
+    assert values
+    assert {name: made.report[name] for name in values} == values
+    assert f"unchanged by classify: {by} " in made.said

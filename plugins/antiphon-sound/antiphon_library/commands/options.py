@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.api import UsageError
+from antiphon.api import AntiphonError, UsageError
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
@@ -40,8 +40,22 @@ def open_catalogue(*, make: bool = False, write: bool = False) -> Iterator[Catal
     if not make and ROOT.get() is not None and not Catalogue.exists(root):
         name = printable_path(root)
         raise UsageError(f"there is no library in {name}; `antiphon library --root {name} add FOLDER` makes one")
-    with Catalogue(root, make=make or (write and ROOT.get() is None)) as catalogue:
-        yield catalogue
+    try:
+        with Catalogue(root, make=make or (write and ROOT.get() is None)) as catalogue:
+            yield catalogue
+    except AntiphonError as error:
+        error.args = (hinted(str(error)), *error.args[1:])
+        raise
+
+
+def hinted(text: str) -> str:
+    """The text, whose commands of the library name its folder where it is another than the performer's."""
+    from antiphon.api.backends.files import library_folder, printable_path
+
+    root = ROOT.get()
+    if root is None or root == library_folder():
+        return text
+    return text.replace("`antiphon library ", f"`antiphon library --root {printable_path(root)} ")
 
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from antiphon.api import UsageError
 from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog
@@ -20,9 +21,24 @@ if TYPE_CHECKING:
     from antiphon_library.taste.choosing import TrackTable
 
 
+class _RootAnywhere(TyperGroup):
+    """The group, which takes its --root behind the name of a command too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the words with --root and its folder at the front."""
+        for place, word in enumerate(args[: args.index("--")] if "--" in args else args):
+            if word.partition("=")[0] == "--root":
+                end = place + (1 if "=" in word else 2)
+                if end > len(args):
+                    ctx.fail("--root takes a folder")
+                return super().parse_args(ctx, [*args[place:end], *args[:place], *args[end:]])
+        return super().parse_args(ctx, args)
+
+
 def application() -> typer.Typer:
     """The group of commands, with the one that asks the performer and is no operation."""
     app = command_group("library", _library.__doc__ or "", _library)
+    app.info.cls = _RootAnywhere
     app.command(epilog=epilog("antiphon library personality"))(personality)
     return app
 

@@ -12,6 +12,7 @@ from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import ASKER, shorten
 from antiphon_library.commands.commands import AnalysedSound, AnalysedSounds, Forgotten, LearnedPairs, PlacedTracks
 from antiphon_library.commands.identify import Identified, SoundingTrack
+from antiphon_library.commands.options import hinted
 from antiphon_library.operations import EmptyLibrary, FoundSounds, ListedSounds
 from antiphon_library.scanning import ScanCounts
 from antiphon_library.shard_import import ImportCounts
@@ -155,7 +156,8 @@ def added(counts: ScanCounts | ImportCounts) -> Iterator[str]:
 
 def _say_bad(count: int) -> None:
     if count:
-        ASKER.get().complaints.append(f"{count} of them cannot be read; `antiphon library list --bad` says why")
+        said = f"{count} of them cannot be read; `antiphon library list --bad` says why"
+        ASKER.get().complaints.append(hinted(said))
 
 
 def analysed(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
@@ -200,7 +202,7 @@ def placed(found: PlacedTracks) -> Iterator[str]:
     if found.trust is not None:
         yield f"trustworthiness {found.trust:.3f} at k = 10; two principal components {found.flat:.3f}"
     if found.pending:
-        yield f"{found.pending} not on it: `antiphon library analyse` analyses them first"
+        yield hinted(f"{found.pending} not on it: `antiphon library analyse` analyses them first")
     if short:
         more = f" and {len(short) - MAX_NAMED} more" if len(short) > MAX_NAMED else ""
         yield f"{len(short)} cannot be placed, for they are silent or too short: {', '.join(short[:MAX_NAMED])}{more}"

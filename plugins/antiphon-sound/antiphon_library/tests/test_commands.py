@@ -20,7 +20,7 @@ from tests.cli.conftest import Done
 from antiphon_library import analysing
 from antiphon_library.commands import printing
 from antiphon_library.operations import FoundSounds
-from antiphon_library.tests.conftest import RATE, Library
+from antiphon_library.tests.conftest import RATE, Library, MakeFile
 
 COUNTS = dict.fromkeys(("changed", "recognised", "unchanged", "missing"), 0)
 COLUMNS = (
@@ -309,7 +309,7 @@ def test_next_map_learn_and_personality(
     assert "library add FOLDER" in library("next", root="").err
     assert "library add FOLDER" in library("map", root="").err
     assert library("add", music).code == 0
-    assert "library analyse" in library("map").err
+    assert "library --root root analyse` does that" in library("map").err
     library("analyse", "--only", "tags")
     matches = told(library("next", "--like", music / "a.wav", "--count", "5", "--m3u", "p.m3u", "--json"))["matches"]
     assert {Path(match["path"]).name for match in matches} == {"b.flac", "c.wav"}
@@ -364,3 +364,16 @@ def test_nothing_is_asked_about_one_shots(library: Library, tmp_path: Path, monk
     monkeypatch.setattr(sys, "stdin", StringIO("y\ny\ny\ny\n"))
     asked = told(library("personality", "--silent", "--json"))["answers"]
     assert {Path(answer["path"]).name for answer in asked} == {"2.wav", "3.wav"}
+
+
+def test_the_folder_is_named_behind_a_command_too_and_in_what_is_advised(library: Library, make: MakeFile) -> None:
+    path = make("a.wav", 440.0)
+    assert library("add", path).code == 0
+    before = library("list").out
+    assert "a.wav" in before
+    for words in (["list", "--root", "root"], ["list", "--root=root"]):
+        assert library(*words, root="").out == before
+    said = library("similar", path, "--count", "3", "--root", "root", root="")
+    assert said.code != 0
+    assert "`antiphon library --root root analyse` does that" in said.err
+    assert "--root takes a folder" in library("list", "--root", root="").err

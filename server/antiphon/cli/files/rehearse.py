@@ -16,6 +16,7 @@ from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import endable
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import check
+from antiphon.kernel.runtime.shortening import counted
 from antiphon.operations.requests import RehearseRequest, RenderRequest
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def rehearse(asked: RehearseRequest) -> None:
         typer.echo(json.dumps({"ok": verdict.ok, **asdict(verdict)}))
     else:
         typer.echo(
-            f"{Path(script).name}: {bars} bars, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
+            f"{Path(script).name}: {counted(bars, 'bar')}, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
             f"{verdict.notes} notes in the densest beat, {verdict.cost:.0%} of the time"
         )
         typer.echo("bars: " + " ".join(f"{level:.0f}" for level in verdict.bars) + " LUFS")

@@ -30,9 +30,9 @@ class FileUse:
         splits: Names of parts into which the job takes a sound apart: `antiphon run PLUGIN IN --out-dir D` writes
             `D/PART.wav` for each, with IN's rate, channels and length, and they add up to IN; OUT is their sum, or what
             --only PART and --without PART choose.
-        beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json), "picture" (.png),
-            "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll" (.svg, notes and chords),
-            "chords-out" (.txt, .lab, .jams, .musicxml) and "click" (.wav, a click on the beats).
+        beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json; without a job what
+            `hears` finds), "picture" (.png), "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll" (.svg,
+            notes and chords), "chords-out" (.txt, .lab, .jams, .musicxml) and "click" (.wav, a click on the beats).
         chords: --chords is taken.
         fires: Names of triggers that the job fires at their seconds; others are refused with it.
         needs: Names of parameters that have to be given: of kind file, or a choice, of which files take the default
@@ -96,6 +96,7 @@ class FileHearing:
         said: The reason or the choice, for the closing line; "" for nothing.
         rate: Hz at which the file is played to the processor; 0 for its own. OUT has the file's own.
         told: Given to `Processor.heard`.
+        report: What was found, as JSON data, for the "report" of `FileUse.beside`.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -103,3 +104,4 @@ class FileHearing:
     said: str = ""
     rate: int = 0
     told: Any = None
+    report: Mapping[str, Any] = field(default_factory=dict)

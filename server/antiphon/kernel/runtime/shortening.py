@@ -23,6 +23,11 @@ def short_repr(value: object, most: int = 40) -> str:
         return "a number of thousands of digits"
 
 
+def counted(number: float, noun: str) -> str:
+    """A number with its noun, of which one is singular: "1 channel", "2 channels"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def is_finite_number(value: object) -> TypeGuard[int | float]:
     """Whether a value is a number that a float can hold: finite, and neither true nor false."""
     if isinstance(value, bool) or not isinstance(value, int | float):

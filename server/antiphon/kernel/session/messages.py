@@ -7,7 +7,7 @@ from antiphon.kernel.contract.params import Param, Value, clamp_rounding
 from antiphon.kernel.errors import MissingArgument, RequestError
 from antiphon.kernel.graph.macros import Macro
 from antiphon.kernel.graph.names import MACRO
-from antiphon.kernel.runtime.shortening import is_finite_number, short_repr
+from antiphon.kernel.runtime.shortening import counted, is_finite_number, short_repr
 from antiphon.kernel.session.commands import Command, SetParam, When
 from antiphon.kernel.session.records import RecordRow
 from antiphon.kernel.wire.osc import IMPULSE
@@ -23,7 +23,7 @@ _ANY = 1e38
 def check_count(args: Args, count: int, takes: str) -> None:
     """Rejects more than `count` arguments; `takes` names the allowed ones in the message."""
     if len(args) > count:
-        raise RequestError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
+        raise RequestError(f"takes {takes or 'no arguments'}; it came with {counted(len(args), 'argument')}")
 
 
 def number(args: Args, at: int, name: str, low: float, high: float, default: Any = ...) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import MissingArgument, RequestError, UsageError
 from antiphon.kernel.graph.graph import End, Graph
-from antiphon.kernel.runtime.shortening import shorten
+from antiphon.kernel.runtime.shortening import counted, shorten
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.actions import (
     ACTIONS,
@@ -188,7 +188,7 @@ def _amount(args: Args, at: int) -> float:
 def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
     """(channel, node) from the arguments at `at` and after."""
     if len(args) > at + 2:
-        raise RequestError(f"takes {takes}; {len(args)} arguments were sent")
+        raise RequestError(f"takes {takes}; it came with {counted(len(args), 'argument')}")
     places = range(at, len(args))
     named = next((i for i in places if isinstance(args[i], str)), at + 1)
     channel = next((_whole(args, i, "channel", 1, CHANNELS) for i in places if i != named), 1)

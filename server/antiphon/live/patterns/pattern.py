@@ -19,6 +19,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 MAX_TIMES = 1024
 """Largest factor of `fast`, `ply` and `segment`."""
+SHOWN = 8
+"""Events that a pattern shows of itself."""
 FIRST_STREAM = 1 << 32
 """First random stream of script calls; lower ones are of the mini-notation."""
 
@@ -34,6 +36,15 @@ class Pattern(Generic[T]):
 
     def __init__(self, events: Query[T]) -> None:
         self.events: Query[T] = events
+
+    def __repr__(self) -> str:
+        """The events of the first cycle, at most eight, each with its beginning."""
+        try:
+            found = self.query(0, 1)
+        except UsageError:
+            return "<pattern>"
+        shown = [f"{event.part.begin} {event.value}" for event in found[:SHOWN]]
+        return f"<pattern, cycle 0: {', '.join(shown) or 'silence'}{', ...' if len(found) > SHOWN else ''}>"
 
     def _new(self, events: Query[T]) -> Self:
         return type(self)(events)

@@ -23,7 +23,7 @@ from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Level, Peer
-from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.shortening import counted, short_repr
 from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.transport_server import OscRequest, TransportServer
@@ -154,7 +154,7 @@ def check_args(info: AddressInfo, args: Args) -> Args:
         raise MissingArgument(f"{words[len(args)].partition(':')[2].rstrip('…')} is missing")
     repeated = tags[-1][0] if tags and tags[-1].endswith("…") else ""
     if len(args) > len(tags) and not repeated:
-        raise RequestError(f"takes {info.args or 'no arguments'}; {len(args)} arguments were sent")
+        raise RequestError(f"takes {info.args or 'no arguments'}; it came with {counted(len(args), 'argument')}")
     return tuple(_checked(tags[at][0] if at < len(tags) else repeated, arg) for at, arg in enumerate(args))
 
 

@@ -108,7 +108,8 @@ def node_add(ask: OscCall, type: Word, name: Word, after: Word = "") -> None:
         known_type(type, ask.server.catalog)
     except PatchError as error:
         raise PatchError(
-            f"{error}. A plugin written since the server started is found once it is started again"
+            f"{error}. A new plugin is there some seconds after it is saved, an installed one once the server is "
+            "started again"
         ) from None
     _edit(ask, "/node/add", lambda state: state.add(type, name, after or None))
 
