@@ -557,7 +557,7 @@ def test_a_script_that_cannot_keep_up_leaves_out_what_is_slow_and_its_mended_ver
         """Lets beats of the real clock pass, at 120: those whose events were sent before they were due."""
         end, early = stage.now + beats, list[SentEvent]()
         while stage.now < end:
-            time.sleep(0.005)
+            time.sleep(0.005)  # the script is too slow for the real clock, which is what is tried
             stage.now = (time.monotonic() - began) * 2.0
             count = len(stage.sent)
             stage.tick()

@@ -210,9 +210,12 @@ def test_every_example_works(client: Client) -> None:
             assert heard(Path(answered.json["path"]).read_bytes())[:2] == (2.0, RATE), said
         elif operation.answers is types.File and operation.method == "POST":
             client.ids[examples.FILE] = answered.json["id"]
-        elif operation.answers is types.Job and operation.status == 202 and operation.example.get("body"):
+        elif operation.answers is types.Job and operation.status == 202:
             key = answered.json["id"]
             client.done(key)
+            if not operation.example.get("body"):
+                played.append(operation.id)
+                continue
             length, rate, kind, level = heard(client.result(key))
             least, most, *form = promised(operation)
             assert [rate, kind] == form, said

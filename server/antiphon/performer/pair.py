@@ -115,7 +115,7 @@ _OVERTAKEN = 1.0
 """Lateness in seconds from which everything up to a bar is left out."""
 
 
-class Pace:
+class ScriptPace:
     """How fast the leader is, since it was last as far ahead as is wanted. Beats are the server's.
 
     `slow`: what was left out last of the version that plays, by its names; None while it keeps up.
@@ -180,7 +180,7 @@ class PerformerPair:
         self._bar = Fraction(4)
         self._now, self._bpm = 0.0, 120.0
         self._passed = 0.0  # beats since the step before
-        self.pace = Pace()
+        self.pace = ScriptPace()
         self._skips: deque[tuple[Fraction, dict[str, Any]]] = deque()  # of the leader, which the follower comes to
         self._moving = 120.0  # tempo of the beat when it moved last: a performance has no tempo of 0
         self._first: list[SentEvent] = []

@@ -100,7 +100,7 @@ def test_a_passage_that_a_song_shares_is_not_the_song(library) -> None:
         ("silence.wav", "silence.wav is silent, and cannot be recognised"),
         ("short.wav", "short.wav lasts 0.20 s; 1 s are needed to recognise a sound"),
         ("broken.wav", "cannot read broken.wav"),
-        ("part.wav", "has no fingerprints: `antiphon library add FOLDER`"),
+        ("part.wav", "has no fingerprints: `antiphon library --root root add FOLDER`"),
     ],
 )
 def test_what_cannot_be_identified_is_a_sentence(library, file: str, reason: str) -> None:
