@@ -555,3 +555,12 @@ def test_what_does_nothing_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys:
     for _ in range(2):
         performed('track("t", s("bd").color("red")._scope().pianoroll().detune(2))')
     assert [line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()] == ["color,", "detune"]
+
+
+def test_what_is_left_out_of_a_pattern_is_not_played_in_part() -> None:
+    performance = Performance(script('track("beat", s("bd*8"))'))
+    events = performance.until(F(1, 2))
+    performance.skip(F(4))
+    for quarters in range(3, 21):
+        events += performance.until(F(quarters, 4))
+    assert [event.beat for event in events] == [0, 4, F(9, 2)]

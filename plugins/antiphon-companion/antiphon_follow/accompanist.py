@@ -41,7 +41,7 @@ class _Row(NamedTuple):
 class Accompanist:
     """Plays the parts that the player does not, ahead by `lead` seconds, each note at most once until a jump back.
 
-    `late`: seconds after which the follower knows of a note; so long it is not waited for.
+    `late`: seconds after which the follower knows of a note: what shares it waits only from then on, and at fermatas.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Accompanist:
         """Position until which notes begin by then; what the player shares waits for the player."""
         follower = self._follower
         straight, bound, held = follower.straight(seconds)
-        if straight - self.late / follower.pace < bound:
+        if straight < bound or (not held and straight - self.late / follower.pace < bound):
             return straight
         waits = held or (straight - bound) * follower.pace < PATIENCE
         return bound - TOGETHER / 2 if waits else bound

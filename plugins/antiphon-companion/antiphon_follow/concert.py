@@ -101,17 +101,17 @@ class Concert:
         for end in self._ends:
             self._emit(io, end)
         self._ends.clear()
-        by_sound = begin - self._note_at >= NOTES_SECONDS
-        self._band.late = self._late if by_sound else 0.0
-        for at, number in self._heard if by_sound else ():
+        by_ear = begin - self._note_at >= NOTES_SECONDS
+        for at, number in self._heard if by_ear else ():
             if at >= self._since:
                 self.follower.note(at, number)
+                self._band.late = self._late
         self._heard.clear()
         done = 0
         for event in io.events_in:
             if event.kind == "on" and event.value > 0.0:
                 self._others(io, begin, done, event.offset)
-                done, self._note_at = max(done, event.offset), begin
+                done, self._note_at, self._band.late = max(done, event.offset), begin, 0.0
                 self.follower.note(begin + event.offset / self._rate, event.number, event.value)
         self._others(io, begin, done, io.frames)
 

@@ -23,10 +23,8 @@ class SoundNotes:
 
     def __init__(self) -> None:
         """Raises ModelError: the network's weights are missing or changed."""
-        self._network, self._answer = (
-            StreamedChords(network_weights(StreamedChords.model)),
-            np.zeros((1, StreamedChords.answer), np.float32),
-        )
+        self._network = StreamedChords(network_weights(StreamedChords.model))
+        self._answer: F32 = np.zeros((1, StreamedChords.answer), np.float32)
         self.clear()
 
     def clear(self) -> None:

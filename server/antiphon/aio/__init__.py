@@ -1,6 +1,7 @@
 """The calls of `antiphon` for asyncio: the same names, awaited; the work is done in threads.
 
-A task that is cancelled ends its work, as an interrupt does in a program without asyncio.
+A `run`, `render`, `analyse` or `connect` that is cancelled ends its work, as an interrupt does without asyncio; a
+question to a server goes on in its thread until it is answered.
 
 clean = await antiphon.aio.run("denoise", sound, 48000)
 async with await antiphon.aio.connect() as s:

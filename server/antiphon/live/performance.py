@@ -300,7 +300,9 @@ class Performance:
 
     def _events(self, track: LiveTrack, beat: Fraction) -> Iterator[LiveEvent | LiveNote]:
         seed = self.script.seed ^ stream_of(track.name)
-        begin = min(max(self.beat, self._skipped.get(track.name, self.beat)), beat)
+        begin = max(self.beat, self._skipped.get(track.name, self.beat))
+        if begin >= beat:
+            return
         for event in track.pattern.query(begin / track.beats, beat / track.beats, seed):
             if not event.begins or event.whole is None or (not track.sets and is_silent(event.value)):
                 continue

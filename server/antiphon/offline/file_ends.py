@@ -25,7 +25,7 @@ class Tail:
 
     `seconds`: maximum; `level`: the tail ends where the sound stays below it; 0 keeps all of it. `bar`: beats of a bar,
     with whose last line within the maximum the sound of nodes ends that go on for ever; 0 has none. `fade`: least
-    seconds over which such a sound ends; 0 leaves it.
+    seconds over which such a sound ends; 0 cuts it there.
     """
 
     seconds: float = 0.0
@@ -91,7 +91,7 @@ class LastBar:
         if y.shape[1] < round((tail.seconds - _DIES_SECONDS) * self._rate):
             yield y
             return
-        lines = [0, *(line for line in self._lines() if 0 < line <= y.shape[1])]
+        lines = sorted({0, *(line for line in self._lines() if 0 < line <= y.shape[1])})
         if len(lines) > 1:
             y = y[:, : lines[-1]]
             fade = min(y.shape[1], max(lines[-1] - lines[-2], round(tail.fade * self._rate)))

@@ -255,10 +255,11 @@ def test_the_same_notes_give_the_same_places():
         assert one.at(at + 0.1) == two.at(at + 0.1)
 
 
-def accompanied(score, notes, seconds, lead=0.0):
+def accompanied(score, notes, seconds, lead=0.0, late=0.0):
     """(second, event) of the chords beside notes of the melody, block by block."""
     follower = ScoreFollower(score, (0,))
     band = Accompanist(score, follower, (1,), RATE, lead)
+    band.late = late
     found, waiting = [], list(notes)
     for begin in range(0, int(seconds * RATE), BLOCK):
         offset = 0
@@ -319,14 +320,15 @@ def test_what_was_passed_over_is_left_out():
     assert 1 <= sum(3.38 < at < 3.44 for at, event in found if event.on) <= 2
 
 
-def test_a_fermata_waits_for_the_player():
+@pytest.mark.parametrize("heard_late", [0.0, 0.2])
+def test_a_fermata_waits_for_the_player(heard_late):
     score = tune(4)
     place = next(n for n, note in enumerate(score.parts[0].notes) if note.start == 8.0)
     fermata = score.parts[0].notes[place - 1].start
     held = FollowedScore(score.parts, score.tempo, score.bars, score.beats, score.names, score.length, (fermata,))
     notes = played(held)
     late = [(at + 4.0 * (n >= place), number, q) for n, (at, number, q) in enumerate(notes)]
-    found, _ = accompanied(held, late, late[-1][0] + 1.0)
+    found, _ = accompanied(held, late, late[-1][0] + 1.0, late=heard_late)
     begun = [at for at, event in found if event.on]
     assert not [at for at in begun if late[place - 1][0] < at < late[place][0] - 0.001]
     assert sum(abs(at - late[place][0]) < 0.01 for at in begun) == 3

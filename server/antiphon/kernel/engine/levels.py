@@ -155,8 +155,7 @@ class Edges:
         if self.rising > self.wait:  # the input's fade-in is under way
             self.rise(self.wait)
         else:
-            self.rising = max(self.rising, self._rise)
-            self.wait = max(self.wait, self.rising)
+            self.wait = self.rising = max(self.rising, self._rise)
 
     def fall(self) -> None:
         """Starts the fade-out with the next block; it reaches silence with the last frame of a block."""
