@@ -363,3 +363,16 @@ def test_a_score_is_followed_in_sound(tmp_path):
             off.append(abs(follower.at(now).quarter - np.interp(now, times, quarters)))
     assert np.median(off) < 0.25
     assert np.mean(np.array(off) < 1.0) > 0.9
+
+
+def test_the_noise_of_a_room_is_no_first_note():
+    rng, size, heard = np.random.default_rng(1), 5 * 22050, SoundNotes()
+    shape = np.maximum(np.fft.rfftfreq(size, 1.0 / 22050.0), 20.0) ** -0.5
+    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(size)) * shape, size)
+    sound = 10.0 ** (-55.0 / 20.0) * noise / noise.std()
+    time = np.arange(22050) / 22050.0
+    sound[4 * 22050 :] += 0.1 * np.sin(2.0 * np.pi * 440.0 * time) * np.exp(-3.0 * time)
+    found = heard.feed(sound.astype(np.float32))
+    assert found
+    assert found[0][1] == 69
+    assert found[0][0] == pytest.approx(4.0, abs=0.06)
