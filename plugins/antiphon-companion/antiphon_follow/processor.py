@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,8 @@ class Follow(Processor):
         lead, score = max(1, lead_for(HOP, spec.block)), str(self.settings["score"])
         stepper, fields = ("NoteStepper", 2 * MOST_NOTES) if score else ("FollowStepper", FIELDS)
         worker = WorkerSpec.of_sound("follow", f"antiphon_follow.worker:{stepper}", spec, HOP, fields)
+        if score:  # its network is one that a core plays few of
+            worker = replace(worker, slots=1)
         self._client = WorkerClient(worker, 1, lead, self.node, lambda: f"{text.replace(' ', '')} {meter}")
         self.parts = self._client.parts
         self._hops = Rebuffer(HOP, lead, spec.channels, 0, self._post, self._load)

@@ -82,6 +82,12 @@ class NoteStepper(ReportingStepper[NoteStream]):
     def stream(self, config: str) -> NoteStream:
         return NoteStream(self.spec.rate)
 
+    def warm(self) -> None:
+        """Loads the network, and plays it once."""
+        stream, into = NoteStream(self.spec.rate), np.zeros(2 * MOST_NOTES, np.float32)
+        for number in range(8):
+            stream.step(number, np.zeros(self.spec.inputs, np.float32), into)
+
 
 class FollowStepper(ReportingStepper[BeatStream]):
     """`Stepper` with one stream per slot."""
