@@ -120,3 +120,12 @@ def gone(number: int) -> bool:
 
 def stopped(number: int) -> bool:
     return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def stop_before_three(rig: Rig, stream: Stream, x: np.ndarray) -> None:
+    """Plays hops 0 to 4 of `x`, stops the worker, and sends it hops 5 to 7."""
+    through(rig, stream, 0, x[:5])
+    os.kill(pid(stream), signal.SIGSTOP)
+    until(lambda: stopped(pid(stream)), 5, "stopped")
+    for n in (5, 6, 7):
+        assert put(stream, n, x[n]) is HopStart.CONTINUES

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from tests.waiting import until
-from tests.workers.rig import Rig, gone, hops, kill, pid, put, runs, stopped, through, words
+from tests.workers.rig import Rig, gone, hops, kill, pid, put, runs, stop_before_three, stopped, through, words
 from tests.workers.steppers import Poison, pole, spec
 
 from antiphon.kernel.errors import WorkerError
@@ -77,11 +77,7 @@ def test_there_is_no_worker_until_it_has_taken_the_stream_up(rig: Rig) -> None:
 
 def test_a_late_answer_is_dropped_and_the_next_is_right(calm_rig: Rig) -> None:
     stream, x = calm_rig.open(spec("Pole", depth=8)), hops(30)
-    through(calm_rig, stream, 0, x[:5])
-    os.kill(pid(stream), signal.SIGSTOP)
-    until(lambda: stopped(pid(stream)), 5, "stopped")
-    for n in (5, 6, 7):
-        assert put(stream, n, x[n]) is HopStart.CONTINUES
+    stop_before_three(calm_rig, stream, x)
     calm_rig.patient(0.5)
     assert stream.take(5) is None
     slept = calm_rig.pool.waited_ns
@@ -102,11 +98,7 @@ def test_a_late_answer_is_dropped_and_the_next_is_right(calm_rig: Rig) -> None:
 @pytest.mark.parametrize(("gain", "missed"), [(0.0, 0), (1e-6, 0), (0.5, 2)])
 def test_an_answer_that_comes_late_and_is_silent_is_no_miss(calm_rig: Rig, gain: float, missed: int) -> None:
     stream, x = calm_rig.open(spec("Pole", depth=8)), gain * hops(30)
-    through(calm_rig, stream, 0, x[:5])
-    os.kill(pid(stream), signal.SIGSTOP)
-    until(lambda: stopped(pid(stream)), 5, "stopped")
-    for n in (5, 6, 7):
-        assert put(stream, n, x[n]) is HopStart.CONTINUES
+    stop_before_three(calm_rig, stream, x)
     calm_rig.patient(0.01)
     assert stream.take(5) is None
     assert stream.take(6) is None

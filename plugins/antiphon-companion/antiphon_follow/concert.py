@@ -63,7 +63,7 @@ class Concert:
     def clear(self) -> None:
         """Begins the score anew, and waits for the player."""
         self._heard.clear()
-        self._note_at, self._since = -NOTES_SECONDS, 0.0
+        self._note_at, self._since, self._band.late = -NOTES_SECONDS, 0.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness, self.bar = 0.0, 0.5, 0, 4, 0.0, 0
         self._place(0.0)
 
