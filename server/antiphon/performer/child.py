@@ -25,13 +25,13 @@ from typing import Any, NoReturn
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
-from antiphon.live.faults import fault_in_script, refuse_copies, refuse_sleep
+from antiphon.live.faults import fault, fault_in_script, refuse_copies, refuse_sleep
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Foreseen, Performance
 from antiphon.live.reading import read
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.live.stage import LiveScript
-from antiphon.performer.limits import StepLimits
+from antiphon.performer.limits import TIMEOUT_SECONDS, StepLimits
 
 COMING, COMING_SECONDS = Fraction(12), 0.02
 """Look-ahead of tracks in beats, and its time limit."""
@@ -39,7 +39,7 @@ SLOTS, SLOT = 512, struct.Struct("qq")
 """Number of forks with a slot in `RUNS`, and the fields of a slot."""
 _CHUNK = 1 << 16
 _LONG = 0.02
-"""CPU time in seconds of a call after which the next one has its own limits: setting them takes time, too."""
+"""CPU time in seconds of calls after which the next one has its own limits: setting them takes time, too."""
 _BEAT_SECONDS = 4.0
 """CPU time in seconds per beat that all calls of a request share, which is for a quarter of a beat at least."""
 _COSTLY = 0.001
@@ -59,8 +59,10 @@ class ScriptChild:
         self._faults: list[dict[str, Any]] = []
         self._coming: tuple[float, list[Foreseen]] = 0.0, []
         self._costs: dict[tuple[str, int], float] = {}  # CPU time in seconds of a loop or track, by name and line
+        self._calls: dict[tuple[str, int], int] = {}  # number of the last call of each in the request
         self._left = 0.0  # CPU time in seconds for the rest of the request
         self._runs_one: tuple[tuple[str, int], float] | None = None  # the one that runs, and the time it began at
+        self._limited = 0.0  # CPU time at which the limits were set
         self._path = ""
         self._over = False
         self._forks = False
@@ -95,7 +97,7 @@ class ScriptChild:
         if asked["do"] == "fork":
             self._fork(asked["slot"])
             return
-        self._limits.begin(asked.get("patience", 0.2))
+        self._limit(asked.get("patience", TIMEOUT_SECONDS))
         try:
             self._step(asked)
         except BaseException as error:
@@ -130,7 +132,8 @@ class ScriptChild:
                     coming = performance.coming(COMING, _within(COMING_SECONDS))
                     self._coming = float(performance.beat), coming
                 until = Fraction(*asked["beat"])
-                self._costs, self._left = {}, _BEAT_SECONDS * max(0.25, float(until - performance.beat))
+                self._costs, self._calls = {}, {}
+                self._left = _BEAT_SECONDS * max(0.25, float(until - performance.beat))
                 self._events = performance.until(until)
                 self._charge()
                 SLOT.pack_into(self._runs, self._slot * SLOT.size, 0, 0)  # no call has a fault that comes now
@@ -201,11 +204,25 @@ class ScriptChild:
         self._over = True
 
     def _call(self, number: int, name: str, line: int) -> None:
-        SLOT.pack_into(self._runs, self._slot * SLOT.size, number, line)
         self._charge((name, line))
         if self._left < 0.0:
-            self._overran()
-            raise UsageError(f"loops and tracks take over {_BEAT_SECONDS:g} s for a beat; make them lighter")
+            self._too_much()
+        SLOT.pack_into(self._runs, self._slot * SLOT.size, number, line)
+        self._calls[name, line] = number
+
+    def _too_much(self) -> NoReturn:
+        """Ends this process because of the loop or track that took most of a request's time, at its last call."""
+        assert self._script is not None
+        slowest = max(self._costs, key=lambda one: self._costs[one])
+        SLOT.pack_into(self._runs, self._slot * SLOT.size, self._calls[slowest], slowest[1])
+        self._overran()
+        cause = UsageError(f"loops and tracks take over {_BEAT_SECONDS:g} s for a beat; make them lighter")
+        self._dead(fault(self._script, cause, slowest[1]))
+
+    def _limit(self, patience: float = TIMEOUT_SECONDS) -> None:
+        """Sets the limits anew."""
+        self._limits.begin(patience)
+        self._limited = time.thread_time()
 
     def _charge(self, begins: tuple[str, int] | None = None) -> None:
         """Counts the CPU time of the loop or track that has run, before another begins."""
@@ -214,8 +231,8 @@ class ScriptChild:
             one, since = self._runs_one
             self._costs[one] = self._costs.get(one, 0.0) + now - since
             self._left -= now - since
-            if begins is not None and now - since > _LONG:
-                self._limits.begin()
+            if begins is not None and now - self._limited > _LONG:
+                self._limit()
         self._runs_one = None if begins is None else (begins, now)
 
     def _say(self, message: dict[str, Any]) -> None:
