@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction as F
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.waiting import until
@@ -18,6 +19,7 @@ from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import MAX_WAITING_CUES, SentEvent, WaitingCues
+from antiphon.performer.pair import PerformerPair
 from antiphon.performer.player import Player
 from antiphon.performer.scripts import Begin
 from antiphon.performer.wire import BeatClock
@@ -611,6 +613,60 @@ def test_short_calls_of_a_loop_have_each_the_limit_of_one_call(stage: PlayerRig)
     stage.play(zero + 1.0 - stage.now)
     assert not [said for said in stage.said if "without" in said], stage.said
     assert [beat for beat, _ in stage.on("/note/on", zero) if beat < 0.9] == [k / 64 for k in range(58)]
+
+
+class _Asked:
+    """A stand-in for a performing process that answers at once; `asked`: of what is left out, (from, to, names)."""
+
+    def __init__(self, at: F = F(0)) -> None:
+        self.asked, self.idle, self.left_out = at, True, list[tuple[F, F, list[str] | None]]()
+
+    def fork(self) -> "_Asked":
+        return _Asked(self.asked)
+
+    def end(self) -> None:
+        pass
+
+    def until(self, beat: F, *, coming: bool = False) -> None:
+        self.asked = beat
+
+    def ask(self, do: str, **values: Any) -> None:
+        if do == "skip":
+            self.left_out.append((self.asked, F(*values["beat"]), values["names"]))
+
+
+def _overtaken() -> tuple[Any, _Asked, _Asked]:
+    """A pair whose leader is 8 beats behind, with its follower and leader."""
+    pair: Any = PerformerPair()
+    follower, leader = _Asked(), _Asked(F(1))
+    pair._follower, pair._leader, pair.out.offset, pair._now = follower, leader, F(0), 9.0
+    return pair, follower, leader
+
+
+def test_what_is_overtaken_is_left_out_up_to_one_bar_once() -> None:
+    pair, _, leader = _overtaken()
+    for _ in range(48):
+        pair._ask()
+        pair._now += 0.1  # the bar goes by meanwhile
+    assert leader.asked > 12
+    assert leader.left_out == [(F(1), F(12), None)]
+
+
+def test_what_is_left_out_stays_so_after_a_cue_and_with_another_follower() -> None:
+    pair, follower, _ = _overtaken()
+    pair._ask()
+    pair._lead(follower.asked)
+    leader = pair._leader
+    for _ in range(10):
+        pair._ask()
+    assert leader.left_out == [(F(1), F(12), None)]
+    pair.out.sent = F(2)
+    pair._advance()
+    assert follower.left_out == [(F(1), F(12), None)]
+    pair._lead(follower.asked)
+    for _ in range(10):
+        pair._ask()
+    assert not pair._leader.left_out, "a copy of the follower has it already"
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,46 @@ class ScriptPace:
         return sorted(found, key=lambda one: -self._costs[one])
 
 
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What is left out from a script beat `at` to another, `until`; `names`: of tracks and loops, None for all."""
+
+    at: Fraction
+    until: Fraction
+    names: list[str] | None
+
+    def ask(self) -> dict[str, Any]:
+        """Its request to a performing process."""
+        return {"beat": self.until.as_integer_ratio(), "names": self.names}
+
+
+class Skips:
+    """What is left out of the version that plays: what the follower comes to, and a new leader comes to again."""
+
+    def __init__(self) -> None:
+        self._all: list[Skip] = []
+        self.follower: deque[Skip] = deque()
+        self.leader: deque[Skip] = deque()
+
+    def add(self, skip: Skip) -> None:
+        """Adds one that the leader has had."""
+        self._all.append(skip)
+        self.follower.append(skip)
+
+    def lead(self) -> None:
+        """Has a new leader, a copy of the follower, come to all that the follower comes to."""
+        self.leader = self.follower.copy()
+
+    def follow(self) -> None:
+        """Has the leader be the follower as well."""
+        self.follower = self.leader.copy()
+
+    def has(self, beat: Fraction, names: list[str] | None) -> bool:
+        """Whether all of such names, None for any, is left out at a beat already."""
+        self._all = [skip for skip in self._all if skip.until > beat]
+        return any(skip.names is None or (names is not None and {*names} <= {*skip.names}) for skip in self._all)
+
+
 GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
 """Resolution of the sent beat; beats requested at once, and maximum lag of the follower in beats."""
 
@@ -181,7 +221,7 @@ class PerformerPair:
         self._now, self._bpm = 0.0, 120.0
         self._passed = 0.0  # beats since the step before
         self.pace = ScriptPace()
-        self._skips: deque[tuple[Fraction, dict[str, Any]]] = deque()  # of the leader, which the follower comes to
+        self._skips = Skips()
         self._moving = 120.0  # tempo of the beat when it moved last: a performance has no tempo of 0
         self._first: list[SentEvent] = []
         self._awaited: set[str] = set()
@@ -227,6 +267,7 @@ class PerformerPair:
             if branch is not None:
                 branch.end()
         self._follower = self._leader = None
+        self._skips = Skips()
         self._kept.clear()
 
     def _follow(self, do: str, **values: Any) -> None:
@@ -243,24 +284,25 @@ class PerformerPair:
         """Advances the follower to a beat, by default that of the last sent event; returns its beat."""
         assert self._follower is not None
         beat = self.out.sent if beat is None else beat
-        while self._skips and self._skips[0][0] <= beat:
-            at, skip = self._skips.popleft()
-            if at > self._follower.asked:
-                self._follower.asked = at
-                self._follow("until", beat=at.as_integer_ratio())
-            self._follow("skip", **skip)
+        skips = self._skips.follower
+        while skips and skips[0].at <= beat:
+            skip = skips.popleft()
+            if skip.at > self._follower.asked:
+                self._follower.asked = skip.at
+                self._follow("until", beat=skip.at.as_integer_ratio())
+            self._follow("skip", **skip.ask())
         if beat > self._follower.asked:
             self._follower.asked = beat
             self._follow("until", beat=beat.as_integer_ratio())
         return self._follower.asked
 
     def _lead(self, cut: Fraction) -> None:
-        """Makes a fork of the follower the leader, with events from a beat on."""
+        """Makes a fork of the follower the leader, with events from a beat on; what is left out stays so."""
         assert self._follower is not None
         if self._leader is not None:
             self._leader.end()
         self._leader = self._follower.fork()
-        self._skips.clear()
+        self._skips.lead()
         self.pace.begin(self._now, float(cut + (self.out.offset or 0)))
         self.out.replace(cut)
         self._leader.ask("quiet", on=True)
@@ -276,10 +318,16 @@ class PerformerPair:
         if leader.asked >= target:
             self.pace.begin(self._now, known)
         else:
+            skips = self._skips.leader
+            while skips and skips[0].at <= leader.asked:
+                leader.ask("skip", **skips.popleft().ask())
             if self.pace.late(self._now, known, self._moving):
                 self._skip(leader, known)
             seen = self.version, int(leader.asked // self._bar)
-            leader.until((leader.asked // _CHUNK + 1) * _CHUNK, coming=bool(self.version) and seen != self._foreseen)
+            until = (leader.asked // _CHUNK + 1) * _CHUNK
+            leader.until(
+                min([until, *(skip.at for skip in skips)]), coming=bool(self.version) and seen != self._foreseen
+            )
             self._foreseen = seen
 
     def _skip(self, leader: Branch, known: float) -> None:
@@ -287,15 +335,17 @@ class PerformerPair:
         pace, offset = self.pace, self.out.offset or 0
         heavy = pace.heavy()
         names = None if (known - self._now) * 60.0 / self._moving < -_OVERTAKEN else [name for name, _ in heavy]
+        if self._skips.has(leader.asked, names):
+            return
         if heavy and pace.slow is None:
             self._slow(pace.times(self._now, known), *heavy[0])
             self._kept.clear()  # they take as much time, unheard
         pace.slow = [name for name, _ in heavy] or pace.slow
         soon = self._now + pace.ahead * self._moving / 60.0
         bar = next_multiple(max(soon - float(offset), float(leader.asked)), self._bar)
-        skip = {"beat": bar.as_integer_ratio(), "names": names}
-        self._skips.append((leader.asked, skip))
-        leader.ask("skip", **skip)
+        skip = Skip(leader.asked, bar, names)
+        self._skips.add(skip)
+        leader.ask("skip", **skip.ask())
         pace.begin(self._now, known)
 
     def _slow(self, times: float, name: str, line: int) -> None:

@@ -15,7 +15,7 @@ from antiphon.performer import outgoing
 from antiphon.performer.branch import Branch, BranchProcesses, exit_cause
 from antiphon.performer.limits import FIRST_TIMEOUT, LATE, TIMEOUT_SECONDS
 from antiphon.performer.outgoing import Display, SentEvent, WaitingCues, next_multiple
-from antiphon.performer.pair import SEND_AHEAD, KeptVersion, PerformerPair, Values, values_of
+from antiphon.performer.pair import SEND_AHEAD, KeptVersion, PerformerPair, Skips, Values, values_of
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
 MAX_STRIKES = 64
@@ -189,6 +189,7 @@ class Player(PerformerPair):
         elif branch is self._follower:
             # what the leader gave was computed from the same state: it goes on as both
             self._follower, self._leader = self._leader, None
+            self._skips.follow()
             if self._follower is None or not branch.pid:  # a copy of one that never began does not begin either
                 self._lost(sentence if picture is not None else self._placed(sentence, line), picture or "")
             else:
@@ -245,7 +246,7 @@ class Player(PerformerPair):
         self._header, bar = None, Fraction(*header["bar"])
         fresh = self._follower is None or self._when.top
         at = self._begin(candidate, bar) if fresh else self._replace(candidate, header["patch"])
-        self._candidate, self._follower = None, candidate
+        self._candidate, self._follower, self._skips = None, candidate, Skips()
         self._lead(candidate.asked)
         self._texts.append((self._text, self.tried))
         self._plays(header, at)
@@ -329,7 +330,7 @@ class Player(PerformerPair):
             return False
         at = self._advance()
         self._follower.end()
-        self._follower, self._returns = kept.branch, (at, kept)
+        self._follower, self._returns, self._skips = kept.branch, (at, kept), Skips()
         kept.branch.ask("quiet", on=False)
         kept.branch.until(at)
         self._lead(at)
