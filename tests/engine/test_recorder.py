@@ -181,6 +181,24 @@ def test_blocks_that_the_ring_no_longer_has_are_silent_and_counted(shared: Share
     assert blocks.any(axis=(1, 2)).tolist() == [True] * 25 + [False] * 20 + [True] * ring
 
 
+def test_the_input_and_output_of_a_set_fall_to_silence_where_a_block_was_missed(shared: Shared, tmp_path: Path) -> None:
+    recorder, folder = Recorder(shared, tmp_path), tmp_path / "tonight"
+    recorder.handle({"do": "session", "path": str(folder), "header": {}})
+    recorder._session_from = 0  # the engine has begun
+    play(shared, 0, 10)
+    play(shared, 13, 10)  # 3 blocks missed
+    recorder.turn()
+    recorder.close()
+    fall = missed_fall(BLOCK, RATE)[:, None]
+    expected = np.full((23, BLOCK, 2), 0.25, np.float32)
+    expected[10:13] = 0.0
+    expected[10, : len(fall)] = 0.25 * fall
+    for name in ("input.wav", "output.wav"):
+        sound = soundfile.read(folder / name, dtype="float32")[0].reshape(-1, BLOCK, 2)
+        np.testing.assert_array_equal(sound, expected, name)
+    assert shared.words[HeaderWord.TAP_DROPPED] == 0
+
+
 def test_a_recording_of_nothing_is_taken_away(
     shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

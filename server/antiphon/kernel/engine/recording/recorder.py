@@ -19,7 +19,7 @@ from typing import Any, Protocol, TextIO, cast
 
 import numpy as np
 
-from antiphon.kernel.contract.block import missed_fall
+from antiphon.kernel.contract.block import Samples, missed_fall
 from antiphon.kernel.engine.recording.journal import NOTE, VERSION, to_line
 from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, TakeFile, describe_take, write_capture
 from antiphon.kernel.engine.shared import OUTPUT, SESSION, TRACKS, ByteRing, HeaderWord, Shared
@@ -87,7 +87,7 @@ class Recorder:
         self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
         self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
         self._fall = missed_fall(shape.block, shape.rate)[:, None]
-        self._last = np.zeros(shape.channels, np.float32)  # frame of the output
+        self._last, self._last_in = np.zeros((2, shape.channels), np.float32)  # frames of the output and the input
         self._journal = ByteRing(shared)
         self._record: TakeFile | None = None
         self._session: tuple[TakeFile, TakeFile, TextIO] | None = None
@@ -170,6 +170,7 @@ class Recorder:
             paths.drop_empty(folder)
             raise
         self._session = (*takes, file)  # type: ignore[assignment]
+        self._last_in.fill(0.0)
         self._session_from = -1
         self._words[HeaderWord.SESSIONS] += 1
 
@@ -301,11 +302,14 @@ class Recorder:
                 if into is not None:
                     into[n] = self._in[slot].T
             if tags[slot] != tag:
-                out[n] = 0.0
-                out[n, : len(self._fall)] = self._last * self._fall
+                self._fall_from(self._last, out[n])
+                if into is not None:
+                    self._fall_from(self._last_in, into[n])
                 # overwritten, perhaps while it was read; others were never written
                 self._words[HeaderWord.TAP_DROPPED] += there or tags[slot] > tag
-            self._last = out[n, -1].copy()
+            self._last[:] = out[n, -1]
+            if into is not None:
+                self._last_in[:] = into[n, -1]
         if self._record is not None:
             try:
                 self._put(self._record, out.reshape(-1, shape.channels))
@@ -324,6 +328,11 @@ class Recorder:
                 self._put(self._session[1], out[skipped:].reshape(-1, shape.channels))
             except Exception as error:
                 self._cut_session(error)
+
+    def _fall_from(self, last: Samples, block: Samples) -> None:
+        """Fills a missing block, float32 `[frames, channels]`, from the frame before it."""
+        block[:] = 0.0
+        block[: len(self._fall)] = last * self._fall
 
     def _put(self, take: TakeFile, frames: Any) -> None:
         if take.write(frames):
