@@ -160,15 +160,17 @@ def test_what_a_midi_port_refuses_is_said_with_its_line(scene: Scene) -> None:
     scene.until(lambda: scene.said[-1] == "set.py line 7: there is no MIDI output 'gear'", "the line is named")
 
 
-def test_values_beyond_a_range_are_one_sentence_for_each_place_and_version(scene: Scene) -> None:
-    refusal = "cutoff takes 20 to 20000 Hz, not {}"
+def test_values_beyond_a_range_are_one_sentence_for_each_place_version_and_kind(scene: Scene) -> None:
+    refusal, other = "cutoff takes 20 to 20000 Hz, not {}", "cutoff takes a number, not 'high'"
     expected = []
     for version, line in ((1, 3), (1, 8), (2, 3)):
         scene.performing.player.swaps = version
         scene.performing._send(SentEvent(0.0, "/node/tone/cutoff", (-5000.0,), line))
         expected.append(f"set.py line {line}: {refusal.format(-1)}")
-        for value in (-1, -2, 90000):
+        expected.append(f"set.py line {line}: {other}")
+        for value in (-1, -2.5, 90000, -1e-05):
             scene.server.send("/fail", "/node/tone/cutoff", refusal.format(value))
+        scene.server.send("/fail", "/node/tone/cutoff", other)
         scene.server.send("/fail", "/last", f"{version} {line}")
         scene.until(lambda: "/last" in scene.said[-1], "all was read")
         scene.said.pop()

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import select
 import signal
 import time
@@ -52,6 +53,8 @@ _REASONS = 64
 FOREIGN = "the server on this OSC port does not have your token: no script is taken from it"
 UNPROVED = "a script came by OSC that does not prove your token; it is not performed"
 _QUIETEST = 1e-6
+_NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
+"""Number of a sentence."""
 
 
 class Performing:
@@ -342,11 +345,12 @@ class Performing:
         sentence = f"{name} line {line}: {reason}" if line else f"{name}: {what}: {reason}"
         before = beat < self.player.begins
         # a signal beyond a range is refused for each of its values: one of them says it
-        place = f"{what} {line} {self.player.swaps - before}" if line else sentence
+        plain = _NUMBER.sub("", reason)
+        place = f"{what} {line} {self.player.swaps - before} {plain}" if line else sentence
         self._fault(sentence, place, before=before)
 
     def _fault(self, sentence: str, place: str = "", *, before: bool = False) -> None:
-        """Shows a fault once. `place`: where it is, of which one fault is shown."""
+        """Shows a fault once. `place`: where it is and of what kind, of which one fault is shown."""
         if (place or sentence) not in self._reasons:
             self._reasons.append(place or sentence)
             show_failure(self._show, printable(sentence), before=before)
