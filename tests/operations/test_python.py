@@ -7,12 +7,16 @@ import io
 import itertools
 import os
 import re
+import socket
 import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import mido
 import numpy as np
@@ -21,12 +25,17 @@ import soundfile
 from hypothesis import given, settings, strategies as st
 from tests import audio
 from tests.cli.conftest import Command
+from tests.waiting import until
 
 import antiphon
 import antiphon.aio
 from antiphon.files.sound_picture import HEIGHT, WAVE_HEIGHT, WIDTH, waveform
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime.processes.children import Child, spawn
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import decode, encode, messages_of
+from antiphon.operations import link
 from antiphon.operations.given import samples_of, write_notes
 from antiphon.operations.python import loaded
 from antiphon.operations.result import read_notes
@@ -389,6 +398,91 @@ def test_a_cancelled_task_ends_its_work(tmp_path: Path) -> None:
     done = asyncio.run(cancelled())
     assert len(parts) == done
     assert parts[-1] < 1.0
+
+
+@pytest.mark.parametrize("name", ["Server", "connect"])
+@pytest.mark.parametrize("when", ["before it is ready", "as it is ready"])
+def test_a_server_that_becomes_ready_for_a_cancelled_task_is_closed(
+    monkeypatch: pytest.MonkeyPatch, name: str, when: str
+) -> None:
+    begun, ready, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def make() -> SimpleNamespace:
+        begun.set()
+        assert ready.wait(10.0)
+        return SimpleNamespace(close=closed.set)
+
+    monkeypatch.setattr(antiphon.aio, f"_{name}", make)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(getattr(antiphon.aio, name)())
+        await asyncio.to_thread(begun.wait)
+        if when == "as it is ready":
+            ready.set()
+            time.sleep(0.1)  # noqa: ASYNC251  # the loop stands: it is ready, and the task does not know it
+        else:
+            asyncio.get_running_loop().call_later(0.1, ready.set)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert closed.is_set(), "it is waited for"
+
+    asyncio.run(cancelled())
+
+
+def test_a_start_that_is_cancelled_ends_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Child] = []
+
+    def silent(*_words: str, **options: Any) -> Child:
+        started.append(spawn([sys.executable, "-c", "import time; time.sleep(600)"], lane=options["lane"], bound=False))
+        return started[0]
+
+    monkeypatch.setattr(link, "spawn", silent)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(antiphon.aio.Server())
+        await asyncio.to_thread(until, lambda: started, 10.0, "it is started")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert started[0].ended
+
+    asyncio.run(cancelled())
+
+
+def test_a_cancelled_question_that_waits_for_another_is_not_sent() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    asked: list[bytes] = []
+
+    def serve() -> None:
+        peer, _ = listener.accept()
+        framer = Framer()
+        with peer:
+            while data := peer.recv(1 << 16):
+                for message in [m for p in framer.feed(data) if isinstance(p, bytes) for m in messages_of(decode(p))]:
+                    asked.append(message.address)
+                    if message.address == b"/sync" and answer.wait(10.0):
+                        peer.sendall(framer.wrap(encode("/synced", *message.args)))
+
+    answer, serving = threading.Event(), threading.Thread(target=serve, daemon=True)
+    serving.start()
+
+    async def converse() -> None:
+        async with await antiphon.aio.connect(port=listener.getsockname()[1], http_port=1) as remote:
+            first = asyncio.create_task(remote.send("/first"))
+            await asyncio.to_thread(until, lambda: b"/sync" in asked, 10.0, "the first is sent")
+            second = asyncio.create_task(remote.send("/second"))
+            await asyncio.sleep(0.05)
+            second.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await second
+            answer.set()
+            await first
+            await remote.send("/third")
+
+    asyncio.run(converse())
+    listener.close()
+    assert [address for address in asked if address != b"/sync"] == [b"/first", b"/third"]
 
 
 def test_an_open_file_is_no_sound() -> None:

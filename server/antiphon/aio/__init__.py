@@ -1,7 +1,8 @@
 """The calls of `antiphon` for asyncio: the same names, awaited; the work is done in threads.
 
-A `run`, `render`, `analyse` or `connect` that is cancelled ends its work, as an interrupt does without asyncio; a
-question to a server goes on in its thread until it is answered.
+A `run`, `render` or `analyse` that is cancelled ends its work, as an interrupt does without asyncio; a `Server` or a
+connection that is cancelled is closed, also where it is ready by then. A question to a server that is cancelled is not
+sent while another waits for its answer; one that was sent takes effect.
 
 clean = await antiphon.aio.run("denoise", sound, 48000)
 async with await antiphon.aio.connect() as s:
@@ -17,10 +18,11 @@ import contextvars
 import ctypes
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from antiphon.operations.link import GIVEN_UP
 from antiphon.operations.listening import Song
 from antiphon.operations.python import render as _render, run as _run
 from antiphon.operations.remote import Remote, RemoteNode, Server as _Server, connect as _connect
@@ -32,11 +34,13 @@ END_SECONDS = 5.0
 
 
 class _Work(Generic[T]):
-    """A call in a thread, which another thread can end by an interrupt."""
+    """A call in a thread, which another thread can end: by an interrupt, or where it looks at `GIVEN_UP`."""
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
-        self._lock = threading.Lock()
+    def __init__(self, call: Callable[[], T], *, interrupts: bool) -> None:
+        self._call, self._interrupts = call, interrupts
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._context = contextvars.copy_context()
+        self._context.run(GIVEN_UP.set, self._ended.is_set)
         self._thread: int | None = None
         self._over = False
 
@@ -46,16 +50,17 @@ class _Work(Generic[T]):
                 raise KeyboardInterrupt
             self._thread = threading.get_ident()
         try:
-            return self._call()
+            return self._context.run(self._call)
         finally:
             with self._lock:
                 self._over = True
                 _interrupt(self._thread, None)  # one that has not come yet is not for what the thread does next
 
     def end(self) -> None:
-        """Raises KeyboardInterrupt in the thread of the call; one that has not begun does not begin."""
+        """Has the call end; one that has not begun does not begin."""
+        self._ended.set()
         with self._lock:
-            if self._thread is not None and not self._over:
+            if self._interrupts and self._thread is not None and not self._over:
                 _interrupt(self._thread, KeyboardInterrupt)
             self._over = self._over or self._thread is None
 
@@ -66,16 +71,46 @@ def _interrupt(thread: int, error: type[BaseException] | None) -> None:
 
 
 async def _worked(call: Callable[..., T], *args: Any, **options: Any) -> T:
-    """Result of a call in a thread. Cancelled, it ends the call, and waits `END_SECONDS` at most for that."""
-    work = _Work(partial(contextvars.copy_context().run, partial(call, *args, **options)))
-    result = asyncio.get_running_loop().run_in_executor(None, work)
+    """Result of a call in a thread. Cancelled, it interrupts the call."""
+    return await _ended(_Work(partial(call, *args, **options), interrupts=True), END_SECONDS)
+
+
+async def _asked(call: Callable[..., T], *args: Any, **options: Any) -> T:
+    """Answer of a server, in a thread. Cancelled, a question that waits for another is not sent."""
+    return await _ended(_Work(partial(call, *args, **options), interrupts=False), 0.0)
+
+
+async def _made(make: Callable[..., Remote], *args: Any, **options: Any) -> Remote:
+    """A server or connection, made in a thread. Cancelled, it is closed, also where it is ready by then."""
+    work = _Work(partial(make, *args, **options), interrupts=False)
+    return await _ended(work, END_SECONDS, lambda remote: remote.close())
+
+
+async def _ended(work: _Work[T], seconds: float, undo: Callable[[T], object] = lambda _: None) -> T:
+    """Result of work. Cancelled, it ends the work, with `undo` of a result, and waits so long at most for both."""
+    loop = asyncio.get_running_loop()
+    result = loop.run_in_executor(None, work)
     try:
         return await asyncio.shield(result)
     except asyncio.CancelledError:
         work.end()
-        await asyncio.wait([result], timeout=END_SECONDS)
-        if result.done():
-            result.exception()  # looked at, so that asyncio does not report it
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def take_back(result: asyncio.Future[T]) -> None:
+            try:
+                undo(result.result())
+            finally:
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(ended.set_result, None)
+
+        def over(result: asyncio.Future[T]) -> None:
+            if result.cancelled() or result.exception() is not None:  # looked at, so that asyncio does not report it
+                ended.set_result(None)
+            else:  # in a thread of its own, as the loop's may be closed by now
+                threading.Thread(target=take_back, args=(result,)).start()
+
+        result.add_done_callback(over)
+        await asyncio.wait([ended], timeout=seconds)
         raise
 
 
@@ -98,12 +133,12 @@ async def analyse(*args: Any, **options: Any) -> Song:
 
 async def connect(*args: Any, **options: Any) -> AsyncRemote:
     """As `antiphon.connect`."""
-    return AsyncRemote(await _worked(_connect, *args, **options))
+    return AsyncRemote(await _made(_connect, *args, **options))
 
 
 async def Server(*args: Any, **options: Any) -> AsyncRemote:
     """As `antiphon.Server`."""
-    return AsyncRemote(await _worked(_Server, *args, **options))
+    return AsyncRemote(await _made(_Server, *args, **options))
 
 
 class AsyncNode:
@@ -114,7 +149,7 @@ class AsyncNode:
 
     async def get(self, name: str) -> Any:
         """Value of a parameter."""
-        return await asyncio.to_thread(getattr, self._node, name)
+        return await _asked(getattr, self._node, name)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return _awaited(getattr(type(self._node), name).__get__(self._node))
@@ -128,22 +163,23 @@ class AsyncRemote:
 
     async def get(self, name: str) -> Any:
         """Value of a property."""
-        return await asyncio.to_thread(getattr, self._remote, name)
+        return await _asked(getattr, self._remote, name)
 
     async def put(self, name: str, value: Any) -> None:
         """Sets a property, as "tempo"."""
-        await asyncio.to_thread(setattr, self._remote, name, value)
+        await _asked(setattr, self._remote, name, value)
 
     async def node(self, name: str) -> AsyncNode:
         """A node by its name."""
-        return AsyncNode(await asyncio.to_thread(self._remote.__getitem__, name))
+        return AsyncNode(await _asked(self._remote.__getitem__, name))
 
     async def beats(self) -> AsyncIterator[int]:
         """Numbers of the beats, each as it begins."""
         loop, come = asyncio.get_running_loop(), asyncio.Queue[int]()
-        end = await asyncio.to_thread(
+        told = partial(
             self._remote.on, "/beat", lambda beat, *rest: loop.call_soon_threadsafe(come.put_nowait, int(beat))
         )
+        end = await _ended(_Work(told, interrupts=False), 0.0, lambda end: end())
         try:
             while True:
                 yield await come.get()
@@ -155,7 +191,7 @@ class AsyncRemote:
         """As `Remote.at`."""
         with self._remote.collected() as questions:
             yield self
-        await asyncio.to_thread(self._remote.send_at, beat, questions)
+        await _asked(self._remote.send_at, beat, questions)
 
     async def __aenter__(self) -> AsyncRemote:
         return self
@@ -169,6 +205,6 @@ class AsyncRemote:
 
 def _awaited(call: Callable[..., Any]) -> Callable[..., Any]:
     async def awaited(*args: Any, **options: Any) -> Any:
-        return await asyncio.to_thread(partial(call, *args, **options))
+        return await _asked(call, *args, **options)
 
     return awaited

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import IO
 
 from antiphon.kernel.errors import EngineError, RequestError, UsageError
@@ -30,6 +31,10 @@ MAX_WAITING = 4096
 """Most messages to subscribers that wait for a program that is slow to take them; newer ones are dropped."""
 NOW = 1
 """Time tag of a bundle that is due at once."""
+GIVEN_UP: ContextVar[Callable[[], bool]] = ContextVar("GIVEN_UP", default=lambda: False)
+"""Whether the caller of this context waits no longer: a question is not sent then, and a server's start ends."""
+LOOK_SECONDS = 0.1
+"""Interval in seconds in which a start looks at `GIVEN_UP`."""
 Question = tuple[str, Sequence[Arg]]
 """Address and arguments of a message."""
 _ANSWERS = (b"/done", b"/fail", b"/synced")
@@ -94,6 +99,8 @@ class ServerLink:
         packets = _packets(questions)
         packet = packets[0] if len(packets) == 1 else encode_bundle(NOW, packets)
         with self._asking:
+            if GIVEN_UP.get()():
+                raise EngineError("this question was cancelled before it was sent")
             if self._connection is None:
                 raise EngineError("this connection is closed; antiphon.connect opens another")
             try:
@@ -179,6 +186,8 @@ class Subscription:
         """
         packets, timeout = _packets(questions), self._address[2]
         with self._asking:
+            if GIVEN_UP.get()():
+                raise EngineError("this question was cancelled before it was sent")
             while not self._answers.empty():  # of what others did
                 self._answers.get_nowait()
             number = next(self._numbers)
@@ -280,9 +289,13 @@ class StartedServer:
         until, ended = time.monotonic() + START_SECONDS, 0
         while ended < len(streams):
             try:
-                line = lines.get(timeout=max(0.0, until - time.monotonic()))
+                line = lines.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                raise EngineError(f"the server was not ready within {START_SECONDS:g} s") from None
+                if GIVEN_UP.get()():
+                    raise EngineError("the server's start was cancelled") from None
+                if time.monotonic() > until:
+                    raise EngineError(f"the server was not ready within {START_SECONDS:g} s") from None
+                continue
             ended += line is None
             if line is not None and line.startswith("ready"):
                 return line
