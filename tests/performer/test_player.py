@@ -221,6 +221,18 @@ def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: Play
     assert stage.on("/node/drums/play", zero)[-1][0] >= 4.0
 
 
+@pytest.mark.parametrize("word", ["jump", "xfade", "clutch"])
+def test_a_transition_that_names_no_node_is_listed_with_the_node_that_plays(stage: PlayerRig, word: str) -> None:
+    zero = stage.first("track('pad', note('c3'), on='keys')\n")
+    stage.play(zero + 1.0 - stage.now)
+    for swaps in (2, 3):  # of the second version it is known by the first transition
+        stage.save(f"{word}('pad', note('e{swaps}'))\n{word}('new', note('g3'))\n")
+        stage.until_true(lambda swaps=swaps: stage.player.swaps == swaps, "the transition")  # type: ignore[misc]
+        assert stage.player.tracks == [("pad", "keys", False), ("new", "", False)]
+        stage.play(4.0)
+    assert {e.args[3] for e in stage.sent if e.address == "/note/on" and e.source == "pad"} == {"keys"}
+
+
 def test_a_level_that_rises_is_a_cue_once(stage: PlayerRig) -> None:
     zero = stage.first(BEAT + "@on_level('in', above=-30)\ndef loud():\n    play(40)\n")
     stage.play(zero + 1.0)

@@ -184,6 +184,11 @@ class Performance:
             state.beat, state.begun = state.beat + moved, state.begun + moved
             heapq.heappush(self._due, (state.beat, state.place, state.key))
 
+    def node_of(self, track: LiveTrack) -> str:
+        """Node of a track of another version: a transition that names none keeps that of the track that plays."""
+        played = self._tracks.get(track.name) if track.change is not None else None
+        return track.on if track.on or played is None else played.on
+
     @property
     def sounding(self) -> set[tuple[str, int, int]]:
         """Sounding notes: node, channel and number."""

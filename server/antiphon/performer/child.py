@@ -30,7 +30,7 @@ from antiphon.live.listening import cue_value
 from antiphon.live.performance import Foreseen, Performance
 from antiphon.live.reading import read
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
-from antiphon.live.stage import LiveScript
+from antiphon.live.stage import LiveScript, LiveTrack
 from antiphon.performer.limits import TIMEOUT_SECONDS, StepLimits
 
 COMING, COMING_SECONDS = Fraction(12), 0.02
@@ -159,7 +159,7 @@ class ScriptChild:
                 "levels": [list(level) for level in script.levels],
                 "line": script.patch_line,
                 "listens": list(script.listens.items()),
-                "tracks": [(one.name, one.on) for one in script.tracks.values() if not one.sets],
+                "tracks": [(one.name, self._node_of(one)) for one in script.tracks.values() if not one.sets],
                 "uses": _uses(script),
                 "loops": [(one.name, one.on) for one in script.loops.values()],
             }
@@ -178,6 +178,9 @@ class ScriptChild:
             ],
             "coming": self._coming if asked.get("coming") else None,
         }
+
+    def _node_of(self, track: LiveTrack) -> str:
+        return track.on if self._performance is None else self._performance.node_of(track)
 
     def _read(self, path: str, text: str, version: int) -> None:
         folder = os.path.dirname(os.path.abspath(path))
