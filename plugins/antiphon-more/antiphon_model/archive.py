@@ -99,6 +99,11 @@ _EXTRA = re.compile(r"extra/[ -~]+")
 _TWO = "its archive has two directories, or something behind its own; it is broken or made to harm"
 
 
+def may_be_script(data: bytes) -> bool:
+    """Whether the names of a TorchScript file stand in these bytes. Nothing is read as an archive."""
+    return data.startswith(SIGNATURE) and all(name in data for name in (b"/data.pkl", b"/constants.pkl", b"/code/"))
+
+
 def check(data: bytes) -> None:
     """Checks a TorchScript file's bytes. Nothing is executed.
 

@@ -78,7 +78,7 @@ def _confined(path: str, limit: float) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
-        if data.startswith(archive.SIGNATURE):
+        if archive.may_be_script(data):
             # before the limits: what torch imports, as cuda.pathfinder, opens temporary files
             with contextlib.suppress(ModuleNotFoundError):
                 importlib.import_module("antiphon_model.torchscript")

@@ -8,6 +8,7 @@ import mmap
 import os
 import pickle
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -316,6 +317,34 @@ def test_a_refusal_holds_for_a_while(tmp_path: Path, antiphon_home: Path, monkey
     refusal.write_text(json.dumps({**json.loads(refusal.read_text()), "until": time.time() - 1.0}))
     with pytest.raises(TypeError):
         model_file.describe(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [
+        (["song/audio.wav"], "it is a zip archive, but no TorchScript model"),
+        (["net/data.pkl", "net/data/0"], "it was saved with torch.save, as a pickle"),
+        ([f"net/{name}" for name in ("data.pkl", "constants.pkl", "code/a.py")], "torch was imported"),
+    ],
+)
+def test_torch_is_imported_for_archives_with_the_names_of_a_script_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], refused: str
+) -> None:
+    def imported(_name: str) -> None:
+        raise ModelError("torch was imported")
+
+    monkeypatch.setattr(probe.importlib, "import_module", imported)
+    for name in ("limit_resources", "confine"):
+        monkeypatch.setattr(probe, name, lambda **_: None)
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as made:
+        for name in names:
+            made.writestr(name, b"")
+    try:
+        answer = probe._confined(str(exports.saved(tmp_path / "some.ts", whole.getvalue())), 600.0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+    assert answer["refused"].startswith(refused)
 
 
 def test_a_confined_process_changes_nothing(tmp_path: Path) -> None:
