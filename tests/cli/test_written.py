@@ -77,7 +77,16 @@ def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiph
     ("line", "said"),
     [
         ("run gain in.wav new.flac -p gain=.5", "wrote new.flac: 0:00.2, 48 kHz, mono, from in.wav"),
-        ("run tuner in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, unchanged by tuner"),
+        ("run gain in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, unchanged by gain"),
+        (
+            "run tuner in.wav n.wav",
+            "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, unchanged by tuner: A4 +0.0 cents (440.00 Hz)",
+        ),
+        (
+            "run looper in.wav n.wav",
+            "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, unchanged by looper: nothing was fired; -p pedal=0.5 "
+            "fires pedal at 0.5 s; others are record, overdub, play, stop, clear, undo",
+        ),
         ("run click in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, silent"),
         (
             "render through --in in.wav --out n.wav",

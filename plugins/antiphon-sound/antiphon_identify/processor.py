@@ -1,9 +1,11 @@
 """Node `identify`: passes the sound, and reports its catalogued recording."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import ClassVar
 
-from antiphon.api import Param, StreamSpec
+from antiphon.api import FileHearing, FileUse, Param, StreamSpec, Value
 from antiphon.api.backends.workers import WorkerReporter, WorkerSpec
 
 HOP = 0.5
@@ -26,6 +28,7 @@ class Identify(WorkerReporter):
         Param("speed", default=1.0, low=0.5, high=2.0, readonly=True, doc="Playback speed against the recording."),
     )
 
+    on_files = FileUse(hears="antiphon_identify.processor:hear", beside=("report",))
     reports: ClassVar[Mapping[str, float]] = {"track": 0.0, "position": 0.0, "score": 0.0, "speed": 1.0}
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
@@ -33,3 +36,24 @@ class Identify(WorkerReporter):
 
     def config(self) -> str:
         return f"{self.settings['seconds']:g}"
+
+
+def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
+    """`FileUse.hears` of `identify`: the catalogued recordings and pieces that a whole file comes from, best first."""
+    from antiphon.api.backends.files import printable_path
+    from antiphon_identify.worker import identified
+
+    found = identified(path)
+    if found is None:
+        return FileHearing(said="your library is empty: antiphon library add FOLDER puts sounds into it")
+    told = [(printable_path(Path(os.fsdecode(match.path))), match) for match in found]
+    report = [
+        {"path": name, "track": match.number, "kind": match.kind, "position": round(match.offset, 2),
+         "score": round(match.score, 3), "speed": round(match.speed, 4)}
+        for name, match in told
+    ]  # fmt: skip
+    if not told:
+        return FileHearing(said="nothing of your library is in it", report={"found": report})
+    name, best = told[0]
+    said = f"the {best.kind} {name} from {best.offset:.1f} s on, score {best.score:.2f}"
+    return FileHearing(said=said, report={"found": report})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from antiphon.api.backends.analysis import (
     SoundCatalogue,
     service,
 )
-from antiphon.api.backends.files import library_folder
+from antiphon.api.backends.files import library_folder, stream_sound
 from antiphon.api.backends.workers import RecentSound, ReportingStepper, WorkerSpec
 
 # ---- Landmarks of a sound: local spectral peaks in time and frequency (after Wang, 2003)
@@ -157,6 +158,23 @@ class CatalogueReader:
             self._catalogue.refresh()
         elif catalogues.exists(self._folder):
             self._catalogue = catalogues.open(self._folder)
+
+
+def identified(path: Path) -> Sequence[IdentifiedFile] | None:
+    """Matching catalogued files of a sound file, the best first; None without a catalogue.
+
+    Raises FileError: the file, or the catalogue, cannot be read.
+    """
+    catalogues: CatalogueService = service("catalogue")
+    if not catalogues.exists(library_folder()):
+        return None
+    run = FingerprintRun()
+    with stream_sound(path, rate=RATE) as (_, blocks):
+        for block in blocks:
+            run.feed(block.mean(axis=0, keepdims=True))
+    seconds, hertz = run.result()["landmarks"]
+    with closing(catalogues.open(library_folder())) as catalogue:
+        return catalogue.identify(seconds.astype(np.float64), hertz.astype(np.float64))
 
 
 class Identifier(ReportingStepper["IdentifiedStream"]):

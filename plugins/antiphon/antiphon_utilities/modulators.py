@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from antiphon.api import CONTROL_OUT, IO, Param, Processor, Step, StreamSpec
+from antiphon.api import CONTROL_OUT, IO, FileHearing, FileUse, Param, Processor, Step, StreamSpec, Value
 from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, i64, i64p, kernel
 
 SHAPES = ("sine", "triangle", "rise", "fall", "square", "steps", "drift")
@@ -177,8 +179,9 @@ def utilities_meter(x: Audio, state: f64p, window: i64) -> None:
 
 
 class Meter(Processor):
-    """Passes the sound and reports its level over each 50 ms."""
+    """Passes the sound and reports its level over each 50 ms; of a file the level of all of it."""
 
+    on_files = FileUse(hears="antiphon_utilities.modulators:hear_level", beside=("report",))
     params = (
         Param("peak", default=FLOOR, low=FLOOR, high=24.0, unit="dB", readonly=True, doc="Peak level."),
         Param("rms", default=FLOOR, low=FLOOR, high=24.0, unit="dB", readonly=True, doc="RMS level over all channels."),
@@ -198,6 +201,25 @@ class Meter(Processor):
         measure = utilities_meter.step(x, self._state, self._window)
         levels = {"peak": (self._state, _PEAK_DB), "rms": (self._state, _RMS_DB)}
         return copy_sound.step(x, io.audio_out[0]).then(measure).reporting(**levels)
+
+
+def hear_level(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
+    """`FileUse.hears` of `meter`: the peak with its place, and the RMS level over all channels and the whole file."""
+    from antiphon.api.backends.files import stream_sound
+
+    with stream_sound(path) as (info, blocks):
+        peak, at, total, frames = 0.0, 0, 0.0, 0
+        for block in blocks:
+            highest = np.abs(block).max(axis=0)
+            if highest.max() > peak:
+                peak, at = float(highest.max()), frames + int(highest.argmax())
+            total += float(np.sum(np.square(block, dtype=np.float64)))
+            frames += block.shape[1]
+    power = total / max(1, frames * info.channels)
+    levels = [10.0 * math.log10(one) if one > MIN_POWER else FLOOR for one in (peak * peak, power)]
+    report = {"peak": round(levels[0], 2), "peak_seconds": round(at / info.rate, 4), "rms": round(levels[1], 2)}
+    said = f"peak {levels[0]:.1f} dBFS at {at / info.rate:.2f} s, RMS {levels[1]:.1f} dBFS"
+    return FileHearing(said=said if peak else "silence", report=report)
 
 
 _FAINT = 1e-10

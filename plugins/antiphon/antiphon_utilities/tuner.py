@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api import (
+    IO,
+    SHARP_NAMES,
+    BlockTime,
+    FileHearing,
+    FileUse,
+    Param,
+    Processor,
+    Samples,
+    Step,
+    StreamSpec,
+    Value,
+)
 from antiphon.api.kernels import Audio, RealFft, f32p, f64, f64p, fft_real, fft_real_inverse, i64, i64p, kernel
 
 WINDOW, HOP = 0.08, 0.05
@@ -216,6 +232,7 @@ class Tuner(Processor):
     """
 
     split = True
+    on_files = FileUse(hears="antiphon_utilities.tuner:hear", beside=("report",))
     params = (
         Param("reference", "float", 440.0, 400.0, 480.0, "Hz", doc="Tuning: the frequency of A4 (note 69)."),
         Param("note", "int", 0, 0, 127, readonly=True, doc="The nearest note, a MIDI number (69 is A4); 0 is none."),
@@ -254,3 +271,58 @@ class Tuner(Processor):
         return utilities_tuner.step(io.audio_in[0], io.audio_out[0], io.frames, reference, self._state).reporting(
             note=(state, _NOTE), cents=(state, _CENTS), hertz=(state, _HERTZ), sure=(state, _SURE)
         )
+
+
+class TunerReading(NamedTuple):
+    """Report of one hop: its end in seconds, the note, 0 for none, its deviation in cents, and its frequency in Hz."""
+
+    seconds: float
+    note: int
+    cents: float
+    hertz: float
+
+
+def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
+    """`FileUse.hears` of `tuner`: the note that sounds most, with medians, and all notes in their order."""
+    from antiphon.api.backends.files import stream_sound
+
+    with stream_sound(path) as (info, blocks):
+        readings = list(_readings(blocks, StreamSpec(info.rate, round(HOP * info.rate), info.channels), values))
+    notes = [list(some) for note, some in groupby(readings, lambda reading: reading.note) if note]
+    if not notes:
+        return FileHearing(said="no note was found, as in silence, noise and chords")
+    most = Counter(reading.note for some in notes for reading in some).most_common(1)[0][0]
+    found = _found([reading for some in notes for reading in some if reading.note == most])
+    spans = [{"begin": some[0].seconds - HOP, "end": some[-1].seconds, **_found(some)} for some in notes]
+    cents = round(found["cents"], 1) + 0.0  # without the sign of a zero
+    said = f"{found['name']} {cents:+.1f} cents ({found['hertz']:.2f} Hz)"
+    if len(notes) > 1:
+        said = f"most of it {said}, {len(notes)} notes in all"
+    return FileHearing(said=said, report={**found, "notes": spans})
+
+
+def _found(readings: list[TunerReading]) -> dict[str, Any]:
+    """Note of readings, and the medians of its cents and frequency."""
+    note, cents = readings[0].note, float(np.median([reading.cents for reading in readings]))
+    name = f"{SHARP_NAMES[note % 12]}{note // 12 - 1}"
+    hertz = float(np.median([reading.hertz for reading in readings]))
+    return {"note": note, "name": name, "cents": round(cents, 2), "hertz": round(hertz, 3)}
+
+
+def _readings(blocks: Iterator[Samples], spec: StreamSpec, values: Mapping[str, Value]) -> Iterator[TunerReading]:
+    """Reports of a tuner after each hop of a sound; the rest of a hop has none."""
+    from antiphon.api.backends.rendering import prepare_processor
+
+    tuner = Tuner()
+    cells = prepare_processor(tuner, spec, values)
+    out, rest, at = np.zeros((spec.channels, spec.block), np.float32), np.zeros((spec.channels, 0), np.float32), 0
+    for block in blocks:
+        rest = np.concatenate([rest, block], axis=1)
+        while rest.shape[1] >= spec.block:
+            io = IO((rest[:, : spec.block],), (out,), cells, BlockTime(at), spec.block)
+            cells.render(at, spec.block)
+            tuner.process(io)
+            cells.settle(at + spec.block)
+            rest, at = rest[:, spec.block :], at + spec.block
+            told = io.reports
+            yield TunerReading(at / spec.rate, int(told["note"]), told["cents"], told["hertz"])

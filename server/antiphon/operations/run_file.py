@@ -234,16 +234,20 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
         with stream(job.target, rate=rate) as (_, blocks):
             for _ in after.passed(blocks):
                 pass
-    found = _findings(info, hearing, (before, after) if changed else None)
+    found = _findings(info, hearing, settings.fires, (before, after) if changed else None)
     return Written.sound(writer, path_text(job.source), found)
 
 
 def _findings(
-    info: ProcessorInfo, hearing: FileHearing, levels: tuple[PieceLevels, PieceLevels] | None
+    info: ProcessorInfo, hearing: FileHearing, fires: Fires, levels: tuple[PieceLevels, PieceLevels] | None
 ) -> tuple[str, ...]:
     """Findings of the closing line, and the loudness change; None without any."""
     said = hearing.said
     if levels is None:
+        triggers = [param.name for param in info.cells if param.kind == "trigger"]
+        if triggers and not fires and not said:
+            said = f"nothing was fired; -p {triggers[0]}=0.5 fires {triggers[0]} at 0.5 s"
+            said += f"; others are {', '.join(triggers[1:])}" if len(triggers) > 1 else ""
         return (f"unchanged by {info.type}{said and f': {said}'}",)
     if not info.on_files.takes:
         return (said,) if said else ()

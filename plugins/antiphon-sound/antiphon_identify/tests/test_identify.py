@@ -15,7 +15,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.signal.analysis import plain_result
 from antiphon.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_classify.tests.test_live import answers_of
-from antiphon_identify.processor import HOP
+from antiphon_identify.processor import HOP, hear
 from antiphon_identify.worker import HOLD_COMPARISONS, RATE, Fingerprint, FingerprintRun, Identifier
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.fingerprints import FOLDER, update_shards, update_shards as updated_index
@@ -66,7 +66,22 @@ def test_after_a_track_there_is_none(library: Path) -> None:
 def test_without_a_catalogue_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     assert not answers(melody(1)[: 5 * RATE])[:, 0].any()
+    soundfile.write(tmp_path / "part.wav", melody(1)[: 5 * RATE], RATE, "FLOAT")
+    assert hear(tmp_path / "part.wav", {}, ()).said.startswith("your library is empty: ")
     assert not list(tmp_path.rglob("*.sqlite"))
+
+
+def test_of_a_file_what_it_comes_from_is_reported(library: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "part.wav", melody(1)[4 * RATE : 14 * RATE], RATE, "FLOAT")
+    found = hear(tmp_path / "part.wav", {}, ())
+    (best, *others) = found.report["found"]
+    assert (best["path"], best["kind"]) == ("1", "recording")
+    assert best["position"] == pytest.approx(4.0, abs=0.06)
+    assert all(other["score"] < best["score"] for other in others)
+    assert found.said.startswith("the recording 1 from 4.0 s on, score ")
+    soundfile.write(tmp_path / "other.wav", melody(9)[: 10 * RATE], RATE, "FLOAT")
+    found = hear(tmp_path / "other.wav", {}, ())
+    assert (found.said, found.report) == ("nothing of your library is in it", {"found": []})
 
 
 SONGS = 6

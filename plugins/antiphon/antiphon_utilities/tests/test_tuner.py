@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import antiphon
 from antiphon.api import StreamSpec
 from antiphon.api.testing import render
 from antiphon_utilities.tuner import HOP, Tuner
@@ -136,3 +137,31 @@ def test_it_passes_every_bit_and_is_over_when_the_sound_is():
     np.testing.assert_array_equal(done.audio[0], np.repeat(x, 2, axis=0))
     assert tuner.latency == 0
     assert [done.reports[name] for name in NAMES[:3]] == [0, 0, 0]
+
+
+def test_of_a_file_the_notes_are_found_with_their_cents() -> None:
+    parts = SOUNDS["saw"]
+    bend = 2 ** (10 / 1200)
+    a3, silence, c4 = tone(220 * bend, parts, 2.0), np.zeros((1, RATE // 2), np.float32), tone(261.6256, parts, 1.0)
+    made = antiphon.run("tuner", np.concatenate([a3, silence, c4], axis=1), RATE)
+    found = made.report
+    assert (found["note"], found["name"]) == (57, "A3")
+    assert found["cents"] == pytest.approx(10.0, abs=0.3)
+    assert found["hertz"] == pytest.approx(220 * bend, abs=0.05)
+    assert [(one["name"], round(one["begin"], 1), round(one["end"], 1)) for one in found["notes"]] == [
+        ("A3", pytest.approx(0.1, abs=0.1), pytest.approx(2.0, abs=0.1)),
+        ("C4", pytest.approx(2.6, abs=0.1), pytest.approx(3.5, abs=0.1)),
+    ]
+    sharp = antiphon.run("tuner", a3, RATE, reference=442.0).report
+    assert sharp["cents"] == pytest.approx(10.0 + 1200 * np.log2(440 / 442), abs=0.3)
+    assert not antiphon.run("tuner", np.zeros((1, RATE), np.float32), RATE).report
+
+
+def test_of_a_file_the_level_is_that_of_all_of_it() -> None:
+    x = np.zeros((2, 2 * RATE), np.float32)
+    x[0, :RATE] = 0.5 * np.sin(2 * np.pi * 100 * np.arange(RATE) / RATE)
+    x[1, 24000] = -0.8
+    found = antiphon.run("meter", x, RATE).report
+    assert found["peak"] == pytest.approx(20 * np.log10(0.8), abs=0.01)
+    assert found["peak_seconds"] == pytest.approx(0.5)
+    assert found["rms"] == pytest.approx(10 * np.log10(np.mean(np.square(x, dtype=np.float64))), abs=0.01)
