@@ -11,7 +11,7 @@ WAITS = ("no", "chord", "note")
 FOLLOW_MODES = ("melody", "chords", "both", "text", "listen")
 PARAMS = (
     Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
-    Param("own", "file", "", doc="A style file (TOML) of your own, played in place of `style`."),
+    Param("own", "file", "", holds="a style file", doc="A style file (TOML) of your own, played in place of `style`."),
     Param("parts", "text", "piano", doc=f"Parts that play, with commas between: {', '.join(PARTS)}."),
     Param(
         "follow",

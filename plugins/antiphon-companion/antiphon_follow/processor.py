@@ -105,7 +105,13 @@ class Follow(Processor):
         Param("range", "text", RANGE, doc="Lowest and highest tempo, as 60-200 bpm."),
         Param("meter", "choice", "auto", choices=METER_NAMES, restart=True, doc="Beats of a bar; auto: 4 or 3."),
         Param("confidence", default=SURE, low=0.05, high=0.95, doc="Sureness from which it follows; below it coasts."),
-        Param("score", "file", "", doc="A MusicXML or MIDI file; follows its notes, and plays the other parts."),
+        Param(
+            "score",
+            "file",
+            "",
+            holds="a MusicXML or MIDI file",
+            doc="A MusicXML or MIDI file; follows its notes, and plays the other parts.",
+        ),
         Param(
             "part",
             "text",

@@ -30,7 +30,13 @@ class Model(ModelProcessor):
     outputs = (AUDIO_OUT, *(Port(name, "control") for name in NAMES))
     on_files = FileUse(needs=("file",))
     params = (
-        Param("file", "file", "", doc="An ONNX or TorchScript model (nn~, RAVE); without one the input passes."),
+        Param(
+            "file",
+            "file",
+            "",
+            holds="an ONNX or TorchScript model",
+            doc="An ONNX or TorchScript model (nn~, RAVE); without one the input passes.",
+        ),
         Param("method", "text", "", doc="Which of its methods; without a name forward, or its first."),
         Param(
             "rate",

@@ -38,8 +38,20 @@ class Latent(Processor):
             Param(name, default=0.0, low=-REACH, high=REACH, smooth=0.02, doc=f"Axis of timbre: {doc}.")
             for name, doc in zip(NAMES, AXIS_DOC, strict=True)
         ),
-        Param("like", "file", "", doc="A note as a sound file; the axes are then counted from the place most like it."),
-        Param("notes", "file", "", doc="A model of your own sounds, made by antiphon train notes FOLDER."),
+        Param(
+            "like",
+            "file",
+            "",
+            holds="a sound file",
+            doc="A note as a sound file; the axes are then counted from the place most like it.",
+        ),
+        Param(
+            "notes",
+            "file",
+            "",
+            holds="a file of antiphon train notes",
+            doc="A model of your own sounds, made by antiphon train notes FOLDER.",
+        ),
         Param("sensitivity", default=0.6, low=0.0, high=1.0, doc="Velocity sensitivity of the level."),
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level."),

@@ -294,7 +294,13 @@ class Loops(Processor):
     """The only audible role, "" for all; set before `prepare`."""
     split = True
     params = (
-        Param("library", "file", "", doc="A folder of loops; over the network, the name of one in the library."),
+        Param(
+            "library",
+            "file",
+            "",
+            holds="a folder of loops",
+            doc="A folder of loops; over the network, the name of one in the library.",
+        ),
         Param("bars", "int", 32, 1, 512, doc="Bars of a round, which is then played again."),
         Param("bpm", default=0.0, low=0.0, high=300.0, unit="bpm", doc="0 follows the clock; else a tempo of its own."),
         Param("mood", "choice", "any", choices=tuple(MOODS), doc="Prefers loops of this mood."),

@@ -244,7 +244,13 @@ class Mosaic(Processor):
     outputs = (AUDIO_OUT, EVENTS_OUT)
     on_files = FileUse(needs=("reference",), changes=("pitch", "time", "level", "channels"))
     params: ClassVar[tuple[Param, ...]] = (
-        Param("reference", "file", "", doc="A sound file, or a folder of them; without one there is silence."),
+        Param(
+            "reference",
+            "file",
+            "",
+            holds="a sound file, or a folder of them",
+            doc="A sound file, or a folder of them; without one there is silence.",
+        ),
         Param("size", default=50.0, low=20.0, high=80.0, unit="ms", restart=True, doc="Length of a unit."),
         Param("pitch", default=1.0, low=0.0, high=4.0, doc="Weight of pitch: chroma, of notes their number."),
         Param("timbre", default=1.0, low=0.0, high=4.0, doc="Weight of timbre: MFCC."),

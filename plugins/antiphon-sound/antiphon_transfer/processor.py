@@ -39,14 +39,26 @@ class Transfer(Processor):
             restart=True,
             doc="Envelope by note and level, levels of wavelet bands, or a learned instrument that plays one voice.",
         ),
-        Param("reference", "file", "", doc="Reference sound of the timbre; without one the input passes."),
+        Param(
+            "reference",
+            "file",
+            "",
+            holds="a sound file",
+            doc="Reference sound of the timbre; without one the input passes.",
+        ),
         Param(
             "instrument",
             "text",
             "cello",
             doc="Of mode=instrument: cello, clarinet, flute, saxophone, trumpet, violin, or one of your own.",
         ),
-        Param("decoder", "file", "", doc="A file of antiphon train timbre, instead of instrument."),
+        Param(
+            "decoder",
+            "file",
+            "",
+            holds="a file of antiphon train timbre",
+            doc="A file of antiphon train timbre, instead of instrument.",
+        ),
         Param("amount", default=1.0, low=0.0, high=1.0, doc="Share of the change to the reference's timbre."),
         Param(
             "stem",

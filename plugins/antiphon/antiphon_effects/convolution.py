@@ -232,7 +232,13 @@ class Convolution(Processor):
 
     on_files = FileUse(needs=("impulse",), tail=True)
     params = (
-        Param("impulse", "file", "", doc="The impulse response, at most 20 s; without one the sound passes."),
+        Param(
+            "impulse",
+            "file",
+            "",
+            holds="an impulse response",
+            doc="The impulse response, at most 20 s; without one the sound passes.",
+        ),
         Param("normalise", "switch", True, restart=True, doc="Normalises the impulse response: noise keeps its level."),
         Param("level", default=0.0, low=-60.0, high=24.0, unit="dB", smooth=0.05, doc="Output gain."),
     )

@@ -181,7 +181,13 @@ class MidiFile(Processor):
     outputs = (EVENTS_OUT, Port("pitched", "events", midi=-RHYTHM), Port("drums", "events", midi=RHYTHM))
     split = True
     params = (
-        Param("file", "file", "", doc="A MIDI file; over the network, the name of one in the library."),
+        Param(
+            "file",
+            "file",
+            "",
+            holds="a MIDI file",
+            doc="A MIDI file; over the network, the name of one in the library.",
+        ),
         Param("tempo", "choice", "clock", choices=("clock", "file"), doc="Follows the clock, or the file's own tempo."),
         Param("loop", "switch", True, doc="Begins again at the end of the file's last bar, or ends there."),
         Param("speed", default=1.0, low=0.25, high=4.0, warp="log", doc="Factor of the tempo: 0.5 is half as fast."),

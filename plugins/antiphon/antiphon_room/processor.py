@@ -54,7 +54,13 @@ class EchoCancel(Processor):
     inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN, Port("reference", channels=REFERENCES))
     on_files = FileUse(needs=("reference",), hears="antiphon_room.processor:hear")
     params: ClassVar[tuple[Param, ...]] = (
-        Param("reference", "file", "", doc="Of files: what was played, begun at the same sample; else the input."),
+        Param(
+            "reference",
+            "file",
+            "",
+            holds="what was played",
+            doc="Of files: what was played, begun at the same sample; else the input.",
+        ),
         Param("mask", default=0.3, low=0.0, high=1.0, doc="How much of the echo beside someone is masked."),
         Param("delay", default=0.0, low=0.0, high=1500.0, unit="ms", doc="Delay of the loudspeakers; 0 for unknown."),
         Param("removed", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="Taken by the filter alone."),

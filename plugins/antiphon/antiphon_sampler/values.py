@@ -66,6 +66,7 @@ NODE_PARAMS = (
         "library",
         "file",
         "",
+        holds="a folder of sounds",
         doc="A folder of sounds of the library, as files, captures; empty for the shipped kit.",
     ),
     *PARAMS,

@@ -22,6 +22,7 @@ class Soundfont(SynthProcessor):
             "file",
             "file",
             "",
+            holds="a soundfont",
             doc="A soundfont (.sf2, .sf3, .sfz); empty for the machine's General MIDI one.",
         ),
         Param(

@@ -41,8 +41,16 @@ class Synth(SynthProcessor):
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", restart=True, doc="Pitch-bend range."),
         Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Polyphony; the oldest note is released."),
         Param("seed", "int", 1, 0, 65535, restart=True, doc="Random seed of the sound."),
-        Param("synthdef", "file", "", doc="A compiled SynthDef that plays instead, with --synth supercollider."),
-        Param("sound", "file", "", doc="What the sampler, the grains and a SynthDef's buffer hold."),
+        Param(
+            "synthdef",
+            "file",
+            "",
+            holds="a compiled SynthDef",
+            doc="A compiled SynthDef that plays instead, with --synth supercollider.",
+        ),
+        Param(
+            "sound", "file", "", holds="a sound file", doc="What the sampler, the grains and a SynthDef's buffer hold."
+        ),
         Param("controls", "text", "", doc="What else is set of the SynthDef: cutoff=800 density=1:200."),
         *(
             Param(f"x{n}", low=0.0, high=1.0, smooth=0.02, doc=f"Dial {n}: a range of controls, from end to end.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -248,8 +247,7 @@ def path_of(param: Param, value: str) -> str:
     """Path of a parameter of kind file."""
     path = Path(os.path.expanduser(value))
     if not path.exists():
-        wanted = re.split(r";|\.(?!\w)", param.doc, maxsplit=1)[0].rpartition(": ")[2] or "a file"
-        raise UsageError(f"{param.name} takes {wanted[0].lower()}{wanted[1:]}, and there is none at {value!r}")
+        raise UsageError(f"{param.name} takes {param.holds}, and there is none at {value!r}")
     return str(path.absolute())
 
 

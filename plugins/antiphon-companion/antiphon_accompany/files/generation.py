@@ -48,7 +48,13 @@ class Generate(Accompany):
     params = (
         Param("bars", "int", 32, PHRASE, MAX_BARS, doc="In files: the length."),
         Param("tempo", default=100.0, low=40.0, high=240.0, unit="bpm", doc="In files: the tempo."),
-        Param("corpus", "file", "", doc="In files: a folder of MIDI files whose melodies it has learnt."),
+        Param(
+            "corpus",
+            "file",
+            "",
+            holds="a folder of MIDI files",
+            doc="In files: a folder of MIDI files whose melodies it has learnt.",
+        ),
         *(_REPLACED.get(param.name, param) for param in PARAMS),
     )
 

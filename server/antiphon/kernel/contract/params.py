@@ -41,6 +41,7 @@ class Param:
             crossfade.
         readonly: The node reports it (`IO.report`); it cannot be set.
         notice: Of a readonly number: what is said, once, when it has grown; `{}` is the number.
+        holds: Of a file: what stands there, as "a MIDI file", for the sentence where there is none.
         owners: Surfaces neither set nor see it, as with a file; for a text that names what is loaded or written.
     """
 
@@ -56,12 +57,14 @@ class Param:
     restart: bool = False
     readonly: bool = False
     owners: bool = False
+    holds: str = "a file"
     doc: str = ""
     notice: str = ""
 
     def agrees(self, other: Param) -> bool:
         """True if a value of this parameter, and its encoding, means the same in another version of the plugin."""
-        return replace(other, default=self.default, smooth=self.smooth, unit=self.unit, doc=self.doc) == self
+        same = {"default": self.default, "smooth": self.smooth, "unit": self.unit, "doc": self.doc, "holds": self.holds}
+        return replace(other, **same) == self
 
     def check(self, value: object) -> Value:
         """Checks a value and converts it to this parameter's type.
