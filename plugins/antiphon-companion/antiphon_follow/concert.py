@@ -34,9 +34,9 @@ class Concert:
         Raises FileError or UsageError: it cannot be read, or has no such part or no notes.
         """
         self.score = score = read_followed(path)
-        own = score.part(part)
-        others = tuple(place for place in range(len(score.parts)) if place != own)
-        self.follower, self._rate, self._late = ScoreFollower(score, (own,)), rate, late
+        own = score.chosen(part)
+        others = tuple(place for place in range(len(score.parts)) if place not in own)
+        self.follower, self._rate, self._late = ScoreFollower(score, own), rate, late
         self._band = Accompanist(score, self.follower, others, rate)
         self._channels = self._numbered(others)
         self._programs = tuple(

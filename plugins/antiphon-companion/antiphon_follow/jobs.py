@@ -90,7 +90,7 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
         raise UsageError("follow with a score writes .csv alone; name such a file OUT, without --click")
     job.uses("score", "part")
     score, part, notes_in = read_followed(path), str(job.settings.get("part", "")), is_midi(job.source)
-    follower = ScoreFollower(score, (score.part(part),) if part else ())
+    follower = ScoreFollower(score, score.chosen(part) if part else ())
     lines, at = [], 0.0
     for at, notes in _played(job.source) if notes_in else _heard(job):
         for note in notes:

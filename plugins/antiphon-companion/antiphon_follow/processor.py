@@ -116,7 +116,7 @@ class Follow(Processor):
             "part",
             "text",
             "",
-            doc="The player's part of the score, by name or number; live the first unless given, on files all.",
+            doc="The player's parts of the score by names or numbers, as 1,2; live the first if none, on files all.",
         ),
         Param("from", "int", 1, low=0, high=MAX_BAR, doc="Printed bar of the score at which `start` begins."),
         Param("start", "trigger", doc="Goes to the bar `from`; where the player rests, the other parts count on."),

@@ -93,17 +93,28 @@ class FollowedScore:
     fermatas: tuple[float, ...] = ()
     jumps: tuple[tuple[float, float], ...] = ()
 
-    def part(self, name: str) -> int:
-        """Place of a part by its name or its number from 1; the first for "". Raises UsageError: there is none."""
-        if not name:
-            return 0
+    def chosen(self, names: str) -> tuple[int, ...]:
+        """Places of parts by their names or numbers from 1, with commas between several; the first for "".
+
+        Raises UsageError: there is none of a name.
+        """
+        if not names:
+            return (0,)
+        if (whole := self._place(names)) is not None:  # also one that has a comma in its name
+            return (whole,)
+        found = dict[int, None]()
+        for name in filter(None, map(str.strip, names.split(","))):
+            place = self._place(name)
+            if place is None:
+                known = ", ".join(f"{n} ({one.name})" if one.name else str(n) for n, one in enumerate(self.parts, 1))
+                raise UsageError(f"the score has no part {name!r}; it has {known}")
+            found[place] = None
+        return tuple(found) or (0,)
+
+    def _place(self, name: str) -> int | None:
         if name.isdecimal() and 1 <= int(name) <= len(self.parts):
             return int(name) - 1
-        for place, one in enumerate(self.parts):
-            if one.name.casefold() == name.casefold():
-                return place
-        known = ", ".join(f"{n} ({one.name})" if one.name else str(n) for n, one in enumerate(self.parts, 1))
-        raise UsageError(f"the score has no part {name!r}; it has {known}")
+        return next((place for place, one in enumerate(self.parts) if one.name.casefold() == name.casefold()), None)
 
     def bar_at(self, quarter: float) -> tuple[int, float]:
         """Place among `bars` of a position, and quarters into that bar."""

@@ -236,11 +236,33 @@ def test_a_midi_score_is_read_and_what_is_none_refused(tmp_path):
     file.save(tmp_path / "a.mid")
     score = read_followed(tmp_path / "a.mid")
     assert [(n.start, n.number) for n in score.parts[0].notes] == [(0.0, 60), (1.0, 64), (2.0, 67)]
-    assert score.part("solo") == score.part("1") == 0
+    assert score.chosen("solo") == score.chosen("1") == score.chosen("") == (0,)
     with pytest.raises(UsageError, match=r"no part 'Oboe'; it has 1 .Solo."):
-        score.part("Oboe")
+        score.chosen("Solo, Oboe")
     with pytest.raises(UsageError, match="is no score"):
         read_followed(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("part", ["1,2", "right, LEFT", "left,1,left"])
+def test_both_hands_of_a_piano_are_followed_and_the_strings_alone_are_played(tmp_path, part):
+    file = mido.MidiFile(ticks_per_beat=480)
+    for name, numbers in (("Right", (72, 76, 79)), ("Left", (48, 43, 48)), ("Strings, soft", (60, 59, 60))):
+        track = mido.MidiTrack([mido.MetaMessage("track_name", name=name)])
+        for number in numbers:
+            track.append(mido.Message("note_on", note=number, velocity=90))
+            track.append(mido.Message("note_off", note=number, time=480))
+        file.tracks.append(track)
+    file.save(tmp_path / "a.mid")
+    score = read_followed(tmp_path / "a.mid")
+    assert sorted(score.chosen(part)) == [0, 1]
+    assert score.chosen("strings, soft") == (2,)
+    concert = Concert(tmp_path / "a.mid", part, RATE)
+    assert [onset.numbers for onset in concert.follower.onsets] == [(48, 72), (43, 76), (48, 79)]
+    notes = [(0.0, 72), (0.01, 48), (0.5, 43)]  # the second chord by the left hand alone
+    for at, number in notes:
+        concert.follower.note(at, number)
+    assert concert.follower.at(0.5).quarter == pytest.approx(1.0, abs=0.05)
+    assert {note.number for place in concert._channels for note in score.parts[place].notes} == {59, 60}
 
 
 def test_the_same_notes_give_the_same_places():
