@@ -20,7 +20,8 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline.replay import replay
-from antiphon.offline.session_reader import LOG, SessionLog, session_folder
+from antiphon.offline.session_reader import INPUT, LOG, SessionLog, session_folder
+from antiphon.operations.tracks import MIDWAY, replayed
 
 RATE, BLOCK, BLOCKS = 48000, 256, 12
 GRAPH = Graph(
@@ -96,6 +97,20 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
     fall = missed_fall(BLOCK, 48000)
     np.testing.assert_array_equal(y[:, 1280 : 1280 + fall.size], y[:, 1279:1280] * fall)
     assert not y[:, 1280 + fall.size : 1792].any(), "missed, and too late"
+
+
+def test_a_set_begun_while_it_played_says_that_its_replay_may_lack_what_rang_on(
+    tmp_path: Path, lines: list[Any], loaded: Loaded
+) -> None:
+    started = [lines[0], {"engine": "started", "sample": 0, "died": 0, "tempo": lines[1]["tempo"]}, *lines[2:3]]
+    for name, some, said in (("midway", lines, [MIDWAY]), ("begun", started, [])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / LOG).write_text("".join(json.dumps(line) + "\n" for line in some))
+        audio.write(tmp_path / name / INPUT, audio.noise(BLOCKS * BLOCK, 2), RATE)
+        complaints: list[str] = []
+        with replayed(tmp_path / name, SessionLog(tmp_path / name), complaints.append) as (frames, _):
+            assert frames == BLOCKS * BLOCK
+        assert complaints == said
 
 
 def test_what_cannot_be_is_refused_by_its_line(

@@ -153,6 +153,7 @@ class SessionLog:
         self.lines = [numbered for numbered in lines if not any(key in numbered[1] for key in told)]
         self.cues, self.heard, self.beats = ([line for _, line in lines if key in line] for key in told)
         self.first: int = self.lines[0][1]["sample"] if self.lines else 0  # sample of the first block
+        self.midway = bool(self.lines) and self.lines[0][1].get("engine") == "joined"  # begun while it played
 
     @contextmanager
     def line(self, number: int) -> Iterator[None]:

@@ -36,6 +36,11 @@ from antiphon.operations.reporting import Reporting
 TICKS = 960
 _MOST = 1e15
 """Frames and beats of cues are less: those of a performer may say anything."""
+MIDWAY = (
+    "this set was begun while it played; its replay may lack what sounded on from before it, as notes that were held, "
+    "echoes and reverberation"
+)
+"""Said of a set whose log has the values of its nodes at its beginning, and not what they remembered."""
 _SHOWN = 80
 """Characters of a marker's name at most."""
 
@@ -53,6 +58,8 @@ def replayed(
     loaded = load(check=False)
     with log.line(1):
         play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded, None, complain)
+    if log.midway:
+        complain(MIDWAY)
     offline = chosen().info.make_support().passes(live=log.spec.block)
     with ExitStack() as stack:
         if offline is not None:
