@@ -99,6 +99,40 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
     assert not y[:, 1280 + fall.size : 1792].any(), "missed, and too late"
 
 
+@pytest.mark.parametrize("kind", ["delay", "tremolo", "ringmod", "chorus", "flanger", "pingpong"])
+def test_a_set_begun_midway_in_silence_is_played_again_sample_for_sample(
+    tmp_path: Path, loaded: Loaded, kind: str
+) -> None:
+    """Oscillators turn as they did, and a delay that was there is not put in anew."""
+    spec = StreamSpec(RATE, BLOCK, 2)
+    graph = Graph(
+        (NodeSpec("node", kind, {}),), (Wire(End(IN, IN), End("node", "in")), Wire(End("node", "out"), End(OUT, OUT)))
+    )
+    stage = GraphPlayer(spec)
+    stage.load(compile_plan(graph, loaded.catalog, loaded.make, spec, {"node": 3}), 1, 0.0)
+    for _ in range(101):
+        stage.run(np.zeros((2, BLOCK), np.float32))
+    load = {"graph": graph.to_json(), "ids": {"node": 3}, "serial": 1, "fade": 0.0, "tempo": 0.0}
+    head = {"session": 2, "rate": RATE, "block": BLOCK, "channels": 2, "device": "cpu", "synth": "auto", "seed": 1}
+    log = [head, {"engine": "joined", **stage.state(), "load": load}]
+    x = audio.noise(120 * BLOCK, 2)
+    live = np.concatenate([stage.run(x[:, n : n + BLOCK].copy()).copy() for n in range(0, x.shape[1], BLOCK)], axis=1)
+    (tmp_path / LOG).write_text("".join(json.dumps(line) + "\n" for line in log))
+    again = np.concatenate(list(replay(tmp_path, iter([x]), loaded.catalog, loaded.make)), axis=1)
+    assert audio.peak(live) > 0.01
+    np.testing.assert_array_equal(again, live)
+
+
+@pytest.mark.parametrize("number", [-(2**53), 2**53, 7])
+def test_a_log_with_an_impossible_phase_or_entry_is_played_within_bounds(
+    tmp_path: Path, lines: list[Any], loaded: Loaded, number: int
+) -> None:
+    kinds = ("entry", "turns.0", "rest.0", "turns.9", "turns", "rest.x", "none")
+    bad = copy.deepcopy(lines)
+    bad[1]["marks"] = [[4, kind, number] for kind in kinds]
+    assert audio.peak(play(tmp_path / "set", bad, loaded)) <= 1.0
+
+
 def test_a_set_begun_while_it_played_says_that_its_replay_may_lack_what_rang_on(
     tmp_path: Path, lines: list[Any], loaded: Loaded
 ) -> None:

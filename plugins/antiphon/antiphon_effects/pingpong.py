@@ -14,7 +14,15 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import effects_fall, effects_finite, effects_moved, effects_rest, hertz, smooth_param
+from antiphon_effects.shared import (
+    TurnsLog,
+    effects_fall,
+    effects_finite,
+    effects_moved,
+    effects_rest,
+    hertz,
+    smooth_param,
+)
 from antiphon_effects.swept import FAINT, READ_BATCH, effects_add_read, effects_put, effects_swing
 
 MAX_SECONDS = 8.0
@@ -178,6 +186,7 @@ class Pingpong(Processor):
         self._mask = (1 << math.ceil(math.log2(MAX_SECONDS * spec.rate + FLUTTER * 2 * spec.rate + 8))) - 1
         self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
         self._state = np.zeros(_FILTERS + 2 * spec.channels, np.float64)
+        self.parts = (TurnsLog(self._state, _SLOW, _FAST),)
         self._scratch = np.zeros(4 * spec.block + 2 * READ_BATCH, np.float64)
         self._glide = 1.0 - math.exp(-1.0 / (GLIDE * spec.rate))
         self._age = np.zeros(1, np.int64)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from antiphon.api import Param
 from antiphon.api.backends.intrinsics import bits_f64, f64_bits
+from antiphon.api.backends.workers import ProcessorPart
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
 
 GRID = 16
@@ -14,6 +18,9 @@ LOUDEST = 1e6
 """Magnitude to which samples are clipped, 120 dB above full scale: no square of one exceeds a 32-bit float."""
 REST = 1e-15
 """Magnitude below which a state is 0: 300 dB below full scale, and far above the slow denormal numbers."""
+_BITS = 1 << 53
+"""A phase is logged as two whole numbers below this, which together are exact."""
+_BELOW_1 = 1.0 - 2.0**-53
 SHORTEST_BEATS = 0.001
 """Minimum beats of an LFO cycle."""
 PI = math.pi
@@ -162,6 +169,32 @@ def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f
         return at - math.floor(at)
     at = turns + hertz / rate
     return at - math.floor(at)
+
+
+class TurnsLog(ProcessorPart):
+    """Log of oscillators' phases, for a set that begins while they turn.
+
+    `state`: float64; `places`: of phases in it, each 0 to below 1.
+    """
+
+    def __init__(self, state: NDArray[np.float64], *places: int) -> None:
+        self._state, self._places = state, places
+
+    def recall(self, kind: str, number: int) -> None:
+        """Sets the upper bits of a phase, then adds the lower ones."""
+        name, _, place = kind.partition(".")
+        if name not in ("turns", "rest") or not place.isdecimal() or int(place) not in self._places:
+            return
+        part = min(max(0, number), _BITS - 1) / _BITS
+        self._state[int(place)] = part if name == "turns" else min(self._state[int(place)] + part / _BITS, _BELOW_1)
+
+    def standing(self) -> list[tuple[str, int]]:
+        """Both parts of each phase, which are whole numbers."""
+        found = []
+        for place in self._places:
+            turns = float(self._state[place]) * _BITS
+            found += [(f"turns.{place}", int(turns)), (f"rest.{place}", int((turns - int(turns)) * _BITS))]
+        return found
 
 
 def time_constant(name: str, default: float, low: float, high: float, doc: str) -> Param:

@@ -14,7 +14,16 @@ import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns, hertz, smooth_param
+from antiphon_effects.shared import (
+    GRID,
+    TurnsLog,
+    effects_finite,
+    effects_rest,
+    effects_tan,
+    effects_turns,
+    hertz,
+    smooth_param,
+)
 
 FASTEST = 0.5
 """Maximum change of a line's length, frames per frame: half an octave of bend, and no click after a jump."""
@@ -173,6 +182,7 @@ class Swept(Processor):
         self._mask = (1 << math.ceil(math.log2(self.longest * spec.rate + 8))) - 1
         self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
         self._state = np.zeros(1 + spec.channels * self.voices, np.float64)
+        self.parts = (TurnsLog(self._state, 0),)
         self._scratch = np.zeros((2 + spec.channels * self.voices) * spec.block, np.float64)
         self._none = np.zeros(spec.block, np.float32)
         self._age = np.zeros(1, np.int64)
@@ -317,6 +327,7 @@ class Phaser(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
         self._state = np.zeros(7, np.float64)
+        self.parts = (TurnsLog(self._state, 0),)
         self._sections = np.zeros(spec.channels * (MAX_SECTIONS + 1), np.float64)
         self._age = np.zeros(1, np.int64)
 

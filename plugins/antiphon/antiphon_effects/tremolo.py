@@ -10,6 +10,7 @@ import numpy as np
 from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
+    TurnsLog,
     effects_fall,
     effects_finite,
     effects_moved,
@@ -57,6 +58,7 @@ class Ringmod(Processor):
         self._rate = float(spec.rate)
         self._slide = 1.0 - math.exp(-1.0 / (FADE * spec.rate))
         self._state = np.zeros(3, np.float64)
+        self.parts = (TurnsLog(self._state, 0),)
 
     def reset(self) -> None:
         self._state.fill(0.0)
@@ -174,6 +176,7 @@ class Tremolo(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
         self._state = np.zeros(4, np.float64)
+        self.parts = (TurnsLog(self._state, 0),)
 
     def reset(self) -> None:
         self._state.fill(0.0)

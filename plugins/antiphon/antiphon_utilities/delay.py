@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api.backends.workers import ProcessorPart
 from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
 
 MAX_SECONDS = 2.0
@@ -84,6 +86,22 @@ def utilities_delay(x: Audio, y: Audio, seconds: f32p, feedback: f32p, s: DelayS
         s.state[_AT] = 0 if w + 1 >= s.size else w + 1
 
 
+class DelayEntry(ProcessorPart):
+    """Log of how far what comes in counts, for a set that begins while the delay plays."""
+
+    def __init__(self, state: NDArray[np.int64], frames: int) -> None:
+        self._state, self._frames = state, frames
+
+    def recall(self, kind: str, number: int) -> None:
+        """Sets the frames until what comes in counts in full."""
+        if kind == "entry":
+            self._state[_ENTRY] = min(max(0, number), self._frames)
+
+    def standing(self) -> list[tuple[str, int]]:
+        """Those frames, once the delay has begun."""
+        return [("entry", int(self._state[_ENTRY]))] if self._state[_ENTRY] >= 0 else []
+
+
 class Delay(Processor):
     """Repeats the sound after `time`, decaying by `feedback`."""
 
@@ -103,6 +121,7 @@ class Delay(Processor):
         self._state = np.zeros(_SIZE, np.int64)
         self._fade = round(FADE * spec.rate)
         self._entry = round(ENTRY * spec.rate)
+        self.parts = (DelayEntry(self._state, self._entry),)
         self.reset()
 
     def reset(self) -> None:
