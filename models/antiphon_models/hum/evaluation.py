@@ -103,7 +103,7 @@ PEERS: dict[str, Callable[[F32, int], Found]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TimedTranscription:
     """A transcription.
 
     `notes`: by seconds of the sound. The pitch of a live note is the one it was corrected to. `late`: latency of each
@@ -117,15 +117,15 @@ class Result:
     numbers: Sequence[tuple[float, int]] = ()
 
 
-System = Callable[[Clip], Result]
+System = Callable[[Clip], TimedTranscription]
 
 
 def peer(name: str) -> System:
     """A system that is not ours, a key of `PEERS`."""
 
-    def run(clip: Clip) -> Result:
+    def run(clip: Clip) -> TimedTranscription:
         begun = time.perf_counter()
-        return Result(PEERS[name](clip.sound, RATE), None, time.perf_counter() - begun)
+        return TimedTranscription(PEERS[name](clip.sound, RATE), None, time.perf_counter() - begun)
 
     return run
 
@@ -133,12 +133,14 @@ def peer(name: str) -> System:
 def on_file(mode: str) -> System:
     """The MIDI file that `antiphon run hum IN OUT.mid -p mode=MODE` writes."""
 
-    def run(clip: Clip) -> Result:
+    def run(clip: Clip) -> TimedTranscription:
         begun = time.perf_counter()
         song = run_to_notes("hum", clip.sound, RATE, {"mode": mode})
         seconds = time.perf_counter() - begun
         found = [note for track in song.tracks for note in track.notes]
-        return Result([(song.seconds(n.start), song.seconds(n.end), float(n.number)) for n in found], None, seconds)
+        return TimedTranscription(
+            [(song.seconds(n.start), song.seconds(n.end), float(n.number)) for n in found], None, seconds
+        )
 
     return run
 
@@ -146,12 +148,12 @@ def on_file(mode: str) -> System:
 def live(mode: str) -> System:
     """Runs the tracker hop by hop, as a performer has it."""
 
-    def run(clip: Clip) -> Result:
+    def run(clip: Clip) -> TimedTranscription:
         begun = time.perf_counter()
         transcriber = StreamTranscriber(RATE, 1, {"mode": mode})
         transcriber.feed(clip.sound[None])
         notes = [(n.start / RATE, n.end / RATE, float(n.number)) for n in transcriber.notes()]
-        return Result(notes, transcriber.latency / RATE, time.perf_counter() - begun)
+        return TimedTranscription(notes, transcriber.latency / RATE, time.perf_counter() - begun)
 
     return run
 
@@ -163,7 +165,7 @@ def learned_live() -> System:
     """
     from antiphon_hum.learned.model_tracker import OfflineModel
 
-    def run(clip: Clip) -> Result:
+    def run(clip: Clip) -> TimedTranscription:
         begun = time.perf_counter()
         whole = OfflineModel()
         whole.feed(clip.sound[None])
@@ -187,7 +189,7 @@ def learned_live() -> System:
                 pitch = decoder.pitch
         if pitch >= 0.0:
             notes.append((start, clip.sound.shape[0] / RATE, pitch))
-        return Result([n for n in notes if n[1] > 0.0], late, time.perf_counter() - begun, numbers)
+        return TimedTranscription([n for n in notes if n[1] > 0.0], late, time.perf_counter() - begun, numbers)
 
     return run
 
@@ -218,7 +220,7 @@ class TruePitch(MedianPitch):
         return note_number(hertz) if hertz > 0.0 else 0.0
 
 
-def oracle(clip: Clip) -> Result:
+def oracle(clip: Clip) -> TimedTranscription:
     """The true pitch segmented by yin's note model."""
     begun = time.perf_counter()
     intake = Decimator(RATE)
@@ -241,7 +243,7 @@ def oracle(clip: Clip) -> Result:
             start, pitch = now, tracker.begun.pitch
     if pitch >= 0.0:
         notes.append((start, len(clip.sound) / RATE, float(round(pitch))))
-    return Result(notes, None, time.perf_counter() - begun)
+    return TimedTranscription(notes, None, time.perf_counter() - begun)
 
 
 # ---- `antiphon evaluate hum` on the user's sounds: files, or a folder of them, each with its notes beside it
@@ -270,7 +272,7 @@ def own_scores(files: Sequence[Path], systems: Mapping[str, System]) -> Iterator
     clips = [testset.own_clip(path) for path in files]
     for name, system in systems.items():
         late: list[float] = []
-        results: list[tuple[Clip, Result]] = []
+        results: list[tuple[Clip, TimedTranscription]] = []
         for clip in clips:
             result = system(clip)
             results.append((clip, result))
@@ -463,7 +465,7 @@ def octaves(clip: Clip, found: Found) -> float:
     return 100.0 * wrong / heard if heard else float("nan")
 
 
-def lateness(clip: Clip, result: Result) -> list[float]:
+def lateness(clip: Clip, result: TimedTranscription) -> list[float]:
     """Delay in seconds of the found note after each sung note's start, where within `MAX_LATENCY`."""
     if result.late is None:
         return []

@@ -18,7 +18,7 @@ from antiphon_hum.learned.decode import SECONDS, LeadVoice
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
 from antiphon_hum.learned.model_tracker import SENSITIVITY_LOG_ODDS
 from antiphon_hum.processor import BEND_RANGE, MIDDLE_VELOCITY, Hum, available_mode, velocity
-from antiphon_hum.quantise import KEYS, SCALES, KeyFinder, Note, in_scale, on_grid, timing
+from antiphon_hum.quantise import KEYS, SCALES, FrameNote, KeyFinder, in_scale, on_grid, timing
 from antiphon_hum.struck import MIN_PURE_SHARE, PureTones, StruckLine
 
 # ---- Several notes at once in files: the network's frames to notes
@@ -106,7 +106,7 @@ class Transcription:
     which the network does not hear, so that they are yin's; `struck`: of a plucked or struck line, by its attacks.
     """
 
-    notes: tuple[Note, ...]
+    notes: tuple[FrameNote, ...]
     frames: int
     key: tuple[int, str] | None = None
     bpm: float | None = None
@@ -120,7 +120,7 @@ class Transcription:
 
 def notes_of(
     samples: Samples, rate: int, settings: Mapping[str, Value] | None = None, live: bool = False
-) -> list[Note]:
+) -> list[FrameNote]:
     """The notes in float32 `[channels, frames]` or `[frames]`; with `live` in one causal pass, not as `transcribe`."""
     sound = np.atleast_2d(np.asarray(samples, np.float32))
     if live:
@@ -198,7 +198,7 @@ def _rescaled(found: Transcription, by: float, frames: int) -> Transcription:
     return replace(found, notes=tuple(n for n in moved if n.end > n.start), frames=frames)
 
 
-def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
+def _key(notes: Iterable[FrameNote], rate: int, hum: Hum) -> tuple[int, str] | None:
     """Tonic and scale, if a scale is requested and there are enough notes to find it."""
     if hum.settings["scale"] == "off":
         return None
@@ -238,7 +238,7 @@ def _tracker_pass(
     at: int,
     settings: Mapping[str, Value],
     hum: Hum,
-    accept: Callable[[Sequence[Note]], bool] = lambda notes: True,
+    accept: Callable[[Sequence[FrameNote]], bool] = lambda notes: True,
 ) -> Transcription:
     """One pass, and with a detected key a second pass that snaps notes to it; no notes where not accepted."""
     plain: dict[str, Value] = {**settings, "quantise": "off", "scale": "off"}
@@ -273,7 +273,7 @@ def _network_pass(play: Play, hum: Hum) -> Transcription:
         begin, close = (min(frames, max(0, round(hop * transcriber.hop) - transcriber.lag)) for hop in (at, until))
         if close > begin and level > float(settings["threshold"]) and low - 0.5 <= pitch < high + 0.5:
             number = min(127, max(0, round(pitch)))
-            notes.append(Note(begin, close, number, velocity(level, float(settings["dynamics"])), pitch))
+            notes.append(FrameNote(begin, close, number, velocity(level, float(settings["dynamics"])), pitch))
     key = _key(notes, model_tracker.RATE, hum)
     if key is not None:
         notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
@@ -294,16 +294,16 @@ def _of_chords(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcrip
         begin, close = (min(model.frames, max(0, frame * StreamedChords.hop - LATE)) for frame in (start, end))
         if close > begin and low <= number <= high:
             loud = MIDDLE_VELOCITY + (strength - MIDDLE_VELOCITY) * dynamics
-            notes.append(Note(begin, close, number, loud, float(number)))
+            notes.append(FrameNote(begin, close, number, loud, float(number)))
     key = _key(notes, OfflineChords.rate, hum)
     if key is not None:
         notes = notes_apart(replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes)
     return Transcription(tuple(notes), model.frames, key)
 
 
-def notes_apart(notes: Iterable[Note]) -> list[Note]:
+def notes_apart(notes: Iterable[FrameNote]) -> list[FrameNote]:
     """Notes of which one of a number ends where the next of it begins."""
-    found, last = list[Note](), dict[int, int]()
+    found, last = list[FrameNote](), dict[int, int]()
     for note in sorted(notes, key=lambda note: note.start):
         at = last.get(note.number)
         if at is not None and found[at].end > note.start:
@@ -350,7 +350,7 @@ class StreamTranscriber:
         """Frames of latency that the processor declares."""
         return self._processor.latency
 
-    def notes(self) -> list[Note]:
+    def notes(self) -> list[FrameNote]:
         """Ends the sound; returns its notes in order of their start."""
         self._end()
         return _notes(self._events, self._processor.latency, self.frames)
@@ -376,17 +376,17 @@ class StreamTranscriber:
         self._rescaled += frames
 
 
-def _notes(events: Iterable[Event], latency: int, frames: int) -> list[Note]:
+def _notes(events: Iterable[Event], latency: int, frames: int) -> list[FrameNote]:
     """Converts events by frame of the stream to notes by frame of the sound; notes without length are left out."""
     held: dict[int, Event] = {}
-    found: list[Note] = []
+    found: list[FrameNote] = []
     bent = 0
 
     def end(number: int, offset: int) -> None:
         event = held.pop(number)
         first, last = (min(max(0, at - latency), frames) for at in (event.offset, offset))
         if last > first:
-            found.append(Note(first, last, number + bent, event.value))
+            found.append(FrameNote(first, last, number + bent, event.value))
 
     for event in events:
         if event.kind == "bend":

@@ -104,7 +104,7 @@ def to_line(beat: float, quantise: str, tempo: float, rate: int, most: int) -> i
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class FrameNote:
     """A note of MIDI number `number` from frame `start` to `end`, after it; velocity above 0 to 1.
 
     `pitch`: the MIDI number with its fraction, as sung; -1 where it is not known.
@@ -151,14 +151,16 @@ def _fit(t: F64, tempo: float, quantise: str) -> float:
     return float(on_lines + 0.3 * on_beats - WEIGHT * (np.log2(tempo / LIKELY) / WIDTH) ** 2)
 
 
-def on_grid(notes: Sequence[Note], rate: int, quantise: str, bpm: float, beat: float, frames: int) -> list[Note]:
+def on_grid(
+    notes: Sequence[FrameNote], rate: int, quantise: str, bpm: float, beat: float, frames: int
+) -> list[FrameNote]:
     """Moves notes to the nearest grid line with their length unchanged, in order and without overlap.
 
     Of two notes on one line the later goes to the next line; where that is taken too, or beyond the sound, it is left
     out. `beat`: seconds of a grid line.
     """
     line = GRIDS[quantise] * 60.0 / bpm * rate
-    moved: list[Note] = []
+    moved: list[FrameNote] = []
     taken = -1
     for note in notes:
         place = max(0, round((note.start - beat * rate) / line))

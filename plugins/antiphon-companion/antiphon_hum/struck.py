@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, Samples
-from antiphon_hum.quantise import Note
+from antiphon_hum.quantise import FrameNote
 
 MIN_PURE_SHARE = 0.95
 """Minimum share of a sound's energy explained by notes of pure tones."""
@@ -57,7 +57,7 @@ class PureTones:
         """Share of the energy at a single frequency at a time, 0 to 1."""
         return self._share(np.ones(sum(map(len, self._total)), bool))
 
-    def accounted(self, notes: Sequence[Note]) -> float:
+    def accounted(self, notes: Sequence[FrameNote]) -> float:
         """The share of the energy that lies at the pitches of notes while they sound, 0 to 1."""
         places = np.concatenate(self._bin) if self._bin else np.zeros(0)
         middles = (np.arange(len(places)) + 1.0) * (WINDOW // 2)
@@ -112,7 +112,7 @@ class StruckLine:
             self._pieces.append(sound[0].copy())
         self._frames += sound.shape[1]
 
-    def notes(self, lowest: int, highest: int) -> list[Note]:
+    def notes(self, lowest: int, highest: int) -> list[FrameNote]:
         """Notes of the line, in frames at `RATE`; empty for other sounds."""
         if self._frames > MAX_SECONDS * RATE or not self._pieces:
             return []
@@ -128,7 +128,7 @@ class StruckLine:
             begin, end = (max(0, min(self._frames, edge - _SIZE - _LATENCY_FRAMES)) for edge in edges[n : n + 2])
             if alone >= _KEPT and lowest <= pitch <= highest and end > begin:
                 velocity = float(np.clip(0.75 + 0.25 * np.log10(level / loudest + 1e-9), 0.25, 1.0))
-                notes.append(Note(begin, end, pitch, velocity, float(pitch)))
+                notes.append(FrameNote(begin, end, pitch, velocity, float(pitch)))
         return notes
 
     def _pitch(self, mono: F32, at: int) -> tuple[int, float, float]:

@@ -2,7 +2,7 @@
 
 Voices are third-party libraries, one of them a C library and one a network, and a text takes up to a second: so they
 run here. A request has `text`, `voice` and `rate`; an answer has the shapes, `hop` and `places`, and the numbers of
-`Song.responses` and `Song.noise`, float32; or the `problem`.
+`SungText.responses` and `SungText.noise`, float32; or the `problem`.
 """
 
 from typing import Any

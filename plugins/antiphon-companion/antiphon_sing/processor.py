@@ -11,7 +11,7 @@ from antiphon.api.backends.synths import ChannelBends, NoteShape, NoteShapes, pr
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
 from antiphon.api.backends.workers import ProcessorPart, current_pool
 from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, Shape, SingerState, VoiceRow, sing_take, sing_voice
-from antiphon_sing.song import TAPS, Place, Song
+from antiphon_sing.song import TAPS, Place, SungText
 from antiphon_sing.texts import Key, texts
 
 # ---- Voices of a node: rows of numbers, and the songs whose frames they play
@@ -31,7 +31,7 @@ MAX_SPEED_UP = 2.0
 class NewNote(NamedTuple):
     """Parameters of a new note."""
 
-    song: Song
+    song: SungText
     place: Place
     level: float  # 0 to 1
     start: int  # sample at which it begins
@@ -62,7 +62,7 @@ class SingingVoices:
         self._ring = np.zeros(round(4.0 * TAPS * rate) + block, np.float32)
         self._at = 0
         self._keep, self._high_pass = 1.0 / (1.0 + 2.0 * math.pi * LOWEST / rate), np.zeros(4)
-        self.songs: list[Song | None] = [None] * VOICES
+        self.songs: list[SungText | None] = [None] * VOICES
         self.places: list[Place | None] = [None] * VOICES
         self.notes: list[tuple[int, int] | None] = [None] * VOICES
         self.begun = [-1] * VOICES  # sample at which each begins or began
@@ -264,7 +264,7 @@ class Sing(Processor):
         self._vowels = [0] * VOICES
         self._aims = [0.0] * VOICES
         self._begun: list[NewNote | None] = [None] * VOICES
-        self._song: Song | None = None
+        self._song: SungText | None = None
         pool = current_pool()
         self._unready = UnreadyBlocks()
         self.parts = (self._unready,)
@@ -294,7 +294,7 @@ class Sing(Processor):
         out = io.audio_out[0]
         if self._late:
             found = texts().get(self._key)
-            self._song, self._late = found if isinstance(found, Song) else None, found is None
+            self._song, self._late = found if isinstance(found, SungText) else None, found is None
         shape = self._voices.shape
         shape[Shape.SIZE] = io.value("size")
         shape[Shape.BREATH] = io.value("breath")
@@ -445,7 +445,7 @@ class Sing(Processor):
         self._slur(newest, key, now + lead)
         return True
 
-    def _sing(self, io: IO, event: Event, song: Song, place: Place, together: bool, shape: NoteShape) -> None:
+    def _sing(self, io: IO, event: Event, song: SungText, place: Place, together: bool, shape: NoteShape) -> None:
         """Begins a syllable with a voice of its own."""
         now, key = self._now + event.offset, (event.channel, event.number)
         lead, newest = 0 if event.live else self._lead, self._newest

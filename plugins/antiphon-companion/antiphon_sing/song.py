@@ -75,7 +75,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class SungText:
     """Frames of a text at a rate."""
 
     text: str
@@ -217,7 +217,7 @@ def _boundary(phones: list[Phone], one: int, two: int) -> int:
     return two - 2 if pair in _PAIRS else two - 1
 
 
-def song(text: str, lines: Sequence[tuple[Spoken, Sequence[LyricSyllable]]], rate: int) -> Song:
+def song(text: str, lines: Sequence[tuple[Spoken, Sequence[LyricSyllable]]], rate: int) -> SungText:
     """Joins lines to a song."""
     import soxr
 
@@ -241,7 +241,7 @@ def song(text: str, lines: Sequence[tuple[Spoken, Sequence[LyricSyllable]]], rat
     loud += np.sqrt(np.add.reduceat(noise[: round(frames * hop)] ** 2, starts) / hop)
     silence = 0.03 * float(np.percentile(loud, 90))
     found = [place._replace(sound=_audible(loud, place, silence)) for place in found]
-    return Song(text, np.ascontiguousarray(np.concatenate([whole, last])), noise, hop, tuple(found))
+    return SungText(text, np.ascontiguousarray(np.concatenate([whole, last])), noise, hop, tuple(found))
 
 
 NEURAL = "neural"

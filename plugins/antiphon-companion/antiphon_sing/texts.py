@@ -6,7 +6,7 @@ from collections import OrderedDict
 import numpy as np
 
 from antiphon.api.backends.runtime import CHILD_FAULTS, Child, ChildLimits, say, spawn
-from antiphon_sing.song import Place, Song, VoiceError
+from antiphon_sing.song import Place, SungText, VoiceError
 
 MAX_BYTES = 1 << 30
 LIMITS = ChildLimits(nice=5, address=3 << 30)
@@ -20,18 +20,18 @@ Key = tuple[str, str, int]
 
 
 class Texts:
-    """Song factory and cache, off the block path."""
+    """Factory and cache of sung texts, off the block path."""
 
     def __init__(self) -> None:
-        self._songs: OrderedDict[Key, Song | str] = OrderedDict()
+        self._songs: OrderedDict[Key, SungText | str] = OrderedDict()
         self._process: Child | None = None
         self._lock = threading.Lock()
 
-    def get(self, key: Key) -> Song | str | None:
-        """Song, or the reason why it failed; None if it is not ready. May be called on the block path."""
+    def get(self, key: Key) -> SungText | str | None:
+        """Sung text, or the reason why it failed; None if it is not ready. May be called on the block path."""
         return self._songs.get(key)
 
-    def begin(self, key: Key, seconds: float) -> Song | None:
+    def begin(self, key: Key, seconds: float) -> SungText | None:
         """Computes a song in the background, and waits for it at most `seconds`. `VoiceError` if it cannot be sung."""
         if key not in self._songs:
             thread = threading.Thread(target=self._try, args=(key,), name="sing", daemon=True)
@@ -45,7 +45,7 @@ class Texts:
         except VoiceError as error:
             say(f"sing: {error}")
 
-    def make(self, key: Key) -> Song:
+    def make(self, key: Key) -> SungText:
         """Computes a song, unless it is cached. Raises VoiceError: it cannot be sung."""
         with self._lock:
             found = self._songs.get(key)
@@ -67,7 +67,7 @@ class Texts:
         if process is not None:
             process.close()
 
-    def _made(self, key: Key) -> Song:
+    def _made(self, key: Key) -> SungText:
         text, voice, rate = key
         try:
             if self._process is None or self._process.ended:
@@ -80,7 +80,7 @@ class Texts:
             numbers = np.frombuffer(data, np.float32)
             cut = shape[0] * shape[1]
             places = tuple(Place(*place) for place in answer["places"])
-            return Song(text, numbers[:cut].reshape(shape), numbers[cut:], float(answer["hop"]), places)
+            return SungText(text, numbers[:cut].reshape(shape), numbers[cut:], float(answer["hop"]), places)
         except (*CHILD_FAULTS, KeyError, TypeError):
             self.close()
             raise VoiceError("the process that makes frames of the lyrics ended or took too long") from None

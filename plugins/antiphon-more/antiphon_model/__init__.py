@@ -7,7 +7,9 @@ from antiphon.api import Register, hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `model`."""
     register(
-        "model", "antiphon_model.processor:Model", "Plays a model of the library (ONNX, RAVE) in a process of its own."
+        "model",
+        "antiphon_model.processor:ModelNode",
+        "Plays a model of the library (ONNX, RAVE) in a process of its own.",
     )
 
 

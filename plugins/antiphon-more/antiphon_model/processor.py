@@ -23,7 +23,7 @@ MEMORY, MAX_MEMORY = 768, 4096
 """Megabytes of a worker beside six times its file, and in all: torch holds a file, its module, and a copy a stream."""
 
 
-class Model(ModelProcessor):
+class ModelNode(ModelProcessor):
     """Sends its sound through a model in a process of its own: a file of the library, else one that changes nothing."""
 
     model = REFERENCE

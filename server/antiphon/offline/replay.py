@@ -43,25 +43,8 @@ def replay(
     """
     log = SessionLog(folder)
     spec, block = log.spec, log.spec.block
-    waiting = deque(log.lines)
-    player = GraphPlayer(spec)
-    plan: Plan | None = None
-    plans: list[Plan] = []  # those whose nodes are open
+    waiting, engine = deque(log.lines), _ReplayedEngine(spec, catalog, make)
     fall, last = missed_fall(block, spec.rate), np.zeros((spec.channels, 1), np.float32)
-
-    def compile_request(request: dict[str, Any], before: Plan | None) -> Plan:
-        unprepared = {int(number): str(reason) for number, reason in request.get("unprepared", {}).items()}
-        graph = Graph.from_json(request["graph"])
-        plans.append(compile_plan(graph, catalog, make, spec, request["ids"], before, unprepared))
-        return plans[-1]
-
-    def close_all() -> None:
-        later: Mapping[int, NodeHost] = {}
-        while plans:
-            hosts = plans.pop().hosts
-            close_hosts(hosts.values(), later)
-            later = hosts
-
     sample = log.first
     with replaying():
         for x in rebuffer(source, spec.channels, block):
@@ -69,19 +52,8 @@ def replay(
             while waiting and time_of(waiting[0][1]) < end:
                 number, line = waiting.popleft()
                 with log.line(number):
-                    if "engine" in line:
-                        close_all()
-                        request = line.get("load")
-                        plan = None if request is None else compile_request(request, None)
-                        player = resumed_player(spec, line, plan)
-                    elif "load" in line:
-                        request = line["load"]
-                        plan = compile_request(request, plan)
-                        player.load(
-                            plan, request["serial"], request["fade"], request["tempo"], request.get("tail", 0.0)
-                        )
-                    else:
-                        _apply(line, player, {} if plan is None else plan.hosts)
+                    engine.take(line)
+            player = engine.player
             if any(first <= sample < last for first, last in log.dead):
                 if player.sample < end:
                     player.skip(end - player.sample)
@@ -100,16 +72,56 @@ def replay(
                     y[:, : fall.size] = last * fall
             last = y[:, -1:].copy()
             yield y.copy()
-            _close_retired(player, plans, plan)
+            engine.close_retired()
             sample = end
-        close_all()
+        engine.close()
 
 
-def _close_retired(player: GraphPlayer, plans: list[Plan], plan: Plan | None) -> None:
-    while player.retired:
-        retired = player.retired.popleft().old
-        plans[:] = [other for other in plans if other is not retired]
-        close_hosts(retired.hosts.values(), {} if plan is None else plan.hosts)
+class _ReplayedEngine:
+    """The player of a replay, with the plans whose nodes are open."""
+
+    def __init__(self, spec: StreamSpec, catalog: Catalog, make: Callable[[str], Processor]) -> None:
+        self._spec, self._catalog, self._make = spec, catalog, make
+        self.player = GraphPlayer(spec)
+        self._plan: Plan | None = None
+        self._plans: list[Plan] = []
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Applies a line of the log, before the block in which it took effect."""
+        if "engine" in line:
+            self.close()
+            request = line.get("load")
+            self._plan = None if request is None else self._compiled(request, None)
+            self.player = resumed_player(self._spec, line, self._plan)
+        elif "load" in line:
+            request = line["load"]
+            self._plan = plan = self._compiled(request, self._plan)
+            self.player.load(plan, request["serial"], request["fade"], request["tempo"], request.get("tail", 0.0))
+        else:
+            _apply(line, self.player, {} if self._plan is None else self._plan.hosts)
+
+    def close(self) -> None:
+        """Closes the nodes of all plans."""
+        later: Mapping[int, NodeHost] = {}
+        while self._plans:
+            hosts = self._plans.pop().hosts
+            close_hosts(hosts.values(), later)
+            later = hosts
+
+    def close_retired(self) -> None:
+        """Closes the nodes of plans that have faded out."""
+        while self.player.retired:
+            retired = self.player.retired.popleft().old
+            self._plans[:] = [other for other in self._plans if other is not retired]
+            close_hosts(retired.hosts.values(), {} if self._plan is None else self._plan.hosts)
+
+    def _compiled(self, request: dict[str, Any], before: Plan | None) -> Plan:
+        unprepared = {int(number): str(reason) for number, reason in request.get("unprepared", {}).items()}
+        graph = Graph.from_json(request["graph"])
+        self._plans.append(
+            compile_plan(graph, self._catalog, self._make, self._spec, request["ids"], before, unprepared)
+        )
+        return self._plans[-1]
 
 
 def _apply(line: dict[str, Any], player: GraphPlayer, hosts: Mapping[int, NodeHost]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -15,7 +15,7 @@ import numpy as np
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.decode import path_text
-from antiphon.files.sound_finish import FADE, SoundFinish, VideoPicture
+from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
@@ -138,6 +138,68 @@ RATE, CHANNELS = 48000, 2
 _MIDI = " or ".join(MIDI_WRITTEN)
 
 
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """What is played to a plugin: a sound, or notes, whose blocks are silence.
+
+    Attributes:
+        heard: The file of the sound.
+        length: In frames at `rate`, if known.
+        rest: Parts of IN that are added to the result as they are; None for none.
+        twice: Whether it can be read again: not what comes by a pipe.
+        own_rate: Hz of IN where it is played at another rate, else 0.
+        finish: That of OUT, with the tags and the picture of IN.
+    """
+
+    heard: Path
+    rate: int
+    channels: int
+    subtype: str
+    length: int | None
+    blocks: Iterator[Samples]
+    finish: SoundFinish
+    rest: Path | None = None
+    twice: bool = False
+    own_rate: int = 0
+    hearing: FileHearing = field(default_factory=FileHearing)
+    score: TimedScore | None = None
+
+
+def _notes(job: FileTask, settings: RunSettings) -> _Played:
+    from antiphon.offline import note_file
+
+    score = note_file.read(job.source, RATE)
+    instrument = settings.values.get("instrument", "piano")
+    if settings.asked.plugin == "synth" and instrument != "drums" and score.has_drums:
+        settings.reporting.complain(
+            f"{path_text(job.source)}: its drums are played by {instrument} too; soundfont plays them as drums"
+        )
+    return _Played(job.source, RATE, CHANNELS, "", score.frames, iter(()), settings.finish, score=score)
+
+
+def _sound(stack: ExitStack, job: FileTask, info: ProcessorInfo, settings: RunSettings) -> _Played:
+    heard, rest = _split_part(stack, info, job.source, settings)
+    # what is no regular file, a pipe, cannot be read twice
+    twice = settings.piped is None and job.source.is_file()
+    hearing = _hearing(info, heard, settings) if twice else FileHearing()
+    sound, blocks = stack.enter_context(
+        settings.piped.stream() if settings.piped is not None else stream(heard, rate=hearing.rate or None)
+    )
+    rate, subtype, length = hearing.rate or sound.rate, sound.subtype, sound.frames
+    own_rate = sound.rate if hearing.rate else 0
+    length = None if length is None else length * rate // sound.rate
+    finish, picture = settings.finish.tagged(sound), picture_of(job.source, sound)
+    if rest is not None:  # a part is held as float, whatever it was taken from
+        with stream(job.source) as (given, _):
+            subtype, finish = given.subtype, settings.finish.tagged(given)
+            picture = picture_of(job.source, given)
+    finish = replace(finish, rate=finish.rate or own_rate, picture=picture)
+    if twice:
+        transposed = info.transposes({**settings.values, **hearing.values}) and not hearing.as_it_is
+        finish = finish_marked(finish, job.source, length, own_rate or rate, transposed)
+    return _Played(heard, rate, sound.channels, subtype, length, blocks, finish, rest, twice, own_rate, hearing)
+
+
 def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
     """Writes `job.target`, complete or not at all. Raises `AntiphonError` if it cannot be written."""
     asked, plugin = settings.asked, settings.asked.plugin
@@ -147,63 +209,28 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
     writes = _writes_notes(info, job.target)
     settings.reporting.stage("reading")
     with ExitStack() as stack:
-        score: TimedScore | None = None
-        heard, rest, twice, own_rate, hearing = job.source, None, False, 0, FileHearing()
-        finish = settings.finish
-        length: int | None
-        picture: VideoPicture | None = None
-        if plays:
-            from antiphon.offline import note_file
-
-            score = note_file.read(job.source, RATE)
-            rate, channels, subtype, length = RATE, CHANNELS, "", score.frames
-            instrument = settings.values.get("instrument", "piano")
-            if plugin == "synth" and instrument != "drums" and score.has_drums:
-                settings.reporting.complain(
-                    f"{path_text(job.source)}: its drums are played by {instrument} too; soundfont plays them as drums"
-                )
-            blocks: Iterator[Samples] = iter(())
-        else:
-            heard, rest = _split_part(stack, info, job.source, settings)
-            # what is no regular file, a pipe, cannot be read twice
-            twice = settings.piped is None and job.source.is_file()
-            hearing = _hearing(info, heard, settings) if twice else FileHearing()
-            sound, blocks = stack.enter_context(
-                settings.piped.stream() if settings.piped is not None else stream(heard, rate=hearing.rate or None)
-            )
-            picture = picture_of(job.source, sound)
-            rate, channels, subtype, length = hearing.rate or sound.rate, sound.channels, sound.subtype, sound.frames
-            own_rate = sound.rate if hearing.rate else 0
-            length = None if length is None else length * rate // sound.rate
-            finish = finish.tagged(sound)
-            if rest is not None:  # a part is held as float, whatever it was taken from
-                with stream(job.source) as (given, _):
-                    subtype, finish = given.subtype, settings.finish.tagged(given)
-                    picture = picture_of(job.source, given)
-        finish = replace(finish, rate=finish.rate or own_rate, picture=picture)
-        values = {**settings.values, **hearing.values}
-        if twice:
-            transposed = info.transposes(values) and not hearing.as_it_is
-            finish = finish_marked(finish, job.source, length, own_rate or rate, transposed)
+        given = _notes(job, settings) if plays else _sound(stack, job, info, settings)
+        rate, length, hearing, finish = given.rate, given.length, given.hearing, given.finish
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
-        spec = StreamSpec(rate, asked.block, channels)
+        spec = StreamSpec(rate, asked.block, given.channels)
         writer = None
         if plays:
             finish = finish.from_notes()
         if not writes:
-            writer = stack.enter_context(AudioWriter(job.target, rate, channels, subtype, finish))
+            writer = stack.enter_context(AudioWriter(job.target, rate, given.channels, given.subtype, finish))
         progress = stack.enter_context(settings.reporting.progress(job.source.name, length, rate))
         settings.reporting.stage("loading")
+        values = {**settings.values, **hearing.values}
         runner = stack.enter_context(
-            closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, values, fires, score))
+            closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, values, fires, given.score))
         )
-        if twice and not hearing.as_it_is:
+        if given.twice and not hearing.as_it_is:
             runner.heard(hearing.told)
-            _play_passes(runner, job.source, heard, length, settings.reporting)
+            _play_passes(runner, job.source, given.heard, length, settings.reporting)
         tail = tail_of(asked.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         before, after = PieceLevels(rate), PieceLevels(rate)
-        played = before.passed(_with_checksum(blocks, sums, "in"))
+        played = before.passed(_with_checksum(given.blocks, sums, "in"))
         if not hearing.as_it_is:
             played = process_stream(played, runner, length if plays else None, progress.update, tail)
         # an OUT that ends where IN does is as long and as loud there as IN, which may be a loop
@@ -211,8 +238,8 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
         written = after.passed(
             _with_checksum(fade_end(played, rate, usual if asked.fade is None else asked.fade), sums, "out")
         )
-        if rest is not None:
-            written = _mixed(written, stack.enter_context(stream(rest, rate=rate))[1])
+        if given.rest is not None:
+            written = _mixed(written, stack.enter_context(stream(given.rest, rate=rate))[1])
         for samples in written:
             done += samples.shape[1]
             if writer is not None:
@@ -226,16 +253,19 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
     if asked.report:
         write_atomic(Path(asked.report), json.dumps(hearing.report, indent=1).encode())
     if writer is None:
-        return _notes_written(job, runner, score, done, settings.reporting)
+        return _notes_written(job, runner, given.score, done, settings.reporting)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
-    if changed and info.on_files.takes and rest is None and finish.loudness is None and job.target.is_file():
-        # what a format of whole numbers or a lossy one leaves of a pause is another level than what was given to it
-        after = PieceLevels(rate)
-        with stream(job.target, rate=rate) as (_, blocks):
-            for _ in after.passed(blocks):
-                pass
+    if changed and info.on_files.takes and given.rest is None and finish.loudness is None and job.target.is_file():
+        _measure(job.target, after := PieceLevels(rate), rate)
     found = _findings(info, hearing, settings.fires, (before, after) if changed else None)
     return Written.sound(writer, path_text(job.source), found)
+
+
+def _measure(path: Path, levels: PieceLevels, rate: int) -> None:
+    """Measures a file that was written: a format of whole numbers or a lossy one has pauses of another level."""
+    with stream(path, rate=rate) as (_, blocks):
+        for _ in levels.passed(blocks):
+            pass
 
 
 def _findings(

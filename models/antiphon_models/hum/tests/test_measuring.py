@@ -7,9 +7,18 @@ import pytest
 import soundfile
 
 from antiphon.api import UsageError
-from antiphon_hum.notes import Note
+from antiphon_hum.notes import FrameNote
 from antiphon_hum.quantise import on_grid, timing
-from antiphon_models.hum.evaluation import Result, cut, f1, files_in, lateness, octaves, own_scores, single_note
+from antiphon_models.hum.evaluation import (
+    TimedTranscription,
+    cut,
+    f1,
+    files_in,
+    lateness,
+    octaves,
+    own_scores,
+    single_note,
+)
 from antiphon_models.hum.matching import ENDS, note_f1
 from antiphon_models.hum.testset import RATE, Clip, own_clip
 
@@ -35,8 +44,8 @@ def test_octave_errors_are_of_notes_that_are_heard():
 
 def test_lateness_is_from_the_beginning_to_the_note_of_its_pitch():
     said = [(0.5, 0.9, 60.0), (1.02, 1.4, 64.0), (1.5, 1.6, 66.0), (1.6, 1.9, 67.0)]
-    assert np.allclose(lateness(CLIP, Result(said, 0.07, 1.0)), [0.07, 0.09, 0.17])
-    assert lateness(CLIP, Result(said, None, 1.0)) == []
+    assert np.allclose(lateness(CLIP, TimedTranscription(said, 0.07, 1.0)), [0.07, 0.09, 0.17])
+    assert lateness(CLIP, TimedTranscription(said, None, 1.0)) == []
 
 
 def test_a_pitch_track_is_cut_where_it_changes_and_where_it_stops():
@@ -59,7 +68,7 @@ def test_a_tempo_is_found_in_unsteady_beginnings(bpm, grid):
 
 
 def test_moved_notes_keep_their_order_and_one_sounds_at_a_time():
-    notes = [Note(at, at + 30000, 60 + n, 0.5) for n, at in enumerate([1000, 23000, 25500, 26000, 70000])]
+    notes = [FrameNote(at, at + 30000, 60 + n, 0.5) for n, at in enumerate([1000, 23000, 25500, 26000, 70000])]
     moved = on_grid(notes, 48000, "1/4", 120.0, 0.0, 80000)
     assert [n.start for n in moved] == [0, 24000, 48000, 72000]
     assert all(a.end <= b.start for a, b in pairwise(moved))
@@ -109,7 +118,7 @@ def test_a_folder_is_its_sounds_with_notes_and_a_live_system_loses_one_offset(tm
     assert files_in(tmp_path / "one.wav") == ()
 
     def sung(up, by, late):
-        return lambda clip: Result([(a + by, b + by, p + up) for a, b, p in clip.notes], late, 0.1)
+        return lambda clip: TimedTranscription([(a + by, b + by, p + up) for a, b, p in clip.notes], late, 0.1)
 
     systems = {"flat": sung(-0.7, 0.0, None), "late": sung(0.0, 0.09, None), "late, live": sung(0.0, 0.09, 0.0)}
     values = {(v.system, v.measure): v.value for v in own_scores(files, systems)}

@@ -14,7 +14,7 @@ from antiphon.api.testing import render
 from antiphon_hum.jobs import run
 from antiphon_hum.notes import notes_apart
 from antiphon_hum.processor import Hum
-from antiphon_hum.quantise import Note
+from antiphon_hum.quantise import FrameNote
 
 PLAYED = (0.5, (48, 55, 64)), (1.5, (45, 57, 60)), (2.5, (50, 66, 69))
 FIFTHS = (0.5, (45, 52)), (1.5, (50, 57)), (2.5, (47, 54))
@@ -119,6 +119,11 @@ def test_live_is_the_same_in_any_blocks_and_silence_has_no_notes() -> None:
 
 
 def test_of_notes_moved_to_one_number_one_ends_where_the_next_begins() -> None:
-    notes = [Note(0, 100, 60, 0.5), Note(40, 80, 60, 0.6), Note(40, 90, 60, 0.7), Note(10, 50, 64, 0.5)]
+    notes = [
+        FrameNote(0, 100, 60, 0.5),
+        FrameNote(40, 80, 60, 0.6),
+        FrameNote(40, 90, 60, 0.7),
+        FrameNote(10, 50, 64, 0.5),
+    ]
     found = [(note.start, note.end, note.number) for note in notes_apart(notes)]
     assert found == [(0, 40, 60), (10, 50, 64), (40, 90, 60)]

@@ -84,10 +84,11 @@ def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi
     from antiphon.api.backends.files import read_midi
     from antiphon_hum.jobs import write_notes
     from antiphon_hum.notes import Transcription
-    from antiphon_hum.quantise import Note, on_grid
+    from antiphon_hum.quantise import FrameNote, on_grid
 
     sung = [
-        Note(round(44100 * (beat + 0.5 * n)) + 200, round(44100 * (beat + 0.5 * n)) + 9000, 60, 0.5) for n in range(4)
+        FrameNote(round(44100 * (beat + 0.5 * n)) + 200, round(44100 * (beat + 0.5 * n)) + 9000, 60, 0.5)
+        for n in range(4)
     ]
     notes = on_grid(sung, 44100, "1/8", 60.0, beat, 44100 * 3)
     write_notes(tmp_path / "out.mid", Transcription(tuple(notes), 44100 * 3, None, 60.0, beat), 44100, 0.0)

@@ -19,7 +19,7 @@ from antiphon.kernel.workers.arena import State
 from antiphon.kernel.workers.pool import HopStart
 from antiphon.kernel.workers.status import workers
 from antiphon_model import model_file
-from antiphon_model.processor import REACH, Model
+from antiphon_model.processor import REACH, ModelNode
 from antiphon_model.tests import exports
 from antiphon_utilities.tests.conftest import play
 
@@ -65,14 +65,14 @@ def filtered(x: np.ndarray) -> np.ndarray:
 
 def check_convolution(path: Path, hop: int) -> None:
     x = stereo(9000)
-    node = Model()
+    node = ModelNode()
     y = run_processor(node, SPEC, x, {"file": str(path)}, blocks=[256, 1, 100, 31])
     assert node.latency == 2 * hop + exports.PEAK
     want = filtered(x)[:, : 9000 - node.latency]
     np.testing.assert_allclose(y[:, node.latency :], want, atol=1e-6)
     # the first frames of the filter come before its peak, and nothing before them
     assert not y[:, : 2 * hop].any()
-    again = run_processor(Model(), SPEC, x, {"file": str(path)})
+    again = run_processor(ModelNode(), SPEC, x, {"file": str(path)})
     np.testing.assert_array_equal(again, y)
 
 
@@ -100,7 +100,7 @@ def test_a_file_plays_on_a_card_as_on_the_cpu_and_one_that_mixes_devices_on_the_
         exports.saved(home / "mixed.ts", exports.scripted(Mixed())): 0.5 * (x + 1.0),
     }
     for path, want in files.items():
-        node = Model()
+        node = ModelNode()
         y = run_processor(node, SPEC, x, {"file": str(exports.known(path))})
         status = workers(pooled.arena)[-1]
         assert (status.name, status.device) == (path.name, "cpu" if path.stem == "mixed" else pooled.device)
@@ -116,31 +116,31 @@ def test_a_streaming_convolution_of_onnx_is_the_offline_one(home: Path) -> None:
 def test_without_a_file_it_passes_its_input() -> None:
     pytest.importorskip("torch")
     x = stereo(4000)
-    node = Model()
+    node = ModelNode()
     y = run_processor(node, SPEC, x)
     np.testing.assert_array_equal(y[:, node.latency :], x[:, : 4000 - node.latency])
 
 
 def test_an_attribute_is_set_and_a_wrong_one_refused(codec: str) -> None:
     x = stereo(3000)
-    node = Model()
+    node = ModelNode()
     y = run_processor(node, SPEC, x, {"file": codec, "attributes": "gain=0.25"})
     np.testing.assert_allclose(y[:, node.latency :], 0.25 * x[:, : 3000 - node.latency], rtol=1e-6)
     for wrong, said in (("loud=1", "has: gain"), ("gain=a", "takes float"), ("gain=-1", "refuses")):
         with pytest.raises(WorkerError, match=said):
-            run_processor(Model(), SPEC, x, {"file": codec, "attributes": wrong})
+            run_processor(ModelNode(), SPEC, x, {"file": codec, "attributes": wrong})
 
 
 def test_a_method_that_is_not_there_is_refused(codec: str) -> None:
     with pytest.raises(PluginError, match=r"codec.ts has no method 'dream'; it has: encode, decode, forward"):
-        run_processor(Model(), SPEC, stereo(10), {"file": codec, "method": "dream"})
+        run_processor(ModelNode(), SPEC, stereo(10), {"file": codec, "method": "dream"})
 
 
 def test_encode_gives_a_control_for_each_latent(codec: str) -> None:
     x = np.zeros((2, 6144), np.float32)
     x[:, 1024:2048] = 0.5
     x[:, 3072:] = -0.25
-    node = Model()
+    node = ModelNode()
     sound, *latents = render(node, SPEC, x, {"file": codec, "method": "encode"}).audio
     assert not sound.any()
     late = node.latency
@@ -158,7 +158,7 @@ def pitch(y: np.ndarray) -> float:
 
 
 def test_decode_plays_what_its_parameters_say(codec: str) -> None:
-    node = Model()
+    node = ModelNode()
     settings = {"file": codec, "method": "decode", "z1": 1.0, "z2": 0.5}
     y = render(node, SPEC, np.zeros((2, 48128), np.float32), settings, [(24000, "z1", 2.0)]).audio[0]
     first, second = y[0, node.latency + 1024 : 20000], y[0, 24000 + node.latency + 1024 :]
@@ -238,7 +238,7 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
 def test_a_file_that_misbehaves_ends_its_worker_alone(home: Path, rig: Rig, trap: str, reason: str) -> None:
     exports.needs_onnx()
     path = exports.known(exports.saved(home / "trap.onnx", exports.onnx_trap(trap or "nan")))
-    node = Model()
+    node = ModelNode()
     node.settings["file"] = str(path)
     spec = replace(node.worker(StreamSpec(RATE, 256, 1)), zygote="none")
     if not trap:
@@ -268,7 +268,7 @@ def test_a_file_that_misbehaves_ends_its_worker_alone(home: Path, rig: Rig, trap
         np.testing.assert_array_equal(answers[n], sound[n])
 
 
-class Interrupted(Model):
+class Interrupted(ModelNode):
     """A node whose worker's answers are missing from the fifth hop on."""
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -316,7 +316,7 @@ def test_a_check_does_not_wait_for_a_file_that_is_new(home: Path, monkeypatch: p
     path = exports.saved(home / "new.ts", b"PK not read yet")
     started = []
     monkeypatch.setattr(model_file, "_start", lambda *given: started.append(given))
-    node = Model()
+    node = ModelNode()
     node.settings["file"] = str(path)
     with without_workers():
         assert node.rate is None
