@@ -171,8 +171,112 @@ def entered(tab: Tab, room: str) -> None:
     tab.until(f"document.querySelector('.rooms [aria-current]').innerText === {json.dumps(room)}")
 
 
+def _learn(sheet: Sheet, server: ServerProcess) -> None:
+    tab = sheet.tab
+    entered(tab, "Learn")
+    tab.until("document.querySelectorAll('.lesson-paths li').length > 3")
+    sheet.draw("Learn")
+    for path, there in (
+        (0, ".lesson-desk .cm-content"),
+        (1, ".lesson-desk .params"),
+        (3, ".lesson-desk .params"),
+    ):
+        row = f"document.querySelectorAll('.lesson-paths > div')[{path}].querySelectorAll('button')"
+        tab.run(f"{row}[{(1, 3, 1)[path % 3]}].click()")
+        tab.until(f"!!document.querySelector({there!r}) || !!document.querySelector('.lesson-desk .call')")
+        if path == 0:
+            tab.until("!document.querySelector('.lesson-run').disabled")
+            pressed(tab, ".lesson-desk", "Run")
+            tab.until("!!document.querySelector('.lesson-said .other')")
+        sheet.draw(f"Learn-{path}")
+        pressed(tab, ".way", "All lessons")
+
+
+def _instrument(sheet: Sheet, server: ServerProcess) -> None:
+    tab = sheet.tab
+    for patch in ("band", "answer", "pump"):
+        server.send("/patch/load", patch)
+        until(lambda patch=patch: str(server.status()["patch"]).lower() == patch, 30.0, patch)  # type: ignore[misc]
+        entered(tab, "Instrument")
+        tab.until(f"document.querySelector('.chosen').innerText.toLowerCase() === {patch!r}")
+        sheet.draw(f"Instrument-{patch}")
+    server.send("/patch/load", "band")
+
+
+def _clips(sheet: Sheet, server: ServerProcess) -> None:
+    tab = sheet.tab
+    entered(tab, "Clips")
+    tab.until("document.querySelectorAll('.drum-pads button').length > 3")
+    sheet.draw("Clips-band")
+    tab.run("document.querySelector('.clip.is-steps').click()")
+    tab.until("!!document.querySelector('.clip.on')")
+    sheet.draw("Clips-full")
+
+
+def _code(sheet: Sheet, server: ServerProcess) -> None:
+    tab = sheet.tab
+    entered(tab, "Code")
+    tab.until("!!document.querySelector('.cm-content')")
+    gallery = "document.querySelector('.gallery')"
+    sheet.draw("Code-gallery", lambda: tab.run(f"{gallery} || {OPEN}"))
+    pressed(tab, ".gallery", "×")
+    opens = "document.querySelector('.patches') || document.querySelector('.chosen').click()"
+    tab.run(opens)
+    tab.until("!!document.querySelector('.sketch rect')")
+    sheet.draw("Patches", lambda: tab.run(opens))
+    tab.run("document.querySelector('.chosen').click()")
+    pressed(tab, ".code-tools", "New")
+    for name, text in (("full", SCRIPT), ("error", SCRIPT + 'track("x", s("bd*4").nosuch(2))\n')):
+        tab.run("document.querySelector('.cm-content').focus()")
+        tab.run("document.execCommand('selectAll')")
+        tab.call("Input.insertText", text=text)
+        pressed(tab, ".code", "Run")
+        tab.until("document.querySelector('.code-status')?.innerText.match(/plays since|Line \\d/)")
+        sheet.draw(f"Code-{name}")
+
+
+def _stage(sheet: Sheet, server: ServerProcess) -> None:
+    tab = sheet.tab
+    entered(tab, "Instrument")
+    tab.run("document.querySelector('header .stage').click()")
+    sheet.draw("Stage", lambda: pressed(tab, ".tabs", "Play"))
+    pressed(tab, ".hand", "Tracks")
+    sheet.draw("Stage-tracks", sizes=("390",))
+    tab.run("document.querySelector('header .stage').click()")
+    for view in ("Controls", "Sound", "Desk"):
+        sheet.draw(f"Phone-{view}", lambda view=view: pressed(tab, ".tabs", view), ("390",))  # type: ignore[misc]
+
+
+def _files(sheet: Sheet, server: ServerProcess) -> None:
+    tab = sheet.tab
+    entered(tab, "Files")
+    voice = base64.b64encode((Path(demo.__file__).parent / "voice.ogg").read_bytes()).decode()
+    tab.run(DROP.format(name="schöne Grüße 日本語 عربي.ogg", data=voice))
+    tab.until("document.querySelectorAll('.stored .peaks').length > 0", 600.0)  # work on files gives way to all else
+    sheet.draw("Files-full")
+
+
+def _library(sheet: Sheet, server: ServerProcess) -> None:
+    tab = sheet.tab
+    entered(tab, "Library")
+    tab.until("!!document.querySelector('.library .state')")
+    sheet.draw("Library-full")
+
+
+DRAWN: dict[str, Callable[[Sheet, ServerProcess], None]] = {
+    "Learn": _learn,
+    "Instrument": _instrument,
+    "Clips": _clips,
+    "Code": _code,
+    "Stage": _stage,
+    "Files": _files,
+    "Library": _library,
+}
+"""How each room is drawn, in their order, on a server that plays `band`."""
+
+
 def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
-    """All rooms of a server that plays `band` and has files and a library, and again without."""
+    """All rooms of a server that plays `band` and has files and a library, and before without."""
     tab = sheet.tab
     has = lambda room: not wanted or room in wanted  # noqa: E731
     (home / "empty.toml").write_text(EMPTY)
@@ -195,80 +299,9 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
         tab.until("!!document.querySelector('.rooms')")
         tab.run(f"sessionStorage.setItem('token', '{token}')")
         tab.until("document.querySelectorAll('.node').length > 5")
-        if has("Learn"):
-            entered(tab, "Learn")
-            tab.until("document.querySelectorAll('.lesson-paths li').length > 3")
-            sheet.draw("Learn")
-            for path, there in (
-                (0, ".lesson-desk .cm-content"),
-                (1, ".lesson-desk .params"),
-                (3, ".lesson-desk .params"),
-            ):
-                row = f"document.querySelectorAll('.lesson-paths > div')[{path}].querySelectorAll('button')"
-                tab.run(f"{row}[{(1, 3, 1)[path % 3]}].click()")
-                tab.until(f"!!document.querySelector({there!r}) || !!document.querySelector('.lesson-desk .call')")
-                if path == 0:
-                    tab.until("!document.querySelector('.lesson-run').disabled")
-                    pressed(tab, ".lesson-desk", "Run")
-                    tab.until("!!document.querySelector('.lesson-said .other')")
-                sheet.draw(f"Learn-{path}")
-                pressed(tab, ".way", "All lessons")
-        for patch in ("band", "answer", "pump"):
-            if not has("Instrument"):
-                break
-            server.send("/patch/load", patch)
-            until(lambda patch=patch: str(server.status()["patch"]).lower() == patch, 30.0, patch)  # type: ignore[misc]
-            entered(tab, "Instrument")
-            tab.until(f"document.querySelector('.chosen').innerText.toLowerCase() === {patch!r}")
-            sheet.draw(f"Instrument-{patch}")
-        server.send("/patch/load", "band")
-        if has("Clips"):
-            entered(tab, "Clips")
-            tab.until("document.querySelectorAll('.drum-pads button').length > 3")
-            sheet.draw("Clips-band")
-            tab.run("document.querySelector('.clip.is-steps').click()")
-            tab.until("!!document.querySelector('.clip.on')")
-            sheet.draw("Clips-full")
-        if has("Code"):
-            entered(tab, "Code")
-            tab.until("!!document.querySelector('.cm-content')")
-            gallery = "document.querySelector('.gallery')"
-            sheet.draw("Code-gallery", lambda: tab.run(f"{gallery} || {OPEN}"))
-            pressed(tab, ".gallery", "×")
-            opens = "document.querySelector('.patches') || document.querySelector('.chosen').click()"
-            tab.run(opens)
-            tab.until("!!document.querySelector('.sketch rect')")
-            sheet.draw("Patches", lambda: tab.run(opens))
-            tab.run("document.querySelector('.chosen').click()")
-            pressed(tab, ".code-tools", "New")
-            for name, text in (("full", SCRIPT), ("error", SCRIPT + 'track("x", s("bd*4").nosuch(2))\n')):
-                tab.run("document.querySelector('.cm-content').focus()")
-                tab.run("document.execCommand('selectAll')")
-                tab.call("Input.insertText", text=text)
-                pressed(tab, ".code", "Run")
-                tab.until("document.querySelector('.code-status')?.innerText.match(/plays since|Line \\d/)")
-                sheet.draw(f"Code-{name}")
-        if has("Stage"):
-            entered(tab, "Instrument")
-            tab.run("document.querySelector('header .stage').click()")
-            sheet.draw("Stage", lambda: pressed(tab, ".tabs", "Play"))
-            pressed(tab, ".hand", "Tracks")
-            sheet.draw("Stage-tracks", sizes=("390",))
-            tab.run("document.querySelector('header .stage').click()")
-            for view in ("Controls", "Sound", "Desk"):
-                sheet.draw(f"Phone-{view}", lambda view=view: pressed(tab, ".tabs", view), ("390",))  # type: ignore[misc]
-        if has("Files"):
-            entered(tab, "Files")
-            voice = base64.b64encode((Path(demo.__file__).parent / "voice.ogg").read_bytes()).decode()
-            tab.run(DROP.format(name="schöne Grüße 日本語 عربي.ogg", data=voice))
-            tab.until(
-                "document.querySelectorAll('.stored .peaks').length > 0", 600.0
-            )  # work on files gives way to all else
-            sheet.draw("Files-full")
-        if has("Library"):
-            entered(tab, "Library")
-            tab.until("!!document.querySelector('.library .state')")
-            sheet.draw("Library-full")
+        for room, drawn in DRAWN.items():
+            if has(room):
+                drawn(sheet, server)
     sheet.draw("lost")
 
 

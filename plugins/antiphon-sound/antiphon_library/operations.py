@@ -240,6 +240,13 @@ LOCAL: tuple[tuple[str, type[Request], str, str, str], ...] = (
 
 def add_to(operations: Any) -> None:
     """Adds the operations."""
+    _add_local(operations)
+    _add_lists(operations)
+    _add_matches(operations)
+
+
+def _add_local(operations: Any) -> None:
+    """Adds those of the command line and Python."""
     for word, asked, does, lines, example in LOCAL:
         operations.add(
             f"library {word}",
@@ -251,7 +258,13 @@ def add_to(operations: Any) -> None:
             kept={"add": KEPT.format("added", "adds"), "analyse": KEPT.format("analysed", "analyses")}.get(word, ""),
             examples=(f"antiphon library {example}",),
         )
-    shown = f"{COMMANDS}.printing:found"
+
+
+FOUND = f"{COMMANDS}.printing:found"
+
+
+def _add_lists(operations: Any) -> None:
+    """Adds those of every door that list sounds by what is known of them."""
     operations.add(
         "library list",
         ListRequest,
@@ -276,16 +289,20 @@ def add_to(operations: Any) -> None:
         SearchRequest,
         "antiphon_library.searching:search",
         FoundSounds,
-        lines=shown,
+        lines=FOUND,
         example={"words": ["a"]},
         examples=("antiphon library search night --tempo 118-124",),
     )
+
+
+def _add_matches(operations: Any) -> None:
+    """Adds those of every door that find sounds which go with others."""
     operations.add(
         "library similar",
         SimilarRequest,
         "antiphon_library.searching:similar",
         FoundSounds,
-        lines=shown,
+        lines=FOUND,
         example={"file": "/music/night.flac"},
         examples=("antiphon library similar Music/night.flac -n 5",),
     )
@@ -305,7 +322,7 @@ def add_to(operations: Any) -> None:
         Next,
         "antiphon_library.searching:following",
         Matches,
-        lines=shown,
+        lines=FOUND,
         here=("m3u", "forget"),
         by_osc=NEXT_BY_OSC,
         example={"count": 8, "like": 1},
