@@ -472,7 +472,7 @@ def test_a_cancelled_question_that_waits_for_another_is_not_sent() -> None:
             first = asyncio.create_task(remote.send("/first"))
             await asyncio.to_thread(until, lambda: b"/sync" in asked, 10.0, "the first is sent")
             second = asyncio.create_task(remote.send("/second"))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # the second has gone to its thread, where it waits for the first
             second.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await second

@@ -63,8 +63,8 @@ class Param:
 
     def agrees(self, other: Param) -> bool:
         """True if a value of this parameter, and its encoding, means the same in another version of the plugin."""
-        same = {"default": self.default, "smooth": self.smooth, "unit": self.unit, "doc": self.doc, "holds": self.holds}
-        return replace(other, **same) == self
+        same = replace(other, default=self.default, smooth=self.smooth, unit=self.unit)
+        return replace(same, doc=self.doc, holds=self.holds) == self
 
     def check(self, value: object) -> Value:
         """Checks a value and converts it to this parameter's type.
