@@ -140,7 +140,7 @@ def of_notes(song: PlayedSong) -> FollowedBeats:
     for frame in range(round((song.notes[-1, 0] + 0.5) * FRAMES_PER_SECOND)):
         end = (frame + 1) / FRAMES_PER_SECOND
         while place < len(song.notes) and song.notes[place, 0] < end:
-            follower.note(int(song.notes[place, 1]), song.notes[place, 2])
+            follower.note(song.notes[place, 0], int(song.notes[place, 1]), song.notes[place, 2])
             place += 1
         follower.step()
         follower.filter.read()

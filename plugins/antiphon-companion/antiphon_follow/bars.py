@@ -27,6 +27,9 @@ GAIN_SECONDS = 4.0
 """Time constant in seconds of how much better than chance the beat foretells what comes."""
 NEAR_PERIOD, NEAR_PHASE = 0.09, 0.22
 """Distances, relative to the period and in beats, within which states are the same answer."""
+ONSET_SHARE, ONSET_WIDTH, ONSET_BACK = 0.7, 0.1, 0.5
+"""Share of an onset's distance from the nearest half beat that the phase takes; distance in beats from which it is
+taken for another division; share of what was taken that goes back in a beat."""
 
 
 @kernel
@@ -177,6 +180,7 @@ class BarFilter:
             self._state[number * self._n : (number + 1) * self._n] = share * weight
         self._marks[:], self._prior[:], self.gain = self._usual, 1.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness = 0.0, 60.0 / USUAL_BPM, 0, self.meters[0], 0.0
+        self._ahead = 0.0
 
     def table(self, bars: NDArray[np.float64]) -> F64:
         """Likelihoods `[layers, BINS + 1]` of a table of four beats, `[4, BINS]`, for every meter."""
@@ -211,12 +215,20 @@ class BarFilter:
             self._change,
             self._marks,
         )
+        self._ahead *= 1.0 - ONSET_BACK / (self.rate * self.period)
         if likely is not None:
             told = math.log(max(whole, 1e-30) / float(likely.mean()))
             self.gain += (told - self.gain) / (GAIN_SECONDS * self.rate)
 
+    def onset(self, ago: float) -> None:
+        """Takes an onset, `ago` seconds before the last frame's time: a player is less steady than what is foretold."""
+        self.read()
+        away = 2.0 * (self.phase - ago / self.period)
+        away = (away - round(away)) / 2.0
+        self._ahead -= ONSET_SHARE * away * math.exp(-0.5 * (away / ONSET_WIDTH) ** 2)
+
     def read(self) -> None:
-        """Finds the answer: the best period and those near it, their best phase and those near it."""
+        """Finds the answer: the best period and those near it, their best phase and those near it, and the onsets'."""
         lengths, marks = self._lengths, self._marks
         masses = np.cumsum(np.concatenate([[0.0], marks]))
         firsts = np.searchsorted(lengths, lengths * (1.0 - NEAR_PERIOD))
@@ -250,8 +262,9 @@ class BarFilter:
         for number in range(self._layers):
             shares[int(before[number])] += table[number, wrapped][turn > 0].sum()
         layer = int(np.argmax(shares))
-        self.meter, self.place = self._places[layer]
-        self.phase = centre - math.floor(centre)
+        self.meter, place = self._places[layer]
+        phase = centre - math.floor(centre) + self._ahead
+        self.place, self.phase = (place + math.floor(phase)) % self.meter, phase - math.floor(phase)
 
 
 def _row(bars: NDArray[np.float64], meter: int, place: int) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ LOW, HIGH = range_of(RANGE)
 
 SURE, COAST = 0.35, 0.6
 """Usual sureness from which the count follows the filter, and the share of it below which it coasts."""
-PULL, MAX_PULL = 4.0, 0.4
+PULL, MAX_PULL = 8.0, 0.4
 """Share of an error caught up in a beat, and most of it, relative to the tempo."""
 LOST, LOST_BEATS, ROOM = 0.3, 1.5, 0.1
 """Error in beats that is another phase, and beats after which it is caught up from the other side where the range

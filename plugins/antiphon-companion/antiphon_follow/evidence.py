@@ -55,7 +55,10 @@ def network_weights(name: str) -> Mapping[str, NDArray[Any]]:
 
 
 class SoundFeatures:
-    """Features of frames, by those before: `now` float32 `[FEATURES]`; `onsets`: their average."""
+    """Features of frames, by those before: `now` float32 `[FEATURES]`.
+
+    `onsets`: average of their number; `struck`: whether the frame before was one.
+    """
 
     def __init__(self) -> None:
         self._bank, self._window = chroma_bank(), np.hanning(LONG).astype(np.float32)
@@ -71,7 +74,7 @@ class SoundFeatures:
         self._totals, self._averages = (0.0, 0.0), np.zeros(AVERAGES)
         self._sums, self._total = np.zeros((FOLLOWED, _RING)), np.zeros(FOLLOWED)
         self._follows = np.zeros((FOLLOWED, len(EDGES) - 1))
-        self.now[:], self.onsets = 0.0, 0.0
+        self.now[:], self.onsets, self.struck = 0.0, 0.0, False
 
     def chroma(self, sound: F32) -> F32:
         """Loudness of pitch classes below and above C4 `[24]` in the `LONG` samples until a frame's end."""
@@ -93,7 +96,7 @@ class SoundFeatures:
         self._traces[:5] = np.maximum(self._traces[:5] * _QUICK, events)
         self._traces[5:] = np.maximum(self._traces[5:] * _SLOW, events)
         before, last = self._totals
-        onset = last > before and last >= total and last > _ONSET * self._usual
+        self.struck = onset = last > before and last >= total and last > _ONSET * self._usual
         self._totals = (last, total)
         self._known = self._known * _SECONDS + 1.0 - _SECONDS
         found = (25.0 * (beats[0] + beats[1]), 50.0 * beats[1], 10.0 * flux)

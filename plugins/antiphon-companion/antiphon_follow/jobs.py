@@ -139,7 +139,7 @@ def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...]
     for frame in range(frames):
         end = (frame + 1) / FRAMES_PER_SECOND
         while place < len(notes) and notes[place][0] < end:
-            follower.note(*notes[place][1:])
+            follower.note(*notes[place])
             place += 1
         follower.step()
         follower.filter.read()

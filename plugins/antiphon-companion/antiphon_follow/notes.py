@@ -40,6 +40,8 @@ _REGISTERS = (43, 52, 60, 69, 79)
 _AGAIN_FRAMES = 60
 """Frames within which a pitch is the one before, struck again."""
 _RING, _MOST_LOUD = 256, 2.5
+_CHORD_SPREAD = 0.04
+"""Seconds after an onset within which others are of the same chord."""
 
 
 class NoteIntervals:
@@ -171,6 +173,7 @@ class NoteBeats:
         self._features.clear()
         self._network.clear()
         self._frames, self._quiet, self._coming = 0, 0, list[tuple[int, float]]()
+        self._onset_at = self._struck_at = -math.inf
 
     @property
     def seconds(self) -> float:
@@ -180,8 +183,10 @@ class NoteBeats:
         """Passes the time until then without listening, where no note has come yet."""
         self._frames = int(seconds * FRAMES_PER_SECOND)
 
-    def note(self, number: int, velocity: float) -> None:
-        """Takes a note that begins in the coming frame."""
+    def note(self, at: float, number: int, velocity: float) -> None:
+        """Takes a note that begins in the coming frame, at that second."""
+        if at - self._onset_at > _CHORD_SPREAD:
+            self._onset_at = at
         self._coming.append((number, velocity))
 
     def step(self) -> None:
@@ -198,3 +203,6 @@ class NoteBeats:
             return
         likely = (1.0 - FLOOR) * self._network.places + FLOOR
         self.filter.step((self._tables @ likely) ** POWER)
+        if self._onset_at > self._struck_at:
+            self._struck_at = self._onset_at
+            self.filter.onset(self.seconds - self._onset_at)

@@ -270,7 +270,7 @@ class Follow(Processor):
             if self._note_at < 0.0 or at - self._note_at > NEW_SECONDS:
                 self._first_at = at
             self._note_at = at
-            self._notes.note(event.number, event.value)
+            self._notes.note(at, event.number, event.value)
         return place + 1
 
     def _buttons(self, io: IO) -> None:

@@ -44,6 +44,8 @@ GAIN = 0.15
 POWER, FLOOR, SHARE, TEMPO_EVERY = 0.04, 0.03, 0.15, 5
 """Weight of a frame, of which the next tells much the same; share of frames that could be anywhere; weight of the
 tempo, and frames from one judgement of it to the next."""
+ONSET_AGO = 1.25 / FRAMES_PER_SECOND
+"""Seconds from an onset to the frame after its loudest one: a stroke is at that, a piano's note 9 ms before."""
 ALONE, ALONE_FLOOR = 0.08, 0.05
 """Weight of what a frame says alone, which is right in music that the recurrent network knows less, and its floor."""
 WIDTH, BEAT_FLOOR, BEAT_POWER, _SPARSE = 0.7, 0.04, 0.5, 3.0
@@ -208,6 +210,8 @@ class SoundBeats:
         beat = self._heard.beat
         found = self._bump * beat + (1.0 - self._bump) * (1.0 - beat) / _SPARSE
         self.filter.step(likely * np.maximum(found, BEAT_FLOOR) ** BEAT_POWER)
+        if self._heard.features.struck:
+            self.filter.onset(ONSET_AGO)
 
     @property
     def heard(self) -> bool:
