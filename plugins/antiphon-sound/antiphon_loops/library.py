@@ -178,7 +178,7 @@ def _fit_row(variant: str) -> str:
 
 
 def _variant(label: TempoLabel) -> str:
-    """Row name for a stated tempo."""
+    """Name of a loop's row in the library for a tempo that the user states."""
     part = [] if label.first is None or label.last is None else [f"{label.first:g}-{label.last:g} s"]
     tempo = [] if label.bpm is None else [label.origin, f"{label.bpm:g}"]
     return " ".join([NAME, *tempo, *part])

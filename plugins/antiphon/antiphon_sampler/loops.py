@@ -136,7 +136,7 @@ ALTERNATING = 1
 
 
 class SampleMarks(NamedTuple):
-    """What a WAV file says of its notes."""
+    """Root note and loop of a WAV file's `smpl` chunk."""
 
     root: float = -1.0  # note at which it was recorded, with cents; -1 for none
     first: int = 0  # frames of the file between which it repeats; both 0 for none
@@ -185,7 +185,7 @@ def write_looped(path: Path, sound: Samples, rate: int, first: int) -> None:
 
 
 def held_of(path: Path, marks: SampleMarks, sound: Samples, rate: int) -> DecodedSample | None:
-    """What a note that lasts plays of a file with a loop; None where the file ends before its loop.
+    """Sample that a held note plays of a file with a loop; None where the file ends before its loop.
 
     `sound`: the file at `rate`, float32 `[1 or 2, frames]`. Raises FileError: it cannot be read.
     """

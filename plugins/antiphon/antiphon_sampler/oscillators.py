@@ -84,7 +84,7 @@ def _tone(name: str, note: int, rate: int) -> _Wave:
 
 
 def _wave(name: str, periods: int, frames: int, rate: int, seed: int = 0) -> _Wave:
-    """A band-limited wave of so many periods; `seed` 0 begins at 0."""
+    """A band-limited wave of `periods` periods; `seed` 0 begins at 0."""
     count = max(1, min(int(HIGHEST * frames / (periods * rate)), (frames - 1) // (2 * periods)))
     n = np.arange(1, count + 1)
     phase = np.exp(2j * math.pi * n * np.random.default_rng(seed).uniform()) if seed else 1.0

@@ -386,7 +386,7 @@ class Sampler(Processor):
 
 
 def _held(sample: Sample, last: int, values: NoteValues, keyed: bool) -> tuple[Sample, int, int]:
-    """What a note plays of a sample with a loop: the sample, the frame after its last, the frame of its loop or -1.
+    """Part of a looped sample that a note plays: the sample, the frame after its last, the frame of its loop or -1.
 
     `keyed`: whether it has a note-off. A note without an end plays the sample as recorded, as does one backwards or of
     a part.

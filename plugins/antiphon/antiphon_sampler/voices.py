@@ -195,7 +195,7 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
 
 @kernel
 def sampler_segment(y: Audio, s: SamplerState, v: i64, begin: i64, end: i64) -> i64:
-    """Adds one voice, by a kernel without the branches of what it lacks; see `sampler_voice`."""
+    """Adds one voice, by a kernel without branches for unused features; see `sampler_voice`."""
     w = v * Whole.SIZE
     r = v * Real.SIZE
     c = v * Color.SIZE

@@ -180,7 +180,7 @@ def command(settings: ServeSettings, message: str, name: str = "osc") -> str:
 
 
 def program() -> str:
-    """What starts this Antiphon in any folder: its name where the shell finds it by that, else its path."""
+    """Command that starts this Antiphon in any folder: its name if the shell finds it, else its path."""
     started = Path(sys.argv[0])
     own = started.absolute() if started.name == "antiphon" else Path(sys.executable).with_name("antiphon")
     found = shutil.which("antiphon")

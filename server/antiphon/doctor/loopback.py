@@ -1,6 +1,6 @@
 """`doctor --loopback`: measures the round trip from output to input, beside the driver's declared latency.
 
-A burst of noise, 10 ms long, is played five times; the input is correlated with it. Runs in a process of its own.
+A burst of noise, 10 ms long, is played five times; the input is correlated with it. Runs in a separate process.
 """
 
 from __future__ import annotations

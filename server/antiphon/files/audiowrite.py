@@ -287,7 +287,7 @@ class AudioWriter:
         return kept_marks(marks.chunks, sound, big=marks.aiff)
 
     def _lost_marks(self) -> list[str]:
-        """What the file lacks of IN's chunks, in words."""
+        """Names, in words, of IN's chunks that the file lacks."""
         marks, kept = self._marks, self._kept_marks()
         if marks is None:
             return []

@@ -48,7 +48,7 @@ class RawForm:
 
     @classmethod
     def of(cls, text: str) -> "RawForm":
-        """That of "s16le:48000:2". Raises UsageError: it is none."""
+        """Format of raw samples of a text like "s16le:48000:2". Raises UsageError: it is none."""
         found = re.fullmatch(r"(\w+):(\d{1,9}):(\d{1,4})", text)
         if not (
             found
@@ -68,7 +68,9 @@ class RawForm:
         return int(_TYPES[self.type][-1])
 
     def check(self, channels: int) -> None:
-        """Raises UsageError where sound of so many channels is not written so: one channel is on all."""
+        """Raises UsageError where sound of `channels` channels cannot be written in this format; one channel goes to
+        all.
+        """
         if channels not in (1, self.channels):
             raise UsageError(
                 f"--raw {self.type}:{self.rate}:{self.channels}, and the sound has {counted(channels, 'channel')}"
@@ -159,7 +161,7 @@ class PipeWriter:
         self._put(self._form.data(chunk))
 
     def end(self) -> None:
-        """Nothing: what is written is out."""
+        """Does nothing: written bytes are already out."""
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)

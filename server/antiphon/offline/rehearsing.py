@@ -257,7 +257,7 @@ _EVENTS = ("events", "unchanged")
 def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples = SILENT) -> Rehearsed:
     """Renders what a change plays, and judges it; nothing of the script is run.
 
-    `heard`: float32 `[2, frames]` at `RATE`, what comes from the input, again and again.
+    `heard`: float32 `[2, frames]` at `RATE`, the sound of the input, looped.
 
     Raises AntiphonError: the patch does not take it, with the script's line.
     """

@@ -266,7 +266,7 @@ class Chain:
         return f"<chain of {names} at {self.rate} Hz, {channels}, {late} late>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the nodes in a row."""
+        """Picture for a notebook: the nodes in a row."""
         from antiphon.operations import showing
 
         return showing.row_html((host.name, host.info.doc) for host in self.plan.hosts.values())

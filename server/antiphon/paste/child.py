@@ -88,7 +88,7 @@ def _silenced(script: Script, node: ast.stmt, reason: str, lost: set[str]) -> bo
 
 
 def _faults(text: str) -> list[Fault]:
-    """What cannot be played of a text: the statement at which it stops, else the tracks that fail."""
+    """Faults of a script's text: the statement at which it stops, else the tracks that fail."""
     try:
         script = read(_PATH, text)
     except ScriptError as error:

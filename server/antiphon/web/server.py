@@ -127,7 +127,7 @@ class HttpServer:
         self._put(one, partial(one.call, handler))
 
     async def in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
-        """What the work returns, done in a thread apart from those in which routes read files.
+        """Result of work done in a thread apart from those in which routes read files.
 
         Raises Refusal: 503, too much of it waits.
         """

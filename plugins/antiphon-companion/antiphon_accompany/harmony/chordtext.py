@@ -192,7 +192,7 @@ def _balanced(word: str) -> str:
 
 
 def replaced(text: str) -> str:
-    """What is to be said of chords that are played by a nearer kind, the first four of them; "" for none."""
+    """Remark on chords that are played as a simpler kind, the first four of them; "" for none."""
     bars = _bars(text) if "|" in text else []
     words = dict.fromkeys(
         pair for bar, read in zip(bars, _english(bars), strict=True) for pair in zip(bar, read, strict=True)
@@ -202,7 +202,7 @@ def replaced(text: str) -> str:
 
 
 def one_bar(text: str) -> str:
-    """What is to be said of chords that no `|` divides; "" for others."""
+    """Remark on chords that no `|` divides; "" for others."""
     count = len(text.split())
     undivided = count > 1 and not any(sign in text for sign in "|#\n")
     return f"{count} chords a bar, since no | divides them" if undivided else ""

@@ -147,7 +147,7 @@ class LiveHarmony:
     def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None, odds: ChordOdds | None = None) -> None:
         """Processes the newest window, which begins at `start` seconds of the stream.
 
-        `odds`: what the chord network finds in it; None without its weights.
+        `odds`: the chord network's odds for it; None without its weights.
         """
         found = find_chords(curves, np.zeros(0) if grid is None else grid.beats, self._tables, odds)
         steps, path = found.grid, found.triads

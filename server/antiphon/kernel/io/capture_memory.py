@@ -91,7 +91,7 @@ class CaptureMemory:
         self.map[_NAMES : _NAMES + len(text) + 1] = text + b"\n"
 
     def named(self) -> list[list[Any]]:
-        """What `name` wrote; nothing while that changes."""
+        """Names written by `name`; none while they change."""
         text = self.map[_NAMES : max(_NAMES, self.map.find(b"\n", _NAMES, _HEADER))]
         try:
             return list(json.loads(text))
