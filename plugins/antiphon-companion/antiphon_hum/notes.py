@@ -215,7 +215,9 @@ def _pure_tone_notes(play: Play, at: int, settings: Mapping[str, Value], hum: Hu
     play(at, tones.feed)
     if tones.alone() < MIN_PURE_SHARE:
         return None
-    found = _tracker_pass(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= MIN_PURE_SHARE)
+    found = _tracker_pass(
+        play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.explained_share(x) >= MIN_PURE_SHARE
+    )
     return replace(found, pure=True) if found.notes else None
 
 

@@ -202,7 +202,7 @@ class Analysed:
     fresh: int
 
     @property
-    def doubts(self) -> tuple[str, ...]:
+    def tempo_remarks(self) -> tuple[str, ...]:
         """A sentence for each loop without a detectable tempo."""
         return tuple(
             f"{x.file} has no beat from which to find a tempo; it is treated as {x.bars} "

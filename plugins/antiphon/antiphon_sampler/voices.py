@@ -331,7 +331,7 @@ class SampleVoices:
     @property
     def underruns(self) -> int:
         """Voices of long samples that ended early because their file was not read in time."""
-        return self._late + self.streams.starved
+        return self._late + self.streams.starved_voices
 
     @property
     def reach(self) -> int:
@@ -340,13 +340,13 @@ class SampleVoices:
         fastest = float(np.abs(steps * fastest_of).max())
         return max(1, int((SLOTS - 1) * PAGE / max(1.0, fastest)))
 
-    def starve(self, row: int) -> None:
+    def fade_unread(self, row: int) -> None:
         """Fades out the voice of a row whose file was not read in time; other rows are ignored."""
         if 0 <= row < ROWS and self._whole[row * Whole.SIZE + Whole.ON]:
             sampler_fall(self._whole, row, self._cut)
             self._late += 1
 
-    def starving(self, frames: int) -> list[int]:
+    def fade_missing_pages(self, frames: int) -> list[int]:
         """Fades out voices whose pages are missing for a block plus the fade; returns their rows."""
         count = sampler_starving(
             self._whole, self._real, self.streams.words, self.streams.buffer, frames, self._cut, self._starving

@@ -183,7 +183,7 @@ def input_file() -> Iterator[Path]:
         raise FileError("cannot read standard input: it gave nothing (0 bytes)")
     with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
         kept = Path(folder) / ("in.mid" if pipe.head.startswith(b"MThd") else "in.wav")
-        pipe.spool(kept, MAX_BYTES)
+        pipe.write_all_to(kept, MAX_BYTES)
         try:
             yield kept
         except FileError as error:
@@ -202,7 +202,7 @@ class InputPipe:
             self.head += piece
         return self.head
 
-    def spool(self, path: str | os.PathLike[str], most: int) -> None:
+    def write_all_to(self, path: str | os.PathLike[str], most: int) -> None:
         """Writes all that comes to a file. Raises FileError: more than `most` bytes come."""
         size = len(self.head)
         with open(path, "wb") as file:

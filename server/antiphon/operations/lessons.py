@@ -234,7 +234,7 @@ def judge(check: Check, heard: Sequence[HeardSound]) -> LessonOutcome:
     return LessonOutcome()
 
 
-def concerns(check: Check, message: HeardSound) -> bool:
+def looks_at(check: Check, message: HeardSound) -> bool:
     """Whether a check looks at a message."""
     return any(_is_of(message, one, check.kind) for one in check.expect)
 

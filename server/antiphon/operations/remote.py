@@ -310,12 +310,12 @@ class Remote:
     @contextmanager
     def at(self, beat: float) -> Iterator[Remote]:
         """Within this context everything that is sent takes effect together, at the sample of a beat."""
-        with self.collected() as questions:
+        with self.collecting_messages() as questions:
             yield self
         self.send_at(beat, questions)
 
     @contextmanager
-    def collected(self) -> Iterator[list[Question]]:
+    def collecting_messages(self) -> Iterator[list[Question]]:
         """Within this context what would be sent is collected."""
         if self._later is not None:
             raise UsageError("one `with s.at(…)` inside another makes no sense; end the first one")

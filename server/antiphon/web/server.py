@@ -190,7 +190,7 @@ class HttpServer:
         """WebSocket handler of a request; None if it is answered as a plain request."""
         given = {**scope, "headers": with_offered_token(scope["headers"]), "state": {}}
         try:
-            request = self.gate.admitted(given)
+            request = self.gate.checked_request(given)
             serve, owner = self.routes.websockets.get(request.path, (self.listeners.serve, None))
             self.gate.check(request, given, owner is not None)
             if owner is not None:

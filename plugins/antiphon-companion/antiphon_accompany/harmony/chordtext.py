@@ -10,7 +10,7 @@ from typing import NamedTuple
 from antiphon.api import UsageError
 from antiphon.api.backends.files import reason_of_os_error
 from antiphon.api.backends.signal import FLAT_NAMES
-from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord, substitute
+from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord, substitute_chord
 
 MAX_FILE_BYTES = 1 << 20
 """Maximum bytes of a chord file."""
@@ -197,7 +197,7 @@ def replaced(text: str) -> str:
     words = dict.fromkeys(
         pair for bar, read in zip(bars, _english(bars), strict=True) for pair in zip(bar, read, strict=True)
     )
-    found = [f"{word} as {chord}" for word, read in words if (chord := substitute(read) or read) != word]
+    found = [f"{word} as {chord}" for word, read in words if (chord := substitute_chord(read) or read) != word]
     return f"{', '.join(found[:4])}{' and others' * (len(found) > 4)}" if found else ""
 
 

@@ -222,7 +222,7 @@ class HarmonyTracker:
             after /= after.max(axis=3, keepdims=True)
         return self._mean_chances(self._chord * after)
 
-    def forecast(self, beat: int, count: int) -> list[int]:
+    def predicted_chords(self, beat: int, count: int) -> list[int]:
         """Likeliest chords of `count` beats after `beat`, which was decided last, by the transitions alone."""
         state, chords = self._chord, []
         for later in range(beat + 1, beat + 1 + count):

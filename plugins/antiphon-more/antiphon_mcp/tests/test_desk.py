@@ -139,7 +139,7 @@ def test_what_was_not_rehearsed_does_not_land(
 ) -> None:
     desk = Desk()
     proposal = desk.add(text="x", lines=(), base="a")
-    desk.judged(proposal, {"ok": ok, "why": [] if ok else ["too loud"], "peak": 0.0}, b"")
+    desk.store_verdict(proposal, {"ok": ok, "why": [] if ok else ["too loud"], "peak": 0.0}, b"")
     desk.mode, proposal.state = mode, state
     if not why:
         desk.check(proposal, playing, trusted=trusted)
@@ -230,7 +230,7 @@ class SwitchRig:
     def ready(self) -> Proposal:
         desk = self.routes._desk
         made = desk.add(text="", lines=(("/node/a/b", (1.0,)),), base="a")
-        desk.judged(made, {"ok": True, "why": [], "peak": 0.0}, b"")
+        desk.store_verdict(made, {"ok": True, "why": [], "peak": 0.0}, b"")
         return made
 
     async def land(self, proposal: Proposal) -> None:
@@ -340,9 +340,9 @@ async def test_a_mode_that_control_tells_is_not_sent_back() -> None:
 async def test_a_rehearsal_that_fails_is_a_verdict(caplog: pytest.LogCaptureFixture) -> None:
     stage = SwitchRig()
     proposal = stage.ready()
-    stage.routes._judged[proposal.id] = judged = asyncio.Event()
+    stage.routes._judged[proposal.id] = store_verdict = asyncio.Event()
     await stage.routes._rehearse(proposal)  # its stand-in for control has no graph
-    assert judged.is_set()
+    assert store_verdict.is_set()
     assert (proposal.state, proposal.why) == ("refused", ["it could not be rehearsed; the server's log says why"])
 
 

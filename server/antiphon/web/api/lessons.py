@@ -20,10 +20,10 @@ from antiphon.operations.lessons import (
     LessonFile,
     LessonOutcome,
     answered,
-    concerns,
     find,
     judge,
     lessons,
+    looks_at,
     performed,
     refusal,
     result_levels,
@@ -149,7 +149,7 @@ class LessonRoutes:
                 if why := text and refusal(lesson.head.patch, one.address.removeprefix("/osc"), one.args):
                     came.append(f"{text}: refused, {printable(why)}")
                     continue
-                if len(heard) < KEPT and concerns(lesson.head.check, one):
+                if len(heard) < KEPT and looks_at(lesson.head.check, one):
                     heard.append(one)
                 if text:
                     came.append(text)
