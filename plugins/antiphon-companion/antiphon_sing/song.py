@@ -112,7 +112,7 @@ def responses(envelope: NDArray[np.float32], rate: int, to: int) -> NDArray[np.f
 
 
 def places(spoken: SpokenLine, syllables: Sequence[LyricSyllable], first: int, line: int) -> list[Place]:
-    """Finds the syllables of a line among its phones. `first`: the frame of the song at which the line begins."""
+    """Places of the syllables of a line among its phones. `first`: the frame of the song at which the line begins."""
     found: list[Place] = []
     words: dict[int, list[LyricSyllable]] = {}
     for syllable in syllables:

@@ -104,9 +104,9 @@ class Channels:
         self._volume = [1.0] * CHANNELS
         self._expression = [1.0] * CHANNELS
 
-    def reset(self, reach: float) -> None:
-        """`reach`: bend range in semitones."""
-        self._reach = reach
+    def reset(self, bend_range: float) -> None:
+        """Resets all channels. `bend_range`: in semitones."""
+        self._reach = bend_range
         self._wheels.reset()
         self.bends.reset()
         self.gains.reset()

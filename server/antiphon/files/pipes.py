@@ -68,8 +68,8 @@ class RawForm:
         return int(_TYPES[self.type][-1])
 
     def check(self, channels: int) -> None:
-        """Raises UsageError where sound of `channels` channels cannot be written in this format; one channel goes to
-        all.
+        """Checks the count of channels; one channel is written to all. Raises UsageError: this format has another
+        count.
         """
         if channels not in (1, self.channels):
             raise UsageError(

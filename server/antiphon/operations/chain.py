@@ -41,7 +41,7 @@ _HELD = 256
 
 
 class Model:
-    """One's own network as a step of a chain, played by the processor `model` in a process of its own.
+    """One's own network as a step of a chain, played by the processor `model` in a separate process.
 
         with antiphon.Chain("denoise", antiphon.Model("x.onnx", hop=480), rate=48000) as chain:
             chain["model"].wet = 0.5
