@@ -337,8 +337,8 @@ CARD_PAGE = Path(__file__).parents[2] / "RESULTS.md"
 HEAD = """\
 # Results
 
-Written by `antiphon evaluate NAME --card`: not to be edited by hand. The tables of `echo_cancel`, `howl_guard`,
-`lockups` and `latent` are in the cards of `room` and `latent`.
+Written by `antiphon evaluate NAME --card`: not to be edited by hand. The figures of an evaluation without a section are
+in its plugin's card.
 """
 FENCE = "```"
 
