@@ -154,7 +154,7 @@ def test_a_second_program_and_one_of_asyncio(server: antiphon.Server) -> None:
     with antiphon.connect(port=server.port) as other:
         assert other.nodes == server.nodes
 
-    async def run_repl() -> float:
+    async def converse() -> float:
         async with await aio.connect(port=server.port) as remote:
             node = await remote.node("lid")
             await node.set(cutoff=700.0)
@@ -165,7 +165,7 @@ def test_a_second_program_and_one_of_asyncio(server: antiphon.Server) -> None:
             assert await remote.get("tempo") == pytest.approx(130.0)
             return float(await node.get("cutoff"))
 
-    assert asyncio.run(run_repl()) == pytest.approx(700.0)
+    assert asyncio.run(converse()) == pytest.approx(700.0)
 
 
 @pytest.mark.parametrize(

@@ -274,8 +274,8 @@ def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | No
         with stream(heard, rate=runner.spec.rate) as (_, whole):
             runner.look_ahead(whole, known)
     if runner.wants_preroll:
-        with stream(heard, rate=runner.spec.rate) as (_, opening_notes):
-            runner.preroll(opening_notes)
+        with stream(heard, rate=runner.spec.rate) as (_, beginning):
+            runner.preroll(beginning)
 
 
 def _counted(heard: Path, rate: int) -> int | None:

@@ -340,9 +340,9 @@ async def test_a_mode_that_control_tells_is_not_sent_back() -> None:
 async def test_a_rehearsal_that_fails_is_a_verdict(caplog: pytest.LogCaptureFixture) -> None:
     stage = SwitchRig()
     proposal = stage.ready()
-    stage.routes._judged[proposal.id] = store_verdict = asyncio.Event()
+    stage.routes._judged[proposal.id] = judged = asyncio.Event()
     await stage.routes._rehearse(proposal)  # its stand-in for control has no graph
-    assert store_verdict.is_set()
+    assert judged.is_set()
     assert (proposal.state, proposal.why) == ("refused", ["it could not be rehearsed; the server's log says why"])
 
 

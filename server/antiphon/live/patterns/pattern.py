@@ -377,8 +377,8 @@ def polymeter(steps: Number, *patterns: tuple[Number, P]) -> P:
     """
     given = _all(pattern for _, pattern in patterns)
     count = exact(steps, "steps")
-    bend_speeds = [_speed(count / (exact(own, "steps") or 1)) for own, _ in patterns]
-    return given[0]._new(queries.stack([queries.fast(p.events, n) for n, p in zip(bend_speeds, given, strict=True)]))
+    speeds = [_speed(count / (exact(own, "steps") or 1)) for own, _ in patterns]
+    return given[0]._new(queries.stack([queries.fast(p.events, n) for n, p in zip(speeds, given, strict=True)]))
 
 
 def randcat(*patterns: P, seed: int = 0) -> P:
