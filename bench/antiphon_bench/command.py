@@ -109,7 +109,7 @@ def bench(
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from antiphon.api import PluginError, UsageError
-    from antiphon.api.backends.cli import endable
+    from antiphon.api.backends.cli import termination_signals
     from antiphon.api.backends.runtime import instead, require_modules
 
     chosen = OWN.get(name)
@@ -125,7 +125,7 @@ def bench(
     asked = BenchOptions(seconds, seed, limit, hours, Path(out))
     typer.echo(announcement(name, chosen.seconds(asked)), err=True)
     # as an exception the signal runs the bench's clean-up, which ends its servers
-    with endable():
+    with termination_signals():
         chosen.run(asked)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.clock import FakeClock
 from tests.control.rig import CATALOG, rig
 
-from antiphon.doctor.loopback import OUTSIDE, Trip, keep
+from antiphon.doctor.loopback import OUTSIDE, RoundTrip, keep
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, Port
 from antiphon.kernel.control.commands.sound_device import MAX_REMEMBERED, delays, headphones
@@ -206,7 +206,7 @@ async def test_the_canceller_begins_with_the_delay_that_was_measured_for_the_dev
 
 
 def test_a_delay_of_a_cable_is_kept_without_the_ring_and_one_inside_jack_is_not(home: Path) -> None:
-    trip = Trip("jack", OUTSIDE, 48000, 256, 256 + 1024 + 960, 0, 1024, 512, 0.1, 0)
+    trip = RoundTrip("jack", OUTSIDE, 48000, 256, 256 + 1024 + 960, 0, 1024, 512, 0.1, 0)
     assert keep(trip, ServeSettings()) == "jack"
     assert delays().chosen("jack") == 20.0
     for other in (replace(trip, path="inside JACK", frames=9600), replace(trip, frames=-1)):

@@ -33,13 +33,50 @@ SET = {
 }  # fmt: skip
 HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if getattr(n, "name", "").startswith("antiphon_")]
 
+TESTS = {
+    "siren/test_siren.py": """
+import numpy as np
+
+from antiphon.api import StreamSpec
+from antiphon.api.testing import run_processor
+from siren.processor import Siren
+
+SPEC = StreamSpec(rate=48000, block=256, channels=2)
+
+def test_it_is_a_sine_from_its_latency_on():
+    siren = Siren()
+    out = run_processor(siren, SPEC, np.zeros((2, 24000), np.float32), settings={"pitch": 480.0}, blocks=[256, 100])
+    assert not out[:, : siren.latency].any()
+    t = np.arange(24000 - siren.latency) / 48000
+    np.testing.assert_allclose(out[1, siren.latency :], 0.5 * np.sin(2 * np.pi * 480 * t), atol=1e-5)
+""",
+    "beeper/test_beeper.py": """
+import numpy as np
+
+from antiphon.api import Event, StreamSpec
+from antiphon.api.backends.synths import BackendChoice, use_backend
+from antiphon.api.testing import render
+from antiphon_synth.processor import Synth
+from beeper.backend import info
+
+SPEC = StreamSpec(rate=48000, block=256, channels=2)
+
+def test_a_note_begins_at_its_sample():
+    use_backend(BackendChoice(info()))
+    synth = Synth()
+    out = render(synth, SPEC, np.zeros((2, 9600), np.float32), notes=[Event("on", 1000, 69, 0.5)]).audio[0]
+    assert np.flatnonzero(out[0])[0] == 1000 + synth.latency + 1  # a sine begins with 0
+""",
+}
+"""Tests of examples on docs/hooks.md, which the page leaves to `leveller`."""
+
 
 @pytest.fixture
 def folder(tmp_path):
     """The pages' files, as a reader would have made them."""
     written = re.findall(r"```(?:python|toml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
-    assert len(written) == len({name for name, _ in written}) == 19
-    for name, text in written:
+    assert len(written) == len({name for name, _ in written}) == 17
+    for name, text in [*written, *TESTS.items()]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

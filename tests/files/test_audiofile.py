@@ -144,8 +144,8 @@ def decode_all(path: Path) -> np.ndarray:
         return np.concatenate(list(decoder.blocks()), axis=1)
 
 
-def _flac_of(promise: int) -> bytes:
-    packed = (48000 << 44) | (15 << 36) | promise
+def _flac_of(promised: int) -> bytes:
+    packed = (48000 << 44) | (15 << 36) | promised
     return b"fLaC\x80\0\0\x22" + struct.pack(">HH", 4096, 4096) + bytes(6) + packed.to_bytes(8, "big") + bytes(16)
 
 

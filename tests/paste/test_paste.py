@@ -12,7 +12,7 @@ from tests.each import each
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
 from antiphon.live.performance import Performance
-from antiphon.paste.child import FUNCTIONS, translated, unwanted
+from antiphon.paste.child import FUNCTIONS, translated, unsafe_parts
 from antiphon.paste.translation import _ready as ready, prepare, translation
 
 CASES = [
@@ -181,7 +181,7 @@ def test_a_track_that_never_ends_takes_its_time_and_no_more() -> None:
     ("line", "name"), [("x = open('a')", "open"), ("x = s('a').__class__", "__class__"), ("import os", "module")]
 )
 def test_a_script_that_would_do_more_than_play_is_refused(line: str, name: str) -> None:
-    ((at, reason),) = unwanted(f"from antiphon.live import *\n{line}\n")
+    ((at, reason),) = unsafe_parts(f"from antiphon.live import *\n{line}\n")
     assert at == 2
     assert re.match(f"the translation would .*{name}", reason)
 

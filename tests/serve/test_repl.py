@@ -14,7 +14,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from tests.waiting import play_for, until
 
-from antiphon.cli.repl.conversation import PROMPT, Repl, converse, panic_key
+from antiphon.cli.repl.conversation import PROMPT, Repl, panic_key, run_repl
 from antiphon_bench.rig import ServerProcess
 
 F12 = "\x1b[24~"
@@ -36,7 +36,7 @@ def typed(connected: Repl, keys: str) -> list[str]:
         session: PromptSession[str] = PromptSession(
             PROMPT, input=pipe, output=DummyOutput(), key_bindings=panic_key(connected, printed.append)
         )
-        converse(connected, session, printed.append)
+        run_repl(connected, session, printed.append)
     return printed
 
 

@@ -140,7 +140,7 @@ def render_note(level: F32, pitch: float) -> F32:
     row = voices.begin((1, 1), pitch, 0.8, 1.0, 0.0)
     for at in range(0, len(out), TICK):
         part = out[at : at + TICK]
-        voices.aim(row, np.zeros(AXES, np.float32), len(part))
+        voices.set_targets(row, np.zeros(AXES, np.float32), len(part))
         voices.play(part)
     return out
 

@@ -334,7 +334,12 @@ def as_json(name: str, evaluation: Evaluation, ask: EvaluationRequest, figures: 
 # ---- `models/RESULTS.md`: scores of each evaluation, replaced by `antiphon evaluate NAME --card`
 
 CARD_PAGE = Path(__file__).parents[2] / "RESULTS.md"
-HEAD = "# Results\n\nWritten by `antiphon evaluate NAME --card`: not to be edited by hand.\n"
+HEAD = """\
+# Results
+
+Written by `antiphon evaluate NAME --card`: not to be edited by hand. The figures of an evaluation without a section are
+in its plugin's card.
+"""
 FENCE = "```"
 
 

@@ -171,7 +171,7 @@ def prepare(song: ListenedSong) -> PreparedSong:
     import mir_eval
 
     found = measure_curves(song.sound)
-    grids = tuple(beats.hypotheses(found))
+    grids = tuple(beats.grid_candidates(found))
     truth = mir_eval.beat.trim_beats(song.beats)
     scores = [mir_eval.beat.f_measure(truth, mir_eval.beat.trim_beats(grid.beats)) for grid in grids]
     return PreparedSong(song.name, found, grids, np.array(scores), song.beats, song.downbeats, song.chords)
@@ -260,13 +260,13 @@ def refit(material: Sequence[PreparedSong], bands: Sequence[tuple[PreparedSong, 
 
 def of_tempo(name: str, found: MusicCurves, tempo: float, shipped: Tables) -> PreparedSong:
     """A record of known tempo alone: its likeliest grid of that tempo is the right one."""
-    grids = tuple(beats.hypotheses(found))
+    grids = tuple(beats.grid_candidates(found))
     ratio = np.array([grid.tempo / tempo for grid in grids])
     right = np.abs(ratio - 1.0) < 0.04
     octave = (np.abs(ratio - 0.5) < 0.02) | (np.abs(ratio - 2.0) < 0.08)
     scores = np.where(right, _OFF, np.where(octave, _HALF_RIGHT, _WRONG))
     if right.any():
-        scores[int(np.argmax(np.where(right, beats.likely(list(grids), shipped), -np.inf)))] = 1.0
+        scores[int(np.argmax(np.where(right, beats.grid_scores(list(grids), shipped), -np.inf)))] = 1.0
     return PreparedSong(name, found, grids if right.any() else (), scores, np.zeros(0), np.zeros(0), ())
 
 

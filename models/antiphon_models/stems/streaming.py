@@ -22,7 +22,7 @@ from antiphon_stems.network import (
     SLOPE,
     VOICE,
     WIDTH,
-    smoother,
+    smoothing_matrix,
 )
 
 AROUND = len(DECAYS) + 1
@@ -61,8 +61,8 @@ class StreamStems(StreamingModel):
         fixed = {
             "wide": torch.from_numpy(LIVE.wide),
             "mean": torch.from_numpy(LIVE.mean),
-            "near": torch.from_numpy(smoother(LIVE.units, NEIGHBOURS[0])),
-            "far": torch.from_numpy(smoother(LIVE.units, NEIGHBOURS[1])),
+            "near": torch.from_numpy(smoothing_matrix(LIVE.units, NEIGHBOURS[0])),
+            "far": torch.from_numpy(smoothing_matrix(LIVE.units, NEIGHBOURS[1])),
             "share": torch.from_numpy(LIVE.width / LIVE.bins),
             "keeps": torch.tensor([*DECAYS, 0.0])[:, None],
             "band_shifts": torch.tensor([[0.0], [0.3], [1.2]] + [[0.0]] * AROUND),

@@ -14,7 +14,7 @@ from antiphon_accompany.band.form import CALLS, Form
 from antiphon_accompany.band.levels import CHANNELS, PART_OF, VOLUME, volume
 from antiphon_accompany.band.player import RESTRIKE_GAP, Band, BandSettings, PendingStrike, PlayerBend, SoundingStrikes
 from antiphon_accompany.band.styles import LEFT_HAND_LANES, NAMES, PARTS, VOICES, load, parts_of, shipped_style
-from antiphon_accompany.harmony.chords import Chord, implied, recognise, triad_chord
+from antiphon_accompany.harmony.chords import Chord, implied_chord, recognise, triad_chord
 from antiphon_accompany.harmony.chordtext import ChordSpan
 from antiphon_accompany.harmony.given import CHORDS_AHEAD, GivenChords, Progression, add_seventh, cadence
 from antiphon_accompany.harmony.melody import Melody
@@ -252,7 +252,7 @@ class Accompany(Processor):
         if follow in ("chords", "listen") or (follow == "both" and self._given.now is not None and recent):
             return self._given.now, self._given.ahead()
         sevenths = self._asked.complexity >= self._band.style.colour
-        chords = [estimate, *tracker.forecast(beat, 2 * meter)] if beat % 2 == 0 else [estimate]
+        chords = [estimate, *tracker.predicted_chords(beat, 2 * meter)] if beat % 2 == 0 else [estimate]
         made = [add_seventh(c, tracker.key) if sevenths else triad_chord(c) for c in chords]
         return made[0], [b for a, b in pairwise(made) if a != b]
 
@@ -265,7 +265,7 @@ class Accompany(Processor):
         if self._harmony.known is not None:
             return beat < self._harmony.ends
         text = follow == "text" and bool(self._chords.text)
-        return self._form.awake(beat, bar, place, patience, self._band.listener.last, text=text)
+        return self._form.plays_at(beat, bar, place, patience, self._band.listener.last, text=text)
 
     def _turn(self, io: IO, frame: int, beat: float, chord: Chord | None) -> set[str]:
         """Changes to a chord: sounding notes outside it end, and long ones are restruck on it."""
@@ -349,7 +349,7 @@ class Accompany(Processor):
         if not self._unknown or _ON_BEAT < age < _ROLLED - _ON_BEAT:
             return
         if self._zone:
-            self._given.add(implied(self._zone, self._tonic), beat)
+            self._given.add(implied_chord(self._zone, self._tonic), beat)
         self._unknown = False
 
     def _follow_hand(self, io: IO, frame: int, beat: float) -> None:
@@ -363,7 +363,7 @@ class Accompany(Processor):
     def _make_room(self, io: IO, number: int, frame: int, beat: float) -> None:
         """Ends band notes that clash with a melody note; a long voice of a chord is back on the next beat."""
         for key, note in [(k, n) for k, n in self._sounding.items() if n.part != "drums"]:
-            if key[1] == number or self._band.clashes(key[1]):
+            if key[1] == number or self._band.is_clashing(key[1]):
                 self._sounding.end(io, key, frame)
                 if note.what in VOICES and note.end - (back := math.floor(beat) + 1.0) > RESTRIKE_GAP:
                     insort(self._due, note._replace(start=back))
@@ -380,7 +380,7 @@ class Accompany(Processor):
                 self._imply(due.start)
                 self._follow_hand(io, frame, due.start)
             return
-        keys = band.struck(due.part, band.rooted(due, self._due), due, self._due)
+        keys = band.struck(due.part, band.root_lane(due, self._due), due, self._due)
         self._sounding.strike(io, frame, due, CHANNELS[due.part], keys)
 
     def _clear(self) -> None:

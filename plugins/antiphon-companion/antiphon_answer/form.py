@@ -53,7 +53,8 @@ def halves_of(slots: Iterable[int]) -> tuple[int, int]:
 
 
 class FormSource(NamedTuple):
-    """What returns in an answer: after `empty` bars without a note; memory rows before `kept` are a corpus and do not.
+    """Choice of the heard bars that return in an answer: after `empty` bars without a note; memory rows before `kept`
+    are a corpus and do not.
 
     forget: bars until one counts half; 0: never.
     """

@@ -1,4 +1,4 @@
-"""OSC addresses of the nodes `follow`: what a performer corrects, and taps."""
+"""OSC addresses of the nodes `follow`: corrections of the beat by a performer, and taps."""
 
 from __future__ import annotations
 

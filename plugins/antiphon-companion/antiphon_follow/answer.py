@@ -1,4 +1,4 @@
-"""What is known of the player's beat at a time, with the octave and the bar line that a performer chose."""
+"""Estimate of the player's beat at a time, with the octave and the bar line that a performer chose."""
 
 from __future__ import annotations
 

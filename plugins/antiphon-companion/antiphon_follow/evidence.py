@@ -1,4 +1,4 @@
-"""The network that foretells place in the bar and tempo, and what it has of sound: onsets, chords, BeatNet's beats.
+"""The network that predicts place in the bar and tempo, and its input from sound: onsets, chords, BeatNet's beats.
 
 The network (GRU) has all that was heard in its state; the filter makes of its frames one beat that goes on.
 """
@@ -160,7 +160,7 @@ class Foretelling:
         )
 
     def clear(self) -> None:
-        """Forgets what was heard."""
+        """Clears the state of past sound."""
         for layer in self._layers:
             layer.start()
 

@@ -1,4 +1,4 @@
-"""Beats in notes: what a frame's notes are beside those before, a recurrent network that foretells place and tempo.
+"""Beats from notes: features of a frame's notes, and a recurrent network that predicts place in the bar and tempo.
 
 The network (GRU) has all that was played in its state; the filter makes of its frames one beat that goes on.
 """
@@ -45,7 +45,7 @@ _CHORD_SPREAD = 0.04
 
 
 class NoteIntervals:
-    """By what times onsets and basses followed each other in the last seconds: `slow` `[SLOWS]`."""
+    """Histogram of the intervals between onsets, and between bass notes, in the last seconds: `slow` `[SLOWS]`."""
 
     def __init__(self) -> None:
         self._weights = 1.0 / np.sqrt(np.diff(EDGES))
@@ -87,7 +87,7 @@ class NoteIntervals:
 
 
 class NoteFrames:
-    """What the notes of a frame are beside those before: `now` `[FEATURES]`."""
+    """Features of a frame's notes beside the earlier ones: `now` `[FEATURES]`."""
 
     def __init__(self) -> None:
         self._intervals, self._decay = NoteIntervals(), math.exp(-1.0 / (FRAMES_PER_SECOND * _CHORD_SECONDS))

@@ -68,7 +68,9 @@ class OrchestraPart:
 
 @dataclass(frozen=True, slots=True)
 class ScoreOnset:
-    """What begins together. `numbers`: what is expected; `spare`: grace notes and what an ornament may add."""
+    """Notes of a score that begin together. `numbers`: those expected; `spare`: grace notes and what an ornament may
+    add.
+    """
 
     start: float  # in quarters from the score's start
     numbers: tuple[int, ...]

@@ -93,7 +93,7 @@ class BeatNetwork:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets what was heard."""
+        """Clears the state of past sound."""
         self._before: F32 | None = None
         self.bands = self.rise = np.zeros(0, np.float32)
         self._hidden, self._cell = np.zeros((2, _UNITS), np.float32), np.zeros((2, _UNITS), np.float32)

@@ -76,7 +76,7 @@ def _overtone(sounding: F32, onsets: F32, start: int, pitch: int) -> bool:
 
 
 def _blurred(left: NDArray[np.bool_], sounding: F32, onsets: F32, least: float) -> Iterator[tuple[int, int]]:
-    """First frames and ends of what sounds for long without a clear onset, as one that tremolo or a slur blurs."""
+    """First frames and ends of long notes without a clear onset, blurred by tremolo or a slur."""
     places = np.flatnonzero(left)
     for run in np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1):
         if len(run) >= LONG and sounding[run].max() >= SOUNDING:
@@ -215,7 +215,9 @@ def _pure_tone_notes(play: Play, at: int, settings: Mapping[str, Value], hum: Hu
     play(at, tones.feed)
     if tones.alone() < MIN_PURE_SHARE:
         return None
-    found = _tracker_pass(play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.accounted(x) >= MIN_PURE_SHARE)
+    found = _tracker_pass(
+        play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.explained_share(x) >= MIN_PURE_SHARE
+    )
     return replace(found, pure=True) if found.notes else None
 
 

@@ -57,7 +57,7 @@ class PureTones:
         """Share of the energy at a single frequency at a time, 0 to 1."""
         return self._share(np.ones(sum(map(len, self._total)), bool))
 
-    def accounted(self, notes: Sequence[FrameNote]) -> float:
+    def explained_share(self, notes: Sequence[FrameNote]) -> float:
         """The share of the energy that lies at the pitches of notes while they sound, 0 to 1."""
         places = np.concatenate(self._bin) if self._bin else np.zeros(0)
         middles = (np.arange(len(places)) + 1.0) * (WINDOW // 2)

@@ -120,15 +120,15 @@ def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
 
 def track_surely(curves: MusicCurves, tables: Tables) -> tuple[BeatGrid | None, float]:
     """Most likely beat grid, as `track`, and the probability that its tempo is not another one, as `octave_share`."""
-    grids = hypotheses(curves)
+    grids = grid_candidates(curves)
     if not grids:
         return None, 0.0
-    scores = likely(grids, tables)
+    scores = grid_scores(grids, tables)
     best = grids[int(np.argmax(scores))]
     return best, octave_share(grids, scores, best)
 
 
-def likely(grids: list[BeatGrid], tables: Tables) -> F64:
+def grid_scores(grids: list[BeatGrid], tables: Tables) -> F64:
     """Scores of grids by the fitted line, `[n]`, and for twice the tempo where the likeliest is half-time, or is that.
 
     A kick on the first beat and a snare on the third pass for a bar of two beats: annotated songs have next to none of
@@ -212,7 +212,7 @@ def _autocorrelation(strength: F64, lags: int) -> F64:
     return np.asarray(row / (row[0] + 1e-12))
 
 
-def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
+def grid_candidates(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
     """Grids of the likely periods, each on and off its beat; empty below `shortest` seconds."""
     strength = _WEIGHTS @ curves.strength
     begin, end = extent_of(curves)

@@ -297,7 +297,7 @@ class SongChords:
         return replace(self, spans=spans)
 
     def later(self, seconds: float) -> SongChords:
-        """The chords of a recording that has so many seconds more, of silence, at its beginning, or fewer."""
+        """The chords of a recording moved by `seconds`, as by silence added to its beginning, or taken away."""
         starts = np.array([start + seconds for start, _, _ in self.spans])
         labels, end = [label for _, _, label in self.spans], self.spans[-1][1] + seconds
         return replace(self, spans=_joined(starts, labels, end), grid=self.grid + seconds)

@@ -240,7 +240,7 @@ def _even(rows: F64) -> F64:
     return np.asarray((rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6))
 
 
-def boundaries(odds: F64, tables: PhraseTables) -> list[int]:
+def phrase_starts(odds: F64, tables: PhraseTables) -> list[int]:
     """Beats at which phrases begin, on the best path by their odds and the frequency of phrase lengths."""
     count, longest = len(odds), len(tables.lengths) - 1
     score = tables.path[1] * odds + tables.path[2]
@@ -331,7 +331,7 @@ def find_structure(
         return None
     on_bar = np.isin(grid.beats, downbeats)
     odds = phrase_odds(curves, grid, bar_odds, on_bar.astype(np.float64), tables)
-    edges = boundaries(odds, tables)
+    edges = phrase_starts(odds, tables)
     steps = np.diff(np.flatnonzero(on_bar))
     bar = int(np.median(steps)) if len(steps) else 4
     rows = beat_rows(curves, grid.beats)

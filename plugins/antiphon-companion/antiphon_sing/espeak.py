@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_sing.song import REFERENCE, Phone, Spoken, VoiceError
+from antiphon_sing.song import REFERENCE, Phone, SpokenLine, VoiceError
 
 RETRIEVE, PHONES_AS_IPA = 1, 3
 """`espeak_Initialize`: sound by callback; events for phonemes, in IPA."""
@@ -81,7 +81,7 @@ class EspeakVoice:
         for number, value in ((RATE, WORDS_A_MINUTE), (RANGE, 0), (GAP, 0)):
             self._library.espeak_SetParameter(number, value, 0)
 
-    def say(self, words: list[str]) -> Spoken:
+    def say(self, words: list[str]) -> SpokenLine:
         """Speaks a line. `words`: at least one."""
         sound, events = self._speak(" ".join(words))
         groups = _grouped(events)
@@ -122,7 +122,7 @@ class EspeakVoice:
         sound = np.concatenate([np.zeros(0, np.int16), *self._sound])
         return sound.astype(np.float32) / 32768.0, self._events
 
-    def _analysed(self, sound: NDArray[np.float32], hop: int, phones: list[Phone]) -> Spoken:
+    def _analysed(self, sound: NDArray[np.float32], hop: int, phones: list[Phone]) -> SpokenLine:
         frames = len(sound) // hop
         voiced, mixed = np.zeros(frames, np.float32), np.zeros(frames, np.float32)
         for phone in phones:
@@ -131,7 +131,7 @@ class EspeakVoice:
                 voiced[a:b] = 1.0
             if phone.symbol[0] in MIXED:
                 mixed[a:b] = 1.0
-        envelope, pitched = envelopes(sound, hop, self.rate)
+        envelope, pitched = pitch_and_envelope(sound, hop, self.rate)
         sure = np.flatnonzero(pitched * voiced)
         if len(sure):
             # a frame without a clear pitch in a voiced phone has the envelope of the nearest that has one
@@ -141,7 +141,7 @@ class EspeakVoice:
         gate = np.repeat(np.convolve(voiced, [0.25, 0.5, 0.25], "same"), hop).astype(np.float32)
         high = sound - np.convolve(sound, np.hanning(15) / np.hanning(15).sum(), "same").astype(np.float32)
         noise = sound * (1.0 - gate) + high * gate * np.repeat(mixed, hop)
-        return Spoken(envelope * voiced[:, None], noise.astype(np.float32), hop, self.rate, phones)
+        return SpokenLine(envelope * voiced[:, None], noise.astype(np.float32), hop, self.rate, phones)
 
 
 def _grouped(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
@@ -155,7 +155,9 @@ def _grouped(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
     return [group for group in groups if group]
 
 
-def envelopes(sound: NDArray[np.float32], hop: int, rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def pitch_and_envelope(
+    sound: NDArray[np.float32], hop: int, rate: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Pitch and spectral envelope, frame by frame, after the first two steps of CheapTrick (Morise 2015).
 
     Returns amplitude of harmonics at `REFERENCE`, float32 `[frames, bins]`, and 1 for frames with a pitch.

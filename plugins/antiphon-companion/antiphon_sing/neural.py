@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_sing.song import REFERENCE, Phone, Spoken
+from antiphon_sing.song import REFERENCE, Phone, SpokenLine
 
 VOWELS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵊᵻeɚɝo")
 GLIDES = frozenset("AIOQWY")
@@ -57,7 +57,7 @@ class NeuralVoice:
         self._net = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         self._voice = hibari.Hibari()
 
-    def say(self, words: list[str]) -> Spoken:
+    def say(self, words: list[str]) -> SpokenLine:
         """Speaks a line. `words`: at least one."""
         from hibari import dsp
 
@@ -104,7 +104,7 @@ class NeuralVoice:
         spans = _placed(spans, np.sqrt((envelope**2).sum(axis=1)))
         frames = min(frames, round(spans[-1].end) + 2)
         envelope, sound = envelope[:frames].astype(np.float32), sound[: frames * dsp.HOP].astype(np.float32)
-        return Spoken(envelope, sound, dsp.HOP, dsp.SR, spans)
+        return SpokenLine(envelope, sound, dsp.HOP, dsp.SR, spans)
 
     def _run(self, ids: list[int], dur: Any, pitch: Any) -> Any:
         given = {

@@ -446,7 +446,7 @@ class Sing(Processor):
         return True
 
     def _sing(self, io: IO, event: Event, song: SungText, place: Place, together: bool, shape: NoteShape) -> None:
-        """Begins a syllable with a voice of its own."""
+        """Begins a syllable with a new voice."""
         now, key = self._now + event.offset, (event.channel, event.number)
         lead, newest = 0 if event.live else self._lead, self._newest
         voice = self._voices.free(now)

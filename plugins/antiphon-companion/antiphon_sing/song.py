@@ -36,7 +36,7 @@ class Phone:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class SpokenLine:
     """A spoken line of a voice, in frames of equal length.
 
     `envelope`: amplitude of harmonics, float32 `[frames, bins]`, bins from 0 to half of `rate`; 0 where unvoiced.
@@ -111,8 +111,8 @@ def responses(envelope: NDArray[np.float32], rate: int, to: int) -> NDArray[np.f
     return found
 
 
-def places(spoken: Spoken, syllables: Sequence[LyricSyllable], first: int, line: int) -> list[Place]:
-    """Finds the syllables of a line among its phones. `first`: the frame of the song at which the line begins."""
+def places(spoken: SpokenLine, syllables: Sequence[LyricSyllable], first: int, line: int) -> list[Place]:
+    """Places of the syllables of a line among its phones. `first`: the frame of the song at which the line begins."""
     found: list[Place] = []
     words: dict[int, list[LyricSyllable]] = {}
     for syllable in syllables:
@@ -217,7 +217,7 @@ def _boundary(phones: list[Phone], one: int, two: int) -> int:
     return two - 2 if pair in _PAIRS else two - 1
 
 
-def song(text: str, lines: Sequence[tuple[Spoken, Sequence[LyricSyllable]]], rate: int) -> SungText:
+def song(text: str, lines: Sequence[tuple[SpokenLine, Sequence[LyricSyllable]]], rate: int) -> SungText:
     """Joins lines to a song."""
     import soxr
 

@@ -56,7 +56,7 @@ class HostedControl:
         return Param(name, "float", self.default, self.low, self.high, self.unit, warp, smooth, restart=late, doc=doc)
 
     @property
-    def trials(self) -> tuple[float, ...]:
+    def trial_values(self) -> tuple[float, ...]:
         """Plugin values by which it is tried what follows it."""
         return self.values or tuple(dict.fromkeys((self.low, self.high, round((self.low + self.high) / 2))))
 

@@ -72,7 +72,7 @@ def _items(kind: str, some: int | None) -> Iterator[int]:
         at = _call_lilv(f"{kind}_next", some, at)
 
 
-class World:
+class Lv2World:
     """Installed plugins in the folders of `LV2_PATH`, else in lilv's own."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class World:
 class _PortReader:
     """Builder of one plugin's port description."""
 
-    def __init__(self, world: World, plugin: int, uri: str) -> None:
+    def __init__(self, world: Lv2World, plugin: int, uri: str) -> None:
         self._world, self._plugin, self._uri = world, plugin, uri
         self._controls = ControlList()
         self.ins: list[int] = []
@@ -260,8 +260,8 @@ def _uris() -> list[str]:
 
 
 @cache
-def _world() -> World:
-    return World()
+def _world() -> Lv2World:
+    return Lv2World()
 
 
 def _lv2_card(uri: str) -> PluginCard:
@@ -321,7 +321,7 @@ def _try_controls(card: PluginCard, controls: Sequence[HostedControl]) -> list[i
 
     def search(base: int) -> None:
         for control in [control for control in controls if control.key not in found]:
-            for value in control.trials:
+            for value in control.trial_values:
                 if time.monotonic() > ends:
                     return
                 if latency(control.key, value) != base:

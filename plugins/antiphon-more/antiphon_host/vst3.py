@@ -101,5 +101,5 @@ class Vst3Instance:
         self._plugin.raw_state = data
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends the plugin's instance."""
         self._plugin.reset()

@@ -1,4 +1,4 @@
-"""Lights of a running server: what is shown, followed from its events, and sent at the beat to each receiver."""
+"""Lights of a running server: looks follow its events, and frames are sent at the beat to each receiver."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Fade:
 
 
 class LightShow:
-    """What is shown. Its frames depend on nothing else but the clock.
+    """State of the lights, whose frames depend on nothing else but the clock.
 
     `dark`: whether all is. `levels`: 0 to 1, of drives by values. `struck`: (seconds, velocity of 0 to 1) of the last
     notes and of those to come, by note and node. `section`: the beat at which the section began.

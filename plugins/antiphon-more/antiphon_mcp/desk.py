@@ -217,7 +217,7 @@ class Desk:
             if made.state == "landed":
                 self.landed.append(made)
 
-    def judged(self, proposal: Proposal, verdict: Mapping[str, Any], picture: bytes) -> None:
+    def store_verdict(self, proposal: Proposal, verdict: Mapping[str, Any], picture: bytes) -> None:
         """Stores the verdict of the rehearsal."""
         figures = dict(verdict)
         proposal.ok, proposal.why = bool(figures.pop("ok")), list(figures.pop("why"))

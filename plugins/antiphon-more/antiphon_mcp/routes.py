@@ -383,9 +383,9 @@ class McpRoutes:
             self._judged.pop(proposal.id).set()  # who waits for it goes on after what follows
         if "fault" in found:
             why = [str(found["fault"]), *filter(None, [found.get("picture", "")])]
-            self._desk.judged(proposal, {"ok": False, "why": why}, b"")
+            self._desk.store_verdict(proposal, {"ok": False, "why": why}, b"")
         else:
-            self._desk.judged(proposal, found["verdict"], picture)
+            self._desk.store_verdict(proposal, found["verdict"], picture)
         self._did(proposal.state, "; ".join((proposal.mark, *proposal.why)))
         self._tell()
 

@@ -96,7 +96,7 @@ class StreamProgram(Protocol):
         """Begins a stream in its initial state; returns the function of its consecutive hops."""
 
 
-def confine(nodes: tuple[str, ...] = ()) -> None:
+def restrict_process(nodes: tuple[str, ...] = ()) -> None:
     """Takes output and the writing of all files but `nodes` from this process, before it runs foreign code.
 
     A file size limit of 0 bytes works on every system; Landlock, where the kernel has it, also forbids existing files,

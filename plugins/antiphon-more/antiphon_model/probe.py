@@ -23,7 +23,7 @@ from antiphon.api.backends.files import lock_file, write_atomic
 from antiphon.api.backends.models import ModelError, looks_like_onnx
 from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
 from antiphon_model import archive
-from antiphon_model.landlock import StreamProgram, confine, sentence
+from antiphon_model.landlock import StreamProgram, restrict_process, sentence
 from antiphon_model.model_file import MAX_BYTES, MIN_HOP, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod
 
 MAX_ANSWER = 1 << 16
@@ -82,7 +82,7 @@ def _confined(path: str, limit: float) -> dict[str, Any]:
             # before the limits: what torch imports, as cuda.pathfinder, opens temporary files
             with contextlib.suppress(ModuleNotFoundError):
                 importlib.import_module("antiphon_model.torchscript")
-        confine()
+        restrict_process()
         return describe(data)
     except ModuleNotFoundError as error:
         how = "`make models` installs it" if error.name == "torch" else f"`pip install {error.name}` installs it"

@@ -24,7 +24,7 @@ MEMORY, MAX_MEMORY = 768, 4096
 
 
 class ModelNode(ModelProcessor):
-    """Sends its sound through a model in a process of its own: a file of the library, else one that changes nothing."""
+    """Sends its sound through a model in a separate process: a file of the library, else one that changes nothing."""
 
     model = REFERENCE
     outputs = (AUDIO_OUT, *(Port(name, "control") for name in NAMES))

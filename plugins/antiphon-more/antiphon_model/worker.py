@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from antiphon.api import Samples, WorkerError
 from antiphon.api.backends.models import ModelError
 from antiphon.api.backends.workers import Stepper, WorkerSpec
-from antiphon_model.landlock import Run, StreamProgram, confine, sentence
+from antiphon_model.landlock import Run, StreamProgram, restrict_process, sentence
 from antiphon_model.model_file import read
 
 log = logging.getLogger("antiphon.workers")
@@ -33,7 +33,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
     from antiphon_model import torchscript
 
     device = _opened(spec)
-    confine(() if device == "cpu" else CARD_NODES)
+    restrict_process(() if device == "cpu" else CARD_NODES)
 
     def loaded(data: bytes) -> StreamProgram:
         torch.set_num_threads(1)
@@ -74,7 +74,7 @@ def build_onnx(spec: WorkerSpec) -> Stepper:
 
         return onnx_file.load(data)
 
-    confine()
+    restrict_process()
     return FileStepper(spec, loaded)
 
 

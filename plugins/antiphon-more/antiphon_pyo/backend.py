@@ -11,7 +11,7 @@ from antiphon.api import EngineError, Event, Samples
 from antiphon.api.backends.synths import INSTRUMENTS, SynthSettings
 from antiphon_pyo import instruments
 from antiphon_pyo.bank import Bank, Zone, give, keys
-from antiphon_pyo.rack import Rack
+from antiphon_pyo.rack import SlotSynth
 
 CHUNK = 256
 """Maximum frames pyo computes at once: a longer hop is split into chunks of equal length."""
@@ -42,7 +42,7 @@ class Pyo:
             raise SynthError(f"pyo plays 1 to {MAX_SLOTS} nodes, not {slots}; give fewer nodes a synth")
         self._rate, self._hop, self._samples = rate, hop, samples
         self._chunk = chunk(hop)
-        self._racks: list[Rack] = []
+        self._racks: list[SlotSynth] = []
         self._banks: list[Bank] = []
         self._allocate(min(slots, FIRST))
         weakref.finalize(self, give, self._banks)
@@ -98,7 +98,7 @@ class Pyo:
 
     def _allocate(self, count: int) -> None:
         while len(self._racks) < count:
-            self._racks.append(Rack(self._rate, self._chunk))
+            self._racks.append(SlotSynth(self._rate, self._chunk))
             self._banks += self._racks[-1].banks
 
     def _load(self, name: str) -> Sequence[Zone | None]:

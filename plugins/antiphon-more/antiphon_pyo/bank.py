@@ -175,7 +175,7 @@ class Bank:
             oscillator.reset()
             low.setFreq(cutoff)
 
-    def shade(self, voice: int, cutoff: float) -> None:
+    def set_cutoff(self, voice: int, cutoff: float) -> None:
         """Sets the voice's low-pass cutoff."""
         for low in self._filters[voice]:
             low.setFreq(min(cutoff, self._top))

@@ -104,9 +104,9 @@ class Channels:
         self._volume = [1.0] * CHANNELS
         self._expression = [1.0] * CHANNELS
 
-    def reset(self, reach: float) -> None:
-        """`reach`: bend range in semitones."""
-        self._reach = reach
+    def reset(self, bend_range: float) -> None:
+        """Resets all channels. `bend_range`: in semitones."""
+        self._reach = bend_range
         self._wheels.reset()
         self.bends.reset()
         self.gains.reset()
@@ -135,7 +135,7 @@ class Channels:
         if self.bends.any_loose:
             np.exp2(self.bends.values / 12.0, out=self.factors)
 
-    def speeds(self, channel: int, frames: int) -> Samples:
+    def bend_speeds(self, channel: int, frames: int) -> Samples:
         """Speed factor, frame by frame, of a channel with a moving bend."""
         return self.bends.ratio(channel, frames)
 
@@ -228,7 +228,7 @@ KNEE = 0.7
 _SNAP = np.float32(0.5)
 
 
-class Rack:
+class SlotSynth:
     """State of a slot, computed `chunk` frames at a time."""
 
     def __init__(self, rate: int, chunk: int) -> None:
@@ -341,7 +341,7 @@ class Rack:
         elif kind == "pressure":
             self._presses.to(voice, offset, pressure_gain(value))
         else:
-            self.banks[voice // SIZE].shade(voice % SIZE, self._cutoffs[voice] * _brightness(value))
+            self.banks[voice // SIZE].set_cutoff(voice % SIZE, self._cutoffs[voice] * _brightness(value))
 
     def _on(self, at: int, event: Event, channel: int) -> None:
         note, like = min(max(event.number, 0), 127), self._instrument
@@ -418,7 +418,7 @@ class Rack:
                 row.fill(wanted[n])
             else:
                 row.fill(voices.hz[voice])
-                row *= channels.speeds(owner, chunk) if channels.bends.loose[owner] else channels.factors[owner]
+                row *= channels.bend_speeds(owner, chunk) if channels.bends.loose[owner] else channels.factors[owner]
                 row *= self._pitches.ratio(voice, chunk) if self._pitches.loose[voice] else self._factors[voice]
             # the frame of the onset reads where the table begins
             row[: max(0, int(begin[n]) - time + 1)] = 0.0

@@ -24,7 +24,7 @@ def classifiers() -> dict[str, Analysis]:
     return {name: analysis for name, analysis in sorted(analyses().items()) if is_classifier(analysis)}
 
 
-def descriptions() -> list[dict[str, Any]]:
+def classifier_list() -> list[dict[str, Any]]:
     """Available classifiers, as JSON data: name, labels, shortest (s), quantities, and the reason if unusable."""
     found = []
     for name, analysis in classifiers().items():

@@ -47,7 +47,7 @@ def _axes() -> tuple[F32, F32]:
     return arrays["mean"].astype(np.float32), arrays["axes"].astype(np.float32)
 
 
-def projected(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> F32:
+def embedding_vectors(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> F32:
     """Vectors `[patches, DIMENSIONS]` of both networks' embeddings."""
     both = np.concatenate([msd.embedding, mtt.embedding], axis=1)
     mean, axes = _axes()
@@ -85,7 +85,7 @@ def _frames(mono: F32) -> F32:
     stream = PatchStream(MEL.rate)
     stream.push(mono)
     patches = stream.patches(1)
-    vector = projected(*answers(patches))[0] if len(patches) else np.zeros(DIMENSIONS, np.float32)
+    vector = embedding_vectors(*answers(patches))[0] if len(patches) else np.zeros(DIMENSIONS, np.float32)
     return np.repeat(vector[None], len(mono) // HOP, axis=0)
 
 
@@ -150,7 +150,7 @@ class Tags(MusicnnAnalysis):
                 known.setdefault(tag.lower(), []).append(probability)
         ranked = sorted(((tag, float(np.mean(each))) for tag, each in known.items()), key=lambda row: (-row[1], row[0]))
         count = max(MIN_COUNT, sum(probability >= LEAST for _, probability in ranked))
-        return {"tags": ranked[:count], "tag_embedding": projected(msd, mtt).mean(axis=0)}
+        return {"tags": ranked[:count], "tag_embedding": embedding_vectors(msd, mtt).mean(axis=0)}
 
 
 def tags() -> tuple[str, ...]:

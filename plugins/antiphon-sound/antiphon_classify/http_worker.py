@@ -21,7 +21,7 @@ def main(channel: HelperChannel, *words: str) -> int:
         name, every = words
         _answer(channel, lambda: classification.classify_stream(name, channel.input, float(every)))
         return 0
-    channel.send({"classifiers": classification.descriptions()})
+    channel.send({"classifiers": classification.classifier_list()})
     for asked in channel.requests():
         _answer(channel, lambda: iter([classification.classify(asked["name"], Path(asked["path"]))]))  # noqa: B023
     return 0

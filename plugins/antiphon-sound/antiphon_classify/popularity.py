@@ -10,7 +10,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.analysis import Quantity
 from antiphon.api.backends.files import data_folder
 from antiphon.api.backends.models import ModelError, manifest_entry, read_weights
-from antiphon_classify.features import projected
+from antiphon_classify.features import embedding_vectors
 from antiphon_classify.musicnn import MusicnnAnalysis, MusicnnAnswers
 
 NAME = "popularity"
@@ -42,7 +42,7 @@ class Popularity(MusicnnAnalysis):
         folder = popularity_folder()
         try:
             details, arrays = manifest_entry(NAME, folder), read_weights(NAME, folder)
-            scores = projected(msd, mtt).mean(axis=0) @ arrays["weight"] + arrays["bias"]
+            scores = embedding_vectors(msd, mtt).mean(axis=0) @ arrays["weight"] + arrays["bias"]
         except (ModelError, KeyError, ValueError) as error:
             raise UsageError(
                 f"there is no model of your own at {folder}; antiphon train popularity TABLE.csv makes one"

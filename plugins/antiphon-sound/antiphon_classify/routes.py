@@ -256,7 +256,7 @@ MAX_STREAMS = 4
 
 @dataclass(slots=True)
 class ClassifierStreams:
-    """Streams being classified, in processes of their own. `count`: of those that there are."""
+    """Streams being classified, in separate processes. `count`: of those that there are."""
 
     pool: ClassifierPool
     count: int = 0

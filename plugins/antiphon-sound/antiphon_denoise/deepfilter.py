@@ -88,7 +88,7 @@ class DeepFilterNetwork:
         def grouped(name: str, groups: int, inputs: int, outputs: int) -> GroupedLinear:
             return GroupedLinear(find_array(weights, name, groups, inputs, outputs))
 
-        def grus(part: str, layers: int) -> list[Gru]:
+        def gru_stack(part: str, layers: int) -> list[Gru]:
             return [Gru.of(weights, f"{part}.gru", UNITS, UNITS, f"_l{n}") for n in range(layers)]
 
         c, half, quarter = CHANNELS, BANDS // 2, BANDS // 4
@@ -123,7 +123,11 @@ class DeepFilterNetwork:
         self._out = grouped("filter.df_out", 16, 16, 60)
         self._frames = conv("filter.df_convp", 2 * ORDER, ORDER * c, 1, FILTERED)
 
-        self._grus, self._gain_grus, self._filter_grus = grus("encoder", 1), grus("gains", 2), grus("filter", 2)
+        self._grus, self._gain_grus, self._filter_grus = (
+            gru_stack("encoder", 1),
+            gru_stack("gains", 2),
+            gru_stack("filter", 2),
+        )
         self._window = np.sin(0.5 * np.pi * np.sin(np.pi * (np.arange(SIZE) + 0.5) / SIZE) ** 2).astype(np.float32)
         self._widths = np.array(band_widths())
         self._first = np.cumsum(self._widths) - self._widths
@@ -207,14 +211,14 @@ class DeepFilterNetwork:
         bins = rectified(self._bins())
         self._halved.inputs[:] = bins
         joined = rectified(self._join(rectified(self._halved()).T.reshape(-1)))
-        x = recurred(rectified(self._enter(joined + bands[-1].T.reshape(-1))), self._grus)
+        x = recurrent_output(rectified(self._enter(joined + bands[-1].T.reshape(-1))), self._grus)
         embedded = rectified(self._leave(x))
         self.snr = SNR_RANGE * float(sigmoid(self._ratio(embedded))[0]) + MIN_SNR
         return bands, bins, embedded
 
     def _gains(self, bands: list[Samples], embedded: Samples) -> Samples:
         """Gain of each band."""
-        x = recurred(rectified(self._gain_enter(embedded)), self._gain_grus)
+        x = recurrent_output(rectified(self._gain_enter(embedded)), self._gain_grus)
         y = rectified(self._gain_leave(x)).reshape(-1, CHANNELS).T
         for layer, (scale, bias), seen in reversed(list(zip(self._decode, self._paths, bands, strict=True))):
             y = rectified(seen * scale + bias) + rectified(y)
@@ -228,7 +232,7 @@ class DeepFilterNetwork:
         past = self._frames.inputs
         past[:-CHANNELS] = past[CHANNELS:]
         past[-CHANNELS:] = bins
-        x = recurred(rectified(self._filter_enter(embedded)), self._filter_grus) + self._skip(embedded)
+        x = recurrent_output(rectified(self._filter_enter(embedded)), self._filter_grus) + self._skip(embedded)
         taps = np.tanh(self._out(x)).reshape(FILTERED, 2 * ORDER) + rectified(self._frames()).T
         return np.ascontiguousarray(taps).view(np.complex64)
 
@@ -238,7 +242,7 @@ def rectified(x: Samples) -> Samples:
     return np.maximum(x, np.float32(0.0), out=x)
 
 
-def recurred(x: Samples, layers: list[Gru]) -> Samples:
+def recurrent_output(x: Samples, layers: list[Gru]) -> Samples:
     """Output of recurrent layers one after another."""
     for layer in layers:
         x = layer(x)

@@ -256,7 +256,7 @@ LAYOUT: WeightLayout = (
 )  # fmt: skip
 
 
-def viewed(features: F32) -> F32:
+def context_features(features: F32) -> F32:
     """Network inputs `[…, COUNT, VIEWS * FEATURES]` of features `[…, COUNT, FEATURES]`."""
     seen = np.einsum("vcb,...bf->...cvf", _views(), features)
     return np.ascontiguousarray(seen.reshape(*features.shape[:-1], -1), np.float32)
@@ -284,7 +284,7 @@ and a clock's ticks have 0 to .02, rain, engines and saws .1 to .5; and what is 
 
 def logits_of(weights: dict[str, F32], features: F32) -> F32:
     """Features `[COUNT, FEATURES]` → logits of each network, `[EXPERTS, COUNT]`."""
-    x = viewed(features)
+    x = context_features(features)
     for layer in "01":
         x = np.tanh(x @ weights[f"w{layer}"] + weights[f"b{layer}"])
     return np.asarray((x @ weights["w2"] + weights["b2"])[..., 0], np.float32)

@@ -109,7 +109,7 @@ class Latent(Processor):
                 self._read(io, at)
                 for n in range(ROWS):
                     if self._voices.sounding(n):
-                        self._voices.aim(n, self._place, TICK)
+                        self._voices.set_targets(n, self._place, TICK)
             count = min(end - at, self._left)
             self._voices.play(self._made[at : at + count])
             self._left -= count
@@ -190,7 +190,7 @@ class Latent(Processor):
         """Sets a row's target at the end of the present tick, if one has begun."""
         if self._left:
             self._read(io, at)
-            self._voices.aim(n, self._place, self._left)
+            self._voices.set_targets(n, self._place, self._left)
 
 
 def _shift(timbre: float) -> float:

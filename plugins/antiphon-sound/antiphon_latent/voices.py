@@ -227,7 +227,7 @@ class LatentVoices:
         self.key[n] = (-1, -1)
         self._real[n, LatentVoice.GAIN_STEP] = -1.0 / (CUT * self.rate)
 
-    def aim(self, n: int, place: F32, count: int) -> None:
+    def set_targets(self, n: int, place: F32, count: int) -> None:
         """Sets the targets of a row's amplitudes and pitch `count` samples ahead, from a position `[AXES]`."""
         real, ended = self._real[n], self._ended[n]
         # recomputes a row's hidden layer after a change of position

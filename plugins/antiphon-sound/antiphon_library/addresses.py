@@ -21,7 +21,7 @@ MAX_TRACKS = 50
 
 
 async def fits_in_a_process(request: OscRequest, given: Mapping[str, Any]) -> Any:
-    """The loops that go with the last bars of a node, found in a process of its own, which analyses them.
+    """The loops that go with the last bars of a node, found in a separate process, which analyses them.
 
     Raises RequestError: nothing with a beat was kept, or there is no such node.
     """

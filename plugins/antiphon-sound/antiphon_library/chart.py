@@ -313,13 +313,13 @@ def _label(
     if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in used):
         return
     used.append(box)
-    mask = np.kron(lettering(name), np.ones((scale, scale))).astype(np.bool_)
+    mask = np.kron(text_pixels(name), np.ones((scale, scale))).astype(np.bool_)
     area = image[top : top + height, left : left + width]
     area *= 0.55
     area[mask] = ink
 
 
-def lettering(name: str) -> NDArray[np.bool_]:
+def text_pixels(name: str) -> NDArray[np.bool_]:
     """Pixels of a text of `plain` letters, `[7, 6 for each]`."""
     rows = np.zeros((7, 6 * len(name)), np.bool_)
     for place, letter in enumerate(name):

@@ -1,4 +1,4 @@
-"""What can be asked of the library at every door."""
+"""Operations of the library, for the command line, HTTP, OSC, assistants and Python."""
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest

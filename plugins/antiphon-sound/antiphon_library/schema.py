@@ -39,7 +39,7 @@ class ShippedSounds:
         self._data = (folder / SHIPPED_FILE).read_bytes()
         self._number = zlib.crc32(self._data, zlib.crc32(os.fsencode(folder))) & 0x7FFFFFFF or 1
 
-    def are_in(self, base: sqlite3.Connection) -> bool:
+    def already_added(self, base: sqlite3.Connection) -> bool:
         """Whether these sounds were added already."""
         return _number_of(base) == self._number
 
@@ -178,9 +178,9 @@ def _add_shipped(base: sqlite3.Connection, root: Path) -> None:
     if root != library_folder():
         return
     shipped = ShippedSounds()
-    if not shipped.are_in(base):
+    if not shipped.already_added(base):
         with transaction(base):
-            if not shipped.are_in(base):  # another process may have been first
+            if not shipped.already_added(base):  # another process may have been first
                 shipped.add_to(base)
 
 

@@ -265,7 +265,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     library = analyse(job.source, lambda n, of, _name: job.progress(begun + (ANALYSIS_SHARE - begun) * n / max(1, of)))
     more = len(library.problems) - MAX_PROBLEMS
     rest = [f"{more} more files are no loops"] if more > 1 else library.problems[MAX_PROBLEMS:]
-    for sentence in (*library.problems[:MAX_PROBLEMS], *rest, *library.doubts):
+    for sentence in (*library.problems[:MAX_PROBLEMS], *rest, *library.tempo_remarks):
         job.complain(sentence)
     _settle(job, library, load(job.source))
     if "analysis" in job.beside:

@@ -178,7 +178,7 @@ def _fit_row(variant: str) -> str:
 
 
 def _variant(label: TempoLabel) -> str:
-    """Row name for a stated tempo."""
+    """Name of a loop's row in the library for a tempo that the user states."""
     part = [] if label.first is None or label.last is None else [f"{label.first:g}-{label.last:g} s"]
     tempo = [] if label.bpm is None else [label.origin, f"{label.bpm:g}"]
     return " ".join([NAME, *tempo, *part])
@@ -202,7 +202,7 @@ class Analysed:
     fresh: int
 
     @property
-    def doubts(self) -> tuple[str, ...]:
+    def tempo_remarks(self) -> tuple[str, ...]:
         """A sentence for each loop without a detectable tempo."""
         return tuple(
             f"{x.file} has no beat from which to find a tempo; it is treated as {x.bars} "

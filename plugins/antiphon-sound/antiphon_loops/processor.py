@@ -15,7 +15,7 @@ from antiphon.api import AUDIO_OUT, IO, AntiphonError, FileUse, Param, PluginErr
 from antiphon.api.backends.workers import ProcessorPart, convert_channels, current_pool
 from antiphon.api.kernels import Audio, f32, f32p, f64, fill_sound, i64, kernel
 from antiphon_loops.arrangement.arrange import KEYS, Layer, LoopChoice, LoopRequest, roles_of
-from antiphon_loops.arrangement.live import Preparer
+from antiphon_loops.arrangement.live import ArrangementWorker
 from antiphon_loops.arrangement.maker import PAD, LoopMaterial, MaterialMaker
 from antiphon_loops.record import MOODS, ROLES
 
@@ -43,7 +43,7 @@ class MaterialSource(ProcessorPart):
         self._folder: Path = folder_of(library)
         self._rate = rate
         self.maker: MaterialMaker | None = None
-        self._preparer: Preparer | None = None
+        self._preparer: ArrangementWorker | None = None
         self._count = 0
         self.playing = False
         self._requested: LoopRequest | None = None
@@ -51,7 +51,7 @@ class MaterialSource(ProcessorPart):
         if live:
             if next(iter(sound_files(self._folder)), None) is None:
                 raise empty_error(self._folder)
-            self._preparer = Preparer(self._folder, rate)
+            self._preparer = ArrangementWorker(self._folder, rate)
         else:
             loops, rules = ready(self._folder)
             self._count = len(loops)

@@ -271,7 +271,7 @@ def spread(sound: F32, reference: F32) -> F32:
 
     So a stroke decays as the reference's do, and what is left of other instruments between them is softer.
     """
-    own, theirs = (quantiles(one) for one in (sound, reference))
+    own, theirs = (level_quantiles(one) for one in (sound, reference))
 
     def gain(power: F64) -> F64:
         levels = 10.0 * np.log10(smooth(power))
@@ -306,7 +306,7 @@ def powers(sound: F32, most: int = 0) -> Iterator[F64]:
         yield np.square(np.abs(np.fft.rfft(views[at : at + BATCH_SIZE] * hann(SIZE), axis=1)), dtype=np.float64)
 
 
-def quantiles(sound: F32) -> F64:
+def level_quantiles(sound: F32) -> F64:
     """Smoothed levels in dB below which a bin lies for each of `QUANTILES` of the time, `[33, bins]`, rising."""
     levels = np.concatenate([10.0 * np.log10(smooth(power)) for power in powers(sound, MAX_QUANTILE_FRAMES)])
     levels = np.maximum(levels, levels.max() - LEVEL_RANGE)

@@ -32,7 +32,7 @@ DIFFUSE_SHARE = 1e-4
 """Share of each stem's power taken as diffuse: regularises the covariance."""
 
 
-def refine(spectra: C64, shares: Samples) -> C64:
+def refined_spectra(spectra: C64, shares: Samples) -> C64:
     """Spectra of stems, from a mix's spectra and each stem's shares.
 
     For stereo, every stem's covariance in each bin is estimated over the segment, and the stems are filtered by it
@@ -96,7 +96,7 @@ class StemMasks:
         apart = np.abs(spectra[0] - spectra[1]) ** 2 / 2 if len(spectra) > 1 else np.zeros_like(power)
         shares = self._shares(_units(power), _units(apart))[:, inside]
         unit = FILE.unit_of_bin[np.minimum(np.arange(power.shape[1]), FILE.bins - 1)]
-        return refine(spectra[:, inside], shares[:, :, unit])[:-1]
+        return refined_spectra(spectra[:, inside], shares[:, :, unit])[:-1]
 
 
 def _units(power: Samples) -> Samples:

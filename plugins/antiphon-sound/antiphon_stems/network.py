@@ -82,7 +82,7 @@ def scale_units(rows: Samples) -> None:
     np.clip(rows, np.float32(-4.0), np.float32(3.0), out=rows)
 
 
-def smoother(units: int, reach: int) -> Samples:
+def smoothing_matrix(units: int, reach: int) -> Samples:
     """Matrix of `moving_mean`, `[units, units]`."""
     apart = np.abs(np.arange(units)[:, None] - np.arange(units)) <= reach
     return np.asarray(apart / apart.sum(axis=0), np.float32)
@@ -164,7 +164,7 @@ class LiveNetwork:
         self._said = self._say.outputs.reshape(BENT + len(STEMS), bands)
         self._bend, self._last = np.ascontiguousarray(w["bend.weight"]), np.ascontiguousarray(w["last.weight"])
         self._mean, self._wide = BandedSums(LIVE.mean), BandedSums(LIVE.wide)
-        self._near, self._far = (BandedSums(smoother(units, reach)) for reach in NEIGHBOURS)
+        self._near, self._far = (BandedSums(smoothing_matrix(units, reach)) for reach in NEIGHBOURS)
         self._share = np.float32(1.0 / LIVE.bins) * LIVE.width
         self._around: Samples = np.zeros((around, units), np.float32)
         self._keeps = np.array([*DECAYS, 0.0], np.float32)[:, None]

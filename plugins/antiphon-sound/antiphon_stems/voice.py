@@ -53,7 +53,7 @@ class VoiceNetwork:
         skips: list[Samples] = []
         y = x
         for n, layer in enumerate(self._down):
-            z = halved(y, layer)
+            z = strided_convolution(y, layer)
             skips.append(z)
             if n < LAYERS - 1:
                 z = z * layer["gain"] + layer["shift"]
@@ -62,7 +62,7 @@ class VoiceNetwork:
         for n, layer in enumerate(self._up):
             if n:
                 y = np.concatenate([skips.pop(), y], axis=2)
-            y = np.maximum(doubled(y, layer), 0.0) * layer["gain"] + layer["shift"]
+            y = np.maximum(transposed_convolution(y, layer), 0.0) * layer["gain"] + layer["shift"]
         padded = np.pad(y[:, :, 0], 3)
         kernel = self._last["kernel"].reshape(4, 4, 2)
         logits = np.zeros_like(x) + self._last["bias"]
@@ -71,7 +71,7 @@ class VoiceNetwork:
         return np.asarray(x / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0))), np.float32)
 
 
-def halved(x: Samples, layer: dict[str, Samples]) -> Samples:
+def strided_convolution(x: Samples, layer: dict[str, Samples]) -> Samples:
     """Convolution at every second place, a row of taps at a time."""
     high, wide, channels = x.shape[0] // 2, x.shape[1] // 2, x.shape[2]
     padded = np.pad(x, ((1, 2), (1, 2), (0, 0)))
@@ -84,7 +84,7 @@ def halved(x: Samples, layer: dict[str, Samples]) -> Samples:
     return y.reshape(high, wide, -1)
 
 
-def doubled(x: Samples, layer: dict[str, Samples]) -> Samples:
+def transposed_convolution(x: Samples, layer: dict[str, Samples]) -> Samples:
     """Transposed convolution to twice the size, a row of taps at a time."""
     high, wide, channels = x.shape
     outs = len(layer["bias"])

@@ -124,7 +124,7 @@ class Transfer(Processor):
             return
         overlap = self._overlap
         while done < io.frames:
-            end = done + min(io.frames - done, overlap.remaining)
+            end = done + min(io.frames - done, overlap.wanted_samples)
             full = overlap.swap(sound[:, done:end], out[:, done:end])
             done = end
             if not full:

@@ -70,7 +70,7 @@ class Overlap:
         self.filled = 0
 
     def swap(self, sound: F32, out: F32) -> bool:
-        """Takes `[channels, n]`, n at most `remaining`, and writes as many output samples; whether the hop is full."""
+        """Takes `[channels, n]`, n at most `wanted_samples`, and writes as many samples; whether the hop is full."""
         first = self._size - self._hop + self.filled
         count = sound.shape[1]
         out[:] = self._sum[:, self.filled : self.filled + count]
@@ -79,7 +79,7 @@ class Overlap:
         return self.filled == self._hop
 
     @property
-    def remaining(self) -> int:
+    def wanted_samples(self) -> int:
         """Samples until the hop is full."""
         return self._hop - self.filled
 

@@ -82,7 +82,9 @@ class DirtTransport(Transport):
 
 
 def unheard(server: TransportServer) -> dict[str, Any]:
-    """What to do where the patch has orbits and no port takes the events of Tidal; else nothing."""
+    """Entry of the status, with a reason, where the patch has orbits and no port takes the events of Tidal; else
+    empty.
+    """
     if not any(name.startswith("orbit") and name.removeprefix("orbit").isdecimal() for name in server.nodes()):
         return {}
     where = f"it sends to UDP port {TIDAL_PORT}, where this server does not listen"

@@ -1,4 +1,4 @@
-"""Effects: dynamics, tone, space, modulation and pitch, each a processor with kernels of its own."""
+"""Effects: dynamics, tone, space, modulation and pitch, each a processor with its kernels."""
 
 from antiphon.api import Register, hookimpl
 

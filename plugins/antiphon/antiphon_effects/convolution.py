@@ -41,7 +41,7 @@ LARGE = 2048
 _AT, _TURN = 0, 1
 
 
-class PartWord(IntEnum):
+class PartitionField(IntEnum):
     """Indices of the words of one partition size: numbers, then addresses of arrays."""
 
     CHANNELS = 0
@@ -63,22 +63,24 @@ class PartWord(IntEnum):
 @kernel
 def effects_take(part: i64p, x: f32p) -> None:
     """Transforms the next input block, `[channels, size]`, with the previous one, into the newest ring spectrum."""
-    size = part[PartWord.SIZE]
+    size = part[PartitionField.SIZE]
     bins = size + 1
-    newest = part[PartWord.NEWEST] + 1
-    newest = 0 if newest == part[PartWord.COUNT] else newest
-    part[PartWord.NEWEST] = newest
-    part[PartWord.DONE] = 0
-    sound = address_f32(part[PartWord.SOUND])
-    for c in range(part[PartWord.CHANNELS]):
-        window = address_f32(part[PartWord.WINDOW] + 8 * c * size)
+    newest = part[PartitionField.NEWEST] + 1
+    newest = 0 if newest == part[PartitionField.COUNT] else newest
+    part[PartitionField.NEWEST] = newest
+    part[PartitionField.DONE] = 0
+    sound = address_f32(part[PartitionField.SOUND])
+    for c in range(part[PartitionField.CHANNELS]):
+        window = address_f32(part[PartitionField.WINDOW] + 8 * c * size)
         for n in range(size):
             window[n] = window[size + n]
             window[size + n] = x[c * size + n]
-        fft_real(window, 2 * size, address_f32(part[PartWord.TURNS]), address_f32(part[PartWord.WORK]), sound)
-        at = 2 * bins * (c * part[PartWord.COUNT] + newest)
-        spectrum = address_f32(part[PartWord.SPECTRA] + 4 * at)
-        total = address_f32(part[PartWord.TOTAL] + 8 * c * bins)
+        fft_real(
+            window, 2 * size, address_f32(part[PartitionField.TURNS]), address_f32(part[PartitionField.WORK]), sound
+        )
+        at = 2 * bins * (c * part[PartitionField.COUNT] + newest)
+        spectrum = address_f32(part[PartitionField.SPECTRA] + 4 * at)
+        total = address_f32(part[PartitionField.TOTAL] + 8 * c * bins)
         for k in range(bins):
             spectrum[k] = sound[2 * k]
             spectrum[bins + k] = sound[2 * k + 1]
@@ -98,31 +100,33 @@ def effects_products(total: f32p, x: f32p, h: f32p, bins: i64) -> None:
 @kernel
 def effects_advance_to(part: i64p, last: i64) -> None:
     """Accumulates the products up to partition `last`."""
-    bins = part[PartWord.SIZE] + 1
-    count = part[PartWord.COUNT]
-    for c in range(part[PartWord.CHANNELS]):
-        total = address_f32(part[PartWord.TOTAL] + 8 * c * bins)
-        for k in range(part[PartWord.DONE], last):
-            slot = part[PartWord.NEWEST] - k
+    bins = part[PartitionField.SIZE] + 1
+    count = part[PartitionField.COUNT]
+    for c in range(part[PartitionField.CHANNELS]):
+        total = address_f32(part[PartitionField.TOTAL] + 8 * c * bins)
+        for k in range(part[PartitionField.DONE], last):
+            slot = part[PartitionField.NEWEST] - k
             slot = slot + count if slot < 0 else slot
-            x = address_f32(part[PartWord.SPECTRA] + 8 * bins * (c * count + slot))
-            effects_products(total, x, address_f32(part[PartWord.RESPONSE] + 8 * bins * (c * count + k)), bins)
-    part[PartWord.DONE] = last
+            x = address_f32(part[PartitionField.SPECTRA] + 8 * bins * (c * count + slot))
+            effects_products(total, x, address_f32(part[PartitionField.RESPONSE] + 8 * bins * (c * count + k)), bins)
+    part[PartitionField.DONE] = last
 
 
 @kernel
 def effects_give(part: i64p, out: f32p) -> None:
     """out `[channels, size]` ← inverse transform of the accumulated products."""
-    size = part[PartWord.SIZE]
+    size = part[PartitionField.SIZE]
     bins = size + 1
-    effects_advance_to(part, part[PartWord.COUNT])
-    sound = address_f32(part[PartWord.SOUND])
-    for c in range(part[PartWord.CHANNELS]):
-        total = address_f32(part[PartWord.TOTAL] + 8 * c * bins)
+    effects_advance_to(part, part[PartitionField.COUNT])
+    sound = address_f32(part[PartitionField.SOUND])
+    for c in range(part[PartitionField.CHANNELS]):
+        total = address_f32(part[PartitionField.TOTAL] + 8 * c * bins)
         for k in range(bins):
             sound[2 * k] = total[k]
             sound[2 * k + 1] = total[bins + k]
-        fft_real_inverse(sound, 2 * size, address_f32(part[PartWord.TURNS]), address_f32(part[PartWord.WORK]), sound)
+        fft_real_inverse(
+            sound, 2 * size, address_f32(part[PartitionField.TURNS]), address_f32(part[PartitionField.WORK]), sound
+        )
         for n in range(size):
             out[c * size + n] = sound[size + n]
 
@@ -132,18 +136,18 @@ def effects_partition(x: f32p, y: f32p, place: i64p, head: i64p, rest: i64p, gat
     """y ← one partition, `[channels, size]`, of x filtered by the whole response. `place`: see `_TURN`."""
     effects_take(head, x)
     effects_give(head, y)
-    if rest[PartWord.COUNT] == 0:
+    if rest[PartitionField.COUNT] == 0:
         return
-    size = head[PartWord.SIZE]
-    large = rest[PartWord.SIZE]
+    size = head[PartitionField.SIZE]
+    large = rest[PartitionField.SIZE]
     at = size * place[_TURN]
-    for c in range(head[PartWord.CHANNELS]):
+    for c in range(head[PartitionField.CHANNELS]):
         for n in range(size):
             y[c * size + n] = y[c * size + n] + late[c * large + at + n]
             gathered[c * large + at + n] = x[c * size + n]
     turns = large // size
     place[_TURN] = place[_TURN] + 1
-    effects_advance_to(rest, rest[PartWord.COUNT] * place[_TURN] // turns)
+    effects_advance_to(rest, rest[PartitionField.COUNT] * place[_TURN] // turns)
     if place[_TURN] == turns:
         place[_TURN] = 0
         effects_give(rest, late)
@@ -181,7 +185,7 @@ def effects_convolve(x: Audio, y: Audio, frames: i64, level: f32p, size: i64, s:
         at = at + 1
         if at == size:
             at = 0
-            if s.head[PartWord.COUNT] == 0:
+            if s.head[PartitionField.COUNT] == 0:
                 for i in range(size * y.channels):
                     s.give[i] = s.take[i]
             else:
@@ -200,27 +204,31 @@ class Partitions:
         padded.reshape(channels, -1)[:, :frames] = response
         spectra = np.fft.rfft(padded, 2 * size)
         fft = RealFft(2 * size)
-        self._state: dict[PartWord, F32] = {
-            PartWord.SPECTRA: np.zeros((channels, count, 2, bins), np.float32),
-            PartWord.TOTAL: np.zeros((channels, 2, bins), np.float32),
-            PartWord.WINDOW: np.zeros((channels, 2 * size), np.float32),
+        self._state: dict[PartitionField, F32] = {
+            PartitionField.SPECTRA: np.zeros((channels, count, 2, bins), np.float32),
+            PartitionField.TOTAL: np.zeros((channels, 2, bins), np.float32),
+            PartitionField.WINDOW: np.zeros((channels, 2 * size), np.float32),
         }
-        self._arrays: dict[PartWord, F32] = {
+        self._arrays: dict[PartitionField, F32] = {
             **self._state,
-            PartWord.RESPONSE: np.stack([spectra.real, spectra.imag], axis=2).astype(np.float32),
-            PartWord.SOUND: np.zeros(2 * bins, np.float32),
-            PartWord.TURNS: fft.turns,
-            PartWord.WORK: fft.work,
+            PartitionField.RESPONSE: np.stack([spectra.real, spectra.imag], axis=2).astype(np.float32),
+            PartitionField.SOUND: np.zeros(2 * bins, np.float32),
+            PartitionField.TURNS: fft.turns,
+            PartitionField.WORK: fft.work,
         }
-        self.words = np.zeros(len(PartWord), np.int64)  # what the kernels read and write, by `PartWord`
-        self.words[PartWord.CHANNELS], self.words[PartWord.SIZE], self.words[PartWord.COUNT] = channels, size, count
+        self.words = np.zeros(len(PartitionField), np.int64)  # what the kernels read and write, by `PartitionField`
+        self.words[PartitionField.CHANNELS], self.words[PartitionField.SIZE], self.words[PartitionField.COUNT] = (
+            channels,
+            size,
+            count,
+        )
         for part, array in self._arrays.items():
             self.words[part] = address(array)
 
     def clear(self) -> None:
         for state in self._state.values():
             state.fill(0.0)
-        self.words[PartWord.NEWEST] = self.words[PartWord.DONE] = 0
+        self.words[PartitionField.NEWEST] = self.words[PartitionField.DONE] = 0
 
 
 class Convolution(Processor):

@@ -69,7 +69,7 @@ class ChannelControls:
         return (high << 7 | self._values.get(coarse + FINE_OFFSET, 0)) / 16383.0 if fine else high / 127.0
 
 
-def told_by(values: Sequence[int]) -> str:
+def control_mode(values: Sequence[int]) -> str:
     """Mode that a control's first values tell: "absolute", of `RELATIVE_MODES`, or "" while both are possible.
 
     An endless control stays near 0 or 64, and says a value twice, or turns back by more than the 1 of a jitter.
@@ -94,7 +94,7 @@ def told_by(values: Sequence[int]) -> str:
     return steps_of(values[0], "relative")[1] if endless else "absolute"
 
 
-def doubted(first: Sequence[int], then: Sequence[int]) -> bool | None:
+def confirmed_endless(first: Sequence[int], then: Sequence[int]) -> bool | None:
     """Whether a control that its `first` values told endless is so by those that came `then`; None while in doubt.
 
     A knob that is turned from one end to the other at once says what an endless control says that is turned back. It

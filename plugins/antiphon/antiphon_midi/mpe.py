@@ -140,7 +140,7 @@ class MpeZones:
         for note, on in member.notes.items():
             yield NotePressure(note, value, on, "", when)
 
-    def shade(self, channel: int, value: float, when: When) -> Iterator[Expression]:
+    def set_timbre(self, channel: int, value: float, when: When) -> Iterator[Expression]:
         """Timbre of a member channel (controller 74)."""
         member = self._members[channel]
         member.timbre = value
@@ -261,9 +261,9 @@ class LastValues:
             case _:
                 self._put(port, zones.bend(channel, bend_of(message.a, message.b), when))
 
-    def shade(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
+    def set_timbre(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
         """Stores the timbre of a member channel, by controller 74."""
-        self._put(port, voice.zones.shade(message.channel, message.b / 127, when))
+        self._put(port, voice.zones.set_timbre(message.channel, message.b / 127, when))
 
     def take(self, voices: Mapping[str, PortVoice]) -> Iterator[tuple[Expression, str]]:
         """Removes and yields each value with its port. Values of ended notes are dropped: they would be the next's."""

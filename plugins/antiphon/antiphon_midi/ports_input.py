@@ -49,9 +49,9 @@ from antiphon_midi.learn import (
     MidiMap,
     PedalState,
     address_of,
-    doubted,
+    confirmed_endless,
+    control_mode,
     steps_of,
-    told_by,
 )
 from antiphon_midi.mpe import MAX_NOTES, TIMBRE, HeldNotes, LastValues, PortVoice
 from antiphon_midi.output import MidiOut
@@ -222,7 +222,7 @@ class Knobs:
         if not mode:
             values = self._untold.setdefault(knob, [])
             values.append(value)
-            told = told_by(values)
+            told = control_mode(values)
             if not told:
                 return None
             del self._untold[knob]
@@ -230,7 +230,7 @@ class Knobs:
                 self._told[knob] = values, []
         elif knob in self._told:
             self._told[knob][1].append(value)
-            endless = doubted(*self._told[knob])
+            endless = confirmed_endless(*self._told[knob])
             if endless is False:
                 told = "absolute"
             if endless is not None or len(self._told[knob][1]) > REACH:
@@ -501,7 +501,7 @@ class MidiInput:
                 self.release(port)
             return
         if zones.manager(channel) and number == TIMBRE:
-            self._values.shade(message, port, voice, self._when(ns))
+            self._values.set_timbre(message, port, voice, self._when(ns))
             return
         if number >= _MODES:
             self._mode(number, channel, port, voice)

@@ -38,7 +38,7 @@ SLOW = 0.1
 """Minimum seconds between two values of a readonly parameter."""
 
 
-class Outward:
+class PublishQueue:
     """Queue of topics and payloads to publish.
 
     `dropped`: values superseded while the broker was away, or beyond the bound. `wake`: event set by new data.
@@ -193,7 +193,7 @@ Taken = Callable[[str, bytes, bool], None]
 """Callback with (topic, payload, retained), before the broker gets the acknowledgement."""
 
 
-class Once:
+class DuplicateFilter:
     """Detects repeated deliveries by packet identifier and content.
 
     A broker redelivers an unacknowledged message under the same identifier. It is marked as redelivered, unless the
@@ -227,10 +227,10 @@ class Once:
         return True
 
 
-class Arrivals(NamedTuple):
+class MessageTargets(NamedTuple):
     """Message targets. repeated, unreadable: callbacks for a redelivered message, and for a topic that is not UTF-8."""
 
-    once: Once
+    once: DuplicateFilter
     taken: Taken
     repeated: Callable[[], None]
     unreadable: Callable[[], None]
@@ -245,7 +245,7 @@ class MqttConnection(aiomqtt.Client):
     """
 
     def __init__(
-        self, broker: Broker, identifier: str, into: Arrivals, *, will: tuple[str, bytes], forget: bool = False
+        self, broker: Broker, identifier: str, into: MessageTargets, *, will: tuple[str, bytes], forget: bool = False
     ) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 0 if forget else SESSION_SECONDS
@@ -364,8 +364,8 @@ class MqttBridge:
         self._server, self._broker = server, broker
         self._identifier = identifier(server.folder)
         self._fresh = server.fresh
-        self._once = Once()
-        self.outward = Outward()
+        self._once = DuplicateFilter()
+        self.outward = PublishQueue()
         self.state, self.reason = "connecting", ""
         self.received = self.refused = self.duplicates = self.published = 0
         self._connections = 0
@@ -439,7 +439,7 @@ class MqttBridge:
         return MqttConnection(
             self._broker,
             self._identifier,
-            Arrivals(self._once, self._taken, self._repeated, self._unreadable),
+            MessageTargets(self._once, self._taken, self._repeated, self._unreadable),
             will=(STATUS, OFFLINE),
             forget=forget,
         )

@@ -25,7 +25,7 @@ class Broker:
     tls: bool = False
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """What a client needs for TLS; None without."""
+        """TLS context of a client of this broker; None without TLS."""
         return ssl.create_default_context() if self.tls else None
 
 

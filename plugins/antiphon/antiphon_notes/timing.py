@@ -111,7 +111,7 @@ MIN_NOTE_BEATS = 1e-4
 """Minimum length of a note in beats, so that its end follows its begin."""
 
 
-class Delaying(ClockNode):
+class DelayingNode(ClockNode):
     """Outputs `delayed` of each note. While the clock is stopped, delayed notes are dropped or played at once."""
 
     def forget(self) -> None:
@@ -144,7 +144,7 @@ class Delaying(ClockNode):
         self._delays.clear()
 
 
-class EchoNode(Delaying):
+class EchoNode(DelayingNode):
     """Repeats each note every `beats`, softer by `feedback` each time."""
 
     params = (
@@ -170,7 +170,7 @@ class EchoNode(Delaying):
             yield n * float(io.at("beats", frame)), (event.channel, event.number + n * by, velocity)
 
 
-class Strum(Delaying):
+class Strum(DelayingNode):
     """Spreads the notes of a chord: each begins `beats` after the one before. Played ones keep their order."""
 
     params = (
@@ -220,7 +220,7 @@ class Strum(Delaying):
         yield delay, (event.channel, event.number, velocity)
 
 
-class Humanise(Delaying):
+class Humanise(DelayingNode):
     """Delays each note by up to `beats`, and changes its velocity by up to `velocity`."""
 
     on_files = FileUse(changes=("time",))

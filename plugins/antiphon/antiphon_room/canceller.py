@@ -536,7 +536,7 @@ class Canceller:
         self.clear()
 
     def clear(self) -> None:
-        """Clears what was heard and learned."""
+        """Clears the spectra and the learned filters."""
         for array in self._shared.values():
             array.fill(0.0)
         for arrays in self._own:

@@ -96,7 +96,9 @@ class EchoCancel(Processor):
 
 
 def read_played(path: Path, rate: int) -> F32:
-    """What was played, `[REFERENCES, frames]`; raises FileError: it cannot be read, has another rate, is too long."""
+    """The reference sound, `[REFERENCES, frames]`; raises FileError: it cannot be read, has another rate, is too
+    long.
+    """
     with stream_sound(path) as (info, blocks):
         if info.rate != rate:
             raise FileError(
@@ -110,8 +112,9 @@ def read_played(path: Path, rate: int) -> F32:
 
 
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
-    """`FileUse.hears` of `echo_cancel`: what keeps the reference from being found in the microphone, for the closing
-    line. Raises FileError as `read_played`."""
+    """`FileUse.hears` of `echo_cancel`: a sentence, for the closing line, on a reference that does not fit the
+    microphone. Raises FileError as `read_played`.
+    """
     with stream_sound(path) as (info, blocks):
         rate, frames = info.rate, info.frames
         microphone = _changes(blocks, rate)

@@ -1,4 +1,4 @@
-"""State of `echo_cancel` that its kernels share, spectra of its frames, and the mask of what is left of the echo."""
+"""State of `echo_cancel` that its kernels share, spectra of its frames, and the mask of the remaining echo."""
 
 from __future__ import annotations
 

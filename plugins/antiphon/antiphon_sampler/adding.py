@@ -198,7 +198,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What was added. `passed`: files that are no sounds by their content, or are not there."""
+    """Result of adding a pack. `passed`: files that are no sounds by their content, or are not there."""
 
     folder: Path
     names: int
@@ -350,7 +350,7 @@ def _listing(origin: Origin, name: str) -> dict[str, Any] | None:
 def _written(
     source: str, origin: Origin, listing: dict[str, Any] | None, folder: Path, progress: Progress
 ) -> tuple[int, int, int, int, tuple[tuple[str, str], ...]]:
-    """What `Added` says of the pack that was written into a folder."""
+    """`Added` of the pack that was written into a folder."""
     names, given = origin.names(), origin
     if listing is None:
         rows = _by_folders(names)

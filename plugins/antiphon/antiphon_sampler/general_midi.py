@@ -40,7 +40,7 @@ SEAM, SHORTEST, LONGEST = 4800, RATE, 2 * RATE
 """Frames over which a held note's end passes into its repetition, and those of the repetition."""
 SOUND_OFF = 120
 RENDER, LIMITS = f"{__name__}:render", ChildLimits(nice=5, cpu=120)
-"""The function that renders an instrument, in a process of its own: a busy machine gives it little time."""
+"""The function that renders an instrument, in a separate process: a busy machine gives it little time."""
 SECONDS, AGAIN = 1200.0, 60.0
 """After which one that hangs is given up; and after which one that could not be rendered is tried again."""
 STEP = 4

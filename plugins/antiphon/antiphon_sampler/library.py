@@ -30,7 +30,7 @@ MAX_MARK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A pack of the library. `source`: what it was added by; `licences`: files in it, by name."""
+    """A pack of the library. `source`: the address or path that it was added from; `licences`: files in it, by name."""
 
     folder: Path
     source: str

@@ -64,9 +64,9 @@ class ClockedLoop:
         return not self.values.loop and self.next >= len(self.cuts) - 1
 
 
-def cuts_between(sample: Sample, first: int, last: int, by: str) -> tuple[int, ...]:
+def cuts_between(sample: Sample, first: int, last: int, mode: str) -> tuple[int, ...]:
     """Cut positions of a part of a sample, beginning and end too: by "onsets", or by "speed", without inner cuts."""
-    if by != "onsets":
+    if mode != "onsets":
         return first, last
     return (first, *(at for at in sample.onsets if first < at < last), last)
 
@@ -106,7 +106,7 @@ def _beginning(mono: np.ndarray[tuple[int], np.dtype[np.float64]], piece: int, s
     return first + (int(over[0]) if len(over) else 0)
 
 
-def region(frames: int, cuts: tuple[int, ...], slices: int, number: int) -> tuple[int, int]:
+def slice_frames(frames: int, cuts: tuple[int, ...], slices: int, number: int) -> tuple[int, int]:
     """First frame of a slice and the frame after its last, at least one apart; `number` wraps.
 
     `slices` equal ones; 0 cuts at the onsets `cuts`.
@@ -136,7 +136,7 @@ ALTERNATING = 1
 
 
 class SampleMarks(NamedTuple):
-    """What a WAV file says of its notes."""
+    """Root note and loop of a WAV file's `smpl` chunk."""
 
     root: float = -1.0  # note at which it was recorded, with cents; -1 for none
     first: int = 0  # frames of the file between which it repeats; both 0 for none
@@ -185,7 +185,7 @@ def write_looped(path: Path, sound: Samples, rate: int, first: int) -> None:
 
 
 def held_of(path: Path, marks: SampleMarks, sound: Samples, rate: int) -> DecodedSample | None:
-    """What a note that lasts plays of a file with a loop; None where the file ends before its loop.
+    """Sample that a held note plays of a file with a loop; None where the file ends before its loop.
 
     `sound`: the file at `rate`, float32 `[1 or 2, frames]`. Raises FileError: it cannot be read.
     """
@@ -197,10 +197,12 @@ def held_of(path: Path, marks: SampleMarks, sound: Samples, rate: int) -> Decode
         return None
     if marks.kind == ALTERNATING:
         loop = np.concatenate([loop, loop[:, ::-1]], axis=1)
-    return unrolled(sound, loop, marks.first, ratio, rate, marks.root)
+    return with_repeated_loop(sound, loop, marks.first, ratio, rate, marks.root)
 
 
-def unrolled(sound: Samples, loop: Samples, first: int, ratio: float, rate: int, root: float = -1.0) -> DecodedSample:
+def with_repeated_loop(
+    sound: Samples, loop: Samples, first: int, ratio: float, rate: int, root: float = -1.0
+) -> DecodedSample:
     """Sample of what precedes a loop, the loop, and the loop again, which is the one that repeats.
 
     So the interpolation finds the right frames on both sides of the seam. `sound` is at `rate`; `loop`, which begins at

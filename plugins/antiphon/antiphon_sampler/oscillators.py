@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_sampler.library import Listing, SampleFiles
-from antiphon_sampler.loops import in_memory, unrolled
+from antiphon_sampler.loops import in_memory, with_repeated_loop
 from antiphon_sampler.samples import Sample
 from antiphon_sampler.sounds import Sounds
 
@@ -65,7 +65,7 @@ class Oscillators(Sounds):
         loop = _noise(name, self.rate) if number == 0 else _tone(name, number, self.rate)
         frames = round(SECONDS * self.rate)
         once = np.tile(loop, math.ceil(frames / len(loop)))[None, :frames].astype(np.float32)
-        held = unrolled(once[:, :0], loop[None, :].astype(np.float32), 0, 1.0, self.rate)
+        held = with_repeated_loop(once[:, :0], loop[None, :].astype(np.float32), 0, 1.0, self.rate)
         whole = in_memory(once, self.rate)
         return replace(whole, held=held), whole.sound.nbytes + held.sound.nbytes
 
@@ -84,7 +84,7 @@ def _tone(name: str, note: int, rate: int) -> _Wave:
 
 
 def _wave(name: str, periods: int, frames: int, rate: int, seed: int = 0) -> _Wave:
-    """A band-limited wave of so many periods; `seed` 0 begins at 0."""
+    """A band-limited wave of `periods` periods; `seed` 0 begins at 0."""
     count = max(1, min(int(HIGHEST * frames / (periods * rate)), (frames - 1) // (2 * periods)))
     n = np.arange(1, count + 1)
     phase = np.exp(2j * math.pi * n * np.random.default_rng(seed).uniform()) if seed else 1.0

@@ -10,7 +10,7 @@ from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
 from antiphon_sampler.library import folder_of, list_folder, packs, with_packs
-from antiphon_sampler.loops import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, region
+from antiphon_sampler.loops import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, slice_frames
 from antiphon_sampler.oscillators import NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
 from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, pad_map, rows_by_name, sound_words
 from antiphon_sampler.samples import DecodedSample, LongSample, Sample, way_of
@@ -170,8 +170,8 @@ class Sampler(Processor):
         if self._in_place:
             sounds.reader.fill(voices.streams)
         for row in self._missed_notes.voices:
-            voices.starve(row)
-        for row in voices.starving(io.frames):
+            voices.fade_unread(row)
+        for row in voices.fade_missing_pages(io.frames):
             io.mark("underrun", row)
 
     def _mix(self, sound: Samples, frame: int) -> None:
@@ -330,7 +330,9 @@ class Sampler(Processor):
         first, last = 0, sample.frames
         if values.slice != "off":
             number = event.number - int(io.at("base", event.offset)) if values.meant else 0
-            first, last = region(sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number)
+            first, last = slice_frames(
+                sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number
+            )
         return between(first, last, values.begin, values.end)
 
     def _cut(self, group: int) -> None:
@@ -386,7 +388,7 @@ class Sampler(Processor):
 
 
 def _held(sample: Sample, last: int, values: NoteValues, keyed: bool) -> tuple[Sample, int, int]:
-    """What a note plays of a sample with a loop: the sample, the frame after its last, the frame of its loop or -1.
+    """Part of a looped sample that a note plays: the sample, the frame after its last, the frame of its loop or -1.
 
     `keyed`: whether it has a note-off. A note without an end plays the sample as recorded, as does one backwards or of
     a part.

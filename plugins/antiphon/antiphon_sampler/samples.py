@@ -225,7 +225,7 @@ class PageStreams:
         return self._opened
 
     @property
-    def starved(self) -> int:
+    def starved_voices(self) -> int:
         """Number of voices that ended for lack of a page."""
         return int(self.words[STARVED_WORD])
 

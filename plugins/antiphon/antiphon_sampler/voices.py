@@ -195,7 +195,7 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
 
 @kernel
 def sampler_segment(y: Audio, s: SamplerState, v: i64, begin: i64, end: i64) -> i64:
-    """Adds one voice, by a kernel without the branches of what it lacks; see `sampler_voice`."""
+    """Adds one voice, by a kernel without branches for unused features; see `sampler_voice`."""
     w = v * Whole.SIZE
     r = v * Real.SIZE
     c = v * Color.SIZE
@@ -331,7 +331,7 @@ class SampleVoices:
     @property
     def underruns(self) -> int:
         """Voices of long samples that ended early because their file was not read in time."""
-        return self._late + self.streams.starved
+        return self._late + self.streams.starved_voices
 
     @property
     def reach(self) -> int:
@@ -340,13 +340,13 @@ class SampleVoices:
         fastest = float(np.abs(steps * fastest_of).max())
         return max(1, int((SLOTS - 1) * PAGE / max(1.0, fastest)))
 
-    def starve(self, row: int) -> None:
+    def fade_unread(self, row: int) -> None:
         """Fades out the voice of a row whose file was not read in time; other rows are ignored."""
         if 0 <= row < ROWS and self._whole[row * Whole.SIZE + Whole.ON]:
             sampler_fall(self._whole, row, self._cut)
             self._late += 1
 
-    def starving(self, frames: int) -> list[int]:
+    def fade_missing_pages(self, frames: int) -> list[int]:
         """Fades out voices whose pages are missing for a block plus the fade; returns their rows."""
         count = sampler_starving(
             self._whole, self._real, self.streams.words, self.streams.buffer, frames, self._cut, self._starving

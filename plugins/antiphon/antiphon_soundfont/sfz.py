@@ -233,7 +233,7 @@ class _Reader:
         return _VARIABLE.sub(put, text)
 
     def _inside(self, named: str) -> Path:
-        """Path of what the instrument names. Raises FileError: it is outside of its folders."""
+        """Path of a file that the instrument names. Raises FileError: it is outside of its folders."""
         plain = PurePosixPath(named.replace("\\", "/"))
         drive = ":" in named[:2]
         found = self._path.parent

@@ -264,7 +264,7 @@ class SuperCollider:
         self._send_events(slot, player, hurried.hop(sample, events), frame)
         for node in hurried.unclaimed(sample):
             self.keeper.counts.unclaimed += 1
-            player.withdraw(node, self._note)
+            player.end_wrong_voice(node, self._note)
             self._send()
 
     def hurry(self, slot: int, event: Event) -> None:

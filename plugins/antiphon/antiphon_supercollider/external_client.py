@@ -85,7 +85,7 @@ class ExternalClient(ScsynthSupervisor):
         self._names = [outside.name for outside in clients]
         probe = ExternalScsynth(address, Path())
         try:
-            probe.enrol()
+            probe.register_client()
             self._number = probe.number
             share = share_of(probe.number, probe.numbers())
         finally:
@@ -147,7 +147,9 @@ class ExternalClient(ScsynthSupervisor):
         first = self.layout.nodes
         groups = [osc.encode("/n_free", first + group) for group in (VOICES_GROUP, CLOCK_GROUP)]
         scsynth.boot(self._watch_meanwhile)
-        scsynth.promise([*groups, *(osc.encode("/b_free", self.layout.buffers + n) for n in range(BUFFERS_EACH))])
+        scsynth.send_after_end(
+            [*groups, *(osc.encode("/b_free", self.layout.buffers + n) for n in range(BUFFERS_EACH))]
+        )
         self._create_groups(scsynth)
         self._send_assets(scsynth)
         scsynth.sync(self._watch_meanwhile)

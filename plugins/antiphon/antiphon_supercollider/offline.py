@@ -27,7 +27,7 @@ from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, SynthSettings, use_backend
 from antiphon_supercollider.info import SUPERCOLLIDER, ahead, delay
-from antiphon_supercollider.scsynth.asset_store import Shelf
+from antiphon_supercollider.scsynth.asset_store import NodeAssets
 from antiphon_supercollider.scsynth.server import limits, scsynth_path
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
 from antiphon_supercollider.voices.own import PLACES, player_of
@@ -225,7 +225,7 @@ def _tracks(events: Path) -> list[_Track]:
 
 def _materials(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], list[tuple[int, bytes]]]:
     """Assets of each track, and the messages that load them."""
-    shelf = Shelf(folder)
+    shelf = NodeAssets(folder)
     materials = [
         shelf.material(n, track.settings) if needs(track.settings) else NOTHING for n, track in enumerate(tracks)
     ]

@@ -189,7 +189,7 @@ class AsyncRemote:
     @asynccontextmanager
     async def at(self, beat: float) -> AsyncIterator[AsyncRemote]:
         """As `Remote.at`."""
-        with self._remote.collected() as questions:
+        with self._remote.collecting_messages() as questions:
             yield self
         await _asked(self._remote.send_at, beat, questions)
 

@@ -27,7 +27,7 @@ def keep(page: str) -> None:
 
 
 def _made_of() -> list[Any]:
-    """What the page is made of: the sources of commands, which plugins there are, and the columns."""
+    """Sources of the page: modules of commands, installed plugins, and the columns of the terminal."""
     return [*source_stamp("cli/*.py", "cli/*/*.py"), min(WIDTH, shutil.get_terminal_size().columns)]
 
 

@@ -68,9 +68,9 @@ def learn(
         show_page(found, ROOM, opens=not no_open)
         return
     from antiphon.cli.serve import check_ports_free, run
-    from antiphon.cli.terminal.errors import endable
+    from antiphon.cli.terminal.errors import termination_signals
 
     asked = server.with_(patch="band", live=True, mute_input=server.audio != "headless").check()
     check_ports_free(asked)
-    with endable(ctrl_c=False):
+    with termination_signals(ctrl_c=False):
         run(asked, opens=not no_open, room=ROOM)

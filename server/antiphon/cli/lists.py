@@ -1,4 +1,4 @@
-"""Lines of the lists of what there is, for a terminal."""
+"""Lines of the lists (patches, sets, plugins, words, models) for a terminal."""
 
 from __future__ import annotations
 

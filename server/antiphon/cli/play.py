@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.cli.option_records import by_records
-from antiphon.cli.terminal.errors import endable
+from antiphon.cli.terminal.errors import termination_signals
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
@@ -67,7 +67,7 @@ def play(
         return list(introduction(used, device.driver, device.note, song, list(options)))
 
     # the server's own handling of Ctrl-C records one that a library catches
-    with endable(ctrl_c=False):
+    with termination_signals(ctrl_c=False):
         try:
             if device.driver == "headless":
                 settings = headless_settings(asked) if song else with_demo(asked)
@@ -180,7 +180,7 @@ def command(settings: ServeSettings, message: str, name: str = "osc") -> str:
 
 
 def program() -> str:
-    """What starts this Antiphon in any folder: its name where the shell finds it by that, else its path."""
+    """Command that starts this Antiphon in any folder: its name if the shell finds it, else its path."""
     started = Path(sys.argv[0])
     own = started.absolute() if started.name == "antiphon" else Path(sys.executable).with_name("antiphon")
     found = shutil.which("antiphon")

@@ -175,13 +175,13 @@ def add_operations(app: typer.Typer, operations: Iterable[SharedOperation]) -> N
 def command_of(operation: SharedOperation) -> Callable[..., None]:
     """The command that asks an operation; exit code 1 where a part of what was asked for was not done."""
     from antiphon.cli.option_records import Json
-    from antiphon.cli.terminal.errors import complain, endable
+    from antiphon.cli.terminal.errors import complain, termination_signals
     from antiphon.cli.terminal.progress import echo_answer, progress_bar
     from antiphon.kernel.contract.operations import Asker, plain
 
     def command(asked: Any, as_json: bool = False) -> None:
         asker = Asker(progress=progress_bar, options=True)
-        with endable(operation.kept) if operation.kept else contextlib.nullcontext():
+        with termination_signals(operation.kept) if operation.kept else contextlib.nullcontext():
             found = operation.answer(asked, asker)
             for answer in found if isinstance(found, Iterator) else (found,):
                 echo_answer(as_json, plain(answer) if as_json else None, operation.shown(answer))

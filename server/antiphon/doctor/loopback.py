@@ -1,6 +1,6 @@
 """`doctor --loopback`: measures the round trip from output to input, beside the driver's declared latency.
 
-A burst of noise, 10 ms long, is played five times; the input is correlated with it. Runs in a process of its own.
+A burst of noise, 10 ms long, is played five times; the input is correlated with it. Runs in a separate process.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Mono = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class RoundTrip:
     """A measured round trip."""
 
     driver: str
@@ -63,7 +63,7 @@ class Trip:
         return self.ring + self.device
 
 
-def measure(settings: ServeSettings) -> Trip:
+def measure(settings: ServeSettings) -> RoundTrip:
     """Measures the round trip of the driver that `serve` would use. Raises `EngineError` if the device fails."""
     device = probe(settings)
     options = DriverOptions(
@@ -81,7 +81,7 @@ def measure(settings: ServeSettings) -> Trip:
     return trip
 
 
-def in_child(settings: ServeSettings) -> Trip:
+def in_child(settings: ServeSettings) -> RoundTrip:
     """Runs `measure` in a child process, since device libraries may hang or crash."""
     with (
         tempfile.TemporaryFile() as said,
@@ -98,10 +98,10 @@ def in_child(settings: ServeSettings) -> Trip:
             raise EngineError(f"the measurement crashed (exit {code}, {last}); try another --audio") from None
     if "error" in answer:
         raise EngineError(answer["error"])
-    return Trip(**answer["trip"])
+    return RoundTrip(**answer["trip"])
 
 
-def report(trip: Trip) -> list[str]:
+def report(trip: RoundTrip) -> list[str]:
     """The measurement as lines of text."""
     ms = 1000.0 / trip.rate
     head = f"{trip.driver}, {trip.rate} Hz, {trip.block} frames, {trip.path}:"
@@ -122,7 +122,7 @@ def report(trip: Trip) -> list[str]:
     return [head, f"the test signal was not found in the input: {why}", declared, *missed]
 
 
-def keep(trip: Trip, settings: ServeSettings) -> str:
+def keep(trip: RoundTrip, settings: ServeSettings) -> str:
     """Keeps the delay of a device that was measured through what it plays to; its name, "" where none was.
 
     Raises FileError: it cannot be written.
@@ -164,7 +164,7 @@ def played_bursts(rate: int, block: int) -> tuple[list[int], Mono]:
     return at, sound
 
 
-def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: int) -> Trip:
+def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: int) -> RoundTrip:
     """The result of a run: the median over the bursts found, if these are more than half.
 
     `recorded` is float32 `[frames]`, `at` the frames at which bursts began, `missed` the blocks missed meanwhile.
@@ -175,7 +175,7 @@ def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: in
     back = sorted(t for t in trips if t >= 0)
     good = len(back) > BURSTS // 2
     loudest = float(np.sqrt(np.mean(np.square(recorded)))) if recorded.size else 0.0
-    return Trip(
+    return RoundTrip(
         driver.name,
         path,
         driver.rate,
@@ -189,7 +189,7 @@ def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: in
     )
 
 
-def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> Trip:
+def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> RoundTrip:
     driver = make_driver(kind, options)
     assert isinstance(driver, CallbackDriver)
     try:
@@ -207,7 +207,7 @@ def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: 
         driver.stop()
 
 
-def _exchange(driver: CallbackDriver, path: str) -> Trip:
+def _exchange(driver: CallbackDriver, path: str) -> RoundTrip:
     at, sound = played_bursts(driver.rate, driver.block)
     recorded = np.zeros_like(sound)
     out: Samples = np.zeros((driver.channels, driver.block), np.float32)
@@ -226,7 +226,7 @@ def _exchange(driver: CallbackDriver, path: str) -> Trip:
     return trip_of(driver, path, recorded, at, driver.counts()[0] - before)
 
 
-def _through_engine(options: DriverOptions) -> Trip:
+def _through_engine(options: DriverOptions) -> RoundTrip:
     """The round trip without a device: from the engine's input, through the patch `through`, to its output."""
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)

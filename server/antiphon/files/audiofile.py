@@ -29,7 +29,7 @@ class Sound:
 
 
 def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: int = MAX_SAMPLES) -> Sound:
-    """Reads a whole sound file. It is decoded in a process of its own, so that a damaged file harms nothing.
+    """Reads a whole sound file. It is decoded in a separate process, so that a damaged file harms nothing.
 
     `rate`: resample to this rate, in Hz; None keeps the file's. `max_samples`: frames times channels, at most. Raises
     FileError: it cannot be read, or is longer.

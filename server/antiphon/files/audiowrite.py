@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 # ---- A file that appears under its name only when complete and on disk
 
 
-def unwritable(name: str, error: OSError | ValueError, within: bool = False) -> FileError:
+def write_error(name: str, error: OSError | ValueError, within: bool = False) -> FileError:
     """Error for a file that cannot be written; `ValueError` for a name that the system rejects.
 
     `within`: whether its folder is there.
@@ -80,7 +80,7 @@ class DraftFile:
             self._mode = self._replaceable(name)
             self.fd = self._open()  # of the open file; -1 once it is published or discarded
         except (OSError, ValueError) as error:
-            raise unwritable(name, error, os.path.isdir(os.path.dirname(os.path.realpath(path)))) from None
+            raise write_error(name, error, os.path.isdir(os.path.dirname(os.path.realpath(path)))) from None
 
     def publish(self) -> None:
         """Renames the file once it is on disk, replacing an existing one; raises `OSError`."""
@@ -287,7 +287,7 @@ class AudioWriter:
         return kept_marks(marks.chunks, sound, big=marks.aiff)
 
     def _lost_marks(self) -> list[str]:
-        """What the file lacks of IN's chunks, in words."""
+        """Names, in words, of IN's chunks that the file lacks."""
         marks, kept = self._marks, self._kept_marks()
         if marks is None:
             return []
@@ -491,7 +491,7 @@ class AudioWriter:
         if isinstance(error, FileError) or (self._piped and isinstance(error, BrokenPipeError)):
             return error
         if isinstance(error, OSError):
-            return unwritable(self.name, error)
+            return write_error(self.name, error)
         text = " ".join(str(error).split()) or type(error).__name__
         return FileError(f"cannot write {self.name}: the encoder refused it ({text[:200]})")
 

@@ -1,4 +1,4 @@
-"""Sound files decoded in a process of their own (`decode_process`), block by block or in parts."""
+"""Sound files decoded in a separate process (`decode_process`), block by block or in parts."""
 
 from __future__ import annotations
 

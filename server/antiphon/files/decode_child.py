@@ -249,13 +249,13 @@ class PartFile:
         self._file.close()
         os.close(self._handle)
 
-    def covers(self, frame: int) -> bool:
+    def continues_from(self, frame: int) -> bool:
         """Whether it reads on from a frame without a jump."""
         return self._at - len(self._sound) <= frame <= self._at
 
     def read(self, first: int, last: int) -> Frames:
         """Frames from `first` to before `last`, float32 `[frames, channels]`; fewer where the file ends before."""
-        if not self.covers(first):
+        if not self.continues_from(first):
             begin = min(self.frames, max(0, first - BEFORE) if self._file.lossy else first)
             self._file.seek(begin)
             self._at, self._sound = begin, self._sound[:0]
@@ -301,7 +301,7 @@ class PartFiles:
     def _reading(self, file: PartFile, frame: int) -> PartFile:
         """The open file of the same path that reads on from a frame, else one more."""
         for n, other in enumerate(self._files):
-            if other.path == file.path and other.covers(frame):
+            if other.path == file.path and other.continues_from(frame):
                 self._files.append(self._files.pop(n))
                 return other
         return self._opened(file.path)

@@ -40,7 +40,7 @@ _GUESSED = "Estimating duration from bitrate"
 
 @dataclass(frozen=True, slots=True)
 class CarrierInfo:
-    """What a file holds beside its container.
+    """Properties of the sound in a container file.
 
     `frames`: as promised, None where that is not said. `codec`: FFmpeg's word. `begins`: seconds from the beginning of
     the file to its sound. `picture`: whether it holds a video.
@@ -81,7 +81,7 @@ def start(arguments: Sequence[str], lane: ChildLane) -> Child:
 
 
 def probe(fd: int, demuxer: str) -> CarrierInfo:
-    """What a file holds. Raises `Refused`: it holds no sound, or is broken."""
+    """Properties of a file's sound, by ffprobe. Raises `Refused`: it holds no sound, or is broken."""
     entries = (
         "stream=index,codec_type,codec_name,sample_rate,channels,duration_ts,duration,time_base:"
         "stream_disposition=attached_pic:stream_tags:format=start_time,duration:format_tags"
@@ -136,7 +136,7 @@ def _begins(fd: int, demuxer: str, first: float) -> float:
 
 
 def _report(fd: int, demuxer: str, *asked: str) -> tuple[dict[str, Any], bool]:
-    """What ffprobe finds, and whether it guessed the length."""
+    """Report of ffprobe, and whether it guessed the length."""
     words = [program("ffprobe"), "-hide_banner", "-v", "warning", "-of", "json", *asked, *source(fd, demuxer)]
     reading = _Reading(start(words, _lane(fd)))
     with reading:

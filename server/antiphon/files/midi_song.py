@@ -77,7 +77,7 @@ class MidiSong:
         return tuple((at, 4.0 * upper / lower) for at, upper, lower in self.signatures)
 
     @property
-    def barless(self) -> bool:
+    def has_no_bars(self) -> bool:
         """Whether its time signatures mean no bars; see `song_beats.is_barless`."""
         return song_beats.is_barless(self._uppers)
 

@@ -172,7 +172,7 @@ class WrittenMeasure:
             self.tempi[at] = exact, min(max(bpm, MIN_BPM), MAX_BPM)
 
 
-def unfolded(title: str, parts: Sequence[ScorePart], written: Sequence[WrittenMeasure]) -> Score:
+def performed_score(title: str, parts: Sequence[ScorePart], written: Sequence[WrittenMeasure]) -> Score:
     """Score of written measures as it is played. `parts`: without their notes. Raises ScoreRefused: it is too long."""
     _complete(written)
     playing = _Playing(written)
@@ -373,7 +373,7 @@ def _score(root: Element) -> Score:
             written[-1].rows.append(reader.measure(part[at], written[-1], first=not place) if at < len(part) else [])
     title = root.findtext("work/work-title") or root.findtext("movement-title") or ""
     given_parts = [ScorePart(one.id, one.name, (), one.transposition or 0, one.program) for one in readers]
-    return unfolded(" ".join(title.split()), given_parts, written)
+    return performed_score(" ".join(title.split()), given_parts, written)
 
 
 class _PartReader:

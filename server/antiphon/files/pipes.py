@@ -48,7 +48,7 @@ class RawForm:
 
     @classmethod
     def of(cls, text: str) -> "RawForm":
-        """That of "s16le:48000:2". Raises UsageError: it is none."""
+        """Format of raw samples of a text like "s16le:48000:2". Raises UsageError: it is none."""
         found = re.fullmatch(r"(\w+):(\d{1,9}):(\d{1,4})", text)
         if not (
             found
@@ -68,7 +68,9 @@ class RawForm:
         return int(_TYPES[self.type][-1])
 
     def check(self, channels: int) -> None:
-        """Raises UsageError where sound of so many channels is not written so: one channel is on all."""
+        """Checks the count of channels; one channel is written to all. Raises UsageError: this format has another
+        count.
+        """
         if channels not in (1, self.channels):
             raise UsageError(
                 f"--raw {self.type}:{self.rate}:{self.channels}, and the sound has {counted(channels, 'channel')}"
@@ -159,7 +161,7 @@ class PipeWriter:
         self._put(self._form.data(chunk))
 
     def end(self) -> None:
-        """Nothing: what is written is out."""
+        """Does nothing: written bytes are already out."""
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -181,7 +183,7 @@ def input_file() -> Iterator[Path]:
         raise FileError("cannot read standard input: it gave nothing (0 bytes)")
     with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
         kept = Path(folder) / ("in.mid" if pipe.head.startswith(b"MThd") else "in.wav")
-        pipe.spool(kept, MAX_BYTES)
+        pipe.write_all_to(kept, MAX_BYTES)
         try:
             yield kept
         except FileError as error:
@@ -200,7 +202,7 @@ class InputPipe:
             self.head += piece
         return self.head
 
-    def spool(self, path: str | os.PathLike[str], most: int) -> None:
+    def write_all_to(self, path: str | os.PathLike[str], most: int) -> None:
         """Writes all that comes to a file. Raises FileError: more than `most` bytes come."""
         size = len(self.head)
         with open(path, "wb") as file:

@@ -80,7 +80,7 @@ def _in_time(tracks: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, Any]]:
 
 
 class _Parts:
-    """What each channel plays, by the messages so far."""
+    """Instrument or drum kit of each channel, by the messages so far."""
 
     def __init__(self) -> None:
         self._message = importlib.import_module("mido").Message

@@ -10,7 +10,7 @@ MAX_PLAYED = 1 << 15
 
 @dataclass(slots=True)
 class Signs:
-    """What a written measure says of the order. `endings`: numbers of the ending that it is in."""
+    """Repeats, endings and jumps of a written measure. `endings`: numbers of the ending that it is in."""
 
     forward: bool = False
     backward: int = 0  # how often the section is played; 0 without a repeat sign

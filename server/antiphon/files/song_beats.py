@@ -58,9 +58,9 @@ def beat_offset(
     notes = sorted(notes)
     starts = [start for start, _, _ in notes]
     onsets = {round(start, 3) for start in starts}
-    barless = is_barless(meters)
+    has_no_bars = is_barless(meters)
     exact = sum(abs(at - round(at)) < _EXACT for at in onsets) > _ON_BEATS * len(onsets)
-    if exact and not barless:
+    if exact and not has_no_bars:
         return 0.0
     turns = {steps: sum(cmath.exp(2j * math.pi * steps * at) for at in starts) / len(starts) for steps in _OTHERS}
     root = math.sqrt(len(onsets))
@@ -79,13 +79,13 @@ def beat_offset(
         )
         best = chances.index(max(chances))
         by_hand = even < _BY_HAND or len(onsets) < _MANY
-        if abs(late) < (_BESIDE if by_hand else _BESIDE_GRID) and (exact or not barless):
+        if abs(late) < (_BESIDE if by_hand else _BESIDE_GRID) and (exact or not has_no_bars):
             if chances[best] - chances[0] < max(_BETTER, _BETTER_FEW / root):
-                late, best = (late, 0) if barless else (0.0, 0)
+                late, best = (late, 0) if has_no_bars else (0.0, 0)
         elif not guess and chances[best] - sorted(chances)[-2] < max(_CLEAR, _CLEAR_FEW / root):
             return None
     late += best / _SIXTEENTH
-    if not (best or barless) or not in_fours(meters):
+    if not (best or has_no_bars) or not in_fours(meters):
         return (late + 0.5) % 1.0 - 0.5
     bars = _chances(_STARTS, kinds, starts, late)[::_SIXTEENTH]
     return (late + bars.index(max(bars))) % BAR

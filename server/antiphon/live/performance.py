@@ -17,7 +17,7 @@ from antiphon.live.patterns.chance import stream_of
 from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.spans import exact, mark
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong, SoundingNotes
-from antiphon.live.stage import CueWait, LiveScript, LiveTrack, LoopStage, LoopState, StopLoop, acting, voice_key
+from antiphon.live.stage import CueWait, LiveScript, LiveTrack, LoopStage, LoopState, StopLoop, on_stage, voice_key
 from antiphon.live.transitions import start_transitions
 
 Foreseen: TypeAlias = tuple[float, float, str, str | float]
@@ -349,7 +349,7 @@ class Performance:
         before = self._count
         try:
             self._call(self.runs, state.loop.name, state.loop.line)
-            with acting(LoopStage(self, state)):
+            with on_stage(LoopStage(self, state)):
                 wait = self._resume(state)
             if wait is not None:
                 self._wait(state, wait)

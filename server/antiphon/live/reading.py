@@ -12,7 +12,7 @@ from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.spans import ScriptPlaces
 from antiphon.live.records import LiveEvent, LiveNote, ScriptError
-from antiphon.live.stage import LiveScript, acting
+from antiphon.live.stage import LiveScript, on_stage
 from antiphon.live.transitions import silence_muted
 
 MAX_LETTERS = 1 << 20
@@ -99,7 +99,7 @@ def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False)
         compile(tree, path, "exec", dont_inherit=True)  # its errors are those of the text
         _check_statements(path, tree)
         code = compile(ast.fix_missing_locations(_Unplayed().visit(tree)), path, "exec", dont_inherit=True)
-        with acting(_ReadingStage(script)):
+        with on_stage(_ReadingStage(script)):
             exec(code, {"__name__": "live_script", "__file__": path, "_unplayed": _unplayed})
         silence_muted(script)
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.spans import ScriptPlaces, seeking
+from antiphon.live.patterns.spans import ScriptPlaces, recording_places
 from antiphon.live.patterns.words.time import CYCLES_PER_MINUTE
 from antiphon.live.records import LiveEvent, LiveNote
 
@@ -156,11 +156,11 @@ def performing() -> bool:
 
 
 @contextmanager
-def acting(on: Stage) -> Iterator[None]:
+def on_stage(on: Stage) -> Iterator[None]:
     """Context manager that makes `on` the words' stage."""
     token, pace = _current.set(on), CYCLES_PER_MINUTE.set(on.script.pace)
     try:
-        with seeking(on.script.places):
+        with recording_places(on.script.places):
             yield
     finally:
         _current.reset(token)

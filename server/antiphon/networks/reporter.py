@@ -59,7 +59,7 @@ class ReportingStepper(ABC, Generic[StreamOf]):
 class RecentSound(ABC):
     """Last seconds of a mono stream, analysed at intervals.
 
-    `frames`: frames of it that are held, at most. `every`: hops from one look to the next. `sound`: what is held,
+    `frames`: frames of it that are held, at most. `every`: hops from one look to the next. `sound`: the held samples,
     float32 `[frames]`.
     """
 

@@ -93,7 +93,7 @@ def _beginning(song: MidiSong) -> float | None:
     late = song.late()
     if not late:
         return late
-    bar = BAR if late > 0.5 or song.barless or not song.meters else song.meters[0][1]
+    bar = BAR if late > 0.5 or song.has_no_bars or not song.meters else song.meters[0][1]
     return -late % max(bar, 1.0)
 
 

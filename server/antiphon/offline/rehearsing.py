@@ -159,7 +159,7 @@ def out_of_key(before: Iterable[int], after: Iterable[int]) -> list[str]:
     return [f"notes out of the key of what plays: {', '.join(_NAMES[one] for one in sorted(strange))}"]
 
 
-def steps_of_its_own(
+def caused_loudness_steps(
     bars: Sequence[float], before: Samples, edges: Sequence[int], steps: list[int], rate: int
 ) -> list[str]:
     """Sentence on the first loudness step caused by the change, absent from the playing set's continuation."""
@@ -257,7 +257,7 @@ _EVENTS = ("events", "unchanged")
 def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples = SILENT) -> Rehearsed:
     """Renders what a change plays, and judges it; nothing of the script is run.
 
-    `heard`: float32 `[2, frames]` at `RATE`, what comes from the input, again and again.
+    `heard`: float32 `[2, frames]` at `RATE`, the sound of the input, looped.
 
     Raises AntiphonError: the patch does not take it, with the script's line.
     """
@@ -303,7 +303,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
         unchanged = without_macros(played.unchanged, players)[0]
         usual = [*commands(unchanged, trial.name, find, players), *present]
         before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
-        why += steps_of_its_own(verdict.bars, before, edges, steps, RATE)
+        why += caused_loudness_steps(verdict.bars, before, edges, steps, RATE)
     verdict = replace(verdict, why=tuple(why), bars=verdict.bars[len(first) :])
     return Rehearsed(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
 

@@ -1,4 +1,4 @@
-"""Tracks of what is computed without a clock, a replayed set or a patch: the files that a recorder writes live."""
+"""Track files of a replayed set or a rendered patch, as a recorder writes them live."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,7 +58,7 @@ class ReplayedTracks:
             self._by_number[number] = self.files.add(name, self._spec.channels, mixed=False)
 
     def keep(self, player: GraphPlayer, sample: int, x: Samples, y: Samples) -> None:
-        """Takes the block at `sample` that the player has computed of `x`; `y`: what was heard of it."""
+        """Takes the block at `sample` that the player has computed of `x`; `y`: its output behind the limiter."""
         buses, frames = player.buses.channels, x.shape[1]
         begins = min(self._left, frames)
         self._left -= begins

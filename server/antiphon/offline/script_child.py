@@ -1,4 +1,4 @@
-"""Process that performs a live script for a file, PATH, in so many SECONDS a beat.
+"""Process that performs a live script for a file, PATH, at SECONDS a beat.
 
 It writes the line of the loop or track that runs, in `LINE_DIGITS` digits, to the descriptor LINE.
 

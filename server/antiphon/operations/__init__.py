@@ -1,1 +1,1 @@
-"""What one can ask of files: the work under the command line and the Python interface."""
+"""Operations on files, for the command line and the Python interface."""

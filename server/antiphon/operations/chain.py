@@ -41,7 +41,7 @@ _HELD = 256
 
 
 class Model:
-    """One's own network as a step of a chain, played by the processor `model` in a process of its own.
+    """One's own network as a step of a chain, played by the processor `model` in a separate process.
 
         with antiphon.Chain("denoise", antiphon.Model("x.onnx", hop=480), rate=48000) as chain:
             chain["model"].wet = 0.5
@@ -266,7 +266,7 @@ class Chain:
         return f"<chain of {names} at {self.rate} Hz, {channels}, {late} late>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the nodes in a row."""
+        """Picture for a notebook: the nodes in a row."""
         from antiphon.operations import showing
 
         return showing.row_html((host.name, host.info.doc) for host in self.plan.hosts.values())

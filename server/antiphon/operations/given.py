@@ -51,7 +51,7 @@ class Note:
 
 
 def is_path(given: object) -> bool:
-    """Whether what was given names a file or a folder."""
+    """Whether an argument names a file or a folder."""
     return isinstance(given, str | os.PathLike)
 
 
@@ -66,7 +66,7 @@ def path_of(given: str | os.PathLike[str]) -> str:
 
 
 def check_no_rate(given: object, rate: object) -> None:
-    """Raises UsageError for a rate of what has another, a file or a result, or has none, as notes."""
+    """Raises UsageError for a rate beside a file, a result or notes: these have their own rate, or none."""
     own = getattr(given, "rate", None)
     if rate is None or (isinstance(rate, int | float | np.number) and rate == own):
         return
@@ -140,7 +140,7 @@ def write_sound(path: Path, sound: Samples, rate: int) -> Path:
 
 
 def is_notes(given: object) -> bool:
-    """Whether what was given is notes: `Note`s, or an object of mido or pretty_midi."""
+    """Whether an argument is notes: `Note`s, or an object of mido or pretty_midi."""
     if hasattr(given, "instruments") or hasattr(given, "ticks_per_beat"):
         return True
     if isinstance(given, str | bytes) or not isinstance(given, Sequence):

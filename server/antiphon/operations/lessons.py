@@ -208,7 +208,9 @@ class HeardSound:
 
 @dataclass(frozen=True, slots=True)
 class LessonOutcome:
-    """What a check says. `fact`: what was not as expected, by which equal mistakes are known; None where all was."""
+    """Result of a check. `fact`: the expectation that failed, by which equal mistakes are recognised; None where
+    none did.
+    """
 
     sentence: str = ""
     fact: tuple[Any, ...] | None = None
@@ -232,7 +234,7 @@ def judge(check: Check, heard: Sequence[HeardSound]) -> LessonOutcome:
     return LessonOutcome()
 
 
-def concerns(check: Check, message: HeardSound) -> bool:
+def looks_at(check: Check, message: HeardSound) -> bool:
     """Whether a check looks at a message."""
     return any(_is_of(message, one, check.kind) for one in check.expect)
 
@@ -281,7 +283,7 @@ def _missing(
 
 
 def _unheard(kind: str, one: Expect, found: Sequence[HeardSound]) -> tuple[str, tuple[Any, ...]] | None:
-    """As `_missing`, of levels."""
+    """`_missing` for levels: the sentence on the expectation that fails, and the fact."""
     import numpy as np
 
     peaks, powers = np.array([[float(value) for value in message.args[1:3]] for message in found] or [[0.0, 0.0]]).T
@@ -353,7 +355,7 @@ def performed(lesson: LessonFile, events_until: Callable[[Fraction], Sequence[Li
 
 @cache
 def _of_patch(patch: str) -> tuple[FindParam, Players]:
-    """What finds the parameters of a patch, and its nodes that play notes."""
+    """Functions that find the parameters of a patch, and its nodes that play notes."""
     from antiphon.kernel.graph.patch import load
     from antiphon.kernel.plugins import loader
     from antiphon.kernel.session.notes import Players
@@ -467,7 +469,7 @@ def _events(script: str, beats: Fraction) -> list[LiveEvent]:
 
 
 def answered(lesson: LessonFile, outcome: LessonOutcome) -> str:
-    """What is said of an outcome: the answer to the known mistake, or what differs."""
+    """Sentence on an outcome: the answer to the known mistake, or the difference."""
     if outcome.passed:
         return lesson.head.why
     with _one_at_a_time:
@@ -537,7 +539,7 @@ def read_lesson(file: Path) -> LessonFile:
 
 
 def problems(lesson: LessonFile) -> Iterator[str]:
-    """What is wrong with a lesson, a sentence each: nothing where it can be learned from."""
+    """Faults of a lesson, a sentence each; empty for a usable one."""
     head = lesson.head
     for title, text in lesson.steps:
         if (words := len(text.split())) > MOST_WORDS:

@@ -152,7 +152,7 @@ def _packets(questions: Sequence[Question]) -> list[bytes]:
 
 
 class Subscription:
-    """A connection for what subscribers are told; functions are called in a thread of its own.
+    """A connection that receives messages to subscribers; functions are called in a separate thread.
 
     `dropped`: messages that came while `MAX_WAITING` others waited.
     """
@@ -278,7 +278,7 @@ class StartedServer:
         return self._process.ended
 
     def end(self) -> None:
-        """Ends it, with its recording complete."""
+        """Ends the server, with its recording complete."""
         self._process.end(STOP_SECONDS)
 
     def _ready(self) -> str:

@@ -1,4 +1,4 @@
-"""`antiphon.analyse`: what the analyses of all plugins hear in a sound."""
+"""`antiphon.analyse`: the results of all plugins' analyses of a sound."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from antiphon.operations.wording import called
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Song:
-    """What was heard in a sound. A quantity that was not asked for, or not found, is None.
+    """Analysis results of a sound. A quantity that was not asked for, or not found, is None.
 
     Attributes:
         seconds: Length of the sound.
@@ -53,7 +53,7 @@ class Song:
         return f"<{self.seconds:.1f} s: {words or 'nothing was heard'}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: sections and chords over time, and a table of what is one value."""
+        """Picture for a notebook: sections and chords over time, and a table of single values."""
         from antiphon.operations import showing
 
         strips = [

@@ -1,4 +1,4 @@
-"""Lists of what there is (patches, sets, processors, words, models): asked by the command line and `antiphon.ask`."""
+"""Lists of patches, sets, processors, words and models: asked by the command line and `antiphon.ask`."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class ShownPlugins:
 
 
 def plugins(asked: PluginsRequest) -> ShownPlugins | Iterator[str]:
-    """The processors, or the one that is asked for; a line for each plugin of others, as it is tried."""
+    """The processors, or the named one; with --scan a line for each LV2, CLAP and VST3 plugin, as it is tried."""
     from antiphon.kernel.graph.graph import known_type
     from antiphon.kernel.plugins.hook_lists import service
     from antiphon.kernel.plugins.loader import load

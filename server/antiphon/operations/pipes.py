@@ -108,7 +108,7 @@ def _input(
         return STDIN, PipedSound(pipe, raw)
     kept = folder / ("in.mid" if head[:4] == b"MThd" and raw is None else "in.wav")
     if raw is None:
-        pipe.spool(kept, MAX_BYTES)
+        pipe.write_all_to(kept, MAX_BYTES)
     else:
         with AudioWriter(kept, raw.rate, raw.channels, "FLOAT") as writer:
             for block in _bare(pipe, raw):

@@ -269,7 +269,7 @@ class _Plan:
         )
 
     def result(self, written: list[Written], warnings: tuple[str, ...], *, flat: bool) -> Result:
-        """What was written, read again."""
+        """Result of an operation, read from the files that it wrote."""
         made = Result(said="; ".join(filter(None, map(_said, written))), warnings=warnings, path=self.out, _flat=flat)
         made.warnings += tuple(each.over for each in written if each.over)
         if (report := self.folder / "report.json").exists():
@@ -418,7 +418,7 @@ def _rendered(
 
 
 def _tracks(given: _RenderGiven, frames: int) -> dict[str, np.ndarray[Any, Any]]:
-    """Sounds of a live script's tracks, of so many frames each."""
+    """Sounds of a live script's tracks, each of `frames` frames."""
     tracks: dict[str, np.ndarray[Any, Any]] = {}
     _rendered(given, None, tracks=tracks)
     return {name: _as_long(track, frames) for name, track in tracks.items()}

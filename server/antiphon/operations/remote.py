@@ -137,7 +137,7 @@ class Remote:
         return f"<Antiphon at {self.host}:{self.port}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the tempo, and what each node is; of a server that does not answer its address."""
+        """Table for a notebook: the tempo and the nodes, or the address of a server that does not answer."""
         from antiphon.operations import showing
 
         rows = {"server": f"{self.host}:{self.port}"}
@@ -171,7 +171,7 @@ class Remote:
         return answers + self._link.ask(*others) if others else answers
 
     def value(self, address: str, *args: Arg) -> Any:
-        """What the server answers at an address: one value, or all of them. Raises AntiphonError: it refuses."""
+        """The server's answer at an address: one value, or all of them. Raises AntiphonError: it refuses."""
         later, self._later = self._later, None
         try:
             answers = self.send((address, args))
@@ -197,7 +197,7 @@ class Remote:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What `GET /api/status` answers. Raises EngineError: the server has no HTTP port here."""
+        """The answer of `GET /api/status`. Raises EngineError: the server has no HTTP port here."""
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         connection = http.client.HTTPConnection(self.host, self._http, timeout=self._timeout)
         try:
@@ -310,12 +310,12 @@ class Remote:
     @contextmanager
     def at(self, beat: float) -> Iterator[Remote]:
         """Within this context everything that is sent takes effect together, at the sample of a beat."""
-        with self.collected() as questions:
+        with self.collecting_messages() as questions:
             yield self
         self.send_at(beat, questions)
 
     @contextmanager
-    def collected(self) -> Iterator[list[Question]]:
+    def collecting_messages(self) -> Iterator[list[Question]]:
         """Within this context what would be sent is collected."""
         if self._later is not None:
             raise UsageError("one `with s.at(…)` inside another makes no sense; end the first one")
@@ -378,7 +378,7 @@ class Remote:
 
 
 class Server(Remote):
-    """A server of its own process, on free ports, which ends with the context, and with the program.
+    """A server in a separate process, on free ports, which ends with the context, and with the program.
 
         with antiphon.Server(patch="answer", audio="headless", record="take.wav") as s:
             s.note(60, beats=2)

@@ -87,7 +87,7 @@ class PatchRender:
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
             heard_by = Likeness()
-            blocks = heard_by.entering(self._blocks(stack))
+            blocks = heard_by.watched_input(self._blocks(stack))
             runner = stack.enter_context(closing(prepared()))
             told: list[dict[str, Any]] = []
             tracks = None
@@ -180,7 +180,7 @@ class Likeness:
         self._held: deque[F64] = deque()
         self._both = self._entered = self._left = 0.0
 
-    def entering(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+    def watched_input(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
         """The blocks of the input, as they are."""
         for block in blocks:
             self._held.append(block.mean(axis=0, dtype=np.float64))

@@ -25,7 +25,7 @@ class _Unseen:
 
 
 @contextmanager
-def unseen(label: str, total: int | None, rate: int) -> Iterator[Progress]:
+def hidden_progress(label: str, total: int | None, rate: int) -> Iterator[Progress]:
     """Progress without a display."""
     yield _Unseen()
 
@@ -45,7 +45,7 @@ class Reporting:
 
     complain: Callable[[str], None] = lambda sentence: None
     wrote: Callable[[Written], None] = lambda written: None
-    progress: Callable[[str, int | None, int], AbstractContextManager[Progress]] = unseen
+    progress: Callable[[str, int | None, int], AbstractContextManager[Progress]] = hidden_progress
     ask: Callable[[str], str] = lambda question: ""
     stage: Callable[[str], None] = lambda text: None
 

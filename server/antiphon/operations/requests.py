@@ -1,4 +1,4 @@
-"""The table of operations on files: what each is asked for, as arguments (`antiphon.kernel.runtime.arguments`)."""
+"""Requests of operations on files: the arguments of each (`antiphon.kernel.runtime.arguments`)."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,7 +63,7 @@ class FinishRequest(Struct, frozen=True, kw_only=True):
 
 
 class RunRequest(Struct, frozen=True):
-    """What `antiphon run` is asked for: one plugin over files."""
+    """Arguments of `antiphon run`: one plugin over files."""
 
     plugin: Annotated[str, argument("The processor, as `antiphon plugins` lists it.", names="plugins")]
     paths: Annotated[tuple[str, ...], argument("IN OUT, or files and folders with --out-dir; - for a pipe.", "IN OUT")]
@@ -142,7 +142,7 @@ def check_applies(one: Argument, info: "ProcessorInfo", spelled: str) -> None:
 
 
 class RenderRequest(Struct, frozen=True):
-    """What `antiphon render` is asked for: a patch over files, or a live script.
+    """Arguments of `antiphon render`: a patch over files, or a live script.
 
     `reporting`: receiver of written files, warnings and progress.
     """
@@ -185,7 +185,7 @@ class RenderRequest(Struct, frozen=True):
 
 
 class ReplayRequest(Struct, frozen=True):
-    """What `antiphon replay` is asked for: a recorded set, rendered to a file, to its tracks, or both."""
+    """Arguments of `antiphon replay`: a recorded set, rendered to a file, to its tracks, or both."""
 
     session: Annotated[str, argument("A folder that `serve --session` or `--record-tracks` wrote, or a set's name.")]
     out: Annotated[str, argument("The file to write; it may be left out with --stems.", "OUT.wav", placed=True)] = ""
@@ -195,7 +195,7 @@ class ReplayRequest(Struct, frozen=True):
 
 
 class RehearseRequest(Struct, frozen=True):
-    """What `antiphon rehearse` is asked for: the first bars of a live script, judged."""
+    """Arguments of `antiphon rehearse`: the first bars of a live script, judged."""
 
     script: Annotated[str, argument("A live script.", "SET.py")]
     bars: Annotated[int, argument(f"Bars to rehearse, 1 to {MAX_REHEARSED_BARS}.", low=1, high=MAX_REHEARSED_BARS)] = 8

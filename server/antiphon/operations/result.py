@@ -115,7 +115,7 @@ class Result:
         return target
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: players of the sound and of its parts, the notes, and the closing line."""
+        """Players for a notebook, of the sound and of its parts, the notes, and the closing line."""
         from antiphon.operations import showing
 
         shown = []

@@ -1,4 +1,4 @@
-"""A plugin over files: what is asked for, checked before anything is written, then done."""
+"""A plugin over files: its request is checked before anything is written."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None
 
 @dataclass(frozen=True, slots=True)
 class TrackNotes:
-    """What is known of tracks beside their sound: lines of a log, the sample of the first frame, beats of a bar.
+    """Notes and times of tracks beside their sound: lines of a log, the sample of the first frame, beats of a bar.
 
     `gain`: of the output, 1 is as recorded.
     """

@@ -67,7 +67,9 @@ def in_words(folder: Path | None = None) -> Iterator[None]:
 
 
 def called(function: Function) -> Function:
-    """Decorator of what a program calls: refusals are in its words, and what it gave stays as it is."""
+    """Decorator of functions of the Python interface: refusals name Python's arguments, and quote the caller's texts
+    unchanged.
+    """
 
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:

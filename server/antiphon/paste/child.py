@@ -41,25 +41,25 @@ class _TooLong(BaseException):
     """The processor time is over. Not an `Exception`, which a script might catch."""
 
 
-def leave_out_unplayable(script: Script, unwanted: Callable[[str, Set[str]], list[Fault]]) -> str:
+def leave_out_unplayable(script: Script, unsafe_parts: Callable[[str, Set[str]], list[Fault]]) -> str:
     """Makes comments of what cannot be played of a script; its text.
 
-    `unwanted`: what of a text would do anything but play, where names are left out; none of that is tried. Raises
+    `unsafe_parts`: what of a text would do anything but play, where names are left out; none of that is tried. Raises
     UsageError: a line of that kind is no statement of the program's.
     """
     lost = set[str]()
-    text = _harmless(script, unwanted, lost)
+    text = _harmless(script, unsafe_parts, lost)
     with suppress(_TooLong), _within(SECONDS):
         while script.tracks and (faults := _faults(text)):
             if not _left_out(script, text, faults, lost):
                 break
-            text = _harmless(script, unwanted, lost)
+            text = _harmless(script, unsafe_parts, lost)
     return text
 
 
-def _harmless(script: Script, unwanted: Callable[[str, Set[str]], list[Fault]], lost: set[str]) -> str:
+def _harmless(script: Script, unsafe_parts: Callable[[str, Set[str]], list[Fault]], lost: set[str]) -> str:
     """Text of a script, once what would do anything but play is a comment."""
-    while faults := unwanted(text := script.text(), lost):
+    while faults := unsafe_parts(text := script.text(), lost):
         if not _left_out(script, text, faults, lost):
             raise UsageError(f"{faults[0][1]}; write it by hand")
     return text
@@ -88,7 +88,7 @@ def _silenced(script: Script, node: ast.stmt, reason: str, lost: set[str]) -> bo
 
 
 def _faults(text: str) -> list[Fault]:
-    """What cannot be played of a text: the statement at which it stops, else the tracks that fail."""
+    """Faults of a script's text: the statement at which it stops, else the tracks that fail."""
     try:
         script = read(_PATH, text)
     except ScriptError as error:
@@ -145,14 +145,14 @@ def translated(text: str, packs: Iterable[str] = ()) -> tuple[str, Script]:
         tidal.translate(text, script)
     else:
         strudel.translate(text, script)
-    made = leave_out_unplayable(script, unwanted) if script.tracks else ""
+    made = leave_out_unplayable(script, unsafe_parts) if script.tracks else ""
     if not script.tracks:
         reason = f"; {script.left_out[0].removeprefix('# ').rstrip(':')}" if script.left_out else ""
         raise UsageError(f'nothing in it plays{reason}; a program has lines such as $: s("bd*4") or d1 $ s "bd*4"')
     return made, script
 
 
-def unwanted(text: str, lost: Set[str] = frozenset()) -> list[tuple[int, str]]:
+def unsafe_parts(text: str, lost: Set[str] = frozenset()) -> list[tuple[int, str]]:
     """Lines of a script that would do anything but play, each with the reason; `lost`: its names that are left out.
 
     They read a name that is neither the script's own nor one of patterns, or an attribute of Python's own. Raises

@@ -170,7 +170,7 @@ _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.m
 
 
 def tempo_lines(cycles: float, slowest: float = 40.0, fastest: float = 300.0) -> str:
-    """Lines that set the tempo of so many cycles a minute, of four beats where that is `slowest` to `fastest` bpm.
+    """Lines that set the tempo of `cycles` cycles a minute, of four beats where that is `slowest` to `fastest` bpm.
 
     Raises UnknownPartError: no number of beats makes a tempo of it.
     """

@@ -103,7 +103,7 @@ def _meters(bars: Sequence[_Bar]) -> str:
 
 
 def _left_out(song: MidiSong) -> Iterator[str]:
-    """What a script cannot say of a song."""
+    """Events of a song that a script cannot express."""
     kinds = {"control": "controllers", "bend": "pitch bends", "program": "changes of program"}
     for track in song.tracks:
         for kind, words in kinds.items():

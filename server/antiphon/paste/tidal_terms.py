@@ -162,7 +162,7 @@ def _changed(change: str, pattern: CallChain) -> CallChain:
 
 def _made(name: str, argument: Term) -> Term:
     zero = _ZEROS.get(name, 0)
-    if argument.kind == "text" and zero and _NAMED.search(text := words.unturned(str(argument.code))):
+    if argument.kind == "text" and zero and _NAMED.search(text := words.without_comments(str(argument.code))):
         if not _BARE.search(_EUCLID.sub("", text)):
             return Term("pattern", CallChain(f"note({quoted(_NAMED.sub(partial(_lowered, zero), text))})"), zero=zero)
         argument = _numbered(argument)
@@ -191,7 +191,7 @@ def _numbered(term: Term) -> Term:
     """A text with numbers in place of the names of notes, from Tidal's c5 on."""
     if term.kind != "text":
         return term
-    text = words.unturned(str(term.code))
+    text = words.without_comments(str(term.code))
     return replace(term, code=_NAMED.sub(lambda found: str(note_number(_lowered(0, found))), text))
 
 
@@ -205,7 +205,7 @@ def code_of(term: Term) -> CallChain | str:
     """Expression of a term as an argument."""
     match term.kind:
         case "text":
-            return quoted(_readable(words.unturned(str(term.code))))
+            return quoted(_readable(words.without_comments(str(term.code))))
         case "list":
             return f"[{term.code}]"
         case "maker":

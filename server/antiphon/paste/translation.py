@@ -1,4 +1,4 @@
-"""Programs translated in a process of their own (`child`), with limits of size, memory and time."""
+"""Programs translated in a separate process (`child`), with limits of size, memory and time."""
 
 import json
 import threading

@@ -75,7 +75,7 @@ _SCALED = re.compile(r"(?<![\w:])[a-gA-G][#b]?:[a-z]{3}")
 _PLAIN_NUMBER = re.compile(r"(?<![\w.:#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.]|[^()]{0,20}\))")
 
 
-def unturned(text: str) -> str:
+def without_comments(text: str) -> str:
     """Text without comments, its rotations as they are: Tidal's direction is ours."""
     text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
     return _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
@@ -83,7 +83,7 @@ def unturned(text: str) -> str:
 
 def plain(text: str) -> str:
     """Text without comments, its rotations converted to our direction."""
-    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(_turned, found[3])})", unturned(text))
+    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(_turned, found[3])})", without_comments(text))
 
 
 def _turned(found: re.Match[str]) -> str:

@@ -288,7 +288,7 @@ def _within(seconds: float) -> Callable[[], bool]:
 
 
 def _uses(script: LiveScript) -> list[tuple[str, str, int]]:
-    """What a script names of its patch, as far as it says so before it plays: node, parameter or "", and line."""
+    """Nodes and parameters of its patch that a script names before it plays: node, parameter or "", and line."""
     named: list[tuple[str, str, int]] = []
     for track in script.tracks.values():
         named.append((track.on, track.name.removeprefix(f"{track.on}.") if track.sets else "", track.line))

@@ -135,7 +135,7 @@ class ScriptPace:
             self._costs[name, line] = self._costs.get((name, line), 0.0) + spent
 
     def late(self, now: float, known: float, bpm: float) -> bool:
-        """Whether what is asked next would come too late."""
+        """Whether the next events would come too late."""
         beats, lead = known - self._known, (known - now) * 60.0 / bpm
         if lead < -_OVERTAKEN:
             return True
@@ -349,7 +349,9 @@ class PerformerPair:
         pace.begin(self._now, known)
 
     def _slow(self, times: float, name: str, line: int) -> None:
-        """Called once for a version that needs so many times real time, most of it in a loop or track."""
+        """Hook, called once for a version that needs `times` times real time, most of it in the loop or track
+        `name`.
+        """
 
     def _give_cues(self) -> None:
         if not self._cues.waiting or self.out.hold is not None:

@@ -137,7 +137,7 @@ class Spectra:
     def inverse(self, gain: F32, out: F32) -> None:
         """Computes the windowed end of the frame `sound`, scaled.
 
-        `gain`: `[bins]`, the factor of each. `out`: `[channels, lag]`, what is written.
+        `gain`: `[bins]`, the factor of each. `out`: `[channels, lag]`, the result.
         """
         np.multiply(self.sound, gain, out=self._shaped)
         np.fft.irfft(self._shaped, self._framed.shape[1], axis=1, out=self._framed)  # type: ignore[arg-type]

@@ -59,7 +59,8 @@ class CodeGuard:
 class TokenGuard:
     """Admits requests with the token, and counts wrong tokens per address.
 
-    `token`: the token, or what gives it; None where there is none: then every request that needs it is refused.
+    `token`: the token, or a function that returns it; None where there is none: then every request that needs it is
+    refused.
     `page_key`: counts as the token, as long as this server runs: what the owner's browser gets for the secret in the
     address that it opened; "" for none.
     """

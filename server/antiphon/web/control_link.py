@@ -92,7 +92,7 @@ class ControlLink:
         return dict(await self._ask(Topic.GRAPH))
 
     async def stored(self) -> dict[str, Any]:
-        """What the patch stores beside its graph: values of the "scenes" by number, "macros" as in a patch file."""
+        """Scenes and macros of the patch: values of the "scenes" by number, "macros" as in a patch file."""
         return dict(await self._ask(Topic.STORED))
 
     async def numbers(self) -> dict[str, int]:

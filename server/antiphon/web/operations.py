@@ -81,7 +81,7 @@ class Operation:
         return partial(self.call, getattr(owner, self.handler.__name__))
 
     async def call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Response:
-        """What a handler answers to a request, whose query and body are converted.
+        """Response of a handler to a request, whose query and body are converted.
 
         A handler returns a `Response`, or what is answered as JSON with the operation's status: objects with the
         attributes that its type has, or plain data.

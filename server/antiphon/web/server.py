@@ -127,7 +127,7 @@ class HttpServer:
         self._put(one, partial(one.call, handler))
 
     async def in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
-        """What the work returns, done in a thread apart from those in which routes read files.
+        """Result of work done in a thread apart from those in which routes read files.
 
         Raises Refusal: 503, too much of it waits.
         """
@@ -190,7 +190,7 @@ class HttpServer:
         """WebSocket handler of a request; None if it is answered as a plain request."""
         given = {**scope, "headers": with_offered_token(scope["headers"]), "state": {}}
         try:
-            request = self.gate.admitted(given)
+            request = self.gate.checked_request(given)
             serve, owner = self.routes.websockets.get(request.path, (self.listeners.serve, None))
             self.gate.check(request, given, owner is not None)
             if owner is not None:

@@ -31,7 +31,7 @@ QUEUE = 256
 
 
 @dataclass(slots=True, eq=False)
-class Person:
+class EditingPage:
     """One editing page. `said`: its name and cursor, as sent to the others; "" before its first message."""
 
     number: int
@@ -56,7 +56,7 @@ class SharedText:
 
     def __init__(self) -> None:
         self._document: Any = None
-        self._people: list[Person] = []
+        self._people: list[EditingPage] = []
         self._last = self._grown = 0
         self._full = False
 
@@ -73,7 +73,7 @@ class SharedText:
         if first:
             self._document, self._full = crdt.Doc(), False
         self._last += 1
-        person = Person(self._last)
+        person = EditingPage(self._last)
         person.offer(json.dumps({"you": person.number, "first": first}))
         person.offer(self._document.get_update())
         for other in self._people:
@@ -90,7 +90,7 @@ class SharedText:
             if self._full and not self._people:
                 self._document = None
 
-    def _handle(self, person: Person, message: str | bytes) -> str:
+    def _handle(self, person: EditingPage, message: str | bytes) -> str:
         if isinstance(message, str):
             self._say(person, message)
             return ""
@@ -103,7 +103,7 @@ class SharedText:
             self._update(person, update)
         return ""
 
-    def _update(self, person: Person, update: bytes) -> None:
+    def _update(self, person: EditingPage, update: bytes) -> None:
         self._grown += len(update)
         if self._grown > SIZE_CHECK_BYTES:
             self._grown, self._full = 0, len(self._document.get_update()) > MAX_STATE
@@ -115,7 +115,7 @@ class SharedText:
             raise Refusal(400, "this is no update of a Yjs document") from None
         self._tell(person, update)
 
-    def _say(self, person: Person, text: str) -> None:
+    def _say(self, person: EditingPage, text: str) -> None:
         try:
             said = json.loads(text)
             name, cursor = str(said["name"])[:MAX_NAME_LETTERS], [said["anchor"], said["head"]]
@@ -124,7 +124,7 @@ class SharedText:
         person.said = json.dumps({"who": person.number, "name": name, "anchor": cursor[0], "head": cursor[1]})
         self._tell(person, person.said)
 
-    def _tell(self, person: Person, message: str | bytes) -> None:
+    def _tell(self, person: EditingPage, message: str | bytes) -> None:
         for other in self._people:
             if other is person:
                 continue

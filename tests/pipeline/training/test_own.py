@@ -101,7 +101,7 @@ def test_it_is_served_by_its_name_and_found_by_label(classifiers: Path, tmp_path
     from antiphon_library.searching import LabelSearch
 
     write(classifiers / "halves", graph())
-    (described,) = [each for each in classification.descriptions() if each["name"] == "halves"]
+    (described,) = [each for each in classification.classifier_list() if each["name"] == "halves"]
     assert described["labels"] == LABELS
     sounds = tmp_path / "sounds"
     sounds.mkdir()

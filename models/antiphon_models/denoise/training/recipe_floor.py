@@ -20,7 +20,7 @@ from antiphon.api import F32, UsageError
 from antiphon.api.backends.signal import C64, SpectrumSizes, windows
 from antiphon_denoise import learned
 from antiphon_denoise.bands import BINS, COUNT, HOP
-from antiphon_denoise.floor import EXPERTS, FEATURES, LAYOUT, MODEL, VIEWS, describe, rows_of, viewed
+from antiphon_denoise.floor import EXPERTS, FEATURES, LAYOUT, MODEL, VIEWS, context_features, describe, rows_of
 from antiphon_denoise.learned import file_mask, first_bins
 from antiphon_models.denoise.training import material, sounds
 from antiphon_models.denoise.training.recipe import MaskRecipe
@@ -316,7 +316,7 @@ class FloorRecipe(Recipe):
         features, sums, snr, source = (
             np.concatenate([part[name] for part in read_back]) for name in ("X", "S", "snr", "source")
         )
-        self._seen = torch.from_numpy(viewed(features).reshape(-1, COUNT, VIEWS * FEATURES))
+        self._seen = torch.from_numpy(context_features(features).reshape(-1, COUNT, VIEWS * FEATURES))
         self._sums = torch.from_numpy(sums / (sums[:, 3].sum(1)[:, None, None] + 1e-12)).float()
         self._clean = torch.from_numpy(snr > CLEAN_SNR_DB)
         self._expert = torch.from_numpy(np.unique(source, return_inverse=True)[1] % EXPERTS)

@@ -162,5 +162,5 @@ def test_a_path_over_odds_prefers_lengths_that_are_frequent() -> None:
     odds = np.full(128, -4.0)
     odds[[0, 32, 64, 96]] = 3.0
     odds[[31, 70]] = 1.0
-    assert {0, 32, 64, 96} <= set(phrases.boundaries(odds, tables.load_phrases()))
-    assert not {31, 70} & set(phrases.boundaries(odds, tables.load_phrases()))
+    assert {0, 32, 64, 96} <= set(phrases.phrase_starts(odds, tables.load_phrases()))
+    assert not {31, 70} & set(phrases.phrase_starts(odds, tables.load_phrases()))

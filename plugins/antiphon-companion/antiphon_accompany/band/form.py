@@ -27,7 +27,7 @@ class Form:
         self._fill = self._break = _NEVER
         self.closes = -_NEVER
 
-    def awake(self, beat: int, bar: int, place: int, patience: int, last: float, *, text: bool) -> bool:
+    def plays_at(self, beat: int, bar: int, place: int, patience: int, last: float, *, text: bool) -> bool:
         """Whether to play at a beat. Called for each beat in order.
 
         `bar`: number of its bar. `place`: the beat in it, from 0. `patience`: beats without a note after which it ends.

@@ -252,7 +252,7 @@ class Band:
             made += [PendingStrike(float(beat), part, lane, max(0.05, min(1.0, loud)), beat + 1.0) for lane in lanes]
         return made
 
-    def rooted(self, due: PendingStrike, pending: Sequence[PendingStrike]) -> str:
+    def root_lane(self, due: PendingStrike, pending: Sequence[PendingStrike]) -> str:
         """Lane to strike: the root in place of another one where the lowest part begins a chord without one at once."""
         lane = due.what
         if self._root_due and lane in LEFT_HAND_LANES and due.part == self._lowest:
@@ -310,17 +310,17 @@ class Band:
         return sorted(key for key, start, end, _ in sounded if start < beat - TOGETHER < end)
 
     def _free(self, pitch: int) -> bool:
-        return not (self.clashes(pitch) or self.taken(pitch))
+        return not (self.is_clashing(pitch) or self.taken(pitch))
 
     def below_melody(self, pitch: int) -> int:
         """Key moved by octaves below the sounding melody, and off what clashes with it; a bass melody is ignored."""
         sounding = self.listener.sounding
         top = max(sounding) if 0 < len(sounding) <= MAX_MELODY_KEYS else 127
-        while (pitch > top or self.clashes(pitch) or self.taken(pitch)) and pitch - 12 >= LOW_INTERVAL_LIMIT:
+        while (pitch > top or self.is_clashing(pitch) or self.taken(pitch)) and pitch - 12 >= LOW_INTERVAL_LIMIT:
             pitch -= 12
         return pitch
 
-    def clashes(self, pitch: int) -> bool:
+    def is_clashing(self, pitch: int) -> bool:
         """Whether the key clashes with a sounding note of the melody."""
         sounding = self.listener.sounding
         return len(sounding) <= MAX_MELODY_KEYS and any(abs(pitch - other) in CLASHES for other in sounding)

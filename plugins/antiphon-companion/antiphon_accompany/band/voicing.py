@@ -68,7 +68,7 @@ def parallels(before: tuple[int, ...], after: tuple[int, ...]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """What the voices of a chord are placed by.
+    """Settings by which the voices of a chord are placed.
 
     `centre`: target MIDI number of the second voice. `ceiling`: the highest key that the third should have. `basses`:
     the bass before and that of the chord. `strict`: parallels with it cost more.
@@ -164,7 +164,7 @@ class PartVoices:
 
 
 def lane_of(voices: Sequence[int], lane: str) -> Sequence[int]:
-    """What a lane of the right hand strikes of voices, from below."""
+    """Voices, from below, that a lane of the right hand strikes."""
     match lane:
         case "chord":
             return voices[:3]

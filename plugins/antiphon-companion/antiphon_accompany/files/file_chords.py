@@ -78,7 +78,7 @@ def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordS
 
 
 def top_line(notes: Notes) -> list[BeatNote]:
-    """Notes that begin as the highest of what sounds: the melody of a line with chords."""
+    """Notes that begin above all sounding ones: the melody of a line with chords."""
     top = np.zeros(round(max((note.end for note in notes), default=0.0) * _FINE) + 2, np.int64)
     for note in notes:
         part = top[round(note.start * _FINE) : max(round(note.start * _FINE) + 1, round(note.end * _FINE))]

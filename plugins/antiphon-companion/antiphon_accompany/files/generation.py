@@ -116,7 +116,7 @@ def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Pat
     `settings`: parameters of `Generate`. `chords`: their text, of which the key is taken where none is set.
     """
     bars, meter = (int(str(settings[name])) for name in ("bars", "meter"))
-    notes, number = beginning(settings, chords)
+    notes, number = opening_notes(settings, chords)
     first = folder / "first.mid"
     write_midi(first, [MidiTrack("melody", notes, 73)], float(str(settings["tempo"])))
     file = mido.MidiFile(first)
@@ -132,7 +132,7 @@ def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Pat
     )
 
 
-def beginning(settings: Mapping[str, Value], chords: str = "") -> tuple[tuple[MidiNote, MidiNote], int]:
+def opening_notes(settings: Mapping[str, Value], chords: str = "") -> tuple[tuple[MidiNote, MidiNote], int]:
     """Two notes of the first bar, and the key, 0 to 23, by the seed; see `melody`."""
     seed, meter = (int(str(settings[name])) for name in ("seed", "meter"))
     random = np.random.default_rng(seed)

@@ -135,7 +135,7 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
     """Bars of the file by its time signatures, or by `meter` beats; estimated where notes do not lie on its beats."""
     song = _song_of(given)
     found = song.late(guess=True)
-    if found or song.barless:
+    if found or song.has_no_bars:
         beats = meter or (4 if song.in_fours else bars(*given.signatures[0][1:])[0])
         bar = found
         # of a melody alone its chords tell the bars better

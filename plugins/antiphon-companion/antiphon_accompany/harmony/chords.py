@@ -136,7 +136,7 @@ def read_chord(text: str) -> Chord | None:
     return Chord(symbol.root, nearest_kind(symbol.steps), symbol.bass)
 
 
-def substitute(text: str) -> str:
+def substitute_chord(text: str) -> str:
     """The chord that is played in place of a symbol that no kind has exactly; "" for others."""
     symbol = read_symbol(text)
     if symbol is None or {step % 12 for step in symbol.steps} == set(KINDS[nearest_kind(symbol.steps)].tones):
@@ -189,7 +189,7 @@ _ROOT_ABOVE = {5: 7, 8: 4, 9: 3}
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 
 
-def implied(pitches: Collection[int], key: int) -> Chord:
+def implied_chord(pitches: Collection[int], key: int) -> Chord:
     """Chord implied by keys unknown to `recognise`: a root, a fifth, a third; completed from the key.
 
     `pitches`: at least one. `key`: 0 to 23.

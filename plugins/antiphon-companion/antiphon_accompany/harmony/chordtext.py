@@ -10,7 +10,7 @@ from typing import NamedTuple
 from antiphon.api import UsageError
 from antiphon.api.backends.files import reason_of_os_error
 from antiphon.api.backends.signal import FLAT_NAMES
-from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord, substitute
+from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord, substitute_chord
 
 MAX_FILE_BYTES = 1 << 20
 """Maximum bytes of a chord file."""
@@ -192,17 +192,17 @@ def _balanced(word: str) -> str:
 
 
 def replaced(text: str) -> str:
-    """What is to be said of chords that are played by a nearer kind, the first four of them; "" for none."""
+    """Remark on chords that are played as a simpler kind, the first four of them; "" for none."""
     bars = _bars(text) if "|" in text else []
     words = dict.fromkeys(
         pair for bar, read in zip(bars, _english(bars), strict=True) for pair in zip(bar, read, strict=True)
     )
-    found = [f"{word} as {chord}" for word, read in words if (chord := substitute(read) or read) != word]
+    found = [f"{word} as {chord}" for word, read in words if (chord := substitute_chord(read) or read) != word]
     return f"{', '.join(found[:4])}{' and others' * (len(found) > 4)}" if found else ""
 
 
 def one_bar(text: str) -> str:
-    """What is to be said of chords that no `|` divides; "" for others."""
+    """Remark on chords that no `|` divides; "" for others."""
     count = len(text.split())
     undivided = count > 1 and not any(sign in text for sign in "|#\n")
     return f"{count} chords a bar, since no | divides them" if undivided else ""

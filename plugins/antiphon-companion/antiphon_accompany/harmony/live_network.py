@@ -66,7 +66,7 @@ def beat_row(melody: Melody, beat: int, meter: int) -> F32:
     """Features of a beat at its onset, or if nothing changes up to it: `[FEATURE_COUNT]`, pitch classes from C."""
     before, now = (beat - 1) % melody.size, beat % melody.size
     row = np.zeros(FEATURE_COUNT, np.float32)
-    lasted, row[24:36] = melody.reaching(beat)
+    lasted, row[24:36] = melody.durations_until(beat)
     row[:12] = np.minimum(lasted, 1.0)
     row[12:24] = np.minimum(melody.onsets[before], 1.0)
     row[36 + places(meter)[beat % meter]] = 1.0
@@ -117,7 +117,7 @@ ECHO_BY_TONIC = _each_tonic(ECHO, range(0, AHEAD * 24, 12))
 """Features of a beat, and of an echo, relative to each of twelve tonics."""
 
 
-class Heard(NamedTuple):
+class ChordChances(NamedTuple):
     """Chances of the chords in each key, from C, and of the keys: `[12, 24]`, `[12]`."""
 
     chords: F32
@@ -148,7 +148,7 @@ class LiveChordNetwork:
         member, name = self._members[layer // 2], ("near", "wide")[layer % 2]
         return np.asarray(state @ member[f"{name}.weight_hh_l0"] + member[f"{name}.bias_hh_l0"])
 
-    def step(self, rows: F32, echo: F32, states: list[F32], recalled: Sequence[F32]) -> Iterator[Heard | None]:
+    def step(self, rows: F32, echo: F32, states: list[F32], recalled: Sequence[F32]) -> Iterator[ChordChances | None]:
         """Chords and keys of a beat, at the end of its parts: None after each of the others.
 
         `rows`: the last `NEAR` beats' rows, `[keys, NEAR * FEATURE_COUNT]`. `echo`: `[keys, ECHO]`. `states`: as of
@@ -173,7 +173,7 @@ class LiveChordNetwork:
             keys += key
         by_root = (chords / keys[:, None]).reshape(12, 2, 12)
         keys *= np.float32(1.0 / MEMBERS)
-        yield Heard(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys)
+        yield ChordChances(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys)
 
 
 class LiveChords:
@@ -198,7 +198,7 @@ class LiveChords:
         self._recalled: list[F32] = []
         self._ahead: tuple[F32, F32] | None = None
         self._coming: F32 | None = None  # row of the beat whose parts are being computed
-        self._heard: Heard | None = None
+        self._heard: ChordChances | None = None
 
     def skip(self, melody: Melody, beat: int) -> None:
         """Stores a beat whose chord is not needed; `mixed` processes up to `MAX_BACKLOG` of them."""
@@ -253,7 +253,7 @@ class LiveChords:
             self._forget()
         self._behind = min(MAX_BACKLOG, self._behind + 1)
 
-    def _step(self) -> Heard:
+    def _step(self) -> ChordChances:
         """Advances the states by the first unprocessed beat; returns what the network says of it."""
         end = len(self._rows) - self._behind + 1
         while (heard := self._part(self._rows[end - MEMORY : end])) is None:
@@ -263,7 +263,7 @@ class LiveChords:
         self._go_on()
         return heard
 
-    def _part(self, known: F32) -> Heard | None:
+    def _part(self, known: F32) -> ChordChances | None:
         """Computes a part of the last of the beats `[MEMORY, FEATURE_COUNT]`; returns what the last part says."""
         if self._coming is None or not np.array_equal(self._coming, known[-1]):
             rows = known[-NEAR:, BEAT_BY_TONIC].transpose(1, 0, 2).reshape(12, -1)

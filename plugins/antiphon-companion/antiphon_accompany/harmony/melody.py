@@ -71,11 +71,11 @@ class Melody:
             row = self._clean % self.size
             self.durations[row] = self.onsets[row] = self.held[row] = 0.0
             self._clean += 1
-        self.durations[(beat - 1) % self.size], self.held[beat % self.size] = self.reaching(beat)
+        self.durations[(beat - 1) % self.size], self.held[beat % self.size] = self.durations_until(beat)
         for pitch in self._open:
             self._began[pitch] = max(self._began[pitch], float(beat))
 
-    def reaching(self, beat: int) -> tuple[F32, F32]:
+    def durations_until(self, beat: int) -> tuple[F32, F32]:
         """Durations of the beat before, and held notes, of a beat, with what sounds held up to it."""
         lasted, held = self.durations[(beat - 1) % self.size].copy(), self.held[beat % self.size].copy()
         for pitch in self._open:

@@ -87,7 +87,7 @@ def echo_weights(match: F32, sharpness: float, doubt: float) -> tuple[F32, np.fl
 
 
 class KeyEcho:
-    """Where in the past the melody was as it is now, also transposed, and what key that tells: the one of then, moved.
+    """Key by the places in the past at which the melody was the same, also transposed: their key, transposed alike.
 
     A tune that goes on in another key is heard as such from its notes, long before those that the old key lacks.
     """
@@ -222,7 +222,7 @@ class HarmonyTracker:
             after /= after.max(axis=3, keepdims=True)
         return self._mean_chances(self._chord * after)
 
-    def forecast(self, beat: int, count: int) -> list[int]:
+    def predicted_chords(self, beat: int, count: int) -> list[int]:
         """Likeliest chords of `count` beats after `beat`, which was decided last, by the transitions alone."""
         state, chords = self._chord, []
         for later in range(beat + 1, beat + 1 + count):

@@ -11,7 +11,7 @@ from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_accompany.band.voicing import PartVoices, Placing, left_hand, outer, parallels
 from antiphon_accompany.files.offline import accompany_file
-from antiphon_accompany.harmony.chords import implied, read_chord, recognise
+from antiphon_accompany.harmony.chords import implied_chord, read_chord, recognise
 from antiphon_accompany.harmony.chordtext import spans_of
 from antiphon_accompany.processor import Accompany
 from antiphon_accompany.tests.band_measures import fitting, off_grid, shared_notes, velocity_deviation
@@ -312,7 +312,7 @@ def test_the_style_on_the_card_is_one(tmp_path: Path) -> None:
     ],
 )
 def test_fewer_keys_stand_for_a_chord_of_the_key(keys: tuple[int, ...], key: int, name: str) -> None:
-    assert implied(keys, key).name == name
+    assert implied_chord(keys, key).name == name
 
 
 @pytest.mark.parametrize("follow", ["chords", "both"])

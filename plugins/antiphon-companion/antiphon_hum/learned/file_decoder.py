@@ -142,7 +142,7 @@ def _pitch(answers: F32) -> float:
     return float(np.quantile(near, QUANTILE)) if len(near) else float(median)
 
 
-def unsteadiness(answers: F32, parts: list[tuple[int, int]]) -> float:
+def pitch_deviation(answers: F32, parts: list[tuple[int, int]]) -> float:
     """Median over the notes of the standard deviation of pitch within their middle, semitones; 0 without notes."""
     back = learned.FAR - learned.NEAR
     moves = []
@@ -155,7 +155,7 @@ def unsteadiness(answers: F32, parts: list[tuple[int, int]]) -> float:
 
 def _onset_times(answers: F32, parts: list[tuple[int, int]]) -> list[float]:
     """Onset times of notes in seconds."""
-    voice = (unsteadiness(answers, parts) - STEADY) / (UNSTEADY - STEADY)
+    voice = (pitch_deviation(answers, parts) - STEADY) / (UNSTEADY - STEADY)
     voice = min(1.0, max(0.0, voice))
     starts = []
     before = -learned.RATE

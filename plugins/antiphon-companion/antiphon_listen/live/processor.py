@@ -142,7 +142,7 @@ class NoteChords:
         return fresh | {number % 12 for number in [self._bass, *sounding]}, lowest
 
     def _weights(self, now: float) -> list[float]:
-        """Weights of the pitch classes of what was struck and sounds."""
+        """Weights of the pitch classes of the struck notes that sound."""
         held = _WHOLE if sum(weight > 0.0 for weight in self._fresh) >= 3 else 1.0
         fade = held * math.exp(min(0.0, self._last - self._first) / _STRIKE_DECAY)
         self._last = self._first

@@ -62,11 +62,11 @@ class LiveGrid:
 
     def update(self, curves: MusicCurves, start: float) -> None:
         """Processes the newest window's curves, which begin at `start` seconds of the stream."""
-        grids = beats.hypotheses(curves, SHORTEST)
+        grids = beats.grid_candidates(curves, SHORTEST)
         if not grids:
             return
         lines = [_line(grid) for grid in grids]
-        scores = beats.likely(grids, self._tables)
+        scores = beats.grid_scores(grids, self._tables)
         scores = scores + np.array([_CONTINUITY_BONUS * self._goes_on(period, start + last) for period, last in lines])
         best = int(np.argmax(scores))
         self._take(grids[best], *lines[best], start)
@@ -147,7 +147,7 @@ class LiveHarmony:
     def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None, odds: ChordOdds | None = None) -> None:
         """Processes the newest window, which begins at `start` seconds of the stream.
 
-        `odds`: what the chord network finds in it; None without its weights.
+        `odds`: the chord network's odds for it; None without its weights.
         """
         found = find_chords(curves, np.zeros(0) if grid is None else grid.beats, self._tables, odds)
         steps, path = found.grid, found.triads
@@ -166,8 +166,8 @@ class LiveHarmony:
                 if path[n] != harmony.NO_CHORD:
                     self._lengths[path[n]] += last - first
         if self._lengths.sum() >= _MIN_KEY_SECONDS:
-            key, likely = harmony.likely_key(self._lengths, self._tables)
-            self.key = 1 + key if likely >= harmony.MIN_KEY else 0
+            key, grid_scores = harmony.likely_key(self._lengths, self._tables)
+            self.key = 1 + key if grid_scores >= harmony.MIN_KEY else 0
 
 
 RATE = signals.RATE

@@ -6,7 +6,7 @@ from antiphon.api import Event, StreamSpec
 from antiphon.api.backends.signal import syllables
 from antiphon.api.testing import render
 from antiphon_sing import processor, song
-from antiphon_sing.song import Phone, Spoken
+from antiphon_sing.song import Phone, SpokenLine
 
 RATE = 48000
 SPEC = StreamSpec(RATE, 256, 1)
@@ -27,7 +27,7 @@ def vowels(words):
             noise[at : at + 8] = 0.01 * np.random.default_rng(1).standard_normal((8, 240))
             phones += [Phone("s", number, at, at + 8), Phone("a", number, at + 8, at + 24, True)]
             at += 24
-    return Spoken(envelope, noise.reshape(-1), 240, 24000, phones)
+    return SpokenLine(envelope, noise.reshape(-1), 240, 24000, phones)
 
 
 class FakeTexts:

@@ -139,7 +139,7 @@ def test_what_was_not_rehearsed_does_not_land(
 ) -> None:
     desk = Desk()
     proposal = desk.add(text="x", lines=(), base="a")
-    desk.judged(proposal, {"ok": ok, "why": [] if ok else ["too loud"], "peak": 0.0}, b"")
+    desk.store_verdict(proposal, {"ok": ok, "why": [] if ok else ["too loud"], "peak": 0.0}, b"")
     desk.mode, proposal.state = mode, state
     if not why:
         desk.check(proposal, playing, trusted=trusted)
@@ -230,7 +230,7 @@ class SwitchRig:
     def ready(self) -> Proposal:
         desk = self.routes._desk
         made = desk.add(text="", lines=(("/node/a/b", (1.0,)),), base="a")
-        desk.judged(made, {"ok": True, "why": [], "peak": 0.0}, b"")
+        desk.store_verdict(made, {"ok": True, "why": [], "peak": 0.0}, b"")
         return made
 
     async def land(self, proposal: Proposal) -> None:

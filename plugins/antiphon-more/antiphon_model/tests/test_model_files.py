@@ -357,7 +357,7 @@ def test_a_confined_process_changes_nothing(tmp_path: Path) -> None:
     there.write_bytes(b"as it was")
     pid = os.fork()
     if pid == 0:
-        landlock.confine(("null",))
+        landlock.restrict_process(("null",))
         done = 0
         try:
             os.close(os.open("/dev/null", os.O_WRONLY))

@@ -44,11 +44,11 @@ def open_catalogue(*, make: bool = False, write: bool = False) -> Iterator[Catal
         with Catalogue(root, make=make or (write and ROOT.get() is None)) as catalogue:
             yield catalogue
     except AntiphonError as error:
-        error.args = (hinted(str(error)), *error.args[1:])
+        error.args = (with_folder_option(str(error)), *error.args[1:])
         raise
 
 
-def hinted(text: str) -> str:
+def with_folder_option(text: str) -> str:
     """The text, whose commands of the library name its folder where it is another than the performer's."""
     from antiphon.api.backends.files import library_folder, printable_path
 

@@ -12,7 +12,7 @@ from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import ASKER, shorten
 from antiphon_library.commands.commands import AnalysedSound, AnalysedSounds, Forgotten, LearnedPairs, PlacedTracks
 from antiphon_library.commands.identify import Identified, SoundingTrack
-from antiphon_library.commands.options import hinted
+from antiphon_library.commands.options import with_folder_option
 from antiphon_library.operations import EmptyLibrary, FoundSounds, ListedSounds
 from antiphon_library.scanning import ScanCounts
 from antiphon_library.shard_import import ImportCounts
@@ -84,7 +84,7 @@ def card(row: Mapping[str, Any]) -> Iterator[str]:
         values = found["values"] or {}
         if name == "loop" and row["kind"] != "loop":  # what it would be as a loop
             values = {key: values[key] for key in ("loop_confidence", "loop_ending", "no_loop") if values.get(key)}
-        results += [(quantity, brief(value)) for quantity, value in values.items()]
+        results += [(quantity, shortened_value(value)) for quantity, value in values.items()]
     widest = max((len(name) for name, _ in (*lines, *tags, *results)), default=0)
     yield from (f"  {name:<{widest + 2}}  {text}" for name, text in lines)
     # a tag and a quantity may have one name, as genre
@@ -115,7 +115,7 @@ def found(answer: FoundSounds) -> Iterator[str]:
     yield from table(answer.matches) if answer.matches else ("none",)
 
 
-def brief(value: Any) -> str:
+def shortened_value(value: Any) -> str:
     """Value shortened for a line: of a list its length and its first items."""
     if value is None:
         return "-"
@@ -157,7 +157,7 @@ def added(counts: ScanCounts | ImportCounts) -> Iterator[str]:
 def _say_bad(count: int) -> None:
     if count:
         said = f"{count} of them cannot be read; `antiphon library list --bad` says why"
-        ASKER.get().complaints.append(hinted(said))
+        ASKER.get().complaints.append(with_folder_option(said))
 
 
 def analysed(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
@@ -202,7 +202,7 @@ def placed(found: PlacedTracks) -> Iterator[str]:
     if found.trust is not None:
         yield f"trustworthiness {found.trust:.3f} at k = 10; two principal components {found.flat:.3f}"
     if found.pending:
-        yield hinted(f"{found.pending} not on it: `antiphon library analyse` analyses them first")
+        yield with_folder_option(f"{found.pending} not on it: `antiphon library analyse` analyses them first")
     if short:
         more = f" and {len(short) - MAX_NAMED} more" if len(short) > MAX_NAMED else ""
         yield f"{len(short)} cannot be placed, for they are silent or too short: {', '.join(short[:MAX_NAMED])}{more}"

@@ -99,7 +99,7 @@ class TrackKernel:
         return {**found, "together": self.together.get(other, {}).get(one, 0.0)}
 
 
-def preference(kernel: TrackKernel, tracks: Sequence[int], signals: Sequence[float]) -> F64:
+def track_preferences(kernel: TrackKernel, tracks: Sequence[int], signals: Sequence[float]) -> F64:
     """Preferences for all tracks, `[n]`, after signals: 1 for liked, negative for skipped, each of variance `NOISE`.
 
     `tracks`: which the signals are about, each once.
@@ -292,7 +292,7 @@ def predict_preferences(table: TrackTable, signals: Sequence[Signal], now: float
             age = max(0.0, now - signal.time)
             latest[place] = VALUES[signal.kind] * math.exp2(-age / HALF_LIFE)
     kept = dict(list(latest.items())[-MAX_SIGNALS:])
-    return preference(table.kernel, list(kept), list(kept.values()))
+    return track_preferences(table.kernel, list(kept), list(kept.values()))
 
 
 def _last(signals: Sequence[Signal], now: float) -> int | None:

@@ -29,7 +29,7 @@ def own_sounds_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     """Leaves out the sounds that ship, but in their own tests; no folder is named as by a test before."""
     ROOT.set(None)
     if request.module.__name__.rpartition(".")[2] != "test_shipped":
-        monkeypatch.setattr(ShippedSounds, "are_in", lambda *_: True)
+        monkeypatch.setattr(ShippedSounds, "already_added", lambda *_: True)
 
 
 def without_shipped(root: Path) -> None:

@@ -33,7 +33,7 @@ from antiphon_library.taste.choosing import (
     numbers,
     playlist,
     predict_preferences,
-    preference,
+    track_preferences,
 )
 from antiphon_library.taste.logs import companions
 from antiphon_library.taste.personality import collage, question, voices
@@ -162,7 +162,7 @@ def test_companions_are_those_in_the_same_lists() -> None:
     kernel = TrackKernel(
         np.zeros((5, 1)), numbers([""] * 5), numbers([""] * 5), {1: {2: 0.5}, 2: {1: 0.5}}, content=0.0
     )
-    assert preference(kernel, [1], [1.0]).argsort()[-2:].tolist() == [2, 1]
+    assert track_preferences(kernel, [1], [1.0]).argsort()[-2:].tolist() == [2, 1]
 
 
 def test_signals_are_kept_and_files_named_by_path_or_number(catalogue: Catalogue) -> None:

@@ -27,7 +27,7 @@ _MAX_RESTARTS = 5
 """Maximum consecutive starts of a process that ends without a result."""
 
 
-class Preparer:
+class ArrangementWorker:
     """Computes the material of the newest request. `ask`, `take` and `again` may be called on the block path.
 
     `problem`: why the newest request failed, "" otherwise.

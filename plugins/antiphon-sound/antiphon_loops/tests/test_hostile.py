@@ -13,7 +13,7 @@ from tests.waiting import until
 from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon.api.jobs import FileJob
 from antiphon_loops.arrangement.arrange import LoopRequest
-from antiphon_loops.arrangement.live import Preparer
+from antiphon_loops.arrangement.live import ArrangementWorker
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.jobs import run
 from antiphon_loops.library import analyse, ready
@@ -83,7 +83,7 @@ def test_what_has_no_beat_is_said_to_have_none_and_is_trusted_last(tmp_path: Pat
     soundfile.write(tmp_path / "beat.wav", noise(4.0), RATE)
     found = analyse(tmp_path)
     assert {x.file: x.tempo_sure > 0 for x in found.loops} == {"beat.wav": True, "drone.wav": False, "rain.wav": False}
-    assert [d.split()[0] for d in found.doubts] == ["drone.wav", "rain.wav"]
+    assert [d.split()[0] for d in found.tempo_remarks] == ["drone.wav", "rain.wav"]
 
 
 def test_a_folder_that_is_gone_leaves_what_was_read(library: Path, tmp_path: Path):
@@ -100,7 +100,7 @@ def test_a_folder_that_is_gone_leaves_what_was_read(library: Path, tmp_path: Pat
 
 def test_live_a_library_without_a_loop_is_told_and_tried_again(analysed: tuple[Path, Path], tmp_path: Path):
     (tmp_path / "x.wav").write_text("no")
-    preparer = Preparer(tmp_path, 48000)
+    preparer = ArrangementWorker(tmp_path, 48000)
     try:
         preparer.ask(3, LoopRequest(110.0, bars=2))
         until(lambda: preparer.problem, 120.0, "a problem is told")

@@ -138,7 +138,7 @@ def test_a_change_is_asked_for_within_the_beat_and_a_ramp_at_the_bar(library: Pa
         def close(self) -> None: ...
 
     monkeypatch.setattr(pool._context, "pool", _Live())
-    monkeypatch.setattr("antiphon_loops.processor.Preparer", Idle)
+    monkeypatch.setattr("antiphon_loops.processor.ArrangementWorker", Idle)
     deck = Deck(Loops(), {"library": str(library)})
     deck.play(96000)
     deck.play(96000, [(30000, "seed", 5)])

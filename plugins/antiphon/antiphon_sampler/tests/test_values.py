@@ -13,7 +13,7 @@ from antiphon.api.backends.transports import VALUES_BEGIN, note_params
 from antiphon.api.testing import render as rendered
 from antiphon.cli.files.render import render
 from antiphon.kernel.session.play import FIRST_WORD, value_number, word_hash, word_pieces
-from antiphon_sampler.loops import onsets, region
+from antiphon_sampler.loops import onsets, slice_frames
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.sounds import sounds_of
 from antiphon_sampler.tests.conftest import RATE, SPEC, burst, write
@@ -122,12 +122,12 @@ def test_onsets_are_found_to_the_millisecond():
 
 
 def test_regions_cover_the_sample_and_wrap():
-    parts = [region(1003, (0,), 7, n) for n in range(7)]
+    parts = [slice_frames(1003, (0,), 7, n) for n in range(7)]
     assert parts[0][0] == 0
     assert parts[-1][1] == 1003
     assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
-    assert region(1003, (0, 400, 700), 0, 4) == (400, 700)
-    assert region(3, (0,), 128, 5) == (0, 1)
+    assert slice_frames(1003, (0, 400, 700), 0, 4) == (400, 700)
+    assert slice_frames(3, (0,), 128, 5) == (0, 1)
 
 
 def test_a_slice_by_onset_begins_at_the_onset(play):

@@ -36,7 +36,7 @@ class Asset:
     load: bytes
 
 
-class Shelf:
+class NodeAssets:
     """Asset store in `folder`, by slot of node. One thread changes it; `since` is thread-safe. first: first buffer."""
 
     def __init__(self, folder: Path, first: int = 0) -> None:
@@ -137,7 +137,7 @@ class AssetLoader:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{server.PREFIX}{os.getpid()}-"))
         (self.folder / server.RUNNING).mkdir()
         shutil.copytree(built_in_folder("supercollider") / COMPILED, self.folder / COMPILED)
-        self._shelf = Shelf(self.folder, first)
+        self._shelf = NodeAssets(self.folder, first)
         self._changed = changed
         self._asked: queue.SimpleQueue[tuple[int, int, SynthSettings | None] | None] = queue.SimpleQueue()
         self._given: dict[int, tuple[int, VoiceAssets | None, int]] = {}

@@ -95,7 +95,7 @@ class ExternalScsynth(Scsynth):
         self._last_reply = self._asked = time.monotonic()
         self._leaver: Child | None = None
 
-    def enrol(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def register_client(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Registers as a client; `meanwhile` is called while waiting.
 
         Raises EngineError: it accepts no more clients. Raises Unanswered: it does not answer.
@@ -133,8 +133,8 @@ class ExternalScsynth(Scsynth):
         return []
 
     def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Registers as `enrol` does, and loads our SynthDefs."""
-        self.enrol(meanwhile)
+        """Registers as `register_client` does, and loads our SynthDefs."""
+        self.register_client(meanwhile)
         for number, path in enumerate(sorted((built_in_folder("supercollider") / "compiled").glob("*.scsyndef"))):
             data = path.read_bytes()
             if len(data) > MAX_PLAIN:
@@ -167,7 +167,7 @@ class ExternalScsynth(Scsynth):
     def kill(self) -> None:
         """No operation: Antiphon does not end an external scsynth."""
 
-    def promise(self, leaves: Sequence[bytes]) -> None:
+    def send_after_end(self, leaves: Sequence[bytes]) -> None:
         """Starts a helper process that sends packets to scsynth after this process has ended, in any way."""
         speaking = self.socket.fileno()
         words = [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)]

@@ -276,7 +276,7 @@ def test_a_full_one_says_how_to_make_room(fakes: list[Fake], tmp_path: Path) -> 
     guest = ExternalScsynth(fakes[0].address, tmp_path)
     try:
         with pytest.raises(EngineError, match=r"takes no more clients; boot it with s\.options\.maxLogins = 8"):
-            guest.enrol()
+            guest.register_client()
     finally:
         guest.close()
 
@@ -284,9 +284,9 @@ def test_a_full_one_says_how_to_make_room(fakes: list[Fake], tmp_path: Path) -> 
 def test_what_was_promised_is_said_once_it_ends(fakes: list[Fake], tmp_path: Path) -> None:
     fakes.append(Fake(notify=("/done", "/notify", 3, 8)))
     guest = ExternalScsynth(fakes[0].address, tmp_path)
-    guest.enrol()
+    guest.register_client()
     assert guest.number == 3
-    guest.promise([osc.encode("/n_free", 77)])
+    guest.send_after_end([osc.encode("/n_free", 77)])
     before = len(fakes[0].heard)
     guest.close()
     until(lambda: len(fakes[0].heard) == before + 2, 5.0, "both are heard")

@@ -437,7 +437,7 @@ class NodeVoices:
         """Voice that plays the note begun by `event`; -1 for none."""
         return self._held.get((event.channel, event.number), -1) if event.kind == "on" else -1
 
-    def withdraw(self, node: int, send: SendPacket) -> None:
+    def end_wrong_voice(self, node: int, send: SendPacket) -> None:
         """Ends a voice wrongly started."""
         if node in self._voices:
             self._take(node, IMMEDIATE, send)

@@ -26,7 +26,7 @@ def run(words: Sequence[str]) -> int | None:
 
 def process(asked: RunRequest) -> int:
     """Exit code of a plugin over files: 1 where some could not be processed."""
-    with errors.endable():
+    with errors.termination_signals():
         from antiphon.cli.files.reports import PIPED, TERMINAL
         from antiphon.kernel.plugins.loader import load
         from antiphon.operations.run import run as operation

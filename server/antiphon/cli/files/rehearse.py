@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from antiphon.cli.option_records import by_records
-from antiphon.cli.terminal.errors import endable
+from antiphon.cli.terminal.errors import termination_signals
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.shortening import counted
@@ -37,7 +37,7 @@ def rehearse(asked: RehearseRequest) -> None:
     if not is_script(script):
         raise UsageError(f"{script} is no live script; antiphon rehearse set.py takes a .py file")
     check(asked)
-    with endable(), tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+    with termination_signals(), tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         try:
             verdict = _judged(script, bars, Path(folder))
         except ScriptError as error:

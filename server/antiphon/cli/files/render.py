@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from antiphon.cli.option_records import by_records
-from antiphon.cli.terminal.errors import complain, endable
+from antiphon.cli.terminal.errors import complain, termination_signals
 from antiphon.operations.requests import RenderRequest, changed
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def render(asked: RenderRequest) -> None:
     MIDI file is played at its tempo by every node that takes notes and that no wire plays; the clock is on its notes'
     beats, which may lie beside the file's, and where they keep none steadily `follow` takes it for a performance.
     """
-    with endable():
+    with termination_signals():
         from antiphon.cli.files.reports import TERMINAL
         from antiphon.kernel.plugins.loader import load
         from antiphon.live.records import ScriptError

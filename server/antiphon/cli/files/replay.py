@@ -6,7 +6,7 @@ from typing import Annotated
 
 from antiphon.cli.files.reports import TERMINAL, report
 from antiphon.cli.option_records import by_records
-from antiphon.cli.terminal.errors import complain, endable
+from antiphon.cli.terminal.errors import complain, termination_signals
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
@@ -37,7 +37,7 @@ def replay(asked: ReplayRequest) -> None:
         raise UsageError("name the file to write, OUT.wav, or a folder for the tracks, --stems DIR")
     elif asked.finish != FinishRequest():
         raise UsageError("--limit, --normalise and --tag are for OUT; name it: antiphon replay SET OUT.wav --stems DIR")
-    with endable():
+    with termination_signals():
         log = SessionLog(folder)
         written = [("OUT", out)] if out else []
         check_distinct([(f"{name} of the set", folder / name) for name in SET], written)
@@ -73,5 +73,5 @@ def export(
     from antiphon.offline.session_reader import session_folder
     from antiphon.operations import tracks
 
-    with endable():
+    with termination_signals():
         tracks.export(session_folder(session), str(folder), TERMINAL, force=force)

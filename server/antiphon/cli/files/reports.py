@@ -1,4 +1,4 @@
-"""What file commands print: a line for each written file, complaints, progress."""
+"""Output of file commands: a line for each written file, complaints, progress."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ def repl(osc_port: ports.Osc = None, http_port: ports.HttpBesideOsc = None) -> N
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import FileHistory
 
-    from antiphon.cli.repl.conversation import PROMPT, REFRESH_SECONDS, AddressCompleter, Repl, converse, panic_key
+    from antiphon.cli.repl.conversation import PROMPT, REFRESH_SECONDS, AddressCompleter, Repl, panic_key, run_repl
 
     # one of the two is enough for a server of one's own
     connected = Repl(ports.osc_port(osc_port, http_port), ports.http_port(http_port, osc_port))
@@ -26,4 +26,4 @@ def repl(osc_port: ports.Osc = None, http_port: ports.HttpBesideOsc = None) -> N
     )
     with connected.follow():
         typer.echo("help says what can be typed; Ctrl-D ends this, the server plays on")
-        converse(connected, session, typer.echo)
+        run_repl(connected, session, typer.echo)

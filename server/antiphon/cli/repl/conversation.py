@@ -222,7 +222,7 @@ def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
     return [one.line for one in found]
 
 
-def converse(connected: Repl, session: PromptSession[str], show: Callable[[str], object]) -> None:
+def run_repl(connected: Repl, session: PromptSession[str], show: Callable[[str], object]) -> None:
     """Read-eval-print loop until the end of the input."""
     while True:
         try:

@@ -175,7 +175,7 @@ def _to_nowhere(stream: TextIO) -> None:
 
 
 @contextmanager
-def endable(kept: str = NO_PARTIAL_FILES, *, ctrl_c: bool = True) -> Iterator[None]:
+def termination_signals(kept: str = NO_PARTIAL_FILES, *, ctrl_c: bool = True) -> Iterator[None]:
     """Within this context SIGTERM, SIGHUP and Ctrl-C raise `TerminationSignal`, so that the code in it can clean up.
 
     ctrl_c: False leaves Ctrl-C as it is.

@@ -389,7 +389,7 @@ def kept_marks(chunks: bytes, sound: NewSound, *, big: bool) -> bytes:
 
 
 def lost_words(chunks: bytes, kept: bytes, *, big: bool) -> list[str]:
-    """What the chunks that are not kept are about, in words."""
+    """Contents, in words, of the chunks that are not kept."""
     left = [name for name, _ in _each(kept, big=big)]
     lost = dict[str, list[str]]()
     for name, _ in _each(chunks, big=big):

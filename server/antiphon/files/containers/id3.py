@@ -126,7 +126,7 @@ def read_id3v1(data: bytes) -> dict[str, str]:
     fields = {"title": data[3:33], "artist": data[33:63], "album": data[63:93], "date": data[93:97]}
     numbered = not data[125] and data[126]
     fields["comment"] = data[97 : 125 if numbered else 127]
-    tags = {name: undeclared(field.partition(b"\0")[0]).strip() for name, field in fields.items()}
+    tags = {name: undeclared_text(field.partition(b"\0")[0]).strip() for name, field in fields.items()}
     tags |= {"tracknumber": str(data[126])} if numbered else {}
     tags |= {"genre": GENRES[data[127]]} if data[127] < len(GENRES) else {}
     return {name: text for name, text in tags.items() if text}
@@ -137,7 +137,7 @@ def joined(texts: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(text for text in map(str.strip, texts) if text))
 
 
-def undeclared(raw: bytes) -> str:
+def undeclared_text(raw: bytes) -> str:
     """Text of which the file does not say how it is encoded: as UTF-8 where it is that, else as on Windows."""
     try:
         return raw.decode()

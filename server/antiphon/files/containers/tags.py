@@ -16,7 +16,7 @@ from antiphon.files.containers.id3 import (
     plain,
     read_id3,
     read_id3v1,
-    undeclared,
+    undeclared_text,
 )
 from antiphon.files.containers.mpeg import behind_tags
 from antiphon.files.containers.pieces import FileWindow
@@ -74,12 +74,14 @@ def _chunk_tags(fd: int, length: int, head: bytes) -> dict[str, str]:
         if name.lower() == b"id3 ":
             id3 = id3 or read_id3(os.pread(fd, min(size, MAX_ID3), start))
         elif order == "big" and name in _INFO:
-            found.setdefault(_INFO[name], []).append(undeclared(os.pread(fd, min(size, MAX_TEXT), start).rstrip(b"\0")))
+            found.setdefault(_INFO[name], []).append(
+                undeclared_text(os.pread(fd, min(size, MAX_TEXT), start).rstrip(b"\0"))
+            )
         elif name == b"LIST" and os.pread(fd, 4, start) == b"INFO":
             for inner, at, count in chunks_of(fd, min(length, start + size), order, start + 4):
                 if inner in _INFO:
                     text = os.pread(fd, min(count, MAX_TEXT), at).partition(b"\0")[0]
-                    found.setdefault(_INFO[inner], []).append(undeclared(text))
+                    found.setdefault(_INFO[inner], []).append(undeclared_text(text))
     return _one(found) | id3
 
 
@@ -222,7 +224,7 @@ def _behind_codec(packet: bytes) -> bytes:
 
 def _vorbis(data: bytes) -> dict[str, str]:
     said = (comment.partition(b"=") for comment in _comments(data))
-    return worded((key.decode("latin-1"), undeclared(text)) for key, mark, text in said if mark)
+    return worded((key.decode("latin-1"), undeclared_text(text)) for key, mark, text in said if mark)
 
 
 def _comments(data: bytes) -> Iterator[bytes]:
@@ -249,6 +251,6 @@ def _ape(fd: int, end: int) -> dict[str, str]:
         if not mark or at + count > len(data):
             break
         if not flags & 6:  # text
-            found += [(key.decode("latin-1"), undeclared(text)) for text in data[at : at + count].split(b"\0")]
+            found += [(key.decode("latin-1"), undeclared_text(text)) for text in data[at : at + count].split(b"\0")]
         at += count
     return worded(found)

@@ -181,7 +181,7 @@ class SharedOperation:
 
     @contextmanager
     def by_name(self, given: Mapping[str, Any]) -> Iterator[None]:
-        """Context in which refusals have arguments by their names; a command in them, and what was given, stay."""
+        """Context in which refusals call arguments by their names, and quote commands and the caller's texts."""
         try:
             yield
         except AntiphonError as error:

@@ -1,4 +1,6 @@
-"""What happens in control: exceptions, each of which ends only the work it was raised in, and events for plugins."""
+"""Faults and events of control: exceptions, each of which ends only the work it was raised in, and events for
+plugins.
+"""
 
 import logging
 from asyncio import AbstractEventLoop

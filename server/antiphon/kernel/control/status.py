@@ -285,7 +285,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
 
 
 def _waited_for(app: StatusSource, node: Node) -> str:
-    """What a node waits for, by its readonly choice `waits`; "" where it plays, or has none."""
+    """Cause for which a node waits, by its readonly choice `waits`; "" where it plays, or has none."""
     for param in node.cells:
         if param.name == "waits" and param.kind == "choice" and param.readonly:
             value = str(app.executor.value(node.name, param.name))
@@ -304,7 +304,7 @@ def _recorded(app: StatusSource) -> dict[str, dict[str, Any] | None]:
 
 
 def _troubles(app: StatusSource) -> Iterator[str]:
-    """What stands against the sound and the state: also nodes that are silent, or pass their dry input."""
+    """Troubles of the sound and the state, with nodes that are silent or pass their dry input."""
     yield from (app.saver.trouble, app.faults.last, app.machine.advice, app.machine.answers)
     if app.plans.problem and not app.session.state.nodes:
         yield f"the patch cannot be played: {app.plans.problem}"

@@ -86,12 +86,12 @@ class CaptureMemory:
         return CaptureMemory(-1, shape)
 
     def name(self, labels: Sequence[Sequence[Any]]) -> None:
-        """Writes which sounds the ring holds, for `named`: as of `journal.TrackLabel`."""
+        """Writes the names of the sounds in the ring, as of `journal.TrackLabel`; `named` reads them."""
         text = json.dumps(labels).encode()[: _HEADER - _NAMES - 1]
         self.map[_NAMES : _NAMES + len(text) + 1] = text + b"\n"
 
     def named(self) -> list[list[Any]]:
-        """What `name` wrote; nothing while that changes."""
+        """Names written by `name`; none while they change."""
         text = self.map[_NAMES : max(_NAMES, self.map.find(b"\n", _NAMES, _HEADER))]
         try:
             return list(json.loads(text))

@@ -42,7 +42,7 @@ class PluginLoading:
         self.failures.append(Failure(name, reason))
 
     def catalog(self) -> Catalog:
-        """What is declared."""
+        """Catalog of the collected declarations."""
         failures, transports = tuple(self.failures), tuple(self.transports)
         hooks, addresses = dict(self.hooks.implemented), tuple(self.addresses)
         # of a kind with a factory that is no text the plugins are asked again

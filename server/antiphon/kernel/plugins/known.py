@@ -23,7 +23,7 @@ _SERVER = Path(__file__).parents[2]
 
 
 def stamp(folders: Iterator[Path | None]) -> str:
-    """What the declarations were made of: names, sizes and times of the plugins' and the server's sources."""
+    """Stamp of the sources behind the declarations: names, sizes and times of the plugins' and the server's files."""
     found = hashlib.sha256(f"{platform.python_version()}\n".encode())
     for folder in (_SERVER, *folders):
         for entry in sorted(_sources(folder), key=lambda entry: entry.path) if folder is not None else ():

@@ -83,7 +83,7 @@ class Argument(NamedTuple):
 
     @property
     def range_shown(self) -> str:
-        """What its help says of the range beside a sentence that does not."""
+        """Range for the help of an argument whose sentence does not state it."""
         words = str(self.meta.description)
         return f" {self.range}." if self.range and not any(mark.isdigit() for mark in words) else ""
 

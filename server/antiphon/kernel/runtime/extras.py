@@ -1,4 +1,4 @@
-"""What is not installed: the extra of Antiphon that brings a module, and the other distribution that has a plugin."""
+"""Missing parts: the extra of Antiphon that brings a module, and the other distribution that has a plugin."""
 
 import importlib.util
 import shutil

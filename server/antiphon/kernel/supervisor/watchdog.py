@@ -26,7 +26,7 @@ patterns on eight nodes), and a slow write to a disk may add to it; the sound do
 
 
 class Hang(Enum):
-    """What of an engine stands still: a thread, or all of it, because a signal has stopped it."""
+    """Hang of an engine: of a thread, or of the whole process, which a signal has stopped."""
 
     NONE = ""
     LOOP = "loop"
@@ -43,7 +43,7 @@ class HangWatch:
         self._loop, self._loader, self._control = (Standstill(interval) for _ in range(3))
 
     def engine(self, pid: int, driver: str) -> tuple[Hang, str]:
-        """What of a running engine stands still, and that as a line of text; "" for none."""
+        """Hang of a running engine, and a line of text on it; "" for none."""
         running = self._words[shared.HeaderWord.ENGINE_STATE] == 2
         seconds = self._loop.look(pid, self._words[shared.HeaderWord.ALIVE_NS] if running else 0) / 1e9
         if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0):

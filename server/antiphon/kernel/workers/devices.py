@@ -1,4 +1,6 @@
-"""The device that models run on, found without torch, which the engine must not load; what this process wants of it."""
+"""The device that models run on, found without torch, which the engine must not load, and this process's choice of
+it.
+"""
 
 import importlib.util
 import re

@@ -1,9 +1,9 @@
 """Pattern time, cycles as exact fractions, spans, and events in spans; and the places of events in a script.
 
 A place is a word of a mini-notation, or a call of `play`. It is looked up once, when a pattern is created, from the
-script's current frame; events of patterns carry it. Without an active `ScriptPlaces` (`seeking`), as in a render,
-nothing is looked up, and events have no places. Places do not affect playback: events that differ only in them are
-equal.
+script's current frame; events of patterns carry it. Without an active `ScriptPlaces` (`recording_places`), as in a
+render, nothing is looked up, and events have no places. Places do not affect playback: events that differ only in
+them are equal.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ _current: ContextVar[ScriptPlaces | None] = ContextVar("places", default=None)
 
 
 @contextmanager
-def seeking(places: ScriptPlaces | None) -> Iterator[None]:
+def recording_places(places: ScriptPlaces | None) -> Iterator[None]:
     """Context manager that records positions of patterns in the script's text; None records none."""
     token = _current.set(places)
     try:

@@ -20,10 +20,10 @@ from antiphon.operations.lessons import (
     LessonFile,
     LessonOutcome,
     answered,
-    concerns,
     find,
     judge,
     lessons,
+    looks_at,
     performed,
     refusal,
     result_levels,
@@ -125,7 +125,7 @@ class LessonRoutes:
         ]
 
     def _worked(self, key: str) -> list[HeardSound]:
-        """A finished job as messages: what was done, and the levels of its result in dB."""
+        """A finished job as messages: its command, and the levels of its result in dB."""
         if self.job is None or not key:
             raise Missing("there is no such job; start the work of the lesson first")
         job, path = self.job(key)
@@ -133,7 +133,9 @@ class LessonRoutes:
         return heard + result_levels(path)
 
     async def _listened(self, lesson: LessonFile, seconds: float, came: list[str]) -> LessonOutcome:
-        """Listens until all is as the lesson expects, or for so many seconds; texts of messages go to `came`."""
+        """Listens until all expectations of the lesson hold, or for `seconds` seconds; texts of messages go to
+        `came`.
+        """
         if self._listening >= LISTENERS:
             raise Refusal(503, f"{LISTENERS} checks listen already; wait for one of them")
         loop = asyncio.get_running_loop()
@@ -147,7 +149,7 @@ class LessonRoutes:
                 if why := text and refusal(lesson.head.patch, one.address.removeprefix("/osc"), one.args):
                     came.append(f"{text}: refused, {printable(why)}")
                     continue
-                if len(heard) < KEPT and concerns(lesson.head.check, one):
+                if len(heard) < KEPT and looks_at(lesson.head.check, one):
                     heard.append(one)
                 if text:
                     came.append(text)

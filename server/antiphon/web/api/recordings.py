@@ -192,7 +192,7 @@ class _Outgoing(io.RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
-        """What was written since the last call."""
+        """Bytes that were written since the last call."""
         taken = bytes(self._held)
         self._held.clear()
         return taken

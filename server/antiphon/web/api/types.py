@@ -208,14 +208,14 @@ Saved = record("Saved", name=str, own=bool)
 
 
 class TryBody(Request):
-    """What is checked: a script, or a job that is done."""
+    """Try of a lesson: a script, or a job that is done."""
 
     text: ScriptText = ""
     job: Annotated[str, Meta(max_length=64, description="Identifier of a job that is done.")] = ""
 
 
 class RecordingQuery(Request):
-    """What of a recording is given."""
+    """Part and format of a recording to send."""
 
     form: Annotated[
         Literal["whole", "mix", "small"],
@@ -239,7 +239,7 @@ class Work(Struct):
 
 
 class Tried(Struct):
-    """What a check says."""
+    """Result of a lesson's check."""
 
     passed: bool
     answer: Annotated[str, Meta(description="Why it is so where it is right, else what to mend.")]

@@ -151,7 +151,7 @@ class Guard:
         """Forwards the request, or answers 4xx and closes the connection."""
         self._gate.counters.requests += 1
         try:
-            scope["state"]["request"] = request = self._gate.admitted(scope)
+            scope["state"]["request"] = request = self._gate.checked_request(scope)
             scope["path"] = request.path
             await self._app(scope, receive, send)
         except ClientDisconnect:

@@ -208,7 +208,7 @@ class RequestGate:
     authorise: Authorise | None = None  # called with every request before its body is read; raises `Refusal`
     body_bytes: int = 0  # bytes of all request bodies that are being received
 
-    def admitted(self, scope: Scope) -> HttpRequest:
+    def checked_request(self, scope: Scope) -> HttpRequest:
         """Checks a request's head, and returns the request without its body.
 
         Raises Refusal: it is malformed, too large, for another server, or from another site.

@@ -34,7 +34,7 @@ class _Asked:
 
 
 class ByDevice(Generic[T]):
-    """What is kept in a file of the configuration folder for each sound device."""
+    """Values kept for each sound device, in a file of the configuration folder."""
 
     def __init__(self, name: str, kind: type[T]) -> None:
         """Reads the file; one that is missing or not valid holds nothing."""
@@ -47,7 +47,7 @@ class ByDevice(Generic[T]):
             pass
 
     def chosen(self, device: str) -> T | None:
-        """What is kept for a device; None for nothing."""
+        """Value kept for a device; None without one."""
         return self._chosen.get(device)
 
     def choose(self, device: str, value: T) -> None:

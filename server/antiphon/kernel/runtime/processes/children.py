@@ -1,4 +1,4 @@
-"""Children of this process: a function or a program in a process of its own, with limits, and a lane of messages."""
+"""Children of this process: a function or a program in a separate process, with limits, and a lane of messages."""
 
 from __future__ import annotations
 
@@ -144,7 +144,9 @@ class Child:
         return self._status
 
     def kill(self) -> None:
-        """Kills it and, where it leads, what it has started; who waits for an answer of it gets an `EOFError`."""
+        """Kills the child and, where it leads a group, the processes that it started; a pending `receive` raises
+        `EOFError`.
+        """
         self._signal(signal.SIGKILL)
 
     def end(self, more: float = 0.0) -> None:

@@ -58,7 +58,7 @@ def _interpreter(*modules: str) -> tuple[Child, int]:
 
 
 def start_function(function: Callable[..., int | None], *args: Any) -> int:
-    """Starts `function(*args)` in a process of its own, a prepared one if there is one; the status is as of `leave`.
+    """Starts `function(*args)` in a separate process, a prepared one if there is one; the status is as of `leave`.
 
     Its output is this process's; its input is empty. It takes no notice of SIGINT. Gives its pid.
     """

@@ -13,13 +13,13 @@ from antiphon.live.patterns.mini.tree import (
     Joined,
     MiniError,
     Node,
-    Perhaps,
     Polymeter,
+    RandomStep,
     Range,
     Rest,
     Sequence,
+    Simultaneous,
     Speed,
-    Together,
     Weighted,
     Word,
     number,
@@ -70,7 +70,7 @@ def _inner(node: Node) -> list[Node]:
     match node:
         case Sequence(steps):
             return [step.node for step in steps]
-        case Together(parts) | Choice(parts):
+        case Simultaneous(parts) | Choice(parts):
             return list(parts)
         case Polymeter(parts, steps):
             return [*parts, *(() if steps is None else (steps,))]
@@ -82,7 +82,7 @@ def _inner(node: Node) -> list[Node]:
             return [inner, pulses, steps, *(() if rotation is None else (rotation,))]
         case Joined(inner, tail):
             return [inner, tail]
-        case Perhaps(inner):
+        case RandomStep(inner):
             return [inner]
     return []
 
@@ -135,7 +135,7 @@ class _Parser:
         """Copy of a node, with new random streams."""
         if not self._random(node):
             return node
-        changes: dict[str, Any] = {"stream": self._stream()} if isinstance(node, Choice | Perhaps) else {}
+        changes: dict[str, Any] = {"stream": self._stream()} if isinstance(node, Choice | RandomStep) else {}
         for field in fields(node):
             value = getattr(node, field.name)
             if isinstance(value, Sequence) or (field.name in _INNER and value is not None):
@@ -150,7 +150,7 @@ class _Parser:
         """True if a node contains a random choice; cached, since copies share nodes."""
         known = self._known.get(id(node))
         if known is None:
-            known = node, isinstance(node, Choice | Perhaps) or any(self._random(inner) for inner in _inner(node))
+            known = node, isinstance(node, Choice | RandomStep) or any(self._random(inner) for inner in _inner(node))
             self._known[id(node)] = known
         return known[1]
 
@@ -177,7 +177,7 @@ class _Parser:
         parts, sign = self._parts(closing)
         if sign == "|":
             return Choice(tuple(parts), self._stream())
-        return parts[0] if len(parts) == 1 else Together(tuple(parts))
+        return parts[0] if len(parts) == 1 else Simultaneous(tuple(parts))
 
     def _parts(self, closing: str) -> tuple[list[Sequence], str]:
         parts, sign = [self._sequence(closing)], ""
@@ -290,7 +290,7 @@ class _Parser:
                     share = float(self._number("?"))
                 if not 0.0 <= share <= 1.0:
                     raise self._error("? takes 0 to 1: the share of the events that is left out", column)
-                return Perhaps(node, share, self._stream())
+                return RandomStep(node, share, self._stream())
             case ":":
                 self._at += 1
                 return Joined(node, self._term(": takes a number or a pattern, as in bd:3 or bd:<3 5>"), column)

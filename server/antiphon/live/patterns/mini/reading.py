@@ -13,13 +13,13 @@ from antiphon.live.patterns.mini.tree import (
     Joined,
     MiniError,
     Node,
-    Perhaps,
     Polymeter,
+    RandomStep,
     Range,
     Rest,
     Sequence,
+    Simultaneous,
     Speed,
-    Together,
     Word,
     number,
     numbers_between,
@@ -76,7 +76,7 @@ class _Reading:
         match node:
             case Sequence(steps):
                 total = max(Fraction(1), sum((self.count(step.node) for step in steps), Fraction(0)))
-            case Together(parts):
+            case Simultaneous(parts):
                 total = sum((self.count(part) for part in parts), Fraction(0))
             case Choice(parts):
                 total = max(self.count(part) for part in parts)
@@ -105,7 +105,7 @@ class _Reading:
                 return self._few(self.count(inner) * max(most, 1), column)
             case Joined(inner, tail, column):
                 return self._few(self.count(inner) * self.count(tail), column)
-            case Perhaps(inner):
+            case RandomStep(inner):
                 return self.count(inner)
             case _:
                 return Fraction(1)
@@ -136,10 +136,10 @@ class _Reading:
             case Sequence(steps):
                 for step in steps:
                     yield from self._numbers(step.node)
-            case Together(parts) | Choice(parts) | Polymeter(parts):
+            case Simultaneous(parts) | Choice(parts) | Polymeter(parts):
                 for part in parts:
                     yield from self._numbers(part)
-            case Speed(inner) | Euclid(inner) | Perhaps(inner):
+            case Speed(inner) | Euclid(inner) | RandomStep(inner):
                 yield from self._numbers(inner)
             case Range(low, high):
                 for end in (low, high):
@@ -164,7 +164,7 @@ class _Reading:
                 if not steps:
                     return queries.silence
                 return queries.timecat([(step.weight, self.query(step.node, value)) for step in steps])
-            case Together(parts):
+            case Simultaneous(parts):
                 return queries.stack([self.query(part, value) for part in parts])
             case Choice(parts, stream):
                 return queries.one_of([self.query(part, value) for part in parts], stream)
@@ -179,7 +179,7 @@ class _Reading:
                 return self._euclid(node, self.query(inner, value))
             case Joined():
                 return self._joined(node, value)
-            case Perhaps(inner, share, stream):
+            case RandomStep(inner, share, stream):
                 return queries.drop(self.query(inner, value), share, stream)
 
     def _word(self, word: Word, value: Callable[[str], Values[T]]) -> Query[T]:
@@ -214,9 +214,9 @@ class _Reading:
                 return {text}
             case Sequence(steps):
                 return set().union(*(self._texts(step.node, column) for step in steps))
-            case Together(parts) | Choice(parts) | Polymeter(parts):
+            case Simultaneous(parts) | Choice(parts) | Polymeter(parts):
                 return set().union(*(self._texts(part, column) for part in parts))
-            case Speed(inner) | Euclid(inner) | Perhaps(inner):
+            case Speed(inner) | Euclid(inner) | RandomStep(inner):
                 return self._texts(inner, column)
             case Joined(inner, tail):
                 both = (self._texts(inner, column), self._texts(tail, column))

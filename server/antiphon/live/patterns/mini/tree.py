@@ -56,7 +56,7 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class Simultaneous:
     """`a, b`: simultaneous sequences."""
 
     parts: tuple[Sequence, ...]
@@ -121,7 +121,7 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Perhaps:
+class RandomStep:
     """`a?` and `a?0.3`. `share`: of dropped events. `stream`: random stream."""
 
     node: Node
@@ -129,7 +129,9 @@ class Perhaps:
     stream: int
 
 
-Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed | Range | Euclid | Joined | Perhaps
+Node: TypeAlias = (
+    Word | Rest | Sequence | Simultaneous | Choice | Polymeter | Speed | Range | Euclid | Joined | RandomStep
+)
 
 
 def number(word: Word, text: str, what: str) -> Fraction:

@@ -55,8 +55,8 @@ def patch_save(ask: OscCall, name: Word, replace: OnOff = 0) -> None:
 @osc("/patch/undo", OWNER)
 def patch_undo(ask: OscCall) -> None:
     """Undoes the last of 64 edits: of a value, nodes, wires or clips, the recall of a scene, or the load of a patch.
-    Moves of one parameter less than a second apart are one edit; what a script or a clip sets at a beat is none.
-    Answers `/done /patch/undo s:what`: the edit's address, or the patch's name where its file had been saved.
+    Moves of one parameter less than a second apart are one edit; values that a script or a clip sets at a beat are
+    none. Answers `/done /patch/undo s:what`: the edit's address, or the patch's name where its file had been saved.
     """
     ask.server.plans.undo(ask.peer, "/patch/undo")
 
@@ -75,7 +75,7 @@ def patch_list(ask: OscCall) -> None:
 
 @osc("/patch/hint", once=True)
 def patch_hint(ask: OscCall) -> None:
-    """What to do first with the present patch. Answers `/patch/hint.reply s:patch s:hint`."""
+    """A sentence on the first thing to do with the present patch. Answers `/patch/hint.reply s:patch s:hint`."""
     patch = ask.server.plans.patch
     ask.reply("/patch/hint.reply", ask.server.session.state.name, "" if patch is None else patch.hint)
 

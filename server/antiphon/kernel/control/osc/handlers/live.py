@@ -24,9 +24,7 @@ Lines = Annotated[str, Meta(max_length=MAX_LINES)]
 
 @osc("/at", args="d:beat s:address x…")
 def at(ask: OscCall, args: Args) -> None:
-    """A message takes effect at the sample of a beat, wherever the tempo puts it until then: values, triggers, notes,
-    resets, the tempo, the transport.
-    """
+    """Dates a message to the sample of a beat: values, triggers, notes, resets, the tempo, the transport."""
     intake = ask.server.intake
     beat, address = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), text(args, 1, "address")
     message = Message(address.encode("utf-8", "replace"), b"," + intake.handling.tags[3:], args[2:])
@@ -35,7 +33,7 @@ def at(ask: OscCall, args: Args) -> None:
 
 @osc("/cue", args="s:name [x:value]")
 def cue(ask: OscCall, args: Args) -> None:
-    """Wakes the loops of live scripts that wait for this name: subscribers are sent the message."""
+    """Wakes the loops of live scripts that wait for this name; subscribers are sent the message."""
     server, name = ask.server, text(args, 0, "name")
     for value in args[1:]:
         plain = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= MAX_VALUE)

@@ -87,10 +87,10 @@ def sync(ask: OscCall, id: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]) -> N
 
 @osc("/audio/device", OWNER, args="[s:device] [i:rate] [i:block]")
 def audio_device(ask: OscCall, args: Args) -> None:
-    """Changes the sound device while it plays, after one fade: `headless`, `jack`, `jack:SERVER`, `portaudio`, or the
-    number or a part of the name of one that `antiphon devices` lists, at another rate and block than the server's (0).
-    Answers `/done /audio/device s:device i:rate i:block`, or `/fail`, after which the one before plays on; without
-    arguments `/audio/device s:device i:rate i:block`.
+    """Changes the sound device while it plays, after one fade: `headless`, `jack`, `jack:SERVER`, `portaudio`, or a
+    number or part of a name that `antiphon devices` lists, at its rate and block (0: the server's). Answers `/done
+    /audio/device s:device i:rate i:block`, or `/fail`, after which the one before plays on; without arguments
+    `/audio/device s:device i:rate i:block`.
     """
     if not args:
         ask.reply("/audio/device", *ask.server.device.figures)
@@ -121,15 +121,13 @@ def headphones(ask: OscCall, on: OnOff | None = None) -> None:
 
 @osc("/panic")
 def panic(ask: OscCall) -> None:
-    """Silence within one block, whatever it comes by (docs/kernel.md): what sounds is cut, what is scheduled is
-    dropped.
-    """
+    """Silences everything within one block (docs/kernel.md), and drops the scheduled messages."""
     ask.do(Panic())
 
 
 @osc("/clearSched")
 def clear_schedule(ask: OscCall) -> None:
-    """Drops what is scheduled."""
+    """Drops the scheduled messages."""
     ask.do(ClearSchedule())
 
 

@@ -115,8 +115,8 @@ def go(ask: OscCall, place: Annotated[int, Meta(ge=1, le=set_list.MAX_PATCHES)])
 
 @osc("/set/save", OWNER, args="s:name s:patch…")
 def save(ask: OscCall, args: Args) -> None:
-    """Saves these patches, in this order, as a set list of yours, with the fade and pedals of the loaded one, which it
-    replaces; an old file is kept as `NAME~`. Answers `/done` or `/fail`.
+    """Saves these patches as a set list of yours, with the fade and pedals of the loaded one, which it replaces; an old
+    file is kept as `NAME~`. Answers `/done` or `/fail`.
     """
     name = text(args, 0, "name")
     ask.server.sets.save(name, tuple(text(args, at, "patch") for at in range(1, max(2, len(args)))))

@@ -155,7 +155,7 @@ def record_stop(ask: OscCall) -> None:
 
 @osc("/record/tracks/start", OWNER)
 def tracks_start(ask: OscCall, folder: Word = "") -> None:
-    """Records each strip, the input and the output to a file of its own; refused while tracks are recorded. Answers
+    """Records each strip, the input and the output to a separate file; refused while tracks are recorded. Answers
     `/done /record/tracks/start s:path`.
     """
     server = ask.server
