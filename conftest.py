@@ -28,14 +28,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.retries"]
 
-# Before numpy and torch are imported, for what tests start too: threads that spin for one another take several times
-# the processor time of one thread as soon as there are fewer cores than threads.
-for _library in ("OMP", "MKL", "OPENBLAS"):
-    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
-# Without bytecode each process that a test starts compiles every module again, at twice the cost of its start.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
-
 # How long an example takes says how busy the machine is, so nothing here depends on it. Half of the usual number of
 # examples in each run: without CI every run draws others. Fixtures made once per test
 # hold no state that an example leaves to the next one. The checks of a submission use the same examples each time.
