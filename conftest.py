@@ -146,17 +146,19 @@ def pytest_collection_finish() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
     """For `-n N --dist loadfile`: a file's tests share its fixtures, and the live ones share one process or two.
 
-    What is live goes first, then what took longest the last time (the number of tests, where that is not known).
+    What is live goes first, then what took longest the last time (the number of tests, where that is not known). Where
+    none is live (`-m "not live"`) those folders are shared out by file too.
     """
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
+    together = () if "not live" in config.getoption("markexpr") else _LIVE
     seconds: dict[str, float] = config.cache.get(SECONDS, {}) if hasattr(config, "cache") else {}
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            if nodeid.startswith(_LIVE):
+            if nodeid.startswith(together):
                 return "live: serve" if nodeid.startswith("tests/serve/") else "live: others"
             return super()._split_scope(nodeid)
 
