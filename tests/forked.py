@@ -40,8 +40,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 BEGAN = {name: value for name, value in os.environ.items() if name.startswith(AT_START)}
 """Those that this process began with, and so each template."""
-PATH = "PYTHONPATH"
-"""The one of them that a fork of a helper can still take: `children.environment` has there what its parent imports."""
+PATH, PATHS = "PYTHONPATH", os.pathsep.join(filter(None, sys.path))
+"""The one of them that a fork of a helper can still take, as `children.environment` gives it: what this one imports."""
 _templates: dict[str, socket.socket] = {}
 """Of each module the socket of this process's template."""
 _lock, _owner = threading.RLock(), os.getpid()
@@ -140,7 +140,8 @@ def _template(module: str, variables: dict[str, str]) -> socket.socket | None:
         return None
     with _lock:
         if module not in _templates:
-            _templates[module] = _started(module, {**variables, PATH: "", **BEGAN})
+            began = {PATH: "", **BEGAN, **dict.fromkeys(later, PATHS)}
+            _templates[module] = _started(module, {**variables, **began})
     return _templates[module]
 
 
