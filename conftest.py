@@ -28,14 +28,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.retries"]
 
-# Before numpy and torch are imported, for what tests start too: threads that spin for one another take several times
-# the processor time of one thread as soon as there are fewer cores than threads.
-for _library in ("OMP", "MKL", "OPENBLAS"):
-    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
-# Without bytecode each process that a test starts compiles every module again, at twice the cost of its start.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
-
 # How long an example takes says how busy the machine is, so nothing here depends on it. Half of the usual number of
 # examples in each run: without CI every run draws others. Fixtures made once per test
 # hold no state that an example leaves to the next one. The checks of a submission use the same examples each time.
@@ -154,17 +146,19 @@ def pytest_collection_finish() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
     """For `-n N --dist loadfile`: a file's tests share its fixtures, and the live ones share one process or two.
 
-    What is live goes first, then what took longest the last time (the number of tests, where that is not known).
+    What is live goes first, then what took longest the last time (the number of tests, where that is not known). Where
+    none is live (`-m "not live"`) those folders are shared out by file too.
     """
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
+    together = () if "not live" in config.getoption("markexpr") else _LIVE
     seconds: dict[str, float] = config.cache.get(SECONDS, {}) if hasattr(config, "cache") else {}
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            if nodeid.startswith(_LIVE):
+            if nodeid.startswith(together):
                 return "live: serve" if nodeid.startswith("tests/serve/") else "live: others"
             return super()._split_scope(nodeid)
 

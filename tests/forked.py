@@ -31,8 +31,17 @@ HELPERS = ("antiphon.files.decode_child", "antiphon.kernel.workers.zygote", "ant
 TEMPLATE = Path(__file__).with_name("template.py")
 AT_START = ("PYTHON", "LANG", "LC_", "OPENBLAS", "OMP", "MKL", "LD_")
 """How variables begin that an interpreter or a library reads only when it starts."""
+# Before numpy and torch are imported, for what tests start too: threads that spin for one another take several times
+# the processor time of one thread as soon as there are fewer cores than threads.
+for _library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+# Without bytecode each process that a test starts compiles every module again, at twice the cost of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 BEGAN = {name: value for name, value in os.environ.items() if name.startswith(AT_START)}
 """Those that this process began with, and so each template."""
+PATH, PATHS = "PYTHONPATH", os.pathsep.join(filter(None, sys.path))
+"""The one of them that a fork of a helper can still take, as `children.environment` gives it: what this one imports."""
 _templates: dict[str, socket.socket] = {}
 """Of each module the socket of this process's template."""
 _lock, _owner = threading.RLock(), os.getpid()
@@ -126,13 +135,18 @@ def _told(end: socket.socket) -> Any:
 
 def _template(module: str, variables: dict[str, str]) -> socket.socket | None:
     """The socket of the template of a module; None for other variables than this process's, or in a copy of it."""
-    at_start = {name: value for name, value in variables.items() if name.startswith(AT_START)}
-    if os.getpid() != _owner or at_start != BEGAN:
+    later = (PATH,) if module in HELPERS else ()
+    if os.getpid() != _owner or _at_start(variables, later) != _at_start(BEGAN, later):
         return None
     with _lock:
         if module not in _templates:
-            _templates[module] = _started(module, variables)
+            began = {PATH: "", **BEGAN, **dict.fromkeys(later, PATHS)}
+            _templates[module] = _started(module, {**variables, **began})
     return _templates[module]
+
+
+def _at_start(variables: dict[str, str], later: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name.startswith(AT_START) and name not in later}
 
 
 def _started(module: str, variables: dict[str, str]) -> socket.socket:

@@ -107,6 +107,9 @@ def become(asked: dict[str, Any], fds: list[int]) -> None:
     os.chdir(asked["cwd"])
     os.umask(asked["umask"])
     os.nice(max(0, asked["nice"] - os.nice(0)))
+    paths, own = (env.get("PYTHONPATH", "").split(os.pathsep) for env in (asked["env"], os.environ))
+    if paths != own:
+        sys.path[:] = [*filter(None, paths), *(path for path in sys.path if path not in own)]
     os.environ.clear()
     os.environ.update(asked["env"])
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -18,6 +18,8 @@ from typing import Any
 
 PATIENCE = 60.0
 """Seconds for an answer, on a machine that is busy with other work."""
+SHORTEST, LONGEST = 0.005, 0.05
+"""Seconds between two looks at a page: a tenth of what has passed, so that a look takes little from the page."""
 BINARY = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
@@ -50,12 +52,13 @@ class BrowserTab:
 
     def until(self, script: str, seconds: float = PATIENCE) -> Any:
         """Waits until an expression is true, and returns its value."""
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while not (value := self.run(script)):
-            if time.monotonic() > deadline:
+            passed = time.monotonic() - began
+            if passed > seconds:
                 page = self.run("document.body.innerText.slice(0, 600)")
                 raise AssertionError(f"not within {seconds:g} s: {script}; the page shows: {page}")
-            time.sleep(0.05)
+            time.sleep(min(LONGEST, max(SHORTEST, passed / 10)))
         return value
 
     def listen(self) -> None:

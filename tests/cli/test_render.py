@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from tests import accepted, audio, noteclick
-from tests.files.test_studio import SCHEMA
+from tests.files.test_studio import schema
 
 from antiphon.files import midifile
 from antiphon.files.midi_song import MidiNote, MidiTrack
@@ -100,7 +100,7 @@ def test_the_strips_of_a_patch_are_tracks_that_sum_to_its_sound(antiphon: Comman
     assert audio.level(here) > audio.level(before) + 3.0
     with zipfile.ZipFile(folder / "set.dawproject") as archive:
         project = archive.read("project.xml").decode()
-    SCHEMA.validate(project)
+    schema().validate(project)
     assert 'numerator="3"' in project
     assert {f'path="{one["file"]}"' in project for one in listed} == {True}
     assert "  TEMPO 150 3 4" in (folder / "set.rpp").read_text().splitlines()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,20 +52,28 @@ def test_the_pages_do_not_grow() -> None:
 
 def test_every_name_is_used_by_a_plugin_or_the_lab() -> None:
     """A name is used where it is imported, or is an attribute of a module imported under another name."""
-    used = {name for path in USERS for name in names_used(ast.parse(path.read_text()))}
+    used = {name for path in USERS for name in names_used(path)}
     assert {name for _, name in NAMES} - used == WITHOUT_IMPORT
 
 
-def names_used(tree: ast.Module) -> Iterator[str]:
+@cache
+def read(path: Path) -> tuple[list[ast.Import | ast.ImportFrom], set[tuple[str, str]]]:
+    """The imports of a file, and the attributes of its names."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+    used = {(node.value.id, node.attr) for node in attributes if isinstance(node.value, ast.Name)}
+    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)], used
+
+
+def names_used(path: Path) -> Iterator[str]:
     """The names imported from modules of the API, and the attributes of such modules."""
+    imports, used = read(path)
     modules = set()
-    for node in ast.walk(tree):
+    for node in imports:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("antiphon.api"):
             yield from (alias.name for alias in node.names)
             modules |= {alias.asname or alias.name for alias in node.names}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
-            yield node.attr
+    yield from (attribute for name, attribute in used if name in modules)
 
 
 def test_a_processor_has_few_attributes() -> None:
@@ -122,7 +131,7 @@ def test_every_name_is_documented_and_no_argument_that_there_is_not() -> None:
 def test_plugins_and_the_lab_import_names_of_the_api_alone(path: Path) -> None:
     offered = {module: set(reference.exported_names(module)) for module in reference.modules()}
     offered["antiphon"] = {"__version__"} if "bench" not in path.parts else {"__version__", "Chain"}
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in read(path)[0]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "antiphon":
             names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in offered}
             assert names <= offered.get(node.module or "", set()), f"line {node.lineno}: {node.module}"

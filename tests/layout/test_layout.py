@@ -60,7 +60,9 @@ def test_every_patch_has_a_layout_without_faults_and_a_place_for_each_parameter(
         patch = load_patch(name, catalog)
         divided = pages(patch, catalog)
         assert all(len(page.controls) <= MAX_CONTROLS for page in divided)
-        document = layout(patch.name, divided)
+        content = to_tosc(patch.name, divided)
+        assert len(content) < MOST_BYTES
+        document = py2tosc.loads(content)
         assert document.validate() == []
         wanted = {
             f"/node/{node.name}/{param.name}"
@@ -71,8 +73,6 @@ def test_every_patch_has_a_layout_without_faults_and_a_place_for_each_parameter(
         addresses = {address(message).removesuffix("/norm") for _, message in senders(document)}
         assert wanted <= addresses
         assert {"/node/in/gain", "/node/out/gain", "/tempo", "/panic"} <= addresses
-        content = to_tosc(patch.name, divided)
-        assert len(content) < MOST_BYTES
         for widget, _ in senders(document):
             on_phone = [side * PHONE for side in (widget.frame.w, widget.frame.h)]
             assert min(on_phone) >= THUMB, (widget.get("name"), on_phone)
@@ -80,7 +80,7 @@ def test_every_patch_has_a_layout_without_faults_and_a_place_for_each_parameter(
             assert len(pager.children) <= MAX_TABS
             assert pager.get("tabbarSize") * PHONE >= THUMB
         assert feedback_is_understood(to_session(patch.name, divided), patch, catalog) >= wanted
-        assert [c.id for c in py2tosc.loads(content).walk()] == [c.id for c in document.walk()]
+    assert [c.id for c in document.walk()] == [c.id for c in layout(patch.name, divided).walk()]
 
 
 def feedback_is_understood(session: str, patch: Patch, catalog: Catalog) -> set[str]:

@@ -3,7 +3,6 @@
 import io
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import soundfile
 from tests import audio
 from tests.each import each
+from tests.forked import COMMAND, Forked
 
 from antiphon.files.pipes import _TYPES, RawForm, wav_head
 from antiphon.kernel.errors import UsageError
@@ -23,7 +23,7 @@ SOUND = audio.noise(RATE, channels=2, seed=1) * 0.3
 
 def started(*words: str) -> "subprocess.Popen[bytes]":
     pipe: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen([sys.executable, "-m", "antiphon", *words], **pipe)
+    return Forked([*COMMAND, *words], **pipe)
 
 
 def piped(data: bytes, *words: str) -> tuple[bytes, str]:

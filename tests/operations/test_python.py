@@ -303,7 +303,7 @@ def test_options_and_commands_of_a_sentence_become_arguments_and_calls(typed: st
 @pytest.mark.needs("library")
 def test_a_sound_without_a_drum_of_general_midi_is_missing_in_the_notes_alone(tmp_path: Path) -> None:
     script = tmp_path / "set.py"
-    script.write_text('from antiphon.live import *\npatch("band")\ntrack("a", s("noise*4"))\n')
+    script.write_text('from antiphon.live import *\npatch("pads")\ntrack("a", s("noise*4"))\n')
     made = antiphon.render(script, bars=1)
     assert made.warnings == ("the result's .notes is without noise: no drum of General MIDI is called so",)
     assert made.notes == []
@@ -583,7 +583,7 @@ def test_every_plugin_is_loaded_once() -> None:
 
 
 SCRIPT = """from antiphon.live import *
-patch("band")
+patch("pads")
 tempo(120)
 track("beat", "bd*4")
 track("hats", "hh*8")

@@ -1,6 +1,7 @@
 """The shape of the project itself: what a reader, a packager and a fresh machine rely on."""
 
 import ast
+import os
 import re
 import runpy
 import subprocess
@@ -8,8 +9,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tests import forked
 from tests.commands import PAGES as TYPED
 from tests.sources import PLUGINS, SOURCES
+
+from antiphon.kernel.runtime.processes import children
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -185,6 +189,13 @@ def test_a_sleep_of_a_test_is_its_subject_and_says_so():
                     if "  # " not in text.splitlines()[node.lineno - 1]:
                         found.append(f"{own(path)} line {node.lineno}")
     assert not found, "wait for the event instead, or say beside it what the pause is"
+
+
+def test_servers_and_helpers_that_tests_start_are_forked():
+    """Executed ones pass every test as well, at three times the processor time."""
+    assert forked._template("antiphon", {**os.environ}) is not None
+    for module in forked.HELPERS:
+        assert forked._template(module, children.environment()) is not None, module
 
 
 def test_ci_tests_each_distribution_alone_in_turn():

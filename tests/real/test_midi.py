@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
@@ -50,6 +51,19 @@ def live(jackd: Jackd, home: Path) -> Iterator[ServerProcess]:
     with served(jackd, home, "--record", str(home / "out.wav"), "--midi-out", "listener") as server:
         until(lambda: "antiphon" in ports(server), 5.0, "the port antiphon")
         yield server
+
+
+@pytest.fixture
+def gear(jackd: Jackd) -> Iterator[Any]:
+    """What the port `listener` gets, ticks of a clock too."""
+    import rtmidi
+
+    port = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "listener")
+    port.ignore_types(timing=False)
+    port.open_virtual_port("in")
+    yield port
+    port.close_port()
+    port.delete()
 
 
 def ports(server: ServerProcess) -> list[str]:
@@ -181,69 +195,52 @@ def test_hostile_bytes_leave_no_trace(live: ServerProcess, home: Path) -> None:
     assert "Traceback" not in live.standard_error()
 
 
-def test_what_is_played_goes_out_to_gear(live: ServerProcess) -> None:
-    import rtmidi
-
-    gear = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "listener")
-    gear.open_virtual_port("in")
-    try:
-        until(lambda: live.status()["midi"]["outputs"] == ["listener:in"], 2.5, "the gear")
-        play_for(live, 0.2)
-        live.send("/note/on", 60, 127)
-        live.send("/note/off", 60)
-        live.sync()
-        play_for(live, 0.2)
-        # once as it was commanded, and once as the node that [midi] names sent it on
-        assert sorted(heard_by(gear)) == [(0x80, 60, 64)] * 2 + [(0x90, 60, 127)] * 2
-        live.send("/note/on", 61, 127)
-        live.sync()
-        live.stop()
-        assert (0x80, 61, 64) in heard_by(gear), "a note ends with the server"
-    finally:
-        gear.close_port()
-        gear.delete()
+def test_what_is_played_goes_out_to_gear(live: ServerProcess, gear: Any) -> None:
+    until(lambda: live.status()["midi"]["outputs"] == ["listener:in"], 2.5, "the gear")
+    play_for(live, 0.2)
+    live.send("/note/on", 60, 127)
+    live.send("/note/off", 60)
+    live.sync()
+    play_for(live, 0.2)
+    # once as it was commanded, and once as the node that [midi] names sent it on
+    assert sorted(heard_by(gear)) == [(0x80, 60, 64)] * 2 + [(0x90, 60, 127)] * 2
+    live.send("/note/on", 61, 127)
+    live.sync()
+    live.stop()
+    assert (0x80, 61, 64) in heard_by(gear), "a note ends with the server"
 
 
-def test_the_server_follows_a_clock_and_another_follows_it(jackd: Jackd, home: Path) -> None:
-    import rtmidi
-
+def test_the_server_follows_a_clock_and_another_follows_it(jackd: Jackd, home: Path, gear: Any) -> None:
     period = RATE * 60 // (200 * 24)
-    gear = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "listener")
-    gear.ignore_types(timing=False)
-    gear.open_virtual_port("in")
-    try:
-        with served(jackd, home, "--midi-clock", "follow") as live:
-            until(lambda: "antiphon" in ports(live), 20.0, "the port antiphon")
-            with Keyboard("drums", "antiphon-midi:antiphon") as drums:
-                drums.send(0xFA)
-                drums.ask(*(f"{period if n else 0} f8" for n in range(96)))
-                until(lambda: live.status()["midi"]["clock"]["ticks"] == 96, 20.0, "all ticks")
-                # a machine that is busy makes JACK's dummy skip cycles, and the clock slow
-                assert 140.0 < live.ask("/tempo")[1][0] < 220.0
-                assert 0.0 <= live.ask("/beat")[1][0] < 60.0
-                drums.send(0xFC)
-                drums.send(0xF2, 0, 2)  # 256 sixteenths
-                drums.send(0xFB)
-                drums.ask(*(f"{period} f8" for _ in range(48)))
-                until(lambda: 64.0 <= live.ask("/beat")[1][0] < 80.0, 20.0, "that it plays from the song position")
-            until(lambda: live.status()["midi"]["clock"]["state"] == "stopped", 20.0, "that the clock has stopped")
+    with served(jackd, home, "--midi-clock", "follow") as live:
+        until(lambda: "antiphon" in ports(live), 20.0, "the port antiphon")
+        with Keyboard("drums", "antiphon-midi:antiphon") as drums:
+            drums.send(0xFA)
+            drums.ask(*(f"{period if n else 0} f8" for n in range(96)))
+            until(lambda: live.status()["midi"]["clock"]["ticks"] == 96, 20.0, "all ticks")
+            # a machine that is busy makes JACK's dummy skip cycles, and the clock slow
             assert 140.0 < live.ask("/tempo")[1][0] < 220.0
-        with served(jackd, home, "--midi-out", "listener", "--midi-clock", "lead") as live:
-            until(lambda: live.status()["midi"]["clock"]["ticks"] > 48, 20.0, "two beats of ticks")
-            live.send("/transport/stop")
-            until(lambda: live.status()["midi"]["clock"]["state"] == "stopped", 20.0, "that the beat stands")
-            found: list[tuple[int, ...]] = []
+            assert 0.0 <= live.ask("/beat")[1][0] < 60.0
+            drums.send(0xFC)
+            drums.send(0xF2, 0, 2)  # 256 sixteenths
+            drums.send(0xFB)
+            drums.ask(*(f"{period} f8" for _ in range(48)))
+            until(lambda: 64.0 <= live.ask("/beat")[1][0] < 80.0, 20.0, "that it plays from the song position")
+        until(lambda: live.status()["midi"]["clock"]["state"] == "stopped", 20.0, "that the clock has stopped")
+        assert 140.0 < live.ask("/tempo")[1][0] < 220.0
+    with served(jackd, home, "--midi-out", "listener", "--midi-clock", "lead") as live:
+        until(lambda: live.status()["midi"]["clock"]["ticks"] > 48, 20.0, "two beats of ticks")
+        live.send("/transport/stop")
+        until(lambda: live.status()["midi"]["clock"]["state"] == "stopped", 20.0, "that the beat stands")
+        found: list[tuple[int, ...]] = []
 
-            def stopped() -> bool:
-                found.extend(heard_by(gear))
-                return (0xFC,) in found
+        def stopped() -> bool:
+            found.extend(heard_by(gear))
+            return (0xFC,) in found
 
-            until(stopped, 20.0, "a stop")
-            assert found.count((0xF8,)) >= 24
-            assert {0xFA, 0xFB} & {message[0] for message in found}
-    finally:
-        gear.close_port()
-        gear.delete()
+        until(stopped, 20.0, "a stop")
+        assert found.count((0xF8,)) >= 24
+        assert {0xFA, 0xFB} & {message[0] for message in found}
 
 
 LED = """format = 1
@@ -259,45 +256,36 @@ range = "40-220"
 """A clock that follows the player, at 120 bpm until then; the soft pedal halves the beat."""
 
 
-def test_a_clock_that_goes_out_has_the_player_s_beat_and_a_pedal_halves_it(jackd: Jackd, home: Path) -> None:
-    import rtmidi
-
-    gear = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "listener")
-    gear.ignore_types(timing=False)
-    gear.open_virtual_port("in")
+def test_a_clock_that_goes_out_has_the_player_s_beat_and_a_pedal_halves_it(jackd: Jackd, home: Path, gear: Any) -> None:
     (home / "keys.toml").write_text(LED)
     beat, ticks = 60.0 / 96.0, deque[float](maxlen=48)
-    try:
-        with served(jackd, home, "--midi-out", "listener", "--midi-clock", "lead") as live:
-            until(lambda: "antiphon" in ports(live), 20.0, "the port antiphon")
-            begin = time.time() + 0.3
-            for n in range(160):
-                for key in (48 + 5 * (n // 4 % 2) * (n % 4 == 0), 64, 67):
-                    live.send_raw(bundle(ntp(begin + n * beat), message("/note/on", key, 110 if n % 4 == 0 else 80)))
+    with served(jackd, home, "--midi-out", "listener", "--midi-clock", "lead") as live:
+        until(lambda: "antiphon" in ports(live), 20.0, "the port antiphon")
+        begin = time.time() + 0.3
+        for n in range(160):
+            for key in (48 + 5 * (n // 4 % 2) * (n % 4 == 0), 64, 67):
+                live.send_raw(bundle(ntp(begin + n * beat), message("/note/on", key, 110 if n % 4 == 0 else 80)))
 
-            def led(period: float) -> bool:
-                """Whether the last two beats of ticks are as far apart as the player plays them, on a busy machine."""
-                while (found := gear.get_message()) is not None:
-                    if found[0] == [0xF8]:
-                        ticks.append(found[1])
-                spacing = 24.0 * float(np.median(ticks)) if len(ticks) == ticks.maxlen else 0.0
-                return abs(spacing / period - 1.0) < 0.04
+        def led(period: float) -> bool:
+            """Whether the last two beats of ticks are as far apart as the player plays them, on a busy machine."""
+            while (found := gear.get_message()) is not None:
+                if found[0] == [0xF8]:
+                    ticks.append(found[1])
+            spacing = 24.0 * float(np.median(ticks)) if len(ticks) == ticks.maxlen else 0.0
+            return abs(spacing / period - 1.0) < 0.04
 
-            until(lambda: live.status()["leads"] == "follow" and led(beat), 15.0, "ticks of the player's beat")
-            with Keyboard("pedals", "antiphon-midi:antiphon") as keys:
-                keys.send(0xB0, 67, 127)
-                until(lambda: led(2.0 * beat), 10.0, "ticks of half the beat")
-                for n in range(3):
-                    live.send_raw(bundle(ntp(time.time() + 0.5 + n * beat), message("/follow/tap")))
-                until(lambda: led(beat), 10.0, "taps of the player's beat bring it back")
-    finally:
-        gear.close_port()
-        gear.delete()
+        until(lambda: live.status()["leads"] == "follow" and led(beat), 15.0, "ticks of the player's beat")
+        with Keyboard("pedals", "antiphon-midi:antiphon") as keys:
+            keys.send(0xB0, 67, 127)
+            until(lambda: led(2.0 * beat), 10.0, "ticks of half the beat")
+            for n in range(3):
+                live.send_raw(bundle(ntp(time.time() + 0.5 + n * beat), message("/follow/tap")))
+            until(lambda: led(beat), 10.0, "taps of the player's beat bring it back")
 
 
-def heard_by(gear: object) -> list[tuple[int, ...]]:
+def heard_by(gear: Any) -> list[tuple[int, ...]]:
     found = []
-    while (message := gear.get_message()) is not None:  # type: ignore[attr-defined]
+    while (message := gear.get_message()) is not None:
         found.append(tuple(message[0]))
     return found
 

@@ -30,6 +30,7 @@ CONTROLS = """(where => [...document.querySelectorAll(where)].filter(one => one.
   const {left, top, right, bottom} = one.getBoundingClientRect();
   return [one.ariaLabel || one.innerText || one.className, left, top, right, bottom];
 }))"""
+CLOSE = "document.querySelectorAll('.toast [aria-label^=Close]').forEach(one => one.click())"
 FIRST = """
 window.WebSocket = class extends WebSocket {
   constructor(url, ways) {
@@ -95,20 +96,24 @@ def test_the_head_is_one_row_at_every_width_in_every_room_and_mode(server: Serve
                     assert boxes(tab, "main")[0][2] - head[4] < 2, at
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_what_opens_from_the_head_is_inside_the_window(server: ServerProcess, browser: Chromium, width: int) -> None:
-    tab = opened(browser, server, width)
-    if tab.run("document.querySelector('header .more').checkVisibility()"):
-        tab.run("document.querySelector('header .more').click()")
-    for height in (844, 300):
-        tab.size(width, height, phone=width == PHONE)
-        for button, opens in {".input button": ".menu", ".patch .chosen": ".patches"}.items():
-            tab.run(f"document.querySelector('{button}').click()")
-            tab.until(f"!!document.querySelector('{opens}')")
-            (_, left, top, right, bottom) = boxes(tab, opens)[0]
-            assert 0 <= left < right <= width, f"{width} x {height}: {opens}"
-            assert 0 <= top < bottom <= height, f"{width} x {height}: {opens}"
-            tab.run(f"document.querySelector('{button}').click()")
+def test_what_opens_from_the_head_is_inside_the_window_at_every_width(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    for width in WIDTHS:
+        tab.size(width, 844, phone=width == PHONE)
+        if folded := tab.run("document.querySelector('header .more').checkVisibility()"):
+            tab.run("document.querySelector('header .more').click()")
+        for height in (844, 300):
+            tab.size(width, height, phone=width == PHONE)
+            for button, opens in {".input button": ".menu", ".patch .chosen": ".patches"}.items():
+                tab.run(f"document.querySelector('{button}').click()")
+                tab.until(f"!!document.querySelector('{opens}')")
+                (_, left, top, right, bottom) = boxes(tab, opens)[0]
+                assert 0 <= left < right <= width, f"{width} x {height}: {opens}"
+                assert 0 <= top < bottom <= height, f"{width} x {height}: {opens}"
+                tab.run(f"document.querySelector('{button}').click()")
+                tab.until(f"!document.querySelector('{opens}')")
+        if folded:
+            tab.run("document.querySelector('header .more').click()")
 
 
 def test_on_a_phone_run_covers_no_choice_and_the_code_tools_fade_where_more_are(
@@ -166,6 +171,7 @@ def test_a_message_covers_nothing(server: ServerProcess, browser: Chromium, widt
     tab = opened(browser, server, width)
     for room in ROOMS:
         enter(tab, room)
+        tab.run(CLOSE)
         tab.until("!document.querySelector('.toast').innerText")
         before = [one[1:] for one in boxes(tab, "main, .piano, .tabs")]
         tab.run(f"antiphon.send('/patch/load', 'no-{room}')")
@@ -211,31 +217,36 @@ def test_an_input_that_clips_is_said_once_and_hides_no_answer(server: ServerProc
         tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         if later < 13:
             assert "Captured" in tab.run(said)
-    tab.run("document.querySelectorAll('.toast [aria-label^=Close]').forEach(one => one.click())")
+    tab.run(CLOSE)
     tab.until(f"!{said}")
     lines = tab.run("[...document.querySelectorAll('.log li')].map(one => one.innerText)")
     assert len([one for one in lines if loud in one]) == 2, "once, and again after a pause"
 
 
-@pytest.mark.parametrize("width", [PHONE, 1280])
-def test_names_of_any_script_keep_their_direction_and_their_place(
-    server: ServerProcess, browser: Chromium, width: int
-) -> None:
-    base, token = f"http://127.0.0.1:{server.http}", load_token(server.home / "config")
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
-
-    def ask(method: str, path: str, body: bytes, kind: str = "application/octet-stream") -> None:
-        request = urllib.request.Request(base + path, body, {**headers, "Content-Type": kind}, method=method)
-        with urllib.request.urlopen(request, timeout=180.0) as answer:
-            assert answer.status < 300
-
+@pytest.fixture(scope="module")
+def token(server: ServerProcess) -> str:
+    """The token of the server, which has a sound and a script of each of `NAMES`."""
+    token = load_token(server.home / "config")
     noise = io.BytesIO()
     soundfile.write(noise, np.random.default_rng(1).normal(0.0, 0.1, 4800), 48000, format="WAV")
     for name in NAMES.values():
-        ask("POST", f"/api/files?name={urllib.parse.quote(name)}.wav", noise.getvalue())
         text = f'from antiphon.live import *\n\ntrack("{name}", s("bd"))\n'
-        body = json.dumps({"text": text, "replace": True}).encode()
-        ask("PUT", f"/api/live/sets/{urllib.parse.quote(name)}", body, "application/json")
+        script = json.dumps({"text": text, "replace": True}).encode()
+        for method, path, kind, body in (
+            ("POST", f"/api/files?name={urllib.parse.quote(name)}.wav", "octet-stream", noise.getvalue()),
+            ("PUT", f"/api/live/sets/{urllib.parse.quote(name)}", "json", script),
+        ):
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": f"application/{kind}"}
+            request = urllib.request.Request(f"http://127.0.0.1:{server.http}{path}", body, headers, method=method)
+            with urllib.request.urlopen(request, timeout=180.0) as answer:
+                assert answer.status < 300
+    return token
+
+
+@pytest.mark.parametrize("width", [PHONE, 1280])
+def test_names_of_any_script_keep_their_direction_and_their_place(
+    server: ServerProcess, browser: Chromium, token: str, width: int
+) -> None:
     tab = opened(browser, server, width)
     tab.run(f"sessionStorage.setItem('token', {json.dumps(token)})")
     directions = """(where => Object.fromEntries([...document.querySelectorAll(where)].map(one =>

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from tests import forked
-from tests.files.test_studio import SCHEMA
+from tests.files.test_studio import schema
 from tests.waiting import play_for, until
 
 from antiphon.files import midifile
@@ -121,7 +121,7 @@ def test_a_set_is_recorded_as_tracks_whoever_is_killed_and_replayed_as_the_same(
     antiphon("export", str(folder), str(tmp_path / "copy"))
     for name in ("output.wav", "set.rpp", "aux_.mid"):
         assert (tmp_path / "copy" / name).read_bytes() == (folder / name).read_bytes()
-    SCHEMA.validate(project_of(tmp_path / "copy"))
+    schema().validate(project_of(tmp_path / "copy"))
 
 
 def project_of(folder: Path) -> str:

@@ -215,10 +215,12 @@ def with_repeated_loop(
         times = 1
     frames = max(1, round(times * length * ratio))
     begin = math.ceil(first * ratio)
-    spectrum = np.fft.rfft(np.tile(loop.astype(np.float64), (1, times)), axis=1)
-    bins = np.arange(min(spectrum.shape[1], frames // 2 + 1))
-    turn = np.exp(2j * math.pi * bins * (begin - first * ratio) / frames)
-    period = np.fft.irfft(spectrum[:, : len(bins)] * turn, frames, axis=1) * frames / (length * times)
+    period = np.tile(loop.astype(np.float64), (1, times))
+    if ratio != 1.0:
+        spectrum = np.fft.rfft(period, axis=1)
+        bins = np.arange(min(spectrum.shape[1], frames // 2 + 1))
+        turn = np.exp(2j * math.pi * bins * (begin - first * ratio) / frames)
+        period = np.fft.irfft(spectrum[:, : len(bins)] * turn, frames, axis=1) * frames / (length * times)
     made = np.concatenate([sound[:, :begin], period, period, period[:, np.arange(PAD) % frames]], axis=1)
     sample = in_memory(made.astype(np.float32), rate, root)
     return replace(sample, frames=begin + 2 * frames, loop=begin + frames)

@@ -1,5 +1,6 @@
 """Transfer as the host runs it: rendered and measured, on sounds made here."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,13 @@ MODES = ("envelope", "wavelet")
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
+@cache
+def tone(number: int, slope: float) -> np.ndarray:
+    """A second of a note, by its MIDI number: its harmonics fall by a power `slope`."""
+    t, hertz = np.arange(RATE) / RATE, 440.0 * 2 ** ((number - 69) / 12)
+    return sum(np.sin(2 * np.pi * hertz * h * t + h * h) / h**slope for h in range(1, 16))
+
+
 def notes(seed: int, slope: float, decay: float, seconds: float = 4.0, hiss: float = 1e-5):
     """Chords of an instrument: its harmonics fall by a power `slope`, its notes by `decay` a second."""
     rng = np.random.default_rng(seed)
@@ -32,9 +40,7 @@ def notes(seed: int, slope: float, decay: float, seconds: float = 4.0, hiss: flo
     t = np.arange(RATE) / RATE
     for n in range(int(seconds * 3) - 1):
         for number in rng.choice([48, 52, 55, 59, 60, 62, 64, 67, 71, 72], 2, replace=False):
-            hertz = 440.0 * 2 ** ((number - 69) / 12)
-            note = sum(np.sin(2 * np.pi * hertz * h * t + h * h) / h**slope for h in range(1, 16))
-            note = note * np.exp(-t * decay) * np.minimum(1, t * 150) * np.minimum(1, (1 - t) * 20)
+            note = tone(number, slope) * np.exp(-t * decay) * np.minimum(1, t * 150) * np.minimum(1, (1 - t) * 20)
             at = n * RATE // 3
             piece = note[: len(out) - at]
             out[at : at + len(piece)] += piece

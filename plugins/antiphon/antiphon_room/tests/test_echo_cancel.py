@@ -24,13 +24,13 @@ def music(seconds: float = 6.0, seed: int = 1) -> F32:
     n = np.arange(round(seconds * RATE))
     sound = np.zeros((2, len(n)))
     for beat in range(round(seconds * 4)):
-        t = np.maximum(n / RATE - beat / 4, 0.0)
-        on = (n / RATE >= beat / 4) & (n / RATE < beat / 4 + 1.0)
+        on = slice(beat * RATE // 4, beat * RATE // 4 + RATE)
+        t = n[on] / RATE - beat / 4
         for key in rng.integers(36, 84, 3):
             hertz = 440.0 * 2.0 ** ((key - 69) / 12)
             tone = sum(np.sin(2 * np.pi * hertz * k * t) / k for k in range(1, 9) if hertz * k < 16000)
-            sound += on * np.exp(-4 * t) * tone * rng.uniform(0.3, 1.0, (2, 1))
-        sound += on * np.exp(-30 * t) * rng.standard_normal(len(n)) * 2
+            sound[:, on] += np.exp(-4 * t) * tone * rng.uniform(0.3, 1.0, (2, 1))
+        sound[:, on] += np.exp(-30 * t) * rng.standard_normal(len(n))[on] * 2
     return np.asarray(0.5 * sound / np.abs(sound).max(), np.float32)
 
 

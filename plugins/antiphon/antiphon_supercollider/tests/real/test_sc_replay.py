@@ -1,14 +1,13 @@
 """A kept set in which scsynth played, replayed by `scsynth -N`."""
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests import forked
 from tests.waiting import play_for
 
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
@@ -35,8 +34,8 @@ def test_sequenced_notes_are_replayed_as_they_were_heard(server: ServerProcess, 
     status = server.status()
     server.stop()
     again = tmp_path / "again.wav"
-    done = subprocess.run(
-        [sys.executable, "-m", "antiphon", "replay", str(tmp_path / "set"), str(again)],
+    done = forked.run(
+        [*forked.COMMAND, "replay", str(tmp_path / "set"), str(again)],
         capture_output=True,
         text=True,
         timeout=120,
