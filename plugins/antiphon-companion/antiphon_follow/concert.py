@@ -104,7 +104,7 @@ class Concert:
         by_ear = begin - self._note_at >= NOTES_SECONDS
         for at, number in self._heard if by_ear else ():
             if at >= self._since:
-                self.follower.note(at, number)
+                self.follower.hear(at, number)
                 self._band.late = self._late
         self._heard.clear()
         done = 0

@@ -91,14 +91,15 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
     job.uses("score", "part")
     score, part, notes_in = read_followed(path), str(job.settings.get("part", "")), is_midi(job.source)
     follower = ScoreFollower(score, (score.part(part),) if part else ())
-    lines, at = [], 0.0
+    lines, at, take = [], 0.0, follower.note if notes_in else follower.hear
     for at, notes in _played(job.source) if notes_in else _heard(job):
         for note in notes:
-            follower.note(*note)
+            take(*note)
         if follower.begun:
             lines.append(f"{at:.4f},{follower.at(at).quarter:.4f}\n")
     if not lines:
-        raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
+        fault = "holds no notes, so there is nobody to follow" if notes_in else "has no notes that begin the score"
+        raise UsageError(f"{printable_path(job.source)} {fault}")
     write_atomic(job.target, f"time,beat\n{''.join(lines)}".encode())
     return (Written(job.target, printable_path(job.source), at),)
 

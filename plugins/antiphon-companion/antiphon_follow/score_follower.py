@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon_follow.entry import Entry
 from antiphon_follow.score import FollowedScore, starts_of
 
 F64 = NDArray[np.float64]
@@ -104,6 +105,9 @@ class ScoreFollower:
             for source, target in ((self._onset_at(one), self._onset_at(other)) for one, other in score.jumps)
             if source > 0 and target < count
         ]
+        last = count - 1
+        self._again = (0, *(target for source, target in self._edges if source == last and target > 0))
+        self._entry = Entry(self.onsets)
         width = min(count, WINDOW)
         self._index = np.arange(width)
         self._before = np.maximum(self._index[None, :] - np.arange(1, REACH + 1)[:, None], 0)
@@ -118,7 +122,8 @@ class ScoreFollower:
         count = len(self.starts)
         at = min(self._onset_at(position), count - 1)
         pace = self._score.seconds_per_quarter(float(self.starts[at]))
-        self._begun = False
+        self._entry.reset((at,), pace)
+        self._begun = self._ended = False
         self._now = at
         self._low = 0
         self._like = self._jumping.copy()
@@ -133,6 +138,29 @@ class ScoreFollower:
         self._last = 0.0
         self._from: float | None = None
         self._wait = max(0.0, position) if position < self.starts[at] else float(self.starts[at])
+
+    def hear(self, at: float, pitch: int) -> None:
+        """Takes a note that was found in sound, where the player is in the score by it and others, or was before.
+
+        What began it is then known: the place is counted from the first of these notes.
+        """
+        if self._begun and not self._over(at):
+            self.note(at, pitch)
+            return
+        place, notes = self._entry.take(at, pitch)
+        if notes:
+            self.reset(float(self.starts[place]))
+            for note in notes:
+                self.note(*note)
+
+    def _over(self, at: float) -> bool:
+        """Whether the last note has ended; from then on the score may be begun anew."""
+        straight, bound, _ = self.straight(at)
+        over = self._now + 1 == len(self.starts) and straight > bound
+        if over and not self._ended:
+            self._entry.reset(self._again, self._score.seconds_per_quarter(0.0))
+        self._ended = over
+        return over
 
     def note(self, at: float, pitch: int, velocity: float = 0.7) -> None:
         """Takes a note. `at`: seconds, in order. `pitch`: 0 to 127. `velocity`: 0 to 1, of no weight yet."""
