@@ -9,6 +9,7 @@ from antiphon.api import IO, Event
 from antiphon_follow.accompanist import Accompanist, PartEvent
 from antiphon_follow.score import TOGETHER, read_followed
 from antiphon_follow.score_follower import ScoreFollower
+from antiphon_follow.sound_notes import HeardNote
 
 BEATS, DRUMS = 1, 10
 """Channels of the node's own beats and of drums."""
@@ -47,7 +48,7 @@ class Concert:
         self._numbers = score.numbers
         self.coming, self.ahead = [0] * NEXT, [0.0] * NEXT
         self._ends: list[PartEvent] = []
-        self._heard: list[tuple[float, int]] = []
+        self._heard: list[HeardNote] = []
         self._told = False
         self.clear()
 
@@ -87,9 +88,9 @@ class Concert:
             self.follower.start(seconds)
         self._known = True
 
-    def hear(self, at: float, number: int) -> None:
+    def hear(self, at: float, number: int, *, sure: bool = True) -> None:
         """Takes a note of the sound that began at `at` seconds, for the next block."""
-        self._heard.append((at, number))
+        self._heard.append(HeardNote(at, number, sure))
 
     def play(self, io: IO, begin: float, lead: float) -> None:
         """Takes the notes of a block that begins at `begin` seconds, and gives the other parts'."""
@@ -102,9 +103,9 @@ class Concert:
             self._emit(io, end)
         self._ends.clear()
         by_ear = begin - self._note_at >= NOTES_SECONDS
-        for at, number in self._heard if by_ear else ():
-            if at >= self._since:
-                self.follower.hear(at, number)
+        for note in self._heard if by_ear else ():
+            if note.at >= self._since:
+                self.follower.hear(*note)
                 self._band.late = self._late
         self._heard.clear()
         done = 0

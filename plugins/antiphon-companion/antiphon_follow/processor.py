@@ -392,5 +392,5 @@ class Follow(Processor):
             self._sound.load(answer[0])
             return
         for place in range(0, 2 * MOST_NOTES, 2):
-            if answer[0, place] > 0.0:
-                self._concert.hear(self._heard_at - float(answer[0, place + 1]), int(answer[0, place]))
+            if number := int(answer[0, place]):
+                self._concert.hear(self._heard_at - float(answer[0, place + 1]), abs(number), sure=number > 0)

@@ -21,6 +21,8 @@ REACH = 6
 """Most onsets by which one note moves on."""
 WINDOW = 2048
 """Most onsets among which the player is looked for, half of them before the last place."""
+EARLY = 0.25
+"""Seconds within which a note that was taken early is found once more, and then surely."""
 _NEVER = -1e9
 
 
@@ -30,6 +32,7 @@ class ScoreOdds:
 
     wrong: float = 7.0  # the next onset begins with a wrong note
     octave: float = 4.0  # a note in another octave
+    octave_alone: float = 2.5  # of a melody, less than beside its next: it may be a harmonic
     beside: float = 3.0  # a semitone beside a melody's note, in any octave: a voice
     extra: float = 5.0  # an added note
     again: float = 3.0  # a note of the present onset once more
@@ -83,7 +86,7 @@ class ScoreFollower:
         melody = all(len(one.numbers) == 1 for one in self.onsets)
         for place, one in enumerate(self.onsets):
             for number in one.numbers:
-                self._off[number % 12, place] = -odds.octave
+                self._off[number % 12, place] = -(odds.octave_alone if melody else odds.octave)
                 if melody:
                     self._off[[(number - 1) % 12, (number + 1) % 12], place] = -odds.beside
         self._tops = np.array([np.uint64(1 << max(0, len(one.numbers) - 1)) for one in self.onsets])
@@ -124,6 +127,7 @@ class ScoreFollower:
         pace = self._score.seconds_per_quarter(float(self.starts[at]))
         self._entry.reset((at,), pace)
         self._begun = self._ended = False
+        self._early = -EARLY, 0
         self._now = at
         self._low = 0
         self._like = self._jumping.copy()
@@ -139,11 +143,21 @@ class ScoreFollower:
         self._from: float | None = None
         self._wait = max(0.0, position) if position < self.starts[at] else float(self.starts[at])
 
-    def hear(self, at: float, pitch: int) -> None:
+    def hear(self, at: float, pitch: int, sure: bool = True) -> None:
         """Takes a note that was found in sound, where the player is in the score by it and others, or was before.
 
-        What began it is then known: the place is counted from the first of these notes.
+        What began it is then known: the place is counted from the first of these notes. One that is not `sure` counts
+        where the player holds a fermata, and it comes next.
         """
+        early, pitch_before = self._early
+        if not sure:
+            if self._holds(at) and pitch in self.onsets[self._now + 1].numbers:
+                self.note(at, pitch)
+                self._early = at, pitch
+            return
+        if pitch == pitch_before and at - early < EARLY:
+            self._early = -EARLY, pitch
+            return
         if self._begun and not self._over(at):
             self.note(at, pitch)
             return
@@ -152,6 +166,11 @@ class ScoreFollower:
             self.reset(float(self.starts[place]))
             for note in notes:
                 self.note(*note)
+
+    def _holds(self, at: float) -> bool:
+        """Whether the player holds a fermata, for as long as is written at least."""
+        straight, bound, held = self.straight(at)
+        return self._begun and held and straight > bound
 
     def _over(self, at: float) -> bool:
         """Whether the last note has ended; from then on the score may be begun anew."""

@@ -11,7 +11,7 @@ from antiphon.api.backends.workers import ReportingStepper
 from antiphon_follow.evidence import RATE
 from antiphon_follow.ranges import meters_of, range_of
 from antiphon_follow.sound import SoundBeats
-from antiphon_follow.sound_notes import SoundNotes
+from antiphon_follow.sound_notes import HeardNote, SoundNotes
 
 HOP = 1024
 """Frames of a hop at the stream's own rate: 21 ms at 48 kHz."""
@@ -19,7 +19,8 @@ PHASE, PERIOD, PLACE, METER, SURENESS, FIELDS = range(6)
 """Indices in an answer: place within the beat at the hop's end, seconds of a beat, beat of the bar, its beats, and how
 sure that is; 0 where nothing sounds."""
 MOST_NOTES = 12
-"""Notes in an answer at most; more come in the next. Each is a number, 0 for none, and seconds since it began."""
+"""Notes in an answer at most; more come in the next. Each is a number, 0 for none, and seconds since it began; below 0
+for a note that is not yet sure, and is left out where there is no room."""
 
 
 class HeardStream:
@@ -65,14 +66,16 @@ class NoteStream:
 
     def __init__(self, rate: int) -> None:
         self._heard, self._notes = HeardStream(rate), SoundNotes()
-        self._waiting: list[tuple[float, int]] = []
+        self._waiting: list[HeardNote] = []
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
         """Processes the next hop, and writes the notes that are known at its end."""
-        self._waiting += self._notes.feed(self._heard.take(sound))
+        found = self._notes.feed(self._heard.take(sound))
+        self._waiting += [note for note in found if note.sure]
         into.fill(0.0)
-        for place, (at, number) in enumerate(self._waiting[:MOST_NOTES]):
-            into[2 * place], into[2 * place + 1] = number, self._heard.seconds - at
+        told = [*self._waiting[:MOST_NOTES], *(note for note in found if not note.sure)]
+        for place, (at, number, sure) in enumerate(told[:MOST_NOTES]):
+            into[2 * place], into[2 * place + 1] = number if sure else -number, self._heard.seconds - at
         del self._waiting[:MOST_NOTES]
 
 

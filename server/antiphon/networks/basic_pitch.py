@@ -334,11 +334,13 @@ class StreamedChords:
     """The network of one stream: `[1, hop]` samples in, `[1, answer]` values out, of `later` frames before the newest.
 
     `model`: name of its weights. `lowest`: MIDI number of the first of its `pitches`. `behind`: frames that a peak of
-    the onsets is behind the strike. `ahead`: seconds after a frame that its spectrum reaches.
+    the onsets is behind the strike. `ahead`: seconds after a frame that its spectrum reaches. `levels`: dB of the
+    `bins` of the newest frame, `octave` of them in an octave.
     """
 
     model, rate, hop, lowest, pitches = MODEL, 22050.0, HOP, LOWEST, PITCHES
     answer, later, behind, ahead = ANSWER, LATER, BEHIND, AHEAD
+    octave, bins = OCTAVE, BINS
 
     def __init__(self, weights: Weights) -> None:
         self._layers = layers = ChordLayers(weights)
@@ -352,6 +354,7 @@ class StreamedChords:
     def start(self) -> None:
         """Forgets the sound so far."""
         self._spectrum.start()
+        self.levels: F32 = np.full(BINS, FLOOR, np.float32)
         self._lows: F32 = np.full(SPAN, FLOOR, np.float32)
         self._highs: F32 = np.full(SPAN, FLOOR, np.float32)
         self._at = 0
@@ -361,7 +364,7 @@ class StreamedChords:
 
     def step(self, x: Samples, y: Samples) -> None:
         """Processes the next hop: how surely each pitch sounds, then how surely each begins, into `y`."""
-        level = decibels(self._spectrum.step(x[0]))
+        self.levels = level = decibels(self._spectrum.step(x[0]))
         self._lows[self._at], self._highs[self._at] = level.min(), level.max()
         self._at = (self._at + 1) % SPAN
         low, high = float(self._lows.min()), float(self._highs.max())

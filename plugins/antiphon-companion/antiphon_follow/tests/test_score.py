@@ -386,6 +386,18 @@ def test_a_score_is_followed_in_sound():
     assert np.mean(off < 1.0) > 0.9
 
 
+def test_after_a_fermata_a_note_is_taken_before_the_network_is_sure_of_it():
+    line = (60, 64, 67, 72, 71, 69, 67, 65, 64, 67, 72, 76)
+    part = OrchestraPart("", tuple(OrchestraNote(float(n), 1.0, number) for n, number in enumerate(line)))
+    score = FollowedScore((part,), ((0.0, 120.0),), (0.0, 4.0, 8.0), (4.0,) * 3, tuple("123"), 12.0, (7.0,))
+    notes = [(at + 2.0 * (quarter >= 8.0), number, quarter) for at, number, quarter in played(score)]
+    seconds, quarters, _ = heard_lines(ScoreFollower(score), sound_of(notes, 9.5)).T
+    again = next(at for at, _, quarter in notes if quarter == 8.0)
+    assert (quarters[seconds < again] <= 8.0).all()
+    assert quarters[seconds > again + 0.1].min() > 8.0
+    assert quarters[np.argmin(np.abs(seconds - again - 1.25))] == pytest.approx(10.5, abs=0.3)
+
+
 def test_applause_does_not_begin_a_score_or_turn_it_back_after_its_end():
     score = tune(3)
     length = score.length * 0.5
