@@ -7,6 +7,7 @@ from pathlib import Path
 
 from antiphon.api import IO, Event
 from antiphon_follow.accompanist import Accompanist, PartEvent
+from antiphon_follow.entry import HARMONICS
 from antiphon_follow.score import TOGETHER, read_followed
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound_notes import HeardNote
@@ -20,6 +21,10 @@ ENDS = 8.0
 """Quarters after the last onset for which the place is reported."""
 NOTES_SECONDS = 4.0
 """Seconds after a note in which notes lead, not the sound."""
+BEFORE, AFTER = 0.06, 0.3
+"""Seconds before and after a note of the other parts within which it, or a harmonic, is heard from the loudspeakers."""
+LATE_QUARTERS = 0.5
+"""Quarters by which the player may be late with a note that the other parts have at the same time."""
 
 
 class Concert:
@@ -64,6 +69,7 @@ class Concert:
     def clear(self) -> None:
         """Begins the score anew, and waits for the player."""
         self._heard.clear()
+        self._sounded = [-math.inf] * 128
         self._note_at, self._since, self._band.late = -NOTES_SECONDS, 0.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness, self.bar = 0.0, 0.5, 0, 4, 0.0, 0
         self._place(0.0)
@@ -104,7 +110,7 @@ class Concert:
         self._ends.clear()
         by_ear = begin - self._note_at >= NOTES_SECONDS
         for note in self._heard if by_ear else ():
-            if note.at >= self._since:
+            if note.at >= self._since and not self._own(note):
                 self.follower.hear(*note)
                 self._band.late = self._late
         self._heard.clear()
@@ -116,9 +122,24 @@ class Concert:
                 self.follower.note(begin + event.offset / self._rate, event.number, event.value)
         self._others(io, begin, done, io.frames)
 
+    def _own(self, note: HeardNote) -> bool:
+        """Whether a note of the sound is one of the other parts; not where the player's is expected."""
+        if not any(
+            -BEFORE <= note.at - self._sounded[note.number - above] <= AFTER
+            for above in HARMONICS
+            if note.number >= above
+        ):
+            return False
+        follower = self.follower
+        straight, bound, _ = follower.straight(note.at)
+        near = follower.onsets[follower.onset :][:2] if follower.begun and straight < bound + LATE_QUARTERS else ()
+        return not any(note.number in onset.numbers for onset in near)
+
     def _others(self, io: IO, begin: float, first: int, last: int) -> None:
         for event in self._band.advance(begin + first / self._rate, max(0, last - first), first):
             self._emit(io, event)
+            if event.on:
+                self._sounded[event.number] = begin + event.frame / self._rate
 
     def _emit(self, io: IO, event: PartEvent) -> None:
         kind, value = ("on", event.velocity) if event.on else ("off", 0.0)

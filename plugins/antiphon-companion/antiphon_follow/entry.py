@@ -31,7 +31,7 @@ BESIDE = 0.2
 """Share of a voice's notes that are a semitone beside, to those that are not."""
 BEGINS = 0.3
 """Beginnings per second."""
-_HARMONICS = frozenset((12, 19, 24, 28, 31, 34, 36))
+HARMONICS = (0, 12, 19, 24, 28, 31, 34, 36)
 """Semitones from a tone to its harmonics, which may be found as notes."""
 
 HeardNote = tuple[float, int]
@@ -113,4 +113,4 @@ class Entry:
 
 def _rings(number: int, came: set[int]) -> bool:
     """Whether a note may be a harmonic of one that came, or one whose harmonic came."""
-    return any(abs(number - other) in _HARMONICS for other in came)
+    return any(abs(number - other) in HARMONICS[1:] for other in came)
