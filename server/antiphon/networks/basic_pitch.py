@@ -61,7 +61,7 @@ class ConvolutionLayer:
         self._taps = np.ascontiguousarray(kernel.transpose(2, 3, 1, 0).reshape(high, wide * channels, out))
         self._all_taps = np.ascontiguousarray(self._taps.transpose(1, 0, 2).reshape(wide * channels, -1))
         self._points = np.ascontiguousarray(kernel[0].reshape(channels, -1).T)
-        self._single = out == 1
+        self._single, self._narrow = out == 1, channels == 1
         self._bias = np.asarray(weights[f"{name}.bias"], np.float32)
         self._wide, self._stride, self._sides = wide, stride, (wide - stride) // 2
         self.reach, self.size = high - 1, out
@@ -70,6 +70,8 @@ class ConvolutionLayer:
         count, padded = len(x) - self.reach, self._padded(x)
         if self._single:
             return self._one_channel(padded, count, x.shape[1])
+        if self._narrow:
+            return self.summed(padded)
         rows = self._rows(padded)
         found = self._bias + rows[:count] @ self._taps[0]
         for tap in range(1, self.reach + 1):
@@ -77,13 +79,24 @@ class ConvolutionLayer:
         return np.asarray(found)
 
     def parts(self, x: F32) -> F32:
-        """What each frame adds to the `reach + 1` around it, the last first: `[n, bins // stride, reach + 1, …]`."""
+        """What each frame adds to the `reach + 1` around it, the last first: `[n, bins // stride, reach + 1, …]`.
+
+        Of one channel that is more than the frame itself, which is then returned with its zeros.
+        """
+        if self._narrow:
+            return self._padded(x)
         found = self._rows(self._padded(x)) @ self._all_taps
         return found.reshape(*found.shape[:2], self.reach + 1, -1)
 
     def summed(self, parts: F32) -> F32:
         """The results `[n - reach, bins // stride, …]` of what `n` frames add to them."""
         count = len(parts) - self.reach
+        if self._narrow:
+            frame, point, _ = parts.strides
+            points = (parts.shape[1] - self._wide) // self._stride + 1
+            shape, steps = (count, points, self.reach + 1, self._wide), (frame, point * self._stride, frame, point)
+            rows = np.ndarray(shape, np.float32, parts, 0, steps).reshape(count, points, -1)
+            return np.asarray(rows @ self._taps.reshape(-1, self.size) + self._bias)
         found = self._bias + parts[:count, :, 0]
         for tap in range(1, self.reach + 1):
             found += parts[tap : tap + count, :, tap]
