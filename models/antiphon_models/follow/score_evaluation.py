@@ -117,7 +117,7 @@ def heard_lines(played: Played) -> tuple[F64, F64]:
     for first in range(0, len(sound) - hop, hop):
         now = (first + hop) / SOUND_RATE
         for note in ears.feed(sound[first : first + hop]):
-            follower.hear(*note)
+            follower.hear(note.at, note.number, note.sure)
         rows.append((now, follower.at(now).quarter))
     return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
 

@@ -25,6 +25,8 @@ BEFORE, AFTER = 0.06, 0.3
 """Seconds before and after a note of the other parts within which it, or a harmonic, is heard from the loudspeakers."""
 LATE_QUARTERS = 0.5
 """Quarters by which the player may be late with a note that the other parts have at the same time."""
+SOFTER = 12.0
+"""dB below the loudest from which such a note is theirs."""
 
 
 class Concert:
@@ -94,9 +96,9 @@ class Concert:
             self.follower.start(seconds)
         self._known = True
 
-    def hear(self, at: float, number: int, *, sure: bool = True) -> None:
-        """Takes a note of the sound that began at `at` seconds, for the next block."""
-        self._heard.append(HeardNote(at, number, sure))
+    def hear(self, note: HeardNote) -> None:
+        """Takes a note of the sound for the next block."""
+        self._heard.append(note)
 
     def play(self, io: IO, begin: float, lead: float) -> None:
         """Takes the notes of a block that begins at `begin` seconds, and gives the other parts'."""
@@ -111,7 +113,7 @@ class Concert:
         by_ear = begin - self._note_at >= NOTES_SECONDS
         for note in self._heard if by_ear else ():
             if note.at >= self._since and not self._own(note):
-                self.follower.hear(*note)
+                self.follower.hear(note.at, note.number, note.sure)
                 self._band.late = self._late
         self._heard.clear()
         done = 0
@@ -132,7 +134,8 @@ class Concert:
             return False
         follower = self.follower
         straight, bound, _ = follower.straight(note.at)
-        near = follower.onsets[follower.onset :][:2] if follower.begun and straight < bound + LATE_QUARTERS else ()
+        expected = follower.begun and straight < bound + LATE_QUARTERS and note.below < SOFTER
+        near = follower.onsets[follower.onset :][:2] if expected else ()
         return not any(note.number in onset.numbers for onset in near)
 
     def _others(self, io: IO, begin: float, first: int, last: int) -> None:

@@ -97,7 +97,7 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
             if notes_in:
                 follower.note(note.at, note.number)
             else:
-                follower.hear(*note)
+                follower.hear(note.at, note.number, note.sure)
         if follower.begun:
             lines.append(f"{at:.4f},{follower.at(at).quarter:.4f}\n")
     if not lines:

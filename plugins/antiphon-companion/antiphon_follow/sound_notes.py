@@ -44,11 +44,15 @@ _BINS = np.minimum(
 
 
 class HeardNote(NamedTuple):
-    """A note of a sound. `at`: seconds. `sure`: the network found it; otherwise its harmonics rose, and it may come."""
+    """A note of a sound. `at`: seconds. `sure`: the network found it; otherwise its harmonics rose, and it may come.
+
+    `below`: dB by which its harmonics are below the loudest of late.
+    """
 
     at: float
     number: int
     sure: bool = True
+    below: float = 0.0
 
 
 class SoundNotes:
@@ -84,12 +88,18 @@ class SoundNotes:
             self._level(held[: StreamedChords.hop])
             held = held[StreamedChords.hop :]
             self._hops += 1
-            at = max(0.0, self.seconds - LATE)
-            found += [HeardNote(at, StreamedChords.lowest + int(pitch)) for pitch in self._begun()]
-            at = max(0.0, self.seconds - SOON)
-            found += [HeardNote(at, StreamedChords.lowest + int(pitch), False) for pitch in self._rising()]
+            rising = self._rising()
+            found += self._noted(self._begun(), LATE, sure=True) + self._noted(rising, SOON, sure=False)
         self._held = held
         return found
+
+    def _noted(self, pitches: NDArray[np.intp], late: float, *, sure: bool) -> list[HeardNote]:
+        """Notes of pitches that began `late` seconds ago."""
+        at, below = max(0.0, self.seconds - late), self._loudest - self._risen[:, pitches].max(axis=0)
+        return [
+            HeardNote(at, StreamedChords.lowest + int(pitch), sure, float(less))
+            for pitch, less in zip(pitches, below, strict=True)
+        ]
 
     def _level(self, hop: F32) -> None:
         """Takes the level of a hop with those before it."""

@@ -419,15 +419,17 @@ def concert(
     heard: bool = False,
     loudspeaker: float = 0.0,
     rests: range = range(0),
+    shared: bool = False,
 ) -> Any:
     """(seconds, number) of the other part's notes, and (seconds, beat, tempo) of the clock. `heard`: in sound.
 
-    `loudspeaker`: gain of the other part beside the player, 30 ms late. `rests`: beats of the player.
+    `loudspeaker`: gain of the other part beside the player, 30 ms late. `rests`: beats of the player. `shared`: the
+    other part has the player's notes.
     """
     score, loaded = tmp_path / "score.mid", load_plugins(check=False)
     solo = tuple(MidiNote(float(n), 0.9, 60 + (5 * n) % 12) for n in range(32) if n not in rests)
     other = tuple(MidiNote(n / 2.0, 0.4, 36 + n % 12) for n in range(64))
-    write_midi(score, [MidiTrack("Solo", solo), MidiTrack("Bass", other, 1)], 120.0)
+    write_midi(score, [MidiTrack("Solo", solo), MidiTrack("Bass", solo if shared else other, 1)], 120.0)
     graph = Graph((NodeSpec("follow", "follow", {"drive": "beat", "score": str(score)}),))
     sound = np.zeros((2, round(seconds * RATE) + RATE), np.float32)
     if heard:
@@ -503,6 +505,12 @@ def test_the_other_parts_from_the_loudspeakers_are_no_player(tmp_path: Path) -> 
     assert [number for _, number in with_them] == [number for _, number in without]
     off = np.array([at for at, _ in with_them]) - [at for at, _ in without]
     assert np.quantile(np.abs(off), 0.9) < 0.03
+
+
+def test_a_part_that_shares_the_player_s_notes_does_not_lead_itself(tmp_path: Path) -> None:
+    beats = beats_of(np.full(7, 120.0))
+    begun, _ = concert(tmp_path, solo_of(beats), float(beats[-1]) + 4.0, heard=True, shared=True, loudspeaker=0.1)
+    assert begun[-1][0] < beats[-1] + 0.8
 
 
 def test_the_other_parts_wait_and_go_to_the_bar_that_is_asked_for(tmp_path: Path) -> None:

@@ -370,7 +370,7 @@ def heard_lines(follower, sound):
     heard, rows = SoundNotes(), []
     for first in range(0, len(sound), 512):
         for note in heard.feed(sound[first : first + 512].astype(np.float32)):
-            follower.hear(*note)
+            follower.hear(note.at, note.number, note.sure)
         rows.append((heard.seconds, follower.at(heard.seconds).quarter, follower.begun))
     return np.array(rows)
 
