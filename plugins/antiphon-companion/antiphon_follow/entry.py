@@ -34,17 +34,17 @@ BEGINS = 0.3
 HARMONICS = (0, 12, 19, 24, 28, 31, 34, 36)
 """Semitones from a tone to its harmonics, which may be found as notes."""
 
-HeardNote = tuple[float, int]
+_Note = tuple[float, int]
 """Seconds, and number."""
 
 
-class Entry:
+class ScoreEntry:
     """Notes before the player is in the score. `onsets`: of its part."""
 
     def __init__(self, onsets: Sequence[ScoreOnset]) -> None:
         self._onsets = onsets
         self._melody = all(len(one.numbers) == 1 for one in onsets)
-        self._held: list[HeardNote] = []
+        self._held: list[_Note] = []
         self.reset((0,), 0.5)
 
     def reset(self, places: Sequence[int], pace: float) -> None:
@@ -58,7 +58,7 @@ class Entry:
             if place + skipped < len(self._onsets)
         ]
 
-    def take(self, at: float, number: int) -> tuple[int, list[HeardNote]]:
+    def take(self, at: float, number: int) -> tuple[int, list[_Note]]:
         """Takes a note; returns the onset with which the player began, and the notes since, none until it is known."""
         held = self._held
         held.append((at, number))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_follow.entry import Entry
+from antiphon_follow.entry import ScoreEntry
 from antiphon_follow.score import FollowedScore, starts_of
 
 F64 = NDArray[np.float64]
@@ -110,7 +110,7 @@ class ScoreFollower:
         ]
         last = count - 1
         self._again = (0, *(target for source, target in self._edges if source == last and target > 0))
-        self._entry = Entry(self.onsets)
+        self._entry = ScoreEntry(self.onsets)
         width = min(count, WINDOW)
         self._index = np.arange(width)
         self._before = np.maximum(self._index[None, :] - np.arange(1, REACH + 1)[:, None], 0)
