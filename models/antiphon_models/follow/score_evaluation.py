@@ -106,7 +106,7 @@ def lines(played: Played, seconds: float = SECONDS) -> tuple[F64, F64]:
 
 
 def heard_lines(played: Played) -> tuple[F64, F64]:
-    """The same of the performance's sound, by FluidR3 where it has notes, hop by hop."""
+    """The same of the performance's sound, by FluidR3 where it has notes, hop by hop; at first it waits."""
     follower, ears, sound = ScoreFollower(played.score), SoundNotes(), played.sound
     if sound is None:
         rows_of = (note for note in played.notes if note[0] < SECONDS)
@@ -117,9 +117,8 @@ def heard_lines(played: Played) -> tuple[F64, F64]:
     for first in range(0, len(sound) - hop, hop):
         now = (first + hop) / SOUND_RATE
         for note in ears.feed(sound[first : first + hop]):
-            follower.note(*note)
-        if follower.begun:
-            rows.append((now, follower.at(now).quarter))
+            follower.hear(note.at, note.number, note.sure)
+        rows.append((now, follower.at(now).quarter))
     return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
 
 

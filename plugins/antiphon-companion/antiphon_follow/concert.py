@@ -7,8 +7,10 @@ from pathlib import Path
 
 from antiphon.api import IO, Event
 from antiphon_follow.accompanist import Accompanist, PartEvent
+from antiphon_follow.entry import HARMONICS
 from antiphon_follow.score import TOGETHER, read_followed
 from antiphon_follow.score_follower import ScoreFollower
+from antiphon_follow.sound_notes import HeardNote
 
 BEATS, DRUMS = 1, 10
 """Channels of the node's own beats and of drums."""
@@ -19,6 +21,12 @@ ENDS = 8.0
 """Quarters after the last onset for which the place is reported."""
 NOTES_SECONDS = 4.0
 """Seconds after a note in which notes lead, not the sound."""
+BEFORE, AFTER = 0.06, 0.3
+"""Seconds before and after a note of the other parts within which it, or a harmonic, is heard from the loudspeakers."""
+LATE_QUARTERS = 0.5
+"""Quarters by which the player may be late with a note that the other parts have at the same time."""
+SOFTER = 12.0
+"""dB below the loudest from which such a note is theirs."""
 
 
 class Concert:
@@ -47,7 +55,7 @@ class Concert:
         self._numbers = score.numbers
         self.coming, self.ahead = [0] * NEXT, [0.0] * NEXT
         self._ends: list[PartEvent] = []
-        self._heard: list[tuple[float, int]] = []
+        self._heard: list[HeardNote] = []
         self._told = False
         self.clear()
 
@@ -63,6 +71,7 @@ class Concert:
     def clear(self) -> None:
         """Begins the score anew, and waits for the player."""
         self._heard.clear()
+        self._sounded = [-math.inf] * 128
         self._note_at, self._since, self._band.late = -NOTES_SECONDS, 0.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness, self.bar = 0.0, 0.5, 0, 4, 0.0, 0
         self._place(0.0)
@@ -87,9 +96,9 @@ class Concert:
             self.follower.start(seconds)
         self._known = True
 
-    def hear(self, at: float, number: int) -> None:
-        """Takes a note of the sound that began at `at` seconds, for the next block."""
-        self._heard.append((at, number))
+    def hear(self, note: HeardNote) -> None:
+        """Takes a note of the sound for the next block."""
+        self._heard.append(note)
 
     def play(self, io: IO, begin: float, lead: float) -> None:
         """Takes the notes of a block that begins at `begin` seconds, and gives the other parts'."""
@@ -102,9 +111,9 @@ class Concert:
             self._emit(io, end)
         self._ends.clear()
         by_ear = begin - self._note_at >= NOTES_SECONDS
-        for at, number in self._heard if by_ear else ():
-            if at >= self._since:
-                self.follower.note(at, number)
+        for note in self._heard if by_ear else ():
+            if note.at >= self._since and not self._own(note):
+                self.follower.hear(note.at, note.number, note.sure)
                 self._band.late = self._late
         self._heard.clear()
         done = 0
@@ -115,9 +124,25 @@ class Concert:
                 self.follower.note(begin + event.offset / self._rate, event.number, event.value)
         self._others(io, begin, done, io.frames)
 
+    def _own(self, note: HeardNote) -> bool:
+        """Whether a note of the sound is one of the other parts; not where the player's is expected."""
+        if not any(
+            -BEFORE <= note.at - self._sounded[note.number - above] <= AFTER
+            for above in HARMONICS
+            if note.number >= above
+        ):
+            return False
+        follower = self.follower
+        straight, bound, _ = follower.straight(note.at)
+        expected = follower.begun and straight < bound + LATE_QUARTERS and note.below < SOFTER
+        near = follower.onsets[follower.onset :][:2] if expected else ()
+        return not any(note.number in onset.numbers for onset in near)
+
     def _others(self, io: IO, begin: float, first: int, last: int) -> None:
         for event in self._band.advance(begin + first / self._rate, max(0, last - first), first):
             self._emit(io, event)
+            if event.on:
+                self._sounded[event.number] = begin + event.frame / self._rate
 
     def _emit(self, io: IO, event: PartEvent) -> None:
         kind, value = ("on", event.velocity) if event.on else ("off", 0.0)

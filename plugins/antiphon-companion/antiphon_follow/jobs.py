@@ -30,7 +30,7 @@ from antiphon_follow.ranges import meters_of, range_of
 from antiphon_follow.score import performance, read_followed
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound import BEHIND, SoundBeats
-from antiphon_follow.sound_notes import SoundNotes
+from antiphon_follow.sound_notes import HeardNote, SoundNotes
 
 _TAIL_SECONDS = 1.0
 """Seconds after the last note of a MIDI file in which its beats go on."""
@@ -94,26 +94,30 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
     lines, at = [], 0.0
     for at, notes in _played(job.source) if notes_in else _heard(job):
         for note in notes:
-            follower.note(*note)
+            if notes_in:
+                follower.note(note.at, note.number)
+            else:
+                follower.hear(note.at, note.number, note.sure)
         if follower.begun:
             lines.append(f"{at:.4f},{follower.at(at).quarter:.4f}\n")
     if not lines:
-        raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
+        fault = "holds no notes, so there is nobody to follow" if notes_in else "has no notes that begin the score"
+        raise UsageError(f"{printable_path(job.source)} {fault}")
     write_atomic(job.target, f"time,beat\n{''.join(lines)}".encode())
     return (Written(job.target, printable_path(job.source), at),)
 
 
-def _played(path: Path) -> Iterator[tuple[float, list[tuple[float, int]]]]:
+def _played(path: Path) -> Iterator[tuple[float, list[HeardNote]]]:
     """Seconds, and the notes of a MIDI file until then that are new, frame by frame."""
     notes, place = performance(path), 0
     for frame in range(math.ceil((notes[-1][0] + _TAIL_SECONDS) * SOUND_FRAMES) if notes else 0):
         at, first = (frame + 1) / SOUND_FRAMES, place
         while place < len(notes) and notes[place][0] < at:
             place += 1
-        yield at, [(begun, number) for begun, number, _ in notes[first:place]]
+        yield at, [HeardNote(begun, number) for begun, number, _ in notes[first:place]]
 
 
-def _heard(job: FileJob) -> Iterator[tuple[float, list[tuple[float, int]]]]:
+def _heard(job: FileJob) -> Iterator[tuple[float, list[HeardNote]]]:
     """The same of a sound's notes, each when it is known."""
     if not job.source.is_file():
         raise UsageError(f"follow takes one file of sound or notes, and {printable_path(job.source)} is none")

@@ -33,8 +33,8 @@ from antiphon_follow.concert import BEATS, NEXT, NOTES_SECONDS, Concert
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.ranges import LEAST, METER_NAMES, MOST, RANGE, meters_of, range_of
 from antiphon_follow.score import MAX_BAR
-from antiphon_follow.sound_notes import LATE
-from antiphon_follow.worker import FIELDS, HOP, METER, MOST_NOTES, PERIOD, PHASE, PLACE, SURENESS
+from antiphon_follow.sound_notes import LATE, HeardNote
+from antiphon_follow.worker import FIELDS, HOP, METER, MOST_NOTES, NOTE_FIELDS, PERIOD, PHASE, PLACE, SURENESS
 
 STATES = ("waiting", "following", "coasting")
 DRIVES = ("off", "beat", "tempo")
@@ -144,7 +144,7 @@ class Follow(Processor):
         self._rate, text, meter = spec.rate, str(self.settings["range"]), str(self.settings["meter"])
         self._limits = limits = range_of(text)
         lead, score = max(1, lead_for(HOP, spec.block)), str(self.settings["score"])
-        stepper, fields = ("NoteStepper", 2 * MOST_NOTES) if score else ("FollowStepper", FIELDS)
+        stepper, fields = ("NoteStepper", NOTE_FIELDS * MOST_NOTES) if score else ("FollowStepper", FIELDS)
         worker = WorkerSpec.of_sound("follow", f"antiphon_follow.worker:{stepper}", spec, HOP, fields)
         if score:  # its network is one that a core plays few of
             worker = replace(worker, slots=1)
@@ -397,6 +397,7 @@ class Follow(Processor):
         if self._concert is None:
             self._sound.load(answer[0])
             return
-        for place in range(0, 2 * MOST_NOTES, 2):
-            if answer[0, place] > 0.0:
-                self._concert.hear(self._heard_at - float(answer[0, place + 1]), int(answer[0, place]))
+        for place in range(0, NOTE_FIELDS * MOST_NOTES, NOTE_FIELDS):
+            if number := int(answer[0, place]):
+                at, below = self._heard_at - float(answer[0, place + 1]), float(answer[0, place + 2])
+                self._concert.hear(HeardNote(at, abs(number), number > 0, below))

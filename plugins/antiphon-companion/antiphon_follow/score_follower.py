@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon_follow.entry import ScoreEntry
 from antiphon_follow.score import FollowedScore, starts_of
 
 F64 = NDArray[np.float64]
@@ -20,6 +21,8 @@ REACH = 6
 """Most onsets by which one note moves on."""
 WINDOW = 2048
 """Most onsets among which the player is looked for, half of them before the last place."""
+EARLY = 0.25
+"""Seconds within which a note that was taken early is found once more, and then surely."""
 _NEVER = -1e9
 
 
@@ -29,6 +32,7 @@ class ScoreOdds:
 
     wrong: float = 7.0  # the next onset begins with a wrong note
     octave: float = 4.0  # a note in another octave
+    octave_alone: float = 2.5  # of a melody, less than beside its next: it may be a harmonic
     beside: float = 3.0  # a semitone beside a melody's note, in any octave: a voice
     extra: float = 5.0  # an added note
     again: float = 3.0  # a note of the present onset once more
@@ -82,7 +86,7 @@ class ScoreFollower:
         melody = all(len(one.numbers) == 1 for one in self.onsets)
         for place, one in enumerate(self.onsets):
             for number in one.numbers:
-                self._off[number % 12, place] = -odds.octave
+                self._off[number % 12, place] = -(odds.octave_alone if melody else odds.octave)
                 if melody:
                     self._off[[(number - 1) % 12, (number + 1) % 12], place] = -odds.beside
         self._tops = np.array([np.uint64(1 << max(0, len(one.numbers) - 1)) for one in self.onsets])
@@ -104,6 +108,9 @@ class ScoreFollower:
             for source, target in ((self._onset_at(one), self._onset_at(other)) for one, other in score.jumps)
             if source > 0 and target < count
         ]
+        last = count - 1
+        self._again = (0, *(target for source, target in self._edges if source == last and target > 0))
+        self._entry = ScoreEntry(self.onsets)
         width = min(count, WINDOW)
         self._index = np.arange(width)
         self._before = np.maximum(self._index[None, :] - np.arange(1, REACH + 1)[:, None], 0)
@@ -118,7 +125,9 @@ class ScoreFollower:
         count = len(self.starts)
         at = min(self._onset_at(position), count - 1)
         pace = self._score.seconds_per_quarter(float(self.starts[at]))
-        self._begun = False
+        self._entry.reset((at,), pace)
+        self._begun = self._ended = False
+        self._early = -EARLY, 0
         self._now = at
         self._low = 0
         self._like = self._jumping.copy()
@@ -133,6 +142,44 @@ class ScoreFollower:
         self._last = 0.0
         self._from: float | None = None
         self._wait = max(0.0, position) if position < self.starts[at] else float(self.starts[at])
+
+    def hear(self, at: float, pitch: int, sure: bool = True) -> None:
+        """Takes a note that was found in sound, where the player is in the score by it and others, or was before.
+
+        What began it is then known: the place is counted from the first of these notes. One that is not `sure` counts
+        where the player holds a fermata, and it comes next.
+        """
+        early, pitch_before = self._early
+        if not sure:
+            if self._holds(at) and pitch in self.onsets[self._now + 1].numbers:
+                self.note(at, pitch)
+                self._early = at, pitch
+            return
+        if pitch == pitch_before and at - early < EARLY:
+            self._early = -EARLY, pitch
+            return
+        if self._begun and not self._over(at):
+            self.note(at, pitch)
+            return
+        place, notes = self._entry.take(at, pitch)
+        if notes:
+            self.reset(float(self.starts[place]))
+            for note in notes:
+                self.note(*note)
+
+    def _holds(self, at: float) -> bool:
+        """Whether the player holds a fermata, for as long as is written at least."""
+        straight, bound, held = self.straight(at)
+        return self._begun and held and straight > bound
+
+    def _over(self, at: float) -> bool:
+        """Whether the last note has ended; from then on the score may be begun anew."""
+        straight, bound, _ = self.straight(at)
+        over = self._now + 1 == len(self.starts) and straight > bound
+        if over and not self._ended:
+            self._entry.reset(self._again, self._score.seconds_per_quarter(0.0))
+        self._ended = over
+        return over
 
     def note(self, at: float, pitch: int, velocity: float = 0.7) -> None:
         """Takes a note. `at`: seconds, in order. `pitch`: 0 to 127. `velocity`: 0 to 1, of no weight yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,33 @@ LOUDEST_FLOOR, QUIETEST = 3e-3, 5e-4
 _LEVEL_HOPS = 8
 """Hops over which a level is taken."""
 
+SOON = 0.08
+"""Seconds after which a note is known that is not yet sure, a median: before the network sees it."""
+RISE, BESIDE, BELOW, FADE = 8.0, 4.0, 18.0, 0.05
+"""dB by which the harmonics of such a note rise, by which more than those of all pitches do on average, by which they
+are at most below the loudest, and by which that is lower after each hop."""
+_BEFORE, _AGAIN, _LEAST = 8, 22, -70.0
+"""Hops before the newest, of which all but three may be the loudest before it; hops until the next of the same number;
+least level in dB."""
+_BINS = np.minimum(
+    StreamedChords.octave // 12 * np.arange(StreamedChords.pitches)[:, None]
+    + np.round(StreamedChords.octave * np.log2((1.0, 2.0, 3.0, 4.0))).astype(int),
+    StreamedChords.bins - 1,
+)
+"""Bins of the first harmonics of each pitch."""
+
+
+class HeardNote(NamedTuple):
+    """A note of a sound. `at`: seconds. `sure`: the network found it; otherwise its harmonics rose, and it may come.
+
+    `below`: dB by which its harmonics are below the loudest of late.
+    """
+
+    at: float
+    number: int
+    sure: bool = True
+    below: float = 0.0
+
 
 class SoundNotes:
     """Notes of a stream of sound at `RATE`, each known `LATE` after it begins."""
@@ -44,24 +72,34 @@ class SoundNotes:
         self._levels = np.full(round(FLOOR_SECONDS * RATE / StreamedChords.hop), LOUDEST_FLOOR)
         self._onsets, self._notes = (np.zeros((WAIT + size, StreamedChords.pitches), np.float32) for size in (2, 1))
         self._hops, self._played = 0, False
+        self._risen = np.full((_BEFORE + 1, StreamedChords.pitches), _LEAST, np.float32)
+        self._loudest, self._told = _LEAST, np.full(StreamedChords.pitches, -_AGAIN)
 
     @property
     def seconds(self) -> float:
         """Sound that was listened to."""
         return self._hops * StreamedChords.hop / RATE
 
-    def feed(self, sound: F32) -> list[tuple[float, int]]:
-        """Takes samples at `RATE`; returns (seconds, number) of notes that are known by now."""
-        held, found = np.concatenate([self._held, heard_of(sound)]), list[tuple[float, int]]()
+    def feed(self, sound: F32) -> list[HeardNote]:
+        """Takes samples at `RATE`; returns the notes that are known by now, sure ones first where they come at once."""
+        held, found = np.concatenate([self._held, heard_of(sound)]), list[HeardNote]()
         while len(held) >= StreamedChords.hop:
             self._network.step(held[None, : StreamedChords.hop], self._answer)
             self._level(held[: StreamedChords.hop])
             held = held[StreamedChords.hop :]
             self._hops += 1
-            at = max(0.0, self.seconds - LATE)
-            found += [(at, StreamedChords.lowest + int(pitch)) for pitch in self._begun()]
+            rising = self._rising()
+            found += self._noted(self._begun(), LATE, sure=True) + self._noted(rising, SOON, sure=False)
         self._held = held
         return found
+
+    def _noted(self, pitches: NDArray[np.intp], late: float, *, sure: bool) -> list[HeardNote]:
+        """Notes of pitches that began `late` seconds ago."""
+        at, below = max(0.0, self.seconds - late), self._loudest - self._risen[:, pitches].max(axis=0)
+        return [
+            HeardNote(at, StreamedChords.lowest + int(pitch), sure, float(less))
+            for pitch, less in zip(pitches, below, strict=True)
+        ]
 
     def _level(self, hop: F32) -> None:
         """Takes the level of a hop with those before it."""
@@ -83,3 +121,17 @@ class SoundNotes:
             peaks &= level >= max(QUIETEST, ABOVE * min(LOUDEST_FLOOR, self._levels.min()))
             self._played = bool(peaks.any())
         return np.flatnonzero(peaks)
+
+    def _rising(self) -> NDArray[np.intp]:
+        """Pitches whose harmonics have just risen."""
+        risen = self._risen
+        risen[:-1] = risen[1:]
+        np.maximum(self._network.levels[_BINS], _LEAST).mean(axis=1, out=risen[-1])
+        self._loudest = max(self._loudest - FADE, float(risen[-1].max()))
+        rise = risen[-1] - risen[:-3].max(axis=0)
+        likely = (rise > max(RISE, BESIDE + float(rise.mean()))) & (risen[-1] > self._loudest - BELOW)
+        likely[1:] &= risen[-1, 1:] >= risen[-1, :-1]
+        likely[:-1] &= risen[-1, :-1] >= risen[-1, 1:]
+        found = np.flatnonzero(likely & (self._hops - self._told >= _AGAIN)) if self._played else np.zeros(0, np.intp)
+        self._told[found] = self._hops
+        return found

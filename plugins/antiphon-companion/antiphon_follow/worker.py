@@ -11,15 +11,16 @@ from antiphon.api.backends.workers import ReportingStepper
 from antiphon_follow.evidence import RATE
 from antiphon_follow.ranges import meters_of, range_of
 from antiphon_follow.sound import SoundBeats
-from antiphon_follow.sound_notes import SoundNotes
+from antiphon_follow.sound_notes import HeardNote, SoundNotes
 
 HOP = 1024
 """Frames of a hop at the stream's own rate: 21 ms at 48 kHz."""
 PHASE, PERIOD, PLACE, METER, SURENESS, FIELDS = range(6)
 """Indices in an answer: place within the beat at the hop's end, seconds of a beat, beat of the bar, its beats, and how
 sure that is; 0 where nothing sounds."""
-MOST_NOTES = 12
-"""Notes in an answer at most; more come in the next. Each is a number, 0 for none, and seconds since it began."""
+MOST_NOTES, NOTE_FIELDS = 12, 3
+"""Notes in an answer at most, since more come in the next, and values of each: a number, 0 for none, below 0 for a note
+that is not yet sure, which is left out where there is no room; seconds since it began; dB below the loudest."""
 
 
 class HeardStream:
@@ -65,14 +66,16 @@ class NoteStream:
 
     def __init__(self, rate: int) -> None:
         self._heard, self._notes = HeardStream(rate), SoundNotes()
-        self._waiting: list[tuple[float, int]] = []
+        self._waiting: list[HeardNote] = []
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
         """Processes the next hop, and writes the notes that are known at its end."""
-        self._waiting += self._notes.feed(self._heard.take(sound))
+        found = self._notes.feed(self._heard.take(sound))
+        self._waiting += [note for note in found if note.sure]
         into.fill(0.0)
-        for place, (at, number) in enumerate(self._waiting[:MOST_NOTES]):
-            into[2 * place], into[2 * place + 1] = number, self._heard.seconds - at
+        told = [*self._waiting[:MOST_NOTES], *(note for note in found if not note.sure)]
+        for place, (at, number, sure, below) in enumerate(told[:MOST_NOTES]):
+            into[NOTE_FIELDS * place :][:NOTE_FIELDS] = number if sure else -number, self._heard.seconds - at, below
         del self._waiting[:MOST_NOTES]
 
 
@@ -84,7 +87,7 @@ class NoteStepper(ReportingStepper[NoteStream]):
 
     def warm(self) -> None:
         """Loads the network, and plays it once."""
-        stream, into = NoteStream(self.spec.rate), np.zeros(2 * MOST_NOTES, np.float32)
+        stream, into = NoteStream(self.spec.rate), np.zeros(NOTE_FIELDS * MOST_NOTES, np.float32)
         for number in range(8):
             stream.step(number, np.zeros(self.spec.inputs, np.float32), into)
 

@@ -52,31 +52,67 @@ def kernels() -> NDArray[np.complex64]:
 class ConvolutionLayer:
     """A convolution over frames and bins. `[n, bins, channels]` becomes `[n - reach, bins // stride, …]`.
 
-    Beside the lowest and highest bins are zeros. `reach`: frames fewer than are given.
+    Beside the lowest and highest bins are zeros. `reach`: frames fewer than are given. `size`: channels of a result.
     """
 
     def __init__(self, weights: Weights, name: str, stride: int = 1) -> None:
         kernel = np.asarray(weights[f"{name}.weight"], np.float32)
         out, channels, high, wide = kernel.shape
-        self._taps = np.ascontiguousarray(kernel.transpose(2, 1, 3, 0).reshape(high, channels * wide, out))
+        self._taps = np.ascontiguousarray(kernel.transpose(2, 3, 1, 0).reshape(high, wide * channels, out))
+        self._all_taps = np.ascontiguousarray(self._taps.transpose(1, 0, 2).reshape(wide * channels, -1))
         self._points = np.ascontiguousarray(kernel[0].reshape(channels, -1).T)
-        self._single = out == 1
+        self._single, self._narrow = out == 1, channels == 1
         self._bias = np.asarray(weights[f"{name}.bias"], np.float32)
         self._wide, self._stride, self._sides = wide, stride, (wide - stride) // 2
-        self.reach = high - 1
+        self.reach, self.size = high - 1, out
 
     def __call__(self, x: F32) -> F32:
-        count, sides = len(x) - self.reach, self._sides
-        padded = np.zeros((len(x), x.shape[1] + 2 * sides, x.shape[2]), np.float32)
-        padded[:, sides : sides + x.shape[1]] = x
+        count, padded = len(x) - self.reach, self._padded(x)
         if self._single:
             return self._one_channel(padded, count, x.shape[1])
-        near = np.lib.stride_tricks.sliding_window_view(padded, self._wide, axis=1)[:, :: self._stride]
-        rows = np.ascontiguousarray(near).reshape(*near.shape[:2], -1)
+        if self._narrow:
+            return self.summed(padded)
+        rows = self._rows(padded)
         found = self._bias + rows[:count] @ self._taps[0]
         for tap in range(1, self.reach + 1):
             found += rows[tap : tap + count] @ self._taps[tap]
         return np.asarray(found)
+
+    def parts(self, x: F32) -> F32:
+        """What each frame adds to the `reach + 1` around it, the last first: `[n, bins // stride, reach + 1, …]`.
+
+        Of one channel that is more than the frame itself, which is then returned with its zeros.
+        """
+        if self._narrow:
+            return self._padded(x)
+        found = self._rows(self._padded(x)) @ self._all_taps
+        return found.reshape(*found.shape[:2], self.reach + 1, -1)
+
+    def summed(self, parts: F32) -> F32:
+        """The results `[n - reach, bins // stride, …]` of what `n` frames add to them."""
+        count = len(parts) - self.reach
+        if self._narrow:
+            frame, point, _ = parts.strides
+            points = (parts.shape[1] - self._wide) // self._stride + 1
+            shape, steps = (count, points, self.reach + 1, self._wide), (frame, point * self._stride, frame, point)
+            rows = np.ndarray(shape, np.float32, parts, 0, steps).reshape(count, points, -1)
+            return np.asarray(rows @ self._taps.reshape(-1, self.size) + self._bias)
+        found = self._bias + parts[:count, :, 0]
+        for tap in range(1, self.reach + 1):
+            found += parts[tap : tap + count, :, tap]
+        return np.asarray(found)
+
+    def _padded(self, x: F32) -> F32:
+        padded = np.zeros((len(x), x.shape[1] + 2 * self._sides, x.shape[2]), np.float32)
+        padded[:, self._sides : self._sides + x.shape[1]] = x
+        return padded
+
+    def _rows(self, padded: F32) -> F32:
+        """What each result sees of each frame, `[n, bins // stride, wide * channels]`."""
+        count, bins, channels = padded.shape
+        frame, point, value = padded.strides
+        shape = count, (bins - self._wide) // self._stride + 1, self._wide * channels
+        return np.ndarray(shape, np.float32, padded, 0, (frame, point * self._stride, value)).copy()
 
     def _one_channel(self, padded: F32, count: int, bins: int) -> F32:
         """Each tap of all points at once, and their sum: faster than the points that each result sees."""
@@ -224,6 +260,10 @@ class StreamedSpectrum:
     def __init__(self, rate: float) -> None:
         self._taps = half_band()
         self._sounds: list[F32] = [np.zeros(_KEPT, np.float32) for _ in range(OCTAVES - 1)]
+        self._near = [
+            np.lib.stride_tricks.sliding_window_view(sound[-(HOP >> level) - 2 * _SIDE :], 2 * _SIDE + 1)[1::2]
+            for level, sound in enumerate(self._sounds)
+        ]
         self._waves: list[F32] = []
         self._power: F32 = np.zeros(BINS, np.float32)
         self._rows: list[slice] = []
@@ -260,13 +300,11 @@ class StreamedSpectrum:
     def step(self, hop: F32) -> F32:
         """The spectrum with `[256]` more samples; valid until the next step."""
         new = hop
-        for level, sound in enumerate(self._sounds):
+        for sound, near in zip(self._sounds, self._near, strict=True):
             count = len(new)
             sound[:-count] = sound[count:]
             sound[-count:] = new
-            if level + 1 < len(self._sounds):
-                near = np.lib.stride_tricks.sliding_window_view(sound[-count - 2 * _SIDE :], 2 * _SIDE + 1)
-                new = near[1::2] @ self._taps
+            new = near @ self._taps
         for octave, (rows, waves) in enumerate(zip(self._rows, self._waves, strict=True)):
             end = _KEPT - self._skipped[octave]
             parts = waves @ self._sounds[max(0, octave - 1)][end - _HELD : end]
@@ -275,53 +313,85 @@ class StreamedSpectrum:
         return self._power
 
 
+_STEPS = 16
+"""Steps of a streamed layer between those that move what it keeps."""
+
+
+class StreamedLayer:
+    """A layer of a stream, whose newest frames may still change: what each frame adds is found once.
+
+    `known`: frames before the new ones that it sees. `fresh`: new ones of a step, of which the first no longer changes.
+    `later`: frames after them, which are silent.
+    """
+
+    def __init__(self, layer: ConvolutionLayer, known: int, fresh: int, later: int) -> None:
+        self._layer, self._known, self._fresh, self._seen = layer, known, fresh, known + fresh + later
+        self._parts: F32 = np.zeros(0, np.float32)
+        self._at = 0
+
+    def step(self, x: F32) -> F32:
+        """The results `[known + fresh + later - reach, …]` of `[fresh, bins, channels]` new frames."""
+        found, known = self._layer.parts(x), self._known
+        if not len(self._parts):
+            self._parts = np.zeros((self._seen + _STEPS, *found.shape[1:]), np.float32)
+        if self._at == _STEPS:
+            self._parts[:known] = self._parts[_STEPS:][:known]
+            self._parts[known:], self._at = 0.0, 0
+        parts = self._parts[self._at :][: self._seen]
+        parts[known : known + self._fresh] = found
+        self._at += 1
+        return self._layer.summed(parts)
+
+
 class StreamedChords:
     """The network of one stream: `[1, hop]` samples in, `[1, answer]` values out, of `later` frames before the newest.
 
     `model`: name of its weights. `lowest`: MIDI number of the first of its `pitches`. `behind`: frames that a peak of
-    the onsets is behind the strike. `ahead`: seconds after a frame that its spectrum reaches.
+    the onsets is behind the strike. `ahead`: seconds after a frame that its spectrum reaches. `levels`: dB of the
+    `bins` of the newest frame, `octave` of them in an octave.
     """
 
     model, rate, hop, lowest, pitches = MODEL, 22050.0, HOP, LOWEST, PITCHES
     answer, later, behind, ahead = ANSWER, LATER, BEHIND, AHEAD
+    octave, bins = OCTAVE, BINS
 
     def __init__(self, weights: Weights) -> None:
-        self._layers = ChordLayers(weights)
+        self._layers = layers = ChordLayers(weights)
         self._spectrum = StreamedSpectrum(self.rate)
+        self._attack, self._body = StreamedLayer(layers.attack, 4, 1, 0), StreamedLayer(layers.body, 2, 1, 1)
+        # a body or a contour sees frames after it: the last of each are found anew with every frame
+        self._contour, self._wide = StreamedLayer(layers.contour, 4, 2, 2), StreamedLayer(layers.wide, 6, 4, 3)
+        self._note = StreamedLayer(layers.note, 1, 7, 1)
         self.start()
 
     def start(self) -> None:
         """Forgets the sound so far."""
         self._spectrum.start()
+        self.levels: F32 = np.full(BINS, FLOOR, np.float32)
         self._lows: F32 = np.full(SPAN, FLOOR, np.float32)
         self._highs: F32 = np.full(SPAN, FLOOR, np.float32)
         self._at = 0
-        silent = np.zeros((5, BINS), np.float32)
-        self._stack = self._layers.stack(silent)
-        self._attack = np.repeat(rectified(self._layers.attack(self._stack)), LATER, axis=0)
-        body = rectified(self._layers.body(self._stack[:3]))
-        self._body = np.repeat(body, FEATURE_COUNT + 1 + LATER, axis=0)
+        self._attacks: F32 = np.zeros((LATER, PITCHES, self._layers.attack.size), np.float32)
+        for _ in range(2 * FEATURE_COUNT):
+            self._found(np.zeros((1, BINS), np.float32))
 
     def step(self, x: Samples, y: Samples) -> None:
         """Processes the next hop: how surely each pitch sounds, then how surely each begins, into `y`."""
-        layers = self._layers
-        level = decibels(self._spectrum.step(x[0]))
+        self.levels = level = decibels(self._spectrum.step(x[0]))
         self._lows[self._at], self._highs[self._at] = level.min(), level.max()
         self._at = (self._at + 1) % SPAN
         low, high = float(self._lows.min()), float(self._highs.max())
-        scaled = (level[None] - np.float32(low)) / np.float32(max(high - low, QUIET))
-        self._stack = np.concatenate([self._stack[1:], layers.stack(scaled)])
-        # the frame before the newest has all that it sees, the newest not yet
-        none = np.zeros_like(self._stack[:1])
-        fresh = rectified(layers.body(np.concatenate([self._stack[-3:], none])))
-        self._body = np.concatenate([self._body[1:-1], fresh])
-        self._attack = np.concatenate([self._attack[1:], rectified(layers.attack(self._stack))])
-        contour = logistic(layers.contour.same(self._body))
-        notes = logistic(layers.note.same(rectified(layers.wide.same(contour))))
-        answered = len(notes) - 1 - LATER
-        # an attack is known two frames after it
-        here = slice(answered - 1, answered + 2)
-        attacks = self._attack[:3]
-        begun = layers.onset(np.concatenate([notes[here], attacks], axis=2))
-        y[0, :PITCHES] = notes[answered, :, 0]
-        y[0, PITCHES:] = logistic(begun)[0, :, 0]
+        notes, begun = self._found((level[None] - np.float32(low)) / np.float32(max(high - low, QUIET)))
+        y[0, :PITCHES], y[0, PITCHES:] = notes, begun
+
+    def _found(self, levels: F32) -> tuple[F32, F32]:
+        """The answers `LATER` frames before one of `[1, 309]` levels, `[88]` each."""
+        stack = self._layers.stack(levels)
+        self._attacks[:-1] = self._attacks[1:]
+        self._attacks[-1:] = rectified(self._attack.step(stack))
+        contour = logistic(self._contour.step(rectified(self._body.step(stack))))
+        # the answered frame, and those beside it: an attack is known two frames after it
+        notes = logistic(self._note.step(rectified(self._wide.step(contour))))
+        onset = self._layers.onset
+        begun = onset.summed(onset.parts(np.concatenate([notes, self._attacks], axis=2)))
+        return notes[1, :, 0], logistic(begun)[0, :, 0]

@@ -413,13 +413,24 @@ def test_a_silence_is_coasted_through_at_the_tempo_before_it() -> None:
 
 # ---- a score in the node
 def concert(
-    tmp_path: Path, played: list[tuple[float, int, float]], seconds: float, *turns: SetParam, heard: bool = False
+    tmp_path: Path,
+    played: list[tuple[float, int, float]],
+    seconds: float,
+    *turns: SetParam,
+    heard: bool = False,
+    loudspeaker: float = 0.0,
+    rests: range = range(0),
+    shared: bool = False,
 ) -> Any:
-    """(seconds, number) of the other part's notes, and (seconds, beat, tempo) of the clock. `heard`: in sound."""
+    """(seconds, number) of the other part's notes, and (seconds, beat, tempo) of the clock. `heard`: in sound.
+
+    `loudspeaker`: gain of the other part beside the player, 30 ms late. `rests`: beats of the player. `shared`: the
+    other part has the player's notes.
+    """
     score, loaded = tmp_path / "score.mid", load_plugins(check=False)
-    solo = tuple(MidiNote(float(n), 0.9, 60 + (5 * n) % 12) for n in range(32))
+    solo = tuple(MidiNote(float(n), 0.9, 60 + (5 * n) % 12) for n in range(32) if n not in rests)
     other = tuple(MidiNote(n / 2.0, 0.4, 36 + n % 12) for n in range(64))
-    write_midi(score, [MidiTrack("Solo", solo), MidiTrack("Bass", other, 1)], 120.0)
+    write_midi(score, [MidiTrack("Solo", solo), MidiTrack("Bass", solo if shared else other, 1)], 120.0)
     graph = Graph((NodeSpec("follow", "follow", {"drive": "beat", "score": str(score)}),))
     sound = np.zeros((2, round(seconds * RATE) + RATE), np.float32)
     if heard:
@@ -436,7 +447,11 @@ def concert(
 
     def listen(plan: Plan, x: object, y: object, sample: int) -> None:
         events = [event for _, found in plan.emitted(-1) for event in found]
-        begun.extend(((sample + e.offset) / RATE, e.number) for e in events if e.kind == "on" and e.channel != 1)
+        others = [((sample + e.offset) / RATE, e.number) for e in events if e.kind == "on" and e.channel != 1]
+        begun.extend(others)
+        for at, key in others if loudspeaker else ():
+            tone = plucked(440.0 * 2.0 ** ((key - 69) / 12.0), 0.07 * loudspeaker)
+            sound[:, round((at + 0.03) * RATE) :][:, : len(tone)] += tone[: sound.shape[1] - round((at + 0.03) * RATE)]
         rows.append((sample / RATE, runner._player.time.beat, runner._player.time.tempo))
 
     runner.listener = listen
@@ -474,8 +489,29 @@ def test_a_player_without_keys_is_accompanied_by_what_is_heard(tmp_path: Path) -
     near = [min((at - beat for at, _ in begun), key=abs) for beat in beats[2:]]
     assert abs(np.median(near)) < 0.03
     assert np.quantile(np.abs(near), 0.9) < 0.12
-    assert [number for _, number in begun[4:20]] == [36 + n % 12 for n in range(4, 20)]
+    assert begun[0][0] < beats[1] + 0.3
+    later = begun[2][1] - 36
+    assert [number for _, number in begun[2:18]] == [36 + n % 12 for n in range(later, later + 16)]
     assert np.median(np.abs(errors(rows, beats, 5.0))) < 0.12
+
+
+def test_the_other_parts_from_the_loudspeakers_are_no_player(tmp_path: Path) -> None:
+    rests = range(8, 16)
+    beats = beats_of(np.full(23, 120.0))
+    solo = [note for n, note in enumerate(solo_of(beats)) if n not in rests]
+    without, with_them = (
+        concert(tmp_path, solo, float(beats[-1]) + 2.0, heard=True, rests=rests, loudspeaker=gain)[0]
+        for gain in (0.0, 0.1)
+    )
+    assert [number for _, number in with_them] == [number for _, number in without]
+    off = np.array([at for at, _ in with_them]) - [at for at, _ in without]
+    assert np.quantile(np.abs(off), 0.9) < 0.03
+
+
+def test_a_part_that_shares_the_player_s_notes_does_not_lead_itself(tmp_path: Path) -> None:
+    beats = beats_of(np.full(7, 120.0))
+    begun, _ = concert(tmp_path, solo_of(beats), float(beats[-1]) + 4.0, heard=True, shared=True, loudspeaker=0.1)
+    assert begun[-1][0] < beats[-1] + 0.8
 
 
 def test_the_other_parts_wait_and_go_to_the_bar_that_is_asked_for(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, r
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
 from antiphon_follow.sound_notes import SoundNotes
 
-RATE, BLOCK = 48000, 256
+RATE, BLOCK, EAR = 48000, 256, 22050
 MELODY = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 66, 67, 71, 72)
 
 NOTE = "<note><pitch><step>{step}</step><octave>{octave}</octave></pitch><duration>{length}</duration></note>"
@@ -366,25 +366,77 @@ def test_a_long_score_is_followed_beyond_the_window():
     assert errors(follower, played(score, (0, 1), begin=1580.0, end=1640.0)).max() < 0.05
 
 
-def test_a_score_is_followed_in_sound(tmp_path):
-    score, rate = tune(6), 22050
-    notes = played(score, (0, 1), swell=0.1)
-    sound = np.zeros(round((notes[-1][0] + 2.0) * rate))
-    time = np.arange(round(0.6 * rate)) / rate
+def sound_of(notes, seconds):
+    """Plucked tones of notes at the rate of the networks."""
+    sound, time = np.zeros(round(seconds * EAR)), np.arange(round(0.6 * EAR)) / EAR
     for at, number, _ in notes:
         hertz = 440.0 * 2.0 ** ((number - 69) / 12)
         tone = sum(np.sin(2.0 * np.pi * k * hertz * time) / k for k in (1, 2, 3, 4)) * np.exp(-5.0 * time)
-        sound[round(at * rate) :][: len(tone)] += 0.05 * tone
-    heard, follower, off = SoundNotes(), ScoreFollower(score), []
-    times, quarters = [at for at, _, _ in notes], [quarter for _, _, quarter in notes]
+        sound[round(at * EAR) :][: len(tone)] += 0.05 * tone
+    return sound
+
+
+def applause(seconds):
+    """Ten people who clap, on the noise of a room."""
+    rng = np.random.default_rng(1)
+    sound, time = 3e-4 * rng.standard_normal(round(seconds * EAR)), np.arange(1200) / EAR
+    for hertz in rng.uniform(700.0, 2000.0, 10):
+        clap = np.exp(-time * 200.0) * rng.standard_normal(1200) * np.cos(2.0 * np.pi * hertz * time)
+        for at in np.arange(rng.uniform(0.5, 0.9), seconds - 0.1, rng.uniform(0.2, 0.3)):
+            sound[round(at * EAR) :][:1200] += 0.05 * clap
+    return sound
+
+
+def heard_lines(follower, sound):
+    """(seconds, quarter, whether it began) hop by hop."""
+    heard, rows = SoundNotes(), []
     for first in range(0, len(sound), 512):
         for note in heard.feed(sound[first : first + 512].astype(np.float32)):
-            follower.note(*note)
-        now = heard.seconds
-        if follower.begun and now < notes[-1][0]:
-            off.append(abs(follower.at(now).quarter - np.interp(now, times, quarters)))
+            follower.hear(note.at, note.number, note.sure)
+        rows.append((heard.seconds, follower.at(heard.seconds).quarter, follower.begun))
+    return np.array(rows)
+
+
+def test_a_score_is_followed_in_sound():
+    score = tune(6)
+    notes = played(score, (0, 1), swell=0.1)
+    rows = heard_lines(ScoreFollower(score), sound_of(notes, notes[-1][0] + 2.0))
+    rows = rows[(rows[:, 2] > 0.0) & (rows[:, 0] < notes[-1][0])]
+    off = np.abs(rows[:, 1] - np.interp(rows[:, 0], [at for at, _, _ in notes], [quarter for _, _, quarter in notes]))
+    assert rows[0, 0] < notes[0][0] + 1.0
     assert np.median(off) < 0.25
-    assert np.mean(np.array(off) < 1.0) > 0.9
+    assert np.mean(off < 1.0) > 0.9
+
+
+def test_after_a_fermata_a_note_is_taken_before_the_network_is_sure_of_it():
+    line = (60, 64, 67, 72, 71, 69, 67, 65, 64, 67, 72, 76)
+    part = OrchestraPart("", tuple(OrchestraNote(float(n), 1.0, number) for n, number in enumerate(line)))
+    score = FollowedScore((part,), ((0.0, 120.0),), (0.0, 4.0, 8.0), (4.0,) * 3, tuple("123"), 12.0, (7.0,))
+    notes = [(at + 2.0 * (quarter >= 8.0), number, quarter) for at, number, quarter in played(score)]
+    seconds, quarters, _ = heard_lines(ScoreFollower(score), sound_of(notes, 9.5)).T
+    again = next(at for at, _, quarter in notes if quarter == 8.0)
+    assert (quarters[seconds < again] <= 8.0).all()
+    assert quarters[seconds > again + 0.1].min() > 8.0
+    assert quarters[np.argmin(np.abs(seconds - again - 1.25))] == pytest.approx(10.5, abs=0.3)
+
+
+def test_applause_does_not_begin_a_score_or_turn_it_back_after_its_end():
+    score = tune(3)
+    length = score.length * 0.5
+    clapped, first = applause(8.0), played(score, (0, 1), at=8.5)
+    sound = np.concatenate([clapped, sound_of([(at - 8.0, n, q) for at, n, q in first], length + 1.5), clapped])
+    again = [(at + 2.0 * 8.0 + length + 1.5, n, q) for at, n, q in played(score, (0, 1), at=0.5)]
+    sound = np.concatenate([sound, sound_of([(at - len(sound) / EAR, n, q) for at, n, q in again], length + 1.5)])
+    rows = heard_lines(ScoreFollower(score), sound)
+    seconds, quarters, begun = rows.T
+    assert not begun[seconds < first[0][0]].any()
+    assert begun[seconds > first[0][0] + 1.3].all()
+    after = (seconds > first[-1][0] + 1.5) & (seconds < again[0][0])
+    assert (quarters[after] >= first[-1][2]).all()
+    for notes in (first, again):
+        row = np.argmin(np.abs(seconds - notes[0][0] - 3.0))
+        wanted = np.interp(seconds[row], [at for at, _, _ in notes], [quarter for _, _, quarter in notes])
+        assert quarters[row] == pytest.approx(wanted, abs=0.5)
 
 
 def test_the_noise_of_a_room_is_no_first_note():

@@ -8,7 +8,7 @@ import soundfile
 
 from antiphon.api import StreamSpec, UsageError
 from antiphon.api.backends.files import read_midi
-from antiphon.api.backends.models import OfflineChords
+from antiphon.api.backends.models import OfflineChords, StreamedChords, read_weights
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render
 from antiphon_hum.jobs import run
@@ -33,6 +33,17 @@ def plucked(rate: int, played: tuple = PLAYED, seconds: float = 4.0) -> np.ndarr
                 fade = np.exp(-at * (2.0 + 0.7 * k)) * (t >= start) * np.minimum(1.0, (at + 1e-4) / 0.002)
                 sound += 0.08 / k * np.sin(2 * np.pi * k * hertz * at) * fade * (t < start + 0.9)
     return sound.astype(np.float32)
+
+
+def test_a_hop_of_a_stream_has_the_layers_answer_to_all_hops_before_it():
+    streamed, rng = StreamedChords(read_weights(StreamedChords.model)), np.random.default_rng(1)
+    levels = np.concatenate([np.zeros((20, 309)), rng.uniform(0.0, 1.0, (60, 309))]).astype(np.float32)
+    for frame in range(20, 80):
+        found = streamed._found(levels[frame : frame + 1])
+        if frame % 7 == 0:
+            wanted = streamed._layers.whole(levels[: frame + 1])
+            for one, whole in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(one, whole[-1 - streamed.later], atol=1e-5)
 
 
 FRAMES, PITCHES = (44, 60, 130), (24, 27, 34, 36, 43)
