@@ -302,12 +302,14 @@ def test_status_is_said_in_sections(antiphon: Command, monkeypatch: pytest.Monke
     [
         (True, "playing, follow leads"),
         (False, "waits for you (follow): play, or /transport/play starts it"),
+        (None, "stopped: /transport/play starts it, /transport/wait has it wait for you"),
     ],
 )
 def test_status_says_what_leads_the_clock_or_is_waited_for(
-    antiphon: Command, monkeypatch: pytest.MonkeyPatch, playing: bool, said: str
+    antiphon: Command, monkeypatch: pytest.MonkeyPatch, playing: bool | None, said: str
 ) -> None:
-    answers(monkeypatch, {**TOLD, "leads": "follow", "playing": playing})
+    leads = "" if playing is None else "follow"
+    answers(monkeypatch, {**TOLD, "leads": leads, "awaits": "follow", "playing": bool(playing)})
     assert f"  tempo    90 bpm, beat 12.7, {said}" in antiphon("status").out.splitlines()
 
 

@@ -89,12 +89,12 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
 def _lead(answer: Mapping[str, Any]) -> str:
     """Whether the clock goes, and which node leads it."""
     node = answer.get("leads")
+    if not answer["playing"] and node:
+        return f"waits for you ({node}): play, or /transport/play starts it"
     if not answer["playing"]:
-        return (
-            f"waits for you ({node}): play, or /transport/play starts it"
-            if node
-            else "stopped: /transport/play starts it"
-        )
+        # a server of an earlier version does not say it
+        again = ", /transport/wait has it wait for you" if answer.get("awaits") else ""
+        return f"stopped: /transport/play starts it{again}"
     return f"playing, {node} leads" if node else "playing"
 
 

@@ -271,6 +271,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "beat": beat,
         "playing": playing,
         "leads": leader_of(app),
+        "awaits": names.get(app.plans.awaited, ""),
         "headphones": not app.plans.loudspeakers,
         "bar": session.state.bar,
         **_recorded(app),

@@ -30,6 +30,7 @@ from antiphon.kernel.session.actions import (
 )
 from antiphon.kernel.session.commands import (
     NOW,
+    AwaitPlayer,
     Beat,
     Bend,
     ClearSchedule,
@@ -347,7 +348,7 @@ class Session:
                 return [TempoChanged(bpm, source)]
             case SetSwing(amount, step):
                 self.state.put_swing(amount, step)
-            case NodeReset(node):
+            case NodeReset(node) | AwaitPlayer(node):
                 self._held.clear(node)
             case _ if isinstance(action, EVENTS):
                 self._held.follow(action)
