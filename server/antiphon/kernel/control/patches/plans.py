@@ -122,14 +122,13 @@ class Plans:
         once the plan plays, by default `wait_again`. Raises AntiphonError: the patch is not valid, or too many changes
         are pending; nothing has changed.
         """
-        state = self._session.state
         previous = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
         graph = patch.graph
         if self.loudspeakers:
             graph = self._beside(graph)
         then = then or self.wait_again
-        self._change(lambda: state.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
+        self._change(lambda: self._session.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
         if previous.graph.nodes or previous.graph.wires:
             self.history.add(previous)
         self.patch = patch
@@ -231,7 +230,7 @@ class Plans:
         # "" for a file that was saved and loaded again: then the patch's name is shown
         what = previous.what or state.name
         if previous.whole or graph != now.graph:
-            self._change(lambda: state.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
+            self._change(lambda: self._session.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
         else:
             # an edit of clips: no plan changes
             self._change(list, peer, address, (what,))
