@@ -514,3 +514,10 @@ def test_a_plain_line_is_read_by_its_declarations() -> None:
     )  # fmt: skip
     for odd in (["gain"], ["gain", "a", "b", "--bogus"], ["gain", "a", "b", "--block", "x"], ["gain", "a", "b", "-p"]):
         assert read(RunRequest, odd) is None
+
+
+def test_status_says_what_the_pedals_of_a_set_do(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    pedals = {"cc 66": ["next", "band.fill"], "cc 67": ["previous", ""]}
+    answers(monkeypatch, {**TOLD, "set": {**TOLD["set"], "pedals": pedals}})
+    line = "  pedals   cc 66 next, in place of band.fill; cc 67 previous"
+    assert line in antiphon("status").out.splitlines()

@@ -75,6 +75,9 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
         # a server of an earlier version does not say it
         outside = at.get("outside", False)
         rows.append(("set", f"left at {place}: /set/go {at['place']} goes back to it" if outside else place))
+        pedals = at.get("pedals", {}).items()
+        does = [f"{key} {step}{f', in place of {own}' if own else ''}" for key, (step, own) in pedals]
+        rows += [("pedals", "; ".join(does))] if does else []
     rows += [
         (
             "tempo",

@@ -266,7 +266,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         ],
         "patch": session.state.name,
         "hint": "" if app.plans.patch is None else app.plans.patch.hint,
-        "set": app.position.status(session.state.path),
+        "set": app.position.status(session.state.path, {} if app.plans.patch is None else app.plans.patch.midi),
         "tempo": bpm,
         "beat": beat,
         "playing": playing,
