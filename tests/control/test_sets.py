@@ -115,6 +115,7 @@ async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stag
     assert stage.app.status()["set"] is None
     await client.ask("/set/save", "short", "three")
     made = {"file": "short", "name": "short", "place": 1, "patches": ["three"], "outside": True}
+    made["pedals"] = {}
     assert stage.app.status()["set"] == made
     await client.ask("/set/save", "other", "one", "two")
     assert set_list.load("other").name == "other"
