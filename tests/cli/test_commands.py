@@ -516,6 +516,11 @@ def test_a_plain_line_is_read_by_its_declarations() -> None:
         assert read(RunRequest, odd) is None
 
 
+def test_status_says_that_a_patch_is_not_there_yet(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, {**TOLD, "loading": True})
+    assert "  patch    loading Answer" in antiphon("status").out.splitlines()
+
+
 def test_status_says_what_the_pedals_of_a_set_do(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     pedals = {"cc 66": ["next", "band.fill"], "cc 67": ["previous", ""]}
     answers(monkeypatch, {**TOLD, "set": {**TOLD["set"], "pedals": pedals}})

@@ -432,3 +432,25 @@ async def test_a_new_song_waits_again(live: Rig, client: Client, home: Path) -> 
     live.engine.awaited = 0
     await client.ask("/patch/reload")
     assert waits(live) == []
+
+
+async def test_the_status_says_that_a_patch_is_loading_until_it_plays(live: Rig, client: Client, home: Path) -> None:
+    put_patch(home, "mine")
+
+    def shown() -> tuple[str, bool]:
+        status = live.app.status()
+        return status["patch"], status["loading"]
+
+    live.engine.hold_plans = True
+    client.send("/node/add", "gain", "more")
+    await live.settle()
+    assert not shown()[1], "an edit is of what plays"
+    live.engine.hold_plans = False
+    await live.settle()
+    live.engine.hold_plans = True
+    client.send("/patch/load", "mine")
+    await live.settle()
+    assert shown() == ("One gain", True)
+    live.engine.hold_plans = False
+    await live.settle()
+    assert shown() == ("One gain", False)

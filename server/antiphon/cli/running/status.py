@@ -66,7 +66,8 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
     parts = ", ".join(f"{name} {count}" for name, count in latency.items() if count)
     rows = [
         ("engine", f"{engine['state']}, {engine['driver']} at {engine['rate']} Hz, {engine['block']} frames"),
-        ("patch", answer["patch"] or "none"),
+        # a server of an earlier version does not say whether it is loading
+        ("patch", f"{'loading ' if answer.get('loading') else ''}{answer['patch'] or 'none'}"),
     ]
     if answer.get("hint"):
         rows.append(("first", answer["hint"]))

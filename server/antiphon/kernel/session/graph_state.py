@@ -58,6 +58,11 @@ class GraphState(NodeTable):
         return next((node.name for node in nodes if node is not None and node.id == number), "")
 
     @property
+    def coming(self) -> bool:
+        """True while the engine prepares another patch than the one that plays, which `name` is of already."""
+        return self.loading and (self.name, self.path) != (self._confirmed.name, self._confirmed.path)
+
+    @property
     def goal(self) -> int:
         """Number of the load that will contain all edits so far."""
         return self.serial + (self._stale is not None)
