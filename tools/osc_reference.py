@@ -93,7 +93,8 @@ Text is UTF-8. A message that causes an error in Antiphon itself is answered `/f
 
 After `/notify 1`, at most 60 times a second and bundled:
 
-- `/node/NAME/PARAM`, value: It changed, and you did not do it.
+- `/node/NAME/PARAM`, value: It changed, and you did not do it; what a node reports, by more than 0.05 % of a number, or
+  a thousandth of its range where that is at most 1.
 - `/node/NAME/PARAM/norm f`: As above, once somebody has sent to this address.
 - `/macro/NAME f`, `/node/macro/NAME f`, `/tempo f:bpm`: As above.
 - `/beat i:beat f:bpm`: A beat began, at that tempo. A jump past several gives the last.

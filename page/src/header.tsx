@@ -200,6 +200,28 @@ function Load() {
   );
 }
 
+/** In a patch whose beat can wait for the player: stops it, and pressed again has it wait. */
+function Stop() {
+  if (!status.value.awaits) return null;
+  const arms = !playing.value && !waiting.value;
+  return (
+    <button
+      class="wait"
+      aria-label={arms ? "Let the beat wait for you" : waiting.value ? "Wait no longer" : "Stop"}
+      aria-pressed={waiting.value}
+      title={
+        arms
+          ? "Stopped. Press, and the beat waits for you: it begins with what you play next"
+          : waiting.value
+            ? "The beat waits for you: play. Press, and it is stopped"
+            : "Stops the beat; pressed again, it waits for you"
+      }
+      onClick={() => send(arms ? "/transport/wait" : "/transport/stop")}>
+      ■
+    </button>
+  );
+}
+
 /** Starts the beat, or stops it. */
 export function startOrStop(): void {
   send(playing.value ? "/transport/stop" : "/transport/play");
@@ -280,8 +302,9 @@ export function Header() {
           aria-pressed={playing.value}
           title="Space"
           onClick={startOrStop}>
-          {playing.value ? "■" : "▶"}
+          {playing.value && !status.value.awaits ? "■" : "▶"}
         </button>
+        <Stop />
         <Tempo />
         <button onClick={tap}>Tap</button>
         <Beat />

@@ -40,6 +40,13 @@ test("a beat that stands for a node waits for the player, in words too", () => {
     told().map((one) => one.text),
     ["The beat waits for you: play"],
   );
+  status.value = { leads: "" };
+  assert.ok(!waiting.value);
+  assert.deepEqual(
+    told().map((one) => one.text),
+    ["The beat is stopped"],
+  );
+  status.value = { leads: "ears" };
   playing.value = true;
   assert.deepEqual([leading.value, waiting.value, told().length], [true, false, 0]);
 });

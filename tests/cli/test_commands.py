@@ -302,12 +302,14 @@ def test_status_is_said_in_sections(antiphon: Command, monkeypatch: pytest.Monke
     [
         (True, "playing, follow leads"),
         (False, "waits for you (follow): play, or /transport/play starts it"),
+        (None, "stopped: /transport/play starts it, /transport/wait has it wait for you"),
     ],
 )
 def test_status_says_what_leads_the_clock_or_is_waited_for(
-    antiphon: Command, monkeypatch: pytest.MonkeyPatch, playing: bool, said: str
+    antiphon: Command, monkeypatch: pytest.MonkeyPatch, playing: bool | None, said: str
 ) -> None:
-    answers(monkeypatch, {**TOLD, "leads": "follow", "playing": playing})
+    leads = "" if playing is None else "follow"
+    answers(monkeypatch, {**TOLD, "leads": leads, "awaits": "follow", "playing": bool(playing)})
     assert f"  tempo    90 bpm, beat 12.7, {said}" in antiphon("status").out.splitlines()
 
 
@@ -512,3 +514,15 @@ def test_a_plain_line_is_read_by_its_declarations() -> None:
     )  # fmt: skip
     for odd in (["gain"], ["gain", "a", "b", "--bogus"], ["gain", "a", "b", "--block", "x"], ["gain", "a", "b", "-p"]):
         assert read(RunRequest, odd) is None
+
+
+def test_status_says_that_a_patch_is_not_there_yet(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, {**TOLD, "loading": True})
+    assert "  patch    loading Answer" in antiphon("status").out.splitlines()
+
+
+def test_status_says_what_the_pedals_of_a_set_do(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    pedals = {"cc 66": ["next", "band.fill"], "cc 67": ["previous", ""]}
+    answers(monkeypatch, {**TOLD, "set": {**TOLD["set"], "pedals": pedals}})
+    line = "  pedals   cc 66 next, in place of band.fill; cc 67 previous"
+    assert line in antiphon("status").out.splitlines()

@@ -103,7 +103,7 @@ class FakeEngine:
                     self.say(PlanRefused(serial, self.refuse))
                 else:
                     self._ids = set(next(load[2] for load in self.loads if load[0] == serial).values())
-                    self.say(PlanLoaded(serial, 64))
+                    self.say(PlanLoaded(serial, 64, self.awaited))
             self._plans.clear()
         later = []
         for when, command in self._waiting:
@@ -223,7 +223,7 @@ class FakeEngine:
     def tempo_now(self) -> tuple[float, float, bool]:
         return self.beat, self.bpm, self.playing
 
-    leader = 0
+    leader = awaited = 0
 
     def counters(self) -> EngineCounters:
         return EngineCounters(blocks=7, late=self.late, pending=len(self._waiting))

@@ -70,6 +70,14 @@ async def test_a_value_in_any_clients_form(live: Rig, client: Client) -> None:
         assert args[0] in (pytest.approx(number), "wavelet")
 
 
+async def test_a_text_takes_a_whole_number_as_its_digits(live: Rig, client: Client) -> None:
+    for sent, text in ((2, "2"), (7.0, "7"), (-1, "-1")):
+        assert await client.ask("/node/a/label", sent) == []
+        assert await client.ask("/node/a/label") == [("/node/a/label", (text,))]
+    for wrong in (2.5, True, float("inf")):
+        assert await client.refused("/node/a/label", wrong)
+
+
 async def test_ramps_norms_triggers_and_resets(live: Rig, client: Client) -> None:
     assert await client.ask("/node/a/gain", 2.0, 1.5) == []
     assert live.engine.applied[-1] == ("set", 1, GAIN, 2.0, 1.5, None)

@@ -10,6 +10,7 @@ from tests.control.rig import Client, Rig, rig
 
 from antiphon.kernel.control.subscribers.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
 from antiphon.kernel.control.subscribers.feedback import BUNDLE_BYTES, Feedback, group_packets
+from antiphon.kernel.engine.link import Reported
 from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.io.osc_peer import FEW, PER_SECOND, FailLimiter, Level, Peer
 from antiphon.kernel.session.commands import SetParam
@@ -283,3 +284,16 @@ async def test_nothing_is_gathered_for_nobody(live: Rig) -> None:
     await live.client().ask("/node/a/gain", 1.0)
     assert not live.app.feedback.pending
     await asyncio.sleep(0)
+
+
+LEVEL = 10
+
+
+async def test_what_a_node_reports_again_is_sent_where_it_is_displayed_otherwise(live: Rig, client: Client) -> None:
+    await client.ask("/notify", 1)
+    sent = []
+    for number in (0.5, 0.5, 0.5004, 0.5008, 0.5012, 0.0004, 0.0, 0.0, 1.0, 0.9995, 1.0):
+        live.engine.say(Reported(1, LEVEL, number))
+        await live.move(0.02)
+        sent += [args[0] for address, args in client.heard() if address == "/node/a/level"]
+    assert sent == [pytest.approx(number) for number in (0.5, 0.5012, 0.0004, 0.0, 1.0)]

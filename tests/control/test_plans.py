@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.control.fake_engine import FakeEngine, FakeTime
@@ -383,3 +384,73 @@ async def test_what_the_engine_refuses_is_not_said_to_be_reloaded(
     await live.settle()
     said = [record.getMessage() for record in caplog.records if record.name == "antiphon.said"]
     assert said == ["reloaded mine.toml after the error: a.gain 0.3"]
+
+
+def waits(live: Rig) -> list[tuple[Any, ...]]:
+    """What the clock was told since the last call."""
+    told = [entry[:-1] for entry in live.engine.applied if entry[0] in ("transport", "wait")]
+    live.engine.applied.clear()
+    return told
+
+
+WAITS = [("transport", False, 0.0), ("wait", 1)]
+
+
+async def test_a_clock_waits_for_the_player_where_the_patch_has_a_node_for_it(live: Rig, client: Client) -> None:
+    await client.ask("/patch/save", "mine")
+    ((_, (_, reason)),) = await client.ask("/transport/wait")
+    assert "waits for no player" in reason
+    assert waits(live) == []
+    live.engine.awaited = 1
+    await client.ask("/patch/load", "mine")
+    assert waits(live) == [], "it runs on, as in a medley"
+    assert await client.ask("/transport/wait") == []
+    assert waits(live) == WAITS
+    await client.ask("/transport/wait", 8.0)
+    assert waits(live) == [("transport", False, 8.0), ("wait", 1)]
+
+
+async def test_a_new_song_waits_again(live: Rig, client: Client, home: Path) -> None:
+    await client.ask("/patch/save", "mine")
+    live.engine.awaited = 1
+    await client.ask("/patch/load", "mine")
+    waits(live)
+    await client.ask("/patch/reload")
+    assert waits(live) == WAITS
+    live.engine.playing = False
+    live.engine.leader = 1
+    await client.ask("/patch/load", "mine")
+    assert waits(live) == [], "it waits already"
+    live.engine.leader = 0
+    await client.ask("/patch/load", "mine")
+    assert waits(live) == WAITS, "it was stopped"
+    put_patch(home, "mine")
+    patch_watch.reload_if_changed(live.app, live.app.session.state.path)
+    await live.settle()
+    assert live.app.session.state.tempo == 75.0
+    assert waits(live) == [], "a file that is saved again is no new song"
+    live.engine.awaited = 0
+    await client.ask("/patch/reload")
+    assert waits(live) == []
+
+
+async def test_the_status_says_that_a_patch_is_loading_until_it_plays(live: Rig, client: Client, home: Path) -> None:
+    put_patch(home, "mine")
+
+    def shown() -> tuple[str, bool]:
+        status = live.app.status()
+        return status["patch"], status["loading"]
+
+    live.engine.hold_plans = True
+    client.send("/node/add", "gain", "more")
+    await live.settle()
+    assert not shown()[1], "an edit is of what plays"
+    live.engine.hold_plans = False
+    await live.settle()
+    live.engine.hold_plans = True
+    client.send("/patch/load", "mine")
+    await live.settle()
+    assert shown() == ("One gain", True)
+    live.engine.hold_plans = False
+    await live.settle()
+    assert shown() == ("One gain", False)

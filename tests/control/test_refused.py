@@ -117,7 +117,7 @@ async def test_another_set_refused_or_taken_back_leaves_the_one_before(stage: Ri
     (paths.patches() / "live" / "other.toml").write_text('format = 1\npatches = ["three", "two"]\n')
     await client.ask("/set/next")
     await refused(stage, "/set/load", "other")
-    before = {"file": "s", "name": "s", "place": 2, "patches": ["one", "two", "three"], "outside": False}
+    before = {"file": "s", "name": "s", "place": 2, "patches": ["one", "two", "three"], "outside": False, "pedals": {}}
     assert stage.app.status()["set"] == before
     await client.ask("/set/load", "other")
     assert stage.app.status()["set"]["name"] == "other"

@@ -45,6 +45,7 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
     assert await gain(stage) == 0.75
     assert await client.ask("/set/previous") == [("/done", ("/set/previous", "two"))]
     shown = {"file": "friday", "name": "Friday", "place": 2, "patches": ["one", "two", "three"], "outside": False}
+    shown["pedals"] = {"cc 66": ["next", ""]}
     assert stage.app.status()["set"] == shown
     assert (await client.ask("/set/list"))[1] == ("/set/patches.reply", ("Friday", 2, "one", "two", "three"))
     await client.ask("/patch/load", "three")
@@ -92,6 +93,7 @@ async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage
     assert len(stage.engine.loads) == loads, "what plays goes on"
     listed = ["two", "one", "three", "one"]
     shown = {"file": "friday", "name": "Friday", "place": 1, "patches": listed, "outside": False}
+    shown["pedals"] = {"cc 66": ["next", ""]}
     assert stage.app.status()["set"] == shown
     folder = paths.patches() / "live"
     assert (folder / "friday~.toml").read_text() == SET, "the old file is kept"
@@ -113,7 +115,21 @@ async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stag
     assert stage.app.status()["set"] is None
     await client.ask("/set/save", "short", "three")
     made = {"file": "short", "name": "short", "place": 1, "patches": ["three"], "outside": True}
+    made["pedals"] = {}
     assert stage.app.status()["set"] == made
     await client.ask("/set/save", "other", "one", "two")
     assert set_list.load("other").name == "other"
     assert (await client.ask("/set/list"))[0][1] == ("evening", "friday", "jam", "other", "short")
+
+
+async def test_a_pedal_that_a_set_takes_from_a_patch_is_named_at_load_and_in_the_status(stage: Rig) -> None:
+    path = paths.patches() / "two.toml"
+    path.write_text(f'{path.read_text()}\n[midi]\n"cc 66" = "a.gain"\n"cc 67" = "b.gain"\n')
+    client, surface = stage.client(), stage.client()
+    await surface.ask("/notify", 1)
+    remark = ("/remark", ("/set/load", "while the set Friday is loaded, cc 66 is next and not a.gain of two"))
+    assert await client.ask("/set/load", "friday") == [remark, ("/done", ("/set/load", "one"))]
+    assert [m for m in surface.heard() if m[0] == "/remark"] == [remark]
+    assert stage.app.status()["set"]["pedals"] == {"cc 66": ["next", ""]}
+    assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
+    assert stage.app.status()["set"]["pedals"] == {"cc 66": ["next", "a.gain"]}

@@ -224,3 +224,18 @@ def test_a_choice_is_kept_by_the_device_s_name(home: Path) -> None:
     assert headphones().chosen("USB") is None
     file.write_text("[")
     assert headphones().chosen("card 1") is None
+
+
+async def test_a_device_that_is_lost_is_named_in_the_status_while_the_software_clock_plays(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(tmp_path / "state") as live:
+        figures = live.engine.status()
+        live.app.device.attach(socket_pair()[1], "USB")
+        for driver, said in (("portaudio", False), ("headless", True), ("portaudio", False)):
+            monkeypatch.setattr(live.engine, "status", lambda driver=driver: replace(figures, driver=driver))
+            lost = "the sound device USB is gone: the software clock plays in its place until it is back"
+            assert live.app.status()["trouble"] == (lost if said else "")
+        live.app.device.attach(socket_pair()[1], "headless")
+        monkeypatch.setattr(live.engine, "status", lambda: replace(figures, driver="headless"))
+        assert live.app.status()["trouble"] == ""

@@ -3,7 +3,7 @@
 import pytest
 from tests.engine.conftest import Ends
 from tests.engine.fake_driver import FakeDriver
-from tests.local import graph, staged
+from tests.local import graph, plan, staged
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.link import EVERY_NODE, PlanRefused, PlayedNote
@@ -63,6 +63,31 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other(ends: Ends) -> No
     for node in (1, 2):
         engine.send(NodeNoteOn(node, 60 + node, 0.5))
     assert [(found.node, found.number) for found in told()] == [(1, 61), (2, 62)]
+    assert told() == []
+
+
+def test_a_note_whose_node_leaves_with_its_patch_or_fails_is_ended_for_who_listens(ends: Ends) -> None:
+    made = graph({"k": "noteclick", "m": "noteclick", "n": "noteclick"}, ["k > out", "m > out", "n > out"])
+    stage = staged(made)
+    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)  # type: ignore[arg-type]
+
+    def told() -> list[tuple[int, str, int, int]]:
+        assert loop.run_block()
+        reports = [report for report in ends.link.reports() if isinstance(report, PlayedNote)]
+        return [(found.node, found.kind, found.number, found.channel) for found in reports]
+
+    ends.link.echo(EVERY_NODE)
+    for node in (1, 2, 3):
+        ends.link.send(NodeNoteOn(node, 60 + node, 0.5, node))
+    assert told() == [(1, "on", 61, 1), (2, "on", 62, 2), (3, "on", 63, 3)]
+    ends.link.send(NodeNoteOff(1, 61, 1))
+    assert told() == [(1, "off", 61, 1)]
+    assert stage.plan is not None
+    left = plan(graph({"n": "noteclick"}, ["n > out"]), stage.spec, stage.plan, {"n": 3})
+    stage.load(left, 2, 0.0)
+    assert told() == [(2, "off", 62, 2)], "the one that stays plays on"
+    left.hosts[3].mark_failed("it gave NaN")
+    assert told() == [(3, "off", 63, 3)]
     assert told() == []
 
 

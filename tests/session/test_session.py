@@ -8,14 +8,24 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.kernel.errors import AntiphonError, ParamError, PatchError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.session.actions import Changed, EngineLoad, NodeReset, NodeSet, TempoChanged
+from antiphon.kernel.session.actions import (
+    Changed,
+    EngineLoad,
+    NodeNoteOff,
+    NodeNoteOn,
+    NodeReset,
+    NodeSet,
+    TempoChanged,
+)
 from antiphon.kernel.session.commands import (
     NOW,
     Beat,
     ClearSchedule,
+    NoteOff,
+    NoteOn,
     Panic,
     ResetNode,
     Sample,
@@ -368,3 +378,36 @@ def test_what_a_patch_leaves_rings_out_and_what_an_edit_removes_does_not(s: Sess
     assert load_of(s.state.load(s.state.graph, "again", tempo=90.0)).tail == TAIL
     s.state.loaded(s.state.serial, 0.0)
     assert load_of(s.state.remove("b")).tail == 0.0
+
+
+KEYS = ProcessorInfo("keys", "", "t", (EVENTS_IN,), (AUDIO_OUT,), ())
+BAND = ProcessorInfo("band", "", "t", (Port("notes", "events", held=True),), (EVENTS_OUT,), PARAMS[4:5])
+
+
+def test_keys_that_are_held_when_a_patch_is_loaded_are_played_to_its_band_and_to_no_instrument() -> None:
+    s = Session(Catalog({"keys": KEYS, "band": BAND}), array("d", bytes(8 * SLOTS)), 48000)
+
+    def loaded(*nodes: NodeSpec) -> list[Any]:
+        effects = [effect for effect in s.load(Graph(nodes), "") if isinstance(effect, NodeNoteOn)]
+        s.state.loaded(s.state.serial, 0.0)
+        return effects
+
+    assert loaded(NodeSpec("piano", "keys")) == []
+    s.handle(NoteOn(45, 0.5), FIRST)
+    s.handle(NoteOn(48, 0.6, 2, when=Sample(900)), FIRST)
+    s.handle(NoteOn(52, 0.7), FIRST)
+    s.handle(NoteOn(60, 0.7, node="piano"), FIRST)
+    s.handle(NoteOn(64, 0.7, when=Beat(2.0)), FIRST)
+    s.handle(NoteOff(52), FIRST)
+    band = NodeSpec("band", "band")
+    effects = loaded(NodeSpec("keys", "keys"), band)
+    number = s.state.nodes["band"].id
+    held = [NodeNoteOn(number, 45, 0.5), NodeNoteOn(number, 48, 0.6, 2)]
+    assert effects == held
+    assert loaded(band) == [], "it goes on, and has them"
+    again = loaded(NodeSpec("band", "band", {"size": 512}))
+    assert again == held, "it is prepared anew"
+    assert s.handle(NoteOff(45), FIRST) == [NodeNoteOff(number, 45)]
+    assert loaded(NodeSpec("other", "band")) == [NodeNoteOn(s.state.nodes["other"].id, 48, 0.6, 2)]
+    s.handle(Panic(), FIRST)
+    assert loaded(band) == []

@@ -1,5 +1,5 @@
 // What nodes tell the player in words: whose turn it is, what they wait for.
-import { graph, value } from "../model";
+import { graph, playing, value } from "../model";
 import { waiting } from "./follower";
 
 const TURNS: Record<string, string> = {
@@ -18,7 +18,8 @@ interface Line {
 
 /** The choices that nodes report, in words; a first choice says that there is nothing to tell, but for turns. */
 export function told(): Line[] {
-  const lines: Line[] = waiting.value ? [{ key: "beat", turn: "", text: "The beat waits for you: play" }] : [];
+  const stands = waiting.value ? "waits for you: play" : "is stopped";
+  const lines: Line[] = playing.value ? [] : [{ key: "beat", turn: "", text: `The beat ${stands}` }];
   for (const { name, params } of graph.value?.nodes ?? []) {
     const now = (of: string) => String(value(`/node/${name}/${of}`).value ?? "");
     for (const param of params) {

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Port, Processor, Step, StreamSpec
+from antiphon.api import EVENTS_OUT, IO, Event, FileUse, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import NextEventTimer
 from antiphon_accompany.band.form import CALLS, Form
 from antiphon_accompany.band.levels import CHANNELS, PART_OF, VOLUME, volume
@@ -40,7 +40,7 @@ _ROLLED, _ON_BEAT = 0.125, 0.005
 class Accompany(Processor):
     """Plays a band under a melody or on chords. The notes of a beat are decided from what was played up to it."""
 
-    inputs = (EVENTS_IN,)
+    inputs = (Port("notes", "events", held=True),)
     outputs = (EVENTS_OUT, *(Port(part, "events", midi=CHANNELS[part]) for part in PARTS))
     on_files = FileUse(
         "antiphon_accompany.files.jobs:run", beside=("report", "chords-out", "roll"), chords=True, fires=CALLS

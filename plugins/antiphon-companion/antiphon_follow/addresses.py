@@ -23,11 +23,19 @@ def fire(name: str, request: OscRequest) -> list[Command]:
 
 
 def go(request: OscRequest) -> list[Command]:
-    """Commands by which every node `follow` goes to a bar of its score. Raises RequestError: there is no such node."""
-    bar = int(str(request.args[0]))
+    """Commands by which every node `follow` goes to a bar of its score.
+
+    Raises RequestError: there is no such node, or the score has no such bar.
+    """
+    bar, nodes = int(str(request.args[0])), _nodes(request)
+    for node in nodes:
+        # known once the engine has read the score
+        first, last = map(int, request.server.nodes()[node].vocabulary.get("from", (bar, bar)))
+        if not first <= bar <= last:
+            raise RequestError(f"the score of {node} has bars {first} to {last}, not {bar}")
     return [
         SetParam(node, name, value, when=request.when)
-        for node in _nodes(request)
+        for node in nodes
         for name, value in (("from", float(bar)), ("start", 1.0))
     ]
 

@@ -160,6 +160,8 @@ class Follow(Processor):
         if score:
             late = LATE + (lead + 1) * HOP / spec.rate
             self._concert = Concert(Path(score), str(self.settings["part"]), spec.rate, late)
+            bars = self._concert.score.numbers
+            self.vocabulary = {"from": (str(min(bars)), str(max(bars)))}
         self._io: IO | None = None
         self._forget()
 

@@ -7,7 +7,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 
-from antiphon.api import IO, Event, FileUse, Param
+from antiphon.api import IO, Event, FileUse, Param, Port
 from antiphon_notes.mapping import SEED
 from antiphon_notes.node import DROPPED_NOTES, JUMP, ClockNode, Key, Made, dice
 
@@ -20,6 +20,7 @@ _NEAR = 1e-6
 class Arpeggiator(ClockNode):
     """Steps fall on multiples of `rate` beats. The first key of a phrase restarts the order."""
 
+    inputs = (Port("notes", "events", held=True),)
     params = (
         Param("mode", "choice", "up", choices=MODES, doc="The order of the notes."),
         Param("rate", default=0.25, low=0.03125, high=4.0, unit="beats", doc="From one step to the next."),

@@ -234,6 +234,10 @@ class Remote:
         """Stops the beat."""
         self.send(("/transport/stop", ()))
 
+    def wait(self, beat: float = 0.0) -> None:
+        """Stops the beat, at one, until the player leads it."""
+        self.send(("/transport/wait", (float(beat),)))
+
     def panic(self) -> None:
         """Silence within one block."""
         self.send(("/panic", ()))

@@ -22,6 +22,7 @@ from antiphon.api.backends.transports import (
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
+from antiphon.kernel.session.commands import AwaitPlayer
 from antiphon.offline.note_file import commands as commands_of, players_of, read as read_notes
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.clock import SURE, BeatCount
@@ -342,6 +343,25 @@ def test_a_clock_that_waits_begins_without_a_player_where(release: Command) -> N
     assert (rows[rows[:, 0] < 1.0, 1] == 0.0).all()
     assert rows[late, 1] == pytest.approx(2.0 * (rows[late, 0] - 1.0), abs=0.03)
     assert (rows[late, 3] == 0.0).all()
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["stopped before", "while the first song runs"])
+def test_a_clock_that_waits_again_begins_the_next_song_as_it_would_the_first(stopped: bool) -> None:
+    first, alone = pianist(beats_of(np.full(32, 100.0))), pianist(beats_of(np.full(40, 84.0)))
+    begin = 20.0
+    at = Sample(round(begin * RATE))
+    stop = [SetTransport(False, None, Sample(round(19.0 * RATE)))] if stopped else []
+    again = [*stop, SetTransport(False, 0.0, at), AwaitPlayer(1, at)]
+    notes = [*first, *((begin + seconds, key, loud) for seconds, key, loud in alone)]
+    rows = clock_of(notes, begin + 25.0, "beat", commands=again, waits=True)
+    assert not stopped or (rows[(rows[:, 0] > 19.1) & (rows[:, 0] < begin), 3:] == 0.0).all()
+    rows = rows[rows[:, 0] >= begin]
+    expected = clock_of(alone, 25.0, "beat", waits=True, tempo=float(rows[0, 2]))
+    goes, alike = (np.argmax(one[:, 4] > 0.0) for one in (rows, expected))
+    assert (rows[1:goes, 1] == 0.0).all()
+    assert (rows[1:goes, 3] > 0.0).all(), "it says which node it waits for"
+    assert rows[goes, 0] - begin == pytest.approx(expected[alike, 0], abs=0.02)
+    assert rows[-1, 1] == pytest.approx(expected[-1, 1], abs=0.1)
 
 
 def test_a_clock_that_is_stopped_is_not_begun_by_a_player() -> None:

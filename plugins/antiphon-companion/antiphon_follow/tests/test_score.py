@@ -1,13 +1,20 @@
 """The score that waits: reading, following and accompanying."""
 
 import random
+from types import SimpleNamespace
 
 import mido
 import numpy as np
 import pytest
 
-from antiphon.api import UsageError
+from antiphon.api import StreamSpec, UsageError
+from antiphon.api.backends.rendering import load_plugins
+from antiphon.api.backends.transports import RequestError, SetParam
+from antiphon.kernel.graph.graph import Graph, NodeSpec
+from antiphon.kernel.session.commands import NOW
+from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.accompanist import Accompanist
+from antiphon_follow.addresses import go
 from antiphon_follow.concert import Concert
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
@@ -450,3 +457,23 @@ def test_the_noise_of_a_room_is_no_first_note():
     assert found
     assert found[0][1] == 69
     assert found[0][0] == pytest.approx(4.0, abs=0.06)
+
+
+def test_a_bar_that_the_score_lacks_is_refused_with_those_it_has(tmp_path):
+    score = xml(tmp_path / "a.musicxml", repeat=True)
+    loaded = load_plugins(check=False)
+    graph = Graph((NodeSpec("ears", "follow", {"score": str(score)}),))
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, ())
+    known = runner.vocabularies()["ears"]
+    runner.close()
+    node = SimpleNamespace(info=SimpleNamespace(type="follow"), vocabulary=known)
+
+    def asked(bar):
+        return go(SimpleNamespace(args=(bar,), when=NOW, server=SimpleNamespace(nodes=lambda: {"ears": node})))
+
+    assert asked(4) == [SetParam("ears", "from", 4.0), SetParam("ears", "start", 1.0)]
+    for bar in (0, 5, 77):
+        with pytest.raises(RequestError, match=f"^the score of ears has bars 1 to 4, not {bar}$"):
+            asked(bar)
+    node.vocabulary = {}
+    assert len(asked(77)) == 2, "the engine has not read it yet"

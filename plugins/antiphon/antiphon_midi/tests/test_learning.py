@@ -66,6 +66,16 @@ async def test_a_pad_is_learned_for_panic_and_plays_no_note_from_then_on(live: M
         assert len(await later.play(0x99, 36, 100, port="keys 28:0")) == 1
 
 
+async def test_a_macro_is_learned_by_its_short_address(live: MidiStage) -> None:
+    client = live.client()
+    await client.ask("/patch/save", "mine")
+    path = paths.patches() / "mine.toml"
+    path.write_text(f'{path.read_text()}\n[macros]\nloud = ["a.cutoff", 20, 2000]\n')
+    await client.ask("/patch/load", "mine")
+    assert await client.ask("/learn", "/macro/loud") == []
+    assert live.app.status()["midi"]["learning"] == "macro.loud"
+
+
 async def test_a_note_is_not_learned_for_a_parameter(live: MidiStage) -> None:
     assert await live.client().ask("/learn", "/node/a/cutoff") == []
     assert len(await live.play(0x90, 60, 100)) == 1

@@ -66,7 +66,8 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
     parts = ", ".join(f"{name} {count}" for name, count in latency.items() if count)
     rows = [
         ("engine", f"{engine['state']}, {engine['driver']} at {engine['rate']} Hz, {engine['block']} frames"),
-        ("patch", answer["patch"] or "none"),
+        # a server of an earlier version does not say whether it is loading
+        ("patch", f"{'loading ' if answer.get('loading') else ''}{answer['patch'] or 'none'}"),
     ]
     if answer.get("hint"):
         rows.append(("first", answer["hint"]))
@@ -75,6 +76,9 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
         # a server of an earlier version does not say it
         outside = at.get("outside", False)
         rows.append(("set", f"left at {place}: /set/go {at['place']} goes back to it" if outside else place))
+        pedals = at.get("pedals", {}).items()
+        does = [f"{key} {step}{f', in place of {own}' if own else ''}" for key, (step, own) in pedals]
+        rows += [("pedals", "; ".join(does))] if does else []
     rows += [
         (
             "tempo",
@@ -89,12 +93,12 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
 def _lead(answer: Mapping[str, Any]) -> str:
     """Whether the clock goes, and which node leads it."""
     node = answer.get("leads")
+    if not answer["playing"] and node:
+        return f"waits for you ({node}): play, or /transport/play starts it"
     if not answer["playing"]:
-        return (
-            f"waits for you ({node}): play, or /transport/play starts it"
-            if node
-            else "stopped: /transport/play starts it"
-        )
+        # a server of an earlier version does not say it
+        again = ", /transport/wait has it wait for you" if answer.get("awaits") else ""
+        return f"stopped: /transport/play starts it{again}"
     return f"playing, {node} leads" if node else "playing"
 
 

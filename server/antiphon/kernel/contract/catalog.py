@@ -62,6 +62,11 @@ class ProcessorInfo:
         """True if an events input `overhears`."""
         return any(port.overhears for port in self.inputs)
 
+    @property
+    def takes_held(self) -> bool:
+        """True if an events input takes keys that are `held`."""
+        return any(port.held for port in self.inputs)
+
     def check_writes(self) -> None:
         """Raises `PluginError` for a processor without an audio or events output: nothing to write to a file."""
         if self.first("audio", "out") is None and self.first("events", "out") is None:

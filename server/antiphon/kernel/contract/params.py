@@ -69,7 +69,8 @@ class Param:
     def check(self, value: object) -> Value:
         """Checks a value and converts it to this parameter's type.
 
-        Numbers are taken as clients send them: 1, 1.0, True and "on" all switch a switch on. A `ParamError` says what
+        Numbers are taken as clients send them: 1, 1.0, True and "on" all switch a switch on, and a text that is a whole
+        number may be one. A `ParamError` says what
         is allowed.
         """
         if self.readonly:
@@ -219,6 +220,8 @@ class Param:
         raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}{hint and f'; {hint.rstrip()}'}")
 
     def _text(self, value: object) -> str:
+        if self.kind == "text" and type(value) in (int, float) and value == (whole := math.trunc(self._number(value))):
+            value = str(whole)  # a name that is a number, as clients and TOML have it
         if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
             raise ParamError(f"{self.name} takes {self.allowed}, not {short_repr(value)}")
         # a file's name may be bytes of another encoding; text goes out as UTF-8 again, to surfaces and into files

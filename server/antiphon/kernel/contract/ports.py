@@ -25,6 +25,8 @@ class Port:
         midi: Of an events output, the MIDI channel whose events alone its wires carry; 0 carries all that is emitted,
             a negative one all but those of that channel.
         overhears: Of an events input, notes that name no node come in here as well, whatever else plays them.
+        held: Of an events input, keys that are held when the node comes with a patch come in as note-ons: it makes
+            other notes of them. To what sounds them it would be an attack at each change of patch.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Port:
     channels: int | None = None
     midi: int = 0
     overhears: bool = False
+    held: bool = False
 
     def __post_init__(self) -> None:
         if self.kind == "control":

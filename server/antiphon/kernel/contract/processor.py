@@ -234,8 +234,9 @@ class Processor:
             constant until the next `prepare`.
         node: The number of its node; the host sets it before `prepare`.
         parts: What it holds outside its process; made in `prepare`.
-        vocabulary: What its parameters of kind text can name, by parameter; set in `prepare`. A sender of
-            `/node/NAME/play` that names something else is answered. Of one node at most 64 KB are used.
+        vocabulary: What its parameters of kind text can name, by parameter, and ends of a number's range that its
+            settings narrow; set in `prepare`. A sender of `/node/NAME/play` that names something else is answered. Of
+            one node at most 64 KB are used.
         settings: Values of its `restart`, text and file parameters, by name; the host sets them before `prepare`.
     """
 

@@ -123,8 +123,8 @@ class Reports:
                 named = self._session.state.by_id.get(node)
                 if named is not None:
                     named.vocabulary = words
-            case PlanLoaded(serial, latency):
-                self._plans.loaded(serial, latency)
+            case PlanLoaded(serial, latency, awaited):
+                self._plans.loaded(serial, latency, awaited)
             case PlanWeighed(load, warning):
                 self._plans.weighed(load, warning)
             case PlanRefused(serial, reason):

@@ -265,12 +265,14 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             for n in session.state.nodes.values()
         ],
         "patch": session.state.name,
+        "loading": session.state.coming,
         "hint": "" if app.plans.patch is None else app.plans.patch.hint,
-        "set": app.position.status(session.state.path),
+        "set": app.position.status(session.state.path, {} if app.plans.patch is None else app.plans.patch.midi),
         "tempo": bpm,
         "beat": beat,
         "playing": playing,
         "leads": leader_of(app),
+        "awaits": names.get(app.plans.awaited, ""),
         "headphones": not app.plans.loudspeakers,
         "bar": session.state.bar,
         **_recorded(app),
@@ -305,6 +307,8 @@ def _recorded(app: StatusSource) -> dict[str, dict[str, Any] | None]:
 
 def _troubles(app: StatusSource) -> Iterator[str]:
     """Troubles of the sound and the state, with nodes that are silent or pass their dry input."""
+    if lost := app.device.lost:
+        yield f"the sound device {lost} is gone: the software clock plays in its place until it is back"
     yield from (app.saver.trouble, app.faults.last, app.machine.advice, app.machine.answers)
     if app.plans.problem and not app.session.state.nodes:
         yield f"the patch cannot be played: {app.plans.problem}"

@@ -28,7 +28,7 @@ from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.native import dsp
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, EndTails, FadeOut, NodeEvent, NodeReset, NodeSet
-from antiphon.kernel.session.commands import Beat, ClearSchedule, Now, Panic, Sample, Sync
+from antiphon.kernel.session.commands import AwaitPlayer, Beat, ClearSchedule, Now, Panic, Sample, Sync
 
 # ---- What each wire into the output adds to the mix: the tracks of a set, whose sum is the mix before its master
 # level
@@ -86,7 +86,7 @@ class Strips:
 
 MAX_REPORTS = 4096
 _CUTS = (Panic, ClearSchedule)
-_SETS = (NodeSet, NodeReset)
+_SETS = (NodeSet, NodeReset, AwaitPlayer)
 _OF_NODES = (*_SETS, *EVENTS)
 
 
@@ -188,14 +188,15 @@ class GraphPlayer:
                 self._now.append(action)
         self._orphans.clear()
         self._playing.keep(plan.hosts)
-        self._report(PlayerReport("loaded", token=serial, number=float(plan.latency)))
+        self._report(PlayerReport("loaded", plan.awaited, token=serial, number=float(plan.latency)))
 
     def _await(self, plan: Plan) -> None:
         """Has the clock wait for a node of a new patch, and no longer for one that is gone."""
         before = {} if self.plan is None else self.plan.hosts
         # what plays goes on where an edit adds the node
         edited = bool(before) and before.keys() <= plan.hosts.keys()
-        if plan.awaited and not edited and plan.awaited not in before and not self.again:
+        new = plan.awaited and plan.awaited not in before and not edited and not self.again
+        if new and (self.tempo.playing or self.tempo.waits):
             # what ran while the first plan was prepared was no music
             self.tempo.wait(self.sample, plan.awaited, 0.0 if self.plan is None else None)
         elif self.tempo.waits not in plan.hosts:
@@ -425,12 +426,14 @@ class GraphPlayer:
                 if host is not None and 0 <= cell < len(host.cells):
                     accepted = host.post(cell, sample - self.sample, number, ramp)
                     self.counters.schedule_dropped += not accepted
-            case NodeReset(node):
+            case NodeReset(node) | AwaitPlayer(node):
                 if host is not None:
                     host.reset()
                     self._playing.silenced(node)
                     if not host.failed and not host.forced:
                         self._report(PlayerReport("running", node))
+                    if isinstance(action, AwaitPlayer):
+                        self.tempo.wait(sample, node)
             case Panic():
                 self._panic = True
                 self._drop_schedule(self._keep_from())

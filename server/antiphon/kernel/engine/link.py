@@ -52,10 +52,14 @@ class NodeVocabulary:
 
 @dataclass(frozen=True, slots=True)
 class PlanLoaded:
-    """The plan of `load` number `serial` plays; `latency`: its latency in frames."""
+    """The plan of `load` number `serial` plays.
+
+    `latency`: its latency in frames; `awaited`: number of the node for which its clock may wait, 0 for none.
+    """
 
     serial: int
     latency: int
+    awaited: int = 0
 
 
 @dataclass(frozen=True, slots=True)

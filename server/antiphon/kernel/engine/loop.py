@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.loop_words import ExitReason, LoopWord, LoopWords
@@ -16,6 +17,7 @@ from antiphon.kernel.engine.playing import PlayerReport
 from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.remote import KINDS, PLACES
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared, command_ring, report_ring
+from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.actions import EndTails, FadeOut
 from antiphon.kernel.session.notes import HIGHEST
@@ -72,6 +74,7 @@ class EngineLoop:
         self._crowded = 0.0  # smoothed share of a block that two plans take
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
+        self._echoed: dict[tuple[int, int, int], NodeHost] = {}  # who sounds a reported note, by node, channel, note
         self.journal = Journal(shared, player)
         own = LoopWords()
         self._loop, self._loads = own.whole, own.real
@@ -222,6 +225,8 @@ class EngineLoop:
         words[HeaderWord.AT_WORK] = 0
         if words[HeaderWord.ECHO]:
             self._echo(words[HeaderWord.ECHO], sample)
+        elif self._echoed:
+            self._echoed.clear()
         played = driver.deliver(block, out if parts.pairs is None else parts.pairs.gather(player.buses))
         metered = self._native.end(block, x, played)
         if not played:
@@ -313,12 +318,28 @@ class EngineLoop:
         self._loop[LoopWord.WAKE] = 1
 
     def _echo(self, node: int, sample: int) -> None:
-        """Reports the events that a node, or every node, emitted in the block that began at `sample`."""
-        plan = self.player.plan
+        """Reports the events that a node, or every node, emitted in the block that began at `sample`.
+
+        Notes of a node that left with its patch, was prepared anew or has failed are ended here: it emits no end.
+        """
+        plan, sounding = self.player.plan, self._echoed
+        hosts = {} if plan is None else plan.hosts
+        for (number, channel, key), host in [*sounding.items()]:
+            if hosts.get(number) is not host or host.failed:
+                del sounding[number, channel, key]
+                self._played(number, key, Event("off", 0, key, channel=channel), sample)
         for number, events in plan.emitted(node) if plan is not None else ():
             for event in events:
-                kind, key = _KINDS.get(event.kind), int(event.number)
-                if kind is not None and 0 <= key <= HIGHEST:
-                    where, value, channel = number << 16 | key + 1, float(event.value), float(event.channel)
-                    self._reports.push((PLACES["played"], where, value, channel, sample + event.offset, 0.0, kind, 0))
-                    self._loop[LoopWord.WAKE] = 1
+                key = int(event.number)
+                if event.kind in _KINDS and 0 <= key <= HIGHEST:
+                    if event.kind == "on":
+                        sounding[number, event.channel, key] = hosts[number]
+                    elif event.kind == "off":
+                        sounding.pop((number, event.channel, key), None)
+                    self._played(number, key, event, sample)
+
+    def _played(self, number: int, key: int, event: Event, sample: int) -> None:
+        where, value, channel = number << 16 | key + 1, float(event.value), float(event.channel)
+        kind = _KINDS[event.kind]
+        self._reports.push((PLACES["played"], where, value, channel, sample + event.offset, 0.0, kind, 0))
+        self._loop[LoopWord.WAKE] = 1

@@ -115,7 +115,8 @@ class PlayerReport:
     """A report of the graph player about a block; the loop turns it into a report of `engine.link`.
 
     `kind`: "synced" (uses token), "late" (node, cell, number), "failed" (node, cell, text), "running" (node), "loaded"
-    (token, number), "beat" (token), "mark" (node, cell, token, text; for the session log).
+    (node for which the clock may wait, token, number), "beat" (token), "mark" (node, cell, token, text; for the
+    session log).
     """
 
     kind: str

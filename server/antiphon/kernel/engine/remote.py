@@ -207,7 +207,7 @@ class RemoteEngine:
                 case "running":
                     result.append(NodeState(node, "running"))
                 case "loaded":
-                    result.append(PlanLoaded(token, int(number)))
+                    result.append(PlanLoaded(token, int(number), node))
                 case "beat":
                     result.append(BeatPassed(token))
                 case "reported":

@@ -147,11 +147,11 @@ class TempoMap:
             self.playing, self.waits = playing, 0
 
     def wait(self, sample: int, node: int, beat: float | None = None) -> None:
-        """Stands from a sample on until that node steers it or the transport is started; a stopped one stays so.
+        """Stands from a sample on until that node steers it or the transport is started.
 
         `node`: its number, 0 to wait no longer. `beat`: where it waits, None for where it is.
         """
-        if node and (self.playing or self.waits):
+        if node:
             self.set_transport(sample, False, beat)
             self.waits = node
         elif self.waits:

@@ -14,6 +14,7 @@ from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.session.commands import (
     NOW,
+    AwaitPlayer,
     ClearSchedule,
     NudgeBeat,
     Panic,
@@ -239,6 +240,7 @@ ACTIONS: RecordTable[Action] = RecordTable((
     RecordRow(18, "swing", SetSwing, (Field("amount", "d", 0.0, MAX_SWING), Field("step", "d", MIN_STEP, MAX_STEP)),
               message="/swing"),
     RecordRow(19, "tails", EndTails),
+    RecordRow(20, "wait", AwaitPlayer, (_NODE,), address="/transport/wait"),
 ))  # fmt: skip
 
 

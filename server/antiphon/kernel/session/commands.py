@@ -195,6 +195,17 @@ class SetTransport:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitPlayer:
+    """`/transport/wait`: the musical clock stands until that node begins it; what the node has found is forgotten.
+
+    `node`: its number.
+    """
+
+    node: int
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
 class NudgeBeat:
     """`/beat/nudge beats`: moves the musical clock relative to its place when the command takes effect.
 
@@ -231,7 +242,7 @@ Expression: TypeAlias = NotePitch | NotePressure | NoteTimbre
 """A command that shapes one note."""
 Note: TypeAlias = NoteOn | NoteOff | Control | Bend | ProgramChange | Expression
 """A command of a note, a controller, a pitch bend or an instrument."""
-Plain: TypeAlias = SetTempo | SetSwing | SetTransport | NudgeBeat | Panic | ClearSchedule | Sync
+Plain: TypeAlias = SetTempo | SetSwing | SetTransport | AwaitPlayer | NudgeBeat | Panic | ClearSchedule | Sync
 """Commands without a node: the engine gets them as they stand."""
 Command: TypeAlias = SetParam | ResetNode | Note | Plain
 """Every command."""

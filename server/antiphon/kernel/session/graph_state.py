@@ -52,6 +52,16 @@ class GraphState(NodeTable):
         """True while the engine prepares a plan."""
         return self._loading is not None
 
+    def name_of(self, number: int) -> str:
+        """Name of a node of the graph, or of the plan that plays until that is ready; "" for an unknown number."""
+        nodes = (self.by_id.get(number), *self._confirmed.nodes.values())
+        return next((node.name for node in nodes if node is not None and node.id == number), "")
+
+    @property
+    def coming(self) -> bool:
+        """True while the engine prepares another patch than the one that plays, which `name` is of already."""
+        return self.loading and (self.name, self.path) != (self._confirmed.name, self._confirmed.path)
+
     @property
     def goal(self) -> int:
         """Number of the load that will contain all edits so far."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.params import Value
+from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import ParamError, RequestError
 from antiphon.kernel.graph.clock import BAR, EIGHTH, MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import Graph, NodeSpec
@@ -107,12 +107,18 @@ class NodeTable:
         )
 
     def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
-        """Stores the value of a readonly parameter; None for an unknown node, or a cell that is not readonly."""
+        """Stores the value of a readonly parameter.
+
+        None for an unknown node, a cell that is not readonly, and a value that is displayed as the one before.
+        """
         node = self.by_id.get(node_id)
         if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
             return None
+        param, before = node.cells[cell], self.numbers[node.base + cell]
+        if number == before or (param.kind == "float" and _displayed_alike(param, number, before)):
+            return None
         self.numbers[node.base + cell] = number
-        return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
+        return Changed(node.name, param, param.decode(number))
 
     def arrange(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> set[str]:
         """Replaces the graph; new nodes get numbers and cells beside those of `plans`. Names of existing ones."""
@@ -201,6 +207,18 @@ class NodeTable:
                 number = self.numbers[node.base + cell]
                 if not fits(param, number):
                     self.put_first(node, cell, param.default)
+
+
+_SHARE, _FLOOR = 5e-4, 1e-3
+"""Share of a float that a node reports, and of its range up to 1, below which a change is displayed alike."""
+
+
+def _displayed_alike(param: Param, number: float, before: float) -> bool:
+    """True if a float differs from the one before by less than is displayed: its ends and its default always do."""
+    if number in (param.low, param.high, param.default):
+        return False
+    least = max(_SHARE * abs(number), _FLOOR * min(1.0, param.high - param.low))
+    return abs(number - before) < least
 
 
 class PendingValues:

@@ -1,6 +1,6 @@
 """All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock."""
 
-from collections.abc import Callable, Collection, Container, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ from antiphon.kernel.contract.processor import PEDAL
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.clock import unswung
+from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.macros import MACRO_NUMBER
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.shortening import short_repr, shorten
@@ -30,6 +31,7 @@ from antiphon.kernel.session.actions import (
 )
 from antiphon.kernel.session.commands import (
     NOW,
+    AwaitPlayer,
     Beat,
     Bend,
     ClearSchedule,
@@ -51,7 +53,7 @@ from antiphon.kernel.session.commands import (
     SetTempo,
     When,
 )
-from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.graph_state import FADE, GraphState
 from antiphon.kernel.session.messages import MAX_RAMP
 from antiphon.kernel.session.node_state import Node, Numbers
 from antiphon.kernel.session.notes import Players, on_node
@@ -76,6 +78,7 @@ class HeldKeys:
         self._notes: dict[tuple[int, int, int], NodeEvent] = {}
         self._shapes: dict[tuple[int, int, str, int], NodeEvent] = {}
         self._own: set[tuple[int, int]] = set()  # nodes and channels whose next note has values of its own
+        self._keys: dict[tuple[int, int], NoteOn] = {}  # of keyboards, by channel and note, whatever nodes they play
 
     def follow(self, event: NodeEvent) -> None:
         """Takes an event that is due."""
@@ -101,6 +104,20 @@ class HeldKeys:
                     del self._shapes[next(iter(self._shapes))]
                 self._shapes[node, channel, event.kind, event.number] = event
 
+    def press(self, command: Note) -> None:
+        """Takes a note or controller that names no node."""
+        match command:
+            case NoteOn(note, velocity, channel) if velocity > 0.0 and len(self._keys) < MAX_HELD:
+                self._keys[channel, note] = replace(command, when=NOW)
+            case NoteOn(note, _, channel) | NoteOff(note, channel):
+                self._keys.pop((channel, note), None)
+            case Control(number, _, channel) if number in (SOUND_OFF, NOTES_OFF):
+                self._keys = {key: pressed for key, pressed in self._keys.items() if key[0] != channel}
+
+    def pressed(self) -> list[NoteOn]:
+        """The keys that are held, in order."""
+        return [*self._keys.values()]
+
     def _mode(self, node: int, channel: int, number: int) -> None:
         if number == BEGIN:
             self._own.add((node, channel))
@@ -115,6 +132,8 @@ class HeldKeys:
         """Forgets the notes of a node; None for those of all."""
         for key in [key for key in self._notes if node in (None, key[0])]:
             del self._notes[key]
+        if node is None:
+            self._keys.clear()
 
     def again(self, nodes: Container[int]) -> list[NodeEvent]:
         """The held notes of these nodes without a time, in order, after what shapes them; others are dropped."""
@@ -323,9 +342,31 @@ class Session:
         before = _before(self.state, node, cell, when)
         return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source, before)]
 
+    def load(
+        self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE
+    ) -> list[Effect]:
+        """As `GraphState.load`; keys that are held are played to the new nodes that take them, see `Port.held`."""
+        state = self.state
+        prepared = {node.id: self._prepared(node) for node in state.nodes.values()}
+        effects = state.load(graph, name, path, tempo, fade)
+        takers = [node for key in self._players_now().free if (node := state.nodes[key]).info.takes_held]
+        for node in takers:
+            if prepared.get(node.id) != self._prepared(node):  # else it goes on, and has them
+                held = [on_node(command, node.id) for command in self._held.pressed()]
+                for effect in held:
+                    self._held.follow(effect)
+                effects += held
+        return effects
+
+    def _prepared(self, node: Node) -> Mapping[str, Value]:
+        values = {param.name: self.state.value_at(node, cell) for cell, param in enumerate(node.cells)}
+        return node.info.prepared_with(values)
+
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
         names = self._players_now().of(command.node, by_clock=isinstance(command.when, Beat))
         effects = [on_node(command, self.state.nodes[name].id) for name in names]
+        if not command.node and not isinstance(command.when, Beat):
+            self._held.press(command)
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         else:
@@ -347,7 +388,7 @@ class Session:
                 return [TempoChanged(bpm, source)]
             case SetSwing(amount, step):
                 self.state.put_swing(amount, step)
-            case NodeReset(node):
+            case NodeReset(node) | AwaitPlayer(node):
                 self._held.clear(node)
             case _ if isinstance(action, EVENTS):
                 self._held.follow(action)

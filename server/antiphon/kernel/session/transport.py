@@ -26,6 +26,7 @@ BUTTONS = (
     "/patch/redo",
     "/transport/play",
     "/transport/stop",
+    "/transport/wait",
     "/panic",
 )
 """Addresses a controller button may trigger: complete actions without an argument."""

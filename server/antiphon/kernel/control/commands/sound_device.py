@@ -94,6 +94,13 @@ class SoundDevice:
         return driver if driver == "headless" else self._name
 
     @property
+    def lost(self) -> str:
+        """Name of the device in whose place the software clock plays, until it is back; "" for none."""
+        engine = self._link.status()
+        stands_in = engine.state == "running" and engine.driver == "headless"
+        return self._name if stands_in and self._name != "headless" else ""
+
+    @property
     def figures(self) -> tuple[Arg, Arg, Arg]:
         """Name, rate and block."""
         engine = self._link.status()

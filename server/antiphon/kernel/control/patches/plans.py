@@ -40,7 +40,7 @@ from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.actions import Effect
-from antiphon.kernel.session.commands import When
+from antiphon.kernel.session.commands import NOW, AwaitPlayer, SetTransport, When
 from antiphon.kernel.session.scenes import Scene, restricted_to, with_macros
 from antiphon.kernel.wire.osc import Arg
 
@@ -76,6 +76,7 @@ class Plans:
         self._engine = 0  # pid of the one that was asked for a plan last
         self._clock = (0, 0.0)
         self.latency = 0  # frames, of the plan that plays
+        self.awaited = 0  # number of its node for which the clock may wait, 0 for none
         self.weight = 0.0  # share of a block that the last plan took in the weigher, 1.0 for all of it
         self.warning = ""  # why that plan may be too slow, or ""
         self.patch: Patch | None = None  # as it was loaded last, None without one
@@ -118,16 +119,16 @@ class Plans:
         """Loads a patch in place of the present one, in a crossfade of `fade` seconds.
 
         `peer` gets `/done ADDRESS done…` when the plan plays, or `/fail` if the engine refuses it. `then` is called
-        once the plan plays. Raises AntiphonError: the patch is not valid, or too many changes are pending; nothing has
-        changed.
+        once the plan plays, by default `wait_again`. Raises AntiphonError: the patch is not valid, or too many changes
+        are pending; nothing has changed.
         """
-        state = self._session.state
         previous = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
         graph = patch.graph
         if self.loudspeakers:
             graph = self._beside(graph)
-        self._change(lambda: state.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
+        then = then or self.wait_again
+        self._change(lambda: self._session.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
         if previous.graph.nodes or previous.graph.wires:
             self.history.add(previous)
         self.patch = patch
@@ -137,6 +138,31 @@ class Plans:
             warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
             log.warning("%s", warning)
             self._feedback.event("/patch/warning", warning)
+
+    def wait(self, beat: float = 0.0, when: When = NOW, source: object = None) -> None:
+        """Has the clock stand at a beat until the player leads it; `RequestError` where the patch has no node for it.
+
+        The node forgets what it has found, so that the next player's first notes count anew.
+        """
+        node = self._session.state.by_id.get(self.awaited)
+        if node is None:
+            raise RequestError(
+                f"the clock of {self._session.state.name or 'these nodes'} waits for no player: load a patch with a "
+                "node that begins it, as bandstand, or start it with /transport/play"
+            )
+        with self._executor.batch():
+            self._executor.do(SetTransport(False, beat, when), source)
+            self._executor.do(AwaitPlayer(node.id, when), source)
+
+    def begin_anew(self) -> None:
+        """As `wait`, where the patch has a node for it."""
+        if self.awaited:
+            self.wait()
+
+    def wait_again(self) -> None:
+        """Has a clock that stands, and waits for no node, wait for the player where the patch has a node for it."""
+        if not self._link.leader and not self._link.tempo_now()[2]:
+            self.begin_anew()
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
         """Replaces the clips, an edit named `what`; `RequestError` where they cannot be.
@@ -204,7 +230,7 @@ class Plans:
         # "" for a file that was saved and loaded again: then the patch's name is shown
         what = previous.what or state.name
         if previous.whole or graph != now.graph:
-            self._change(lambda: state.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
+            self._change(lambda: self._session.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
         else:
             # an edit of clips: no plan changes
             self._change(list, peer, address, (what,))
@@ -285,11 +311,11 @@ class Plans:
 
     # ---- reports of the engine
 
-    def loaded(self, serial: int, latency: int) -> None:
-        """Handles a loaded plan, number `serial`, with its latency in frames: sends its answers."""
+    def loaded(self, serial: int, latency: int, awaited: int) -> None:
+        """Handles a loaded plan, number `serial`: sends its answers. `latency`, `awaited`: as of `PlanLoaded`."""
         effects = self._session.state.loaded(serial, self._engine_clock.moment().sample)
         self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
-        self.latency = latency
+        self.latency, self.awaited = latency, awaited
         self._answers.loaded(serial)
         self.problem = ""
         self._executor.perform(effects)
@@ -387,6 +413,7 @@ class Plans:
         """The state for `restore`."""
         scenes = {str(number): dict(scene) for number, scene in self.scenes.items()}
         plan = {"session": self._session.state.to_json(), "engine": self._engine, "latency": self.latency}
+        plan["awaited"] = self.awaited
         return {**plan, "scenes": scenes, "clips": to_builtins(self.clips)}
 
     def restore(self) -> bool:
@@ -397,7 +424,7 @@ class Plans:
         try:
             playing = self._session.state.restore(data["session"])
             self._engine = data["engine"] if playing else 0
-            self.latency = data["latency"]
+            self.latency, self.awaited = data["latency"], data.get("awaited", 0)
             self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
             self.clips = convert(data.get("clips", {}), dict[str, PatchClip])
             self._position.restore(data)

@@ -14,6 +14,7 @@ from antiphon.kernel.session import set_list
 from antiphon.kernel.session.set_list import SetList
 
 log = logging.getLogger("antiphon.control")
+printed_log = logging.getLogger("antiphon.said")
 
 
 class Sets:
@@ -23,12 +24,26 @@ class Sets:
         """Creates the commands without a set."""
         self._catalog, self._plans, self._position, self._feedback = catalog, plans, position, feedback
 
-    def load(self, name: str, peer: Peer | None, address: str) -> None:
-        """Load of a set list and its first patch; `PatchError`, and no change, if one is not valid."""
+    def load(self, name: str, peer: Peer | None, address: str) -> str:
+        """Load of a set list and its first patch; `PatchError`, and no change, if one is not valid.
+
+        Returns a remark on the pedals that it takes from its patches, "" where it takes none; subscribers get it too.
+        """
         loaded = set_list.load(name)
-        for one in loaded.patches:
-            patches.load(one, self._catalog)
+        midi = {one: patches.load(one, self._catalog).midi for one in loaded.patches}
         self._play(loaded, 0, peer, address)
+        taken = [
+            f"{control} is {step} and not {midi[one][control]} of {one}"
+            for control, step in loaded.midi.items()
+            for one in midi
+            if control in midi[one]
+        ]
+        if not taken:
+            return ""
+        remark = f"while the set {loaded.name} is loaded, {'; '.join(taken)}"
+        printed_log.info("%s", remark)
+        self._feedback.event("/remark", address, remark, source=peer.key if peer is not None else None)
+        return remark
 
     def go(self, place: int, peer: Peer | None, address: str) -> None:
         """Loads the patch at index `place`, from 0; `RequestError` without a set, or beyond its end."""

@@ -1,6 +1,8 @@
 """Loaded set list, and the index of the last requested patch."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from antiphon.kernel.control.state import StateSaver
@@ -56,8 +58,11 @@ class SetPosition:
         """The OSC addresses of the set's MIDI controllers, for example "cc 66" → "/set/next"."""
         return {} if self.list is None else {control: f"/set/{step}" for control, step in self.list.midi.items()}
 
-    def status(self, playing: str) -> dict[str, Any] | None:
-        """The entry of `GET /api/status`, `place` from 1; `outside`: another patch runs. None without a set list."""
+    def status(self, playing: str, midi: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any] | None:
+        """The entry of `GET /api/status`, `place` from 1; `outside`: another patch runs. None without a set list.
+
+        `pedals`: what the set's controllers do, and in place of what in `midi`, the patch's own; "" for nothing.
+        """
         if self.list is None:
             return None
         return {
@@ -66,6 +71,7 @@ class SetPosition:
             "place": self.place + 1,
             "patches": list(self.list.patches),
             "outside": Path(playing).stem != self.list.patches[self.place].removesuffix(SUFFIX),
+            "pedals": {control: [does, midi.get(control, "")] for control, does in self.list.midi.items()},
         }
 
     def to_json(self) -> dict[str, Any]:

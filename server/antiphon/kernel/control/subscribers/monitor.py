@@ -87,8 +87,8 @@ class NotesOut:
 
     def played(self, note: PlayedNote) -> None:
         """Sends a node's note-on or note-off as a message the server itself accepts, with the node's name."""
-        node = self._state.by_id.get(note.node)
-        if node is None or note.kind not in ("on", "off"):
+        name = self._state.name_of(note.node)
+        if not name or note.kind not in ("on", "off"):
             return
         velocity = max(1, min(127, round(127.0 * note.value))) if note.kind == "on" else 0
-        self._feedback.event(f"/note/{note.kind}", note.number, velocity, note.channel, node.name)
+        self._feedback.event(f"/note/{note.kind}", note.number, velocity, note.channel, name)

@@ -31,16 +31,20 @@ OtherEnd = Annotated[str, Meta(max_length=MAX_WORD, title="to.port")]
 
 @osc("/patch/load", OWNER)
 def patch_load(ask: OscCall, name: Word, fade: Fade = FADE) -> None:
-    """Loads a patch by name, faded over seconds. Answers `/done` or `/fail`."""
+    """Loads a patch by name, faded over seconds. A clock that was stopped waits for the player, where the patch has a
+    node for which it can wait. Answers `/done` or `/fail`.
+    """
     loaded = patches.load(name, ask.server.catalog)
     ask.server.plans.load(loaded, fade, ask.peer, "/patch/load", (name,))
 
 
 @osc("/patch/reload", OWNER)
 def patch_reload(ask: OscCall, fade: Fade = FADE) -> None:
-    """Loads the present patch again from its file. Answers `/done` or `/fail`."""
-    plans = ask.server.plans
-    plans.load(plans.read_again(), fade, ask.peer, "/patch/reload", (ask.server.session.state.name,))
+    """Loads the present patch again from its file, for a new song: a clock that waits for a player waits again.
+    Answers `/done` or `/fail`.
+    """
+    plans, name = ask.server.plans, ask.server.session.state.name
+    plans.load(plans.read_again(), fade, ask.peer, "/patch/reload", (name,), plans.begin_anew)
 
 
 @osc("/patch/save", OWNER)

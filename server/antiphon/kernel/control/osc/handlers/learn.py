@@ -3,6 +3,7 @@
 from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, osc, text, whole
 from antiphon.kernel.control.osc.handlers.time import MAX_BARS, node_number
 from antiphon.kernel.errors import RequestError
+from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.session.messages import check_count
 from antiphon.kernel.session.transport import BUTTONS, CAPTURE, COUNTING_MODES, CUE, pressable, settable
 from antiphon.kernel.session.transport_server import Learner
@@ -13,8 +14,9 @@ from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
     "/learn",
     OWNER,
     args="s:address [x:cue] [s:node]",
-    doc="The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its whole range, or by steps where "
-    "it is endless (told by its values, or by `relative`, `twos`, `offset` or `sign` behind it), or to one of "
+    doc="The next MIDI controller that moves is mapped to `/node/NAME/PARAM` or `/macro/NAME`, over its whole range, "
+    "or by steps where it is endless (told by its values, or by `relative`, `twos`, `offset` or `sign` behind it), or "
+    "to one of "
     + ", ".join(f"`{button}`" for button in BUTTONS)
     + " as a button, to which a note can be mapped too, as to `/cue` with a cue's name and to `/capture` with bars and "
     "a node; the mapping is saved. Answers `/done /learn s:address s:control` then.",
@@ -79,7 +81,11 @@ def _learner(ask: OscCall) -> Learner:
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as in a patch; `RequestError` for another form."""
+    """(node, parameter) of `/node/NAME/PARAM` or `/macro/NAME`, or of `NAME.PARAM` as in a patch; `RequestError` for
+    another form.
+    """
+    if address.startswith(f"/{MACRO}/"):
+        address = f"/node{address}"
     parts = address.removeprefix("/node/").removesuffix("/norm").split("/" if address.startswith("/") else ".")
     if len(parts) != 2 or not all(parts):
         buttons = ", ".join((*BUTTONS, CUE))

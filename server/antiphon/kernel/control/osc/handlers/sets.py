@@ -92,7 +92,8 @@ def recall_scene(
 @osc("/set/load", OWNER)
 def load(ask: OscCall, name: Word) -> None:
     """Loads a set list, patches in their order, and the first patch of it. Answers `/done` or `/fail`."""
-    ask.server.sets.load(name, ask.peer, "/set/load")
+    if remark := ask.server.sets.load(name, ask.peer, "/set/load"):
+        ask.reply("/remark", "/set/load", remark)
 
 
 @osc("/set/next", OWNER)

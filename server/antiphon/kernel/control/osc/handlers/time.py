@@ -103,6 +103,14 @@ def stop(ask: OscCall) -> None:
     ask.do(SetTransport(False, None, ask.when))
 
 
+@osc("/transport/wait", timed=True)
+def wait(ask: OscCall, beat: BeatNumber = 0.0) -> None:
+    """Stops the beat until the player leads it, at a beat or at the first: `follow` with `drive` beat forgets the beat
+    that it has found, and begins a bar with that of the next notes. Refused where the patch has no such node.
+    """
+    ask.server.plans.wait(beat, ask.when, ask.peer.key)
+
+
 @osc("/beat", timed=True)
 def beat(ask: OscCall, beat: BeatNumber | None = None) -> None:
     """Goes to a beat; without arguments answers `/beat f:beat`."""
