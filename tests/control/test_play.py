@@ -48,9 +48,9 @@ from antiphon.kernel.session.play import (
     word_hash,
     word_pieces,
 )
-from antiphon.kernel.synth.shapes import NamedValues
 from antiphon.kernel.wire.osc import encode
 from antiphon.offline.event_file import parse_events
+from antiphon.synths.shapes import NamedValues
 
 PARAMS = (
     Param("size", "int", 2, 1, 8, restart=True),

@@ -16,12 +16,12 @@ from antiphon.kernel.contract.processor import IO, BlockTime, Processor, Process
 from antiphon.kernel.native import dsp
 from antiphon.kernel.native.dsp import ring_read, ring_write
 from antiphon.kernel.native.step import Step
-from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import MAX_DEPTH
-from antiphon.kernel.workers.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
 from antiphon.kernel.workers.pool import HopStart, Stream
-from antiphon.kernel.workers.rebuffer import DropoutFader, DropoutLog, Rebuffer, lead_for
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks import lockstep
+from antiphon.networks.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
+from antiphon.networks.rebuffer import DropoutFader, DropoutLog, Rebuffer, lead_for
 
 
 def _no_config() -> str:
@@ -55,7 +55,7 @@ class WorkerClient(ProcessorPart):
         self.answer: Samples = np.zeros((lanes, *spec.outputs), np.float32)
         self._answer_at = self.answer.ctypes.data
         self.streams: list[Stream] = []
-        here = pool.current()
+        here = lockstep.current()
         if here is not None:
             worker, text = with_room(spec, lead), config()
             try:
