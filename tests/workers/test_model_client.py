@@ -12,11 +12,10 @@ from antiphon.api.backends.models import Weights, find_array
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import WorkerError
-from antiphon.kernel.runtime import model_files
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.pool import use as use_pool
 from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
-from antiphon.networks import lockstep, model_client
+from antiphon.networks import lockstep, model_client, model_files
 from antiphon.networks.array_network import build
 from antiphon.networks.info import ModelInfo
 from antiphon.networks.model_client import ModelClient, worker_of

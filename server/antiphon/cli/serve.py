@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli.option_records import by_records
+from antiphon.cli.running.token_start import keep_token, read_secret, store_token
 from antiphon.cli.transports import SynthCommand, transports
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.listening import local_addresses, open_sockets
@@ -23,7 +24,7 @@ from antiphon.kernel.runtime.console import named_prints
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.processes.child_process import OWNER
 from antiphon.kernel.runtime.settings import ServeSettings, surface_address
-from antiphon.kernel.runtime.token import keep_token, load_token, read_secret, store_token
+from antiphon.kernel.runtime.token import load_token
 
 if TYPE_CHECKING:
     from antiphon.kernel.runtime.settings import ServeOption

@@ -14,10 +14,10 @@ from antiphon.kernel.contract.processor import IO
 from antiphon.kernel.errors import PluginError, WorkerError
 from antiphon.kernel.native import dsp
 from antiphon.kernel.native.step import Step
-from antiphon.kernel.runtime import extras, model_files
+from antiphon.kernel.runtime import extras
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.networks import array_network, lockstep
+from antiphon.networks import array_network, lockstep, model_files
 from antiphon.networks.array_network import ArrayNetwork
 from antiphon.networks.info import ModelInfo
 from antiphon.networks.rebuffer import lead_for

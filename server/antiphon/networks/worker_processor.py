@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples, StreamSpec, convert_channels
+from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import IO, BlockTime, Processor, ProcessorPart
 from antiphon.kernel.native import dsp
 from antiphon.kernel.native.dsp import ring_read, ring_write
@@ -154,6 +154,27 @@ class WorkerClient(ProcessorPart):
 def with_room(spec: WorkerSpec, lead: int) -> WorkerSpec:
     """The same worker with rings for `lead` hops in progress, and as many again for late answers."""
     return spec if lead + 2 < spec.depth else replace(spec, depth=min(2 * (lead + 1), max(MAX_DEPTH, lead + 1)))
+
+
+def convert_channels(given: Samples, into: Samples) -> None:
+    """Converts sound to another number of channels.
+
+    Mono goes to all channels, several channels are averaged to one; otherwise surplus channels are dropped, and
+    channels that are missing are silent. `given`: float32 `[any, frames]`. `into`: float32 `[channels, frames]`,
+    written.
+    """
+    have, want = given.shape[0], into.shape[0]
+    if have == 1 or have == want:
+        into[:] = given
+    elif want == 1:
+        np.add(given[0], given[1], out=into[0])
+        for row in given[2:]:
+            np.add(into[0], row, out=into[0])
+        np.multiply(into[0], np.float32(1.0 / have), out=into[0])
+    else:
+        both = min(have, want)
+        into[:both] = given[:both]
+        into[both:] = 0.0
 
 
 _NOTHING: Samples = np.zeros(0, np.float32)
