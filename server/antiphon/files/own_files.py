@@ -115,7 +115,7 @@ def copy_into(folder: Path, source: Path, name: str) -> str:
 
 
 def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
-    """Finds the folder that a parameter names. Raises FileError: or what `error` names: there is no such folder."""
+    """Finds the folder of sounds that a parameter names. Raises FileError, or what `error` says: there is none."""
     path = path_as_spelled(Path(os.path.expanduser(name)))
     if not path.is_absolute():
         path = path_inside(library(), name, error=error)
