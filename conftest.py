@@ -96,10 +96,10 @@ def pool_of_the_module() -> Iterator[None]:
     """Ends the workers for files that a module's tests started: a pool has room for few, and its zygotes keep the
     folder and the paths of the test that needed them first."""
     yield
-    pool = sys.modules.get("antiphon.kernel.workers.pool")
-    if pool is not None and isinstance(pool._context.pool, pool.Lockstep):
-        pool._context.pool.shut()
-        pool.use(None)
+    lockstep = sys.modules.get("antiphon.networks.lockstep")
+    if lockstep is not None and isinstance(lockstep._context.pool, lockstep.Lockstep):
+        lockstep._context.pool.shut()
+        lockstep._context.pool = None
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -10,9 +10,9 @@ import typer
 
 from antiphon.cli.plugin_commands import command_of, complete
 from antiphon.cli.terminal import errors
-from antiphon.kernel.runtime import model_files, resources
+from antiphon.kernel.runtime import resources
 from antiphon.kernel.workers import devices
-from antiphon.networks import info
+from antiphon.networks import info, model_files
 from antiphon.networks.info import ModelInfo
 from antiphon.operations.lists import LISTS
 

@@ -36,21 +36,18 @@ from antiphon.kernel.session.play import (
     FIRST_WORD,
     MAX_WORD,
     NAME,
-    NoteWord,
-    name_hash,
     note_params,
     other_words,
     read,
     silent,
     unknown_words,
     value_number,
-    value_place,
-    word_hash,
     word_pieces,
 )
-from antiphon.kernel.synth.shapes import NamedValues
 from antiphon.kernel.wire.osc import encode
 from antiphon.offline.event_file import parse_events
+from antiphon.synths.note_words import NoteWord, name_hash, value_place, word_hash
+from antiphon.synths.shapes import NamedValues
 
 PARAMS = (
     Param("size", "int", 2, 1, 8, restart=True),

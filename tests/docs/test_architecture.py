@@ -20,7 +20,7 @@ def place(page: str, name: str) -> Path:
     """Where a file that the page names would be: below the base that its first lines name."""
     base = BASE.search(PAGES[page])
     assert base is not None
-    top = name.startswith(("plugins/", "tests/", "bench/", "page/", "docs/", "models/", "tools/"))
+    top = name.startswith(("plugins/", "tests/", "bench/", "page/", "docs/", "models/", "server/", "tools/"))
     return ROOT / name if top else ROOT / base[1] / name
 
 

@@ -8,10 +8,11 @@ import pytest
 from antiphon.kernel.engine.plans import admission, loader
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.supervisor import watchdog
-from antiphon.kernel.workers import arena, low_latency_events, pool, rebuffer, worker, zygote
-from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
+from antiphon.kernel.workers import arena, low_latency_events, worker, zygote
 from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
+from antiphon.networks import lockstep, rebuffer
 from antiphon.networks.info import ModelInfo
+from antiphon.networks.rebuffer import Rebuffer, lead_for
 from antiphon_pyo.info import PYO
 from antiphon_supercollider import backend
 
@@ -58,7 +59,7 @@ def test_each_number_is_the_codes() -> None:
         f"not ready {zygote.START_SECONDS:g} s after its start",
         f"no node has wanted it for {zygote.IDLE_SECONDS:g} s",
         f"its third failure within {zygote.WITHIN:g} s",
-        f"does not get ready in {pool.START_SECONDS:g} s or gives no answer for {zygote.LOCKSTEP_HANG // 10**9} s",
+        f"does not get ready in {lockstep.START_SECONDS:g} s or gives no answer for {lockstep.HANG_NS // 10**9} s",
         f"{admission.TRIAL_BLOCKS} blocks or {admission.TRIAL_SECONDS:g} s each",
         f"a lot that takes over {admission.TRIAL_LIMIT:g} s",
         f"in `prepare` or `close`, for {watchdog.LOAD_SECONDS:g} s, or does not turn for {watchdog.LOAD_SECONDS:g} s",

@@ -1,9 +1,11 @@
-"""A clock of a test's own for the engine's loop."""
+"""A clock of a test's own for the engine's loop, and the engine's side of a device's callback without a clock."""
 
 import numpy as np
 from tests.local import RATE
 
+from antiphon.kernel.engine.callback import CallbackState, give
 from antiphon.kernel.engine.drivers.base import pace_words
+from antiphon.kernel.native.kernel import sound
 
 BLOCK = 256
 
@@ -39,3 +41,9 @@ class FakeDriver:
 
     def counts(self) -> tuple[int, int, int]:
         return 0, 0, 0
+
+
+def give_block(state: CallbackState, block: int, samples: np.ndarray) -> None:
+    """Publishes the output of block number `block`: the device's channels of float32 `[channels, block]`."""
+    x, stride, channels, _ = sound(samples)
+    give.call(state.address, block, x, stride, state.rows_at, min(channels, state.rows.size))

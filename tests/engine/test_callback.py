@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
 from tests import audio
+from tests.engine.fake_driver import give_block
 
 from antiphon.kernel.contract.block import FALL_SECONDS, missed_fall
 from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, jack_process, portaudio_process
@@ -95,15 +96,15 @@ def test_input_is_copied_to_the_slot_of_its_call(state, call):
 def test_a_block_is_heard_ahead_calls_later_and_never_at_another_time(state, call):
     x, y = np.zeros((2, BLOCK), np.float32), audio.noise(BLOCK, 3)
     state.view[Slot.PRIMED] = 1
-    state.give(0, y)
+    give_block(state, 0, y)
     assert not call(x).any()
     assert not call(x).any()
     np.testing.assert_array_equal(call(x), y * RISE)
     np.testing.assert_array_equal(call(x), y[:, -1:] * FALL)  # block 1 was not given
-    state.give(1, y)  # too late
+    give_block(state, 1, y)  # too late
     assert not call(x).any()
-    state.give(3, y)
-    state.give(4, y)
+    give_block(state, 3, y)
+    give_block(state, 4, y)
     np.testing.assert_array_equal(call(x), y * RISE)
     np.testing.assert_array_equal(call(x), y)
 
@@ -126,7 +127,7 @@ def test_a_sine_with_missing_blocks_makes_no_step(kind, block, device, sizes):
         played.append(call(x[:, :frames], frames))
         for n in range(answered, state.calls):
             if n not in lost:
-                state.give(n, sine[:, n * block : (n + 1) * block])
+                give_block(state, n, sine[:, n * block : (n + 1) * block])
         answered = state.calls
     assert state.view[Slot.MISSED] == len(lost)
     steepest = np.abs(np.diff(np.concatenate(played, axis=1))).max()
@@ -152,7 +153,7 @@ def test_a_slot_of_an_older_turn_is_not_played_again(state, call):
     x = np.zeros((2, BLOCK), np.float32)
     state.view[Slot.PRIMED] = 1
     for n in range(DEPTH):
-        state.give(n, audio.noise(BLOCK, 3))
+        give_block(state, n, audio.noise(BLOCK, 3))
     for n in range(DEPTH + 2):
         assert call(x).any() == (n >= 2)
     np.testing.assert_array_equal(call(x), state.outputs[DEPTH - 1, :, -1:] * FALL)
@@ -166,7 +167,7 @@ def through(kind, state, x, sizes):
         heard.append(call(x[:, done : done + frames], frames))
         done += frames
         for n in range(answered, state.calls):
-            state.give(n, state.inputs[n % DEPTH][[0, 1, 1]])
+            give_block(state, n, state.inputs[n % DEPTH][[0, 1, 1]])
         answered = state.calls
     return np.concatenate(heard, axis=1)
 
@@ -218,7 +219,7 @@ def test_the_bell_rings_at_each_call_and_the_time_is_kept(state, call):
 
 def test_portaudio_with_only_one_side_and_its_own_skips(state):
     call = PortAudio(state)
-    state.give(0, np.ones((3, BLOCK), np.float32))
+    give_block(state, 0, np.ones((3, BLOCK), np.float32))
     nothing = np.zeros((2, 0), np.float32)
     call(nothing)
     call(audio.noise(BLOCK, 2), out=False)

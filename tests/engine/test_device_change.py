@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from msgspec import convert
 from tests.audio import noise
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
@@ -19,11 +20,10 @@ from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, looping
-from antiphon.kernel.engine.link import DeviceUsed
+from antiphon.kernel.engine.link import DeviceUsed, LoaderReport
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.plans.loader import Loader
-from antiphon.kernel.engine.remote import _decode
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.compiler import compile_plan
@@ -234,4 +234,4 @@ def test_a_change_is_answered_whatever_it_raises_and_only_by_the_engine_that_was
             with pytest.raises(BlockingIOError):
                 peer.recv(4096)
             return
-        assert _decode(json.loads(peer.recv(4096))) == DeviceUsed("the loop hangs", "jack", "card", 5)
+        assert convert(json.loads(peer.recv(4096)), LoaderReport) == DeviceUsed("the loop hangs", "jack", "card", 5)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.engine.fake_driver import give_block
 
 from antiphon.kernel.engine.callback import DEPTH, Slot, portaudio_process
 from antiphon.kernel.engine.drivers import portaudio, probe
@@ -28,7 +29,7 @@ def missed(state, *sizes):
     for n in range(400):
         portaudio_process(x.ctypes.data, y.ctypes.data, sizes[n % len(sizes)], 0, 0, state.words)
         for block in range(answered, state.calls):
-            state.give(block, state.inputs[block % DEPTH])
+            give_block(state, block, state.inputs[block % DEPTH])
         answered = state.calls
     return state.view[Slot.MISSED]
 

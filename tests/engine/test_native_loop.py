@@ -363,7 +363,7 @@ def test_a_node_that_gives_infinity_fails_in_its_block(engine):
     # after a long turn of a busy machine a block is the interpreter's, which may be this one
     assert (ExitReason.ROW in by_machine.reasons) == (1300 not in by_machine.interpreted)
     # and again in the block in which it is tried again
-    assert {message["said"] for message in by_machine.loop.to_say} == {"failed"}
+    assert {report.state for report in by_machine.loop.to_say} == {"failed"}
 
 
 def test_tracks_that_begin_where_strips_are_played_at_ports_are_told_their_names(engine):

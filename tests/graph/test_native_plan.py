@@ -24,7 +24,7 @@ from antiphon.kernel.native.dsp import copy_sound
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.checks import inspect_processor
-from antiphon.kernel.workers.processor import WorkerProcessor
+from antiphon.networks.worker_processor import WorkerProcessor
 
 
 @dataclass

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tests.taps import Taps
 
+from antiphon.cli.running.server_log import server_log
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.tap_memory import TapMemory, TapReader, TapShape
 
 BLOCK, CHANNELS = 64, 2
@@ -133,8 +133,8 @@ STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} "
 
 SCRIPT = """
 import logging, subprocess, sys
+from antiphon.cli.running.server_log import server_log
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.io import log_lines
 from antiphon.kernel.runtime import console
 
 CHILD = (
@@ -142,7 +142,7 @@ CHILD = (
     "g.getLogger('antiphon').info('c')"
 )
 try:
-    with log_lines.server_log(sys.argv[1], "info"):
+    with server_log(sys.argv[1], "info"):
         console.say("a warning")
         console.write_output("ready")
         subprocess.run([sys.executable, "-c", CHILD + "; g.getLogger('other').info('no')"], check=True)
@@ -152,11 +152,12 @@ except EngineError:
 """
 FULL = """
 import sys
+from antiphon.cli.running.server_log import server_log
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.runtime import console
 
 log_lines.MAX_BYTES = 100
-with log_lines.server_log(sys.argv[1], "info"):
+with server_log(sys.argv[1], "info"):
     for number in range(7):
         console.say(f"line {number} " + "x" * 100)
         log_lines.rotate()
@@ -206,5 +207,5 @@ def test_a_full_log_is_copied_away_and_the_oldest_copy_goes(tmp_path: Path) -> N
 
 def test_what_cannot_be_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(FileError, match="--log: cannot write"):
-        log_lines.server_log(str(tmp_path / "none" / "x.log"), "info").__enter__()
+        server_log(str(tmp_path / "none" / "x.log"), "info").__enter__()
     assert capfd.readouterr().err == "", "the command line says it"

@@ -114,7 +114,7 @@ def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monke
     from typer.testing import CliRunner
 
     from antiphon.cli.commands import application
-    from antiphon.kernel.runtime import model_files
+    from antiphon.networks import model_files
     from antiphon_models.commands import train
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
@@ -170,7 +170,8 @@ def test_what_a_loss_draws_is_of_its_step(tmp_path) -> None:
 
 
 def test_a_trial_leaves_what_ships_alone(tmp_path, monkeypatch) -> None:
-    from antiphon.kernel.runtime import model_files, resources
+    from antiphon.kernel.runtime import resources
+    from antiphon.networks import model_files
     from antiphon_models.commands import train
 
     shipped = tmp_path / "models"
@@ -192,8 +193,8 @@ def test_material_alone_is_made_whatever_was_trained_before(tmp_path, monkeypatc
 
 
 def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:
-    from antiphon.kernel.runtime import model_files
-    from antiphon.kernel.runtime.model_files import ModelError
+    from antiphon.networks import model_files
+    from antiphon.networks.model_files import ModelError
     from antiphon_models.commands import train
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})

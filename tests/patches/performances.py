@@ -22,10 +22,10 @@ from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam, SetTransport
-from antiphon.kernel.signal import frequency
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 from antiphon.signal.loudness import LoudnessMeter
+from antiphon.signal.pitch import frequency
 
 GALLERY = (Path(__file__).resolve().parents[2] / "docs" / "gallery.md").read_text(encoding="utf-8")
 RATE = 48000

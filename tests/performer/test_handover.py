@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.waiting import until
 
-from antiphon.kernel.runtime.token import store_token
+from antiphon.cli.running.token_start import store_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, decode, encode
 from antiphon.kernel.wire.senders import TokenProof, nonce

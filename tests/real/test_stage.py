@@ -20,10 +20,10 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.graph.patch import find, load
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam, SetTransport
-from antiphon.kernel.signal import frequency
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 from antiphon.signal.loudness import LoudnessMeter
+from antiphon.signal.pitch import frequency
 
 pytestmark = pytest.mark.real
 SECONDS = float(os.environ.get("ANTIPHON_PERFORMANCE", "60")) / 3.0

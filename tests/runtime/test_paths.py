@@ -11,11 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antiphon.cli.running.token_start import keep_token, read_secret, store_token
+from antiphon.files.own_files import folder_in_library
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime import model_files, paths, resources
+from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.platform import linux, plain
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.runtime.token import TOKEN_FILE, OwnerToken, keep_token, load_token, read_secret, store_token
+from antiphon.kernel.runtime.token import TOKEN_FILE, OwnerToken, load_token
+from antiphon.networks import model_files
 
 
 def test_one_home_holds_everything(tmp_path, monkeypatch):
@@ -98,7 +101,7 @@ def test_a_name_is_found_however_its_accents_are_written(tmp_path, monkeypatch):
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     kit = paths.library() / "Tro\u0308mmeln"
     kit.mkdir(parents=True)
-    assert paths.folder_in_library("Trömmeln", "sounds") == kit == paths.folder_in_library(str(kit), "sounds")
+    assert folder_in_library("Trömmeln", "sounds") == kit == folder_in_library(str(kit), "sounds")
 
 
 def test_a_write_is_whole_or_not_at_all(tmp_path):

@@ -115,11 +115,11 @@ def test_short_slices_leave_the_priority_that_somebody_gave() -> None:
 GIVES_WAY = """
 import os, signal, sys
 from pathlib import Path
-from antiphon.kernel.runtime.processes import scheduling
-scheduling._GROUPED = Path(sys.argv[1])
-scheduling._AUTOGROUP = Path(sys.argv[2])
+from antiphon.operations import priority
+priority._GROUPED = Path(sys.argv[1])
+priority._AUTOGROUP = Path(sys.argv[2])
 parent = os.getpid()
-scheduling.give_way(beside=sys.argv[3] == "beside")
+priority.give_way(beside=sys.argv[3] == "beside")
 print(os.getpriority(os.PRIO_PROCESS, 0), os.getsid(0) == os.getpid() != parent)
 sys.stdout.flush()
 if sys.argv[4] == "waits":

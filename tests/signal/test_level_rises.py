@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.kernel.signal import FLAT_NAMES, KEY_NAMES, SHARP_NAMES, frequency, key_name, note_number, root_name
+from antiphon.kernel.signal import SHARP_NAMES
 from antiphon.signal.landmarks import ONSET_RISE, level_rises, piece_frames
+from antiphon.signal.pitch import FLAT_NAMES, KEY_NAMES, frequency, key_name, note_number, root_name
 
 RATE = 48000
 STEP = piece_frames(RATE)

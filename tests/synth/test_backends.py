@@ -12,6 +12,7 @@ import soundfile
 from tests import accepted
 from tests.cli.conftest import Command, in_process
 
+from antiphon.cli.serve import with_synth_options
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
@@ -20,8 +21,8 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import preload
 from antiphon.kernel.synth import info as synths, null
 from antiphon.kernel.synth.backend import SynthSettings
-from antiphon.kernel.synth.controls import Dial, parse
 from antiphon.kernel.synth.null import Null
+from antiphon.synths.controls import Dial, parse
 
 HOOKS = """
 from antiphon.kernel.contract.hookspecs import hookimpl
@@ -114,7 +115,7 @@ def test_serve_takes_its_option(antiphon: Command) -> None:
 
 
 def test_a_server_plays_as_the_option_says(antiphon: Command) -> None:
-    asked = synths.with_options(ServeSettings(options={"wood": "plum"}, rate=44100))
+    asked = with_synth_options(ServeSettings(options={"wood": "plum"}, rate=44100))
     info = synths.requested_backend(asked)
     assert info is not None
     assert (asked.synth, info.name, info.jack, info.delay(44100, 64)) == ("lute", "lute", True, 2)

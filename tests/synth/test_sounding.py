@@ -10,9 +10,9 @@ from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Sample
 from antiphon.kernel.synth.backend import pack, shape_in, unpack
-from antiphon.kernel.synth.controls import FIRST_DIAL
-from antiphon.kernel.synth.processor import MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
-from antiphon.kernel.synth.shapes import ChannelBends
+from antiphon.synths.controls import FIRST_DIAL
+from antiphon.synths.processor import MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
+from antiphon.synths.shapes import ChannelBends
 
 
 def told(sounding: Sounding, sample: int) -> list[tuple[str, int, int]]:

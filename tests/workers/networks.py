@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from antiphon.kernel.runtime import model_files
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks import model_files
 from antiphon.networks.torch_network import StreamingModel
 
 HERE = "tests.workers.networks"

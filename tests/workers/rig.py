@@ -12,7 +12,8 @@ from tests.workers.steppers import HERE, HOP
 
 from antiphon.kernel.workers.arena import Arena, Bells, State, WorkerWord
 from antiphon.kernel.workers.pool import HopStart, Pool, Stream
-from antiphon.kernel.workers.zygote import HANG, spawn
+from antiphon.kernel.workers.zygote import HANG
+from antiphon.networks.lockstep import spawn
 
 PATIENCE = 60.0
 

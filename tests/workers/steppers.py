@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.kernel.errors import Unanswered
-from antiphon.kernel.runtime.model_files import ModelError
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks.model_files import ModelError
 
 HERE = "tests.workers.steppers"
 HOP = 32

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from tests.audio import level, noise, sine
 
 from antiphon.kernel.contract.processor import IO, BlockTime
-from antiphon.kernel.workers.rebuffer import DropoutFader, DropoutLog
+from antiphon.networks.rebuffer import DropoutFader, DropoutLog
 
 RATE = 48000
 FADE = 480

@@ -14,7 +14,7 @@ from tests.workers.steppers import spec
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.workers import worker
 from antiphon.kernel.workers.arena import WorkerWord
-from antiphon.kernel.workers.rebuffer import Rebuffer, lead_for
+from antiphon.networks.rebuffer import Rebuffer, lead_for
 
 
 class Line:

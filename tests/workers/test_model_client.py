@@ -12,10 +12,10 @@ from antiphon.api.backends.models import Weights, find_array
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import WorkerError
-from antiphon.kernel.runtime import model_files
-from antiphon.kernel.workers import devices, pool
+from antiphon.kernel.workers import devices
+from antiphon.kernel.workers.pool import use as use_pool
 from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
-from antiphon.networks import model_client
+from antiphon.networks import lockstep, model_client, model_files
 from antiphon.networks.array_network import build
 from antiphon.networks.info import ModelInfo
 from antiphon.networks.model_client import ModelClient, worker_of
@@ -56,11 +56,11 @@ def info(tmp_path: Path) -> ModelInfo:
 @pytest.fixture
 def live() -> Iterator[None]:
     """The pool of a command on files, without a zygote until a worker is wanted."""
-    made = pool.Lockstep()
-    pool.use(made)
+    made = lockstep.Lockstep()
+    use_pool(made)
     yield
     assert not made._lifelines, "a zygote was started"
-    pool.use(None)
+    use_pool(None)
     made.shut()
 
 
@@ -90,8 +90,8 @@ def test_a_hop_is_answered_at_once_and_by_no_worker(info: ModelInfo, live: None)
 
 def test_in_blocks_far_shorter_than_a_hop_a_worker_computes(info: ModelInfo) -> None:
     """The engine has no time for it there; the worker needs no torch."""
-    made = pool.Lockstep()
-    pool.use(made)
+    made = lockstep.Lockstep()
+    use_pool(made)
     try:
         client = ModelClient(replace(info, network="antiphon.nowhere:Net"), 1, 480, 64, 1)
         client.begin(0)
@@ -102,7 +102,7 @@ def test_in_blocks_far_shorter_than_a_hop_a_worker_computes(info: ModelInfo) -> 
         assert client.take(0, io())[0, 0].tolist() == [104.0] * HOP  # type: ignore[index]
         client.close()
     finally:
-        pool.use(None)
+        use_pool(None)
         made.shut()
 
 
@@ -142,15 +142,15 @@ def test_a_worker_takes_numpy_on_the_cpu_and_torch_on_a_card(info: ModelInfo) ->
     assert (cuda.zygote, cuda.settings["network"]) == ("torch", "antiphon.nowhere:Net")
     assert (torch.zygote, torch.settings["network"]) == ("torch", "antiphon.nowhere:Net")
     assert replace(info, array_network="").worker("cpu") == torch
-    on_card = pool.Lockstep()
+    on_card = lockstep.Lockstep()
     on_card.device = "cuda"
-    pool.use(on_card)
+    use_pool(on_card)
     try:
         assert worker_of(info).device == "cuda"
         assert not info.plays_arrays("cuda")
         assert replace(info, devices=("cpu",)).plays_arrays("cuda")
     finally:
-        pool.use(None)
+        use_pool(None)
         on_card.shut()
 
 

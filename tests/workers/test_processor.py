@@ -19,8 +19,10 @@ from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import WorkerError, WorkerLost
 from antiphon.kernel.graph.rate_adapter import adapt
-from antiphon.kernel.workers import devices, pool as pools
+from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.arena import MAX_WORKERS, State, WorkerWord
+from antiphon.kernel.workers.pool import use as use_pool
+from antiphon.networks import lockstep as pools
 from antiphon.networks.model_client import ModelProcessor
 
 RATE = 48000
@@ -37,9 +39,9 @@ def node(**given) -> ModelProcessor:
 @pytest.fixture(scope="module", autouse=True)
 def lockstep() -> Iterator[pools.Lockstep]:
     pool = pools.Lockstep()
-    pools.use(pool)
+    use_pool(pool)
     yield pool
-    pools.use(None)
+    use_pool(None)
     pool.shut()
 
 

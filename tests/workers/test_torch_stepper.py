@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 from tests.workers import networks
 from tests.workers.networks import HOP, as_it_was, noise, play, spec, write_weights
 
-from antiphon.kernel.runtime.model_files import ModelError
 from antiphon.networks import torch_network
+from antiphon.networks.model_files import ModelError
 from antiphon.networks.torch_network import build
 
 

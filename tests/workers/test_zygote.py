@@ -18,12 +18,13 @@ from tests.workers.rig import Rig, gone, hops, pid, put, runs, through, words
 from tests.workers.steppers import pole, spec
 
 from antiphon.kernel.errors import WorkerError, WorkerLost
-from antiphon.kernel.workers import pool as pools, zygote
+from antiphon.kernel.workers import zygote
 from antiphon.kernel.workers.arena import FIRST_KINDS, MAX_KINDS, Arena, Bells, State, WorkerWord
-from antiphon.kernel.workers.pool import HopStart
+from antiphon.kernel.workers.pool import HopStart, use as use_pool
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.status import Health, news, wanted_zygotes, workers
 from antiphon.kernel.workers.zygote import module_of
+from antiphon.networks import lockstep
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,12 +102,12 @@ def test_a_zygote_forks_only_its_own_kind(own_rig: Rig) -> None:
 
 SCRIPT = """
 import os, sys
-from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import WorkerWord
+from antiphon.networks import lockstep
 from tests.workers.steppers import spec
 
-streams = [pool.current().open(spec(name=f"model {n}")) for n in range(2)]
-kept = pool.current()._lifelines["none"][0]
+streams = [lockstep.current().open(spec(name=f"model {n}")) for n in range(2)]
+kept = lockstep.current()._lifelines["none"][0]
 print(kept, *(s.entry.words[WorkerWord.PID] for s in streams), flush=True)
 if sys.argv[1] == "wait":
     sys.stdin.read()
@@ -136,7 +137,7 @@ def test_a_command_that_ends_or_dies_leaves_no_process(end: str) -> None:
 
 
 def test_a_file_does_not_wait_for_a_zygote_that_is_gone() -> None:
-    pool = pools.Lockstep()
+    pool = lockstep.Lockstep()
     try:
         stream, x = pool.open(spec()), hops(4)
         through_lockstep(stream, 0, x[:2])
@@ -157,7 +158,7 @@ def test_a_pool_that_is_shut_leaves_no_descriptors() -> None:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     before = descriptors()
-    pool = pools.Lockstep()
+    pool = lockstep.Lockstep()
     through_lockstep(pool.open(spec()), 0, hops(2))
     assert descriptors() > before
     for _ in range(2):
@@ -169,9 +170,9 @@ def test_a_pool_that_is_shut_leaves_no_descriptors() -> None:
 def test_two_threads_at_once_have_one_pool_one_zygote_and_a_slot_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is begun by one thread while another has come as far: that one waits, or has made a second by then."""
     found, streams, starts = [], [], []
-    make, start = pools.Lockstep, zygote.spawn
+    make, start = lockstep.Lockstep, lockstep.spawn
     others = [
-        threading.Thread(target=lambda: found.append(pools.current())),
+        threading.Thread(target=lambda: found.append(lockstep.current())),
         threading.Thread(target=lambda: streams.append(found[0].open(spec()))),
     ]
 
@@ -185,11 +186,11 @@ def test_two_threads_at_once_have_one_pool_one_zygote_and_a_slot_each(monkeypatc
         starts.append(given)
         return overtaken(start, others[1], *given)
 
-    monkeypatch.setattr(pools, "Lockstep", lambda: overtaken(make, others[0]))
-    monkeypatch.setattr(zygote, "spawn", started)
-    pools.use(None)
+    monkeypatch.setattr(lockstep, "Lockstep", lambda: overtaken(make, others[0]))
+    monkeypatch.setattr(lockstep, "spawn", started)
+    use_pool(None)
     try:
-        pool = pools.current()
+        pool = lockstep.current()
         others[0].join()
         assert found == [pool]
         streams.append(pool.open(spec()))
@@ -197,9 +198,9 @@ def test_two_threads_at_once_have_one_pool_one_zygote_and_a_slot_each(monkeypatc
         assert len(starts) == 1
         assert len({(one.entry.number, one.slot) for one in streams}) == 2
     finally:
-        for made in {id(made): made for made in (pools.current(), *found)}.values():
+        for made in {id(made): made for made in (lockstep.current(), *found)}.values():
             made.shut()
-        pools.use(None)
+        use_pool(None)
 
 
 def through_lockstep(stream, first: int, x: np.ndarray) -> list[np.ndarray]:

@@ -54,14 +54,16 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
     from antiphon.kernel.contract.processor import IO, PEDAL, BlockTime, Event, Processor
     from antiphon.kernel.native.step import Step
-    from antiphon.kernel.signal import SHARP_NAMES, frequency, note_number
+    from antiphon.kernel.signal import SHARP_NAMES
+    from antiphon.signal.pitch import frequency, note_number
 
 
 _LAZY = {
     "antiphon.kernel.contract.block": ("F32", "F64", "Samples", "StreamSpec"),
     "antiphon.kernel.contract.file_use": ("FileHearing", "FileUse"),
     "antiphon.kernel.contract.params": ("Param", "Value"),
-    "antiphon.kernel.signal": ("SHARP_NAMES", "frequency", "note_number"),
+    "antiphon.kernel.signal": ("SHARP_NAMES",),
+    "antiphon.signal.pitch": ("frequency", "note_number"),
     "antiphon.kernel.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
     "antiphon.kernel.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
     "antiphon.kernel.native.step": ("Step",),

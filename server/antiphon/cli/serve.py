@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli.option_records import by_records
+from antiphon.cli.running.token_start import keep_token, read_secret, store_token
 from antiphon.cli.transports import SynthCommand, transports
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.listening import local_addresses, open_sockets
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.console import named_prints
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.processes.child_process import OWNER
 from antiphon.kernel.runtime.settings import ServeSettings, surface_address
-from antiphon.kernel.runtime.token import keep_token, load_token, read_secret, store_token
+from antiphon.kernel.runtime.token import load_token
 
 if TYPE_CHECKING:
     from antiphon.kernel.runtime.settings import ServeOption
@@ -131,10 +131,25 @@ def serve(ctx: typer.Context, asked: ServeSettings) -> None:
     _take_token(settings.token_file, needed=bool(settings.proxy))
     of_transports = {option.name for transport in transports_of(ctx) for option in transport.options}
     if settings.options.keys() - of_transports:
-        from antiphon.kernel.synth.info import with_options
-
-        settings = with_options(settings)
+        settings = with_synth_options(settings)
     run(settings)
+
+
+def with_synth_options(settings: ServeSettings) -> ServeSettings:
+    """Settings with the synth backend whose option was given."""
+    from antiphon.kernel.synth.info import infos
+
+    for info in infos():
+        option = info.option
+        if option is None or not info.option_given(settings):
+            continue
+        if settings.synth not in ("auto", info.name):
+            raise UsageError(
+                f"--{option.name} is of --synth {info.name}, and --synth {settings.synth} plays by something else"
+            )
+        info.make_support().check_option(settings.value(option))
+        settings = settings.with_(synth=info.name)
+    return settings
 
 
 def _take_token(path: str, *, needed: bool) -> None:
@@ -173,8 +188,8 @@ def run(
     opens: the page, in a browser, in `room`; says: lines to print once it is ready.
     """
     from antiphon.cli.running.page import announce
+    from antiphon.cli.running.server_log import named_prints, server_log
     from antiphon.files.audiofile import load_sound
-    from antiphon.kernel.io.log_lines import server_log
     from antiphon.kernel.supervisor.starts import Companions
     from antiphon.kernel.supervisor.watch import Supervisor
 

@@ -160,7 +160,7 @@ def check_lilv() -> Iterator[Finding]:
 
 def check_weights() -> Iterator[Finding]:
     """Checksums of shipped weights and those registered by plugins, against their manifests."""
-    from antiphon.kernel.runtime import model_files
+    from antiphon.networks import model_files
     from antiphon.networks.info import examine_models, known_models
 
     fix = "install Antiphon again (a checkout: git checkout models); antiphon models says more"

@@ -27,6 +27,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+if sys.platform == "linux":
+    import fcntl
+
 import numpy as np
 import soundfile
 import soxr
@@ -38,7 +41,6 @@ from antiphon.files.containers.layout import layout
 from antiphon.files.containers.pieces import Link, Refused, SoundLayout, SplicedFile, open_file
 from antiphon.files.containers.tags import read_tags
 from antiphon.files.ffmpeg import opened
-from antiphon.kernel.runtime.platform import widen_pipe
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.sound_formats import channel_order
 
@@ -313,8 +315,15 @@ class PartFiles:
         return self._files[-1]
 
 
+def _widen_pipe(descriptor: int, size: int) -> None:
+    """Has a pipe hold `size` bytes, where the system allows it: Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
+
+
 def main(channel: HelperChannel, receiving: str, idle: str) -> None:
-    widen_pipe(channel.output, PIPE_BYTES)
+    _widen_pipe(channel.output, PIPE_BYTES)
     descriptors = socket.socket(fileno=int(receiving))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which bounds its requests
     signal.pthread_sigmask(signal.SIG_SETMASK, [])

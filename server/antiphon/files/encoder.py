@@ -17,7 +17,6 @@ from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.paths import os_error_text
-from antiphon.kernel.runtime.platform import limit_address_space
 from antiphon.kernel.runtime.processes.children import ChildLane
 
 _CODECS = {"AAC": "aac", "OPUS": "libopus"}
@@ -77,7 +76,7 @@ class CarrierWriter:
         words = [ffmpeg.program("ffmpeg"), "-hide_banner", "-v", "error", *sound, *seen, *rest]
         fds = tuple(each for each in (fd, self._video) if each >= 0)
         self._process = ffmpeg.start(words, ChildLane(subprocess.PIPE, errors=self._said.fileno(), fds=fds))
-        limit_address_space(self._process.pid, ffmpeg.WRITING_MEMORY)
+        ffmpeg.limit_address_space(self._process.pid, ffmpeg.WRITING_MEMORY)
 
     @staticmethod
     def check(name: str, suffix: str) -> None:

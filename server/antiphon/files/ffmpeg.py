@@ -4,15 +4,20 @@ A file is given by its descriptor, as long as it was when it was opened, and its
 nothing else is opened, and a playlist is none of the containers.
 """
 
+import contextlib
 import json
 import os
 import selectors
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+if sys.platform == "linux":
+    import resource
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +26,8 @@ from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.layout import states_length
 from antiphon.files.containers.pieces import Refused
 from antiphon.files.containers.tags import worded
-from antiphon.kernel.runtime.extras import ffmpeg_command, install_command
-from antiphon.kernel.runtime.platform import allow_processor_time, end_before_exec
+from antiphon.kernel.runtime.extras import install_command
+from antiphon.kernel.runtime.platform import end_before_exec
 from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 
 PROCESSOR_SECONDS, SHARE = 3.0, 1.0
@@ -36,6 +41,14 @@ WRITING_MEMORY = 2 << 30
 _QUIET = ("-hide_banner", "-nostdin", "-v", "error")
 _GUESSED = "Estimating duration from bitrate"
 """What FFmpeg says of a length that the file does not state: quiet sound has fewer bits, so it may be far off."""
+_PACKAGERS = {
+    "apt-get": "sudo apt-get install",
+    "dnf": "sudo dnf install",
+    "pacman": "sudo pacman -S",
+    "zypper": "sudo zypper install",
+    "apk": "sudo apk add",
+}
+"""Commands that install a package on Linux, by the program that does it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +75,34 @@ def program(name: str) -> str:
 
 def lacking(ending: str, *, package: bool = True) -> str:
     """The sentence about a container that nothing here reads, or, without `package`, writes."""
-    needs = f"ffmpeg {'reads' if package else 'writes'} {ending}, and it is not installed; `{ffmpeg_command()}`"
+    needs = f"ffmpeg {'reads' if package else 'writes'} {ending}, and it is not installed; `{_install_ffmpeg()}`"
     if not package:
         return f"{needs} installs it, or name a .flac or .wav"
     return f"{needs} installs it; or {install_command('av')}; or save it as wav"
+
+
+def _install_ffmpeg() -> str:
+    """The command that installs ffmpeg on this system."""
+    if sys.platform in ("darwin", "win32"):
+        return f"{'brew' if sys.platform == 'darwin' else 'winget'} install ffmpeg"
+    return f"{next((_PACKAGERS[name] for name in _PACKAGERS if shutil.which(name)), _PACKAGERS['apt-get'])} ffmpeg"
+
+
+def allow_processor_time(process: int, seconds: float) -> None:
+    """Limits the processor time of a child process, in whole seconds, as of its start; on Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # it has ended
+            most = resource.prlimit(process, resource.RLIMIT_CPU)[1]
+            wanted = int(seconds) + 1
+            soft = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+            resource.prlimit(process, resource.RLIMIT_CPU, (soft, most))
+
+
+def limit_address_space(process: int, most: int) -> None:
+    """Limits the address space of a child process, in bytes; on Linux alone."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, ValueError):  # it has ended, or has a lower limit
+            resource.prlimit(process, resource.RLIMIT_AS, (most, most))
 
 
 def source(fd: int, demuxer: str, length: int | None = None) -> list[str]:

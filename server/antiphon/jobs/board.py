@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from antiphon.files.own_files import copy_into
 from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import (
     InUse,
@@ -31,7 +32,7 @@ from antiphon.jobs.overview import HEADER
 from antiphon.jobs.process import perform
 from antiphon.jobs.request import command
 from antiphon.kernel.errors import AntiphonError, FileError
-from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, copy_into, make_folder, path_inside
+from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder, path_inside
 from antiphon.kernel.runtime.platform import cores
 from antiphon.kernel.runtime.processes.children import CommandEnd
 from antiphon.kernel.runtime.shortening import shorten

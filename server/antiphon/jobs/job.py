@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from antiphon.files.own_files import lock
 from antiphon.kernel.errors import AntiphonError, FileError
-from antiphon.kernel.runtime.file_lock import lock
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder
 
 

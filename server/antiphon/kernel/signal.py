@@ -1,44 +1,13 @@
-"""Pitch: MIDI note numbers (69 is a', 440 Hz; fractions allowed), hertz, and the names of the 12 pitch classes."""
+"""Names of notes: c4 is the MIDI note number 60."""
 
 import re
-from typing import Any, overload
-
-import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.kernel.errors import UsageError
 
 SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 """Names of the pitch classes from C upwards, black keys as sharps. A note's pitch class is its number modulo 12."""
-FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-"""Names of the pitch classes from C upwards, black keys as flats."""
-KEY_NAMES = (
-    *(f"{root} major" for root in ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")),
-    *(f"{root} minor" for root in ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")),
-)
-"""Names of the keys as musicians write them, twelve major and twelve minor ones from C upwards."""
 _NOTE = re.compile(r"([a-g])(#{1,2}|s{1,2}|f{1,2}|b{1,2})?(-?\d{1,2})?", re.IGNORECASE)
 _OCTAVE, _OCTAVES = 4, range(-1, 10)
-
-
-@overload
-def frequency(note: float) -> float: ...
-@overload
-def frequency(note: NDArray[Any]) -> NDArray[Any]: ...
-def frequency(note: float | NDArray[Any]) -> float | NDArray[Any]:
-    """Converts MIDI note numbers, 69 for a' = 440 Hz, with fractions, to frequencies in equal temperament."""
-    hertz = 440.0 * 2.0 ** ((note - 69.0) / 12.0)
-    return float(hertz) if isinstance(hertz, float) else hertz
-
-
-@overload
-def note_number(hertz: float) -> float: ...
-@overload
-def note_number(hertz: NDArray[Any]) -> NDArray[Any]: ...
-def note_number(hertz: float | NDArray[Any]) -> float | NDArray[Any]:
-    """Converts frequencies above 0 to MIDI note numbers with fractions; the inverse of `frequency`."""
-    note: float | NDArray[Any] = 69.0 + 12.0 * np.log2(hertz / 440.0)
-    return float(note) if isinstance(note, float) else note
 
 
 def named_note(name: str) -> int:
@@ -55,23 +24,3 @@ def named_note(name: str) -> int:
         raise UsageError(f"there is no note {name!r}: octaves are {_OCTAVES[0]} to {_OCTAVES[-1]}, c4 is 60")
     shift = {"#": 1, "s": 1, "b": -1, "f": -1}[accidental[0].lower()] * len(accidental) if accidental else 0
     return 12 * (int(octave or _OCTAVE) + 1) + SHARP_NAMES.index(letter.upper()) + shift
-
-
-def key_name(key: str) -> str:
-    """The name in `KEY_NAMES` of a key in any spelling: "Bb major" for "A# major"."""
-    root, _, mode = key.partition(" ")
-    return KEY_NAMES[named_note(root) % 12 + 12 * (mode == "minor")]
-
-
-def root_name(root: int, key: int) -> str:
-    """The name of a chord's root, a pitch class, in a key of `KEY_NAMES`.
-
-    The second, third, sixth and seventh above the tonic may be flat, the fourth sharp: in G minor Bb, Eb and F#.
-    """
-    tonic = KEY_NAMES[key].partition(" ")[0]
-    return (FLAT_NAMES if _fifths(FLAT_NAMES[root]) >= _fifths(tonic) - 5 else SHARP_NAMES)[root]
-
-
-def _fifths(name: str) -> int:
-    """Fifths from C up to a pitch class: -2 for Bb, 6 for F#."""
-    return "FCGDAEB".index(name[0]) - 1 + 7 * (name.count("#") - name.count("b"))

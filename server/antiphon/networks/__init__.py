@@ -1,1 +1,1 @@
-"""Streaming models that play in workers."""
+"""Nodes that play by workers: hops of sound to one and back, streams for files, streaming models."""

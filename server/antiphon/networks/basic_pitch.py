@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import F32, Samples
-from antiphon.kernel.runtime import model_files
+from antiphon.networks import model_files
 from antiphon.networks.array_network import Weights, logistic
 
 MODEL = "hum-chords"

@@ -191,7 +191,8 @@ def examine_models(registered: Mapping[str, ModelInfo], folder: Path | None = No
 
     Entries whose plugin is in a distribution that is not installed are left out.
     """
-    from antiphon.kernel.runtime import extras, model_files
+    from antiphon.kernel.runtime import extras, resources
+    from antiphon.networks import model_files
 
     rows, problem, named = [], "", []
     try:
@@ -203,13 +204,14 @@ def examine_models(registered: Mapping[str, ModelInfo], folder: Path | None = No
     for name, info in registered.items():
         rows.append(_row(name, info.weights, info, Path(info.folder) if info.folder else folder))
     if problem and not any(problem in row.problem for row in rows):
-        rows.append(Row("", "", model_files.MANIFEST, 0, 0, (), False, "missing", problem))
+        rows.append(Row("", "", resources.MANIFEST, 0, 0, (), False, "missing", problem))
     absent = extras.absent()
     return sorted((row for row in rows if row.plugin not in absent), key=lambda row: row.name)
 
 
 def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -> Row:
-    from antiphon.kernel.runtime import model_files, resources
+    from antiphon.kernel.runtime import resources
+    from antiphon.networks import model_files
 
     plugin, runs = (info.plugin, info.devices) if info else ("", ("cpu",))
     file, state, problem, size, parameters = "", "missing", "", 0, 0

@@ -14,14 +14,14 @@ from antiphon.kernel.contract.processor import IO
 from antiphon.kernel.errors import PluginError, WorkerError
 from antiphon.kernel.native import dsp
 from antiphon.kernel.native.step import Step
-from antiphon.kernel.runtime import extras, model_files
-from antiphon.kernel.workers import devices, pool
-from antiphon.kernel.workers.processor import WorkerClient, WorkerProcessor
-from antiphon.kernel.workers.rebuffer import lead_for
+from antiphon.kernel.runtime import extras
+from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.spec import WorkerSpec
-from antiphon.networks import array_network
+from antiphon.networks import array_network, lockstep, model_files
 from antiphon.networks.array_network import ArrayNetwork
 from antiphon.networks.info import ModelInfo
+from antiphon.networks.rebuffer import lead_for
+from antiphon.networks.worker_processor import WorkerClient, WorkerProcessor
 
 BLOCKS_A_HOP = 4
 """Maximum hop, in blocks, at which a numpy network is computed inline, in the block that completes the hop.
@@ -47,7 +47,7 @@ class ModelClient(WorkerClient):
         block. Raises WorkerError: the worker does not start, there is no place for it, or the network does not fit its
         weights.
         """
-        device = pool.own_device()
+        device = lockstep.own_device()
         arrays = device is not None and model.plays_arrays(device) and hop_frames <= BLOCKS_A_HOP * block
         spec = worker_of(model)
         super().__init__(spec, 0 if arrays else lanes, 0 if arrays else lead_for(hop_frames, block), node)
@@ -95,7 +95,7 @@ def _network(model: ModelInfo, spec: WorkerSpec) -> ArrayNetwork:
 
 def worker_of(model: ModelInfo) -> WorkerSpec:
     """Spec of the worker that runs a model, on the server's device if the model can, otherwise on the CPU."""
-    here = pool.current()
+    here = lockstep.current()
     if here is None:  # a check: nothing is started
         return model.worker(model.devices[0])
     return model.worker(here.device if here.device in model.devices else "cpu")

@@ -6,7 +6,7 @@ model is in its file. Field numbers are those of ONNX's `onnx.proto`.
 
 from collections.abc import Iterator
 
-from antiphon.kernel.runtime.model_files import ModelError
+from antiphon.networks.model_files import ModelError
 
 MAX_DEPTH = 16
 """Maximum nesting depth of graphs."""

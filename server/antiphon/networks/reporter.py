@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import IO
-from antiphon.kernel.workers.processor import WorkerProcessor
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks.worker_processor import WorkerProcessor
 from antiphon.signal.listening_mix import ListeningMix
 
 

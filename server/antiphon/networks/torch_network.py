@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, PluginError
-from antiphon.kernel.runtime import model_files
 from antiphon.kernel.runtime.importing import import_object
-from antiphon.kernel.runtime.model_files import ModelError
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+from antiphon.networks import model_files
+from antiphon.networks.model_files import ModelError
 
 State: TypeAlias = tuple[torch.Tensor, ...]
 """The state of a model between hops: tensors `[slots, …]` of any type, one row for each slot."""

@@ -23,7 +23,7 @@ from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.actions import ACTIONS, NodeNoteOff, NodeSet
 from antiphon.kernel.session.commands import Sync
-from antiphon.kernel.workers.pool import replaying
+from antiphon.networks.lockstep import replaying
 from antiphon.offline.replayed_tracks import ReplayedTracks
 from antiphon.offline.session_reader import SessionLog, check_number, time_of
 

@@ -11,8 +11,7 @@ from antiphon.api import StreamSpec
 from antiphon.api.backends.files import read_midi
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, without_workers
-from antiphon.kernel.runtime import model_files
-from antiphon.networks import model_client
+from antiphon.networks import model_client, model_files
 from antiphon_hum import learned, notes as files
 from antiphon_hum.jobs import run
 from antiphon_hum.learned.model_tracker import RATE, OfflineModel

@@ -26,9 +26,10 @@ from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.plugins.loader import construct
-from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import State
-from antiphon.kernel.workers.zygote import spawn
+from antiphon.kernel.workers.pool import use as use_pool
+from antiphon.networks import lockstep
+from antiphon.networks.lockstep import spawn
 from antiphon_host import catalogue, describe, states
 from antiphon_host.card import ControlList, HostedControl, PluginCard
 from antiphon_host.catalogue import ScanService, card_of
@@ -83,7 +84,7 @@ def node(loaded, name: str) -> Processor:
 @pytest.fixture(autouse=True)
 def closed_streams() -> Iterator[None]:
     yield
-    current = pool.current()
+    current = lockstep.current()
     for stream in list(current.streams) if current is not None else ():
         stream.close()
 
@@ -227,10 +228,10 @@ def test_a_note_begins_and_ends_at_its_frame(made, loaded) -> None:
 @pytest.fixture
 def rig() -> Iterator[Rig]:
     made = Rig()
-    pool.use(made.pool)
+    use_pool(made.pool)
     child, lifeline = spawn("host", made.arena, made.bells, "antiphon_host.worker")
     yield made
-    pool.use(None)
+    use_pool(None)
     os.close(lifeline)
     os.waitpid(child, 0)
     made.close()

@@ -14,10 +14,10 @@ from tests.workers.rig import PATIENCE, Rig
 from antiphon.api import PluginError, StreamSpec, WorkerError
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render, run_processor, without_workers
-from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import State
 from antiphon.kernel.workers.pool import HopStart
 from antiphon.kernel.workers.status import workers
+from antiphon.networks import lockstep
 from antiphon_model import model_file
 from antiphon_model.processor import REACH, ModelNode
 from antiphon_model.tests import exports
@@ -43,7 +43,7 @@ def closed_streams() -> Iterator[None]:
 
 
 def close_streams() -> None:
-    current = pool.current()
+    current = lockstep.current()
     assert current is not None
     for stream in list(current.streams):
         stream.close()
@@ -93,7 +93,7 @@ def test_a_file_plays_on_a_card_as_on_the_cpu_and_one_that_mixes_devices_on_the_
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.gain * (x + torch.ones(x.shape[2], device=torch.device("cpu")))
 
-    x, pooled = stereo(6000), pool.current()
+    x, pooled = stereo(6000), lockstep.current()
     assert pooled is not None
     files = {
         exports.saved(home / "c.ts", exports.torch_convolution()): filtered(x),

@@ -15,7 +15,7 @@ from tests.workers.rig import PATIENCE, Rig, kill, runs
 
 from antiphon.api import StreamSpec
 from antiphon.api.testing import use_pool
-from antiphon.kernel.workers.zygote import spawn
+from antiphon.networks.lockstep import spawn
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.tests.running import run
 

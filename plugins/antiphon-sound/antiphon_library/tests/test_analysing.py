@@ -137,7 +137,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from antiphon_library.catalogue import Catalogue
-from antiphon.kernel.runtime.file_lock import Claims
+from antiphon.files.own_files import Claims
 
 claims, digest = Claims(Path("library.claims")), sys.argv[1]
 assert claims.take(int(digest[:15], 16))

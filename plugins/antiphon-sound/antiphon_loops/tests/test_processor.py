@@ -11,7 +11,8 @@ from hypothesis import given, settings, strategies as st
 from antiphon.api import IO, BlockTime, PluginError, StreamSpec, Value
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon.kernel.graph.clock import TempoMap
-from antiphon.kernel.workers import pool
+from antiphon.kernel.workers import devices
+from antiphon.networks.lockstep import Lockstep
 from antiphon_loops.arrangement.arrange import LoopRequest
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.processor import Loops
@@ -137,7 +138,7 @@ def test_a_change_is_asked_for_within_the_beat_and_a_ramp_at_the_bar(library: Pa
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr(pool._context, "pool", _Live())
+    monkeypatch.setattr(devices.CONTEXT, "pool", _Live())
     monkeypatch.setattr("antiphon_loops.processor.ArrangementWorker", Idle)
     deck = Deck(Loops(), {"library": str(library)})
     deck.play(96000)
@@ -206,7 +207,7 @@ def test_live_nothing_waits_and_a_replay_is_the_same(
     library: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ):
     values: dict[str, Value] = {"library": str(library), "bars": 4}
-    monkeypatch.setattr(pool._context, "pool", _Live())
+    monkeypatch.setattr(devices.CONTEXT, "pool", _Live())
     live = Deck(Loops(), values)
     heard, changes = [], []
     deadline = clock.monotonic() + 240
@@ -227,9 +228,9 @@ def test_live_nothing_waits_and_a_replay_is_the_same(
     assert len(swaps) >= 3, live.processor._source
     sound = np.concatenate(heard, axis=1)
     assert np.abs(sound[:, swaps[0][0] + 1000 : swaps[1][0]]).max() > 0.05
-    lockstep = pool.Lockstep()
+    lockstep = Lockstep()
     request.addfinalizer(lockstep.shut)
-    monkeypatch.setattr(pool._context, "pool", lockstep)
+    monkeypatch.setattr(devices.CONTEXT, "pool", lockstep)
     replay = Deck(Loops(), values)
     by_block: dict[int, list[tuple[str, int]]] = {}
     for sample, kind, number in live.marks:

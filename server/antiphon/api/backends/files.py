@@ -15,17 +15,23 @@ from antiphon.files.midifile import (
     write as write_midi,
 )
 from antiphon.files.musicxml import SUFFIXES as MUSICXML_SUFFIXES, read as read_musicxml
+from antiphon.files.own_files import (
+    Claims as FileClaims,
+    copy_into,
+    folder_in_library,
+    hold_lock,
+    lock as lock_file,
+    read_toml,
+    size_of as file_size,
+)
 from antiphon.files.pipes import input_file as standard_input
 from antiphon.files.sound_picture import png_bytes
-from antiphon.kernel.runtime.file_lock import Claims as FileClaims, hold_lock, lock as lock_file
 from antiphon.kernel.runtime.paths import (
     PRIVATE_FOLDER,
     TEMPORARY as TEMPORARY_NAME,
     cache as cache_folder,
     config as config_folder,
-    copy_into,
     data as data_folder,
-    folder_in_library,
     library as library_folder,
     make_folder,
     open_ordinary,
@@ -34,12 +40,11 @@ from antiphon.kernel.runtime.paths import (
     path_as_spelled,
     path_inside,
     read_ordinary,
-    size_of as file_size,
     temporary_beside,
     write_atomic,
 )
 from antiphon.kernel.runtime.resources import folder as built_in_folder
 from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES
 from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
-from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields, read_toml
+from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields
 from antiphon.offline.note_file import CHORD_SUFFIXES, chord_text

@@ -3,13 +3,6 @@
 No torch: the layers equal torch's, and `antiphon.api.backends.networks` has the torch side.
 """
 
-from antiphon.kernel.runtime.model_files import (
-    ModelError,
-    entry as manifest_entry,
-    names as model_names,
-    weights as read_weights,
-    write as write_weights,
-)
 from antiphon.kernel.runtime.resources import models as models_folder
 from antiphon.networks.array_network import (
     ArrayNetwork,
@@ -28,4 +21,11 @@ from antiphon.networks.array_network import (
 from antiphon.networks.basic_pitch import OfflineChords, StreamedChords
 from antiphon.networks.info import FileListing, ModelFolder, ModelInfo
 from antiphon.networks.model_client import ModelClient, ModelProcessor, say_instead, usable
+from antiphon.networks.model_files import (
+    ModelError,
+    entry as manifest_entry,
+    names as model_names,
+    weights as read_weights,
+    write as write_weights,
+)
 from antiphon.networks.onnx_wire import check as check_onnx, looks_like as looks_like_onnx

@@ -40,7 +40,7 @@ from antiphon.kernel.runtime.processes.children import (
 )
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
-from antiphon.kernel.runtime.processes.scheduling import lower_priority
 from antiphon.kernel.runtime.settings import ServeOption
 from antiphon.kernel.runtime.shortening import composed, short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest
+from antiphon.operations.priority import lower_priority

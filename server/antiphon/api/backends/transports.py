@@ -33,13 +33,11 @@ from antiphon.kernel.session.commands import (
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
-    NoteWord,
     is_held,
     note_params,
     other_words,
     plays,
     read as play_commands,
-    value_place,
 )
 from antiphon.kernel.session.transport import (
     LEAP,
@@ -54,3 +52,4 @@ from antiphon.kernel.session.transport_server import EmittedEvent, OscRequest, T
 from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Double, Message, Packet, decode, encode, encode_bundle
 from antiphon.operations.lists import offered
+from antiphon.synths.note_words import NoteWord, value_place

@@ -3,11 +3,10 @@
 For a torch model there is `antiphon.api.backends.models`, which is built on this.
 """
 
-from antiphon.kernel.contract.block import convert_channels
 from antiphon.kernel.contract.processor import ProcessorPart
 from antiphon.kernel.runtime.platform import process_at, short_slices, start_time as process_start
-from antiphon.kernel.workers.pool import current as current_pool
-from antiphon.kernel.workers.processor import WorkerClient, WorkerProcessor
-from antiphon.kernel.workers.rebuffer import DropoutFader, Rebuffer, lead_for
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+from antiphon.networks.lockstep import current as current_pool
+from antiphon.networks.rebuffer import DropoutFader, Rebuffer, lead_for
 from antiphon.networks.reporter import RecentSound, ReportingStepper, WorkerReporter
+from antiphon.networks.worker_processor import WorkerClient, WorkerProcessor, convert_channels

@@ -7,12 +7,10 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.contract.catalog import Catalog, Failure
-from antiphon.kernel.control.faults import ServerEvents
-from antiphon.kernel.control.osc.addresses import PluginAddresses
-from antiphon.kernel.control.transports import Transports
+from antiphon.kernel.control.status import StatusSource
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.transport import is_wanted
 
@@ -25,14 +23,6 @@ CALLED_HOOKS = frozenset(f"antiphon_{hook}" for hook in _CALLED)
 """Hooks for which a plugin is imported; a plugin with transports is imported if the settings ask for one."""
 EVENT_LOG_SECONDS = 1.0
 """Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
-
-
-class HookedServer(Protocol):
-    """Server interface available to hooks."""
-
-    events: ServerEvents
-    transports: Transports
-    plugin_addresses: PluginAddresses
 
 
 class ServerHooks:
@@ -49,7 +39,7 @@ class ServerHooks:
         self._transports: list[tuple[str, Any]] = []
         self._logged: dict[str, float] = {}
 
-    async def start(self, app: HookedServer) -> None:
+    async def start(self, app: StatusSource) -> None:
         """Imports the plugins, calls their startup hooks, starts the transports and subscribes to events."""
         if not self._wanted:
             return
@@ -64,7 +54,7 @@ class ServerHooks:
             await _attempt(f"transport {name}", partial(transport.start, host))
         app.events.listeners.append(partial(self._event, self._dispatcher, app))
 
-    def _add_addresses(self, app: HookedServer, dispatcher: HookDispatcher) -> None:
+    def _add_addresses(self, app: StatusSource, dispatcher: HookDispatcher) -> None:
         from antiphon.kernel.plugins.dispatcher import addresses_of
 
         for plugin in dispatcher.implemented:

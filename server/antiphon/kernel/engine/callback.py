@@ -18,9 +18,9 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples, missed_fall
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
-from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p, sound
+from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
 from antiphon.kernel.native.resample import sinc_table
-from antiphon.kernel.runtime.platform import MONOTONIC, c_function, make_bell, wait_bell
+from antiphon.kernel.runtime.platform import MONOTONIC, c_function, make_bell
 
 DEPTH = 32
 TAPS, PHASES = 48, 256
@@ -382,15 +382,6 @@ class CallbackState:
     def time_of(self, call: int) -> int:
         """CLOCK_MONOTONIC of one of the last `DEPTH` blocks, ns."""
         return self.view[Slot.TIMES + call % DEPTH]
-
-    def give(self, block: int, samples: Samples) -> None:
-        """Publishes the output of block number `block`: the device's channels of float32 `[channels, block]`."""
-        x, stride, channels, _ = sound(samples)
-        give.call(self.address, block, x, stride, self.rows_at, min(channels, self.rows.size))
-
-    def wait(self) -> None:
-        """Blocks until the callback has been called."""
-        wait_bell(self.bell)
 
     def close(self) -> None:
         os.close(self.bell)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from msgspec import Struct
+
 
 @dataclass(frozen=True, slots=True)
 class Synced:
@@ -26,8 +28,7 @@ class Late:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class NodeState:
+class NodeState(Struct, frozen=True, tag=True):
     """The state of a node has changed.
 
     `state`: "running"; "failed" (raised an error, gave a NaN, or overran); "starting" or "restarting" (its worker
@@ -39,8 +40,7 @@ class NodeState:
     reason: str = ""  # why it failed or does not run; "" otherwise
 
 
-@dataclass(frozen=True, slots=True)
-class NodeVocabulary:
+class NodeVocabulary(Struct, frozen=True, tag=True):
     """Vocabulary of a node's text parameters, as its processor found it in `prepare`.
 
     `node`: the node's number; `words`: vocabulary by parameter.
@@ -62,31 +62,27 @@ class PlanLoaded:
     awaited: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRefused:
+class PlanRefused(Struct, frozen=True, tag=True):
     """The plan of `load` number `serial` was refused; the previous plan continues."""
 
     serial: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlanWeighed:
+class PlanWeighed(Struct, frozen=True, tag=True):
     """A plan is about to be loaded: its measured load as a share of a block, and a warning or ""."""
 
     load: float
     warning: str
 
 
-@dataclass(frozen=True, slots=True)
-class EngineStarted:
+class EngineStarted(Struct, frozen=True, tag=True):
     """An engine, the first or a restarted one, has started and needs a plan."""
 
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceUsed:
+class DeviceUsed(Struct, frozen=True, tag=True):
     """The engine plays by `driver`: the `device` asked for by `serial`, or with a `problem` another one."""
 
     problem: str
@@ -127,20 +123,9 @@ class PlayedNote:
     sample: int
 
 
-Report: TypeAlias = (
-    Synced
-    | Late
-    | NodeState
-    | NodeVocabulary
-    | PlanLoaded
-    | PlanRefused
-    | PlanWeighed
-    | EngineStarted
-    | DeviceUsed
-    | BeatPassed
-    | Reported
-    | PlayedNote
-)
+LoaderReport: TypeAlias = NodeState | NodeVocabulary | PlanRefused | PlanWeighed | EngineStarted | DeviceUsed
+"""A report by the loader, which goes through its socket as JSON."""
+Report: TypeAlias = LoaderReport | Synced | Late | PlanLoaded | BeatPassed | Reported | PlayedNote
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.link import NodeState
 from antiphon.kernel.engine.loop_words import ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import STALL_NS
 from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
@@ -73,7 +74,7 @@ class EngineLoop:
         self._hurried = False  # the tails of the last patch end
         self._crowded = 0.0  # smoothed share of a block that two plans take
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
-        self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
+        self.to_say: deque[NodeState] = deque(maxlen=1024)
         self._echoed: dict[tuple[int, int, int], NodeHost] = {}  # who sounds a reported note, by node, channel, note
         self.journal = Journal(shared, player)
         own = LoopWords()
@@ -307,7 +308,7 @@ class EngineLoop:
             if report.kind == "failed":
                 sample = self._words[HeaderWord.HEARTBEAT] * self.driver.block
                 if not report.cell:
-                    self.to_say.append({"said": "failed", "node": report.node, "reason": report.text})
+                    self.to_say.append(NodeState(report.node, "failed", report.text))
                 self.journal.failed(sample, report.node, report.text, leaving=bool(report.cell))
                 continue
             if report.kind == "mark":

@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
+from msgspec import convert
+
 from antiphon.kernel.engine.link import (
     BeatPassed,
-    DeviceUsed,
     EngineCounters,
-    EngineStarted,
     EngineStatus,
     Late,
+    LoaderReport,
     NodeState,
-    NodeVocabulary,
     PlanLoaded,
     PlanRefused,
-    PlanWeighed,
     PlayedNote,
     Report,
     Reported,
@@ -194,9 +193,7 @@ class RemoteEngine:
                 break
             if not data:
                 break
-            report = _decode(json.loads(data))
-            if report is not None:
-                result.append(report)
+            result.append(convert(json.loads(data), LoaderReport))
         for kind, where, number, channel, sample, _, token, _ in self._reports.drain(4096):
             node, cell = where >> 16, (where & 0xFFFF) - 1
             match REPORT_KINDS[kind]:
@@ -307,23 +304,3 @@ class RemoteEngine:
                 break
             loads[number] = view[row + 3]
         return loads
-
-
-def _decode(message: dict[str, Any]) -> Report | None:
-    """The loader's JSON message as a report; None for an unknown one."""
-    match message:
-        case {"said": "started", "pid": pid}:
-            return EngineStarted(pid)
-        case {"said": "device", **used}:
-            return DeviceUsed(**used)
-        case {"said": "failed", "node": node, "reason": reason}:
-            return NodeState(node, "failed", reason)
-        case {"said": "state", "node": node, "state": state, "reason": reason}:
-            return NodeState(node, state, reason)
-        case {"said": "vocabulary", "node": node, "words": words}:
-            return NodeVocabulary(node, {param: tuple(known) for param, known in words.items()})
-        case {"said": "refused", "serial": serial, "reason": reason}:
-            return PlanRefused(serial, reason)
-        case {"said": "weighed", "load": load, "warning": warning}:
-            return PlanWeighed(load, warning)
-    return None

@@ -4,12 +4,8 @@ import contextlib
 import logging
 import os
 import shutil
-import sys
-from collections.abc import Iterator
 
-from antiphon.kernel.errors import AntiphonError, FileError
-from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.console import LOG_FILE, LOG_LEVEL, LOG_TIME, log, stamps
+from antiphon.kernel.runtime.console import LOG_FILE, LOG_LEVEL, LOG_TIME, stamps
 from antiphon.kernel.runtime.shortening import printable
 
 
@@ -34,41 +30,6 @@ MAX_BYTES = 10_000_000
 """Bytes of the file, from which it is copied away."""
 KEPT_FILES = 5
 """Copies, FILE.1 the latest."""
-
-
-@contextlib.contextmanager
-def server_log(path: str, level: str) -> Iterator[None]:
-    """Context with standard error in a file, "" as it is, with time and level. Raises FileError."""
-    before = {name: os.environ.get(name) for name in (LOG_FILE, LOG_LEVEL)}
-    error_stream = os.dup(2)
-    try:
-        if path:
-            _redirect(path)
-            os.environ[LOG_FILE] = os.path.abspath(path)
-        os.environ[LOG_LEVEL] = level
-        yield
-    except AntiphonError as error:
-        if LOG_FILE in os.environ:
-            log("error", str(error))  # the command line prints it too
-        raise
-    finally:
-        sys.stderr.flush()
-        os.dup2(error_stream, 2)
-        os.close(error_stream)
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-def _redirect(path: str) -> None:
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise FileError(f"--log: cannot write {path}: {paths.os_error_text(error)}; name another file") from None
-    sys.stderr.flush()
-    os.dup2(file, 2)
-    os.close(file)
 
 
 def rotate() -> None:

@@ -3,13 +3,11 @@
 If the reader of a pipe has ended, the terminal is closed or the disk is full, the line is lost and counted.
 """
 
-import contextlib
 import errno
 import io
 import os
 import sys
 import time
-from collections.abc import Iterator
 from types import FrameType
 from typing import TextIO
 
@@ -122,17 +120,6 @@ class Prints(io.TextIOBase):
     def writable(self) -> bool:
         """True."""
         return True
-
-
-@contextlib.contextmanager
-def named_prints() -> Iterator[None]:
-    """Context of `name_prints`."""
-    before = sys.stdout, sys.stderr
-    name_prints()
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
 
 
 def name_prints() -> None:

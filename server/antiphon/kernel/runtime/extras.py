@@ -1,8 +1,6 @@
 """Missing parts: the extra of Antiphon that brings a module, and the other distribution that has a plugin."""
 
 import importlib.util
-import shutil
-import sys
 from collections.abc import Iterable
 
 from antiphon.kernel.errors import UsageError
@@ -47,23 +45,6 @@ FRAMEWORKS = {
     "fastai": ("fastai", "torch", "onnx", "onnxruntime"),
 }
 """Modules of a training framework of `antiphon pipeline run`, and of its runtime, by extra."""
-
-
-_PACKAGERS = {
-    "apt-get": "sudo apt-get install",
-    "dnf": "sudo dnf install",
-    "pacman": "sudo pacman -S",
-    "zypper": "sudo zypper install",
-    "apk": "sudo apk add",
-}
-"""Commands that install a package on Linux, by the program that does it."""
-
-
-def ffmpeg_command() -> str:
-    """The command that installs ffmpeg on this system."""
-    if sys.platform in ("darwin", "win32"):
-        return f"{'brew' if sys.platform == 'darwin' else 'winget'} install ffmpeg"
-    return f"{next((_PACKAGERS[name] for name in _PACKAGERS if shutil.which(name)), _PACKAGERS['apt-get'])} ffmpeg"
 
 
 def missing(modules: Iterable[str]) -> list[str]:

@@ -6,12 +6,9 @@ The functions that return a folder do not create it; `make_folder` does.
 
 import contextlib
 import errno
-import filecmp
-import glob
 import json
 import os
 import re
-import shutil
 import stat
 import sys
 import zlib
@@ -259,16 +256,6 @@ def path_inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonE
     return path
 
 
-def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
-    """Finds the folder that a parameter names. Raises FileError: or what `error` names: there is no such folder."""
-    path = path_as_spelled(Path(os.path.expanduser(name)))
-    if not path.is_absolute():
-        path = path_inside(library(), name, error=error)
-    if not path.is_dir():
-        raise error(f"library takes a folder of {holds}, and there is none at {name[:200]!r}")
-    return path
-
-
 def os_error_text(error: OSError) -> str:
     """Words for an error of the operating system and what to do about it: part of a sentence, without a full stop."""
     text = (error.strerror or str(error) or type(error).__name__).lower()
@@ -320,14 +307,6 @@ def read_ordinary_text(path: str | Path, most: int, what: str, error: type[Antip
         raise error(f"cannot read {path}: it is not text in UTF-8, from byte {fault.start} on") from None
 
 
-def size_of(path: Path) -> int:
-    """Bytes of a file, 0 where it cannot be asked: reading it says why."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
 def reserve(path: Path, size: int, mode: int = 0o644) -> None:
     """Creates an empty file if there is room for `size` bytes; otherwise `FileError`, and no new file.
 
@@ -377,30 +356,6 @@ def claim(path: Path, first: int = 0, *, folder: bool = False, numbered: bool = 
             number = max(2, number + 1)
         except OSError as error:
             raise FileError(f"cannot write {free}: {os_error_text(error)}") from None
-
-
-def copy_into(folder: Path, source: Path, name: str) -> str:
-    """Copies a file into a folder, which is made where it is missing; returns its name there.
-
-    Where another file has the name, it gets a number as `claim` gives it; a copy that is there already is that. Raises
-    FileError: it is not a name that a folder takes, or nothing can be written.
-    """
-    make_folder(folder)
-    place = path_inside(folder, name)
-    for there in (place, *folder.glob(f"{glob.escape(place.stem)}-*{glob.escape(place.suffix)}")):
-        if there.is_file() and filecmp.cmp(source, there, shallow=False):
-            return there.name
-    place = claim(place)
-    temporary = temporary_beside(place)
-    try:
-        shutil.copyfile(source, temporary)
-        temporary.replace(place)
-    except OSError as error:
-        drop_empty(place)
-        raise FileError(f"{name} could not be written: {os_error_text(error)}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return place.name
 
 
 def drop_empty(path: Path) -> None:

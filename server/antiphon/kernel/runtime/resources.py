@@ -5,8 +5,10 @@ A checkout's folders stand before those in the wheel: an editable install would 
 
 import contextlib
 import ctypes
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 _HERE = Path(__file__).resolve().parents[2]
 
@@ -49,6 +51,27 @@ def patches() -> Path:
 def models() -> Path:
     """The folder of the weights that ship with Antiphon, in the checkout or installed."""
     return folder("models/weights")
+
+
+MANIFEST = "manifest.toml"
+"""File in the folder of the weights that names them, with their checksums."""
+
+
+def model_checksums() -> dict[str, str]:
+    """The sha256 of every model that the manifest names; none without a manifest."""
+    try:
+        manifest = parse_manifest((models() / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # reading a model's weights reports the error
+    return {name: str(row["sha256"]) for name, row in manifest.items() if isinstance(row, dict) and "sha256" in row}
+
+
+@lru_cache(maxsize=4)
+def parse_manifest(text: str) -> dict[str, Any]:
+    """A manifest's text as tables; kept, for it takes most of 10 ms, and each model that is loaded asks for it."""
+    import tomllib  # what loads no model does without
+
+    return tomllib.loads(text)
 
 
 LOADING, PLAYING = 128 << 10, 32 << 20

@@ -5,14 +5,11 @@ What a field takes is the description of its `Meta`, which follows the word "tak
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
 
-from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
 
@@ -43,28 +40,6 @@ def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
         return msgspec.convert(data, kind, strict=strict)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _misfit(data, kind, whole, str(error)) from None
-
-
-def read_toml(path: Path, kind: type[T], whole: str) -> T:
-    """Reads a TOML file as a type.
-
-    `kind`: a `msgspec.Struct`; what a field takes is the description of its `Meta`. `whole`: what the file is, as "a
-    style". Raises FileError: it cannot be read or does not fit; the message names the file, the line and the key.
-    """
-    import tomllib  # what reads no file is imported by all
-
-    from antiphon.kernel.runtime.toml_location import place_of
-
-    text = ""
-    try:
-        text = path.read_text("utf-8-sig")
-        return convert(tomllib.loads(text), kind, whole)
-    except Misfit as misfit:
-        raise FileError(f"{place_of(path.name, text, misfit.path)}: {misfit.what}") from None
-    except OSError as error:
-        raise FileError(f"cannot read {path.name}: {os_error_text(error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{path.name} is not TOML: {error}") from None
 
 
 def value_text(value: object) -> str:

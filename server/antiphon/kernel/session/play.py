@@ -6,9 +6,7 @@ controller `BEGIN`, a controller for each, then the note. A word is sent as its 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
 from itertools import chain, takewhile
-from math import floor
 from struct import pack, unpack
 from typing import TypeGuard
 
@@ -28,7 +26,7 @@ FIRST = 103
 CONTROLLERS = 17
 """Number of values sent by MIDI controllers, the first ones of a node."""
 NAME, HIGH, LOW = FIRST, FIRST + 1, FIRST + 2
-"""Controllers of a value by name, after the pieces of its name: `NAME`, of old logs alone, with `name_hash`, and the
+"""Controllers of a value by name, after the pieces of its name: `NAME`, of old logs alone, with a hash, and the
 halves of the value, a 32-bit float, in 65536ths."""
 MAX_NAMED = 16
 """Maximum values by name of a note."""
@@ -47,11 +45,9 @@ MAX_WORD = 255
 _OTHERS, _THEIRS = " of others", " here"
 DEFAULT_NOTE = 60
 """Note number of a note without one."""
-_PIECES = 1 << 8 * PIECE
+PIECES = 1 << 8 * PIECE
 ROUNDING = 1.2e-7
 """Relative tolerance at the ends of a range, for values rounded to 32-bit floats."""
-_HASH_BITS = 53
-"""Bits of a word's hash: the precision of a 64-bit float."""
 
 
 def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
@@ -74,13 +70,6 @@ def value_number(place: int) -> int:
     return FIRST + place if place < CONTROLLERS else FIRST_EXTRA_VALUE + place - CONTROLLERS
 
 
-def value_place(number: int) -> int:
-    """Place of a value's parameter among `note_params`; -1 for a number that carries none."""
-    if FIRST <= number < FIRST + CONTROLLERS:
-        return number - FIRST
-    return number - FIRST_EXTRA_VALUE + CONTROLLERS if FIRST_EXTRA_VALUE <= number < FIRST_WORD else -1
-
-
 def word_pieces(name: str, word: str) -> list[float]:
     """Bytes of a word as values of controllers, the last one filled up with zeros; at least one piece.
 
@@ -94,58 +83,7 @@ def word_pieces(name: str, word: str) -> list[float]:
         limit = f"at most {MAX_WORD} bytes and no zero byte"
         raise RequestError(f"{name} of a note takes a word of {limit}; {short_repr(word)} has {len(data)} bytes")
     parts = (data[at : at + PIECE].ljust(PIECE, b"\0") for at in range(0, max(len(data), 1), PIECE))
-    return [int.from_bytes(part) / _PIECES for part in parts]
-
-
-class NoteWord:
-    """A word of a note, of which controllers bring the pieces; `data`: its bytes, None before the first."""
-
-    __slots__ = ("data",)
-
-    def __init__(self) -> None:
-        self.data: bytes | None = None
-
-    @staticmethod
-    def place(number: int) -> int:
-        """Place among `note_params` of the parameter whose word has a piece in a controller; -1 for none."""
-        return number - FIRST_WORD if FIRST_WORD <= number <= LAST else -1
-
-    def take(self, number: int, value: float) -> int:
-        """Adds the piece in a controller, if any; returns its `place`."""
-        place, data = self.place(number), self.data or b""
-        if place >= 0 and len(data) < MAX_WORD:
-            self.data = data + min(int(min(max(0.0, value), 1.0) * _PIECES), _PIECES - 1).to_bytes(PIECE).rstrip(b"\0")
-        return place
-
-    @property
-    def text(self) -> str | None:
-        """The word; None before its first piece."""
-        return None if self.data is None else self.data.decode("utf-8", "replace")
-
-    @staticmethod
-    def keys(words: Iterable[str], *, named: bool = False) -> Iterator[tuple[bytes | float, str]]:
-        """Keys by which notes say words: their hash, which session logs had before `word_pieces`, and their bytes.
-
-        `named`: the words are names of values by name.
-        """
-        for word in words:
-            yield name_hash(word) if named else word_hash(word), word
-            yield _encoded(word), word
-
-
-def _encoded(word: str) -> bytes:
-    return composed(word).encode("utf-8", "surrogateescape")
-
-
-def word_hash(word: str) -> float:
-    """The number that stood for a word in session logs before `word_pieces`: 53 bits of its BLAKE2b digest, 0 to 1."""
-    digest = blake2b(_encoded(word), digest_size=8).digest()
-    return float((int.from_bytes(digest) >> (64 - _HASH_BITS)) / (1 << _HASH_BITS))
-
-
-def name_hash(name: str) -> float:
-    """The number that stood for the name of a value in old session logs: `word_hash` in 24 bits."""
-    return floor(word_hash(name) * _PIECES) / _PIECES
+    return [int.from_bytes(part) / PIECES for part in parts]
 
 
 def plays(info: ProcessorInfo) -> bool:

@@ -302,21 +302,6 @@ def requested_backend(settings: ServeSettings) -> SynthInfo | None:
     return next((info for info in infos() if info.name == settings.synth), None)
 
 
-def with_options(settings: ServeSettings) -> ServeSettings:
-    """Settings with the backend whose option was given."""
-    for info in infos():
-        option = info.option
-        if option is None or not info.option_given(settings):
-            continue
-        if settings.synth not in ("auto", info.name):
-            raise UsageError(
-                f"--{option.name} is of --synth {info.name}, and --synth {settings.synth} plays by something else"
-            )
-        info.make_support().check_option(settings.value(option))
-        settings = settings.with_(synth=info.name)
-    return settings
-
-
 def choice_with(settings: ServeSettings, choice: BackendChoice) -> BackendChoice:
     """Choice modified by the backend's option. Raises `EngineError` if it cannot be played so."""
     option = choice.info.option

@@ -1,32 +1,22 @@
-"""Pools open streams to workers: the engine has a live pool, a file command a lockstep one, a check none.
-
-`current()` is the process-wide pool; the engine sets it at its start, a command creates a lockstep one at need.
-"""
+"""Streams of hops through workers, and the pool of a process, which opens them."""
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import os
 import select
 import sys
-import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any
 
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.errors import WorkerError, WorkerLost, WorkersFull
+from antiphon.kernel.errors import WorkersFull
 from antiphon.kernel.native import dsp
 from antiphon.kernel.runtime.importing import versions
 from antiphon.kernel.runtime.platform import c_function, hear, ring
-from antiphon.kernel.runtime.processes.scheduling import Patience
-from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.arena import (
     MAX_DEPTH,
     MAX_WORKERS,
@@ -38,7 +28,7 @@ from antiphon.kernel.workers.arena import (
     WorkerWord,
     tag,
 )
-from antiphon.kernel.workers.devices import CONTEXT as _context, HERE as _here, Device
+from antiphon.kernel.workers.devices import CONTEXT as _context, Device
 from antiphon.kernel.workers.hop_kernels import (
     EpochWord,
     answer_there,
@@ -55,8 +45,6 @@ _LOOK_MS = 1
 """Longest sleep before the tag is polled again: the bell may be rung between the last poll and the sleep."""
 _SILENT = 10 ** (-90 / 20)
 """Peak of an answer up to which nothing is heard of it."""
-_GIVEN_UP_NS = 1_000_000_000
-"""Maximum wait of a replay for an answer that was missing live, such as to a hop at which every worker crashes."""
 
 
 class HopStart(Enum):
@@ -68,12 +56,15 @@ class HopStart(Enum):
 
 
 class Stream:
-    """Hops of one node through one slot of a worker, opened by `current_pool().open`.
+    """Hops of one node through one slot of a worker, opened by `Pool.open`.
 
     `start`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a sequence of hops without
     a gap, from an initial state. It ends if the worker dies, or is behind by a whole ring; the next hop begins another.
     `misses`: hops whose sound was not played. An answer that comes late and is silent is no miss: silence was due.
+    `lockstep`: whether every answer is waited for.
     """
+
+    lockstep = False
 
     def __init__(self, pool: Pool, entry: WorkerEntry, slot: int, spec: WorkerSpec, serial: int) -> None:
         self.spec, self.entry, self.slot, self.serial = spec, entry, slot, serial
@@ -86,8 +77,6 @@ class Stream:
         self._own: memoryview[int] = memoryview(self.words)  # type: ignore[arg-type]
         self._own[EpochWord.EPOCH] = entry.slot(slot, SlotWord.EPOCH)
         self._own[EpochWord.BROKEN] = self._own[EpochWord.ABSENT] = 1
-        # (number, first hop) of earlier epochs: a replay may take answers of several
-        self._past: deque[tuple[int, int]] = deque(maxlen=MAX_DEPTH)
         self.misses = 0
         self._late: deque[int] = deque(maxlen=MAX_DEPTH)  # hops of the epoch whose answers have not come yet
         self._answers_at, self._answer_size = self._out.ctypes.data, self._out[0].size
@@ -98,11 +87,6 @@ class Stream:
     def answers(self) -> bool:
         """True if its worker runs, and the last answer arrived."""
         return self.runs() and not (self._own[EpochWord.BROKEN] or self._own[EpochWord.ABSENT])
-
-    @property
-    def lockstep(self) -> bool:
-        """True if every answer is waited for."""
-        return self._pool.lockstep
 
     def _layout(self) -> list[int]:
         entry = self.entry
@@ -130,34 +114,23 @@ class Stream:
     def start(self, hop: int, wait: bool = True) -> HopStart:
         """Decides, before a hop is posted, whether it continues the epoch.
 
-        Returns whether the hop continues the epoch or begins one; where there is no worker, nothing is to be posted.
+        `wait`: whether a stream in lockstep may wait for another worker. Returns whether the hop continues the epoch or
+        begins one; where there is no worker, nothing is to be posted.
         """
         # Goal: the worker's state is that of the hops before, without a gap; otherwise a new epoch begins, and answers
         # of the old one are told apart by their tags.
         own = self._own
         if not self.runs():
             own[EpochWord.BROKEN] = 1
-            if not wait or not self._pool.revived(self):
-                return HopStart.NO_WORKER
+            return HopStart.NO_WORKER
         if not own[EpochWord.BROKEN] and hop_continues.call(self._lane, hop, 0):
             return HopStart.CONTINUES
-        if self._pool.lockstep and not self._finished() and not (wait and self._pool.revived(self)):
-            return HopStart.NO_WORKER
         self._begin(hop)
         return HopStart.BEGINS
-
-    def _finished(self) -> bool:
-        """Waits for the answers of the present epoch before a new one begins. Returns False when the worker ended."""
-        own = self._own
-        last = own[EpochWord.POSTED] - 1
-        if last >= own[EpochWord.FIRST] and own[EpochWord.BORN] == self._words[WorkerWord.GENERATION]:
-            self._wait(last % self._depth, tag(own[EpochWord.EPOCH], last), time.monotonic_ns() + _GIVEN_UP_NS)
-        return self.runs()
 
     def _begin(self, hop: int) -> None:
         own = self._own
         self._look_at_late(sys.maxsize)
-        self._past.append((own[EpochWord.EPOCH], own[EpochWord.FIRST]))
         own[EpochWord.EPOCH] += 1
         own[EpochWord.FIRST], own[EpochWord.BORN] = hop, self._words[WorkerWord.GENERATION]
         own[EpochWord.BROKEN] = 0
@@ -179,13 +152,11 @@ class Stream:
         hand_over.call(self._lane, hop)
 
     def take(self, hop: int, needed: bool = True) -> Samples | None:
-        """Returns the answer to a hop. Live it waits within the block's time, for files without a limit.
+        """Returns the answer to a hop, for which it waits within the block's time.
 
-        Returns float32 `[*outputs]` of the spec, valid for as many hops as the ring holds; None where it is late.
-        Raises WorkerLost: for files: an answer that is needed is missing for good.
+        `needed`: whether a stream in lockstep has to have it. Returns float32 `[*outputs]` of the spec, valid for as
+        many hops as the ring holds; None where it is late.
         """
-        if self._pool.lockstep:
-            return self._certain(hop, needed)
         own = self._own
         if self._late:
             self._look_at_late(hop)
@@ -224,28 +195,6 @@ class Stream:
     def _count_miss(self) -> None:
         self.misses += 1
         self.entry.set_slot(self.slot, SlotWord.MISSES, self.misses)
-
-    def _certain(self, hop: int, needed: bool) -> Samples | None:
-        """Waits for the answer without a limit; for an unneeded one `_GIVEN_UP_NS`, to keep the state."""
-        own = self._own
-        new, place = hop >= own[EpochWord.FIRST], hop % self._depth
-        wanted = tag(own[EpochWord.EPOCH] if new else self._epoch_of(hop), hop)
-        until = self._pool.until_ns if needed else time.monotonic_ns() + _GIVEN_UP_NS
-        comes = new and hop < own[EpochWord.POSTED]
-        if self._tags_out[place] == wanted or (comes and self._wait(place, wanted, until)):
-            answer: Samples = self._out[place]
-            return answer
-        if needed:
-            reason = self.entry.reason or "has ended"
-            raise WorkerLost(f"the worker {self.spec.name} {reason}; the work ends where its answer is missing")
-        if comes and not own[EpochWord.BROKEN]:
-            self.blame()
-        self._missed()
-        return None
-
-    def _epoch_of(self, hop: int) -> int:
-        """Number of the last epoch whose first hop is not after `hop`."""
-        return next((epoch for epoch, first in reversed(self._past) if first <= hop), 0)
 
     def _wait(self, place: int, wanted: int, until_ns: int) -> bool:
         words, own, pool, tags = self._words, self._own, self._pool, self._tags_out
@@ -289,13 +238,8 @@ class Stream:
         self._pool.close(self)
 
 
-START_SECONDS = 60.0
-"""Seconds that a worker has for its start in a lockstep pool, as of `Patience`; a failed start is noticed at once."""
-LOOK_SECONDS = 0.1
-"""Seconds between checks of the zygote while a lockstep pool waits."""
 _SELECTABLE = 1024
 """First descriptor number that `select` cannot take (FD_SETSIZE)."""
-_making = threading.Lock()
 
 
 class Pool:
@@ -305,6 +249,7 @@ class Pool:
     """
 
     lockstep = False
+    stream_class: type[Stream] = Stream
 
     def __init__(self, arena: Arena, bells: Bells, device: Device = "cpu") -> None:
         self.arena, self.bells, self.device = arena, bells, device
@@ -345,7 +290,7 @@ class Pool:
         put(slot, SlotWord.POSTED, 0)
         put(slot, SlotWord.OPEN, self._serial)
         entry.change()
-        stream = Stream(self, entry, slot, spec, self._serial)
+        stream = self.stream_class(self, entry, slot, spec, self._serial)
         self.streams.append(stream)
         entry.words[WorkerWord.WANTED] = 1
         ring(self.bells.keeper)
@@ -438,152 +383,12 @@ class Pool:
             except BlockingIOError:
                 pass  # another read has reset it
 
-    def revived(self, stream: Stream) -> bool:
-        """True if a stream's worker runs again after it ended. A pool that can wait does so; this one cannot."""
-        return False
-
     def call_zygote(self, entry: WorkerEntry) -> None:
         """Wakes the zygotes, which read the workers' words."""
         for bell in self.bells.zygotes:
             ring(bell)
 
 
-class Lockstep(Pool):
-    """Pool for files: waits for every answer, and starts its zygotes as child processes."""
-
-    lockstep = True
-
-    def __init__(self) -> None:
-        from antiphon.kernel.workers.zygote import LOCKSTEP_HANG
-
-        super().__init__(Arena.create(LOCKSTEP_HANG), Bells.make(), devices.resolve(_context.asked))
-        self.until_ns = 1 << 62
-        self._lifelines: dict[str, tuple[int, int]] = {}
-        self._looked = 0.0
-        self._shut = False
-        self._opening = threading.Lock()
-        atexit.register(self.shut)
-
-    def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
-        """Opens a stream and waits until its worker is ready."""
-        with self._opening:  # two threads would start a zygote each, and take one slot for both of their streams
-            if spec.zygote not in self._lifelines:
-                from antiphon.kernel.workers.zygote import spawn
-
-                self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells, spec.imports)
-            stream = super().open(spec, config, node)
-        try:
-            if not self._wait_ready(stream) and not _here.replaying:
-                raise WorkerError(f"the worker {spec.name} does not start: {stream.entry.reason}")
-        except WorkerError:
-            stream.close()
-            raise
-        return stream
-
-    def _entry(self, spec: WorkerSpec) -> WorkerEntry:
-        """Entry as in `Pool`; if all are taken, but some by workers without streams, waits until one has ended."""
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                return super()._entry(spec)
-            except WorkersFull:
-                wanted = all(entry.words[WorkerWord.WANTED] for entry in self.arena.entries)
-                if wanted or time.monotonic() > deadline:
-                    raise
-            for zygote in tuple(self._lifelines):
-                self._look(zygote)
-            time.sleep(0.001)
-
-    def _wait_ready(self, stream: Stream) -> bool:
-        """Waits until a stream's worker has prepared it. Returns False when the worker has failed for good."""
-        patience, words = Patience(START_SECONDS), stream.entry.words
-        while not stream.runs():
-            if stream.entry.state in (State.QUARANTINED, State.REFUSED):
-                return False
-            if patience.ended(0 if stream.entry.state == State.WAITING else words[WorkerWord.PID]):
-                raise WorkerLost(f"the worker {stream.spec.name} did not get ready in {START_SECONDS:g} s")
-            self._look(stream.spec.zygote)
-            time.sleep(0.001)
-        return True
-
-    def revived(self, stream: Stream) -> bool:
-        """Restarts a worker in a replay after any number of failures, which may come faster than live."""
-        if not _here.replaying:
-            return False
-        if stream.entry.state == State.QUARANTINED:
-            stream.retry()
-            while stream.entry.state == State.QUARANTINED:
-                self._look(stream.spec.zygote)
-                time.sleep(0.001)
-        return self._wait_ready(stream)
-
-    def _look(self, kind: str) -> None:
-        """Raises WorkerLost if the zygote has ended: a file command has no supervisor to restart it."""
-        if kind in self._lifelines and os.waitpid(self._lifelines[kind][0], os.WNOHANG)[0]:
-            os.close(self._lifelines.pop(kind)[1])
-        if kind not in self._lifelines:
-            raise WorkerLost(f"the parent process of the workers ({kind}) has ended; start the command again")
-
-    def wait_answer(self, worker: int, milliseconds: float) -> None:
-        """Waits for a worker's answer, and checks at intervals that its zygote still runs."""
-        super().wait_answer(worker, milliseconds)
-        now = time.monotonic()
-        if now - self._looked > LOOK_SECONDS:
-            self._looked = now
-            self._look(self.arena.entries[worker].spec().zygote)
-
-    def shut(self) -> None:
-        """Closes all streams, ends the zygotes and closes the descriptors; the pool cannot be used afterwards."""
-        if self._shut:
-            return
-        self._shut = True
-        super().shut()
-        for pid, lifeline in self._lifelines.values():
-            os.close(lifeline)
-            os.waitpid(pid, 0)
-        self._lifelines.clear()
-        self.bells.close()
-        os.close(self.arena.fd)
-        atexit.unregister(self.shut)
-
-
 def use(pool: Pool | None) -> None:
     """Sets the process-wide pool; None for a new one at the next need, with which tests end theirs."""
     _context.pool = pool
-
-
-def current() -> Pool | None:
-    """Process-wide pool, from which streams are opened. Off the block path.
-
-    `pool.open(spec, config="", node=0)` returns a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
-    worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
-    `node` the processor's `node`. `pool.lockstep` is True while a file is computed: every answer is waited for. Returns
-    the pool; None where a declaration is only checked, and no worker is to be started. Raises WorkerError: the system
-    is Windows.
-    """
-    if _here.disabled:
-        return None
-    if _context.pool is None:
-        if sys.platform == "win32":
-            raise WorkerError("workers need a POSIX system; on Windows models and synths cannot be played yet")
-        with _making:
-            if _context.pool is None:
-                _context.pool = Lockstep()
-    made: Pool = _context.pool
-    return made
-
-
-def own_device() -> Device | None:
-    """Device for a processor's own choice of inline computation; None during a check."""
-    here = current()
-    return _here.weighed if here is None else here.device
-
-
-@contextlib.contextmanager
-def replaying() -> Iterator[None]:
-    """Context manager for a replay: a worker's end raises no error, as the log says which answers were missing."""
-    before, _here.replaying = _here.replaying, True
-    try:
-        yield
-    finally:
-        _here.replaying = before

@@ -27,8 +27,6 @@ from antiphon.kernel.workers.arena import Arena, Bells, SlotWord, State, WorkerE
 
 HANG = 110_000_000
 """Time without an answer, ns, after which a live worker is killed."""
-LOCKSTEP_HANG = 30_000_000_000
-"""Time without an answer, ns, after which a worker of a file command is killed."""
 LOOK_MS = 20
 """Longest time between two checks of the workers."""
 SPARE_NS = 1_000_000_000
@@ -311,14 +309,6 @@ def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: in
     lane = ChildLane(output=2, errors=None, fds=held)
     with block_signals():  # until `run` ignores Ctrl-C, which reaches it too
         return spawn_child(f"{__name__}:main", json.dumps(arguments), lane=lane, bound=False, apart=False).pid
-
-
-def spawn(kind: str, arena: Arena, bells: Bells, imports: str = "") -> tuple[int, int]:
-    """Starts a zygote as a child process; returns its pid, and a descriptor that ends it when closed."""
-    read, write = os.pipe()
-    pid = start(kind, arena, bells, imports, read)
-    os.close(read)
-    return pid, write
 
 
 def module_of(kind: str, arena: Arena) -> str:

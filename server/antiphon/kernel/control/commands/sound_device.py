@@ -5,8 +5,10 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec.structs import asdict
 
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.subscribers.replies import Replies

@@ -25,6 +25,16 @@ Place: TypeAlias = tuple[SetList | None, int]
 
 
 @dataclass(frozen=True, slots=True)
+class PatchExtras:
+    """What a patch has beside its graph, and where it stands in a set list."""
+
+    patch: Patch | None  # as it was loaded, None where the nodes were added one by one
+    scenes: Mapping[int, Scene]
+    clips: Mapping[str, PatchClip]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class EditState:
     """The state before an edit.
 
@@ -37,11 +47,8 @@ class EditState:
     name: str
     path: str
     tempo: float  # in bpm
-    patch: Patch | None  # as it was loaded, None where the nodes were added one by one
-    scenes: dict[int, Scene]
-    clips: Mapping[str, PatchClip]
     whole: bool
-    place: Place
+    extras: PatchExtras
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +99,9 @@ class Rollback:
     """State restored together with the nodes if the engine refuses a plan."""
 
     goal: int
-    patch: Patch | None
-    scenes: dict[int, Scene]
-    clips: Mapping[str, PatchClip]
-    place: Place
+    extras: PatchExtras
     done: tuple[Edit, ...]
     undone: tuple[Edit, ...]
-
-
-def before(
-    what: str,
-    patch: Patch | None,
-    scenes: Mapping[int, Scene],
-    clips: Mapping[str, PatchClip],
-    state: GraphState,
-    place: Place,
-    *,
-    whole: bool,
-) -> EditState:
-    """Captures the present state, before an edit; for the arguments see `EditState`."""
-    now = state.current()
-    return EditState(what, now, state.name, state.path, state.tempo, patch, dict(scenes), clips, whole, place)
 
 
 def graph_to_restore(was: EditState, state: GraphState) -> Graph:

@@ -21,11 +21,11 @@ from antiphon.kernel.control.patches.history import (
     Edit,
     EditHistory,
     EditState,
+    PatchExtras,
     PlanAnswer,
     PlanAnswers,
     Rollback,
     ValueEdit,
-    before,
     graph_to_restore,
 )
 from antiphon.kernel.control.patches.patch_writer import save
@@ -236,14 +236,20 @@ class Plans:
             self._change(list, peer, address, (what,))
         edits.pop()
         others.append(now)
-        self.clips = previous.clips
+        self.clips = previous.extras.clips
         if previous.whole:
-            self.patch, self.scenes = previous.patch, dict(previous.scenes)
-            self._position.put(previous.place)
+            self._restore_extras(previous.extras)
 
     def _before(self, what: str, *, whole: bool) -> EditState:
-        at = self._position.at
-        return before(what, self.patch, self.scenes, self.clips, self._session.state, at, whole=whole)
+        state = self._session.state
+        return EditState(what, state.current(), state.name, state.path, state.tempo, whole, self._extras())
+
+    def _extras(self) -> PatchExtras:
+        return PatchExtras(self.patch, dict(self.scenes), self.clips, self._position.at)
+
+    def _restore_extras(self, extras: PatchExtras) -> None:
+        self.patch, self.scenes, self.clips = extras.patch, dict(extras.scenes), extras.clips
+        self._position.put(extras.place)
 
     def _change(
         self,
@@ -259,12 +265,8 @@ class Plans:
         state, history = self._session.state, self.history
         effects = make()
         if state.loading:
-            place = self._position.at
-            self._rollbacks.append(
-                Rollback(
-                    state.goal, self.patch, dict(self.scenes), self.clips, place, (*history.done,), (*history.undone,)
-                )
-            )
+            extras = self._extras()
+            self._rollbacks.append(Rollback(state.goal, extras, (*history.done,), (*history.undone,)))
         self._executor.perform(effects)
         self._structure_changed()
         self.expect(peer, address, done, then, refused)
@@ -354,10 +356,9 @@ class Plans:
             return
         previous = self._rollbacks[0]
         self._rollbacks.clear()
-        self.patch, self.scenes, self.clips = previous.patch, previous.scenes, previous.clips
+        self._restore_extras(previous.extras)
         self.history.done = deque(previous.done, MAX_EDITS)
         self.history.undone = deque(previous.undone, MAX_EDITS)
-        self._position.put(previous.place)
 
     def engine_started(self, pid: int) -> None:
         """Sends a new engine the present plan with the present values, and the scheduled commands."""

@@ -15,7 +15,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from msgspec import to_builtins
+
 from antiphon.kernel.engine.driver_change import DriverChange
+from antiphon.kernel.engine.link import (
+    DeviceUsed,
+    EngineStarted,
+    LoaderReport,
+    NodeState,
+    NodeVocabulary,
+    PlanRefused,
+    PlanWeighed,
+)
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.plans.admission import TIMEOUT_SECONDS, Admission, LoadEstimator
 from antiphon.kernel.engine.plans.loading import LoadingNote, Prepared
@@ -198,7 +209,7 @@ class Loader:
         self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
 
     def _run(self) -> None:
-        self._say({"said": "started", "pid": os.getpid()})
+        self._say(EngineStarted(os.getpid()))
         poll = select.poll()
         poll.register(self._peer.fileno(), select.POLLIN)
         while True:
@@ -233,8 +244,7 @@ class Loader:
                 problem = self._driver.to(message["driver"], message["options"])
             except Exception as error:
                 problem = sentence(error)
-            used = {"driver": self._loop.driver.name, "device": message["device"], "serial": message["serial"]}
-            self._say({"said": "device", "problem": problem, **used})
+            self._say(DeviceUsed(problem, self._loop.driver.name, message["device"], message["serial"]))
             self._garbage = True
 
     def _maintain(self) -> None:
@@ -253,7 +263,7 @@ class Loader:
             # reports, for each node with a worker, when the worker stops and when it runs again
             states = worker_states(self._pool)
             for node, state, reason in news(self._reported, states):
-                self._say({"said": "state", "node": node, "state": state, "reason": reason})
+                self._say(NodeState(node, state, reason))
             self._reported = states
 
     def _load(self, message: dict[str, Any]) -> None:
@@ -266,7 +276,7 @@ class Loader:
             if load.candidate is not None:
                 self._maker.close(load.candidate.plan.hosts)
             self._garbage = True
-            self._say({"said": "refused", "serial": load.message["serial"], "reason": sentence(error)})
+            self._say(PlanRefused(load.message["serial"], sentence(error)))
             return
         for step in (self._tell, self._set_aside, self._tell_states, self._take, self._hand_over):
             step(load)
@@ -298,7 +308,7 @@ class Loader:
     def _tell(self, load: _Load) -> None:
         """Reports the plan's load, and the words that its nodes know."""
         verdict = load.verdict
-        self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning or verdict.refused})
+        self._say(PlanWeighed(verdict.load, verdict.warning or verdict.refused))
         for report in vocabularies(load.made.plan.hosts):
             self._say(report)
 
@@ -314,7 +324,7 @@ class Loader:
         if blamed in plan.hosts and not plan.hosts[blamed].unprepared:
             load.aside = blamed, "hung or crashed the engine"
             plan.hosts[blamed].mark_failed(load.aside[1])
-            self._say({"said": "failed", "node": blamed, "reason": load.aside[1]})
+            self._say(NodeState(blamed, "failed", load.aside[1]))
 
     def _tell_states(self, load: _Load) -> None:
         """Reports each new node that could not be prepared, and each that runs again."""
@@ -322,9 +332,9 @@ class Loader:
         before = {} if last is None else last.plan.hosts
         for number in load.made.fresh:
             if number in unprepared:
-                self._say({"said": "failed", "node": number, "reason": unprepared[number]})
+                self._say(NodeState(number, "failed", unprepared[number]))
             elif number != load.aside[0] and number in before and before[number].failed:
-                self._say({"said": "state", "node": number, "state": "running", "reason": ""})
+                self._say(NodeState(number, "running"))
 
     def _take(self, load: _Load) -> None:
         """Makes the plan the predecessor of the next, and waits until the loop has taken the one before."""
@@ -345,20 +355,17 @@ class Loader:
         serial = int(message["serial"])
         self._loop.next_plan = NextPlan(made.plan, serial, fade, tempo, text, tail, load.aside, quantum)
 
-    def _say(self, message: dict[str, object]) -> None:
+    def _say(self, report: LoaderReport) -> None:
         try:
-            self._peer.send(json.dumps(message).encode())
+            # as ASCII, for a name of a file may be no UTF-8
+            self._peer.send(json.dumps(to_builtins(report)).encode())
         except OSError as error:
             say(f"engine could not reach control: {error}")
 
 
-def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[dict[str, object]]:
-    """Messages on nodes' text vocabularies, for a control restarted while the engine plays on."""
+def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[NodeVocabulary]:
+    """Reports on nodes' text vocabularies, for a control restarted while the engine plays on."""
     for number, host in hosts.items():
         words = host.processor.vocabulary
         if words and sum(len(word) + 4 for known in words.values() for word in known) <= MAX_VOCABULARY:
-            yield {
-                "said": "vocabulary",
-                "node": number,
-                "words": {param: list(known) for param, known in words.items()},
-            }
+            yield NodeVocabulary(number, {param: tuple(known) for param, known in words.items()})

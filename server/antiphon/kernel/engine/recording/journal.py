@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.shared import SESSION, TRACKS, ByteRing, HeaderWord, Shared
-from antiphon.kernel.runtime.model_files import checksums
+from antiphon.kernel.runtime.resources import model_checksums
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.notes import HIGHEST
@@ -211,7 +211,7 @@ def header(settings: ServeSettings) -> dict[str, Any]:
         "machine": platform.machine(),
         "seed": SEED,
         "patch": settings.patch,
-        "weights": checksums(),
+        "weights": model_checksums(),
     }
 
 

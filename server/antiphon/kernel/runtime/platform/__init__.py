@@ -48,23 +48,6 @@ def limit_resources(**most: int) -> None:
             resource.setrlimit(kinds[kind], (bound, bound))
 
 
-def allow_processor_time(process: int, seconds: float) -> None:
-    """Limits the processor time of a child process, in whole seconds, as of its start; on Linux alone."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # it has ended
-            most = resource.prlimit(process, resource.RLIMIT_CPU)[1]
-            wanted = int(seconds) + 1
-            soft = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
-            resource.prlimit(process, resource.RLIMIT_CPU, (soft, most))
-
-
-def limit_address_space(process: int, most: int) -> None:
-    """Limits the address space of a child process, in bytes; on Linux alone."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, ValueError):  # it has ended, or has a lower limit
-            resource.prlimit(process, resource.RLIMIT_AS, (most, most))
-
-
 def c_function(name: str) -> int:
     """The address of a function of the C library that POSIX has, for machine code."""
     return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value or 0
@@ -110,13 +93,6 @@ def unlock_number(descriptor: int, number: int) -> None:
             msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
         else:
             fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, number)
-
-
-def widen_pipe(descriptor: int, size: int) -> None:
-    """Has a pipe hold `size` bytes, where the system allows it: Linux alone."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
 
 
 def _at(descriptor: int, number: int) -> None:

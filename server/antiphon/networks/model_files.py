@@ -2,7 +2,6 @@
 
 import hashlib
 import tomllib
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.paths import read_ordinary, write_atomic
+from antiphon.kernel.runtime.resources import MANIFEST, parse_manifest
 
-MANIFEST = "manifest.toml"
 MAX_BYTES = 64 << 20
 
 
@@ -37,15 +36,6 @@ def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
 def names(folder: Path | None = None) -> list[str]:
     """Models that the manifest of `folder`, or the shipped one, names. Raises ModelError: there is none to read."""
     return [name for name, row in _manifest(folder or resources.models()).items() if isinstance(row, dict)]
-
-
-def checksums() -> dict[str, str]:
-    """The sha256 of every model the manifest names; none without a manifest."""
-    try:
-        manifest = _parsed((resources.models() / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}  # reading a model's weights reports the error
-    return {name: str(row["sha256"]) for name, row in manifest.items() if isinstance(row, dict) and "sha256" in row}
 
 
 def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
@@ -82,15 +72,9 @@ def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dic
     write_atomic(path, tomli_w.dumps(manifest).encode())
 
 
-@lru_cache(maxsize=4)
-def _parsed(text: str) -> dict[str, Any]:
-    """A manifest's text as tables; kept, for it takes most of 10 ms, and each model that is loaded asks for it."""
-    return tomllib.loads(text)
-
-
 def _manifest(where: Path) -> dict[str, Any]:
     try:
-        return _parsed((where / MANIFEST).read_text("utf-8-sig"))
+        return parse_manifest((where / MANIFEST).read_text("utf-8-sig"))
     except FileNotFoundError:
         raise ModelError(f"{where} holds no {MANIFEST}: no model is installed") from None
     except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.session import play
+from antiphon.synths.note_words import NoteWord
 
 _LOUDER = 1.0
 """Gain added at full pressure: 6 dB, a common response to aftertouch."""
@@ -68,7 +69,7 @@ class NamedValues:
 
     def __init__(self) -> None:
         self._pending: dict[int, dict[bytes | float, float]] = {}
-        self._names = [play.NoteWord() for _ in range(_CHANNELS)]
+        self._names = [NoteWord() for _ in range(_CHANNELS)]
         self._hashes = [0.0] * _CHANNELS
         self._high = [0] * _CHANNELS
 
@@ -98,7 +99,7 @@ class NamedValues:
     def given(self, channel: int, names: Iterable[str]) -> dict[str, float]:
         """Removes and returns the values of a note that begins, those of `names`."""
         values = self._pending.pop(channel, {})
-        known = dict(play.NoteWord.keys(names, named=True)) if values else {}
+        known = dict(NoteWord.keys(names, named=True)) if values else {}
         return {known[key]: value for key, value in values.items() if key in known}
 
 

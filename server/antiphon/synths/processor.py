@@ -23,12 +23,12 @@ from antiphon.kernel.native.kernel import f32, f32p, i64, i64p
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.session.play import BEGIN, FIRST_WORD, LOW, MAX_NAMED, MAX_WORD, NAME, PIECE, PLAY
 from antiphon.kernel.synth.backend import COLUMNS, VOICES, SynthSettings, pack
-from antiphon.kernel.synth.controls import FIRST_DIAL
 from antiphon.kernel.synth.info import BackendChoice
-from antiphon.kernel.synth.shapes import RESET, ChannelBends
-from antiphon.kernel.workers.hop_kernels import HopWord
-from antiphon.kernel.workers.processor import WorkerProcessor
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks.hop_kernels import HopWord
+from antiphon.networks.worker_processor import WorkerProcessor
+from antiphon.synths.controls import FIRST_DIAL
+from antiphon.synths.shapes import RESET, ChannelBends
 
 MAX_RESTORE_EVENTS = 128
 """Most events that restore a synth's state."""

@@ -11,17 +11,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples, StreamSpec, convert_channels
+from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import IO, BlockTime, Processor, ProcessorPart
 from antiphon.kernel.native import dsp
 from antiphon.kernel.native.dsp import ring_read, ring_write
 from antiphon.kernel.native.step import Step
-from antiphon.kernel.workers import pool
 from antiphon.kernel.workers.arena import MAX_DEPTH
-from antiphon.kernel.workers.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
 from antiphon.kernel.workers.pool import HopStart, Stream
-from antiphon.kernel.workers.rebuffer import DropoutFader, DropoutLog, Rebuffer, lead_for
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.networks import lockstep
+from antiphon.networks.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
+from antiphon.networks.rebuffer import DropoutFader, DropoutLog, Rebuffer, lead_for
 
 
 def _no_config() -> str:
@@ -55,7 +55,7 @@ class WorkerClient(ProcessorPart):
         self.answer: Samples = np.zeros((lanes, *spec.outputs), np.float32)
         self._answer_at = self.answer.ctypes.data
         self.streams: list[Stream] = []
-        here = pool.current()
+        here = lockstep.current()
         if here is not None:
             worker, text = with_room(spec, lead), config()
             try:
@@ -154,6 +154,27 @@ class WorkerClient(ProcessorPart):
 def with_room(spec: WorkerSpec, lead: int) -> WorkerSpec:
     """The same worker with rings for `lead` hops in progress, and as many again for late answers."""
     return spec if lead + 2 < spec.depth else replace(spec, depth=min(2 * (lead + 1), max(MAX_DEPTH, lead + 1)))
+
+
+def convert_channels(given: Samples, into: Samples) -> None:
+    """Converts sound to another number of channels.
+
+    Mono goes to all channels, several channels are averaged to one; otherwise surplus channels are dropped, and
+    channels that are missing are silent. `given`: float32 `[any, frames]`. `into`: float32 `[channels, frames]`,
+    written.
+    """
+    have, want = given.shape[0], into.shape[0]
+    if have == 1 or have == want:
+        into[:] = given
+    elif want == 1:
+        np.add(given[0], given[1], out=into[0])
+        for row in given[2:]:
+            np.add(into[0], row, out=into[0])
+        np.multiply(into[0], np.float32(1.0 / have), out=into[0])
+    else:
+        both = min(have, want)
+        into[:both] = given[:both]
+        into[both:] = 0.0
 
 
 _NOTHING: Samples = np.zeros(0, np.float32)

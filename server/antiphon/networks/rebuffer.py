@@ -14,7 +14,7 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, ProcessorPart
 from antiphon.kernel.native import dsp
-from antiphon.kernel.workers.hop_kernels import FadeWord, HopWord, begin_hop, pass_part, push_tail
+from antiphon.networks.hop_kernels import FadeWord, HopWord, begin_hop, pass_part, push_tail
 
 
 def lead_for(hop: int, block: int) -> int:

@@ -1,0 +1,150 @@
+"""Files of the performer's folders, as commands and plugins use them: locks, copies, folders of sounds, TOML."""
+
+import contextlib
+import filecmp
+import glob
+import os
+import shutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from antiphon.kernel.errors import AntiphonError, FileError
+from antiphon.kernel.runtime.paths import (
+    PRIVATE,
+    claim,
+    drop_empty,
+    library,
+    make_folder,
+    os_error_text,
+    path_as_spelled,
+    path_inside,
+    temporary_beside,
+)
+from antiphon.kernel.runtime.platform import lock_file, lock_number, unlock_number
+from antiphon.kernel.runtime.toml_location import place_of
+from antiphon.kernel.runtime.typed import Misfit, convert
+
+T = TypeVar("T")
+
+
+def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None:
+    """Locks a file, which is made where there is none, until the descriptor is closed or the process ends.
+
+    Others may have it too where all want it `shared`. Gives the descriptor, which appends to the file; None where
+    another process has the lock. Raises `FileError` where the file cannot be opened.
+    """
+    make_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {os_error_text(error)}") from None
+    try:
+        if not lock_file(descriptor, shared=shared):
+            os.close(descriptor)
+            return None
+    except OSError:  # a file system without locks
+        pass
+    return descriptor
+
+
+class Claims:
+    """Exclusive locks by number; those of a process that ends are released at once.
+
+    They are record locks of a file, which is made where there is none, and stays empty; `FileError` where it cannot be
+    opened. A process opens it once, for closing it gives back all that the process has.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {os_error_text(error)}") from None
+
+    def take(self, number: int) -> bool:
+        """Takes a number, 0 to 2 ** 62; False where another process has it."""
+        try:
+            return lock_number(self._descriptor, number)
+        except OSError:  # a file system without locks
+            return True
+
+    def release_claim(self, number: int) -> None:
+        """Frees a number for others."""
+        unlock_number(self._descriptor, number)
+
+    def close(self) -> None:
+        """Releases all claims."""
+        os.close(self._descriptor)
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, refusal: str) -> Iterator[None]:
+    """Holds a lock within a context; `FileError` with the text `refusal` where another process holds it."""
+    descriptor = lock(path)
+    if descriptor is None:
+        raise FileError(refusal)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def copy_into(folder: Path, source: Path, name: str) -> str:
+    """Copies a file into a folder, which is made where it is missing; returns its name there.
+
+    Where another file has the name, it gets a number as `claim` gives it; a copy that is there already is that. Raises
+    FileError: it is not a name that a folder takes, or nothing can be written.
+    """
+    make_folder(folder)
+    place = path_inside(folder, name)
+    for there in (place, *folder.glob(f"{glob.escape(place.stem)}-*{glob.escape(place.suffix)}")):
+        if there.is_file() and filecmp.cmp(source, there, shallow=False):
+            return there.name
+    place = claim(place)
+    temporary = temporary_beside(place)
+    try:
+        shutil.copyfile(source, temporary)
+        temporary.replace(place)
+    except OSError as error:
+        drop_empty(place)
+        raise FileError(f"{name} could not be written: {os_error_text(error)}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return place.name
+
+
+def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
+    """Finds the folder of sounds that a parameter names. Raises FileError, or what `error` says: there is none."""
+    path = path_as_spelled(Path(os.path.expanduser(name)))
+    if not path.is_absolute():
+        path = path_inside(library(), name, error=error)
+    if not path.is_dir():
+        raise error(f"library takes a folder of {holds}, and there is none at {name[:200]!r}")
+    return path
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, 0 where it cannot be asked: reading it says why."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def read_toml(path: Path, kind: type[T], whole: str) -> T:
+    """Reads a TOML file as a type.
+
+    `kind`: a `msgspec.Struct`; what a field takes is the description of its `Meta`. `whole`: what the file is, as "a
+    style". Raises FileError: it cannot be read or does not fit; the message names the file, the line and the key.
+    """
+    text = ""
+    try:
+        text = path.read_text("utf-8-sig")
+        return convert(tomllib.loads(text), kind, whole)
+    except Misfit as misfit:
+        raise FileError(f"{place_of(path.name, text, misfit.path)}: {misfit.what}") from None
+    except OSError as error:
+        raise FileError(f"cannot read {path.name}: {os_error_text(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path.name} is not TOML: {error}") from None
