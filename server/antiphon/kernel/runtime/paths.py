@@ -259,11 +259,22 @@ def path_inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonE
     return path
 
 
+def in_library(name: str, error: type[AntiphonError] = FileError) -> Path:
+    """Makes the path of what the library holds under a name.
+
+    Raises FileError: or what `error` names, as `path_inside`; of a path the sentence says where the file belongs.
+    """
+    if last := re.search(r"[/\\]([^/\\]*)$", name):
+        where = f"put the file into {library()} and give {shorten(last[1])!r}"
+        raise error(f"{shorten(name)!r} is not a name but a path: {where}")
+    return path_inside(library(), name, error=error)
+
+
 def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
     """Finds the folder that a parameter names. Raises FileError: or what `error` names: there is no such folder."""
     path = path_as_spelled(Path(os.path.expanduser(name)))
     if not path.is_absolute():
-        path = path_inside(library(), name, error=error)
+        path = in_library(name, error)
     if not path.is_dir():
         raise error(f"library takes a folder of {holds}, and there is none at {name[:200]!r}")
     return path
