@@ -108,6 +108,12 @@ def test_a_click_on_a_bar_goes_there_in_the_score_that_is_followed(server: Serve
     tab.until("document.querySelector('.place strong').innerText.startsWith('bar 3, beat ')")
     tab.until("document.querySelector('.place [aria-current=location]').innerText === '3'")
     tab.until("document.querySelector('.place small').innerText.startsWith('then ')")
+    edges = "['.roll canvas', '.place'].map(one => document.querySelector(one).getBoundingClientRect())"
+    assert tab.run(f"(([notes, place]) => notes.width > 300 && notes.right <= place.left)({edges})")
+    tab.run("[...document.querySelectorAll('button.stage')].find(one => one.checkVisibility()).click()")
+    tab.until("/^3\\.[1-4]$/.test(document.querySelector('.on-stage .beat').innerText)")
+    tab.until("document.querySelector('.on-stage .place small').innerText.startsWith('then ')")
+    tab.run("document.querySelector('button.stage[aria-pressed=true]').click()")
     server.send("/node/remove", "ears")
     tab.until(READY)
 
