@@ -23,10 +23,11 @@ from antiphon.api.backends.files import (
     read_midi,
     read_musicxml,
     read_sound,
+    stream_sound,
     write_atomic,
     write_midi,
 )
-from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
+from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, rate_beside, render_notes, transcribe
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import parts_of
@@ -112,8 +113,10 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], 
     `job`: `source` is the recording, `target` the sound. `notes`: the band's, in beats from the recording's beginning.
     `mixes`: levels of parts. `tempo`: beats a minute.
     """
-    sound = read_sound(job.source)
-    rate, channels = sound.rate, min(2, sound.samples.shape[0])
+    with stream_sound(job.source) as (info, _):
+        rate = rate_beside(info.rate)
+    sound = read_sound(job.source, rate=rate)
+    channels = min(2, sound.samples.shape[0])
     if sound.samples.shape[1] > MAX_SECONDS * rate:
         raise UsageError(f"{job.source.name} is longer than {MAX_SECONDS / 60:g} minutes; cut it, or write a MIDI file")
     per_beat = rate * 60.0 / tempo
@@ -193,7 +196,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
             source = Path(folder) / job.source.name
             write_score(job.source, source)
         target = Path(folder) / "band.mid" if to_sound else job.target
-        summary = accompany_midi(source, target, job.settings, text or own.text, job.fires)
+        summary = accompany_midi(source, target, job.settings, text or own.text, job.fires, heard)
     writer = write_band(job, summary.notes, summary.mixes, summary.tempo) if to_sound else None
     job.progress(1.0)
     bars = "1 bar" if summary.bars == 1 else f"{summary.bars} bars"
