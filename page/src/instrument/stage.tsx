@@ -11,6 +11,7 @@ import { bpm, tracks as recording, status } from "../model";
 import { Harmony } from "./chords";
 import { Macros } from "./controls";
 import { Cues } from "./cues";
+import { leading, scored } from "./follower";
 import { Blackout } from "./lights";
 import { Output } from "./mixer";
 import { Place } from "./place";
@@ -36,6 +37,18 @@ function Record() {
       onClick={() => send(on ? "/record/tracks/stop" : "/record/tracks/start")}>
       <i aria-hidden="true">●</i> {on ? "End " : "Record"}
       {on && <Clock since={on.since} />}
+    </button>
+  );
+}
+
+/** Where a node leads the clock by what is played: that the nearest beat begins a bar. */
+function Downbeat() {
+  if (!leading.value || scored.value) return null;
+  return (
+    <button
+      title="The nearest beat begins a bar, where its bars are not yours"
+      onClick={() => send("/follow/downbeat")}>
+      Downbeat
     </button>
   );
 }
@@ -77,6 +90,7 @@ export function Stage() {
           {narrow.value && <span>{bpm.value.toFixed(0)} bpm</span>}
           <Harmony />
           {narrow.value && <Load />}
+          <Downbeat />
         </div>
         <Place />
         {!narrow.value && <InSet />}
