@@ -13,10 +13,10 @@ export function Place() {
   const bar = reported("place");
   const next = NEXT.map(reported).filter(Boolean).map(noteName).join(" ");
   const bars = AROUND.map((by) => Math.max(bar, 2) + by);
-  const pass = reported("pass");
+  const [beat, pass] = [reported("beat"), reported("pass")];
   return (
     <p class="place" aria-label="Place in the score">
-      <strong>{bar ? `bar ${bar}, beat ${reported("beat")}` : "before the first bar"}</strong>
+      <strong>{bar ? `bar ${bar}${beat ? `, beat ${beat}` : ""}` : "before the first bar"}</strong>
       {pass > 0 && <em>{TIMES[pass - 1] ?? `${pass}th`} time</em>}
       {next && <small>then {next}</small>}
       {bars.map((one) => (
