@@ -112,7 +112,7 @@ def test_a_click_on_a_bar_goes_there_in_the_score_that_is_followed(server: Serve
     assert tab.run(f"(([notes, place]) => notes.width > 300 && notes.right <= place.left)({edges})")
     tab.run("[...document.querySelectorAll('button.stage')].find(one => one.checkVisibility()).click()")
     tab.until("document.querySelector('.on-stage .beat').innerText === 'waits'")
-    server.send("/note/on", value(server, "/node/ears/next1"), 100, "ears")
+    server.send("/note/on", int(value(server, "/node/ears/next1")), 100, "ears")
     tab.until("document.querySelector('.on-stage .beat').innerText === '3.1'")
     tab.until("document.querySelector('.on-stage .place small').innerText.startsWith('then ')")
     tab.run("document.querySelector('button.stage[aria-pressed=true]').click()")

@@ -43,7 +43,7 @@ TAIL_SECONDS = 1.5
 """Seconds rendered after the last note."""
 INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
 LEVELS = {"piano": -1.0, "guitar": -2.5, "bass": -4.5, "drums": 0.0, "pad": -5.5}
-"""Level of each part in dB, at which the band has `BAND` LUFS, as in the patch `bandstand`."""
+"""Level of each part in dB, at which the band has `BAND` LUFS; in the patch `bandstand` each is 1.5 dB lower."""
 BAND, BENEATH = -19.5, 3.0
 """Loudness of the band alone, and its level in LU below the recording."""
 _MIN_LUFS = -40.0
