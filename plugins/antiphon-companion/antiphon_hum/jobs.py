@@ -17,7 +17,7 @@ from antiphon.api.backends.files import (
     stream_sound,
     write_midi,
 )
-from antiphon.api.backends.rendering import TimedNote, load_plugins, rate_beside, render_notes
+from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon_hum.notes import Transcription, transcribe
 from antiphon_hum.quantise import KEYS
@@ -49,7 +49,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     format_of(job.target)
     with stream_sound(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
-    own = rate_beside(rate)
+    own = job.rate_beside(rate)
     with AudioWriter(job.target, own, channels, subtype, job.finish.from_notes()) as writer:
         found = transcribe_file(job, rate)
         notes, frames = found.notes, round(found.frames * own / rate)

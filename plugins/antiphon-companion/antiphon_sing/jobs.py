@@ -27,7 +27,7 @@ from antiphon.api.backends.files import (
     read_sound,
     stream_sound,
 )
-from antiphon.api.backends.rendering import TimedNote, load_plugins, rate_beside, render_parts, run_job, transcribe
+from antiphon.api.backends.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
 from antiphon.api.backends.signal import syllables
 from antiphon.api.backends.synths import ChannelBends
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
@@ -317,7 +317,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     job.uses(*job.settings.keys() - {"bend"}, where="on a recording")
     try:
         with stream_sound(job.source) as (info, _):
-            rate = rate_beside(info.rate)
+            rate = job.rate_beside(info.rate)
         sound = read_sound(job.source, rate=rate)
     except FileError as error:
         raise UsageError(f"sing takes a score (.mid, .midi, .musicxml, .xml, .mxl) or a recording; {error}") from None

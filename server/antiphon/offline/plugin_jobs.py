@@ -43,12 +43,6 @@ class TimedNote:
     pitches: tuple[tuple[int, float], ...] = ()
 
 
-def rate_beside(rate: int) -> int:
-    """The rate at which instruments are rendered beside a recording: its own, in Hz, from 44.1 kHz on, else 44.1 or
-    48 kHz, of which a telephone's or a voice memo's is a part."""
-    return rate if rate >= 44100 else 44100 if 44100 % rate == 0 else 48000
-
-
 def sound(
     notes: Sequence[TimedNote],
     frames: int,

@@ -27,7 +27,7 @@ from antiphon.api.backends.files import (
     write_atomic,
     write_midi,
 )
-from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, rate_beside, render_notes, transcribe
+from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import parts_of
@@ -114,7 +114,7 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], 
     `mixes`: levels of parts. `tempo`: beats a minute.
     """
     with stream_sound(job.source) as (info, _):
-        rate = rate_beside(info.rate)
+        rate = job.rate_beside(info.rate)
     sound = read_sound(job.source, rate=rate)
     channels = min(2, sound.samples.shape[0])
     if sound.samples.shape[1] > MAX_SECONDS * rate:

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.rendering import rate_beside
 from antiphon.api.jobs import FileJob
 from antiphon_sing import jobs, processor, song
 from antiphon_sing.jobs import divide_part, note_pitches, read_score, run
@@ -116,7 +115,7 @@ def test_the_pitch_of_a_note_is_in_its_octave(off):
 
 @pytest.mark.parametrize(("given", "made"), [(8000, 48000), (22050, 44100), (44100, 44100), (96000, 96000)])
 def test_a_singer_has_at_least_the_rate_of_a_record(given, made):
-    assert rate_beside(given) == made
+    assert FileJob.rate_beside(given) == made
 
 
 def test_a_voice_by_telephone_is_sung_at_48_khz(tmp_path, monkeypatch):

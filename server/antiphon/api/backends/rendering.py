@@ -9,7 +9,6 @@ from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
 from antiphon.offline.plugin_jobs import (
     TimedNote,
     play_through,
-    rate_beside,
     run_job,
     sound as render_notes,
     sounds as render_parts,
