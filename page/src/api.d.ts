@@ -35,6 +35,15 @@ export interface Coperformer {
   landed: number;
 }
 
+export interface Drive {
+  macro: string;
+  node: string;
+  param: string;
+  low: number;
+  high: number;
+  curve: number;
+}
+
 export interface Edit {
   first: number;
   last: number;
@@ -112,6 +121,7 @@ export interface Graph {
   wires: [string, string][];
   scenes: number[];
   scene_names: Record<string, unknown>;
+  drives: Drive[];
 }
 
 export interface Health {

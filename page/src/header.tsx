@@ -4,8 +4,8 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { delay, listen, listening, missing, report, setVolume, show, shown, volume } from "./audio";
 import { eachFrame } from "./frames";
-import { chooseInput, InputMenu, source, Unmute } from "./input";
-import { coasting, leading, sure, waiting } from "./instrument/follower";
+import { chooseInput, InputMenu, muted, source, Unmute } from "./input";
+import { coasting, leading, reported, scored, sure, waiting } from "./instrument/follower";
 import { Blackout } from "./instrument/lights";
 import { connection, panic, send } from "./link";
 import { barBeats, beatNow, bpm, graph, missedLately, playing, say, status } from "./model";
@@ -60,6 +60,14 @@ function Tempo() {
   );
 }
 
+/** Bar and beat from 1: the score's as printed where one is followed, 0.0 before it; else the clock's. */
+function barAndBeat(): [number, number] {
+  if (scored.peek()) return [reported("place"), reported("beat")];
+  const whole = Math.floor(beatNow());
+  const of = barBeats.peek();
+  return [Math.floor(whole / of) + 1, (((whole % of) + of) % of) + 1];
+}
+
 /** The bar and the beat that it is now, or that it waits; the lights fade where a node that leads is not sure of it, or
  * coasts. */
 export function Beat() {
@@ -67,13 +75,13 @@ export function Beat() {
   const dots = useRef<HTMLSpanElement>(null);
   const bar = barBeats.value;
   const draw = () => {
-    const whole = Math.floor(beatNow());
-    const of = barBeats.peek();
-    const place = ((whole % of) + of) % of;
-    const text = waiting.peek() ? "waits" : `${Math.floor(whole / of) + 1}.${place + 1}`;
+    const [number, place] = barAndBeat();
+    const text = waiting.peek() || !place ? "waits" : `${number}.${place}`;
     if (!at.current || at.current.textContent === text) return;
     at.current.textContent = text;
-    [...dots.current!.children].forEach((dot, one) => dot.toggleAttribute("data-on", one === place && playing.peek()));
+    [...dots.current!.children].forEach((dot, one) =>
+      dot.toggleAttribute("data-on", one === place - 1 && playing.peek()),
+    );
   };
   useEffect(() => eachFrame(draw), []);
   return (
@@ -95,7 +103,16 @@ export function Beat() {
           <i key={one} />
         ))}
       </span>
-      <span ref={at} title={waiting.value ? "The beat waits for you: play, or start it" : "Bar and beat"} />
+      <span
+        ref={at}
+        title={
+          waiting.value
+            ? "The beat waits for you: play, or start it"
+            : scored.value
+              ? "Bar and beat of the score"
+              : "Bar and beat"
+        }
+      />
     </span>
   );
 }
@@ -168,7 +185,7 @@ function Listen() {
   );
 }
 
-function Load() {
+export function Load() {
   const now = status.value;
   const mean = Number(now.engine?.load_mean ?? 0);
   const peak = Number(now.engine?.load_peak ?? 0);
@@ -268,18 +285,20 @@ export function Panic() {
 /** On a phone: whether what is used seldom is shown below the rest. */
 const opened = signal(false);
 
-/** Of a patch that hears, on a server without a sound card: that no input is chosen, and the way to one. */
+/** Of a patch that hears, on a server without a sound card: what its input is, and the way to another. */
 export function OwnInput() {
   const hears = graph.value?.wires.some(([from]) => from.split(".")[0] === "in");
-  if (!hears || source.value !== "off" || status.value.engine?.driver !== "headless") return null;
+  const engine = status.value.engine;
+  if (!hears || source.value !== "off" || engine?.driver !== "headless") return null;
+  const what = engine.input ? `${engine.input}, again and again` : "none";
   return (
     <button
-      title="This patch hears an input, and yours is off"
+      title="What this patch hears; a press chooses this browser's microphone, or a file"
       onClick={() => {
         opened.value = true;
         chooseInput();
       }}>
-      Your input is off
+      {engine.input && muted.value ? `Input, muted: ${engine.input}` : `Input: ${what}`}
     </button>
   );
 }

@@ -1,5 +1,5 @@
 // This browser's microphone, or a file, as the server's input.
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { dropped } from "./clips/own";
 import { STOPPED, watch } from "./context";
@@ -18,6 +18,8 @@ const opened = signal(false);
 /** Opens the menu of the input. */
 export const chooseInput = () => (opened.value = true);
 const MUTE = "/node/in/mute";
+/** Whether the server's input is muted. */
+export const muted = computed(() => Boolean(value(MUTE).value));
 const BACKLOG = 100_000; // bytes that wait in the browser, above which pieces are left out: a quarter of a second
 
 let context: AudioContext | null = null;
@@ -201,7 +203,7 @@ function tellDropped(name: string): void {
 
 /** Opens the server's input again, where it is muted: by a panic, by its start, or in the mixer. */
 export function Unmute() {
-  return value(MUTE).value ? (
+  return muted.value ? (
     <button class="unmute" title="The server's input is muted. Softly first!" onClick={() => set(MUTE, false)}>
       Unmute input
     </button>

@@ -10,6 +10,8 @@ export type Kind = api.Param["kind"];
 export interface Declared extends Omit<api.Param, "low" | "high"> {
   low: number;
   high: number;
+  /** Of a macro: the parameter that it drives, and its values at both ends; null where it drives several. */
+  drives?: (Omit<api.Drive, "param"> & { of: Declared }) | null;
 }
 /** A parameter of a node, as the server sent it. */
 export interface Param extends Declared {
@@ -158,6 +160,13 @@ export function tell(kind: string, text: string, bad: boolean, pause: number, ac
   if (!again || !log.value.some((one) => one.text === text)) say(text, bad, again, undefined, { act, unasked: true });
 }
 
+/** What a macro drives, where that is one parameter. */
+function drivesOf({ nodes, drives }: Graph, macro: string): Declared["drives"] {
+  const drive = drives.find((one) => one.macro === macro);
+  const of = nodes.find((one) => one.name === drive?.node)?.params.find((one) => one.name === drive?.param);
+  return drive && of ? { ...drive, of } : null;
+}
+
 /** Takes a graph that was read. `newer`: whether what is shown of an address was set here after it was asked for. */
 export function takeGraph(next: Graph, newer: (address: string) => boolean = () => false): void {
   // what a node that is gone began is never ended by it
@@ -175,6 +184,7 @@ export function takeGraph(next: Graph, newer: (address: string) => boolean = () 
     }
     macros.value = (next.nodes.find((one) => one.name === "macro")?.params ?? []).map((one) => ({
       ...one,
+      drives: drivesOf(next, one.name),
       label: one.doc.endsWith(".") ? one.name : one.doc, // a sentence says nothing of this macro, a label does
     }));
     graph.value = next = { ...next, nodes: next.nodes.filter((one) => one.name !== "macro") };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chordName, fromPlace, toPlace, written } from "../src/instrument/scale";
+import { chordName, fromPlace, fromShown, shownOf, toPlace, written } from "../src/instrument/scale";
 import type { Declared } from "../src/model";
 
 const param = (fields: Partial<Declared>) =>
@@ -33,4 +33,17 @@ test("a value is written with its unit, and a chord by its name", () => {
 
 test("chords are 0 to 23, major before minor", () => {
   assert.deepEqual([0, 1, 11, 12, 23, 24, -1, "C"].map(chordName), ["C", "D♭", "B", "Cm", "Bm", "", "", ""]);
+});
+
+test("a macro is written and typed as what it sets, or as a percent where it drives several", () => {
+  const level = param({ low: -60, high: 12, unit: "dB" });
+  const drive = (of: Declared, low: number, high: number, curve = 1) =>
+    param({ drives: { macro: "m", node: "n", low, high, curve, of } });
+  assert.equal(written(drive(level, -40, 6), 0.8), "-3.2 dB");
+  assert.equal(written(drive(cutoff, 200, 20000), 0.5), "2000 Hz");
+  assert.equal(written(drive(param({ kind: "switch" }), 0, 1), 1), "on");
+  assert.equal(written(param({ drives: null }), 0.267), "27 %");
+  for (const one of [drive(level, -40, 6, 2), drive(cutoff, 8000, 100), param({ drives: null })])
+    for (const now of [0, 0.3, 1]) assert.ok(Math.abs(fromShown(one, shownOf(one, now)) - now) < 0.001);
+  assert.equal(fromShown(drive(level, -40, 6), 99), 1);
 });

@@ -9,6 +9,7 @@ from antiphon.live import *
 patch("songband")
 seed(6)
 tempo(100)
+node("ears").key = "G"
 
 # parts, each four bars: verse, verse, chorus, bridge, chorus, last line
 VERSE = note("""<

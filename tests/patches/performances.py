@@ -5,7 +5,7 @@ Sounds that come in are made here, by code; each has an integrated loudness of `
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -113,14 +113,19 @@ class Rendered:
         return self.sound[:, start : start + self.phrase]
 
 
-def render(name: str, loaded: Loaded) -> Rendered:
-    """Renders the performance of a shipped patch by the live code."""
+def render(name: str, loaded: Loaded, without: Sequence[str] | None = None) -> Rendered:
+    """Renders the performance of a shipped patch by the live code.
+
+    `without`: nodes that are muted, in a render without the scenes.
+    """
     performance = PERFORMANCES[name]
     played = patch.load(resources.patches() / f"{name}.toml", loaded.catalog, trusted=True)
     phrase, before = round(performance.seconds * RATE), round(performance.before * RATE)
-    scenes = {number: before + (1 + place) * phrase for place, number in enumerate(sorted(played.scenes))}
+    recalled = sorted(played.scenes) if without is None else ()
+    scenes = {number: before + (1 + place) * phrase for place, number in enumerate(recalled)}
     frames = before + (1 + len(scenes)) * phrase
     commands: list[Command] = [SetTransport(True, None, Sample(0))]  # in its own time
+    commands += [SetParam(node, "mute", True, when=Sample(0)) for node in without or ()]
     for number, at in scenes.items():
         commands += [
             SetParam(*key.split("."), value, when=Sample(at))  # type: ignore[arg-type]
@@ -296,6 +301,8 @@ BEAT = _line(0.25, 36, 42, 38, 42, 36, 36, 38, 46, 36, 42, 38, 39, velocity=100)
 
 ODE = _line(0.6, 76, 76, 77, 79, 79)
 
+ODE_ON = Performance(notes=_line(0.6, 76, 76, 77, 79, 79, 77, 76, 74, 72, 72, 74, 76), seconds=7.2)
+"""More of the tune, which goes on as the score does."""
 BASS = tuple(
     Note(n * 0.25, note, 0.2, (115, 60, 90, 50)[n % 4])
     for n, note in enumerate((33, 33, 45, 36, 33, 40, 43, 33, 31, 43, 38, 36))
@@ -340,6 +347,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "rain": Performance(notes=ARP),
     "remix": Performance("song"),
     "shadow": Performance("band", seconds=6.0 * 60.0 / 90.0, before=8.0),
+    "songband": Performance(notes=TUNE, before=3.0),
     "soundcheck": Performance(),
     "squelch": Performance(notes=BASS),
     "sway": Performance("band"),
@@ -349,6 +357,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "throw": Performance("voice"),
     "trade": Performance("voice", before=3.2),
     "tidal": Performance(notes=BEAT, node="orbit0"),
+    "trio": Performance(notes=CHORDS),
     "tune": Performance("voice"),
     "unmix": Performance(seconds=4.8, before=0.2),
     "vocal": Performance("voice"),

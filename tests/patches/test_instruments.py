@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from tests import audio
 from tests.patches import performances
-from tests.patches.performances import GALLERY, PERFORMANCES, RATE, difference
+from tests.patches.performances import GALLERY, ODE_ON, PERFORMANCES, RATE, difference
 
 from antiphon.kernel.graph import clips, patch, patch_list
 from antiphon.kernel.graph.patch_list import TOOLS
@@ -64,6 +65,25 @@ def test_it_sounds_as_its_page_says(name, loaded, monkeypatch):
         assert here <= max(1.5 * beside, 2e-3), f"scene {number} clicks"
     for before, after in pairwise(rendered.scenes):
         assert difference(rendered.scene(before), rendered.scene(after)) > HEARD, (before, after)
+
+
+BAND = ("piano", "guitar", "bass", "drums", "pad")
+
+
+@pytest.mark.needs("accompany", "follow", "pyo")
+@pytest.mark.parametrize(
+    ("name", "player", "others"),
+    [
+        pytest.param("duo", "tune", ("band",)),
+        pytest.param("bandstand", "solo", BAND, marks=pytest.mark.real),
+        pytest.param("concerto", "keys", ("strings",), marks=pytest.mark.real),
+    ],
+)
+def test_who_plays_with_a_band_is_as_loud_as_all_of_it_or_a_little_louder(name, player, others, loaded, monkeypatch):
+    usual = ODE_ON if name == "concerto" else PERFORMANCES[name]
+    monkeypatch.setitem(PERFORMANCES, name, replace(usual, notes=tuple(replace(n, velocity=84) for n in usual.notes)))
+    own, band = (audio.level(performances.render(name, loaded, muted).first()) for muted in (others, (player,)))
+    assert 0.0 <= own - band <= 4.5
 
 
 @pytest.mark.needs("answer", "loops")

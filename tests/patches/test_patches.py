@@ -13,6 +13,7 @@ from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import Sample, SetParam
+from antiphon.kernel.session.notes import Players
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 
@@ -102,6 +103,16 @@ def test_click_is_on_its_sample(loaded):
     commands = [SetParam("click", "fire", True, when=Sample(n)) for n in at]
     out = played(loaded, "click", np.zeros((2, 60000), np.float32), commands)
     np.testing.assert_array_equal(np.nonzero(out[0])[0], at)
+
+
+@pytest.mark.needs("accompany", "follow", "hum")
+@pytest.mark.parametrize(
+    ("name", "played"),
+    [("songband", {"tune", "ears", "follow"}), ("trio", {"piano", "follow"}), ("duo", {"tune", "ears", "follow"})],
+)
+def test_a_keyboard_plays_the_soloist_and_no_other_part_of_a_band(loaded, name, played):
+    graph = load(resources.patches() / f"{name}.toml", loaded.catalog, trusted=True).graph
+    assert set(Players(graph, loaded.catalog).free) == played
 
 
 def test_the_demo_answers_in_its_time(loaded):

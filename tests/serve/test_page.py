@@ -105,9 +105,17 @@ def test_a_click_on_a_bar_goes_there_in_the_score_that_is_followed(server: Serve
     tab.until("document.querySelector('.place')?.innerText.startsWith('before the first bar')")
     tab.run("document.querySelector('.place [title=\"Goes to bar 3\"]').click()")
     until(lambda: value(server, "/node/ears/place") == 3.0, 20.0, "the third bar is expected")
-    tab.until("document.querySelector('.place strong').innerText.startsWith('bar 3, beat ')")
+    tab.until("document.querySelector('.place strong').innerText === 'bar 3'")
     tab.until("document.querySelector('.place [aria-current=location]').innerText === '3'")
     tab.until("document.querySelector('.place small').innerText.startsWith('then ')")
+    edges = "['.roll canvas', '.place'].map(one => document.querySelector(one).getBoundingClientRect())"
+    assert tab.run(f"(([notes, place]) => notes.width > 300 && notes.right <= place.left)({edges})")
+    tab.run("[...document.querySelectorAll('button.stage')].find(one => one.checkVisibility()).click()")
+    tab.until("document.querySelector('.on-stage .beat').innerText === 'waits'")
+    server.send("/note/on", int(value(server, "/node/ears/next1")), 100, "ears")
+    tab.until("document.querySelector('.on-stage .beat').innerText === '3.1'")
+    tab.until("document.querySelector('.on-stage .place small').innerText.startsWith('then ')")
+    tab.run("document.querySelector('button.stage[aria-pressed=true]').click()")
     server.send("/node/remove", "ears")
     tab.until(READY)
 

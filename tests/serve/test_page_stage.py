@@ -206,9 +206,10 @@ def test_a_scene_has_its_name_stays_lit_and_moves_what_is_shown(stage: LanRig) -
         phone.size(*PHONE, phone=True)
         touch(phone, ".tabs", "Play")
         slider = "document.querySelector('.on-stage [role=slider][aria-label=mix]').innerText"
-        phone.until(f"{slider} === '1.00'")
+        phone.until(f"{slider} === '1.0'")
+        phone.until("/^\\d+\\.\\d\\n120 bpm\\n.*\\d %/s.test(document.querySelector('.on-stage .line').innerText)")
         touch(phone, ".on-stage", "1\\ndry at last")
-        phone.until(f"{slider} === '0.250'")
+        phone.until(f"{slider} === '0.25'")
         phone.until("document.querySelector('.on-stage .stored').ariaPressed === 'true'")
         assert phone.run("document.querySelectorAll('.on-stage [aria-pressed=true]').length") == 1
         touch(phone, ".rooms", "Clips")

@@ -7,7 +7,7 @@ import { type Declared, graph, macros, type Node, node, type Param, selected, ty
 import { Options } from "../options";
 import { Wires } from "./edit";
 import { Learn, Mapped, oscOf } from "./learn";
-import { fromPlace, toPlace, written } from "./scale";
+import { fromPlace, fromShown, shownOf, shownUnit, toPlace, written } from "./scale";
 
 const HOST = new Set(["bypass", "mute", "wet"]);
 
@@ -229,20 +229,20 @@ function Typed({ param, now, done }: { param: Declared; now: number; done: (next
   const end = (next: number | null) => {
     if (ended.current) return;
     ended.current = true;
-    done(next !== null && Number.isFinite(next) ? next : null);
+    done(next !== null && Number.isFinite(next) ? fromShown(param, next) : null);
   };
   return (
     <input
       class="text"
       inputMode="decimal"
-      aria-label={`${param.name}, ${param.low} to ${param.high} ${param.unit}`}
+      aria-label={`${param.name}, ${shownOf(param, param.low)} to ${shownOf(param, param.high)} ${shownUnit(param)}`}
       ref={(field) => {
         if (field && document.activeElement !== field) {
           field.focus();
           field.select();
         }
       }}
-      defaultValue={String(now)}
+      defaultValue={String(shownOf(param, now))}
       onKeyDown={(event) => {
         if (event.key === "Enter") end(Number(event.currentTarget.value.replace(",", ".")));
         if (event.key === "Escape") end(null);

@@ -18,6 +18,8 @@ export const coasting = computed(() => {
   const its = (name: string) => value(`/node/${follower.value}/${name}`).value;
   return !named.value && its("state") === "coasting" && its("drive") === "beat" && Boolean(its("on"));
 });
+/** Whether it follows a score, whose bars count. */
+export const scored = computed(() => follower.value !== "" && Boolean(value(`/node/${follower.value}/score`).value));
 /** How sure it is, 0 to 1; 1 where the clock follows none. */
 export const sure = computed(() => (named.value ? reported("sureness") : coasting.value ? 0 : 1));
 

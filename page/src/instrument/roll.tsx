@@ -3,9 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { ahead, barBeats, beatNow, bpm, chords, graph, notes, passBeat, playing, value } from "../model";
 import { colours } from "../theme";
-import { chordNow, noteChords } from "./chords";
+import { Harmony, noteChords } from "./chords";
 import { type Draw, text, useDrawing } from "./drawings";
-import { isBeat } from "./follower";
+import { isBeat, scored } from "./follower";
 
 const PAST = 6; // seconds left of now
 const FUTURE = 2; // right of it
@@ -96,7 +96,7 @@ const roll: Draw = (area, width, height, now) => {
       area.moveTo(place, 0);
       area.lineTo(place, tall);
       area.stroke();
-      if (one % bar === 0) text(area, String(one / bar + 1), place + 3, 11);
+      if (one % bar === 0 && !scored.peek()) text(area, String(one / bar + 1), place + 3, 11);
     }
     area.globalAlpha = 1;
   }
@@ -188,17 +188,10 @@ function drawChords(
 
 export function Roll({ children }: { children?: ComponentChildren }) {
   const canvas = useDrawing(roll);
-  const { chord, key, next } = chordNow.value;
   return (
     <section class="roll" data-view="Play" aria-label="Notes">
       <canvas ref={canvas} role="img" aria-label="Notes of the last seconds and of the next" />
-      {chord && (
-        <p class="chord">
-          {chord}
-          {next.length > 0 && <small>then {next.join(" ")}</small>}
-          {key && <small>in {key}</small>}
-        </p>
-      )}
+      <Harmony />
       {children}
     </section>
   );

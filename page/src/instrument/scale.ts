@@ -32,20 +32,45 @@ export function fromPlace(param: Declared, place: number): number {
   return Number(now.toFixed(Math.min(6, digits)));
 }
 
+/** A number as it is shown and typed: what a macro sets where it drives one parameter, else its percent. */
+export function shownOf({ drives }: Declared, now: number): number {
+  if (drives === undefined) return now;
+  if (drives === null) return 100 * now;
+  const [low, high] = [toPlace(drives.of, drives.low), toPlace(drives.of, drives.high)];
+  return fromPlace(drives.of, low + (high - low) * now ** drives.curve);
+}
+
+/** The value of what is typed as `shownOf` gives it. */
+export function fromShown({ drives }: Declared, typed: number): number {
+  if (drives === undefined) return typed;
+  const ends = drives === null ? [0, 100] : [toPlace(drives.of, drives.low), toPlace(drives.of, drives.high)];
+  const at = drives === null ? typed : toPlace(drives.of, typed);
+  const share = (at - ends[0]!) / (ends[1]! - ends[0]! || 1);
+  return Math.min(1, Math.max(0, share)) ** (1 / (drives?.curve ?? 1));
+}
+
+/** The unit of `shownOf`. */
+export const shownUnit = ({ unit, drives }: Declared) => (drives === undefined ? unit : drives ? drives.of.unit : "%");
+
+/** A number with four digits, or by so many fewer. */
+function digits(now: number, fewer: number): string {
+  const size = Math.abs(now);
+  const after = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 || size === 0 ? 2 : 3;
+  const text = now.toFixed(Math.max(0, after - fewer));
+  return Number(text) === 0 ? text.replace("-", "") : text;
+}
+
+const unitOf = ({ unit }: Declared, text: string) => (unit ? `${text} ${unit}` : text);
+
 /** A value as text, with its unit. */
 export function written(param: Declared, now: unknown): string {
+  const { drives } = param;
+  if (drives !== undefined && typeof now === "number") {
+    if (drives?.of.kind === "switch") return shownOf(param, now) < 0.5 ? "off" : "on";
+    const shown = shownOf(param, now);
+    return drives ? unitOf(drives.of, digits(shown, 1)) : `${shown.toFixed(0)} %`;
+  }
   if (param.unit === "chord") return chordName(now) || "none";
   if (typeof now !== "number") return now === null || now === undefined ? "–" : String(now);
-  const size = Math.abs(now);
-  const text =
-    param.kind === "int"
-      ? String(Math.round(now))
-      : size >= 1000
-        ? now.toFixed(0)
-        : size >= 100
-          ? now.toFixed(1)
-          : size >= 1 || size === 0
-            ? now.toFixed(2)
-            : now.toFixed(3);
-  return param.unit ? `${text} ${param.unit}` : text;
+  return unitOf(param, param.kind === "int" ? String(Math.round(now)) : digits(now, 0));
 }

@@ -4,14 +4,17 @@ import { useEffect } from "preact/hooks";
 import { XY } from "../clips/xy";
 import { Tracks } from "../code/beside";
 import { enterRoom } from "../code/store";
-import { Beat, Clock } from "../header";
+import { Beat, Clock, Load } from "../header";
 import { Unmute } from "../input";
 import { send } from "../link";
-import { tracks as recording } from "../model";
+import { bpm, tracks as recording, status } from "../model";
+import { Harmony } from "./chords";
 import { Macros } from "./controls";
 import { Cues } from "./cues";
+import { leading, scored } from "./follower";
 import { Blackout } from "./lights";
 import { Output } from "./mixer";
+import { Place } from "./place";
 import { Scenes } from "./side";
 import { Told } from "./told";
 
@@ -38,12 +41,59 @@ function Record() {
   );
 }
 
+/** Where a node leads the clock by what is played: that the nearest beat begins a bar. */
+function Downbeat() {
+  if (!leading.value || scored.value) return null;
+  return (
+    <button
+      title="The nearest beat begins a bar, where its bars are not yours"
+      onClick={() => send("/follow/downbeat")}>
+      Downbeat
+    </button>
+  );
+}
+
+/** The patch's place in the set, and which comes next; on a phone also the way there. */
+function InSet() {
+  const set = status.value.set as { place: number; patches: string[] } | null | undefined;
+  if (!set) return null;
+  const next = set.patches[set.place];
+  return (
+    <p class="in-set">
+      {narrow.value && (
+        <button aria-label="Previous patch of the set" onClick={() => send("/set/previous")}>
+          ‹
+        </button>
+      )}
+      <span>
+        {set.place} of {set.patches.length}
+        {next ? ", then " : ", the last"}
+        {next && <b dir="auto">{next}</b>}
+      </span>
+      {narrow.value && (
+        <button aria-label="Next patch of the set" onClick={() => send("/set/next")}>
+          ›
+        </button>
+      )}
+    </p>
+  );
+}
+
 export function Stage() {
   useEffect(() => void enterRoom(), []);
   return (
     <main class="on-stage" aria-label="Stage" tabIndex={-1}>
       <section class="now" aria-label="Beat and scenes">
-        <Beat />
+        {narrow.value && <InSet />}
+        <div class="line">
+          <Beat />
+          {narrow.value && <span>{bpm.value.toFixed(0)} bpm</span>}
+          <Harmony />
+          {narrow.value && <Load />}
+          <Downbeat />
+        </div>
+        <Place />
+        {!narrow.value && <InSet />}
         {!narrow.value && <Told />}
         <Scenes />
         {!narrow.value && <Cues />}

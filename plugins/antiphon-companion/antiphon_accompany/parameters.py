@@ -76,6 +76,16 @@ PARAMS = (
         doc="Its chord: C to B major 0 to 11, minor 12 to 23.",
     ),
     Param("waits", "choice", "no", choices=WAITS, readonly=True, doc="What it is silent until it gets."),
+    Param(
+        "alone",
+        "int",
+        0,
+        0,
+        9999,
+        readonly=True,
+        doc="Notes from `split` on before its first chord; chords are played below that (60: middle C), and the patch "
+        "duo accompanies a tune without any.",
+    ),
     Param("tonic", "int", 0, 0, 23, unit="chord", readonly=True, doc="The estimated key, in the same numbers."),
     *(
         Param(

@@ -31,6 +31,7 @@ _MEMORY, _MOST = 16, 1024
 _FORESEEN = 10
 """Blocks before a beat in which its chord is computed, in parts."""
 _NEVER = 1 << 60
+_MOST_ALONE = 9999
 _TURN, _HELD = "turn", "held"
 """Lanes of a chord change between two beats, among pending strikes: by the text, by fewer keys than a chord."""
 _ROLLED, _ON_BEAT = 0.125, 0.005
@@ -65,6 +66,7 @@ class Accompany(Processor):
         self._waiting: deque[tuple[int, Event]] = deque()  # played while the clock stands, by sample
         self._tonic = 0
         self._unknown = False  # keys have been struck since that are no chord by themselves
+        self._alone = 0  # notes beside the left hand before its first chord
         self._given = Progression()
         self.played: list[tuple[float, Chord | None]] = []
         self._bend = PlayerBend()
@@ -93,6 +95,7 @@ class Accompany(Processor):
         self._zone.clear()
         self._waiting.clear()
         self._given.clear()
+        self._alone = 0
         self._harmony.reset()
         self._bend.reset()
 
@@ -312,6 +315,9 @@ class Accompany(Processor):
         if event.kind == "on" and event.value > 0.0:
             listener.on(number, event.value, beat)
             self._melody.on(number, beat)
+            if follow == "chords" and self._given.now is None and self._alone < _MOST_ALONE:
+                self._alone += 1
+                io.report("alone", self._alone)
             self._make_room(io, number, event.offset, beat)
         elif event.kind in ("on", "off"):
             listener.off(number, beat)
@@ -332,6 +338,9 @@ class Accompany(Processor):
             self._melody.on(number, beat)
             if not listener.sounding:
                 listener.loudness += 0.2 * (event.value - listener.loudness)
+            if self._alone:
+                self._alone = 0
+                io.report("alone", 0)
             found = recognise(self._zone)
             self._unknown = found is None
             if found is None:

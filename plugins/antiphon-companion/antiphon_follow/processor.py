@@ -55,6 +55,8 @@ _LEAST_CHANGE = 0.005
 _MAX_MISSING = 100
 _NEXT = tuple((f"next{n}", f"ahead{n}") for n in range(1, NEXT + 1))
 _TAP_SECONDS = 2.5
+MAX_PASS = 99
+"""Highest number of times that a bar is reported to be played."""
 
 
 @kernel
@@ -127,6 +129,9 @@ class Follow(Processor):
         Param("tempo", default=0.0, low=0.0, high=400.0, unit="bpm", readonly=True, doc="0 while none is known."),
         Param("beat", "int", 0, low=0, high=64, readonly=True, doc="The beat of the bar, from 1; 0 if none is known."),
         Param("place", "int", 0, low=0, high=MAX_BAR, readonly=True, doc="The bar as printed; 0: not begun, a pickup."),
+        Param(
+            "pass", "int", 0, low=0, high=MAX_PASS, readonly=True, doc="The time that a repeated bar is played; or 0."
+        ),
         *(
             param
             for note, ahead in _NEXT
@@ -162,6 +167,7 @@ class Follow(Processor):
             self._concert = Concert(Path(score), str(self.settings["part"]), spec.rate, late)
             bars = self._concert.score.numbers
             self.vocabulary = {"from": (str(min(bars)), str(max(bars)))}
+            self._passes = tuple(min(MAX_PASS, time) for time in self._concert.score.passes)
         self._io: IO | None = None
         self._forget()
 
@@ -216,6 +222,9 @@ class Follow(Processor):
         io.report("beat", place + 1.0 if count.known else 0.0)
         if concert is not None:
             io.report("place", float(concert.bar))
+            now = (io.time.sample + io.frames - self._begin) / self._rate
+            bar, _ = concert.score.bar_at(concert.follower.at(now).quarter)
+            io.report("pass", float(self._passes[bar] if concert.bar else 0))
             for n, (note, ahead) in enumerate(_NEXT):
                 io.report(note, float(concert.coming[n]))
                 io.report(ahead, concert.ahead[n])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -84,6 +84,7 @@ class FollowedScore:
 
     `tempo`: (quarter, bpm of quarters). `bars`: starts of the measures, and `beats`: quarters of each. `names`: what
     each bar is called in print. `jumps`: (from, to) positions at which a repeat may be left out or taken once more.
+    `written`: the place of each bar in the score as it is written; empty where none is played twice.
     """
 
     parts: tuple[OrchestraPart, ...]
@@ -94,6 +95,7 @@ class FollowedScore:
     length: float
     fermatas: tuple[float, ...] = ()
     jumps: tuple[tuple[float, float], ...] = ()
+    written: tuple[int, ...] = ()
 
     def chosen(self, names: str) -> tuple[int, ...]:
         """Places of parts by their names or numbers from 1, with commas between several; the first for "".
@@ -131,6 +133,16 @@ class FollowedScore:
             digits = _NUMBER.match(name)
             last = min(int(digits[0]), MAX_BAR) if digits else last
             found.append(last)
+        return tuple(found)
+
+    @property
+    def passes(self) -> tuple[int, ...]:
+        """Which time it is, from 1, that each of `bars` is played; 0 for one that is played once."""
+        order = self.written or range(len(self.bars))
+        all_times, so_far, found = Counter(order), Counter[int](), list[int]()
+        for bar in order:
+            so_far[bar] += 1
+            found.append(so_far[bar] if all_times[bar] > 1 else 0)
         return tuple(found)
 
     def seconds_per_quarter(self, quarter: float) -> float:
@@ -195,7 +207,15 @@ def _written(path: Path) -> FollowedScore:
     lengths = tuple(one.length for one in score.measures)
     names = tuple(one.name for one in score.measures)
     return FollowedScore(
-        tuple(parts), tuple(score.tempo), tuple(starts), lengths, names, score.length, score.fermatas, jumps
+        tuple(parts),
+        tuple(score.tempo),
+        tuple(starts),
+        lengths,
+        names,
+        score.length,
+        score.fermatas,
+        jumps,
+        tuple(order),
     )
 
 

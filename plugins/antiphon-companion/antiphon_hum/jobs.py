@@ -33,7 +33,9 @@ POLYPHONY_WARNING = 0.3
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Transcribes the source to a sound of its rate, channels and length, or to a MIDI file of the notes.
+    """Transcribes the source to a sound of its channels and length, or to a MIDI file of the notes.
+
+    The sound has the source's rate, from 44.1 kHz on.
 
     Raises `UsageError` where the options do not go together, `FileError` for files.
     """
@@ -47,14 +49,15 @@ def run(job: FileJob) -> tuple[Written, ...]:
     format_of(job.target)
     with stream_sound(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
-    with AudioWriter(job.target, rate, channels, subtype, job.finish.from_notes()) as writer:
+    own = job.rate_beside(rate)
+    with AudioWriter(job.target, own, channels, subtype, job.finish.from_notes()) as writer:
         found = transcribe_file(job, rate)
-        notes, frames = found.notes, found.frames
-        timed = [TimedNote(n.start, n.end, n.number, n.velocity) for n in notes]
+        notes, frames = found.notes, round(found.frames * own / rate)
+        timed = [TimedNote(round(n.start * own / rate), round(n.end * own / rate), n.number, n.velocity) for n in notes]
         blocks = render_notes(
-            timed, frames, rate, load_plugins(check=False), channels=channels, block=max(RENDER_BLOCK, job.block)
+            timed, frames, own, load_plugins(check=False), channels=channels, block=max(RENDER_BLOCK, job.block)
         )
-        for block in fade_out(blocks, rate, job.fade):
+        for block in fade_out(blocks, own, job.fade):
             writer.write(block)
             job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * writer.frames / max(1, frames))
         _warn(job, found, f"{writer.name} is silent")

@@ -25,6 +25,7 @@ from antiphon.api.backends.files import (
     read_midi,
     read_musicxml,
     read_sound,
+    stream_sound,
 )
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
 from antiphon.api.backends.signal import syllables
@@ -306,18 +307,21 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """Sings a MIDI file or MusicXML, one voice for each track with notes, or the vocal of a recording.
 
     `settings` are parameters of the node; lyrics that are given are sung by every track, else those of the file are. A
-    recording keeps its notes, its pitch inside them, its loudness, rate and length; with `mix` it is a song, whose
-    voice is taken by `stems`. Raises `UsageError` where it is neither or has no notes, `VoiceError` without the voice.
+    recording keeps its notes, its pitch inside them, its loudness and length, and a rate from 44.1 kHz on; with `mix`
+    it is a song, whose voice is taken by `stems`. Raises `UsageError` where it is neither or has no notes, `VoiceError`
+    without the voice.
     """
     if is_midi(job.source) or job.source.suffix.lower() in MUSICXML_SUFFIXES:
         job.uses(*job.settings.keys() - {"mix"}, where="on a score")
         return _written(job, *_score(job), RATE)
     job.uses(*job.settings.keys() - {"bend"}, where="on a recording")
     try:
-        sound = read_sound(job.source)
+        with stream_sound(job.source) as (info, _):
+            rate = job.rate_beside(info.rate)
+        sound = read_sound(job.source, rate=rate)
     except FileError as error:
         raise UsageError(f"sing takes a score (.mid, .midi, .musicxml, .xml, .mxl) or a recording; {error}") from None
-    if sound.samples.shape[1] > MAX_SECONDS * sound.rate:
+    if sound.samples.shape[1] > MAX_SECONDS * rate:
         raise UsageError(f"{job.source.name} is longer than {MAX_SECONDS / 60:g} minutes; cut it")
     name = voice_name(str(job.settings.get("as") or job.settings.get("voice", "")))
     if name != NEURAL:
@@ -330,7 +334,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         sung = job.source
         if mix != "no":
             sung = run_job("stems", job.source, Path(folder) / "voice.wav", {}, {"only": "voice"})
-            whole, sound = sound, read_sound(sung)
+            whole, sound = sound, read_sound(sung, rate=rate)
             backing = whole.samples - sound.samples if mix == "song" else None
         notes = transcribe(sung, Path(folder) / "notes.mid", {})
         parts, _ = read_score(notes)
@@ -339,7 +343,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if settings.get("as"):
         settings["voice"] = settings["as"]
     job = replace(job, settings={k: v for k, v in settings.items() if k not in ("as", "mix")})
-    return _written(job, parts, sound.samples.shape[1] / sound.rate, sound.rate, source, backing)
+    return _written(job, parts, sound.samples.shape[1] / rate, rate, source, backing)
 
 
 def _score(job: FileJob) -> tuple[tuple[SungPart, ...], float]:

@@ -15,7 +15,7 @@ from antiphon.kernel.runtime.paths import (
     PRIVATE,
     claim,
     drop_empty,
-    library,
+    in_library,
     make_folder,
     os_error_text,
     path_as_spelled,
@@ -118,7 +118,7 @@ def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileEr
     """Finds the folder of sounds that a parameter names. Raises FileError, or what `error` says: there is none."""
     path = path_as_spelled(Path(os.path.expanduser(name)))
     if not path.is_absolute():
-        path = path_inside(library(), name, error=error)
+        path = in_library(name, error)
     if not path.is_dir():
         raise error(f"library takes a folder of {holds}, and there is none at {name[:200]!r}")
     return path

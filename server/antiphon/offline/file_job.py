@@ -60,6 +60,11 @@ class FileJob:
     ask: Callable[[str], str] = lambda question: ""
     fires: Fires = ()
 
+    @staticmethod
+    def rate_beside(rate: int) -> int:
+        """The rate in Hz of instruments beside a recording: its own from 44.1 kHz on, else 44.1 or 48 kHz."""
+        return rate if rate >= 44100 else 44100 if 44100 % rate == 0 else 48000
+
     def uses(self, *names: str, where: str = "on files") -> None:
         """Says which of the given settings have no effect: those that are not named here."""
         idle = sorted(self.settings.keys() - set(names))

@@ -33,8 +33,8 @@ from antiphon.offline.runner import Make
 
 GAIN = 3
 """Place of the gain among the cells of `out`."""
-COUNTS = ("missed", "dropped")
-"""Readonly parameters by which a processor counts lost notes."""
+COUNTS = ("missed", "dropped", "alone")
+"""Readonly parameters by which a processor counts lost notes, or notes that it played nothing with."""
 _ALL_DUE = Moment(math.inf, math.inf)
 
 

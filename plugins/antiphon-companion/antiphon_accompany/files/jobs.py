@@ -23,6 +23,7 @@ from antiphon.api.backends.files import (
     read_midi,
     read_musicxml,
     read_sound,
+    stream_sound,
     write_atomic,
     write_midi,
 )
@@ -42,7 +43,7 @@ TAIL_SECONDS = 1.5
 """Seconds rendered after the last note."""
 INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
 LEVELS = {"piano": -1.0, "guitar": -2.5, "bass": -4.5, "drums": 0.0, "pad": -5.5}
-"""Level of each part in dB, at which the band has `BAND` LUFS, as in the patch `bandstand`."""
+"""Level of each part in dB, at which the band has `BAND` LUFS; in the patch `bandstand` each is 1.5 dB lower."""
 BAND, BENEATH = -19.5, 3.0
 """Loudness of the band alone, and its level in LU below the recording."""
 _MIN_LUFS = -40.0
@@ -112,8 +113,10 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], 
     `job`: `source` is the recording, `target` the sound. `notes`: the band's, in beats from the recording's beginning.
     `mixes`: levels of parts. `tempo`: beats a minute.
     """
-    sound = read_sound(job.source)
-    rate, channels = sound.rate, min(2, sound.samples.shape[0])
+    with stream_sound(job.source) as (info, _):
+        rate = job.rate_beside(info.rate)
+    sound = read_sound(job.source, rate=rate)
+    channels = min(2, sound.samples.shape[0])
     if sound.samples.shape[1] > MAX_SECONDS * rate:
         raise UsageError(f"{job.source.name} is longer than {MAX_SECONDS / 60:g} minutes; cut it, or write a MIDI file")
     per_beat = rate * 60.0 / tempo
@@ -193,7 +196,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
             source = Path(folder) / job.source.name
             write_score(job.source, source)
         target = Path(folder) / "band.mid" if to_sound else job.target
-        summary = accompany_midi(source, target, job.settings, text or own.text, job.fires)
+        summary = accompany_midi(source, target, job.settings, text or own.text, job.fires, heard)
     writer = write_band(job, summary.notes, summary.mixes, summary.tempo) if to_sound else None
     job.progress(1.0)
     bars = "1 bar" if summary.bars == 1 else f"{summary.bars} bars"

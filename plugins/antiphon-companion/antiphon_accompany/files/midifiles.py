@@ -128,7 +128,7 @@ def read(path: Path) -> Read:
     return Read(file, notes, *chosen, _mean_tempo(tempos, last), signatures, tempos, others)
 
 
-_UNSTEADY = "but its notes keep no steady beat beside the file's: `antiphon render bandstand --events` follows them"
+_UNSTEADY = "but its notes keep no steady beat beside the file's: "
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
@@ -228,12 +228,14 @@ def accompany_midi(
     settings: Mapping[str, Value] | None = None,
     chords_text: str = "",
     fires: Sequence[tuple[str, float]] = (),
+    recorded: bool = False,
 ) -> Accompanied:
     """Writes `source` with one more track per part, otherwise unchanged.
 
     `settings`: parameters of `accompany`. `chords_text`: chords as for `chordtext.spans_of`, or "file" for the file's
     own; "" takes those where it has some and `follow` is not given, and else estimates them. `fires`: triggers, each
-    with its second. Raises FileError: the source cannot be used. Raises UsageError: the chords cannot be read.
+    with its second. `recorded`: whether they are the notes of a recording. Raises FileError: the source cannot be used.
+    Raises UsageError: the chords cannot be read.
     """
     given = read(source)
     options = {name: value for name, value in (settings or {}).items() if (name, value) != ("chords", FILE)}
@@ -276,7 +278,10 @@ def accompany_midi(
         return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
     words = ["by the chords of the file" if own_chords else one_bar(chords_text), replaced(chords_text)]
-    words += [_UNSTEADY] if _song_of(given).late(guess=True) is None else []
+    if _song_of(given).late(guess=True) is None:
+        # the band of `bandstand` takes its chords from the left hand, which a tune has not
+        patch = "bandstand --events" if has_harmony(given.melody, given.others) else "duo --events"
+        words += [f"{_UNSTEADY}`antiphon render {'answer --in' if recorded else patch}` follows it"]
     fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
     return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, heard.mixes, lead, fitted)

@@ -348,6 +348,13 @@ def test_a_band_says_what_it_is_silent_for_before_the_first_note(follow: str, wa
     assert said[-1] == [0]
 
 
+def test_notes_of_a_tune_without_a_left_hand_are_counted_until_its_first_chord() -> None:
+    tune = [BeatNote(float(n), n + 0.9, 72 + n, 0.7) for n in range(6)]
+    said = reports_of([*tune, *hand((7.0, 8.0, C))], 10, LEFT_HAND, "alone")[1]
+    assert [count for beat in said for count in beat] == [1, 2, 3, 4, 5, 6, 0]
+    assert not any(reports_of(tune, 8, {**LEFT_HAND, "follow": "melody"}, "alone")[1])
+
+
 def test_a_part_has_the_level_of_its_style_before_its_first_note() -> None:
     """And again with every bar, of the style as it is then."""
     settings = {**LEFT_HAND, "style": "rock"}

@@ -131,6 +131,9 @@ def test_a_performance_beside_a_clock_is_said_to_be_one(tmp_path: Path) -> None:
     for notes, said in ((song, False), (beside, False), (faster, True)):
         told = accompany_midi(write(tmp_path / "in.mid", notes), tmp_path / "out.mid", {}).fitted
         assert ("keep no steady beat" in told) == said, told
+    assert "`antiphon render duo --events` follows it" in told, "bandstand has its chords of the left hand"
+    heard = accompany_midi(tmp_path / "in.mid", tmp_path / "out.mid", {}, "", (), True).fitted
+    assert "`antiphon render answer --in` follows it" in heard
 
 
 def test_a_melody_beside_the_grid_is_found(tmp_path: Path) -> None:

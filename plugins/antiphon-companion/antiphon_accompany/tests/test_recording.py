@@ -35,6 +35,14 @@ def beneath(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Wr
     return write
 
 
+@pytest.mark.usefixtures("beneath")
+def test_a_band_beneath_a_telephone_s_voice_has_48_khz(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", np.zeros(8000), 8000)
+    jobs.run(FileJob("accompany", tmp_path / "in.wav", tmp_path / "out.wav"))
+    found = soundfile.info(tmp_path / "out.wav")
+    assert (found.samplerate, found.frames) == (48000, 72000)
+
+
 def test_what_is_over_full_scale_is_limited_unless_that_is_refused(
     tmp_path: Path, beneath: Callable[..., Written]
 ) -> None:

@@ -200,6 +200,7 @@ def test_a_repeat_may_be_taken_or_not(tmp_path, taken):
     score = read_followed(xml(tmp_path / "a.musicxml", repeat=True))
     assert score.length == 24.0
     assert set(score.jumps) == {(8.0, 16.0), (16.0, 8.0)}
+    assert score.passes == (1, 1, 2, 2, 0, 0)
     follower = ScoreFollower(score)
     if taken:
         assert errors(follower, played(score)).max() < 0.05

@@ -113,6 +113,19 @@ def test_the_pitch_of_a_note_is_in_its_octave(off):
     assert len(found) > 100
 
 
+@pytest.mark.parametrize(("given", "made"), [(8000, 48000), (22050, 44100), (44100, 44100), (96000, 96000)])
+def test_a_singer_has_at_least_the_rate_of_a_record(given, made):
+    assert FileJob.rate_beside(given) == made
+
+
+def test_a_voice_by_telephone_is_sung_at_48_khz(tmp_path, monkeypatch):
+    source, target = vocal(tmp_path / "v.wav", rate=8000), tmp_path / "o.wav"
+    monkeypatch.setattr(processor, "texts", FakeTexts)
+    monkeypatch.setattr(jobs, "voice_name", str)
+    run(FileJob("sing", source, target, {"as": "neural", "lyrics": "ah"}, block=256, complain=lambda text: None))
+    assert (soundfile.info(target).samplerate, soundfile.info(target).frames) == (48000, round(2.4 * 48000))
+
+
 def test_a_recording_is_sung_by_another_voice_at_its_own_pitch_and_loudness(tmp_path, monkeypatch):
     source = vocal(tmp_path / "v.wav")
     monkeypatch.setattr(processor, "texts", FakeTexts)

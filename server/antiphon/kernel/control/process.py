@@ -90,6 +90,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     )
     loop.add_reader(recorder.fileno(), app.captures.read, recorder)
     app.device.attach(supervisor, given["device"])
+    app.device.input = settings.input_file.name if settings.input_file is not None else ""
     app.plans.guards = given["guards"]
     app.plans.loudspeakers = given["loudspeakers"] and not app.headphones.chosen(given["device"])
     loop.add_reader(supervisor.fileno(), app.device.read)

@@ -236,6 +236,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             **_named(engine, "pid", "state", "restarts", "driver", "rate", "block", "channels", "ahead"),
             **_named(engine, "device_rate", "device_block"),
             "device": app.device.name,
+            "input": app.device.input,
             "wake_late_ms": round(engine.wake_late_ns / 1e6, 2),
             **_named(engine, "load_mean", "load_peak"),
         },

@@ -187,7 +187,13 @@ def _graph(app: StatusSource) -> Iterator[str]:
     for place, wire in enumerate(state.graph.wires):
         yield ("," if place else "") + json.dumps([str(wire.source), str(wire.dest)])
     names = {number: scene[SCENE_NAME] for number, scene in app.plans.scenes.items() if SCENE_NAME in scene}
-    yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + ', "scene_names": ' + json.dumps(names) + "}}"
+    yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + ', "scene_names": ' + json.dumps(names)
+    single = [(one.name, one.targets[0]) for one in state.graph.macros if len(one.targets) == 1]
+    drives = [
+        {"macro": name, "node": to.node, "param": to.param, "low": to.low, "high": to.high, "curve": to.curve}
+        for name, to in single
+    ]
+    yield ', "drives": ' + json.dumps(drives) + "}}"
 
 
 def _stored(app: StatusSource) -> Iterator[str]:

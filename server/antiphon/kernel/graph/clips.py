@@ -118,7 +118,7 @@ def locate_asset(text: str, error: type[AntiphonError] = FileError) -> str:
 
 
 def _found(text: str, error: type[AntiphonError]) -> Path:
-    own = paths.path_inside(paths.library(), text, error=error)
+    own = paths.in_library(text, error)
     built_in = resources.folder("library") / own.name
     return built_in if not own.exists() and built_in.exists() else own
 

@@ -312,10 +312,10 @@ class PatchReader:
     def _file(self, name: str) -> str:
         """The name in the library; for a file in the folder of a trusted patch its path."""
         if not self.trusted:
-            paths.path_inside(paths.library(), name)
+            paths.in_library(name)
         elif self._folder is not None and not Path(name).is_absolute():
-            beside = paths.path_inside(self._folder, name)
-            if beside.is_file() and not paths.path_inside(paths.library(), name).exists():
+            own, beside = paths.in_library(name), paths.path_inside(self._folder, name)
+            if beside.is_file() and not own.exists():
                 return str(beside)
         return name
 

@@ -256,6 +256,17 @@ def path_inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonE
     return path
 
 
+def in_library(name: str, error: type[AntiphonError] = FileError) -> Path:
+    """Makes the path of what the library holds under a name.
+
+    Raises FileError: or what `error` names, as `path_inside`; of a path the sentence says where the file belongs.
+    """
+    if last := re.search(r"[/\\]([^/\\]*)$", name):
+        where = f"put the file into {library()} and give {shorten(last[1])!r}"
+        raise error(f"{shorten(name)!r} is not a name but a path: {where}")
+    return path_inside(library(), name, error=error)
+
+
 def os_error_text(error: OSError) -> str:
     """Words for an error of the operating system and what to do about it: part of a sentence, without a full stop."""
     text = (error.strerror or str(error) or type(error).__name__).lower()

@@ -147,8 +147,15 @@ NodeParam = record("NodeParam", Param, value=VALUE)
 PORTS: Any = {"inputs": list_of(Port), "outputs": list_of(Port)}
 STATE: Any = {"name": str, "type": str, "number": int, "state": str, "reason": str, "doc": str}
 Node = record("Node", **STATE, **PORTS, params=list_of(NodeParam))
+Drive = record("Drive", macro=str, node=str, param=str, low=float, high=float, curve=float)
 Graph = record(
-    "Graph", patch=str, nodes=list_of(Node), wires=list[tuple[str, str]], scenes=list[int], scene_names=dict[str, str]
+    "Graph",
+    patch=str,
+    nodes=list_of(Node),
+    wires=list[tuple[str, str]],
+    scenes=list[int],
+    scene_names=dict[str, str],
+    drives=list_of(Drive),
 )
 Plugin = record(
     "Plugin", name=str, doc=str, plugin=str, **PORTS, needs=list[str], splits=list[str], params=list_of(Param)

@@ -76,12 +76,13 @@ class SoundDevice:
     def __init__(self, link: RemoteEngine, replies: Replies, syncs: Syncs) -> None:
         """Begins without a device, until `attach`; a sender's `/synced` comes after its change.
 
-        `changed` is called with the name of a device that another one is changed for.
+        `changed` is called with the name of a device that another one is changed for. `input`: the name of a file in
+        place of the device's input, "" for none.
         """
         self._link, self._replies, self._syncs = link, replies, syncs
         self._supervisor: socket.socket | None = None
         self._asked: _Asked | None = None
-        self._name = ""
+        self._name = self.input = ""
         self.changed: Callable[[str], None] = lambda name: None
         syncs.busy.append(self._busy)
 

@@ -23,3 +23,16 @@ export function noteChords(): void {
   chords.push({ name, at: performance.now() });
   if (chords.length > MOST) chords.shift();
 }
+
+/** The chord that sounds, those to come and the key. */
+export function Harmony() {
+  const { chord, key, next } = chordNow.value;
+  if (!chord) return null;
+  return (
+    <p class="chord">
+      {chord}
+      {next.length > 0 && <small>then {next.join(" ")}</small>}
+      {key && <small>in {key}</small>}
+    </p>
+  );
+}
