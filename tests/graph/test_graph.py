@@ -327,7 +327,7 @@ def test_a_clock_that_waits_stands_until_its_node_steers_it() -> None:
     assert tempo.sample_at(tempo.beat + 0.25) == pytest.approx(RATE + 0.25 * 0.6 * RATE)
 
 
-def test_a_stopped_clock_waits_for_no_node_and_one_that_waits_is_started_and_stopped() -> None:
+def test_a_stopped_clock_is_begun_by_a_node_only_where_it_waits_and_one_that_waits_is_started_and_stopped() -> None:
     tempo = TempoMap(RATE, 120.0)
     for playing in (False, True):
         tempo.set_transport(0, True, None)
@@ -335,9 +335,12 @@ def test_a_stopped_clock_waits_for_no_node_and_one_that_waits_is_started_and_sto
         tempo.set_transport(256, playing, None)
         assert (tempo.playing, tempo.waits) == (playing, 0)
     tempo.set_transport(512, False, None)
-    tempo.wait(512, 7)
     tempo.steer(512, 100.0, 0.0, 1.0)
     assert (tempo.playing, tempo.waits, tempo.bpm) == (False, 0, 120.0)
+    tempo.wait(512, 7)
+    assert (tempo.playing, tempo.waits) == (False, 7)
+    tempo.steer(512, 100.0, 0.0, 1.0)
+    assert (tempo.playing, tempo.waits, tempo.bpm) == (True, 0, 100.0)
 
 
 @pytest.mark.parametrize(("asked", "taken"), [(5000.0, MAX_TEMPO), (0.001, MIN_TEMPO), (-3.0, MIN_TEMPO)])
