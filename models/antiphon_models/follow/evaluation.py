@@ -28,6 +28,8 @@ SONGS, SECONDS, SETTLED = 6, 60.0, 5.0
 TEST = "89"
 """Last digits of the songs that are measured: tables and constants were chosen on others."""
 LOW, HIGH = 50.0, 200.0
+HIT = 0.07
+"""Seconds within which a beat is found."""
 ENTRY_IN, NOBODY_SECONDS = 8.0, 30
 """Beats within which the band should have entered; seconds of a sound in which nobody plays."""
 LISTENED = 4
@@ -51,10 +53,11 @@ class FollowEvaluation(Evaluation):
     classical = "listen"
     peer = "librosa, the whole sound"
     ours = "follow, MIDI; follow, sound"
-    columns = "beats; continuity; any octave; downbeats; entry [beats] ↓; entry in 8; led [%] ↓"
+    columns = "beats; off [ms] ↓; continuity; any octave; downbeats; entry [beats] ↓; entry in 8; led [%] ↓"
     note = (
         "As they come: a beat is at the time at which the count passed it. beats, downbeats: F within 70 ms from 5 s "
-        "after the first note; continuity: share of beats within 17.5 % of the period and after a right one (CMLt); "
+        "after the first note; off: median distance of those; continuity: share of beats within 17.5 % of the period "
+        "and after a right one (CMLt); "
         "any octave: the same with half and double tempo and off the beat (AMLt); "
         "entry: beats of the player from the first until a bar begins that the clock has joined; in 8: share of those; "
         "led: time for which the clock is led where nobody plays."
@@ -80,7 +83,7 @@ class FollowEvaluation(Evaluation):
                     continue
                 found = dict(figures(song, run(song)))
                 if run in ONLY:
-                    found = {name: found[name] for name in ONLY[run]}
+                    found = {name: found[name] for name in ONLY[run] if name in found}
                 yield from scored(name, song.name, found, kind)
         for name, sound in () if ask.files or not ask.wants("follow, sound") else nobody(ask.data, ask.seed):
             led = of_sound(PlayedSong(name, np.zeros((0, 4)), np.zeros(0), np.zeros(0), sound)).led
@@ -206,8 +209,8 @@ SYSTEMS: dict[str, Callable[[PlayedSong], FollowedBeats]] = {
 }
 
 ONLY = {
-    of_librosa: ("beats", "continuity", "any octave"),
-    of_listen: ("beats", "continuity", "any octave", "downbeats"),
+    of_librosa: ("beats", "off", "continuity", "any octave"),
+    of_listen: ("beats", "off", "continuity", "any octave", "downbeats"),
 }
 """Measures of systems that are no clock."""
 
@@ -225,6 +228,9 @@ def figures(song: PlayedSong, answer: FollowedBeats) -> Iterator[tuple[str, floa
     counted = (song.beats > begin) & (song.beats < end)
     beats, bars = song.beats[counted], song.beats[counted & (np.asarray(song.downs) > 0)]
     yield "beats", float(mir_eval.beat.f_measure(beats, times))
+    away = np.abs(beats[:, None] - times[None]).min(axis=1) if len(times) else np.zeros(0)
+    if (hit := away[away <= HIT]).size:
+        yield "off", 1000.0 * float(np.median(hit))
     yield "continuity", continuity(beats, times)
     yield "any octave", continuity(beats, times, 3)
     if len(bars):
