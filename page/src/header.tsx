@@ -62,7 +62,7 @@ function Tempo() {
 
 /** Bar and beat from 1: the score's as printed where one is followed, 0.0 before it; else the clock's. */
 function barAndBeat(): [number, number] {
-  if (scored.peek()) return [reported("place"), reported("beat")];
+  if (scored.peek() && (leading.peek() || waiting.peek())) return [reported("place"), reported("beat")];
   const whole = Math.floor(beatNow());
   const of = barBeats.peek();
   return [Math.floor(whole / of) + 1, (((whole % of) + of) % of) + 1];
@@ -217,24 +217,20 @@ export function Load() {
   );
 }
 
-/** In a patch whose beat can wait for the player: stops it, and pressed again has it wait. */
-function Stop() {
+/** Stops the beat until the player leads it, in a patch that has whom to wait for; pressed again, it waits no longer. */
+function Wait() {
   if (!status.value.awaits) return null;
-  const arms = !playing.value && !waiting.value;
   return (
     <button
       class="wait"
-      aria-label={arms ? "Let the beat wait for you" : waiting.value ? "Wait no longer" : "Stop"}
       aria-pressed={waiting.value}
       title={
-        arms
-          ? "Stopped. Press, and the beat waits for you: it begins with what you play next"
-          : waiting.value
-            ? "The beat waits for you: play. Press, and it is stopped"
-            : "Stops the beat; pressed again, it waits for you"
+        waiting.value
+          ? "The beat waits for you: play. Press, and it is stopped"
+          : "Stops the beat until you play: it begins with the next song's notes"
       }
-      onClick={() => send(arms ? "/transport/wait" : "/transport/stop")}>
-      ■
+      onClick={() => send(waiting.value ? "/transport/stop" : "/transport/wait")}>
+      Wait
     </button>
   );
 }
@@ -321,9 +317,9 @@ export function Header() {
           aria-pressed={playing.value}
           title="Space"
           onClick={startOrStop}>
-          {playing.value && !status.value.awaits ? "■" : "▶"}
+          {playing.value ? "■" : "▶"}
         </button>
-        <Stop />
+        <Wait />
         <Tempo />
         <button onClick={tap}>Tap</button>
         <Beat />

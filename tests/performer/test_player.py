@@ -19,7 +19,7 @@ from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import MAX_WAITING_CUES, SentEvent, WaitingCues
-from antiphon.performer.pair import PerformerPair
+from antiphon.performer.pair import PerformerPair, Skip, Skips
 from antiphon.performer.player import Player
 from antiphon.performer.scripts import Begin
 from antiphon.performer.wire import BeatClock
@@ -703,3 +703,12 @@ def test_what_the_patch_lacks_is_refused_before_the_version_is_taken(stage: Play
         stage.player.check(lambda node, param: "" if (node, param) in known else f"{node}, {param}")
         stage.until_true(lambda swaps=swaps: not stage.player.reading and stage.player.swaps == swaps, "checked")  # type: ignore[misc]
     assert [said for said in stage.said if not said.startswith("plays")] == [f"set.py {refused}"]
+
+
+def test_what_a_leader_leaves_out_after_a_cue_back_comes_before_what_is_left_out_later() -> None:
+    skips = Skips()
+    later, earlier = Skip(F(11), F(16), ["heavy"]), Skip(F(41, 4), F(12), ["other"])
+    skips.add(later)
+    skips.lead()
+    skips.add(earlier)
+    assert list(skips.follower) == [earlier, later]

@@ -68,7 +68,8 @@ export function written(param: Declared, now: unknown): string {
   if (drives !== undefined && typeof now === "number") {
     if (drives?.of.kind === "switch") return shownOf(param, now) < 0.5 ? "off" : "on";
     const shown = shownOf(param, now);
-    return drives ? unitOf(drives.of, digits(shown, 1)) : `${shown.toFixed(0)} %`;
+    if (!drives) return `${shown.toFixed(0)} %`;
+    return unitOf(drives.of, drives.of.kind === "int" ? String(Math.round(shown)) : digits(shown, 1));
   }
   if (param.unit === "chord") return chordName(now) || "none";
   if (typeof now !== "number") return now === null || now === undefined ? "–" : String(now);

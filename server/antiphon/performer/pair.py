@@ -7,6 +7,7 @@ returns to where they would be. Nothing in this module reads a clock.
 """
 
 import math
+from bisect import insort
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -184,7 +185,7 @@ class Skips:
     def add(self, skip: Skip) -> None:
         """Adds one that the leader has had."""
         self._all.append(skip)
-        self.follower.append(skip)
+        insort(self.follower, skip, key=lambda one: one.at)  # a cue takes the leader back
 
     def lead(self) -> None:
         """Has a new leader, a copy of the follower, come to all that the follower comes to."""

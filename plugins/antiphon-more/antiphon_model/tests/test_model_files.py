@@ -334,7 +334,7 @@ def test_torch_is_imported_for_archives_with_the_names_of_a_script_alone(
         raise ModelError("torch was imported")
 
     monkeypatch.setattr(probe.importlib, "import_module", imported)
-    for name in ("limit_resources", "confine"):
+    for name in ("limit_resources", "restrict_process"):
         monkeypatch.setattr(probe, name, lambda **_: None)
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as made:
