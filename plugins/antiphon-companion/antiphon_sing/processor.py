@@ -6,10 +6,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, Samples, StreamSpec
+from antiphon.api import (
+    AUDIO_OUT,
+    EVENTS_IN,
+    IO,
+    PEDAL,
+    Event,
+    FileUse,
+    Param,
+    Processor,
+    ProcessorPart,
+    Samples,
+    StreamSpec,
+)
 from antiphon.api.backends.synths import ChannelBends, NoteShape, NoteShapes, pressure_gain
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
-from antiphon.api.backends.workers import ProcessorPart, current_pool
+from antiphon.api.backends.workers import current_pool
 from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, Shape, SingerState, VoiceRow, sing_take, sing_voice
 from antiphon_sing.song import TAPS, Place, SungText
 from antiphon_sing.texts import Key, texts

@@ -11,8 +11,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import AUDIO_OUT, IO, AntiphonError, FileUse, Param, PluginError, Processor, Samples, Step, StreamSpec
-from antiphon.api.backends.workers import ProcessorPart, convert_channels, current_pool
+from antiphon.api import (
+    AUDIO_OUT,
+    IO,
+    AntiphonError,
+    FileUse,
+    Param,
+    PluginError,
+    Processor,
+    ProcessorPart,
+    Samples,
+    Step,
+    StreamSpec,
+)
+from antiphon.api.backends.workers import convert_channels, current_pool
 from antiphon.api.kernels import Audio, f32, f32p, f64, fill_sound, i64, kernel
 from antiphon_loops.arrangement.arrange import KEYS, Layer, LoopChoice, LoopRequest, roles_of
 from antiphon_loops.arrangement.live import ArrangementWorker

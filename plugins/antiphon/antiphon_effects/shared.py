@@ -7,9 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Param
+from antiphon.api import Param, ProcessorPart
 from antiphon.api.backends.intrinsics import bits_f64, f64_bits
-from antiphon.api.backends.workers import ProcessorPart
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
 
 GRID = 16

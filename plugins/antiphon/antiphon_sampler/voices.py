@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Samples, Step
+from antiphon.api import ProcessorPart, Samples, Step
 from antiphon.api.backends.intrinsics import store_release
-from antiphon.api.backends.workers import ProcessorPart
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.coloring import Color, sampler_colored
 from antiphon_sampler.motion import Motion, Moves, put_color, put_motion, sampler_level, sampler_pace, sampler_sweep

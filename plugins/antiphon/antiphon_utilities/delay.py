@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.backends.workers import ProcessorPart
+from antiphon.api import IO, FileUse, Param, Processor, ProcessorPart, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
 
 MAX_SECONDS = 2.0

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.file_use import FileHearing, FileUse
     from antiphon.kernel.contract.params import Param, Value
     from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
-    from antiphon.kernel.contract.processor import IO, PEDAL, BlockTime, Event, Processor
+    from antiphon.kernel.contract.processor import IO, PEDAL, BlockTime, Event, Processor, ProcessorPart
     from antiphon.kernel.native.step import Step
     from antiphon.kernel.signal import SHARP_NAMES
     from antiphon.signal.pitch import frequency, note_number
@@ -65,7 +65,7 @@ _LAZY = {
     "antiphon.kernel.signal": ("SHARP_NAMES",),
     "antiphon.signal.pitch": ("frequency", "note_number"),
     "antiphon.kernel.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
-    "antiphon.kernel.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
+    "antiphon.kernel.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor", "ProcessorPart"),
     "antiphon.kernel.native.step": ("Step",),
 }
 """Lazily imported names, by module."""

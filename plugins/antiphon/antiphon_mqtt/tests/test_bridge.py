@@ -110,7 +110,7 @@ async def test_what_is_no_number_changes_nothing_and_is_counted(live: Rig, mqtt:
         for payload in (b"", b"nan", b"inf", b"1e999", b"true", b"on", b"[1]", b"\xff\x00", b"2.5", b"x" * 1_000_000)
     ]
     bad += [("a/mode/set", "0.5"), ("a/mode/set", "2"), ("a/mode/set", "wavelet"), ("a/mute/set", "TRUE")]
-    bad += [("a/label/set", "1"), ("a/level/set", "0.5"), ("a/nothing/set", "1"), ("nobody/gain/set", "1")]
+    bad += [("a/label/set", "1.5"), ("a/level/set", "0.5"), ("a/nothing/set", "1"), ("nobody/gain/set", "1")]
     bad += [("a/gäin/set", "1"), ("x" * 30000 + "/gain/set", "1"), ("//set", "1"), ("$SYS/gain/set", "1")]
     await sent(mqtt, client, *bad)
     assert mqtt.refused == len(bad)

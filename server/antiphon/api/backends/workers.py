@@ -3,7 +3,6 @@
 For a torch model there is `antiphon.api.backends.models`, which is built on this.
 """
 
-from antiphon.kernel.contract.processor import ProcessorPart
 from antiphon.kernel.runtime.platform import process_at, short_slices, start_time as process_start
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 from antiphon.networks.lockstep import current as current_pool
