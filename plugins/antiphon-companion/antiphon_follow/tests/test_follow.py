@@ -351,7 +351,7 @@ def test_a_clock_that_waits_again_begins_the_next_song_as_it_would_the_first(sto
     begin = 20.0
     at = Sample(round(begin * RATE))
     stop = [SetTransport(False, None, Sample(round(19.0 * RATE)))] if stopped else []
-    again = [*stop, SetTransport(False, 0.0, at), AwaitPlayer(1, at)]
+    again = [*stop, AwaitPlayer(1, 0.0, at)]
     notes = [*first, *((begin + seconds, key, loud) for seconds, key, loud in alone)]
     rows = clock_of(notes, begin + 25.0, "beat", commands=again, waits=True)
     assert not stopped or (rows[(rows[:, 0] > 19.1) & (rows[:, 0] < begin), 3:] == 0.0).all()
