@@ -209,9 +209,22 @@ class Hear(Processor):
         io.audio_out[0][:] = io.audio_in[0]
 
 
+class Leader(Processor):
+    """One that the clock waits for while it is on."""
+
+    params = (Param("on", "switch", True),)
+
+    def awaits(self, values):
+        return bool(values["on"])
+
+    def process(self, io):
+        io.audio_out[0][:] = io.audio_in[0]
+
+
 TYPES: dict[str, type[Processor]] = {
     "gain": Gain, "lag": Lag, "repeat": Repeat, "echo": Echo, "count": Count, "clicker": Clicker, "notes": Notes,
     "two": Two, "wrong": Wrong, "hear": Hear, "noteclick": NoteClick, "saw": Saw, "level": Level, "log": Log,
+    "leader": Leader,
 }  # fmt: skip
 CATALOG = Catalog({name: inspect_processor(name, kind, "", "local", play=False) for name, kind in TYPES.items()})
 

@@ -19,7 +19,7 @@ from antiphon.files import midifile
 from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.session.commands import Beat, Sample, SetParam
+from antiphon.kernel.session.commands import AwaitPlayer, Beat, Sample, SetParam
 from antiphon.offline.event_file import parse_events
 
 Command = Callable[..., Any]
@@ -302,11 +302,13 @@ def test_times_in_three_ways() -> None:
         "",
         '{"sample": 7, "address": "/node/gain/gain/norm", "args": [0.25]}',
         '{"beat": 2.5, "address": "/node/gain/gain", "args": ["1.5"]}',
+        '{"beat": 4, "address": "/transport/wait", "args": [8]}',
     ]
     assert parse_events(lines, 48000, find, "e") == [
         SetParam("gain", "gain", 1.0, 0.25, Sample(24000)),
         SetParam("gain", "gain", 0.5, 0.0, Sample(7)),
         SetParam("gain", "gain", 1.5, 0.0, Beat(2.5)),
+        AwaitPlayer(0, 8.0, Beat(4.0)),
     ]
 
 

@@ -10,6 +10,9 @@ from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.rig import CATALOG, Client, Rig, rig
 from tests.each import each
 
+from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.ports import EVENTS_OUT, Port
 from antiphon.kernel.control import patch_watch
 from antiphon.kernel.control.commands import executor
 from antiphon.kernel.control.patch_watch import MAX_LISTED_CHANGES, reload_line
@@ -393,7 +396,7 @@ def waits(live: Rig) -> list[tuple[Any, ...]]:
     return told
 
 
-WAITS = [("transport", False, 0.0), ("wait", 1)]
+WAITS = [("wait", 1, 0.0)]
 
 
 async def test_a_clock_waits_for_the_player_where_the_patch_has_a_node_for_it(live: Rig, client: Client) -> None:
@@ -407,7 +410,7 @@ async def test_a_clock_waits_for_the_player_where_the_patch_has_a_node_for_it(li
     assert await client.ask("/transport/wait") == []
     assert waits(live) == WAITS
     await client.ask("/transport/wait", 8.0)
-    assert waits(live) == [("transport", False, 8.0), ("wait", 1)]
+    assert waits(live) == [("wait", 1, 8.0)]
 
 
 async def test_a_new_song_waits_again(live: Rig, client: Client, home: Path) -> None:
@@ -432,6 +435,66 @@ async def test_a_new_song_waits_again(live: Rig, client: Client, home: Path) -> 
     live.engine.awaited = 0
     await client.ask("/patch/reload")
     assert waits(live) == []
+
+
+async def test_a_clock_waits_for_no_node_of_a_patch_that_another_is_loaded_over(
+    live: Rig, client: Client, home: Path
+) -> None:
+    put_patch(home, "mine")
+    put_patch(home, "next", 'format = 1\nname = "Next"\n[nodes.x]\ntype = "gain"\n[wires]\n"in" = "x"\n"x" = "out"\n')
+    live.engine.playing, live.engine.hold_plans, live.engine.awaited = False, True, 3
+    await client.ask("/patch/load", "mine")
+    await client.ask("/patch/load", "next")
+    assert live.engine.loads[-1][2] == {"a": 1, "late": 3}
+    live.engine.hold_plans = False
+    await live.settle(3)
+    assert live.engine.loads[-1][2] == {"x": 4}
+    assert client.heard() == [("/done", ("/patch/load", name)) for name in ("mine", "next")]
+    assert waits(live) == []
+    assert not live.app.session.state.loading
+
+
+async def test_a_clock_that_waits_again_does_so_with_the_values_of_the_patch(live: Rig, client: Client) -> None:
+    await client.ask("/patch/save", "mine")
+    live.engine.awaited = 1
+    await client.ask("/patch/load", "mine")
+    await client.ask("/node/a/gain", 1.5)
+    live.engine.applied.clear()
+    await client.ask("/patch/reload")
+    told = [entry[:4] for entry in live.engine.applied if entry[0] in ("set", "wait")]
+    assert told.index(("set", 1, GAIN, 0.5)) < told.index(("wait", 1, 0.0, None))
+
+
+async def test_held_keys_reach_a_band_that_is_prepared_anew_once_it_plays(home: Path) -> None:
+    size = Param("size", "int", 256, 64, 1024, restart=True)
+    band = ProcessorInfo("band", "", "t", (Port("notes", "events", held=True),), (EVENTS_OUT,), (size,))
+    text = 'format = 1\nname = "Band"\n[nodes.band]\ntype = "band"\nsize = {}\n'
+    async with rig(home / "anew", catalog=Catalog({"band": band}), patch=False) as live:
+        client = live.client()
+
+        def played() -> list[tuple[Any, ...]]:
+            found = [entry[:3] for entry in live.engine.applied if entry[0] in ("on", "off")]
+            live.engine.applied.clear()
+            return found
+
+        for number in (256, 512):
+            put_patch(home, f"band{number}", text.format(number))
+        await client.ask("/patch/load", "band256")
+        for key in (45, 48):
+            await client.ask("/note/on", key, 0.5)
+        assert played() == [("on", 1, 45), ("on", 1, 48)]
+        live.engine.hold_plans = True
+        await client.ask("/patch/load", "band512")
+        await client.ask("/note/off", 45)
+        assert played() == [("off", 1, 45)], "of the one that plays"
+        live.engine.hold_plans = False
+        await live.settle(2)
+        assert played() == [("on", 1, 48)]
+        live.engine.refuse = "no memory"
+        await client.ask("/patch/load", "band256")
+        live.engine.refuse = ""
+        await client.ask("/patch/load", "band512")
+        assert played() == [], "it goes on, and has them"
 
 
 async def test_the_status_says_that_a_patch_is_loading_until_it_plays(live: Rig, client: Client, home: Path) -> None:

@@ -15,7 +15,17 @@ from antiphon.kernel.engine.graph_player import MAX_REPORTS
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.native.dsp import KNEE
 from antiphon.kernel.session.actions import NodeReset, NodeSet
-from antiphon.kernel.session.commands import Beat, ClearSchedule, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
+from antiphon.kernel.session.commands import (
+    AwaitPlayer,
+    Beat,
+    ClearSchedule,
+    NudgeBeat,
+    Panic,
+    Sample,
+    SetTempo,
+    SetTransport,
+    Sync,
+)
 
 SPEC = StreamSpec(RATE, 256, 2)
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
@@ -473,3 +483,56 @@ def test_a_node_that_gave_nan_is_reset_at_once_and_after_pauses_where_it_gives_i
     play(stage, ones(RATE * 8))
     pauses = [r.text.partition("again; it is tried ")[2] for r in said(stage, "failed")[1:]]
     assert pauses == ["again in 2 s", "again in 4 s", "again in 8 s"]
+
+
+LED = graph({"l": "leader"}, ["in > l", "l > out"])
+
+
+def led(on=True):
+    """A stage whose clock was begun by hand."""
+    stage = staged(graph({"l": ("leader", {"on": on})}, ["in > l", "l > out"]))
+    stage.take(SetTransport(True))
+    play(stage, ones(256))
+    return stage
+
+
+@pytest.mark.parametrize("node", [1, 0], ids=["by its number", "by the plan"])
+def test_a_clock_waits_from_a_beat_on_at_another(node):
+    stage = led()
+    stage.take(AwaitPlayer(node, 8.0, Beat(1.0)))
+    play(stage, ones(24000 - 512))
+    assert stage.tempo.playing
+    play(stage, ones(1024))
+    assert (stage.tempo.playing, stage.tempo.waits, stage.tempo.beat) == (False, 1, 8.0)
+    assert stage.tempo.sample == 24000
+    stage.take(SetTransport(True))
+    play(stage, ones(48000))
+    assert stage.tempo.playing, "it does not wait later"
+
+
+def test_a_clock_waits_for_no_node_that_is_off():
+    stage = led()
+    stage.take(put(LED, "l", "on", 0.0))
+    stage.take(AwaitPlayer(1, 0.0))
+    play(stage, ones(512))
+    assert (stage.tempo.playing, stage.tempo.waits) == (True, 0)
+    stage.take(AwaitPlayer(1, 0.0))
+    stage.take(put(LED, "l", "on", 1.0))
+    play(stage, ones(256))
+    assert stage.tempo.playing
+    stage.take(put(LED, "l", "on", 0.0))
+    stage.take(put(LED, "l", "on", 1.0))
+    stage.take(AwaitPlayer(1, 0.0))
+    play(stage, ones(256))
+    assert (stage.tempo.playing, stage.tempo.waits) == (False, 1)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_plan_names_whom_the_clock_waits_for_by_the_graph_s_values(on):
+    stage = led(on)
+    stage.take(put(LED, "l", "on", float(not on)))
+    play(stage, ones(512))
+    again = graph({"l": ("leader", {"on": on})}, ["in > l", "l > out"])
+    made = plan(again, stage.spec, stage.plan)
+    assert made.hosts[1] is stage.plan.hosts[1]
+    assert made.awaited == int(on)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import to_builtins
 from tests.waiting import until
 
 from antiphon.kernel.contract.block import StreamSpec
@@ -28,7 +29,7 @@ from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, P
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.plans import admission, loader
-from antiphon.kernel.engine.plans.loader import Loader
+from antiphon.kernel.engine.plans.loader import Loader, vocabularies
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
@@ -477,3 +478,9 @@ def test_control_learns_what_a_node_can_name_with_every_plan_and_of_too_long_a_l
     assert rig.load(("good", {}), ("long", {"at": "close"})) == ""
     assert {word.node for word in rig.heard if isinstance(word, NodeVocabulary)} == {ord("g")}
     assert found in rig.heard
+
+
+def test_words_of_another_kind_of_text_are_reported_as_text() -> None:
+    host: Any = SimpleNamespace(processor=SimpleNamespace(vocabulary={np.str_("s"): np.array(["bd", "sd"])}))
+    (report,) = vocabularies({1: host})
+    assert to_builtins(report)["words"] == {"s": ("bd", "sd")}

@@ -100,3 +100,22 @@ def test_what_no_midi_says_is_not_told(ends: Ends, kind: str, number: int) -> No
     stage.plan.hosts[1].processor.process = lambda io: io.emit(Event(kind, 0, number))  # type: ignore[method-assign]
     assert loop.run_block()
     assert [report for report in ends.link.reports() if isinstance(report, PlayedNote)] == []
+
+
+def test_a_note_of_a_node_that_is_no_longer_listened_to_is_not_ended(ends: Ends) -> None:
+    made = graph({"k": "noteclick", "m": "noteclick"}, ["k > out", "m > out"])
+    stage = staged(made)
+    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)  # type: ignore[arg-type]
+
+    def told() -> list[tuple[int, str]]:
+        assert loop.run_block()
+        return [(found.node, found.kind) for found in ends.link.reports() if isinstance(found, PlayedNote)]
+
+    ends.link.echo(1)
+    ends.link.send(NodeNoteOn(1, 61, 0.5))
+    assert told() == [(1, "on")]
+    ends.link.echo(2)
+    assert told() == []
+    assert stage.plan is not None
+    stage.plan.hosts[1].mark_failed("it gave NaN")
+    assert told() == []

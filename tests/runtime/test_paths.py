@@ -311,3 +311,14 @@ def test_folders_of_linux_are_those_of_the_specification(
     if given is not None:
         monkeypatch.setenv(name, given)
     assert linux.user_folder(kind) == plain.user_folder(kind)
+
+
+@pytest.mark.parametrize("name", ["drums/", "kits/drums", "/kits/drums//", "drums\\"])
+def test_a_path_to_what_belongs_in_the_library_is_refused_with_its_name(name):
+    with pytest.raises(FileError, match=r"is not a name but a path: put it into .* and give 'drums'$"):
+        paths.in_library(name)
+
+
+def test_a_separator_alone_is_no_name():
+    with pytest.raises(FileError, match="is not a name: it begins with a dot, or holds one of"):
+        paths.in_library("/")

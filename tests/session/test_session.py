@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.kernel.errors import AntiphonError, ParamError, PatchError
+from antiphon.kernel.errors import AntiphonError, ParamError, PatchError, RequestError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.session.actions import (
     Changed,
@@ -24,6 +24,7 @@ from antiphon.kernel.session.commands import (
     NOW,
     Beat,
     ClearSchedule,
+    Control,
     NoteOff,
     NoteOn,
     Panic,
@@ -388,9 +389,10 @@ def test_keys_that_are_held_when_a_patch_is_loaded_are_played_to_its_band_and_to
     s = Session(Catalog({"keys": KEYS, "band": BAND}), array("d", bytes(8 * SLOTS)), 48000)
 
     def loaded(*nodes: NodeSpec) -> list[Any]:
-        effects = [effect for effect in s.load(Graph(nodes), "") if isinstance(effect, NodeNoteOn)]
+        effects = s.load(Graph(nodes), "")
         s.state.loaded(s.state.serial, 0.0)
-        return effects
+        effects += s.held_again(s.state.serial)
+        return [effect for effect in effects if isinstance(effect, NodeNoteOn)]
 
     assert loaded(NodeSpec("piano", "keys")) == []
     s.handle(NoteOn(45, 0.5), FIRST)
@@ -411,3 +413,46 @@ def test_keys_that_are_held_when_a_patch_is_loaded_are_played_to_its_band_and_to
     assert loaded(NodeSpec("other", "band")) == [NodeNoteOn(s.state.nodes["other"].id, 48, 0.6, 2)]
     s.handle(Panic(), FIRST)
     assert loaded(band) == []
+
+
+def test_keys_that_are_played_to_no_instrument_are_held_and_released_all_the_same() -> None:
+    s = Session(Catalog({"keys": KEYS, "band": BAND}), array("d", bytes(8 * SLOTS)), 48000)
+
+    def loaded(*nodes: NodeSpec) -> list[int]:
+        effects = s.load(Graph(nodes), "")
+        s.state.loaded(s.state.serial, 0.0)
+        return [effect.note for effect in effects if isinstance(effect, NodeNoteOn)]
+
+    loaded(NodeSpec("piano", "keys"))
+    for key, channel in ((45, 1), (48, 1), (50, 2)):
+        s.handle(NoteOn(key, 0.5, channel), FIRST)
+    loaded()
+    for command in (NoteOff(45), NoteOn(60, 0.5), Control(123, 0.0, 2)):
+        with pytest.raises(RequestError):
+            s.handle(command, FIRST)
+    assert loaded(NodeSpec("band", "band")) == [48, 60]
+
+
+@pytest.mark.parametrize(
+    ("unit", "before", "number", "sent"),
+    [
+        ("dB", 50.0, 50.004, False),
+        ("dB", 50.0, 50.006, True),
+        ("Hz", 500.0, 500.04, False),
+        ("Hz", 500.0, 500.06, True),
+        ("Hz", 1500.0, 1500.4, False),
+        ("Hz", 1500.0, 1500.8, True),
+        ("", 0.25, 0.2504, False),
+        ("beats", 50.0, 50.0001, True),
+    ],
+)
+def test_what_a_node_reports_is_sent_where_the_page_shows_it_otherwise(
+    unit: str, before: float, number: float, sent: bool
+) -> None:
+    shown = Param("shown", default=0.0, low=-2000.0, high=2000.0, unit=unit, readonly=True)
+    meter = ProcessorInfo("meter", "", "t", (AUDIO_IN,), (AUDIO_OUT,), (shown,))
+    s = Session(Catalog({"meter": meter}), array("d", bytes(8 * SLOTS)), 48000)
+    s.state.load(Graph((NodeSpec("m", "meter"),)), "")
+    cell = s.state.nodes["m"].index["shown"]
+    assert s.state.reported(1, cell, before) is not None
+    assert (s.state.reported(1, cell, number) is not None) == sent

@@ -9,7 +9,7 @@ in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node
 /node/NAME/reset, /node/NAME/play (names and values of a note, in turn), /note/on (note, velocity, channel, node),
 /note/off, /cc (number, value), /bend (value), /macro/NAME (place, seconds of ramp), /macro/NAME/value (value of what
 it moves, seconds of ramp), /scene/recall (number, beats of ramp), /tempo (bpm, beats of ramp), /swing (share, step in
-beats), /transport/play, /transport/stop, /beat, /panic, /clearSched.
+beats), /transport/play, /transport/stop, /transport/wait, /beat, /panic, /clearSched.
 """
 
 import json
@@ -28,6 +28,7 @@ from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.kernel.session import messages, notes, play
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.commands import (
+    AwaitPlayer,
     Beat,
     ClearSchedule,
     Command,
@@ -46,7 +47,8 @@ MAX_LINE = 65536
 MAX_SECONDS = 7 * 24 * 3600.0
 _ADDRESSES = (
     "/node/NAME/PARAM", "/node/NAME/PARAM/norm", "/node/NAME/reset", "/node/NAME/play", *notes.ADDRESSES,
-    "/macro/NAME", "/macro/NAME/value", "/scene/recall", "/transport/play", "/transport/stop", "/beat",
+    "/macro/NAME", "/macro/NAME/value", "/scene/recall", "/transport/play", "/transport/stop", "/transport/wait",
+    "/beat",
     *ACTIONS.messages, "/panic", "/clearSched",
 )  # fmt: skip
 
@@ -175,6 +177,9 @@ def _command(
         case ["transport", ("play" | "stop") as what]:
             check_count(arguments, 1, "a beat")
             return SetTransport(what == "play", number(arguments, 0, "beat", 0.0, 1e9, None), when)
+        case ["transport", "wait"]:
+            check_count(arguments, 1, "a beat")
+            return AwaitPlayer(0, number(arguments, 0, "beat", 0.0, 1e9, 0.0), when)
         case ["beat"]:
             check_count(arguments, 1, "a beat")
             return SetTransport(None, number(arguments, 0, "beat", 0.0, 1e9), when)

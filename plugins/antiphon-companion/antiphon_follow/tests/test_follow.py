@@ -22,7 +22,7 @@ from antiphon.api.backends.transports import (
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
-from antiphon.kernel.session.commands import AwaitPlayer
+from antiphon.kernel.session.commands import AwaitPlayer, Beat
 from antiphon.offline.note_file import commands as commands_of, players_of, read as read_notes
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.clock import SURE, BeatCount
@@ -351,7 +351,7 @@ def test_a_clock_that_waits_again_begins_the_next_song_as_it_would_the_first(sto
     begin = 20.0
     at = Sample(round(begin * RATE))
     stop = [SetTransport(False, None, Sample(round(19.0 * RATE)))] if stopped else []
-    again = [*stop, SetTransport(False, 0.0, at), AwaitPlayer(1, at)]
+    again = [*stop, AwaitPlayer(1, 0.0, at)]
     notes = [*first, *((begin + seconds, key, loud) for seconds, key, loud in alone)]
     rows = clock_of(notes, begin + 25.0, "beat", commands=again, waits=True)
     assert not stopped or (rows[(rows[:, 0] > 19.1) & (rows[:, 0] < begin), 3:] == 0.0).all()
@@ -362,6 +362,15 @@ def test_a_clock_that_waits_again_begins_the_next_song_as_it_would_the_first(sto
     assert (rows[1:goes, 3] > 0.0).all(), "it says which node it waits for"
     assert rows[goes, 0] - begin == pytest.approx(expected[alike, 0], abs=0.02)
     assert rows[-1, 1] == pytest.approx(expected[-1, 1], abs=0.1)
+
+
+def test_a_clock_that_runs_waits_from_a_beat_on_for_the_node_that_the_plan_names() -> None:
+    rows = clock_of([], 3.0, "beat", commands=[SetTransport(True), AwaitPlayer(0, 8.0, Beat(2.0))], waits=True)
+    runs = rows[:, 0] < 1.0 - 2.0 * BLOCK / RATE
+    assert rows[runs][1:, 1] == pytest.approx(2.0 * rows[runs][1:, 0], abs=0.03)
+    stands = rows[:, 0] > 1.0 + 2.0 * BLOCK / RATE
+    assert (rows[stands, 1] == 8.0).all()
+    assert (rows[stands, 3] == 1.0).all(), "it says which node it waits for"
 
 
 def test_a_clock_that_is_stopped_is_not_begun_by_a_player() -> None:

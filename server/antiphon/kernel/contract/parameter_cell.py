@@ -70,6 +70,11 @@ class ParamCell:
         return self._to
 
     @property
+    def coming(self) -> float:
+        """As `target`, with the changes that are scheduled in the coming block."""
+        return self._pending[-1][1] if self._pending else self._to
+
+    @property
     def waits(self) -> bool:
         """True if a change is scheduled in the coming block."""
         return bool(self._pending)

@@ -295,7 +295,8 @@ class Processor:
     def awaits(self, values: Mapping[str, Value]) -> bool:
         """Whether the clock stands from the patch's beginning until the node steers it, or the transport is started.
 
-        Called after `prepare`, with the values of all parameters by name.
+        Called after `prepare`, with the values of all parameters by name; on the block path too, where the clock is to
+        wait again.
         """
         return False
 

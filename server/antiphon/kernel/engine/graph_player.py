@@ -86,7 +86,7 @@ class Strips:
 
 MAX_REPORTS = 4096
 _CUTS = (Panic, ClearSchedule)
-_SETS = (NodeSet, NodeReset, AwaitPlayer)
+_SETS = (NodeSet, NodeReset)
 _OF_NODES = (*_SETS, *EVENTS)
 
 
@@ -412,6 +412,9 @@ class GraphPlayer:
         if isinstance(action, EVENTS):
             self._event(sample, action)
             return
+        if isinstance(action, AwaitPlayer):
+            self._wait(sample, action)
+            return
         host = self.host(action.node) if isinstance(action, _SETS) else None
         if host is None and isinstance(action, NodeSet):
             self._orphans.append(action)
@@ -426,14 +429,9 @@ class GraphPlayer:
                 if host is not None and 0 <= cell < len(host.cells):
                     accepted = host.post(cell, sample - self.sample, number, ramp)
                     self.counters.schedule_dropped += not accepted
-            case NodeReset(node) | AwaitPlayer(node):
+            case NodeReset(node):
                 if host is not None:
-                    host.reset()
-                    self._playing.silenced(node)
-                    if not host.failed and not host.forced:
-                        self._report(PlayerReport("running", node))
-                    if isinstance(action, AwaitPlayer):
-                        self.tempo.wait(sample, node)
+                    self._reset(node, host)
             case Panic():
                 self._panic = True
                 self._drop_schedule(self._keep_from())
@@ -452,6 +450,24 @@ class GraphPlayer:
             case EndTails():
                 if self._crossing is not None:
                     self._crossing.hurry()
+
+    def _reset(self, node: int, host: NodeHost | MasterLevel) -> None:
+        host.reset()
+        self._playing.silenced(node)
+        if not host.failed and not host.forced:
+            self._report(PlayerReport("running", node))
+
+    def _wait(self, sample: int, action: AwaitPlayer) -> None:
+        """Has the clock stand until the node begins it, unless it would not, by its values."""
+        plan = self.plan
+        node = action.node or (0 if plan is None else plan.awaited)
+        host = None if plan is None else plan.hosts.get(node)
+        if host is None or not host.awaits:
+            return
+        if self.applied is not None:
+            self.applied.append(Applied(sample, action))
+        self._reset(node, host)
+        self.tempo.wait(sample, node, action.beat)
 
     def _keep_from(self) -> int:
         """Number of the first scheduled action that the current cut keeps; 0 (none) for a scheduled cut."""

@@ -76,6 +76,7 @@ class EngineLoop:
         self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[NodeState] = deque(maxlen=1024)
         self._echoed: dict[tuple[int, int, int], NodeHost] = {}  # who sounds a reported note, by node, channel, note
+        self._echoes = 0  # the node that they are of, as of `HeaderWord.ECHO`
         self.journal = Journal(shared, player)
         own = LoopWords()
         self._loop, self._loads = own.whole, own.real
@@ -324,20 +325,26 @@ class EngineLoop:
         Notes of a node that left with its patch, was prepared anew or has failed are ended here: it emits no end.
         """
         plan, sounding = self.player.plan, self._echoed
-        hosts = {} if plan is None else plan.hosts
-        for (number, channel, key), host in [*sounding.items()]:
-            if hosts.get(number) is not host or host.failed:
-                del sounding[number, channel, key]
-                self._played(number, key, Event("off", 0, key, channel=channel), sample)
+        if node != self._echoes:
+            self._echoes = node
+            sounding.clear()
+        if sounding:
+            self._end_echoed(plan, sample)
         for number, events in plan.emitted(node) if plan is not None else ():
             for event in events:
                 key = int(event.number)
-                if event.kind in _KINDS and 0 <= key <= HIGHEST:
+                if plan is not None and event.kind in _KINDS and 0 <= key <= HIGHEST:
                     if event.kind == "on":
-                        sounding[number, event.channel, key] = hosts[number]
+                        sounding[number, event.channel, key] = plan.hosts[number]
                     elif event.kind == "off":
                         sounding.pop((number, event.channel, key), None)
                     self._played(number, key, event, sample)
+
+    def _end_echoed(self, plan: Plan | None, sample: int) -> None:
+        for (number, channel, key), host in [*self._echoed.items()]:
+            if plan is None or plan.hosts.get(number) is not host or host.failed:
+                del self._echoed[number, channel, key]
+                self._played(number, key, Event("off", 0, key, channel=channel), sample)
 
     def _played(self, number: int, key: int, event: Event, sample: int) -> None:
         where, value, channel = number << 16 | key + 1, float(event.value), float(event.channel)

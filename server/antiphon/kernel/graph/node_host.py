@@ -148,9 +148,18 @@ class NodeHost:
 
     @property
     def awaits(self) -> bool:
-        """Whether the clock waits for the node where it begins with these values, see `Processor.awaits`."""
-        values = {cell.param.name: cell.text or cell.param.decode(cell.target) for cell in self.cells}
-        return self.processor.awaits(values)
+        """Whether the clock waits for the node with its present values, see `Processor.awaits`. On the block path."""
+        values = {cell.param.name: cell.text or cell.param.decode(cell.coming) for cell in self.cells}
+        try:
+            return self.processor.awaits(values)
+        except Exception:
+            return False  # with the graph's values it raised nothing
+
+    def awaits_with(self, values: Mapping[str, Value]) -> bool:
+        """As `awaits`, with the values that a graph gives the node."""
+        params = {cell.param.name: cell.param for cell in self.cells}
+        given = {name: params[name].check(value) for name, value in values.items()}
+        return self.processor.awaits({name: param.default for name, param in params.items()} | given)
 
     @property
     def unprepared(self) -> str:

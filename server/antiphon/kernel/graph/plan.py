@@ -146,7 +146,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         self.input_at = self.input.ctypes.data
-        self.awaited = next((number for number, host in self.hosts.items() if host.awaits), 0)
+        # not the present values of a host that goes on: the graph's are set once the plan plays
+        given = {node.name: node.values for node in self.graph.nodes}
+        awaited = (n for n, host in self.hosts.items() if host.awaits_with(given.get(host.name, {})))
+        self.awaited = next(awaited, 0)
         self.sounding = tuple((place, bus.buffer) for place, bus in enumerate(self.buses) if bus.sources)
         for step in self.steps:
             notes = [other for other in self.steps if any(wire.key[0] == step.host.number for wire in other.notes)]

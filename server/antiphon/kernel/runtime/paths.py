@@ -259,10 +259,11 @@ def path_inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonE
 def in_library(name: str, error: type[AntiphonError] = FileError) -> Path:
     """Makes the path of what the library holds under a name.
 
-    Raises FileError: or what `error` names, as `path_inside`; of a path the sentence says where the file belongs.
+    Raises FileError: or what `error` names, as `path_inside`; of a path the sentence says where it belongs.
     """
-    if last := re.search(r"[/\\]([^/\\]*)$", name):
-        where = f"put the file into {library()} and give {shorten(last[1])!r}"
+    last = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
+    if last not in ("", name):
+        where = f"put it into {library()} and give {shorten(last)!r}"
         raise error(f"{shorten(name)!r} is not a name but a path: {where}")
     return path_inside(library(), name, error=error)
 

@@ -240,7 +240,8 @@ ACTIONS: RecordTable[Action] = RecordTable((
     RecordRow(18, "swing", SetSwing, (Field("amount", "d", 0.0, MAX_SWING), Field("step", "d", MIN_STEP, MAX_STEP)),
               message="/swing"),
     RecordRow(19, "tails", EndTails),
-    RecordRow(20, "wait", AwaitPlayer, (_NODE,), address="/transport/wait"),
+    RecordRow(20, "wait", AwaitPlayer, (_NODE, Field("beat", "d", -MAX_VALUE, MAX_VALUE, optional=True)),
+              address="/transport/wait"),
 ))  # fmt: skip
 
 

@@ -198,10 +198,12 @@ class SetTransport:
 class AwaitPlayer:
     """`/transport/wait`: the musical clock stands until that node begins it; what the node has found is forgotten.
 
-    `node`: its number.
+    `node`: its number; 0 for the first of the plan that the clock waits for. `beat`: where it stands; None for where it
+    is. Nothing changes where the clock waits for no such node, by its values.
     """
 
     node: int
+    beat: float | None = None
     when: When = NOW
 
 

@@ -214,11 +214,23 @@ _SHARE, _FLOOR = 5e-4, 1e-3
 
 
 def _displayed_alike(param: Param, number: float, before: float) -> bool:
-    """True if a float differs from the one before by less than is displayed: its ends and its default always do."""
-    if number in (param.low, param.high, param.default):
+    """True if a float differs from the one before by less than is displayed: its ends and its default always do.
+
+    Beats always do too: others play by them.
+    """
+    if param.unit == "beats" or number in (param.low, param.high, param.default):
         return False
     least = max(_SHARE * abs(number), _FLOOR * min(1.0, param.high - param.low))
-    return abs(number - before) < least
+    return abs(number - before) < min(least, _last_digit(abs(number)) / 2.0)
+
+
+def _last_digit(size: float) -> float:
+    """The last of the digits that the page shows of a number of that size."""
+    if size >= 1000.0:
+        return 1.0
+    if size >= 100.0:
+        return 0.1
+    return 0.01 if size >= 1.0 else 0.001
 
 
 class PendingValues:

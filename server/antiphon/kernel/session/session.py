@@ -157,10 +157,13 @@ class Session:
         self.schedule: Schedule[Pending] = Schedule(rate)
         self._players = Players(self.state.graph, catalog)
         self._held = HeldKeys()
+        self.anew: dict[int, int] = {}  # nodes that a plan will prepare anew, by number, and that plan's
         self.tempo_ramps = False  # whether the engine is on its way to the tempo, or has been since it was set
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
         """Checks a command and applies it, or schedules it if its time is in the future.
+
+        A key that no node takes is held all the same, see `load`.
 
         `source`: the sender, which gets no echo. Returns the engine's actions and the subscribers' changes, in order.
         Raises RequestError: the command is not valid; nothing has changed. Raises PatchError: a file or a plan cannot
@@ -345,28 +348,48 @@ class Session:
     def load(
         self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE
     ) -> list[Effect]:
-        """As `GraphState.load`; keys that are held are played to the new nodes that take them, see `Port.held`."""
+        """As `GraphState.load`; keys that are held are played to the new nodes that take them, see `Port.held`.
+
+        Nodes that it prepares anew get them by `held_again`.
+        """
         state = self.state
         prepared = {node.id: self._prepared(node) for node in state.nodes.values()}
         effects = state.load(graph, name, path, tempo, fade)
-        takers = [node for key in self._players_now().free if (node := state.nodes[key]).info.takes_held]
-        for node in takers:
-            if prepared.get(node.id) != self._prepared(node):  # else it goes on, and has them
-                held = [on_node(command, node.id) for command in self._held.pressed()]
-                for effect in held:
-                    self._held.follow(effect)
-                effects += held
+        for node in self._held_takers():
+            if node.id not in prepared:
+                effects += self._press_again(node)
+            elif prepared[node.id] != self._prepared(node):  # else it goes on, and has them
+                self.anew[node.id] = state.goal
         return effects
+
+    def held_again(self, serial: int) -> list[Effect]:
+        """Keys that are held, for the nodes that were prepared anew for the plan of that number, once it plays.
+
+        Until then their notes are those of the nodes before.
+        """
+        ready = {number for number, goal in self.anew.items() if goal <= serial}
+        self.anew = {number: goal for number, goal in self.anew.items() if number not in ready}
+        return [note for node in self._held_takers() if node.id in ready for note in self._press_again(node)]
+
+    def _held_takers(self) -> list[Node]:
+        nodes = self.state.nodes
+        return [nodes[name] for name in self._players_now().free if nodes[name].info.takes_held]
+
+    def _press_again(self, node: Node) -> list[NodeEvent]:
+        notes = [on_node(command, node.id) for command in self._held.pressed()]
+        for note in notes:
+            self._held.follow(note)
+        return notes
 
     def _prepared(self, node: Node) -> Mapping[str, Value]:
         values = {param.name: self.state.value_at(node, cell) for cell, param in enumerate(node.cells)}
         return node.info.prepared_with(values)
 
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
+        if not command.node and not isinstance(command.when, Beat):
+            self._held.press(command)  # whether these nodes take it or not: the next patch's may
         names = self._players_now().of(command.node, by_clock=isinstance(command.when, Beat))
         effects = [on_node(command, self.state.nodes[name].id) for name in names]
-        if not command.node and not isinstance(command.when, Beat):
-            self._held.press(command)
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         else:
@@ -412,6 +435,7 @@ class Session:
 
     def resend(self) -> list[Action]:
         """Held notes, and scheduled actions, to send again to a new engine."""
+        self.anew.clear()
         pending: list[Action] = [*self._held.again(self.state.by_id)]
         pending += [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
         return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]

@@ -40,7 +40,7 @@ from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.actions import Effect
-from antiphon.kernel.session.commands import NOW, AwaitPlayer, SetTransport, When
+from antiphon.kernel.session.commands import NOW, AwaitPlayer, When
 from antiphon.kernel.session.scenes import Scene, restricted_to, with_macros
 from antiphon.kernel.wire.osc import Arg
 
@@ -150,13 +150,11 @@ class Plans:
                 f"the clock of {self._session.state.name or 'these nodes'} waits for no player: load a patch with a "
                 "node that begins it, as bandstand, or start it with /transport/play"
             )
-        with self._executor.batch():
-            self._executor.do(SetTransport(False, beat, when), source)
-            self._executor.do(AwaitPlayer(node.id, when), source)
+        self._executor.do(AwaitPlayer(node.id, beat, when), source)
 
     def begin_anew(self) -> None:
-        """As `wait`, where the patch has a node for it."""
-        if self.awaited:
+        """As `wait`, where the patch has a node for it; none while another patch without that node is prepared."""
+        if self.awaited in self._session.state.by_id:
             self.wait()
 
     def wait_again(self) -> None:
@@ -318,10 +316,12 @@ class Plans:
         effects = self._session.state.loaded(serial, self._engine_clock.moment().sample)
         self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
         self.latency, self.awaited = latency, awaited
-        self._answers.loaded(serial)
         self.problem = ""
+        # a clock that waits again depends on the patch's values, and resets its node before notes come to it
         self._executor.perform(effects)
+        self._answers.loaded(serial)
         self._outbox.plan_plays()
+        self._executor.perform(self._session.held_again(serial))
         self._engine = self._link.status().pid
         self._structure_changed()
         self._feedback.event("/patch/loaded", self._session.state.name)
@@ -340,6 +340,7 @@ class Plans:
         effects = self._session.state.refused(serial)
         if not self._session.state.loading:
             self._roll_back()
+            self._session.anew.clear()
             if self._session.state.silent:
                 effects = effects + self._session.state.restarted()
         if not self._answers.refused(serial, reason):

@@ -366,6 +366,7 @@ class Loader:
 def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[NodeVocabulary]:
     """Reports on nodes' text vocabularies, for a control restarted while the engine plays on."""
     for number, host in hosts.items():
-        words = host.processor.vocabulary
+        # a plugin's words may be of a kind of text that the report cannot hold, as numpy's
+        words = {str(param): tuple(map(str, known)) for param, known in (host.processor.vocabulary or {}).items()}
         if words and sum(len(word) + 4 for known in words.values() for word in known) <= MAX_VOCABULARY:
-            yield NodeVocabulary(number, {param: tuple(known) for param, known in words.items()})
+            yield NodeVocabulary(number, words)
