@@ -20,8 +20,8 @@ SKIPS = 2
 """Most onsets that may be missing before each that is found."""
 ENTRIES, NEWEST = 12, 12
 """Most onsets that may be missing before the first that is found, and among how many notes one after `SKIPS` is."""
-MISSED, MISSED_MOST = 1.5, 8.0
-"""Nats that a missing onset costs, and most that those before the first do: who comes in late leaves out any number."""
+MISSED, LATE = 1.5, 9.0
+"""Nats that a missing onset costs, and that more than `SKIPS` before the first do: who comes late leaves out any."""
 CHORD = 0.12
 """Seconds within which a chord's notes begin."""
 TOGETHER_FITS = 2.5
@@ -60,7 +60,7 @@ class ScoreEntry:
         self._held.clear()
         self._pace = pace
         self._places = [
-            (place + skipped, least + min(MISSED * skipped, MISSED_MOST), skipped > SKIPS)
+            (place + skipped, least + (MISSED * skipped if skipped <= SKIPS else LATE), skipped > SKIPS)
             for place, least in [(place, self._least(place)) for place in places]
             for skipped in range(min(ENTRIES + 1, len(self._onsets) - place))
         ]
