@@ -25,6 +25,8 @@ BEFORE, AFTER = 0.06, 0.3
 """Seconds before and after a note of the other parts within which it, or a harmonic, is heard from the loudspeakers."""
 LATE_QUARTERS = 0.5
 """Quarters by which the player may be late with a note that the other parts have at the same time."""
+SOUNDED = 4
+"""Onsets of a number that are kept: a note is judged later than it sounds, when quick repeats of it have come."""
 SOFTER = 12.0
 """dB below the loudest from which such a note is theirs."""
 
@@ -71,7 +73,8 @@ class Concert:
     def clear(self) -> None:
         """Begins the score anew, and waits for the player."""
         self._heard.clear()
-        self._sounded = [-math.inf] * 128
+        self._sounded = [[-math.inf] * SOUNDED for _ in range(128)]
+        self._oldest = [0] * 128
         self._note_at, self._since, self._band.late = -NOTES_SECONDS, 0.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness, self.bar = 0.0, 0.5, 0, 4, 0.0, 0
         self._place(0.0)
@@ -127,22 +130,25 @@ class Concert:
     def _own(self, note: HeardNote) -> bool:
         """Whether a note of the sound is one of the other parts; not where the player's is expected."""
         if not any(
-            -BEFORE <= note.at - self._sounded[note.number - above] <= AFTER
+            -BEFORE <= note.at - sounded <= AFTER
             for above in HARMONICS
             if note.number >= above
+            for sounded in self._sounded[note.number - above]
         ):
             return False
         follower = self.follower
         straight, bound, _ = follower.straight(note.at)
         expected = follower.begun and straight < bound + LATE_QUARTERS and note.below < SOFTER
-        near = follower.onsets[follower.onset :][:2] if expected else ()
+        near = follower.onsets[follower.onset : follower.onset + 2] if expected else ()
         return not any(note.number in onset.numbers for onset in near)
 
     def _others(self, io: IO, begin: float, first: int, last: int) -> None:
         for event in self._band.advance(begin + first / self._rate, max(0, last - first), first):
             self._emit(io, event)
             if event.on:
-                self._sounded[event.number] = begin + event.frame / self._rate
+                oldest = self._oldest[event.number]
+                self._sounded[event.number][oldest] = begin + event.frame / self._rate
+                self._oldest[event.number] = (oldest + 1) % SOUNDED
 
     def _emit(self, io: IO, event: PartEvent) -> None:
         kind, value = ("on", event.velocity) if event.on else ("off", 0.0)

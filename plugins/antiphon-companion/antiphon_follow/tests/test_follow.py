@@ -450,15 +450,18 @@ def concert(
     loudspeaker: float = 0.0,
     rests: range = range(0),
     shared: bool = False,
+    repeats: bool = False,
 ) -> Any:
     """(seconds, number) of the other part's notes, and (seconds, beat, tempo) of the clock. `heard`: in sound.
 
     `loudspeaker`: gain of the other part beside the player, 30 ms late. `rests`: beats of the player. `shared`: the
-    other part has the player's notes.
+    other part has the player's notes. `repeats`: it has one of them each .125 s.
     """
     score, loaded = tmp_path / "score.mid", load_plugins(check=False)
     solo = tuple(MidiNote(float(n), 0.9, 60 + (5 * n) % 12) for n in range(32) if n not in rests)
     other = tuple(MidiNote(n / 2.0, 0.4, 36 + n % 12) for n in range(64))
+    if repeats:
+        other = tuple(MidiNote(n / 4.0, 0.2, 67) for n in range(128))
     write_midi(score, [MidiTrack("Solo", solo), MidiTrack("Bass", solo if shared else other, 1)], 120.0)
     graph = Graph((NodeSpec("follow", "follow", {"drive": "beat", "score": str(score)}),))
     sound = np.zeros((2, round(seconds * RATE) + RATE), np.float32)
@@ -524,12 +527,13 @@ def test_a_player_without_keys_is_accompanied_by_what_is_heard(tmp_path: Path) -
     assert np.median(np.abs(errors(rows, beats, 5.0))) < 0.12
 
 
-def test_the_other_parts_from_the_loudspeakers_are_no_player(tmp_path: Path) -> None:
+@pytest.mark.parametrize("repeats", [False, True])
+def test_the_other_parts_from_the_loudspeakers_are_no_player(tmp_path: Path, repeats: bool) -> None:
     rests = range(8, 16)
     beats = beats_of(np.full(23, 120.0))
     solo = [note for n, note in enumerate(solo_of(beats)) if n not in rests]
     without, with_them = (
-        concert(tmp_path, solo, float(beats[-1]) + 2.0, heard=True, rests=rests, loudspeaker=gain)[0]
+        concert(tmp_path, solo, float(beats[-1]) + 2.0, heard=True, rests=rests, loudspeaker=gain, repeats=repeats)[0]
         for gain in (0.0, 0.1)
     )
     assert [number for _, number in with_them] == [number for _, number in without]

@@ -447,6 +447,61 @@ def test_applause_does_not_begin_a_score_or_turn_it_back_after_its_end():
         assert quarters[row] == pytest.approx(wanted, abs=0.5)
 
 
+def line_of(seed, notes=24):
+    """Numbers of a melody at random, none twice in a row."""
+    rng, line = random.Random(seed), [60]
+    while len(line) < notes:
+        line += [number for number in [rng.choice((60, 62, 64, 65, 67, 69, 71, 72))] if number != line[-1]]
+    return line
+
+
+def score_of(onsets):
+    """A score of chords in quarters at 120 bpm."""
+    part = OrchestraPart(
+        "", tuple(OrchestraNote(float(n), 1.0, key) for n, chord in enumerate(onsets) for key in chord)
+    )
+    bars = tuple(float(n) for n in range(0, len(onsets), 4))
+    names = tuple(str(n + 1) for n in range(len(bars)))
+    return FollowedScore((part,), ((0.0, 120.0),), bars, (4.0,) * len(bars), names, float(len(onsets)))
+
+
+@pytest.mark.parametrize(("missing", "octave"), [(3, 0), (4, 0), (8, 0), (0, -12), (0, 12)])
+def test_by_ear_a_melody_begins_without_its_first_notes_or_an_octave_off(missing, octave):
+    places, begun = [], []
+    for seed in range(20):
+        line = line_of(seed)
+        follower = ScoreFollower(score_of([(number,) for number in line]))
+        for n, number in enumerate(line[missing : missing + 12]):
+            follower.hear(1.0 + 0.5 * n, number + octave)
+            if n == 5:
+                begun.append(follower.begun)
+        places.append(follower.onset)
+    assert np.mean(begun) > 0.9
+    assert np.mean(np.array(places) == missing + 11) > 0.8
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_notes_at_random_seldom_begin_a_score(size):
+    rng, at, begun, seconds = random.Random(1), 0.0, 0, 400.0
+    for trial in range(20):
+        follower = ScoreFollower(score_of([sorted(rng.sample(range(48, 80), size)) for _ in range(40)]))
+        while at < seconds / 20 * (trial + 1):
+            at += rng.expovariate(10.0)
+            follower.hear(at, rng.randrange(44, 84))
+            if follower.begun:
+                begun += 1
+                follower.reset()
+    assert begun / seconds * 60.0 < 1.0
+
+
+def test_a_part_of_one_note_begins_with_it():
+    follower = ScoreFollower(score_of([(60,)]))
+    follower.hear(1.0, 65)
+    assert not follower.begun
+    follower.hear(2.0, 60)
+    assert follower.begun
+
+
 def test_the_noise_of_a_room_is_no_first_note():
     rng, size, heard = np.random.default_rng(1), 5 * 22050, SoundNotes()
     shape = np.maximum(np.fft.rfftfreq(size, 1.0 / 22050.0), 20.0) ** -0.5
