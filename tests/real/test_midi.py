@@ -319,7 +319,8 @@ def test_a_pedal_goes_through_a_set_and_a_learned_pad_takes_back(jackd: Jackd, h
         with Keyboard("pedals", "antiphon-midi:antiphon") as keys:
             patches = ["voice", "keys", "throw"]
             at = {"file": "evening", "name": "An evening", "place": 1, "patches": patches, "outside": False}
-            assert live.status()["set"] == at
+            pedals = {"cc 66": ["next", ""], "cc 67": ["previous", ""]}
+            assert live.status()["set"] == {**at, "pedals": pedals}
             keys.send(0xB0, 66, 127)
             until(lambda: live.status()["patch"] == "Keys", 8.0, "the second patch")
             keys.send(0xB0, 66, 0)
