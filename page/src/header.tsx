@@ -62,7 +62,7 @@ function Tempo() {
 
 /** Bar and beat from 1: the score's as printed where one is followed, 0.0 before it; else the clock's. */
 function barAndBeat(): [number, number] {
-  if (scored.peek() && (leading.peek() || waiting.peek())) return [reported("place"), reported("beat")];
+  if (scored.peek()) return [reported("place"), reported("beat")];
   const whole = Math.floor(beatNow());
   const of = barBeats.peek();
   return [Math.floor(whole / of) + 1, (((whole % of) + of) % of) + 1];
