@@ -133,7 +133,7 @@ function List() {
             </button>
           </li>
         ))}
-        {!found.length && <li class="soft">No patch has this name.</li>}
+        {!found.length && patches.value.length > 0 && <li class="soft">No patch has this name.</li>}
       </ul>
     </div>
   );

@@ -29,7 +29,7 @@ _LARGEST = 3.4e38
 """Below it a number has 32 bits."""
 _NOTES, _WATCH = "/note/event", "/note/watch"
 _OF_SUBSCRIBERS = (_WATCH, "/meter/watch")
-"""Addresses that are for the connection on which a subscriber is told something."""
+"""Addresses that belong to the connection of a subscriber."""
 
 
 class RemoteNode:
