@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from tests.chromium import Chromium, Tab, needs_chromium
+from tests.chromium import TWO_FRAMES, Chromium, Tab, needs_chromium
 from tests.serve.test_live import value
 from tests.waiting import until
 
@@ -389,7 +389,6 @@ addEventListener('unhandledrejection', event => faults.push(String(event.reason)
 for (const kind of ['error', 'assert']) console[kind] = (...said) => faults.push(said.join(' '));
 """
 ROOMS = "[...document.querySelectorAll('.rooms button')]"
-TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def test_no_error_whichever_room_is_left_and_however_fast(server: ServerProcess, browser: Chromium) -> None:
