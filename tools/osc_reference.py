@@ -133,10 +133,8 @@ PROCESSORS = """
 ## Processors
 
 `antiphon plugins` describes each type, `antiphon plugins TYPE` lists its ports and parameters with range, unit and
-default, as does the card.
+default, as does the card of its plugin:
 
-| card | types |
-|---|---|
 """
 
 
@@ -178,12 +176,12 @@ def _default_text(param: Param) -> str:
 
 
 def _processors(catalog: Catalog) -> Iterator[str]:
-    """Table row of each card, with its types."""
+    """Line of each card, with its types."""
     types = sorted(catalog.types.values(), key=lambda info: (info.plugin, info.type))
     for plugin, group in groupby(types, lambda info: info.plugin):
         named = " ".join(f"`{info.type}`" for info in group)
         card = next(ROOT.glob(f"plugins/*/{plugin}/README.md"), ROOT / "plugins" / plugin / "README.md")
-        yield f"| [{plugin.removeprefix('antiphon_')}](../{card.relative_to(ROOT).as_posix()}) | {named} |\n"
+        yield f"- [{plugin.removeprefix('antiphon_')}](../{card.relative_to(ROOT).as_posix()}): {named}\n"
 
 
 def _counters() -> str:
