@@ -86,7 +86,7 @@ class LibraryRoutes:
 
     @operation("POST", "/api/library/map", Placing, 202)
     async def place(self, request: HttpRequest) -> object:
-        """Place all tracks anew, in a process of its own."""
+        """Place all tracks anew, in a separate process."""
         if not _can_place():
             raise Refusal(503, missing_modules("the map", "scikit-learn", extra="map"))
         self._begin(("map", "--again"))
