@@ -58,8 +58,8 @@ def evaluate(ask: OscCall, token: Word, script: Annotated[str, Meta(max_length=M
 
 @osc("/live/join", OWNER)
 def join(ask: OscCall, nonce: Word) -> None:
-    """With `serve --live`, over TCP: answers `/live/challenge s:nonce s:proof`, by which a program of the owner knows
-    its server. How proofs are made: docs/live-coding.md.
+    """With `serve --live`, over TCP: answers `/live/challenge s:nonce s:proof`. How proofs are made:
+    docs/live-coding.md.
     """
     ask.server.replies.reply(ask.peer, ask.server.scripts.join(ask.peer, nonce))
 
@@ -75,9 +75,7 @@ def perform(ask: OscCall, proof: Word) -> None:
 
 @osc("/live/plays", OWNER)
 def plays(ask: OscCall, set: Word = "", tracks: Lines = "", printed: Lines = "") -> None:
-    """After `/live/perform`: the set that a program performs, its tracks and printed lines, for `/api/status`; nothing
-    without arguments.
-    """
+    """After `/live/perform`: the set that a program performs, its tracks and printed lines, for `/api/status`."""
     lines = {"tracks": tracks, "printed": printed}
     kept = {name: [line for line in some.split("\n") if line] for name, some in lines.items()}
     ask.server.scripts.show(ask.peer, {"name": set, **kept})
