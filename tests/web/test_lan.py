@@ -24,8 +24,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control.osc.addresses import ADDRESSES
-from antiphon.kernel.control.subscribers.clients import Approvals, Machine
-from antiphon.kernel.control.web_requests import WebRequests
+from antiphon.kernel.control.subscribers.clients import Machine
 from antiphon.kernel.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.listening import local_addresses
@@ -36,7 +35,9 @@ from antiphon.kernel.wire.senders import plain_ip
 from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows
+from antiphon.web.approvals import Approvals
 from antiphon.web.control_link import ControlLink
+from antiphon.web.control_requests import WebRequests
 from antiphon.web.routes import HttpOptions, add_routes, serve_http
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 
@@ -122,8 +123,8 @@ async def serving(
 ) -> AsyncIterator[HttpServer]:
     """HTTP with both ends of its link to control, and the routes of plugins."""
     ends = socket_pair()
-    control, requests = ControlLink(ends[0], ("127.0.0.1", 9)), WebRequests(ends[1], folder)
-    app = app or FakeApp()
+    told = app = app or FakeApp()
+    control, requests = ControlLink(ends[0], ("127.0.0.1", 9)), WebRequests(ends[1], folder, lambda _: told.status())
     if use_lan:
         requests.restore(app)  # type: ignore[arg-type]
     tasks = [asyncio.create_task(control.serve()), asyncio.create_task(requests.serve(app))]  # type: ignore[arg-type]

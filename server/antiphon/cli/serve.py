@@ -202,7 +202,9 @@ def run(
         with server_log(settings.log, settings.log_level), named_prints():
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
-            beside = Companions(*modules, _make_secrets, ready, load_sound, "antiphon.files.tracks", EXPORT, _STRIPS)
+            beside = Companions(
+                *modules, _make_secrets, ready, load_sound, "antiphon.files.tracks", EXPORT, _STRIPS, _JOINING
+            )
             owner = int(os.environ.pop(OWNER, 0))  # of this server alone, not of those that its scripts start
             status = Supervisor(settings, folder, beside, owner).run()
     finally:
@@ -255,6 +257,8 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
 
 
 _STRIPS = "antiphon.performer.strip_ports"
+_JOINING = ("antiphon.web.control_requests:join",)
+"""What is added to the control process."""
 EXPORT = (sys.executable, "-m", "antiphon", "export")
 """Command that writes MIDI files and projects beside recorded tracks."""
 _ARG_START, _ARG_END = 45, 46

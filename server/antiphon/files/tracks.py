@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.files.capture_reader import CaptureReader
 from antiphon.kernel.contract.block import Samples, missed_fall
 from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, describe_take
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory, CaptureReader
+from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.runtime import paths
 
 LOG, GAP = "session.jsonl", "gap"

@@ -59,6 +59,7 @@ class Companions:
     tracks: str = ""  # module that writes tracks, and the command that completes a folder of them, as of `Recorder`
     export: tuple[str, ...] = ()
     strips: str = ""  # module of the process that plays strips at ports of their own
+    control: tuple[str, ...] = ()  # "module:function" of each part that joins the control process, as of `Joining`
 
 
 class Starts:
@@ -114,6 +115,7 @@ class Starts:
             "shape": astuple(parts.shared.shape),
             "wakes": parts.bells.wake,
             "secrets": self._settings.secrets,
+            "joining": self._companions.control,
         }
         return _module("antiphon.kernel.control.process", given, (*fds.values(), *parts.bells.wake))
 
