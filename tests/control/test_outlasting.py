@@ -18,7 +18,7 @@ from tests.each import each
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.kernel.control import app as app_module, patch_watch
+from antiphon.kernel.control import app as app_module
 from antiphon.kernel.control.status import STALL_LOG_SECONDS, MachineWatch, setting
 from antiphon.kernel.engine.drivers.base import DriverOptions, ahead_for
 from antiphon.kernel.engine.link import BeatPassed, EngineCounters, EngineStatus, NodeState
@@ -29,6 +29,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.kernel.workers.status import WorkerStatus
+from antiphon.reloading import patch_watch
 from antiphon.web import control_status
 from antiphon.web.http_message import answer, text
 

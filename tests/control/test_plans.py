@@ -13,14 +13,14 @@ from tests.each import each
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import EVENTS_OUT, Port
-from antiphon.kernel.control import patch_watch
 from antiphon.kernel.control.commands import executor
-from antiphon.kernel.control.patch_watch import MAX_LISTED_CHANGES, reload_line
 from antiphon.kernel.control.state import StateFolder, clear
 from antiphon.kernel.engine.link import EngineStarted, NodeState, PlanRefused
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph import patch
 from antiphon.kernel.wire.osc import encode
+from antiphon.reloading import patch_watch
+from antiphon.reloading.patch_watch import MAX_LISTED_CHANGES, reload_line
 from antiphon.web import control_status
 
 GAIN, LEARN = 3, 7

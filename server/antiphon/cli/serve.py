@@ -257,7 +257,11 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
 
 
 _STRIPS = "antiphon.performer.strip_ports"
-_JOINING = ("antiphon.web.control_requests:join",)
+_JOINING = (
+    "antiphon.reloading.patch_watch:join",
+    "antiphon.web.control_requests:join",
+    "antiphon.reloading.plugin_watch:join",
+)
 """What is added to the control process."""
 EXPORT = (sys.executable, "-m", "antiphon", "export")
 """Command that writes MIDI files and projects beside recorded tracks."""

@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,8 +15,6 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.control.osc.served import ControlOptions
-from antiphon.kernel.control.patch_watch import watch
-from antiphon.kernel.control.plugin_watch import PluginWatch
 from antiphon.kernel.engine.recording import journal
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import MappingShape, Shared
@@ -103,9 +100,6 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     arena = Arena(fds["arena"])
     link.direct = EventWriter(arena, given["wakes"])
     app.workers = lambda: workers(arena)
-    app.services.append(("patch", partial(watch, app)))
-    if not settings.no_watch_plugins:
-        app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
     loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
     restored = await app.start()
     for join in joining:
