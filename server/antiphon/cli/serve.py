@@ -242,7 +242,7 @@ def _resolved(surface: str) -> str:
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:
     """Checks settings that would otherwise fail only after all processes have started. `folder`: the server's own."""
-    from antiphon.kernel.supervisor import recordings
+    from antiphon.cli.running import recordings
 
     path = settings.input_file
     if path is not None and os.path.isdir(path):

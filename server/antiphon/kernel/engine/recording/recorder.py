@@ -457,14 +457,6 @@ def first_of_series(path: Path) -> Path:
     return path.with_name(re.sub(r"(?<!_\d\d-\d\d)-\d+$", "", path.stem) + path.suffix)
 
 
-def sibling_path(path: Path) -> Path:
-    """A free name for the continuation of a recording: take-2.wav, take-3.wav, … for take.wav."""
-    first, number = first_of_series(path), 2
-    while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
-        number += 1
-    return candidate
-
-
 def run(
     shared: Shared,
     peer: socket.socket,
