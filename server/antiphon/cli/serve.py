@@ -17,7 +17,7 @@ import typer
 from antiphon.cli.option_records import by_records
 from antiphon.cli.running.token_start import keep_token, read_secret, store_token
 from antiphon.cli.transports import SynthCommand, transports
-from antiphon.kernel.runtime.token import load_token
+from antiphon.files.owner_token import load_token
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.listening import local_addresses, open_sockets
 from antiphon.kernel.runtime import paths
@@ -258,6 +258,7 @@ _STRIPS = "antiphon.performer.strip_ports"
 TAKES = {"session": "antiphon.files.set_take:SetTake", "tracks": "antiphon.files.tracks:TrackTake"}
 """What writes a set, and its tracks."""
 _JOINING = (
+    "antiphon.performer.script_gate:open_gate",
     "antiphon.reloading.patch_watch:join",
     "antiphon.web.control_requests:join",
     "antiphon.reloading.plugin_watch:join",

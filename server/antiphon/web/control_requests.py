@@ -19,7 +19,6 @@ from typing import Any
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.commands.executor import round_float32
-from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import declaration, own_nodes
@@ -117,7 +116,7 @@ class WebRequests:
         """JSON text of an answer in small pieces, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
-                methods = [[one.path, one.args, one.doc] for one in (*ADDRESSES, *app.plugin_addresses.infos)]
+                methods = [[one.path, one.args, one.doc] for one in (*app.directory.fixed, *app.plugin_addresses.infos)]
                 yield _data({"methods": methods, "osc_port": app.osc_port})
             case Topic.STATUS:
                 yield _data(self._figures(app))

@@ -75,7 +75,6 @@ def status(app: ControlApp) -> dict[str, Any]:
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
         "trouble": "; ".join(filter(None, _troubles(app))),
-        "terminal": app.scripts.performed,
         "warning": app.plans.warning,
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],

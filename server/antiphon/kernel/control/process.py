@@ -24,13 +24,12 @@ from antiphon.kernel.graph.graph import IN
 from antiphon.kernel.graph.names import CANCELLER
 from antiphon.kernel.io.listening import lan_address
 from antiphon.kernel.io.log_lines import log_lines
-from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.console import name_prints
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings, surface_address
-from antiphon.kernel.runtime.token import OwnerToken
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.workers.arena import Arena
 from antiphon.kernel.workers.low_latency_events import EventWriter
@@ -85,7 +84,6 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         options=ControlOptions(
             surfaces=[surface_address(s) for s in settings.surface],
             allow=settings.allow,
-            live_token=OwnerToken(paths.config()) if settings.live else None,
             session_header=lambda: journal.header(settings),
         ),
     )
