@@ -10,6 +10,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.handlers.server import COUNTERS
+from antiphon.performer import script_gate
 
 ROOT = Path(__file__).parents[1]
 HEAD = """\
@@ -147,7 +148,7 @@ def markdown(catalog: Catalog) -> str:
 
 
 def _addresses(catalog: Catalog) -> str:
-    return "".join(map(_address, (*ADDRESSES, *catalog.addresses)))
+    return "".join(map(_address, (*ADDRESSES, *script_gate.ADDRESSES, *catalog.addresses)))
 
 
 def _address(item: AddressInfo) -> str:

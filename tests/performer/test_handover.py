@@ -9,9 +9,9 @@ import pytest
 from tests.waiting import until
 
 from antiphon.cli.running.token_start import store_token
+from antiphon.files.owner_token import TokenProof, nonce
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, decode, encode
-from antiphon.kernel.wire.senders import TokenProof, nonce
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import FOREIGN, UNPROVED, Performing
 

@@ -12,7 +12,7 @@ from tests.chromium import TWO_FRAMES, Chromium, Tab, needs_chromium
 from tests.serve.test_page_accessibility import PATCH as PAGE
 from tests.waiting import until
 
-from antiphon.kernel.runtime.token import load_token
+from antiphon.files.owner_token import load_token
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
