@@ -42,6 +42,18 @@ def compare(test: str | Path, answer: Callable[[str], str]) -> None:
     _compare(test, [answer(given) for given in inputs(test)])
 
 
+def compare_calls(test: str | Path, *refusals: type[Exception], **names: object) -> None:
+    """Compares what each input gives, an expression over `names`: as text, or the sentence of one of `refusals`."""
+
+    def answer(call: str) -> str:
+        try:
+            return str(eval(call, dict(names)))
+        except refusals as refused:
+            return str(refused)
+
+    compare(test, answer)
+
+
 async def compare_async(test: str | Path, answer: Callable[[str], Awaitable[str]]) -> None:
     """As `compare`."""
     _compare(test, [await answer(given) for given in inputs(test)])

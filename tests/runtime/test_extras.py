@@ -75,8 +75,7 @@ def test_each_sentence() -> None:
     def nearest(name: str) -> str:
         return (nearest_names(name, names) or ("",))[0] or "none"
 
-    called = {"sentence": extras.sentence, "nearest": nearest}
-    accepted.compare(__file__, lambda call: str(eval(call, called)))
+    accepted.compare_calls(__file__, sentence=extras.sentence, nearest=nearest)
 
 
 def test_only_what_is_missing_is_refused() -> None:

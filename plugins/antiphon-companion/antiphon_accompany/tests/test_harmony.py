@@ -157,13 +157,7 @@ def read_bars(text: str) -> str:
 
 
 def test_symbols_and_bars_of_lead_sheets_are_read() -> None:
-    def answer(call: str) -> str:
-        try:
-            return str(eval(call, {"symbol": read_symbol, "bars": read_bars}))
-        except UsageError as refused:
-            return str(refused)
-
-    accepted.compare(__file__, answer)
+    accepted.compare_calls(__file__, UsageError, symbol=read_symbol, bars=read_bars)
 
 
 def test_every_kind_is_read_from_its_name_and_its_label() -> None:

@@ -15,7 +15,7 @@ from tests.waiting import comes
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp import addresses
 from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, DeskMemory, LandingRefused, Proposal, diff_of, taken_back
-from antiphon_mcp.route_types import Edit, LandBody, edited, patch_of
+from antiphon_mcp.route_types import Edit, LandBody, ProposeBody, change_of, edited, patch_of
 from antiphon_mcp.routes import McpRoutes, forbidden
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -43,15 +43,8 @@ def lands(mode: str, state: str, ok: bool, playing: str, trusted: bool) -> str:
 
 
 def test_what_a_proposal_may_do_is_said() -> None:
-    names = {name: globals()[name] for name in ("script", "lines", "lands", "change_of", "ProposeBody", "Edit")}
-
-    def answer(call: str) -> str:
-        try:
-            return str(eval(call, names))
-        except (Refusal, LandingRefused) as refused:
-            return str(refused)
-
-    accepted.compare(__file__, answer)
+    names = {"change_of": change_of, "ProposeBody": ProposeBody, "Edit": Edit}
+    accepted.compare_calls(__file__, Refusal, LandingRefused, script=script, lines=lines, lands=lands, **names)
 
 
 def test_what_cannot_be_read_is_refused() -> None:
