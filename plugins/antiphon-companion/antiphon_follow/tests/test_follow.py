@@ -348,13 +348,13 @@ def test_a_clock_that_waits_begins_without_a_player_where(release: Command) -> N
 @pytest.mark.parametrize("stopped", [True, False], ids=["stopped before", "while the first song runs"])
 def test_a_clock_that_waits_again_begins_the_next_song_as_it_would_the_first(stopped: bool) -> None:
     first, alone = pianist(beats_of(np.full(20, 100.0))), pianist(beats_of(np.full(24, 84.0)))
-    begin = 13.0
+    begin = 12.8
     at = Sample(round(begin * RATE))
-    stop = [SetTransport(False, None, Sample(round(12.0 * RATE)))] if stopped else []
+    stop = [SetTransport(False, None, Sample(round(11.8 * RATE)))] if stopped else []
     again = [*stop, AwaitPlayer(1, 0.0, at)]
     notes = [*first, *((begin + seconds, key, loud) for seconds, key, loud in alone)]
     rows = clock_of(notes, begin + 15.0, "beat", commands=again, waits=True)
-    assert not stopped or (rows[(rows[:, 0] > 12.1) & (rows[:, 0] < begin), 3:] == 0.0).all()
+    assert not stopped or (rows[(rows[:, 0] > 11.9) & (rows[:, 0] < begin), 3:] == 0.0).all()
     rows = rows[rows[:, 0] >= begin]
     expected = clock_of(alone, 15.0, "beat", waits=True, tempo=float(rows[0, 2]))
     goes, alike = (np.argmax(one[:, 4] > 0.0) for one in (rows, expected))
