@@ -27,6 +27,12 @@ def refusal(call: Callable[[], object]) -> str:
     return "nothing is refused"
 
 
+def rows(file: Path) -> list[tuple[str, str]]:
+    """Left and right of each line of a file with an arrow; the others are headings."""
+    found = [line.replace(NEWLINE, "\n").partition(TO) for line in file.read_text("utf-8").splitlines()]
+    return [(left, right) for left, arrow, right in found if arrow]
+
+
 def inputs(test: str | Path) -> list[str]:
     """The inputs in a test's .txt file."""
     return [line.partition(TO)[0].replace(NEWLINE, "\n") for line in _lines(test) if TO in line]

@@ -39,18 +39,12 @@ def grid(line: str) -> list[tuple[F, F, Any]]:
     return events
 
 
-def rows(name: str) -> list[tuple[str, str]]:
-    """Left and right of each line of a file with an arrow; the others say where it is documented."""
-    lines = Path(__file__).with_name(name).read_text("utf-8").splitlines()
-    found = [line.replace("⏎", "\n").replace("⇥", "\t").partition(" → ") for line in lines]
-    return [(left, right) for left, arrow, right in found if arrow]
-
-
+HERE = Path(__file__).parent
 SPANS_CYCLES = {"a/2": [(F(0), F(2), "a")], "bd cp/2": [(F(0), F(1, 2), "bd"), (F(1, 2), F(3, 2), "cp")]}
 """First cycles whose events reach beyond them."""
 
 
-@each("text, cycles", rows("documented.txt"))
+@each("text, cycles", accepted.rows(HERE / "documented.txt"))
 def test_what_tidal_documents(text: str, cycles: str) -> None:
     """What its cycles are from the first, with a stroke between; what a comma divides sounds together."""
     if text in SPANS_CYCLES:
@@ -72,7 +66,7 @@ def test_a_number_may_begin_with_its_point() -> None:
     assert played(words("a?.5")) == played(words("a?0.5"))
 
 
-@each("left, right", rows("alike.txt"))
+@each("left, right", accepted.rows(HERE / "alike.txt"))
 def test_two_texts_say_the_same(left: str, right: str) -> None:
     cycles = 1 if "%" in left or "?" in left else 4
     assert played(words(left), cycles) == played(words(right), cycles)

@@ -39,11 +39,9 @@ def starts(pattern: Pattern[Any], cycles: int = 1, seed: int = 0) -> list[tuple[
 
 
 A, B, C = (mini(x) for x in "abc")
-WAYS = Path(__file__).with_name("ways.txt").read_text("utf-8").splitlines()
-"""Two expressions of one pattern, with an arrow between."""
 
 
-@each("left, right", [line.split(" → ") for line in WAYS])
+@each("left, right", accepted.rows(Path(__file__).with_name("ways.txt")))
 def test_one_way_is_the_other(left: str, right: str) -> None:
     assert sorted(played(eval(left), 6)) == sorted(played(eval(right), 6))
 
