@@ -220,6 +220,16 @@ def test_a_mutated_layout_is_one_or_a_refusal(tmp_path: Path, name: str) -> None
                 assert len(SplicedFile(file.fileno(), link.pieces or (range(100),)).read(100)) <= 100
 
 
+def test_a_recording_that_was_never_closed_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "take.wav"
+    path.write_bytes(wav(0))
+    decode._say.cache_clear()
+    for _ in range(2):
+        assert read(path).samples.shape == (1, RATE)
+    (record,) = caplog.records
+    assert record.message.startswith(f"{path}: its recording was never closed: its header promises no sound, and all")
+
+
 def test_a_chain_in_a_pipe_is_refused_after_its_first_link() -> None:
     reading, writing = os.pipe()
     data = b"".join(map(vorbis, (440, 660, 880))) * 8
