@@ -27,6 +27,12 @@ def refusal(call: Callable[[], object]) -> str:
     return "nothing is refused"
 
 
+def rows(file: Path) -> list[tuple[str, str]]:
+    """Left and right of each line of a file with an arrow; the others are headings."""
+    found = [line.replace(NEWLINE, "\n").partition(TO) for line in file.read_text("utf-8").splitlines()]
+    return [(left, right) for left, arrow, right in found if arrow]
+
+
 def inputs(test: str | Path) -> list[str]:
     """The inputs in a test's .txt file."""
     return [line.partition(TO)[0].replace(NEWLINE, "\n") for line in _lines(test) if TO in line]
@@ -40,6 +46,18 @@ def compare(test: str | Path, answer: Callable[[str], str]) -> None:
         answer: Takes an input.
     """
     _compare(test, [answer(given) for given in inputs(test)])
+
+
+def compare_calls(test: str | Path, *refusals: type[Exception], **names: object) -> None:
+    """Compares what each input gives, an expression over `names`: as text, or the sentence of one of `refusals`."""
+
+    def answer(call: str) -> str:
+        try:
+            return str(eval(call, dict(names)))
+        except refusals as refused:
+            return str(refused)
+
+    compare(test, answer)
 
 
 async def compare_async(test: str | Path, answer: Callable[[str], Awaitable[str]]) -> None:

@@ -297,43 +297,45 @@ def test_status_is_said_in_sections(antiphon: Command, monkeypatch: pytest.Monke
     assert json.loads(antiphon("status", "--json").out) == TOLD
 
 
-@pytest.mark.parametrize(
-    ("playing", "said"),
-    [
-        (True, "playing, follow leads"),
-        (False, "waits for you (follow): play, or /transport/play starts it"),
-        (None, "stopped: /transport/play starts it, /transport/wait has it wait for you"),
-    ],
-)
-def test_status_says_what_leads_the_clock_or_is_waited_for(
-    antiphon: Command, monkeypatch: pytest.MonkeyPatch, playing: bool | None, said: str
+BAND = {"name": "band", "type": "accompany", "state": "running", "reason": "", "waits": "chord"}
+FAILED = [{"name": "mine", "reason": "SyntaxError"}]
+PEDALS = {"cc 66": ["next", "band.fill"], "cc 67": ["previous", ""]}
+LINES: list[tuple[dict[str, Any], str]] = [
+    ({"leads": "follow", "awaits": "follow"}, "  tempo    90 bpm, beat 12.7, playing, follow leads"),
+    (
+        {"leads": "follow", "awaits": "follow", "playing": False},
+        "  tempo    90 bpm, beat 12.7, waits for you (follow): play, or /transport/play starts it",
+    ),
+    (
+        {"leads": "", "awaits": "follow", "playing": False},
+        "  tempo    90 bpm, beat 12.7, stopped: /transport/play starts it, /transport/wait has it wait for you",
+    ),
+    ({"nodes": [BAND]}, "  band  accompany, running, silent until it gets a chord"),
+    ({"synth": None, "workers": []}, "workers\n  none\nsynth\n  none\nnodes"),
+    (
+        {"trouble": "the disk is full", "plugins_failed": FAILED},
+        "trouble\n  trouble      the disk is full\n  plugin mine  SyntaxError\nthe end",
+    ),
+    (
+        {"dirt": {"reason": "Tidal is not heard"}, "lights": {"reason": ""}},
+        "trouble\n  dirt  Tidal is not heard\nthe end",
+    ),
+    ({"dirt": {"port": 57121, "received": 0}}, "  dirt      port 57121, 0 received"),
+    ({"loading": True}, "  patch    loading Answer"),
+    (
+        {"set": {**TOLD["set"], "pedals": PEDALS}},
+        "  pedals   cc 66 next, in place of band.fill; cc 67 previous",
+    ),
+]
+"""What is told beside `TOLD`, and the lines of the status that it makes."""
+
+
+@pytest.mark.parametrize(("told", "said"), LINES)
+def test_status_says_what_is_told(
+    antiphon: Command, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], said: str
 ) -> None:
-    leads = "" if playing is None else "follow"
-    answers(monkeypatch, {**TOLD, "leads": leads, "awaits": "follow", "playing": bool(playing)})
-    assert f"  tempo    90 bpm, beat 12.7, {said}" in antiphon("status").out.splitlines()
-
-
-def test_status_says_what_a_silent_node_waits_for(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    band = {"name": "band", "type": "accompany", "state": "running", "reason": "", "waits": "chord"}
-    answers(monkeypatch, {**TOLD, "nodes": [band]})
-    assert "  band  accompany, running, silent until it gets a chord" in antiphon("status").out.splitlines()
-
-
-def test_status_says_what_is_wrong(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = [{"name": "mine", "reason": "SyntaxError"}]
-    answers(
-        monkeypatch, {**TOLD, "trouble": "the disk is full", "synth": None, "workers": [], "plugins_failed": failed}
-    )
-    lines = antiphon("status").out.splitlines()
-    assert lines[-3:] == ["trouble", "  trouble      the disk is full", "  plugin mine  SyntaxError"]
-    assert lines[lines.index("workers") + 1] == lines[lines.index("synth") + 1] == "  none"
-
-
-def test_status_says_why_a_transport_brings_nothing(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, {**TOLD, "dirt": {"reason": "Tidal is not heard"}, "lights": {"reason": ""}})
-    assert antiphon("status").out.splitlines()[-2:] == ["trouble", "  dirt  Tidal is not heard"]
-    answers(monkeypatch, {**TOLD, "dirt": {"port": 57121, "received": 0}})
-    assert "  dirt      port 57121, 0 received" in antiphon("status").out.splitlines()
+    answers(monkeypatch, {**TOLD, **told})
+    assert f"\n{said}\n" in antiphon("status").out + "the end\n"
 
 
 @pytest.mark.needs("denoise")
@@ -514,15 +516,3 @@ def test_a_plain_line_is_read_by_its_declarations() -> None:
     )  # fmt: skip
     for odd in (["gain"], ["gain", "a", "b", "--bogus"], ["gain", "a", "b", "--block", "x"], ["gain", "a", "b", "-p"]):
         assert read(RunRequest, odd) is None
-
-
-def test_status_says_that_a_patch_is_not_there_yet(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, {**TOLD, "loading": True})
-    assert "  patch    loading Answer" in antiphon("status").out.splitlines()
-
-
-def test_status_says_what_the_pedals_of_a_set_do(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    pedals = {"cc 66": ["next", "band.fill"], "cc 67": ["previous", ""]}
-    answers(monkeypatch, {**TOLD, "set": {**TOLD["set"], "pedals": pedals}})
-    line = "  pedals   cc 66 next, in place of band.fill; cc 67 previous"
-    assert line in antiphon("status").out.splitlines()

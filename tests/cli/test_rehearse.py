@@ -1,6 +1,7 @@
 """Verdict on a set: what speaks against it is said, by its figures."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -39,26 +40,17 @@ def test_what_speaks_against_a_set_is_said(
 def test_a_script_is_rehearsed_without_a_file(antiphon: Command, tmp_path: Path) -> None:
     script = tmp_path / "set.py"
     text = 'from antiphon.live import *\npatch("band")\ntrack("x", note("c4*4"), on="pluck")\n'
-    expected: list[tuple[str, int, object]] = [
-        (text, 0, []),
-        (text.replace("c4*4", "~"), 1, ["it is silent for 4 bars"]),
-        (text.replace("note(", "nte("), 2, ["set.py line 3: there is no nte here; did you mean note or ne?"]),
-        (
-            text + 'track("a", s("nosuch*4"))\n',
-            1,
-            ["set.py line 4: drums has no s named 'nosuch', and this note is silent"],
-        ),
-        (
-            text + "@loop(every=1)\ndef ends():\n    import os\n    os._exit(3)\n",
-            2,
-            ["set.py line 4: its process has ended, with status 3; a script plays to its end"],
-        ),
-    ]
-    for written, code, why in expected:
+    silent = "set.py line 4: drums has no s named 'nosuch', and this note is silent"
+    ended = "set.py line 4: its process has ended, with status 3; a script plays to its end"
+    for bars, written, code, why in (
+        (1, text, 0, []),
+        (4, text.replace("c4*4", "~"), 1, ["it is silent for 4 bars"]),
+        (1, text.replace("note(", "nte("), 2, ["set.py line 3: there is no nte here"]),
+        (1, text + 'track("a", s("nosuch*4"))\n', 1, [silent]),
+        (1, text + "@loop(every=1)\ndef ends():\n    import os\n    os._exit(3)\n", 2, [ended]),
+    ):
         script.write_text(written)
-        done = antiphon("rehearse", script, "--bars", "4", "--json")
-        said = [
-            line.partition("; did you mean")[0] if "nosuch" in line else line for line in json.loads(done.out)["why"]
-        ]
-        assert (done.code, [line.partition("; the nearest")[0] for line in said]) == (code, why)
+        done = antiphon("rehearse", script, "--bars", bars, "--json")
+        said = [re.split("; (?:did you mean|the nearest)", line)[0] for line in json.loads(done.out)["why"]]
+        assert (done.code, said) == (code, why)
     assert list(tmp_path.iterdir()) == [script]

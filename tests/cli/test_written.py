@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import py2tosc
 import pytest
-from tests import audio
+from tests import accepted, audio
 
 from antiphon.cli.files.replay import replay
 from antiphon.files.midi_song import MidiNote, MidiTrack
@@ -73,40 +73,13 @@ def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiph
     assert (sources / "out" / "a.wav").read_text() == "the old one"
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("run gain in.wav new.flac -p gain=.5", "wrote new.flac: 0:00.2, 48 kHz, mono, from in.wav"),
-        ("run gain in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, unchanged by gain"),
-        (
-            "run tuner in.wav n.wav",
-            "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, unchanged by tuner: A4 +0.0 cents (440.00 Hz)",
-        ),
-        (
-            "run looper in.wav n.wav",
-            "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, unchanged by looper: nothing was fired; -p pedal=0.5 "
-            "fires pedal at 0.5 s; others are record, overdub, play, stop, clear, undo",
-        ),
-        ("run click in.wav n.wav", "wrote n.wav: 0:00.2, 48 kHz, mono, from in.wav, silent"),
-        (
-            "render through --in in.wav --out n.wav",
-            "wrote n.wav: 0:00.2, 48 kHz, stereo, from the patch Through and in.wav",
-        ),
-        (
-            "run loops loops new.wav -p bars=2 -p bpm=110",
-            "wrote new.wav: 0:04.4, 44.1 kHz, stereo, from 1 loop, 2 bars at 110 bpm: a.wav (bars 1-2)",
-        ),
-        (
-            "run loops loops n.wav -p bars=2 -p bpm=110 -p instruments=drums --stems --force",
-            "wrote n-drums.wav: 0:04.4, 44.1 kHz, stereo, from n.wav, its drums: a.wav (bars 1-2)",
-        ),
-        ("run loops loops n.wav -p bars=1 --analysis n.json", "wrote n.json: from the 1 loops of loops"),
-    ],
-)
-def test_a_line_says_what_was_written(antiphon: Command, sources: Path, line: str, said: str) -> None:
-    done = antiphon(*line.split())
-    assert done.code == 0, done.err
-    assert said in done.out.splitlines()
+def test_a_line_says_what_was_written(antiphon: Command, sources: Path) -> None:
+    def answer(line: str) -> str:
+        done = antiphon(*line.split(), "--force")
+        assert done.code == 0, done.err
+        return " / ".join(done.out.splitlines())
+
+    accepted.compare(__file__, answer)
 
 
 def test_what_is_said_of_clipping_can_be_done(antiphon: Command, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests import accepted
 from tests.clock import FakeClock
 from tests.control.rig import Client, Rig, rig
-from tests.each import each
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -279,33 +279,12 @@ ENGINE = EngineStatus(1, "running", 0, "jack", 48000, 256, 2, 512, 512, 0, 0.2, 
 MS = 1_000_000
 
 
-@each(
-    "late_ms, changes, options",
-    [
-        (4.0, {}, "--ahead 3"),  # more than the 2 that did not do
-        (12.0, {}, "--ahead 4"),
-        (75.0, {}, "--ahead 16"),
-        (90.0, {}, "--block 512 --ahead 10 (a JACK server of yours: with jackd -p 512)"),
-        (30.0, {"block": 64, "latency_ring": 256, "driver": "portaudio"}, "--block 128 --ahead 13"),
-        (2.0, {"block": 64, "latency_ring": 256}, "--ahead 5"),
-        (12.0, {"load_mean": 0.9, "driver": "headless"}, "--block 512"),  # the patch takes the time, not the machine
-        (2.0, {"block": 2048, "latency_ring": 0, "latency_driver": 8 * 2048, "load_mean": 0.9}, "--ahead 9"),
-        (
-            70.0,
-            {"block": 1024, "latency_ring": 0, "latency_driver": 16 * 1024, "driver": "headless"},
-            "--block 2048 --ahead 9",
-        ),
-        (
-            70.0,
-            {"block": 2048, "latency_ring": 0, "latency_driver": 16 * 2048, "driver": "headless"},
-            "",
-        ),  # there is no more
-    ],
-)
-def test_the_options_are_those_with_which_the_latest_block_had_been_in_time(
-    late_ms: float, changes: dict[str, Any], options: str
-) -> None:
-    assert setting(replace(ENGINE, **changes), round(late_ms * MS)) == options
+def options(late_ms: float, changes: dict[str, Any]) -> str:
+    return setting(replace(ENGINE, **changes), round(late_ms * MS)) or "there are no more"
+
+
+def test_the_options_are_those_with_which_the_latest_block_had_been_in_time() -> None:
+    accepted.compare_calls(__file__, options=options)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import accepted
 from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.rig import CATALOG, Client, Rig, rig
-from tests.each import each
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -306,22 +306,13 @@ def parsed(text: str) -> patch.Patch:
     return patch.parse(text, CATALOG)
 
 
-@each(
-    "old, new, said",
-    [
-        ("gain = 0.5", "gain = 0.4", ": a.gain 0.4"),
-        ("gain = 0.5", 'mode = "wavelet"', ": a.mode wavelet, a.gain at its default"),
-        ("gain = 0.5", "gain = 0.5\nmute = true", ": a.mute on"),
-        ("tempo = 120", "tempo = 90.5", ": tempo 90.5"),
-        ('"a" = "b"\n', '"a" = "out"\n', ": wires"),
-        ("[wires]", '[nodes.c]\ntype = "gain"\n[wires]', ": c added"),
-        ("[wires]", '[midi]\n"cc 1" = "a.gain"\n[wires]', ": midi"),
-        ("format = 1", "# a word\nformat = 1", ""),
-    ],
-)
-def test_what_is_different_is_named(old: str, new: str, said: str) -> None:
+def changed(old: str, new: str) -> str:
     assert old in TEXT
-    assert reload_line(parsed(TEXT), parsed(TEXT.replace(old, new)), "p.toml", mended=False) == f"reloaded p.toml{said}"
+    return reload_line(parsed(TEXT), parsed(TEXT.replace(old, new)), "p.toml", mended=False)
+
+
+def test_what_is_different_is_named() -> None:
+    accepted.compare_calls(__file__, changed=changed)
 
 
 def test_a_node_that_went_is_named_and_a_long_list_is_cut() -> None:

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import typer
 from pythonosc.osc_message_builder import OscMessageBuilder
-from tests import audio
+from tests import accepted, audio
 from tests.commands import COMMAND, PAGES, ROOT, blocks, inline, text, typed
 from tests.datasets import trees
 from tests.docs import results
@@ -40,103 +40,11 @@ from antiphon.operations.run import path_of
 from antiphon_bench.rig import ServerProcess
 
 RATE = 48000
-PATCHES = {
-    "/node/in/mute 0": "answer",
-    "/node/accompany/style swing": "answer",
-    "/node/voice/gain 0 2": "answer",
-    "/patch/load demo": "answer",
-    '/node/cantor/lyrics "row row row your boat"': "cantor",
-    "/node/cantor/syllable 3": "cantor",
-    "/node/echo/feedback": "demo",
-    "/node/out/gain -12": "demo",
-    "/patch/undo": "demo",
-    "/note/pitch 60 0.5": "keys",
-    "/note/pressure 60 1": "keys",
-    "/node/denoise/learn": "voice",
-    "/node/loops/intensity 0.9": "bed",
-}
-"""What `antiphon osc` is given in the docs, and the patch that plays then."""
-SCSYNTH = "plugins/antiphon/antiphon_supercollider/tests/real"
-PARSED = {
-    "antiphon serve --dirt-port 57120 --patch tidal": "tests/serve/test_dirt.py sends what Tidal sends",
-    "antiphon serve --patch band --record-tracks evening": "tests/serve/test_tracks.py records, kills and replays",
-    "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
-    "antiphon play --patch keys": "the same",
-    "antiphon osc /learn /node/keys/wet": (
-        "plugins/antiphon/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"
-    ),
-    "antiphon osc /clip/record riff 2 0.25": "plugins/antiphon/antiphon_clip/tests/test_clip.py records and plays",
-    "antiphon osc /clip/record sweep 4 0 knobs": "the same",
-    "antiphon osc /clip/stop riff": "the same",
-    "antiphon osc /clip/play riff": "the same",
-    "antiphon serve --patch lit --artnet 10.0.0.20@15": "plugins/antiphon-more/antiphon_lights/tests have receivers",
-    "antiphon serve --patch lit --sacn multicast --os2l 127.0.0.1": "the same",
-    "antiphon serve --cues 127.0.0.1:9000@40 --cues 127.0.0.1:9001": "the same",
-    "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
-    "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
-    "antiphon serve --midi": "tests/real/test_midi.py",
-    "antiphon mcp": "tests/serve/test_mcp.py has a session over stdio",
-    "antiphon eval set.py": "tests/serve/test_live.py hands a script to antiphon live",
-    "antiphon serve --live --patch band": "tests/serve/test_code.py runs scripts on its page",
-    "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
-    "antiphon serve --midi-in keys --midi-out gear": "the same",
-    "antiphon serve --link --patch keys": "plugins/antiphon/antiphon_link/tests/test_link.py has a session",
-    "antiphon serve --midi --midi-clock follow": "tests/real/test_midi.py has a clock",
-    "antiphon serve --midi --midi-clock follow --patch keys": "the same",
-    "antiphon serve --midi-out gear --midi-clock lead --patch keys": "the same",
-    "antiphon serve --patch worker": "the next line renders the same patch",
-    "antiphon serve --patch keys": "the server that these tests share is started so",
-    "antiphon serve --audio headless --synth supercollider --patch keys": f"{SCSYNTH}/test_supercollider.py",
-    "antiphon serve --audio jack --scsynth 127.0.0.1:57110 --patch keys": f"{SCSYNTH}/test_sc_joined.py",
-    "antiphon train denoise --work training --minutes 110": "tests/models/test_loop.py trains a small one",
-    "antiphon evaluate denoise --limit 20 --json figures.json": (
-        "models/antiphon_models/denoise/tests/test_evaluation.py"
-    ),
-    "antiphon run leveller in.wav levelled.wav": "tests/docs/test_plugins.py makes its weights and plays it",
-    "antiphon osc /node/add leveller leveller in": "the same",
-    "antiphon live pasted.py": "the same",
-    "antiphon render set.py --bars 8 --out whole.wav --stems stems --midi set.mid": (
-        "tests/cli/test_render_script.py::test_stems_sum_to_the_whole; the line before it renders the set"
-    ),
-    "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
-    "antiphon serve --patch mine": "a server that these tests share is started so, with another patch",
-    "antiphon run third song.wav liquid.wav -p genre=liquid": (
-        "plugins/antiphon-sound/antiphon_mosaic/tests/test_third.py has beats"
-    ),
-    "antiphon train timbre my-horn/": "plugins/antiphon-sound/antiphon_transfer/tests/test_instrument.py trains one",
-    "antiphon render patches/live/round.py --bars 34 --out round.wav": "tests/patches/test_live_sets.py",
-    "antiphon library fits bass.wav --json": "plugins/antiphon-sound/antiphon_loops/tests/test_fit.py has loops",
-    "antiphon doctor": "tests/doctor/test_doctor.py; what it finds is the machine's",
-    "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
-    "antiphon devices --use 3": "tests/real/test_device_change.py",
-    "antiphon devices --use hdmi --rate 44100 --block 1024": "tests/real/test_device_change.py",
-    "antiphon devices --use jack:studio": "tests/real/test_device_change.py",
-}
-"""Commands whose options and values are checked without running them: each would take minutes, or what no test has."""
-ELSEWHERE = {
-    "PYTHONPATH=. python -m pytest wobble": "tests/docs/test_plugins.py",
-    "mosquitto_pub -q 1 -t antiphon/gain/gain/set -m 0.5": "tests/real/test_mqtt_outage.py",
-    "mosquitto_sub -v -t 'antiphon/#'": "the same",
-    'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
-    ".venv/bin/pre-commit install": "git's own",
-    "antiphon play": "tests/cli/test_ports.py",
-    "pip install 'antiphon[all]'": "tools/wheel_check.py installs the wheels",
-    "sudo apt install liblilv-0-0 calf-plugins": "Debian's",
-    "pip install 'antiphon[vst3]'": "plugins/antiphon-more/antiphon_host/tests where it is installed",
-    "antiphon run plugin in.wav out.wav -p uri=lv2:http://calf.sourceforge.net/plugins/Reverb -p amount=1": "the same",
-    "antiphon run plugin song.mid out.wav -p uri=lv2:http://drobilla.net/plugins/mda/EPiano": "the same",
-    'antiphon plugins "plugin lv2:http://calf.sourceforge.net/plugins/Reverb"': "the same",
-    "antiphon live patches/live/dub.py": "tests/serve/test_live.py performs scripts",
-    "antiphon render patches/live/build.py --bars 32 --out build.wav": "tests/patches/test_live_sets.py",
-    'pip install "antiphon-lab[pipeline]"': "make test-real, which installs it",
-    'pip install "antiphon-lab[sklearn,torch]"': "the same",
-    "antiphon pipeline run pipeline.toml": "tests/pipeline/test_shards.py, which has the extra",
-    "antiphon pipeline run pipeline.toml --steps train,evaluate,deploy": "tests/pipeline/training/test_frameworks.py",
-    "antiphon library analyse song.mp3 --only genres": "the same, which trains the analysis",
-    "antiphon pipeline watch watch.toml": "tests/pipeline/test_watch_command.py sends it files and messages",
-    'antiphon dataset fetch freesound "rain on leaves" rain --key-file ~/freesound.key --longest 20 --licence cc0 '
-    "--licence by": "tests/datasets/test_freesound.py, with a server of its own",
-}
+PATCHES, PARSED, ELSEWHERE = (
+    dict(accepted.rows(Path(__file__).with_name(f"{name}.txt"))) for name in ("patches", "parsed", "elsewhere")
+)
+"""What `antiphon osc` is given in the docs, and the patch that plays then; commands whose options and values are
+checked without running them, as each would take minutes, or what no test has; and those that are tried elsewhere."""
 NEEDS_TORCH = {"antiphon render worker --in in.wav --out out.wav", "antiphon evaluate hum --system yin mine.wav"}
 SESSION = "antiphon serve --patch demo --session tonight"
 BARS = "--bars 2"

@@ -2,6 +2,7 @@
 
 import time
 from fractions import Fraction as F
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +15,6 @@ from antiphon.live.patterns.mini.reading import MAX_EVENTS, read
 from antiphon.live.patterns.mini.tree import MiniError
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Span
-
-PAGE = "tidalcycles.org, Mini Notation"
-"""The page, its table and the sections below it."""
-PARSE = "Tidal 1.9, test/Sound/Tidal/ParseTest.hs"
-SPACES = "Tidal 1.9: brackets and numbers take the spaces behind them, signs those before and after"
-STRUDEL = "strudel.cc, krill.pegjs: a colon takes a slice; its values come at the beginnings of those before it"
-EUCLID = "tidalcycles.org, Mini Notation, Euclidian Sequences"
-TOUSSAINT = "Tidal 1.9, test/Sound/Tidal/UITest.hs, euclid; two of Toussaint's rhythms are corrected there"
 
 
 def words(text: str) -> Query[str]:
@@ -46,102 +39,24 @@ def grid(line: str) -> list[tuple[F, F, Any]]:
     return events
 
 
-# text, what its cycles are from the first (lines of one tuple sound together), where Tidal documents it
-DOCUMENTED: list[tuple[str, list[tuple[str, ...]], str]] = [
-    ("~ hh", [(". hh",)], PAGE),
-    ("[bd sd] hh", [("bd sd hh _",)], PAGE),
-    ("bd sd . hh hh hh", [("bd _ _ sd _ _ hh _ hh _ hh _",)], PAGE),
-    ("[bd sd, hh hh hh]", [("bd sd", "hh hh hh")], PAGE),
-    ("bd*2 sd", [("bd bd sd _",)], PAGE),
-    ("bd <sd hh cp>", [("bd sd",), ("bd hh",), ("bd cp",), ("bd sd",)], PAGE),
-    ("bd!3 sd", [("bd bd bd sd",)], PAGE),
-    ("bd _ _ ~ sd _", [("bd _ _ . sd _",)], PAGE),
-    ("superpiano@3 superpiano", [("superpiano _ _ superpiano",)], PAGE),
-    ("{bd bd bd bd, cp cp hh}", [("bd bd bd bd", "cp cp hh cp"), ("bd bd bd bd", "cp hh cp cp")], PAGE),
-    ("{bd cp hh}%8", [("bd cp hh bd cp hh bd cp",), ("hh bd cp hh bd cp hh bd",)], PAGE),
-    ("[bd hh] bd bd", [("bd hh bd _ bd _",)], PAGE),
-    (
-        "[bd [hh [cp sn:2] hh]] bd bd bd",
-        [(f"bd{' _' * 5} hh _ cp sn:2 hh _" + f" bd{' _' * 11}" * 3,)],
-        PAGE,
-    ),
-    (
-        "bd*3 . hh*4 cp",
-        [(f"bd{' _' * 7} " * 3 + "hh _ _ " * 4 + f"cp{' _' * 11}",)],
-        PAGE,
-    ),
-    ("[bd*2,hh*3,[~ cp]*2, bass]", [("bd bd", "hh hh hh", ". cp . cp", "bass")], PAGE),
-    ("cp cp cp*2", [("cp _ cp _ cp cp",)], PAGE),
-    ("bd cp/2", [("bd .",), ("bd .",), ("bd .",)], PAGE),
-    ("bd <[hh sn] [hh cp]>", [("bd _ hh sn",), ("bd _ hh cp",)], PAGE),
-    ("bd!2 cp!2", [("bd bd cp cp",)], PAGE),
-    ("bd!2 cp*2", [("bd _ bd _ cp cp",)], PAGE),
-    ("bd _ _ hh*4", [("bd _ _ _ _ _ _ _ _ _ _ _ hh hh hh hh",)], PAGE),
-    ("bd(3,8)", [("bd . . bd . . bd .",)], EUCLID),
-    ("bd(3,8,1)", [(". . bd . . bd . bd",)], EUCLID),
-    ("bd(3,8,2)", [(". bd . . bd . bd .",)], EUCLID),
-    ("bd(3,8,3)", [("bd . . bd . bd . .",)], EUCLID),
-    ("x(1,3)", [("x . .",)], TOUSSAINT),
-    ("x(4,12)", [("x . . x . . x . . x . .",)], TOUSSAINT),
-    ("x(3,5)", [("x . x . x",)], TOUSSAINT),
-    ("x(2,5)", [("x . x . .",)], TOUSSAINT),
-    ("x(3,4)", [("x x x .",)], TOUSSAINT),
-    ("x(3,7)", [("x . x . x . .",)], TOUSSAINT),
-    ("x(4,7)", [("x . x . x . x",)], TOUSSAINT),
-    ("x(4,9)", [("x . x . x . x . .",)], TOUSSAINT),
-    ("x(4,11)", [("x . . x . . x . . x .",)], TOUSSAINT),
-    ("x(5,6)", [("x x x x x .",)], TOUSSAINT),
-    ("x(5,7)", [("x . x x . x x",)], TOUSSAINT),
-    ("x(5,8)", [("x . x x . x x .",)], TOUSSAINT),
-    ("x(5,9)", [("x . x . x . x . x",)], TOUSSAINT),
-    ("x(5,11)", [("x . x . x . x . x . .",)], TOUSSAINT),
-    ("x(5,12)", [("x . . x . x . . x . x .",)], TOUSSAINT),
-    ("x(5,16)", [("x . . x . . x . . x . . x . . .",)], TOUSSAINT),
-    ("x(7,8)", [("x x x x x x x .",)], TOUSSAINT),
-    ("x(7,12)", [("x . x x . x . x x . x .",)], TOUSSAINT),
-    ("a b c", [("a b c",)], PARSE),
-    ("a <b c>", [("a b",), ("a c",)], PARSE),
-    ("a/2", [("a _ _ _",)], PARSE),
-    ("a*8", [("a a a a a a a a",)], PARSE),
-    ("a _ _ b _", [("a _ _ b _",)], PARSE),
-    ("a! b", [("a a b",)], PARSE),
-    ("a!3 b", [("a a a b",)], PARSE),
-    ("a@2 b", [("a _ b",)], PARSE),
-    ("a @2 b", [("a _ b",)], SPACES),
-    ("[a b] /2", [("a _",), ("b _",)], SPACES),
-    ("[a b]/ 2 c* 2", [("a _ c c",), ("b _ c c",)], SPACES),
-    ("{a b c} %2", [("a b",), ("c a",)], SPACES),
-    ("a (3,8)", [("a . . a . . a .",)], SPACES),
-    ("{a !}%2", [("a a",)], PARSE),
-    ("{a b, c d e}", [("a b", "c d"), ("a b", "e c")], PARSE),
-    ("0 .. 8", [("0 1 2 3 4 5 6 7 8",)], PARSE),
-    ("a@0.5 b@1%6 b@1%6 b@1%6", [("a _ _ b b b",)], PARSE),
-    ("<a!3 b ! c@5>", [("a",), ("a",), ("a",), ("b",), ("b",)], PARSE),
-    ("cp/0", [(".",)], PARSE),
-    ("bd - sn -", [("bd . sn .",)], "strudel.cc, Mini-Notation"),
-    ("bd:<7 9>", [("bd:7",), ("bd:9",)], STRUDEL),
-    ("bd:<7 9>*2 sn:3", [("bd:7 bd:9 sn:3 _",)], STRUDEL),
-    ("<a b>:<1 2 3>", [("a:1",), ("b:2",), ("a:3",)], STRUDEL),
-    ("[a b]:[0, 1]", [("a:0 b:0", "a:1 b:1")], STRUDEL),
-    ("a(3,8):<1 2>:4", [("a:1:4 . . a:1:4 . . a:1:4 .",)], STRUDEL),
-]
+HERE = Path(__file__).parent
 SPANS_CYCLES = {"a/2": [(F(0), F(2), "a")], "bd cp/2": [(F(0), F(1, 2), "bd"), (F(1, 2), F(3, 2), "cp")]}
 """First cycles whose events reach beyond them."""
 
 
-@each("text, cycles, source", DOCUMENTED)
-def test_what_tidal_documents(text: str, cycles: list[tuple[str, ...]], source: str) -> None:
-    assert source
+@each("text, cycles", accepted.rows(HERE / "documented.txt"))
+def test_what_tidal_documents(text: str, cycles: str) -> None:
+    """What its cycles are from the first, with a stroke between; what a comma divides sounds together."""
     if text in SPANS_CYCLES:
         assert [event for event in played(words(text)) if event[0] < 1] == SPANS_CYCLES[text]
         return
     expected = [
         (begin + cycle, end + cycle, value)
-        for cycle, lines in enumerate(cycles)
-        for line in lines
+        for cycle, lines in enumerate(cycles.split(" / "))
+        for line in lines.split(", ")
         for begin, end, value in grid(line)
     ]
-    assert played(words(text), len(cycles)) == sorted(expected)
+    assert played(words(text), cycles.count(" / ") + 1) == sorted(expected)
 
 
 def test_a_number_may_begin_with_its_point() -> None:
@@ -151,36 +66,7 @@ def test_a_number_may_begin_with_its_point() -> None:
     assert played(words("a?.5")) == played(words("a?0.5"))
 
 
-@each(
-    "left, right",
-    [
-        ("a*4@0.25?", "[a*4@0.25]?"),
-        ("<a!3 b ! c@5>", "[[a a a b b] c]/10"),
-        ("<0 1>(<3 5>,8)", "<0(3,8) 1(5,8)>"),
-        ("[[[~!9]!9]!9]", "~"),
-        ("bd*<2 3>", "<bd*2 bd*3>"),
-        ("bd(3,8,<0 2>)", "<bd(3,8) bd(3,8,2)>"),
-        ("a . b c . d", "a [b c] d"),
-        ("a?", "a?0.5"),
-        ("3 .. 1", "3 2 1"),
-        ("-1 .. 1", "-1 0 1"),
-        ("<0 2> .. <2 4>", "<[0 1 2] [2 3 4]>"),
-        ("0.9 .. 0.6", "0.6"),
-        ("<0 0.25> .. 2.75", "<[0 1 2 3] [0.25 1.25 2.25 3.25]>"),
-        ("a ~!2000 ! b", "a ~@2001 b"),
-        ("~!3@2 a", "~@6 a"),
-        ("7 0 .. <1 -1>", "7 <[0 1] [0 -1]>"),
-        ("[0 .. <1 2>]*2", "[<[0 1] [0 1 2]>]*2"),
-        ("bd ~ @3", "bd ~@3"),
-        ("<a b>!2 c", "<a b> <a b> c"),
-        ("<a b, c d e>", "[<a b>, <c d e>]"),
-        ("{a b c}%<2 4>", "<{a b c}%2 {a b c}%4>"),
-        ("\ta  b\n c", "a b c"),
-        ("bd [~ ~]", "bd ~"),
-        ("[]", "~"),
-        ("", "~"),
-    ],
-)
+@each("left, right", accepted.rows(HERE / "alike.txt"))
 def test_two_texts_say_the_same(left: str, right: str) -> None:
     cycles = 1 if "%" in left or "?" in left else 4
     assert played(words(left), cycles) == played(words(right), cycles)

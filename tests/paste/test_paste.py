@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
+from tests import accepted
 from tests.each import each
 
 from antiphon.kernel.errors import UsageError
@@ -15,11 +16,7 @@ from antiphon.live.performance import Performance
 from antiphon.paste.child import FUNCTIONS, translated, unsafe_parts
 from antiphon.paste.translation import _ready as ready, prepare, translation
 
-CASES = [
-    line.split(" → ", 1)
-    for line in Path(__file__).with_name("cases.txt").read_text("utf-8").splitlines()
-    if line.strip()
-]
+CASES = accepted.rows(Path(__file__).with_name("cases.txt"))
 LONG = re.compile(r"\(\n +(.*?),\n +(.*?)\n\)", re.S)
 """A track on several lines."""
 

@@ -13,7 +13,6 @@ from tests.datasets.trees import TREES, sound
 
 from antiphon.files.decode_process import FileStalled
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.signal.features import import_librosa
 from antiphon.signal.mel import LogMel, MelSettings
 from antiphon_library.identity import identify_and_analyse
 from antiphon_models.pipeline import running
@@ -91,25 +90,6 @@ def test_a_sound_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
         assert not list(sounds_of(named, lambda path: identify_and_analyse(os.fsencode(path), ["tempo"]), dead))
         task.dead.write_text(json.dumps(dead[0]))
         assert running._dead([task])[name].startswith(wanted)
-
-
-def test_a_spectrogram_is_librosas() -> None:
-    librosa = import_librosa()
-    settings = PreprocessSettings()
-    mono = np.random.default_rng(1).normal(0, 0.1, 22050).astype(np.float32)
-    ours = LogMel(settings.mel).compute(mono)
-    energy = librosa.feature.melspectrogram(
-        y=mono,
-        sr=settings.rate,
-        n_fft=settings.window,
-        hop_length=settings.hop,
-        center=False,
-        n_mels=settings.bands,
-        fmin=settings.low,
-        fmax=settings.high,
-    )
-    assert ours.shape == (42, 64)
-    assert np.abs(ours - 10 * np.log10(energy.T)).max() < 1e-3
 
 
 def test_a_sound_shorter_than_a_window_has_one_frame_and_silence_is_at_the_floor() -> None:

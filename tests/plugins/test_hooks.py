@@ -52,38 +52,19 @@ def here():
 
 note(f"imported {{here()}}")
 """
+REGISTERED = "synths", "models", "trainings", "evaluations", "analyses", "services"
+"""Hooks that register a factory by a name alone."""
 EVERY = (
     HEAD
+    + "".join(
+        f'\n@hookimpl\ndef antiphon_{kind}(register):\n    register("NAME", lambda: "{kind}")\n' for kind in REGISTERED
+    )
     + """
 from antiphon.web.http_message import text
 
 @hookimpl
 def antiphon_processors(register):
     register("NAME", __name__ + ".parts:Quiet", "Silence.")
-
-@hookimpl
-def antiphon_synths(register):
-    register("NAME", lambda: "synths")
-
-@hookimpl
-def antiphon_models(register):
-    register("NAME", lambda: "models")
-
-@hookimpl
-def antiphon_trainings(register):
-    register("NAME", lambda: "trainings")
-
-@hookimpl
-def antiphon_evaluations(register):
-    register("NAME", lambda: "evaluations")
-
-@hookimpl
-def antiphon_analyses(register):
-    register("NAME", lambda: "analyses")
-
-@hookimpl
-def antiphon_services(register):
-    register("NAME", lambda: "services")
 
 @hookimpl
 def antiphon_benches(register):
@@ -291,19 +272,8 @@ def test_hook_antiphon_processors(loaded: loader.Loaded, plugin: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES.values())
-@pytest.mark.parametrize(
-    "hook",
-    [
-        "antiphon_synths",
-        "antiphon_models",
-        "antiphon_trainings",
-        "antiphon_evaluations",
-        "antiphon_analyses",
-        "antiphon_services",
-    ],
-)
-def test_a_hook_that_registers(loaded: loader.Loaded, hook: str, name: str) -> None:
-    kind = hook.removeprefix("antiphon_")
+@pytest.mark.parametrize("kind", REGISTERED)
+def test_a_hook_that_registers(loaded: loader.Loaded, kind: str, name: str) -> None:
     assert loaded.factories[kind][name]() == kind
 
 

@@ -1,8 +1,6 @@
 """Declarations on disk: the same catalog without an import, until a source changes."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,13 +78,3 @@ def test_a_damaged_file_is_as_none(tmp_path: Path, content: bytes) -> None:
     assert known.read(made_of()) is None
     assert "gain" in loader.load(check=False).catalog
     assert known.read(made_of()) is not None
-
-
-def test_a_command_imports_the_one_plugin_that_it_uses(tmp_path: Path) -> None:
-    loader.load(check=False)
-    program = (
-        "import sys; from antiphon.kernel.plugins.loader import load; load(check=False).make('gain');"
-        "print(*{name.partition('.')[0] for name in sys.modules if name.startswith('antiphon_')})"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["antiphon_utilities"]

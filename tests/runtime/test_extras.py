@@ -4,7 +4,7 @@ import re
 import tomllib
 
 import pytest
-from tests.each import each
+from tests import accepted
 from tests.sources import PROJECTS, ROOT
 
 from antiphon.doctor import software
@@ -69,25 +69,13 @@ def test_the_extra_that_is_named_brings_the_module() -> None:
             assert any(text.startswith(names.get(module, module)) for text in project[extra]), module
 
 
-@pytest.mark.parametrize(
-    ("modules", "said"),
-    [
-        (["pyarrow"], "this needs pyarrow, which is not installed; `pip install 'antiphon-lab[pipeline]'` installs it"),
-        (["torch"], "this needs torch, which is not installed; `make models` installs it"),
-        (
-            ["pyarrow", "apache_beam", "librosa"],
-            "this needs pyarrow, apache_beam and librosa, which are not installed; "
-            "`pip install 'antiphon[librosa]' 'antiphon-lab[pipeline]'` installs them",
-        ),
-        (
-            ["torch", "scipy", "unheard"],
-            "this needs torch, scipy and unheard, which are not installed; `make models` and "
-            "`pip install 'antiphon-lab[training]'` and `pip install unheard` install them",
-        ),
-    ],
-)
-def test_the_sentence(modules: list[str], said: str) -> None:
-    assert extras.sentence("this", *modules) == said
+def test_each_sentence() -> None:
+    names = ("answer", "denoise", "feedback", "gain")
+
+    def nearest(name: str) -> str:
+        return (nearest_names(name, names) or ("",))[0] or "none"
+
+    accepted.compare_calls(__file__, sentence=extras.sentence, nearest=nearest)
 
 
 def test_only_what_is_missing_is_refused() -> None:
@@ -99,21 +87,6 @@ def test_only_what_is_missing_is_refused() -> None:
 def test_an_unknown_module_is_a_fault_and_no_sentence() -> None:
     assert extras.of_error("this", ModuleNotFoundError(name="antiphon.nowhere")) == ""
     assert extras.of_error("this", ModuleNotFoundError(name="pyarrow.parquet")).startswith("this needs pyarrow, ")
-
-
-@each(
-    "name, found",
-    [
-        ("denose", "denoise"),
-        ("Denoise", "denoise"),
-        ("anser", "answer"),
-        ("fedback", "feedback"),
-        ("zzz", ""),
-        ("", ""),
-    ],
-)
-def test_the_nearest_name_is_offered_first(name: str, found: str) -> None:
-    assert (nearest_names(name, ("answer", "denoise", "feedback", "gain")) or ("",))[0] == found
 
 
 def test_a_long_list_is_cut_and_counted() -> None:

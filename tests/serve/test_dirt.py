@@ -95,24 +95,6 @@ def test_events_sound_at_the_samples_of_their_time_tags(stage: tuple[ServerProce
     assert max(status["late"], 40 - len(found)) <= status["missed_blocks"] - before
 
 
-def test_effects_of_an_event_are_its_own(stage: tuple[ServerProcess, int, Path]) -> None:
-    server, port, out = stage
-    start, gap = time.time() + 5.0, 4800
-    plain = message("/dirt/play", "s", "bd")
-    for n, packet in enumerate((plain, message("/dirt/play", "s", "bd", "cutoff", 300.0), plain)):
-        send(port, bundle(ntp(start, n * gap, RATE), packet))
-    send(port, bundle(ntp(start, 3 * gap, RATE), message("/dirt/play", "s", "bd", "coarse", 16)))
-    play_for(server, start + 4 * gap / RATE + 0.2 - time.time())
-    assert figures(server)["ignored"] == {}
-    server.stop()
-    sound = soundfile.read(out, dtype="float32", always_2d=True)[0][:, 0]
-    first = np.flatnonzero(np.abs(sound) > 0.4)[0]
-    assert [sound[first + n * gap] for n in (0, 2)] == [0.5, 0.5]
-    dull = sound[first + gap : first + gap + 60]
-    assert 0.0 < np.abs(dull).max() < 0.02
-    assert np.all(sound[first + 3 * gap : first + 3 * gap + 16] == 0.5)
-
-
 def test_a_handshake_is_answered_as_tidal_reads_it(shared: tuple[ServerProcess, int]) -> None:
     _, port = shared
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -21,57 +21,17 @@ from antiphon.kernel.session.play import LAST
 from antiphon.kernel.wire.osc import IMPULSE, Double
 
 
-@each(
-    "address, args, command",
-    [
-        ("/note/on", (60, 127), NoteOn(60, 1.0)),
-        ("/note/on", (60.0, 127.0), NoteOn(60, 1.0)),
-        ("/note/on", (Double(60), 127), NoteOn(60, 1.0)),
-        ("/note/on", ("c4", 127), NoteOn(60, 1.0)),
-        ("/note/off", ("eb3",), NoteOff(51)),
-        ("/note/on", (60, 0), NoteOn(60, 0.0)),
-        ("/note/on", (60, 1.0), NoteOn(60, 1.0)),
-        ("/note/on", (60, 1.00000005), NoteOn(60, 1.0)),
-        ("/note/on", (60, Double(0.8)), NoteOn(60, 0.8)),
-        ("/note/on", (60, 0.0), NoteOn(60, 0.0)),
-        ("/note/on", (60, 1), NoteOn(60, 1 / 127)),
-        ("/note/on", (60, True), NoteOn(60, 1.0)),
-        ("/note/on", (60, False), NoteOn(60, 0.0)),
-        ("/note/on", (60, 127, 16), NoteOn(60, 1.0, 16)),
-        ("/note/on", (60, 127, 2.0, "keys"), NoteOn(60, 1.0, 2, "keys")),
-        ("/note/on", (60, 127, "keys"), NoteOn(60, 1.0, 1, "keys")),
-        ("/note/on", (60, 127, "keys", 2), NoteOn(60, 1.0, 2, "keys")),
-        ("/note/on", (60, 127, 2, ""), NoteOn(60, 1.0, 2)),
-        ("/note/off", (60,), NoteOff(60)),
-        ("/note/off", (60, 64), NoteOff(60)),
-        ("/note/off", (60, 0.5), NoteOff(60)),
-        ("/note/off", (60, False), NoteOff(60)),
-        ("/note/off", (60, "keys"), NoteOff(60, 1, "keys")),
-        ("/note/off", (60, 64, 3, "keys"), NoteOff(60, 3, "keys")),
-        ("/cc", (64, 1), Control(64, 1.0)),
-        ("/cc", (64, 1.0), Control(64, 1.0)),
-        ("/cc", (64, 1.00000005), Control(64, 1.0)),
-        ("/cc", (64, True), Control(64, 1.0)),
-        ("/cc", (64, False), Control(64, 0.0)),
-        ("/cc", (1, 0.25), Control(1, 0.25)),
-        ("/cc", (1, 127), Control(1, 1.0)),
-        ("/cc", (1, 127.0, 5, "keys"), Control(1, 1.0, 5, "keys")),
-        ("/cc", (1, 2), Control(1, 2 / 127)),
-        ("/bend", (-1,), Bend(-1.0)),
-        ("/bend", (0.5, 4), Bend(0.5, 4)),
-        ("/bend", (0.5, "keys"), Bend(0.5, 1, "keys")),
-    ],
-)
-def test_what_clients_send_is_understood(address: str, args: tuple[Any, ...], command: Note) -> None:
-    assert read(address, args, NOW) == command
-    assert read(address, list(args), Sample(9)).when == Sample(9)
+def test_what_clients_send_is_understood_or_refused_in_a_sentence() -> None:
+    names = {"IMPULSE": IMPULSE, "Double": Double, "nan": nan, "inf": inf}
 
-
-def test_what_is_out_of_range_is_refused_in_a_sentence() -> None:
     def answer(line: str) -> str:
         address, _, args = line.partition(" ")
-        sent = eval(f"[{args}]", {"IMPULSE": IMPULSE, "nan": nan, "inf": inf})
-        return accepted.refusal(lambda: read(address, sent, NOW))
+        sent = eval(f"[{args}]", names)
+        said = accepted.refusal(lambda: read(address, sent, NOW))
+        if said != "nothing is refused":
+            return said
+        assert read(address, sent, Sample(9)).when == Sample(9)
+        return str(read(address, sent, NOW))
 
     accepted.compare(__file__, answer)
 

@@ -22,7 +22,7 @@ from antiphon.web import control_link, operations, osc_refusals
 from antiphon.web.operations import Operation
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
-EXAMPLES = 3
+EXAMPLES = 2
 """Requests of each operation."""
 
 

@@ -139,27 +139,29 @@ def test_a_graph_with_other_answers_is_refused_and_not_written(job, training, mo
     assert not is_trained(job, FRAMEWORKS["sklearn"])
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"labels": ["one"]}, "it has 1 labels; 2 to"),
-        ({"labels": ["a", "a"]}, "it has 2 labels; 2 to .* each once"),
-        ({"labels": ["a", "b\x1b[31m"]}, "names and labels are texts"),
-        ({"frames": 10**9}, "frames is 1000000000; 1 to"),
-        ({"frames": True}, "frames is True"),
-        ({"mel": {}}, "KeyError"),
-        ({"mel": 3}, "TypeError"),
-        ({"version": 2}, "its version is 2, and 1 is read"),
-        ({"digest": 5}, "names and labels are texts"),
-    ],
-)
-def test_what_a_classifiers_json_cannot_say_is_refused(job, training, change, sentence: str) -> None:
+FAULTS: list[tuple[dict[str, object], str]] = [
+    ({"labels": ["one"]}, "it has 1 labels; 2 to"),
+    ({"labels": ["a", "a"]}, "it has 2 labels; 2 to .* each once"),
+    ({"labels": ["a", "b\x1b[31m"]}, "names and labels are texts"),
+    ({"frames": 10**9}, "frames is 1000000000; 1 to"),
+    ({"frames": True}, "frames is True"),
+    ({"mel": {}}, "KeyError"),
+    ({"mel": 3}, "TypeError"),
+    ({"version": 2}, "its version is 2, and 1 is read"),
+    ({"digest": 5}, "names and labels are texts"),
+]
+"""Changes of a classifier's details, and what is said of each."""
+
+
+def test_what_a_classifiers_json_cannot_say_is_refused(job, training) -> None:
     need("sklearn")
     learn(job, FRAMEWORKS["sklearn"], training, silent)
     path = job.folder(FRAMEWORKS["sklearn"]) / DETAILS
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(FileError, match=f"classifier.json is not of a classifier: .*{sentence}"):
-        read_details(path.parent)
+    whole = json.loads(path.read_text())
+    for change, sentence in FAULTS:
+        path.write_text(json.dumps({**whole, **change}))
+        with pytest.raises(FileError, match=f"classifier.json is not of a classifier: .*{sentence}"):
+            read_details(path.parent)
 
 
 def test_the_epoch_of_the_least_validation_loss_is_exported_and_the_last_without_a_validation(

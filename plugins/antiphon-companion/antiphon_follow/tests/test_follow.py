@@ -32,7 +32,7 @@ from antiphon_follow.notes import EDGES, FRAMES_PER_SECOND, NoteBeats, NoteInter
 from antiphon_follow.ranges import range_of
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 
-RATE, BLOCK = 48000, 256
+RATE, BLOCK = 48000, 512
 CHORDS = ((48, 64, 67), (45, 60, 64), (53, 60, 65), (43, 59, 62))
 
 
@@ -86,6 +86,7 @@ def test_the_beat_is_kept_and_bars_begin_where_the_player_begins_them(bpm: F64, 
     beats = beats_of(bpm)
     rows = followed(pianist(beats))
     assert np.quantile(np.abs(errors(rows, beats, 8.0)), 0.95) < off
+    assert (np.diff(rows[:, 1]) >= 0.0).all(), "no beat comes twice"
     bars = np.interp(rows[-400:, 0], beats, np.arange(len(beats))) % 4.0
     assert np.median(np.abs((rows[-400:, 1] - bars + 2.0) % 4.0 - 2.0)) < 0.2
 
@@ -96,11 +97,6 @@ def test_the_time_from_onset_to_onset_stands_out() -> None:
         heard.step([(72, 0.6)] if frame % 20 == 0 else [])
     most = int(np.argmax(heard.slow[: len(EDGES) - 1]))
     assert EDGES[most] <= 20 <= EDGES[most + 1]
-
-
-def test_no_beat_comes_twice() -> None:
-    rows = followed(pianist(beats_of(STEP)))
-    assert (np.diff(rows[:, 1]) >= 0.0).all()
 
 
 @pytest.mark.parametrize("tempo", [100.0, 120.0])
@@ -263,7 +259,11 @@ def test_the_clock_takes_the_players_beat_and_never_turns_back() -> None:
     assert (np.diff(rows[:, 1]) > 0.0).all()
     bars = np.interp(rows[-400:, 0], beats, np.arange(len(beats))) % 4.0
     assert np.median(np.abs((rows[-400:, 1] - bars + 2.0) % 4.0 - 2.0)) < 0.2
-    assert (np.diff(rows[:, 1])[rows[1:, 0] > 10.0] < 0.03).all()
+    assert (np.diff(rows[:, 1])[rows[1:, 0] > 10.0] < 0.06).all()
+    frames = np.diff(rows[:, 1]) / rows[:-1, 2] * 60.0 * RATE
+    led = (rows[:-1, 3] > 0.0) & (np.diff(rows[:, 1]) < 0.5)
+    assert led.sum() > 1000
+    assert np.abs(frames[led] - BLOCK).max() < 1e-6, "between two corrections it is off by no sample"
 
 
 def test_taps_turn_the_clock_to_their_octave_without_a_beat_twice() -> None:
@@ -311,7 +311,7 @@ def test_the_clock_enters_on_a_bar_line_within_eight_beats() -> None:
 def test_a_clock_that_waits_begins_on_the_players_bar_line() -> None:
     waited = []
     for bpm in (76.0, 100.0, 124.0):
-        beats = beats_of(np.full(24, bpm))
+        beats = beats_of(np.full(16, bpm))
         rows = clock_of(pianist(beats), float(beats[-1]), "beat", waits=True)
         goes = rows[:, 4] > 0.0
         first = int(np.argmax(goes))
@@ -347,16 +347,16 @@ def test_a_clock_that_waits_begins_without_a_player_where(release: Command) -> N
 
 @pytest.mark.parametrize("stopped", [True, False], ids=["stopped before", "while the first song runs"])
 def test_a_clock_that_waits_again_begins_the_next_song_as_it_would_the_first(stopped: bool) -> None:
-    first, alone = pianist(beats_of(np.full(32, 100.0))), pianist(beats_of(np.full(40, 84.0)))
-    begin = 20.0
+    first, alone = pianist(beats_of(np.full(20, 100.0))), pianist(beats_of(np.full(24, 84.0)))
+    begin = 12.8
     at = Sample(round(begin * RATE))
-    stop = [SetTransport(False, None, Sample(round(19.0 * RATE)))] if stopped else []
+    stop = [SetTransport(False, None, Sample(round(11.8 * RATE)))] if stopped else []
     again = [*stop, AwaitPlayer(1, 0.0, at)]
     notes = [*first, *((begin + seconds, key, loud) for seconds, key, loud in alone)]
-    rows = clock_of(notes, begin + 25.0, "beat", commands=again, waits=True)
-    assert not stopped or (rows[(rows[:, 0] > 19.1) & (rows[:, 0] < begin), 3:] == 0.0).all()
+    rows = clock_of(notes, begin + 15.0, "beat", commands=again, waits=True)
+    assert not stopped or (rows[(rows[:, 0] > 11.9) & (rows[:, 0] < begin), 3:] == 0.0).all()
     rows = rows[rows[:, 0] >= begin]
-    expected = clock_of(alone, 25.0, "beat", waits=True, tempo=float(rows[0, 2]))
+    expected = clock_of(alone, 15.0, "beat", waits=True, tempo=float(rows[0, 2]))
     goes, alike = (np.argmax(one[:, 4] > 0.0) for one in (rows, expected))
     assert (rows[1:goes, 1] == 0.0).all()
     assert (rows[1:goes, 3] > 0.0).all(), "it says which node it waits for"
@@ -390,48 +390,32 @@ def test_notes_without_a_beat_begin_a_clock_after_sixteen_beats_of_its_own() -> 
 
 
 def test_the_clock_leads_by_the_output_s_latency_unless_another_lead_is_given() -> None:
-    notes = pianist(beats_of(STEADY[:34]))
+    notes = pianist(beats_of(STEADY[:24]))
     offline, live, given = (
-        clock_of(notes, 18.0, "beat", late=late, **values)
+        clock_of(notes, 13.0, "beat", late=late, **values)
         for late, values in ((0, {}), (1920, {}), (1920, {"lead": 0.0}))
     )
-    settled = offline[:, 0] > 12.0
+    settled = offline[:, 0] > 9.0
     ahead = (live[settled, 1] - offline[settled, 1]) * 60.0 / 104.0
     assert np.median(ahead) == pytest.approx(0.04, abs=0.002)
     np.testing.assert_array_equal(given, offline)
 
 
-def test_between_two_corrections_the_clock_is_off_by_no_sample() -> None:
-    rows = clock_of(pianist(beats_of(SWELL[:40])), 20.0, "beat")
-    frames = np.diff(rows[:, 1]) / rows[:-1, 2] * 60.0 * RATE
-    led = (rows[:-1, 3] > 0.0) & (np.diff(rows[:, 1]) < 0.5)
-    assert led.sum() > 1000
-    assert np.abs(frames[led] - BLOCK).max() < 1e-6
-
-
-def test_the_clock_stands_by_itself_with_drive_off() -> None:
-    rows = clock_of(pianist(beats_of(STEADY[:16])), 8.0, "off")
+@pytest.mark.parametrize(("drive", "values"), [("off", {}), ("beat", {"on": False})])
+def test_the_clock_stands_by_itself_with_drive_off_and_by_a_switch(drive: str, values: dict[str, Any]) -> None:
+    rows = clock_of(pianist(beats_of(STEADY[:16])), 8.0, drive, **values)
     assert rows[:, 1] == pytest.approx(2.0 * rows[:, 0])
 
 
-def test_drive_tempo_takes_the_tempo_alone() -> None:
-    rows = clock_of(pianist(beats_of(STEADY[:40])), 20.0, "tempo")
-    assert rows[-1, 2] == pytest.approx(104.0, rel=0.02)
-
-
-def test_drive_tempo_stays_in_the_range_where_the_clock_was_beyond_it() -> None:
-    rows = clock_of(pianist(beats_of(STEADY[:30])), 16.0, "tempo", tempo=240.0)
+@pytest.mark.parametrize("tempo", [120.0, 240.0])
+def test_drive_tempo_takes_the_tempo_alone_from_within_and_beyond_the_range(tempo: float) -> None:
+    rows = clock_of(pianist(beats_of(STEADY[:30])), 16.0, "tempo", tempo=tempo)
     assert rows[-1, 2] == pytest.approx(104.0, rel=0.02)
 
 
 def test_half_of_a_player_s_error_is_no_reason_to_leave_the_range() -> None:
-    rows = clock_of(pianist(beats_of(STEADY[:40])), 20.0, "beat", range="60-104")
+    rows = clock_of(pianist(beats_of(STEADY[:30])), 16.0, "beat", range="60-104")
     assert rows[rows[:, 0] > 8.0, 2].max() <= 104.0 + 1e-6
-
-
-def test_the_clock_is_put_back_by_a_switch_and_keeps_its_tempo() -> None:
-    rows = clock_of(pianist(beats_of(STEADY[:30])), 16.0, "beat", on=False)
-    assert rows[:, 1] == pytest.approx(2.0 * rows[:, 0])
 
 
 def test_a_silence_is_coasted_through_at_the_tempo_before_it() -> None:
@@ -451,9 +435,9 @@ def test_notes_at_random_are_not_followed() -> None:
 
 @pytest.mark.parametrize("kind", ["noise", "drone", "applause", "no numbers"])
 def test_nothing_leads_the_clock_where_nobody_plays(kind: str) -> None:
-    random, time = np.random.default_rng(1), np.arange(24 * RATE) / RATE
+    random, time = np.random.default_rng(1), np.arange(16 * RATE) / RATE
     applause = np.zeros(len(time))
-    for at in random.integers(0, len(time) - 1500, 960):
+    for at in random.integers(0, len(time) - 1500, 640):
         applause[at : at + 1500] += 0.05 * np.exp(-np.arange(1500) / 200.0) * random.standard_normal(1500)
     made = {
         "noise": 0.1 * random.standard_normal(len(time)),
@@ -461,7 +445,7 @@ def test_nothing_leads_the_clock_where_nobody_plays(kind: str) -> None:
         "applause": applause,
         "no numbers": np.full(len(time), np.nan),
     }
-    rows = clock_of([], 24.0, "beat", made[kind], range="60-180")
+    rows = clock_of([], 16.0, "beat", made[kind], range="60-180")
     assert rows[:, 3].mean() < 0.03
     assert 60.0 <= rows[:, 2].min() <= rows[:, 2].max() <= 180.0
 
@@ -482,7 +466,7 @@ def test_what_is_no_number_is_silence_and_the_beat_is_found_after_it() -> None:
 
 @pytest.mark.parametrize("kind", ["noise", "drone", "silence"])
 def test_noise_a_drone_and_silence_are_not_followed(kind: str) -> None:
-    time = np.arange(30 * SOUND_RATE) / SOUND_RATE
+    time = np.arange(20 * SOUND_RATE) / SOUND_RATE
     made = {
         "noise": 0.1 * np.random.default_rng(1).standard_normal(len(time)),
         "drone": 0.2 * np.sin(2.0 * np.pi * 110.0 * time),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
+from tests import accepted
 from tests.each import each
 
 from antiphon.api.backends.transports import (
@@ -68,32 +69,8 @@ def event_of(packet: str) -> DirtEvent:
     return read(message.args)
 
 
-@each(
-    "packet, sound, numbers, ignored",
-    [
-        (
-            STRUDEL_BANK,
-            "RolandTR808bd",
-            {"cps": 0.5, "delta": 0.25, "n": 1.0, "speed": 1.5, "lpf": 800.0, "size": 2.0, "orbit": 1.0},
-            (),
-        ),
-        (STRUDEL_NOTE, "sawtooth", {"cps": 0.5, "delta": 1.0, "midinote": 48.0, "legato": 1.0, "pan": 0.25}, ("note",)),
-        (
-            SARDINE,
-            "bd",
-            {"cps": 0.5, "n": 2.0, "lpf": 300.0, "legato": 0.5, "orbit": 0.0, "pan": 0.25, "speed": 1.0},
-            (),
-        ),
-        (SARDINE_FREQ, "bd", {"cps": 0.5, "n": 1.0, "freq": 523.25, "orbit": 0.0}, ()),
-        (SARDINE_PANIC, "superpanic", {}, ()),
-        (TIDAL, "bd", {"cps": 0.5, "delta": 0.5}, ()),
-    ],
-)
-def test_the_bytes_of_a_client_are_its_event(
-    packet: str, sound: str, numbers: dict[str, float], ignored: tuple[str, ...]
-) -> None:
-    event = event_of(packet)
-    assert (event.sound, dict(event.numbers), event.ignored) == (sound, numbers, ignored)
+def test_the_bytes_of_a_client_are_its_event() -> None:
+    accepted.compare_calls(__file__, **globals())
 
 
 @each(

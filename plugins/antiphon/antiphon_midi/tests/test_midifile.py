@@ -7,6 +7,7 @@ import mido
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from tests import accepted
 
 from antiphon.api import BlockTime, Event, FileError, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
@@ -153,24 +154,13 @@ def test_a_start_waits_for_a_beat_of_the_bar(tmp_path: Path, values: dict[str, A
     assert [at for at, number, _ in late if number == 60] == [round(0.75 * BEAT), round(4.75 * BEAT)]
 
 
-@pytest.mark.parametrize(
-    ("values", "channels"),
-    [
-        ({"track": 2}, {2}),
-        ({"channel": 1}, {1}),
-        ({"mute1": True, "mute3": True}, {2}),
-        ({"instruments": "drums"}, {10}),
-        ({"instruments": "pitched"}, {1, 2}),
-        ({"instruments": "bass"}, {2}),
-        ({"instruments": "piano"}, {1}),
-        ({"instruments": "brass"}, set()),
-        ({"track": 9}, set()),
-    ],
-)
-def test_parts_channels_and_instruments_are_chosen(tmp_path: Path, values: dict[str, Any], channels: set[int]) -> None:
-    events = play(song(tmp_path), 4.5, loop=False, **values)
-    assert {channel for _, _, channel in on(events)} == channels
-    assert even(events)
+def test_parts_channels_and_instruments_are_chosen(tmp_path: Path) -> None:
+    def answer(values: str) -> str:
+        events = play(song(tmp_path), 4.5, loop=False, **eval(values))
+        assert even(events)
+        return " ".join(map(str, sorted({channel for _, _, channel in on(events)}))) or "none"
+
+    accepted.compare(__file__, answer)
 
 
 def test_a_part_that_is_muted_while_it_sounds_ends_there(tmp_path: Path) -> None:
