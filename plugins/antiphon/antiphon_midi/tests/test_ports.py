@@ -262,5 +262,5 @@ async def test_notes_of_a_control_process_that_was_killed_are_ended_by_the_next(
     (tmp_path / "state" / "transport-midi-notes.bin").write_bytes(kept)
     engine.applied.clear()
     async with staged(tmp_path / "state", engine) as second:
-        assert second.app.status()["midi"]["refused"] == 0
+        assert control_status.status(second.app)["midi"]["refused"] == 0
         assert not any((tmp_path / "state" / "transport-midi-notes.bin").read_bytes())
