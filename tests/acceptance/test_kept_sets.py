@@ -16,7 +16,7 @@ from tests.serve.test_misbehaving import install
 from tests.waiting import play_for, until
 
 import antiphon
-from antiphon.kernel.runtime.resources import model_checksums as checksums
+from antiphon.files.set_header import model_checksums as checksums
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
 RATE = 48000

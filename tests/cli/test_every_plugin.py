@@ -19,6 +19,7 @@ from antiphon.jobs.request import command, run_task
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.plugins import loader
+from antiphon.offline.file_needs import needed
 from antiphon_model.tests.exports import onnx_gain
 
 pytestmark = pytest.mark.usefixtures("plugins_read_once")
@@ -87,7 +88,7 @@ def probe(rate: int, channels: int) -> NDArray[np.float32]:
 
 def needs(info: ProcessorInfo, folder: Path, rate: int = 48000) -> Iterator[str]:
     """The options for what it needs: a file is a click, of a model one that passes sound, a choice its only one."""
-    for param in info.needed():
+    for param in needed(info):
         if info.type == "model":
             made = folder / "through.onnx"
             made.write_bytes(onnx_gain(1.0))

@@ -128,7 +128,7 @@ def test_a_recording_that_a_crash_broke_off_is_moved_aside(tmp_path: Path, inter
     with pytest.raises(Started):
         run(asked)
     notes: list[str] = []
-    assert recordings.first_requests(asked, folder, notes) == [{"do": "record", "path": "take.wav"}]
+    assert recordings.first_requests(asked, folder, notes, lambda _: {}) == [{"do": "record", "path": "take.wav"}]
     assert not (tmp_path / "take.wav").read_bytes()
     assert sorted(path.read_text() for path in tmp_path.glob("take-*.wav")) == kept
     assert "what the previous server recorded is now in" in notes[0]

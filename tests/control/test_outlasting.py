@@ -19,7 +19,6 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control import app as app_module
-from antiphon.kernel.control.status import STALL_LOG_SECONDS, MachineWatch, setting
 from antiphon.kernel.engine.drivers.base import DriverOptions, ahead_for
 from antiphon.kernel.engine.link import BeatPassed, EngineCounters, EngineStatus, NodeState
 from antiphon.kernel.errors import ParamError
@@ -32,6 +31,7 @@ from antiphon.kernel.workers.status import WorkerStatus
 from antiphon.reloading import patch_watch
 from antiphon.web import control_status
 from antiphon.web.http_message import answer, text
+from antiphon.web.machine_watch import STALL_LOG_SECONDS, MachineWatch, setting
 
 HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"
 """A text parameter set by type tag `c` to half of a surrogate pair."""

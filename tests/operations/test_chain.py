@@ -13,6 +13,7 @@ from tests.cli.conftest import Command
 
 import antiphon
 from antiphon.kernel.plugins import loader
+from antiphon.offline.file_needs import needed
 from antiphon_model.tests import exports
 
 RATE = 48000
@@ -37,7 +38,7 @@ time = 0.05
 EFFECTS = [
     info.type
     for info in loader.load(check=False).catalog.types.values()
-    if info.first("audio", "in") and info.first("audio", "out") and not info.on_files.job and not info.needed()
+    if info.first("audio", "in") and info.first("audio", "out") and not info.on_files.job and not needed(info)
 ]
 
 

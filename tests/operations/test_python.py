@@ -35,6 +35,7 @@ from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime.processes.children import Child, spawn
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import decode, encode, messages_of
+from antiphon.offline.file_needs import needed
 from antiphon.operations import link
 from antiphon.operations.given import samples_of, write_notes
 from antiphon.operations.python import loaded
@@ -46,7 +47,7 @@ INFOS = tuple(loader.load(check=False).catalog.types.values())
 THROUGH = [
     info
     for info in INFOS
-    if info.first("audio", "in") and info.first("audio", "out") and not info.on_files.job and not info.needed()
+    if info.first("audio", "in") and info.first("audio", "out") and not info.on_files.job and not needed(info)
 ]
 VOICE = sum(audio.sine(220.0 * n, 1.0, RATE, -14.0 - 4.0 * n) for n in range(1, 5))
 

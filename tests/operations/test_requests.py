@@ -13,11 +13,12 @@ from antiphon.cli import completion
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.arguments import Argument, argument, arguments, check, option_words
+from antiphon.kernel.runtime.arguments import Argument, argument, arguments, check
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.operations.lists import ask, offered
 from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, RunRequest
+from antiphon.operations.wording import option_words
 
 GIVEN: dict[Any, tuple[Any, ...]] = {
     RunRequest: ("gain", ("in.wav", "out.wav")),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from antiphon.cli.running.token_start import keep_token, read_secret, store_token
+from antiphon.cli.terminal.errors import find_home
 from antiphon.files.own_files import folder_in_library
 from antiphon.files.owner_token import TOKEN_FILE, OwnerToken, load_token
 from antiphon.kernel.errors import FileError, UsageError
@@ -38,18 +39,18 @@ def test_an_account_without_a_home_has_a_folder_that_is_named(tmp_path, monkeypa
     for name in ("HOME", paths.HOME, "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / f"antiphon-{os.getuid()}-home"
-    assert f"no home folder: what is yours is in {folder}; set ANTIPHON_HOME" in paths.find_home()
+    assert f"no home folder: what is yours is in {folder}; set ANTIPHON_HOME" in find_home()
     monkeypatch.setenv(paths.HOME, os.environ[paths.HOME])  # so that it is taken back
     assert paths.data() == folder / "data"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert paths.find_home() == ""
+    assert find_home() == ""
     assert Path.home() == folder, "for libraries"
     monkeypatch.delenv(paths.HOME)
     monkeypatch.delenv("HOME")
     folder.rmdir()
     folder.write_text("another's")
     with pytest.raises(FileError, match="set ANTIPHON_HOME to a folder"):
-        paths.find_home()
+        find_home()
 
 
 def test_the_runtime_folder_is_ours_alone(tmp_path, monkeypatch):

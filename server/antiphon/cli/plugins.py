@@ -9,6 +9,7 @@ from antiphon.cli.terminal.progress import style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 from antiphon.kernel.runtime.paths import plugins as own_folder
+from antiphon.offline.file_needs import needed, needed_value
 from antiphon.operations.lists import RATE, ShownPlugins
 
 
@@ -64,7 +65,7 @@ def card(shown: ShownPlugins) -> Iterator[str]:
     for param in HOST_PARAMS:
         yield f"    {param.name}: {describe_param(param)}"
     yield "on files"
-    kind, values = info.written({param.name: info.needed_value(param) for param in info.needed()})
+    kind, values = info.written({param.name: needed_value(param) for param in needed(info)})
     yield f"    antiphon run {kind} {operands(info)}{''.join(f' -p {name}={value}' for name, value in values.items())}"
     yield "in a patch"
     yield f"    [nodes.{kind}]"

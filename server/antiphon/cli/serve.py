@@ -190,6 +190,7 @@ def run(
     from antiphon.cli.running.page import announce
     from antiphon.cli.running.server_log import named_prints, server_log
     from antiphon.files.audiofile import load_sound
+    from antiphon.files.set_header import header
     from antiphon.kernel.supervisor.starts import Companions
     from antiphon.kernel.supervisor.watch import Supervisor
 
@@ -202,7 +203,7 @@ def run(
         with server_log(settings.log, settings.log_level), named_prints():
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
-            beside = Companions(*modules, _make_secrets, ready, load_sound, TAKES, EXPORT, _STRIPS, _JOINING)
+            beside = Companions(*modules, _make_secrets, ready, load_sound, TAKES, header, EXPORT, _STRIPS, _JOINING)
             owner = int(os.environ.pop(OWNER, 0))  # of this server alone, not of those that its scripts start
             status = Supervisor(settings, folder, beside, owner).run()
     finally:
@@ -258,6 +259,7 @@ _STRIPS = "antiphon.performer.strip_ports"
 TAKES = {"session": "antiphon.files.set_take:SetTake", "tracks": "antiphon.files.tracks:TrackTake"}
 """What writes a set, and its tracks."""
 _JOINING = (
+    "antiphon.files.set_header:join",
     "antiphon.performer.script_gate:open_gate",
     "antiphon.reloading.patch_watch:join",
     "antiphon.web.control_requests:join",

@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, Take, TakeFile, describe_take, put
+from antiphon.kernel.engine.recording.take import (
+    MIN_FREE_BYTES,
+    SYNC_SECONDS,
+    RecordedTake,
+    TakeFile,
+    describe_take,
+    put,
+)
 from antiphon.kernel.runtime import paths
 
 LOG = "session.jsonl"
 
 
-class SetTake(Take):
+class SetTake(RecordedTake):
     """A set that a recorder writes, from the block on at which the journal says that it begins."""
 
     taps = hears = True

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from antiphon.files.capture_reader import CaptureReader
 from antiphon.kernel.contract.block import Samples, missed_fall
 from antiphon.kernel.engine.recording.recorder import LIST
-from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, Take, describe_take
+from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, RecordedTake, describe_take
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
@@ -222,7 +222,7 @@ class BeatPoints:
         return {"sample": at, "beat_line": place, "bpm": step * rate * 60.0}
 
 
-class TrackTake(Take):
+class TrackTake(RecordedTake):
     """Tracks and log that a recorder writes, from the block on at which the journal says that the set begins."""
 
     def __init__(self, folder: Path, memory: CaptureMemory, channels: int, header: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.offline.file_job import check_source, read_settings
+from antiphon.offline.file_needs import check_writes, lacking, needed, needed_value
 from antiphon.operations.requests import RUN_OPTIONS, RenderRequest, RunRequest, check_applies
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     of it is not allowed; the message says what is.
     """
     info = known_type(plugin, catalog)
-    info.check_writes()
+    check_writes(info)
     asked = _checked(body, Run)
     if info.on_files.default_source not in ("", NOTHING):
         raise WireError(f"{plugin} works on a folder, which HTTP does not take; render a patch that plays it instead")
@@ -109,13 +110,13 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     params = asked.params
     values, fires = read_settings(info, params.items(), partial(_path, path_of))
     # a form shows the only choice that files take as chosen
-    values |= {p.name: p.default for p in info.needed() if p.kind == "choice" and p.name not in params}
+    values |= {p.name: p.default for p in needed(info) if p.kind == "choice" and p.name not in params}
     words = {name: ("off", "on")[value] if isinstance(value, bool) else str(value) for name, value in values.items()}
     words |= {name: f"{seconds:g}" for name, seconds in fires}
     typed = [part for name, word in words.items() for part in ("-p", f"{name}={word}")]
-    if lacking := info.lacking(values):
-        how = '{"file": ID}' if lacking.kind == "file" else f'"{info.needed_value(lacking)}"'
-        raise ParamError(f'{plugin} does nothing without "params": {{"{lacking.name}": {how}}}')
+    if param := lacking(info, values):
+        how = '{"file": ID}' if param.kind == "file" else f'"{needed_value(param)}"'
+        raise ParamError(f'{plugin} does nothing without "params": {{"{param.name}": {how}}}')
     more, beside = _options(asked, OFFERED, ("tail", *SWITCHES), info)
     typed += more
     if asked.stems:

@@ -22,6 +22,7 @@ from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.file_ends import NO_TAIL, Decay, LastBar, Tail
+from antiphon.offline.file_needs import check_writes
 
 if TYPE_CHECKING:
     from antiphon.offline.note_file import TimedScore
@@ -161,7 +162,7 @@ class PlanRunner:
         """
         self.spec, self.type = spec, type
         info = catalog[type]
-        info.check_writes()
+        check_writes(info)
         out, into = info.first("audio", "out"), info.first("audio", "in")
         name = info.variant[0]
         wires = [Wire(End(name, out.name), End(OUT, OUT))] if out is not None else []

@@ -34,6 +34,7 @@ from antiphon.kernel.synth.info import OfflinePasses, chosen
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
+from antiphon.offline.file_needs import transposes
 from antiphon.offline.hearing import BlockListener
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
@@ -265,7 +266,7 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
     sound = None if source in notes else source
     rate, channels, subtype, frames, finish = sound_form(sound, finish_of(asked.finish, asked.rate))
     if sound is not None and Path(sound).is_file():
-        transposed = any(catalog[node.type].transposes(node.values) for node in graph.nodes)
+        transposed = any(transposes(catalog[node.type], node.values) for node in graph.nodes)
         finish = finish_marked(finish, Path(sound), frames, rate, transposed)
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]

@@ -22,6 +22,7 @@ from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline.file_job import FileJob, Fires, Named, check_distinct, free, read_settings
+from antiphon.offline.file_needs import check_writes, idle, lacking, needed_value
 from antiphon.offline.output_summary import Written
 from antiphon.operations.file_tasks import failures, plan_jobs, play_with
 from antiphon.operations.finishing import finish_like, finish_of
@@ -48,7 +49,7 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
     # what comes last counts, as on a command line
     asked = changed(asked, plugin=loaded.catalog.varied(asked.plugin, dict(asked.given)))
     info = known_type(asked.plugin, loaded.catalog)
-    info.check_writes()
+    check_writes(info)
     _check_use(asked, info)
     if PIPE not in asked.paths:
         if asked.raw:
@@ -86,7 +87,7 @@ def _run(
     parts = _part_paths(asked, info.on_files, jobs[0])
     beside = _side_outputs(asked, parts)
     _check_files(asked, info, jobs, values, beside)
-    for name, condition in info.idle(values):
+    for name, condition in idle(info, values):
         reporting.complain(f"{name} of {info.type} has no effect on files{condition and f' with {condition}'}")
     made_by = info.on_files.job
     _check_paths(asked, info.on_files, jobs, beside)
@@ -162,8 +163,8 @@ def _check_files(
     read += [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
     mend = "" if asked.out_dir is None else "name another folder with --out-dir"
     check_distinct(read, [*(("OUT", job.target) for job in jobs), *beside], mend)
-    if lacking := info.lacking(values):
-        raise UsageError(f"{info.type} does nothing without -p {lacking.name}={info.needed_value(lacking)}")
+    if param := lacking(info, values):
+        raise UsageError(f"{info.type} does nothing without -p {param.name}={needed_value(param)}")
 
 
 def _check_paths(asked: RunRequest, use: FileUse, jobs: Sequence[FileTask], beside: Sequence[Named]) -> None:

@@ -27,6 +27,7 @@ from antiphon.kernel.runtime.paths import write_atomic
 from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import Fires, check_source
+from antiphon.offline.file_needs import transposes
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
 from antiphon.operations.finishing import finish_marked, picture_of
@@ -193,7 +194,7 @@ def _sound(stack: ExitStack, job: FileTask, info: ProcessorInfo, settings: RunSe
             picture = picture_of(job.source, given)
     finish = replace(finish, rate=finish.rate or own_rate, picture=picture)
     if twice:
-        transposed = info.transposes({**settings.values, **hearing.values}) and not hearing.as_it_is
+        transposed = transposes(info, {**settings.values, **hearing.values}) and not hearing.as_it_is
         finish = finish_marked(finish, job.source, length, own_rate or rate, transposed)
     return _Played(heard, rate, sound.channels, subtype, length, blocks, finish, rest, twice, hearing)
 

@@ -28,7 +28,8 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.approvals import Approvals
 from antiphon.web.control_messages import MAX_REQUEST, STARTED, Topic, WebRequest, parts
-from antiphon.web.control_status import status
+from antiphon.web.control_status import MACHINE, status
+from antiphon.web.machine_watch import MachineWatch
 
 log = logging.getLogger("antiphon.web")
 
@@ -156,9 +157,13 @@ class WebRequests:
 
 
 def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
-    """Has control answer the web process, and know who was approved; as of `Companions.control`."""
+    """Has control answer the web process, know who was approved, and watch the machine; as of `Companions.control`."""
     requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
-    app.services.append(("the web process", partial(requests.serve, app)))
+    machine = app.joined[MACHINE] = MachineWatch(app.link, lambda: app.workers())
+    app.services += [
+        ("the web process", partial(requests.serve, app)),
+        ("the machine", partial(machine.serve, app.faults)),
+    ]
     if settings.lan:
         requests.restore(app)
 

@@ -1,7 +1,7 @@
 """Control's figures of `GET /api/status`."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,13 @@ from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.osc.handlers.time import leader_of
 from antiphon.kernel.control.status import named
 from antiphon.kernel.engine.recording.journal import RecordingNote, noted
+from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.workers.status import WorkerStatus
+from antiphon.web.machine_watch import MachineWatch
 
+MACHINE = "machine"
+"""Name of the `MachineWatch` among what has joined control."""
 SYNTH = "synth/"
 """Prefix of the names of synth workers."""
 
@@ -104,7 +108,10 @@ def _troubles(app: ControlApp) -> Iterator[str]:
     """Troubles of the sound and the state, with nodes that are silent or pass their dry input."""
     if lost := app.device.lost:
         yield f"the sound device {lost} is gone: the software clock plays in its place until it is back"
-    yield from (app.saver.trouble, app.faults.last, app.machine.advice, app.machine.answers)
+    yield from (app.saver.trouble, app.faults.last)
+    machine: MachineWatch | None = app.joined.get(MACHINE)
+    if machine is not None:
+        yield from (machine.advice, machine.answers)
     if app.plans.problem and not app.session.state.nodes:
         yield f"the patch cannot be played: {app.plans.problem}"
     for node in app.session.state.nodes.values():
@@ -124,11 +131,25 @@ def synth(workers: list[WorkerStatus]) -> dict[str, Any] | None:
     if not workers:
         return None
     first = workers[0]
-    return first.described(
+    return described(
+        first,
         {
             "backend": first.name.removeprefix(SYNTH),
             **named(first, "pid", "state", "restarts"),
             "misses": sum(w.misses for w in workers),
             "reason": first.reason,
-        }
+        },
     )
+
+
+def described(worker: WorkerStatus, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds the fields of the plugin's `describe` function to a status, or replaces them. Imports the plugin."""
+    if not worker.describe:
+        return dict(fields)
+    try:
+        return {**fields, **import_object(worker.describe)(fields, worker.own, worker.settings)}
+    except Exception as error:
+        return {
+            **fields,
+            "reason": fields.get("reason") or f"its status cannot be read: {type(error).__name__}: {error}",
+        }

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api.backends.transports import NudgeBeat, Sample, SetTransport
+from antiphon.web import control_status
 from antiphon_midi import messages as midi
 from antiphon_midi.clock import ClockFollower
 from antiphon_midi.tests.clock_rig import LAG, RATE, START_NS, ClockServer, GearClock, distance, feed, say, steady
@@ -220,17 +221,17 @@ async def test_a_clock_at_132_changes_the_tempo_of_the_server(following: MidiSta
         live.fake.put("keys 20:0", midi.TICK, ns=live.time.monotonic())
         await live.move(period)
     assert live.engine.bpm == pytest.approx(132.0, rel=1e-2)
-    clock = live.app.status()["midi"]["clock"]
+    clock = control_status.status(live.app)["midi"]["clock"]
     assert (clock["mode"], clock["port"], clock["state"]) == ("follow", "keys", "following")
     assert clock["bpm"] == pytest.approx(132.0, rel=1e-4)
     live.fake.there = []
     await live.look()
-    assert live.app.status()["midi"]["clock"]["state"] == "stopped"
+    assert control_status.status(live.app)["midi"]["clock"]["state"] == "stopped"
 
 
 async def test_without_the_option_a_clock_changes_nothing(live: MidiStage) -> None:
     assert await live.play(*[midi.TICK] * 48, midi.START, midi.POSITION, 1, 1, midi.STOP) == []
-    assert (live.engine.bpm, live.app.status()["midi"]["clock"]) == (120.0, None)
+    assert (live.engine.bpm, control_status.status(live.app)["midi"]["clock"]) == (120.0, None)
 
 
 def followed(times: list[int]) -> TickLoop:

@@ -8,6 +8,7 @@ import pytest
 
 from antiphon.api.backends.intrinsics import compile_all
 from antiphon.api.backends.transports import SetTempo, SetTransport
+from antiphon.web import control_status
 from antiphon_midi import messages as midi
 from antiphon_midi.clock import ClockLeader
 from antiphon_midi.jack import DATED_AT, WORDS, MidiSlot, midi_process
@@ -219,7 +220,7 @@ async def test_the_server_sends_a_clock_to_its_outputs(leading: MidiStage) -> No
         live.engine.beat += 0.002
         await live.move(0.001)
         live.midi.clock.leader.step()
-    status = live.app.status()["midi"]["clock"]
+    status = control_status.status(live.app)["midi"]["clock"]
     assert (status["mode"], status["state"]) == ("lead", "running")
     assert status["ticks"] > 3
     assert ("gear in", bytes((midi.TICK,))) in live.fake.sent

@@ -8,6 +8,7 @@ from tests import accepted
 from tests.control.rig import Client
 
 from antiphon.kernel.runtime import paths
+from antiphon.web import control_status
 from antiphon_midi.learn import control_mode
 from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged, with_midi
 
@@ -20,7 +21,7 @@ def client(live: MidiStage) -> Client:
 async def test_learned_once_it_stays_learned(live: MidiStage, tmp_path: Path, client: Client) -> None:
     await client.ask("/notify", 1)
     assert await client.ask("/learn", "/node/a/cutoff") == []
-    assert live.app.status()["midi"]["learning"] == "a.cutoff"
+    assert control_status.status(live.app)["midi"]["learning"] == "a.cutoff"
     await live.play(0xB4, 33, 64, 0xB4, 33, 127, port="keys 20:0")
     assert live.app.executor.value("a", "cutoff") == 2000.0
     assert [m for m in client.heard() if "learn" in m[0] or m[0] == "/done"] == [
@@ -73,13 +74,13 @@ async def test_a_macro_is_learned_by_its_short_address(live: MidiStage) -> None:
     path.write_text(f'{path.read_text()}\n[macros]\nloud = ["a.cutoff", 20, 2000]\n')
     await client.ask("/patch/load", "mine")
     assert await client.ask("/learn", "/macro/loud") == []
-    assert live.app.status()["midi"]["learning"] == "macro.loud"
+    assert control_status.status(live.app)["midi"]["learning"] == "macro.loud"
 
 
 async def test_a_note_is_not_learned_for_a_parameter(live: MidiStage) -> None:
     assert await live.client().ask("/learn", "/node/a/cutoff") == []
     assert len(await live.play(0x90, 60, 100)) == 1
-    assert live.app.status()["midi"]["learning"] == "a.cutoff"
+    assert control_status.status(live.app)["midi"]["learning"] == "a.cutoff"
 
 
 async def test_learning_again_moves_the_parameter_to_another_knob_and_goes_before_the_patch(live: MidiStage) -> None:
@@ -122,7 +123,7 @@ async def test_a_damaged_file_of_learned_controls_is_said_and_nothing_else(tmp_p
 async def test_a_pad_learned_for_a_cue_sends_it_and_plays_no_note(live: MidiStage, client: Client) -> None:
     await client.ask("/notify", 1)
     assert await client.ask("/learn", "/cue", "drop the beat") == []
-    assert live.app.status()["midi"]["learning"] == "/cue drop the beat"
+    assert control_status.status(live.app)["midi"]["learning"] == "/cue drop the beat"
     assert await live.play(0x99, 40, 90, port="keys 20:0") == []
     heard = client.heard()
     assert ("/done", ("/learn", "/cue drop the beat", "note 40 10")) in heard
@@ -144,7 +145,7 @@ async def test_a_pedal_captures(live: MidiStage, monkeypatch: pytest.MonkeyPatch
     )
     await client.ask("/notify", 1)
     assert await client.ask("/learn", "/capture", 2, "k") == []
-    assert live.app.status()["midi"]["learning"] == "/capture 2 k"
+    assert control_status.status(live.app)["midi"]["learning"] == "/capture 2 k"
     await live.play(0xB0, 66, 127)
     assert ("/done", ("/learn", "/capture 2 k", "cc 66 1")) in client.heard()
     await live.play(0xB0, 66, 127, 0xB0, 66, 0, 0xB0, 66, 127)

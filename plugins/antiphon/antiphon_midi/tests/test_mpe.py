@@ -6,6 +6,7 @@ from tests.control.test_notes import events
 
 from antiphon.api.backends.transports import NOW
 from antiphon.kernel.runtime import paths
+from antiphon.web import control_status
 from antiphon_midi.mpe import NOTE_REACH, MpeZones
 from antiphon_midi.tests.midi_rig import GAIN, LAG, K, MidiStage, with_midi
 
@@ -20,7 +21,7 @@ async def test_every_message_becomes_its_event(live: MidiStage) -> None:
     assert await live.play(0xB0, 64, 127, 0xB0, 1, 0) == [("control", K, 64, 1.0, 1), ("control", K, 1, 0.0, 1)]
     assert await live.play(0xE3, 0, 64, 0xE3, 127, 127) == [("bend", K, 0, 0.0, 4), ("bend", K, 0, 1.0, 4)]
     assert await live.play(0xD0, 5, 0xA0, 60, 3, 0xF8, 0xFA, 0xFC, 0xF0, 1, 0xF7) == []
-    told = live.app.status()["midi"]
+    told = control_status.status(live.app)["midi"]
     assert (told["ports"], told["system"], told["received"], told["refused"]) == (["antiphon", "keys"], "fake", 14, 0)
 
 
@@ -50,7 +51,7 @@ async def test_whoever_is_subscribed_hears_a_knob_and_a_flood_of_it_is_one_move(
 
 async def test_a_program_change_recalls_a_scene(live: MidiStage) -> None:
     await live.play(0xC0, 7)
-    assert live.app.status()["midi"]["reason"].startswith("there is no scene 7; ")
+    assert control_status.status(live.app)["midi"]["reason"].startswith("there is no scene 7; ")
     client = live.client()
     for scene, gain in ((3, 1.5), (4, 0.25)):
         await client.ask("/node/a/gain", gain)
@@ -71,7 +72,7 @@ async def test_a_pedal_presses_once_each_time_it_goes_down(live: MidiStage) -> N
     await client.ask("/set/load", "s")
 
     def place() -> int:
-        return int(live.app.status()["set"]["place"])
+        return int(control_status.status(live.app)["set"]["place"])
 
     # a pedal that slides, as half pedals do, is one press
     for value in (10, 60, 70, 100, 127, 127, 90):
@@ -80,7 +81,7 @@ async def test_a_pedal_presses_once_each_time_it_goes_down(live: MidiStage) -> N
     await live.play(0xB0, 66, 0, 0xB0, 66, 127)
     assert place() == 3
     await live.play(0xB0, 66, 0, 0xB0, 66, 127)
-    assert live.app.status()["midi"]["reason"] == "this is the last patch of s"
+    assert control_status.status(live.app)["midi"]["reason"] == "this is the last patch of s"
     await live.play(0xB0, 67, 127)
     assert place() == 2
 

@@ -8,6 +8,7 @@ from antiphon.api.backends.transports import NOW, OscRequest, RequestError, Samp
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.engine.link import PlayedNote
 from antiphon.kernel.graph.patch import parse
+from antiphon.web import control_status
 from antiphon_midi.output import send_out
 from antiphon_midi.tests.midi_rig import FakeMidi, H, MidiStage, with_midi
 
@@ -16,7 +17,7 @@ from antiphon_midi.tests.midi_rig import FakeMidi, H, MidiStage, with_midi
 async def gear(live: MidiStage) -> FakeMidi:
     live.fake.sinks = ["gear in", "other"]
     await live.look()
-    assert live.app.status()["midi"]["outputs"] == ["gear in"]
+    assert control_status.status(live.app)["midi"]["outputs"] == ["gear in"]
     return live.fake
 
 

@@ -15,6 +15,7 @@ from tests.sources import PYTHONPATH
 from tests.waiting import comes
 
 from antiphon.api import EngineError, UsageError
+from antiphon.web import control_status
 from antiphon_midi import ports as midi_ports
 from antiphon_midi.libraries import MAX_HELD, Inbox, connected_addresses
 from antiphon_midi.ports import Ports, check_choice, make_backend, stable
@@ -225,15 +226,15 @@ async def test_the_ports_asked_for_and_no_others(tmp_path: Path, home: Path) -> 
     async with staged(
         tmp_path / "state", virtual=False, there=["A keys", "b", "pads"], inputs=["KEYS", "none such"]
     ) as live:
-        told = live.app.status()["midi"]
+        told = control_status.status(live.app)["midi"]
         assert told["ports"] == ["A keys"]
         assert told["trouble"] == "there is no MIDI input like 'none such' now; there are: A keys, b, pads"
         live.fake.refuse, live.fake.there = "more keys", ["A keys", "more keys"]
         await live.look()
-        assert live.app.status()["midi"]["ports"] == ["A keys"]
+        assert control_status.status(live.app)["midi"]["ports"] == ["A keys"]
         live.fake.refuse = ""
         await live.look()
-        assert live.app.status()["midi"]["ports"] == ["A keys", "more keys"]
+        assert control_status.status(live.app)["midi"]["ports"] == ["A keys", "more keys"]
 
 
 async def test_hostile_bytes_harm_nobody(live: MidiStage) -> None:
@@ -248,7 +249,7 @@ async def test_hostile_bytes_harm_nobody(live: MidiStage) -> None:
     events(live)
     assert ("on", K, 60, 1.0, 1) in await live.play(0xFF, 0x90, 60, 127)
     assert await live.client().ask("/ping") != []
-    assert live.app.status()["midi"]["malformed"] > 100
+    assert control_status.status(live.app)["midi"]["malformed"] > 100
 
 
 async def test_notes_of_a_control_process_that_was_killed_are_ended_by_the_next(tmp_path: Path, home: Path) -> None:
@@ -261,5 +262,5 @@ async def test_notes_of_a_control_process_that_was_killed_are_ended_by_the_next(
     (tmp_path / "state" / "transport-midi-notes.bin").write_bytes(kept)
     engine.applied.clear()
     async with staged(tmp_path / "state", engine) as second:
-        assert second.app.status()["midi"]["refused"] == 0
+        assert control_status.status(second.app)["midi"]["refused"] == 0
         assert not any((tmp_path / "state" / "transport-midi-notes.bin").read_bytes())

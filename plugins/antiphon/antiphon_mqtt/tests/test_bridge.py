@@ -17,7 +17,7 @@ from tests.waiting import comes
 
 from antiphon.api.backends.transports import ServeSettings
 from antiphon.kernel.engine.link import Reported
-from antiphon.web import certificate
+from antiphon.web import certificate, control_status
 from antiphon.web.access import CERTIFICATE_FILE, KEY_FILE
 from antiphon_mqtt.bridge import MAX_TOPICS, MqttBridge, PublishQueue, identifier
 from antiphon_mqtt.broker import Broker, mqtt_broker
@@ -135,7 +135,7 @@ async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(
 
 
 async def test_the_status_has_every_count_and_the_page_explains_it(live: Rig, mqtt: MqttBridge) -> None:
-    assert live.app.status()["mqtt"] == mqtt.counts()
+    assert control_status.status(live.app)["mqtt"] == mqtt.counts()
     page = (Path(__file__).parents[4] / "docs" / "clients" / "mqtt.md").read_text()
     for name in mqtt.counts():
         assert f"`{name}`" in page

@@ -113,7 +113,9 @@ def test_every_processor_of_every_plugin_sounds_the_same_in_any_blocks_and_after
     for name, info in plugins.catalog.types.items():
         if name == "model":  # plays files of its own
             continue
-        needed = {p.name: click if p.kind == "file" else p.default for p in info.needed()}
+        needed = {
+            p.name: click if p.kind == "file" else p.default for p in info.params if p.name in info.on_files.needs
+        }
         ways = [
             (p.name, c) for p in info.params if p.kind == "choice" and p.restart for c in p.choices if c != p.default
         ]

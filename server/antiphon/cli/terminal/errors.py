@@ -4,6 +4,7 @@
 141 standard output was closed by its reader.
 """
 
+import contextlib
 import errno
 import logging
 import os
@@ -12,12 +13,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from antiphon.cli.terminal.progress import clear, style_text
 from antiphon.kernel.errors import AntiphonError, FileError
-from antiphon.kernel.runtime.paths import find_home, os_error_text
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.paths import os_error_text
 
 if TYPE_CHECKING:
     import typer
@@ -51,6 +54,22 @@ def leave(code: int, text: str = "") -> NoReturn:
     # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code or _output_fault(text))
+
+
+def find_home() -> str:
+    """Gives the performer's folders a place where the account has no home, as under a container's random number.
+
+    Sets `ANTIPHON_HOME` for this process and its children. Returns a sentence about it; "" where there is a home.
+    Raises FileError: there is no place.
+    """
+    if os.environ.get(paths.HOME) or all(os.environ.get(f"XDG_{kind}_HOME") for kind in ("CONFIG", "DATA", "CACHE")):
+        return ""
+    with contextlib.suppress(RuntimeError):
+        if Path.home().is_absolute():
+            return ""
+    folder = paths.own_folder(paths.temporary() / f"antiphon-{os.getuid()}-home")
+    os.environ[paths.HOME] = os.environ["HOME"] = str(folder)  # libraries look for the latter
+    return f"this account has no home folder: what is yours is in {folder}; set {paths.HOME} to a folder that stays"
 
 
 def check_home() -> None:

@@ -67,46 +67,6 @@ class ProcessorInfo:
         """True if an events input takes keys that are `held`."""
         return any(port.held for port in self.inputs)
 
-    def check_writes(self) -> None:
-        """Raises `PluginError` for a processor without an audio or events output: nothing to write to a file."""
-        if self.first("audio", "out") is None and self.first("events", "out") is None:
-            raise PluginError(
-                f"{self.type} gives neither sound nor notes, so that there is nothing to write; use it in a patch"
-            )
-
-    def lacking(self, values: Mapping[str, Value]) -> Param | None:
-        """First parameter required for files that `values` lacks, or whose choice is not valid for files."""
-        use = self.on_files
-        if any(f"{name}={value}" in use.exempt for name, value in values.items()):
-            return None
-        for param in self.needed():
-            value = values.get(param.name, "")
-            if value in ("", None) if param.kind == "file" else value != param.default:
-                return param
-        return None
-
-    def idle(self, values: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
-        """Given parameters that have no effect on files, each with the "name=value" that makes it so, or ""."""
-        all_values = {p.name: p.default for p in self.params} | dict(values)
-        for name, _, condition in (entry.partition(" ") for entry in self.on_files.idle):
-            of, _, value = condition.partition("=")
-            if name in values and (not condition or str(all_values[of]) == value):
-                yield name, condition
-
-    def transposes(self, values: Mapping[str, Value]) -> bool:
-        """Whether it changes the pitch of a sound: always, or by values in semitones or cents."""
-        by = (p for p in self.params if p.unit in ("semitones", "cents") and not p.readonly)
-        moved = any(values.get(p.name, p.default) != p.default for p in by)
-        return self.first("audio", "in") is not None and (moved or "pitch" in self.on_files.changes)
-
-    def needed(self) -> tuple[Param, ...]:
-        """Parameters that must be given on the command line for files."""
-        return tuple(p for p in self.params if p.name in self.on_files.needs)
-
-    def needed_value(self, param: Param) -> str:
-        """Usage text for a required parameter's value: "FILE", or the only choice."""
-        return "FILE" if param.kind == "file" else str(param.default)
-
     def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """The values, or defaults, of the parameters that `prepare` reads."""
         return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}

@@ -16,7 +16,6 @@ from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.executor import TurnSteps
 from antiphon.kernel.control.osc.addresses import Directory, PluginAddresses
 from antiphon.kernel.control.osc.served import OscServer, Service
-from antiphon.kernel.control.status import MachineWatch
 from antiphon.kernel.control.subscribers.feedback import LATE_SECONDS
 from antiphon.kernel.control.subscribers.monitor import NotesOut
 from antiphon.kernel.control.transports import Transports
@@ -182,7 +181,6 @@ class ControlApp(OscServer):
     def __init__(self, link: RemoteEngine, catalog: Catalog, state_dir: Path, **given: Any) -> None:
         """Creates the parts, as `OscServer`; nothing is read or answered before `start`."""
         super().__init__(link, catalog, state_dir, **given)
-        self.machine = MachineWatch(link, lambda: self.workers())
         self.directory = Directory(self)
         self.follow = self.directory.follow
         self.plugin_addresses = PluginAddresses(
@@ -240,7 +238,6 @@ class ControlApp(OscServer):
                 ("a plan", self.plans.look_after),
                 ("the sound device", self.device.expire),
                 ("the counters", self._save_counters),
-                ("the machine", self.machine.look),
             ),
         )
 

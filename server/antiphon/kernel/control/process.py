@@ -15,7 +15,6 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.control.osc.served import ControlOptions
-from antiphon.kernel.engine.recording import journal
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import MappingShape, Shared
 from antiphon.kernel.errors import AntiphonError
@@ -84,7 +83,6 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         options=ControlOptions(
             surfaces=[surface_address(s) for s in settings.surface],
             allow=settings.allow,
-            session_header=lambda: journal.header(settings),
         ),
     )
     loop.add_reader(recorder.fileno(), app.captures.read, recorder)

@@ -156,35 +156,19 @@ def runtime() -> Path:
     elif given and os.access(given, os.W_OK):
         folder = Path(given) / f"antiphon-{network()}"
     else:
-        folder = _temporary() / f"antiphon-{os.getuid()}-{network()}"
+        folder = temporary() / f"antiphon-{os.getuid()}-{network()}"
     make_folder(folder.parent)
-    return _own_folder(folder)
+    return own_folder(folder)
 
 
-def _temporary() -> Path:
+def temporary() -> Path:
     """The system's folder for temporary files."""
     import tempfile  # 12 modules, for a folder that few starts need
 
     return Path(tempfile.gettempdir())
 
 
-def find_home() -> str:
-    """Gives the performer's folders a place where the account has no home, as under a container's random number.
-
-    Sets `ANTIPHON_HOME` for this process and its children. Returns a sentence about it; "" where there is a home.
-    Raises FileError: there is no place.
-    """
-    if os.environ.get(HOME) or all(os.environ.get(f"XDG_{kind}_HOME") for kind in ("CONFIG", "DATA", "CACHE")):
-        return ""
-    with contextlib.suppress(RuntimeError):
-        if Path.home().is_absolute():
-            return ""
-    folder = _own_folder(_temporary() / f"antiphon-{os.getuid()}-home")
-    os.environ[HOME] = os.environ["HOME"] = str(folder)  # libraries look for the latter
-    return f"this account has no home folder: what is yours is in {folder}; set {HOME} to a folder that stays"
-
-
-def _own_folder(folder: Path) -> Path:
+def own_folder(folder: Path) -> Path:
     """Creates a folder of mode 0700; `FileError` if it cannot be, or is another user's."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -57,15 +57,6 @@ MANIFEST = "manifest.toml"
 """File in the folder of the weights that names them, with their checksums."""
 
 
-def model_checksums() -> dict[str, str]:
-    """The sha256 of every model that the manifest names; none without a manifest."""
-    try:
-        manifest = parse_manifest((models() / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}  # reading a model's weights reports the error
-    return {name: str(row["sha256"]) for name, row in manifest.items() if isinstance(row, dict) and "sha256" in row}
-
-
 @lru_cache(maxsize=4)
 def parse_manifest(text: str) -> dict[str, Any]:
     """A manifest's text as tables; kept, for it takes most of 10 ms, and each model that is loaded asks for it."""

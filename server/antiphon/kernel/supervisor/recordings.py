@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,13 @@ def broken_off(path: str, folder: Path) -> bool:
     )
 
 
-def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """Messages for the first recorder, `session` first; unfinished files are renamed, told in `notes`."""
+def first_requests(
+    settings: ServeSettings, folder: Path, notes: list[str], header: Callable[[ServeSettings], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Messages for the first recorder, `session` first; unfinished files are renamed, told in `notes`.
+
+    `header`: as of `Companions`.
+    """
     for path in (settings.record, settings.session, settings.record_tracks):
         here = Path(path).absolute()
         # an empty file is this server's own: `play` has just made it
@@ -43,10 +48,10 @@ def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> l
         paths.claim(Path(settings.record), numbered=False)  # another server may have begun it since `check`
     begin: list[dict[str, Any]] = []
     if settings.session:
-        begin.append({"do": "session", "path": settings.session, "header": journal.header(settings)})
+        begin.append({"do": "session", "path": settings.session, "header": header(settings)})
     if settings.record_tracks:
         path = settings.record_tracks
-        begin.append({"do": "tracks", "path": path, "header": journal.header(settings)})
+        begin.append({"do": "tracks", "path": path, "header": header(settings)})
         notes.append(
             f"recording tracks in {path}: to {settings.record_limit:g} GB (--record-limit), or until a tenth of the "
             "disk is left"

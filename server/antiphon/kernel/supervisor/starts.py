@@ -43,6 +43,10 @@ def _nothing(*_: object) -> None:
     pass
 
 
+def _no_header(settings: ServeSettings) -> dict[str, Any]:
+    return {}
+
+
 def _no_files(path: Path, rate: int) -> Samples:
     raise FileError(f"cannot read {path}: the kernel alone decodes no sound files; antiphon serve does")
 
@@ -57,6 +61,7 @@ class Companions:
     ready: Callable[[ServeSettings], None] = _nothing
     read: preload.ReadSound = _no_files  # decodes the file of `--input`
     takes: Mapping[str, str] = field(default_factory=dict)  # what writes sets and tracks, as of `recorder.run`
+    header: Callable[[ServeSettings], dict[str, Any]] = _no_header  # what begins the log of a set
     export: tuple[str, ...] = ()  # command that completes a folder of tracks, as of `Recorder`
     strips: str = ""  # module of the process that plays strips at ports of their own
     control: tuple[str, ...] = ()  # "module:function" of each part that joins the control process, as of `Joining`

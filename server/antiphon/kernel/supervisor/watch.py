@@ -220,7 +220,7 @@ class Supervisor:
 
     def _start_first_recorder(self) -> None:
         """Starts a recorder of the recordings asked for, and blocks until they have begun; `FileError`: they cannot."""
-        begin = recordings.first_requests(self.settings, self.folder, self._notes)
+        begin = recordings.first_requests(self.settings, self.folder, self._notes, self._companions.header)
         if not begin:
             return  # it is started once the server is ready
         read, write = os.pipe()

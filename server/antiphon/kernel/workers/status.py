@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.workers.arena import OWN_WORDS, Arena, SlotWord, State, WorkerWord
 
 if TYPE_CHECKING:
@@ -43,18 +42,6 @@ class WorkerStatus:
     own: tuple[int, ...] = ()
     describe: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
-
-    def described(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Adds the fields of the plugin's `describe` function to a status, or replaces them. Imports the plugin."""
-        if not self.describe:
-            return dict(fields)
-        try:
-            return {**fields, **import_object(self.describe)(fields, self.own, self.settings)}
-        except Exception as error:
-            return {
-                **fields,
-                "reason": fields.get("reason") or f"its status cannot be read: {type(error).__name__}: {error}",
-            }
 
 
 def workers(arena: Arena) -> list[WorkerStatus]:

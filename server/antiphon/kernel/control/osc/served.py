@@ -53,7 +53,6 @@ class ControlOptions:
 
     surfaces: Iterable[tuple[str, int]] = ()
     allow: Iterable[str] = ()  # IP addresses whose messages are handled without approval
-    session_header: Callable[[], dict[str, Any]] = dict
     clock: WallClock | None = None
     now_ns: Callable[[], int] = monotonic_ns  # CLOCK_MONOTONIC in nanoseconds; a test's own
 
@@ -77,7 +76,8 @@ class OscServer:
         tcp: socket.socket,
         options: ControlOptions = NO_OPTIONS,
     ) -> None:
-        self.link, self.catalog, self.session_header = link, catalog, options.session_header
+        self.link, self.catalog = link, catalog
+        self.session_header: Callable[[], dict[str, Any]] = dict  # gives what begins the log of a set
         self.given_surfaces = tuple(options.surfaces)
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)

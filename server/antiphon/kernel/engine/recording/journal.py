@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,14 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.shared import SESSION, TRACKS, ByteRing, HeaderWord, Shared
-from antiphon.kernel.runtime.resources import model_checksums
-from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.notes import HIGHEST
 from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.records import SIZE
-from antiphon.kernel.synth import info as synths
-from antiphon.kernel.workers import devices
 
 if TYPE_CHECKING:  # control writes headers alone, and has no player
     from antiphon.kernel.engine.graph_player import GraphPlayer
@@ -191,34 +186,3 @@ def to_line(record: bytes) -> dict[str, Any]:
         return dict(json.loads(record[1:]))
     _, first, last = _SPAN.unpack(record)
     return {"missed": [first, last]} if kind == b"M" else {"unheard": first}
-
-
-SEED = 1
-"""Seed of every random generator in a recorded session; processors take it where they need one."""
-
-
-def header(settings: ServeSettings) -> dict[str, Any]:
-    """Versions, machine and settings: a replay gives the same samples if all of these are equal."""
-    return {
-        "version": _version("antiphon"),
-        "numpy": _version("numpy"),
-        "torch": _version("torch"),
-        **{info.needs: _version(info.needs) for info in synths.infos() if info.needs},
-        "device": devices.resolve(settings.device),
-        "synth": settings.synth,
-        "llvmlite": _version("llvmlite"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "seed": SEED,
-        "patch": settings.patch,
-        "weights": model_checksums(),
-    }
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version  # 20 ms, and this process may never be asked
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""

@@ -21,7 +21,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, missed_fall
 from antiphon.kernel.engine.recording.journal import NOTE, VERSION, to_line
-from antiphon.kernel.engine.recording.take import OutputTake, Take, write_capture
+from antiphon.kernel.engine.recording.take import OutputTake, RecordedTake, write_capture
 from antiphon.kernel.engine.shared import OUTPUT, SESSION, TRACKS, ByteRing, HeaderWord, Shared
 from antiphon.kernel.errors import FileError, RequestError
 from antiphon.kernel.io.capture_memory import CaptureMemory
@@ -55,7 +55,7 @@ class Recorder:
         `kept`, `takes`: as of `run`; `export`: command that completes a folder of tracks; its path is added twice.
         """
         self._limit, self._looked, self._kept, self._export = limit, 0, kept, export
-        self._made, self._takes = takes, dict[str, Take]()  # by "record", "session", "tracks"
+        self._made, self._takes = takes, dict[str, RecordedTake]()  # by "record", "session", "tracks"
         self._since: dict[str, float] = {}  # when each began, in seconds of the epoch
         self._finishing: list[Child] = []
         self._sounds = False  # whether a take follows the tap
@@ -99,7 +99,7 @@ class Recorder:
         self.arm()
         self._note()
 
-    def _open(self, kind: str, path: Path, header: dict[str, Any]) -> Take:
+    def _open(self, kind: str, path: Path, header: dict[str, Any]) -> RecordedTake:
         shape = self.shared.shape
         if kind == "record":
             return OutputTake(path, shape.rate, shape.channels)
@@ -111,7 +111,7 @@ class Recorder:
         if not self._logs and not self._words[HeaderWord.TAPPING] & TRACKS:
             self._journal.skip_all()
         head = {"session": VERSION, "rate": shape.rate, "block": shape.block, "channels": shape.channels, **header}
-        take: Take = import_object(self._made[kind])(path, self._kept, shape.channels, head)
+        take: RecordedTake = import_object(self._made[kind])(path, self._kept, shape.channels, head)
         if take.first < 0:
             self._words[HeaderWord.SESSIONS] += 1
         if take.hears:
@@ -167,7 +167,7 @@ class Recorder:
                 self._next += count
         self._look_at_limits(end)
 
-    def _each(self, step: Callable[[Take], object]) -> None:
+    def _each(self, step: Callable[[RecordedTake], object]) -> None:
         """Takes a step of each take; one whose step fails ends here."""
         for kind, take in list(self._takes.items()):
             try:
@@ -191,7 +191,7 @@ class Recorder:
             self.arm()
             self._note()
 
-    def _over(self, take: Take) -> str:
+    def _over(self, take: RecordedTake) -> str:
         """Reason why a take has to end; "" while it may continue."""
         if take.size >= self._limit:
             return f"it has the {self._limit / 1e9:g} GB of --record-limit; record to another file"
@@ -310,7 +310,7 @@ def run(
 
     `begin`: messages to handle first, to record from the first block on. `ready`: pipe to the supervisor; it gets the
     errors of `begin` as one line of JSON; None prints them. `kept`: capture memory; None without captures. `takes`:
-    "module:Name" of the `Take` of a set and of tracks, by "session" and "tracks". `export`: as of `Recorder`.
+    "module:Name" of the `RecordedTake` of a set and of tracks, by "session" and "tracks". `export`: as of `Recorder`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []

@@ -23,7 +23,7 @@ _UPDATE_HEADER_NOW = 0x1060
 _RF64_AUTO_DOWNGRADE = 0x1210
 
 
-class Take:
+class RecordedTake:
     """What is recorded. As text: its length and size, once it has ended. Any method may raise, but not `cut`.
 
     Attributes:
@@ -153,7 +153,7 @@ def put(take: TakeFile, frames: Any) -> None:
         )
 
 
-class OutputTake(Take):
+class OutputTake(RecordedTake):
     """The output in one sound file."""
 
     taps = True
