@@ -99,7 +99,7 @@ def pool_of_the_module() -> Iterator[None]:
     lockstep = sys.modules.get("antiphon.networks.lockstep")
     if lockstep is not None and isinstance(lockstep._context.pool, lockstep.Lockstep):
         lockstep._context.pool.shut()
-        lockstep._context.pool = None
+        sys.modules["antiphon.kernel.workers.pool"].use(None)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

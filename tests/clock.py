@@ -29,7 +29,7 @@ class FakeClock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Moves it: whoever sleeps by it returns at once."""
+        """Moves it: a sleep by it ends at once."""
         self.now += seconds
 
     def put(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.handlers.server import COUNTERS
+from antiphon.performer import script_gate
 
 ROOT = Path(__file__).parents[1]
 HEAD = """\
@@ -18,14 +19,14 @@ HEAD = """\
 *Made from the declarations in the code: change those, then run `make docs`.*
 
 UDP and TCP, port 4400 of 127.0.0.1 and ::1 (`serve --osc-port`). Over TCP a packet is framed by its length (OSC 1.0)
-or by SLIP (OSC 1.1); the server recognises which by the first byte and answers in the same framing.
+or by SLIP (OSC 1.1), and answered in the same framing.
 
-A message that succeeds and asks for nothing gets no answer. Answers go to the address the message came from. A
-refused message changes nothing and is answered `/fail s:address s:reason`, at most 50 times a second per sender.
-Numbers and switches may have any of the type tags `i f d h T F`; NaN and infinity are refused. A message whose effect
-differs from the request is answered once by `/remark s:address s:sentence`.
+Success has no answer where none is stated; answers go to the address the message came from. A refused message changes
+nothing and is answered `/fail s:address s:reason`, at most 50 times a second per sender; one whose effect differs from
+the request is answered once by `/remark s:address s:sentence`. Numbers and switches may have any of the type tags
+`i f d h T F`; NaN and infinity are refused.
 
-In this page `i f s d b` are type tags, `[…]` may be left out, `…` may be repeated.
+In this page `i f s d b` are type tags, `x` is any of them, `[…]` may be left out, `…` may be repeated.
 
 ## Addresses
 
@@ -38,9 +39,9 @@ was not approved is answered `/fail` once in 10 s.
 NODES = """
 ## Nodes
 
-`NAME` is a node of the patch, `PARAM` one of its parameters. `in` and `out` are there in every patch: `/node/in/gain`
-and `/node/out/gain` in dB (the level that comes in, the master volume), `/node/out/mute`. Loading another patch leaves
-them, and a pattern does not reach them.
+`NAME` is a node of the patch, `PARAM` one of its parameters. Every patch has `in` and `out`: `/node/in/gain` and
+`/node/out/gain` in dB (the level that comes in, the master volume), `/node/out/mute`. Another patch leaves them, and a
+pattern does not reach them.
 
 | address | arguments | answer or effect |
 |---|---|---|
@@ -49,18 +50,16 @@ them, and a pattern does not reach them.
 | `/node/NAME/PARAM/norm` | `f` 0 to 1 `[f:seconds]` | Sets its place in its range, as a fader does, or answers it. |
 | `/macro/NAME` | `f` 0 to 1 `[f:seconds]` | Moves a [macro](formats.md#macros), or answers it. |
 | `/node/NAME/reset` | | Clears the node's state, and tries it again after a failure. |
-| `/node/NAME/play` | `[s:name value]…` | Plays one note with values of its own, at its time tag; see below. |
+| `/node/NAME/play` | `[s:name value]…` | Plays one note with values, at its time tag: `s bd n 1 speed 1.5`. |
 
-A node that takes notes and has a trigger `play` takes names and values with it: `/node/NAME/play s bd n 1 speed 1.5`.
-A name is one of its parameters that are read where a note begins, `note` (0 to 127) or `velocity` (as that of
-`/note/on`, above 0); all others are as the node has them.
+A name of `/node/NAME/play` is one of its parameters that are read where a note begins, `note` (0 to 127) or `velocity`
+(as that of `/note/on`, above 0).
 
-`/note/on`, `/note/off`, `/cc` and `/bend` with a node's name are for that node, which must take notes (`synth` does;
-the patch `keys` has one). Without one they are for every node that takes notes and that no wire feeds with events;
-where wires feed them all, for those that none of them feeds, else for all. The name may follow the velocity or the
-value directly: `/note/on 60 100 keys`. A note begins at the sample its bundle names; a synth sounds it one block
-later. A node takes 1024 events in a block; further ones come with the next block and are counted as late.
-`/clearSched` drops the scheduled ones, and ends at once the notes whose end was among them.
+`/note/on`, `/note/off`, `/cc` and `/bend` with a node's name are for that node. Without one they are for every node
+that takes notes and that no wire feeds with events; where wires feed them all, for those that none of them feeds, else
+for all. The name may follow the velocity or the value directly: `/note/on 60 100 keys`. A note begins at the sample its
+bundle names; a synth sounds it one block later. A node takes 1024 events in a block; further ones come with the next
+block and are counted as late. `/clearSched` drops the scheduled ones, and ends the notes whose end was among them.
 
 Every node has these parameters:
 
@@ -70,18 +69,16 @@ TAIL = """
 ## Patterns
 
 `?` is any character, `*` any number of them, `[a-c]` one of a class, `[!a-c]` one not of it, `{in,out}` one of several
-words, all within one part of the address: `/node/*/wet 0.5`. Each address that matches is handled as if it had been
-sent by itself. A pattern is at most 512 bytes long.
+words, all within one part of the address: `/node/*/wet 0.5`. A pattern is at most 512 bytes long.
 
 ## Bundles
 
 A time tag of 0 or 1 is now. A later one names the sample at which a value, a trigger, a note, a reset, a change of
-tempo or a `/sync` takes effect; other messages are handled when that time has come, to within milliseconds. An
-earlier one is applied at once, counted, and reported to subscribers when it is over 10 ms late. Up to 256 messages of
-a bundle that is due take effect at one sample. At most 65,536 events wait; more are refused. Of the other messages
-4096 wait, 4 MiB, a quarter of that from one machine; questions (`/status`, `/version`, `/ping`, `/notify`,
-`/monitor`, the lists) are refused with a time to come. A tag over an hour ahead is refused. A bundle inside another
-is never earlier than the one around it; bundles nest 16 deep.
+tempo or a `/sync` takes effect; other messages are handled at that time to within milliseconds. An earlier one is
+applied at once, counted, and reported to subscribers when it is over 10 ms late. Up to 256 messages of a bundle take
+effect at one sample. At most 65,536 events wait; more are refused. Of the other messages 4096 wait, 4 MiB, a quarter of
+that from one machine; questions (`/status`, `/version`, `/ping`, `/notify`, `/monitor`, the lists) are refused with a
+time to come. A tag over an hour ahead is refused. Bundles nest 16 deep; one inside another is never earlier.
 
 Messages of one sender are handled in order of arrival; senders take turns. Of many values sent to one parameter
 within about a millisecond the last is taken.
@@ -93,17 +90,17 @@ Text is UTF-8. A message that causes an error in Antiphon itself is answered `/f
 
 After `/notify 1`, at most 60 times a second and bundled:
 
-- `/node/NAME/PARAM`, value: It changed, and you did not do it; what a node reports, by more than 0.05 % of a number, or
-  a thousandth of its range where that is at most 1.
+- `/node/NAME/PARAM`, value: It changed, not by you; what a node reports, by more than 0.05 %, or a thousandth of a
+  range of at most 1.
 - `/node/NAME/PARAM/norm f`: As above, once somebody has sent to this address.
 - `/macro/NAME f`, `/node/macro/NAME f`, `/tempo f:bpm`: As above.
 - `/beat i:beat f:bpm`: A beat began, at that tempo. A jump past several gives the last.
 - `/bar i:bar f:bpm`: A bar began; bar 0 is at beat 0, and `/bar/beats` sets its length.
 - `/meter s:node f:peak f:rms`: Levels that changed, 30 times a second, until `/meter/watch 0`.
 - `/cue s:name [x:value]`: A client sent `/cue`.
-- `/panic`, `/clearSched`: The same came from any client, a key or the page.
+- `/panic`, `/clearSched`: The same came from a client, a key or the page.
 - `/clip i:blocks`: Blocks of input reached full scale since the last `/clip`; once a second at most.
-- `/note/on`, `/note/off`, both `i:note i:velocity i:channel s:node`: A node emitted it, for example `hum`.
+- `/note/on`, `/note/off`, both `i:note i:velocity i:channel s:node`: A node emitted it.
 - `/note/event d:beat i:note i:velocity i:channel s:node`: After `/note/watch 1`: a note that a node is to play.
 - `/late s:address f:seconds`: A command came over 10 ms after its time.
 - `/refused s:address s:reason s:sender`: A message was refused; to this machine alone, five a second.
@@ -117,10 +114,9 @@ After `/notify 1`, at most 60 times a second and bundled:
 - `/unlearned s:address`: No MIDI controller is mapped to it any more.
 - `/ping`: Every 30 s, to detect a closed port; need not be answered.
 
-A node is `running`, or its input is passed through dry, delayed by its latency (a node without an input is silent):
-`failed` until `/node/NAME/reset`, for the reason given; `starting` or `restarting` while its worker gets ready, the
-first time or again; `waiting` while the scsynth that its worker uses, joined by `--scsynth`, does not answer.
-[kernel.md](kernel.md#workers) says more of workers.
+A node is `running`, or passes its input dry, delayed by its latency (a node without an input is silent): `failed` until
+`/node/NAME/reset`, for the reason given; `starting` or `restarting` while its [worker](kernel.md#workers) gets ready;
+`waiting` while the scsynth joined by `--scsynth` does not answer.
 
 At most 64 can subscribe. A subscription ends with `/notify 0`, with the TCP connection, when a UDP port is found
 closed, with the [approval](safety.md#senders-and-approval) of its address, or, on another machine, after 300 s in
@@ -138,10 +134,8 @@ PROCESSORS = """
 ## Processors
 
 `antiphon plugins` describes each type, `antiphon plugins TYPE` lists its ports and parameters with range, unit and
-default, as does the card.
+default, as does the card of its plugin:
 
-| card | types |
-|---|---|
 """
 
 
@@ -154,7 +148,7 @@ def markdown(catalog: Catalog) -> str:
 
 
 def _addresses(catalog: Catalog) -> str:
-    return "".join(map(_address, (*ADDRESSES, *catalog.addresses)))
+    return "".join(map(_address, (*ADDRESSES, *script_gate.ADDRESSES, *catalog.addresses)))
 
 
 def _address(item: AddressInfo) -> str:
@@ -183,12 +177,12 @@ def _default_text(param: Param) -> str:
 
 
 def _processors(catalog: Catalog) -> Iterator[str]:
-    """Table row of each card, with its types."""
+    """Line of each card, with its types."""
     types = sorted(catalog.types.values(), key=lambda info: (info.plugin, info.type))
     for plugin, group in groupby(types, lambda info: info.plugin):
         named = " ".join(f"`{info.type}`" for info in group)
         card = next(ROOT.glob(f"plugins/*/{plugin}/README.md"), ROOT / "plugins" / plugin / "README.md")
-        yield f"| [{plugin.removeprefix('antiphon_')}](../{card.relative_to(ROOT).as_posix()}) | {named} |\n"
+        yield f"- [{plugin.removeprefix('antiphon_')}](../{card.relative_to(ROOT).as_posix()}): {named}\n"
 
 
 def _counters() -> str:

@@ -19,8 +19,6 @@ HEAD = """# Third-party software
 Antiphon is MIT. The packages that it needs at run time are installed beside it, not copied in here. This page has
 their licences; `make third-party` writes it from the packages' metadata.
 
-| package | licence |
-|---|---|
 """
 # Libraries inside those packages' wheels, or installed beside them; no metadata names them.
 NATIVE = """
@@ -126,13 +124,13 @@ def licence(name: str) -> str:
 
 def page() -> str:
     """Generated text of THIRD_PARTY.md."""
-    rows = [f"| {name} | {licence(name)} |" for name in runtime()]
+    rows = [f"- {name}: {licence(name)}" for name in runtime()]
     return HEAD + "\n".join(rows) + "\n" + NATIVE
 
 
 def named_packages(text: str) -> list[str]:
     """Package names on a page."""
-    return re.findall(r"^\| (\S+) \|", text.partition("## Native")[0], re.MULTILINE)[1:]
+    return re.findall(r"^- (\S+): ", text.partition("## Native")[0], re.MULTILINE)
 
 
 def main() -> None:

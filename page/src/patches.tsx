@@ -133,9 +133,19 @@ function List() {
             </button>
           </li>
         ))}
-        {!found.length && <li class="soft">No patch has this name.</li>}
+        {!found.length && patches.value.length > 0 && <li class="soft">No patch has this name.</li>}
       </ul>
     </div>
+  );
+}
+
+/** A button to the previous patch of the set, or to the next. */
+export function SetStep({ to }: { to: "previous" | "next" }) {
+  const back = to === "previous";
+  return (
+    <button aria-label={`${back ? "Previous" : "Next"} patch of the set`} onClick={() => send(`/set/${to}`)}>
+      {back ? "‹" : "›"}
+    </button>
   );
 }
 
@@ -145,11 +155,7 @@ export function Patch() {
   useClosing(opened, ".patch");
   return (
     <span class="group patch">
-      {set && (
-        <button aria-label="Previous patch of the set" onClick={() => send("/set/previous")}>
-          ‹
-        </button>
-      )}
+      {set && <SetStep to="previous" />}
       <button
         class="chosen"
         dir="auto"
@@ -158,11 +164,7 @@ export function Patch() {
         onClick={() => (opened.value = !opened.value)}>
         {graph.value?.patch || "no patch"}
       </button>
-      {set && (
-        <button aria-label="Next patch of the set" onClick={() => send("/set/next")}>
-          ›
-        </button>
-      )}
+      {set && <SetStep to="next" />}
       {opened.value && <List />}
     </span>
   );

@@ -62,7 +62,13 @@ export function useInside<T extends HTMLElement>(): RefObject<T | null> {
     };
     place();
     addEventListener("resize", place);
-    return () => removeEventListener("resize", place);
+    // what stands beside it grows, and moves it
+    const beside = new ResizeObserver(place);
+    for (const one of document.querySelectorAll("header, header > *")) beside.observe(one);
+    return () => {
+      removeEventListener("resize", place);
+      beside.disconnect();
+    };
   }, []);
   return box;
 }

@@ -19,7 +19,9 @@ from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.commands.executor import WallClock
 from antiphon.kernel.control.osc.served import ControlOptions
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.wire.osc import Bundle, Message, decode, encode, encode_bundle
+from antiphon.performer import script_gate
 
 GAIN = ProcessorInfo(
     "gain",
@@ -181,6 +183,7 @@ async def rig(
     engine = engine or FakeEngine(time)
     app = make_app(folder, engine, time, **given)
     restored = await app.start()
+    script_gate.open_gate(app, ServeSettings(), {})
     made = Rig(app, engine, time)
     try:
         if patch and not restored:

@@ -17,6 +17,7 @@ from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.session.commands import NOW
 from antiphon.kernel.wire.osc import Double, Message, decode, encode
+from antiphon.web import control_status
 
 GAIN, TRIM, STEPS, MODE, LEARN, LABEL, SIZE, LEVEL = range(3, 11)
 
@@ -268,7 +269,7 @@ async def test_events_reach_subscribers(live: Rig, client: Client) -> None:
     assert ("/node/state", ("b", "failed", "it raised")) in heard
     assert ("/node/a/level", (0.75,)) in heard
     assert {m for m in heard if m[0] == "/meter"} == {("/meter", ("out", 0.5, 0.25)), ("/meter", ("a", 0.125, 0.0625))}
-    assert live.app.status()["nodes"][1]["reason"] == "it raised"
+    assert control_status.status(live.app)["nodes"][1]["reason"] == "it raised"
     assert live.app.executor.value("a", "level") == 0.75
 
 
@@ -364,6 +365,6 @@ async def test_hold_strangers_and_let_approved_ones_play(live: Rig, client: Clie
 
 async def test_a_failed_node_stands_under_trouble(live: Rig) -> None:
     node = next(iter(live.app.session.state.nodes.values()))
-    assert node.name not in live.app.status()["trouble"]
+    assert node.name not in control_status.status(live.app)["trouble"]
     node.state, node.reason = "failed", "gave NaN"
-    assert f"{node.name} is failed: gave NaN; /node/{node.name}/reset" in live.app.status()["trouble"]
+    assert f"{node.name} is failed: gave NaN; /node/{node.name}/reset" in control_status.status(live.app)["trouble"]

@@ -10,12 +10,12 @@ import pytest
 from tests import accepted
 from tests.control.rig import Client, Rig
 
+from antiphon.files.owner_token import TokenProof, nonce
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import Beat
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Double, decode, encode, messages_of
-from antiphon.kernel.wire.senders import TokenProof, nonce
 
 
 async def test_a_message_takes_effect_at_its_beat(live: Rig, client: Client) -> None:
@@ -106,7 +106,7 @@ async def test_a_script_needs_the_token_and_a_server_with_live(live: Rig) -> Non
     for message in (("/live/eval", "secret", "code"), ("/live/join", nonce())):
         ((_, (where, why)),) = await other.ask(*message)
         assert (where, why) == (message[0], "this server evaluates nothing; start it with --live")
-    live.app.scripts.token = lambda: "secret"
+    live.app.joined["terminal"].token = lambda: "secret"
     for wrong in ("", "Secret", "secre", "ü"):
         assert "code" not in await other.refused("/live/eval", wrong, "code")
     await other.refused("/live/eval", "secret", "x" * 50_000)
@@ -125,7 +125,7 @@ async def test_a_script_needs_the_token_and_a_server_with_live(live: Rig) -> Non
 
 
 async def test_a_script_goes_to_programs_that_have_proved_the_token_alone(live: Rig) -> None:
-    live.app.scripts.token = lambda: "secret"
+    live.app.joined["terminal"].token = lambda: "secret"
     client, other = live.client(), live.client()
     await client.ask("/notify", 1)
     performer, stranger = await Program(live).start(), await Program(live, "f" * 32).start()
@@ -142,12 +142,12 @@ async def test_a_script_goes_to_programs_that_have_proved_the_token_alone(live: 
     assert await performer.ask("/live/plays", "mine.py") == []
     ((failed, (_, why)),) = await stranger.ask("/live/plays", "forged.py")
     assert "proved the token" in why
-    assert live.app.scripts.performed == {"name": "mine.py", "tracks": [], "printed": []}
+    assert live.app.joined["terminal"].performed == {"name": "mine.py", "tracks": [], "printed": []}
     assert [m for m in client.heard() if m[0] == "/live/eval"] == []
 
 
 async def test_a_program_hands_a_script_over_by_a_proof_that_counts_once(live: Rig) -> None:
-    live.app.scripts.token = lambda: "secret"
+    live.app.joined["terminal"].token = lambda: "secret"
     performer, sender, thief = [await Program(live).start() for _ in range(3)]
     await performer.perform()
     given, shown = await sender.join()
@@ -165,7 +165,7 @@ async def test_a_program_hands_a_script_over_by_a_proof_that_counts_once(live: R
 
 
 async def test_a_monitor_shows_no_token(live: Rig) -> None:
-    live.app.scripts.token = lambda: "secret"
+    live.app.joined["terminal"].token = lambda: "secret"
     client, other = live.client(), live.client()
     await client.ask("/monitor", 1)
     await other.ask("/live/eval", "secret", "code")

@@ -22,6 +22,7 @@ from antiphon.kernel.session.commands import Beat, SetParam
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.layout.controls import pages
 from antiphon.offline.rendering import actions_of, param_finder
+from antiphon.web import control_status
 
 TEXT = """format = 1
 name = "Mine"
@@ -235,7 +236,7 @@ async def test_they_answer_to_addresses_as_nodes_do(live: Rig, client: Client) -
     assert "-60 to 24 dB" in await client.refused("/node/out/gain", 99)
     assert await client.ask("/node/list") == [("/node/list.reply", ("a", "gain", "b", "gain"))]
     await client.refused("/node/remove", "out")
-    assert [n["name"] for n in live.app.status()["nodes"]] == ["a", "b"]
+    assert [n["name"] for n in control_status.status(live.app)["nodes"]] == ["a", "b"]
 
 
 async def test_a_pattern_does_not_reach_them(live: Rig, client: Client) -> None:
@@ -282,7 +283,7 @@ async def test_an_input_that_clips_is_said_once_a_second(live: Rig, client: Clie
         live.app.reports.read()
     await live.settle(2)
     assert [m for m in client.heard() if m[0] == "/clip"] == [("/clip", (3,))]
-    assert live.app.status()["clipped_blocks"] == 9
+    assert control_status.status(live.app)["clipped_blocks"] == 9
     assert sum("clips" in r.message for r in caplog.records) == 1
 
 

@@ -18,7 +18,7 @@ from tests.control.rig import Client, Rig, rig
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.kernel.control import app as app_module, patch_watch
+from antiphon.kernel.control import app as app_module
 from antiphon.kernel.control.status import STALL_LOG_SECONDS, MachineWatch, setting
 from antiphon.kernel.engine.drivers.base import DriverOptions, ahead_for
 from antiphon.kernel.engine.link import BeatPassed, EngineCounters, EngineStatus, NodeState
@@ -29,6 +29,8 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.kernel.workers.status import WorkerStatus
+from antiphon.reloading import patch_watch
+from antiphon.web import control_status
 from antiphon.web.http_message import answer, text
 
 HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"
@@ -143,7 +145,7 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
         assert "not in the library" in reason
         assert r"Ger\udce4usch.wav" in reason
         assert not (paths.patches() / "kept.toml").exists()
-        body = answer(live.app.status()).body
+        body = answer(control_status.status(live.app)).body
         assert rb"\udce4" in body
         assert live.app.counts()["faults"] == 0
     async with rig(tmp_path / "state", catalog=catalog, patch=False) as again:
@@ -191,7 +193,7 @@ async def test_a_mistake_costs_what_was_being_done(
     await live.settle(ticks=31)
     assert broken.times == 0, "it was not reached"
     assert live.app.counts()["faults"] == 1
-    assert "RuntimeError" in live.app.status()["trouble"]
+    assert "RuntimeError" in control_status.status(live.app)["trouble"]
     client.heard()
     assert (await client.ask("/ping"))[-1][0] == "/pong"
     client.send("/node/b/gain", 0.75)

@@ -13,14 +13,15 @@ from tests.control.rig import CATALOG, Client, Rig, rig
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import EVENTS_OUT, Port
-from antiphon.kernel.control import patch_watch
 from antiphon.kernel.control.commands import executor
-from antiphon.kernel.control.patch_watch import MAX_LISTED_CHANGES, reload_line
 from antiphon.kernel.control.state import StateFolder, clear
 from antiphon.kernel.engine.link import EngineStarted, NodeState, PlanRefused
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph import patch
 from antiphon.kernel.wire.osc import encode
+from antiphon.reloading import patch_watch
+from antiphon.reloading.patch_watch import MAX_LISTED_CHANGES, reload_line
+from antiphon.web import control_status
 
 GAIN, LEARN = 3, 7
 PATCH = """
@@ -158,7 +159,7 @@ async def test_a_new_engine_gets_patch_values_schedule_and_syncs(live: Rig, clie
     live.engine.say(NodeState(2, "failed", "it raised"))
     live.engine.start(5555)
     await live.settle(3)
-    assert {n["state"] for n in live.app.status()["nodes"]} == {"running"}
+    assert {n["state"] for n in control_status.status(live.app)["nodes"]} == {"running"}
     _, graph, ids, tempo, _ = live.engine.loads[-1]
     assert ids == {"a": 1, "b": 2}
     assert dict(graph.node("a").values) == {"gain": pytest.approx(1.9)}
@@ -274,7 +275,7 @@ async def test_a_full_disk_is_said_and_the_set_goes_on(
 
     monkeypatch.setattr(Path, "write_text", full)
     assert await client.ask("/node/add", "gain", "c", "b") == []
-    assert "no space left" in live.app.status()["trouble"].lower()
+    assert "no space left" in control_status.status(live.app)["trouble"].lower()
     assert await client.ask("/node/c/gain") == [("/node/c/gain", (1.0,))]
 
 
@@ -492,7 +493,7 @@ async def test_the_status_says_that_a_patch_is_loading_until_it_plays(live: Rig,
     put_patch(home, "mine")
 
     def shown() -> tuple[str, bool]:
-        status = live.app.status()
+        status = control_status.status(live.app)
         return status["patch"], status["loading"]
 
     live.engine.hold_plans = True

@@ -12,6 +12,7 @@ from antiphon.kernel.control.patches import plans
 from antiphon.kernel.control.patches.history import MAX_EDITS, MOVE_SECONDS
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
+from antiphon.web import control_status
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ async def test_a_refused_patch_leaves_patch_scenes_and_place(stage: Rig, client:
         await refused(stage, *message)
         assert stage.app.plans.patch is patch
         assert 5 in stage.app.plans.scenes
-        assert stage.app.status()["set"]["place"] == 1
+        assert control_status.status(stage.app)["set"]["place"] == 1
         assert stage.app.session.state.name == "one"
 
 
@@ -108,7 +109,7 @@ async def test_undo_after_next_is_back_in_the_set(stage: Rig) -> None:
     await surface.ask("/notify", 1)
     await client.ask("/set/next")
     await client.ask("/patch/undo")
-    assert stage.app.status()["set"]["place"] == 1
+    assert control_status.status(stage.app)["set"]["place"] == 1
     assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
     assert [m[1][1] for m in surface.heard() if m[0] == "/set/at"] == [2, 1, 2]
 
@@ -118,11 +119,11 @@ async def test_another_set_refused_or_taken_back_leaves_the_one_before(stage: Ri
     await client.ask("/set/next")
     await refused(stage, "/set/load", "other")
     before = {"file": "s", "name": "s", "place": 2, "patches": ["one", "two", "three"], "outside": False, "pedals": {}}
-    assert stage.app.status()["set"] == before
+    assert control_status.status(stage.app)["set"] == before
     await client.ask("/set/load", "other")
-    assert stage.app.status()["set"]["name"] == "other"
+    assert control_status.status(stage.app)["set"]["name"] == "other"
     await client.ask("/patch/undo")
-    assert stage.app.status()["set"] == before
+    assert control_status.status(stage.app)["set"] == before
 
 
 async def test_a_fault_of_ours_is_answered_and_the_next_message_too(

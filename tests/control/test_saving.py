@@ -9,6 +9,7 @@ from tests.control.rig import WITH_FILES, Client, Rig, rig
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.session.schedule import MAX_PENDING
+from antiphon.web import control_status
 
 OWN = """format = 1  # by hand
 [nodes.a]
@@ -47,7 +48,7 @@ async def test_what_to_do_first_is_answered_and_in_the_status(live: Rig, client:
     assert await client.ask("/patch/hint") == [("/patch/hint.reply", ("own", ""))]
     await play(live, tmp_path, 'hint = "Play."\n' + OWN)
     assert await client.ask("/patch/hint") == [("/patch/hint.reply", ("own", "Play."))]
-    assert live.app.status()["hint"] == "Play."
+    assert control_status.status(live.app)["hint"] == "Play."
 
 
 def put(name: str, text: str) -> Path:

@@ -7,6 +7,7 @@ from tests.control.rig import Client, Rig, rig, save_three
 
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session import set_list
+from antiphon.web import control_status
 
 SET = """format = 1
 name = "Friday"
@@ -46,10 +47,10 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
     assert await client.ask("/set/previous") == [("/done", ("/set/previous", "two"))]
     shown = {"file": "friday", "name": "Friday", "place": 2, "patches": ["one", "two", "three"], "outside": False}
     shown["pedals"] = {"cc 66": ["next", ""]}
-    assert stage.app.status()["set"] == shown
+    assert control_status.status(stage.app)["set"] == shown
     assert (await client.ask("/set/list"))[1] == ("/set/patches.reply", ("Friday", 2, "one", "two", "three"))
     await client.ask("/patch/load", "three")
-    assert stage.app.status()["set"]["outside"]
+    assert control_status.status(stage.app)["set"]["outside"]
     assert (await client.ask("/set/list"))[1] == ("/set/patches.reply", ("Friday", 0, "one", "two", "three"))
     assert await client.ask("/set/go", 2) == [("/done", ("/set/go", "two"))]
     told = [m[1] for m in surface.heard() if m[0] == "/set/at"]
@@ -81,7 +82,7 @@ async def test_a_control_process_that_follows_is_at_the_same_place(tmp_path: Pat
     await client.ask("/set/load", "friday")
     await client.ask("/set/next")
     async with rig(tmp_path / "state") as again:
-        assert again.app.status()["set"]["place"] == 2
+        assert control_status.status(again.app)["set"]["place"] == 2
         assert await again.client().ask("/set/next") == [("/done", ("/set/next", "three"))]
 
 
@@ -94,7 +95,7 @@ async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage
     listed = ["two", "one", "three", "one"]
     shown = {"file": "friday", "name": "Friday", "place": 1, "patches": listed, "outside": False}
     shown["pedals"] = {"cc 66": ["next", ""]}
-    assert stage.app.status()["set"] == shown
+    assert control_status.status(stage.app)["set"] == shown
     folder = paths.patches() / "live"
     assert (folder / "friday~.toml").read_text() == SET, "the old file is kept"
     saved = set_list.load("friday")
@@ -112,11 +113,11 @@ async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stag
         (("../x", "one"), "is not a name"),
     ):
         assert said in await client.refused("/set/save", *wrong)
-    assert stage.app.status()["set"] is None
+    assert control_status.status(stage.app)["set"] is None
     await client.ask("/set/save", "short", "three")
     made = {"file": "short", "name": "short", "place": 1, "patches": ["three"], "outside": True}
     made["pedals"] = {}
-    assert stage.app.status()["set"] == made
+    assert control_status.status(stage.app)["set"] == made
     await client.ask("/set/save", "other", "one", "two")
     assert set_list.load("other").name == "other"
     assert (await client.ask("/set/list"))[0][1] == ("evening", "friday", "jam", "other", "short")
@@ -130,6 +131,6 @@ async def test_a_pedal_that_a_set_takes_from_a_patch_is_named_at_load_and_in_the
     remark = ("/remark", ("/set/load", "while the set Friday is loaded, cc 66 is next and not a.gain of two"))
     assert await client.ask("/set/load", "friday") == [remark, ("/done", ("/set/load", "one"))]
     assert [m for m in surface.heard() if m[0] == "/remark"] == [remark]
-    assert stage.app.status()["set"]["pedals"] == {"cc 66": ["next", ""]}
+    assert control_status.status(stage.app)["set"]["pedals"] == {"cc 66": ["next", ""]}
     assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
-    assert stage.app.status()["set"]["pedals"] == {"cc 66": ["next", "a.gain"]}
+    assert control_status.status(stage.app)["set"]["pedals"] == {"cc 66": ["next", "a.gain"]}

@@ -21,6 +21,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import SetParam
+from antiphon.web import control_status
 
 PATH, FIGURES = "/audio/device", (0, 0)
 
@@ -154,7 +155,7 @@ async def test_a_guard_stands_before_an_input_that_is_played_and_what_it_does_is
         live.engine.say(Reported(node.id, node.index["lowered"], 9.0))
         await live.settle(2)
         assert ("/node/state", (GUARD, node.state, "lowered the input by 9 dB")) in client.heard()
-        (said,) = [n["reason"] for n in live.app.status()["nodes"] if n["name"] == GUARD]
+        (said,) = [n["reason"] for n in control_status.status(live.app)["nodes"] if n["name"] == GUARD]
         assert said == "lowered the input by 9 dB"
         await client.ask("/headphones", 1)
         assert not state.graph.has(GUARD)
@@ -235,7 +236,7 @@ async def test_a_device_that_is_lost_is_named_in_the_status_while_the_software_c
         for driver, said in (("portaudio", False), ("headless", True), ("portaudio", False)):
             monkeypatch.setattr(live.engine, "status", lambda driver=driver: replace(figures, driver=driver))
             lost = "the sound device USB is gone: the software clock plays in its place until it is back"
-            assert live.app.status()["trouble"] == (lost if said else "")
+            assert control_status.status(live.app)["trouble"] == (lost if said else "")
         live.app.device.attach(socket_pair()[1], "headless")
         monkeypatch.setattr(live.engine, "status", lambda: replace(figures, driver="headless"))
-        assert live.app.status()["trouble"] == ""
+        assert control_status.status(live.app)["trouble"] == ""

@@ -18,6 +18,7 @@ from antiphon.kernel.io.log_lines import Line
 from antiphon.kernel.io.osc_peer import Level
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.wire.osc import Message, decode, encode
+from antiphon.web import control_status
 
 OWN, NEAR, FAR = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 SECRET = "private-take-with-anna.wav"
@@ -246,11 +247,11 @@ def test_a_line_of_the_log_is_one_line() -> None:
 async def test_machines_are_listed_with_their_times_and_every_change_is_counted(live: Rig) -> None:
     access, clock = live.app.access, FakeClock()
     access._clock = clock
-    changes = live.app.status()["surface_changes"]
+    changes = control_status.status(live.app)["surface_changes"]
     stranger = live.client(host=NEAR)
     for _ in range(3):
         await stranger.ask("/node/a/gain", 0.5)
-    assert live.app.status()["surface_changes"] == changes + 1, "one that is held already changes nothing"
+    assert control_status.status(live.app)["surface_changes"] == changes + 1, "one that is held already changes nothing"
     clock.now += 5.0
     await live.client(host=FAR).ask("/ping")
     assert [(one.ip, one.state, one.seconds, one.messages) for one in access.machines()] == [
@@ -264,7 +265,7 @@ async def test_machines_are_listed_with_their_times_and_every_change_is_counted(
         (NEAR, "approved", APPROVAL_SECONDS - 60.0),
     ]
     access.forget(FAR)
-    assert live.app.status()["surface_changes"] == changes + 4
+    assert control_status.status(live.app)["surface_changes"] == changes + 4
 
 
 async def test_an_address_that_waits_is_printed_once_with_the_command_that_approves_it(

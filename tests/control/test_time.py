@@ -13,6 +13,7 @@ from antiphon.kernel.engine.link import BeatPassed, Late
 from antiphon.kernel.session.actions import ACTIONS, NodeReset
 from antiphon.kernel.session.commands import NOW, ClearSchedule, NudgeBeat, Panic
 from antiphon.kernel.wire.osc import encode, encode_bundle
+from antiphon.web import control_status
 
 GAIN = 3
 
@@ -165,10 +166,10 @@ async def test_a_transports_panic_drops_what_control_holds_too(
 ) -> None:
     client.bundle(live.time.timetag(1.0), encode("/sync", 5), encode("/scene/store", 7))
     await live.settle()
-    assert live.app.status()["dated_bytes"] > 0
+    assert control_status.status(live.app)["dated_bytes"] > 0
     live.app.command(command, "midi:keys")
     await live.settle()
-    assert live.app.status()["dated_bytes"] == 0
+    assert control_status.status(live.app)["dated_bytes"] == 0
     ((sort, (of, _)),) = client.heard()
     assert (sort, of) == ("/fail", "/sync")
 

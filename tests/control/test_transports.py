@@ -13,11 +13,8 @@ import pytest
 from tests.control.rig import CATALOG, Rig
 
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
-from antiphon.kernel.control import web_requests
 from antiphon.kernel.control.hooks import ServerHooks
-from antiphon.kernel.control.subscribers.clients import Approvals
 from antiphon.kernel.control.transports import TransportHost
-from antiphon.kernel.control.web_requests import ControlShare, WebRequests
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime.processes.child_process import socket_pair
@@ -26,8 +23,10 @@ from antiphon.kernel.session.actions import EngineEffect, NodeSet
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.session.transport import Transport
 from antiphon.kernel.session.transport_server import TransportServer
-from antiphon.web import control_link
+from antiphon.web import control_link, control_requests, control_status
+from antiphon.web.approvals import Approvals
 from antiphon.web.control_link import ControlLink
+from antiphon.web.control_requests import ControlShare, WebRequests
 from antiphon.web.http_message import Refusal
 
 UNASKED = """
@@ -143,7 +142,7 @@ async def test_the_status_has_each_by_its_name_and_nothing_of_the_servers_is_cov
     )
     for name in ("wire", "engine"):
         live.app.transports.host(name, ServeSettings(), fresh=True).status(lambda: {"here": 1})
-    status = live.app.status()
+    status = control_status.status(live.app)
     assert (status["wire"], status["idle"]) == ({"here": 1}, None)
     assert "here" not in status["engine"]
 
@@ -194,7 +193,7 @@ async def linked(live: Rig, folder: Path) -> AsyncIterator[tuple[ControlLink, We
 async def test_status_nodes_and_addresses_are_control_s_own(live: Rig, tmp_path: Path) -> None:
     async with linked(live, tmp_path) as (link, requests, _):
         told = await link.status()
-        assert told["control"] == live.app.status()["control"]
+        assert told["control"] == control_status.status(live.app)["control"]
         nodes = {item.node.name: item for item in await link.nodes()}
         assert [await link.nodes(name) for name in ("a", "absent")] == [[nodes["a"]], []]
         assert list(nodes) == ["a", "b", "in", "out"]
@@ -297,7 +296,7 @@ async def test_garbage_is_refused_and_the_next_request_answered(live: Rig, tmp_p
 
 
 async def test_a_long_answer_is_made_in_turns(live: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_requests, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(control_requests, "TURN_SECONDS", 0.0)
     turns = 0
 
     async def counted() -> None:
@@ -323,7 +322,7 @@ def test_answers_take_no_more_than_their_share() -> None:
     while now[0] < 100.0:
         spent += 0.0005
         now[0] += 0.0005 + share.spend(0.0005)
-    assert spent <= 100.0 * web_requests.SHARE + web_requests.CREDIT_SECONDS + 0.001
+    assert spent <= 100.0 * control_requests.SHARE + control_requests.CREDIT_SECONDS + 0.001
 
 
 def test_after_a_pause_some_answers_come_at_once() -> None:

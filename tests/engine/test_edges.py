@@ -11,6 +11,7 @@ import soundfile
 from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import CATALOG, RATE, graph, ids, make, plan, play, put, staged
 
+from antiphon.cli.serve import TAKES
 from antiphon.kernel.contract.block import StreamSpec, missed_fall
 from antiphon.kernel.engine.callback import CallbackState
 from antiphon.kernel.engine.drivers.device import CallbackDriver
@@ -168,7 +169,7 @@ class Served:
     def __init__(self, folder: Path) -> None:
         self.shared, self.bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
         self.folder = folder
-        self.recorder = Recorder(self.shared, folder.parent)
+        self.recorder = Recorder(self.shared, folder.parent, takes=TAKES)
         self.recorder.handle({"do": "session", "path": str(folder)})
         self.start(40)
 

@@ -11,6 +11,8 @@ import soundfile
 from tests.engine.conftest import Ends
 from tests.waiting import until
 
+from antiphon.cli.serve import TAKES
+from antiphon.files import set_take
 from antiphon.files.audiofile import stream
 from antiphon.files.containers.layout import layout
 from antiphon.files.containers.pieces import Refused
@@ -31,7 +33,7 @@ FOUR_GIB = 1 << 32
 def every_second_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done once a second is done with every write."""
     monkeypatch.setattr(takes, "SYNC_SECONDS", -1.0)
-    monkeypatch.setattr(recorders, "SYNC_SECONDS", -1.0)
+    monkeypatch.setattr(set_take, "SYNC_SECONDS", -1.0)
 
 
 def steady(value: float, frames: int = 1000) -> np.ndarray:
@@ -132,9 +134,9 @@ def test_a_set_is_its_owners_alone_its_log_is_on_the_disk_and_its_end_is_said(
         real(fd)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    recorder, folder = Recorder(shared, tmp_path), tmp_path / "sessions" / "tonight"
+    recorder, folder = Recorder(shared, tmp_path, takes=TAKES), tmp_path / "sessions" / "tonight"
     recorder.handle({"do": "session", "path": str(folder), "header": {}})
-    recorder._session_from = 0  # the engine has begun
+    recorder._takes["session"].first = 0  # the engine has begun
     play(shared, 0, 50)
     recorder.turn()
     assert "session.jsonl" in synced
@@ -155,9 +157,8 @@ def test_a_recording_that_grows_beyond_4_gib_is_said_and_goes_on(
     for n in range(0, 75, 25):
         play(shared, n, 25)
         recorder.turn()
-        assert recorder._record is not None
         if n == 0:
-            leap(recorder._record, 4 * 3600 * RATE + 10 * 60 * RATE)
+            leap(recorder._takes["record"].file, 4 * 3600 * RATE + 10 * 60 * RATE)
     recorder.close()
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
@@ -182,9 +183,9 @@ def test_blocks_that_the_ring_no_longer_has_are_silent_and_counted(shared: Share
 
 
 def test_the_input_and_output_of_a_set_fall_to_silence_where_a_block_was_missed(shared: Shared, tmp_path: Path) -> None:
-    recorder, folder = Recorder(shared, tmp_path), tmp_path / "tonight"
+    recorder, folder = Recorder(shared, tmp_path, takes=TAKES), tmp_path / "tonight"
     recorder.handle({"do": "session", "path": str(folder), "header": {}})
-    recorder._session_from = 0  # the engine has begun
+    recorder._takes["session"].first = 0  # the engine has begun
     play(shared, 0, 10)
     play(shared, 13, 10)  # 3 blocks missed
     recorder.turn()
@@ -215,9 +216,7 @@ def test_tracks_on_a_disk_that_fails_end_and_the_recording_goes_on(
 ) -> None:
     shared, folder = Shared.create(MappingShape(RATE, BLOCK, 2, 64)), tmp_path / "tonight"
     kept = CaptureMemory.create(CaptureShape(RATE, BLOCK, 300))
-    recorder = Recorder(
-        shared, tmp_path, kept=kept, tracks="antiphon.files.tracks", export=["/nowhere/antiphon", "export"]
-    )
+    recorder = Recorder(shared, tmp_path, kept=kept, takes=TAKES, export=["/nowhere/antiphon", "export"])
     recorder.handle({"do": "record", "path": str(tmp_path / "take.wav")})
     recorder.handle({"do": "tracks", "path": str(folder), "header": {}})
     assert recorder.lines == []
@@ -243,7 +242,7 @@ def test_a_program_that_has_made_projects_is_waited_for_at_the_next_tracks(tmp_p
     shared, said = Shared.create(MappingShape(RATE, BLOCK, 2, 64)), tmp_path / "pids"
     kept = CaptureMemory.create(CaptureShape(RATE, BLOCK, 300))
     export = ["sh", "-c", f"echo $$ >> {said}"]
-    recorder = Recorder(shared, tmp_path, kept=kept, tracks="antiphon.files.tracks", export=export)
+    recorder = Recorder(shared, tmp_path, kept=kept, takes=TAKES, export=export)
     for turn in range(2):
         recorder.handle({"do": "tracks", "path": str(tmp_path / str(turn)), "header": {}})
         recorder.handle({"do": "tracks", "path": None})

@@ -12,7 +12,8 @@ from tests.taps import Taps
 from antiphon.cli.running.server_log import server_log
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.io.tap_memory import TapMemory, TapReader, TapShape
+from antiphon.kernel.io.tap_memory import TapMemory, TapShape
+from antiphon.web.page.tap_reader import TapReader
 
 BLOCK, CHANNELS = 64, 2
 

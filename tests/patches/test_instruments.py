@@ -28,7 +28,7 @@ HEARD = 1.0
 WRITTEN = {
     name: (line, float(lufs), [float(one) for one in scenes.strip(" ()").split(", ") if one], float(peak))
     for name, line, lufs, scenes, peak in re.findall(
-        r"### (\w+)\n\n(.+)\n\n!\[spectrogram of \1\]\(patches/\1\.png\)\n\n"
+        r"### (\w+)\n\n(.+)\n\n!\[Spectrogram\]\(patches/\1\.png\)\n\n"
         r"(-[\d.]+) LUFS( \(.+\))?, peak (-[\d.]+) dBFS",
         GALLERY.partition("## Live sets")[0],
     )

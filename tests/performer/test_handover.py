@@ -9,9 +9,9 @@ import pytest
 from tests.waiting import until
 
 from antiphon.cli.running.token_start import store_token
+from antiphon.files.owner_token import TokenProof, nonce
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, decode, encode
-from antiphon.kernel.wire.senders import TokenProof, nonce
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import FOREIGN, UNPROVED, Performing
 
@@ -19,8 +19,8 @@ TOKEN, OTHER = "0123456789abcdef" * 2, "f" * 32
 SET = "from antiphon.live import *\n"
 
 
-class Server:
-    """Whoever has the OSC port."""
+class PortOwner:
+    """The process that has the OSC port."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -56,7 +56,7 @@ class Scene:
     """A performance at a server of the test's own, and the versions that it took."""
 
     def __init__(self, folder: Path) -> None:
-        self.server, self.said, self.saved = Server(), [""], [""]
+        self.server, self.said, self.saved = PortOwner(), [""], [""]
         (folder / "set.py").write_text(SET)
         self.performing = Performing(str(folder / "set.py"), self._show, osc_port=self.server.port, serve=None)
         self.performing.player.save = lambda text, *_: self.saved.append(text)  # type: ignore[method-assign]

@@ -607,16 +607,16 @@ _BURN = "def burn(s):\n    began = time.thread_time()\n    while time.thread_tim
 
 def test_the_loop_that_takes_the_time_is_refused_and_not_the_one_that_is_called_next(stage: PlayerRig) -> None:
     heavy, light = (f"@loop(on='keys')\ndef {name}():\n    " for name in ("heavy", "light"))
-    # 10 calls of .12 s in a quarter of a beat, each within its own limit: over the 4 s for a beat
-    text = f"import time\n{BEAT}{_BURN}{heavy}burn(.12)\n    yield 1/40\n{light}play(60, length=.01)\n    yield 1/40\n"
+    # 16 calls of .08 s in a quarter of a beat, each well within its own limit: over the 4 s for a beat
+    text = f"import time\n{BEAT}{_BURN}{heavy}burn(.08)\n    yield 1/64\n{light}play(60, length=.01)\n    yield 1/64\n"
     zero = stage.first(text)
     stage.play(zero + 2.0 - stage.now)
     assert [said for said in stage.said if "4 s for a beat" in said] == [
         "set.py line 8: loops and tracks take over 4 s for a beat; make them lighter"
     ]
     notes = [beat for beat, _ in stage.on("/note/on", zero) if beat < 1.9]
-    assert notes == pytest.approx([k / 40 for k in range(len(notes))])
-    assert len(notes) == 76
+    assert notes == pytest.approx([k / 64 for k in range(len(notes))])
+    assert len(notes) == 122
 
 
 def test_short_calls_of_a_loop_have_each_the_limit_of_one_call(stage: PlayerRig) -> None:

@@ -12,9 +12,10 @@ from unittest import mock
 import pytest
 from tests.waiting import comes, until
 
+from antiphon.jobs.program import run_program
 from antiphon.kernel.runtime.platform import PORTABLE, descendants, private_memory, start_time
 from antiphon.kernel.runtime.processes import child_process, forked, spawning
-from antiphon.kernel.runtime.processes.children import Child, ChildLane, ChildLimits, environment, run_program, spawn
+from antiphon.kernel.runtime.processes.children import Child, ChildLane, ChildLimits, environment, spawn
 from antiphon.kernel.runtime.processes.forked import ForkedEnd, run_forked
 from antiphon.kernel.runtime.processes.helper_channel import HEAD, MessageBuffer, pack
 

@@ -13,11 +13,11 @@ import pytest
 
 from antiphon.cli.running.token_start import keep_token, read_secret, store_token
 from antiphon.files.own_files import folder_in_library
+from antiphon.files.owner_token import TOKEN_FILE, OwnerToken, load_token
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.platform import linux, plain
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.runtime.token import TOKEN_FILE, OwnerToken, load_token
 from antiphon.networks import model_files
 
 

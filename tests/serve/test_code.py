@@ -13,10 +13,10 @@ from tests.waiting import until
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
+from antiphon.files.owner_token import TokenProof, nonce
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, decode, messages_of
-from antiphon.kernel.wire.senders import TokenProof, nonce
 from antiphon_bench.rig import ServerProcess, message
 
 pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.chromium import Chromium, Tab, needs_chromium
+from tests.chromium import TWO_FRAMES, Chromium, Tab, needs_chromium
 
 from antiphon_bench.rig import ServerProcess
 
@@ -101,7 +101,7 @@ def views(tab: Tab) -> Iterator[str]:
             if view:
                 press(tab, ".tabs", view)
             # two frames, so that what the view reads at first is laid out
-            tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            tab.run(TWO_FRAMES)
             yield f"{room} {view}".strip()
             for path in range(4) if room == "Learn" else ():
                 yield f"Learn {lesson(tab, path)}"

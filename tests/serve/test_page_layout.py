@@ -8,11 +8,11 @@ import urllib.request
 import numpy as np
 import pytest
 import soundfile
-from tests.chromium import Chromium, Tab, needs_chromium
+from tests.chromium import TWO_FRAMES, Chromium, Tab, needs_chromium
 from tests.serve.test_page_accessibility import PATCH as PAGE
 from tests.waiting import until
 
-from antiphon.kernel.runtime.token import load_token
+from antiphon.files.owner_token import load_token
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]
@@ -56,7 +56,7 @@ def opened(browser: Chromium, server: ServerProcess, width: int = 1440) -> Tab:
 def enter(tab: Tab, room: str) -> None:
     tab.run(f"[...document.querySelectorAll('.rooms button')].find(one => one.innerText === '{room}').click()")
     tab.until(f"document.querySelector('.app').dataset.room === '{room}'")
-    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    tab.run(TWO_FRAMES)
 
 
 def boxes(tab: Tab, where: str) -> list[Box]:
@@ -104,9 +104,11 @@ def test_what_opens_from_the_head_is_inside_the_window_at_every_width(server: Se
             tab.run("document.querySelector('header .more').click()")
         for height in (844, 300):
             tab.size(width, height, phone=width == PHONE)
+            tab.run(TWO_FRAMES)
             for button, opens in {".input button": ".menu", ".patch .chosen": ".patches"}.items():
                 tab.run(f"document.querySelector('{button}').click()")
                 tab.until(f"!!document.querySelector('{opens}')")
+                tab.run(TWO_FRAMES)
                 (_, left, top, right, bottom) = boxes(tab, opens)[0]
                 assert 0 <= left < right <= width, f"{width} x {height}: {opens}"
                 assert 0 <= top < bottom <= height, f"{width} x {height}: {opens}"
@@ -124,7 +126,7 @@ def test_on_a_phone_run_covers_no_choice_and_the_code_tools_fade_where_more_are(
     tab.until("document.querySelectorAll('.work .what option').length > 5")
     # a window that ends within the choices
     tab.size(PHONE, int(boxes(tab, ".work .kinds")[0][2]) + 68, phone=True)
-    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    tab.run(TWO_FRAMES)
     assert apart(boxes(tab, ".work .kinds")[0], boxes(tab, ".run-bar")[0])
     enter(tab, "Code")
     tab.until("!!document.querySelector('[aria-label=Script]')")
@@ -139,7 +141,7 @@ def test_a_phone_that_lies_on_its_side_has_what_is_played(server: ServerProcess,
     tab.run("[...document.querySelectorAll('.tabs button')].find(one => one.innerText === 'Play').click()")
     for width, height in ((PHONE, 844), (844, PHONE)):
         tab.size(width, height, phone=True)
-        tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        tab.run(TWO_FRAMES)
         found = [box for where in (".hand .slider", ".xy-pad", ".tabs", ".rooms") for box in boxes(tab, where)]
         assert len(found) == 4, f"{width} x {height}: {found}"
         for one in found:
@@ -162,7 +164,7 @@ def test_fingers_meet_no_words_for_a_mouse_and_no_keyboard_over_the_patches(
     assert ("drop them here" in tab.run(said)) is not fingers
     tab.run("document.querySelector('.patch .chosen').click()")
     tab.until("!!document.querySelector('.patches')")
-    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    tab.run(TWO_FRAMES)
     assert (tab.run("document.activeElement.type") == "search") is not fingers
 
 
@@ -209,12 +211,12 @@ def test_an_input_that_clips_is_said_once_and_hides_no_answer(server: ServerProc
     until(lambda: server.ask("/node/in/mute")[1] == [1], 20.0, "the input is muted")
     until(lambda: server.ask("/node/in/mute")[1] == [0], 20.0, "and again not")
     come(events=[[*howl, "lowered the input by 9 dB"]])
-    tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    tab.run(TWO_FRAMES)
     assert "9 dB" not in tab.run(said)
     for later in (1, 2, 13):
         tab.run(f"Date.now = () => performance.timeOrigin + performance.now() + {1000 * later}")
         come(events=[["/clip", 1]])
-        tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        tab.run(TWO_FRAMES)
         if later < 13:
             assert "Captured" in tab.run(said)
     tab.run(CLOSE)

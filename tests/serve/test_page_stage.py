@@ -10,8 +10,8 @@ from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
 from antiphon.cli.running import running_server
+from antiphon.files.owner_token import load_token
 from antiphon.kernel.io.listening import local_addresses
-from antiphon.kernel.runtime.token import load_token
 from antiphon_bench.rig import ServerProcess, message
 
 pytestmark = [pytest.mark.real, pytest.mark.untimed, needs_chromium]

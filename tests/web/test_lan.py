@@ -20,23 +20,25 @@ from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
 from antiphon.cli.running import approve as cli_approve, running_server
+from antiphon.files.owner_token import load_token
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control.osc.addresses import ADDRESSES
-from antiphon.kernel.control.subscribers.clients import Approvals, Machine
-from antiphon.kernel.control.web_requests import WebRequests
+from antiphon.kernel.control.subscribers.clients import Machine
 from antiphon.kernel.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
-from antiphon.kernel.runtime.token import load_token
 from antiphon.kernel.wire.senders import plain_ip
+from antiphon.performer import script_gate
 from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows
+from antiphon.web.approvals import Approvals
 from antiphon.web.control_link import ControlLink
+from antiphon.web.control_requests import WebRequests
 from antiphon.web.routes import HttpOptions, add_routes, serve_http
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 
@@ -70,6 +72,7 @@ class FakeAccess:
 
 INFO = ProcessorInfo("gain", "Louder.", "g", (AUDIO_IN,), (AUDIO_OUT,), (Param("gain", default=1.0, high=2.0),))
 CATALOG = Catalog({"gain": INFO})
+EVERY = (*ADDRESSES, *script_gate.ADDRESSES)
 
 
 class FakeState:
@@ -100,6 +103,7 @@ class FakeApp:
         self.catalog, self.session, self.executor = CATALOG, FakeSession(), FakeExecutor()
         self.access, self.surfaces = FakeAccess(), ()
         self.plugin_addresses = SimpleNamespace(infos=())
+        self.directory = SimpleNamespace(fixed=EVERY)
         self.osc_port = 4400
 
     def status(self) -> dict[str, Any]:
@@ -122,8 +126,8 @@ async def serving(
 ) -> AsyncIterator[HttpServer]:
     """HTTP with both ends of its link to control, and the routes of plugins."""
     ends = socket_pair()
-    control, requests = ControlLink(ends[0], ("127.0.0.1", 9)), WebRequests(ends[1], folder)
-    app = app or FakeApp()
+    told = app = app or FakeApp()
+    control, requests = ControlLink(ends[0], ("127.0.0.1", 9)), WebRequests(ends[1], folder, lambda _: told.status())
     if use_lan:
         requests.restore(app)  # type: ignore[arg-type]
     tasks = [asyncio.create_task(control.serve()), asyncio.create_task(requests.serve(app))]  # type: ignore[arg-type]
@@ -379,7 +383,7 @@ async def test_approving_needs_the_token_even_on_loopback(tmp_path: Path, caplog
 
 async def test_every_declared_address_is_in_the_tree(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
-        for address in ADDRESSES:
+        for address in EVERY:
             code, body, _ = await ask(server, "GET", address.path)
             assert (code, json.loads(body)["FULL_PATH"]) == (200, address.path)
             with pytest.raises(PluginError, match="reserved"):

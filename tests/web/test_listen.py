@@ -18,12 +18,12 @@ from wsproto import WSConnection, events
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.kernel.control.web_requests import WebRequests
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 from antiphon.web.control_link import ControlLink
+from antiphon.web.control_requests import WebRequests
 from antiphon.web.http_message import Refusal, text
 from antiphon.web.oscquery import listeners
 from antiphon.web.oscquery.listeners import AddressSpace

@@ -11,7 +11,7 @@ from tests.waiting import until
 from tests.workers.steppers import HERE, HOP
 
 from antiphon.kernel.workers.arena import Arena, Bells, State, WorkerWord
-from antiphon.kernel.workers.pool import HopStart, Pool, Stream
+from antiphon.kernel.workers.pool import HopStart, Pool, WorkerStream
 from antiphon.kernel.workers.zygote import HANG
 from antiphon.networks.lockstep import spawn
 
@@ -35,7 +35,7 @@ class Rig:
             os.close(self.lifeline)
         self.zygote, self.lifeline = spawn("none", self.arena, self.bells, self._imports)
 
-    def open(self, spec, config: str = "", node: int = 0) -> Stream:
+    def open(self, spec, config: str = "", node: int = 0) -> WorkerStream:
         stream = self.pool.open(spec, config, node)
         until(self.pool.settled, PATIENCE, "the worker is ready")
         return stream
@@ -66,7 +66,7 @@ def hops(count: int, seed: int = 1) -> np.ndarray:
     return noise(count * HOP, seed=seed).reshape(count, 1, HOP)
 
 
-def put(stream: Stream, hop: int, x: np.ndarray) -> HopStart:
+def put(stream: WorkerStream, hop: int, x: np.ndarray) -> HopStart:
     """Posts it; what `start` said."""
     started = stream.start(hop)
     if started is not HopStart.NO_WORKER:
@@ -76,7 +76,7 @@ def put(stream: Stream, hop: int, x: np.ndarray) -> HopStart:
     return started
 
 
-def through(rig: Rig, stream: Stream, first: int, x: np.ndarray) -> list[np.ndarray | None]:
+def through(rig: Rig, stream: WorkerStream, first: int, x: np.ndarray) -> list[np.ndarray | None]:
     """Hops `first`, … posted and taken one by one."""
     said = []
     for n, sound in enumerate(x, first):
@@ -87,20 +87,20 @@ def through(rig: Rig, stream: Stream, first: int, x: np.ndarray) -> list[np.ndar
     return said
 
 
-def words(stream: Stream) -> memoryview:
+def words(stream: WorkerStream) -> memoryview:
     return stream.entry.words
 
 
-def runs(stream: Stream) -> None:
+def runs(stream: WorkerStream) -> None:
     """Waits until its worker is (again) at work."""
     until(stream.runs, PATIENCE, f"the worker runs: {stream.entry.state.name} {stream.entry.reason}")
 
 
-def pid(stream: Stream) -> int:
+def pid(stream: WorkerStream) -> int:
     return int(words(stream)[WorkerWord.PID])
 
 
-def kill(stream: Stream, number: int = signal.SIGKILL) -> None:
+def kill(stream: WorkerStream, number: int = signal.SIGKILL) -> None:
     """A signal to its worker, and until its death has been noticed."""
     generation = words(stream)[WorkerWord.GENERATION]
     assert pid(stream) > 0, "no process of its own: 0 is the group of the tests"
@@ -123,7 +123,7 @@ def stopped(number: int) -> bool:
     return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def stop_before_three(rig: Rig, stream: Stream, x: np.ndarray) -> None:
+def stop_before_three(rig: Rig, stream: WorkerStream, x: np.ndarray) -> None:
     """Plays hops 0 to 4 of `x`, stops the worker, and sends it hops 5 to 7."""
     through(rig, stream, 0, x[:5])
     os.kill(pid(stream), signal.SIGSTOP)

@@ -142,7 +142,7 @@ def test_the_block_path_makes_no_buffers() -> None:
         tracemalloc.stop()
 
 
-class Stream:
+class ResetCount:
     def __init__(self) -> None:
         self.resets = 0
 
@@ -185,7 +185,7 @@ def test_a_worker_that_begins_anew_is_told_but_for_the_first_hop() -> None:
 
 
 def test_streams_begin_anew_where_they_did_and_once() -> None:
-    script, streams = DropoutLog(), [Stream(), Stream()]
+    script, streams = DropoutLog(), [ResetCount(), ResetCount()]
     script.recall("fresh", 12)
     script.recall("fresh", 14)
     for hop in (11, 12, 12, 13, 14, 15):

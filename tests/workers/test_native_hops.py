@@ -25,7 +25,7 @@ from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import SlotWord, WorkerWord
-from antiphon.kernel.workers.pool import Stream
+from antiphon.kernel.workers.pool import WorkerStream
 from antiphon.networks.model_client import ModelProcessor
 from antiphon_synth.processor import Synth
 
@@ -75,7 +75,7 @@ class Live:
         return self.plan.hosts[1]
 
     @property
-    def streams(self) -> list[Stream]:
+    def streams(self) -> list[WorkerStream]:
         return self.host.processor.client.streams
 
     def answered(self) -> None:

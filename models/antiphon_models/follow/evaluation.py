@@ -31,7 +31,7 @@ LOW, HIGH = 50.0, 200.0
 HIT = 0.07
 """Seconds within which a beat is found."""
 ENTRY_IN, NOBODY_SECONDS = 8.0, 30
-"""Beats within which the band should have entered; seconds of a sound in which nobody plays."""
+"""Beats within which the band should have entered; seconds of a sound without a player."""
 LISTENED = 4
 """Hops from one of `listen`'s answers to the next, 80 ms."""
 

@@ -58,7 +58,7 @@ class HowlEvaluation(Evaluation):
 
 
 def looped(near: F32, path: F32, *, guards: bool) -> F32:
-    """What is played, clipped at full scale, by a patch that plays its microphone, which hears it a block later."""
+    """Output, clipped at full scale, of a patch that plays its microphone, which takes it up a block later."""
     guard = HowlGuard()
     guard.prepare(StreamSpec(RATE, BLOCK, 1))
     path = path[: RATE * 3 // 10]

@@ -8,6 +8,7 @@ import { Beat, Clock, Load } from "../header";
 import { Unmute } from "../input";
 import { send } from "../link";
 import { bpm, tracks as recording, status } from "../model";
+import { SetStep } from "../patches";
 import { Harmony } from "./chords";
 import { Macros } from "./controls";
 import { Cues } from "./cues";
@@ -60,21 +61,13 @@ function InSet() {
   const next = set.patches[set.place];
   return (
     <p class="in-set">
-      {narrow.value && (
-        <button aria-label="Previous patch of the set" onClick={() => send("/set/previous")}>
-          ‹
-        </button>
-      )}
+      {narrow.value && <SetStep to="previous" />}
       <span>
         {set.place} of {set.patches.length}
         {next ? ", then " : ", the last"}
         {next && <b dir="auto">{next}</b>}
       </span>
-      {narrow.value && (
-        <button aria-label="Next patch of the set" onClick={() => send("/set/next")}>
-          ›
-        </button>
-      )}
+      {narrow.value && <SetStep to="next" />}
     </p>
   );
 }

@@ -7,6 +7,9 @@ from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.given import CHORDS_AHEAD
 from antiphon_accompany.harmony.melody_chords import MIN_WHOLE_LOOKAHEAD
 
+MOST_ALONE = 9999
+"""Most notes before the first chord that are counted."""
+
 WAITS = ("no", "chord", "note")
 FOLLOW_MODES = ("melody", "chords", "both", "text", "listen")
 PARAMS = (
@@ -81,7 +84,7 @@ PARAMS = (
         "int",
         0,
         0,
-        9999,
+        MOST_ALONE,
         readonly=True,
         doc="Notes from `split` on before its first chord; chords are played below that (60: middle C), and the patch "
         "duo accompanies a tune without any.",

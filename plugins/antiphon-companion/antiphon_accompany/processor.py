@@ -20,7 +20,7 @@ from antiphon_accompany.harmony.given import CHORDS_AHEAD, GivenChords, Progress
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.melody_chords import MelodyChords
 from antiphon_accompany.harmony.tracker import HarmonyTracker
-from antiphon_accompany.parameters import PARAMS, WAITS
+from antiphon_accompany.parameters import MOST_ALONE, PARAMS, WAITS
 
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
@@ -31,7 +31,6 @@ _MEMORY, _MOST = 16, 1024
 _FORESEEN = 10
 """Blocks before a beat in which its chord is computed, in parts."""
 _NEVER = 1 << 60
-_MOST_ALONE = 9999
 _TURN, _HELD = "turn", "held"
 """Lanes of a chord change between two beats, among pending strikes: by the text, by fewer keys than a chord."""
 _ROLLED, _ON_BEAT = 0.125, 0.005
@@ -315,7 +314,7 @@ class Accompany(Processor):
         if event.kind == "on" and event.value > 0.0:
             listener.on(number, event.value, beat)
             self._melody.on(number, beat)
-            if follow == "chords" and self._given.now is None and self._alone < _MOST_ALONE:
+            if follow == "chords" and self._given.now is None and self._alone < MOST_ALONE:
                 self._alone += 1
                 io.report("alone", self._alone)
             self._make_room(io, number, event.offset, beat)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from pathlib import Path
 
 from antiphon.api import IO, Event
@@ -35,7 +36,8 @@ class Concert:
     """The player's part and its place, and the other parts played beside it.
 
     `phase`, `period`, `place`, `meter`, `sureness`: as a filter answers. `bar`: its printed number, 0 before the first
-    note. `coming`: numbers of the player's next notes, 0 where none is left, and `ahead`: quarters until each.
+    note. `turn`: how many times the bar has been played with this one. `numbers`: printed ones of all bars.
+    `coming`: numbers of the player's next notes, 0 where none is left, and `ahead`: quarters until each.
     """
 
     def __init__(self, path: Path, part: str, rate: int, late: float = 0.0) -> None:
@@ -54,7 +56,7 @@ class Concert:
             for place in others
             if (program := score.parts[place].program) is not None and self._channels[place] != DRUMS
         )
-        self._numbers = score.numbers
+        self.numbers, self._passes = score.numbers, score.passes
         self.coming, self.ahead = [0] * NEXT, [0.0] * NEXT
         self._ends: list[PartEvent] = []
         self._heard: list[HeardNote] = []
@@ -73,10 +75,10 @@ class Concert:
     def clear(self) -> None:
         """Begins the score anew, and waits for the player."""
         self._heard.clear()
-        self._sounded = [[-math.inf] * SOUNDED for _ in range(128)]
-        self._oldest = [0] * 128
+        self._sounded = [deque[float](maxlen=SOUNDED) for _ in range(128)]
         self._note_at, self._since, self._band.late = -NOTES_SECONDS, 0.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness, self.bar = 0.0, 0.5, 0, 4, 0.0, 0
+        self.turn = 0
         self._place(0.0)
 
     def _place(self, position: float) -> None:
@@ -90,9 +92,9 @@ class Concert:
 
         Of bars that are repeated it is the first, of numbers that the score lacks the next lower one.
         """
-        lower = [number for number in self._numbers if number <= bar]
+        lower = [number for number in self.numbers if number <= bar]
         self._since = seconds
-        position = self.score.bars[self._numbers.index(max(lower, default=self._numbers[0]))]
+        position = self.score.bars[self.numbers.index(max(lower, default=self.numbers[0]))]
         self._place(position)
         onset = float(self.follower.starts[self.follower.onset])
         if onset > position + TOGETHER:
@@ -146,9 +148,7 @@ class Concert:
         for event in self._band.advance(begin + first / self._rate, max(0, last - first), first):
             self._emit(io, event)
             if event.on:
-                oldest = self._oldest[event.number]
-                self._sounded[event.number][oldest] = begin + event.frame / self._rate
-                self._oldest[event.number] = (oldest + 1) % SOUNDED
+                self._sounded[event.number].append(begin + event.frame / self._rate)
 
     def _emit(self, io: IO, event: PartEvent) -> None:
         kind, value = ("on", event.velocity) if event.on else ("off", 0.0)
@@ -167,7 +167,8 @@ class Concert:
         halves = score.beats[bar] % 1.0 > 0.0
         waits = halves or straight > bound + 1.0 or straight > score.length + ENDS
         self.sureness = 0.0 if waits else found.sureness
-        self.bar = self._numbers[bar] if follower.begun or self._known else 0
+        known = follower.begun or self._known
+        self.bar, self.turn = (self.numbers[bar], self._passes[bar]) if known else (0, 0)
         after = follower.onset + 1 if follower.begun else follower.onset
         for n in range(NEXT):
             numbers = follower.onsets[after + n].numbers if after + n < len(follower.onsets) else ()

@@ -40,6 +40,7 @@ BEGINS = 0.3
 """Beginnings per second."""
 HARMONICS = (0, 12, 19, 24, 28, 31, 34, 36)
 """Semitones from a tone to its harmonics, which may be found as notes."""
+_OVERTONES = frozenset(HARMONICS[1:])
 
 _Note = tuple[float, int]
 """Seconds, and number."""
@@ -142,8 +143,4 @@ class ScoreEntry:
 
 def _rings(number: int, came: set[int], slide: int) -> bool:
     """Whether a note may be a harmonic of one that came, or one whose harmonic came, or on the way to it."""
-    for other in came:
-        off = abs(number - other)
-        if off <= slide or off in HARMONICS[1:]:
-            return True
-    return False
+    return any((off := abs(number - other)) <= slide or off in _OVERTONES for other in came)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,9 +149,8 @@ class Follow(Processor):
         self._limits = limits = range_of(text)
         lead, score = max(1, lead_for(HOP, spec.block)), str(self.settings["score"])
         stepper, fields = ("NoteStepper", NOTE_FIELDS * MOST_NOTES) if score else ("FollowStepper", FIELDS)
-        worker = WorkerSpec.of_sound("follow", f"antiphon_follow.worker:{stepper}", spec, HOP, fields)
-        if score:  # its network is one that a core plays few of
-            worker = replace(worker, slots=1)
+        slots = 1 if score else 4  # a core plays few of a score's network
+        worker = WorkerSpec.of_sound("follow", f"antiphon_follow.worker:{stepper}", spec, HOP, fields, slots)
         self._client = WorkerClient(worker, 1, lead, self.node, lambda: f"{text.replace(' ', '')} {meter}")
         self.parts = self._client.parts
         self._hops = Rebuffer(HOP, lead, spec.channels, 0, self._post, self._load)
@@ -165,9 +163,8 @@ class Follow(Processor):
         if score:
             late = LATE + (lead + 1) * HOP / spec.rate
             self._concert = Concert(Path(score), str(self.settings["part"]), spec.rate, late)
-            bars = self._concert.score.numbers
+            bars = self._concert.numbers
             self.vocabulary = {"from": (str(min(bars)), str(max(bars)))}
-            self._passes = tuple(min(MAX_PASS, time) for time in self._concert.score.passes)
         self._io: IO | None = None
         self._forget()
 
@@ -222,9 +219,7 @@ class Follow(Processor):
         io.report("beat", place + 1.0 if count.known else 0.0)
         if concert is not None:
             io.report("place", float(concert.bar))
-            now = (io.time.sample + io.frames - self._begin) / self._rate
-            bar, _ = concert.score.bar_at(concert.follower.at(now).quarter)
-            io.report("pass", float(self._passes[bar] if concert.bar else 0))
+            io.report("pass", float(min(MAX_PASS, concert.turn)))
             for n, (note, ahead) in enumerate(_NEXT):
                 io.report(note, float(concert.coming[n]))
                 io.report(ahead, concert.ahead[n])

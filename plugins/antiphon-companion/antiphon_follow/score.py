@@ -84,7 +84,7 @@ class FollowedScore:
 
     `tempo`: (quarter, bpm of quarters). `bars`: starts of the measures, and `beats`: quarters of each. `names`: what
     each bar is called in print. `jumps`: (from, to) positions at which a repeat may be left out or taken once more.
-    `written`: the place of each bar in the score as it is written; empty where none is played twice.
+    `written`: the place of each bar in the score as it is written; empty where that is not known.
     """
 
     parts: tuple[OrchestraPart, ...]

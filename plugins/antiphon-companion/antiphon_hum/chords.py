@@ -115,7 +115,7 @@ class ChordTracker:
             self.client.begin(self._first)
 
     def process(self, io: IO) -> None:
-        """Hears a block, and emits the events that are decided in it."""
+        """Analyses a block, and emits the events that are decided in it."""
         if self._number < 0:
             self._number = self._first = io.time.sample // self._hop
             self.client.begin(self._first)

@@ -1,6 +1,6 @@
 """Struck, plucked and pure tones in files, missed by a network trained on voices.
 
-The network hears several voices in them, as there are. What sounded before is taken away, and the rest is compared with
+The network finds several voices in them, as there are. Earlier sound is taken away, and the rest is compared with
 harmonics of each pitch; where one pitch accounts for it at most attacks, the sound is such a line.
 """
 

@@ -1,7 +1,7 @@
 """Performer's switches of the co-performer, by OSC, stored in control, and in a file for one that is started again.
 
 Each act may come as a cue, `/cue mcp.off`: so a pad of the page or, by `/learn /cue mcp.off`, of a MIDI controller does
-the same. A mode that is taken is told as `/cue mcp.is.off`. The log of a recorded session has every cue.
+the same. A mode that is taken is sent as `/cue mcp.is.off`. The log of a recorded session has every cue.
 """
 
 import asyncio

@@ -276,7 +276,7 @@ class McpRoutes:
         example={"body": {"script": 'from antiphon.live import *\n\npatch("band")\ntrack("a", "bd*4")\n', "bars": 2}},
     )  # fmt: skip
     async def propose(self, request: HttpRequest, body: types.ProposeBody) -> object:
-        """Rehearse a change: a script, lines of it, values of parameters, or a scene. Nothing of it is heard."""
+        """Rehearse a change unheard: a script, lines of it, values, or a scene."""
         self._check(request)
         await self._join()
         if self._desk.mode == "off" and not body.own:
@@ -307,7 +307,7 @@ class McpRoutes:
 
     @operation("GET", "/api/mcp/proposals/{id}/picture", bytes, level=types.OWNER, example={"id": "0123456789ab"})
     async def picture(self, request: HttpRequest, id: str) -> Response:
-        """The spectrogram of a proposal, PNG: time to the right, 40 Hz to 16 kHz upwards."""
+        """The spectrogram of a proposal, as PNG."""
         proposal = self._known(id)
         if not proposal.picture:
             raise Refusal(404, "no sound came of its rehearsal")
@@ -315,7 +315,7 @@ class McpRoutes:
 
     @operation("POST", "/api/mcp/land", types.Proposed, example={"body": {"id": "0123456789ab"}})
     async def land(self, request: HttpRequest, body: types.LandBody) -> object:
-        """Land what was rehearsed, on the next multiple of `quantum` beats; where the performer asks, it waits."""
+        """Land what was rehearsed, on the next multiple of `quantum` beats."""
         self._check(request)
         await self._join()
         proposal = self._known(body.id)
@@ -353,7 +353,7 @@ class McpRoutes:
 
     @operation("POST", "/api/mcp/hear", types.Heard, example={"body": {"bars": 1}})
     async def hear(self, request: HttpRequest, body: types.HearBody) -> object:
-        """Loudness, bands, onsets, chords, key, notes and picture of the last bars of a node, the input or output."""
+        """What the last bars of a node, the input or output hold."""
         name, beats = await self._server.ask("/mcp/hear", "/mcp/hear.reply", body.bars, body.node)
         path = Path(str(name))
         try:

@@ -379,7 +379,7 @@ class ClassifyRoutes:
 
     @operation("GET", "/api/classify", list_of(Classifier))
     async def classifiers(self, request: HttpRequest) -> object:
-        """The classifiers there are, with their labels and the seconds of sound that each needs."""
+        """The classifiers, with their labels and the seconds that each needs."""
         return await self._pool.classifiers()
 
     @operation(
@@ -395,7 +395,7 @@ class ClassifyRoutes:
     async def classify(
         self, request: HttpRequest, pieces: AsyncIterator[bytes], name: str, query: StreamQuery
     ) -> object:
-        """Classify a sound: its bytes are the body, or a file that was sent is named."""
+        """Classify a sound: the body, or a file that was sent."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
             if self._server.uploads is None:

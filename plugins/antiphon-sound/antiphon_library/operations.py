@@ -12,7 +12,7 @@ from antiphon_library.records import KINDS
 
 
 class SearchRequest(Request):
-    """Find files by words, key, tempo, labels and kind; with labels the most probable first."""
+    """Find files by words, key, tempo, labels and kind."""
 
     words: Annotated[
         tuple[str, ...], argument("Each has to stand in path or tags, in any case.", "[WORDS]...", placed=True)
@@ -36,7 +36,7 @@ MAX_BEATS = 300
 
 
 class Fits(Request):
-    """List the loops that go best with one, 1 surely, 0 not at all; and why: tempo, key, groove, density, register.
+    """List the loops that go best with one, 1 surely, 0 not at all; and why.
 
     By HTTP with one of the library, by its path or its `id`; without one, with the last bars of `node`.
     """
@@ -147,7 +147,7 @@ FILES: Any = tuple[str | int, ...] | str | int
 
 
 class Next(Request):
-    """Say which tracks come next, by what you liked, skipped and disliked, which the catalogue keeps.
+    """Say which tracks come next, by what you liked, skipped and disliked.
 
     A track is a path; by HTTP also the `id` that the map gives.
     """

@@ -78,10 +78,7 @@ class LibraryRoutes:
 
     @operation("GET", "/api/library/map", Map)
     async def get_map(self, request: HttpRequest) -> Response:
-        """The library's tracks, artists and genres in two dimensions.
-
-        `placed` is false where only principal components are known.
-        """
+        """The library's tracks, artists and genres in two dimensions; not `placed`: by principal components."""
         if self._making is None or self._making.done():
             self._making = asyncio.ensure_future(self._server.in_thread(self._map_body))
         body = await asyncio.shield(self._making)  # those who ask meanwhile share it
@@ -89,7 +86,7 @@ class LibraryRoutes:
 
     @operation("POST", "/api/library/map", Placing, 202)
     async def place(self, request: HttpRequest) -> object:
-        """Place all tracks anew, in a process of its own."""
+        """Place all tracks anew, in a separate process."""
         if not _can_place():
             raise Refusal(503, missing_modules("the map", "scikit-learn", extra="map"))
         self._begin(("map", "--again"))
@@ -97,10 +94,7 @@ class LibraryRoutes:
 
     @operation("POST", "/api/library/analyse", Placing, 202)
     async def analyse(self, request: HttpRequest) -> object:
-        """Add the sound files in the library's own folder, analyse what is not yet, and place all.
-
-        Others are added by `antiphon library add FOLDER` on the server's machine.
-        """
+        """Add the sound files in the library's own folder, analyse and place them."""
         await self._server.in_thread(self._make_root)
         self._begin(("add", str(self._root)), ("analyse",), *([("map", "--again")] if _can_place() else []))
         return {"placing": True}
@@ -132,10 +126,7 @@ class LibraryRoutes:
 
     @operation("POST", "/api/library/tracks/{id}/keep", PlayedAs, example={"id": "1"})
     async def keep(self, request: HttpRequest, id: str) -> object:
-        """Where a sampler finds a track: its `library`, `s` and `n`.
-
-        One in no folder of the library is copied into its folder `files`.
-        """
+        """Where a sampler finds a track: its `library`, `s` and `n`; copied into the folder `files` if needed."""
         path = Path(os.fsdecode((await self._server.in_thread(self._with_catalogue, partial(_track, id)))[0]))
         return await asyncio.to_thread(_played_as, path)
 

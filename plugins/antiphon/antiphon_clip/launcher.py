@@ -419,10 +419,9 @@ def _list(request: OscRequest) -> None:
 
 ADDRESSES = (
     ("/clip/record", "s:name i:bars [f:step] [s:of]…", _record,
-     "Records what is played by hand (OSC, MIDI, the page) from the next bar line on, then plays it in a loop: notes, "
-     "quantised to `step` beats (0: not), with the word `knobs` values too; of the nodes that are named, else of all. "
-     "Answers `/done /clip/record s:name i:events i:dropped` at its end, and "
-     "`/remark` where no place of the grid is free."),
+     "Records what is played by hand from the next bar line on, then plays it in a loop: notes, quantised to `step` "
+     "beats (0: not), with the word `knobs` values too; of the nodes that are named, else of all. "
+     "Answers `/done /clip/record s:name i:events i:dropped` at its end."),
     ("/clip/play", "s:name", _play,
      "Plays a clip in a loop from the next bar line on, in place of one of its column; starts the transport."),
     ("/clip/stop", "[s:name]", _stop,
@@ -430,8 +429,7 @@ ADDRESSES = (
     ("/clip/delete", "s:name", _delete, "Deletes a clip; `/patch/undo` brings it back. Answers `/done`."),
     ("/clip/put", "s:name f:beats i:place [s:event]…", _put,
      "Stores a clip, which repeats after `beats` beats (0: plays once), at a place of the page's grid, or -1. An "
-     "event is a text: its beat, then a message, `1.5 /note/on 60 100`; one that the patch cannot play is refused. "
-     "Answers `/done`."),
+     "event is a text: its beat, then a message, `1.5 /note/on 60 100`. Answers `/done`."),
     ("/clip/get", "s:name", _get, "Answers `/clip/get.reply s:name f:beats i:place s:event…`."),
     ("/clip/list", "", _list,
      f"Answers `/clip/list.reply`, {_STATE} of each clip. Subscribers are sent `/clip/state {_STATE}` when that or its "

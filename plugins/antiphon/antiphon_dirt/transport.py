@@ -21,7 +21,7 @@ STRUDEL_PORT = ServeOption(
     "strudel-port", f"TCP port for --strudel, usually {USUAL_PORT}, to which Strudel sends.", default=0
 )
 TIDAL_PORT = 57120
-"""UDP port to which Tidal sends unless it is told another."""
+"""UDP port to which Tidal sends by default."""
 HOST = "127.0.0.1"
 """Clients on this machine only: the protocol has no approval."""
 

@@ -97,9 +97,9 @@ def control_mode(values: Sequence[int]) -> str:
 def confirmed_endless(first: Sequence[int], then: Sequence[int]) -> bool | None:
     """Whether a control that its `first` values told endless is so by those that came `then`; None while in doubt.
 
-    A knob that is turned from one end to the other at once says what an endless control says that is turned back. It
-    is told by a value far from 0 and 64, by a run of values, or by going to and fro between the ends; an endless
-    control by saying a value twice.
+    A knob that is turned from one end to the other at once says what an endless control says that is turned back. The
+    marks of a knob are a value far from 0 and 64, by a run of values, or by going to and fro between the ends; that of
+    an endless control is a value said twice.
     """
     values, sizes = (*first, *then), [size_of(value) for value in then]
     moved = [after - before for before, after in pairwise(values)]

@@ -131,7 +131,7 @@ MIN_GAIN = 0.02
 NEAR_GAIN = 0.5
 """Least gain of the mask where someone sings."""
 CLOSED = 0.001
-"""Gain of all bins in which there is an echo, where nobody sings."""
+"""Gain of all bins with an echo, where there is no near end."""
 ABSENT, PRESENT = 2.0, 8.0
 """Decibels of the error over the echo that is left, below which there is no near end, and above which there is one."""
 REVERBERATES = 0.97
@@ -139,12 +139,12 @@ REVERBERATES = 0.97
 PRESENCE_KEEP = 0.95
 """Decay by the hop of how sure it is that someone sings."""
 OPENS, CLOSES, MOST_SURE = 0.1, 0.04, 2.0
-"""Shares in a hop by which the gate takes that someone sings, and that nobody does; how sure it may be."""
+"""Shares in a hop by which the gate takes the near end for present, and for absent; how sure it may be."""
 LASTS = 0.01
 """The same of its mean: after someone has sung for a while, it stays open between notes."""
 TRUSTED, TRUSTS = 2.0, 0.02
 """Half the decibels of the echo over what may be left of it from which a path is known, and the share in a hop by
-which that is taken: while a room is learned, nobody is closed out."""
+which that is taken: while a room is learned, the gate stays open."""
 VEIL, VEILS = 0.001, 0.02
 """Power of the noise over what is left, as a share of the echo's, and the share in a hop by which it follows that."""
 SUNG_BINS = 128

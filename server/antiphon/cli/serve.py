@@ -17,13 +17,13 @@ import typer
 from antiphon.cli.option_records import by_records
 from antiphon.cli.running.token_start import keep_token, read_secret, store_token
 from antiphon.cli.transports import SynthCommand, transports
+from antiphon.files.owner_token import load_token
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.listening import local_addresses, open_sockets
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.processes.child_process import OWNER
 from antiphon.kernel.runtime.settings import ServeSettings, surface_address
-from antiphon.kernel.runtime.token import load_token
 
 if TYPE_CHECKING:
     from antiphon.kernel.runtime.settings import ServeOption
@@ -202,7 +202,7 @@ def run(
         with server_log(settings.log, settings.log_level), named_prints():
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
-            beside = Companions(*modules, _make_secrets, ready, load_sound, "antiphon.files.tracks", EXPORT, _STRIPS)
+            beside = Companions(*modules, _make_secrets, ready, load_sound, TAKES, EXPORT, _STRIPS, _JOINING)
             owner = int(os.environ.pop(OWNER, 0))  # of this server alone, not of those that its scripts start
             status = Supervisor(settings, folder, beside, owner).run()
     finally:
@@ -240,7 +240,7 @@ def _resolved(surface: str) -> str:
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:
     """Checks settings that would otherwise fail only after all processes have started. `folder`: the server's own."""
-    from antiphon.kernel.supervisor import recordings
+    from antiphon.cli.running import recordings
 
     path = settings.input_file
     if path is not None and os.path.isdir(path):
@@ -255,6 +255,15 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
 
 
 _STRIPS = "antiphon.performer.strip_ports"
+TAKES = {"session": "antiphon.files.set_take:SetTake", "tracks": "antiphon.files.tracks:TrackTake"}
+"""What writes a set, and its tracks."""
+_JOINING = (
+    "antiphon.performer.script_gate:open_gate",
+    "antiphon.reloading.patch_watch:join",
+    "antiphon.web.control_requests:join",
+    "antiphon.reloading.plugin_watch:join",
+)
+"""What is added to the control process."""
 EXPORT = (sys.executable, "-m", "antiphon", "export")
 """Command that writes MIDI files and projects beside recorded tracks."""
 _ARG_START, _ARG_END = 45, 46

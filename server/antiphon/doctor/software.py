@@ -1,6 +1,8 @@
 """Checks of Python, its packages, Antiphon's folders, plugins and ports."""
 
+import contextlib
 import errno
+import json
 import os
 import platform
 import socket
@@ -10,8 +12,9 @@ from collections.abc import Iterator
 from antiphon.doctor.machine import finding_if
 from antiphon.kernel.contract.finding import Condition, Finding
 from antiphon.kernel.runtime import extras, paths
+from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.processes import pidfile
-from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
+from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 
 def check_python() -> Iterator[Finding]:
@@ -107,7 +110,7 @@ def check_ports() -> Iterator[Finding]:
             try:
                 sock.bind(("127.0.0.1", port))
             except OSError as error:
-                if own := pidfile.server_pid(port):
+                if own := _server_pid(port):
                     yield Finding(f"{wire} port {port}", "works", f"of your server that runs here (process {own})")
                     continue
                 who = "taken, perhaps by a running antiphon" if error.errno == errno.EADDRINUSE else str(error.strerror)
@@ -115,6 +118,18 @@ def check_ports() -> Iterator[Finding]:
                 yield Finding(f"{wire} port {port}", "limited", who, fix)
                 continue
         yield Finding(f"{wire} port {port}", "works", "free")
+
+
+def _server_pid(port: int) -> int:
+    """PID of this user's server at an OSC or HTTP port, by the files of PIDs; 0 for none."""
+    for path in paths.runtime().glob(f"*/{pidfile.LIST}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            data = json.loads(path.read_bytes())
+            pid, then = data["processes"]["supervisor"]
+            settings = ServeSettings.from_json(data["settings"])
+            if port in (settings.osc_port, settings.http_port) and start_time(pid) == then != 0:
+                return int(pid)
+    return 0
 
 
 def models() -> Iterator[Finding]:

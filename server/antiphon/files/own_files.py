@@ -27,6 +27,9 @@ from antiphon.kernel.runtime.toml_location import place_of
 from antiphon.kernel.runtime.typed import Misfit, convert
 
 T = TypeVar("T")
+OTHER_FOLDER = "name an empty folder, or --force to replace those that are named as a track is"
+"""What to do where tracks would be written among other files."""
+_SHOWN = 3
 
 
 def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None:
@@ -148,3 +151,12 @@ def read_toml(path: Path, kind: type[T], whole: str) -> T:
         raise FileError(f"cannot read {path.name}: {os_error_text(error)}") from None
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path.name} is not TOML: {error}") from None
+
+
+def held_names(folder: str) -> str:
+    """The first names of what a folder holds, which tracks might replace; "" for nothing, or no folder."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return ""
+    return ", ".join([*names[:_SHOWN], *(["..."] if len(names) > _SHOWN else [])])

@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.files.capture_reader import CaptureReader
 from antiphon.kernel.contract.block import Samples, missed_fall
 from antiphon.kernel.engine.recording.recorder import LIST
-from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, describe_take
+from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, Take, describe_take
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
-from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory, CaptureReader
+from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.runtime import paths
 
 LOG, GAP = "session.jsonl", "gap"
@@ -221,12 +222,13 @@ class BeatPoints:
         return {"sample": at, "beat_line": place, "bpm": step * rate * 60.0}
 
 
-class TrackTake:
+class TrackTake(Take):
     """Tracks and log that a recorder writes, from the block on at which the journal says that the set begins."""
 
     def __init__(self, folder: Path, memory: CaptureMemory, channels: int, header: Mapping[str, Any]) -> None:
         """Begins in an empty folder; or goes on with the tracks of a killed recorder, where the folder has them."""
-        self.folder, self._memory, self._block = folder, memory, memory.shape.block
+        super().__init__(folder, f"the tracks in {folder} end here", f"the tracks in {folder} may lack their end")
+        self._memory, self._block = memory, memory.shape.block
         self._by_number: dict[int, Track | None] = {}
         self.first, self._reader = -1, CaptureReader(memory)  # block of the first frame
         self._beats, self._lost = BeatPoints(), (0, 0)
@@ -251,6 +253,10 @@ class TrackTake:
             for name in (LOG, LIST, *(track.file for track in self.files.tracks)):
                 (folder / name).unlink(missing_ok=True)
             raise
+
+    def read(self, lines: Sequence[dict[str, Any]]) -> None:
+        for line in lines:
+            self.line(line)
 
     def line(self, line: dict[str, Any]) -> None:
         """Takes a line of the journal or a cue."""
@@ -325,7 +331,7 @@ class TrackTake:
 
     def __str__(self) -> str:
         seconds = self.files.frames / self.files.rate
-        return f"{describe_take(self.folder, seconds, self.size)}, {len(self.files.tracks)} tracks"
+        return f"{describe_take(self.name, seconds, self.size)}, {len(self.files.tracks)} tracks"
 
     def close(self) -> None:
         """Ends all files, complete to their last common frame."""

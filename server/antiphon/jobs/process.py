@@ -7,8 +7,9 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 
+from antiphon.jobs.program import CommandEnd, run_program
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
-from antiphon.kernel.runtime.processes.children import ChildLimits, CommandEnd, run_program
+from antiphon.kernel.runtime.processes.children import ChildLimits
 
 NICE = 10
 """Increment of the web process's nice value, which is above 0 already."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.dsp import finite, ring_read, ring_write
 from antiphon.kernel.native.intrinsics import address_f32, address_i64, offset
-from antiphon.kernel.native.kernel import Audio, f32, f32p, i64, i64p
+from antiphon.kernel.native.kernel import Audio, f32, f32p, f64, i64, i64p
 from antiphon.kernel.workers.hop_kernels import EpochWord, LaneWord, answer_there, hand_over, hop_continues
 
 _FLOAT = 4
@@ -209,3 +209,13 @@ def play_hops(g: HopGrid, x: Audio, y: Audio, s: HopSounds, d: DryHops, head: f3
                 ring_write(s.into, d.ring, d.at, hop)
             post_hop(g.lanes, g.streams, number, s.into, head, size)
             begin_hop(g.words)
+
+
+@kernel
+def dot(a: Audio, b: Audio) -> f64:
+    """Sum of products."""
+    total = f64(0.0)
+    for c in range(a.channels):
+        for n in range(a.frames):
+            total = total + f64(a[c, n]) * f64(b[c, n])
+    return total

@@ -21,7 +21,7 @@ from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.arena import MAX_DEPTH, Arena, Bells, State, WorkerEntry, WorkerWord, tag
 from antiphon.kernel.workers.devices import CONTEXT as _context, HERE as _here, Device
 from antiphon.kernel.workers.hop_kernels import EpochWord, hop_continues
-from antiphon.kernel.workers.pool import HopStart, Pool, Stream
+from antiphon.kernel.workers.pool import HopStart, Pool, WorkerStream
 from antiphon.kernel.workers.spec import WorkerSpec
 
 HANG_NS = 30_000_000_000
@@ -35,7 +35,7 @@ LOOK_SECONDS = 0.1
 _making = threading.Lock()
 
 
-class LockstepStream(Stream):
+class LockstepStream(WorkerStream):
     """A stream whose every answer is waited for, without a limit."""
 
     lockstep = True
@@ -47,7 +47,7 @@ class LockstepStream(Stream):
         self._past: deque[tuple[int, int]] = deque(maxlen=MAX_DEPTH)
 
     def start(self, hop: int, wait: bool = True) -> HopStart:
-        """As `Stream.start`; where it may wait, a replay waits for a worker that runs again."""
+        """As `WorkerStream.start`; where it may wait, a replay waits for a worker that runs again."""
         own = self._own
         if self.runs():
             if not own[EpochWord.BROKEN] and hop_continues.call(self._lane, hop, 0):
@@ -113,7 +113,7 @@ class Lockstep(Pool):
         self._opening = threading.Lock()
         atexit.register(self.shut)
 
-    def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
+    def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> WorkerStream:
         """Opens a stream and waits until its worker is ready."""
         with self._opening:  # two threads would start a zygote each, and take one slot for both of their streams
             if spec.zygote not in self._lifelines:
@@ -141,7 +141,7 @@ class Lockstep(Pool):
                 self._look(zygote)
             time.sleep(0.001)
 
-    def _wait_ready(self, stream: Stream) -> bool:
+    def _wait_ready(self, stream: WorkerStream) -> bool:
         """Waits until a stream's worker has prepared it. Returns False when the worker has failed for good."""
         patience, words = Patience(START_SECONDS), stream.entry.words
         while not stream.runs():
@@ -153,7 +153,7 @@ class Lockstep(Pool):
             time.sleep(0.001)
         return True
 
-    def revived(self, stream: Stream) -> bool:
+    def revived(self, stream: WorkerStream) -> bool:
         """Restarts a worker in a replay after any number of failures, which may come faster than live."""
         if not _here.replaying:
             return False
@@ -207,7 +207,7 @@ def spawn(kind: str, arena: Arena, bells: Bells, imports: str = "") -> tuple[int
 def current() -> Pool | None:
     """Process-wide pool, from which streams are opened. Off the block path.
 
-    `pool.open(spec, config="", node=0)` returns a `Stream` through a slot of a worker like `spec`, a `WorkerSpec`; the
+    `pool.open(spec, config="", node=0)` returns a `WorkerStream`, a slot of a worker like `spec`, a `WorkerSpec`; the
     worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
     `node` the processor's `node`. `pool.lockstep` is True while a file is computed: every answer is waited for. Returns
     the pool; None where a declaration is only checked, and no worker is to be started. Raises WorkerError: the system

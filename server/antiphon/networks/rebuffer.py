@@ -13,8 +13,7 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, ProcessorPart
-from antiphon.kernel.native import dsp
-from antiphon.networks.hop_kernels import FadeWord, HopWord, begin_hop, pass_part, push_tail
+from antiphon.networks.hop_kernels import FadeWord, HopWord, begin_hop, dot, pass_part, push_tail
 
 
 def lead_for(hop: int, block: int) -> int:
@@ -261,7 +260,7 @@ class DropoutFader:
 
 def _related(x: Samples, dry: Samples) -> tuple[float, float]:
     """Correlation of x with the dry sound, and the gain of the dry sound in x, at most 1; both 0 below `RELATED`."""
-    both, power, given = dsp.dot(x, dry), dsp.dot(x, x), dsp.dot(dry, dry)
+    both, power, given = dot(x, dry), dot(x, x), dot(dry, dry)
     if both <= 0.0 or both * both < RELATED * RELATED * power * given:
         return 0.0, 0.0
     return min(1.0, both / math.sqrt(power * given)), min(1.0, both / given)

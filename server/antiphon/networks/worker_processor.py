@@ -17,7 +17,7 @@ from antiphon.kernel.native import dsp
 from antiphon.kernel.native.dsp import ring_read, ring_write
 from antiphon.kernel.native.step import Step
 from antiphon.kernel.workers.arena import MAX_DEPTH
-from antiphon.kernel.workers.pool import HopStart, Stream
+from antiphon.kernel.workers.pool import HopStart, WorkerStream
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.networks import lockstep
 from antiphon.networks.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
@@ -54,7 +54,7 @@ class WorkerClient(ProcessorPart):
         self.log = DropoutLog()
         self.answer: Samples = np.zeros((lanes, *spec.outputs), np.float32)
         self._answer_at = self.answer.ctypes.data
-        self.streams: list[Stream] = []
+        self.streams: list[WorkerStream] = []
         here = lockstep.current()
         if here is not None:
             worker, text = with_room(spec, lead), config()

@@ -99,8 +99,7 @@ class ServerLink:
         packets = _packets(questions)
         packet = packets[0] if len(packets) == 1 else encode_bundle(NOW, packets)
         with self._asking:
-            if GIVEN_UP.get()():
-                raise EngineError("this question was cancelled before it was sent")
+            _check_wanted()
             if self._connection is None:
                 raise EngineError("this connection is closed; antiphon.connect opens another")
             try:
@@ -141,6 +140,12 @@ def _answers(number: int, messages: Iterator[Message]) -> list[Message]:
         if answer.address == b"/fail":
             raise RequestError(": ".join(str(word) for word in answer.args))
     return answers
+
+
+def _check_wanted() -> None:
+    """Raises EngineError: who asks has given up."""
+    if GIVEN_UP.get()():
+        raise EngineError("this question was cancelled before it was sent")
 
 
 def _packets(questions: Sequence[Question]) -> list[bytes]:
@@ -186,8 +191,7 @@ class Subscription:
         """
         packets, timeout = _packets(questions), self._address[2]
         with self._asking:
-            if GIVEN_UP.get()():
-                raise EngineError("this question was cancelled before it was sent")
+            _check_wanted()
             while not self._answers.empty():  # of what others did
                 self._answers.get_nowait()
             number = next(self._numbers)

@@ -15,21 +15,20 @@ from typing import Any, Self
 
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import AntiphonError, EngineError, MissingAttribute, RequestError, UsageError
-from antiphon.kernel.runtime.arguments import option_words
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Arg, Double, Message
 from antiphon.operations.link import TIMEOUT, Question, ServerLink, StartedServer, Subscription
 from antiphon.operations.python import loaded
-from antiphon.operations.wording import called
+from antiphon.operations.wording import called, option_words
 
 _FULL = 127
 _LARGEST = 3.4e38
 """Below it a number has 32 bits."""
 _NOTES, _WATCH = "/note/event", "/note/watch"
 _OF_SUBSCRIBERS = (_WATCH, "/meter/watch")
-"""Addresses that are for the connection on which a subscriber is told something."""
+"""Addresses that belong to the connection of a subscriber."""
 
 
 class RemoteNode:

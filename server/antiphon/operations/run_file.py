@@ -147,7 +147,6 @@ class _Played:
         length: In frames at `rate`, if known.
         rest: Parts of IN that are added to the result as they are; None for none.
         twice: Whether it can be read again: not what comes by a pipe.
-        own_rate: Hz of IN where it is played at another rate, else 0.
         finish: That of OUT, with the tags and the picture of IN.
     """
 
@@ -160,7 +159,6 @@ class _Played:
     finish: SoundFinish
     rest: Path | None = None
     twice: bool = False
-    own_rate: int = 0
     hearing: FileHearing = field(default_factory=FileHearing)
     score: TimedScore | None = None
 
@@ -174,7 +172,7 @@ def _notes(job: FileTask, settings: RunSettings) -> _Played:
         settings.reporting.complain(
             f"{path_text(job.source)}: its drums are played by {instrument} too; soundfont plays them as drums"
         )
-    return _Played(job.source, RATE, CHANNELS, "", score.frames, iter(()), settings.finish, score=score)
+    return _Played(job.source, RATE, CHANNELS, "", score.frames, iter(()), settings.finish.from_notes(), score=score)
 
 
 def _sound(stack: ExitStack, job: FileTask, info: ProcessorInfo, settings: RunSettings) -> _Played:
@@ -197,7 +195,7 @@ def _sound(stack: ExitStack, job: FileTask, info: ProcessorInfo, settings: RunSe
     if twice:
         transposed = info.transposes({**settings.values, **hearing.values}) and not hearing.as_it_is
         finish = finish_marked(finish, job.source, length, own_rate or rate, transposed)
-    return _Played(heard, rate, sound.channels, subtype, length, blocks, finish, rest, twice, own_rate, hearing)
+    return _Played(heard, rate, sound.channels, subtype, length, blocks, finish, rest, twice, hearing)
 
 
 def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
@@ -214,8 +212,6 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
         fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, asked.block, given.channels)
         writer = None
-        if plays:
-            finish = finish.from_notes()
         if not writes:
             writer = stack.enter_context(AudioWriter(job.target, rate, given.channels, given.subtype, finish))
         progress = stack.enter_context(settings.reporting.progress(job.source.name, length, rate))

@@ -14,6 +14,7 @@ from typing import Any
 from antiphon.files import midifile, studio
 from antiphon.files.audiofile import stream
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
+from antiphon.files.own_files import OTHER_FOLDER, held_names
 from antiphon.files.tracks import GAP, HEADER, LOG, TrackFiles, file_name, read_list, read_tracks
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.sets import RECALL
@@ -23,7 +24,6 @@ from antiphon.kernel.graph.io_nodes import OUT_NUMBER, SILENCE
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
-from antiphon.kernel.supervisor.recordings import OTHER_FOLDER, held_names
 from antiphon.kernel.synth.info import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import GAIN

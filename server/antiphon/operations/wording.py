@@ -124,3 +124,15 @@ def _call(command: re.Match[str]) -> str:
         placed.append(_sound(files[0]))
     named += [f'out="{file}"' for file in files[1:] or files if file != "OUT"]
     return f"antiphon.{command[1]}({', '.join((*placed, *named))})".replace("'", '"')
+
+
+def option_words(name: str, value: Any) -> list[str]:
+    """Words of the command line that give an argument a value; none for an empty text, or a switch that is off."""
+    option = f"--{name.replace('_', '-')}"
+    if value is None or value is False or value == "":
+        return []
+    if value is True:
+        return [option]
+    if isinstance(value, list | tuple):
+        return [word for each in value for word in (option, str(each))]
+    return [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]

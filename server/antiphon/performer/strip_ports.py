@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.files.capture_reader import CaptureReader
 from antiphon.kernel.engine.callback import DEPTH, Slot
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.jack import JackDriver
 from antiphon.kernel.engine.shared import HeaderWord, Shared
-from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory, CaptureReader
+from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.runtime.processes.child_process import listening
 
 MAX_CLIENTS, MOST_PORTS = 8, int(Slot.IN_TAGS - Slot.PORTS_OUT)

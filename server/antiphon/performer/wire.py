@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.runtime.token import find_token
+from antiphon.files.owner_token import TokenProof, find_token, nonce
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Double, Long, Message, decode, encode, encode_bundle, messages_of
-from antiphon.kernel.wire.senders import TokenProof, nonce
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.outgoing import SentEvent
 
@@ -205,7 +204,7 @@ class OutsidePrograms:
 
 
 class Handover:
-    """Performing program's end of `antiphon.kernel.control.osc.script_gate`."""
+    """Performing program's end of `antiphon.performer.script_gate`."""
 
     def __init__(self, folder: Path) -> None:
         """Accepts nothing before `begin`. `folder`: the configuration folder, with the token."""

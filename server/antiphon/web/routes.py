@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from antiphon.files.owner_token import OwnerToken, load_token
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import FileError
@@ -21,7 +22,6 @@ from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.runtime.importing import reason_of
-from antiphon.kernel.runtime.token import OwnerToken, load_token
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.lessons import LessonRoutes

@@ -1,8 +1,8 @@
 """Notes on random synthetic instruments: an oscillator, an envelope and a filter each.
 
 Mono float32 at `RATE`. Saws that beat against each other, partials that bloom one by one, frequency modulation
-(Chowning, 1973), plucked strings (Karplus and Strong, 1983): so a denoiser hears more ways to sound than a soundfont
-holds.
+(Chowning, 1973), plucked strings (Karplus and Strong, 1983): a denoiser's material with more ways to
+sound than a soundfont holds.
 """
 
 import random

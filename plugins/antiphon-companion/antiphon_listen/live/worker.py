@@ -166,8 +166,8 @@ class LiveHarmony:
                 if path[n] != harmony.NO_CHORD:
                     self._lengths[path[n]] += last - first
         if self._lengths.sum() >= _MIN_KEY_SECONDS:
-            key, grid_scores = harmony.likely_key(self._lengths, self._tables)
-            self.key = 1 + key if grid_scores >= harmony.MIN_KEY else 0
+            key, sure = harmony.likely_key(self._lengths, self._tables)
+            self.key = 1 + key if sure >= harmony.MIN_KEY else 0
 
 
 RATE = signals.RATE

@@ -14,9 +14,9 @@ from tests.accepted import compare, refusal
 
 from antiphon.api.backends.files import Misfit
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
-from antiphon.kernel.control.patch_watch import changes
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.patch import dump, parse
+from antiphon.reloading.patch_watch import changes
 from antiphon_lights.sending import STROBE, Clock, FlashLimit, LightShow, steps
 from antiphon_lights.table import WaveSource, read
 from antiphon_lights.targets import art_dmx, os2l, sacn_group, sacn_packet

@@ -39,7 +39,7 @@ class FakeLinkSession:
         self.closed = True
 
 
-class Server:
+class LinkedServer:
     """What the session uses of a server; commands take effect with the next block."""
 
     rate, block = RATE, BLOCK
@@ -75,21 +75,21 @@ class Server:
             self.map.set_transport(at, None, self.map.beat_at(at) + command.beats)
 
 
-def run(server: Server, link: LinkSession, seconds: float) -> None:
+def run(server: LinkedServer, link: LinkSession, seconds: float) -> None:
     for _ in range(round(seconds / STEP)):
         server.ns += round(STEP * 1e9)
         link.step()
     server.ns += round(STEP * 1e9)
 
 
-def off(server: Server, session: FakeLinkSession) -> float:
+def off(server: LinkedServer, session: FakeLinkSession) -> float:
     """Seconds by which the session's phase is ahead of the server's."""
     away = session.beat_at(server.ns + round(LAG * 1e9)) - server.beat_at(server.sample_at(server.ns))
     return (away - round(away / QUANTUM) * QUANTUM) * 60.0 / session.bpm
 
 
 def test_joining_takes_the_sessions_tempo_and_phase_with_one_leap() -> None:
-    server, session = Server(90.0), FakeLinkSession(132.0, 41.7, others=1)
+    server, session = LinkedServer(90.0), FakeLinkSession(132.0, 41.7, others=1)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 8.0)
     assert server.tempo()[1] == pytest.approx(132.0, rel=1e-3)
@@ -103,7 +103,7 @@ def test_joining_takes_the_sessions_tempo_and_phase_with_one_leap() -> None:
 
 
 def test_a_change_of_the_session_is_followed_without_a_leap() -> None:
-    server, session = Server(120.0), FakeLinkSession(120.0, others=2)
+    server, session = LinkedServer(120.0), FakeLinkSession(120.0, others=2)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 4.0)
     leaps = link.leaps
@@ -115,7 +115,7 @@ def test_a_change_of_the_session_is_followed_without_a_leap() -> None:
 
 
 def test_a_performers_tempo_becomes_the_sessions_and_ones_own_does_not() -> None:
-    server, session = Server(120.0), FakeLinkSession(120.0, others=1)
+    server, session = LinkedServer(120.0), FakeLinkSession(120.0, others=1)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 2.0)
     own = [command.bpm for command in server.done if isinstance(command, SetTempo)]
@@ -133,7 +133,7 @@ def test_a_performers_tempo_becomes_the_sessions_and_ones_own_does_not() -> None
 
 
 def test_a_session_is_pulled_to_the_beat_that_a_node_leads() -> None:
-    server, session = Server(104.0), FakeLinkSession(120.0, 3.3, others=1)
+    server, session = LinkedServer(104.0), FakeLinkSession(120.0, 3.3, others=1)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     server.led = "follow"
     run(server, link, 12.0)
@@ -143,7 +143,7 @@ def test_a_session_is_pulled_to_the_beat_that_a_node_leads() -> None:
 
 
 def test_alone_the_session_has_the_servers_tempo_and_beat() -> None:
-    server, session = Server(97.0), FakeLinkSession(120.0, 3.3)
+    server, session = LinkedServer(97.0), FakeLinkSession(120.0, 3.3)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 1.0)
     assert session.bpm == 97.0
@@ -155,7 +155,7 @@ def test_alone_the_session_has_the_servers_tempo_and_beat() -> None:
 
 
 def test_a_server_that_stands_takes_the_tempo_and_is_not_moved() -> None:
-    server, session = Server(97.0), FakeLinkSession(140.0, 3.3, others=1)
+    server, session = LinkedServer(97.0), FakeLinkSession(140.0, 3.3, others=1)
     server.map.playing = False
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 1.0)

@@ -66,7 +66,7 @@ def written(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-class Server:
+class FileServer:
     """A server of files by their paths, as repositories are served. `cut`: bytes after which an answer breaks off."""
 
     def __init__(self) -> None:
@@ -106,8 +106,8 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    made = Server()
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    made = FileServer()
     monkeypatch.setattr(adding, "ARCHIVES", made.address)
     yield made
     made.close()
@@ -127,7 +127,7 @@ def test_a_folder_is_added_by_the_names_of_its_folders_with_its_licence(tmp_path
 
 
 @pytest.mark.parametrize("source", ["folder", "zip", "json", "github", "address"])
-def test_a_listing_gives_names_and_order_wherever_it_is(tmp_path: Path, server: Server, source: str) -> None:
+def test_a_listing_gives_names_and_order_wherever_it_is(tmp_path: Path, server: FileServer, source: str) -> None:
     files = {**FILES, "strudel.json": listed(LISTING)}
     folder = written(tmp_path / "Crate", files)
     (tmp_path / "Crate.zip").write_bytes(zipped(files))
@@ -220,7 +220,7 @@ def test_an_archive_writes_nowhere_else_and_is_bounded_as_it_is_read(
     assert nothing_is_left("Crate")
 
 
-def test_a_download_that_breaks_off_leads_away_or_is_not_there_leaves_nothing(server: Server) -> None:
+def test_a_download_that_breaks_off_leads_away_or_is_not_there_leaves_nothing(server: FileServer) -> None:
     server.files["/Some/Crate/zip/HEAD"] = zipped(FILES)
     with pytest.raises(FileError, match="there is no repository github:Some/Other, or it is private"):
         adding.add("github:Some/Other")
@@ -298,7 +298,7 @@ def test_a_sound_is_no_licence_and_a_terminal_gets_no_commands_of_one(tmp_path: 
     assert command("sounds", "list") == "Crate  a?]0;b  no licence\n"
 
 
-def test_a_licence_that_is_refused_where_its_name_is_a_guess_is_left_out(server: Server) -> None:
+def test_a_licence_that_is_refused_where_its_name_is_a_guess_is_left_out(server: FileServer) -> None:
     server.files["/main/strudel.json"] = listed({"kick": ["a.wav"]})
     server.files["/main/a.wav"] = sound(100)
     server.codes["/main/LICENSE"] = 403
@@ -311,7 +311,7 @@ def test_a_licence_that_is_refused_where_its_name_is_a_guess_is_left_out(server:
 @each("base", ["github:Some/Crate", "github:Some/Crate/main", "github:Some/Crate/main/", "{}/Some/Crate/main/"])
 @each("where", ["address", "file"])
 def test_a_listing_alone_fetches_what_its_repository_has(
-    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, base: str, where: str
+    tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch, base: str, where: str
 ) -> None:
     monkeypatch.setattr(adding, "CONTENTS", server.address)
     content = listed({"_base": base.format(server.address), "kick": ["kick/b.wav"]})
@@ -372,7 +372,7 @@ def test_a_sampler_plays_packs_where_it_is_told_to(play: Any, tmp_path: Path) ->
     assert not np.array_equal(heard["off"], heard["pack"])
 
 
-def test_a_pasted_program_says_whether_its_sounds_are_there(tmp_path: Path, server: Server) -> None:
+def test_a_pasted_program_says_whether_its_sounds_are_there(tmp_path: Path, server: FileServer) -> None:
     program = "samples('github:some/crate')\nsamples('github:Else/Box/main')\n$: s(\"kick:1 bd\")"
     text = translation(program).text
     assert "# `antiphon sounds add github:some/crate` brings these sounds:" in text
@@ -386,7 +386,7 @@ def test_a_pasted_program_says_whether_its_sounds_are_there(tmp_path: Path, serv
     assert len(server.asked) == asked, "only the performer fetches sounds"
 
 
-def test_a_script_and_the_page_fetch_no_pack(tmp_path: Path, server: Server) -> None:
+def test_a_script_and_the_page_fetch_no_pack(tmp_path: Path, server: FileServer) -> None:
     server.files["/Some/Crate/zip/HEAD"] = zipped(FILES)
     script = tmp_path / "set.py"
     script.write_text("from antiphon.live import *\npatch('strudel')\nsamples('github:Some/Crate')\n")

@@ -8,5 +8,5 @@ from antiphon.cli.ports import http_port, osc_port
 from antiphon.cli.running.osc import answers as ask_server, closing_socket, follow
 from antiphon.cli.terminal.errors import complain, termination_signals
 from antiphon.cli.terminal.progress import ProgressBar, clear as clear_progress, echo_answer, progress_bar
-from antiphon.kernel.runtime.token import load_token as owner_token
+from antiphon.files.owner_token import load_token as owner_token
 from antiphon.offline.file_job import free as refuse_existing

@@ -10,11 +10,11 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.running.osc import Timeout, closing_socket, listen, refusal, send
+from antiphon.files.owner_token import find_token
 from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.paths import os_error_text
-from antiphon.kernel.runtime.token import find_token
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, encode
 
@@ -44,7 +44,7 @@ def hand_over(text: str, port: int, timeout: float) -> int:
     Raises UsageError: this user has no token. Raises WireError: the server refuses; with its reason. Raises
     EngineError: no server answers, or it does not have this user's token.
     """
-    from antiphon.kernel.wire.senders import TokenProof, nonce
+    from antiphon.files.owner_token import TokenProof, nonce
 
     token, asked = "", nonce()
     with suppress(OSError):
@@ -69,7 +69,7 @@ def hand_over(text: str, port: int, timeout: float) -> int:
 
 def _read(path: str) -> str:
     """Text of a script; `UsageError` if it is missing or too long to be sent."""
-    from antiphon.kernel.control.osc.script_gate import MAX_SCRIPT
+    from antiphon.performer.script_gate import MAX_SCRIPT
 
     try:
         with sys.stdin.buffer if path == "-" else open(path, "rb") as file:

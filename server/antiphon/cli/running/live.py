@@ -8,8 +8,9 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.option_records import by_records
 from antiphon.cli.terminal.errors import complain
-from antiphon.kernel.runtime.arguments import argument, option_words
+from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.operations.wording import option_words
 from antiphon.web.script_link import MAX_QUANTUM
 
 OPTIONS = ("osc_port", "http_port", "audio", "input", "output", "record", "block", "ahead")

@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from antiphon.files.owner_token import TOKEN_FILE, load_token
 from antiphon.kernel.errors import EngineError, WireError
 from antiphon.kernel.runtime.shortening import printable
-from antiphon.kernel.runtime.token import TOKEN_FILE, load_token
 from antiphon.web.access import CERTIFICATE_FILE
 
 TIMEOUT = 5.0

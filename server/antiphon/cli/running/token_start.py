@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 from antiphon.files.own_files import lock
+from antiphon.files.owner_token import TOKEN, TOKEN_FILE, find_token, load_token
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.token import TOKEN, TOKEN_FILE, find_token, load_token
 
 _IN_USE = "token.lock"
 

@@ -111,6 +111,11 @@ class ProcessorInfo:
         """The values, or defaults, of the parameters that `prepare` reads."""
         return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}
 
+    def checked(self, values: Mapping[str, object]) -> dict[str, Value]:
+        """Values of cells by name, of their types. Raises ParamError: one of them is not allowed."""
+        cells = {p.name: p for p in self.cells}
+        return {key: cells[key].check(value) for key, value in values.items()}
+
     def port(self, name: str, side: str) -> Port | None:
         """The port of a name; `side`: "in" or "out"."""
         ports = self.inputs if side == "in" else self.outputs

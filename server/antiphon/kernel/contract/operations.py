@@ -158,7 +158,7 @@ class SharedOperation:
         every = sorted(arguments(self.body), key=lambda one: one.default is not NODEFAULT)
         last = next((place for place, one in enumerate(every) if one.repeated), len(every))
         placed = every[: last + 1]
-        answers = f"{self.doc} Answers `{self.path}.reply` with what it finds."
+        answers = f"{self.doc} Answers `{self.path}.reply`."
         return OscForm(" ".join(map(_notation, placed)), answers, partial(_read, placed), rows)
 
     def ask(self, given: Mapping[str, Any]) -> Any:

@@ -63,15 +63,14 @@ class Param:
 
     def agrees(self, other: Param) -> bool:
         """True if a value of this parameter, and its encoding, means the same in another version of the plugin."""
-        same = replace(other, default=self.default, smooth=self.smooth, unit=self.unit)
-        return replace(same, doc=self.doc, holds=self.holds) == self
+        same = replace(other, default=self.default, smooth=self.smooth, unit=self.unit, doc=self.doc, holds=self.holds)
+        return same == self
 
     def check(self, value: object) -> Value:
         """Checks a value and converts it to this parameter's type.
 
         Numbers are taken as clients send them: 1, 1.0, True and "on" all switch a switch on, and a text that is a whole
-        number may be one. A `ParamError` says what
-        is allowed.
+        number may be one. A `ParamError` says what is allowed.
         """
         if self.readonly:
             raise ParamError(f"{self.name} is read-only: its node reports it")

@@ -170,7 +170,7 @@ SERVICE_RETRY = 1.0
 """Delay in seconds before a failed service is restarted."""
 
 
-class ControlApp(figures.StatusSource):
+class ControlApp(OscServer):
     """Creates the parts of the control process and passes each its dependencies; none of them imports this class.
 
     app = ControlApp(link, catalog, state_dir, udp=udp, tcp=tcp)

@@ -10,11 +10,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.contract.catalog import Catalog, Failure
-from antiphon.kernel.control.status import StatusSource
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.transport import is_wanted
 
 if TYPE_CHECKING:
+    from antiphon.kernel.control.app import ControlApp
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
 
 log = logging.getLogger("antiphon.plugins")
@@ -39,7 +39,7 @@ class ServerHooks:
         self._transports: list[tuple[str, Any]] = []
         self._logged: dict[str, float] = {}
 
-    async def start(self, app: StatusSource) -> None:
+    async def start(self, app: ControlApp) -> None:
         """Imports the plugins, calls their startup hooks, starts the transports and subscribes to events."""
         if not self._wanted:
             return
@@ -54,7 +54,7 @@ class ServerHooks:
             await _attempt(f"transport {name}", partial(transport.start, host))
         app.events.listeners.append(partial(self._event, self._dispatcher, app))
 
-    def _add_addresses(self, app: StatusSource, dispatcher: HookDispatcher) -> None:
+    def _add_addresses(self, app: ControlApp, dispatcher: HookDispatcher) -> None:
         from antiphon.kernel.plugins.dispatcher import addresses_of
 
         for plugin in dispatcher.implemented:

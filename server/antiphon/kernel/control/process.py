@@ -7,17 +7,14 @@ import os
 import signal
 import socket
 import sys
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.control.osc.served import ControlOptions
-from antiphon.kernel.control.patch_watch import watch
-from antiphon.kernel.control.plugin_watch import PluginWatch
-from antiphon.kernel.control.web_requests import WebRequests
 from antiphon.kernel.engine.recording import journal
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import MappingShape, Shared
@@ -27,12 +24,12 @@ from antiphon.kernel.graph.graph import IN
 from antiphon.kernel.graph.names import CANCELLER
 from antiphon.kernel.io.listening import lan_address
 from antiphon.kernel.io.log_lines import log_lines
-from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.console import name_prints
+from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings, surface_address
-from antiphon.kernel.runtime.token import OwnerToken
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.workers.arena import Arena
 from antiphon.kernel.workers.low_latency_events import EventWriter
@@ -40,6 +37,8 @@ from antiphon.kernel.workers.status import workers
 
 log = logging.getLogger("antiphon.control")
 READY_TIMEOUT = 90.0
+Joining: TypeAlias = Callable[[ControlApp, ServeSettings, Mapping[str, int]], None]
+"""Adds a companion's part to control that has begun, as of `Companions.control`: takes the settings and descriptors."""
 DEFAULT_PATCH = "through"
 
 
@@ -63,6 +62,7 @@ def main(argument: str) -> int:
 async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     settings = ServeSettings.from_json(given["settings"]).with_(secrets=given["secrets"])
     fds: dict[str, int] = given["fds"]
+    joining: list[Joining] = [import_object(place) for place in given["joining"]]
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -84,7 +84,6 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         options=ControlOptions(
             surfaces=[surface_address(s) for s in settings.surface],
             allow=settings.allow,
-            live_token=OwnerToken(paths.config()) if settings.live else None,
             session_header=lambda: journal.header(settings),
         ),
     )
@@ -99,14 +98,10 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     arena = Arena(fds["arena"])
     link.direct = EventWriter(arena, given["wakes"])
     app.workers = lambda: workers(arena)
-    requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
-    app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]
-    if not settings.no_watch_plugins:
-        app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
     loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
     restored = await app.start()
-    if settings.lan:
-        requests.restore(app)
+    for join in joining:
+        join(app, settings, fds)
     if settings.mute_input:
         app.command(SetParam(IN, "mute", True), "")
     if not restored:

@@ -19,6 +19,8 @@ FILES = ("state.json", "state.json.part", "values.bin")
 """Control's own files in the folder."""
 CATALOG = "catalog.json"
 """Catalog file of the plugins, in the same folder: written by the supervisor, and by control with every version."""
+VERSIONS = "versions"
+"""Folder of the plugins' versions in the same folder: `NUMBER/PLUGIN`."""
 _TRANSPORT = "transport-"
 
 

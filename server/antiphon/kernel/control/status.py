@@ -1,24 +1,19 @@
-"""The figures of `/status` and `GET /api/status`."""
+"""Control's counters, and what it says of a machine that is too slow."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from antiphon.kernel.control.osc.addresses import PluginAddresses
-from antiphon.kernel.control.osc.handlers.time import leader_of
 from antiphon.kernel.control.osc.served import OscServer
-from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
-from antiphon.kernel.engine.recording.journal import RecordingNote, noted
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.runtime.settings import MAX_BLOCK
-from antiphon.kernel.session.node_state import Node, Numbers
+from antiphon.kernel.session.node_state import Numbers
 from antiphon.kernel.workers.status import WorkerStatus
 
 log = logging.getLogger("antiphon.control")
@@ -135,23 +130,8 @@ class MachineWatch:
                         log.warning(self.answers)
 
 
-SYNTH = "synth/"
-"""Prefix of the names of synth workers."""
 KEPT_COUNTERS = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ignored", "faults")
 """Counters carried over to the next control process. The kernel's own belong to the socket, which stays."""
-
-
-class StatusSource(OscServer):
-    """Source of the figures of `/status`."""
-
-    plugin_addresses: PluginAddresses
-    machine: MachineWatch
-    workers: Callable[[], list[WorkerStatus]]
-    transports: Transports
-
-    def status(self) -> dict[str, Any]:
-        """The figures of `GET /api/status`."""
-        return status(self, self.counts())
 
 
 def save_counts(counters: Numbers, counts: dict[str, int]) -> None:
@@ -166,11 +146,12 @@ def saved_counts(counters: Numbers) -> dict[str, int]:
     return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in counts.items()}
 
 
-def _named(record: object, *names: str) -> dict[str, Any]:
+def named(record: object, *names: str) -> dict[str, Any]:
+    """Attributes of a record by name."""
     return {name: getattr(record, name) for name in names}
 
 
-def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
+def counts(app: OscServer, before: dict[str, int]) -> dict[str, int]:
     """All counters by name.
 
     Some that need a definition:
@@ -190,17 +171,17 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
     late_here = before["late_here"] + intake.late
     queue_dropped = before["osc_queue_dropped"] + app.udp.queue_dropped
     return {
-        **_named(engine, "blocks", "missed_blocks", "late_blocks"),
+        **named(engine, "blocks", "missed_blocks", "late_blocks"),
         "late": engine.late + late_here,
         "osc_received": before["osc_received"] + intake.received,
         "osc_dropped": app.udp.kernel_dropped() + queue_dropped,
         "osc_failed": before["osc_failed"] + app.replies.failed,
         "engine_restarts": app.link.status().restarts,
-        **_named(engine, "device_xruns", "schedule_dropped"),
+        **named(engine, "device_xruns", "schedule_dropped"),
         "commands_dropped": app.outbox.dropped,
         "commands_delayed": engine.commands_dropped,
-        **_named(engine, "reports_dropped", "tap_dropped", "journal_dropped"),
-        **_named(engine, "nan_blocks", "limited_blocks", "clipped_blocks", "supervisor_faults", "stalls"),
+        **named(engine, "reports_dropped", "tap_dropped", "journal_dropped"),
+        **named(engine, "nan_blocks", "limited_blocks", "clipped_blocks", "supervisor_faults", "stalls"),
         "scheduled": len(app.session.schedule) + len(app.intake.deferred),
         "dated_bytes": app.intake.deferred.bytes,
         "dated_dropped": app.intake.deferred.dropped,
@@ -220,121 +201,3 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
         "osc_queue_dropped": queue_dropped,
         "late_here": late_here,
     }
-
-
-def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
-    """The answer to `GET /api/status`; latencies are in frames. Two of `counters` are moved elsewhere in it."""
-    engine, session = app.link.status(), app.session
-    beat, bpm, playing = app.link.tempo_now()
-    del counters["late_here"], counters["engine_restarts"]
-    names = {node.id: node.name for node in session.state.nodes.values()}
-    loads, workers = app.link.node_loads(), app.workers()
-    return {
-        **counters,
-        "control": {"pid": os.getpid(), "state": "running"},
-        "engine": {
-            **_named(engine, "pid", "state", "restarts", "driver", "rate", "block", "channels", "ahead"),
-            **_named(engine, "device_rate", "device_block"),
-            "device": app.device.name,
-            "input": app.device.input,
-            "wake_late_ms": round(engine.wake_late_ns / 1e6, 2),
-            **_named(engine, "load_mean", "load_peak"),
-        },
-        "workers": [
-            {
-                "node": names.get(w.node, ""),
-                **_named(w, "pid", "state", "restarts", "misses"),
-                "model": w.name,
-                **_named(w, "device", "reason"),
-                "load": round(w.hop_ns[0] / w.period_ns, 4),
-                "hops": w.hops,
-            }
-            for w in workers
-            if not w.name.startswith(SYNTH)
-        ],
-        "synth": synth([w for w in workers if w.name.startswith(SYNTH)]),
-        **_transports(app, {*counters, "control", "engine", "workers"}),
-        "latency": {"driver": engine.latency_driver, "ring": engine.latency_ring, "graph": engine.latency_graph},
-        "nodes": [
-            {
-                "name": n.name,
-                "type": n.info.type,
-                **_named(n, "state", "reason"),
-                "load": round(loads.get(n.id, 0.0), 5),
-                "waits": _waited_for(app, n),
-            }
-            for n in session.state.nodes.values()
-        ],
-        "patch": session.state.name,
-        "loading": session.state.coming,
-        "hint": "" if app.plans.patch is None else app.plans.patch.hint,
-        "set": app.position.status(session.state.path, {} if app.plans.patch is None else app.plans.patch.midi),
-        "tempo": bpm,
-        "beat": beat,
-        "playing": playing,
-        "leads": leader_of(app),
-        "awaits": names.get(app.plans.awaited, ""),
-        "headphones": not app.plans.loudspeakers,
-        "bar": session.state.bar,
-        **_recorded(app),
-        "osc_port": app.udp.port,
-        "osc_receive_buffer": app.udp.receive_buffer,
-        "trouble": "; ".join(filter(None, _troubles(app))),
-        "terminal": app.scripts.performed,
-        "warning": app.plans.warning,
-        "load_weighed": app.plans.weight,
-        "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
-    }
-
-
-def _waited_for(app: StatusSource, node: Node) -> str:
-    """Cause for which a node waits, by its readonly choice `waits`; "" where it plays, or has none."""
-    for param in node.cells:
-        if param.name == "waits" and param.kind == "choice" and param.readonly:
-            value = str(app.executor.value(node.name, param.name))
-            return "" if value == param.default else value
-    return ""
-
-
-def _recorded(app: StatusSource) -> dict[str, dict[str, Any] | None]:
-    """Names of the output's recording and of the tracks, and when each began in seconds of the epoch; None for none."""
-    output, tracks = app.link.recording, app.link.keeping_tracks
-    note = noted(app.folder.folder) if output or tracks else RecordingNote()
-    return {
-        "recording": {"name": Path(note.record).name, "since": note.since} if output and note.record else None,
-        "recording_tracks": {"name": Path(note.tracks).name, "since": note.tracks_since} if tracks else None,
-    }
-
-
-def _troubles(app: StatusSource) -> Iterator[str]:
-    """Troubles of the sound and the state, with nodes that are silent or pass their dry input."""
-    if lost := app.device.lost:
-        yield f"the sound device {lost} is gone: the software clock plays in its place until it is back"
-    yield from (app.saver.trouble, app.faults.last, app.machine.advice, app.machine.answers)
-    if app.plans.problem and not app.session.state.nodes:
-        yield f"the patch cannot be played: {app.plans.problem}"
-    for node in app.session.state.nodes.values():
-        if node.state == "failed":
-            yield f"{node.name} is failed: {node.reason}; /node/{node.name}/reset tries it again"
-
-
-def _transports(app: StatusSource, taken: set[str]) -> dict[str, dict[str, Any] | None]:
-    """Each transport's figures by its name, without names in `taken`; None for an unused one."""
-    given = app.transports.statuses
-    names = [*(info.name for info in app.catalog.transports), *given]
-    return {name: given[name]() if name in given else None for name in names if name not in taken}
-
-
-def synth(workers: list[WorkerStatus]) -> dict[str, Any] | None:
-    """The figures of the synth's workers, None without one; `misses` counts the late hops of all its nodes."""
-    if not workers:
-        return None
-    first = workers[0]
-    return first.described(
-        {
-            "backend": first.name.removeprefix(SYNTH),
-            **_named(first, "pid", "state", "restarts"),
-            "misses": sum(w.misses for w in workers),
-            "reason": first.reason,
-        }
-    )

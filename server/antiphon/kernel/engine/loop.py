@@ -225,10 +225,11 @@ class EngineLoop:
         driver, player, words, parts = self.driver, self.player, self._words, self._parts
         sample = block * driver.block
         words[HeaderWord.AT_WORK] = 0
-        if words[HeaderWord.ECHO]:
-            self._echo(words[HeaderWord.ECHO], sample)
-        elif self._echoed:
+        if (node := words[HeaderWord.ECHO]) != self._echoes:
+            self._echoes = node
             self._echoed.clear()
+        if node:
+            self._echo(node, sample)
         played = driver.deliver(block, out if parts.pairs is None else parts.pairs.gather(player.buses))
         metered = self._native.end(block, x, played)
         if not played:
@@ -325,15 +326,14 @@ class EngineLoop:
         Notes of a node that left with its patch, was prepared anew or has failed are ended here: it emits no end.
         """
         plan, sounding = self.player.plan, self._echoed
-        if node != self._echoes:
-            self._echoes = node
-            sounding.clear()
         if sounding:
             self._end_echoed(plan, sample)
-        for number, events in plan.emitted(node) if plan is not None else ():
+        if plan is None:
+            return
+        for number, events in plan.emitted(node):
             for event in events:
                 key = int(event.number)
-                if plan is not None and event.kind in _KINDS and 0 <= key <= HIGHEST:
+                if event.kind in _KINDS and 0 <= key <= HIGHEST:
                     if event.kind == "on":
                         sounding[number, event.channel, key] = plan.hosts[number]
                     elif event.kind == "off":

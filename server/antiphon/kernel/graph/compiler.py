@@ -9,7 +9,6 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
-from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.ports import MIXED, PORT, Port
 from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor
 from antiphon.kernel.contract.runner import ProcessorRunner
@@ -294,15 +293,10 @@ def _close(processor: Processor, name: str, kind: str) -> None:
         print(f"antiphon: {name} ({kind}) would not close: {sentence(error)}", file=sys.stderr, flush=True)
 
 
-def _checked(info: ProcessorInfo, values: Mapping[str, object]) -> dict[str, Value]:
-    cells = {p.name: p for p in info.cells}
-    return {key: cells[key].check(value) for key, value in values.items()}
-
-
 def _failed(
     number: int, name: str, info: ProcessorInfo, spec: StreamSpec, values: Mapping[str, object], reason: str
 ) -> NodeHost:
-    host = NodeHost(number, name, info, ProcessorRunner(Unprepared(), spec.rate), spec, _checked(info, values))
+    host = NodeHost(number, name, info, ProcessorRunner(Unprepared(), spec.rate), spec, info.checked(values))
     host.mark_failed(reason)
     return host
 
@@ -318,7 +312,7 @@ def _host(
     cyclic: bool,
 ) -> NodeHost:
     cells = {p.name: p for p in info.cells}
-    checked = _checked(info, values)
+    checked = info.checked(values)
     processor: Processor | None = None
     try:
         processor = make(info.type)

@@ -157,9 +157,7 @@ class NodeHost:
 
     def awaits_with(self, values: Mapping[str, Value]) -> bool:
         """As `awaits`, with the values that a graph gives the node."""
-        params = {cell.param.name: cell.param for cell in self.cells}
-        given = {name: params[name].check(value) for name, value in values.items()}
-        return self.processor.awaits({name: param.default for name, param in params.items()} | given)
+        return self.processor.awaits({p.name: p.default for p in self.info.cells} | self.info.checked(values))
 
     @property
     def unprepared(self) -> str:

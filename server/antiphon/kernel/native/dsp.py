@@ -262,16 +262,6 @@ def last_frame(x: Audio, last: f32p, frames: i64) -> None:
         last[c] = x[c, frames - 1]
 
 
-@kernel
-def dot(a: Audio, b: Audio) -> f64:
-    """Sum of products."""
-    total = f64(0.0)
-    for c in range(a.channels):
-        for n in range(a.frames):
-            total = total + f64(a[c, n]) * f64(b[c, n])
-    return total
-
-
 KNEE = 10.0 ** (-1.0 / 20.0)
 """Magnitude below which samples are unchanged, -1 dBFS."""
 

@@ -25,6 +25,8 @@ TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
 MAX_LETTERS = 4000
+CHECK_LIMIT = 5.0
+"""Maximum seconds for a third-party plugin to import and pass its check."""
 MAX_ANSWER = 16 * MAX_LETTERS
 """Maximum letters of a check's answer, and bytes of its JSON."""
 

@@ -10,11 +10,10 @@ from typing import Any
 from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.plugins.checks import check_type_name, in_child, inspect_processor
+from antiphon.kernel.plugins.checks import CHECK_LIMIT, check_type_name, in_child, inspect_processor
 from antiphon.kernel.plugins.dispatcher import HookDispatcher, addresses_of
 from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.plugins.known import KINDS, PLACED, PLAYED
-from antiphon.kernel.plugins.version_files import CHECK_LIMIT
 from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 
 

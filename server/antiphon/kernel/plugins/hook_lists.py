@@ -83,8 +83,7 @@ def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
             except (Exception, SystemExit) as error:
                 answer = reason_of(error)
         else:
-            from antiphon.kernel.plugins.checks import in_child
-            from antiphon.kernel.plugins.version_files import CHECK_LIMIT
+            from antiphon.kernel.plugins.checks import CHECK_LIMIT, in_child
 
             answer = in_child(partial(_hooks, source), CHECK_LIMIT)
         try:

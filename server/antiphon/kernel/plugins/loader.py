@@ -40,9 +40,8 @@ class Loaded:
 
     def check(self, name: str) -> None:
         """Runs a block of zeros through a processor: in a child unless it is built in. Raises PluginError: it fails."""
-        from antiphon.kernel.plugins.checks import in_child, inspect_processor
+        from antiphon.kernel.plugins.checks import CHECK_LIMIT, in_child, inspect_processor
         from antiphon.kernel.plugins.collecting import trial_of
-        from antiphon.kernel.plugins.version_files import CHECK_LIMIT
 
         info = self.catalog[name]
         reason = ""

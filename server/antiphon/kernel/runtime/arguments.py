@@ -5,7 +5,6 @@ positional on the command line.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import fields as fields_of_dataclass
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -139,15 +138,3 @@ def check(asked: object) -> None:
     """Raises UsageError for a value outside its range or choices."""
     for one in arguments(type(asked)):
         one.check(getattr(asked, one.name))
-
-
-def option_words(name: str, value: Any) -> list[str]:
-    """Words of the command line that give an argument a value; none for an empty text, or a switch that is off."""
-    option = f"--{name.replace('_', '-')}"
-    if value is None or value is False or value == "":
-        return []
-    if value is True:
-        return [option]
-    if isinstance(value, list | tuple):
-        return [word for each in value for word in (option, str(each))]
-    return [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]

@@ -54,8 +54,8 @@ class GraphState(NodeTable):
 
     def name_of(self, number: int) -> str:
         """Name of a node of the graph, or of the plan that plays until that is ready; "" for an unknown number."""
-        nodes = (self.by_id.get(number), *self._confirmed.nodes.values())
-        return next((node.name for node in nodes if node is not None and node.id == number), "")
+        node = self.by_id.get(number) or next((n for n in self._confirmed.nodes.values() if n.id == number), None)
+        return "" if node is None else node.name
 
     @property
     def coming(self) -> bool:

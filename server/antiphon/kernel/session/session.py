@@ -353,7 +353,7 @@ class Session:
         Nodes that it prepares anew get them by `held_again`.
         """
         state = self.state
-        prepared = {node.id: self._prepared(node) for node in state.nodes.values()}
+        prepared = {node.id: self._prepared(node) for node in state.nodes.values() if node.info.takes_held}
         effects = state.load(graph, name, path, tempo, fade)
         for node in self._held_takers():
             if node.id not in prepared:

@@ -2,13 +2,12 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.engine.recording import journal, recorder
-from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.forked import START_SECONDS
@@ -18,53 +17,11 @@ SET = ("session.jsonl", "input.wav", "output.wav")
 """The files of a recorded set."""
 RECORDER_SECONDS = 10.0 + PORTABLE * START_SECONDS
 """Time in which a recording must begin, and a fresh interpreter for it; a disk that hangs is reported after it."""
-OTHER_FOLDER = "name an empty folder, or --force to replace those that are named as a track is"
-"""What to do where tracks would be written among other files."""
-_SHOWN = 3
 BYTES_A_SAMPLE = 3
 """Bytes of one sample of one channel in a recording, which has 24 bits."""
 
 
-def check(settings: ServeSettings, folder: Path) -> None:
-    """Checks that recording would overwrite neither an existing file nor the input.
-
-    A recording that a crashed server left unfinished, as `folder` says, is allowed: `first_requests` renames it. Raises
-    UsageError: something is in the way; the message names another path to use.
-    """
-    record = settings.record
-    for path in filter(None, (record, settings.session, settings.record_tracks)):
-        paths.check_space(Path(path))
-    if record and settings.input_file is not None and paths.is_same_file(record, settings.input_file):
-        raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
-    if record and os.path.lexists(record) and not settings.force and not _broken_off(record, folder):
-        free = recorder.sibling_path(Path(record))
-        raise UsageError(
-            f"--record: there is a {record} already; give another name, for example {free}, or --force to replace it"
-        )
-    if settings.session and settings.record_tracks and paths.is_same_file(settings.session, settings.record_tracks):
-        raise UsageError("--session and --record-tracks name the same folder; give them two")
-    for option, path in (("--session", settings.session), ("--record-tracks", settings.record_tracks)):
-        existing = [name for name in (*SET, recorder.LIST) if path and os.path.lexists(os.path.join(path, name))]
-        if existing and not _broken_off(path, folder):
-            raise UsageError(
-                f"{option}: {path} holds a set already ({', '.join(existing)}); "
-                "give another name, or move that one away"
-            )
-    path = settings.record_tracks
-    if path and (held := held_names(path)) and not settings.force and not _broken_off(path, folder):
-        raise UsageError(f"--record-tracks: {path} holds files already ({held}); {OTHER_FOLDER}")
-
-
-def held_names(folder: str) -> str:
-    """The first names of what a folder holds, which tracks might replace; "" for nothing, or no folder."""
-    try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except OSError:
-        return ""
-    return ", ".join([*names[:_SHOWN], *(["..."] if len(names) > _SHOWN else [])])
-
-
-def _broken_off(path: str, folder: Path) -> bool:
+def broken_off(path: str, folder: Path) -> bool:
     """Whether a crashed server was writing to `path` or to a numbered name derived from it (take.wav: take-2.wav)."""
     asked = recorder.first_of_series(Path(path).absolute())
     return any(
@@ -78,7 +35,7 @@ def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> l
     for path in (settings.record, settings.session, settings.record_tracks):
         here = Path(path).absolute()
         # an empty file is this server's own: `play` has just made it
-        if path and (here.is_dir() or (here.is_file() and here.stat().st_size)) and _broken_off(path, folder):
+        if path and (here.is_dir() or (here.is_file() and here.stat().st_size)) and broken_off(path, folder):
             free = paths.claim(recorder.first_of_series(here), 2, folder=here.is_dir())
             notes.append(f"what the previous server recorded is now in {here.replace(free)}")
     recorder.forget(folder)

@@ -8,8 +8,8 @@ import secrets
 import select
 import signal
 import subprocess
-from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,10 @@ class Companions:
     secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
     read: preload.ReadSound = _no_files  # decodes the file of `--input`
-    tracks: str = ""  # module that writes tracks, and the command that completes a folder of them, as of `Recorder`
-    export: tuple[str, ...] = ()
+    takes: Mapping[str, str] = field(default_factory=dict)  # what writes sets and tracks, as of `recorder.run`
+    export: tuple[str, ...] = ()  # command that completes a folder of tracks, as of `Recorder`
     strips: str = ""  # module of the process that plays strips at ports of their own
+    control: tuple[str, ...] = ()  # "module:function" of each part that joins the control process, as of `Joining`
 
 
 class Starts:
@@ -114,6 +115,7 @@ class Starts:
             "shape": astuple(parts.shared.shape),
             "wakes": parts.bells.wake,
             "secrets": self._settings.secrets,
+            "joining": self._companions.control,
         }
         return _module("antiphon.kernel.control.process", given, (*fds.values(), *parts.bells.wake))
 
@@ -174,7 +176,7 @@ class Starts:
         parts = self.parts
         beside = self._companions
         given = parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture
-        return self._begin("recorder", recorder.run, *given, beside.tracks, beside.export)
+        return self._begin("recorder", recorder.run, *given, dict(beside.takes), beside.export)
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from antiphon.kernel.control import state
-from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.control.state import CATALOG, VERSIONS
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.recording import journal
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import EngineError, FileError, UsageError
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.io.listening import open_sockets
-from antiphon.kernel.plugins.version_files import VERSIONS
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.platform import hear

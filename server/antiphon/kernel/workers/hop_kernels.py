@@ -14,7 +14,7 @@ from antiphon.kernel.workers.arena import EPOCHS, HOP_BITS, MAX_WORKERS, SlotWor
 
 
 class EpochWord(IntEnum):
-    """Indices of the words of a `Stream`."""
+    """Indices of the words of a `WorkerStream`."""
 
     POSTED = 0  # the hop after the last one posted
     FIRST = 1  # the epoch's first hop, its number, and the worker's generation at its start
@@ -69,7 +69,7 @@ def answer_there(lane: i64p, hop: i64) -> i64:
 
 @kernel
 def worker_runs(lane: i64p) -> i64:
-    """1 if a stream's worker can answer: it runs, has prepared the stream, and was not ended by `Stream.blame`."""
+    """1 if a stream's worker can answer: it runs, has prepared the stream, and `WorkerStream.blame` did not end it."""
     worker = address_i64(lane[LaneWord.WORKER])
     slot = address_i64(lane[LaneWord.SLOT])
     if worker[WorkerWord.STATE] != State.RUNNING or worker[WorkerWord.BLAMED] == worker[WorkerWord.GENERATION]:

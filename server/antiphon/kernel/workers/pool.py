@@ -55,7 +55,7 @@ class HopStart(Enum):
     NO_WORKER = auto()
 
 
-class Stream:
+class WorkerStream:
     """Hops of one node through one slot of a worker, opened by `Pool.open`.
 
     `start`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a sequence of hops without
@@ -249,13 +249,13 @@ class Pool:
     """
 
     lockstep = False
-    stream_class: type[Stream] = Stream
+    stream_class: type[WorkerStream] = WorkerStream
 
     def __init__(self, arena: Arena, bells: Bells, device: Device = "cpu") -> None:
         self.arena, self.bells, self.device = arena, bells, device
-        self.until_ns = 0  # CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block
+        self.until_ns = 0  # CLOCK_MONOTONIC until which `WorkerStream.take` may wait for an answer in this block
         self.waited_ns = 0  # for which streams have slept so far until an answer came, or was late
-        self.streams: list[Stream] = []
+        self.streams: list[WorkerStream] = []
         self.newest: weakref.WeakValueDictionary[tuple[str, int], Any] = weakref.WeakValueDictionary()
         self._serial = 0
         self.rung = np.zeros(1, np.int64)  # a bit for each worker that `flush` wakes
@@ -273,7 +273,7 @@ class Pool:
 
     # ---- off the block path
 
-    def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
+    def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> WorkerStream:
         """Opens a stream through a slot of a worker like `spec`, started if needed; it may not be ready yet.
 
         `config`: the stream's text for `Stepper.open`.
@@ -325,7 +325,7 @@ class Pool:
     def _free(self, entry: WorkerEntry, spec: WorkerSpec) -> int | None:
         return next((n for n in range(spec.slots) if not entry.slot(n, SlotWord.OPEN)), None)
 
-    def close(self, stream: Stream) -> None:
+    def close(self, stream: WorkerStream) -> None:
         """Releases a stream's slot; a worker without streams is ended later."""
         if stream not in self.streams:
             return

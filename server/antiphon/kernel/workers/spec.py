@@ -66,10 +66,11 @@ class WorkerSpec:
     versions: tuple[str, ...] = ()
 
     @classmethod
-    def of_sound(cls, name: str, factory: str, stream: StreamSpec, hop: int, fields: int) -> WorkerSpec:
+    def of_sound(cls, name: str, factory: str, stream: StreamSpec, hop: int, fields: int, slots: int = 4) -> WorkerSpec:
         """Worker that answers hops of streams of this rate and number of channels by `fields` numbers."""
         inputs, outputs = (stream.channels, hop), (fields,)
-        return cls(name, factory, zygote="none", hop=hop, rate=stream.rate, inputs=inputs, outputs=outputs)
+        rate = stream.rate
+        return cls(name, factory, zygote="none", hop=hop, rate=rate, inputs=inputs, outputs=outputs, slots=slots)
 
     def to_json(self) -> bytes:
         """The spec as JSON with sorted keys. Raises WorkerError: it is longer than `MAX_SPEC_BYTES`."""

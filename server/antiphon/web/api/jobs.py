@@ -191,7 +191,7 @@ class JobRoutes:
 
     @operation("POST", "/api/files", types.File, 201, upload=MAX_FILE, form=True, example={"name": "take.wav"})
     async def receive(self, request: HttpRequest, pieces: AsyncIterator[bytes], query: types.UploadQuery) -> Response:
-        """Send a file: sound or MIDI. Its bytes are the body, or a form with a file, as `curl -F` sends it."""
+        """Send a file, sound or MIDI: as the body, or a form (`curl -F`)."""
         name, kind = query.name, request.headers.get("content-type", "")
         if kind.lower().startswith("multipart/form-data"):
             form = FormFile(kind, pieces)
@@ -221,12 +221,12 @@ class JobRoutes:
 
     @operation("POST", "/api/files/{id}/keep", types.Kept, example={"id": FILE})
     async def keep(self, request: HttpRequest, id: str) -> object:
-        """Put a file, or a job's first result, into the folder `files` of the library, under its name."""
+        """Put a file, or a job's first result, into the library's folder `files`."""
         return {"kept": await asyncio.to_thread(self._board().keep, id, paths.kept_files())}
 
     @operation("GET", "/api/examples/{name}", bytes, example={"name": "hum.flac"})
     async def example(self, request: HttpRequest, name: str) -> Response:
-        """A sound that ships, to try things with: voice.ogg, hum.flac, band.flac."""
+        """A sound that ships: voice.ogg, hum.flac, band.flac."""
         if name not in EXAMPLES:
             raise Missing(f"there is no example {shorten(name)!r}{instead(name, EXAMPLES)}")
         return download(EXAMPLES[name], name)

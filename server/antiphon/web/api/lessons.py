@@ -80,7 +80,7 @@ class LessonRoutes:
 
     @operation("GET", "/api/lessons/{path}/{name}/heard", types.Tried, example=EXAMPLE)
     async def heard(self, request: HttpRequest, path: str, name: str, query: types.ListenQuery) -> object:
-        """Check a lesson by what the server is set to, or by what it plays and receives from now on."""
+        """Check a lesson by what the server is set to, plays and receives."""
         lesson, came = await _lesson(path, name), list[str]()
         kind = lesson.head.check.kind
         if kind in SESSION:
@@ -104,7 +104,7 @@ class LessonRoutes:
         },
     )
     async def check(self, request: HttpRequest, path: str, name: str, body: types.TryBody) -> object:
-        """Check a try of a lesson: a script, which is evaluated with `serve --live`, or a job."""
+        """Check a try of a lesson: a script, evaluated with `serve --live`, or a job."""
         lesson = await _lesson(path, name)
         if lesson.head.check.kind == "file":
             outcome = judge(lesson.head.check, await asyncio.to_thread(self._worked, body.job))

@@ -96,7 +96,7 @@ class LiveRoutes:
 
     @operation("GET", "/api/live/folders", dict)
     async def sound_folders(self, request: HttpRequest) -> object:
-        """The names of the sounds of each folder that a sampler's `library` takes; "" is the shipped kit."""
+        """The names of the sounds of each folder of the library; "" is the shipped kit."""
         return await asyncio.to_thread(folders_of_sounds)
 
     @operation(
@@ -107,7 +107,7 @@ class LiveRoutes:
         example={"body": {"text": f'{HEAD}track("beat", "bd sd bd sd")\n', "version": 1}},
     )
     async def evaluate(self, request: HttpRequest, body: types.EvaluateBody) -> object:
-        """With `serve --live`: perform a script from the next beat on, or by `quantum` and `top`."""
+        """With `serve --live`: perform a script from the next beat, or by `quantum` and `top`."""
         self._guard.check(request)
         _check_size(body.text)
         script = {"text": body.text, "version": body.version, "name": body.name, "by": body.by}
@@ -116,7 +116,7 @@ class LiveRoutes:
 
     @operation("POST", "/api/live/paste", types.Translated, example={"body": {"text": '$: s("bd*4")'}})
     async def paste(self, request: HttpRequest, body: types.PasteBody) -> object:
-        """Translate a program of Strudel or Tidal into a live script; nothing of it is evaluated."""
+        """Translate a program of Strudel or Tidal into a live script, unevaluated."""
         _check_size(body.text)
         return await asyncio.to_thread(_translated, body.text)
 
@@ -134,7 +134,7 @@ class LiveRoutes:
 
     @operation("POST", "/api/live/tracks", types.Heard, example={"body": {"muted": ["beat"]}})
     async def tracks(self, request: HttpRequest, body: types.TracksBody) -> object:
-        """Silence tracks and loops of the scripts that play, by name, or all but some."""
+        """Silence tracks and loops of the scripts that play."""
         self._performer.hear(body.muted, body.soloed)
         return body
 

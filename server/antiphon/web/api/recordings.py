@@ -42,7 +42,7 @@ class RecordingRoutes:
 
     @operation("GET", "/api/recordings", types.list_of(types.Recording), level=TokenLevel.OWNER)
     async def recordings(self, request: HttpRequest) -> object:
-        """The recordings of the output, the folders of tracks, and captures, newest first."""
+        """Recordings, folders of tracks, and captures, newest first."""
         return await asyncio.to_thread(_listed)
 
     @operation(
@@ -53,7 +53,7 @@ class RecordingRoutes:
         example={"name": "set.wav", "form": "whole"},
     )
     async def recording(self, request: HttpRequest, name: str, query: types.RecordingQuery) -> Response:
-        """A recording or a capture, up to now where it is still written; a folder of tracks as a zip file."""
+        """A recording or a capture; a folder of tracks as a zip file."""
         path = paths.path_inside(paths.recordings(), name)
         if not path.exists():
             path = paths.path_inside(paths.captures(), name)

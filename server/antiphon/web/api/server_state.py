@@ -125,10 +125,7 @@ class ServerRoutes:
 
     @operation("GET", HEALTH, types.Health, level=TokenLevel.ANYONE)
     async def health(self, request: HttpRequest) -> object:
-        """Whether the server plays, for load balancers; without the token.
-
-        Any Host is accepted, since health checks of containers use addresses of their choice.
-        """
+        """Whether the server plays, for load balancers; any Host is accepted."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 engine = (await self._control.status()).get("engine", {})
@@ -151,7 +148,7 @@ class ServerRoutes:
 
     @operation("GET", "/api/syllables", types.list_of(types.Sung), example={"lyrics": "twin-kle twin-kle / star"})
     async def syllables(self, request: HttpRequest, query: types.LyricsQuery) -> object:
-        """The syllables of a text as `sing` divides it, one for each note, with its word and line, from 0."""
+        """The syllables of a text as `sing` divides it, with word and line, from 0."""
         return syllables(query.lyrics)
 
     @operation("GET", "/api/patches", types.list_of(types.Patch))
@@ -164,12 +161,12 @@ class ServerRoutes:
 
     @operation("GET", "/api/patches/sketches", types.list_of(types.Sketch))
     async def sketches(self, request: HttpRequest) -> object:
-        """What is wired to what in each available patch: a picture of it."""
+        """What is wired to what in each available patch."""
         return await asyncio.to_thread(_sketches, self._catalog)
 
     @operation("GET", "/api/plugins", types.list_of(types.Plugin))
     async def plugins(self, request: HttpRequest) -> object:
-        """The available processors, with every parameter's kind, range, unit and doc."""
+        """The available processors, with their parameters."""
         return [plugin_json(self._catalog[name]) for name in sorted(self._catalog)]
 
     @operation("GET", "/api/plugins/{name}", types.Plugin, example={"name": "denoise"})
@@ -179,7 +176,7 @@ class ServerRoutes:
 
     @operation("GET", "/api/surfaces", dict)
     async def surfaces(self, request: HttpRequest) -> object:
-        """Machines that may send OSC, those that wait for it, and their times."""
+        """Machines that may send OSC, and those that wait for it."""
         return await self._control.surfaces()
 
     @operation("GET", "/api/surfaces/{file}", bytes, example={"file": "band.tosc"})
@@ -213,10 +210,7 @@ class ServerRoutes:
 
     @operation("POST", "/api/osc", status=202, example={"body": {"address": "/node/echo/feedback", "args": [0.5]}})
     async def osc(self, request: HttpRequest, body: types.OscBody) -> Response:
-        """Send an OSC message, as any client of this machine.
-
-        One that is refused is answered 404 or 422 with the reason.
-        """
+        """Send an OSC message, as a client of this machine; refused: 404 or 422."""
         address, args = check_message(body.address, list(body.args))
         if any(type(arg) is int and not -(2**31) <= arg < 2**31 for arg in args):
             raise Refusal(400, "an int is of 32 bits")
@@ -227,7 +221,7 @@ class ServerRoutes:
 
     @operation("POST", "/api/capture", types.Captured, 201, example={"body": {"bars": 1}})
     async def capture(self, request: HttpRequest, body: types.CaptureBody) -> object:
-        """Write the last whole bars of a node into the folder `captures` of the library."""
+        """Write the last whole bars of a node into the library's folder `captures`."""
         given: list[Arg] = [body.bars, body.node, *([body.name] if body.name else [])]
         path, *_ = await self._messages.ask("/capture", "/capture.reply", *given)
         return {"path": path}

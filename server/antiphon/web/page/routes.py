@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TAPS, TapMemory, TapReader, TapWord
+from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TAPS, TapMemory, TapWord
 from antiphon.web.access import TokenGuard
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
@@ -27,6 +27,7 @@ from antiphon.web.operations import convert
 from antiphon.web.page import files
 from antiphon.web.page.feed import PageFeed
 from antiphon.web.page.files import take_secret
+from antiphon.web.page.tap_reader import TapReader
 from antiphon.web.protocol.websocket import WebSocket
 from antiphon.web.server import HttpServer
 

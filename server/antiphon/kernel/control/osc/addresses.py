@@ -32,20 +32,29 @@ from antiphon.kernel.wire.osc import Arg, encode
 _HERE = [one for room in (server, graph, sets, learn, time, live) for one in vars(room).values()]
 _LISTED = [one if isinstance(one, tuple) else (one,) for one in _HERE]
 ADDRESSES = tuple(one for some in _LISTED for one in some if isinstance(one, Address))
-OWN_ROOTS = frozenset({"node", MACRO, *(item.path.split("/")[1] for item in ADDRESSES)})
+OWN_ROOTS = frozenset({"node", MACRO, live.CODE.strip("/"), *(item.path.split("/")[1] for item in ADDRESSES)})
 """First parts of Antiphon's own addresses."""
 
 
 class Directory:
-    """Fills the router. `router`: routes of all addresses; `roots`: first parts of all addresses."""
+    """Fills the router.
+
+    `router`: routes of all addresses; `roots`: first parts of all addresses; `fixed`: those of no node and no plugin.
+    """
 
     def __init__(self, app: OscServer) -> None:
-        """Adds the fixed addresses; their handlers use `app` only when called."""
+        """Adds the kernel's fixed addresses; their handlers use `app` only when called."""
         self._server, self.router, self.roots = app, app.router, app.roots
         self.roots |= OWN_ROOTS
-        for item in ADDRESSES:
-            self.put(item, item.bound(app), at_once=item.at_once)
+        self.fixed: list[Address] = []
+        self.add(ADDRESSES)
         self._routed: dict[str, int] = {}
+
+    def add(self, items: Iterable[Address]) -> None:
+        """Adds fixed addresses."""
+        for item in items:
+            self.fixed.append(item)
+            self.put(item, item.bound(self._server), at_once=item.at_once)
 
     def put(self, item: AddressInfo, handler: Handler, *, at_once: bool = False) -> None:
         """Adds a declared address."""

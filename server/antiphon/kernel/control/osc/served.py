@@ -23,7 +23,6 @@ from antiphon.kernel.control.commands.syncs import Captures, Syncs
 from antiphon.kernel.control.faults import ControlFaults, ServerEvents
 from antiphon.kernel.control.osc.intake import AddressRoute, Intake
 from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
-from antiphon.kernel.control.osc.script_gate import ScriptGate
 from antiphon.kernel.control.patches.plans import Plans
 from antiphon.kernel.control.patches.set_list_player import Sets
 from antiphon.kernel.control.patches.set_position import SetPosition
@@ -54,7 +53,6 @@ class ControlOptions:
 
     surfaces: Iterable[tuple[str, int]] = ()
     allow: Iterable[str] = ()  # IP addresses whose messages are handled without approval
-    live_token: Callable[[], str] | None = None  # gives the token that `/live/eval` needs; None where it is refused
     session_header: Callable[[], dict[str, Any]] = dict
     clock: WallClock | None = None
     now_ns: Callable[[], int] = monotonic_ns  # CLOCK_MONOTONIC in nanoseconds; a test's own
@@ -100,7 +98,6 @@ class OscServer:
         self.roots: set[str] = set()
         self.intake = Intake(self.router, self.executor, self.access, self.turns.at)
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
-        self.scripts = ScriptGate(options.live_token, self.udp.port)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
         self.monitor = Monitor(self._tap)
@@ -114,6 +111,7 @@ class OscServer:
         self.device.changed, self.plans.delay = self._at_device, self._delay
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
+        self.joined: dict[str, Any] = {}  # what companions have added, by name
         self.note_watch = NoteWatch(link, self.clock, self.session.state, self.surfaces, self.feedback)
         self.outbox.tap(self.note_watch.effect, *EVENTS)
         self.outbox.tap(self._cut, Panic, ClearSchedule)

@@ -2,12 +2,15 @@
 
 import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError
 from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES, channel_order
 
 MIN_FREE_BYTES = 1 << 16
@@ -18,6 +21,46 @@ RIFF_BYTES = (1 << 32) - 1
 """Largest size that the 32-bit lengths of a RIFF file can hold."""
 _UPDATE_HEADER_NOW = 0x1060
 _RF64_AUTO_DOWNGRADE = 0x1210
+
+
+class Take:
+    """What is recorded. As text: its length and size, once it has ended. Any method may raise, but not `cut`.
+
+    Attributes:
+        name: Its file or folder.
+        ends, lacks: The beginnings of sentences on a take that ends early, and on one whose end may be lacking.
+        first: Below 0 before its first block.
+        taps, hears: Whether it takes blocks, and those of the input too.
+    """
+
+    first = 0
+    taps = hears = False
+
+    def __init__(self, name: Path, ends: str, lacks: str) -> None:
+        self.name, self.ends, self.lacks = name, ends, lacks
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        raise NotImplementedError
+
+    def read(self, lines: Sequence[dict[str, Any]]) -> None:
+        """Takes lines of the journal, and cues."""
+
+    def turn(self, end: int) -> None:
+        """Writes what was read, and what it has of the blocks before `end` from elsewhere than the tap."""
+
+    def blocks(self, first: int, out: Samples, into: Samples | None) -> None:
+        """Takes blocks of output and input, float32 `[blocks, frames, channels]`, from number `first` on."""
+
+    def close(self) -> None:
+        """Ends all files, complete."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """Ends all files after an error."""
+        with contextlib.suppress(Exception):  # the first error is reported
+            self.close()
 
 
 class TakeFile:
@@ -99,6 +142,43 @@ class TakeFile:
     def _command(self, number: int, argument: int) -> None:
         # soundfile has no public call for sf_command
         self._sf._snd.sf_command(self._file._file, number, self._sf._ffi.NULL, argument)
+
+
+def put(take: TakeFile, frames: Any) -> None:
+    """Writes frames, and says once that a wave file has become long."""
+    if take.write(frames):
+        say(
+            f"{take.path} is larger than 4 GiB and continues as RF64: Antiphon, ffmpeg, VLC, Audacity and Reaper "
+            "read it, an old player may not"
+        )
+
+
+class OutputTake(Take):
+    """The output in one sound file."""
+
+    taps = True
+
+    def __init__(self, path: Path, rate: int, channels: int) -> None:
+        super().__init__(path, f"{path} ends here", f"{path} may lack its end")
+        self.file = TakeFile(path, rate, channels)
+
+    @property
+    def size(self) -> int:
+        return self.file.size
+
+    def blocks(self, first: int, out: Samples, into: Samples | None) -> None:
+        put(self.file, out.reshape(-1, out.shape[-1]))
+
+    def close(self) -> None:
+        self.file.close()
+
+    def cut(self) -> None:
+        self.file.cut()
+
+    def __str__(self) -> str:
+        if not self.file.frames:
+            return f"nothing was recorded; there is no {self.name}"
+        return describe_take(self.name, self.file.seconds, self.file.size)
 
 
 def describe_take(what: Path, seconds: float, size: int) -> str:

@@ -91,18 +91,6 @@ def refuse_running(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
     return data, alive
 
 
-def server_pid(port: int) -> int:
-    """PID of this user's server at an OSC or HTTP port, by the files of PIDs; 0 for none."""
-    for path in paths.runtime().glob(f"*/{LIST}"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            data = json.loads(path.read_bytes())
-            pid, then = data["processes"]["supervisor"]
-            settings = ServeSettings.from_json(data["settings"])
-            if port in (settings.osc_port, settings.http_port) and start_time(pid) == then != 0:
-                return int(pid)
-    return 0
-
-
 def end_orphans(where: Path) -> None:
     """Ends the processes that a supervisor that ended left here. Raises UsageError while a server runs."""
     abandoned = refuse_running(where)

@@ -32,7 +32,7 @@ OtherEnd = Annotated[str, Meta(max_length=MAX_WORD, title="to.port")]
 @osc("/patch/load", OWNER)
 def patch_load(ask: OscCall, name: Word, fade: Fade = FADE) -> None:
     """Loads a patch by name, faded over seconds. A clock that was stopped waits for the player, where the patch has a
-    node for which it can wait. Answers `/done` or `/fail`.
+    node for which it can wait. Answers `/done`.
     """
     loaded = patches.load(name, ask.server.catalog)
     ask.server.plans.load(loaded, fade, ask.peer, "/patch/load", (name,))
@@ -40,8 +40,8 @@ def patch_load(ask: OscCall, name: Word, fade: Fade = FADE) -> None:
 
 @osc("/patch/reload", OWNER)
 def patch_reload(ask: OscCall, fade: Fade = FADE) -> None:
-    """Loads the present patch again from its file, for a new song: a clock that waits for a player waits again.
-    Answers `/done` or `/fail`.
+    """Loads the present patch again from its file, for a new song: a clock that waits for a player waits again. Answers
+    `/done`.
     """
     plans, name = ask.server.plans, ask.server.session.state.name
     plans.load(plans.read_again(), fade, ask.peer, "/patch/reload", (name,), plans.begin_anew)
@@ -50,7 +50,7 @@ def patch_reload(ask: OscCall, fade: Fade = FADE) -> None:
 @osc("/patch/save", OWNER)
 def patch_save(ask: OscCall, name: Word, replace: OnOff = 0) -> None:
     """Saves nodes, wires and values as a patch of yours; over another one of yours only with 1, and the old file is
-    kept as `NAME~`. A file outside the library is refused. Answers `/done` or `/fail`.
+    kept as `NAME~`. A file outside the library is refused. Answers `/done`.
     """
     ask.server.plans.save(name, replacing=bool(replace))
     ask.reply("/done", "/patch/save", name)
@@ -60,7 +60,7 @@ def patch_save(ask: OscCall, name: Word, replace: OnOff = 0) -> None:
 def patch_undo(ask: OscCall) -> None:
     """Undoes the last of 64 edits: of a value, nodes, wires or clips, the recall of a scene, or the load of a patch.
     Moves of one parameter less than a second apart are one edit; values that a script or a clip sets at a beat are
-    none. Answers `/done /patch/undo s:what`: the edit's address, or the patch's name where its file had been saved.
+    none. Answers `/done /patch/undo s:what`.
     """
     ask.server.plans.undo(ask.peer, "/patch/undo")
 
@@ -105,8 +105,8 @@ def listing(ask: OscCall, address: str, words: list[str]) -> None:
 
 @osc("/node/add", OWNER)
 def node_add(ask: OscCall, type: Word, name: Word, after: Word = "") -> None:
-    """Adds a node. Behind `after` (a node, or `in`) it takes over the outgoing audio wires of that, or joins them if it
-    has no audio input; without `after` it has no wires.
+    """Adds a node. Behind `after` (a node, or `in`) it takes over its outgoing audio wires, or joins them if it has no
+    audio input; without `after` it has no wires.
     """
     try:
         known_type(type, ask.server.catalog)
@@ -132,8 +132,9 @@ def node_move(ask: OscCall, name: Word, after: Word = IN) -> None:
 
 @osc("/node/connect", OWNER)
 def node_connect(ask: OscCall, source: End, dest: OtherEnd) -> None:
-    """Adds a wire; a plain name means its first port. Beside loudspeakers one that plays the input has `howl_guard`
-    before it, but over JACK."""
+    """Adds a wire; a plain name means its first port. Beside loudspeakers `howl_guard` stands before one that plays the
+    input.
+    """
     plans = ask.server.plans
     _edit(ask, "/node/connect", lambda state: state.connect(source, dest, guarded=plans.loudspeakers and plans.guards))
 

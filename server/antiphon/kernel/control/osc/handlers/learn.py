@@ -14,12 +14,12 @@ from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
     "/learn",
     OWNER,
     args="s:address [x:cue] [s:node]",
-    doc="The next MIDI controller that moves is mapped to `/node/NAME/PARAM` or `/macro/NAME`, over its whole range, "
-    "or by steps where it is endless (told by its values, or by `relative`, `twos`, `offset` or `sign` behind it), or "
-    "to one of "
+    doc="Maps the next MIDI controller that moves to `/node/NAME/PARAM` or `/macro/NAME`, over its whole range, or by "
+    "steps where it is endless (told by its values, or by `relative`, `twos`, `offset` or `sign` behind it); or a "
+    "controller or note to a button, "
     + ", ".join(f"`{button}`" for button in BUTTONS)
-    + " as a button, to which a note can be mapped too, as to `/cue` with a cue's name and to `/capture` with bars and "
-    "a node; the mapping is saved. Answers `/done /learn s:address s:control` then.",
+    + ", `/cue` with a cue's name or `/capture` with bars and a node. Saves it, and answers "
+    "`/done /learn s:address s:control`.",
 )
 def learn(ask: OscCall, args: Args) -> None:
     how = text(args, 1, "how") if len(args) == 2 and args[0] not in (CUE, CAPTURE) else ""

@@ -1,11 +1,6 @@
-"""Addresses for live scripts: messages by beat, cues, and scripts sent by OSC."""
+"""Addresses for live scripts: messages by beat, and cues."""
 
-from typing import Annotated
-
-from msgspec import Meta
-
-from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, Word, osc, text
-from antiphon.kernel.control.osc.script_gate import MAX_SCRIPT
+from antiphon.kernel.control.osc.arguments import Args, OscCall, osc, text
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.messages import number
@@ -14,12 +9,8 @@ from antiphon.kernel.wire.osc import Message
 
 MAX_VALUE = 1024
 """Maximum characters of a cue's value."""
-MAX_LINES = 8192
-"""Maximum characters of a set's tracks, and of what it printed."""
 CODE = "/live/"
 """Prefix of the addresses that carry scripts."""
-EVALUATE = "/live/eval"
-Lines = Annotated[str, Meta(max_length=MAX_LINES)]
 
 
 @osc("/at", args="d:beat s:address x…")
@@ -42,42 +33,3 @@ def cue(ask: OscCall, args: Args) -> None:
     server.feedback.event("/cue", name, *args[1:])
     if server.link.keeping or server.link.keeping_tracks:
         server.link.cue(int(server.clock.moment().sample), name, args[1:])
-
-
-@osc(EVALUATE, OWNER)
-def evaluate(ask: OscCall, token: Word, script: Annotated[str, Meta(max_length=MAX_SCRIPT)]) -> None:
-    """With `serve --live`: hands a live script to `antiphon live`, from programs of this machine, with the owner's
-    token, or after `/live/join` a proof of it. Answers `/done`, after a proof with the number of programs that get it.
-    """
-    scripts, replies = ask.server.scripts, ask.server.replies
-    proved, sent = scripts.check(ask.peer, token, script), scripts.packets(script)
-    for performer, packet in sent:
-        replies.reply(performer, packet)
-    ask.reply("/done", EVALUATE, *([len(sent)] if proved else []))
-
-
-@osc("/live/join", OWNER)
-def join(ask: OscCall, nonce: Word) -> None:
-    """With `serve --live`, over TCP: answers `/live/challenge s:nonce s:proof`, by which a program of the owner knows
-    its server. How proofs are made: docs/live-coding.md.
-    """
-    ask.server.replies.reply(ask.peer, ask.server.scripts.join(ask.peer, nonce))
-
-
-@osc("/live/perform", OWNER)
-def perform(ask: OscCall, proof: Word) -> None:
-    """After `/live/join`, of a program that proves the token: it is sent `/live/eval s:script i:number s:proof` from
-    now on. Answers `/done`.
-    """
-    ask.server.scripts.admit(ask.peer, proof)
-    ask.reply("/done", "/live/perform")
-
-
-@osc("/live/plays", OWNER)
-def plays(ask: OscCall, set: Word = "", tracks: Lines = "", printed: Lines = "") -> None:
-    """After `/live/perform`: the set that a program performs, its tracks and printed lines, for `/api/status`; nothing
-    without arguments.
-    """
-    lines = {"tracks": tracks, "printed": printed}
-    kept = {name: [line for line in some.split("\n") if line] for name, some in lines.items()}
-    ask.server.scripts.show(ask.peer, {"name": set, **kept})

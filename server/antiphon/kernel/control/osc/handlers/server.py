@@ -88,9 +88,8 @@ def sync(ask: OscCall, id: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]) -> N
 @osc("/audio/device", OWNER, args="[s:device] [i:rate] [i:block]")
 def audio_device(ask: OscCall, args: Args) -> None:
     """Changes the sound device while it plays, after one fade: `headless`, `jack`, `jack:SERVER`, `portaudio`, or a
-    number or part of a name that `antiphon devices` lists, at its rate and block (0: the server's). Answers `/done
-    /audio/device s:device i:rate i:block`, or `/fail`, after which the one before plays on; without arguments
-    `/audio/device s:device i:rate i:block`.
+    number or part of a name that `antiphon devices` lists, at its rate and block (0: the server's). Answers
+    `/done /audio/device s:device i:rate i:block`, without arguments the same without `/done`.
     """
     if not args:
         ask.reply("/audio/device", *ask.server.device.figures)
@@ -105,9 +104,8 @@ def audio_device(ask: OscCall, args: Args) -> None:
 
 @osc("/headphones", OWNER)
 def headphones(ask: OscCall, on: OnOff | None = None) -> None:
-    """Says that the output is headphones, or with 0 loudspeakers: then `echo_cancel` stands in front of an input that
-    is listened to and not played, and `howl_guard` of one that is played, but over JACK. Kept for the sound device.
-    Answers `/done`, without arguments `/headphones i:on s:device`.
+    """Says that the output is headphones, or with 0 loudspeakers: then `echo_cancel` or `howl_guard` stands in front of
+    the input. Kept for the sound device. Answers `/done`, without arguments `/headphones i:on s:device`.
     """
     server = ask.server
     if on is None:
@@ -142,15 +140,15 @@ def monitor(ask: OscCall, on: OnOff) -> None:
 
 @osc("/meter/watch", once=True)
 def meter_watch(ask: OscCall, on: OnOff) -> None:
-    """0 leaves `/meter` out of what the sender, who is subscribed, is sent; 1 sends it again. Answers `/done`."""
+    """0 sends a subscribed sender no `/meter`; 1 sends it again. Answers `/done`."""
     ask.server.surfaces.subscribed(ask.peer).meters = bool(on)
     ask.reply("/done", "/meter/watch")
 
 
 @osc("/note/watch", OWNER, once=True)
 def note_watch(ask: OscCall, on: OnOff) -> None:
-    """1 sends the sender, who is subscribed, every note that anybody plays or schedules as `/note/event d:beat i:note
-    i:velocity i:channel s:node`: the beat it falls on, velocity 0 for its end.
+    """1 sends a subscribed sender every note that anybody plays or schedules as
+    `/note/event d:beat i:note i:velocity i:channel s:node`; velocity 0 for its end.
     """
     ask.server.note_watch.set(ask.peer, on=bool(on))
     ask.reply("/done", "/note/watch")

@@ -59,7 +59,7 @@ def recall(
     quantum: Annotated[float, Meta(ge=0.0, le=MAX_BEAT)] = 0.0,
 ) -> None:
     """Sets all values to those of a scene, numbers by ramps of `beats` beats; with a quantum, at its next multiple. If
-    one value is refused, none changes and `/fail` is answered.
+    one value is refused, none changes.
     """
     recall_scene(ask.server, number, beats, quantum, ask.when, ask.peer.key)
 
@@ -91,14 +91,14 @@ def recall_scene(
 
 @osc("/set/load", OWNER)
 def load(ask: OscCall, name: Word) -> None:
-    """Loads a set list, patches in their order, and the first patch of it. Answers `/done` or `/fail`."""
+    """Loads a set list, patches in their order, and the first patch of it. Answers `/done`."""
     if remark := ask.server.sets.load(name, ask.peer, "/set/load"):
         ask.reply("/remark", "/set/load", remark)
 
 
 @osc("/set/next", OWNER)
 def forward(ask: OscCall) -> None:
-    """The next patch of the set. Answers `/done /set/next s:patch` or `/fail`."""
+    """The next patch of the set. Answers `/done /set/next s:patch`."""
     ask.server.sets.step(1, ask.peer, "/set/next")
 
 
@@ -117,7 +117,7 @@ def go(ask: OscCall, place: Annotated[int, Meta(ge=1, le=set_list.MAX_PATCHES)])
 @osc("/set/save", OWNER, args="s:name s:patch…")
 def save(ask: OscCall, args: Args) -> None:
     """Saves these patches as a set list of yours, with the fade and pedals of the loaded one, which it replaces; an old
-    file is kept as `NAME~`. Answers `/done` or `/fail`.
+    file is kept as `NAME~`. Answers `/done`.
     """
     name = text(args, 0, "name")
     ask.server.sets.save(name, tuple(text(args, at, "patch") for at in range(1, max(2, len(args)))))
@@ -126,8 +126,8 @@ def save(ask: OscCall, args: Args) -> None:
 
 @osc("/set/list", once=True)
 def names(ask: OscCall) -> None:
-    """Answers `/set/list.reply s:name…`, then, where a set is loaded, `/set/patches.reply s:set i:place s:patch…`: its
-    patches, and the place from 1 of the one that plays, 0 where another patch does.
+    """Answers `/set/list.reply s:name…`, then, where a set is loaded, `/set/patches.reply s:set i:place s:patch…`: the
+    place is from 1, 0 where another patch plays.
     """
     server = ask.server
     listing(ask, "/set/list.reply", set_list.names())

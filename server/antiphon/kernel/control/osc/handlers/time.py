@@ -105,8 +105,8 @@ def stop(ask: OscCall) -> None:
 
 @osc("/transport/wait", timed=True)
 def wait(ask: OscCall, beat: BeatNumber = 0.0) -> None:
-    """Stops the beat until the player leads it, at a beat or at the first: `follow` with `drive` beat forgets the beat
-    that it has found, and begins a bar with that of the next notes. Refused where the patch has no such node.
+    """Stops the beat until the player leads it, at a beat or at the first, by `follow` with `drive` beat. Refused where
+    the patch has no such node.
     """
     ask.server.plans.wait(beat, ask.when, ask.peer.key)
 
@@ -123,7 +123,7 @@ def beat(ask: OscCall, beat: BeatNumber | None = None) -> None:
 
 @osc("/beat/nudge", args="f:beats", timed=True)
 def nudge(ask: OscCall, args: Args) -> None:
-    """Adds -16 to 16 beats to the beat as it is at that time, to get into step with other players."""
+    """Adds -16 to 16 beats to the beat, to get into step with other players."""
     _plain(ask, NudgeBeat, args)
 
 

@@ -13,13 +13,15 @@ from time import monotonic
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog, Failure, ProcessorInfo
+from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.osc.served import OscServer
-from antiphon.kernel.control.state import CATALOG
+from antiphon.kernel.control.state import CATALOG, VERSIONS
 from antiphon.kernel.errors import AntiphonError, PluginError
-from antiphon.kernel.plugins import version_files
-from antiphon.kernel.plugins.version_files import BEGUN, Stamp, VersionCheck
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, ChildLimits, spawn
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.reloading import plugin_files
+from antiphon.reloading.plugin_files import BEGUN, Stamp, VersionCheck
 
 log = logging.getLogger("antiphon.plugins")
 printed_log = logging.getLogger("antiphon.said")
@@ -46,6 +48,12 @@ class _Before:
     until: float = 0.0
 
 
+def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
+    """Has control watch the performer's plugins; as of `Companions.control`."""
+    if not settings.no_watch_plugins:
+        app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
+
+
 class PluginWatch:
     """Service of control: watches the files, and checks and activates changed plugins, one at a time."""
 
@@ -60,8 +68,8 @@ class PluginWatch:
         self._before: dict[str, _Before] = {}
 
     def _stamps(self) -> dict[str, Stamp]:
-        names = version_files.plugin_folders(self._root)
-        return {name: version_files.change_stamp(os.path.join(self._root, name)) for name in names}
+        names = plugin_files.plugin_folders(self._root)
+        return {name: plugin_files.change_stamp(os.path.join(self._root, name)) for name in names}
 
     async def serve(self) -> None:
         """Checks every `PERIOD` seconds until it is cancelled."""
@@ -87,8 +95,8 @@ class PluginWatch:
     async def renew(self, name: str) -> None:
         """Checks a plugin's present files, and activates them from the next bar on."""
         try:
-            root = self._folder.folder / version_files.VERSIONS
-            folder = await asyncio.to_thread(version_files.copy, self._root / name, root)
+            root = self._folder.folder / VERSIONS
+            folder = await asyncio.to_thread(plugin_files.copy, self._root / name, root)
             try:
                 checked = await self._check(name, folder)
             except AntiphonError:
@@ -105,7 +113,7 @@ class PluginWatch:
         mine = {info.type for info in self._catalog.types.values() if info.plugin == name}
         nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
         asked = VersionCheck(str(folder), str(self._root / name), status.rate, status.block, status.channels, nodes)
-        child = spawn("antiphon.kernel.plugins.version_check:main", limits=LIMITS)
+        child = spawn("antiphon.reloading.plugin_check:main", limits=LIMITS)
         answer: dict[str, Any] = {}
         try:
             child.send(asked.to_json())

@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from antiphon.kernel.contract.params import Value
+from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import AntiphonError, PatchError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.patch import Patch
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.session.graph_state import FADE
 
@@ -70,6 +72,11 @@ PERIOD = 0.03
 """Seconds between two checks; a changed file is loaded once two successive ones agree."""
 Stamp = tuple[int, int, int]
 """Modification time in ns, size in bytes, inode."""
+
+
+def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
+    """Has control watch the patch's file; as of `Companions.control`."""
+    app.services.append(("patch", partial(watch, app)))
 
 
 async def watch(server: OscServer) -> None:

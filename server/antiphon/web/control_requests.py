@@ -1,4 +1,7 @@
-"""Control's end of the web process's socket: one request at a time, within `SHARE` of CPU time, in turns."""
+"""Control's end of the web process's socket: one request at a time, within `SHARE` of CPU time, in turns.
+
+It runs in the control process, which `join` adds it to.
+"""
 
 import asyncio
 import contextlib
@@ -6,23 +9,26 @@ import json
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from time import monotonic, thread_time
 from typing import Any
 
 from antiphon.kernel.contract.params import Value
+from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.commands.executor import round_float32
-from antiphon.kernel.control.osc.addresses import ADDRESSES
-from antiphon.kernel.control.status import StatusSource
-from antiphon.kernel.control.subscribers.clients import Approvals
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import declaration, own_nodes
 from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.graph.names import SCENE_NAME
-from antiphon.kernel.wire.web_link import MAX_REQUEST, STARTED, Topic, WebRequest, parts
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.web.approvals import Approvals
+from antiphon.web.control_messages import MAX_REQUEST, STARTED, Topic, WebRequest, parts
+from antiphon.web.control_status import status
 
 log = logging.getLogger("antiphon.web")
 
@@ -52,22 +58,25 @@ class ControlShare:
 
 
 class WebRequests:
-    """A service of control: `app.services.append(("the web process", requests.serve))`.
+    """A service of control.
 
     `answered`: requests so far, refused ones included; `refused`: requests that got an error.
     """
 
-    def __init__(self, link: socket.socket, folder: Path) -> None:
+    def __init__(
+        self, link: socket.socket, folder: Path, figures: Callable[[ControlApp], dict[str, Any]] = status
+    ) -> None:
         """`link`: the socket to the web process. `folder`: the configuration's, where approvals are stored."""
         link.setblocking(False)
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
+        self._figures = figures
         self.answered = self.refused = 0
 
-    def restore(self, app: StatusSource) -> None:
+    def restore(self, app: ControlApp) -> None:
         """Restores the stored approvals that have not expired."""
         app.access.restore(self._approvals.load())
 
-    async def serve(self, app: StatusSource) -> None:
+    async def serve(self, app: ControlApp) -> None:
         """Answers until it is cancelled."""
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self._link, STARTED)
@@ -103,14 +112,14 @@ class WebRequests:
             if pause := self._share.spend(spent + max(0.0, thread_time() - start)):
                 await asyncio.sleep(pause)
 
-    def _pieces(self, app: StatusSource, request: WebRequest) -> Iterator[str]:
+    def _pieces(self, app: ControlApp, request: WebRequest) -> Iterator[str]:
         """JSON text of an answer in small pieces, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
-                methods = [[one.path, one.args, one.doc] for one in (*ADDRESSES, *app.plugin_addresses.infos)]
+                methods = [[one.path, one.args, one.doc] for one in (*app.directory.fixed, *app.plugin_addresses.infos)]
                 yield _data({"methods": methods, "osc_port": app.osc_port})
             case Topic.STATUS:
-                yield _data(app.status())
+                yield _data(self._figures(app))
             case Topic.SURFACES:
                 yield _data(_surfaces(app))
             case Topic.NODES:
@@ -126,7 +135,7 @@ class WebRequests:
             case Topic.STORED:
                 yield from _stored(app)
 
-    async def _changed(self, app: StatusSource, request: WebRequest) -> str:
+    async def _changed(self, app: ControlApp, request: WebRequest) -> str:
         ip = request.about
         if request.topic is Topic.APPROVE:
             app.access.approve(ip)
@@ -146,7 +155,15 @@ class WebRequests:
         return True
 
 
-def _surfaces(app: StatusSource) -> dict[str, Any]:
+def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
+    """Has control answer the web process, and know who was approved; as of `Companions.control`."""
+    requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
+    app.services.append(("the web process", partial(requests.serve, app)))
+    if settings.lan:
+        requests.restore(app)
+
+
+def _surfaces(app: ControlApp) -> dict[str, Any]:
     """Held or approved addresses, each with its time and the number of its subscriptions."""
     listening = Counter(surface.peer.host for surface in app.surfaces)
     return {
@@ -165,7 +182,7 @@ def _surfaces(app: StatusSource) -> dict[str, Any]:
     }
 
 
-def _values(app: StatusSource, node: NodeSpec) -> dict[str, Value]:
+def _values(app: ControlApp, node: NodeSpec) -> dict[str, Value]:
     """Values of a node's parameters by name, without unknown ones."""
     info = declaration(node, app.catalog)
     found = {}
@@ -175,7 +192,7 @@ def _values(app: StatusSource, node: NodeSpec) -> dict[str, Value]:
     return found
 
 
-def _graph(app: StatusSource) -> Iterator[str]:
+def _graph(app: ControlApp) -> Iterator[str]:
     state = app.session.state
     yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
     for place, spec in enumerate(chain(state.graph.nodes, own_nodes(state.graph))):
@@ -196,7 +213,7 @@ def _graph(app: StatusSource) -> Iterator[str]:
     yield ', "drives": ' + json.dumps(drives) + "}}"
 
 
-def _stored(app: StatusSource) -> Iterator[str]:
+def _stored(app: ControlApp) -> Iterator[str]:
     yield '{"data": {"macros": ' + json.dumps(macros_to_json(app.session.state.graph.macros)) + ', "scenes": {'
     for place, (number, values) in enumerate(sorted(app.plans.scenes.items())):
         yield ("," if place else "") + f'"{number}": ' + json.dumps(dict(values))

@@ -1,12 +1,20 @@
-"""The owner's token, in a file of the configuration folder that only the owner can read."""
+"""The owner's token, in a file of the configuration folder that only the owner can read; its proof without sending it.
+
+A program sends `/live/join NONCE`. The server answers `/live/challenge NONCE PROOF`, which requires the token, and the
+program's next message proves the same. Each proof covers both nonces, so that it is invalid on another connection, the
+port, so that it cannot be relayed by a program that listens on another one, and its purpose.
+"""
 
 import contextlib
+import hmac
 import logging
 import os
 import re
 import secrets
 import stat
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
@@ -69,3 +77,37 @@ class OwnerToken:
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_mode
+
+
+Purpose = Literal["server", "performer", "hand over", "perform"]
+"""Statement proved: server has the token; performer has it; a script is handed over; a script is to be performed."""
+
+
+def nonce() -> str:
+    """Random number for one use, as 32 hexadecimal digits."""
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenProof:
+    """Creates and checks the proofs of one connection."""
+
+    token: str
+    port: int
+    asked: str
+    given: str
+
+    def make(self, purpose: Purpose, *parts: str) -> str:
+        """Proof for texts, 64 hexadecimal digits; `UnicodeEncodeError` for text without UTF-8."""
+        code = hmac.new(self.token.encode(), digestmod="sha256")
+        for part in ("antiphon", purpose, str(self.port), self.asked, self.given, *parts):
+            data = part.encode()
+            code.update(len(data).to_bytes(8, "big") + data)
+        return code.hexdigest()
+
+    def check(self, proof: object, purpose: Purpose, *parts: str) -> bool:
+        """True if `proof` is valid for these texts, compared in constant time."""
+        try:
+            return isinstance(proof, str) and hmac.compare_digest(proof.encode(), self.make(purpose, *parts).encode())
+        except UnicodeEncodeError:
+            return False

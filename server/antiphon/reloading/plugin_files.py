@@ -12,10 +12,9 @@ from typing import Any
 
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.plugins.checks import CHECK_LIMIT
 from antiphon.kernel.runtime import paths
 
-VERSIONS = "versions"
-"""Folder of the versions in the server's own folder: `NUMBER/PLUGIN`."""
 START = "__init__.py"
 MAX_FILES = 1000
 """Maximum modules of a plugin that are watched."""
@@ -89,8 +88,6 @@ def _copy(folder: Path, place: Path) -> None:
             (place / entry.name).symlink_to(entry.resolve())
 
 
-CHECK_LIMIT = 5.0
-"""Maximum seconds for a third-party plugin to import and pass its check."""
 BEGUN = {"begun": True}
 """Message sent before the plugin is imported; the time limit starts there."""
 

@@ -10,13 +10,14 @@ from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.harness import run_processor
 from antiphon.kernel.errors import FileError, PluginError
-from antiphon.kernel.plugins import finding, version_files
+from antiphon.kernel.plugins import finding
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.plugins.version_files import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.processes.children import spawn
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.reloading import plugin_files
+from antiphon.reloading.plugin_files import BEGUN, VersionCheck
 
 INIT = """
 from antiphon.api import hookimpl
@@ -56,9 +57,9 @@ def level(versions: PluginVersions) -> float:
 
 def test_a_version_is_used_and_one_before_is_used_again(plugin: Path, tmp_path: Path) -> None:
     versions = PluginVersions(Loaded(Catalog()))
-    first = version_files.copy(plugin, tmp_path / "versions")
+    first = plugin_files.copy(plugin, tmp_path / "versions")
     (plugin / "factor.py").write_text("FACTOR = 0.2\n")  # as long as before, and within the same second
-    second = version_files.copy(plugin, tmp_path / "versions")
+    second = plugin_files.copy(plugin, tmp_path / "versions")
     try:
         versions.use({"versioned": str(first)})
         assert level(versions) == 0.5
@@ -85,9 +86,9 @@ def test_a_copy_has_the_modules_and_links_the_rest(plugin: Path, tmp_path: Path)
         (plugin / name).mkdir()
         (plugin / name / "a.py").write_text("a = 1\n")
     (plugin / "inner" / "__init__.py").write_text("")
-    place = version_files.copy(plugin, tmp_path / "versions")
+    place = plugin_files.copy(plugin, tmp_path / "versions")
     assert place == tmp_path / "versions" / "1" / "versioned"
-    assert version_files.copy(plugin, tmp_path / "versions").parent.name == "2"
+    assert plugin_files.copy(plugin, tmp_path / "versions").parent.name == "2"
     names = {"__init__.py", "processor.py", "factor.py", "weights.bin", "samples", "inner"}
     assert {entry.name for entry in place.iterdir()} == names
     assert {entry.name for entry in place.iterdir() if entry.is_symlink()} == {"weights.bin", "samples"}
@@ -95,23 +96,23 @@ def test_a_copy_has_the_modules_and_links_the_rest(plugin: Path, tmp_path: Path)
 
 
 def test_the_stamp_changes_with_any_module_and_is_empty_without_a_package(plugin: Path) -> None:
-    before = version_files.change_stamp(str(plugin))
+    before = plugin_files.change_stamp(str(plugin))
     assert len(before) == 3
     os.utime(plugin / "factor.py", ns=(1, 1))
-    changed = version_files.change_stamp(str(plugin))
+    changed = plugin_files.change_stamp(str(plugin))
     assert changed != before
     (plugin / "weights.bin").write_bytes(b"w")
-    assert version_files.change_stamp(str(plugin)) == changed
+    assert plugin_files.change_stamp(str(plugin)) == changed
     (plugin / "__init__.py").unlink()
-    assert version_files.change_stamp(str(plugin)) == ()
-    assert version_files.plugin_folders(plugin.parent) == ["versioned"]
-    assert version_files.plugin_folders(plugin / "none") == []
+    assert plugin_files.change_stamp(str(plugin)) == ()
+    assert plugin_files.plugin_folders(plugin.parent) == ["versioned"]
+    assert plugin_files.plugin_folders(plugin / "none") == []
 
 
 def checked(plugin: Path, tmp_path: Path, limit: float = 60.0, **values: float) -> dict[str, object]:
-    folder = version_files.copy(plugin, tmp_path / "versions")
+    folder = plugin_files.copy(plugin, tmp_path / "versions")
     check = VersionCheck(str(folder), str(plugin), 48000, 256, 2, (("versioned", values),), limit=limit)
-    with spawn("antiphon.kernel.plugins.version_check:main") as process:
+    with spawn("antiphon.reloading.plugin_check:main") as process:
         process.send(check.to_json())
         assert process.receive(silence=120.0)[0] == BEGUN
         return process.receive(silence=120.0)[0]
@@ -163,4 +164,4 @@ def test_a_plugin_that_every_user_may_change_is_not_run(plugin: Path, tmp_path: 
     (tmp_path / open_folder).chmod(0o757)
     assert finding.sources(plugin.parent)[-1].problem.endswith(f"chmod o-w {tmp_path / open_folder}")
     with pytest.raises(FileError, match="every user of this machine may write where "):
-        version_files.copy(plugin, tmp_path / "versions")
+        plugin_files.copy(plugin, tmp_path / "versions")

@@ -26,7 +26,6 @@ from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.collecting import PluginLoading
 from antiphon.kernel.plugins.finding import sources
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.plugins.version_files import BEGUN, VersionCheck
 from antiphon.kernel.plugins.versions import number_of
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
@@ -34,6 +33,7 @@ from antiphon.kernel.runtime.platform import thread_clocks
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.processes.scheduling import LOOK_SECONDS
 from antiphon.kernel.workers.devices import without_workers
+from antiphon.reloading.plugin_files import BEGUN, VersionCheck
 
 NOISE_BLOCKS = 48
 """Blocks of noise at -20 dB through each processor, as in the trial before a patch plays."""

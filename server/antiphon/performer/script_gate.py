@@ -1,17 +1,28 @@
 """Accepts live scripts from the owner's programs, and forwards them to performing ones: each has to prove the token."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, cast
 
+from msgspec import Meta
+
+from antiphon.files.owner_token import OwnerToken, TokenProof, nonce as make_nonce
+from antiphon.kernel.control.app import ControlApp
+from antiphon.kernel.control.osc.arguments import OWNER, OscCall, Word, osc
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.wire.osc import encode
-from antiphon.kernel.wire.senders import TokenProof, nonce
 
 MAX_SCRIPT = 48 * 1024
 """Maximum characters of a script, so that it fits a datagram."""
+MAX_LINES = 8192
+"""Maximum characters of a set's tracks, and of what it printed."""
+EVALUATE, NAME = "/live/eval", "terminal"
+"""Address by which scripts are handed over, and the gate's name among what has joined control and in `/api/status`."""
+Lines = Annotated[str, Meta(max_length=MAX_LINES)]
 _UNPROVED = "a program says what it performs once it has proved the token, by /live/join and /live/perform"
 _WRONG = "this is not the token; it is in the file `token` of the configuration folder"
 
@@ -63,7 +74,7 @@ class ScriptGate:
         if peer.udp is not None or not peer.host:
             raise RequestError("a program joins by a connection over TCP")
         self._programs = {key: one for key, one in self._programs.items() if not one.peer.link_lost}
-        proof = TokenProof(token, self._port, asked, nonce())
+        proof = TokenProof(token, self._port, asked, make_nonce())
         self._programs[peer.key] = _Program(peer, proof)
         return encode("/live/challenge", proof.given, proof.make("server"))
 
@@ -106,3 +117,57 @@ class ScriptGate:
         if self.token is None:
             raise RequestError("this server evaluates nothing; start it with --live")
         return self.token()
+
+
+def _gate(ask: OscCall) -> ScriptGate:
+    return cast(ScriptGate, ask.server.joined[NAME])
+
+
+@osc(EVALUATE, OWNER)
+def evaluate(ask: OscCall, token: Word, script: Annotated[str, Meta(max_length=MAX_SCRIPT)]) -> None:
+    """With `serve --live`: hands a live script to `antiphon live`, from programs of this machine, with the owner's
+    token, or after `/live/join` a proof of it. Answers `/done`, after a proof with the number of programs that get it.
+    """
+    gate, replies = _gate(ask), ask.server.replies
+    proved, sent = gate.check(ask.peer, token, script), gate.packets(script)
+    for performer, packet in sent:
+        replies.reply(performer, packet)
+    ask.reply("/done", EVALUATE, *([len(sent)] if proved else []))
+
+
+@osc("/live/join", OWNER)
+def join(ask: OscCall, nonce: Word) -> None:
+    """With `serve --live`, over TCP: answers `/live/challenge s:nonce s:proof`, by which a program of the owner knows
+    its server. How proofs are made: docs/live-coding.md.
+    """
+    ask.server.replies.reply(ask.peer, _gate(ask).join(ask.peer, nonce))
+
+
+@osc("/live/perform", OWNER)
+def perform(ask: OscCall, proof: Word) -> None:
+    """After `/live/join`, of a program that proves the token: it is sent `/live/eval s:script i:number s:proof` from
+    now on. Answers `/done`.
+    """
+    _gate(ask).admit(ask.peer, proof)
+    ask.reply("/done", "/live/perform")
+
+
+@osc("/live/plays", OWNER)
+def plays(ask: OscCall, set: Word = "", tracks: Lines = "", printed: Lines = "") -> None:
+    """After `/live/perform`: the set that a program performs, its tracks and printed lines, for `/api/status`; nothing
+    without arguments.
+    """
+    lines = {"tracks": tracks, "printed": printed}
+    kept = {name: [line for line in some.split("\n") if line] for name, some in lines.items()}
+    _gate(ask).show(ask.peer, {"name": set, **kept})
+
+
+ADDRESSES = (evaluate, join, perform, plays)
+
+
+def open_gate(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
+    """Has control take scripts; as of `Companions.control`."""
+    gate = ScriptGate(OwnerToken(paths.config()) if settings.live else None, app.osc_port)
+    app.joined[NAME] = gate
+    app.directory.add(ADDRESSES)
+    app.transports.statuses[NAME] = lambda: gate.performed

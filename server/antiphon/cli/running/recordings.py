@@ -1,0 +1,49 @@
+"""What recordings of a server that is started would be in the way of."""
+
+import os
+from pathlib import Path
+
+from antiphon.files.own_files import OTHER_FOLDER, held_names
+from antiphon.kernel.engine.recording.recorder import LIST, first_of_series
+from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.supervisor.recordings import SET, broken_off
+
+
+def check(settings: ServeSettings, folder: Path) -> None:
+    """Checks that recording would overwrite neither an existing file nor the input.
+
+    A recording that a crashed server left unfinished, as `folder` says, is allowed: `first_requests` renames it. Raises
+    UsageError: something is in the way; the message names another path to use.
+    """
+    record = settings.record
+    for path in filter(None, (record, settings.session, settings.record_tracks)):
+        paths.check_space(Path(path))
+    if record and settings.input_file is not None and paths.is_same_file(record, settings.input_file):
+        raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
+    if record and os.path.lexists(record) and not settings.force and not broken_off(record, folder):
+        free = _sibling_path(Path(record))
+        raise UsageError(
+            f"--record: there is a {record} already; give another name, for example {free}, or --force to replace it"
+        )
+    if settings.session and settings.record_tracks and paths.is_same_file(settings.session, settings.record_tracks):
+        raise UsageError("--session and --record-tracks name the same folder; give them two")
+    for option, path in (("--session", settings.session), ("--record-tracks", settings.record_tracks)):
+        existing = [name for name in (*SET, LIST) if path and os.path.lexists(os.path.join(path, name))]
+        if existing and not broken_off(path, folder):
+            raise UsageError(
+                f"{option}: {path} holds a set already ({', '.join(existing)}); "
+                "give another name, or move that one away"
+            )
+    path = settings.record_tracks
+    if path and (held := held_names(path)) and not settings.force and not broken_off(path, folder):
+        raise UsageError(f"--record-tracks: {path} holds files already ({held}); {OTHER_FOLDER}")
+
+
+def _sibling_path(path: Path) -> Path:
+    """A free name for the continuation of a recording: take-2.wav, take-3.wav, … for take.wav."""
+    first, number = first_of_series(path), 2
+    while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
+        number += 1
+    return candidate
