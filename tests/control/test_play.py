@@ -314,18 +314,8 @@ def test_of_a_value_that_is_given_twice_the_last_is_played() -> None:
 def test_a_note_by_name_at_a_beat_may_have_a_length() -> None:
     notes, _ = named_values(["note", 60, "length", 1.5, "x", 1], Beat(2.0))
     assert notes == [NoteOn(60, 1.0, 1, "k", Beat(2.0)), NoteOff(60, 1, "k", Beat(3.5))]
-    for wrong, reason in (
-        (
-            ["note", 60, "x", 1],
-            "a note of k has a length in beats, or 0 until /note/off; in a script write .synth(",
-        ),
-        (["note", 60, "length"], "play takes names and values in turn"),
-        (["note", 60, "length", 2], "a length above 0 is of notes at a beat"),
-        (["note", 60, "length", 0, "x", "word"], "'x' takes a number, not 'word'"),
-        (["length", 0, *(part for n in range(20) for part in (f"v{n}", n))], "at most 16 values by name"),
-    ):
-        with pytest.raises(RequestError, match=re.escape(reason)):
-            read("k", BY_NAME, wrong, NOW)
+    by_name = Path(__file__).with_name("by_name.py")
+    accepted.compare(by_name, lambda wrong: accepted.refusal(lambda: read("k", BY_NAME, eval(wrong), NOW)))
 
 
 def test_an_unknown_name_of_a_value_has_its_sentence() -> None:

@@ -52,12 +52,19 @@ def here():
 
 note(f"imported {{here()}}")
 """
-REGISTERED = "synths", "models", "trainings", "evaluations", "analyses", "services"
+REGISTERING = [
+    "antiphon_synths",
+    "antiphon_models",
+    "antiphon_trainings",
+    "antiphon_evaluations",
+    "antiphon_analyses",
+    "antiphon_services",
+]
 """Hooks that register a factory by a name alone."""
 EVERY = (
     HEAD
     + "".join(
-        f'\n@hookimpl\ndef antiphon_{kind}(register):\n    register("NAME", lambda: "{kind}")\n' for kind in REGISTERED
+        f'\n@hookimpl\ndef {hook}(register):\n    register("NAME", lambda: "{hook[9:]}")\n' for hook in REGISTERING
     )
     + """
 from antiphon.web.http_message import text
@@ -272,8 +279,9 @@ def test_hook_antiphon_processors(loaded: loader.Loaded, plugin: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES.values())
-@pytest.mark.parametrize("kind", REGISTERED)
-def test_a_hook_that_registers(loaded: loader.Loaded, kind: str, name: str) -> None:
+@pytest.mark.parametrize("hook", REGISTERING)
+def test_a_hook_that_registers(loaded: loader.Loaded, hook: str, name: str) -> None:
+    kind = hook.removeprefix("antiphon_")
     assert loaded.factories[kind][name]() == kind
 
 

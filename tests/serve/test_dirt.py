@@ -35,9 +35,9 @@ EVENT = bytes.fromhex(
 
 
 @contextmanager
-def playing(folder: Path) -> Iterator[tuple[ServerProcess, int, Path]]:
-    """A server with a sampler whose sounds `bd` and `sn` are one frame long, its port for SuperDirt's clients, and its
-    recording."""
+def playing(folder: Path, option: str = "--dirt-port") -> Iterator[tuple[ServerProcess, int, Path]]:
+    """A server with a sampler whose sounds `bd` and `sn` are one frame long, its port for SuperDirt's clients or
+    Strudel's, and its recording."""
     for name, height in (("bd", 0.5), ("sn", 0.25)):
         sounds = folder / "data" / "library" / "clicks" / name
         sounds.mkdir(parents=True)
@@ -46,7 +46,7 @@ def playing(folder: Path) -> Iterator[tuple[ServerProcess, int, Path]]:
     port, out = free_port(), folder / "out.wav"
     # a busy machine misses fewer blocks with 16 ahead
     options = ("--audio", "headless", "--ahead", "16", "--patch", str(folder / "clicks.toml"), "--record", str(out))
-    with ServerProcess(*options, "--dirt-port", str(port), home=folder) as server:
+    with ServerProcess(*options, option, str(port), home=folder) as server:
         until(lambda: server.ask("/node/drums/loaded")[1] == [2], 10.0, "the sounds are read")
         yield server, port, out
 

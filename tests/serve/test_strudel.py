@@ -12,23 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests import audio
-from tests.serve.test_dirt import figures
+from tests.serve.test_dirt import figures, playing
 from tests.waiting import play_for, until
 from wsproto import ConnectionType, WSConnection, events
 
-from antiphon_bench.rig import ServerProcess, free_port
+from antiphon_bench.rig import ServerProcess
 from antiphon_dirt.strudel import MAX_BYTES, MAX_CLIENTS, may_connect
 
 RATE = 48000
-PATCH = """
-format = 1
-[nodes.drums]
-type = "sampler"
-library = "clicks"
-[wires]
-"drums" = "out"
-"""
 
 
 class Client:
@@ -71,16 +62,8 @@ class Client:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, int, Path]]:
-    home = tmp_path_factory.mktemp("strudel")
-    folder = home / "data" / "library" / "clicks" / "bd"
-    folder.mkdir(parents=True)
-    audio.write(folder / "a.wav", audio.clicks([0], 64, height=0.5), subtype="FLOAT")
-    (home / "clicks.toml").write_text(PATCH)
-    port, out = free_port(), home / "out.wav"
-    options = ("--audio", "headless", "--ahead", "16", "--patch", str(home / "clicks.toml"), "--record", str(out))
-    with ServerProcess(*options, "--strudel-port", str(port), home=home) as server:
-        until(lambda: server.ask("/node/drums/loaded")[1] == [1], 10.0, "the sound is read")
-        yield server, port, out
+    with playing(tmp_path_factory.mktemp("strudel"), "--strudel-port") as made:
+        yield made
 
 
 @pytest.mark.parametrize(

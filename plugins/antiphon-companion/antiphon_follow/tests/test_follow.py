@@ -251,7 +251,7 @@ def clock_of(
 
 
 def test_the_clock_takes_the_players_beat_and_never_turns_back() -> None:
-    beats = beats_of(SWELL)
+    beats = beats_of(SWELL[:64])
     rows = clock_of(pianist(beats), float(beats[-1]), "beat")
     off = errors(rows, beats, 10.0)
     assert np.median(np.abs(off)) < 0.05
