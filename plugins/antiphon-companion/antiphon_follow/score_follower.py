@@ -147,21 +147,21 @@ class ScoreFollower:
 
     def catch_up(self) -> None:
         """Takes one of the notes that began the score."""
-        self.note(*self.behind.popleft())
+        self._take(*self.behind.popleft(), heard=True)
 
     def hear_soon(self, at: float, pitch: int, sure: bool) -> None:
         """The same at a bounded cost: the notes that begin the score are then in `behind`, and taken by `catch_up`."""
         early, pitch_before = self._early
         if not sure:
             if self._holds(at) and pitch in self.onsets[self._now + 1].numbers:
-                self.note(at, pitch)
+                self._take(at, pitch, heard=True)
                 self._early = at, pitch
             return
         if pitch == pitch_before and at - early < EARLY:
             self._early = -EARLY, pitch
             return
         if self._begun and not self._over(at):
-            self.note(at, pitch)
+            self._take(at, pitch, heard=True)
             return
         place, notes = self._entry.take(at, pitch)
         if notes:
@@ -184,15 +184,19 @@ class ScoreFollower:
 
     def note(self, at: float, pitch: int, velocity: float = 0.7) -> None:
         """Takes a note. `at`: seconds, in order. `pitch`: 0 to 127. `velocity`: 0 to 1, of no weight yet."""
-        bits = self._bits.get(pitch, self._none)
+        self._take(at, pitch, heard=False)
+
+    def _take(self, at: float, pitch: int, *, heard: bool) -> None:
+        """Takes a note that was played, or `heard`."""
+        odds, bits = self._odds, self._bits.get(pitch, self._none)
         if not self._begun:
             self._begin(at, bits)
             return
         low = self._window()
-        waited = self._odds.jump_waited * min(max(0.0, at - self._last - 1.0), 1.0)
-        heard = ScoreHeard(bits, self._spare.get(pitch, self._extra), self._off[pitch % 12], at, waited)
-        best = self._step(self._odds, self._tables, self._paths, self._room, heard, low, self._width)
-        self._settled(best, at)
+        waited = odds.jump_waited * min(max(0.0, at - self._last - 1.0), 1.0)
+        in_stop = (odds.stray, odds.resume) if heard else (odds.extra, odds.most)
+        note = ScoreHeard(bits, self._spare.get(pitch, self._extra), self._off[pitch % 12], at, waited, *in_stop)
+        self._settled(self._step(odds, self._tables, self._paths, self._room, note, low, self._width), at)
 
     def _window(self) -> int:
         """First of the onsets among which the player is looked for; what leaves them is forgotten."""

@@ -37,6 +37,9 @@ class ScoreOdds(NamedTuple):
     share: f64 = 0.25  # of the expected interval
     most: f64 = 2.5  # that a late onset costs: a stop
     most_early: f64 = 12.0
+    stop: f64 = 0.8  # seconds by which the next onset is late in a stop
+    stray: f64 = 3.5  # an added note in a stop, of sound: there are noises
+    resume: f64 = 3.0  # that the onset after one costs, of sound
     wander: f64 = 0.12  # share of its tempo by which a player's changes in a second
     error: f64 = 0.03  # seconds of a player's deviation that are no change of tempo
 
@@ -87,7 +90,8 @@ class ScoreRoom(NamedTuple):
 class ScoreHeard(NamedTuple):
     """A note: for each onset its bit there, nats if it is an ornament or added, and if it stands for another.
 
-    `at`: seconds. `waited`: nats by which a jump is likelier after a stop.
+    `at`: seconds. `waited`: nats by which a jump is likelier after a stop. `stray`, `resume`: nats that an added note
+    in a stop costs, and the onset after one.
     """
 
     bits: i64p
@@ -95,6 +99,8 @@ class ScoreHeard(NamedTuple):
     off: f64p
     at: f64
     waited: f64
+    stray: f64
+    resume: f64
 
 
 @kernel
@@ -120,13 +126,14 @@ def score_leaps(o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreRoom, n: Sc
 
 
 @kernel
-def score_way(o: ScoreOdds, t: ScoreTables, s: ScorePaths, here: i64, back: i64, row: i64, at: f64) -> f64:
+def score_way(o: ScoreOdds, t: ScoreTables, s: ScorePaths, n: ScoreHeard, here: i64, back: i64, row: i64) -> f64:
     """Nats of the path to an onset from the one before it by `row + 1`, if the note is of it."""
     expected = t.gaps[row * t.onsets + here] * s.pace[back]
-    error = at - s.began[back] - expected
+    error = n.at - s.began[back] - expected
+    most = n.resume if error > o.stop else o.most
     scaled = error / (o.spread + o.share * expected)
     way = s.like[back] - o.missed * min(s.left[back], 3.0) + t.passing[row * t.onsets + here]
-    return f64(way - min(0.5 * scaled * scaled, o.most if error > 0.0 else o.most_early))
+    return f64(way - min(0.5 * scaled * scaled, most if error > 0.0 else o.most_early))
 
 
 @kernel
@@ -150,14 +157,17 @@ def score_place(o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreRoom, n: Sc
     stay = max(n.spare[here], n.off[here] if bits == 0 else -o.again)
     late = here > low and n.bits[before] | s.came_before[here] != s.came_before[here]
     stay = max(stay, -o.late - spread) if late else stay
+    after = min(here + 1, t.onsets - 1)
+    if n.at - s.began[here] - t.gaps[after] * s.pace[here] > o.stop:
+        stay = max(stay, -n.stray)
     taken = bits | s.came[here] != s.came[here] and -spread > stay
     stay = s.like[here] + (-spread if taken else stay)
-    way, row = score_way(o, t, s, here, before, 0, n.at), 0
+    way, row = score_way(o, t, s, n, here, before, 0), 0
     for other in range(1, REACH):
         back = max(here - other - 1, low)
         # what is above is all that it can be
         if s.like[back] + t.passing[other * t.onsets + here] > way:
-            found = score_way(o, t, s, here, back, other, n.at)
+            found = score_way(o, t, s, n, here, back, other)
             if found > way:
                 way, row = found, other
     way += n.off[here] if bits == 0 else 0.0

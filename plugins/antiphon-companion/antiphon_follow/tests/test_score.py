@@ -496,6 +496,26 @@ def test_notes_at_random_seldom_begin_a_score(size):
     assert begun / seconds * 60.0 < 1.0
 
 
+def test_noises_in_a_stop_do_not_move_the_place_and_the_player_goes_on():
+    moved, right = [], []
+    for seed in range(30):
+        rng = random.Random(seed)
+        onsets = [sorted(rng.sample(range(40, 76), 3)) for _ in range(60)]
+        follower = ScoreFollower(score_of(onsets))
+        first = [(0.5 * n, key) for n in range(20) for key in onsets[n]]
+        noises = sorted((rng.uniform(10.4, 16.0), rng.randrange(36, 72)) for _ in range(25))
+        for at, key in [*first, *noises]:
+            follower.hear(at, key)
+        moved.append(abs(follower.onset - 19))
+        for n in range(20, 26):
+            for key in onsets[n]:
+                follower.hear(6.0 + 0.5 * n, key)
+        right.append(follower.onset == 25)
+    assert np.mean(np.array(moved) <= 1) > 0.85
+    assert np.mean(moved) < 1.0
+    assert np.mean(right) > 0.9
+
+
 def turn_of(concert, at):
     """Blocks until all notes that came are taken; none takes more than it has time for."""
     step, taken, blocks = concert.follower._step, [], 0
