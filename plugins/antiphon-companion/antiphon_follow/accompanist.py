@@ -56,7 +56,17 @@ class Accompanist:
             if not note.grace
         )
         self._rows, self._starts = rows, [row.start for row in rows]
+        self._holds = {
+            place: onset.hold[0] + TOGETHER / 2
+            for place, (onset, after) in enumerate(zip(follower.onsets, follower.starts[1:].tolist(), strict=False))
+            if onset.hold is not None and not self._between(onset.hold[1], after)
+        }
         self.reset()
+
+    def _between(self, position: float, after: float) -> bool:
+        """Whether one of the notes begins from a position on, before another."""
+        first = bisect_left(self._starts, position - TOGETHER)
+        return first < len(self._starts) and self._starts[first] < after - TOGETHER
 
     def reset(self, position: float = 0.0) -> None:
         """Forgets what sounds, and plays from a position in quarters."""
@@ -127,9 +137,14 @@ class Accompanist:
         return events
 
     def _target(self, seconds: float) -> float:
-        """Position until which notes begin by then; what the player shares waits for the player."""
+        """Position until which notes begin by then; what the player shares waits for the player.
+
+        So does what lies under the player's fermata, unless the others begin while the player rests after it.
+        """
         follower = self._follower
         straight, bound, held = follower.straight(seconds)
+        if follower.begun and straight > (hold := self._holds.get(follower.onset, straight)):
+            return hold
         if straight < bound or (not held and straight - self.late / follower.pace < bound):
             return straight
         waits = held or (straight - bound) * follower.pace < PATIENCE

@@ -106,8 +106,9 @@ class ScoreFollower:
             if source > 0 and target < count
         ]
         tops = np.array([1 << max(0, len(one.numbers) - 1) for one in self.onsets], np.int64)
+        held = np.array([one.held for one in self.onsets], np.int64)
         pairs = np.array(edges, np.int64).reshape(-1, 2)
-        return ScoreTables(self.starts, sizes, tops, gaps, passing, jumping, pairs, count, len(edges))
+        return ScoreTables(self.starts, sizes, tops, held, gaps, passing, jumping, pairs, count, len(edges))
 
     def _onset_at(self, position: float) -> int:
         """Place of the first onset from a position on; their number where there is none."""

@@ -47,13 +47,15 @@ class ScoreOdds(NamedTuple):
 class ScoreTables(NamedTuple):
     """What does not change, a value for each of the `onsets`.
 
-    `tops`: the bit of its highest note. `gaps`, `passing` `[REACH, count]`: quarters from the onset so many before, and
-    nats for those between. `edges`: pairs of onsets, before and after each of the `jumps` that repeats allow.
+    `tops`: the bit of its highest note. `held`: whether there is a fermata. `gaps`, `passing` `[REACH, onsets]`:
+    quarters from the onset so many before, and nats for those between. `edges`: pairs of onsets, before and after each
+    of the `jumps` that repeats allow.
     """
 
     starts: f64p
     sizes: f64p
     tops: i64p
+    held: i64p
     gaps: f64p
     passing: f64p
     jumping: f64p
@@ -138,13 +140,13 @@ def score_way(o: ScoreOdds, t: ScoreTables, s: ScorePaths, n: ScoreHeard, here: 
 
 @kernel
 def score_pace(o: ScoreOdds, t: ScoreTables, s: ScorePaths, here: i64, back: i64, row: i64, at: f64) -> None:
-    """Tempo of the path that moves to an onset, by a Kalman filter."""
+    """Tempo of the path that moves to an onset, by a Kalman filter; a fermata says nothing of it."""
     gap, held, passed = t.gaps[row * t.onsets + here], s.pace[back], at - s.began[back]
     limit = 0.6 * (gap * held) + o.error
     late_by = min(max(passed - gap * held, -limit), limit)
     wander = o.wander * held
     variance = s.doubt[back] + wander * wander * min(max(passed, 0.0), 2.0)
-    gain = variance * gap / (gap * gap * variance + 2.0 * (o.error * o.error))
+    gain = 0.0 if t.held[back] == 1 else variance * gap / (gap * gap * variance + 2.0 * (o.error * o.error))
     s.pace[here] = min(max(held + gain * late_by, 0.08), 12.0)
     s.doubt[here] = variance * (1.0 - gain * gap)
 

@@ -9,7 +9,6 @@ import pytest
 from tests.waiting import costs_at_most
 
 from antiphon.api import StreamSpec, UsageError
-from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.transports import RequestError, SetParam
 from antiphon.kernel.graph.graph import Graph, NodeSpec
@@ -17,10 +16,10 @@ from antiphon.kernel.session.commands import NOW
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.accompanist import Accompanist
 from antiphon_follow.addresses import go
-from antiphon_follow.concert import LEAST_A_BLOCK, Concert
+from antiphon_follow.concert import Concert
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
-from antiphon_follow.sound_notes import HeardNote, SoundNotes
+from antiphon_follow.sound_notes import SoundNotes
 
 RATE, BLOCK, EAR = 48000, 256, 22050
 MELODY = (60, 62, 64, 67, 65, 64, 62, 59, 60, 64, 69, 67, 66, 67, 71, 72)
@@ -514,42 +513,6 @@ def test_noises_in_a_stop_do_not_move_the_place_and_the_player_goes_on():
     assert np.mean(np.array(moved) <= 1) > 0.85
     assert np.mean(moved) < 1.0
     assert np.mean(right) > 0.9
-
-
-def turn_of(concert, at):
-    """Blocks until all notes that came are taken; none takes more than it has time for."""
-    step, taken, blocks = concert.follower._step, [], 0
-    concert.follower._step = lambda *given: taken.append(1) or step(*given)
-    while concert._heard or concert.follower.behind:
-        del taken[:]
-        concert.play(SimpleNamespace(frames=BLOCK, events_in=[], emit=lambda event: None), at, 0.0)
-        assert len(taken) <= LEAST_A_BLOCK
-        blocks += 1
-    concert.follower._step = step
-    return blocks
-
-
-def test_many_notes_at_once_are_taken_in_the_time_of_a_block_each_at_its_own(tmp_path):
-    rng, path = random.Random(1), tmp_path / "a.mid"
-    onsets = [sorted(rng.sample(range(48, 80), 4)) for _ in range(24)]
-    rows = [(n, key) for n, row in enumerate(onsets) for key in row]
-    write_midi(path, [MidiTrack("Solo", tuple(MidiNote(float(n), 0.9, key) for n, key in rows))])
-    concert, alone = Concert(path, "", RATE), ScoreFollower(read_followed(path))
-    for n in range(12):
-        # no beginning is among the first, then comes one
-        wrong = [(0.5 * n + 0.001 * k, rng.randrange(30, 44)) for k in range(12)] if n < 4 else []
-        for at, key in [*wrong, *((0.5 * n, key) for key in (onsets[n - 4] if n >= 4 else ()))]:
-            alone.hear(at, key)
-            concert.hear(HeardNote(at, key))
-        assert turn_of(concert, 0.5 * n + 0.1) <= 3
-        assert concert.follower.at(0.5 * n) == alone.at(0.5 * n)
-    assert (alone.begun, alone.onset) == (True, 7)
-    concert.clear()
-    begun = [(0.5 * n, key) for n, key in rows[:20]]
-    concert.follower._entry = SimpleNamespace(take=lambda at, key: (0, begun), reset=lambda *places: None)
-    concert.hear(HeardNote(2.0, 60))
-    assert turn_of(concert, 2.1) == 6
-    assert concert.follower.onset == 4
 
 
 def test_a_score_s_beginning_is_looked_for_at_little_cost():
