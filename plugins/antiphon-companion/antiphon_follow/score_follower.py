@@ -224,6 +224,11 @@ class ScoreFollower:
         return self._now
 
     @property
+    def last(self) -> float:
+        """Seconds of the last note, whatever it was."""
+        return self._last
+
+    @property
     def begun(self) -> bool:
         """Whether a note has come since the last reset."""
         return self._begun
