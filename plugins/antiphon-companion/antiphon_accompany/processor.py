@@ -66,6 +66,7 @@ class Accompany(Processor):
         self._tonic = 0
         self._unknown = False  # keys have been struck since that are no chord by themselves
         self._alone = 0  # notes beside the left hand before its first chord
+        self._recount = False  # the reported number of these is of before a reset
         self._given = Progression()
         self.played: list[tuple[float, Chord | None]] = []
         self._bend = PlayerBend()
@@ -94,12 +95,16 @@ class Accompany(Processor):
         self._zone.clear()
         self._waiting.clear()
         self._given.clear()
+        self._recount = self._recount or self._alone > 0
         self._alone = 0
         self._harmony.reset()
         self._bend.reset()
 
     def process(self, io: IO) -> None:
         time, events = io.time, io.events_in
+        if self._recount:
+            self._recount = False
+            io.report("alone", 0)
         per_frame = time.tempo / 60.0 / self._rate
         moved = self._rests.moved(time.beat)
         if self._all_off or moved or not time.playing:

@@ -10,7 +10,9 @@ from antiphon_follow.score import TOGETHER, FollowedScore
 from antiphon_follow.score_follower import ScoreFollower
 
 PATIENCE = 0.08
-"""Seconds for which a note that the player shares waits for the player's."""
+"""Seconds for which a note that the player shares waits for the player's, if the player goes on with other ones."""
+GUESS = 0.05
+"""Seconds by which it would be heard late that waited, from which it does not wait."""
 PAST = 0.1
 """Seconds after which a note that was passed over is left out."""
 JUMP = 2.0
@@ -41,7 +43,8 @@ class _Row(NamedTuple):
 class Accompanist:
     """Plays the parts that the player does not, ahead by `lead` seconds, each note at most once until a jump back.
 
-    `late`: seconds after which the follower knows of a note: what shares it waits only from then on, and at fermatas.
+    `late`: seconds after which the follower knows of a note. What shares the player's next note waits for it, where
+    neither `late` nor `lead` is more than `GUESS`, and at fermatas.
     """
 
     def __init__(
@@ -56,7 +59,17 @@ class Accompanist:
             if not note.grace
         )
         self._rows, self._starts = rows, [row.start for row in rows]
+        self._holds = {
+            place: onset.hold[0] + TOGETHER / 2
+            for place, (onset, after) in enumerate(zip(follower.onsets, follower.starts[1:].tolist(), strict=False))
+            if onset.hold is not None and not self._between(onset.hold[1], after)
+        }
         self.reset()
+
+    def _between(self, position: float, after: float) -> bool:
+        """Whether one of the notes begins from a position on, before another."""
+        first = bisect_left(self._starts, position - TOGETHER)
+        return first < len(self._starts) and self._starts[first] < after - TOGETHER
 
     def reset(self, position: float = 0.0) -> None:
         """Forgets what sounds, and plays from a position in quarters."""
@@ -111,7 +124,7 @@ class Accompanist:
         for row in self._rows[self._next : last]:
             late = first - row.start
             # of what was passed over the last onset alone still sounds: no volley of late notes
-            if late * pace > PAST + self.late or (late > _NEAR and row.start < latest - TOGETHER):
+            if late * pace > PAST + self.late + self.lead or (late > _NEAR and row.start < latest - TOGETHER):
                 continue
             if (row.part, row.number) in begun:
                 continue
@@ -127,12 +140,20 @@ class Accompanist:
         return events
 
     def _target(self, seconds: float) -> float:
-        """Position until which notes begin by then; what the player shares waits for the player."""
+        """Position until which notes begin by then; what the player shares waits for the player.
+
+        So does what lies under the player's fermata, unless the others begin while the player rests after it.
+        """
         follower = self._follower
         straight, bound, held = follower.straight(seconds)
-        if straight < bound or (not held and straight - self.late / follower.pace < bound):
+        if follower.begun and straight > (hold := self._holds.get(follower.onset, straight)):
+            return hold
+        ahead = self.late + self.lead if self.late + self.lead > GUESS else 0.0
+        if straight < bound or (not held and straight - ahead / follower.pace < bound):
             return straight
-        waits = held or (straight - bound) * follower.pace < PATIENCE
+        patient = PATIENCE / follower.pace
+        # who plays nothing has stopped; who plays something else is there
+        waits = held or straight - bound < patient or follower.straight(follower.last)[0] < bound - patient
         return bound - TOGETHER / 2 if waits else bound
 
 

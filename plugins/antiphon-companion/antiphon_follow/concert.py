@@ -12,6 +12,7 @@ from antiphon_follow.entry import HARMONICS
 from antiphon_follow.score import TOGETHER, read_followed
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound_notes import HeardNote
+from antiphon_follow.worker import HOP, MOST_NOTES
 
 BEATS, DRUMS = 1, 10
 """Channels of the node's own beats and of drums."""
@@ -30,6 +31,9 @@ SOUNDED = 4
 """Onsets of a number that are kept: a note is judged later than it sounds, when quick repeats of it have come."""
 SOFTER = 12.0
 """dB below the loudest from which such a note is theirs."""
+LEAST_A_BLOCK, WAITING = 4, 64
+"""Notes of the sound that a short block takes at most, a longer one as many as come meanwhile; and most that wait: an
+answer's, and those that come while the notes that began the score are taken."""
 
 
 class Concert:
@@ -59,7 +63,7 @@ class Concert:
         self.numbers, self._passes = score.numbers, score.passes
         self.coming, self.ahead = [0] * NEXT, [0.0] * NEXT
         self._ends: list[PartEvent] = []
-        self._heard: list[HeardNote] = []
+        self._heard = deque[HeardNote](maxlen=WAITING)
         self._told = False
         self.clear()
 
@@ -115,19 +119,30 @@ class Concert:
         for end in self._ends:
             self._emit(io, end)
         self._ends.clear()
-        by_ear = begin - self._note_at >= NOTES_SECONDS
-        for note in self._heard if by_ear else ():
-            if note.at >= self._since and not self._own(note):
-                self.follower.hear(note.at, note.number, note.sure)
-                self._band.late = self._late
-        self._heard.clear()
+        if begin - self._note_at >= NOTES_SECONDS:
+            self._by_ear(io.frames)
+        else:
+            self._heard.clear()
         done = 0
         for event in io.events_in:
             if event.kind == "on" and event.value > 0.0:
+                self.follower.behind.clear()
                 self._others(io, begin, done, event.offset)
                 done, self._note_at, self._band.late = max(done, event.offset), begin, 0.0
                 self.follower.note(begin + event.offset / self._rate, event.number, event.value)
         self._others(io, begin, done, io.frames)
+
+    def _by_ear(self, frames: int) -> None:
+        """Takes notes of the sound, as many as a block has time for; what is later keeps its own time."""
+        follower, heard = self.follower, self._heard
+        for _ in range(max(LEAST_A_BLOCK, -(-MOST_NOTES * frames // HOP))):
+            if follower.behind:
+                follower.catch_up()
+            elif heard:
+                note = heard.popleft()
+                if note.at >= self._since and not self._own(note):
+                    follower.hear_soon(note.at, note.number, note.sure)
+                    self._band.late = self._late
 
     def _own(self, note: HeardNote) -> bool:
         """Whether a note of the sound is one of the other parts; not where the player's is expected."""
@@ -145,6 +160,8 @@ class Concert:
         return not any(note.number in onset.numbers for onset in near)
 
     def _others(self, io: IO, begin: float, first: int, last: int) -> None:
+        if self.follower.behind:  # they begin where the player is, not where the player was
+            return
         for event in self._band.advance(begin + first / self._rate, max(0, last - first), first):
             self._emit(io, event)
             if event.on:

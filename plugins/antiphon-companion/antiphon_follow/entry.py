@@ -5,7 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
+
+from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 from antiphon_follow.score import ScoreOnset
 
 SPAN = 8.0
@@ -40,36 +44,188 @@ BEGINS = 0.3
 """Beginnings per second."""
 HARMONICS = (0, 12, 19, 24, 28, 31, 34, 36)
 """Semitones from a tone to its harmonics, which may be found as notes."""
-_OVERTONES = frozenset(HARMONICS[1:])
+_OVERTONES = sum(1 << off for off in HARMONICS[1:])
+"""A bit for each, without the tone itself."""
 
 _Note = tuple[float, int]
 """Seconds, and number."""
+
+
+class EntryScore(NamedTuple):
+    """Onsets of the player's part. `bits`: two words of each, with a bit for each number; `lowest`: the first."""
+
+    starts: f64p
+    bits: i64p
+    sizes: i64p
+    lowest: i64p
+    onsets: i64
+    melody: i64
+
+
+class EntryPlaces(NamedTuple):
+    """Onsets with which the player may begin. `least`: nats from which one is taken; `late`: whether it is after
+    `SKIPS`.
+    """
+
+    places: i64p
+    least: f64p
+    late: i64p
+    many: i64
+
+
+class EntryNotes(NamedTuple):
+    """Notes that came, and room for `entry_fit`, each of `MOST`: what fits, of the present onset, and beside it."""
+
+    times: f64p
+    numbers: i64p
+    often: f64p
+    found: i64p
+    came: i64p
+    others: i64p
+
+
+@kernel
+def entry_expects(s: EntryScore, place: i64, number: i64) -> i64:
+    """Whether an onset has a number."""
+    if number < 0 or number > 127:
+        return 0
+    return i64(s.bits[2 * place + number // 64] >> (number % 64)) & 1
+
+
+@kernel
+def entry_share(s: EntryScore, place: i64, number: i64) -> f64:
+    """How often an onset is found at a number: of a melody a semitone beside it too, as of a voice."""
+    if entry_expects(s, place, number) == 1:
+        return 1.0
+    return BESIDE if s.melody == 1 and abs(number - s.lowest[place]) == 1 else 0.0
+
+
+@kernel
+def entry_rings(came: i64p, count: i64, number: i64, slide: i64) -> i64:
+    """Whether a note may be a harmonic of one that came, or one whose harmonic came, or on the way to it."""
+    for n in range(count):
+        off = abs(number - came[n])
+        if off <= slide or (_OVERTONES >> min(off, 63)) & 1 == 1:
+            return 1
+    return 0
+
+
+@kernel
+def entry_number_count(numbers: i64p, count: i64, number: i64) -> i64:
+    """How many of some numbers are this one."""
+    same = 0
+    for n in range(count):
+        same += 1 if numbers[n] == number else 0
+    return same
+
+
+@kernel
+def entry_fit(s: EntryScore, k: EntryNotes, count: i64, first: i64, place: i64, octave: i64, pace: f64) -> f64:
+    """Nats by which the notes from `first` on fit the score from an onset on, better than notes by chance do.
+
+    `octave`: semitones by which they are above the score's. `pace`: seconds per quarter.
+    """
+    deviation, begun, slide = DRIFT, k.times[first], SLIDE if s.melody == 1 else -1
+    k.often[0] = BEGINS * entry_share(s, place, k.numbers[first] - octave) * (1.0 if octave == 0 else OCTAVE)
+    k.found[0], k.came[0] = k.numbers[first], k.numbers[first]
+    found, came, others, fits = 1, 1, first, 0.0
+    for n in range(first):
+        k.others[n] = k.numbers[n]
+    for n in range(first + 1, count):
+        number, passed = k.numbers[n], k.times[n] - begun
+        if (
+            passed <= CHORD
+            and entry_expects(s, place, number - octave) == 1
+            and entry_number_count(k.came, came, number) == 0
+        ):
+            fits += TOGETHER_FITS if s.melody == 0 and entry_rings(k.came, came, number, -1) == 0 else 0.0
+            k.came[came] = number
+            came += 1
+            continue
+        moved, after, last = 0, place + 1, min(place + SKIPS + 2, s.onsets)
+        while passed > 0.0 and moved == 0 and after < last:
+            often = entry_share(s, after, number - octave)
+            off = math.log(passed / ((s.starts[after] - s.starts[place]) * pace)) if often > 0.0 else 0.0
+            if often > 0.0 and abs(off) <= 2.5 * deviation:
+                scaled = off / deviation
+                k.often[found] = often * (math.exp(-0.5 * (scaled * scaled)) / (2.5 * deviation * passed))
+                k.found[found] = number
+                found += 1
+                missing = min(MOST_INCOMPLETE, s.sizes[place] - came)
+                fits -= MISSED * f64(after - place - 1) + INCOMPLETE * f64(missing)
+                pace, deviation = pace * math.exp(off), STEADY
+                place, begun, came, moved = after, k.times[n], 1, 1
+                k.came[0] = number
+            after += 1
+        if moved == 0 and entry_rings(k.came, came, number, slide) == 0:
+            k.others[others] = number
+            others += 1
+    fits -= INCOMPLETE * f64(min(MOST_INCOMPLETE, s.sizes[place] - came))
+    span = SPAN if count < MOST else max(CHORD, k.times[count - 1] - k.times[0])
+    chance, total = f64(others + 1) / f64(PITCHES), 0.0
+    for n in range(found):
+        total += math.log(k.often[n] * span / (f64(entry_number_count(k.others, others, k.found[n])) + chance))
+    return fits + total
+
+
+@kernel
+def entry_best(s: EntryScore, p: EntryPlaces, k: EntryNotes, count: i64, pace: f64) -> i64:
+    """The place and the first note of the beginning that fits best, as `place * MOST + first`; -1: none fits."""
+    best, begun = 0.0, -1
+    for first in range(count):
+        for n in range(p.many):
+            place, late = p.places[n], p.late[n] == 1
+            if late and first < count - NEWEST:
+                continue
+            off = k.numbers[first] - s.lowest[place]
+            octave = 0
+            if s.melody == 1 and not late and abs(off) > OCTAVES / 2:
+                octave = OCTAVES if off > 0 else -OCTAVES
+            if entry_share(s, place, k.numbers[first] - octave) > 0.0:
+                over = entry_fit(s, k, count, first, place, octave, pace) - p.least[n]
+                if over > best:
+                    best, begun = over, place * MOST + first
+    return begun
 
 
 class ScoreEntry:
     """Notes before the player is in the score. `onsets`: of its part."""
 
     def __init__(self, onsets: Sequence[ScoreOnset]) -> None:
-        self._onsets = onsets
-        self._melody = all(len(one.numbers) == 1 for one in onsets)
-        self._shares = [self._found_at(one) for one in onsets]
-        self._held: list[_Note] = []
+        self._onsets, bits = onsets, np.zeros((len(onsets), 2), np.uint64)
+        for place, one in enumerate(onsets):
+            for number in one.numbers:
+                bits[place, number // 64] |= np.uint64(1 << number % 64)
+        self._score = EntryScore(
+            np.array([one.start for one in onsets], np.float64),
+            bits.view(np.int64),
+            np.array([len(one.numbers) for one in onsets], np.int64),
+            np.array([min(one.numbers, default=0) for one in onsets], np.int64),
+            len(onsets),
+            int(all(len(one.numbers) == 1 for one in onsets)),
+        )
+        self._notes = EntryNotes(
+            *(np.zeros(MOST + 1, kind) for kind in (np.float64, np.int64, np.float64, np.int64, np.int64, np.int64))
+        )
         self.reset((0,), 0.5)
 
     def reset(self, places: Sequence[int], pace: float) -> None:
         """Forgets all notes, and expects those from one of some onsets on. `pace`: seconds per quarter."""
-        self._held.clear()
-        self._pace = pace
-        self._places = [
+        self._count, self._pace = 0, pace
+        rows = [
             (place + skipped, least + (MISSED * skipped if skipped <= SKIPS else LATE), skipped > SKIPS)
             for place, least in [(place, self._least(place)) for place in places]
             for skipped in range(min(ENTRIES + 1, len(self._onsets) - place))
         ]
+        found, least, late = zip(*rows, strict=True)
+        self._places = EntryPlaces(
+            np.array(found, np.int64), np.array(least, np.float64), np.array(late, np.int64), len(rows)
+        )
 
     def _least(self, place: int) -> float:
         """Nats from which a beginning at an onset is taken: what notes of a few onsets, or slow ones, reach is less."""
-        onsets, numbers = self._onsets, self._onsets[place].numbers
-        further = sum(not _rings(number, set(numbers[:n]), -1) for n, number in enumerate(numbers)) - 1
+        onsets, numbers = self._onsets, np.array(self._onsets[place].numbers, np.int64)
+        further = sum(not entry_rings(numbers, n, int(number), -1) for n, number in enumerate(numbers)) - 1
         most = math.log(BEGINS * SPAN * PITCHES) + TOGETHER_FITS * further
         for before, after in itertools.pairwise(onsets[place : place + MOST]):
             if most >= FITS + SPARE or (after.start - onsets[place].start) * self._pace > SPAN:
@@ -79,68 +235,15 @@ class ScoreEntry:
 
     def take(self, at: float, number: int) -> tuple[int, list[_Note]]:
         """Takes a note; returns the onset with which the player began, and the notes since, none until it is known."""
-        held = self._held
-        held.append((at, number))
-        while at - held[0][0] > SPAN or len(held) > MOST:
-            del held[0]
-        best, begun = 0.0, (0, 0)
-        for first, (_, other) in enumerate(held):
-            for place, least, late in self._places:
-                if late and first < len(held) - NEWEST:
-                    continue
-                octave = 0 if late or not self._melody else 12 * round((other - self._onsets[place].numbers[0]) / 12)
-                if abs(octave) <= OCTAVES and other - octave in self._shares[place]:
-                    over = self._fit(first, place, octave) - least
-                    if over > best:
-                        best, begun = over, (place, first)
-        return (begun[0], held[begun[1] :]) if best > 0.0 else (0, [])
-
-    def _found_at(self, onset: ScoreOnset) -> dict[int, float]:
-        """How often an onset is found at a number: of a melody a semitone beside it too, as of a voice."""
-        numbers = onset.numbers
-        beside = {numbers[0] - 1: BESIDE, numbers[0] + 1: BESIDE} if self._melody else {}
-        return beside | dict.fromkeys(numbers, 1.0)
-
-    def _missing(self, came: int, place: int) -> float:
-        """Nats that the notes of a chord cost that did not come."""
-        return INCOMPLETE * min(MOST_INCOMPLETE, len(self._onsets[place].numbers) - came)
-
-    def _fit(self, first: int, place: int, octave: int) -> float:
-        """Nats by which the notes from one on fit the score from an onset on, better than notes by chance do.
-
-        `octave`: semitones by which they are above the score's.
-        """
-        onsets, shares, pace, deviation = self._onsets, self._shares, self._pace, DRIFT
-        begun, number = self._held[first]
-        found = [(BEGINS * shares[place][number - octave] * (OCTAVE if octave else 1.0), number)]
-        came, others, fits = {number}, [other for _, other in self._held[:first]], 0.0
-        for at, number in self._held[first + 1 :]:
-            passed = at - begun
-            if number - octave in onsets[place].numbers and number not in came and passed <= CHORD:
-                if not (self._melody or _rings(number, came, -1)):
-                    fits += TOGETHER_FITS
-                came.add(number)
-                continue
-            for after in range(place + 1, min(place + SKIPS + 2, len(onsets))):
-                if passed > 0.0 and (often := shares[after].get(number - octave)):
-                    off = math.log(passed / ((onsets[after].start - onsets[place].start) * pace))
-                    if abs(off) > 2.5 * deviation:
-                        continue
-                    often *= math.exp(-0.5 * (off / deviation) ** 2) / (2.5 * deviation * passed)
-                    found.append((often, number))
-                    fits -= MISSED * (after - place - 1) + self._missing(len(came), place)
-                    pace, deviation = pace * math.exp(off), STEADY
-                    place, begun, came = after, at, {number}
-                    break
-            else:
-                if not _rings(number, came, SLIDE if self._melody else -1):
-                    others.append(number)
-        fits -= self._missing(len(came), place)
-        span = SPAN if len(self._held) < MOST else max(CHORD, self._held[-1][0] - self._held[0][0])
-        chance = (len(others) + 1) / PITCHES
-        return fits + sum(math.log(often * span / (others.count(number) + chance)) for often, number in found)
-
-
-def _rings(number: int, came: set[int], slide: int) -> bool:
-    """Whether a note may be a harmonic of one that came, or one whose harmonic came, or on the way to it."""
-    return any((off := abs(number - other)) <= slide or off in _OVERTONES for other in came)
+        times, numbers, count, gone = self._notes.times, self._notes.numbers, self._count + 1, 0
+        times[count - 1], numbers[count - 1] = at, number
+        while at - times[gone] > SPAN or count - gone > MOST:
+            gone += 1
+        self._count = count = count - gone
+        if gone:
+            times[:count], numbers[:count] = times[gone : gone + count], numbers[gone : gone + count]
+        begun = entry_best(self._score, self._places, self._notes, count, self._pace)
+        if begun < 0:
+            return 0, []
+        place, first = divmod(begun, MOST)
+        return place, list(zip(times[first:count].tolist(), numbers[first:count].tolist(), strict=True))

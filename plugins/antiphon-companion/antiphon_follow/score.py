@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,7 @@ class OrchestraNote:
     ornament: bool = False
     drum: bool = False
     velocity: float = 0.7
+    fermata: bool = False  # also where it is tied to
 
     @property
     def end(self) -> float:
@@ -69,13 +71,14 @@ class OrchestraPart:
 @dataclass(frozen=True, slots=True)
 class ScoreOnset:
     """Notes of a score that begin together. `numbers`: those expected; `spare`: grace notes and what an ornament may
-    add.
+    add. `hold`: where the last fermata over one of them is, and where that ends.
     """
 
     start: float  # in quarters from the score's start
     numbers: tuple[int, ...]
     spare: frozenset[int] = frozenset()
-    held: bool = False  # there is a fermata
+    held: bool = False  # there is a fermata until the next one
+    hold: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,7 @@ def _written(path: Path) -> FollowedScore:
                 note.grace,
                 not _ORNAMENTS.isdisjoint(note.ornaments),
                 note.drum,
+                fermata=note.fermata,
             )
             for note in part.notes
         )
@@ -273,11 +277,14 @@ def _onsets(notes: Iterable[OrchestraNote], fermatas: Sequence[float]) -> tuple[
             for place in range(first, min(last, len(groups))):
                 spare[place].update(range(max(0, note.number - 2), min(127, note.number + 2) + 1))
     found = []
-    for group, extra in zip(groups, spare, strict=True):
+    for group, extra, after in zip(groups, spare, [*starts[1:], inf], strict=True):
         numbers = sorted({note.number for note in group if not note.grace})
         start = group[0].start
-        held = any(abs(at - start) < TOGETHER for at in fermatas)
-        found.append(ScoreOnset(start, tuple(numbers[:MAX_CHORD]), frozenset(extra), held))
+        over = fermatas[bisect_right(fermatas, start - TOGETHER) : bisect_right(fermatas, after - TOGETHER)]
+        end = max((note.end for note in group if note.fermata), default=start)
+        within = [at for at in over if at < end - TOGETHER]
+        hold = (max(within), end) if within else None
+        found.append(ScoreOnset(start, tuple(numbers[:MAX_CHORD]), frozenset(extra), bool(over), hold))
     return tuple(found)
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from tests import accepted
+from tests.clock import played_live
 from tests.each import each
 
-from antiphon.api import AntiphonError, Event
+from antiphon.api import AntiphonError, Event, StreamSpec
 from antiphon_accompany.band.levels import CHANNELS, VOLUME
 from antiphon_accompany.band.notes import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
@@ -16,7 +17,7 @@ from antiphon_accompany.harmony.chords import implied_chord, read_chord, recogni
 from antiphon_accompany.harmony.chordtext import spans_of
 from antiphon_accompany.processor import Accompany
 from antiphon_accompany.tests.band_measures import fitting, off_grid, shared_notes, velocity_deviation
-from antiphon_accompany.tests.playing import TUNE, left, play
+from antiphon_accompany.tests.playing import RATE, TUNE, left, play
 
 Played = list[tuple[float, Event]]
 LEFT_HAND = {"follow": "chords", "parts": "piano,bass,drums,pad", "humanise": 0.0}
@@ -319,6 +320,13 @@ def test_notes_of_a_tune_without_a_left_hand_are_counted_until_its_first_chord()
     said = reports_of([*tune, *hand((7.0, 8.0, C))], 10, LEFT_HAND, "alone")[1]
     assert [count for beat in said for count in beat] == [1, 2, 3, 4, 5, 6, 0]
     assert not any(reports_of(tune, 8, {**LEFT_HAND, "follow": "melody"}, "alone")[1])
+
+
+@pytest.mark.parametrize("clock", [[], [(RATE, "stop", None)]])
+def test_a_reset_forgets_the_notes_without_a_left_hand_that_are_reported(clock: list[tuple[int, str, object]]) -> None:
+    notes, changes = [Event("on", n * 1000, 72 + n, 0.7) for n in range(6)], [*clock, (RATE + 1, "reset", None)]
+    _, said = played_live(Accompany(), StreamSpec(RATE, 256, 1), notes, 2 * RATE, LEFT_HAND, changes)
+    assert [told["alone"] for _, told in said if "alone" in told] == [1, 2, 3, 4, 5, 6, 0]
 
 
 def test_a_part_has_the_level_of_its_style_before_its_first_note() -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import mido
 import numpy as np
 import pytest
+from tests.waiting import costs_at_most
 
 from antiphon.api import StreamSpec, UsageError
 from antiphon.api.backends.rendering import load_plugins
@@ -335,6 +336,36 @@ def test_a_stop_holds_the_chord_and_what_was_passed_over_is_left_out():
     assert max(sum(0.0 <= other - at < 0.05 for other in times) for at in times) <= 3
 
 
+def test_a_stop_before_a_bar_line_does_not_play_the_next_bar_s_chord():
+    score = tune(6)
+    notes = played(score)
+    late = [(at + 4.0 * (quarter >= 8.0), number, quarter) for at, number, quarter in notes]
+    stop, goes_on = max(at for at, _, quarter in late if quarter < 8.0), min(at for at, _, q in late if q >= 8.0)
+    begun = [at for at, event in accompanied(score, late, late[-1][0] + 1.0)[0] if event.on]
+    assert not [at for at in begun if stop + 0.02 < at < goes_on - 0.001]
+    assert sum(abs(at - goes_on) < 0.01 for at in begun) == 3
+    assert len(begun) == len(score.parts[1].notes)
+
+
+def test_a_chord_that_the_player_shares_is_not_lost_by_a_wrong_note():
+    score = tune(6)
+    notes = [(at, number + (1 if quarter == 8.0 else 0), quarter) for at, number, quarter in played(score)]
+    begun = [at for at, event in accompanied(score, notes, notes[-1][0] + 1.0)[0] if event.on]
+    assert len(begun) == len(score.parts[1].notes)
+
+
+def test_the_first_chord_is_played_and_the_others_are_heard_in_time_at_a_great_latency():
+    score, lead = tune(12), 0.193
+    notes = played(score, swell=0.1)
+    begun = [(at, event.number) for at, event in accompanied(score, notes, notes[-1][0] + 1.0, lead)[0] if event.on]
+    assert [number for _, number in begun[:3]] == [note.number for note in score.parts[1].notes[:3]]
+    assert len(begun) == len(score.parts[1].notes)
+    together = {quarter: at for at, _, quarter in notes}
+    rows = zip(score.parts[1].notes[3:], begun[3:], strict=True)
+    off = [at + lead - together[row.start] for row, (at, _) in rows if row.start in together]
+    assert abs(np.median(off)) < 0.03
+
+
 def test_what_was_passed_over_is_left_out():
     line = tuple(OrchestraNote(2.0 * n, 2.0, 72 + n) for n in range(6))
     fast = tuple(OrchestraNote(0.25 * n, 0.25, 36 + n % 24) for n in range(48))
@@ -492,6 +523,36 @@ def test_notes_at_random_seldom_begin_a_score(size):
                 begun += 1
                 follower.reset()
     assert begun / seconds * 60.0 < 1.0
+
+
+def test_noises_in_a_stop_do_not_move_the_place_and_the_player_goes_on():
+    moved, right = [], []
+    for seed in range(30):
+        rng = random.Random(seed)
+        onsets = [sorted(rng.sample(range(40, 76), 3)) for _ in range(60)]
+        follower = ScoreFollower(score_of(onsets))
+        first = [(0.5 * n, key) for n in range(20) for key in onsets[n]]
+        noises = sorted((rng.uniform(10.4, 16.0), rng.randrange(36, 72)) for _ in range(25))
+        for at, key in [*first, *noises]:
+            follower.hear(at, key)
+        moved.append(abs(follower.onset - 19))
+        for n in range(20, 26):
+            for key in onsets[n]:
+                follower.hear(6.0 + 0.5 * n, key)
+        right.append(follower.onset == 25)
+    assert np.mean(np.array(moved) <= 1) > 0.85
+    assert np.mean(moved) < 1.0
+    assert np.mean(right) > 0.9
+
+
+def test_a_score_s_beginning_is_looked_for_at_little_cost():
+    rng = random.Random(1)
+    onsets = [sorted(rng.sample(range(48, 80), 4)) for _ in range(40)]
+    follower = ScoreFollower(score_of(onsets))
+    follower.hear(0.0, 30)
+    with costs_at_most(0.4):
+        for n in range(4000):
+            follower._entry.take(0.05 * n, rng.choice(onsets[n % 13]) if n % 2 else rng.randrange(44, 84))
 
 
 def test_a_part_of_one_note_begins_with_it():
