@@ -201,7 +201,7 @@ def _chorale(steps: list[list[int]]) -> FollowedScore:
     for voice, name in enumerate(("Soprano", "Alto", "Tenor", "Bass")):
         notes: list[OrchestraNote] = []
         for step, row in enumerate(steps):
-            number = row[voice] if voice < len(row) else -1
+            number = int(row[voice]) if voice < len(row) else -1
             if number < 0:
                 continue
             held = notes and notes[-1].number == number and abs(notes[-1].end - step / 4) < 1e-9

@@ -166,12 +166,9 @@ def score_place(o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreRoom, n: Sc
     stay = s.like[here] + (-spread if taken else stay)
     way, row = score_way(o, t, s, n, here, before, 0), 0
     for other in range(1, REACH):
-        back = max(here - other - 1, low)
-        # what is above is all that it can be
-        if s.like[back] + t.passing[other * t.onsets + here] > way:
-            found = score_way(o, t, s, n, here, back, other)
-            if found > way:
-                way, row = found, other
+        found = score_way(o, t, s, n, here, max(here - other - 1, low), other)
+        if found > way:
+            way, row = found, other
     way += n.off[here] if bits == 0 else 0.0
     jumped = r.leap[here] > way and r.leap[here] > stay
     r.new[here] = r.leap[here] if jumped else max(way, stay)
