@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.retries"]
 
-# How long an example takes says how busy the machine is, so nothing here depends on it. A third of the usual number
+# How long an example takes says how busy the machine is, so nothing here depends on it. Half of the usual number
 # of examples in each run: without CI every run draws others. Fixtures made once per test
 # hold no state that an example leaves to the next one. The checks of a submission use the same examples each time.
 settings.register_profile(
     "antiphon",
     deadline=None,
-    max_examples=33,
+    max_examples=50,
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -22,7 +22,7 @@ from antiphon.web import control_link, operations, osc_refusals
 from antiphon.web.operations import Operation
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
-EXAMPLES = 2
+EXAMPLES = 3
 """Requests of each operation."""
 
 

@@ -148,7 +148,7 @@ def turn_of(concert: Concert, at: float) -> int:
     concert.follower._step = lambda *given: taken.append(1) or step(*given)
     while concert._heard or concert.follower.behind:
         del taken[:]
-        concert.play(SimpleNamespace(frames=BLOCK, events_in=[], emit=lambda event: None), at, 0.0)
+        concert.play(SimpleNamespace(frames=256, events_in=[], emit=lambda event: None), at, 0.0)
         assert len(taken) <= LEAST_A_BLOCK
         blocks += 1
     concert.follower._step = step
