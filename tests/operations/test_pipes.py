@@ -58,6 +58,14 @@ def test_a_wav_goes_through(subtype: str) -> None:
     assert "wrote standard output: 0:01.0, 48 kHz, stereo, from standard input" in said
 
 
+def test_standard_output_that_the_shell_writes_to_a_file_is_taken(tmp_path: Path) -> None:
+    with (tmp_path / "out.wav").open("wb") as file:
+        process = Forked([*COMMAND, "run", "gain", "-", "-"], stdin=subprocess.PIPE, stdout=file)
+        process.communicate(wav())
+    assert process.returncode == 0
+    assert samples((tmp_path / "out.wav").read_bytes()).shape == SOUND.shape
+
+
 def test_bare_samples_come_back_as_they_were() -> None:
     data = RawForm.of("s16le:48000:2").data(SOUND.T)
     out, _ = piped(data, "run", "gain", "-", "-", "-p", "gain=1", "--raw", "s16le:48000:2")

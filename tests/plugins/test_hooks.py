@@ -157,6 +157,26 @@ def antiphon_processors(register):
     register("plays", "antiphon_utilities.mix:Gain", "As gain.")
 """
 )
+LEVELS = """
+from typing import Annotated
+from msgspec import Struct
+from antiphon.api import hookimpl
+from antiphon.api.backends.runtime import Request, argument
+
+class Levels(Request):
+    \"\"\"Gives the mean of levels.\"\"\"
+
+    levels: Annotated[tuple[float, ...], argument("Levels in dB.", placed=True)] = ()
+    most: Annotated[int, argument("Levels that are taken.")] = 8
+
+class Mean(Struct):
+    mean: float
+
+@hookimpl
+def antiphon_operations(operations):
+    take = lambda asked: Mean(sum(asked.levels[: asked.most]) / len(asked.levels))
+    operations.add("levels mean", Levels, take, Mean, example={"levels": [-6, -12]})
+"""
 OFFERS = (
     HEAD
     + """
@@ -476,6 +496,13 @@ def test_hook_antiphon_operations(served: Served, antiphon: Command, place: Plac
     with pytest.raises(UsageError, match=REFUSED):
         ask("offers count", letter="a", most=10)
     assert [one.osc.arguments for one in offered().values()][-1] == "s:letter [i:most] [s:words]…"
+
+
+def test_numbers_of_an_operation_are_numbers_on_the_command_line_too(antiphon: Command, place: Place) -> None:
+    write(place.own, "levels", LEVELS)
+    assert antiphon("levels", "mean", "-6", "-12", "--most", "9") == Done(0, '{"mean":-9.0}\n', "")
+    assert antiphon("levels", "mean", "6", "x").complaint == "levels takes a number, not 'x'"
+    assert antiphon("levels", "mean", "6", "--least", "1").complaint == "levels takes a number, not '--least'"
 
 
 def test_hook_antiphon_benches(antiphon: Command, place: Place) -> None:

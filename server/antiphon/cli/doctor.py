@@ -1,6 +1,10 @@
 """`antiphon doctor`."""
 
 import json
+import os
+import shutil
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,6 +46,9 @@ def doctor(
         every.append({"subject": finding.subject, "state": finding.state, "said": finding.text, "mend": finding.mend})
         for line in () if as_json else lines(finding):
             typer.echo(f"{style_text(line[:WIDTH], ROLES[finding.state])}{line[WIDTH:]}")
+    own = _own_pip()
+    if own and not as_json and any(str(one["mend"]).startswith("pip ") for one in every):
+        typer.echo(f"pip of this installation: {own}")
     if as_json:
         typer.echo(json.dumps({"works": not broken, "findings": every}))
     elif broken:
@@ -50,6 +57,14 @@ def doctor(
         typer.echo("Antiphon works here; antiphon doctor --loopback measures its latency")
     if broken:
         raise typer.Exit(1)
+
+
+def _own_pip() -> str:
+    """Path of this installation's pip, from here; "" where it is the one that a shell finds."""
+    own = Path(sys.executable).with_name("pip")
+    if not own.is_file() or own == Path(shutil.which("pip") or ""):
+        return ""
+    return os.path.relpath(own) if own.is_relative_to(Path.cwd()) else str(own)
 
 
 def _loopback(settings: ServeSettings) -> None:

@@ -109,9 +109,9 @@ def read(kind: type[T], words: Sequence[str]) -> T | None:
             value = value if equals else next(rest, "--")
             # what reads a value of a kind: a number where it is nothing else, as `_declarations` has it
             kinds = (one.kind, *get_args(one.kind))
-            read_as = str if str in kinds else int if int in kinds else float
+            read_as = one.element if one.repeated else str if str in kinds else int if int in kinds else float
             try:
-                given[one.name] = [*given[one.name], value] if one.repeated else read_as(value)
+                given[one.name] = [*given[one.name], read_as(value)] if one.repeated else read_as(value)
             except ValueError:
                 return None
         else:
@@ -120,6 +120,8 @@ def read(kind: type[T], words: Sequence[str]) -> T | None:
             return None
     several = len(placed) - len(places) + 1  # that the one place takes which may be given again
     if several < 1 or (several > 1 and not any(one.repeated for one in places)):
+        return None
+    if any(one.repeated and one.element is not str for one in places):
         return None
     for one in places:
         given[one.name] = [placed.pop(0) for _ in range(several)] if one.repeated else placed.pop(0)
@@ -156,7 +158,7 @@ def _declarations(kind: Any) -> list[inspect.Parameter]:
         elif (one := own.get(name)) is not None:
             taken = one.default is NODEFAULT
             texts = one.repeated or str in get_args(one.kind)  # what may be a number elsewhere is a text here
-            annotation = (list[str] if one.repeated else str) if texts else one.kind
+            annotation = (list[one.element] if one.repeated else str) if texts else one.kind  # type: ignore[name-defined]
             annotation = annotation | None if texts and not taken else annotation
             default = inspect.Parameter.empty if taken else None if one.repeated else one.default
             found.append(inspect.Parameter(name, _PLAIN, default=default, annotation=_declared(one, annotation)))

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from antiphon.cli import help_page
 from antiphon.cli.option_records import by_records
+from antiphon.kernel.runtime.arguments import Argument
 from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.runtime.importing import reason_of
 
@@ -121,6 +122,9 @@ def complete(app: typer.Typer) -> None:
     for command in app.registered_commands:
         if command.callback is not None:
             command.callback = by_records(command.callback)
+            declared: dict[str, Argument] = getattr(command.callback, "declared", {})
+            if any(one.said("placed") and one.element is not str for one in declared.values()):
+                command.context_settings = {"ignore_unknown_options": True}  # -6 is a number
         doc = inspect.getdoc(command.callback) if command.callback is not None else None
         if doc and command.short_help is None:
             command.short_help = " ".join(doc.partition("\n\n")[0].split())

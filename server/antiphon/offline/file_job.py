@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from antiphon.files.pipes import STDOUT
 from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, instead_of
@@ -148,8 +149,9 @@ def free(written: Iterable[Named], *, force: bool) -> None:
     from antiphon.files.decode import path_text
 
     for what, path in written:
-        # a path that is no regular file is refused, with the reason, by the function that writes it
-        if not force and os.path.isfile(path):
+        # a path that is no regular file is refused, with the reason, by the function that writes it; standard output
+        # was opened by the shell
+        if not force and os.fspath(path) != STDOUT and os.path.isfile(path):
             raise UsageError(
                 f"{path_text(path)} is there already; give {what} another name, or --force to write over it"
             )

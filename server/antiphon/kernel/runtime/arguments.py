@@ -73,6 +73,12 @@ class Argument(NamedTuple):
         return any(get_origin(kind) is tuple for kind in (self.kind, *get_args(self.kind)))
 
     @property
+    def element(self) -> type:
+        """Type of one of several values on a command line: a number, or a text."""
+        kinds = next((get_args(kind) for kind in (self.kind, *get_args(self.kind)) if get_origin(kind) is tuple), ())
+        return kinds[0] if kinds and kinds[0] in (int, float) else str
+
+    @property
     def range(self) -> str:
         """Its range in words: 1 to 500 Hz; "" for none."""
         low, high = self.meta.ge, self.meta.le
