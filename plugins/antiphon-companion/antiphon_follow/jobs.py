@@ -41,6 +41,8 @@ _TONE_SECONDS = 0.6
 _DOWNBEAT, _BEAT, _DRUMS = 76, 77, 10
 """High and low wood block of a General MIDI drum kit, and its channel."""
 _LEAST_PERIOD = 60.0 / 999.0
+_LEAST_FIT = 0.6
+"""Share of a MIDI file's notes that a score has where they are played: pianists .88 or more, by another score .35."""
 
 Row = tuple[float, float, int]
 """Seconds, beat, and beats of a bar."""
@@ -91,20 +93,29 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
     job.uses("score", "part")
     score, part, notes_in = read_followed(path), str(job.settings.get("part", "")), is_midi(job.source)
     follower = ScoreFollower(score, score.chosen(part) if part else ())
-    lines, at = [], 0.0
+    lines, at, played, fits = [], 0.0, 0, 0
     for at, notes in _played(job.source) if notes_in else _heard(job):
         for note in notes:
             if notes_in:
                 follower.note(note.at, note.number)
             else:
                 follower.hear(note.at, note.number, note.sure)
+            if notes_in and follower.begun:
+                played += 1
+                fits += note.number in follower.onsets[follower.onset].numbers
         if follower.begun:
             lines.append(f"{at:.4f},{follower.at(at).quarter:.4f}\n")
     if not lines:
         fault = "holds no notes, so there is nobody to follow" if notes_in else "has no notes that begin the score"
         raise UsageError(f"{printable_path(job.source)} {fault}")
     write_atomic(job.target, f"time,beat\n{''.join(lines)}".encode())
-    return (Written(job.target, printable_path(job.source), at),)
+    if fits < _LEAST_FIT * played:
+        job.complain(
+            f"{fits / played:.0%} of the notes of {printable_path(job.source)} are where the score has them; is it "
+            "this score, and are these the parts that are played (-p part=)?"
+        )
+    found = (f"to beat {float(lines[-1].split(',')[1]):.0f} of {score.length:.0f}",)
+    return (Written(job.target, printable_path(job.source), at, found=found),)
 
 
 def _played(path: Path) -> Iterator[tuple[float, list[HeardNote]]]:
