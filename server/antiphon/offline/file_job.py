@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from antiphon.files.pipes import STDOUT
 from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, instead_of
@@ -147,6 +146,7 @@ def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = 
 def free(written: Iterable[Named], *, force: bool) -> None:
     """Raises UsageError if an output file exists without `--force`."""
     from antiphon.files.decode import path_text
+    from antiphon.files.pipes import STDOUT
 
     for what, path in written:
         # a path that is no regular file is refused, with the reason, by the function that writes it; standard output
