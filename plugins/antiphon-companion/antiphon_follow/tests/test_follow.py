@@ -153,6 +153,21 @@ def test_run_writes_lines_as_they_are_known(tmp_path: Path) -> None:
     assert 0.1 < np.abs(heard[: round(0.95 * rate)]).max() < 0.3, "its notes, before a beat is known"
 
 
+def test_a_performance_of_another_score_or_part_is_said_to_be_one(tmp_path: Path) -> None:
+    rng, said = np.random.default_rng(1), list[str]()
+    low, high = ([MidiNote(float(n), 0.9, int(rng.integers(at, at + 12))) for n in range(48)] for at in (40, 72))
+    parts = [MidiTrack("Low", tuple(low)), MidiTrack("High", tuple(high))]
+    write_midi(tmp_path / "both.mid", parts)
+    write_midi(tmp_path / "high.mid", parts[1:])
+    for part in ("High", "Low"):
+        settings = {"score": str(tmp_path / "both.mid"), "part": part}
+        job = FileJob("follow", tmp_path / "high.mid", tmp_path / "a.csv", settings, complain=said.append)
+        (made,) = run(job)
+        assert len(said) == (part == "Low")
+        assert (made.found == ("to beat 48 of 48",)) == (part == "High")
+    assert "are these the parts that are played" in said[0]
+
+
 def test_a_click_beside_a_loud_sound_stays_below_full_scale(tmp_path: Path) -> None:
     beats, frames = beats_of(np.full(16, 100.0)), 12 * RATE
     sound = np.zeros(frames, np.float32)

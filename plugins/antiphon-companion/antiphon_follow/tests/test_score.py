@@ -1,7 +1,6 @@
 """The score that waits: reading, following and accompanying."""
 
 import random
-from pathlib import Path
 from types import SimpleNamespace
 
 import mido
@@ -10,17 +9,14 @@ import pytest
 from tests.waiting import costs_at_most
 
 from antiphon.api import StreamSpec, UsageError
-from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.transports import RequestError, SetParam
-from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.session.commands import NOW
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.accompanist import Accompanist
 from antiphon_follow.addresses import go
 from antiphon_follow.concert import Concert
-from antiphon_follow.jobs import run
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
 from antiphon_follow.sound_notes import SoundNotes
@@ -598,18 +594,3 @@ def test_a_bar_that_the_score_lacks_is_refused_with_those_it_has(tmp_path):
             asked(bar)
     node.vocabulary = {}
     assert len(asked(77)) == 2, "the engine has not read it yet"
-
-
-def test_a_performance_of_another_score_or_part_is_said_to_be_one(tmp_path: Path) -> None:
-    rng, said = random.Random(1), []
-    low, high = ([MidiNote(float(n), 0.9, rng.randrange(at, at + 12)) for n in range(48)] for at in (40, 72))
-    parts = [MidiTrack("Low", tuple(low)), MidiTrack("High", tuple(high))]
-    write_midi(tmp_path / "both.mid", parts)
-    write_midi(tmp_path / "high.mid", parts[1:])
-    for part in ("High", "Low"):
-        settings = {"score": str(tmp_path / "both.mid"), "part": part}
-        job = FileJob("follow", tmp_path / "high.mid", tmp_path / "a.csv", settings, complain=said.append)
-        (made,) = run(job)
-        assert len(said) == (part == "Low")
-        assert (made.found == ("to beat 48 of 48",)) == (part == "High")
-    assert "are these the parts that are played" in said[0]
