@@ -246,7 +246,7 @@ def _after(header: str | None, attempt: int) -> float:
 
 def _refused(code: int) -> FileError:
     if code in (401, 403):
-        return FileError(f"Freesound does not accept the key (status {code}): it is the one called API key there")
+        return FileError(f"Freesound does not accept the key (status {code}): use what it calls your API key")
     if code == 429:
         return FileError("Freesound allows no more requests for now; what was fetched is kept, run the command later")
     return FileError(f"Freesound answers with status {code}; what was fetched is kept, run the command again")

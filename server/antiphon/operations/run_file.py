@@ -358,7 +358,7 @@ def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
             raise FileError(f"cannot write {path_text(target)}: its folder does not exist; make it first")
         return True
     if info.first("events", "out") is not None and info.first("audio", "out") is None:
-        raise UsageError(f"{info.type} gives notes: name a MIDI file OUT ({_MIDI}), not {path_text(target)}")
+        raise UsageError(f"{info.type} writes notes: OUT is a MIDI file ({_MIDI}), not {path_text(target)}")
     if info.first("audio", "out") is not None:
         format_of(target)
     return False

@@ -50,7 +50,7 @@ def rehearse(asked: RehearseRequest) -> None:
     else:
         typer.echo(
             f"{Path(script).name}: {counted(bars, 'bar')}, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
-            f"{verdict.notes} notes in the densest beat, {verdict.cost:.0%} of the time"
+            f"{verdict.notes} notes in the densest beat, {verdict.cost:.0%} of real time"
         )
         typer.echo("bars: " + " ".join(f"{level:.0f}" for level in verdict.bars) + " LUFS")
         for sentence in (*verdict.why, *verdict.remarks):

@@ -35,7 +35,7 @@ def evaluate(
     performers = hand_over(_read(script), ports.osc_port(osc_port, http_port), timeout)
     if not performers:
         raise EngineError("no `antiphon live` of yours plays at this server; start one, or run scripts on the page")
-    typer.echo(f"handed to {performers} `antiphon live`" if performers > 1 else "handed over")
+    typer.echo(f"handed to {performers} `antiphon live`")
 
 
 def hand_over(text: str, port: int, timeout: float) -> int:

@@ -79,8 +79,8 @@ def notify(ask: OscCall, on: OnOff, port: Port = 0) -> None:
 
 @osc("/sync", timed=True)
 def sync(ask: OscCall, id: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]) -> None:
-    """Answers `/synced i:id` when all received before it and due has taken effect and is answered; in a bundle, at its
-    time.
+    """Answers `/synced i:id` once every message that came before it and is due has taken effect and was answered; in a
+    bundle, at its time.
     """
     ask.do(Sync(ask.server.syncs.expect(ask.peer, id, ask.when), ask.when))
 
@@ -104,7 +104,7 @@ def audio_device(ask: OscCall, args: Args) -> None:
 
 @osc("/headphones", OWNER)
 def headphones(ask: OscCall, on: OnOff | None = None) -> None:
-    """Says that the output is headphones, or with 0 loudspeakers: then `echo_cancel` or `howl_guard` stands in front of
+    """Says that the output is headphones. 0: it is loudspeakers, and `echo_cancel` or `howl_guard` is put in front of
     the input. Kept for the sound device. Answers `/done`, without arguments `/headphones i:on s:device`.
     """
     server = ask.server
