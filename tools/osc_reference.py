@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from antiphon.joining import learning, monitor, note_watch, set_lists
 from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
@@ -12,6 +13,7 @@ from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.handlers.server import COUNTERS
 from antiphon.performer import script_gate
 
+JOINED = (*set_lists.ADDRESSES, *learning.ADDRESSES, monitor.monitor, note_watch.note_watch)
 ROOT = Path(__file__).parents[1]
 HEAD = """\
 # OSC
@@ -149,7 +151,7 @@ def markdown(catalog: Catalog) -> str:
 
 
 def _addresses(catalog: Catalog) -> str:
-    return "".join(map(_address, (*ADDRESSES, *script_gate.ADDRESSES, *catalog.addresses)))
+    return "".join(map(_address, (*ADDRESSES, *JOINED, *script_gate.ADDRESSES, *catalog.addresses)))
 
 
 def _address(item: AddressInfo) -> str:

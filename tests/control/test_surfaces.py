@@ -230,7 +230,7 @@ async def test_the_monitor_marks_what_is_held_and_shows_no_control_sequences(liv
 async def test_a_strangers_flood_leaves_the_others_in_view(live: Rig) -> None:
     watcher, stranger = live.client(), live.client(host=FAR)
     await watcher.ask("/monitor", 1)
-    live.app.monitor._clock = lambda: 5.0
+    live.app.joined["monitor"]._clock = lambda: 5.0
     for _ in range(600):
         stranger.send("/x")
     await live.settle()

@@ -260,6 +260,10 @@ TAKES = {"session": "antiphon.files.set_take:SetTake", "tracks": "antiphon.files
 """What writes a set, and its tracks."""
 _JOINING = (
     "antiphon.files.set_header:join",
+    "antiphon.joining.set_lists:join",
+    "antiphon.joining.learning:join",
+    "antiphon.joining.monitor:join",
+    "antiphon.joining.note_watch:join",
     "antiphon.performer.script_gate:open_gate",
     "antiphon.reloading.patch_watch:join",
     "antiphon.web.control_requests:join",

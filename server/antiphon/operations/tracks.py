@@ -17,7 +17,7 @@ from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Tim
 from antiphon.files.own_files import OTHER_FOLDER, held_names
 from antiphon.files.tracks import GAP, HEADER, LOG, TrackFiles, file_name, read_list, read_tracks
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.control.osc.handlers.sets import RECALL
+from antiphon.kernel.control.osc.handlers.scenes import RECALL
 from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER, SILENCE

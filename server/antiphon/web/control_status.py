@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from antiphon.joining import set_lists
+from antiphon.joining.set_lists import Sets
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.osc.handlers.time import leader_of
 from antiphon.kernel.control.status import named
@@ -67,7 +69,7 @@ def status(app: ControlApp) -> dict[str, Any]:
         "patch": session.state.name,
         "loading": session.state.coming,
         "hint": "" if app.plans.patch is None else app.plans.patch.hint,
-        "set": app.position.status(session.state.path, {} if app.plans.patch is None else app.plans.patch.midi),
+        "set": _set(app),
         "tempo": bpm,
         "beat": beat,
         "playing": playing,
@@ -83,6 +85,13 @@ def status(app: ControlApp) -> dict[str, Any]:
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
     }
+
+
+def _set(app: ControlApp) -> dict[str, Any] | None:
+    """The set list and the place in it; None without one."""
+    sets: Sets | None = app.joined.get(set_lists.NAME)
+    midi = {} if app.plans.patch is None else app.plans.patch.midi
+    return None if sets is None else sets.status(app.session.state.path, midi)
 
 
 def _waited_for(app: ControlApp, node: Node) -> str:

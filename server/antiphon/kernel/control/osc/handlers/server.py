@@ -1,4 +1,4 @@
-"""Addresses of the server itself: status, version, ping, subscription, monitor, sync, panic."""
+"""Addresses of the server itself: status, version, ping, subscription, sync, panic."""
 
 import re
 from collections.abc import Callable
@@ -129,26 +129,8 @@ def clear_schedule(ask: OscCall) -> None:
     ask.do(ClearSchedule())
 
 
-@osc("/monitor", OWNER, once=True)
-def monitor(ask: OscCall, on: OnOff) -> None:
-    """1 sends the sender a copy of every packet that arrives as `/packet s:from b:packet`, 500 a second at most; those
-    of addresses without approval as `/packet/held`, 50 a second at most.
-    """
-    ask.server.monitor.set(ask.peer, bool(on))
-    ask.reply("/done", "/monitor")
-
-
 @osc("/meter/watch", once=True)
 def meter_watch(ask: OscCall, on: OnOff) -> None:
     """0 sends a subscribed sender no `/meter`; 1 sends it again. Answers `/done`."""
     ask.server.surfaces.subscribed(ask.peer).meters = bool(on)
     ask.reply("/done", "/meter/watch")
-
-
-@osc("/note/watch", OWNER, once=True)
-def note_watch(ask: OscCall, on: OnOff) -> None:
-    """1 sends a subscribed sender every note that anybody plays or schedules as
-    `/note/event d:beat i:note i:velocity i:channel s:node`; velocity 0 for its end.
-    """
-    ask.server.note_watch.set(ask.peer, on=bool(on))
-    ask.reply("/done", "/note/watch")

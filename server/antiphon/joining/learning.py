@@ -1,13 +1,22 @@
 """Addresses `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter."""
 
+from collections.abc import Mapping
+from typing import cast
+
+from antiphon.joining.controllers import BUTTONS, CAPTURE, COUNTING_MODES, CUE, pressable, settable
+from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, osc, text, whole
 from antiphon.kernel.control.osc.handlers.time import MAX_BARS, node_number
+from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.names import MACRO
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.messages import check_count
-from antiphon.kernel.session.transport import BUTTONS, CAPTURE, COUNTING_MODES, CUE, pressable, settable
 from antiphon.kernel.session.transport_server import Learner
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
+
+NAME = "learn"
+"""Name of the transports, of which one has the learner, among what has joined control."""
 
 
 @osc(
@@ -75,7 +84,7 @@ def _target(args: Args) -> tuple[str, str]:
 
 
 def _learner(ask: OscCall) -> Learner:
-    if (learner := ask.server.learner()) is None:
+    if (learner := cast(Transports, ask.server.joined[NAME]).learner) is None:
         raise RequestError("no MIDI is open: start the server with --midi")
     return learner
 
@@ -91,3 +100,12 @@ def split_address(address: str) -> tuple[str, str]:
         buttons = ", ".join((*BUTTONS, CUE))
         raise RequestError(f"address takes /node/NAME/PARAM, {buttons} or {CAPTURE}, not {address[:60]!r}")
     return parts[0], parts[1]
+
+
+ADDRESSES = (learn, unlearn, assignments)
+
+
+def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
+    """Has control learn; as of `Companions.control`."""
+    app.joined[NAME] = app.transports
+    app.directory.add(ADDRESSES)

@@ -1,13 +1,12 @@
-"""Addresses of notes, scenes and set lists."""
+"""Addresses of notes and scenes."""
 
 from typing import Annotated
 
 from msgspec import Meta
 
-from antiphon.kernel.control.osc.arguments import OWNER, SURFACE, Address, Args, OscCall, Word, osc, text
-from antiphon.kernel.control.osc.handlers.graph import listing
+from antiphon.kernel.control.osc.arguments import SURFACE, Address, OscCall, osc
 from antiphon.kernel.control.osc.served import OscServer
-from antiphon.kernel.session import notes, scenes, set_list
+from antiphon.kernel.session import notes, scenes
 from antiphon.kernel.session.commands import NOW, Beat, Sample, When
 from antiphon.kernel.session.schedule import MAX_BEAT, due_beat
 
@@ -87,51 +86,3 @@ def recall_scene(
     if server.link.keeping or server.link.keeping_tracks:
         server.link.cue(int(server.clock.moment().sample), RECALL, (place, beat))
     server.events.publish("scene", number=place, beats=beats, beat=beat)
-
-
-@osc("/set/load", OWNER)
-def load(ask: OscCall, name: Word) -> None:
-    """Loads a set list, patches in their order, and the first patch of it. Answers `/done`."""
-    if remark := ask.server.sets.load(name, ask.peer, "/set/load"):
-        ask.reply("/remark", "/set/load", remark)
-
-
-@osc("/set/next", OWNER)
-def forward(ask: OscCall) -> None:
-    """The next patch of the set. Answers `/done /set/next s:patch`."""
-    ask.server.sets.step(1, ask.peer, "/set/next")
-
-
-@osc("/set/previous", OWNER)
-def back(ask: OscCall) -> None:
-    """The patch before."""
-    ask.server.sets.step(-1, ask.peer, "/set/previous")
-
-
-@osc("/set/go", OWNER)
-def go(ask: OscCall, place: Annotated[int, Meta(ge=1, le=set_list.MAX_PATCHES)]) -> None:
-    """A patch of the set by its place, from 1."""
-    ask.server.sets.go(place - 1, ask.peer, "/set/go")
-
-
-@osc("/set/save", OWNER, args="s:name s:patch…")
-def save(ask: OscCall, args: Args) -> None:
-    """Saves these patches as a set list of yours, with the fade and pedals of the loaded one, which it replaces; an old
-    file is kept as `NAME~`. Answers `/done`.
-    """
-    name = text(args, 0, "name")
-    ask.server.sets.save(name, tuple(text(args, at, "patch") for at in range(1, max(2, len(args)))))
-    ask.reply("/done", "/set/save", name)
-
-
-@osc("/set/list", once=True)
-def names(ask: OscCall) -> None:
-    """Answers `/set/list.reply s:name…`, then, where a set is loaded, `/set/patches.reply s:set i:place s:patch…`: the
-    place is from 1, 0 where another patch plays.
-    """
-    server = ask.server
-    listing(ask, "/set/list.reply", set_list.names())
-    found = server.position.status(server.session.state.path)
-    if found is not None:
-        place = 0 if found["outside"] else found["place"]
-        ask.reply("/set/patches.reply", found["name"], place, *found["patches"])

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Client, Rig, rig, save_three
 
+from antiphon.joining import set_list
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.session import set_list
 from antiphon.web import control_status
 
 SET = """format = 1

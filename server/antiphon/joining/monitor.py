@@ -1,15 +1,15 @@
 """Copies arriving packets to the senders of `/monitor 1`, at a bounded rate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
+from typing import cast
 
-from antiphon.kernel.control.subscribers.clients import Surfaces
-from antiphon.kernel.control.subscribers.feedback import Feedback
-from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
-from antiphon.kernel.engine.remote import RemoteEngine
+from antiphon.kernel.control.app import ControlApp
+from antiphon.kernel.control.osc.arguments import OWNER, OnOff, OscCall, osc
+from antiphon.kernel.control.osc.intake import Intake
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.io.osc_peer import Level, Peer
-from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
 
 PER_SECOND = 500
@@ -18,16 +18,16 @@ HELD_PER_SECOND = 50
 MAX_WATCHERS = 8
 SECRET = b"/live/eval\0"
 """Content of a packet that holds the owner's token."""
+NAME = "monitor"
+"""Name of the monitor among what has joined control."""
 
 
 class Monitor:
     """Sends copies of packets to watchers."""
 
-    def __init__(
-        self, install: Callable[[Callable[[bytes, Peer], None] | None], None], clock: Callable[[], float] = monotonic
-    ) -> None:
-        """Begins without watchers. `install` sets the callback for each packet: None without watchers costs nothing."""
-        self._install, self._clock = install, clock
+    def __init__(self, intake: Intake, clock: Callable[[], float] = monotonic) -> None:
+        """Begins without watchers, which costs nothing: the tap of `intake` is None then."""
+        self._intake, self._clock = intake, clock
         self._watchers: dict[str, Peer] = {}
         self._start = -1.0
         self._count = self._held = self._skipped = 0
@@ -40,12 +40,12 @@ class Monitor:
             self._watchers[peer.key] = peer
         else:
             self._watchers.pop(peer.key, None)
-        self._install(self._show if self._watchers else None)
+        self._intake.tap = self._show if self._watchers else None
 
     def remove(self, key: str) -> None:
         """Removes a watcher that refuses datagrams or whose connection ended; another key is ignored."""
         if self._watchers.pop(key, None) is not None and not self._watchers:
-            self._install(None)
+            self._intake.tap = None
 
     def _show(self, data: bytes, peer: Peer) -> None:
         now = self._clock()
@@ -71,24 +71,17 @@ class Monitor:
                 watcher.send(packet)
 
 
-class NotesOut:
-    """Requests events from the engine: every node's while there are subscribers, else the `wanted` node's."""
+@osc("/monitor", OWNER, once=True)
+def monitor(ask: OscCall, on: OnOff) -> None:
+    """1 sends the sender a copy of every packet that arrives as `/packet s:from b:packet`, 500 a second at most; those
+    of addresses without approval as `/packet/held`, 50 a second at most.
+    """
+    cast(Monitor, ask.server.joined[NAME]).set(ask.peer, bool(on))
+    ask.reply("/done", "/monitor")
 
-    def __init__(
-        self, link: RemoteEngine, state: GraphState, surfaces: Surfaces, feedback: Feedback, wanted: Callable[[], int]
-    ) -> None:
-        """Idle before `follow`. `wanted` returns the node whose events are always needed, 0 for none."""
-        self._link, self._state, self._surfaces, self._feedback = link, state, surfaces, feedback
-        self._wanted = wanted
 
-    def follow(self) -> None:
-        """Requests the events; called in every tick, as a restarted engine has lost the request."""
-        self._link.echo(EVERY_NODE if self._surfaces else self._wanted())
-
-    def played(self, note: PlayedNote) -> None:
-        """Sends a node's note-on or note-off as a message the server itself accepts, with the node's name."""
-        name = self._state.name_of(note.node)
-        if not name or note.kind not in ("on", "off"):
-            return
-        velocity = max(1, min(127, round(127.0 * note.value))) if note.kind == "on" else 0
-        self._feedback.event(f"/note/{note.kind}", note.number, velocity, note.channel, name)
+def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
+    """Has control show its packets; as of `Companions.control`."""
+    shown = app.joined[NAME] = Monitor(app.intake)
+    app.directory.add((monitor,))
+    app.refusals.append(shown.remove)

@@ -3,11 +3,11 @@
 import pytest
 from tests import accepted
 
+from antiphon.joining import set_list
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch, patch_list
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths, resources
-from antiphon.kernel.session import set_list
 
 GOOD = """format = 1
 name = "An evening"
