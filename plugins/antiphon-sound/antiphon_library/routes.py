@@ -26,9 +26,11 @@ from antiphon.api.backends.http import (
     record,
 )
 from antiphon.api.backends.runtime import missing_modules, run_program
+from antiphon_library.records import findings
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
+    from antiphon_library.records import CatalogueRow
     from antiphon_library.taste.choosing import TrackTable
 
 PLACE: Any = {"x": float, "y": float}
@@ -38,12 +40,15 @@ MapGenre = record("MapGenre", name=str, **PLACE, tracks=int)
 KNOWN: Any = {"tracks": list_of(MapTrack), "artists": list_of(MapArtist), "genres": list_of(MapGenre)}
 Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
 Placing = record("Placing", placing=bool)
+Finding = record("Finding", name=str, label=str, value=float | str, unit=str)
 PlayedAs = record("PlayedAs", library=str, s=str, n=int)
 
 
 Found = TypeVar("Found")
 EXCERPTS = 2
 """Maximum excerpts decoded at a time."""
+MAX_LABELS = 3
+"""Labels of a sound that are shown."""
 KEPT = "files"
 """Folder of the library into which sounds of elsewhere are put."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
@@ -115,6 +120,11 @@ class LibraryRoutes:
     def _placed(self) -> bool:
         return self._work is None or self._work.done()
 
+    @operation("GET", "/api/library/tracks/{id}/findings", list_of(Finding), example={"id": "1"})
+    async def findings(self, request: HttpRequest, id: str) -> object:
+        """What analyses found in a track: the quantities that have a label."""
+        return await self._server.in_thread(self._with_catalogue, partial(_findings, id))
+
     @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
     async def excerpt(self, request: HttpRequest, id: str) -> Response:
         """20 s of a track as WAV, from its chorus where that is known."""
@@ -162,17 +172,41 @@ class LibraryRoutes:
         return self._with_catalogue(work)
 
 
+def _findings(id: str, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """What analyses found in a track, in their order: values as they are shown in lists."""
+    from antiphon.api.backends.analysis import analyses
+
+    row = _row(id, catalogue)
+    values = {**row.values, **findings(row.duration, row.values)}
+    stated = {one.name: one for analysis in analyses().values() for one in analysis.quantities if one.label}
+    found = [(one, values[name]) for name, one in stated.items() if values.get(name) not in (None, [])]
+    return [
+        {
+            "name": one.name,
+            "label": one.label,
+            "value": value if isinstance(value, float | str) else ", ".join(label for label, _ in value[:MAX_LABELS]),
+            "unit": one.unit,
+        }
+        for one, value in found
+    ]
+
+
 def _track(id: str, catalogue: Catalogue) -> tuple[bytes, float]:
-    """Path of a track, and the second at which an excerpt of it begins. Raises Refusal: there is no such track."""
+    """Path of a track, and the second at which an excerpt of it begins."""
     from antiphon_library import excerpt
 
+    row = _row(id, catalogue, "sections")
+    return row.path, excerpt.begins(row.duration or 0.0, row.values)
+
+
+def _row(id: str, catalogue: Catalogue, *only: str) -> CatalogueRow:
+    """Row of a track, with these quantities or all. Raises Refusal: there is no such track."""
     if not (id.isascii() and id.isdigit() and len(id) < 19):
         raise Refusal(404, "a track has /api/library/tracks/NUMBER; its number is `id` of the map")
     path = catalogue.taste.file_of_sound(int(id))
     if path is None:
         raise Refusal(404, f"the library has no track {id}")
-    row = next(iter(catalogue.rows(path=path, only=("sections",))))
-    return path, excerpt.begins(row.duration or 0.0, row.values)
+    return next(iter(catalogue.rows(path=path, only=only)))
 
 
 def _played_as(path: Path) -> dict[str, Any]:
