@@ -47,8 +47,6 @@ PlayedAs = record("PlayedAs", library=str, s=str, n=int)
 Found = TypeVar("Found")
 EXCERPTS = 2
 """Maximum excerpts decoded at a time."""
-MAX_LABELS = 3
-"""Labels of a sound that are shown."""
 KEPT = "files"
 """Folder of the library into which sounds of elsewhere are put."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
@@ -173,21 +171,16 @@ class LibraryRoutes:
 
 
 def _findings(id: str, catalogue: Catalogue) -> list[dict[str, Any]]:
-    """What analyses found in a track, in their order: values as they are shown in lists."""
+    """The numbers and texts that analyses found in a track and label; tempo and key as lists show them."""
     from antiphon.api.backends.analysis import analyses
 
     row = _row(id, catalogue)
     values = {**row.values, **findings(row.duration, row.values)}
     stated = {one.name: one for analysis in analyses().values() for one in analysis.quantities if one.label}
-    found = [(one, values[name]) for name, one in stated.items() if values.get(name) not in (None, [])]
     return [
-        {
-            "name": one.name,
-            "label": one.label,
-            "value": value if isinstance(value, float | str) else ", ".join(label for label, _ in value[:MAX_LABELS]),
-            "unit": one.unit,
-        }
-        for one, value in found
+        {"name": name, "label": one.label, "value": values[name], "unit": one.unit}
+        for name, one in stated.items()
+        if isinstance(values.get(name), float | str)
     ]
 
 
