@@ -72,7 +72,9 @@ bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, live, swap, plan
 guard: $(DEV)  ## one figure of every card beside the committed table: names what fell; ARGS=--write renews it
 	@$(PY) tools/guard.py $(ARGS)
 
-docs: $(DEV)  ## write docs/osc.md again, and build/api.md and api-backends.md, the reference of antiphon.api, which git ignores
+docs: $(DEV)  ## write again what declarations and folders say: docs/osc.md, lists of plugins, of parameters in cards; and build/api.md and api-backends.md, the reference of antiphon.api, which git ignores
+	@$(PY) tools/plugin_lists.py --write
+	@$(PY) tools/card_parameters.py
 	@$(PY) tools/osc_reference.py > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 	@mkdir -p build && $(PY) tools/api_reference.py authors > build/api.md.part && mv build/api.md.part build/api.md
 	@$(PY) tools/api_reference.py backends > build/api.md.part && mv build/api.md.part build/api-backends.md

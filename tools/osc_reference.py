@@ -10,7 +10,7 @@ from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 from antiphon.kernel.control.osc.addresses import ADDRESSES
-from antiphon.kernel.control.osc.handlers.server import COUNTERS
+from antiphon.kernel.control.osc.counters import IN_STATUS
 from antiphon.performer import script_gate
 
 JOINED = (*set_lists.ADDRESSES, *learning.ADDRESSES, monitor.monitor, note_watch.note_watch)
@@ -189,7 +189,7 @@ def _processors(catalog: Catalog) -> Iterator[str]:
 
 
 def _counters() -> str:
-    return ", ".join(f"`{name}`" for name in COUNTERS) + ". `/status.ext.reply` has `f` where this has `d`.\n"
+    return ", ".join(f"`{name}`" for name in IN_STATUS) + ". `/status.ext.reply` has `f` where this has `d`.\n"
 
 
 def built_in() -> Catalog:

@@ -1,8 +1,8 @@
-"""The lists of plugins in pyproject.toml, as the folders of plugins/ are.
+"""Every list of plugins, as the folders of plugins/ are: entry points, types, contracts, what is built in, the map.
 
     python tools/plugin_lists.py [--write]
 
-A list is a run of lines that hold plugins' names alone. Without `--write` it exits with 1 where one is not current.
+Without `--write` it exits with 1 where one is not current.
 """
 
 import re
@@ -11,33 +11,51 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = ROOT / "pyproject.toml"
+FINDING = ROOT / "server/antiphon/kernel/plugins/finding.py"
 WIDTH = 120
+LAST = "antiphon_classify"
+"""The plugin that is loaded last: it registers the performer's own classifiers too, which take the names left."""
 _RUN = re.compile(r'(?:^ +(?:"antiphon_(?!bench|models)[a-z]+",? ?)+\n)+', re.MULTILINE)
-"""Lines of plugins' names: neither the benches nor the lab is a plugin."""
+"""Lines that hold plugins' names alone: neither the benches nor the lab is a plugin."""
+_POINTS = re.compile(r'(?<=^\[project\.entry-points\.antiphon\]\n)(?:\w+ = "antiphon_\w+"\n)+', re.MULTILINE)
+_ROW = re.compile(r"(?<=^\| `)(antiphon[a-z-]*)` \| [a-z, ]+ \|$", re.MULTILINE)
 
 
-def plugins() -> list[str]:
-    """Packages of the plugins of all distributions, sorted."""
-    return sorted(file.parent.name for file in ROOT.glob("plugins/*/antiphon_*/__init__.py"))
+def plugins(distribution: str = "*") -> list[str]:
+    """Packages of the plugins of all distributions, or of one, sorted."""
+    found = {file.parent.name for file in ROOT.glob(f"plugins/{distribution}/antiphon_*/__init__.py")}
+    return sorted(found)
 
 
-def current(text: str) -> str:
-    """pyproject.toml with every list as it is to be."""
-    names = ", ".join(f'"{name}"' for name in plugins()) + ","
-    run = textwrap.fill(names, WIDTH, initial_indent="  ", subsequent_indent="  ") + "\n"
-    return _RUN.sub(run, text)
+def _short(distribution: str) -> list[str]:
+    return [name.removeprefix("antiphon_") for name in plugins(distribution)]
+
+
+def current() -> dict[Path, str]:
+    """Each file that has a list of plugins, with its text as it is to be."""
+    texts = {}
+    loaded = sorted(plugins(), key=LAST.__eq__)
+    for file, names, indent in ((ROOT / "pyproject.toml", plugins(), "  "), (FINDING, loaded, "    ")):
+        listed = ", ".join(f'"{name}"' for name in names) + ","
+        run = textwrap.fill(listed, WIDTH, initial_indent=indent, subsequent_indent=indent) + "\n"
+        texts[file] = _RUN.sub(run, file.read_text("utf-8"))
+    for folder in ROOT.glob("plugins/*/"):
+        file = ROOT / "pyproject.toml" if folder.name == "antiphon" else folder / "pyproject.toml"
+        points = "".join(f'{name} = "antiphon_{name}"\n' for name in _short(folder.name))
+        texts[file] = _POINTS.sub(points, texts.get(file) or file.read_text("utf-8"))
+    page = ROOT / "docs" / "architecture.md"
+    texts[page] = _ROW.sub(lambda row: f"{row[1]}` | {', '.join(_short(row[1]))} |", page.read_text("utf-8"))
+    return texts
 
 
 def main() -> int:
-    text = PROJECT.read_text()
-    wanted = current(text)
-    if "--write" in sys.argv:
-        PROJECT.write_text(wanted)
-    elif wanted != text:
-        print("the lists of plugins in pyproject.toml are not current: python tools/plugin_lists.py --write")
-        return 1
-    return 0
+    old = [file for file, text in current().items() if file.read_text("utf-8") != text]
+    for file in old:
+        if "--write" in sys.argv:
+            file.write_text(current()[file], "utf-8")
+        else:
+            print(f"{file.relative_to(ROOT)} has a list of plugins that is not current: make docs")
+    return int(bool(old) and "--write" not in sys.argv)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,13 @@ export interface File {
   created: number;
 }
 
+export interface Finding {
+  name: string;
+  label: string;
+  value: number | string;
+  unit: string;
+}
+
 export interface FitMatches {
   matches: FitTrack[];
 }
@@ -660,6 +667,7 @@ export interface Get {
   "/api/lessons": LessonPath[];
   [path: `/api/lessons/${string}/${string}/heard`]: Tried;
   "/api/library/map": Map;
+  [path: `/api/library/tracks/${string}/findings`]: Finding[];
   "/api/mcp": Coperformer;
   [path: `/api/mcp/proposals/${string}`]: Proposed;
   "/api/classify": Classifier[];

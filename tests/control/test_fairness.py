@@ -10,6 +10,7 @@ from tests.control.rig import Client, Rig, rig
 from tests.waiting import comes
 
 from antiphon.kernel.control.osc.answers import MAX_WAITING
+from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.intake import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
 from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
 from antiphon.kernel.graph import patch_list
@@ -197,7 +198,7 @@ async def test_one_machine_leaves_places_for_another(live: Rig) -> None:
     assert live.app.counts()["dated_bytes"] == 0
 
 
-@pytest.mark.parametrize("address", ["/ping", "/status", "/version", "/node/list", "/patch/list", "/notify"])
+@pytest.mark.parametrize("address", [item.path for item in ADDRESSES if item.at_once])
 async def test_what_is_answered_at_once_takes_no_date(live: Rig, client: Client, address: str) -> None:
     client.raw(dated(live, encode(address)))
     await live.settle()

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from tools.card_parameters import cards
 from tools.osc_reference import built_in, markdown
 
 from antiphon.kernel.control.osc.addresses import ADDRESSES
@@ -35,6 +36,11 @@ def test_a_card_has_every_parameter_of_its_processors() -> None:
         named = {word for words in re.findall(r"`([a-z0-9_, ]+)`", card) for word in re.split("[, ]+", words)}
         # of numbered ones, kind1 to kind8, the first is enough
         assert {param.name for param in info.params if not re.search(r"([2-9]|1\d)$", param.name)} - named == set()
+
+
+def test_lists_in_cards_are_the_declarations() -> None:
+    texts = cards(TYPES.values())
+    assert all(card.read_text() == text for card, text in texts.items()), "run: make docs"
 
 
 def test_the_synth_names_every_instrument_and_what_plays_it() -> None:

@@ -217,10 +217,6 @@ class Killer:
 
 # ---- Counters of a server over a long run, summed over restarts of its processes
 
-PLAIN = (
-    "blocks", "missed_blocks", "late_blocks", "late", "osc_received", "osc_dropped", "osc_failed", "schedule_dropped",
-    "commands_dropped", "reports_dropped", "tap_dropped", "osc_send_dropped", "nan_blocks",
-)  # fmt: skip
 _PINGS = 5
 
 
@@ -246,9 +242,9 @@ class CounterSums:
 
     def add(self, status: dict[str, Any]) -> None:
         self.failed = tuple(node["name"] for node in status.get("nodes", ()) if node["state"] == "failed")
-        for name in PLAIN:
-            self._add(name, name, int(status.get(name, 0)))
-        self._add("engine_restarts", "engine_restarts", int(status["engine"]["restarts"]))
+        counters = {name: status[name] for name in status["counters"] if name in status}
+        for name, value in {**counters, "engine_restarts": status["engine"]["restarts"]}.items():
+            self._add(name, name, int(value))
         for worker in status["workers"]:
             key = f"{worker['model']} {worker['node']}"
             self._add("worker_misses", f"misses {key}", int(worker["misses"]))

@@ -114,6 +114,8 @@ export function Server() {
     ["answers within", `${roundTrip.value.toFixed(1)} ms`, false],
     ["open pages, listening", `${now.pages ?? 0}, ${now.sound_streams ?? 0}`, false],
   ];
+  for (const [name, label] of Object.entries<string>(now.counters ?? {}))
+    if (label && now[name]) rows.push([label, String(now[name]), true]);
   const dropped = Number(now.sound_dropped ?? 0) + Number(now.page_dropped ?? 0) + lost.value;
   if (dropped) rows.push(["left out for slow pages", String(dropped), true]);
   if (now.synth)

@@ -1,43 +1,11 @@
 // The library as the page knows it: the map, what is selected and what plays, what comes next.
 import { computed, effect, signal } from "@preact/signals";
-import type { FitMatches } from "../api";
+import type { Finding, FitMatches, Map as LibraryMap, MapTrack, Matches } from "../api";
 import { STOPPED, watch } from "../context";
 import { ask, keysCame, lacksToken, token } from "../link";
 import { say } from "../model";
 
-export interface Track {
-  id: number;
-  path: string;
-  title: string;
-  artist: string;
-  genre: string;
-  x: number;
-  y: number;
-}
-export interface Group {
-  name: string;
-  x: number;
-  y: number;
-  tracks: number;
-}
-export interface Artist extends Group {
-  genre: string;
-  nearest: string[];
-}
-interface LibraryMap {
-  tracks: Track[];
-  artists: Artist[];
-  genres: Group[];
-  unplaced: number;
-  placed: boolean;
-  placing: boolean;
-}
-interface Choice {
-  id: number;
-  title: string | null;
-  artist: string | null;
-  path: string;
-}
+export type { MapGenre as Group, MapTrack as Track } from "../api";
 
 export type Kind = "like" | "skip" | "dislike";
 export type Selection = { kind: "track"; id: number } | { kind: "artist" | "genre"; name: string } | null;
@@ -45,8 +13,10 @@ export type Selection = { kind: "track"; id: number } | { kind: "artist" | "genr
 export const map = signal<LibraryMap | null>(null);
 export const selection = signal<Selection>(null);
 export const playing = signal<number | null>(null);
-export const following = signal<Track[]>([]);
+export const following = signal<MapTrack[]>([]);
 export const fitting = signal<FitMatches["matches"]>([]);
+/** What analyses found in the selected track. */
+export const findings = signal<Finding[]>([]);
 /** Names of what was captured: files that stand on the map once they are added. */
 export const captured = signal<string[]>([]);
 export const problem = signal("");
@@ -63,7 +33,7 @@ const POLL_MS = 2000;
 let polling = 0;
 
 export async function load(): Promise<void> {
-  const found = await ask<LibraryMap>("/api/library/map");
+  const found = await ask("/api/library/map");
   if (!found) {
     problem.value = "The server does not give the library's map.";
     return;
@@ -113,7 +83,7 @@ export async function placeAnew(): Promise<void> {
 
 /** Says something of a track, and asks what comes next. */
 export async function signalTrack(id: number, kind: Kind | "after"): Promise<void> {
-  const found = await post<{ matches: Choice[] }>("/api/library/next", { [kind]: id, count: 8 });
+  const found = await post<Matches>("/api/library/next", { [kind]: id, count: 8 });
   if (!found) return;
   following.value = found.matches.map(
     (one) =>
@@ -187,6 +157,8 @@ export async function hear(id: number): Promise<void> {
 
 export function choose(next: Selection, go = true): void {
   selection.value = next;
+  findings.value = [];
+  if (next?.kind === "track") void find(next.id);
   const at =
     next === null
       ? null
@@ -196,6 +168,12 @@ export function choose(next: Selection, go = true): void {
           ? artists.value.get(next.name)
           : genres.value.get(next.name);
   if (at && go) target.value = { x: at.x, y: at.y, close: next!.kind !== "genre" };
+}
+
+async function find(id: number): Promise<void> {
+  const found = await ask(`/api/library/tracks/${id}/findings`);
+  const now = selection.value;
+  if (now?.kind === "track" && now.id === id) findings.value = found ?? [];
 }
 
 export interface Hit {

@@ -13,6 +13,7 @@ import {
   captured,
   choose,
   DRAGGED,
+  findings,
   fitNow,
   fitting,
   following,
@@ -169,6 +170,14 @@ function TrackCard({ id }: { id: number }) {
         <button onClick={() => void signalTrack(id, "dislike")}>Dislike</button>
         <button onClick={() => void signalTrack(id, "after")}>Next</button>
       </span>
+      <dl>
+        {findings.value.map(({ name, label, value, unit }) => (
+          <div key={name}>
+            <dt>{label}</dt>
+            <dd>{typeof value === "number" ? `${Number(value.toPrecision(3))} ${unit}` : value}</dd>
+          </div>
+        ))}
+      </dl>
       <small class="path">{track.path}</small>
     </div>
   );

@@ -33,7 +33,7 @@ class Loudness(Analysis):
     """Integrated loudness, loudness range and true peak."""
 
     quantities = (
-        Quantity("loudness", "number", "LUFS", "Integrated loudness; -70 is silence."),
+        Quantity("loudness", "number", "LUFS", "Integrated loudness; -70 is silence.", "Loudness"),
         Quantity("loudness_range", "number", "LU", "How far the short-term loudness spreads; None below 3 s."),
         Quantity("true_peak", "number", "dBTP", "The largest sample, oversampled four times; None for silence."),
     )

@@ -78,11 +78,11 @@ class MusicAnalysis(Analysis):
 
     version = 10
     quantities = (
-        Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely."),
+        Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely.", "Tempo"),
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, against half, double and none; 0 to 1."),
         Quantity("beats", "times", "s", "Where a listener would tap."),
         Quantity("downbeats", "times", "s", "The beats that begin bars."),
-        Quantity("key", "text", "", 'Of the whole recording, "C major"; none where that is not likely.'),
+        Quantity("key", "text", "", 'Of the whole recording, "C major"; none where that is not likely.', "Key"),
         Quantity("key_confidence", "number", "", "How certain the key is, by chords and pitch classes; 0 to 1."),
         Quantity("chords", "spans", "s", 'In the syntax of Harte: "C:maj", "G:sus4", "A:min7/b3", and "N" for none.'),
         Quantity("chords_confidence", "number", "", "How certain the chords are, the mean; 0 to 1."),

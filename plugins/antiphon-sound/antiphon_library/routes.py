@@ -26,9 +26,11 @@ from antiphon.api.backends.http import (
     record,
 )
 from antiphon.api.backends.runtime import missing_modules, run_program
+from antiphon_library.records import findings
 
 if TYPE_CHECKING:
     from antiphon_library.catalogue import Catalogue
+    from antiphon_library.records import CatalogueRow
     from antiphon_library.taste.choosing import TrackTable
 
 PLACE: Any = {"x": float, "y": float}
@@ -38,6 +40,7 @@ MapGenre = record("MapGenre", name=str, **PLACE, tracks=int)
 KNOWN: Any = {"tracks": list_of(MapTrack), "artists": list_of(MapArtist), "genres": list_of(MapGenre)}
 Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
 Placing = record("Placing", placing=bool)
+Finding = record("Finding", name=str, label=str, value=float | str, unit=str)
 PlayedAs = record("PlayedAs", library=str, s=str, n=int)
 
 
@@ -115,6 +118,11 @@ class LibraryRoutes:
     def _placed(self) -> bool:
         return self._work is None or self._work.done()
 
+    @operation("GET", "/api/library/tracks/{id}/findings", list_of(Finding), example={"id": "1"})
+    async def findings(self, request: HttpRequest, id: str) -> object:
+        """What analyses found in a track: the quantities that have a label."""
+        return await self._server.in_thread(self._with_catalogue, partial(_findings, id))
+
     @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
     async def excerpt(self, request: HttpRequest, id: str) -> Response:
         """20 s of a track as WAV, from its chorus where that is known."""
@@ -162,17 +170,36 @@ class LibraryRoutes:
         return self._with_catalogue(work)
 
 
+def _findings(id: str, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """The numbers and texts that analyses found in a track and label; tempo and key as lists show them."""
+    from antiphon.api.backends.analysis import analyses
+
+    row = _row(id, catalogue)
+    values = {**row.values, **findings(row.duration, row.values)}
+    stated = {one.name: one for analysis in analyses().values() for one in analysis.quantities if one.label}
+    return [
+        {"name": name, "label": one.label, "value": values[name], "unit": one.unit}
+        for name, one in stated.items()
+        if isinstance(values.get(name), float | str)
+    ]
+
+
 def _track(id: str, catalogue: Catalogue) -> tuple[bytes, float]:
-    """Path of a track, and the second at which an excerpt of it begins. Raises Refusal: there is no such track."""
+    """Path of a track, and the second at which an excerpt of it begins."""
     from antiphon_library import excerpt
 
+    row = _row(id, catalogue, "sections")
+    return row.path, excerpt.begins(row.duration or 0.0, row.values)
+
+
+def _row(id: str, catalogue: Catalogue, *only: str) -> CatalogueRow:
+    """Row of a track, with these quantities or all. Raises Refusal: there is no such track."""
     if not (id.isascii() and id.isdigit() and len(id) < 19):
         raise Refusal(404, "a track's address is /api/library/tracks/NUMBER, where NUMBER is its `id` on the map")
     path = catalogue.taste.file_of_sound(int(id))
     if path is None:
         raise Refusal(404, f"the library has no track {id}")
-    row = next(iter(catalogue.rows(path=path, only=("sections",))))
-    return path, excerpt.begins(row.duration or 0.0, row.values)
+    return next(iter(catalogue.rows(path=path, only=only)))
 
 
 def _played_as(path: Path) -> dict[str, Any]:

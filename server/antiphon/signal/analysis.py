@@ -21,13 +21,15 @@ class Quantity:
     """One output quantity of an analysis. Any value may be None: not applicable, or not found.
 
     `name`: as catalogues and JSON have it: "tempo". `unit`: of a number, or of a vector's numbers: "bpm"; "" without
-    one. Times and spans are in seconds.
+    one. Times and spans are in seconds. `label`: of a number or a text: what the page calls it, which shows those that
+    have one.
     """
 
     name: str
     kind: QuantityKind
     unit: str = ""
     doc: str = ""
+    label: str = ""
 
 
 EACH = "each"

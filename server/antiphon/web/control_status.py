@@ -8,8 +8,8 @@ from typing import Any
 from antiphon.joining import set_lists
 from antiphon.joining.set_lists import Sets
 from antiphon.kernel.control.app import ControlApp
+from antiphon.kernel.control.osc.counters import LABELS, named
 from antiphon.kernel.control.osc.handlers.time import leader_of
-from antiphon.kernel.control.status import named
 from antiphon.kernel.engine.recording.journal import RecordingNote, noted
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.session.node_state import Node
@@ -32,6 +32,7 @@ def status(app: ControlApp) -> dict[str, Any]:
     loads, workers = app.link.node_loads(), app.workers()
     return {
         **counters,
+        "counters": LABELS,
         "control": {"pid": os.getpid(), "state": "running"},
         "engine": {
             **named(engine, "pid", "state", "restarts", "driver", "rate", "block", "channels", "ahead"),

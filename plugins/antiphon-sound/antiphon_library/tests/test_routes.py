@@ -136,6 +136,23 @@ async def test_the_map_excerpts_and_what_comes_next(tmp_path: Path, library: Pat
         assert (await answered(server, "GET", f"/api/library/tracks/{number}/sound"))[0] == 400
 
 
+async def test_what_analyses_found_in_a_track_is_said_as_they_label_it(tmp_path: Path, library: Path) -> None:
+    pytest.importorskip("antiphon_listen")
+    music = {"tempo": 118.0, "tempo_confidence": 0.9, "key": "A:min", "key_confidence": 0.1, "beats": [0.0, 0.5]}
+    with Catalogue(paths.library()) as catalogue:
+        number = catalogue.taste.sound_of_file(bytes(library / "0.wav"))
+        digest = next(digest for digest, path, *_ in catalogue.sounds() if path == bytes(library / "0.wav"))
+        catalogue.put_results(digest, {"music": (10, music, ""), "loudness": (2, {"loudness": -14.5}, "")})
+    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
+        status, found = await answered(server, "GET", f"/api/library/tracks/{number}/findings")
+        assert status == 200
+        assert found == [
+            {"name": "loudness", "label": "Loudness", "value": -14.5, "unit": "LUFS"},
+            {"name": "tempo", "label": "Tempo", "value": 118.0, "unit": "bpm"},
+        ]
+        assert (await answered(server, "GET", "/api/library/tracks/999/findings"))[0] == 404
+
+
 async def test_an_excerpt_is_wav_of_a_catalogued_file(tmp_path: Path, library: Path) -> None:
     async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -12,8 +12,8 @@ from time import monotonic
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.executor import TurnSteps
+from antiphon.kernel.control.osc import counters
 from antiphon.kernel.control.osc.addresses import Directory, PluginAddresses
 from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.subscribers.feedback import LATE_SECONDS
@@ -193,7 +193,7 @@ class ControlApp(OscServer):
         self.workers: Callable[[], list[WorkerStatus]] = list
         self.opens: Callable[[], object] | None = None  # loads what is played first, where no patch is named
         self.ticks: list[tuple[str, Callable[[], object]]] = []  # what companions do in every tick, as of `TurnSteps`
-        self._saved_counts = dict.fromkeys(figures.KEPT_COUNTERS, 0)
+        self._saved_counts = dict.fromkeys(counters.KEPT, 0)
 
     # ---- life
 
@@ -201,7 +201,7 @@ class ControlApp(OscServer):
         """Restores the state of an earlier process and begins to answer; True if there was one."""
         asyncio.get_running_loop().set_exception_handler(self.faults.in_loop)
         restored = self.plans.restore()
-        self._saved_counts = figures.saved_counts(self.folder.counters)
+        self._saved_counts = counters.saved_counts(self.folder.counters)
         self.subscribers.start(self.given_surfaces, self.folder.load() or {})
         self.structure_changed()
         self.udp.start()
@@ -285,7 +285,7 @@ class ControlApp(OscServer):
 
     def counts(self) -> dict[str, int]:
         """All counters by name, since the server's start."""
-        return figures.counts(self, self._saved_counts)
+        return counters.counts(self, self._saved_counts)
 
     def command(self, command: Command, source: str) -> None:
         """Execution of a command outside a turn, without echo to `source`; `AntiphonError` if it is not valid."""
@@ -300,4 +300,4 @@ class ControlApp(OscServer):
             self.feedback.meters(self.reports.meters())
 
     def _save_counters(self) -> None:
-        figures.save_counts(self.folder.counters, self.counts())
+        counters.save_counts(self.folder.counters, self.counts())

@@ -13,7 +13,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.node_state import SLOTS
 
 COUNTERS = 16
-"""Floats before the session's numbers: this server's counters, as `status.KEPT_COUNTERS`."""
+"""Floats before the session's numbers: this server's counters, as `counters.KEPT`."""
 FORMAT = 2
 FILES = ("state.json", "state.json.part", "values.bin")
 """Control's own files in the folder."""

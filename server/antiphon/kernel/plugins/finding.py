@@ -16,42 +16,15 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.importing import import_folder, see_checkout_plugins
 
 BUILT_IN = (
-    "antiphon_accompany",
-    "antiphon_answer",
-    "antiphon_clip",
-    "antiphon_denoise",
-    "antiphon_dirt",
-    "antiphon_effects",
-    "antiphon_follow",
-    "antiphon_host",
-    "antiphon_hum",
-    "antiphon_identify",
-    "antiphon_latent",
-    "antiphon_library",
-    "antiphon_lights",
-    "antiphon_link",
-    "antiphon_listen",
-    "antiphon_loops",
-    "antiphon_midi",
-    "antiphon_model",
     "antiphon_models",
-    "antiphon_mcp",
-    "antiphon_mosaic",
-    "antiphon_mqtt",
-    "antiphon_notes",
-    "antiphon_pyo",
-    "antiphon_room",
-    "antiphon_sampler",
-    "antiphon_sing",
-    "antiphon_soundfont",
-    "antiphon_stems",
-    "antiphon_supercollider",
-    "antiphon_synth",
-    "antiphon_transfer",
-    "antiphon_utilities",
-    # the last: it registers the performer's own classifiers too, which take the names that are left
-    "antiphon_classify",
-)
+    "antiphon_accompany", "antiphon_answer", "antiphon_clip", "antiphon_denoise", "antiphon_dirt", "antiphon_effects",
+    "antiphon_follow", "antiphon_host", "antiphon_hum", "antiphon_identify", "antiphon_latent", "antiphon_library",
+    "antiphon_lights", "antiphon_link", "antiphon_listen", "antiphon_loops", "antiphon_mcp", "antiphon_midi",
+    "antiphon_model", "antiphon_mosaic", "antiphon_mqtt", "antiphon_notes", "antiphon_pyo", "antiphon_room",
+    "antiphon_sampler", "antiphon_sing", "antiphon_soundfont", "antiphon_stems", "antiphon_supercollider",
+    "antiphon_synth", "antiphon_transfer", "antiphon_utilities", "antiphon_classify",
+)  # fmt: skip
+"""What ships, in load order; `make docs` writes it."""
 GROUP = "antiphon"
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 import antiphon
 from antiphon.kernel.control.osc.arguments import OWNER, Args, OnOff, OscCall, osc, text, whole
+from antiphon.kernel.control.osc.counters import IN_STATUS
 from antiphon.kernel.runtime.settings import MAX_BLOCK
 from antiphon.kernel.session.commands import ClearSchedule, Panic, Sync
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, Arg, Double, encode_tagged
@@ -15,13 +16,6 @@ from antiphon.kernel.wire.osc import MAX_DATAGRAM, Arg, Double, encode_tagged
 _INT_MASK = 0x7FFFFFFF
 MAX_DEVICE_RATE = 192000
 """Rate of a sound device, at most, in Hz."""
-
-
-COUNTERS = (
-    "blocks", "missed_blocks", "late_blocks", "late", "osc_received", "osc_dropped", "osc_failed", "engine_restarts",
-    "device_xruns", "schedule_dropped", "commands_dropped", "scheduled", "surfaces",
-)  # fmt: skip
-"""Counters after scsynth's nine fields in `/status.reply`, each an `i` that wraps to 0 after 2147483647."""
 
 
 @osc("/status", once=True)
@@ -40,7 +34,7 @@ def _status(ask: OscCall, address: str, real: Callable[[float], Arg]) -> None:
     server = ask.server
     engine, nodes, counts = server.link.status(), len(server.session.state.nodes), server.counts()
     load = engine.load_mean * 100.0, engine.load_peak * 100.0
-    kept = (counts[name] & _INT_MASK for name in COUNTERS)
+    kept = (counts[name] & _INT_MASK for name in IN_STATUS)
     types, rate = len(server.catalog.types), engine.rate
     ask.reply(address, 1, nodes, nodes, 1, types, *load, real(rate), real(rate), *kept)
 
