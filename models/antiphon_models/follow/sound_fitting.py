@@ -25,16 +25,18 @@ from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_follow.evidence import FEATURES, MODEL, PLACES, STATE
 from antiphon_follow.sound import HOP, QUIET_FRAMES, BeatFrames
 from antiphon_models.follow.fitting import (
+    FIT,
     NOISE,
     Foreteller,
     PlayedFrames,
     asked_places,
+    labels,
     loss_of,
+    octaves,
     scaled_arrays,
     song_shares,
 )
 from antiphon_models.follow.sound_material import SoundPerformance, sound_performance
-from antiphon_models.follow.targets import FIT, labels, octaves
 from antiphon_models.learning.loop import falling
 
 PERFORMANCES, FRAMES = 2756, 3950
