@@ -65,7 +65,7 @@ class Tab:
             if passed > seconds:
                 page = self.run("document.body.innerText.slice(0, 600)")
                 raise AssertionError(f"not within {seconds:g} s: {script}; the page shows: {page}")
-            time.sleep(min(LONGEST, max(SHORTEST, passed / 10)))
+            time.sleep(min(LONGEST, max(SHORTEST, passed / 10)))  # the page tells of nothing
         return value
 
     def listen(self) -> None:

@@ -48,7 +48,6 @@ OWN = {
         lambda o: 30.0 + 0.75 * (o.limit or 1000) + 2 * (o.seconds or 60.0),
     ),
     "soak": _bench("soak.run", lambda o: (o.hours, o.out, o.seed), lambda o: 3600 * o.hours),
-    "band": _bench("band", lambda o: (o.seed, o.limit), lambda o: 600.0 * max(1, o.limit)),
     "follow": _bench(
         "follow",
         lambda o: (o.limit or 8, o.seed, o.seconds or 600.0),
