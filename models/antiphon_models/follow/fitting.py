@@ -7,7 +7,6 @@ beat. A folder behind it takes the arrays and the manifest, otherwise the one th
 The network that ships was trained on the songs alone for the first 42 of its passes, and with rests for the last ones.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_follow.evidence import PLACES, TEMPOS
 from antiphon_follow.notes import FEATURES, FRAMES_PER_SECOND, MODEL, UNITS, NoteFrames
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import PlayedSong, performance, with_factors
 from antiphon_models.learning.loop import falling
+from antiphon_models.material.wheels import write_made
 
 FIT, SETTLED = "123456", 3.0
 """Last digits of the songs that are trained on; seconds at the beginning of a performance that are not."""
@@ -299,14 +298,10 @@ def trained(folders: list[Path]) -> Foreteller:
     return network.eval()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("songs", type=Path)
-    parser.add_argument("folder", type=Path, nargs="?", default=models_folder())
-    given = parser.parse_args()
-    arrays = trained([f for f in sorted(given.songs.iterdir()) if f.is_dir() and f.name[-1] in FIT]).arrays()
-    write_weights(MODEL, arrays, given.folder, {**DETAILS, "parameters": sum(array.size for array in arrays.values())})
+def made(songs: Path) -> dict[str, NDArray[np.float16]]:
+    """Arrays of the network that is trained on POP909's songs."""
+    return trained([f for f in sorted(songs.iterdir()) if f.is_dir() and f.name[-1] in FIT]).arrays()
 
 
 if __name__ == "__main__":
-    main()
+    write_made(MODEL, made, DETAILS, __doc__, "songs")

