@@ -148,12 +148,12 @@ class Freesound:
         if content is None:
             counts.left += 1
             return False
-        self._write(path, content)
+        write_atomic(path, content)
         counts.fetched += 1
         return True
 
     def _keep(self, folder: Path, known: Mapping[str, Any]) -> None:
-        self._write(folder / SOUNDS, json.dumps(known, indent=1, sort_keys=True).encode())
+        write_atomic(folder / SOUNDS, json.dumps(known, indent=1, sort_keys=True).encode())
 
     def _search(self, search: FreesoundSearch, page: int) -> Mapping[str, Any]:
         wanted = {"query": search.query, "fields": _FIELDS, "page": page, "page_size": PAGE_SIZE, "sort": "created_asc"}
@@ -202,13 +202,6 @@ class Freesound:
                     ) from None
                 self._pause(_after(None, attempt))
         raise AssertionError
-
-    def _write(self, path: Path, content: bytes) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, content)
-        except OSError as error:
-            raise FileError(f"cannot write {path}: {reason_of_os_error(error)}") from None
 
 
 def _number(row: Any) -> int:

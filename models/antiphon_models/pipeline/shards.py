@@ -197,11 +197,7 @@ def write_shard(
     parquet.write_table(table, sink, compression="zstd", use_dictionary=False)
     contents = {place: _lines(lines) for place, lines in beside.items()}
     for place, content in (*contents.items(), (task.path, sink.getvalue().to_pybytes())):
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(place, content)
-        except OSError as error:
-            raise FileError(f"cannot write {place}: {reason_of_os_error(error)}") from None
+        write_atomic(place, content)
 
 
 def sounds_of(
