@@ -10,7 +10,7 @@ import py2tosc
 import pytest
 from tests import accepted, audio
 
-from antiphon.cli.files.replay import replay
+from antiphon.cli.files.render import replay
 from antiphon.files.midi_song import MidiNote, MidiTrack
 from antiphon.files.midifile import write
 from antiphon.kernel.errors import UsageError

@@ -134,7 +134,7 @@ def done():
     from antiphon.doctor.machine import CHECKS
     from antiphon.files.audiowrite import DraftFile
     from antiphon.jobs.board import places
-    from antiphon.web.machine_watch import late_advice
+    from antiphon.web.control_status import late_advice
     from antiphon.kernel.engine.drivers.headless import Headless
     from antiphon.kernel.io import listening, osc_udp
     from antiphon.kernel.runtime import platform, resources

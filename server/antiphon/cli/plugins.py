@@ -9,7 +9,7 @@ from antiphon.cli.terminal.progress import style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 from antiphon.kernel.runtime.paths import plugins as own_folder
-from antiphon.offline.file_needs import needed, needed_value
+from antiphon.offline.file_job import needed, needed_value
 from antiphon.operations.lists import RATE, ShownPlugins
 
 

@@ -21,8 +21,7 @@ from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.offline.file_job import check_source, read_settings
-from antiphon.offline.file_needs import check_writes, lacking, needed, needed_value
+from antiphon.offline.file_job import check_source, check_writes, lacking, needed, needed_value, read_settings
 from antiphon.operations.requests import RUN_OPTIONS, RenderRequest, RunRequest, check_applies
 
 T = TypeVar("T")

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from antiphon.files import midi_song, midifile
 from antiphon.files.decode import path_text
-from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
-from antiphon.files.song_beats import BAR
+from antiphon.files.midi_song import BAR, MidiNote, MidiSong, MidiTrack, Times
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError

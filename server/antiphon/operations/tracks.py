@@ -27,11 +27,10 @@ from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.synth.info import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import GAIN
-from antiphon.offline.replay import replay
-from antiphon.offline.replayed_tracks import ReplayedTracks, written_tracks
+from antiphon.offline.replay import ReplayedTracks, replay, written_tracks
 from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
 from antiphon.operations.file_tasks import play_with
-from antiphon.operations.reporting import Reporting
+from antiphon.operations.requests import Reporting
 
 TICKS = 960
 _MOST = 1e15

@@ -28,8 +28,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.approvals import Approvals
 from antiphon.web.control_messages import MAX_REQUEST, STARTED, Topic, WebRequest, parts
-from antiphon.web.control_status import MACHINE, status
-from antiphon.web.machine_watch import MachineWatch
+from antiphon.web.control_status import MACHINE, MachineWatch, status
 
 log = logging.getLogger("antiphon.web")
 

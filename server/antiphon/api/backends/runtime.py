@@ -4,7 +4,7 @@ A child is asked by messages, bounded in time and answers, and ends with its par
 """
 
 from antiphon.cli.ports import Host, HttpBesideOsc, Osc as OscPort
-from antiphon.jobs.program import run_program
+from antiphon.jobs.process import run_program
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.contract.operations import ASKER, OscForm, Request
 from antiphon.kernel.runtime.arguments import argument
