@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests import audio, noteclick
 
-from antiphon.cli.newplugin import new_plugin
+from antiphon.cli.plugins import new_plugin
 from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.files.midifile import read, write
 from antiphon.kernel.contract.processor import Event

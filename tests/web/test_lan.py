@@ -19,7 +19,7 @@ from tests.each import each
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.cli.running import approve as cli_approve, running_server
+from antiphon.cli.running import page as cli_approve, running_server
 from antiphon.files.owner_token import load_token
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
