@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "osc": ("running.osc:osc", "antiphon osc /node/echo/feedback 0.5", "antiphon osc /node/echo/feedback"),
     "monitor": ("running.osc:monitor", "antiphon monitor", "antiphon monitor --events"),
     "status": ("running.status:status", "antiphon status", "antiphon status --json"),
-    "repl": ("repl.command:repl", "antiphon repl"),
+    "repl": ("running.repl:repl", "antiphon repl"),
     "patches": (ASKED, "antiphon patches", "antiphon patches answer"),
     "sets": (ASKED, "antiphon sets"),
     "plugins": (ASKED, "antiphon plugins", "antiphon plugins denoise"),

@@ -21,7 +21,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, encode
 from antiphon.operations.wording import option_words
-from antiphon.web.script_link import MAX_QUANTUM
+from antiphon.web.messages import MAX_QUANTUM
 
 OPTIONS = ("osc_port", "http_port", "audio", "input", "output", "record", "block", "ahead")
 """Options of `serve` that `live` takes, for a server that it starts."""

@@ -29,10 +29,10 @@ from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal
+from antiphon.web.messages import MAX_SCRIPT_BYTES
 from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol.websocket import WebSocket
-from antiphon.web.script_link import MAX_SCRIPT_BYTES
 from antiphon.web.server import HttpServer
 
 # ---- Shared script editing: a Yjs document, whose state the server keeps.
