@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from tests import accepted, audio
 
-from antiphon.files import midifile
+from antiphon.files.scores import midifile
 from antiphon.kernel.plugins import loader
 from antiphon.live import reading
 from antiphon.live.performance import Performance

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiSong, MidiTrack
-from antiphon.files.midifile import read, write
+from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiSong, MidiTrack
+from antiphon.files.scores.midifile import read, write
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
 from antiphon.live.performance import Performance

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
-from antiphon.files.midifile import SUFFIXES
+from antiphon.files.scores.midifile import SUFFIXES
 from antiphon.jobs.job import Missing, Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo

@@ -8,13 +8,13 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from antiphon.files import midifile
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
-from antiphon.files.midi_song import MidiNote, MidiTrack
-from antiphon.files.midifile import SUFFIXES
 from antiphon.files.pipes import input_file
-from antiphon.files.studio import PROJECTS, StudioSet, StudioTrack, write_projects
+from antiphon.files.scores import midifile
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midifile import SUFFIXES
+from antiphon.files.scores.studio import PROJECTS, StudioSet, StudioTrack, write_projects
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch

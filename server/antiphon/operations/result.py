@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from antiphon.files import midifile
 from antiphon.files.decode import path_text
+from antiphon.files.scores import midifile
 from antiphon.files.sound_picture import levels_picture, piano_roll, spectrogram, waveform
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.files import midifile, studio
 from antiphon.files.audiofile import stream
-from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.files.own_files import OTHER_FOLDER, held_names
+from antiphon.files.scores import midifile, studio
+from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.files.tracks import GAP, HEADER, LOG, TrackFiles, file_name, read_list, read_tracks
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.sets import RECALL

@@ -43,4 +43,4 @@ from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.settings import ServeOption
 from antiphon.kernel.runtime.shortening import composed, short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest
-from antiphon.operations.priority import lower_priority
+from antiphon.offline.priority import lower_priority
