@@ -10,9 +10,9 @@ import py2tosc
 import pytest
 from tests import accepted, audio
 
-from antiphon.cli.files.replay import replay
-from antiphon.files.midi_song import MidiNote, MidiTrack
-from antiphon.files.midifile import write
+from antiphon.cli.files.render import replay
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midifile import write
 from antiphon.kernel.errors import UsageError
 from antiphon.offline.output_summary import Written, duration
 from antiphon.signal.loudness import LoudnessMeter

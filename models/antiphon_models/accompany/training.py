@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony.chords import relative
-from antiphon_accompany.harmony.tables import MODEL, HarmonyTables
-from antiphon_accompany.harmony.tracker import REACH, features
+from antiphon_accompany.harmony.tracker import MODEL, REACH, HarmonyTables, features
 from antiphon_models.accompany.songs import TRAIN, AnnotatedSong, songs
 from antiphon_models.material.wheels import write_made
 

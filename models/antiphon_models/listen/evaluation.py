@@ -15,9 +15,9 @@ from antiphon.api.backends.analysis import import_librosa
 from antiphon.api.backends.signal import key_name
 from antiphon_listen import live as answers
 from antiphon_listen.harmony import LABELS, chord_network, viterbi_states
-from antiphon_listen.live.next_beats import NextBeats
-from antiphon_listen.live.worker import Listener
+from antiphon_listen.live import NextBeats
 from antiphon_listen.spectra import FRAMES_PER_SECOND, ConstantQ
+from antiphon_listen.worker import Listener
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song, rendered, root_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar, ask, tell_stage
-from antiphon.operations.reporting import Reporting
+from antiphon.operations.requests import Reporting
 
 if TYPE_CHECKING:
     from antiphon.offline.output_summary import Written

@@ -18,8 +18,8 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from antiphon.files.midi_song import DEFAULT_BPM, Tempo
-from antiphon.files.score_form import MAX_PLAYED, Signs, numbers_of, played_order, read_words
+from antiphon.files.scores.midi_song import DEFAULT_BPM, Tempo
+from antiphon.files.scores.score_form import MAX_PLAYED, Signs, numbers_of, played_order, read_words
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 

@@ -1,8 +1,22 @@
-"""Mix levels of a style's parts in dB, as MIDI volume, and loudness offsets of General MIDI's programs.
+"""Notes of the parts in musical time, and the mix: levels in dB, as MIDI volume, by part and General MIDI program."""
 
-A style's levels are measured: at 0 dB by patch and program its parts sound with drums at -24 LUFS, bass at -25, piano
-at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24; `antiphon bench band` measures the whole.
-"""
+from typing import NamedTuple
+
+
+class BeatNote(NamedTuple):
+    """A note in musical time."""
+
+    start: float  # beats (quarter notes) from the beginning
+    end: float  # beats from the beginning
+    pitch: int  # MIDI number
+    velocity: float = 0.7  # above 0 to 1
+    part: str = ""  # of the band, or ""
+
+
+# ---- Mix levels of a style's parts in dB, as MIDI volume, and loudness offsets of General MIDI's programs.
+#
+# A style's levels are measured: at 0 dB by patch and program its parts sound with drums at -24 LUFS, bass at -25, piano
+# at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24; `antiphon bench band` measures the whole.
 
 CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
 """MIDI channel of each part."""

@@ -11,7 +11,7 @@ def repl(osc_port: ports.Osc = None, http_port: ports.HttpBesideOsc = None) -> N
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import FileHistory
 
-    from antiphon.cli.repl.conversation import PROMPT, REFRESH_SECONDS, AddressCompleter, Repl, panic_key, run_repl
+    from antiphon.cli.running.conversation import PROMPT, REFRESH_SECONDS, AddressCompleter, Repl, panic_key, run_repl
 
     # one of the two is enough for a server of one's own
     connected = Repl(ports.osc_port(osc_port, http_port), ports.http_port(http_port, osc_port))

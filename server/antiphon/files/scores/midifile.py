@@ -16,9 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from antiphon.files.midi_parse import Parsed, TruncatedMidiError, parse, start_of
-from antiphon.files.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
-from antiphon.files.rhythm_parts import rhythm_channels
+from antiphon.files.scores.midi_parse import Parsed, TruncatedMidiError, parse, rhythm_channels, start_of
+from antiphon.files.scores.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.sound_formats import MIDI_READ, MIDI_WRITTEN

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
-from antiphon.files.midi_song import MidiTrack, Tempo, Times
+from antiphon.files.scores.midi_song import MidiTrack, Tempo, Times
 from antiphon.kernel.runtime import paths
 
 PROJECTS = ("set.dawproject", "set.rpp")
