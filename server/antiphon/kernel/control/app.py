@@ -11,7 +11,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.addresses import AddressList
+from antiphon.kernel.contract.catalog import Catalog, Failure
 from antiphon.kernel.control import status as figures
 from antiphon.kernel.control.commands.executor import TurnSteps
 from antiphon.kernel.control.osc.addresses import Directory, PluginAddresses
@@ -183,15 +184,14 @@ class ControlApp(OscServer):
         super().__init__(link, catalog, state_dir, **given)
         self.directory = Directory(self)
         self.follow = self.directory.follow
-        self.plugin_addresses = PluginAddresses(
-            catalog.addresses, self.directory, self.executor, self.replies, self.syncs, self.faults
-        )
+        self.plugin_addresses = PluginAddresses(self.directory, self.executor, self.replies, self.syncs, self.faults)
         self.transports = Transports(self)
         state, surfaces_now = self.session.state, self.surfaces
         self.notes_out = NotesOut(link, state, surfaces_now, self.feedback, self.transports.wanted_node)
         self.reports = Reports(self, (self.notes_out.played, self.transports.played))
         self.workers: Callable[[], list[WorkerStatus]] = list
         self.opens: Callable[[], object] | None = None  # loads what is played first, where no patch is named
+        self.offers: list[Callable[[Any, AddressList], tuple[Failure, ...]]] = []  # add to a plugin's, by its hooks
         self.ticks: list[tuple[str, Callable[[], object]]] = []  # what companions do in every tick, as of `TurnSteps`
         self._saved_counts = dict.fromkeys(figures.KEPT_COUNTERS, 0)
 
