@@ -18,10 +18,10 @@ from typing import Any, Literal, NamedTuple
 
 from antiphon.files.midi_parse import Parsed, TruncatedMidiError, parse, start_of
 from antiphon.files.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
+from antiphon.files.midi_suffixes import MIDI_READ, MIDI_WRITTEN
 from antiphon.files.rhythm_parts import rhythm_channels
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.sound_formats import MIDI_READ, MIDI_WRITTEN
 
 log = logging.getLogger("antiphon.files")
 WRITABLE_SUFFIXES = MIDI_WRITTEN

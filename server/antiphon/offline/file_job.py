@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from antiphon.files.midi_suffixes import MIDI_WRITTEN
 from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, instead_of
@@ -13,7 +14,7 @@ from antiphon.kernel.errors import ParamError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr, shorten
-from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, READ_SUFFIXES
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 MAX_FIRE = 7 * 24 * 3600.0
 """Latest second at which a trigger fires."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
+from antiphon.files.midi_suffixes import is_midi
 from antiphon.files.midifile import SUFFIXES
 from antiphon.files.pipes import input_file
 from antiphon.kernel.errors import UsageError
@@ -13,7 +14,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import check_cue
-from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, is_midi
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.offline.file_job import check_distinct, free
 from antiphon.offline.script_run import is_script
 from antiphon.operations.file_tasks import failures, gather_tasks, play_with, sound_suffix

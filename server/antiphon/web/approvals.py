@@ -9,7 +9,7 @@ from pathlib import Path
 
 from antiphon.kernel.control.subscribers.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.wire.senders import plain_ip
+from antiphon.web.access import plain_ip
 
 log = logging.getLogger("antiphon.lan")
 APPROVED_FILE = "approved.json"

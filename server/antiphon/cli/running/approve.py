@@ -13,7 +13,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.shortening import printable
-from antiphon.kernel.wire.senders import plain_ip
+from antiphon.web.access import plain_ip
 
 Machine = Annotated[str, argument("The surface's IP address, or its host name.", "NAME|ADDRESS")]
 

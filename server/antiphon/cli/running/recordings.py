@@ -1,11 +1,13 @@
 """What recordings of a server that is started would be in the way of."""
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 
 from antiphon.files.own_files import OTHER_FOLDER, held_names
 from antiphon.kernel.engine.recording.recorder import LIST, first_of_series
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor.recordings import SET, broken_off
@@ -19,7 +21,7 @@ def check(settings: ServeSettings, folder: Path) -> None:
     """
     record = settings.record
     for path in filter(None, (record, settings.session, settings.record_tracks)):
-        paths.check_space(Path(path))
+        _check_space(Path(path))
     if record and settings.input_file is not None and paths.is_same_file(record, settings.input_file):
         raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
     if record and os.path.lexists(record) and not settings.force and not broken_off(record, folder):
@@ -47,3 +49,11 @@ def _sibling_path(path: Path) -> Path:
     while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
         number += 1
     return candidate
+
+
+def _check_space(path: Path) -> None:
+    """Raises `FileError` where the disk of `path` is full; one that cannot be asked is left to the first write."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(path.absolute().parent).f_bavail == 0:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise FileError(f"cannot write {path}: {paths.os_error_text(full)}")
