@@ -11,6 +11,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.counters import IN_STATUS
+from antiphon.operations.lists import operation_addresses
 from antiphon.performer import script_gate
 
 JOINED = (*set_lists.ADDRESSES, *learning.ADDRESSES, monitor.monitor, note_watch.note_watch)
@@ -198,7 +199,8 @@ def built_in() -> Catalog:
     from antiphon.kernel.plugins.finding import BUILT_IN
 
     catalog = loader.load(check=False).catalog
-    addresses = tuple(info for info in catalog.addresses if info.plugin in BUILT_IN)
+    every = (*catalog.addresses, *operation_addresses(catalog))
+    addresses = tuple(info for info in every if info.plugin in BUILT_IN)
     return Catalog({name: info for name, info in catalog.types.items() if info.plugin in BUILT_IN}, addresses=addresses)
 
 

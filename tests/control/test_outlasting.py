@@ -168,7 +168,7 @@ class Held:
     [
         ("outbox", "flush"), ("folder", "save"), ("feedback", "flush"), ("udp", "drain"), ("tcp", "resume"),
         ("session", "handle"), ("session", "advance"), ("router", "match"), ("intake", "due"), ("reports", "meters"),
-        ("link", "reports"), ("notes_out", "follow"), ("clock.wall", "update"), ("plans", "look_after"),
+        ("link", "reports"), ("transports", "follow"), ("clock.wall", "update"), ("plans", "look_after"),
         ("subscribers", "expire"), ("access", "hold"), ("tcp", "sweep"),
     ],
 )  # fmt: skip

@@ -47,7 +47,7 @@ def host(name, settings, *, fresh):
     started.append(name)
     raise SystemExit(0) if name in sys.argv[2:] else AssertionError(name)
 app = SimpleNamespace(transports=SimpleNamespace(host=host), events=SimpleNamespace(listeners=[]),
-                      plugin_addresses=SimpleNamespace(add=lambda *_: None))
+                      plugin_addresses=SimpleNamespace(add=lambda *_: None), offers=[])
 try:
     asyncio.run(ServerHooks(Catalog({}, (), hooks, found), asked, fresh=True).start(app))
 except SystemExit:

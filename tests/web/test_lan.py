@@ -31,10 +31,9 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
-from antiphon.kernel.wire.senders import plain_ip
 from antiphon.performer import script_gate
 from antiphon.web import access, certificate
-from antiphon.web.access import TokenGuard
+from antiphon.web.access import TokenGuard, plain_ip
 from antiphon.web.api.server_state import qr_rows
 from antiphon.web.control_link import ControlLink
 from antiphon.web.control_requests import Approvals, WebRequests
@@ -317,6 +316,7 @@ def test_only_one_machines_address_is_approved(ip: str) -> None:
     with pytest.raises(ValueError, match=r"address|network"):
         plain_ip(ip)
     assert plain_ip("::ffff:10.0.0.1") == "10.0.0.1"
+    assert plain_ip(" ::ffff:192.168.1.20 ") == "192.168.1.20"
 
 
 # over sockets, loopback

@@ -12,7 +12,6 @@ from antiphon.kernel.wire import frames
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.ntp import from_unix_ns, to_unix_ns
 from antiphon.kernel.wire.osc import encode
-from antiphon.kernel.wire.senders import plain_ip
 
 PACKETS = st.lists(st.binary(min_size=1, max_size=40).map(lambda b: b"/" + b), min_size=1, max_size=6)
 
@@ -144,7 +143,3 @@ def test_the_offset_is_kept_until_the_wall_clock_steps() -> None:
     assert wall.steps == 1
     tag = wall.timetag(clocks.ns)
     assert abs(wall.moment(tag) - clocks.ns) <= 1
-
-
-def test_an_address_in_its_usual_form() -> None:
-    assert plain_ip(" ::ffff:192.168.1.20 ") == "192.168.1.20"

@@ -3,7 +3,7 @@
 `FileUse.job` names the function that is given a `FileJob` and returns what it wrote.
 """
 
-from antiphon.kernel.runtime.sound_formats import is_midi
+from antiphon.files.scores.midi_suffixes import is_midi
 from antiphon.offline.file_ends import fade_end as fade_out
 from antiphon.offline.file_job import FileJob, check_distinct
 from antiphon.offline.output_summary import Written

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.files.decode import path_text
+from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN, is_midi
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PluginError, RequestError, UsageError
@@ -14,7 +15,6 @@ from antiphon.kernel.graph.patch import dump, load, parse
 from antiphon.kernel.graph.patch_list import SUFFIX
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline import note_file
 
 PATCH = "keys"

@@ -23,7 +23,7 @@ from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.runtime.importing import reason_of
 
 if TYPE_CHECKING:
-    from antiphon.kernel.contract.operations import SharedOperation
+    from antiphon.operations.shared import SharedOperation
 
 HOOK = "antiphon_commands"
 
@@ -141,6 +141,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
         return [], reasons
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
     from antiphon.kernel.plugins.finding import sources
+    from antiphon.operations.shared import added_operations
 
     dispatcher, added = HookDispatcher(), []
     for source in sources():
@@ -149,7 +150,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         try:
             dispatcher.add(source.name, source.importing())
-            operations, more = dispatcher.operations(source.name)
+            operations, more = added_operations(dispatcher, source.name)
             failures = (*dispatcher.call(HOOK, only=source.name, cli=app), *more)
             add_operations(app, operations)
             reasons += [f"plugin {failure.name}: {failure.reason}" for failure in failures]
@@ -181,7 +182,7 @@ def command_of(operation: SharedOperation) -> Callable[..., None]:
     from antiphon.cli.option_records import Json
     from antiphon.cli.terminal.errors import complain, termination_signals
     from antiphon.cli.terminal.progress import echo_answer, progress_bar
-    from antiphon.kernel.contract.operations import Asker, plain
+    from antiphon.operations.shared import Asker, plain
 
     def command(asked: Any, as_json: bool = False) -> None:
         asker = Asker(progress=progress_bar, options=True)

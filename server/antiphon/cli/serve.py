@@ -264,6 +264,7 @@ _JOINING = (
     "antiphon.joining.learning:join",
     "antiphon.joining.monitor:join",
     "antiphon.joining.note_watch:join",
+    "antiphon.joining.operations:join",
     "antiphon.performer.script_gate:open_gate",
     "antiphon.reloading.patch_watch:join",
     "antiphon.web.control_requests:join",

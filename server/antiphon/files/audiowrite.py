@@ -35,12 +35,17 @@ from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.shortening import counted
-from antiphon.kernel.runtime.sound_formats import ENCODED, FORMATS, SHOWN_SUFFIXES, VIDEOS, Format, channel_order
+from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS, Format, channel_order
 
 if TYPE_CHECKING:
     import soxr
 
     from antiphon.files.ffmpeg import CarrierWriter
+
+ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
+"""Names of the formats that ffmpeg writes."""
+SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff, .au or .m4a"
+"""For messages; .aif is .aiff."""
 
 # ---- A file that appears under its name only when complete and on disk
 

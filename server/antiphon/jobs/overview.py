@@ -25,7 +25,7 @@ def overview(path: Path) -> dict[str, Any]:
     seconds; rate (Hz) and channels, both 0 for MIDI; peaks, 0 to 1, at most `POINTS`, empty for MIDI; notes, their
     number in a MIDI file.
     """
-    from antiphon.kernel.runtime.sound_formats import is_midi
+    from antiphon.files.scores.midi_suffixes import is_midi
     from antiphon.offline.note_file import read
 
     if is_midi(path):
@@ -37,7 +37,7 @@ def overview(path: Path) -> dict[str, Any]:
 
 def check_header(path: Path) -> None:
     """Raises `FileError` if a sound's header, or a MIDI file, is unreadable or empty; no sound is decoded."""
-    from antiphon.kernel.runtime.sound_formats import is_midi
+    from antiphon.files.scores.midi_suffixes import is_midi
     from antiphon.offline.note_file import read
 
     if is_midi(path):

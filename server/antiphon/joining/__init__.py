@@ -1,4 +1,4 @@
-"""Parts of control that the kernel does without: set lists, what a MIDI controller learns, packets and notes shown.
+"""Parts of control beyond the kernel: set lists, what controllers learn, packets and notes shown, operations.
 
 `join` of each adds it to the control process.
 """

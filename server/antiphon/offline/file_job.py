@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN
 from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, instead_of
@@ -13,7 +14,7 @@ from antiphon.kernel.errors import ParamError, PluginError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr, shorten
-from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, READ_SUFFIXES
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 # ---- What a processor needs where it works on files, as it declares: for the command line, HTTP and Python
 

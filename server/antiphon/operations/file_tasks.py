@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime.paths import path_as_spelled
-from antiphon.kernel.runtime.sound_formats import FORMATS, MIDI_READ, MIDI_WRITTEN, READ_SUFFIXES, VIDEOS
+from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES, VIDEOS
 from antiphon.offline.file_job import takes_notes_alone
 from antiphon.operations.run_file import FileTask
 

@@ -7,16 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from antiphon.kernel.contract.operations import ASKER, Request, SharedOperation
+from antiphon.kernel.contract.addresses import AddressInfo, AddressList
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.patch_list import SETS, PatchEntry, entries
 from antiphon.kernel.plugins.hook_lists import hook_lists, import_plugins
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.suggestion import instead, suggest
+from antiphon.operations.shared import ASKER, Request, SharedOperation, added_operations, offer_all
 from antiphon.operations.wording import called
 
 if TYPE_CHECKING:
-    from antiphon.kernel.contract.catalog import ProcessorInfo
+    from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
     from antiphon.kernel.graph.patch import Patch
     from antiphon.kernel.plugins.loader import Loaded
     from antiphon.live.reference import Entry
@@ -107,7 +108,8 @@ class ShownPlugins:
     def plain(self) -> dict[str, Any]:
         """Data for JSON; latency: frames, null where the processor cannot be prepared."""
         if self.one is None:
-            return self.loaded.catalog.to_json()
+            shown = self.loaded.catalog.to_json()
+            return {**shown, "addresses": [*shown["addresses"], *map(asdict, operation_addresses(self.loaded.catalog))]}
         from antiphon.kernel.contract.catalog import Catalog
 
         shown = Catalog({self.one.type: self.one}).to_json()["types"][0]
@@ -131,6 +133,16 @@ class ShownPlugins:
         except Exception as error:  # the plugin's code may raise anything; the error is shown
             return 0, reason_of(error)
         return round(processor.latency * RATE / spec.rate), ""
+
+
+def operation_addresses(catalog: Catalog) -> Iterator[AddressInfo]:
+    """The addresses of the operations of a catalog's plugins; those of a plugin that fails are left out."""
+    wanted = {plugin for plugin, hooks in catalog.hooks.items() if "antiphon_operations" in hooks}
+    dispatcher = import_plugins(wanted, lambda name, error: None)
+    for plugin in dispatcher.implemented:
+        osc = AddressList(plugin)
+        offer_all(dispatcher, osc)
+        yield from (info for info, _ in osc.added)
 
 
 def plugins(asked: PluginsRequest) -> ShownPlugins | Iterator[str]:
@@ -221,7 +233,8 @@ LISTS = {
 def offered() -> dict[str, SharedOperation]:
     """Antiphon's operations and those of all plugins, by name; those of a plugin that fails are left out."""
     dispatcher = import_plugins(hook_lists().implementing("antiphon_operations"), lambda name, error: None)
-    return LISTS | {one.name: one for plugin in dispatcher.implemented for one in dispatcher.operations(plugin)[0]}
+    added = (added_operations(dispatcher, plugin)[0] for plugin in dispatcher.implemented)
+    return LISTS | {one.name: one for some in added for one in some}
 
 
 @called

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from antiphon.files.scores.midi_suffixes import is_midi
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.arguments import arguments
 from antiphon.kernel.runtime.shortening import short_repr
-from antiphon.kernel.runtime.sound_formats import is_midi
 from antiphon.operations import run as operation
 from antiphon.operations.given import (
     check_no_rate,

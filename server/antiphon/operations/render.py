@@ -13,6 +13,7 @@ from antiphon.files.decode import path_text
 from antiphon.files.pipes import input_file
 from antiphon.files.scores import midifile
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midi_suffixes import is_midi
 from antiphon.files.scores.midifile import SUFFIXES
 from antiphon.files.scores.studio import PROJECTS, StudioSet, StudioTrack, write_projects
 from antiphon.kernel.contract.block import StreamSpec
@@ -22,7 +23,7 @@ from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import check_cue
-from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, is_midi
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.files.decode import path_text
+from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN, is_midi
 from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
@@ -20,7 +21,6 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
-from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline.file_job import (
     FileJob,
     Fires,

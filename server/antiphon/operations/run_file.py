@@ -15,6 +15,7 @@ import numpy as np
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.decode import path_text
+from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN, is_midi
 from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -24,7 +25,6 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import write_atomic
-from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.file_job import Fires, check_source, transposes
 from antiphon.offline.output_summary import Written

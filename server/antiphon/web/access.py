@@ -1,6 +1,7 @@
 """Token check of requests, with a limit on wrong tokens."""
 
 import hmac
+import ipaddress
 import logging
 import time
 from collections import deque
@@ -132,3 +133,13 @@ def with_offered_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[byt
                 tokens = [offer.removeprefix(b"token.") for offer in offers if offer.startswith(b"token.")]
                 return fields + [(b"authorization", b"Bearer " + token) for token in tokens[:1]]
     return fields
+
+
+def plain_ip(text: str) -> str:
+    """Unicast address in canonical form, mapped IPv4 as IPv4; `ValueError` for others."""
+    address = ipaddress.ip_address(text.strip())
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError(f"{text} is not the address of a single machine")
+    return str(address)

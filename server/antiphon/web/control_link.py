@@ -13,7 +13,7 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
 from antiphon.kernel.wire.osc import Arg, Bundle, Packet, decode, encode
-from antiphon.kernel.wire.senders import plain_ip
+from antiphon.web.access import plain_ip
 from antiphon.web.http_message import Refusal
 from antiphon.web.messages import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 from antiphon.web.osc_socket import check_address

@@ -29,7 +29,7 @@ from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.graph.names import SCENE_NAME
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.wire.senders import plain_ip
+from antiphon.web.access import plain_ip
 from antiphon.web.control_status import MACHINE, MachineWatch, status
 from antiphon.web.messages import MAX_REQUEST, STARTED, Topic, WebRequest, parts
 

@@ -22,6 +22,7 @@ from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.io.listening import local_addresses
 from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.runtime.importing import reason_of
+from antiphon.operations.shared import added_operations
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.lessons import LessonRoutes
@@ -61,7 +62,7 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
     dispatcher = import_plugins(wanted, failed)
     failures = [*await dispatcher.acall("antiphon_routes", http=http)]
     for plugin in dispatcher.implemented:
-        added, more = dispatcher.operations(plugin)
+        added, more = added_operations(dispatcher, plugin)
         failures += more
         for operation in added:
             if not operation.local:

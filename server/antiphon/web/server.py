@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from antiphon.kernel.contract.operations import Asker, SharedOperation
 from antiphon.kernel.wire.osc import Arg
+from antiphon.operations.shared import Asker, SharedOperation
 from antiphon.web.access import CodeGuard, with_offered_token
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text

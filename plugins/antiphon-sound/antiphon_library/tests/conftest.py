@@ -13,7 +13,7 @@ from tests.cli.conftest import Done
 
 from antiphon.cli.plugin_commands import add_operations, complete
 from antiphon.cli.terminal import errors
-from antiphon.kernel.contract.operations import OperationList
+from antiphon.operations.shared import OperationList
 from antiphon_library.commands.options import ROOT
 from antiphon_library.commands.personality import application
 from antiphon_library.operations import add_to

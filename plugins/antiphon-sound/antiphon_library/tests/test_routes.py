@@ -26,7 +26,7 @@ import antiphon_library
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.io.osc_peer import Level
-from antiphon.kernel.plugins.dispatcher import HookDispatcher, addresses_of
+from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.operations.lists import ask
@@ -259,8 +259,7 @@ async def live(tmp_path: Path) -> AsyncIterator[Rig]:
     """Control with the addresses of this plugin."""
     dispatcher = HookDispatcher()
     hooks = {"antiphon_library": dispatcher.add("antiphon_library", antiphon_library)}
-    osc, _ = addresses_of(dispatcher, "antiphon_library")
-    catalog = replace(CATALOG, addresses=tuple(info for info, _ in osc.added), hooks=hooks)
+    catalog = replace(CATALOG, hooks=hooks)
     async with rig(tmp_path / "state", catalog=catalog) as made:
         await ServerHooks(catalog, ServeSettings(), fresh=True).start(made.app)
         yield made

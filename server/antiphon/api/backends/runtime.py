@@ -6,7 +6,6 @@ A child is asked by messages, bounded in time and answers, and ends with its par
 from antiphon.cli.ports import Host, HttpBesideOsc, Osc as OscPort
 from antiphon.jobs.process import run_program
 from antiphon.kernel.contract.finding import Finding
-from antiphon.kernel.contract.operations import ASKER, OscForm, Request
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.extras import (
@@ -44,3 +43,4 @@ from antiphon.kernel.runtime.settings import ServeOption
 from antiphon.kernel.runtime.shortening import composed, short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest
 from antiphon.offline.priority import lower_priority
+from antiphon.operations.shared import ASKER, OscForm, Request

@@ -18,7 +18,7 @@ from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.runtime.shortening import printable
-from antiphon.kernel.wire.senders import plain_ip
+from antiphon.web.access import plain_ip
 from antiphon.web.page.files import FILE, page_address
 
 

@@ -1,6 +1,7 @@
 """The start of a server: the token of its owner, its log, and what its recordings would be in the way of."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -120,7 +121,7 @@ def check_recordings(settings: ServeSettings, folder: Path) -> None:
     """
     record = settings.record
     for path in filter(None, (record, settings.session, settings.record_tracks)):
-        paths.check_space(Path(path))
+        _check_space(Path(path))
     if record and settings.input_file is not None and paths.is_same_file(record, settings.input_file):
         raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
     if record and os.path.lexists(record) and not settings.force and not broken_off(record, folder):
@@ -148,3 +149,11 @@ def _sibling_path(path: Path) -> Path:
     while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
         number += 1
     return candidate
+
+
+def _check_space(path: Path) -> None:
+    """Raises `FileError` where the disk of `path` is full. If the free space cannot be read, nothing is raised."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(path.absolute().parent).f_bavail == 0:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise FileError(f"cannot write {path}: {paths.os_error_text(full)}")

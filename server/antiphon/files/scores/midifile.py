@@ -18,9 +18,9 @@ from typing import Any, Literal, NamedTuple
 
 from antiphon.files.scores.midi_parse import Parsed, TruncatedMidiError, parse, rhythm_channels, start_of
 from antiphon.files.scores.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
+from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.sound_formats import MIDI_READ, MIDI_WRITTEN
 
 log = logging.getLogger("antiphon.files")
 WRITABLE_SUFFIXES = MIDI_WRITTEN

@@ -40,7 +40,7 @@ class AddressList:
     """Collector of a plugin's OSC addresses, passed to `antiphon_addresses`."""
 
     def __init__(self, plugin: str) -> None:
-        self._plugin = plugin
+        self.plugin = plugin
         self.added: list[tuple[AddressInfo, Callable[[Any], Any]]] = []
 
     def add(
@@ -68,7 +68,7 @@ class AddressList:
         Raises:
             PluginError: The address or its arguments cannot be written so, or there is this address already.
         """
-        root = f"/{self._plugin.removeprefix('antiphon_')}/"
+        root = f"/{self.plugin.removeprefix('antiphon_')}/"
         if not _PATH.fullmatch(path) or not path.startswith(root):
             raise PluginError(f"an address of this plugin begins with {root} and has letters and digits, not {path!r}")
         if any(info.path == path for info, _ in self.added):
@@ -81,4 +81,4 @@ class AddressList:
             raise PluginError(f"arguments of {path} are written as s:name [f:fade], optional ones last, not {args!r}")
         if not callable(handler) or not doc:
             raise PluginError(f"{path} needs a function and a sentence on what it does")
-        self.added.append((AddressInfo(path, args, doc, self._plugin, surfaces, timed), handler))
+        self.added.append((AddressInfo(path, args, doc, self.plugin, surfaces, timed), handler))

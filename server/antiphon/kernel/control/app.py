@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.addresses import AddressList
+from antiphon.kernel.contract.catalog import Catalog, Failure
 from antiphon.kernel.control.commands.executor import TurnSteps
 from antiphon.kernel.control.osc import counters
 from antiphon.kernel.control.osc.addresses import Directory, PluginAddresses
 from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.subscribers.feedback import LATE_SECONDS
-from antiphon.kernel.control.subscribers.notes_out import NotesOut
 from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.action_schedule import OTHER
 from antiphon.kernel.engine.link import (
@@ -54,13 +54,13 @@ SILENT_LEVEL = 1e-5
 class Reports:
     """Reads and handles reports."""
 
-    def __init__(self, server: OscServer, played: Iterable[Callable[[PlayedNote], None]]) -> None:
-        """Idle before `read`; `played` callbacks get every event that a node emitted."""
+    def __init__(self, server: OscServer, played: Callable[[PlayedNote], None]) -> None:
+        """Idle before `read`; `played` gets every event that a node emitted."""
         self._link, self._session, self._executor = server.link, server.session, server.executor
         self._plans, self._syncs, self._feedback = server.plans, server.syncs, server.feedback
         self._device = server.device
         self._events, self._faults, self._turns = server.events, server.faults, server.turns
-        self._played = tuple(played)
+        self._played = played
         self._levels: dict[int, tuple[float, float]] = {}
         self._clipped, self._clip_sent, self._clip_logged = 0, -CLIP_EVENT_SECONDS, -CLIP_LOG_SECONDS
 
@@ -90,8 +90,7 @@ class Reports:
     def _one(self, report: Report) -> None:
         match report:
             case PlayedNote():
-                for listener in self._played:
-                    listener(report)
+                self._played(report)
             case Synced(token):
                 self._syncs.synced(token)
             case BeatPassed(beat):
@@ -183,15 +182,12 @@ class ControlApp(OscServer):
         super().__init__(link, catalog, state_dir, **given)
         self.directory = Directory(self)
         self.follow = self.directory.follow
-        self.plugin_addresses = PluginAddresses(
-            catalog.addresses, self.directory, self.executor, self.replies, self.syncs, self.faults
-        )
+        self.plugin_addresses = PluginAddresses(self.directory, self.executor, self.replies, self.syncs, self.faults)
         self.transports = Transports(self)
-        state, surfaces_now = self.session.state, self.surfaces
-        self.notes_out = NotesOut(link, state, surfaces_now, self.feedback, self.transports.wanted_node)
-        self.reports = Reports(self, (self.notes_out.played, self.transports.played))
+        self.reports = Reports(self, self.transports.played)
         self.workers: Callable[[], list[WorkerStatus]] = list
         self.opens: Callable[[], object] | None = None  # loads what is played first, where no patch is named
+        self.offers: list[Callable[[Any, AddressList], tuple[Failure, ...]]] = []  # add to a plugin's, by its hooks
         self.ticks: list[tuple[str, Callable[[], object]]] = []  # what companions do in every tick, as of `TurnSteps`
         self._saved_counts = dict.fromkeys(counters.KEPT, 0)
 
@@ -228,7 +224,7 @@ class ControlApp(OscServer):
                 ("a dated message", lambda: self.intake.due(self.clock.moment())),
             ),
             tick=(
-                ("the notes that nodes play", self.notes_out.follow),
+                ("the notes that nodes play", self.transports.follow),
                 ("the engine's reports", self.reports.read),
                 *self.ticks,
             ),

@@ -59,6 +59,8 @@ class ServerHooks:
 
         for plugin in dispatcher.implemented:
             osc, failures = addresses_of(dispatcher, plugin)
+            for offer in app.offers:
+                failures += offer(dispatcher, osc)
             for failure in failures:
                 _warn(failure)
             host = app.transports.host(plugin, self._settings, fresh=self._fresh)

@@ -28,7 +28,7 @@ _NO_TABLE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Transports:
-    """The transports' callbacks."""
+    """The transports' callbacks, and the notes that nodes play: for them and for subscribers."""
 
     def __init__(self, server: OscServer) -> None:
         """Starts without transports."""
@@ -49,9 +49,20 @@ class Transports:
         self._nodes.append(node)
 
     def played(self, note: PlayedNote) -> None:
-        """Passes an event that a node emitted to the listeners."""
+        """Passes an event that a node emitted to the listeners.
+
+        A note is sent to subscribers too, as a message that the server itself accepts, with the node's name.
+        """
+        name = self._server.session.state.name_of(note.node)
+        if name and note.kind in ("on", "off"):
+            velocity = max(1, min(127, round(127.0 * note.value))) if note.kind == "on" else 0
+            self._server.feedback.event(f"/note/{note.kind}", note.number, velocity, note.channel, name)
         for listener in self._notes:
             listener(note)
+
+    def follow(self) -> None:
+        """Requests the events that are wanted; called in every tick, as a restarted engine has lost the request."""
+        self._server.link.echo(EVERY_NODE if self._server.surfaces else self.wanted_node())
 
     def wanted_node(self) -> int:
         """Number of the node whose events the listeners want; 0 for none, `EVERY_NODE` for several."""

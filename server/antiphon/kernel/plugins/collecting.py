@@ -73,7 +73,7 @@ class PluginLoading:
             self.addresses += [info for info in self.known.addresses if info.plugin == name]
         else:
             osc, failures = addresses_of(self.hooks, name)
-            self.failures += failures
+            self.failures += failures + self.hooks.call("antiphon_operations", only=name, operations=_Tried())
             self.addresses += [info for info, _ in osc.added]
 
     def _gather(self, kind: str, plugin: str) -> None:
@@ -113,6 +113,13 @@ class PluginLoading:
             raise PluginError(f"{name} failed where the plugins were loaded first")
         self.inspected += plugin in BUILT_IN
         return inspect_processor(name, make, doc, plugin, self.check and plugin not in BUILT_IN)
+
+
+class _Tried:
+    """Takes operations, which the kernel does not use, so that their hook is tried."""
+
+    def add(self, *given: Any, **more: Any) -> None:
+        pass
 
 
 def _transport(name: str, make: Factory, doc: str, plugin: str) -> TransportInfo:

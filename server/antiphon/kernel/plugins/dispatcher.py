@@ -10,7 +10,6 @@ import pluggy
 from antiphon.kernel.contract import hookspecs
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.contract.catalog import Failure
-from antiphon.kernel.contract.operations import OperationList, SharedOperation, offer
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.runtime.importing import reason_of
 
@@ -20,13 +19,9 @@ HOOKS = {key: item for key, item in vars(hookspecs).items() if key.startswith("a
 
 
 def addresses_of(hooks: "HookDispatcher", plugin: str) -> tuple[AddressList, tuple[Failure, ...]]:
-    """The OSC addresses that a plugin adds, those of its operations too, and failures of its hooks."""
+    """The OSC addresses that a plugin adds, and failures of its hook."""
     osc = AddressList(plugin)
-    failures = hooks.call("antiphon_addresses", only=plugin, osc=osc)
-    added, more = hooks.operations(plugin)
-    for operation in added:
-        offer(osc, operation)
-    return osc, (*failures, *more)
+    return osc, hooks.call("antiphon_addresses", only=plugin, osc=osc)
 
 
 class HookDispatcher:
@@ -82,12 +77,6 @@ class HookDispatcher:
             except (Exception, SystemExit) as error:
                 failures.append(self._failure(name, hook, error))
         return tuple(failures)
-
-    def operations(self, plugin: str) -> tuple[list[SharedOperation], tuple[Failure, ...]]:
-        """The operations that a plugin adds, and failures of its hook."""
-        added = OperationList()
-        failures = self.call("antiphon_operations", only=plugin, operations=added)
-        return added.added, failures
 
     async def acall(self, hook: str, **given: Any) -> tuple[Failure, ...]:
         """`call` for hooks that may be async: each is awaited before the next begins."""

@@ -364,13 +364,6 @@ def drop_empty(path: Path) -> None:
             path.unlink()
 
 
-def check_space(path: Path) -> None:
-    """Raises `FileError` where the disk of `path` is full; one that cannot be asked is left to the first write."""
-    with contextlib.suppress(OSError):
-        if os.statvfs(path.absolute().parent).f_bavail == 0:
-            raise FileError(f"cannot write {path}: {os_error_text(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
-
-
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Writes a file atomically: after any failure it has the new content or the previous one."""
     make_folder(path.parent)

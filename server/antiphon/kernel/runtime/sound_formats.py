@@ -1,6 +1,5 @@
 """Formats of sound files: their suffixes, and the sample types, channels and rates of each."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -59,20 +58,12 @@ VIDEOS: Mapping[str, Format] = {
     ".webm": Format("WEBM", ("OPUS",), 8, (48000,)),
 }
 """Videos whose sound is read, and written again beside their picture, by suffix."""
-ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
-"""Names of the formats that ffmpeg writes."""
 CARRIERS = (".m4a", *VIDEOS, ".m4b", ".mka", ".3gp", ".3g2", ".aac", ".ac3", ".eac3", ".amr", ".ape", ".avi", ".dff")
 CARRIERS += (".dsf", ".dts", ".flv", ".m2ts", ".mlp", ".mpc", ".mpg", ".mpeg", ".mts", ".thd", ".tta", ".wma")
 CARRIERS += (".wmv", ".wv")
 """Suffixes of what FFmpeg reads, as `ffmpeg` or by the extra `containers`."""
 READ_SUFFIXES = (*FORMATS, ".w64", ".caf", ".oga", ".mp2", *CARRIERS[1:])
 """Suffixes of readable sound files."""
-MIDI_WRITTEN = (".mid", ".midi")
-"""Suffixes of MIDI files that can be written."""
-MIDI_READ = (*MIDI_WRITTEN, ".kar", ".rmi")
-"""Suffixes of readable MIDI files."""
-SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff, .au or .m4a"
-"""For messages; .aif is .aiff."""
 RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 """Suffixes of formats that can be written while the length is unknown, for recordings."""
 
@@ -80,8 +71,3 @@ RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 def channel_order(name: str, channels: int) -> list[int]:
     """WAV position of each channel of a file; empty where the orders are the same. `name`: as libsndfile's "OGG"."""
     return list(_OGG_ORDERS.get(channels, ())) if name == "OGG" else []
-
-
-def is_midi(path: str | os.PathLike[str], *, written: bool = False) -> bool:
-    """True if a file is a MIDI file, by its suffix; `written`: by those of files that are written."""
-    return os.path.splitext(path)[1].lower() in (MIDI_WRITTEN if written else MIDI_READ)

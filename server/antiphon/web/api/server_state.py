@@ -14,10 +14,10 @@ from antiphon.kernel.graph.graph import NodeSpec, known_type
 from antiphon.kernel.graph.io_nodes import declaration
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.wire.osc import Arg
-from antiphon.kernel.wire.senders import plain_ip
 from antiphon.layout import STAGE_CONTROL, TOUCHOSC, written
 from antiphon.signal.lyrics import syllables
 from antiphon.web import operations
+from antiphon.web.access import plain_ip
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from antiphon.kernel.contract.operations import Request
 from antiphon.kernel.contract.params import MAX_TEXT
+from antiphon.operations.shared import Request
 from antiphon.web.messages import MAX_QUANTUM, MAX_SCRIPT_BYTES, MAX_VERSION
 
 MAX_NAME = 80

@@ -93,32 +93,26 @@ _TAKES = {"i": "a whole number", "f": "a number", "d": "a number", "s": "a text"
 
 
 class PluginAddresses:
-    """Routes messages to the handlers of plugins."""
+    """Routes messages to the handlers of plugins. `infos`: the addresses that are routed."""
 
     def __init__(
         self,
-        added: Iterable[AddressInfo],
         directory: Directory,
         executor: CommandExecutor,
         replies: Replies,
         syncs: Syncs,
         faults: ControlFaults,
     ) -> None:
-        """Creates an empty table; `added` are the addresses of all plugins."""
+        """Creates an empty table."""
         self._directory, self._executor, self._replies = directory, executor, replies
         self._syncs, self._faults = syncs, faults
         self._open: dict[asyncio.Task[None], tuple[str, str]] = {}  # plugin, key of the sender
         syncs.busy.append(lambda peer: any(key == peer.key for _, key in self._open.values()))
-        self._added = tuple(added)
-
-    @property
-    def infos(self) -> list[AddressInfo]:
-        """The addresses, without those that begin as Antiphon's own."""
-        return [info for info in self._added if not self._directory.own(info.path)]
+        self.infos: list[AddressInfo] = []
 
     def add(self, info: AddressInfo, handler: Callable[[OscRequest], Any], server: TransportServer) -> None:
-        """Routes an address; one that is not among `infos` is left out, with a line in the log."""
-        if info not in self.infos:
+        """Routes an address; one that begins as Antiphon's own is left out, with a line in the log."""
+        if self._directory.own(info.path):
             log.warning("plugin %s: %s is among Antiphon's own addresses; rename the plugin", info.plugin, info.path)
             return
 
@@ -133,6 +127,7 @@ class PluginAddresses:
                 self._carry_out(answer, peer)
 
         self._directory.put(info, handle)
+        self.infos.append(info)
 
     def _carry_out(self, answer: Any, peer: Peer) -> None:
         for command in () if answer is None else answer if isinstance(answer, list | tuple) else (answer,):

@@ -14,7 +14,9 @@ from msgspec import NODEFAULT, Struct, defstruct
 from msgspec.structs import asdict, fields
 
 from antiphon.kernel.contract.addresses import AddressList
+from antiphon.kernel.contract.catalog import Failure
 from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
+from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime.arguments import Argument, arguments, check
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.typed import Misfit, convert
@@ -288,3 +290,18 @@ def offer(osc: AddressList, operation: SharedOperation) -> None:
         request.reply(f"{operation.path}.reply", *form.within(form.reply(found)))
 
     osc.add(operation.path, form.arguments, handler, form.doc)
+
+
+def added_operations(hooks: HookDispatcher, plugin: str) -> tuple[list[SharedOperation], tuple[Failure, ...]]:
+    """The operations that a plugin adds, and failures of its hook."""
+    added = OperationList()
+    failures = hooks.call("antiphon_operations", only=plugin, operations=added)
+    return added.added, failures
+
+
+def offer_all(hooks: HookDispatcher, osc: AddressList) -> tuple[Failure, ...]:
+    """Adds the addresses of a plugin's operations; returns the failures of its hook."""
+    operations, failures = added_operations(hooks, osc.plugin)
+    for operation in operations:
+        offer(osc, operation)
+    return failures
