@@ -9,7 +9,7 @@ import numpy as np
 from antiphon.api import StreamSpec
 from antiphon.api.backends.rendering import load_plugins, patch_runner
 from antiphon_bench import rig
-from antiphon_bench.rig import Flood, ServerProcess, burner, finish, percentiles, table
+from antiphon_bench.rig import Sender, ServerProcess, burner, finish, parameters, percentiles, table
 
 PATCH = "bench8"
 RATE = 48000
@@ -68,9 +68,8 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
         options.append("--fifo")
     with rig.dummy(RATE, block, needed=driver == "jack") as env, ServerProcess(*options, env=env) as server:
         before = server.status()
-        flood = Flood(server.osc, MESSAGES_A_SECOND)
-        with burner():
-            flood.run(seconds)
+        with burner(), Sender(server.osc, MESSAGES_A_SECOND, parameters) as sender:
+            time.sleep(seconds)
         after = server.status()
     engine = after["engine"]
     return {
@@ -83,7 +82,7 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
         "late_blocks": after["late_blocks"] - before["late_blocks"],
         "device_skipped": after.get("device_xruns", 0) - before.get("device_xruns", 0),
         "load_mean": engine.get("load_mean", 0.0),
-        "osc_lost": flood.sent - (after["osc_received"] - before["osc_received"]),
+        "osc_lost": sender.sent - (after["osc_received"] - before["osc_received"]),
     }
 
 

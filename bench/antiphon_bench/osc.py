@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any
 
-from antiphon_bench.rig import Flood, ServerProcess, finish, free_port, message, percentiles, table
+from antiphon_bench.rig import Sender, ServerProcess, finish, free_port, message, parameters, percentiles, table
 
 RATES = (5000, 20000, 40000)
 BURSTS = (10_000, 100_000)
@@ -59,13 +59,13 @@ def send_paced(server: ServerProcess, rate: int, seconds: float) -> dict[str, An
     pings: list[float] = []
     ending = threading.Event()
     thread = threading.Thread(target=ping_for, args=(server.osc, pings, ending))
-    places = addresses(server)
+    whole = tuple(a for a, (low, high) in addresses(server).items() if low <= 0.0 and high >= 1.0)
     thread.start()
-    flood = Flood(server.osc, rate, tuple(a for a, (low, high) in places.items() if low <= 0.0 and high >= 1.0))
-    flood.run(seconds)
+    with Sender(server.osc, rate, parameters, whole) as sender:
+        time.sleep(seconds)
     ending.set()
     thread.join()
-    return _row(f"{rate}/s for {seconds:g} s", server, before, flood.sent + len(pings), pings)
+    return _row(f"{rate}/s for {seconds:g} s", server, before, sender.sent + len(pings), pings)
 
 
 def burst(server: ServerProcess, count: int) -> dict[str, Any]:

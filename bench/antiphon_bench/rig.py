@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -270,45 +271,70 @@ def burner(count: int = 1) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
 # ---- A sender of OSC at a constant rate, in a process of its own
 
 PLAIN = ("/node/gain/gain", "/node/pan/place")
+_LOOK = 0.001
 
 
-class Flood:
-    """Sends `rate` parameter messages a second to a port of this machine. `sent` counts them after `run`."""
+class Sender:
+    """Sends `rate` messages a second to a port of this machine until the context ends. `sent` counts them then.
 
-    def __init__(self, port: int, rate: int, addresses: tuple[str, ...] = PLAIN) -> None:
-        self._port, self._rate, self._addresses = port, rate, addresses
-        self.sent = 0
+    `packets`: a function of a module and its arguments, which gives the packets one after another. `behind`: overdue
+    messages sent at once after a stall of the machine, at most; the others are skipped.
+    """
 
-    def run(self, seconds: float) -> None:
-        """Blocks until all are sent."""
+    def __init__(
+        self, port: int, rate: int, packets: Callable[..., Iterator[bytes]], *given: object, behind: int = 1 << 30
+    ) -> None:
         context = multiprocessing.get_context("spawn")
-        queue = context.Queue()
-        process = context.Process(target=_send, args=(self._port, self._rate, seconds, self._addresses, queue))
-        process.start()
-        try:
-            self.sent = queue.get(timeout=seconds * 3 + 60)
-        finally:
-            # the server is about to be ended
-            process.terminate()
-            process.join()
+        self.sent = 0
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=_send, args=(port, rate, behind, packets, given, there), daemon=True)
+        self._process.start()
+        there.close()
+
+    def __enter__(self) -> Sender:
+        self._here.recv()  # it sends from here on
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            self._here.send(None)
+            if self._here.poll(10.0):
+                self.sent = self._here.recv()
+        self._process.join(5.0)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
 
 
-def _send(port: int, rate: int, seconds: float, addresses: tuple[str, ...], queue: multiprocessing.Queue[int]) -> None:
+def parameters(addresses: tuple[str, ...] = PLAIN) -> Iterator[bytes]:
+    """Values from 0 to .9 of each address in turn."""
+    return itertools.cycle([message(address, (n % 10) / 10) for n in range(10) for address in addresses])
+
+
+def _send(
+    port: int, rate: int, behind: int, packets: Callable[..., Iterator[bytes]], given: tuple[object, ...],
+    end: Connection,
+) -> None:  # fmt: skip
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bench ends this process, by the pipe
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.connect(("127.0.0.1", port))
-    packets = [message(a, (n % 10) / 10) for n in range(10) for a in addresses]
-    begun = time.monotonic()
-    sent = 0
-    while True:
-        now = time.monotonic() - begun
-        due = min(int(now * rate), int(seconds * rate))
-        while sent < due:
-            sock.send(packets[sent % len(packets)])
-            sent += 1
-        if now >= seconds:
-            break
-        time.sleep(0.001)
-    queue.put(sent)
+    sock.setblocking(False)
+    made = packets(*given)
+    begun, due_before, sent, ended = time.monotonic(), 0, 0, False
+    with contextlib.suppress(EOFError, OSError):
+        end.send(None)
+        while not ended:
+            ended = end.poll(_LOOK)
+            due = int((time.monotonic() - begun) * rate)
+            for packet in itertools.islice(made, min(due - due_before, behind)):
+                with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+                    sock.send(packet)
+                    sent += 1
+            due_before = due
+            with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+                while True:
+                    sock.recv(65536)
+        end.send(sent)
 
 
 # ---- A dummy jackd for benches: with one server name, ended by SIGTERM (a killed one leaves its slot occupied)

@@ -29,7 +29,7 @@ def test_the_figures_are_of_the_systems_and_measures_there_are(name: str) -> Non
     evaluation = evaluations()[name]
     heading, road, empty, fence, *lines, end = SECTIONS[name].split("\n")
     assert re.fullmatch(HEADING.format(name), heading), heading
-    assert road == f"{tables.road_line(evaluation)}:"
+    assert road == f"ours by {evaluation.road}:"
     assert (empty, fence, end) == ("", tables.FENCE, tables.FENCE)
     assert lines[-1] == "mean ± standard error; ↓ less is better"
     known = {column_title(measure) for measure in evaluation.measures}

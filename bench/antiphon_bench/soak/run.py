@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -20,21 +20,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
-from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import FrameType
+from typing import Any, NoReturn
 
 import numpy as np
 
 from antiphon.api import UsageError
-from antiphon_bench.rig import ServerProcess, bundle, message, ntp
+from antiphon_bench.rig import Sender, ServerProcess, bundle, message, ntp
 from antiphon_bench.soak import material, processes
 from antiphon_bench.soak.result import conclude
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 # ---- The OSC of `bench soak`: parameters, notes and queries at a steady rate, from a process of its own
 
@@ -53,73 +48,27 @@ VARIANTS = 32
 NOTES_EVERY, QUERY_EVERY, DATED_EVERY = 50, 10, 100
 """One message in this many begins or ends a note, queries, or is a bundle with a time tag `AHEAD` seconds ahead."""
 AHEAD = 0.1
-_LOOK = 0.005
 MAX_BEHIND = 200
-"""Most overdue messages sent at once after a stall of the machine; the others are skipped."""
+"""Most overdue messages sent at once after a stall of the machine."""
 
 
-class Sender:
-    """Sends `rate` messages a second to a port of this machine until the context ends. `sent` counts them then."""
-
-    def __init__(self, port: int, rate: int, seed: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.sent = 0
-        self._here, there = context.Pipe()
-        self._process = context.Process(target=_send, args=(port, rate, seed, there), daemon=True)
-        self._process.start()
-        there.close()
-
-    def __enter__(self) -> Sender:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            self._here.send(None)
-            if self._here.poll(10.0):
-                self.sent = self._here.recv()
-        self._process.join(5.0)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-
-
-def _send(port: int, rate: int, seed: int, end: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bench ends this process, by the pipe
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.connect(("127.0.0.1", port))
-    sock.setblocking(False)
+def packets(seed: int) -> Iterator[bytes]:
+    """Messages in turn; a note-off follows its note-on two notes later."""
     random = np.random.default_rng(seed)
     values = [message(a, float(random.uniform(*ends))) for a, ends in VALUES.items() for _ in range(VARIANTS)]
     queries = [message(a) for a in QUERIES]
-    begun, due_before, sent, turn = time.monotonic(), 0, 0, 0
-    with contextlib.suppress(EOFError, OSError):
-        while not end.poll(_LOOK):
-            due = int((time.monotonic() - begun) * rate)
-            for _ in range(min(due - due_before, MAX_BEHIND)):
-                turn += 1
-                with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
-                    sock.send(_packet(turn, values, queries, random))
-                    sent += 1
-            due_before = due
-            with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
-                while True:
-                    sock.recv(65536)
-        end.send(sent)
-
-
-def _packet(turn: int, values: list[bytes], queries: list[bytes], random: np.random.Generator) -> bytes:
-    """Message of a turn; a note-off follows its note-on two notes later."""
-    if turn % NOTES_EVERY == 0:
-        place = turn // NOTES_EVERY
-        note = 48 + place // 4 * 7 % 36 + place % 2
-        if place % 4 < 2:
-            return message("/note/on", note, 40 + turn % 60, 1, "keys")
-        return message("/note/off", note, 0, 1, "keys")
-    if turn % DATED_EVERY == 1:
-        return bundle(ntp(time.time() + AHEAD), values[turn // DATED_EVERY % len(values)])
-    if turn % QUERY_EVERY == 2:
-        return queries[turn // QUERY_EVERY % len(queries)]
-    return values[int(random.integers(len(values)))]
+    for turn in itertools.count(1):
+        if turn % NOTES_EVERY == 0:
+            place = turn // NOTES_EVERY
+            note = 48 + place // 4 * 7 % 36 + place % 2
+            on = place % 4 < 2
+            yield message("/note/on" if on else "/note/off", note, 40 + turn % 60 if on else 0, 1, "keys")
+        elif turn % DATED_EVERY == 1:
+            yield bundle(ntp(time.time() + AHEAD), values[turn // DATED_EVERY % len(values)])
+        elif turn % QUERY_EVERY == 2:
+            yield queries[turn // QUERY_EVERY % len(queries)]
+        else:
+            yield values[int(random.integers(len(values)))]
 
 
 # ---- The disturbances of `bench soak`: patch changes, with a recording of each, and kills of processes
@@ -360,7 +309,7 @@ class Soak:
         try:
             server.start()
             _drain(server, self._out / "serve.out")
-            with Sender(server.osc, RATE, self._seed) as sender:
+            with Sender(server.osc, RATE, packets, self._seed, behind=MAX_BEHIND) as sender:
                 why = self._play(server)
         except KeyboardInterrupt:
             why = "it was interrupted"

@@ -7,42 +7,11 @@ import numpy as np
 from antiphon.api import F32, F64
 from antiphon_follow.evidence import RATE
 from antiphon_models.follow.fitting import SECONDS
+from antiphon_models.material import table_beside
 from antiphon_models.material.singing import speak
 
-VOICES = (
-    "en-us",
-    "en-us+f3",
-    "en-us+m2",
-    "en-gb",
-    "en-gb+m3",
-    "en-gb+f4",
-    "en-gb-scotland+m7",
-    "de",
-    "de+f1",
-    "fr+f2",
-    "it",
-    "es+m5",
-    "nl+m4",
-)
-SENTENCES = (
-    "The weather will be cloudy at first, then brighter from the west in the afternoon.",
-    "Please leave your coats and bags at the door; the rehearsal begins at ten past seven.",
-    "How far is it from the old bridge to the station?",
-    "I thought that we might walk, but it has rained since Tuesday, so we took the bus instead.",
-    "No.",
-    "Well, that depends on what you mean.",
-    "Two, seven, eleven, forty, and one hundred and six.",
-    "When the ferry had gone there was nothing on the quay except a crate of oranges and a sleeping dog.",
-    "She opened the window, looked down into the yard, and called for the children to come in.",
-    "Could you say that again, a little more slowly?",
-    "According to the report, prices rose by three per cent during the winter and fell again in May.",
-    "Turn left at the lights, go past the school, and it is the second house on the right.",
-    "Nothing in the letter explained why he had sold the boat.",
-    "Of all the rooms in the museum, the smallest one was always the fullest.",
-    "Thank you very much, and good night.",
-    "My grandfather kept bees, mended clocks, and never once spoke about the war.",
-)
-"""Texts of speech."""
+_TABLE = table_beside(__file__)
+VOICES, SENTENCES = _TABLE["voices"], _TABLE["sentences"]
 
 
 def coloured(size: int, random: np.random.Generator) -> F64:

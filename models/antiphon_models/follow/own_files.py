@@ -15,30 +15,14 @@ from antiphon.api.backends.files import MIDI_SUFFIXES, READ_SUFFIXES, MidiTimes,
 from antiphon_follow.evidence import RATE
 from antiphon_models.datasets.annotations import AnnotatedBeat, read_beats
 from antiphon_models.follow.songs import PlayedSong
+from antiphon_models.material import table_beside
 from antiphon_models.material.sounds import resampled
 
 FILES_DOC = (
     "your performances, sound or MIDI, each with its beats beside it, NAME.beats, .csv or .txt: lines of seconds, and "
     "the beat of the bar where it is known; or a MIDI file whose tempo map has them"
 )
-LOOPS = {
-    "amen": 4,
-    "amen_full": 16,
-    "breakbeat": 4,
-    "compus": 16,
-    "electric": 4,
-    "garzul": 16,
-    "industrial": 2,
-    "mehackit1": 4,
-    "mehackit2": 4,
-    "mika": 16,
-    "perc1": 4,
-    "perc2": 4,
-    "safari": 16,
-    "tabla": 16,
-    "3d_printer": 16,
-    "weirdo": 8,
-}
+LOOPS: dict[str, int] = table_beside(__file__)["loops"]
 """Sonic Pi's loops of drums and percussion, and the beats of each."""
 LOOP_SECONDS, TRUMPET_BEATS = 30.0, 8
 """Seconds for which a loop is repeated; beats of the trumpet among librosa's examples, a loop at 90 bpm."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -244,18 +244,7 @@ _RANGES: dict[str, tuple[int, int]] = {**RANGES, **_TABLE["ranges"]}
 COUNTS = {"sung": 95, "hummed": 34, "whistled": 14, "wind": 52, "speech": 60, "noise": 66, "many": 26, "untrained": 70}
 VALID_COUNTS = {"sung": 10, "hummed": 4, "whistled": 2, "wind": 6, "speech": 6, "noise": 6, "many": 4, "untrained": 10}
 SECONDS = 16.0
-_TEXTS = (
-    "I have never been to that part of the country, but my brother says it is lovely in the spring.",
-    "Could you pass me the salt, please? And the bread as well, if you do not mind.",
-    "This is the news at six o'clock. The prime minister said today that there would be no election this year.",
-    "Take two eggs, a cup of flour and a little milk, and stir until there are no lumps left.",
-    "We went down to the river, and there we saw three boats, a heron, and an old man with a dog.",
-    "Mind the gap between the train and the platform. The next station is Victoria.",
-    "What do you mean, you forgot? I reminded you twice yesterday, and once this morning!",
-    "The experiment was repeated four times with different settings, and the results agreed within one percent.",
-    "Once upon a time there was a miller who had three sons, a mill, a donkey and a cat.",
-    "Your call is important to us. Please hold the line and someone will be with you shortly.",
-)
+_TEXTS: tuple[str, ...] = _TABLE["texts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +255,8 @@ class TrainingClip:
 
     kind: str
     sound: F32
-    notes: F32
-    pitch: NDArray[np.int16]
+    notes: F32 = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    pitch: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
 
     def first(self, seconds: float) -> TrainingClip:
         """Start of a clip, with the notes that begin in it, slightly before its end."""
@@ -328,16 +317,14 @@ def load(folder: Path, part: str) -> list[TrainingClip]:
 
 def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) -> TrainingClip:
     if kind == "speech":
-        return TrainingClip(kind, _speech(part, rng), np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
+        return TrainingClip(kind, _speech(part, rng))
     if kind == "noise":
-        return TrainingClip(kind, _noise(data, part, k), np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
+        return TrainingClip(kind, _noise(data, part, k))
     folders = songs(data, part)
     # each kind has its own walk through the songs, so that one song is not in all of them
     folder = folders[(k * 7 + KINDS.index(kind) * 131) % len(folders)]
     if kind == "many":
-        return TrainingClip(
-            kind, polyphonic_sound(data, part, folder, k, rng), np.zeros((0, 3), np.float32), np.zeros(0, np.int16)
-        )
+        return TrainingClip(kind, polyphonic_sound(data, part, folder, k, rng))
     notes = melody(folder / f"{folder.name}.mid", SECONDS)
     if len(notes) < 6:
         return _clip(data, part, kind, k + 1, rng)

@@ -112,8 +112,7 @@ class TimedTranscription:
     """
 
     notes: Found
-    late: float | None
-    seconds: float
+    late: float | None = None
     numbers: Sequence[tuple[float, int]] = ()
 
 
@@ -123,24 +122,16 @@ System = Callable[[Clip], TimedTranscription]
 def peer(name: str) -> System:
     """A system that is not ours, a key of `PEERS`."""
 
-    def run(clip: Clip) -> TimedTranscription:
-        begun = time.perf_counter()
-        return TimedTranscription(PEERS[name](clip.sound, RATE), None, time.perf_counter() - begun)
-
-    return run
+    return lambda clip: TimedTranscription(PEERS[name](clip.sound, RATE))
 
 
 def on_file(mode: str) -> System:
     """The MIDI file that `antiphon run hum IN OUT.mid -p mode=MODE` writes."""
 
     def run(clip: Clip) -> TimedTranscription:
-        begun = time.perf_counter()
         song = run_to_notes("hum", clip.sound, RATE, {"mode": mode})
-        seconds = time.perf_counter() - begun
         found = [note for track in song.tracks for note in track.notes]
-        return TimedTranscription(
-            [(song.seconds(n.start), song.seconds(n.end), float(n.number)) for n in found], None, seconds
-        )
+        return TimedTranscription([(song.seconds(n.start), song.seconds(n.end), float(n.number)) for n in found])
 
     return run
 
@@ -149,11 +140,10 @@ def live(mode: str) -> System:
     """Runs the tracker hop by hop, as a performer has it."""
 
     def run(clip: Clip) -> TimedTranscription:
-        begun = time.perf_counter()
         transcriber = StreamTranscriber(RATE, 1, {"mode": mode})
         transcriber.feed(clip.sound[None])
         notes = [(n.start / RATE, n.end / RATE, float(n.number)) for n in transcriber.notes()]
-        return TimedTranscription(notes, transcriber.latency / RATE, time.perf_counter() - begun)
+        return TimedTranscription(notes, transcriber.latency / RATE)
 
     return run
 
@@ -166,7 +156,6 @@ def learned_live() -> System:
     from antiphon_hum.learned.model_tracker import OfflineModel
 
     def run(clip: Clip) -> TimedTranscription:
-        begun = time.perf_counter()
         whole = OfflineModel()
         whole.feed(clip.sound[None])
         answers, _ = whole.end()
@@ -189,7 +178,7 @@ def learned_live() -> System:
                 pitch = decoder.pitch
         if pitch >= 0.0:
             notes.append((start, clip.sound.shape[0] / RATE, pitch))
-        return TimedTranscription([n for n in notes if n[1] > 0.0], late, time.perf_counter() - begun, numbers)
+        return TimedTranscription([n for n in notes if n[1] > 0.0], late, numbers)
 
     return run
 
@@ -222,7 +211,6 @@ class TruePitch(MedianPitch):
 
 def oracle(clip: Clip) -> TimedTranscription:
     """The true pitch segmented by yin's note model."""
-    begun = time.perf_counter()
     intake = Decimator(RATE)
     tracker = NoteTracker(intake, TruePitch(clip.hertz, intake.rate))
     x = np.concatenate([clip.sound, np.zeros(RATE // 3, np.float32)])[None]
@@ -243,7 +231,7 @@ def oracle(clip: Clip) -> TimedTranscription:
             start, pitch = now, tracker.begun.pitch
     if pitch >= 0.0:
         notes.append((start, len(clip.sound) / RATE, float(round(pitch))))
-    return TimedTranscription(notes, None, time.perf_counter() - begun)
+    return TimedTranscription(notes)
 
 
 # ---- `antiphon evaluate hum` on the user's sounds: files, or a folder of them, each with its notes beside it
@@ -360,13 +348,13 @@ class HumEvaluation(Evaluation):
         for n, (kind, clip) in enumerate(testset.annotated_clips(ask.data, ask.work, ask.seed, ask.limit)):
             for measure, sound in _heard(kind, clip, noises, n):
                 for name, system in made.items():
+                    begun = time.perf_counter()
                     result = system(sound)
+                    taken = max(time.perf_counter() - begun, 1e-9)
                     yield MetricValue(name, measure, clip.name, f1(clip, result.notes))
                     if measure == "sung":
                         yield MetricValue(name, "sung with ends", clip.name, f1(clip, result.notes, ENDS))
-                        yield MetricValue(
-                            name, "real time", clip.name, len(clip.sound) / RATE / max(result.seconds, 1e-9)
-                        )
+                        yield MetricValue(name, "real time", clip.name, len(clip.sound) / RATE / taken)
                         late[name] += lateness(clip, result)
                     if measure in ("sung", "wind"):
                         yield MetricValue(name, "octave errors", clip.name, octaves(clip, result.notes))

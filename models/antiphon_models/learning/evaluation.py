@@ -370,18 +370,13 @@ def figures(name: str, evaluation: Evaluation, ask: EvaluationRequest, cells: Se
     seed = f" --seed {ask.seed}" if ask.seed != 1 else ""
     lines = [
         f"`antiphon evaluate {name}{limit}{seed}`, seed {ask.seed}, Antiphon {__version__};",
-        f"{road_line(evaluation)}:",
+        f"ours by {evaluation.road}:",
         "",
         FENCE,
         *figure_lines(evaluation, cells),
         FENCE,
     ]
     return "\n".join(lines)
-
-
-def road_line(evaluation: Evaluation) -> str:
-    """Line about the measurement method of our systems, for page and table."""
-    return f"ours by {evaluation.road}"
 
 
 def write_section(

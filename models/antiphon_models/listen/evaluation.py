@@ -21,6 +21,7 @@ from antiphon_listen.worker import Listener
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song, rendered, root_of
+from antiphon_models.material import table_beside
 from antiphon_models.material.fluidsynth import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import key_of_sound
 from antiphon_models.material.sounds import songs
@@ -28,10 +29,6 @@ from antiphon_models.material.sounds import songs
 # ---- Rhythms of several styles and meters, with drums alone or with bass and chords, their beats and bars known
 
 SECONDS = 36.0
-KICK, STICK, SNARE, CLAP, HAT, PEDAL, OPEN, RIDE, COWBELL, HIGH_CONGA, CONGA, MARACAS, CLAVES = (
-    36, 37, 38, 39, 42, 44, 46, 51, 56, 63, 64, 70, 75,
-)  # fmt: skip
-"""Numbers of General MIDI's drums."""
 _DRUMS, _BASS, _CHORDS = 9, 1, 2
 
 
@@ -54,70 +51,10 @@ class Groove:
     program: int = 0
 
 
+_TABLE = table_beside(__file__)
 GROOVES = {
-    "rock": Groove(
-        4, 2, (90, 120, 150), ((KICK, "x---xx--"), (SNARE, "--x---x-"), (HAT, "xxxxxxxx")), (0, 3, 4), (0, 4)
-    ),
-    "plain": Groove(
-        4, 2, (52, 58, 66), ((KICK, "x---x---"), (SNARE, "--x---x-"), (HAT, "xxxxxxxx")), (0, 4), (0, 2, 4, 6)
-    ),
-    "salsa": Groove(
-        4,
-        4,
-        (90, 100, 110),
-        (
-            (CLAVES, "x--x--x---x-x---"),
-            (COWBELL, "x-x-x-x-x-x-x-x-"),
-            (CONGA, "------xx------xx"),
-            (HIGH_CONGA, "x---x---x---x---"),
-        ),
-        (0, 6, 12),
-        (2, 6, 8, 11, 14),
-    ),
-    "bossa": Groove(
-        4,
-        4,
-        (60, 70, 80),
-        ((KICK, "x--xx--xx--xx--x"), (STICK, "x--x--x---x--x--"), (HAT, "x-x-x-x-x-x-x-x-")),
-        (0, 6, 8, 14),
-        (0, 6, 10),
-        24,
-    ),
-    "hip hop": Groove(
-        4,
-        4,
-        (78, 88, 96),
-        ((KICK, "x-----x-xx------"), (SNARE, "----x-------x---"), (HAT, "x-x-x-x-x-x-x-x-")),
-        (0, 7, 8),
-        (0,),
-        4,
-    ),
-    "drum and bass": Groove(
-        4,
-        4,
-        (166, 174, 180),
-        ((KICK, "x---------x-----"), (SNARE, "----x-------x---"), (HAT, "x-x-x-x-x-x-x-x-")),
-        (0, 10),
-        (0,),
-        4,
-    ),
-    "house": Groove(
-        4,
-        4,
-        (118, 124, 130),
-        ((KICK, "x---x---x---x---"), (CLAP, "----x-------x---"), (OPEN, "--x---x---x---x-")),
-        (2, 6, 10, 14),
-        (0, 3, 6, 11),
-        4,
-    ),
-    "reggae": Groove(
-        4, 2, (68, 74, 82), ((KICK, "----x---"), (STICK, "----x---"), (HAT, "xxxxxxxx")), (0, 3, 4, 6), (2, 6), 16
-    ),
-    "waltz": Groove(3, 2, (90, 120, 150, 180), ((KICK, "x-----"), (SNARE, "--x-x-"), (HAT, "x-x-x-")), (0,), (2, 4)),
-    "jazz waltz": Groove(
-        3, 3, (110, 140, 170, 200), ((RIDE, "x--x-xx--"), (PEDAL, "---x-----"), (KICK, "x--------")), (0, 6), (0, 5)
-    ),
-    "slow waltz": Groove(3, 2, (84, 96), ((STICK, "----x-"), (HAT, "x-x-x-")), (0,), (0, 2, 4), 48),
+    name: Groove(**{**row, "drums": tuple((_TABLE["drums"][drum], line) for drum, line in row["drums"].items())})
+    for name, row in _TABLE["grooves"].items()
 }
 _TURNS = ((0, 4, 7), (9, 12, 16), (5, 9, 12), (7, 11, 14))
 """C, A minor, F, G, a bar each."""

@@ -44,8 +44,8 @@ def test_octave_errors_are_of_notes_that_are_heard():
 
 def test_lateness_is_from_the_beginning_to_the_note_of_its_pitch():
     said = [(0.5, 0.9, 60.0), (1.02, 1.4, 64.0), (1.5, 1.6, 66.0), (1.6, 1.9, 67.0)]
-    assert np.allclose(lateness(CLIP, TimedTranscription(said, 0.07, 1.0)), [0.07, 0.09, 0.17])
-    assert lateness(CLIP, TimedTranscription(said, None, 1.0)) == []
+    assert np.allclose(lateness(CLIP, TimedTranscription(said, 0.07)), [0.07, 0.09, 0.17])
+    assert lateness(CLIP, TimedTranscription(said)) == []
 
 
 def test_a_pitch_track_is_cut_where_it_changes_and_where_it_stops():
@@ -118,7 +118,7 @@ def test_a_folder_is_its_sounds_with_notes_and_a_live_system_loses_one_offset(tm
     assert files_in(tmp_path / "one.wav") == ()
 
     def sung(up, by, late):
-        return lambda clip: TimedTranscription([(a + by, b + by, p + up) for a, b, p in clip.notes], late, 0.1)
+        return lambda clip: TimedTranscription([(a + by, b + by, p + up) for a, b, p in clip.notes], late)
 
     systems = {"flat": sung(-0.7, 0.0, None), "late": sung(0.0, 0.09, None), "late, live": sung(0.0, 0.09, 0.0)}
     values = {(v.system, v.measure): v.value for v in own_scores(files, systems)}

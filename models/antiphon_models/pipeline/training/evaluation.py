@@ -85,10 +85,6 @@ def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) ->
     return float((precision * np.diff(right[ends], prepend=0)).sum() / max(1, truth.sum()))
 
 
-def f1(stated: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    return float(2.0 * (stated & truth).sum() / max(1, stated.sum() + truth.sum()))
-
-
 FILE = "evaluation.json"
 MAJORITY = "majority"
 """Row of the majority baseline, which always answers with the labels' shares of the training sounds."""
