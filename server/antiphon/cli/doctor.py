@@ -15,7 +15,7 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.option_records import Json
-from antiphon.cli.terminal.progress import Role, echo_answer, style_text
+from antiphon.cli.progress import Role, echo_answer, style_text
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings

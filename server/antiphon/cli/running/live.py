@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
+from antiphon.cli.errors import complain
 from antiphon.cli.option_records import by_records
 from antiphon.cli.running.osc import Timeout, closing_socket, listen, refusal, send
-from antiphon.cli.terminal.errors import complain
 from antiphon.files.owner_token import find_token
 from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime import paths
