@@ -233,17 +233,12 @@ def learn(asked: LearnRequest) -> LearnedPairs:
 NODE_TYPE = "identify"
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentTrack:
-    """The sounding track. `number`: of the sound in the catalogue; 0 for none. `position`: seconds in it, if known."""
-
-    number: int
-    position: float | None
-    score: float | None
+Sounding = tuple[int, float | None, float | None]
+"""Number of the sound in the catalogue, 0 for none; seconds in it, and the score, if known."""
 
 
-def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
-    """SoundingTrack track at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
+def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[Sounding]:
+    """What sounds, at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
     Raises `EngineError`: no server answers; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
@@ -264,7 +259,7 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
                 # a track's number, position and score come in one bundle, in any order
                 if number != last and (number == 0 or {"position", "score"} <= set(values)):
                     last = number
-                    yield CurrentTrack(number, values.get("position"), values.get("score"))
+                    yield number, values.get("position"), values.get("score")
                     if (patch := load(number)) is not None:
                         sock.send(encode("/patch/load", patch))
                 if number == 0:
@@ -379,9 +374,11 @@ def _live(asked: IdentifyRequest) -> Iterator[SoundingTrack]:
     table = read_patches(Path(asked.patches)) if asked.patches else {}
     until = time.monotonic() + (asked.seconds or float("inf"))
     with open_catalogue() as catalogue:
-        for track in watch(asked.host, port, until, lambda number: patch_of(table, catalogue.files_of_sound(number))):
-            paths = [printable_path(os.fsdecode(path)) for path in catalogue.files_of_sound(track.number)]
-            yield SoundingTrack(paths, track.position, track.score)
+        for number, position, score in watch(
+            asked.host, port, until, lambda number: patch_of(table, catalogue.files_of_sound(number))
+        ):
+            paths = [printable_path(os.fsdecode(path)) for path in catalogue.files_of_sound(number)]
+            yield SoundingTrack(paths, position, score)
 
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:
