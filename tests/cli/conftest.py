@@ -13,15 +13,15 @@ import pytest
 from tests import noteclick
 from tests.sources import PYTHONPATH
 
+from antiphon.cli import errors
 from antiphon.cli.commands import application
-from antiphon.cli.terminal import errors
 from antiphon.kernel.plugins import loader
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import sys, typer
 from antiphon.cli.plugin_commands import complete
-from antiphon.cli.terminal.errors import main
+from antiphon.cli.errors import main
 from antiphon.cli.files.render import render
 from antiphon.cli.files.run import run
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

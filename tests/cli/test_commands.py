@@ -17,12 +17,11 @@ from tests import audio
 from tests.cli.conftest import Command, Done, in_process
 
 from antiphon import __version__
-from antiphon.cli import bench
+from antiphon.cli import bench, errors, progress
 from antiphon.cli.commands import application
 from antiphon.cli.files import run as files_run
 from antiphon.cli.option_records import read
 from antiphon.cli.running import running_server
-from antiphon.cli.terminal import errors, progress
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import paths
 from antiphon.operations.requests import FinishRequest, RunRequest

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from antiphon.cli import errors
 from antiphon.cli.plugin_commands import command_of, complete
-from antiphon.cli.terminal import errors
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.workers import devices
 from antiphon.networks import info, model_files

@@ -12,9 +12,8 @@ import pytest
 import typer
 from tests import audio
 
-from antiphon.cli import play, play_song, serve
+from antiphon.cli import errors, play, play_song, serve
 from antiphon.cli.running import live
-from antiphon.cli.terminal import errors
 from antiphon.demo import BAND, HUM
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write

@@ -46,7 +46,8 @@ from antiphon.kernel.session.play import (
 )
 from antiphon.kernel.wire.osc import encode
 from antiphon.offline.event_file import parse_events
-from antiphon.synths.shapes import NamedValues, NoteWord, name_hash, value_place, word_hash
+from antiphon.synths.note_words import NoteWord, name_hash, value_place, word_hash
+from antiphon.synths.shapes import NamedValues
 
 PARAMS = (
     Param("size", "int", 2, 1, 8, restart=True),

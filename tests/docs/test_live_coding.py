@@ -19,8 +19,8 @@ from antiphon.kernel.plugins import loader
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import unknown_words
 from antiphon.live import ControlPattern
-from antiphon.live.patterns.mini.parser import MAX_DEPTH, MAX_LETTERS
-from antiphon.live.patterns.mini.reading import MAX_EVENTS, read
+from antiphon.live.patterns.mini_parser import MAX_DEPTH, MAX_LETTERS
+from antiphon.live.patterns.mini_reading import MAX_EVENTS, read
 from antiphon.live.performance import MAX_EVENTS as MOST_A_BEAT
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import event_file, script_child

@@ -9,9 +9,9 @@ import pytest
 import typer
 from tests.waiting import until
 
+from antiphon.cli import errors
 from antiphon.cli.doctor import devices, doctor, listing
 from antiphon.cli.plugin_commands import complete
-from antiphon.cli.terminal import errors
 from antiphon.doctor import loopback, machine, software, sound
 from antiphon.doctor.sound import Device, JackState, LibraryReport
 from antiphon.kernel.contract.finding import Finding

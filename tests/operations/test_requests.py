@@ -9,9 +9,8 @@ import pytest
 from msgspec import NODEFAULT, Struct
 from tests import accepted
 
-from antiphon.cli import completion
+from antiphon.cli import completion, errors
 from antiphon.cli.commands import application
-from antiphon.cli.terminal import errors
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import Argument, argument, arguments, check
 from antiphon.kernel.runtime.settings import ServeSettings

@@ -257,7 +257,7 @@ def test_a_command_builds_no_other_command_and_imports_no_numpy():
     run = (
         "import sys; from antiphon.cli.commands import application; from typer.main import get_command;"
         "sys.argv = ['antiphon', 'status']; app = application(sys.argv[1:]);"
-        "print(*get_command(app).commands); from antiphon.cli.terminal.errors import run;"
+        "print(*get_command(app).commands); from antiphon.cli.errors import run;"
         "code = run(app, ['status', '--http-port', '1']);"
         "print(code, *{'numpy', 'pydantic', 'torch'} & set(sys.modules))"
     )

@@ -115,7 +115,7 @@ def test_short_slices_leave_the_priority_that_somebody_gave() -> None:
 GIVES_WAY = """
 import os, signal, sys
 from pathlib import Path
-from antiphon.operations import priority
+from antiphon.offline import priority
 priority._GROUPED = Path(sys.argv[1])
 priority._AUTOGROUP = Path(sys.argv[2])
 parent = os.getpid()

@@ -20,7 +20,7 @@ from antiphon.api.backends.runtime import (
     suggest,
 )
 from antiphon_classify import features
-from antiphon_classify.classifier_file import MAX_VALUES
+from antiphon_classify.classifier_session import MAX_VALUES
 from antiphon_models.datasets.layouts import layout_of
 
 

@@ -17,7 +17,7 @@ from antiphon.api.backends.rendering import ParamCells, prepare_processor
 from antiphon.api.backends.runtime import instead
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.reading import FASTEST, SLOWEST
-from antiphon_loops.arrangement.arrange import roles_of
+from antiphon_loops.arrange import roles_of
 from antiphon_loops.library import Analysed, analyse, settle, tempos, uncertain_text, write_listing
 from antiphon_loops.processor import Loops
 from antiphon_loops.rules import Rules, load

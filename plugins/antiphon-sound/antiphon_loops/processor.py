@@ -26,9 +26,9 @@ from antiphon.api import (
 )
 from antiphon.api.backends.workers import convert_channels, current_pool
 from antiphon.api.kernels import Audio, f32, f32p, f64, fill_sound, i64, kernel
-from antiphon_loops.arrangement.arrange import KEYS, Layer, LoopChoice, LoopRequest, roles_of
-from antiphon_loops.arrangement.live import ArrangementWorker
-from antiphon_loops.arrangement.maker import PAD, LoopMaterial, MaterialMaker
+from antiphon_loops.arrange import KEYS, Layer, LoopChoice, LoopRequest, roles_of
+from antiphon_loops.live import ArrangementWorker
+from antiphon_loops.maker import PAD, LoopMaterial, MaterialMaker
 from antiphon_loops.record import MOODS, ROLES
 
 # ---- Source of a node's material: computed inline on files, by a separate process live, by the log in a replay

@@ -1,6 +1,6 @@
 """The `antiphon` command: one typer application with a lazily imported module per command.
 
-`files/` has the commands that read and write sound files, `terminal/` errors, colour and progress.
+`files/` has the commands that read and write sound files, `running/` those beside a server.
 """
 
 import os
@@ -33,7 +33,7 @@ def main() -> None:
         from antiphon.kernel.runtime.processes.child_process import watch
 
         watch()
-        from antiphon.cli.terminal.errors import check_home, leave, main as run
+        from antiphon.cli.errors import check_home, leave, main as run
 
         check_home()
         if sys.argv[1:] == ["--help"]:

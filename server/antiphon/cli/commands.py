@@ -12,9 +12,9 @@ import typer
 from typer.main import get_command_name
 from typer.models import CommandInfo
 
+from antiphon.cli import errors
 from antiphon.cli.help_page import WIDTH
 from antiphon.cli.plugin_commands import CommandGroup, command_of, complete, epilog
-from antiphon.cli.terminal import errors
 
 ASKED = "operation"
 """The place of commands that are operations."""

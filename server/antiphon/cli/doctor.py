@@ -15,7 +15,7 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.option_records import Json
-from antiphon.cli.terminal.progress import Role, echo_answer, style_text
+from antiphon.cli.progress import Role, echo_answer, style_text
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -127,7 +127,7 @@ def _use(name: str, rate: int, block: int, port: int) -> None:
     from antiphon.cli.running.osc import ask
 
     args: list[tuple[str, Arg]] = [("s", name), ("i", rate), ("i", block)]
-    for line in ask("/audio/device", args, "127.0.0.1", port, tcp=False, timeout=CHANGE_SECONDS):
+    for line in ask("/audio/device", args, ports.LOCAL, port, tcp=False, timeout=CHANGE_SECONDS):
         typer.echo(line.removeprefix("/done /audio/device "))
 
 

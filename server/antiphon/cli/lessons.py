@@ -67,8 +67,8 @@ def learn(
 
         show_page(found, ROOM, opens=not no_open)
         return
+    from antiphon.cli.errors import termination_signals
     from antiphon.cli.serve import check_ports_free, run
-    from antiphon.cli.terminal.errors import termination_signals
 
     asked = server.with_(patch="band", live=True, mute_input=server.audio != "headless").check()
     check_ports_free(asked)

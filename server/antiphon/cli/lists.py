@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from antiphon.cli.terminal.progress import style_text
+from antiphon.cli.progress import style_text
 from antiphon.kernel.graph.names import SCENE_NAME
 from antiphon.kernel.graph.patch_list import SETS, PatchEntry
 from antiphon.kernel.runtime import extras, paths

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli.errors import termination_signals
 from antiphon.cli.option_records import by_records
-from antiphon.cli.terminal.errors import termination_signals
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon.cli.terminal.errors import complain
+from antiphon.cli.errors import complain
 from antiphon.files.decode import path_text
 from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN, is_midi
 from antiphon.kernel.contract.catalog import Catalog

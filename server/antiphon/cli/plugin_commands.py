@@ -84,7 +84,7 @@ class CommandGroup(TyperGroup):
                 self.commands[name] = command
         self.complete = not reasons
         if not ctx.resilient_parsing:  # during shell completion nothing may be printed
-            from antiphon.cli.terminal.errors import complain
+            from antiphon.cli.errors import complain
 
             for reason in reasons:
                 complain(reason)
@@ -179,9 +179,9 @@ def add_operations(app: typer.Typer, operations: Iterable[SharedOperation]) -> N
 
 def command_of(operation: SharedOperation) -> Callable[..., None]:
     """The command that asks an operation; exit code 1 where a part of what was asked for was not done."""
+    from antiphon.cli.errors import complain, termination_signals
     from antiphon.cli.option_records import Json
-    from antiphon.cli.terminal.errors import complain, termination_signals
-    from antiphon.cli.terminal.progress import echo_answer, progress_bar
+    from antiphon.cli.progress import echo_answer, progress_bar
     from antiphon.operations.shared import Asker, plain
 
     def command(asked: Any, as_json: bool = False) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.terminal.progress import style_text
+from antiphon.cli.progress import style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
 from antiphon.kernel.runtime import paths

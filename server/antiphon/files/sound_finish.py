@@ -56,7 +56,7 @@ class SoundFinish:
     """Finishing options of a sound.
 
     `rate`: Hz of the file, to which the sound is resampled; 0 for its own, or the nearest that the format holds.
-    `tags`: texts by name, those of `id3.NAMES` and `sound_tags.ESTIMATED_TAGS`. `tagger`: makes what finds further
+    `tags`: texts by name, those of `id3.NAMES` and `tags.ESTIMATED_TAGS`. `tagger`: makes what finds further
     tags, by rate and channels; None for none. `marks`: what its chunks say; None for none.
     """
 

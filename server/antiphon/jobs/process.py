@@ -1,4 +1,7 @@
-"""A module run as a program, to its end, while the event loop goes on; a job is one at a lower priority than audio."""
+"""A module run as a program, to its end, while the event loop goes on; a job is one at a lower priority than audio.
+
+Overviews of files are computed by such a process too.
+"""
 
 import asyncio
 import os

@@ -1,4 +1,8 @@
-"""A recorded set as it was played: its commands and input through the engine again, and its tracks."""
+"""A recorded set as it was played: its commands and input through the engine again, and its tracks.
+
+On the same machine and build the result equals the recording sample for sample: missed blocks are missed again, and an
+engine crash restarts at the same sample. Everything not in the log is computed again.
+"""
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping

@@ -50,8 +50,6 @@ from antiphon.operations.rendering import (
 )
 from antiphon.operations.requests import MAX_SECONDS, PIPE, RenderRequest, changed
 
-# ---- `antiphon render set.py`: a live script to sound, stems and a MIDI file, as a server would play it
-
 # ---- Notes of a live script as a MIDI file: a track for each of its tracks and loops, exact to the tick
 
 TICKS = 960

@@ -11,7 +11,7 @@ from functools import partial
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.harmony import note_number
-from antiphon.live.patterns.mini.reading import read
+from antiphon.live.patterns.mini_reading import read
 from antiphon.paste import words
 from antiphon.paste.expressions import missing_reason
 from antiphon.paste.script import CallChain, UnknownPartError, name_of, quoted

@@ -1,4 +1,9 @@
-"""Messages of the web process with control, and with the performer, over sockets that preserve message boundaries."""
+"""Messages of the web process with control, and with the performer, over sockets that preserve message boundaries.
+
+A request to control is one JSON object of at most `MAX_REQUEST` bytes: the topic, a number that the answer repeats, and
+for some topics what it is about. An answer is a JSON object in parts of at most `PART` bytes, each behind the request's
+number and the count of parts still to come: `{"data": ...}`, or `{"error": sentence, "status": HTTP status}`.
+"""
 
 from __future__ import annotations
 

@@ -14,8 +14,7 @@ from tests.waiting import until
 
 from antiphon.offline import analyses as registered
 from antiphon.offline.analyses import analyse_file
-from antiphon_classify.classifier_file import MODEL, read_details
-from antiphon_classify.classifier_session import ClassifierFile
+from antiphon_classify.classifier_session import MODEL, ClassifierFile, read_details
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import FRAMEWORKS, load, missing
 from antiphon_models.pipeline.training.excerpts import read_set

@@ -11,8 +11,7 @@ from tests.pipeline.training.conftest import MEL, SETTINGS, several
 
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import extras
-from antiphon_classify.classifier_file import DETAILS, MODEL, read_details
-from antiphon_classify.classifier_session import ClassifierFile
+from antiphon_classify.classifier_session import DETAILS, MODEL, ClassifierFile, read_details
 from antiphon_models.learning.checkpoint import FILE
 from antiphon_models.pipeline.settings import FRAMEWORKS
 from antiphon_models.pipeline.training import learning

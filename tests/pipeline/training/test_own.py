@@ -47,7 +47,7 @@ def graph(outputs: int = 2, halves_in: str = "") -> bytes:
 
 
 def write(folder: Path, model: bytes, **change: object) -> Path:
-    from antiphon_classify.classifier_file import digest_of
+    from antiphon_classify.classifier_session import digest_of
 
     about = {
         "version": 1,

@@ -14,7 +14,7 @@ from tests.pipeline.training.test_learning import silent
 
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
-from antiphon_classify.classifier_file import DETAILS, MODEL, read_details
+from antiphon_classify.classifier_session import DETAILS, MODEL, read_details
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import FRAMEWORKS, chosen, load
 from antiphon_models.pipeline.training import steps

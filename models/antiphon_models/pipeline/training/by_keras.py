@@ -18,7 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import tensorflow
 
-from antiphon_classify.classifier_file import INPUT, OUTPUT
+from antiphon_classify.classifier_session import INPUT, OUTPUT
 from antiphon_models.pipeline.training.trainer import (
     EPSILON,
     MOMENTS,

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from antiphon.api import F32, F64
-from antiphon_classify.classifier_file import INPUT, OUTPUT
+from antiphon_classify.classifier_session import INPUT, OUTPUT
 from antiphon_models.pipeline.training.trainer import (
     OPSET,
     ClassifierTrainer,

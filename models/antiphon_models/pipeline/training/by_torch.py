@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from antiphon.api import F32
-from antiphon_classify.classifier_file import INPUT, OUTPUT
+from antiphon_classify.classifier_session import INPUT, OUTPUT
 from antiphon_models.learning.loop import moments_of, set_moments
 from antiphon_models.pipeline.training.trainer import (
     EPSILON,

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64, FileError
 from antiphon.api.backends.files import write_atomic
-from antiphon_classify.classifier_file import MODEL
-from antiphon_classify.classifier_session import ClassifierFile
+from antiphon_classify.classifier_session import MODEL, ClassifierFile
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
 from antiphon_models.pipeline.settings import Framework
 from antiphon_models.pipeline.training.excerpts import TrainingSet

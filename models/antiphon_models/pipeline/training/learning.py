@@ -16,8 +16,15 @@ from msgspec import structs
 from antiphon.api import F32, F64, FileError
 from antiphon.api.backends.analysis import MelSettings
 from antiphon.api.backends.files import make_folder, write_atomic
-from antiphon_classify.classifier_file import DETAILS, MODEL, ClassifierDetails, digest_of, read_details
-from antiphon_classify.classifier_session import compute, open_session
+from antiphon_classify.classifier_session import (
+    DETAILS,
+    MODEL,
+    ClassifierDetails,
+    compute,
+    digest_of,
+    open_session,
+    read_details,
+)
 from antiphon_classify.features import MUSICNN
 from antiphon_models.datasets.records import TRAIN, VALID
 from antiphon_models.learning import checkpoint

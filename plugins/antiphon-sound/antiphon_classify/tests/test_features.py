@@ -12,7 +12,7 @@ from antiphon.api.backends.analysis import MelSettings, plain_result
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon_classify import classification
 from antiphon_classify.classification import _cut
-from antiphon_classify.classifier_file import DETAILS, ClassifierDetails, read_details
+from antiphon_classify.classifier_session import DETAILS, ClassifierDetails, read_details
 from antiphon_classify.features import (
     DIMENSIONS,
     FEATURES,

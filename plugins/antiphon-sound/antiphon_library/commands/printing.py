@@ -10,8 +10,15 @@ import msgspec
 
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import ASKER, shorten
-from antiphon_library.commands.commands import AnalysedSound, AnalysedSounds, Forgotten, LearnedPairs, PlacedTracks
-from antiphon_library.commands.identify import Identified, SoundingTrack
+from antiphon_library.commands.commands import (
+    AnalysedSound,
+    AnalysedSounds,
+    Forgotten,
+    Identified,
+    LearnedPairs,
+    PlacedTracks,
+    SoundingTrack,
+)
 from antiphon_library.commands.options import with_folder_option
 from antiphon_library.operations import EmptyLibrary, FoundSounds, ListedSounds
 from antiphon_library.scanning import ScanCounts

@@ -11,8 +11,8 @@ import soundfile
 import typer
 from tests.cli.conftest import Done
 
+from antiphon.cli import errors
 from antiphon.cli.plugin_commands import add_operations, complete
-from antiphon.cli.terminal import errors
 from antiphon.operations.shared import OperationList
 from antiphon_library.commands.options import ROOT
 from antiphon_library.commands.personality import application

@@ -14,9 +14,9 @@ import soundfile
 from antiphon.api import SHARP_NAMES, Samples, Value
 from antiphon.api.backends.files import library_folder
 from antiphon.kernel.runtime.paths import HOME as HOME_VARIABLE
-from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.jobs import Piece
 from antiphon_loops.library import analyse
+from antiphon_loops.maker import MaterialMaker
 from antiphon_loops.rules import Rules
 
 RATE = 44100

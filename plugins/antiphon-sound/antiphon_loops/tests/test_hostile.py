@@ -12,11 +12,11 @@ from tests.waiting import until
 
 from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon.api.jobs import FileJob
-from antiphon_loops.arrangement.arrange import LoopRequest
-from antiphon_loops.arrangement.live import ArrangementWorker
-from antiphon_loops.arrangement.maker import MaterialMaker
+from antiphon_loops.arrange import LoopRequest
 from antiphon_loops.jobs import run
 from antiphon_loops.library import analyse, ready
+from antiphon_loops.live import ArrangementWorker
+from antiphon_loops.maker import MaterialMaker
 from antiphon_loops.tests.conftest import render
 
 RATE = 44100

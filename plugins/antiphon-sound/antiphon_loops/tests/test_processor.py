@@ -13,8 +13,8 @@ from antiphon.api.backends.rendering import prepare_processor
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.workers import devices
 from antiphon.networks.lockstep import Lockstep
-from antiphon_loops.arrangement.arrange import LoopRequest
-from antiphon_loops.arrangement.maker import MaterialMaker
+from antiphon_loops.arrange import LoopRequest
+from antiphon_loops.maker import MaterialMaker
 from antiphon_loops.processor import Loops
 from antiphon_loops.tests.conftest import render
 

@@ -12,9 +12,9 @@ import pytest
 from antiphon.api import AntiphonError
 from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon_loops.analysis.reading import true_peak
-from antiphon_loops.arrangement.arrange import LoopRequest, arrange, how_it_fits, outside_share, roles_of, shift_to
-from antiphon_loops.arrangement.maker import onsets
+from antiphon_loops.arrange import LoopRequest, arrange, how_it_fits, outside_share, roles_of, shift_to
 from antiphon_loops.library import analyse
+from antiphon_loops.maker import onsets
 from antiphon_loops.record import ROLES, scale_of
 from antiphon_loops.rules import Rules, load
 from antiphon_loops.tests.conftest import render

@@ -46,4 +46,4 @@ from antiphon.kernel.session.transport_server import EmittedEvent, OscRequest, T
 from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Double, Message, Packet, decode, encode, encode_bundle
 from antiphon.operations.lists import offered
-from antiphon.synths.shapes import NoteWord, value_place
+from antiphon.synths.note_words import NoteWord, value_place

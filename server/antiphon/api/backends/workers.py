@@ -7,5 +7,11 @@ from antiphon.kernel.runtime.platform import process_at, short_slices, start_tim
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 from antiphon.networks.lockstep import current as current_pool
 from antiphon.networks.rebuffer import DropoutFader, Rebuffer, lead_for
-from antiphon.networks.reporter import RecentSound, ReportingStepper, WorkerReporter
-from antiphon.networks.worker_processor import WorkerClient, WorkerProcessor, convert_channels
+from antiphon.networks.worker_processor import (
+    RecentSound,
+    ReportingStepper,
+    WorkerClient,
+    WorkerProcessor,
+    WorkerReporter,
+    convert_channels,
+)

@@ -5,8 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from antiphon.cli import errors
 from antiphon.cli.option_records import read
-from antiphon.cli.terminal import errors
 from antiphon.operations.requests import RunRequest
 
 

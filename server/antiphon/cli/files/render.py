@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli.errors import complain, termination_signals
 from antiphon.cli.files.reports import TERMINAL, report
 from antiphon.cli.option_records import by_records
-from antiphon.cli.terminal.errors import complain, termination_signals
-from antiphon.cli.terminal.progress import ProgressBar
+from antiphon.cli.progress import ProgressBar
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument, check
 from antiphon.kernel.runtime.console import say

@@ -6,8 +6,8 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from antiphon.cli.terminal.errors import complain
-from antiphon.cli.terminal.progress import ProgressBar, ask, tell_stage
+from antiphon.cli.errors import complain
+from antiphon.cli.progress import ProgressBar, ask, tell_stage
 from antiphon.operations.requests import Reporting
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
+from antiphon.cli.ports import LOCAL
 from antiphon.cli.running.osc import ask, value
 from antiphon.cli.running.running_server import get_answer
 from antiphon.kernel.errors import AntiphonError, UsageError, sentence
@@ -97,7 +98,6 @@ def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
         _read(below, found)
 
 
-HOST = "127.0.0.1"
 TIMEOUT_SECONDS = 5.0
 """Timeout in seconds of an answer."""
 REFRESH_SECONDS = 0.5
@@ -177,7 +177,7 @@ class Repl:
 
     def send(self, address: str, *words: str) -> list[str]:
         """Sends a message, its arguments as typed; returns the answers, one line each."""
-        return list(ask(address, [value(word) for word in words], HOST, self._port, False, TIMEOUT_SECONDS))
+        return list(ask(address, [value(word) for word in words], LOCAL, self._port, False, TIMEOUT_SECONDS))
 
     def answer(self, line: str) -> list[str] | None:
         """Executes a typed line; returns the text to print, or None to quit."""

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
+from antiphon.cli.errors import complain
 from antiphon.cli.option_records import by_records
 from antiphon.cli.running.osc import Timeout, closing_socket, listen, refusal, send
-from antiphon.cli.terminal.errors import complain
 from antiphon.files.owner_token import find_token
 from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime import paths
@@ -90,8 +90,6 @@ def show(sentence: str, picture: str = "", *, fault: bool = False) -> None:
 
 # ---- `antiphon eval FILE`: hands a live script to `antiphon live`, without the token on the command line
 
-HOST = "127.0.0.1"
-
 
 def evaluate(
     script: Annotated[str, argument("A live script; - reads standard input.", "FILE")],
@@ -123,7 +121,7 @@ def hand_over(text: str, port: int, timeout: float) -> int:
         token = find_token(paths.config())
     if not token:
         raise UsageError("you have no token here; `antiphon serve --live` makes one, in the same ANTIPHON_HOME")
-    with closing_socket(HOST, port, True) as sock:
+    with closing_socket(ports.LOCAL, port, True) as sock:
         send(sock, encode("/live/join", asked), True)
         for message in listen(sock, Framer(), time.monotonic() + timeout):
             match message.address, message.args:

@@ -49,7 +49,7 @@ Tcp = Annotated[bool, argument("Send over TCP.", flags="--tcp")]
 def osc(
     address: Annotated[str, argument("An OSC address, for example /node/gain/gain.")],
     args: Annotated[list[str] | None, argument("Numbers, words, true, false; s:4 is the word 4.", placed=True)] = None,
-    host: ports.Host = "127.0.0.1",
+    host: ports.Host = ports.LOCAL,
     osc_port: ports.Osc = None,
     http_port: ports.HttpBesideOsc = None,
     tcp: Tcp = False,
@@ -297,7 +297,7 @@ def send(sock: socket.socket, data: bytes, tcp: bool) -> None:
 
 
 def monitor(
-    host: ports.Host = "127.0.0.1",
+    host: ports.Host = ports.LOCAL,
     osc_port: ports.Osc = None,
     http_port: ports.HttpBesideOsc = None,
     events: Annotated[bool, argument("Show also the server's messages to surfaces.")] = False,

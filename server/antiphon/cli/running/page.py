@@ -11,7 +11,7 @@ import typer
 
 from antiphon.cli import ports
 from antiphon.cli.option_records import Json
-from antiphon.cli.terminal.progress import echo_answer
+from antiphon.cli.progress import echo_answer
 from antiphon.kernel.errors import EngineError, FileError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument

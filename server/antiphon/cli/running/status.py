@@ -9,9 +9,9 @@ from typing import Any
 import typer
 
 from antiphon.cli import ports
+from antiphon.cli.errors import complain
 from antiphon.cli.option_records import Json
-from antiphon.cli.terminal.errors import complain
-from antiphon.cli.terminal.progress import style_text
+from antiphon.cli.progress import style_text
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import printable

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.mini.reading import read
+from antiphon.live.patterns.mini_reading import read
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Number, exact
 

@@ -9,7 +9,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, figure, name_value, numbers, whole
 from antiphon.live.patterns.harmony import Scale, named_number, note_words, scale_of
-from antiphon.live.patterns.mini.reading import read
+from antiphon.live.patterns.mini_reading import read
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact

@@ -10,7 +10,7 @@ from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, number_of, numbers
 from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
 from antiphon.live.patterns.harmony import named_number, note_number, scale_of, symbol
-from antiphon.live.patterns.mini.reading import read
+from antiphon.live.patterns.mini_reading import read
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Span

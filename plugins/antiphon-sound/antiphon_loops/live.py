@@ -15,8 +15,8 @@ import numpy as np
 
 from antiphon.api import AntiphonError
 from antiphon.api.backends.runtime import CHILD_FAULTS, Child, ChildLimits, HelperChannel, spawn
-from antiphon_loops.arrangement.arrange import Arrangement, Layer, LoopChoice, LoopRequest
-from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack, MaterialMaker
+from antiphon_loops.arrange import Arrangement, Layer, LoopChoice, LoopRequest
+from antiphon_loops.maker import LoopMaterial, LoopTrack, MaterialMaker
 from antiphon_loops.record import Loop
 
 _POLL_SECONDS = 0.02
@@ -95,7 +95,7 @@ class ArrangementWorker:
 
     def _serve(self) -> str:
         """Runs one process; returns its reported problem, or "" once this is closed."""
-        words = "antiphon_loops.arrangement.live:main", str(self._folder), str(self._rate)
+        words = "antiphon_loops.live:main", str(self._folder), str(self._rate)
         self._process = process = spawn(*words, limits=ChildLimits(nice=5))
         hello = {"of": 0}
         while "of" in hello:

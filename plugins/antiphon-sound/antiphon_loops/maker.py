@@ -10,7 +10,7 @@ import numpy as np
 from antiphon.api import F32, FileError
 from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, listening_mono, piece_frames
 from antiphon_loops.analysis.reading import sound_of, true_peak
-from antiphon_loops.arrangement.arrange import Arrangement, LoopChoice, LoopRequest, arrange
+from antiphon_loops.arrange import Arrangement, LoopChoice, LoopRequest, arrange
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from antiphon.cli.terminal.progress import clear, style_text
+from antiphon.cli.progress import clear, style_text
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import os_error_text

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.mini.parser import (
+from antiphon.live.patterns.mini_parser import (
     MAX_COPIES,
     Choice,
     Euclid,
