@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.control.app import ControlApp
-from antiphon.kernel.control.osc.counters import LABELS, named
+from antiphon.kernel.control.osc.counters import LABELS
 from antiphon.kernel.control.osc.handlers.time import leader_of
 from antiphon.kernel.engine.recording.journal import RecordingNote, noted
 from antiphon.kernel.runtime.importing import import_object
@@ -84,6 +84,11 @@ def status(app: ControlApp) -> dict[str, Any]:
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
     }
+
+
+def named(record: object, *names: str) -> dict[str, Any]:
+    """Attributes of a record by name."""
+    return {name: getattr(record, name) for name in names}
 
 
 def _waited_for(app: ControlApp, node: Node) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.engine.link import EngineCounters
@@ -97,8 +96,3 @@ def counts(app: OscServer, before: dict[str, int]) -> dict[str, int]:
         for name, counter in COUNTERS.items()
     }
     return {name: count + found.get(COUNTERS[name].adds, 0) for name, count in found.items()}
-
-
-def named(record: object, *names: str) -> dict[str, Any]:
-    """Attributes of a record by name."""
-    return {name: getattr(record, name) for name in names}
