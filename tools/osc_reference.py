@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from antiphon.joining import learning, monitor, note_watch, set_lists
 from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
@@ -12,6 +13,7 @@ from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.counters import IN_STATUS
 from antiphon.performer import script_gate
 
+JOINED = (*set_lists.ADDRESSES, *learning.ADDRESSES, monitor.monitor, note_watch.note_watch)
 ROOT = Path(__file__).parents[1]
 HEAD = """\
 # OSC
@@ -21,10 +23,10 @@ HEAD = """\
 UDP and TCP, port 4400 of 127.0.0.1 and ::1 (`serve --osc-port`). Over TCP a packet is framed by its length (OSC 1.0)
 or by SLIP (OSC 1.1), and answered in the same framing.
 
-Success has no answer where none is stated; answers go to the address the message came from. A refused message changes
-nothing and is answered `/fail s:address s:reason`, at most 50 times a second per sender; one whose effect differs from
-the request is answered once by `/remark s:address s:sentence`. Numbers and switches may have any of the type tags
-`i f d h T F`; NaN and infinity are refused.
+A message that succeeds is answered only where an answer is stated; answers go to the address the message came from. A
+refused message changes nothing and is answered `/fail s:address s:reason`, at most 50 times a second per sender; one
+whose effect differs from the request is answered once by `/remark s:address s:sentence`. Numbers and switches may have
+any of the type tags `i f d h T F`; NaN and infinity are refused.
 
 In this page `i f s d b` are type tags, `x` is any of them, `[…]` may be left out, `…` may be repeated.
 
@@ -40,13 +42,13 @@ NODES = """
 ## Nodes
 
 `NAME` is a node of the patch, `PARAM` one of its parameters. Every patch has `in` and `out`: `/node/in/gain` and
-`/node/out/gain` in dB (the level that comes in, the master volume), `/node/out/mute`. Another patch leaves them, and a
-pattern does not reach them.
+`/node/out/gain` in dB (the level that comes in, the master volume), `/node/out/mute`. They stay when another patch is
+loaded, and a pattern does not reach them.
 
 | address | arguments | answer or effect |
 |---|---|---|
 | `/node/NAME/PARAM` | value `[f:seconds]` | Sets it, in its unit; a float can be ramped over up to 3600 s. |
-| `/node/NAME/PARAM` | | Answers the value last asked for that is due by now. A trigger fires. |
+| `/node/NAME/PARAM` | | Answers the last requested value that has taken effect. A trigger fires. |
 | `/node/NAME/PARAM/norm` | `f` 0 to 1 `[f:seconds]` | Sets its place in its range, as a fader does, or answers it. |
 | `/macro/NAME` | `f` 0 to 1 `[f:seconds]` | Moves a [macro](formats.md#macros), or answers it. |
 | `/node/NAME/reset` | | Clears the node's state, and tries it again after a failure. |
@@ -56,10 +58,11 @@ A name of `/node/NAME/play` is one of its parameters that are read where a note 
 (as that of `/note/on`, above 0).
 
 `/note/on`, `/note/off`, `/cc` and `/bend` with a node's name are for that node. Without one they are for every node
-that takes notes and that no wire feeds with events; where wires feed them all, for those that none of them feeds, else
-for all. The name may follow the velocity or the value directly: `/note/on 60 100 keys`. A note begins at the sample its
-bundle names; a synth sounds it one block later. A node takes 1024 events in a block; further ones come with the next
-block and are counted as late. `/clearSched` drops the scheduled ones, and ends the notes whose end was among them.
+that takes notes and that no wire feeds with events. If wires feed all nodes that take notes, they are for those that no
+other such node feeds; if there are none, for all. The name may follow the velocity or the value directly: `/note/on 60
+100 keys`. A note begins at the sample its bundle names; a synth sounds it one block later. A node takes 1024 events in
+a block; further ones come with the next block and are counted as late. `/clearSched` drops the scheduled ones, and ends
+the notes whose end was among them.
 
 Every node has these parameters:
 
@@ -148,7 +151,7 @@ def markdown(catalog: Catalog) -> str:
 
 
 def _addresses(catalog: Catalog) -> str:
-    return "".join(map(_address, (*ADDRESSES, *script_gate.ADDRESSES, *catalog.addresses)))
+    return "".join(map(_address, (*ADDRESSES, *JOINED, *script_gate.ADDRESSES, *catalog.addresses)))
 
 
 def _address(item: AddressInfo) -> str:

@@ -2,8 +2,7 @@
 
 `make pictures` writes build/pictures/*.png and sheet.png; `ARGS=Files` draws the rooms that are named alone.
 `ARGS="--since v0.1.0 Files"` has a commit or a tag draw them as well, in build/before, and writes changed.png: what
-differs, each beside what it was, with what changed framed. `ARGS=--moving` writes docs/page/moving.webp instead: a
-script is written and plays, and then what it plays through.
+differs, each beside what it was, with what changed framed.
 """
 
 import base64
@@ -12,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,8 +34,6 @@ track("kick", s("bd*4"))
 track("hats", s("[~ hh]*4 [hh hh oh hh]", gain="[0.6 0.3]*4"))
 track("bass", note("a1 ~ e2 a1"), on="bass")
 """
-MOVING = 10.0
-"""Seconds of the picture that moves."""
 EMPTY = 'format = 1\nname = "Empty"\n'
 OPEN = "[...document.querySelectorAll('.code-tools button')].find(one => one.innerText === 'Sets').click()"
 FRAMES = "new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 400))"
@@ -305,41 +301,6 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
     sheet.draw("lost")
 
 
-def moving(home: Path, tab: Tab) -> None:
-    """Ten seconds of a script that is typed, played and heard on the page, as a picture that moves."""
-    options = ("--audio", "headless", "--ahead", "16", "--live", "--patch", "band")
-    with ServerProcess(*options, home=home, wait=120.0) as server:
-        tab.size(1280, 760)
-        tab.go(f"http://127.0.0.1:{server.http}/#room=code")
-        tab.until("!!document.querySelector('.rooms')")
-        tab.run(f"sessionStorage.setItem('token', '{next(home.rglob('token')).read_text().strip()}')")
-        tab.until("antiphon.connection() === 'open'")
-        entered(tab, "Code")
-        tab.until("!!document.querySelector('.cm-content')")
-        pressed(tab, ".gallery", "×")
-        pressed(tab, ".code-tools", "New")
-        tab.run("document.querySelector('.cm-content').focus()")
-        tab.run("document.execCommand('selectAll')")
-        frames, lines = [], SCRIPT.splitlines(keepends=True)
-        begun = time.monotonic()
-        while (at := time.monotonic() - begun) < MOVING:
-            frames.append((at, home / f"{len(frames)}.png"))
-            tab.screenshot(frames[-1][1])
-            if lines:
-                tab.call("Input.insertText", text=lines.pop(0))
-                if not lines:
-                    pressed(tab, ".code", "Run")
-            elif at > MOVING * 0.6:
-                pressed(tab, ".rooms", "Instrument")
-    ends = [at for at, _ in frames[1:]] + [MOVING]
-    rows = [f"file '{path}'\nduration {end - at:.3f}\n" for (at, path), end in zip(frames, ends, strict=True)]
-    (home / "frames.txt").write_text("".join(rows))
-    picture = ROOT / "docs" / "page" / "moving.webp"
-    words = f"ffmpeg -v error -y -f concat -safe 0 -i frames.txt -vf fps=8,scale=960:-1 -loop 0 -q:v 50 {picture}"
-    subprocess.run(words.split(), cwd=home, check=True)
-    print(f"{picture}: {len(frames)} frames, {picture.stat().st_size // 1000} kB")
-
-
 def drawn_before(ref: str, rooms: list[str]) -> Path:
     """Has another commit draw its pictures, in a working tree of its own; gives their folder."""
     git = ("git", "-C", str(ROOT))
@@ -360,9 +321,6 @@ def main() -> None:
         rooms = rooms[2:]
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, Chromium() as browser:
-        if rooms == ["--moving"]:
-            moving(Path(home), browser.tab())
-            return
         sheet = Sheet(browser.tab())
         draw(Path(home), sheet, set(rooms))
         sheet.write()

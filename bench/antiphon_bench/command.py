@@ -48,11 +48,6 @@ OWN = {
         lambda o: 30.0 + 0.75 * (o.limit or 1000) + 2 * (o.seconds or 60.0),
     ),
     "soak": _bench("soak.run", lambda o: (o.hours, o.out, o.seed), lambda o: 3600 * o.hours),
-    "band": _bench("band", lambda o: (o.seed, o.limit), lambda o: 600.0 * max(1, o.limit)),
-    "lights": _bench(
-        "lights", lambda o: (o.seconds or 300.0, o.limit or 40), lambda o: 60.0 + 3 * (o.seconds or 300.0)
-    ),
-    "pictures": _bench("pictures", lambda o: (o.seconds or 1200.0, o.out), lambda o: 20.0 + (o.seconds or 1200.0)),
     "follow": _bench(
         "follow",
         lambda o: (o.limit or 8, o.seed, o.seconds or 600.0),
@@ -103,9 +98,7 @@ def bench(
     hours: Annotated[
         float, typer.Option(help="soak: duration; below 2 patches, kills and samples are scaled to it.")
     ] = 2.0,
-    out: Annotated[
-        str, typer.Option(help="soak: a folder for its samples, events, result and plot; pictures: hydra-synth.js.")
-    ] = "soak",
+    out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from antiphon.api import PluginError, UsageError

@@ -12,8 +12,7 @@ class BenchOptions:
     Args:
         seconds: Length of each live run; 0 takes what is published.
         limit: Most items; 0 takes all.
-        hours: Of `soak` alone.
-        out: Of `soak` and `pictures`.
+        hours, out: Of `soak` alone.
     """
 
     seconds: float

@@ -16,13 +16,11 @@ if TYPE_CHECKING:
 
 _TRAININGS = (
     "denoise denoise.training.recipe:MaskRecipe The mask network of the denoiser.",
-    "denoise-mask-file denoise.training.recipe_file:FileMaskRecipe The same of files, in both directions.",
+    "denoise-mask-file denoise.training.recipe:FileMaskRecipe The same of files, in both directions.",
     "denoise-gate denoise.training.gate:GateRecipe The thresholds of the denoiser's gate.",
-    "denoise-confidence denoise.training.recipe_confidence:ConfidenceRecipe "
-    "How far the denoiser's mask may be believed.",
+    "denoise-confidence denoise.training.confidence:ConfidenceRecipe How far the denoiser's mask may be believed.",
     "denoise-floor denoise.training.recipe_floor:FloorRecipe How far the file mask may be trusted.",
-    "denoise-confidence-file denoise.training.recipe_confidence:FileConfidenceRecipe "
-    "The same on files, in both directions.",
+    "denoise-confidence-file denoise.training.confidence:FileConfidenceRecipe The same on files, in both directions.",
     "harmony accompany.networks:HarmonyRecipe The chords of a whole melody, for `accompany` on files.",
     "harmony-live accompany.live_networks:LiveHarmonyRecipe The same of what is past, for `accompany` live.",
     "hum hum.training:HumRecipe The network that hears pitch, beginnings and notes.",

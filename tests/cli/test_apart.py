@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests import audio
 
-from antiphon.cli.files.replay import export, replay
+from antiphon.cli.files.render import export, replay
 from antiphon.kernel.errors import FileError, UsageError
 
 Command = Callable[..., Any]

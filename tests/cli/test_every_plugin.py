@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from tests import audio
 from tests.cli.conftest import Command
 
-from antiphon.files import midifile
-from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.files.scores import midifile
+from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.jobs.request import command, run_task
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.plugins import loader
-from antiphon.offline.file_needs import needed
+from antiphon.offline.file_job import needed
 from antiphon_model.tests.exports import onnx_gain
 
 pytestmark = pytest.mark.usefixtures("plugins_read_once")

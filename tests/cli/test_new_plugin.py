@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.sources import PYTHONPATH
 
-from antiphon.cli.newplugin import new_plugin
+from antiphon.cli.plugins import new_plugin
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths

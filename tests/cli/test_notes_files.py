@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from tests import audio, noteclick
 
-from antiphon.cli.newplugin import new_plugin
-from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
-from antiphon.files.midifile import read, write
+from antiphon.cli.plugins import new_plugin
+from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.files.scores.midifile import read, write
 from antiphon.kernel.contract.processor import Event
 from antiphon.newplugin import SHAPES
 from antiphon.offline.note_file import read as read_score, write as write_score

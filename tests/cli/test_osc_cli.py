@@ -12,7 +12,7 @@ import pytest
 from tests.control.rig import Rig, rig
 from tests.each import each
 
-from antiphon.cli.running import monitor, osc
+from antiphon.cli.running import osc
 from antiphon.cli.running.osc import ask, message_text, refusal, silent, value
 from antiphon.kernel.errors import EngineError, UsageError, WireError
 from antiphon.kernel.wire.osc import Double, Message, decode, encode, encode_bundle
@@ -177,7 +177,7 @@ def test_what_a_server_says_cannot_move_a_terminals_cursor() -> None:
 
 
 async def test_the_monitor_shows_what_arrives(live: Rig) -> None:
-    watching = monitor.watch("127.0.0.1", live.app.osc_port, False)
+    watching = osc.watch("127.0.0.1", live.app.osc_port, False)
 
     async def line() -> str:
         work = asyncio.create_task(asyncio.to_thread(next, watching))
@@ -196,5 +196,5 @@ async def test_the_monitor_shows_what_arrives(live: Rig) -> None:
 def test_bundles_are_described_with_their_time() -> None:
     tag = (2208988800 + 10) << 32
     packet = decode(encode_bundle(tag, [encode("/a", 1), encode_bundle(1, [encode("/b")])]))
-    assert list(monitor.describe_packet(packet, 9_500_000_000)) == ["[+0.500 s] /a 1", "[+0.500 s] /b"]
-    assert list(monitor.describe_packet(decode(encode_bundle(1, [])), 0)) == ["(an empty bundle)"]
+    assert list(osc.describe_packet(packet, 9_500_000_000)) == ["[+0.500 s] /a 1", "[+0.500 s] /b"]
+    assert list(osc.describe_packet(decode(encode_bundle(1, [])), 0)) == ["(an empty bundle)"]

@@ -16,8 +16,8 @@ from antiphon.cli import play, play_song, serve
 from antiphon.cli.running import live
 from antiphon.cli.terminal import errors
 from antiphon.demo import BAND, HUM
-from antiphon.files.midi_song import MidiNote, MidiTrack
-from antiphon.files.midifile import write
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midifile import write
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tests import accepted, audio
 
-from antiphon.files.midi_song import MidiNote, MidiTrack
-from antiphon.files.midifile import write
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midifile import write
 
 Command = Callable[..., Any]
 LINKS = {

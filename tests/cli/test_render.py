@@ -15,8 +15,8 @@ from hypothesis import given, strategies as st
 from tests import accepted, audio, noteclick
 from tests.files.test_studio import schema
 
-from antiphon.files import midifile
-from antiphon.files.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores import midifile
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.session.commands import AwaitPlayer, Beat, Sample, SetParam

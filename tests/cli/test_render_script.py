@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from tests import accepted, audio
 
-from antiphon.files import midifile
+from antiphon.files.scores import midifile
 from antiphon.kernel.plugins import loader
 from antiphon.live import reading
 from antiphon.live.performance import Performance
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline.script_run import ScriptProcess, frames_of
-from antiphon.operations import render_script
+from antiphon.operations import render
 from antiphon.signal.loudness import CEILING, LoudnessMeter, peak_curve
 
 Command = Callable[..., Any]
@@ -51,7 +51,7 @@ _loaded = cache(loader.load)
 @pytest.fixture(autouse=True)
 def plugins_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins are read once for all scripts; their check has tests of its own."""
-    monkeypatch.setattr(render_script, "load", lambda *_, **__: _loaded(check=False))
+    monkeypatch.setattr(render, "load", lambda *_, **__: _loaded(check=False))
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_a_ramp_of_the_tempo_lasts_as_long_in_midi(tmp_path: Path) -> None:
         LiveEvent(F(1), "/note/on", (60, 90, 1)),
         LiveEvent(F(2), "/tempo", (180, 8)),
     ]
-    assert render_script.write(tmp_path / "ramp.mid", events, F(16), 120.0) == (1, [])
+    assert render.write(tmp_path / "ramp.mid", events, F(16), 120.0) == (1, [])
     song = midifile.read(tmp_path / "ramp.mid")
     for beat in (2, 10, 16):
         assert abs(song.seconds(beat) - frames_of(events, F(beat), RATE, 120.0) / RATE) < 0.002
@@ -237,7 +237,7 @@ def test_in_midi_a_sound_has_its_length_and_a_drum_of_any_bank_its_key(tmp_path:
     events = Performance(reading.read("set.py", text)).until(F(8))
     lasting = {(e.source, float(dict(zip(e.args[::2], e.args[1::2], strict=True)).get("lasts", 0))) for e in events}
     assert lasting >= {("a", 0.0), ("b", 3.0), ("b", 1.0), ("b", 1.5), ("b", 0.5), ("c", 4.0)}
-    assert render_script.write(tmp_path / "set.mid", events, F(8), 120.0)[1] == []
+    assert render.write(tmp_path / "set.mid", events, F(8), 120.0)[1] == []
     tracks = {track.name: track.notes for track in midifile.read(tmp_path / "set.mid").tracks}
     assert [note.number for note in tracks["a"]] == [36, 36]
     assert [(note.number, note.length) for note in tracks["b"]] == [(60, 3), (64, 1), (60, 1.5), (64, 0.5)]

@@ -6,7 +6,7 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from antiphon.cli.repl.conversation import AddressCompleter, Declaration, declarations, help_lines
+from antiphon.cli.running.conversation import AddressCompleter, Declaration, declarations, help_lines
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.patch import load as load_patch

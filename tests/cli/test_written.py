@@ -10,9 +10,9 @@ import py2tosc
 import pytest
 from tests import accepted, audio
 
-from antiphon.cli.files.replay import replay
-from antiphon.files.midi_song import MidiNote, MidiTrack
-from antiphon.files.midifile import write
+from antiphon.cli.files.render import replay
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midifile import write
 from antiphon.kernel.errors import UsageError
 from antiphon.offline.output_summary import Written, duration
 from antiphon.signal.loudness import LoudnessMeter
@@ -85,9 +85,7 @@ def test_a_line_says_what_was_written(antiphon: Command, sources: Path) -> None:
 def test_what_is_said_of_clipping_can_be_done(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.25, level=-1.0))
     said = antiphon("run", "gain", "in.wav", "a.wav", "-p", "gain=2").complaint
-    assert said.endswith(
-        "over full scale and are cut to it; --limit keeps them below it, --normalise -14 sets the loudness"
-    )
+    assert said.endswith("over full scale and are cut to it; --limit keeps them below it")
     for option in (["--limit"], ["--normalise", "-14"]):
         done = antiphon("run", "gain", "in.wav", "b.wav", "-p", "gain=2", "--force", *option)
         assert (done.code, done.err) == (0, "")

@@ -12,6 +12,7 @@ from typing import Any
 from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.waiting import comes
 
+from antiphon.joining import learning, monitor, note_watch, set_lists
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
@@ -22,6 +23,8 @@ from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.wire.osc import Bundle, Message, decode, encode, encode_bundle
 from antiphon.performer import script_gate
+
+JOINING = (set_lists.join, learning.join, monitor.join, note_watch.join, script_gate.open_gate)
 
 GAIN = ProcessorInfo(
     "gain",
@@ -171,7 +174,10 @@ def make_app(folder: Path, engine: FakeEngine, time: FakeTime, catalog: Catalog 
     udp, tcp = bind()
     clock = WallClock(time.realtime, time.monotonic)
     options = ControlOptions(clock=clock, now_ns=time.monotonic, **given)
-    return ControlApp(engine, catalog, folder, udp=udp, tcp=tcp, options=options)
+    app = ControlApp(engine, catalog, folder, udp=udp, tcp=tcp, options=options)
+    for join in JOINING:
+        join(app, ServeSettings(), {})
+    return app
 
 
 @asynccontextmanager
@@ -183,7 +189,6 @@ async def rig(
     engine = engine or FakeEngine(time)
     app = make_app(folder, engine, time, **given)
     restored = await app.start()
-    script_gate.open_gate(app, ServeSettings(), {})
     made = Rig(app, engine, time)
     try:
         if patch and not restored:

@@ -10,8 +10,8 @@ from tests.control.rig import Client, Rig, rig
 from tests.waiting import comes
 
 from antiphon.kernel.control.osc.addresses import ADDRESSES
+from antiphon.kernel.control.osc.answers import MAX_WAITING
 from antiphon.kernel.control.osc.intake import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
-from antiphon.kernel.control.osc.note_watch import MAX_WAITING
 from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire

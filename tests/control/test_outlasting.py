@@ -30,8 +30,8 @@ from antiphon.kernel.wire.osc import encode, encode_bundle
 from antiphon.kernel.workers.status import WorkerStatus
 from antiphon.reloading import patch_watch
 from antiphon.web import control_status
+from antiphon.web.control_status import STALL_LOG_SECONDS, MachineWatch, setting
 from antiphon.web.http_message import answer, text
-from antiphon.web.machine_watch import STALL_LOG_SECONDS, MachineWatch, setting
 
 HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"
 """A text parameter set by type tag `c` to half of a surrogate pair."""

@@ -21,7 +21,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.kernel.contract.processor import Event
-from antiphon.kernel.control.osc.note_watch import MAX_REMEMBERED_WORDS, RETRY_SECONDS, UnknownWords
+from antiphon.kernel.control.osc.answers import MAX_REMEMBERED_WORDS, RETRY_SECONDS, UnknownWords
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.link import NodeVocabulary
 from antiphon.kernel.errors import RequestError, UsageError
@@ -46,8 +46,7 @@ from antiphon.kernel.session.play import (
 )
 from antiphon.kernel.wire.osc import encode
 from antiphon.offline.event_file import parse_events
-from antiphon.synths.note_words import NoteWord, name_hash, value_place, word_hash
-from antiphon.synths.shapes import NamedValues
+from antiphon.synths.shapes import NamedValues, NoteWord, name_hash, value_place, word_hash
 
 PARAMS = (
     Param("size", "int", 2, 1, 8, restart=True),

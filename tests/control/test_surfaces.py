@@ -9,7 +9,7 @@ import pytest
 from tests.clock import FakeClock
 from tests.control.rig import WITH_FILES, Rig, rig
 
-from antiphon.cli.running import monitor
+from antiphon.cli.running import osc
 from antiphon.kernel.control.subscribers import clients
 from antiphon.kernel.control.subscribers.clients import APPROVAL_SECONDS
 from antiphon.kernel.control.subscribers.replies import FILE
@@ -222,7 +222,7 @@ async def test_the_monitor_marks_what_is_held_and_shows_no_control_sequences(liv
     assert (address, sender) == ("/packet/held", f"{FAR}:{stranger.port}")
     message = decode(encode(address, sender, packet))
     assert isinstance(message, Message)
-    (line,) = monitor.lines(message)
+    (line,) = osc.lines(message)
     assert line.isprintable()
     assert f"{FAR}:{stranger.port} held /\\x1b[2J" in line
 
@@ -230,7 +230,7 @@ async def test_the_monitor_marks_what_is_held_and_shows_no_control_sequences(liv
 async def test_a_strangers_flood_leaves_the_others_in_view(live: Rig) -> None:
     watcher, stranger = live.client(), live.client(host=FAR)
     await watcher.ask("/monitor", 1)
-    live.app.monitor._clock = lambda: 5.0
+    live.app.joined["monitor"]._clock = lambda: 5.0
     for _ in range(600):
         stranger.send("/x")
     await live.settle()

@@ -24,9 +24,8 @@ from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.session.transport import Transport
 from antiphon.kernel.session.transport_server import TransportServer
 from antiphon.web import control_link, control_requests, control_status
-from antiphon.web.approvals import Approvals
 from antiphon.web.control_link import ControlLink
-from antiphon.web.control_requests import ControlShare, WebRequests
+from antiphon.web.control_requests import Approvals, ControlShare, WebRequests
 from antiphon.web.http_message import Refusal
 
 UNASKED = """

@@ -28,8 +28,8 @@ from tests.datasets import trees
 from tests.docs import results
 
 from antiphon.cli.commands import application
-from antiphon.files.midi_song import MidiNote, MidiTrack
-from antiphon.files.midifile import write
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midifile import write
 from antiphon.kernel.contract import catalog as catalogs
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.plugins import loader

@@ -13,8 +13,8 @@ from tests import audio
 from tests.commands import PAGES, blocks
 
 from antiphon.cli.commands import application
-from antiphon.files.midi_song import MidiNote, MidiTrack
-from antiphon.files.midifile import write
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midifile import write
 
 
 def antiphon(*words: str) -> None:

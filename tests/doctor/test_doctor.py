@@ -9,8 +9,7 @@ import pytest
 import typer
 from tests.waiting import until
 
-from antiphon.cli.devices import devices, listing
-from antiphon.cli.doctor import doctor
+from antiphon.cli.doctor import devices, doctor, listing
 from antiphon.cli.plugin_commands import complete
 from antiphon.cli.terminal import errors
 from antiphon.doctor import loopback, machine, software, sound

@@ -21,10 +21,9 @@ from antiphon.files import audiowrite
 from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import CHUNK, AudioWriter
 from antiphon.files.containers.id3 import read_id3
-from antiphon.files.containers.tags import read_tags
+from antiphon.files.containers.tags import id3, read_tags
 from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN, SoundFinish, SoundMarks
-from antiphon.files.sound_tags import id3
 from antiphon.kernel.errors import FileError
 from antiphon.signal.loudness import LoudnessMeter
 

@@ -18,8 +18,7 @@ from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.containers.layout import layout
 from antiphon.files.decode import Decoder
-from antiphon.files.encoder import CarrierWriter
-from antiphon.files.ffmpeg import AvFile, probe
+from antiphon.files.ffmpeg import AvFile, CarrierWriter, probe
 from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
@@ -313,7 +312,7 @@ def test_an_m4a_without_ffmpeg_says_how_to_get_it(tmp_path: Path, monkeypatch: p
 
 
 def test_what_ffmpeg_refuses_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.files.encoder._CODECS", {"AAC": "no_such_codec"})
+    monkeypatch.setattr("antiphon.files.ffmpeg._CODECS", {"AAC": "no_such_codec"})
     writer = AudioWriter(tmp_path / "out.m4a", 48000, 1)
     writer.write(audio.noise(48000))
     with pytest.raises(FileError, match="ffmpeg refused it"):

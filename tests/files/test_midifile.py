@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests import accepted
 
-from antiphon.files import midifile
-from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
-from antiphon.files.midifile import read, write
+from antiphon.files.scores import midifile
+from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.files.scores.midifile import read, write
 from antiphon.kernel.errors import FileError
 
 

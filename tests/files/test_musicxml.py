@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests import accepted
 
-from antiphon.files.musicxml import MAX_BYTES, Score, read
-from antiphon.files.score_form import MAX_PLAYED
+from antiphon.files.scores.musicxml import MAX_BYTES, Score, read
+from antiphon.files.scores.score_form import MAX_PLAYED
 from antiphon.kernel.errors import FileError
 
 DIVISIONS = "<divisions>1</divisions>"

@@ -6,7 +6,7 @@ import mido
 import pytest
 from tests import accepted
 
-from antiphon.files.midifile import melody_of, open_midi, read
+from antiphon.files.scores.midifile import melody_of, open_midi, read
 
 GS, XG, GM2 = (0x41, 0x10, 0x42, 0x12, 0x40, 0, 0x7F, 0, 0x41), (0x43, 0x10, 0x4C, 0, 0, 0x7E, 0), (0x7E, 0x7F, 9, 3)
 Told = tuple[int, ...]

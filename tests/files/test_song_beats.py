@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.files import midifile
-from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack
-from antiphon.files.song_beats import beat_offset
+from antiphon.files.scores import midifile
+from antiphon.files.scores.midi_song import MidiNote, MidiSong, MidiTrack, beat_offset
 from antiphon.offline import note_file
 
 Notes = list[tuple[float, float, int]]

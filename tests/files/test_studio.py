@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 import xmlschema
 
-from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack
-from antiphon.files.studio import StudioSet, StudioTrack, dawproject, reaper
+from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.files.scores.studio import StudioSet, StudioTrack, dawproject, reaper
 
 NOTES = MidiTrack(
     "keys", (MidiNote(1.0, 0.5, 60, 100 / 127, 2), MidiNote(1.5, 3.0, 64, 1.0)), None,

@@ -19,7 +19,7 @@ from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS
-from antiphon.operations.reporting import Reporting
+from antiphon.operations.requests import Reporting
 from antiphon.operations.tracks import export
 
 STARTED = {"engine": "started", "sample": 0, "died": 0}

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from tests.taps import Taps
 
-from antiphon.cli.running.server_log import server_log
+from antiphon.cli.running.starting import server_log
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
-from antiphon.web.page.tap_reader import TapReader
+from antiphon.web.page.routes import TapReader
 
 BLOCK, CHANNELS = 64, 2
 
@@ -134,7 +134,7 @@ STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} "
 
 SCRIPT = """
 import logging, subprocess, sys
-from antiphon.cli.running.server_log import server_log
+from antiphon.cli.running.starting import server_log
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime import console
 
@@ -153,7 +153,7 @@ except EngineError:
 """
 FULL = """
 import sys
-from antiphon.cli.running.server_log import server_log
+from antiphon.cli.running.starting import server_log
 from antiphon.kernel.io import log_lines
 from antiphon.kernel.runtime import console
 

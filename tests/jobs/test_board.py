@@ -13,7 +13,7 @@ from tests.waiting import comes
 from antiphon.jobs import board as board_module, files as files_module, process
 from antiphon.jobs.board import JobBoard, Overviews
 from antiphon.jobs.job import Job, JobState, JobTable, StorageFull, Task, Upload
-from antiphon.jobs.program import CommandEnd
+from antiphon.jobs.process import CommandEnd
 from antiphon.kernel.errors import AntiphonError, FileError
 
 

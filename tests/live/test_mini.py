@@ -11,8 +11,8 @@ from tests import accepted, waiting
 from tests.each import each
 
 from antiphon.live.patterns import queries
+from antiphon.live.patterns.mini.parser import MiniError
 from antiphon.live.patterns.mini.reading import MAX_EVENTS, read
-from antiphon.live.patterns.mini.tree import MiniError
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Span
 

@@ -13,7 +13,7 @@ from tests.cli.conftest import Command
 
 import antiphon
 from antiphon.kernel.plugins import loader
-from antiphon.offline.file_needs import needed
+from antiphon.offline.file_job import needed
 from antiphon_model.tests import exports
 
 RATE = 48000

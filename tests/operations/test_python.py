@@ -35,7 +35,7 @@ from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime.processes.children import Child, spawn
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import decode, encode, messages_of
-from antiphon.offline.file_needs import needed
+from antiphon.offline.file_job import needed
 from antiphon.operations import link
 from antiphon.operations.given import samples_of, write_notes
 from antiphon.operations.python import loaded

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiSong, MidiTrack
-from antiphon.files.midifile import read, write
+from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiSong, MidiTrack
+from antiphon.files.scores.midifile import read, write
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
 from antiphon.live.performance import Performance
-from antiphon.operations.render_script import write as write_played
+from antiphon.operations.render import write as write_played
 from antiphon.paste.song import script_of
 
 RIFF = ((0.0, 60), (1.0, 64), (2.0, 67), (2.0, 72), (3.5, 62))

@@ -15,7 +15,7 @@ from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
 from antiphon.performer.process import PagePerformer
 from antiphon.performer.scripts import ScriptFile, Version
-from antiphon.web.script_link import MAX_STEPS, pack, unpack
+from antiphon.web.messages import MAX_STEPS, pack, unpack
 
 OWN_PORT = 4242
 

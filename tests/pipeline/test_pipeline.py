@@ -14,7 +14,7 @@ from tests.datasets.trees import TREES, sound
 from antiphon.files.decode_process import FileStalled
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.signal.mel import LogMel, MelSettings
-from antiphon_library.identity import identify_and_analyse
+from antiphon_library.scanning import identify_and_analyse
 from antiphon_models.pipeline import running
 from antiphon_models.pipeline.apart import ParentLink, run_in_child
 from antiphon_models.pipeline.running import shard_tasks

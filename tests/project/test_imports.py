@@ -58,6 +58,7 @@ STARTS = [
     "kernel/supervisor",
     "kernel/engine",
     "kernel/control",
+    "joining",
     "reloading",
     "web/control_requests",
     "performer/script_gate",

@@ -20,7 +20,7 @@ GUARDED = {
     "antiphon_dirt/port.py": "drops that are not told count 0",
     "antiphon_lights/targets.py": "a class that is not there is done without",
     "antiphon_model/landlock.py": "asked for on Linux",
-    "operations/priority.py": "a group that is not there is left",
+    "offline/priority.py": "a group that is not there is left",
     "performer/branch.py": "asked for by hasattr",
     "runtime/paths.py": "asked for by hasattr",
     "runtime/resources.py": "memory that cannot be given back is kept",
@@ -134,7 +134,7 @@ def done():
     from antiphon.doctor.machine import CHECKS
     from antiphon.files.audiowrite import DraftFile
     from antiphon.jobs.board import places
-    from antiphon.web.machine_watch import late_advice
+    from antiphon.web.control_status import late_advice
     from antiphon.kernel.engine.drivers.headless import Headless
     from antiphon.kernel.io import listening, osc_udp
     from antiphon.kernel.runtime import platform, resources

@@ -80,7 +80,7 @@ def test_loopback_measures_what_jack_does(jackd):
 
 
 def test_devices_lists_the_ports_and_portaudios_view_of_them(jackd):
-    from antiphon.cli.devices import listing
+    from antiphon.cli.doctor import listing
     from antiphon.doctor.sound import ask
 
     heard = ask()

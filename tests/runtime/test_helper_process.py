@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from tests.waiting import comes, until
 
-from antiphon.jobs.program import run_program
+from antiphon.jobs.process import run_program
 from antiphon.kernel.runtime.platform import PORTABLE, descendants, private_memory, start_time
 from antiphon.kernel.runtime.processes import child_process, forked, spawning
 from antiphon.kernel.runtime.processes.children import Child, ChildLane, ChildLimits, environment, spawn

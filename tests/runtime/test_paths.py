@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.cli.running.token_start import keep_token, read_secret, store_token
+from antiphon.cli.running.starting import keep_token, read_secret, store_token
 from antiphon.cli.terminal.errors import find_home
 from antiphon.files.own_files import folder_in_library
 from antiphon.files.owner_token import TOKEN_FILE, OwnerToken, load_token

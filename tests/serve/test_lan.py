@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.cli.running import approve, running_server
+from antiphon.cli.running import page, running_server
 from antiphon_bench.rig import TIMEOUT_SECONDS, ServerProcess
 
 OPTIONS = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "through", "--synth", "null")
@@ -24,7 +24,7 @@ def test_https_with_the_token_and_approvals_that_outlive_control_and_web(tmp_pat
         assert (answer.status, b"https://" in answer.read()) == (400, True)
         plain.close()
         before = running_server.get_answer("/api/status", folder, server.http)
-        assert approve.change("approve", "192.168.77.7", folder, server.http) == "approved 192.168.77.7"
+        assert page.change("approve", "192.168.77.7", folder, server.http) == "approved 192.168.77.7"
         for name in ("control", "web"):
             os.kill(before[name]["pid"], signal.SIGKILL)
 

@@ -174,7 +174,7 @@ def test_a_script_is_performed_at_a_server_that_runs(tmp_path: Path) -> None:
         )
         # the same by the command, which shows no token to those who list processes
         handed = performed.hand_over(server, SCRIPT.replace("value\n\n", "value / 8\n\n"))
-        assert (handed.returncode, handed.stdout) == (0, "handed over\n"), handed.stderr
+        assert (handed.returncode, handed.stdout) == (0, "handed to 1 `antiphon live`\n"), handed.stderr
         until(
             lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.0625)[1],
             20.0,

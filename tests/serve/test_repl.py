@@ -14,7 +14,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from tests.waiting import play_for, until
 
-from antiphon.cli.repl.conversation import PROMPT, Repl, panic_key, run_repl
+from antiphon.cli.running.conversation import PROMPT, Repl, panic_key, run_repl
 from antiphon_bench.rig import ServerProcess
 
 F12 = "\x1b[24~"

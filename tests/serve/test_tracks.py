@@ -12,7 +12,7 @@ from tests import forked
 from tests.files.test_studio import schema
 from tests.waiting import play_for, until
 
-from antiphon.files import midifile
+from antiphon.files.scores import midifile
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon_bench.rig import ServerProcess
 

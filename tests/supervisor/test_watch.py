@@ -23,7 +23,7 @@ from antiphon.kernel.supervisor import jack_server, recordings, watch, watchdog
 from antiphon.kernel.supervisor.parts import SupervisorFaults
 from antiphon.kernel.supervisor.starts import Companions, Starts
 from antiphon.kernel.supervisor.watch import Supervisor
-from antiphon.web.script_link import pack, unpack
+from antiphon.web.messages import pack, unpack
 
 
 @pytest.fixture

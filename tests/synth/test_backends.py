@@ -22,7 +22,7 @@ from antiphon.kernel.supervisor import preload
 from antiphon.kernel.synth import info as synths, null
 from antiphon.kernel.synth.backend import SynthSettings
 from antiphon.kernel.synth.null import Null
-from antiphon.synths.controls import Dial, parse
+from antiphon.synths.processor import Dial, parse
 
 HOOKS = """
 from antiphon.kernel.contract.hookspecs import hookimpl

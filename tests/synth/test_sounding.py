@@ -10,8 +10,7 @@ from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Sample
 from antiphon.kernel.synth.backend import pack, shape_in, unpack
-from antiphon.synths.controls import FIRST_DIAL
-from antiphon.synths.processor import MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
+from antiphon.synths.processor import FIRST_DIAL, MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
 from antiphon.synths.shapes import ChannelBends
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from tests.each import each
 
 from antiphon.kernel.errors import WireError
-from antiphon.web.control_messages import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest, parts
+from antiphon.web.messages import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest, parts
 
 
 @given(st.integers(0, MAX_NUMBER - 1), st.sampled_from(list(Topic)), st.text(max_size=40))

@@ -19,7 +19,7 @@ from tests.each import each
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.cli.running import approve as cli_approve, running_server
+from antiphon.cli.running import page as cli_approve, running_server
 from antiphon.files.owner_token import load_token
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
@@ -36,9 +36,8 @@ from antiphon.performer import script_gate
 from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard
 from antiphon.web.api.server_state import qr_rows
-from antiphon.web.approvals import Approvals
 from antiphon.web.control_link import ControlLink
-from antiphon.web.control_requests import WebRequests
+from antiphon.web.control_requests import Approvals, WebRequests
 from antiphon.web.routes import HttpOptions, add_routes, serve_http
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 

@@ -32,13 +32,13 @@ from antiphon.web.api.lessons import _told
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import NodeValues
+from antiphon.web.messages import MAX_SCRIPT_BYTES, MAX_STEPS, MAX_VERSION, pack, unpack
 from antiphon.web.osc_socket import OscSocket, check_message
 from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol import guard
 from antiphon.web.protocol.guard import Limits
-from antiphon.web.script_link import MAX_SCRIPT_BYTES, MAX_STEPS, MAX_VERSION, pack, unpack
 from antiphon.web.server import HttpServer
 
 TOKEN = "0123456789abcdef" * 2

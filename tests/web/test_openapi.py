@@ -17,7 +17,7 @@ from msgspec import Struct
 from tests.web.test_lan import serving as serving_web
 from tools.lists import OPERATIONS
 
-from antiphon.web import control_link, operations, osc_refusals
+from antiphon.web import control_link, operations, osc_socket
 from antiphon.web.operations import Operation
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
@@ -84,7 +84,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     with pytest.MonkeyPatch.context() as patch, server_thread(tmp_path_factory.mktemp("config")) as found:
         # there is no control process: what asks it is answered by 503, and need not wait for that as long as users do
         patch.setattr(control_link, "TIMEOUT_SECONDS", 0.2)
-        patch.setattr(osc_refusals, "DONE_SECONDS", 0.2)
+        patch.setattr(osc_socket, "DONE_SECONDS", 0.2)
         yield found
 
 

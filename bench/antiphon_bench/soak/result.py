@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from antiphon_bench.rig import finish, percentiles, table
 from antiphon_bench.soak.processes import ROLES
@@ -22,8 +23,6 @@ from antiphon_models.learning.curve import Panel, svg
 
 MIN_BINS = 4
 """Least number of bins for a slope."""
-_Z = 1.959964
-"""The normal distribution's 97.5 % point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def fit(points: Sequence[tuple[int, float, float]]) -> tuple[float, float]:
         return math.nan, math.nan
     slope = float((t * y).sum()) / spread
     left = y - slope * t
-    return slope, student(free) * math.sqrt(float((left * left).sum()) / free / spread)
+    return slope, float(student.ppf(0.975, free)) * math.sqrt(float((left * left).sum()) / free / spread)
 
 
 def _means(lives: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -134,19 +133,6 @@ def _means(lives: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.
     for life in set(lives.tolist()):
         means[lives == life] = values[lives == life].mean()
     return means
-
-
-def student(free: int) -> float:
-    """The 97.5 % point of Student's t, by the expansion of Cornish and Fisher, exact for 1 and 2 degrees of freedom."""
-    if free <= 2:
-        return 12.7062 if free == 1 else 4.30265
-    z = _Z
-    return (
-        z
-        + (z**3 + z) / (4 * free)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
-    )
 
 
 Sample = dict[str, Any]

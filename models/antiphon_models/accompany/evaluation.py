@@ -14,7 +14,7 @@ import numpy as np
 
 from antiphon.api import Value
 from antiphon.api.backends.files import read_midi
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS
 from antiphon_accompany.band.voicing import parallels
 from antiphon_accompany.files.offline import TICKS, melody_of

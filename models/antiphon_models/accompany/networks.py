@@ -26,8 +26,7 @@ from antiphon_accompany.harmony.network import (
     beat_rows,
     from_tonic,
 )
-from antiphon_accompany.harmony.tables import installed_tables
-from antiphon_accompany.harmony.tracker import PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.harmony.tracker import PHASES_AHEAD, HarmonyTracker, installed_tables
 from antiphon_models.accompany.songs import TRAIN, TUNE, AnnotatedSong, songs
 from antiphon_models.learning.recipe import Batch, Loss, Recipe, TrainingJob
 

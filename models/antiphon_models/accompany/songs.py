@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.harmony.chords import parse
 from antiphon_models.material.part_songs import read_pop
 from antiphon_models.material.sounds import songs as folders

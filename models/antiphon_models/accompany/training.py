@@ -5,23 +5,26 @@ key and the bar phase its human chords fit best under what was counted, and coun
 by gradient: counts, class means and one covariance for each mode and place in the bar.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony.chords import relative
-from antiphon_accompany.harmony.tables import MODEL, HarmonyTables
-from antiphon_accompany.harmony.tracker import REACH, features
+from antiphon_accompany.harmony.tracker import MODEL, REACH, HarmonyTables, features
 from antiphon_models.accompany.songs import TRAIN, AnnotatedSong, songs
+from antiphon_models.material.wheels import write_made
 
 SHRINK, STEADY, ROUNDS = 0.1, 20.0, 4
 _CHANGES = np.array([0.72, 0.06, 0.42, 0.06])
 _DURATION, _ONSET = 0.6, 0.4
+DETAILS = {
+    "plugin": "accompany",
+    "licence": "MIT",
+    "trained_on": f"counts in POP909, songs whose number ends in {', '.join(TRAIN)}",
+}
 
 
 @dataclass
@@ -161,24 +164,16 @@ def _discriminants(given: list[_SongRows], name: str) -> NDArray[np.float64]:
     return result
 
 
-def main(data: Path, digits: str = TRAIN) -> None:
-    """Counts, and writes the tables into `models/weights/`. digits: what the numbers of the songs end in."""
-    given = [rows(song) for song in songs(data, digits) if song.meter == 4]
+def made(data: Path) -> dict[str, NDArray[np.float16]]:
+    """The tables of the songs in 4/4, in half precision."""
+    given = [rows(song) for song in songs(data, TRAIN) if song.meter == 4]
     for song in given:
         song.place = (song.place - phase(song)) % 4
     for _ in range(ROUNDS):
-        tables = count(given)
-        print(f"{assign_keys(given, tables)} of {len(given)} songs moved to another key")
+        print(f"{assign_keys(given, count(given))} of {len(given)} songs moved to another key")
     tables = count(given)
-    halves = {name: getattr(tables, name).astype(np.float16) for name in ("first", "next", "heard", "past", "around")}
-    details = {
-        "plugin": "accompany",
-        "licence": "MIT",
-        "trained_on": f"counts in POP909, songs whose number ends in {', '.join(digits)}",
-        "parameters": sum(a.size for a in halves.values()),
-    }
-    write_weights(MODEL, halves, models_folder(), details)
+    return {name: getattr(tables, name).astype(np.float16) for name in ("first", "next", "heard", "past", "around")}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write_made(MODEL, made, DETAILS, __doc__, "data")

@@ -1,17 +1,22 @@
 """Counts the prior of `answer` in POP909 and JSB: python -m antiphon_models.answer.training DATA."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_answer.form import HALVES, halves_of
 from antiphon_answer.memory import INTERVALS, TIMES, WIDEST, symbols_of
 from antiphon_answer.prior import INTERVAL_CLASSES, MODEL, PLACES, TIME_CLASSES, interval_class, time_class
 from antiphon_models.answer.foreseeing import SlotMelody, melodies
+from antiphon_models.material.wheels import write_made
+
+DETAILS = {
+    "plugin": "answer",
+    "licence": "MIT",
+    "trained_on": "counts in melodies of POP909, songs whose number ends in 1 to 6, and of JSB's training part",
+}
 
 
 def count(given: Iterable[SlotMelody]) -> dict[str, NDArray[np.float64]]:
@@ -60,17 +65,10 @@ def _blended(counts: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[
     return blended
 
 
-def main(data: Path) -> None:
-    """Counts, and writes the arrays into `models/weights/`."""
-    arrays = {name: array.astype(np.float16) for name, array in count(melodies(data, "train")).items()}
-    details = {
-        "plugin": "answer",
-        "licence": "MIT",
-        "trained_on": "counts in melodies of POP909, songs whose number ends in 1 to 6, and of JSB's training part",
-        "parameters": sum(array.size for array in arrays.values()),
-    }
-    write_weights(MODEL, arrays, models_folder(), details)
+def made(data: Path) -> dict[str, NDArray[np.float16]]:
+    """Arrays of the prior, in half precision."""
+    return {name: array.astype(np.float16) for name, array in count(melodies(data, "train")).items()}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write_made(MODEL, made, DETAILS, __doc__, "data")

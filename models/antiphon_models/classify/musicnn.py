@@ -1,10 +1,9 @@
-"""musicnn's weights out of its wheel: checkpoints of TensorFlow to safetensors, without TensorFlow and without pickles.
+"""musicnn's weights out of its wheel: checkpoints of TensorFlow to safetensors.
 
 pip download musicnn==0.1.0 --no-deps
 python -m antiphon_models.classify.musicnn musicnn-0.1.0-py3-none-any.whl OUT
 """
 
-import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -31,7 +30,7 @@ def convert(wheel: Path, name: str) -> dict[str, NDArray[Any]]:
             folder = f"musicnn/{NETWORKS[name]}/"
             index = next(name for name in archive.namelist() if name.startswith(folder) and name.endswith(".index"))
         arrays = read_checkpoint(wheel, index.removesuffix(".index"))
-    except (OSError, zipfile.BadZipFile, StopIteration, KeyError, ValueError, IndexError, struct.error) as error:
+    except (OSError, zipfile.BadZipFile, StopIteration, KeyError) as error:
         raise FileError(f"{wheel} is no wheel of musicnn 0.1.0: {error}") from None
     return {
         key.removeprefix("model/"): array.astype(np.float16) if array.ndim > 1 else array

@@ -72,6 +72,7 @@ def train(
     listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
 ) -> None:
     """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
+    from antiphon.api.backends.cli import ProgressBar
     from antiphon.api.backends.files import cache_folder
     from antiphon.api.backends.models import models_folder
 
@@ -99,8 +100,13 @@ def train(
         from antiphon_models.learning.making import TrainOptions, make
 
         wish = TrainOptions(name, data, place, weights, folder=folder, **asdict(course))
-        with _Bar() as bar:
-            if not make(recipes[name], wish, say, bar):
+        with ProgressBar("", 1000, 1) as bar:
+
+            def watch(done: float, words: str) -> None:
+                bar.label = words
+                bar.update(round(1000 * done))
+
+            if not make(recipes[name], wish, say, watch):
                 raise typer.Exit(130)
 
 
@@ -132,26 +138,6 @@ def say(line: str) -> None:
 
     clear_progress()
     typer.echo(line, err=True)
-
-
-class _Bar:
-    """A progress bar on a terminal."""
-
-    def __init__(self) -> None:
-        from antiphon.api.backends.cli import ProgressBar
-
-        self._bar = ProgressBar("", 1000, 1)
-
-    def __enter__(self) -> _Bar:
-        self._bar.__enter__()
-        return self
-
-    def __exit__(self, *ended: object) -> None:
-        self._bar.__exit__(None, None, None)
-
-    def __call__(self, done: float, words: str) -> None:
-        self._bar.label = words
-        self._bar.update(round(1000 * done))
 
 
 _evaluations = complete_named("evaluations")

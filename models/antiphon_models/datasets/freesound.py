@@ -148,12 +148,12 @@ class Freesound:
         if content is None:
             counts.left += 1
             return False
-        self._write(path, content)
+        write_atomic(path, content)
         counts.fetched += 1
         return True
 
     def _keep(self, folder: Path, known: Mapping[str, Any]) -> None:
-        self._write(folder / SOUNDS, json.dumps(known, indent=1, sort_keys=True).encode())
+        write_atomic(folder / SOUNDS, json.dumps(known, indent=1, sort_keys=True).encode())
 
     def _search(self, search: FreesoundSearch, page: int) -> Mapping[str, Any]:
         wanted = {"query": search.query, "fields": _FIELDS, "page": page, "page_size": PAGE_SIZE, "sort": "created_asc"}
@@ -203,13 +203,6 @@ class Freesound:
                 self._pause(_after(None, attempt))
         raise AssertionError
 
-    def _write(self, path: Path, content: bytes) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, content)
-        except OSError as error:
-            raise FileError(f"cannot write {path}: {reason_of_os_error(error)}") from None
-
 
 def _number(row: Any) -> int:
     number = row.get("id") if isinstance(row, dict) else None
@@ -246,7 +239,7 @@ def _after(header: str | None, attempt: int) -> float:
 
 def _refused(code: int) -> FileError:
     if code in (401, 403):
-        return FileError(f"Freesound does not accept the key (status {code}): it is the one called API key there")
+        return FileError(f"Freesound does not accept the key (status {code}): use what it calls your API key")
     if code == 429:
         return FileError("Freesound allows no more requests for now; what was fetched is kept, run the command later")
     return FileError(f"Freesound answers with status {code}; what was fetched is kept, run the command again")

@@ -104,7 +104,7 @@ def _deepfilter() -> DeepFilterNetwork:
     return network
 
 
-Made = Callable[[TestMixture], F32 | None]
+Made = Callable[[TestMixture], F32]
 _EAR = 16000
 _HARM = -0.5
 _MOVED, _PASSED = 1.0, 25.0
@@ -145,18 +145,17 @@ class DenoiseEvaluation(Evaluation):
             yield from _mixture(made, item)
         for sound in testset.unmixed(kinds, ask.limit):
             for name, system in made.items():
-                if (out := system(sound)) is not None:
-                    ratio = si_sdr(out, sound.clean)
-                    yield MetricValue(name, "clean", sound.name, ratio)
-                    if ask.files:
-                        moved = abs(_db(out) - _db(sound.clean)) > _MOVED or ratio < _PASSED
-                        yield MetricValue(name, "harmed", sound.name, 100.0 * moved)
+                out = system(sound)
+                ratio = si_sdr(out, sound.clean)
+                yield MetricValue(name, "clean", sound.name, ratio)
+                if ask.files:
+                    moved = abs(_db(out) - _db(sound.clean)) > _MOVED or ratio < _PASSED
+                    yield MetricValue(name, "harmed", sound.name, 100.0 * moved)
         if not ask.files:
             for item, gaps in testset.pauses(kinds, clips, ask.seed, ask.limit):
                 for name, system in made.items():
-                    if (out := system(item)) is not None:
-                        quieter = float(np.mean(_quieter(item.mixed, out, gaps)))
-                        yield MetricValue(name, "pauses", item.name, quieter)
+                    quieter = float(np.mean(_quieter(item.mixed, system(item), gaps)))
+                    yield MetricValue(name, "pauses", item.name, quieter)
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         made = _makers(ask)
@@ -165,8 +164,7 @@ class DenoiseEvaluation(Evaluation):
         for item in islice(heard, ask.limit or _FEW):
             yield Example(item.name, "clean", item.clean, RATE)
             for name, system in made.items():
-                if (out := system(item)) is not None:
-                    yield Example(item.name, "noisy" if name == "nothing" else name, out, RATE)
+                yield Example(item.name, "noisy" if name == "nothing" else name, system(item), RATE)
 
 
 def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
@@ -219,8 +217,6 @@ def _mixture(made: dict[str, Made], item: TestMixture) -> Iterator[MetricValue]:
     before = _intelligible(item.mixed, item.clean) if speech else None
     for name, system in made.items():
         out = system(item)
-        if out is None:
-            continue
         gain = si_sdr(out, item.clean) - si_sdr(item.mixed, item.clean)
         yield MetricValue(name, "gain", item.name, gain)
         yield MetricValue(name, f"at {item.snr} dB", item.name, gain)

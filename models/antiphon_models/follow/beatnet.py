@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_follow.sound import MODEL
-from antiphon_models.material.wheels import write_converted
+from antiphon_models.material.wheels import write_made
 
 FILE = "BeatNet/models/model_1_weights.pt"
 DETAILS = {
@@ -41,4 +41,4 @@ def convert(wheel: Path) -> dict[str, NDArray[Any]]:
 
 
 if __name__ == "__main__":
-    write_converted(MODEL, convert, DETAILS, __doc__)
+    write_made(MODEL, convert, DETAILS, __doc__)

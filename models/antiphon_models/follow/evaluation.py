@@ -15,9 +15,8 @@ from antiphon_follow.jobs import Row, crossings
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.processor import NEW_SECONDS
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
-from antiphon_listen.live import FIELDS, METER, NEXT, PLACE, TEMPO
-from antiphon_listen.live.next_beats import NextBeats
-from antiphon_listen.live.worker import Listener
+from antiphon_listen.live import FIELDS, METER, NEXT, PLACE, TEMPO, NextBeats
+from antiphon_listen.worker import Listener
 from antiphon_models.follow.own_files import FILES_DOC, files_in, own_songs, recordings
 from antiphon_models.follow.songs import KINDS, PlayedSong, performance, sound_of, warped
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored

@@ -7,7 +7,6 @@ beat. A folder behind it takes the arrays and the manifest, otherwise the one th
 The network that ships was trained on the songs alone for the first 42 of its passes, and with rests for the last ones.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_follow.evidence import PLACES, TEMPOS
 from antiphon_follow.notes import FEATURES, FRAMES_PER_SECOND, MODEL, UNITS, NoteFrames
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import PlayedSong, performance, with_factors
-from antiphon_models.follow.targets import FIT, OF_FOUR, OF_THREE, SETTLED, labels, octaves, places_of
 from antiphon_models.learning.loop import falling
+from antiphon_models.material.wheels import write_made
 
+FIT, SETTLED = "123456", 3.0
+"""Last digits of the songs that are trained on; seconds at the beginning of a performance that are not."""
+OF_FOUR: tuple[int, ...] = (0, 1, 2, 3)
+OF_THREE: tuple[int, ...] = (0, 1, 3)
+"""Beats of a bar of four that those of bars of four and three are."""
 SECONDS = 80.0
 """Seconds of each performance."""
 FRAMES = round(SECONDS * FRAMES_PER_SECOND)
@@ -47,6 +50,32 @@ DETAILS = {
     "trained_on": "the pianists and melodies of POP909's songs whose numbers end in 1 to 6 (MIT), with other tempos, "
     "keys and loudness, some without each bar's last beat; plain players of chords and notes at random, both made",
 }
+
+
+def places_of(downs: F64) -> NDArray[np.int64]:
+    """Place in its bar of each beat; -1 before the first bar."""
+    at, firsts = np.arange(len(downs)), np.flatnonzero(downs)
+    before = np.searchsorted(firsts, at, "right") - 1
+    return np.where(before < 0, -1, at - firsts[np.maximum(before, 0)])
+
+
+def labels(beats: F64, downs: F64, frames: int, numbers: tuple[int, ...] = OF_FOUR) -> tuple[F64, F64]:
+    """Place in a bar of four and tempo of each frame; -1 where there is none.
+
+    `numbers`: beats of a bar of four that the beats of a bar are.
+    """
+    at = np.arange(frames) / FRAMES_PER_SECOND
+    beat = np.clip(np.searchsorted(beats, at, "right") - 1, 0, len(beats) - 2)
+    number, length = places_of(downs)[beat], np.diff(beats)[beat]
+    known = (number >= 0) & (number < len(numbers)) & (at >= max(SETTLED, beats[0])) & (at < beats[-1])
+    number = np.array(numbers)[np.clip(number, 0, len(numbers) - 1)]
+    place = np.round((number + (at - beats[beat]) / length) * PLACES / 4.0) % PLACES
+    return np.where(known, place, -1.0), 60.0 / length
+
+
+def octaves(bpm: F64) -> F64:
+    """Places of tempos among `TEMPOS`."""
+    return np.asarray(np.log(np.clip(bpm, TEMPOS[0], TEMPOS[-1]) / TEMPOS[0]) / np.log(TEMPOS[1] / TEMPOS[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,14 +298,10 @@ def trained(folders: list[Path]) -> Foreteller:
     return network.eval()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("songs", type=Path)
-    parser.add_argument("folder", type=Path, nargs="?", default=models_folder())
-    given = parser.parse_args()
-    arrays = trained([f for f in sorted(given.songs.iterdir()) if f.is_dir() and f.name[-1] in FIT]).arrays()
-    write_weights(MODEL, arrays, given.folder, {**DETAILS, "parameters": sum(array.size for array in arrays.values())})
+def made(songs: Path) -> dict[str, NDArray[np.float16]]:
+    """Arrays of the network that is trained on POP909's songs."""
+    return trained([f for f in sorted(songs.iterdir()) if f.is_dir() and f.name[-1] in FIT]).arrays()
 
 
 if __name__ == "__main__":
-    main()
+    write_made(MODEL, made, DETAILS, __doc__, "songs")

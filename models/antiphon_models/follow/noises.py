@@ -7,8 +7,7 @@ import numpy as np
 from antiphon.api import F32, F64
 from antiphon_follow.evidence import RATE
 from antiphon_models.follow.fitting import SECONDS
-from antiphon_models.material.espeak import speech
-from antiphon_models.material.sounds import resampled
+from antiphon_models.material.singing import speak
 
 VOICES = (
     "en-us",
@@ -80,8 +79,7 @@ def talk(size: int, random: np.random.Generator) -> F32:
     while length < size:
         voice, speed, pitch = voices[random.integers(len(voices))]
         words = " ".join(SENTENCES[n] for n in random.permutation(len(SENTENCES))[: int(random.integers(1, 5))])
-        said, own = speech(words, voice, speed, pitch)
-        said = np.asarray(resampled(said, own, RATE) * np.exp(random.normal(0.0, level)), np.float32)
+        said = np.asarray(speak(words, voice, speed, pitch, RATE) * np.exp(random.normal(0.0, level)), np.float32)
         pieces += [said, np.zeros(round(random.exponential(pause) * RATE), np.float32)]
         length += len(pieces[-1]) + len(pieces[-2])
     return np.concatenate(pieces)[:size]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from antiphon.api import UsageError
 from antiphon.api.backends.files import READ_SUFFIXES, MidiNote, MidiTimes, MidiTrack, read_midi
 from antiphon.api.backends.models import StreamedChords
-from antiphon_follow.accompanist import Accompanist
+from antiphon_follow.concert import Accompanist
 from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, performance, read_followed
 from antiphon_follow.score_follower import ScoreFollower

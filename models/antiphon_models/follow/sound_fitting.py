@@ -10,7 +10,6 @@ half of the rate, for 12 passes over 2,756 of the shares that stand here, drum k
 either. What knows one frame is trained on the latter alone.
 """
 
-import argparse
 from pathlib import Path
 from typing import cast
 
@@ -21,21 +20,23 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from antiphon.api import F32
-from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_follow.evidence import FEATURES, MODEL, PLACES, STATE
 from antiphon_follow.sound import HOP, QUIET_FRAMES, BeatFrames
 from antiphon_models.follow.fitting import (
+    FIT,
     NOISE,
     Foreteller,
     PlayedFrames,
     asked_places,
+    labels,
     loss_of,
+    octaves,
     scaled_arrays,
     song_shares,
 )
 from antiphon_models.follow.sound_material import SoundPerformance, sound_performance
-from antiphon_models.follow.targets import FIT, labels, octaves
 from antiphon_models.learning.loop import falling
+from antiphon_models.material.wheels import write_made
 
 PERFORMANCES, FRAMES = 2756, 3950
 """Performances, and frames of each."""
@@ -151,17 +152,12 @@ def trained_alone(material: PlayedFrames, mean: Tensor, scale: Tensor) -> dict[s
     return scaled_arrays(network.state_dict(), "frame_in", mean, scale)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("songs", type=Path)
-    parser.add_argument("noises", type=Path)
-    parser.add_argument("folder", type=Path, nargs="?", default=models_folder())
-    given = parser.parse_args()
-    made = material(given.songs, given.noises)
-    network = trained(made)
-    arrays = {**network.arrays(), **trained_alone(made, network.mean, network.scale)}
-    write_weights(MODEL, arrays, given.folder, {**DETAILS, "parameters": sum(array.size for array in arrays.values())})
+def made(songs: Path, noises: Path) -> dict[str, NDArray[np.float16]]:
+    """Arrays of both networks."""
+    performances = material(songs, noises)
+    network = trained(performances)
+    return {**network.arrays(), **trained_alone(performances, network.mean, network.scale)}
 
 
 if __name__ == "__main__":
-    main()
+    write_made(MODEL, made, DETAILS, __doc__, "songs", "noises")

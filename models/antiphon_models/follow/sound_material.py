@@ -17,6 +17,8 @@ from antiphon.api import F32, F64
 from antiphon.api.backends.files import MidiNote, MidiTrack
 from antiphon_follow.evidence import RATE
 from antiphon_models.follow.fitting import (
+    OF_FOUR,
+    OF_THREE,
     PARTS,
     SECONDS,
     SHARES,
@@ -29,7 +31,6 @@ from antiphon_models.follow.fitting import (
 from antiphon_models.follow.noises import claps, coloured, drone, talk
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import performance
-from antiphon_models.follow.targets import OF_FOUR, OF_THREE
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play_tracks
 from antiphon_models.material.sounds import mono, of_length
 

@@ -3,7 +3,6 @@
 A line for each level by pitch and velocity, and eight components of what is left. Nothing is learned by gradient.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.files import make_folder
-from antiphon.api.backends.models import models_folder, write_weights
 from antiphon_latent.decoder import (
     AXES,
     CONDITIONS,
@@ -27,6 +25,7 @@ from antiphon_latent.decoder import (
     conditions,
 )
 from antiphon_models.latent.material import Notes, by_font
+from antiphon_models.material.wheels import write_made
 
 # ---- Named axes of a latent space: note descriptors, and a rotation of the space towards them
 
@@ -145,13 +144,11 @@ def with_axes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {**{k: v.astype(np.float16) for k, v in arrays.items()}, "axes": (rotation @ arrays["axes"]).astype("f4")}
 
 
-def main(work: Path) -> None:
-    """Fits, and writes the shipped weights."""
-    notes = by_font(make_folder(work / "latent" / "material-1"), print)
-    lines, basis, _ = components(notes)
-    arrays = weights_of(lines, basis)
-    write_weights("latent-pca", arrays, models_folder(), {**SAID, "parameters": sum(a.size for a in arrays.values())})
+def made(work: Path) -> dict[str, NDArray[Any]]:
+    """Arrays of the components of the notes by FluidR3."""
+    lines, basis, _ = components(by_font(make_folder(work / "latent" / "material-1"), print))
+    return weights_of(lines, basis)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write_made("latent-pca", made, SAID, __doc__, "work")

@@ -15,23 +15,15 @@ from antiphon.api.backends.analysis import import_librosa
 from antiphon.api.backends.signal import key_name
 from antiphon_listen import live as answers
 from antiphon_listen.harmony import LABELS, chord_network, viterbi_states
-from antiphon_listen.live.next_beats import NextBeats
-from antiphon_listen.live.worker import Listener
+from antiphon_listen.live import NextBeats
 from antiphon_listen.spectra import FRAMES_PER_SECOND, ConstantQ
+from antiphon_listen.worker import Listener
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import analysis_of
-from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song, root_of
-from antiphon_models.material.fluidsynth import (
-    TICKS,
-    FluidSettings,
-    midi_bytes,
-    note_off,
-    note_on,
-    play,
-    program_change,
-)
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song, rendered, root_of
+from antiphon_models.material.fluidsynth import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import key_of_sound
-from antiphon_models.material.sounds import cached_sound, mono, songs
+from antiphon_models.material.sounds import songs
 
 # ---- Rhythms of several styles and meters, with drums alone or with bass and chords, their beats and bars known
 
@@ -152,13 +144,7 @@ def rhythms(work: Path, meter: int, limit: int = 0) -> Iterator[ListenedSong]:
 def _song(name: str, groove: Groove, tempo: float, band: bool, soundfont: str, work: Path) -> ListenedSong:
     bars = int(SECONDS * tempo / 60.0 / groove.meter)
     beats = 60.0 / tempo * np.arange(bars * groove.meter, dtype=np.float64)
-
-    def make() -> NDArray[np.float32]:
-        sound = play(_notes(groove, tempo, bars, band), SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True))
-        return np.asarray(sound.mean(axis=1) / max(1.0, np.abs(sound).max()))
-
-    sound = mono(cached_sound(work / f"{name.replace(' ', '-')}-{soundfont}.flac", RATE, make), RATE)
-    sound = np.asarray(0.5 * sound / np.abs(sound).max(), np.float32)
+    sound = rendered(name.replace(" ", "-"), lambda: _notes(groove, tempo, bars, band), work, soundfont)
     return ListenedSong(name, sound, beats, beats[:: groove.meter], (), "", 1)
 
 

@@ -13,10 +13,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.files import READ_SUFFIXES
@@ -24,9 +24,18 @@ from antiphon_listen import bars, beats, harmony
 from antiphon_listen.signals import MusicCurves, OnsetStrength, curves
 from antiphon_listen.spectra import NoteSpectrum
 from antiphon_listen.tables import Tables, load
-from antiphon_models.listen.songs import FIT, RATE, SOUNDFONTS, ListenedSong, read_harmony, read_song, root_of, triad
-from antiphon_models.material.fluidsynth import FluidSettings, play
-from antiphon_models.material.sounds import cached_sound, mono, songs
+from antiphon_models.listen.songs import (
+    FIT,
+    RATE,
+    SOUNDFONTS,
+    ListenedSong,
+    read_harmony,
+    read_song,
+    rendered,
+    root_of,
+    triad,
+)
+from antiphon_models.material.sounds import mono, songs
 
 # ---- Bands of many styles and tempi for fitting beats, meters and bars, by the program `mma` and FluidSynth
 # Musical MIDI Accompaniment (Debian's package `mma`, GPL) has a hundred styles; nothing of it ships.
@@ -79,7 +88,8 @@ def band_songs(work: Path) -> Iterator[BandSong]:
                 score, bars = _score(name, tempo, meter, rng, work)
                 for drums in (False, True):
                     soundfont = list(SOUNDFONTS)[(number + half + drums) % 2]
-                    sound = _sound(_drums_alone(score) if drums else score, f"{name}-{tempo}-{drums}", soundfont, work)
+                    part = partial(_drums_alone if drums else bytes, score)
+                    sound = rendered(f"{name}-{tempo}-{drums}", part, work, soundfont)
                     beats = 60.0 / tempo * np.arange(bars * meter, dtype=np.float64)
                     if np.abs(sound).max() > 0.0:
                         song = ListenedSong(f"{name} {tempo}", sound, beats, beats[::meter], (), "", 1)
@@ -98,15 +108,6 @@ def _score(name: str, tempo: int, meter: int, rng: np.random.Generator, work: Pa
     text.write_text("\n".join([f"Tempo {tempo}", f"Groove {found[1]}", *lines, ""]))
     subprocess.run(["mma", text, "-f", notes], check=True, capture_output=True, stdin=subprocess.DEVNULL)
     return notes.read_bytes(), bars
-
-
-def _sound(score: bytes, name: str, soundfont: str, work: Path) -> NDArray[np.float32]:
-    def make() -> NDArray[np.float32]:
-        sound = play(score, SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True))
-        return np.asarray(sound.mean(axis=1) / max(1.0, np.abs(sound).max()))
-
-    sound = mono(cached_sound(work / f"{name}-{soundfont}.flac", RATE, make), RATE)
-    return np.asarray(0.5 * sound / (np.abs(sound).max() + 1e-9), np.float32)
 
 
 def _drums_alone(score: bytes) -> bytes:

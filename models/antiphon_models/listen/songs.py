@@ -1,5 +1,6 @@
 """POP909's songs as recordings: rendered with two soundfonts, with beats, downbeats, chords and key."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,15 +83,19 @@ def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], st
 
 
 def render_song(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:
-    """Rendered sound of a song, cached: mono, peak 0.5."""
+    """Rendered sound of a song, as `rendered`."""
+    return rendered(folder.name, lambda: (folder / f"{folder.name}.mid").read_bytes(), work, soundfont)
+
+
+def rendered(name: str, score: Callable[[], bytes], work: Path, soundfont: str) -> NDArray[np.float32]:
+    """Sound of a MIDI file's bytes by one of `SOUNDFONTS`, cached in `work`: mono, peak 0.5."""
 
     def make() -> NDArray[np.float32]:
-        score = (folder / f"{folder.name}.mid").read_bytes()
-        sound = play(score, SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True))
+        sound = play(score(), SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True))
         return np.asarray(sound.mean(axis=1) / max(1.0, np.abs(sound).max()))
 
-    sound = mono(cached_sound(work / f"{folder.name}-{soundfont}.flac", RATE, make), RATE)
-    return np.asarray(0.5 * sound / np.abs(sound).max())
+    sound = mono(cached_sound(work / f"{name}-{soundfont}.flac", RATE, make), RATE)
+    return np.asarray(0.5 * sound / max(1e-9, np.abs(sound).max()), np.float32)
 
 
 def root_of(label: str) -> int:

@@ -192,36 +192,6 @@ EVALUATION_FONTS = {"opl3": FLUID.with_name("OPL-3_FM_128M.sf2"), "csound": FLUI
 DRUMS = 9
 
 
-@dataclass(frozen=True, slots=True)
-class TimedMidiNote:
-    """A note. start, length: seconds.  pitch: 0 to 127.  velocity: 1 to 127.  channel: 0 to 15."""
-
-    start: float
-    length: float
-    pitch: int
-    velocity: int
-    channel: int
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Program change at `start` seconds of `channel` to General MIDI program 0 to 127 (on channel 9, a drum kit)."""
-
-    start: float
-    channel: int
-    program: int
-
-
-def midi(notes: Sequence[TimedMidiNote], programs: Sequence[Program] = ()) -> bytes:
-    """A one-track MIDI file; at equal times note-offs come first and note-ons last."""
-    events = [(p.start, 1, program_change(p.channel, p.program)) for p in programs]
-    for note in notes:
-        events.append((note.start, 2, note_on(note.channel, note.pitch, note.velocity)))
-        events.append((note.start + note.length, 0, note_off(note.channel, note.pitch)))
-    ordered = sorted(events, key=lambda e: (round(e[0] * TICKS), e[1]))
-    return midi_bytes([(round(seconds * TICKS), data) for seconds, _, data in ordered], TICKS)
-
-
 def why_not() -> str:
     """Reason why rendering is impossible here; "" if it is possible."""
     missing = fluidsynth.missing((*FITTING_FONTS.values(), *EVALUATION_FONTS.values()))
@@ -306,22 +276,25 @@ def render_together(
 ) -> Iterator[KnownLoop]:
     """Scores rendered in one pass at `rate` Hz, with random timing of some ms."""
     reverb = bool(rng.random() < 0.6)
-    notes: list[TimedMidiNote] = []
-    programs: list[Program] = []
+    events: list[tuple[float, int, bytes]] = []
     starts: list[float] = []
     at = 1.0
     for score in scores:
         beat, channel = 60.0 / score.bpm, DRUMS if score.kind == "drums" else 0
         starts.append(at)
-        programs.append(Program(at - 0.5, channel, score.program))
+        events.append((at - 0.5, 1, program_change(channel, score.program)))
         early = float(rng.choice([0.0, 0.004, 0.008]))
         for n in score.notes:
             start = max(0.0, n.start * beat + float(rng.normal(0, 1)) * early)
             length = min(n.length * beat, score.bars * 4 * beat - start)
             if length > 0:
-                notes.append(TimedMidiNote(at + start, length, n.pitch, min(127, n.velocity), channel))
+                events.append((at + start, 2, note_on(channel, n.pitch, min(127, n.velocity))))
+                events.append((at + start + length, 0, note_off(channel, n.pitch)))
         at += score.bars * 4 * beat + _GAP
-    sound = play(midi(notes, programs), soundfont, rate, reverb)
+    # at equal times what ends comes first, and what begins last
+    events.sort(key=lambda event: (round(event[0] * TICKS), event[1]))
+    score_bytes = midi_bytes([(round(seconds * TICKS), data) for seconds, _, data in events], TICKS)
+    sound = play(score_bytes, soundfont, rate, reverb)
     for score, start in zip(scores, starts, strict=True):
         from_, frames = round(start * rate), round(score.bars * 240.0 / score.bpm * rate)
         piece = sound[:, from_ : from_ + frames]

@@ -12,7 +12,7 @@ from typing import Any
 
 from antiphon.api import FileError, PluginError
 from antiphon.api.backends.analysis import AnalysisResult, Quantity, analyses
-from antiphon_library.identity import identify_and_analyse
+from antiphon_library.scanning import identify_and_analyse
 from antiphon_library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.rules import files_below, relative

@@ -24,7 +24,7 @@ from antiphon.api import F32, FileError, UsageError
 from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import FileStalled, Sound, printable_path, read_sound, reason_of_os_error, write_atomic
 from antiphon_classify import features
-from antiphon_library.identity import digest_of
+from antiphon_library.scanning import digest_of
 from antiphon_library.shard_import import KEY, metadata_of
 from antiphon_models.datasets.examination import SOUND, fault_of
 from antiphon_models.datasets.layouts import listing_of
@@ -197,11 +197,7 @@ def write_shard(
     parquet.write_table(table, sink, compression="zstd", use_dictionary=False)
     contents = {place: _lines(lines) for place, lines in beside.items()}
     for place, content in (*contents.items(), (task.path, sink.getvalue().to_pybytes())):
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(place, content)
-        except OSError as error:
-            raise FileError(f"cannot write {place}: {reason_of_os_error(error)}") from None
+        write_atomic(place, content)
 
 
 def sounds_of(

@@ -24,7 +24,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import lock_file, printable_path, reason_of_os_error
 from antiphon.api.backends.runtime import shorten
 from antiphon.api.backends.transports import WireError
-from antiphon_library.identity import identify_and_analyse
+from antiphon_library.scanning import identify_and_analyse
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.rules import files_below, relative
 from antiphon_models.pipeline.analysing import prediction

@@ -229,7 +229,7 @@ def _drifting(sound: NDArray[np.float64], drift: float) -> NDArray[np.float64]:
 
 def _measured(name: str, cancels: Cancels, scene: RoomScene) -> Iterator[MetricValue]:
     out = cancels(scene.echo + scene.noise, scene.played)
-    yield MetricValue(name, "single talk", scene.name, _db(scene.echo[LATE]) - _db(out[LATE]))
+    yield MetricValue(name, "single talk", scene.name, decibels(scene.echo[LATE]) - decibels(out[LATE]))
     out = cancels(scene.echo + scene.near + scene.noise, scene.played)
     echo, near, both = (_powers(sound[LATE]) for sound in (scene.echo, scene.near, out))
     share = 10 ** (SPLIT / 10)
@@ -242,7 +242,7 @@ def _measured(name: str, cancels: Cancels, scene: RoomScene) -> Iterator[MetricV
     mic = np.where(np.arange(FRAMES) < MOVED_AT, scene.echo, scene.moved)
     out = cancels(np.asarray(mic + scene.noise, np.float32), scene.played)
     after = slice(MOVED_AT + 2 * RATE, FRAMES - RATE // 2)
-    yield MetricValue(name, "moved", scene.name, _db(mic[after]) - _db(out[after]))
+    yield MetricValue(name, "moved", scene.name, decibels(mic[after]) - decibels(out[after]))
 
 
 def _powers(sound: F32) -> NDArray[np.float64]:
@@ -250,7 +250,8 @@ def _powers(sound: F32) -> NDArray[np.float64]:
     return np.asarray(np.abs(np.fft.rfft(frames, axis=1)) ** 2 + 1e-12)
 
 
-def _db(sound: NDArray[np.floating]) -> float:
+def decibels(sound: NDArray[np.floating]) -> float:
+    """Level of its mean power."""
     return float(10.0 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-15))
 
 

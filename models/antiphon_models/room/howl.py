@@ -7,7 +7,7 @@ import numpy as np
 from antiphon.api import F32, StreamSpec
 from antiphon.api.backends.runtime import require_modules
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
-from antiphon_models.room.evaluation import FLOOR, RATE, near_end, simulated
+from antiphon_models.room.evaluation import FLOOR, RATE, decibels, near_end, simulated
 from antiphon_room.guard import HowlGuard
 
 BLOCK = 480
@@ -50,11 +50,11 @@ class HowlEvaluation(Evaluation):
                 played = looped(near, path, guards=guards)
                 tenths = np.square(played[: len(played) // 4800 * 4800].reshape(-1, 4800)).mean(1)
                 late = slice(ENDS * RATE, len(played))
-                yield MetricValue(name, "loudest", room, _db(float(np.square(played).max())))
+                yield MetricValue(name, "loudest", room, 10.0 * np.log10(float(np.square(played).max()) + 1e-15))
                 yield MetricValue(name, "loud", room, 0.1 * float((tenths > 10**-1.2).sum()))
-                yield MetricValue(name, "end", room, _level(played[late]) - _level(near[late]))
+                yield MetricValue(name, "end", room, decibels(played[late]) - decibels(near[late]))
                 alone = looped(near[: 20 * RATE], np.zeros(1, np.float32), guards=guards)[OPEN * RATE :]
-                yield MetricValue(name, "lowered", room, _level(near[OPEN * RATE :][: len(alone)]) - _level(alone))
+                yield MetricValue(name, "lowered", room, decibels(near[OPEN * RATE :][: len(alone)]) - decibels(alone))
 
 
 def looped(near: F32, path: F32, *, guards: bool) -> F32:
@@ -78,11 +78,3 @@ def looped(near: F32, path: F32, *, guards: bool) -> F32:
         out[at : at + BLOCK] = before[:] = np.clip(sound, -1.0, 1.0)
         spread[at + BLOCK :][:size] += np.fft.irfft(np.fft.rfft(out[at : at + BLOCK], size) * spectrum, size)
     return out
-
-
-def _db(power: float) -> float:
-    return float(10.0 * np.log10(power + 1e-15))
-
-
-def _level(sound: F32) -> float:
-    return _db(float(np.mean(np.square(sound, dtype=np.float64))))

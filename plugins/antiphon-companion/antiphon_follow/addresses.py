@@ -11,7 +11,10 @@ ADDRESSES = (
     ("half", "Halves the beat of every node `follow`."),
     ("double", "Doubles the beat of every node `follow`."),
     ("downbeat", "Begins a bar at the nearest beat of every node `follow`."),
-    ("tap", "Taps: of two, every node `follow` takes the nearest octave of its beat; moved by half if they are off."),
+    (
+        "tap",
+        "Taps. After two every node `follow` takes the nearest octave of its beat, half a beat on if need be.",
+    ),
 )
 """Triggers of the nodes, and what each is for."""
 _TYPE = "follow"

@@ -23,10 +23,9 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.jobs import FileJob, Written, is_midi
-from antiphon_follow.clock import BeatCount
+from antiphon_follow.clock import BeatCount, meters_of, range_of
 from antiphon_follow.evidence import FRAMES_PER_SECOND as SOUND_FRAMES, RATE
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
-from antiphon_follow.ranges import meters_of, range_of
 from antiphon_follow.score import performance, read_followed
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound import BEHIND, SoundBeats

@@ -26,11 +26,21 @@ from antiphon.api import (
 )
 from antiphon.api.backends.workers import Rebuffer, WorkerClient, WorkerSpec, lead_for
 from antiphon.api.kernels import f32p, f64, i64, kernel
-from antiphon_follow.answer import FollowAnswer
-from antiphon_follow.clock import COAST, ENTRY_BEATS, SURE, BeatCount
+from antiphon_follow.clock import (
+    COAST,
+    ENTRY_BEATS,
+    LEAST,
+    METER_NAMES,
+    MOST,
+    RANGE,
+    SURE,
+    BeatCount,
+    FollowAnswer,
+    meters_of,
+    range_of,
+)
 from antiphon_follow.concert import BEATS, NEXT, NOTES_SECONDS, Concert
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
-from antiphon_follow.ranges import LEAST, METER_NAMES, MOST, RANGE, meters_of, range_of
 from antiphon_follow.score import MAX_BAR
 from antiphon_follow.sound_notes import LATE, HeardNote
 from antiphon_follow.worker import FIELDS, HOP, METER, MOST_NOTES, NOTE_FIELDS, PERIOD, PHASE, PLACE, SURENESS

@@ -8,8 +8,8 @@ import soxr
 from antiphon.api import F32, Samples
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.workers import ReportingStepper
+from antiphon_follow.clock import meters_of, range_of
 from antiphon_follow.evidence import RATE
-from antiphon_follow.ranges import meters_of, range_of
 from antiphon_follow.sound import SoundBeats
 from antiphon_follow.sound_notes import HeardNote, SoundNotes
 

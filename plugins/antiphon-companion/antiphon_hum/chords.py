@@ -96,7 +96,7 @@ class ChordTracker:
         # an answer is about a hop as far back as the worker's lead
         self._levels = [-90.0] * (LEVELS + self.client.lead - 1)
         self._keys = KeyFinder()
-        self._number = self._first = -1
+        self._number = -1
         self._stop = False
         self.reset()
 
@@ -111,14 +111,13 @@ class ChordTracker:
         self._levels[:] = [-90.0] * len(self._levels)
         self._missing = 0
         if self._number >= 0:
-            self._first = self._number
-            self.client.begin(self._first)
+            self.client.begin(self._number)
 
     def process(self, io: IO) -> None:
         """Analyses a block, and emits the events that are decided in it."""
         if self._number < 0:
-            self._number = self._first = io.time.sample // self._hop
-            self.client.begin(self._first)
+            self._number = io.time.sample // self._hop
+            self.client.begin(self._number)
         if self._stop:
             self._end_all(io, 0)
             self._keys.reset()
@@ -137,8 +136,7 @@ class ChordTracker:
         self._levels.pop(0)
         self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / StreamedChords.hop + 1e-9))
         self.client.send(self._number, self._sent, io)
-        due = self._number - self.client.lead
-        answers = self.client.take(due, io) if due >= self._first else None
+        answers = self.client.take(self._number - self.client.lead, io)
         self._number += 1
         if answers is None:
             self._missing += 1

@@ -15,10 +15,10 @@ def antiphon_analyses(register: Register) -> None:
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers the live node and the file processors."""
+    register("listen", "antiphon_listen.processor:Listen", "Tempo, key and chords of what sounds; beats and loudness.")
     register(
-        "listen", "antiphon_listen.live.processor:Listen", "Tempo, key and chords of what sounds; beats and loudness."
-    )
-    register(
-        "summary", "antiphon_listen.processor:Summary", "Summary of a song: chorus, verse and highlights (files only)."
+        "summary",
+        "antiphon_listen.processor:Summary",
+        "Summary of a song: chorus, verse and highlights (files only).",
     )
     register("compact", "antiphon_listen.processor:Compact", "Shortens a song: each section once (files only).")

@@ -27,9 +27,9 @@ from antiphon.api.backends.signal import named_note
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
 from antiphon_listen import phrases, signals, spectra
 from antiphon_listen.harmony import DEGREES, TONES, SongChords
-from antiphon_listen.live.processor import BEAT, CLICK, DOWNBEAT
 from antiphon_listen.music import MusicAnalysis, MusicRun, SongAnalysis
 from antiphon_listen.phrases import Structure
+from antiphon_listen.processor import BEAT, CLICK, DOWNBEAT
 from antiphon_listen.summary import SummaryPart, compact, play_parts, structure_picture, summary
 
 ANALYSIS_SHARE = 0.8

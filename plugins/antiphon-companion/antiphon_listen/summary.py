@@ -41,7 +41,8 @@ def play_parts(blocks: Iterable[Samples], parts: Sequence[tuple[int, int]], rate
             if not piece.shape[1]:
                 return
             if place == 0 and start > 0 and opened < round(FADE_IN_SECONDS * rate):
-                piece = _faded_in(piece, opened, round(FADE_IN_SECONDS * rate))
+                gain = (opened + np.arange(piece.shape[1])) / round(FADE_IN_SECONDS * rate)
+                piece = piece * np.minimum(1.0, gain).astype(np.float32)
             opened += piece.shape[1]
             left -= piece.shape[1]
             yield piece
@@ -67,11 +68,6 @@ def _crossed(tail: Samples, intro: Samples, size: int) -> Samples:
         turn = np.linspace(0.0, np.pi / 2, size + 2)[1:-1].astype(np.float32)
         out[:, -size:] = tail[:, -size:] * np.cos(turn) + intro[:, :size] * np.sin(turn)
     return out
-
-
-def _faded_in(piece: Samples, opened: int, size: int) -> Samples:
-    gain = np.minimum(1.0, (opened + np.arange(piece.shape[1])) / size).astype(np.float32)
-    return piece * gain
 
 
 class _Reader:

@@ -48,10 +48,10 @@ ADDRESSES = (
      "Fades to a look of the patch, over `beats` beats, by default the `fade` of its table, and ends a blackout. "
      "Answers `/done`."),
     ("/lights/blackout", "i:on", _blackout,
-     "Turns all lights dark at once, or with 0 on again. `/panic` does the first; a look, a scene that carries one and "
-     "`/transport/play` do the second."),
+     "Turns all lights dark at once, or with 0 on again. `/panic` turns them dark too; a look, a scene with a look "
+     "and `/transport/play` turn them on."),
     ("/lights/list", "", _list, "Answers `/lights/list.reply s:look i:blackout s:look…`: the one shown, then all."),
     ("/lights/shown", "[i:first]", _shown,
      "Answers `/lights/shown.reply s:look i:blackout i:fixtures` and for each fixture `s:name i:universe i:channel "
-     "s:channels s:values`, with names and values of 0 to 255 separated by spaces: of 24 fixtures, from `first` on."),
+     "s:channels s:values`, with names and values of 0 to 255 separated by spaces: 24 fixtures at most, from `first`."),
 )  # fmt: skip

@@ -21,16 +21,16 @@ EXPIRY_SECONDS = 120.0
 MAX_LOCKS, MAX_NAME = 64, 100
 MODE_DOCS = {
     "on": "Lets the co-performer land what was rehearsed.",
-    "off": "Switches the co-performer off: nothing is proposed, nothing lands, what waits is dropped.",
+    "off": "Switches the co-performer off: nothing is proposed, nothing lands, waiting changes are dropped.",
     "hold": "Lets the co-performer rehearse; nothing lands.",
-    "ask": "Lets what the co-performer lands wait for /mcp/land.",
+    "ask": "Makes each change of the co-performer wait for /mcp/land.",
 }
 ACTS = {
-    "veto": "Drops what waits of the co-performer.",
+    "veto": "Drops the waiting changes of the co-performer.",
     "undo": "Brings back what played before the co-performer's last change, within a beat.",
 }
 
-LAND_DOC = "Lands what waits of the co-performer, or what was rehearsed by that ID."
+LAND_DOC = "Lands the waiting change of the co-performer, or the rehearsed one with that ID."
 
 
 class PerformerSwitches:

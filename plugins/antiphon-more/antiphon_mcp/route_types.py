@@ -95,7 +95,7 @@ def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Message, ...]]:
     """
     given = [one for one in (body.script, body.lines, body.params, body.scene) if one is not UNSET]
     if len(given) != 1:
-        raise Refusal(400, "a proposal is exactly one of script, lines, params and scene")
+        raise Refusal(400, "a proposal has exactly one of script, lines, params and scene")
     if body.script is not UNSET:
         text = body.script
     elif not base:

@@ -92,7 +92,7 @@ class ClassifierProcess:
         except TimeoutError:
             raise Refusal(503, f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
         except ValueError:
-            raise Refusal(503, "the classifier's answer is too long or none") from None
+            raise Refusal(503, "the classifier gave no valid answer: it was empty or too long") from None
         except EOFError:
             text = f"the process that classifies ended with status {await self.end()}; another one is started"
             raise Refusal(503, text) from None

@@ -61,7 +61,7 @@ class ListRequest(Request):
 
 
 class ShowRequest(Request):
-    """Show all that is known of a file: tags, and what each analysis found."""
+    """Show everything known about a file: tags, and what each analysis found."""
 
     file: Annotated[str, argument("")]
 
@@ -217,8 +217,8 @@ NEXT_BY_OSC = OscForm(
 )
 FITS_BY_OSC = OscForm(
     "[i:count] [s:node]",
-    "The library's loops that go best with the last four bars of a node, else of the output; two or one where no more "
-    "are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first.",
+    "The library's loops that go best with the last four bars of a node, else of the output; the last two or one if no "
+    "more are kept. Answers `/library/fits.reply s:path f:score s:why …`, the best first.",
     lambda words: dict(zip(("count", "node"), words, strict=False)),
     lambda found: [(match["path"], float(match["score"]), ", ".join(match["why"])) for match in found.matches],
     "antiphon_library.addresses:fits_in_a_process",

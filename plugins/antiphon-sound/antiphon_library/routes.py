@@ -195,7 +195,7 @@ def _track(id: str, catalogue: Catalogue) -> tuple[bytes, float]:
 def _row(id: str, catalogue: Catalogue, *only: str) -> CatalogueRow:
     """Row of a track, with these quantities or all. Raises Refusal: there is no such track."""
     if not (id.isascii() and id.isdigit() and len(id) < 19):
-        raise Refusal(404, "a track has /api/library/tracks/NUMBER; its number is `id` of the map")
+        raise Refusal(404, "a track's address is /api/library/tracks/NUMBER, where NUMBER is its `id` on the map")
     path = catalogue.taste.file_of_sound(int(id))
     if path is None:
         raise Refusal(404, f"the library has no track {id}")

@@ -21,7 +21,6 @@ from antiphon.api.backends.signal import KEY_NAMES
 from antiphon_library import vector_file
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.commands.options import catalogue_paths, open_catalogue, row_of
-from antiphon_library.identity import identify_and_analyse
 from antiphon_library.operations import (
     SIGNALS,
     EmptyLibrary,
@@ -36,6 +35,7 @@ from antiphon_library.operations import (
     SimilarRequest,
 )
 from antiphon_library.records import SUMMARY, UNHEARD, findings
+from antiphon_library.scanning import identify_and_analyse
 from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
 
 # ---- Compatibility of two loops (mashability), with reasons: by the analysis `fit`, else by one rule

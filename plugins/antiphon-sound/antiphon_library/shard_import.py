@@ -13,8 +13,8 @@ from antiphon.api.backends.analysis import AnalysisResult
 from antiphon.api.backends.files import printable_path, reason_of_os_error as why
 from antiphon.api.backends.runtime import require_modules, shorten
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.identity import digest_of
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
+from antiphon_library.scanning import digest_of
 
 VERSION = 1
 """Version of the result format: another one recomputes all shards."""

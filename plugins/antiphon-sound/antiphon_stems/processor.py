@@ -254,8 +254,7 @@ class Stems(Processor):
             self._medians.step(self._sent[0], self._shares)
             return
         self._client.send(self._number, self._sent, io)
-        due = self._number - self._lead
-        answer = self._client.take(due, io) if due >= self._client.first else None
+        answer = self._client.take(self._number - self._lead, io)
         if answer is not None:
             self._shares[...] = answer[0]
             np.clip(self._shares, 0.0, 1.0, out=self._shares)

@@ -226,7 +226,7 @@ def add(given: str, name: str = "", *, replace: bool = False, progress: Progress
         if folder.exists() and not (replace and (folder / MARK).is_file()):
             what = "--force replaces it" if (folder / MARK).is_file() else "it was not added as a pack"
             raise FileError(
-                f"there is a folder {folder.name!r} in the library already: {what}, --name NAME gives another"
+                f"there is a folder {folder.name!r} in the library already: {what}; choose another with --name NAME"
             )
         for left in library.glob(".*.tmp"):
             if TEMPORARY_NAME.fullmatch(left.name) and (left.is_dir() or left.name.startswith(_DOWNLOAD)):
@@ -371,7 +371,7 @@ def _written(
             else:
                 size, sounds = size + written, sounds + 1
     if not sounds:
-        raise FileError(f"there is no sound in {origin.shown}; it takes folders of {', '.join(SOUND_FORMATS)}")
+        raise FileError(f"there is no sound in {origin.shown}; a pack holds folders of {', '.join(SOUND_FORMATS)}")
     licences = _licences(given, names, folder) or (_licences(origin, (), folder) if origin is not given else ())
     base = str((listing or {}).get("_base", ""))
     repository = "github:" + "/".join(base.removeprefix(f"{CONTENTS}/").split("/")[:2])

@@ -147,7 +147,7 @@ def list_folder(folder: Path) -> Listing:
             name = composed(entry.name if path.is_dir() else path.stem)
             rows.setdefault(name, _samples(name, files))
     if not rows:
-        why = problems[0] if problems else f"it takes folders of files whose names end in {', '.join(SOUND_FORMATS)}"
+        why = problems[0] if problems else f"it needs folders of files whose names end in {', '.join(SOUND_FORMATS)}"
         raise PluginError(f"there is no sound in the folder {printable_path(folder.name)[:80]!r}: {why}")
     return Listing(folder, tuple(rows), tuple(rows.values()), tuple(problems))
 

@@ -81,19 +81,19 @@ def _check(file: BinaryIO, size: int, name: str) -> None:
     for kind in (b"sdta", b"pdta"):
         if kind not in lists:
             what = "samples" if kind == b"sdta" else "presets"
-            raise FileError(f"{name} is no soundfont that can be played: it has no {what}")
+            raise FileError(f"{name} cannot be played: the soundfont has no {what}")
     tables = {kind: last - first for kind, first, last in _chunks(file, *lists[b"pdta"], name)}
     for kind, record in RECORDS.items():
         length = tables.get(kind, 0)
         if length < record or length % record:
             raise FileError(
-                f"{name} is no soundfont that can be played: its table {kind.decode()} has {length} bytes, not whole "
+                f"{name} cannot be played: the soundfont's table {kind.decode()} has {length} bytes, not whole "
                 f"records of {record}"
             )
     for kind, first, last in _chunks(file, *lists[b"sdta"], name):
         if kind == b"smpl" and last > first:
             return
-    raise FileError(f"{name} is no soundfont that can be played: it has no samples")
+    raise FileError(f"{name} cannot be played: the soundfont has no samples")
 
 
 def _chunks(file: BinaryIO, at: int, end: int, name: str, *, lists: bool = False) -> list[tuple[bytes, int, int]]:

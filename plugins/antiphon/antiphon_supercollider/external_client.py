@@ -23,8 +23,7 @@ from antiphon_supercollider.info import scsynth_address
 from antiphon_supercollider.scsynth import external_scsynth
 from antiphon_supercollider.scsynth.external_scsynth import ExternalScsynth
 from antiphon_supercollider.scsynth.jack_bridge import ECHO, ForeignClient, Wires
-from antiphon_supercollider.scsynth.layout import Layout
-from antiphon_supercollider.scsynth.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, ScsynthSupervisor
+from antiphon_supercollider.scsynth.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, Layout, ScsynthSupervisor
 from antiphon_supercollider.scsynth.server import Scsynth
 
 CLIENTS = 32

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli.option_records import by_records
-from antiphon.cli.running.token_start import keep_token, read_secret, store_token
+from antiphon.cli.running.starting import keep_token, read_secret, store_token
 from antiphon.cli.transports import SynthCommand, transports
 from antiphon.files.owner_token import load_token
 from antiphon.kernel.errors import UsageError
@@ -188,7 +188,7 @@ def run(
     opens: the page, in a browser, in `room`; says: lines to print once it is ready.
     """
     from antiphon.cli.running.page import announce
-    from antiphon.cli.running.server_log import named_prints, server_log
+    from antiphon.cli.running.starting import named_prints, server_log
     from antiphon.files.audiofile import load_sound
     from antiphon.files.set_header import header
     from antiphon.kernel.supervisor.starts import Companions
@@ -241,7 +241,7 @@ def _resolved(surface: str) -> str:
 
 def _check_files(settings: ServeSettings, folder: Path) -> None:
     """Checks settings that would otherwise fail only after all processes have started. `folder`: the server's own."""
-    from antiphon.cli.running import recordings
+    from antiphon.cli.running import starting
 
     path = settings.input_file
     if path is not None and os.path.isdir(path):
@@ -252,7 +252,7 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
         parent = Path(settings.record).absolute().parent
         if not os.path.isdir(parent):
             raise UsageError(f"--record: there is no folder {parent}; make it first")
-    recordings.check(settings, folder)
+    starting.check_recordings(settings, folder)
 
 
 _STRIPS = "antiphon.performer.strip_ports"
@@ -260,6 +260,10 @@ TAKES = {"session": "antiphon.files.set_take:SetTake", "tracks": "antiphon.files
 """What writes a set, and its tracks."""
 _JOINING = (
     "antiphon.files.set_header:join",
+    "antiphon.joining.set_lists:join",
+    "antiphon.joining.learning:join",
+    "antiphon.joining.monitor:join",
+    "antiphon.joining.note_watch:join",
     "antiphon.performer.script_gate:open_gate",
     "antiphon.reloading.patch_watch:join",
     "antiphon.web.control_requests:join",

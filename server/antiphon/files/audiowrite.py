@@ -19,11 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from antiphon.files.containers.chunks import PLACES, NewSound, has_pitch, kept_marks, lost_words
-from antiphon.files.decode import path_text
-from antiphon.files.finishing import Finishing
-from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
-from antiphon.files.sound_finish import PLAIN, SoundFinish
-from antiphon.files.sound_tags import (
+from antiphon.files.containers.tags import (
     ESTIMATED_TAGS,
     append_chunks,
     fill_slots,
@@ -32,6 +28,10 @@ from antiphon.files.sound_tags import (
     insert_cover,
     plain_tags,
 )
+from antiphon.files.decode import path_text
+from antiphon.files.finishing import Finishing
+from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
+from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.shortening import counted
@@ -40,7 +40,7 @@ from antiphon.kernel.runtime.sound_formats import ENCODED, FORMATS, SHOWN_SUFFIX
 if TYPE_CHECKING:
     import soxr
 
-    from antiphon.files.encoder import CarrierWriter
+    from antiphon.files.ffmpeg import CarrierWriter
 
 # ---- A file that appears under its name only when complete and on disk
 
@@ -380,7 +380,7 @@ class AudioWriter:
     def _check_holds(self) -> None:
         format, suffix = self.format, Path(self.name).suffix[1:].lower()
         if format.name in ENCODED:
-            from antiphon.files.encoder import CarrierWriter
+            from antiphon.files.ffmpeg import CarrierWriter
 
             CarrierWriter.check(self.name, suffix)
         if self._piped and self._finish_asked.raw is not None:
@@ -472,7 +472,7 @@ class AudioWriter:
         if self._piped:
             writer = PipeWriter(self._draft.fd, *form, self._finish_asked.raw)
         else:
-            from antiphon.files.encoder import CarrierWriter
+            from antiphon.files.ffmpeg import CarrierWriter
 
             writer = CarrierWriter(self._draft.fd, self.name, self.format.name, form, tags, self._finish_asked.picture)
         with writer:

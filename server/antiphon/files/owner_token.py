@@ -31,7 +31,7 @@ def load_token(folder: Path) -> str:
     try:
         token = find_token(folder)
     except OSError as error:
-        raise FileError(f"the token {path} cannot be read ({error.strerror}); remove it, a new one is made") from None
+        raise FileError(f"the token {path} cannot be read ({error.strerror}): remove it for a new one") from None
     if token:
         return token
     if os.path.lexists(path):

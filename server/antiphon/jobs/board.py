@@ -29,8 +29,7 @@ from antiphon.jobs.job import (
 )
 from antiphon.jobs.live_sets import folders
 from antiphon.jobs.overview import HEADER
-from antiphon.jobs.process import perform
-from antiphon.jobs.program import CommandEnd
+from antiphon.jobs.process import CommandEnd, perform
 from antiphon.jobs.request import command
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder, path_inside

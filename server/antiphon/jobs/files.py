@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from pathlib import Path
 
-from antiphon.files.midifile import SUFFIXES
+from antiphon.files.scores.midifile import SUFFIXES
 from antiphon.jobs.job import JobTable, Missing, StorageFull, TooMany, UnsupportedFormat, Upload
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, os_error_text

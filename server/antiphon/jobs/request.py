@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
-from antiphon.files.midifile import SUFFIXES
+from antiphon.files.scores.midifile import SUFFIXES
 from antiphon.jobs.job import Missing, Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -21,8 +21,7 @@ from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.offline.file_job import check_source, read_settings
-from antiphon.offline.file_needs import check_writes, lacking, needed, needed_value
+from antiphon.offline.file_job import check_source, check_writes, lacking, needed, needed_value, read_settings
 from antiphon.operations.requests import RUN_OPTIONS, RenderRequest, RunRequest, check_applies
 
 T = TypeVar("T")

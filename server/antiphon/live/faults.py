@@ -14,7 +14,7 @@ from antiphon import live
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.runtime.suggestion import nearest, suggest
 from antiphon.live.patterns.controls import ControlPattern
-from antiphon.live.patterns.mini.tree import MiniError
+from antiphon.live.patterns.mini.parser import MiniError
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.words.table import UNSUPPORTED_WORDS, WORDS, Change, TableWord
 from antiphon.live.records import ScriptError, ScriptTooLong

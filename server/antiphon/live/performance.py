@@ -13,8 +13,8 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.notes import is_silent, to_commands, to_macros, with_velocity
-from antiphon.live.patterns.chance import stream_of
 from antiphon.live.patterns.harmony import note_number
+from antiphon.live.patterns.queries import stream_of
 from antiphon.live.patterns.spans import exact, mark
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong, SoundingNotes
 from antiphon.live.stage import CueWait, LiveScript, LiveTrack, LoopStage, LoopState, StopLoop, on_stage, voice_key

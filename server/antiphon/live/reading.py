@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from antiphon import live
 from antiphon.kernel.errors import UsageError
 from antiphon.live.faults import fault_in_script
-from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.queries import chance, stream_of
 from antiphon.live.patterns.spans import ScriptPlaces
 from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript, on_stage

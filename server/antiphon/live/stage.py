@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.queries import chance, stream_of
 from antiphon.live.patterns.spans import ScriptPlaces, recording_places
 from antiphon.live.patterns.words.time import CYCLES_PER_MINUTE
 from antiphon.live.records import LiveEvent, LiveNote

@@ -10,10 +10,9 @@ from typing import Any, TypeAlias
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.live.patterns import arguments, queries
-from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.queries import Query, chance
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 from antiphon.live.records import ScriptError, line_of
 from antiphon.live.stage import LiveScript, LiveTrack, stage

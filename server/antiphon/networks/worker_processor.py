@@ -24,10 +24,6 @@ from antiphon.networks.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest
 from antiphon.networks.rebuffer import DropoutFader, DropoutLog, Rebuffer, lead_for
 
 
-def _no_config() -> str:
-    return ""
-
-
 class WorkerClient(ProcessorPart):
     """A processor's streams through one worker, side by side, for processors that have a hop grid of their own.
 
@@ -40,9 +36,7 @@ class WorkerClient(ProcessorPart):
         there: Whether there are streams; there are none where a declaration is only checked.
     """
 
-    def __init__(
-        self, spec: WorkerSpec, lanes: int, lead: int, node: int, config: Callable[[], str] = _no_config
-    ) -> None:
+    def __init__(self, spec: WorkerSpec, lanes: int, lead: int, node: int, config: Callable[[], str] = str) -> None:
         """Opens the streams.
 
         `lead`: hops between a post and its take; room for as many is made in the rings. `config`: gives the streams'

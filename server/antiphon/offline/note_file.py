@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from antiphon.files import midi_song, midifile
 from antiphon.files.decode import path_text
-from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
-from antiphon.files.song_beats import BAR
+from antiphon.files.scores import midi_song, midifile
+from antiphon.files.scores.midi_song import BAR, MidiNote, MidiSong, MidiTrack, Times
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import FileError

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.files.midifile import read
+from antiphon.files.scores.midifile import read
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import AntiphonError, NodeError, UsageError

@@ -28,7 +28,7 @@ from antiphon.kernel.session.node_state import SLOTS
 from antiphon.kernel.session.schedule import Moment
 from antiphon.kernel.session.session import Session
 from antiphon.offline.event_file import at_beginning
-from antiphon.offline.replayed_tracks import ReplayedTracks
+from antiphon.offline.replay import ReplayedTracks
 from antiphon.offline.runner import Make
 
 GAIN = 3

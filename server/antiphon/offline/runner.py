@@ -22,7 +22,7 @@ from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.file_ends import NO_TAIL, Decay, LastBar, Tail
-from antiphon.offline.file_needs import check_writes
+from antiphon.offline.file_job import check_writes
 
 if TYPE_CHECKING:
     from antiphon.offline.note_file import TimedScore

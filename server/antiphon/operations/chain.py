@@ -267,9 +267,9 @@ class Chain:
 
     def _repr_html_(self) -> str:
         """Picture for a notebook: the nodes in a row."""
-        from antiphon.operations import showing
+        from antiphon.operations import result
 
-        return showing.row_html((host.name, host.info.doc) for host in self.plan.hosts.values())
+        return result.row_html((host.name, host.info.doc) for host in self.plan.hosts.values())
 
     def _run(self, plan: Plan, frames: int) -> Samples:
         time = self._time

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from antiphon.files.containers.chunks import is_aiff, read_marks
 from antiphon.files.containers.id3 import NAMES
-from antiphon.files.containers.tags import cover_of
+from antiphon.files.containers.tags import ESTIMATED_TAGS, cover_of
 from antiphon.files.decode import AudioInfo, Decoder
 from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger, VideoPicture
-from antiphon.files.sound_tags import ESTIMATED_TAGS
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.arguments import check

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import MAX_SAMPLE, path_text
-from antiphon.files.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.shortening import short_repr
@@ -19,7 +19,7 @@ from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.offline.note_file import MAX_SECONDS
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    pass
 
 MAX_CHANNELS = 64
 """Most channels of a sound."""
@@ -29,7 +29,6 @@ _BEATS_A_SECOND = 2.0
 """Of the tempo in which notes in seconds are written: 120 bpm, which MIDI files have without a tempo."""
 _TICKS = 24000
 """Ticks of a beat in which they are written: 48,000 a second."""
-GivenSound: TypeAlias = "ArrayLike | str | os.PathLike[str]"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -159,7 +158,7 @@ def write_notes(path: Path, given: Any) -> Path:
     if hasattr(given, "instruments") and hasattr(given, "write"):
         given.write(os.fspath(path))
         return path
-    from antiphon.files import midifile
+    from antiphon.files.scores import midifile
 
     midifile.write(path, _tracks(given), 60.0 * _BEATS_A_SECOND, _TICKS)
     return path

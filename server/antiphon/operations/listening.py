@@ -54,15 +54,15 @@ class Song:
 
     def _repr_html_(self) -> str:
         """Picture for a notebook: sections and chords over time, and a table of single values."""
-        from antiphon.operations import showing
+        from antiphon.operations import result
 
         strips = [
-            showing.strip_html(spans, self.seconds)
+            result.strip_html(spans, self.seconds)
             for name in ("sections", "chords")
             if (spans := self.values.get(name))
         ]
         brief = {name: value for name, value in self.values.items() if isinstance(value, str | float)}
-        return "".join([*strips, showing.table_html({"seconds": round(self.seconds, 1), **brief})])
+        return "".join([*strips, result.table_html({"seconds": round(self.seconds, 1), **brief})])
 
     def jams(self) -> dict[str, Any]:
         """Tempo, beats, key, chords and sections as a JAMS document (Humphrey et al., ISMIR 2014), ready for `json`."""

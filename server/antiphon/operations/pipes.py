@@ -20,8 +20,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.offline.output_summary import Written
-from antiphon.operations.reporting import Reporting
-from antiphon.operations.requests import PIPE
+from antiphon.operations.requests import PIPE, Reporting
 
 _STREAMED = (b"RIFF", b"RF64", b"FORM", b".snd")
 """Beginnings of sound that is read as it comes."""

@@ -32,8 +32,7 @@ from antiphon.operations.given import (
     write_notes,
     write_sound,
 )
-from antiphon.operations.reporting import Progress, Reporting
-from antiphon.operations.requests import FinishRequest, RenderRequest, RunRequest
+from antiphon.operations.requests import FinishRequest, Progress, RenderRequest, Reporting, RunRequest
 from antiphon.operations.result import Result, read_notes, read_sound, shaped
 from antiphon.operations.wording import called, in_words, worded
 

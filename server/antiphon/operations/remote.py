@@ -137,14 +137,14 @@ class Remote:
 
     def _repr_html_(self) -> str:
         """Table for a notebook: the tempo and the nodes, or the address of a server that does not answer."""
-        from antiphon.operations import showing
+        from antiphon.operations import result
 
         rows = {"server": f"{self.host}:{self.port}"}
         with suppress(AntiphonError):
             types = loaded().catalog.types
             nodes = {name: types[kind].doc if kind in types else kind for name, kind in self.nodes.items()}
             rows |= {"tempo": f"{self.tempo:g} bpm", **nodes}
-        return showing.table_html(rows)
+        return result.table_html(rows)
 
     def close(self) -> None:
         """Ends the connection."""

@@ -1,27 +1,321 @@
 """A patch over sound files, with timed events, or a live script, as the engine would play it."""
 
 import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from antiphon.files.audiowrite import format_of
 from antiphon.files.decode import path_text
-from antiphon.files.midifile import SUFFIXES
 from antiphon.files.pipes import input_file
-from antiphon.kernel.errors import UsageError
+from antiphon.files.scores import midifile
+from antiphon.files.scores.midi_song import MidiNote, MidiTrack
+from antiphon.files.scores.midifile import SUFFIXES
+from antiphon.files.scores.studio import PROJECTS, StudioSet, StudioTrack, write_projects
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
-from antiphon.kernel.plugins.loader import Loaded
+from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import check_cue
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, is_midi
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.commands import Command
+from antiphon.kernel.session.notes import Players
+from antiphon.kernel.session.play import silent, stands_in, substituted, unknown_words, without_bank
+from antiphon.live.listening import missing
+from antiphon.live.patterns.spans import exact
+from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline.file_job import check_distinct, free
-from antiphon.offline.script_run import is_script
+from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
+from antiphon.offline.output_summary import Written
+from antiphon.offline.rendering import param_finder
+from antiphon.offline.script_run import ScriptProcess, commands, frames_of, is_script, without_macros
 from antiphon.operations.file_tasks import failures, gather_tasks, play_with, sound_suffix
 from antiphon.operations.finishing import finish_of
 from antiphon.operations.pipes import PipeEnds
-from antiphon.operations.render_script import render_script
-from antiphon.operations.rendering import files_of, render_file
-from antiphon.operations.requests import PIPE, RenderRequest, changed
+from antiphon.operations.rendering import (
+    BLOCK,
+    PatchRender,
+    RenderedFile,
+    files_of,
+    render_file,
+    sound_form,
+    tail_after,
+)
+from antiphon.operations.requests import MAX_SECONDS, PIPE, RenderRequest, changed
+
+# ---- `antiphon render set.py`: a live script to sound, stems and a MIDI file, as a server would play it
+
+# ---- Notes of a live script as a MIDI file: a track for each of its tracks and loops, exact to the tick
+
+TICKS = 960
+"""Ticks of a beat: triplets and sixty-fourths are whole numbers."""
+_DRUMS = {
+    "bd": 36, "kick": 36, "rs": 37, "sd": 38, "sn": 38, "snare": 38, "cp": 39, "hh": 42, "ch": 42, "oh": 46, "lt": 43,
+    "mt": 47, "ht": 50, "cr": 49, "rd": 51, "cb": 56, "tb": 54, "sh": 70,
+}  # fmt: skip
+"""General MIDI drums by sound folder names."""
+_DRUM_CHANNEL = 10
+_CHANNELS = tuple(channel for channel in range(1, 17) if channel != _DRUM_CHANNEL)
+_DEFAULT_LENGTH = 0.25
+"""Length in beats of a sound without one."""
+_STEP = Fraction(1, 4)
+"""Step in beats of tempo changes that approximate a ramp."""
+
+
+def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float) -> tuple[int, list[str]]:
+    """Writes notes and tempo; returns the number of notes, and the names of sounds without a MIDI note."""
+    tracks, missing = tracks_of(events, beats)
+    midifile.write(path, tracks, tempo_of(events, tempo), TICKS)
+    return sum(len(track.notes) for track in tracks), missing
+
+
+def tracks_of(events: Sequence[LiveEvent], beats: Fraction) -> tuple[list[MidiTrack], list[str]]:
+    """Notes of each track and loop, and names of sounds without a MIDI note. Unended notes end at `beats`."""
+    notes: dict[str, list[MidiNote]] = {}
+    sounding: dict[tuple[object, ...], tuple[LiveEvent, int, float]] = {}
+    channels: dict[str, int] = {}
+    missing: list[str] = []
+
+    def keep(source: str, note: MidiNote) -> None:
+        notes.setdefault(source, []).append(note)
+
+    def end(key: tuple[object, ...], at: Fraction) -> None:
+        event, number, velocity = sounding.pop(key)
+        length = max(float(at - event.beat), 1.0 / TICKS)
+        keep(event.source, MidiNote(float(event.beat), length, number, velocity, channels[event.source]))
+
+    for event in events:
+        if event.address in ("/note/on", "/note/off"):
+            number, velocity, *rest = event.args
+            key: tuple[object, ...] = (number, *rest)
+            if key in sounding:
+                end(key, event.beat)
+            if event.address == "/note/on":
+                _channel(channels, event.source)
+                sounding[key] = event, int(number), float(velocity) / 127.0
+        elif event.address.endswith("/play"):
+            values = dict(zip(event.args[::2], event.args[1::2], strict=True))
+            sound = str(values.get("s"))
+            number = int(values.get("note", _DRUMS.get(sound, _DRUMS.get(without_bank(sound), -1))))
+            if number < 0:
+                name = str(values.get("s", "?"))
+                missing += [] if name in missing else [name]
+                continue
+            velocity = float(values.get("velocity", 100.0)) / 127.0
+            channel = _channel(channels, event.source) if "note" in values else _DRUM_CHANNEL
+            own = event.mark.length if "note" in values and event.mark else _DEFAULT_LENGTH
+            length = float(values.get("lasts", own))
+            keep(event.source, MidiNote(float(event.beat), length, number, velocity, channel))
+    for left in list(sounding):
+        end(left, max(beats, sounding[left][0].beat))
+    tracks = [
+        MidiTrack(source, tuple(sorted(held, key=lambda n: (n.start, n.number)))) for source, held in notes.items()
+    ]
+    return tracks, missing
+
+
+def _channel(channels: dict[str, int], source: str) -> int:
+    """Channel of a track's notes; beyond fifteen they are reused."""
+    return channels.setdefault(source, _CHANNELS[len(channels) % len(_CHANNELS)])
+
+
+def tempo_of(events: Sequence[LiveEvent], tempo: float) -> list[tuple[float, float]]:
+    """(beat, bpm) of each change, `tempo` before the script sets one; a ramp, which MIDI lacks, as steps."""
+    changes: dict[Fraction, float] = {Fraction(0): tempo}
+    for event in events:
+        if event.address != "/tempo":
+            continue
+        bpm, over = float(event.args[0]), Fraction(float(event.args[1])) if len(event.args) > 1 else Fraction(0)
+        before = changes[max(at for at in changes if at <= event.beat)]
+        changes = {at: value for at, value in changes.items() if at < event.beat}
+        if not over:
+            changes[event.beat] = bpm
+            continue
+        steps = max(1, min(4096, int(over / _STEP)))
+        for step in range(steps):  # each with the tempo of its middle, so that the ramp lasts as long as the engine's
+            changes[event.beat + over * step / steps] = before + (bpm - before) * (step + 0.5) / steps
+        changes[event.beat + over] = bpm
+    return [(float(at), bpm) for at, bpm in sorted(changes.items())]
+
+
+MAX_BARS = 100_000
+MAX_SENTENCES = 16
+_NOTES = ("/note/on", "/note/off", "/cc", "/bend")
+
+
+def render_script(asked: RenderRequest) -> bool:
+    """Renders a script; returns whether a node failed.
+
+    Raises AntiphonError: it cannot be rendered; no file is left incomplete. Raises ScriptError: the script has a fault.
+    """
+    if asked.events is not None:
+        raise UsageError("a script plays its own events; leave --events out")
+    if asked.seconds is not None and asked.bars is not None:
+        raise UsageError(f"--bars {asked.bars:g} says how long a script is: leave --seconds out")
+    if asked.seconds is not None or asked.bars is None or not asked.out:
+        raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
+    if asked.out_dir is not None or len(asked.source) > 1:
+        raise UsageError("a script is rendered to one --out, with one --in at most")
+    if not 0 < asked.bars <= MAX_BARS:
+        raise UsageError(f"--bars takes a number above 0, to {MAX_BARS}, not {asked.bars:g}")
+    return _render(asked, asked.bars)
+
+
+def _render(asked: RenderRequest, bars: float) -> bool:
+    path, out, name, source = asked.patch, asked.out, Path(asked.patch).name, asked.source
+    reporting = asked.reporting
+    format_of(out)
+    written = [("--out", out), *((("--midi", asked.midi),) if asked.midi else ())]
+    check_distinct([("the script", path), *(("--in", sound) for sound in source)], written)
+    free(written, force=asked.force)
+    with ScriptProcess(path) as script:
+        task, beats, events = performed(asked, bars, script)
+    stems = _stems(script.header.names, events, asked.stems)
+    if asked.stems:
+        Path(asked.stems).mkdir(parents=True, exist_ok=True)
+        projects = [str(Path(asked.stems) / name) for name in PROJECTS]
+        free([("--stems", file) for file in (*(file for file, _ in stems), *projects)], force=asked.force)
+    bar = max(1, round(script.header.bar))
+    done = task.write(out, played(task, events, name), name, bar=bar)
+    sources = path_text(path), f"the patch {task.patch.name}"
+    explained, sentences, remarks = unknown_in(name, events, done)
+    for sentence in [*sentences, *remarks][:MAX_SENTENCES]:
+        reporting.complain(sentence)
+    failed = done.tell(reporting, sources, explained)
+    made: list[StudioTrack] = []
+    for file, own in stems:
+        stem = task.write(file, played(task, own, name), Path(file).name, bar=bar)
+        failed |= stem.tell(reporting, sources, explained)
+        wrote = stem.written
+        made.append(StudioTrack(Path(file).stem, Path(file).name, wrote.channels, seconds=wrote.seconds))
+    if asked.stems:
+        notes, _ = tracks_of(events, beats)
+        made += [StudioTrack(f"{track.name} notes", muted=True, notes=track) for track in notes]
+        tempo = tempo_of(events, task.patch.tempo)
+        seconds = done.written.seconds or 0.0
+        for project in write_projects(Path(asked.stems), StudioSet(task.spec.rate, seconds, 0.0, tempo, bar, made)):
+            reporting.wrote(Written(project, f"{len(made)} tracks", seconds))
+    if asked.midi:
+        count, missing = write(Path(asked.midi), events, beats, task.patch.tempo)
+        reporting.wrote(Written(asked.midi, path_text(path), (task.frames or 0) / task.spec.rate, notes=count))
+        if missing:
+            reporting.complain(
+                f"{path_text(asked.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so"
+            )
+    return failed
+
+
+def unknown_in(
+    name: str, events: Sequence[LiveEvent], done: RenderedFile
+) -> tuple[Mapping[str, int], list[str], list[str]]:
+    """Notes with names unknown to their node: their number by node, and once per line a sentence; and remarks on what
+    stands in for others. `name`: the script's."""
+    found = Counter[str]()
+    sentences, remarks = dict[str, None](), dict[str, None]()
+    for event in events:
+        node = event.address.removeprefix("/node/").removesuffix("/play")
+        if event.address != f"/node/{node}/play":
+            continue
+        for value, word, known in unknown_words(done.vocabularies.get(node, {}), event.args):
+            found[node] += 1
+            sentences[f"{name} line {event.line}: {silent(node, value, word)}{instead(word, known)}"] = None
+        for word, known in substituted(done.vocabularies.get(node, {}), event.args):
+            remarks[stands_in(node, word, known)] = None
+    return found, list(sentences), list(remarks)
+
+
+def performed(
+    asked: RenderRequest, bars: float, script: ScriptProcess
+) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
+    """Rendering of a script, with its length in beats and its events."""
+    header, path, source = script.header, Path(asked.patch), asked.source[0] if asked.source else None
+    complain = asked.reporting.complain
+    if not header.patch:
+        raise UsageError(f'{path.name} names no patch; write patch("pads") in it')
+    loaded = load(check=False)
+    beside = path.parent / header.patch
+    try:
+        patch = load_patch(str(beside) if beside.is_file() else header.patch, loaded.catalog, trusted=True)
+    except PatchError as error:
+        raise ScriptError(f"{path.name} line {header.patch_line}: {error}") from None
+    for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
+        complain(f"{path.name} line {line}: {sentence}")
+    play_with(asked.device, asked.synth, loaded, patch.graph, complain)
+    rate, channels, subtype, _, finish = sound_form(source, finish_of(asked.finish, asked.rate))
+    if source is None and asked.stems is None:  # stems sum to OUT
+        finish = finish.from_notes()
+    beats = exact(bars, "--bars") * header.bar
+    events = script.play(beats, patch.tempo)
+    frames = frames_of(events, beats, rate, patch.tempo)
+    if frames > MAX_SECONDS * rate:
+        raise UsageError(f"{path.name} would last {frames / rate:,.0f} s; at most {MAX_SECONDS:g} are allowed")
+    tail = tail_after(asked, patch, loaded.catalog)
+    spec = StreamSpec(rate, asked.block or BLOCK, channels)
+    task = PatchRender(
+        loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, finish, asked.cue, asked.reporting
+    )
+    if source is not None and header.listens:
+        events = _answered(task, script, beats, events)
+        frames = frames_of(events, beats, rate, patch.tempo)
+        task = replace(task, frames=frames, expected=frames)
+    events, lacking = without_macros(events, Players(patch.graph, loaded.catalog))
+    for sentence in lacking:
+        complain(f"{path.name} {sentence}")
+    return task, beats, events
+
+
+def played(task: PatchRender, events: Sequence[LiveEvent], name: str) -> list[Command]:
+    """Commands of a script's events; `name`: the script's, for errors."""
+    graph, catalog = task.patch.graph, task.loaded.catalog
+    return commands(events, name, param_finder(graph, catalog), Players(graph, catalog))
+
+
+def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
+    """Events of the script with its listeners' cues, iterated until the cues are stable."""
+    spec, header = task.spec, script.header
+    cues: list[Cue] = []
+    for _ in range(MAX_ROUNDS):
+        hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
+        taken, _ = without_macros(events, Players(task.patch.graph, task.loaded.catalog))
+        task.hear(played(task, taken, script.name), hearing)
+        heard = hearing.cues(events, spec.rate, task.patch.tempo)
+        if heard == cues:
+            break
+        cues = heard
+        events = script.play(beats, task.patch.tempo, cues)
+    return events
+
+
+def _stems(names: Sequence[str], events: Sequence[LiveEvent], folder: str | None) -> list[tuple[str, list[LiveEvent]]]:
+    """Stem files: for each track and loop that plays notes the path, and its events with those that are no notes."""
+    if folder is None:
+        return []
+    stems: list[tuple[str, list[LiveEvent]]] = []
+    used: set[str] = set()
+    for name in names:
+        if not any(event.source == name and _is_note(event) for event in events):
+            continue
+        base = re.sub(r"[^\w.-]+", "_", name).strip(".") or "track"
+        file, number = base, 2
+        while file.lower() in used:
+            file, number = f"{base}_{number}", number + 1
+        used.add(file.lower())
+        own = [event for event in events if event.source == name or not _is_note(event)]
+        stems.append((str(Path(folder) / f"{file}.wav"), own))
+    return stems
+
+
+def _is_note(event: LiveEvent) -> bool:
+    return event.address in _NOTES or event.address.endswith("/play")
+
+
+# ---- A patch over sound files, with timed events, or a live script, as the engine would play it
 
 
 def render(asked: RenderRequest, loaded: Loaded) -> bool:

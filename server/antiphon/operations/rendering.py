@@ -34,15 +34,14 @@ from antiphon.kernel.synth.info import OfflinePasses, chosen
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
-from antiphon.offline.file_needs import transposes
+from antiphon.offline.file_job import transposes
 from antiphon.offline.hearing import BlockListener
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
-from antiphon.offline.replayed_tracks import written_tracks
+from antiphon.offline.replay import written_tracks
 from antiphon.offline.runner import process_stream
 from antiphon.operations.finishing import finish_marked, finish_of
-from antiphon.operations.reporting import SILENT, Reporting
-from antiphon.operations.requests import RenderRequest
+from antiphon.operations.requests import SILENT, RenderRequest, Reporting
 from antiphon.operations.tracks import TrackNotes, claim, describe, linear
 
 BLOCK = 256

@@ -1,6 +1,11 @@
 """Requests of operations on files: the arguments of each (`antiphon.kernel.runtime.arguments`)."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -10,10 +15,57 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import Argument, argument, arguments
 from antiphon.kernel.runtime.settings import DEVICES, MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
-from antiphon.operations.reporting import SILENT, Reporting
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
+    from antiphon.offline.output_summary import Written
+
+# ---- Messages of work on files: progress, written files, warnings
+
+
+class Progress(Protocol):
+    """Progress of one piece of work."""
+
+    def update(self, done: int) -> None:
+        """Sets how much of the total is done."""
+        ...
+
+
+class _Unseen:
+    def update(self, done: int) -> None:
+        """Shows nothing."""
+
+
+@contextmanager
+def hidden_progress(label: str, total: int | None, rate: int) -> Iterator[Progress]:
+    """Progress without a display."""
+    yield _Unseen()
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """Receiver of the messages of work on files.
+
+    Attributes:
+        wrote: Takes each file that was written.
+        complain: Takes one sentence that a person should read.
+        progress: Makes the progress of a piece of work out of its label, its total (None where that is not known) and
+            how much of the total is a second.
+        ask: Puts a question to the person and returns the answer; "" where nobody can be asked.
+        stage: Takes what is being done before progress is made, in a word or two of ASCII.
+    """
+
+    complain: Callable[[str], None] = lambda sentence: None
+    wrote: Callable[[Written], None] = lambda written: None
+    progress: Callable[[str, int | None, int], AbstractContextManager[Progress]] = hidden_progress
+    ask: Callable[[str], str] = lambda question: ""
+    stage: Callable[[str], None] = lambda text: None
+
+
+SILENT = Reporting()
+
+
+# ---- Requests of operations on files: the arguments of each (`antiphon.kernel.runtime.arguments`)
 
 PIPE = "-"
 """The name of standard input and output."""
@@ -133,7 +185,7 @@ BESIDE = {one.option: one.said("beside") for one in RUN_OPTIONS.values() if one.
 """Options of further files of a run, each with its field of HTTP and the name of the result there."""
 
 
-def check_applies(one: Argument, info: "ProcessorInfo", spelled: str) -> None:
+def check_applies(one: Argument, info: ProcessorInfo, spelled: str) -> None:
     """Raises UsageError where an option of `antiphon run` does not apply to a processor; `spelled`: as it was given."""
     use, writes = info.on_files, "MIDI" if one.option == "midi-out" else one.option
     needed, lacks = one.said("needs") or ("", f"writes no {writes}")

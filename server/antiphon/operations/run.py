@@ -21,13 +21,22 @@ from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
-from antiphon.offline.file_job import FileJob, Fires, Named, check_distinct, free, read_settings
-from antiphon.offline.file_needs import check_writes, idle, lacking, needed_value
+from antiphon.offline.file_job import (
+    FileJob,
+    Fires,
+    Named,
+    check_distinct,
+    check_writes,
+    free,
+    idle,
+    lacking,
+    needed_value,
+    read_settings,
+)
 from antiphon.offline.output_summary import Written
 from antiphon.operations.file_tasks import failures, plan_jobs, play_with
 from antiphon.operations.finishing import finish_like, finish_of
-from antiphon.operations.reporting import SILENT, Reporting
-from antiphon.operations.requests import PIPE, RUN_OPTIONS, RunRequest, changed, check_applies
+from antiphon.operations.requests import PIPE, RUN_OPTIONS, SILENT, Reporting, RunRequest, changed, check_applies
 from antiphon.operations.run_file import FileTask, RunSettings, process_file
 
 if TYPE_CHECKING:

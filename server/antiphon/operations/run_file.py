@@ -26,13 +26,11 @@ from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import write_atomic
 from antiphon.kernel.runtime.sound_formats import MIDI_WRITTEN, is_midi
 from antiphon.offline.file_ends import fade_end, tail_of
-from antiphon.offline.file_job import Fires, check_source
-from antiphon.offline.file_needs import transposes
+from antiphon.offline.file_job import Fires, check_source, transposes
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
 from antiphon.operations.finishing import finish_marked, picture_of
-from antiphon.operations.reporting import Reporting
-from antiphon.operations.requests import RunRequest
+from antiphon.operations.requests import Reporting, RunRequest
 
 if TYPE_CHECKING:
     from antiphon.offline.note_file import TimedScore
@@ -358,7 +356,7 @@ def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
             raise FileError(f"cannot write {path_text(target)}: its folder does not exist; make it first")
         return True
     if info.first("events", "out") is not None and info.first("audio", "out") is None:
-        raise UsageError(f"{info.type} gives notes: name a MIDI file OUT ({_MIDI}), not {path_text(target)}")
+        raise UsageError(f"{info.type} writes notes: OUT is a MIDI file ({_MIDI}), not {path_text(target)}")
     if info.first("audio", "out") is not None:
         format_of(target)
     return False

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.files import midifile, studio
 from antiphon.files.audiofile import stream
-from antiphon.files.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.files.own_files import OTHER_FOLDER, held_names
+from antiphon.files.scores import midifile, studio
+from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.files.tracks import GAP, HEADER, LOG, TrackFiles, file_name, read_list, read_tracks
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.control.osc.handlers.sets import RECALL
+from antiphon.kernel.control.osc.handlers.scenes import RECALL
 from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER, SILENCE
@@ -27,11 +27,10 @@ from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.synth.info import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import GAIN
-from antiphon.offline.replay import replay
-from antiphon.offline.replayed_tracks import ReplayedTracks, written_tracks
+from antiphon.offline.replay import ReplayedTracks, replay, written_tracks
 from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
 from antiphon.operations.file_tasks import play_with
-from antiphon.operations.reporting import Reporting
+from antiphon.operations.requests import Reporting
 
 TICKS = 960
 _MOST = 1e15

@@ -161,7 +161,7 @@ def unsafe_parts(text: str, lost: Set[str] = frozenset()) -> list[tuple[int, str
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise UsageError("the translation is no script that can be read; write it by hand") from None
+        raise UsageError("the translation is not a valid script; write it by hand") from None
     made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     made |= lost | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     made |= {node.arg for node in nodes if isinstance(node, ast.arg)}

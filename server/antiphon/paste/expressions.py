@@ -3,15 +3,124 @@
 What a program declares is known by name; all else is a word of live scripts, or has no counterpart.
 """
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste import syntax, words
+from antiphon.paste import words
 from antiphon.paste.script import CallChain, Script, UnknownPartError, indented, name_of, quoted
-from antiphon.paste.syntax import as_tuple, bound_names, is_text, is_undefined, key_of, missing_reason, polymeter
-from antiphon.paste.words import FUNCTIONS, METHODS, SETTERS, SIGNALS, SILENT, STRUDEL, VALUE_NAMES, WAVES, own_name
+from antiphon.paste.words import (
+    FUNCTIONS,
+    METHODS,
+    SETTERS,
+    SIGNALS,
+    SILENT,
+    STRUDEL,
+    UNSUPPORTED_WORDS,
+    VALUE_NAMES,
+    WAVES,
+    own_name,
+)
+
+# ---- Queries on nodes of a JavaScript syntax tree, and short texts of them
+
+ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
+JOINS = frozenset({"in", "out", "mix", "squeeze", "squeezeout", "reset", "restart"})
+"""Ways to join the times of two patterns, as in `.add.out(…)`."""
+
+MATH = {"PI": "math.pi", "E": "math.e", **{name: name for name in ("round", "abs", "min", "max")}} | {
+    name: f"math.{name}"
+    for name in ("floor", "ceil", "sin", "cos", "tan", "sqrt", "exp", "log", "log2", "pow", "trunc")
+}
+"""Python's names of those of `Math`."""
+
+
+def literal(node: Any) -> str:
+    """A value that is no text. Raises UnknownPartError: it is an expression of texts."""
+    if isinstance(node.value, bool) or (node.value is None and node.raw == "null"):
+        return str(node.value)
+    if isinstance(node.value, int | float):
+        whole = float(node.value).is_integer() and abs(node.value) < 1e15
+        return str(int(node.value)) if whole else repr(float(node.value))
+    raise UnknownPartError("a live script has no such value")
+
+
+def ducked_orbits(text: str) -> set[str]:
+    """Orbits that a program pushes down."""
+    return {orbit for found in re.findall(r"\bduck(?:orbit)?\(([^)]*)", text) for orbit in re.findall(r"\d+", found)}
+
+
+def is_arithmetic(node: Any) -> bool:
+    """True for the `p.add` of `p.add.out(…)`."""
+    return bool(node.type == "MemberExpression" and not node.computed and node.property.name in ARITHMETIC)
+
+
+def euclid(nodes: Sequence[Any]) -> str:
+    """Euclidean rhythm as a text; "" for a computed one."""
+    plain = [one.value for one in nodes[:2] if one.type == "Literal"]
+    return quoted(words.plain(f"t({plain[0]},{plain[1]})")) if len(plain) == 2 else ""
+
+
+def is_undefined(node: Any) -> bool:
+    return bool(node.type == "Identifier" and node.name == "undefined")
+
+
+def is_text(node: Any) -> bool:
+    return node.type == "TemplateLiteral" or (node.type == "Literal" and isinstance(node.value, str))
+
+
+def polymeter(nodes: Sequence[Any]) -> str:
+    """Texts, or lists of steps, as one mini-notation text; "" for others."""
+    lists = [one.elements if one.type == "ArrayExpression" else [one] for one in nodes]
+    if not lists or any(step.type != "Literal" for steps in lists for step in steps):
+        return ""
+    texts = [" ".join(str(step.value) for step in steps) for steps in lists]
+    counts = [len(text.split()) for text in texts]
+    steps = counts[0] if nodes[0].type == "ArrayExpression" else math.lcm(*counts)
+    return f"{{{', '.join(texts)}}}%{steps}" if re.fullmatch(r"[\w#. -]+", "".join(texts)) else ""
+
+
+def bound_names(params: Sequence[Any]) -> Iterator[str]:
+    for one in params:
+        named = one.left if one.type == "AssignmentPattern" else one
+        if named.type == "Identifier":
+            yield named.name
+
+
+def declared(node: Any) -> set[str]:
+    """Names that a statement declares."""
+    each = [node] if node.type == "FunctionDeclaration" else node.declarations or ()
+    return {one.id.name for one in each if one.id.type == "Identifier"}
+
+
+def is_plain(node: Any) -> bool:
+    """True for a number, a text, or a list of them."""
+    if node is None or node.type != "ArrayExpression":
+        return node is not None and node.type == "Literal"
+    return all(is_plain(one) for one in node.elements)
+
+
+def is_call_of(node: Any, name: str) -> bool:
+    return bool(node.type == "CallExpression" and node.callee.type == "Identifier" and node.callee.name == name)
+
+
+def key_of(name: str) -> str:
+    """Name of a value; empty here for an unnamed one."""
+    return "" if name == "value" else name
+
+
+def as_tuple(shown: str) -> str:
+    return f"({shown[1:-1]})" if shown.startswith("[") and shown.endswith("]") else shown
+
+
+def missing_reason(name: str) -> str:
+    """Reason why a word has no counterpart, as the end of a sentence; "" if unknown."""
+    return f"; {UNSUPPORTED_WORDS[name]}" if name in UNSUPPORTED_WORDS else ""
+
+
+# ---- JavaScript expressions to Python: literals, calls, method chains, functions
 
 _OPERATORS = {one: one for one in ("**", "==", "!=", "<=", ">=", "<<", ">>", *"+-*/%<>|&^")}
 _OPERATORS |= {"===": "==", "!==": "!=", "&&": "and", "||": "or", "??": "or"}
@@ -40,7 +149,7 @@ class Expressions:
     def __init__(self, text: str, script: Script, body: Callable[[Any], list[str]]) -> None:
         """body: gives the lines of a function's body."""
         self._text, self.script, self._lines_of = text, script, body
-        self._ducked = syntax.ducked_orbits(text)
+        self._ducked = ducked_orbits(text)
         self.words: dict[str, str] = {}
         self.names: set[str] = set()
         self.lost: set[str] = set()
@@ -77,7 +186,7 @@ class Expressions:
             raise UsageError("this program is too large to be translated")
         match node.type:
             case "Literal" if not is_text(node):
-                return syntax.literal(node)
+                return literal(node)
             case "Literal" | "TemplateLiteral":
                 return self.text_of(node, kind)
             case "Identifier":
@@ -201,7 +310,7 @@ class Expressions:
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
             kind = "note" if link in ("note", "add", "sub") and words.is_notes(text) else ""
             return CallChain(f"mini({self.text_of(node, kind)})")
-        if syntax.is_arithmetic(node):
+        if is_arithmetic(node):
             return CallChain(f"{self.receiver(node.object)}.{node.property.name}")
         shown = self.expr(node)
         if isinstance(shown, CallChain):
@@ -226,7 +335,7 @@ class Expressions:
         if name[:4] == "pick" and name[-1] != "F" and len(node.arguments) == 2:  # choices stand on either side
             choices, picks = sorted(node.arguments, key=lambda one: (one.type not in _CHOICES, is_text(one)))
             return CallChain(f"{self.receiver(picks)}.{name_of(word)}({self.expr(choices)})")
-        if name in syntax.ARITHMETIC and (named := self._named_value(node.arguments)):
+        if name in ARITHMETIC and (named := self._named_value(node.arguments)):
             return f"lambda p: p.{name}({named})"
         if word not in FUNCTIONS:
             return f"lambda p: p.{name_of(word)}({self._arguments(node.arguments, name)})"
@@ -276,7 +385,7 @@ class Expressions:
             return f"isinstance({self._arguments(node.arguments, '')}, list)"
         if name == "substring":
             return f"{self.expr(callee.object)}[{' : '.join(str(self.expr(one)) for one in node.arguments)}]"
-        if syntax.is_arithmetic(callee.object) and name in syntax.JOINS:
+        if is_arithmetic(callee.object) and name in JOINS:
             return CallChain(f"{self.receiver(callee.object)}.{name_of(name)}({self._arguments(node.arguments, '')})")
         if name in _OF_TEXTS:
             return f"{self.expr(callee.object)}.{_OF_TEXTS[name]}({self._arguments(node.arguments, '')})"
@@ -310,7 +419,7 @@ class Expressions:
             return f".as_({quoted(':'.join(VALUE_NAMES.get(one, one) for one in names))})"
         if name in _OF_VALUES:
             return f".listed().{_OF_VALUES[name]}({self._arguments(node.arguments[:1], name)})"
-        if name == "set" and (self.source(one := node.arguments[0]) in self.chords or syntax.is_call_of(one, "chord")):
+        if name == "set" and (self.source(one := node.arguments[0]) in self.chords or is_call_of(one, "chord")):
             return f".set({self.receiver(one)}.chord())"
         if name == "swing" and is_text(node.arguments[0]):
             return f".swing_by(1 / 3, {self.expr(node.arguments[0])})"
@@ -322,9 +431,9 @@ class Expressions:
             raise UnknownPartError("only an orbit that is a number is ducked here")
         if VALUE_NAMES.get(name) == "velocity":
             return self._velocity(node)
-        if name in syntax.ARITHMETIC and (named := self._named_value(node.arguments)):
+        if name in ARITHMETIC and (named := self._named_value(node.arguments)):
             return f".{name}({named})"
-        if name == "euclid" and (text := syntax.euclid(node.arguments)):
+        if name == "euclid" and (text := euclid(node.arguments)):
             return f".struct({text})"
         if name == "within" and any(is_text(one) for one in node.arguments):
             raise UnknownPartError("its places are numbers")
@@ -354,11 +463,11 @@ class Expressions:
         return f".velocity(seq({self.expr(one)}).mul(127).clamp(1, 127))"
 
     def _math(self, name: str) -> str:
-        if name not in syntax.MATH:
+        if name not in MATH:
             raise UnknownPartError(f"there is no Math.{name} here")
-        if "." in syntax.MATH[name]:
+        if "." in MATH[name]:
             self.script.imports.add("math")
-        return syntax.MATH[name]
+        return MATH[name]
 
     def _arguments(self, nodes: Sequence[Any], name: str) -> str:
         return ", ".join(str(self.expr(one, name)) for one in nodes)

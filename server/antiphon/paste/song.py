@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from antiphon.files.midi_song import MidiNote, MidiSong, MidiTrack, Times
+from antiphon.files.scores.midi_song import MidiNote, MidiSong, MidiTrack, Times
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.paste.script import PATCH, name_of

@@ -8,7 +8,7 @@ from typing import Any
 import esprima
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste.expressions import Expressions
+from antiphon.paste.expressions import Expressions, bound_names, declared, is_call_of, is_plain, is_text
 from antiphon.paste.script import (
     INVALID_STATEMENT_ERRORS,
     CallChain,
@@ -20,7 +20,6 @@ from antiphon.paste.script import (
     tempo_lines,
     wrapped,
 )
-from antiphon.paste.syntax import bound_names, declared, is_call_of, is_plain, is_text
 from antiphon.paste.words import FUNCTIONS, NAMELESS, PATTERN_FUNCTIONS, SILENT_FUNCTIONS, TUPLES, own_name
 
 _TEMPOS = ("setcps", "setCps", "setcpm", "setCpm")

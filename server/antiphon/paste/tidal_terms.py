@@ -13,8 +13,8 @@ from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.mini.reading import read
 from antiphon.paste import words
+from antiphon.paste.expressions import missing_reason
 from antiphon.paste.script import CallChain, UnknownPartError, name_of, quoted
-from antiphon.paste.syntax import missing_reason
 from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, ROUTES, SETTERS, SIGNALS, VALUE_NAMES
 
 _VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set", "=": "set"}

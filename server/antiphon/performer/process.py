@@ -19,7 +19,7 @@ from antiphon.kernel.runtime.shortening import printable
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import Begin, Version
-from antiphon.web.script_link import MAX_MESSAGE_BYTES, MAX_STEPS, pack, unpack
+from antiphon.web.messages import MAX_MESSAGE_BYTES, MAX_STEPS, pack, unpack
 
 # ---- Scripts that browsers and OSC send
 

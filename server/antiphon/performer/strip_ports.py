@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.files.capture_reader import CaptureReader
+from antiphon.files.tracks import CaptureReader
 from antiphon.kernel.engine.callback import DEPTH, Slot
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.jack import JackDriver

@@ -1,13 +1,91 @@
 """Expression for backends: pitch, pressure and timbre held for their note, and the bends of channels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+from math import floor
 from struct import pack, unpack
 from typing import Protocol, TypeVar
 
 from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.runtime.shortening import composed
 from antiphon.kernel.session import play
-from antiphon.synths.note_words import NoteWord
+from antiphon.kernel.session.play import (
+    CONTROLLERS,
+    FIRST,
+    FIRST_EXTRA_VALUE,
+    FIRST_WORD,
+    LAST,
+    MAX_WORD,
+    PIECE,
+    PIECES,
+)
+
+# ---- A note's own values as its node reads them: words piece by piece, and the places of values among its parameters
+
+_HASH_BITS = 53
+"""Bits of a word's hash: the precision of a 64-bit float."""
+
+
+def value_place(number: int) -> int:
+    """Place of a value's parameter among `note_params`; -1 for a number that carries none."""
+    if FIRST <= number < FIRST + CONTROLLERS:
+        return number - FIRST
+    return number - FIRST_EXTRA_VALUE + CONTROLLERS if FIRST_EXTRA_VALUE <= number < FIRST_WORD else -1
+
+
+class NoteWord:
+    """A word of a note, of which controllers bring the pieces; `data`: its bytes, None before the first."""
+
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data: bytes | None = None
+
+    @staticmethod
+    def place(number: int) -> int:
+        """Place among `note_params` of the parameter whose word has a piece in a controller; -1 for none."""
+        return number - FIRST_WORD if FIRST_WORD <= number <= LAST else -1
+
+    def take(self, number: int, value: float) -> int:
+        """Adds the piece in a controller, if any; returns its `place`."""
+        place, data = self.place(number), self.data or b""
+        if place >= 0 and len(data) < MAX_WORD:
+            self.data = data + min(int(min(max(0.0, value), 1.0) * PIECES), PIECES - 1).to_bytes(PIECE).rstrip(b"\0")
+        return place
+
+    @property
+    def text(self) -> str | None:
+        """The word; None before its first piece."""
+        return None if self.data is None else self.data.decode("utf-8", "replace")
+
+    @staticmethod
+    def keys(words: Iterable[str], *, named: bool = False) -> Iterator[tuple[bytes | float, str]]:
+        """Keys by which notes say words: their hash, which session logs had before `word_pieces`, and their bytes.
+
+        `named`: the words are names of values by name.
+        """
+        for word in words:
+            yield name_hash(word) if named else word_hash(word), word
+            yield _encoded(word), word
+
+
+def _encoded(word: str) -> bytes:
+    return composed(word).encode("utf-8", "surrogateescape")
+
+
+def word_hash(word: str) -> float:
+    """The number that stood for a word in session logs before `word_pieces`: 53 bits of its BLAKE2b digest, 0 to 1."""
+    digest = blake2b(_encoded(word), digest_size=8).digest()
+    return float((int.from_bytes(digest) >> (64 - _HASH_BITS)) / (1 << _HASH_BITS))
+
+
+def name_hash(name: str) -> float:
+    """The number that stood for the name of a value in old session logs: `word_hash` in 24 bits."""
+    return floor(word_hash(name) * PIECES) / PIECES
+
+
+# ---- Expression for backends: pitch, pressure and timbre held for their note, and the bends of channels
 
 _LOUDER = 1.0
 """Gain added at full pressure: 6 dB, a common response to aftertouch."""

@@ -14,8 +14,8 @@ from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
 from antiphon.kernel.wire.osc import Arg, Bundle, Packet, decode, encode
 from antiphon.kernel.wire.senders import plain_ip
-from antiphon.web.control_messages import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 from antiphon.web.http_message import Refusal
+from antiphon.web.messages import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 from antiphon.web.osc_socket import check_address
 
 TIMEOUT_SECONDS = 10.0

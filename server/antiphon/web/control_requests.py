@@ -8,8 +8,10 @@ import contextlib
 import json
 import logging
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.commands.executor import round_float32
+from antiphon.kernel.control.subscribers.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import declaration, own_nodes
@@ -26,10 +29,65 @@ from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.graph.names import SCENE_NAME
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.web.approvals import Approvals
-from antiphon.web.control_messages import MAX_REQUEST, STARTED, Topic, WebRequest, parts
-from antiphon.web.control_status import MACHINE, status
-from antiphon.web.machine_watch import MachineWatch
+from antiphon.kernel.wire.senders import plain_ip
+from antiphon.web.control_status import MACHINE, MachineWatch, status
+from antiphon.web.messages import MAX_REQUEST, STARTED, Topic, WebRequest, parts
+
+# ---- Approvals of addresses on disk, which control has again after a restart
+
+_lan_log = logging.getLogger("antiphon.lan")
+APPROVED_FILE = "approved.json"
+
+
+@dataclass(slots=True)
+class Approvals:
+    """Approved addresses with the time of their approval, valid for `APPROVAL_SECONDS`.
+
+    They survive a restart, but not the day: in another network the same address may be a stranger's.
+
+    `folder`: where `APPROVED_FILE` is; `clock`: seconds since the epoch.
+    """
+
+    folder: Path
+    clock: Callable[[], float] = time.time
+
+    def load(self) -> dict[str, float]:
+        """Valid approvals, oldest first, with the seconds left to each; none from a damaged file."""
+        now = self.clock()
+        return {ip: when + APPROVAL_SECONDS - now for ip, when in self._read().items()}
+
+    def add(self, ip: str) -> None:
+        """Stores an approval; `FileError` if the file is not writable."""
+        approved = self._read()
+        approved.pop(ip, None)
+        self._write({**approved, ip: self.clock()})
+
+    def remove(self, ip: str) -> None:
+        """Removes an approval; `FileError` if the file is not writable."""
+        approved = self._read()
+        if approved.pop(ip, None) is not None:
+            self._write(approved)
+
+    def _write(self, approved: dict[str, float]) -> None:
+        newest = dict(list(approved.items())[-MAX_APPROVED:])
+        paths.write_atomic(self.folder / APPROVED_FILE, json.dumps(newest).encode(), 0o600)
+
+    def _read(self) -> dict[str, float]:
+        now = self.clock()
+        try:
+            data = json.loads((self.folder / APPROVED_FILE).read_bytes())
+            approved = {plain_ip(ip): float(when) for ip, when in data.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            _lan_log.warning(
+                "the approvals in %s cannot be read (%s): none is valid", self.folder, type(error).__name__
+            )
+            return {}
+        return {ip: when for ip, when in approved.items() if 0 <= now - when < APPROVAL_SECONDS}
+
+
+# ---- Control's end of the web process's socket: one request at a time, within `SHARE` of CPU time, in turns
 
 log = logging.getLogger("antiphon.web")
 

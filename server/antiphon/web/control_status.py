@@ -1,18 +1,152 @@
 """Control's figures of `GET /api/status`."""
 
+import asyncio
+import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
+from antiphon.joining import set_lists
+from antiphon.joining.set_lists import Sets
 from antiphon.kernel.control.app import ControlApp
+from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.osc.counters import LABELS
 from antiphon.kernel.control.osc.handlers.time import leader_of
+from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
+from antiphon.kernel.engine.link import EngineCounters, EngineStatus
 from antiphon.kernel.engine.recording.journal import RecordingNote, noted
+from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.runtime.importing import import_object
+from antiphon.kernel.runtime.settings import MAX_BLOCK
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.workers.status import WorkerStatus
-from antiphon.web.machine_watch import MachineWatch
+
+# ---- What the log and `/api/status` say of a machine that is too slow, with the options of `serve` that help
+
+log = logging.getLogger("antiphon.control")
+LOOK_SECONDS = 0.5
+STALL_LOG_SECONDS = 60.0
+"""Seconds between two log lines about stalls."""
+BUSY_LOAD = 0.8
+"""Mean load of a block above which the patch, not the machine's wake-up latency, is taken for the cause."""
+LATE_SHARE = 0.05
+"""Share of a worker's sound whose lack is heard, and said."""
+CROWDED_LOAD = 2.5
+"""Load average per core above which programs other than Antiphon are taken for a cause."""
+
+
+def setting(engine: EngineStatus, late_ns: int) -> str:
+    """Options of the serve command at which blocks `late_ns` late would have been in time; of JACK also its period."""
+    options = _options(engine, late_ns)
+    if engine.driver != "jack" or not options.startswith("--block"):
+        return options
+    return f"{options} (a JACK server of yours: with jackd -p {options.split()[1]})"
+
+
+def _options(engine: EngineStatus, late_ns: int) -> str:
+    blocks = [block for n in range(7) if (block := engine.block << n) <= MAX_BLOCK]
+    if engine.load_mean > BUSY_LOAD and len(blocks) > 1:
+        return f"--block {blocks[1]}"
+    need = max(engine.ahead + 1, ahead_for(late_ns, engine.block, engine.rate))
+    if need <= MAX_AHEAD and late_ns < (MAX_AHEAD - 1) * engine.block * 1e9 / engine.rate:
+        return f"--ahead {need}"
+    block = next((b for b in blocks[1:] if late_ns < (MAX_AHEAD - 1) * b * 1e9 / engine.rate), blocks[-1])
+    longer = engine.ahead * engine.block // block + 1
+    ahead = min(max(longer, ahead_for(late_ns, block, engine.rate)), MAX_AHEAD)
+    return f"--block {block} --ahead {ahead}" if ahead >= longer else ""
+
+
+def late_advice(setting: str) -> str:
+    """Advice against sound that came late, with options of the serve command; none fixes other programs' load.
+
+    `setting`: "" where the options already allow for as much as they can.
+    """
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    others = f"end other programs (load {load:.0f} on {cores} cores)"
+    if not setting:
+        return f"{others}: --block and --ahead are as large as they can be"
+    begin = f"{others}, and" if load > CROWDED_LOAD * cores else "to end that,"
+    return f"{begin} start the server with {setting}"
+
+
+class MachineWatch:
+    """Watches the engine's counters for changes."""
+
+    def __init__(
+        self, link: RemoteEngine, workers: Callable[[], list[WorkerStatus]], clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Starts without a reading; `clock` gives seconds."""
+        self._link, self._workers, self._clock = link, workers, clock
+        self._hops: dict[tuple[str, int], int] = {}
+        self._looked, self._late = clock(), ""
+        self.answers = ""  # as `advice`, against answers of workers that came too late
+        self._before: EngineCounters | None = None
+        self._restarts = self._missed = 0
+        self._logged = -STALL_LOG_SECONDS
+        self.advice = ""  # what to type against the blocks missed so far, as one sentence; "" while none was missed
+
+    async def serve(self, faults: ControlFaults) -> None:
+        """Looks every `LOOK_SECONDS` until it is cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            faults.attempt("the machine", self.look)
+
+    def look(self) -> None:
+        """Reports changes: a stall at most once a minute, missed blocks and hops once, at their second occurrence."""
+        self._look_at_workers()
+        now, engine, before = self._link.counters(), self._link.status(), self._before
+        self._before, restarted = now, engine.restarts != self._restarts
+        self._restarts = engine.restarts
+        if before is None or restarted:
+            return
+        if now.stalls != before.stalls:
+            if self._clock() - self._logged >= STALL_LOG_SECONDS:
+                self._logged = self._clock()
+                log.warning(
+                    "the machine stood still for %.1f s, which is no fault of a node: it was suspended, or is too busy "
+                    "(stalls so far: %d)",
+                    now.stalled_ns / 1e9,
+                    now.stalls,
+                )
+        elif (missed := now.missed_blocks - before.missed_blocks) > 0:
+            self._missed += missed
+            if self._missed > missed:
+                said, self.advice = (
+                    self.advice,
+                    (
+                        f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
+                        f"{late_advice(setting(engine, now.latest_ns))}"
+                    ),
+                )
+                if not said:
+                    log.warning(self.advice)
+
+    def _look_at_workers(self) -> None:
+        """Names a worker that has been too late with `LATE_SHARE` of its sound at two looks, one after the other."""
+        now, before, last = self._clock(), self._hops, self._late
+        there = self._workers()
+        running = [w for w in there if w.state == "running"]
+        if self.answers and not any(self.answers.startswith(f"{w.name} ") for w in there):
+            self.answers = ""
+        self._hops, self._late = {(w.name, w.node): w.misses for w in running}, ""
+        least, self._looked = LATE_SHARE * (now - self._looked) * 1e9, now
+        for w in running:
+            missed = w.misses - before.get((w.name, w.node), w.misses)
+            if missed * w.period_ns > least:
+                self._late = w.name
+                if last == w.name:
+                    said, self.answers = (
+                        self.answers,
+                        f"{w.name} is too late with its sound, of which {w.misses * w.period_ns / 1e9:.1f} s are "
+                        f"missing so far; {late_advice('a larger --block or --ahead')}",
+                    )
+                    if not said:
+                        log.warning(self.answers)
+
+
+# ---- Control's figures of `GET /api/status`
 
 MACHINE = "machine"
 """Name of the `MachineWatch` among what has joined control."""
@@ -68,7 +202,7 @@ def status(app: ControlApp) -> dict[str, Any]:
         "patch": session.state.name,
         "loading": session.state.coming,
         "hint": "" if app.plans.patch is None else app.plans.patch.hint,
-        "set": app.position.status(session.state.path, {} if app.plans.patch is None else app.plans.patch.midi),
+        "set": _set(app),
         "tempo": bpm,
         "beat": beat,
         "playing": playing,
@@ -89,6 +223,13 @@ def status(app: ControlApp) -> dict[str, Any]:
 def named(record: object, *names: str) -> dict[str, Any]:
     """Attributes of a record by name."""
     return {name: getattr(record, name) for name in names}
+
+
+def _set(app: ControlApp) -> dict[str, Any] | None:
+    """The set list and the place in it; None without one."""
+    sets: Sets | None = app.joined.get(set_lists.NAME)
+    midi = {} if app.plans.patch is None else app.plans.patch.midi
+    return None if sets is None else sets.status(app.session.state.path, midi)
 
 
 def _waited_for(app: ControlApp, node: Node) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from antiphon.kernel.errors import WireError
 from antiphon.web.access import LIVE_REQUIRED
 from antiphon.web.http_message import Refusal
+from antiphon.web.messages import MAX_MESSAGE_BYTES, pack, unpack
 from antiphon.web.osc_socket import OscSocket
-from antiphon.web.script_link import MAX_MESSAGE_BYTES, pack, unpack
 
 if TYPE_CHECKING:
     from antiphon.web.page.feed import PageFeed

@@ -23,7 +23,7 @@ from antiphon.web.access import CodeGuard, with_offered_token
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
 from antiphon.web.operations import Operation, TokenLevel, operations_of
-from antiphon.web.osc_refusals import OscRefusals
+from antiphon.web.osc_socket import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners
 from antiphon.web.protocol.application import Endpoint, Guard, Routes
 from antiphon.web.protocol.connection import BACKLOG, Connections

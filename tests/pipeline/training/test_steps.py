@@ -115,7 +115,7 @@ def test_folds_are_trained_each_in_a_folder_and_tested_together(trained, trainin
 def test_folds_that_leave_one_label_to_train_on_are_refused(training) -> None:
     training.check_folds(3)
     songs = tuple(replace(sound, group=str(sound.labels)) for sound in training.sounds)
-    with pytest.raises(FileError, match=r"fold 1 leaves less than two labels .* only 3 groups"):
+    with pytest.raises(FileError, match=r"fold 1 leaves fewer than two labels .* only 3 groups"):
         replace(training, sounds=songs).check_folds(3)
 
 

@@ -46,16 +46,14 @@ def recipe(request, tmp_path_factory, sounds_of_training):
     """A recipe on few sounds and short ones; that of confidence on two files of training and two of validation."""
     from antiphon_models.denoise.training import confidence, recipe as recipes
     from antiphon_models.denoise.training.gate import GateRecipe
-    from antiphon_models.denoise.training.recipe_confidence import ConfidenceRecipe
-    from antiphon_models.denoise.training.recipe_file import FileMaskRecipe
     from antiphon_models.learning.recipe import TrainingJob
 
     few = {"frames": 220, "items": {"cpu": 2}}
     kind, small = {
         "mask": (recipes.MaskRecipe, few),
-        "file": (FileMaskRecipe, few),
+        "file": (recipes.FileMaskRecipe, few),
         "gate": (GateRecipe, few),
-        "confidence": (ConfidenceRecipe, {"frames": 220, "files": (2, 2), "items": 3}),
+        "confidence": (confidence.ConfidenceRecipe, {"frames": 220, "files": (2, 2), "items": 3}),
     }[request.param]
     made = type("Small", (kind,), small)()
     folder = shutil.copytree(sounds_of_training, tmp_path_factory.mktemp("training") / "material")

@@ -14,7 +14,7 @@ from antiphon.api import F32
 from antiphon.api.backends.files import read_midi
 from antiphon_models.denoise.training import RATE as RATE
 from antiphon_models.learning.needs import folders
-from antiphon_models.material import espeak, fluidsynth, sounds
+from antiphon_models.material import fluidsynth, sounds
 from antiphon_models.material.fluidsynth import (
     FLUID,
     TICKS,
@@ -26,7 +26,8 @@ from antiphon_models.material.fluidsynth import (
     note_on,
     program_change,
 )
-from antiphon_models.material.sounds import mono, resampled
+from antiphon_models.material.singing import speak
+from antiphon_models.material.sounds import mono
 
 Part = Literal["train", "valid", "test"]
 TRAIN_FONT, TEST_FONTS = FLUID, {"timgm": TIM, "fluid": FLUID}
@@ -215,7 +216,7 @@ def voice(part: Part, seconds: float, rnd: random.Random) -> F32:
     )
     name = rnd.choice(LANGUAGES[part]) + rnd.choice(VARIANTS[part])
     pitch, speed = rnd.randint(15, 85), rnd.randint(110, 220)
-    return resampled(*espeak.speech(text, name, speed, pitch), RATE)[: int(seconds * RATE)]
+    return speak(text, name, speed, pitch, RATE)[: int(seconds * RATE)]
 
 
 def patch(data: Path, part: Part, seconds: float, rnd: random.Random) -> F32:

@@ -14,9 +14,10 @@ import soundfile
 from antiphon.api import UsageError
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon_models.learning.needs import explain_missing
-from antiphon_models.material import espeak, fluidsynth
+from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, FluidSettings, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartChord, PartNote, songs
+from antiphon_models.material.singing import speak
 
 MODELS = Path(__file__).parents[2]
 
@@ -81,7 +82,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", str(tmp_path))
     assert fluidsynth.missing([tmp_path / "no.sf2"]) == ["fluidsynth", str(tmp_path / "no.sf2")]
     with pytest.raises(FileNotFoundError, match="espeak-ng"):
-        espeak.speech("hello", "en", 150, 50)
+        speak("hello", "en")
 
 
 def test_a_missing_soundfont_is_not_replaced_by_another(tmp_path: Path) -> None:
@@ -104,9 +105,8 @@ def test_espeak_says_what_it_is_given(tmp_path: Path, monkeypatch: pytest.Monkey
         "sys.stdout.buffer.write((HERE / 'x.wav').read_bytes())\n",
         monkeypatch,
     )
-    sound, rate = espeak.speech("hello there", "en+f1", 150, 40)
+    sound = speak("hello there", "en+f1", 150, 40, 22050)
     assert np.array_equal(sound, x)
-    assert rate == 22050
     asked = (tmp_path / "asked").read_text().splitlines()
     assert " ".join(asked) == "-v en+f1 -s 150 -p 40 --stdout hello there"
 

@@ -144,7 +144,7 @@ class TrainingSet:
         return replace(self, sounds=sounds, mean=measured.mean, deviation=measured.deviation)
 
     def check_folds(self, folds: int) -> None:
-        """Raises `FileError` where a fold would leave less than two labels to train on."""
+        """Raises `FileError` where a fold would leave fewer than two labels to train on."""
         for number in range(folds):
             if (
                 len({label for sound in self._dealt(number, folds) if sound.split == TRAIN for label in sound.labels})
@@ -152,8 +152,8 @@ class TrainingSet:
             ):
                 groups = len({sound.group for sound in self.sounds})
                 raise FileError(
-                    f"train.folds is {folds}, and fold {number + 1} leaves less than two labels to train on, for there "
-                    f"are only {groups} groups of sounds: lower it, or 0 for none"
+                    f"train.folds is {folds}, and fold {number + 1} leaves fewer than two labels to train on: there "
+                    f"are only {groups} groups of sounds; lower it, or set it to 0 for no folds"
                 )
 
     def _dealt(self, number: int, folds: int) -> tuple[SoundFrames, ...]:

@@ -141,7 +141,7 @@ def run_steps(
 ) -> TrainingReport:
     """Runs those of the steps that are in `TRAINING_STEPS`; see `running.run`."""
     if left := [task.number for task in tasks if not is_done(task)]:
-        raise FileError(f"shard {left[0]} is not there, or of other settings: run the step preprocess first")
+        raise FileError(f"shard {left[0]} is missing or was made with other settings: run the step preprocess first")
     training = make_set(settings.out, items, [task.path for task in tasks], settings.preprocess.bands, settings.train)
     if "train" in steps:
         training.check_folds(settings.train.folds)

@@ -1,7 +1,7 @@
 """Section of each bar: variations with a fill before the next, and the performer's calls."""
 
 from antiphon_accompany.band.styles import PHRASE
-from antiphon_accompany.harmony.given import ENDING_BARS
+from antiphon_accompany.harmony.chordtext import ENDING_BARS
 
 CALLS = ("fill", "break", "ending")
 VARIATIONS = ("auto", "A", "B")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from antiphon.api import IO, Event
 from antiphon.api.backends.synths import ChannelBends
-from antiphon_accompany.band.levels import TOUCH
+from antiphon_accompany.band.parts import TOUCH
 from antiphon_accompany.band.styles import LEFT_HAND_LANES, PARTS, PHRASE, Strike, Style, fit_to_meter, shipped_style
 from antiphon_accompany.band.voicing import BASS_CENTRE, PartVoices, Placing, bass_of, left_hand
 from antiphon_accompany.harmony.chords import Chord

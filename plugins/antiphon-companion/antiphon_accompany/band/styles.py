@@ -17,7 +17,7 @@ from msgspec import Meta, Struct, field
 
 from antiphon.api import FileError, PluginError
 from antiphon.api.backends.files import read_toml
-from antiphon_accompany.band.levels import MIX
+from antiphon_accompany.band.parts import MIX
 
 PARTS = ("piano", "guitar", "bass", "drums", "pad")
 SECTIONS = ("intro", "A", "B", "fill", "break", "ending")

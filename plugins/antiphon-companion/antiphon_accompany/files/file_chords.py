@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.files.offline import Section
 from antiphon_accompany.harmony.chords import Chord
 from antiphon_accompany.harmony.chordtext import ChordSpan

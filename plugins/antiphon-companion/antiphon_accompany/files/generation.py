@@ -16,8 +16,7 @@ from antiphon_accompany.band.styles import PARTS
 from antiphon_accompany.files.jobs import check_texts, run as accompany
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of, text_of
-from antiphon_accompany.parameters import PARAMS
-from antiphon_accompany.processor import Accompany
+from antiphon_accompany.processor import PARAMS, Accompany
 
 PHRASE = 4
 """Bars of the first phrase, the motif of the rest of the melody."""

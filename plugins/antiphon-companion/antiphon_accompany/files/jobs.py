@@ -29,7 +29,7 @@ from antiphon.api.backends.files import (
 )
 from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.file_chords import FILE
 from antiphon_accompany.files.midifiles import accompany_midi

@@ -23,8 +23,7 @@ from antiphon.api.backends.files import (
     open_midi,
     write_atomic,
 )
-from antiphon_accompany.band.levels import FULL, VOLUME, midi_volume
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import FULL, VOLUME, BeatNote, midi_volume
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
 from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, top_line, without_clashes
 from antiphon_accompany.files.offline import (

@@ -9,13 +9,11 @@ import numpy as np
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec, Value
 from antiphon.api.backends.rendering import prepare_processor
-from antiphon_accompany.band.levels import PART_OF
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import PART_OF, BeatNote
 from antiphon_accompany.harmony.chords import Chord
 from antiphon_accompany.harmony.chordtext import ChordSpan
 from antiphon_accompany.harmony.melody import Melody
-from antiphon_accompany.harmony.tables import installed_tables
-from antiphon_accompany.harmony.tracker import HarmonyTracker
+from antiphon_accompany.harmony.tracker import HarmonyTracker, installed_tables
 from antiphon_accompany.processor import Accompany
 
 TICKS = 480

@@ -4,8 +4,7 @@ from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.live_network import LiveChords, installed_live_network
 from antiphon_accompany.harmony.melody import LIVE_BEATS, Melody
 from antiphon_accompany.harmony.network import WholeMelody, whole_melody
-from antiphon_accompany.harmony.tables import installed_tables
-from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker, places
+from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker, installed_tables, places
 
 MIN_WHOLE_LOOKAHEAD = 8
 """Minimum lookahead in bars for the use of a file's whole melody."""

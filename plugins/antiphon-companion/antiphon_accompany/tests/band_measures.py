@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.harmony.chords import tones
 
 OFF_GRID = (0.003, 0.040)

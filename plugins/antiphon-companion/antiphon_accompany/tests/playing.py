@@ -7,7 +7,7 @@ import mido
 from tests.clock import left as notes_left, played_live
 
 from antiphon.api import Event, StreamSpec, Value
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.processor import Accompany
 
 RATE = 8000

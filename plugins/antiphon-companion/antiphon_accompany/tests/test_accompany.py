@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.backends.rendering import prepare_processor
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.band.styles import STYLES
 from antiphon_accompany.files.offline import HeardHarmony, accompany_file
 from antiphon_accompany.harmony.chords import KEYS, tones

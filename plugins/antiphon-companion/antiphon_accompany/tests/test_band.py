@@ -8,8 +8,7 @@ from tests.clock import played_live
 from tests.each import each
 
 from antiphon.api import AntiphonError, Event, StreamSpec
-from antiphon_accompany.band.levels import CHANNELS, VOLUME
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import CHANNELS, VOLUME, BeatNote
 from antiphon_accompany.band.styles import NAMES, PARTS, SECTIONS, shipped_style
 from antiphon_accompany.band.voicing import PartVoices, Placing, left_hand, outer, parallels
 from antiphon_accompany.files.offline import accompany_file

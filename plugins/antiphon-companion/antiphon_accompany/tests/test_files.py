@@ -11,7 +11,7 @@ import pytest
 
 from antiphon.api import AntiphonError, UsageError
 from antiphon.api.backends.files import chord_text
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.band.styles import PARTS, parts_of
 from antiphon_accompany.files.midifiles import accompany_midi, bars, read, sections
 from antiphon_accompany.files.offline import Section, accompany_file

@@ -11,9 +11,9 @@ from tests.each import each
 from antiphon.api import UsageError
 from antiphon.api.backends.models import ModelError
 from antiphon.live.patterns.harmony import symbol
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.files.offline import accompany_file, melody_of
-from antiphon_accompany.harmony import tables
+from antiphon_accompany.harmony import tracker as tables
 from antiphon_accompany.harmony.chords import KEYS, KINDS, Chord, absolute, label, parse, read_chord, relative
 from antiphon_accompany.harmony.chordtext import replaced, spans_of
 from antiphon_accompany.harmony.melody import Melody

@@ -7,7 +7,7 @@ import mido
 import pytest
 
 from antiphon.api import AntiphonError
-from antiphon.files import midifile
+from antiphon.files.scores import midifile
 from antiphon_accompany.files import midifiles
 from antiphon_accompany.files.midifiles import accompany_midi
 from antiphon_accompany.tests.playing import accompaniment

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from antiphon.api.backends.models import ModelError, read_weights
-from antiphon_accompany.band.notes import BeatNote
+from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.files.offline import HeardHarmony, accompany_file, melody_of
 from antiphon_accompany.harmony import live_network, network
 from antiphon_accompany.harmony.live_network import LiveChordNetwork
 from antiphon_accompany.harmony.network import AFTER, FEATURE_COUNT, ChordNetwork, WholeMelody, beat_rows, from_tonic
-from antiphon_accompany.harmony.tables import installed_tables
-from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker
+from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker, installed_tables
 from antiphon_accompany.tests.playing import TUNE
 
 BEATS = 32

@@ -9,8 +9,7 @@ import pytest
 
 from antiphon.api.backends.transports import NOW, OscRequest, RequestError, SetParam
 from antiphon_follow.addresses import fire
-from antiphon_follow.answer import FollowAnswer
-from antiphon_follow.clock import SURE, BeatCount
+from antiphon_follow.clock import SURE, BeatCount, FollowAnswer
 
 
 def found(bpm: float, place: int = 0, phase: float = 0.0) -> Any:

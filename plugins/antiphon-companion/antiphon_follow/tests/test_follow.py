@@ -25,11 +25,10 @@ from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.commands import AwaitPlayer, Beat
 from antiphon.offline.note_file import commands as commands_of, players_of, read as read_notes
 from antiphon.offline.rendering import PlayerRunner
-from antiphon_follow.clock import SURE, BeatCount
+from antiphon_follow.clock import SURE, BeatCount, range_of
 from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.jobs import run
 from antiphon_follow.notes import EDGES, FRAMES_PER_SECOND, NoteBeats, NoteIntervals
-from antiphon_follow.ranges import range_of
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 
 RATE, BLOCK = 48000, 512

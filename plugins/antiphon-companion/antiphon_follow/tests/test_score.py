@@ -14,9 +14,8 @@ from antiphon.api.backends.transports import RequestError, SetParam
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.session.commands import NOW
 from antiphon.offline.rendering import PlayerRunner
-from antiphon_follow.accompanist import Accompanist
 from antiphon_follow.addresses import go
-from antiphon_follow.concert import Concert
+from antiphon_follow.concert import Accompanist, Concert
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
 from antiphon_follow.sound_notes import SoundNotes

@@ -90,7 +90,7 @@ class ModelTracker:
         self._sent: F32 = np.zeros((1, 1, learned.HOP), np.float32)
         self._levels = [-90.0] * LEVELS
         self.on_answer: Callable[[F32 | None, float], object] | None = None
-        self._number = self._first = -1
+        self._number = -1
         self.reset()
 
     def reset(self) -> None:
@@ -106,14 +106,13 @@ class ModelTracker:
         self.begun: Candidate | None = None
         self.corrected: float | None = None
         if self._number >= 0:
-            self._first = self._number
-            self.client.begin(self._first)
+            self.client.begin(self._number)
 
     def begin(self, sample: int) -> None:
         """Sets the number of the first hop from the sample clock; only the first call has an effect."""
         if self._number < 0:
-            self._number = self._first = sample // self.hop
-            self.client.begin(self._first)
+            self._number = sample // self.hop
+            self.client.begin(self._number)
 
     def step(self, settings: TrackerSettings, io: IO) -> None:
         """Sends the decimator's full hop and processes the answer that is due."""
@@ -123,12 +122,12 @@ class ModelTracker:
         self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / learned.HOP + 1e-9))
         self.client.send(self._number, self._sent, io)
         due = self._number - self.client.lead
-        answers = self.client.take(due, io) if due >= self._first else None
+        answers = self.client.take(due, io)
         self._number += 1
         self.begun = self.corrected = None
         self.ended = False
         answer = answers[0, 0] if answers is not None else None
-        if self.on_answer is not None and due >= self._first:
+        if self.on_answer is not None and due >= self.client.first:
             self.on_answer(answer, self._levels[-1 - min(self.client.lead, LEVELS - 1)])
         if answer is None:
             self._missing += 1

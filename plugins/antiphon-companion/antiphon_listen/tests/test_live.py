@@ -11,11 +11,11 @@ from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.testing import render
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon_listen import live
-from antiphon_listen.live.next_beats import NextBeats
-from antiphon_listen.live.processor import DOWNBEAT, Listen, NoteChords
-from antiphon_listen.live.worker import Listener
+from antiphon_listen.live import NextBeats
 from antiphon_listen.loudness import LiveLoudness, Loudness
+from antiphon_listen.processor import DOWNBEAT, Listen, NoteChords
 from antiphon_listen.tests.test_music import RATE, song
+from antiphon_listen.worker import Listener
 
 HOP = 1882
 """Frames: 85 ms at this rate, as a hop of the worker is at 48 kHz."""

@@ -82,7 +82,7 @@ def test_the_weights_are_those_the_script_makes(tmp_path: Path) -> None:
     pytest.importorskip("antiphon_models", reason="what makes the weights is of the lab")
     pytest.importorskip("torch")
     done = subprocess.run(
-        [sys.executable, "-m", "antiphon_models.model.training", str(tmp_path)],
+        [sys.executable, "-m", "antiphon_models.model.network", str(tmp_path)],
         env={"PYTHONPATH": PYTHONPATH},
         capture_output=True,
         text=True,

@@ -16,7 +16,7 @@ from antiphon.kernel.runtime import resources
 from antiphon.kernel.workers import devices
 from antiphon.networks import model_client
 from antiphon.operations import run_file
-from antiphon.operations.reporting import Reporting
+from antiphon.operations.requests import Reporting
 from antiphon_denoise import processor
 from antiphon_denoise.gate import network
 from antiphon_denoise.learned.file_confidence import SteadyNoise

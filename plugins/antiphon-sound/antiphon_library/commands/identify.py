@@ -151,7 +151,7 @@ def identify(asked: IdentifyRequest) -> Identified | Iterator[SoundingTrack]:
     if not file or asked.live:
         raise UsageError("name the file to identify, or give --live")
     if 0.0 < seconds < MIN_SECONDS:
-        raise UsageError(f"--seconds of a file takes {MIN_SECONDS:g} or more; 5 s are better, and 0 is all of it")
+        raise UsageError(f"--seconds takes {MIN_SECONDS:g} or more; 5 is better, and 0 reads the whole file")
     with ASKER.get().progress("listening to") as progress:
         times, hertz = landmarks_of(Path(file), lambda done: progress(round(done), 0, Path(file).name[:60]))
     chosen = times < (seconds or float("inf"))

@@ -15,7 +15,7 @@ from antiphon.api.backends.analysis import analyses
 from antiphon.kernel.runtime import paths, resources
 from antiphon_library import schema
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.identity import digest_of
+from antiphon_library.scanning import digest_of
 from antiphon_library.tests.conftest import Library, MakeFile
 
 LIBRARY = resources.folder("library")

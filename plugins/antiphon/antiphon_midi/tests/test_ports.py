@@ -126,7 +126,7 @@ def test_without_a_sequencer_linux_takes_jack(bell: int, monkeypatch: pytest.Mon
 
 def test_nobody_who_asks_for_no_midi_loads_a_library_of_it() -> None:
     run = (
-        "import sys, antiphon.kernel.control.process, antiphon.files.midifile;"
+        "import sys, antiphon.kernel.control.process, antiphon.files.scores.midifile;"
         "import antiphon_midi.ports_input, antiphon_midi.libraries;"
         "assert not {'mido', 'rtmidi', 'jack', 'llvmlite'} & set(sys.modules)"
     )

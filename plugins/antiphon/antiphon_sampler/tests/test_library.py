@@ -155,7 +155,7 @@ def test_a_folder_that_is_not_there_is_one_sentence(name, why):
 def test_an_empty_folder_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "bd").mkdir()
     (tmp_path / "notes.txt").write_text("no sound")
-    with pytest.raises(PluginError, match=r"there is no sound in the folder .*it takes folders of files"):
+    with pytest.raises(PluginError, match=r"there is no sound in the folder .*it needs folders of files"):
         list_folder(tmp_path)
 
 

@@ -13,7 +13,7 @@ from antiphon.api.backends.transports import VALUES_BEGIN, note_params
 from antiphon.api.testing import render as rendered
 from antiphon.cli.files.render import render
 from antiphon.kernel.session.play import FIRST_WORD, value_number, word_pieces
-from antiphon.synths.note_words import word_hash
+from antiphon.synths.shapes import word_hash
 from antiphon_sampler.loops import onsets, slice_frames
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.sounds import sounds_of

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import count
 
 from antiphon.api import EngineError
@@ -18,9 +19,35 @@ from antiphon.api.backends import transports as osc
 from antiphon.api.backends.runtime import hear, make_bell, ring
 from antiphon_supercollider.scsynth.asset_store import AssetLoader
 from antiphon_supercollider.scsynth.jack_bridge import ECHO, Wires
-from antiphon_supercollider.scsynth.layout import Layout
 from antiphon_supercollider.scsynth.server import Scsynth
 from antiphon_supercollider.scsynth.status import NoteCounts
+from antiphon_supercollider.voices.own import PLACES
+
+# ---- Nodes, buses and buffers of a scsynth used by Antiphon
+
+FIRST_GROUP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Resource layout within a scsynth; an external one has other clients."""
+
+    out: int
+    clock: int
+    private: int  # first audio bus of `2 * places` for each slot
+    nodes: int = 0
+    held: int = 0  # first control bus of `places` for each slot
+    places: int = PLACES
+    buffers: int = 0
+    together: bool = False  # whether all slots write to `out`
+
+    def sound(self, slot: int) -> int:
+        """First of the two buses of a slot."""
+        return self.out if self.together else self.out + ECHO + 2 * slot
+
+    def group(self, slot: int) -> int:
+        return self.nodes + FIRST_GROUP + slot
+
 
 # ---- Detects a hung scsynth: its counter does not return, or it does not answer
 

@@ -17,12 +17,15 @@ from antiphon.signal.analysis import (
     EACH,
     Analysis,
     AnalysisRun,
+    CatalogueService,
+    FolderSound,
+    IdentifiedFile,
     Quantity,
     SeparatingAnalysis,
+    SoundCatalogue,
     is_classifier,
     plain_result,
 )
-from antiphon.signal.catalogue import CatalogueService, FolderSound, IdentifiedFile, SoundCatalogue
 from antiphon.signal.features import FEATURE_DEFAULTS, feature_extractor, feature_fault, feature_stream, import_librosa
 from antiphon.signal.fit_vector import CLASSES, FIT, HARMONY, fit_compatibility, transpose_fit
 from antiphon.signal.landmarks import ONSET_RISE, ONSETS_APART, level_rises, piece_frames, unpack_landmarks

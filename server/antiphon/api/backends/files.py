@@ -5,16 +5,6 @@ from antiphon.files.audiowrite import AudioWriter, format_of
 from antiphon.files.containers.layout import KINDS as SOUND_KINDS
 from antiphon.files.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
 from antiphon.files.decode_process import FileStalled
-from antiphon.files.midi_song import DEFAULT_BPM, TICKS as MIDI_TICKS, MidiNote, MidiSong, MidiTrack, Times as MidiTimes
-from antiphon.files.midifile import (
-    SUFFIXES as MIDI_SUFFIXES,
-    conductor,
-    melody_of,
-    open_midi,
-    read as read_midi,
-    write as write_midi,
-)
-from antiphon.files.musicxml import SUFFIXES as MUSICXML_SUFFIXES, read as read_musicxml
 from antiphon.files.own_files import (
     Claims as FileClaims,
     copy_into,
@@ -25,6 +15,23 @@ from antiphon.files.own_files import (
     size_of as file_size,
 )
 from antiphon.files.pipes import input_file as standard_input
+from antiphon.files.scores.midi_song import (
+    DEFAULT_BPM,
+    TICKS as MIDI_TICKS,
+    MidiNote,
+    MidiSong,
+    MidiTrack,
+    Times as MidiTimes,
+)
+from antiphon.files.scores.midifile import (
+    SUFFIXES as MIDI_SUFFIXES,
+    conductor,
+    melody_of,
+    open_midi,
+    read as read_midi,
+    write as write_midi,
+)
+from antiphon.files.scores.musicxml import SUFFIXES as MUSICXML_SUFFIXES, read as read_musicxml
 from antiphon.files.sound_picture import png_bytes
 from antiphon.kernel.runtime.paths import (
     PRIVATE_FOLDER,

@@ -4,7 +4,7 @@ A child is asked by messages, bounded in time and answers, and ends with its par
 """
 
 from antiphon.cli.ports import Host, HttpBesideOsc, Osc as OscPort
-from antiphon.jobs.program import run_program
+from antiphon.jobs.process import run_program
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.contract.operations import ASKER, OscForm, Request
 from antiphon.kernel.runtime.arguments import argument
@@ -43,4 +43,4 @@ from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.settings import ServeOption
 from antiphon.kernel.runtime.shortening import composed, short_repr, shorten
 from antiphon.kernel.runtime.suggestion import instead, suggest
-from antiphon.operations.priority import lower_priority
+from antiphon.offline.priority import lower_priority

@@ -12,6 +12,16 @@ from antiphon.kernel.synth.info import (
     infos as synth_infos,
     use as use_backend,
 )
-from antiphon.synths.controls import DIALS, FIRST_DIAL, RESERVED, parse as parse_controls
-from antiphon.synths.processor import DROPPED, LEVEL, EventWord, Sounding, SynthProcessor, no_events
+from antiphon.synths.processor import (
+    DIALS,
+    DROPPED,
+    FIRST_DIAL,
+    LEVEL,
+    RESERVED,
+    EventWord,
+    Sounding,
+    SynthProcessor,
+    no_events,
+    parse as parse_controls,
+)
 from antiphon.synths.shapes import ChannelBends, NamedValues, NoteShape, NoteShapes, pressure_gain

@@ -3,6 +3,8 @@
 A command is what a performer asks for, as data; OSC packets are bytes, for another program.
 """
 
+from antiphon.joining.controllers import pressable, pressed_message, settable
+from antiphon.joining.steering import LEAP, same_tempo, steered_tempo
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.errors import RequestError, WireError
 from antiphon.kernel.graph.clips import PatchClip, clip_room
@@ -39,17 +41,9 @@ from antiphon.kernel.session.play import (
     plays,
     read as play_commands,
 )
-from antiphon.kernel.session.transport import (
-    LEAP,
-    Transport,
-    pressable,
-    pressed_message,
-    same_tempo,
-    settable,
-    steered_tempo,
-)
+from antiphon.kernel.session.transport import Transport
 from antiphon.kernel.session.transport_server import EmittedEvent, OscRequest, TransportServer
 from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Double, Message, Packet, decode, encode, encode_bundle
 from antiphon.operations.lists import offered
-from antiphon.synths.note_words import NoteWord, value_place
+from antiphon.synths.shapes import NoteWord, value_place

@@ -38,7 +38,7 @@ def yield_to_sound() -> None:
     """Gives this process a priority below that of servers of this user."""
     from antiphon.cli.ports import running
     from antiphon.kernel.errors import AntiphonError
-    from antiphon.operations.priority import give_way
+    from antiphon.offline.priority import give_way
 
     beside = False
     with contextlib.suppress(AntiphonError):  # no folder for it: the command says so, if it needs one

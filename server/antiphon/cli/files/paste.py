@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.files.midifile import SUFFIXES
+from antiphon.files.scores.midifile import SUFFIXES
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.paths import write_atomic
@@ -36,7 +36,7 @@ def paste(
 
 
 def _song(file: str) -> Translation:
-    from antiphon.files.midifile import read
+    from antiphon.files.scores.midifile import read
     from antiphon.paste.song import script_of
 
     return script_of(read(Path(file)))

@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar, ask, tell_stage
-from antiphon.operations.reporting import Reporting
+from antiphon.operations.requests import Reporting
 
 if TYPE_CHECKING:
     from antiphon.offline.output_summary import Written
-
-OVER_FULL_SCALE_ADVICE = "--limit keeps them below it, --normalise -14 sets the loudness"
-"""Advice about samples beyond full scale."""
 
 
 def report(*written: Written, err: bool = False) -> None:
     """A line on standard output for each, after over-full-scale warnings on standard error; `err`: all there."""
     for each in written:
         if each.over:
-            complain(f"{each.over}; {OVER_FULL_SCALE_ADVICE}")
+            complain(f"{each.over}; --limit keeps them below it")
         print(str(each), file=sys.stderr if err else sys.stdout, flush=True)
 
 

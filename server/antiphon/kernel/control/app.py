@@ -17,7 +17,7 @@ from antiphon.kernel.control.osc import counters
 from antiphon.kernel.control.osc.addresses import Directory, PluginAddresses
 from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.subscribers.feedback import LATE_SECONDS
-from antiphon.kernel.control.subscribers.monitor import NotesOut
+from antiphon.kernel.control.subscribers.notes_out import NotesOut
 from antiphon.kernel.control.transports import Transports
 from antiphon.kernel.engine.action_schedule import OTHER
 from antiphon.kernel.engine.link import (
@@ -187,11 +187,12 @@ class ControlApp(OscServer):
             catalog.addresses, self.directory, self.executor, self.replies, self.syncs, self.faults
         )
         self.transports = Transports(self)
-        self.learner = lambda: self.transports.learner
         state, surfaces_now = self.session.state, self.surfaces
         self.notes_out = NotesOut(link, state, surfaces_now, self.feedback, self.transports.wanted_node)
         self.reports = Reports(self, (self.notes_out.played, self.transports.played))
         self.workers: Callable[[], list[WorkerStatus]] = list
+        self.opens: Callable[[], object] | None = None  # loads what is played first, where no patch is named
+        self.ticks: list[tuple[str, Callable[[], object]]] = []  # what companions do in every tick, as of `TurnSteps`
         self._saved_counts = dict.fromkeys(counters.KEPT, 0)
 
     # ---- life
@@ -228,8 +229,8 @@ class ControlApp(OscServer):
             ),
             tick=(
                 ("the notes that nodes play", self.notes_out.follow),
-                ("the notes that are played", self.note_watch.follow),
                 ("the engine's reports", self.reports.read),
+                *self.ticks,
             ),
             meters=(("the meters", self._meters),),
             slow=(

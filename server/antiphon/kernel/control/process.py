@@ -97,9 +97,9 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     link.direct = EventWriter(arena, given["wakes"])
     app.workers = lambda: workers(arena)
     loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
-    restored = await app.start()
     for join in joining:
         join(app, settings, fds)
+    restored = await app.start()
     if settings.mute_input:
         app.command(SetParam(IN, "mute", True), "")
     if not restored:
@@ -170,12 +170,12 @@ def _tell(supervisor: socket.socket, message: dict[str, Any]) -> None:
 
 
 def open_patch(app: ControlApp, settings: ServeSettings) -> None:
-    """Loads the set list or patch of the command line, a name or any file; by default `DEFAULT_PATCH`.
+    """Loads what a companion `opens`, or the patch of the command line, a name or any file; else `DEFAULT_PATCH`.
 
     Where the settings have "opens", an input behind a canceller is opened.
     """
-    if settings.set:
-        app.sets.load(settings.set, None, "")
+    if app.opens is not None:
+        app.opens()
     else:
         app.plans.load(patches.load(settings.patch or DEFAULT_PATCH, app.catalog, trusted=True), 0.0, None, "", ())
     # before an input that is listened to and not played: nothing that is played comes back as sound

@@ -37,6 +37,7 @@ class Transports:
         self._nodes: list[Callable[[], int]] = []
         self.statuses: dict[str, Status] = {}  # each transport's figures for `/api/status`, by its name
         self.learner: Learner | None = None  # maps a controller to a parameter; None where no transport can
+        self.pedals: Callable[[], Mapping[str, str]] = dict  # controllers beside the patch's own, as it has them
 
     def host(self, name: str, settings: ServeSettings, *, fresh: bool) -> TransportHost:
         """Server interface for a transport. `fresh`: control restored nothing from an earlier process."""
@@ -144,7 +145,7 @@ class TransportHost:
 
     def controls(self) -> Mapping[str, str]:
         patch = self._server.plans.patch
-        return {**(patch.midi if patch is not None else {}), **self._server.position.pedals()}
+        return {**(patch.midi if patch is not None else {}), **self._transports.pedals()}
 
     def table(self, name: str) -> Mapping[str, Any]:
         patch = self._server.plans.patch

@@ -9,30 +9,12 @@ two. A plugin registers one by the hook `antiphon_transports`. Control starts it
             server.command(SetParam("echo", "feedback", 0.5), "wire")
 """
 
-import re
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from antiphon.kernel.contract.finding import Finding
-from antiphon.kernel.contract.params import Param
-from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
 from antiphon.kernel.session.transport_server import TransportServer
-
-BUTTONS = (
-    "/set/next",
-    "/set/previous",
-    "/patch/undo",
-    "/patch/redo",
-    "/transport/play",
-    "/transport/stop",
-    "/transport/wait",
-    "/panic",
-)
-"""Addresses a controller button may trigger: complete actions without an argument."""
-CUE, CAPTURE = "/cue", "/capture"
-"""Addresses a controller button may trigger with arguments: a target is "/cue NAME" or "/capture BARS [NODE]"."""
-_WITH_ARGUMENTS = re.compile(r"/cue .+|/capture \d{1,4}( \S+)?")
 
 
 class Transport:
@@ -87,50 +69,3 @@ def is_wanted(options: Iterable[str], settings: ServeSettings) -> bool:
     """True if the settings ask for a transport with options of these names."""
     names = tuple(options)
     return not names or any(settings.options.get(name) or settings.secrets.get(name) for name in names)
-
-
-def pressable(target: str) -> bool:
-    """True for a target of `Learner.learn` of `BUTTONS`, "/cue NAME" or "/capture BARS [NODE]"."""
-    return target in BUTTONS or _WITH_ARGUMENTS.fullmatch(target) is not None
-
-
-def pressed_message(target: str) -> tuple[str, *tuple[str | int, ...]]:
-    """Address and arguments of a target that is `pressable`: the cue's name, or the bars and the node of a capture."""
-    address, _, rest = target.partition(" ")
-    if address == CAPTURE:
-        bars, _, node = rest.partition(" ")
-        return (address, int(bars), node) if node else (address, int(bars))
-    return (address, rest) if rest else (address,)
-
-
-COUNTING_MODES = ("absolute", "relative", "twos", "offset", "sign")
-"""Encodings of a controller: absolute, or of an endless one detected, two's complement, offset by 64, or sign bit."""
-
-
-def settable(param: Param, address: str) -> None:
-    """Raises RequestError where a controller cannot move a parameter: a readonly, text or file parameter."""
-    if param.readonly or param.kind in ("text", "file"):
-        raise RequestError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")
-
-
-NEAR, FAR = 0.15, 1.0
-"""Shares of the beat error corrected per beat: of a small one, treated as noise, and from `WIDE_ERROR` on."""
-WIDE_ERROR = 0.02
-"""Beat error from which it is corrected at the share `FAR`."""
-MAX_TEMPO_DEVIATION = 0.1
-"""Maximum relative deviation from the other clock's tempo."""
-LEAP = 0.25
-"""Beat error beyond which the clock jumps: catching up would take seconds at a wrong tempo."""
-RESOLUTION = 1e-4
-"""Relative tempo difference below which two tempos are the same."""
-
-
-def steered_tempo(bpm: float, away: float) -> float:
-    """Bpm at which the clock converges to another, `away` beats ahead: within `MAX_TEMPO_DEVIATION` of `bpm`."""
-    share = away * (NEAR + (FAR - NEAR) * min(1.0, (away / WIDE_ERROR) ** 2))
-    return bpm * (1.0 + max(-MAX_TEMPO_DEVIATION, min(MAX_TEMPO_DEVIATION, share)))
-
-
-def same_tempo(one: float, other: float) -> bool:
-    """True if two tempos are the same within `RESOLUTION`."""
-    return abs(one - other) < RESOLUTION * other

@@ -10,9 +10,8 @@ from typing import Any, Generic, Self, TypeVar
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, Truth, each, name_value, numbers, truths, whole
-from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.harmony import named_number
-from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.queries import Query, chance
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from typing import TypeVar
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, whole
-from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.pattern import MAX_TIMES, Pattern, pure
+from antiphon.live.patterns.queries import chance
 
 T = TypeVar("T")
 _SMOOTH, _CHOICE = 1 << 33, 1 << 34

@@ -22,8 +22,7 @@ from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response
 from antiphon.web.operations import Operation, TokenLevel, operation
-from antiphon.web.osc_refusals import OscRefusals
-from antiphon.web.osc_socket import check_message
+from antiphon.web.osc_socket import OscRefusals, check_message
 from antiphon.web.oscquery.query import plain_value
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from antiphon.kernel.contract.operations import Request
 from antiphon.kernel.contract.params import MAX_TEXT
-from antiphon.web.script_link import MAX_QUANTUM, MAX_SCRIPT_BYTES, MAX_VERSION
+from antiphon.web.messages import MAX_QUANTUM, MAX_SCRIPT_BYTES, MAX_VERSION
 
 MAX_NAME = 80
 NAME = f"At most {MAX_NAME} printable characters of ASCII."

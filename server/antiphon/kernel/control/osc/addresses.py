@@ -16,7 +16,7 @@ from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.osc.arguments import Address, Args
-from antiphon.kernel.control.osc.handlers import graph, learn, live, server, sets, time
+from antiphon.kernel.control.osc.handlers import graph, live, scenes, server, time
 from antiphon.kernel.control.osc.intake import AddressRoute, Handler
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.subscribers.replies import Replies
@@ -29,11 +29,11 @@ from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.transport_server import OscRequest, TransportServer
 from antiphon.kernel.wire.osc import Arg, encode
 
-_HERE = [one for room in (server, graph, sets, learn, time, live) for one in vars(room).values()]
+_HERE = [one for room in (server, graph, scenes, time, live) for one in vars(room).values()]
 _LISTED = [one if isinstance(one, tuple) else (one,) for one in _HERE]
 ADDRESSES = tuple(one for some in _LISTED for one in some if isinstance(one, Address))
-OWN_ROOTS = frozenset({"node", MACRO, live.CODE.strip("/"), *(item.path.split("/")[1] for item in ADDRESSES)})
-"""First parts of Antiphon's own addresses."""
+NODES = frozenset({"node", MACRO})
+"""First parts of the addresses of nodes."""
 
 
 class Directory:
@@ -45,7 +45,7 @@ class Directory:
     def __init__(self, app: OscServer) -> None:
         """Adds the kernel's fixed addresses; their handlers use `app` only when called."""
         self._server, self.router, self.roots = app, app.router, app.roots
-        self.roots |= OWN_ROOTS
+        self.roots |= NODES
         self.fixed: list[Address] = []
         self.add(ADDRESSES)
         self._routed: dict[str, int] = {}
@@ -55,6 +55,11 @@ class Directory:
         for item in items:
             self.fixed.append(item)
             self.put(item, item.bound(self._server), at_once=item.at_once)
+
+    def own(self, path: str) -> bool:
+        """Whether an address begins as those of nodes, or a fixed one."""
+        root = path.split("/")[1]
+        return root in NODES or any(root == item.path.split("/")[1] for item in self.fixed)
 
     def put(self, item: AddressInfo, handler: Handler, *, at_once: bool = False) -> None:
         """Adds a declared address."""
@@ -88,10 +93,7 @@ _TAKES = {"i": "a whole number", "f": "a number", "d": "a number", "s": "a text"
 
 
 class PluginAddresses:
-    """Routes messages to the handlers of plugins.
-
-    `infos`: the addresses; those whose first part is that of an address of Antiphon's own are left out.
-    """
+    """Routes messages to the handlers of plugins."""
 
     def __init__(
         self,
@@ -107,7 +109,12 @@ class PluginAddresses:
         self._syncs, self._faults = syncs, faults
         self._open: dict[asyncio.Task[None], tuple[str, str]] = {}  # plugin, key of the sender
         syncs.busy.append(lambda peer: any(key == peer.key for _, key in self._open.values()))
-        self.infos = tuple(info for info in added if info.path.split("/")[1] not in OWN_ROOTS)
+        self._added = tuple(added)
+
+    @property
+    def infos(self) -> list[AddressInfo]:
+        """The addresses, without those that begin as Antiphon's own."""
+        return [info for info in self._added if not self._directory.own(info.path)]
 
     def add(self, info: AddressInfo, handler: Callable[[OscRequest], Any], server: TransportServer) -> None:
         """Routes an address; one that is not among `infos` is left out, with a line in the log."""

@@ -21,27 +21,23 @@ from antiphon.kernel.control.commands.executor import (
 from antiphon.kernel.control.commands.sound_device import SoundDevice, delays, headphones
 from antiphon.kernel.control.commands.syncs import Captures, Syncs
 from antiphon.kernel.control.faults import ControlFaults, ServerEvents
+from antiphon.kernel.control.osc.answers import PatchQuestions, UnknownWords
 from antiphon.kernel.control.osc.intake import AddressRoute, Intake
-from antiphon.kernel.control.osc.note_watch import NoteWatch, PatchQuestions, UnknownWords
 from antiphon.kernel.control.patches.plans import Plans
-from antiphon.kernel.control.patches.set_list_player import Sets
-from antiphon.kernel.control.patches.set_position import SetPosition
 from antiphon.kernel.control.state import StateFolder, StateSaver
 from antiphon.kernel.control.subscribers.clients import Access, Subscribers, Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
-from antiphon.kernel.control.subscribers.monitor import Monitor
 from antiphon.kernel.control.subscribers.replies import Replies, without_file_names
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import AntiphonError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Peer
 from antiphon.kernel.io.osc_tcp import TcpServer
 from antiphon.kernel.io.osc_udp import UdpEndpoint
-from antiphon.kernel.session.actions import EVENTS, EngineEffect
+from antiphon.kernel.session.actions import EngineEffect
 from antiphon.kernel.session.commands import ClearSchedule, Panic
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.router import Router
 from antiphon.kernel.session.session import Session
-from antiphon.kernel.session.transport_server import Learner
 
 Service: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Background task of the server, restarted on failure."""
@@ -63,7 +59,7 @@ NO_OPTIONS = ControlOptions()
 class OscServer:
     """Creates the parts and passes each its dependencies; `ControlApp` adds what uses them.
 
-    `follow`: called with the graph's state after nodes were added or removed; `learner`: gives the MIDI learner.
+    `follow`: called with the graph's state after nodes were added or removed.
     """
 
     def __init__(
@@ -100,23 +96,19 @@ class OscServer:
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
-        self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self.replies, self.clock)
         self.captures = Captures(link, self.replies, self.syncs)
         self.device = SoundDevice(link, self.replies, self.syncs)
         self.headphones, self.delays = headphones(), delays()
-        self.position = SetPosition(self.feedback, self.saver)
-        self.plans = Plans(catalog, self.executor, self.syncs, self.position, self.folder, self.structure_changed)
+        self.plans = Plans(catalog, self.executor, self.syncs, self.folder, self.structure_changed)
         self.patch_questions = PatchQuestions(self.replies)
         self.device.changed, self.plans.delay = self._at_device, self._delay
-        self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
+        self.kept = [self.plans.to_json, self.subscribers.to_json]  # what is saved, each as JSON with names of its own
+        self.refusals: list[Callable[[str], None]] = []  # take the key of a closed UDP port
         self.joined: dict[str, Any] = {}  # what companions have added, by name
-        self.note_watch = NoteWatch(link, self.clock, self.session.state, self.surfaces, self.feedback)
-        self.outbox.tap(self.note_watch.effect, *EVENTS)
         self.outbox.tap(self._cut, Panic, ClearSchedule)
         self.follow: Callable[[GraphState], None] = lambda state: None
-        self.learner: Callable[[], Learner | None] = lambda: None
 
     @property
     def osc_port(self) -> int:
@@ -153,7 +145,7 @@ class OscServer:
             self.intake.deferred.clear()
 
     def _contents(self) -> dict[str, Any]:
-        return {**self.plans.to_json(), **self.position.to_json(), **self.subscribers.to_json()}
+        return {name: value for kept in self.kept for name, value in kept().items()}
 
     def _discreet(self, text: str) -> str:
         return without_file_names(text, self.session.state, self.plans.scenes.values(), self.roots)
@@ -168,9 +160,7 @@ class OscServer:
         self.turns.finish()
 
     def _refused(self, key: str) -> None:
-        self.monitor.remove(key)
         if self.surfaces.refused(key):
             self.saver.soon()
-
-    def _tap(self, tap: Callable[[bytes, Peer], None] | None) -> None:
-        self.intake.tap = tap
+        for refused in self.refusals:
+            refused(key)

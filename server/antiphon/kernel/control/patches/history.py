@@ -13,25 +13,22 @@ from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.scenes import Scene
-from antiphon.kernel.session.set_list import SetList
 from antiphon.kernel.wire.osc import Arg, encode
 
 MAX_EDITS = 64
 MOVE_SECONDS = 1.0
 """Seconds without a move after which the next move of a parameter is another edit."""
 RECALL = "/scene/recall"
-Place: TypeAlias = tuple[SetList | None, int]
-"""Set list, None without one, and the index of the current patch in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatchExtras:
-    """What a patch has beside its graph, and where it stands in a set list."""
+    """What a patch has beside its graph, and where it stands, as of `Plans.place`."""
 
     patch: Patch | None  # as it was loaded, None where the nodes were added one by one
     scenes: Mapping[int, Scene]
     clips: Mapping[str, PatchClip]
-    place: Place
+    place: object
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from antiphon.kernel.control.patches.history import (
     graph_to_restore,
 )
 from antiphon.kernel.control.patches.patch_writer import save
-from antiphon.kernel.control.patches.set_position import SetPosition
 from antiphon.kernel.control.state import StateFolder
 from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.kernel.graph import patch as patches
@@ -59,7 +58,6 @@ class Plans:
         catalog: Catalog,
         executor: CommandExecutor,
         syncs: Syncs,
-        position: SetPosition,
         folder: StateFolder,
         structure_changed: Callable[[], None],
     ) -> None:
@@ -68,11 +66,13 @@ class Plans:
         self._session, self._link, self._engine_clock = parts.session, parts.link, parts.clock
         self._outbox, self._feedback, self._events = parts.outbox, parts.feedback, parts.events
         self._catalog, self._executor, self._syncs = catalog, executor, syncs
-        self._position, self._folder, self._structure_changed = position, folder, structure_changed
+        self._folder, self._structure_changed = folder, structure_changed
         self._answers = PlanAnswers(parts.replies)
         self.loudspeakers = False  # a microphone picks them up: a canceller is put in front of the input
         self.guards = False  # and a guard, where its sound is played
         self.delay: Callable[[], float] = lambda: 0.0  # of the loudspeakers, ms, where it is known
+        self.place: Callable[[], object] = lambda: None  # of a patch among others, as in a set list
+        self.go_back: Callable[[Any], None] = lambda place: None  # takes such a place, after an undo or a refusal
         self._engine = 0  # pid of the one that was asked for a plan last
         self._clock = (0, 0.0)
         self.latency = 0  # frames, of the plan that plays
@@ -243,11 +243,11 @@ class Plans:
         return EditState(what, state.current(), state.name, state.path, state.tempo, whole, self._extras())
 
     def _extras(self) -> PatchExtras:
-        return PatchExtras(self.patch, dict(self.scenes), self.clips, self._position.at)
+        return PatchExtras(self.patch, dict(self.scenes), self.clips, self.place())
 
     def _restore_extras(self, extras: PatchExtras) -> None:
         self.patch, self.scenes, self.clips = extras.patch, dict(extras.scenes), extras.clips
-        self._position.put(extras.place)
+        self.go_back(extras.place)
 
     def _change(
         self,
@@ -429,7 +429,6 @@ class Plans:
             self.latency, self.awaited = data["latency"], data.get("awaited", 0)
             self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
             self.clips = convert(data.get("clips", {}), dict[str, PatchClip])
-            self._position.restore(data)
             if self._session.state.path:
                 self.patch = self.read_again()
         except (KeyError, TypeError, ValueError, AntiphonError):

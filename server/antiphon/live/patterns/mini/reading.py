@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.mini.parser import MAX_COPIES, parse
-from antiphon.live.patterns.mini.tree import (
+from antiphon.live.patterns.mini.parser import (
+    MAX_COPIES,
     Choice,
     Euclid,
     Joined,
@@ -23,6 +23,7 @@ from antiphon.live.patterns.mini.tree import (
     Word,
     number,
     numbers_between,
+    parse,
 )
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Places, current

@@ -11,9 +11,8 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, each, number_of, whole
-from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.pattern import FIRST_STREAM, MAX_TIMES, Pattern, randcat
-from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.queries import Query, chance
 from antiphon.live.patterns.signals import rand
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 from antiphon.live.patterns.words.making import as_pattern

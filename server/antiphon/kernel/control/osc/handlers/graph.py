@@ -6,9 +6,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from antiphon.kernel.contract.params import Param
+from antiphon.kernel.control.osc.answers import words_packet
 from antiphon.kernel.control.osc.arguments import MAX_WORD, OWNER, Args, OnOff, OscCall, Word, is_press, osc
 from antiphon.kernel.control.osc.intake import AddressRoute, Handler
-from antiphon.kernel.control.osc.note_watch import words_packet
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.subscribers.feedback import param_level, wire_value
 from antiphon.kernel.errors import PatchError

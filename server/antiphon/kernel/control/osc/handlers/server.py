@@ -1,4 +1,4 @@
-"""Addresses of the server itself: status, version, ping, subscription, monitor, sync, panic."""
+"""Addresses of the server itself: status, version, ping, subscription, sync, panic."""
 
 import re
 from collections.abc import Callable
@@ -73,8 +73,8 @@ def notify(ask: OscCall, on: OnOff, port: Port = 0) -> None:
 
 @osc("/sync", timed=True)
 def sync(ask: OscCall, id: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]) -> None:
-    """Answers `/synced i:id` when all received before it and due has taken effect and is answered; in a bundle, at its
-    time.
+    """Answers `/synced i:id` once every message that came before it and is due has taken effect and was answered; in a
+    bundle, at its time.
     """
     ask.do(Sync(ask.server.syncs.expect(ask.peer, id, ask.when), ask.when))
 
@@ -98,7 +98,7 @@ def audio_device(ask: OscCall, args: Args) -> None:
 
 @osc("/headphones", OWNER)
 def headphones(ask: OscCall, on: OnOff | None = None) -> None:
-    """Says that the output is headphones, or with 0 loudspeakers: then `echo_cancel` or `howl_guard` stands in front of
+    """Says that the output is headphones. 0: it is loudspeakers, and `echo_cancel` or `howl_guard` is put in front of
     the input. Kept for the sound device. Answers `/done`, without arguments `/headphones i:on s:device`.
     """
     server = ask.server
@@ -123,26 +123,8 @@ def clear_schedule(ask: OscCall) -> None:
     ask.do(ClearSchedule())
 
 
-@osc("/monitor", OWNER, once=True)
-def monitor(ask: OscCall, on: OnOff) -> None:
-    """1 sends the sender a copy of every packet that arrives as `/packet s:from b:packet`, 500 a second at most; those
-    of addresses without approval as `/packet/held`, 50 a second at most.
-    """
-    ask.server.monitor.set(ask.peer, bool(on))
-    ask.reply("/done", "/monitor")
-
-
 @osc("/meter/watch", once=True)
 def meter_watch(ask: OscCall, on: OnOff) -> None:
     """0 sends a subscribed sender no `/meter`; 1 sends it again. Answers `/done`."""
     ask.server.surfaces.subscribed(ask.peer).meters = bool(on)
     ask.reply("/done", "/meter/watch")
-
-
-@osc("/note/watch", OWNER, once=True)
-def note_watch(ask: OscCall, on: OnOff) -> None:
-    """1 sends a subscribed sender every note that anybody plays or schedules as
-    `/note/event d:beat i:note i:velocity i:channel s:node`; velocity 0 for its end.
-    """
-    ask.server.note_watch.set(ask.peer, on=bool(on))
-    ask.reply("/done", "/note/watch")

@@ -47,7 +47,7 @@ def leader_of(server: OscServer) -> str:
     "/tempo",
     args="[f:bpm] [f:beats]",
     doc=f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over `beats` beats; without arguments answers "
-    "`/tempo f:bpm`, on the way that of now. A node that leads the clock takes it back, which `/remark` says.",
+    "`/tempo f:bpm`, during a ramp the present one. A node that leads the clock overrides it, which `/remark` reports.",
     timed=True,
 )
 def tempo(ask: OscCall, args: Args) -> None:
@@ -105,7 +105,7 @@ def stop(ask: OscCall) -> None:
 
 @osc("/transport/wait", timed=True)
 def wait(ask: OscCall, beat: BeatNumber = 0.0) -> None:
-    """Stops the beat until the player leads it, at a beat or at the first, by `follow` with `drive` beat. Refused where
+    """Stops the beat at a beat, by default 0, until the player leads it, by `follow` with `drive` beat. Refused where
     the patch has no such node.
     """
     ask.server.plans.wait(beat, ask.when, ask.peer.key)

@@ -1,1 +1,0 @@
-"""`antiphon repl`: one line, one message; completion and help from the declarations of the running server."""

@@ -1,0 +1,1 @@
+"""Notes in files: MIDI files, MusicXML, projects of studios."""

@@ -1,0 +1,409 @@
+"""Tolerant parser of MIDI files: skips and names odd parts, keeps the notes.
+
+It gives mido's messages, as mido's own reader does, which refuses a file for one odd event and forgets the time of an
+unknown one.
+"""
+
+import importlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+# ---- Rhythm parts of a MIDI file, by channel 10, bank select, or the SysEx of GS, XG and General MIDI 2.
+#
+# After `state_parts` one rule is left, that of bank select, which needs no SysEx. The messages are those of "GS Format
+# Specification" (Roland), "XG Specifications" (Yamaha) and "General MIDI 2" (MMA).
+
+DRUMS = 9
+"""General MIDI's channel of drums, from 0."""
+BANK = 0
+"""Controller that selects the bank, whose values say what a channel plays."""
+RHYTHM, MELODIC = (120, 126, 127), 121
+"""Banks of rhythm (of General MIDI 2, of XG's effects, of XG's kits), and the one that makes channel 10 melodic."""
+_OTHER = 0
+"""Bank written for GS banks whose numbers are those of `RHYTHM`, and which hold melodic sounds."""
+_GS_PARTS = (9, *range(9), *range(10, 16))
+"""Channel of each of GS's parts, in the order of their addresses."""
+
+
+def is_rhythm(bank: int, channel: int) -> bool:
+    """Whether a bank select, 0 to 127, makes a channel, from 0, a rhythm part."""
+    return bank != MELODIC if channel == DRUMS else bank in RHYTHM
+
+
+def rhythm_channels(tracks: Sequence[Sequence[Any]]) -> frozenset[int]:
+    """Channels, from 0, whose first note is a rhythm part's; channel 10 also without notes."""
+    rhythm, first = {DRUMS}, dict[int, bool]()
+    for message in (message for _, _, message in _in_time(tracks)):
+        if message.type == "note_on" and message.velocity:
+            first.setdefault(message.channel, message.channel in rhythm)
+        elif message.type == "control_change" and message.control == BANK:
+            (rhythm.add if is_rhythm(message.value, message.channel) else rhythm.discard)(message.channel)
+    return frozenset(channel for channel in range(16) if first.get(channel, channel == DRUMS))
+
+
+def state_parts(tracks: Sequence[list[Any]]) -> None:
+    """States by bank select, in the tracks themselves, which parts are rhythm.
+
+    After a SysEx that changes a part, a bank select and the part's program are inserted. The only rhythm part of a file
+    moves to channel 10, with whose part it changes places.
+    """
+    parts, added = _Parts(), list[tuple[int, Any, list[Any]]]()
+    for _, track, message in _in_time(tracks):
+        if message.type == "sysex":
+            if new := parts.told(tuple(message.data)):
+                added.append((track, message, new))
+        elif message.type == "program_change":
+            parts.programs[message.channel] = message.program
+        elif message.type == "control_change" and message.control == BANK:
+            vars(message)["value"] = parts.bank(message.channel, message.value)
+    for track, message, new in added:
+        at = next(n for n, other in enumerate(tracks[track]) if other is message)
+        tracks[track][at + 1 : at + 1] = new
+    played = [m for track in tracks for m in track if vars(m).get("channel") is not None]
+    rhythm = rhythm_channels(tracks) & {m.channel for m in played if m.type == "note_on" and m.velocity}
+    if len(rhythm) != 1 or DRUMS in rhythm:
+        return
+    (channel,) = rhythm
+    if all(m.value in RHYTHM for m in played if m.is_cc(BANK) and m.channel == channel):
+        places = {channel: DRUMS, DRUMS: channel}
+        for message in played:
+            vars(message)["channel"] = places.get(message.channel, message.channel)
+        for _, message, _ in added:  # it names the channel that was
+            vars(message)["data"] = type(message.data)()
+
+
+def _in_time(tracks: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, Any]]:
+    """(tick, track, message) of all tracks, in order of time."""
+    rows = []
+    for number, track in enumerate(tracks):
+        at = 0
+        for message in track:
+            at += message.time
+            if message.type in ("sysex", "program_change", "control_change", "note_on"):
+                rows.append((at, number, message))
+    return iter(sorted(rows, key=lambda row: row[:2]))
+
+
+class _Parts:
+    """Instrument or drum kit of each channel, by the messages so far."""
+
+    def __init__(self) -> None:
+        self._message = importlib.import_module("mido").Message
+        self.programs = [0] * 16
+        self._maker = ""
+        self._set = dict[int, bool]()  # channels of which a SysEx said whether they are rhythm
+        self._gs, self._xg = list(_GS_PARTS), list(range(16))
+
+    def bank(self, channel: int, value: int) -> int:
+        """Bank to be selected instead of one in the file."""
+        if channel in self._set:
+            return self._bank(rhythm=self._set[channel])
+        if self._maker == "XG" and channel == DRUMS and value not in RHYTHM:
+            return MELODIC
+        return _OTHER if self._maker == "GS" and channel != DRUMS and value in RHYTHM else value
+
+    def told(self, data: tuple[int, ...]) -> list[Any]:
+        """Messages to be inserted after a SysEx, without its first and last byte."""
+        match data:
+            case (0x7E, _, 0x09, _):
+                return self._reset("")
+            case (0x41, _, 0x42, 0x12, 0x40 | 0x00, 0x00, 0x7F, *_):
+                return self._reset("GS")
+            case (0x43, device, 0x4C, 0x00, 0x00, 0x7E, *_) if device >> 4 == 1:
+                return self._reset("XG")
+            case (0x41, _, 0x42, 0x12, 0x40, part, what, value, *_) if part >> 4 == 1:
+                return self._part("GS", self._gs, part & 15, {0x02: "channel", 0x15: "rhythm"}.get(what, ""), value)
+            case (0x43, device, 0x4C, 0x08, part, what, value, *_) if device >> 4 == 1 and part < 16:
+                return self._part("XG", self._xg, part, {0x04: "channel", 0x07: "rhythm"}.get(what, ""), value)
+        return []
+
+    def _part(self, maker: str, channels: list[int], part: int, what: str, value: int) -> list[Any]:
+        if what == "channel":
+            channels[part] = value if value < 16 else -1
+        if what != "rhythm" or channels[part] < 0:
+            return []
+        self._maker = self._maker or maker
+        self._set[channels[part]] = value > 0
+        return self._stated(channels[part], rhythm=value > 0)
+
+    def _reset(self, maker: str) -> list[Any]:
+        new = [message for channel in self._set for message in self._stated(channel, rhythm=channel == DRUMS)]
+        self._maker, self._gs, self._xg = maker, list(_GS_PARTS), list(range(16))
+        self._set.clear()
+        return new
+
+    def _bank(self, *, rhythm: bool) -> int:
+        return (RHYTHM[-1] if self._maker == "XG" else RHYTHM[0]) if rhythm else MELODIC
+
+    def _stated(self, channel: int, *, rhythm: bool) -> list[Any]:
+        bank = self._message("control_change", channel=channel, control=BANK, value=self._bank(rhythm=rhythm))
+        return [bank, self._message("program_change", channel=channel, program=self.programs[channel])]
+
+
+# ---- Tolerant parser of MIDI files: skips and names odd parts, keeps the notes
+
+_TEXTS = {1: "text", 2: "copyright", 3: "track_name", 4: "instrument_name", 5: "lyrics", 6: "marker", 7: "cue_marker",
+          9: "device_name"}  # fmt: skip
+"""Meta event types with text."""
+_TEMPO, _END = 0x51, 0x2F
+_META = {0x00: "a sequence number", 0x20: "a channel prefix", 0x21: "a port", _TEMPO: "a tempo",
+         0x54: "an SMPTE offset", 0x58: "a time signature", 0x59: "a key signature"}  # fmt: skip
+_CHANNEL: dict[int, tuple[str, ...]] = {
+    0x80: ("note_off", "note", "velocity"),
+    0x90: ("note_on", "note", "velocity"),
+    0xA0: ("polytouch", "note", "value"),
+    0xB0: ("control_change", "control", "value"),
+    0xC0: ("program_change", "program"),
+    0xD0: ("aftertouch", "value"),
+    0xE0: ("pitchwheel", "pitch"),
+}
+_SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1}
+"""Numbers of data bytes of system messages that are invalid in a file."""
+_MACBINARY = 128
+_FILM = {29: 30000 / 1001}
+"""Frames of film per second that a header's number stands for; others are the number itself."""
+_JAPANESE = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]|[\x88-\x90\x98-\x9f][\x80-\xfc]")
+"""Kana or kanji in Shift-JIS whose first byte is no letter of Latin-1."""
+
+
+class TruncatedMidiError(ValueError):
+    """Error of a file that ends within a track."""
+
+
+class Parsed(NamedTuple):
+    """A file as read."""
+
+    type: int  # 0, 1 or 2
+    ticks: int  # of a beat, 0 where the header gives none
+    tracks: list[list[Any]]  # lists of mido's messages
+    charset: str  # of all texts
+    odd: list[str]  # what was passed over, in words
+
+
+def start_of(content: bytes) -> int:
+    """Offset of the MIDI data, also in RIFF and MacBinary; -1 if it is no MIDI file."""
+    if content[:4] == b"RIFF" and content[8:12] == b"RMID":
+        return content.find(b"MThd", 12)
+    return next((place for place in (0, _MACBINARY) if content[place : place + 4] == b"MThd"), -1)
+
+
+def parse(content: bytes) -> Parsed:
+    """Reads a file from its `MThd` on. Raises TruncatedMidiError: it ends within a track."""
+    size = int.from_bytes(content[4:8], "big")
+    if len(content) < 14 or size < 6:
+        raise TruncatedMidiError
+    kind, promised, ticks = (int.from_bytes(content[at : at + 2], "big") for at in (8, 10, 12))
+    odd: Counter[str] = Counter()
+    tracks = _tracks(content, 8 + size, odd)
+    if promised and not tracks:
+        raise TruncatedMidiError
+    if promised != len(tracks):
+        odd[f"a wrong number of tracks ({promised}, and there are {len(tracks)})"] = 1
+    charset = _decode([message for track in tracks for message in track if message.type in _TEXTS.values()])
+    odd.update(_part_ports(tracks))
+    state_parts(tracks)
+    if ticks >= 1 << 15:
+        ticks = _film_to_beats(256 - (ticks >> 8), ticks & 255, tracks)
+    return Parsed(kind, ticks, tracks, charset, [f"{n} × {what}" if n > 1 else what for what, n in odd.items()])
+
+
+def _film_to_beats(frames: int, each: int, tracks: list[list[Any]]) -> int:
+    """Ticks of a beat for tracks whose time is in parts, `each` of them, of frames of film, which no tempo changes.
+
+    A beat is half a second of `frames`, or a second where that is no whole number of ticks. Sets all tempi.
+    """
+    mido = importlib.import_module("mido")
+    beats = 1 if frames * each % 2 else 2
+    rate = _FILM.get(frames, frames)
+    frames = round(rate)
+    tempo = round(1e6 * frames / rate / beats)
+    for message in (message for track in tracks for message in track if message.type == "set_tempo"):
+        vars(message)["tempo"] = tempo
+    if tracks:
+        tracks[0].insert(0, mido.MetaMessage("set_tempo", tempo=tempo))
+    return frames * each // beats
+
+
+def _tracks(content: bytes, at: int, odd: Counter[str]) -> list[list[Any]]:
+    tracks: list[list[Any]] = []
+    while at < len(content):
+        name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "big")
+        if name == b"MTrk":
+            if at + 8 > len(content):
+                raise TruncatedMidiError
+            reader = _Track(content, at + 8, at + 8 + size, odd)
+            tracks.append(reader.messages)
+            at = reader.at
+        elif _is_chunk(content, at):
+            odd["a chunk of another program"] += 1
+            at += 8 + size
+        else:
+            at = content.find(b"MTrk", at)  # bytes between tracks, or behind the last
+            if at < 0:
+                break
+            odd["bytes between tracks"] += 1
+    return tracks
+
+
+def _is_chunk(content: bytes, at: int) -> bool:
+    """Whether the file ends or another chunk begins at an offset."""
+    name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "big")
+    if name in (b"", b"MTrk"):
+        return True
+    return name.isascii() and name.decode("ascii").isprintable() and 8 + size <= len(content) - at >= 8
+
+
+class _Track:
+    """Event reader of a track, tolerant of a wrong size.
+
+    `messages`: as mido has them. `at`: where the next chunk begins.
+
+    A track ends at its size or at its end event, where a chunk or nothing follows.
+    """
+
+    def __init__(self, content: bytes, at: int, end: int, odd: Counter[str]) -> None:
+        self._content, self._odd, self._mido = content, odd, importlib.import_module("mido")
+        self.at = at
+        self.messages: list[Any] = []
+        self._limit = len(content)
+        self._passed, self._status, self._ended = 0, 0, False
+        kept = -1
+        try:
+            while not self._over(end):
+                if kept < 0 and (self._ended or self.at == end <= len(content)):
+                    # what follows may be no events: it is read up to the next track, and left out where it is none
+                    kept, back, ahead = len(self.messages), self.at, content.find(b"MTrk", self.at)
+                    self._limit = ahead if ahead >= 0 else len(content)
+                self._event()
+        except IndexError:
+            if kept < 0:
+                raise TruncatedMidiError from None
+            del self.messages[kept:]
+            self.at = back
+        if self.at < end > len(content) and not self._ended:
+            raise TruncatedMidiError
+        if self.at != end:
+            odd["a track of another size than it says"] += 1
+
+    def _over(self, end: int) -> bool:
+        if self._ended and self.at >= end:
+            return True
+        return (self._ended or self.at >= min(end, len(self._content))) and _is_chunk(self._content, self.at)
+
+    def _byte(self) -> int:
+        if self.at >= self._limit:
+            raise IndexError
+        self.at += 1
+        return self._content[self.at - 1]
+
+    def _number(self) -> int:
+        """Variable-length number of at most 8 bytes: the format has 4."""
+        number = 0
+        for _ in range(8):
+            byte = self._byte()
+            number = number << 7 | byte & 0x7F
+            if byte < 0x80:
+                return number
+        raise IndexError
+
+    def _data(self) -> bytes:
+        size = self._number()
+        self.at += size
+        if self.at > self._limit:
+            raise IndexError
+        return self._content[self.at - size : self.at]
+
+    def _event(self) -> None:
+        self._passed += self._number()
+        first = self._byte()
+        if first < 0x80:
+            if not self._status:
+                self._odd["data without a message"] += 1
+                return
+            self.at -= 1  # running status, which neither meta events nor SysEx end
+        elif first < 0xF0:
+            self._status = first
+        if first < 0xF0:
+            self._channel(self._status)
+        elif first == 0xFF:
+            kind = self._byte()
+            last = kind == _END and self.at == len(self._content)  # its length, 0, is missing
+            self._meta(kind, b"" if last else self._data())
+        elif first in (0xF0, 0xF7):
+            data = self._data().removeprefix(b"\xf0").removesuffix(b"\xf7")
+            self._put(self._mido.Message("sysex", skip_checks=True, data=[min(byte, 127) for byte in data]))
+        else:
+            self.at += _SYSTEM_LENGTHS.get(first, 0)
+            self._odd["a message that has no place in a file"] += 1
+
+    def _channel(self, status: int) -> None:
+        kind, *names = _CHANNEL[status & 0xF0]
+        if kind == "pitchwheel":
+            values = {"pitch": min(self._byte(), 127) + (min(self._byte(), 127) << 7) - 8192}
+        else:
+            values = {name: min(self._byte(), 127) for name in names}
+        self._put(self._mido.Message(kind, skip_checks=True, channel=status & 0x0F, **values))
+
+    def _meta(self, kind: int, data: bytes) -> None:
+        mido = self._mido
+        self._ended |= kind == _END
+        if kind in _TEXTS:
+            name = "name" if _TEXTS[kind].endswith("name") else "text"
+            message = mido.MetaMessage(_TEXTS[kind], **{name: data.decode("latin-1")})
+        else:
+            try:
+                if kind == _TEMPO and (len(data) != 3 or not any(data)):
+                    raise ValueError
+                message = mido.midifiles.meta.build_meta_message(kind, data)
+            except (ValueError, LookupError, mido.KeySignatureError):
+                self._odd[f"{_META.get(kind, 'a meta event')} that is none"] += 1
+                return
+        self._put(message)
+
+    def _put(self, message: Any) -> None:
+        vars(message)["time"], self._passed = self._passed, 0
+        self.messages.append(message)
+
+
+def _decode(messages: Iterable[Any]) -> str:
+    """Decodes the texts of messages, detecting their encoding, whose name it returns."""
+    texts = [(message, name, getattr(message, name)) for message in messages for name in ("name", "text")
+             if hasattr(message, name)]  # fmt: skip
+    raw = [text.encode("latin-1") for _, _, text in texts]
+    for charset in ("utf-8", "cp932"):
+        if charset == "cp932" and not any(map(_JAPANESE.search, raw)):
+            continue
+        try:
+            decoded = [text.decode(charset) for text in raw]
+            if [text.encode(charset) for text in decoded] != raw:
+                continue
+        except UnicodeError:
+            continue
+        for (message, name, _), text in zip(texts, decoded, strict=True):
+            vars(message)[name] = text
+        return charset
+    return "latin-1"
+
+
+def _part_ports(tracks: list[list[Any]]) -> list[str]:
+    """Moves instruments that share a channel on two ports to separate channels."""
+    owners: dict[int, int] = {}
+    parted: dict[tuple[int, int], list[Any]] = {}
+    for track in tracks:
+        port = 0
+        for message in track:
+            if message.type == "midi_port":
+                port = message.port
+            channel = vars(message).get("channel", DRUMS)
+            if channel != DRUMS and not message.is_meta and owners.setdefault(channel, port) != port:
+                parted.setdefault((port, channel), []).append(message)
+    free = [channel for channel in range(16) if channel not in owners and channel != DRUMS]
+    for messages in parted.values():
+        if not free:
+            return ["more ports and channels than 16, of which some play by one instrument"]
+        channel = free.pop(0)
+        for message in messages:
+            vars(message)["channel"] = channel
+    return []

@@ -1,0 +1,333 @@
+"""Reader and writer of MIDI files.
+
+    song = read(Path("melody.mid"))
+    write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
+
+Only notes, controllers, bends, programs, names, and time and key signatures are kept. What is odd in a file is passed
+over and named in one warning. mido is imported when a file is read or written.
+"""
+
+import contextlib
+import importlib
+import io
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from antiphon.files.scores.midi_parse import Parsed, TruncatedMidiError, parse, rhythm_channels, start_of
+from antiphon.files.scores.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.sound_formats import MIDI_READ, MIDI_WRITTEN
+
+log = logging.getLogger("antiphon.files")
+WRITABLE_SUFFIXES = MIDI_WRITTEN
+"""Suffixes of writable MIDI files."""
+SUFFIXES = MIDI_READ
+"""Suffixes of readable MIDI files."""
+MAX_FILE = 2 << 20
+"""Maximum bytes of a file: 700,000 notes, which take 4 s and 130 MB. Ten times a long symphony."""
+MAX_TRACKS = 1024
+"""Maximum tracks of a file: ten times the staves of a large orchestra."""
+_TEXTS = frozenset({"lyrics", "text", "marker", "cue_marker", "copyright"})
+_PLAYED = ("note_on", "control_change", "pitchwheel")
+_BEND = 8192
+_MAX_ODD_KINDS = 4
+"""Maximum reported kinds of odd events."""
+_reported_files: set[Path] = set()
+"""Files whose odd events were reported."""
+_MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
+_MIN_MELODY_PITCH = 55
+"""Mean pitch below which a line is not a melody."""
+Overlap = Literal["end", "replace", "queue"]
+"""Treatment of a note restarted while it sounds: it ends there, is dropped, or lasts until the first note-off."""
+
+
+def read(path: Path, overlap: Overlap = "end") -> MidiSong:
+    """Reads a MIDI file.
+
+    A note that is not ended lasts to the end of its track. `path`: the file, of at most 2 MiB. `overlap`: what becomes
+    of a note that begins again while it sounds: it ends there ("end"), is forgotten ("replace"), or goes on until the
+    first end that comes ("queue"). Raises FileError: it is no MIDI file, or cannot be read.
+    """
+    midi = open_midi(path)
+    with _refusing(path):
+        tracks = tuple(_track(track, midi.ticks_per_beat, overlap) for track in midi.tracks)
+        length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
+        tempo, signatures = conductor(midi)
+        texts = tuple((at, message.type, message.text) for at, message in _metas(midi, _TEXTS))
+        # each track may have them, and those of transposing instruments differ: the first of a beat counts
+        keys = {at: message.key for at, message in reversed(_metas(midi, ("key_signature",)))}
+        held = tuple(sorted(keys.items()))
+        drums = frozenset(channel + 1 for channel in rhythm_channels(midi.tracks))
+    length /= midi.ticks_per_beat
+    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length, tuple(signatures), texts, held, drums)
+
+
+def _metas(midi: Any, kinds: Collection[str]) -> list[tuple[float, Any]]:
+    """(beat, message) of the messages of some types in all tracks, in order."""
+    found = []
+    for track in midi.tracks:
+        at = 0
+        for message in track:
+            at += message.time
+            if message.type in kinds:
+                found.append((at / midi.ticks_per_beat, message))
+    return sorted(found, key=lambda item: item[0])
+
+
+def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:
+    """(beat, bpm) of each tempo, the first at beat 0, and (beat, numerator, denominator) of each time signature."""
+    tempos, signatures = {0: DEFAULT_BPM}, dict[int, tuple[int, int]]()
+    for track in midi.tracks:
+        at = 0
+        for message in track:
+            at += message.time
+            if message.type == "set_tempo":
+                tempos[at] = 6e7 / message.tempo
+            elif message.type == "time_signature" and message.numerator:
+                signatures[at] = (message.numerator, message.denominator)
+    ticks = midi.ticks_per_beat
+    return (
+        [(at / ticks, bpm) for at, bpm in sorted(tempos.items())],
+        [(at / ticks, *signature) for at, signature in sorted(signatures.items())],
+    )
+
+
+def open_midi(path: Path) -> Any:
+    """MIDI file as a mido object, for callers that need all of it.
+
+    `path`: the file, of at most 2 MiB. Returns a `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose time is in
+    beats. Raises FileError: it is no MIDI file, or cannot be read.
+    """
+    mido, content = _mido(), paths.read_ordinary(path, MAX_FILE, "a MIDI file")
+    with _refusing(path):
+        place = start_of(content)
+        if place < 0:
+            raise _MidiRefused("it does not begin as one" if content else "it is empty (0 bytes)")
+        parsed = parse(content[place:])
+        _check(parsed)
+    if parsed.odd and path not in _reported_files:
+        _reported_files.add(path)
+        name = path.name.encode("unicode_escape", "surrogatepass").decode()
+        log.warning("%s: passed over, and its notes kept: %s", name, ", ".join(parsed.odd[:_MAX_ODD_KINDS]))
+    midi = mido.MidiFile(type=min(parsed.type, 1), ticks_per_beat=parsed.ticks, charset=parsed.charset)
+    midi.tracks += [mido.MidiTrack(track) for track in parsed.tracks]
+    return midi
+
+
+def _check(parsed: Parsed) -> None:
+    if not parsed.ticks:
+        raise _MidiRefused("its header gives a beat 0 ticks; save it with ticks per quarter note")
+    if parsed.type > 1 and sum(any(message.type == "note_on" for message in track) for track in parsed.tracks) > 1:
+        raise _MidiRefused(f"it is of type {parsed.type}, whose tracks are pieces of their own; save it as type 0 or 1")
+    if len(parsed.tracks) > MAX_TRACKS:
+        raise _MidiRefused(f"it has {len(parsed.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
+
+
+class TickNote(NamedTuple):
+    """A note of a track in ticks."""
+
+    channel: int  # 0 to 15
+    start: int
+    end: int
+    number: int  # 0 to 127
+    velocity: int  # 1 to 127
+    release: int  # 0 to 127; 64 where its end has none
+
+
+def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
+    """Notes of a track. One without a note-off lasts to the end of the track."""
+    notes: list[TickNote] = []
+    sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    again: dict[tuple[int, int], int] = {}
+    at = 0
+
+    def end(key: tuple[int, int], release: int = 64) -> None:
+        begun = sounding[key]
+        start, velocity = begun.pop(0)
+        notes.append(TickNote(key[0], start, at, key[1], velocity, release))
+        if not begun:
+            del sounding[key]
+
+    for message in track:
+        at += message.time
+        if message.type not in ("note_on", "note_off"):
+            continue
+        key = (message.channel, message.note)
+        begins = message.type == "note_on" and message.velocity > 0
+        if key in sounding and begins and overlap != "queue":
+            again[key] = at
+            end(key) if overlap == "end" else sounding.pop(key)
+        elif not begins and again.pop(key, -1) == at:
+            continue  # the end of the note before, written behind the new beginning
+        elif key in sounding and not begins:
+            end(key, message.velocity if message.type == "note_off" else 64)
+        if begins:
+            sounding.setdefault(key, []).append((at, message.velocity))
+    for key in [key for key, begun in sounding.items() for _ in begun]:
+        end(key)
+    return notes
+
+
+Line = list[tuple[float, float, int, float]]
+"""Notes as rows in order: start and end in beats, number and velocity."""
+
+
+def melody_of(midi: Any, *, shortest: int = 0) -> tuple[dict[tuple[int, int], Line], tuple[int, int] | None]:
+    """Melody of a file: the line with that name, else the first that resembles one, else the first; never drums.
+
+    `shortest`: ticks of the shortest note that counts. Returns the notes of each channel, 0 to 15, of each track; track
+    and channel of the melody, None without one.
+    """
+    lines: dict[tuple[int, int], Line] = {}
+    ticks = midi.ticks_per_beat
+    for place, track in enumerate(midi.tracks):
+        for channel, start, end, number, velocity, _ in tick_notes(track):
+            if end - start >= shortest:
+                line = lines.setdefault((place, channel), [])
+                line.append((start / ticks, end / ticks, number, velocity / 127.0))
+    lines = {key: sorted(lines[key]) for key in sorted(lines)}
+    drums = rhythm_channels(midi.tracks)
+    tuneful = [key for key in lines if key[1] not in drums]
+    for word in _MELODY_NAMES:
+        for key in tuneful:
+            if word in midi.tracks[key[0]].name.lower():
+                return lines, key
+    whole = max((note[1] for key in tuneful for note in lines[key]), default=0.0)
+    return lines, next((key for key in tuneful if _melodic(lines[key], whole)), next(iter(tuneful), None))
+
+
+def _melodic(notes: Line, whole: float) -> bool:
+    """Whether notes resemble a melody: not low, mostly monophonic, and present in a third of the piece."""
+    sounding = sum(note[1] - note[0] for note in notes)
+    over = sum(max(0.0, before[1] - after[0]) for before, after in pairwise(notes))
+    height = sum(note[2] for note in notes) / len(notes)
+    return height >= _MIN_MELODY_PITCH and over < 0.3 * sounding and notes[-1][1] - notes[0][0] > whole / 3.0
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except TruncatedMidiError:
+        raise FileError(f"{path.name} is not a MIDI file that can be read: it is cut short") from None
+    except Exception as error:
+        # for values that are none mido raises errors of any type, in words of its own
+        reason = str(error) if isinstance(error, _MidiRefused) else "it is damaged; fetch or make it again"
+        raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
+
+
+def write(
+    path: Path,
+    tracks: Iterable[MidiTrack],
+    tempo: float | Tempo = DEFAULT_BPM,
+    ticks: int = TICKS,
+    signatures: Iterable[tuple[float, int, int]] = (),
+    texts: Iterable[tuple[float, str, str]] = (),
+    keys: Iterable[tuple[float, str]] = (),
+) -> None:
+    """Writes a MIDI file of type 1 atomically.
+
+    The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
+    `tempo`: bpm, or a map as `MidiSong.tempo`. `ticks`: ticks of a beat; those of the file that notes came from keep
+    them exact. `signatures`, `texts`, `keys`: as of `MidiSong`.
+    """
+    mido = _mido()
+    changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)
+    first = [
+        (round(at * ticks), mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
+        for at, upper, lower in signatures
+    ]
+    first += [(round(at * ticks), mido.MetaMessage("key_signature", key=key)) for at, key in keys]
+    first += [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in changes]
+    first += [(round(at * ticks), mido.MetaMessage(kind, text=text)) for at, kind, text in texts]
+    rest = [_messages(track, ticks) for track in tracks]
+    if rest and not any(message.type in _PLAYED for _, message in rest[0]):
+        first = rest.pop(0) + first
+    midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset="utf-8")
+    midi.tracks += [_timed(messages) for messages in (first, *rest)]
+    buffer = io.BytesIO()
+    midi.save(file=buffer)
+    paths.write_atomic(path, buffer.getvalue())
+
+
+class _MidiRefused(ValueError):
+    """Reason why a file is not read, in our words."""
+
+
+def _mido() -> Any:
+    return importlib.import_module("mido")
+
+
+def _track(track: Any, ticks: int, overlap: Overlap) -> MidiTrack:
+    at, name, program = 0, "", None
+    controls: list[MidiControlChange] = []
+    for message in track:
+        at += message.time
+        match message.type:
+            case "control_change":
+                value = message.value / 127
+                controls.append(MidiControlChange(at / ticks, "control", message.control, value, message.channel + 1))
+            case "pitchwheel":
+                controls.append(
+                    MidiControlChange(
+                        at / ticks, "bend", 0, max(-1.0, message.pitch / (_BEND - 1)), message.channel + 1
+                    )
+                )
+            case "program_change":
+                program = message.program if program is None else program
+                controls.append(MidiControlChange(at / ticks, "program", message.program, 0.0, message.channel + 1))
+            case "track_name" if not name:
+                name = message.name
+    notes = [
+        MidiNote(start / ticks, max(1, end - start) / ticks, number, velocity / 127, channel + 1, release)
+        for channel, start, end, number, velocity, release in tick_notes(track, overlap)
+    ]
+    notes.sort(key=lambda n: (n.start, n.channel, n.number))
+    return MidiTrack(name, tuple(notes), program, tuple(controls))
+
+
+def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
+    mido = _mido()
+    first = track.notes or track.controls
+    channel = first[0].channel - 1 if first else 0
+    messages: list[tuple[int, Any]] = []
+    if track.name:
+        messages.append((0, mido.MetaMessage("track_name", name=track.name.encode("utf-8", "replace").decode())))
+    if track.program is not None and not any(control.kind == "program" for control in track.controls):
+        messages.append((0, mido.Message("program_change", program=track.program, channel=channel)))
+    for note in track.notes:
+        start = round(note.start * ticks)
+        end = max(start + 1, round(note.end * ticks))
+        where = {"note": note.number, "channel": note.channel - 1}
+        velocity = min(127, max(1, round(note.velocity * 127)))
+        messages.append((start, mido.Message("note_on", velocity=velocity, **where)))
+        messages.append((end, mido.Message("note_off", velocity=note.release, **where)))
+    for control in track.controls:
+        at, on = round(control.at * ticks), control.channel - 1
+        if control.kind == "bend":
+            messages.append((at, mido.Message("pitchwheel", pitch=round(control.value * (_BEND - 1)), channel=on)))
+        elif control.kind == "program":
+            messages.append((at, mido.Message("program_change", program=control.number, channel=on)))
+        else:
+            value = min(127, max(0, round(control.value * 127)))
+            messages.append((at, mido.Message("control_change", control=control.number, value=value, channel=on)))
+    return messages
+
+
+def _micros(bpm: float) -> int:
+    """Microseconds per beat, limited to the 24 bits of the file format."""
+    return min(0xFFFFFF, max(1, round(6e7 / bpm)))
+
+
+def _timed(messages: list[tuple[int, Any]]) -> Any:
+    mido = _mido()
+    track, last = mido.MidiTrack(), 0
+    for at, message in sorted(messages, key=lambda m: (m[0], m[1].type == "note_on")):
+        message.time = max(0, at - last)  # a copy would check all of it once more
+        track.append(message)
+        last = max(last, at)
+    return track

@@ -1,0 +1,229 @@
+"""The loaded set list: its patches in order, by `/set/…` and the pedals that it names."""
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, TypeAlias, cast
+
+from msgspec import Meta
+
+from antiphon.joining import set_list
+from antiphon.joining.set_list import SetList
+from antiphon.kernel.control.app import ControlApp
+from antiphon.kernel.control.osc.arguments import OWNER, Args, OscCall, Word, osc, text
+from antiphon.kernel.control.osc.handlers.graph import listing
+from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.errors import AntiphonError, PatchError, RequestError
+from antiphon.kernel.graph import patch as patches
+from antiphon.kernel.graph.patch import SUFFIX
+from antiphon.kernel.io.osc_peer import Peer
+from antiphon.kernel.runtime.settings import ServeSettings
+
+log = logging.getLogger("antiphon.control")
+printed_log = logging.getLogger("antiphon.said")
+NAME = "set"
+"""Name of what this module adds, among what has joined control."""
+Place: TypeAlias = tuple[SetList | None, int]
+"""Set list, None without one, and the index of the last requested patch in it, from 0."""
+
+
+class Sets:
+    """The commands of a set list, and the position in it: `list` and `place`, as of `Place`."""
+
+    def __init__(self, server: OscServer) -> None:
+        """Begins with the position that an earlier control saved; without a set list where its file is not valid."""
+        self._catalog, self._plans = server.catalog, server.plans
+        self._feedback, self._saver = server.feedback, server.saver
+        self.list: SetList | None = None
+        self.place = 0
+        with contextlib.suppress(KeyError, TypeError, ValueError, AntiphonError):
+            name, place = (server.folder.load() or {})["set"]
+            loaded = set_list.load(name)
+            self.list, self.place = loaded, min(int(place), len(loaded.patches) - 1)
+
+    # ---- the position
+
+    def at(self) -> Place:
+        """The set list and the index in it."""
+        return self.list, self.place
+
+    def put(self, at: Place) -> None:
+        """Moves to a set list and an index in it, and reports that to subscribers."""
+        if at == self.at():
+            return
+        self.list, self.place = at
+        self._report()
+
+    def _report(self) -> None:
+        if self.list is not None:
+            here = self.list.patches[self.place]
+            self._feedback.event("/set/at", self.list.name, self.place + 1, len(self.list.patches), here)
+        self._saver.soon()
+
+    def pedals(self) -> dict[str, str]:
+        """The OSC addresses of the set's MIDI controllers, for example "cc 66" → "/set/next"."""
+        return {} if self.list is None else {control: f"/set/{step}" for control, step in self.list.midi.items()}
+
+    def status(self, playing: str, midi: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any] | None:
+        """The entry of `GET /api/status`, `place` from 1; `outside`: another patch runs. None without a set list.
+
+        `pedals`: what the set's controllers do, and in place of what in `midi`, the patch's own; "" for nothing.
+        """
+        if self.list is None:
+            return None
+        return {
+            "file": self.list.file,
+            "name": self.list.name,
+            "place": self.place + 1,
+            "patches": list(self.list.patches),
+            "outside": Path(playing).stem != self.list.patches[self.place].removesuffix(SUFFIX),
+            "pedals": {control: [does, midi.get(control, "")] for control, does in self.list.midi.items()},
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The position, for another control process."""
+        return {"set": None if self.list is None else [self.list.file, self.place]}
+
+    # ---- the commands
+
+    def load(self, name: str, peer: Peer | None, address: str) -> str:
+        """Load of a set list and its first patch; `PatchError`, and no change, if one is not valid.
+
+        Returns a remark on the pedals that it takes from its patches, "" where it takes none; subscribers get it too.
+        """
+        loaded = set_list.load(name)
+        midi = {one: patches.load(one, self._catalog).midi for one in loaded.patches}
+        self._play(loaded, 0, peer, address)
+        taken = [
+            f"{control} is {step} and not {midi[one][control]} of {one}"
+            for control, step in loaded.midi.items()
+            for one in midi
+            if control in midi[one]
+        ]
+        if not taken:
+            return ""
+        remark = f"while the set {loaded.name} is loaded, {'; '.join(taken)}"
+        printed_log.info("%s", remark)
+        self._feedback.event("/remark", address, remark, source=peer.key if peer is not None else None)
+        return remark
+
+    def _present(self) -> SetList:
+        if self.list is None:
+            known = ", ".join(set_list.names()[:40]) or "none"
+            raise RequestError(f"no set is loaded; /set/load takes one of: {known}")
+        return self.list
+
+    def go(self, place: int, peer: Peer | None, address: str) -> None:
+        """Loads the patch at index `place`, from 0; `RequestError` without a set, or beyond its end."""
+        sets = self._present()
+        if not 0 <= place < len(sets.patches):
+            raise RequestError(f"{sets.name} has patches 1 to {len(sets.patches)}, not {place + 1}")
+        self._play(sets, place, peer, address)
+
+    def save(self, name: str, listed: tuple[str, ...]) -> None:
+        """Saves patches, in order, as a set list of the performer's, and makes it the loaded one.
+
+        Fade and pedals are copied from the previously loaded set; the sound does not change. Raises AntiphonError: it
+        is not valid, or cannot be written; nothing has changed.
+        """
+        before, here = self.at()
+        stem = name.removesuffix(SUFFIX)
+        based = before if before is not None else SetList(stem, stem, listed)
+        shown = based.name if based.file == stem else stem
+        made = replace(based, file=stem, name=shown, patches=listed)
+        set_list.save(made)
+        playing = before.patches[here] if before is not None else ""
+        self._go(made, listed.index(playing) if playing in listed else min(here, len(listed) - 1))
+
+    def _play(self, sets: SetList, place: int, peer: Peer | None, address: str) -> None:
+        name = sets.patches[place]
+        # change the position after the load: a refusal or an undo returns to the position before it
+        self._plans.load(patches.load(name, self._catalog), sets.fade, peer, address, (name,))
+        self._go(sets, place)
+
+    def _go(self, sets: SetList, place: int) -> None:
+        self.list, self.place = sets, place
+        self._report()
+
+    def step(self, by: int, peer: Peer | None, address: str) -> None:
+        """Loads the next patch (`by` 1) or the previous one (-1); an invalid one is reported and skipped."""
+        sets, place, bad = self._present(), self.place + by, ""
+        while 0 <= place < len(sets.patches):
+            try:
+                self.go(place, peer, address)
+            except PatchError as error:
+                bad, place = str(error), place + by
+                log.warning("%s", error)
+                self._feedback.event("/patch/failed", str(error))
+                continue
+            return
+        end = "last" if by > 0 else "first"
+        raise RequestError(bad or f"this is the {end} patch of {sets.name}")
+
+
+def _sets(ask: OscCall) -> Sets:
+    return cast(Sets, ask.server.joined[NAME])
+
+
+@osc("/set/load", OWNER)
+def load(ask: OscCall, name: Word) -> None:
+    """Loads a set list, patches in their order, and the first patch of it. Answers `/done`."""
+    if remark := _sets(ask).load(name, ask.peer, "/set/load"):
+        ask.reply("/remark", "/set/load", remark)
+
+
+@osc("/set/next", OWNER)
+def forward(ask: OscCall) -> None:
+    """The next patch of the set. Answers `/done /set/next s:patch`."""
+    _sets(ask).step(1, ask.peer, "/set/next")
+
+
+@osc("/set/previous", OWNER)
+def back(ask: OscCall) -> None:
+    """The patch before."""
+    _sets(ask).step(-1, ask.peer, "/set/previous")
+
+
+@osc("/set/go", OWNER)
+def go(ask: OscCall, place: Annotated[int, Meta(ge=1, le=set_list.MAX_PATCHES)]) -> None:
+    """A patch of the set by its place, from 1."""
+    _sets(ask).go(place - 1, ask.peer, "/set/go")
+
+
+@osc("/set/save", OWNER, args="s:name s:patch…")
+def save(ask: OscCall, args: Args) -> None:
+    """Saves these patches as a set list of yours, with the fade and pedals of the loaded one, which it replaces; an old
+    file is kept as `NAME~`. Answers `/done`.
+    """
+    name = text(args, 0, "name")
+    _sets(ask).save(name, tuple(text(args, at, "patch") for at in range(1, max(2, len(args)))))
+    ask.reply("/done", "/set/save", name)
+
+
+@osc("/set/list", once=True)
+def names(ask: OscCall) -> None:
+    """Answers `/set/list.reply s:name…`, then, where a set is loaded, `/set/patches.reply s:set i:place s:patch…`: the
+    place is from 1, 0 where another patch plays.
+    """
+    listing(ask, "/set/list.reply", set_list.names())
+    found = _sets(ask).status(ask.server.session.state.path)
+    if found is not None:
+        place = 0 if found["outside"] else found["place"]
+        ask.reply("/set/patches.reply", found["name"], place, *found["patches"])
+
+
+ADDRESSES = (load, forward, back, go, save, names)
+
+
+def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
+    """Has control keep the position in a set list, which begins with the one of `--set`; as of `Companions.control`."""
+    sets = app.joined[NAME] = Sets(app)
+    app.directory.add(ADDRESSES)
+    app.kept.append(sets.to_json)
+    app.plans.place, app.plans.go_back = sets.at, sets.put
+    app.transports.pedals = sets.pedals
+    if settings.set:
+        app.opens = lambda: sets.load(settings.set, None, "")

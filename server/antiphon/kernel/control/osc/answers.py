@@ -1,0 +1,109 @@
+"""Delayed answers: on unknown words of notes, and lists of patches."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from antiphon.kernel.control.subscribers.replies import Replies
+from antiphon.kernel.errors import EngineBusy
+from antiphon.kernel.graph import patch_list
+from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.session.node_state import Node
+from antiphon.kernel.session.play import (
+    beyond_range,
+    silent,
+    stands_in,
+    substituted,
+    unknown_words,
+)
+from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
+
+MAX_WAITING = 100
+"""Maximum queries waiting for the next list; a further one is refused."""
+
+
+class PatchQuestions:
+    """Open queries. Those that arrive while a list is read share the next one, which includes their changes."""
+
+    def __init__(self, replies: Replies) -> None:
+        """Begins without queries; answers go by `replies`."""
+        self._replies = replies
+        self._waiting: list[Peer] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    def ask(self, peer: Peer) -> None:
+        """Answers `/patch/list.reply s:name…` to the sender, later."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise EngineBusy(f"{MAX_WAITING} wait for the list of patches already; wait for the answer")
+        self._waiting.append(peer)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.get_running_loop().create_task(self._answer())
+
+    async def _answer(self) -> None:
+        while self._waiting:
+            peers, self._waiting = self._waiting, []
+            packet = await asyncio.to_thread(lambda: words_packet("/patch/list.reply", patch_list.names()))
+            for peer in peers:
+                self._replies.reply(peer, packet)
+            self._replies.send()
+
+
+def words_packet(address: str, words: list[str]) -> bytes:
+    """Message of words, cut to fit into a datagram."""
+    packet = encode(address, *words)
+    while len(packet) > MAX_DATAGRAM:
+        words = words[: len(words) * 3 // 4]
+        packet = encode(address, *words)
+    return packet
+
+
+RETRY_SECONDS = 10.0
+"""Seconds between two answers about one word of one node: a pattern repeats it many times a second."""
+MAX_REMEMBERED_WORDS = 256
+"""Maximum words whose last answer is remembered; the oldest is dropped first."""
+
+
+class UnknownWords:
+    """Reports unknown words, each at most once in `RETRY_SECONDS`; to the owner, once to a peer, what others stand in
+    for, and values beyond their ranges."""
+
+    def __init__(self, replies: Replies, now: Callable[[], float] = monotonic) -> None:
+        self._replies, self._now = replies, now
+        self._answered: dict[tuple[int, str, str], float] = {}
+        self._remarked: set[tuple[object, int, str]] = set()
+
+    def answer(self, peer: Peer, address: str, node: Node, args: Sequence[object], past: Sequence[str] = ()) -> None:
+        """Answers the sender of a note whose values (alternating names and values) contain unknown words.
+
+        `past`: names of values that were beyond their ranges.
+        """
+        for name, word, known in unknown_words(node.vocabulary, args):
+            if self._due((node.id, name, word)):
+                # a library's content is private to the owner, as file names are
+                more = instead(word, known) if peer.level is Level.OWNER else ""
+                self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
+        if peer.level is not Level.OWNER:
+            return
+        for word, known in substituted(node.vocabulary, args):
+            self._remark(peer, address, (peer.key, node.id, word), stands_in(node.name, word, known))
+        for name in past:
+            self._remark(peer, address, (peer.key, node.id, name), beyond_range(node.name, node.info.params, name))
+
+    def _remark(self, peer: Peer, address: str, key: tuple[object, int, str], sentence: str) -> None:
+        if key in self._remarked:
+            return
+        if len(self._remarked) >= MAX_REMEMBERED_WORDS:
+            self._remarked.clear()
+        self._remarked.add(key)
+        self._replies.reply(peer, encode("/remark", address, sentence))
+
+    def _due(self, key: tuple[int, str, str]) -> bool:
+        now = self._now()
+        if now - self._answered.get(key, -RETRY_SECONDS) < RETRY_SECONDS:
+            return False
+        self._answered.pop(key, None)
+        while len(self._answered) >= MAX_REMEMBERED_WORDS:
+            del self._answered[next(iter(self._answered))]
+        self._answered[key] = now
+        return True
