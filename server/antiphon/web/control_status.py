@@ -155,11 +155,10 @@ SYNTH = "synth/"
 
 
 def status(app: ControlApp) -> dict[str, Any]:
-    """The answer to `GET /api/status`; latencies are in frames. Two of the counters are moved elsewhere in it."""
+    """The answer to `GET /api/status`; latencies are in frames."""
     counters = app.counts()
     engine, session = app.link.status(), app.session
     beat, bpm, playing = app.link.tempo_now()
-    del counters["late_here"], counters["engine_restarts"]
     names = {node.id: node.name for node in session.state.nodes.values()}
     loads, workers = app.link.node_loads(), app.workers()
     return {

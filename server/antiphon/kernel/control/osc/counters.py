@@ -38,7 +38,7 @@ COUNTERS = {
     "osc_dropped": Counter(lambda app: app.udp.kernel_dropped(), osc=True, adds="osc_queue_dropped"),
     # messages refused, whether or not an answer was sent
     "osc_failed": Counter(lambda app: app.replies.failed, osc=True, kept=True),
-    "engine_restarts": Counter(lambda app: app.link.status().restarts, osc=True),
+    "engine_restarts": Counter(lambda app: app.link.status().restarts, osc=True, label="sound restarts"),
     "device_xruns": Counter(osc=True, label="dropouts of the sound card"),
     "schedule_dropped": Counter(osc=True),
     "commands_dropped": Counter(lambda app: app.outbox.dropped, osc=True),
