@@ -72,9 +72,9 @@ bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, live, swap, plan
 guard: $(DEV)  ## one figure of every card beside the committed table: names what fell; ARGS=--write renews it
 	@$(PY) tools/guard.py $(ARGS)
 
-docs: $(DEV)  ## write again what declarations and folders say: docs/osc.md, lists of plugins, of parameters in cards; and build/api.md and api-backends.md, the reference of antiphon.api, which git ignores
+docs: $(DEV)  ## write again what declarations and folders say: docs/osc.md, the list of docs/http.md, lists of plugins, of parameters in cards; and build/api.md and api-backends.md, the reference of antiphon.api, which git ignores
 	@$(PY) tools/plugin_lists.py --write
-	@$(PY) tools/card_parameters.py
+	@$(PY) tools/lists.py
 	@$(PY) tools/osc_reference.py > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 	@mkdir -p build && $(PY) tools/api_reference.py authors > build/api.md.part && mv build/api.md.part build/api.md
 	@$(PY) tools/api_reference.py backends > build/api.md.part && mv build/api.md.part build/api-backends.md
@@ -85,7 +85,7 @@ site: docs  ## build the pages as a site with search, into build/site; a link th
 
 page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or later, linted and tested; ARGS=check compares only, ARGS=format formats
 	@$(PY) tools/page_types.py $(if $(filter check,$(ARGS)),--check)
-	@$(PY) tools/http_table.py $(if $(filter check,$(ARGS)),--check)
+	@$(PY) tools/lists.py $(if $(filter check,$(ARGS)),--check)
 	@cd page && $(NPM_CI) && npm run --silent $(or $(ARGS),build)
 
 pictures: $(DEV)  ## draw every room of the page in Chromium, empty, full and failed, into build/pictures/sheet.png; ARGS="Files Code" draws these alone

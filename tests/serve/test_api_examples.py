@@ -25,7 +25,7 @@ import typer
 from tests import audio
 from tests.commands import blocks
 from tests.waiting import until
-from tools.http_table import OPERATIONS
+from tools.lists import OPERATIONS
 
 from antiphon.cli.commands import application
 from antiphon.web import operations

@@ -191,9 +191,8 @@ class CounterSums:
 
     def add(self, status: dict[str, Any]) -> None:
         self.failed = tuple(node["name"] for node in status.get("nodes", ()) if node["state"] == "failed")
-        counters = {name: status[name] for name in status["counters"] if name in status}
-        for name, value in {**counters, "engine_restarts": status["engine"]["restarts"]}.items():
-            self._add(name, name, int(value))
+        for name in status["counters"]:
+            self._add(name, name, int(status[name]))
         for worker in status["workers"]:
             key = f"{worker['model']} {worker['node']}"
             self._add("worker_misses", f"misses {key}", int(worker["misses"]))

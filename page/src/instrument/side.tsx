@@ -110,7 +110,6 @@ export function Server() {
     ["sound card", `${engine.device ?? "…"}, ${Number(engine.device_rate ?? rate) / 1000} kHz`, false],
     ["delay", `${((frames / rate) * 1000).toFixed(1)} ms`, false],
     ["gaps, near misses", `${now.missed_blocks ?? 0}, ${now.late_blocks ?? 0}`, Number(now.missed_blocks) > 0],
-    ["sound restarts", String(engine.restarts ?? 0), Number(engine.restarts) > 0],
     ["answers within", `${roundTrip.value.toFixed(1)} ms`, false],
     ["open pages, listening", `${now.pages ?? 0}, ${now.sound_streams ?? 0}`, false],
   ];

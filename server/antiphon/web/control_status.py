@@ -12,7 +12,7 @@ from antiphon.joining import set_lists
 from antiphon.joining.set_lists import Sets
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.faults import ControlFaults
-from antiphon.kernel.control.osc.counters import LABELS, named
+from antiphon.kernel.control.osc.counters import LABELS
 from antiphon.kernel.control.osc.handlers.time import leader_of
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
@@ -155,11 +155,10 @@ SYNTH = "synth/"
 
 
 def status(app: ControlApp) -> dict[str, Any]:
-    """The answer to `GET /api/status`; latencies are in frames. Two of the counters are moved elsewhere in it."""
+    """The answer to `GET /api/status`; latencies are in frames."""
     counters = app.counts()
     engine, session = app.link.status(), app.session
     beat, bpm, playing = app.link.tempo_now()
-    del counters["late_here"], counters["engine_restarts"]
     names = {node.id: node.name for node in session.state.nodes.values()}
     loads, workers = app.link.node_loads(), app.workers()
     return {
@@ -218,6 +217,11 @@ def status(app: ControlApp) -> dict[str, Any]:
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
     }
+
+
+def named(record: object, *names: str) -> dict[str, Any]:
+    """Attributes of a record by name."""
+    return {name: getattr(record, name) for name in names}
 
 
 def _set(app: ControlApp) -> dict[str, Any] | None:

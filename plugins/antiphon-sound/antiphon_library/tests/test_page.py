@@ -69,6 +69,8 @@ def test_an_artist_is_typed_and_its_track_played_and_liked_and_what_fits_is_drag
         tab.key("keyDown", "0", "Digit0")
         tab.key("keyDown", "Enter", "Enter")
         tab.until("(document.querySelector('.card .call') || {}).innerText === 'Stop'")
+        # what analyses call a number
+        tab.until("/Tempo\\s+1[25]0 bpm/.test(document.querySelector('.card dl').innerText)")
         tab.run("document.querySelector('.card .call').click()")
         tab.until("document.querySelector('.card .call').innerText === 'Play'")
         tab.run("[...document.querySelectorAll('.card .group button')].find(b => b.innerText === 'Like').click()")

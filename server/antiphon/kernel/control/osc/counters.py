@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.engine.link import EngineCounters
@@ -39,7 +38,7 @@ COUNTERS = {
     "osc_dropped": Counter(lambda app: app.udp.kernel_dropped(), osc=True, adds="osc_queue_dropped"),
     # messages refused, whether or not an answer was sent
     "osc_failed": Counter(lambda app: app.replies.failed, osc=True, kept=True),
-    "engine_restarts": Counter(lambda app: app.link.status().restarts, osc=True),
+    "engine_restarts": Counter(lambda app: app.link.status().restarts, osc=True, label="sound restarts"),
     "device_xruns": Counter(osc=True, label="dropouts of the sound card"),
     "schedule_dropped": Counter(osc=True),
     "commands_dropped": Counter(lambda app: app.outbox.dropped, osc=True),
@@ -97,8 +96,3 @@ def counts(app: OscServer, before: dict[str, int]) -> dict[str, int]:
         for name, counter in COUNTERS.items()
     }
     return {name: count + found.get(COUNTERS[name].adds, 0) for name, count in found.items()}
-
-
-def named(record: object, *names: str) -> dict[str, Any]:
-    """Attributes of a record by name."""
-    return {name: getattr(record, name) for name in names}
