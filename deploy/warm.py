@@ -1,8 +1,7 @@
-"""Writes into an image what its first start would write: bytecode, or the machine code of the kernels.
+"""Writes the files of an image that its first start would write: bytecode, or the machine code of the kernels.
 
-python warm.py bytecode | worker-bytecode
-python warm.py kernels     of the server and its jobs, for the processor that builds
-python warm.py analyses    writes nothing: runs every analysis, so that none is without its kernels
+python warm.py bytecode | worker-bytecode python warm.py kernels     of the server and its jobs, for the processor of
+the build python warm.py analyses    writes nothing: runs every analysis, to check that none lacks its kernels
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ WORKER = (
 
 
 def kernels() -> None:
-    """Compiles what a server's engine and a job's process compile, each in the order in which it does."""
+    """Compiles the kernels of a server's engine and of a job's process, each in the order of its start."""
     from antiphon.files.audiofile import load_sound
     from antiphon.kernel.runtime import paths
     from antiphon.kernel.runtime.settings import ServeSettings
@@ -54,7 +53,7 @@ def kernels() -> None:
 
 
 def analyses() -> None:
-    """Runs every analysis on a second of a tone; the build ends where one cannot be had."""
+    """Runs every analysis on a second of a tone; the build ends if one is unavailable."""
     import json
 
     import numpy as np

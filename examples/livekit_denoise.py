@@ -1,4 +1,4 @@
-"""A LiveKit filter that takes noise out of a participant's microphone.
+"""A LiveKit filter that removes noise from a participant's microphone.
 
 options = room_io.AudioInputOptions(noise_cancellation=Denoise())
 """
@@ -12,9 +12,9 @@ import antiphon
 
 
 class Denoise(rtc.FrameProcessor[rtc.AudioFrame]):
-    """Audio frames without noise, a few milliseconds late.
+    """Removes noise from audio frames, with a delay of a few milliseconds.
 
-    LiveKit calls it from one thread a track. `enabled`: while it is False, frames pass as they are.
+    LiveKit calls it from one thread per track. While `enabled` is False, frames pass unchanged.
     """
 
     def __init__(self, **values: Any) -> None:

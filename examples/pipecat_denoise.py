@@ -1,4 +1,4 @@
-"""A Pipecat frame processor that takes noise out of what a caller says.
+"""A Pipecat frame processor that removes noise from a caller's speech.
 
 pipeline = Pipeline([transport.input(), Denoise(), stt, llm, tts, transport.output()])
 """
@@ -15,10 +15,9 @@ import antiphon
 
 
 class Denoise(FrameProcessor):
-    """Audio frames without noise, a few milliseconds late; other frames as they are, in their order.
+    """Removes noise from audio frames, with a delay of a few milliseconds; other frames pass unchanged and in order.
 
-    The first frame sets rate and channels. A thread of its own does the work: the loop goes on meanwhile, and a chain
-    is of one thread.
+    The first frame sets rate and channels. The chain runs in one thread of its own, so the event loop is not blocked.
     """
 
     def __init__(self, **values: Any) -> None:

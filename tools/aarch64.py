@@ -1,9 +1,10 @@
-"""Runs tests of kernels as an aarch64 machine would, under qemu-user, with the machine code of that platform's wheel.
+"""Runs tests of kernels for aarch64 under qemu-user, with the machine code of that platform's wheel.
 
-python tools/aarch64.py [TESTS…]        what pytest takes; without any, those of the compiler, the effects and plans
+python tools/aarch64.py [TESTS…]        arguments of pytest; without any, the tests of the compiler, the effects and
+plans
 
-Needs a Debian with `qemu-user`, and ziglang. Debian's Python for arm64 and the packages from PyPI are put into
-`build/aarch64` the first time.
+Needs a Debian with `qemu-user`, and ziglang. The first run installs Debian's Python for arm64 and the packages from
+PyPI into `build/aarch64`.
 """
 
 import os
@@ -33,11 +34,11 @@ sys.executable = str(Path(__file__).parent / "python")
 _folder = resources.folder
 resources.folder = lambda name: Path(__file__).parent / "kernels" if name == "kernels" else _folder(name)
 """
-"""Gives the library of kernels to what runs from a checkout, and the emulator to processes that tests start."""
+"""Passes the library of kernels to code that runs from a checkout, and the emulator to processes that tests start."""
 
 
 def main(tests: Sequence[str]) -> int:
-    """pytest's exit status."""
+    """Runs the tests; returns pytest's exit status."""
     for program in ("qemu-aarch64", "apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             sys.exit(f"{program} is not installed; on Debian: apt-get install qemu-user")
@@ -48,7 +49,7 @@ def main(tests: Sequence[str]) -> int:
     (PLACE / "python").write_text(f'#!/bin/sh\nexec {shlex.join(emulated())} "$@"\n')
     (PLACE / "python").chmod(0o755)
     if not (PLACE / "site").exists():
-        get_packages()
+        install_packages()
     wanted = prebuilt.PLATFORMS[PLATFORM]
     for name, processor in wanted.processors.items():
         prebuilt.library(prebuilt.shipped(), wanted, processor, PLACE / "kernels" / f"{name}.so")
@@ -65,7 +66,7 @@ def emulated(*words: str) -> list[str]:
 
 
 def get_python() -> None:
-    """Unpacks Debian's Python and what it depends on; the packages of this machine stay as they are."""
+    """Unpacks Debian's Python and its dependencies; the packages of this machine stay unchanged."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (PLACE / folder).mkdir(parents=True, exist_ok=True)
     (PLACE / "status").touch()
@@ -81,8 +82,8 @@ def get_python() -> None:
         subprocess.run(["dpkg-deb", "-x", str(package), str(PLACE / "root")], check=True)
 
 
-def get_packages() -> None:
-    """Installs what Antiphon's kernels and tests import, for aarch64, without running it."""
+def install_packages() -> None:
+    """Installs the packages that Antiphon's kernels and tests import, for aarch64, without running pip there."""
     asked = "import sys; print('%d.%d' % sys.version_info[:2])"
     version = subprocess.run(emulated("-c", asked), capture_output=True, text=True, check=True).stdout.strip()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -1,9 +1,10 @@
-"""Tests of one distribution with what it depends on alone: `make alone DIST=antiphon-sound`.
+"""Tests one distribution with only its dependencies: `make alone DIST=antiphon-sound`.
 
 python tools/alone.py DISTRIBUTION [ARGUMENTS of pytest]      `turn`: another distribution each day, as CI tests them
 
 The working tree is copied without the other distributions, and so are the installed packages, by links. Tests that need
-what is left out are not collected, or skipped (conftest.py). The lab depends on all distributions: nothing is left out.
+left-out distributions are not collected, or are skipped (conftest.py). The lab depends on all distributions: nothing is
+left out.
 """
 
 import os
@@ -42,7 +43,7 @@ def main() -> int:
 
 
 def turn(seconds: float) -> str:
-    """Distribution whose turn it is at a time since the epoch: another one each day."""
+    """The distribution to test at a time since the epoch: another one each day."""
     return ALL[int(seconds) // DAY % len(ALL)]
 
 
@@ -54,7 +55,7 @@ def tests_of(name: str) -> tuple[str, ...]:
 
 
 def copied(name: str, tree: Path) -> Path:
-    """Working tree with that distribution and what it depends on alone."""
+    """Copies the working tree with only that distribution and its dependencies; returns the path."""
     others = tuple(f"plugins/{other}/" for other in OTHERS if other != name)
     left = OF_ALL if name == LAB else (*others, *OF_LAB, *OF_ALL)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -66,7 +67,7 @@ def copied(name: str, tree: Path) -> Path:
 
 
 def environment(name: str, folder: Path) -> Path:
-    """Interpreter with the packages and compiled kernels of this one; those of the workspace are of the copied tree."""
+    """Makes an environment with this one's packages and kernels and the copied tree's; returns its interpreter."""
     place = folder / "env"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     (place / "var").symlink_to(Path(sys.prefix) / "var")

@@ -85,7 +85,7 @@ def definition(module: str, name: str) -> Definition:
 
 
 def docstring_of(node: ast.ClassDef | Function) -> str:
-    """The docstring; of a class with the sections of its `__init__` at the end."""
+    """The docstring; for a class also with the sections of its `__init__`."""
     doc = ast.get_docstring(node) or ""
     made = [item for item in node.body if isinstance(item, Function) and item.name == "__init__"]
     if not isinstance(node, ast.ClassDef) or not made:
@@ -102,7 +102,7 @@ def _string(node: ast.stmt | None) -> str:
 
 
 def methods(node: ast.ClassDef) -> list[Function]:
-    """The public methods and properties of a class, in the order of its source."""
+    """Public methods and properties of a class, in source order."""
     public = [item for item in node.body if isinstance(item, Function)]
     return [item for item in public if item.name == "__call__" or not item.name.startswith("_")]
 
@@ -128,7 +128,7 @@ def signature(name: str, node: Function) -> str:
 
 
 def construction(name: str, node: ast.ClassDef) -> str:
-    """Constructor of a class: by the fields of a dataclass, or by `__init__`; its bases if abstract."""
+    """Call of a class's constructor, by the fields of a dataclass or by `__init__`; bases if abstract."""
     for item in node.body:
         if isinstance(item, Function) and item.name == "__init__":
             return f"class {name}({_arguments(item)})"
@@ -148,7 +148,7 @@ def _field(node: ast.AnnAssign) -> str:
 
 
 def markdown(doc: str) -> str:
-    """A Google-style docstring as Markdown: its sections as lists, indented code as a block."""
+    """Converts a Google-style docstring to Markdown: sections to lists, indented code to a block."""
     parts: list[str] = []
     for block in re.split(rf"\n\n?(?=(?:{'|'.join(SECTIONS)}):\n)", doc):
         head, _, rest = block.partition("\n")
@@ -171,7 +171,7 @@ def _section(title: str, body: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Paragraphs that are indented by four become a block of code."""
+    """Converts paragraphs indented by four to a block of code."""
     made = []
     for paragraph in re.split(r"\n\n(?=\S)", text):
         lines = paragraph.split("\n")
@@ -227,7 +227,7 @@ def parts() -> dict[str, list[str]]:
 
 
 def page(part: str) -> str:
-    """A whole page, one of `parts`."""
+    """The text of a whole page, one of `parts`."""
     text = [HEAD.format(part=part)]
     for module in parts()[part]:
         names = sorted(exported_names(module), key=str.lower)

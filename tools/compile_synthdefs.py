@@ -1,7 +1,7 @@
 """Compiles supercollider/synthdefs/*.scd into supercollider/compiled/ by sclang.
 
-    python tools/compile_synthdefs.py            compile all
-    python tools/compile_synthdefs.py --check    change nothing; exit 1 where a file differs from what its source gives
+    python tools/compile_synthdefs.py            compile all python tools/compile_synthdefs.py --check    change
+    nothing; exit 1 if a file differs from its compiled source
 
 Needs sclang (apt-get install supercollider-language). sclang 3.13 gives the same bytes each time.
 """
@@ -23,7 +23,7 @@ Index = dict[str, Any]
 
 
 class CompileError(Exception):
-    """Output of sclang, or its absence."""
+    """Error of sclang, or of its absence."""
 
 
 def compile_into(folder: Path, sources: Path = FOLDER / "synthdefs") -> list[str]:
@@ -69,7 +69,7 @@ def controls(name: str, of: Index) -> dict[str, dict[str, Any]]:
 
 
 def differences(fresh: Path) -> list[str]:
-    """Differences between the committed files and those of a folder, a line each."""
+    """Differences between the committed files and those of a folder, one per line."""
     new = {path.name: path.read_bytes() for path in fresh.glob("*.scsyndef")}
     old = {path.name: path.read_bytes() for path in COMPILED.glob("*.scsyndef")}
     found = [f"{name} is not compiled" for name in sorted(new.keys() - old.keys())]

@@ -1,9 +1,9 @@
 """Builds the images of deploy/Containerfile: pinned wheels first, then buildah, which needs no daemon.
 
-python tools/containers.py            wheels, a Debian base, both images; prints their sizes
-python tools/containers.py wheels     only the wheels, for a build by docker or podman
-python tools/containers.py lock       pins deploy/requirements-*.txt anew, by pyproject.toml
-python tools/containers.py try        runs the image of the API and sends it requests
+python tools/containers.py            wheels, a Debian base, both images; prints their sizes python tools/containers.py
+wheels     only the wheels, for a build by docker or podman python tools/containers.py lock       renews the pins in
+deploy/requirements-*.txt from pyproject.toml python tools/containers.py try        runs the image of the API and sends
+it requests
 
 The base is made by mmdebstrap; BASE=docker.io/library/debian:bookworm-slim takes one from a registry.
 """
@@ -34,11 +34,11 @@ LEFT_OUT = {
     "api": frozenset[str](),
     "worker": frozenset({"dnspython", "pillow", "pymongo", "pyo", "python-rtmidi"}),
 }
-"""Packages excluded from an image: a worker plays no synth and no MIDI, and uses no source or sink of Beam's."""
+"""Packages excluded from an image: a worker plays no synth and no MIDI, and uses none of Beam's sources and sinks."""
 BASE_IMAGE = "localhost/antiphon-base"
 PYTHON = "3.11"
 GLIBC = range(36, 4, -1)
-"""Minor versions of glibc 2 with accepted wheels, up to that of Debian 12."""
+"""Minor versions of glibc 2 whose wheels are accepted, up to Debian 12's."""
 SLIM = (
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -70,7 +70,7 @@ def main(task: str) -> None:
 def lock() -> None:
     """Writes the lock file of each image: every package with its version and the digest of its wheel."""
     with tempfile.TemporaryDirectory() as folder:
-        own = own_wheels(Path(folder))
+        own = build_workspace_wheels(Path(folder))
         for image, parts in IMAGES.items():
             report = Path(folder) / f"{image}.json"
             run(
@@ -98,7 +98,7 @@ def lock() -> None:
 
 
 def wheels() -> None:
-    """Gathers the wheels of each image in dist/containers: the project's own, and pinned ones."""
+    """Collects the wheels of each image in dist/containers: the project's own, and the pinned ones."""
     for image in IMAGES:
         folder = OUT / image
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def wheels() -> None:
             old.unlink()
         run([*pip("download"), "--no-deps", "--require-hashes", "--dest", str(folder), "-r", str(requirements(image))])
     with tempfile.TemporaryDirectory() as folder:
-        own = own_wheels(Path(folder))
+        own = build_workspace_wheels(Path(folder))
         for image, parts in IMAGES.items():
             for part in parts:
                 shutil.copy2(own[part], OUT / image)
@@ -136,7 +136,7 @@ def build() -> None:
 
 
 def local_base() -> str:
-    """Minimal Debian 12 made by mmdebstrap, reused if present."""
+    """Makes a minimal Debian 12 by mmdebstrap, unless present; returns its path."""
     have = subprocess.run(["buildah", "images", "-q", BASE_IMAGE], capture_output=True, check=False, env=environment())
     if have.stdout.strip() and not have.returncode:
         return BASE_IMAGE
@@ -154,7 +154,7 @@ def local_base() -> str:
 
 
 def size(image: str) -> None:
-    """Prints an image's size unpacked, and packed as a registry stores it."""
+    """Prints the size of an image, unpacked and compressed as in a registry."""
     with tempfile.TemporaryDirectory() as folder:
         name = buildah("from", f"antiphon-{image}", capture=True).strip()
         try:
@@ -172,7 +172,7 @@ def size(image: str) -> None:
 
 
 def try_api() -> None:
-    """Tests the API image by requests, its root read-only, without privileges; SIGTERM ends it."""
+    """Tests the API image by requests, with a read-only root and no privileges; ends it by SIGTERM."""
     name = buildah("from", "antiphon-api", capture=True).strip()
     osc, port, process = str(free_port()), str(free_port()), None
     with tempfile.TemporaryDirectory() as folder:
@@ -236,7 +236,7 @@ def answered(url: str, token: str = "") -> int:
 
 
 def inner(pid: int) -> int:
-    """Pid of the tini below a process, first in its namespaces and deaf to SIGTERM; 0 without one."""
+    """Pid of the tini below a process, the first in its namespaces, which ignores SIGTERM; 0 without one."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         if Path(f"/proc/{child}/comm").read_text().strip() == "tini":
             return int(child)
@@ -251,7 +251,7 @@ def _weight(path: Path) -> int:
     return sum(f.lstat().st_size for f in path.rglob("*") if f.is_file() and not f.is_symlink())
 
 
-def own_wheels(folder: Path) -> dict[str, Path]:
+def build_workspace_wheels(folder: Path) -> dict[str, Path]:
     """Builds the wheels of the workspace into a folder; their paths by the distribution's folder."""
     found = {}
     for part in ("", *OTHERS, "models"):
@@ -268,7 +268,7 @@ def requirements(image: str) -> Path:
 
 
 def pip(command: str) -> list[str]:
-    """pip command for wheels of the image's Python, whatever this one is."""
+    """The pip command for wheels of the image's Python, independent of this one's version."""
     platforms = [f"--platform=manylinux_2_{minor}_x86_64" for minor in GLIBC]
     return [
         sys.executable,
@@ -291,7 +291,7 @@ def pip(command: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Environment of buildah: no daemon, and no namespaces where unavailable."""
+    """Environment for buildah: no daemon, and no namespaces if these are unavailable."""
     return {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot", **os.environ}
 
 

@@ -1,9 +1,9 @@
-"""`make guard`: one figure of every card on a small, fixed set, beside the committed table `models/guard.toml`.
+"""`make guard`: measures one figure of every card on a small, fixed set, and compares it with `models/guard.toml`.
 
-A figure fell when it is worse than the table's by more than the table's standard error; then, and when one could not
-be measured (a peer or the recorded material is missing), the exit status is 1.
-`--write` renews the table; the change of a figure is then said in the commit, with what it bought. Names of evaluations
-limit it to these. The recorded material is in the folder that ANTIPHON_DATA names, or in data/.
+A figure fell if it is worse than the table's by more than the table's standard error. Then, and if one could not be
+measured (a peer or the recorded material is missing), the exit status is 1. `--write` renews the table; the commit then
+states the change of a figure, with its benefit. Names of evaluations limit the run to these. The recorded material is
+in the folder that ANTIPHON_DATA names, or in data/.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Figure:
 
     @property
     def run(self) -> tuple[str, int]:
-        """What is measured by one run of `antiphon evaluate`."""
+        """Key of the run of `antiphon evaluate` that measures it."""
         return self.evaluation, self.limit
 
     @property
@@ -77,7 +77,7 @@ def write_table(figures: list[Figure], path: Path = TABLE) -> None:
 
 
 def measure(figures: list[Figure]) -> list[Figure]:
-    """Figures of one run as they are now; NaN for one that the run does not have."""
+    """Current figures of one run; NaN for a figure that the run lacks."""
     name, limit = figures[0].run
     systems = [f"--system={system}" for system in dict.fromkeys(each.system for each in figures)]
     began = time.monotonic()

@@ -1,7 +1,7 @@
-"""Installs fastai for tests beside an existing torch: without torchvision and spaCy.
+"""Installs fastai for tests into an environment with torch, without torchvision and spaCy.
 
-Its vision and text need them, its Learner does not; torchvision's usual build works with a torch with CUDA alone, and
-would replace a CPU build. `pip install 'antiphon-lab[fastai]'` brings all of it.
+fastai's vision and text parts need them, its Learner does not. torchvision's usual build works only with a CUDA build
+of torch, and would replace a CPU build. `pip install 'antiphon-lab[fastai]'` brings all of it.
 
 python tools/install_fastai.py
 """
@@ -18,7 +18,7 @@ PARTS = ["fastcore>=2.2", "fastprogress<1.1", "plum-dispatch<2.10", "pandas>=2",
 
 
 def main() -> None:
-    """Installs fastai; no operation without torch."""
+    """Installs fastai; does nothing without torch."""
     if importlib.util.find_spec("torch") is None:
         print("antiphon: there is no torch, so fastai is left out")
         return

@@ -144,7 +144,7 @@ default, as does the card of its plugin:
 
 
 def markdown(catalog: Catalog) -> str:
-    """The whole page; the processors of `catalog` with a link to the card that has their parameters."""
+    """The whole page; each processor of `catalog` has a link to the card with its parameters."""
     parts = [HEAD, _addresses(catalog), NODES, _params(HOST_PARAMS), TAIL, _counters()]
     if catalog.types:
         parts += [PROCESSORS, *_processors(catalog)]
@@ -181,7 +181,7 @@ def _default_text(param: Param) -> str:
 
 
 def _processors(catalog: Catalog) -> Iterator[str]:
-    """Line of each card, with its types."""
+    """Yields a line for each card, with its types."""
     types = sorted(catalog.types.values(), key=lambda info: (info.plugin, info.type))
     for plugin, group in groupby(types, lambda info: info.plugin):
         named = " ".join(f"`{info.type}`" for info in group)
@@ -194,7 +194,7 @@ def _counters() -> str:
 
 
 def built_in() -> Catalog:
-    """Catalog of the processors that ship with Antiphon, without other plugins."""
+    """The catalogue of the shipped processors, without third-party plugins."""
     from antiphon.kernel.plugins import loader
     from antiphon.kernel.plugins.finding import BUILT_IN
 

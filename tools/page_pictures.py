@@ -67,18 +67,18 @@ for (const first of on) {
   boxes.push(box.map((one) => one * side));
 }
 return boxes; })"""
-"""Frames, left, top, right and bottom in pixels, round what differs between two pictures."""
+"""Frames around the differences of two pictures: left, top, right and bottom in pixels."""
 BUTTON = "[...document.querySelectorAll({within!r})].find(one => one.innerText.trim() === {name!r})?.click()"
 
 
 class Sheet:
-    """Draws what a tab shows at all sizes in both schemes, and keeps which pictures there are."""
+    """Draws the contents of a tab at all sizes in both schemes, and lists the pictures."""
 
     def __init__(self, tab: Tab) -> None:
         self.tab, self.drawn = tab, dict[str, tuple[str, ...]]()
 
     def draw(self, name: str, before: Callable[[], None] = lambda: None, sizes: tuple[str, ...] = tuple(SIZES)) -> None:
-        """Draws one state under a name; `before` makes it, again at each size."""
+        """Draws one state under a name; `before` sets it up, again at each size."""
         self.drawn[name] = sizes
         for size in sizes:
             self.tab.size(*SIZES[size], phone=size == "390")
@@ -96,7 +96,7 @@ class Sheet:
         return [(f"{name}-{size}-{scheme}", size) for name, size in drawn for scheme in SCHEMES]
 
     def compare(self, before: Path) -> None:
-        """What has changed since the pictures in a folder: each beside what it was, framed."""
+        """Writes the changes since the pictures in a folder: each beside the earlier one, framed."""
         rows = []
         for name, size in self.names():
             old, new = before / f"{name}.png", FOLDER / f"{name}.png"
@@ -143,7 +143,7 @@ class Sheet:
         self.tab.screenshot(FOLDER / f"{name}.png")
 
     def write(self) -> None:
-        """All pictures in one, a row a state."""
+        """Writes all pictures in one, with a row per state."""
         cells = [
             f"<tr><th>{name}</th>"
             + "".join(
@@ -268,11 +268,11 @@ DRAWN: dict[str, Callable[[Sheet, ServerProcess], None]] = {
     "Files": _files,
     "Library": _library,
 }
-"""How each room is drawn, in their order, on a server that plays `band`."""
+"""Functions that draw each room, in order, on a server that plays `band`."""
 
 
 def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
-    """All rooms of a server that plays `band` and has files and a library, and before without."""
+    """Draws all rooms on a server that plays `band` and has files and a library, and first on one without."""
     tab = sheet.tab
     has = lambda room: not wanted or room in wanted  # noqa: E731
     (home / "empty.toml").write_text(EMPTY)
@@ -301,8 +301,8 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
     sheet.draw("lost")
 
 
-def drawn_before(ref: str, rooms: list[str]) -> Path:
-    """Has another commit draw its pictures, in a working tree of its own; gives their folder."""
+def draw_at_commit(ref: str, rooms: list[str]) -> Path:
+    """Draws the pictures of another commit, in a separate working tree; returns their folder."""
     git = ("git", "-C", str(ROOT))
     subprocess.run((*git, "worktree", "remove", "--force", str(BEFORE)), check=False, capture_output=True)
     subprocess.run((*git, "worktree", "add", "--detach", "--quiet", str(BEFORE), ref), check=True)
@@ -317,7 +317,7 @@ def main() -> None:
         sys.exit("make pictures draws in Chromium, which is not installed: apt-get install chromium")
     rooms, before = sys.argv[1:], None
     if rooms[:1] == ["--since"]:
-        before = drawn_before(rooms[1], rooms[2:])
+        before = draw_at_commit(rooms[1], rooms[2:])
         rooms = rooms[2:]
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, Chromium() as browser:

@@ -17,9 +17,9 @@ PLAIN = {"string": "string", "number": "number", "integer": "number", "boolean":
 
 
 def typescript_type(schema: dict[str, Any]) -> str:
-    """A JSON schema as a TypeScript type, `unknown` for one without a type, which any value fits.
+    """Converts a JSON schema to a TypeScript type; `unknown` for a schema without a type, which any value fits.
 
-    Raises ValueError: it has a type that no TypeScript type is written for.
+    Raises ValueError: it has an unsupported type.
     """
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]

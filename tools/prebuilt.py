@@ -1,6 +1,7 @@
-"""Wheels of platforms: the pure wheel with every shipped kernel as machine code, compiled and linked on this machine.
+"""Makes platform wheels: the pure wheel and every shipped kernel as machine code, compiled and linked here.
 
-python tools/prebuilt.py WHEEL.whl [NAME…]      beside it one for each platform, or those named, `here` for this one;
+python tools/prebuilt.py WHEEL.whl [NAME…]      writes one for each platform beside it, or the named ones, `here` for
+this one;
                                                 prints their paths
 
 llvmlite compiles for each processor, ziglang (a package, of this tool alone) links with each system's C library.
@@ -56,7 +57,7 @@ PLATFORMS = {
 
 
 def here() -> str:
-    """Name of the platform that this runs on."""
+    """Name of this platform."""
     name = sysconfig.get_platform()
     return (
         f"linux-{platform.machine()}"
@@ -107,7 +108,7 @@ def linker(wanted: Platform, image: Path, into: Path) -> list[str]:
 
 
 def platform_wheel(pure: Path, wanted: Platform, items: list[Kernel[Any, Any]]) -> Path:
-    """Writes the wheel of a platform beside the pure one, with its libraries as data of the package; its path."""
+    """Writes the wheel of a platform beside the pure one, with its libraries as package data; returns its path."""
     added: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, processor in wanted.processors.items():
@@ -132,7 +133,7 @@ def platform_wheel(pure: Path, wanted: Platform, items: list[Kernel[Any, Any]]) 
 
 
 def main(pure: Path, *names: str) -> list[Path]:
-    """Writes wheels of platforms beside the pure one; their paths. names: of `PLATFORMS`, or "here"; none for all."""
+    """Writes platform wheels beside the pure one; returns their paths. names: `PLATFORMS`, or "here"; none for all."""
     named = [here() if name == "here" else name for name in names or PLATFORMS]
     if unknown := [name for name in named if name not in PLATFORMS]:
         sys.exit(f"prebuilt: there is no platform {unknown[0]}; there are {', '.join(PLATFORMS)}")

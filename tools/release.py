@@ -1,6 +1,6 @@
-"""Builds a release into dist/: sdist of Antiphon, the wheels of the workspace, checked, and notes of CHANGELOG.md.
+"""Builds a release into dist/: an sdist of Antiphon, the checked wheels of the workspace, and notes from CHANGELOG.md.
 
-python tools/release.py          the version of pyproject.toml; exits 1 with a sentence where something is amiss
+python tools/release.py          the version of pyproject.toml; exits 1 with a sentence on any problem
 
 Uploading them is left to whoever owns the name: `twine upload dist/*`.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
 MOST = 44_000_000
-"""Maximum bytes of the wheels of `antiphon[all]` for one platform; its kernels have a megabyte."""
+"""Maximum bytes of the wheels of `antiphon[all]` for one platform; its kernels may have a megabyte."""
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def notes_of(version: str, changelog: str) -> str:
-    """Changelog's unreleased section, which is what a build holds, or that of its version."""
+    """The changelog's unreleased section, which describes a build, or that of its version."""
     sections = dict(re.findall(r"^## \[([^]]+)\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog, re.MULTILINE | re.DOTALL))
     text = (sections.get("Unreleased", "").strip() or sections.get(version, "")).strip()
     expect(bool(text), f"CHANGELOG.md has no section [{version}] and none [Unreleased]; write one")

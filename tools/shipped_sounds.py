@@ -1,7 +1,7 @@
-"""Writes `library/analysed.json.gz`: what the analyses find in the sounds that ship, and where they are on the map.
+"""Writes `library/analysed.json.gz`: analysis results of the shipped sounds, and their positions on the map.
 
-`.venv/bin/python tools/shipped_sounds.py`, after a sound or an analysis has changed; minutes for all. Results are kept
-in build/shipped, so that the next call takes only what is new.
+`.venv/bin/python tools/shipped_sounds.py`, after a sound or an analysis has changed; minutes for all. Results are
+cached in build/shipped, so that the next call only analyses new sounds.
 """
 
 import csv
@@ -23,7 +23,7 @@ KEPT = Path("build/shipped")
 DIGITS = 4
 """Significant digits of numbers: an eighth of a decibel, a thousandth of a tempo."""
 LANDMARKS = "fingerprint"
-"""The analysis that is left out: it takes as much space as all others, and a kit is not searched by it."""
+"""The excluded analysis: it takes as much space as all others, and is not used for searching a kit."""
 DIGESTS = """SELECT f.path, f.digest, s.digest, s.duration, s.rate, s.channels
     FROM files f JOIN sounds s ON s.id = f.sound"""
 WORDS = {
@@ -31,12 +31,12 @@ WORDS = {
     "cr": "crash", "rd": "ride", "lt": "low tom", "mt": "middle tom", "ht": "high tom", "cl": "clave", "sh": "shaker",
     "wb": "wood block", "tb": "tambourine", "vb": "vibraslap",
 }  # fmt: skip
-"""What short names of a kit stand for."""
+"""Words for the short names of a kit."""
 GENRES = {"drums": "loop", "bass": "loop", "chords": "loop", "melody": "loop", "band": "loop"}
 
 
 def named(path: Path, kinds: dict[str, str]) -> dict[str, str]:
-    """Title and genre of a sound, by its name and the table of the palette."""
+    """Title and genre of a sound, by its name and the palette's table."""
     stem, folder = path.stem, path.parent.name
     if path.parent.parent.name == "styles":
         return {"title": f"{folder} {stem}", "genre": "loop"}
@@ -50,7 +50,7 @@ def named(path: Path, kinds: dict[str, str]) -> dict[str, str]:
 
 
 def rounded(value: Any) -> Any:
-    """Values of an analysis with fewer digits."""
+    """Rounds the values of an analysis to fewer digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, list | tuple):

@@ -1,9 +1,9 @@
-"""Lines of Python by room, plugin and part of the lab, and oversized items.
+"""Counts lines of Python by room, plugin and part of the lab, and finds oversized items.
 
     python tools/sizes.py [--all] [--write]
 
-`--all` names what is too large; `--write` puts the table into docs/architecture.md. A test fails where a row has grown
-by more than 2 % since.
+`--all` names oversized items; `--write` puts the table into docs/architecture.md. A test fails if a row has since grown
+by more than 2 %.
 """
 
 import ast
@@ -48,7 +48,7 @@ def row_of(name: str) -> str:
 
 
 def lines(name: str) -> int:
-    """Lines of a file, blank ones too."""
+    """Number of lines in a file, including blank ones."""
     return (ROOT / name).read_bytes().count(b"\n")
 
 
@@ -106,7 +106,7 @@ def too_large() -> dict[str, list[str]]:
 
 
 def written(page: str) -> dict[str, int]:
-    """Rows of the page's table."""
+    """Rows of the table on the page."""
     return {row: int(count.replace(",", "")) for row, count in re.findall(r"^([\w/]+) +([\d,]+)$", page, re.M)}
 
 

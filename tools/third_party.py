@@ -1,7 +1,7 @@
-"""THIRD_PARTY.md from pyproject.toml and package metadata: licences of all dependencies.
+"""Writes THIRD_PARTY.md from pyproject.toml and package metadata: licences of all dependencies.
 
-python tools/third_party.py            writes it
-python tools/third_party.py --check    exits 1 when it lists other packages than are needed
+python tools/third_party.py            writes it python tools/third_party.py --check    exits 1 if it lists other
+packages than needed
 """
 
 import re
@@ -83,7 +83,7 @@ _CLASSIFIERS = {
 
 
 def runtime() -> list[str]:
-    """Names of every package `pip install antiphon[all]` brings here, its dependencies' dependencies too, sorted."""
+    """Names of all packages that `pip install antiphon[all]` brings here, including indirect dependencies, sorted."""
     files = [ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")]
     read = [need for file in files for need in tomllib.loads(file.read_text())["project"]["dependencies"]]
     declared = [need for need in read if not need.startswith("antiphon==")]

@@ -1,6 +1,6 @@
 """Builds the wheels of the workspace, and checks them in an empty environment: `antiphon` alone, then the others.
 
-python tools/wheel_check.py          prints what it did; exits 1 with a sentence when something is amiss
+python tools/wheel_check.py          prints its steps; exits 1 with a sentence on any problem
 """
 
 import os
@@ -68,7 +68,7 @@ WANTED = {
         "antiphon/data/models/weights/denoise-mask.safetensors",
     ),
 }
-"""Files of each wheel that it would be noticed late without."""
+"""Files of each wheel whose absence would only be noticed late."""
 STRAY = ("server/", "plugins/", "models/", "tests/", "bench/", "antiphon_bench/", "antiphon_models/")
 
 
@@ -88,15 +88,15 @@ def main() -> None:
             print(f"no wheel with machine code for {prebuilt.here()}, which needs ziglang: {pure.name}{extra} it is")
         installed = Environment(place / "env", base, extra)
         expect(bool(extra) or not installed.has("llvmlite"), "the wheel brings llvmlite, which is an extra")
-        plays_through(installed, place)
-        plays_alone(installed, place)
+        check_unity_gain(installed, place)
+        check_core_alone(installed, place)
         for wheel in others:
             installed.add(wheel)
             installed.antiphon("patches", cwd=place)
-        plays_bench8(installed, place)
-        plays_learned_modes(installed, place)
+        check_bench8(installed, place)
+        check_numpy_networks(installed, place)
         installed.add(lab)
-        trains_and_evaluates(installed, place)
+        check_model_commands(installed, place)
     print(
         f"{base.name}{extra}: installs into an empty environment and plays; so do {', '.join(w.name for w in others)}"
     )
@@ -136,11 +136,11 @@ class Environment:
         return subprocess.run([str(self._bin / "python"), "-I", "-c", find], check=False).returncode == 0
 
     def antiphon(self, *arguments: str, cwd: Path) -> str:
-        """Standard output of a command, with nothing of the checkout on its paths."""
+        """Standard output of a command, run without the checkout on its paths."""
         return run(self._command(arguments), f"antiphon {arguments[0]} failed", cwd=cwd, env=self._variables())
 
     def refusal(self, *arguments: str, cwd: Path) -> str:
-        """What a command says that fails."""
+        """Error output of a command that fails."""
         done = subprocess.run(
             self._command(arguments), cwd=cwd, env=self._variables(), capture_output=True, text=True, check=False
         )
@@ -156,8 +156,8 @@ class Environment:
         return {**env, "ANTIPHON_HOME": str(self._home)}
 
 
-def plays_through(installed: Environment, place: Path) -> None:
-    """Checks that `through` at gain 1 reproduces the file, to a step of 24 bits."""
+def check_unity_gain(installed: Environment, place: Path) -> None:
+    """Checks that `through` at gain 1 reproduces the file, up to a 24-bit step."""
     x = tone(1.0)
     soundfile.write(place / "x.wav", x, RATE, subtype="PCM_24")
     installed.antiphon("render", "through", "--in", "x.wav", "--out", "y.wav", "--fade", "0", cwd=place)
@@ -167,8 +167,8 @@ def plays_through(installed: Environment, place: Path) -> None:
     expect(worst < 2.0**-22, f"through changed its input by {worst:g}")
 
 
-def plays_alone(installed: Environment, place: Path) -> None:
-    """Checks that `antiphon` plays without the others, and names the one that has what is lacking."""
+def check_core_alone(installed: Environment, place: Path) -> None:
+    """Checks that `antiphon` plays without the other distributions, and names the one that provides a missing part."""
     for patch in ("band", "dub", "tidal"):
         installed.antiphon("render", patch, "--in", "x.wav", "--out", f"{patch}.wav", cwd=place)
     installed.antiphon("run", "gain", "x.wav", "quiet.wav", "-p", "gain=0.5", cwd=place)
@@ -179,7 +179,7 @@ def plays_alone(installed: Environment, place: Path) -> None:
     expect("hum is in antiphon-companion: pip install antiphon-companion" in said, f"for `run hum` it says: {said}")
 
 
-def plays_bench8(installed: Environment, place: Path) -> None:
+def check_bench8(installed: Environment, place: Path) -> None:
     """Checks that `bench8`, with the denoiser, renders as in the checkout."""
     arguments = ("render", "bench8", "--in", "x.wav", "--out")
     installed.antiphon(*arguments, "installed.wav", cwd=place)
@@ -191,7 +191,7 @@ def plays_bench8(installed: Environment, place: Path) -> None:
     expect(float(np.abs(theirs).max()) > 0.01, "bench8 gave silence")
 
 
-def plays_learned_modes(installed: Environment, place: Path) -> None:
+def check_numpy_networks(installed: Environment, place: Path) -> None:
     """Checks the networks without torch: `hum` finds hummed notes, and `denoise` removes noise below a tone."""
     expect(not installed.has("torch"), "the wheel brings torch, which is an extra")
     rng = np.random.default_rng(1)
@@ -220,7 +220,7 @@ def plays_learned_modes(installed: Environment, place: Path) -> None:
     expect(abs(off) < 1.0, f"denoise mode=learned changes a tone by {off:.1f} dB; 1 is allowed")
 
 
-def trains_and_evaluates(installed: Environment, place: Path) -> None:
+def check_model_commands(installed: Environment, place: Path) -> None:
     """Checks the commands of the models' plugin, and their lists of trainings and evaluations."""
     for command in ("train", "evaluate"):
         listed = installed.antiphon(command, "--list", cwd=place).split()

@@ -1,4 +1,4 @@
-"""The weights in the wheel of a distribution of plugins; an editable installation reads them in place."""
+"""Adds the weights to the wheel of a plugins' distribution; an editable installation reads them in place."""
 
 import tomllib
 from pathlib import Path
@@ -15,7 +15,7 @@ NOTICES = {
     "musicnn": "classify",
     "spleeter": "stems",
 }
-"""Plugin with weights by others, by the ending of their licence's file."""
+"""Plugins with third-party weights, by the suffix of their licence's file."""
 
 
 class WeightsHook(BuildHookInterface):

@@ -25,7 +25,7 @@ def _bench(
     seconds: Callable[[BenchOptions], float],
     needs: tuple[str, ...] = (),
 ) -> Bench:
-    """A bench by `main` of a module of this folder, imported when it runs."""
+    """Returns a bench that calls `main` of a module of this folder; the module is imported when the bench runs."""
 
     def run(asked: BenchOptions) -> None:
         import_module(f"antiphon_bench.{module}").main(*arguments(asked))
@@ -66,7 +66,7 @@ class BenchCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Writes the help page."""
-        others = _of_plugins()
+        others = _plugin_benches()
         for param in self.params:
             param.help = (param.help or "").replace(PLUGINS, "".join(f", {n}" for n in others))  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
@@ -83,7 +83,7 @@ def bench(
         str,
         typer.Argument(
             help=f"One of: {', '.join(NAMES)}{PLUGINS}.",
-            autocompletion=lambda incomplete: [n for n in (*NAMES, *_of_plugins()) if n.startswith(incomplete)],
+            autocompletion=lambda incomplete: [n for n in (*NAMES, *_plugin_benches()) if n.startswith(incomplete)],
         ),
     ],
     seconds: Annotated[
@@ -107,7 +107,7 @@ def bench(
 
     chosen = OWN.get(name)
     if chosen is None:
-        others = _of_plugins()
+        others = _plugin_benches()
         if name not in others:
             raise UsageError(f"there is no bench {name!r}{instead(name, (*NAMES, *others))}")
         made = others[name].factory()
@@ -122,8 +122,8 @@ def bench(
         chosen.run(asked)
 
 
-def _of_plugins() -> dict[str, Registration]:
-    """Benches of plugins, loaded late since that takes time: for the help page and for unknown names."""
+def _plugin_benches() -> dict[str, Registration]:
+    """Returns the benches of plugins. Loading them takes time, so only the help page and unknown names do it."""
     from antiphon.api.backends.rendering import registrations
 
     found = registrations("benches")

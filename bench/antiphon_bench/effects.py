@@ -1,7 +1,7 @@
-"""The effects beside pedalboard (Spotify; JUCE's processors): time per block, and the difference where formulae agree.
+"""Compares the effects with pedalboard (Spotify; JUCE's processors): time per block, and difference of equal formulae.
 
-Both are called block by block, one after the other in the same loop, in one process, as a live host would: so a busy
-machine slows both, and the least time says most. pedalboard's call makes a new array of its output; ours fills one.
+Both are called block by block in turn, in one loop of one process, as a live host would call them. So a busy machine
+slows both, and the minimum is the best estimate. pedalboard allocates its output in each call; ours fills one.
 """
 
 import time
@@ -29,9 +29,9 @@ NULL_SECONDS = 1.0
 
 
 def peers(pedalboard: Any, impulse: str) -> dict[str, tuple[str, Any, Mapping[str, Value]]]:
-    """Our type, and what does the same in pedalboard; of some only the kind is the same, as the name says.
+    """Rows of our type, pedalboard's counterpart and our values; the name says where the two differ in formula.
 
-    impulse: a file, for convolution.
+    impulse: path of an impulse response for convolution.
     """
     p = pedalboard
     eight = p.Pedalboard([p.PeakFilter(200.0 * n, 3.0, 1.0) for n in range(1, 9)])
@@ -94,7 +94,7 @@ def main(seed: int, limit: int) -> None:
 def compare_times(
     processor: Any, board: Any, x: NDArray[np.float32], settings: Mapping[str, Value], count: int
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Microseconds per block of ours and of pedalboard's, called in turn; of ours as a plan runs it, by its kernels."""
+    """Microseconds per block of ours and of pedalboard's, called in turn; ours runs by its kernels, as in a plan."""
     spec = StreamSpec(RATE, x.shape[1], 2)
     cells = prepare_processor(processor, spec, settings)
     inputs = [x] * sum(port.kind == "audio" for port in processor.inputs)

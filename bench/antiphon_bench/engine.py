@@ -27,7 +27,7 @@ def main(seconds: float) -> None:
     )
     live: list[dict[str, Any]] = []
     for driver, block in (("headless", 256), ("jack", 256), ("jack", 64)):
-        for fifo in (False, True) if may_fifo() else (False,):
+        for fifo in (False, True) if can_use_fifo() else (False,):
             if driver == "jack" and not rig.is_installed():
                 live.append({"driver": driver, "frames": block, "skipped": "jackd is not installed"})
                 continue
@@ -86,7 +86,7 @@ def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[s
     }
 
 
-def may_fifo() -> bool:
+def can_use_fifo() -> bool:
     """Whether this user may use real-time scheduling."""
     try:
         old = os.sched_getscheduler(0)

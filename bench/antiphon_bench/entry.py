@@ -27,8 +27,8 @@ class Bench:
     """One bench.
 
     Args:
-        seconds: How long it takes, reckoned on two idle cores; None where it hangs on how many items there are.
-        needs: Modules that it cannot do without, and that Antiphon itself can.
+        seconds: Estimated duration on two idle cores; None if it depends on the number of items.
+        needs: Modules that the bench requires and Antiphon itself does not.
     """
 
     run: Callable[[BenchOptions], None]

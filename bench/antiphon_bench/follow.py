@@ -1,10 +1,10 @@
-"""`bench follow`: what it costs, how late it is, and blocks missed on a stage with and without it.
+"""`bench follow`: the cost and latency of the `follow` node, and missed blocks on a stage with and without it.
 
-Late: time from a beat that comes early until the clock of the node goes another way for it. The node plays two
-performances of one player, whose last beat is early in the second. Until they sound different its outputs are the
-same; where they part, the clock has taken the beat. Rendered, so that a busy machine changes nothing, as is the cost,
-in processor time. On the stage a player whose tempo wanders is followed by a server at a dummy JACK, of the class FIFO
-where the user may, beside processes that burn both cores; patches with and without the node take turns.
+Latency is the time from an early beat until the node's clock reacts to it. The node plays two performances of one
+player; in the second the last beat is early. Its outputs are equal until the sounds differ; where the outputs differ,
+the clock has reacted. Latency and cost (processor time) are rendered, so a busy machine changes neither. On the stage a
+server at a dummy JACK, in class FIFO if permitted, follows a player whose tempo wanders, beside processes that load
+both cores; patches with and without the node take turns.
 """
 
 import os
@@ -19,15 +19,15 @@ from antiphon.api import F64, AntiphonError, Event, Samples, StreamSpec
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render
 from antiphon_bench import rig
-from antiphon_bench.engine import may_fifo
+from antiphon_bench.engine import can_use_fifo
 from antiphon_bench.rig import ServerProcess, bundle, burner, finish, message, ntp, percentiles, table
 
 RATE, BLOCK = 48000, 256
 BPM, RANGE, BEATS, EARLY = 100.0, "70-180", 24, 0.05
-"""Tempo, range without its half and double, beats until the one that is early, and seconds by which it is."""
+"""Tempo, search range without its half and double, beats before the early one, and seconds by which that is early."""
 CHORD = (48, 64, 67)
 HOGS, TURN, SETTLE, AHEAD = 2, 30.0, 10.0, 0.3
-"""Processes that burn a core; seconds of a turn, and those before it in which a new patch is joined; seconds by
+"""Processes that each load a core; seconds of a turn; seconds at its start in which a new patch settles; seconds by
 which notes are sent ahead."""
 PATCH = """format = 1
 tempo = 100
@@ -49,14 +49,14 @@ PATCHES = {
     "notes": PATCH.replace("[wires]", f"{LED}[wires]"),
     "sound": PATCH.replace("[wires]", f"{LED}[wires]").replace('"keys" = "out"', '"keys" = ["out", "follow"]'),
 }
-"""Patches that take turns; in the last the player's sound alone is followed."""
+"""Patches that take turns; the last follows the player's sound alone."""
 
 Play = Callable[[F64], tuple[Samples, list[Event]]]
-"""Sound and notes of beats at these seconds."""
+"""Makes sound and notes from the times of beats in seconds."""
 
 
 def main(count: int, seed: int, seconds: float) -> None:
-    """Runs the bench with so many performances of each kind, and so many seconds of each patch on the stage."""
+    """Runs the bench with `count` performances of each kind, and `seconds` of each patch on the stage."""
     rng = np.random.default_rng(seed)
     rows = {name: [latency(play, float(rng.uniform(0.2, 0.8))) for _ in range(count)] for name, play in KINDS.items()}
     found = {name: percentiles(values) for name, values in rows.items()}
@@ -77,7 +77,7 @@ def main(count: int, seed: int, seconds: float) -> None:
 
 
 def cost(play: Play) -> float:
-    """Percent of a core that rendering the node takes, its worker included."""
+    """Percent of a core that rendering the node takes, including its worker."""
     sound, notes = play(np.asarray(0.5 + 60.0 / BPM * np.arange(BEATS + 1), np.float64))
     spent = []
     for _ in range(2):  # the first compiles
@@ -88,7 +88,7 @@ def cost(play: Play) -> float:
 
 
 def stage(seconds: float, rng: np.random.Generator) -> dict[str, dict[str, float]]:
-    """Counts of a server, patch by patch in turns, while a player wanders by up to a fifth of the tempo."""
+    """Counters of a server by patch, taken in turns, while a player's tempo wanders by up to a fifth."""
     counts = {name: dict.fromkeys(("blocks", "missed_blocks", "late_blocks", "device_xruns"), 0.0) for name in PATCHES}
     shares: dict[str, list[float]] = {name: [] for name in PATCHES}
     loads: dict[str, list[float]] = {name: [] for name in PATCHES}
@@ -99,7 +99,7 @@ def stage(seconds: float, rng: np.random.Generator) -> dict[str, dict[str, float
             (folder / f"stage-{name}.toml").write_text(text)
         options: tuple[str, ...] = ("--audio", "jack", "--rate", str(RATE), "--block", str(BLOCK))
         options += ("--patch", "stage-without")
-        options += ("--fifo",) if may_fifo() else ()
+        options += ("--fifo",) if can_use_fifo() else ()
         with ServerProcess(*options, env=env, home=Path(held), wait=300.0) as server, burner(HOGS):
             length = min(TURN, seconds)
             for turn in range(max(1, round(seconds / length)) * len(PATCHES)):
@@ -124,7 +124,7 @@ def stage(seconds: float, rng: np.random.Generator) -> dict[str, dict[str, float
 
 
 def wander(server: ServerProcess, name: str, seconds: float, rng: np.random.Generator) -> list[float]:
-    """Plays chords in a tempo that wanders; returns for each beat whether the clock was led then."""
+    """Plays chords at a wandering tempo; returns for each beat whether the node led the clock at that time."""
     at, bpm, led = time.time() + AHEAD, BPM, list[float]()
     end = at + seconds
     while at < end:
@@ -141,9 +141,9 @@ def wander(server: ServerProcess, name: str, seconds: float, rng: np.random.Gene
 
 
 def latency(play: Play, begin: float) -> float:
-    """Milliseconds from the early beat of a player who begins at `begin` seconds to the end of the block that knows it.
+    """Milliseconds from the early beat of a player who begins at `begin` s to the end of the block that reacts to it.
 
-    NaN: nothing differed.
+    NaN if the outputs do not differ.
     """
     beats: F64 = np.asarray(begin + 60.0 / BPM * np.arange(BEATS + 1), np.float64)
     early = beats.copy()
@@ -165,13 +165,13 @@ def _silence(beats: F64) -> Samples:
 
 
 def keys(beats: F64) -> tuple[Samples, list[Event]]:
-    """Chords of a keyboard."""
+    """Returns keyboard chords at these beats, as sound and notes."""
     notes = [Event("on", round(float(at) * RATE), key, 0.7) for at in beats for key in CHORD]
     return _silence(beats), notes
 
 
 def drums(beats: F64) -> tuple[Samples, list[Event]]:
-    """Bass drum and snare in turn, as sound."""
+    """Returns a bass drum and a snare in turn at these beats, as sound."""
     sound, size = _silence(beats), RATE // 5
     time = np.arange(size) / RATE
     noise = np.random.default_rng(1).standard_normal(size)

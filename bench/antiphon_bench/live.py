@@ -43,7 +43,7 @@ TIMEOUT_SECONDS = 60.0
 
 
 def main(swaps: int, seed: int, seconds: float) -> None:
-    """Runs the bench. swaps: versions saved. seed: of their moments. seconds: of the run without any."""
+    """Runs the bench. swaps: versions saved. seed: of their random times. seconds: length of the run without any."""
     runs = [run_script(f"{seconds:g} s, idle", 0, 0, seconds, seed), run_script(f"{seconds:g} s", 0, 1, seconds, seed)]
     runs.append(run_script(f"{swaps} versions", swaps, 1, 0.0, seed))
     table(
@@ -63,7 +63,7 @@ def main(swaps: int, seed: int, seconds: float) -> None:
 
 
 def run_script(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:
-    """Performs the script at a server for at least `seconds`, and finds the clicks in its recording."""
+    """Performs the script on a server for at least `seconds`, and finds the clicks in the recording."""
     random = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name, burner(busy):
         out = Path(name) / "out.wav"
@@ -79,7 +79,7 @@ def run_script(run: str, swaps: int, busy: int, seconds: float, seed: int) -> di
         "busy": busy,
         "swaps": len(waits),
         "load": os.getloadavg()[0],
-        **_compared(at),
+        **_count_clicks(at),
         "late": after["late"] - before["late"],
         "missed_blocks": after["missed_blocks"] - before["missed_blocks"],
         "wait_ms": percentiles(waits) if waits else {},
@@ -90,7 +90,7 @@ def run_script(run: str, swaps: int, busy: int, seconds: float, seed: int) -> di
 def _run(
     server: ServerProcess, swaps: int, seconds: float, random: np.random.Generator
 ) -> tuple[list[float], list[float]]:
-    """Runs versions of the script; the milliseconds until each begins, and those after the next bar line."""
+    """Runs versions of the script; returns the milliseconds until each begins, and those after the next bar line."""
     begin(server, 0)
     end = time.monotonic() + seconds + 2.0
     time.sleep(2.0)
@@ -112,7 +112,7 @@ def beat(server: ServerProcess) -> float:
 
 
 def begin(server: ServerProcess, version: int) -> float:
-    """Runs a version of the script; the beat at which it begins."""
+    """Runs a version of the script; returns the beat at which it begins."""
     body = {"text": f"{SCRIPT}# {version}\n", "version": version + 1, "quantum": QUANTUM}
     server.request("POST", "/api/live/eval", body)
     until = time.monotonic() + TIMEOUT_SECONDS
@@ -123,7 +123,7 @@ def begin(server: ServerProcess, version: int) -> float:
     return float(state["begins"])
 
 
-def _compared(at: NDArray[np.int64]) -> dict[str, int]:
+def _count_clicks(at: NDArray[np.int64]) -> dict[str, int]:
     """Numbers of found, missing and surplus clicks against the expected ones."""
     if not len(at):
         return {"clicks": 0, "missing": 0, "others": 0, "worst": -1}

@@ -87,7 +87,7 @@ def _row(load: str, server: ServerProcess, before: dict[str, Any], sent: int, pi
     server.sync(99, timeout=30.0)
     after = server.status()
     received = after["osc_received"] - before["osc_received"] - 1
-    wrong = values_wrong(server)
+    wrong = count_wrong_values(server)
     kernel = after.get("osc_kernel_drops", after["osc_dropped"]) - before.get("osc_kernel_drops", before["osc_dropped"])
     return {
         "load": load,
@@ -100,7 +100,7 @@ def _row(load: str, server: ServerProcess, before: dict[str, Any], sent: int, pi
     }
 
 
-def values_wrong(server: ServerProcess) -> int:
+def count_wrong_values(server: ServerProcess) -> int:
     """Sends a distinct value to every address, and counts those that do not answer with it."""
     wrong = 0
     for place, (address, (low, high)) in enumerate(addresses(server).items()):

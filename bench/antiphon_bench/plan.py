@@ -1,8 +1,8 @@
 """Cost of a node in a plan, beside pedalboard: chains of 64 less a chain of one, `antiphon.Chain`, and shipped patches.
 
-Both chains are run block by block, in turn, in one process; an effect's parameters rest, as they mostly do. The time is
-that of the process, which another one on the machine does not add to. What lies between two nodes is `gain`'s row: its
-own work is a multiplication a sample.
+Both chains run block by block, in turn, in one process; parameters stay constant, as they mostly do. Times are
+processor times of the process, so other processes do not add to them. The row `gain` is the overhead between two nodes:
+its own work is one multiplication per sample.
 """
 
 import time
@@ -26,10 +26,10 @@ from antiphon_bench.rig import finish, table
 RATE = 48000
 BLOCKS = (64, 256)
 CALLED_BLOCKS = (64, 256, 1024)
-"""Frames of the blocks that a Python program gives to a chain."""
+"""Block size in frames at which a Python program calls a chain."""
 CALLED = (("gain",), ("compressor",), ("gain", "compressor", "reverb"))
 LENGTH = 64
-"""Nodes of a chain."""
+"""Number of nodes in a chain."""
 ROUNDS = 20
 WARM_UP_BLOCKS = 100
 """Untimed warm-up blocks."""
@@ -37,7 +37,7 @@ PATCHES = ("answer", "band", "desk", "dub", "techno")
 
 
 def peers(pedalboard: Any) -> dict[str, tuple[Callable[[], Any], Mapping[str, Value]]]:
-    """Our types by row, what makes pedalboard's effect of that kind, and our values where they are not the defaults."""
+    """By row: our types, the factory of pedalboard's counterpart, and our values that are not the defaults."""
     p = pedalboard
     return {
         "gain": (lambda: p.Gain(-6.0), {"gain": 0.5}),
@@ -128,7 +128,7 @@ def called_row(
 
 
 def chain(folder: Path, kind: str, count: int, values: Mapping[str, Value]) -> Path:
-    """A patch of `count` nodes of one type, each behind the one before."""
+    """Writes a patch of `count` nodes of one type in series; returns its path."""
     ends = ["in", *(f"{kind}{place}" for place in range(count)), "out"]
     nodes = {name: {"type": kind, **values} for name in ends[1:-1]}
     path = folder / f"chain{count}.toml"
@@ -137,7 +137,7 @@ def chain(folder: Path, kind: str, count: int, values: Mapping[str, Value]) -> P
 
 
 def next_block(run: Callable[[int, BlockTime], object], block: int) -> Callable[[], object]:
-    """A call that runs the next block of a plan."""
+    """Returns a function that runs the next block of a plan."""
     clock = BlockTime()
 
     def call() -> object:

@@ -72,7 +72,7 @@ _next = itertools.count(random.Random().randrange(len(_PORTS)))
 
 
 class ServerProcess:
-    """Runs `antiphon serve` with free ports and a home of its own, as a context manager."""
+    """Runs `antiphon serve` with free ports and a separate home, as a context manager."""
 
     launch: Callable[..., subprocess.Popen[str]] = subprocess.Popen
 
@@ -84,7 +84,7 @@ class ServerProcess:
         wait: float = TIMEOUT_SECONDS,
         errors: IO[str] | None = None,
     ) -> None:
-        """Sets the options of the server. errors: a file for its standard error; `said` is then empty."""
+        """Sets the options of the server. errors: a file for its standard error, which `said` then leaves out."""
         self._held = None if home else tempfile.TemporaryDirectory(prefix="antiphon-")
         self.home = home or Path(self._held.name if self._held else "")
         self.options = list(options)
@@ -95,7 +95,7 @@ class ServerProcess:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> ServerProcess:
-        """Starts it and waits until it says `ready`; RuntimeError with its output if it does not."""
+        """Starts the server and waits for its line `ready`. RuntimeError, with its output, if there is none."""
         options = list(self.options)
         if not any(o.startswith("--osc-port") for o in options):
             options += ["--osc-port", str(free_port())]
@@ -125,13 +125,13 @@ class ServerProcess:
         raise RuntimeError(f"the server did not become ready: {self.lines} {self.standard_error()}")
 
     def standard_error(self) -> str:
-        """Standard error of the mean so far."""
+        """Returns the server's standard error so far."""
         # no seek: the server shares the file offset, and may write meanwhile
         file = self.errors.fileno()
         return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-        """Status and JSON object of an HTTP request by the owner, {} without one; `body` is sent as JSON."""
+        """Sends an HTTP request as the owner; returns its status and JSON object or {}. `body` is sent as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
         token = self.home / "config" / "token"
         headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
@@ -144,7 +144,7 @@ class ServerProcess:
             connection.close()
 
     def status(self) -> dict[str, Any]:
-        """GET /api/status, once a control process that is started again answers it."""
+        """Returns GET /api/status; retries while a restarted control process does not answer yet."""
         until = time.monotonic() + TIMEOUT_SECONDS
         while (found := self.request("GET", "/api/status"))[0] == 503 and time.monotonic() < until:
             time.sleep(0.1)
@@ -211,7 +211,7 @@ class ServerProcess:
 
 
 def message(address: str, *args: object) -> bytes:
-    """An OSC message by python-osc."""
+    """Encodes an OSC message by python-osc."""
     from pythonosc.osc_message_builder import OscMessageBuilder
 
     builder = OscMessageBuilder(address)
@@ -221,7 +221,7 @@ def message(address: str, *args: object) -> bytes:
 
 
 def bundle(timetag: int, *messages: bytes) -> bytes:
-    """A bundle with a raw 64-bit NTP time tag."""
+    """Encodes a bundle with a raw 64-bit NTP time tag."""
     parts = b"".join(len(m).to_bytes(4, "big") + m for m in messages)
     return b"#bundle\0" + timetag.to_bytes(8, "big") + parts
 
@@ -239,10 +239,10 @@ def ports_of(line: str) -> tuple[int, int]:
 
 
 def free_port() -> int:
-    """A port that is free for UDP and TCP, and not one of the last 20,000 returned here.
+    """Returns a port that is free for UDP and TCP, and is none of the last 20,000 returned here.
 
-    The system does not assign these ports to sockets without a port number. Concurrent processes begin at different
-    places. Raises RuntimeError: all of them are taken.
+    It is outside the range that the system assigns to sockets. Concurrent processes start at different ports. Raises
+    RuntimeError if all of them are taken.
     """
     for number in itertools.islice(_next, len(_PORTS)):
         port = _PORTS[number % len(_PORTS)]

@@ -31,7 +31,7 @@ Sound = NDArray[np.float32]
 
 
 def main(swaps: int, seed: int) -> None:
-    """Runs the bench. swaps: number of loads by name, at random moments. seed: of the moments."""
+    """Runs the bench. swaps: number of loads by name, at random times. seed: of the times."""
     loads = loading(swaps, seed)
     saves = saving()
     table(
@@ -64,9 +64,9 @@ def loading(swaps: int, seed: int) -> dict[str, Any]:
                 time.sleep(float(random.uniform(0.05, 0.6)))  # longer than the echoes of these patches
             spent, end, after = time.monotonic() - begun, _frame(server), server.status()
         sound = _recorded(out)[:, start:end]  # of the blocks that both states count, and of no others
-    jumps = jaggedness(sound)
-    planted, places = _planted(sound, random)
-    detected = sum(bool(jaggedness(planted[:, at - 4 : at + 5]).max() > CLICK) for at in places)
+    jumps = second_difference(sound)
+    planted, places = _plant_clicks(sound, random)
+    detected = sum(bool(second_difference(planted[:, at - 4 : at + 5]).max() > CLICK) for at in places)
     return {
         "swaps": swaps,
         "seconds": spent,
@@ -104,7 +104,7 @@ def saving() -> dict[str, Any]:
     return {"n": SAVES, "told_ms": percentiles(loaded_ms), "heard_ms": percentiles(_full_level_ms(sound, saved))}
 
 
-def jaggedness(sound: Sound) -> Sound:
+def second_difference(sound: Sound) -> Sound:
     """Maximum absolute second difference over channels: float32 `[frames - 2]`."""
     return np.asarray(np.abs(np.diff(sound, 2, axis=1)).max(axis=0))
 
@@ -115,8 +115,8 @@ def clicks(jumps: Sound) -> int:
     return int(len(at) and 1 + np.count_nonzero(np.diff(at) > RATE // 100))
 
 
-def _planted(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int]]:
-    """Recording with added steps of 0.004, at least 84 ms apart, as a test of the detector."""
+def _plant_clicks(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int]]:
+    """Adds steps of 0.004, at least 84 ms apart, to a recording, to test the detector; returns their frames too."""
     planted = sound.copy()
     places = sorted(int(at) for at in random.integers(RATE, sound.shape[1] - RATE, PLANTED))
     for turn, at in enumerate(places):
@@ -125,7 +125,7 @@ def _planted(sound: Sound, random: np.random.Generator) -> tuple[Sound, list[int
 
 
 def _full_level_ms(sound: Sound, saved: list[int]) -> list[float]:
-    """Milliseconds from each save, at these frames of the recording, until the level is constant."""
+    """Milliseconds from each save (frames of the recording) until the level is constant."""
     size = RATE // round(TONE)
     hop = size // 8
     envelope = np.lib.stride_tricks.sliding_window_view(np.abs(sound[0]), size)[::hop].max(axis=1)
@@ -146,7 +146,7 @@ def _frame(server: ServerProcess) -> int:
 
 
 def _tone(folder: Path) -> Path:
-    """A second of a tone that loops without a discontinuity."""
+    """Writes a second of a tone that loops without a discontinuity; returns its path."""
     import soundfile
 
     path = folder / "tone.wav"

@@ -1,7 +1,7 @@
 """Training and evaluation of the shipped weights: networks, trainings and evaluations, a folder for each model.
 
-It may import `antiphon.api` and what plays of the plugins; neither imports it, for a network is named in a string that
-the worker imports.
+It may import `antiphon.api` and the playing parts of the plugins; neither imports this package: a network is named by a
+string that the worker imports.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _EVALUATIONS = (
     "tempo listen.own_files:Tempi Tempi beside librosa, on rendered songs or your files.",
     "timbre transfer.timbre_evaluation:Timbres Sung melodies by learned instruments, beside a soundfont.",
 )
-"""Name, place in this package, and a sentence."""
+"""Name, entry point within this package, and one-sentence description of each evaluation."""
 
 
 @hookimpl

@@ -28,7 +28,7 @@ LOUD = [0.78, 0.82, 0.88, 0.94, 1.06, 1.12, 1.0, 0.88, 0.78]
 
 @loop(on="harp")
 def chords():
-    """Each chord upwards and, from another note on, downwards."""
+    """Plays each chord upwards and then, from another note, downwards."""
     at = turn() % len(CHORDS)
     notes = chord(CHORDS[at])
     cue("chord", at)
@@ -53,7 +53,7 @@ def bells():
 
 @loop(on="pad")
 def pad():
-    """The chord held, from the second on, an octave above; its top note moves least."""
+    """Holds the chord an octave up, from the second chord on; its top note moves least."""
     at = yield sync("chord")
     if at:
         for number in chord(CHORDS[at])[1:4]:
@@ -62,7 +62,7 @@ def pad():
 
 @loop(on="bass")
 def ground():
-    """The root, and later in the bar its fifth or the next chord's root from below."""
+    """Plays the root, and later in the bar its fifth or the next chord's root from below."""
     at = yield sync("chord")
     root = chord(CHORDS[at])[0]
     play(root if root < 47 else root - 12, 6 if at < 8 else 8, velocity=(60 if at == 0 else 84) * LOUD[at])
@@ -73,7 +73,7 @@ def ground():
 
 @loop
 def steps():
-    """Soft drums in the middle part."""
+    """Plays soft drums in the middle part."""
     if 4 <= turn() < 14:
         once(s("bd ~ ~ hh, ~ ~ rs ~, ~ [hh ~]!3", gain="0.7 0.35 0.4 0.3", pan="0.5 0.3 0.6 0.75"))
     yield 4

@@ -55,7 +55,7 @@ def rise():
 
 @loop
 def ending():
-    """The last four bars close."""
+    """Ends the piece in the last four bars."""
     yield 112
     node("acid").ramp(14, q=9)
     node("echo").ramp(12, feedback=0.75)

@@ -26,7 +26,7 @@ TOLLS = [("d5", 44), ("a4", 50), ("f4", 56), ("d4", 62), ("a3", 74), ("a3", 80),
 
 @loop
 def parts():
-    """One chord after the other; each cues its bows, its ground and its bell."""
+    """Plays one chord after the other, and cues the bows, the ground and the bell of each."""
     at = turn() % len(PARTS)
     beats, _, _, loud, choir, cutoff = PARTS[at]
     cue("part", at)
@@ -38,7 +38,7 @@ def parts():
 
 @loop(on="bows")
 def bows():
-    """The chord's notes enter one after the other and last into the next chord."""
+    """Plays the chord's notes one after the other; each lasts into the next chord."""
     beats, notes, _, loud, _, _ = PARTS[(yield sync("part"))]
     for step, name in enumerate(notes.split()):
         play(name, beats + 1 - step / 2, velocity=loud + between(-6, 6), at=step / 2)
@@ -46,7 +46,7 @@ def bows():
 
 @loop(on="deep")
 def ground():
-    """What lies under it, and now and then a swell of its upper octave."""
+    """Plays the drone's low notes, with an occasional swell of the octave above."""
     beats, _, notes, loud, _, _ = PARTS[(yield sync("part"))]
     for name in notes.split():
         play(name, beats + 0.5, velocity=min(110, loud + 14))
@@ -56,7 +56,7 @@ def ground():
 
 @loop(on="bell")
 def bell():
-    """Tolls where a chord begins, lower and lower, and twice at home."""
+    """Rings where a chord begins, lower each time, and twice at the final chord."""
     at = yield sync("part")
     name, loud = TOLLS[at]
     play(name, 4, velocity=loud, pan=between(0.35, 0.65))
@@ -67,7 +67,7 @@ def bell():
 
 @loop(on="bell", name="dust")
 def dust():
-    """High notes by chance while it gathers."""
+    """Plays random high notes while the harmony builds up."""
     yield pick([1 / 2, 3 / 4, 5 / 4])
     if 16 <= beat() < 46 and maybe(0.55):
         play(pick(["d6", "a5", "e6", "g5"]), 2, velocity=between(20, 40), pan=between(0, 1))

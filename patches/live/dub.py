@@ -56,7 +56,7 @@ node("guitarfader").gain = "<1!8 [1 0] 0!3 1!4 [1 0] 0>"
 
 @loop
 def desk():
-    """Before bar 12 the echo feeds itself and the bottom goes; on the bar all is dry again."""
+    """Before bar 12 the echo feeds back and the bass is cut; from the bar line on there is no effect."""
     yield 36
     node("echo").ramp(8, feedback=0.9)
     node("big").ramp(8, cutoff=320)

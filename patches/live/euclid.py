@@ -17,12 +17,12 @@ END = 28  # the bar from which on all play one rhythm
 
 
 def here(first, last, off=()):
-    """A mask for bars from and to, without some: a word a bar."""
+    """A mask of one word per bar: 1 from bar `first` until `last`, without the bars of `off`."""
     return f"<{' '.join('1' if first <= bar < last and bar not in off else '0' for bar in range(30))}>"
 
 
 def spread(sound, pulses, steps, beats, first, off=STOP[1:3], **values):
-    """A stroke in an even rhythm of a cycle of so many beats, silent where all break off and at the end."""
+    """An even rhythm over a cycle of `beats`, silent in the breaks and at the end."""
     pattern = note(sound).euclid(pulses, steps).set(**values)
     return pattern.mask(mini(here(first, END, off)).fast(beats / 4))
 

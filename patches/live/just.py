@@ -14,9 +14,9 @@ seed(14)
 tempo(64)
 
 BASE = 55.0
-"""Hz of 1/1: an a."""
+"""Frequency in Hz of 1/1, an a."""
 BELL, PLUCK = 440.0, 220.0
-"""Hz at which bell and pluck were recorded; a speed is a ratio to them."""
+"""Recorded frequency in Hz of bell and pluck; a speed is a ratio to it."""
 # for each chord: beats, its root as a ratio, the numbers of its chord, and how loud
 CHORDS = [
     (8, F(1), (2, 3, 4, 5, 6), 0.5),  # 4:5:6, a major third of 386 cents
@@ -33,7 +33,7 @@ LEVELS = (0.06, 0.16, 0.16, 0.12, 0.14, 0.12)
 
 @loop
 def chords():
-    """Moves each sine to its next ratio; while it moves it is softer."""
+    """Moves each sine to its next ratio; it is softer while it moves."""
     at = turn() % len(CHORDS)
     beats, root, numbers, loud = CHORDS[at]
     cue("chord", at)
@@ -50,7 +50,7 @@ def chords():
 
 @loop(on="bell")
 def bells():
-    """Notes of the chord two and three octaves above it, each as far from the last as chance has it."""
+    """Plays notes of the chord two and three octaves above it, at random intervals."""
     _, root, numbers, loud = CHORDS[(yield sync("chord"))]
     yield 1
     for _ in range(pick([5, 6, 7])):
@@ -63,7 +63,7 @@ def bells():
 
 @loop(on="pluck")
 def plucks():
-    """From the third chord on its numbers upwards, as an arpeggio of eighths; downwards in every second bar."""
+    """From the third chord on plays its ratios upwards as eighths; downwards in every second bar."""
     at = yield sync("chord")
     _, root, numbers, loud = CHORDS[at]
     if 2 <= at < 7:
@@ -82,7 +82,7 @@ def plucks():
 
 @loop(on="bell")
 def home():
-    """At the end the first partials, one after the other."""
+    """Ends with the first partials, one after the other."""
     yield 56
     for place, number in enumerate((8, 10, 12, 14, 16, 18)):
         sample(

@@ -21,13 +21,13 @@ GROUND = ["g2 d3", "a2 e3", "d2 a2", "e2 b2"]
 
 
 def strength(bar):
-    """A factor of the velocity: soft, up to the middle, and down again."""
+    """Factor of the velocity: soft at first, loudest in the middle, then soft again."""
     return 0.7 + 0.36 * max(0, 1 - abs(bar - 22) / 22)
 
 
 @loop(on="left")
 def left():
-    """The line, as it is."""
+    """Plays the line unchanged."""
     for number, accent in zip(LINE, ACCENTS, strict=True):
         play(number, 1 / 4, velocity=accent * strength(turn()))
         yield 1 / 4
@@ -35,7 +35,7 @@ def left():
 
 @loop(on="right")
 def right():
-    """Enters after two lines. Of each three lines one is faster by a note: thirteen notes in the time of twelve."""
+    """Enters after two lines. Of every three lines one is faster by a note: thirteen notes in the time of twelve."""
     if turn() == 0:
         yield 6
     my = memory(place=0)
@@ -50,7 +50,7 @@ def right():
 
 @loop(on="bell")
 def bells():
-    """From what both pianos play together a few notes are picked, high above, and played again every two bars."""
+    """Picks a few notes out of both pianos' lines, plays them high above, and repeats them every two bars."""
     yield 24
     for _ in range(4):
         tune = [(pick(LINE) + 12, pick([1 / 2, 3 / 4, 1])) for _ in range(pick([3, 4, 5]))]

@@ -26,7 +26,7 @@ CHORDS = [
 
 @loop(on="glass")
 def glass():
-    """Upwards through each chord, and two notes by chance."""
+    """Plays upwards through each chord, and two random notes."""
     at = turn() % len(CHORDS)
     notes = chord(CHORDS[at])
     cue("chord", at)
@@ -38,7 +38,7 @@ def glass():
 
 @loop(on="air")
 def air():
-    """The chord, held."""
+    """Holds the chord."""
     at = yield sync("chord")
     for number in chord(CHORDS[at])[:4]:
         play(number + 12 if number < 54 else number, 7.5, velocity=78)
@@ -46,7 +46,7 @@ def air():
 
 @loop(on="bass")
 def ground():
-    """The root and, before the next chord, its fifth."""
+    """Plays the root and, before the next chord, its fifth."""
     at = yield sync("chord")
     root = chord(CHORDS[at])[0] - 12
     play(root if root > 27 else root + 12, 5, velocity=84)

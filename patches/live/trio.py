@@ -32,12 +32,12 @@ HEAD = [
 
 
 def bar():
-    """The bar that it is, from 0."""
+    """The current bar, from 0."""
     return int(beat() // 4)
 
 
 def harmony(number):
-    """What bass and left hand have in a bar."""
+    """The harmony that bass and left hand play in a bar."""
     return BLUES[(number - FIRST) % 12] if FIRST <= number < LAST else F7
 
 
@@ -48,7 +48,7 @@ def loud():
 
 @loop(on="drums")
 def drums():
-    """Ride, hi-hat by foot, a soft bass drum, and a snare that says more from chorus to chorus."""
+    """Plays ride, hi-hat by foot, a soft bass drum, and a snare that is busier from chorus to chorus."""
     chorus = (bar() - FIRST) // 12
     for at, strength in ((0, 66), (1, 84), (1 + LATE, 56), (2, 66), (3, 84), (3 + LATE, 56)):
         play(51, 1 / 4, velocity=(strength + between(-6, 6)) * loud(), at=at)
@@ -70,7 +70,7 @@ def drums():
 
 @loop(on="bass")
 def bass():
-    """Walks: the root, two more notes of the bar, and one that leads to the next root by a half tone."""
+    """Plays a walking bass: the root, two more notes of the bar, and one that leads to the next root by a semitone."""
     if bar() < FIRST:
         yield 4 * FIRST - 1
         play(28, 0.8, velocity=74)
@@ -90,7 +90,7 @@ def bass():
 
 @loop(on="piano")
 def left_hand():
-    """Chords where a pianist puts them, beside the beat more often than on it."""
+    """Plays chords where a jazz pianist would: more often off the beat than on it."""
     if bar() < FIRST:
         yield 4 * FIRST
     if bar() == LAST:
@@ -113,13 +113,13 @@ hummed = []  # beat and number of what was hummed since the last answer
 
 @on_note("hum")
 def listen(note, velocity):
-    """Keeps what is hummed for the next answer. That the vibes play it at once is a wire of the patch."""
+    """Stores hummed notes for the next answer. A wire of the patch makes the vibes play them at once."""
     hummed.append((beat(), note))
 
 
 @loop(on="vibes")
 def call():
-    """The head, a call in each four bars, unless there is a hum; cues "phrase" with it, or with what was hummed."""
+    """Plays the head, then a call every four bars unless there is a hum; cues "phrase" with the call or the hum."""
     if bar() < FIRST:
         yield 4 * FIRST
     if bar() + 2 >= LAST:
@@ -139,7 +139,7 @@ def call():
 
 @loop(on="piano")
 def answer():
-    """Two bars made from a call: a third higher, backwards, or its end alone; it ends on a note of the chord."""
+    """Plays two bars made from a call: a third higher, backwards, or only its end. They end on a note of the chord."""
     phrase = yield sync("phrase")
     numbers = [number for _, number in phrase]
     places = [at for at, _ in phrase]

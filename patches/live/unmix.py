@@ -20,7 +20,7 @@ node("throw").gain = "<0.9!7 1 0.9!6 [0.9 1] 1 0.9 0.9!6 1>"
 
 @loop
 def opened():
-    """The rest comes out of a low-pass, and goes back into it before the breath."""
+    """Opens the low-pass `sweep` at the beginning, and closes it before the break."""
     node("sweep").ramp(1 / 8, cutoff=1000)
     yield 1
     node("sweep").ramp(26, cutoff=16000)

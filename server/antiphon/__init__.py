@@ -1,7 +1,7 @@
 """Antiphon: a live audio server that listens and answers.
 
-`antiphon serve` starts it; `antiphon.run` and its neighbours do the same work on sounds of a Python program;
-`antiphon.api` holds what a plugin imports.
+`antiphon serve` starts it. `antiphon.run` and its neighbours do the same work on sounds of a Python program.
+`antiphon.api` is for plugins.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, looked up when it is used, since the look-up would delay every start."""
+    """Returns a public name, which is imported at its first use, since its import would delay every start."""
     if name in _PLACES:
         from importlib import import_module
 

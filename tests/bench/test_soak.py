@@ -53,4 +53,4 @@ def test_ten_seconds_and_ctrl_c(tmp_path: Path) -> None:
     assert samples[-1]["counts"]["osc_received"] > 0
     assert (out / "soak.svg").read_text().startswith("<svg")
     assert list(temporary.iterdir()) == [], "the server's home is removed"
-    assert not list(processes.of_home(temporary))
+    assert not list(processes.processes_of_home(temporary))

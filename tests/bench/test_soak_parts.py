@@ -45,7 +45,7 @@ def test_processes_are_found_by_home_and_by_descent(tmp_path: Path) -> None:
     try:
         assert child.stdout is not None
         child.stdout.readline()
-        assert list(processes.of_home(tmp_path)) == [child.pid]
+        assert list(processes.processes_of_home(tmp_path)) == [child.pid]
         assert child.pid in processes.roles(os.getpid(), {})["helpers"]
         assert child.pid in processes.roles(os.getpid(), {child.pid: "engine"})["engine"]
         assert child.pid in processes.roles(os.getpid(), {child.pid: "zygote-torch"})["zygotes"]
@@ -54,7 +54,7 @@ def test_processes_are_found_by_home_and_by_descent(tmp_path: Path) -> None:
         assert processes.read(os.getppid(), tmp_path / "other").strays == ()
     finally:
         child.communicate()
-    assert list(processes.of_home(tmp_path)) == []
+    assert list(processes.processes_of_home(tmp_path)) == []
 
 
 def test_counters_that_begin_again_go_on() -> None:

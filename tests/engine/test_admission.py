@@ -276,7 +276,7 @@ def test_as_many_are_noted_as_there_is_room_for_and_the_oldest_go(shared: Shared
     for number in range(1, MAX_NOTED_NODES + 6):
         note.begin_prepare(Prepared(number, -number), f"n{number}")
         assert note.name == f"n{number}"
-        assert note.engine_ended(at_fault=True) == f"n{number}"
+        assert note.note_engine_end(at_fault=True) == f"n{number}"
         assert note.name == ""
     assert {node.number for node in LoadingNote(shared).blamed} == set(range(6, MAX_NOTED_NODES + 6))
     note.keep([Prepared(9, -9), Prepared(10, 0), Prepared(1, -1)])

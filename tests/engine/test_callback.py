@@ -11,7 +11,7 @@ from hypothesis import assume, given, strategies as st
 from tests import audio
 from tests.engine.fake_driver import give_block
 
-from antiphon.kernel.contract.block import FALL_SECONDS, missed_fall
+from antiphon.kernel.contract.block import FALL_SECONDS, missed_fade_out
 from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, jack_process, portaudio_process
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
@@ -20,7 +20,7 @@ from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.platform import wait_bell
 
 BLOCK = 64
-FALL = missed_fall(BLOCK, 48000)
+FALL = missed_fade_out(BLOCK, 48000)
 RISE = np.float32(1.0) - FALL
 FALL_FRAMES = round(FALL_SECONDS * 48000)
 

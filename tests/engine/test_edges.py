@@ -12,7 +12,7 @@ from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import CATALOG, RATE, graph, ids, make, plan, play, put, staged
 
 from antiphon.cli.serve import TAKES
-from antiphon.kernel.contract.block import StreamSpec, missed_fall
+from antiphon.kernel.contract.block import StreamSpec, missed_fade_out
 from antiphon.kernel.engine.callback import CallbackState
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.graph_player import GraphPlayer
@@ -102,7 +102,7 @@ def test_a_fade_in_has_no_corner_and_what_follows_missed_blocks_rises() -> None:
 def test_a_delay_line_holds_no_cut_where_blocks_were_missed(made: Graph) -> None:
     stage = staged(made)
     parts = [play(stage, tone(RATE // BLOCK // 4 * BLOCK))]
-    parts.append(parts[0][:, -1:] * missed_fall(BLOCK, RATE))
+    parts.append(parts[0][:, -1:] * missed_fade_out(BLOCK, RATE))
     stage.skip(3 * BLOCK)
     parts.append(play(stage, tone(RATE)))
     loudest = np.abs(parts[0]).max() / np.abs(TONE).max()

@@ -71,7 +71,7 @@ def test_everything_of_a_session_is_a_line(memory, ring):
     journal.loaded(512, b'{"do": "load"}')
     journal.missed(600, 700)
     journal.unheard(800)
-    journal.sounds_late(800, 512)
+    journal.record_latency(800, 512)
     stage.at_sample(300, put(GAIN, "g", "step", 0.5, 0.25))
     play(stage, np.zeros((2, 512), np.float32))
     journal.applied(stage.applied)

@@ -17,7 +17,7 @@ from antiphon.files.audiofile import stream
 from antiphon.files.containers.layout import layout
 from antiphon.files.containers.pieces import Refused
 from antiphon.files.tracks import TrackFiles
-from antiphon.kernel.contract.block import missed_fall
+from antiphon.kernel.contract.block import missed_fade_out
 from antiphon.kernel.engine.recording import recorder as recorders, take as takes
 from antiphon.kernel.engine.recording.recorder import Recorder
 from antiphon.kernel.engine.recording.take import TakeFile
@@ -176,7 +176,7 @@ def test_blocks_that_the_ring_no_longer_has_are_silent_and_counted(shared: Share
     recorder.close()
     assert shared.words[HeaderWord.TAP_DROPPED] == 20
     blocks = soundfile.read(path, dtype="float32")[0].reshape(-1, BLOCK, 2)
-    fall = missed_fall(BLOCK, RATE)[:, None]
+    fall = missed_fade_out(BLOCK, RATE)[:, None]
     np.testing.assert_allclose(blocks[25, : len(fall)], blocks[24, -1] * fall, atol=2**-22)  # of 24 bits
     blocks[25, : len(fall)] = 0.0
     assert blocks.any(axis=(1, 2)).tolist() == [True] * 25 + [False] * 20 + [True] * ring
@@ -190,7 +190,7 @@ def test_the_input_and_output_of_a_set_fall_to_silence_where_a_block_was_missed(
     play(shared, 13, 10)  # 3 blocks missed
     recorder.turn()
     recorder.close()
-    fall = missed_fall(BLOCK, RATE)[:, None]
+    fall = missed_fade_out(BLOCK, RATE)[:, None]
     expected = np.full((23, BLOCK, 2), 0.25, np.float32)
     expected[10:13] = 0.0
     expected[10, : len(fall)] = 0.25 * fall

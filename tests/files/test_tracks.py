@@ -13,7 +13,7 @@ import soundfile
 from tests.engine.test_capture import BLOCK, RATE, Engine
 
 from antiphon.files.tracks import HEADER, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
-from antiphon.kernel.contract.block import StreamSpec, missed_fall
+from antiphon.kernel.contract.block import StreamSpec, missed_fade_out
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
@@ -70,7 +70,7 @@ def test_a_gap_is_silent_and_marked_in_all_tracks_alike(tmp_path: Path) -> None:
     take.close()
     sound = heard(tmp_path)
     np.testing.assert_array_equal(sound[: 10 * BLOCK], engine.out[: 10 * BLOCK])
-    fall = missed_fall(BLOCK, RATE)[:, None]
+    fall = missed_fade_out(BLOCK, RATE)[:, None]
     fallen = 10 * BLOCK + len(fall)
     np.testing.assert_array_equal(sound[10 * BLOCK : fallen], sound[10 * BLOCK - 1] * fall)
     assert not sound[fallen : 17 * BLOCK].any()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests import accepted, audio
 
-from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fall
+from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fade_out
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.compiler import compile_plan
@@ -94,7 +94,7 @@ def test_a_log_with_a_line_of_every_kind_is_played(tmp_path: Path, lines: list[A
     y = play(tmp_path / "set", lines, loaded)
     assert y.shape == (2, BLOCKS * BLOCK)
     assert audio.peak(y) > 0.01
-    fall = missed_fall(BLOCK, 48000)
+    fall = missed_fade_out(BLOCK, 48000)
     np.testing.assert_array_equal(y[:, 1280 : 1280 + fall.size], y[:, 1279:1280] * fall)
     assert not y[:, 1280 + fall.size : 1792].any(), "missed, and too late"
 

@@ -9,14 +9,14 @@ import pytest
 from antiphon.kernel.plugins import known, loader
 from antiphon.kernel.plugins.collecting import PluginLoading
 from antiphon.kernel.plugins.finding import sources
-from antiphon.kernel.runtime.importing import take_modules
+from antiphon.kernel.runtime.importing import remove_modules
 
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     yield
-    take_modules("mine")  # other tests have plugins of that name
+    remove_modules("mine")  # other tests have plugins of that name
 
 
 def made_of() -> str:

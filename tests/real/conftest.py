@@ -16,7 +16,7 @@ from tests.waiting import BUSY, until
 
 from antiphon.kernel.runtime.platform import end_before_exec
 from antiphon.kernel.runtime.processes.forked import run_forked
-from antiphon.kernel.supervisor.jack_server import forget_dead
+from antiphon.kernel.supervisor.jack_server import remove_stale_database
 
 PIPEWIRE = os.environ.get("ANTIPHON_TEST_PIPEWIRE", "")
 """Folder for PipeWire's socket: its daemon then stands in for jackd (`test_pipewire`); "" otherwise."""
@@ -79,7 +79,7 @@ def jackd(request: pytest.FixtureRequest) -> Iterator[Jackd]:
         command = ["pipewire", "-c", str(conf)]
     with pytest.MonkeyPatch.context() as patch, alone(), tempfile.TemporaryFile() as log:
         patch.setenv("JACK_DEFAULT_SERVER", NAME)
-        forget_dead()
+        remove_stale_database()
         # not a pipe: jackd stops for good when nobody reads what it says of xruns
         server = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=end_before_exec

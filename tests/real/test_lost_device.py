@@ -8,7 +8,7 @@ import pytest
 from tests.real.conftest import NAME, _wait_for, alone
 from tests.waiting import until
 
-from antiphon.kernel.supervisor.jack_server import forget_dead, properties
+from antiphon.kernel.supervisor.jack_server import properties, remove_stale_database
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.executed]
@@ -47,11 +47,11 @@ def test_when_jackd_ends_the_software_clock_plays_on_until_it_is_back(tmp_path: 
             until(lambda: server.status()["engine"]["driver"] == "jack", 10.0, "JACK again")
             until(lambda: server.status()["engine"]["state"] == "running", 3.0, "engine running")
             assert server.ask("/node/gain/gain")[1] == [0.25]
-            forget_dead()
+            remove_stale_database()
             assert properties().is_dir(), "of a server that runs"
             jackd.kill()
             jackd.wait()
-            forget_dead()
+            remove_stale_database()
             assert not properties().exists(), "of a killed one, locked perhaps"
     finally:
         jackd.kill()

@@ -76,7 +76,7 @@ def test_a_version_is_used_and_one_before_is_used_again(plugin: Path, tmp_path: 
         with pytest.raises(PluginError, match="no processor type 'versioned'"):
             versions.make("versioned")
     finally:
-        importing.take_modules("versioned")
+        importing.remove_modules("versioned")
         importing.versions.clear()
 
 

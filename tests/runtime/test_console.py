@@ -64,7 +64,7 @@ def test_what_a_plugin_prints_is_a_line_of_the_log_with_its_name_and_bounded(
     clock.put(monkeypatch)
     monkeypatch.setattr(sys, "stdout", sys.__stdout__)
     monkeypatch.setattr(sys, "stderr", sys.__stderr__)
-    console.name_prints()
+    console.log_plugin_prints()
     plugin = {"__name__": "antiphon_wobble.node"}
     exec("def prints(*words, **how):\n    print(*words, **how)\n", plugin)
     kernel = {"__name__": "antiphon.kernel.graph", "plugin": plugin["prints"]}

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.cli.errors import find_home
-from antiphon.cli.running.starting import keep_token, read_secret, store_token
+from antiphon.cli.errors import ensure_home
+from antiphon.cli.running.starting import create_and_lock_token, read_secret, store_token
 from antiphon.files.own_files import folder_in_library
 from antiphon.files.owner_token import TOKEN_FILE, OwnerToken, load_token
 from antiphon.kernel.errors import FileError, UsageError
@@ -39,18 +39,18 @@ def test_an_account_without_a_home_has_a_folder_that_is_named(tmp_path, monkeypa
     for name in ("HOME", paths.HOME, "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / f"antiphon-{os.getuid()}-home"
-    assert f"no home folder: what is yours is in {folder}; set ANTIPHON_HOME" in find_home()
+    assert f"no home folder: what is yours is in {folder}; set ANTIPHON_HOME" in ensure_home()
     monkeypatch.setenv(paths.HOME, os.environ[paths.HOME])  # so that it is taken back
     assert paths.data() == folder / "data"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert find_home() == ""
+    assert ensure_home() == ""
     assert Path.home() == folder, "for libraries"
     monkeypatch.delenv(paths.HOME)
     monkeypatch.delenv("HOME")
     folder.rmdir()
     folder.write_text("another's")
     with pytest.raises(FileError, match="set ANTIPHON_HOME to a folder"):
-        find_home()
+        ensure_home()
 
 
 def test_the_runtime_folder_is_ours_alone(tmp_path, monkeypatch):
@@ -258,9 +258,9 @@ def test_settings_survive_their_json() -> None:
 
 
 def test_a_start_with_another_token_does_not_replace_that_of_a_server_that_runs(tmp_path: Path) -> None:
-    keep_token(tmp_path)
+    create_and_lock_token(tmp_path)
     token = load_token(tmp_path)
-    keep_token(tmp_path)  # a second server, with the same
+    create_and_lock_token(tmp_path)  # a second server, with the same
     store_token(tmp_path, token)
     with pytest.raises(UsageError, match="a server of yours runs by another token"):
         store_token(tmp_path, TOKEN)

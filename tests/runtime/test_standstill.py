@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.kernel.runtime.platform import descendants
 from antiphon.kernel.runtime.processes import scheduling
-from antiphon.kernel.runtime.processes.scheduling import Patience, Standstill, ThreadTimes
+from antiphon.kernel.runtime.processes.scheduling import StallTimeout, StallTimer, ThreadTimes
 
 MS = 1_000_000
 
@@ -29,7 +29,7 @@ def test_a_process_that_is_kept_from_running_does_not_stand_still(
     now = [0]
     monkeypatch.setattr(scheduling.time, "monotonic_ns", lambda: 20 * MS * now[0])
     monkeypatch.setattr(scheduling, "thread_times", lambda _pid: {"1": times(now[0])})
-    still = Standstill(0.02)
+    still = StallTimer(0.02)
     assert still.look(1, 5) == 0
     for _ in range(5):
         now[0] += 1
@@ -51,8 +51,8 @@ def test_the_seconds_of_a_process_are_none_in_which_it_waits_for_a_processor(
         if len(looks) == 20:  # it answers, late
             os.write(write, b"!")
 
-    assert not Patience(0).hears(read, 1)
-    assert Patience(0.05).hears(read, 1, meanwhile) == waits
+    assert not StallTimeout(0).hears(read, 1)
+    assert StallTimeout(0.05).hears(read, 1, meanwhile) == waits
     for end in (read, write):
         os.close(end)
 
@@ -91,7 +91,7 @@ def test_a_wait_of_what_a_process_started_is_none_of_its_seconds(monkeypatch: py
         monkeypatch.setattr(scheduling, "thread_times", lambda pid: {str(pid): waiting[pid]})
 
         def ends() -> bool:
-            patience, found = Patience(0.5), False
+            patience, found = StallTimeout(0.5), False
             for _ in range(10):
                 now[0] += 1
                 found |= patience.ended(child.pid)

@@ -59,15 +59,15 @@ def arena() -> Any:
 def test_what_plays_instead_is_said(needs: str, said: str) -> None:
     registered = {info.name: partial(replace, info) for info in (HARP, replace(LUTE, needs=needs), synths.NULL)}
     heard: list[str] = []
-    assert watchdog.synth_given_up(arena(), registered, heard.append)
+    assert watchdog.replace_failed_synth(arena(), registered, heard.append)
     assert heard == [f"harpist is given up (it ended); {said}"]
     assert synths.chosen().instead
-    assert not watchdog.synth_given_up(arena(), registered, heard.append)
+    assert not watchdog.replace_failed_synth(arena(), registered, heard.append)
 
 
 def test_one_that_nothing_stands_in_for_is_not_given_up() -> None:
     synths.use(synths.BackendChoice(replace(HARP, fallback=False)))
-    assert not watchdog.synth_given_up(arena(), {}, print)
+    assert not watchdog.replace_failed_synth(arena(), {}, print)
 
 
 def test_an_engine_is_not_ended_before_all_is_ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

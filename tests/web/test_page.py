@@ -27,7 +27,7 @@ from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle
-from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
+from antiphon.web.access import PROTOCOL, TokenGuard, add_offered_token
 from antiphon.web.api import server_state
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import ControlLink
@@ -392,7 +392,7 @@ async def test_a_websocket_s_token_is_one_of_its_subprotocols() -> None:
         for wrong in ((), (PROTOCOL,), (PROTOCOL, f"token.{token[::-1]}")):
             assert isinstance(await offering(server, *wrong), events.RejectConnection)
     both = [(b"authorization", b"Bearer x"), (b"sec-websocket-protocol", b"antiphon, token.y")]
-    assert with_offered_token(both) == both, "a header of its own is not replaced"
+    assert add_offered_token(both) == both, "a header of its own is not replaced"
 
 
 async def test_a_browser_that_never_reads_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

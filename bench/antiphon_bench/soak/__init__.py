@@ -1,1 +1,1 @@
-"""`antiphon bench soak`: a server under load for hours, with patch changes and kills, and its growth."""
+"""`antiphon bench soak`: runs a server under load for hours, with patch changes and kills, and measures its growth."""

@@ -16,7 +16,7 @@ _SCALE = (57, 60, 62, 64, 65, 67, 69)
 
 
 def _patch(nodes: str, wires: str) -> str:
-    """A patch of the given nodes beside the common ones `keys`, `voice` and `limiter`."""
+    """Text of a patch with the given nodes and the common ones `keys`, `voice` and `limiter`."""
     return f"""
 {nodes}
 [nodes.keys]
@@ -73,7 +73,7 @@ def write(home: Path, seed: int) -> Path:
 
 
 def melody(random: np.random.Generator, seconds: int, partials: int = 6) -> Mono:
-    """Notes of half a second with rests between, one voice."""
+    """A monophonic melody of half-second notes with rests between them."""
     sound = np.zeros(seconds * RATE)
     t = np.arange(round(0.45 * RATE)) / RATE
     shape = np.minimum(1.0, np.minimum(t / 0.03, (t[-1] - t) / 0.08))

@@ -12,7 +12,7 @@ from typing import Any
 from antiphon.api.backends.workers import process_start
 
 ROLES = ("supervisor", "control", "web", "engine", "recorder", "weigher", "zygotes", "workers", "helpers")
-"""workers: of models, and those that play notes.  helpers: processes of plugins, such as that of `loops`."""
+"""workers: processes of models, and of synths. helpers: processes of plugins, such as that of `loops`."""
 PROC = Path("/proc")
 _ZYGOTE = "zygote-"
 _SHARED = ("/memfd:", "/dev/shm/")
@@ -24,8 +24,8 @@ _KB = 1024.0
 class ResourceUse:
     """Resources of a process, or of all processes of a role. rss, pss, private, anonymous: MB.
 
-    private: shared with no other process; a fork that begins or ends moves it.  anonymous: what the process allocated
-    or wrote to, whether shared or not; the kernel cannot take it back, as it may the pages of files.
+    private: memory shared with no other process; the start or end of a fork changes it.  anonymous: memory that the
+    process allocated or wrote to, whether shared or not; unlike pages of files, the kernel cannot reclaim it.
     """
 
     processes: int = 0
@@ -54,11 +54,11 @@ class ProcessReading:
 
 
 def read(supervisor: int, home: Path) -> ProcessReading:
-    """Looks at every process of the server with that supervisor and ANTIPHON_HOME. One that ends meanwhile is left
+    """Reads every process of the server with that supervisor and ANTIPHON_HOME. A process that ends meanwhile is left
     out.
     """
     before = list(
-        of_home(home)
+        processes_of_home(home)
     )  # a process found here that is not a descendant below is a stray, not one that just started
     pids = roles(supervisor, process_names(home))
     held: dict[str, ResourceUse] = {}
@@ -76,7 +76,7 @@ def read(supervisor: int, home: Path) -> ProcessReading:
 
 
 def process_names(home: Path) -> dict[int, str]:
-    """pid → name, of the list a server keeps of its processes; empty before there is one."""
+    """Returns pid → name from the server's list of processes; empty if there is no list yet."""
     for path in (home / "run").glob("*/processes.json"):
         try:
             return {int(pid): name for name, (pid, _) in json.loads(path.read_bytes())["processes"].items()}
@@ -86,7 +86,7 @@ def process_names(home: Path) -> dict[int, str]:
 
 
 def roles(supervisor: int, names: dict[int, str]) -> dict[str, tuple[int, ...]]:
-    """Role → pids, of a supervisor and all that descend from it."""
+    """Role → pids of a supervisor and all its descendants."""
     pids: dict[str, list[int]] = {"supervisor": [supervisor]}
     waiting = [(supervisor, "supervisor")]
     while waiting:
@@ -131,7 +131,7 @@ def look(pid: int) -> tuple[ResourceUse, set[str]]:
 
 
 def rollup(text: str) -> dict[str, float]:
-    """MB of a smaps_rollup: rss, pss, anonymous, and private, which is clean and dirty together."""
+    """MB of a smaps_rollup: rss, pss, anonymous, and private, the sum of clean and dirty."""
     fields = {line.split(":")[0]: line.split() for line in text.splitlines()[1:]}
     kb = {name: float(words[1]) for name, words in fields.items() if len(words) == 3}
     private = kb["Private_Clean"] + kb["Private_Dirty"]
@@ -139,8 +139,8 @@ def rollup(text: str) -> dict[str, float]:
     return {name: size / _KB for name, size in sizes.items()}
 
 
-def of_home(home: Path) -> Iterator[int]:
-    """Processes that were started with this ANTIPHON_HOME, forks of them included."""
+def processes_of_home(home: Path) -> Iterator[int]:
+    """Yields the processes that were started with this ANTIPHON_HOME, and their forks."""
     mark = b"ANTIPHON_HOME=" + os.fsencode(home)
     for entry in PROC.iterdir():
         if not entry.name.isdigit():

@@ -29,7 +29,7 @@ MIN_BINS = 4
 class Rule:
     """Allowed rise over the run: the larger of `most` and `share` of the first value.
 
-    falls: whether a fall counts as well, as for a drift.
+    falls: whether a fall is limited too, for example of the drift.
     """
 
     most: float
@@ -43,17 +43,17 @@ class Rule:
 
 
 MEMORY = Rule(2.0, 0.02)
-"""MB."""
+"""Limit for memory, in MB."""
 COUNT = Rule(1.5)
-"""Descriptors, threads, processes or files: largest rise of a fitted line through a single step of 1."""
+"""Limit for descriptors, threads, processes or files: the largest rise of a fitted line through a single step of 1."""
 DRIFT = Rule(2.0, falls=True)
-"""ms."""
+"""Limit for drift, in ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """start, end: means of the first and the last bin.  slope, margin: an hour, and half its 95 % interval; NaN where
-    there are too few bins.
+    """start, end: means of the first and the last bin.  slope, margin: rise per hour, and half its 95 % interval; NaN
+    with too few bins.
     """
 
     start: float
@@ -72,9 +72,9 @@ def trend(
     settle_s: float,
     rule: Rule,
 ) -> Trend:
-    """The trend of samples at `times`, in seconds since the run's start, in order.
+    """Fits the trend of samples at `times`, in seconds since the run's start, in order.
 
-    lives: of each sample, an identity of the processes; a new one starts a new lifetime.
+    lives: for each sample, an identity of the processes; a new identity starts a new lifetime.
     """
     points = bins(times, values, lives, bin_s, settle_s)
     if not points:
@@ -115,7 +115,7 @@ def _cut(times: Sequence[float], values: Sequence[float], bin_s: float, settle_s
 
 
 def fit(points: Sequence[tuple[int, float, float]]) -> tuple[float, float]:
-    """(slope, half its 95 % interval) over (lifetime, time, value), each lifetime with a level; NaN if too few."""
+    """Fits (slope, half its 95 % interval) to (lifetime, time, value), with a level per lifetime; NaN if too few."""
     lives = np.array([p[0] for p in points])
     t, y = np.array([p[1] for p in points]), np.array([p[2] for p in points])
     t, y = t - _means(lives, t), y - _means(lives, y)
@@ -146,11 +146,11 @@ BY_ROLE = (
 OVERALL = (("pss", MEMORY, "PSS, MB"), *BY_ROLE[1:], ("processes", COUNT, "processes"))
 ALL = "all"
 _CHANGING = ("workers", "helpers", ALL)
-"""Roles whose processes change with the patch: their slope is fitted over the whole run."""
+"""Roles whose processes change with the patch, so that their slope is fitted over the whole run."""
 
 
 def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any], patches: int) -> None:
-    """Tables for people, `result.json`, `soak.svg`, and the last line. patches: in a turn."""
+    """Writes tables for readers, `result.json`, `soak.svg` and the last line. patches: number in a turn."""
     samples, events = _lines(out / "samples.jsonl"), _lines(out / "events.jsonl")
     print(f"\n{ended['why']}; {len(samples)} samples")
     trends = trends_of(samples, pace["patch"] * patches, pace["settle"])
@@ -227,7 +227,7 @@ def trends_of(samples: list[Sample], bin_s: float, settle_s: float) -> dict[str,
 
 
 def drift_ms(samples: list[Sample]) -> list[float]:
-    """Drift of the sample clock against CLOCK_MONOTONIC since the first sample that has it; NaN without an answer."""
+    """Drift of the sample clock against CLOCK_MONOTONIC since its first sample; NaN without an answer."""
     first = next((s["clock"] for s in samples if s["clock"] is not None), 0.0)
     return [math.nan if s["clock"] is None else (s["clock"] - first) * 1e3 for s in samples]
 
@@ -261,7 +261,7 @@ def plot(samples: list[Sample], events: list[dict[str, Any]]) -> str:
 
 
 def _life(sample: Sample, role: str) -> tuple[int, ...]:
-    """Processes of a role; the weigher without its child, which tries a patch."""
+    """Process ids of a role; the weigher without its child, which tries a patch."""
     pids = sample["pids"].get(role, ())
     return tuple(pids[:1] if role == "weigher" else pids)
 

@@ -1,7 +1,7 @@
 """`antiphon bench soak --hours N`: runs a server under load, patch changes and kills for hours, and detects growth.
 
-In the folder `--out`: `samples.jsonl` and `events.jsonl`, written as they come, `result.json`, `soak.svg`, and what the
-server said. Ends early at Ctrl-C or SIGTERM, with the results so far.
+In the folder `--out`: `samples.jsonl` and `events.jsonl`, written as they come, `result.json`, `soak.svg`, and the
+server's output. Ends early at Ctrl-C or SIGTERM, with the results so far.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ VALUES = {
     "/node/voice/wet": (0.0, 1.0),
     "/node/in/gain": (-6.0, 0.0),
 }
-"""Parameters of every patch with their ranges."""
+"""Parameters that every patch has, with their ranges."""
 QUERIES = ("/status", "/version", "/ping", "/tempo", "/beat", "/node/list", "/node/voice/gain", "/node/keys/level")
 VARIANTS = 32
 """Messages of each kind encoded in advance, so that sending uses little time."""
@@ -107,7 +107,7 @@ class PatchCycle:
                 take.unlink()
 
     def look(self, now: float) -> list[dict[str, Any]]:
-        """Events of the answers received since the last call."""
+        """Returns the events of the answers received since the last call."""
         from pythonosc.osc_message import OscMessage
 
         events: list[dict[str, Any]] = []
@@ -141,7 +141,7 @@ class Killer:
         self._turn += 1
 
     def look(self, now: float) -> list[dict[str, Any]]:
-        """Kills due processes, and checks whether killed ones have been restarted; returns events."""
+        """Kills due processes, and checks for the restart of killed ones; returns events."""
         if not self._wanted and not self._away:
             return []
         roles = processes.roles(self._supervisor, processes.process_names(self._home))
@@ -170,7 +170,7 @@ _PINGS = 5
 
 
 class CounterSums:
-    """Sums of counters that restart at 0 with their process. failed: nodes that were failed at the last query."""
+    """Sums of counters that restart at 0 with their process. failed: failed nodes at the last query."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
@@ -211,7 +211,7 @@ class CounterSums:
 
 
 def offset(port: int) -> float | None:
-    """Seconds by which the sample clock is ahead of CLOCK_MONOTONIC, by the quickest of some pings; None unanswered."""
+    """Seconds by which the sample clock leads CLOCK_MONOTONIC, by the fastest of some pings; None without an answer."""
     from pythonosc.osc_message import OscMessage
 
     best: tuple[float, float] | None = None
@@ -253,8 +253,8 @@ class Pace:
 
     @staticmethod
     def of(run: float) -> Pace:
-        """As published from two hours on; a shorter run has as many kills and lines, but not below what a server needs
-        to come back.
+        """From two hours on the published intervals. A shorter run has as many kills and lines, but no interval below
+        the time that a server needs to restart.
         """
         share = min(1.0, run / 7200.0)
         return Pace(
@@ -277,14 +277,14 @@ def main(hours: float, out: Path, seed: int) -> None:
     pace = Pace.of(hours * 3600.0)
     if find_spec("torch") is None:
         print("torch is not installed: no models play, denoise and hum do without; pip install 'antiphon[models]'")
-    with _terminable(), tempfile.TemporaryDirectory(prefix="antiphon-soak-") as name:
+    with _ends_on_signals(), tempfile.TemporaryDirectory(prefix="antiphon-soak-") as name:
         home = Path(name)
         ended = Soak(pace, out, home, seed).run()
     conclude(out, asdict(pace), seed, ended, len(material.PATCHES))
 
 
 class Soak:
-    """One run."""
+    """One run of the soak."""
 
     def __init__(self, pace: Pace, out: Path, home: Path, seed: int) -> None:
         """Sets up a run. home: an empty folder, which the caller removes."""
@@ -411,7 +411,7 @@ def _drain(server: ServerProcess, path: Path) -> None:
 
 
 def _end_strays(home: Path) -> int:
-    """Number of the server's processes that outlive it by some seconds; each is killed by pid."""
+    """Kills, by pid, processes of the server that outlive it by some seconds; returns their number."""
     until = time.monotonic() + _GONE_SECONDS
     while (left := _others(home)) and time.monotonic() < until:
         time.sleep(0.05)
@@ -422,11 +422,11 @@ def _end_strays(home: Path) -> int:
 
 
 def _others(home: Path) -> list[int]:
-    return [pid for pid in processes.of_home(home) if pid != os.getpid()]
+    return [pid for pid in processes.processes_of_home(home) if pid != os.getpid()]
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def _ends_on_signals() -> Iterator[None]:
     """Ends the run with its results so far at Ctrl-C (also where ignored, in a background job) and SIGTERM."""
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:

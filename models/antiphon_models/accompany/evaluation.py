@@ -1,4 +1,4 @@
-"""`antiphon evaluate accompany`: chords and piano beside baselines and the songs' own pianist."""
+"""`antiphon evaluate accompany`: compares chords and piano with baselines and with the pianist of the song."""
 
 import json
 import math
@@ -31,7 +31,7 @@ _STEP = 24
 
 
 def agreement(song: AnnotatedSong, chords: Sequence[int]) -> float:
-    """mir_eval's majmin of each beat's chord (-1: none) with the human's, weighted by time."""
+    """Agreement of each beat's chord (-1: none) with the human's by mir_eval's majmin score, weighted by time."""
     import mir_eval
 
     last = 2.0 * song.beats[-1] - song.beats[-2]
@@ -44,7 +44,7 @@ def agreement(song: AnnotatedSong, chords: Sequence[int]) -> float:
 
 
 def chords_of(notes: Sequence[BeatNote], beats: int) -> list[int]:
-    """Best-fitting major or minor triad per beat, its lowest note weighted double; held over beats without notes."""
+    """The best-fitting triad per beat; the lowest note counts double, and a beat without notes repeats the last."""
     result, before = [], -1
     for beat in range(beats):
         weights = np.zeros(12)
@@ -111,7 +111,7 @@ def texture(notes: Sequence[BeatNote], first: int, meter: int) -> Texture:
 
 
 def texture_distance(ours: Texture, theirs: Texture) -> dict[str, float]:
-    """Distance of a texture from a pianist's: |log2 ratio| twice, octaves twice, a relative difference."""
+    """Distances from a pianist's texture: |log2 ratio| for two fields, octaves for two, relative difference for one."""
     return {
         "density": abs(math.log2(ours.density / theirs.density)),
         "polyphony": abs(math.log2(ours.polyphony / theirs.polyphony)),
@@ -124,15 +124,15 @@ def texture_distance(ours: Texture, theirs: Texture) -> dict[str, float]:
 # ---- Songs with known chords, drawn at random, where POP909 is not at hand
 
 DRAWN_SONGS = 24
-"""Songs, where no limit is given: standard errors near 0.02."""
+"""Number of songs where no limit is given; standard errors are then near 0.02."""
 BARS, METER = 32, 4
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 _FOLLOWING: dict[int, tuple[int, ...]] = {
     0: (5, 7, 9, 14, 16), 5: (0, 7, 14), 7: (0, 0, 9), 9: (5, 14, 7), 14: (7, 7, 5), 16: (9, 5),
     12: (17, 19, 8, 3, 10), 17: (12, 19, 10), 19: (12, 12, 8), 8: (3, 17, 10), 3: (8, 17, 10), 10: (3, 12),
 }  # fmt: skip
-"""By chord relative to the tonic (12 and more: minor), the chords that may follow in the next bar: degrees common in
-popular drawn_songs, dominants mostly back to the tonic. Written by hand, and not fitted to any data."""
+"""Chords that may follow in the next bar, by chord relative to the tonic (12 and more: minor). The degrees are common
+in popular songs; dominants mostly return to the tonic. Written by hand, and not fitted to any data."""
 _RHYTHMS = ((1.0, 1.0, 1.0, 1.0), (1.0, 0.5, 0.5, 1.0, 1.0), (1.5, 0.5, 1.0, 1.0), (2.0, 1.0, 1.0), (0.5,) * 8)
 """Rhythms of a bar as note lengths in beats."""
 _ON_CHORD = 0.8
@@ -141,10 +141,10 @@ _LOWEST, _HIGHEST = 60, 84
 
 
 def drawn_songs(seed: int, count: int = DRAWN_SONGS) -> Iterator[AnnotatedSong]:
-    """Yields `count` drawn_songs of `BARS` bars.
+    """Yields `count` songs of `BARS` bars.
 
-    Each has one key and one chord a bar. Its melody has chord tones on most beats and steps of the scale elsewhere;
-    its piano plays the chord on each beat and its root in the bass on each bar.
+    Each has one key and one chord a bar. Its melody has chord tones on most beats and steps of the scale elsewhere; its
+    piano plays the chord on each beat and its root in the bass on each bar.
     """
     for number in range(count):
         yield _song(np.random.default_rng([seed, number]), f"synthetic {number}")
@@ -182,7 +182,7 @@ def _song(rng: np.random.Generator, name: str) -> AnnotatedSong:
 
 
 def _near(pitch: int, classes: tuple[int, ...] | list[int], rng: np.random.Generator) -> int:
-    """A pitch of these classes within a fifth of `pitch`, not the same, inside the melody's compass."""
+    """Returns a pitch of these classes within a fifth of `pitch`, but not `pitch`, inside the melody's range."""
     near = [p for p in range(max(_LOWEST, pitch - 7), min(_HIGHEST, pitch + 7) + 1) if p % 12 in classes and p != pitch]
     weights = np.array([1.0 / abs(p - pitch) for p in near])
     return int(rng.choice(near, p=weights / weights.sum()))
@@ -200,15 +200,15 @@ PROGRESSIONS = (
     "| F#m | E | D | C#7 | F#m | Bm7 | C#7sus4 C#7 | F#m |",
     "| C7 | F7 | C7 | C7 | F7 | F#dim7 | C7 | G7 |",
 )
-"""Bars of common progressions: pop, jazz, blues; sevenths, suspensions, inversions."""
+"""Common progressions, one bar per field: pop, jazz and blues, with sevenths, suspensions and inversions."""
 MAX_FOREIGN = 0.1
-"""Maximum share of the notes' time outside a chord, in which passing tones fit."""
+"""Maximum share of the notes' time outside a chord; leaves room for passing notes."""
 _REPEATS, _TEMPO, _METER = 3, 100.0, 4
 _LOW, _HIGH = 67, 84
 
 
 def written_songs(seed: int, count: int = len(PROGRESSIONS)) -> Iterator[AnnotatedSong]:
-    """Yields songs of `PROGRESSIONS`, each three times through, with melodies of chord tones drawn by seed."""
+    """Yields the songs of `PROGRESSIONS`, each played three times, with melodies of chord notes drawn from `seed`."""
     for number, text in enumerate(PROGRESSIONS[:count]):
         rng = np.random.default_rng([seed, number])
         once = spans_of(text, float(_METER))
@@ -230,7 +230,7 @@ def written_songs(seed: int, count: int = len(PROGRESSIONS)) -> Iterator[Annotat
 
 
 def spans_of_song(song: AnnotatedSong) -> list[ChordSpan]:
-    """Annotated chords of a song in beats, to the half, up to the end of its melody; those of unknown kinds as none."""
+    """Returns the annotated chords of a song in half beats, up to the end of its melody; None for unknown kinds."""
     numbers, last = np.arange(len(song.beats)), max(note.end for note in song.melody)
     spans = []
     for start, end, chord in song.labels:
@@ -248,13 +248,13 @@ def _readable(text: str) -> Chord | None:
 
 
 def band_figures(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> dict[str, float]:
-    """Figures of a band's notes on chords in beats, all parts but drums.
+    """Measures the notes of a band against chords timed in beats, for all parts but drums.
 
     sounded: share of beats on major and minor triads whose triad is the given one.  tones: share of chords whose root,
-    third and seventh all sound, with at most `MAX_FOREIGN` of the time on other notes.  bass: share of chords whose
-    bass is the first note of the bass in them.  parallels: changes in a hundred with parallel fifths or octaves between
-    voices of bass and piano that both begin a note there, of which the outer ones count where their number changes; a
-    note alone is none.
+    third and seventh all sound, with at most `MAX_FOREIGN` of the time on other notes.  bass: share of chords in which
+    the first note of the bass part is the chord's bass.  parallels: percentage of chord changes with parallel fifths or
+    octaves between voices of bass and piano that both begin a note there; where the number of voices changes only the
+    outer ones count, and a single note never does.
     """
     tuned = [n for n in notes if n.part != "drums"]
     known = [span for span in spans if span.chord is not None and span.end - span.start >= 1.0]
@@ -274,7 +274,7 @@ def band_figures(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> dict[
 
 
 def _whole(notes: Sequence[BeatNote], span: ChordSpan) -> bool:
-    """Whether the chord's root, third and seventh sound in its span, and little else."""
+    """Whether the chord's root, third and seventh sound in its span, with few other notes."""
     assert span.chord is not None
     weights = np.zeros(12)
     for note in notes:
@@ -295,7 +295,7 @@ def _bass_share(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> float:
 
 
 _ANEW = 0.2
-"""Beats before a change of chords from which a note is one of the new chord's."""
+"""A note that begins at most this many beats before a chord change belongs to the new chord."""
 
 
 def _parallel_share(notes: Sequence[BeatNote], spans: Sequence[ChordSpan]) -> float:
@@ -330,12 +330,12 @@ def key_of(notes: Sequence[BeatNote]) -> int:
 
 
 def tonic(notes: Sequence[BeatNote], beats: int) -> list[int]:
-    """The tonic's chord on every beat."""
+    """Returns the tonic's chord for every beat."""
     return [key_of(notes)] * beats
 
 
 def harmoniser(notes: Sequence[BeatNote], beats: int, first: int, meter: int) -> list[int]:
-    """Viterbi over the key's six plain triads, each half bar: melody time on chord tones, a cost for each change."""
+    """Chord per half bar, by Viterbi over the key's six plain triads: melody time on chord notes less change costs."""
     key = key_of(notes)
     chords = [c // 12 * 12 + (c % 12 + key) % 12 for c in _DIATONIC[key // 12]]
     sounds = melody_of(notes, beats).durations
@@ -364,13 +364,13 @@ def harmoniser(notes: Sequence[BeatNote], beats: int, first: int, meter: int) ->
 
 
 EACH_STYLE = 4
-"""Songs, at most, on whose chords every style is measured, beside as many of `PROGRESSIONS`."""
+"""Maximum songs on which every style is measured, beside as many of `PROGRESSIONS`."""
 _OURS: Mapping[str, Mapping[str, Value]] = {"live": {"lookahead": 0}, "file": {}}
 _STYLES: Mapping[str, Mapping[str, Value]] = {f"style={name}": {"style": name, "parts": "all"} for name in NAMES}
 
 
 class AccompanyEvaluation(Evaluation):
-    """POP909's songs whose numbers end in 8 and 9: melody in, bars as annotated."""
+    """Measures POP909's songs whose numbers end in 8 and 9: the input is the melody, with bars as annotated."""
 
     trivial = "held tonic"
     classical = "untuned harmoniser"
@@ -396,7 +396,7 @@ class AccompanyEvaluation(Evaluation):
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Scores of all systems on all songs."""
+        """Yields the scores of all systems on all songs."""
         if ask.synthetic:
             material = list(drawn_songs(ask.seed, ask.limit or DRAWN_SONGS))
         else:
@@ -417,7 +417,7 @@ class AccompanyEvaluation(Evaluation):
 
 
 def play(song: AnnotatedSong, settings: Mapping[str, Value], chords_text: str = "") -> tuple[list[BeatNote], list[int]]:
-    """Output of `antiphon run accompany` on a file of a song's melody: the notes, and each beat's chord (-1: none).
+    """Runs `antiphon run accompany` on a song's melody; returns the notes and each beat's chord (-1: none).
 
     `chords_text`: lines of seconds after the song's first annotated beat, for `--chords`.
     """
@@ -441,7 +441,7 @@ def play(song: AnnotatedSong, settings: Mapping[str, Value], chords_text: str = 
 
 
 def _given_row(song: AnnotatedSong, settings: Mapping[str, Value]) -> dict[str, float]:
-    """Figures of a style on the chords of a song, in whole half beats up to the end of its melody."""
+    """Measures a style on the chords of a song, in half beats up to the end of its melody."""
     spans = spans_of_song(song)
     start, beat = song.meter * -(-song.first // song.meter) - song.first, round(6e7 / song.tempo) * 1e-6
     labels = timed_labels(spans, lambda at: (at + start) * beat)
@@ -466,7 +466,7 @@ def write_melody(path: Path, song: AnnotatedSong, start: int) -> None:
 
 
 def _rows(song: AnnotatedSong, ask: EvaluationRequest, *, pianist: bool) -> Iterator[tuple[str, dict[str, float]]]:
-    """Figures on one song. pianist: its piano track is a pianist's, and textures are compared with it."""
+    """Yields the figures of one song. pianist: a pianist played its piano track, so textures are compared."""
     count = len(song.beats)
     if ask.wants("held tonic"):
         yield "held tonic", {"chords": agreement(song, tonic(song.melody, count))}

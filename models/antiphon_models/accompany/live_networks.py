@@ -1,7 +1,7 @@
-"""`antiphon train harmony-live`: the chords and the key of a melody that is known to the present beat.
+"""`antiphon train harmony-live`: finds the chords and key of a melody known up to the present beat.
 
-`antiphon_accompany.harmony.live_network` plays the network. It learns from the annotations, and from itself where the
-coming beats are told it in place of their echo.
+`antiphon_accompany.harmony.live_network` plays the network. It learns from the annotations, and from its own output
+when given the coming beats instead of their echo.
 """
 
 from typing import Any, ClassVar
@@ -17,14 +17,14 @@ from antiphon_models.learning.recipe import Batch, Loss, TrainingJob
 PIECES, LENGTH = 16, 256
 """Songs per training step, and beats per song."""
 MODULATED, CUT, LATE, DISPLACED, TOLD = 0.35, 0.25, 0.3, 0.1, 0.2
-"""Probabilities that a piece changes its key, is silent for some bars, has late notes or another place in the bar, and
-that its coming beats are told."""
+"""Probabilities that a piece changes its key, is silent for some bars, has late notes, has shifted bar lines, and that
+the network is given its coming beats."""
 KEYS, TEACHER = 0.25, 0.7
 """Weights of the key and of the teacher in the loss."""
 
 
 class LiveMember(torch.nn.Module):
-    """Rows and echoes in twelve keys `[12 N, L, ...]` to log chances of chords in each key, and of the keys."""
+    """Maps rows and echoes in twelve keys `[12 N, L, ...]` to log probabilities of chords per key, and of keys."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class LiveMember(torch.nn.Module):
         self.out = torch.nn.Linear(played.SECOND, 25)
 
     def forward(self, rows: torch.Tensor, echo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log chances: `[N, 12, L, 24]`, chords from C by the key of each tonic, and `[N, 12, L]`."""
+        """Log probabilities `[N, 12, L, 24]` of chords from C for the key of each tonic, and `[N, 12, L]` of keys."""
         padded = torch.nn.functional.pad(rows.transpose(1, 2), (played.NEAR - 1, 0))
         state = torch.relu(torch.cat((self.front(padded).transpose(1, 2), self.echo(echo)), -1))
         for layer in (self.near, self.wide):
@@ -48,24 +48,24 @@ class LiveMember(torch.nn.Module):
 
 
 class LiveChordTraining(torch.nn.ModuleList):
-    """The members; each learns for itself, and their chances are averaged."""
+    """The ensemble's members, each trained separately; their probabilities are averaged."""
 
     def __init__(self) -> None:
         super().__init__(LiveMember() for _ in range(played.MEMBERS))
 
     def chances(self, rows: torch.Tensor, echo: torch.Tensor) -> torch.Tensor:
-        """Mean chances of the chords from C, `[N, L, 24]`."""
+        """Mean probabilities of the chords from C, `[N, L, 24]`."""
         found = [mixed(*member(rows, echo)).exp() for member in self]
         return torch.stack(found).mean(0)
 
 
 def mixed(chords: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    """Log chances of the chords, whatever the key: `[N, L, 24]`."""
+    """Log probabilities of the chords, summed over all keys: `[N, L, 24]`."""
     return (chords + keys[..., None]).logsumexp(1)
 
 
-def known_rows(rows: F32) -> F32:
-    """Rows known at the onset of each beat, from the rows of whole beats: `live_network.beat_row`."""
+def rows_at_onsets(rows: F32) -> F32:
+    """Converts rows of whole beats to the rows known at each beat's onset, as `live_network.beat_row` does."""
     begun = np.zeros((len(rows), played.FEATURE_COUNT), np.float32)
     begun[1:, :24] = rows[:-1, :24]
     begun[:, 24:40], begun[:, 40:] = rows[:, 24:40], rows[:, 12:24]
@@ -73,7 +73,7 @@ def known_rows(rows: F32) -> F32:
 
 
 def echoes(rows: F32) -> F32:
-    """Echoes of a melody's known rows: `[beats, ECHO]`."""
+    """Returns the echo of each beat, from a melody's known rows: `[beats, ECHO]`."""
     silent = np.zeros((played.REACH + played.AHEAD, played.FEATURE_COUNT), np.float32)
     past = np.concatenate((silent, rows))
     found = [played.echo_row(past[max(0, end - played.MEMORY) : end]) for end in range(len(silent) + 1, len(past) + 1)]
@@ -81,7 +81,7 @@ def echoes(rows: F32) -> F32:
 
 
 def told(rows: F32) -> F32:
-    """The coming beats, in the place of their echoes."""
+    """Returns the coming beats `[beats, ECHO]`, as input in place of the echoes."""
     beats, ahead = len(rows), played.AHEAD
     coming = np.concatenate((rows[1:, :24], np.zeros((ahead, 24), np.float32)))
     found = np.ones((beats, played.ECHO), np.float32)
@@ -91,7 +91,7 @@ def told(rows: F32) -> F32:
 
 
 class LiveHarmonyRecipe(HarmonyRecipe):
-    """Recipe of `harmony-live`, on what is known when a beat begins; see the module."""
+    """Recipe of `harmony-live`, trained on the values known when a beat begins; see the module."""
 
     name: ClassVar[str] = "harmony-live"
     weights: ClassVar[str] = played.MODEL
@@ -102,7 +102,7 @@ class LiveHarmonyRecipe(HarmonyRecipe):
     def prepare(self, job: TrainingJob) -> None:
         super().prepare(job)
         for song in (*self._train, *self._held):
-            song["rows"] = known_rows(song["rows"])
+            song["rows"] = rows_at_onsets(song["rows"])
 
     def network(self) -> torch.nn.Module:
         return LiveChordTraining()
@@ -164,12 +164,12 @@ class LiveHarmonyRecipe(HarmonyRecipe):
 
 
 def by_tonic(x: torch.Tensor, index: NDArray[np.intp]) -> torch.Tensor:
-    """Features `[N, L, F]` relative to each of twelve tonics: `[12 N, L, F]`."""
+    """Transposes features `[N, L, F]` relative to each of twelve tonics: `[12 N, L, F]`."""
     return x[:, :, torch.from_numpy(index).to(x.device)].transpose(1, 2).flatten(0, 1)
 
 
 def _vary(rows: F32, rng: np.random.Generator) -> None:
-    """Varies a piece's rows, in place."""
+    """Augments a piece's rows at random, in place."""
     if rng.random() < DISPLACED:
         rows[:, PLACE] = np.roll(rows[:, PLACE], int(rng.integers(4)), axis=1)
     if rng.random() < CUT:

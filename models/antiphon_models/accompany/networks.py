@@ -1,4 +1,4 @@
-"""`antiphon train harmony`: the network that gives a whole melody's chords, relative to its key.
+"""`antiphon train harmony`: trains the network that finds a whole melody's chords, relative to its key.
 
 It is an LSTM in both directions that attends to other beats between its layers, by likeness and distance;
 `antiphon_accompany.harmony.network` plays it.
@@ -32,18 +32,18 @@ from antiphon_models.learning.recipe import Batch, Loss, Recipe, TrainingJob
 
 F32 = NDArray[np.float32]
 Piece: TypeAlias = dict[str, NDArray[Any]]
-"""A song's training arrays: chords `[beats]`, rows `[beats, SEEN]`, there `[beats]`."""
+"""A song's training arrays: chords `[beats]`, rows `[beats, SEEN]`, and the mask `there` `[beats]`."""
 PIECES, LENGTH = 12, 192
 """Songs per training step, and beats per song."""
 KEY_MOVED, BAR_MOVED, MELODY_CUT = 0.25, 0.12, 0.3
-"""Probabilities that a piece is in a wrong key, at a wrong place of the bar, with part of its melody silent."""
+"""Probabilities that a piece has a wrong key, a shifted bar line, and part of its melody silent."""
 DROPPED, SMOOTH = 0.35, 0.05
 PLACE = slice(36, 40)
 """Columns of the bar position."""
 
 
 class ChordTraining(torch.nn.Module):
-    """Rows `[N, L, SEEN]` to logits `[N, L, 24]`."""
+    """Maps rows `[N, L, SEEN]` to logits `[N, L, 24]`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,9 +82,9 @@ class ChordTraining(torch.nn.Module):
 
 
 def song_rows(song: AnnotatedSong) -> dict[str, F32]:
-    """Network inputs of a song, its chords, and the tonic of the major key that most beats have by the tables.
+    """Returns a song's network inputs, chords, and the tonic of the major key that most beats have by the tables.
 
-    A minor key counts as its relative's.
+    A minor key counts as its relative major.
     """
     count = len(song.beats)
     start = song.meter * -(-song.first // song.meter) - song.first
@@ -135,7 +135,7 @@ class HarmonyRecipe(Recipe):
         return ChordTraining()
 
     def _joined(self, pieces: list[Piece]) -> Batch:
-        """Arrays of all pieces in the order of their names; `there` is False after the end of one."""
+        """Stacks the arrays of all pieces by name; `there` is False after the end of each."""
         length = max(len(piece["chords"]) for piece in pieces)
         batch = []
         for name in sorted(pieces[0]):
@@ -167,7 +167,7 @@ class HarmonyRecipe(Recipe):
         return self._joined(pieces)
 
     def _relative(self, song: dict[str, F32], moved: int = 0, part: slice = slice(None)) -> Piece:
-        """Excerpt of a song relative to `moved` semitones above its tonic; chords that are no triads are -1."""
+        """Returns an excerpt relative to `moved` semitones above the song's tonic; chords other than triads are -1."""
         tonic, chords = int(song["tonic"][0]) + moved, song["chords"][part].astype(np.int64)
         wanted = np.where(chords < 0, -1, chords // 12 * 12 + (chords - tonic) % 12)
         return {
@@ -181,7 +181,7 @@ class HarmonyRecipe(Recipe):
         return annotation_loss(network(rows, there), wanted)
 
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
-        """Share of right beats of whole songs, and cross-entropy in nats."""
+        """Returns the share of correct beats of whole songs, and cross-entropy in nats."""
         right, nats = [], []
         for n in range(0, len(self._held), 8):
             with torch.no_grad():
@@ -193,7 +193,7 @@ class HarmonyRecipe(Recipe):
         return {"right": float(np.mean(right)), "nats": float(np.mean(nats))}
 
     def _answers(self, network: torch.nn.Module, songs: list[dict[str, F32]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log chances `[N, L, 24]` of the chords of whole songs, and the chords wanted `[N, L]`."""
+        """Returns log probabilities `[N, L, 24]` of the chords of whole songs, and the target chords `[N, L]`."""
         wanted, rows, there = self._joined([self._relative(song) for song in songs])
         return network(rows, there).log_softmax(-1), wanted
 

@@ -1,4 +1,4 @@
-"""POP909's songs in beats: melody, piano, chords and keys. For training and evaluation."""
+"""POP909's songs in beats, for training and evaluation: melody, piano, chords and keys."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def songs(data: Path, digits: str, limit: int = 0) -> Iterator[AnnotatedSong]:
 
 
 def read(folder: Path) -> AnnotatedSong | None:
-    """One song; None where its beats or melody are missing."""
+    """Reads a song; None where its beats or melody are missing."""
     song = read_pop(folder)
     if song is None:
         return None

@@ -165,7 +165,7 @@ def _discriminants(given: list[_SongRows], name: str) -> NDArray[np.float64]:
 
 
 def made(data: Path) -> dict[str, NDArray[np.float16]]:
-    """The tables of the songs in 4/4, in half precision."""
+    """Counts the tables from the songs in 4/4; returns them in half precision."""
     given = [rows(song) for song in songs(data, TRAIN) if song.meter == 4]
     for song in given:
         song.place = (song.place - phase(song)) % 4

@@ -1,4 +1,4 @@
-"""`antiphon evaluate answer`: how far melodies are foreseen, and whether continuations pass for the human's own."""
+"""`antiphon evaluate answer`: how well it predicts melodies, and whether continuations pass for human ones."""
 
 import json
 import random
@@ -103,19 +103,19 @@ class Trader:
     chords: tuple[PartChord, ...] = ()
 
     def turns(self, second: bool) -> list[list[MidiNote]]:
-        """The player's turns, or the human's own bars after each."""
+        """Notes of the player's turns, or with `second` of the human's own bars after each."""
         starts = [2 * TURN_BEATS * n + TURN_BEATS * second for n in range(TURNS)]
         return [[n for n in self.notes if at <= n.start < at + TURN_BEATS] for at in starts]
 
 
 def swung(beats: float) -> float:
-    """Swung position of a beat position, its half beat at `_SWING`."""
+    """Moves a beat position to its swung position, where half beats lie at `_SWING`."""
     beat, place = divmod(beats, 1.0)
     return beat + (place * 2 * _SWING if place < 0.5 else _SWING + (place - 0.5) * 2 * (1 - _SWING))
 
 
 def in_triplets(beats: float) -> float:
-    """Nearest third of a beat to a swung position."""
+    """Rounds a beat position, after swing, to the nearest third of a beat."""
     return round(3.0 * swung(beats)) / 3.0
 
 
@@ -123,7 +123,7 @@ FEELS: dict[str, Callable[[float], float]] = {"as played": lambda beats: beats, 
 
 
 def traders(ask: EvaluationRequest) -> list[Trader]:
-    """Held-out songs, each from the first bar from which six turns in a row have notes."""
+    """Held-out songs, each starting at the first bar from which six consecutive turns have notes."""
     if ask.synthetic:
         found = [
             Trader(
@@ -164,7 +164,7 @@ def _from_its_start(song: Trader) -> Trader | None:
 
 
 def with_feel(song: Trader, place: Callable[[float], float]) -> Trader:
-    """A song with its beats divided otherwise; of coinciding notes the later is dropped."""
+    """Moves a song's onsets and ends within their beats by `place`; of coinciding notes the later is dropped."""
     notes: dict[float, MidiNote] = {}
     for note in song.notes:
         start = place(note.start)
@@ -173,7 +173,7 @@ def with_feel(song: Trader, place: Callable[[float], float]) -> Trader:
 
 
 def answers_of(song: Trader, seed: int) -> list[list[MidiNote]]:
-    """Output of `antiphon run answer -p mode=trade` in the player's pauses."""
+    """Runs `antiphon run answer -p mode=trade`; returns the notes it plays in the player's pauses."""
     given = tuple(note for turn in song.turns(False) for note in turn)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.mid", Path(folder) / "out.mid"
@@ -184,7 +184,7 @@ def answers_of(song: Trader, seed: int) -> list[list[MidiNote]]:
 
 
 def trade_scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
-    """The figures of each answer of each player in each feel."""
+    """Yields the figures of each answer of each player in each feel."""
     makers: dict[str, Callable[[Trader], list[list[MidiNote]]]] = {
         "last two bars repeated": lambda song: [_repeated(turn) for turn in song.turns(False)],
         "answer": lambda song: answers_of(song, ask.seed),
@@ -206,7 +206,7 @@ def trade_scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
 
 
 def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: float, song: Trader) -> dict[str, float]:
-    """Figures of an answer from beat `start` on, relative to all that the player had played; see `NOTE`."""
+    """Measures an answer that begins at beat `start` against the notes the player has played so far; see `NOTE`."""
     key = song.key
     own_slots, heard_slots = (
         [Planned(round(4.0 * n.start), 4.0 * n.length, n.number, n.velocity) for n in given] for given in (notes, heard)
@@ -270,7 +270,7 @@ def _cells(notes: Sequence[MidiNote]) -> list[tuple[int, ...]]:
 
 
 def _repeated(turn: Sequence[MidiNote]) -> list[MidiNote]:
-    """The turn's last two bars twice, from its end on."""
+    """Returns the turn's last two bars twice, starting at the end of the turn."""
     end = TURN_BEATS * (turn[0].start // TURN_BEATS + 1.0)
     last = [note for note in turn if note.start >= end - 8.0]
     return [replace(note, start=note.start + by) for by in (8.0, 16.0) for note in last]
@@ -284,7 +284,7 @@ CUTS = {"early": (8, 16), "": (0.4, 0.55, 0.7)}
 
 
 class AnswerEvaluation(Evaluation):
-    """Melodies of POP909's songs whose numbers end in 8 and 9, in 4/4."""
+    """Measures POP909's songs whose numbers end in 8 and 9 and that are in 4/4, by their melodies."""
 
     trivial = "last two bars repeated"
     classical = "order-1 Markov"
@@ -311,7 +311,7 @@ class AnswerEvaluation(Evaluation):
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Bits per note, then figures of continuations, then those of turns."""
+        """Yields bits per note, then figures of continuations, then those of turns."""
         found = _songs(ask)
         yield from _bits(found, ask)
         yield from _continuations(found, ask)
@@ -384,7 +384,7 @@ def _continuations(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Itera
 
 
 def _start_of(song: SlotMelody, part: float) -> int:
-    """Slot of the bar line after `part` bars of the melody; of the note at that fraction, if below 1."""
+    """Slot of the bar line after `part` bars of the melody; if below 1, slot of the note at that fraction."""
     if part < 1.0:
         return 16 * (song.notes[int(len(song.notes) * part)].slot // 16)
     return 16 * (song.notes[0].slot // 16 + int(part))
@@ -416,7 +416,7 @@ def _other_bars(song: SlotMelody, start: int, chosen: random.Random) -> list[Pla
 
 
 def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list[Planned]:
-    """Eight bars of a first-order Markov chain, with the song's own transition frequencies."""
+    """Generates eight bars by a first-order Markov chain with the song's own transition frequencies."""
     symbols = [symbols_of(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(before)]
     slot, pitch, last = start - 1, before[-1].pitch, symbols[-1]
     notes: list[Planned] = []
@@ -432,7 +432,7 @@ def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list
 def continuation_of(
     song: SlotMelody, before: Sequence[Planned], seed: int
 ) -> tuple[list[Planned], dict[str, list[list[float]]]]:
-    """Output of `antiphon run continue` on a file of a melody, and its report."""
+    """Runs `antiphon run continue` on a file of a melody; returns its notes and report."""
     with tempfile.TemporaryDirectory() as folder:
         source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "report.json"))
         notes = tuple(MidiNote(n.slot / 4, n.length / 4, n.pitch, n.velocity) for n in before)
@@ -446,7 +446,7 @@ def continuation_of(
 
 
 def _is_installed(name: str, ask: EvaluationRequest) -> bool:
-    """Whether a system's requirements are installed; reports where they are not."""
+    """Whether a system's requirements are installed; reports missing ones."""
     from importlib.util import find_spec
 
     if name != "factor oracle" or find_spec("vmo") is not None:

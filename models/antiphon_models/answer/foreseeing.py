@@ -21,7 +21,7 @@ SOURCES = ("pop909", "jsb")
 
 @dataclass(frozen=True)
 class SlotMelody:
-    """A melody, its notes in order, one a slot, a sixteenth from a bar line; key: C to B major 0 to 11, then minor."""
+    """A melody in slots of a sixteenth from a bar line, one note each; key: C to B major 0 to 11, then minor."""
 
     name: str
     key: int
@@ -101,7 +101,7 @@ class MarkovPredictor:
 
 
 class OraclePredictor:
-    """The factor oracle of vmo: symbols that followed along the suffix links, weighted by repeated suffix length."""
+    """The factor oracle of vmo: symbols reached by suffix links, weighted by the length of the repeated suffix."""
 
     def clear(self) -> None:
         from vmo.VMO.oracle import create_oracle
@@ -181,7 +181,7 @@ def longest_copy(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
 
 
 def bars_again(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
-    """Share of the bars that have notes which are bars of the song again, by place and pitch."""
+    """Share of the non-empty bars that repeat a bar of the song, compared by onset and pitch."""
     own: dict[int, list[tuple[int, int]]] = {}
     known: dict[int, list[tuple[int, int]]] = {}
     for bars, given in ((own, notes), (known, song)):
@@ -213,7 +213,7 @@ def _bits(before: Sequence[Planned], notes: Sequence[Planned]) -> NDArray[np.flo
 
 
 def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int, key: int) -> NDArray[np.float64]:
-    """Features of eight bars: `ALONE` of the bars themselves, then those relative to the preceding song."""
+    """Features of eight bars: `ALONE` features of the bars themselves, then features relative to the preceding song."""
     both_bits, prior_bits = _bits(before, notes)
     quarter = max(1, len(prior_bits) // 4)
     pitches, old = np.array([n.pitch for n in notes]), np.array([n.pitch for n in before])
@@ -268,7 +268,7 @@ def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int,
 def separation(
     human: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]], songs: Iterable[str], seed: int
 ) -> float:
-    """Area under the ROC curve of a forest that separates two kinds of eight bars; no song is trained and tested on."""
+    """ROC area of a forest that separates two kinds of eight bars; no song is in both training and test."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold

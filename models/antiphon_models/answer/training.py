@@ -51,7 +51,7 @@ def count(given: Iterable[SlotMelody]) -> dict[str, NDArray[np.float64]]:
 
 
 def _twice(counts: NDArray[np.float64], one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities over the last axis, smoothed by those of wider contexts, which are smoothed by the marginal."""
+    """Probabilities over the last axis, smoothed by wider contexts, which are smoothed by the marginal."""
     size = counts.shape[-1]
     every = _blended(counts.reshape(-1, size).sum(axis=0), np.full(size, 1.0 / size))
     means = [_blended(context, every) for context in (one, other)]
@@ -59,14 +59,14 @@ def _twice(counts: NDArray[np.float64], one: NDArray[np.float64], other: NDArray
 
 
 def _blended(counts: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Witten and Bell's smoothing."""
+    """Applies Witten-Bell smoothing to counts, with `base` as the prior."""
     total, kinds = counts.sum(axis=-1, keepdims=True), np.maximum(1, (counts > 0).sum(axis=-1, keepdims=True))
     blended: NDArray[np.float64] = (counts + kinds * base) / (total + kinds)
     return blended
 
 
 def made(data: Path) -> dict[str, NDArray[np.float16]]:
-    """Arrays of the prior, in half precision."""
+    """Counts the arrays of the prior; returns them in half precision."""
     return {name: array.astype(np.float16) for name, array in count(melodies(data, "train")).items()}
 
 

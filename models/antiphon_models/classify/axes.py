@@ -1,4 +1,4 @@
-"""The axes of musicnn's embedding: principal components over recordings of equal weight.
+"""Fits the axes of musicnn's embedding: principal components over equally weighted recordings.
 
 python -m antiphon_models.classify.axes OUT FOLDER...
 """
@@ -43,7 +43,7 @@ def embeddings(paths: list[Path]) -> Iterator[F32]:
 
 
 def fitted(rows: F64) -> dict[str, NDArray[np.float16]]:
-    """`mean` and `axes` of embeddings `[n, 400]`, each normalised to length 1."""
+    """Fits `mean` and `axes` to embeddings `[n, 400]`, each normalised to length 1."""
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     mean = rows.mean(axis=0)
     _, _, axes = np.linalg.svd(rows - mean, full_matrices=False)

@@ -1,6 +1,6 @@
-"""`antiphon evaluate genre FOLDER`: recordings in folders named by their genre, or the tests of GTZAN and FMA.
+"""`antiphon evaluate genre FOLDER`: measures recordings in folders named by genre, or the tests of GTZAN and FMA.
 
-Without a folder, recordings of the data whose genre is known by where they are from, and sounds that are no music.
+Without a folder it uses recordings of the data whose source tells their genre, and sounds other than music.
 """
 
 from collections import Counter
@@ -28,21 +28,21 @@ GENRE_ALIASES: Mapping[str, tuple[str, ...]] = {
     "dance": ("electronic", "house"), "drumandbass": ("electronic",), "punk": ("rock",), "hardrock": ("rock", "metal"),
     "singersongwriter": ("folk",), "orchestral": ("classical",), "opera": ("classical",),
 }  # fmt: skip
-"""Accepted genres of ours by foreign name; an absent or unmatched one counts as unknown."""
+"""Our genres accepted for each foreign genre name; an empty or unmatched name counts as unknown."""
 
 _SOURCES = {
     "tracks/hungarian_dance_strings": "classical", "tracks/lets_go_fishin_country_vocal": "country",
     "tracks/vibe_ace_jazz": "jazz", "debian/wesnoth-1.16-music": "classical", "debian/singularity-music": "electronic",
     "esc10": "noise", "singing": "a voice alone", "tracks/speech_librispeech": "speech",
 }  # fmt: skip
-"""Genres of recordings by their folder in the data, or their name without its ending."""
+"""Genres of recordings, by folder in the data or by file name without suffix."""
 _OF_A_SOURCE = 8
-"""Maximum recordings of one source, evenly chosen."""
+"""Maximum recordings of one source, taken at even distances."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabeledRecording:
-    """A recording with its genre, as its folder or its data set names it."""
+    """A recording with the genre given by its folder or data set."""
 
     path: Path
     name: str
@@ -50,13 +50,13 @@ class LabeledRecording:
 
     @property
     def right(self) -> tuple[str, ...]:
-        """Accepted genres of ours; none for a genre without a counterpart here."""
+        """Our genres accepted as correct; empty for a genre without a counterpart."""
         plain = _plain(self.genre)
         return GENRE_ALIASES.get(plain, tuple(name for name in GENRES if _plain(name) == plain))
 
 
 class GenreEvaluation(Evaluation):
-    """Accuracy over all items and over genres, and the unknown share of items without a genre of ours."""
+    """Measures accuracy over items and over genres, and how often items without a genre of ours are left unknown."""
 
     trivial = MAJORITY
     ours = OURS
@@ -101,7 +101,7 @@ def recordings(root: Path) -> list[LabeledRecording]:
 
 
 def known_recordings(data: Path) -> list[LabeledRecording]:
-    """Recordings of the data whose genre is known; a genre of none of ours for those that are no music."""
+    """Recordings of the data whose genre is known; those other than music have a genre outside ours."""
     found = []
     for source, genre in _SOURCES.items():
         place = data / source

@@ -1,4 +1,4 @@
-"""musicnn's weights out of its wheel: checkpoints of TensorFlow to safetensors.
+"""Converts the TensorFlow checkpoints in musicnn's wheel to safetensors.
 
 pip download musicnn==0.1.0 --no-deps
 python -m antiphon_models.classify.musicnn musicnn-0.1.0-py3-none-any.whl OUT
@@ -21,9 +21,9 @@ _OPTIMIZER = ("Adam", "beta1_power", "beta2_power", "global_step")
 
 
 def convert(wheel: Path, name: str) -> dict[str, NDArray[Any]]:
-    """Arrays of one of `NETWORKS`: kernels as float16, all else as float32, names without `model/`.
+    """Returns the arrays of one of `NETWORKS`: kernels as float16, the rest as float32, names without `model/`.
 
-    Raises FileError: the file is no wheel of musicnn 0.1.0.
+    Raises FileError: the file is not the wheel of musicnn 0.1.0.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:

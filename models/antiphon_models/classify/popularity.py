@@ -1,8 +1,8 @@
-"""`antiphon train popularity TABLE.csv`: a column of the user's table, by scikit-learn, cross-validated by artist.
+"""`antiphon train popularity TABLE.csv`: learns a column of a table by scikit-learn, cross-validated by artist.
 
-A row is a song: its audio (`path`, relative to the table) or features of it, and what else is known: artist, year,
-genre, language. What is installed knows the sound alone, which is all that a file has; the table of figures says what
-the other columns add.
+A row is a song: its audio (`path`, relative to the table) or audio features, and other known columns: artist, year,
+genre, language. The installed model uses only the sound, as a file has no other columns; the table of figures states
+what those add.
 """
 
 import csv
@@ -30,7 +30,7 @@ MIN_COUNT = 10
 MAX_WORDS = 50
 """Maximum number of distinct words per text column; rarer ones are merged."""
 PENALTIES = np.logspace(0, 5, 11)
-"""Regularisation strengths, the best chosen on the training rows."""
+"""Regularisation strengths to try; the best is chosen on the training rows."""
 Row = dict[str, str]
 
 
@@ -38,9 +38,9 @@ class PopularityTraining:
     """Trains a model of a table's column and installs its audio part."""
 
     def from_table(self, table: Path, target: str, out: Path | None, say: Callable[[str], None]) -> None:
-        """Cross-validates, reports the figures, and writes the audio model into `out`, else the data folder.
+        """Cross-validates, reports the figures, and writes the audio model into `out`, by default the data folder.
 
-        Raises UsageError: the table has too few rows, artists or columns. Raises FileError: it cannot be read.
+        Raises UsageError: the table has too few rows, artists or columns. Raises FileError: the table is unreadable.
         """
         rows = read_table(table)
         if target not in rows[0]:
@@ -79,7 +79,7 @@ class PopularityTraining:
 
 
 def read_table(path: Path) -> list[Row]:
-    """Rows of a CSV by its header in lower case; `FileError` where it cannot be read."""
+    """Reads a CSV into rows keyed by its header in lower case. Raises `FileError`: it cannot be read."""
     try:
         text = io.StringIO(read_ordinary(path, LARGEST, "a table").decode("utf-8-sig"), newline="")
         rows = [
@@ -135,7 +135,7 @@ def _sounds(table: Path, rows: list[Row], say: Callable[[str], None]) -> tuple[F
 
 
 def _truth(texts: Sequence[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Numbers, or class indices of texts together with the classes."""
+    """Texts as numbers, or as class indices together with the class names."""
     numbers = _numbers(texts)
     if numbers is not None and np.isfinite(numbers).all():
         return numbers, ()
@@ -146,7 +146,7 @@ def _truth(texts: Sequence[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
 
 
 def _columns(rows: Sequence[Row], target: str) -> F64 | None:
-    """Feature columns besides target, audio and artist: numbers as such, an indicator column per frequent word."""
+    """Feature columns besides target, audio and artist: numeric columns, and an indicator column per frequent word."""
     made: list[F64] = []
     for name in rows[0]:
         texts = [row.get(name, "").strip().casefold() for row in rows]
@@ -164,7 +164,7 @@ def _columns(rows: Sequence[Row], target: str) -> F64 | None:
 
 
 def _numbers(texts: Sequence[str]) -> F64 | None:
-    """Texts as numbers, NaN for empty ones; None where one is no number."""
+    """Texts as numbers, NaN for empty ones; None if any text is not a number."""
     try:
         found = np.array([float(text) if text.strip() else np.nan for text in texts])
     except ValueError:
@@ -181,7 +181,7 @@ def _folds(artists: Sequence[str]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
 
 
 def _fitted(rows: F64, truth: NDArray[Any], classes: tuple[str, ...], artists: Sequence[str]) -> Any:
-    """A linear model; its penalty is the best for artists held out, as another song of a known one would flatter it."""
+    """Fits a linear model; its penalty is chosen on held-out artists, as other songs of a known artist flatter it."""
     from sklearn.linear_model import RidgeClassifierCV, RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

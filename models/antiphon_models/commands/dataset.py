@@ -1,4 +1,4 @@
-"""`antiphon dataset`: completeness and splits of a data set."""
+"""`antiphon dataset`: checks completeness and splits of a data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SENTENCE = "Look at data sets for training: what is there, what is missing or damaged, how it is split."
 MAX_SHOWN = 10
-"""Number of printed lines of each list; `--json` has all."""
+"""Maximum printed lines of each list; `--json` prints the whole list."""
 
 
 def application() -> typer.Typer:
@@ -78,7 +78,7 @@ def items(
 
 @dataclass(frozen=True, slots=True)
 class WantedSounds:
-    """Which of the sounds found are fetched."""
+    """Selects which of the found sounds are fetched."""
 
     most: Annotated[int, typer.Option("--most", help="Sounds, at most.")] = 100
     longest: Annotated[float, typer.Option("--longest", min=0.0, help="Seconds of a sound; 0 for any.")] = 0.0

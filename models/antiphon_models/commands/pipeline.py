@@ -1,4 +1,4 @@
-"""`antiphon pipeline`: from data sets to classifiers that play."""
+"""`antiphon pipeline`: trains classifiers from data sets and runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from antiphon.api.backends.cli import Json, command_group, epilog
 
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
 MAX_SHOWN = 10
-"""Number of printed bad sounds, and of classes in a warning; `--json` has all."""
+"""Maximum printed bad sounds, and classes in a warning; `--json` prints them all."""
 MAX_CLASSES = 40
 """Maximum number of classes with printed counts."""
 HINT = 'add sounds, or change train.test and train.valid; gather.group = "none" where the sounds of a group differ'
@@ -83,7 +83,7 @@ def run(
 
 
 def _print_training(training: TrainingReport | None) -> None:
-    """Prints what the steps train, evaluate and deploy have done."""
+    """Prints the results of the steps train, evaluate and deploy."""
     from antiphon.api.backends.cli import complain
     from antiphon_models.pipeline.training.evaluation import table
 

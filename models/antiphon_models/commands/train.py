@@ -1,7 +1,7 @@
 """`antiphon train NAME` and `antiphon evaluate NAME`.
 
-A training makes a model's material and trains its weights, resuming where it was stopped. An evaluation sets a plugin
-beside trivial, classical and peer systems, on the same items.
+A training generates a model's material and trains its weights; if interrupted, it resumes. An evaluation compares a
+plugin with trivial, classical and peer systems on the same items.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class TableTraining(Protocol):
     """A training without torch or material: it learns a column of the user's table."""
 
     def from_table(self, table: Path, target: str, out: Path | None, say: Callable[[str], None]) -> None:
-        """Learns and installs the model, in `out` or the default folder."""
+        """Learns the model and installs it, in `out` or the default folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a model is trained: from which weights, for how long, on what."""
+    """Options of a training: initial weights, duration and material."""
 
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1
     steps: Annotated[int, typer.Option(min=0, help="Training steps; 0 takes the recipe's.")] = 0
@@ -112,7 +112,7 @@ def train(
 
 @contextmanager
 def _folder_made(folder: Path) -> Iterator[None]:
-    """A writable folder, removed if it is new and stays empty."""
+    """Creates a writable folder; removes it at the end if it is new and still empty."""
     from antiphon.api.backends.files import make_folder
 
     new = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -145,7 +145,7 @@ _evaluations = complete_named("evaluations")
 
 @dataclass(frozen=True, slots=True)
 class EvaluationScope:
-    """What is measured: of which systems, on which items."""
+    """Options of an evaluation: systems and items to measure."""
 
     system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None
     data: Data = DATA
@@ -156,7 +156,7 @@ class EvaluationScope:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where figures and sounds go."""
+    """Options for where figures and sounds are written."""
 
     json_file: Annotated[Path | None, typer.Option("--json", help="The figures as JSON, into a file.")] = None
     examples: Annotated[
@@ -232,7 +232,7 @@ def evaluate(
 
 
 def _own_files(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
-    """Files to measure: those named, and those in named folders."""
+    """Files to measure: the named files, and the sound files in named folders."""
     files = [
         file
         for path in paths
@@ -257,7 +257,7 @@ def _say_long(name: str, evaluation: Any, *, own: bool, chosen: bool) -> None:
 
 
 def _in_folder(path: Path) -> list[Path]:
-    """Sound files in a folder and its subfolders; a file itself."""
+    """Sound files in a folder and its subfolders; if `path` is a file, that file."""
     from antiphon.api.backends.files import READ_SUFFIXES, SOUND_FORMATS
 
     if not path.is_dir():
@@ -269,7 +269,7 @@ def _in_folder(path: Path) -> list[Path]:
 
 
 def _write(examples: Iterator[Example], folder: Path) -> None:
-    """Writes a numbered file per item, creating the folder at the first. `UsageError` without items."""
+    """Writes a numbered file per item, creating the folder for the first. Raises `UsageError`: there are no items."""
     from antiphon.api.backends.files import AudioWriter, make_folder
 
     items: dict[str, int] = {}

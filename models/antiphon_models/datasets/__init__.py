@@ -1,1 +1,1 @@
-"""Data sets in their authors' layouts: expected and present items, and the training split. Imports `antiphon.api`."""
+"""Reads data sets in their authors' layouts: expected items, present items and splits. Imports `antiphon.api`."""

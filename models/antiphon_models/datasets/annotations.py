@@ -1,4 +1,4 @@
-"""Annotations of a recording as values: its tempo, keys, beats, chords and sections."""
+"""Reads the annotations of a recording: its tempo, keys, beats, chords and sections."""
 
 import math
 import re
@@ -19,7 +19,7 @@ _NAMESPACES = {"beats": "beat_position", "chords": "chord", "keys": "key_mode", 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedBeat:
-    """A beat. `time`: seconds; `position`: in its bar, from 1; 0 where it is not annotated."""
+    """A beat. `time`: seconds; `position`: beat number in the bar, from 1, or 0 where it is not annotated."""
 
     time: float
     position: int = 0
@@ -55,7 +55,7 @@ class MusicAnnotations:
 
 
 def annotations_of(root: Path, item: Item) -> MusicAnnotations:
-    """Reads an item's annotations from the files present. Raises `FileError` that names the one not readable."""
+    """Reads an item's annotations from its files. Raises `FileError`, naming the unreadable file."""
     found: dict[str, tuple[Any, ...]] = {}
     parsed: dict[str, dict[str, Any]] = {}  # a file of JAMS has several kinds, and megabytes
     for kind, file in item.annotations.items():
@@ -69,7 +69,7 @@ def annotations_of(root: Path, item: Item) -> MusicAnnotations:
 
 
 def key_of(text: str) -> str:
-    """A key as "A minor", from the spellings of data sets: "A minor", "Amin", "A:minor", "A"; "" where it is none."""
+    """Converts a data set's spelling of a key ("A minor", "Amin", "A:minor", "A") to "A minor"; "" where it is none."""
     found = _KEY.fullmatch(re.split(r"[/|\t,]", text)[0].strip())  # comments and other readings follow the first
     if not found:
         return ""
@@ -78,7 +78,7 @@ def key_of(text: str) -> str:
 
 
 def tempo_in(path: Path) -> float:
-    """Tempo of a file that holds it as a number, or of JAMS; 0 where unknown. Raises `FileError`: it is neither."""
+    """Tempo from a file with one number, or a JAMS file; 0 where unknown. Raises `FileError`: it is neither."""
     if path.suffix == JAMS:
         rows = jams_rows(tables.json_object(path), "tempo")
         return _number(path, rows[0].get("value")) if rows else 0.0
@@ -108,9 +108,9 @@ def _beats(path: Path, kind: str, jams: Mapping[str, Any] | None) -> tuple[Annot
 
 
 def read_beats(path: Path) -> tuple[AnnotatedBeat, ...]:
-    """Beats of a list: lines of seconds, and the place in the bar where it is known; a line of names may be first.
+    """Reads beats: lines of seconds, and the beat number in the bar if known; the first line may be a header.
 
-    Fields are apart by blanks, commas or semicolons. Raises `FileError`: it cannot be read, or holds something else.
+    Blanks, commas or semicolons separate fields. Raises `FileError`: it cannot be read, or holds something else.
     """
     fields = [_APART.split(line) for line in tables.lines(path)]
     if fields and not any(letter.isdecimal() for letter in fields[0][0]):
@@ -121,7 +121,7 @@ def read_beats(path: Path) -> tuple[AnnotatedBeat, ...]:
 
 
 def _place(row: Sequence[str]) -> int:
-    """Place in the bar: of "3" or "9.3", the third beat of the ninth bar; 1 of a downbeat "db"; else 0."""
+    """Beat number in the bar: 3 for "3", or for "9.3", the third beat of bar 9; 1 for a downbeat "db"; else 0."""
     if "db" in row:
         return 1
     place = row[-1].rpartition(".")[2] if len(row) == 2 else ""
@@ -129,9 +129,9 @@ def _place(row: Sequence[str]) -> int:
 
 
 def _counted(path: Path, fields: Iterable[Sequence[str]]) -> Iterator[AnnotatedBeat]:
-    """Beats of rows whose last field marks the first of a bar; beats before the first bar have no position.
+    """Beats of rows whose last field marks the first beat of a bar; beats before the first bar have no position.
 
-    The field between says it of half bars.
+    The field before it marks half bars.
     """
     position = 0
     for time, _, first in fields:

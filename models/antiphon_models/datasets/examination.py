@@ -10,7 +10,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.files import Decoder, read_midi, reason_of_os_error
 
 HEAD_BYTES = 1 << 16
-"""Bytes at the start of an MP3 within which its first frame must lie, after any tags."""
+"""Number of bytes after any tags of an MP3 within which its first frame must begin."""
 _MAGIC = {
     ".wav": (b"RIFF", b"RIFX", b"RF64"),
     ".au": (b".snd",),
@@ -33,7 +33,7 @@ _UNKNOWN_LENGTH = 0xFFFFFFFF  # written by what streams
 def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
     """Fault of a file as a clause, "" without one; `digest` is "md5:…" or "sha1:…".
 
-    `thorough` compares it and decodes all of its sound, or reads all of its notes.
+    `thorough` compares the digest and decodes the whole sound, or reads all notes.
     """
     suffix = path.suffix.lower()
     try:
@@ -71,7 +71,7 @@ def _head_fault(suffix: str, head: bytes, size: int, path: Path) -> str:
 
 
 def _promised(head: bytes) -> int:
-    """Size in bytes by the header of a wav or au file; 0 where it has none."""
+    """Total size in bytes according to the header of a wav or au file; 0 without a header."""
     if len(head) < MIN_HEADER_BYTES:
         return MIN_HEADER_BYTES
     if head.startswith(b".snd"):

@@ -1,7 +1,7 @@
-"""Sounds of a Freesound search by the user's own key, as a data set: previews, with tags, owner and licence of each.
+"""Fetches a Freesound search as a data set, with the user's own key: previews with tags, owner and licence of each.
 
-The API is version 2 with a token (text search: https://freesound.org/docs/api/). Originals need OAuth 2, previews
-(MP3 of 128 kbit/s) do not. The key is sent in a header to the one server that is named, never to where a link leads.
+The API is version 2 with a token (text search: https://freesound.org/docs/api/). Originals need OAuth 2, previews (MP3
+of 128 kbit/s) do not. The key is sent in a header to the one server that is named, never to the target of a redirect.
 """
 
 import json
@@ -32,12 +32,12 @@ PAGE_SIZE = 150
 MAX_SOUNDS = 10_000
 """Maximum sounds of a search."""
 LARGEST_ANSWER, LARGEST_PREVIEW = 16 << 20, 32 << 20
-"""Maximum bytes; an hour of preview has 58 MB, and is left out."""
+"""Maximum bytes; a preview of one hour has 58 MB and is left out."""
 TIMEOUT = 30.0
 SEARCH_INTERVAL = 1.0
 """Minimum seconds between two searches: the server allows 60 a minute."""
 TRIES, MAX_PAUSE = 4, 60.0
-"""Retries of a request when the server is busy, and seconds between two."""
+"""Attempts per request while the server is busy, and maximum seconds between them."""
 _FIELDS = "id,name,username,license,tags,duration,url,previews"
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -46,8 +46,8 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 class FreesoundSearch:
     """A search on Freesound.
 
-    `query`: words, as in the site's own search. `most`: sounds, at most. `longest`: seconds of a sound; 0 for any.
-    `licences`: some of `LICENCES`; none for any.
+    `query`: words, as in the site's own search. `most`: maximum number of sounds. `longest`: maximum seconds of a
+    sound; 0 for any. `licences`: allowed keys of `LICENCES`; empty for any.
     """
 
     query: str
@@ -68,7 +68,7 @@ class FetchCounts:
 def key_from(path: Path | None) -> str:
     """The API key, from a file or from the environment.
 
-    Raises `UsageError`: there is none, or it cannot be one. The message does not hold it.
+    Raises `UsageError`: the key is missing or malformed. The message does not contain it.
     """
     where = f"the environment's {KEY}" if path is None else str(path)
     try:
@@ -84,10 +84,10 @@ def key_from(path: Path | None) -> str:
 
 
 class Freesound:
-    """Downloads a search into a folder, resumable after a kill.
+    """Downloads the results of a search into a folder; an interrupted download can be resumed.
 
-    `server`: where the API is; other than on this machine by https alone. `pause`: called with seconds to pass. Raises
-    `UsageError`: the key would be sent in clear.
+    `server`: where the API is; https is required unless it is on this machine. `pause`: called with the seconds to
+    wait. Raises `UsageError`: the key would be sent in clear.
     """
 
     def __init__(self, key: str, server: str = SERVER, pause: Callable[[float], None] = time.sleep) -> None:
@@ -102,10 +102,10 @@ class Freesound:
     def fetch(self, search: FreesoundSearch, folder: Path, progress: Callable[[int, int, str], None]) -> FetchCounts:
         """Downloads missing sounds into `folder`: `SOUNDS`, and the previews in audio/.
 
-        `progress` is called before each sound with how many are done, how many there are, and its name.
+        `progress` is called before each sound with the number done, the total, and its name.
 
         Raises `FileError`: the server does not answer as documented, refuses, or the folder cannot be written.
-        `UsageError`: the search cannot be.
+        `UsageError`: the search is invalid.
         """
         check(search)
         known = tables.json_object(folder / SOUNDS) if (folder / SOUNDS).is_file() else {}
@@ -137,7 +137,7 @@ class Freesound:
             self._pause(SEARCH_INTERVAL)
 
     def _one(self, number: int, row: Mapping[str, Any], folder: Path, counts: FetchCounts) -> bool:
-        """Downloads a preview; False where it is left out."""
+        """Downloads a preview; returns False where it is left out."""
         path = folder / "audio" / f"{number}.mp3"
         if path.is_file():
             counts.known += 1
@@ -226,7 +226,7 @@ class _NoRedirect(HTTPRedirectHandler):
     """Refuses redirects, which would leak the header with the key."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Raises no new request, so that a redirect is an error."""
+        """Returns no new request, so that a redirect is an error."""
         return
 
 

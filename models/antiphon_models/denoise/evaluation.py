@@ -1,4 +1,4 @@
-"""`antiphon evaluate denoise`: the denoiser and others on sounds outside its training."""
+"""`antiphon evaluate denoise`: measures the denoiser and others on sounds outside its training."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def frames_of(sound: F32, size: int, hop: int) -> F32:
 
 
 def _spectral(sound: F32, gain: Callable[[F64], F64], size: int, hop: int) -> F32:
-    """Sound after a spectral gain, which maps power spectra `[n, bins]` to gains."""
+    """Applies a spectral gain, which maps power spectra `[n, bins]` to gains."""
     window = hann(size)
     spectra = np.fft.rfft(frames_of(sound, size, hop) * window, axis=1)
     spectra *= gain(np.abs(spectra) ** 2)
@@ -48,8 +48,8 @@ def _spectral(sound: F32, gain: Callable[[F64], F64], size: int, hop: int) -> F3
 
 
 def wiener(sound: F32) -> F32:
-    """Blind: noise is the lowest smoothed power of the last 1.5 s (Martin, 2001), the gain decision-directed (Ephraim
-    and Malah, 1984), -20 dB at the least.
+    """Wiener filter without a reference: noise is the lowest smoothed power of the last 1.5 s (Martin, 2001), the gain
+    is decision-directed (Ephraim and Malah, 1984), at least -20 dB.
     """
 
     def gain(power: F64) -> F64:
@@ -71,7 +71,7 @@ def wiener(sound: F32) -> F32:
 
 
 def oracle(item: TestMixture) -> F32:
-    """Output of the ideal mask, the root of the power ratio of clean sound to mixture in each bin."""
+    """Applies the ideal mask: the root of the power ratio of clean sound to mixture in each bin."""
     sizes = SpectrumSizes(2048, HOP, 1)
     analysis, synthesis = windows(sizes)
     clean, noise = (np.fft.rfft(frames_of(x, sizes.size, HOP) * analysis, axis=1) for x in (item.clean, item.noise))
@@ -86,7 +86,7 @@ def oracle(item: TestMixture) -> F32:
 
 
 def deepfilter(sound: F32) -> F32:
-    """Output of DeepFilterNet 3 as its author runs it, nothing put back; its delay taken away."""
+    """Runs DeepFilterNet 3 as its author does, without mixing noise back in; the delay is compensated."""
     network = _deepfilter()
     network.start()
     x, padded = np.zeros((2, FRAMES), np.float32), np.concatenate([sound, np.zeros(DELAY + FRAMES, np.float32)])
@@ -108,13 +108,13 @@ Made = Callable[[TestMixture], F32]
 _EAR = 16000
 _HARM = -0.5
 _MOVED, _PASSED = 1.0, 25.0
-"""Level change in dB by which a clean sound counts as changed, and SI-SDR below which it does."""
+"""A clean sound counts as changed by a level change above the first, in dB, or an SI-SDR below the second, in dB."""
 _SHOWN, _FEW = 10, 6
 """SNR in dB of the examples, and their number."""
 
 
 class DenoiseEvaluation(Evaluation):
-    """Fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops outside every training set."""
+    """Measures fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops outside all training."""
 
     trivial = "nothing"
     classical = "Wiener, blind"
@@ -168,7 +168,7 @@ class DenoiseEvaluation(Evaluation):
 
 
 def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
-    """The noises to add: recorded, or synthetic where ESC-10 is missing."""
+    """Noises to add, by name: recorded ones, or synthetic ones where ESC-10 is missing."""
     if ask.synthetic or (ask.files and not (ask.data / "esc10").is_dir()):
         if ask.files:
             ask.say(
@@ -231,7 +231,7 @@ def _mixture(made: dict[str, Made], item: TestMixture) -> Iterator[MetricValue]:
 
 
 def _quieter(mixed: F32, out: F32, gaps: list[slice]) -> list[float]:
-    """Attenuation of each gap in dB, from a quarter second on."""
+    """Attenuation of each gap in dB, measured from a quarter second after its start."""
     inside = [slice(gap.start + RATE // 4, gap.stop - RATE // 20) for gap in gaps]
     return [_db(mixed[part]) - _db(out[part]) for part in inside]
 

@@ -1,6 +1,6 @@
-"""The test set of the denoiser: sounds, voices, songs and noises outside every training set, by seed.
+"""The test set of the denoiser: sounds, voices, songs and noises outside every training set, chosen by seed.
 
-Rendered once into a folder (songs by FluidSynth, voices by espeak-ng), then read from it.
+It is rendered once into a folder (songs by FluidSynth, voices by espeak-ng), then read from it.
 """
 
 import random
@@ -44,7 +44,7 @@ class TestMixture:
 
 
 def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) -> dict[str, dict[str, F32]]:
-    """Five seconds each, peak 0.5, by kind and name."""
+    """Clean sounds by kind and name, each five seconds long with peak 0.5."""
     kinds: dict[str, dict[str, F32]] = {kind: {} for kind in KINDS}
     for path, first, last in sounds.tracks(data, "test"):
         whole = sounds.read(path)
@@ -73,7 +73,7 @@ def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) 
 
 
 def synthetic_sounds(work: Path, seed: int, say: Callable[[str], None]) -> dict[str, dict[str, F32]]:
-    """Without any data: the test's voices, and notes by seed on the test's soundfont; by kind and name."""
+    """Clean sounds made without data, by kind and name: the test's voices, and notes by seed on its soundfont."""
     font = sounds.TEST_FONTS["timgm"]
     made: list[tuple[str, str, Callable[[random.Random], F32]]] = []
     made += [("speech", f"voice-{n}", partial(sounds.voice, "test", SECONDS)) for n in range(12)]
@@ -130,7 +130,7 @@ def excerpt(path: Path) -> F32:
 
 
 def noises(data: Path) -> list[tuple[str, F32]]:
-    """Fold 4 of ESC-10, a clip of every class before the next of any: a limit keeps the classes even."""
+    """Fold 4 of ESC-10, cycling through the classes, so that any limit keeps them balanced."""
     classes: dict[str, list[Path]] = {}
     for path in sounds.clips(data, "test"):
         classes.setdefault(path.parent.name, []).append(path)
@@ -141,7 +141,7 @@ def noises(data: Path) -> list[tuple[str, F32]]:
 
 
 def synthetic_noises(seed: int) -> list[tuple[str, F32]]:
-    """Noises for the user's own files where ESC-10 is missing: steady noise of three colours, two of each."""
+    """Noises for the user's own files where ESC-10 is missing: two steady noises of each of three colours."""
     rng = np.random.default_rng((seed, 1))
     hertz = np.fft.rfftfreq(FRAMES, 1.0 / RATE)
     made = []
@@ -153,7 +153,7 @@ def synthetic_noises(seed: int) -> list[tuple[str, F32]]:
 
 
 def at_snr(clean: F32, noise: F32, snr: float) -> F32:
-    """Noise from its first half second on, repeated, `snr` dB below the clean sound over its length."""
+    """Noise from 0.5 s on, looped and scaled to lie `snr` dB below the clean sound over its length."""
     skip = RATE // 2
     own = np.tile(noise, -(-(len(clean) + skip) // len(noise)))[skip : len(clean) + skip]
     scale = np.sqrt(np.mean(clean**2) / (np.mean(own**2) + 1e-20) / 10 ** (snr / 10))
@@ -161,7 +161,7 @@ def at_snr(clean: F32, noise: F32, snr: float) -> F32:
 
 
 def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], seed: int) -> Iterator[TestMixture]:
-    """Every clip over one sound, the kinds in turn, at every SNR of `SNRS`."""
+    """Yields every clip over one sound at every SNR of `SNRS`, cycling through the kinds."""
     rng = np.random.default_rng(seed)
     turn = ("music", "speech", "song", "loop", "solo")
     for n, (noise_name, noise) in enumerate(clips):
@@ -175,7 +175,7 @@ def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], see
 
 
 def unmixed(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[TestMixture]:
-    """Sounds without noise."""
+    """Yields sounds without noise."""
     nothing, own = np.zeros(FRAMES, np.float32), {}
     for kind, sounds_of in kinds.items():
         own.update({name: (kind, sound) for name, sound in sounds_of.items()})
@@ -186,7 +186,7 @@ def unmixed(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[Tes
 def pauses(
     kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], seed: int, limit: int | None
 ) -> Iterator[tuple[TestMixture, list[slice]]]:
-    """A phrase, a pause, a phrase, a pause, in noise 20 dB below: steady clips and white noise; and where it pauses."""
+    """Yields two phrases with pauses after them, in steady or white noise 20 dB lower, and the slices of the pauses."""
     rng = np.random.default_rng(seed)
     steady = [clip for clip in clips if clip[0] in ("rain", "sea_waves", "helicopter", "chainsaw")][:6]
     steady += [("white", rng.standard_normal(FRAMES).astype(np.float32))] * 2

@@ -1,1 +1,1 @@
-"""Lab of `follow`: conversion of its networks, fitting of its tables, evaluation."""
+"""Lab of `follow`: converts its networks, fits its tables, and evaluates it."""

@@ -1,7 +1,7 @@
-"""Weights of BeatNet's network from its wheel: `python -m antiphon_models.follow.beatnet BeatNet-1.1.3-….whl`.
+"""Converts BeatNet's wheel: `python -m antiphon_models.follow.beatnet BeatNet-1.1.3-….whl`.
 
-A folder behind the wheel takes them and the manifest, otherwise the one that ships. Of the file of weights the tables
-of numbers are read by torch's loader of weights alone, which runs no code.
+A folder given after the wheel receives weights and manifest, by default the one that ships. The weights are read by
+torch's weights-only loader, which runs no code.
 """
 
 import io
@@ -24,11 +24,11 @@ DETAILS = {
     "by antiphon_models.follow.beatnet, matrices as float16",
     "trained_on": "recordings with annotated beats, by its authors; the rights in them are not stated",
 }
-"""What the manifest says of the weights."""
+"""Entries of the weights' manifest."""
 
 
 def convert(wheel: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of `BeatNetwork` from the wheel, matrices in half precision."""
+    """Converts the wheel to the arrays of `BeatNetwork`, with matrices in half precision."""
     import torch
 
     with zipfile.ZipFile(wheel) as archive:

@@ -1,4 +1,4 @@
-"""`antiphon evaluate follow`: the beat as it comes, of recordings, and of POP909's pianists as notes and in sound."""
+"""`antiphon evaluate follow`: measures live beats of recordings, and of POP909's pianists as notes and in sound."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.api import F32, F64
 from antiphon.api.backends.analysis import import_librosa
-from antiphon_follow.clock import ENTRY_BEATS, BeatCount
+from antiphon_follow.clock import ENTRY_BEATS, BeatCounter
 from antiphon_follow.evidence import RATE
 from antiphon_follow.jobs import Row, crossings
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
@@ -23,22 +23,22 @@ from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, M
 from antiphon_models.material.sounds import mono, songs
 
 SONGS, SECONDS, SETTLED = 6, 60.0, 5.0
-"""Default number of songs; seconds of each that are played, and those after its first note that do not count."""
+"""Default number of songs; seconds played of each; seconds after its first note that do not count."""
 TEST = "89"
-"""Last digits of the songs that are measured: tables and constants were chosen on others."""
+"""Last digits of the measured songs; tables and constants were chosen on others."""
 LOW, HIGH = 50.0, 200.0
 HIT = 0.07
-"""Seconds within which a beat is found."""
+"""Tolerance in seconds within which a beat counts as found."""
 ENTRY_IN, NOBODY_SECONDS = 8.0, 30
 """Beats within which the band should have entered; seconds of a sound without a player."""
 LISTENED = 4
-"""Hops from one of `listen`'s answers to the next, 80 ms."""
+"""Hops between two answers of `listen`, 80 ms."""
 
 
 class FollowedBeats(NamedTuple):
-    """What follows a performance: lines as of `antiphon run follow`.
+    """Result of following a performance: lines in the format of `antiphon run follow`.
 
-    `joined`: second at which the clock has joined. `led`: seconds for which it was led.
+    `joined`: time in seconds at which the clock joined. `led`: seconds during which it was led.
     """
 
     rows: list[Row]
@@ -47,7 +47,7 @@ class FollowedBeats(NamedTuple):
 
 
 class FollowEvaluation(Evaluation):
-    """Loops, POP909's songs whose numbers end in 8 and 9 with four kinds of tempo; or the user's performances."""
+    """Measures loops, POP909's songs ending in 8 and 9 with four kinds of tempo, or the user's performances."""
 
     classical = "listen"
     peer = "librosa, the whole sound"
@@ -73,7 +73,7 @@ class FollowEvaluation(Evaluation):
         return () if (data / self.folders[0]).is_dir() else files_in(data)
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Scores of all systems, song by song, by kind of tempo, or by folder."""
+        """Yields the scores of all systems, song by song, grouped by kind of tempo or by folder."""
         systems = ask.wanted(SYSTEMS)
         for kind, song in self._songs(ask):
             for name, run in systems.items():
@@ -96,11 +96,11 @@ class FollowEvaluation(Evaluation):
         for folder in songs(ask.data, TEST, ask.limit or SONGS):
             played = performance(folder)
             for kind in KINDS:
-                yield kind, warped(played, kind).upto(SECONDS)
+                yield kind, warped(played, kind).first_seconds(SECONDS)
 
 
 def nobody(data: Path, seed: int) -> Iterator[tuple[str, F32]]:
-    """Sounds of half a minute in which there is no player: made ones, speech, and ESC-10's noises of fold 4."""
+    """Sounds of 30 s without a player: synthetic ones, speech, and ESC-10's noises of fold 4."""
     random, frames = np.random.default_rng(seed), NOBODY_SECONDS * RATE
     time, noise = np.arange(frames) / RATE, random.standard_normal(frames)
     pink = np.fft.irfft(np.fft.rfft(noise) * (np.arange(frames // 2 + 1) + 20.0) ** -0.5, frames)
@@ -121,12 +121,12 @@ def nobody(data: Path, seed: int) -> Iterator[tuple[str, F32]]:
 
 
 class Joining:
-    """When the clock has joined, and for how long it is led, as the node decides it."""
+    """Computes when the clock has joined, and for how long it is led, as the node does."""
 
     def __init__(self) -> None:
         self._alone, self.at, self.led = math.inf, math.nan, 0.0
 
-    def take(self, at: float, seconds: float, count: BeatCount) -> None:
+    def take(self, at: float, seconds: float, count: BeatCounter) -> None:
         if not count.following:
             self._alone += seconds
             return
@@ -137,8 +137,8 @@ class Joining:
 
 
 def of_notes(song: PlayedSong) -> FollowedBeats:
-    """Lines of a performance's notes."""
-    follower, count, place, rows, joining = NoteBeats(LOW, HIGH), BeatCount(), 0, list[Row](), Joining()
+    """Follows a performance by its notes."""
+    follower, count, place, rows, joining = NoteBeats(LOW, HIGH), BeatCounter(), 0, list[Row](), Joining()
     for frame in range(round((song.notes[-1, 0] + 0.5) * FRAMES_PER_SECOND)):
         end = (frame + 1) / FRAMES_PER_SECOND
         while place < len(song.notes) and song.notes[place, 0] < end:
@@ -154,20 +154,20 @@ def of_notes(song: PlayedSong) -> FollowedBeats:
 
 
 def _sound(song: PlayedSong) -> F32:
-    """Its sound, of notes by FluidR3."""
+    """Sound of a performance; notes are rendered by FluidR3."""
     if song.sound is not None:
         return song.sound
     return sound_of(song.tracks())[: round(SECONDS * RATE)]
 
 
-def of_librosa(song: PlayedSong) -> FollowedBeats:
-    """Beats of its sound by librosa: of the whole sound at once, and without bars."""
+def beats_by_librosa(song: PlayedSong) -> FollowedBeats:
+    """Beats found by librosa in the whole sound at once, without bars."""
     _, times = import_librosa().beat.beat_track(y=_sound(song), sr=RATE, units="time")
     return FollowedBeats([(float(at), float(beat), 4) for beat, at in enumerate(times)])
 
 
-def of_listen(song: PlayedSong) -> FollowedBeats:
-    """Beats of its sound as the node `listen` schedules them, from its last 14 seconds."""
+def beats_by_listen(song: PlayedSong) -> FollowedBeats:
+    """Beats as the node `listen` schedules them from the last 14 seconds of sound."""
     sound, listener, beats = _sound(song), Listener(RATE, 1), NextBeats(RATE)
     answer, rows, number = np.zeros(FIELDS, np.float32), list[Row](), 0
     for end in range(HOP, len(sound), HOP):
@@ -185,9 +185,9 @@ def of_listen(song: PlayedSong) -> FollowedBeats:
 
 
 def of_sound(song: PlayedSong) -> FollowedBeats:
-    """Lines of its sound."""
+    """Follows a performance by its sound."""
     sound = _sound(song)
-    follower, count, rows, joining = SoundBeats(LOW, HIGH), BeatCount(), list[Row](), Joining()
+    follower, count, rows, joining = SoundBeats(LOW, HIGH), BeatCounter(), list[Row](), Joining()
     for first in range(0, len(sound), HOP):
         for _ in range(follower.feed(sound[first : first + HOP])):
             follower.filter.read()
@@ -201,21 +201,21 @@ def of_sound(song: PlayedSong) -> FollowedBeats:
 
 
 SYSTEMS: dict[str, Callable[[PlayedSong], FollowedBeats]] = {
-    "listen": of_listen,
-    "librosa, the whole sound": of_librosa,
+    "listen": beats_by_listen,
+    "librosa, the whole sound": beats_by_librosa,
     "follow, MIDI": of_notes,
     "follow, sound": of_sound,
 }
 
 ONLY = {
-    of_librosa: ("beats", "off", "continuity", "any octave"),
-    of_listen: ("beats", "off", "continuity", "any octave", "downbeats"),
+    beats_by_librosa: ("beats", "off", "continuity", "any octave"),
+    beats_by_listen: ("beats", "off", "continuity", "any octave", "downbeats"),
 }
-"""Measures of systems that are no clock."""
+"""Measures that apply to systems without a clock."""
 
 
 def figures(song: PlayedSong, answer: FollowedBeats) -> Iterator[tuple[str, float]]:
-    """Measures of a performance's lines."""
+    """Measures the lines of a followed performance."""
     import mir_eval
 
     first, end = song.beats[0], song.beats[-1] + 0.5 * (song.beats[-1] - song.beats[-2])

@@ -1,10 +1,10 @@
-"""The network that foretells beats of notes: `python -m antiphon_models.follow.fitting POP909 [FOLDER]`.
+"""Trains the network that predicts beats from notes: `python -m antiphon_models.follow.fitting POP909 [FOLDER]`.
 
-Trained on the songs whose numbers end in 1 to 6, the rarer tempos more often, with other tempos, keys, loudness and
-missing notes, some without the last beat of each bar; on plain players of chords; and on notes at random, which have no
-beat. A folder behind it takes the arrays and the manifest, otherwise the one that ships.
+The material is the songs whose numbers end in 1 to 6, rare tempos more often, with varied tempo, key, loudness and
+missing notes, some without the last beat of each bar; simple chord players; and random notes without a beat. A folder
+given after the songs receives arrays and manifest, by default the one that ships.
 
-The network that ships was trained on the songs alone for the first 42 of its passes, and with rests for the last ones.
+The shipped network was trained on the songs alone for its first 42 passes, and with rests for the last ones.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,25 +25,25 @@ from antiphon_models.learning.loop import falling
 from antiphon_models.material.wheels import write_made
 
 FIT, SETTLED = "123456", 3.0
-"""Last digits of the songs that are trained on; seconds at the beginning of a performance that are not."""
+"""Last digits of the training songs; seconds at the start of a performance left out of training."""
 OF_FOUR: tuple[int, ...] = (0, 1, 2, 3)
 OF_THREE: tuple[int, ...] = (0, 1, 3)
-"""Beats of a bar of four that those of bars of four and three are."""
+"""Beats of a 4/4 bar to which the beats of a 3/4 bar are mapped."""
 SECONDS = 80.0
 """Seconds of each performance."""
 FRAMES = round(SECONDS * FRAMES_PER_SECOND)
 PARTS, SHARES = (("PIANO",), ("PIANO", "MELODY"), ("PIANO", "MELODY", "BRIDGE")), (0.6, 0.25, 0.15)
 PLAIN, WALTZES, RANDOM = 0.16, 0.09, 20
-"""Shares of plain players and of waltzes; performances for one of notes at random."""
+"""Shares of simple chord players and of waltzes; number of performances per one of random notes."""
 RESTING, RESTS, REST_SECONDS = 0.45, 4, (1.0, 5.0)
-"""Share of performances with rests, most of them in one, and their shortest and longest."""
+"""Share of performances with rests, maximum rests in each, and their shortest and longest seconds."""
 EVEN, WIDTH = 0.5, 0.8
-"""Share of the way to tempos that are equally frequent; width in bins of the place that is asked for."""
+"""Weight of equalising the frequency of tempos, 0 to 1; width in bins of the target place."""
 VARIANTS, PASSES, BATCH, CHUNK = 12, 6, 64, 1000
-"""Versions of the material, passes over each, performances of a step, and frames through which it looks back."""
+"""Versions of the material, passes over each, performances per step, and frames of backpropagation through time."""
 RATE_OF_LEARNING, DROPOUT, TEMPO_WEIGHT = 1.5e-3, 0.15, 0.5
 NOISE = float(PLACES)
-"""Place of a frame that has none because there is no beat."""
+"""Place assigned to a frame without a beat."""
 DETAILS = {
     "plugin": "follow",
     "licence": "MIT",
@@ -53,7 +53,7 @@ DETAILS = {
 
 
 def places_of(downs: F64) -> NDArray[np.int64]:
-    """Place in its bar of each beat; -1 before the first bar."""
+    """Place of each beat in its bar; -1 before the first bar."""
     at, firsts = np.arange(len(downs)), np.flatnonzero(downs)
     before = np.searchsorted(firsts, at, "right") - 1
     return np.where(before < 0, -1, at - firsts[np.maximum(before, 0)])
@@ -62,7 +62,7 @@ def places_of(downs: F64) -> NDArray[np.int64]:
 def labels(beats: F64, downs: F64, frames: int, numbers: tuple[int, ...] = OF_FOUR) -> tuple[F64, F64]:
     """Place in a bar of four and tempo of each frame; -1 where there is none.
 
-    `numbers`: beats of a bar of four that the beats of a bar are.
+    `numbers`: the beats of a bar of four to which the bar's beats are mapped.
     """
     at = np.arange(frames) / FRAMES_PER_SECOND
     beat = np.clip(np.searchsorted(beats, at, "right") - 1, 0, len(beats) - 2)
@@ -110,7 +110,7 @@ def curve(beats: int, random: np.random.Generator) -> F64:
 
 
 def without_fourth_beats(song: PlayedSong) -> PlayedSong:
-    """The song without each bar's fourth beat, with the notes that begin in it."""
+    """The song without the fourth beat of each bar, and without the notes that begin in it."""
     beats, kept = song.beats, places_of(song.downs) != 3
     moved = beats[0] + np.concatenate([[0.0], np.cumsum(np.diff(beats) * kept[:-1])])
     at = song.notes[:, 0]
@@ -123,7 +123,7 @@ def without_fourth_beats(song: PlayedSong) -> PlayedSong:
 
 
 def changed(song: PlayedSong, random: np.random.Generator) -> tuple[F64, PlayedSong] | None:
-    """Notes of a part of a song with other tempos, and their beats; None: there are too few."""
+    """Notes of an excerpt of a song with changed tempos, and their beats; None if there are too few."""
     if len(song.notes) < 50 or song.downs.sum() < 8:
         return None
     song = with_factors(song, curve(len(song.beats), random))
@@ -146,14 +146,14 @@ def changed(song: PlayedSong, random: np.random.Generator) -> tuple[F64, PlayedS
 
 
 def with_rests(notes: F64, random: np.random.Generator) -> F64:
-    """Notes of a performance, of which some players leave out all for a while."""
+    """Notes of a performance in which some players are silent for a while."""
     if random.random() < RESTING:
         for at in random.uniform(2.0 * SETTLED, SECONDS - SETTLED, random.integers(1, RESTS + 1)):
             notes = notes[(notes[:, 0] < at) | (notes[:, 0] >= at + random.uniform(*REST_SECONDS))]
     return notes
 
 
-def at_random(random: np.random.Generator) -> F64:
+def random_notes(random: np.random.Generator) -> F64:
     """Notes without a beat."""
     rate = random.uniform(1.5, 8.0)
     count = int(SECONDS * rate * 1.2)
@@ -162,7 +162,7 @@ def at_random(random: np.random.Generator) -> F64:
 
 
 def features_of(notes: F64) -> NDArray[np.float16]:
-    """Features of the frames of `notes` `[n, 3 or 4]`, as songs have them."""
+    """Features of the frames of `notes` `[n, 3 or 4]`, in the format of songs."""
     heard, place, rows = NoteFrames(), 0, np.zeros((FRAMES, FEATURES), np.float16)
     for frame in range(FRAMES):
         coming = list[tuple[int, float]]()
@@ -175,7 +175,7 @@ def features_of(notes: F64) -> NDArray[np.float16]:
 
 
 def performances(folders: list[Path], shares: F64, random: np.random.Generator) -> Iterator[tuple[F64, F64, F64]]:
-    """Notes, places and tempos of a version of the material."""
+    """Yields notes, places and tempos of each performance of a version of the material."""
     made = 0
     for at in random.choice(len(folders), len(folders), p=shares):
         what, numbers = random.random(), OF_FOUR
@@ -193,11 +193,11 @@ def performances(folders: list[Path], shares: F64, random: np.random.Generator) 
         yield with_rests(found[0], random), place, octaves(tempo)
         made += 1
         if made % RANDOM == 0:
-            yield at_random(random), np.full(FRAMES, NOISE), np.zeros(FRAMES)
+            yield random_notes(random), np.full(FRAMES, NOISE), np.zeros(FRAMES)
 
 
 def song_shares(folders: list[Path]) -> F64:
-    """How often songs are chosen, those of rare tempos more often; the sum is 1."""
+    """Sampling probability of each song, higher for rare tempos; the sum is 1."""
     tempos = [60.0 / np.median(np.diff(performance(folder).beats)) for folder in folders]
     bins = (octaves(np.array(tempos)) / 2.0).astype(int)
     shares = np.maximum(np.bincount(bins)[bins] / len(bins), 0.02) ** -EVEN
@@ -205,14 +205,14 @@ def song_shares(folders: list[Path]) -> F64:
 
 
 def labelled(folders: list[Path], seed: int) -> PlayedFrames:
-    """A version of the material."""
+    """Renders a version of the material with its labels."""
     rows = performances(folders, song_shares(folders), np.random.default_rng(seed))
     features, places, found = zip(*((features_of(notes), place, tempo) for notes, place, tempo in rows), strict=True)
     return PlayedFrames(np.array(features), np.array(places, np.int16), np.array(found, np.float32))
 
 
-class Foreteller(nn.Module):
-    """The network, whose arrays `Foretelling` plays: logits of place and tempo of each frame."""
+class BeatPredictorTraining(nn.Module):
+    """The network whose arrays `BeatPredictor` plays: gives logits of place and tempo per frame."""
 
     mean: Tensor
     scale: Tensor
@@ -231,13 +231,13 @@ class Foreteller(nn.Module):
         return self.place(found), self.tempo(found), state
 
     def adapt(self, features: NDArray[np.float16]) -> None:
-        """Takes mean and scale of features of frames, `[n, features]`."""
+        """Sets mean and scale from the features of frames, `[n, features]`."""
         seen = features.astype(np.float32)
         self.mean.copy_(torch.tensor(seen.mean(axis=0)))
         self.scale.copy_(torch.tensor(1.0 / (seen.std(axis=0) + 0.03)))
 
     def arrays(self) -> dict[str, NDArray[np.float16]]:
-        """Its arrays, with the scale of the features in those of the first layer."""
+        """The network's arrays, with the feature scaling folded into the first layer."""
         state = self.state_dict()
         mean, scale = state.pop("mean"), state.pop("scale")
         return scaled_arrays(state, "inp", mean, scale)
@@ -246,21 +246,21 @@ class Foreteller(nn.Module):
 def scaled_arrays(
     state: Mapping[str, Tensor], first: str, mean: Tensor, scale: Tensor
 ) -> dict[str, NDArray[np.float16]]:
-    """Arrays of a network for features as they come, not scaled. `first`: name of the layer that takes them."""
+    """Arrays of a network for unscaled features: scaling is folded into the layer named `first`."""
     weight = state[f"{first}.weight"] * scale
     changed = {f"{first}.weight": weight, f"{first}.bias": state[f"{first}.bias"] - weight @ mean}
     return {name: np.asarray(array.numpy(), np.float16) for name, array in {**state, **changed}.items()}
 
 
-def asked_places() -> Tensor:
-    """Odds of `PLACES` that are asked of a frame at each of them; of noise, any."""
+def target_places() -> Tensor:
+    """Target probabilities over `PLACES` for each place of a frame; noise allows any place."""
     distance = (np.arange(PLACES)[:, None] - np.arange(PLACES) + PLACES // 2) % PLACES - PLACES // 2
     odds = np.concatenate([np.exp(-0.5 * (distance / WIDTH) ** 2), np.ones((1, PLACES))])
     return torch.tensor(odds / odds.sum(axis=1, keepdims=True), dtype=torch.float32)
 
 
 def loss_of(found: tuple[Tensor, Tensor], place: Tensor, tempo: Tensor, asked: Tensor) -> Tensor:
-    """Cross entropy of places and tempos of the frames that have them."""
+    """Cross-entropy of place and tempo over the frames that have them."""
     known = (place >= 0).float()
     places = -(asked[place.clamp(min=0).long()] * torch.log_softmax(found[0], -1)).sum(-1)
     near = torch.exp(-0.5 * (torch.arange(len(TEMPOS)) - tempo[..., None]) ** 2)
@@ -269,10 +269,10 @@ def loss_of(found: tuple[Tensor, Tensor], place: Tensor, tempo: Tensor, asked: T
     return ((places + TEMPO_WEIGHT * tempos) * known).sum() / (known.sum() + 1.0)
 
 
-def trained(folders: list[Path]) -> Foreteller:
-    """The network, after `PASSES` over each version of the material."""
+def trained(folders: list[Path]) -> BeatPredictorTraining:
+    """Trains the network by `PASSES` over each version of the material."""
     torch.manual_seed(1)
-    random, network, asked = np.random.default_rng(0), Foreteller(), asked_places()
+    random, network, asked = np.random.default_rng(0), BeatPredictorTraining(), target_places()
     learner = torch.optim.Adam(network.parameters(), RATE_OF_LEARNING)
     material = [labelled(folders, seed) for seed in range(VARIANTS)]
     network.adapt(material[0].features.reshape(-1, FEATURES)[::37])
@@ -299,7 +299,7 @@ def trained(folders: list[Path]) -> Foreteller:
 
 
 def made(songs: Path) -> dict[str, NDArray[np.float16]]:
-    """Arrays of the network that is trained on POP909's songs."""
+    """Trains the network on POP909's songs; returns its arrays."""
     return trained([f for f in sorted(songs.iterdir()) if f.is_dir() and f.name[-1] in FIT]).arrays()
 
 

@@ -1,4 +1,4 @@
-"""Sounds without a beat: coloured noise, claps, a drone, speech."""
+"""Makes sounds without a beat: coloured noise, claps, a drone, speech."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def claps(size: int, random: np.random.Generator) -> F32:
 
 
 def drone(size: int, random: np.random.Generator) -> F32:
-    """Five tones that stay."""
+    """A drone of five sustained tones."""
     time, made = np.arange(size) / RATE, np.zeros(size)
     for _ in range(5):
         made += random.random() * np.sin(2.0 * np.pi * random.uniform(60.0, 900.0) * time + 6.3 * random.random())

@@ -1,4 +1,4 @@
-"""Recordings with known beats: the user's, with the beats beside them, and loops, whose length in beats is known."""
+"""Reads recordings with known beats: the user's, with beat files beside them, and loops of known length in beats."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _BESIDE = (".beats", ".csv", ".txt", "_annotations.txt")
 
 
 def beats_beside(path: Path) -> Path | None:
-    """The file of a performance's beats."""
+    """The file of a performance's beats, beside the performance."""
     return next((found for end in _BESIDE if (found := path.with_name(path.stem + end)).is_file()), None)
 
 
 def files_in(folder: Path) -> tuple[Path, ...]:
-    """Performances in a folder and those below it: what has beats beside it, and MIDI files with a tempo map."""
+    """Performances in a folder and its subfolders: files with beats beside them, and MIDI files with a tempo map."""
     played = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (*READ_SUFFIXES, *MIDI_SUFFIXES))
     return tuple(path for path in played if beats_beside(path) or (_is_midi(path) and _mapped(path)))
 
@@ -52,7 +52,7 @@ def _mapped(path: Path) -> bool:
 
 
 def recordings(data: Path) -> Iterator[tuple[str, PlayedSong]]:
-    """Loops of `data`, repeated for half a minute, and a trumpet alone."""
+    """Yields loops of `data`, repeated for half a minute, and a solo trumpet."""
     for name, beats in LOOPS.items():
         path = data / "sonicpi" / f"loop_{name}.flac"
         if path.is_file():
@@ -71,7 +71,7 @@ def _repeated(path: Path, beats: int) -> PlayedSong:
 
 
 def own_songs(files: tuple[Path, ...], say: Callable[[str], None]) -> Iterator[tuple[str, PlayedSong]]:
-    """Files by the folder they are in below what they share; those that cannot be measured are named and left out."""
+    """Yields files, named by folder below their common parent; reports and leaves out those that cannot be measured."""
     base = Path(os.path.commonpath([path.absolute().parent for path in files]))
     for path in files:
         within = path.absolute().relative_to(base)
@@ -82,7 +82,7 @@ def own_songs(files: tuple[Path, ...], say: Callable[[str], None]) -> Iterator[t
 
 
 def own_song(path: Path, name: str) -> PlayedSong:
-    """A performance and its beats. Raises FileError or UsageError: one of them cannot be read, or it has no beats."""
+    """Reads a performance and its beats. Raises FileError or UsageError: either is unreadable, or without beats."""
     annotation = beats_beside(path)
     if annotation is None and not _is_midi(path):
         raise UsageError(f"{path.name} has no beats beside it; wanted are {FILES_DOC}")

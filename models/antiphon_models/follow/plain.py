@@ -1,4 +1,4 @@
-"""Plain players of chords, made: patterns that are rare in songs, in any tempo, in bars of four and three."""
+"""Generates simple chord players: patterns that are rare in songs, at any tempo, in 4/4 and 3/4."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,12 @@ from antiphon_models.follow.songs import PlayedSong
 CHORDS = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10))
 STEPS = (0, 2, 4, 5, 7, 9, -3, -5)
 SLOWEST, FASTEST, OF_THREE = 74.0, 168.0, 0.3
-"""Tempos in bpm, and the share of bars of three."""
+"""Tempo range in BPM, and the share of 3/4."""
 PATTERNS = 7
 
 
 class _Hands:
-    """Notes as two hands play them, by beat, share of the beat, number and velocity."""
+    """Notes of two hands: by beat, fraction of the beat, number and velocity."""
 
     def __init__(self, beats: F64, random: np.random.Generator) -> None:
         self._beats, self._random, self._late = beats, random, random.choice([0.0, 0.006, 0.012, 0.02])
@@ -32,7 +32,7 @@ class _Hands:
 def plain_player(
     seconds: float, curve: Callable[[int, np.random.Generator], F64], random: np.random.Generator
 ) -> tuple[F64, PlayedSong]:
-    """Notes of a player, and their beats. `curve`: the relative tempo of so many beats."""
+    """Notes of a player, and their beats. `curve`: gives relative tempos for a number of beats."""
     meter = 3 if random.random() < OF_THREE else 4
     bpm = np.exp(random.uniform(np.log(SLOWEST), np.log(FASTEST)))
     count = int((seconds + 2.0) * bpm / 60.0) + 8
@@ -66,7 +66,7 @@ def _beat(
     swing: float,
     random: np.random.Generator,
 ) -> None:
-    """A beat of a pattern."""
+    """Adds one beat of a pattern."""
     first, strong = place == 0, place == 0 or (place == 2 and meter == 4)
     low = [bass] if first else []
     if pattern == 0:  # chords on the beats

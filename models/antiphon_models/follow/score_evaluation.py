@@ -1,8 +1,8 @@
-"""`antiphon evaluate score`: the player's place in a score, beat by beat.
+"""`antiphon evaluate score`: measures the player's position in a score, beat by beat.
 
-Of a folder: performances, `NAME.mid` or recordings, with `NAME_annotations.txt` and the score's `midi_score.mid` (or
+With a folder: performances, `NAME.mid` or recordings, with `NAME_annotations.txt` and the score's `midi_score.mid` (or
 `xml_score.musicxml`) with `midi_score_annotations.txt` beside them, as in ASAP: lines of seconds, seconds, and a label
-of each beat. Without one: chorales, played by seed with rubato, spread chords, wrong, left-out and added notes.
+of each beat. Without one: chorales, played by seed with rubato, spread chords, wrong, missing and added notes.
 """
 
 import glob
@@ -28,7 +28,7 @@ from antiphon_models.material.sounds import mono
 
 F64 = NDArray[np.float64]
 SECONDS = 100.0
-"""Seconds of a performance that are measured."""
+"""Measured seconds of a performance."""
 RATE, BLOCK, EVERY = 48000, 256, 0.025
 CHORALES = 24
 ANNOTATIONS, SCORE, WRITTEN = "_annotations.txt", "midi_score", ".musicxml"
@@ -37,9 +37,9 @@ _SWELL, _SPREAD, _SHARE = 0.2, 0.03, 0.05
 
 
 class Played(NamedTuple):
-    """A performance. `notes`: (seconds, number, velocity). `beats`: their quarters, and `times`: their seconds.
+    """A performance. `notes`: (seconds, number, velocity). `beats`: beats in quarters, and `times`: in seconds.
 
-    `sound`: mono at the follower's rate, of a recording that has no notes.
+    `sound`: mono at the follower's rate, for a recording without notes.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Played(NamedTuple):
 
 
 def performances(folder: Path) -> tuple[Path, ...]:
-    """Performances in a folder and those below it that have what they are measured by beside them."""
+    """Performances in a folder and its subfolders whose annotations are beside them."""
     return tuple(
         sorted(
             path
@@ -65,7 +65,7 @@ def performances(folder: Path) -> tuple[Path, ...]:
 
 
 def read_played(path: Path, suffix: str = ".mid") -> Played:
-    """Reads a performance. `suffix`: of the score. Raises UsageError: its beats are not those of the score, or none."""
+    """Reads a performance. `suffix`: of the score. Raises UsageError: its beats are missing or not the score's."""
     folder = path.parent
     song = read_midi(folder / f"{SCORE}.mid")
     score = read_followed(folder / (f"{SCORE}.mid" if suffix == ".mid" else f"xml_score{suffix}"))
@@ -106,7 +106,7 @@ def lines(played: Played, seconds: float = SECONDS) -> tuple[F64, F64]:
 
 
 def heard_lines(played: Played) -> tuple[F64, F64]:
-    """The same of the performance's sound, by FluidR3 where it has notes, hop by hop; at first it waits."""
+    """The same from the performance's sound, hop by hop, after an initial wait; notes are rendered by FluidR3."""
     follower, ears, sound = ScoreFollower(played.score), SoundNotes(), played.sound
     if sound is None:
         rows_of = (note for note in played.notes if note[0] < SECONDS)
@@ -123,7 +123,7 @@ def heard_lines(played: Played) -> tuple[F64, F64]:
 
 
 def figures(played: Played, times: F64, quarters: F64, seconds: float = SECONDS) -> dict[str, float]:
-    """Share of the beats within 100 and 200 ms, and of those that are off by more than a second."""
+    """Shares of the beats within 100 ms, within 200 ms, and off by more than a second."""
     wanted = played.times <= seconds
     said = np.interp(played.times[wanted], times, quarters)
     off = np.abs(np.interp(said, played.beats, played.times) - played.times[wanted])
@@ -134,8 +134,8 @@ def figures(played: Played, times: F64, quarters: F64, seconds: float = SECONDS)
     }
 
 
-def by_tempo(played: Played) -> tuple[F64, F64]:
-    """The score at its own tempo from the first note: what does not follow."""
+def at_score_tempo(played: Played) -> tuple[F64, F64]:
+    """Baseline without following: the score at its own tempo from the first note."""
     clock = MidiTimes(played.score.tempo)
     first = played.notes[0][0] - clock.seconds(float(played.beats[0]))
     times = np.arange(0.0, SECONDS + 1.0, EVERY)
@@ -143,9 +143,9 @@ def by_tempo(played: Played) -> tuple[F64, F64]:
 
 
 def accompaniment(played: Played, seconds: float = SECONDS) -> F64:
-    """Seconds by which the other parts' notes come after the first part's of the same beat, as that was played.
+    """Delay in seconds of the other parts' notes after the first part's note on the same beat, as it was played.
 
-    Of the performance those notes are played that are nearest to one of the first part, or to none.
+    The input is the notes of the performance nearest to a note of the first part, or to none.
     """
     score, solo = played.score, list[tuple[float, int, float]]()
     places: dict[int, list[tuple[float, int]]] = {}
@@ -190,7 +190,7 @@ def accompaniment(played: Played, seconds: float = SECONDS) -> F64:
 
 
 def chorales(data: Path, count: int, seed: int) -> Iterator[Played]:
-    """Performances made of chorales of the test part."""
+    """Yields performances generated from chorales of the test part."""
     songs = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text("utf-8"))["test"][:count]
     for number, song in enumerate(songs):
         yield made(_chorale(song), f"chorale {number}", np.random.default_rng([seed, number]))
@@ -217,7 +217,7 @@ def _chorale(steps: list[list[int]]) -> FollowedScore:
 
 
 def made(score: FollowedScore, name: str, rng: np.random.Generator) -> Played:
-    """A performance by chance: rubato of 20 %, chords spread by 30 ms, of its notes 5 % wrong, left out, and added."""
+    """A random performance: rubato of 20 %, chords spread by 30 ms, 5 % each of wrong, missing and added notes."""
     grid = np.arange(0.0, score.length + 0.02, 0.01)
     pace = 60.0 / score.tempo[0][1] * rng.uniform(0.8, 1.25)
     swell = 1.0 + _SWELL * np.sin(grid / rng.uniform(2.0, 5.0) + rng.uniform(0.0, 6.0))
@@ -236,7 +236,7 @@ def made(score: FollowedScore, name: str, rng: np.random.Generator) -> Played:
 
 
 class ScoreFollowing(Evaluation):
-    """The place in the score at each beat, as known then, and the accompaniment beside the player."""
+    """Measures the live position in the score at each beat, and the accompaniment beside the player."""
 
     trivial = "score's tempo"
     ours = "follow; follow, MusicXML; follow, sound"
@@ -264,7 +264,7 @@ class ScoreFollowing(Evaluation):
                     yield from scored("follow, sound", played.name, figures(played, *heard_lines(played)), RECORDED)
                 continue
             if ask.wants("score's tempo"):
-                yield from scored("score's tempo", played.name, figures(played, *by_tempo(played)))
+                yield from scored("score's tempo", played.name, figures(played, *at_score_tempo(played)))
             if ask.wants("follow"):
                 found = figures(played, *lines(played))
                 late = 1000.0 * np.abs(accompaniment(played)) if len(played.score.parts) > 1 else np.zeros(0)
@@ -278,7 +278,7 @@ class ScoreFollowing(Evaluation):
                 yield from scored("follow, sound", played.name, figures(played, *heard_lines(played)))
 
     def _items(self, ask: EvaluationRequest) -> Iterator[tuple[Played, Played | None]]:
-        """Performances with their scores in MIDI, and again in MusicXML where there is one."""
+        """Yields performances with their scores in MIDI, and again in MusicXML where it exists."""
         if not ask.files:
             yield from ((one, None) for one in chorales(ask.data, ask.limit or CHORALES, ask.seed))
         for path in ask.files[: ask.limit]:

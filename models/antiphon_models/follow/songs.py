@@ -16,19 +16,19 @@ KINDS = ("as played", "swells", "steps", "ritardandi")
 SWELL, SWELL_BEATS = 0.12, 32
 STEP, STEP_BEATS = 1.15, 48
 SLOW, SLOW_BEATS, BETWEEN = 0.7, 8, 64
-"""Depth of swells and their beats; factor of every second stretch and its beats; end of a ritardando, its beats, and
-the beats from one to the next."""
+"""Depth and beats of swells, factor and beats of every second section, and end factor and beats of a ritardando; then
+the beats between two of them."""
 AFTER = (0.9, 1.05)
-"""Factors of the tempos after ritardandi, in turn."""
+"""Tempo factors after ritardandi, alternating."""
 LEAD = 0.5
 """Seconds before a performance's first note."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedSong:
-    """A performance. `notes` `[n, 4]`: seconds, number, velocity, length; `beats`: s; `downs`: which begin bars.
+    """A performance. `notes` `[n, 4]`: seconds, number, velocity, length; `beats`: s; `downs`: mask of downbeats.
 
-    `sound`: mono at the follower's rate, of a recording that has no notes.
+    `sound`: mono at the follower's rate, for a recording without notes.
     """
 
     name: str
@@ -37,8 +37,8 @@ class PlayedSong:
     downs: F64
     sound: F32 | None = None
 
-    def upto(self, seconds: float) -> PlayedSong:
-        """Its beginning."""
+    def first_seconds(self, seconds: float) -> PlayedSong:
+        """Its first `seconds`."""
         before = self.beats < seconds
         return PlayedSong(self.name, self.notes[self.notes[:, 0] < seconds], self.beats[before], self.downs[before])
 
@@ -52,7 +52,7 @@ class PlayedSong:
 
 
 def performance(folder: Path, parts: tuple[str, ...] = ("PIANO",)) -> PlayedSong:
-    """Named parts of a song, and its beats, from shortly before the first note: some pianists rest for bars."""
+    """Named parts of a song and its beats, starting shortly before the first note, as some pianists rest for bars."""
     song = read_midi(folder / f"{folder.name}.mid")
     times = MidiTimes(song.tempo)
     rows = [
@@ -70,7 +70,7 @@ def performance(folder: Path, parts: tuple[str, ...] = ("PIANO",)) -> PlayedSong
 
 
 def factors(kind: str, beats: int) -> F64:
-    """Tempo of each beat, relative to what was played: "as played", "swells", "steps" or "ritardandi"."""
+    """Tempo of each beat relative to the played one: "as played", "swells", "steps" or "ritardandi"."""
     place, made = np.arange(beats), np.ones(beats)
     if kind == "swells":
         return np.asarray(1.0 + SWELL * np.sin(2.0 * np.pi * place / SWELL_BEATS))
@@ -90,7 +90,7 @@ def warped(played: PlayedSong, kind: str) -> PlayedSong:
 
 
 def with_factors(played: PlayedSong, tempos: F64) -> PlayedSong:
-    """The same performance with tempos of its beats relative to what was played."""
+    """The same performance with the tempo of each beat multiplied by a factor."""
     old = played.beats
     new = old[0] + np.concatenate([[0.0], np.cumsum(np.diff(old) / tempos[: len(old) - 1])])
 
@@ -105,6 +105,6 @@ def with_factors(played: PlayedSong, tempos: F64) -> PlayedSong:
 
 
 def sound_of(tracks: list[MidiTrack]) -> F32:
-    """Mono sound of tracks at 120 bpm by FluidR3, at the follower's rate, with a peak of a half."""
+    """Mono sound of tracks at 120 bpm by FluidR3, at the follower's rate, with peak 0.5."""
     made = play_tracks(tracks, FLUID, RATE, FluidSettings(0.5, True)).mean(axis=1)
     return np.asarray(0.5 * made / max(1e-6, float(np.abs(made).max())), np.float32)

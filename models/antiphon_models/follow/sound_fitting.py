@@ -1,13 +1,12 @@
-"""The network that foretells beats of sound: `python -m antiphon_models.follow.sound_fitting POP909 ESC10 [FOLDER]`.
+"""Trains the predictor of beats in sound: `python -m antiphon_models.follow.sound_fitting POP909 ESC10 [FOLDER]`.
 
-Trained on the performances of `sound_material`: songs whose numbers end in 1 to 6, plain players, guitars and basses,
-drum kits, and noises that have no beat (ESC-10's folds 1 to 3, without clocks). A folder behind them takes the arrays
-and the manifest, otherwise the one that ships.
+The material is `sound_material`: songs whose numbers end in 1 to 6, plain players, guitars and basses, drum kits, and
+noises without a beat (ESC-10's folds 1 to 3, without clocks). A folder given last receives the arrays and the manifest,
+by default the shipped one.
 
-The network that ships has .3 of the weights of one that was trained for 39 passes over 1,452 performances without
-amplified guitars (476 of them with fewer bands and no drum patterns in triplets), and .7 of one begun from that, with
-half of the rate, for 12 passes over 2,756 of the shares that stand here, drum kits twice: the average is better than
-either. What knows one frame is trained on the latter alone.
+The shipped weights are .3 of a network trained for 39 passes over 1,452 performances without amplified guitars (476 of
+them with fewer bands and no triplet drum patterns), and .7 of one trained from that at half the rate for 12 passes over
+2,756 in the shares below, drum kits twice: the mean is better than either. The one-frame network uses the latter alone.
 """
 
 from pathlib import Path
@@ -25,29 +24,29 @@ from antiphon_follow.sound import HOP, QUIET_FRAMES, BeatFrames
 from antiphon_models.follow.fitting import (
     FIT,
     NOISE,
-    Foreteller,
+    BeatPredictorTraining,
     PlayedFrames,
-    asked_places,
     labels,
     loss_of,
     octaves,
     scaled_arrays,
     song_shares,
+    target_places,
 )
 from antiphon_models.follow.sound_material import SoundPerformance, sound_performance
 from antiphon_models.learning.loop import falling
 from antiphon_models.material.wheels import write_made
 
 PERFORMANCES, FRAMES = 2756, 3950
-"""Performances, and frames of each."""
+"""Number of performances, and frames per performance."""
 UNITS, PASSES, BATCH, CHUNK = 96, 39, 32, 500
-"""Units of a layer; passes over the performances, those of a step, and frames through which it looks back."""
+"""Units per layer; passes over the performances, performances per step, and frames of backpropagation through time."""
 RATE_OF_LEARNING, AVERAGE = 2e-3, 0.998
-"""First rate of learning; share of the weights' average that a step leaves, and which is what ships."""
+"""Initial learning rate; decay of the moving average of the weights, which is the shipped network."""
 BLIND, LATE, LATEST, SHORTEST = 0.15, 0.35, 1500, 100
-"""Share of performances without BeatNet's state; share of steps that begin later, up to which frame; least frames."""
+"""Share of performances without BeatNet's state; share of steps that begin late, latest first frame, minimum frames."""
 ALONE_UNITS, ALONE_PASSES, ALONE_TAKEN, ALONE_EVERY, ALONE_BATCH = 64, 14, 64, 16, 1024
-"""Of the network of one frame: units, passes, performances at once, from frame to frame, frames of a step."""
+"""One-frame network: units, passes, performances at once, frame stride, frames per step."""
 DETAILS = {
     "plugin": "follow",
     "licence": "MIT",
@@ -58,7 +57,7 @@ DETAILS = {
 
 
 def frames_of(made: SoundPerformance) -> tuple[NDArray[np.float16], NDArray[np.int16], F32]:
-    """Features, places and tempos of a performance, as `PlayedFrames` has them, without long silence."""
+    """Features, places and tempos of a performance in the format of `PlayedFrames`, without long silence."""
     frames, rows, kept = BeatFrames(), list[NDArray[np.float16]](), list[bool]()
     for first in range(0, len(made.sound), HOP):
         for _ in frames.take(made.sound[first : first + HOP]):
@@ -77,7 +76,7 @@ def frames_of(made: SoundPerformance) -> tuple[NDArray[np.float16], NDArray[np.i
 
 
 def material(songs: Path, noises: Path) -> PlayedFrames:
-    """All performances, songs of rare tempos more often."""
+    """Renders all performances, songs of rare tempos more often."""
     folders = [folder for folder in sorted(songs.iterdir()) if folder.is_dir() and folder.name[-1] in FIT]
     shares = song_shares(folders)
     made = (sound_performance(folders, shares, noises, number) for number in range(PERFORMANCES))
@@ -85,10 +84,10 @@ def material(songs: Path, noises: Path) -> PlayedFrames:
     return PlayedFrames(np.array(features), np.array(places), np.array(tempos))
 
 
-def trained(material: PlayedFrames) -> Foreteller:
-    """The average network, after `PASSES` over the performances."""
+def trained(material: PlayedFrames) -> BeatPredictorTraining:
+    """Trains the network by `PASSES` over the performances, and returns its moving average."""
     torch.manual_seed(1)
-    random, asked, network = np.random.default_rng(0), asked_places(), Foreteller(FEATURES, UNITS)
+    random, asked, network = np.random.default_rng(0), target_places(), BeatPredictorTraining(FEATURES, UNITS)
     learner = torch.optim.Adam(network.parameters(), RATE_OF_LEARNING)
     network.adapt(material.features[:, ::37].reshape(-1, FEATURES))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
@@ -114,11 +113,11 @@ def trained(material: PlayedFrames) -> Foreteller:
                 average.update_parameters(network)
                 losses.append(loss.item())
         print(turn + 1, f"{np.mean(losses):.3f}", flush=True)
-    return cast(Foreteller, average.module).eval()
+    return cast(BeatPredictorTraining, average.module).eval()
 
 
 class OneFrame(nn.Module):
-    """The network whose arrays `FrameOdds` plays: logits of the place of each frame."""
+    """The network whose arrays `FrameOdds` plays: gives logits of the place per frame."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,9 +129,9 @@ class OneFrame(nn.Module):
 
 
 def trained_alone(material: PlayedFrames, mean: Tensor, scale: Tensor) -> dict[str, NDArray[np.float16]]:
-    """Arrays of the network of one frame. `mean`, `scale`: of the features."""
+    """Trains the one-frame network and returns its arrays. `mean`, `scale`: of the features."""
     torch.manual_seed(1)
-    random, asked, network = np.random.default_rng(0), asked_places(), OneFrame()
+    random, asked, network = np.random.default_rng(0), target_places(), OneFrame()
     learner, count = torch.optim.Adam(network.parameters(), RATE_OF_LEARNING), len(material.features)
     for turn in range(ALONE_PASSES):
         order = random.permutation(count)
@@ -153,7 +152,7 @@ def trained_alone(material: PlayedFrames, mean: Tensor, scale: Tensor) -> dict[s
 
 
 def made(songs: Path, noises: Path) -> dict[str, NDArray[np.float16]]:
-    """Arrays of both networks."""
+    """Trains both networks; returns their arrays."""
     performances = material(songs, noises)
     network = trained(performances)
     return {**network.arrays(), **trained_alone(performances, network.mean, network.scale)}

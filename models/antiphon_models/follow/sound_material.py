@@ -1,6 +1,6 @@
-"""Performances in sound with known beats: POP909's songs, plain players, guitars and basses, drum kits; and noises.
+"""Renders performances with known beats: POP909's songs, plain players, guitars and basses, drum kits; and noises.
 
-Three soundfonts play them, with other levels, tones, rooms and noises; a fourth, OPL-3, is held out.
+Three soundfonts render them with varied levels, tones, rooms and noises; a fourth, OPL-3, is held out.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from antiphon_models.follow.fitting import (
     PARTS,
     SECONDS,
     SHARES,
-    at_random,
     changed,
     curve,
+    random_notes,
     with_rests,
     without_fourth_beats,
 )
@@ -41,13 +41,13 @@ KIND_SHARES = (0.36, 0.02, 0.03, 0.07, 0.10, 0.07, 0.21, 0.01, 0.03, 0.10)
 DRY, ROOMS = 0.1, 0.35
 PIANOS, GUITARS, BASSES = (0, 0, 0, 1, 2, 3, 4, 5), (24, 25, 25, 26, 27, 28, 29, 30), (32, 33, 33, 34, 35, 36, 38)
 OTHERS, LEADS = (16, 18, 19, 48, 49, 50, 11, 46, 88), (0, 40, 56, 65, 71, 73, 52, 80, 25)
-"""General MIDI's programs that play songs, and melodies above them."""
+"""General MIDI programs for songs, and for melodies above them."""
 DRUMS, KICK, SNARES, CYMBALS, TOMS = 10, 36, (38, 40, 37, 39), (42, 42, 44, 51, 70), (50, 48, 45, 43)
 DRUM_KITS = (0, 0, 8, 16, 24, 25, 32, 40)
 WITH_KIT, BASS_ALONE, STRUM = 0.25, 0.08, 0.012
-"""Shares with a drum kit, and of songs by their bass alone; seconds from string to string."""
+"""Share with a drum kit, share of songs by their bass alone, and seconds between strings of a strum."""
 ON_BEATS, EIGHTHS, SIXTEENTHS = (0.95, 0.6, 0.8, 0.6), 0.45, 0.12
-"""Chances of strokes on the beats of a bar, between them, and between those."""
+"""Probabilities of strokes on the beats of a bar, on eighths between, and on sixteenths between."""
 STRUMS = (
     ((1.0, 0.1, 0.3, 0.1), 0.05, 0.0),
     ((1.0, 1.0, 1.0, 1.0), 0.95, 0.0),
@@ -56,18 +56,18 @@ STRUMS = (
     ((0.2, 0.1, 0.1, 0.1), 0.95, 0.05),
     (ON_BEATS, 0.6, SIXTEENTHS),
 )
-"""Chances of an electric guitar's strokes: held chords, eighths, sixteenths, riffs, off the beats, and any."""
+"""Probabilities of an electric guitar's strokes: held chords, eighths, sixteenths, riffs, off-beats, and any."""
 ACCENTS = ((8, 0), (8, 0), (8, 4), (4, 0), (16, 0))
-"""Accented strokes of a guitar: every so many sixteenths, and the first of them."""
+"""Accented strokes of a guitar: period in sixteenths, and first accented one."""
 CLEAN, AMPLIFIED, AMPLIFIER = (24, 25, 26, 26, 27, 27, 28), 0.75, "amplifier"
-"""Programs that an amplifier is given, the share of electric guitars that have one, and the name of their tracks."""
+"""Programs played through an amplifier, share of electric guitars with one, and the name of their tracks."""
 CHORDS = ((0, 7, 12), (0, 7, 12, 16, 19), (0, 7, 12, 15, 19), (0, 7, 10, 16), (0, 4, 7, 12))
 STEPS = (0, 2, 3, 5, 7, 9, 10, -2, -3, -5)
 
 
 @dataclass(frozen=True, slots=True)
 class SoundPerformance:
-    """A sound at `RATE`. `beats`: s, none where there is no beat; `downs`: which begin bars; `numbers`: of `labels`."""
+    """A sound at `RATE`. `beats`: s, empty without a beat; `downs`: mask of downbeats; `numbers`: as in `labels`."""
 
     sound: F32
     beats: F64
@@ -77,7 +77,7 @@ class SoundPerformance:
 
 @dataclass(frozen=True, slots=True)
 class Riff:
-    """What repeats: strokes of `bars` on sixteenths, and `roots` of chords that last for `each` bars."""
+    """A repeated figure: strokes of `bars` on sixteenths, and chord `roots` that last for `each` bars."""
 
     beats: F64
     downs: F64
@@ -87,7 +87,7 @@ class Riff:
     each: int = 1
 
     def strokes(self) -> Iterator[tuple[float, float, int, int]]:
-        """Second, length of a sixteenth, bar and sixteenth of each."""
+        """Yields time, length of a sixteenth (both in seconds), bar and sixteenth of each stroke."""
         beats, downs, bars, swing = self.beats, self.downs, self.bars, self.swing
         shares, place, bar = (0.0, 0.5 * swing, swing, 0.5 + 0.5 * swing), -1, -1
         for n in range(len(beats) - 1):
@@ -103,12 +103,12 @@ class Riff:
 
 
 def one_of(random: np.random.Generator, of: tuple[int, ...]) -> int:
-    """One of them, each as likely."""
+    """Returns one of `of`, chosen uniformly."""
     return int(of[random.integers(len(of))])
 
 
-def roots_of(random: np.random.Generator) -> tuple[int, ...]:
-    """Roots of chords that repeat, about E2."""
+def random_roots(random: np.random.Generator) -> tuple[int, ...]:
+    """Roots of a repeated chord sequence, around E2."""
     count = int(random.choice([1, 2, 4, 4, 8]))
     return tuple(40 + int(random.integers(0, 12)) + one_of(random, STEPS) for _ in range(count))
 
@@ -116,25 +116,25 @@ def roots_of(random: np.random.Generator) -> tuple[int, ...]:
 def grid(
     random: np.random.Generator, meter: int, on: tuple[float, ...], eighths: float, quick: float
 ) -> NDArray[np.bool_]:
-    """Strokes of a bar on sixteenths, by their chances on its beats, on eighths and on sixteenths."""
+    """Random strokes of a bar on sixteenths, with probabilities on beats, eighths and sixteenths."""
     chances = np.array([chance for beat in range(meter) for chance in (on[beat], quick, eighths, quick)])
     return np.asarray(random.random(4 * meter) < chances)
 
 
 def note_at(at: float, length: float, number: int, velocity: float, channel: int = 1) -> MidiNote:
-    """A note by its second and its length in seconds, in a file at 120 bpm."""
+    """A note from its time and length in seconds, for a file at 120 bpm."""
     loud = float(np.clip(velocity, 0.05, 1.0))
     return MidiNote(max(0.0, 2.0 * at), 2.0 * max(0.03, length), int(np.clip(number, 0, 127)), loud, channel)
 
 
 def track(name: str, notes: list[MidiNote], program: int | None = None) -> MidiTrack:
-    """A track of notes in any order."""
+    """A track of notes, which may be given in any order."""
     return MidiTrack(name, tuple(sorted(notes, key=lambda note: note.start)), program)
 
 
 @dataclass(frozen=True, slots=True)
 class DrumPattern:
-    """Velocities of a bar's strokes on sixteenths, by the numbers of General MIDI's drums."""
+    """Velocities of a bar's strokes on sixteenths, by General MIDI drum number."""
 
     rows: dict[int, F64]
 
@@ -149,7 +149,7 @@ class DrumPattern:
         return DrumPattern(rows)
 
     def in_triplets(self) -> DrumPattern:
-        """The pattern in three strokes a beat, for a swing of two thirds: none on the last sixteenth."""
+        """The pattern with three strokes a beat, for a swing of two thirds; the last sixteenth of a beat is empty."""
         rows = {number: row.copy() for number, row in self.rows.items()}
         for number, row in rows.items():
             if number in (*CYMBALS, *TOMS, KICK):
@@ -159,7 +159,7 @@ class DrumPattern:
 
 
 def pattern(meter: int, random: np.random.Generator) -> DrumPattern:
-    """A drummer's bar: kicks, a backbeat, half or double time or other snares, and cymbals or toms on some grid."""
+    """A random drum bar: kicks; a backbeat, half or double time, or other snares; cymbals or toms on a grid."""
     size, rows = 4 * meter, dict[int, F64]()
     kick, eighths = random.random(), random.choice([0.05, 0.25, 0.45])
     if kick < 0.06:
@@ -211,7 +211,7 @@ def pattern(meter: int, random: np.random.Generator) -> DrumPattern:
 
 
 def kit(beats: F64, downs: F64, random: np.random.Generator, meter: int = 4, swing: float | None = None) -> MidiTrack:
-    """A drummer: patterns of a part, fills, crashes, breaks and bars that are counted in."""
+    """A drum track: patterns for each part, fills, crashes, breaks and count-in bars."""
     if swing is None:
         swing = float(random.choice([0.5, 0.5, 0.5, 0.5, 0.56, 0.62, 0.66, 0.66]))
     parts = [pattern(meter, random)]
@@ -257,7 +257,7 @@ def kit(beats: F64, downs: F64, random: np.random.Generator, meter: int = 4, swi
 def band(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
     """A drum kit, a bass and chords, some with a melody."""
     swing, each = float(random.choice([0.5, 0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
-    roots = roots_of(random)
+    roots = random_roots(random)
 
     def riff(on: tuple[float, ...], eighths: float, quick: float) -> Riff:
         first = grid(random, meter, on, eighths, quick)
@@ -291,9 +291,9 @@ def band(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> lis
 
 
 def basses(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
-    """A bass alone: long roots, quarters that walk, eighths, or riffs."""
+    """A solo bass: long roots, walking quarters, eighths, or riffs."""
     swing, each = float(random.choice([0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
-    roots = roots_of(random)
+    roots = random_roots(random)
     on = ((1.0, 0.05, 0.3, 0.05), (1.0, 1.0, 1.0, 1.0), (1.0, 0.3, 0.7, 0.4), ON_BEATS)[int(random.integers(4))]
     first = grid(random, meter, on, random.choice([0.0, 0.1, 0.4, 0.95]), random.choice([0.0, 0.05, 0.15, 0.85]))
     first[0] |= random.random() < 0.8
@@ -303,7 +303,7 @@ def basses(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> l
 
 def group(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
     """A strummed or picked guitar, a bass, or both, some with a drum kit."""
-    roots = roots_of(random)
+    roots = random_roots(random)
     swing, each = float(random.choice([0.5, 0.5, 0.5, 0.6, 0.66])), int(random.choice([1, 1, 2]))
     eighths, quick = random.choice([0.15, EIGHTHS, 0.9]), random.choice([0.0, SIXTEENTHS])
     first = grid(random, meter, ON_BEATS, eighths, quick)
@@ -321,8 +321,8 @@ def group(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> li
 
 
 def electric(beats: F64, downs: F64, random: np.random.Generator, meter: int) -> list[MidiTrack]:
-    """An electric guitar or two, of which most are amplified, some with a bass or a drum kit."""
-    roots, each = roots_of(random), int(random.choice([1, 1, 2]))
+    """One or two electric guitars, mostly amplified, sometimes with a bass or a drum kit."""
+    roots, each = random_roots(random), int(random.choice([1, 1, 2]))
     swing, tracks = float(random.choice([0.5, 0.5, 0.5, 0.5, 0.6, 0.66])), list[MidiTrack]()
 
     def riff() -> Riff:
@@ -343,7 +343,7 @@ def electric(beats: F64, downs: F64, random: np.random.Generator, meter: int) ->
 
 
 def guitar(riff: Riff, random: np.random.Generator) -> MidiTrack:
-    """Strokes over all strings, or one string after the other; some are muted."""
+    """A guitar track: strokes over all strings, or single strings in turn; some are muted."""
     late, pick = random.choice([0.003, 0.008, 0.014]), random.random() < 0.3
     short, notes = random.random() < 0.35, list[MidiNote]()
     kinds = [CHORDS[random.integers(len(CHORDS))] for _ in riff.roots]
@@ -365,7 +365,7 @@ def guitar(riff: Riff, random: np.random.Generator) -> MidiTrack:
 
 
 def bass(riff: Riff, random: np.random.Generator) -> MidiTrack:
-    """Roots, and sometimes other notes of the chord or on the way to the next."""
+    """A bass track: roots, and sometimes other chord notes or notes leading to the next chord."""
     late, walks = random.choice([0.003, 0.008, 0.014]), random.choice([0.0, 0.15, 0.7])
     notes = list[MidiNote]()
     for at, length, bar, quarter in riff.strokes():
@@ -378,7 +378,7 @@ def bass(riff: Riff, random: np.random.Generator) -> MidiTrack:
 
 
 def strummed(notes: F64, random: np.random.Generator) -> F64:
-    """Notes of chords one after the other, as of strings."""
+    """Delays the notes of chords one after the other, as if strummed."""
     made, spread, rank = notes.copy(), random.uniform(0.0, 1.5) * STRUM, 0
     for n in range(1, len(made)):
         rank = rank + 1 if notes[n, 0] - notes[n - 1, 0] < 0.02 else 0
@@ -387,7 +387,7 @@ def strummed(notes: F64, random: np.random.Generator) -> F64:
 
 
 def song_tracks(notes: F64, random: np.random.Generator) -> list[MidiTrack]:
-    """Notes of a performance by one instrument or two, some by their bass alone."""
+    """Assigns a performance's notes to one or two instruments; some songs have their bass alone."""
     what = random.random()
     program = one_of(random, PIANOS if what < 0.6 else GUITARS if what < 0.82 else OTHERS)
     if 0.6 <= what < 0.82:
@@ -405,7 +405,7 @@ def song_tracks(notes: F64, random: np.random.Generator) -> list[MidiTrack]:
 
 
 def lowest(notes: list[MidiNote]) -> list[MidiNote]:
-    """The notes of the bass, those above E3 an octave lower."""
+    """Keeps the bass notes; those above E3 sound an octave lower."""
     low, kept = 60.0, list[MidiNote]()
     for note in notes:
         if note.number < low + 3:
@@ -414,8 +414,8 @@ def lowest(notes: list[MidiNote]) -> list[MidiNote]:
     return kept
 
 
-def toned(sound: F32, random: np.random.Generator, rooms: float = ROOMS) -> F32:
-    """The sound with another tone, drive, room, noise and level."""
+def vary_sound(sound: F32, random: np.random.Generator, rooms: float = ROOMS) -> F32:
+    """Varies the sound's tone, drive, room, noise and level at random."""
     size = len(sound)
     made = sound.astype(np.float64) / max(1e-6, float(np.abs(sound).max()))
     if random.random() < 0.6:
@@ -440,9 +440,9 @@ def toned(sound: F32, random: np.random.Generator, rooms: float = ROOMS) -> F32:
 
 
 def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = ROOMS) -> F32:
-    """Their sound, by a soundfont, each track by its own channel; `rooms`: share of the sounds in a room."""
+    """Renders tracks with a soundfont, each on its own channel; `rooms`: share of sounds with a room."""
     font, reverb = FONTS[random.choice(len(FONTS), p=FONT_SHARES)], bool(random.random() < 1.7 * rooms)
-    tracks = [channelled(one, place) for place, one in enumerate(tracks, 1)]
+    tracks = [on_channel(one, place) for place, one in enumerate(tracks, 1)]
     groups = [[one] for one in tracks if one.name == AMPLIFIER]
     groups.append([one for one in tracks if one.name != AMPLIFIER])
     made = np.zeros(round(SECONDS * RATE), np.float32)
@@ -451,11 +451,11 @@ def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = 
         if some[0].name == AMPLIFIER:
             sound = amplified(sound, random)
         made += of_length(sound, len(made)) / max(1e-6, float(np.sqrt((sound**2).mean())))
-    return toned(made, random, rooms)
+    return vary_sound(made, random, rooms)
 
 
 def amplified(sound: F32, random: np.random.Generator) -> F32:
-    """The sound of a guitar by an amplifier, from clean to one that clips most of it, and its loudspeaker."""
+    """Applies a guitar amplifier, from clean to heavily clipped, and its loudspeaker."""
     tight, dark = random.uniform(60.0, 250.0), random.uniform(2500.0, 6500.0)
     hertz = np.fft.rfftfreq(len(sound), 1.0 / RATE)
     made = np.fft.irfft(np.fft.rfft(sound) / (1.0 + (tight / np.maximum(hertz, 1.0)) ** 2), len(sound))
@@ -465,44 +465,44 @@ def amplified(sound: F32, random: np.random.Generator) -> F32:
     return np.asarray(np.fft.irfft(np.fft.rfft(made) * loudspeaker, len(sound)), np.float32)
 
 
-def channelled(one: MidiTrack, channel: int) -> MidiTrack:
-    """The track on a channel, unless it is drums: of two on one channel, both have the later program."""
+def on_channel(one: MidiTrack, channel: int) -> MidiTrack:
+    """Assigns a track, unless it is drums, to a channel; of two on one channel, both take the later program."""
     return replace(one, notes=tuple(n if n.channel == DRUMS else replace(n, channel=channel) for n in one.notes))
 
 
-def beatless(noises: Path, random: np.random.Generator) -> F32:
+def beatless_sound(noises: Path, random: np.random.Generator) -> F32:
     """A sound without beats: noise, claps, a drone, speech, notes at random, or clips of ESC-10's folds 1 to 3."""
     kind, size = random.random(), round(SECONDS * RATE)
     if kind < 0.15:
         knots = np.exp(random.normal(0.0, random.choice([0.0, 0.7]), 40))
         swell = np.interp(np.arange(size), np.linspace(0, size, 40), knots)
-        return toned(np.asarray(coloured(size, random) * swell, np.float32), random)
+        return vary_sound(np.asarray(coloured(size, random) * swell, np.float32), random)
     if kind < 0.22:
-        return toned(claps(size, random), random)
+        return vary_sound(claps(size, random), random)
     if kind < 0.27:
-        return toned(drone(size, random), random)
+        return vary_sound(drone(size, random), random)
     if kind < 0.5:
-        return toned(talk(size, random), random)
+        return vary_sound(talk(size, random), random)
     if kind < 0.65:
-        return played(song_tracks(at_random(random), random), random)
+        return played(song_tracks(random_notes(random), random), random)
     folders = [folder for folder in sorted(noises.iterdir()) if folder.is_dir() and "clock" not in folder.name]
     folder = folders[random.integers(len(folders))]
     clips = [path for path in sorted(folder.glob("*.ogg")) if path.name[0] in "123"]
     taken = [np.asarray(mono(clips[n], RATE), np.float32) for n in random.permutation(len(clips))[:17]]
-    return toned(of_length(np.concatenate(taken), size), random)
+    return vary_sound(of_length(np.concatenate(taken), size), random)
 
 
 def sound_performance(songs: list[Path], shares: F64, noises: Path, number: int) -> SoundPerformance | None:
-    """The performance of that number; None: its song is too short.
+    """Renders the performance of a number; None if its song is too short.
 
-    `songs`: POP909's folders, chosen as often as `shares` say. `noises`: ESC-10's folder.
+    `songs`: POP909's folders, drawn with the probabilities `shares`. `noises`: ESC-10's folder.
     """
     random = np.random.default_rng((78, number))
     kind = str(random.choice(KINDS, p=KIND_SHARES))
     if kind == "noise":
-        return SoundPerformance(beatless(noises, random), np.zeros(0), np.zeros(0))
+        return SoundPerformance(beatless_sound(noises, random), np.zeros(0), np.zeros(0))
     if kind == "speech":
-        return SoundPerformance(toned(talk(round(SECONDS * RATE), random), random), np.zeros(0), np.zeros(0))
+        return SoundPerformance(vary_sound(talk(round(SECONDS * RATE), random), random), np.zeros(0), np.zeros(0))
     late = float(random.choice([0.0, 0.0, 0.0, 0.0, random.uniform(0.5, 6.0)]))
     if kind in ("group", "kit", "band", "bass", "electric"):
         return rhythm(kind, late, random)
@@ -526,7 +526,7 @@ def sound_performance(songs: list[Path], shares: F64, noises: Path, number: int)
 
 
 def rhythm(kind: str, late: float, random: np.random.Generator) -> SoundPerformance:
-    """A "group", a "kit", a "band", a "bass" or an "electric" guitar, from a second on."""
+    """A "group", a "kit", a "band", a "bass" or an "electric" guitar, starting after `late` seconds."""
     meter = 3 if random.random() < 0.12 else 4
     bpm = np.exp(random.uniform(np.log(66.0), np.log(175.0)))
     count = int((SECONDS + 2.0) * bpm / 60.0) + 8

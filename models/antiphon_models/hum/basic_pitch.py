@@ -1,7 +1,7 @@
-"""Weights of Basic Pitch, from its wheel: `python -m antiphon_models.hum.basic_pitch basic_pitch-0.4.0-….whl`.
+"""Converts Basic Pitch's wheel: `python -m antiphon_models.hum.basic_pitch basic_pitch-0.4.0-….whl`.
 
-A folder behind the wheel takes them and the manifest, otherwise the one that ships. Read are the arrays of its ONNX
-file, into which its batch normalisations are folded; the kernels of its spectrum are computed.
+A folder given after the wheel receives weights and manifest, by default the one that ships. Batch normalisation is
+folded into the arrays of its ONNX file; the kernels of its spectrum are computed.
 """
 
 import zipfile
@@ -24,7 +24,7 @@ LAYERS = {
     (1, 33, 3, 3): "onset",
     (1, 1, 1, OfflineChords.size): "halving",
 }
-"""Convolutions by the shape of their weights."""
+"""Names of the convolutions by the shape of their weights."""
 DETAILS = {
     "plugin": "hum",
     "licence": "Apache-2.0",
@@ -32,11 +32,11 @@ DETAILS = {
     "origin": "basic-pitch 0.4.0 by Spotify (PyPI), converted by antiphon_models.hum.basic_pitch",
     "trained_on": "GuitarSet, iKala, MAESTRO, MedleyDB and Slakh, by its authors; rights in them are not stated",
 }
-"""What the manifest says of the weights."""
+"""Entries of the weights' manifest."""
 
 
 def convert(wheel: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of `ChordLayers`, and the filter between octaves, from the wheel of basic-pitch 0.4.0."""
+    """Converts the wheel of basic-pitch 0.4.0 to the arrays of `ChordLayers`, and the filter between octaves."""
     import onnx
 
     with zipfile.ZipFile(wheel) as archive:

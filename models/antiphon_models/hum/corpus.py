@@ -1,8 +1,8 @@
-"""The training sounds of `hum`, made once: Ogg at 16 kHz, with truth beside each.
+"""Makes the training sounds of `hum`, once: Ogg at 16 kHz, with the ground truth beside each.
 
-Songs, voices and texts are split three ways: what is trained on, what is validated on while training, and what
-`antiphon evaluate hum` tests on, which none of them was looked at for. Winds are of one soundfont; the test's are of
-the other. Needs pyworld, mido, espeak-ng and fluidsynth where a sound is not there yet.
+Songs, voices and texts are split into training, validation, and test for `antiphon evaluate hum`, which influenced no
+choice. Winds come from one soundfont, those of the test from another. Making missing sounds needs pyworld, mido,
+espeak-ng and fluidsynth.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from antiphon_models.material.styles import UNTRAINED, SingingStyle, manner
 
 SOLFEGE = ("doh", "ray", "me", "fah", "soh", "lah", "tea", "dee", "la", "na", "da", "nah", "lu", "ah", "mm", "noo")
 STABLE_PART = (0.3, 0.85)
-"""Part of a note used to measure its pitch."""
+"""Range of a note, as fractions of its length, used to measure its pitch."""
 AGC_SECONDS = 0.4
 REACHED_SEMITONES = 0.5
-"""Distance in semitones from its pitch at which a note counts as reached."""
+"""Distance in semitones from a note's pitch within which it counts as reached."""
 LATEST = 0.08
 LATE, LATE_JOINED = 0.01, 0.025
-"""Minimum perceived onset delay in seconds after the score, of a first note and of a legato note.
+"""Minimum delay in seconds of the perceived onset after the score, for a first note and for a legato note.
 
 Medians on half of the songs of SSVD 2.0; the labels of that set were used for these two numbers alone.
 """
 
 
 def tempo_of_sight_singing(notes: Sequence[LyricNote], rng: np.random.Generator) -> tuple[LyricNote, ...]:
-    """Notes with uneven lengths, some rests between them and some repeated notes joined to their neighbours."""
+    """Varies note lengths, adds some rests and joins some repeated notes, as in sight-singing."""
     moved: list[LyricNote] = []
     stretch = float(rng.uniform(1.0, 1.6))
     joined = float(rng.uniform(0.2, 1.0))
@@ -102,9 +102,9 @@ def sung_notes(notes: Sequence[LyricNote], hertz: F64) -> F32:
 def sing_untrained(
     notes: Sequence[LyricNote], voice: str, seed: int, rate: int, warp: float = 1.0
 ) -> tuple[F32, F32, F64]:
-    """An untrained singer's recording `[frames]`, notes as sung `[n, 3]`, Hz of each WORLD frame (0 unvoiced).
+    """Sound of an untrained singer `[frames]`, notes as sung `[n, 3]`, Hz of each WORLD frame (0 unvoiced).
 
-    Formants are `warp` times as high; `voice` is one of espeak-ng.
+    Formants are `warp` times as high; `voice` is an espeak-ng voice.
     """
     rng = np.random.default_rng(seed)
     score = tempo_of_sight_singing(notes, rng)
@@ -114,7 +114,7 @@ def sing_untrained(
     singer = Singer(voice, [str(s) for s in few], warp)
     sound, hertz = singing(score, singer, manner(rng, UNTRAINED), int(rng.integers(1 << 30)), rate, curve)
     sound = sound + _breaths(score, len(sound), rate, rng)
-    return _phone(sound, rate, rng), sung_notes(score, hertz), hertz
+    return _through_phone(sound, rate, rng), sung_notes(score, hertz), hertz
 
 
 def _breaths(notes: Sequence[LyricNote], frames: int, rate: int, rng: np.random.Generator) -> F32:
@@ -137,8 +137,8 @@ def _breaths(notes: Sequence[LyricNote], frames: int, rate: int, rng: np.random.
     return breath
 
 
-def _phone(sound: F32, rate: int, rng: np.random.Generator) -> F32:
-    """Microphone, automatic gain, noise and overload of a phone."""
+def _through_phone(sound: F32, rate: int, rng: np.random.Generator) -> F32:
+    """Applies a phone's microphone, automatic gain, noise and overload."""
     low = float(rng.uniform(70.0, 250.0))
     high = float(rng.choice([3400.0, 0.45 * rate, rng.uniform(3400.0, 0.45 * rate)]))
     shape = scipy.signal.butter(2, [low, high], "bandpass", fs=rate, output="sos")
@@ -160,7 +160,7 @@ def _phone(sound: F32, rate: int, rng: np.random.Generator) -> F32:
 
 
 def hum_notes(notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
-    """A hum: few harmonics, a nasal resonance, breath. Sound, and Hz every `PERIOD` ms, 0 unvoiced."""
+    """Synthesises a hum (few harmonics, a nasal resonance, breath): sound, and Hz every `PERIOD` ms, 0 unvoiced."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
     fall, resonance, width = rng.uniform(1.0, 3.2), rng.uniform(220.0, 420.0), rng.uniform(80.0, 200.0)
@@ -179,7 +179,7 @@ def hum_notes(notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Gene
 def whistle_notes(
     notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Generator, rate: int
 ) -> tuple[F32, F64]:
-    """A whistle: a sine, a weak octave, and air. As `hum_notes`."""
+    """Synthesises a whistle (a sine, a weak octave, air); returns the same as `hum_notes`."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
     sound = np.sin(phase) + rng.uniform(0.0, 0.1) * np.sin(2 * phase) * (hertz < 0.22 * rate)
@@ -229,7 +229,7 @@ STEP = 0.005
 """Frame period of the pitch truth in seconds."""
 KINDS = ("sung", "hummed", "whistled", "wind", "speech", "noise", "many", "untrained")
 NOTE_KINDS = (*KINDS[:4], "untrained")
-"""Kinds with notes."""
+"""Kinds of sound with note annotations."""
 QUALITY = 0.12
 """Vorbis quality; libsndfile's compression level is 1 - quality."""
 _TABLE = table_beside(__file__)
@@ -249,8 +249,8 @@ _TEXTS: tuple[str, ...] = _TABLE["texts"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingClip:
-    """A sound `[frames]` at `RATE`.  notes: float32 `[n, 3]`, seconds from and to, MIDI number.  pitch: of each
-    `STEP`, cents above MIDI 0, 0 unvoiced; empty where it is unknown.
+    """A sound `[frames]` at `RATE`.  notes: float32 `[n, 3]`, start and end in seconds, MIDI number.  pitch: cents
+    above MIDI 0 every `STEP`, 0 unvoiced; empty where unknown.
     """
 
     kind: str
@@ -259,7 +259,7 @@ class TrainingClip:
     pitch: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
 
     def first(self, seconds: float) -> TrainingClip:
-        """Start of a clip, with the notes that begin in it, slightly before its end."""
+        """Excerpt from the start of a clip, with the notes that begin before slightly earlier than its end."""
         return replace(
             self, sound=self.sound[: round(seconds * RATE)], notes=self.notes[self.notes[:, 0] < seconds - 0.1]
         )
@@ -297,7 +297,7 @@ def make(data: Path, folder: Path, part: str, seed: int, say: Callable[[str], No
 
 
 def write(path: Path, clip: TrainingClip) -> None:
-    """Writes a clip as Ogg and, before it, its truth as npz; atomically."""
+    """Writes a clip's ground truth as npz and then its sound as Ogg, atomically."""
     truth, part = path.with_suffix(".npz"), path.with_suffix(".part")
     with part.open("wb") as file:
         np.savez_compressed(file, notes=clip.notes, pitch=clip.pitch)

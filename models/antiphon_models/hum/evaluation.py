@@ -1,7 +1,7 @@
-"""`antiphon evaluate hum`: accuracy and latency of `hum` and other systems on singing, winds, hums and noise.
+"""`antiphon evaluate hum`: measures accuracy and latency of `hum` and others on singing, winds, hums and noise.
 
-As `mir_eval.transcription`: onset within 50 ms, pitch within 50 cents; with ends, those within 50 ms or a fifth of the
-note as well. On singing made here, the pitch is the nearest whole MIDI number.
+As in `mir_eval.transcription`, onsets count within 50 ms, pitches within 50 cents, and ends, where measured, within 50
+ms or a fifth of the note. On synthetic singing, the pitch is the nearest whole MIDI number.
 """
 
 import tempfile
@@ -40,7 +40,7 @@ from antiphon_models.material.sounds import resampled
 Found = list[tuple[float, float, float]]
 """Notes as rows: start and end in seconds, and MIDI number."""
 PEER_RATE, PEER_HOP, FRAME = 22050, 256, 2048
-"""librosa's own rate, and the frames of its trackers."""
+"""librosa's default sample rate, and the hop and frame length of its trackers."""
 MIN_NOTE_SECONDS = 0.06
 """Minimum length of a note in seconds."""
 
@@ -106,9 +106,8 @@ PEERS: dict[str, Callable[[F32, int], Found]] = {
 class TimedTranscription:
     """A transcription.
 
-    `notes`: by seconds of the sound. The pitch of a live note is the one it was corrected to. `late`: latency of each
-    note in seconds, live; None otherwise. `numbers`: seconds and MIDI number of each beginning and correction of a
-    note, live, if known.
+    `notes`: times are those of the sound; a live note has its corrected pitch. `late`: latency of each live note in
+    seconds; None for files. `numbers`: seconds and MIDI number of each onset and correction of a live note, if known.
     """
 
     notes: Found
@@ -120,13 +119,13 @@ System = Callable[[Clip], TimedTranscription]
 
 
 def peer(name: str) -> System:
-    """A system that is not ours, a key of `PEERS`."""
+    """Returns a competitor, a key of `PEERS`."""
 
     return lambda clip: TimedTranscription(PEERS[name](clip.sound, RATE))
 
 
 def on_file(mode: str) -> System:
-    """The MIDI file that `antiphon run hum IN OUT.mid -p mode=MODE` writes."""
+    """Runs `antiphon run hum IN OUT.mid -p mode=MODE` and reads its MIDI file."""
 
     def run(clip: Clip) -> TimedTranscription:
         song = run_to_notes("hum", clip.sound, RATE, {"mode": mode})
@@ -137,7 +136,7 @@ def on_file(mode: str) -> System:
 
 
 def live(mode: str) -> System:
-    """Runs the tracker hop by hop, as a performer has it."""
+    """Runs the tracker hop by hop, as in a performance."""
 
     def run(clip: Clip) -> TimedTranscription:
         transcriber = StreamTranscriber(RATE, 1, {"mode": mode})
@@ -149,9 +148,9 @@ def live(mode: str) -> System:
 
 
 def learned_live() -> System:
-    """The learned mode's live result from the answers to the whole sound, equal to those hop by hop, in less time.
+    """Computes the learned mode's live result from the whole sound at once: equal to hop by hop, but faster.
 
-    A correction by more than a bend's reach is another note, as the processor has it.
+    A correction beyond the pitch-bend range starts another note, as in the processor.
     """
     from antiphon_hum.learned.model_tracker import OfflineModel
 
@@ -184,7 +183,7 @@ def learned_live() -> System:
 
 
 def latency(rate: int) -> float:
-    """Latency in seconds declared by the learned mode, where the engine computes its network."""
+    """Latency in seconds reported by the learned mode when the engine runs its network."""
     from antiphon_hum.learned.model_tracker import SETTLING
 
     intake = Decimator(rate, learned.RATE, learned.HOP)
@@ -210,7 +209,7 @@ class TruePitch(MedianPitch):
 
 
 def oracle(clip: Clip) -> TimedTranscription:
-    """The true pitch segmented by yin's note model."""
+    """Segments the true pitch by yin's note model."""
     intake = Decimator(RATE)
     tracker = NoteTracker(intake, TruePitch(clip.hertz, intake.rate))
     x = np.concatenate([clip.sound, np.zeros(RATE // 3, np.float32)])[None]
@@ -251,11 +250,11 @@ def files_in(folder: Path) -> tuple[Path, ...]:
 
 
 def own_scores(files: Sequence[Path], systems: Mapping[str, System]) -> Iterator[MetricValue]:
-    """Figures of the systems on the files.
+    """Measures the systems on the files.
 
-    Of each live system one constant offset, the median over all notes, is taken out. The pitch that counts is the one
-    a system reports with its fraction; `F1 of MIDI numbers` is of the nearest whole number, which is what a synth is
-    sent. `F1, tuning out` is what remains after the median deviation of pitch over the file.
+    For each live system a constant offset, the median over all notes, is removed. Pitch is compared with its fraction;
+    `F1 of MIDI numbers` compares the nearest whole numbers, which a synth receives. `F1, tuning out` is measured after
+    removing the file's median pitch deviation.
     """
     clips = [testset.own_clip(path) for path in files]
     for name, system in systems.items():
@@ -292,7 +291,7 @@ MAX_LATENCY = 0.25
 
 
 class HumEvaluation(Evaluation):
-    """Notes of songs, voices, sentences, noises and a soundfont outside every training set."""
+    """Measures songs, voices, sentences, noises and a soundfont outside every training set."""
 
     trivial = "one note"
     classical = "librosa pyin"
@@ -407,7 +406,7 @@ class HumEvaluation(Evaluation):
 
 
 def _heard(kind: str, clip: Clip, noises: list[tuple[str, F32]], n: int) -> Iterator[tuple[str, Clip]]:
-    """The (measure, sound) pairs of a clip."""
+    """Yields the (measure, sound) pairs of a clip."""
     if kind == "hum":
         for ratio in (20, 10, 0):
             yield f"hum {ratio} dB", clip.with_noise(testset.pink(n), float(ratio))

@@ -1,4 +1,4 @@
-"""Note F1 by `mir_eval.transcription` (Raffel et al. 2014), and how far found notes lie beside those sung."""
+"""Note F1 by `mir_eval.transcription` (Raffel et al. 2014), and deviations of found notes from the sung ones."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from antiphon.api import F64, frequency
 Notes = Sequence[tuple[float, float, float]]
 """Rows of start and end in seconds, and fractional MIDI number."""
 ONSET, CENTS, ENDS = 0.05, 50.0, 0.2
-"""Tolerances: seconds of a start, cents of a pitch, share of a note's length of its end."""
+"""Tolerances: onset in seconds, pitch in cents, end as a share of the note's length."""
 
 
 def note_f1(reference: NDArray[np.floating], found: Notes, ends: float | None = None) -> float:
     """F1 of notes `[n, 3]`, 0 to 1: onset within `ONSET`, pitch within `CENTS`.
 
-    Found ones of no length, and those that begin before 0, are left out. `ends`: share of a note's length its end may
-    be off by, at least 50 ms; None to ignore ends.
+    Found notes of zero length, or with onsets before 0, are left out. `ends`: tolerance of a note's end as a share of
+    its length, at least 50 ms; None to ignore ends.
     """
     from mir_eval.transcription import match_notes
 

@@ -75,7 +75,7 @@ def transpose(notes: Sequence[LyricNote], low: int, high: int) -> tuple[LyricNot
 
 
 def wind(name: str, notes: Sequence[LyricNote], program: int, font: Path, rate: int = RATE) -> AnnotatedSound:
-    """The notes by one program of a soundfont, dry."""
+    """Renders the notes with one program of a soundfont, without reverb."""
     events = [(0, program_change(0, program))]
     for note in notes:
         velocity = max(40, min(127, round(note.velocity * 127)))

@@ -1,8 +1,8 @@
-"""The pitch network: 16 kHz sound, a hop at a time, to pitch, voicing, onsets and notes.
+"""The pitch network: converts 16 kHz sound, hop by hop, to pitch, voicing, onsets and notes.
 
-Log spectra of three windows that end at the newest sample, stacked at a pitch's harmonics, and generalised
-autocorrelations on the same axis (frequency and periodicity together: Su and Yang, 2015); small convolutions over
-pitch; a GRU over time. Heads answer for the sound `NEAR` and `FAR` hops ago: the later knows more.
+Its inputs are log spectra of three windows ending at the newest sample, stacked at a pitch's harmonics, and generalised
+autocorrelations on the same axis (Su and Yang, 2015). Small convolutions over pitch and a GRU over time follow. Heads
+answer for the sound `NEAR` and `FAR` hops ago; the second is more accurate.
 """
 
 from typing import ClassVar, cast
@@ -52,7 +52,7 @@ class PitchNetwork(StreamingModel):
         return spectrum.abs().square()
 
     def _look(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """frames `[n, LONG]` → channels over pitch `[n, CHANNELS, BINS]`, and the short window's bands `[n, BANDS]`."""
+        """Maps frames `[n, LONG]` to channels over pitch `[n, CHANNELS, BINS]` and short-window bands `[n, BANDS]`."""
         far, middle, short = (
             self._spectrum(frames, name, size)
             for name, size in (("long", learned.LONG), ("middle", learned.MIDDLE), ("short", learned.SHORT))
@@ -92,7 +92,7 @@ class PitchNetwork(StreamingModel):
         return pitch, said
 
     def listen(self, sound: Tensor, state: State) -> tuple[Tensor, State]:
-        """Many hops at once, for files: `[1, hops * HOP]` → answers `[hops, ANSWER]`, and the state for `step`."""
+        """Processes a file's hops at once: `[1, hops * HOP]` to answers `[hops, ANSWER]`, and the state for `step`."""
         pitch, said, after = self._run(sound, state)
         return self.answers(pitch, said)[0], after
 

@@ -1,7 +1,6 @@
-"""The test set of `hum`: songs, voices, sentences, noises and a soundfont outside every training set, by seed.
+"""The test set of `hum`, by seed: songs, voices, sentences, noises and a soundfont outside every training set.
 
-Rendered once into a folder, then read from it. Needs pyworld, mido, espeak-ng and fluidsynth for clips that are
-missing.
+It is rendered once into a folder, then read from it. Rendering needs pyworld, mido, espeak-ng and fluidsynth.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ NOTELESS_KINDS = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """sound `[frames]` at `RATE`.  notes: `[n, 3]`, seconds from and to, MIDI number.  hertz: every `PERIOD` ms, 0
-    unvoiced, empty where it is unknown.
+    """sound `[frames]` at `RATE`.  notes: `[n, 3]`, start and end in seconds, MIDI number.  hertz: every `PERIOD` ms, 0
+    unvoiced; empty where unknown.
     """
 
     name: str
@@ -81,7 +80,7 @@ def annotated_clips(data: Path, work: Path, seed: int, limit: int | None) -> Ite
 
 
 def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:
-    """Random melodies hummed, without any data."""
+    """Hums of random melodies, made without any data."""
     for n in range(SYNTHETIC_HUMS if limit is None else min(limit, SYNTHETIC_HUMS)):
         rng = np.random.default_rng((seed, 14, n))
         score, at, pitch = [], 0.5, float(rng.integers(48, 64))
@@ -202,7 +201,7 @@ FILES = (
 
 
 def own_clip(path: Path) -> Clip:
-    """A user's file, with the notes of the file beside it."""
+    """Reads a user's file, with the notes of the file beside it."""
     from antiphon.api.backends.files import read_midi, read_sound
 
     sound = read_sound(path, rate=RATE).samples.mean(axis=0)

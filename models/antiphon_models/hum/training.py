@@ -1,4 +1,4 @@
-"""`antiphon train hum`: the network for pitch, onsets and notes."""
+"""`antiphon train hum`: trains the network for pitch, onsets and notes."""
 
 from dataclasses import dataclass
 
@@ -29,14 +29,14 @@ SHARES = {
     "many": 0.04, "two": 0.03, "none": 0.03,
 }  # fmt: skip
 RELEASE = 0.2
-"""Seconds after the end of a wind's note with unknown voicing."""
+"""Seconds after the end of a wind's note in which voicing is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameTruth:
-    """The truth about frames 10 ms apart; NaN where unknown.
+    """Ground truth of frames 10 ms apart; NaN where unknown.
 
-    MIDI numbers of the sound (`pitch`) and of the note (`key`), seconds since it began (`age`), and 0 to 1.
+    `pitch`: MIDI number of the sound; `key`: of the note; `age`: seconds since its onset; the others: 0 to 1.
     """
 
     pitch: F64
@@ -99,7 +99,7 @@ class Batcher:
         chance = torch.Generator(self._device).manual_seed(int(rng.integers(1 << 40)))
         kinds = list(rng.choice(list(SHARES), ROWS, p=np.array(list(SHARES.values())) / sum(SHARES.values())))
         sounds, truths = zip(*(self._row(str(kind), rng) for kind in kinds), strict=True)
-        sound = self._spoilt(torch.stack(sounds), kinds, rng, chance)
+        sound = self._degraded(torch.stack(sounds), kinds, rng, chance)
         return sound, list(truths)
 
     def _row(self, kind: str, rng: np.random.Generator) -> tuple[Tensor, FrameTruth]:
@@ -138,8 +138,8 @@ class Batcher:
         sound = torch.fft.irfft(spectrum, FRAMES) * (FRAMES / taken)
         return sound, truth(clip, (start / RATE) - FAR * SECONDS * ratio, ratio, HOPS + FAR)
 
-    def _spoilt(self, sound: Tensor, kinds: list[str], rng: np.random.Generator, chance: torch.Generator) -> Tensor:
-        """Sound after random equaliser, room, noise and gain."""
+    def _degraded(self, sound: Tensor, kinds: list[str], rng: np.random.Generator, chance: torch.Generator) -> Tensor:
+        """Applies a random equaliser, room, noise and gain."""
         rows = len(sound)
         power = sound.square().mean(1, keepdim=True)
         spectrum = torch.fft.rfft(sound, FFT) * self._equaliser(rng, rows) * self._rooms(rng, rows, chance)
@@ -237,7 +237,7 @@ def places(pitch: Tensor) -> Tensor:
 
 
 def pitch_loss(logits: Tensor, pitch: Tensor) -> Tensor:
-    """Cross entropy of pitch logits `[…, BINS]`, averaged over the frames whose MIDI number is known, not NaN."""
+    """Cross-entropy of pitch logits `[…, BINS]`, averaged over the frames whose MIDI number is not NaN."""
     known = torch.isfinite(pitch)
     target = places(torch.where(known, pitch, torch.full_like(pitch, 60.0)))
     bins = torch.arange(BINS, device=logits.device)
@@ -257,7 +257,7 @@ def masked_bce(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 class HumRecipe(Recipe):
-    """The recipe. Validated by note F1 on songs, voices and sentences outside the training set."""
+    """Recipe of `hum`, validated by note F1 on songs, voices and sentences outside the training set."""
 
     name = "hum"
     weights = "hum-learned"
@@ -330,7 +330,7 @@ class HumRecipe(Recipe):
 
 
 def _noisy(sound: np.ndarray, ratio: float, seed: int) -> np.ndarray:
-    """Sound with pink noise `ratio` dB below it; 0 for none."""
+    """Adds pink noise `ratio` dB below the sound; 0 adds none."""
     if not ratio:
         return sound
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""`antiphon evaluate latent`: generated notes, beside real ones, copies and a Gaussian."""
+"""`antiphon evaluate latent`: compares generated notes with real ones, copies and a Gaussian."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ _COPY, _GAUSSIAN, _PCA, _FONT = "nearest sample", "PCA-Gaussian", "pca", "FluidR
 
 
 class LatentTimbres(Evaluation):
-    """Random notes, and notes of an unseen soundfont searched in the space."""
+    """Measures random notes, and notes of an unseen soundfont searched in the space."""
 
     trivial = _COPY
     classical = _GAUSSIAN
@@ -56,7 +56,7 @@ class LatentTimbres(Evaluation):
         rng = np.random.default_rng(ask.seed)
         programs, pitch = rng.choice(list(PROGRAMS), count), rng.integers(*EVALUATED_PITCHES, count)
         velocity = rng.choice([70, 100, 120], count) / 127.0
-        ways = _ways(ask, learned, programs)
+        ways = _note_generators(ask, learned, programs)
         for name, way in ask.wanted(ways).items():
             ask.say(name)
             made, rate = way(pitch, velocity)
@@ -77,7 +77,7 @@ class LatentTimbres(Evaluation):
             yield from (Example(f"note {n}", _PCA, row, rate) for n, row in enumerate(made))
 
 
-def _ways(
+def _note_generators(
     ask: EvaluationRequest, learned: Notes, programs: NDArray[Any]
 ) -> dict[str, Callable[[NDArray[Any], NDArray[Any]], tuple[F32, int]]]:
     """Generator of notes by pitch and velocity for each system, with its rate."""
@@ -118,7 +118,7 @@ def _wide(learned: Notes) -> Any:
 
 
 def draw_notes(seed: int) -> Callable[[NDArray[Any], NDArray[Any]], tuple[F32, int]]:
-    """Notes of the node at normally distributed positions."""
+    """Returns a generator of the node's notes at normally distributed positions."""
 
     def play(pitch: NDArray[Any], velocity: NDArray[Any]) -> tuple[F32, int]:
         rng, rows = np.random.default_rng(seed + 2), []
@@ -134,7 +134,7 @@ def draw_notes(seed: int) -> Callable[[NDArray[Any], NDArray[Any]], tuple[F32, i
 
 
 def render_note(level: F32, pitch: float) -> F32:
-    """Note from partial levels, by the voices of the node."""
+    """Renders a note from partial levels with the node's voices."""
     arrays: dict[str, Any] = {"axes": np.eye(AXES), "rows": np.zeros((FRAMES, ROW, AXES + CONDITIONS)), "base": level}
     voices, out = LatentVoices(PartialDecoder(arrays), SOUND_RATE), np.zeros(round(SECONDS * SOUND_RATE), np.float32)
     row = voices.begin((1, 1), pitch, 0.8, 1.0, 0.0)
@@ -162,7 +162,7 @@ def _at(rows: F32, rate: int) -> F32:
 
 
 def _in_tune(made: F32, pitch: NDArray[Any]) -> Iterator[float]:
-    """Whether the median of a note's confident frames is within `CENTS_TOLERANCE` cents; False without any."""
+    """Whether the median pitch of a note's confident frames is within `CENTS_TOLERANCE`; False without such frames."""
     from swift_f0 import SwiftF0
 
     tracker = SwiftF0()

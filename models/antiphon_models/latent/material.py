@@ -1,4 +1,4 @@
-"""Notes as partials and noise: of General MIDI's programs by a soundfont, or of a folder of recordings."""
+"""Measures notes as partials and noise: General MIDI programs of a soundfont, or a folder of recordings."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -31,16 +31,16 @@ VELOCITIES = (45, 85, 120)
 NOTE_SPACING = LONGEST + RINGS + 0.7
 """Seconds between note onsets."""
 MIN_PEAK = 1e-3
-"""Minimum peak of a note; below it the font has none there."""
+"""Minimum peak of a note; below it the font has no sound for that key."""
 
 MIN_COUNT, MAX_FILES, MAX_FILE = 4, 2000, 30.0
-"""Maximum files of a folder, each one note, and seconds of one."""
+"""Minimum and maximum files of a folder, each with one note, and maximum seconds of a file."""
 
 
 class Notes(NamedTuple):
     """Measured notes: levels `[n, FRAMES, ROW]` in dB with their validity; pitch, velocity (0 to 1) `[n]`.
 
-    program: `[n]`, for what a note is of; -1 in a folder.
+    program: `[n]`, the program of each note; -1 for a folder's.
     """
 
     level: F32
@@ -51,7 +51,7 @@ class Notes(NamedTuple):
 
 
 def sounds(font: Path, program: int, keys: tuple[int, ...], velocities: tuple[int, ...]) -> F32:
-    """Notes of a program, float32 `[keys * velocities, frames]`, each with its release."""
+    """Renders notes of a program, float32 `[keys * velocities, frames]`, each with its release."""
     space, held = round(NOTE_SPACING * TICKS), round(LONGEST * TICKS)
     events, at = [(0, program_change(0, program))], 0
     for key in keys:
@@ -72,7 +72,7 @@ def by_font(
     keys: tuple[int, ...] = KEYS,
     velocities: tuple[int, ...] = VELOCITIES,
 ) -> Notes:
-    """Notes of a font's programs, cached in `folder`."""
+    """Measures the notes of a font's programs, cached in `folder`."""
     parts = []
     for program in PROGRAMS:
         path = folder / f"{font.stem}-{len(keys)}x{len(velocities)}-{program:03}.npz"
@@ -89,7 +89,7 @@ def by_font(
 
 
 def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
-    """Notes of the sound files of a folder and its subfolders, one per file.
+    """Measures the notes of the sound files of a folder and its subfolders, one per file.
 
     Raises `UsageError`: there are fewer than `MIN_COUNT`, or a file is longer than `MAX_FILE` seconds.
     """

@@ -1,6 +1,6 @@
-"""Principal components of notes: python -m antiphon_models.latent.pca WORK, where WORK is for material.
+"""Fits principal components of notes: python -m antiphon_models.latent.pca WORK, where WORK is for material.
 
-A line for each level by pitch and velocity, and eight components of what is left. Nothing is learned by gradient.
+Each level is fitted linearly by pitch and velocity, and the residual by eight components, all without gradients.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from antiphon_models.material.wheels import write_made
 # ---- Named axes of a latent space: note descriptors, and a rotation of the space towards them
 
 SAMPLED_NOTES = 3000
-"""Number of notes that sample a space."""
+"""Number of notes drawn from a space as its sample."""
 KEYS = (45, 72)
 
 
@@ -104,7 +104,7 @@ SAID = {
 def components(notes: Notes, count: int = AXES) -> tuple[F64, F64, F64]:
     """Regression on conditions `[1 + CONDITIONS, FRAMES * ROW]`, components, and positions `[n, count]` of the notes.
 
-    Components are `[count, FRAMES * ROW]` of one deviation each.
+    Components are `[count, FRAMES * ROW]`, each scaled to one standard deviation.
     """
     level = notes.level.reshape(len(notes.level), -1).astype(np.float64)
     there = notes.there.reshape(level.shape)
@@ -139,13 +139,13 @@ def weights_of(lines: F64, basis: F64) -> dict[str, NDArray[Any]]:
 
 
 def with_axes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Arrays of a decoder with its space rotated to the named axes, in half precision."""
+    """A decoder's arrays with its space rotated to the named axes, in half precision."""
     rotation = name_axes(PartialDecoder(arrays))
     return {**{k: v.astype(np.float16) for k, v in arrays.items()}, "axes": (rotation @ arrays["axes"]).astype("f4")}
 
 
 def made(work: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of the components of the notes by FluidR3."""
+    """Fits the components to the notes of FluidR3; returns their arrays."""
     lines, basis, _ = components(by_font(make_folder(work / "latent" / "material-1"), print))
     return weights_of(lines, basis)
 

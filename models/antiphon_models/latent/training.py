@@ -1,4 +1,4 @@
-"""`antiphon train notes FOLDER`: a decoder of the user's notes for `latent`, by a variational autoencoder."""
+"""`antiphon train notes FOLDER`: trains a variational autoencoder of the user's notes, and its decoder for `latent`."""
 
 import itertools
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ BATCH = 64
 VALIDATION_SHARE = 9
 """Validation share: one in this many programs."""
 KL_WEIGHT = 0.0008
-"""Weight of the KL-like distance of a note's position from the origin, relative to the squared error."""
+"""Weight of the KL divergence of a note's position, relative to the squared error."""
 HIDDEN = (128, 64)
 SIZE = FRAMES * ROW
 SPAN, MIDDLE = 20.0, -40.0
-"""Levels in dB mapped to 1 and to 0 in a network."""
+"""Scale and offset in dB of levels in a network: the offset maps to 0, and `SPAN` dB above it to 1."""
 
 
 class LatentDecoder(nn.Module):
-    """Decoder of positions and conditions `[n, AXES + CONDITIONS]` to levels `[n, FRAMES * ROW]`, 1 for `SPAN` dB."""
+    """Decodes positions and conditions `[n, AXES + CONDITIONS]` to levels `[n, FRAMES * ROW]`, where 1 is `SPAN` dB."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -23,9 +23,9 @@ class CheckpointError(UsageError):
 
 
 def keep(folder: Path, progress: Mapping[str, Any], groups: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
-    """Writes the checkpoint, which replaces the previous one once it is complete.
+    """Writes the checkpoint, and replaces the previous one once the new one is complete.
 
-    `progress` is JSON data; `groups` ("weights", "average", "moments") have arrays by name.
+    `progress` is JSON data; `groups` ("weights", "average", "moments") map names to arrays.
 
     Raises `FileError`: it cannot be written.
     """

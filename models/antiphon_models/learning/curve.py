@@ -22,8 +22,8 @@ MAX_POINTS = 800
 class Panel:
     """A panel of lines.
 
-    `lines`: by name their points, x and y, by rising x; NaN leaves a gap. `limits`: of y, which points beyond are drawn
-    at; None for 0 and all that there is.
+    `lines`: points (x, y) by line name, in ascending x; NaN leaves a gap. `limits`: range of y, to which points are
+    clipped; None for 0 and all values.
     """
 
     title: str
@@ -32,7 +32,7 @@ class Panel:
 
 
 def svg(panels: Sequence[Panel], title: str, unit: str, marks: Sequence[tuple[float, str]] = ()) -> str:
-    """SVG of panels from top to bottom, `unit` of x, and `marks`, labelled x values."""
+    """Draws panels as an SVG from top to bottom, with `unit` of x and `marks`, labelled x values."""
     end = max((line[-1][0] for panel in panels for line in panel.lines.values() if line), default=1.0) or 1e-3
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{30 + HEIGHT * len(panels)}" '
@@ -96,14 +96,14 @@ def _line(points: Sequence[tuple[float, float]], x: Callable[[float], float], y:
 
 
 def _step(reach: float, most: int = 4) -> float:
-    """Round axis step with at most `most` in `reach`."""
+    """Round axis step that divides `reach` into at most `most` steps."""
     rough = reach / most
     tens = 10.0 ** math.floor(math.log10(rough))
     return next(tens * n for n in (1, 2, 5, 10) if tens * n >= rough * (1 - 1e-9))
 
 
 class Log:
-    """A CSV file of step, part ("train" or "valid"), name, value. Rows of an existing file before `step` are kept."""
+    """A CSV log of step, part ("train" or "valid"), name, value. Existing rows before `step` are kept."""
 
     def __init__(self, path: Path, step: int) -> None:
         rows = [row for row in read(path) if row[0] < step] if path.exists() else []
@@ -123,7 +123,7 @@ class Log:
 
 
 def read(path: Path) -> list[tuple[int, str, str, float]]:
-    """Rows (step, part, name, value) of a log, without invalid lines, such as a last one cut by a crash."""
+    """Reads rows (step, part, name, value) of a log, skipping invalid lines, such as a last one cut by a crash."""
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.reader(file):

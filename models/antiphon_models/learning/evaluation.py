@@ -46,8 +46,8 @@ class Measure:
 class MetricValue:
     """One figure of one system on one item.
 
-    `value`: the figure; NaN and infinity are left out of the table. `group`: items of different groups have tables of
-    their own ("" for all in one).
+    `value`: the figure; NaN and infinity are left out of the table. `group`: each group has its own table ("" for a
+    single one).
     """
 
     system: str
@@ -61,8 +61,8 @@ class MetricValue:
 class Example:
     """An item as sound, before or after a system.
 
-    `label`: the system whose output it is, or what the item itself is ("clean", "noisy"). `sound`: float32 `[frames]`.
-    `rate`: frames a second.
+    `label`: the system of the output, or the kind of the item ("clean", "noisy"). `sound`: float32 `[frames]`. `rate`:
+    frames a second.
     """
 
     item: str
@@ -77,10 +77,10 @@ class EvaluationRequest:
 
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
-        limit: Most items; None for all.
+        limit: Maximum number of items; None for all.
         systems: Names of the requested systems; none for all.
         files: The user's own files; none for the evaluation's items.
-        synthetic: The items are to be made without `data`, because folders are missing there.
+        synthetic: True if the items are generated without `data`, because folders are missing there.
     """
 
     data: Path
@@ -106,7 +106,7 @@ def systems_of(**names: str) -> tuple[System, ...]:
 
 
 def measures_of(titles: str) -> tuple[Measure, ...]:
-    """Measures by their titles, as "F1; pauses [dB]; late [ms] ↓": unit in brackets, an arrow where less is better."""
+    """Parses measures from titles, as "F1; pauses [dB]; late [ms] ↓": unit in brackets, an arrow if less is better."""
     found = []
     for title in filter(None, titles.split("; ")):
         name, _, unit = title.removesuffix(" ↓").partition(" [")
@@ -127,15 +127,15 @@ class Evaluation(ABC):
 
     Attributes:
         trivial, classical, peer, ours, oracle: The table's rows by role, as "first; middle".
-        on_files_alone: Those of role "ours" that only the user's files are for; no card has them.
+        on_files_alone: Systems of role "ours" that run only on the user's files; no card has them.
         columns: Its measures, as `measures_of` reads them.
-        files_doc: What files the user may give; empty where none can be given.
-        takes_folder: Whether a folder may be given among them.
+        files_doc: Which files the user may give; empty for none.
+        takes_folder: Whether a folder may be among the files.
         folders: Folders of `EvaluationRequest.data` that the evaluation's own items need.
-        synthetic_doc: What is measured where one of `folders` is missing, as "24 melodies made by seed"; empty where
+        synthetic_doc: Items used if one of `folders` is missing, such as "24 melodies made by seed"; empty where
             the evaluation cannot run without them.
-        road: How the systems of role "ours" are measured: the command that is called, as users type it, or why another
-            way is taken. `models/RESULTS.md` says it in the same words.
+        road: How the systems of role "ours" are measured: the command as users type it, or the reason for
+            another method. `models/RESULTS.md` repeats this text.
     """
 
     trivial: ClassVar[str] = ""
@@ -163,11 +163,11 @@ class Evaluation(ABC):
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Yields scores of the requested systems (`ask.wants`), all on the same items.
 
-        A peer that is not installed has no figures; a line to `ask.say` names it.
+        A peer that is not installed is reported by a line to `ask.say`, and has no figures.
         """
 
     def files_in(self, data: Path, say: Callable[[str], None] = print) -> tuple[Path, ...]:
-        """User's files in the folder `data`, measured as if named; none without any. `say`: told what is left out."""
+        """User's files in the folder `data`, measured as if named; empty for none. `say`: receives files left out."""
         return ()
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
@@ -202,9 +202,9 @@ def check(evaluation: Evaluation, ask: EvaluationRequest) -> None:
 def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> EvaluationRequest:
     """Selects items from the data folder, or synthetic ones.
 
-    They are, after one line to `ask.say`, where a folder is missing and no files are given.
+    They are synthetic, after one line to `ask.say`, if a folder is missing and no files are given.
 
-    Raises `UsageError`: a folder is missing, and the evaluation makes no items itself.
+    Raises `UsageError`: a folder is missing, and the evaluation cannot generate items.
     """
     if not ask.files and (own := evaluation.files_in(ask.data, ask.say)):
         count = len(own) if ask.limit is None else min(ask.limit, len(own))
@@ -346,8 +346,8 @@ FENCE = "```"
 def check_card(ask: EvaluationRequest, path: Path = CARD_PAGE) -> None:
     """Checks, before measuring, that this request's scores can go into the page.
 
-    Raises `UsageError`: there is no page that can be written, or the request measures something other than all systems
-    on the evaluation's own items.
+    Raises `UsageError`: the page is missing or cannot be written, or the request measures something other than all
+    systems on the evaluation's own items.
     """
     if ask.files or ask.systems or ask.synthetic:
         what = "files of yours" if ask.files else "some systems" if ask.systems else f"items without {ask.data}"

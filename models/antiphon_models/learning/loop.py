@@ -22,11 +22,11 @@ from antiphon_models.learning.checkpoint import Arrays
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 MIN_RATE = 0.01
-"""Final factor of the learning rate."""
+"""Learning rate at the end, as a fraction of the initial one."""
 
 
 def falling(done: float) -> float:
-    """Factor of the learning rate at a completed share of the training, 0 to 1."""
+    """Learning rate factor when a share of the training, 0 to 1, is done."""
     return MIN_RATE + (1.0 - MIN_RATE) * (0.5 * (1.0 + math.cos(math.pi * done)))
 
 
@@ -74,9 +74,9 @@ class TrainingError(AntiphonError):
 class TrainingProgress:
     """Progress of a training.
 
-    `seconds`: time trained so far. `lost`: batches left out because their loss was not finite. `began_with`: checksum
-    of the weights that the training began with; "" for weights drawn at random. `best`: figures of the best validation,
-    of a recipe that keeps the best weights.
+    `seconds`: time trained so far. `lost`: batches skipped because their loss was not finite. `began_with`: checksum of
+    the initial weights; "" for random ones. `best`: figures of the best validation, for a recipe that keeps the best
+    weights.
     """
 
     recipe: str
@@ -122,9 +122,8 @@ class Length:
 class TrainingResult:
     """The result of a training.
 
-    `network`: with the averaged weights: the last ones, or those of the best validation. `lost`: batches left out
-    because their loss was not finite. `figures`: figures of the validation of these weights. `complete`: whether it
-    reached its end.
+    `network`: has averaged weights: the last ones, or those of the best validation. `lost`: batches skipped because
+    their loss was not finite. `figures`: validation figures of these weights. `complete`: whether it reached its end.
     """
 
     network: torch.nn.Module
@@ -136,7 +135,7 @@ class TrainingResult:
 
 
 class Trainer:
-    """One training in a folder: its checkpoint, its log, its curve. A checkpoint in the folder is resumed."""
+    """A training in a folder, with checkpoint, log and curve. An existing checkpoint is resumed."""
 
     def __init__(self, recipe: Recipe, job: TrainingJob, folder: Path, began_with: str = "") -> None:
         self._recipe, self._job, self._folder, self._began_with = recipe, job, folder, began_with
@@ -159,16 +158,16 @@ class Trainer:
         return self._step
 
     def begin(self, network: torch.nn.Module) -> None:
-        """Replaces the random initial weights with those of a network, at the start of a training."""
+        """Initialises a training with the weights of `network` instead of random ones."""
         for own in (self._network, self._average):
             own.load_state_dict(network.state_dict())
 
     def run(self, length: Length, watch: Callable[[float, str], None]) -> TrainingResult:
-        """Trains until finished or interrupted: then `complete` is False, and the checkpoint resumes it.
+        """Trains until finished or interrupted; if interrupted, `complete` is False, and the checkpoint can be resumed.
 
-        `watch` is called every step with the share done, 0 to 1, and a few words.
+        `watch` is called every step with the share done, 0 to 1, and a short status text.
 
-        Raises `TrainingError`: more than `MAX_LOST` batches had a loss that is not finite.
+        Raises `TrainingError`: more than `MAX_LOST` batches had a non-finite loss.
         """
         log = curve.Log(self._folder / "log.csv", self._step)
         began, last_saved, every = time.monotonic(), time.monotonic(), max(MIN_APART, length.steps // VALIDATIONS)
@@ -176,7 +175,7 @@ class Trainer:
         figures: Mapping[str, float] = {}
         complete = False
         try:
-            with self._batches() as batches, _asked_to_stop() as stop:
+            with self._batches() as batches, _stop_requests() as stop:
                 while (done := length.done(self._step, self._seconds(began))) < 1.0 and not stop:
                     self._learn(next(batches), done, recent)
                     self._step += 1
@@ -204,7 +203,7 @@ class Trainer:
         return TrainingResult(network, self._step, self._seconds(began), self._lost, figures, complete)
 
     def validate(self, log: curve.Log | None = None) -> Mapping[str, float]:
-        """Figures of the recipe for the averaged weights."""
+        """Validates the averaged weights, and returns the recipe's figures."""
         with torch.inference_mode():
             figures = self._recipe.validate(self._average)
         if log is not None:
@@ -241,7 +240,7 @@ class Trainer:
 
     @contextmanager
     def _batches(self) -> Iterator[Iterator[Batch]]:
-        """Batches from the current step on: on the CPU precomputed by threads, on a GPU sequential."""
+        """Batches from the current step on: precomputed by threads on the CPU, sequential on a GPU."""
         recipe, first = self._recipe, self._step
         if self._job.device.type != "cpu":
             yield (recipe.batch(step) for step in range(first, 1 << 62))
@@ -314,7 +313,7 @@ def _first(figures: Mapping[str, float]) -> float:
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
+def _stop_requests() -> Iterator[list[int]]:
     """Context with a list that receives Ctrl-C or SIGTERM, so that the loop ends between two steps."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -23,9 +23,9 @@ class TrainOptions:
 
     Attributes:
         steps: Number of steps; 0 for the recipe's.
-        minutes: Longest time; 0 for no limit.
+        minutes: Time limit in minutes; 0 for none.
         device: "cpu" or "cuda".
-        folder: The user's own sounds, or None; each has a work folder of its own.
+        folder: The user's own sounds, or None; each folder of sounds has a separate work folder.
     """
 
     name: str
@@ -48,7 +48,7 @@ class TrainOptions:
 
 
 def slug(folder: Path) -> str:
-    """Folder name in lower-case letters, digits and hyphens."""
+    """Converts a folder's name to lower-case letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "own"
 
 
@@ -98,7 +98,7 @@ def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Cal
 def _began(recipe: Recipe, wish: TrainOptions, folder: Path) -> str:
     """Checksum of the initial weights of a training in a folder; "" for none.
 
-    `ModelError` where there are none, `UsageError` where it has begun with others.
+    Raises `ModelError`: the weights are missing. `UsageError`: the training began with others.
     """
     before = progress_in(folder, recipe.name, wish.seed)
     if wish.begin is None:

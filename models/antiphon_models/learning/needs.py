@@ -24,14 +24,14 @@ def missing_folders(data: Path, wanted: Sequence[str]) -> list[str]:
 
 
 def missing_text(data: Path, name: str) -> str:
-    """Sentence about the folder `name` missing in `data`, or a missing `data` itself."""
+    """Sentence saying that the folder `name` is missing in `data`, or that `data` is missing."""
     return f"{data} holds no {name}/" if data.is_dir() else f"there is no folder {data}, which would hold {name}/"
 
 
 def folders(data: Path, wanted: Sequence[str], own: str = "") -> None:
     """Raises `UsageError` for a missing required folder of songs, loops or noises.
 
-    own: what can be done without it, "" where nothing can.
+    own: what the user can do without it, or "" for nothing.
     """
     missing = missing_folders(data, wanted)
     if missing:

@@ -36,7 +36,7 @@ class TrainingJob:
 
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
-        folder: The user's own sounds, of a recipe that takes them; None where none were given.
+        folder: The user's own sounds, for a recipe that accepts them; None if not given.
     """
 
     data: Path
@@ -51,16 +51,16 @@ class TrainingJob:
 class Recipe(ABC):
     """The training of one model; registered by the hook `antiphon_trainings`.
 
-    **A batch is a function of `job.seed` and the step, and of nothing else**: so a training that was stopped continues
-    with the same bits. Several threads may call `batch` at once.
+    **A batch is a function of `job.seed` and the step, and of nothing else**: so an interrupted training resumes bit
+    for bit. Several threads may call `batch` at once.
 
     Attributes:
-        name: Of `antiphon train NAME`.
-        module: The class of the network, of a recipe that has `network` from here.
-        steps: Of a whole training: at most two hours on two cores.
-        shares: The name of the recipe whose material this one uses; "" for material of its own.
-        takes: What the folder named on the command line holds; "" where none can be named.
-        trained_on: What it is trained on, of a recipe that has `said` from here.
+        name: NAME in `antiphon train NAME`.
+        module: The network's class, for the default `network`.
+        steps: Steps of a whole training: at most two hours on two cores.
+        shares: The name of the recipe whose material this one uses; "" for its own.
+        takes: Content of the folder named on the command line; "" if none can be named.
+        trained_on: Training material, for the default `said`.
         keeps_best: Whether the weights of the best validation are stored, by its first figure; else the last ones.
     """
 
@@ -85,11 +85,11 @@ class Recipe(ABC):
         return self.module()
 
     def network_of(self, folder: Path) -> torch.nn.Module:
-        """Network with the weights of a folder of models, by the recipe's name for them.
+        """Network with the weights of a folder of models, stored under the recipe's `weights`.
 
         Called before `prepare` as well, so that weights that do not fit are refused before material is made.
 
-        Raises `ModelError`: they are missing, or do not fit.
+        Raises `ModelError`: the weights are missing, or do not fit.
         """
         network = self.network()
         fill_network(network, type(network).__name__, self.weights, folder)
@@ -105,7 +105,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def validate(self, network: torch.nn.Module) -> Figures:
-        """Returns figures on material that neither training nor test uses; of the first, higher is better."""
+        """Returns figures on material used neither for training nor for testing; for the first, higher is better."""
 
     def said(self) -> Mapping[str, Any]:
         """Manifest entries: licence, trained_on."""

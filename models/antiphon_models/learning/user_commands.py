@@ -1,6 +1,6 @@
-"""In-process command line, so that evaluations measure a user's results.
+"""Runs the command line in process, so that evaluations measure a user's results.
 
-The arguments are parsed by `antiphon` itself, sounds go through files, and an error is the sentence that a user reads.
+The arguments are parsed by `antiphon` itself, sounds are passed as files, and an error is the message shown to users.
 """
 
 import io
@@ -21,10 +21,9 @@ from antiphon.api.backends.files import MidiSong, read_midi
 def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) -> str:
     """Runs `antiphon ARGUMENTS` and returns its standard output.
 
-    `answer` gives a line of standard input, from what has been written to standard error so far; without it, standard
-    input is at its end.
+    `answer` returns a line of standard input, given the standard error so far; without it, standard input is empty.
 
-    Raises `UsageError`: the command ended with another code than 0; the text is what it wrote to standard error.
+    Raises `UsageError`: the command exited with a code other than 0; the text is its standard error.
     """
     from antiphon.api.backends.cli import run_command
 
@@ -54,9 +53,9 @@ class _Answers(io.TextIOBase):
 def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value | Path] | None = None) -> F32:
     """Output of `antiphon run PLUGIN in.wav out.wav -p NAME=VALUE` for mono float32 `[frames]`.
 
-    It is written as 32-bit float, and the result has as many frames as the command wrote.
+    The input is written as 32-bit float; the result has the frames that the command wrote.
 
-    Raises `UsageError`: the command refused, or OUT has another rate or more channels than IN.
+    Raises `UsageError`: the command failed, or OUT has another rate or more channels than IN.
     """
     import soundfile
 

@@ -1,9 +1,9 @@
-"""Weights of crema's chord network, from its wheel: `python -m antiphon_models.listen.crema crema-0.2.0-….whl`.
+"""Converts crema's chord network, from its wheel: `python -m antiphon_models.listen.crema crema-0.2.0-….whl`.
 
-A folder behind the wheel takes them and the manifest, otherwise the one that ships.
+A folder given after the wheel receives weights and manifest, by default the one that ships.
 
-Read are the arrays of `model.h5`; the wheel's pickles are not loaded. Batch normalisations are folded into the layers
-behind them, chord classes are put in the order of `harmony.LABELS`, and the class X, other chords, is left out.
+It reads the arrays of `model.h5`; the wheel's pickles are not loaded. Batch normalisation is folded into the following
+layers, chord classes are put in the order of `harmony.LABELS`, and the class X, other chords, is left out.
 """
 
 import io
@@ -27,11 +27,11 @@ DETAILS = {
     "origin": "crema 0.2.0 by Brian McFee (PyPI), converted by antiphon_models.listen.crema",
     "trained_on": "recordings with annotated chords, by its author; the rights in them are not stated",
 }
-"""What the manifest says of the weights."""
+"""Entries of the weights' manifest."""
 
 
 def convert(wheel: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of `CremaNetwork` from the wheel of crema 0.2.0, matrices in half precision."""
+    """Converts the wheel of crema 0.2.0 to the arrays of `CremaNetwork`, with matrices in half precision."""
     import h5py
 
     with zipfile.ZipFile(wheel) as archive, h5py.File(io.BytesIO(archive.read(FILE))) as file:

@@ -1,4 +1,4 @@
-"""`antiphon evaluate listen`: beats, downbeats, tempo, chords and key of songs rendered with two soundfonts."""
+"""`antiphon evaluate listen`: measures beats, tempo, chords and key of songs rendered with two soundfonts."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -34,12 +34,12 @@ _DRUMS, _BASS, _CHORDS = 9, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Groove:
-    """A bar of drums, a character a step, `x` for a stroke, with the degrees at which bass and chords are struck.
+    """A bar of drums, a character per step, `x` for a hit, with the steps at which bass and chords play.
 
     Attributes:
-        steps: Steps of a beat.
-        bass: Steps of a bar; chords too.
-        program: General MIDI's number of the chords' instrument.
+        steps: Steps per beat.
+        bass: Steps of the bar on which it plays; likewise `chords`.
+        program: General MIDI program of the chords.
     """
 
     meter: int
@@ -57,11 +57,11 @@ GROOVES = {
     for name, row in _TABLE["grooves"].items()
 }
 _TURNS = ((0, 4, 7), (9, 12, 16), (5, 9, 12), (7, 11, 14))
-"""C, A minor, F, G, a bar each."""
+"""Chords of C, A minor, F and G, one bar each."""
 
 
 def rhythms(work: Path, meter: int, limit: int = 0) -> Iterator[ListenedSong]:
-    """Grooves of a meter, at most `limit` (0: all) evenly chosen, by the soundfonts in turn.
+    """Renders grooves of a meter, at most `limit` (0: all) evenly chosen, alternating the soundfonts.
 
     Each is played at each of its tempi, by drums alone and with a band.
     """
@@ -110,7 +110,7 @@ SONGS = 24
 """Default number of songs, each with both soundfonts."""
 _TEMPO_WITHIN = 0.04
 EARLY_SECONDS = 4.0
-"""Time in seconds after the first sound of the live tempo's measurement."""
+"""Seconds after the first sound at which the live tempo is measured."""
 _HOP = 1882
 """Frames of a live hop at `RATE`: 85 ms, as the node's are at 48 kHz."""
 _LOUD = 1e-3
@@ -123,9 +123,9 @@ Sound = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class MusicEstimate:
-    """Output of a system; None for quantities it lacks, 0 and "" for an undetected tempo and key. As `music`, and more.
+    """Output of a system; None for quantities it lacks, 0 and "" for an undetected tempo and key. Has `music`'s fields.
 
-    `early`: the tempo that is known `EARLY_SECONDS` seconds after the first sound.
+    `early`: the tempo estimated `EARLY_SECONDS` seconds after the first sound.
     """
 
     tempo: float | None = None
@@ -137,7 +137,7 @@ class MusicEstimate:
 
 
 class ListenEvaluation(Evaluation):
-    """POP909's songs whose numbers end in 8 and 9, unused in fitting, rendered with two soundfonts."""
+    """Measures POP909's songs ending in 8 and 9, unused in fitting, rendered with two soundfonts."""
 
     trivial = "every 4th of librosa"
     peer = "librosa beats; templates; Krumhansl; crema"
@@ -158,7 +158,7 @@ class ListenEvaluation(Evaluation):
     road = '`antiphon library analyse FILE --only music --json`; the row with "live" is the node\'s worker, hop by hop'
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Scores of all systems, song by song, by soundfont; of beats alone, the songs after hiss, and rhythms."""
+        """Yields scores of all systems, song by song, by soundfont; for beats also songs after hiss, and rhythms."""
         folders = songs(ask.data, TEST, ask.limit or SONGS)
         for soundfont in SOUNDFONTS:
             for folder in folders:
@@ -177,7 +177,7 @@ class ListenEvaluation(Evaluation):
 
 
 def after_hiss(song: ListenedSong) -> ListenedSong:
-    """A song behind `_HISS_SECONDS` seconds of hiss, and under it."""
+    """Puts `_HISS_SECONDS` seconds of hiss before a song, and the same hiss under it."""
     size = round(_HISS_SECONDS * RATE)
     sound = np.concatenate([np.zeros(size, np.float32), song.sound])
     sound += _HISS * np.random.default_rng(1).standard_normal(len(sound)).astype(np.float32)
@@ -185,7 +185,7 @@ def after_hiss(song: ListenedSong) -> ListenedSong:
 
 
 def figures(song: ListenedSong, found: MusicEstimate) -> Iterator[tuple[str, float]]:
-    """Measures of each quantity of a system."""
+    """Measures each quantity that a system gives."""
     import mir_eval
 
     def agreement(truth: Any, estimate: Any, within: float = 0.07) -> float:
@@ -227,7 +227,7 @@ def figures(song: ListenedSong, found: MusicEstimate) -> Iterator[tuple[str, flo
 
 
 def _relative(key: str) -> str:
-    """Relative key: "A minor" of "C major"."""
+    """Relative key, such as "A minor" for "C major"."""
     name, mode = key.split()
     other, step = ("minor", 9) if mode == "major" else ("major", 3)
     return key_name(f"{SHARP_NAMES[(root_of(name) + step) % 12]} {other}")
@@ -238,12 +238,12 @@ def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
 
 
 def analysis_result(name: str, sound: Sound, rate: int = RATE) -> MusicEstimate:
-    """Output of `antiphon library analyse FILE --only NAME --json`, of `music` or `music-stems`."""
+    """Runs `antiphon library analyse FILE --only NAME --json`; NAME is `music` or `music-stems`."""
     return music_of_values(analysis_of(sound, rate, name))
 
 
 def music_of_values(values: Mapping[str, Any]) -> MusicEstimate:
-    """Output of an analysis, by the names of its quantities."""
+    """Converts an analysis from its values by name."""
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
     return MusicEstimate(
         values["tempo"] or 0.0, empty["beats"], empty["downbeats"], values["key"] or "", empty["chords"]
@@ -251,7 +251,7 @@ def music_of_values(values: Mapping[str, Any]) -> MusicEstimate:
 
 
 def live(sound: Sound) -> MusicEstimate:
-    """Live output: the node's worker, hop by hop, and the node's clock, with answers a hop late."""
+    """Runs the node's worker live, hop by hop, with the node's clock and answers a hop late."""
     listener, clock, answer = Listener(RATE, 1), NextBeats(RATE), np.zeros(answers.FIELDS, np.float32)
     beats, downbeats, tempi, early, key = [], [], [], 0.0, ""
     until = _first(sound) + EARLY_SECONDS * RATE
@@ -286,7 +286,7 @@ def _librosa_beats(sound: Sound) -> MusicEstimate:
 
 
 def _every_fourth(sound: Sound) -> MusicEstimate:
-    """Downbeats at the strongest phase of four beats."""
+    """Beats by librosa, with downbeats at the strongest phase of four beats."""
     librosa = import_librosa()
     strength = librosa.onset.onset_strength(y=sound, sr=RATE)
     _, frames = librosa.beat.beat_track(onset_envelope=strength, sr=RATE)
@@ -295,7 +295,7 @@ def _every_fourth(sound: Sound) -> MusicEstimate:
 
 
 def _templates(sound: Sound) -> MusicEstimate:
-    """Binary triads on librosa's CQT chroma, averaged over its beats."""
+    """Matches binary triads to librosa's CQT chroma, averaged over its beats."""
     librosa = import_librosa()
     chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE)
     _, frames = librosa.beat.beat_track(y=sound, sr=RATE)
@@ -314,7 +314,7 @@ def _templates(sound: Sound) -> MusicEstimate:
 
 
 def crema(sound: Sound) -> MusicEstimate:
-    """Output of the chord network alone, frame by frame, with crema's self-transition probability."""
+    """Runs the chord network alone, frame by frame, with crema's self-transition probability."""
     network, spectrum = chord_network(), ConstantQ()
     assert network is not None
     spectrum.feed(sound)
@@ -325,10 +325,10 @@ def crema(sound: Sound) -> MusicEstimate:
 
 
 _LATE, _HISS_SECONDS, _HISS = "FluidR3 behind 7 s of hiss", 7.0, 10**-2.25
-"""Group of songs after hiss, its seconds, and its level: -45 dB of full scale."""
+"""Group name of songs after hiss, seconds of hiss, and its level, -45 dBFS."""
 _RHYTHMS = {"rhythms in four": 4, "rhythms in three": 3}
 _BEATS = ("librosa beats", "listen")
-"""Systems that are measured on these."""
+"""Systems measured on songs after hiss and on rhythms."""
 SYSTEMS: Mapping[str, Callable[[Sound], MusicEstimate]] = {
     "every 4th of librosa": _every_fourth,
     "librosa beats": _librosa_beats,

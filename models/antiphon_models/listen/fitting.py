@@ -1,11 +1,11 @@
 """Fits the tables of `listen`: `python -m antiphon_models.listen.fitting DATA WORK OUT.json`. Minutes on one core.
 
-Chords: means and covariances of pitch classes, their root turned to one place. Downbeats: logistic regression. Key: a
-line by the softmax over 24 keys, on the annotated chords of all songs whose numbers end in 1 to 6: it needs no sound.
-Which grid of beats is right: a line by the softmax over each song's grids, towards those of the best F-measure.
+Chords: means and covariances of pitch classes, transposed to one root. Downbeats: logistic regression. Key: softmax
+regression over 24 keys, on annotated chords of songs ending in 1 to 6, without sound. Beat grids: softmax regression
+over each song's grids, with those of the best F-measure as targets.
 
-With RECORDS behind OUT.json, a folder of sounds with NAME.bpm beside them, the line of grids is fitted anew from the
-one that ships, on the songs, on bands of many styles and on the records; so are the meters and bars of three.
+With RECORDS after OUT.json, a folder of sounds with NAME.bpm beside them, the grids' weights are refitted from the
+shipped ones, on songs, bands of many styles and the records; likewise meters and bars of three.
 """
 
 import re
@@ -59,7 +59,7 @@ slowjazz 58 80, slowcountry 60 85, softrock 75 110, son 85 110, stringballad 58 
 tango 110 130, trance 130 145, twist 150 170, westernswing 120 170, zydeco 100 130, bvfunk 90 115, cubanguitar 85 115,
 rock-128 60 80, ballad128 58 75
 """
-"""Names of styles, each with the range of the tempi at which it is played."""
+"""Names of styles, each with the range of its tempi."""
 _PROGRESSIONS = (
     "C Am F G", "C F G C", "Am F C G", "Dm G C Am", "C C F F", "C G Am F", "F G Em Am", "Am Dm E Am", "C7 F7 C7 G7",
     "Dm7 G7 CM7 CM7", "G D Em C", "Am G F E",
@@ -68,7 +68,7 @@ _PROGRESSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class BandSong:
-    """A rendered style with its truth; `held` styles are measured on, the others fitted on."""
+    """A rendered style with its truth; `held` styles are for measuring, the others for fitting."""
 
     song: ListenedSong
     meter: int
@@ -76,7 +76,7 @@ class BandSong:
 
 
 def band_songs(work: Path) -> Iterator[BandSong]:
-    """Each style at two tempi, by the whole band and by its drums, by the soundfonts in turn."""
+    """Renders each style at two tempi, by the whole band and by its drums, alternating the soundfonts."""
     for text, meter in ((_IN_FOUR, 4), (_WALTZES, 3)):
         for number, line in enumerate(sorted(text.replace("\n", " ").split(","))):
             name, *ends = line.split()
@@ -97,7 +97,7 @@ def band_songs(work: Path) -> Iterator[BandSong]:
 
 
 def _score(name: str, tempo: int, meter: int, rng: np.random.Generator, work: Path) -> tuple[bytes, int]:
-    """A MIDI file's bytes, and its bars."""
+    """Generates a MIDI file: its bytes, and its number of bars."""
     found = re.search(r"(?im)^\s*defgroove\s+(\S+)", (STYLES / f"{name}.mma").read_text("latin-1"))
     if found is None:
         raise ValueError(f"the style {name} has no groove")
@@ -111,7 +111,7 @@ def _score(name: str, tempo: int, meter: int, rng: np.random.Generator, work: Pa
 
 
 def _drums_alone(score: bytes) -> bytes:
-    """The same MIDI file with the notes of all channels but the tenth silent: of velocity 0."""
+    """Returns the MIDI file with velocity 0 on all channels but the tenth."""
     out, at = bytearray(score), 14
     while at < len(score):
         at, end, status = at + 8, at + 8 + int.from_bytes(score[at + 4 : at + 8], "big"), 0
@@ -147,7 +147,7 @@ SONGS = 150
 _SHARPNESS = 10.0
 """Exponent of a grid's F-measure in its target weight."""
 _GRID_DECAY, _BAR_DECAY, _KEY_DECAY = 3.0, 30.0, 1.0
-"""Weight decay by cross-validation over the fitted songs; of keys on the songs whose numbers end in 7."""
+"""Weight decays chosen by cross-validation over the fitted songs; that of keys on songs ending in 7."""
 _MIN_F_MEASURE = 0.85
 """Minimum F-measure of a grid whose beats are used to fit downbeats."""
 _ROUNDS = 400
@@ -156,7 +156,7 @@ _RECORD_SECONDS = 90
 
 @dataclass(frozen=True, slots=True)
 class PreparedSong:
-    """Curves and grids of a song, and its truth, without its sound."""
+    """Features and grids of a song, and its truth, without its sound."""
 
     name: str
     curves: MusicCurves
@@ -188,7 +188,7 @@ def measure_curves(sound: F32) -> MusicCurves:
 
 
 def fit(material: Sequence[PreparedSong], folders: Sequence[Path]) -> Tables:
-    """Tables fitted to songs, with the harmony of the songs in `folders`."""
+    """Fits the tables to songs, and keys to the annotated harmony of the songs in `folders`."""
     mean, spread, weights = _fit_grids(material)
     chord_mean, chord_precision = _fit_chords(material)
     none = np.zeros(0)
@@ -197,7 +197,7 @@ def fit(material: Sequence[PreparedSong], folders: Sequence[Path]) -> Tables:
 
 
 def fit_keys(folders: Sequence[Path]) -> F64:
-    """Weights of `harmony.key_features`, fitted to annotated chords."""
+    """Fits the weights of `harmony.key_features` to annotated chords."""
     tables, truth = [], []
     for folder in folders:
         labels, key, _ = read_harmony(folder)
@@ -234,13 +234,13 @@ def _fit_grids(material: Sequence[PreparedSong]) -> tuple[F64, F64, F64]:
 
 
 _BAND_DECAY, _METER_DECAY, _WALTZ_DECAY, _DRUM_DECAY = 10.0, 1.0, 10.0, 3.0
-"""Decays towards the shipped line of grids, of the meter's weights to 0, and of waltzes' and drums' to other bars'."""
+"""Decays: of grids towards the shipped weights, of meters to 0, of waltzes and drums towards other bars' weights."""
 _HALF_RIGHT, _OFF, _WRONG = 0.6, 0.3, 0.2
-"""Scores of a record's grids at half and double tempo, at its tempo beside the likeliest, and of others."""
+"""Scores of a record's grids: at half and double tempo, at its tempo but not the likeliest, and all others."""
 
 
 def refit(material: Sequence[PreparedSong], bands: Sequence[tuple[PreparedSong, int]], shipped: Tables) -> Tables:
-    """Shipped tables with the grids, meters and waltzes of songs in four, records, and bands with their meters."""
+    """Refits grids, meters and waltzes of the shipped tables on songs in 4/4, records, and bands with their meters."""
     every = [song for song in [*material, *(song for song, _ in bands)] if song.grids]
     tables = [(np.array([beats.features(g) for g in s.grids]) - shipped.grid_mean) / shipped.grid_spread for s in every]
     weights = _softmax_line(tables, [_target(song) for song in every], shipped.grid_weights, _BAND_DECAY)
@@ -260,7 +260,7 @@ def refit(material: Sequence[PreparedSong], bands: Sequence[tuple[PreparedSong, 
 
 
 def of_tempo(name: str, found: MusicCurves, tempo: float, shipped: Tables) -> PreparedSong:
-    """A record of known tempo alone: its likeliest grid of that tempo is the right one."""
+    """Prepares a record of which only the tempo is known: its likeliest grid of that tempo counts as right."""
     grids = tuple(beats.grid_candidates(found))
     ratio = np.array([grid.tempo / tempo for grid in grids])
     right = np.abs(ratio - 1.0) < 0.04
@@ -272,7 +272,7 @@ def of_tempo(name: str, found: MusicCurves, tempo: float, shipped: Tables) -> Pr
 
 
 def _logistic(table: F64, truth: F64, counts: F64, decay: float, start: F64) -> F64:
-    """Weights of a table's columns and a constant by logistic regression, with decay towards `start`."""
+    """Fits weights of a table's columns and a constant by logistic regression, with decay towards `start`."""
     every = np.concatenate([table, np.ones((len(table), 1))], axis=1)
     decays = np.full(every.shape[1], decay)
     decays[-1] = 0.0
@@ -296,7 +296,7 @@ def _target(song: PreparedSong) -> F64:
 
 
 def _softmax_line(tables: Sequence[F64], targets: Sequence[F64], start: F64, decay: float) -> F64:
-    """Weights whose softmax over each table's rows is nearest its target, with decay towards `start`."""
+    """Fits weights whose softmax over each table's rows is nearest its target, with decay towards `start`."""
 
     def slope(weights: F64) -> tuple[float, F64]:
         away = weights - start

@@ -1,4 +1,4 @@
-"""`antiphon evaluate chords`, `key` and `tempo`: on renders, or on the user's sounds with annotations."""
+"""`antiphon evaluate chords`, `key` and `tempo`: measures renders, or the user's sounds with annotations."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from antiphon_models.material.sounds import songs
 _MIN_TEMPO, _MAX_TEMPO = 20.0, 400.0
 _KEY = re.compile(r"([A-Ga-g][#b]?)[ :]*([Mm]ajor|[Mm]inor|[Mm]aj|[Mm]in|m|)", re.ASCII)
 _NAMED = 5
-"""Most annotations named that have no sound."""
+"""Maximum number of annotations without a sound that are named."""
 _NOTHING = ListenedSong("", np.zeros(0, np.float32), np.zeros(0), np.zeros(0), (), "", 1)
 
 
@@ -29,7 +29,7 @@ class _OneQuantity(Evaluation):
     """Base of evaluations of one quantity by systems of `SYSTEMS`.
 
     Attributes:
-        truth: Ending of the file with the truth, beside a sound.
+        truth: Suffix of the annotation file beside a sound.
     """
 
     truth: ClassVar[str] = ""
@@ -73,7 +73,7 @@ class _OneQuantity(Evaluation):
                 yield soundfont, read_song(folder, ask.work, soundfont)
 
     def _truth(self, path: Path) -> ListenedSong:
-        """The annotation beside a sound, without it."""
+        """Reads the annotation beside a sound, but not the sound."""
         truth = next(iter(_beside(path, (self.truth,))), None)
         if truth is None:
             wanted = path.with_suffix(self.truth).name
@@ -85,19 +85,19 @@ class _OneQuantity(Evaluation):
 
     @abstractmethod
     def read(self, text: str) -> ListenedSong:
-        """Truth of an annotation. `ValueError`: it is none."""
+        """Parses an annotation. Raises `ValueError`: it is invalid."""
 
     @abstractmethod
     def part(self, found: MusicEstimate) -> MusicEstimate:
-        """The quantity alone."""
+        """The estimate reduced to the measured quantity."""
 
     @abstractmethod
     def answer(self, song: ListenedSong, found: MusicEstimate | None) -> str:
-        """What a system says of one's own sound, in a word; of None the truth."""
+        """A system's estimate for the user's sound, in a word; for None the truth."""
 
 
 def _beside(path: Path, suffixes: Collection[str]) -> list[Path]:
-    """Files beside a file with its stem and one of `suffixes`; in other case where none has it exactly."""
+    """Files with the stem of `path` and one of `suffixes`; ignores case if no exact match exists."""
     named = (each for each in sorted(path.parent.iterdir()) if each.suffix.lower() in suffixes)
     found = [each for each in named if each.stem.casefold() == path.stem.casefold() and each.is_file()]
     return [each for each in found if each.stem == path.stem] or found

@@ -1,8 +1,8 @@
 """Fits `phrases.json` of `listen`: `python -m antiphon_models.listen.phrase_fitting DATA WORK OUT.json`, an hour.
 
-Both stages are small networks by AdamW on the share of listeners who begin a phrase on a beat. The second is fitted on
-what the first says of songs it was not fitted on, in three parts. Lengths are counted; how they and the odds weigh was
-chosen on songs ending in 7.
+Both stages are small networks, trained by AdamW on the share of listeners who begin a phrase on a beat. The second is
+fitted on the first's output for songs outside its training, in three folds. Lengths are counted; the weights of lengths
+and odds were chosen on songs ending in 7.
 """
 
 import re
@@ -24,7 +24,7 @@ from antiphon_models.listen.songs import FIT, SOUNDFONTS, render_song
 from antiphon_models.material.sounds import songs
 
 _LEAST, _MOST = -3, 8
-"""Bars between the end of the labels and that of the beats: songs beyond count other bars than `beat_midi.txt` has."""
+"""Range of bars between the end of the labels and that of the beats; beyond it the bar counts disagree."""
 _BEFORE, _BEHIND = 6, 28
 """Search range in beats, before and after the first chord, for the first bar line."""
 _ON_BAR, _ON_CHORD = 16.0, 4.0
@@ -51,7 +51,7 @@ class LabelledSong:
 
 
 def read_labels(folder: Path) -> LabelledSong | None:
-    """Phrases of a song; None where its labels count other bars than its beats."""
+    """Reads the phrases of a song; None where its labels and beats disagree about the bars."""
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     beats, on_bar = table[:, 0], table[:, 2]
     chords = (line.split() for line in (folder / "chord_midi.txt").read_text().splitlines())
@@ -84,7 +84,7 @@ def _sung(path: Path, beats: F64) -> F64:
 
 
 def _first_beat(labels: Sequence[Sequence[tuple[str, int]]], sung: F64, on_bar: F64, chord: int) -> int:
-    """First beat of the bar count of labels (letters with beats); `sung` and `on_bar` are per beat."""
+    """First beat of labels (letters with their number of beats); `sung` and `on_bar` are per beat."""
     count, longest = len(sung), max(sum(length for _, length in found) for found in labels)
     last = min(chord + _BEHIND, count - longest - 4 * _LEAST)
     scores = {begin: _ON_CHORD * (begin == chord) for begin in range(max(0, chord - _BEFORE), last + 1)}
@@ -199,7 +199,7 @@ def length_shares(material: Sequence[PhraseMaterial]) -> F64:
 
 
 def fit_odds(table: F64, target: F64, *, units: int, rounds: int, dropout: float, seed: int) -> Odds:
-    """Log-odds function fitted to target shares by cross-entropy."""
+    """Fits a log-odds function to target shares by cross-entropy."""
     import torch
     from torch import nn
 

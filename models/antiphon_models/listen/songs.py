@@ -1,4 +1,4 @@
-"""POP909's songs as recordings: rendered with two soundfonts, with beats, downbeats, chords and key."""
+"""Renders POP909's songs with two soundfonts, and reads their beats, downbeats, chords and key."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
 from antiphon_models.material.sounds import cached_sound, mono
 
 FIT, TEST = "123456", "89"
-"""Last digits of the songs for fitting and evaluation; 7 is left for tuning, 0 is left out of the data."""
+"""Last digits of the songs for fitting and evaluation; 7 is for tuning, 0 is unused."""
 RATE = 22050
 SOUNDFONTS = {"FluidR3": FLUID, "TimGM6mb": TIM}
 _LOW = 20.0
-"""Percentile of a piano's notes up to which one is low."""
+"""Percentile of a piano's pitches up to which a note counts as low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def read_song(folder: Path, work: Path, soundfont: str) -> ListenedSong:
 
 
 def bars_hold(folder: Path, beats: F64, on_bar: NDArray[np.bool_]) -> bool:
-    """Whether the piano strikes its low notes more often on annotated downbeats than a beat beside them.
+    """Whether the piano's low notes fall more often on annotated downbeats than on the beats beside them.
 
-    `on_bar`: which of the beats these are. Of 182 songs for evaluation the bars of 28 do not.
+    `on_bar`: mask of the downbeats. The result is False for 28 of 182 songs for evaluation.
     """
     song = read_midi(folder / f"{folder.name}.mid")
     notes = [note for track in song.tracks if track.name.strip() == "PIANO" for note in track.notes]
@@ -83,12 +83,12 @@ def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], st
 
 
 def render_song(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:
-    """Rendered sound of a song, as `rendered`."""
+    """Renders a song like `rendered`."""
     return rendered(folder.name, lambda: (folder / f"{folder.name}.mid").read_bytes(), work, soundfont)
 
 
 def rendered(name: str, score: Callable[[], bytes], work: Path, soundfont: str) -> NDArray[np.float32]:
-    """Sound of a MIDI file's bytes by one of `SOUNDFONTS`, cached in `work`: mono, peak 0.5."""
+    """Renders a MIDI file's bytes with one of `SOUNDFONTS`, cached in `work`: mono, peak 0.5."""
 
     def make() -> NDArray[np.float32]:
         sound = play(score(), SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True))
@@ -104,13 +104,13 @@ def root_of(label: str) -> int:
 
 
 def key_named(label: str) -> str:
-    """Key in the analyses' spelling, "Bb minor", of "A#:min" or "A# minor"."""
+    """Converts "A#:min" or "A# minor" to the analyses' spelling, "Bb minor"."""
     root = label.replace(":", " ").split(" ")[0]
     return KEY_NAMES[root_of(root) + 12 * ("min" in label)]
 
 
 def triad(label: str) -> int | None:
-    """Chord number of `antiphon_listen.harmony`; None where it is neither major nor minor nor none."""
+    """Chord number of `antiphon_listen.harmony`; None if it is neither major, minor nor "no chord"."""
     if label in ("N", "X"):
         return 24 if label == "N" else None
     kind = label.partition(":")[2].partition("/")[0].partition("(")[0]

@@ -76,7 +76,7 @@ def drums(rng: np.random.Generator, bars: int) -> list[PatternNote]:
 
 
 def _chords(rng: np.random.Generator, mode: str, bars: int) -> list[tuple[float, float, int]]:
-    """(start, length, degree) in beats: a chord a bar, sometimes two or a half."""
+    """Random chords (start, length, degree) in beats: usually one per bar, sometimes two or a half."""
     rows = PROGRESSIONS[mode]
     row = rows[int(rng.integers(len(rows)))]
     each = float(rng.choice([4.0, 4.0, 4.0, 2.0, 8.0])) if bars > 1 else float(rng.choice([4.0, 2.0, 1.0, 4.0]))
@@ -193,7 +193,7 @@ DRUMS = 9
 
 
 def why_not() -> str:
-    """Reason why rendering is impossible here; "" if it is possible."""
+    """Reason why loops cannot be rendered here; "" if they can."""
     missing = fluidsynth.missing((*FITTING_FONTS.values(), *EVALUATION_FONTS.values()))
     if not missing:
         return ""
@@ -208,7 +208,7 @@ def check_fonts() -> None:
 
 
 def play(data: bytes, soundfont: str, rate: int, reverb: bool = True) -> NDArray[np.float32]:
-    """FluidSynth's rendering of a MIDI file, float32 `[2, frames]`."""
+    """Renders a MIDI file with FluidSynth, float32 `[2, frames]`."""
     settings = FluidSettings(gain=0.5, reverb=reverb, chorus=reverb)
     return np.ascontiguousarray(fluidsynth.play(data, (FITTING_FONTS | EVALUATION_FONTS)[soundfont], rate, settings).T)
 
@@ -240,7 +240,7 @@ class KnownLoop:
 
 @dataclass(frozen=True, slots=True)
 class LoopScore:
-    """Score of a loop. notes: in beats from its start, quantised or as played."""
+    """Notes of a loop, in beats from its start, quantised or as played."""
 
     bpm: float
     bars: int
@@ -263,7 +263,7 @@ def _score(rng: np.random.Generator, kind: str) -> LoopScore:
 
 
 def render_loops(count: int, soundfont: str, seed: int) -> Iterator[KnownLoop]:
-    """`count` rendered loops, kinds in turn, cut at the last bar line."""
+    """Renders `count` loops, cycling through the kinds, cut at the last bar line."""
     rng = np.random.default_rng(seed)
     kinds = ("drums", "bass", "chords", "melody", "drums", "chords")
     for first in range(0, count, 48):
@@ -274,7 +274,7 @@ def render_loops(count: int, soundfont: str, seed: int) -> Iterator[KnownLoop]:
 def render_together(
     scores: Sequence[LoopScore], soundfont: str, rng: np.random.Generator, rate: int = RATE
 ) -> Iterator[KnownLoop]:
-    """Scores rendered in one pass at `rate` Hz, with random timing of some ms."""
+    """Renders scores in one pass at `rate` Hz, with random timing deviations of some ms."""
     reverb = bool(rng.random() < 0.6)
     events: list[tuple[float, int, bytes]] = []
     starts: list[float] = []

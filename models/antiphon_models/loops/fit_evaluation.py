@@ -1,6 +1,6 @@
-"""`antiphon evaluate fits`: the other part of the same four bars is to be found among 50 loops and beside its foils.
+"""`antiphon evaluate fits`: ranks the other part of the same four bars among 50 loops and its foils.
 
-Parts of the same bars go together; a foil breaks one thing of a part: its pitch, its place in the bar, its tempo.
+Parts of the same bars fit together; a foil changes one property of a part: pitch, bar position or tempo.
 """
 
 import json
@@ -44,7 +44,7 @@ _CHUNK = 32
 class FitLoop:
     """A part of four bars.
 
-    `place`: its window: parts of one window go together. `part`: one of `part_songs.PARTS`. `foil`: one of `FOILS`; ""
+    `place`: its window; parts of one window fit together. `part`: one of `part_songs.PARTS`. `foil`: one of `FOILS`; ""
     for the part itself.
     """
 
@@ -63,9 +63,9 @@ class FitLoop:
 def windows(
     data: Path, split: str, limits: dict[str, int], count: int, rng: np.random.Generator
 ) -> Iterator[list[FitLoop]]:
-    """Parts of up to `count` windows of each song, with at least two parts each.
+    """Yields the parts of up to `count` windows of each song, each with at least two parts.
 
-    `limits`: songs by source. `rng`: draws windows, tempos of what has none, and instruments.
+    `limits`: songs by source. `rng`: draws windows, missing tempos, and instruments.
     """
     place = 0
     for source, limit in limits.items():
@@ -92,7 +92,7 @@ def windows(
 
 
 def foil(loop: FitLoop, kind: str) -> FitLoop:
-    """Foil of a part: its notes rotated within the four bars, transposed or sped up."""
+    """Makes a foil: the part's notes rotated within the four bars, transposed or sped up."""
     score = loop.score
     if kind == FOILS[0]:
         score = replace(score, notes=[replace(n, pitch=n.pitch + 1) for n in score.notes])
@@ -106,7 +106,7 @@ def foil(loop: FitLoop, kind: str) -> FitLoop:
 def sounds_of(
     loops: Sequence[FitLoop], soundfont: str, rng: np.random.Generator, rate: int = RATE
 ) -> Iterator[NDArray[np.float32]]:
-    """Sound of each loop, float32 `[frames]`, exactly four bars."""
+    """Renders each loop, float32 `[frames]`, exactly four bars long."""
     for first in range(0, len(loops), _CHUNK):
         for known in render_together([x.score for x in loops[first : first + _CHUNK]], soundfont, rng, rate):
             yield known.samples.mean(axis=0)
@@ -146,22 +146,22 @@ def _score(notes: Sequence[PartNote], part: str, bpm: float, key: str, rng: np.r
 
 SONGS = {"pop909": 40, "jsb": 8, "freedoom": 0, "openttd-openmsx": 0}
 AMONG, NEAR = 50, 0.04
-"""Number of candidate loops; ratio of tempos that count as equal."""
+"""Number of candidate loops; relative difference within which tempos count as equal."""
 _SEED, _MIN_COUNT = 57, 24
-"""Number of windows that surely contain 50 loops."""
+"""Seed, and the minimum number of windows that is sure to contain 50 loops."""
 _TRIVIAL = "true key and tempo"
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """Loop with its truth, and the file of its sound."""
+    """A loop with its truth and its sound file."""
 
     loop: FitLoop
     file: Path
 
 
 class FitsEvaluation(Evaluation):
-    """Evaluation on song parts and soundfonts outside the training."""
+    """Measures song parts and soundfonts outside the training."""
 
     folders = ("pop909",)
     road = "`antiphon library fits FILE --json`; `fits by rule` in a catalogue without the analysis `fit`"
@@ -176,7 +176,7 @@ class FitsEvaluation(Evaluation):
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Scores of each window's pair. Raises `UsageError`: FluidSynth or a soundfont is missing."""
+        """Yields the scores of each window's pair. Raises `UsageError`: FluidSynth or a soundfont is missing."""
         check_fonts()
         rng = np.random.default_rng(_SEED * ask.seed)
         drawn = list(windows(ask.data, "test", SONGS, 1, rng))
@@ -243,7 +243,7 @@ class _Road:
 def _items(
     drawn: Sequence[Sequence[FitLoop]], pairs: Sequence[Sequence[int]], folder: Path, rng: np.random.Generator
 ) -> dict[tuple[int, str, str], _Item]:
-    """All parts and the partners' foils, each window with one of the soundfonts."""
+    """Renders all parts and the partners' foils, each window with one of the soundfonts."""
     import soundfile
 
     fonts, items = list(EVALUATION_FONTS), {}

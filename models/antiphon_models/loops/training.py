@@ -1,7 +1,7 @@
-"""Fits `tables.json`: `python -m antiphon_models.loops.training DATA`. Least squares with a ridge, in closed form.
+"""Fits `tables.json`: `python -m antiphon_models.loops.training DATA`. Uses ridge regression in closed form.
 
-On loops that were drawn at random and on loops cut from songs. What ships is fitted on both soundfonts; what
-`evaluation` reports is fitted on one, and measured on the other with other loops and other songs.
+The material is random loops and loops cut from songs. The shipped tables are fitted on both soundfonts; the figures of
+`evaluation` are fitted on one, and measured on the other with other loops and songs.
 """
 
 import json
@@ -24,15 +24,15 @@ from antiphon_models.loops.corpus import RATE as RENDERED, KnownLoop, LoopScore,
 from antiphon_models.material.sounds import songs as folders
 
 FIT, TEST = "123456", "789"
-"""Last digits of the songs for fitting and evaluation; 0 is left out of the data."""
+"""Last digits of the songs for fitting and evaluation; 0 is unused."""
 _MAX_BEAT_DEVIATION = 0.03
-"""Maximum deviation of a loop's beats in seconds."""
+"""Maximum deviation in seconds of a loop's beats from even ones."""
 _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B"}
 _PROGRAMS = {"bass": corpus.BASSES, "chords": corpus.CHORDS, "melody": corpus.MELODIES}
 
 
 def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Iterator[KnownLoop]:
-    """`count` loops, or as many as available: at most three of a song, kinds in turn. data: a folder with pop909/."""
+    """Renders up to `count` loops, at most three per song, cycling through the kinds. data: a folder with pop909/."""
     rng = np.random.default_rng(seed)
     songs = folders(data, digits)
     scores: list[LoopScore] = []
@@ -90,13 +90,13 @@ def _score(song: Path, kind: str, rng: np.random.Generator) -> LoopScore | None:
 
 
 def _lowest(notes: list[PatternNote]) -> list[PatternNote]:
-    """Lowest of simultaneous notes, within the range of a bass."""
+    """Keeps the lowest of simultaneous notes, moved into the range of a bass."""
     low = [n for n in notes if n.pitch < 58 and n.pitch == min(m.pitch for m in notes if abs(m.start - n.start) < 0.1)]
     return [PatternNote(n.start, n.length, n.pitch - 12 if n.pitch > 48 else n.pitch, n.velocity) for n in low]
 
 
 COUNT, SONGS = 1056, 240
-"""Number of loops per soundfont, for the shipped tables."""
+"""Numbers of random loops and of loops from songs per soundfont, for the shipped tables."""
 SEEDS = {
     "fluidr3": {31: 192, 102: 192, 202: 192, 302: 240, 312: 240},
     "timgm6mb": {31: 192, 101: 192, 201: 192, 301: 240, 311: 240},
@@ -136,7 +136,7 @@ def items(loops: Iterable[KnownLoop]) -> Iterable[LabelledLoop]:
 
 
 def loops(soundfont: str, count: int, data: Path | None, cut: int) -> Iterator[KnownLoop]:
-    """Fitting material: `count` random loops, and `cut` of songs where there are any."""
+    """Renders the fitting material: `count` random loops, and `cut` loops of songs if available."""
     for seed, most in SEEDS[soundfont].items():
         yield from corpus.render_loops(min(count, most), soundfont, seed)
         count = max(0, count - most)
@@ -153,7 +153,7 @@ def fit(known: Sequence[LabelledLoop]) -> LoopTables:
 
 
 def _tempo(known: Sequence[LabelledLoop]) -> LinearScore:
-    """Linear score fitted to the feature difference of the right candidate from each wrong one."""
+    """Fits a linear score to the feature differences of the right candidate from each wrong one."""
     rows = np.vstack([x.tempo for x in known])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-3
     pairs = []

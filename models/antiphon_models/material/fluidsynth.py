@@ -1,4 +1,4 @@
-"""Interface of FluidSynth: a MIDI file's bytes to sound, by a General MIDI soundfont."""
+"""Interface to FluidSynth: renders a MIDI file's bytes with a General MIDI soundfont."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ def note_off(channel: int, number: int) -> bytes:
 
 
 def is_note_on(message: bytes) -> bool:
-    """Whether a message begins a note; one of velocity 0 ends it."""
+    """Whether a message starts a note; a note on with velocity 0 ends it."""
     return message[0] & 0xF0 == 0x90 and message[2] > 0
 
 
@@ -47,9 +47,9 @@ def control_change(channel: int, number: int, value: int) -> bytes:
 
 
 def midi_bytes(events: Iterable[tuple[int, bytes]], ticks: int = TICKS) -> bytes:
-    """A MIDI file of one track, format 0, of (tick, message) in order.
+    """Builds a one-track MIDI file, format 0, from sorted (tick, message) pairs.
 
-    `ticks` of a second, even, at most 32,767: half a second to the beat up to 960, else a second.
+    `ticks`: per second, even, at most 32,767. A beat is half a second up to 960 ticks, else a second.
     """
     # a beat's ticks are a 15-bit number: at a second to the beat time can be counted twice as finely
     beats_a_second = 2 if ticks <= TICKS else 1
@@ -71,7 +71,7 @@ def _delta(number: int) -> bytes:
 
 
 TIMEOUT_SECONDS = 600.0
-"""Timeout of a program in seconds, by experience: rendering here takes some seconds."""
+"""Timeout of a program in seconds; rendering usually takes a few seconds."""
 
 
 def absent(program: str, files: Iterable[Path]) -> list[str]:
@@ -81,12 +81,12 @@ def absent(program: str, files: Iterable[Path]) -> list[str]:
 
 
 def render(score: bytes, words: Callable[[Path, Path], Sequence[str]]) -> NDArray[np.float32]:
-    """Sound float32 `[frames, channels]` of a MIDI file's bytes, rendered by a program.
+    """Renders a MIDI file's bytes with a program, as float32 `[frames, channels]`.
 
-    `words` of its command line come from the paths of the MIDI file and of the sound file that it writes.
+    `words` builds the command line from the paths of the MIDI file and of the sound file to write.
 
-    Raises `FileNotFoundError`: there is no such program. `subprocess.CalledProcessError`: it fails.
-    `subprocess.TimeoutExpired`: it takes over `TIMEOUT_SECONDS` seconds.
+    Raises `FileNotFoundError`: the program is missing. `subprocess.CalledProcessError`: it fails.
+    `subprocess.TimeoutExpired`: it takes more than `TIMEOUT_SECONDS` seconds.
     """
     import soundfile
 
@@ -111,10 +111,10 @@ class FluidSettings:
 
     Args:
         gain: Its master gain, 0 to 10.
-        reverb: With its reverb; None leaves it as FluidSynth has it, on.
-        chorus: With its chorus; None leaves it as FluidSynth has it, on.
-        options: Further settings by name, as `-o` takes them.
-        samples: What it writes: "float", or 16 bits, which are dithered and cut at full scale.
+        reverb: Whether reverb is on; None keeps FluidSynth's default, on.
+        chorus: Whether chorus is on; None keeps FluidSynth's default, on.
+        options: Further settings by name, in the format of `-o`.
+        samples: Output format: "float", or 16 bits, dithered and clipped at full scale.
     """
 
     gain: float
@@ -130,10 +130,10 @@ def missing(fonts: Iterable[Path] = (FLUID, TIM)) -> list[str]:
 
 
 def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:
-    """FluidSynth's rendering of a MIDI file's bytes: float32 `[frames, 2]`, with the release after the last event.
+    """Renders a MIDI file's bytes with FluidSynth: float32 `[frames, 2]`, with the release after the last event.
 
-    Raises `FileNotFoundError`: there is no fluidsynth program, or no such soundfont. `subprocess.CalledProcessError`:
-    it fails. `subprocess.TimeoutExpired`: it takes over `rendering.TIMEOUT_SECONDS` seconds.
+    Raises `FileNotFoundError`: fluidsynth or the soundfont is missing. `subprocess.CalledProcessError`: it fails.
+    `subprocess.TimeoutExpired`: it takes more than `rendering.TIMEOUT_SECONDS` seconds.
     """
     if not font.is_file():
         # FluidSynth would play its default soundfont, with a warning alone
@@ -147,7 +147,7 @@ def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArra
 
 
 def play_tracks(tracks: Sequence[MidiTrack], font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:
-    """FluidSynth's rendering of tracks at 120 bpm, as `play` of a file of them."""
+    """Renders tracks at 120 bpm with FluidSynth, as `play` renders a file of them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tracks.mid"
         write_midi(path, tracks, 120.0)

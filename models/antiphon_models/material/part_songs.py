@@ -1,10 +1,10 @@
-"""Songs in labelled parts, with bars, key and chords: POP909, JSB, and the bands of freedoom and openttd-openmsx.
+"""Reads songs in labelled parts, with bars, key and chords: POP909, JSB, and the bands of freedoom and openttd-openmsx.
 
     for song in songs(DATA, "train", ("pop909", "jsb")):
         melody = song.parts["melody"]
 
-The last two are packages of Debian (BSD-3 and GPL-2), unpacked: `dpkg-deb -x freedoom_….deb DATA/freedoom`. What is
-GPL is for training and measuring: no pattern of it may be cut into what ships. A key that no song states is estimated.
+The last two are packages of Debian (BSD-3 and GPL-2), unpacked: `dpkg-deb -x freedoom_….deb DATA/freedoom`. GPL songs
+are for training and measuring only: no pattern of them may be in shipped files. Missing keys are estimated.
 """
 
 import math
@@ -87,13 +87,13 @@ class PartSong:
     """A song in parts.
 
     Attributes:
-        name: As "pop909 017".
+        name: Such as "pop909 017".
         split: "train", "valid" or "test".
-        meter: Beats of a bar.
+        meter: Beats per bar.
         first: The beat on which the first whole bar begins.
-        tempo: Beats a minute, in the middle.
-        key: C to B major 0 to 11, minor 12 to 23.
-        parts: Notes by the names of `PARTS`, in order; only those it has.
+        tempo: Tempo in BPM, in the middle of the song.
+        key: C to B major are 0 to 11, minor keys 12 to 23.
+        parts: Sorted notes of the present parts, by the names in `PARTS`.
         programs: General MIDI instruments by part, where the source has them.
     """
 
@@ -110,10 +110,10 @@ class PartSong:
 
 
 def songs(data: Path, split: str, sources: Sequence[str] = SOURCES, limit: int = 0) -> Iterator[PartSong]:
-    """Songs of a split, from those sources present in the folder `data`.
+    """Songs of a split, from the sources present in the folder `data`.
 
-    `split`: "train", "valid" or "test". `sources`: of `SOURCES`. `limit`: most songs of each source, evenly chosen; 0
-    for all.
+    `split`: "train", "valid" or "test". `sources`: members of `SOURCES`. `limit`: maximum songs of each source, evenly
+    chosen; 0 for all.
     """
     reading = {"pop909": _pop909, "jsb": _jsb, "freedoom": _freedoom, "openttd-openmsx": _openmsx}
     for source in sources:
@@ -132,11 +132,11 @@ class PopSong:
 
     Attributes:
         beats: `[n]`, seconds.
-        meter: Beats of a bar.
-        first: The beat of the first whole bar.
-        labels: (from second, to second, label).
-        grid: Seconds and numbers of its beats, with some before and after.
-        key: As "Gb:maj".
+        meter: Beats per bar.
+        first: The beat on which the first whole bar begins.
+        labels: (start in seconds, end in seconds, label).
+        grid: Seconds and indices of its beats, with some before and after.
+        key: Such as "Gb:maj".
     """
 
     beats: NDArray[np.float64]
@@ -149,7 +149,7 @@ class PopSong:
 
 
 def read_pop(folder: Path) -> PopSong | None:
-    """One song of POP909; None where its beats, melody or piano are missing."""
+    """Reads a song of POP909; None where its beats, melody or piano are missing."""
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     beats = table[:, 0]
     downs = np.nonzero(table[:, 2] == 1)[0]
@@ -207,7 +207,7 @@ def _pop909(root: Path, split: str, limit: int) -> Iterator[PartSong]:
 
 
 def _jsb(root: Path, split: str, limit: int) -> Iterator[PartSong]:
-    """Chorales: soprano as melody, alto and tenor as chords, bass. Their grid has sixteenths and no bars but 4/4."""
+    """Chorales: soprano as melody, alto and tenor as chords, bass. They are in sixteenths, and all count as 4/4."""
     chorales = sounds.chorales(root.parent)[split]
     for number in range(len(chorales))[:: max(1, len(chorales) // limit) if limit else 1][: limit or None]:
         steps = [step for step in chorales[number] if len(step) == 4]
@@ -217,7 +217,7 @@ def _jsb(root: Path, split: str, limit: int) -> Iterator[PartSong]:
 
 
 def _held(pitches: Sequence[int]) -> list[PartNote]:
-    """Voice of sixteenths as notes, equal ones tied within a quarter; -1 is a rest."""
+    """Converts a voice in sixteenths to notes; equal ones are tied within a quarter, -1 is a rest."""
     notes: list[PartNote] = []
     for n, pitch in enumerate(pitches):
         if pitch >= 0 and notes and notes[-1].pitch == pitch and notes[-1].end == n / 4 and n % 4:
@@ -244,7 +244,7 @@ def _freedoom(root: Path, split: str, limit: int) -> Iterator[PartSong]:
 
 
 def midi_lumps(wad: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of the distinct MIDI files in an archive of Doom's engine."""
+    """Names and contents of the distinct MIDI files in a WAD archive of the Doom engine."""
     content, seen = wad.read_bytes(), set()
     count, at = struct.unpack_from("<ii", content, 4)
     for place, size, name in struct.iter_unpack("<ii8s", content[at : at + 16 * count]):
@@ -260,7 +260,7 @@ def _split(name: str) -> str:
 
 
 def _band(name: str, split: str, path: Path) -> Iterator[PartSong]:
-    """Song of a General MIDI file by its channels; none if it is unreadable or has no melody."""
+    """Yields the song of a General MIDI file, by its channels; none if it is unreadable or has no melody."""
     try:
         file = read_midi(path, overlap="end")
     except FileError:
@@ -272,7 +272,7 @@ def _band(name: str, split: str, path: Path) -> Iterator[PartSong]:
 
 
 def _by_channel(file: MidiSong) -> tuple[dict[str, list[PartNote]], dict[str, int]]:
-    """Parts of channels: drums and bass by number and program, the melody the highest monophonic line."""
+    """Assigns channels to parts: drums and bass by number and program, the melody by the highest monophonic line."""
     channels: dict[int, list[PartNote]] = {}
     program: dict[int, int] = {}
     for track in file.tracks:
@@ -304,7 +304,7 @@ def _by_channel(file: MidiSong) -> tuple[dict[str, list[PartNote]], dict[str, in
 def _estimated(
     name: str, split: str, meter: int, tempo: float, parts: Mapping[str, list[PartNote]], programs: Mapping[str, int]
 ) -> PartSong:
-    """Song with a key estimated by profiles, and chords as best-fitting triads per beat."""
+    """Builds a song with a key estimated by profiles, and chords as best-fitting triads per beat."""
     notes = [note for part, played in parts.items() if part != "drums" for note in played]
     beats = math.ceil(max(note.end for note in notes))
     classes = durations(notes, beats)

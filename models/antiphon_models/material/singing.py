@@ -1,7 +1,7 @@
 """Synthetic singing: espeak-ng's syllables, resynthesised at the notes' pitches by WORLD.
 
-The syllable is taken apart by WORLD, stretched to the note's length, and put together again on a pitch drawn from the
-score: with glides, scoops, vibrato, drift and mistuning. Needs pyworld and espeak-ng.
+WORLD analyses the syllable, which is stretched to the note's length and resynthesised at a pitch drawn from the score,
+with glides, scoops, vibrato, drift and mistuning. Needs pyworld and espeak-ng.
 """
 
 import functools
@@ -39,12 +39,12 @@ class LyricNote:
 
 
 def speak(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = RATE) -> F32:
-    """Speech of espeak-ng, mono at `rate`.
+    """Synthesises speech with espeak-ng, mono at `rate`.
 
-    `voice`: a language and a variant, as "en-us+f3"; `speed`: words a minute, 80 to 450; `pitch`: 0 to 99.
+    `voice`: a language and a variant, such as "en-us+f3"; `speed`: words a minute, 80 to 450; `pitch`: 0 to 99.
 
-    Raises `FileNotFoundError`: there is no espeak-ng program. `subprocess.CalledProcessError`: it knows no such voice,
-    or fails otherwise.
+    Raises `FileNotFoundError`: espeak-ng is missing. `subprocess.CalledProcessError`: the voice is unknown, or
+    espeak-ng fails otherwise.
     """
     import soundfile
 
@@ -55,7 +55,7 @@ def speak(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = 
 
 
 def world() -> Any:
-    """pyworld. It asks pkg_resources for its own version, which setuptools no longer brings: nothing else is used."""
+    """Imports pyworld with a stub of pkg_resources, which it asks for its version and setuptools no longer has."""
     missing = importlib.util.find_spec("pkg_resources") is None
     if missing:
         stand_in = types.ModuleType("pkg_resources")
@@ -81,12 +81,12 @@ class Syllable:
 
 @functools.lru_cache(maxsize=512)
 def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
-    """WORLD analysis of a spoken syllable."""
+    """Speaks a syllable and analyses it with WORLD."""
     return analyse_speech(speak(text, voice, rate=rate), rate)
 
 
 def analyse_speech(sound: F32, rate: int) -> Syllable:
-    """WORLD analysis of a piece of speech, mono at `rate`."""
+    """Analyses speech, mono at `rate`, with WORLD."""
     pyworld = world()
     x = sound.astype(np.float64)
     loud = np.flatnonzero(np.abs(x) > 0.02 * np.abs(x).max())
@@ -102,7 +102,7 @@ def analyse_speech(sound: F32, rate: int) -> Syllable:
 
 @dataclass(frozen=True, slots=True)
 class Singer:
-    """Voice with its syllables. warp: factor of the formants.  take: syllables by text, voice and rate."""
+    """A voice with its syllables. warp: factor of the formants.  take: gives syllables by text, voice and rate."""
 
     voice: str
     syllables: Sequence[str] = SYLLABLES
@@ -114,8 +114,8 @@ def singing(
     notes: Sequence[LyricNote], singer: Singer, how: SingingStyle, seed: int, rate: int = RATE,
     intonation: F64 | None = None,
 ) -> tuple[F32, F64]:  # fmt: skip
-    """Sung notes: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. Slurred notes continue the syllable
-    before. intonation: semitones to add to each frame's pitch."""
+    """Sings notes: sound at `rate`, and Hz of each WORLD frame, 0 unvoiced. Slurred notes continue the previous
+    syllable. intonation: semitones to add to each frame's pitch."""
     pyworld = world()
     rng = np.random.default_rng(seed)
     frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)

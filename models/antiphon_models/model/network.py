@@ -1,8 +1,8 @@
-"""Reference network: a small recurrent one with a model's cost that passes the sound.
+"""Reference network: a small recurrent network that costs as much as a real one and passes the sound.
 
-24 band levels of the hop → a gated recurrent layer of 64 → one number. Imported in workers only. Its weights are drawn
-from a seed, not trained: python -m antiphon_models.model.network [FOLDER] [--seed N] writes them into `models/weights/`
-or another folder.
+It maps 24 band levels of the hop through a GRU of 64 to one number. Imported in workers only. Its weights are random,
+by seed, not trained: python -m antiphon_models.model.network [FOLDER] [--seed N] writes them into `models/weights/` or
+another folder.
 """
 
 import argparse
@@ -20,9 +20,9 @@ LEVELS, HIDDEN = 24, 64
 
 
 class Reference(StreamingModel):
-    """Identity network: y is x, bit for bit, while weights and state give a finite number; else it is that number.
+    """Identity network: y is x, bit for bit, if weights and state give a finite number; otherwise y is that number.
 
-    So what went wrong inside is heard as NaN, and a sound that comes back unchanged has gone all the way.
+    So a fault inside shows as NaN, and an unchanged output proves that the sound has passed through the network.
     """
 
     name = "reference"

@@ -1,7 +1,7 @@
-"""Analysis steps: the catalogue's analyses of a data set, and a classifier's predictions for new sounds.
+"""Runs the analysis steps: the catalogue's analyses on a data set, and a classifier's predictions for new sounds.
 
-Both are shards like those of spectrograms: a function of the names of their sounds and of the versions of the analyses,
-written whole or not at all. A column is a quantity, of the type that its analysis declares.
+Both write shards like those of spectrograms: they depend only on the names of their sounds and the versions of the
+analyses, and are written atomically. A column is a quantity, with the type that its analysis declares.
 """
 
 import os
@@ -16,7 +16,7 @@ from antiphon_library.scanning import identify_and_analyse
 from antiphon_library.shard_import import LABEL, SPAN, VERSION
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.rules import files_below, relative
-from antiphon_models.pipeline.shards import ShardWork, SourceItem, first_fields, shared_out, sounds_of, write_shard
+from antiphon_models.pipeline.shards import ShardWork, SourceItem, first_fields, items_by_shard, sounds_of, write_shard
 
 PREDICTIONS = "predictions"
 """Folder name of predictions."""
@@ -30,7 +30,7 @@ class AnalysisTask(ShardWork):
 
     @property
     def lines(self) -> Path:
-        """Predictions as JSON lines."""
+        """Path of the predictions as JSON lines."""
         return self.path.with_suffix(".jsonl")
 
     def settled(self) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class AnalysisTask(ShardWork):
 def analysis_tasks(
     out: Path, folder: str, source: Path, items: Sequence[SourceItem], names: Sequence[str], shards: int
 ) -> list[AnalysisTask]:
-    """Tasks of nonempty shards. Raises `PluginError`: there is no analysis of a name."""
+    """Tasks of nonempty shards. Raises `PluginError`: an analysis is unknown."""
     from antiphon.api.backends.analysis import named_analyses
 
     present = analyses()
@@ -49,7 +49,7 @@ def analysis_tasks(
     if not versions:
         raise PluginError("no plugin registers an analysis; `antiphon plugins` lists those that there are, and why not")
     places = str(out), folder, str(source)
-    return [AnalysisTask(number, *places, part, versions) for number, part in shared_out(items, shards)]
+    return [AnalysisTask(number, *places, part, versions) for number, part in items_by_shard(items, shards)]
 
 
 def new_sounds(folder: Path) -> list[SourceItem]:
@@ -63,7 +63,7 @@ def new_sounds(folder: Path) -> list[SourceItem]:
 
 
 def compute_analyses(task: AnalysisTask) -> None:
-    """Computes a shard and writes it. Raises `FileError`: it cannot be written, or an analysis has another version."""
+    """Computes and writes a shard. Raises `FileError`: it cannot be written, or an analysis has another version."""
     import pyarrow
 
     present = analyses()
@@ -98,7 +98,7 @@ def compute_analyses(task: AnalysisTask) -> None:
 
 
 def _cells(results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
-    """Columns of results: "NAME.QUANTITY", and "NAME.problem"."""
+    """Converts results to columns: "NAME.QUANTITY", and "NAME.problem"."""
     cells: dict[str, Any] = {}
     for name, (_, values, problem) in results.items():
         cells[f"{name}.problem"] = problem
@@ -130,7 +130,7 @@ def _type(quantity: Quantity) -> Any:
 
 
 def prediction(name: str, digest: str, seconds: float, results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
-    """Prediction for a sound as JSON data: by analysis its quantities, without landmarks, and "problem", else ""."""
+    """Prediction for a sound as JSON data: quantities by analysis, without landmarks, and "problem", "" for none."""
     said = {
         analysis: {k: v for k, v in (values or {}).items() if not isinstance(v, bytes)} | {"problem": problem}
         for analysis, (_, values, problem) in sorted(results.items())

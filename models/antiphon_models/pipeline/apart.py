@@ -1,6 +1,6 @@
-"""Work in a child process that ends with its parent; any failure becomes a sentence.
+"""Runs work in a child process that ends with its parent; any failure becomes an error message.
 
-By `multiprocessing`, not `spawn`: what is passed on are functions and dataclasses.
+Uses `multiprocessing`, not `spawn`, because functions and dataclasses are passed.
 """
 
 import multiprocessing
@@ -28,7 +28,7 @@ class ParentLink:
         self.messages.send((False, values))
 
     def end(self, failure: str | None) -> None:
-        """Reports to the parent that the work is complete, or the reason of its failure."""
+        """Reports to the parent that the work is complete, or why it failed."""
         self.messages.send((True, failure))
 
 
@@ -41,9 +41,9 @@ def run_in_child(
 ) -> None:
     """Calls a module's function in a new process, with a `ParentLink` and plain data, and waits for its return.
 
-    `log` is for what it prints, `what` it does, for messages: "computes shards"; `watch` is called with what it sends.
+    `log` receives its output; `what` describes the work in messages: "computes shards"; `watch` gets the sent values.
 
-    Raises `FileError`: it has failed, or the process has ended.
+    Raises `FileError`: the work has failed, or the process has ended.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)

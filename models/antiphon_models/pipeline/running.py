@@ -40,10 +40,10 @@ from antiphon_models.pipeline.shards import (
     excerpt,
     gather,
     is_done,
+    items_by_shard,
     mel_cells,
     read_items,
     row_fields,
-    shared_out,
     sounds_of,
     write_shard,
 )
@@ -78,8 +78,8 @@ def run_tasks(
 ) -> None:
     """Computes shards by `work`, a function of a module, with one of `RUNNERS`; `workers` processes.
 
-    `log` is for what Beam and its workers print; `options` are Beam's, as "--dask_client_address=tcp://127.0.0.1:8786".
-    Raises `FileError` where the runner has failed.
+    `log` receives the output of Beam and its workers; `options` are Beam's, such as
+    "--dask_client_address=tcp://127.0.0.1:8786". Raises `FileError`: the runner has failed.
     """
     with _redirected_output(log), single_threads():
         if runner == "direct" and workers > 1:
@@ -90,10 +90,10 @@ def run_tasks(
 
 
 def _direct(link: ParentLink, tasks: list[Any], log: Path, work: Work, workers: int, options: list[str]) -> None:
-    """Beam's direct runner with several processes, in a child process that ends when a worker does.
+    """Runs Beam's direct runner with several processes, in a child process that ends when a worker does.
 
-    Beam itself waits for ever for the answer of a worker that was killed, for want of memory or because the disk of
-    its log is full.
+    Beam itself waits for ever for a worker that was killed, for lack of memory or because the disk with its log is
+    full.
     """
     from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
     from apache_beam.transforms.environments import SubprocessSDKEnvironment
@@ -117,7 +117,7 @@ def _direct(link: ParentLink, tasks: list[Any], log: Path, work: Work, workers: 
 
 
 def _compute(kind: Any, options: Sequence[str], tasks: Sequence[Any], work: Work) -> None:
-    """Runs a pipeline of Beam by a runner, or the runner's name."""
+    """Runs a Beam pipeline with a runner, or the name of one."""
     import apache_beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -127,7 +127,7 @@ def _compute(kind: Any, options: Sequence[str], tasks: Sequence[Any], work: Work
 
 @contextmanager
 def _errors_as_sentences(runner: str, log: Path) -> Iterator[None]:
-    """Context that converts Beam's wrapped exceptions to a sentence."""
+    """Context that converts Beam's wrapped exceptions to `FileError` with one sentence."""
     try:
         yield
     except Exception as error:
@@ -152,7 +152,7 @@ def _redirected_output(log: Path) -> Iterator[None]:
 
 @contextmanager
 def single_threads() -> Iterator[None]:
-    """One thread of arithmetic for each process that is started within: processes are as many as the cores."""
+    """Context that limits arithmetic to one thread in each process started within: there is a process for each core."""
     single = {**ONE_THREAD, "NUMBA_NUM_THREADS": "1"}
     before = {name: os.environ.get(name) for name in single}
     os.environ.update(single)
@@ -167,7 +167,7 @@ def single_threads() -> Iterator[None]:
 
 @contextmanager
 def _runner_context(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
-    """Context of the runner and its options; a local cluster is stopped afterwards."""
+    """Context with the runner and its options; a local cluster is stopped at the end."""
     if runner == "direct":
         yield "DirectRunner", list(options)
         return
@@ -207,11 +207,11 @@ def stems_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list
     """Tasks of nonempty shards. Raises `PluginError`: no plugin separates sounds."""
     chosen, version = settings.preprocess, separator().version
     places = str(settings.out), STEMS_FOLDER, str(settings.gather.path)
-    return [ShardTask(n, *places, part, chosen, version) for n, part in shared_out(items, chosen.shards)]
+    return [ShardTask(n, *places, part, chosen, version) for n, part in items_by_shard(items, chosen.shards)]
 
 
 def compute_stems(task: ShardTask) -> None:
-    """Computes a shard and writes it. Raises `FileError`: it cannot be written."""
+    """Computes and writes a shard. Raises `FileError`: it cannot be written."""
     import pyarrow
 
     mel, rows = LogMel(task.settings.mel), list[dict[str, Any]]()
@@ -250,7 +250,7 @@ def claim_folder(out: Path) -> Iterator[None]:
 def remove_others(tasks: Sequence[ShardWork]) -> None:
     """Removes shards of a different shard count, whose items would be duplicates, and their lists of bad sounds.
 
-    Raises `FileError`: one cannot be removed.
+    Raises `FileError`: a file cannot be removed.
     """
     wanted = {task.path.stem for task in tasks}
     folders = {path.parent for task in tasks for path in (task.path, task.dead) if path.parent.is_dir()}
@@ -263,7 +263,7 @@ def remove_others(tasks: Sequence[ShardWork]) -> None:
 
 
 def _folder_contents(out: Path) -> Iterator[Path]:
-    """Contents of the folder two levels deep: training/FRAMEWORK is the deepest one written."""
+    """Contents of the folder, two levels deep: the deepest folder written is training/FRAMEWORK."""
     for pattern in (".*", "*/.*", "*/*/.*"):
         yield from out.glob(pattern)
 
@@ -278,17 +278,17 @@ def _remove(paths: Iterable[Path]) -> None:
 
 MANIFEST = "manifest.json"
 LOG = "beam.log"
-"""File name of Beam's and its workers' output."""
+"""Name of the file with the output of Beam and its workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineReport:
     """Report of a run.
 
-    `computed`: those of them that this run has computed. `dead`: sounds that could not be used, by name, and why.
-    `classes`: by label how many of its sounds each split of the training has.
-    `analysed`: of the steps stems, analyse and predict: "sounds", "dead", "shards" and "computed", how many of each.
-    `training`: what the steps train, evaluate and deploy have done.
+    `computed`: number of shards computed by this run. `dead`: unusable sounds by name, with the reason. `classes`: by
+    label, the number of its sounds in each split of the training. `analysed`: for the steps stems, analyse and predict,
+    the numbers of "sounds", "dead", "shards" and "computed". `training`: results of the steps train, evaluate and
+    deploy.
     """
 
     out: str
@@ -313,10 +313,10 @@ def run(
 ) -> PipelineReport:
     """Runs steps of `settings.STEPS` in order, and reports the result.
 
-    `progress` is called after each epoch of a training, `begins` before shards are computed, with how many and their
+    `progress` is called after each epoch of a training, `begins` before shards are computed, with their number and
     folder. `options` are Beam's own.
 
-    Raises `FileError`: files cannot be read or written. `UsageError`: a step or runner is not to be had.
+    Raises `FileError`: files cannot be read or written. `UsageError`: a step or runner is not available.
     """
     if {"preprocess", "stems", "analyse", "predict"} & set(steps):
         check_runner(runner)
@@ -412,7 +412,7 @@ def _added(
     work: Callable[[Any], Any],
     about: Mapping[str, Any],
 ) -> PipelineReport:
-    """Runs one of the steps stems, analyse and predict, and adds its result to the report; `about`: its manifest."""
+    """Runs one of the steps stems, analyse and predict; adds its result to the report. `about`: manifest entries."""
     remove_others(tasks)
     computed = beam.compute(tasks, work)
     dead, sounds = _dead(tasks), sum(len(task.items) for task in tasks)
@@ -440,4 +440,4 @@ def shard_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list
     """Tasks of nonempty shards."""
     places = str(settings.out), FOLDER, str(settings.gather.path)
     chosen = settings.preprocess
-    return [ShardTask(number, *places, part, chosen) for number, part in shared_out(items, chosen.shards)]
+    return [ShardTask(number, *places, part, chosen) for number, part in items_by_shard(items, chosen.shards)]

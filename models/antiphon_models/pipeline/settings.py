@@ -1,4 +1,4 @@
-"""`pipeline.toml`: sources and steps of a pipeline; training frameworks of its classifier, and their installation."""
+"""`pipeline.toml`: sources and steps of a pipeline; training frameworks, and whether they are installed."""
 
 import tomllib
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ from antiphon_models.datasets.layouts import layout_of
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """A framework.
+    """A training framework.
 
-    `trainer`: where its trainer is: MODULE:CLASS. `several`: whether it trains sounds with several labels.
+    `trainer`: entry point of its trainer, MODULE:CLASS. `several`: whether it trains sounds with several labels.
     """
 
     name: str
@@ -58,7 +58,7 @@ def missing(framework: Framework) -> str:
 
 
 def chosen(names: Sequence[str]) -> list[Framework]:
-    """Frameworks of these names, or all installed ones. Raises `UsageError`: one of them, or any, is not installed."""
+    """Frameworks of these names, or all installed ones. Raises `UsageError`: one is not installed, or none is."""
     if not names:
         present = [framework for framework in FRAMEWORKS.values() if not missing(framework)]
         if not present:
@@ -80,9 +80,9 @@ def check_runtime() -> None:
 STEPS = ("gather", "preprocess", "stems", "analyse", "train", "evaluate", "deploy", "predict")
 """Steps in order."""
 NEEDED = ("gather", "preprocess", "train", "evaluate", "deploy")
-"""Those without which there is no classifier."""
+"""Steps required for a classifier."""
 LARGEST = 1 << 20
-"""Maximum bytes of the file."""
+"""Maximum bytes of `pipeline.toml`."""
 MIN_FRAMES = 8
 """Minimum frames of an excerpt: two after the two poolings of `training.network`."""
 SEVERAL_LABELS = "several"
@@ -95,13 +95,13 @@ FrameworkName = Literal["sklearn", "torch", "keras", "fastai"]
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file."""
+    """Base of a table of `pipeline.toml`."""
 
 
 class GatherSettings(Table, frozen=True):
-    """Where the sounds are. `dataset`: a name of `antiphon dataset list`; `path`: its folder.
+    """The source of the sounds. `dataset`: a name of `antiphon dataset list`; `path`: its folder.
 
-    `group`: "none" where sounds that the data set groups, as by their names, are independent; published splits stay.
+    `group`: "none" to treat sounds as independent although the data set groups them; published splits are kept.
     """
 
     dataset: Text
@@ -110,10 +110,10 @@ class GatherSettings(Table, frozen=True):
 
 
 class PreprocessSettings(Table, frozen=True):
-    """Spectrogram settings of each sound, as `MelSettings`, with the length analysed.
+    """Spectrogram settings of each sound, including those of `MelSettings`, and the analysed length.
 
-    `seconds`: most of each sound, from its middle; 0 for all. `shards`: files that the items are shared among, by
-    digests of their names.
+    `seconds`: maximum length, taken from the middle of the sound; 0 for all. `shards`: number of files the items are
+    distributed over, by digests of their names.
     """
 
     rate: Annotated[int, Meta(ge=4000, le=192_000)] = 22050
@@ -134,7 +134,7 @@ class PreprocessSettings(Table, frozen=True):
 class AnalyseSettings(Table, frozen=True):
     """Settings of the step analyse.
 
-    `analyses`: their names; none for all; `shards`: files that the items are shared among.
+    `analyses`: their names; empty for all; `shards`: number of files the items are distributed over.
     """
 
     analyses: Names = ()
@@ -144,7 +144,7 @@ class AnalyseSettings(Table, frozen=True):
 class PredictSettings(Table, frozen=True):
     """Settings of the step predict.
 
-    `analyses`: the classifiers, which are analyses; none for all. `shards`: files that the sounds are shared among.
+    `analyses`: the classifiers, which are analyses; empty for all. `shards`: number of files for the sounds.
     """
 
     path: Folder
@@ -156,10 +156,10 @@ class WatchSettings(Table, frozen=True):
     """Settings of `pipeline watch`.
 
     Attributes:
-        analyses: The classifiers, which are analyses; none for all.
-        largest: Bytes of a file.
-        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. One with a password is in
-            ANTIPHON_MQTT_URL, which goes before it.
+        analyses: The classifiers, which are analyses; empty for all.
+        largest: Maximum bytes of a file.
+        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. An address with a password goes into
+            ANTIPHON_MQTT_URL, which has priority.
     """
 
     path: Folder
@@ -177,12 +177,12 @@ class TrainSettings(Table, frozen=True):
     """Settings of the training, the same for each framework.
 
     Attributes:
-        frameworks: Names of `FRAMEWORKS`; none for all that are installed.
-        threads: Of the processor; another number may round otherwise.
-        labels: "one" or `SEVERAL_LABELS` of each sound; "" for what most sounds have.
+        frameworks: Names of `FRAMEWORKS`; empty for all installed ones.
+        threads: Number of CPU threads; another number may change rounding.
+        labels: "one" or `SEVERAL_LABELS` per sound; "" for the more common case.
         test: Share of the sounds for the test, by group; 0 for the splits of the data set.
-        valid: Share for the validation, where `test` is one.
-        folds: Trainings besides, each of which is tested on a part of the sounds of its own; 0 for none.
+        valid: Share of the sounds for validation, if `test` is above 0.
+        folds: Number of additional trainings, each tested on a different part of the sounds; 0 for none.
     """
 
     frameworks: tuple[FrameworkName, ...] = ()
@@ -202,8 +202,8 @@ class TrainSettings(Table, frozen=True):
 class DeploySettings(Table, frozen=True):
     """Settings of the step deploy.
 
-    `framework`: whose classifier; "" for the best on the validation split. `name`: of the analysis; "" for the
-    pipeline's.
+    `framework`: the framework of the classifier; "" for the best on the validation split. `name`: name of the analysis;
+    "" for the pipeline's name.
     """
 
     framework: Annotated[Literal["", FrameworkName], Meta(description="sklearn, torch, keras or fastai")] = ""
@@ -225,15 +225,15 @@ class PipelineSettings(Table, frozen=True):
 
 
 def following(steps: Sequence[str]) -> tuple[str, ...]:
-    """The steps to a classifier that come after these; none after `deploy`, or beside these of other sounds alone."""
+    """The later steps needed for a classifier; none after `deploy`, or if all steps are for other sounds."""
     done = [NEEDED.index(step) for step in steps if step in NEEDED]
     return NEEDED[max(done) + 1 :] if done else ()
 
 
 def load(path: Path) -> PipelineSettings:
-    """Reads the file. Paths in it are relative to its folder.
+    """Reads `pipeline.toml`. Paths in it are relative to its folder.
 
-    Raises `FileError`: it cannot be read, or says what cannot be; the message names the line and the key.
+    Raises `FileError`: it cannot be read, or has an invalid value; the message names the line and the key.
     """
     text = ""
     try:

@@ -1,8 +1,8 @@
 """Step gather: the items of a data set as one list, deterministic for the same files; and step preprocess: its shards.
 
 A shard is a Parquet file of labelled spectrograms, written atomically. It depends on its items and the settings alone.
-Its file says which, so that a run finds out what is still to be done; what was killed is done again, and gives the
-same bytes.
+Its file names them, so that a run knows which shards are missing; an interrupted shard is computed again, with the same
+bytes.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from antiphon_models.datasets.layouts.rules import MADE_HERE, split_of
 from antiphon_models.pipeline.settings import PipelineSettings, PreprocessSettings
 
 ITEMS = "items.jsonl"
-"""File name of the list, a JSON object per line, by name."""
+"""File name of the list of items: a JSON object per line, sorted by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class SourceItem:
 def gather(settings: PipelineSettings) -> list[SourceItem]:
     """Lists the sounds without known faulty ones, and writes the list.
 
-    Raises `FileError`: the folder is laid out otherwise, holds no sound, or the list cannot be written.
+    Raises `FileError`: the folder has another layout or no sound, or the list cannot be written.
     """
     listing = listing_of(settings.gather.dataset, settings.gather.path)
     alone = settings.gather.group == "none"
@@ -85,7 +85,7 @@ def gather(settings: PipelineSettings) -> list[SourceItem]:
 
 
 def read_items(settings: PipelineSettings) -> list[SourceItem]:
-    """List written by `gather`. Raises `FileError`: it is missing or damaged."""
+    """Reads the list written by `gather`. Raises `FileError`: it is missing or damaged."""
     path = settings.out / ITEMS
     try:
         found = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -97,15 +97,15 @@ def read_items(settings: PipelineSettings) -> list[SourceItem]:
 
 
 def shard_of(name: str, shards: int) -> int:
-    """Shard of an item, by its name alone: additions change no other shard."""
+    """Shard of an item, by its name alone, so that adding items changes no other item's shard."""
     return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()) % shards
 
 
 VERSION = 2
-"""Content version: another one recomputes all shards."""
+"""Content version; changing it recomputes all shards."""
 FOLDER, DEAD = "shards", "dead"
 READ_ATTEMPTS = 3
-"""Read attempts for a file without result."""
+"""Read attempts for a file that gives no result."""
 Result = TypeVar("Result")
 
 
@@ -147,7 +147,7 @@ class ShardWork(ABC):
 class ShardTask(ShardWork):
     """A shard of spectrograms, of whole sounds or of their stems.
 
-    `version`: of what is computed: another one computes all shards anew.
+    `version`: content version; changing it recomputes all shards.
     """
 
     settings: PreprocessSettings
@@ -158,7 +158,7 @@ class ShardTask(ShardWork):
         return {"version": self.version, "settings": structs.asdict(self.settings)}
 
 
-def shared_out(items: Iterable[SourceItem], shards: int) -> Iterator[tuple[int, tuple[SourceItem, ...]]]:
+def items_by_shard(items: Iterable[SourceItem], shards: int) -> Iterator[tuple[int, tuple[SourceItem, ...]]]:
     """Shard numbers and their items, without empty shards."""
     parts: defaultdict[int, list[SourceItem]] = defaultdict(list)
     for item in items:
@@ -167,7 +167,7 @@ def shared_out(items: Iterable[SourceItem], shards: int) -> Iterator[tuple[int, 
 
 
 def is_done(task: ShardWork) -> bool:
-    """Whether its file, made by this task, and the list of its bad sounds exist."""
+    """Whether the shard's file, made by this task, and its list of bad sounds exist."""
     try:
         return task.dead.is_file() and metadata_of(task.path).get("digest") == task.digest()
     except FileError:
@@ -183,8 +183,8 @@ def write_shard(
 ) -> None:
     """Writes a shard atomically.
 
-    `about`: what its metadata says, beside the task's digest; `beside`: files of JSON lines that are written before it,
-    so that a shard that is there has them.
+    `about`: its metadata, besides the task's digest; `beside`: files of JSON lines that are written first, so that
+    every existing shard has them.
 
     Raises `FileError`: it cannot be written.
     """
@@ -242,7 +242,7 @@ def row_fields(*own: tuple[str, Any]) -> list[tuple[str, Any]]:
 
 
 def compute(task: ShardTask) -> None:
-    """Computes a shard and writes it. Raises `FileError`: it cannot be written."""
+    """Computes and writes a shard. Raises `FileError`: it cannot be written."""
     mel, chosen = features.extractor(task.settings.mel), task.settings
     rows: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
@@ -281,7 +281,7 @@ def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
 
 
 def read_again(read: Callable[[], Result]) -> Result:
-    """Reads a file in up to `READ_ATTEMPTS` attempts, for a busy machine. Raises `FileError`: it cannot be read."""
+    """Reads a file, with up to `READ_ATTEMPTS` attempts if the machine is busy. Raises `FileError`: all failed."""
     for _ in range(READ_ATTEMPTS - 1):
         with contextlib.suppress(FileStalled):
             return read()
@@ -302,7 +302,7 @@ def file_digest(path: Path) -> str:
 
 
 def excerpt(path: Path, seconds: float, rate: int | None = None) -> tuple[Sound, float]:
-    """The middle of a sound, and the seconds of all of it. seconds: most of it, 0 for all; rate: None for its own."""
+    """The middle of a sound, and its total seconds. seconds: maximum length, 0 for all; rate: None for its own."""
     sound = read_sound(path, rate=rate)
     length = sound.samples.shape[1]
     if length == 0:

@@ -1,7 +1,7 @@
-"""Sounds arriving in a folder and over MQTT: analysed, two at a time, through one bounded queue.
+"""Sounds arriving in a folder and over MQTT: they are analysed, two at a time, from one bounded queue.
 
-What does not fit in the queue stays in the folder, and is counted; by MQTT it is refused. Results are in a journal, so
-that a run that is killed goes on where it was: a file's line is written once, and a file without one is analysed again.
+If the queue is full, files stay in the folder and are counted; MQTT requests are refused. Results go to a journal, so
+that an interrupted run can resume: a file's line is written once, and a file without one is analysed again.
 """
 
 from __future__ import annotations
@@ -35,14 +35,13 @@ from antiphon_models.pipeline.shards import file_digest
 
 
 class ResultJournal:
-    """Appendable file of JSON lines, as a context manager.
+    """A file of JSON lines to which results are appended; a context manager.
 
-    A line that a killed run left incomplete is removed. Each line is with the system before `put` returns, whole or not
-    at all. One process at a time has the file.
+    An incomplete last line of an interrupted run is removed. `put` returns after the whole line is passed to the
+    system, or writes none of it. Only one process at a time may use the file.
 
-    `path`: the file; made where there is none. `echo`: called with each line as well. `done`: by name (size, time) of
-    the files that are in it. Raises `FileError`: it cannot be written, another process has it, or it holds something
-    else.
+    `path`: the file; created if missing. `echo`: called with each line as well. `done`: (size, time) of the files in
+    it, by name. Raises `FileError`: it cannot be written, is in use by another process, or has other content.
     """
 
     def __init__(self, path: Path, echo: Callable[[str], None] = lambda _: None) -> None:
@@ -65,7 +64,7 @@ class ResultJournal:
         self._file.close()
 
     def put(self, row: Mapping[str, Any]) -> None:
-        """Adds a line. Raises `FileError`: the disk is full, or gone."""
+        """Appends a line. Raises `FileError`: the disk is full or gone."""
         line = json.dumps(row, allow_nan=False)
         left, whole = memoryview(line.encode() + b"\n"), os.fstat(self._file.fileno()).st_size
         try:
@@ -110,9 +109,9 @@ MAX_NAMES = 200_000
 class Arrival:
     """A waiting sound.
 
-    `name`: the path of its file in the folder, with "/". `mtime`: of the file's last change, ns since 1970; None for
-    what came over MQTT and is not kept. `begun`: seconds of the clock when it had arrived. `answer`: called with the
-    result, in the stream's thread.
+    `name`: the path of its file in the folder, with "/". `mtime`: the file's last change, ns since 1970; None for a
+    sound from MQTT, which is not kept. `begun`: clock time of its arrival in seconds. `answer`: called with the result,
+    in the stream's thread.
     """
 
     name: str
@@ -126,10 +125,10 @@ class Arrival:
 class FolderWatch:
     """Polls a folder for new files.
 
-    A file has arrived when its size and time have stayed for `SETTLE_SECONDS` and, where the system can say so, no
-    program has it open for writing. Links and what is hidden are left out, as are names that `done` has.
+    A file has arrived when its size and time are unchanged for `SETTLE_SECONDS` and, if the system can tell, no program
+    has it open for writing. Links, hidden files and the names in `done` are skipped.
 
-    `folder`: it; `done`: by name (size, time) of what was given out before.
+    `folder`: the watched folder; `done`: (size, time) of files already reported, by name.
     """
 
     def __init__(self, folder: Path, done: Mapping[str, tuple[int, int]]) -> None:
@@ -138,7 +137,7 @@ class FolderWatch:
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
     def look(self, now: float, take: Callable[[Arrival], bool]) -> int:
-        """Polls once; returns the number of remaining files. `take` is called with each new file; False leaves it."""
+        """Polls once; returns the number of remaining files. `take` gets each new file, returning False to leave it."""
         seen: dict[str, tuple[tuple[int, int], float]] = {}
         left = 0
         for path in files_below(self._folder, *sorted(SOUND)):
@@ -164,9 +163,9 @@ class FolderWatch:
 
 
 def within(folder: Path, name: str, largest: int) -> Arrival:
-    """Possibly incomplete file of at most `largest` bytes, named by a client by its path below the folder.
+    """A file of at most `largest` bytes, possibly incomplete, that a client named by its path below the folder.
 
-    Raises `WireError`: it is not there, not below the folder, a link, not a sound, or too large.
+    Raises `WireError`: it is missing, not below the folder, a link, not a sound, or too large.
     """
     said = printable_path(name[:120])
     try:
@@ -222,7 +221,7 @@ def is_written(path: Path) -> bool:
 
 CONCURRENCY = 2
 POLL_SECONDS = 0.1
-"""Polling interval of the folder in seconds; ten times the duration of a poll where that is more."""
+"""Polling interval of the folder in seconds, or ten times the duration of a poll if that is longer."""
 
 
 @dataclass(slots=True)
@@ -230,8 +229,8 @@ class StreamCounts:
     """Counts of sounds by outcome.
 
     Attributes:
-        bad: Without: they could not be read.
-        lost: Answers that could not be published, as the broker was away too long; the journal has them.
+        bad: Sounds that could not be read.
+        lost: Answers that could not be published, because the broker was away too long; they are in the journal.
     """
 
     analysed: int = 0
@@ -315,7 +314,7 @@ class SoundStream:
     def result(self, sound: Arrival) -> dict[str, Any]:
         """Journal line of a sound: its prediction, or "reason" if it cannot be read.
 
-        And "after", seconds since it had arrived, and "size" and "mtime" of a file in the folder.
+        Also has "after", seconds since its arrival, and "size" and "mtime" of a file in the folder.
         """
         where = {} if sound.mtime is None else {"size": sound.size, "mtime": sound.mtime}
         try:

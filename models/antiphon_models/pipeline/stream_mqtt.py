@@ -4,7 +4,7 @@
     TOPIC/result/ID   a line of the journal
     TOPIC/refused/ID  {"reason": "…"}
 
-ID is of the sender's choice, and may be left out with its slash.
+ID is chosen by the sender; it may be left out together with its slash.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LARGEST = 16 << 20
 MAX_INCOMING = 16
 """Maximum queued incoming messages."""
 MAX_UNSENT = 256
-"""Maximum stored answers while the broker is away."""
+"""Maximum stored answers while the broker is unreachable."""
 RECONNECT_SECONDS = 1.0
 """Reconnection interval in seconds."""
 KEEPALIVE = 5
@@ -53,9 +53,9 @@ _FULL = "as many sounds as are allowed wait already; send it again when there ar
 
 
 def broker_of(url: str) -> Broker:
-    """Broker of watch.mqtt, overridden by `URL_VARIABLE` of the environment, which may hold the password.
+    """Broker of watch.mqtt, overridden by the environment variable `URL_VARIABLE`, which may contain the password.
 
-    Raises `UsageError`: it is no address, or the file with the settings has a password in it.
+    Raises `UsageError`: the address is invalid, or the settings file contains a password.
     """
     if mqtt_broker(url, "watch.mqtt").password:
         raise UsageError(f"watch.mqtt has a password in it: put the address into the environment, as {URL_VARIABLE}")
@@ -65,8 +65,8 @@ def broker_of(url: str) -> Broker:
 class MqttSource:
     """Receives requests from a broker and publishes answers, with reconnection.
 
-    `settings`: settings of the table [watch]. `place`: a folder for the sounds of messages, which are removed when they
-    are analysed.
+    `settings`: settings of the table [watch]. `place`: a folder for the sounds of messages, which are removed after
+    analysis.
     """
 
     def __init__(self, broker: Broker, settings: WatchSettings, place: Path) -> None:
@@ -98,7 +98,7 @@ class MqttSource:
         from paho.mqtt.properties import Properties
 
         class Incoming(asyncio.Queue[aiomqtt.Message]):
-            """Messages that are not looked at yet; one too many is refused like any other."""
+            """Queue of unprocessed messages; if it is full, the next one is refused."""
 
             def put_nowait(inner, message: aiomqtt.Message) -> None:
                 if inner.full():
@@ -167,7 +167,7 @@ class MqttSource:
         self._answer(stream, f"{self._settings.topic}/refused{rest}", {"reason": reason})
 
     async def _sound(self, stream: SoundStream, rest: str, payload: bytes, answer: Any) -> Arrival:
-        """Sound of a request; `WireError` with the reason for none."""
+        """Sound of a request. Raises `WireError` with the reason if there is none."""
         if payload[:1] == b"{":
             try:
                 name = json.loads(payload[:4096])["file"]
@@ -216,11 +216,10 @@ def watch(
 ) -> dict[str, int]:
     """Analyses arriving sounds until SIGINT or SIGTERM; returns the counts.
 
-    `echo` is called with each line; `counts` are for those who look meanwhile; `ready` is called once what is set has
-    been found usable.
+    `echo` is called with each line; `counts` may be read meanwhile; `ready` is called once the settings are checked.
 
-    Raises `FileError`: the folder is not there, or the journal cannot be written. `UsageError`: the broker's address
-    cannot be. `PluginError`: there is no analysis of a name.
+    Raises `FileError`: the folder is missing, or the journal cannot be written. `UsageError`: the broker's address is
+    invalid. `PluginError`: an analysis is unknown.
     """
     if not settings.path.is_dir():
         raise FileError(f"there is no folder {settings.path}: watch.path names the one that sounds arrive in")

@@ -1,4 +1,4 @@
-"""`antiphon evaluate echo_cancel`: the canceller in simulated rooms, beside Speex's, WebRTC's and none."""
+"""`antiphon evaluate echo_cancel`: compares the canceller with Speex's, WebRTC's and none in simulated rooms."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -21,28 +21,28 @@ from antiphon_models.material.sounds import mono, of_length, songs
 RATE, SECONDS = 48000, 10
 FRAMES = RATE * SECONDS
 LATE = slice(2 * RATE, FRAMES - RATE // 2)
-"""Where a canceller has to have converged."""
+"""Frames in which a canceller should have converged."""
 LEAD = 2.0
-"""Seconds of a song before what is heard of it."""
+"""Seconds of a song skipped before the played part."""
 MOVED_AT = 5 * RATE
 ROOMS = 8
 """Default number of rooms; 50 with `--limit 50`."""
 SPLIT, SIZE = 12.0, 1024
-"""Decibels by which echo or near end is above the other where it counts as alone, and frames of a spectrum."""
+"""Level difference in dB above which echo or near end counts as alone, and frames of a spectrum."""
 FLOOR = 1e-4
 """RMS of a microphone's own noise."""
 FONTS = (FLUID, TIM, Path("/usr/share/sounds/sf2/sf_GMbank.sf2"))
 BENDS, DRIFTS = (0.0, 0.01, 0.05), (0.0, 0.0, 0.0, 5e-5)
-"""Shares of the third harmonic of loudspeakers, and of a clock's drift, of one room after the other."""
+"""Third-harmonic shares of loudspeakers, and clock drifts, cycling through the rooms."""
 Cancels = Callable[[F32, F32], F32]
 Bend = Callable[[F32], F32]
 
 
 @dataclass(frozen=True, slots=True)
 class RoomScene:
-    """A room: what is played `[2, frames]`, its echo, another after a door has moved, and a near end `[frames]`.
+    """A room: the playback `[2, frames]`, its echo, the echo after a door has moved, and a near end `[frames]`.
 
-    `notes`: what a singer sings, `[notes, 3]`: start, end, MIDI number; None of speech and of a guitar.
+    `notes`: a singer's notes, `[notes, 3]`: start, end, MIDI number; None for speech and guitar.
     """
 
     name: str
@@ -55,7 +55,7 @@ class RoomScene:
 
 
 class EchoEvaluation(Evaluation):
-    """Rendered songs by loudspeakers in simulated rooms, and singers beside them."""
+    """Measures rendered songs from loudspeakers in simulated rooms, with singers in front of the microphone."""
 
     trivial = "nothing"
     peer = "Speex; WebRTC"
@@ -107,7 +107,7 @@ def _ours(mic: F32, played: F32, **values: float) -> F32:
 
 
 def _webrtc(mic: F32, played: F32) -> F32:
-    """Its canceller with a mono reference, on the 10 ms and 16 bits it takes."""
+    """Runs WebRTC's canceller with a mono reference, in its 10 ms blocks of 16 bits."""
     from pywebrtc_audio import EchoCanceller
 
     made, hop = EchoCanceller(RATE, 1, 0), RATE // 100
@@ -120,7 +120,7 @@ def _webrtc(mic: F32, played: F32) -> F32:
 
 
 def _speex(mic: F32, played: F32) -> F32:
-    """Its canceller with a mono reference, a tail of 250 ms and frames of 10 ms, on 16 bits."""
+    """Runs Speex's canceller with a mono reference, a tail of 250 ms and 16-bit frames of 10 ms."""
     from speexdsp_aec import SpeexAec
 
     made = SpeexAec(RATE, 10, 250)
@@ -134,7 +134,7 @@ def _short(sound: F32) -> NDArray[np.int16]:
 
 
 def near_end(ask: EvaluationRequest, number: int) -> tuple[F32, NDArray[np.float64] | None]:
-    """A singer held out, of every fourth room speech, of every fourth a guitar; its notes where they are known."""
+    """A held-out singer, or in every fourth room speech and in every fourth a guitar; and its notes if known."""
     if number % 4 == 2:
         return mono(ask.data / "tracks" / "speech_librispeech.ogg", RATE), None
     if number % 4 == 3:
@@ -147,7 +147,7 @@ def near_end(ask: EvaluationRequest, number: int) -> tuple[F32, NDArray[np.float
 
 
 def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
-    """The room of that number: RT60 .2 to .6 s, 1 to 4 m; loudspeakers distort by 0, 1 or 5 %, clocks drift."""
+    """Builds a room by number: RT60 .2 to .6 s, 1 to 4 m; loudspeakers distort by 0, 1 or 5 %, clocks drift."""
     rng = np.random.default_rng((ask.seed, number))
     folder = songs(ask.data, "89")[int(rng.integers(60))]
     song = read_midi(folder / f"{folder.name}.mid")
@@ -176,7 +176,7 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
 
 
 def performed(notes: Iterable[tuple[float, float, MidiNote]], font: Path, gain: float) -> F32:
-    """Sound of a pianist, `[2, frames]`, who plays each note from one second to another."""
+    """Renders a pianist's notes, each with start and end in seconds: `[2, frames]`."""
     track = tuple(
         MidiNote(2.0 * max(0.0, at), max(0.05, 2.0 * (end - at)), note.number, note.velocity, 1)
         for at, end, note in notes
@@ -185,7 +185,7 @@ def performed(notes: Iterable[tuple[float, float, MidiNote]], font: Path, gain: 
 
 
 def simulated(rng: np.random.Generator, decay: float) -> Iterator[list[NDArray[np.float64]]]:
-    """Responses of a room of that RT60, in s, to two loudspeakers; then those at 10 cm from the same place."""
+    """Responses of a room with RT60 `decay` in s to two loudspeakers, at a microphone and at one 10 cm away."""
     import pyroomacoustics
 
     size = rng.uniform((3.5, 3.0, 2.4), (7.0, 5.5, 3.2))
@@ -205,7 +205,7 @@ def simulated(rng: np.random.Generator, decay: float) -> Iterator[list[NDArray[n
 
 
 def bend_of(sound: F32, share: float) -> Bend:
-    """Distortion of a loudspeaker, which gives this sound its third harmonic at a share of its level."""
+    """Loudspeaker distortion that adds a third harmonic at a share of the sound's level."""
     peak = float(np.abs(sound).max()) + 1e-9
 
     def third(heard: F32) -> F32:
@@ -251,12 +251,12 @@ def _powers(sound: F32) -> NDArray[np.float64]:
 
 
 def decibels(sound: NDArray[np.floating]) -> float:
-    """Level of its mean power."""
+    """Level of the sound's mean power in dB."""
     return float(10.0 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-15))
 
 
 def _notes(sung: NDArray[np.float64], out: F32) -> float:
-    """F1 of the notes that `antiphon run hum` finds: onset within 50 ms, pitch within 50 cents of their tuning."""
+    """F1 of the notes `antiphon run hum` finds: onset within 50 ms, pitch within 50 cents after tuning correction."""
     from mir_eval.transcription import precision_recall_f1_overlap
     from mir_eval.util import midi_to_hz
 

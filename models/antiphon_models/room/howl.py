@@ -1,4 +1,4 @@
-"""`antiphon evaluate howl_guard`: loops of loudspeaker, simulated room and microphone that howl, and singers beside."""
+"""`antiphon evaluate howl_guard`: feedback loops of loudspeaker, room and microphone, with and without singers."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,9 @@ from antiphon_room.guard import HowlGuard
 
 BLOCK = 480
 SECONDS, ENDS = 60, 30
-"""Length of a loop, and the second from which it is asked what it still plays."""
+"""Length of a loop in seconds, and the second from which its remaining howl is measured."""
 GAIN = 6.0
-"""Gain of the loop at its strongest frequency, dB."""
+"""Loop gain in dB at its strongest frequency."""
 LEVEL = 0.05
 """RMS of a singer, of speech or of a guitar in front of the microphone."""
 OPEN = 5
@@ -23,7 +23,7 @@ ROOMS = 16
 
 
 class HowlEvaluation(Evaluation):
-    """Loops at +6 dB of loop gain for a minute, and the same singers beside no loudspeaker."""
+    """Measures loops at +6 dB loop gain for a minute, and the same singers without a loudspeaker."""
 
     trivial = "nothing"
     ours = "howl_guard"
@@ -58,7 +58,7 @@ class HowlEvaluation(Evaluation):
 
 
 def looped(near: F32, path: F32, *, guards: bool) -> F32:
-    """Output, clipped at full scale, of a patch that plays its microphone, which takes it up a block later."""
+    """Output, clipped at full scale, of a patch in a loop: its microphone picks up the output a block later."""
     guard = HowlGuard()
     guard.prepare(StreamSpec(RATE, BLOCK, 1))
     path = path[: RATE * 3 // 10]

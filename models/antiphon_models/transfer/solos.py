@@ -1,6 +1,6 @@
-"""Solos by the programs of a soundfont, one note at a time: python -m antiphon_models.transfer.solos FOLDER.
+"""Renders monophonic solos by the programs of a soundfont: python -m antiphon_models.transfer.solos FOLDER.
 
-Each instrument has a folder for `antiphon train timbre`; what ships was trained on these.
+Each instrument has a folder for `antiphon train timbre`; the shipped weights were trained on these.
 """
 
 import sys
@@ -34,7 +34,7 @@ NOTES, FILES = 60, 4
 
 
 def solo(program: int, low: int, high: int, rng: np.random.Generator) -> list[tuple[int, bytes]]:
-    """Events of `NOTES` notes: leaps and steps, short and long, soft and loud, some slurred, some with crescendo."""
+    """Random events of `NOTES` notes: leaps and steps, short and long, soft and loud, some slurred, some swelling."""
     events: list[tuple[int, bytes]] = [(0, program_change(0, program))]
     now, pitch = 0.2, int(rng.integers(low, high + 1))
     for _ in range(NOTES):

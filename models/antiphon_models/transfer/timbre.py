@@ -1,7 +1,7 @@
-"""`antiphon train timbre FOLDER`: an instrument of `transfer mode=instrument`, from solo recordings.
+"""`antiphon train timbre FOLDER`: trains an instrument of `transfer mode=instrument` on solo recordings.
 
-The levels of harmonics and of the noise between them are measured in the recordings, and a network learns to give them
-from what the node knows of a voice: pitch, level and their movement.
+The levels of harmonics and of the noise between them are measured in the recordings, and a network learns to predict
+them from the features that the node measures in a voice: pitch, level and their changes.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from antiphon_transfer.instrument import (
 )
 
 FLOOR, NOISE_FLOOR = -9.2, -13.8
-"""Floors of levels relative to the frame's, natural logarithms: harmonics -80 dB, noise -120 dB in a band of 1 Hz."""
+"""Floors of levels relative to the frame's, as natural logarithms: harmonics -80 dB, noise in a 1 Hz band -120 dB."""
 RANGE = 45.0
 """Range in dB below the loudest frame; softer frames are left out."""
 LONGEST, SHORTEST = 1200.0, 20.0
@@ -44,7 +44,7 @@ VALIDATION_SECONDS = 10
 
 
 def voice_of(sound: F32, rate: int) -> tuple[F32, F64]:
-    """Features `[hops, FEATURES]`, and rows of centre (frames), pitch, level and voicing, as in the node."""
+    """Features `[hops, FEATURES]`, and rows of frame centre, pitch, level and voicing, equal to the node's."""
     decimator = Decimator(rate)
     tracker = VoiceTracker(decimator)
     behind = ANALYSIS_LAG * decimator.factor + decimator.lag
@@ -61,8 +61,8 @@ def voice_of(sound: F32, rate: int) -> tuple[F32, F64]:
 
 
 def levels_of(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
-    """Levels around each centre: natural logarithms `[hops, HARMONICS + NOISES]` relative to the level of all harmonics
-    and noise together, at their floors where unknown, and weights."""
+    """Levels around each centre: natural logarithms `[hops, HARMONICS + NOISES]` relative to the total level of
+    harmonics and noise, or their floors if unknown; and weights."""
     floors = np.repeat(np.array([FLOOR, NOISE_FLOOR], np.float32), [HARMONICS, NOISES])
     found = np.zeros((len(rows), HARMONICS + NOISES), np.float32)
     weights = np.zeros_like(found)
@@ -99,7 +99,7 @@ def levels_of(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
 
 
 class TimbreNetwork(torch.nn.Module):
-    """Four-layer network played by `antiphon_transfer.instrument`."""
+    """The four-layer network that `antiphon_transfer.instrument` plays."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class TimbreNetwork(torch.nn.Module):
             self.add_module(str(n), torch.nn.Linear(sizes[n], sizes[n + 1]))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`[N, FEATURES]` to `[N, HARMONICS + NOISES]`."""
+        """Maps `[N, FEATURES]` to `[N, HARMONICS + NOISES]`."""
         layers = list(self.children())
         for layer in layers[:-1]:
             x = torch.nn.functional.silu(layer(x))
@@ -117,7 +117,7 @@ class TimbreNetwork(torch.nn.Module):
 
 
 class TimbreRecipe(Recipe):
-    """Recipe of one instrument; the weights have the folder's name."""
+    """Recipe of an instrument; its weights are named after the folder."""
 
     name = "timbre"
     weights = "timbre"  # of the instance, once the folder is known

@@ -1,4 +1,4 @@
-"""`antiphon evaluate timbre`: a sung melody by the learned instruments, beside the same notes by a soundfont."""
+"""`antiphon evaluate timbre`: compares the learned instruments on a sung melody with a soundfont."""
 
 import math
 import tempfile
@@ -34,20 +34,20 @@ from antiphon_models.transfer.solos import INSTRUMENTS, RATE
 # ---- Closeness to a target, and preservation of the input, of mono sound at 22.05 kHz scaled to one RMS
 
 MEASURED_RATE = 22050
-"""Sampling rate of what is measured: a difference of loudness alone is none."""
+"""Sample rate for measurement."""
 SIZE = 2048
 HOP = 512
 FLOOR = 80.0
 
 
 def normalised(sound: F32, rate: int) -> F32:
-    """Sound for measurement: at `MEASURED_RATE`, RMS 0.1."""
+    """Prepares a sound for measurement: at `MEASURED_RATE`, with RMS 0.1, so that loudness makes no difference."""
     at = resampled(sound, rate, MEASURED_RATE)
     return np.asarray(at * (0.1 / (np.sqrt(np.mean(np.square(at, dtype=np.float64))) + 1e-9)), np.float32)
 
 
 def magnitudes(sound: F32) -> F64:
-    """`[frames, SIZE / 2 + 1]` under a Hann window, a full sine being 0.5."""
+    """Magnitudes `[frames, SIZE / 2 + 1]` under a Hann window; a full-scale sine is 0.5."""
     window = np.hanning(SIZE + 1)[:-1]
     padded = np.pad(sound.astype(np.float64), SIZE // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
@@ -55,13 +55,13 @@ def magnitudes(sound: F32) -> F64:
 
 
 def decibels(spectrum: F64) -> F64:
-    """Spectrum in dB, limited to `FLOOR` below its peak."""
+    """Spectrum in dB, at least `FLOOR` relative to its peak."""
     levels = 20.0 * np.log10(spectrum + 1e-9)
     return np.asarray(np.maximum(levels, levels.max() - FLOOR), np.float64)
 
 
 def log_spectral(output: F32, target: F32) -> float:
-    """Log-spectral distance in dB: over the bins root mean square, over the frames mean."""
+    """Log-spectral distance in dB: root mean square over the bins, mean over the frames."""
     a, b = decibels(magnitudes(output)), decibels(magnitudes(target))
     return float(np.sqrt(np.mean((a - b) ** 2, axis=1)).mean())
 
@@ -90,14 +90,14 @@ def cepstra(sound: F32) -> F64:
 
 
 def timbre_distance(output: F32, reference: F32) -> float:
-    """Distance of the means and the covariances of two sounds' MFCC, in dB: |m1 - m2| + |C1 - C2|^½ (Frobenius)."""
+    """Distance in dB of means and covariances of two sounds' MFCC: |m1 - m2| + |C1 - C2|^½ (Frobenius)."""
     a, b = cepstra(output), cepstra(reference)
     means = np.linalg.norm(a.mean(axis=0) - b.mean(axis=0))
     return float(means + np.sqrt(np.linalg.norm(np.cov(a.T) - np.cov(b.T))))
 
 
 def onset_envelope(sound: F32) -> F64:
-    """Onset strength: rise of mel band levels between frames, summed over the bands."""
+    """Onset strength: rise of mel band levels from frame to frame, summed over the bands."""
     levels = decibels(magnitudes(sound) @ mel_bank().T)
     return np.asarray(np.maximum(0.0, np.diff(levels, axis=0)).mean(axis=1), np.float64)
 
@@ -111,7 +111,7 @@ def onset_likeness(output: F32, source: F32) -> float:
 
 COUNT = 12
 NEAR = 20.0
-"""Cents."""
+"""Tolerance in cents of a frame in tune."""
 VOICES = {48: "en-us+m2", 60: "en+f3"}
 """Voices by their lowest note."""
 FONTS = {"FluidR3": FLUID, "TimGM6mb, never trained on": TIM}
@@ -130,7 +130,7 @@ def tune(low: int, rng: np.random.Generator) -> list[LyricNote]:
 
 
 def play_notes(notes: list[LyricNote], program: int, font: Path, frames: int) -> F32:
-    """The notes by a program of a soundfont, mono."""
+    """Renders the notes with a program of a soundfont, in mono."""
     events = [(0, program_change(0, program))]
     for note in notes:
         events.append((round(note.start * TICKS) + 1, note_on(0, note.pitch, round(127 * note.velocity))))
@@ -141,7 +141,7 @@ def play_notes(notes: list[LyricNote], program: int, font: Path, frames: int) ->
 
 
 class Timbres(Evaluation):
-    """Melodies sung by espeak-ng's voices with WORLD, as input of an instrument."""
+    """Measures instruments on melodies sung by espeak-ng's voices with WORLD."""
 
     trivial = "the voice"
     ours = "instrument; envelope"
@@ -155,7 +155,7 @@ class Timbres(Evaluation):
     road = "`antiphon run transfer IN OUT -p mode=instrument -p instrument=NAME`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Scores of each item by each soundfont; pitch and latency in the first group alone."""
+        """Yields scores of each item by each soundfont; pitch and latency in the first group alone."""
         if find_spec("swift_f0") is None:
             ask.say("swift-f0 is not installed: pitch is left out (pip install antiphon-lab[bench])")
         distances: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
@@ -196,7 +196,7 @@ class Timbres(Evaluation):
 
 
 def _items(ask: EvaluationRequest) -> Iterator[tuple[str, list[LyricNote], dict[str, F32], F32]]:
-    """Name, notes, the voice and our outputs, and MIDI numbers at the sound's rate, 0 unvoiced."""
+    """Yields name, notes, the voice and our outputs, and MIDI numbers at the sound's rate, 0 unvoiced."""
     for n in range(ask.limit or COUNT):
         rng = np.random.default_rng((ask.seed, 71, n))
         name = sorted(INSTRUMENTS)[n % len(INSTRUMENTS)]

@@ -23,7 +23,7 @@ from antiphon_accompany.harmony.tracker import HarmonyTracker
 # ---- Parameter declarations of `accompany`
 
 MOST_ALONE = 9999
-"""Most notes before the first chord that are counted."""
+"""Maximum number of counted notes before the first chord."""
 
 WAITS = ("no", "chord", "note")
 FOLLOW_MODES = ("melody", "chords", "both", "text", "listen")
@@ -126,20 +126,20 @@ PARAMS = (
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 _JUMP = 0.25
-"""Difference between expected and actual beat from which the clock has jumped; a smaller one is a tempo change."""
+"""Difference in beats between expected and actual position that counts as a jump; a smaller one is a tempo change."""
 _MEMORY, _MOST = 16, 1024
-"""Beats before the clock begins whose notes count, and most events of them."""
+"""Beats before the clock starts whose notes count, and the maximum number of their events."""
 _FORESEEN = 10
-"""Blocks before a beat in which its chord is computed, in parts."""
+"""Number of blocks before a beat over which its chord is computed."""
 _NEVER = 1 << 60
 _TURN, _HELD = "turn", "held"
 """Lanes of a chord change between two beats, among pending strikes: by the text, by fewer keys than a chord."""
 _ROLLED, _ON_BEAT = 0.125, 0.005
-"""Grace period in beats until one or two keys count as a chord; on a beat it is immediate."""
+"""Delay in beats after which one or two keys count as a chord; on a beat they count at once."""
 
 
 class Accompany(Processor):
-    """Plays a band under a melody or on chords. The notes of a beat are decided from what was played up to it."""
+    """Plays a band under a melody or on chords. The notes of a beat depend on the input before it."""
 
     inputs = (Port("notes", "events", held=True),)
     outputs = (EVENTS_OUT, *(Port(part, "events", midi=CHANNELS[part]) for part in PARTS))
@@ -180,9 +180,9 @@ class Accompany(Processor):
     def set_melody(self, melody: Melody, ends: int, opening: int, spans: Sequence[ChordSpan], begins: float) -> None:
         """Sets a file's melody, of which `lookahead` bars are used. Call after `prepare`, before the first block.
 
-        The same notes must come in as events as well. `ends`: beat up to which it is known. `opening`: up to this beat
-        the whole melody before it is known, unless `lookahead` is 0. `spans`: chords that are given, by beats of the
-        clock; with them `follow` is of no effect. `begins`: the melody's first beat; a form begins after an upbeat.
+        The same notes must also arrive as events. `ends`: beat up to which the melody is known. `opening`: up to this
+        beat the melody is known in advance, unless `lookahead` is 0. `spans`: given chords, by beats of the clock; with
+        them `follow` has no effect. `begins`: the melody's first beat; a form begins after an upbeat.
         """
         harmony = self._harmony
         harmony.known, harmony.ends, harmony.opening = melody, ends, opening
@@ -255,7 +255,7 @@ class Accompany(Processor):
                 self._strike(io, first, self._due.pop(0))
 
     def step(self, io: IO) -> Step:
-        """Step of a block without events, idle until the next beat or band note."""
+        """Steps a block without events; idle until the next beat or band note."""
         return self._rests.step(io)
 
     def _settle(self, io: IO, frame: int) -> HarmonyTracker:
@@ -268,7 +268,7 @@ class Accompany(Processor):
         return self._harmony.settle(meter, tonic, bars)
 
     def _begin(self, io: IO, beat: int) -> None:
-        """Handles a jump of the clock, with silent beats before what was played while it stood."""
+        """Handles a jump of the clock; beats are silent before the notes played while it was stopped."""
         time, listener, waiting = io.time, self._band.listener, self._waiting
         per_frame = time.beats_per_frame(self._rate)
         began, first = time.beat, beat - 1
@@ -291,7 +291,7 @@ class Accompany(Processor):
             self._due.clear()
 
     def _decide(self, io: IO, frame: int, tempo: float) -> None:
-        """Decides chord and notes of the starting beat, from the notes played before it."""
+        """Decides chord and notes of the beat that starts, from the notes played before it."""
         beat, tracker, band = self._next, self._settle(io, frame), self._band
         assert beat is not None
         self._next = beat + 1
@@ -300,7 +300,7 @@ class Accompany(Processor):
         used = follow not in ("chords", "listen") and self._chords.at(beat, meter, follow) is None
         estimate = harmony.triad(tracker, beat, int(io.at("lookahead", frame)), used=used)
         bar, place = divmod(beat, meter)
-        if not self._awake(beat, bar, place, meter * int(io.at("patience", frame)), follow):
+        if not self._is_active(beat, bar, place, meter * int(io.at("patience", frame)), follow):
             self._form.clear()
             band.chord = None
             io.report("chord", -1)
@@ -368,15 +368,15 @@ class Accompany(Processor):
         for n in range(CHORDS_AHEAD):
             io.report(f"next{n + 1}", ahead[n].triad if n < len(ahead) else -1)
 
-    def _awake(self, beat: int, bar: int, place: int, patience: int, follow: str) -> bool:
-        """Whether to play: a note was played within `patience` beats, or a file has not ended."""
+    def _is_active(self, beat: int, bar: int, place: int, patience: int, follow: str) -> bool:
+        """Whether to play: a note came within `patience` beats, or the file has not ended."""
         if self._harmony.known is not None:
             return beat < self._harmony.ends
         text = follow == "text" and bool(self._chords.text)
         return self._form.plays_at(beat, bar, place, patience, self._band.listener.last, text=text)
 
     def _turn(self, io: IO, frame: int, beat: float, chord: Chord | None) -> set[str]:
-        """Changes to a chord: sounding notes outside it end, and long ones are restruck on it."""
+        """Changes to a chord: sounding notes outside the chord end, and long ones are restruck on it."""
         band = self._band
         if chord == band.chord:
             return set()
@@ -435,7 +435,7 @@ class Accompany(Processor):
                 self._make_room(io, pitch + by, event.offset, beat)
 
     def _on_chord(self, io: IO, event: Event, number: int, beat: float) -> None:
-        """Handles a left-hand key: three of them form a chord, played at once and kept after their release."""
+        """Handles a left-hand key: three keys form a chord, which is played at once and kept after their release."""
         listener = self._band.listener
         listener.last = max(listener.last, beat)
         if event.kind == "on" and event.value > 0.0:
@@ -475,7 +475,7 @@ class Accompany(Processor):
             self._turn(io, frame, beat, self._given.now)
 
     def _make_room(self, io: IO, number: int, frame: int, beat: float) -> None:
-        """Ends band notes that clash with a melody note; a long voice of a chord is back on the next beat."""
+        """Ends band notes that clash with a melody note; a long chord voice returns on the next beat."""
         for key, note in [(k, n) for k, n in self._sounding.items() if n.part != "drums"]:
             if key[1] == number or self._band.is_clashing(key[1]):
                 self._sounding.end(io, key, frame)

@@ -1,4 +1,4 @@
-"""Form of an answer: which of the player's bars return in it, the rhythms of the others; the turns of mode `trade`."""
+"""Form of an answer: the player's bars that return in it, and the rhythms of new bars; turns in mode `trade`."""
 
 import math
 from bisect import bisect_right
@@ -12,35 +12,35 @@ from antiphon.api import F64, IO
 from antiphon_answer.memory import Memory
 
 NEW = -1
-"""Source of a bar that is no bar of the player's again."""
+"""Source of a new bar, which repeats no bar of the player."""
 UNIT = 4
-"""Bars that return together, or not."""
+"""Number of bars that return as a unit."""
 _HEARD = 768
 """Number of the player's newest notes whose bars can return."""
 _KNOWN_BARS = (0, 2, 8, 16, 24, 32, 48)
 _RETURNS = (0.0, 0.2, 0.38, 0.32, 0.84, 0.94, 0.98)
-"""Probability that four bars are heard ones, by the number of heard bars: counted in POP909."""
+"""Probability that four bars return, by the number of bars heard: counted in POP909."""
 _GOES_ON, _COMES_BACK = 0.95, 0.14
-"""Probability of a return after one, which goes on where it was, and after new bars."""
+"""Probability that a return continues the previous return, and that one follows new bars."""
 _CHANGED = (0.02, 0.02, 0.04, 0.1)
-"""Probability by place in the unit that a bar of a return is new."""
+"""Probability, by place in the unit, that a bar of a return is replaced by a new one."""
 _LAGS = {4: 3.0, 8: 8.0, 16: 4.0, 32: 4.0}
 _BY_FOUR, _ANY = 1.5, 0.1
-"""Weights of sources by their distance in bars: the given ones, other multiples of four, all others."""
+"""Weights of sources by distance in bars: the listed distances, other multiples of four, all others."""
 _SAME = 5.0
-"""Factor of a source's weight for each bar before it that equals the one before the answer."""
+"""Factor of a source's weight for each preceding bar that equals the corresponding bar before the answer."""
 _CONTEXT = 4
 _TURN_RETURNS = 0.28
-"""Probability that a turn begins as the player did."""
+"""Probability that a turn begins with the beginning of the player's turn."""
 _TURN_LENGTHS = (0.4, 0.8)
-"""Cumulative probabilities of one and two bars of it; else three."""
+"""Cumulative probabilities that one or two bars of it return; otherwise three do."""
 _TILT = 3.0
-"""Bars of melodies in general that count as much as the player's in the places of new rhythms."""
+"""Weight, in bars of the player, of melodies in general in the onset places of new rhythms."""
 HALVES = 256
-"""Possible onsets of half a bar, on eight sixteenths, the first the lowest bit."""
+"""Number of onset patterns of half a bar: eight sixteenths, the first the lowest bit."""
 _BITS = (np.arange(HALVES)[:, None] >> np.arange(8) & 1).astype(np.float64)
 _COUNTS, _DENSITY = _BITS.sum(axis=1), 2.0
-"""Notes of each half bar, and how far their number is from the player's."""
+"""Number of notes of each half bar, and the standard deviation of its difference from the player's."""
 _SETTLES = 16
 
 
@@ -53,10 +53,10 @@ def halves_of(slots: Iterable[int]) -> tuple[int, int]:
 
 
 class FormSource(NamedTuple):
-    """Choice of the heard bars that return in an answer: after `empty` bars without a note; memory rows before `kept`
-    are a corpus and do not.
+    """Settings of the bars that return in an answer: after `empty` bars without a note; memory rows before `kept` are a
+    corpus and do not return.
 
-    forget: bars until one counts half; 0: never.
+    forget: number of bars after which a bar has half its weight; 0: never.
     """
 
     empty: int
@@ -68,7 +68,7 @@ class AnswerForm:
     """Source of each bar of an answer, from the player's newest bars."""
 
     def __init__(self, memory: Memory, rhythms: F64) -> None:
-        """rhythms: as `Prior.rhythms`."""
+        """rhythms: as in `Prior.rhythms`."""
         self._memory = memory
         self._rhythms = rhythms
         # of the halves after one another, as often as they are
@@ -122,22 +122,22 @@ class AnswerForm:
 
     @property
     def rests(self) -> int:
-        """Number of bars at the end that return and have no note."""
+        """Returns the number of returning bars without a note at the end."""
         rests = 0
         while rests < len(self._plan) and (rows := self.source(len(self._plan) - 1 - rests)) and rows[0] == rows[1]:
             rests += 1
         return rests
 
     def source(self, number: int) -> tuple[int, int] | None:
-        """Rows of the memory, first and end, that return as bar `number`; None for a new bar."""
+        """Returns the memory rows (first, end) that return as bar `number`; None for a new bar."""
         source = self._plan[number] if number < len(self._plan) else NEW
         return None if source == NEW else self._rows[source]
 
     def rhythm(self, before: int, used: F64, chance: Callable[[], float]) -> list[int]:
-        """Sixteenths of a new bar on which notes begin.
+        """Returns the sixteenths of a new bar on which notes begin.
 
-        before: onsets of the half bar before, as `halves_of` has them.  used: `[16]`, shares of the player's bars that
-        have a note there.
+        before: onsets of the previous half bar, as from `halves_of`.  used: `[16]`, shares of the player's bars with a
+        note on each sixteenth.
         """
         bars = max(1, len(self._rows))
         own = np.clip((bars * used + _TILT * self._general) / (bars + _TILT), 1e-4, 1.0 - 1e-4)
@@ -175,7 +175,7 @@ class AnswerForm:
     def _source(
         self, heard: list[tuple[tuple[int, int], ...]], done: int, size: int, forget: float, chance: Callable[[], float]
     ) -> int:
-        """Random heard bar from which `size` return after `done` bars of the answer; `NEW` without any."""
+        """Draws a heard bar from which `size` bars return after `done` bars of the answer; `NEW` without any."""
         count = len(heard)
         weights: list[float] = []
         sums = [0, *accumulate(map(len, heard))]
@@ -201,12 +201,12 @@ class AnswerForm:
 TURNS = NOBODY, YOU, MACHINE = "nobody", "you", "machine"
 """Values of `turn`; `nobody` before the first note."""
 UPBEAT = 1.0
-"""Beats before a bar line from which on a first note belongs to the bar that follows."""
+"""A first note within this number of beats before a bar line belongs to the bar that follows."""
 _ROUNDING = 1e-6
 
 
 class PlayerTurns:
-    """The form: a turn of the player's, one of the machine's, and so on.
+    """Alternating turns of the player and the machine.
 
     Attributes:
         first: The beat of the player's first bar; None until a note.
@@ -230,7 +230,7 @@ class PlayerTurns:
         return -1 if self.first is None or beat < self.first else (beat - self.first) % (2 * turn)
 
     def tell(self, io: IO, beat: float, turn: int) -> None:
-        """Reports whose turn it is from a beat on, and finds when that changes. turn: its beats."""
+        """Reports whose turn it is from a beat on, and finds when that changes. turn: its length in beats."""
         whose, self.changes = NOBODY, math.inf
         if self.first is not None:
             count = max(0, math.floor((beat - self.first) / turn + _ROUNDING))

@@ -1,4 +1,4 @@
-"""Note-by-note generation of an answer: by the memory over the prior, between given start and end."""
+"""Generation of an answer note by note: the memory combined with the prior, between given start and end."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ PITCHES = 128
 _MAX_LEAP = 12
 """Maximum leap in semitones."""
 HINT, NEAR = 25.0, 4.0
-"""Weights of the motif's own pitch, and of others within two semitones of it."""
+"""Weights of the motif's pitch, and of pitches within two semitones of it."""
 
 
 @kernel
 def answer_backward(intervals: f64p, last: f64p, allowed: f64p, steps: i64, ahead: f64p) -> None:
     """ahead[n, pitch] ← best weight of a melody's ending at `pitch` with n notes left, up to `steps`; 1 at best.
 
-    intervals: `[12, INTERVALS]`, chances by pitch class.  last, allowed: `[PITCHES]`, how good a pitch is as the last
-    one, and at all.
+    intervals: `[12, INTERVALS]`, probabilities by pitch class.  last, allowed: `[PITCHES]`, weights of a pitch as the
+    last one, and as any.
     """
     for pitch in range(PITCHES):
         ahead[pitch] = last[pitch]
@@ -61,7 +61,7 @@ def answer_backward(intervals: f64p, last: f64p, allowed: f64p, steps: i64, ahea
 
 
 class PitchShape(NamedTuple):
-    """Pitch weights, `[PITCHES]`: at present, and with notes left, from `ahead[at]` on."""
+    """Pitch weights, `[PITCHES]`: for the present note, and for the notes left, from `ahead[at]` on."""
 
     allowed: f64p
     ahead: f64p
@@ -70,7 +70,7 @@ class PitchShape(NamedTuple):
 
 @kernel
 def answer_shape(chances: f64p, pitch: i64, hint: i64, s: PitchShape) -> f64:
-    """Weights interval probabilities `[INTERVALS]` in place by the shape; their sum. hint: motif pitch or -1."""
+    """Weights interval probabilities `[INTERVALS]` in place by the shape; returns their sum. hint: pitch or -1."""
     total = 0.0
     for interval in range(INTERVALS):
         semitones = interval - WIDEST
@@ -97,7 +97,7 @@ def answer_forbid(intervals: i64p, matches: i64p, count: i64, most: i64, chances
 
 @kernel
 def answer_draw(chances: f64p, at: f64, floor: f64) -> i64:
-    """Random interval by cumulative probability `at`; those below `floor` are skipped. -1 without any."""
+    """Draws an interval by cumulative probability `at`, skipping those below `floor`; returns -1 without any."""
     total = 0.0
     for n in range(INTERVALS):
         if chances[n] >= floor:
@@ -121,30 +121,30 @@ OUT_OF_KEY, BAD_END = 0.003, 1e-9
 FLOOR = 0.01
 """Sampling floor as a share of the highest probability."""
 FOLLOWED, ELSEWHERE, TRANSPOSED = 8.0, 0.05, 0.1
-"""Weight of a memory row relative to the prior; lower at another bar position, and from another pitch class."""
+"""Weight of a memory row relative to the prior, and its factors at another bar position and from another pitch."""
 CHORD_SIXTEENTHS = 0.35
 """Maximum sixteenths between notes of one chord."""
 _PHRASE_END_DEGREES = (0, 1, 4, 6)
-"""Degrees that end a non-final phrase."""
+"""Degrees that may end a phrase before the last."""
 _RANGE_MARGIN = 4
 """Semitones by which an answer may exceed the range of the last notes."""
 _HEAT = 0.88
-"""Power of the probabilities of a continuation's pitches, which without it repeat and step more than a melody."""
+"""Exponent of a continuation's pitch probabilities. Without it they repeat and step more than melodies do."""
 _DIGITS = 6
-"""Digits of times: beyond them they depend on the size of a block."""
+"""Decimal digits of times. Further digits depend on the block size."""
 _RAISED, _RARE = ((8, 9), (10, 11)), 0.05
-"""Degrees of minor with those that stand for them in dorian and harmonic minor, and the weight of the rarer one."""
+"""Degrees of minor with their replacements in dorian and harmonic minor, and the weight of the rarer of each pair."""
 _RECENT = 64
 _LIFT, _COMPASS = 6.0, 10.0
-"""Semitones by which new bars of a continuation lie higher than the player's, at most, and by which they stray."""
+"""Maximum semitones by which new bars of a continuation are raised, and the width of their range about its centre."""
 _RUN = 9
-"""Notes of a run that new bars copy at most, where `originality` sets none."""
+"""Maximum notes of a copied run in new bars, where `originality` sets none."""
 _GOOD_END = 0.3
-"""Minimum weight of a pitch that returns as the last."""
+"""Minimum weight of a returning pitch as the last."""
 
 
 class DrawConstants(NamedTuple):
-    """Constants by which an answer's notes are drawn.
+    """Constants for drawing the notes of an answer.
 
     `runs`: range of a copied run's length as a share of `originality`. Of the final note, `doubt`: divisor of the keys'
     log probabilities; `firmness`: exponent of its weight; `triad`: weights of a key's tonic, third and fifth.
@@ -176,7 +176,7 @@ class Planned(NamedTuple):
 
 @dataclass
 class AnswerSettings:
-    """Settings of an answer; see the parameters of `Answer`.  bar: sixteenths of a bar."""
+    """Settings of an answer; see the parameters of `Answer`.  bar: length of a bar in sixteenths."""
 
     originality: int = 0
     density: float = 0.5
@@ -189,8 +189,8 @@ class AnswerSettings:
 class Improviser:
     """Improviser with its memory and current answer. Allocates nothing after construction.
 
-    `memory`: all notes, those of a corpus first; `wishes`: read with each note; `key`: 0 to 23, estimated or `fixed`
-    (-1: not); `slot`: onset of the last learnt note, -1 for none; `planning`: whether an answer is being drawn.
+    `memory`: all notes, those of a corpus first; `wishes`: settings, read with each note; `key`: 0 to 23, estimated, or
+    `fixed` if not -1; `slot`: onset of the last learnt note, -1 for none; `planning`: an answer is being drawn.
     """
 
     def __init__(self, prior: Prior) -> None:
@@ -222,7 +222,7 @@ class Improviser:
         self.clear()
 
     def keep(self) -> None:
-        """Marks everything learnt so far as a permanent corpus."""
+        """Keeps all notes learnt so far as a permanent corpus."""
         self._kept = self.memory.count
         self.clear()
 
@@ -239,10 +239,10 @@ class Improviser:
     def learn(
         self, slot: int, pitch: int, velocity: float, first: bool = False, answered: int = 0, late: float = 0.0
     ) -> None:
-        """Learns a note; slots, in sixteenths, do not fall. first: it starts a piece.
+        """Learns a note; slots, in sixteenths, never decrease. first: the note starts a piece.
 
-        answered: sixteenths since the note before in which the player listened: no rest of the music's.  late: how far
-        after its slot the note begins.
+        answered: sixteenths since the previous note in which the player listened; they are not a rest.  late: delay of
+        the note after its slot.
         """
         first = first or self.slot < 0
         time = max(1, slot - self.slot - answered) if answered else slot - self.slot
@@ -278,9 +278,9 @@ class Improviser:
         self.key = self.fixed if self.fixed >= 0 else self.prior.key(sounds, self._roles.now())
 
     def surprise(self, slot: int, pitch: int, *, prior: bool = True, memory: bool = True) -> float:
-        """Surprise in bits of a possible next note.
+        """Returns the surprise in bits of a possible next note.
 
-        prior: whether melodies in general are known, else all notes are alike; memory: whether what was played is.
+        prior: whether to use the prior, else all notes are equally likely; memory: whether to use the played notes.
         """
         self._predict(self._history, self.slot, self._pitch, self._interval, self._time, prior=prior, memory=memory)
         interval = min(WIDEST, max(-WIDEST, pitch - self._pitch)) + WIDEST
@@ -291,7 +291,7 @@ class Improviser:
     def begin(self, start: int, end: int, latest: int, *, turn: bool, returns: bool = True) -> bool:
         """Begins an answer; returns whether there is material for one.
 
-        It is from slot `start` to before `end`, in general a bar line; its first note begins at `latest` or before.
+        It lasts from slot `start` to before `end`, usually a bar line; its first note begins at `latest` or before.
         turn: as for `Phraser.begin`.  returns: whether the player's bars may return in it.
         """
         memory = self.memory
@@ -313,12 +313,12 @@ class Improviser:
         self._settled = False
         self._lift = 0.0 if turn else _LIFT * self._chance()
         self._limit_run()
-        self._compass()
+        self._set_pitch_range()
         self._aim()
         return True
 
     def draw(self) -> Planned | None:
-        """Next note of the answer; None at its end."""
+        """Draws the next note of the answer; None at its end."""
         onset = self._phraser.take() if self.planning else None
         if onset is None:
             self.planning = False
@@ -354,13 +354,13 @@ class Improviser:
         if self._constants is TURN and not self._settled and self._phraser.left < AHEAD:
             # the last notes of the player's turn have ended since the answer began
             self._settled = True
-            self._compass()
+            self._set_pitch_range()
             self._aim()
         self._phraser.sounds(onset, self._now)
         return Planned(onset.slot, onset.length, self._now, onset.velocity, onset.late)
 
     def present(self, pitches: Iterable[int]) -> None:
-        """Sets the sounding notes, which weight the memory's rows until changed."""
+        """Sets the sounding notes, which weight the rows of the memory until the next call."""
         self._present.fill(0.0)
         for pitch in pitches:
             self._present[pitch % 12] = 1.0
@@ -401,7 +401,7 @@ class Improviser:
         self._run = run
 
     def _again(self, onset: Onset) -> int:
-        """Interval to the pitch that returns; -1 where none does, or `originality` or the end forbids it."""
+        """Returns the interval to the returning pitch; -1 without one, or if `originality` or the ending forbids it."""
         to = onset.pitch + self.wishes.register
         interval = to - self._now + WIDEST
         if onset.pitch == NO_PITCH or not (0 <= to < PITCHES and 0 <= interval < INTERVALS):
@@ -415,12 +415,12 @@ class Improviser:
         return interval
 
     def _aim(self) -> None:
-        """Computes the weights of pitches on the way to the last note."""
+        """Computes the weights of pitches on the way to the last note of the phrase."""
         np.copyto(self._turned, self._mean_intervals[self.key // 12, (np.arange(12) - self.key) % 12])
         answer_backward(self._turned, self._ahead[0], self._allowed, AHEAD, self._ahead)
 
     def _shaped(self, hint: int, aims: NDArray[np.float64], row: int, at: float) -> int:
-        """Random interval among the allowed ones; towards the nearest good pitch if there is none."""
+        """Draws one of the allowed intervals; without any, returns one towards the nearest good pitch."""
         memory, chances = self.memory, self._pitches
         answer_forbid(memory.intervals, self._copied.intervals, memory.count, self._most, chances)
         total = answer_shape(chances, self._now, hint, PitchShape(self._allowed, aims, row * PITCHES))
@@ -430,7 +430,7 @@ class Improviser:
         good = self._allowed * (aims[row] if aims.ndim > 1 else aims)
         return WIDEST + max(range(-7, 8), key=lambda n: (good[(self._now + n) % PITCHES] > 1e-3, -abs(n)))
 
-    def _compass(self) -> None:
+    def _set_pitch_range(self) -> None:
         """Allowed pitches, and weights of those that end the answer or a phrase."""
         memory = self.memory
         recent = memory.pitches[max(0, memory.count - _RECENT) : memory.count]

@@ -26,11 +26,11 @@ _SIXTEENTH_FRAMES = RATE * 15.0 / TEMPO
 
 
 def meter_of(given: MelodyFile) -> int:
-    """Beats of the file's bar; 0 where a node cannot take it, and has that of its parameter."""
+    """Returns the beats of the file's bar; 0 if the node does not support it and keeps the bar of its parameter."""
     return given.bar // 4 if given.bar % 4 == 0 and 2 <= given.bar // 4 <= 7 else 0
 
 
-def play_along(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned]:
+def run_on_melody(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned]:
     """Notes of a node fed with the melody, in the file's slots, up to a turn after its end."""
     node = Answer()
     meter = meter_of(given) or settings["meter"]
@@ -77,9 +77,9 @@ def _planned(begun: tuple[int, float], end: int, pitch: int) -> Planned:
 # ---- `antiphon run continue IN.wav OUT.wav -p audio=on`: extends a recording by bars made of its beats
 
 DEFAULT_SLICE_SECONDS = 0.5
-"""Length in seconds of a slice without detected beats."""
+"""Length in seconds of a slice if no beats are detected."""
 MAX_SECONDS = 1200.0
-"""Length of a recording, at most."""
+"""Maximum length of a recording in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,9 @@ def _beats_of(job: FileJob, name: str, frames: int, rate: int) -> RecordedBeats:
 
 
 def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written, ...]:
-    """Writes a recording and `bars` bars from its next bar line on, by its detected beats and bars.
+    """Writes a recording, then `bars` new bars from its next bar line on, by its detected beats and bars.
 
-    Raises UsageError: it is too long, or is no sound. Raises FileError: a file cannot be read or written.
+    Raises UsageError: it is too long or has no sound. Raises FileError: a file cannot be read or written.
     """
     if is_midi(job.source) or is_midi(job.target, written=True):
         raise UsageError("audio=on continues a recording by its sound; leave it out for MIDI files")
@@ -165,10 +165,10 @@ ANSWER = "ANSWER"
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Writes the continued file; a report has the bits of each note, with and without the memory.
+    """Writes the continued file; the report has the surprise in bits of each note, with and without the memory.
 
-    Raises UsageError: OUT is no MIDI file; or, with `audio`, no sound file; or parameters do not go together. Raises
-    FileError: a file cannot be read or written, or has no two notes of melody.
+    Raises UsageError: OUT is no MIDI file (with `audio`, no sound file), or parameters do not go together. Raises
+    FileError: a file cannot be read or written, or has fewer than two notes of melody.
     """
     settings = {param.name: job.settings.get(param.name, param.default) for param in Continue.params}
     if settings["audio"]:
@@ -228,10 +228,10 @@ def _learn(improviser: Improviser, given: MelodyFile, *, measured: bool) -> list
 
 
 def _with(job: FileJob, given: MelodyFile, settings: Mapping[str, Value]) -> tuple[Written, ...]:
-    """Writes the file with a track of the node's answers to its melody."""
+    """Writes the file with an added track of the node's answers to its melody."""
     if "report" in job.beside:
         raise UsageError("--report is of what continues a file: leave out --report, or mode")
-    added = play_along(given, settings)
+    added = run_on_melody(given, settings)
     if not added:
         raise FileError(f"{job.source.name} has too little to answer: nothing would be played with it")
     job.progress(1.0)

@@ -20,16 +20,16 @@ MAX_BEATS = 20_000
 _DRUMS = 9
 _KEY_BEATS = 128
 _MAX_OVERHANG = 0.25
-"""Maximum beats of the last note beyond a bar line without an extra bar."""
+"""Maximum beats by which the last note may exceed a bar line without an extra bar."""
 
 
 @dataclass(frozen=True)
 class MelodyFile:
     """A MIDI file with its melody: `track` and `channel`, 0 to 15. Slots are sixteenths; slot 0 is a bar line.
 
-    `notes`: in order, the highest of each chord; `bar`: slots of one at the file end; `origin`: quarter note of slot
-    0, may be below 0; `next_bar`: slot of the bar line from which the file can be continued; `tempo`: where it ends;
-    `sounds`: `[12]`, how long each pitch class sounded in its last `_KEY_BEATS` beats, of all tracks but drums.
+    `notes`: in order, the highest of each chord; `bar`: slots per bar at the file's end; `origin`: quarter note of
+    slot 0, may be below 0; `next_bar`: slot of the bar line from which the file can be continued; `tempo`: at its end;
+    `sounds`: `[12]`, duration of each pitch class in its last `_KEY_BEATS` beats, of all tracks but drums.
     """
 
     midi: mido.MidiFile
@@ -44,7 +44,7 @@ class MelodyFile:
 
 
 def read(path: Path) -> MelodyFile:
-    """Reads a file with its melody, as `accompany` finds it, without drums. Raises FileError: it has no melody."""
+    """Reads a file and its melody, found as `accompany` does, without drums. Raises FileError: it has no melody."""
     midi: mido.MidiFile = open_midi(path)
     lines, chosen = melody_of(midi)
     if chosen is None:
@@ -122,7 +122,7 @@ def _conductor(midi: mido.MidiFile, last: float) -> tuple[float, int, float]:
 
 
 MAX_FILES = 200
-"""Maximum files of a corpus."""
+"""Maximum number of files in a corpus."""
 
 
 def wish(improviser: Improviser, settings: Mapping[str, Value]) -> None:

@@ -1,8 +1,8 @@
-"""Sequence memory: all played notes, with the match length of the newest context at each.
+"""Sequence memory: all played notes, each with the length of its match to the newest context.
 
-No tables grow: a note is a row of arrays of fixed size, and for each row three numbers say how many of the last notes
-agree with those up to the row, by interval and time, by interval alone, by time alone. So every order is counted when
-it is needed, from the rows that match so far.
+No tables grow: a note is a row of arrays of fixed size, and three numbers per row count the latest notes that agree
+with the notes up to the row: by interval and time, by interval alone, by time alone. So each order is counted on
+demand, from the rows that match so far.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from antiphon.api.kernels import f64p, i64, i64p, kernel
 
 ROWS = 4096
-"""Maximum notes; beyond it the older half is dropped."""
+"""Maximum number of notes; beyond it the older half is dropped."""
 WIDEST, LONGEST = 24, 32
-"""Clipping of intervals in semitones, and of times in sixteenths."""
+"""Maximum intervals in semitones, and maximum times in sixteenths; larger ones are clipped."""
 INTERVALS, TIMES = 2 * WIDEST + 1, LONGEST + 1
 SYMBOLS = INTERVALS * TIMES
 ORDERS = 8
@@ -25,7 +25,7 @@ ORDERS = 8
 TRUST = np.array([20.0, 16.0, 12.0, 12.0, 10.0, 6.0, 4.0, 3.0, 2.0])
 """Weight of each context order relative to the lower ones: chosen on validation songs."""
 _FULL = 64
-"""Clipping of match lengths."""
+"""Maximum match length; longer ones are clipped."""
 NO_SYMBOL = -1
 """Symbol of a piece's first note, which has no predecessor."""
 
@@ -107,8 +107,8 @@ class Memory:
 
     `intervals`: semitones from the note before, from 0 (a fall by `WIDEST`); `times`: sixteenths from the onset before;
     `joint`: both as one symbol; the three are `NO_SYMBOL` for a first note. `pitches`: MIDI numbers; `bars`: equal for
-    notes of one bar; `places`, `late`, `lengths`: sixteenths from the bar line, from that place, and of the note;
-    `velocities`: above 0 to 1; `weights`: how much a row counts.
+    notes of one bar; `places`, `late`, `lengths`: in sixteenths, the distance from the bar line, the delay from that
+    place, and the note's length; `velocities`: above 0 to 1; `weights`: weight of each row.
     """
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ class Memory:
     def add(self, pitch: int, time: int, place: int, velocity: float, matches: Matches, first: bool = False) -> None:
         """Adds a note, and updates the matches of its history.
 
-        time, place: sixteenths from the onset before, and from the bar line; first: nothing precedes the note.
+        time, place: sixteenths from the previous onset, and from the bar line; first: no note precedes this one.
         """
         if self.count == ROWS:
             half = ROWS // 2
@@ -165,7 +165,7 @@ class Memory:
     ) -> None:
         """chances `[SYMBOLS]` ← probabilities of the next note, `interval * TIMES + time`, given a history's matches.
 
-        by_interval `[INTERVALS]`, by_time `[TIMES]`: chances by the prior, which alone counts without `memory`.
+        by_interval `[INTERVALS]`, by_time `[TIMES]`: probabilities of the prior, used alone without `memory`.
         """
         np.copyto(self._by_interval, by_interval)
         np.copyto(self._by_time, by_time)

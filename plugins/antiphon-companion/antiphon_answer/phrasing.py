@@ -1,4 +1,4 @@
-"""Rhythm and form of an answer: the player's bars, motif transformations, phrases with rests and endings."""
+"""Rhythm and form of an answer: the player's bars, transformed motifs, phrases with rests and endings."""
 
 import math
 from bisect import bisect_right
@@ -19,7 +19,7 @@ TRANSFORMS = (SEQUENCE, INVERSION, AUGMENTATION, ORNAMENT)
 WITHIN, OPEN, CLOSED = range(3)
 """Role of a note: inner, end of a phrase, or end of the answer."""
 NO_STEP, NO_PITCH = 99, -1
-"""Step of a note without a melodic target, and pitch of one that is no note of the player's again."""
+"""Step of a note without a melodic target, and pitch of a note that repeats no note of the player."""
 PHRASE = 4
 """Bars of a phrase: a motif, a contrast, the motif again, an ending."""
 AHEAD = 5
@@ -27,35 +27,35 @@ AHEAD = 5
 _SIXTEENTHS = 16
 """Sixteenths of a bar of new rhythms."""
 _NUANCES = 0.06, 0.85
-"""Probability that a bar that returns has a note of another pitch, in a continuation and in a turn."""
+"""Probability that a returning bar has a note of another pitch, in a continuation and in a turn."""
 _OLD_RHYTHM = 0.12
 """Probability that a new bar has the rhythm of one of the player's."""
 _MAX_TAIL = 2
 """Maximum bars of rest at the end of an answer."""
 _PARALLEL, _SENTENCE, _OWN_BAR = 0.45, 0.25, 0.3
-"""Probabilities that new bars take up the phrase before, and a phrase's third its first; and that one is unchanged."""
+"""Probabilities that new bars take up the previous phrase, that a phrase's third bar takes up its first, unchanged."""
 _RECENT = 80
-"""Number of the player's newest notes from which bars are taken."""
+"""Number of the player's newest notes whose bars are used."""
 _BEAT = 4
 _MIN_PLACE_SHARE = 0.04
-"""Minimum share of the player's notes at a beat position for its use."""
+"""Minimum share of the player's notes at a beat position that is used."""
 _AGAIN, _PAUSE, _LANDS, _PLAIN = 0.5, 0.08, 0.35, 0.5
-"""Probabilities that a phrase repeats bars of the answer, that a non-final one ends a bar early, that the last ends
+"""Probabilities that a phrase repeats bars of the answer, that one before the last ends a bar early, that the last ends
 with a sustained note instead of the player's rhythm, and that a bar of a continuation is the player's unchanged."""
 _AUGMENT_NOTES = 6
 """Minimum notes of a bar for augmentation."""
 _ON_BAR, _ON_HALF, _ON_LAST = 0.06, 0.5, 0.9
-"""Cumulative probabilities that a sustained final note begins on the bar line (no turn's does), in the bar's middle,
-on its last beat; else off the beat."""
+"""Cumulative probabilities that a sustained final note begins on the bar line (not in a turn), in mid-bar, on the last
+beat; else off the beat."""
 _AIR, _OVER, _OVERS, _END = 1.1, 2.0, 0.3, 3.0
-"""Of a final note, in sixteenths: the air before the bar line, and the part beyond it, at most; the latter's
-probability; and the shortest."""
+"""Final note, in sixteenths: maximum gap before the bar line, maximum length beyond it, and probability of the latter;
+and minimum length."""
 _PEAK = 0.6
 """Relative position of a phrase's loudness peak."""
 _ARCH, _ACCENT, _OWN, _CHANCE = 0.8, 0.4, 0.7, 0.8
-"""Loudness weights of phrase, beat, the player's own note and chance, in deviations."""
+"""Weights of loudness by phrase, beat, the player's own note and chance, in deviations."""
 _SOFTEST, _WIDEST = 10.0 / 127.0, 16.0 / 127.0
-"""Range of loudness deviations; between them slightly more than the player's."""
+"""Limits of the loudness deviation, which is slightly above the player's."""
 
 
 class Onset(NamedTuple):
@@ -80,7 +80,7 @@ class Onset(NamedTuple):
 
 
 class Phraser:
-    """Plans the notes of an answer a few ahead, from the player's bars. Stores a few bars only.
+    """Plans the notes of an answer a few notes ahead, from the player's bars. Stores only a few bars.
 
     `key`: of the answer, 0 to 23.
     """
@@ -109,8 +109,8 @@ class Phraser:
     ) -> None:
         """Begins an answer. span: its first slot, its end slot, and the latest slot of its first note.
 
-        turn: whether it ends firmly.  chance: random numbers from 0 to below 1.  source: None: no bar of the player's
-        returns.
+        turn: whether the answer is a turn, with a firm ending.  chance: returns random numbers, 0 to below 1.  source:
+        None if no bar of the player returns.
         """
         (start, end, self._latest), self._bar = span, bar
         self._start, self._end, self._turn = start, end, turn
@@ -183,7 +183,7 @@ class Phraser:
         self._loud = max(2.0 * self._deviation, min(float(played.mean()), 1.0 - 1.6 * self._deviation))
 
     def _drawn(self) -> int:
-        """Random newest bar of the player as a phrase's start, weighted by note density."""
+        """Draws one of the player's newest bars as the start of a phrase, weighted by note density."""
         cells, places = self._cells, self._memory.places
         power = 1.0 + 4.0 * (self._density - 0.5)
         weights = [
@@ -230,12 +230,12 @@ class Phraser:
         if within == self._ends and (final or (rows is None and made)):
             made = self._ended(made, line, CLOSED if final else OPEN)
         if self._density > 0.5:
-            made = self._fuller(made, 2.0 * (self._density - 0.5), anywhere=True)
+            made = self._add_neighbour_notes(made, 2.0 * (self._density - 0.5), anywhere=True)
         elif self._density < 0.5:
             keep = 2.0 * self._density
             made = [n for n in made if n.slot % (2 * _BEAT) == 0 or n.ends or self._chance() < keep]
         if line <= self._start:
-            made = self._from_start(made)
+            made = self._align_first_note(made)
         begun = max(self._first + PHRASE * phrase * bar, self._start)
         span = max(1, self._first + (PHRASE * phrase + size) * bar - begun)
         self._notes += [n._replace(velocity=self._loudness(n, (n.slot - begun) / span)) for n in made]
@@ -253,7 +253,7 @@ class Phraser:
         return motif if plain else self._transformed(motif, self._turns[(phrase + within) % 4], line)
 
     def _new_bar(self, number: int, line: int) -> list[Onset]:
-        """Bar of a continuation in a new rhythm, or in one of its own, with that bar's pitches or without."""
+        """Returns a new bar of a continuation: a new rhythm, a player's bar, or an earlier new bar again."""
         within, at = number % PHRASE, self._chance()
         if within == 0:
             self._parallel = self._chance() < _PARALLEL
@@ -287,9 +287,9 @@ class Phraser:
         ]
 
     def _motif_at(self, notes: list[tuple[Onset, int]], line: int, *, again: bool = False) -> list[Onset]:
-        """Notes from slot 0 moved to a bar line: the first at its own degree, the others by steps from there.
+        """Moves notes from slot 0 to a bar line: the first at its own degree, the others by steps from there.
 
-        again: with their own pitches.
+        again: whether they keep their own pitches.
         """
         degrees = [degree_of(pitch, self.key) for _, pitch in notes]
         steps = [*degrees[:1], *(b - a for a, b in pairwise(degrees))]
@@ -313,10 +313,10 @@ class Phraser:
                 if slot < line + self._bar and (not made or slot > made[-1].slot):
                     made.append(note._replace(slot=slot, late=late, length=2.0 * note.length))
             return made
-        return self._fuller(motif, 0.75)
+        return self._add_neighbour_notes(motif, 0.75)
 
-    def _fuller(self, notes: list[Onset], share: float, *, anywhere: bool = False) -> list[Onset]:
-        """Notes with neighbouring notes inserted between those a beat apart, at the player's positions or halfway."""
+    def _add_neighbour_notes(self, notes: list[Onset], share: float, *, anywhere: bool = False) -> list[Onset]:
+        """Inserts neighbouring notes between notes a beat apart, at the player's positions or halfway."""
         made: list[Onset] = []
         aside = 0
         for note, following in pairwise([*notes, None]):
@@ -337,7 +337,7 @@ class Phraser:
         return made
 
     def _ended(self, made: list[Onset], line: int, ends: int) -> list[Onset]:
-        """Final bar of a phrase: on its last note, or on a sustained one; a rest follows within an answer."""
+        """Returns the final bar of a phrase, on its last note or a sustained one; within an answer a rest follows."""
         end = line + self._bar
         if ends == CLOSED and not self._turn:
             # what follows a rest leads into a bar that does not come
@@ -368,14 +368,14 @@ class Phraser:
         return [*made, Onset(line + place, late, float(_BEAT), self._loud)]
 
     def _final(self, left: float) -> float:
-        """Length of a final note with `left` sixteenths to the bar line; that of a turn may be beyond it."""
+        """Returns the length of a final note `left` sixteenths before the bar line; in a turn it may cross the line."""
         if left > 3.0 * _BEAT and not self._turn:
             return left * (0.4 + 0.4 * self._chance())
         if self._turn and (left < _END or self._chance() < _OVERS):
             return max(_END, left + _OVER * self._chance())
         return max(min(left, _END), left - _AIR * self._chance())
 
-    def _from_start(self, made: list[Onset]) -> list[Onset]:
+    def _align_first_note(self, made: list[Onset]) -> list[Onset]:
         """Notes of the first bar, the first of them exactly in time."""
         if made and made[0].slot <= self._latest:
             late = max(0.0, made[0].late) * (self._latest > self._start)

@@ -19,34 +19,34 @@ from antiphon_answer.memory import INTERVALS, TIMES, WIDEST
 
 MODEL = "answer-prior"
 PLACES = 16
-"""Sixteenths of the bar positions of times; in another meter modulo this."""
+"""Number of bar positions of times, in sixteenths; other meters wrap around."""
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 16)
 TIME_CLASSES, INTERVAL_CLASSES = len(_STEPS), 7
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 KEYS = (*_NAMES, *(f"{name}m" for name in _NAMES))
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 _FADE = 0.98
-"""Factor of what was learnt about the key, for each note."""
+"""Factor of the evidence for the key at each new note."""
 _DEGREES = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
 """Degree by `[tonic, pitch class]`."""
 _OUTSIDERS = np.ones((2, 12))
 """Degrees outside major, and outside all kinds of minor."""
 _OUTSIDERS[0, SCALES[0]] = _OUTSIDERS[1, (*SCALES[1], 9, 11)] = 0.0
 _SOUND, _OUTSIDE = 0.15, -0.2
-"""Weights of a key's log-likelihood by how long each degree sounds, and of each sixteenth outside its scale."""
+"""Weights of a key's log-likelihood for the duration of each degree, and for each sixteenth outside its scale."""
 _TONIC = np.array((0.91, 0.535, 0.17, 0.24))
 _TRIAD = np.array((0.96, 0.14, 0.27, 0.0))
 """Weights of each `Roles` row's notes that are a key's tonic, and its third or fifth.
 
-All fitted to four bars each of POP909's songs whose numbers end in 1 to 6, and, at .18 of their weight, to drawn ones
-that begin and end about their tonic, in major and in natural, harmonic and dorian minor.
+All fitted to four bars each of POP909's songs whose numbers end in 1 to 6, and, at .18 of their weight, to generated
+melodies that begin and end about their tonic, in major and in natural, harmonic and dorian minor.
 """
 _MINOR, _DORIAN = -0.21, -0.5
-"""Log-likelihood of minor beside major's, and of its dorian kind, whose sixth is raised, beside the others'. The latter
-chosen on 300 drawn melodies of each kind, and on POP909's songs ending in 7, of which it loses .002.
+"""Log-likelihood of minor relative to major, and of dorian minor (raised sixth) relative to other minor. The latter was
+chosen on 300 generated melodies of each kind, and on POP909's songs ending in 7, where it costs .002.
 """
 _RAISED = [*range(8), 9, 8, 10, 11]
-"""Degrees of minor in the places of those of its dorian kind."""
+"""Degrees of minor, indexed by degree in dorian minor."""
 _log = logging.getLogger("antiphon.answer")
 
 
@@ -73,7 +73,7 @@ def pitch_of(degree: int, key: int) -> int:
 
 
 class Roles:
-    """Notes that tell a key, `counts[role, pitch class]`: first, last, long, reached by a semitone from below."""
+    """Note counts that tell the key, `counts[role, pitch class]`: first, last, long, reached from a semitone below."""
 
     FIRST, LAST, LONG, LED = range(4)
     _LONG_WAIT, _PHRASE_WAIT = 6, 16
@@ -87,7 +87,7 @@ class Roles:
         self._pitch = -1
 
     def learn(self, pitch: int, time: int, *, first: bool) -> None:
-        """Learns a note `time` sixteenths after the one before; first: it begins what is played."""
+        """Learns a note `time` sixteenths after the previous one; first: no note precedes it."""
         self.counts *= _FADE
         before = self._pitch
         if before >= 0:
@@ -111,10 +111,10 @@ class Roles:
 class Prior:
     """Probabilities of a melody's next note, in modes major and minor.
 
-    `times`: `[PLACES, TIME_CLASSES, TIMES]` to the next onset, by place in the bar and the time before; `intervals`:
-    `[2, 12, INTERVAL_CLASSES, INTERVALS]`, by mode, degree and the interval before; `degrees`: `[2, 12]`, log share of
-    each degree, by which keys are estimated; `rhythms`: `[2, HALVES, HALVES]`, of the onsets of a bar's first and
-    second half, by those of the half before.
+    `times`: `[PLACES, TIME_CLASSES, TIMES]` to the next onset, by place in the bar and previous time; `intervals`:
+    `[2, 12, INTERVAL_CLASSES, INTERVALS]`, by mode, degree and previous interval; `degrees`: `[2, 12]`, log share of
+    each degree, for estimating keys; `rhythms`: `[2, HALVES, HALVES]`, of the onsets of a bar's first and second half,
+    by those of the half before.
     """
 
     times: F64
@@ -124,7 +124,7 @@ class Prior:
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]]) -> Prior:
-        """Prior of arrays by name, in any precision. Raises `ModelError`: they do not fit."""
+        """Takes the arrays by name, in any precision. Raises `ModelError`: they do not fit."""
         shapes: dict[str, tuple[int, ...]] = {
             "times": (PLACES, TIME_CLASSES, TIMES),
             "intervals": (2, 12, INTERVAL_CLASSES, INTERVALS),
@@ -139,7 +139,7 @@ class Prior:
         return cls(**tables)
 
     def fits(self, sounds: F64, roles: F64 | None = None) -> F64:
-        """Log-likelihood `[24]` of each key, given the durations of the pitch classes (`[12]`), and `Roles.now`."""
+        """Returns the log-likelihood `[24]` of each key, from the pitch classes' durations (`[12]`) and `Roles.now`."""
         weights = _SOUND * self.degrees + _OUTSIDE * _OUTSIDERS
         fits = weights[:, _DEGREES] @ sounds
         dorian = weights[1, _RAISED][_DEGREES] @ sounds
@@ -151,7 +151,7 @@ class Prior:
         return fits.reshape(24)
 
     def key(self, sounds: F64, roles: F64 | None = None) -> int:
-        """Most likely key, 0 to 23, as for `fits`."""
+        """Returns the most likely key, 0 to 23, from the arguments of `fits`."""
         return int(np.argmax(self.fits(sounds, roles)))
 
 

@@ -30,9 +30,9 @@ AHEAD = 1.0
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
 _BACK, _ON = 0.25, 4.0
-"""Beat differences of a moved clock; a forward one also occurs after missed blocks, which moves nothing."""
+"""Backward and forward jumps in beats that count as a moved clock; missed blocks also move it forward."""
 _BREATH, _MIN_LEFT = 0.08, 0.25
-"""Beats that a note on the beat waits for a late key-up, and of a note that begins later, at least."""
+"""Beats that a note on the beat waits for a late note-off, and the minimum length of a note that begins late."""
 _NEVER = 1 << 60
 _NOTHING = (0, 0)
 _MIN_PHRASE_NOTES = 2
@@ -51,7 +51,7 @@ class PendingNote(NamedTuple):
 
 
 class Answer(Processor):
-    """Learns what comes in and improvises on it. Each of its notes is known a beat before it is played."""
+    """Learns its input and improvises on it. Each of its notes is known a beat before it is played."""
 
     inputs = (EVENTS_IN, AUDIO_IN)
     outputs = (EVENTS_OUT, AUDIO_OUT)
@@ -133,7 +133,7 @@ class Answer(Processor):
             self._turns.tell(io, time.beat, 1)
         if not time.playing:
             self._rests.forget()
-            self._while_stopped(events)
+            self._track_while_stopped(events)
             return
         self._settings(io, time.beat)
         at = 0
@@ -157,12 +157,12 @@ class Answer(Processor):
             elif when[1] == first and self._turns.changes == thinks:
                 self._turns.tell(io, thinks, self._bars * self._meter)
             elif when[1] == first:
-                self._think(io, thinks)
-            elif (note := self._waiting.pop(0)).start >= time.beat - _BACK and not self._yields(note):
+                self._plan_next_note(io, thinks)
+            elif (note := self._waiting.pop(0)).start >= time.beat - _BACK and not self._delay_for_player(note):
                 self._play(io, first, note)
 
     def step(self, io: IO) -> Step | None:
-        """Step of a block without events, silent until a note is drawn, begins or ends."""
+        """Steps a block without events; silent until a note is drawn, begins or ends."""
         return None if self._sound is not None else self._rests.step(io)
 
     # ---- the player
@@ -191,7 +191,7 @@ class Answer(Processor):
                 self._wake = beat
 
     def _note(self, at: float, pitch: int, velocity: float) -> None:
-        """Learns a note-on; of simultaneous notes only the highest. at: in sixteenths."""
+        """Learns a note-on; of simultaneous notes only the highest. at: position in sixteenths."""
         begun, highest, _ = self._chord
         if begun >= 0.0 and at - begun <= CHORD_SIXTEENTHS:
             if pitch > highest:
@@ -242,7 +242,7 @@ class Answer(Processor):
 
     # ---- the answer
     def _settings(self, io: IO, beat: float) -> None:
-        """Applies the parameters; a change of mode, meter or bars drops the plan."""
+        """Applies the parameters; a change of mode, meter or bars drops the planned notes."""
         now = str(io.at("mode", 0)), int(io.at("meter", 0)), int(io.at("bars", 0))
         if now != (self._mode, self._meter, self._bars):
             self._mode, self._meter, self._bars = now
@@ -269,7 +269,7 @@ class Answer(Processor):
         self._turn = cycle * math.ceil((beat + AHEAD - late) / cycle) + late
         self._wake = max(beat, self._turn - AHEAD)
 
-    def _think(self, io: IO, beat: float) -> None:
+    def _plan_next_note(self, io: IO, beat: float) -> None:
         """Begins an answer, or draws its next note."""
         improviser = self._improviser
         if self._wake <= beat:
@@ -322,10 +322,10 @@ class Answer(Processor):
         pitch = min(127, max(0, note.pitch + self._transpose))
         self._waiting.append(PendingNote(note.at / 4.0, pitch, note.velocity, note.length / 4.0))
 
-    def _yields(self, note: PendingNote) -> bool:
-        """Whether a turn's first note waits, to the next beat, while a note of the player's last bar sounds.
+    def _delay_for_player(self, note: PendingNote) -> bool:
+        """Delays a turn's first note to the next beat while a note of the player's last bar sounds; True if so.
 
-        It waits for a bar or half the turn at most.
+        The delay is a bar or half the turn at most.
         """
         if self._mode != "trade" or self._drawn == _NOTHING:
             return False
@@ -365,8 +365,8 @@ class Answer(Processor):
             self._end(io, pitch, frame)
         self._shadows.clear()
 
-    def _while_stopped(self, events: Sequence[Event]) -> None:
-        """Tracks held notes while the clock is stopped, without learning, as they have no beat."""
+    def _track_while_stopped(self, events: Sequence[Event]) -> None:
+        """Tracks held notes while the clock is stopped. They have no beat, so they are not learnt."""
         for event in events:
             if event.kind == "on" and event.value > 0.0:
                 self._held[event.number] = self._last
@@ -400,4 +400,4 @@ _SETTING_NAMES = ("originality", "register", "seed", "density", "forget", "key")
 
 
 class Continue(Answer):
-    """`answer` by the name of its file job: `antiphon run continue IN.mid OUT.mid -p bars=8`."""
+    """The processor `answer` under the name of its file job: `antiphon run continue IN.mid OUT.mid -p bars=8`."""

@@ -1,4 +1,4 @@
-"""`answer` with audio=on: sound in, sound out, by recorded beats."""
+"""`answer` with audio=on: records beats of the input sound and plays them in other orders."""
 
 import math
 from typing import NamedTuple
@@ -26,7 +26,7 @@ SILENT = 0.003
 FADE = 0.008
 """Crossfade in seconds at a jump in the memory."""
 JUMP_PROBABILITY = 0.25
-"""Probability of a voluntary jump."""
+"""Probability of a jump where the memory could play on."""
 CANDIDATES = 3
 """Number of best jumps drawn from."""
 RECENT_BEATS = 4
@@ -38,7 +38,7 @@ POSITION_PENALTY = 2.0
 class SliceMemory:
     """Ring buffer of beats with timbre and pitch classes. Allocates nothing.
 
-    `count`: beats that are known; the newest is `count - 1`.
+    `count`: number of stored beats; the newest is `count - 1`.
     """
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -91,7 +91,7 @@ class SliceMemory:
         return HOP - self._written % HOP
 
     def beat(self, place: int) -> bool:
-        """Begins a beat; the previous one, at `place` of its bar, is stored if it sounds."""
+        """Begins a beat; the previous one, at `place` of its bar, is stored unless it is silent."""
         begun, length = self._begun, self._written - self._begun
         self._begun = self._written
         sounds = begun >= 0 and self._energy > SILENT**2 * length and self._frames > 0
@@ -120,10 +120,10 @@ class SliceMemory:
         return self.count - self._first
 
     def follow(self, last: int, place: int, run: int, most: int, state: int) -> tuple[int, int]:
-        """Next beat to play, or -1, and the new state of the random numbers.
+        """Returns the next beat to play, or -1, and the new state of the random numbers.
 
-        last: the beat that was played or heard last; place: in its bar, of the beat to be chosen; run: how many were
-        played on as they were recorded, at most `most`.
+        last: the latest beat played or recorded; place: in its bar, of the beat to choose; run: number of beats played
+        consecutively as they were recorded, at most `most`.
         """
         first, count = self._first, self.count
         state = mix_bits(state)
@@ -177,17 +177,17 @@ class SliceMemory:
 
 
 MIN_COUNT = 2
-"""Minimum beats for an answer."""
+"""Minimum number of stored beats for an answer."""
 LENGTH_TOLERANCE = 2
 """Tolerance in samples of a beat's length for a seamless continuation."""
 _RUN = 6
-"""Beats of a copied run, where `originality` is 0."""
+"""Beats of a copied run, if `originality` is 0."""
 JUMP_BEATS = 0.25
-"""Beat difference from which the clock has jumped."""
+"""Difference in beats that counts as a jump of the clock."""
 
 
 class SoundAnswerSettings(NamedTuple):
-    """Settings; see the parameters of `Answer`. mode: "" where `SoundAnswer.answer` alone begins."""
+    """Settings; see the parameters of `Answer`. mode: "" if only `SoundAnswer.answer` begins an answer."""
 
     mode: str
     bars: int
@@ -215,7 +215,7 @@ class _Head:
         self.leaving = min(self.leaving, self.age)
 
     def add(self, memory: SliceMemory, out: F32) -> None:
-        """Adds its next samples to `[channels, n]`."""
+        """Adds the head's next samples to `[channels, n]`."""
         if self.beat < 0:
             return
         n = out.shape[1]
@@ -290,7 +290,7 @@ class SoundAnswer:
             at = end
 
     def answer(self, until: float, seed: int) -> None:
-        """Answers up to a beat, from the next on."""
+        """Begins an answer from the next beat up to a beat."""
         self._plans += 1
         self._until, self._state, self._run = until, seed * 0x9E3779B97F4A7C15 + self._plans, 1 << 30
         self._last = self.memory.count - 1
@@ -311,7 +311,7 @@ class SoundAnswer:
             elif self._heard >= MIN_COUNT and self._quiet >= max(1, math.ceil(pause)) and beat >= self._until:
                 self.answer(meter * math.ceil((beat + length - meter // 2) / meter), seed)
         elif mode == "trade":
-            self._trade(beat, length, meter, seed, sounds=sounds)
+            self._alternate_turns(beat, length, meter, seed, sounds=sounds)
         elif mode == "accompany" and sounds:
             if beat >= self._until:
                 self.answer(beat + 1, seed)
@@ -328,8 +328,8 @@ class SoundAnswer:
             self._last = following
         self._play(following)
 
-    def _trade(self, beat: int, length: int, meter: int, seed: int, *, sounds: bool) -> None:
-        """Takes turns of `length` beats, from the player's first bar on; a sound in a bar's last beat is an upbeat."""
+    def _alternate_turns(self, beat: int, length: int, meter: int, seed: int, *, sounds: bool) -> None:
+        """Alternates turns of `length` beats from the player's first bar on; sound in a bar's last beat is upbeat."""
         self._turn = length
         if sounds:
             self._turns.begin(beat - 1, meter)

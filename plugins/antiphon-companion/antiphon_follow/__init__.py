@@ -1,4 +1,4 @@
-"""Follow: the player's beat, and the clock that keeps it.
+"""Tracking of the player's beat, and control of the clock by it.
 
 Imports `antiphon.api` only.
 """

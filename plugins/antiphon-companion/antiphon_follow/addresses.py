@@ -16,7 +16,7 @@ ADDRESSES = (
         "Taps. After two every node `follow` takes the nearest octave of its beat, half a beat on if need be.",
     ),
 )
-"""Triggers of the nodes, and what each is for."""
+"""Triggers of the nodes, with a description of each."""
 _TYPE = "follow"
 
 
@@ -54,4 +54,4 @@ HANDLERS: tuple[tuple[str, str, Callable[[OscRequest], list[Command]], str], ...
     *((f"/follow/{name}", "", partial(fire, name), doc) for name, doc in ADDRESSES),
     ("/follow/go", "i:bar", go, "Goes to a bar of the score by its printed number, in every node `follow`."),
 )
-"""Address, arguments, handler and sentence."""
+"""Addresses with their arguments, handlers and descriptions."""

@@ -1,4 +1,4 @@
-"""Forward filter over beat period, phase and beat of the bar: the posterior of where the player is, frame by frame."""
+"""Forward filter over beat period, phase and beat of the bar: the posterior of the player's position per frame."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from antiphon.api import F64
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 
 METERS = (4, 3)
-"""Meters that `auto` chooses from; a bar of two is half of one of four."""
+"""Meters that `auto` chooses from; a bar of two beats counts as half a bar of four."""
 BINS = 24
-"""Bins of a beat in a table of likelihoods."""
+"""Number of bins of a beat in a table of likelihoods."""
 STEADINESS, WANDER, WANDERS, LEAP = 100.0, 15.0, 0.2, 2e-3
-"""Rates by which a relative change of the period from beat to beat becomes unlikely, of a steady player and one who
-wanders; shares of the second and of any other change."""
+"""Decay rates of the probability of a relative change of period per beat, for a steady and a wandering player; shares
+of the wandering player, and of any other change."""
 METER_CHANGE = 2e-3
 """Probability per bar of another meter."""
 USUAL_BPM, USUAL_WIDTH = 92.0, 0.5
 """Centre in bpm and width in logarithms of the prior of the tempo."""
 UNFORESEEN = 0.3
-"""Odds that a suggested tempo is wrong altogether."""
+"""Odds that a suggested tempo is entirely wrong."""
 GAIN_SECONDS = 4.0
-"""Time constant in seconds of how much better than chance the beat foretells what comes."""
+"""Time constant in seconds of the measure by which the beat predicts the input better than chance."""
 NEAR_PERIOD, NEAR_PHASE = 0.09, 0.22
 """Distances, relative to the period and in beats, within which states are the same answer."""
 ONSET_SHARE, ONSET_WIDTH, ONSET_BACK = 0.7, 0.1, 0.5
-"""Share of an onset's distance from the nearest half beat that the phase takes; distance in beats from which it is
-taken for another division; share of what was taken that goes back in a beat."""
+"""Share of an onset's distance from the nearest half beat that corrects the phase; distance in beats that means another
+division; share of the correction undone within a beat."""
 
 
 @kernel
@@ -46,7 +46,7 @@ def bars_step(
     change: f64,
     marks: f64p,
 ) -> f64:
-    """Advances state[layers, n] a frame, times likely[layers, BINS]; the periods' sums go to `marks`. Its total."""
+    """Advances state[layers, n] a frame, times likely[layers, BINS]; sums of periods to `marks`. Returns the total."""
     layers, n, periods, width = shape[0], shape[1], shape[2], shape[3]
     for layer in range(layers):
         for i in range(periods):
@@ -129,8 +129,8 @@ def bars_read(
 class BarFilter:
     """Posterior over (beat of the bar, period, phase), advanced by frames.
 
-    `rate`: frames per second. `low`, `high`: range of the tempo, bpm. `meters`: beats of the bars it chooses from.
-    `gain`: nats a frame by which a beat that is sure foretells what comes better than chance; noise has none.
+    `rate`: frames per second. `low`, `high`: range of the tempo, bpm. `meters`: beats per bar to choose from. `gain`:
+    nats per frame by which a certain beat predicts the input better than chance; 0 for noise.
     After `step`: `phase` within the beat, `period` in seconds, `place` in the bar, `meter`, `sureness` 0 to 1.
     """
 
@@ -196,12 +196,12 @@ class BarFilter:
         return np.ascontiguousarray(np.array([self.table(row.reshape(4, BINS)).ravel() for row in places]).T)
 
     def suggest(self, tempos: F64, odds: F64, share: float) -> None:
-        """Weighs coming beats' tempos by the odds of `tempos`, bpm; `share`: at every beat."""
+        """Weights the tempos of coming beats by the odds of `tempos` (bpm). `share`: weight at every beat."""
         weight = np.interp(self._bpm, np.log(tempos), np.log(odds + UNFORESEEN))
         np.exp(share * (weight - weight.max()), out=self._prior)
 
     def step(self, likely: F64 | None = None) -> None:
-        """Advances a frame; `likely` is a `table`, None for a frame that says nothing."""
+        """Advances a frame. `likely`: a `table`; None for a frame without evidence."""
         whole = bars_step(
             self._state,
             self._tails,
@@ -221,14 +221,14 @@ class BarFilter:
             self.gain += (told - self.gain) / (GAIN_SECONDS * self.rate)
 
     def onset(self, ago: float) -> None:
-        """Takes an onset, `ago` seconds before the last frame's time: a player is less steady than what is foretold."""
+        """Corrects the phase by an onset, `ago` seconds before the last frame's time: players deviate from the beat."""
         self.read()
         away = 2.0 * (self.phase - ago / self.period)
         away = (away - round(away)) / 2.0
         self._ahead -= ONSET_SHARE * away * math.exp(-0.5 * (away / ONSET_WIDTH) ** 2)
 
     def read(self) -> None:
-        """Finds the answer: the best period and those near it, their best phase and those near it, and the onsets'."""
+        """Computes the estimate from the best period, its best phase (both with close ones), and the recent onsets."""
         lengths, marks = self._lengths, self._marks
         masses = np.cumsum(np.concatenate([[0.0], marks]))
         firsts = np.searchsorted(lengths, lengths * (1.0 - NEAR_PERIOD))
@@ -268,7 +268,7 @@ class BarFilter:
 
 
 def _row(bars: NDArray[np.float64], meter: int, place: int) -> NDArray[np.float64]:
-    """Likelihoods of a beat of a bar of that meter, from those of four beats."""
+    """Returns likelihoods for one beat of a bar of that meter, from likelihoods of a bar of four."""
     if place == 0:
         return np.asarray(bars[0])
     if meter % 4 == 0 or meter == 2:

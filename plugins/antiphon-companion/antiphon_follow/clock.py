@@ -1,4 +1,4 @@
-"""A count of beats that never turns back, by the answers of a filter: the player's beat as it is known at a time."""
+"""Beat counter that never runs backward: the player's beat over time, from the estimates of a filter."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ BETWEEN = 0.2
 """Beats about the middle between two beats within which a tap is off the beat."""
 
 
-class FoundBeats(Protocol):
-    """An answer of a filter, as `BarFilter` has it after `read`."""
+class BeatEstimate(Protocol):
+    """Beat estimate of a filter, as `BarFilter` has it after `read`."""
 
     phase: float
     period: float
@@ -25,11 +25,11 @@ class FoundBeats(Protocol):
     sureness: float
 
 
-class FollowAnswer:
-    """An answer in the chosen octave and bar. `low`, `high`: range of the tempo, bpm.
+class ChosenBeatEstimate:
+    """Beat estimate in the chosen octave and bar. `low`, `high`: range of the tempo in bpm.
 
-    `phase` in beats, `period` in seconds, `place`: beat of the bar, `meter`: beats of it, `sureness` 0 to 1.
-    `octave`, `moved`: by which power of two and by how many beats it is not what was found.
+    `phase` in beats, `period` in seconds, `place`: beat of the bar, `meter`: its beats, `sureness`: 0 to 1. `octave`,
+    `moved`: power of two and number of beats by which the estimate differs from the filter's.
     """
 
     def __init__(self, low: float, high: float) -> None:
@@ -40,8 +40,8 @@ class FollowAnswer:
         self.phase, self.period, self.place, self.meter, self.sureness = 0.0, 0.5, 0, 4, 0.0
         self.octave, self.moved, self._between = 0, 0.0, False
 
-    def take(self, found: FoundBeats, late: float = 0.0) -> None:
-        """Takes what a filter found `late` seconds ago."""
+    def take(self, found: BeatEstimate, late: float = 0.0) -> None:
+        """Takes the estimate that a filter made `late` seconds ago."""
         self.sureness, self.meter = found.sureness, found.meter
         beat, period = found.place + found.phase + late / found.period, found.period
         factor = 2.0**self.octave
@@ -52,11 +52,11 @@ class FollowAnswer:
         self.phase, self.place = beat - whole, whole % self.meter
 
     def double(self) -> None:
-        """Beats twice as fast, within the range."""
+        """Doubles the tempo, within the range."""
         self._turn(1)
 
     def halve(self) -> None:
-        """Beats half as fast, within the range."""
+        """Halves the tempo, within the range."""
         self._turn(-1)
 
     def _turn(self, by: int) -> None:
@@ -64,13 +64,13 @@ class FollowAnswer:
             self.octave += by
 
     def here(self) -> None:
-        """The nearest beat begins a bar."""
+        """Makes the nearest beat the first of a bar."""
         self.moved = (self.moved - round(self.place + self.phase)) % self.meter
 
     def tapped(self, since: float, ahead: float = 0.0) -> None:
-        """Takes a tap: the octave whose beat is nearest to the time between two, moved by half where both are off.
+        """Takes a tap: selects the octave nearest to the interval of two taps; shifts half a beat if both are off it.
 
-        `since`: seconds since the one before, infinite for a first; `ahead`: seconds from the answer to this one.
+        `since`: seconds since the previous tap, infinite for the first; `ahead`: seconds from the estimate to this tap.
         """
         before, self._between = self._between, abs((self.phase + ahead / self.period) % 1.0 - 0.5) < BETWEEN
         if not 0.0 < since < math.inf:
@@ -90,7 +90,7 @@ METER_NAMES = ("auto", "2", "3", "4", "6")
 
 
 def range_of(text: str) -> tuple[float, float]:
-    """Lowest and highest tempo of a text as "60-200". Raises ParamError: it is none, or outside the limits."""
+    """Returns the lowest and highest tempo of a text such as "60-200". Raises ParamError: invalid or out of range."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*", text)
     low, high = (float(part) for part in found.groups()) if found else (0.0, 0.0)
     if not LEAST <= low < high <= MOST:
@@ -108,23 +108,23 @@ def meters_of(name: str) -> tuple[int, ...]:
 LOW, HIGH = range_of(RANGE)
 
 SURE, COAST = 0.35, 0.6
-"""Usual sureness from which the count follows the filter, and the share of it below which it coasts."""
+"""Usual sureness above which the counter follows the filter, and the fraction of it below which it coasts."""
 PULL, MAX_PULL = 8.0, 0.4
-"""Share of an error caught up in a beat, and most of it, relative to the tempo."""
+"""Share of an error corrected per beat, and the maximum correction, relative to the tempo."""
 LOST, LOST_BEATS, ROOM = 0.3, 1.5, 0.1
-"""Error in beats that is another phase, and beats after which it is caught up from the other side where the range
-leaves less room to this one, relative to the tempo."""
+"""Error in beats that counts as another phase; number of beats after which it is corrected from the other side, if the
+range of the tempo leaves less than this share of room to the near side."""
 ENTRY_BEATS = 2.5
-"""Beats for which it has to be sure before a clock takes its bar."""
+"""Number of beats of sure tracking before a clock takes over the bar."""
 BAR_BEATS = 2.0
-"""Beats for which another place in the bar has to last from then on until the count takes it."""
+"""Number of beats for which another bar position must then persist until the counter takes it over."""
 
 
-class BeatCount:
-    """`beat`: quarters, a bar at multiples of `meter`; `period` in seconds; `following`: it does not coast.
+class BeatCounter:
+    """Beat counter. `beat`: quarters, with bars at multiples of `meter`; `period`: seconds; `following`: not coasting.
 
-    `sure`: beats for which it has followed since it was known or coasted. `low`, `high`: bpm that it keeps to, with
-    what it catches up.
+    `sure`: beats followed since the start or the last coasting. `low`, `high`: limits of the tempo in bpm, corrections
+    included.
     """
 
     def __init__(self, confidence: float = SURE, low: float = LOW, high: float = HIGH) -> None:
@@ -139,11 +139,11 @@ class BeatCount:
         self._taken = self._corrected = False
 
     def correct(self) -> None:
-        """Takes beat and bar of the coming answer at once, as a performer has chosen them."""
+        """Jumps to the beat and bar of the coming estimate at once, since a performer has chosen them."""
         self.sure, self._corrected = ENTRY_BEATS, True
 
-    def advance(self, seconds: float, found: FoundBeats, late: float) -> None:
-        """Goes on by `seconds`; `late`: seconds by which the filter's answer is old."""
+    def advance(self, seconds: float, found: BeatEstimate, late: float) -> None:
+        """Advances by `seconds`. `late`: age of the filter's estimate in seconds."""
         phase, place = found.phase + late / found.period, found.place
         place, phase = (place + math.floor(phase)) % found.meter, phase - math.floor(phase)
         if found.sureness < (COAST * self.confidence if self.following else self.confidence):
@@ -169,10 +169,10 @@ class BeatCount:
         turns = self._off > LOST_BEATS and (most if self.error > 0.0 else -least) < ROOM
         pull = min(max(PULL * (-self.error if turns else self.error), -MAX_PULL), MAX_PULL)
         self.beat += gone * (1.0 + min(max(pull, least), most))
-        self._take_bar(gone, phase, place, found.meter)
+        self._adopt_bar_line(gone, phase, place, found.meter)
 
-    def _take_bar(self, gone: float, phase: float, place: int, meter: int) -> None:
-        """Skips whole beats where the bar line lies elsewhere, for a while once a clock may have taken it."""
+    def _adopt_bar_line(self, gone: float, phase: float, place: int, meter: int) -> None:
+        """Skips whole beats to another bar line; once a clock may have taken the bar, only if the line persists."""
         taken, self._taken = self._taken, self._taken or self.sure >= ENTRY_BEATS
         whole = round(self.beat - phase)
         skip = (place - whole) % meter

@@ -1,4 +1,4 @@
-"""A score in the node `follow`: the player's place in it, as a filter's answer, and the other parts' notes."""
+"""A score in the node `follow`: the player's position in it, as a filter's estimate, and its other parts."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from antiphon.api import IO, Event
 from antiphon_follow.entry import HARMONICS
 from antiphon_follow.score import TOGETHER, FollowedScore, read_followed
 from antiphon_follow.score_follower import ScoreFollower
-from antiphon_follow.sound_notes import HeardNote
+from antiphon_follow.sound_notes import SoundNote
 from antiphon_follow.worker import HOP, MOST_NOTES
 
 # ---- The other parts of a score, played where the followed player is
 
 PATIENCE = 0.08
-"""Seconds for which a note that the player shares waits for the player's, if the player goes on with other ones."""
+"""Seconds that a note shared with the player waits for the player's onset while the player plays other notes."""
 GUESS = 0.05
-"""Seconds by which it would be heard late that waited, from which it does not wait."""
+"""Delay in seconds, of the waiting note as heard, from which it does not wait."""
 PAST = 0.1
-"""Seconds after which a note that was passed over is left out."""
+"""Seconds after which a skipped note is left out."""
 JUMP = 2.0
-"""Quarters by which the player's place may change before it is a jump."""
+"""Change of the player's position in quarters that counts as a jump."""
 _FASTEST = 4.0
-"""Times its tempo at which the accompaniment catches up without leaving out notes."""
+"""Maximum speed, relative to the tempo, at which the accompaniment catches up without leaving out notes."""
 _NEAR = 1e-6
 
 
 class PartEvent(NamedTuple):
-    """A note of a part that begins or ends. `frame`: within the block. `part`: place in the score. `velocity`: to 1."""
+    """Start or end of a part's note. `frame`: within the block. `part`: place in the score. `velocity`: up to 1."""
 
     frame: int
     on: bool
@@ -52,8 +52,8 @@ class _Row(NamedTuple):
 class Accompanist:
     """Plays the parts that the player does not, ahead by `lead` seconds, each note at most once until a jump back.
 
-    `late`: seconds after which the follower knows of a note. What shares the player's next note waits for it, where
-    neither `late` nor `lead` is more than `GUESS`, and at fermatas.
+    `late`: latency of the follower in seconds. Notes that coincide with the player's next note wait for it, if neither
+    `late` nor `lead` exceeds `GUESS`, and at fermatas.
     """
 
     def __init__(
@@ -76,25 +76,25 @@ class Accompanist:
         self.reset()
 
     def _between(self, position: float, after: float) -> bool:
-        """Whether one of the notes begins from a position on, before another."""
+        """Whether one of the notes begins from one position to before another."""
         first = bisect_left(self._starts, position - TOGETHER)
         return first < len(self._starts) and self._starts[first] < after - TOGETHER
 
     def reset(self, position: float = 0.0) -> None:
-        """Forgets what sounds, and plays from a position in quarters."""
+        """Forgets the sounding notes, and plays on from a position in quarters."""
         self._at = position
         self._next = bisect_left(self._starts, position - _NEAR)
         self._onset = -1
         self._sounding: list[_Row] = []
 
     def stop(self, frame: int = 0) -> list[PartEvent]:
-        """Ends of all that sounds."""
+        """Returns the note-offs of all sounding notes."""
         ends = [PartEvent(frame, False, row.part, row.number, row.velocity) for row in self._sounding]
         self._sounding.clear()
         return ends
 
     def advance(self, begin: float, frames: int, offset: int = 0) -> list[PartEvent]:
-        """Events of some frames, in order; what the player played until their beginning is known to the follower.
+        """Returns the events of some frames, in order. The follower must know the player's earlier notes.
 
         `begin`: seconds of the first frame. `offset`: its place in the block.
         """
@@ -176,34 +176,34 @@ BEATS, DRUMS = 1, 10
 """Channels of the node's own beats and of drums."""
 _FREE = tuple(channel for channel in range(1, 17) if channel not in (BEATS, DRUMS))
 NEXT = 3
-"""Coming notes of the player that are reported."""
+"""Number of the player's coming notes that are reported."""
 ENDS = 8.0
-"""Quarters after the last onset for which the place is reported."""
+"""Quarters after the last onset for which the position is reported."""
 NOTES_SECONDS = 4.0
-"""Seconds after a note in which notes lead, not the sound."""
+"""Seconds after a note during which notes lead the tracking and sound does not."""
 BEFORE, AFTER = 0.06, 0.3
-"""Seconds before and after a note of the other parts within which it, or a harmonic, is heard from the loudspeakers."""
+"""Seconds before and after a note of the other parts within which a loudspeaker may produce it, or a harmonic."""
 LATE_QUARTERS = 0.5
 """Quarters by which the player may be late with a note that the other parts have at the same time."""
 SOUNDED = 4
-"""Onsets of a number that are kept: a note is judged later than it sounds, when quick repeats of it have come."""
+"""Number of onsets kept per note number. A note is classified after it sounds, when fast repeats may have followed."""
 SOFTER = 12.0
-"""dB below the loudest from which such a note is theirs."""
+"""dB below the loudest note beyond which such a note is attributed to the other parts."""
 LEAST_A_BLOCK, WAITING = 4, 64
-"""Notes of the sound that a short block takes at most, a longer one as many as come meanwhile; and most that wait: an
-answer's, and those that come while the notes that began the score are taken."""
+"""Maximum number of sound notes that a short block takes (a longer one takes as many as arrive in it), and of waiting
+notes: those of an answer, and those that arrive while the notes that began the score are processed."""
 
 
-class Concert:
-    """The player's part and its place, and the other parts played beside it.
+class ScorePlayer:
+    """Tracks the player's position in a part, and plays the other parts.
 
-    `phase`, `period`, `place`, `meter`, `sureness`: as a filter answers. `bar`: its printed number, 0 before the first
-    note. `turn`: how many times the bar has been played with this one. `numbers`: printed ones of all bars.
-    `coming`: numbers of the player's next notes, 0 where none is left, and `ahead`: quarters until each.
+    `phase`, `period`, `place`, `meter`, `sureness`: as in a filter's estimate. `bar`: printed number, 0 before the
+    first note. `turn`: number of times the bar has been played, this one included. `numbers`: printed numbers of all
+    bars. `coming`: numbers of the player's next notes, 0 after the last; `ahead`: quarters until each.
     """
 
     def __init__(self, path: Path, part: str, rate: int, late: float = 0.0) -> None:
-        """Reads the score. `late`: seconds from a note until it is heard in sound.
+        """Reads the score. `late`: latency of note detection in sound, in seconds.
 
         Raises FileError or UsageError: it cannot be read, or has no such part or no notes.
         """
@@ -221,12 +221,12 @@ class Concert:
         self.numbers, self._passes = score.numbers, score.passes
         self.coming, self.ahead = [0] * NEXT, [0.0] * NEXT
         self._ends: list[PartEvent] = []
-        self._heard = deque[HeardNote](maxlen=WAITING)
+        self._heard = deque[SoundNote](maxlen=WAITING)
         self._told = False
         self.clear()
 
     def _numbered(self, others: tuple[int, ...]) -> dict[int, int]:
-        """Channel of each part: drums 10, the others from 2 on without it."""
+        """Returns the channel of each part: 10 for drums, from 2 on and without 10 for the others."""
         found, pitched = dict[int, int](), 0
         for place in others:
             drums = all(note.drum for note in self.score.parts[place].notes)
@@ -235,7 +235,7 @@ class Concert:
         return found
 
     def clear(self) -> None:
-        """Begins the score anew, and waits for the player."""
+        """Returns to the start of the score, and waits for the player."""
         self._heard.clear()
         self._sounded = [deque[float](maxlen=SOUNDED) for _ in range(128)]
         self._note_at, self._since, self._band.late = -NOTES_SECONDS, 0.0, 0.0
@@ -250,9 +250,9 @@ class Concert:
         self._known = False
 
     def go(self, bar: int, seconds: float) -> None:
-        """Begins at a bar by its printed number; where the player rests there, the others count on at its tempo.
+        """Moves to a bar by its printed number; if the player rests there, the other parts go on at its tempo.
 
-        Of bars that are repeated it is the first, of numbers that the score lacks the next lower one.
+        Of repeated bars the first is taken; a number that the score lacks means the next lower one.
         """
         lower = [number for number in self.numbers if number <= bar]
         self._since = seconds
@@ -263,12 +263,12 @@ class Concert:
             self.follower.start(seconds)
         self._known = True
 
-    def hear(self, note: HeardNote) -> None:
-        """Takes a note of the sound for the next block."""
+    def hear(self, note: SoundNote) -> None:
+        """Queues a note detected in sound for the next block."""
         self._heard.append(note)
 
     def play(self, io: IO, begin: float, lead: float) -> None:
-        """Takes the notes of a block that begins at `begin` seconds, and gives the other parts'."""
+        """Processes the notes of a block that begins at `begin` seconds. Returns the events of the other parts."""
         self._band.lead = lead
         if not self._told:
             self._told = True
@@ -278,7 +278,7 @@ class Concert:
             self._emit(io, end)
         self._ends.clear()
         if begin - self._note_at >= NOTES_SECONDS:
-            self._by_ear(io.frames)
+            self._take_sound_notes(io.frames)
         else:
             self._heard.clear()
         done = 0
@@ -290,8 +290,8 @@ class Concert:
                 self.follower.note(begin + event.offset / self._rate, event.number, event.value)
         self._others(io, begin, done, io.frames)
 
-    def _by_ear(self, frames: int) -> None:
-        """Takes notes of the sound, as many as a block has time for; what is later keeps its own time."""
+    def _take_sound_notes(self, frames: int) -> None:
+        """Processes queued sound notes, as many as a block has time for; delayed notes keep their time stamps."""
         follower, heard = self.follower, self._heard
         for _ in range(max(LEAST_A_BLOCK, -(-MOST_NOTES * frames // HOP))):
             if follower.behind:
@@ -299,11 +299,11 @@ class Concert:
             elif heard:
                 note = heard.popleft()
                 if note.at >= self._since and not self._own(note):
-                    follower.hear_soon(note.at, note.number, note.sure)
+                    follower.take_sound_note(note.at, note.number, note.sure)
                     self._band.late = self._late
 
-    def _own(self, note: HeardNote) -> bool:
-        """Whether a note of the sound is one of the other parts; not where the player's is expected."""
+    def _own(self, note: SoundNote) -> bool:
+        """Whether a sound note belongs to the other parts; not if the player is expected to play it."""
         if not any(
             -BEFORE <= note.at - sounded <= AFTER
             for above in HARMONICS
@@ -330,7 +330,7 @@ class Concert:
         io.emit(Event(kind, min(io.frames - 1, event.frame), event.number, value, self._channels[event.part]))
 
     def read(self, seconds: float) -> None:
-        """Finds the answer at a time. The place holds where the player is late, and is then no longer sure."""
+        """Computes the estimate at a time. The position stops where the player is late, and is then no longer sure."""
         follower, score = self.follower, self.score
         found = follower.at(seconds)
         straight, bound, _ = follower.straight(seconds)

@@ -1,4 +1,4 @@
-"""Where a player that is found by ear comes in: notes of the sound, until some fit the score better than chance."""
+"""Detection of the player's entry in sound: collects notes until some fit the score better than chance."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 from antiphon_follow.score import ScoreOnset
 
 SPAN = 8.0
-"""Seconds of notes among which a beginning is looked for."""
+"""Length in seconds of the window of notes in which an entry is sought."""
 MOST = 32
-"""Most notes of these, the newest."""
+"""Maximum number of these notes; the newest are kept."""
 PITCHES = 40
-"""Numbers among which notes by chance are spread."""
+"""Number of note numbers over which random notes are spread."""
 FITS, SPARE = 8.0, 1.5
-"""Nats by which a beginning fits better than chance; and by which less than the most that so few onsets reach."""
+"""Nats by which an entry must fit better than chance, and the allowance below the maximum that few onsets reach."""
 SKIPS = 2
-"""Most onsets that may be missing before each that is found."""
+"""Maximum number of missing onsets before each found one."""
 ENTRIES, NEWEST = 12, 12
-"""Most onsets that may be missing before the first that is found, and among how many notes one after `SKIPS` is."""
+"""Maximum number of missing onsets before the first found one; for more than `SKIPS`, number of newest notes sought."""
 MISSED, LATE = 1.5, 9.0
-"""Nats that a missing onset costs, and that more than `SKIPS` before the first do: who comes late leaves out any."""
+"""Cost in nats of a missing onset, and of more than `SKIPS` before the first: a late player leaves out any number."""
 CHORD = 0.12
-"""Seconds within which a chord's notes begin."""
+"""Seconds within which the notes of a chord begin."""
 TOGETHER_FITS = 2.5
 """Nats of a further note of a chord: noises have several notes at once, too."""
 INCOMPLETE, MOST_INCOMPLETE = 0.6, 3
-"""Nats that each note costs that is missing of a chord, and most notes that do."""
+"""Cost in nats of each note missing from a chord, and the maximum number of counted notes."""
 DRIFT, STEADY = 0.6, 0.4
-"""Deviation of the player's tempo from the score's, and from its own, in nats."""
+"""Deviation of the player's tempo from the score's, and from its previous tempo, in nats."""
 SLIDE = 2
-"""Semitones about a voice's note that are passed on the way to it."""
+"""Semitones around a voice's note through which the voice may slide to it."""
 BESIDE = 0.2
-"""Share of a voice's notes that are a semitone beside, to those that are not."""
+"""Ratio of a voice's notes that are a semitone off to its correct notes."""
 OCTAVE, OCTAVES = 0.01, 12
-"""Share of players of a melody who are an octave off: one more note has to fit. And most semitones by which."""
+"""Share of melody players who are an octave off (one more note must then fit), and the maximum offset in semitones."""
 BEGINS = 0.3
-"""Beginnings per second."""
+"""Expected number of entries per second."""
 HARMONICS = (0, 12, 19, 24, 28, 31, 34, 36)
-"""Semitones from a tone to its harmonics, which may be found as notes."""
+"""Semitones from a tone to its harmonics, which may be detected as notes."""
 _OVERTONES = sum(1 << off for off in HARMONICS[1:])
-"""A bit for each, without the tone itself."""
+"""Bit mask of the harmonics without the fundamental."""
 
 _Note = tuple[float, int]
-"""Seconds, and number."""
+"""Time in seconds, and note number."""
 
 
 class EntryScore(NamedTuple):
-    """Onsets of the player's part. `bits`: two words of each, with a bit for each number; `lowest`: the first."""
+    """Onsets of the player's part. `bits`: two words per onset, one bit for each number; `lowest`: lowest numbers."""
 
     starts: f64p
     bits: i64p
@@ -63,7 +63,7 @@ class EntryScore(NamedTuple):
 
 
 class EntryPlaces(NamedTuple):
-    """Onsets with which the player may begin. `least`: nats from which one is taken; `late`: whether it is after
+    """Onsets at which the player may enter. `least`: nats required for each; `late`: whether it is later than
     `SKIPS`.
     """
 
@@ -74,7 +74,7 @@ class EntryPlaces(NamedTuple):
 
 
 class EntryNotes(NamedTuple):
-    """Notes that came, and room for `entry_fit`, each of `MOST`: what fits, of the present onset, and beside it."""
+    """Received notes, and buffers for `entry_fit`, each of `MOST`: matched notes, the present onset's, and others."""
 
     times: f64p
     numbers: i64p
@@ -86,7 +86,7 @@ class EntryNotes(NamedTuple):
 
 @kernel
 def entry_expects(s: EntryScore, place: i64, number: i64) -> i64:
-    """Whether an onset has a number."""
+    """Whether an onset of the score has a note number."""
     if number < 0 or number > 127:
         return 0
     return i64(s.bits[2 * place + number // 64] >> (number % 64)) & 1
@@ -94,15 +94,15 @@ def entry_expects(s: EntryScore, place: i64, number: i64) -> i64:
 
 @kernel
 def entry_share(s: EntryScore, place: i64, number: i64) -> f64:
-    """How often an onset is found at a number: of a melody a semitone beside it too, as of a voice."""
+    """Returns the relative frequency of a number at an onset; voices in a melody may also be a semitone off."""
     if entry_expects(s, place, number) == 1:
         return 1.0
     return BESIDE if s.melody == 1 and abs(number - s.lowest[place]) == 1 else 0.0
 
 
 @kernel
-def entry_rings(came: i64p, count: i64, number: i64, slide: i64) -> i64:
-    """Whether a note may be a harmonic of one that came, or one whose harmonic came, or on the way to it."""
+def entry_is_related(came: i64p, count: i64, number: i64, slide: i64) -> i64:
+    """Whether a note may be a harmonic or subharmonic of an earlier note, or lie on the slide to it."""
     for n in range(count):
         off = abs(number - came[n])
         if off <= slide or (_OVERTONES >> min(off, 63)) & 1 == 1:
@@ -112,7 +112,7 @@ def entry_rings(came: i64p, count: i64, number: i64, slide: i64) -> i64:
 
 @kernel
 def entry_number_count(numbers: i64p, count: i64, number: i64) -> i64:
-    """How many of some numbers are this one."""
+    """Returns the count of a number among some numbers."""
     same = 0
     for n in range(count):
         same += 1 if numbers[n] == number else 0
@@ -138,7 +138,7 @@ def entry_fit(s: EntryScore, k: EntryNotes, count: i64, first: i64, place: i64, 
             and entry_expects(s, place, number - octave) == 1
             and entry_number_count(k.came, came, number) == 0
         ):
-            fits += TOGETHER_FITS if s.melody == 0 and entry_rings(k.came, came, number, -1) == 0 else 0.0
+            fits += TOGETHER_FITS if s.melody == 0 and entry_is_related(k.came, came, number, -1) == 0 else 0.0
             k.came[came] = number
             came += 1
             continue
@@ -157,7 +157,7 @@ def entry_fit(s: EntryScore, k: EntryNotes, count: i64, first: i64, place: i64, 
                 place, begun, came, moved = after, k.times[n], 1, 1
                 k.came[0] = number
             after += 1
-        if moved == 0 and entry_rings(k.came, came, number, slide) == 0:
+        if moved == 0 and entry_is_related(k.came, came, number, slide) == 0:
             k.others[others] = number
             others += 1
     fits -= INCOMPLETE * f64(min(MOST_INCOMPLETE, s.sizes[place] - came))
@@ -170,7 +170,7 @@ def entry_fit(s: EntryScore, k: EntryNotes, count: i64, first: i64, place: i64, 
 
 @kernel
 def entry_best(s: EntryScore, p: EntryPlaces, k: EntryNotes, count: i64, pace: f64) -> i64:
-    """The place and the first note of the beginning that fits best, as `place * MOST + first`; -1: none fits."""
+    """Returns place and first note of the best-fitting entry, as `place * MOST + first`; -1 if none fits."""
     best, begun = 0.0, -1
     for first in range(count):
         for n in range(p.many):
@@ -189,7 +189,7 @@ def entry_best(s: EntryScore, p: EntryPlaces, k: EntryNotes, count: i64, pace: f
 
 
 class ScoreEntry:
-    """Notes before the player is in the score. `onsets`: of its part."""
+    """Collects notes until the player has entered the score. `onsets`: of the player's part."""
 
     def __init__(self, onsets: Sequence[ScoreOnset]) -> None:
         self._onsets, bits = onsets, np.zeros((len(onsets), 2), np.uint64)
@@ -210,7 +210,7 @@ class ScoreEntry:
         self.reset((0,), 0.5)
 
     def reset(self, places: Sequence[int], pace: float) -> None:
-        """Forgets all notes, and expects those from one of some onsets on. `pace`: seconds per quarter."""
+        """Clears all notes, and expects an entry at one of some onsets. `pace`: seconds per quarter."""
         self._count, self._pace = 0, pace
         rows = [
             (place + skipped, least + (MISSED * skipped if skipped <= SKIPS else LATE), skipped > SKIPS)
@@ -223,9 +223,9 @@ class ScoreEntry:
         )
 
     def _least(self, place: int) -> float:
-        """Nats from which a beginning at an onset is taken: what notes of a few onsets, or slow ones, reach is less."""
+        """Returns the nats required for an entry at an onset, fewer where few or slow onsets follow."""
         onsets, numbers = self._onsets, np.array(self._onsets[place].numbers, np.int64)
-        further = sum(not entry_rings(numbers, n, int(number), -1) for n, number in enumerate(numbers)) - 1
+        further = sum(not entry_is_related(numbers, n, int(number), -1) for n, number in enumerate(numbers)) - 1
         most = math.log(BEGINS * SPAN * PITCHES) + TOGETHER_FITS * further
         for before, after in itertools.pairwise(onsets[place : place + MOST]):
             if most >= FITS + SPARE or (after.start - onsets[place].start) * self._pace > SPAN:
@@ -234,7 +234,7 @@ class ScoreEntry:
         return min(FITS, most - SPARE)
 
     def take(self, at: float, number: int) -> tuple[int, list[_Note]]:
-        """Takes a note; returns the onset with which the player began, and the notes since, none until it is known."""
+        """Takes a note. Returns the onset at which the player entered and the notes since then; none until known."""
         times, numbers, count, gone = self._notes.times, self._notes.numbers, self._count + 1, 0
         times[count - 1], numbers[count - 1] = at, number
         while at - times[gone] > SPAN or count - gone > MOST:

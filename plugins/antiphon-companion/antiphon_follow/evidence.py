@@ -1,6 +1,6 @@
 """The network that predicts place in the bar and tempo, and its input from sound: onsets, chords, BeatNet's beats.
 
-The network (GRU) has all that was heard in its state; the filter makes of its frames one beat that goes on.
+The state of the network (GRU) covers all past sound; the filter turns its frames into one continuous beat.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from antiphon_follow.bars import BINS
 
 MODEL = "follow-sound"
 RATE, FRAMES_PER_SECOND, LONG = 22050, 50.0, 4096
-"""Rate and frames of sound; samples of the window for chords, which ends with the frame."""
+"""Sample rate and frame rate of the sound; window length in samples for chords, ending with the frame."""
 GROUPS, LOW_GROUPS, HELD, STATE = 17, 2, 8, 150
-"""Groups of bands, those of the bass (up to 280 Hz), frames until a change of chord is whole, BeatNet's units."""
+"""Number of band groups, of bass groups (up to 280 Hz), of frames until a chord has changed, and of BeatNet's units."""
 EDGES: NDArray[np.int64] = np.unique(np.round(np.geomspace(3.5, 150.0, 23))).astype(np.int64)
-"""Frames ago between which events are summed."""
+"""Boundaries, in frames before the present one, of the spans over which events are summed."""
 AVERAGES, FLUX, FOLLOWED = 8, 3, 3
-"""Averages over the last seconds, which of them is that of onsets, and kinds of events that follow each other."""
+"""Number of averages over the last seconds, index of that of onsets, and number of kinds of events with intervals."""
 FEATURES = GROUPS + 8 + 2 + 2 + 10 + AVERAGES + FOLLOWED * (len(EDGES) - 1) + STATE
 PLACES = 4 * BINS
 TEMPOS: F64 = np.exp(np.linspace(math.log(50.0), math.log(200.0), 29))
-"""Tempos in bpm that a frame speaks of."""
+"""Tempos in bpm for which each frame gives odds."""
 _QUICK, _SLOW, _CHORD, _SECONDS = (math.exp(-1.0 / (FRAMES_PER_SECOND * s)) for s in (0.25, 1.0, 1.0, 5.0))
 """Decays of the traces of events, of chords and of the averages."""
 _USUAL, _ONSET, _RING = 0.01, 1.5, 256
-"""Share by which the usual rise follows, and rise, relative to it, that is an onset; frames whose events are kept."""
+"""Smoothing coefficient of the usual rise; relative rise that is an onset; number of frames whose events are kept."""
 
 
 def chroma_bank() -> F32:
@@ -55,9 +55,9 @@ def network_weights(name: str) -> Mapping[str, NDArray[Any]]:
 
 
 class SoundFeatures:
-    """Features of frames, by those before: `now` float32 `[FEATURES]`.
+    """Features of frames relative to earlier frames: `now` float32 `[FEATURES]`.
 
-    `onsets`: average of their number; `struck`: whether the frame before was one.
+    `onsets`: average number of onsets; `struck`: whether the previous frame was an onset.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class SoundFeatures:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Clears all state."""
         self._usual, self._usual_low, self._level, self._known, self._frames = 0.02, 0.02, 0.0, 0.0, 0
         self._chord, self._chords = np.zeros(24), np.zeros((HELD, 24))
         self._changes, self._levels, self._traces = np.zeros((5, 4)), np.zeros(5), np.zeros(10)
@@ -81,7 +81,7 @@ class SoundFeatures:
         return np.asarray(np.log1p(np.abs(np.fft.rfft(sound * self._window)).astype(np.float32) @ self._bank))
 
     def step(self, rise: F32, loudness: float, chroma: F32, beats: tuple[float, float], state: F32) -> None:
-        """Takes a frame: its bands' rise and mean, its chroma, BeatNet's probabilities and last layer."""
+        """Processes a frame: its bands' rise and mean, its chroma, BeatNet's probabilities and last layer."""
         self._changes[1:], self._levels[1:] = self._changes[:-1], self._levels[:-1]
         rises = rise.reshape(GROUPS, -1).mean(axis=1)
         total, low = float(rises.mean()), float(rises[:LOW_GROUPS].mean())
@@ -122,7 +122,7 @@ class SoundFeatures:
         self._frames += 1
 
     def _chord_of(self, chroma: F32) -> None:
-        """Takes the changes of the chord and the bass from those of the last second and before `HELD` frames."""
+        """Computes changes of chord and bass, relative to the last second and to `HELD` frames ago."""
         chord, place = chroma / (float(chroma.max()) + 0.3), self._frames % HELD
         for half in (slice(0, 12), slice(12, 24)):
             for which, before in enumerate((self._chord, self._chords[place])):
@@ -131,7 +131,7 @@ class SoundFeatures:
         self._chord += (chord - self._chord) * (1.0 - _CHORD)
 
     def _follow(self, events: F64) -> None:
-        """Adds the times by which events follow those before."""
+        """Counts the intervals between events and earlier events."""
         self._total += events
         self._sums[:, self._frames % _RING] = self._total
         past = self._sums[:, (self._frames - EDGES) % _RING]
@@ -147,8 +147,8 @@ def _change(now: NDArray[Any], before: NDArray[Any]) -> float:
     return 1.0 - float(now @ before) / (math.sqrt(float(now @ now) * float(before @ before)) + 1e-3)
 
 
-class Foretelling:
-    """Odds of the place in a bar of four and of the tempo, frame by frame. `weights`: as the lab names them."""
+class BeatPredictor:
+    """Predicts odds of the place in a bar of four and of the tempo, frame by frame. `weights`: named as in the lab."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
         units, features = weights["inp.weight"].shape
@@ -165,14 +165,14 @@ class Foretelling:
             layer.start()
 
     def step(self, features: F32) -> None:
-        """Takes a frame."""
+        """Processes a frame."""
         state = np.maximum(self._enter(features), np.float32(0.0))
         for layer in self._layers:
             state = layer(state)
 
     @property
     def places(self) -> F64:
-        """Odds of `PLACES` of a bar of four, of mean 1."""
+        """Odds of `PLACES` of a bar of four, with mean 1."""
         return odds_of(self._place(self._layers[-1].state))
 
     @property
@@ -182,7 +182,7 @@ class Foretelling:
 
 
 class FrameOdds:
-    """Odds of `PLACES` of a bar of four, of mean 1, by one frame alone. `weights`: as the lab names them."""
+    """Odds of `PLACES` of a bar of four, with mean 1, from a single frame. `weights`: named as in the lab."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
         units, features = weights["frame_in.weight"].shape
@@ -194,6 +194,6 @@ class FrameOdds:
 
 
 def odds_of(logits: NDArray[Any]) -> F64:
-    """Odds of mean 1."""
+    """Returns odds scaled to mean 1."""
     odds = np.exp(logits.astype(np.float64) - float(logits.max()))
     return np.asarray(odds / odds.mean())

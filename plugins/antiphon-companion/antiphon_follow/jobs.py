@@ -1,4 +1,4 @@
-"""`antiphon run follow PERF OUT.csv`: the beats of a performance, each line as it is known at its time."""
+"""File job `antiphon run follow PERF OUT.csv`: writes the beats of a performance, each as estimated at its time."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.jobs import FileJob, Written, is_midi
-from antiphon_follow.clock import BeatCount, meters_of, range_of
+from antiphon_follow.clock import BeatCounter, meters_of, range_of
 from antiphon_follow.evidence import FRAMES_PER_SECOND as SOUND_FRAMES, RATE
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.score import performance, read_followed
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound import BEHIND, SoundBeats
-from antiphon_follow.sound_notes import HeardNote, SoundNotes
+from antiphon_follow.sound_notes import SoundNote, SoundNotes
 
 _TAIL_SECONDS = 1.0
-"""Seconds after the last note of a MIDI file in which its beats go on."""
+"""Seconds for which beats continue after the last note of a MIDI file."""
 _CLICK_RATE, _CLICK_SECONDS, _CLICK_LEVEL, _CLICK_HZ = 48000, 0.03, 0.35, (1600.0, 1000.0)
-"""Rate of a click beside a MIDI file, and a click's length, level and pitches: of a bar's first beat and the others."""
+"""Sample rate of a click with a MIDI file; length, level and pitches (first beat of a bar, other beats) of a click."""
 _TONE_SECONDS = 0.6
-"""Length of a MIDI file's notes beside a click."""
+"""Length in seconds of a MIDI file's notes when rendered with a click."""
 _DOWNBEAT, _BEAT, _DRUMS = 76, 77, 10
 """High and low wood block of a General MIDI drum kit, and its channel."""
 _LEAST_PERIOD = 60.0 / 999.0
 _LEAST_FIT = 0.6
-"""Share of a MIDI file's notes that a score has where they are played: pianists .88 or more, by another score .35."""
+"""Minimum share of a MIDI file's notes that the score has at their position: pianists .88 or more, other scores .35."""
 
 Row = tuple[float, float, int]
-"""Seconds, beat, and beats of a bar."""
+"""Time in seconds, beat, and beats per bar."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Writes `time,beat` lines (.csv), or the beats as notes with a tempo map (.mid), and a click where asked for.
+    """Writes `time,beat` lines (.csv) or the beats as notes with a tempo map (.mid), and a click if requested.
 
     Raises UsageError: OUT is of another kind, or no beat was found. Raises FileError: a file cannot be read or written.
     """
@@ -117,18 +117,18 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
     return (Written(job.target, printable_path(job.source), at, found=found),)
 
 
-def _played(path: Path) -> Iterator[tuple[float, list[HeardNote]]]:
-    """Seconds, and the notes of a MIDI file until then that are new, frame by frame."""
+def _played(path: Path) -> Iterator[tuple[float, list[SoundNote]]]:
+    """Yields, frame by frame, the time in seconds and the new notes of a MIDI file."""
     notes, place = performance(path), 0
     for frame in range(math.ceil((notes[-1][0] + _TAIL_SECONDS) * SOUND_FRAMES) if notes else 0):
         at, first = (frame + 1) / SOUND_FRAMES, place
         while place < len(notes) and notes[place][0] < at:
             place += 1
-        yield at, [HeardNote(begun, number) for begun, number, _ in notes[first:place]]
+        yield at, [SoundNote(begun, number) for begun, number, _ in notes[first:place]]
 
 
-def _heard(job: FileJob) -> Iterator[tuple[float, list[HeardNote]]]:
-    """The same of a sound's notes, each when it is known."""
+def _heard(job: FileJob) -> Iterator[tuple[float, list[SoundNote]]]:
+    """Yields the same for the notes of a sound, each at the time of its detection."""
     if not job.source.is_file():
         raise UsageError(f"follow takes one file of sound or notes, and {printable_path(job.source)} is none")
     found, mix, done = SoundNotes(), ListeningMix(), 0
@@ -148,7 +148,7 @@ def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...]
     notes = _notes_of(job.source)
     if not notes:
         raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
-    follower, count, place = NoteBeats(*limits, meters), BeatCount(confidence, *limits), 0
+    follower, count, place = NoteBeats(*limits, meters), BeatCounter(confidence, *limits), 0
     frames = math.ceil((notes[-1][0] + _TAIL_SECONDS) * FRAMES_PER_SECOND)
     for frame in range(frames):
         end = (frame + 1) / FRAMES_PER_SECOND
@@ -175,7 +175,7 @@ def _of_sound(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...]
     """Lines of a sound, each when its frame is known."""
     if not job.source.is_file():
         raise UsageError(f"follow takes one file of sound or notes, and {printable_path(job.source)} is none")
-    follower, count, mix = SoundBeats(*limits, meters), BeatCount(confidence, *limits), ListeningMix()
+    follower, count, mix = SoundBeats(*limits, meters), BeatCounter(confidence, *limits), ListeningMix()
     with stream_sound(job.source, rate=RATE) as (info, blocks):
         total, done = max(1, info.frames or 1) * RATE / info.rate, 0
         for block in blocks:
@@ -193,7 +193,7 @@ def _of_sound(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...]
 
 
 _PIECE = 220
-"""Samples at a time: less than a frame's hop, so that each frame is read."""
+"""Samples processed at a time: less than a frame's hop, so that each frame is read."""
 
 
 def crossings(rows: list[Row]) -> list[tuple[float, float, bool]]:
@@ -208,7 +208,7 @@ def crossings(rows: list[Row]) -> list[tuple[float, float, bool]]:
 
 
 def _write_beats(path: Path, beats: list[tuple[float, float, bool]]) -> None:
-    """Beats as notes of a drum kit, a beat of the file each, on a tempo map that puts them at their seconds."""
+    """Writes beats as notes of a drum kit, one per beat of the file, with a tempo map that matches their times."""
     if len(beats) < 2:
         raise UsageError("fewer than two beats were found, which is no tempo; choose a longer file")
     seconds = np.array([at for at, _, _ in beats])
@@ -224,7 +224,7 @@ def _write_beats(path: Path, beats: list[tuple[float, float, bool]]) -> None:
 
 
 def _write_click(job: FileJob, path: Path, beats: list[tuple[float, float, bool]], *, notes: bool) -> Written:
-    """The performance with a click on each beat, limited as what is made of notes; a MIDI file's are plain tones."""
+    """Writes the performance with a click on each beat, limited as rendered notes are; MIDI notes are plain tones."""
     finish = job.finish.from_notes(level=False)
     if notes:
         played = _notes_of(job.source)
@@ -258,7 +258,7 @@ def clicks(beats: list[tuple[float, float, bool]], rate: int, first: int, frames
 
 
 def tones(notes: list[tuple[float, int, float]], rate: int, frames: int) -> F32:
-    """Frames of notes as tones that fade, of a peak of a quarter."""
+    """Returns notes rendered as decaying tones with a peak of 0.25."""
     out, time = np.zeros(frames), np.arange(round(_TONE_SECONDS * rate)) / rate
     fade = np.minimum(1.0, 200.0 * time) * np.exp(-6.0 * time)
     for at, number, velocity in notes:

@@ -1,6 +1,6 @@
 """Beats from notes: features of a frame's notes, and a recurrent network that predicts place in the bar and tempo.
 
-The network (GRU) has all that was played in its state; the filter makes of its frames one beat that goes on.
+The state of the network (GRU) covers all past notes; the filter turns its frames into one continuous beat.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon_follow.bars import METERS, BarFilter
-from antiphon_follow.evidence import PLACES, TEMPOS, Foretelling, network_weights
+from antiphon_follow.evidence import PLACES, TEMPOS, BeatPredictor, network_weights
 
 MODEL = "follow-notes"
 FRAMES_PER_SECOND = 50.0
 UNITS = 96
 """Units of each of the two recurrent layers."""
 EDGES: NDArray[np.int64] = np.unique(np.round(np.geomspace(3.5, 150.0, 23))).astype(np.int64)
-"""Frames ago between which onsets are summed."""
+"""Boundaries, in frames before the present one, of the spans over which onsets are summed."""
 SLOWS = 2 * (len(EDGES) - 1) + 1
 FEATURES = 22 + SLOWS
 POWER, FLOOR, SHARE, TEMPO_EVERY = 0.1, 0.03, 0.05, 5
-"""Weight of a frame, of which the next tells much the same; share of frames that could be anywhere; weight of the
-tempo, and frames from one judgement of it to the next."""
+"""Weight of a frame, as neighbouring frames are similar; share of frames that could be anywhere; weight of the tempo,
+and number of frames between its evaluations."""
 OTHER_OCTAVE = 0.05
-"""Share of frames that are taken for those of one who counts twice or half as fast, as a narrow range may ask."""
+"""Share of a place's odds that also counts for twice and half the tempo, which a narrow range may require."""
 REST_FRAMES = 40
-"""Frames without a note after which a frame says nothing."""
+"""Number of frames without a note after which a frame gives no evidence."""
 GAIN = 0.2
-"""Nats a frame by which a beat that is sure foretells what is played better than chance: pianists .4 to .5, notes at
-random up to .05."""
+"""Nats per frame by which a certain beat predicts the notes better than chance: pianists .4 to .5, random notes up to
+.05."""
 _RATE_SECONDS, _FOLLOW_SECONDS, _CHORD_SECONDS = 2.0, 5.0, 1.0
-"""Time constants in seconds of the rate of onsets, of how often they follow each other, and of a chord."""
+"""Time constants in seconds of the rate of onsets, of the counts of intervals between onsets, and of a chord."""
 _ADAPTION, _BASS_MARGIN, _LOW_MARGIN = 0.08, 2, 1.0
-"""Share by which usual pitches and loudness follow, and semitones about the usual bass within which a note is one."""
+"""Smoothing coefficient of usual pitches and loudness; semitones around the usual bass within which a note is bass."""
 _REGISTERS = (43, 52, 60, 69, 79)
 _AGAIN_FRAMES = 60
-"""Frames within which a pitch is the one before, struck again."""
+"""Number of frames within which an equal pitch counts as a repeated note."""
 _RING, _MOST_LOUD = 256, 2.5
 _CHORD_SPREAD = 0.04
 """Seconds after an onset within which others are of the same chord."""
@@ -55,13 +55,13 @@ class NoteIntervals:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Clears all state."""
         self._frames, self._low, self._known, self._rate = 0, 55.0, 0.0, 0.0
         self._sums, self._total = np.zeros((2, _RING)), np.zeros(2)
         self._follows = np.zeros((2, len(EDGES) - 1))
 
     def step(self, notes: list[tuple[int, float]]) -> None:
-        """Takes the notes of a frame: number and velocity."""
+        """Processes the notes of a frame: number and velocity."""
         onset, lowest = np.zeros(2), 128
         if notes:
             lowest = min(number for number, _ in notes)
@@ -82,12 +82,12 @@ class NoteIntervals:
 
     @property
     def slow(self) -> F64:
-        """The sums, of basses behind those of all onsets, and the rate of onsets."""
+        """Returns the sums for all onsets, then for bass notes, then the rate of onsets."""
         return np.append(self._follows.ravel() / max(self._known, 1e-9), self._rate / 10.0)
 
 
 class NoteFrames:
-    """Features of a frame's notes beside the earlier ones: `now` `[FEATURES]`."""
+    """Features of a frame's notes relative to earlier ones: `now` `[FEATURES]`."""
 
     def __init__(self) -> None:
         self._intervals, self._decay = NoteIntervals(), math.exp(-1.0 / (FRAMES_PER_SECOND * _CHORD_SECONDS))
@@ -95,14 +95,14 @@ class NoteFrames:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Clears all state."""
         self._intervals.clear()
         self._low, self._high, self._loud, self._bass = 50.0, 72.0, 0.5, -1
         self._chord, self._struck = [0.0] * 12, [0] * 128
         self._frames = self._last = self._last_bass = 0
 
     def step(self, notes: list[tuple[int, float]]) -> None:
-        """Takes the notes of a frame: number and velocity 0 to 1."""
+        """Processes the notes of a frame: number and velocity 0 to 1."""
         self._frames += 1
         self.now[:] = 0.0
         if notes:
@@ -151,7 +151,7 @@ class NoteFrames:
 
 
 def _octaves() -> F64:
-    """Share of a place's odds `[PLACES, PLACES]` that another has, of the same and of the next octaves."""
+    """Returns the matrix `[PLACES, PLACES]` that spreads the odds of a place to twice and half the tempo."""
     place, same = np.arange(PLACES), np.eye(PLACES)
     slower = 0.5 * (same[:, place // 2] + same[:, place // 2 + PLACES // 2])
     faster = same[:, 2 * place % PLACES]
@@ -159,16 +159,16 @@ def _octaves() -> F64:
 
 
 class NoteBeats:
-    """Beats in a stream of notes. `seconds`: the time up to which it has listened."""
+    """Beats in a stream of notes. `seconds`: the time up to which it is processed."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
-        self._features, self._network = NoteFrames(), Foretelling(network_weights(MODEL))
+        self._features, self._network = NoteFrames(), BeatPredictor(network_weights(MODEL))
         self._tables = self.filter.tables(_octaves())
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all; time begins again at 0."""
+        """Clears all state; time starts again at 0."""
         self.filter.clear()
         self._features.clear()
         self._network.clear()
@@ -180,7 +180,7 @@ class NoteBeats:
         return self._frames / FRAMES_PER_SECOND
 
     def skip(self, seconds: float) -> None:
-        """Passes the time until then without listening, where no note has come yet."""
+        """Skips to a time without processing frames, while no note has come yet."""
         self._frames = int(seconds * FRAMES_PER_SECOND)
 
     def note(self, at: float, number: int, velocity: float) -> None:
@@ -190,7 +190,7 @@ class NoteBeats:
         self._coming.append((number, velocity))
 
     def step(self) -> None:
-        """Listens to the next frame, whose notes were taken."""
+        """Processes the next frame, whose notes have been added."""
         self._frames += 1
         self._quiet = 0 if self._coming else self._quiet + 1
         self._features.step(self._coming)

@@ -1,7 +1,7 @@
 """Node `follow`: the player's beat, from sound or notes, and a clock of the server that follows it.
 
-Notes are followed here, sound by a worker, hop by hop; while notes come, they lead, unless the sound alone is sure.
-With a score the worker finds the notes of the sound.
+Notes are tracked here, sound by a worker, hop by hop. While notes come, they lead, unless only the sound is sure.
+With a score, the worker detects the notes in the sound.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ from antiphon_follow.clock import (
     MOST,
     RANGE,
     SURE,
-    BeatCount,
-    FollowAnswer,
+    BeatCounter,
+    ChosenBeatEstimate,
     meters_of,
     range_of,
 )
-from antiphon_follow.concert import BEATS, NEXT, NOTES_SECONDS, Concert
+from antiphon_follow.concert import BEATS, NEXT, NOTES_SECONDS, ScorePlayer
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
 from antiphon_follow.score import MAX_BAR
-from antiphon_follow.sound_notes import LATE, HeardNote
+from antiphon_follow.sound_notes import LATE, SoundNote
 from antiphon_follow.worker import FIELDS, HOP, METER, MOST_NOTES, NOTE_FIELDS, PERIOD, PHASE, PLACE, SURENESS
 
 STATES = ("waiting", "following", "coasting")
 DRIVES = ("off", "beat", "tempo")
 DOWNBEAT, BEAT, CLICK, VELOCITY = 76, 77, 0.05, 0.6
-"""Note numbers of its beats, high and low wood block of a General MIDI drum kit; their length in seconds, velocity."""
+"""Note numbers of beats: high and low wood block of a General MIDI drum kit; their length in seconds, and velocity."""
 QUIET_BEATS = 3.0
-"""Beats without a note after which the count coasts: the filter goes astray in silence."""
+"""Beats without a note after which the counter coasts, as the filter is unreliable in silence."""
 NEW_SECONDS = 8.0
-"""Seconds of coasting after which the player begins anew, and the clock takes the bar again."""
+"""Seconds of coasting after which a note starts tracking anew, and the clock takes the bar again."""
 START_BEATS = 1.5
-"""Beats for which the count has to be sure before a clock that waits begins with the player's next bar."""
+"""Beats of sure tracking before a waiting clock starts with the player's next bar."""
 WAIT_BEATS = 16.0
-"""Beats of a clock that waits, from the first note on, after which it begins without the player's beat."""
+"""Beats after the first note, by the waiting clock's tempo, after which it starts without the player's beat."""
 _EARLY_BLOCKS = 1.5
-"""Blocks before a bar line within which such a clock begins: what is known of the beat changes from block to block."""
+"""Blocks before a bar line within which a waiting clock starts, as the estimate changes from block to block."""
 _LEAST_CHANGE = 0.005
-"""Relative change of the tempo that `drive=tempo` takes."""
+"""Minimum relative change of the tempo that `drive=tempo` applies."""
 _MAX_MISSING = 100
 _NEXT = tuple((f"next{n}", f"ahead{n}") for n in range(1, NEXT + 1))
 _TAP_SECONDS = 2.5
 MAX_PASS = 99
-"""Highest number of times that a bar is reported to be played."""
+"""Maximum reported count of times that a bar is played."""
 
 
 @kernel
@@ -76,7 +76,7 @@ def follow_ramp(y: f32p, frames: i64, beat: f64, step: f64, span: f64, known: f6
         y[n] = known * (1.0 - (at - f64(i64(at))))
 
 
-class SoundFound:
+class SoundBeatEstimate:
     """Answer of the worker, in the fields of a filter's."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class SoundFound:
 
 
 class Follow(Processor):
-    """Sound and notes in; beats as control signals and notes out, and the server's clock."""
+    """Tracks the beat of sound and notes, emits it as control signals and notes, and can lead the server's clock."""
 
     on_files = FileUse("antiphon_follow.jobs:run", beside=("click",), changes=("time", "pitch"))
     inputs = (AUDIO_IN, Port("notes", "events", overhears=True))
@@ -166,13 +166,13 @@ class Follow(Processor):
         self._hops = Rebuffer(HOP, lead, spec.channels, 0, self._post, self._load)
         self._sent = np.zeros((1, spec.channels, HOP), np.float32)
         self._nothing: Samples = np.zeros((0, spec.block), np.float32)
-        self._notes, self._sound = NoteBeats(*limits, meters_of(meter)), SoundFound()
-        self._answer = FollowAnswer(*limits)
-        self._count = BeatCount(SURE, *((LEAST, MOST) if score else limits))
-        self._concert: Concert | None = None
+        self._notes, self._sound = NoteBeats(*limits, meters_of(meter)), SoundBeatEstimate()
+        self._answer = ChosenBeatEstimate(*limits)
+        self._count = BeatCounter(SURE, *((LEAST, MOST) if score else limits))
+        self._concert: ScorePlayer | None = None
         if score:
             late = LATE + (lead + 1) * HOP / spec.rate
-            self._concert = Concert(Path(score), str(self.settings["part"]), spec.rate, late)
+            self._concert = ScorePlayer(Path(score), str(self.settings["part"]), spec.rate, late)
             bars = self._concert.numbers
             self.vocabulary = {"from": (str(min(bars)), str(max(bars)))}
         self._io: IO | None = None
@@ -198,7 +198,7 @@ class Follow(Processor):
         self._alone, self._entered, self._pulls = 0.0, False, False
 
     def awaits(self, values: Mapping[str, Value]) -> bool:
-        """Whether the clock waits for the player; a score waits by itself."""
+        """Whether the clock waits for the player; a score handles waiting itself."""
         return self._concert is None and values["drive"] == "beat" and bool(values["on"] and values["waits"])
 
     def process(self, io: IO) -> None:
@@ -237,7 +237,7 @@ class Follow(Processor):
         io.report("state", 0.0 if not count.known else 1.0 if count.following else 2.0)
 
     def _listen(self, io: IO) -> None:
-        """Takes the block's notes, and chooses whom the count follows."""
+        """Processes the block's notes, and chooses whether the counter follows notes or sound."""
         now = (io.time.sample + io.frames - self._begin) / self._rate
         start, notes, place = (io.time.sample - self._begin) / self._rate, self._notes, 0
         concert = self._concert
@@ -273,7 +273,7 @@ class Follow(Processor):
             self._answer.take(self._sound, now - self._heard_at)
 
     def _sound_leads(self, confidence: float) -> bool:
-        """Whether the sound leads though notes come: where it is sure of the beat, and they are not."""
+        """Whether the sound leads although notes come: if it is sure of the beat and the notes are not."""
         now, other = self._notes.filter.sureness, self._sound.sureness
         if self._by_sound:
             now, other = other, now
@@ -327,7 +327,7 @@ class Follow(Processor):
         self._until = -1
 
     def _lead(self, io: IO) -> float:
-        """Seconds by which what follows is ahead of the player."""
+        """Returns the seconds by which the output is ahead of the player."""
         lead = float(io.value("lead"))
         return lead / 1000.0 if lead >= 0.0 else io.time.latency / self._rate
 
@@ -376,7 +376,7 @@ class Follow(Processor):
         io.steer(tempo, min(max(ahead, (low / tempo - 1.0) / 2.0), (high / tempo - 1.0) / 2.0))
 
     def _wait(self, io: IO, tempo: float, *, led: bool) -> None:
-        """Begins a clock that waits: at the player's bar line, or with a note that comes long after the first."""
+        """Starts a waiting clock: at the player's bar line, or with a note that comes long after the first."""
         count, answer, own = self._count, self._answer, io.time.tempo
         before, self._led = self._led, led
         if not led:
@@ -400,7 +400,7 @@ class Follow(Processor):
         self._client.send(hop, self._sent, self._io)
 
     def _load(self, hop: int, out: Samples) -> None:
-        """Loads the answer to a hop, which ended `lead` hops ago."""
+        """Loads the worker's answer for a hop that ended `lead` hops ago."""
         assert self._io is not None
         answer = self._client.take(hop, self._io) if hop >= self._hops.first else None
         if answer is None:
@@ -416,4 +416,4 @@ class Follow(Processor):
         for place in range(0, NOTE_FIELDS * MOST_NOTES, NOTE_FIELDS):
             if number := int(answer[0, place]):
                 at, below = self._heard_at - float(answer[0, place + 1]), float(answer[0, place + 2])
-                self._concert.hear(HeardNote(at, abs(number), number > 0, below))
+                self._concert.hear(SoundNote(at, abs(number), number > 0, below))

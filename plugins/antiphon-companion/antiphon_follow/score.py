@@ -27,13 +27,13 @@ from antiphon.api.backends.files import (
 SUFFIXES = (*MUSICXML_SUFFIXES, *MIDI_SUFFIXES)
 """Suffixes of scores that are followed."""
 MAX_ONSETS = 1 << 15
-"""Most onsets of the followed part."""
+"""Maximum number of onsets of the followed part."""
 MAX_CHORD = 63
-"""Most notes of an onset that are told apart."""
+"""Maximum number of notes per onset that are distinguished."""
 TOGETHER = 1 / 24
 """Quarters within which notes of a score are one onset."""
 MAX_BAR = 9999
-"""Highest number of a bar."""
+"""Highest bar number."""
 _NUMBER = re.compile(r"[0-9]+")
 _ORNAMENTS = frozenset(
     {"trill-mark", "mordent", "inverted-mordent", "turn", "inverted-turn", "delayed-turn", "shake", "tremolo"}
@@ -61,7 +61,7 @@ class OrchestraNote:
 
 @dataclass(frozen=True, slots=True)
 class OrchestraPart:
-    """A part of a score. `notes`: by their starts. `program`: of General MIDI, 0 to 127, or None."""
+    """A part of a score. `notes`: ordered by start. `program`: of General MIDI, 0 to 127, or None."""
 
     name: str
     notes: tuple[OrchestraNote, ...]
@@ -70,8 +70,8 @@ class OrchestraPart:
 
 @dataclass(frozen=True, slots=True)
 class ScoreOnset:
-    """Notes of a score that begin together. `numbers`: those expected; `spare`: grace notes and what an ornament may
-    add. `hold`: where the last fermata over one of them is, and where that ends.
+    """Notes of a score that begin together. `numbers`: expected notes; `spare`: grace notes and possible notes of an
+    ornament. `hold`: start and end of the last fermata over one of the notes.
     """
 
     start: float  # in quarters from the score's start
@@ -85,9 +85,9 @@ class ScoreOnset:
 class FollowedScore:
     """A score as it is played, repeats unfolded; all positions are in quarters from its start.
 
-    `tempo`: (quarter, bpm of quarters). `bars`: starts of the measures, and `beats`: quarters of each. `names`: what
-    each bar is called in print. `jumps`: (from, to) positions at which a repeat may be left out or taken once more.
-    `written`: the place of each bar in the score as it is written; empty where that is not known.
+    `tempo`: (quarter, bpm of quarters). `bars`: starts of the measures, and `beats`: quarters of each. `names`: printed
+    name of each bar. `jumps`: (from, to) positions at which a repeat may be left out or taken once more. `written`:
+    index of each bar in the written score; empty if unknown.
     """
 
     parts: tuple[OrchestraPart, ...]
@@ -101,9 +101,9 @@ class FollowedScore:
     written: tuple[int, ...] = ()
 
     def chosen(self, names: str) -> tuple[int, ...]:
-        """Places of parts by their names or numbers from 1, with commas between several; the first for "".
+        """Returns indices of parts by name or by number from 1, separated by commas; the first part for "".
 
-        Raises UsageError: there is none of a name.
+        Raises UsageError: there is no part of a name.
         """
         if not names:
             return (0,)
@@ -140,7 +140,7 @@ class FollowedScore:
 
     @property
     def passes(self) -> tuple[int, ...]:
-        """Which time it is, from 1, that each of `bars` is played; 0 for one that is played once."""
+        """Returns the count, from 1, of each play of each of `bars`; 0 for a bar that is played once."""
         order = self.written or range(len(self.bars))
         all_times, so_far, found = Counter(order), Counter[int](), list[int]()
         for bar in order:

@@ -1,8 +1,8 @@
-"""Follower of a score: the most likely place by what was played until now.
+"""Score follower: the most likely position, from the notes played so far.
 
-A hidden semi-Markov model whose states are the score's onsets. Each keeps its best path: the log probability, when its
-onset began, which of its notes came, and the path's own tempo by a Kalman filter of seconds per quarter. A note stays
-(chord, ornament, insertion), moves on by some onsets, or jumps, with little probability, to anywhere.
+A hidden semi-Markov model whose states are the score's onsets. Each keeps its best path: the log probability, the time
+of its onset, the notes received, and the path's tempo, by a Kalman filter of seconds per quarter. With each note a path
+stays (chord, ornament, insertion), advances by some onsets, or jumps, with little probability, to anywhere.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from antiphon_follow.score import FollowedScore, starts_of
 from antiphon_follow.score_step import (
     NEVER,
     REACH,
-    ScoreHeard,
+    ScoreBuffers,
+    ScoreNoteCosts,
     ScoreOdds,
     ScorePaths,
-    ScoreRoom,
     ScoreTables,
-    score_settle,
     score_step,
+    score_store_paths,
 )
 
 F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
 WINDOW = 2048
-"""Most onsets among which the player is looked for, half of them before the last place."""
+"""Maximum number of onsets among which the player is sought, half of them before the last position."""
 EARLY = 0.25
-"""Seconds within which a note that was taken early is found once more, and then surely."""
+"""Seconds within which a note that was taken early, while unsure, is detected again as sure."""
 
 
 class ScorePlace(NamedTuple):
@@ -44,10 +44,10 @@ class ScorePlace(NamedTuple):
 
 
 class ScoreFollower:
-    """Follows notes through a score, each by what was played until it."""
+    """Follows notes through a score, causally."""
 
     def __init__(self, score: FollowedScore, parts: tuple[int, ...] = (), odds: ScoreOdds | None = None) -> None:
-        """Prepares the onsets of `parts` (all without any). Raises UsageError: there are none, or too many."""
+        """Prepares the onsets of `parts` (all if none are given). Raises UsageError: there are none, or too many."""
         self._odds = odds = odds or ScoreOdds()
         self._score = score
         self.onsets = score.onsets(parts)
@@ -65,13 +65,13 @@ class ScoreFollower:
                 for name in ScorePaths._fields
             )
         )
-        self._room = ScoreRoom(*(np.zeros(len(self.onsets)) for _ in ScoreRoom._fields))
+        self._room = ScoreBuffers(*(np.zeros(len(self.onsets)) for _ in ScoreBuffers._fields))
         self._step = score_step.caller()
         self.behind = deque[tuple[float, int]]()
         self.reset()
 
     def _costs(self, odds: ScoreOdds) -> None:
-        """Prepares what each number is to each onset: its bit there, an ornament, or another note's stand-in."""
+        """Prepares the role of each number at each onset: its bit if expected, an ornament, or a wrong note."""
         count = len(self.onsets)
         self._bits: dict[int, I64] = {}
         self._spare: dict[int, F64] = {}
@@ -115,7 +115,7 @@ class ScoreFollower:
         return int(np.searchsorted(self.starts, position - 1e-6))
 
     def reset(self, position: float = 0.0) -> None:
-        """Forgets what was played, and expects the player at a position in quarters."""
+        """Clears the notes played, and expects the player at a position in quarters."""
         count = len(self.starts)
         at = min(self._onset_at(position), count - 1)
         pace = self._score.seconds_per_quarter(float(self.starts[at]))
@@ -137,12 +137,12 @@ class ScoreFollower:
         self._wait = max(0.0, position) if position < self.starts[at] else float(self.starts[at])
 
     def hear(self, at: float, pitch: int, sure: bool = True) -> None:
-        """Takes a note that was found in sound, where the player is in the score by it and others, or was before.
+        """Takes a note detected in sound. It counts once it and others show that the player has entered the score.
 
-        What began it is then known: the place is counted from the first of these notes. One that is not `sure` counts
-        where the player holds a fermata, and it comes next.
+        The position is then computed from the first of these notes. A note that is not `sure` counts only if the player
+        holds a fermata and the note comes next.
         """
-        self.hear_soon(at, pitch, sure)
+        self.take_sound_note(at, pitch, sure)
         while self.behind:
             self.catch_up()
 
@@ -150,8 +150,8 @@ class ScoreFollower:
         """Takes one of the notes that began the score."""
         self._take(*self.behind.popleft(), heard=True)
 
-    def hear_soon(self, at: float, pitch: int, sure: bool) -> None:
-        """The same at a bounded cost: the notes that begin the score are then in `behind`, and taken by `catch_up`."""
+    def take_sound_note(self, at: float, pitch: int, sure: bool) -> None:
+        """Does what `hear` does at a bounded cost: the notes that begin the score go to `behind`, for `catch_up`."""
         early, pitch_before = self._early
         if not sure:
             if self._holds(at) and pitch in self.onsets[self._now + 1].numbers:
@@ -170,12 +170,12 @@ class ScoreFollower:
             self.behind.extend(notes)
 
     def _holds(self, at: float) -> bool:
-        """Whether the player holds a fermata, for as long as is written at least."""
+        """Whether the player holds a fermata, at least for its written duration."""
         straight, bound, held = self.straight(at)
         return self._begun and held and straight > bound
 
     def _over(self, at: float) -> bool:
-        """Whether the last note has ended; from then on the score may be begun anew."""
+        """Whether the last note has ended; if so, prepares for another start of the score."""
         straight, bound, _ = self.straight(at)
         over = self._now + 1 == len(self.starts) and straight > bound
         if over and not self._ended:
@@ -184,11 +184,11 @@ class ScoreFollower:
         return over
 
     def note(self, at: float, pitch: int, velocity: float = 0.7) -> None:
-        """Takes a note. `at`: seconds, in order. `pitch`: 0 to 127. `velocity`: 0 to 1, of no weight yet."""
+        """Takes a played note. `at`: seconds, in order. `pitch`: 0 to 127. `velocity`: 0 to 1, not used yet."""
         self._take(at, pitch, heard=False)
 
     def _take(self, at: float, pitch: int, *, heard: bool) -> None:
-        """Takes a note that was played, or `heard`."""
+        """Takes a note; `heard`: it was detected in sound."""
         odds, bits = self._odds, self._bits.get(pitch, self._none)
         if not self._begun:
             self._begin(at, bits)
@@ -196,11 +196,11 @@ class ScoreFollower:
         low = self._window()
         waited = odds.jump_waited * min(max(0.0, at - self._last - 1.0), 1.0)
         in_stop = (odds.stray, odds.resume) if heard else (odds.extra, odds.most)
-        note = ScoreHeard(bits, self._spare.get(pitch, self._extra), self._off[pitch % 12], at, waited, *in_stop)
+        note = ScoreNoteCosts(bits, self._spare.get(pitch, self._extra), self._off[pitch % 12], at, waited, *in_stop)
         self._settled(self._step(odds, self._tables, self._paths, self._room, note, low, self._width), at)
 
     def _window(self) -> int:
-        """First of the onsets among which the player is looked for; what leaves them is forgotten."""
+        """Returns the first onset of the window in which the player is sought; paths outside the window are dropped."""
         count, width, like = len(self.starts), self._width, self._paths.like
         if abs(self._now - self._low - width // 2) > width // 4:
             self._low = min(max(0, self._now - width // 2), count - width)
@@ -213,29 +213,29 @@ class ScoreFollower:
         paths.began[:], paths.came[:], paths.came_before[:] = at, bits, -1
         paths.left[:] -= inside
         self._room.new[:] = paths.like + np.where(inside, 0.0, -self._odds.wrong)
-        self._settled(score_settle(self._tables, paths, self._room, 0, len(inside)), at)
+        self._settled(score_store_paths(self._tables, paths, self._room, 0, len(inside)), at)
 
     def _settled(self, best: int, at: float) -> None:
         self._now, self._last, self._sure = best, at, float(self._room.said[0])
 
     @property
     def onset(self) -> int:
-        """Place among `onsets` of the last one that was played."""
+        """Index in `onsets` of the last one that was played."""
         return self._now
 
     @property
     def last(self) -> float:
-        """Seconds of the last note, whatever it was."""
+        """Time in seconds of the last note, whether it fits the score or not."""
         return self._last
 
     @property
     def begun(self) -> bool:
-        """Whether a note has come since the last reset."""
+        """Whether a note has arrived since the last reset."""
         return self._begun
 
     @property
     def pace(self) -> float:
-        """Seconds per quarter of the player."""
+        """The player's tempo in seconds per quarter."""
         return float(self._paths.pace[self._now])
 
     def start(self, seconds: float) -> None:
@@ -243,7 +243,7 @@ class ScoreFollower:
         self._from = seconds
 
     def straight(self, seconds: float) -> tuple[float, float, bool]:
-        """Position by tempo alone, that of the player's next onset, and whether the player holds a fermata until it."""
+        """Returns the position by tempo alone, that of the next onset, and whether a fermata lasts until the onset."""
         now = self._now
         if not self._begun:
             passed = 0.0 if self._from is None else max(0.0, seconds - self._from)
@@ -255,6 +255,6 @@ class ScoreFollower:
         return quarter, max(self._score.length, float(self.starts[now])), False
 
     def at(self, seconds: float) -> ScorePlace:
-        """Where the player is at a time, by the notes until now; before the next onset comes, no further than it."""
+        """Returns the player's position at a time, from the notes so far, up to the next onset until that is played."""
         quarter, after, _ = self.straight(seconds)
         return ScorePlace(min(quarter, after), self._sure if self._begun else 0.0, self.pace)

@@ -1,4 +1,4 @@
-"""Kernels of the follower of a score: how a note changes the best path to each onset of a window."""
+"""Kernels of the score follower: the effect of a note on the best path to each onset of a window."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 
 REACH = 6
-"""Most onsets by which one note moves on."""
+"""Maximum number of onsets by which one note advances."""
 NEVER = -1e9
 
 
@@ -45,11 +45,11 @@ class ScoreOdds(NamedTuple):
 
 
 class ScoreTables(NamedTuple):
-    """What does not change, a value for each of the `onsets`.
+    """Constant tables with a value for each of the `onsets`.
 
-    `tops`: the bit of its highest note. `held`: whether there is a fermata. `gaps`, `passing` `[REACH, onsets]`:
-    quarters from the onset so many before, and nats for those between. `edges`: pairs of onsets, before and after each
-    of the `jumps` that repeats allow.
+    `tops`: bit of the highest note. `held`: whether there is a fermata. `gaps`, `passing` `[REACH, onsets]`: quarters
+    from the onset `row + 1` before, and nats for the onsets between. `edges`: pairs of onsets, before and after each of
+    the `jumps` that repeats allow.
     """
 
     starts: f64p
@@ -65,9 +65,9 @@ class ScoreTables(NamedTuple):
 
 
 class ScorePaths(NamedTuple):
-    """The best path to each onset: its nats, seconds when the onset began, seconds per quarter and their variance.
+    """The best path to each onset: its nats, start of the onset in seconds, seconds per quarter and their variance.
 
-    `came`, `came_before`: bits of the notes that came of the onset, and of the one before. `left`: notes to come.
+    `came`, `came_before`: bits of the received notes of the onset and of the previous one. `left`: notes to come.
     """
 
     like: f64p
@@ -79,8 +79,8 @@ class ScorePaths(NamedTuple):
     left: f64p
 
 
-class ScoreRoom(NamedTuple):
-    """Room of a step for each onset. `leap`, `pace`, `doubt`: of a path that jumps to it. `said`: how sure it is."""
+class ScoreBuffers(NamedTuple):
+    """Buffers of a step, one value per onset. `leap`, `pace`, `doubt`: of a path that jumps there. `said`: sureness."""
 
     new: f64p
     leap: f64p
@@ -89,11 +89,11 @@ class ScoreRoom(NamedTuple):
     said: f64p
 
 
-class ScoreHeard(NamedTuple):
-    """A note: for each onset its bit there, nats if it is an ornament or added, and if it stands for another.
+class ScoreNoteCosts(NamedTuple):
+    """A note: for each onset its bit there, nats as an ornament or added note, and nats as a wrong note.
 
-    `at`: seconds. `waited`: nats by which a jump is likelier after a stop. `stray`, `resume`: nats that an added note
-    in a stop costs, and the onset after one.
+    `at`: seconds. `waited`: nats by which a jump is likelier after a stop. `stray`, `resume`: costs in nats of an added
+    note during a stop, and of the onset after a stop.
     """
 
     bits: i64p
@@ -106,7 +106,9 @@ class ScoreHeard(NamedTuple):
 
 
 @kernel
-def score_leaps(o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreRoom, n: ScoreHeard, low: i64, width: i64) -> None:
+def score_best_jumps(
+    o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreBuffers, n: ScoreNoteCosts, low: i64, width: i64
+) -> None:
     """r ← the best path that jumps to each onset of a window, from the likeliest or by a repeat."""
     top = low
     for here in range(low, low + width):
@@ -128,8 +130,10 @@ def score_leaps(o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreRoom, n: Sc
 
 
 @kernel
-def score_way(o: ScoreOdds, t: ScoreTables, s: ScorePaths, n: ScoreHeard, here: i64, back: i64, row: i64) -> f64:
-    """Nats of the path to an onset from the one before it by `row + 1`, if the note is of it."""
+def score_path_cost(
+    o: ScoreOdds, t: ScoreTables, s: ScorePaths, n: ScoreNoteCosts, here: i64, back: i64, row: i64
+) -> f64:
+    """Returns the nats of the path to an onset from the one `row + 1` before it, if the note belongs to it."""
     expected = t.gaps[row * t.onsets + here] * s.pace[back]
     error = n.at - s.began[back] - expected
     most = n.resume if error > o.stop else o.most
@@ -152,8 +156,10 @@ def score_pace(o: ScoreOdds, t: ScoreTables, s: ScorePaths, here: i64, back: i64
 
 
 @kernel
-def score_place(o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreRoom, n: ScoreHeard, here: i64, low: i64) -> None:
-    """Takes a note at an onset; those before it have not yet."""
+def score_place(
+    o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreBuffers, n: ScoreNoteCosts, here: i64, low: i64
+) -> None:
+    """Processes a note at one onset, before the onsets ahead of it in the score are processed."""
     bits, before = n.bits[here], max(here - 1, low)
     spread = min((n.at - s.began[here]) / o.chord, o.most + 1.0)
     stay = max(n.spare[here], n.off[here] if bits == 0 else -o.again)
@@ -164,9 +170,9 @@ def score_place(o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreRoom, n: Sc
         stay = max(stay, -n.stray)
     taken = bits | s.came[here] != s.came[here] and -spread > stay
     stay = s.like[here] + (-spread if taken else stay)
-    way, row = score_way(o, t, s, n, here, before, 0), 0
+    way, row = score_path_cost(o, t, s, n, here, before, 0), 0
     for other in range(1, REACH):
-        found = score_way(o, t, s, n, here, max(here - other - 1, low), other)
+        found = score_path_cost(o, t, s, n, here, max(here - other - 1, low), other)
         if found > way:
             way, row = found, other
     way += n.off[here] if bits == 0 else 0.0
@@ -192,8 +198,8 @@ def score_place(o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreRoom, n: Sc
 
 
 @kernel
-def score_settle(t: ScoreTables, s: ScorePaths, r: ScoreRoom, low: i64, width: i64) -> i64:
-    """Takes the paths of a window; returns the likeliest onset. r.said ← the share of those within a quarter of it."""
+def score_store_paths(t: ScoreTables, s: ScorePaths, r: ScoreBuffers, low: i64, width: i64) -> i64:
+    """Stores the paths of a window; returns the likeliest onset. r.said ← share of paths within a quarter of it."""
     best = low
     for here in range(low, low + width):
         if r.new[here] > r.new[best]:
@@ -211,10 +217,12 @@ def score_settle(t: ScoreTables, s: ScorePaths, r: ScoreRoom, low: i64, width: i
 
 
 @kernel
-def score_step(o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreRoom, n: ScoreHeard, low: i64, width: i64) -> i64:
-    """Takes a note at all onsets of a window; returns the likeliest."""
-    score_leaps(o, t, s, r, n, low, width)
+def score_step(
+    o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreBuffers, n: ScoreNoteCosts, low: i64, width: i64
+) -> i64:
+    """Processes a note at all onsets of a window; returns the likeliest."""
+    score_best_jumps(o, t, s, r, n, low, width)
     # from the last on, as each looks at those before it
     for place in range(width):
         score_place(o, t, s, r, n, low + width - 1 - place, low)
-    return score_settle(t, s, r, low, width)
+    return score_store_paths(t, s, r, low, width)

@@ -1,6 +1,6 @@
 """Beats in sound: BeatNet's network (Heydari, Cwitkowitz and Duan, ISMIR 2021) in numpy, frames' evidence, the filter.
 
-50 frames a second of a sound at 22,050 Hz; each is known 32 ms after its centre.
+The sound has 22,050 Hz and 50 frames a second; each frame is known 32 ms after its centre.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from antiphon_follow.evidence import (
     PLACES,
     RATE,
     TEMPOS,
-    Foretelling,
+    BeatPredictor,
     FrameOdds,
     SoundFeatures,
     network_weights,
@@ -30,30 +30,30 @@ from antiphon_follow.evidence import (
 MODEL = "follow-beats"
 HOP, WINDOW = 441, 1411
 BEHIND = (WINDOW - WINDOW // 2) / RATE
-"""Seconds from the centre of a frame until it is known."""
+"""Seconds from a frame's centre until the frame is known."""
 _PER_OCTAVE, _LOW, _HIGH, _TUNING = 24, 30.0, 17000.0, 440.0
 _TAPS, _UNITS = 10, 150
 _QUIET, _LOUDEST = 1e-3, 1e6
-"""Peak below which a frame is silent, and from which a sample is no sound."""
+"""Peak below which a frame is silent, and value above which a sample is invalid."""
 _EVENTS = 0.05
-"""Average of the events by which noise (.01) differs from music (.13 and more)."""
+"""Threshold of the average of events between noise (.01) and music (.13 and more)."""
 _REST_FRAMES, QUIET_FRAMES = 50, 100
-"""Silent frames that are heard as a rest between strokes, and those after which nothing is heard."""
+"""Number of silent frames that count as a rest between strokes, and number after which processing stops."""
 GAIN = 0.15
-"""Nats a frame by which a beat that is sure foretells what is heard better than chance."""
+"""Nats per frame by which a certain beat predicts the sound better than chance."""
 POWER, FLOOR, SHARE, TEMPO_EVERY = 0.04, 0.03, 0.15, 5
-"""Weight of a frame, of which the next tells much the same; share of frames that could be anywhere; weight of the
-tempo, and frames from one judgement of it to the next."""
+"""Weight of a frame, as neighbouring frames are similar; share of frames that could be anywhere; weight of the tempo,
+and number of frames between its evaluations."""
 ONSET_AGO = 1.25 / FRAMES_PER_SECOND
-"""Seconds from an onset to the frame after its loudest one: a stroke is at that, a piano's note 9 ms before."""
+"""Seconds from an onset to the frame after its loudest. A drum stroke is at the loudest, a piano note 9 ms earlier."""
 ALONE, ALONE_FLOOR = 0.08, 0.05
-"""Weight of what a frame says alone, which is right in music that the recurrent network knows less, and its floor."""
+"""Weight and floor of the odds from a single frame, which help with music that the recurrent network knows less."""
 WIDTH, BEAT_FLOOR, BEAT_POWER, _SPARSE = 0.7, 0.04, 0.5, 3.0
-"""Width in bins of BeatNet's beats, their least likelihood and weight; by how much a frame without one says less."""
+"""Width in bins of BeatNet's beats, their minimum likelihood and weight; divisor of the weight of other frames."""
 
 
-def heard_of(sound: F32) -> F32:
-    """Samples with silence for those that are no number, or none of a sound."""
+def clean_samples(sound: F32) -> F32:
+    """Replaces samples that are not numbers, or out of range, by silence."""
     return np.where(np.abs(sound) < _LOUDEST, sound, np.float32(0.0))
 
 
@@ -79,7 +79,7 @@ def filterbank() -> F32:
 
 
 class BeatNetwork:
-    """Probabilities of a beat and of a downbeat, frame by frame. `weights`: its arrays, as the lab names them."""
+    """Probabilities of a beat and of a downbeat, frame by frame. `weights`: arrays named as in the lab."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
         self._weights = {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
@@ -112,7 +112,7 @@ class BeatNetwork:
         return np.asarray(self._hidden[1])
 
     def step(self, features: F32) -> tuple[float, float]:
-        """The same of a frame's features, 272 of them."""
+        """Returns the same probabilities from a frame's 272 features."""
         weights = self._weights
         windows = np.lib.stride_tricks.sliding_window_view(features, _TAPS)
         layer = np.maximum(windows @ weights["conv1.weight"].T + weights["conv1.bias"], 0.0).T
@@ -138,7 +138,7 @@ class BeatFrames:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Clears all state."""
         self._network.clear()
         self.features.clear()
         self._held = np.zeros(LONG - WINDOW + WINDOW // 2, np.float32)
@@ -146,7 +146,7 @@ class BeatFrames:
 
     def take(self, sound: F32) -> Iterator[None]:
         """Each frame that samples complete."""
-        self._held = np.concatenate([self._held, heard_of(sound)])
+        self._held = np.concatenate([self._held, clean_samples(sound)])
         while len(self._held) >= LONG:
             self._frame(self._held[:LONG])
             self._held = self._held[HOP:]
@@ -162,12 +162,12 @@ class BeatFrames:
 
 
 class SoundBeats:
-    """Beats in a stream of sound at `RATE`. `seconds`: how much of it the filter's answer is about."""
+    """Beats in a stream of sound at `RATE`. `seconds`: the time to which the filter's estimate applies."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
         weights = network_weights(EVIDENCE)
-        self._heard, self._network, self._alone = BeatFrames(), Foretelling(weights), FrameOdds(weights)
+        self._heard, self._network, self._alone = BeatFrames(), BeatPredictor(weights), FrameOdds(weights)
         bins = np.arange(BINS)
         shape = np.exp(-0.5 * (np.minimum(bins, BINS - bins) / WIDTH) ** 2)
         self._bump = self.filter.table(np.tile(shape, (4, 1))).ravel()
@@ -175,7 +175,7 @@ class SoundBeats:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Clears all state."""
         self.filter.clear()
         self._heard.clear()
         self._network.clear()
@@ -187,7 +187,7 @@ class SoundBeats:
         return (self._frames - 1) / FRAMES_PER_SECOND
 
     def feed(self, sound: F32) -> int:
-        """Processes samples at `RATE`; returns the number of frames that they completed."""
+        """Processes samples at `RATE`; returns the number of completed frames."""
         before = self._frames
         for _ in self._heard.take(sound):
             self._frames += 1
@@ -215,5 +215,5 @@ class SoundBeats:
 
     @property
     def heard(self) -> bool:
-        """Whether there was sound in the last seconds, and not noise alone, in which nothing begins."""
+        """Whether there was sound other than plain noise in the last seconds; noise has no onsets."""
         return self._heard.quiet < QUIET_FRAMES and self._heard.features.onsets >= _EVENTS

@@ -11,30 +11,30 @@ from numpy.typing import NDArray
 from antiphon.api import F32
 from antiphon.api.backends.models import StreamedChords
 from antiphon_follow.evidence import RATE, network_weights
-from antiphon_follow.sound import heard_of
+from antiphon_follow.sound import clean_samples
 
 WAIT = 2
-"""Hops after an onset in which its pitch sounds."""
+"""Number of hops after an onset within which its pitch must sound."""
 ONSET, SURE = 0.55, 0.15
-"""Thresholds of an onset and of its pitch: a follower is helped more by weak notes than it is misled by wrong ones."""
+"""Thresholds of an onset and of its pitch, low because weak notes help a follower more than wrong notes mislead it."""
 LATE = (StreamedChords.later + StreamedChords.behind + WAIT) * StreamedChords.hop / RATE + StreamedChords.ahead
-"""Seconds from a note's beginning until the last sample by which it is known."""
+"""Seconds from a note's onset to the last sample needed to detect it."""
 
 FLOOR_SECONDS, ABOVE = 2.0, 4.0
-"""Seconds over which the least level is the room's, and by what factor the first note is louder than that."""
+"""Seconds over which the minimum level counts as room noise, and the factor by which the first note must exceed it."""
 LOUDEST_FLOOR, QUIETEST = 3e-3, 5e-4
-"""Greatest level that is a room's, since music goes on without a pause, and least one of the first note."""
+"""Maximum level taken as room noise, as music may play without a pause; and minimum level of the first note."""
 _LEVEL_HOPS = 8
-"""Hops over which a level is taken."""
+"""Number of hops over which a level is averaged."""
 
 SOON = 0.08
-"""Seconds after which a note is known that is not yet sure, a median: before the network sees it."""
+"""Median seconds after which an unsure note is detected, before the network detects it."""
 RISE, BESIDE, BELOW, FADE = 8.0, 4.0, 18.0, 0.05
-"""dB by which the harmonics of such a note rise, by which more than those of all pitches do on average, by which they
-are at most below the loudest, and by which that is lower after each hop."""
+"""dB by which the harmonics of such a note must rise; by which they must rise more than the average of all pitches; by
+which they may be below the loudest; and by which that maximum decays per hop."""
 _BEFORE, _AGAIN, _LEAST = 8, 22, -70.0
-"""Hops before the newest, of which all but three may be the loudest before it; hops until the next of the same number;
-least level in dB."""
+"""Number of previous hops, of which all but three may be the loudest before it; hops until the same number may repeat;
+minimum level in dB."""
 _BINS = np.minimum(
     StreamedChords.octave // 12 * np.arange(StreamedChords.pitches)[:, None]
     + np.round(StreamedChords.octave * np.log2((1.0, 2.0, 3.0, 4.0))).astype(int),
@@ -43,10 +43,10 @@ _BINS = np.minimum(
 """Bins of the first harmonics of each pitch."""
 
 
-class HeardNote(NamedTuple):
-    """A note of a sound. `at`: seconds. `sure`: the network found it; otherwise its harmonics rose, and it may come.
+class SoundNote(NamedTuple):
+    """A note in sound. `at`: seconds. `sure`: the network detected it; otherwise only its harmonics rose.
 
-    `below`: dB by which its harmonics are below the loudest of late.
+    `below`: dB by which its harmonics are below the recent maximum.
     """
 
     at: float
@@ -59,13 +59,13 @@ class SoundNotes:
     """Notes of a stream of sound at `RATE`, each known `LATE` after it begins."""
 
     def __init__(self) -> None:
-        """Raises ModelError: the network's weights are missing or changed."""
+        """Loads the network. Raises ModelError: its weights are missing or changed."""
         self._network = StreamedChords(network_weights(StreamedChords.model))
         self._answer: F32 = np.zeros((1, StreamedChords.answer), np.float32)
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all; time begins again at 0."""
+        """Clears all state; time starts again at 0."""
         self._network.start()
         self._held: F32 = np.zeros(0, np.float32)
         self._powers = np.zeros(_LEVEL_HOPS)
@@ -77,12 +77,12 @@ class SoundNotes:
 
     @property
     def seconds(self) -> float:
-        """Sound that was listened to."""
+        """Seconds of sound processed."""
         return self._hops * StreamedChords.hop / RATE
 
-    def feed(self, sound: F32) -> list[HeardNote]:
-        """Takes samples at `RATE`; returns the notes that are known by now, sure ones first where they come at once."""
-        held, found = np.concatenate([self._held, heard_of(sound)]), list[HeardNote]()
+    def feed(self, sound: F32) -> list[SoundNote]:
+        """Processes samples at `RATE`; returns the notes detected by now, sure ones first if several come at once."""
+        held, found = np.concatenate([self._held, clean_samples(sound)]), list[SoundNote]()
         while len(held) >= StreamedChords.hop:
             self._network.step(held[None, : StreamedChords.hop], self._answer)
             self._level(held[: StreamedChords.hop])
@@ -93,16 +93,16 @@ class SoundNotes:
         self._held = held
         return found
 
-    def _noted(self, pitches: NDArray[np.intp], late: float, *, sure: bool) -> list[HeardNote]:
+    def _noted(self, pitches: NDArray[np.intp], late: float, *, sure: bool) -> list[SoundNote]:
         """Notes of pitches that began `late` seconds ago."""
         at, below = max(0.0, self.seconds - late), self._loudest - self._risen[:, pitches].max(axis=0)
         return [
-            HeardNote(at, StreamedChords.lowest + int(pitch), sure, float(less))
+            SoundNote(at, StreamedChords.lowest + int(pitch), sure, float(less))
             for pitch, less in zip(pitches, below, strict=True)
         ]
 
     def _level(self, hop: F32) -> None:
-        """Takes the level of a hop with those before it."""
+        """Updates the levels with a hop."""
         self._powers[self._hops % _LEVEL_HOPS] = float(hop @ hop) / len(hop)
         self._levels[self._hops % len(self._levels)] = math.sqrt(self._powers.mean())
 

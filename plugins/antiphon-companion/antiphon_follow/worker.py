@@ -1,4 +1,4 @@
-"""Workers of `follow`: the beats of one stream of sound per slot, or its notes where a score is followed."""
+"""Workers of `follow`: one stream of sound per slot, tracked as beats, or as notes where a score is followed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from antiphon.api.backends.workers import ReportingStepper
 from antiphon_follow.clock import meters_of, range_of
 from antiphon_follow.evidence import RATE
 from antiphon_follow.sound import SoundBeats
-from antiphon_follow.sound_notes import HeardNote, SoundNotes
+from antiphon_follow.sound_notes import SoundNote, SoundNotes
 
 HOP = 1024
 """Frames of a hop at the stream's own rate: 21 ms at 48 kHz."""
 PHASE, PERIOD, PLACE, METER, SURENESS, FIELDS = range(6)
-"""Indices in an answer: place within the beat at the hop's end, seconds of a beat, beat of the bar, its beats, and how
-sure that is; 0 where nothing sounds."""
+"""Indices in an answer: beat phase at the hop's end, beat period in seconds, beat of the bar, beats per bar, and
+sureness, 0 in silence."""
 MOST_NOTES, NOTE_FIELDS = 12, 3
-"""Notes in an answer at most, since more come in the next, and values of each: a number, 0 for none, below 0 for a note
-that is not yet sure, which is left out where there is no room; seconds since it began; dB below the loudest."""
+"""Maximum notes in an answer (further ones come in the next), and number of values of each: note number, 0 for none and
+negative if unsure (left out where there is no room); seconds since its onset; dB below the loudest."""
 
 
-class HeardStream:
-    """A stream at the rate of the networks: mono, a hop after the other. `seconds`: how much of it has come."""
+class ResampledStream:
+    """A stream resampled to the rate of the networks, mono, hop by hop. `seconds`: its length so far."""
 
     def __init__(self, rate: int) -> None:
         self._rate, self._frames, self._mix = rate, 0, ListeningMix.live(rate)
@@ -41,11 +41,11 @@ class HeardStream:
 
 
 class BeatStream:
-    """Beats of one stream. `config`: its range and meter, as "60-200 auto"."""
+    """Beat tracker of one stream. `config`: range and meter, such as "60-200 auto"."""
 
     def __init__(self, rate: int, config: str) -> None:
         limits, _, meter = config.partition(" ")
-        self._heard = HeardStream(rate)
+        self._heard = ResampledStream(rate)
         self._beats = SoundBeats(*range_of(limits or "50-200"), meters_of(meter or "auto"))
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
@@ -62,14 +62,14 @@ class BeatStream:
 
 
 class NoteStream:
-    """Notes of one stream."""
+    """Note detector of one stream."""
 
     def __init__(self, rate: int) -> None:
-        self._heard, self._notes = HeardStream(rate), SoundNotes()
-        self._waiting: list[HeardNote] = []
+        self._heard, self._notes = ResampledStream(rate), SoundNotes()
+        self._waiting: list[SoundNote] = []
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Processes the next hop, and writes the notes that are known at its end."""
+        """Processes the next hop, and writes the notes detected by its end."""
         found = self._notes.feed(self._heard.take(sound))
         self._waiting += [note for note in found if note.sure]
         into.fill(0.0)
@@ -86,7 +86,7 @@ class NoteStepper(ReportingStepper[NoteStream]):
         return NoteStream(self.spec.rate)
 
     def warm(self) -> None:
-        """Loads the network, and plays it once."""
+        """Loads the network, and runs it once."""
         stream, into = NoteStream(self.spec.rate), np.zeros(NOTE_FIELDS * MOST_NOTES, np.float32)
         for number in range(8):
             stream.step(number, np.zeros(self.spec.inputs, np.float32), into)

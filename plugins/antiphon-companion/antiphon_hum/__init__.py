@@ -1,4 +1,4 @@
-"""`hum`: sound to notes."""
+"""`hum`: transcribes sound to notes."""
 
 from antiphon.api import Register, hookimpl
 

@@ -1,4 +1,4 @@
-"""Several notes at once, live: the network of Basic Pitch hop by hop in a worker, and its answers as notes."""
+"""Live transcription of several notes at once: the network of Basic Pitch, hop by hop in a worker, and its notes."""
 
 import math
 from collections.abc import Callable
@@ -12,31 +12,31 @@ from antiphon.api.backends.workers import WorkerClient, lead_for
 from antiphon_hum.quantise import SCALES, KeyFinder, in_scale
 
 LEAST_SHARE = 0.7
-"""Least share of the thresholds of a sustained pitch, where no pitch is sure."""
+"""Lower limit of the factor on the thresholds of a sustained pitch, where no pitch is sure."""
 
 
 class StreamedChords24(StreamedChords):
-    """The same for sound at 24 kHz."""
+    """`StreamedChords` for sound at 24 kHz."""
 
     rate = 24000.0
 
 
 RATES = {22050: "antiphon.networks.basic_pitch:StreamedChords", 24000: "antiphon_hum.chords:StreamedChords24"}
-"""Hz of sound that the network takes, and its classes."""
+"""Sample rates in Hz that the network supports, and its classes."""
 WAIT = 2
-"""Hops after an onset's frame in which its pitch has to sound."""
+"""Number of hops after an onset's frame within which its pitch must sound."""
 ONSET, SURE, SOUNDING = 0.65, 0.4, 0.3
 """Thresholds of an onset peak at a sensitivity of 0.5, of its pitch within `WAIT`, and of a sustained pitch. Chosen on
 eight seconds of each of four songs, and strummed chords of a guitar."""
 SENSITIVITY_RANGE = 0.4
 """Change of `ONSET` over the whole range of `sensitivity`."""
 CLEAR, RECENT = 0.73, 24
-"""Of the surest pitch in so many hops; where none is so sure, as in a distorted chord, `SURE` and `SOUNDING` are lower
-in proportion, down to `LEAST_SHARE`."""
+"""Reference strength of the surest pitch in the last `RECENT` hops. If none reaches it, as in a distorted chord, `SURE`
+and `SOUNDING` are lowered in proportion, down to `LEAST_SHARE`."""
 GAP = 5
 """Hops that a pitch may be too weak without ending."""
 LEVELS = 16
-"""Hops over whose maximum the level of a note is taken."""
+"""Number of hops over which the maximum level is taken as a note's level."""
 MISSING = 10
 """Hops without an answer after which all notes are ended."""
 
@@ -62,20 +62,20 @@ CHORD_MODEL = chord_model(22050)
 
 
 def chord_rate(rate: int) -> int:
-    """The one of `RATES` that a rate is a multiple of; 0 for none."""
+    """Returns the rate of `RATES` that divides a rate; 0 for none."""
     return next((own for own in RATES if rate % own == 0), 0)
 
 
 class ChordTracker:
-    """Sound in, notes out: several at once, `behind` input frames after they begin.
+    """Transcribes sound to several notes at once, `behind` input frames after they begin.
 
-    Notes are counted in hops from the last `reset`: any split into blocks gives the same events.
+    Notes are timed in hops from the last `reset`: any split into blocks gives the same events.
     """
 
     def __init__(self, spec: StreamSpec, node: int, velocity: Callable[[float, float], float]) -> None:
-        """Allocates buffers and connects to the worker. `velocity`: of a level in dB and the parameter `dynamics`.
+        """Allocates buffers and connects to the worker. `velocity`: by a level in dB and `dynamics`.
 
-        Raises WorkerError: the network does not play at this rate, or its worker could not be started.
+        Raises WorkerError: the network does not support this rate, or its worker could not be started.
         """
         own = chord_rate(spec.rate)
         if not own:
@@ -114,7 +114,7 @@ class ChordTracker:
             self.client.begin(self._number)
 
     def process(self, io: IO) -> None:
-        """Analyses a block, and emits the events that are decided in it."""
+        """Analyses a block, and emits the events that are due in it."""
         if self._number < 0:
             self._number = io.time.sample // self._hop
             self.client.begin(self._number)
@@ -177,7 +177,7 @@ class ChordTracker:
         io.report("many", float(sounding > 1))
 
     def _find_peaks(self, notes: F32, onsets: F32, sure: float, io: IO, last: int) -> None:
-        """Begins the notes whose onset was highest `WAIT` frames before the newest, and whose pitch sounds since."""
+        """Begins notes whose onset had its peak `WAIT` frames before the newest, and whose pitch has sounded since."""
         for ring, newest in ((self._notes, notes), (self._onsets, onsets)):
             for row in range(len(ring) - 1):
                 ring[row] = ring[row + 1]

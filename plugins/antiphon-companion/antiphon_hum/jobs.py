@@ -1,4 +1,4 @@
-"""File job `antiphon run hum IN.wav OUT.wav`: the notes of a voice, played by a piano, at the source's length."""
+"""File job `antiphon run hum IN.wav OUT.wav`: transcribes a voice and plays the notes on a piano, of equal length."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,19 +23,19 @@ from antiphon_hum.notes import Transcription, transcribe
 from antiphon_hum.quantise import KEYS
 
 ANALYSIS_SHARE = 0.4
-"""Share of the analysis in the progress."""
+"""Share of the progress that the analysis takes."""
 VOICE_SHARE = 0.25
-"""Share of the voice separation with `lead` in the analysis's progress."""
+"""Share of the analysis's progress that the voice separation of `lead` takes."""
 RENDER_BLOCK = 2048
-"""Least frames of a block in which the piano is rendered: the samples are the same in any, and this is the fastest."""
+"""Minimum block size in frames for rendering the piano. Block size does not change the samples; this is the fastest."""
 POLYPHONY_WARNING = 0.3
-"""Mean probability of several voices from which a warning is printed."""
+"""Mean probability of several voices above which a warning is printed."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
-    """Transcribes the source to a sound of its channels and length, or to a MIDI file of the notes.
+    """Transcribes the source to a sound of the same channels and length, or to a MIDI file of the notes.
 
-    The sound has the source's rate, from 44.1 kHz on.
+    The sound has the source's rate, but at least 44.1 kHz.
 
     Raises `UsageError` where the options do not go together, `FileError` for files.
     """
@@ -68,7 +68,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
 
 def _notes(job: FileJob) -> tuple[Written, ...]:
-    """Writes a MIDI file alone."""
+    """Writes only a MIDI file."""
     with stream_sound(job.source) as (info, _):
         rate = info.rate
     found = transcribe_file(job, rate)
@@ -126,7 +126,7 @@ def found_summary(found: Transcription, key: str, scale: str, bpm: float) -> str
 
 
 def transcribe_file(job: FileJob, rate: int) -> Transcription:
-    """The notes of the source, in frames at its own `rate`; with `lead` of its voice, where a plugin takes it out."""
+    """Returns the notes of the source, in frames at its own `rate`; with `lead` of its separated voice, if possible."""
     if not job.settings.get("lead") or job.settings.get("mode") not in (None, "learned"):
         return _transcribe(job, job.source, rate)
     try:
@@ -138,7 +138,7 @@ def transcribe_file(job: FileJob, rate: int) -> Transcription:
 
 
 def _transcribe(job: FileJob, source: Path, rate: int, done: float = 0.0) -> Transcription:
-    """Transcription of a file. `done`: share of the progress so far."""
+    """Transcribes a file. `done`: share of the progress so far."""
     passes = [0.0]
 
     def play(at: int, feed: Callable[[Samples], None]) -> None:

@@ -30,17 +30,17 @@ ONSET, SOUNDING = 0.65, 0.4
 SENSITIVITY_RANGE = 0.4
 """Change of `ONSET` over the whole range of `sensitivity`."""
 CLEAR, NEAR = 0.8, 5
-"""Of the surest pitch in a frame or within `NEAR` frames; where none is so sure, as in a distorted chord, `SOUNDING` is
-lower in proportion, down to `LEAST_SHARE`."""
+"""Reference strength of the surest pitch within `NEAR` frames. If none reaches it, as in a distorted chord, `SOUNDING`
+is lowered in proportion, down to `LEAST_SHARE`."""
 OVERTONES, FAINT, TOGETHER = (12, 19, 24, 28), 0.7, 3
-"""Semitones from a note to its overtones, the share of its strength under which a note there is one, and the frames
-between their beginnings at most."""
+"""Semitones from a note to its overtones, the share of its strength below which a note there counts as one, and the
+maximum number of frames between their onsets."""
 LONG, BLUR, BEFORE = 16, 0.2, 4
-"""Frames of a note whose onset may be weaker by `BLUR`, and those before it in which its onset is sought."""
+"""Minimum frames of a note whose onset may be weaker by `BLUR`, and previous frames in which its onset is sought."""
 LATE = 180
-"""Samples that a frame of an onset is behind the strike, the median of songs, guitars and a piano."""
+"""Median delay in samples of an onset's frame after the strike, over songs, guitars and a piano."""
 GAP, LEAST_FRAMES = 11, 9
-"""Frames that a pitch may be too weak without ending, and the least length of a note: 128 and 104 ms."""
+"""Number of frames for which a pitch may be too weak without ending, and minimum length of a note: 128 and 104 ms."""
 
 
 def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[int, int, int, float]]:
@@ -61,21 +61,21 @@ def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[i
             if len(held) and held[-1] + 1 - start >= LEAST_FRAMES and not _overtone(sounding, onsets, start, pitch):
                 notes.append((start, int(held[-1]) + 1, pitch))
                 left[max(0, start - BEFORE) : held[-1] + 1 + GAP] = False
-        for start, end in _blurred(left, sounding[:, pitch], onsets[:, pitch], least):
+        for start, end in _find_blurred_notes(left, sounding[:, pitch], onsets[:, pitch], least):
             if not _overtone(sounding, onsets, start, pitch):
                 notes.append((start, end, pitch))
     return [(a, b, StreamedChords.lowest + pitch, float(sounding[a:b, pitch].mean())) for a, b, pitch in sorted(notes)]
 
 
 def _overtone(sounding: F32, onsets: F32, start: int, pitch: int) -> bool:
-    """Whether a much surer note begins at the same time, of which this pitch is an overtone."""
+    """Whether this pitch is an overtone of a much surer note that begins at the same time."""
     first = sounding[start : start + GAP + 1].max(axis=0)
     begun = onsets[max(0, start - TOGETHER) : start + TOGETHER + 1].max(axis=0)
     lower = [pitch - up for up in OVERTONES if pitch >= up]
     return any(begun[low] > ONSET and first[pitch] < FAINT * first[low] for low in lower)
 
 
-def _blurred(left: NDArray[np.bool_], sounding: F32, onsets: F32, least: float) -> Iterator[tuple[int, int]]:
+def _find_blurred_notes(left: NDArray[np.bool_], sounding: F32, onsets: F32, least: float) -> Iterator[tuple[int, int]]:
     """First frames and ends of long notes without a clear onset, blurred by tremolo or a slur."""
     places = np.flatnonzero(left)
     for run in np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1):
@@ -88,9 +88,9 @@ def _blurred(left: NDArray[np.bool_], sounding: F32, onsets: F32, least: float) 
 
 BLOCK = 2048
 STRUCK_THRESHOLD = 0.1
-"""Mean probability of several voices from which a file is tested as a line of struck notes; of singing it is .01."""
+"""Mean probability of several voices above which a file is tested for struck notes; singing has .01."""
 LOWEST_RATE = 22050
-"""Hz. Sound at a lower rate is resampled to `RESAMPLED_RATE`, so that a hop is as short as in other sounds."""
+"""Lowest rate in Hz. Sound below it is resampled to `RESAMPLED_RATE`, so that hops are as short as in other sounds."""
 RESAMPLED_RATE = 48000
 Play = Callable[[int, Callable[[Samples], None]], None]
 """Playback function: called with a rate (0 for the sound's own) and a consumer of float32 `[channels, n]` blocks."""
@@ -100,10 +100,10 @@ Play = Callable[[int, Callable[[Samples], None]], None]
 class Transcription:
     """Notes of a sound of `frames` frames, in order of their start.
 
-    `key`: tonic 0 to 11 and scale that they were moved to; `bpm`, `beat`: tempo and seconds of the first line of the
-    grid that they were moved to, `left`: notes left out because their line and the next were taken; `many`: mean
-    probability that several voices sound at once; `cancelled`: as `ListeningMix.cancelled`; `pure`: of pure tones,
-    which the network does not hear, so that they are yin's; `struck`: of a plucked or struck line, by its attacks.
+    `key`: tonic 0 to 11 and scale of the quantised pitches; `bpm`, `beat`: tempo, and first line in seconds, of the
+    grid of the quantised times; `left`: number of notes left out because their line and the next were taken; `many`:
+    mean probability that several voices sound at once; `cancelled`: as `ListeningMix.cancelled`; `pure`: whether they
+    are pure tones, found by yin; `struck`: whether they are a plucked or struck line, found by attacks.
     """
 
     notes: tuple[FrameNote, ...]
@@ -135,9 +135,9 @@ def notes_of(
 
 
 def transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcription:
-    """Notes of the sound of `play`, in one or more passes.
+    """Returns the notes of the sound of `play`, in one or more passes.
 
-    Key and tempo are found where they are asked for and not given. Raises ParamError: a parameter is unknown or out of
+    Key and tempo are estimated if they are requested and not given. Raises ParamError: a parameter is unknown or out of
     range. Raises UsageError: the settings do not go together.
     """
     mixes: list[ListeningMix] = []
@@ -158,9 +158,9 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
     if mode == "chords" and str(hum.settings["quantise"]) != "off":
         raise UsageError(f"quantise moves one voice; leave it out with mode={mode}")
     mode = available_mode(mode)
-    at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else RESAMPLED_RATE)
+    at = resampling_rate(mode) or (rate if rate >= LOWEST_RATE else RESAMPLED_RATE)
     if mode == "chords":
-        found = _of_chords(play, settings, hum)
+        found = _run_chord_pass(play, settings, hum)
     elif mode == "learned":
         found = _network_pass(play, hum)
         if not found.notes:
@@ -185,7 +185,7 @@ def _transcribe(play: Play, rate: int, settings: Mapping[str, Value]) -> Transcr
     return replace(found, notes=moved, bpm=bpm, beat=beat, left=len(found.notes) - len(moved))
 
 
-def whole_rate(mode: str) -> int:
+def resampling_rate(mode: str) -> int:
     """Hz that files are resampled to in a mode with a network; 0 for the other modes."""
     if mode == "chords":
         return OfflineChords.rate
@@ -210,7 +210,7 @@ def _key(notes: Iterable[FrameNote], rate: int, hum: Hum) -> tuple[int, str] | N
 
 
 def _pure_tone_notes(play: Play, at: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
-    """Notes of sines, by yin; None for other sounds, or if yin's notes do not account for the energy."""
+    """Returns the notes of pure tones, by yin; None for other sounds, or if yin's notes explain too little."""
     tones = PureTones(at)
     play(at, tones.feed)
     if tones.alone() < MIN_PURE_SHARE:
@@ -242,7 +242,7 @@ def _tracker_pass(
     hum: Hum,
     accept: Callable[[Sequence[FrameNote]], bool] = lambda notes: True,
 ) -> Transcription:
-    """One pass, and with a detected key a second pass that snaps notes to it; no notes where not accepted."""
+    """Runs one pass, and a second one to snap notes to a detected key; returns no notes if they are not accepted."""
     plain: dict[str, Value] = {**settings, "quantise": "off", "scale": "off"}
     first = StreamTranscriber(at, 1, plain)
     play(at, first.feed)
@@ -257,7 +257,7 @@ def _tracker_pass(
 
 
 def _network_pass(play: Play, hum: Hum) -> Transcription:
-    """One pass of the network over the whole sound."""
+    """Runs one pass of the network over the whole sound."""
     settings = hum.settings
     odds = SENSITIVITY_LOG_ODDS * (float(settings["sensitivity"]) - 0.5)
     transcriber = model_tracker.OfflineModel()
@@ -284,8 +284,8 @@ def _network_pass(play: Play, hum: Hum) -> Transcription:
     return Transcription(tuple(notes), frames, key, many=many)
 
 
-def _of_chords(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
-    """One pass of the network of several notes, with velocities by how surely a pitch sounds."""
+def _run_chord_pass(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcription:
+    """Runs one pass of the network for several notes; velocities follow the certainty of a pitch."""
     model = OfflineChords()
     play(OfflineChords.rate, model.feed)
     # the parameters' defaults are a voice's range, narrower than a piano's
@@ -299,12 +299,12 @@ def _of_chords(play: Play, settings: Mapping[str, Value], hum: Hum) -> Transcrip
             notes.append(FrameNote(begin, close, number, loud, float(number)))
     key = _key(notes, OfflineChords.rate, hum)
     if key is not None:
-        notes = notes_apart(replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes)
+        notes = end_at_repeats(replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes)
     return Transcription(tuple(notes), model.frames, key)
 
 
-def notes_apart(notes: Iterable[FrameNote]) -> list[FrameNote]:
-    """Notes of which one of a number ends where the next of it begins."""
+def end_at_repeats(notes: Iterable[FrameNote]) -> list[FrameNote]:
+    """Ends each note where the next of the same number begins."""
     found, last = list[FrameNote](), dict[int, int]()
     for note in sorted(notes, key=lambda note: note.start):
         at = last.get(note.number)
@@ -328,7 +328,7 @@ class StreamTranscriber:
     """Runs the processor over a streamed sound, `frames` so far, and compensates its latency."""
 
     def __init__(self, rate: int, channels: int, settings: Mapping[str, Value] | None = None) -> None:
-        """Prepares the processor by parameters of `hum`; `bpm` is the clock of `quantise`, with a beat at frame 0.
+        """Prepares the processor with parameters of `hum`; `bpm`: tempo for `quantise`, with a beat at frame 0.
 
         Raises ParamError: a parameter is unknown or out of range. Raises UsageError: the settings do not go together.
         """

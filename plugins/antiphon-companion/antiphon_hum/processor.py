@@ -30,7 +30,7 @@ from antiphon_hum.tracker import IDLE_ON_FILES, RING, NoteTracker, TrackerSettin
 log = logging.getLogger("antiphon.hum")
 
 ROUNDING_FRAMES = 4
-"""Tolerance in frames of two notes on one grid line, which is rounded to a frame for each note."""
+"""Tolerance in frames for two notes on one grid line, which each note rounds to a frame."""
 MIN_NOTE_SECONDS = 0.02
 """Minimum length of a sent note in seconds."""
 SOFT, LOUD = -50.0, -10.0
@@ -40,7 +40,7 @@ BEND_RANGE = 2
 MIN_EXPRESSED = 0.02
 """Minimum change of a note's pitch in semitones that is sent."""
 BEND_RESET_SECONDS = 0.3
-"""Seconds after a note's end until its bend is reset, so that its release keeps its pitch."""
+"""Seconds from a note's end until its bend is reset, so that the release keeps its pitch."""
 MIN_VELOCITY = 0.25
 MIDDLE_VELOCITY = 0.75
 _MAX_PENDING = 256
@@ -56,7 +56,7 @@ F1 on files, yin and learned (the card): hummed .80 and .98, 37 recorded songs .
 
 
 def velocity(level: float, dynamics: float) -> float:
-    """Velocity of a level in dB: from `MIN_VELOCITY` at `SOFT` to 1 at `LOUD`; `dynamics` 0: `MIDDLE_VELOCITY`."""
+    """Returns a level's velocity: `MIN_VELOCITY` at `SOFT` to 1 at `LOUD`; `MIDDLE_VELOCITY` if `dynamics` is 0."""
     place = min(1.0, max(0.0, (level - SOFT) / (LOUD - SOFT)))
     by_level = MIN_VELOCITY + (1.0 - MIN_VELOCITY) * place
     return MIDDLE_VELOCITY + (by_level - MIDDLE_VELOCITY) * dynamics
@@ -74,9 +74,9 @@ def available_mode(mode: str) -> str:
 
 
 class Hum(Processor):
-    """Sound in, events out: one note at a time, `latency` frames after the sound.
+    """Transcribes sound to events: one note at a time, `latency` frames after the sound.
 
-    Hops are counted from the last `reset`, and a hop reads its parameters at its own last frame: any split into blocks
+    Hops are counted from the last `reset`, and a hop reads its parameters at its last frame. So any split into blocks
     gives the same notes at the same frames.
     """
 
@@ -160,8 +160,8 @@ class Hum(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and starts the worker.
 
-        The latency is that of the mode, plus half a grid line at 60 bpm where notes are quantised. A network that
-        is not installed becomes `yin`, with a warning.
+        The latency is that of the mode, plus half a grid line at 60 bpm if notes are quantised. If the network is
+        not installed, `yin` is used, with a warning.
         """
         self._rate = spec.rate
         mode = str(self.settings["mode"])
@@ -169,7 +169,7 @@ class Hum(Processor):
         self._tracker: NoteTracker | ModelTracker
         self._chords: ChordTracker | None = None
         if mode == "chords":
-            if self._hear_chords(spec):
+            if self._prepare_chord_mode(spec):
                 return
             self.mode = mode = available_mode("learned")
         if mode == "learned":
@@ -194,8 +194,8 @@ class Hum(Processor):
         self._bent = 0
         self.reset()
 
-    def _hear_chords(self, spec: StreamSpec) -> bool:
-        """Prepares mode `chords`; False, with a warning, where it does not play here."""
+    def _prepare_chord_mode(self, spec: StreamSpec) -> bool:
+        """Prepares mode `chords`; returns False, with a warning, if it is not available here."""
         try:
             self._chords = ChordTracker(spec, self.node, velocity)
         except WorkerError as error:
@@ -282,7 +282,7 @@ class Hum(Processor):
         elif tracker.corrected is not None:
             self._correct(io, now, last, tracker.corrected)
         if self._number >= 0 and tracker.pitch > 0.0 and self._begun <= now and bool(io.at("expression", last)):
-            self._express(now, tracker.pitch - self._unsnapped)
+            self._send_pitch_bend(now, tracker.pitch - self._unsnapped)
         pitch = self._tracker.pitch
         voiced = pitch > 0.0
         io.report("pitch", frequency(pitch) if voiced else 0.0)
@@ -335,7 +335,7 @@ class Hum(Processor):
         self._pending.append((due, "on", number, value))
 
     def _correct(self, io: IO, now: int, last: int, pitch: float) -> None:
-        """Corrects the sounding note's pitch as selected by `correction`; a pending note begins on it."""
+        """Corrects the sounding note's pitch as `correction` selects; a pending note begins on the new pitch."""
         how = str(io.at("correction", last))
         if self._number < 0 or how == "off":
             return
@@ -351,8 +351,8 @@ class Hum(Processor):
             self._pending.append((now, "off", self._number, 0.0))
             self._strike(now, number, self._velocity)
 
-    def _express(self, now: int, semitones: float) -> None:
-        """Sends how far the pitch is from the note's; what a bend does not reach is a mistake, or another note."""
+    def _send_pitch_bend(self, now: int, semitones: float) -> None:
+        """Sends the deviation from the note's pitch; beyond the bend range it is an error or another note."""
         if abs(semitones) > BEND_RANGE or abs(semitones - self._expressed) < MIN_EXPRESSED:
             return
         if len(self._pending) < _MAX_PENDING:

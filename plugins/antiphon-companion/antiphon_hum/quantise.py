@@ -105,9 +105,9 @@ def to_line(beat: float, quantise: str, tempo: float, rate: int, most: int) -> i
 
 @dataclass(frozen=True, slots=True)
 class FrameNote:
-    """A note of MIDI number `number` from frame `start` to `end`, after it; velocity above 0 to 1.
+    """A note of MIDI number `number` from frame `start` to a later `end`; velocity above 0 to 1.
 
-    `pitch`: the MIDI number with its fraction, as sung; -1 where it is not known.
+    `pitch`: fractional MIDI number as sung; -1 if unknown.
     """
 
     start: int
@@ -127,7 +127,7 @@ PLAIN = 120.0
 
 
 def timing(starts: Sequence[float], quantise: str, bpm: float) -> tuple[float, float]:
-    """bpm, 0 to find it, and seconds of a grid line, at most one beat, by onsets in seconds."""
+    """Returns tempo (bpm) and a grid line (seconds, at most one beat) from onsets in seconds. `bpm`: 0 to estimate."""
     if bpm > 0.0:
         return bpm, 0.0
     if len(starts) < MIN_NOTES:
@@ -156,8 +156,8 @@ def on_grid(
 ) -> list[FrameNote]:
     """Moves notes to the nearest grid line with their length unchanged, in order and without overlap.
 
-    Of two notes on one line the later goes to the next line; where that is taken too, or beyond the sound, it is left
-    out. `beat`: seconds of a grid line.
+    Of two notes on one line the later moves to the next line, or is left out if that is taken too or beyond the sound.
+    `beat`: seconds of a grid line.
     """
     line = GRIDS[quantise] * 60.0 / bpm * rate
     moved: list[FrameNote] = []

@@ -1,7 +1,7 @@
 """Struck, plucked and pure tones in files, missed by a network trained on voices.
 
-The network finds several voices in them, as there are. Earlier sound is taken away, and the rest is compared with
-harmonics of each pitch; where one pitch accounts for it at most attacks, the sound is such a line.
+In such sounds the network finds several voices, as notes overlap. At each attack, earlier sound is subtracted and the
+rest compared with harmonics of each pitch. If one pitch explains it at most attacks, the sound is such a line.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ WINDOW = 4096
 LOBE = 3
 """Half-width in bins of a tone under a Hann window, with one to spare."""
 _LOWEST_TONE = 2
-"""First bin of a tone; lower ones are offset."""
+"""First bin that may be a tone; lower bins are DC offset."""
 _PIECE = 1 << 16
 """Frames per batch of spectra."""
 
@@ -78,22 +78,22 @@ RATE = 22050
 MAX_SECONDS = 600
 """Maximum length of analysed sound in seconds."""
 MIN_LINE_SHARE = 0.7
-"""Minimum share of attacks explained by one pitch each."""
+"""Minimum share of attacks that one pitch each explains."""
 _ALONE, _KEPT = 0.9, 0.6
 """Minimum shares of an attack's energy at its pitch's harmonics, for a certain note, and for a note of a line."""
 _MIN_RELATIVE_SHARE = 0.93
-"""Minimum share relative to the best pitch for a higher one to replace it: an octave below explains as much."""
+"""Share of the best pitch's energy that a higher pitch needs to replace it: an octave below explains as much."""
 _SIZE, _SHORT, _HOP = 4096, 1024, 220
 """Window lengths in frames of pitch and of attacks, and the hop, 10 ms."""
 _BINS = 600
 """Number of analysed bins, up to 3.2 kHz."""
 _FIRST_BIN = 10
-"""First bin that a pitch has: 54 Hz."""
+"""First bin of a possible pitch: 54 Hz."""
 _LOWEST, _HIGHEST = 36, 96
 _MIN_FUNDAMENTAL = 0.1
 """Minimum level of the fundamental or the octave relative to the strongest bin."""
 _APART, _AROUND = 6, 40
-"""Minimum steps between attacks, and half-width in steps of the mean rise for comparison."""
+"""Minimum distance of attacks in steps, and half-width in steps of the mean rise that they are compared with."""
 _ABOVE = 1.6
 _LATENCY_FRAMES = 440
 """Latency of attack detection in frames."""
@@ -137,12 +137,12 @@ class StruckLine:
         rise = np.maximum(0.0, after - before)
         rise[:_FIRST_BIN] = 0.0  # an offset that a string keeps, and rumble
         total = float(np.sum(rise**2)) + 1e-12
-        shares = np.array([_accounted(rise, pitch, total) for pitch in range(_LOWEST, _HIGHEST + 1)])
+        shares = np.array([_harmonic_energy_share(rise, pitch, total) for pitch in range(_LOWEST, _HIGHEST + 1)])
         place = int(np.flatnonzero(shares >= _MIN_RELATIVE_SHARE * shares.max())[-1])
         return _LOWEST + place, float(shares[place]), float(np.sqrt(total))
 
 
-def _accounted(rise: F64, pitch: int, total: float) -> float:
+def _harmonic_energy_share(rise: F64, pitch: int, total: float) -> float:
     """Share of the energy at the harmonics of a pitch; 0 where its first two are missing."""
     first = 440.0 * 2.0 ** ((pitch - 69) / 12.0) * _SIZE / RATE
     count = int((_BINS - 3) / first)

@@ -74,8 +74,8 @@ class NoteGrid(NamedTuple):
 def hum_notes(pitch: f64, rise: f64, best: f64p, next_best: f64p, back: i64p, w: f64p, s: NoteGrid) -> None:
     """One Viterbi step over `[2 * places + 1]` states: the attack of each place, the sustain of each place, rest.
 
-    From log probabilities `best` to `next_best`, and the predecessor of each state, `back`; for a `pitch` (MIDI number,
-    0 for none) and the onset flux `rise`, dB. `w`: `Weights.table`.
+    From log probabilities `best` it computes `next_best`, and the predecessor of each state, `back`. `pitch`: MIDI
+    number, 0 for none; `rise`: onset flux in dB; `w`: `Weights.table`.
     """
     places = s.places
     rest = 2 * places
@@ -162,7 +162,7 @@ GRID = NoteGrid(PLACES, PER_NOTE, float(LOWEST))
 class Segmenter:
     """Fixed-lag Viterbi path of the newest `lag + 1` hops; the oldest value is final.
 
-    `lag`: hops by which the final value is late; `path`: `[lag + 1]`, oldest first; see `hum_path`.
+    `lag`: delay of the final value in hops; `path`: `[lag + 1]`, oldest first; see `hum_path`.
     """
 
     def __init__(self, lag: int) -> None:
@@ -211,7 +211,7 @@ LAG = DELAY + AFTER
 DIP = 0.4
 """Weight of the dip relative to the rise."""
 FULL_DIP_DB = 10.0
-"""Dip in dB counted in full; more counts up to three times the rise."""
+"""Dip in dB that counts in full. A larger dip counts up to three times the rise."""
 MEAN_WEIGHT = 0.04
 """Smoothing coefficient per hop of the mean rise."""
 _LEVELS = 32
@@ -301,7 +301,7 @@ def hum_onset_flux(bins: f32p, s: FluxState, row: i64, hop: i64, power: f64) -> 
 
 
 class OnsetFlux:
-    """Onset strength `LAG` hops before the newest where it has a peak, 0 elsewhere."""
+    """Onset strength `LAG` hops before the newest if it has a peak there, else 0."""
 
     def __init__(self, rate: float) -> None:
         self._recent: list[float] = [0.0] * (BEFORE + AFTER + 1)
@@ -400,7 +400,7 @@ RING = 64
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """Parameters of `hum` read by a tracker; `sensitivity`, `patience`, `lead`: mode learned alone."""
+    """Parameters of `hum` that a tracker reads; `sensitivity`, `patience`, `lead`: only in mode learned."""
 
     sensitivity: float = 0.5
     threshold: float = -70.0
@@ -413,9 +413,8 @@ class TrackerSettings:
 class NoteTracker:
     """Notes of one stream in mode `yin`; `corrected` is always None.
 
-    After `step`: whether the sounding note has `ended` `lag` hops before the newest, the note that has `begun` there or
-    None, and the newest decided `pitch`, a MIDI number, 0 for none. `behind`: `lag` in input frames, decimation
-    included.
+    After `step`: whether the sounding note has `ended` `lag` hops before the newest; the note that has `begun` there or
+    None; the newest decided `pitch`, a MIDI number, 0 for none. `behind`: `lag` in input frames, decimation included.
     """
 
     def __init__(self, decimator: Decimator, track: MedianPitch | None = None) -> None:

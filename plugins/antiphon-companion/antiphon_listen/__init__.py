@@ -1,4 +1,4 @@
-"""Listen: analyses of recordings for the catalogue, and summaries of songs by what they find."""
+"""Listen: analyses of recordings for the catalogue, and summaries of songs based on them."""
 
 from antiphon.api import Register, hookimpl
 

@@ -1,7 +1,7 @@
-"""Downbeat tracking, by harmonic changes and durations, with one meter a recording, three or four.
+"""Downbeat tracking from harmonic changes and durations, with one meter per recording, three or four.
 
-Each beat gets log odds of being a downbeat, by a line fitted to annotated songs on the chords and onsets around it. A
-Viterbi path counts beats modulo the meter and may skip or add some, at a cost, as bars of two beats do occur.
+A linear model, fitted to annotated songs, gives each beat log odds of being a downbeat from the chords and onsets
+around it. A Viterbi path counts beats modulo the meter; it may skip or add some at a cost, as bars of two beats occur.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ _IRREGULAR_BAR_PENALTY = -10.0
 LOG_ODDS_BIAS = 1.1
 """Bias of the log odds, whose mean is that of one beat in four: it draws the path to likely downbeats."""
 _METER_COLUMNS = (0, 1, 2, 12, 6, 8)
-"""Columns of a grid's parts in which meters are sought: onsets and novelty on the beat, low and high onsets between."""
+"""Columns of a grid's parts used to find the meter: onsets and novelty on the beat, low and high onsets between."""
 _STAY = 0.7
 _ALONE = 0.9
-"""Share of beats without a chord from which drums are alone."""
+"""Share of beats without a chord above which a recording counts as drums alone."""
 _FROM_START, _KICK = 2.0, 0.5
-"""Of drums alone, the log odds of whole bars behind the first stroke, and those of a standard deviation by which low
-onsets, a kick's, exceed the middle ones, a snare's."""
+"""For drums alone: the log odds of whole bars after the first stroke, and the log odds per standard deviation by which
+low onsets (kick) exceed middle ones (snare)."""
 _HARMONY_OFFSETS = (-8, -6, -4, -3, -2, -1, 1, 2, 3, 4, 6, 8)
 """Beat offsets whose harmonic changes are features."""
 _ONSET_OFFSETS = (-4, -2, -1, 1, 2, 4)
@@ -45,7 +45,7 @@ def meter_odds(grid: BeatGrid, tables: Tables) -> float:
 
 
 def meter_features(grid: BeatGrid) -> F64:
-    """How much more onsets and changes of harmony repeat after three beats than after two or four, `[28]`."""
+    """Returns the excess of repetition of onsets and harmony after three beats over two or four, `[28]`."""
     level = _standardised(np.log(grid.parts[:, _METER_COLUMNS] + 0.1))
     count = len(level)
     two, three, four, six, eight, twelve = (
@@ -136,14 +136,14 @@ def _accents(grid: BeatGrid) -> F64:
 
 
 def _standardised(level: F64) -> F64:
-    """Columns less their means, over their standard deviations."""
+    """Returns columns with mean 0 and standard deviation 1."""
     return np.asarray((level - level.mean(axis=0)) / (level.std(axis=0) + 0.1))
 
 
 def _counted(
     odds: F64, meter: int, free: NDArray[np.bool_]
 ) -> tuple[float, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Score of the best path, and each beat's position in its bar; where it is `free`, any begins without a penalty."""
+    """Returns score and bar positions of the best path; at `free` beats any position begins without a penalty."""
     count, own = len(odds), np.arange(meter)
     total = np.zeros(meter)
     # its odds lack what stands before it

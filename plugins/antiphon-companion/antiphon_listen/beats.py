@@ -1,8 +1,8 @@
-"""Beat tracking: grids of several periods and phases are tracked, and the most likely by fitted weights is selected.
+"""Beat tracking: tracks grids of several periods and phases, and selects the most likely one by fitted weights.
 
 A grid is tracked as in Ellis, "Beat tracking by dynamic programming" (JNMR 2007): the path of most onset strength whose
 steps stay near one period. A grid's period may be half or twice the beat's, and its phase off the beat, at about equal
-strength; a line fitted to annotated songs weighs how onsets and changes of harmony align with it.
+strength. A linear model, fitted to annotated songs, scores the alignment of onsets and harmonic changes with each grid.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
 MIN_CONFIDENCE = 0.5
-"""Minimum confidence of a tempo. The card says how many noises and songs reach it."""
+"""Minimum confidence of a tempo. The card gives the shares of noises and songs that reach it."""
 SHORTEST, LONGEST = 0.3, 1.1
 """Range of the beat period in seconds: 55 to 200 bpm."""
 _TIGHTNESS = 400.0
@@ -34,8 +34,8 @@ _RATIOS = (1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4)
 _MIN_PERIOD_DISTANCE = 0.04
 """Minimum distance of two distinct periods in natural octaves."""
 _MULTIPLES = np.array([1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 3 / 2, 2, 3, 4, 6, 8])
-"""Multiples of a grid's period at which its onsets may repeat: of all ranges; of low and high ones, and of changes of
-harmony, from the beat on."""
+"""Multiples of a grid's period at which its onsets may repeat: of all ranges; of low and high ones, and of harmonic
+changes, only from the beat on."""
 _OFF_PERIOD = np.array([[0.985], [1.0], [1.015]])
 """Ratios to a period between which a repetition is sought."""
 _REPEAT_SECONDS = 8.0 * LONGEST + 0.5
@@ -44,34 +44,34 @@ _REPEAT_FRAMES = round(_REPEAT_SECONDS * signals.FRAMES_PER_SECOND)
 _FROM_BEAT = 4
 """Place of the period itself in `_MULTIPLES`."""
 _LOW_TWO = len(_MULTIPLES) + 2
-"""Place of two periods' repetition of the low range in `BeatGrid.repeats`."""
+"""Index of the low range's repetition after two periods in `BeatGrid.repeats`."""
 _MAX_CHANGE = 6.0
-"""Limit of harmonic novelty over its mean where it is compared with itself."""
+"""Limit of the ratio of harmonic novelty to its mean, where novelty is compared with itself."""
 _USUAL = 140.0
 """Middle of the tempi of records, in bpm."""
 _SPAN = 16
 _FEWEST_EVEN, _UNEVEN, _UNLIKE, _SOFT = 8, 0.04, 0.25, 0.1
-"""Even pulse: minimum onsets; maximum relative deviation of intervals, and of strengths, as an accent is no even pulse;
-and strength, relative to the largest, from which there is something between them."""
+"""Even pulse: minimum onsets; maximum relative deviation of intervals; the same of strengths, as accents make a pulse
+uneven; and relative strength from which there is something between the onsets."""
 _HALF_TIME = 5.0
-"""Added to the score of a grid with the beats of a half-time one, at twice its tempo."""
+"""Added to the score of a grid that has the beats of a half-time grid at twice its tempo."""
 _HALF_TEMPO, _HALF_REPEAT, _HALF_LONGER, _HALF_QUARTERS = 66.0, 0.8, 0.02, 0.3
-"""Half-time grid: its tempo in bpm is below; how much its low onsets repeat after two beats, at least, and by how much
-more than after four; and high onsets at its quarters over the mean. A slow song repeats after four, or has no such."""
+"""Half-time grid: maximum tempo in bpm; minimum repetition of low onsets after two beats, and its minimum excess over
+four; and high onsets at its quarters over the mean. A slow song repeats after four, or lacks such onsets."""
 _SAME = 0.05
-"""Distance in seconds of beats that are the same."""
+"""Distance in seconds within which two beats count as the same."""
 _CONFIDENCE_WEIGHTS = (-5.43, 8.73, 2.58, 2.31, -2.35)
 """Log odds that a grid's tempo is right, or half or double: intercept and weights of `_regularity`."""
 _GAP = 1.5
-"""Periods between two beats from which there is a silence between them."""
+"""Number of periods between two beats above which there is a silence between them."""
 _WINDOW = 12.0
 """Maximum seconds of a part judged separately: tempo drifts, and a song may have a part without beats."""
 _EDGE = 0.2
-"""Seconds in which noise begins, which sounds like an onset."""
+"""Seconds during which noise begins, which resembles an onset."""
 _MIN_SOUNDING = 0.5
-"""Minimum share of such a part that is no silence."""
+"""Minimum share of such a part that is not silent."""
 _ONSET_RATIO = 1.5
-"""Ratio to the mean strength that makes an onset on a beat."""
+"""Ratio to the mean strength above which a beat has an onset."""
 
 
 @kernel
@@ -98,7 +98,7 @@ class BeatGrid:
     """Hypothesis of beat times.
 
     `parts`: `[n, 14]`: strengths of low, middle and high onsets on the beat and a quarter, half and three quarters
-    behind it, and harmonic novelty on the beat and half a beat behind it.
+    after it, and harmonic novelty on the beat and half a beat after it.
     """
 
     beats: F64  # seconds, ascending
@@ -129,10 +129,10 @@ def track_surely(curves: MusicCurves, tables: Tables) -> tuple[BeatGrid | None, 
 
 
 def grid_scores(grids: list[BeatGrid], tables: Tables) -> F64:
-    """Scores of grids by the fitted line, `[n]`, and for twice the tempo where the likeliest is half-time, or is that.
+    """Returns scores of grids by the linear model, `[n]`, raised for double tempo if the likeliest is half-time.
 
-    A kick on the first beat and a snare on the third pass for a bar of two beats: annotated songs have next to none of
-    these, and a line fitted to some puts other songs off.
+    A kick on the first beat and a snare on the third look like a bar of two beats. Annotated songs have almost none of
+    these, and a model fitted to some would be worse on other songs.
     """
     rows = np.array([features(grid) for grid in grids])
     scores = np.asarray(((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights)
@@ -186,7 +186,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
 
 
 def extent_of(curves: MusicCurves) -> tuple[float, float]:
-    """Seconds of the first sound and of the last."""
+    """Returns the times in seconds of the first and the last sound."""
     begin, end = 0.0, curves.seconds
     for first, last in curves.silences:
         begin = max(begin, last) if first <= begin + _EDGE else begin
@@ -205,7 +205,7 @@ def _regularity(strength: F64, on: F64, period: float) -> F64:
 
 
 def _autocorrelation(strength: F64, lags: int) -> F64:
-    """Autocorrelation of the mean-free strength, 1 at lag 0, `[lags]`."""
+    """Returns the autocorrelation of the strength without its mean, 1 at lag 0, `[lags]`."""
     even = strength - strength.mean()
     size = 1 << (2 * len(even) - 1).bit_length()
     row = np.fft.irfft(np.abs(np.fft.rfft(even, size)) ** 2)[:lags]
@@ -307,7 +307,7 @@ def _path(observed: F64, period: float) -> F64:
 
 
 def after_gap(beats: F64) -> NDArray[np.bool_]:
-    """Which beats have a silence before them, `[n]`."""
+    """Returns flags of the beats that follow a silence, `[n]`."""
     lengths = np.diff(beats)
     return np.concatenate([[False], lengths > _GAP * np.median(lengths)])
 

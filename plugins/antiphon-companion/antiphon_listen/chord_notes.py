@@ -1,4 +1,4 @@
-"""File jobs: `listen song.wav song.mid` writes chords, roots or beats; `summary` and `compact` play parts of a song."""
+"""File jobs: `listen song.wav song.mid` writes chords, roots or beats; `summary` and `compact` write song parts."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from antiphon_listen.processor import BEAT, CLICK, DOWNBEAT
 from antiphon_listen.summary import SummaryPart, compact, play_parts, structure_picture, summary
 
 ANALYSIS_SHARE = 0.8
-"""Share of the analysis in the progress."""
+"""Share of the progress that the analysis takes."""
 _WHOLE = "song"
 """Name of the part of a song that is written whole."""
 _MAX_EXCESS_SECONDS = 0.05
-"""Maximum excess in seconds of a song over its summary at which it is written whole."""
+"""Maximum seconds by which a song may exceed its summary and still be written whole."""
 
 
 def write_summary(job: FileJob) -> tuple[Written, ...]:
@@ -104,7 +104,7 @@ def _write(
 
 
 def hear(job: FileJob) -> tuple[AudioInfo, int, MusicRun]:
-    """Reads the sound once: its header, number of frames, and a run that was fed with it."""
+    """Reads the sound once: its header, number of frames, and an analysis run that was fed with it."""
     run, mix = MusicRun(), ListeningMix()
     with stream_sound(job.source, rate=signals.RATE) as (info, blocks):
         total = max(1, info.frames or 1) * signals.RATE / info.rate
@@ -158,7 +158,7 @@ _LOUDER = 1.25
 
 
 def write_notes(job: FileJob) -> tuple[Written, ...]:
-    """Writes what `play` names as MIDI, and where asked for the chords as lines or JAMS, and the analysis `music`.
+    """Writes the notes that `play` names as MIDI, and on request the chords as lines or JAMS, and the analysis `music`.
 
     Raises UsageError: the options do not go together, or nothing was found. Raises FileError: a file cannot be read or
     written.

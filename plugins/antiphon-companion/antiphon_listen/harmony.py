@@ -1,8 +1,4 @@
-"""Chords and key of a recording: by crema's chord network in numpy, by Gaussian models of triads; key by chords.
-
-Chords are the states of a hidden Markov model on beats or half beats, as in Sheh and Ellis (ISMIR 2003), with separate
-pitch classes of bass and treble as in Mauch and Dixon (2010).
-"""
+"""Chords and key of a recording: chords by crema's network in numpy and Gaussian triad models, key from chords."""
 
 from __future__ import annotations
 
@@ -46,7 +42,7 @@ class ChordOdds:
 
 
 class CremaNetwork:
-    """The network. `weights`: its arrays, as `antiphon_models.listen.crema` names them."""
+    """The network. `weights`: arrays named as in `antiphon_models.listen.crema`."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
         self._weights = {name: np.asarray(array, np.float32) for name, array in weights.items()}
@@ -74,12 +70,12 @@ class CremaNetwork:
         return np.asarray(x @ self._weights[f"{name}.kernel"] + self._weights[f"{name}.bias"])
 
     def _both_ways(self, x: F32, number: int) -> F32:
-        """A recurrent layer forwards and another backwards, side by side."""
+        """Runs a recurrent layer forwards and another backwards, and joins their outputs."""
         forward, backward = self._gated(x, f"forward{number}"), self._gated(x[::-1], f"backward{number}")[::-1]
         return np.concatenate([forward, backward], axis=1)
 
     def _gated(self, x: F32, name: str) -> F32:
-        """Gated recurrent units (Cho et al., 2014) with hard sigmoids."""
+        """Runs gated recurrent units (Cho et al., 2014) with hard sigmoids."""
         given, recurrent = self._linear(x, name), self._weights[f"{name}.recurrent"]
         units = recurrent.shape[0]
         gates, candidate = (np.ascontiguousarray(part) for part in np.split(recurrent, [2 * units], axis=1))
@@ -136,9 +132,9 @@ _UNIFORM_STEP = 0.5
 _LIKELIHOOD_EXPONENT = 0.5
 """Exponent of the likelihood, as neighbouring steps are not independent."""
 SELF_TRANSITION = 0.85
-"""Self-transition probability of a chord per step: a little over the annotated share, .80 of POP909's half beats."""
+"""Self-transition probability of a chord per step, slightly above the annotated share, .80 of POP909's half beats."""
 MIN_KEY = 0.5
-"""Minimum confidence of a key: of those above it four in five and more are right. The card has the figures."""
+"""Minimum confidence of a key. At least four in five keys above it are right; the card has the figures."""
 _PROFILES = (
     (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
     (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
@@ -147,7 +143,7 @@ _PROFILES = (
 _CHORD_WEIGHT, _PROFILE_WEIGHT = 0.54, 9.1
 """Weights of the chords' scores and of the profiles, fitted to records, renders and played pieces with known keys."""
 _FOLD = np.concatenate([0.5 * np.eye(12), np.eye(12)])
-"""Matrix from pitch classes of bass and treble to those of both."""
+"""Matrix that sums pitch classes of bass and treble."""
 I64 = NDArray[np.int64]
 
 
@@ -180,7 +176,7 @@ def likelihoods(rows: F64, tables: Tables) -> F64:
 
 
 def rotate_root(rows: F64, root: int) -> F64:
-    """Both halves rotated so that the root is at index 0."""
+    """Rotates both halves so that the root is at index 0."""
     return np.concatenate([np.roll(rows[:, :12], -root, axis=1), np.roll(rows[:, 12:], -root, axis=1)], axis=1)
 
 
@@ -208,7 +204,7 @@ def viterbi_states(scores: F64, stay: float) -> I64:
 
 
 def chord_steps(curves: MusicCurves, beats: F64, tables: Tables) -> tuple[F64, I64]:
-    """Times of steps and each one's chord."""
+    """Returns the times of steps and the chord of each."""
     grid = step_grid(beats, curves.seconds)
     rows = shares(curves.per_interval(grid))
     return grid, viterbi_states(_LIKELIHOOD_EXPONENT * likelihoods(rows, tables), SELF_TRANSITION)
@@ -273,10 +269,10 @@ TONES = {
 """Semitones above the root of each kind of `LABELS`."""
 DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 _NETWORK, _TRIADS = 4.0, 0.4
-"""Exponents of the two likelihoods of a step, by songs whose numbers end in 8: neighbouring frames are not
-independent."""
+"""Exponents of the two likelihoods of a step, tuned on songs whose numbers end in 8; below 1, as neighbouring frames
+are not independent."""
 _MAX_LOG_ODDS = 30.0
-"""Maximum of a triad's log odds: a sound far from all that the triads were fitted to is no stronger evidence."""
+"""Maximum of a triad's log odds. A sound far from the data of the triad model is no stronger evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,14 +293,14 @@ class SongChords:
         return replace(self, spans=spans)
 
     def later(self, seconds: float) -> SongChords:
-        """The chords of a recording moved by `seconds`, as by silence added to its beginning, or taken away."""
+        """Returns the chords moved by `seconds`, for silence added to the recording's beginning or removed from it."""
         starts = np.array([start + seconds for start, _, _ in self.spans])
         labels, end = [label for _, _, label in self.spans], self.spans[-1][1] + seconds
         return replace(self, spans=_joined(starts, labels, end), grid=self.grid + seconds)
 
 
 def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds | None) -> SongChords:
-    """Chords of a recording with these beats; major and minor triads alone without the network's `odds`."""
+    """Finds the chords of a recording with these beats; only major and minor triads without the network's `odds`."""
     if odds is None:
         grid, path = chord_steps(curves, beats, tables)
         labels = [name_of(int(chord)) for chord in path]
@@ -326,7 +322,7 @@ def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds
 
 
 def _triad_odds(likelihoods: F64) -> F64:
-    """Log odds of `LABELS` by the triad model, as far as it does not take the sound for no chord, `[n, 169]`."""
+    """Returns log odds of `LABELS` by the triad model, `[n, 169]`, weighted by the probability of any chord."""
     whole = np.logaddexp.reduce(likelihoods, axis=1)
     fits = 1.0 - np.exp(likelihoods[:, NO_CHORD] - whole)
     triads = likelihoods[:, :NO_CHORD]
@@ -346,7 +342,7 @@ _NEAREST_TRIAD = np.array([_nearest(label) for label in LABELS[:-1]])
 
 
 def _joined(grid: F64, labels: Sequence[str], seconds: float) -> list[tuple[float, float, str]]:
-    """Steps as spans from 0 to the end, equal neighbours as one; before the first step there is no chord."""
+    """Merges steps to spans from 0 to the end, without equal neighbours; before the first step there is no chord."""
     spans: list[tuple[float, float, str]] = []
     edges = [*np.maximum(0.0, grid), seconds]
     if edges[0] > 0.0:
@@ -360,7 +356,7 @@ def _joined(grid: F64, labels: Sequence[str], seconds: float) -> list[tuple[floa
 
 
 def _with_bass(span: tuple[float, float, str], bass: F32) -> tuple[float, float, str]:
-    """The span with its bass, as "C:maj/3", where another tone of the chord than its root is the lowest."""
+    """Returns the span with its bass, such as "C:maj/3", if the lowest tone is a chord tone other than the root."""
     start, end, label = span
     root, _, kind = label.partition(":")
     first, last = (int(at * spectra.FRAMES_PER_SECOND + 0.5) for at in (start, end))

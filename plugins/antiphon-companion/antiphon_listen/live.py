@@ -7,7 +7,7 @@ from antiphon.api.backends.signal import KEY_NAMES
 HOP = 4096
 """Frames of a hop at the stream's own rate: 85 ms at 48 kHz."""
 LEAD = 1
-"""Minimum hops the worker has for an answer: beats are predicted, and a late chord is acceptable."""
+"""Hops that the worker has for an answer, at least: beats are predicted, and a chord may be late."""
 TEMPO, NEXT, PLACE, METER, KEY, CHORD, MOMENTARY, SHORT_TERM, INTEGRATED, FIELDS = range(10)
 """Indices in an answer: bpm (0: none), seconds from the hop's end to the next beat, that beat's position in its bar
 from 0, beats of a bar, key and chord as indices in `KEYS` and `CHORDS`, and three loudnesses in LUFS."""
@@ -18,16 +18,16 @@ CHORDS = ("none", *(name.replace(" ", ":")[:-2] for name in KEY_NAMES))
 # ---- Beat scheduler from delayed estimates
 
 _REFRACTORY_SHARE = 0.6
-"""Refractory period after a beat, as a share of a period."""
+"""Refractory time after a beat, as a share of a period."""
 _MAX_LATENESS = 0.03
-"""Maximum lateness of a beat in seconds; a later one is skipped."""
+"""Maximum delay of a beat in seconds; a later one is skipped."""
 
 
 class NextBeats:
     """Scheduled beats in samples of the stream.
 
-    `period`: frames of a beat; 0 where there is none. `meter`: beats of a bar. `place`: place of the last beat in its
-    bar, from 0. `last`: sample of the last beat, -inf before the first.
+    `period`: frames per beat; 0 without a beat. `meter`: beats per bar. `place`: position of the last beat in its bar,
+    from 0. `last`: sample of the last beat, -inf before the first.
     """
 
     def __init__(self, rate: int) -> None:
@@ -41,7 +41,7 @@ class NextBeats:
     def update(self, period: float, beat: float, place: int, meter: int, now: float) -> None:
         """Sets a new estimate: beat period in frames (0: none), a beat's sample, its place in a bar of `meter`.
 
-        Beats from sample `now` on are still to be output.
+        Beats from sample `now` on have not been output yet.
         """
         if period <= 0.0:
             self.clear()
@@ -52,10 +52,10 @@ class NextBeats:
         self._next, self._next_place = beat + steps * period, (place + steps) % meter
 
     def due(self, first: int, last: int) -> int | None:
-        """The next beat of a block, once.
+        """Returns the next beat of a block, each beat once.
 
-        `first`: sample of the first frame that is asked for. `last`: sample behind the last. Returns the sample,
-        `first` where it was due before; None where there is none.
+        `first`: sample of the first requested frame. `last`: sample after the last. Returns the sample of the beat,
+        `first` if it was due earlier; None without a beat.
         """
         if self._next >= last:
             return None

@@ -1,4 +1,4 @@
-"""Loudness by EBU R 128: of a file, with its range and true peak; of a stream, by EBU Tech 3341."""
+"""Loudness by EBU R 128: of a file, with loudness range and true peak; of a stream, by EBU Tech 3341."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from antiphon.api.backends.analysis import (
 )
 
 SHORT_TERM = 30
-"""Hops of the blocks of the range, 3 s."""
+"""Number of hops in a block of the loudness range, 3 s."""
 _OVER = 4
 _PIECE = 65536
 """Frames measured per batch."""

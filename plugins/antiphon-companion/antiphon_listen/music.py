@@ -1,4 +1,4 @@
-"""Tempo, beats, downbeats, key, chords and sections of a recording; librosa's tempo and beats beside them."""
+"""Analyses of tempo, beats, downbeats, key, chords and sections of a recording, and of librosa's tempo and beats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from antiphon_listen.spectra import ConstantQ, NoteSpectrum, tuned
 RATE = 22050
 """Sampling rate, librosa's default."""
 MAX_SECONDS = 1800
-"""Maximum seconds of sound, 160 MB: librosa's tracker takes all of it at once."""
+"""Maximum seconds of sound (160 MB), as librosa's tracker needs all of it at once."""
 
 
 class LibrosaBeats(Analysis):
@@ -67,8 +67,8 @@ class LibrosaRun(AnalysisRun):
 _SILENCE_PEAK = 1e-4
 """Peak, -80 dB of full scale, below which a sound is silent."""
 _LEAD = RATE // 2
-"""Frames of silence that stand before the first sound, however many the recording has: what is found does not depend on
-them."""
+"""Frames of silence before the first sound, whatever the length of the recording's own silence, so that results do not
+depend on it."""
 MIN_SECONDS = 3.0
 """Minimum seconds for a tempo."""
 
@@ -110,7 +110,7 @@ class StemMusicAnalysis(MusicAnalysis):
 
 @dataclass(frozen=True, slots=True)
 class SongAnalysis:
-    """Results of an analysis; None for missing ones. Its times are those of `curves`, and count from `begin`."""
+    """Results of an analysis; None for missing ones. Times are those of `curves`, counted from `begin`."""
 
     curves: MusicCurves | None = None  # None where it is silent
     grid: BeatGrid | None = None  # its beats; None where it has none
@@ -120,7 +120,7 @@ class SongAnalysis:
     begin: float = 0.0  # seconds of the recording at which `curves` begin, below 0 where it begins with sound
 
     def in_recording(self) -> SongAnalysis:
-        """The same with the recording's times, but for `curves`."""
+        """The same results with the recording's times, except in `curves`."""
         grid, parts = self.grid, self.structure
         return replace(
             self,
@@ -132,7 +132,7 @@ class SongAnalysis:
         )
 
     def times(self, seconds: F64) -> F64:
-        """Times of `curves` as those of the recording."""
+        """Converts times of `curves` to times of the recording."""
         return np.maximum(0.0, seconds + self.begin)
 
 
@@ -166,7 +166,7 @@ class MusicRun(AnalysisRun):
         self._spectrum.feed(tonal)
 
     def analysed(self) -> SongAnalysis:
-        """Analyses the whole fed sound, from its first sound on; called once, at the end."""
+        """Analyses all of the fed sound, from its first sound on. Called once, at the end."""
         begin = (self._silent - _LEAD) / signals.RATE
         strength, notes = self._onsets.end(), self._notes.end()
         seconds = self._frames / signals.RATE
@@ -225,7 +225,7 @@ class MusicRun(AnalysisRun):
 
 
 class StemMusicRun(MusicRun):
-    """Run on stems, the drums first: beats of their sum, chords and key without the drums."""
+    """Analysis of stems, drums first: beats from their sum, chords and key without the drums."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The structure of a song: phrase boundaries by repetition and novelty, and sections of similar phrases by name.
 
-The first function weighs harmony, onsets, level, novelty and repetition around a beat; the second the first one's
-results 4, 8, 16 beats away and at the beats' repeats, as phrases have lengths of whole bars and recur alike.
+Two fitted functions score each beat. The first uses harmony, onsets, level, novelty and repetition around it; the
+second the scores of the first 4, 8, 16 beats away and at repeats, as phrases have whole bars and recur.
 
 Similar phrases share a letter. The chorus is the letter, among those that recur after another, of the phrase that is
 loud and most exactly repeated; the verse is the most frequent of the others. Others are bridges or keep their letters.
@@ -25,7 +25,7 @@ I64 = NDArray[np.int64]
 _TREBLE = 0.5
 """Weight of the treble alone in the similarity of two beats: a melody distinguishes parts with the same chords."""
 _MIN_REPEAT_DISTANCE = 8
-"""Minimum distance in beats of a repeat: a sustained chord is no repeat."""
+"""Minimum distance in beats of a repeat; a sustained chord does not count as one."""
 _BEST_REPEATS = 4
 """Number of best repeats averaged per beat."""
 
@@ -63,8 +63,8 @@ def novelty(similarity: F64, beats: int) -> F64:
 def repetition(similarity: F64, beats: int) -> F64:
     """Repetition features of each beat, `[n, 6]`, by segments of `beats` beats.
 
-    Best repeat of the segment after the beat, and before it; strongest start and end of a repeat at the beat; and the
-    means of the best few of both.
+    The features are: best repeat of the segment after the beat, and of the one before it; strongest start and end of a
+    repeat at the beat; and means of the best few of each.
     """
     count = len(similarity)
     ahead = np.zeros((count + 1, count + 1))
@@ -118,7 +118,7 @@ def matches(similarity: F64, beats: int, most: int) -> tuple[I64, F64]:
 MIN_BEATS = 32
 """Minimum beats for phrase detection."""
 WINDOW, STEP = 1600, 1200
-"""Window and step in beats of the self-similarity matrix, whose size is quadratic."""
+"""Window length and hop in beats of the self-similarity matrix, whose size is quadratic."""
 _KERNELS, _STRETCHES = (4, 8, 16, 32), (8, 16, 32)
 _NEAR = range(-4, 5)
 _FAR = (-16, -8, -4, -2, -1, 0, 1, 2, 4, 8, 16)
@@ -271,16 +271,16 @@ _SAME, _REPEATED = 0.5, 0.45
 """Minimum mean cosine of beats for two phrases to share a letter: the absolute minimum, and the fraction from the
 median of all pairs to the highest, as all phrases of a song on few chords are similar."""
 _LOUD, _EXACT, _LONG, _LATE, _ENDS = 1.2, 1.9, 1.9, 2.0, 1.0
-"""Chorus weights of a phrase: its level in standard deviations of phrases, how exactly it is repeated, the length from
-it to its block's end, and the relative times of its letter's first occurrence and of its last end. Between a
-conditional logit on renders of 196 POP909 songs and one on 31 others, the fourth held down: their labels never call a
-first part chorus, and records do begin with it."""
+"""Chorus weights of a phrase: its level in standard deviations of phrases, exactness of repetition, length from it to
+the end of its block, and the relative times of its letter's first occurrence and last end. The values lie between a
+conditional logit on renders of 196 POP909 songs and one on 31 others. The fourth is kept low: their labels never call
+a first part chorus, and records do begin with it."""
 _LONGEST_RUN = 30.0
-"""Seconds from which a longer block counts no more."""
+"""Maximum seconds of a block that count."""
 _COMPARED = 32
-"""Maximum beats of a phrase that are sought elsewhere."""
+"""Maximum beats of a phrase that are compared with other places."""
 _MAX_FIRST_TIME = 0.25
-"""Relative time beyond which a later first occurrence counts no more."""
+"""Maximum relative time of a first occurrence that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +298,8 @@ class Phrase:
 class Structure:
     """A recording's phrases.
 
-    `thumbnail`: number of the phrase that a summary plays, of the chorus where there is one.
-    `certain`: probability of the chorus; of 35 below .5 listeners share .8, above it .9.
+    `thumbnail`: number of the phrase that a summary plays, from the chorus if there is one.
+    `certain`: probability of the chorus; listeners agree with .8 of 35 songs below .5, with .9 above.
     """
 
     beats: F64  # seconds

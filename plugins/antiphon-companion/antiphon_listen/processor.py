@@ -1,7 +1,7 @@
 """Node `listen`: tempo, beats, key, chord and loudness of the input, as reports, notes and control signals.
 
-The sound goes to a worker, hop by hop. Beats are computed ahead, so that each comes at its sample. Where notes come in,
-the chord is theirs.
+The sound goes to a worker, hop by hop. Beats are predicted, so that each is output at its sample. If there are input
+notes, they determine the chord.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SHORTEST, LONGEST = 1.0, 3600.0
 
 
 class Summary(Processor):
-    """Plays a song's chorus, verse and remarkable parts, in its order."""
+    """Plays a song's chorus, verse and distinctive parts, in the song's order."""
 
     on_files = FileUse(
         "antiphon_listen.chord_notes:write_summary", beside=("report", "picture"), changes=("length", "time")
@@ -65,26 +65,26 @@ class Compact(Processor):
 # ---- Chord of the notes that come in, as of a `hum` in its mode `chords`: the triad that its pitch classes fit best
 
 SETTLE_SECONDS = 0.06
-"""Seconds from a chord's first note until it is named: its others come in the meantime."""
+"""Seconds from a chord's first note until the chord is named; its other notes arrive within this time."""
 MEMORY_SECONDS = 8.0
 """Seconds after the last note that named a chord in which the sound does not name another."""
 _STRIKE_DECAY, _HELD_DECAY = 1.8, 1.0
 """Time constants in seconds of a struck note's weight, and of a sounding one's: an arpeggio is one chord."""
 _WHOLE = 0.1
-"""Factor of earlier notes' weights where three pitch classes are struck at once."""
+"""Factor on the weights of earlier notes when three pitch classes are struck at once."""
 _TRIAD, _BASS, _OUTSIDE = (1.0, 1.0, 0.8), 0.8, 0.8
 """Weights of root, third and fifth, of a root in the bass and of other notes. All are chosen on chords, strums and
 arpeggios of a recorded piano's and guitar's notes."""
 _BASS_SECONDS, _OCTAVE = 2.0, 12
-"""Seconds for which a bass counts after its note, and semitones from which on a note is its chord's, not its line's."""
+"""Seconds after its onset for which a bass note counts, and minimum semitones from a note of a chord to the melody."""
 _LEAP, _STAY_SECONDS = 5, 0.5
-"""Least semitones down to a note that is a bass, and seconds in which one of the chord's own tones is its inversion."""
+"""Minimum downward leap in semitones to a bass note, and seconds within which a chord tone as bass is an inversion."""
 _HEARD_DECAY, _FIFTHS = 15.0, 0.3
-"""Time constant in seconds of what was heard, and weight of a pitch class's neighbours by a fifth: those of its key."""
+"""Time constant in seconds of the pitch class history, and weight in it of neighbours by a fifth, in the same key."""
 
 
 class NoteChords:
-    """Chord tracker of a stream of notes, by samples. `chord`: as in `CHORDS`, 0 for none; `due`: when it is named."""
+    """Chord tracker of a stream of notes. `chord`: as in `CHORDS`, 0 for none; `due`: sample at which it is named."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -99,7 +99,7 @@ class NoteChords:
         self.chord, self.named, self.due = 0, -math.inf, math.inf
 
     def add(self, event: Event, sample: int) -> None:
-        """Adds a note's begin or end, at a sample."""
+        """Adds the beginning or end of a note, at a sample."""
         now = sample / self._rate
         if event.kind == "on" and event.value > 0.0:
             if self.due == math.inf:
@@ -132,7 +132,7 @@ class NoteChords:
             self.chord, self.named = found or begun, now
 
     def _begun(self, now: float) -> int:
-        """Chord begun by a bass that leaps down, as in an arpeggio, with the third heard most of late; 0 for none."""
+        """Returns the chord of a bass that leaps down, as in arpeggios, with the more frequent recent third; or 0."""
         fade = math.exp(min(0.0, self._last - self._first) / _HEARD_DECAY)
         self._heard[:] = [fade * weight + new for weight, new in zip(self._heard, self._fresh, strict=True)]
         old = self._first - self._top_at > _BASS_SECONDS
@@ -153,7 +153,7 @@ class NoteChords:
         return 0 if not leaps or stays or strange or minor == major else chord
 
     def _is_chord(self, tones: tuple[int, int, int], together: set[int], lowest: int) -> bool:
-        """Whether a triad's tones sound together, if only a third above its root: those of a melody do not."""
+        """Whether a triad's tones sound together, if only root and third; those of a melody do not count."""
         if together.issuperset(tones):
             return True
         if tones[0] != lowest % 12 or not self._fresh[tones[1]]:
@@ -217,7 +217,7 @@ _REPORTS = (
     ("short_term", answers.SHORT_TERM),
     ("integrated", answers.INTEGRATED),
 )
-"""Parameters and their indices in an answer; the beat is the clock's."""
+"""Reported parameters, with their indices in an answer; beats are reported at their time."""
 _LOUDEST = -60.0
 """LUFS at which the output `loudness` is 0; at 0 LUFS it is `depth`."""
 _HIGHEST = 400.0
@@ -225,7 +225,7 @@ _HIGHEST = 400.0
 
 @kernel
 def listen_ramp(y: f32p, depth: f32p, first: i64, last: i64, level: f64, fall: f64) -> None:
-    """y[first:last] ← depth times a level decreasing by `fall` a frame, at least 0."""
+    """y[first:last] ← depth times a level that decreases by `fall` per frame, at least 0."""
     for n in range(first, last):
         v = level - fall * f64(n - first)
         v = 0.0 if v < 0.0 else v
@@ -241,7 +241,7 @@ def listen_glide(y: f32p, depth: f32p, frames: i64, state: f64p, goal: f64, shar
 
 
 class Listen(Processor):
-    """Sound, and its notes, in; reports, notes of the present chord or of the beats, and control signals out."""
+    """Analyses sound and notes. It outputs reports, notes of the present chord or of the beats, and control signals."""
 
     on_files = FileUse(
         "antiphon_listen.chord_notes:write_notes", beside=("chords-out", "analysis"), changes=("time", "pitch")
@@ -380,7 +380,7 @@ class Listen(Processor):
         self._client.send(hop, self._sent, self._io)
 
     def _load(self, hop: int, out: Samples) -> None:
-        """Loads the answer to a hop, which ended `lead` hops ago."""
+        """Loads the worker's answer for a hop that ended `lead` hops ago."""
         assert self._io is not None
         answer = self._client.take(hop, self._io) if hop >= self._hops.first else None
         if answer is None:
@@ -408,7 +408,7 @@ class Listen(Processor):
         )
 
     def _ramps(self, io: IO, first: int, last: int) -> None:
-        """Outputs of a sub-block without a beat."""
+        """Writes the outputs of a sub-block without a beat."""
         clock, depth = self._clock, io.curve("depth")
         gone = (io.time.sample + first - clock.last) / clock.period if clock.period else np.inf
         level, fall = (1.0 - gone, 1.0 / clock.period) if gone < 1.0 else (0.0, 0.0)
@@ -418,7 +418,7 @@ class Listen(Processor):
         listen_ramp(io.audio_out[1][0], depth, first, last, level, fall)
 
     def _name(self, io: IO, offset: int) -> None:
-        """Names the chord of the notes, and plays it at once: they have it later than the sound does."""
+        """Names the chord of the notes, and plays it at once, as notes name it later than the sound does."""
         self._notes.name(io.time.sample + offset)
         play, chord = str(io.at("play", offset)), self._notes.chord
         if chord and chord != self._known[answers.CHORD]:
@@ -473,7 +473,7 @@ class Listen(Processor):
         self._played, self._until = 0, -1
 
     def _report(self, io: IO) -> None:
-        """Reports changed values, and all of them periodically, for a restarted control process."""
+        """Reports changed values, and periodically all of them, for a restarted control process."""
         self._unreported -= io.frames
         everything = self._unreported <= 0
         if everything:

@@ -1,4 +1,4 @@
-"""Time curves from which beats, bars and chords are computed; onset strength (Böck and Widmer, 2013)."""
+"""Time curves for finding beats, bars and chords; onset strength as in Böck and Widmer (2013)."""
 
 import itertools
 from dataclasses import dataclass, field, replace
@@ -22,8 +22,8 @@ _EDGES = (8, 24)
 _DRUM_HZ = 5000.0
 """Hz above which drums and cymbals have onsets, and other instruments few."""
 _DRUM_RATIO = 0.9
-"""Rises above `_DRUM_HZ` over those of all bands from which a sound has drums: with drums .93 to 2 (22 pieces of game
-music, a jazz quartet, a country song), of pianos, strings, speech .03 to .65 (12), of orchestras to .9 (9 of 10)."""
+"""Minimum ratio of rises above `_DRUM_HZ` to those of all bands for drums: .93 to 2 with drums (22 pieces of game
+music, a jazz quartet, a country song); .03 to .65 of pianos, strings, speech (12); up to .9 of orchestras (9 of 10)."""
 
 
 class OnsetStrength:
@@ -81,7 +81,7 @@ def divide_by_mean(rows: F32) -> F32:
 
 
 _NORMALISATION_SECONDS = 5.0
-"""Normalisation window in seconds of the onset strength: a soft verse counts as much as a loud chorus."""
+"""Window in seconds for normalising the onset strength, so that a soft verse counts as much as a loud chorus."""
 _OFFSETS = np.arange(-2.0, 3.0)
 _NOVELTY_FRAMES = 5
 """Frames of chroma on either side, 0.5 s, compared for harmonic novelty."""
@@ -145,14 +145,14 @@ def curves(strength: F32, notes: F32, seconds: float) -> MusicCurves:
 
 
 _ONSET_SHARE = 0.4
-"""Share of the mean of above-average strengths that makes an onset. Hiss at -45 dB under songs at -15 dB reaches .3, no
-two seconds of 40 songs have less than 1."""
+"""Share of the mean of above-average strengths that makes an onset. Hiss at -45 dB under songs at -15 dB reaches .3;
+any two seconds of 40 songs have at least 1."""
 _SOFT_SHARE = 0.3
-"""Share of the loud frames' pitch classes below which a frame may be silent: -20 dB, as these are roots."""
+"""Share of the loud frames' pitch classes below which a frame may be silent: -20 dB, as the values are square roots."""
 _MIN_SILENCE = 3.0
 """Minimum seconds of silence between sounds: players count through a shorter rest."""
 _BEFORE_ONSET = 0.07
-"""Seconds of a silence's end that belong to the onset behind it."""
+"""Seconds at the end of a silence that belong to the following onset."""
 
 
 def _silences(strength: F64 | F32, level: F32, seconds: float) -> F64:

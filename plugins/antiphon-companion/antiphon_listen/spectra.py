@@ -54,15 +54,15 @@ def mel_bank(rate: int, size: int, bands: int, low: float, high: float) -> F32:
 RATE, HOP = 22050, 2048
 FRAMES_PER_SECOND = RATE / HOP
 OCTAVES, BINS = 7, 36
-"""Octaves, and bins of each."""
+"""Number of octaves, and number of bins in each."""
 LOWEST_HZ = 440.0 * 2.0 ** (-45 / 12)
 """Frequency in Hz of the lowest bin, C1."""
 _SIZE = 1024
-"""Frames of a window: no kernel is longer, and no hop."""
+"""Window size in samples, the maximum of kernel and hop."""
 
 
 class ConstantQ:
-    """Streaming constant-Q magnitudes `[n, OCTAVES * BINS]`, `FRAMES_PER_SECOND` a second; all of them are stored."""
+    """Streaming constant-Q magnitudes `[n, OCTAVES * BINS]`, at `FRAMES_PER_SECOND`; all frames are stored."""
 
     def __init__(self) -> None:
         self._streams = [soxr.ResampleStream(2.0, 1.0, 1, dtype="float32", quality="HQ") for _ in range(OCTAVES)]
@@ -90,7 +90,7 @@ class ConstantQ:
 
 
 def tuned(rows: F32, semitones: float) -> F32:
-    """Frames of a sound that is `semitones` sharp, as if it were in tune: between two bins the line between them."""
+    """Shifts the frames of a sound that is `semitones` sharp into tune, by linear interpolation between bins."""
     place = np.clip(np.arange(rows.shape[1]) + semitones * BINS / 12.0, 0.0, rows.shape[1] - 1.0)
     low = np.minimum(place.astype(int), rows.shape[1] - 2)
     part = (place - low).astype(np.float32)
@@ -98,7 +98,7 @@ def tuned(rows: F32, semitones: float) -> F32:
 
 
 def _kernels() -> F32:
-    """Windowed cosines, then sines, of one octave, `[_SIZE, 2 * BINS]`: at its own rate every octave has the same."""
+    """Returns windowed cosines, then sines, of one octave, `[_SIZE, 2 * BINS]`, equal for each octave at its rate."""
     step = 2.0 ** (2.0 / BINS)
     quality = (step + 1.0) / (step - 1.0)
     top = 2 * LOWEST_HZ * 2.0 ** (OCTAVES - 1) / RATE
@@ -124,15 +124,15 @@ _DECAY = 0.7
 _HARMONICS = 16
 _UPDATES = 12
 TUNED_AFTER = 300
-"""Frames before the tuning is estimated, 28 s."""
+"""Number of frames after which the tuning is estimated, 28 s."""
 _SPAN = 6 * BINS_PER_SEMITONE
 """Half-width in bins of the local mean."""
 
 
 class NoteSpectrum:
-    """Streaming pitch classes `[n, 24]`: of the bass, then of the treble, `FRAMES_PER_SECOND` a second.
+    """Streaming pitch classes `[n, 24]`: of the bass, then of the treble, at `FRAMES_PER_SECOND`.
 
-    `tuned_after`: frames from which the tuning is estimated; until then there is no other frame.
+    `tuned_after`: number of frames from which the tuning is estimated; until then no frame is returned.
     """
 
     def __init__(self, tuned_after: int = TUNED_AFTER) -> None:

@@ -13,7 +13,7 @@ from antiphon.api.backends.files import png_bytes
 from antiphon_listen.phrases import Phrase, Structure
 
 CROSSFADE = 0.02
-"""Crossfade in seconds, before the cut in both parts, so that the onset on it is whole."""
+"""Crossfade in seconds, before the cut in both parts, so that the onset at the cut is unaffected."""
 FADE_IN_SECONDS = 0.005
 """Fade-in in seconds if the first part does not begin with the sound."""
 
@@ -50,7 +50,7 @@ def play_parts(blocks: Iterable[Samples], parts: Sequence[tuple[int, int]], rate
 
 
 def _follow(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Contiguous parts merged into one."""
+    """Merges contiguous parts."""
     joined: list[tuple[int, int]] = []
     for start, end in parts:
         if joined and joined[-1][1] == start:
@@ -79,7 +79,7 @@ class _Reader:
         self.at = 0
 
     def read(self, frames: int) -> Samples:
-        """Next frames, fewer at the end."""
+        """Reads the next frames, fewer at the end."""
         pieces: list[Samples] = []
         while frames > 0:
             if self._rest is None or not self._rest.shape[1]:
@@ -100,9 +100,9 @@ class _Reader:
 
 
 CHORUS_SHARE = 0.91
-"""Maximum share of the chorus before the other parts have their bars: in 30 s they have some unless bars are slow."""
+"""Maximum share of the chorus before other parts get bars; in 30 s all parts get some unless bars are slow."""
 MIN_BARS, _SLOW_BAR = 2, 3.0
-"""Minimum bars of a part, as fewer are no phrase: one of bars longer than these seconds, each two at half the tempo."""
+"""Minimum bars of a part, as fewer are no phrase: one if bars exceed these seconds, as each then counts for two."""
 _ROUNDING = 1e-6
 """Rounding tolerance in seconds."""
 
@@ -174,7 +174,7 @@ def _min_bars(bars: list[_Bar]) -> int:
 
 
 def _shortest(bars: list[_Bar]) -> float:
-    """Seconds of the shortest part."""
+    """Returns the length of the shortest part in seconds."""
     return _min_bars(bars) * _bar_seconds(bars)
 
 
@@ -201,7 +201,7 @@ def _order(structure: Structure) -> list[int]:
 
 
 def _most_typical_phrase(structure: Structure, letter: int) -> int:
-    """Phrase of a letter most similar to its others, among those not much shorter than the longest."""
+    """Returns the phrase of a letter that is most similar to its others, among those nearly as long as the longest."""
     own = [n for n, phrase in enumerate(structure.phrases) if phrase.letter == letter]
     longest = max(_length(structure.phrases[n]) for n in own)
     return min(own, key=lambda n: (_length(structure.phrases[n]) < 0.7 * longest, structure.phrases[n].unlike))
@@ -244,7 +244,7 @@ def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) ->
 
 
 def _extend(bars: list[_Bar], chosen: set[int], left: float, order: list[int]) -> None:
-    """Adds bars after the selected ones, then before them, while they fit: the most important part's first."""
+    """Adds bars after the selected ones, then before them, while they fit, starting with the most important part."""
     rank = {phrase: place for place, phrase in enumerate(order)}
     while True:
         fitting = [n for n, bar in enumerate(bars) if n not in chosen and bar.seconds <= left]
@@ -273,7 +273,7 @@ def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list
 
 
 PICTURE_PIXELS = 800
-"""Approximate size of the matrix in pixels: each bar has a whole number of them."""
+"""Approximate size of the matrix in pixels; each bar has a whole number of pixels."""
 _STRIP, _GAP = 16, 4
 _COLOURS = {
     "chorus": (232, 89, 60),
@@ -287,7 +287,7 @@ Pixels = NDArray[np.uint8]
 
 
 def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[SummaryPart]) -> bytes:
-    """PNG of the dissimilarity of bars from dark (alike) to bright, phrases in colour above, played parts below.
+    """Returns a PNG: dissimilarity of bars, dark if alike; above it the phrases in colour, below it the played parts.
 
     `rows` `[beats, f]`, of length 1; empty for an empty image.
     """

@@ -57,7 +57,7 @@ class Odds:
 
 
 _CLIP = 5.0
-"""Clipping of features in standard deviations: values beyond the fit's data are no stronger evidence."""
+"""Maximum of features in standard deviations: values beyond the fit's data are no stronger evidence."""
 
 
 @dataclass(frozen=True, slots=True)

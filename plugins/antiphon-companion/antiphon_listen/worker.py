@@ -28,7 +28,7 @@ _FIT_BEATS = 8
 _SETTLE_BEATS = 4
 """Beats before the window's end beyond which downbeat odds are final."""
 _METER_SHARE = 0.1
-"""Share of a new window in the meter's odds: some twenty windows count, ten seconds."""
+"""Weight of a new window in the odds of the meter: about twenty windows count, ten seconds."""
 _CONTINUITY_BONUS = 1.5
 """Score bonus of a grid that continues the last one."""
 _KEEP_CONFIDENCE = 0.3
@@ -42,9 +42,9 @@ _ODDS_DECAY = 0.985
 class LiveGrid:
     """Present beat estimate of a stream.
 
-    `period`: seconds of a beat; 0 where no beat is known. `beat`: seconds of the stream of one beat near its end.
-    `count`: that beat's number. `meter`: beats of a bar. `sure`: whether that is a tempo, by the rule of files: noise
-    and speech have a most likely period too.
+    `period`: seconds per beat; 0 without a known beat. `beat`: time in the stream, in seconds, of a beat near its end.
+    `count`: that beat's number. `meter`: beats per bar. `sure`: whether the period counts as a tempo, by the threshold
+    for files, since noise and speech have a most likely period too.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -115,7 +115,7 @@ class LiveGrid:
 
 
 def _line(grid: BeatGrid) -> tuple[float, float]:
-    """Period and last beat of the line fitted to the end of a grid."""
+    """Fits a line to the end of a grid; returns period and last beat."""
     last: F64 = grid.beats[-_FIT_BEATS:]
     places = np.arange(len(last)) - (len(last) - 1.0)
     slope, at = np.polyfit(places, last, 1, w=1.0 + 0.25 * (places + len(last)))
@@ -147,7 +147,7 @@ class LiveHarmony:
     def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None, odds: ChordOdds | None = None) -> None:
         """Processes the newest window, which begins at `start` seconds of the stream.
 
-        `odds`: the chord network's odds for it; None without its weights.
+        `odds`: the chord network's odds for the window; None without the network's weights.
         """
         found = find_chords(curves, np.zeros(0) if grid is None else grid.beats, self._tables, odds)
         steps, path = found.grid, found.triads
@@ -215,7 +215,7 @@ class CurveWindow:
         return replace(found, drums=self._onsets.has_drums)
 
     def spectrum(self) -> F32:
-        """The window's frames as `ConstantQ` gives them, in tune."""
+        """Returns the window's frames as from `ConstantQ`, corrected for tuning."""
         spectrum = ConstantQ()
         spectrum.feed(self._sound)
         return tuned(spectrum.end(), self._spectrum.tuning)

@@ -1,7 +1,7 @@
-"""Child process that synthesises frames of a vocoder from texts, started and asked by `texts`.
+"""Child process that synthesises vocoder frames from texts, on request of `texts`.
 
-Voices are third-party libraries, one of them a C library and one a network, and a text takes up to a second: so they
-run here. A request has `text`, `voice` and `rate`; an answer has the shapes, `hop` and `places`, and the numbers of
+The voices are third-party libraries, one in C and one a network, and a text takes up to a second, so they run here. A
+request has `text`, `voice` and `rate`; an answer has the shapes, `hop` and `places`, and the numbers of
 `SungText.responses` and `SungText.noise`, float32; or the `problem`.
 """
 
@@ -13,7 +13,7 @@ from antiphon.api.backends.signal import LyricSyllable, syllables
 from antiphon_sing.song import NEURAL, voice_name
 
 MAX_SYLLABLES = 1200
-"""Maximum syllables of a text."""
+"""Maximum number of syllables in a text."""
 
 
 def main(channel: HelperChannel) -> None:

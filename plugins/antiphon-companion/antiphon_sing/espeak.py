@@ -51,10 +51,10 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class EspeakVoice:
-    """espeak-ng voices. One per process: the library hangs on a second initialisation."""
+    """espeak-ng voices. One object per process, as the library hangs on a second initialisation."""
 
     def __init__(self) -> None:
-        """Loads the library. Raises VoiceError: there is none."""
+        """Loads the library. Raises VoiceError: it is not installed."""
         where = find_library("espeak-ng")
         if where is None:
             raise VoiceError("espeak-ng is not installed; apt-get install espeak-ng")
@@ -158,9 +158,9 @@ def _grouped(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
 def pitch_and_envelope(
     sound: NDArray[np.float32], hop: int, rate: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pitch and spectral envelope, frame by frame, after the first two steps of CheapTrick (Morise 2015).
+    """Computes the spectral envelope per frame, by the first two steps of CheapTrick (Morise 2015), and voicing.
 
-    Returns amplitude of harmonics at `REFERENCE`, float32 `[frames, bins]`, and 1 for frames with a pitch.
+    Returns the amplitude of harmonics at `REFERENCE`, float32 `[frames, bins]`, and 1 for frames with a pitch.
     """
     size, frames = 1024, len(sound) // hop
     bins = size // 2 + 1

@@ -37,7 +37,7 @@ from antiphon_sing.texts import texts
 # ---- Scores with lyrics: MIDI files and MusicXML to parts, a syllable for each note
 
 MAX_BENDS = 1024
-"""Most bends of a note."""
+"""Maximum number of bends of a note."""
 _LINES = "/\\"
 """Karaoke marks before the first syllable of a line or a verse."""
 VELOCITY = 0.8
@@ -48,9 +48,9 @@ MAX_LYRIC_DISTANCE = 0.06
 
 @dataclass(frozen=True, slots=True)
 class SungNote:
-    """A note of a part: start and end in seconds, its number and velocity, and its syllable in the file.
+    """A note of a part: start and end in seconds, number and velocity, and its syllable in the file.
 
-    `bends`: (second, semitones) from there on, the first at or before its start.
+    `bends`: (second, semitones), each from that second on, the first at or before the note's start.
     """
 
     start: float
@@ -73,7 +73,7 @@ class SungPart:
         return len({note.start for note in self.notes})
 
     def lyrics(self) -> str:
-        """Text of its syllables, "" without any."""
+        """Text of the part's syllables; "" without any."""
         found = [note.syllable for note in {note.start: note for note in reversed(self.notes)}.values()][::-1]
         if not any(found):
             return ""
@@ -91,8 +91,8 @@ class SungPart:
 def read_score(path: Path, reach: float = 2.0) -> tuple[tuple[SungPart, ...], float]:
     """Reads the parts of a file that have notes, and its length in seconds.
 
-    `reach`: semitones of a full bend, where a MIDI file states none. Raises UsageError: it is no score, or there are no
-    notes in it.
+    `reach`: semitones of a full bend, if a MIDI file states none. Raises UsageError: the file is no score or has no
+    notes.
     """
     parts, seconds = _musicxml(path) if path.suffix.lower() in MUSICXML_SUFFIXES else _midi(path, reach)
     if not parts:
@@ -143,7 +143,7 @@ def _bends(track: MidiTrack, times: MidiTimes, reach: float) -> dict[int, list[t
 def _lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, str]]:
     """(beat, syllable) of a track's lyrics, with a hyphen after a non-final syllable.
 
-    `kind`: "lyrics", or "text" for those of karaoke, whose lines begin with / or \\ and whose titles with @.
+    `kind`: "lyrics", or "text" for karaoke texts, whose lines begin with / or \\ and whose titles with @.
     """
     at, found = 0, []
     for message in track:
@@ -182,7 +182,7 @@ def _musicxml(path: Path) -> tuple[tuple[SungPart, ...], float]:
 
 
 def divide_part(part: SungPart, text: str, most: int) -> Sequence[tuple[str, tuple[SungNote, ...]]]:
-    """Divides a part whose text is longer than a parameter holds."""
+    """Divides a part whose text exceeds the limit of a parameter."""
     if len(text) <= most:
         return [(text, part.notes)]
     from antiphon.api.backends.signal import syllables
@@ -223,9 +223,9 @@ MOST, LEAST = 8.0, 0.06
 
 
 def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -> list[tuple[float, float]]:
-    """Pitch contour within a note: peaks of the normalised autocorrelation around the note's period.
+    """Returns the pitch contour within a note, from peaks of the normalised autocorrelation around the note's period.
 
-    (second, semitones from the note) every `HOP` where the sound is periodic; `number`: of MIDI.
+    It has (second, semitones from the note) every `HOP` where the sound is periodic. `number`: MIDI number.
     """
     period = rate / (440.0 * 2.0 ** ((number - 69) / 12.0))
     low, high = int(period * 2.0 ** (-SEARCH_SEMITONES / 12.0)), int(period * 2.0 ** (SEARCH_SEMITONES / 12.0)) + 2
@@ -249,7 +249,7 @@ def note_pitches(sound: F32, rate: int, start: float, end: float, number: int) -
 
 
 def _peaks(sound: F32, at: Places, window: int, low: int, high: int) -> tuple[F64, F64]:
-    """Fractional lag in samples, and height of the highest peak from `low` to `high`, for each position."""
+    """Returns, for each position, the fractional lag in samples and height of the highest peak from `low` to `high`."""
     x = np.stack([sound[n : n + window + high] for n in at]).astype(np.float64)
     lagged = sliding_window_view(x, window, axis=1)[:, low - 1 : high + 1]
     product = np.einsum("nw,nlw->nl", x[:, :window], lagged)
@@ -266,8 +266,8 @@ def _peaks(sound: F32, at: Places, window: int, low: int, high: int) -> tuple[F6
 def follow_level(sound: Samples, source: F32, rate: int) -> Samples:
     """Scales a sound to the loudness contour of another.
 
-    `sound`: float32 `[channels, n]`. `source`: float32 `[n]`, whose level is taken. Returns as `sound`: at the other's
-    mean level, and its course followed between `LEAST` and `MOST`.
+    `sound`: float32 `[channels, n]`. `source`: float32 `[n]`, the sound that gives the level. Returns an array like
+    `sound` at the source's mean level, which follows its contour within gains of `LEAST` to `MOST`.
     """
     wanted, own = _levels(source, rate), _levels(sound.mean(0), rate)
     both = (wanted > 0.03 * wanted.max(initial=0.0)) & (own > 0.03 * own.max(initial=0.0))
@@ -306,10 +306,10 @@ BLOCK = 2048
 def run(job: FileJob) -> tuple[Written, ...]:
     """Sings a MIDI file or MusicXML, one voice for each track with notes, or the vocal of a recording.
 
-    `settings` are parameters of the node; lyrics that are given are sung by every track, else those of the file are. A
-    recording keeps its notes, its pitch inside them, its loudness and length, and a rate from 44.1 kHz on; with `mix`
-    it is a song, whose voice is taken by `stems`. Raises `UsageError` where it is neither or has no notes, `VoiceError`
-    without the voice.
+    `settings`: parameters of the node. If they have lyrics, every track sings them, else those of the file. A recording
+    keeps its notes, its pitch within them, its loudness and length, and its rate, but at least 44.1 kHz. With `mix` it
+    is a song, whose voice `stems` separates. Raises `UsageError`: the file is neither or has no notes; `VoiceError`:
+    the voice is not available.
     """
     if is_midi(job.source) or job.source.suffix.lower() in MUSICXML_SUFFIXES:
         job.uses(*job.settings.keys() - {"mix"}, where="on a score")
@@ -360,11 +360,11 @@ def _written(
     source: F32 | None = None,
     backing: Samples | None = None,
 ) -> tuple[Written, ...]:
-    """Sings parts into `job.target`; `source`: recording for pitch and loudness contours; `backing`: added."""
+    """Sings parts into `job.target`. `source`: recording for pitch and loudness contours; `backing`: sound to add."""
     voices = []
     for piece, notes in _texts(job, parts):
         timed = [
-            TimedNote(round(x.start * rate), round(x.end * rate), x.number, x.velocity, _course(x, source, rate))
+            TimedNote(round(x.start * rate), round(x.end * rate), x.number, x.velocity, _pitch_contour(x, source, rate))
             for x in notes
         ]
         voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LOOK_AHEAD_MS, "legato": "next"}, timed))
@@ -381,7 +381,7 @@ def _written(
     return (Written.sound(writer, printable_path(job.source), found=(sung,)),)
 
 
-def _course(note: SungNote, source: F32 | None, rate: int) -> tuple[tuple[int, float], ...]:
+def _pitch_contour(note: SungNote, source: F32 | None, rate: int) -> tuple[tuple[int, float], ...]:
     """Pitch contour within a note: of a recording, or of a score's bends."""
     if source is None:
         begin = round(note.start * rate) + 1
@@ -399,7 +399,7 @@ def _leveled(blocks: Iterator[Samples], source: F32, rate: int) -> Iterator[Samp
 
 
 def _texts(job: FileJob, parts: tuple[SungPart, ...]) -> Iterator[tuple[str, tuple[SungNote, ...]]]:
-    """Texts within a node's limit, and the notes of each."""
+    """Returns texts within a node's limit, each with its notes."""
     given = str(job.settings.get("lyrics", ""))
     own = [] if given else [part.lyrics() for part in parts]
     bare = not given and not any(own)

@@ -75,7 +75,7 @@ SHAPES = 7
 
 
 class SingerState(NamedTuple):
-    """The sound so far, and what the voices sing from."""
+    """The sound so far, and the tables and state of the voices."""
 
     ring: f32p  # the sum, a ring of `length` samples: more than are added at once and a response
     length: i64
@@ -92,9 +92,9 @@ class SingerState(NamedTuple):
 def sing_add(s: SingerState, place: i64, first: f64, second: f64, offset: f64, size: f64, gain: f64) -> None:
     """Adds the response at a frame to a ring.
 
-    `place`: index of the first sample. `first`: frame, a fraction. `second`: not used below 0; else frames are rounded
-    down to whole multiples of it. `offset`: samples from the pulse to the first sample, 0 to 1. `size`: samples of the
-    response in a sample: above 1 formants are higher.
+    `place`: index of the first sample. `first`: frame, may be fractional. `second`: if above 0, the frame is rounded
+    down to a multiple of it. `offset`: samples from the pulse to the first sample, 0 to 1. `size`: samples of the
+    response per sample; above 1 formants are higher.
     """
     frame = first
     if second > 0.0:
@@ -229,8 +229,8 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
 def sing_take(ring: f32p, length: i64, place: i64, into: f32p, count: i64, keep: f64, state: f64p) -> None:
     """Moves samples out of a ring, leaving zeros, through two high-passes that remove the pulses' DC.
 
-    `length`: its samples. `place`: index of the first sample. `into`: `[count]`. `count`: samples. `state`: `[4]`,
-    input and output of each.
+    `length`: size of the ring in samples. `place`: index of the first sample. `into`: `[count]`. `count`: samples.
+    `state`: `[4]`, last input and output of each high-pass.
     """
     at = place
     for n in range(count):

@@ -1,7 +1,7 @@
 """Neural voice: hibari-tts, with its graph modified at run time to accept durations and pitch.
 
-Its network computes durations, pitch and spectra of phonemes; `dur` and `f0_in` replace the first two as inputs of the
-third. Only its installed wheel is read.
+The network computes durations, pitch and spectra of phonemes. The inputs `dur` and `f0_in` replace durations and pitch
+for the spectra. Only the installed wheel is read.
 """
 
 from dataclasses import replace
@@ -17,9 +17,9 @@ VOWELS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵊᵻeɚɝo")
 GLIDES = frozenset("AIOQWY")
 MARKS = frozenset("ˈˌː")
 SPEED = 0.85
-"""Relative speech rate; 1 is the network's own."""
+"""Speech rate relative to the network's default."""
 LEAD_FRAMES = 3.0
-"""Frames by which sound precedes the letter's position at that speed: voiced and voiceless phones differ most."""
+"""Frames by which the sound precedes the phoneme's position at that speed, where voiced and voiceless differ most."""
 MAX_VOWEL_SHIFT = 4
 """Maximum shift in frames of a vowel towards voiced sound."""
 MIN_SHIFT_GAIN = 0.03
@@ -137,7 +137,7 @@ def _stressed(word: str) -> str:
 
 
 def _placed(phones: list[Phone], loud: NDArray[np.float32]) -> list[Phone]:
-    """Phones with vowels shifted by up to `MAX_VOWEL_SHIFT` frames to their most voiced position; `loud`: per frame."""
+    """Shifts vowels by up to `MAX_VOWEL_SHIFT` frames to their most voiced position; `loud`: level per frame."""
     most = float(np.median(loud[loud > 0.05])) if (loud > 0.05).any() else 1.0
     kept = np.minimum(loud, most)
     found = list(phones)

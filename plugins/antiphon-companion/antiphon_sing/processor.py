@@ -56,14 +56,14 @@ class NewNote(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Length in samples of its syllable's end."""
+        """Length in samples of the end of the note's syllable."""
         return round((self.place.end - self.place.high) * self.song.hop * self.pace)
 
 
 class SingingVoices:
     """Voice bank: sings syllables of songs at pitches, mixed to mono.
 
-    `notes`: (channel, note) of each voice; None where it has ended or its key is up.
+    `notes`: (channel, note) of each voice; None if it has ended or its key is released.
     """
 
     def __init__(self, rate: int, block: int) -> None:
@@ -92,7 +92,7 @@ class SingingVoices:
         return bool(self.real[voice, VoiceRow.MODE] != Mode.OFF)
 
     def free(self, now: int) -> int:
-        """A finished voice, none that is still to begin after the sample `now`; else the oldest."""
+        """Returns a finished voice, unless it still has to begin after the sample `now`; otherwise the oldest voice."""
         best, score = 0, None
         for n in range(VOICES):
             if not self.sounding(n) and self.notes[n] is None and self.begun[n] < now:
@@ -103,7 +103,7 @@ class SingingVoices:
         return best
 
     def begin(self, voice: int, begun: NewNote) -> None:
-        """Begins a syllable; consonants without time are cut short."""
+        """Begins a syllable; consonants that do not fit are cut short."""
         row, song, place = self.real[voice], begun.song, begun.place
         row.fill(0.0)
         row[VoiceRow.PITCH] = row[VoiceRow.TARGET] = begun.pitch
@@ -124,7 +124,7 @@ class SingingVoices:
         self.songs[voice], self.places[voice] = song, place
 
     def tune(self, voice: int, pitch: float, seconds: float) -> None:
-        """Glide to `pitch`; `seconds` = 90 % settling time, 0 at once."""
+        """Glides to `pitch`; `seconds`: 90 % settling time, 0 for an immediate change."""
         row = self.real[voice]
         row[VoiceRow.TARGET] = pitch
         if seconds <= 0.0:
@@ -202,7 +202,7 @@ class _ScheduledAction(NamedTuple):
 
 
 class UnreadyBlocks(ProcessorPart):
-    """Blocks with notes whose text was not ready, from a session log: a replay omits the same notes."""
+    """Blocks with notes whose text was not ready, from a session log, so that a replay omits the same notes."""
 
     def __init__(self) -> None:
         self.now = False
@@ -214,8 +214,8 @@ class UnreadyBlocks(ProcessorPart):
 class Sing(Processor):
     """Sings lyrics.
 
-    Their frames are computed when the text is set, in `prepare`, by a process beside the server; the previous node
-    plays meanwhile. If that takes long, early notes are dropped and counted.
+    A process beside the server computes the frames when the text is set, in `prepare`; the previous node plays
+    meanwhile. If that takes long, early notes are dropped and counted.
     """
 
     inputs = (EVENTS_IN,)
@@ -408,7 +408,7 @@ class Sing(Processor):
                         self._off(down, event.offset, event.live)
 
     def _bent(self, event: Event, voice: int, do: int, value: float) -> None:
-        """Changes a sounding voice; a scheduled change has the latency of a scheduled note."""
+        """Changes bend or pressure of a sounding voice; a scheduled change has the latency of a scheduled note."""
         if event.live or not self._lead:
             self._voices.real[voice, VoiceRow.BEND if do == 4 else VoiceRow.PRESSURE] = value
         else:

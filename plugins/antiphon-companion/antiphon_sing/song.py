@@ -1,4 +1,4 @@
-"""Installed voices, and a text as frames: a spoken line to pulse responses and noise, with its syllables' positions."""
+"""Installed voices, and conversion of a text to frames: pulse responses, noise, and positions of syllables."""
 
 import itertools
 import math
@@ -20,7 +20,7 @@ REFERENCE = 220.0
 
 
 class VoiceError(AntiphonError):
-    """A voice cannot speak a line; the reason."""
+    """A voice cannot speak a line; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ HELD_RMS = 0.35
 HELD_SHARE = 0.2
 """Share of a vowel held on each side of its steadiest frame. A larger one delays the next beat."""
 MAX_LEVEL, MAX_ONSET_LEVEL = 1.3, 0.4
-"""Maximum level of any frame relative to it, and of one before a vowel: an l or r as loud hides where the vowel is."""
+"""Maximum level of a frame relative to a held vowel, and of one before a vowel: a louder l or r masks its start."""
 
 
 class Place(NamedTuple):
@@ -183,9 +183,9 @@ def _rise(loud: NDArray[np.float32], vowel: Phone) -> float:
 
 
 def _steady(envelope: NDArray[np.float32], vowel: Phone) -> tuple[float, float]:
-    """Held frames of a vowel: around its smallest spectral change, of a diphthong in its first part.
+    """Returns the frames to sustain in a vowel: around its smallest spectral change, for a diphthong in its first part.
 
-    A single frozen frame sounds unnatural, and words are lost in it: a range of frames is held.
+    A single frozen frame sounds unnatural and makes words unintelligible, so a range of frames is sustained.
     """
     length = vowel.end - vowel.start
     first, last = vowel.start + 0.2 * length, vowel.start + (0.55 if vowel.glide else 0.8) * length
@@ -247,7 +247,7 @@ def song(text: str, lines: Sequence[tuple[SpokenLine, Sequence[LyricSyllable]]],
 NEURAL = "neural"
 AUTO = "auto"
 FALLBACK_VOICE = "en-us+f5"
-"""Voice of espeak-ng without a name: a recogniser chooses the right line four times as often as for en-us."""
+"""espeak-ng voice for no name: a speech recogniser identifies the right line four times as often as with en-us."""
 EXTRA = ("hibari", "onnx", "onnxruntime")
 """Packages of `antiphon[sing]`."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,40}")
@@ -256,8 +256,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,40}")
 def voice_name(name: str) -> str:
     """Voice selected by a parameter value.
 
-    `name`: "auto" for the best there is, "neural", "espeak", or a voice of espeak-ng: "de", "en-us+f3". Raises
-    VoiceError: it is not installed, or the name is none.
+    `name`: "auto" for the best installed one, "neural", "espeak", or a voice of espeak-ng: "de", "en-us+f3". Raises
+    VoiceError: the voice is not installed or unknown.
     """
     neural = all(find_spec(package) for package in EXTRA)
     if name in ("", AUTO):

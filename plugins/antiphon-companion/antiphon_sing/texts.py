@@ -14,13 +14,13 @@ LIMITS = ChildLimits(nice=5, address=3 << 30)
 TIMEOUT_SECONDS = 60.0
 """Timeout in seconds of the process."""
 CACHE_SIZE = 8
-"""Number of cached songs not referenced by a node."""
+"""Number of cached songs that no node references."""
 Key = tuple[str, str, int]
 """Text, voice, rate."""
 
 
 class Texts:
-    """Factory and cache of sung texts, off the block path."""
+    """Creates and caches sung texts, off the block path."""
 
     def __init__(self) -> None:
         self._songs: OrderedDict[Key, SungText | str] = OrderedDict()
@@ -32,7 +32,7 @@ class Texts:
         return self._songs.get(key)
 
     def begin(self, key: Key, seconds: float) -> SungText | None:
-        """Computes a song in the background, and waits for it at most `seconds`. `VoiceError` if it cannot be sung."""
+        """Computes a song in the background, and waits for at most `seconds`. Raises VoiceError: it cannot be sung."""
         if key not in self._songs:
             thread = threading.Thread(target=self._try, args=(key,), name="sing", daemon=True)
             thread.start()
@@ -62,7 +62,7 @@ class Texts:
         return found
 
     def close(self) -> None:
-        """Ends the process; `make` would start another."""
+        """Ends the process; `make` starts another if needed."""
         process, self._process = self._process, None
         if process is not None:
             process.close()

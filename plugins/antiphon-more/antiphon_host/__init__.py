@@ -1,6 +1,6 @@
-"""Third-party effects and instruments, LV2, CLAP and VST3, each in its own worker: the node `plugin`.
+"""The node `plugin`: hosts third-party LV2, CLAP and VST3 effects and instruments, each in its own worker.
 
-Their code is loaded in workers and in processes that describe them, nowhere else.
+Their code is loaded only in workers and in the processes that describe them.
 """
 
 from antiphon.api import Register, hookimpl

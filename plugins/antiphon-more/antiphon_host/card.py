@@ -12,7 +12,7 @@ from typing import Any, Literal
 from antiphon.api import Param
 
 VERSION = 2
-"""Format version of the description; others in the cache are ignored."""
+"""Format version of the description; cached descriptions of other versions are ignored."""
 MAX_CONTROLS, MAX_CHANNELS, MAX_CHOICES = 1200, 128, 128
 _TAKEN = frozenset(
     {"bypass", "mute", "wet", "reset", "type", "uri", "state", "keep", "dropped", "connect", "out", "in"}
@@ -24,7 +24,7 @@ _MAX_VALUE = 1e9
 class HostedControl:
     """A plugin's control: its address in the plugin, and its parameter here.
 
-    `values`: of a choice, the plugin's number for each of `choices`; of a switch, those of off and on.
+    `values`: for a choice, the plugin's number for each of `choices`; for a switch, the numbers of off and on.
     """
 
     key: int | str  # index of an LV2 port, id of a CLAP parameter, name of a VST3 one
@@ -41,7 +41,7 @@ class HostedControl:
     late: bool = False  # the plugin's latency follows it
 
     def param(self) -> Param:
-        """The parameter of the node. A change of latency needs a new plan."""
+        """The node's parameter. A change that affects latency needs a new plan."""
         name, doc, late = self.name, self.label, self.late
         match self.kind:
             case "switch":
@@ -57,7 +57,7 @@ class HostedControl:
 
     @property
     def trial_values(self) -> tuple[float, ...]:
-        """Plugin values by which it is tried what follows it."""
+        """Plugin values set in turn to find out what depends on the control."""
         return self.values or tuple(dict.fromkeys((self.low, self.high, round((self.low + self.high) / 2))))
 
     @property
@@ -67,7 +67,7 @@ class HostedControl:
         return self.number(param.encode(param.default))
 
     def number(self, encoded: float) -> float:
-        """Plugin value of an encoded value of the parameter."""
+        """Converts an encoded parameter value to the plugin's value."""
         return self.values[int(encoded)] if self.values else encoded
 
 
@@ -75,7 +75,7 @@ class HostedControl:
 class PluginCard:
     """Description of a third-party plugin.
 
-    `ins`, `outs`, `side`: channels of its first input and output, and of a side chain.
+    `ins`, `outs`, `side`: channels of its first input, first output, and side chain.
     """
 
     address: str  # "lv2:URI", "clap:ID" or "vst3:PATH"
@@ -97,7 +97,7 @@ class PluginCard:
 
     @staticmethod
     def of(data: Mapping[str, Any]) -> PluginCard:
-        """Card of `to_json` data."""
+        """Builds a card from `to_json` data."""
         rest = {name: value for name, value in data.items() if name not in ("version", "controls")}
         controls = (HostedControl(**item) for item in data["controls"])
         lists = (replace(c, choices=tuple(c.choices), values=tuple(c.values)) for c in controls)
@@ -105,14 +105,14 @@ class PluginCard:
 
 
 class ControlList:
-    """Builder of a plugin's controls: makes names unique and valid, and ranges usable."""
+    """Builds a plugin's controls: makes names unique and valid, and ranges usable."""
 
     def __init__(self) -> None:
         self.found: list[HostedControl] = []
         self._names: set[str] = set()
 
     def add(self, told: HostedControl, points: Sequence[tuple[str, float]] = ()) -> None:
-        """Adds a control as declared by its plugin: name and range may be anything. `points`: names of its values."""
+        """Adds a control as its plugin declares it: name and range may be anything. `points`: names of its values."""
         low, high, default = (
             float(f"{max(-_MAX_VALUE, min(_MAX_VALUE, x)):.7g}") if x == x else x
             for x in (told.low, told.high, told.default)
@@ -149,7 +149,7 @@ class ControlList:
 
 
 def struct(name: str, *fields: tuple[str, Any]) -> Any:
-    """C structure type by its fields."""
+    """Defines a C structure type with these fields."""
     return type(name, (c.Structure,), {"_fields_": fields})
 
 

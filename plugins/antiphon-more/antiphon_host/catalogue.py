@@ -1,6 +1,6 @@
-"""Cache of third-party plugin descriptions, made by a process that loads the plugin; and the folders of plugins.
+"""Cache of third-party plugin descriptions, made by a process that loads the plugin; finds the folders of plugins.
 
-Nothing outside the system folders of CLAP and VST3 plugins is loaded.
+CLAP and VST3 plugins are loaded from these folders only.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def libraries(kind: str) -> Iterator[Path]:
 
 
 def allowed(kind: str, text: str) -> Path:
-    """The path of a plugin, or its name in a folder. Raises ParamError: it is not in the folders of its kind."""
+    """Path of a plugin, given by path or name. Raises ParamError: it is not in the folders of its kind."""
     for path in libraries(kind):
         if text in (str(path), path.name, path.stem):
             return path
@@ -65,7 +65,7 @@ def allowed(kind: str, text: str) -> Path:
 DESCRIBE = "antiphon_host.describe:main"
 KINDS = ("lv2", "clap", "vst3")
 LOOP_SECONDS = 4.0
-"""Timeout in seconds on an event loop, for all consecutive descriptions together."""
+"""Maximum seconds an event loop waits for a series of consecutive descriptions."""
 TRIED_SECONDS = 60.0
 """Retry interval in seconds after a failed description."""
 _tried: dict[str, tuple[float, PluginCard]] = {}
@@ -76,7 +76,7 @@ _debt_ends = 0.0  # when an event loop may wait for LOOP_SECONDS again
 def card_of(address: str, *, changed: bool = False) -> PluginCard:
     """Description of a plugin, created now if not cached.
 
-    `changed`: where it cannot be described any more, the one that was kept before.
+    `changed`: if it can no longer be described, return the previous description.
 
     Raises ParamError: there is no such plugin on this machine, or it cannot be hosted.
     """
@@ -109,7 +109,7 @@ def cached_card(address: str, *, changed: bool = False) -> PluginCard | None:
 
 
 def _made(address: str) -> PluginCard:
-    """Description of a plugin, created in a thread; an event loop waits for it only up to its own limit."""
+    """Describes a plugin in a thread; an event loop waits for it only up to its own limit."""
     global _debt_ends
     thread = _looking.get(address)
     if thread is None or not thread.is_alive():
@@ -138,9 +138,9 @@ def _look(address: str) -> None:
 
 @lru_cache(256)
 def latency_of(address: str, usual: int, rate: int, hop: int, values: tuple[tuple[int | str, float], ...]) -> int:
-    """Latency in frames that a plugin reports at a rate, in hops of `hop` frames, with values by key, else its first.
+    """Latency in frames that a plugin reports at a rate and hop size, with values by key, otherwise its first ones.
 
-    `usual`: at 48 kHz with its first values; from that where its process does not answer.
+    `usual`: latency at 48 kHz with its first values, converted and used if its process does not answer.
     """
     answer = None
     asked = json.dumps([address, rate, hop, values])
@@ -161,7 +161,7 @@ def _stamp(library: str) -> list[int]:
 
 
 def _described(*words: str) -> Iterator[PluginCard]:
-    """Descriptions from a separate process, which limits the time of each; each is cached."""
+    """Yields descriptions from a separate process, which limits the time of each; each one is cached."""
     with spawn(DESCRIBE, *words) as child, contextlib.suppress(EOFError):
         while True:
             card = PluginCard.of(child.receive()[0])
@@ -187,9 +187,9 @@ def _keep(card: PluginCard) -> None:
 
 
 def declared(info: Any, address: str) -> Any:
-    """Declaration of the node `plugin` for a `uri`: `Processor.variants` names this function.
+    """Declares the node `plugin` for a `uri`: `Processor.variants` names this function.
 
-    Raises ParamError: as `card_of`.
+    Raises ParamError: as in `card_of`.
     """
     card = card_of(address, changed=True)
     inputs, outputs = ports(card)
@@ -200,7 +200,7 @@ def declared(info: Any, address: str) -> Any:
 
 
 def ports(card: PluginCard) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    """Ports of a node. A plugin of one channel in and out is played once for each channel of the stream."""
+    """Ports of a node. A plugin with one channel in and out runs once for each channel of the stream."""
     mono = is_mono(card)
     inputs = [Port("in", "audio", None if mono else card.ins)] if card.ins else []
     inputs += [Port("side", "audio", card.side)] if card.side else []
@@ -209,12 +209,12 @@ def ports(card: PluginCard) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
 
 
 def is_mono(card: PluginCard) -> bool:
-    """True for a plugin that is played once for each channel."""
+    """True for a plugin that runs once for each channel."""
     return card.ins == card.outs == 1 and not card.side and not card.notes
 
 
 def scan() -> ScanService:
-    """The service `scan`."""
+    """Returns the service `scan`."""
     return ScanService()
 
 
@@ -222,7 +222,7 @@ class ScanService:
     """Service of `antiphon plugins --scan`."""
 
     def lines(self, kinds: Sequence[str] = KINDS) -> Iterator[str]:
-        """A line for each plugin, address first; those that cannot be hosted with the reason."""
+        """Yields a line for each plugin, address first; plugins that cannot be hosted have the reason."""
         for card in _described(*(f"{kind}:" for kind in kinds)):
             shape = f"{card.ins} in, {card.outs} out{', notes' if card.notes else ''}, {len(card.controls)} parameters"
             yield f"{card.address}  {card.name}  {f'not hosted: {card.problem}' if card.problem else shape}"

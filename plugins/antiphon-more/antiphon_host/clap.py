@@ -1,4 +1,4 @@
-"""CLAP plugins by their C interface: library listing and instances."""
+"""Lists and runs CLAP plugins by their C interface."""
 
 import ctypes as c
 from collections.abc import Sequence

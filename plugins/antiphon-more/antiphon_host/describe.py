@@ -1,9 +1,9 @@
-"""A process that loads and tests plugins by address, each in its own process.
+"""Process that loads and tests plugins by address, each in a child process.
 
-"lv2:", "clap:" and "vst3:" are all of a kind.
+The addresses "lv2:", "clap:" and "vst3:" stand for all plugins of a kind.
 
-It sends the description of each, or what befell the process that tried it. For "latency:" and JSON, an address, rate,
-hop and values by key, it sends the latency with these alone, null where it cannot be had.
+It sends the description of each, or how the child process failed. For "latency:" and JSON with an address, rate, hop
+and values by key, it sends only the latency with these, null if unknown.
 """
 
 import ctypes as c
@@ -34,7 +34,7 @@ FEATURES = frozenset(
         f"{LV2}hardRTCapable",
     }
 )  # fmt: skip
-"""Supported required features."""
+"""Required LV2 features that this host supports."""
 _KINDS = {"AudioPort": "audio", "ControlPort": "control", "CVPort": "cv"}
 _NOTHING = -1.0
 RATE = 48000.0
@@ -73,7 +73,7 @@ def _items(kind: str, some: int | None) -> Iterator[int]:
 
 
 class Lv2World:
-    """Installed plugins in the folders of `LV2_PATH`, else in lilv's own."""
+    """Lists the plugins installed in the folders of `LV2_PATH`, else in lilv's own."""
 
     def __init__(self) -> None:
         self._world = _call_lilv("world_new")
@@ -89,7 +89,7 @@ class Lv2World:
         return sorted(_text(_call_lilv("plugin_get_uri", plugin), "uri") for plugin in _items("plugins", self._all))
 
     def card(self, uri: str) -> PluginCard:
-        """Description of one plugin. Raises ParamError: there is none of this URI."""
+        """Description of one plugin. Raises ParamError: no plugin has this URI."""
         plugin = _call_lilv("plugins_get_by_uri", self._all, self.uri(uri))
         if not plugin:
             raise ParamError("is no LV2 plugin of this machine; `antiphon plugins --scan` lists those")
@@ -97,7 +97,7 @@ class Lv2World:
 
 
 class _PortReader:
-    """Builder of one plugin's port description."""
+    """Builds the description of a plugin's ports."""
 
     def __init__(self, world: Lv2World, plugin: int, uri: str) -> None:
         self._world, self._plugin, self._uri = world, plugin, uri
@@ -217,16 +217,16 @@ _UNITS = {
 
 
 SECONDS = 15.0
-"""Timeout in seconds of a plugin's creation and four hops; a single query has a shorter one."""
+"""Timeout in seconds for creating a plugin and running four hops; a single query has a shorter one."""
 MEMORY = 2 << 30
 MAX_BYTES = 4 << 20
 _HOP, _RATE = 256, 48000
 SETTLING = 3
 """Runs after which a plugin reports the latency of new values."""
 TRIAL_SECONDS = 3.0
-"""Timeout in seconds of trying which controls a plugin's latency follows."""
+"""Timeout in seconds for finding the controls that change a plugin's latency."""
 MAX_APART = 64
-"""Most controls that are tried in a process each, where one of them ends the plugin."""
+"""Maximum controls tested in separate processes, when one of them crashes the plugin."""
 
 
 def main(channel: HelperChannel, *addresses: str) -> None:
@@ -269,7 +269,7 @@ def _lv2_card(uri: str) -> PluginCard:
 
 
 def _claps() -> Iterator[tuple[str, Callable[[], PluginCard]]]:
-    """Each plugin of each library, whose names are read in a separate process."""
+    """Yields each plugin of each library; a library's names are read in a separate process."""
     for path in libraries("clap"):
         end = run_forked(partial(clap.names, str(path)), SECONDS, MAX_BYTES)
         if end.answer is None:
@@ -304,13 +304,15 @@ def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
 
 
 def _late(card: PluginCard, controls: Sequence[HostedControl]) -> list[int | str] | None:
-    """Keys of the controls that a plugin's latency follows; None where the process that tried them has failed."""
-    found: list[int | str] | None = run_forked(partial(_try_controls, card, controls), TRIAL_SECONDS, MAX_BYTES).answer
+    """Keys of the controls that change a plugin's latency; None if the process that tested them failed."""
+    found: list[int | str] | None = run_forked(
+        partial(_find_latency_controls, card, controls), TRIAL_SECONDS, MAX_BYTES
+    ).answer
     return found
 
 
-def _try_controls(card: PluginCard, controls: Sequence[HostedControl]) -> list[int | str]:
-    """Child process: keys of these controls by whose values the latency changes, alone or where another has done so."""
+def _find_latency_controls(card: PluginCard, controls: Sequence[HostedControl]) -> list[int | str]:
+    """Child process: finds the controls that change the latency, alone or after another has done so."""
     limit_resources(data=MEMORY)
     made, ends = _made(card, _RATE, _HOP, {}), time.monotonic() + 0.8 * TRIAL_SECONDS
     found = dict[int | str, float]()
@@ -338,7 +340,7 @@ def _try_controls(card: PluginCard, controls: Sequence[HostedControl]) -> list[i
 
 
 def _latency(asked: str) -> int | None:
-    """Child process: the latency of a plugin with values, after it was started and ran."""
+    """Child process: the latency of a plugin with values, after starting and running it."""
     limit_resources(data=MEMORY)
     address, rate, hop, values = json.loads(asked)
     card = cached_card(address)

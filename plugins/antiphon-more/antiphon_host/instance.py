@@ -30,7 +30,7 @@ class HostedInstance(Protocol):
         """Restores the result of `save`. Raises ParamError or another exception: the plugin rejects it."""
 
     def close(self) -> None:
-        """Ends the plugin's instance."""
+        """Destroys the plugin's instance."""
 
 
 def instance_of(card: PluginCard, rate: int, hop: int) -> HostedInstance:

@@ -1,4 +1,4 @@
-"""Running LV2 plugin: its library opened without lilv, by its card's port description."""
+"""Runs an LV2 plugin: opens its library without lilv, from its card's port description."""
 
 import base64
 import ctypes as c
@@ -51,7 +51,7 @@ _StateInterface = struct(
 )  # fmt: skip
 _numbers: dict[bytes, int] = {}
 _names: list[Any] = []
-"""Process-wide table of URIs by number: a library may share a number between instances."""
+"""Process-wide table of URIs by number, as a library may share numbers between instances."""
 
 
 class HostFeatures:
@@ -110,7 +110,7 @@ class HostFeatures:
 
 
 class Lv2Instance:
-    """An LV2 instance. `x` float32 `[ins + side, hop]` and `y` `[outs, hop]` are its sound in and out."""
+    """An LV2 instance with input `x`, float32 `[ins + side, hop]`, and output `y`, `[outs, hop]`."""
 
     def __init__(self, card: PluginCard, rate: float, hop: int) -> None:
         """Loads and activates the plugin. Raises ParamError: its library lacks it."""
@@ -226,7 +226,7 @@ class Lv2Instance:
         return 0
 
     def save(self) -> bytes:
-        """Properties as JSON; empty without any."""
+        """Properties as JSON; empty if there are none."""
         found: dict[str, tuple[str, str]] = {}
         named = self._features.uri
 
@@ -262,7 +262,7 @@ class Lv2Instance:
             self._state.restore(self._handle, _FETCH(fetch), None, _POD, c.cast(self._features.array, _P))
 
     def close(self) -> None:
-        """Ends the instance."""
+        """Destroys the instance."""
         if self._descriptor.deactivate:
             self._descriptor.deactivate(self._handle)
         if self._descriptor.cleanup:

@@ -1,4 +1,4 @@
-"""Events as the bytes of MIDI messages, and as rows of numbers in a hop."""
+"""Converts events to MIDI messages and to rows of numbers in a hop."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -18,7 +18,7 @@ _KINDS = ("on", "off", "control", "bend", "program", "pressure")
 
 
 def pack(events: Sequence[Event], into: Samples) -> int:
-    """Writes events into float32 `[MAX_EVENTS * COLUMNS]`, returns how many; what has no message is left out."""
+    """Writes events into float32 `[MAX_EVENTS * COLUMNS]`; returns their number. Events without MIDI are left out."""
     count = 0
     for event in events:
         if event.kind in _KINDS and count < MAX_EVENTS:
@@ -31,7 +31,7 @@ def pack(events: Sequence[Event], into: Samples) -> int:
 
 
 def unpack(rows: Samples, count: int, hop: int) -> list[MidiMessage]:
-    """The messages of a hop, in order."""
+    """Returns the messages of a hop, in order."""
     found = []
     for kind, offset, number, value, channel in rows[: count * COLUMNS].reshape(-1, COLUMNS).tolist():
         frame, low, note = min(hop - 1, max(0, int(offset))), (int(channel) - 1) & 15, int(number) & 127

@@ -20,7 +20,7 @@ MEMORY = 512
 
 
 class Plugin(WorkerProcessor):
-    """Plays a plugin of others. Ports and parameters are those of its `uri`; without one the input passes."""
+    """Plays a third-party plugin. Ports and parameters are those of its `uri`; without one the input passes through."""
 
     inputs = (AUDIO_IN,)
     outputs = (AUDIO_OUT,)
@@ -34,7 +34,7 @@ class Plugin(WorkerProcessor):
     card: PluginCard | None = None
 
     def worker(self, spec: StreamSpec) -> WorkerSpec:
-        """Worker of one node, with an instance per channel for a plugin of one channel."""
+        """Worker of a node; a plugin of one channel has an instance per channel."""
         card, hop = self._card(), max(MIN_HOP, spec.block)
         self._copies = spec.channels if is_mono(card) else 1
         rows = (card.ins + card.side) * self._copies
@@ -77,7 +77,7 @@ class Plugin(WorkerProcessor):
         return control.number(param.encode(self.settings.get(control.name, param.default)))
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the stream. `ParamError` if there is no such plugin, or it cannot be hosted."""
+        """Opens the stream. Raises `ParamError`: the plugin is missing, or cannot be hosted."""
         self._passes = not self.settings["uri"]
         if self._passes:
             self.latency = 0
@@ -113,7 +113,7 @@ class Plugin(WorkerProcessor):
         self._bound: tuple[Samples | None, Samples, Callable[[], bool]] | None = None
 
     def process(self, io: IO) -> None:
-        """Collects the block's events, posts hops that are complete, and plays the answers."""
+        """Collects the block's events, posts complete hops, and plays the answers."""
         if self._passes:
             io.audio_out[0][...] = io.audio_in[0]
             return
@@ -151,7 +151,7 @@ class Plugin(WorkerProcessor):
         return hop.provided(no_events.step(self._state, self.hops.words, self.hops.hop, io.time.sample))
 
     def _play_at_once(self, io: IO) -> bool:
-        """Plays a whole block without events by machine code, with its controls; False where that cannot be."""
+        """Processes a block without events in native code, with its controls; returns False if that is impossible."""
         if self._bound is None or self._events:
             return False
         x, y, run = self._bound
@@ -164,7 +164,7 @@ class Plugin(WorkerProcessor):
         return done
 
     def _read(self, io: IO) -> None:
-        """Reads the controls at the block's end; they are still to be given where one has changed."""
+        """Reads the controls at the block's end; changed ones are marked to be sent."""
         if io.cells is not self._cells:
             self._cells, cells = (
                 io.cells,
@@ -182,7 +182,7 @@ class Plugin(WorkerProcessor):
                 self._given = False
 
     def _post_both(self, hop: int, sound: Samples) -> None:
-        """Posts a hop of sound and side chain; only the sound replaces a missing answer."""
+        """Posts a hop of sound and side chain; a missing answer is replaced by the sound alone."""
         self._both = sound
         self.post(hop, sound[: len(sound) - self._side])
 
@@ -199,7 +199,7 @@ class Plugin(WorkerProcessor):
         self._sounding.follow(start, events)
 
     def begin(self, hop: int) -> None:
-        """Resends the sounding notes to a new worker."""
+        """Sends the held notes again to a new worker."""
         self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:

@@ -1,4 +1,4 @@
-"""Files of plugin states beyond the controls, in the folder of the performer's patches: NAME.state."""
+"""Reads and writes plugin states beyond the controls, in the folder of the performer's patches: NAME.state."""
 
 import base64
 import json
@@ -11,12 +11,12 @@ MAX_BYTES = 64 << 20
 
 
 def place_of(name: str) -> Path:
-    """Path of a state. Raises FileError: the name is more than one part of a path."""
+    """Path of a state. Raises FileError: the name has more than one path component."""
     return path_inside(patches_folder(), name, ".state")
 
 
 def read(name: str, address: str) -> bytes:
-    """State of that name; empty if there is none. Raises ParamError: it is another plugin's, or damaged."""
+    """State of that name; empty if there is none. Raises ParamError: it belongs to another plugin, or is damaged."""
     try:
         with place_of(name).open("rb") as file:
             kept = json.loads(file.read(MAX_BYTES))

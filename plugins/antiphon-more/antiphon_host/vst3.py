@@ -12,7 +12,7 @@ from antiphon_host.midi import MidiMessage
 
 _RATE = 48000
 _HOSTS = frozenset({"bypass", "buffer_size_frames", "sample_rate_frames", "current_program"})
-"""Names of host-controlled parameters."""
+"""Names of parameters that the host controls."""
 
 
 def _load(path: str) -> Any:
@@ -60,7 +60,7 @@ def _channels(plugin: Any) -> int:
 
 
 class Vst3Instance:
-    """A VST3 instance; see `HostedInstance`. pedalboard omits as many initial frames as its latency."""
+    """A VST3 instance; see `HostedInstance`. pedalboard drops its latency's number of frames at the start."""
 
     def __init__(self, card: PluginCard, rate: int, hop: int) -> None:
         self._plugin = _load(card.library)
@@ -101,5 +101,5 @@ class Vst3Instance:
         self._plugin.raw_state = data
 
     def close(self) -> None:
-        """Ends the plugin's instance."""
+        """Destroys the plugin's instance."""
         self._plugin.reset()

@@ -50,14 +50,14 @@ class Hosted:
             raise ParamError(f"{self._card.name} {error}") from None
 
     def warm(self) -> None:
-        """Plays silence."""
+        """Runs the plugin on silence."""
         for _ in range(WARM_HOPS):
             for copy in self._copies:
                 copy.run([])
         self._played = True
 
     def open(self, slot: int, config: str) -> None:
-        """Begins a stream without a past; controls stay until the first hop sets them. `config`: name of its state."""
+        """Starts a stream in its initial state; controls stay until the first hop sets them. `config`: its name."""
         if not self._played and config == self._state:
             return
         self.close(slot)
@@ -86,12 +86,12 @@ class Hosted:
             self._broken = config
 
     def close(self, slot: int) -> None:
-        """Waits until the state is written; a slot without a stream gets no hops."""
+        """Waits until the state is written; a closed slot gets no hops."""
         if self._writing is not None:
             self._writing.join()
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        """Computes a hop: controls and events of those hops that hold them, then the sound."""
+        """Computes a hop: sets the controls and events of hops that contain them, then runs the plugin."""
         if hops[0] < 0:
             return
         given, out, messages = x[0], y[0], []

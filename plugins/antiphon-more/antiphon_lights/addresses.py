@@ -5,7 +5,7 @@ from antiphon_lights.sending import lights_of
 
 MAX_BEATS = 256.0
 MAX_FIXTURES, MAX_TOLD = 24, 8192
-"""Most fixtures of an answer, and characters after which no further one is added."""
+"""Maximum fixtures in an answer, and characters after which no further fixture is added."""
 
 
 def _look(request: OscRequest) -> None:

@@ -1,4 +1,4 @@
-"""Lights of a running server: looks follow its events, and frames are sent at the beat to each receiver."""
+"""Runs the lights of a server: looks follow its events, and frames are sent to each receiver on the beat."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from antiphon_lights.targets import DmxTarget, LightTarget, Os2lDesk, UdpSender,
 # ---- Frames of light as a function of the clock and of values. Nothing here reads a clock or sends
 
 RATE = 44.0
-"""Most frames a second: a universe of DMX512 takes 22.7 ms on its wire."""
+"""Maximum frames per second: a DMX512 universe takes 22.7 ms on the wire."""
 STROBE = 10.0
-"""Most flashes a second of a channel, unless the owner asks for more."""
+"""Maximum flashes per second of a channel, unless the owner allows more."""
 FLASH = 26
-"""Steps of 255 by which a channel rises, after it fell as far, for a flash: a tenth."""
+"""Steps of 255 by which a channel must fall and then rise to count as a flash: a tenth."""
 MAX_PENDING, MAX_STRUCK = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Musical time of a frame. `seconds`: on the engine's sample clock, which runs on where the beat stands."""
+    """Musical time of a frame. `seconds`: on the engine's sample clock, which continues when the beat stops."""
 
     beat: float
     seconds: float
@@ -66,14 +66,14 @@ class Fade:
 
 
 class LightShow:
-    """State of the lights, whose frames depend on nothing else but the clock.
+    """State of the lights; frames depend only on it and the clock.
 
-    `dark`: whether all is. `levels`: 0 to 1, of drives by values. `struck`: (seconds, velocity of 0 to 1) of the last
-    notes and of those to come, by note and node. `section`: the beat at which the section began.
+    `dark`: whether a blackout is on. `levels`: 0 to 1, for effects driven by values. `struck`: (seconds, velocity 0 to
+    1) of recent and coming notes, by note and node. `section`: the beat at which the section began.
     """
 
     def __init__(self, rig: Rig, strobe: float = STROBE) -> None:
-        """The rig's first look, at once. `strobe`: flashes a second, at most."""
+        """Shows the rig's first look at once. `strobe`: maximum flashes per second."""
         self.rig, self.strobe, self.dark, self.section = rig, strobe, False, -math.inf
         self.levels: dict[WaveSource, float] = {}
         self.struck: dict[tuple[int, str], list[tuple[float, float]]] = {}
@@ -85,20 +85,20 @@ class LightShow:
         return self._fades[-1].look
 
     def show(self, look: str, beat: float, beats: float) -> None:
-        """Fades to a look from a beat on, in place of those that would begin later; ends a blackout."""
+        """Fades to a look from a beat on, replacing fades that would begin later; ends a blackout."""
         kept = [fade for fade in self._fades if fade.beat <= beat]
         self._fades = [*kept[-MAX_PENDING:], Fade(look, beat, beats)]
         self.dark = False
 
     def strike(self, note: int, node: str, seconds: float, velocity: float) -> None:
-        """Begins a note for the effects that it drives, now or later."""
+        """Starts a note for the effects it drives, now or later."""
         if any(_drives(wave, note, node) for wave in self.rig.waves):
             times = self.struck.setdefault((note, node), [])
             times.append((seconds, velocity))
             del times[:-MAX_STRUCK]
 
     def moved(self) -> None:
-        """Handles a jump of the beat: fades end at once, and a section begins nowhere."""
+        """Handles a jump of the beat: fades end at once, and the section has no beginning."""
         self._fades = [Fade(self.look, -math.inf, 0.0)]
         self.section = -math.inf
 
@@ -131,7 +131,7 @@ class LightShow:
         return level.astype(np.float32)
 
     def _height(self, wave: Wave, clock: Clock) -> float | NDArray[np.float64]:
-        """Height of a wave, 0 to 1; of a chase for each of its channels."""
+        """Value of a wave, 0 to 1; for a chase, one per channel."""
         drive, fastest = wave.drive, clock.bpm / 60.0 / self.strobe
         match drive.kind:
             case "value":
@@ -168,21 +168,21 @@ def _shape(wave: Wave, phase: float) -> float | NDArray[np.float64]:
 
 
 class FlashLimit:
-    """Limit on the flashes of each channel of one receiver, whatever they come from.
+    """Limits the flashes of each channel of one receiver, whatever their cause.
 
-    A flash is a rise by more than a tenth after a fall by as much. One that comes too soon after the last is held at a
-    tenth above its lowest point.
+    A flash is a rise of more than a tenth after an equal fall. A flash too soon after the last is clamped to a tenth
+    above its lowest point.
     """
 
     def __init__(self, slots: int, most: float) -> None:
-        """Dark before the first frame. `most`: flashes a second."""
+        """Starts dark. `most`: maximum flashes per second."""
         self._gap = 1.0 / most
         self._low, self._high = np.zeros(slots, np.int16), np.zeros(slots, np.int16)
         self._fallen = np.ones(slots, bool)
         self._rose, self._seconds = np.full(slots, -math.inf), -math.inf
 
     def limited(self, frame: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8]:
-        """The frame, with what rises too soon held."""
+        """The frame, with channels that rise too soon clamped."""
         if seconds < self._seconds:
             self._rose[:] = -math.inf  # another engine, whose clock began anew
         self._seconds = seconds
@@ -204,15 +204,15 @@ class FlashLimit:
 
 
 def placed(clock: Clock, count: int) -> Clock:
-    """The clock at the last multiple of 1 / `count` beats: what is sent is dated by it, however late it is."""
+    """The clock at the last multiple of 1 / `count` beats: frames are dated by it, however late they are."""
     place = math.floor(clock.beat * count + 1e-9) / count
     return replace(clock, beat=place, seconds=clock.seconds - (clock.beat - place) * 60.0 / clock.bpm)
 
 
 def steps(bpm: float) -> int:
-    """Frames of a beat at a tempo, at most `RATE` a second: a multiple of 4 where there are 12 or more.
+    """Frames per beat at a tempo, at most `RATE` a second: a multiple of 4 from 12 on.
 
-    Frames are dated by the beat, so that one falls on it, and the frames of a replay are those of the performance.
+    Frames are dated by the beat, so that one falls on each beat, and a replay has the frames of the performance.
     """
     most = max(1, int(60.0 * RATE / bpm))
     return most - most % 4 if most >= 12 else most
@@ -221,13 +221,13 @@ def steps(bpm: float) -> int:
 OUTPUT_LATENCY = 0.001
 """Seconds after its block until a sample sounds, without the device's own."""
 JUMP_BEATS = 0.5
-"""Step back of the beat that is a jump."""
+"""Minimum backward step of the beat that counts as a jump."""
 IDLE_SECONDS = 0.02
-"""Seconds between two looks at the clock while the beat stands, and at most before the next frame."""
+"""Seconds between checks of the clock while the beat is stopped, and maximum wait before the next frame."""
 QUIET_DB = 60.0
 """dB below full scale at which a node's level is 0."""
 WAKE = 0.0007
-"""Seconds before its beat from which a beat may leave: the loop wakes up to 1 ms later than it is asked to."""
+"""Seconds before its time at which a beat may be sent: the loop wakes up to 1 ms late."""
 LEAD = 0.008
 """Seconds before it is due at which a frame is computed: on a busy machine the loop wakes 5 ms late."""
 
@@ -240,10 +240,10 @@ def lights_of(request: OscRequest) -> Lights:
 
 
 class Lights:
-    """What is shown and sent. `missed`: frames."""
+    """Shows and sends the lights. `missed`: number of frames not sent."""
 
     def __init__(self, server: TransportServer, to: Mapping[str, tuple[LightTarget, ...]], strobe: int = 0) -> None:
-        """Nothing is sent before `install`. `strobe`: flashes a second, 0 for the usual limit."""
+        """Sends nothing before `install`. `strobe`: maximum flashes per second, 0 for the default limit."""
         self.server, self._strobe = server, strobe or STROBE
         self.desk = LightShow(Rig(), self._strobe)
         self.udp = UdpSender()
@@ -256,7 +256,7 @@ class Lights:
         self._table: Mapping[str, Any] | None = None
 
     def install(self) -> None:
-        """Follows the server, and starts sending."""
+        """Subscribes to the server's events, and starts sending."""
         server = self.server
         _open[server.folder] = self
         self.follow_table()
@@ -292,7 +292,7 @@ class Lights:
     # ---- what is shown
 
     def follow_table(self) -> None:
-        """Takes up the present patch's table; its first look is shown at once, a blackout stays."""
+        """Applies the current patch's table; its first look is shown at once, a blackout stays."""
         table = self.server.table("lights")
         if table == self._table:
             return
@@ -371,25 +371,25 @@ class Lights:
         return self.server.sample_at(self.server.now_ns()) / self.server.rate
 
     def _heard(self) -> float:
-        """Seconds from a sample's time on the engine's clock until it is heard."""
+        """Seconds from a sample's time on the engine's clock until it sounds."""
         return self.server.block / self.server.rate + OUTPUT_LATENCY
 
     def clock(self, ahead: float) -> Clock:
-        """The musical clock as it will be heard in so many seconds."""
+        """The musical clock as it will sound `ahead` seconds from now."""
         server = self.server
         sample = server.sample_at(server.now_ns() + round((ahead - self._heard()) * 1e9))
         _, bpm, playing = server.tempo()
         return Clock(server.beat_at(sample), sample / server.rate, bpm, server.bar(), playing)
 
     def due(self, clock: Clock, latency: float) -> int:
-        """Ns of CLOCK_MONOTONIC at which a receiver of that latency is to have a frame."""
+        """Time at which a receiver of that latency should have a frame, in ns of CLOCK_MONOTONIC."""
         # the clock of what is shown now runs behind that of the frame by what is left
         return self.server.now_ns() + round((clock.seconds - self.clock(latency).seconds) * 1e9)
 
     async def _wait(self, last: float, latency: float, count: int, lead: float) -> Clock:
-        """Waits for the next multiple of 1 / `count` beats after `last`, as a receiver of that latency shows it.
+        """Waits for the next multiple of 1 / `count` beats after `last`, shifted by the receiver's latency.
 
-        It ends `lead` seconds before. While the beat stands, it waits for the next of `RATE` frames a second.
+        Returns `lead` seconds before. While the beat is stopped, it waits for the next of `RATE` frames a second.
         """
         stood = False
         while True:
@@ -432,7 +432,7 @@ class Lights:
             target.end(rig.universes)
 
     def frame(self, clock: Clock) -> NDArray[np.uint8]:
-        """Values of all channels, 0 to 255, by the present values and levels, before the limit on flashes."""
+        """Values of all channels, 0 to 255, from the current values and levels, before the flash limit."""
         for wave in self.desk.rig.waves:
             if wave.drive.kind == "value":
                 try:
@@ -472,7 +472,7 @@ class Lights:
         self._cue(clock.seconds, encode("/beat", beat, bpm), *bar, to=(target,))
 
     def _cue(self, seconds: float, *messages: bytes, to: Sequence[LightTarget] | None = None) -> None:
-        """Sends cues of the engine's time `seconds`, to each receiver as early as it wants them."""
+        """Sends cues for the engine time `seconds`, to each receiver as early as it asks for."""
         now, wall = self.server.now_ns(), time.time_ns()  # side by side: between both this process may have to wait
         ahead = seconds - self.server.sample_at(now) / self.server.rate + self._heard()
         bundle = encode_bundle(timetag_of(wall + round(ahead * 1e9)), list(messages))
@@ -482,5 +482,5 @@ class Lights:
 
 
 def chord_name(number: int) -> str:
-    """Name of a parameter `chord`: C to B major as 0 to 11, minor as 12 to 23, "N" below 0."""
+    """Name for a value of the parameter `chord`: 0 to 11 C to B major, 12 to 23 minor, "N" below 0."""
     return f"{FLAT_NAMES[number % 12]}{'m' if number >= 12 else ''}" if 0 <= number < 24 else "N"

@@ -29,7 +29,7 @@ _DRIVES = 'beat, bar, section, "note c4", "note c4 NODE", "level NODE" or "NODE.
 
 
 class Fixture(msgspec.Struct, forbid_unknown_fields=True):
-    """Channels of a universe in a row, by name."""
+    """Consecutive channels of a universe, by name."""
 
     universe: Annotated[int, Meta(ge=1, le=32768)]
     channel: Annotated[int, Meta(ge=1, le=SLOTS)]
@@ -63,8 +63,8 @@ Placed: TypeAlias = dict[str, tuple[int, Fixture]]
 
 
 class WaveSource(NamedTuple):
-    """What drives an effect. `kind`: beat, bar, section, note or value, which without `param` is the peak of the
-    output. `node`: "" for every node."""
+    """Source of an effect's modulation. `kind`: beat, bar, section, note or value; without `param`, the value is the
+    peak of the output. `node`: "" for every node."""
 
     kind: str
     note: int = -1
@@ -86,7 +86,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """A table that was read. A frame has 512 places for each of `universes`, in that order.
+    """A parsed table. A frame has 512 channels for each of `universes`, in that order.
 
     `looks`: frames of 0 to 1 by name; the first is shown when the patch is loaded.
     """
@@ -100,12 +100,12 @@ class Rig:
 
     @property
     def slots(self) -> int:
-        """Places of a frame."""
+        """Number of channels in a frame."""
         return SLOTS * len(self.universes)
 
 
 def read(table: Mapping[str, Any]) -> Rig:
-    """Reads the table; an empty one gives a rig without fixtures. Raises Misfit: it is not valid."""
+    """Parses the table; an empty one gives a rig without fixtures. Raises Misfit: it is invalid."""
     if not table:
         return Rig()
     data = convert_fields(table, LightsTable, "lights")

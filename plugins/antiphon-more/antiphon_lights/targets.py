@@ -1,7 +1,7 @@
-"""Receivers: where each is, how late it shows, and the socket to it. A receiver that is away costs its packets only.
+"""Receivers: their addresses, latencies and sockets. An unreachable receiver only loses its packets.
 
-Packets of our own: both layouts are fixed headers before 512 bytes. The libraries that send them run a thread for each
-universe with a clock of its own, and a frame has to leave at its beat.
+The packets are built here: both layouts are fixed headers before 512 bytes. Libraries for them run a thread with its
+own clock per universe, but a frame must be sent on its beat.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _SACN = struct.Struct(">HH12sHI16s HI64sBHBBH HBBHHHB")
 _FLAGS, _FRAMING_AT, _DMP_AT = 0x7000, 38, 115
 _NAME, _PRIORITY = b"Antiphon", 100
 TERMINATED = 0x40
-"""Option of sACN: the last packet of a stream."""
+"""sACN option of the last packet of a stream."""
 SACN_BYTES = _SACN.size + SLOTS
 
 
@@ -41,7 +41,7 @@ def art_dmx(universe: int, sequence: int, slots: bytes) -> bytes:
 
 
 def sacn_packet(source: bytes, universe: int, sequence: int, slots: bytes, options: int = 0) -> bytes:
-    """Data packet with start code 0. `source`: 16 bytes that name it. `universe`: 1 to 63999. `slots`: 512 bytes."""
+    """sACN data packet, start code 0. `source`: 16-byte sender ID. `universe`: 1 to 63999. `slots`: 512 bytes."""
     root = 0x10, 0, b"ASC-E1.17", _FLAGS | (SACN_BYTES - 16), 4, source
     framing = _FLAGS | (SACN_BYTES - _FRAMING_AT), 2, _NAME, _PRIORITY, 0, sequence, options, universe
     return _SACN.pack(*root, *framing, _FLAGS | (SACN_BYTES - _DMP_AT), 2, 0xA1, 0, 1, SLOTS + 1, 0) + slots
@@ -63,9 +63,9 @@ LATENCY = -500.0, 2000.0
 MULTICAST = "multicast"
 RETRY_SECONDS = 1.0
 MAX_WAITING = 1024
-"""Most batches of packets that wait for their time; further ones are lost."""
+"""Maximum batches of packets waiting to be sent; further ones are lost."""
 MAX_UNSENT = 64 << 10
-"""Bytes that a receiver by TCP may be behind, before the connection is given up."""
+"""Maximum unsent bytes of a TCP receiver, beyond which the connection is dropped."""
 _FORM = re.compile(r"([^:@]+)(?::(\d{1,5}))?(?:@([-+]?\d{1,5}(?:\.\d+)?))?")
 
 
@@ -74,7 +74,7 @@ Packets: TypeAlias = "Sequence[tuple[bytes, tuple[str, int]]]"
 
 
 class LightTarget(NamedTuple):
-    """A receiver. `host`: an IPv4 address, or "multicast". `latency`: seconds by which it gets its packets early."""
+    """A receiver. `host`: an IPv4 address, or "multicast". `latency`: seconds by which its packets are sent early."""
 
     host: str
     port: int
@@ -82,9 +82,9 @@ class LightTarget(NamedTuple):
 
 
 def read_targets(option: str, texts: Sequence[str], port: int, *, multicast: bool = False) -> tuple[LightTarget, ...]:
-    """Receivers of an option, each HOST[:PORT][@MS]. `port`: the usual one, 0 for none.
+    """Parses an option's receivers, each HOST[:PORT][@MS]. `port`: default port, 0 for none.
 
-    Raises UsageError: one cannot be read, or there is no such host.
+    Raises UsageError: a receiver is invalid, or its host is unknown.
     """
     if len(texts) > MAX_TARGETS:
         raise UsageError(f"--{option} takes at most {MAX_TARGETS} receivers, not {len(texts)}")
@@ -108,15 +108,15 @@ def _target(option: str, text: str, usual: int, multicast: bool) -> LightTarget:
 
 
 class UdpSender:
-    """A socket that only sends, each batch of packets at its time, from a thread of its own.
+    """A send-only socket with a thread that sends each batch of packets at its time.
 
-    The thread is in a real-time class where the system allows that: an event loop is woken 5 ms late on a busy machine.
-    `lost`: packets that the system refused, or that were too many; `reason`: why the last one was refused. `late`:
-    seconds by which recent batches left late, at most.
+    The thread has real-time priority where allowed, as an event loop wakes 5 ms late on a busy machine. `lost`: packets
+    refused by the system or in excess; `reason`: why the last one was refused. `late`: maximum delay in seconds of
+    recent batches.
     """
 
     def __init__(self) -> None:
-        """Opens it; nothing is received, and broadcast addresses are allowed."""
+        """Opens the socket; it receives nothing, and may send to broadcast addresses."""
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.setblocking(False)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -128,7 +128,7 @@ class UdpSender:
         threading.Thread(target=self._run, name="lights", daemon=True).start()
 
     def send(self, packets: Packets, due: int = 0) -> None:
-        """Sends packets at a time of CLOCK_MONOTONIC, ns, or at once; counts as lost what is refused or too much."""
+        """Sends packets at a time of CLOCK_MONOTONIC in ns, or at once; refused and excess packets count as lost."""
         with self._changed:
             if due <= time.monotonic_ns():
                 self._send(packets)
@@ -139,7 +139,7 @@ class UdpSender:
                 self.lost += len(packets)
 
     def drop(self) -> None:
-        """Forgets what waits for its time."""
+        """Discards the waiting packets."""
         with self._changed:
             self._waiting.clear()
 
@@ -188,19 +188,19 @@ class DmxTarget:
         self._sender.send(packets, due)
 
     def end(self, universes: Sequence[int]) -> None:
-        """Ends the streams of sACN, dark, with three packets as it asks."""
+        """Ends sACN streams dark, with the three packets that the standard requires."""
         for _ in range(3 if self._source is not None else 0):
             self.send(universes, bytes(SLOTS * len(universes)), TERMINATED)
 
 
 class Os2lDesk(asyncio.Protocol):
-    """A connection for OS2L that is made again when it is lost; what a desk answers is dropped.
+    """A connection for OS2L that reconnects after a loss; the desk's answers are discarded.
 
-    `reason`: why there is none, or "".
+    `reason`: why there is no connection, or "".
     """
 
     def __init__(self, target: LightTarget, retry: float = RETRY_SECONDS) -> None:
-        """Not connected. `retry`: seconds between two attempts."""
+        """Creates it unconnected. `retry`: seconds between two attempts."""
         self.target, self._retry = target, retry
         self._transport: asyncio.WriteTransport | None = None
         self._gone = asyncio.Event()

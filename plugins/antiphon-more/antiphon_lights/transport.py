@@ -40,7 +40,7 @@ class LightsTransport(Transport):
 
 
 def receivers(settings: ServeSettings) -> dict[str, tuple[LightTarget, ...]]:
-    """Receivers by the option's name. Raises UsageError: one is not valid."""
+    """Receivers by option name. Raises UsageError: one is invalid."""
     usual = ((ARTNET, ARTNET_PORT), (SACN, SACN_PORT), (OS2L, OS2L_PORT), (CUES, 0))
     return {
         option.name: read_targets(option.name, settings.value(option), port, multicast=option is SACN)

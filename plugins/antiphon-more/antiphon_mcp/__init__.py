@@ -1,6 +1,6 @@
-"""Model Context Protocol: assistants that play along; their proposals are rehearsed before they are heard.
+"""Model Context Protocol: assistants that play along; their proposals are rehearsed offline before they sound.
 
-Imports `antiphon.api` only, and the SDK `mcp` in the command alone.
+Imports only `antiphon.api`, and in the command the SDK `mcp`.
 """
 
 from __future__ import annotations

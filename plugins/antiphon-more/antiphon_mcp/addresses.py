@@ -1,7 +1,7 @@
-"""Performer's switches of the co-performer, by OSC, stored in control, and in a file for one that is started again.
+"""The performer's switches for the co-performer, by OSC; kept in control, and in a file for the next start.
 
-Each act may come as a cue, `/cue mcp.off`: so a pad of the page or, by `/learn /cue mcp.off`, of a MIDI controller does
-the same. A mode that is taken is sent as `/cue mcp.is.off`. The log of a recorded session has every cue.
+Each switch also works as a cue, `/cue mcp.off`, and so from a pad of the page or, by `/learn /cue mcp.off`, of a MIDI
+controller. A new mode is announced as `/cue mcp.is.off`. A recorded session's log has every cue.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class PerformerSwitches:
         self.locked: list[str] = known.get("locked", [])
 
     def add_to(self, osc: AddressList) -> None:
-        """Registers the addresses, and removes what a server before has left."""
+        """Registers the addresses, and removes files left by an earlier server."""
         # rehearsals beside a server make these lists too: what it has just written is not theirs to remove
         until = time.time() - EXPIRY_SECONDS
         threading.Thread(target=_sweep, args=(library_folder() / "captures", until), daemon=True).start()
@@ -112,7 +112,7 @@ async def hear(request: OscRequest) -> None:
 
 
 def _sweep(folder: Path, until: float) -> None:
-    """Removes capture files that were written until that time: their requesters have gone."""
+    """Removes capture files written before `until`: their requesters are gone."""
     for path in folder.glob(".hear-*.wav"):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime <= until:

@@ -1,4 +1,4 @@
-"""`antiphon mcp`: a running server for assistants, by the Model Context Protocol."""
+"""`antiphon mcp`: connects assistants to a running server by the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mcp(
         argument("Let land what the rehearsal speaks against, and scripts that are not music."),
     ] = False,
 ) -> None:
-    """Let an assistant play along: it listens to the server, and what it proposes is rehearsed before it lands."""
+    """Let an assistant play along: it listens to the server, and its proposals are rehearsed before they land."""
     require_modules("antiphon mcp", ["mcp"])
     from antiphon_mcp.tools import ServerClient, server
 
@@ -50,7 +50,7 @@ def _serve(made: MCPServer[None], port: int) -> None:
 
 
 def require_token(application: Application, token: str) -> Application:
-    """An ASGI application that answers 401 to requests without the token."""
+    """Wraps an ASGI application so that requests without the token get 401."""
     wanted = f"Bearer {token}".encode()
 
     async def served(scope: Scope, receive: Any, send: Any) -> None:

@@ -1,6 +1,6 @@
 """State of the co-performer: proposals, landed changes, and the performer's permissions.
 
-The desk is pure. What a process of the server that is started again is to know is a private JSON file for each server.
+The desk is pure. State for a restarted process of the server is kept in a private JSON file for each server.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ PRIVATE = 0o600
 
 
 class DeskMemory:
-    """State of one process of a server, by its parent, which starts it again."""
+    """Stored state of a server process, filed by its parent process, which restarts it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._written = b""
 
     def read(self) -> dict[str, Any]:
-        """What was written last; empty at first. Files of servers that have ended are removed."""
+        """State written last; empty at first. Files of servers that have ended are removed."""
         try:
             path = self._path()
             for other in path.parent.glob("mcp-*-*-*.json"):
@@ -59,18 +59,18 @@ MODES = ("on", "off", "hold", "ask")
 HALTED_MODES = ("off", "hold")
 """Modes in which nothing lands."""
 CUE = "mcp."
-"""Prefix of the cues by which acts of the performer are told."""
+"""Prefix of the cues that report the performer's actions."""
 MODE_PREFIX = "is."
-"""Prefix, after `CUE`, of a mode that control has taken: another name than that by which a pad asks for it."""
+"""Prefix, after `CUE`, of a mode that is now in force; it differs from the name by which a pad requests the mode."""
 MAX_PROPOSALS = 32
-"""Proposals that are remembered; of their pictures too."""
+"""Maximum number of remembered proposals and of their pictures."""
 MAX_UNDO = 64
-"""Changes that can be undone."""
+"""Maximum number of changes that can be undone."""
 MAX_KEPT = 8
-"""Changes that can still be undone where the web process was started again."""
+"""Maximum number of changes that can be undone after a restart of the web process."""
 MAX_DIFF = 20_000
 DID = "did."
-"""Prefix, after `CUE`, of an act of the co-performer, which nothing answers."""
+"""Prefix, after `CUE`, of the co-performer's actions, which have no handler."""
 SETTABLE = (bool, int, float, str)
 SCENE = "/scene/recall"
 Message: TypeAlias = tuple[str, tuple[Any, ...]]
@@ -82,7 +82,7 @@ BUSY_STATES = ("rehearsing", *OPEN_STATES)
 
 
 class LandingRefused(Exception):
-    """A change that does not land, with the reason."""
+    """A change that was refused landing, with the reason."""
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ class Proposal:
 
     @property
     def mark(self) -> str:
-        """Beginning of the ID, for cues and lines that all clients hear: it lands nothing."""
+        """Beginning of the ID, for cues and lines that all clients receive; it is not enough to land the proposal."""
         return self.id[:4]
 
     def plain(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Proposal:
 
 
 def diff_of(text: str, lines: tuple[Message, ...], base: str) -> str:
-    """A change as a unified diff, cut after `MAX_DIFF` characters, with the number of those left out."""
+    """A change as a unified diff, cut after `MAX_DIFF` characters, with the number of omitted characters."""
     shown = [f"+ {address} {' '.join(map(repr, args))}" for address, args in lines]  # repr: a value is one line
     if text:
         shown += list(difflib.unified_diff(base.splitlines(), text.splitlines(), lineterm="", n=1))[2:]
@@ -143,10 +143,12 @@ def values_by_address(nodes: Iterable[tuple[str, Mapping[str, Any]]], tempo: flo
     return found
 
 
-def taken_back(touched: Iterable[str], values: Mapping[str, Any], macros: Mapping[str, Any]) -> tuple[Message, ...]:
-    """The messages that bring back what is set at these addresses, a macro before the parameters that it moves.
+def restoring_messages(
+    touched: Iterable[str], values: Mapping[str, Any], macros: Mapping[str, Any]
+) -> tuple[Message, ...]:
+    """Messages that restore the current values at these addresses, a macro before the parameters it controls.
 
-    `values`: those of now by address. `macros`: as a patch file has them. A scene sets all but the tempo.
+    `values`: current values by address. `macros`: in the format of a patch file. A scene sets all values but the tempo.
     """
     paths = {_plain(path) for path in touched}
     rows = [row for name, body in macros.items() if f"/macro/{name}" in paths for row in _rows(body)]
@@ -157,7 +159,7 @@ def taken_back(touched: Iterable[str], values: Mapping[str, Any], macros: Mappin
 
 
 def _plain(path: str) -> str:
-    """The address that has the value which a message sets."""
+    """The address whose value a message sets."""
     path = path.replace("/node/macro/", "/macro/")
     parts = 2 if path.startswith("/macro/") else 3
     return "/".join(path.split("/")[: parts + 1]) if path.startswith(("/macro/", "/node/")) else path
@@ -185,7 +187,7 @@ class Desk:
         return next((one for one in self.proposals.values() if one.state == "waiting"), None)
 
     def add(self, **given: Any) -> Proposal:
-        """New proposal with an unguessable ID; beyond `MAX_PROPOSALS` the oldest that is not busy is dropped."""
+        """Adds a proposal with an unguessable ID; beyond `MAX_PROPOSALS` drops the oldest that is not busy."""
         while len(self.proposals) >= MAX_PROPOSALS:
             idle = [one.id for one in self.proposals.values() if one.state not in BUSY_STATES]
             rehearsed = [one.id for one in self.proposals.values() if one.state == "rehearsing"]
@@ -204,7 +206,7 @@ class Desk:
         }
 
     def kept(self) -> list[dict[str, Any]]:
-        """JSON data of what waits, and of what landed last, oldest first."""
+        """JSON data of the waiting proposals and the last landed changes, oldest first."""
         chosen = [*self.landed][-MAX_KEPT:] + [one for one in (self.waiting,) if one is not None]
         return [{**asdict(one), "picture": one.picture.hex()} for one in chosen]
 

@@ -1,4 +1,4 @@
-"""Types of the co-performer's operations: the source of their checks and of the OpenAPI document; changes as text."""
+"""Types of the co-performer's operations: they define validation and the OpenAPI document; applies changes to text."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ Value = float | bool | Annotated[str, Meta(max_length=1000)]
 
 
 class Edit(Request):
-    """Lines of the script that plays, from `first` to `last`, replaced; `last` = `first` - 1 inserts before `first`."""
+    """Replaces lines `first` to `last` of the current script; `last` = `first` - 1 inserts before `first`."""
 
     first: Annotated[int, Meta(ge=1, le=MAX_SCRIPT_BYTES)]
     last: Annotated[int, Meta(ge=0, le=MAX_SCRIPT_BYTES)]
@@ -52,7 +52,7 @@ class SayBody(Request):
 
 
 class HearBody(Request):
-    """Body with the node and bars to analyse."""
+    """Body with the node to analyse, and the number of bars."""
 
     node: Annotated[str, Meta(max_length=64, description="A node, `in`, `out` or `out.cue`.")] = "out"
     bars: Annotated[int, Meta(ge=1, le=16)] = 4
@@ -89,9 +89,9 @@ Heard = record(
 
 
 def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Message, ...]]:
-    """The script with the change, "" where that stays; messages at the change.
+    """The changed script, "" if it stays the same, and the messages sent at the change.
 
-    `base`: the script that plays. Raises Refusal: not exactly one change, or one that cannot be.
+    `base`: the current script. Raises Refusal: there is not exactly one change, or it is invalid.
     """
     given = [one for one in (body.script, body.lines, body.params, body.scene) if one is not UNSET]
     if len(given) != 1:
@@ -118,7 +118,7 @@ def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Message, ...]]:
 
 
 def edited(base: str, edits: list[Edit]) -> str:
-    """The text with lines replaced. Raises Refusal: there are no such lines, or two edits overlap."""
+    """The text with lines replaced. Raises Refusal: the lines do not exist, or two edits overlap."""
     lines = base.split("\n")
     end = len(lines) + 1
     for edit in sorted(edits, key=lambda one: (one.first, one.last), reverse=True):

@@ -1,7 +1,7 @@
 """Operations of the co-performer: proposals, landing, and the performer's permissions.
 
-The owner's token also lands a script by `POST /api/live/eval`; by these operations nothing lands without a rehearsal,
-and the performer's switches hold.
+The owner's token can also land a script by `POST /api/live/eval`; these operations land nothing without a rehearsal,
+and obey the performer's switches.
 """
 
 import ast
@@ -40,7 +40,7 @@ from antiphon_mcp.desk import (
     Message,
     Proposal,
     diff_of,
-    taken_back,
+    restoring_messages,
     values_by_address,
 )
 from antiphon_mcp.route_types import patch_of
@@ -52,9 +52,9 @@ LIMITS = ChildLimits(nice=5)
 HEARD_BARS = 2
 """Bars of the input that a rehearsal repeats."""
 MAX_WAITING = 4
-"""Pieces of work that wait or are done; a further one is refused."""
+"""Maximum number of waiting and running requests; further ones are refused."""
 TIMEOUT_SECONDS = 180.0
-"""Seconds for an answer: those of the process's own limit, and of its start on a busy machine."""
+"""Timeout of an answer in seconds: the process's own limit, plus its start on a busy machine."""
 IDLE_SECONDS = 600.0
 """Seconds of idleness after which the process ends."""
 
@@ -70,7 +70,7 @@ class Rehearser:
         self.waiting = 0
 
     async def ask(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Answer to a request. Raises Refusal: too much waits, or the process has ended."""
+        """Returns the answer to a request. Raises Refusal: too many requests wait, or the process has ended."""
         if self.waiting >= MAX_WAITING:
             raise Refusal(429, f"{MAX_WAITING} rehearsals wait already; try again", (("Retry-After", "5"),))
         self.waiting += 1
@@ -112,7 +112,7 @@ class Rehearser:
 async def request_of(
     proposal: Proposal, server: HttpServer, control: Any, state: Mapping[str, Any], locked: Iterable[str]
 ) -> dict[str, Any]:
-    """The request to the stage process: the change, and the state into which it would come."""
+    """Builds the request to the stage process: the change, and the state it would apply to."""
     graph, stored, status = await control.graph(), await control.stored(), await control.status()
     values = {one.node.name: one.values for one in await control.nodes()}
     nodes = [{**one, "values": values.get(one["name"], {})} for one in graph["nodes"]]
@@ -134,7 +134,7 @@ async def request_of(
 
 
 async def _input(server: HttpServer, wires: Iterable[Sequence[str]]) -> str:
-    """A file with what came in lately, "" where the patch does not use it, or too little is kept."""
+    """Path of a file with recent input; "" if the patch does not use it, or too little is stored."""
     if any(source.startswith("in.") for source, _ in wires):
         with contextlib.suppress(Refusal):
             return str((await server.ask("/mcp/hear", "/mcp/hear.reply", HEARD_BARS, "in"))[0])
@@ -156,7 +156,7 @@ ALLOWED_MODULES = {
     "collections": ("Counter", "deque"),
     "functools": ("partial", "reduce"),
 }
-"""Importable modules: whole (None), or these names of them."""
+"""Importable modules: None for the whole module, or the allowed names."""
 REFUSED_NAMES = frozenset({
     "breakpoint", "compile", "delattr", "dir", "eval", "exec", "exit", "getattr", "globals", "help", "input",
     "locals", "memoryview", "object", "open", "osc", "quit", "setattr", "super", "type", "vars",
@@ -170,7 +170,7 @@ UNREAD = "nesting so deep, and no null character"
 def forbidden(text: str, before: str = "") -> str:
     """Sentence on a forbidden construct of a proposed script, with its line; "" if it may be rehearsed.
 
-    `before`: the script that plays; what that has is allowed. A syntax error is left to the rehearsal.
+    `before`: the current script; constructs it already has are allowed. Syntax errors are left to the rehearsal.
     """
     own = {what for what, _ in _found(before)} - {UNREAD}
     for what, line in _found(text):
@@ -227,23 +227,23 @@ def _imported(module: str, name: str) -> list[str]:
 log = logging.getLogger("antiphon.mcp")
 
 SENDER = "co-performer"
-"""The sender of what it lands, as the page shows it."""
+"""Sender name of landed changes, as the page shows it."""
 VERDICT_SECONDS = 20.0
-"""Seconds in which a verdict is waited for, before the client asks again."""
+"""Maximum seconds to wait for a verdict before the client has to ask again."""
 MIN_LEAD_SECONDS = 0.25
-"""Seconds ahead at which values can still be set on a beat."""
+"""Minimum seconds ahead at which values can still be scheduled on a beat."""
 AFTER = 1 / 64
-"""Beats after a change at which an undo takes effect that came before it."""
+"""Beats between a change and an undo that was requested before it took effect."""
 SOON = 0.25
-"""Beats at whose multiple an undo takes effect: within a beat, also where its request takes a part of it."""
+"""Grid in beats on which an undo takes effect: within a beat, even if its request takes part of it."""
 LONGEST_TOLD = 1000
-"""Characters of an act in the log of a session."""
+"""Maximum characters of an action in the log of a session."""
 
 
 class McpRoutes:
     """Operations of the co-performer.
 
-    Nothing is started, and nothing subscribed to, before the first of them, or where a web process before had them.
+    Nothing is started or subscribed to before the first operation, unless an earlier web process had them in use.
     """
 
     def __init__(self, server: HttpServer) -> None:
@@ -267,7 +267,7 @@ class McpRoutes:
 
     @operation("GET", "/api/mcp", types.Coperformer, level=types.OWNER)
     async def state(self, request: HttpRequest) -> object:
-        """What the performer lets the co-performer do, and what waits."""
+        """What the performer allows the co-performer, and the waiting proposals."""
         await self._join()
         return self._desk.plain()
 
@@ -289,14 +289,14 @@ class McpRoutes:
             raise Refusal(422, reason)
         diff = await asyncio.to_thread(diff_of, text, lines, base)
         proposal = self._desk.add(text=text, lines=lines, base=base, bars=body.bars, own=body.own, diff=diff)
-        self._did("proposes", proposal.mark)
+        self._report_act("proposes", proposal.mark)
         self._judged[proposal.id] = asyncio.Event()
         self._begin(self._rehearse(proposal))
         return proposal.plain()
 
     @operation("GET", "/api/mcp/proposals/{id}", types.Proposed, level=types.OWNER, example={"id": "0123456789ab"})
     async def proposal(self, request: HttpRequest, id: str) -> object:
-        """A proposal; its verdict is waited for, 20 s at most."""
+        """A proposal; waits for its verdict, at most 20 s."""
         proposal = self._known(id)
         if proposal.id in self._judged:
             try:
@@ -315,7 +315,7 @@ class McpRoutes:
 
     @operation("POST", "/api/mcp/land", types.Proposed, example={"body": {"id": "0123456789ab"}})
     async def land(self, request: HttpRequest, body: types.LandBody) -> object:
-        """Land what was rehearsed, on the next multiple of `quantum` beats."""
+        """Land a rehearsed proposal, on the next multiple of `quantum` beats."""
         self._check(request)
         await self._join()
         proposal = self._known(body.id)
@@ -326,7 +326,7 @@ class McpRoutes:
         proposal.quantum = body.quantum
         if self._desk.mode == "ask":
             proposal.state = "waiting"
-            self._did("asks", proposal.mark)
+            self._report_act("asks", proposal.mark)
             self._performer.say("the co-performer asks: Land or Veto")
         else:
             await self._land(proposal)
@@ -335,7 +335,7 @@ class McpRoutes:
 
     @operation("POST", "/api/mcp/undo", types.Proposed)
     async def undo(self, request: HttpRequest) -> object:
-        """Bring back what played before the co-performer's last change, within a beat."""
+        """Undo the co-performer's last change, within a beat."""
         self._check(request)
         await self._join()
         if (mode := self._desk.mode) in HALTED_MODES:
@@ -348,12 +348,12 @@ class McpRoutes:
         self._check(request)
         line = "".join(letter if letter.isprintable() else " " for letter in body.text)
         self._performer.say(f"{SENDER}: {line}")
-        self._did("says", line)
+        self._report_act("says", line)
         return {"said": line}
 
     @operation("POST", "/api/mcp/hear", types.Heard, example={"body": {"bars": 1}})
     async def hear(self, request: HttpRequest, body: types.HearBody) -> object:
-        """What the last bars of a node, the input or output hold."""
+        """Analyse the last bars of a node, the input or the output."""
         name, beats = await self._server.ask("/mcp/hear", "/mcp/hear.reply", body.bars, body.node)
         path = Path(str(name))
         try:
@@ -386,13 +386,13 @@ class McpRoutes:
             self._desk.store_verdict(proposal, {"ok": False, "why": why}, b"")
         else:
             self._desk.store_verdict(proposal, found["verdict"], picture)
-        self._did(proposal.state, "; ".join((proposal.mark, *proposal.why)))
+        self._report_act(proposal.state, "; ".join((proposal.mark, *proposal.why)))
         self._tell()
 
     # ---- landing
 
     async def _land(self, proposal: Proposal) -> None:
-        """Lands a proposal, unless the performer stops it meanwhile. Raises Refusal."""
+        """Lands a proposal, unless the performer stops it meanwhile. Raises Refusal: it cannot land."""
         before, mode, proposal.state = proposal.state, self._desk.mode, "landing"
         try:
             macros = (await self._control.stored())["macros"]
@@ -407,7 +407,7 @@ class McpRoutes:
                 script = {"text": proposal.text, "version": new, "name": SENDER, "by": SENDER}
                 self._performer.run(script, proposal.quantum, keep=True)
             touched = [*(path for path, _ in proposal.lines), *proposal.figures.get("sets", ())]
-            proposal.back = taken_back(touched, values, macros)
+            proposal.back = restoring_messages(touched, values, macros)
             proposal.at = self._at(proposal.lines, proposal.quantum or 1.0, status)
             proposal.state = "landed"
         finally:
@@ -415,7 +415,7 @@ class McpRoutes:
                 proposal.state = before
         self._desk.landed.append(proposal)
         where = f"next multiple of {proposal.quantum:g} beats" if proposal.quantum else "next bar"
-        self._did("landed", f"{proposal.mark} on the {where}")
+        self._report_act("landed", f"{proposal.mark} on the {where}")
         self._performer.say(f"the co-performer's change lands ({proposal.mark})")
 
     async def _undo(self) -> Proposal:
@@ -444,13 +444,13 @@ class McpRoutes:
             # a macro that goes back moves what is as before
             for path, args in proposal.back if any(path.startswith("/macro/") for path, _ in changed) else changed:
                 self._control.send(path, *args)
-        self._did("undone", proposal.mark)
+        self._report_act("undone", proposal.mark)
         self._performer.say("the co-performer's change is undone")
         self._tell()
         return proposal
 
     def _at(self, lines: Iterable[Message], quantum: float, status: dict[str, Any], later: float = 0.0) -> float:
-        """Sends messages for the next multiple of `quantum` beats, or `later`; returns that beat."""
+        """Schedules messages on the next multiple of `quantum` beats, or `later`; returns that beat."""
         soon = float(status["beat"]) + MIN_LEAD_SECONDS * float(status["tempo"]) / 60.0
         beat = -(-soon // quantum) * quantum + later
         for path, args in lines:
@@ -466,7 +466,7 @@ class McpRoutes:
     # ---- the performer
 
     async def _join(self) -> None:
-        """Subscribes to the performer's actions, and reads the settings: control may know an action earlier."""
+        """Subscribes to the performer's actions and reads the settings, as control may get an action earlier."""
         if self._acts is None:
             self._acts = OscSubscription(self._control.osc, self._heard)
             self._acts.start()
@@ -501,7 +501,7 @@ class McpRoutes:
         self._tell()
 
     async def _accept(self, id: str) -> None:
-        """Lands what waits, or the proposal of that ID, by the performer's word."""
+        """Lands the waiting proposal, or the one with that ID, as the performer decided."""
         chosen = self._known(id) if id else self._desk.waiting
         if chosen is None:
             raise Refusal(409, "nothing waits to be landed")
@@ -519,8 +519,8 @@ class McpRoutes:
         except Refusal as refusal:
             self._performer.say(f"co-performer: {refusal}")
 
-    def _did(self, act: str, what: str) -> None:
-        """An act of the co-performer, for the server's log, and as a cue for that of a recorded session."""
+    def _report_act(self, act: str, what: str) -> None:
+        """Reports an action of the co-performer to the server's log, and as a cue to the log of a recorded session."""
         log.info("co-performer: %s: %s", act, what)
         with contextlib.suppress(WireError):  # nothing depends on it
             self._control.send("/cue", f"{CUE}{DID}{act}", what[:LONGEST_TOLD])

@@ -1,8 +1,8 @@
-"""Rehearsal and analysis process.
+"""The rehearsal and analysis process.
 
-It has loaded plugins, machine code and the sounds of patches. A script is run in a copy of it, with limits of time and
-memory: what it does to its process ends with the copy. It takes `{"do": "warm", "patch"}`, `{"do": "rehearse", …}` and
-`{"do": "hear", "path"}`, and answers each: `{"verdict", "picture"}`, `{"heard", "picture"}` or `{"fault"}`.
+It keeps plugins, machine code and the sounds of patches loaded. A script runs in a fork with limits of time and memory,
+so that its side effects end with the fork. Requests are `{"do": "warm", "patch"}`, `{"do": "rehearse", …}` and `{"do":
+"hear", "path"}`, and the answers `{"verdict", "picture"}`, `{"heard", "picture"}` or `{"fault"}`.
 """
 
 import base64
@@ -93,14 +93,14 @@ def _mono(sound: Samples) -> NDArray[np.float64]:
 SECONDS = 90.0
 """Time limit of a piece of work in seconds."""
 MAX_BYTES = 64 << 20
-"""Bytes of an answer."""
+"""Maximum bytes of an answer."""
 TIMEOUT_SECONDS = 2.0
-"""Seconds of processor time for reading a script, and for a beat of it."""
+"""Maximum CPU seconds for reading a script, and for each beat of it."""
 MAX_NOTES = 512
 FAINT = 1e-4
 """Peak below which an input counts as silence."""
 MIN_BAND_CHANGE = 12.0
-"""dB by which a band changes that is remarked."""
+"""Minimum level change of a band in dB that is reported."""
 
 
 def main(channel: HelperChannel) -> None:
@@ -161,7 +161,7 @@ def _input(path: str) -> Samples:
 
 
 def _notes(path: Path, seconds: float) -> list[list[float]]:
-    """Seconds, length, number and velocity of the notes that `hum` finds."""
+    """Start in seconds, length, number and velocity of the notes that `hum` finds."""
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
         try:
             song = read_midi(transcribe(path, Path(folder) / "notes.mid", {}))
@@ -176,7 +176,7 @@ def _notes(path: Path, seconds: float) -> list[list[float]]:
 
 
 def _values_set(played: dict[str, Any]) -> list[str]:
-    """Addresses that the change sets and no track or loop of what plays, notes aside: its undo takes them back."""
+    """Addresses that the change sets but no current track or loop does, apart from notes; its undo restores them."""
     lead = Fraction(played["lead"])
     found = {address for beat, address, *_ in played["events"] if Fraction(beat) >= lead}
     found -= set(played["usual"])

@@ -45,11 +45,11 @@ class ServerClient:
         self._port = port
 
     def get(self, path: str) -> Any:
-        """JSON of an answer; raises `ServerRefused`."""
+        """JSON of an answer. Raises `ServerRefused`."""
         return json.loads(self._asked("GET", path, None))
 
     def post(self, path: str, body: Any = None) -> Any:
-        """JSON of an answer to a request with a body, as `get`."""
+        """JSON of the answer to a request with a body. Raises `ServerRefused`."""
         return json.loads(self._asked("POST", path, {} if body is None else body))
 
     def picture(self, path: str) -> bytes:
@@ -126,22 +126,22 @@ Node = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 Body: TypeAlias = dict[str, Any]
 """A request's body, of given fields."""
 PERFORMERS = ("trusted", "own")
-"""Fields of bodies that are the performer's to give, not the assistant's."""
+"""Body fields that the performer sets, not the assistant."""
 
 
 class GivenBody(ArgModelBase):
-    """Arguments of a tool that posts them as a body, which the server checks."""
+    """Arguments of a tool, posted as a body that the server checks."""
 
     model_config = ConfigDict(extra="allow")
 
     def model_dump_one_level(self) -> dict[str, Any]:
-        """The body as the tool's argument."""
+        """Returns the body as the tool's argument."""
         given = self.model_extra or {}
         return {"body": {name: one for name, one in given.items() if one is not None and name not in PERFORMERS}}
 
 
 def _tool(does: Callable[..., Any], annotations: ToolAnnotations, body: type[Struct] | None = None) -> Tool:
-    """A tool; with `body` its schema is that of a request's body."""
+    """Builds a tool; with `body`, its schema is that of a request's body."""
     made = Tool.from_function(does, annotations=annotations, structured_output=False)
     if body is None:
         return made
@@ -154,7 +154,7 @@ def _tool(does: Callable[..., Any], annotations: ToolAnnotations, body: type[Str
 
 
 def server(client: ServerClient, *, trust: bool = False) -> MCPServer[None]:
-    """The MCP server. `trust`: the performer allows landing despite objections of the rehearsal."""
+    """Builds the MCP server. `trust`: the performer allows landing despite the rehearsal's objections."""
     tools = CoperformerTools(client, trust=trust)
     listed = [
         _tool(tools.state, LOOK),
@@ -177,13 +177,13 @@ def server(client: ServerClient, *, trust: bool = False) -> MCPServer[None]:
 
 
 class CoperformerTools:
-    """The tools; a refusal of the server is a tool's error, in its sentence."""
+    """The tools; a refusal by the server becomes a tool error with its sentence."""
 
     def __init__(self, client: ServerClient, *, trust: bool) -> None:
         self._client, self._trust = client, trust
 
     async def state(self) -> CallToolResult:
-        """What plays: patch with nodes and values, tempo, beat, tracks, what waits, what was missed."""
+        """Current state: patch with nodes and values, tempo, beat, tracks, waiting proposals, missed events."""
         status, live, mine, graph = [
             await self._do(self._client.get, path)
             for path in ("/api/status", "/api/live", "/api/mcp", "/api/graph")
@@ -203,13 +203,13 @@ class CoperformerTools:
         })  # fmt: skip
 
     async def hear(self, body: Body) -> CallToolResult:
-        """Hears the last bars of a node, `out`, `in` or `out.cue`: loudness, bands, onsets, key, notes, a picture."""
+        """Analyses the last bars of a node, `out`, `in` or `out.cue`: loudness, bands, onsets, key, notes, picture."""
         heard = await self._do(self._client.post, "/api/mcp/hear", body)
         picture = base64.b64decode(heard.pop("picture"))
         return _answer(heard, picture)
 
     async def script(self) -> CallToolResult:
-        """The text of the live script that was run last, with its version and who ran it."""
+        """The text of the live script run last, with its version and sender."""
         return _answer(await self._do(self._client.get, "/api/live/script"))
 
     async def words(self, query: Query = "") -> CallToolResult:
@@ -229,7 +229,7 @@ class CoperformerTools:
         return _answer([{"name": one["name"], "line": one["line"]} for one in found])
 
     async def library(self, query: Query = "", fits: bool = False, node: Node = "out") -> CallToolResult:
-        """Searches the sound library by title or artist, or with `fits` lists the loops that go with what sounds."""
+        """Searches the sound library by title or artist, or with `fits` lists loops that fit the current sound."""
         if fits:
             return _answer(await self._do(self._client.post, "/api/library/fits", {"node": node}))
         tracks = (await self._do(self._client.get, "/api/library/map"))["tracks"]
@@ -254,11 +254,11 @@ class CoperformerTools:
         return _answer(proposal, picture)
 
     async def land(self, body: Body) -> CallToolResult:
-        """Lands what was rehearsed with ok, on the next bar or the next multiple of `quantum` beats."""
+        """Lands a proposal rehearsed with ok, on the next bar or the next multiple of `quantum` beats."""
         return _answer(await self._do(self._client.post, "/api/mcp/land", body | {"trusted": self._trust}))
 
     async def undo(self) -> CallToolResult:
-        """Brings back what played before your last change, within a beat."""
+        """Undoes your last change, within a beat."""
         return _answer(await self._do(self._client.post, "/api/mcp/undo"))
 
     async def say(self, body: Body) -> CallToolResult:
@@ -266,7 +266,7 @@ class CoperformerTools:
         return _answer(await self._do(self._client.post, "/api/mcp/say", body))
 
     def asking(self, operation: Any) -> Tool:
-        """The tool of an operation."""
+        """Builds the tool for an operation."""
 
         async def ask(body: Body) -> CallToolResult:
             return _answer(await self._do(self._client.post, f"/api{operation.path}", body))
@@ -279,7 +279,7 @@ class CoperformerTools:
         return str((await self._do(self._client.get, "/api/live/script"))["text"])
 
     async def patch_text(self) -> str:
-        """The patch that plays: nodes with parameters and values, wires, scenes."""
+        """The current patch: nodes with parameters and values, wires, scenes."""
         return json.dumps(await self._do(self._client.get, "/api/graph"))
 
     async def _do(self, ask: Callable[..., Any], *given: Any) -> Any:
@@ -312,7 +312,7 @@ def _page(name: str) -> Callable[[], str]:
 
 def _asked(text: str) -> Callable[[], str]:
     def asked() -> str:
-        """Performer's prompt text."""
+        """Text of a prompt for the performer."""
         return text
 
     return asked

@@ -1,4 +1,4 @@
-"""Model files of the library, each in a worker process and played as a node; the reference model that exercises it."""
+"""Plays model files of the library as nodes, each in a worker process; has a reference model for tests."""
 
 from antiphon.api import Register, hookimpl
 

@@ -1,16 +1,15 @@
-"""Check of a TorchScript file before torch reads it: an archive with code, never a pickle, whose source runs nothing.
+"""Checks a TorchScript file before torch reads it: it must be an archive, not a pickle, whose source runs nothing.
 
-Of a class torch runs `__setstate__`, and it computes the constants of its body and the values of arguments left out.
-Both happen before there is a graph that could be looked at (`antiphon_model.torchscript`), so no call may stand
-there. The text is read by Python's parser; what its lexer and torch's could read differently is refused, since torch
-writes none of it.
+While loading a class, torch runs `__setstate__` and evaluates class constants and default arguments. This happens
+before there is a graph to check (`antiphon_model.torchscript`), so calls are forbidden there. Python's parser reads the
+text; anything that its lexer and torch's could read differently is refused, as torch never writes it.
 
-torch's loader of script has an unpickler of its own that makes tensors and script objects alone; a file of `torch.save`
-is for Python's, which runs what the file says. What the code says is checked by `check_source` before torch
-loads it, and by `antiphon_model.torchscript` after that.
+torch's script loader has its own unpickler, limited to tensors and script objects; a `torch.save` file needs Python's,
+which runs code from the file. `check_source` checks the code before torch loads it, `antiphon_model.torchscript`
+afterwards.
 
-torch reads the archive by miniz, this module by zipfile. What the two could read differently is refused: names that
-differ by case alone, which miniz takes for the same, and directories and sizes that are said twice and differ.
+torch reads the archive with miniz, this module with zipfile. Anything they could read differently is refused: names
+that differ only by case, which are equal to miniz, and duplicate directories and sizes that disagree.
 """
 
 import ast
@@ -23,7 +22,7 @@ import zipfile
 from antiphon.api.backends.models import ModelError
 
 _FORBIDDEN_BYTES = re.compile(rb"[^\n -~]|\\\n|'''|\"\"\"")
-"""Bytes that torch does not write: other than printable ASCII, continuation lines, multi-line strings."""
+"""Bytes that torch never writes: anything but printable ASCII, continuation lines, multi-line strings."""
 _VALUES = (
     ast.Constant,
     ast.UnaryOp,
@@ -37,13 +36,13 @@ _VALUES = (
 )
 _VALUES_BESIDE = (ast.expr_context, ast.keyword)
 _CALLS = ("float", "annotate", "torch.device")
-"""Calls written by torch in such values: infinity, the type of an empty list, a device."""
+"""Calls that torch writes in constants and defaults: infinity, the type of an empty list, a device."""
 
 
 def check_source(text: bytes) -> None:
     """Checks one file of code without running it.
 
-    Raises ModelError: it has what torch would run while it loads, or what torch does not write.
+    Raises ModelError: it has code that torch would run while loading, or that torch never writes.
     """
     if _FORBIDDEN_BYTES.search(text):
         raise ModelError("its code has characters or strings that torch does not write; it is made to harm")
@@ -87,7 +86,7 @@ MAX_UNPACKED = 1 << 30
 MAX_CODE = 16 << 20
 """Maximum bytes of all code unpacked; a RAVE model has about 1 MB."""
 SIGNATURE = b"PK\x03\x04"
-"""Beginning of a zip archive that is not empty."""
+"""First bytes of a non-empty zip archive."""
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _PLAIN = re.compile(
     r"(data|constants|traced_inputs)\.pkl|version|byteorder|\.format_version|\.storage_alignment|"
@@ -100,14 +99,14 @@ _TWO = "its archive has two directories, or something behind its own; it is brok
 
 
 def may_be_script(data: bytes) -> bool:
-    """Whether the names of a TorchScript file stand in these bytes. Nothing is read as an archive."""
+    """Whether the bytes contain the names of a TorchScript file; they are not parsed as an archive."""
     return data.startswith(SIGNATURE) and all(name in data for name in (b"/data.pkl", b"/constants.pkl", b"/code/"))
 
 
 def check(data: bytes) -> None:
     """Checks a TorchScript file's bytes. Nothing is executed.
 
-    Raises ModelError: it is another thing, or larger than it looks, or its code uses what reaches files.
+    Raises ModelError: it is not TorchScript, larger than declared, or its code can access files.
     """
     if data[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         raise ModelError("it is a pickle, which is never loaded here; export it with torch.jit.script(...).save(...)")

@@ -1,6 +1,6 @@
-"""Landlock, a facility of Linux (5.13 and later) by which a process gives up rights to files and the network for good.
+"""Uses Landlock of Linux 5.13 and later, by which a process permanently gives up rights to files and the network.
 
-Numbers are those of the kernel's `linux/landlock.h`; the system calls have the same ones on every architecture.
+Constants are from the kernel's `linux/landlock.h`; system call numbers are the same on every architecture.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ class _PathRule(ctypes.Structure):
 
 
 def landlock_version() -> int:
-    """Landlock version of the kernel; 0 for none, as on an older one and on another system."""
+    """The kernel's Landlock version; 0 without Landlock, as on older kernels and other systems."""
     if not sys.platform.startswith("linux"):
         return 0
     try:
@@ -49,8 +49,8 @@ def landlock_version() -> int:
 def forbid_writing(nodes: tuple[str, ...] = ()) -> bool:
     """Revokes the right of this thread and its children to write files, run programs and use TCP.
 
-    Files that are open stay so, and reading is allowed: libraries are loaded late. `nodes`: patterns of device nodes in
-    `/dev` that may be written. Returns whether the kernel has taken them; an older one, or another system, leaves them.
+    Open files stay open, and reading stays allowed, because libraries are loaded late. `nodes`: patterns of device
+    nodes in `/dev` that may be written. Returns whether the rights were revoked, which needs a kernel with Landlock.
     """
     version = landlock_version()
     if not version:
@@ -93,11 +93,11 @@ class StreamProgram(Protocol):
     device: str  # "cpu" or "cuda"
 
     def begin(self) -> Run:
-        """Begins a stream in its initial state; returns the function of its consecutive hops."""
+        """Starts a stream in its initial state; returns a function to call with its consecutive hops."""
 
 
 def restrict_process(nodes: tuple[str, ...] = ()) -> None:
-    """Takes output and the writing of all files but `nodes` from this process, before it runs foreign code.
+    """Stops this process from writing output and any file but `nodes`, before it runs untrusted code.
 
     A file size limit of 0 bytes works on every system; Landlock, where the kernel has it, also forbids existing files,
     programs and TCP.
@@ -111,7 +111,7 @@ def restrict_process(nodes: tuple[str, ...] = ()) -> None:
 
 
 def sentence(error: BaseException) -> str:
-    """Error of foreign code in one line of at most 200 characters, the last of a TorchScript trace."""
+    """Error of untrusted code in one line of at most 200 characters: for TorchScript the last of its trace."""
     if isinstance(error, AntiphonError):
         return str(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -1,7 +1,7 @@
 """Description of an external model file: its methods, ratios, rate and latency, found in a separate process.
 
-A file is foreign code: it is read, loaded and tried by `antiphon_model.probe`, in a process with limits, which ends
-with a description or a sentence. The description is kept in the cache folder under the file's checksum. Nothing here
+A file is untrusted code: `antiphon_model.probe` reads, loads and tests it in a process with limits, which returns a
+description or an error message. The description is kept in the cache folder under the file's checksum. Nothing here
 imports torch or onnxruntime.
 """
 
@@ -37,13 +37,13 @@ MAX_BYTES = 256 << 20
 PROBE_SECONDS = 30.0
 """Time limit in seconds of loading and testing a file, including torch's import."""
 LIMITS = ChildLimits(nice=10)
-"""Limits of the process that tests: sound plays meanwhile."""
+"""Limits of the testing process; audio plays meanwhile."""
 REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
-"""Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
+"""Seconds for which a refusal stays valid, as the engine asks twice; and a refusal for slowness."""
 VERSION = 3
-"""Version of description format and checks; cached ones of another version are ignored."""
+"""Version of description format and checks; cached descriptions of other versions are ignored."""
 MIN_HOP = 512
-"""Minimum hop in frames of a file without a larger ratio: shorter hops cost more than they gain."""
+"""Minimum hop in frames of a file without a larger ratio; shorter hops cost more than they save in latency."""
 MAX_HOP = 65536
 """Maximum hop in frames: 1.4 s at 48 kHz."""
 
@@ -52,7 +52,7 @@ MAX_HOP = 65536
 class ModelMethod:
     """Method of a file: sound or latents in, sound or latents out.
 
-    `source`: where the latency is from: "declared", "measured", or "assumed" where neither was possible.
+    `source`: origin of the latency: "declared", "measured", or "assumed" where neither was possible.
     """
 
     name: str  # as the file calls it; "forward" in an ONNX file
@@ -66,7 +66,7 @@ class ModelMethod:
 
     @property
     def sound(self) -> bool:
-        """Whether it is sound in, sound out."""
+        """Whether it maps sound to sound."""
         return self.in_ratio == 1 and self.out_ratio == 1
 
 
@@ -74,7 +74,7 @@ class ModelMethod:
 class ModelFile:
     """Description of a model file.
 
-    `attributes`: names that can be set, with the kinds of their values: `("gain", "float")`.
+    `attributes`: settable names, with the kinds of their values: `("gain", "float")`.
     """
 
     path: str
@@ -88,7 +88,7 @@ class ModelFile:
     attributes: tuple[tuple[str, str], ...] = ()
 
     def method(self, name: str) -> ModelMethod:
-        """Playable method of that name. Raises ModelError: the file has none of that name, or it failed its test."""
+        """Playable method of that name. Raises ModelError: the file has no such method, or it failed its test."""
         found = next((m for m in self.methods if m.name == name), None)
         file = Path(self.path).name
         if found is None:
@@ -111,14 +111,14 @@ class ModelFile:
 
 
 class UntestedFile(ModelError):
-    """A file not yet loaded and tested; a process does so now."""
+    """Raised for a file that has not been tested yet; a process is testing it."""
 
 
 def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
     """Description of a model file, from the cache, or by loading and testing it in a separate process.
 
-    That process goes on where the caller does not wait for it, and puts what it finds into the cache. Raises
-    UntestedFile: it was not tried within `wait`. Raises ModelError: no model that can be played; the message says why.
+    The process continues if the caller stops waiting, and stores its result in the cache. Raises UntestedFile: there is
+    no result within `wait` seconds. Raises ModelError: it is not a playable model; the message says why.
     """
     name = Path(path).name
     checksum, size = _checksum(path)
@@ -155,7 +155,7 @@ def cache_for(checksum: str) -> Path:
 
 
 def refusal_for(cache_file: Path) -> Path:
-    """Path of a refusal beside that of a description; it contains its expiry."""
+    """Path of a refusal beside the description's path; the file contains its expiry."""
     return cache_file.with_suffix(".refused")
 
 
@@ -207,7 +207,7 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 
 def _start(path: str, cache_file: Path) -> Child:
-    """Starts the testing process of a file. It may outlive this one, by `PROBE_SECONDS` at most."""
+    """Starts the process that tests a file. It may outlive the caller, by `PROBE_SECONDS` at most."""
     if not landlock_version():
         _warn_once()
     make_folder(cache_file.parent)

@@ -1,9 +1,9 @@
-"""An ONNX file, in a worker or in the probe, on onnxruntime's CPU provider with one thread.
+"""Runs an ONNX file, in a worker or in the probe, on onnxruntime's CPU provider with one thread.
 
 The convention: one float input is the sound, `[1, channels, frames]`, `[channels, frames]` or `[frames]`. Every other
-input is a state that begins with zeros, and has its output: `NAME` is followed by `NAME_out`, `NAME_in` by `NAME_out`,
-`in_NAME` by `out_NAME`, and `NAME` by `new_NAME`. The one output that is left is the answer. Metadata of the model may
-declare `rate`, `hop`, `latency`, `in_ratio` and `out_ratio` as whole numbers.
+input is a state, initially zeros, with an output of its own: `NAME` is followed by `NAME_out`, `NAME_in` by `NAME_out`,
+`in_NAME` by `out_NAME`, and `NAME` by `new_NAME`. The remaining output is the answer. Metadata of the model may declare
+`rate`, `hop`, `latency`, `in_ratio` and `out_ratio` as whole numbers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LIMITS = {
 
 
 def load(data: bytes) -> OnnxModel:
-    """Loads a model of one file. Raises ModelError: it is none, or does not follow the convention."""
+    """Loads a model from a file's bytes. Raises ModelError: it is not ONNX, or does not follow the convention."""
     check_onnx(data)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -55,10 +55,10 @@ def load(data: bytes) -> OnnxModel:
 
 
 class OnnxModel:
-    """Session with its inputs and outputs classified; a `StreamProgram`.
+    """An onnxruntime session with classified inputs and outputs; a `StreamProgram`.
 
-    `outputs`: channels out; 0 where the file leaves it open. `declared`: whole numbers of its metadata, by name, those
-    in `LIMITS` alone.
+    `outputs`: output channels; 0 if the file does not state them. `declared`: whole numbers of its metadata by name,
+    only names in `LIMITS`.
     """
 
     device = "cpu"
@@ -95,7 +95,7 @@ class OnnxModel:
         self.declared = _declared(session.get_modelmeta().custom_metadata_map)
 
     def begin(self) -> Run:
-        """Begins a stream with zero states; returns the function of its hops."""
+        """Starts a stream with zero states; returns the function that processes its hops."""
         states = {name: value.copy() for name, value in self._fresh.items()}
         wanted = [self._answer, *self._states.values()]
 
@@ -115,7 +115,7 @@ class OnnxModel:
 
 
 def _after(name: str, outs: list[str]) -> str:
-    """Output that feeds a state's input at the next hop; "" where it is no state."""
+    """The output that feeds a state input at the next hop; "" if the input is not a state."""
     stem = name.removesuffix("_in")
     names = (f"{stem}_out", f"new_{name}", *((f"out_{name[3:]}",) if name.startswith("in_") else ()))
     return next((n for n in names if n in outs), "")

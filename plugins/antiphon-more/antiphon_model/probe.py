@@ -1,7 +1,7 @@
 """A process that loads and tests a model file under limits.
 
-The file's code runs in a child without output, which may write no file and is ended when its time or its memory is used
-up. Its answer is JSON, a description or `{"refused": "why"}`, and the parent puts it into the cache.
+The file's code runs in a child process without output and without rights to write files, which is killed at its time or
+memory limit. Its answer is JSON, a description or `{"refused": "why"}`, which the parent stores in the cache.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ MAX_ANSWER = 1 << 16
 MEMORY = 4 << 30
 """Limit of the probe's private memory in bytes, including torch's own."""
 MEASURED_FRAMES = 24576
-"""Minimum frames of noise in the latency measurement."""
+"""Minimum frames of noise used to measure latency."""
 MEASURE_SECONDS = 2.0
 """CPU time limit of that measurement, for each method."""
 MIN_CORRELATION = 0.2
@@ -50,7 +50,7 @@ def main(path: str, cache_file: str, seconds: str) -> None:
     try:
         if place.exists():
             return
-        end = run_forked(partial(_confined, path, limit), limit, MAX_ANSWER)
+        end = run_forked(partial(_describe_confined, path, limit), limit, MAX_ANSWER)
         if end.status == -signal.SIGALRM:  # on a machine so busy that it was not yet late
             end = replace(end, late=limit)
         answer = _answer_of(end)
@@ -70,7 +70,7 @@ def _answer_of(end: ForkedEnd) -> dict[str, Any]:
     return end.answer if isinstance(end.answer, dict) else {"refused": "it gave no description"}
 
 
-def _confined(path: str, limit: float) -> dict[str, Any]:
+def _describe_confined(path: str, limit: float) -> dict[str, Any]:
     """Child process: gives up rights, and describes the file."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, 4.0 * limit)  # where its parent was killed, which ends it before that
@@ -96,7 +96,7 @@ def _confined(path: str, limit: float) -> dict[str, Any]:
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    """Loads and tests a model; its description without its path. Raises ModelError: it cannot be played."""
+    """Loads and tests a model; returns its description without the path. Raises ModelError: it cannot be played."""
     parts = _onnx(data) if looks_like_onnx(data) else _torchscript(data)
     return {"sha256": hashlib.sha256(data).hexdigest(), **parts}
 
@@ -162,7 +162,7 @@ def _hop(shortest: int) -> int:
 
 
 def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int | None) -> ModelMethod:
-    """The method with its latency, or with the reason why it cannot be played."""
+    """Tests a method; returns it with its latency, or with the reason why it cannot be played."""
     try:
         frames = measure(method, program, hop) if declared is None and method.sound else None
         if frames is None:
@@ -179,7 +179,7 @@ def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int 
 
 
 def measure(method: ModelMethod, program: StreamProgram, hop: int) -> int | None:
-    """Latency in frames of a method, by the correlation of noise with its answer; None for no copy of it.
+    """Measures a method's latency in frames by correlating noise with its answer; None if the answer has no copy of it.
 
     Raises ModelError: the method's answer cannot be played.
     """

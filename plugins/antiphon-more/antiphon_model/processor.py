@@ -1,4 +1,4 @@
-"""`model`: node that processes sound by the reference model, or by a model file of the performer's."""
+"""Node `model`: processes sound with the reference model, or with a model file of the performer's."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +13,18 @@ from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMe
 from antiphon_model.spec import REFERENCE
 
 LATENTS = 16
-"""Maximum latents that can be wired and set; a method's further ones are 0, or have no port."""
+"""Maximum latents that can be wired and set; further latents of a method are 0, or have no port."""
 REACH = 4.0
-"""The range of z1, z2, … in both directions, times `scale`: four deviations of a latent that is near normal."""
+"""Range of z1, z2, … in both directions, times `scale`: four standard deviations of an about normal latent."""
 LIVE_SECONDS = 10.0
 """Timeout in seconds of a live server for a new file: its supervisor ends an engine that loads for 15."""
 NAMES = tuple(f"z{n}" for n in range(1, LATENTS + 1))
 MEMORY, MAX_MEMORY = 768, 4096
-"""Megabytes of a worker beside six times its file, and in all: torch holds a file, its module, and a copy a stream."""
+"""Megabytes of a worker besides six times its file, and their limit: torch holds file, module and stream copies."""
 
 
 class ModelNode(ModelProcessor):
-    """Sends its sound through a model in a separate process: a file of the library, else one that changes nothing."""
+    """Processes sound with a model in a separate process: a file of the library, else one that passes it unchanged."""
 
     model = REFERENCE
     outputs = (AUDIO_OUT, *(Port(name, "control") for name in NAMES))
@@ -72,7 +72,7 @@ class ModelNode(ModelProcessor):
         return file.rate or None if file is not None else None
 
     def _file(self) -> ModelFile | None:
-        """Description of the file; None during a check of the node with an untested file."""
+        """Description of the file; None while the node is checked and the file is untested."""
         path = str(self.settings["file"])
         if self._known is None or self._known[0] != path:
             pool = current_pool()
@@ -141,11 +141,11 @@ class ModelNode(ModelProcessor):
         return super().behind(spec, hop) if self._method is None else self._method.latency
 
     def dry(self, inputs: int, outputs: int) -> bool:
-        """Whether the input replaces missing answers: for sound in, sound out."""
+        """Whether the input replaces missing answers: only if sound is mapped to sound."""
         return self._method is None or self._method.sound
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Opens the streams; latents are cut into hops beside the sound.
+        """Opens the streams; latents are split into hops like the sound.
 
         Raises ModelError: the file cannot be played; the sentence says why.
         """
@@ -166,7 +166,7 @@ class ModelNode(ModelProcessor):
         self.hops = Rebuffer(hop, self.hops.lead, len(self._in), len(self._out), self._post_all, self._load_all)
 
     def step(self, io: IO) -> Step | None:
-        """Step of a block of sound that is answered in time."""
+        """Native step for a block of sound whose answer is in time."""
         step = None if self._taken or self._given or not self._alike else super().step(io)
         for out in io.audio_out[1:] if step is not None else ():
             step = step and step.then(fill_sound.step(out, 0.0))
@@ -192,7 +192,7 @@ class ModelNode(ModelProcessor):
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
         """Writes the sound of a hop, or its latents, into `[lanes, *inputs]`, which is posted.
 
-        On the block path. A value of a latent is the parameter at the last of its frames.
+        Runs on the block path. A latent's value is its parameter at the last frame it covers.
         """
         method = self._method
         if method is None or self._alike:
@@ -205,7 +205,7 @@ class ModelNode(ModelProcessor):
                 np.multiply(values[ratio - 1 :: ratio], self._scale, out=into[0, row])
 
     def read(self, answer: Samples) -> Samples:
-        """Sound of an answer `[lanes, *outputs]`, silence where it is latents. On the block path."""
+        """Sound of an answer `[lanes, *outputs]`; silence if it is latents. Runs on the block path."""
         method = self._method
         if method is None or self._alike:
             return super().read(answer)

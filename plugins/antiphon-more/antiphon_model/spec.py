@@ -9,10 +9,10 @@ LEVELS, HIDDEN = 24, 64
 
 
 class ArrayReference:
-    """The network of one stream: `[1, hop]` samples in; out they come bit for bit, while the network is finite."""
+    """The network of one stream: `[1, hop]` samples pass bit for bit while the network's result is finite."""
 
     def __init__(self, weights: Weights) -> None:
-        """Makes the buffers. Raises ModelError: they do not fit."""
+        """Allocates the buffers. Raises ModelError: the weights do not fit."""
         self._cell = Gru.of(weights, "cell", LEVELS, HIDDEN, layer="")
         self._readout = Linear.of(weights, "readout", 1, HIDDEN)
         self._levels: Samples = np.zeros(LEVELS, np.float32)
@@ -45,5 +45,5 @@ REFERENCE = ModelInfo(
 
 
 def reference() -> ModelInfo:
-    """The factory of `antiphon_models`."""
+    """Factory of the model `reference`."""
     return REFERENCE

@@ -1,10 +1,10 @@
-"""A TorchScript file after nn~'s convention, in a worker or in the probe. Imports torch.
+"""Runs a TorchScript file by nn~'s convention, in a worker or in the probe. Imports torch.
 
 The convention (of the nn~ objects for Max and Pure Data, which RAVE's exports follow): for each method a tensor
-`NAME_params` = [channels in, ratio in, channels out, ratio out], where a ratio is the frames of sound for one value;
-a method takes and gives float32 `[batch, channels, values]`. `get_methods` and `get_attributes` list names; an
+`NAME_params` = [channels in, ratio in, channels out, ratio out], where a ratio is the number of frames per value; a
+method takes and returns float32 `[batch, channels, values]`. `get_methods` and `get_attributes` list names; an
 attribute has `get_NAME`, `set_NAME` and the kinds of its values in `NAME_params` (0 bool, 1 int, 2 float, 3 str). A
-method keeps its memory (cached convolutions) in the module, so that each stream has a copy of it.
+method keeps its state (cached convolutions) in the module, so each stream needs a copy.
 """
 
 import copy
@@ -98,10 +98,10 @@ ALLOWED = frozenset(
 
 
 def check(functions: Iterable[Any]) -> None:
-    """Checks the graphs of all loaded functions and methods; nothing of them is run.
+    """Checks the graphs of all loaded functions and methods without running them.
 
-    `functions`: of the `torch._C.CompilationUnit` that a file was loaded into. Raises ModelError: there is an operator
-    that is not allowed.
+    `functions`: those of the `torch._C.CompilationUnit` a file was loaded into. Raises ModelError: an operator is not
+    allowed.
     """
     for function in functions:
         for node in _nodes(function.graph):
@@ -115,7 +115,7 @@ def check(functions: Iterable[Any]) -> None:
 
 
 def _nodes(block: Any) -> Iterator[Any]:
-    """All nodes of a graph, of the blocks inside it and of graphs that its nodes carry."""
+    """All nodes of a graph, including those in its blocks and in graphs attached to its nodes."""
     waiting = [block]
     while waiting:
         for node in waiting.pop().nodes():
@@ -130,7 +130,7 @@ def _nodes(block: Any) -> Iterator[Any]:
 
 KINDS = ("bool", "int", "float", "str")
 RATES = ("sr", "sampling_rate", "sample_rate")
-"""Attributes with the training rate of exports: RAVE's `sr`, and the usual ones."""
+"""Attribute names of the sample rate: RAVE's `sr`, and common ones."""
 LATENCIES = ("latency", "latency_samples")
 """Attributes with a declared latency in frames."""
 MAX_CHANNELS = 64
@@ -138,9 +138,9 @@ MAX_RATIO = 65536
 
 
 def load(data: bytes) -> Any:
-    """Loads a `torch.jit.ScriptModule`, its archive and operators checked, in evaluation, without gradients.
+    """Loads a `torch.jit.ScriptModule`, with checked archive and operators, in evaluation mode, without gradients.
 
-    Raises ModelError: the file is no TorchScript model.
+    Raises ModelError: the file is not a TorchScript model.
     """
     archive.check(data)
     torch_c: Any = torch._C  # whose types torch states in part, and wrongly
@@ -163,8 +163,8 @@ def load(data: bytes) -> Any:
 def methods(module: Any) -> dict[str, tuple[int, int, int, int]]:
     """(channels in, ratio in, channels out, ratio out) of each method that a module declares, by name.
 
-    `forward` is sound in, sound out of one channel where nothing is declared. Raises ModelError: a declaration is out
-    of range, or there is no method.
+    Without declarations, `forward` maps one channel of sound to one channel. Raises ModelError: a declaration is out of
+    range, or there is no method.
     """
     have = list(module._c._method_names())
     listed = [str(name) for name in _called(module, "get_methods", have)]
@@ -199,7 +199,7 @@ def rate(module: Any) -> int:
 
 
 def latency(module: Any, method: str) -> int | None:
-    """Declared latency of a module in frames, `METHOD_latency` before the general one; None without one."""
+    """Declared latency of a module in frames; `METHOD_latency` has priority over the general one. None without one."""
     names = (f"{method}_latency", *LATENCIES)
     there = any(module._c.hasattr(name) for name in names)
     return _number(module, names, 0, 1 << 20) if there else None
@@ -222,7 +222,7 @@ class TorchScriptProgram:
             self._set(values)
 
     def begin(self) -> Run:
-        """Begins a stream: a copy of the module, with the buffers of the file."""
+        """Starts a stream: a copy of the module with the file's buffers."""
         run = getattr(copy.deepcopy(self._module), self._method)
 
         def step(x: Samples) -> Samples:

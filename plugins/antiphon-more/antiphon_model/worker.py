@@ -20,7 +20,7 @@ from antiphon_model.model_file import read
 
 log = logging.getLogger("antiphon.workers")
 CARD_NODES = ("nvidia*", "dxg")
-"""Device nodes that a card's driver opens again while it plays."""
+"""Device nodes that a GPU driver reopens during playback."""
 WARM_STEPS = 12
 """Warm-up steps of each slot: torch compiles script at the first few."""
 
@@ -54,7 +54,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
 
 
 def _opened(spec: WorkerSpec) -> str:
-    """The device that works, "cpu" or that of the spec, opened before the process is confined."""
+    """The device that works, "cpu" or the spec's, opened before the process loses its rights."""
     if spec.device != "cpu":
         from antiphon.api.backends.networks import open_card
 
@@ -107,11 +107,11 @@ class FileStepper:
             self.open(slot, "")
 
     def open(self, slot: int, config: str) -> None:
-        """Begins a stream in its initial state."""
+        """Starts a stream in its initial state."""
         self._runs[slot] = self._program.begin()
 
     def close(self, slot: int) -> None:
-        """No operation: `open` begins another stream in a reused slot."""
+        """Does nothing: `open` starts another stream in a reused slot."""
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
         """Computes the pending hop of each slot."""

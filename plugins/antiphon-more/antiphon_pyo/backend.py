@@ -14,13 +14,13 @@ from antiphon_pyo.bank import Bank, Zone, give, keys
 from antiphon_pyo.rack import SlotSynth
 
 CHUNK = 256
-"""Maximum frames pyo computes at once: a longer hop is split into chunks of equal length."""
+"""Maximum frames pyo computes at once; a longer hop is split into equal chunks."""
 MAX_SLOTS = 32
 FIRST = 4
-"""Slots whose voices are there from the start; further ones take 4 ms and 0.7 MB each when they are opened."""
+"""Number of slots whose voices exist from the start; further ones take 4 ms and 0.7 MB each when opened."""
 
 _loaded: dict[tuple[str, int, Path | None], Sequence[Zone | None]] = {}
-"""Instruments by name, rate and folder of samples; kept for the process's lifetime, as all of pyo's objects."""
+"""Instruments by name, rate and sample folder; kept for the process's lifetime, like all of pyo's objects."""
 
 
 class SynthError(EngineError):
@@ -30,8 +30,8 @@ class SynthError(EngineError):
 class Pyo:
     """Renders notes by pyo. Allocates the voices of the first slots at once, so that opening them is cheap.
 
-    `rate`: rate of the stream, in frames a second. `hop`: 1 to 2048 frames. `slots`: nodes, 1 to 32. `samples`: their
-    folder; None for the one beside the plugin `antiphon_synth`.
+    `rate`: sample rate of the stream. `hop`: 1 to 2048 frames. `slots`: nodes, 1 to 32. `samples`: the sample folder;
+    None for the one beside the plugin `antiphon_synth`.
     """
 
     name = "pyo"
@@ -50,9 +50,9 @@ class Pyo:
         self._part: Samples = np.zeros((2, self._chunk), np.float32)
 
     def preload(self, settings: SynthSettings) -> Callable[[], None] | None:
-        """Function that loads the settings' instrument, in any thread; None if it is loaded or unknown.
+        """Returns a function that loads the settings' instrument in any thread; None if it is loaded or unknown.
 
-        Another process computes it, so that this thread holds the interpreter only briefly.
+        Another process computes the instrument, so that the thread holds the interpreter lock only briefly.
         """
         name = settings.instrument
         if name not in instruments.INSTRUMENTS or self._key(name) in _loaded:
@@ -64,7 +64,7 @@ class Pyo:
         return load
 
     def open(self, slot: int, settings: SynthSettings) -> None:
-        """Raises `SynthError` for an unknown instrument."""
+        """Opens a slot. Raises `SynthError`: the instrument is unknown."""
         self._allocate(slot + 1)
         self._racks[slot].open(settings, self._load(settings.instrument))
         self._events[slot] = ()

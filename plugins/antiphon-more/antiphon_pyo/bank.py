@@ -1,12 +1,12 @@
-"""Bank of eight voices in its own pyo server, run only while one of them sounds, and the zones in its tables.
+"""Banks of eight voices, each in its own pyo server that runs only while a voice sounds; zones in pyo tables.
 
 A voice: two table oscillators, left and right, each through a low-pass. Level and speed are audio-rate signals. They
-do not come through the server's input channels, since pyo's `Input` scans every sample of every channel for its own
-(96 of them at 256 frames: 3.9 ms a chunk, measured, against 0.02). So the input buffer carries one channel, the frame
-number, by which `TableIndex` reads tables filled by numpy.
+bypass the server's input channels, because each pyo `Input` scans every sample of every channel (96 of them at 256
+frames: measured 3.9 ms a chunk, against 0.02). The input buffer carries a single channel, the frame number, by which
+`TableIndex` reads tables filled by numpy.
 
-pyo is imported as if Python had no tkinter, which would add 4 MB and a tenth to the time of the import. It then prints
-three lines on how to get windows, which no setting of its own turns off. Its other output is printed.
+pyo is imported as if Python had no tkinter, which would add 4 MB and a tenth of the import time. It then prints three
+lines about installing windows, which have no setting to disable them and are hidden here. Other output is printed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from antiphon_pyo.instruments import STEPS, ZoneSound
 ABOUT_WINDOWS = re.compile(
     r"\n?(?:Neither WxPython nor Tkinter are|WxPython is not) found.*?wxpython\.org/?\s*", re.DOTALL
 )
-"""Message text of `pyo/lib/_widgets.py` in pyo 1.0.6."""
+"""Pattern of the message in `pyo/lib/_widgets.py` of pyo 1.0.6."""
 
 
 def _imported() -> ModuleType:
@@ -56,7 +56,7 @@ pyo: Any = _imported()
 
 
 PADDING = 4096
-"""Frames of silence after a one-shot sound: the fastest reading passes the end by less within a chunk."""
+"""Frames of silence after a one-shot sound, more than the fastest playback passes the end by within a chunk."""
 
 
 class Zone:
@@ -102,7 +102,7 @@ SIZE = 8
 CUBIC, LOWPASS = 4, 0
 RESONANCE = 0.7071
 SETTLE = 0.02
-"""Seconds until an unfed filter is silent, and a server has faded in."""
+"""Seconds until a filter without input is silent, and a server has faded in."""
 OPEN = 0.45
 """Highest cutoff, as a share of the rate."""
 
@@ -111,7 +111,7 @@ _spare: dict[tuple[int, int], list[Bank]] = {}
 
 
 def take(rate: int, chunk: int) -> Bank:
-    """A silent bank, reused if possible: pyo's objects are never freed, because pyo may crash then."""
+    """Returns a silent bank, reused if possible: pyo's objects are never freed, because that may crash pyo."""
     spare = _spare.get((rate, chunk))
     return spare.pop() if spare else Bank(rate, chunk)
 
@@ -124,7 +124,7 @@ def give(banks: Sequence[Bank]) -> None:
 
 
 class Bank:
-    """`level`, `speed`: each voice's signal of the chunk, float32 `[chunk]`, to be filled before `run`.
+    """Eight voices. `level`, `speed`: each voice's signal for the chunk, float32 `[chunk]`, to be filled before `run`.
 
     `out`: float32 `[chunk, 2]`, output of the last `run`.
     """

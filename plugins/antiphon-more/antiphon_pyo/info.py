@@ -9,7 +9,7 @@ from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.synths import INSTRUMENTS, SynthInfo, SynthSettings, SynthSupport
 
 OWN = ("attack", "decay", "sustainlevel", "release", "lpf")
-"""Values that a note may have of its own: seconds, the share of the level after `decay`, and Hz of the low-pass."""
+"""Values that each note may set: seconds, the level after `decay` as a share, and the low-pass in Hz."""
 PYO = SynthInfo(
     "pyo",
     "antiphon_pyo.backend:Pyo",
@@ -27,12 +27,12 @@ def pyo() -> SynthInfo:
 
 
 class PyoSupport(SynthSupport):
-    """Support of pyo's `INSTRUMENTS`."""
+    """Checks settings against pyo's `INSTRUMENTS`."""
 
     def check_settings(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
-        """Checked settings; a missing instrument becomes a piano if pyo plays instead of another backend.
+        """Returns checked settings; a missing instrument becomes a piano if `instead`: pyo replaces another backend.
 
-        Raises ParamError: pyo plays no such instrument, or no SynthDef.
+        Raises ParamError: pyo has no such instrument, or a SynthDef is asked for.
         """
         if settings.instrument in INSTRUMENTS and not settings.synthdef:
             return settings
@@ -42,7 +42,7 @@ class PyoSupport(SynthSupport):
         return replace(settings, instrument="piano", synthdef="", sound="")
 
     def controls(self, settings: SynthSettings) -> Iterable[str]:
-        """`OWN`."""
+        """Names of the values a note may set: `OWN`."""
         return OWN
 
     def findings(self) -> Iterator[Finding]:

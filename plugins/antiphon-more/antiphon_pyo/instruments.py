@@ -1,7 +1,6 @@
 """Instruments: attack, release, the effect of velocity, and the sounds of key ranges, as plain arrays.
 
-Zones are computed in a separate process and read from its pipe, so that the worker's interpreter plays meanwhile. pyo
-is not imported.
+Zones are computed in a separate process and read from its pipe, so that the worker keeps playing. pyo is not imported.
 """
 
 import json
@@ -19,7 +18,7 @@ from antiphon.api import EngineError, Samples, frequency, note_number
 from antiphon.api.backends.runtime import CHILD_FAULTS, ChildLimits, HelperChannel, spawn
 
 STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
-"""Velocities of `ZoneSound.cutoffs`."""
+"""Velocities for which `ZoneSound.cutoffs` has values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class ZoneSound:
     """A zone without pyo objects. `left`, `right`: float32 `[frames]`, the same array for a mono sound.
 
     root: key of its recorded pitch.  low, high: key range.  rate: frames per second. cutoffs: Hz of the low-pass at the
-    root, at each of `STEPS`. `loop`: endless and seamless; else it ends.
+    root, at each of `STEPS`. `loop`: whether it loops seamlessly; otherwise it ends.
     """
 
     left: Samples
@@ -71,7 +70,7 @@ ROOTS = tuple(range(29, 109, 8))
 
 
 def ensemble(like: Ensemble, rate: int, seed: int) -> Iterator[ZoneSound]:
-    """Loops for all keys at the stream's rate."""
+    """Yields loops for all keys at the stream's rate."""
     for n, root in enumerate(ROOTS):
         low = 0 if n == 0 else root - 4
         high = 127 if n == len(ROOTS) - 1 else root + 3
@@ -110,7 +109,7 @@ def _loop(like: Ensemble, rate: int, first: int, seed: tuple[int, int], side: in
 
 
 def pluck(rate: int, seed: int) -> Iterator[ZoneSound]:
-    """Strings plucked off-centre, between a harp and a guitar, all keys."""
+    """Yields plucked strings, between a harp and a guitar, for all keys."""
     roots = tuple(range(31, 104, 6))
     for n, root in enumerate(roots):
         low = 0 if n == 0 else root - 3
@@ -247,14 +246,14 @@ def sounds(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSoun
 
 
 LIMITS = ChildLimits(nice=5)
-"""Limits of the process that computes: it is below the one that plays, but a player waits for it."""
+"""Limits of the computing process: lower priority than the playing one, but a player waits for it."""
 MAX_ZONE_BYTES = 1 << 30
 """Maximum bytes of a zone."""
 _PLAIN = tuple(field.name for field in fields(ZoneSound) if field.name not in ("left", "right"))
 
 
 def read(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]:
-    """Zones of an instrument from another process, each as it is read; arguments as `instruments.sounds`.
+    """Yields zones of an instrument from another process as they arrive; arguments are those of `instruments.sounds`.
 
     Raises SamplesError: the process has ended without the last zone.
     """

@@ -1,4 +1,4 @@
-"""Voice rack of one node: events to voices, curves to banks, banks to sound."""
+"""Voice rack of one node: turns events into voices, curves for the banks, and sound."""
 
 import random
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ GLIDE = 0.005
 class Glides:
     """Linear ramps of one value per channel, or per voice.
 
-    `values`: present values, `[channels]`. `loose`: True for those that moved in the chunk ended by `finish`; for those
-    `curves` `[channels, frames]` is valid.
+    `values`: current values, `[channels]`. `loose`: True for channels that moved in the chunk ended by `finish`; only
+    for these is `curves` `[channels, frames]` valid.
     """
 
     def __init__(self, first: float, frames: int, length: int, count: int = CHANNELS) -> None:
@@ -63,7 +63,7 @@ class Glides:
         return factor
 
     def finish(self, frames: int) -> None:
-        """Completes the chunk's curves."""
+        """Completes the curves of the chunk."""
         if self.any_loose:
             self.loose[:] = self.any_loose = False
         for channel in list(self._filled):
@@ -116,7 +116,7 @@ class Channels:
         self.pedal[:] = [False] * CHANNELS
 
     def bend(self, offset: int, event: Event) -> None:
-        """Follows a bend, or a controller that states its range."""
+        """Applies a pitch bend, or a controller that sets its range."""
         if self._wheels.follow(event, self._reach):
             self.bends.to(event.channel - 1, offset, self._wheels.semitones[event.channel])
 
@@ -129,7 +129,7 @@ class Channels:
         self._gain(offset, channel)
 
     def finish(self, frames: int) -> None:
-        """Completes the chunk's curves."""
+        """Completes the curves of the chunk."""
         self.bends.finish(frames)
         self.gains.finish(frames)
         if self.bends.any_loose:
@@ -273,7 +273,7 @@ class SlotSynth:
             bank.rest()
 
     def run(self, events: Sequence[tuple[int, Event]], out: Samples) -> None:
-        """Renders one chunk: `out` is `[2, chunk]`; events with their offset in it, in order."""
+        """Renders one chunk: `out` is `[2, chunk]`; events are in order, each with its offset in the chunk."""
         time, chunk = self._time, self._chunk
         for offset, event in events:
             self._event(time + offset, offset, event)

@@ -1,7 +1,7 @@
-"""Voice allocation: notes to voices, stealing, pedal, chokes; without sound or pyo.
+"""Allocates voices to notes, with stealing, pedal and chokes; has no sound and no pyo.
 
-There are spare voices beyond the node's polyphony: a stolen or restruck note fades in its own voice while the new one
-begins in a spare. A voice carries one note to its end.
+Spare voices exceed the node's polyphony: a stolen or restruck note fades out in its voice while the new note starts in
+a spare one. A voice plays a single note to its end.
 """
 
 import heapq
@@ -18,16 +18,16 @@ FAR = 1 << 62
 STEAL, STRIKE, CHOKE = 0.005, 0.03, 0.02
 """Fade times in seconds: of a stolen voice, of a restruck note, of a choked one."""
 RING = 0.012
-"""Rest time in seconds of an ended voice, until its filter is silent."""
+"""Seconds for which an ended voice keeps running, until its filter is silent."""
 
 
 class Voices:
-    """Voices of one node, as columns. Samples count from the slot's creation.
+    """Voices of one node, as columns. Samples are counted from the slot's creation.
 
-    begin: sample of onset.  age: frames sounded before it.  off, kill: sample of release, and of stealing. attack,
-    release, fade, resume: frames.  decay: frames from the attack to the share `sustain`; 0 is off.  gain: linear.
-    `speed`: table frames per frame, unbent. `position`: table frames read.
-    `length`: end of the table's sound. `hz`: speed in pyo's unit.
+    begin: sample of onset.  age: frames sounded before the onset.  off, kill: sample of release, and of stealing.
+    attack, release, fade, resume: frames.  decay: frames from the attack to the level `sustain`; 0 is off.  gain:
+    linear. `speed`: table frames per frame, unbent. `position`: table frames read. `length`: end of the table's sound.
+    `hz`: playback speed in pyo's unit.
     """
 
     def __init__(self, rate: int) -> None:
@@ -69,7 +69,7 @@ class Voices:
 
     @property
     def sounding(self) -> int:
-        """Number of notes within the polyphony limit: begun and not stolen."""
+        """Number of notes that count towards polyphony: started and not stolen."""
         return len(self._order)
 
     def on(self, at: int, note: int, channel: int, limit: int, group: int = 0) -> int:
@@ -144,7 +144,7 @@ class Voices:
 
     @property
     def ringing(self) -> NDArray[np.bool_]:
-        """Voices that sound or rest."""
+        """Mask of the voices that sound or ring out."""
         return self.active | (self._resting < FAR)
 
     def _victim(self) -> int:

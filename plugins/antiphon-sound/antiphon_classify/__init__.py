@@ -22,7 +22,7 @@ def antiphon_processors(register: Register) -> None:
 
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
-    """Registers the analyses, shipped ones before the performer's own."""
+    """Registers the analyses: shipped ones, then the performer's own."""
     from antiphon_classify.labels import register_own
 
     register(

@@ -1,7 +1,6 @@
-"""Energy, danceability, arousal, valence and other measures of a sound, each by an explicit formula: no network.
+"""Energy, danceability, arousal, valence and other measures of a sound, each by an explicit formula without a network.
 
-They order sounds by what can be computed of them. What a listener feels is another matter: it depends on words, memory
-and the listener.
+They order sounds by computable properties. A listener's feelings also depend on words, memory and the listener.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ from antiphon_classify.instruments import Instruments, InstrumentsRun
 BLOCK = 0.01
 """Length in seconds of blocks for the standard deviation."""
 SHORTEST, LONGEST, FACTOR = 0.31, 8.8, 1.1
-"""Shortest and longest span in seconds, and ratio of successive ones."""
+"""Shortest and longest span in seconds, and the ratio of successive spans."""
 
 
 def fluctuation_exponent(levels: NDArray[np.floating]) -> float | None:
-    """Mean scaling exponent over spans contained at least twice; None for a shorter sound.
+    """Returns the mean scaling exponent over spans that the sound contains at least twice.
 
-    About .5 for levels (the standard deviation of each `BLOCK`) that are independent, 1.5 for levels that wander, less
-    than .5 where a beat repeats; None for sound that is too short or does not fluctuate.
+    It is about .5 for independent levels (the standard deviation of each `BLOCK`), 1.5 for levels that drift, less than
+    .5 for a repeating beat. None for a sound that is too short or does not fluctuate.
     """
     walk = np.cumsum(np.asarray(levels, np.float64) - np.mean(levels)) if len(levels) else np.zeros(0)
     spans, fluctuations = [], []
@@ -177,13 +176,13 @@ def _moving_mean(row: F64, width: int) -> F64:
 _WINDOW = 172
 """Window in frames, 2 s, for pauses and syllables."""
 _SPEECH, _NOISY, _TOP = slice(6, 28), slice(8, 36), 34
-"""Bands of speech, those of the flatness, and the first above 5 kHz."""
+"""Bands of speech, bands for the flatness, and the first band above 5 kHz."""
 _PAUSE, _DEEPEST = 0.25, 35.0
-"""Pause threshold relative to the mean power; range in dB below the loudest frame."""
+"""Threshold of a pause relative to the mean power; range in dB below the loudest frame."""
 _SYLLABLES, _CHANGES = (3.0, 8.0), (0.4, 25.0)
 """Modulation band in Hz of syllables, and the reference band (Scheirer and Slaney 1997: about 4 Hz)."""
 _ROOM_FRAMES = 10
-"""Number of frames whose quietest estimates the room."""
+"""Number of frames whose quietest one estimates the room noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +278,7 @@ _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17
 class ToneMeasures:
     """Measures of a sound's spectra.
 
-    `mode`: how much better the best major key fits than the best minor one, as a difference of correlations; 0 where
-    nothing has a pitch.
+    `mode`: correlation of the best major key minus that of the best minor key; 0 if nothing has a pitch.
     """
 
     brightness: float  # Hz, the mean of the logarithm of the spectral centroid
@@ -379,7 +377,7 @@ _BLOCK = round(BLOCK * RATE)
 LOUDNESS_RANGE = (-40.0, -6.0)
 """Loudness in LUFS mapped to 0 and 1."""
 RATE_FULL, FLUX_FULL = 8.0, 0.035
-"""Onsets per second, 16ths at 120 bpm, and mean flux of a loud drum loop, mapped to 1."""
+"""Values mapped to 1: onsets per second (16ths at 120 bpm), and mean flux (a loud drum loop)."""
 BRIGHTNESS_RANGE = (300.0, 4000.0)
 """Frequencies in Hz mapped to 0 and 1, on a logarithmic scale."""
 ROUGH_FULL = 0.25
@@ -516,7 +514,7 @@ def combine_measures(
 
 
 def _voice_run() -> InstrumentsRun | None:
-    """Voice detector; None without the weights."""
+    """Returns a run of the voice detector; None without its weights."""
     classifier = Instruments()
     try:
         return InstrumentsRun(classifier) if classifier.network is not None else None

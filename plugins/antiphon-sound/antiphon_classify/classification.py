@@ -12,7 +12,7 @@ from antiphon.api.backends.files import SOUND_KINDS, Decoder
 MAX_SECONDS = 3600.0
 """Maximum seconds of a file: half a minute of processor time."""
 SOUND = "the sound"
-"""Name of the sound in messages: a client knows no path of this machine."""
+"""Name of the sound in messages, so that clients do not see paths of this machine."""
 
 
 class NoSound(FileError):
@@ -44,8 +44,8 @@ def classifier_list() -> list[dict[str, Any]]:
 def classify(name: str, path: Path) -> dict[str, Any]:
     """Classifies a file: duration in seconds, labels, and every quantity of the classifier by its name.
 
-    labels is the value of its first quantity of that kind, None without one. Raises `NoSound`: it is no sound file;
-    `FileError`: it cannot be decoded; `UsageError`: it is too short, or too long; `PluginError`: it failed;
+    labels is the value of its first quantity of labels, None without one. Raises `NoSound`: the file is no sound file;
+    `FileError`: it cannot be decoded; `UsageError`: it is too short or too long; `PluginError`: the classifier failed;
     `LookupError`: there is no such classifier.
     """
     analysis = _classifier(name)
@@ -69,10 +69,10 @@ def _check_length(frames: int, rate: int) -> None:
 
 
 def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, Any]]:
-    """Classifies sound streamed from a pipe, a wav, ogg, mp3, aiff or au file from its beginning; of any length.
+    """Classifies sound of any length from a pipe: a wav, ogg, mp3, aiff or au file from its beginning.
 
-    For each `every` seconds, at least the classifier's shortest, start and end, in seconds, and what `classify`
-    returns, without the duration; when the sound has ended what `classify` returns. Raises as `classify`.
+    For each `every` seconds, at least the classifier's minimum, yields start and end in seconds and the values of
+    `classify` without the duration; at the end of the sound, the values of `classify`. Raises as `classify` does.
     """
     analysis = _classifier(name)
     every = max(every, analysis.shortest)

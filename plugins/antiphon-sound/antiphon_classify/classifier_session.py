@@ -35,7 +35,7 @@ INPUT, OUTPUT = "excerpts", "probabilities"
 VERSION = 1
 """Format version of the JSON."""
 LARGEST_MODEL, LARGEST_DETAILS = 1 << 28, 1 << 20
-"""Maximum bytes of the files."""
+"""Maximum size of the files in bytes."""
 MAX_LABELS, MAX_LABEL, MAX_FRAMES = 10_000, 200, 100_000
 MAX_VALUES = 1 << 22
 """Maximum values of an excerpt, 16 MB: ten minutes in 64 bands have 1.7 million."""
@@ -63,7 +63,7 @@ class ClassifierDetails:
 
     @property
     def together(self) -> int:
-        """Batch size: excerpts computed at once, so that memory is bounded."""
+        """Number of excerpts computed at once, which bounds the memory."""
         return max(1, min(_MAX_AT_ONCE, _AT_ONCE // (self.frames * self.mel.bands)))
 
     def content(self) -> bytes:
@@ -148,7 +148,7 @@ F32 = NDArray[np.float32]
 class ClassifierFile:
     """A classifier folder: its metadata, and its graph, run by onnxruntime on one CPU thread.
 
-    Raises FileError: its JSON is missing, or says what cannot be.
+    Raises FileError: its JSON is missing or invalid.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -158,7 +158,7 @@ class ClassifierFile:
     def session(self) -> Any:
         """Loads the graph.
 
-        Raises FileError: the graph or onnxruntime is missing, or it is another one than the JSON names.
+        Raises FileError: the graph or onnxruntime is missing, or the graph is not the one that the JSON names.
         """
         path = self.folder / MODEL
         content = read_ordinary(path, LARGEST_MODEL, "a classifier")
@@ -170,14 +170,14 @@ class ClassifierFile:
         """Probabilities of the labels for excerpts.
 
         `excerpts`: float32 `[n, frames, bands]` in dB, n at least 1. Returns float32 `[n, labels]`. Raises FileError:
-        the graph does not give that.
+        the graph's output has another form.
         """
         details = self.details
         return compute(self.session, excerpts, len(details.labels), self.folder / MODEL, details.together)
 
 
 def open_session(path: Path, content: bytes) -> Any:
-    """onnxruntime session of a graph; `FileError` if it fails. path: of the file, for messages."""
+    """Opens an onnxruntime session of a graph. path: of the file, for messages. Raises FileError on failure."""
     try:
         import onnxruntime
     except ModuleNotFoundError:

@@ -38,7 +38,7 @@ FEATURES: dict[str, dict[str, float]] = {
     **FEATURE_DEFAULTS,
     MUSICNN: {"rate": MEL.rate, "window": HOP, "hop": HOP, "bands": DIMENSIONS, "low": 0.0, "high": MEL.rate / 2},
 }
-"""Differences from the defaults of `MelSettings`, by feature."""
+"""Differences of each feature from the defaults of `MelSettings`."""
 
 
 @cache
@@ -115,11 +115,11 @@ def fault(settings: MelSettings) -> str:
 
 
 LEAST, MIN_COUNT = 0.1, 3
-"""Minimum probability of a reported tag; tags reported in any case."""
+"""Minimum probability of a reported tag, and number of tags reported regardless of it."""
 
 
 class Tags(MusicnnAnalysis):
-    """Tags of both networks, a hundred, not mutually exclusive."""
+    """Analysis of a hundred tags, those of both networks, which are not mutually exclusive."""
 
     version = 3
     shortest = 0.0  # drum hits have a vector too: they are repeated

@@ -22,23 +22,22 @@ from antiphon_classify.musicnn import (
 MAX_GENRES = 3
 """Number of reported genres."""
 MINIMA, ELECTRONIC_MINIMA = (0.25, 0.6), (0.35, 0.75)
-"""Minimum probabilities of a genre, with a detected instrument and without. Some metal is dense enough to hide its
-instruments (.67). Electronic are rain, saws, surf, helicopters and a cock at .35 to .56; of 22 sounds others are so
-at .42 at most."""
+"""Minimum probabilities of a genre, with a detected instrument and without (dense metal can hide its instruments: .67).
+Rain, saws, surf, helicopters and a cock are electronic at .35 to .56; on 22 sounds other genres reach .42 at most."""
 UNSPOKEN = 0.35
-"""Minimum probability of a genre beside a voice that is no speech."""
+"""Minimum probability of a genre if there is a voice that does not speak."""
 MAX_VOICE = 2.4
 """Ratio of MTT's voices to its instruments from which a voice is alone. Songs have 2.0 at most."""
 VOICED, SPOKEN = 0.45, 0.1
-"""Minimum of MTT's voices for a voice without instruments; minimum of MSD's hip hop for speech."""
+"""Minimum probability of MTT's voices for a voice without instruments; minimum of MSD's hip hop for speech."""
 HOUSE_THRESHOLD = 0.2
-"""Minimum of MSD's tag for electronic music to be house."""
+"""Minimum probability of MSD's tag at which electronic music is house."""
 ELECTRONIC_FACTOR = 0.6
-"""Factor on electronic music's probability beside others': one of its fourteen tags holds of most recordings, of noise
-too. Of 11 electronic pieces of games no other genre has over half of its probability, of orchestras' it has .45 to .54
-where classical has .37."""
+"""Factor on electronic music's probability relative to others: one of its fourteen tags fits most recordings, noise
+included. In 11 electronic pieces of games no other genre has over half of its probability; in orchestral ones it has
+.45 to .54 where classical has .37."""
 DISCO_FACTOR = 2.0
-"""Factor on the mean of its tags, which are tags of other genres too."""
+"""Factor on the mean of disco's tags, which other genres share."""
 _MSD: Mapping[str, tuple[str, ...]] = {
     "rock": (
         "rock", "alternative", "alternative rock", "classic rock", "indie rock", "hard rock", "punk",
@@ -96,7 +95,7 @@ class Genre(MusicnnAnalysis):
         return self.of_families(msd, mtt, set(Instruments().labels))
 
     def of_families(self, msd: MusicnnAnswers, mtt: MusicnnAnswers, families: set[str]) -> Mapping[str, Any]:
-        """Quantities of a sound with these detected families of instruments."""
+        """Returns the quantities of a sound in which these instrument families were detected."""
         first, second = tag_probabilities((msd, mtt))
         found = probabilities(first, second)
         weighed = found | {"electronic": ELECTRONIC_FACTOR * found["electronic"]}

@@ -1,7 +1,7 @@
 """Classifier process, with no arguments or NAME and EVERY, started by `routes`.
 
-Alone it sends the list of classifiers first; then a request {"name", "path"} gets {"answer": {…}} or
-{"status", "error"}. With NAME and EVERY its input is a sound, and it sends an answer for every EVERY seconds of it.
+Without arguments it first sends the list of classifiers; then a request {"name", "path"} gets {"answer": {…}} or
+{"status", "error"}. With NAME and EVERY it reads a sound, and sends an answer for every EVERY seconds of it.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from antiphon.api.backends.runtime import HelperChannel, lower_priority
 
 
 def main(channel: HelperChannel, *words: str) -> int:
-    """Answers until its input ends."""
+    """Answers requests until the input ends."""
     lower_priority()
     from antiphon_classify import classification
 

@@ -1,6 +1,6 @@
 """Detection of instruments with time spans, and the share of singing: sixteen families, by 3 s excerpts.
 
-Families that musicnn's MTT knows too are judged by both networks, all others by ours alone.
+Both networks score families that musicnn's MTT also knows; only this network scores all others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ BATCH_SIZE = 8
 """Excerpts per batch: about 10 MB."""
 
 
-def level_free(mel: F32) -> F32:
-    """Excerpt `[…, frames, bands]` in dB above its mean, where nothing is over `RANGE` below its maximum."""
+def normalise_level(mel: F32) -> F32:
+    """Returns an excerpt `[…, frames, bands]` in dB relative to its mean, clipped at `RANGE` below its maximum."""
     axes = (-2, -1)
     floor = mel.max(axis=axes, keepdims=True) - np.float32(RANGE)
     raised = np.maximum(mel, floor)
@@ -62,7 +62,7 @@ class ClassifierNetwork:
         )
 
     def _logits(self, mel: F32) -> F32:
-        x = ((level_free(mel) - self._mean) / self._deviation)[..., None]
+        x = ((normalise_level(mel) - self._mean) / self._deviation)[..., None]
         for weight, bias in self._layers:
             x = _pool(np.maximum(_convolve(x, weight) + bias, 0.0))
         # [excerpts, frames, channels · bands], as the training's flatten has it
@@ -73,7 +73,7 @@ class ClassifierNetwork:
 
 
 def _convolve(x: F32, rows: F32) -> F32:
-    """`x`: `[excerpts, frames, bands, channels]`; `rows`: `[9 · channels, out]`."""
+    """Convolves `x`: `[excerpts, frames, bands, channels]`, with `rows`: `[9 · channels, out]`."""
     count, frames, bands, channels = x.shape
     padded = np.zeros((count, frames + 2, bands + 2, channels), np.float32)
     padded[:, 1:-1, 1:-1] = x
@@ -96,7 +96,7 @@ MIN_SECONDS = 0.5
 MIN_LABELS = 5
 """Minimum number of reported labels, below their thresholds if necessary."""
 STRONGEST_SHARE = 3
-"""Share of the most likely excerpts averaged into a family's probability, at least two excerpts."""
+"""Denominator of the share of most likely excerpts that form a family's probability; at least two excerpts are used."""
 VOICE = "voice"
 SPAN_WEIGHTS = (0.3, 0.4, 0.3)
 """Weights of the previous, present and next excerpt in span detection."""
@@ -115,11 +115,11 @@ MTT_FAMILIES: Mapping[str, tuple[float, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 """Families known to MTT: offset of its logit, which is low for all tags, and the tags of which the likeliest counts.
-Chosen so that our thresholds hold for the mean, on 140 recordings whose genre tells of these families."""
+Chosen so that the thresholds here fit the mean, on 140 recordings whose genre implies these families."""
 
 
 class Instruments(Analysis):
-    """Families of instruments; thresholds and temperature are the manifest's."""
+    """Analysis of instrument families, with thresholds and temperature from the manifest."""
 
     version = 2
     rate: ClassVar[int | None] = MEL.rate
@@ -159,14 +159,14 @@ class Instruments(Analysis):
 
     @property
     def thresholds(self) -> F64:
-        """Threshold of each label: the probability from which it counts as present."""
+        """Threshold of each label: the minimum probability for presence."""
         return np.asarray(self.details["thresholds"], np.float64)
 
     def begin(self, rate: int, channels: int) -> AnalysisRun:
         return InstrumentsRun(self, PatchStream(rate))
 
     def scaled(self, logits: F32) -> F64:
-        """Calibrated logits, by the network's logits of any shape."""
+        """Returns calibrated logits of any shape: the network's logits over its temperature."""
         return logits.astype(np.float64) / float(self.details["temperature"])
 
     def families(self, excerpts: F32) -> set[str]:
@@ -176,8 +176,8 @@ class Instruments(Analysis):
         odds = logistic(self.scaled(join_logits(self.network.logits(excerpts))))
         return {label for label, present in zip(self.labels, odds >= self.thresholds, strict=True) if present}
 
-    def with_musicnn(self, logits: F64, patches: F32) -> F64:
-        """Scaled logits `[labels]` of a sound, averaged with those of MTT for families known to it."""
+    def average_with_musicnn(self, logits: F64, patches: F32) -> F64:
+        """Returns scaled logits `[labels]` of a sound, averaged with MTT's for the families that MTT knows."""
         _, tags = tag_probabilities(answers(patches))
         found = logits.copy()
         for label, (offset, names) in MTT_FAMILIES.items():
@@ -190,7 +190,7 @@ class Instruments(Analysis):
 class InstrumentsRun(AnalysisRun):
     """Instrument run of one sound, in contiguous excerpts; the last one ends with the sound.
 
-    `patches`: takes the sound for musicnn; None for our network alone.
+    `patches`: collects the sound for musicnn; None to use only this network.
     """
 
     def __init__(self, instruments: Instruments, patches: PatchStream | None = None) -> None:
@@ -241,7 +241,7 @@ class InstrumentsRun(AnalysisRun):
         joined = self._instruments.scaled(join_logits(logits))
         if self._patches is not None and len(patches := self._patches.patches()):
             try:
-                joined = self._instruments.with_musicnn(joined, patches)
+                joined = self._instruments.average_with_musicnn(joined, patches)
             except ModelError:  # its weights are missing
                 pass
         return logistic(joined)

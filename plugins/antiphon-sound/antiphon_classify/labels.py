@@ -1,4 +1,4 @@
-"""Labels of the shipped classifiers, and where the performer's own are."""
+"""Labels of the shipped classifiers, and the folder of the performer's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 SHIPPED = ("genre", "instruments", "tags")
-"""Shipped classifiers available to the node."""
+"""Shipped classifiers that the node can use."""
 GENRES = (
     "pop", "rock", "metal", "hip hop", "house", "electronic", "jazz", "blues", "classical", "folk", "country",
     "funk/soul", "disco", "world",
@@ -25,9 +25,9 @@ GENRES = (
 
 
 MAX_CLASSIFIERS = 200
-"""Maximum own classifiers; the first by name are used."""
+"""Maximum number of own classifiers; the first ones by name are used."""
 MAX_LABELS = 1000
-"""Maximum reported labels of own classifiers: one that exceeds it is not available to the node."""
+"""Maximum number of reported labels of an own classifier; the node cannot use one with more."""
 
 
 def classifiers_folder() -> Path:

@@ -21,13 +21,13 @@ MEL = MelSettings(rate=16000, window=512, hop=256, bands=96, low=0.0, high=8000.
 FRAMES = 187
 """Frames of a patch: 2.99 s."""
 MAX_PATCHES = 8
-"""Maximum patches of a sound: more add no information, and eight take a second of processor for both networks."""
+"""Maximum number of patches of a sound: more add little, and eight take a second of processor time in both networks."""
 MAX_BUFFERED_PATCHES = 128
-"""Maximum buffered patches; beyond it every second one is dropped: 9 MB."""
+"""Maximum number of buffered patches (9 MB); beyond it every second one is dropped."""
 SILENT = 1e-7
 """Minimum mean energy per band of a patch."""
 MAX_CLICK_SECONDS = 0.02
-"""Maximum seconds of a mere click."""
+"""Maximum seconds of a sound that counts as a mere click."""
 NETWORKS = ("musicnn-msd", "musicnn-mtt")
 UNITS = 200
 """Units of each network's penultimate layer."""
@@ -89,8 +89,8 @@ class Musicnn:
 class _FrontLayer:
     """Convolution with max pooling over all bands.
 
-    The maximum is taken before bias, rectifier and norm, which keep the order; where the norm's scale is negative,
-    the minimum.
+    The maximum is taken before bias, rectifier and norm, which keep the order; if the norm's scale is negative, the
+    minimum is taken.
     """
 
     def __init__(self, held: Mapping[str, F32], number: int) -> None:
@@ -224,7 +224,7 @@ def tag_probabilities(found: Sequence[MusicnnAnswers]) -> list[dict[str, float]]
 
 
 class MusicnnAnalysis(Analysis):
-    """Base of analyses by both networks."""
+    """Base of the analyses that use both networks."""
 
     rate: ClassVar[int | None] = MEL.rate
     channels: ClassVar[Literal[1] | None] = 1

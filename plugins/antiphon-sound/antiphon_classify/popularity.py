@@ -1,4 +1,4 @@
-"""The analysis `popularity`: a column of the performer's own table, as `antiphon train popularity` has learned it."""
+"""The analysis `popularity`: predicts a column of the performer's table, as learned by `antiphon train popularity`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ def popularity_folder() -> Path:
 
 
 class Popularity(MusicnnAnalysis):
-    """Number, or likeliest class, by a linear model of the sound alone."""
+    """Predicts a number, or the likeliest class, by a linear model of the sound alone."""
 
     by_name = True
     quantities = (

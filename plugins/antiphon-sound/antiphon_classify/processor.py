@@ -14,7 +14,7 @@ HOP = 0.5
 
 
 class Classify(WorkerReporter):
-    """Passes every bit; each second the worker classifies the last seconds, by the code that classifies files."""
+    """Passes sound unchanged; each second the worker classifies the last seconds with the code for files."""
 
     params = (
         Param("by", "choice", "genre", choices=(*SHIPPED, *live_classifiers()), restart=True, doc="The classifier."),
@@ -36,7 +36,7 @@ class Classify(WorkerReporter):
 
 
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
-    """`FileUse.hears` of `classify`: the quantities of the classifier over the whole file."""
+    """Returns the quantities of the classifier over the whole file, as `FileUse.hears` of `classify`."""
     from antiphon_classify.classification import classify
 
     by = str(values.get("by", SHIPPED[0]))

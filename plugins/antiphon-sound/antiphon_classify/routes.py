@@ -36,7 +36,7 @@ from antiphon.api.backends.runtime import Child, Request, cores, spawn
 from antiphon.api.backends.transports import WireError
 
 START_SECONDS = 60.0
-"""Maximum seconds to import its plugins, also on a busy machine."""
+"""Maximum seconds for a process to import its plugins, on a busy machine too."""
 ANSWER_SECONDS = 300.0
 """Maximum seconds for an answer: an hour of sound takes half a minute of a free core."""
 
@@ -45,7 +45,7 @@ ANSWER_SECONDS = 300.0
 class ClassifierProcess:
     """Child process that classifies sounds; created by `start`.
 
-    `classifiers`: what it has said that there is; empty for one that reads a stream.
+    `classifiers`: the list that the process sent; empty for a process that reads a stream.
     """
 
     child: Child
@@ -55,9 +55,9 @@ class ClassifierProcess:
 
     @staticmethod
     async def start(*words: str) -> ClassifierProcess:
-        """Starts a query process, or with words, a classifier and seconds, one that reads a stream.
+        """Starts a process for requests, or, with a classifier and seconds as words, one that reads a stream.
 
-        Raises Refusal: it does not start.
+        Raises Refusal: the process does not start.
         """
         try:
             child = spawn("antiphon_classify.http_worker:main", *words)
@@ -73,11 +73,11 @@ class ClassifierProcess:
         return started
 
     async def end(self) -> int:
-        """Ends it. Returns its exit status, negative for a signal."""
+        """Ends the process. Returns its exit status, negative for a signal."""
         return await asyncio.to_thread(self.child.close) or 0
 
     async def ask(self, name: str, path: str) -> dict[str, Any]:
-        """Classifies a file in the process; a Refusal with the reason on failure."""
+        """Classifies a file in the process; raises a Refusal with the reason on failure."""
         self.ready = False
         with contextlib.suppress(OSError):  # it has ended, which its answer tells
             await asyncio.to_thread(self.child.send, {"name": name, "path": path})
@@ -107,9 +107,9 @@ def answer_of(message: dict[str, Any]) -> dict[str, Any]:
 
 
 MAX_REQUESTS = 64
-"""Maximum sounds being received, queued or classified; a further one is refused."""
+"""Maximum number of sounds being received, queued or classified; a further one is refused."""
 MAX_BYTES = 1024 * 1024 * 1024
-"""Maximum bytes of all of them together."""
+"""Maximum total size of these sounds in bytes."""
 IDLE_SECONDS = 60.0
 """Seconds after which an idle process ends."""
 STALE_SECONDS = 5.0
@@ -147,12 +147,12 @@ class ClassifierPool:
             return process.classifiers
 
     async def classify(self, name: str, path: Path) -> dict[str, Any]:
-        """Classifies a file in turn, as `library.classification.classify`. Raises Refusal: 429 where too many wait."""
+        """Classifies a file in turn, as `library.classification.classify`. Raises Refusal, 429, if too many wait."""
         with self._place():
             return await self._ask(name, str(path))
 
     async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> dict[str, Any]:
-        """`classify` for an uploaded sound: it is stored in a file, which is removed afterwards."""
+        """Does what `classify` does for an uploaded sound: stores it in a file, and removes the file afterwards."""
         with self._place():
             size = 0
 
@@ -161,7 +161,7 @@ class ClassifierPool:
                 size += more
                 self._bytes += more
                 if self._bytes > MAX_BYTES:
-                    raise self.too_many(f"{MAX_BYTES >> 20} MiB of sound wait already")
+                    raise self.refuse_too_many(f"{MAX_BYTES >> 20} MiB of sound wait already")
 
             path = self._folder / secrets.token_hex(8)
             try:
@@ -177,15 +177,15 @@ class ClassifierPool:
                 self._bytes -= size
                 path.unlink(missing_ok=True)
 
-    def too_many(self, reason: str, seconds: int = RETRY_SECONDS) -> Refusal:
-        """Refusal of a request that may succeed after some seconds, counted."""
+    def refuse_too_many(self, reason: str, seconds: int = RETRY_SECONDS) -> Refusal:
+        """Returns, and counts, a refusal of a request that may succeed after some seconds."""
         self.refused += 1
         return Refusal(429, f"{reason}; try again", (("Retry-After", str(seconds)),))
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
         if self.waiting >= MAX_REQUESTS:
-            raise self.too_many(f"{MAX_REQUESTS} sounds are classified or wait already")
+            raise self.refuse_too_many(f"{MAX_REQUESTS} sounds are classified or wait already")
         self.waiting += 1
         try:
             yield
@@ -256,7 +256,7 @@ MAX_STREAMS = 4
 
 @dataclass(slots=True)
 class ClassifierStreams:
-    """Streams being classified, in separate processes. `count`: of those that there are."""
+    """Streams being classified, each in a separate process. `count`: their number."""
 
     pool: ClassifierPool
     count: int = 0
@@ -268,7 +268,7 @@ class ClassifierStreams:
         as `ClassifierPool.receive`.
         """
         if self.count >= MAX_STREAMS:
-            raise self.pool.too_many(f"{MAX_STREAMS} streams are classified already", 30)
+            raise self.pool.refuse_too_many(f"{MAX_STREAMS} streams are classified already", 30)
         self.count += 1
         lines = self._lines(name, every, pieces)
         first = await anext(lines)

@@ -1,4 +1,4 @@
-"""The worker of the node `classify`: the last seconds of each stream through an analysis, once a second."""
+"""Worker of the node `classify`: analyses the last seconds of each stream, once a second."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SILENCE_PEAK = 1e-4
 
 
 class LiveClassifier(ReportingStepper["ClassifiedStream"]):
-    """Stepper with a node per slot; a stream's config is a classifier and the window length in seconds."""
+    """Stepper with a node per slot. The config of a stream is a classifier and the window length in seconds."""
 
     def stream(self, config: str) -> ClassifiedStream:
         name, seconds, mark = config.rsplit(" ", 2) if config else ("genre", "6", labels_mark())
@@ -43,7 +43,7 @@ def _classifier(name: str) -> Analysis | None:
 class ClassifiedStream(RecentSound):
     """Recent sound of one node at the classifier's rate, with its last result.
 
-    `classifier`: by which; None for one that is not there, or is another one than the node's.
+    `classifier`: the classifier; None if it does not exist or differs from the node's.
     """
 
     def __init__(self, rate: int, seconds: float, classifier: Analysis | None) -> None:

@@ -43,7 +43,7 @@ def centres() -> NDArray[np.float64]:
 def places(bins: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Position of each of `bins` bins between two band centres, for linear interpolation.
 
-    `[bins]` the index of the band centre below, 0 to `COUNT` - 2, and the fraction of the way to the next, 0 to 1.
+    Two arrays `[bins]`: index of the band centre below, 0 to `COUNT` - 2, and fraction of the way to the next, 0 to 1.
     """
     middle = centres()
     at = np.clip(np.arange(bins), middle[0], middle[-1])
@@ -59,7 +59,7 @@ def denoise_band_means(
 ) -> None:  # fmt: skip
     """out `[2, bands]` ← mean over each band of first * first_gain² and of second * second_gain², all `[bins]`.
 
-    below, fraction: `[bins]`, the band centre below each bin, and how far the bin lies towards the next, 0 to 1; area:
+    below, fraction: `[bins]`, band centre below each bin, and fraction of the bin's way to the next, 0 to 1; area:
     `[bands]`, sum of the interpolation weights of a band's bins.
     """
     for b in range(2 * bands):

@@ -1,8 +1,8 @@
 """Mode `deepfilter`: DeepFilterNet 3 (Schröter et al., 2023) in numpy, for one channel at 48 kHz, in a worker.
 
-A gain for each of 32 ERB bands, and below 4.8 kHz a filter over five frames in each bin. Of what these remove some is
-put back: what is more than the noise of the file, as speech is that is mistaken for it. The host resamples what has
-another rate, and each channel has a network of its own; of the node's parameters `mode` and `amount` have an effect.
+The network applies a gain to each of 32 ERB bands, and below 4.8 kHz a filter over five frames to each bin. The part of
+the removed sound that exceeds the file's noise, such as speech mistaken for noise, is added back. The host resamples
+other rates, and each channel has a separate network. Of the node's parameters, `mode` and `amount` have an effect.
 """
 
 from typing import TypeAlias
@@ -19,26 +19,26 @@ RATE, HOP = 48000, 480
 SIZE, BINS = 2 * HOP, HOP + 1
 C64: TypeAlias = NDArray[np.complex64]
 DELAY = 3 * HOP
-"""Frames by which the output lags: a hop of overlap, and two frames that the network looks ahead."""
+"""Latency of the output in frames: a hop of overlap, and two frames of look-ahead of the network."""
 BANDS, FILTERED, ORDER = 32, 96, 5
-"""ERB bands, filtered bins, frames of a filter."""
+"""Number of ERB bands, of filtered bins, and of frames in a filter."""
 CHANNELS, UNITS, EMBEDDED = 64, 256, 512
 PAST, AHEAD = 3, 2
-"""Frames that the first layers see, and that the network looks ahead."""
+"""Number of frames that the first layers read, and of frames that the network looks ahead."""
 PATH = ("weight", 1, 1), ("bias",)
 KEEP = 0.99
-"""Share of the previous frame kept in the levels by which features are normalised: 1 s."""
+"""Weight of the previous frame in the levels by which features are normalised: 1 s."""
 MIN_SNR, SNR_RANGE = -15.0, 50.0
-"""Bounds of the local signal-to-noise ratio in dB."""
+"""Minimum and range in dB of the local signal-to-noise ratio."""
 QUIET, QUIET_FRAMES = 1e-12, 5
-"""Power of a silent hop, and number of them after which nothing is computed."""
+"""Power of a silent hop, and number of silent hops after which the computation stops."""
 LEAST_KEPT = 0.05
-"""Share of what is removed that is put back in any case: noise falls by 26 dB at most."""
+"""Minimum share of the removed sound that is added back, so that noise falls by 26 dB at most."""
 TINY = np.float32(1e-14)
 
 
 def band_widths() -> list[int]:
-    """Bins of each ERB band, two at the least."""
+    """Returns the number of bins of each ERB band, at least two."""
     scale = 24.7 * 9.265
     top = 9.265 * np.log1p(RATE / 2 / scale)
     edges = np.rint(scale * np.expm1(np.arange(1, BANDS + 1) * top / BANDS / 9.265) * SIZE / RATE).astype(int)
@@ -53,7 +53,7 @@ def band_widths() -> list[int]:
 
 
 class GroupedLinear:
-    """Linear layer of groups, each with inputs of its own."""
+    """Linear layer of groups with separate inputs."""
 
     def __init__(self, weight: Samples) -> None:
         """Stores the weights, float32 `[groups, inputs, outputs]`."""
@@ -73,7 +73,7 @@ class DeepFilterNetwork:
     """`ArrayNetwork` of one channel: 10 ms of sound to 10 ms without noise, `DELAY` frames late.
 
     Of the last step: `snr`, the local signal-to-noise ratio in dB; `kept` and `removed`, powers of the bands,
-    `[BANDS]`, before anything is put back. `least_kept`: the share that always is, `LEAST_KEPT`; its author's has 0.
+    `[BANDS]`, before sound is added back. `least_kept`: share always added back, `LEAST_KEPT`; in the original 0.
     """
 
     least_kept = LEAST_KEPT
@@ -155,8 +155,8 @@ class DeepFilterNetwork:
     def step(self, x: Samples, y: Samples) -> None:
         """Computes one hop of float32 `[2, HOP]` into `[1, HOP]`.
 
-        `x`: the sound, and in `BANDS` numbers each the power up to which bands are noise, and the certainty of it, 0 to
-        1, with which the rest is put back.
+        `x`: the sound, and in `BANDS` numbers each the power up to which a band is noise, and the certainty, 0 to 1,
+        with which the rest is added back.
         """
         sound, noise, certain = x[0], x[1, :BANDS], x[1, BANDS : 2 * BANDS]
         self._quiet = self._quiet + 1 if float(np.mean(np.square(sound))) < QUIET else 0
@@ -168,7 +168,7 @@ class DeepFilterNetwork:
         self._sound[HOP:] = sound
         self._spectra[:-1] = self._spectra[1:]
         self._spectra[-1] = np.fft.rfft(self._sound * self._window) / np.float32(SIZE)
-        spectrum = self._enhanced()
+        spectrum = self._denoise_frame()
         rest = self._spectra[-1 - AHEAD] - spectrum
         self.kept, self.removed = self._powers(spectrum), self._powers(rest)
         over = certain * (1.0 - np.sqrt(np.clip(noise / (self.removed + TINY), 0.0, 1.0)))
@@ -182,7 +182,7 @@ class DeepFilterNetwork:
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         return np.asarray(np.add.reduceat(power, self._first) / self._widths, np.float32)
 
-    def _enhanced(self) -> C64:
+    def _denoise_frame(self) -> C64:
         """Spectrum `[BINS]` of the frame `AHEAD` before the last, without noise."""
         bands, bins, embedded = self._embed()
         spectrum: C64 = self._spectra[-1 - AHEAD] * np.repeat(self._gains(bands, embedded), self._widths)
@@ -191,7 +191,7 @@ class DeepFilterNetwork:
         return spectrum
 
     def _embed(self) -> tuple[list[Samples], Samples, Samples]:
-        """What the layers of the encoder make of the bands, what its first makes of the bins, and its embedding."""
+        """Returns the encoder's outputs for the bands by layer, its first output for the bins, and its embedding."""
         spectrum = self._spectra[-1]
         level = 10.0 * np.log10(self._powers(spectrum) + np.float32(1e-10))
         self._level += (1.0 - KEEP) * (level - self._level)
@@ -243,7 +243,7 @@ def rectified(x: Samples) -> Samples:
 
 
 def recurrent_output(x: Samples, layers: list[Gru]) -> Samples:
-    """Output of recurrent layers one after another."""
+    """Runs recurrent layers one after another; returns the output of the last."""
     for layer in layers:
         x = layer(x)
     return x
@@ -302,7 +302,7 @@ class DeepFilter(WorkerProcessor):
         return sound
 
     def load(self, hop: int, out: Samples) -> None:
-        """Loads a hop's answer, and so much of the input as `amount` leaves."""
+        """Loads a hop's answer, mixed with the input by `amount`."""
         super().load(hop, out)
         if self._amount < 1.0 and hop >= self.hops.first:
             np.multiply(out, self._amount, out=out)

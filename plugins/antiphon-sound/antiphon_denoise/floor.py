@@ -1,15 +1,15 @@
-"""File analysis of `denoise` before it is prepared: presence of noise, its amount, the kind of sound, trust in masks.
+"""File analysis before `denoise` is prepared: presence and amount of noise, kind of sound, and trust in masks.
 
-Where little noise is, DeepFilterNet takes speech for it. What it removes in pauses is noise; where it removes far more
-than that while one speaks, and what it keeps is louder, it errs, and the rest is put back.
+In a sound with little noise, DeepFilterNet mistakes speech for noise. Sound removed in pauses is noise. If far more is
+removed during speech, and the kept sound is louder, the network errs, and the excess is added back.
 
-100 numbers of a band (its own features, the means of those of the three bands below and above it, and of all) to 24, to
-12, to the trust in that band: how much of what the mask takes there is noise. Four such networks are asked, each
-trained without a quarter of the sources of music.
+A network maps 100 values of a band (its features, and means over three bands below and above it, and over all) to 24,
+12, and the trust in that band: the share of noise in the sound that the mask removes there. Four such networks are
+used, each trained without a quarter of the music sources.
 
-The mask of files is tried on stretches of it, and a network tells how much of what it takes there is noise: so much of
-any mode's reduction is applied. A file in which next to nothing would be is passed as it is: a mask, a gate and
-wavelets all take a dense mix for noise.
+The mask for files is tried on stretches of the file, and a network estimates the share of noise in the removed sound.
+It scales the reduction of any mode. A file in which almost nothing would be removed is passed unchanged, since masks,
+gates and wavelets all mistake a dense mix for noise.
 """
 
 import logging
@@ -38,7 +38,7 @@ STRETCH = 8.0
 
 
 class StretchListener(ABC):
-    """Cuts `most` stretches out of a sound that comes in blocks."""
+    """Cuts up to `most` stretches out of a sound that arrives in blocks."""
 
     def __init__(self, rate: int, frames: int | None, most: int) -> None:
         self._length, self._most = round(STRETCH * rate), most
@@ -48,7 +48,7 @@ class StretchListener(ABC):
 
     @abstractmethod
     def take(self, sound: F32) -> bool:
-        """Analyses a stretch, `[n]`; False for one that is too short."""
+        """Analyses a stretch, `[n]`; returns False if it is too short."""
 
     def feed(self, block: F32) -> None:
         """Processes the next frames, `[channels, n]`."""
@@ -71,26 +71,26 @@ class StretchListener(ABC):
 
 
 MOST_SPEECH = 3
-"""Analysed stretches."""
+"""Maximum number of analysed stretches."""
 PAUSES = 0.1
-"""Share of the frames that are pauses: those of the lowest local signal-to-noise ratio."""
+"""Share of the frames that count as pauses: those with the lowest local signal-to-noise ratio."""
 MARGIN = 8.0
-"""Power of noise over its mean in pauses up to which it is removed."""
+"""Ratio of noise power to its mean in pauses up to which it is removed."""
 OF_BAND_DB, OF_ALL_DB = (-2.0, 8.0), (9.0, 13.0)
-"""Kept over removed power up to which all that is removed is noise, and from which what is over `MARGIN` is not."""
+"""Bounds in dB of kept over removed power, of a band and of all: below, removed sound is noise; above, no excess is."""
 MIN_RATIO_DB, MIN_KEPT_DB = 2.0, -8.0
-"""Local ratio that a tenth of the frames of speech has at least, and power of the voice relative to the whole. Of music
-a tenth of the frames has 2 dB and less, mostly.
+"""Minimum local ratio in dB of a tenth of the frames of speech, and minimum power of the voice relative to the whole.
+Of music a tenth of the frames has mostly 2 dB or less.
 """
 MIN_REMOVED_DB = -11.5
-"""Power that is removed relative to the whole, from which there is noise where none is steady: of voices without noise
-it is -12 to -31 dB, in noise at 10 dB -11 to -7.
+"""Minimum removed power relative to the whole for noise, if none is steady: clean voices have -12 to -31 dB, voices in
+noise at 10 dB -11 to -7.
 """
 SILENT = 1e-14
 
 
 class SpeechListener(StretchListener):
-    """Analyses stretches of a sound at 48 kHz; what it found is asked after `end`."""
+    """Analyses stretches of a sound at 48 kHz; the results are available after `end`."""
 
     def __init__(self, frames: int | None) -> None:
         """Loads the network. `frames`: of the sound, if known. Raises ModelError: it is not installed."""
@@ -119,7 +119,7 @@ class SpeechListener(StretchListener):
 
     @property
     def sound(self) -> F32:
-        """The stretches without noise, `[n]`."""
+        """Returns the denoised stretches, `[n]`."""
         return np.concatenate(self._voices)
 
     @property
@@ -131,20 +131,20 @@ class SpeechListener(StretchListener):
 
     @property
     def noisy(self) -> bool:
-        """Whether more is removed than of a voice without noise."""
+        """Whether more sound is removed than of a clean voice."""
         _, kept, removed = self._found
         share = 10.0 * np.log10((removed.sum() + SILENT) / (kept.sum() + removed.sum() + SILENT))
         return bool(share >= MIN_REMOVED_DB)
 
     @property
     def noise(self) -> F32:
-        """As `noise_of`, of the means of bands."""
+        """Result of `noise_of` for the means of bands."""
         ratios, kept, removed = self._found
         return noise_of(ratios, kept, removed)
 
     @cached_property
     def _found(self) -> tuple[F64, F64, F64]:
-        """Local ratios of the frames, powers kept and removed of their bands; one silent frame if none."""
+        """Local ratios of the frames, and powers kept and removed in their bands; one silent frame if there is none."""
         frames = self._frames or [(MIN_SNR, np.zeros(BANDS, np.float32), np.zeros(BANDS, np.float32))]
         ratios, kept, removed = (np.array(part) for part in zip(*frames, strict=True))
         return ratios, kept * band_widths(), removed * band_widths()
@@ -160,18 +160,20 @@ def noise_of(ratios: F64, kept: F64, removed: F64) -> F32:
     """
     pauses = ratios <= np.quantile(ratios, PAUSES)
     voice, rest = kept.mean(0), removed.mean(0)
-    certain = np.maximum(_certain(voice, rest, OF_BAND_DB), _certain(voice.sum(), rest.sum(), OF_ALL_DB))
+    certain = np.maximum(
+        _relative_position(voice, rest, OF_BAND_DB), _relative_position(voice.sum(), rest.sum(), OF_ALL_DB)
+    )
     return np.stack([MARGIN * removed[pauses].mean(0) / band_widths(), certain]).astype(np.float32)
 
 
-def _certain(voice: F64 | float, rest: F64 | float, bounds: tuple[float, float]) -> F64:
-    """Place of a ratio of powers between two in dB, 0 to 1."""
+def _relative_position(voice: F64 | float, rest: F64 | float, bounds: tuple[float, float]) -> F64:
+    """Returns the position of a power ratio between two bounds in dB, 0 to 1."""
     ratio = 10.0 * np.log10((np.asarray(voice) + SILENT) / (np.asarray(rest) + SILENT))
     return np.asarray(np.clip((ratio - bounds[0]) / (bounds[1] - bounds[0]), 0.0, 1.0))
 
 
 HOPS = 5
-"""Hops per row."""
+"""Number of hops per row."""
 ROWS_A_SECOND = 25
 """Rows per second, the minimum for an estimate."""
 FEATURES = 25
@@ -184,7 +186,7 @@ NEPER = 10.0 / np.log(10.0)
 
 
 def rows_of(log: F32, gain: F32) -> F32:
-    """Log powers and the mask's gains of hops, `[T, UNITS]` → rows `[T // HOPS, 6, COUNT]`."""
+    """Converts log powers and mask gains of hops, `[T, UNITS]`, to rows `[T // HOPS, 6, COUNT]`."""
     power = np.exp(log)
     parts = (
         power,
@@ -275,31 +277,31 @@ def _views() -> F32:
 
 
 CONFIDENT = 1.0
-"""Added to the logit of the trust where noise is certain."""
+"""Added to the logit of the trust if noise is certain."""
 UNSTEADY, STEADY, DOUBT = 0.03, 0.1, 2.0
-"""Quietest fifth of what is taken over its mean up to which it is no floor, and from which it is: barks, cries, a cock
-and a clock's ticks have 0 to .02, rain, engines and saws .1 to .5; and what is subtracted from the logit of the former.
+"""Ratio of the quietest fifth of the removed sound to its mean, up to which it is no noise floor, and from which it is:
+barks, cries, a cock and a clock's ticks have 0 to .02, rain, engines and saws .1 to .5; and the deduction from a logit.
 """
 
 
 def logits_of(weights: dict[str, F32], features: F32) -> F32:
-    """Features `[COUNT, FEATURES]` → logits of each network, `[EXPERTS, COUNT]`."""
+    """Returns the logits of each network, `[EXPERTS, COUNT]`, from features `[COUNT, FEATURES]`."""
     x = context_features(features)
     for layer in "01":
         x = np.tanh(x @ weights[f"w{layer}"] + weights[f"b{layer}"])
     return np.asarray((x @ weights["w2"] + weights["b2"])[..., 0], np.float32)
 
 
-def trusts_of(logits: F32, taken: F32) -> F32:
-    """The cautious and the confident trust of a stretch, `[2, COUNT]`.
+def estimate_trust(logits: F32, taken: F32) -> F32:
+    """Returns the cautious and the confident trust of a stretch, `[2, COUNT]`.
 
-    Cautious: the networks' mean and least logit are added, since on music that is new to all of them they err apart;
-    and what is noise is so in every part, since a phrase that passes for it seldom comes twice. Confident: the means.
-    What is taken now and then only, as barks and strokes are, is no floor: there both are one, and less.
+    Cautious: the sum of the networks' mean and minimum logit, since they err differently on music that is new to all;
+    and its minimum over the parts, since a phrase mistaken for noise seldom recurs. Confident: the means. If the
+    removed sound is intermittent, such as barks or strokes, it is no noise floor: both are then equal, and lower.
 
     Args:
-        logits: Of the parts of the stretch, `[parts, EXPERTS, COUNT]`.
-        taken: Power that the mask takes from each band over time, `[rows, COUNT]`.
+        logits: Logits of the parts of the stretch, `[parts, EXPERTS, COUNT]`.
+        taken: Power that the mask removes from each band over time, `[rows, COUNT]`.
     """
     cautious = (logits.mean(1) + logits.min(1)).min(0)
     confident = 2.0 * logits.mean((0, 1)) + CONFIDENT
@@ -312,31 +314,31 @@ def trusts_of(logits: F32, taken: F32) -> F32:
 
 @cache
 def load_floor() -> dict[str, F32] | None:
-    """The weights of the network of the noise floor, as `installed`."""
+    """Returns the weights of the noise-floor network, as `installed` does."""
     return installed(MODEL, LAYOUT, "does not look for a noise floor, and may take dense music for noise")
 
 
 log = logging.getLogger("antiphon.denoise")
 MOST = 8
-"""Analysed stretches."""
+"""Maximum number of analysed stretches."""
 MIN_NOISE_DB = -34.0
 """Minimum noise in dB relative to the whole."""
 CERTAIN_DB = 8.0
-"""Decibels above `MIN_NOISE_DB` from which noise is certain: then bands are trusted in which it alone would not be."""
+"""Decibels above `MIN_NOISE_DB` from which noise is certain; bands are then trusted that would not be on their own."""
 MIN_SPEECH_NOISE_DB = -50.0
 """Minimum noise in dB for speech, of which a mask removes little: clean voices have -53 and less."""
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
 """Training rate in Hz; rate below which a file is resampled to it, since its bands would differ; and rate below which
-it is taken as speech or a call and not judged."""
+it counts as speech or a call and is not analysed."""
 MIN_SPEECHINESS, SURE_SPEECHINESS = 0.3, 0.8
-"""Minimum `speechiness` of speech in which `genre` finds neither music nor a singer, and of any."""
+"""Minimum `speechiness` of speech: if `genre` finds neither music nor a singer, and in any case."""
 SURE_MUSIC, SURE_VOICE, SURE_VOICE_WITHOUT_NOISE, SYLLABLES = 0.6, 0.8, (0.6, 0.75), 0.1
-"""Certainty of music, and certainty of a voice from which it sings, in a file and in what DeepFilterNet leaves of it:
-there with a `speechiness` below `SYLLABLES`, and from there on.
+"""Minimum certainty of music, and minimum certainty of a singing voice: in a file, and in the output of DeepFilterNet
+with a `speechiness` below `SYLLABLES` or above.
 """
 LOUD_NOISE_DB, MOST_SYLLABLES = -24.0, 0.65
-"""Noise in dB relative to the whole, of which `genre` may find a kind of music (rain is rock), and `speechiness` from
-which what DeepFilterNet leaves of it is spoken though it is no speech for `genre`.
+"""Noise in dB relative to the whole that `genre` may mistake for music (rain for rock), and `speechiness` from which
+DeepFilterNet's output counts as speech even if `genre` finds none.
 """
 NONE_FOUND = "no steady noise was found; -p floor=off denoises anyway"
 
@@ -368,7 +370,7 @@ class FloorListener(StretchListener):
         rows = rows_of(logs, file_mask.gains_of(self._mask, logs, None))
         halves = np.array_split(rows, 2) if len(rows) >= 2 * ROWS_A_SECOND else [rows]
         powers = rows[:, :2] * self._area
-        trusts = trusts_of(np.stack([logits_of(self._weights, describe(half)) for half in halves]), powers[:, 1])
+        trusts = estimate_trust(np.stack([logits_of(self._weights, describe(half)) for half in halves]), powers[:, 1])
         power, taken = powers.sum(0)
         self._taken += taken
         self._trusted += trusts * taken
@@ -395,7 +397,7 @@ class FloorListener(StretchListener):
 
 
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
-    """`FileUse.hears` of `denoise`."""
+    """Analyses the noise of a file before playback, as `FileUse.hears` of `denoise`."""
     if values.get("causal"):
         return FileHearing()
     if values.get("mode") == "deepfilter":
@@ -442,8 +444,8 @@ def _listened(path: Path) -> SpeechListener:
 def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True, loud: bool = False) -> bool | None:
     """Whether a file is speech: by the parameter `for`, else by the analyses `character` and `genre`, if installed.
 
-    None where that can be told without its noise only. `steady`: it has steady noise, which hides syllables; `loud`:
-    so much that `genre` may be of it.
+    None if that can only be decided after denoising. `steady`: the file has steady noise, which hides syllables;
+    `loud`: so much that `genre` may come from the noise.
     """
     asked = values.get("for", "auto")
     if asked != "auto" or "character" not in analyses():
@@ -461,7 +463,7 @@ def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True, lou
 
 
 def _is_spoken(sound: F32, loud: bool = False) -> bool:
-    """Whether a sound at `RATE` without its noise, `[n]`, is spoken and not sung; `loud`: it was in loud noise."""
+    """Whether a denoised sound at `RATE`, `[n]`, is spoken and not sung; `loud`: the noise was loud."""
     heard: dict[str, Any] = {}
     for analysis in ("character", "genre"):
         feed = AnalysisFeed(analysis, analyses()[analysis], RATE, 1)
@@ -475,5 +477,5 @@ def _is_spoken(sound: F32, loud: bool = False) -> bool:
 
 
 def _found(path: Path, analysis: str) -> Mapping[str, Any]:
-    """Quantities of a file, none where the analysis finds nothing."""
+    """Returns the quantities of a file; none if the analysis fails."""
     return analyse_file(bytes(path), [analysis])[analysis][1] or {}

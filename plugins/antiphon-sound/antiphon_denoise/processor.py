@@ -35,7 +35,7 @@ MAINS = (50.0, 60.0)
 LINES = 20
 CANDIDATES = 2 * 28 + 1
 FREQUENCY_STEP = 0.0001
-"""Relative spacing of the candidate mains frequencies; together they cover ±0.28 %."""
+"""Relative spacing of the candidate mains frequencies, which together cover ±0.28 %."""
 _SECONDS = 4.0
 _SURE, _OVER = 9.0, 6.0
 _MOST = 40.0
@@ -46,11 +46,13 @@ _TUNED, _ROWS = len(MAINS), len(MAINS) * CANDIDATES * LINES
 _MIN_POWER = 1e-16
 _PERIODS = 3
 _QUIET, _STEADY = 0.02, 0.05
-"""Least power beside the hum, as a share of its average and of the hum's, that makes a hop count more."""
+"""Lower bounds of the power beside the hum that weights a hop: as a share of its average, and of the hum's power."""
 
 
 @kernel
-def denoise_hum_rest(parts: f32p, channels: i64, scale: f64, row: i64, mean: f64p, phasor: f64p, known: f64p) -> f64:
+def denoise_hum_residual(
+    parts: f32p, channels: i64, scale: f64, row: i64, mean: f64p, phasor: f64p, known: f64p
+) -> f64:
     """Power at the lines of guess row `row` that their averages leave of one hop; known[0] ← power of the averages.
 
     parts, mean, phasor: as `denoise_hum_follow` has them.
@@ -99,7 +101,7 @@ def denoise_hum_follow(
 def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above: f64p) -> i64:
     """above `[mains, guesses, lines]` ← the squared average of each line relative to chance, in its loudest channel.
 
-    mean, power: as `denoise_hum_follow` has them; chance: squared average that unit power of noise leaves. Returns the
+    mean, power: as in `denoise_hum_follow`; chance: expected squared average for noise of unit power. Returns the
     row `mains * CANDIDATES + guess` with the largest capped sum.
     """
     best = 0
@@ -137,8 +139,8 @@ def denoise_hum_lines(
 ) -> None:
     """back `[channels, mains, lines, 2]` ← cosine and sine amplitudes of the lines to subtract from this hop.
 
-    mean, phasor, above: as the kernels before have them; row: the best guess. Removed is the share `amount` of the hum,
-    and of lines that are barely above chance `weak_share` of that.
+    mean, phasor, above: as in the kernels above; row: the best guess. The share `amount` of the hum is removed; for
+    lines barely above chance, `weak_share` of that.
     """
     for n in range(channels * _TUNED * LINES * 2):
         back[n] = 0.0
@@ -156,7 +158,7 @@ def denoise_hum_lines(
 
 
 @kernel
-def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
+def denoise_hum_rotate(phasor: f64p, turn: f64p) -> None:
     """phasor `[mains, guesses, lines, 2]` ← rotated by turn, of the same shape: one hop later."""
     for n in range(_ROWS):
         re = phasor[2 * n]
@@ -166,7 +168,7 @@ def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
 
 
 class MainsHumRemover:
-    """Mains hum canceller of one stream: its confidence `presence`, 0 to 1; whether it `subtracts` some."""
+    """Mains hum canceller of one stream. `presence`: confidence, 0 to 1; `subtracts`: whether it removes hum."""
 
     def __init__(self, grid: SpectrumSizes, rate: int, channels: int) -> None:
         self._hop, self._channels = grid.hop, channels
@@ -204,13 +206,13 @@ class MainsHumRemover:
         self.presence, self.subtracts = 0.0, False
 
     def rewind(self) -> None:
-        """Expects the first hop since `reset` again: phases restart, those of its averages too where it was heard."""
+        """Expects the first hop since `reset` again: restarts phases, and the averages after a look-ahead."""
         self._phasor.fill(1.0)
         if self._first is not None:
             np.copyto(self._mean, self._first)
 
     def look_ahead(self, hops: list[F32]) -> None:
-        """Estimates the hum from these hops in reversed order, so that the first of them begins with the estimate."""
+        """Estimates the hum from these hops in reversed order, so that the first of them starts with an estimate."""
         self.reset()
         for hop in reversed(hops):
             self.take(np.ascontiguousarray(hop[:, ::-1]), 0.0)
@@ -222,7 +224,7 @@ class MainsHumRemover:
         """Subtracts a share of the hum, 0 to 1, from the newest hop, float32 `[channels, hop]`, in place."""
         if not sound.any():
             # digital silence has no hum, and says nothing of what sounds after it
-            denoise_hum_turn(self._phasor, self._turn)
+            denoise_hum_rotate(self._phasor, self._turn)
             return
         np.dot(sound, self._across, out=self._parts)
         share = self._share()
@@ -240,11 +242,11 @@ class MainsHumRemover:
             )
             np.dot(self._back, self._basis, out=self._line)
             np.subtract(sound, self._line, out=sound)
-        denoise_hum_turn(self._phasor, self._turn)
+        denoise_hum_rotate(self._phasor, self._turn)
 
     def _share(self) -> float:
-        """Share of this hop in the averages: the less else sounds beside the hum, the larger."""
-        rest = denoise_hum_rest(
+        """Returns the weight of this hop in the averages, larger if there is less sound beside the hum."""
+        rest = denoise_hum_residual(
             self._parts, self._channels, 2.0 / self._hop, self._row, self._mean, self._phasor, self._known
         )
         self._rests[self._hops % len(self._rests)] = rest
@@ -265,7 +267,7 @@ log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
 ALL_MODELS = {**MODELS, "deepfilter": DEEPFILTER}
 HUM_SECONDS = 10.0
-"""Length in seconds of a file's hum analysis before it plays."""
+"""Length in seconds of a file's hum analysis before playback."""
 GATE_HOP = 640
 """Frames between two spectra at 48 kHz in modes `gate` and `wavelet`."""
 NO_MODEL_TEXT = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
@@ -275,7 +277,7 @@ NO_MODEL_TEXT = "It works by its gate instead: less noise is taken away, and les
 class Denoise(Processor):
     """Noise reduction in four modes on one hop grid each: a learned mask, an autoencoder, a spectral gate, wavelets.
 
-    Hops are counted from the last `reset`, and a hop reads its parameters at its own last sample: any split into blocks
+    Hops are counted from the last `reset`, and a hop reads its parameters at its last sample, so any split into blocks
     gives the same samples. One gain serves all channels, so the stereo image stays. With `amount` 0 the output is the
     input, `latency` frames later.
     """
@@ -318,7 +320,7 @@ class Denoise(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and starts the worker.
 
-        A learned mode without its weights becomes `gate`, with a warning.
+        A learned mode without its weights is replaced by `gate`, with a warning.
         """
         self._rate = spec.rate
         mode = str(self.settings["mode"])
@@ -386,7 +388,7 @@ class Denoise(Processor):
         )
 
     def _deepfilter(self, spec: StreamSpec) -> DeepFilter:
-        """Substitute for this node in mode `deepfilter`."""
+        """Returns the processor that replaces this node in mode `deepfilter`."""
         whole = DeepFilter()
         whole.settings, whole.node = self.settings, self.node
         whole.prepare(spec)
@@ -419,7 +421,7 @@ class Denoise(Processor):
         self._delayed.begin(max(0, self._number))
 
     def heard(self, told: F32 | None) -> None:
-        """Sets what `floor` found: the share of each band's reduction, `[COUNT]`, or of speech its noise."""
+        """Sets the result of `floor`: each band's share of the reduction, `[COUNT]`, or, for speech, its noise."""
         if self._whole is not None:
             self._whole.heard(told)
             return
@@ -428,9 +430,9 @@ class Denoise(Processor):
             self._player.trust(told)
 
     def look_ahead(self, frames: int | None) -> bool:
-        """Records the features of a file of `frames` frames, in mode `learned`.
+        """Prepares a pass that records the features of a file of `frames` frames, in mode `learned`.
 
-        Twice where it has a mask of its own, or where steady noise was found.
+        There are two passes if the file has its own mask, or if steady noise was found. Returns whether one is needed.
         """
         if self._file_confidence is not None:
             return not self._file_confidence.heard
@@ -452,8 +454,8 @@ class Denoise(Processor):
     def rewind(self) -> None:
         """Restarts the file, with a new hop.
 
-        After its preroll with everything that was estimated. After it was heard as a whole with the mains hum of its
-        beginning, with its noise, and with its mask or, the last time, with the shares.
+        After a preroll, all estimates are kept. After a pass over the whole file, the mains hum of its beginning and
+        its noise are kept, with the mask or, after the last pass, the shares.
         """
         if self._whole is not None:
             self._whole.rewind()

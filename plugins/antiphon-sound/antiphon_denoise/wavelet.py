@@ -25,7 +25,7 @@ class ShrinkerWord(IntEnum):
 
     DEPTH = 0
     LENGTH = 1
-    """Samples of a frame."""
+    """Number of samples in a frame."""
     TAPS = 2
     SCALE = 3
     ROW = 4
@@ -41,7 +41,7 @@ class ShrinkerWord(IntEnum):
 
 @kernel
 def denoise_shrink(w: i64p, x: f32p, power: f32p, gain: f32p, amount: f32) -> None:
-    """Scales coefficients x, band by band, in place; of the reduction the share `amount`.
+    """Scales coefficients x, band by band, in place, by the share `amount` of the reduction.
 
     The noise power of a band is the mean power that the gate would remove from its bins, FIRST to before LAST, by
     their power and gain `[bins]`, times a coefficient's variance for power 1.
@@ -90,7 +90,7 @@ def denoise_shrink_row(w: i64p, power: f32p, gain: f32p, amount: f32) -> None:
 class Shrinker:
     """Wavelet packet transform, shrinkage and inverse of one frame of every channel.
 
-    `words`: what `denoise_shrink_row` works on, by `ShrinkerWord`.
+    `words`: state of `denoise_shrink_row`, indexed by `ShrinkerWord`.
     """
 
     def __init__(self, grid: SpectrumSizes) -> None:

@@ -1,4 +1,4 @@
-"""Node `identify`: passes the sound, and reports its catalogued recording."""
+"""Node `identify`: passes the sound, and reports the catalogued recording that it comes from."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -9,12 +9,12 @@ from antiphon.api import FileHearing, FileUse, Param, StreamSpec, Value
 from antiphon.api.backends.workers import WorkerReporter, WorkerSpec
 
 HOP = 0.5
-"""Seconds of sound that go to the worker at once, and that it has to answer."""
+"""Length in seconds of the hops sent to the worker, and its deadline."""
 MAX_SECONDS = 15.0
 
 
 class Identify(WorkerReporter):
-    """Passes every bit; each second the worker compares the last seconds with the catalogue."""
+    """Passes sound unchanged; each second the worker compares the last seconds with the catalogue."""
 
     params = (
         Param(
@@ -39,7 +39,7 @@ class Identify(WorkerReporter):
 
 
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
-    """`FileUse.hears` of `identify`: the catalogued recordings and pieces that a whole file comes from, best first."""
+    """Returns the catalogued recordings and pieces in a file, best first, as `FileUse.hears` of `identify`."""
     from antiphon.api.backends.files import printable_path
     from antiphon_identify.worker import identified
 

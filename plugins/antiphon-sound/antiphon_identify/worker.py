@@ -36,7 +36,7 @@ MIN_MAGNITUDE = 0.02
 """Minimum magnitude of a landmark: a sine at -82 dB of full scale."""
 _FIRST, _LAST = int(LOWEST * SIZE / RATE), int(HIGHEST * SIZE / RATE)
 _CHUNK = 400
-"""Frames per search batch; it bounds memory, and changes no result."""
+"""Number of frames per search batch, which bounds memory and does not affect the result."""
 _FLOOR = 1e-6
 
 
@@ -52,7 +52,7 @@ class Fingerprint(Analysis):
 
 
 class FingerprintRun(AnalysisRun):
-    """Finds the landmarks of one sound, chunk by chunk; it takes at most 40 MB of memory for an hour of sound."""
+    """Finds the landmarks of one sound, chunk by chunk, in at most 40 MB of memory for an hour of sound."""
 
     def __init__(self) -> None:
         self._window = np.hanning(SIZE + 1)[:-1].astype(np.float32)
@@ -121,7 +121,7 @@ def _largest(table: F32, around: int, axis: int) -> F32:
 MIN_SECONDS = 3.0
 """Minimum seconds of sound before the first comparison."""
 HOLD_COMPARISONS = 4
-"""Unsuccessful comparisons after which a track is dropped: a quiet passage is no other track."""
+"""Number of unsuccessful comparisons after which a track is dropped; a quiet passage does not end a track."""
 _REOPEN_SECONDS = 10.0
 """Interval in seconds of checks for newly analysed tracks."""
 _SILENCE = 1e-4

@@ -21,14 +21,14 @@ PARTIALS, BANDS = 40, 16
 ROW = PARTIALS + BANDS
 HELD, RELEASED = 52, 12
 FRAMES = HELD + RELEASED
-"""Frames of a held note, dense near its onset, and of its release."""
+"""Numbers of frames of a held note, dense near its onset, and of its release."""
 LONGEST, RINGS = 3.0, 0.8
-"""Durations in seconds of a held note, and of its release, covered by frames."""
+"""Durations in seconds that the frames cover, of a held note and of its release."""
 BEND, RELEASE_BEND = 1.7, 1.5
 TIMES = LONGEST * (np.arange(HELD) / (HELD - 1)) ** BEND
 RELEASE_TIMES = RINGS * (np.arange(RELEASED) / (RELEASED - 1)) ** RELEASE_BEND
 EDGES = np.geomspace(100.0, 16000.0, BANDS + 1)
-"""Hz of the edges of the noise bands."""
+"""Edges of the noise bands in Hz."""
 FLOOR = -80.0
 """Floor in dB below a note's loudest frame."""
 PERIODS, NOISE_PERIODS = 4, 9
@@ -41,10 +41,10 @@ def hz_of(pitch: float) -> float:
 
 
 def measure(sound: F32, rate: int, hz: float, end: int) -> tuple[F32, NDArray[np.bool_]]:
-    """Frame levels of a note of the fundamental `hz` with note-off at frame `end`.
+    """Measures the frame levels of a note of fundamental `hz` with note-off at frame `end`.
 
-    Returns dB `[FRAMES, ROW]`, 0 dB the power of its loudest frame, and what of them there is: partials that the rate
-    allows, in frames before the sound's end.
+    Returns dB `[FRAMES, ROW]`, 0 dB being the power of its loudest frame, and a mask of valid levels: partials within
+    the rate's range, in frames before the sound's end.
     """
     at = np.concatenate([np.minimum(TIMES * rate, end - 1), end + RELEASE_TIMES * rate])
     count = int(min(PARTIALS, 0.48 * rate // hz))
@@ -95,9 +95,9 @@ LEVEL_FRAMES = (2, 6, 10, 16, 24, 36)
 LOUD_SHARES = np.array(
     ((0.08, 0.16, 0.26, 0.5, 0.0, 0.0), (0.0, 0.0, 0.0, 0.25, 0.25, 0.0), (0.0, 0.0, 0.0, 0.0, 0.25, 0.25)), np.float32
 )
-"""Share of each in the power of a note's beginning, middle and end, of which the most is its loudness.
+"""Share of each level frame in the power of a note's beginning, middle and end; the maximum is the note's loudness.
 
-Middle and end count half, as short notes have the beginning alone."""
+Middle and end count half, as short notes have only the beginning."""
 LOW, HIGH = 33.0, 93.0
 """Range of note numbers within which timbre changes with pitch."""
 AXIS_RANGE = 4.0
@@ -113,11 +113,11 @@ def conditions(pitch: NDArray[Any], velocity: NDArray[Any]) -> F32:
 class PartialDecoder:
     """Decoder: layers of tanh, none for PCA, then a linear output for each frame.
 
-    That is `rows` `[FRAMES, ROW, width]` plus `base`, dB `[FRAMES, ROW]`.
+    The output is `rows` `[FRAMES, ROW, width]` times the hidden layer plus `base`, in dB `[FRAMES, ROW]`.
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Loads the arrays of a model. Raises `ModelError` where they do not fit."""
+        """Loads the arrays of a model. Raises `ModelError`: they do not fit."""
         try:
             read = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
             self.axes = read["axes"]
@@ -181,9 +181,9 @@ class PartialDecoder:
         return np.asarray(level - self.loudest(hidden)[:, None, None], np.float32)
 
     def find(self, level: F32, there: NDArray[np.bool_], pitch: float, velocity: float) -> tuple[F32, float]:
-        """Position `[AXES]` of a measured note, and the mean residual in dB (damped Gauss-Newton).
+        """Finds the position `[AXES]` of a measured note, and the mean residual in dB (damped Gauss-Newton).
 
-        level: dB `[FRAMES, ROW]`, of which there is what `there` says; velocity: 0 to 1.
+        level: dB `[FRAMES, ROW]`; there: mask of valid levels; velocity: 0 to 1.
         """
 
         def difference(places: F32) -> F32:
@@ -218,7 +218,7 @@ class PartialDecoder:
 
 
 def load(own: str) -> PartialDecoder:
-    """The shipped decoder, or one of `antiphon train notes`. Raises ModelError: it is missing or no decoder."""
+    """Loads the shipped decoder, or one from `antiphon train notes`. Raises ModelError: it is missing or no decoder."""
     if own:
         path = Path(own)
         return PartialDecoder(read_weights(path.stem, path.parent))

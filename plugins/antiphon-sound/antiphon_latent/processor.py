@@ -1,4 +1,4 @@
-"""The processor `latent`: notes in, sound from a learned space of timbres out."""
+"""The processor `latent`: a synth that plays notes from a learned space of timbres."""
 
 from typing import ClassVar
 
@@ -28,7 +28,7 @@ NAMES = tuple(f"z{n}" for n in range(1, AXES + 1))
 
 
 class Latent(Processor):
-    """Plays up to `VOICES` notes whose timbre is a place in a learned space, and moves while they sound."""
+    """Plays up to `VOICES` notes whose timbre is a position in a learned space, movable while they sound."""
 
     inputs = (EVENTS_IN,)
     outputs = (AUDIO_OUT,)
@@ -80,7 +80,7 @@ class Latent(Processor):
         self.reset()
 
     def reset(self) -> None:
-        """Silences all; the model stays."""
+        """Silences all notes; the model stays."""
         self._voices.reset()
         self._shapes.clear()
         self._bends.reset()

@@ -55,8 +55,8 @@ def latent_voice(
 ) -> None:
     """Adds `count` samples of a voice, mono, with the numbers `real` of `LatentVoice`.
 
-    now, step: amplitudes `[ROW]`, of partials and then of bands of noise, and their change in a sample. turned:
-    cosines, then sines `[2 * PARTIALS]` of the phases in which partials begin. noise: loops `[BANDS, LOOP]` of power 1.
+    now, step: amplitudes `[ROW]`, of partials and then of noise bands, and their change per sample. turned: cosines,
+    then sines `[2 * PARTIALS]` of the initial phases of partials. noise: loops `[BANDS, LOOP]` of power 1.
     """
     phase = real[LatentVoice.PHASE]
     pace = real[LatentVoice.PACE]
@@ -115,7 +115,7 @@ def latent_out(made: f32p, gain: f32p, out: Audio) -> None:
 
 
 VOICES, SPARE = 16, 8
-"""Maximum notes at once, and further rows for the fade-out of stolen ones."""
+"""Maximum simultaneous notes, and further rows for the fade-out of stolen ones."""
 ROWS = VOICES + SPARE
 ATTACK, CUT = 0.002, 0.006
 """Fade-in of a voice, and fade-out of a stolen one, in seconds."""
@@ -124,7 +124,7 @@ LOUDNESS = 10.0 ** (-18.3 / 20.0)
 DECAY_FRAME = HELD - 12
 """Frame from which the decay of a held note is extrapolated."""
 NO_DECAY_DB = 1.5
-"""Decay in dB per second treated as none, so that a sustained tone does not end by itself."""
+"""Decay in dB per second that counts as none, so that a sustained tone does not end by itself."""
 MAX_DECAY_DB = 60.0
 """Maximum decay in dB per second."""
 END_DB = -78.0
@@ -150,8 +150,8 @@ def noise_loops(rate: int) -> F32:
 class LatentVoices:
     """Rows of notes; a silent one is free.
 
-    Of each: `key`, (channel, note) while it is down or held by the pedal, else (-1, -1); `pitch`, a note number with
-    all bends; `level`, a factor by velocity and pressure; `shift`, added to the first axis.
+    Per row: `key`, (channel, note) while the key is down or held by the pedal, else (-1, -1); `pitch`, a note number
+    with all bends; `level`, a factor for velocity and pressure; `shift`, added to the first axis.
     """
 
     def __init__(self, decoder: PartialDecoder, rate: int) -> None:
@@ -189,7 +189,7 @@ class LatentVoices:
     def begin(self, key: tuple[int, int], pitch: float, velocity: float, level: float, shift: float) -> int:
         """Begins a note without a target; -1 without a free row.
 
-        Where `VOICES` sound, the oldest of those that were let up ends, else the oldest.
+        If `VOICES` notes sound, the oldest released one ends, or else the oldest.
         """
         held = [n for n in range(ROWS) if self.sounding(n) and self._real[n, LatentVoice.GAIN_STEP] > 0.0]
         if len(held) >= VOICES:
@@ -215,9 +215,9 @@ class LatentVoices:
         if self._ended[n] < 0:
             self._ended[n] = self._age[n]
             if self._age[n]:  # else it is aimed first: nothing is computed of it yet
-                self._keep_base(n)
+                self._store_release_levels(n)
 
-    def _keep_base(self, n: int) -> None:
+    def _store_release_levels(self, n: int) -> None:
         """Stores the levels at a note's release, from which it decays."""
         self._held(n, self._age[n] / self.rate)
         np.copyto(self._base[n], self._row)
@@ -241,7 +241,7 @@ class LatentVoices:
             self._levelled[n] = self._decoder.loudness(self._hidden[n])
         if self._age[n] == 0:
             if ended == 0:
-                self._keep_base(n)
+                self._store_release_levels(n)
             self._amplitudes(n, 0)
             np.copyto(self._now[n], self._exact)
         quiet = self._amplitudes(n, count) < 10.0 ** (END_DB / 10.0)

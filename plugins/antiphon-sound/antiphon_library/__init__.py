@@ -29,7 +29,7 @@ def antiphon_routes(http: Any) -> None:
 
 @hookimpl
 def antiphon_operations(operations: Any) -> None:
-    """Adds `library search` and the others that are asked at every door."""
+    """Adds `library search` and the other operations that are available at every door."""
     from antiphon_library.operations import add_to
 
     add_to(operations)

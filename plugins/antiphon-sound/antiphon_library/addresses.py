@@ -21,9 +21,9 @@ MAX_TRACKS = 50
 
 
 async def fits_in_a_process(request: OscRequest, given: Mapping[str, Any]) -> Any:
-    """The loops that go with the last bars of a node, found in a separate process, which analyses them.
+    """Finds loops that fit the last bars of a node, in a separate process that analyses the bars.
 
-    Raises RequestError: nothing with a beat was kept, or there is no such node.
+    Raises RequestError: the captured bars have no beat, or there is no such node.
     """
     count, node = _checked(given.get("count", 10)), str(given.get("node", "out"))
     path = make_folder(library_folder() / "captures", PRIVATE_FOLDER) / f".fits-{os.urandom(4).hex()}.wav"

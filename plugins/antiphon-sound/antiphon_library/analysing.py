@@ -1,6 +1,6 @@
 """Runs pending analyses of a catalogue, two sounds at a time; each result is written immediately.
 
-Processes that do so at once share the sounds: each sound is claimed before it is analysed.
+Several processes can share the sounds: each sound is claimed before it is analysed.
 """
 
 import os
@@ -29,8 +29,8 @@ CLAIMS = "library.claims"
 class AnalysisCounts:
     """Counts of sounds by outcome; `shared`: analysed by another process meanwhile.
 
-    `problems`: path and sentence of those that could not be read, and of analyses without a result; `remarks`: of how
-    a file was heard.
+    `problems`: path and sentence for unreadable sounds and for analyses without a result; `remarks`: path and sentence
+    about the reading of a file.
     """
 
     analysed: int = 0
@@ -43,7 +43,7 @@ class AnalysisCounts:
 
 @dataclass(slots=True)
 class _Work:
-    """A sound under analysis. `done`: its seconds so far, written by its thread."""
+    """A sound under analysis. `done`: seconds analysed so far, written by its thread."""
 
     digest: str
     path: bytes
@@ -75,7 +75,7 @@ def analyse(
 ) -> AnalysisCounts:
     """Analyses sounds below `places`, or all, that lack results in the present version.
 
-    `again` takes also what has its results, `any_length` sounds that are longer than an analysis's `longest`.
+    `again` includes sounds that have results, `any_length` sounds that are longer than an analysis's `longest`.
     `progress` is called several times a second with seconds of sound. Raises `FileError`: the database cannot be used.
     """
     work: dict[str, _Work] = {}
@@ -162,7 +162,7 @@ class _Sharing:
 
 
 def _take(catalogue: Catalogue, item: _Work, future: Future[dict[str, AnalysisResult]], counts: AnalysisCounts) -> None:
-    """Writes the results of a sound, or the reason for none."""
+    """Stores the results of a sound, or the reason for missing ones."""
     name = printable_path(os.fsdecode(item.path))
     try:
         results = future.result()

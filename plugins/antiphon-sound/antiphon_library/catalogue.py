@@ -20,10 +20,10 @@ _ROWS = """SELECT f.path, s.duration, s.rate, s.channels, f.tags, f.problem, f.m
 
 
 class Catalogue:
-    """The catalogue in a folder; a context manager. Every method raises `FileError` where the database cannot be used.
+    """The catalogue in a folder; a context manager. Every method raises `FileError` if the database cannot be used.
 
-    Without `make`, where there is none, what is written to it is lost. A new one is empty, but for the performer's own,
-    which has the sounds that ship. `taste`: the tables of signals, companions and places on the map.
+    Without `make`, rows written to a missing catalogue are lost. A new catalogue is empty, except the performer's own,
+    which has the shipped sounds. `taste`: the tables of signals, companions and places on the map.
     """
 
     def __init__(self, root: Path, *, make: bool = True) -> None:
@@ -34,7 +34,7 @@ class Catalogue:
 
     @staticmethod
     def exists(root: Path) -> bool:
-        """Whether the database is in the folder `root`; it may still be damaged."""
+        """Whether the folder `root` has a database, which may still be damaged."""
         return (root / FILE).is_file()
 
     def __enter__(self) -> Catalogue:
@@ -66,7 +66,7 @@ class Catalogue:
         return SoundIdentity(*row[:4]), json.loads(row[4])
 
     def put(self, entry: FileEntry) -> None:
-        """Writes a file's row. Rows of its sound for missing files are removed: it was moved from there."""
+        """Writes a file's row. Removes rows of its sound for missing files, since it was moved from there."""
         with explain_errors(self.path), transaction(self._base):
             sound = None if entry.sound is None else self._sound_id(entry.sound)
             previous = self._base.execute("SELECT sound FROM files WHERE path = ?", (entry.path,)).fetchone()
@@ -130,9 +130,9 @@ class Catalogue:
         return found
 
     def put_results(self, digest: str, results: Mapping[str, tuple[int, Mapping[str, Any] | None, str]]) -> None:
-        """Writes results of a sound: by analysis its version, its values or None, and the reason for none.
+        """Writes results of a sound: by analysis its version, its values or None, and the reason for None.
 
-        A sound that has been forgotten meanwhile is left out. Of values that are bytes there may be one: its landmarks.
+        A sound that was forgotten meanwhile is left out. Only one of the values may be bytes: the landmarks.
         """
         with explain_errors(self.path), transaction(self._base):
             row = self._base.execute("SELECT id FROM sounds WHERE digest = ?", (digest,)).fetchone()

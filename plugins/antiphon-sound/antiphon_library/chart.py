@@ -1,4 +1,4 @@
-"""The map of a catalogue: tracks placed by similarity, artists and genres at their centres; and its picture."""
+"""The map of a catalogue: tracks placed by similarity, artists and genres at their centres; and its drawing."""
 
 import colorsys
 import os
@@ -28,7 +28,7 @@ MIN_COUNT = 4
 BATCH_ROWS = 1024
 """Rows per batch of a distance matrix."""
 TRUSTED, MAX_TRUSTED = 10, 2000
-"""Neighbours, and randomly drawn points, in the computation of trustworthiness."""
+"""Number of neighbours, and maximum number of randomly drawn points, for trustworthiness."""
 
 
 def neighbours(points: F64, count: int) -> I64:
@@ -107,7 +107,7 @@ MAX_NAME = 100
 class Chart:
     """The map: rows of `types.MapTrack`, `MapArtist` and `MapGenre`, x and y of standard deviation about 1.
 
-    `unplaced`: how many tracks are not on it, for they have not been analysed.
+    `unplaced`: number of tracks that are not on it because they have not been analysed.
     """
 
     tracks: Sequence[Mapping[str, Any]]
@@ -122,7 +122,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Tracks, their `components` `[n, d]` and places `[n, 2]`; without `fit` those are two principal components."""
+    """Tracks, their `components` `[n, d]` and places `[n, 2]`; without `fit` the places are principal components."""
 
     rows: Sequence[TrackRow]
     points: F64
@@ -138,10 +138,10 @@ class Placement:
 def place_tracks(
     catalogue: Catalogue, table: TrackTable | None = None, *, again: bool = False, fit: bool = True
 ) -> Placement:
-    """Positions of a catalogue's analysed tracks, recomputed with `again`, and stored.
+    """Returns and stores the positions of a catalogue's analysed tracks, recomputed with `again`.
 
-    Without `fit` all are never placed anew, which takes about a minute for 10,000: a map that has too few places is
-    then that of two principal components, which is not stored. Raises `UsageError`: there is nothing to place.
+    Without `fit` the whole map is never recomputed, which takes about a minute for 10,000 tracks. A map with too few
+    places then shows two principal components and is not stored. Raises `UsageError`: there is nothing to place.
     """
     table = TrackTable.load(catalogue.taste) if table is None else table
     points = components(table.vectors)
@@ -200,7 +200,7 @@ def chart(placement: Placement, unplaced: int = 0) -> Chart:
 
 
 def _genre(row: TrackRow, spelled: dict[str, str]) -> str:
-    """Genre of the tags, or of the analysis; "folk" is Folk where that came first, which `spelled` keeps."""
+    """Returns the genre by tags or analysis; "folk" becomes Folk if that came first, as stored in `spelled`."""
     genre = _name(row, "genre") or shorten(row.genre, MAX_NAME)
     return spelled.setdefault(genre.lower(), genre)
 

@@ -27,9 +27,9 @@ def begins(duration: float, values: Mapping[str, Any]) -> float:
 
 
 def wav(path: bytes, start: float, seconds: float = SECONDS) -> bytes:
-    """At most `seconds` of a file as 16-bit WAV, one or two channels, its ends faded by 10 ms.
+    """Returns at most `seconds` of a file as 16-bit WAV, one or two channels, with fades of 10 ms at its ends.
 
-    Raises `FileError`: it cannot be read.
+    Raises `FileError`: the file cannot be read.
     """
     pieces, at = [], 0
     with Decoder(Path(os.fsdecode(path))) as decoder:

@@ -25,12 +25,12 @@ FRAME = 0.025
 NEAREST, FARTHEST = 3, 56
 """Range of frames from the first landmark of a pair to the second."""
 STORED, ASKED = 4, 5
-"""Pairs per landmark, with its nearest successors: of a catalogued sound, and of a query, where noise hides and adds
-some."""
+"""Number of pairs per landmark, with its nearest successors: in a catalogued sound, and in a query, where noise hides
+and adds landmarks."""
 QUERY_PAIRS_AT_SPEED = 2
 """Pairs per landmark of a query at each of the other speeds, which are many."""
 _BINS, _LINEAR = 40.0, 60.0
-"""Bins per octave well above a corner in Hz; below it they are evenly spaced, as far as the spectrum resolves."""
+"""Bins per octave far above a corner frequency, and that frequency in Hz; below it bins are evenly spaced."""
 _MAX_BIN_DISTANCE = 48
 """Maximum bin difference of a pair's landmarks."""
 _SPAN, _TIMES = 128, 64
@@ -40,10 +40,10 @@ F64 = NDArray[np.float64]
 
 
 def hashes(seconds: F64, hertz: F64, pairs: int, speed: float = 1.0) -> tuple[U32, I64]:
-    """Hashes of landmark pairs with their frames of `FRAME` seconds.
+    """Returns hashes of landmark pairs with their frames of `FRAME` seconds.
 
-    A hash is of the first one's pitch, the interval, and the time between. `seconds` ascend; each landmark begins
-    `pairs` at most; the sound is taken to be played `speed` times as fast as it was recorded.
+    A hash combines the first landmark's pitch, the interval, and the time between. `seconds`: ascending; `pairs`:
+    maximum per first landmark; `speed`: assumed ratio of playback to recorded speed.
     """
     bins = np.rint(_BINS * np.log2(1.0 + hertz / (speed * _LINEAR))).astype(np.int64)
     frames = np.rint(seconds * (speed / FRAME)).astype(np.int64)
@@ -69,9 +69,9 @@ def hashes(seconds: F64, hertz: F64, pairs: int, speed: float = 1.0) -> tuple[U3
 
 FOLDER = "library.fingerprints"
 SHARD_SOUNDS = 256
-"""Sounds of a full shard; the last shard is rebuilt at each addition."""
+"""Number of sounds in a full shard; the last shard is rebuilt at each addition."""
 _MAX_DELETED_SHARE = 0.25
-"""Share of deleted sounds from which a shard is rebuilt."""
+"""Share of deleted sounds above which a shard is rebuilt."""
 SOUND_GAP = 2400
 """Gap in frames between two sounds, a minute: a query may begin before a sound, or outlast it."""
 _MAGIC = b"antiphon fingerprints 1\n"
@@ -92,7 +92,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class ShardSet:
-    """The index of a catalogue; `present`: serials of existing sounds; `damaged`: rebuilt files."""
+    """The index of a catalogue. `present`: serials of existing sounds; `damaged`: number of rebuilt files."""
 
     shards: tuple[Shard, ...]
     present: frozenset[int]

@@ -1,4 +1,4 @@
-"""Identifies a sound: its landmarks are searched in the catalogue's index, window by window."""
+"""Identification of a sound: searches its landmarks in the catalogue's index, window by window."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from antiphon_library.fingerprints import (
 # ---- Search of a sound by landmarks: votes of pairs for an offset, and agreement of landmarks at it
 
 _SECONDS = 0.03
-"""Time tolerance in seconds of agreeing landmarks; a step of the spectrum is 0.025 s."""
+"""Time tolerance in seconds of matching landmarks; a step of the spectrum is 0.025 s."""
 _SHARE, _HERTZ = 0.008, 4.0
 """Frequency tolerances of agreeing landmarks: a seventh of a semitone, or half a bin of the spectrum."""
 _SHIFTS = (-1.47, -1.13, -0.79, -0.47, 0.33, 0.61, 0.97, 1.31)
-"""Time shifts in seconds at which chance is measured, not multiples of one another as beats are."""
+"""Time shifts in seconds for measuring chance, not multiples of one another as beats are."""
 _MIN_COPY_SHARE = 0.6
-"""Share of agreeing landmarks from which two sounds are copies of one recording. Of the two best matches of 500 unknown
-sounds 1 % had more than 0.45 in common, of ten songs with two soundfonts none had more than 0.51."""
+"""Share of matching landmarks above which two sounds are copies of one recording. Of the two best matches of 500
+unknown sounds 1 % shared more than 0.45; of ten songs with two soundfonts none shared more than 0.51."""
 
 
 _SCATTER, _SCATTER_ERROR, _MIN_COUNT = 0.19, 0.2, 12
-"""Of frequencies of landmarks that agree, in parts of the tolerance: those of one recording scatter by .11 to .18 in
-noise at 0 dB (40 excerpts), those of the song with another soundfont, some at another tempo, by .17 to .32 (160). What
-is subtracted, over the root of their number: few may seem even by chance. And how many have to agree."""
+"""Frequencies of matching landmarks, in parts of the tolerance. First, maximum spread: a recording in noise at 0 dB has
+.11 to .18 (40 excerpts), the song with another soundfont or tempo .17 to .32 (160). Second, deduction over the root of
+their number, as few may seem even by chance. Third, minimum number."""
 _FEW, _SCATTER_OF_FEW = 40, 0.05
-"""Landmarks that agree below which these have to be as even as of a clean recording (.01 to .02): a plucked melody of
-the song, of which 22 to 64 agree, had .11 and .12 in two of 17 excerpts; of recordings in noise 112 and more agree."""
+"""Number of matching landmarks below which the spread must be that of a clean recording (.01 to .02). A plucked melody
+of the song, with 22 to 64 matches, had .11 and .12 in two of 17 excerpts; recordings in noise have 112 and more."""
 _PIECE_SCORE = 0.5
-"""Factor on the score of a piece: what is played is not what is in the catalogue."""
+"""Factor on the score of a piece, since it is another recording than the catalogued one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Agreement:
 
 
 def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
-    """Agreement of `placed` query landmarks with a sound's, at that offset and at shifted ones."""
+    """Compares `placed` query landmarks with a sound's, at that offset and at shifted ones."""
     if not len(asked.seconds):
         return Agreement(0.0, 0.0)
     first, last = float(asked.seconds[0]), float(asked.seconds[-1])
@@ -98,8 +98,8 @@ def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
 def is_recording(asked: SoundLandmarks, sound: SoundLandmarks) -> bool:
     """Whether a `placed` query is the recording itself, and not its notes on other instruments.
 
-    Peaks of another rendering are near, as the notes are the same, but not at the same frequencies. Where too few agree
-    to tell, it is no recording: a cover is not said to be the song.
+    Peaks of another rendering are near, as the notes are the same, but not at equal frequencies. If too few match for a
+    decision, the result is False, so that a cover is not reported as the song.
     """
     first = np.searchsorted(sound.seconds, asked.seconds - _SECONDS)
     last = np.searchsorted(sound.seconds, asked.seconds + _SECONDS)
@@ -133,7 +133,7 @@ def _agreement_mask(asked: SoundLandmarks, sound: SoundLandmarks) -> NDArray[np.
 
 
 SPEEDS = (1.0, 1.0075, 0.9925, 1.015, 0.985, 1.0225, 0.9775, 1.03, 0.97)
-"""Playback speeds tested: in between, a pair's pitches are off by a sixth of a bin at most, and 10 s by 1.5 frames."""
+"""Tested playback speeds; between them, a pair's pitches are off by a sixth of a bin at most, 10 s by 1.5 frames."""
 MAX_OCCURRENCES = 200
 """Maximum occurrences of a hash in a shard; more frequent ones carry little information, and would slow the query."""
 _CANDIDATES = 8
@@ -141,29 +141,29 @@ _CANDIDATES = 8
 _MIN_DISTANCE = 40
 """Minimum distance in frames, a second, of two candidates in one sound."""
 _RANK = 8
-"""Rank of the candidate whose votes estimate chance; better ones are compared landmark by landmark."""
+"""Rank of the candidate whose votes estimate chance; better candidates are compared landmark by landmark."""
 _CELL, _CELL_VOTES = 16, 4
-"""Frames, 0.4 s, and their maximum votes: two common notes give many pairs, and prove little."""
+"""Cell length in frames, 0.4 s, and maximum votes per cell: two common notes give many pairs but little evidence."""
 _MIN_VOTES = 5
-"""Minimum votes of a candidate, whatever its landmarks say: one more than `_MIN_CHANCE`."""
+"""Minimum votes of a candidate, regardless of its landmarks: one more than `_MIN_CHANCE`."""
 _MIN_CHANCE = 4.0
-"""Lower bound of the votes by chance: a small catalogue has little to compare with."""
+"""Lower bound of the votes by chance, as a small catalogue has little for comparison."""
 _WEIGHTS = (0.903, -1.940, 15.758, 0.709)
 _INTERCEPT = -4.058
-"""Intercept of `_log_odds`: fitted to 360 excerpts, in noise and by phone in a room, of 120 tracks of a catalogue of
-1,080, and to 495 of tracks that it does not have; none of songs or chorales that are measured."""
+"""Intercept of `_log_odds`, fitted to 360 excerpts, in noise and by phone in a room, of 120 tracks of a catalogue of
+1,080, and to 495 of tracks outside it; none of songs or chorales used for evaluation."""
 _MIN_ODDS = 0.5
-"""Minimum log odds of a match: .6 % of those 495 had more, each left out of its fit, and 1 % in a catalogue of 20."""
+"""Minimum log odds of a match: .6 % of those 495 exceed it, each left out of its fit, and 1 % in a catalogue of 20."""
 _DENSE, _SPARSE_SHARE, _SPARSE_ODDS = 40.0, 0.4, 4.0
-"""Landmarks a second of a sound in which noise may hide those of a track; of one with fewer the share that has to agree
-with it, and the log odds that do without: what is clean agrees in .78 and more of 95 excerpts, in a room in .27 of 53,
-and a passage that two songs share in .18 to .35."""
+"""Landmarks per second above which noise may hide those of a track. Below that, minimum share that must match, and log
+odds that suffice without it. Clean excerpts match by .78 and more (95), excerpts in a room by .27 (53), and a passage
+that two songs share by .18 to .35."""
 _CERTAIN_ODDS = 3.0
 """Log odds at the recorded speed above which no other speed is tested."""
 _MAX_SHARE, _MAX_MARGIN = 0.5, 8.0
 """Clipping limits of the features."""
 _CLEAR_SHARE, _CLEAR_VOTES = 0.6, 30
-"""Share of possible votes, and votes, that suffice at any level of chance: a loop agrees with itself in many places."""
+"""Share of possible votes, and number of votes, that suffice at any level of chance, as a loop matches itself often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ LandmarkReader = Callable[[int], SoundLandmarks]
 def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader) -> list[FingerprintMatch]:
     """Matching sounds of query landmarks (ascending seconds, Hz; some 5 to 15 s of them).
 
-    The best of those that stand out, and copies of it; none for an unknown sound.
+    Returns the best one that stands out, and its copies; none for an unknown sound.
     """
     asked = SoundLandmarks(seconds, hertz)
     landmarks = cache(landmarks)
@@ -381,9 +381,9 @@ def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None)
 
 
 def identify_files(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F64) -> list[IdentifiedFile]:
-    """Source files of landmarks, best first; `seconds` ascend.
+    """Returns the catalogued files that landmarks come from, best first; `seconds`: ascending.
 
-    `offset` of each is that of second 0 of the landmarks.
+    `offset` of each: position in the file of second 0 of the landmarks.
     """
 
     def landmarks(serial: int) -> SoundLandmarks:

@@ -77,7 +77,7 @@ class AddRequest(Request):
 
 
 class AnalyseRequest(Request):
-    """Analyse what has not been: these files, which are added, or all. Of one file the result is shown.
+    """Analyse sounds without results: these files, which are added, or all. For one file the result is shown.
 
     - is standard input, which is not added.
     """
@@ -91,7 +91,7 @@ class AnalyseRequest(Request):
 
 
 class IdentifyRequest(Request):
-    """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
+    """Say which catalogued recording a file, or the live sound, is part of, and where in it."""
 
     file: Annotated[str, argument("A sound file: 5 to 10 s of it are enough.", placed=True)] = ""
     live: Annotated[bool, argument("What sounds in the running server, as it changes.")] = False
@@ -126,23 +126,23 @@ class LearnRequest(Request):
 
 
 class FoundSounds(Struct):
-    """Sound files, each with its summary and why it was found."""
+    """Found sound files, each with its summary and the reason for the match."""
 
     matches: list[dict[str, Any]]
 
 
 class ListedSounds(Struct):
-    """Sound files, each with its summary."""
+    """Listed sound files, each with its summary."""
 
     files: list[dict[str, Any]]
 
 
 class EmptyLibrary(ListedSounds):
-    """The files of a library that has none."""
+    """The files of a library without files."""
 
 
 SIGNALS = ("like", "skip", "dislike")
-"""What is said of tracks."""
+"""Signals about tracks."""
 FILES: Any = tuple[str | int, ...] | str | int
 
 
@@ -239,14 +239,14 @@ LOCAL: tuple[tuple[str, type[Request], str, str, str], ...] = (
 
 
 def add_to(operations: Any) -> None:
-    """Adds the operations."""
+    """Adds the library's operations."""
     _add_local(operations)
     _add_lists(operations)
     _add_matches(operations)
 
 
 def _add_local(operations: Any) -> None:
-    """Adds those of the command line and Python."""
+    """Adds the operations of the command line and Python."""
     for word, asked, does, lines, example in LOCAL:
         operations.add(
             f"library {word}",
@@ -264,7 +264,7 @@ FOUND = f"{COMMANDS}.printing:found"
 
 
 def _add_lists(operations: Any) -> None:
-    """Adds those of every door that list sounds by what is known of them."""
+    """Adds the operations of every door that list sounds by their data."""
     operations.add(
         "library list",
         ListRequest,
@@ -296,7 +296,7 @@ def _add_lists(operations: Any) -> None:
 
 
 def _add_matches(operations: Any) -> None:
-    """Adds those of every door that find sounds which go with others."""
+    """Adds the operations of every door that find sounds to go with others."""
     operations.add(
         "library similar",
         SimilarRequest,

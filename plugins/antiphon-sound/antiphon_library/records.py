@@ -10,7 +10,7 @@ from typing import Any
 from antiphon.api.backends.runtime import composed
 
 KINDS = ("loop", "one-shot", "song", "excerpt", "voice", "speech", "ambience")
-"""Kinds of sounds. An excerpt is music too short for a song, or without a tempo and a key; a voice is solo singing."""
+"""Kinds of sounds. An excerpt is music too short for a song, or without tempo or key; a voice is solo singing."""
 QUANTITIES = (
     "tempo",
     "tempo_confidence",
@@ -31,18 +31,18 @@ QUANTITIES = (
 LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
 """Minimum confidence of a tempo, a loop, and a song's key. The card of the plugin `listen` has the figures."""
 SURE_TEMPO, MAX_OCTAVE_DEVIATION = 0.7, 0.03
-"""Minimum confidence of a tempo that decides the octave of a loop's that is below `LIKELY`, and how far from an octave,
-in octaves, it may be."""
+"""Minimum confidence of a tempo that decides the octave of a loop's tempo below `LIKELY`, and maximum deviation from an
+octave, in octaves."""
 MIN_SHOWN_CONFIDENCE = {"tempo": 0.3, "key": 0.5}
-"""Minimum confidence of a displayed tempo or key: of those above it four in five and more are right."""
+"""Minimum confidence of a displayed tempo or key; at least four in five of those above it are right."""
 SPOKEN, PLAYED = 0.9, 0.9
-"""Minimum speechiness of noise taken for speech, and minimum instrumentalness of a voice taken for none: of 36 noises
-none has the first, of singers none the second."""
+"""Minimum speechiness at which noise counts as speech, and minimum instrumentalness at which a voice counts as noise:
+no noise of 36 reaches the first, no singer the second."""
 SHORTEST_LOOP, MAX_LOOP, MAX_SHOT, SHORTEST_SONG = 1.0, 60.0, 12.0, 20.0
 """Length limits of kinds, in seconds."""
 DECAYED, NO_LOOP = -12.0, -20.0
-"""Level thresholds of the last quarter, dB below the loudest: below the first a non-loop has faded out, below the
-second nothing is a loop."""
+"""Level thresholds of the last quarter, in dB below the loudest: below the first a sound that is no loop has faded out,
+below the second nothing is a loop."""
 
 
 UNHEARD = dict.fromkeys(("content", "speechiness", "instrumentalness"))
@@ -50,13 +50,13 @@ UNHEARD = dict.fromkeys(("content", "speechiness", "instrumentalness"))
 
 
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, each with its confidence, 0 to 1.
+    """Returns kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, each with its confidence, 0 to 1.
 
-    None where unknown or below `MIN_SHOWN_CONFIDENCE`; a kind is known where all that decides it is known: a quantity
-    that `values` lacks has not been analysed, one that is None has. A loop's tempo and key are those of `loop`, whose
-    length is whole bars, the tempo in the octave that is sure; while the kind is unknown, the surer ones.
+    A value is None if unknown or below `MIN_SHOWN_CONFIDENCE`. The kind is known once all quantities that decide it
+    are: a quantity missing in `values` has not been analysed, a quantity of None has. A loop's tempo and key come from
+    `loop`, whose length is whole bars, with the tempo in the sure octave; while the kind is unknown, the surer ones.
 
-    `duration`: seconds; None for a bad file. `values` are those that analyses state, by quantity.
+    `duration`: seconds; None for a bad file. `values`: results of analyses by quantity.
     """
     kind, certain = _kind(duration, values)
     tempo, key = ((values.get(name), values.get(f"{name}_confidence")) for name in ("tempo", "key"))
@@ -124,13 +124,13 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
 
 
 def _heard(values: Mapping[str, Any]) -> bool:
-    """Whether all that decides what is heard has been analysed."""
+    """True if every value that separates noise, speech, voice and music is known."""
     decides = {"noise": "speechiness", "speech": "instrumentalness", "voice": "instrumentalness"}
     return "content" in values and decides.get(values["content"] or "", "content") in values
 
 
 def _content(values: Mapping[str, Any]) -> tuple[str | None, float | None]:
-    """What is heard by its tags and, from 3 s on, by its pauses and its singer, and how sure that is."""
+    """Returns the content, by tags and, from 3 s on, by pauses and singing, and its certainty."""
     content, sure = values.get("content"), values.get("content_sure")
     spoken, played = (values.get(name) or 0.0 for name in ("speechiness", "instrumentalness"))
     if content == "noise" and spoken >= SPOKEN:
@@ -162,7 +162,7 @@ class SoundIdentity:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file's row. `sound` is None for a bad file, whose `problem` says why; `digest` is of its bytes, else ""."""
+    """A file's row. `sound`: None for a bad file, with a reason in `problem`; `digest`: of its bytes, else ""."""
 
     path: bytes
     state: FileState
@@ -180,8 +180,8 @@ PERSON_SUFFIX = " user"
 class CatalogueRow:
     """Row of a file with all results of its sound.
 
-    A bad file has a `problem`, and neither duration (s), rate nor channels. `missing`: it was there, and is not any
-    more. `results`: by analysis (version, values or None, problem).
+    A bad file has a `problem`, and no duration (s), rate or channels. `missing`: the file no longer exists. `results`:
+    by analysis (version, values or None, problem).
     """
 
     path: bytes

@@ -1,7 +1,7 @@
-"""Library operations: its map, next tracks, and excerpts.
+"""HTTP routes of the library: its map, next tracks, and excerpts.
 
-Files are named by numbers of the catalogue, or by paths looked up in it: nothing else is opened. Work with numpy and
-SQLite is imported and done in a thread.
+Files are named by numbers of the catalogue, or by paths looked up in it; no other file is opened. Code that uses numpy
+and SQLite is imported and run in a thread.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class LibraryRoutes:
         return library_folder()
 
     async def close(self) -> None:
-        """Ends the process that places tracks; the next request starts another."""
+        """Ends the process that places tracks; the next request starts a new one."""
         if self._work is not None:
             self._work.cancel()
             await asyncio.wait({self._work})
@@ -136,7 +136,7 @@ class LibraryRoutes:
     async def keep(self, request: HttpRequest, id: str) -> object:
         """Where a sampler finds a track: its `library`, `s` and `n`; copied into the folder `files` if needed."""
         path = Path(os.fsdecode((await self._server.in_thread(self._with_catalogue, partial(_track, id)))[0]))
-        return await asyncio.to_thread(_played_as, path)
+        return await asyncio.to_thread(_sampler_location, path)
 
     def _make_root(self) -> None:
         from antiphon.api.backends.files import make_folder
@@ -202,7 +202,7 @@ def _row(id: str, catalogue: Catalogue, *only: str) -> CatalogueRow:
     return next(iter(catalogue.rows(path=path, only=only)))
 
 
-def _played_as(path: Path) -> dict[str, Any]:
+def _sampler_location(path: Path) -> dict[str, Any]:
     """Folder, name and number by which a sampler plays a file, which is copied where it is in no folder of it."""
     from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, copy_into, library_folder
 

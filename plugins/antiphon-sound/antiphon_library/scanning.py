@@ -1,4 +1,4 @@
-"""Catalogue update from folders: new, changed, moved and missing files. Unchanged ones are not read."""
+"""Catalogue update from folders: finds new, changed, moved and missing files. Unchanged files are not read."""
 
 import hashlib
 import os
@@ -87,10 +87,10 @@ def unreadable(path: bytes, state: FileState, error: OSError) -> FileEntry:
 def identify_and_analyse(
     path: bytes, names: Collection[str], beats: int = 0
 ) -> tuple[SoundIdentity, Mapping[str, str], dict[str, AnalysisResult]]:
-    """Catalogue content of a file: the sound's identity, the file's tags, and results of analyses by name.
+    """Returns the catalogue content of a file: the sound's identity, the file's tags, and results of analyses by name.
 
-    `beats`: how many the sound holds, 0 where that is not known. Raises `FileError`: the file cannot be read, or holds
-    no sound.
+    `beats`: number of beats in the sound, 0 if unknown. Raises `FileError`: the file cannot be read, or has no
+    sound.
     """
     with Decoder(Path(os.fsdecode(path))) as decoder:
         whole = SoundDigest(decoder.info)
@@ -114,7 +114,7 @@ Progress = Callable[[int, int, str], None]
 class ScanCounts:
     """Counts of files by scan result, and a sentence for each inaccessible place.
 
-    `recognised` are new names of sounds that were known by their bytes, moved or copied; they are not decoded.
+    `recognised`: new names of sounds with known bytes, moved or copied; they are not decoded.
     """
 
     added: int = 0
@@ -130,7 +130,7 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
     """Adds files, and folders recursively; each file's row is written as soon as it has been read.
 
     `progress` is called with bytes before each file that is read; `again` also reads bad files that have not changed.
-    Raises `FileError`: a place is not there, or the database cannot be used.
+    Raises `FileError`: a place does not exist, or the database cannot be used.
     """
     counts = ScanCounts()
     known = catalogue.states()
@@ -196,8 +196,8 @@ def _read(
 class _SeenDigests:
     """Set of digests already read.
 
-    Of copies in one folder the one whose digest is there first is decoded, and where another is earlier in the order
-    of the files, that one too.
+    Of copies in one folder, the copy whose digest is ready first is decoded, and also an earlier one in the order of
+    the files.
     """
 
     def __init__(self, digests: Collection[str]) -> None:

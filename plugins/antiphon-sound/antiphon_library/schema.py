@@ -1,6 +1,6 @@
-"""The catalogue's database: its tables, its errors as sentences, and the sounds that ship, which a new one has.
+"""The catalogue's database: its tables, its errors as sentences, and the shipped sounds of a new catalogue.
 
-`library/analysed.json.gz` has what was found in each, and its place on the map; `tools/shipped_sounds.py` writes it.
+`library/analysed.json.gz` has analysis results and map place of each shipped sound, from `tools/shipped_sounds.py`.
 """
 
 import contextlib
@@ -19,18 +19,18 @@ from antiphon_library.records import json_of, words_of
 
 SHIPPED_FILE = "analysed.json.gz"
 FOLDERS = ("library", "demo")
-"""The folders with sounds that ship; a name in the file begins with one of them."""
+"""Folders of the shipped sounds; each name in the file begins with one of them."""
 
 
 def shipped_folders() -> list[bytes]:
-    """Beginnings of the paths of all sounds that ship."""
+    """Returns the path prefixes of all shipped sounds."""
     return [os.fsencode(built_in_folder(name)) + os.fsencode(os.sep) for name in FOLDERS]
 
 
 class ShippedSounds:
-    """Adds the sounds to a database, and refreshes them where they have changed or moved with an update.
+    """Adds the shipped sounds to a database, and refreshes them if an update has changed or moved them.
 
-    The database keeps a number of their content and folder as its `application_id`: each sound that was forgotten stays
+    The database stores a number for their content and folder as its `application_id`, so forgotten sounds stay
     out.
     """
 
@@ -40,11 +40,11 @@ class ShippedSounds:
         self._number = zlib.crc32(self._data, zlib.crc32(os.fsencode(folder))) & 0x7FFFFFFF or 1
 
     def already_added(self, base: sqlite3.Connection) -> bool:
-        """Whether these sounds were added already."""
+        """Whether the present shipped sounds have been added already."""
         return _number_of(base) == self._number
 
     def add_to(self, base: sqlite3.Connection) -> None:
-        """Adds the sounds with their results, within a transaction; later those that are known, where no file is."""
+        """Adds the sounds with their results, within a transaction; later updates only known sounds and moved ones."""
         sounds = json.loads(gzip.decompress(self._data))
         first = not _number_of(base)
         base.execute(f"PRAGMA application_id={self._number}")
@@ -87,9 +87,9 @@ def _add(base: sqlite3.Connection, sound: dict[str, Any], path: bytes, state: os
 
 FILE = "library.sqlite"
 TIMEOUT_SECONDS = 5.0
-"""Seconds to wait for another process's transaction; one takes milliseconds."""
+"""Maximum seconds to wait for another process's transaction, which takes milliseconds."""
 VERSION = 3
-"""Schema version of the tables; earlier ones were in no release."""
+"""Schema version of the tables; no release had an earlier one."""
 TABLES = """
 CREATE TABLE sounds (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
@@ -121,14 +121,14 @@ CREATE TABLE places (
 """
 """`sounds` holds content, keyed by a digest of its samples; `files` locations and tags; `results` the output of an
 analysis version for a sound; `landmarks` the fingerprint points, whose serial is never reused, so that an index entry
-stays valid. `signals` is what a listener liked, disliked, skipped and played, `companions` sounds played together by
+stays valid. `signals` has the listener's likes, dislikes, skips and plays, `companions` sounds played together by
 others, and `places` map positions."""
 
 
 def open_database(root: Path, *, make: bool = True) -> sqlite3.Connection:
     """Opens the database in a folder, creating it if missing. WAL, each statement a transaction unless one is begun.
 
-    Without `make`, where there is none, one in memory. The performer's own has the sounds that ship. Raises
+    Without `make`, a missing database is replaced by one in memory. The performer's own has the shipped sounds. Raises
     `FileError`: the folder cannot be made, or the file is damaged, in use, or of another version.
     """
     if not make and not os.path.lexists(root / FILE):
@@ -203,7 +203,7 @@ def transaction(base: sqlite3.Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def explain_errors(path: Path) -> Iterator[None]:
-    """Context that converts sqlite errors about the database at `path` to a one-sentence `FileError`."""
+    """Converts sqlite errors about the database at `path`, within a context, to a one-sentence `FileError`."""
     try:
         yield
     except sqlite3.Error as error:
@@ -211,7 +211,7 @@ def explain_errors(path: Path) -> Iterator[None]:
 
 
 class Reader:
-    """Reads rows of the database at `path`, which its errors name."""
+    """Reads rows of the database at `path`, which is named in errors."""
 
     def __init__(self, base: sqlite3.Connection, path: Path) -> None:
         self._base, self._path = base, path

@@ -1,4 +1,4 @@
-"""What is done when the library is asked for sounds."""
+"""Search operations of the library."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def key_named(text: str) -> str:
 MIN_PROBABILITY = 0.2
 """Default minimum probability of a label; a classifier's first label always counts."""
 MAX_TEMPO_DEVIATION = 0.04
-"""Maximum relative difference of tempos that count as equal, so that they can be mixed."""
+"""Maximum relative difference of tempos that count as equal for mixing."""
 
 
 class LabelSearch:
     """Search for sounds by labels of any classifier: all of `labels`, each at least `sure`, else `MIN_PROBABILITY`.
 
-    `quantities` are those of kind labels that there are, `seen` all labels that were found.
+    `quantities`: all quantities of kind labels; `seen`: all labels found.
     """
 
     def __init__(self, labels: Sequence[str], sure: float | None) -> None:
@@ -119,11 +119,11 @@ QUANTITIES = (
 TEMPO, RULE = 40.0, (3.6, 1.3, -2.4)
 """Weights relative to an octave of tempo: of chroma, of onsets, and their offset.
 
-Logistic regression on validation songs, a partner against 49 others and its broken copies."""
+Fitted by logistic regression on validation songs, with a partner against 49 others and altered copies of it."""
 MAX_SECONDS = 60.0
 """Maximum length of a loop in seconds."""
 _NO_LOOPS = ("one-shot", "speech", "voice")
-"""Kinds excluded from results; sustained sounds or those without a clear beat may be loops all the same."""
+"""Kinds excluded from results. Sustained sounds, or sounds without a clear beat, may be loops and are kept."""
 _FILE_ANALYSES = ("fit", "loop", "music", "genre", "character")
 """Analyses of a file outside the catalogue: compared quantities, and those that determine its kind."""
 _APART, _DENSER = 7.0, 2.0
@@ -134,9 +134,9 @@ _INTERVALS = ("", "a semitone", "a tone", "a minor third", "a major third", "a f
 class FitProfile:
     """Features of a sound for comparison.
 
-    `stated`: whether that is known to be its tempo: whether `findings` states one. `density`: onsets a beat, or None.
-    `register`: a MIDI number, or None. `harmony`: `[beats, 12]` or `[1, 12]`, in all of length 1 times a weight; zeros
-    for drums. `learnt`: whether they are of `fit`.
+    `stated`: whether `findings` states a tempo, so that `bpm` is certain. `density`: onsets per beat, or None.
+    `register`: a MIDI number, or None. `harmony`: `[beats, 12]` or `[1, 12]`, of total length 1 times a weight; zeros
+    for drums. `learnt`: whether the features come from `fit`.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -196,8 +196,8 @@ def tempo_distance(one: float, other: float) -> float:
 def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -> list[tuple[bytes, float, list[str]]]:
     """Sounds by path with score and reasons, in descending order of compatibility.
 
-    By what each has as quantities, with its `findings`. Raises `UsageError`: the sound is no loop, or has not been
-    analysed.
+    The quantities of each sound, with its `findings`, are compared. Raises `UsageError`: the sound is no loop, or has
+    not been analysed.
     """
     found = []
     rule = {name: value for name, value in values.items() if not name.startswith("fit")}
@@ -245,10 +245,10 @@ def _identity(values: Mapping[str, Any]) -> tuple[float, ...] | None:
 
 
 def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int = 0) -> list[dict[str, Any]]:
-    """Loops of a catalogue most compatible with a file: the summary of each, its `score` and `why`, best first.
+    """Returns a catalogue's loops most compatible with a file: the summary of each, its `score` and `why`, best first.
 
-    A file that the catalogue lacks, or has no analysis of, is analysed now; nothing of it is stored. `beats`: how many
-    it holds, 0 where that is not known. Raises `UsageError`: it is no loop, or none in the catalogue has been analysed;
+    A file that the catalogue lacks, or has no analysis of, is analysed now without storing results. `beats`: number of
+    beats in the file, 0 if unknown. Raises `UsageError`: it is no loop, or none in the catalogue has been analysed;
     `FileError`: it cannot be read.
     """
     rows = {row.path: row for row in catalogue.rows(only=(*QUANTITIES, *SUMMARY)) if not (row.missing or row.problem)}
@@ -306,7 +306,7 @@ def shown(asked: ShowRequest) -> ShownSound:
 
 
 def search(asked: SearchRequest) -> FoundSounds:
-    """The files that are asked for. Raises UsageError: something of it is not allowed."""
+    """Returns the files that match a request. Raises UsageError: a part of the request is invalid."""
     low, high = _range(asked.tempo)
     key = key_named(asked.key) if asked.key else ""
     if asked.sure is not None and not (key or asked.tempo or asked.tag or asked.kind):
@@ -374,14 +374,14 @@ def similar(asked: SimilarRequest) -> FoundSounds:
 
 
 MAX_FITTING, FITTING_SECONDS = 50, 60.0
-"""Maximum loops that a server answers by OSC, and its timeout in seconds: the sound is analysed."""
+"""Maximum loops in a server's OSC answer, and its timeout in seconds, which includes the analysis of the sound."""
 
 
 def fits(asked: Fits) -> FoundSounds:
-    """The loops that go with one, or with what a server plays: the asker's own, where it is asked from elsewhere.
+    """Returns loops that fit a loop, or the sound of a running server; for remote requests, that of the asking server.
 
-    From elsewhere no file is opened that the catalogue lacks, and each match has its `id`. Raises UsageError: there is
-    no such sound in it, or it is no loop; EngineError, WireError: a server does not answer, or refuses.
+    Remote requests open no file outside the catalogue, and each match has its `id`. Raises UsageError: there is no
+    such sound in it, or it is no loop; EngineError, WireError: a server does not answer, or refuses.
     """
     ask = ASKER.get().server
     live = asked.live or (ask is not None and asked.file is None)
@@ -389,7 +389,7 @@ def fits(asked: Fits) -> FoundSounds:
         raise UsageError("name a loop, or give --live for what a server plays")
     if live and asked.beats:
         raise UsageError("--beats says how many FILE holds; of what a server plays they are known")
-    matches = _fitting_now(asked) if live else []
+    matches = _fits_on_server(asked) if live else []
     if live and ask is None:
         return FoundSounds(matches)
     from antiphon_library.taste.choosing import catalogue_id, file_of
@@ -408,15 +408,15 @@ def fits(asked: Fits) -> FoundSounds:
     return FoundSounds(matches)
 
 
-def _fitting_now(asked: Fits) -> list[dict[str, Any]]:
+def _fits_on_server(asked: Fits) -> list[dict[str, Any]]:
     """`path`, `score` and `why` of the loops of a server's library that go with the last bars of a node."""
-    ask = ASKER.get().server or partial(_ask_running, asked.host, asked.osc_port)
+    ask = ASKER.get().server or partial(_request_reply, asked.host, asked.osc_port)
     values = ask("/library/fits", min(asked.count, MAX_FITTING), asked.node)
     rows = zip(values[::3], values[1::3], values[2::3], strict=True)
     return [{"path": path, "score": round(score, 4), "why": why.split(", ")} for path, score, why in rows]
 
 
-def _ask_running(host: str, port: int | None, address: str, *args: Any) -> Sequence[Any]:
+def _request_reply(host: str, port: int | None, address: str, *args: Any) -> Sequence[Any]:
     """What a running server replies. Raises EngineError: none answers; WireError: it refuses."""
     from antiphon.api.backends.cli import ask_server, osc_port
 
@@ -426,7 +426,7 @@ def _ask_running(host: str, port: int | None, address: str, *args: Any) -> Seque
 
 
 def following(asked: Next) -> FoundSounds:
-    """The tracks that come next, after signals about others are stored.
+    """Stores signals about other tracks, then returns the recommended next tracks.
 
     Raises UsageError: a file is not in the catalogue, or there is nothing to choose from.
     """

@@ -17,7 +17,7 @@ from antiphon_library.records import FileEntry, FileState, SoundIdentity
 from antiphon_library.scanning import digest_of
 
 VERSION = 1
-"""Version of the result format: another one recomputes all shards."""
+"""Version of the result format; another version causes all shards to be recomputed."""
 ANALYSES = "analyses"
 """Folder name of result shards."""
 KEY = b"antiphon"
@@ -45,8 +45,8 @@ def import_shards(
 ) -> ImportCounts:
     """Writes the results of shards into the catalogue.
 
-    It may be done again; each sound is written whole or not at all. `source`: the folder of the sounds; None takes the
-    one that the manifest names. `progress` is called with shards done, all of them, and the name of one. Raises
+    It may be repeated; each sound is written completely or not at all. `source`: the folder of the sounds; None for the
+    folder in the manifest. `progress` is called with shards done, their total, and the name of the present one. Raises
     `FileError`: there are no shards, or one is damaged; `UsageError`: Arrow is not installed.
     """
     require_modules("reading shards", ["pyarrow"])

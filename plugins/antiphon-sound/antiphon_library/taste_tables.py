@@ -105,7 +105,7 @@ class TasteTables:
         return next((sound for (sound,) in self._read("SELECT sound FROM files WHERE path = ?", path)), None)
 
     def path_of(self, path: bytes) -> bytes:
-        """The path as the catalogue spells it, whichever way its accents are written; itself where it has none."""
+        """Returns the path as spelled in the catalogue, whatever the form of its accents; unchanged if it has none."""
         if path.isascii() or self.sound_of_file(path) is not None:
             return path
         name = composed(os.fsdecode(path))
@@ -132,7 +132,7 @@ class TasteTables:
         return [Signal(*row) for row in self._read("SELECT sound, kind, time FROM signals ORDER BY id")]
 
     def delete_signals(self) -> int:
-        """Removes all signals; returns how many there were."""
+        """Removes all signals; returns their number."""
         with explain_errors(self._path), transaction(self._base):
             return self._base.execute("DELETE FROM signals").rowcount
 
@@ -151,7 +151,7 @@ class TasteTables:
         return {sound: (x, y) for sound, x, y in self._read("SELECT sound, x, y FROM places")}
 
     def put_places(self, places: Mapping[int, tuple[float, float]], *, all_anew: bool) -> None:
-        """Writes positions; with `all_anew` replaces all. Deleted sounds are skipped."""
+        """Writes positions, replacing all with `all_anew`. Deleted sounds are skipped."""
         with explain_errors(self._path), transaction(self._base):
             if all_anew:
                 self._base.execute("DELETE FROM places")

@@ -1,6 +1,6 @@
-"""Vector index of a catalogue in one file: the nearest of 50,000 take one matrix product.
+"""Vector index of a catalogue in one file: finding the nearest of 50,000 takes one matrix product.
 
-The file is a cache. It holds which state of the database it was made from; for any other it is made again.
+The file is a cache. It holds the state of the database that it was made from; for another state it is made again.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from antiphon_library.records import CatalogueRow
 QUANTITY = "tag_embedding"
 """Vector quantity used for comparison."""
 OTHER_KIND, WEIGHED = 0.2, 4
-"""Similarity penalty of a sound of another kind, and oversampling of neighbours to apply it."""
+"""Similarity penalty of a sound of another kind, and factor on the number of neighbours fetched to apply it."""
 
 
 def vector_of(row: CatalogueRow) -> NDArray[np.float64] | None:
@@ -108,7 +108,7 @@ def load(root: Path, state: list[int]) -> VectorTable | None:
 
 
 def save(root: Path, state: list[int], table: VectorTable) -> None:
-    """Writes a table; in a read-only folder it is recomputed by each call."""
+    """Writes a table; in a read-only folder each call recomputes it."""
     data = io.BytesIO()
     np.savez(data, state=np.array(state, np.int64), rows=table.rows, names=np.frombuffer(table.names, np.uint8))
     with contextlib.suppress(FileError):

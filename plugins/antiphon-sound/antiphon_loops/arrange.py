@@ -1,4 +1,4 @@
-"""Arranger: selects each bar's loops by the rules and a seed, from the analysis. Pure functions."""
+"""Arranger: selects each bar's loops from the analysis, by the rules and a seed. Pure functions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LoopChoice:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A loop in one bar."""
+    """A loop in one bar of an arrangement."""
 
     choice: int  # index into `Arrangement.choices`
     enters: float
@@ -57,9 +57,9 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """A round of bars.
+    """A cycle of bars with their loops.
 
-    `fit`: how well its loops go together, 0 to 1: the mean of all pairs that sound at once; None without `fit`.
+    `fit`: compatibility of its loops, 0 to 1: the mean over pairs that sound together; None without `fit`.
     """
 
     request: LoopRequest
@@ -92,9 +92,9 @@ def roles_of(text: str) -> tuple[str, ...]:
 
 
 def arrange(loops: Sequence[Loop], request: LoopRequest, rules: Rules) -> Arrangement:
-    """A round of `request.bars` bars. Without a matching loop there are no layers, which is silence.
+    """Arranges a cycle of `request.bars` bars. Without a matching loop it has no layers and is silent.
 
-    With the analysis `fit`, the most compatible of `rules.takes` takes.
+    With the analysis `fit`, returns the most compatible of `rules.takes` takes.
     """
     able = sorted((x for x in loops if max(x.levels, default=-99.0) > -60.0), key=lambda x: x.file)
     if not request.voice:
@@ -124,7 +124,7 @@ def _roles(take: Arrangement) -> set[str]:
 def _take(
     roles: Mapping[str, _Candidates], key: str | None, request: LoopRequest, rules: Rules, seed: object
 ) -> Arrangement:
-    """One take of an arrangement; `seed` selects it."""
+    """Creates one take of an arrangement; `seed` selects it."""
     choices: list[LoopChoice] = []
     by_role: dict[str, list[int]] = {}
     groove = np.zeros(16)
@@ -132,7 +132,7 @@ def _take(
     for role, candidates in roles.items():
         ranked = candidates.ranked(seed, groove, beside, rules)
         by_role[role] = list(range(len(choices), len(choices) + len(ranked)))
-        choices += [LoopChoice(x, role, fit(x, request.bpm)[1], shift_to(x, key)) for x in ranked]
+        choices += [LoopChoice(x, role, fit(x, request.bpm)[1], semitones_to_key(x, key)) for x in ranked]
         if ranked and ranked[0].fit:
             beside.append(_vector(choices[-len(ranked)]))
         if role == "drums" and ranked:
@@ -142,10 +142,10 @@ def _take(
     place = {old: new for new, old in enumerate(used)}
     layers = tuple(tuple(Layer(place[x.choice], x.enters, x.turn) for x in bar) for bar in bars)
     taken = tuple(choices[n] for n in used)
-    return Arrangement(request, key, taken, layers, how_it_fits(taken, layers))
+    return Arrangement(request, key, taken, layers, mean_compatibility(taken, layers))
 
 
-def how_it_fits(choices: Sequence[LoopChoice], bars: Sequence[Sequence[Layer]]) -> float | None:
+def mean_compatibility(choices: Sequence[LoopChoice], bars: Sequence[Sequence[Layer]]) -> float | None:
     """Mean compatibility of a piece's loops, 0 to 1, over each bar's pairs; None if none is known."""
     pairs = Counter(pair for bar in bars for pair in combinations(bar, 2))
     known = {
@@ -166,14 +166,14 @@ def _vector(choice: LoopChoice, turn: int = 0) -> NDArray[np.float64]:
 
 
 def fit(loop: Loop, bpm: float) -> tuple[float, int]:
-    """Stretch factor of a loop at `bpm`, or half or double that, whichever stretches less, and its bars then."""
+    """Returns the smallest stretch factor of a loop at `bpm`, half or double of it, and the number of bars then."""
     options = [(bpm / loop.bpm, loop.bars), (bpm / (2 * loop.bpm), 2 * loop.bars)]
     if loop.bars % 2 == 0:
         options.append((bpm / (loop.bpm / 2), loop.bars // 2))
     return min(options, key=lambda o: abs(np.log2(o[0])))
 
 
-def shift_to(loop: Loop, key: str | None) -> int:
+def semitones_to_key(loop: Loop, key: str | None) -> int:
     """Semitones, -5 to 6, that transpose a loop into the key or its relative."""
     if loop.key is None or key is None:
         return 0
@@ -184,12 +184,12 @@ def outside_share(loop: Loop, key: str | None) -> float:
     """Share of a loop's sound, 0 to 1, on notes outside its target key."""
     if key is None or not loop.chroma:
         return 0.0
-    inside = {(scale_of(key) - shift_to(loop, key) + step) % 12 for step in (0, 2, 4, 5, 7, 9, 11)}
+    inside = {(scale_of(key) - semitones_to_key(loop, key) + step) % 12 for step in (0, 2, 4, 5, 7, 9, 11)}
     return sum(part for place, part in enumerate(loop.chroma) if place not in inside)
 
 
 def _substitutes(role: str, loops: Sequence[Loop], request: LoopRequest) -> list[Loop]:
-    """Substitutes for chords by melodies and vice versa, in a library with only one of them."""
+    """Returns melodies in place of chords, or vice versa, for a library with only one of them."""
     other = {"chords": "melody", "melody": "chords"}.get(role, "")
     return [] if other in request.instruments else [x for x in loops if x.role == other]
 
@@ -210,7 +210,7 @@ def _key(loops: Sequence[Loop], request: LoopRequest) -> str | None:
         return None
     costs = {}
     for key in KEYS[1:]:
-        way = sum(abs(shift_to(x, key)) * (0.3 + x.key_sure) for x in keyed) / len(keyed)
+        way = sum(abs(semitones_to_key(x, key)) * (0.3 + x.key_sure) for x in keyed) / len(keyed)
         same = sum(x.key == key for x in keyed) / len(keyed)
         wanted, _ = MOODS[request.mood]
         bright = (wanted - 0.5) * (1 if key.endswith("major") else -1)
@@ -221,7 +221,7 @@ def _key(loops: Sequence[Loop], request: LoopRequest) -> str | None:
 class _Candidates:
     """Candidate loops of a role, with scores independent of the other loops.
 
-    `fits`: `[n, :]` of `fit`, transposed; empty where one of them lacks it.
+    `fits`: `[n, :]`, transposed values of `fit`; empty if a loop lacks them.
     """
 
     def __init__(self, loops: Sequence[Loop], key: str | None, request: LoopRequest, rules: Rules) -> None:
@@ -230,7 +230,7 @@ class _Candidates:
         patterns = np.array([x.pattern or (0.0,) * 16 for x in loops]).reshape(-1, 16)
         self._patterns = patterns / (np.linalg.norm(patterns, axis=1, keepdims=True) + 1e-9)
         whole = loops if all(x.fit for x in loops) else ()
-        self.fits = np.array([transpose_fit(x.fit["fit"], shift_to(x, key)) for x in whole])
+        self.fits = np.array([transpose_fit(x.fit["fit"], semitones_to_key(x, key)) for x in whole])
 
     def ranked(
         self, seed: object, groove: NDArray[np.float64], beside: Sequence[NDArray[np.float64]], rules: Rules
@@ -250,7 +250,7 @@ class _Candidates:
 def _cost(loop: Loop, key: str | None, request: LoopRequest, rules: Rules) -> float:
     speed, bars = fit(loop, request.bpm)
     way = abs(float(np.log2(speed)))
-    cost = rules.stretching * way + rules.shifting * abs(shift_to(loop, key)) / 6.0
+    cost = rules.stretching * way + rules.shifting * abs(semitones_to_key(loop, key)) / 6.0
     if not rules.slowest <= speed <= rules.fastest:
         cost += 4.0 * way
     if request.mood != "any":
@@ -283,7 +283,7 @@ def _bars(
         share = rules.form[min(len(rules.form) - 1, section * len(rules.form) // max(count, 1))] if count > 2 else 1.0
         layers = []
         sounding = [r for r in roles if len(roles) == 1 or chance(seed, "rest", r, section) >= rules.rests]
-        changing = _changing({r: played[r] for r in sounding if len(by_role[r]) > 1}, section, rules, seed)
+        changing = _roles_to_change({r: played[r] for r in sounding if len(by_role[r]) > 1}, section, rules, seed)
         for role in sounding:
             own, before = by_role[role], played[role]
             choice = before[-1] if before else own[0]
@@ -301,8 +301,8 @@ def _bars(
     return bars
 
 
-def _changing(played: Mapping[str, Sequence[int]], section: int, rules: Rules, seed: object) -> set[str]:
-    """The roles that change their loop in a section, of those that have others and what they have played."""
+def _roles_to_change(played: Mapping[str, Sequence[int]], section: int, rules: Rules, seed: object) -> set[str]:
+    """Returns the roles that change their loop in a section. `played`: previous loops, of roles with alternatives."""
     draws = {role: chance(seed, "turn", role, section) for role, before in played.items() if before}
     least = min(draws.values(), default=0.0) if rules.variety else 0.0
     return {role for role, draw in draws.items() if draw <= max(least, rules.variety)}

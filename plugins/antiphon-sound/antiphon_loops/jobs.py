@@ -25,11 +25,11 @@ from antiphon_loops.rules import Rules, load
 # ---- Loops cut from a song: bars between its downbeats, of each of its stems, as a folder of loops
 
 BARS, KEPT = 4, 3
-"""Bars of a loop, and number of loops of each stem."""
+"""Length of a loop in bars, and number of loops kept of each stem."""
 MAX_BPM = 300.0
-"""Beats a minute, above which a song's bars have three fast beats: half of that is taken."""
+"""Tempo in bpm above which bars of three fast beats are assumed, and the tempo is halved."""
 MIN_POWER_SHARE = 0.05
-"""Share of the power of a stem's loudest bars below which it rests; and of the song's, below which it is absent."""
+"""Minimum share of the power of a stem's loudest bars for a bar that sounds; and of the song's for a stem that does."""
 SHORTEST, LONGEST = 1.0, 30.0
 """Range of a loop's length in seconds."""
 FADE = 0.003
@@ -47,10 +47,10 @@ class _Cut:
 
 
 def cut_song(song: Path, progress: Callable[[float], None]) -> tuple[Path, float]:
-    """Folder of a song's loops, `SONG-loops` in the library, which is recreated; and the song's tempo in bpm.
+    """Cuts a song to loops; returns their folder, `SONG-loops` in the library, recreated, and the song's tempo in bpm.
 
-    Cut are the sounding bars of each stem that are most like the preceding ones: repetition. Raises FileError: the song
-    cannot be read, or no tempo is found in it. Raises PluginError: no plugin takes sounds apart, or finds tempos.
+    The sounding bars of each stem that are most like the preceding ones are cut, as they repeat. Raises FileError: the
+    song cannot be read, or has no tempo. Raises PluginError: no plugin separates sounds, or finds tempos.
     """
     name = printable_path(song.name)
     found = analyse_file(os.fsencode(song), ["music"]).get("music", (0, None, ""))
@@ -85,7 +85,7 @@ def cut_song(song: Path, progress: Callable[[float], None]) -> tuple[Path, float
 
 
 def _note(kept: list[_Cut], first: int, sound: Samples, before: Samples | None) -> Samples:
-    """Adds a segment to its stem's; returns its level contour."""
+    """Adds a segment to the list of its stem; returns its level contour."""
     edges = np.linspace(0, sound.shape[1], 16 * BARS + 1).astype(int)[:-1]
     course = np.log10(np.add.reduceat((sound**2).mean(axis=0), edges) / np.diff([*edges, sound.shape[1]]) + 1e-9)
     course = course - course.mean()
@@ -236,9 +236,9 @@ def check_settings(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float
 
 RATE, CHANNELS = 44100, 2
 ANALYSIS_SHARE = 0.5
-"""Share of the analysis in the progress."""
+"""Share of the progress that the analysis takes."""
 SONG_SHARE = 0.4
-"""Share of song cutting in the analysis's progress."""
+"""Share of the analysis's progress that song cutting takes."""
 MAX_PROBLEMS = 12
 """Maximum rejected files named in the report."""
 MAX_QUESTIONS = 12
@@ -248,9 +248,9 @@ MAX_QUESTIONS = 12
 def run(job: FileJob) -> tuple[Written, ...]:
     """Writes a piece. An unreadable file is named in a warning and skipped.
 
-    `job`: `source` is a folder of loops, or a song: loops of it are cut into `SONG-loops` of the library. Raises
-    UsageError: a parameter takes no such value, or is `library`. Raises FileError: a file cannot be read or written, or
-    there is no tempo in the song.
+    `job`: `source` is a folder of loops, or a song that is cut into loops in `SONG-loops` of the library. Raises
+    UsageError: a parameter is `library` or has an invalid value. Raises FileError: a file cannot be read or written, or
+    the song has no tempo.
     """
     check_settings(job.settings)
     if "library" in job.settings:
@@ -305,7 +305,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
 
 def _settle(job: FileJob, library: Analysed, stacking: Rules) -> None:
-    """Asks for uncertain tempos of loops; unanswered ones are named in one line."""
+    """Asks for uncertain tempos of loops; names loops without an answer in one line."""
     uncertain = library.uncertain(stacking)
     open_ones = list(uncertain)
     for loop in uncertain[:MAX_QUESTIONS]:

@@ -1,4 +1,4 @@
-"""Loop library: a folder of loops with its analysis in the catalogue, updated for changed sounds."""
+"""Loop library: a folder of loops with its analysis in the catalogue, updated when sounds change."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ from antiphon_loops.rules import Rules
 
 USER = f"{NAME} user"
 LABEL_QUANTITIES = {"genre": "genres", "tags": "tags"}
-"""Analyses with labels of a sound, and their label quantity."""
+"""Analyses with labels of a sound, and the quantity of each that holds them."""
 _Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SoundKey:
-    """Key of a stored analysis: everything it depends on."""
+    """Key of a stored analysis, with everything that the analysis depends on."""
 
     digest: str
     label: str  # the variant by what its name or a chunk of it states for certain; `NAME` without a statement
@@ -194,7 +194,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """The analysis of a folder."""
+    """The result of analysing a folder."""
 
     folder: Path
     loops: tuple[Loop, ...]

@@ -94,7 +94,7 @@ class ArrangementWorker:
         self.problem = why
 
     def _serve(self) -> str:
-        """Runs one process; returns its reported problem, or "" once this is closed."""
+        """Runs one process; returns the problem that it reported, or "" once this object is closed."""
         words = "antiphon_loops.live:main", str(self._folder), str(self._rate)
         self._process = process = spawn(*words, limits=ChildLimits(nice=5))
         hello = {"of": 0}
@@ -125,12 +125,12 @@ class ArrangementWorker:
 
 
 def request_from(fields: dict[str, Any]) -> LoopRequest:
-    """Request of its fields as JSON values."""
+    """Converts JSON fields to a request."""
     return LoopRequest(**{**fields, "instruments": tuple(fields["instruments"])})
 
 
 def plan_to(plan: Arrangement) -> dict[str, Any]:
-    """An arrangement as JSON values, without its request."""
+    """Converts an arrangement to JSON values, without its request."""
     return {
         "key": plan.key,
         "fit": plan.fit,

@@ -15,18 +15,18 @@ from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 
 _CONTEXT_SECONDS = 0.4
-"""Context in seconds of the circle stretched before and after the loop, so that its ends meet."""
+"""Seconds of the loop that are stretched before and after it, so that its ends meet."""
 _LEAD = 0.003
 """Crossfade in seconds before an onset from one slice to the next."""
 _SEAM = 0.004
 _LOOK_BACK = range(2, 11)
-"""Look-back in pieces that an onset exceeds: 4 to 20 ms."""
+"""Number of pieces (4 to 20 ms) before an onset that its level must exceed."""
 
 
 def fit_loop(sound: F32, frames: int, rate: int, shift: int = 0, struck: bool = False) -> F32:
-    """Loop, float32 `[2, n]`, as `frames` circular frames, `shift` semitones higher.
+    """Stretches a loop, float32 `[2, n]`, to `frames` circular frames, `shift` semitones higher.
 
-    `struck`: slices it at its onsets, unless it is shifted.
+    `struck`: whether to slice it at its onsets, unless it is shifted.
     """
     given = sound.shape[1]
     if shift == 0 and abs(given - frames) <= 2:
@@ -80,9 +80,9 @@ def onsets(sound: F32, rate: int) -> list[int]:
 
 
 def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
-    """Slices, from onset to onset, with their own samples at the stretched positions.
+    """Puts slices, from onset to onset, with unchanged samples at the stretched positions.
 
-    A slice that has to last longer repeats its tail back and forth, fading from its final level.
+    A slice that must be longer repeats its tail back and forth, fading from its final level.
     """
     given = sound.shape[1]
     slower, lead = frames / given, max(2, round(_LEAD * rate))
@@ -120,13 +120,13 @@ def _longer(piece: F32, frames: int, rate: int) -> F32:
 
 
 def set_level(sound: F32, rate: int, gain: float) -> F32:
-    """Loop amplified by `gain` dB, at most 40; peaks above 0.5 are attenuated for 5 ms."""
+    """Amplifies a loop by `gain` dB, at most 40; peaks above 0.5 are attenuated for 5 ms."""
     output = np.asarray(sound * np.float32(10 ** (min(40.0, gain) / 20)), np.float32)
     return _limited(output, rate, 0.5 * 0.93) if true_peak(output, rate) > 0.5 else output
 
 
 def _limited(sound: F32, rate: int, ceiling: float) -> F32:
-    """Circular look-ahead limiter: minimum gain within 5 ms, smoothed as long, so that no peak exceeds it."""
+    """Applies a circular look-ahead limiter: minimum gain within 5 ms, smoothed as long; no peak exceeds `ceiling`."""
     reach = round(0.005 * rate)
     need = np.minimum(1.0, ceiling / np.maximum(np.abs(sound).max(axis=0), 1e-9))
     wrapped = np.take(need, np.arange(-2 * reach, len(need) + 2 * reach), mode="wrap")

@@ -101,8 +101,8 @@ class MaterialSource(ProcessorPart):
     def update(self, place: int, request: LoopRequest) -> None:
         """Submits a request live, if it differs from the last.
 
-        `place` is a decision index, five a bar. During a tempo ramp only one request a bar is submitted, since work on
-        an outdated tempo is discarded.
+        `place`: decision index, five per bar. During a tempo ramp only one request per bar is submitted, since results
+        for an outdated tempo are discarded.
         """
         requested, seen = self._requested, self._seen
         self._seen = request
@@ -132,7 +132,7 @@ class MaterialSource(ProcessorPart):
         return self._make(request)
 
     def _make(self, request: LoopRequest) -> LoopMaterial | None:
-        """Computes material inline, on files only."""
+        """Computes material in this process; only for files."""
         if self.maker is None:
             from antiphon_loops.library import ready
 
@@ -175,7 +175,7 @@ FADE_IN, FADE_OUT = 0.001, 0.012
 
 
 class LoopSpan(NamedTuple):
-    """Where a track is read, and how loud."""
+    """Position at which a track is read, and its gain."""
 
     position: f64  # frame of the track for the first of output, with fraction
     step: f64  # frames of the track per frame of output
@@ -184,7 +184,7 @@ class LoopSpan(NamedTuple):
 
 
 class BarPart(NamedTuple):
-    """A part of a bar, `beats` after its line, and the intensities of three bars, below 0 where silent."""
+    """Part of a bar, from `beats` after its line on, with the intensities of three bars, below 0 for silence."""
 
     material: LoopMaterial
     bar: int
@@ -293,7 +293,7 @@ _OPEN, _SHUT = 0.001, 0.005
 
 
 class Loops(Processor):
-    """Plays rounds of `bars` bars. Changes of key, mood, seed, instruments and intensity take effect at a bar line.
+    """Plays cycles of `bars` bars. Changes of key, mood, seed, instruments and intensity take effect at a bar line.
 
     Live, material is prepared in a separate process; until it is ready the old material plays on, resampled after a
     tempo change. On files it is prepared inline, so that every change takes effect at the first possible bar.
@@ -423,7 +423,7 @@ class Loops(Processor):
         return beat
 
     def _fade_out(self, out: Samples, old: _FadingOut) -> None:
-        """Adds 5 ms of fading-out sound from before a jump, up to its bar line."""
+        """Adds 5 ms of the sound before a jump, fading out, up to its bar line."""
         size = round(_SHUT * self._rate)
         per_frame = old.tempo / (60.0 * self._rate)
         inside = old.beat - 4.0 * old.bar
@@ -547,13 +547,13 @@ class Loops(Processor):
 
     @property
     def nothing(self) -> bool:
-        """True if the library has no loop for the request."""
+        """Whether the library has no loop for the request."""
         return self._now is not None and not self._now.tracks
 
 
 @dataclass(slots=True)
 class _FadingOut:
-    """Fading-out material after a jump."""
+    """Material that fades out after a jump."""
 
     material: LoopMaterial
     bar: int  # its bar

@@ -22,20 +22,20 @@ MOODS: dict[str, tuple[float, float]] = {
     "tense": (0.15, 0.85),
     "relaxed": (0.75, 0.2),
 }
-"""Roles of a loop in an arrangement; chords and melody are the two kinds of harmonic."""
+"""Roles of a loop in an arrangement; chords and melody are the two kinds of the role harmonic."""
 
 _SEPARATE_FIELDS = ("fit", "labels")
-"""Fields stored by other analyses in rows of their own."""
+"""Fields that other analyses store in separate rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
     """Analysis results of one loop in a library.
 
-    `tempo_sure`: confidence, 0 to 1, from the distance to the second best tempo; 0 without a beat, 1 where the tempo
-    was given. `tempo_from`: "sound", "name", "number" (one alone in the name), "file" (a chunk of it) or "user".
-    `confidence`: how certain it is that it is a loop with a beat, 0 to 1; 0 where an older version has not said it.
-    `fit`: the quantities of the analysis `fit`, rows of their own in the catalogue; none where that is missing.
+    `tempo_sure`: confidence, 0 to 1, from the distance to the second best tempo; 0 without a beat, 1 if the tempo was
+    given. `tempo_from`: "sound", "name", "number" (a bare one in the name), "file" (a chunk of it) or "user".
+    `confidence`: probability of a loop with a beat, 0 to 1; 0 if an older version did not state it. `fit`: quantities
+    of the analysis `fit`, in separate rows of the catalogue; none if it is missing.
     """
 
     file: str

@@ -28,7 +28,7 @@ Form: TypeAlias = Annotated[
 class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Rules by which loops are stacked: `rules.toml`.
 
-    `enters`: the intensity from which a role plays. `loudness`: LUFS a loop of that role is brought to.
+    `enters`: the intensity from which a role plays. `loudness`: target loudness of its loops in LUFS.
     """
 
     enters: By = {}
@@ -61,7 +61,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         structs.force_setattr(self, "loudness", {**LOUDNESS, **self.loudness})
 
     def leaves_out(self, loop: Loop) -> bool:
-        """True if a loop's tempo is too uncertain to use it."""
+        """Whether a loop's tempo is too uncertain for its use."""
         return 0.0 < loop.tempo_sure < self.tempo_sure
 
 

@@ -140,7 +140,7 @@ class OnsetFinder:
         self._wait = 0
 
     def push(self, newest: F32) -> bool:
-        """Processes the newest two hops of samples; True if the hop before the last holds an onset."""
+        """Processes the newest two hops of samples. Returns True if the hop before the last has an onset."""
         spectrum = np.fft.rfft(newest * self._window)
         self._levels[:-1] = self._levels[1:]
         energy = (spectrum.real**2 + spectrum.imag**2) @ self._bank
@@ -158,12 +158,12 @@ class OnsetFinder:
 
 
 SECONDS = 120.0
-"""Maximum seconds of sound of a corpus; beyond it each file contributes an equal share, its loudest."""
+"""Maximum seconds of sound in a corpus; beyond it each file contributes an equal share, its loudest part."""
 MAX_FILES = 200
 MAX_UNITS = 8192
 CLUSTERS = 8
 RANGE = 50.0
-"""Level range in dB below the loudest unit; softer units are left out."""
+"""Level range in dB below the loudest unit; softer units are omitted."""
 MAX_RISE = 6.0
 """Band rise in dB that counts as a full onset."""
 _BATCH_SIZE = 256
@@ -184,9 +184,9 @@ class Corpus:
 
 
 def read(path: str, rate: int) -> list[F32]:
-    """Mono sounds of a file, or of all sound files in a folder and below it, `SECONDS` at most together.
+    """Reads mono sounds of a file, or of all sound files in and below a folder, at most `SECONDS` in total.
 
-    Raises FileError: one cannot be read, there is none, or all are silent.
+    Raises FileError: a file cannot be read, there is none, or all are silent.
     """
     files = [Path(path)]
     if os.path.isdir(path):
@@ -319,8 +319,8 @@ class UnitChooser:
     def follow(self, target: F32, number: float, pitch: float, transpose: int, *, onset: bool) -> None:
         """Starts a selection: the costs of units for the features of a sound.
 
-        `target`: `[WIDTH]`. `number`: its pitch as a MIDI number, which units are to have; of 0 they are to have its
-        chroma. `transpose`: semitones by which units may be moved for it.
+        `target`: `[WIDTH]`. `number`: MIDI number of the pitch that units should have; 0 for units with the target's
+        chroma instead. `transpose`: semitones by which units may be transposed for it.
         """
         cost, part = self._cost, self._part
         np.dot(self._squares, self._weight, out=cost)
@@ -346,7 +346,7 @@ class UnitChooser:
             np.add(cost, self._stir, out=cost)
 
     def note(self, number: float, pitch: float) -> None:
-        """Starts a selection: the costs of units for a note; number 0 for a finger, which transposes none."""
+        """Starts a selection: the costs of units for a note; number 0 for a finger, without transposition."""
         self._cost.fill(0.0)
         self._number, self._transpose = number, MAX_NOTE_STEPS if number > 0.0 else 0
         self._likeness[0] = 0.0
@@ -368,8 +368,8 @@ class UnitChooser:
     ) -> int:
         """Adds the costs of position, cluster and continuity, and returns the unit of minimum cost.
 
-        `cluster`: 0 for all. `last`: the unit played before; below 0 none. `next_sample`: sample of the corpus to which
-        it has come.
+        `cluster`: 0 for all. `last`: the previous unit; below 0 for none. `next_sample`: sample of the corpus after the
+        sound played so far.
         """
         corpus, cost = self._corpus, self._cost
         if position > 0.0:

@@ -57,7 +57,7 @@ class Grain(IntEnum):
     ATTACK = 3
     """Samples of its attack."""
     LENGTH = 4
-    """Total samples; 0: the grain is free."""
+    """Total length in samples; 0: the grain is free."""
     RELEASE = 5
     """Samples of its release."""
     GAIN = 6
@@ -212,7 +212,7 @@ ATTACK, CUT = 0.002, 0.006
 """Attack in seconds of a unit on an onset, and release of the units before it."""
 ALL_OFF = (120, 123)
 ROOT, CHANNELS, CURVE = 60, 16, 1.5
-"""Sampler settings of `notes`: key of the file's own pitch, channels, and exponent of velocity to level."""
+"""Sampler settings of `notes`: key of the file's original pitch, channels, and exponent from velocity to level."""
 
 
 def _sample_of(note: tuple[int, Event]) -> int:
@@ -234,10 +234,10 @@ class UnitStream:
 
 
 class Mosaic(Processor):
-    """Follows the input by units of the reference. Hops count from the last `reset`: any block size gives the same.
+    """Follows the input with units of the reference. Hops count from the last `reset`: any block size gives the same.
 
-    A sound is described with `grid.ahead` samples of look-ahead, so that a unit is selected by the sound it plays with.
-    Notes and the finger need none: live ones come a hop later, scheduled ones with the latency.
+    A sound is analysed with `grid.ahead` samples of look-ahead, so that each unit fits the sound at its time. Notes and
+    the finger need none: live ones are played a hop later, scheduled ones with the latency.
     """
 
     inputs = (AUDIO_IN, EVENTS_IN)
@@ -363,10 +363,10 @@ class Mosaic(Processor):
             past[:, :-hop] = past[:, hop:]
 
     def _note(self, wait: int, start: float, steps: float, level: float) -> None:
-        """Queues a unit as a note of a sampler that holds the reference: its `age` is the unit's start.
+        """Queues a unit as a note for a sampler with the reference; the event's `age` is the unit's start.
 
-        `wait`: samples from the next of output. `start`: sample of the reference. `steps`: semitones up. `level`: dB
-        beside the reference.
+        `wait`: samples from the next output sample. `start`: sample of the reference. `steps`: semitones up. `level`:
+        dB relative to the reference.
         """
         self._told += 1
         sample, channel, number = self._hops * self._grid.hop + wait, self._told % CHANNELS + 1, ROOT + round(steps)

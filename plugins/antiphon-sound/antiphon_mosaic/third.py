@@ -43,7 +43,7 @@ GENRES: dict[str, dict[str, Value]] = {
 INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
 LEVELS = {"piano": 0.5, "guitar": 0.4, "bass": 0.7, "drums": 0.8, "pad": 0.35}
 VOICE, MELODY = 1.0, 0.6
-"""Gains of A's voice relative to its own level, and of a played melody, against the band."""
+"""Gains of A's voice relative to its original level, and of a played melody, relative to the band."""
 MIN_VOICE_LEVEL = 0.3
 """Minimum level of A's voice relative to A's to stay as sound."""
 
@@ -134,7 +134,7 @@ def melody(work: Path, tempo: float, first: float) -> list[MidiNote]:
 
 
 def render_part(track: MidiTrack, instrument: str, tempo: float, first: int, frames: int, rate: int) -> F32:
-    """A part rendered by the synth, `[1, frames]`, its beat 0 at frame `first`, which may be negative."""
+    """Renders a part with the synth, `[1, frames]`, its beat 0 at frame `first`, which may be negative."""
     beat = rate * 60.0 / tempo
     notes = [
         TimedNote(max(0, first + round(n.start * beat)), first + round(n.end * beat), n.number, n.velocity)
@@ -150,7 +150,7 @@ def render_part(track: MidiTrack, instrument: str, tempo: float, first: int, fra
 
 
 def find_voice(sound: F32, work: Path) -> F32 | None:
-    """A's voice by `stems`, of `work`/a.wav, `[1, n]`; None if there is hardly any."""
+    """Separates A's voice with `stems` from `work`/a.wav, `[1, n]`; None if there is hardly any."""
     run_job("stems", work / "a.wav", work / "voice.wav", {}, {"only": "voice"})
     voice = read_sound(work / "voice.wav").samples[:1, : sound.shape[1]]
     own, whole = (math.sqrt(float(np.mean(np.square(x)))) for x in (voice, listening_mono(sound)))
@@ -165,20 +165,20 @@ MAX_SECONDS = 600.0
 TRANSFER_AMOUNT = 0.75
 """`amount` of the timbre transfer of the harmonic part."""
 SPREAD_AMOUNT = 0.5
-"""Share by which the drums' levels over time take B's distribution: their decays and the rests between them."""
+"""Degree to which the drums' levels over time take B's distribution, with its decays and rests."""
 QUANTILES = np.linspace(0.0, 1.0, 33)
 MAX_QUANTILE_FRAMES = 4096
 LEVEL_RANGE, MAX_RAISE = 90.0, 40.0
 """Range in dB below the loudest band, and maximum gain in dB, of the distributions."""
 MAX_SHIFT = 10.0 ** (10.0 / 20.0)
-"""Maximum change of the drums' share: what leaks into them in A stays soft, and A's beats are heard."""
+"""Maximum change of the drums' share, so that leakage into them in A stays soft and A's beats stay audible."""
 PARAM_NAMES = ("reference", "tempo", "genre")
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
     """Writes the third song, as long as A, or at another tempo.
 
-    Raises UsageError: a parameter was given that only the live node has, or A is too long. Raises FileError: a file
+    Raises UsageError: a given parameter belongs to the live node only, or A is too long. Raises FileError: a file
     cannot be read or written.
     """
     if others := sorted(set(job.settings) - set(PARAM_NAMES)):
@@ -222,11 +222,11 @@ def third(
     rate: int,
     progress: Callable[[float], None] = lambda part: None,
 ) -> F32:
-    """Notes and beats of `first` `[channels, n]` with the timbre and drums of `second` `[1, m]`.
+    """Combines notes and beats of `first` `[channels, n]` with the timbre and drums of `second` `[1, m]`.
 
-    The harmonic part gets B's long-term spectrum and then `transfer`; the percussive part B's spectrum and, in part,
-    the distribution of its levels over time. Both have their share in B, the drums' within 10 dB of that in A. The
-    result has A's level.
+    The harmonic part gets B's long-term spectrum and then `transfer`; the percussive part gets B's spectrum and, in
+    part, the distribution of its levels over time. Each part has its share of the level in B, the drums within 10 dB of
+    their share in A. The result has A's level.
     """
     (held, struck), (their_held, their_struck) = (separate(sound, rate) for sound in (first, second))
     if _level(their_held) < 0.02 * _level(second):
@@ -244,7 +244,7 @@ def third(
 
 
 def node(kind: str, sound: F32, reference: F32, rate: int, values: dict[str, Value]) -> F32:
-    """Sound `[channels, n]` through a node with a reference, at equal length."""
+    """Runs a sound `[channels, n]` through a node with a reference, at equal length."""
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -254,22 +254,22 @@ def node(kind: str, sound: F32, reference: F32, rate: int, values: dict[str, Val
 
 
 def separate(sound: F32, rate: int) -> tuple[F32, F32]:
-    """Harmonic and percussive part of `[channels, n]`: all but the drums, and the drums, by `stems`."""
+    """Separates `[channels, n]`, by `stems`, into the harmonic part (all but the drums) and the percussive one."""
     names, blocks = separate_blocks([sound], rate, len(sound))
     struck = np.concatenate([block[names.index("drums")] for block in blocks], axis=1)
     return sound - struck, struck
 
 
 def equalise(sound: F32, reference: F32) -> F32:
-    """Sound with the reference's long-term spectrum, smoothed over thirds of an octave."""
+    """Gives a sound the reference's long-term spectrum, smoothed over thirds of an octave."""
     gain = np.minimum(np.sqrt(long_term(reference) / long_term(sound)), 1000.0)
     return shape(sound, lambda power: gain)
 
 
 def spread(sound: F32, reference: F32) -> F32:
-    """Sound whose levels over time in each third of an octave are distributed as halfway to the reference's.
+    """Moves the distribution of levels over time, in each third of an octave, halfway to the reference's.
 
-    So a stroke decays as the reference's do, and what is left of other instruments between them is softer.
+    So a stroke decays as in the reference, and residues of other instruments between strokes become softer.
     """
     own, theirs = (level_quantiles(one) for one in (sound, reference))
 
@@ -283,7 +283,7 @@ def spread(sound: F32, reference: F32) -> F32:
 
 
 def shape(sound: F32, gain: Callable[[F64], F64]) -> F32:
-    """Sound whose bins are multiplied by a gain of the power `[n, bins]` of each window, the mean of the channels."""
+    """Multiplies the bins of a sound by a gain from each window's power `[n, bins]`, averaged over channels."""
     window = hann(SIZE)
     padded = np.pad(sound, ((0, 0), (SIZE, SIZE + HOP)))
     views = np.lib.stride_tricks.sliding_window_view(padded, SIZE, axis=1)[:, ::HOP]
@@ -347,7 +347,7 @@ def tempo_of(mono: F32, rate: int) -> float:
 
 
 def stretch_to(sound: F32, rate: int, factor: float) -> F32:
-    """Sound stretched by `factor` at its pitch (Signalsmith Stretch)."""
+    """Stretches a sound by `factor` at constant pitch (Signalsmith Stretch)."""
     from python_stretch.Signalsmith import Stretch
 
     stretch = Stretch(1)

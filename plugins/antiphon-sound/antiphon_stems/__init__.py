@@ -1,4 +1,4 @@
-"""Stems: sound taken apart into drums, bass, voice and the rest, live and in files."""
+"""Stems: separates sound into drums, bass, voice and the rest, live and in files."""
 
 from antiphon.api import Register, hookimpl
 

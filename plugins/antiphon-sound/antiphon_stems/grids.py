@@ -1,4 +1,4 @@
-"""Frequency grids of the masks: units of a spectrum's bins, bands of units; the node's network as plain data."""
+"""Frequency grids of the masks: bins grouped into units, units into bands; and the node's network as plain data."""
 
 import math
 from dataclasses import dataclass

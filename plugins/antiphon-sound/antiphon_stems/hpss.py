@@ -22,7 +22,7 @@ _FAINT = 1e-12
 
 
 class MedianLines(NamedTuple):
-    """Number of lines; from one to the next; values of a line; from one of them to the next."""
+    """Number of lines, step between lines, number of values in a line, and step between values."""
 
     lines: i64
     line_step: i64

@@ -1,4 +1,4 @@
-"""File job `antiphon run stems`: all stems, or OUT with one or without it; the analysis `stems` measures each."""
+"""File job `antiphon run stems`: writes all stems, or OUT with one or without it; the analysis `stems` measures all."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from antiphon_stems.voice import VoiceMasks, VoiceNetwork
 MIN_SIDE_SHARE = 1e-3
 """Minimum channel difference as a share of a mix's power."""
 DIFFUSE_SHARE = 1e-4
-"""Share of each stem's power taken as diffuse: regularises the covariance."""
+"""Share of each stem's power that counts as diffuse, which regularises the covariance."""
 
 
 def refined_spectra(spectra: C64, shares: Samples) -> C64:
-    """Spectra of stems, from a mix's spectra and each stem's shares.
+    """Computes spectra of stems from a mix's spectra and each stem's shares.
 
-    For stereo, every stem's covariance in each bin is estimated over the segment, and the stems are filtered by it
-    once; without stereo differences, or for mono, it is the mix times the shares. `spectra`: `[channels, frames,
+    For stereo, each stem's covariance per bin is estimated over the segment and used to filter the stems once. Without
+    stereo differences, or for mono, the result is the mix times the shares. `spectra`: `[channels, frames,
     bins]`. `shares`: `[stems, frames, bins]`, whose sum is 1. Returns `[stems, channels, frames, bins]`.
     """
     power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
@@ -84,7 +84,7 @@ class Masks(Protocol):
 
 
 class StemMasks:
-    """Four stems by their shares, and by their stereo positions."""
+    """Separates four stems by their shares and stereo positions."""
 
     parts, core, reach, sines = len(STEMS), 512, LEVEL_REACH, 1
 
@@ -100,7 +100,7 @@ class StemMasks:
 
 
 def _units(power: Samples) -> Samples:
-    """`[frames, bins]` as `[frames, units]`; zero above half of the rate."""
+    """Converts `[frames, bins]` to `[frames, units]`; zero above half of the rate."""
     missing = max(0, FILE.bins - power.shape[1])
     return FILE.means(np.pad(power, ((0, 0), (0, missing)))[:, : FILE.bins])
 
@@ -109,7 +109,7 @@ class Splitter:
     """Separates a sound segment by segment."""
 
     def __init__(self, rate: int, channels: int, masks: Masks) -> None:
-        """The bin spacing equals that at `NOMINAL`, whatever the rate."""
+        """Prepares the transform, whose bin spacing equals that at `NOMINAL` at any rate."""
         self._masks, self._channels = masks, channels
         self._hop = max(16, round(FILE.hop * rate / NOMINAL))
         self._size = 4 * self._hop
@@ -197,8 +197,8 @@ ABSENT = "silent: below -40 dB of IN"
 def run(job: FileJob) -> tuple[Written, ...]:
     """Separates a sound file.
 
-    `job`: `stems` are files of all stems; without them `target` gets the sum of those that `given` names as "only", or
-    of the others than those that it names as "without". Raises FileError: a file cannot be read or written.
+    `job`: `stems` are files of all stems; without them `target` gets the sum of the stems that `given` names as "only",
+    or of all except those that it names as "without". Raises FileError: a file cannot be read or written.
     """
     gains = np.array([float(job.settings.get(name, 1.0)) for name in STEMS], np.float32)
     solo = str(job.settings.get("solo", "none"))
@@ -314,7 +314,7 @@ MIN_VOICE_SHARE = 0.06
 
 
 class StemLevels(SeparatingAnalysis):
-    """Slow: about half of the sound's length, so it is computed only on request."""
+    """Levels of the stems, computed only on request, as it takes about half of the sound's length."""
 
     version = 2
     by_name = True

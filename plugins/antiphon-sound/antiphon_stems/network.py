@@ -1,4 +1,4 @@
-"""Separation networks in numpy, hop by hop or by segments, and the features that they see.
+"""Separation networks in numpy, hop by hop or by segments, and their input features.
 
 `antiphon_models.stems.recipe` is the torch version.
 """
@@ -23,7 +23,7 @@ LEVEL_DECAY = 0.998
 NEIGHBOURS = (2, 8)
 """Distances in units of the neighbour comparison."""
 FAR = 3
-"""Row of a unit's features that compares it with the farther neighbours: a voice's harmonics stand out of it."""
+"""Row of a unit's features that compares it with farther neighbours, above which a voice's harmonics stand out."""
 SIDE_FLOOR = 0.01
 """Floor of the side-to-total power ratio before its logarithm."""
 
@@ -47,11 +47,11 @@ def moving_mean(x: Samples, reach: int, axis: int) -> Samples:
 def describe(
     grid: UnitGrid, power: Samples, side: Samples, level: Samples, around: tuple[Samples, ...]
 ) -> tuple[Samples, Samples]:
-    """Features of frames.
+    """Computes the features of frames.
 
     `power`, `side`: `[..., units]` mean power of the channels, and of their difference, 0 for mono. `level`: `[..., 1]`
-    log power that counts as the sound's level. `around`: `[..., units]` log powers of frames around, or of averages
-    over them. Returns `[..., (ROWS + len(around)) * bands]` of bands, `[..., DETAILS + len(around), units]` of units.
+    log power that counts as the sound's level. `around`: `[..., units]` log powers of neighbouring frames, or of their
+    averages. Returns `[..., (ROWS + len(around)) * bands]` of bands, `[..., DETAILS + len(around), units]` of units.
     """
     log = np.log(power + np.float32(QUIET))
     band_power = power @ grid.mean + np.float32(QUIET)
@@ -101,7 +101,7 @@ def describe_file(grid: UnitGrid, power: Samples, side: Samples) -> tuple[Sample
 BENT, WIDTH, SLOPE = 16, 224, 0.1
 """Rectified features of a unit, width of the band layers, and the rectifier's slope below 0."""
 MASKS = len(STEMS) - 1
-"""Number of output shares: the last stem has the rest."""
+"""Number of output shares; the last stem has the remainder."""
 
 
 FILE_AROUND = len(REACHES) + 2

@@ -1,4 +1,4 @@
-"""Processor `stems`: hop-by-hop separation of a sound."""
+"""Processor `stems`: separates a sound hop by hop."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ DEFAULT_SEPARATOR = "spleeter"
 FLOOR = 60.0
 """Floor of the levels, dB below full scale."""
 RELEASE = 0.15
-"""Release in seconds per 20 dB of a level."""
+"""Release time in seconds for a fall of 20 dB of a level."""
 SOLO_FADE = 0.005
-"""Fade time in seconds of a stem by `solo`."""
+"""Fade time in seconds when `solo` selects a stem."""
 MEDIANS_TEXT = "It works by medians and a low band instead, which know nothing of voices"
 """Suffix of a warning about the median filter."""
 
@@ -76,7 +76,7 @@ class StemsReady(NamedTuple):
 def stems_play(s: StemsReady, place: i64, at: i64, frames: i64, gain: f32p, to: f32, step: f32, y: Audio) -> None:
     """y[at : at + frames] ← one stem from frame `place` of the hop on, times its gain and its `solo` fade.
 
-    What it leaves goes to `to`, 0 or 1, by `step` a frame.
+    The fade moves towards `to`, 0 or 1, by `step` per frame.
     """
     now = s.state[0]
     for n in range(frames):
@@ -89,8 +89,8 @@ def stems_play(s: StemsReady, place: i64, at: i64, frames: i64, gain: f32p, to: 
 class Stems(Processor):
     """Drums, bass, voice and other, one output each; with unity gains they sum to the input.
 
-    Shares of a spectrum's power of sum 1, by a causal network or by medians. One share applies to all channels. Hops
-    are counted by the clock: any block size gives the same samples.
+    A causal network, or medians, give shares of a spectrum's power with sum 1, equal for all channels. Hops are counted
+    by the clock: any block size gives the same samples.
     """
 
     outputs = (*(Port(name) for name in STEMS), *(Port(f"{name}_level", "control") for name in STEMS))
@@ -121,7 +121,7 @@ class Stems(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        """Allocates every buffer and opens the worker's stream; without weights mode `learned` becomes `hpss`."""
+        """Allocates every buffer, and opens the worker's stream; without weights `hpss` replaces mode `learned`."""
         learned = self.settings["mode"] == "learned"
         if learned and (reason := usable(LIVE_MODEL)):
             say_instead(log, f"stems has no mode learned here: {reason}. {MEDIANS_TEXT}")
@@ -249,7 +249,7 @@ class Stems(Processor):
         self._number += 1
 
     def _divide(self, io: IO) -> None:
-        """Writes the shares of the due hop; if an answer is missing, those of the hop before."""
+        """Writes the shares of the due hop; if an answer is missing, the previous hop's."""
         if self._client is None:
             self._medians.step(self._sent[0], self._shares)
             return

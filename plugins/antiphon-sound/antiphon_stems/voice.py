@@ -11,19 +11,19 @@ from antiphon.api.backends.models import Weights, find_array
 
 C64 = NDArray[np.complex64]
 BINS, LAYERS, TAPS = 1024, 6, 5
-"""Bins of a frame, layers down and up, and widths of their kernels."""
+"""Number of bins of a frame, of layers down and up, and width of their kernels."""
 FRAME_MULTIPLE = 2**LAYERS
-"""Frames of a block are a multiple of it."""
+"""The number of frames of a block must be a multiple of this."""
 SIZES = (2, 16, 32, 64, 128, 256, 512)
 """Channels before, between and after the layers down."""
 SLOPE, TINY = np.float32(0.2), np.float32(1e-10)
 MAGNITUDE = np.float32(np.sqrt(1536.0))
-"""Magnitude of white noise of variance 1 in its training: the norm of a 4096-sample Hann window."""
+"""Magnitude of white noise of variance 1 in the network's training: the norm of a 4096-sample Hann window."""
 SOFTEST, LOUDEST = 0.1, 0.14
-"""RMS to which a block is scaled: at lower levels it misses voices, at higher ones it takes instruments for them."""
+"""Range of RMS to which a block is scaled: softer, the network misses voices; louder, it takes instruments for them."""
 QUIET = np.float32(1e-6)
 EDGE = 256
-"""Bins below 11 kHz (8.3 to 11 kHz) whose mean share extends to all bins above."""
+"""Number of bins below 11 kHz (8.3 to 11 kHz) whose mean share applies to all bins above."""
 
 
 class VoiceNetwork:
@@ -38,7 +38,7 @@ class VoiceNetwork:
         self._last = self._layer("last", (4, 4, 1, 2))
 
     def _layer(self, name: str, shape: tuple[int, ...]) -> dict[str, Samples]:
-        """Kernel as matrices `[taps, in, out]` over the rows of taps, bias, and the gain and shift after it."""
+        """Returns a layer's kernel as matrices `[taps, in, out]`, its bias, and the gain and shift after it."""
         up = name.startswith("up")
         outs = shape[2] if up else shape[3]
         kernel = find_array(self._weights, f"{name}.kernel", *shape)
@@ -72,7 +72,7 @@ class VoiceNetwork:
 
 
 def strided_convolution(x: Samples, layer: dict[str, Samples]) -> Samples:
-    """Convolution at every second place, a row of taps at a time."""
+    """Convolves at every second position, a row of taps at a time."""
     high, wide, channels = x.shape[0] // 2, x.shape[1] // 2, x.shape[2]
     padded = np.pad(x, ((1, 2), (1, 2), (0, 0)))
     y = np.zeros((high * wide, len(layer["bias"])), np.float32) + layer["bias"]
@@ -85,7 +85,7 @@ def strided_convolution(x: Samples, layer: dict[str, Samples]) -> Samples:
 
 
 def transposed_convolution(x: Samples, layer: dict[str, Samples]) -> Samples:
-    """Transposed convolution to twice the size, a row of taps at a time."""
+    """Convolves transposed, to twice the size, a row of taps at a time."""
     high, wide, channels = x.shape
     outs = len(layer["bias"])
     y = np.zeros((2 * high + TAPS - 1, 2 * wide + TAPS - 1, outs), np.float32)
@@ -97,7 +97,7 @@ def transposed_convolution(x: Samples, layer: dict[str, Samples]) -> Samples:
 
 
 class VoiceMasks:
-    """The voice of each pair of channels; the remainder is the accompaniment."""
+    """Separates the voice of each pair of channels; the remainder is the accompaniment."""
 
     parts, core, reach, sines = 2, 448, 32, 2
 
@@ -124,6 +124,6 @@ class VoiceMasks:
 
 
 def _share(whole: Samples, voice: Samples) -> Samples:
-    """Share of the voice of the power."""
+    """Returns the voice's share of the power."""
     own, rest = voice**2, np.maximum(whole - voice, 0.0) ** 2
     return np.asarray(own / (own + rest + TINY), np.float32)

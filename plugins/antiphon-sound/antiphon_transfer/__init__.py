@@ -1,4 +1,4 @@
-"""Sound and reference sound to sound: the notes of the one with the timbre of the other."""
+"""Timbre transfer: plays the notes of a sound with the timbre of a reference."""
 
 from antiphon.api import Register, hookimpl
 

@@ -1,9 +1,9 @@
 """`mode=envelope`: gives the input the spectral envelope the reference would have with these notes at this level.
 
 A ridge regression, fitted to the reference alone, predicts mean and contrast of each band from notes and level
-(`features`). The input's bands are moved to them; within a band the input's partials stay in place. A recursive
-regression over the input predicts the input's own bands from the same features; its residual, the input's own movement,
-is kept, scaled to the size of the reference's residual and not larger than that usually is.
+(`features`). The input's bands are moved to these; within a band the input's partials stay in place. A recursive
+regression over the input predicts the input's bands from the same features. Its residual, the input's own movement, is
+kept, scaled to the size of the reference's residual and limited to its usual range.
 """
 
 import math
@@ -143,7 +143,7 @@ MAX_MOVEMENT = 1.5
 """Maximum deviation of an input band from the mean, in standard deviations of the reference. Without a limit a cymbal
 after a dull beginning becomes a burst."""
 APPLIED_SHARE = 0.84
-"""Share of the gain applied at `amount` 1: beyond it the timbre gains little, and the balance of the notes suffers."""
+"""Share of the gain applied at `amount` 1; more would improve the timbre little and upset the balance of the notes."""
 DECAY = 0.02
 """Decay of the loudest level in dB per frame."""
 MIN_LOUDEST_DB = -70.0
@@ -222,7 +222,7 @@ class InputRegression:
 
 
 class EnvelopeMethod:
-    """The method of `mode=envelope`: a gain for each bin, the same in all channels; phases are unchanged."""
+    """Method of `mode=envelope`: a gain for each bin, the same in all channels, without a change of phase."""
 
     def __init__(self, samples: F32, grid: Framing, channels: int) -> None:
         self._bins: C64 = np.zeros((channels, grid.bins), np.complex64)

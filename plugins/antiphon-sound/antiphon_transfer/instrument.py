@@ -1,7 +1,7 @@
-"""`mode=instrument`: pitch and level of one voice, played by harmonics and noise of a learned instrument.
+"""`mode=instrument`: plays pitch and level of one voice with harmonics and noise of a learned instrument.
 
-A network of four layers gives, for pitch, level and their movement, the levels of `HARMONICS` harmonics and of the
-noise in `NOISES` bands. After Engel et al., DDSP, 2020; it learns levels that were measured, not sound.
+A network of four layers maps pitch, level and their movement to the levels of `HARMONICS` harmonics and of noise in
+`NOISES` bands. After Engel et al., DDSP, 2020, but trained on measured levels, not on sound.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STEPS = (4, 16)
 class VoiceTracker:
     """Features `[FEATURES]` of the newest hop; the caller fills the decimator.
 
-    `pitch`: MIDI number, of the last hop that was `voiced` where there is none now, 0 before the first; `level`: dBFS.
+    `pitch`: MIDI number, that of the last `voiced` hop in unvoiced ones, 0 before the first; `level`: dBFS.
     """
 
     def __init__(self, decimator: Decimator) -> None:
@@ -58,7 +58,7 @@ class VoiceTracker:
         self._held = 0
 
     def step(self) -> None:
-        """Measures the complete hop."""
+        """Measures the features of the complete hop."""
         sound = self._decimator.newest(HISTORY)
         found = self._median.step(self._yin.find(sound, LOWEST, HIGHEST))
         middle = HISTORY - ANALYSIS_LAG
@@ -94,7 +94,7 @@ HARMONICS, NOISES, WIDTH = 64, 24, 288
 PREFIX = "timbre-"
 """Prefix of the network's weight names."""
 HIGHEST_PARTIAL, TOP = 0.45, 20000.0
-"""Upper frequency limits: share of the sample rate; Hz."""
+"""Upper limits of frequency: as a share of the sample rate, and in Hz."""
 FADE = 0.25
 """Smoothing coefficient per hop of the fade between voiced and unvoiced."""
 SILENT = -69.0
@@ -107,8 +107,8 @@ def transfer_harmonics(
 ) -> None:
     """out `[frames]` ← `count` harmonic sines, with amplitudes and frequency interpolated linearly.
 
-    Amplitudes go from `before` to `now`, cycles a sample from `first` to `last`; the fundamental's phase, cycles, is
-    advanced.
+    Amplitudes go from `before` to `now`, frequency in cycles per sample from `first` to `last`; the fundamental's
+    phase, in cycles, is advanced.
     """
     p = phase[0]
     for n in range(frames):
@@ -149,7 +149,7 @@ def names() -> list[str]:
 
 
 def read(instrument: str, file: str) -> dict[str, F32]:
-    """Arrays of an instrument, installed or of `antiphon train timbre`. Raises FileError: there is none."""
+    """Reads the arrays of an instrument, installed or from `antiphon train timbre`. Raises FileError: there is none."""
     try:
         arrays = read_weights(Path(file).stem, Path(file).parent) if file else read_weights(PREFIX + instrument)
         return {name: find_array(arrays, name, *shape) for name, shape in shapes().items()}
@@ -221,11 +221,11 @@ class InstrumentPlayer:
 
     @property
     def full(self) -> bool:
-        """Whether a hop is complete; then call `step`."""
+        """Whether a hop is complete; if so, call `step`."""
         return self._decimator.full
 
     def step(self, amount: float) -> None:
-        """Synthesises the next hop; `amount`: 0 leaves the input unchanged, 1 is the instrument alone."""
+        """Synthesises the next hop; `amount`: 0 leaves the input unchanged, 1 outputs only the instrument."""
         hop, made = self._hop, self._made
         self._tracker.step()
         self._decimator.turn()
@@ -253,7 +253,7 @@ class InstrumentPlayer:
             self._cycles = cycles
         transfer_harmonics(self._one, self._hop, self._before, self._now, HARMONICS, self._cycles, cycles, self._phase)
         self._cycles = cycles
-        self._hiss()
+        self._add_noise_frame()
         np.add(self._one, self._rest[: self._hop], out=self._one)
 
     def _predict(self) -> None:
@@ -279,7 +279,7 @@ class InstrumentPlayer:
         np.multiply(noise, scale * scale * self._rate / 2.0, out=noise)
         self._bands[:] = noise
 
-    def _hiss(self) -> None:
+    def _add_noise_frame(self) -> None:
         """Adds a windowed frame of band-shaped noise to `_rest`, whose first hop is complete."""
         hop = self._hop
         self._rest[:hop] = self._rest[hop:]

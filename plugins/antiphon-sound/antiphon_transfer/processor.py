@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Transfer(Processor):
     """Keeps rhythm, tempo and pitch of the input and gives it the timbre of the reference.
 
-    Hops are counted from the last `reset`, and a hop reads `amount` at its own last sample: any split into blocks gives
+    Hops are counted from the last `reset`, and a hop reads `amount` at its last sample, so any split into blocks gives
     the same samples. Without a reference the input passes, `latency` frames later.
     """
 
@@ -73,7 +73,7 @@ class Transfer(Processor):
         """Reads and analyses the reference. The latency is the power of two nearest to 46 ms.
 
         In mode instrument the instrument is read instead, and the latency is 35 ms at 48 kHz. Raises FileError: the
-        reference cannot be read, is silent, or is shorter than that; there is no such instrument.
+        reference cannot be read, is silent, or is shorter than the latency; or there is no such instrument.
         """
         self._player: InstrumentPlayer | None = None
         if self.settings["mode"] == "instrument":

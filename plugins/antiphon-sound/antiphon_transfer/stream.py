@@ -1,6 +1,6 @@
 """The hop grid of all modes: frames of the newest samples, overlap-add, the reference, and the output level.
 
-The output tracks the input's level over seconds, each frame's excess is bounded, and it never clips.
+The output follows the input's level over seconds, with a bounded excess in each frame, and never clips.
 """
 
 import math
@@ -70,7 +70,7 @@ class Overlap:
         self.filled = 0
 
     def swap(self, sound: F32, out: F32) -> bool:
-        """Takes `[channels, n]`, n at most `wanted_samples`, and writes as many samples; whether the hop is full."""
+        """Takes `[channels, n]`, n at most `wanted_samples`; writes as many samples. True if the hop is then full."""
         first = self._size - self._hop + self.filled
         count = sound.shape[1]
         out[:] = self._sum[:, self.filled : self.filled + count]
@@ -114,11 +114,11 @@ class Overlap:
 
 
 MAX_SECONDS = 60.0
-"""Maximum seconds of the reference; of a longer one the loudest stretch is used."""
+"""Maximum seconds of the reference; the loudest stretch of a longer one is used."""
 
 
 def read(path: str, grid: Framing) -> F32:
-    """The reference as float32 `[channels, frames]` at the grid's rate.
+    """Reads the reference as float32 `[channels, frames]` at the grid's rate.
 
     Raises FileError: it cannot be read, is shorter than a frame, or is silent.
     """
@@ -156,9 +156,9 @@ def spectra(samples: F32, grid: Framing) -> Iterator[C64]:
 SECONDS = 2.0
 """Time constant of the mean levels of input and output."""
 MAX_OVER = 2.0
-"""Maximum ratio of a frame's output level to the input's: 6 dB, since a resonant timbre swells otherwise."""
+"""Maximum ratio of a frame's output level to the input's: 6 dB, since a resonant timbre would swell."""
 MAX_GAIN = 4.0
-"""Maximum gain: 12 dB. A reference with little energy where the input sounds leaves it softer."""
+"""Maximum gain: 12 dB. A reference with little energy in the input's range makes it softer."""
 CEILING = 0.98
 """Maximum output magnitude, unless the input's is greater."""
 _SILENT = 1e-12
@@ -166,10 +166,10 @@ _SILENT = 1e-12
 
 
 class LevelFollower:
-    """Scales processed frames so that their level is the input's.
+    """Scales processed frames to the level of the input.
 
-    Levels are those of frames under the window by which they are overlapped: a processed frame of an attack at its end
-    sounds before it too, where the window is larger.
+    Levels are measured under the overlap window, since a processed frame with an attack at its end also sounds before
+    the attack, where the window is larger.
     """
 
     def __init__(self, grid: Framing, channels: int) -> None:
@@ -202,10 +202,10 @@ class LevelFollower:
 
 
 class PeakLimiter:
-    """Limits peaks to the ceiling, by a gain that falls from 1 to 0 in a hop at the fastest.
+    """Limits peaks to the ceiling, by a gain that falls from 1 to 0 within a hop at the fastest.
 
-    The samples of a hop are all known before they leave, so that it adds no latency. Of the hop behind them the newest
-    frame is missing: its peak is estimated from the others, and only where that was too low the gain may jump.
+    All samples of a hop are known before their output, so that it adds no latency. The following hop still lacks its
+    newest frame, so its peak is estimated from the others; the gain may jump only if the estimate was too low.
     """
 
     def __init__(self, grid: Framing, channels: int) -> None:
@@ -223,7 +223,7 @@ class PeakLimiter:
     def apply(self, output: F32, samples: F32) -> None:
         """Limits the first, complete hop of `output`, `[channels, size]`, in place.
 
-        A peak of the input `samples` of that time and after may come out as it is.
+        A peak of the input `samples`, from that time on, may pass unchanged.
         """
         hop, gain, ramp, peak = self._hop, self._gain, self._ramp, self._peak
         np.abs(samples, out=self._magnitude)

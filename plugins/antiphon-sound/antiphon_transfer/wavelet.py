@@ -1,7 +1,7 @@
-"""`mode=wavelet`: gives each band of a wavelet packet transform the distribution of levels it has in the reference.
+"""`mode=wavelet`: gives each band of a wavelet packet transform the distribution of its levels in the reference.
 
-A frame is split by an orthogonal filter pair into bands of equal width. The level of a piece of a band has a rank among
-the levels this band has had; it is set to the level of that rank in the reference (a monotone transport, or histogram
+An orthogonal filter pair splits a frame into bands of equal width. The level of a piece of a band has a rank among the
+previous levels of the band; it is set to the level of that rank in the reference (a monotone transport, or histogram
 matching). The method does not use notes; within a frame it follows attacks more closely than a spectrum does.
 """
 
@@ -16,13 +16,13 @@ from antiphon_transfer.stream import Framing, frames
 
 DEPTH = 7
 PIECES = 2
-"""Level segments of a frame."""
+"""Number of level segments in a frame."""
 LOWEST, HIGHEST = -110, 10
 """Range of the histograms in dB, in steps of 1 dB."""
 PRIOR_LEVELS = 150.0
-"""Weight in levels of the reference's histogram, until the input's own is known."""
+"""Weight, as a number of levels, of the reference's histogram, until the input's is known."""
 FORGETTING_RATE = 1.0 / 4000.0
-"""Share of the histogram that is forgotten with each audible frame."""
+"""Share of the histogram that each audible frame displaces."""
 MAX_GAIN = 40.0
 
 

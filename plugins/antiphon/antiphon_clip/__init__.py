@@ -1,4 +1,4 @@
-"""Clips: notes and controller moves, recorded on the bar, and looped. Imports `antiphon.api` only."""
+"""Clips: notes and controller moves, recorded from bar to bar and looped. Imports only `antiphon.api`."""
 
 from __future__ import annotations
 

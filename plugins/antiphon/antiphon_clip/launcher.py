@@ -1,4 +1,4 @@
-"""Clips: a launcher that loops them on the beat, starts and ends at bars, records one at a time; its OSC addresses."""
+"""Clips: a launcher that loops clips on the beat, from bar to bar, and records one at a time; its OSC addresses."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from antiphon_clip.take import ClipRun, Message, Take, due
 POLL_SECONDS = 0.04
 """Seconds between two polls of the beat."""
 SEND_AHEAD = 0.4
-"""Seconds ahead of the beat by which messages are sent."""
+"""Seconds before their beat at which messages are sent."""
 BAR_MARGIN = 0.1
-"""Minimum seconds until a bar line for events on it to be sent in time."""
+"""Minimum seconds before a bar line at which events on it can still be sent in time."""
 SETTLE_SECONDS = 0.15
 """Seconds after a take's end until all its input has arrived."""
 JUMP_BEATS = 0.5
-"""Beat difference between two polls, beyond elapsed time, that counts as a jump."""
+"""Deviation in beats from the elapsed time between two polls that counts as a jump."""
 MAX_BARS = 64
 BEAT_STEPS = 1 / 64, 16.0
 """Minimum and maximum step in beats."""
@@ -62,13 +62,13 @@ class ClipTransport(Transport):
 
 
 class Launcher:
-    """Recording and playing clips of a server.
+    """Records and plays the clips of a server.
 
-    `dropped`: messages that were refused when they were played; `reason`: why the last one was.
+    `dropped`: number of messages refused during playback; `reason`: why the last one was refused.
     """
 
     def __init__(self, server: TransportServer) -> None:
-        """Idle before `install`."""
+        """Creates an idle launcher; `install` starts it."""
         self.server = server
         self.take: Take | None = None
         self.runs: list[ClipRun] = []
@@ -120,7 +120,7 @@ class Launcher:
     # ---- requests
 
     def clip(self, name: str) -> PatchClip:
-        """Clip of a name; `RequestError` without one."""
+        """Clip by name. Raises `RequestError`: there is none."""
         clips = self.server.clips()
         if name not in clips:
             raise RequestError(f"there is no clip {name!r}{instead(name, clips)}")
@@ -141,7 +141,7 @@ class Launcher:
     ) -> list[SetTransport]:
         """Records a clip from the next bar line on.
 
-        Raises `RequestError`: another is being recorded, there is no such node, or there is no room for it.
+        Raises `RequestError`: another clip is being recorded, there is no such node, or the grid is full.
         """
         clips, nodes = self.server.clips(), tuple(word for word in of if word != "knobs")
         if self.take is not None:
@@ -195,7 +195,7 @@ class Launcher:
         return [] if self.server.tempo()[2] else [SetTransport(True)]
 
     def _bar_line(self, runs: list[ClipRun]) -> float:
-        """Next bar line at which those runs can end: no later events were sent."""
+        """Next bar line at which the runs can end: no later events have been sent."""
         bar, bpm = self.server.bar(), self.server.tempo()[1]
         soonest = max((run.sent for run in runs), default=0.0), self.server.beat_of(NOW) + BAR_MARGIN * bpm / 60.0
         return math.ceil(max(soonest) / bar - 1e-9) * float(bar)
@@ -206,7 +206,7 @@ class Launcher:
         return clips[name].place if name in clips and (clips[name].place >= 0 or not taken) else self._free()
 
     def _free(self) -> int:
-        """A place of the grid without a clip; -1 for none."""
+        """Index of a grid place without a clip; -1 for none."""
         taken = {clip.place for clip in self.server.clips().values()}
         return next((place for place in range(PLACES) if place not in taken), -1)
 
@@ -241,9 +241,9 @@ class Launcher:
         self._told, self._seen = states, self.server.clips()
 
     def _moved(self, now: float) -> None:
-        """Handles a jump of the beat: runs continue from there in their phase.
+        """Handles a jump of the beat: runs continue from the new beat in their phase.
 
-        Those that wait begin, and those that were stopped end, at the next bar line; what is played once ends.
+        Waiting runs start, and stopped ones end, at the next bar line; one-shot runs end.
         """
         line = self._bar_line([])
         for run in self.runs:
@@ -258,7 +258,7 @@ class Launcher:
             self._finish()
 
     def _finish(self) -> None:
-        """Stores the take as a clip, and answers its requester."""
+        """Stores the take as a clip, and answers the request for it."""
         take, self.take = self.take, None
         if take is None:
             return
@@ -309,7 +309,7 @@ class Launcher:
             run.sent = math.inf
 
     def _changed(self, run: ClipRun, messages: list[Message]) -> None:
-        """Handles changed events, or a deleted clip: notes without an end are ended."""
+        """Handles changed events or a deleted clip: notes that no longer have an end are ended."""
         run.messages = messages
         if run.name not in self.server.clips() and not self._of_take(run):
             run.end = min(run.end, self._now)
@@ -321,7 +321,7 @@ class Launcher:
         run.sounding = kept
 
     def _names_file(self, address: str) -> bool:
-        """True for a parameter that surfaces may not set: they may store clips, which are played with all rights."""
+        """True for a parameter that control surfaces may not set: they may store clips, which play with all rights."""
         _, root, *words = address.split("/")
         node = self.server.nodes().get(words[0]) if root == "node" and len(words) > 1 else None
         return node is not None and any(param.kind == "file" and param.name == words[1] for param in node.cells)

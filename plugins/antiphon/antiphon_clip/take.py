@@ -27,9 +27,9 @@ from antiphon.api.backends.transports import (
 )
 
 _MAX_VALUES = 2048
-"""Upper bound of a note's controllers."""
+"""Upper bound of the values per note."""
 _MAX_BEAT = 1.23456789e-05
-"""Longest text form of a beat."""
+"""The beat with the longest text form."""
 _MIN_BEATS = 0.01
 """Minimum length of a note in beats."""
 _ADDRESSES = {"control": "/cc", "bend": "/bend", "program": "/program"}
@@ -165,7 +165,7 @@ class Take:
                 self.dropped += 1
 
     def _wrapped(self, beat: float) -> float:
-        """Position in the loop: a start quantised to its end wraps to the first beat."""
+        """Position in the loop: a start quantised to the loop's end wraps to its beginning."""
         return max(0.0, beat) if beat < self.beats - 1e-9 else 0.0
 
     def clip(self, place: int) -> PatchClip:
@@ -185,7 +185,7 @@ class Take:
 
 
 def _is_recordable(message: tuple[str, Words]) -> bool:
-    """Whether a clip may contain the message: it is short enough, and without quotation marks in texts."""
+    """Whether a clip may contain the message: it is short enough, and its texts have no quotation marks."""
     try:
         PatchClip.of(0.0, [(_MAX_BEAT, *message)]).messages()
     except RequestError:
@@ -237,7 +237,7 @@ class ClipRun:
     messages: list[Message] = field(default_factory=list)
 
     def began(self, address: str, args: tuple[Arg, ...]) -> None:
-        """Tracks the note or value begun by a message until its end."""
+        """Records that a message started a note or value, until its end."""
         if address == "/note/on":
             self.sounding[args[:1] + args[2:]] = None
         elif address == "/note/off":

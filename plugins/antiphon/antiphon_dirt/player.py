@@ -1,6 +1,6 @@
-"""Player of SuperDirt's events: their fields become commands for the orbits of the patch, at the event's sample.
+"""Player of SuperDirt events: converts their fields to commands for the patch's orbits, at the event's sample.
 
-The doors, UDP and WebSocket, share one: note numbers, counters and sentences are the patch's, not a client's.
+The UDP and WebSocket ports share one, because note numbers and counters belong to the patch, not to a client.
 """
 
 import math
@@ -42,7 +42,7 @@ from antiphon.api.backends.transports import (
 # place of any number.
 
 MAX_FIELDS = 128
-"""Maximum names of one event: SuperDirt knows some hundred, and no pattern sends half of them."""
+"""Maximum names per event: SuperDirt knows about a hundred, and no pattern sends half of them."""
 MAX_WORD = 256
 """Maximum characters of a name or a word."""
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
@@ -72,7 +72,7 @@ class DirtEvent:
 
 
 def read(args: Sequence[Arg]) -> DirtEvent:
-    """Reads the arguments of `/dirt/play`. Raises WireError: they are odd in number, too many, or name no sound."""
+    """Reads the arguments of `/dirt/play`. Raises WireError: their number is odd or too large, or no sound is named."""
     if len(args) % 2:
         raise WireError(f"/dirt/play takes names and values in turn; it came with {len(args)}")
     if len(args) > 2 * MAX_FIELDS:
@@ -112,7 +112,7 @@ def _pairs(args: Sequence[Arg]) -> Iterable[tuple[str, Arg]]:
 
 
 def _number(value: Arg) -> float | None:
-    """Value as a number, also from text; None for anything else, such as a control bus name."""
+    """Value as a number, parsed if it is text; None for anything else, such as a control bus name."""
     if isinstance(value, int | float) and math.isfinite(value):
         return float(value)
     if isinstance(value, str) and _NUMBER.fullmatch(value):
@@ -128,7 +128,7 @@ _ORBIT = re.compile(r"orbit(\d{1,3})")
 
 @dataclass(frozen=True, slots=True)
 class EffectField:
-    """Parameter set by a field of an event: `NODE<orbit>.param`, or `NODE.param` if there is no such node.
+    """Parameter set by a field of an event: `NODE<orbit>.param`, or `NODE.param` if that node does not exist.
 
     `factor`, `offset`: the parameter's value is the field's times `factor` plus `offset`.
     """
@@ -205,7 +205,7 @@ _PLAIN = ("begin", "end", "attack", "release", "pan", "accelerate", "lpf", "reso
 class NoteNumbers:
     """Assigns note numbers in turn, so that an event's end ends only that event.
 
-    A sampler takes no pitch from the number of a note with its own values.
+    For a note with its own values, a sampler ignores the note number.
     """
 
     def __init__(self) -> None:
@@ -222,7 +222,7 @@ def commands(
     """Commands of an event.
 
     `rate`: samples per second. `bpm`: the tempo, for sounds that last as long as a cycle (`unit c`). Raises
-    RequestError: a value that the sampler does not take.
+    RequestError: the sampler rejects a value.
     """
     made: list[Command] = [*_effects(event, orbit, when)]
     if is_instrument(event.sound, orbit, nodes):
@@ -245,9 +245,9 @@ def is_instrument(sound: str, orbit: Orbit, nodes: Mapping[str, Node]) -> bool:
 
 
 def length(event: DirtEvent) -> float | None:
-    """Seconds from the event's beginning to its end; None for the sample's end.
+    """Seconds from the event's start to its end; None to play the sample to its end.
 
-    `sustain`, or `legato` times `delta`, 1 for a synth's sound; at most `attack` plus `hold`, if there is a `hold`.
+    It is `sustain`, or `legato` times `delta`, 1 for a synth's sound; at most `attack` plus `hold`, if `hold` is sent.
     """
     seconds = math.inf
     if "sustain" in event.numbers:
@@ -344,7 +344,7 @@ def _after(when: Sample, seconds: float, rate: int) -> Sample:
 
 
 MAX_NAMES = 64
-"""Maximum names counted and reported separately; further ones are counted as one, without a sentence."""
+"""Maximum names counted and reported separately; further ones share a count, and are not reported."""
 MAX_SHOWN_LETTERS = 40
 """Maximum characters of a name in a sentence."""
 OTHERS = "others"
@@ -381,11 +381,11 @@ LINE_SECONDS = 1.0
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|-?[0-9][0-9.e+-]*|nan|inf")
 """Variable parts of error reasons, removed to group them by kind."""
 MAX_KINDS = 64
-"""Maximum names counted separately; further ones are counted as one."""
+"""Maximum names counted separately; further ones share a count."""
 
 
 class DirtPlayer:
-    """Plays events on the orbits of the patch, and counts."""
+    """Plays events on the orbits of the patch, and counts refused and omitted ones."""
 
     def __init__(self, server: TransportServer) -> None:
         self.server = server
@@ -440,7 +440,7 @@ class DirtPlayer:
         self.played += 1
 
     def find_orbits(self) -> None:
-        """Updates the orbits after a patch change: once for all packets of a turn."""
+        """Updates the orbits after a patch change, once for all packets of a turn of the event loop."""
         nodes = self.server.nodes()
         if [node.id for node in nodes.values()] != [node.id for node in self._nodes.values()]:
             self._orbits = orbits(nodes)
@@ -452,7 +452,7 @@ class DirtPlayer:
         self.ignored[name if name in self.ignored or len(self.ignored) < MAX_KINDS else "others"] += 1
 
     def _has(self, orbit: Orbit, sound: str) -> bool:
-        """True if a sound exists, or may: a node's vocabulary is known some time after its start."""
+        """True if a sound exists or may exist: a node's sample names are known only some time after its start."""
         known = self._nodes[orbit.node].vocabulary.get("s", ())
         if not known or sound in known or is_instrument(sound, orbit, self._nodes):
             return True

@@ -1,4 +1,4 @@
-"""UDP port of SuperDirt's protocol: answers handshakes, plays events at their time tag's sample."""
+"""UDP port of SuperDirt's protocol: answers handshakes, and plays events at the sample of their time tag."""
 
 import asyncio
 import socket
@@ -28,8 +28,8 @@ PER_TURN = 256
 """Maximum datagrams handled before the event loop runs again; Tidal sends 10 to 40 in a row."""
 RECEIVE_BUFFER = 4 << 20
 BUSES = tuple(range(128))
-"""Control buses announced by the handshake. There are none here: values sent to them are ignored, and a client needs at
-least one to accept the answer."""
+"""Control buses announced by the handshake. None exist here, and values sent to them are ignored, but a client accepts
+the answer only with at least one."""
 SCSYNTH_PORT = 57110
 TIDAL = ("127.0.0.1", 6010)
 """Address at which Tidal listens: notified at the start, it repeats the handshake."""

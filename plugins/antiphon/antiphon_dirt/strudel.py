@@ -2,7 +2,7 @@
 
     {"address": "/dirt/play", "args": ["s", "bd", "cps", 0.5], "timestamp": 1795641644621.9}
 
-A page may connect from strudel.cc, or from a server on this machine; a program that is no browser sends no Origin.
+Pages may connect from strudel.cc, or from a server on this machine; programs other than browsers send no Origin.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from antiphon_dirt.player import PLAY, DirtPlayer
 STRUDEL = frozenset({"strudel.cc", "www.strudel.cc"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 PIECE = 4096
-"""Bytes handled before the event loop runs again: some twenty events, which take 2 ms or so."""
+"""Bytes handled before the event loop runs again: about twenty events, which take about 2 ms."""
 MAX_BYTES = 32 * 1024
 """Maximum bytes of a message: four times an event of 128 fields."""
 MAX_CLIENTS = 16
 OPENING_SECONDS = 5.0
-"""Seconds in which a client has to ask for the WebSocket."""
+"""Seconds within which a client must request the WebSocket."""
 MAX_TIMESTAMP_MS = 1e15
 """Maximum time stamp in ms: beyond it the arithmetic of time tags is not exact."""
 
 
 class StrudelEvent(msgspec.Struct, frozen=True):
-    """One message of a client."""
+    """A client's message."""
 
     address: str
     args: list[Any] = []  # names and values in turn
@@ -115,7 +115,7 @@ class StrudelPort:
 
 
 class Connection:
-    """One WebSocket: bytes in, texts out. `ended`: whether it is over; nothing more is to be read."""
+    """One WebSocket: converts bytes to texts. `ended`: whether it is closed; nothing more may be read then."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
@@ -124,10 +124,10 @@ class Connection:
         self.open = self.ended = False  # whether the client's request was accepted
 
     def take(self, data: bytes) -> list[str]:
-        """Handles received bytes, empty at the client's end; the texts that they complete.
+        """Handles received bytes, empty at the client's end; returns the texts they complete.
 
-        Raises OSError: the connection has ended before it was open. Raises RemoteProtocolError: the bytes are no
-        WebSocket.
+        Raises OSError: the connection ended before it was open. Raises RemoteProtocolError: the bytes are not a
+        WebSocket's.
         """
         texts: list[str] = []
         try:

@@ -1,4 +1,4 @@
-"""Transport `dirt`: the settings of its two doors, UDP and Strudel's WebSocket, and their start."""
+"""Transport `dirt`: settings and start of its ports, UDP and Strudel's WebSocket."""
 
 import socket
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ STRUDEL_PORT = ServeOption(
 TIDAL_PORT = 57120
 """UDP port to which Tidal sends by default."""
 HOST = "127.0.0.1"
-"""Clients on this machine only: the protocol has no approval."""
+"""Address of loopback: only local clients are accepted, because the protocol has no approval."""
 
 
 class DirtTransport(Transport):
-    """`antiphon serve --dirt-port`, `--strudel`; without the first it says where Tidal plays to nothing."""
+    """`antiphon serve --dirt-port`, `--strudel`; without the first it reports that Tidal's events are not received."""
 
     options = (DIRT_PORT, STRUDEL, STRUDEL_PORT)
     always = True
@@ -82,9 +82,7 @@ class DirtTransport(Transport):
 
 
 def unheard(server: TransportServer) -> dict[str, Any]:
-    """Entry of the status, with a reason, where the patch has orbits and no port takes the events of Tidal; else
-    empty.
-    """
+    """Entry of the status with a reason, if the patch has orbits but no port takes Tidal's events; otherwise empty."""
     if not any(name.startswith("orbit") and name.removeprefix("orbit").isdecimal() for name in server.nodes()):
         return {}
     where = f"it sends to UDP port {TIDAL_PORT}, where this server does not listen"
@@ -92,12 +90,12 @@ def unheard(server: TransportServer) -> dict[str, Any]:
 
 
 def strudel_port(settings: ServeSettings) -> int:
-    """Port of Strudel's WebSocket; 0 where it is not asked for."""
+    """Port of Strudel's WebSocket; 0 if it is not requested."""
     return settings.value(STRUDEL_PORT) or (USUAL_PORT if settings.value(STRUDEL) else 0)
 
 
 def bound(port: int) -> socket.socket:
-    """Opens a non-blocking UDP socket at that port of loopback; `UsageError` if it is taken."""
+    """Opens a non-blocking UDP socket at that loopback port. Raises `UsageError`: the port is taken."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.bind((HOST, port))
@@ -112,7 +110,7 @@ def bound(port: int) -> socket.socket:
 
 
 def listening(port: int) -> tuple[socket.socket, ...]:
-    """Opens TCP sockets at that port of loopback, IPv4 and IPv6; `UsageError` if it is taken."""
+    """Opens TCP sockets at that loopback port, IPv4 and IPv6. Raises `UsageError`: the port is taken."""
     try:
         sock = socket.create_server((HOST, port))
     except OSError as error:

@@ -16,7 +16,7 @@ from antiphon_effects.shared import effects_finite, hertz, smooth_param
 
 @kernel
 def effects_bitcrush_step(v: f32, step: f64, steps: f64) -> f32:
-    """Value rounded to the nearest step. steps: in 1; to divide by `step` takes three times as long."""
+    """Rounds a value to the nearest step. steps: number of steps in 1, as a division takes three times as long."""
     return f32(math.floor(effects_finite(v) * steps + 0.5) * step)
 
 
@@ -24,7 +24,7 @@ def effects_bitcrush_step(v: f32, step: f64, steps: f64) -> f32:
 def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, own: f64) -> None:
     """y ← x quantised and held.
 
-    `state`: phase to the next held sample, 1 at it and -1 at the start; then the held sample of each channel.
+    `state`: phase of the next held sample, which is taken at 1, and -1 at the start; then each channel's held sample.
     """
     same = 0
     for n in range(y.frames):

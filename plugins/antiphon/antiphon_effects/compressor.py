@@ -2,7 +2,7 @@
 
 Feed-forward, in the log domain, with a soft knee and the smooth decoupled peak detector, after Giannoulis, Massberg and
 Reiss, "Digital Dynamic Range Compressor Design" (JAES 60, 2012): level in dB, then the static curve, then attack and
-release of the gain reduction. So the times do not depend on the level, and a sound below the knee passes bit for bit.
+release of the gain reduction. So the times are independent of the level, and sound below the knee passes bit for bit.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, St
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
 from antiphon_effects.shared import (
     NEPER,
+    effects_decay_factor,
     effects_decibels,
     effects_detect,
     effects_exp,
-    effects_fall,
     effects_finite,
     effects_gain,
+    effects_is_changed,
     effects_log,
-    effects_moved,
     effects_peak,
     smooth_param,
     time_constant,
@@ -31,7 +31,7 @@ from antiphon_effects.shared import (
 DETECTOR = 0.01
 """Decay time constant of the detected peak in seconds: above half a period of 50 Hz."""
 CLOSED = -90.0
-"""`range` at and below which a closed gate is silent, dB."""
+"""Value of `range` in dB at and below which a closed gate is silent."""
 CLOSE = 1e-5
 """Relative distance of a level from a threshold within which it is compared in dB."""
 NEAR = 1e-4
@@ -42,7 +42,7 @@ _LEVEL, _GAIN, _OPEN, _HOLD, _GATE_SIZE = 0, 1, 2, 3, 4
 
 @kernel
 def effects_gate_above(level: f64, decibels: f64, factor: f64) -> i64:
-    """1 if a level is at least `decibels`. `factor`: the threshold as a factor; the logarithm decides near it."""
+    """1 if a level is at least `decibels`. `factor`: the same as a linear factor; levels near it are compared in dB."""
     if level > factor * (1.0 + CLOSE):
         return 1
     if level < factor * (1.0 - CLOSE):
@@ -51,7 +51,7 @@ def effects_gate_above(level: f64, decibels: f64, factor: f64) -> i64:
 
 
 class GateCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     detector: f32p
     threshold: f32p
@@ -82,9 +82,9 @@ def effects_gate(
         level = 0.0 if level < 1e-9 else level
         upper = f64(p.threshold[n])
         lower = upper - f64(p.hysteresis[n])
-        if effects_moved(p.threshold, n) == 1:
+        if effects_is_changed(p.threshold, n) == 1:
             opens = effects_gain(upper)
-        if effects_moved(p.threshold, n) == 1 or effects_moved(p.hysteresis, n) == 1:
+        if effects_is_changed(p.threshold, n) == 1 or effects_is_changed(p.hysteresis, n) == 1:
             closes = effects_gain(lower)
         if effects_gate_above(level, upper, opens) == 1:
             open = 1.0
@@ -96,11 +96,11 @@ def effects_gate(
                 open = 0.0
         elif open == 1.0:
             left = f64(p.hold[n]) * rate
-        if effects_moved(p.attack, n) == 1:
-            rise = effects_fall(f64(p.attack[n]), rate)
-        if effects_moved(p.release, n) == 1:
-            fall = effects_fall(f64(p.release[n]), rate)
-        if effects_moved(p.range, n) == 1:
+        if effects_is_changed(p.attack, n) == 1:
+            rise = effects_decay_factor(f64(p.attack[n]), rate)
+        if effects_is_changed(p.release, n) == 1:
+            fall = effects_decay_factor(f64(p.release[n]), rate)
+        if effects_is_changed(p.range, n) == 1:
             floor = effects_gain(f64(p.range[n])) if f64(p.range[n]) > CLOSED else 0.0
         end = 1.0 if open == 1.0 else floor
         gain = end + (gain - end) * (rise if open == 1.0 else fall)
@@ -166,7 +166,7 @@ DEAD_ZONE_DB = 1.0
 FULL_DIFFERENCE_DB = 9.0
 """Envelope difference in dB at which the full gain is applied."""
 FLOOR = 1e-4
-"""Magnitude floor of the envelopes: noise between notes has no attack."""
+"""Minimum magnitude of the envelopes, so that noise between notes has no attack."""
 SETTLE = 0.002
 """Time constant of the gain in seconds."""
 
@@ -224,7 +224,7 @@ _FAINT = 1e-6
 
 
 class CompressorCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     detector: f32p
     threshold: f32p
@@ -255,10 +255,10 @@ def effects_compressor(
     now = state[_CUT]
     for n in range(y.frames):
         cut = gains[n]
-        if effects_moved(p.attack, n) == 1:
-            rise = effects_fall(f64(p.attack[n]), rate)
-        if effects_moved(p.release, n) == 1:
-            fall = effects_fall(f64(p.release[n]), rate)
+        if effects_is_changed(p.attack, n) == 1:
+            rise = effects_decay_factor(f64(p.attack[n]), rate)
+        if effects_is_changed(p.release, n) == 1:
+            fall = effects_decay_factor(f64(p.release[n]), rate)
         held = cut + (held - cut) * fall
         held = cut if cut > held else held
         held = 0.0 if held < _FAINT else held
@@ -277,7 +277,7 @@ def effects_compressor(
 class Compressor(Processor):
     """Compresses the dynamic range: above `threshold`, `ratio` dB of input become one dB of output.
 
-    The same gain for all channels. With `detector` side the level is that of the input `side`: ducking.
+    All channels have the same gain. With `detector` set to side, the input `side` controls it: ducking.
     """
 
     on_files = FileUse(changes=("level",))

@@ -1,10 +1,10 @@
 """Convolution with an impulse response, in partitions of two sizes.
 
-Overlap-save in the frequency domain: the first part of the response in partitions of one block (the next power of
-two), which is the latency; the rest in partitions of some 2,048 frames, whose products are spread over the blocks in
-which the next one is gathered (Gardner, "Efficient convolution without input-output delay", JAES 43, 1995; García,
-"Optimal filter partition for efficient convolution with short input/output delay", AES 113th Convention, 2002). So no
-block does much more than another.
+Overlap-save in the frequency domain: the first part of the response in partitions of one block (the next power of two),
+which is the latency; the rest in partitions of some 2,048 frames, whose products are spread over the blocks in which
+the next one is gathered (Gardner, "Efficient convolution without input-output delay", JAES 43, 1995; García, "Optimal
+filter partition for efficient convolution with short input/output delay", AES 113th Convention, 2002). So the cost per
+block is almost constant.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from antiphon.api.kernels import (
     i64p,
     kernel,
 )
-from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain, effects_moved
+from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain, effects_is_changed
 
 MAX_SECONDS = 20.0
 """Maximum length of an impulse response in seconds."""
@@ -61,7 +61,7 @@ class PartitionField(IntEnum):
 
 
 @kernel
-def effects_take(part: i64p, x: f32p) -> None:
+def effects_transform_input(part: i64p, x: f32p) -> None:
     """Transforms the next input block, `[channels, size]`, with the previous one, into the newest ring spectrum."""
     size = part[PartitionField.SIZE]
     bins = size + 1
@@ -113,7 +113,7 @@ def effects_advance_to(part: i64p, last: i64) -> None:
 
 
 @kernel
-def effects_give(part: i64p, out: f32p) -> None:
+def effects_inverse_transform(part: i64p, out: f32p) -> None:
     """out `[channels, size]` ← inverse transform of the accumulated products."""
     size = part[PartitionField.SIZE]
     bins = size + 1
@@ -134,8 +134,8 @@ def effects_give(part: i64p, out: f32p) -> None:
 @kernel
 def effects_partition(x: f32p, y: f32p, place: i64p, head: i64p, rest: i64p, gathered: f32p, late: f32p) -> None:
     """y ← one partition, `[channels, size]`, of x filtered by the whole response. `place`: see `_TURN`."""
-    effects_take(head, x)
-    effects_give(head, y)
+    effects_transform_input(head, x)
+    effects_inverse_transform(head, y)
     if rest[PartitionField.COUNT] == 0:
         return
     size = head[PartitionField.SIZE]
@@ -150,8 +150,8 @@ def effects_partition(x: f32p, y: f32p, place: i64p, head: i64p, rest: i64p, gat
     effects_advance_to(rest, rest[PartitionField.COUNT] * place[_TURN] // turns)
     if place[_TURN] == turns:
         place[_TURN] = 0
-        effects_give(rest, late)
-        effects_take(rest, gathered)
+        effects_inverse_transform(rest, late)
+        effects_transform_input(rest, gathered)
 
 
 class ConvolutionState(NamedTuple):
@@ -170,12 +170,12 @@ class ConvolutionState(NamedTuple):
 def effects_convolve(x: Audio, y: Audio, frames: i64, level: f32p, size: i64, s: ConvolutionState) -> None:
     """y ← x filtered by the response, `size` frames (a small partition) later, at that level (dB).
 
-    Partitions are made of `take` `[channels, size]` and `gathered` `[channels, large]`; `give` and `late`, of the same
-    shapes, are ready. `place`: frames in `take`, small partitions in `gathered`. Without words in `head` sound passes.
+    `take` `[channels, size]` and `gathered` `[channels, large]` collect the input; `give` and `late`, of the same
+    shapes, hold output. `place`: frames in `take`, small partitions in `gathered`. If `head` is empty, sound passes.
     """
     g = f32(1.0)
     for n in range(frames):
-        if effects_moved(level, n) == 1:
+        if effects_is_changed(level, n) == 1:
             g = f32(effects_gain(f64(level[n]))) if level[n] != 0.0 else f32(1.0)
         at = s.place[_AT]
         for c in range(y.channels):
@@ -194,7 +194,7 @@ def effects_convolve(x: Audio, y: Audio, frames: i64, level: f32p, size: i64, s:
 
 
 class Partitions:
-    """Uniform partitions of one response: spectra of the last inputs, and their products with the response's."""
+    """Uniform partitions of a response: spectra of recent inputs, and their products with the response's spectra."""
 
     def __init__(self, response: F32, size: int) -> None:
         """`response`: `[channels, frames]`; an empty one has no partitions. `size`: a power of two."""
@@ -234,8 +234,8 @@ class Partitions:
 class Convolution(Processor):
     """Convolution reverb: filters the sound by the impulse response of a room, cabinet or filter.
 
-    Without a file the sound passes, a block later. Each channel is convolved with the same channel of the file, or with
-    its only one.
+    Without a file the sound passes, a block later. Each channel is convolved with the file's channel of that number, or
+    with its only channel.
     """
 
     on_files = FileUse(needs=("impulse",), tail=True)
@@ -283,7 +283,7 @@ class Convolution(Processor):
 
 
 def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
-    """Impulse response `[channels, frames]` at the stream's rate and channels; of a mono stream the mean of its sides.
+    """Impulse response `[channels, frames]` at the stream's rate and channels; for a mono stream the channels' mean.
 
     Raises FileError: it cannot be read, is empty, silent, or too long.
     """

@@ -2,10 +2,10 @@
 
 The waveshaper is computed from its first and second antiderivative (Bilbao, Esqueda, Parker and Välimäki,
 "Antiderivative Antialiasing for Memoryless Nonlinearities", IEEE Signal Processing Letters 24, 2017) at up to eight
-times the rate, `soft` there from the first alone, over thirds of a sample, by a third of the time. A linear-phase
-half-band filter for each doubling up- and downsamples. Without oversampling the curve is applied directly, for the
-antialiasing would attenuate by 4 dB at 10 kHz. In place of eight times `fold` is computed at sixteen times the rate,
-with a fourth filter: at 36 dB a tone of 5 kHz is folded to over 300 kHz.
+times the rate, where `soft` uses only the first one over thirds of a sample, in a third of the time. A linear-phase
+half-band filter for each doubling up- and downsamples. Without oversampling the curve is applied directly, because the
+antialiasing would attenuate by 4 dB at 10 kHz. Instead of eight times, `fold` runs at sixteen times the rate, with a
+fourth filter: at 36 dB a tone of 5 kHz is folded to over 300 kHz.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
 from antiphon_effects.shared import (
-    effects_fall,
+    effects_decay_factor,
     effects_finite,
+    effects_flush_denormal,
     effects_gain,
+    effects_is_changed,
     effects_log,
-    effects_moved,
-    effects_rest,
     effects_sine,
     effects_steady,
     hertz,
@@ -38,16 +38,16 @@ HALF_0, HALF_1, HALF_2, HALF_3 = HALVES
 FOLD = 2
 TAU = 2.0 * math.pi
 SPREAD = 15.0 / 384.0
-"""Distance of the zeros of `soft`'s weights from once and twice the rate, in rates."""
+"""Distance of the zeros of `soft`'s weights from once and twice the rate, relative to the rate."""
 WEIGHTS = np.polymul(*(np.array([1.0, -2.0 * math.cos(TAU / 3.0 * (1.0 + by)), 1.0]) for by in (-SPREAD, SPREAD)))
 OUTER, MIDDLE, INNER = map(float, np.polymul(WEIGHTS, [1.0, 1.0])[:3] / (2.0 * WEIGHTS.sum()))
 EDGE = 20.0 / 48.0
-"""End of the pass band of all filters, in cycles a frame."""
+"""Passband edge of all filters, in cycles per frame."""
 _NODES = 400
-"""Frequencies at which a pass band is fitted."""
+"""Number of frequencies at which a passband is fitted."""
 LATENCY = {"1": 0, "2": 42, "4": 48, "8": 50}
-"""Frames of both ways by oversampling: 41, 13 / 2 and 7 / 4 of a filter each, and two samples of the waveshaper, at
-eight times the rate 6, for at sixteen times it takes 2 / 16, and its filter 10 / 16. Without it the curve is bare."""
+"""Latency in frames of up- and downsampling, by oversampling: 41, 13 / 2 and 7 / 4 of a filter each, plus two samples
+of the waveshaper (6 at eight times the rate, since `fold` takes 2 / 16 and its filter 10 / 16). At 1 it is 0."""
 LATE = 4
 """Delay of the waveshaper's input, in frames of eight times the rate, except for `fold`."""
 HISTORY_FRAMES = 16
@@ -55,9 +55,9 @@ HISTORY_FRAMES = 16
 MIN_DIFFERENCE = 1e-3
 """Difference of two sample values below which the difference quotient is replaced by the value at the midpoint."""
 RUN = 128
-"""Frames of the waveshaper at once."""
+"""Number of frames the waveshaper processes at once."""
 OPEN = 20000.0
-"""`tone` frequency from which the filter is bypassed, Hz."""
+"""Frequency of `tone` in Hz from which the filter is bypassed."""
 # indices in `state`, for the waveshaper, and again for `fold`: the two last samples, the last quotient, the last second
 # antiderivative, the pending sample, the curve (1 is the first); then the tone filter
 _X1, _X2, _QUOTIENT, _SECOND, _WAIT, _CURVE, _SHAPER = 0, 1, 2, 3, 4, 5, 6
@@ -105,8 +105,8 @@ def effects_drive_soft(u: f32p, out: f32p, frames: i64, roots: f32p, ends: f32p)
     """`effects_drive_run` of `soft`: the means of the curve over the thirds of each line between samples.
 
     The mean from a to b is (r(b) - r(a)) / (b - a) with r(x) = √(1 + x²), which is (a + b) / (r(a) + r(b)): no
-    difference in which a 32-bit float would lose its digits. A sample is the sum of six thirds by `WEIGHTS`.
-    roots, ends: scratch, two more than `frames`, apart from each other so that the loops run in vectors.
+    difference that would lose precision in 32-bit floats. A sample is the sum of six thirds by `WEIGHTS`. roots, ends:
+    scratch, two more than `frames`, separate so that the loops vectorise.
     """
     one, third = f32(1.0), f32(1.0 / 3.0)
     begin = offset(u, -2)
@@ -140,7 +140,7 @@ def effects_drive_softs(u: f32p, seconds: f64p, frames: i64) -> None:
 
 @kernel
 def effects_drive_near(kind: i64, x: f64, x1: f64, x2: f64, second1: f64) -> f64:
-    """The waveshaped sample where x is near the sample before the last one."""
+    """The waveshaped sample if x is near the sample two before it."""
     middle = 0.5 * (x + x2)
     far = middle - x1
     if abs(far) < MIN_DIFFERENCE:
@@ -167,7 +167,7 @@ def effects_drive_slopes(kind: i64, u: f32p, seconds: f64p, slopes: f64p, frames
 
 @kernel
 def effects_drive_run(kind: i64, u: f32p, out: f32p, frames: i64, seconds: f64p, slopes: f64p) -> None:
-    """A run of `effects_drive_shape`: only those in which values of u lie close together are gone through again."""
+    """Processes a run of `effects_drive_shape`; only runs with values of u close together are processed again."""
     late, later = offset(u, -1), offset(u, -2)
     # of each curve by itself, so that its loops run in vectors
     if kind == 0:
@@ -243,7 +243,7 @@ def effects_halve(
 
 
 class DriveCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     drive: f32p
     curve: f32p
@@ -274,7 +274,7 @@ class DriveState(NamedTuple):
 
 @kernel
 def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, thirds: i64, s: DriveState, state: f64p) -> None:
-    """out ← waveshaped u, with a latency of two samples, and one sample more. u: two samples of history come before it.
+    """out ← waveshaped u, with a latency of two samples, and one extra sample. u: preceded by two samples of history.
 
     thirds: 1 for `soft` by `effects_drive_soft`. Scratch of `s`: seconds and slopes, second antiderivatives and their
     difference quotients, roots and ends.
@@ -312,16 +312,16 @@ def effects_drive_tone(channel: i64, y: Audio, p: DriveCurves, wide: f32p, state
         shut = shut + (1 if p.tone[n] < OPEN else 0)
     if shut > 0:
         for n in range(y.frames):
-            if effects_moved(p.tone, n) == 1:
-                pole = effects_fall(1.0 / (TAU * f64(p.tone[n])), rate) if f64(p.tone[n]) < OPEN else 0.0
-            last = effects_rest(f64(wide[n]) + (last - f64(wide[n])) * pole)
+            if effects_is_changed(p.tone, n) == 1:
+                pole = effects_decay_factor(1.0 / (TAU * f64(p.tone[n])), rate) if f64(p.tone[n]) < OPEN else 0.0
+            last = effects_flush_denormal(f64(wide[n]) + (last - f64(wide[n])) * pole)
             wide[n] = last
     if effects_steady(p.level, y.frames) == 1:
         for n in range(y.frames):
             y[channel, n] = f64(wide[n]) * out
     else:
         for n in range(y.frames):
-            if effects_moved(p.level, n) == 1:
+            if effects_is_changed(p.level, n) == 1:
                 out = effects_gain(f64(p.level[n]))
             y[channel, n] = f64(wide[n]) * out
     state[_TONE] = last if shut > 0 else f64(wide[y.frames - 1])
@@ -341,7 +341,7 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
             s.up[s.past + n] = effects_finite(x[channel, n]) * g
     else:
         for n in range(frames):
-            if effects_moved(p.drive, n) == 1:
+            if effects_is_changed(p.drive, n) == 1:
                 g = effects_gain(f64(p.drive[n]))
             s.up[s.past + n] = effects_finite(x[channel, n]) * g
     two = offset(s.up, s.past + s.block)

@@ -2,8 +2,8 @@
 
 Each band is the filter of Bristow-Johnson's "Cookbook formulae for audio equalizer biquad filter coefficients" in the
 state-variable form of Simper ("Linear trapezoidal integrated SVF", 2011): the same transfer function, and stable and
-quiet while its frequency moves. Coefficients follow the parameters on every 16th frame and are interpolated linearly in
-between.
+free of noise while its frequency changes. Coefficients follow the parameters on every 16th frame and are interpolated
+linearly in between.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 
 from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, address, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import GRID, REST, effects_finite, effects_rest, effects_tan
+from antiphon_effects.shared import GRID, REST, effects_finite, effects_flush_denormal, effects_tan
 
 KINDS = ("off", "peak", "lowshelf", "highshelf", "lowcut", "highcut", "notch")
 _OFF, _PEAK, _LOWSHELF, _HIGHSHELF, _LOWCUT, _HIGHCUT, _NOTCH = 0, 1, 2, 3, 4, 5, 6
 FADE = 0.005
 """Fade time in seconds of a band whose kind changes."""
 RATIO, DECIBELS = 1.07, 0.5
-"""Maximum change of a frequency or Q (ratio), and of a gain in dB, per 16 frames: the host's linear ramp would pass the
-low end of a logarithmic range in a millisecond."""
+"""Maximum change per 16 frames of a frequency or Q (ratio), and of a gain in dB, because the host's linear ramp would
+pass the low end of a logarithmic range in a millisecond."""
 BANDS = (
     ("off", 30.0),
     ("lowshelf", 100.0),
@@ -85,7 +85,7 @@ def effects_eq_ends(kind: i64, hertz: f64, gain: f64, q: f64, rate: f64, k: f64p
 
 @kernel
 def effects_eq_band(y: Audio, curves: i64p, state: f64p, k: f64p, age: i64, fade: f64, rate: f64) -> None:
-    """y through one band; `age` frames have passed since the reset. `state`: two numbers a channel."""
+    """Filters y through one band; `age` frames have passed since the reset. `state`: two numbers a channel."""
     kind = address_f32(curves[0])
     hertz = address_f32(curves[1])
     gain = address_f32(curves[2])
@@ -108,7 +108,7 @@ def effects_eq_band(y: Audio, curves: i64p, state: f64p, k: f64p, age: i64, fade
             k[_WEIGHT] = max(0.0, k[_WEIGHT] - fade)
         if (age + n) % GRID == 0 or jump:
             for c in range(2 * y.channels):
-                state[c] = effects_rest(state[c])
+                state[c] = effects_flush_denormal(state[c])
             moved = f64(hertz[n]) != k[_HERTZ] or f64(gain[n]) != k[_GAIN] or f64(q[n]) != k[_Q]
             if jump:
                 k[_HERTZ] = f64(hertz[n])
@@ -148,7 +148,7 @@ def effects_eq_band(y: Audio, curves: i64p, state: f64p, k: f64p, age: i64, fade
 
 @kernel
 def effects_eq_steady(kind: f32p, hertz: f32p, gain: f32p, q: f32p, k: f64p, age: i64, frames: i64) -> i64:
-    """1 if the band is steady for all these frames: faded in, with its target coefficients; or off."""
+    """1 if the band is steady for all these frames: off, or faded in with its target coefficients."""
     if age == 0 or k[_KIND] != f64(kind[0]):
         return 0
     if k[_WEIGHT] != (0.0 if i64(kind[0]) == _OFF else 1.0):
@@ -165,7 +165,7 @@ def effects_eq_steady(kind: f32p, hertz: f32p, gain: f32p, q: f32p, k: f64p, age
 
 @kernel
 def effects_eq_step(t: f64p, frame: i64, first: i64, last: i64) -> None:
-    """One step of bands `first` to `last`; band b is at frame `frame` - b. `t`: a channel's `_TABLE` numbers."""
+    """Runs one step of bands `first` to `last`; band b is at frame `frame` - b. `t`: a channel's `_TABLE` numbers."""
     for b in range(first, last):
         v0 = t[_IN + b]
         one = t[_ONE + b]
@@ -273,7 +273,7 @@ def _params() -> tuple[Param, ...]:
 
 
 class Eq(Processor):
-    """Eight bands in series, each a peak, a shelf, a cut or a notch. A band with 0 dB changes no frequency."""
+    """Eight bands in series: peaks, shelves, cuts or notches. A peak or shelf of 0 dB changes nothing."""
 
     params = _params()
 

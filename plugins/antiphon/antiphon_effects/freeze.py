@@ -1,9 +1,9 @@
 """Spectral freeze: sustains the sound of a moment.
 
-A phase vocoder at a standstill: the magnitudes of one spectrum, and for each bin the frequency given by the phase
-difference of two spectra one hop apart (Flanagan and Golden, "Phase vocoder", Bell System Technical Journal 45, 1966;
-Laroche and Dolson, "Improved phase vocoder time-scale modification of audio", IEEE Trans. Speech and Audio Processing
-7, 1999). The input passes without latency, and the frozen sound is added to it.
+It is a phase vocoder that stands still: the magnitudes of one spectrum, and for each bin the frequency given by the
+phase difference of two spectra one hop apart (Flanagan and Golden, "Phase vocoder", Bell System Technical Journal 45,
+1966; Laroche and Dolson, "Improved phase vocoder time-scale modification of audio", IEEE Trans. Speech and Audio
+Processing 7, 1999). The input passes without latency, and the frozen sound is added to it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def effects_spectrum(
 
 
 @kernel
-def effects_hold(now: Audio, before: Audio, wave: f64p, turn: f64p) -> None:
+def effects_capture_spectrum(now: Audio, before: Audio, wave: f64p, turn: f64p) -> None:
     """wave ← spectrum of now; turn ← each bin's unit phasor of phase advance since the spectrum a hop before."""
     for c in range(now.channels):
         for k in range(now.frames // 2):
@@ -78,8 +78,8 @@ class FreezeState(NamedTuple):
 
 
 @kernel
-def effects_held(s: FreezeState) -> None:
-    """Adds the next window of the held sound to `sums`, whose first hop is then ready; turns it by a hop."""
+def effects_add_frozen_window(s: FreezeState) -> None:
+    """Adds the next window of the held sound to `sums`, completing its first hop; advances its phases by a hop."""
     size = s.frame.frames
     for c in range(s.frame.channels):
         for k in range(s.now.frames // 2):
@@ -105,13 +105,13 @@ def effects_freeze(
     if hold == 1 and s.place[_ON] == 0:
         effects_spectrum(s.past, s.mask, s.place[_AGE] - s.hop, s.window, s.frame, s.turns, s.work, s.before)
         effects_spectrum(s.past, s.mask, s.place[_AGE], s.window, s.frame, s.turns, s.work, s.now)
-        effects_hold(s.now, s.before, s.wave, s.turn)
+        effects_capture_spectrum(s.now, s.before, s.wave, s.turn)
         for c in range(s.sums.channels):
             for n in range(s.sums.frames):
                 s.sums[c, n] = 0.0
         # the overlapping windows are filled at once
         for _turn in range(OVERLAP):
-            effects_held(s)
+            effects_add_frozen_window(s)
         s.place[_AT] = 0
     s.place[_ON] = hold
     to = f64(hold)
@@ -126,13 +126,13 @@ def effects_freeze(
             s.place[_AT] = s.place[_AT] + 1
             if s.place[_AT] == s.hop:
                 s.place[_AT] = 0
-                effects_held(s)
+                effects_add_frozen_window(s)
     s.gain[0] = g
     s.place[_AGE] = s.place[_AGE] + frames
 
 
 class Freeze(Processor):
-    """Sustains the spectrum of the moment at which `hold` was switched on, while it is on."""
+    """While `hold` is on, sustains the spectrum of the moment it was switched on."""
 
     split = True
     on_files = FileUse(tail=True)

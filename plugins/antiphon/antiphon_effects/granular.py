@@ -17,7 +17,7 @@ from antiphon_effects.shared import effects_finite, effects_random, smooth_param
 BUFFER_SECONDS = 4.0
 """Buffer length in seconds."""
 GRAINS = 32
-"""Maximum simultaneous grains; a further one waits for a free slot."""
+"""Maximum simultaneous grains; a further grain waits for a free slot."""
 TAU = 2.0 * math.pi
 # places in `whole`: write position, frames kept, random state
 _AT, _KEPT, _DICE = 0, 1, 2
@@ -26,14 +26,14 @@ _LEFT, _LENGTH, _PLACE, _SPEED, _GAIN_L, _GAIN_R, _GRAIN = 0, 1, 2, 3, 4, 5, 6
 
 
 @kernel
-def effects_granular_dice(whole: i64p) -> f64:
+def effects_granular_random(whole: i64p) -> f64:
     """Random number, -1 to 1."""
     whole[_DICE] = effects_random(whole[_DICE])
     return f64((whole[_DICE] >> 11) & 9007199254740991) / 4503599627370496.0 - 1.0
 
 
 class GranularCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     freeze: f32p
     position: f32p
@@ -62,13 +62,13 @@ def effects_granular(
         if wait[0] <= 0.0:
             wait[0] += max(rate / f64(p.density[n]), 1.0)
             frames = math.floor(max(f64(p.size[n]) * rate, 16.0))
-            speed = math.exp2((f64(p.pitch[n]) + f64(p.detune[n]) * effects_granular_dice(whole)) / 12.0)
-            back = f64(p.position[n]) + f64(p.jitter[n]) * 0.5 * (1.0 + effects_granular_dice(whole))
+            speed = math.exp2((f64(p.pitch[n]) + f64(p.detune[n]) * effects_granular_random(whole)) / 12.0)
+            back = f64(p.position[n]) + f64(p.jitter[n]) * 0.5 * (1.0 + effects_granular_random(whole))
             # a grain reads what is kept alone: not before the oldest frame, not beyond the newest
             back = back * rate + max(0.0, speed - 1.0) * frames + 2.0
             most = f64(whole[_KEPT]) - max(0.0, 1.0 - speed) * frames - 2.0
             back = min(back, most)
-            pan = f64(p.spread[n]) * effects_granular_dice(whole)
+            pan = f64(p.spread[n]) * effects_granular_random(whole)
             fits = back >= max(0.0, speed - 1.0) * frames + 2.0
             g = 0
             while g < GRAINS:

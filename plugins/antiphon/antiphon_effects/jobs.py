@@ -1,7 +1,7 @@
 """File job `antiphon run stretch IN.wav OUT.wav`: time stretch at constant pitch.
 
-A shorter sound is divided at its attacks, and each part shortened by itself: it begins with its own samples, and what
-follows is passed through the faster, so that no attack is smeared or lost, however near the next one is.
+To be shortened, a sound is divided at its attacks: each part starts with its original samples, and the rest is
+compressed more, so that no attack is smeared or lost, however near the next one is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from antiphon_effects.stretch import Stretcher
 LOOK_BACK = range(2, 11)
 """Look-back in pieces, 4 to 20 ms, for the level rise of an attack."""
 ATTACK_OCTAVES = 0.5
-"""Octaves of that rise: half as much as ends a slice elsewhere, since a part too many is hardly heard."""
+"""Minimum rise of an attack in octaves: half the value used elsewhere, as extra parts are hardly audible."""
 CHUNK = 10000
 """Pieces per batch of attack detection, 20 s."""
 CROSSFADE_SECONDS = 0.003
@@ -34,8 +34,8 @@ MAX_SPEED = 4.0
 def stretch_file(job: FileJob) -> tuple[Written, ...]:
     """Writes the sound stretched by `factor`.
 
-    `job`: `source` and `target` are sound files. Raises UsageError: the options do not go together. Raises FileError: a
-    file cannot be read or written.
+    `job`: `source` and `target` are sound files. Raises UsageError: the options contradict each other. Raises
+    FileError: a file cannot be read or written.
     """
     live = [name for name in job.settings if name != "factor"]
     if live:
@@ -59,7 +59,7 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
 
 
 def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: float) -> Iterator[F32]:
-    """Sound stretched by `factor`, float32 `[channels, n]` in blocks, `round(frames * factor)` frames in all."""
+    """Stretches sound by `factor`: blocks of float32 `[channels, n]`, `round(frames * factor)` frames in all."""
     stretcher = Stretcher(channels, rate, 1.0)
     spectra = stretcher.spectra
     size, hop, mask = spectra.size, spectra.hop, spectra.mask
@@ -113,9 +113,9 @@ def find_attacks(blocks: Iterable[F32], rate: int) -> tuple[list[int], int]:
 def compress_blocks(
     blocks: Iterable[F32], channels: int, rate: int, factor: float, attacks: Sequence[int], length: int
 ) -> Iterator[F32]:
-    """Sound shortened by `factor` below 1, float32 `[channels, n]` in blocks, `round(length * factor)` frames in all.
+    """Shortens sound by `factor` below 1: blocks of float32 `[channels, n]`, `round(length * factor)` frames in all.
 
-    Each attack lies at `factor` times its place.
+    Each attack lies at `factor` times its original time.
     """
     lead = round(CROSSFADE_SECONDS * rate)
     # an attack may begin in the piece before the one in which the level rises most
@@ -137,7 +137,7 @@ def compress_blocks(
 def _shortened(
     stretcher: Stretcher, source: _Source, start: int, end: int, frames: int, lead: int, *, last: bool
 ) -> Iterator[F32]:
-    """Frames `start` to `end` compressed to `frames`: unchanged for half a window, then faster."""
+    """Compresses frames `start` to `end` to `frames`: half a window stays unchanged, the rest is faster."""
     stretcher.clear()
     spectra = stretcher.spectra
     size, hop, length = spectra.size, spectra.hop, end - start
@@ -171,7 +171,7 @@ def _shortened(
 
 
 def _joined(parts: Iterable[Iterator[F32]], channels: int, lead: int) -> Iterator[F32]:
-    """Segments joined by crossfades of `lead` frames before the end of each."""
+    """Joins segments by crossfades of `lead` frames before the end of each."""
     nothing = np.zeros((channels, 0), np.float32)
     up = np.linspace(0.0, 1.0, lead, dtype=np.float32)
     over = nothing

@@ -1,6 +1,6 @@
 """Tempo-synced tape echo, alternating between the sides.
 
-The delay is a line with a moving read position, like the head of a tape machine: a new time bends the pitch. The loop
+The delay line has a moving read position, like the head of a tape machine: changing the time bends the pitch. The loop
 has a lowpass, a highpass and a tape saturation curve, so that full feedback stays bounded; Zölzer (ed.), DAFX (2nd ed.,
 2011), sections 2.6 and 4.3.
 """
@@ -16,14 +16,14 @@ from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import (
     TurnsLog,
-    effects_fall,
+    effects_decay_factor,
     effects_finite,
-    effects_moved,
-    effects_rest,
+    effects_flush_denormal,
+    effects_is_changed,
     hertz,
     smooth_param,
 )
-from antiphon_effects.swept import FAINT, READ_BATCH, effects_add_read, effects_put, effects_swing
+from antiphon_effects.swept import FAINT, READ_BATCH, effects_add_read, effects_parabolic_lfo, effects_write_ring
 
 MAX_SECONDS = 8.0
 GLIDE = 0.12
@@ -31,9 +31,9 @@ GLIDE = 0.12
 FASTEST = 0.5
 """Maximum speed of the read position, frames per frame."""
 FLUTTER = 0.0006
-"""Amplitude in seconds of the read position's modulation at full flutter."""
+"""Modulation depth in seconds of the read position at full flutter."""
 RATES = (0.7, 5.3)
-"""Rates in Hz of the two flutter LFOs, the second a quarter as wide."""
+"""Rates in Hz of the two flutter LFOs; the second has a quarter of the depth."""
 RATE_0, RATE_1 = RATES
 TAU = 2.0 * math.pi
 # places in `state`: the head's distance, the turns of its two swings; then two filters a channel
@@ -41,7 +41,7 @@ _LAG, _SLOW, _FAST, _FILTERS = 0, 1, 2, 3
 
 
 class PingpongCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     time: f32p
     beats: f32p
@@ -65,8 +65,8 @@ class PingpongState(NamedTuple):
 
 
 @kernel
-def effects_pingpong_lags(p: PingpongCurves, s: PingpongState, per_beat: f64, frames: i64) -> i64:
-    """scratch ← the head's distance at each frame, and both filters' poles; returns the least distance."""
+def effects_pingpong_delays(p: PingpongCurves, s: PingpongState, per_beat: f64, frames: i64) -> i64:
+    """scratch ← the read delay at each frame, and both filters' poles; returns the shortest delay."""
     lows, highs = offset(s.scratch, frames), offset(s.scratch, 2 * frames)
     low_pole, high_pole, shortest = f64(0.0), f64(0.0), s.mask
     way, slow, fast = s.state[_LAG], s.state[_SLOW], s.state[_FAST]
@@ -86,12 +86,12 @@ def effects_pingpong_lags(p: PingpongCurves, s: PingpongState, per_beat: f64, fr
     for n in range(frames):
         slow, fast = slow + RATE_0 / s.rate, fast + RATE_1 / s.rate
         slow, fast = slow - math.floor(slow), fast - math.floor(fast)
-        swing = effects_swing(slow) + 0.25 * effects_swing(fast)
+        swing = effects_parabolic_lfo(slow) + 0.25 * effects_parabolic_lfo(fast)
         lag = max(8.0, s.scratch[n] + f64(p.flutter[n]) * FLUTTER * s.rate * swing)
-        if effects_moved(p.lowcut, n) == 1:
-            low_pole = effects_fall(1.0 / (TAU * f64(p.lowcut[n])), s.rate)
-        if effects_moved(p.highcut, n) == 1:
-            high_pole = effects_fall(1.0 / (TAU * f64(p.highcut[n])), s.rate)
+        if effects_is_changed(p.lowcut, n) == 1:
+            low_pole = effects_decay_factor(1.0 / (TAU * f64(p.lowcut[n])), s.rate)
+        if effects_is_changed(p.highcut, n) == 1:
+            high_pole = effects_decay_factor(1.0 / (TAU * f64(p.highcut[n])), s.rate)
         s.scratch[n], lows[n], highs[n] = lag, low_pole, high_pole
         shortest = min(shortest, i64(lag))
     s.state[_LAG], s.state[_SLOW], s.state[_FAST] = way, slow, fast
@@ -99,12 +99,12 @@ def effects_pingpong_lags(p: PingpongCurves, s: PingpongState, per_beat: f64, fr
 
 
 @kernel
-def effects_pingpong_back(
+def effects_pingpong_feedback(
     y: Audio, c: i64, other: i64, first: i64, count: i64, p: PingpongCurves, s: PingpongState
 ) -> None:
-    """The batch's last numbers of scratch ← what goes back to the lines of channels c and other, filtered.
+    """scratch, last part ← the batch's filtered feedback to the lines of channels c and other.
 
-    Both in one loop: each filter waits for its last frame. other: c again where there is no other.
+    Both run in one loop, because each filter depends on its last frame. other: equal to c for a single channel.
     """
     lows, highs, backs = offset(s.scratch, y.frames), offset(s.scratch, 2 * y.frames), offset(s.scratch, 4 * y.frames)
     others, mine, theirs = (
@@ -118,7 +118,12 @@ def effects_pingpong_back(
         back, forth = left + (right - left) * cross, right + (left - right) * cross
         at, to = back + (one - back) * highs[n], forth + (three - forth) * highs[n]
         low, deep = at + (two - at) * lows[n], to + (four - to) * lows[n]
-        one, two, three, four = effects_rest(at), effects_rest(low), effects_rest(to), effects_rest(deep)
+        one, two, three, four = (
+            effects_flush_denormal(at),
+            effects_flush_denormal(low),
+            effects_flush_denormal(to),
+            effects_flush_denormal(deep),
+        )
         backs[n - first], others[n - first] = at - low, to - deep
     mine[0], mine[1], theirs[0], theirs[1] = one, two, three, four
 
@@ -127,10 +132,10 @@ def effects_pingpong_back(
 def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, s: PingpongState, per_beat: f64) -> None:
     """y ← the echoes of x. `per_beat`: frames of a beat. ring: `mask` + 1 frames a channel.
 
-    In batches that end before what they write is read: so each step of the work is a loop of its own, in vectors.
+    Batches end before the frames they write are read, so that each step is a separate, vectorised loop.
     """
     age, frames, span = s.ages[0], y.frames, s.mask + 1
-    most = max(1, min(READ_BATCH, effects_pingpong_lags(p, s, per_beat, frames) - 1))
+    most = max(1, min(READ_BATCH, effects_pingpong_delays(p, s, per_beat, frames) - 1))
     middles, backs = offset(s.scratch, 3 * frames), offset(s.scratch, 4 * frames)
     for n in range(frames):
         middles[n] = 0.0
@@ -151,7 +156,7 @@ def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, s: PingpongState, pe
             other = c + 1 - 2 * (c % 2)
             other = c if other >= y.channels else other
             if c % 2 == 0:
-                effects_pingpong_back(y, c, other, first, count, p, s)
+                effects_pingpong_feedback(y, c, other, first, count, p, s)
             backs = offset(s.scratch, 4 * frames + (c % 2) * READ_BATCH)
             share = 1.0 / f64(y.channels) if c % 2 == 0 else 0.0
             for n in range(count):
@@ -162,7 +167,7 @@ def effects_pingpong(x: Audio, y: Audio, p: PingpongCurves, s: PingpongState, pe
                 # the tape: straight when soft, at most 2
                 v = v / math.sqrt(1.0 + 0.25 * v * v)
                 backs[n] = 0.0 if abs(v) < FAINT else v
-            effects_put(offset(s.ring, c * span), s.mask, (age + first) & s.mask, backs, count)
+            effects_write_ring(offset(s.ring, c * span), s.mask, (age + first) & s.mask, backs, count)
         first = first + count
     s.ages[0] = age + frames
 

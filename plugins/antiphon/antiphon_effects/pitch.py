@@ -37,7 +37,7 @@ OVERLAP = 8
 QUIET = 1e-20
 """Power below which a bin is no peak."""
 PEAK_FACTOR = 1.00001
-"""Factor over its neighbours' power that makes a bin a peak: above the rounding noise of a flat spectrum."""
+"""Minimum ratio of a peak's power to its neighbours', above the rounding noise of a flat spectrum."""
 TAU = 2.0 * math.pi
 
 
@@ -82,7 +82,7 @@ class SpectraBuffers(NamedTuple):
 
 @kernel
 def effects_window(s: SpectraBuffers, end: i64, bins: Audio) -> None:
-    """bins ← the spectrum of the windowed frames of `past` before `end`, their centre at the first place of frame."""
+    """bins ← the spectrum of the windowed frames of `past` before `end`; the window's centre is at index 0 of frame."""
     size = s.frame.frames
     half = size // 2
     for c in range(s.frame.channels):
@@ -94,7 +94,7 @@ def effects_window(s: SpectraBuffers, end: i64, bins: Audio) -> None:
 
 @kernel
 def effects_overlap(s: SpectraBuffers) -> None:
-    """out ← the next `hop` frames of the overlapping windows, to which the spectrum's sound, in `frame`, is added."""
+    """out ← the next `hop` frames of the overlap-added windows, including the spectrum's sound, in `frame`."""
     size = s.frame.frames
     half = size // 2
     for c in range(s.frame.channels):
@@ -113,7 +113,7 @@ def effects_overlap(s: SpectraBuffers) -> None:
 
 @kernel
 def effects_peaks(s: SpectraBuffers) -> i64:
-    """Finds the spectrum's peaks; returns how many. The bins of each lie from its place in `edges` to the next.
+    """Finds the spectrum's peaks; returns their number. A peak's bins lie from its entry in `edges` to the next.
 
     now: `[channels, 2 bins]`, interleaved real and imaginary.  power: of each bin, over all channels.
     """
@@ -166,8 +166,8 @@ def effects_advance(now: Audio, before: Audio, bin: i64) -> f64:
 class PhaseSpectra:
     """Short-time Fourier analysis and synthesis of one stream.
 
-    `size`: frames of a window. `hop`: frames from one to the next. `now`: the spectrum taken last, `[channels, 2
-    bins]`, real and imaginary in turn.
+    `size`: frames of a window. `hop`: frames between windows. `now`: the latest spectrum, `[channels, 2 bins]`,
+    interleaved real and imaginary.
     """
 
     def __init__(self, channels: int, size: int, past: int) -> None:
@@ -227,7 +227,7 @@ class PitchState(NamedTuple):
 
 @kernel
 def effects_shift(s: SpectraBuffers, count: i64, t: PitchState, formants: i64, ratio: f64) -> None:
-    """target ← now with every peak at `ratio` of its frequency. angles: by which each bin's peak is turned."""
+    """target ← now with every peak at `ratio` times its frequency. angles: phase rotation of each bin's peak."""
     bins = s.now.frames // 2
     size = 2 * (bins - 1)
     step = TAU / f64(size)
@@ -272,7 +272,7 @@ def effects_shift(s: SpectraBuffers, count: i64, t: PitchState, formants: i64, r
 
 @kernel
 def effects_envelope(s: SpectraBuffers, t: PitchState, size: i64) -> None:
-    """envelope ← the envelope of a spectrum of that power, a magnitude a bin. cepstrum: size + 2 floats, used."""
+    """envelope ← spectral envelope, a magnitude per bin, from `power`. cepstrum: scratch of size + 2 floats."""
     bins = size // 2 + 1
     for k in range(bins):
         t.cepstrum[2 * k] = math.log(f64(s.power[k]) + 1e-12)
@@ -286,7 +286,7 @@ def effects_envelope(s: SpectraBuffers, t: PitchState, size: i64) -> None:
 
 
 class PitchCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     semitones: f32p
     cents: f32p
@@ -322,7 +322,7 @@ def effects_pitch(
 
 
 class Pitch(Processor):
-    """Higher or lower by `semitones` and `cents`, at the same speed. A new pitch is reached within a window."""
+    """Shifts the pitch by `semitones` and `cents` at constant speed. A new pitch is reached within a window."""
 
     split = True
     params = (

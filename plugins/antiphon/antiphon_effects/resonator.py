@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_IN, EVENTS_IN, IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
-from antiphon_effects.shared import GRID, PI, effects_finite, effects_rest, hertz, smooth_param
+from antiphon_effects.shared import GRID, PI, effects_finite, effects_flush_denormal, hertz, smooth_param
 
 LOWEST = 20.0
 """Lowest frequency in Hz: the longest delay."""
@@ -37,7 +37,7 @@ def effects_atan(t: f64) -> f64:
 
 
 class ResonatorCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     frequency: f32p
     decay: f32p
@@ -51,7 +51,7 @@ def effects_resonator(
 ) -> None:
     """y ← output of the comb filter.
 
-    `notes`: count, then the frame and frequency of each. `low`: of each channel the filter's state, the input's mean.
+    `notes`: count, then the frame and frequency of each. `low`: the filter's state and input's mean per channel.
     """
     size = f64(ring.frames)
     follow = math.exp(-1.0 / (GLIDE * rate))
@@ -92,10 +92,10 @@ def effects_resonator(
         into = math.sqrt(1.0 - back * back)
         for c in range(y.channels):
             v = f64(ring[c, first]) * (1.0 - part) + f64(ring[c, second]) * part
-            low[2 * c] = effects_rest(v * (1.0 - a) + low[2 * c] * a)
+            low[2 * c] = effects_flush_denormal(v * (1.0 - a) + low[2 * c] * a)
             # without DC, at which a comb resonates too
             v = effects_finite(x[c, n])
-            low[2 * c + 1] = effects_rest(low[2 * c + 1] + (v - low[2 * c + 1]) * still)
+            low[2 * c + 1] = effects_flush_denormal(low[2 * c + 1] + (v - low[2 * c + 1]) * still)
             out = into * (v - low[2 * c + 1]) + back * low[2 * c]
             ring[c, at] = f32(out)
             y[c, n] = f32(out)

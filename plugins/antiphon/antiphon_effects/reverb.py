@@ -2,8 +2,8 @@
 
 The network is Jot's ("Digital delay networks for designing artificial reverberators", AES 90th Convention, 1991): a
 lossless feedback matrix, here Hadamard's, and in each line a low-pass filter whose gain matches the line's length, so
-that every mode decays in the same time. Before it, four allpass filters a channel increase the echo density (Dattorro,
-"Effect Design, Part 1", JAES 45, 1997), and the lines' lengths are slowly modulated against ringing modes.
+that every mode decays in the same time. Before the network, four allpass filters per channel increase the echo density
+(Dattorro, "Effect Design, Part 1", JAES 45, 1997), and slow modulation of the lines' lengths avoids ringing modes.
 
 Sound is computed in segments of at most `GRID` frames, line by line: no line is shorter than a segment.
 """
@@ -18,13 +18,20 @@ import numpy as np
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.backends.intrinsics import prefetch
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
-from antiphon_effects.shared import effects_exp, effects_finite, effects_rest, effects_sine, smooth_param, time_constant
+from antiphon_effects.shared import (
+    effects_exp,
+    effects_finite,
+    effects_flush_denormal,
+    effects_sine,
+    smooth_param,
+    time_constant,
+)
 
 LINES = 16
 GRID = 32
 """Interval in frames of parameter updates, counted from the reset."""
 SHORTEST, LONGEST = 0.0213, 0.0829
-"""Seconds of the shortest and the longest line at size 1; the others lie between them in a geometric series."""
+"""Shortest and longest line in seconds at size 1; the others lie between them in a geometric series."""
 SWING = 0.0004
 """Amplitude in seconds of a line's length modulation at full modulation."""
 RATES = (0.31, 1.07)
@@ -39,15 +46,15 @@ GLIDE = 0.15
 RATIO = 1.06
 """Maximum ratio by which the decay changes in `GRID` frames."""
 MAX_DAMPING = 0.9
-"""Damping range: at full damping, the highest frequencies decay in 1 - MAX_DAMPING of the lowest's time."""
+"""Maximum damping: the highest frequencies then decay in 1 - MAX_DAMPING of the lowest frequencies' time."""
 NEAR, FAR = 0.8, 0.6
-"""Input gains of each line from its own and the other side; their squares add up to 1. With its own side alone the near
-side decays up to 8 % too fast at first, and the far side too slowly."""
+"""Input gains of each line from its own and the other side; their squares add up to 1. With only its own side, the near
+side would at first decay up to 8 % too fast, and the far side too slowly."""
 FAINT = 1e-15
 MIRROR = GRID + 4
-"""Frames of a line's begin that stand once more behind its end, so that what is read lies side by side."""
+"""Frames from a line's start repeated after its end, so that reads are contiguous."""
 ROOM = 24
-"""Frames by which a line's memory exceeds what it needs, so that modulation seldom lengthens it."""
+"""Spare frames of a line's memory, so that modulation seldom reallocates it."""
 NEPERS = math.log(10.0)
 # places in `k`, one for each line: the filter's state; length, gain and pole now, and the change a frame of each
 _STATE, _LENGTH, _GAIN, _POLE, _STEP, _GAIN_STEP, _POLE_STEP, _PARTS = (LINES * part for part in range(8))
@@ -61,8 +68,8 @@ _WRITE, _SPAN, _DIFFUSE, _AGES = 1, 1 + LINES, 1 + 2 * LINES, 9 + 2 * LINES
 class ReverbState(NamedTuple):
     """Delay lines with their ring buffers and state.
 
-    base: length of each line in frames at size 1.  into: `GRID` frames of each side.  shares: of each side in each
-    line.  rings: `apart` frames a line.  v, poles: scratch, `GRID` frames a line.  ramp: 0, 1, 2 … 2 `GRID`.
+    base: length of each line in frames at size 1.  into: `GRID` frames of each side.  shares: gain of each side in each
+    line.  rings: `apart` frames per line.  v, poles: scratch, `GRID` frames per line.  ramp: 0, 1, 2 … 2 `GRID`.
     """
 
     base: f64p
@@ -89,7 +96,7 @@ class ReverbState(NamedTuple):
 
 @kernel
 def effects_reverb_span(line: f32p, ages: i64p, i: i64, need: i64) -> None:
-    """Lengthens a line's ring to `need` frames and some more: its oldest frames move up."""
+    """Lengthens a line's ring to at least `need` frames by moving its oldest frames up."""
     span = ages[_SPAN + i]
     if need > span:
         more = need + ROOM - span
@@ -134,7 +141,7 @@ def effects_reverb_grid(
         r.k[j] = r.k[j + 3 * LINES] if age == 0 else r.k[j]
         r.k[j + 3 * LINES] = (r.k[j + 3 * LINES] - r.k[j]) / f64(GRID)
     for i in range(LINES):
-        r.k[_STATE + i] = effects_rest(r.k[_STATE + i])
+        r.k[_STATE + i] = effects_flush_denormal(r.k[_STATE + i])
         length = r.k[_LENGTH + i]
         longest = i64(max(length, length + r.k[_STEP + i] * f64(GRID)))
         effects_reverb_span(offset(r.rings, i * r.apart), r.ages, i, longest + 4 + GRID)
@@ -146,7 +153,7 @@ def effects_reverb_grid(
 
 @kernel
 def effects_reverb_allpass(line: f32p, into: f32p, count: i64) -> None:
-    """into `[count]` ← into through an allpass filter, whose line has at least `count` frames."""
+    """into `[count]` ← into, filtered by an allpass whose delay line has at least `count` frames."""
     for n in range(count):
         old = line[n]
         v = into[n] - f32(DIFFUSION) * old
@@ -225,7 +232,7 @@ def effects_reverb_read(r: ReverbState, i: i64, count: i64, ramp: f32p, out: f32
 
 @kernel
 def effects_reverb_lines(r: ReverbState, count: i64, ramp: f32p) -> None:
-    """v ← what comes out of the lines and their filters."""
+    """v ← the output of the lines and their filters."""
     for i in range(LINES):
         row = i * GRID
         effects_reverb_read(r, i, count, ramp, offset(r.v, row))
@@ -245,7 +252,7 @@ def effects_reverb_lines(r: ReverbState, count: i64, ramp: f32p) -> None:
 
 @kernel
 def effects_reverb_mix(v: f32p, apart: i64) -> None:
-    """Four lines, `apart` places from one to the next, times Hadamard's matrix."""
+    """Multiplies four lines, `apart` elements from one to the next, by Hadamard's matrix."""
     for n in range(GRID):
         a, b, c, d = v[n], v[n + apart], v[n + 2 * apart], v[n + 3 * apart]
         v[n] = (a + b) + (c + d)
@@ -256,7 +263,7 @@ def effects_reverb_mix(v: f32p, apart: i64) -> None:
 
 @kernel
 def effects_reverb_write(r: ReverbState, i: i64, count: i64) -> None:
-    """Writes the next frames of a line: what came out of all of them, and `into`."""
+    """Writes the next frames of a line: the mixed output of all lines, and `into`."""
     line = offset(r.rings, i * r.apart)
     write, span = r.ages[_WRITE + i], r.ages[_SPAN + i]
     ring, v, left, right = offset(line, write), offset(r.v, i * GRID), r.shares[i], r.shares[LINES + i]
@@ -292,7 +299,7 @@ def effects_reverb(y: Audio, first: i64, count: i64, r: ReverbState, age: i64) -
 
 
 class ReverbCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     size: f32p
     decay: f32p
@@ -331,7 +338,7 @@ def effects_reverb_block(x: Audio, y: Audio, p: ReverbCurves, r: ReverbState) ->
 class Reverb(Processor):
     """Outputs the reverberation only: the node's `wet` adds the dry sound.
 
-    The first two channels feed the network's two sides; more channels get output only, and a single one both sides.
+    The first two channels feed the network's two sides, a single one both; further channels only get output.
     """
 
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))

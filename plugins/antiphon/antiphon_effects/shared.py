@@ -14,11 +14,11 @@ from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
 GRID = 16
 """Interval in frames of filter coefficient updates, counted from the reset."""
 LOUDEST = 1e6
-"""Magnitude to which samples are clipped, 120 dB above full scale: no square of one exceeds a 32-bit float."""
+"""Magnitude to which samples are clipped, 120 dB above full scale, so that their squares fit a 32-bit float."""
 REST = 1e-15
 """Magnitude below which a state is 0: 300 dB below full scale, and far above the slow denormal numbers."""
 _BITS = 1 << 53
-"""A phase is logged as two whole numbers below this, which together are exact."""
+"""Scale of the two integers by which a phase is stored exactly."""
 _BELOW_1 = 1.0 - 2.0**-53
 SHORTEST_BEATS = 0.001
 """Minimum beats of an LFO cycle."""
@@ -28,7 +28,7 @@ NEPER = math.log(10.0) / 20.0
 _LN2, _ROOT2 = math.log(2.0), math.sqrt(2.0)
 _MANTISSA, _ONE, _BIAS = (1 << 52) - 1, 1023 << 52, 1023
 _WHOLE = 1.5 * 2.0**52
-"""Rounding constant: added to a number below 2 ** 51, it leaves the nearest integer in the low bits."""
+"""Rounding constant: adding it to a number below 2 ** 51 leaves the nearest integer in the low bits."""
 
 
 @kernel
@@ -51,7 +51,7 @@ def effects_peak(x: Audio, n: i64) -> f64:
 
 
 @kernel
-def effects_rest(v: f64) -> f64:
+def effects_flush_denormal(v: f64) -> f64:
     """State, or 0 once it has decayed."""
     return 0.0 if abs(v) < REST else v
 
@@ -113,7 +113,7 @@ def effects_log(x: f64) -> f64:
 
 @kernel
 def effects_steady(curve: f32p, frames: i64) -> i64:
-    """1 where a parameter is one value throughout."""
+    """1 if a parameter is constant over the frames."""
     others = 0
     for n in range(frames):
         others = others + (1 if curve[n] != curve[0] else 0)
@@ -141,14 +141,14 @@ def effects_tan(hertz: f64, rate: f64) -> f64:
 
 
 @kernel
-def effects_fall(seconds: f64, rate: f64) -> f64:
+def effects_decay_factor(seconds: f64, rate: f64) -> f64:
     """Decay factor per frame of a time constant (to 1/e)."""
     return math.exp(-1.0 / (seconds * rate))
 
 
 @kernel
-def effects_moved(curve: f32p, n: i64) -> i64:
-    """1 where a parameter is another than a frame before, or the block begins: what depends on it is computed anew."""
+def effects_is_changed(curve: f32p, n: i64) -> i64:
+    """1 if a parameter differs from the previous frame, or the block begins: dependent values must be recomputed."""
     if n == 0:
         return 1
     return 1 if curve[n] != curve[n - 1] else 0
@@ -171,16 +171,16 @@ def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f
 
 
 class TurnsLog(ProcessorPart):
-    """Log of oscillators' phases, for a set that begins while they turn.
+    """Log of oscillators' phases, for a recorded set that begins while they run.
 
-    `state`: float64; `places`: of phases in it, each 0 to below 1.
+    `state`: float64; `places`: indices of the phases in it, each from 0 to below 1.
     """
 
     def __init__(self, state: NDArray[np.float64], *places: int) -> None:
         self._state, self._places = state, places
 
     def recall(self, kind: str, number: int) -> None:
-        """Sets the upper bits of a phase, then adds the lower ones."""
+        """Sets the upper bits of a phase, then adds the lower bits."""
         name, _, place = kind.partition(".")
         if name not in ("turns", "rest") or not place.isdecimal() or int(place) not in self._places:
             return
@@ -188,7 +188,7 @@ class TurnsLog(ProcessorPart):
         self._state[int(place)] = part if name == "turns" else min(self._state[int(place)] + part / _BITS, _BELOW_1)
 
     def standing(self) -> list[tuple[str, int]]:
-        """Both parts of each phase, which are whole numbers."""
+        """Both parts of each phase, as integers."""
         found = []
         for place in self._places:
             turns = float(self._state[place]) * _BITS

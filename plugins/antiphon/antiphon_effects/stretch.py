@@ -37,7 +37,7 @@ MAX_SECONDS = 20.0
 MIN_RISE = 4.0
 """Power ratio of a peak per hop that marks an attack: 6 dB."""
 SHARE = 0.3
-"""Share of the bins that must rise at once for an attack: in a steady noise some always do."""
+"""Share of the bins that must rise at once for an attack; in steady noise some bins always rise."""
 FADING, FAINT = 0.9, 0.001
 """Decay of the loudest power per hop, and the share of it below which no attack is detected."""
 MAX_DEBT = 2.0
@@ -51,7 +51,7 @@ _DEBT, _PACE, _BACK, _BEHIND = 0, 1, 2, 3
 
 
 class StretchState(NamedTuple):
-    """The detected attack; see `_AT` for place and `_DEBT` for state."""
+    """State of the attack detector; see `_AT` for place and `_DEBT` for state."""
 
     rises: f32p
     loudest: f32p
@@ -63,7 +63,7 @@ class StretchState(NamedTuple):
 def effects_attack(s: SpectraBuffers, count: i64, t: StretchState) -> f64:
     """Offset in frames of an onset from the window's centre; 0 without one.
 
-    rises: 1 for each of its peaks.  loudest: power of the last second's loudest window.
+    rises: 1 for each peak that belongs to the onset.  loudest: power of the last second's loudest window.
     """
     bins = s.now.frames // 2
     whole = f64(0.0)
@@ -108,8 +108,8 @@ def effects_attack(s: SpectraBuffers, count: i64, t: StretchState) -> f64:
 
 
 @kernel
-def effects_turn(s: SpectraBuffers, count: i64, t: StretchState, attack: i64) -> None:
-    """target ← now, with phases that continue those of `target` so far; the input's where a sound begins."""
+def effects_continue_phases(s: SpectraBuffers, count: i64, t: StretchState, attack: i64) -> None:
+    """target ← now, with phases that continue those of `target`, or the input's phases at an onset."""
     bins = s.now.frames // 2
     for i in range(count):
         peak = s.peaks[i]
@@ -142,7 +142,7 @@ def effects_turn(s: SpectraBuffers, count: i64, t: StretchState, attack: i64) ->
 
 
 @kernel
-def effects_look(end: i64, s: SpectraBuffers, t: StretchState) -> f64:
+def effects_analyse(end: i64, s: SpectraBuffers, t: StretchState) -> f64:
     """Computes the spectra of the input before `end`; returns the onset's offset in the window, or 0."""
     effects_window(s, end - s.hop, s.before)
     effects_window(s, end, s.now)
@@ -154,12 +154,12 @@ def effects_look(end: i64, s: SpectraBuffers, t: StretchState) -> f64:
 def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchState) -> f64:
     """output ← the next hop, from the input before `end`; returns the increment of the next one's `end`.
 
-    place, state: see `_AT` and `_DEBT`; the others as `PhaseSpectra` and `effects_attack` have them.
+    place, state: see `_AT` and `_DEBT`; for the others see `PhaseSpectra` and `effects_attack`.
     """
     size = s.frame.frames
     pace = f64(s.hop) / factor
     debt = t.state[_DEBT]
-    lag = effects_look(end, s, t)
+    lag = effects_analyse(end, s, t)
     begins = 0
     moved = 0.0
     if t.place[_BEFORE] > 0:
@@ -181,12 +181,12 @@ def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchStat
             t.place[_BEFORE] = hops
             t.state[_BACK] = t.state[_PACE]
             back = i64(math.floor(-t.state[_PACE]))
-            effects_look(end + back, s, t)  # fmt: skip
+            effects_analyse(end + back, s, t)  # fmt: skip
             moved = -t.state[_PACE]
         else:
             begins = 1
             moved = f64(s.hop) + max(0.0, -early)
-    effects_turn(s, t.place[_PEAKS], t, begins)
+    effects_continue_phases(s, t.place[_PEAKS], t, begins)
     effects_overlap(s)
     t.state[_DEBT] = debt + moved - pace
     t.state[_PACE] = moved
@@ -199,13 +199,13 @@ def effects_pace_hop(end: i64, s: SpectraBuffers, t: StretchState) -> None:
     effects_window(s, end - s.hop, s.before)
     effects_window(s, end, s.now)
     t.place[_PEAKS] = effects_peaks(s)
-    effects_turn(s, t.place[_PEAKS], t, 0)
+    effects_continue_phases(s, t.place[_PEAKS], t, 0)
     effects_overlap(s)
 
 
 @kernel
 def effects_seconds(state: f64p, rate: f64, behind: f64p) -> None:
-    """behind ← output lag in seconds."""
+    """behind ← delay of the output in seconds."""
     behind[0] = state[_BEHIND] / rate
 
 
@@ -277,8 +277,7 @@ class Stretcher:
     def step(self, end: int, factor: float) -> float:
         """Computes `spectra.output`, the next output hop, from the input before frame `end`.
 
-        `end`: frame of the input. Returns frames by which the next hop's `end` lies further on; below 0 where a sound
-        begins.
+        `end`: frame of the input. Returns the frames to advance `end` for the next hop, negative at an onset.
         """
         return effects_stretch_hop(end, factor, self.spectra.record, self.record)
 
@@ -286,8 +285,8 @@ class Stretcher:
 class Stretch(Processor):
     """Plays the recent input stretched by `factor`; a factor below 1 catches up.
 
-    Live, the output lags by up to `buffer` seconds and then returns to now, as on `now`; at factor 1 the lag is
-    constant. A file is stretched by `factor`.
+    Live, the output lags by up to `buffer` seconds and then returns to the present, as `now` does; at factor 1 the lag
+    is constant. A file is stretched by `factor`.
     """
 
     split = True

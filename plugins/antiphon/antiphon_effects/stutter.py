@@ -39,7 +39,7 @@ def effects_stutter_read(ring: Audio, c: i64, place: f64) -> f64:
 
 
 class StutterCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     on: f32p
     beats: f32p
@@ -59,7 +59,7 @@ class StutterState(NamedTuple):
 def effects_stutter(
     x: Audio, y: Audio, p: StutterCurves, s: StutterState, beat: f64, step: f64, frames_per_beat: f64
 ) -> None:
-    """y ← x, or the slice. `beat`: of the first frame; `step`: beats a frame, 0 while the clock stands."""
+    """y ← x, or the slice. `beat`: at the first frame; `step`: beats per frame, 0 while the clock is stopped."""
     size = f64(s.ring.frames)
     for n in range(y.frames):
         part = f64(p.beats[n])
@@ -112,7 +112,7 @@ def effects_stutter(
 
 
 class Stutter(Processor):
-    """Repeats the last `beats` while `on`, from the next multiple of `beats`."""
+    """While `on`, repeats the last `beats`, starting at the next multiple of `beats`."""
 
     params = (
         Param("on", "switch", False, doc="Repeats what was last heard, from the next multiple of `beats` on."),

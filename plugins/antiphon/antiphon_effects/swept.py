@@ -1,8 +1,8 @@
 """Modulated delay line: the kernel of chorus and flanger, with interpolated reads.
 
 Dattorro, "Effect Design, Part 2: Delay-Line Modulation and Chorus" (JAES 45, 1997). The line is interpolated by a
-third-order Lagrange polynomial, whose loss at 10 kHz is below 1.5 dB and which has no state that a moving read position
-would disturb.
+third-order Lagrange polynomial, which loses less than 1.5 dB at 10 kHz and has no state that a moving read position
+could disturb.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from antiphon_effects.shared import (
     GRID,
     TurnsLog,
     effects_finite,
-    effects_rest,
+    effects_flush_denormal,
     effects_tan,
     effects_turns,
     hertz,
@@ -26,7 +26,7 @@ from antiphon_effects.shared import (
 )
 
 FASTEST = 0.5
-"""Maximum change of a line's length, frames per frame: half an octave of bend, and no click after a jump."""
+"""Maximum change of a line's length in frames per frame: bends by up to half an octave, and prevents clicks."""
 MIN_FRAMES = 2.0
 """Minimum length of a line in frames."""
 FAINT = 1e-15
@@ -35,7 +35,7 @@ READ_BATCH = 32
 
 
 @kernel
-def effects_point(a: f32, b: f32, c: f32, d: f32, f: f64) -> f64:
+def effects_interpolate(a: f32, b: f32, c: f32, d: f32, f: f64) -> f64:
     """Interpolated sample f frames before b, towards c."""
     s = 0.5 * (f + 1.0) * (f - 2.0) * (f64(b) * (f - 1.0) - f64(c) * f)
     return s + f * (f - 1.0) * (f64(d) * (f + 1.0) - f64(a) * (f - 2.0)) * (1.0 / 6.0)
@@ -46,14 +46,14 @@ def effects_read(ring: f32p, mask: i64, at: i64, lag: f64) -> f64:
     """Ring sample at a delay of `lag` frames, at least 1, before index `at`."""
     whole = i64(lag)
     p = at - whole
-    return effects_point(
+    return effects_interpolate(
         ring[(p + 1) & mask], ring[p & mask], ring[(p - 1) & mask], ring[(p - 2) & mask], lag - f64(whole)
     )
 
 
 @kernel
 def effects_add_read(ring: f32p, mask: i64, at: i64, lags: f64p, count: i64, sums: f64p) -> None:
-    """sums `[count]` += the ring's samples at delays `lags` from index `at` on."""
+    """sums `[count]` += the ring's samples at delays `lags` before index `at` and the following ones."""
     whole = i64(lags[0])
     alike = 0
     for n in range(count):
@@ -63,21 +63,23 @@ def effects_add_read(ring: f32p, mask: i64, at: i64, lags: f64p, count: i64, sum
         # the frames read lie side by side, and the loop runs in vectors
         past = offset(ring, begin)
         for n in range(count):
-            sums[n] = sums[n] + effects_point(past[n + 3], past[n + 2], past[n + 1], past[n], lags[n] - f64(whole))
+            sums[n] = sums[n] + effects_interpolate(
+                past[n + 3], past[n + 2], past[n + 1], past[n], lags[n] - f64(whole)
+            )
     else:
         for n in range(count):
             sums[n] = sums[n] + effects_read(ring, mask, at + n, lags[n])
 
 
 @kernel
-def effects_swing(turns: f64) -> f64:
-    """LFO waveform like a sine, -1 to 1, of parabolas: its largest overtone is 29 dB below it."""
+def effects_parabolic_lfo(turns: f64) -> f64:
+    """Sine-like LFO waveform of parabolas, -1 to 1: its largest overtone is at -29 dB."""
     u = 2.0 * (turns - math.floor(turns)) - 1.0
     return 4.0 * u * (abs(u) - 1.0)
 
 
 class SweptCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     rate: f32p
     beats: f32p
@@ -89,7 +91,7 @@ class SweptCurves(NamedTuple):
 
 
 class SweptState(NamedTuple):
-    """The delay line and what is kept from frame to frame."""
+    """The delay line and the state kept from frame to frame."""
 
     voices: i64
     ring: f32p
@@ -101,8 +103,8 @@ class SweptState(NamedTuple):
 
 
 @kernel
-def effects_put(line: f32p, mask: i64, place: i64, sums: f64p, count: i64) -> None:
-    """Writes `count` sums into a ring of `mask` + 1 frames, from a place on."""
+def effects_write_ring(line: f32p, mask: i64, place: i64, sums: f64p, count: i64) -> None:
+    """Writes `count` sums into a ring of `mask` + 1 frames, starting at an index."""
     if place + count <= mask + 1:
         for n in range(count):
             line[place + n] = f32(sums[n])
@@ -135,7 +137,7 @@ def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, 
         for n in range(frames):
             turns = s.scratch[n] + 0.5 * f64(p.spread[n]) * side
             half = 0.5 * f64(p.depth[n]) * s.rate
-            lags[n] = max(f64(p.delay[n]) * s.rate + half * (1.0 + effects_swing(turns + shift)), MIN_FRAMES)
+            lags[n] = max(f64(p.delay[n]) * s.rate + half * (1.0 + effects_parabolic_lfo(turns + shift)), MIN_FRAMES)
         slow = 1 if old <= 0.0 or abs(lags[0] - old) <= FASTEST else 0
         for n in range(1, frames):
             slow = slow + (1 if abs(lags[n] - lags[n - 1]) <= FASTEST else 0)
@@ -165,7 +167,7 @@ def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, 
                 into = v + f64(p.feedback[n]) * w
                 y[c, n] = v + (w - v) * f64(p.mix[n])
                 sums[n] = 0.0 if abs(into) < FAINT else into
-            effects_put(line, s.mask, (age + first) & s.mask, offset(sums, first), count)
+            effects_write_ring(line, s.mask, (age + first) & s.mask, offset(sums, first), count)
             first = first + count
     s.ages[0] = age + frames
 
@@ -246,7 +248,7 @@ _COEFFICIENT, _STEP = 1, 3
 
 
 class PhaserCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     rate: f32p
     beats: f32p
@@ -279,14 +281,14 @@ def effects_phaser(x: Audio, y: Audio, p: PhaserCurves, s: PhaserState, beat: f6
             s.state[6] = now
             for side in range(2):
                 turns = s.state[0] + 0.5 * f64(p.spread[n]) * f64(side)
-                t = effects_tan(now * math.exp2(f64(p.depth[n]) * effects_swing(turns)), rate)
+                t = effects_tan(now * math.exp2(f64(p.depth[n]) * effects_parabolic_lfo(turns)), rate)
                 to = (t - 1.0) / (t + 1.0)
                 s.state[_COEFFICIENT + side] = s.state[_COEFFICIENT + side] + s.state[_STEP + side] * f64(GRID)
                 if age + n == 0:
                     s.state[_COEFFICIENT + side] = to
                 s.state[_STEP + side] = (to - s.state[_COEFFICIENT + side]) / f64(GRID)
             for i in range(y.channels * (MAX_SECTIONS + 1)):
-                s.sections[i] = effects_rest(s.sections[i])
+                s.sections[i] = effects_flush_denormal(s.sections[i])
         within = f64((age + n) % GRID)
         # a change of the number glides, as a share of the sections above it
         wanted = f64(p.stages[n])

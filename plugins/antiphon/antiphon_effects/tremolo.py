@@ -1,4 +1,4 @@
-"""Tremolo, or auto-pan with `spread`. Zölzer (ed.), DAFX (2nd ed., 2011), 3.3."""
+"""Tremolo, auto-pan with `spread`, ring modulation and width. Zölzer (ed.), DAFX (2nd ed., 2011), 3.3."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, St
 from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
     TurnsLog,
-    effects_fall,
+    effects_decay_factor,
     effects_finite,
-    effects_moved,
-    effects_rest,
+    effects_flush_denormal,
+    effects_is_changed,
     effects_turns,
     hertz,
     smooth_param,
@@ -28,7 +28,7 @@ FADE = 0.01
 def effects_ringmod(
     x: Audio, carrier: Audio, y: Audio, source: f32p, hertz: f32p, state: f64p, slide: f64, rate: f64
 ) -> None:
-    """y ← x times the carrier. `state`: the sine's phase in turns, the input carrier's weight, 1 once started."""
+    """y ← x times the carrier. `state`: the sine's phase in cycles, the weight of the input carrier, 1 once started."""
     for n in range(y.frames):
         share = f64(source[n])
         if state[2] == 1.0:
@@ -76,15 +76,15 @@ def effects_width(x: Audio, y: Audio, width: f32p, bass: f32p, state: f64p, rate
     pole = f64(1.0)
     for n in range(y.frames):
         low = f64(bass[n])
-        if effects_moved(bass, n) == 1:
-            pole = effects_fall(1.0 / (TAU * low), rate) if low >= 1.0 else 1.0
+        if effects_is_changed(bass, n) == 1:
+            pole = effects_decay_factor(1.0 / (TAU * low), rate) if low >= 1.0 else 1.0
         left = effects_finite(x[0, n])
         right = effects_finite(x[1, n])
         side = 0.5 * (left - right)
         one = side + (state[0] - side) * pole
         two = one + (state[1] - one) * pole
-        state[0] = effects_rest(one)
-        state[1] = effects_rest(two)
+        state[0] = effects_flush_denormal(one)
+        state[1] = effects_flush_denormal(two)
         # two equal lowpasses, subtracted: a highpass of two poles
         high = side - 2.0 * one + two if low >= 1.0 else side
         more = f64(width[n]) * high - side
@@ -118,7 +118,7 @@ class Width(Processor):
 SHAPES = ("sine", "triangle", "square")
 TAU = 2.0 * math.pi
 EDGE = 0.003
-"""Minimum transition time of the gain from end to end, seconds, so that a square does not click."""
+"""Minimum time in seconds in which the gain crosses its range, so that a square does not click."""
 
 
 @kernel
@@ -133,7 +133,7 @@ def effects_tremolo_wave(shape: f64, turns: f64) -> f64:
 
 
 class TremoloCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     shape: f32p
     rate: f32p
@@ -146,7 +146,7 @@ class TremoloCurves(NamedTuple):
 def effects_tremolo(
     x: Audio, y: Audio, p: TremoloCurves, state: f64p, beat: f64, step: f64, most: f64, rate: f64
 ) -> None:
-    """y ← x times the wave. `state`: the turns, 1 once it has begun, the wave of each side."""
+    """y ← x times the wave. `state`: the phase in cycles, 1 once started, the wave of each side."""
     for n in range(y.frames):
         state[0] = effects_turns(state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), rate)
         for side in range(2):

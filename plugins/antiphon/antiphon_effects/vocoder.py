@@ -2,8 +2,8 @@
 
 Dudley, "Remaking speech" (JASA 11, 1939). Twenty bands, each two state-variable bandpasses in series (Simper, "Linear
 trapezoidal integrated SVF", 2011), spaced evenly in the logarithm of frequency. The level of each band of the sound is
-the gain of the same band of the carrier, which is the second input or a saw with its step rounded (Välimäki and
-Huovilainen, "Antialiasing oscillators in subtractive synthesis", IEEE Signal Processing Magazine 24, 2007).
+the gain of that band of the carrier: the second input, or an antialiased saw (Välimäki and Huovilainen, "Antialiasing
+oscillators in subtractive synthesis", IEEE Signal Processing Magazine 24, 2007).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.shared import (
-    effects_fall,
+    effects_decay_factor,
     effects_finite,
-    effects_moved,
+    effects_flush_denormal,
+    effects_is_changed,
     effects_random,
-    effects_rest,
     hertz,
     smooth_param,
     time_constant,
@@ -41,7 +41,7 @@ _ENVELOPE, _CARRIER = 4, 5
 
 @kernel
 def effects_bandpass(v: f64, a1: f64, a2: f64, a3: f64, damp: f64, state: f64p, at: i64) -> f64:
-    """One step of a state-variable bandpass of 0 dB at its peak. `state`: two numbers from `at` on."""
+    """Computes one step of a state-variable bandpass of 0 dB at its peak. `state`: two numbers from `at` on."""
     one = state[at]
     two = state[at + 1]
     v3 = v - two
@@ -62,7 +62,7 @@ class CarrierCurves(NamedTuple):
 
 @kernel
 def effects_carrier(carrier: Audio, y: Audio, p: CarrierCurves, own: f64p, dice: i64p, slide: f64, rate: f64) -> None:
-    """y ← the carrier. `own`: the saw's turns, the share of the saw, 1 once it has begun. `dice`: of the noise."""
+    """y ← the carrier. `own`: phase of the saw, share of the saw, 1 once started. `dice`: state of the noise."""
     for n in range(y.frames):
         share = f64(p.source[n])
         if own[2] == 1.0:
@@ -118,13 +118,13 @@ def effects_vocoder(
             v = v / f64(x.channels)
             v = effects_bandpass(v, a1, a2, a3, damp, state, at)
             v = abs(effects_bandpass(v, a1, a2, a3, damp, state, at + 2))
-            if effects_moved(p.attack, n) == 1:
-                rise = effects_fall(f64(p.attack[n]), rate)
-            if effects_moved(p.release, n) == 1:
-                fall = effects_fall(f64(p.release[n]), rate)
+            if effects_is_changed(p.attack, n) == 1:
+                rise = effects_decay_factor(f64(p.attack[n]), rate)
+            if effects_is_changed(p.release, n) == 1:
+                fall = effects_decay_factor(f64(p.release[n]), rate)
             old = state[at + _ENVELOPE]
             g = v + (old - v) * (rise if v > old else fall)
-            g = effects_rest(g)
+            g = effects_flush_denormal(g)
             state[at + _ENVELOPE] = g
             for c in range(y.channels):
                 place = at + _CARRIER + 4 * c

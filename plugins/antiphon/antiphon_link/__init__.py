@@ -1,6 +1,6 @@
-"""Ableton Link: tempo and beat shared with other programs on the network, by an optional library.
+"""Ableton Link: shares tempo and beat with other programs on the network, by an optional library.
 
-Imports `antiphon.api` only, and the library only if `serve --link` asks for it: Ableton Link is GPL.
+Imports only `antiphon.api`, and the library only with `serve --link`, as Ableton Link is GPL.
 """
 
 from antiphon.api import Register, hookimpl

@@ -1,7 +1,7 @@
-"""Transport `link`: the server's clock and a Link session, tempo both ways, beat from the session.
+"""Transport `link`: synchronises the server's clock with a Link session: tempo both ways, beat from the session.
 
-A Link session has a tempo, and a beat phase within a quantum, common to all. With peers, the server's tempo is steered
-so that its beat reaches the nearest point of that phase; without peers the session takes tempo and beat of the server.
+A Link session has a tempo, and a beat phase within a quantum, common to all. With peers, the server's tempo is adjusted
+so that its beat reaches the nearest point of that phase; without peers the session adopts tempo and beat of the server.
 A tempo set by a performer here becomes the session's.
 """
 
@@ -74,7 +74,7 @@ QUANTUM = 4.0
 OUTPUT_LATENCY = 0.001
 """Output latency in seconds beyond a block, as for incoming notes: a beat sounds after its sample was computed."""
 MAX_BEAT_ERROR = 0.002
-"""Beat error at which a session without peers is realigned to the server."""
+"""Error in beats above which a session without peers is realigned to the server."""
 
 
 class LinkBackend(Protocol):

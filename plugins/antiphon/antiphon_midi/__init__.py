@@ -1,6 +1,6 @@
-"""MIDI: ports to commands, MIDI learn, pedals, output to external instruments, and files as notes in a graph.
+"""MIDI: converts port input to commands, with MIDI learn and pedals; plays external instruments and MIDI files.
 
-Imports `antiphon.api` only, and libraries only if MIDI is requested.
+Imports only `antiphon.api`, and libraries only if MIDI is requested.
 """
 
 from __future__ import annotations

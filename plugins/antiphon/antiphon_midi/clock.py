@@ -1,15 +1,15 @@
-"""MIDI clock: followed by the server's clock, or led by it with `--midi-clock`.
+"""MIDI clock: the server's clock follows it, or with `--midi-clock` sends it.
 
-Followed: `TickLoop` computes the clock's tempo and position from the times of its ticks. The server's clock is steered
-to it by its tempo, which differs from the measured one in proportion to the remaining error, so that no beat is
-repeated or left out. It jumps only if the clock itself starts, continues or jumps, and once at the end of the first
-beat. While a node of the patch leads the server's clock, this one is not followed, and the status says so. A beat
-falls together with a note that arrives with its tick: a constant block and `SLACK` later.
+Following: `TickLoop` computes the clock's tempo and position from the times of its ticks. The server's clock is steered
+by its tempo, which differs from the measured one in proportion to the remaining error, so that no beat is repeated or
+left out. It jumps only if the MIDI clock starts, continues or jumps, and once at the end of the first beat. While a
+node of the patch leads the server's clock, the MIDI clock is not followed, and the status says so. A beat coincides
+with a note that arrives with its tick: a constant block and `SLACK` later.
 
-Led: 24 ticks a beat, start, stop, continue and the song position. A tick belongs to a sample of the engine's clock. It
-is sent a block and `SLACK` after that sample was computed, when its sound leaves the sound card at the earliest: with
-the same latency as an incoming note. If the backend supports timestamps (JACK), ticks are queued up to `SEND_AHEAD`
-before, with their times, a busy process delays none; otherwise a timer of this process sends each.
+Sending: 24 ticks a beat, start, stop, continue and song position. A tick belongs to a sample of the engine's clock. It
+is sent a block and `SLACK` after that sample is computed, when its sound leaves the sound card at the earliest: with
+the latency of an incoming note. If the backend supports timestamps (JACK), ticks are queued up to `SEND_AHEAD` before
+with their times, so that a busy process delays none; otherwise a timer of this process sends each.
 """
 
 import asyncio
@@ -40,13 +40,13 @@ SLACK = 0.001
 SIXTEENTH = PPQN // 4
 """Ticks of a unit of the song position pointer, by the MIDI 1.0 specification."""
 FIRST = 6
-"""Ticks before the tempo is first set."""
+"""Number of ticks before the tempo is first set."""
 CORRECTION_INTERVAL = 0.1
 """Minimum seconds between two corrections."""
 MAX_NUDGE = 16.0
 """Range of `NudgeBeat` in beats."""
 SILENT, SILENT_TICKS = 0.5, 6
-"""Silence that stops a clock: both this many seconds and this many ticks' time."""
+"""Silence after which a clock counts as stopped: both this many seconds, and the duration of this many ticks."""
 
 
 class ClockFollower:
@@ -110,7 +110,7 @@ class ClockFollower:
     # ---- what comes
 
     def message(self, message: midi.Short, port: str, ns: int) -> None:
-        """Handles a clock message of a port that came at `ns`, within a turn of the server."""
+        """Handles a clock message received from a port at `ns`, within a turn of the server."""
         ns = ns or self._server.now_ns()
         if port != self.port and not self._adopt(port):
             return
@@ -141,7 +141,7 @@ class ClockFollower:
             log.warning("%s", self._summary())
 
     def _adopt(self, port: str) -> bool:
-        """Starts following the port's clock; False while another's is followed."""
+        """Starts following the port's clock; returns False while another port's clock is followed."""
         if self._present:
             return False
         self.port, self._loop = port, TickLoop()
@@ -180,7 +180,7 @@ class ClockFollower:
         return self._block + SLACK * self._server.rate
 
     def _sample(self, ns: int) -> float:
-        """Sample of the beat of a tick at `ns`."""
+        """Sample on which the beat of a tick received at `ns` falls."""
         return self._server.sample_at(ns) + self._lag()
 
     def _ticks(self, sample: float) -> float:
@@ -230,7 +230,7 @@ class ClockFollower:
             self._tempo = bpm
 
     def _do(self, command: Command) -> bool:
-        """Executes a command; the status shows the reason of a refused one."""
+        """Executes a command; the status shows why a command was refused."""
         try:
             self._server.do(command, f"midi:{self.port}")
         except AntiphonError as error:
@@ -241,7 +241,7 @@ class ClockFollower:
         return True
 
     def _refuse(self, reason: str) -> None:
-        """Says once why the clock is not followed."""
+        """Reports once why the clock is not followed."""
         if not self._reason:
             log.warning("the MIDI clock of %s is not followed: %s", self.port, reason)
         self._reason = reason
@@ -252,18 +252,18 @@ SEND_AHEAD = 0.05
 TURN = 0.02
 """Maximum seconds between two readings of the server's clock."""
 JUMP_SECONDS = 0.08
-"""Error in seconds of the next tick that means the server's clock jumped: a song position is sent."""
+"""Error in seconds of the next tick above which the server's clock has jumped, and a song position is sent."""
 MAX_LAG = 0.5
 """Lag in seconds beyond which ticks are skipped, and a song position is sent instead."""
 MIN_TICK_DISTANCE = 0.25
-"""Minimum distance of two ticks, as a share of a period."""
+"""Minimum distance of two ticks, relative to their period."""
 LATE = 0.001
 """Delay in seconds from which a tick counts as late."""
 _TICK, _START, _CONTINUE, _STOP = (bytes((kind,)) for kind in (midi.TICK, midi.START, midi.CONTINUE, midi.STOP))
 
 
 class ClockLeader:
-    """One clock for all outputs. Ticks continue while the server's beat is stopped, so that devices know the tempo."""
+    """Sends one clock to all outputs. Ticks continue while the beat is stopped, so that devices know the tempo."""
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
         self._server, self._ports = server, ports
@@ -326,7 +326,7 @@ class ClockLeader:
             self._send(_STOP, 0)
 
     def _lag(self) -> float:
-        """Latency from a sample to its tick, ns."""
+        """Latency in ns from a sample to its tick."""
         self._block = self._block or self._server.block
         return (self._block / self._server.rate + SLACK) * 1e9
 
@@ -382,8 +382,8 @@ class ClockLeader:
 class MidiClock:
     """The clock of one server.
 
-    `follower`: follows a clock, where the settings say so; else None. `leader`: gives the clock to the outputs, where
-    the settings say so; else None.
+    `follower`: follows a clock, or None if the settings do not ask for it. `leader`: sends the clock to the outputs, or
+    None if the settings do not ask for it.
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
@@ -393,7 +393,7 @@ class MidiClock:
         self._server = server
 
     def install(self) -> None:
-        """Starts the clock with the server, if one is led."""
+        """Starts the clock with the server, if it sends one."""
         if self.leader is not None:
             self._server.service(self.leader.run)
 
@@ -403,7 +403,7 @@ class MidiClock:
         return None if part is None else part.status()
 
     def message(self, message: midi.Short, port: str, ns: int) -> None:
-        """Handles a message of a clock that came at `ns`, within a turn of the server; ignores any other."""
+        """Handles a clock message received at `ns`, within a turn of the server; ignores any other message."""
         if self.follower is not None and message.kind in midi.CLOCK:
             self.follower.message(message, port, ns)
 

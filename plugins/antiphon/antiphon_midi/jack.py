@@ -1,7 +1,7 @@
-"""JACK MIDI, read and written by a machine-code callback.
+"""Reads and writes JACK MIDI by a native callback.
 
 python-rtmidi's own JACK input was tried and rejected: it calls Python inside JACK's cycle, and an unterminated SysEx
-makes it hold all following messages, notes included, without limit.
+makes it hold back all later messages, notes included, without limit.
 """
 
 from __future__ import annotations
@@ -197,15 +197,15 @@ _C = {
     MidiSlot.CYCLE_TIMES: "jack_get_cycle_times",
 }
 CYCLES = 2
-"""Cycles after which the callback no longer uses a removed port."""
+"""Number of cycles after which the callback no longer uses a removed port."""
 TIMEOUT_SECONDS = 0.2
 
 
 class JackMidi:
     """JACK client with its own port for each external port.
 
-    `bell`: rung at arrivals. `virtual`: the name of a public input, "" for none. `take` and `send` are for
-    the event loop's thread, everything else for one other.
+    `bell`: wakes the event loop when messages arrive. `virtual`: name of a public input, "" for none. Only the event
+    loop's thread may call `take` and `send`, and only one other thread the rest.
     """
 
     name = "JACK"
@@ -267,7 +267,7 @@ class JackMidi:
     # ---- ports, once a second
 
     def inputs(self) -> list[str]:
-        """External ports that send MIDI; OSError if the JACK server has ended.
+        """External ports that send MIDI. Raises OSError: the JACK server has ended.
 
         Ports connected to the virtual input by the user are left out: their messages would arrive twice.
         """
@@ -286,7 +286,7 @@ class JackMidi:
         return [p.name for p in self._client.get_ports(is_midi=True, **side) if not p.name.startswith(own)]
 
     def open_input(self, name: str) -> None:
-        """Opens an input port; OSError on failure."""
+        """Opens an input port. Raises OSError: it fails."""
         self._listen(name, f"in from {name}".replace(":", " "))
         self.hold(name)
 
@@ -306,7 +306,7 @@ class JackMidi:
         self.hold(name)
 
     def hold(self, name: str) -> bool:
-        """Reconnects an open port after its other end was away; True if it had to."""
+        """Reconnects an open port whose other end was gone; returns True if it had to."""
         connected = False
         for ports, there_first in ((self._ins, True), (self._outs, False)):
             if name in ports:
@@ -363,7 +363,7 @@ class JackMidi:
     # ---- bytes
 
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
-        """Removes and yields arrived events, at most `most`: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        """Removes and yields at most `most` received events: (port, ns of CLOCK_MONOTONIC, bytes)."""
         words, data = self._words, self._bytes
         read = words[MidiSlot.READ]
         while most and read < words[MidiSlot.WRITE]:

@@ -1,4 +1,4 @@
-"""MIDI map: learned assignments and the patch's own; controls of several messages, button pedals and pads."""
+"""MIDI map: learned assignments and the patch's own; controls with several messages, pedals as buttons, and pads."""
 
 import json
 import logging
@@ -12,16 +12,16 @@ from antiphon.api.backends.transports import RequestError, TransportServer, pres
 
 DATA, DATA_FINE, NRPN_FINE, NRPN, RPN_FINE, RPN = 6, 38, 98, 99, 100, 101
 FINE_OFFSET = 32
-"""Offset of a controller's fine byte: of 1, which is 33, to 31, which is 63."""
+"""Offset of a controller's fine byte: controllers 33 to 63 belong to 1 to 31."""
 PARTS = frozenset({0, 32, DATA, DATA_FINE, *range(96, 102), *range(120, 128)})
-"""Controllers that are no control by themselves: bank select, parameters and their values, channel modes."""
+"""Controllers that cannot be mapped: bank select, parameters and their values, channel modes."""
 ENDS = (0, 127)
-"""Values of a button or of a fader's touch, which say nothing of what moves."""
+"""Values of a button or of a fader's touch sensor, which do not identify what moves."""
 REACH, SURE = 16, 8
-"""Largest steps of an endless control that is turned fast: at all, and when it is turned back."""
+"""Largest step of an endless control turned fast, and the largest when it is turned back."""
 DOUBTED, ENDS_TOLD = 4, 4
-"""Values in which an endless control may still turn out to be a fader that began slowly; and ways from one end to the
-other, none of whose values came twice, that a fader alone makes."""
+"""Number of values during which an endless control may still prove to be a fader that began slowly; and number of jumps
+between the ends, with no value repeated, that only a fader makes."""
 STEP = 1.0 / 127.0
 """Step of an endless controller as a share of a parameter's range."""
 RELATIVE_MODES = ("relative", "twos", "offset", "sign")
@@ -30,7 +30,7 @@ _NONE = -1
 
 
 class ChannelControls:
-    """Controllers of a channel of a port, with their combinations. `last`: number of the last but one message."""
+    """Controllers of a port's channel, and their combinations. `last`: controller number of the message before last."""
 
     def __init__(self) -> None:
         self.last = _NONE
@@ -40,10 +40,10 @@ class ChannelControls:
         self._fine = False
 
     def take(self, number: int, value: int) -> tuple[int, float] | None:
-        """Takes a controller's message.
+        """Processes a controller message.
 
-        Returns a pair's coarse controller, below `FINE_OFFSET`, or that plus an NRPN's number, with its value, 0 to
-        1; None for what is neither.
+        Returns a control and its value, 0 to 1: a pair's coarse controller, below `FINE_OFFSET`, or `FINE_OFFSET` plus
+        an NRPN's number. Returns None for other controllers.
         """
         self.last, self._number = self._number, number
         self._values[number] = value
@@ -64,15 +64,15 @@ class ChannelControls:
         return None
 
     def _both(self, coarse: int, *, fine: bool) -> float:
-        """A control of two bytes, of which the fine one may never come."""
+        """Value of a two-byte control, 0 to 1; the fine byte may never arrive."""
         high = self._values.get(coarse, 0)
         return (high << 7 | self._values.get(coarse + FINE_OFFSET, 0)) / 16383.0 if fine else high / 127.0
 
 
 def control_mode(values: Sequence[int]) -> str:
-    """Mode that a control's first values tell: "absolute", of `RELATIVE_MODES`, or "" while both are possible.
+    """Mode indicated by a control's first values: "absolute", one of `RELATIVE_MODES`, or "" while undecided.
 
-    An endless control stays near 0 or 64, and says a value twice, or turns back by more than the 1 of a jitter.
+    An endless control stays near 0 or 64, and repeats a value, or turns back by more than a jitter of 1.
     """
     sizes = [size_of(value) for value in values]
     if not all(0 < size <= REACH for size in sizes):
@@ -94,12 +94,12 @@ def control_mode(values: Sequence[int]) -> str:
     return steps_of(values[0], "relative")[1] if endless else "absolute"
 
 
-def confirmed_endless(first: Sequence[int], then: Sequence[int]) -> bool | None:
-    """Whether a control that its `first` values told endless is so by those that came `then`; None while in doubt.
+def is_still_endless(first: Sequence[int], then: Sequence[int]) -> bool | None:
+    """Whether a control that seemed endless by its `first` values still does by the next, `then`; None if undecided.
 
-    A knob that is turned from one end to the other at once says what an endless control says that is turned back. The
-    marks of a knob are a value far from 0 and 64, by a run of values, or by going to and fro between the ends; that of
-    an endless control is a value said twice.
+    A knob turned at once from one end to the other sends the values of an endless control turned back. A knob is told
+    by values far from 0 and 64, by a run of values, or by jumps to and fro between the ends; an endless control by a
+    repeated value.
     """
     values, sizes = (*first, *then), [size_of(value) for value in then]
     moved = [after - before for before, after in pairwise(values)]
@@ -114,7 +114,7 @@ def confirmed_endless(first: Sequence[int], then: Sequence[int]) -> bool | None:
 
 
 def size_of(value: int) -> int:
-    """Steps that a value is in the coding in which it is fewest."""
+    """Number of steps of a value, in the encoding that gives the fewest."""
     return min(value % 64, -value % 64)
 
 
@@ -139,7 +139,7 @@ MAX_CONTROLS = 4096
 """Maximum learned controls."""
 MAX_SIZE = 1 << 20
 NOTES, PAIRS, NRPNS = 128, 256, 256 + FINE_OFFSET
-"""Offsets of note numbers, after the controllers, of pairs of controllers and of NRPNs."""
+"""Offsets of note numbers (after the controllers), of controller pairs and of NRPNs."""
 
 
 class Knob(NamedTuple):
@@ -169,7 +169,7 @@ class Learned(NamedTuple):
 
 
 class MidiMap:
-    """Knob → "node.param" or an address, one to one, in a file rewritten at each change."""
+    """One-to-one map from knobs to "node.param" or an address, in a file rewritten at each change."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
@@ -193,18 +193,18 @@ class MidiMap:
         return own + [(target, control, "") for control, target in patch.items()]
 
     def mode(self, knob: Knob) -> str:
-        """Counting mode of a control, as `Learned.mode`; absolute for one of the patch."""
+        """Counting mode of a control, as `Learned.mode`; absolute for assignments of the patch."""
         return self._targets.get(knob, Learned("")).mode
 
     def learn(self, knob: Knob, target: str, mode: str = "absolute") -> None:
-        """Maps the knob to `target` exclusively; `FileError` if it cannot be saved."""
+        """Maps the knob to `target` exclusively. Raises `FileError`: it cannot be saved."""
         if len(self._targets) >= MAX_CONTROLS and knob not in self._targets:
             raise RequestError(f"at most {MAX_CONTROLS} controls can be learned; /unlearn one")
         left = {k: t for k, t in self._targets.items() if t.target != target}
         self._keep({**left, knob: Learned(target, mode)})
 
     def unlearn(self, target: str) -> bool:
-        """Removes the learned assignment of `target`; False without any."""
+        """Removes the learned assignment of `target`; returns False if there is none."""
         left = {k: t for k, t in self._targets.items() if t.target != target}
         if len(left) == len(self._targets):
             return False
@@ -217,7 +217,7 @@ class MidiMap:
         self._targets = targets
 
     def _read(self) -> dict[Knob, Learned]:
-        """Saved assignments; a damaged file is reported and kept until the next learn."""
+        """Reads the saved assignments; a damaged file is reported, and kept until the next learn."""
         try:
             with self._path.open("rb") as file:
                 data = json.loads(file.read(MAX_SIZE))
@@ -243,7 +243,7 @@ def address_of(target: str) -> str:
 
 
 DOWN = 0.5
-"""Threshold of a pressed pedal, of a controller's range 0 to 1."""
+"""Value, 0 to 1, above which a pedal counts as pressed."""
 
 
 class PedalState:

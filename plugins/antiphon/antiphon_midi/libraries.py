@@ -26,7 +26,7 @@ class Inbox:
         self.dropped = 0
 
     def put(self, data: bytes) -> None:
-        """Called in the library's thread: only appends and wakes."""
+        """Appends bytes and wakes the event loop; called in the library's thread."""
         if self._put - self._taken + len(data) > MAX_HELD:
             self.dropped += 1
             return
@@ -58,7 +58,7 @@ class _Threaded(ABC):
         return self._lost + sum(inbox.dropped for inbox in list(self._inboxes.values()))
 
     def hold(self, name: str) -> bool:
-        """False: these libraries do not report a disconnected port."""
+        """Returns False: these libraries do not report a disconnected port."""
         return False
 
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
@@ -100,7 +100,7 @@ class _Threaded(ABC):
 
 
 class RtMidi(_Threaded):
-    """python-rtmidi backend. It filters SysEx, which is unbounded there and unused."""
+    """python-rtmidi backend. It drops SysEx, which has no size limit there and is not used."""
 
     def __init__(self, client: str, bell: int, virtual: str, api: str) -> None:
         super().__init__(bell)

@@ -1,23 +1,23 @@
-"""MIDI parser and encoder, total over any bytes.
+"""MIDI parser and encoder; the parser accepts any bytes.
 
     parser = Parser()
     parser.feed(b"\\x90\\x3c\\x64")        # [Short(0x90, 60, 100)]
 
 Supports running status, real-time bytes within other messages (also within SysEx), and split messages. SysEx is
-buffered up to a limit; longer ones are skipped to their end, and counted. mido's parser, which reads files here, takes
-4.1 µs a message of notes, controllers and clock in pieces of seven bytes; this one takes .7.
+buffered up to a limit; longer ones are skipped to their end, and counted. mido's parser, used here for files, takes 4.1
+µs per message for notes, controllers and clock in chunks of seven bytes; this one takes .7.
 """
 
 import re
 from typing import NamedTuple, TypeAlias
 
 MAX_SYSEX = 1 << 20
-"""Maximum bytes of one system exclusive message, and of a parser's memory."""
+"""Maximum bytes of a system exclusive message, and of a parser's buffer."""
 NOTE_OFF, NOTE_ON, KEY_PRESSURE, CONTROL, PROGRAM, PRESSURE, BEND = 0x80, 0x90, 0xA0, 0xB0, 0xC0, 0xD0, 0xE0
 SYSEX, SYSEX_END, REAL_TIME, SENSING, RESET = 0xF0, 0xF7, 0xF8, 0xFE, 0xFF
 POSITION, TICK, START, CONTINUE, STOP = 0xF2, 0xF8, 0xFA, 0xFB, 0xFC
 CLOCK = (POSITION, TICK, START, CONTINUE, STOP)
-"""The messages of a clock: song position pointer, a 24th of a beat, and the transport."""
+"""Clock messages: song position pointer, tick (a 24th of a beat), and transport."""
 _COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
 _UNDEFINED = (0xF4, 0xF5, 0xF7, 0xF9, 0xFD)
 """Undefined statuses; 0xF7 is undefined outside SysEx."""
@@ -53,7 +53,7 @@ Message: TypeAlias = Short | SysEx
 
 
 class Parser:
-    """Parser of one port's stream. `malformed`: bytes of no message. `bounded`: SysEx longer than `limit`."""
+    """Parser of one port's stream. `malformed`: count of bytes in no message. `bounded`: of SysEx over `limit`."""
 
     def __init__(self, limit: int = MAX_SYSEX) -> None:
         self._limit = limit
@@ -70,7 +70,7 @@ class Parser:
         return len(self._sysex or b"")
 
     def feed(self, data: bytes) -> list[Message]:
-        """Messages completed by these bytes, in order. Never raises."""
+        """Parses bytes; returns the messages completed by them, in order. Never raises."""
         messages: list[Message] = []
         at, end = 0, len(data)
         while at < end:
@@ -156,8 +156,8 @@ def bend_of(a: int, b: int) -> float:
 
 
 def encode(kind: str, number: int, value: float, channel: int) -> bytes:
-    """Bytes of an event as in `processor.Event`; empty if MIDI has no such message: pitch or timbre of one note, and
-    note-play values above the controllers."""
+    """Bytes of an event as in `processor.Event`; empty if MIDI has no such message: pitch or timbre of a single note,
+    and note values beyond the controllers."""
     low, value = channel - 1 & 0x0F, min(max(value, -1.0 if kind == "bend" else 0.0), 1.0)
     match kind:
         case "on":

@@ -24,9 +24,9 @@ FAMILIES = (
 _ORDER = {"off": 0, "program": 1, "control": 1, "bend": 1, "on": 2}
 """Order of events at one time: note-offs before note-ons, and an instrument or a pedal before its note."""
 EACH = 256
-"""Number of controllers, bends and programs between stored states."""
+"""Number of controller, bend and program changes between stored states."""
 _SHORTEST = 0.25
-"""Minimum beats of a bar: a loop is never shorter, whatever the file says."""
+"""Minimum beats per bar, so that no loop is shorter, whatever the file says."""
 _BAR = 4.0
 """Default beats of a bar."""
 
@@ -158,7 +158,7 @@ JUMP_BEATS = 0.05
 ROUNDING_FRAMES = 1e-3
 """Frames of tolerance for rounding."""
 RHYTHM = 10
-"""Channel of a file's only rhythm part, or first."""
+"""Channel of a file's only or first rhythm part."""
 SWITCHES = 16
 """Number of parts with their own switch."""
 MAX_EVENTS = 980
@@ -247,7 +247,7 @@ class MidiFile(Processor):
         self._step = time.tempo / (60.0 * self._rate)
         self._settle(score, io)
         if not time.playing:
-            self._stand(io)
+            self._stop_with_clock(io)
             return
         if self._beats and self._playing and abs(time.beat - self._expected) > JUMP_BEATS:
             self._jump(score, io)
@@ -269,8 +269,8 @@ class MidiFile(Processor):
         if self._dropped:
             io.report("dropped", self._dropped)
 
-    def _stand(self, io: IO) -> None:
-        """Stops the file with the clock, also at its own tempo."""
+    def _stop_with_clock(self, io: IO) -> None:
+        """Stops the file when the clock stops, even if it plays at its own tempo."""
         if math.isfinite(self._expected):
             self._end_all(io, 0)
             if not self._beats:
@@ -310,7 +310,7 @@ class MidiFile(Processor):
         return max(0, math.floor(away + 0.5 + ROUNDING_FRAMES)) if away < _NEVER else _NEVER
 
     def _part(self, score: SongScore, io: IO) -> tuple[float, float]:
-        """Positions of the part's begin and end."""
+        """Start and end positions of the played part."""
         begin, end = float(io.value("begin")), float(io.value("end"))
         begin = min(begin, score.length)
         end = min(end, score.length) if end >= begin + MIN_BEATS else score.length

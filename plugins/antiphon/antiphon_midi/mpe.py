@@ -50,7 +50,7 @@ class MpeZones:
     """MPE zones of one port."""
 
     def __init__(self, members: int = 0) -> None:
-        """`members`: of an initial lower zone, 0 for none."""
+        """`members`: number of member channels of an initial lower zone, 0 for none."""
         self._zones: dict[int, range] = {}
         self._members: dict[int, _Member] = {}
         self._reach: dict[int, float] = {}
@@ -61,7 +61,7 @@ class MpeZones:
             self.configure(LOWER, members)
 
     def configure(self, manager: int, members: int) -> None:
-        """Creates, changes or, with no members, removes a zone; an overlapping other zone shrinks."""
+        """Creates or changes a zone, or removes it if `members` is 0; an overlapping other zone shrinks."""
         self.changes += 1
         members = min(members, MAX_NOTES)
         self._zones.pop(manager, None)
@@ -103,7 +103,7 @@ class MpeZones:
         return False
 
     def begin(self, channel: int, note: int, when: When) -> tuple[int, list[Expression]]:
-        """Starts a note of a member channel: its output channel, and its expression, to be sent before it."""
+        """Starts a note of a member channel: returns its output channel, and its expression, to be sent before it."""
         member, manager = self._members[channel], self.manager(channel)
         on = member.notes.get(note, 0)
         if not on:
@@ -121,27 +121,27 @@ class MpeZones:
         return on, values
 
     def end(self, channel: int, note: int) -> int:
-        """Ends a note of a member channel: its output channel; 0 if it did not sound."""
+        """Ends a note of a member channel; returns its output channel, 0 if it did not sound."""
         on = self._members[channel].notes.pop(note, 0)
         self.used.discard((on, note))
         return on
 
     def bend(self, channel: int, value: float, when: When) -> Iterator[Expression]:
-        """Pitch bend of a member channel."""
+        """Applies a pitch bend of a member channel; yields the expression of its notes."""
         member = self._members[channel]
         member.bend = value
         for note, on in member.notes.items():
             yield NotePitch(note, self._semitones(channel), on, "", when)
 
     def press(self, channel: int, value: float, when: When) -> Iterator[Expression]:
-        """Pressure of a member channel."""
+        """Applies a pressure of a member channel; yields the expression of its notes."""
         member = self._members[channel]
         member.pressure = value
         for note, on in member.notes.items():
             yield NotePressure(note, value, on, "", when)
 
     def set_timbre(self, channel: int, value: float, when: When) -> Iterator[Expression]:
-        """Timbre of a member channel (controller 74)."""
+        """Applies a timbre of a member channel (controller 74); yields the expression of its notes."""
         member = self._members[channel]
         member.timbre = value
         for note, on in member.notes.items():
@@ -157,7 +157,7 @@ class MpeZones:
         return {(on, note) for member in members for note, on in self._members[member].notes.items()}
 
     def ended(self, on: int, note: int) -> None:
-        """Called after the note on an output channel has ended."""
+        """Handles the end of a note on an output channel."""
         self.used.discard((on, note))
         for member in self._members.values():
             if member.notes.get(note) == on:
@@ -180,12 +180,12 @@ _CHANNELS, _NOTES = 16, 128
 class PortVoice:
     """State of one port: its parser, its zones, and its sounding notes.
 
-    `notes`: (channel, note), as played. `pedals`, `bent`: channels. `sensing`: it sends active sensing every 0.3 s.
-    `last_received`: time of its last message, in seconds of the monotonic clock.
+    `notes`: (channel, note), as played. `pedals`, `bent`: affected channels. `sensing`: whether it sends active sensing
+    every 0.3 s. `last_received`: time of its last message, in seconds of the monotonic clock.
     """
 
     def __init__(self, members: int = 0) -> None:
-        """`members`: of an initial MPE zone, 0 for none."""
+        """`members`: number of member channels of an initial MPE zone, 0 for none."""
         self.parser = Parser()
         self.zones = MpeZones(members)
         self.notes: set[tuple[int, int]] = set()
@@ -195,12 +195,12 @@ class PortVoice:
         self.last_received = 0.0
 
     def notes_of(self, channel: int) -> list[tuple[int, int]]:
-        """Notes that came on a channel, as played; on a manager those of its zone too."""
+        """Notes received on a channel, as played; for a manager channel also those of its zone."""
         own = () if self.zones.manager(channel) else (key for key in self.notes if key[0] == channel)
         return sorted(self.zones.notes_of(channel).union(own))
 
     def endings(self, when: When) -> list[Note]:
-        """Commands that end all its notes, which are then cleared."""
+        """Returns commands that end all its notes, and clears them."""
         result: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
         result += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
         result += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]

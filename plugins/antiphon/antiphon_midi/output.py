@@ -47,10 +47,10 @@ def send_out(request: OscRequest) -> None:
 
 
 class MidiOut:
-    """Output stream to all open ports.
+    """Sends messages to all open ports.
 
-    `source`: the port of the message being handled; its effects are not echoed to that port. Times are of the engine's
-    clock, by a timer with millisecond precision.
+    `source`: the port of the message being handled; its effects are not echoed to that port. Times are on the engine's
+    clock; a timer keeps them to a millisecond.
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
@@ -81,7 +81,7 @@ class MidiOut:
             )
 
     def send(self, when: When, message: bytes, name: str) -> bool:
-        """Schedules a message to the outputs whose names contain a text; True if there are any."""
+        """Schedules a message to the outputs whose names contain a text; returns True if there are any."""
         if not any(name.lower() in port.lower() for port in self._ports.outputs):
             return False
         self._play(0.0 if isinstance(when, Now) else self._server.due(when), message, "", name)

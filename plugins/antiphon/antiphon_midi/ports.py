@@ -1,6 +1,6 @@
-"""MIDI ports: scanned periodically, opened by name; and what `antiphon doctor` and `antiphon devices` say of them.
+"""MIDI ports: scanned periodically and opened by name; reports for `antiphon doctor` and `antiphon devices`.
 
-Through mido's backend: `MIDO_BACKEND` names it as for any mido program. `mido.backends.rtmidi`, the default, is the
+The backend is mido's: `MIDO_BACKEND` names it as for any mido program. `mido.backends.rtmidi`, the default, is the
 system's MIDI, and JACK's if Linux has no ALSA sequencer; `…/UNIX_JACK` or `…/LINUX_ALSA` forces one. Libraries are
 imported when a backend is created, not earlier.
 """
@@ -36,7 +36,7 @@ _NUMBERS = re.compile(r" \d+:\d+$")
 
 
 class Backend(Protocol):
-    """Ports of one system. `take` and `send` are for the event loop's thread, everything else for one other."""
+    """MIDI ports of a system. Only the event loop's thread may call `take` and `send`, and only one other the rest."""
 
     name: str
     dated: bool
@@ -47,15 +47,15 @@ class Backend(Protocol):
         """Number of messages dropped because a buffer was full."""
 
     def inputs(self) -> list[str]:
-        """Names of the present input ports; OSError if the MIDI system has ended."""
+        """Names of the existing input ports. Raises OSError: the MIDI system has ended."""
 
     def outputs(self) -> list[str]: ...
     def open_input(self, name: str) -> None:
-        """Opens an input port; OSError on failure."""
+        """Opens an input port. Raises OSError: it fails."""
 
     def open_output(self, name: str) -> None: ...
     def hold(self, name: str) -> bool:
-        """Reconnects an open port after its other end was away; True if it had to."""
+        """Reconnects an open port whose other end was gone; returns True if it had to."""
 
     def close_input(self, name: str) -> None: ...
     def close_output(self, name: str) -> None: ...
@@ -74,16 +74,16 @@ Make = Callable[[str, int, str], Backend]
 
 
 def check_choice() -> None:
-    """Raises UsageError for an unknown MIDO_BACKEND."""
+    """Raises UsageError if MIDO_BACKEND is unknown."""
     module, _, api = os.environ.get("MIDO_BACKEND", RTMIDI).partition("/")
     if module == RTMIDI and api not in ("", *APIS):
         raise UsageError(f"MIDO_BACKEND takes {RTMIDI}/API with API one of {', '.join(APIS)}, not {api!r}")
 
 
 def make_backend(client: str, bell: int, virtual: str) -> Backend:
-    """The backend the environment asks for, or `EngineError`.
+    """Creates the backend set in the environment. Raises `EngineError`: it is unavailable.
 
-    `client`: our name. `bell`: a bell rung at arrivals. `virtual`: name of a public input, "" for none.
+    `client`: our name. `bell`: signals arrivals. `virtual`: name of a public input, "" for none.
     """
     module, _, api = (os.environ.get("MIDO_BACKEND") or RTMIDI).partition("/")
     if module == RTMIDI and not api and sys.platform == "linux" and not os.access(SEQUENCER, os.R_OK | os.W_OK):
@@ -110,7 +110,7 @@ def make_backend(client: str, bell: int, virtual: str) -> Backend:
 
 @dataclass(slots=True)
 class PortChanges:
-    """Ports opened and closed since the last scan, by stable names; a reconnected one is in both."""
+    """Ports opened and closed since the last scan, by stable names; a reconnected port is in both."""
 
     opened: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
@@ -118,10 +118,10 @@ class PortChanges:
 
 
 class Ports:
-    """Open ports. `look` is for one thread, `take` and `send` for the event loop's.
+    """Open ports. One thread may call `look`, the event loop's thread `take` and `send`.
 
-    virtual: offers a public input named `antiphon`, and opens every port.  inputs, outputs: wanted parts of port names,
-    case-insensitive; inputs restrict the ports opened by `virtual`.
+    virtual: whether to offer a public input named `antiphon`, and to open every port.  inputs, outputs: wanted parts of
+    port names, case-insensitive; inputs restrict the ports opened by `virtual`.
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class Ports:
                 changes.outputs_opened.append(plain)
 
     def _opened(self, opening: Callable[[str], None], name: str) -> bool:
-        """Opens a port; one that fails, just gone or in exclusive use, is retried at the next scan."""
+        """Opens a port; if that fails, as for a port just removed or in exclusive use, the next scan retries."""
         try:
             opening(name)
         except OSError as error:
@@ -229,7 +229,7 @@ class Ports:
         changes.closed.append(plain)
 
     def take(self, most: int) -> list[tuple[str, int, bytes]]:
-        """Removes and returns arrived messages, at most `most`: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        """Removes and returns at most `most` received messages: (port, ns of CLOCK_MONOTONIC, bytes)."""
         if self.backend is None:
             return []
         return [(self._names.get(name, name), ns, data) for name, ns, data in self.backend.take(most)]
@@ -257,7 +257,7 @@ class Ports:
 
 
 def ports_of(settings: ServeSettings) -> Ports:
-    """Ports requested by `serve --midi`, `--midi-in` and `--midi-out`; none is open yet."""
+    """Ports requested by `serve --midi`, `--midi-in` and `--midi-out`, not opened yet."""
     client = f"{settings.extra.get('jack_name', 'antiphon')}-midi"
     given = settings.value
     return Ports(client, virtual=given(MIDI), inputs=given(MIDI_IN), outputs=given(MIDI_OUT))
@@ -268,9 +268,9 @@ def _like(name: str, parts: Sequence[str]) -> bool:
 
 
 def stable(names: Sequence[str]) -> dict[str, str]:
-    """Unique stable names, kept across reconnections, by the backend's names.
+    """Maps the backend's names to unique names that are kept across reconnections.
 
-    ALSA appends changing numbers to a name; the second of two equal ones is `NAME (2)`.
+    ALSA appends changing numbers to a name; the second of two equal names becomes `NAME (2)`.
     """
     result: dict[str, str] = {}
     for name in names:
@@ -309,7 +309,7 @@ def ask() -> MidiReport:
 
 
 def checks() -> Iterator[Finding]:
-    """Findings on MIDI, which only `serve --midi` needs."""
+    """Yields findings on MIDI, which only `serve --midi` needs."""
     report = ask()
     if report.system:
         text = f"{report.system}, {len(report.sources)} ports to listen to, {len(report.sinks)} to play to"
@@ -322,7 +322,7 @@ def checks() -> Iterator[Finding]:
 
 
 def listing(report: MidiReport) -> Iterator[str]:
-    """Lines of text as printed by `antiphon devices`."""
+    """Yields lines of text, as printed by `antiphon devices`."""
     if not report.system:
         yield f"MIDI: {report.problem}"
         return

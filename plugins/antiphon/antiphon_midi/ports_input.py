@@ -1,7 +1,7 @@
 """MIDI input: watches ports, and converts their messages to commands.
 
 A note is handled like a `/note/on`, `/cc` or `/bend` by OSC, with `midi:PORT` as its source. It sounds a block and a
-millisecond after its arrival, independent of this process's load: at constant latency.
+millisecond after its arrival, at constant latency whatever this process's load.
 """
 
 import asyncio
@@ -49,8 +49,8 @@ from antiphon_midi.learn import (
     MidiMap,
     PedalState,
     address_of,
-    confirmed_endless,
     control_mode,
+    is_still_endless,
     steps_of,
 )
 from antiphon_midi.mpe import MAX_NOTES, TIMBRE, HeldNotes, LastValues, PortVoice
@@ -60,7 +60,7 @@ from antiphon_midi.ports import MPE, PortChanges, Ports
 # ---- MIDI control mappings: controllers and pads to parameters and button addresses; MIDI learn
 
 WAIT = 1.0
-"""Seconds in which something else may move before a control that says 0 or 127 alone is learned."""
+"""Seconds to wait for other movement before a control that only sends 0 or 127 is learned."""
 Moves = dict[str, tuple[SetParam, str]]
 
 
@@ -76,7 +76,7 @@ class _Lesson:
 class Knobs:
     """Controls of all ports; a `Learner` of the server.
 
-    `server`: owner of the targets; `attempt`: guarded call, as MIDI has no replies.
+    `server`: owner of the targets; `attempt`: calls a function and counts its errors, as MIDI has no replies.
     """
 
     def __init__(self, server: TransportServer, attempt: Callable[[Callable[[], None]], None]) -> None:
@@ -92,13 +92,13 @@ class Knobs:
 
     @property
     def learning(self) -> str:
-        """Target waiting for the next control, or ""."""
+        """Target waiting for a control to be learned, or ""."""
         return self._lesson.target if self._lesson is not None else ""
 
     def learn(self, target: str, done: Callable[[str], None], how: str = "") -> None:
         """Maps the control that moves next to `target`, "node.param"; `done` is called with its name.
 
-        `how`: of `COUNTING_MODES`, "" where the control's values tell.
+        `how`: one of `COUNTING_MODES`, or "" to detect it from the values.
         """
         self._lesson = _Lesson(target, done, how)
 
@@ -117,15 +117,15 @@ class Knobs:
         self._presses.remove(port)
 
     def look(self) -> None:
-        """Learns a control that said 0 or 127 alone, once nothing else has moved for a while."""
+        """Learns a control that only sent 0 or 127, once nothing else has moved for a while."""
         if self._lesson is not None and self._lesson.heard and monotonic() > self._lesson.due:
             with self._server.turn():
                 self._learn(next(reversed(self._lesson.heard)))
 
     def turn(self, knob: Knob, value: int, moves: Moves) -> bool:
-        """Handles a controller at `value`, 0 to 127; True if it is mapped, and so no controller of the notes.
+        """Handles a controller at `value`, 0 to 127; returns True if it is mapped, so that the synths do not get it.
 
-        `moves` collects (command, port) by target: the last one of a turn counts.
+        `moves` collects (command, port) by target: the last command of a turn counts.
         """
         channel = self._channels.setdefault((knob.port, knob.channel), ChannelControls())
         wide = channel.take(knob.number, value)
@@ -147,7 +147,7 @@ class Knobs:
         return bool(target)
 
     def pad(self, knob: Knob, velocity: int) -> bool:
-        """Triggers the address mapped to a note, and completes a pending learn; False for other notes."""
+        """Triggers the address mapped to a note, and completes a pending learn; returns False for other notes."""
         if velocity and pressable(self.learning):
             self._learn(knob)
         target = self._target(knob)
@@ -172,7 +172,7 @@ class Knobs:
     # ---- learning
 
     def _hear(self, lesson: _Lesson, knob: Knob, value: int, whole: Knob, last: int) -> None:
-        """Learns what moves: of several, the one that takes more values than those of a button or a touch."""
+        """Learns the moving control: of several, the one with more values than a button or a touch sensor sends."""
         if whole.number >= NRPNS:
             self._learn(whole)
         elif knob.number in PARTS:
@@ -185,7 +185,7 @@ class Knobs:
             lesson.heard[knob], lesson.due = value, monotonic() + WAIT
 
     def _widen(self, knob: Knob, whole: Knob, last: int) -> None:
-        """Learns the pair in place of the controller that came first, where the other follows it at once."""
+        """Learns a controller pair instead of its first controller, if the other one follows immediately."""
         assert self._taught is not None
         taught, lesson, until = self._taught
         if monotonic() > until:
@@ -216,7 +216,7 @@ class Knobs:
     # ---- moving
 
     def _target_position(self, target: str, knob: Knob, value: int, moves: Moves) -> float | None:
-        """New position of a controller's target, 0 to 1; None while one value cannot tell whether it is a step."""
+        """New position of a controller's target, 0 to 1; None while a single value cannot tell whether it is a step."""
         mode, steps = self._learned.mode(knob), 0
         told = mode
         if not mode:
@@ -230,7 +230,7 @@ class Knobs:
                 self._told[knob] = values, []
         elif knob in self._told:
             self._told[knob][1].append(value)
-            endless = confirmed_endless(*self._told[knob])
+            endless = is_still_endless(*self._told[knob])
             if endless is False:
                 told = "absolute"
             if endless is not None or len(self._told[knob][1]) > REACH:
@@ -338,7 +338,7 @@ class MidiInput:
     # ---- life
 
     async def _serve(self) -> None:
-        """Runs until cancelled. Failures of MIDI are logged and do not affect the sound."""
+        """Runs until cancelled. MIDI failures are logged and do not affect the audio."""
         loop, ports, out = asyncio.get_running_loop(), self.ports, self.out
         thread = ThreadPoolExecutor(1, "midi")
         loop.add_reader(ports.bell, self._readable)
@@ -357,7 +357,7 @@ class MidiInput:
                     if ports.trouble and ports.trouble != last_trouble:
                         log.warning("%s", ports.trouble)
                     last_trouble = ports.trouble
-                self._server.attempt("a MIDI message", self._sense)
+                self._server.attempt("a MIDI message", self._check_active_sensing)
                 self._server.attempt("MIDI learn", self.knobs.look)
                 self._server.attempt("MIDI output", out.follow)
                 self._server.attempt("the MIDI clock", self.clock.look)
@@ -374,7 +374,7 @@ class MidiInput:
             thread.shutdown(wait=False)
 
     def _end_leftover_notes(self) -> None:
-        """Ends the hanging notes of a killed control process."""
+        """Ends notes that a killed control process left sounding."""
         with self._server.turn():
             for channel, note in self._held.left():
                 self._do(NoteOff(note, channel), "")
@@ -394,8 +394,8 @@ class MidiInput:
                 if port not in changes.opened:
                     log.warning("the MIDI port %s has gone; its notes were ended", port)
 
-    def _sense(self) -> None:
-        """Treats a port as gone if its active sensing stops, even if its system still lists it."""
+    def _check_active_sensing(self) -> None:
+        """Treats a port as disconnected if its active sensing stops, even if its system still lists it."""
         if any(v.sensing for v in self._voices.values()):
             self._readable()
         now = monotonic()
@@ -550,7 +550,7 @@ class MidiInput:
         self.out.source = ""
 
     def _try(self, work: Callable[[], None]) -> None:
-        """Runs `work`; failures are counted and the last one shown in the status, since MIDI has no replies."""
+        """Calls `work`; failures are counted, and the status shows the last one, as MIDI has no replies."""
         try:
             work()
         except AntiphonError as error:

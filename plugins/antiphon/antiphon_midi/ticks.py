@@ -5,14 +5,14 @@
         loop.tick(ns)
     loop.bpm, loop.ticks_at(now)
 
-A second-order loop that predicts each tick and corrects place and period by the error of the prediction. Its gains are
-those of the least-squares line through the last k ticks: k grows from the first tick to `MEMORY`, so that the estimate
-is the best there is from the beginning, and stays there, so that a clock which changes is followed. (E. Brookner,
+It is a second-order loop that predicts each tick and corrects position and period by the prediction error. Its gains
+are those of the least-squares line through the last k ticks: k grows from the first tick to `MEMORY`, so that the
+estimate is optimal from the start, and then stays constant, so that a changing clock is followed. (E. Brookner,
 "Tracking and Kalman Filtering Made Easy", 1998, section 1.2.10: the growing-memory g-h filter; F. Adriaensen, "Using a
 DLL to filter time", 2005, for the loop.)
 
-A tick far from its prediction is counted and not used. `SUSPECTS` of them in a row are on a line of their own: with the
-same period, ticks were lost or came twice; with another, the tempo has changed.
+A tick far from its prediction is counted as an outlier and not used. After `SUSPECTS` outliers in a row a line is
+fitted to them: with the same period, ticks were lost or doubled; with another, the tempo has changed.
 """
 
 import math
@@ -29,7 +29,7 @@ SUSPECTS, MAX_SUSPECTS = PPQN // 2, 2 * PPQN
 WIDE = 6.0
 """Outlier limit: a tick is used if its error is below this many standard deviations, or `FLOOR`."""
 FLOOR = 0.001
-"""Minimum error limit, s, near the time of a MIDI byte on a cable (0.32 ms) and of one turn of a sender's loop."""
+"""Minimum error limit in s, near the time of a MIDI byte on a cable (0.32 ms) and of a sender's loop."""
 LEAN = 5.0
 """Mean error in standard deviations beyond which the loop's bandwidth is raised: a slow tempo change."""
 SMOOTH = 1.0 / 12.0
@@ -40,7 +40,7 @@ SHORTEST = 1e-4
 
 
 class TickLoop:
-    """Follows one clock. Times are CLOCK_MONOTONIC in ns; all others seconds."""
+    """Follows one clock. Times are CLOCK_MONOTONIC in ns; everything else is in seconds."""
 
     def __init__(self) -> None:
         """Creates a loop without ticks."""
@@ -61,17 +61,17 @@ class TickLoop:
 
     @property
     def jitter(self) -> float:
-        """Standard deviation, in seconds, of the ticks around the line."""
+        """Standard deviation in seconds of the ticks from the fitted line."""
         return math.sqrt(self._spread)
 
     def ticks_at(self, ns: int) -> float:
-        """The clock's place at a time, in ticks from its first one, by the present line."""
+        """The clock's position at a time, in ticks from its first one, by the current line."""
         if self.period <= 0.0:
             return float(max(self.count, 0))
         return self.count + ((ns - self._origin) / 1e9 - self._at) / self.period
 
     def ns_of(self, tick: float) -> int:
-        """The time of a tick, by the present line."""
+        """Time in ns of a tick, by the current line."""
         return self._origin + round((self._at + (tick - self.count) * self.period) * 1e9)
 
     def tick(self, ns: int) -> bool:

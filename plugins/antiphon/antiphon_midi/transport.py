@@ -11,7 +11,7 @@ from antiphon_midi.ports import CLOCKS, MIDI, MIDI_CLOCK, MIDI_IN, MIDI_OUT, MPE
 
 
 class MidiTransport(Transport):
-    """`antiphon serve --midi`, `--midi-in` and `--midi-out`, and how they are used: `--mpe`, `--midi-clock`."""
+    """`antiphon serve --midi`, `--midi-in` and `--midi-out`, and their options `--mpe` and `--midi-clock`."""
 
     options = (MIDI, MIDI_IN, MPE, MIDI_OUT, MIDI_CLOCK)
 

@@ -1,6 +1,6 @@
-"""MQTT: parameters set by a broker's other clients, and their values published.
+"""MQTT: lets a broker's clients set parameters, and publishes their values.
 
-Imports `antiphon.api` only, and the client library only if MQTT is requested.
+Imports only `antiphon.api`, and the client library only if MQTT is requested.
 """
 
 from antiphon.api import Register, hookimpl

@@ -1,8 +1,8 @@
 """The MQTT bridge: sets parameters, publishes values, and reconnects to the broker; its topics and payloads.
 
-antiphon/NAME/PARAM/set    taken: one number, for a switch also true or false
-antiphon/NAME/PARAM        published, retained: the plain number; of a choice its place, of a switch 1 or 0
-antiphon/panic             taken: anything but 0 and false is /panic
+antiphon/NAME/PARAM/set    received: one number, for a switch also true or false
+antiphon/NAME/PARAM        published, retained: the plain number; for a choice its index, for a switch 1 or 0
+antiphon/panic             received: anything but 0 and false triggers /panic
 antiphon/status            published, retained, and the last will: online or offline
 
 User documentation: docs/clients/mqtt.md.
@@ -68,7 +68,7 @@ class PublishQueue:
         self.wake.set()
 
     def begin(self, values: dict[str, bytes]) -> None:
-        """Queues every value for a new connection, and empty payloads for topics that have gone."""
+        """Queues every value for a new connection, and empty payloads for removed topics."""
         self._waiting.clear()
         self._slow.clear()
         self._open = True
@@ -77,7 +77,7 @@ class PublishQueue:
         self.sync(values)
 
     def sync(self, values: dict[str, bytes]) -> None:
-        """Queues changed values after a change of nodes, and empty payloads for topics that have gone."""
+        """Queues changed values after a change of nodes, and empty payloads for removed topics."""
         for topic in [t for t in self._published if t not in values]:
             self.put(topic, b"")
         for topic in [t for t in self._waiting if t not in values and t not in self._published]:
@@ -93,7 +93,7 @@ class PublishQueue:
         self._open = False
 
     def take(self, most: int, now: float) -> list[tuple[str, bytes]]:
-        """Up to `most` messages to publish now, the oldest first; an empty payload removes a retained one."""
+        """At most `most` messages to publish now, oldest first; an empty payload removes a retained message."""
         if self._slow and now >= self._slow_from:
             self._slow_from = now + SLOW
             self._waiting |= self._slow
@@ -129,7 +129,7 @@ _SWITCH = {b"true": True, b"false": False}
 
 
 def target(topic: str) -> tuple[str, str]:
-    """(node, parameter) of a parameter-setting topic; `WireError` for any other."""
+    """(node, parameter) of a parameter-setting topic. Raises `WireError`: it is another topic."""
     parts = topic.split("/")
     if len(parts) != 4 or parts[0] != "antiphon" or parts[3] != "set" or not parts[1] or not parts[2]:
         raise WireError("a parameter is set by antiphon/NAME/PARAM/set")
@@ -137,9 +137,9 @@ def target(topic: str) -> tuple[str, str]:
 
 
 def number(payload: bytes, param: Param) -> float | bool:
-    """Finite number of a payload, or for a switch also true and false; `WireError` for anything else.
+    """Parses a payload as a finite number, or for a switch also true and false. Raises `WireError`: it is neither.
 
-    Surrounding spaces and line ends are ignored: `echo 0.5 | mosquitto_pub -s` sends one.
+    Surrounding spaces and line ends are ignored: `echo 0.5 | mosquitto_pub -s` sends a line end.
     """
     if len(payload) <= MAX_PAYLOAD:
         text = payload.strip(b" \t\r\n")
@@ -163,7 +163,7 @@ def state_topic(node: str, param: str) -> str:
 
 
 def payload_of(param: Param, value: Value) -> bytes | None:
-    """Payload of a value; None for one without a number: text, files, triggers, NaN of a readonly parameter."""
+    """Payload of a value; None if it has no number: text, files, triggers, NaN of a read-only parameter."""
     if param.kind in ("text", "file", "trigger"):
         return None
     plain = param.encode(value)
@@ -228,7 +228,7 @@ class DuplicateFilter:
 
 
 class MessageTargets(NamedTuple):
-    """Message targets. repeated, unreadable: callbacks for a redelivered message, and for a topic that is not UTF-8."""
+    """Message callbacks. repeated, unreadable: called for a redelivered message, and for a topic that is not UTF-8."""
 
     once: DuplicateFilter
     taken: Taken
@@ -237,11 +237,11 @@ class MessageTargets(NamedTuple):
 
 
 class MqttConnection(aiomqtt.Client):
-    """Connection to be opened once and closed once.
+    """A connection, to be opened once and closed once.
 
-    `identifier`: fixed, so that the broker keeps what comes while we are away. `forget`: it does not, nor what it kept
-    before; a connection for that alone, as mosquitto writes down no session that was begun so.
-    `will`: (topic, payload), retained, published by the broker when we are lost.
+    `identifier`: fixed, so that the broker queues messages while we are disconnected. `forget`: discard the session and
+    its queued messages; use a separate connection for this, as mosquitto does not store a session begun so. `will`:
+    (topic, payload), retained, published by the broker when the connection is lost.
     """
 
     def __init__(
@@ -269,9 +269,9 @@ class MqttConnection(aiomqtt.Client):
         self._once, self._taken, self._repeated, self._unreadable = into
 
     async def open(self, *filters: str, unqueued: tuple[str, ...] = ()) -> None:
-        """Connects and subscribes, QoS 1, without retained messages; `MqttError` with the reason.
+        """Connects and subscribes, QoS 1, without retained messages. Raises `MqttError` with the reason.
 
-        `unqueued`: further topics, QoS 0: the broker does not queue their messages while we are away.
+        `unqueued`: further topics, QoS 0: the broker does not queue their messages while we are disconnected.
         """
         try:
             await self.__aenter__()
@@ -345,8 +345,8 @@ class MqttConnection(aiomqtt.Client):
 log = logging.getLogger("antiphon.mqtt")
 
 FIRST_PAUSE, LAST_PAUSE, REFUSED_PAUSE = 0.05, 0.25, 2.0
-"""Seconds between connection attempts, doubled each time. Short: a killed broker may have lost our session, and
-messages published before we reconnect are lost. Longer after a refusal."""
+"""Seconds between connection attempts, doubled each time. They are short, because a killed broker may have lost our
+session, and with it messages published before we reconnect. The last one is for a refused connection."""
 STEADY = 5.0
 """Seconds after which a connection counts as stable, resetting the pause to `FIRST_PAUSE`."""
 LEAVE_SECONDS = 0.5
@@ -356,8 +356,8 @@ SOURCE = "mqtt"
 class MqttBridge:
     """Maintains a connection to the broker while the server runs, reconnecting after any failure.
 
-    `install` it before the server runs its services. A server that took up nothing of an earlier one has nothing to do
-    with what the broker kept.
+    Call `install` before the server runs its services. A server that continues no earlier one discards messages the
+    broker queued.
     """
 
     def __init__(self, server: TransportServer, broker: Broker) -> None:
@@ -380,7 +380,7 @@ class MqttBridge:
         server.on_event(self._happened)
 
     def counts(self) -> dict[str, Any]:
-        """Figures for `/api/status`. received: distinct set messages; refused: those without an effect."""
+        """Figures for `/api/status`. received: distinct set messages; refused: messages without an effect."""
         return {
             "state": self.state,
             "reason": self.reason,
@@ -530,7 +530,7 @@ class MqttBridge:
 
 
 def identifier(folder: Path) -> str:
-    """Client identifier of the server with this state folder: the same at each start, 23 letters and digits."""
+    """Client identifier for the server with this state folder: 23 letters and digits, the same at each start."""
     return "antiphon" + sha256(f"{socket.gethostname()}:{folder.absolute()}".encode()).hexdigest()[:15]
 
 

@@ -7,14 +7,14 @@ from urllib.parse import unquote, urlsplit
 from antiphon.api import UsageError
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-"""The ports that IANA lists for MQTT, and for it over TLS."""
+"""Default ports of MQTT and of MQTT over TLS, as assigned by IANA."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """An MQTT broker. `user`, `password`: "" for none. `written`: the password as it stands in the URL.
+    """An MQTT broker. `user`, `password`: "" for none. `written`: the password as it is encoded in the URL.
 
-    `tls`: whether it is spoken to over TLS, with a certificate that this machine trusts.
+    `tls`: whether TLS is used, with a certificate that this machine trusts.
     """
 
     host: str
@@ -34,7 +34,7 @@ def mqtt_broker(url: str, option: str = "--mqtt-url") -> Broker:
 
     `option` names it in errors.
 
-    Raises UsageError: it is none.
+    Raises UsageError: the URL is invalid.
     """
     # the message must not quote the URL: it contains a password
     wrong = UsageError(

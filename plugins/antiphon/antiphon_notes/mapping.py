@@ -12,8 +12,8 @@ MODES = ("sustain", "latch", "toggle")
 class Hold(NoteNode):
     """Holds notes while `hold` is on. Switching it off ends notes whose keys are up.
 
-    sustain: they add up.  latch: the first key after all keys were up ends the held ones.  toggle: a key's second time
-    ends its note.
+    sustain: held notes add up.  latch: the first key after all keys were up ends the held notes.  toggle: pressing a
+    key again ends its note.
     """
 
     split = True
@@ -101,7 +101,7 @@ class ChordNode(NoteNode):
 
 
 class ScaleNode(NoteNode):
-    """Plays only notes of a scale."""
+    """Plays only notes of a scale; other notes are dropped or moved."""
 
     params = (
         Param("key", "choice", "c", choices=KEYS, doc="The scale's first note."),
@@ -120,7 +120,7 @@ class ScaleNode(NoteNode):
 
 
 def map_to_scale(number: int, inside: set[int], outside: str) -> int | None:
-    """Scale note of a note; None if it is dropped. Of two equally near ones the lower."""
+    """Maps a note to the scale; None if it is dropped. Of two equally near scale notes the lower is chosen."""
     for by in range(12):
         tries = {"nearest": (-by, by), "down": (-by,), "up": (by,), "drop": (0,)}[outside]
         for step in tries:
@@ -148,7 +148,7 @@ class Probability(NoteNode):
 
 
 class SplitNode(NoteNode):
-    """Plays notes below `at` at the output `low`, on channel 1, the others at `high`, on channel 2."""
+    """Splits notes: those below `at` go to the output `low`, on channel 1, the others to `high`, on channel 2."""
 
     outputs = (EVENTS_OUT, Port("low", "events", midi=1), Port("high", "events", midi=2))
     params = (

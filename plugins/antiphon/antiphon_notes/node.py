@@ -1,7 +1,7 @@
-"""Base of note processors: every started note is ended, and expression follows its note.
+"""Base of note processors: they end every started note, and expression follows its note.
 
 An input note is identified by its channel and number until its key is up, with the output notes made of it; so a
-parameter change in between leaves no hanging note. `NoteNode` maps notes at once, `ClockNode` also later, in beats.
+parameter change in between leaves no hanging note. `NoteNode` plays notes at once, `ClockNode` also later, in beats.
 """
 
 import math
@@ -28,7 +28,7 @@ Key = tuple[int, int]
 Made = tuple[int, int, float]
 """Channel, number and velocity of a note to play."""
 MAX_SOUNDING, MAX_WAITING = 128, 256
-"""Maximum sounding notes: the oldest is ended for a further one. Maximum pending notes: further ones are dropped."""
+"""Maximum sounding notes, beyond which the oldest ends; maximum pending notes, beyond which new ones are dropped."""
 MAX_EMITTED = 1024 - 3 * MAX_SOUNDING
 """Maximum events emitted per block besides note-offs: `IO.emit` drops events beyond 1024, never note-offs."""
 OF_A_NOTE = ("pitch", "pressure", "timbre")
@@ -40,9 +40,9 @@ _EARLY = 1e-6
 
 
 class NoteNode(Processor):
-    """Outputs `made` of each note, and ends it with its key. Other events pass; expression follows its note.
+    """Plays the notes `made` of each note, and ends them with its key. Other events pass; expression follows its note.
 
-    `bypass` passes the notes unchanged, `mute` none; both end sounding notes.
+    `bypass` passes notes unchanged, `mute` blocks them; both end sounding notes.
     """
 
     inputs = (EVENTS_IN,)
@@ -68,7 +68,7 @@ class NoteNode(Processor):
         """Initialises the subclass's state, after `prepare` and at a reset."""
 
     def made(self, io: IO, event: Event) -> Iterable[Made]:
-        """Output notes of a note-on, played at once."""
+        """Returns the notes to play at once for a note-on."""
         return ((event.channel, event.number, event.value),)
 
     def process(self, io: IO) -> None:
@@ -78,14 +78,14 @@ class NoteNode(Processor):
             self.take(io, event, switched)
 
     def clocked(self, io: IO) -> None:
-        """Begins a block; for nodes on the clock."""
+        """Hook at the start of a block, for nodes on the clock."""
 
     def step(self, io: IO) -> Step:
-        """Step of a block without events: no operation."""
+        """Native step of a block without events: does nothing."""
         return Step(())
 
     def _switch(self, io: IO) -> tuple[bool, bool]:
-        """State of bypass and mute; a change ends sounding notes."""
+        """State of bypass and mute; if it changes, sounding notes end."""
         bypass, mute = io.cells.get("bypass"), io.cells.get("mute")
         now = bypass is not None and bypass.target > 0.5, mute is not None and mute.target > 0.5
         if now != self._switched:
@@ -153,7 +153,7 @@ class NoteNode(Processor):
         return self._down[key]
 
     def on(self, io: IO, frame: int, note: Key, velocity: float, event: Event | None = None) -> None:
-        """Note-on; retriggers a held note. Dropped if the block is full."""
+        """Sends a note-on; a held note is retriggered. It is dropped if the block is full."""
         if len(io.events_out) >= MAX_EMITTED:
             return
         count = self._sounding.pop(note, 0)
@@ -168,7 +168,7 @@ class NoteNode(Processor):
         io.emit(Event("on", frame, note[1], velocity, note[0], age, live))
 
     def off(self, io: IO, frame: int, note: Key) -> None:
-        """Note-off; of duplicate notes, ends one."""
+        """Sends a note-off; of duplicate notes, ends one."""
         count = self._sounding.get(note, 0)
         if count > 1:
             self._sounding[note] = count - 1
@@ -244,7 +244,7 @@ class ClockNode(NoteNode):
         return math.inf
 
     def tick(self, io: IO, frame: int, beat: float) -> None:
-        """Plays a due clock step; `next_tick` is later afterwards."""
+        """Plays a due clock step; afterwards `next_tick` must be later."""
 
     def process(self, io: IO) -> None:
         switched = self._switch(io)
@@ -273,11 +273,11 @@ class ClockNode(NoteNode):
             io.report("left_out", float(self.left_out))
 
     def step(self, io: IO) -> Step:
-        """Step of a block without events: no operation until something is due."""
+        """Native step of a block without events: does nothing until something is due."""
         return self._rests.step(io)
 
     def later(self, beat: float, note: Key, velocity: float) -> bool:
-        """Schedules a note-on at a beat; False if the schedule is full. Its `ends` call is required."""
+        """Schedules a note-on at a beat; returns False if the schedule is full. `ends` must be called for the note."""
         if self._open >= MAX_WAITING or not 0 <= note[1] <= 127:
             self.left_out += self._open >= MAX_WAITING
             return False

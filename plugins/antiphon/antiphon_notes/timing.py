@@ -1,6 +1,6 @@
-"""Notes in time: arpeggios on the clock; delays in beats for echoes, strummed chords and humanising.
+"""Timed notes: arpeggios on the clock, and delays in beats for echoes, strummed chords and humanising.
 
-Each output note of a delay lasts as long as its key.
+A delayed note lasts as long as its key was held.
 """
 
 import math
@@ -18,7 +18,7 @@ _NEAR = 1e-6
 
 
 class Arpeggiator(ClockNode):
-    """Steps fall on multiples of `rate` beats. The first key of a phrase restarts the order."""
+    """Plays held keys in turn on multiples of `rate` beats. The first key of a phrase restarts the order."""
 
     inputs = (Port("notes", "events", held=True),)
     params = (
@@ -113,7 +113,7 @@ MIN_NOTE_BEATS = 1e-4
 
 
 class DelayingNode(ClockNode):
-    """Outputs `delayed` of each note. While the clock is stopped, delayed notes are dropped or played at once."""
+    """Plays `delayed` copies of each note. While the clock is stopped, they are dropped or played at once."""
 
     def forget(self) -> None:
         super().forget()
@@ -122,7 +122,7 @@ class DelayingNode(ClockNode):
 
     @abstractmethod
     def delayed(self, io: IO, event: Event, beat: float) -> Iterable[tuple[float, Made]]:
-        """Pairs of a delay in beats and a note."""
+        """Returns pairs of a delay in beats and a note."""
 
     def made(self, io: IO, event: Event) -> Iterable[Made]:
         beat, key = self.beat(event.offset), (event.channel, event.number)
@@ -172,7 +172,7 @@ class EchoNode(DelayingNode):
 
 
 class Strum(DelayingNode):
-    """Spreads the notes of a chord: each begins `beats` after the one before. Played ones keep their order."""
+    """Spreads the notes of a chord: each starts `beats` after the previous one. Notes played apart keep their order."""
 
     params = (
         Param("beats", default=0.04, low=0.0, high=1.0, unit="beats", doc="From one note to the next."),

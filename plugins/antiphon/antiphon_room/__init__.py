@@ -1,6 +1,6 @@
-"""Loudspeakers and a microphone in one room.
+"""Nodes for loudspeakers and a microphone in one room.
 
-Imports `antiphon.api` only.
+Imports only `antiphon.api`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Adaptive filter of `echo_cancel`, in the frequency domain, in partitions, with a Kalman gain a bin.
+"""Adaptive filter of `echo_cancel`, in the frequency domain, in partitions, with a Kalman gain per bin.
 
 Enzner and Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control in hands-free telephones" (Signal
 Processing 86, 2006); partitioned as by Kuech, Mabande and Enzner, "State-space architecture of the partitioned-block-
-based acoustic echo controller" (ICASSP 2014). The gain falls by itself where someone sings while the loudspeakers play.
-What is left is masked by its estimated share, through a minimum-phase filter, which delays nothing.
+based acoustic echo controller" (ICASSP 2014). The gain falls by itself if someone sings while the loudspeakers play.
+The residual echo is masked by its estimated share, through a minimum-phase filter without delay.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from antiphon_room.words import (
 )
 
 LAG_KEEP = 0.998
-"""Decay by the hop of the correlation at a delay."""
+"""Decay per hop of the correlation at each delay."""
 MEAN_KEEP = 0.97
-"""Decay by the hop of a band's mean, from which changes are counted."""
+"""Decay per hop of a band's mean, relative to which changes are measured."""
 AHEAD_HOPS = 4
-"""Hops of the filter that are kept before the delay that was found."""
+"""Hops kept in the filter before the detected delay."""
 CLEARER, ALIKE, CLEAR_HOPS = 1.03, 0.3, 150.0
-"""Times by which a delay has to correlate better than those within the filter; its least correlation; for so long."""
+"""Factor by which a delay must correlate better than those in the filter; minimum correlation; hops it must last."""
 
 
 @kernel
-def room_right(w: i64p, sums: f64p) -> i64:
+def room_is_path_right(w: i64p, sums: f64p) -> i64:
     """1 where the path explains the microphone."""
     heard = sums[EchoTotal.SQUARE] * (1.0 - SLOPE_KEEP) > HEARD * f64(w[EchoWord.SIZE] // 2 + 1)
     return 1 if sums[EchoTotal.SLOPE] > FOUND and heard else 0
@@ -79,10 +79,10 @@ def room_square(changes: f32p) -> f64:
 
 
 @kernel
-def room_lag(w: i64p, own: i64p, sums: f64p) -> i64:
-    """Hops of the loudspeakers' delay where it is another than thought, else -1.
+def room_find_delay(w: i64p, own: i64p, sums: f64p) -> i64:
+    """Delay of the loudspeakers in hops if it differs from the assumed one, else -1.
 
-    The changes of microphone and reference are correlated, by the hop; a delay within the filter's first half is left.
+    Changes of microphone and reference are correlated per hop; a delay within the filter's first half is kept.
     """
     slots = w[EchoWord.SLOTS]
     newest = w[EchoWord.NEWEST]
@@ -116,7 +116,7 @@ def room_lag(w: i64p, own: i64p, sums: f64p) -> i64:
     sums[EchoTotal.CHANGED] = LAG_KEEP * sums[EchoTotal.CHANGED] + room_square(heard)
     sums[EchoTotal.PLAYED] = LAG_KEEP * sums[EchoTotal.PLAYED] + room_square(now)
     alike = ALIKE * math.sqrt(sums[EchoTotal.CHANGED] * sums[EchoTotal.PLAYED]) + QUIET
-    other = f64(best) > max(CLEARER * f64(inside), alike) and room_right(w, sums) == 0
+    other = f64(best) > max(CLEARER * f64(inside), alike) and room_is_path_right(w, sums) == 0
     sums[EchoTotal.CLEAR] = sums[EchoTotal.CLEAR] + 1.0 if other else 0.0
     if sums[EchoTotal.CLEAR] < CLEAR_HOPS:
         return -1
@@ -126,28 +126,28 @@ def room_lag(w: i64p, own: i64p, sums: f64p) -> i64:
 
 HOP_SECONDS = 0.005
 FILTER_SECONDS = 0.25
-"""Length of the echo path that is modelled."""
+"""Length in seconds of the modelled echo path."""
 CONSTRAINED = 4
-"""Partitions whose wrapped part is removed in each hop, in turn."""
+"""Number of partitions per hop, in turn, whose circular wrap-around is removed."""
 KEEP = 0.999
-"""Decay of the path by the hop in the Kalman model: so fast a room may change."""
+"""Decay of the path per hop in the Kalman model, which sets how fast a room may change."""
 SETTLE = 0.1
-"""Share of what a hop tells by which the path's doubt falls: hops of held notes tell the same."""
+"""Factor on the fall of the path's variance per hop, because hops of held notes carry the same information."""
 FIRST_DOUBT, DOUBT_SECONDS = 0.1, 0.06
-"""Variance of the first partition before anything is known, and the seconds by which it falls to 1/e."""
+"""Initial variance of the first partition, and the seconds in which it falls to 1/e over the partitions."""
 NEAR_KEEP = 0.9
 """Decay by the hop of the near end's power."""
 KEPT = 0.8
-"""Share of the path that is kept in a room that counts as another."""
+"""Share of the path that is kept when a room counts as changed."""
 MOVED_HOPS, MOST_HOPS = 100.0, 6400.0
-"""Least and most hops between two new rooms."""
+"""Minimum and maximum hops between two changes of room."""
 LOUDEST = 64.0
-"""Magnitude from which a frame is taken for a fault, and for silence."""
+"""Magnitude at and above which a sample counts as faulty, and as silence."""
 
 
 @kernel
-def room_hear(w: i64p, reference: f32p) -> None:
-    """Takes a hop of the reference, `[references, hop]`, into the newest slot."""
+def room_push_reference(w: i64p, reference: f32p) -> None:
+    """Writes a hop of the reference, `[references, hop]`, into the newest slot."""
     hop = w[EchoWord.HOP]
     size = w[EchoWord.SIZE]
     bins = size // 2 + 1
@@ -198,8 +198,8 @@ def room_learn(x: f32p, h: f32p, doubt: f32p, error: f32p, scale: f32p, bins: i6
 
 
 @kernel
-def room_forget(w: i64p, own: i64p, share: f32) -> None:
-    """Doubts the path as at first, but for the share of it that is kept."""
+def room_reset_variance(w: i64p, own: i64p, share: f32) -> None:
+    """Resets the path's variance to its initial value, except for the share of the path that is kept."""
     bins = w[EchoWord.SIZE] // 2 + 1
     path = address_f32(own[EchoWord.PATH])
     doubt = address_f32(own[EchoWord.DOUBT])
@@ -214,7 +214,7 @@ def room_forget(w: i64p, own: i64p, share: f32) -> None:
 
 @kernel
 def room_predict(w: i64p, own: i64p) -> None:
-    """`FRAME` ← modelled echo, whose last hop is valid; `SPREAD` ← power that the path's doubt allows."""
+    """`FRAME` ← modelled echo, whose last hop is valid; `SPREAD` ← power that the path's variance allows."""
     bins = w[EchoWord.SIZE] // 2 + 1
     count = w[EchoWord.COUNT]
     references = w[EchoWord.REFERENCES]
@@ -241,7 +241,7 @@ def room_predict(w: i64p, own: i64p) -> None:
 
 @kernel
 def room_padded(w: i64p, sound: f32p, into: f32p) -> None:
-    """into `[2, bins]` ← spectrum of a hop behind zeros."""
+    """into `[2, bins]` ← spectrum of a hop preceded by zeros."""
     size = w[EchoWord.SIZE]
     start = size - w[EchoWord.HOP]
     frame = address_f32(w[EchoWord.FRAME])
@@ -273,7 +273,7 @@ def room_subtract(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
 
 
 @kernel
-def room_weigh(w: i64p, own: i64p, sums: f64p) -> None:
+def room_update_levels(w: i64p, own: i64p, sums: f64p) -> None:
     """Levels of error and modelled echo; `MASKED` ← inverse of the error's expected power; the path's slope."""
     bins = w[EchoWord.SIZE] // 2 + 1
     part = f32(w[EchoWord.HOP]) / f32(w[EchoWord.SIZE])
@@ -323,8 +323,8 @@ def room_update(w: i64p, own: i64p, settle: f32) -> None:
 
 
 @kernel
-def room_doubt(w: i64p, own: i64p, sums: f64p) -> None:
-    """Begins a new room where the modelled echo no longer explains the microphone."""
+def room_detect_change(w: i64p, own: i64p, sums: f64p) -> None:
+    """Assumes a changed room if the modelled echo no longer explains the microphone."""
     bins = w[EchoWord.SIZE] // 2 + 1
     slope = sums[EchoTotal.SLOPE]
     sums[EchoTotal.WAIT] = sums[EchoTotal.WAIT] - 1.0
@@ -335,7 +335,7 @@ def room_doubt(w: i64p, own: i64p, sums: f64p) -> None:
         # in vain where the loudspeaker is muted: so each time later
         sums[EchoTotal.WAIT] = sums[EchoTotal.PATIENCE]
         sums[EchoTotal.PATIENCE] = min(2.0 * sums[EchoTotal.PATIENCE], MOST_HOPS)
-        room_forget(w, own, f32(KEPT) if slope > LOST else f32(0.0))
+        room_reset_variance(w, own, f32(KEPT) if slope > LOST else f32(0.0))
 
 
 @kernel
@@ -359,30 +359,30 @@ def room_constrain(w: i64p, own: i64p) -> None:
 
 @kernel
 def room_cancel(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
-    """out ← a hop of the microphone without the echo, before the mask; the path learns. `own`: words of its channel."""
+    """out ← a hop of the microphone without the echo, before the mask; adapts the path. `own`: words of its channel."""
     room_predict(w, own)
     room_subtract(w, own, sums, mic, out)
-    room_weigh(w, own, sums)
+    room_update_levels(w, own, sums)
     room_update(w, own, f32(SETTLE))
-    room_doubt(w, own, sums)
+    room_detect_change(w, own, sums)
     room_constrain(w, own)
 
 
 @kernel
-def room_hold(w: i64p, own: i64p, sums: f64p, channels: i64, hops: i64) -> None:
-    """Holds the reference back by a delay in hops, less those that the filter keeps before it, and learns anew."""
+def room_delay_reference(w: i64p, own: i64p, sums: f64p, channels: i64, hops: i64) -> None:
+    """Delays the reference by a number of hops, less those the filter keeps before it, and restarts adaptation."""
     w[EchoWord.DELAY] = max(0, hops - AHEAD_HOPS)
     sums[EchoTotal.LATE] = 1000.0 * HOP_SECONDS * f64(w[EchoWord.DELAY])
     for c in range(channels):
-        room_forget(w, offset(own, c * WORDS), f32(0.0))
+        room_reset_variance(w, offset(own, c * WORDS), f32(0.0))
 
 
 @kernel
-def room_given(w: i64p, own: i64p, sums: f64p, channels: i64, known: f64) -> None:
-    """Holds the reference back by a delay that is known, ms, where it is another than before; 0 is none."""
+def room_set_known_delay(w: i64p, own: i64p, sums: f64p, channels: i64, known: f64) -> None:
+    """Delays the reference by a known delay in ms, if it differs from the previous one; 0 is none."""
     if known != sums[EchoTotal.KNOWN]:
         sums[EchoTotal.KNOWN] = known
-        room_hold(w, own, sums, channels, i64(known / (1000.0 * HOP_SECONDS)))
+        room_delay_reference(w, own, sums, channels, i64(known / (1000.0 * HOP_SECONDS)))
 
 
 @kernel
@@ -390,7 +390,7 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
     """give `[channels, hop]` ← take without the echo of heard `[references, hop]`; take is overwritten."""
     hop = w[EchoWord.HOP]
     words = i64(WORDS)
-    room_hear(w, heard)
+    room_push_reference(w, heard)
     for c in range(channels):
         mine = offset(own, c * words)
         same = 1 if c > 0 else 0
@@ -408,9 +408,9 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
         if mine[EchoWord.TWIN] == 0:
             room_cancel(w, mine, offset(sums, at * TOTALS), offset(take, at * hop), out)
             room_mask(w, mine, offset(sums, at * TOTALS), out, strength)
-    found = room_lag(w, own, sums)
+    found = room_find_delay(w, own, sums)
     if found >= 0:
-        room_hold(w, own, sums, channels, found)
+        room_delay_reference(w, own, sums, channels, found)
     for c in range(1, channels):
         if own[c * words + EchoWord.TWIN] == 1:
             for n in range(hop):
@@ -419,7 +419,7 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
 
 @kernel
 def room_copy(w: i64p, first: i64p, own: i64p) -> None:
-    """Copies what the first channel has learned, for one that was its twin."""
+    """Copies the first channel's adapted state to a channel that was identical to it."""
     size = w[EchoWord.SIZE]
     bins = size // 2 + 1
     parts = w[EchoWord.COUNT] * w[EchoWord.REFERENCES]
@@ -441,7 +441,7 @@ def room_copy(w: i64p, first: i64p, own: i64p) -> None:
 
 
 class CancelState(NamedTuple):
-    """State of a canceller, and its buffers. `place`: frames in `take`, frames of the file."""
+    """State of a canceller, and its buffers. `place`: frames in `take`, position in the file in frames."""
 
     words: i64p
     own: i64p
@@ -475,15 +475,15 @@ def room_block(
         at = at + 1
         if at == hop:
             at = 0
-            room_given(s.words, s.own, s.sums, y.channels, f64(known[n]))
+            room_set_known_delay(s.words, s.own, s.sums, y.channels, f64(known[n]))
             room_hop(s.words, s.own, s.sums, s.heard, s.take, s.give, y.channels, f64(mask[n]))
         s.place[0] = at
 
 
 class Canceller:
-    """Filters of all channels of a microphone, and the spectra of what was played.
+    """Filters of all channels of a microphone, and the spectra of the reference.
 
-    `words`: what all channels share; `own`: of each channel, `[channels, words]`; `sums`: `[channels, EchoTotal]`.
+    `words`: state of all channels; `own`: of each channel, `[channels, words]`; `sums`: `[channels, EchoTotal]`.
     """
 
     def __init__(self, rate: int, channels: int, references: int) -> None:

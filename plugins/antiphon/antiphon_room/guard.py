@@ -1,8 +1,8 @@
-"""The node `howl_guard`: lowers an input whose loudspeakers and microphone howl.
+"""The node `howl_guard`: lowers an input when loudspeakers and microphone feed back.
 
-A howl is a pure tone that stays and keeps its frequency, as van Waterschoot and Moonen say ("Fifty years of acoustic
-feedback control", Proceedings of the IEEE 99, 2011). A performer's tone may be one too. So the gain is asked: it is
-lowered slowly, a howl then fades, and a performer does not.
+A howl is a sustained pure tone of constant frequency (van Waterschoot and Moonen, "Fifty years of acoustic feedback
+control", Proceedings of the IEEE 99, 2011). A performer's tone may be one too. So the gain is lowered slowly as a test:
+a howl then fades out, and a performer's tone does not.
 """
 
 from __future__ import annotations
@@ -19,53 +19,53 @@ from antiphon.api.kernels import Audio, RealFft, f32, f32p, f64, f64p, fft_real,
 HOP_SECONDS = 0.01
 SIZE_SECONDS = 0.04
 LOWEST = 60.0
-"""Hertz above which a howl is looked for."""
+"""Frequency in Hz above which howls are detected."""
 PURE = 0.35
-"""Share of the power in the bins of one tone from which it may be a howl."""
+"""Minimum share of the power in the bins of one tone for it to count as a howl."""
 STEADY = 0.98
-"""Cosine of the angle by which the phase of a tone may leave its course in a hop."""
+"""Cosine of the maximum deviation of a tone's phase from its prediction per hop."""
 ALONE = 24.0
-"""Decibels by which it is above its harmonics, which a voice has and a howl has not."""
+"""Minimum dB above its harmonics, which a voice has and a howl lacks."""
 FAINT = -55.0
-"""Level of a tone, dBFS, below which it is none."""
+"""Minimum level of a tone in dBFS."""
 HOPS, STAYS, GROWS = 8.0, 80.0, 3.0
-"""Hops for which it grows, by so many decibels, or stays, before the gain is asked."""
+"""Hops for which a tone must grow, hops for which it must last, and its growth in dB, before the gain is tested."""
 FALLS = 0.1
-"""Decibels in a hop by which a tone that grows may be lower."""
+"""Maximum fall in dB per hop of a tone that still counts as growing."""
 ASKED, FADED, MOST = 0.6, 8.0, 15.0
-"""Decibels by which a hop is lowered to ask, by which a howl then fades, and from which what stays is no howl."""
+"""In dB: step per hop of the test, fall of a level that proves a howl, and gain reduction at which the test fails."""
 STRAY, WITHIN = 8.0, 3.0
-"""Hops in which a tone that is asked about is as strong, within so many decibels, and no howl."""
+"""Hops of a test in which the level stays within this many dB but is no pure tone, after which the test ends."""
 SAME = 0.99
-"""Cosine of the difference of turns in a hop up to which two tones have one frequency."""
+"""Minimum cosine between the phase advances per hop of two tones of equal frequency."""
 SUDDEN, NEAR = 5.0, 4.0
-"""Hops in which a howl cannot fade, and decibels between the gains at which it fades twice."""
+"""Hops in which a howl cannot fade, and maximum difference in dB between gains at which it fades twice."""
 BELOW = -1.0
-"""Decibels by which the gain has to be lower before a howl begins to fade."""
+"""Gain change in dB that a howl needs before it begins to fade."""
 LOUDEST, LONG = -7.0, 40.0
-"""Level of what is played, as of a tone in dBFS, from which the gain falls; hops after which all is asked."""
+"""Output level, as of a tone in dBFS, above which the gain falls; hops after which the whole signal is tested."""
 COMES = 1000.0
-"""Hops in which it has to come again."""
+"""Hops within which a howl must return to be confirmed."""
 MARGIN = 3.0
 """Decibels below a loop gain of 1 at which the loop is held."""
 RISE, SLOWLY, NEARLY = 0.2, 0.05, -12.0
-"""Decibels by which a hop is raised below, and above, a gain in dB."""
+"""Rise of the gain in dB per hop below, and above, the third value, a gain in dB."""
 SHUT = -30.0
-"""Gain at which an input opens, dB."""
+"""Initial gain in dB of an input that opens."""
 SPARED, MOST_SPARED, LOUDER = 400.0, 6000.0, 6.0
-"""Hops for which a performer is not asked again, at first and at most, unless he is louder by so many decibels."""
+"""Hops without another test of a performer, at first and at most, unless the level rises by this many dB."""
 SOON = 50.0
-"""Hops in which the gain is back after it was asked: a howl then comes again at once."""
+"""Hops in which the gain returns after a test, so that a howl would recur at once."""
 CEILING, RELEASE = 0.6, 1e-4
-"""Highest peak that is passed, and the share of its lowering that is given back in a frame."""
+"""Maximum peak level of the output, and the limiter's release per frame."""
 MUTED = 50.0
-"""Hops of silence after which an input that was held down opens anew."""
+"""Hops of silence after which an input that was held down opens again."""
 SAID = "lowered the input by {} dB, which howled through the loudspeakers; mute the input for a second to begin anew"
 NEPER = math.log(10.0) / 20.0
 
 
 class Howl(IntEnum):
-    """Float64 state of a guard."""
+    """Indices of a guard's float64 state."""
 
     GAIN = 0  # dB
     LAST = 1  # gain of the last hop, a factor
@@ -121,7 +121,7 @@ def howl_level(bins: f32p, at: i64, size: i64) -> f64:
 
 @kernel
 def howl_harmonic(bins: f32p, at: i64, size: i64) -> f64:
-    """Level of the strongest tone, dBFS, at other halves of a bin's frequency, up to three times it."""
+    """Level in dBFS of the strongest tone at other multiples of half the bin's frequency, up to three times it."""
     most = f64(-200.0)
     for part in range(1, 7):
         k = part * at // 2
@@ -131,8 +131,8 @@ def howl_harmonic(bins: f32p, at: i64, size: i64) -> f64:
 
 
 @kernel
-def howl_watch(bins: f32p, size: i64, low: i64, s: f64p) -> f64:
-    """Watches the strongest tone; level of all, dBFS."""
+def howl_track_tone(bins: f32p, size: i64, low: i64, s: f64p) -> f64:
+    """Tracks the strongest tone; returns the total level in dBFS."""
     total = f64(1e-20)
     most = f64(1e-20)
     at = low
@@ -172,8 +172,8 @@ def howl_watch(bins: f32p, size: i64, low: i64, s: f64p) -> f64:
 
 
 @kernel
-def howl_answer(at: i64, level: f64, s: f64p) -> None:
-    """Ends a question: what faded twice is held down, what stayed is a performer's and spared."""
+def howl_end_probe(at: i64, level: f64, s: f64p) -> None:
+    """Ends a test: a tone that faded twice is held down; one that stayed is a performer's, and is spared."""
     broad = s[Howl.BROAD]
     s[Howl.MODE] = 0.0
     s[Howl.COUNT] = 0.0
@@ -203,8 +203,8 @@ def howl_answer(at: i64, level: f64, s: f64p) -> None:
 
 
 @kernel
-def howl_ask(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
-    """Asks whether a tone that lasts, or all where it is loud, fades with the gain. `whole`, `played`: levels, dBFS."""
+def howl_probe_gain(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
+    """Tests whether a sustained tone, or a loud signal as a whole, fades with the gain. `whole`, `played`: dBFS."""
     at = i64(s[Howl.BIN])
     tone = howl_level(bins, at, size)
     s[Howl.WAIT] = s[Howl.WAIT] - 1.0
@@ -228,7 +228,7 @@ def howl_ask(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
             s[Howl.COUNT] = 0.0
             s[Howl.BACK] = SOON
         elif level < s[Howl.TOP] - FADED or s[Howl.GAIN] < s[Howl.AT] - MOST:
-            howl_answer(at, level, s)
+            howl_end_probe(at, level, s)
         return
     rise = RISE if s[Howl.GAIN] < NEARLY else SLOWLY
     rise = ASKED if s[Howl.BACK] > 0.0 and s[Howl.GAIN] < s[Howl.START] else rise
@@ -304,10 +304,10 @@ def room_guard(x: Audio, reference: Audio, y: Audio, frames: i64, hop: i64, size
                 s.frame[m] = s.window[m] * s.past[k if k < size else k - size]
             fft_real(s.frame, size, s.turns, s.work, s.bins)
             bin_hertz = rate / f64(size)
-            whole = howl_watch(s.bins, size, i64(LOWEST / bin_hertz) + 2, gains)
+            whole = howl_track_tone(s.bins, size, i64(LOWEST / bin_hertz) + 2, gains)
             gains[Howl.PLAYED] = max(0.7 * gains[Howl.PLAYED], 2.0 * gains[Howl.SQUARE] / f64(hop))
             gains[Howl.SQUARE] = 0.0
-            howl_ask(s.bins, size, whole, 4.342945 * math.log(gains[Howl.PLAYED] + 1e-20), gains)
+            howl_probe_gain(s.bins, size, whole, 4.342945 * math.log(gains[Howl.PLAYED] + 1e-20), gains)
             gains[Howl.HERTZ] = gains[Howl.BEFORE] * bin_hertz
             if gains[Howl.STILL] > MUTED * f64(hop) and (gains[Howl.HELD] < 0.0 or gains[Howl.WAIT] > 0.0):
                 gains[Howl.GAIN] = SHUT
@@ -319,7 +319,7 @@ def room_guard(x: Audio, reference: Audio, y: Audio, frames: i64, hop: i64, size
 
 
 class HowlGuard(Processor):
-    """Passes an input, opens it softly, and lowers it where the loudspeakers that play it make it howl."""
+    """Passes an input, opens it slowly, and lowers it when it feeds back through the loudspeakers that play it."""
 
     inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN, Port("reference", channels=2))
     params: ClassVar[tuple[Param, ...]] = (
@@ -360,7 +360,7 @@ class HowlGuard(Processor):
         self._state[Howl.LIMIT] = 1.0
 
     def pass_through(self, x: F32, played: F32, y: F32) -> None:
-        """y ← a block x, each `[channels, frames]`; `played`: what was played before it, `[2, frames]`."""
+        """y ← a block x, each `[channels, frames]`; `played`: the output of the previous block, `[2, frames]`."""
         room_guard(x, played, y, x.shape[1], self._hop, self._size, self._rate, self._words)
 
     def step(self, io: IO) -> Step:

@@ -1,4 +1,4 @@
-"""The node `echo_cancel`: takes what the loudspeakers play out of a microphone."""
+"""The node `echo_cancel`: removes the loudspeakers' sound from a microphone."""
 
 from __future__ import annotations
 
@@ -32,23 +32,22 @@ REFERENCES = 2
 MAX_SECONDS = 1800.0
 """Longest reference of a file, which is held in memory."""
 FRAME_SECONDS, COMPARED_SECONDS, MAX_DELAY_SECONDS = 0.01, 60.0, 1.5
-"""Frames of the levels by which a file is compared with its reference, how much of both, and how late it may be."""
+"""Frame of the levels that are compared between a file and its reference, compared length, and maximum delay, in s."""
 RATES = (16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
-"""Rates in Hz of which a file may have another one's label."""
+"""Sample rates in Hz that a file may have under another rate's label."""
 ALIKE, MORE_ALIKE = 0.3, 0.1
-"""Correlation of the levels' changes at another rate than the label's from which it is the right one, and how much more
-than at the label's: of four records and a room it is .55, beside a speaker as loud .18 and more, at wrong rates .25 at
-most.
+"""Minimum correlation of level changes at which another rate than the label's is right, and minimum excess over the
+label's rate. Four records in a room have .55, with an equally loud speaker .18 or more, at wrong rates .25 at most.
 """
 _SMOOTH = np.hanning(9)[1:-1]
 EARLY_SECONDS = 0.5
-"""How much earlier than the microphone a reference may end."""
+"""Seconds by which a reference may end before the microphone."""
 
 
 class EchoCancel(Processor):
     """Acoustic echo canceller: removes the loudspeakers' sound from a microphone signal and keeps the near end.
 
-    The reference is what was played: in a patch the wire from `played`, of a file the parameter `reference`.
+    The reference is the played sound: in a patch the wire from `played`, for a file the parameter `reference`.
     """
 
     inputs: ClassVar[tuple[Port, ...]] = (AUDIO_IN, Port("reference", channels=REFERENCES))
@@ -112,8 +111,8 @@ def read_played(path: Path, rate: int) -> F32:
 
 
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
-    """`FileUse.hears` of `echo_cancel`: a sentence, for the closing line, on a reference that does not fit the
-    microphone. Raises FileError as `read_played`.
+    """`FileUse.hears` of `echo_cancel`: a sentence for the closing line if the reference does not match the microphone.
+    Raises FileError as `read_played` does.
     """
     with stream_sound(path) as (info, blocks):
         rate, frames = info.rate, info.frames
@@ -129,9 +128,9 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
 
 
 def rate_of(microphone: F64, played: F64, rate: int) -> int:
-    """Rate in Hz of a microphone's file that says `rate`: another one where only so it goes with what was played.
+    """Rate in Hz of a microphone file labelled `rate`: another one if only that matches the played sound.
 
-    `microphone`, `played`: changes of level, a frame of `FRAME_SECONDS` each by that rate.
+    `microphone`, `played`: level changes per frame of `FRAME_SECONDS`, assuming that rate.
     """
     alike = {right: _alike(microphone, played, right / rate) for right in (rate, *RATES)}
     best = max(alike, key=lambda right: alike[right])
@@ -139,7 +138,7 @@ def rate_of(microphone: F64, played: F64, rate: int) -> int:
 
 
 def _alike(microphone: F64, played: F64, faster: float) -> float:
-    """Greatest correlation of changes, 0 to 1, where the first ones are played `faster` and up to 1.5 s later."""
+    """Maximum correlation of changes, 0 to 1, with the first ones played `faster` and up to 1.5 s later."""
     count = min(int(len(microphone) / faster), len(played))
     if count < 1.0 / FRAME_SECONDS:
         return 0.0
@@ -152,7 +151,7 @@ def _alike(microphone: F64, played: F64, faster: float) -> float:
 
 
 def _changes(blocks: Iterator[Samples], rate: int) -> F64:
-    """Changes in dB from frame to frame of `FRAME_SECONDS`, of the beginning; none below 60 dB under the loudest."""
+    """Level changes in dB between frames of `FRAME_SECONDS`, at the start; levels are at least -60 dB of the peak."""
     parts, count = list[F32](), 0
     for block in blocks:
         parts.append(np.square(block).mean(axis=0))

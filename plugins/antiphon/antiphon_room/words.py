@@ -1,4 +1,4 @@
-"""State of `echo_cancel` that its kernels share, spectra of its frames, and the mask of the remaining echo."""
+"""State of `echo_cancel` shared by its kernels, spectra of its frames, and the mask of the residual echo."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ SLOPE_KEEP = 0.985
 FOUND, MOVED, LOST = 0.8, 0.6, 0.3
 """Slopes above which the path counts as right; below which the room counts as another, and the path as wrong."""
 MAX_LAG = 300
-"""Hops of the longest delay of the loudspeakers that is looked for."""
+"""Maximum delay in hops of the loudspeakers that is searched."""
 BANDS, BAND_BINS = 32, 4
-"""Bands, of as many bins, from the first on, whose changes give the delay."""
+"""Number of bands and bins per band, from the lowest on, whose changes reveal the delay."""
 HEARD = 0.1
-"""Mean share of the modelled echo in the bins from which its slope is asked."""
+"""Minimum mean power of the modelled echo per bin for its slope to be evaluated."""
 QUIET = 1e-9
-"""Power a bin below which nothing is learned."""
+"""Power per bin below which nothing is adapted."""
 SILENT = 1e-6
-"""Level of the reference that counts as silence."""
+"""Level below which the reference counts as silent."""
 
 
 class EchoWord(IntEnum):
-    """Words of a canceller; addresses of float32 arrays unless said."""
+    """Indices of a canceller's words; addresses are of float32 arrays unless stated."""
 
     HOP = 0
     SIZE = 1
@@ -70,7 +70,7 @@ class EchoLevel(IntEnum):
 
 
 class EchoTotal(IntEnum):
-    """Float64 sums of a canceller, over time."""
+    """Indices of a canceller's float64 sums over time."""
 
     IN = 0
     OUT = 1
@@ -123,37 +123,37 @@ def room_sound(w: i64p, source: f32p) -> None:
 
 
 DOUBTED = 0.3
-"""Power of the echo that is left, as a share of what the path's doubt allows."""
+"""Residual echo power as a share of the power that the path's variance allows."""
 UNMODELLED = 0.01
-"""The same, as a share of the echo that is taken away."""
+"""Residual echo power as a share of the removed echo."""
 MIN_GAIN = 0.02
-"""Least gain of the mask where the loudspeakers are alone."""
+"""Minimum gain of the mask while only the loudspeakers play."""
 NEAR_GAIN = 0.5
 """Least gain of the mask where someone sings."""
 CLOSED = 0.001
 """Gain of all bins with an echo, where there is no near end."""
 ABSENT, PRESENT = 2.0, 8.0
-"""Decibels of the error over the echo that is left, below which there is no near end, and above which there is one."""
+"""dB of the error over the residual echo: near end absent below the first, and present above the second."""
 REVERBERATES = 0.97
-"""Decay by the hop of what may be left of the echo."""
+"""Decay per hop of the estimated residual echo."""
 PRESENCE_KEEP = 0.95
-"""Decay by the hop of how sure it is that someone sings."""
+"""Decay per hop of the confidence that someone sings."""
 OPENS, CLOSES, MOST_SURE = 0.1, 0.04, 2.0
-"""Shares in a hop by which the gate takes the near end for present, and for absent; how sure it may be."""
+"""Steps per hop by which the gate comes to take the near end as present, and as absent; maximum confidence."""
 LASTS = 0.01
-"""The same of its mean: after someone has sung for a while, it stays open between notes."""
+"""Step per hop of the mean confidence: after someone has sung for a while, the gate stays open between notes."""
 TRUSTED, TRUSTS = 2.0, 0.02
-"""Half the decibels of the echo over what may be left of it from which a path is known, and the share in a hop by
-which that is taken: while a room is learned, the gate stays open."""
+"""Half the dB of the echo over its residual above which the path counts as known, and the smoothing factor per hop;
+while a room is being learned, the gate stays open."""
 VEIL, VEILS = 0.001, 0.02
-"""Power of the noise over what is left, as a share of the echo's, and the share in a hop by which it follows that."""
+"""Power of the masking noise as a share of the echo's, and smoothing factor per hop with which it follows that."""
 SUNG_BINS = 128
-"""Bins from which that is computed."""
+"""Number of bins used to detect the near end."""
 
 
 @kernel
-def room_present(w: i64p, own: i64p, sums: f64p) -> f32:
-    """Least gain of the mask, by how far the error is above what is left of the echo."""
+def room_minimum_gain(w: i64p, own: i64p, sums: f64p) -> f32:
+    """Minimum gain of the mask, by the level of the error above the residual echo."""
     bins = w[EchoWord.SIZE] // 2 + 1
     levels = address_f32(own[EchoWord.LEVELS])
     spread = offset(levels, EchoLevel.SPREAD * bins)
@@ -187,7 +187,7 @@ def room_present(w: i64p, own: i64p, sums: f64p) -> f32:
 
 
 @kernel
-def room_cut(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
+def room_mask_gains(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
     """`CUT` ← log gains of the mask. `strength`: 0 for none, 1 for all."""
     bins = w[EchoWord.SIZE] // 2 + 1
     levels = address_f32(own[EchoWord.LEVELS])
@@ -196,7 +196,7 @@ def room_cut(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
     power = offset(levels, EchoLevel.ERROR * bins)
     prior = offset(levels, EchoLevel.PRIOR * bins)
     cut = offset(levels, EchoLevel.CUT * bins)
-    least = room_present(w, own, sums)
+    least = room_minimum_gain(w, own, sums)
     taken = 0
     # of a loudspeaker that is muted there is nothing to mask
     sure = f32(max(0.0, min(1.0, (sums[EchoTotal.SLOPE] - LOST) / (MOVED - LOST))))
@@ -219,8 +219,8 @@ def room_cut(w: i64p, own: i64p, sums: f64p, strength: f64) -> None:
 
 
 @kernel
-def room_veil(w: i64p, own: i64p, sums: f64p, sound: f32p) -> None:
-    """sound ← sound + noise, over tones that are left of the echo: `hum` takes the softest for a second voice."""
+def room_add_masking_noise(w: i64p, own: i64p, sums: f64p, sound: f32p) -> None:
+    """sound ← sound + noise that masks residual tones of the echo, which `hum` would take for a second voice."""
     hop = w[EchoWord.HOP]
     state = own[EchoWord.NOISE]
     power = VEIL * (sums[EchoTotal.VEILED] - f64(QUIET)) / f64(w[EchoWord.SIZE] // 2 * hop)
@@ -233,7 +233,7 @@ def room_veil(w: i64p, own: i64p, sums: f64p, sound: f32p) -> None:
 
 @kernel
 def room_shape(w: i64p, own: i64p) -> None:
-    """`GAIN` ← spectrum of a filter of minimum phase with the gains of `CUT`: the cepstrum of the log gain, folded."""
+    """`GAIN` ← spectrum of a minimum-phase filter with the gains of `CUT`, by folding the cepstrum of the log gain."""
     size = w[EchoWord.SIZE]
     bins = size // 2 + 1
     frame = address_f32(w[EchoWord.FRAME])
@@ -266,8 +266,8 @@ def room_shape(w: i64p, own: i64p) -> None:
 
 
 @kernel
-def room_masked(w: i64p, own: i64p, gain: f32p) -> None:
-    """`FRAME` ← `PAST` through a filter, of which the last hop is valid."""
+def room_apply_filter(w: i64p, own: i64p, gain: f32p) -> None:
+    """`FRAME` ← `PAST` filtered by `gain`; its last hop is valid."""
     size = w[EchoWord.SIZE]
     turns = address_f32(w[EchoWord.TURNS])
     work = address_f32(w[EchoWord.WORK])
@@ -292,8 +292,8 @@ def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> Non
     frame = address_f32(w[EchoWord.FRAME])
     past = address_f32(own[EchoWord.PAST])
     last = address_f32(own[EchoWord.GAIN])
-    room_cut(w, own, sums, strength)
-    room_veil(w, own, sums, sound)
+    room_mask_gains(w, own, sums, strength)
+    room_add_masking_noise(w, own, sums, sound)
     room_shape(w, own)
     for n in range(size - hop):
         past[n] = past[n + hop]
@@ -301,9 +301,9 @@ def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> Non
         past[size - hop + n] = sound[n]
     if own[EchoWord.OPEN] > 1:
         return
-    room_masked(w, own, last)
+    room_apply_filter(w, own, last)
     for n in range(hop):
         sound[n] = frame[size - hop + n] * (f32(1.0) - f32(n) / f32(hop))
-    room_masked(w, own, offset(last, size + 2))
+    room_apply_filter(w, own, offset(last, size + 2))
     for n in range(hop):
         sound[n] = sound[n] + frame[size - hop + n] * (f32(n) / f32(hop))

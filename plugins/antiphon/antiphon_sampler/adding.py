@@ -1,4 +1,4 @@
-"""Packs of sounds brought into the library: by folders, or by the `strudel.json` of a pack, all of it or nothing."""
+"""Adds packs of sounds to the library, from folders or a pack's `strudel.json`, completely or not at all."""
 
 import contextlib
 import http.client
@@ -36,24 +36,24 @@ from antiphon_sampler.library import MARK, MAX_FILES
 # ---- Where the files of a pack are read from: a folder, a ZIP file, addresses. Each gives bytes within a limit
 
 MAX_ENTRIES = 100_000
-"""Files of a folder or a ZIP file that are looked at."""
+"""Maximum files of a folder or a ZIP file that are examined."""
 PIECE = 1 << 18
 STALLED = 30.0
-"""Seconds without a byte after which a server has gone."""
+"""Seconds without a byte after which a server counts as unreachable."""
 _AGENT = "antiphon"
 
 
 class Origin(Protocol):
-    """Files by their paths, with `/` between the parts."""
+    """A source of files, by paths with `/` between the parts."""
 
     shown: str
 
     def names(self) -> list[str]:
-        """Paths of the files; none where they cannot be listed."""
+        """Paths of the files; empty if they cannot be listed."""
         ...
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """Content of a file. Raises FileError: it cannot be read to its end; KeyError: there is none."""
+        """Yields a file's content. Raises FileError: it cannot be read completely. Raises KeyError: there is none."""
         ...
 
 
@@ -85,7 +85,7 @@ class FolderOrigin:
 
 
 class ZipOrigin:
-    """Files of a ZIP file; one folder that holds all of them is left out of their names."""
+    """Files of a ZIP file; a single top-level folder is left out of their names."""
 
     def __init__(self, path: Path, shown: str = "") -> None:
         self.shown = shown or printable_path(path)
@@ -113,7 +113,7 @@ class ZipOrigin:
 
 
 class WebOrigin:
-    """Files by addresses relative to one, all of one host, which no answer leads away from."""
+    """Files at addresses relative to a base address; redirects to another host are refused."""
 
     def __init__(self, base: str) -> None:
         self.shown = self._base = base
@@ -157,7 +157,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
 
 
 def whole(origin: Origin, name: str, most: int) -> bytes:
-    """Content of a file of at most `most` bytes. Raises FileError, KeyError."""
+    """Content of a file. Raises FileError: it is unreadable, or over `most` bytes. Raises KeyError: it is missing."""
     content = bytearray()
     with contextlib.closing(origin.pieces(name)) as pieces:  # type: ignore[type-var]
         for piece in pieces:
@@ -168,7 +168,7 @@ def whole(origin: Origin, name: str, most: int) -> bytes:
 
 
 def plain_path(text: str) -> str:
-    """A relative path without `.`; "" for one that leads elsewhere."""
+    """Normalises a relative path without `.`; returns "" for one that leads outside."""
     parts = [part for part in PurePosixPath(text).parts if part != "."]
     return "" if text.startswith("/") or ".." in parts or "\0" in text else "/".join(parts)
 
@@ -182,14 +182,14 @@ LISTING = "strudel.json"
 ARCHIVES = "https://codeload.github.com"
 """Server of repositories as ZIP files: /USER/REPO/zip/BRANCH."""
 CONTENTS = "https://raw.githubusercontent.com"
-"""Server of their files, by which a `strudel.json` names them: /USER/REPO/BRANCH/FILE."""
+"""Server of single files of repositories, as named in a `strudel.json`: /USER/REPO/BRANCH/FILE."""
 MAX_LISTING, MAX_LICENCE = 8 << 20, 1 << 20
 MAX_SOUND, MAX_PACK = 512 << 20, 4 << 30
-"""Maximum bytes of a file and of a pack, counted as they come: what an archive says of itself may be false."""
+"""Maximum bytes of a file and of a pack, counted while reading, as an archive's own sizes may be false."""
 _REPOSITORY = re.compile(r"github:([A-Za-z0-9-]+)/([A-Za-z0-9._-]+)(?:/([A-Za-z0-9._/-]+?))?/?")
 _LICENCE = re.compile(r"(_?(licen[cs]e|copying|notice|readme|_readme_and_license)[^/]*)", re.IGNORECASE)
 _GUESSED = ("LICENSE", "LICENSE.md", "README.md")
-"""Names of licences where the files cannot be listed."""
+"""Names of licence files to try if the files cannot be listed."""
 _DOWNLOAD, _BEFORE, _TMP = ".download.", ".before ", ".tmp"
 _SOUNDS = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3", b".snd", b"riff", b"caff")
 Progress = Callable[[int, int], None]
@@ -198,7 +198,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """Result of adding a pack. `passed`: files that are no sounds by their content, or are not there."""
+    """Result of adding a pack. `passed`: files skipped because they are missing or not sounds."""
 
     folder: Path
     names: int
@@ -209,11 +209,11 @@ class Added:
 
 
 def add(given: str, name: str = "", *, replace: bool = False, progress: Progress = lambda done, of: None) -> Added:
-    """Brings a pack into the library, whole or not at all.
+    """Adds a pack to the library, completely or not at all.
 
     `given`: a folder, a ZIP file, a `strudel.json` or its address, or `github:USER/REPO[/BRANCH]`. `name`: of the
-    pack's folder; "" for the source's own. Raises FileError: it cannot be read, holds no sound, or is too large; there
-    is one of the name, and it is not to be replaced. Raises UsageError: it is no source.
+    pack's folder; "" for the source's name. Raises FileError: it cannot be read, has no sound, or is too large; or the
+    name exists and `replace` is False. Raises UsageError: it is not a source.
     """
     library = make_folder(library_folder())
     source = source_of(given)
@@ -250,12 +250,12 @@ def add(given: str, name: str = "", *, replace: bool = False, progress: Progress
 
 
 def _before(folder: Path) -> Path:
-    """Path of a pack while another takes its place."""
+    """Path to which a pack is moved while another replaces it."""
     return folder.with_name(f"{_BEFORE}{folder.name}{_TMP}")
 
 
 def _put_back(old: Path, folder: Path) -> None:
-    """Gives a pack its place again where no other took it; else removes it."""
+    """Moves a pack back if its path is free; otherwise removes it."""
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
     elif old.exists():
@@ -263,7 +263,7 @@ def _put_back(old: Path, folder: Path) -> None:
 
 
 def source_of(given: str) -> str:
-    """A source in its one form: an absolute path, an address, or `github:user/repo` in small letters."""
+    """Canonical form of a source: an absolute path, an address, or `github:user/repo` in lower case."""
     if given.startswith("github:"):
         found = _REPOSITORY.fullmatch(given)
         if found is None or ".." in given:
@@ -302,7 +302,7 @@ def _path_of(address: str) -> str:
 
 @contextlib.contextmanager
 def _opened(source: str, library: Path) -> Iterator[tuple[Origin, dict[str, Any] | None]]:
-    """The files of a source, and its listing."""
+    """Opens a source: its files, and its listing if it has one."""
     if source.startswith("github:"):
         user, repo, *branch = source.removeprefix("github:").split("/", 2)
         web = WebOrigin(f"{ARCHIVES}/{user}/{repo}/zip/")
@@ -350,7 +350,7 @@ def _listing(origin: Origin, name: str) -> dict[str, Any] | None:
 def _written(
     source: str, origin: Origin, listing: dict[str, Any] | None, folder: Path, progress: Progress
 ) -> tuple[int, int, int, int, tuple[tuple[str, str], ...]]:
-    """`Added` of the pack that was written into a folder."""
+    """Writes a pack into a folder; returns the fields of `Added`."""
     names, given = origin.names(), origin
     if listing is None:
         rows = _by_folders(names)
@@ -383,11 +383,11 @@ def _written(
 
 
 _Rows = dict[str, list[tuple[str, str]]]
-"""By a sound's name its files, each with the note at which it was recorded, or "", and its path."""
+"""Files by sound name, each with the note at which it was recorded, or "", and its path."""
 
 
 def _by_folders(names: Sequence[str]) -> _Rows:
-    """Sounds by the folders that hold them; a loose one by its own name."""
+    """Groups sounds by the folders that contain them; a loose file forms a sound of its own."""
     rows: _Rows = {}
     for name in names:
         path = PurePosixPath(name)
@@ -405,9 +405,9 @@ def _is_hidden(path: PurePosixPath) -> bool:
 
 
 def _by_listing(listing: dict[str, Any], origin: Origin, holds: bool) -> tuple[Origin, _Rows]:
-    """The files that a listing names, and where they are; its `_base` is before each of them.
+    """Files named by a listing, and their origin; the listing's `_base` is put before each path.
 
-    `holds`: whether there are sounds beside the listing, which are those of a repository that it names.
+    `holds`: whether there are sounds beside the listing; they are those of the repository it names.
     """
     web = isinstance(origin, WebOrigin)
     base = listing.get("_base", "")
@@ -439,7 +439,7 @@ def _by_listing(listing: dict[str, Any], origin: Origin, holds: bool) -> tuple[O
 
 
 def _file_names(files: Sequence[tuple[str, str]]) -> list[str]:
-    """Names of a sound's files in its folder, so that they sort as listed; a note first, where a file has one."""
+    """File names for a sound's folder that sort in the listed order, beginning with the note if there is one."""
     own = [re.sub(r"[^\w .#+-]", "_", unquote(PurePosixPath(path).name))[-80:].lstrip(".") for _, path in files]
     plain = own == sorted(set(own))
     return [
@@ -449,7 +449,7 @@ def _file_names(files: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _copied(origin: Origin, path: str, target: Path, before: int) -> int:
-    """Copies a sound into a folder that may not be there; its bytes, or -1 where it is none. `before`: of the pack."""
+    """Copies a sound, creating its folder; returns its bytes, -1 for no sound. `before`: the pack's bytes so far."""
     if target.suffix.lower() not in SOUND_FORMATS:
         return -1
     size = 0
@@ -479,7 +479,7 @@ def _check_size(size: int, shown: str) -> None:
 
 
 def _licences(origin: Origin, names: Sequence[str], folder: Path) -> tuple[tuple[str, str], ...]:
-    """Copies licences and notes on them: those at the top, and those in the folders, named by these."""
+    """Copies licences and notes on them: those at the top, and those in folders, which are named after the folders."""
     found = []
     wanted = [n for n in names if _LICENCE.fullmatch(PurePosixPath(n).name) and not _is_sound(n)]
     for name in wanted[:256] or _GUESSED:

@@ -13,17 +13,17 @@ from enum import IntEnum
 from antiphon.api.kernels import f64, f64p, i64, kernel
 
 LOWEST, HIGHEST = 20.0, 20000.0
-"""Frequencies in Hz; a low-pass at the highest and a high-pass or band-pass at the lowest are off."""
+"""Frequency range in Hz; a low-pass at the highest, and a high-pass or band-pass at the lowest, is off."""
 MAX_Q = 30.0
 """Maximum Q of a resonance; SuperDirt's range reaches 1000, which is 60 dB."""
 GRID = 16
 """Interval in frames of the denormal check of a voice's states."""
 PI = math.pi
 WIDTH_FACTOR = 2.0
-"""Bandwidth of a vowel's formants, as a factor of the table's."""
+"""Bandwidth of a vowel's formants, relative to the table."""
 RISE, LATER, SOFT, MOST = 0.01, 8.0, 1e-10, 100.0
-"""Seconds in which a vowel's level follows that of the sound without it, and the greatest make-up gain: how much five
-narrow bands pass differs by 30 dB from sound to sound."""
+"""Constants of a vowel's make-up gain: time in seconds to follow the unfiltered level, and at the end the maximum gain;
+the level after five narrow bands varies by 30 dB between sounds."""
 FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {
     "a": ((650, 0, 80), (1080, -6, 90), (2650, -7, 120), (2900, -8, 130), (3250, -22, 140)),
     "e": ((400, 0, 70), (1700, -14, 80), (2600, -12, 100), (3200, -14, 120), (3580, -20, 120)),
@@ -41,7 +41,7 @@ FLAT = 0.7071
 
 
 class On(IntEnum):
-    """Flags of a voice's active filters and distortions."""
+    """Flags of the active filters and distortions of a voice."""
 
     VOWEL = 1
     SHAPE = 2
@@ -85,13 +85,13 @@ class Color(IntEnum):
 
 
 def quality(resonance: float) -> float:
-    """The Q of a resonance of 0 to 1: SuperDirt's, 1 to 1000, but at most `MAX_Q`."""
+    """Converts a resonance of 0 to 1 to Q as SuperDirt does, 1 to 1000, but at most `MAX_Q`."""
     return min(MAX_Q, math.pow(1000.0, resonance))
 
 
 @kernel
 def sampler_tune(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
-    """Coefficients of a filter, whose states stay as they are."""
+    """Sets the coefficients of a filter, keeping its states."""
     w = PI * min(hertz, 0.45 * rate) / rate
     g = math.sin(w) / math.cos(w)
     damp = 1.0 / q
@@ -112,7 +112,7 @@ def sampler_section(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f
 
 @kernel
 def sampler_filter(color: f64p, at: i64, channel: i64, x: f64, low: f64, band: f64, high: f64) -> f64:
-    """One frame through a filter: the weighted sum of its low-pass, band-pass and high-pass outputs."""
+    """Filters one frame; returns the weighted sum of the low-pass, band-pass and high-pass outputs."""
     state = at + FilterSection.STATE + 2 * channel
     one = color[state]
     two = color[state + 1]
@@ -126,7 +126,7 @@ def sampler_filter(color: f64p, at: i64, channel: i64, x: f64, low: f64, band: f
 
 @kernel
 def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64) -> f64:
-    """One frame `x` of a voice's channel, `age` frames after it began, through its active stages."""
+    """Processes one frame `x` of a voice's channel, `age` frames after its start, with its active stages."""
     if (on & On.VOWEL) > 0:
         total = f64(0.0)
         for n in range(BANDS):

@@ -1,6 +1,6 @@
-"""General MIDI's instruments by Strudel's names (`gm_violin`): samples of the machine's soundfont, in the cache.
+"""General MIDI's instruments by Strudel's names (`gm_violin`): cached samples of the machine's soundfont.
 
-An instrument is rendered at its first note, by a process that plays the synth backend `soundfont`.
+An instrument is rendered at its first note, by a process that runs the synth backend `soundfont`.
 """
 
 import contextlib
@@ -31,20 +31,20 @@ RATE, HOP = 48000, 4800
 HELD, RING = 40, 10
 """Hops that a key is held, and of its release."""
 PEAK = 0.5
-"""Peak of an instrument's loudest sample, as of the kit's."""
+"""Peak of an instrument's loudest sample, equal to that of the kit."""
 SILENT = 5e-4
-"""Level of a sample's end, 60 dB below the peak."""
+"""Level at which a sample ends, 60 dB below the peak."""
 FALL, FADED = 0.7, 0.1
-"""Ratios of the level of its last held second to that before it and to its first, below which a note decays."""
+"""Ratios of the last held second's level to the previous and the first second's, below which a note decays."""
 SEAM, SHORTEST, LONGEST = 4800, RATE, 2 * RATE
-"""Frames over which a held note's end passes into its repetition, and those of the repetition."""
+"""Crossfade in frames from a held note's end into its loop, and minimum and maximum frames of the loop."""
 SOUND_OFF = 120
 RENDER, LIMITS = f"{__name__}:render", ChildLimits(nice=5, cpu=120)
-"""The function that renders an instrument, in a separate process: a busy machine gives it little time."""
+"""Entry point that renders an instrument in a child process, and its limits; a busy machine gives it little time."""
 SECONDS, AGAIN = 1200.0, 60.0
-"""After which one that hangs is given up; and after which one that could not be rendered is tried again."""
+"""Timeout in seconds of a hanging process, and seconds after which a failed rendering is tried again."""
 STEP = 4
-"""Semitones from a sample to the next; notes between are played by the nearest."""
+"""Semitones between samples; notes in between use the nearest sample."""
 SAMPLED = tuple(range(24, 97, STEP))
 UNMEANT = 60
 """Note of an event without one."""
@@ -62,12 +62,12 @@ def soundfont() -> str:
 
 
 def nearest(note: int) -> int:
-    """Index among an instrument's samples of the one that plays a note."""
+    """Index of the instrument's sample that plays a note."""
     return round((min(max(note, SAMPLED[0]), SAMPLED[-1]) - SAMPLED[0]) / STEP)
 
 
 class GeneralMidi(Sounds):
-    """The instruments of the machine's soundfont; none without one."""
+    """The instruments of the machine's soundfont; empty if there is none."""
 
     def __init__(self, rate: int) -> None:
         font = soundfont()
@@ -82,7 +82,7 @@ class GeneralMidi(Sounds):
         self._played, self._notes = [0] * len(self._paths), 0
 
     def warm(self) -> None:
-        """No operation: most servers play none of them."""
+        """Does nothing: most servers play none of them."""
 
     def get(self, place: int) -> Sample | None:
         self._notes += 1
@@ -95,7 +95,7 @@ class GeneralMidi(Sounds):
         return super().decode(place)
 
     def _rendered(self, folder: Path) -> bool:
-        """Renders an instrument unless it is there. Returns whether it is."""
+        """Renders an instrument if it is missing. Returns whether it exists then."""
         name = folder.name
         if is_whole(folder):
             return True
@@ -113,7 +113,7 @@ class GeneralMidi(Sounds):
         return False
 
     def _make_room(self, size: int) -> bool:
-        """Evicts the least recently played ones; a voice keeps what it plays."""
+        """Evicts the least recently played samples; returns whether there is room. A voice keeps its sample."""
         held = [n for n, sample in enumerate(self._samples) if sample is not None]
         for place in sorted(held, key=self._played.__getitem__):
             sample = self._samples[place]
@@ -146,7 +146,7 @@ _made: weakref.WeakValueDictionary[int, GeneralMidi] = weakref.WeakValueDictiona
 
 
 def general_midi(rate: int) -> GeneralMidi:
-    """The instruments at a rate, shared by nodes."""
+    """Returns the instruments at a rate, shared by all nodes."""
     found = _made.get(rate)
     if found is None:
         found = _made[rate] = GeneralMidi(rate)
@@ -154,9 +154,9 @@ def general_midi(rate: int) -> GeneralMidi:
 
 
 def looped(sound: Samples) -> tuple[Samples, int]:
-    """A held note of which the end repeats, without its release, and the frame from which it does; -1 if it decays.
+    """Makes a held note, without release, loop at its end; returns the first frame of the loop, -1 if the note decays.
 
-    The length is the one after which the wave is most like itself; the end passes into what precedes the beginning.
+    The loop length maximises the wave's similarity; the loop's end is crossfaded into the sound before its start.
     """
     end, second = HELD * HOP, RATE
     levels = [float(np.sqrt(np.mean(sound[:, end - n * second : end - (n - 1) * second] ** 2))) for n in (1, 2)]
@@ -181,7 +181,7 @@ def looped(sound: Samples) -> tuple[Samples, int]:
 
 
 def render(name: str, place: str) -> None:
-    """Renders an instrument's samples into a folder, which is there when all of them are."""
+    """Renders an instrument's samples into a folder, which appears only when complete."""
     folder = Path(place)
     (info,) = (info for info in synth_infos() if info.name == SYNTH)
     module, _, made = info.backend.partition(":")

@@ -1,7 +1,7 @@
 """Sound library of a folder: FOLDER/NAME/*.wav, sorted, as in Dirt-Samples, with velocity layers; and its packs.
 
-No decoding takes place here. A pack is a folder NAME/SOUND/FILE in the performer's library that `antiphon sounds add`
-brought, with a file `MARK` that says its source.
+No decoding takes place here. A pack is a folder NAME/SOUND/FILE in the performer's library, added by `antiphon sounds
+add`, with a file `MARK` that states its source.
 """
 
 import itertools
@@ -30,7 +30,7 @@ MAX_MARK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A pack of the library. `source`: the address or path that it was added from; `licences`: files in it, by name."""
+    """A pack of the library. `source`: the address or path it was added from; `licences`: its licence files' names."""
 
     folder: Path
     source: str
@@ -77,7 +77,7 @@ class SampleFiles:
 class Listing:
     """Sounds of a folder.
 
-    `names`: the folders of samples, sorted, accents composed; a sound file beside them is one by its own name.
+    `names`: the sample folders, sorted, in Unicode NFC; a sound file beside them is a sound by itself, under its name.
     """
 
     folder: Path
@@ -98,7 +98,7 @@ def folder_of(name: str) -> Path:
 
 
 def with_packs(listing: Listing, folders: Iterable[Path]) -> Listing:
-    """A listing with the sounds of packs, which stand before its own of the same names."""
+    """Adds the sounds of packs to a listing; they replace its own sounds of the same names."""
     rows, problems = dict(zip(listing.names, listing.samples, strict=True)), list(listing.problems)
     for folder in folders:
         try:
@@ -196,7 +196,7 @@ def _samples(name: str, files: list[Path]) -> tuple[SampleFiles, ...]:
 
 
 def _layered(name: str, layers: list[tuple[str, Path]]) -> SampleFiles:
-    """Sample with layers of equal velocity ranges, or ranges by the recorded velocities in their names."""
+    """Builds a sample of layers with equal velocity ranges, or with ranges by the velocities in their names."""
     rising = sorted(layers, key=lambda layer: (int(layer[0]), layer[1]))
     numbers = [int(number) for number, _ in rising]
     count = len(rising)

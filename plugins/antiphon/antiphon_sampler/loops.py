@@ -1,7 +1,7 @@
 """Loops and slices of samples.
 
-Loops and root notes of WAV files are those of their chunk `smpl`; a loop is unrolled so that its seam is exact. Slices
-are equal parts, or begin at onsets; a loop of parts is synced to the clock.
+Loops and root notes of WAV files come from their `smpl` chunk; a loop is unrolled so that its seam is exact. Slices are
+equal parts, or begin at onsets; a loop of slices is synced to the clock.
 """
 
 import math
@@ -25,7 +25,7 @@ MAX_LOOPS = 16
 MIN_BEATS = 1.0 / 32.0
 """Minimum beats of a loop."""
 BATCH_SIZE = 64
-"""Maximum slices started in one block; further ones start late, in the next."""
+"""Maximum slices started per block; further ones start late, in the next block."""
 ROUNDING_FRAMES = 1e-3
 """Frames of tolerance for a beat just before a frame, due to rounding."""
 
@@ -45,7 +45,7 @@ class ClockedLoop:
     group: int
 
     def frame(self, time: BlockTime, rate: int) -> int:
-        """Frame of the next slice, 0 for a past one; beyond the block it is later."""
+        """Frame of the next slice in this block; 0 for a past one, beyond the block for a later one."""
         first, last = self.cuts[0], self.cuts[-1]
         turn, place = divmod(self.next, len(self.cuts) - 1)
         beat = self.begun + self.values.beats * (turn + (self.cuts[place] - first) / (last - first))
@@ -65,14 +65,14 @@ class ClockedLoop:
 
 
 def cuts_between(sample: Sample, first: int, last: int, mode: str) -> tuple[int, ...]:
-    """Cut positions of a part of a sample, beginning and end too: by "onsets", or by "speed", without inner cuts."""
+    """Cut positions of a part of a sample, with start and end: at onsets for "onsets", none inside for "speed"."""
     if mode != "onsets":
         return first, last
     return (first, *(at for at in sample.onsets if first < at < last), last)
 
 
 LOOK_BACK = range(1, 10)
-"""Look-back in level pieces that an onset exceeds, 18 ms: longer than a period of a bass drum's beginning."""
+"""Range in pieces of the earlier levels that an onset exceeds, 18 ms: longer than a bass drum's first period."""
 MAX_SLICES = 512
 """Maximum slices of a sample."""
 
@@ -80,8 +80,8 @@ MAX_SLICES = 512
 def onsets(sound: Samples, rate: int) -> tuple[int, ...]:
     """Onset frames, ascending, in float32 `[channels, frames]`; the first is 0.
 
-    The level of a 2 ms piece has to exceed the loudest of the pieces before it (`level_rises`). An onset is moved back
-    to the start of the rise within its piece.
+    The level of a 2 ms piece must exceed the loudest of the preceding pieces (`level_rises`). An onset is moved back to
+    the start of the rise within its piece.
     """
     step = piece_frames(rate)
     count = sound.shape[1] // step
@@ -109,7 +109,7 @@ def _beginning(mono: np.ndarray[tuple[int], np.dtype[np.float64]], piece: int, s
 def slice_frames(frames: int, cuts: tuple[int, ...], slices: int, number: int) -> tuple[int, int]:
     """First frame of a slice and the frame after its last, at least one apart; `number` wraps.
 
-    `slices` equal ones; 0 cuts at the onsets `cuts`.
+    `slices`: number of equal slices; 0 cuts at the onsets `cuts`.
     """
     if slices > 0:
         place = number % slices
@@ -129,9 +129,9 @@ def between(first: int, last: int, begin: float, end: float) -> tuple[int, int]:
 
 
 MAX_CHUNKS, CHUNK_BYTES = 4096, 60
-"""Chunks that are looked through, and the bytes of one that are read: those of a `smpl` with one loop."""
+"""Maximum chunks to examine, and bytes read of one: those of a `smpl` chunk with one loop."""
 SHORTEST = 4800
-"""Frames of a loop in memory, at least; a shorter one is there several times, in tune to 0.02 cents."""
+"""Minimum frames of a loop in memory; a shorter loop is stored repeatedly, in tune to 0.02 cents."""
 ALTERNATING = 1
 
 
@@ -145,7 +145,7 @@ class SampleMarks(NamedTuple):
 
 
 def marks_of(path: Path) -> SampleMarks:
-    """Root note and first loop of a WAV file, by its chunk `smpl` before or after the sound; none of another."""
+    """Root note and first loop of a WAV file's `smpl` chunk, before or after the sound; empty for other files."""
     try:
         with path.open("rb") as file:
             head = file.read(12)
@@ -175,7 +175,7 @@ def _marks(data: bytes) -> SampleMarks:
 
 
 def write_looped(path: Path, sound: Samples, rate: int, first: int) -> None:
-    """Writes `[channels, frames]` as WAV of 16 bits that repeats from a frame to its end; -1 for none."""
+    """Writes `[channels, frames]` as 16-bit WAV that loops from a frame to its end; -1 for no loop."""
     soundfile.write(path, sound.T, rate, subtype="PCM_16")
     if first < 0:
         return
@@ -185,7 +185,7 @@ def write_looped(path: Path, sound: Samples, rate: int, first: int) -> None:
 
 
 def held_of(path: Path, marks: SampleMarks, sound: Samples, rate: int) -> DecodedSample | None:
-    """Sample that a held note plays of a file with a loop; None where the file ends before its loop.
+    """Builds the sample that a held note plays from a looped file; None if the file ends before its loop.
 
     `sound`: the file at `rate`, float32 `[1 or 2, frames]`. Raises FileError: it cannot be read.
     """
@@ -203,10 +203,10 @@ def held_of(path: Path, marks: SampleMarks, sound: Samples, rate: int) -> Decode
 def with_repeated_loop(
     sound: Samples, loop: Samples, first: int, ratio: float, rate: int, root: float = -1.0
 ) -> DecodedSample:
-    """Sample of what precedes a loop, the loop, and the loop again, which is the one that repeats.
+    """Builds a sample of the sound before a loop, the loop, and the loop again; the second copy repeats.
 
-    So the interpolation finds the right frames on both sides of the seam. `sound` is at `rate`; `loop`, which begins at
-    its own frame `first`, is at `rate / ratio` and is resampled as what it is, a period.
+    So interpolation finds the correct frames on both sides of the seam. `sound` is at `rate`; `loop`, which begins at
+    its own frame `first`, is at `rate / ratio` and is resampled as periodic.
     """
     length = loop.shape[1]
     least = max(1, math.ceil(SHORTEST / (length * ratio)))
@@ -227,7 +227,7 @@ def with_repeated_loop(
 
 
 def in_memory(sound: Samples, rate: int, root: float = -1.0) -> DecodedSample:
-    """Sample of decoded sound, float32 `[1 or 2, frames]`."""
+    """Builds a sample from decoded sound, float32 `[1 or 2, frames]`."""
     channels, frames = sound.shape
     padded = np.zeros((channels, frames + 2 * PAD), np.float32)
     padded[:, PAD : PAD + frames] = sound

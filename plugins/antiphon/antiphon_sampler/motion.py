@@ -1,4 +1,4 @@
-"""Per-voice envelopes and modulations, and a note's values written into the numbers of its voice.
+"""Per-voice envelopes and modulations, and writing of a note's values into its voice's numbers.
 
 Each is a function of the voice's age, so that the result is independent of block boundaries.
 """
@@ -66,7 +66,7 @@ class Motion(IntEnum):
 
 
 @kernel
-def sampler_rise(age: f64, attack: f64, decay: f64, level: f64) -> f64:
+def sampler_linear_envelope(age: f64, attack: f64, decay: f64, level: f64) -> f64:
     """Envelope of lines: 0 to 1 over `attack`, and to `level` over `decay`, in frames."""
     if age < attack:
         return age / attack
@@ -77,18 +77,18 @@ def sampler_rise(age: f64, attack: f64, decay: f64, level: f64) -> f64:
 
 @kernel
 def sampler_level(motion: f64p, m: i64, age: i64) -> f64:
-    """Factor of the level from the end of the attack on."""
+    """Level factor after the end of the attack."""
     late = f64(age) - motion[m + Motion.ATTACK]
     if late <= 0.0:
         return 1.0
-    return sampler_rise(late, 0.0, motion[m + Motion.DECAY], motion[m + Motion.LEVEL])
+    return sampler_linear_envelope(late, 0.0, motion[m + Motion.DECAY], motion[m + Motion.LEVEL])
 
 
 @kernel
 def sampler_sweep(motion: f64p, m: i64, color: f64p, c: i64, age: i64, ended: f64) -> None:
     """Tunes a voice's low-pass to its envelope, every `GRID` frames; `ended`: frames since the note's end."""
     if age % GRID == 0:
-        share = sampler_rise(
+        share = sampler_linear_envelope(
             f64(age), motion[m + Motion.SWEEP_ATTACK], motion[m + Motion.SWEEP_DECAY], motion[m + Motion.SWEEP_LEVEL]
         )
         if motion[m + Motion.SWEEP_RELEASE] > 0.0:
@@ -100,17 +100,17 @@ def sampler_sweep(motion: f64p, m: i64, color: f64p, c: i64, age: i64, ended: f6
 
 
 @kernel
-def sampler_pace(motion: f64p, m: i64, on: i64, age: i64) -> f64:
-    """Factor of the speed: pitch envelope and vibrato, and frequency modulation, with which it may be below 0."""
+def sampler_speed_factor(motion: f64p, m: i64, on: i64, age: i64) -> f64:
+    """Speed factor of pitch envelope, vibrato and frequency modulation; the last may make it negative."""
     factor = f64(1.0)
     at = f64(age)
     if (on & Moves.PITCH) > 0:
-        share = sampler_rise(at, motion[m + Motion.PITCH_ATTACK], motion[m + Motion.PITCH_DECAY], 0.0)
+        share = sampler_linear_envelope(at, motion[m + Motion.PITCH_ATTACK], motion[m + Motion.PITCH_DECAY], 0.0)
         semitones = motion[m + Motion.SEMITONES] * share
         semitones = semitones + motion[m + Motion.DEPTH] * math.sin(motion[m + Motion.VIBRATO] * at)
         factor = math.exp2(semitones / 12.0)
     if (on & Moves.FM) > 0:
-        index = motion[m + Motion.INDEX] * sampler_rise(
+        index = motion[m + Motion.INDEX] * sampler_linear_envelope(
             at, motion[m + Motion.FM_ATTACK], motion[m + Motion.FM_DECAY], motion[m + Motion.FM_LEVEL]
         )
         factor = factor * (1.0 + index * math.cos(motion[m + Motion.CARRIER] * at))

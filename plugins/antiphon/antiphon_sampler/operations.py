@@ -1,4 +1,4 @@
-"""Operations `sounds add` and `sounds list`: packs of sounds in the library, as Strudel and SuperDirt have them."""
+"""Operations `sounds add` and `sounds list`: packs of sounds in the library, in Strudel's and SuperDirt's formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from antiphon_sampler.adding import Added
 
 SHOWN = 1500
-"""Characters of a licence that are shown; all of it is kept."""
+"""Maximum characters of a licence to print; the file is kept completely."""
 
 
 class AddPackRequest(Request):
@@ -23,7 +23,7 @@ class AddPackRequest(Request):
 
 
 class ListPacksRequest(Request):
-    """List the packs that were added, where they are from, and the files of their licences."""
+    """List the added packs, their sources, and their licence files."""
 
 
 def add(asked: AddPackRequest) -> Added:
@@ -37,7 +37,7 @@ def add(asked: AddPackRequest) -> Added:
 
 
 def added(pack: Added) -> Iterator[str]:
-    """Lines of a pack that was added: its licence, and how it is played."""
+    """Lines on an added pack: its licence, and how to play it."""
     for file, text in pack.licences[:1]:
         more = f" (all of it: {pack.folder / file})" if len(text) > SHOWN else ""
         yield f"{file}{more}:\n\n{_printable(text[:SHOWN]).strip()}\n"
@@ -51,7 +51,7 @@ def added(pack: Added) -> Iterator[str]:
 
 
 def listed(asked: ListPacksRequest) -> dict[str, Any]:
-    """The packs that were added: their folders, what each was added from, and the files of its licences."""
+    """The added packs: folder, source and licence files of each."""
     from antiphon_sampler.library import packs
 
     found = packs()
@@ -68,7 +68,7 @@ def rows(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _printable(text: str) -> str:
-    """Foreign text without what a terminal would obey."""
+    """Untrusted text without terminal control sequences."""
     return "\n".join("".join(c if c.isprintable() else "?" for c in line.expandtabs()) for line in text.splitlines())
 
 

@@ -15,28 +15,28 @@ from antiphon_sampler.sounds import Sounds
 
 _Wave = NDArray[np.float64]
 LEVEL, DULL = 0.2, 0.14
-"""RMS of an oscillator, as of the kit's tones; and of a noise."""
+"""RMS of an oscillator, equal to the kit's tones; and of a noise."""
 CRACKLES, CRACKLE = 24.0, 0.8
 """Crackles a second, and their greatest peak."""
 SPREAD = (-2.5, -1.0, 0.0, 1.5, 3.0)
 """Distances in Hz of a supersaw's saws at C4, which repeat in two seconds."""
 SECONDS, NOISE_SECONDS, TIMES = 1.0, 4.0, 64
-"""Of a note without an end; of a noise; and periods of a loop, at most."""
+"""Seconds of a note without an end, seconds of a noise, and maximum periods of a loop."""
 HIGHEST = 19000.0
 """Hz of the highest partial."""
 STEP = 12
 SAMPLED = tuple(range(24, 97, STEP))
-"""Notes at which an oscillator is computed; those between are played by the nearest."""
+"""Notes at which an oscillator is computed; notes in between use the nearest."""
 PULSE = 0.2
-"""Share of a pulse's period."""
+"""Pulse width as a share of the period."""
 PITCHED = ("sine", "triangle", "square", "sawtooth", "pulse", "supersaw")
 COLORS = {"white": 0.0, "pink": 0.5, "brown": 1.0}
-"""Noises by how much their spectrum falls: an exponent of the frequency."""
+"""Noises by the slope of their spectrum, as an exponent of the frequency."""
 NAMES = (*PITCHED, *COLORS, "crackle")
 
 
 def nearest(row: int, note: int) -> tuple[int, float]:
-    """Index among an oscillator's samples of the one that plays a note, and its speed; a noise has no pitch."""
+    """Index of the oscillator's sample that plays a note, and its speed; a noise has no pitch."""
     if row >= len(PITCHED):
         return 0, 1.0
     index = round((min(max(note, SAMPLED[0]), SAMPLED[-1]) - SAMPLED[0]) / STEP)
@@ -58,7 +58,7 @@ class Oscillators(Sounds):
         super().__init__(Listing(folder, NAMES, rows, ()), rate)
 
     def warm(self) -> None:
-        """No operation: no process decodes."""
+        """Does nothing: no process decodes."""
 
     def _decoded(self, path: Path) -> tuple[Sample, int]:
         name, number = path.parent.name, int(path.name)
@@ -105,7 +105,7 @@ def _level(wave: _Wave, rms: float = LEVEL) -> _Wave:
 
 
 def _noise(name: str, rate: int) -> _Wave:
-    """Seeded noise that repeats after its length."""
+    """Seeded noise that loops seamlessly."""
     frames = round(NOISE_SECONDS * rate)
     generator = np.random.default_rng(NAMES.index(name))
     if name == "crackle":
@@ -121,5 +121,5 @@ def _noise(name: str, rate: int) -> _Wave:
 
 @cache
 def oscillators(rate: int) -> Oscillators:
-    """The oscillators at a rate, shared by nodes."""
+    """Returns the oscillators at a rate, shared by all nodes."""
     return Oscillators(rate)

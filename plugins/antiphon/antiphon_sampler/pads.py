@@ -16,7 +16,7 @@ DRUMS: Mapping[int, tuple[str, ...]] = {
     int(key): tuple(names)
     for key, names in tomllib.loads(Path(__file__).with_name("drums.toml").read_text("utf-8")).items()
 }
-"""Keys of General MIDI's drums to names of folders."""
+"""Names of folders by the keys of General MIDI's drums."""
 HATS = frozenset({42, 44, 46})
 """Hi-hats, which cut each other: closed, pedal and open."""
 HAT_GROUP = -1
@@ -59,13 +59,13 @@ def rows_by_name(names: tuple[str, ...]) -> dict[str, int]:
 
 
 def other_names(names: Sequence[str]) -> dict[str, str]:
-    """Folders by other programs' names of similar sounds."""
+    """Maps other programs' names to folders of similar sounds."""
     folders = {folder: also for folder, also in ALIASES.items() if folder in names}
     return {name: folder for folder, also in folders.items() for name in also if name not in names}
 
 
 def sound_words(names: Sequence[str], general: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
-    """Vocabulary of a sampler: its folders, then further names of them, and instruments of a soundfont."""
+    """Words of a sampler: its folders, then their other names, and the instruments of a soundfont."""
     others = {name: folder for name, folder in other_names(names).items() if name not in general}
     return {"s": tuple(dict.fromkeys((*names, *rows_by_name(tuple(names)), *general))), **other_words("s", others)}
 
@@ -75,7 +75,7 @@ _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 
 
 def named_note(name: str) -> int:
-    """MIDI number of a sample whose file is named by its note, as `piano/c4.ogg`; -1 for another."""
+    """MIDI number of a sample whose file is named after its note, such as `piano/c4.ogg`; -1 for other names."""
     found = _NAMED.match(name)
     if found is None:
         return -1
@@ -103,7 +103,7 @@ class Pad:
 def pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
     """Pad map of a text such as `36=bd 38=sd:1 42=hh@1`, by note; separated by spaces or commas.
 
-    Raises PluginError: it is no such text, names a note twice or a folder that is not there.
+    Raises PluginError: it is invalid, names a note twice, or names a missing folder.
     """
     pads: dict[int, Pad] = {}
     for word in composed(text).replace(",", " ").split():

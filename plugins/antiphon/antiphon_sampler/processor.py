@@ -1,4 +1,4 @@
-"""Processor `sampler`: notes in, recorded sounds out, at the note's own frame."""
+"""Processor `sampler`: plays recorded sounds for notes, starting at the note's exact frame."""
 
 import math
 
@@ -20,7 +20,7 @@ from antiphon_sampler.voices import MissedNotes, NewVoice, SampleVoices
 
 _DB = math.log(10.0) / 20.0
 VOLUME, ALL_SOUND_OFF, ALL_NOTES_OFF = 7, 120, 123
-"""MIDI controllers: the volume of a channel, and two that end its notes."""
+"""MIDI controllers: channel volume, and two that end a channel's notes."""
 TRIGGER = 1 << 20
 """Offset of trigger numbers within a block, distinct from event numbers."""
 LOOP_GROUP = -2
@@ -140,7 +140,7 @@ class Sampler(Processor):
         return mixed and mixed.reporting(loaded=(sounds.counts, 0), sounding=(self._sounding, 0))
 
     def _gains(self, level: Samples, out: Samples) -> None:
-        """Gain factors of levels in dB."""
+        """Converts levels in dB to gain factors."""
         np.multiply(level, np.float32(_DB), out=out)
         np.exp(out, out=out)
 
@@ -163,7 +163,7 @@ class Sampler(Processor):
             self._slice(slot, io.time.tempo)
 
     def _read(self, io: IO, sounds: Sounds) -> None:
-        """Fades out voices whose file was not read for this block; on files, reads it."""
+        """Fades out voices whose file was not read in time for this block; offline, reads it."""
         voices = self._voices
         if not voices.streams.in_use:
             return
@@ -278,7 +278,7 @@ class Sampler(Processor):
         self._voices.start(sample, first, last, voice)
 
     def _there(self, sample: Sample | None, first: int, last: int, speed: float) -> bool:
-        """True if a part of a sample can start now; for a long sample it otherwise requests the pages."""
+        """True if a part of a sample can start now; if a long sample's pages are missing, requests them."""
         if not isinstance(sample, LongSample) or self._in_place:
             return sample is not None
         way = way_of(first, last, speed)
@@ -316,7 +316,7 @@ class Sampler(Processor):
         return (*self._order[(values.n + step) % len(self._order)], 1.0, 0)
 
     def _retuned(self, io: IO, event: Event, values: NoteValues, row: int, index: int, sample: Sample) -> float:
-        """Factor of a pitched note's speed where its sample's own note is known, by the file's name or its root."""
+        """Speed factor of a pitched note whose sample's own note is known, by the file's name or its root."""
         pads = io.at("pads", event.offset)
         if pads not in ("pitch", "named") or not values.meant or values.slice != "off" or row >= len(self._named):
             return 1.0
@@ -388,10 +388,9 @@ class Sampler(Processor):
 
 
 def _held(sample: Sample, last: int, values: NoteValues, keyed: bool) -> tuple[Sample, int, int]:
-    """Part of a looped sample that a note plays: the sample, the frame after its last, the frame of its loop or -1.
+    """Part of a looped sample that a note plays: the sample, its end frame, and the start of its loop or -1.
 
-    `keyed`: whether it has a note-off. A note without an end plays the sample as recorded, as does one backwards or of
-    a part.
+    `keyed`: whether it has a note-off. Without one, backwards, or for a part, the sample plays as recorded.
     """
     held = sample.held if isinstance(sample, DecodedSample) else None
     lasts = keyed or values.sustain > 0.0

@@ -1,4 +1,4 @@
-"""Voice rows of a sampler: their fields, the kernels that start, bend and end them, interpolation by windowed sincs."""
+"""Voice rows of a sampler: their fields, kernels that start, bend and end voices, and windowed-sinc interpolation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from antiphon.api.kernels import f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.samples import PAGE, sampler_page
 
 NEAR, FAR = 8, 16
-"""Half-widths of the interpolation in frames: at the sample's speed or slower, and faster."""
+"""Half-widths of the interpolation in frames: at up to the sample's speed, and faster."""
 PHASES = 512
 """Stored fractional positions of the coefficients, linearly interpolated in between."""
 STEPS = 8
@@ -78,7 +78,7 @@ def _sinc(half: int, cutoff: float) -> NDArray[np.float64]:
 VOICES = 64
 """Maximum simultaneous notes."""
 ROWS = 2 * VOICES
-"""Voices plus fading-out rows after voice stealing or cuts."""
+"""Number of rows: voices, plus rows fading out after voice stealing or cuts."""
 NO_END = 1 << 62
 """Frame beyond any sample."""
 
@@ -131,7 +131,7 @@ class Real(IntEnum):
 
 
 @kernel
-def sampler_fall(whole: i64p, v: i64, frames: i64) -> None:
+def sampler_fade_out(whole: i64p, v: i64, frames: i64) -> None:
     """Fades out a voice over `frames`, unless it already fades sooner."""
     w = v * Whole.SIZE
     if whole[w + Whole.FALL] < 0 or whole[w + Whole.FALL] > frames:
@@ -145,26 +145,26 @@ def sampler_cut(whole: i64p, group: i64, frames: i64) -> None:
     for v in range(ROWS):
         w = v * Whole.SIZE
         if whole[w + Whole.ON] > 0 and whole[w + Whole.CUT] == group:
-            sampler_fall(whole, v, frames)
+            sampler_fade_out(whole, v, frames)
 
 
 @kernel
 def sampler_off(whole: i64p, note: i64, channel: i64, frames: i64, looped: i64) -> None:
-    """Releases the voices of a note over their own release time, at least `frames`; note -1 is every note.
+    """Releases the voices of a note over their release time, at least `frames`; note -1 is every note.
 
-    `looped`: 1 where only those in a loop of their sample are released, which have no other end.
+    `looped`: 1 to release only voices in a loop of their sample, which have no other end.
     """
     for v in range(ROWS):
         w = v * Whole.SIZE
         same = note < 0 or whole[w + Whole.NOTE] == note
         same = same and (looped == 0 or whole[w + Whole.LOOP] >= 0)
         if whole[w + Whole.ON] > 0 and same and whole[w + Whole.CHANNEL] == channel:
-            sampler_fall(whole, v, max(whole[w + Whole.OFF], frames))
+            sampler_fade_out(whole, v, max(whole[w + Whole.OFF], frames))
 
 
 @kernel
 def sampler_bend(whole: i64p, real: f64p, channel: i64, ratio: f64) -> None:
-    """Sets the speeds of a channel's voices by a bend ratio, times each one's own."""
+    """Sets the speeds of a channel's voices: each voice's own speed times a bend ratio."""
     for v in range(ROWS):
         w = v * Whole.SIZE
         r = v * Real.SIZE
@@ -191,11 +191,10 @@ def sampler_shape(whole: i64p, real: f64p, note: i64, channel: i64, pitch: f64, 
 
 
 @kernel
-def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
-    """Row for a new voice, -1 for none. At `voices` sounding ones, the oldest fades out.
+def sampler_free_row(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
+    """Row for a new voice, -1 for none. If `voices` already sound, the oldest fades out.
 
-    `whole`: see `Whole`. `streams`: 1 where only those with a stream are counted, otherwise 0. `frames`: frames of the
-    fade.
+    `whole`: see `Whole`. `streams`: 1 to count only voices with a stream, otherwise 0. `frames`: frames of the fade.
     """
     free = i64(-1)
     oldest = i64(-1)
@@ -211,12 +210,12 @@ def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
             # not in one condition: both sides of an `or` are computed
             oldest = v if whole[w + Whole.ORDER] < whole[oldest * Whole.SIZE + Whole.ORDER] else oldest
     if count >= voices:
-        sampler_fall(whole, oldest, frames)
+        sampler_fade_out(whole, oldest, frames)
     return free
 
 
 @kernel
-def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: i64, fade: i64, found: i64p) -> i64:
+def sampler_fade_starved(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: i64, fade: i64, found: i64p) -> i64:
     """Fades out voices whose pages are missing for `frames` plus the fade; returns their number."""
     count = i64(0)
     for v in range(ROWS):
@@ -233,7 +232,7 @@ def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: 
                 if sampler_page(words, whole[w + Whole.STREAM] - 1, page, buffer) == 0:
                     absent = 1
             if absent > 0:
-                sampler_fall(whole, v, fade)
+                sampler_fade_out(whole, v, fade)
                 found[count] = v
                 count = count + 1
     return count

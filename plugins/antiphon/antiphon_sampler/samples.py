@@ -1,9 +1,9 @@
-"""Sample data: a whole sample in memory, or start pages of a long one; its decoding; page streams of long samples.
+"""Sample data: whole samples in memory, or start pages of long ones; decoding; page streams of long samples.
 
 A stream belongs to one voice for its lifetime: state that reader and block path share. It holds `SLOTS` pages ahead of
-the voice, page p in slot p % SLOTS. A slot has two tags, of a start page kept in memory, written by the block path,
-and of a page in the stream's own buffer, written by the reader; a tag is the stream's generation and the page's
-number, so that a page read for an ended voice is never taken for one of the next.
+the voice, page p in slot p % SLOTS. A slot has two tags: one of a start page kept in memory, written by the block path,
+and one of a page in the stream's own buffer, written by the reader. A tag is the stream's generation and the page's
+number, so that a page read for an ended voice is never used for the next voice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DecodedFile:
 def decode(decoder: KeptDecoder, path: Path, seconds: float) -> DecodedFile:
     """Decodes at most two channels of a file, or only measures its length if over `seconds`.
 
-    Raises FileError: it cannot be played; the sentence names it by its folder's name and its own.
+    Raises FileError: it cannot be played; the message names its folder and file.
     """
     shown, rate = sample_name(path), decoder.rate
     with decoder.stream(path, shown) as stream:
@@ -65,9 +65,9 @@ PAD = 16
 PAGE = 1 << 14
 """Frames of a page of a long sample, 0.34 s at 48 kHz: 128 KB in stereo, read in about a millisecond."""
 PAGE_SIDES = 2
-"""Channels of a page; a page of one channel fills the first."""
+"""Channels of a page; a mono page fills the first."""
 HEAD = 4
-"""Start pages in memory, 1.4 s at 48 kHz: the time to read the following pages."""
+"""Number of start pages in memory, 1.4 s at 48 kHz: enough time to read the following pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ Sample = DecodedSample | LongSample
 
 
 def way_of(first: int, last: int, speed: float) -> PageWay:
-    """Pages from frame `first` to before `last`; `speed` is below 0 for reverse playback."""
+    """Pages from frame `first` to before `last`; a negative `speed` plays backwards."""
     low, high = first // PAGE, (last - 1) // PAGE
     return PageWay(low, high, 1) if speed >= 0.0 else PageWay(high, low, -1)
 
@@ -141,7 +141,7 @@ def new_page() -> SamplePage:
 STREAMS = 16
 """Maximum long samples played at once by a node."""
 PLACES = STREAMS + 8
-"""Streams, including fading-out voices after voice stealing or cuts."""
+"""Number of streams, including those of voices fading out after voice stealing or cuts."""
 SLOTS = 8
 """Page slots of a stream, 2.7 s at 48 kHz and speed 1."""
 STRIDE = PAD + PAGE + PAD
@@ -168,7 +168,7 @@ class StreamWord(IntEnum):
 
 
 STARVED_WORD = PLACES * StreamWord.SIZE
-"""Index of the counter of voices that ended for lack of a page; after all streams' words."""
+"""Index, after all streams' words, of the counter of voices that ended for lack of a page."""
 
 
 @kernel
@@ -235,7 +235,7 @@ class PageStreams:
         self.words[STARVED_WORD] = 0
 
     def open(self, sample: LongSample, way: PageWay, speed: float) -> int:
-        """Opens a stream for a new voice, whose kernel closes it; its number, or -1 if none is free."""
+        """Opens a stream for a new voice, whose kernel closes it; returns its number, -1 if none is free."""
         words = self.words
         for stream in range(PLACES):
             if words[stream * StreamWord.SIZE + StreamWord.ON] == 0:

@@ -1,4 +1,4 @@
-"""Decoded samples of a folder, shared by nodes, decoded off the block path; pages of long ones, as voices need them."""
+"""Samples of a folder, shared by nodes and decoded off the block path; pages of long ones as voices need them."""
 
 import contextlib
 import threading
@@ -29,7 +29,7 @@ from antiphon_sampler.samples import (
 )
 
 MAX_PAGE_BYTES = 128 << 20
-"""Memory limit of start pages within samples; pages of samples' beginnings count with the library."""
+"""Memory limit in bytes of start pages inside samples; pages at samples' beginnings count towards the library."""
 LOOK = 0.01
 """Poll interval in seconds for page requests: waking a thread from the block path would cost a system call."""
 
@@ -54,7 +54,7 @@ class PageReader:
             self._streams = (*(ref for ref in self._streams if ref() is not None), weakref.ref(streams))
 
     def request(self, sample: LongSample, way: PageWay) -> None:
-        """Requests the start pages of a note, for the next note that starts there."""
+        """Requests the start pages of a note, for the next note that starts at the same position."""
         self._requests.append((sample, way))
 
     def begin(self, sample: LongSample, way: PageWay) -> int:
@@ -72,7 +72,7 @@ class PageReader:
     def read(self, sample: LongSample, number: int, into: Samples) -> bool:
         """Fills float32 `[PAGE_SIDES, PAD + PAGE + PAD]` with a page.
 
-        Off the block path. False on a read error; the sample is then marked as broken and reported once.
+        Not for the block path. Returns False on a read error; the sample is then marked as broken and reported once.
         """
         held: SamplePage | None = sample.pages.get(number)
         if held is not None:
@@ -95,12 +95,12 @@ class PageReader:
         return True
 
     def fill(self, streams: PageStreams) -> None:
-        """Reads all pages needed by a node's voices: on files, where the voices wait."""
+        """Reads all pages needed by a node's voices; used offline, where voices wait."""
         while (wanted := streams.next()) is not None:
             streams.put(wanted, self.read)
 
     def read_next(self) -> bool:
-        """Reads the most urgent page, else one requested start. Returns False if there was none."""
+        """Reads the most urgent page, else one requested start. Returns False if there is neither."""
         found = [(wanted, streams) for streams in self._nodes() if (wanted := streams.next()) is not None]
         if found:
             wanted, streams = min(found, key=lambda pair: pair[0].blocks)
@@ -121,7 +121,7 @@ class PageReader:
         return True
 
     def start(self) -> None:
-        """Reads in the background while any node plays the library."""
+        """Starts reading in the background, as long as any node plays the library."""
         if self._thread is None:
             self._thread = threading.Thread(
                 target=_read_pages, args=(weakref.ref(self),), name="sampler-pages", daemon=True
@@ -149,11 +149,11 @@ def _read_pages(reader: weakref.ref[PageReader]) -> None:
 
 
 MAX_MEMORY_SECONDS = 30.0
-"""Maximum seconds of a sample held in memory; a longer one is read page by page during playback."""
+"""Maximum seconds of a sample held in memory; a longer sample is read page by page during playback."""
 MAX_BYTES = 512 << 20
 """Memory limit of one library's samples, bytes."""
 MAX_EAGER_FILES = 2048
-"""Maximum files of a library that is decoded whole; larger ones are decoded sample by sample on request."""
+"""Maximum files of a library that is decoded completely; samples of larger ones are decoded on request."""
 READY_SECONDS = 4.0
 """Maximum seconds `prepare` waits for a library's samples."""
 
@@ -161,7 +161,7 @@ READY_SECONDS = 4.0
 class Sounds:
     """The samples of a folder at one rate. `get` may be called on the block path.
 
-    `counts`: number of files decoded (of a long one its beginning), as float64, for machine code too.
+    `counts`: number of decoded files (of a long one its beginning), as float64, so that native code can read it.
     """
 
     def __init__(self, listing: Listing, rate: int) -> None:
@@ -200,7 +200,7 @@ class Sounds:
         return self._starts[row][number] + samples[number].layer(velocity)
 
     def get(self, place: int) -> Sample | None:
-        """Sample at an index, or None if it is not decoded; it is then decoded next."""
+        """Sample at an index; None if it is not decoded yet, and it is then decoded next."""
         found = self._samples[place]
         if found is None and not self._tried[place]:
             self._requests.append(place)
@@ -247,11 +247,11 @@ class Sounds:
         return self._samples[place]
 
     def _make_room(self, size: int) -> bool:
-        """Whether a sample of that many bytes fits in memory. Under the lock."""
+        """Makes room for a sample of `size` bytes; returns whether it fits in memory. Must hold the lock."""
         return self._bytes + size <= MAX_BYTES
 
     def _decoded(self, path: Path) -> tuple[Sample, int]:
-        """Sample of a file, for a long one its beginning; and its bytes of memory."""
+        """Decodes a file, of a long one its beginning; returns the sample and its bytes of memory."""
         with self._decoding:
             file = decode(self._decoder, path, MAX_MEMORY_SECONDS)
         marks = marks_of(path)
@@ -268,7 +268,7 @@ class Sounds:
         return sample, self.reader.begin(sample, way_of(0, file.frames, 1.0))
 
     def start(self) -> None:
-        """Decodes in the background: a small library completely, a large one on request."""
+        """Starts decoding in the background: a small library completely, a large one on request."""
         self._live = True
         if self._long:
             self.reader.start()
@@ -348,9 +348,9 @@ _sounds: weakref.WeakValueDictionary[tuple[str, int, tuple[Path, ...]], Sounds] 
 
 
 def sounds_of(folder: Path, rate: int, also: tuple[Path, ...] = ()) -> Sounds:
-    """Samples of a folder at a rate, and of packs; nodes playing the same unchanged folders share them.
+    """Samples of a folder and of packs at a rate; nodes that play the same unchanged folders share them.
 
-    Raises PluginError: there is no sound in it.
+    Raises PluginError: the folder has no sound.
     """
     listing = with_packs(list_folder(folder), also)
     key = str(folder.resolve()), rate, also

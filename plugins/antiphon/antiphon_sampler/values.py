@@ -150,7 +150,7 @@ class NoteValues:
     fmsustain: float
 
     def shorten(self, tempo: float) -> None:
-        """Bounds `sustain` by the note's length in beats; `tempo`: beats a minute."""
+        """Limits `sustain` to the note's length in beats; `tempo`: in BPM."""
         if self.lasts > 0.0:
             seconds = self.lasts * 60.0 / tempo
             self.sustain = min(self.sustain, seconds) if self.sustain > 0.0 else seconds
@@ -178,7 +178,7 @@ class ChannelValues:
         self._words[channel].data = None
 
     def take(self, number: int, place: float, channel: int) -> bool:
-        """Processes controller `number` at `place`, 0 to 1; False if it carries no note value."""
+        """Processes controller `number` at `place`, 0 to 1; returns False if it carries no note value."""
         if number == VALUES_BEGIN:
             self._clear(channel)
             self._begun[channel] = 2 if place > 0.0 else 1

@@ -1,4 +1,4 @@
-"""Voice management of a sampler: start, end and bend. The kernels are in `rows` and `mixing`."""
+"""Voice management of a sampler: starts, ends and bends voices. The kernels are in `rows` and `mixing`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from antiphon.api import ProcessorPart, Samples, Step
 from antiphon.api.backends.intrinsics import store_release
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_sampler.coloring import Color, sampler_colored
-from antiphon_sampler.motion import Motion, Moves, put_color, put_motion, sampler_level, sampler_pace, sampler_sweep
+from antiphon_sampler.motion import (
+    Motion,
+    Moves,
+    put_color,
+    put_motion,
+    sampler_level,
+    sampler_speed_factor,
+    sampler_sweep,
+)
 from antiphon_sampler.rows import (
     FAR,
     NEAR,
@@ -25,11 +33,11 @@ from antiphon_sampler.rows import (
     Whole,
     sampler_bend,
     sampler_cut,
-    sampler_fall,
-    sampler_free,
+    sampler_fade_out,
+    sampler_fade_starved,
+    sampler_free_row,
     sampler_off,
     sampler_shape,
-    sampler_starving,
     sampler_table,
     sampler_value,
     sinc_tables,
@@ -56,7 +64,7 @@ GLIDE = 1.0 / 480.0
 
 
 class SamplerState(NamedTuple):
-    """The voices that sound: whole and real numbers of each, filters, envelopes, and where sounds lie."""
+    """State of the voices: integer and real numbers of each, filters, envelopes, and addresses of sounds."""
 
     whole: i64p
     real: f64p
@@ -69,9 +77,9 @@ class SamplerState(NamedTuple):
 
 @kernel
 def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64, end: i64, plain: i64) -> i64:
-    """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
+    """Adds one voice to y[:, begin:end]. Returns 1 if it ended, 2 if it ended for lack of a page.
 
-    `plain`: 1 where it has no color, envelope, loop, repeats or acceleration, so that nothing is looked up for them.
+    `plain`: 1 if it has no color, envelope, loop, repeats or acceleration, so that these are skipped.
     """
     left = address_f32(s.whole[w + Whole.ADDRESS])
     right = left
@@ -145,7 +153,7 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
             if (moves & Moves.SWEEP) > 0:
                 sampler_sweep(s.motion, m, s.color, c, age, falling - f64(fall) if fall > 0 else 0.0)
             if (moves & (Moves.PITCH | Moves.FM)) > 0:
-                move = pace * sampler_pace(s.motion, m, moves, age)
+                move = pace * sampler_speed_factor(s.motion, m, moves, age)
         base = i64(position)
         if base < low or base >= high:
             page = base // PAGE
@@ -207,7 +215,7 @@ def sampler_segment(y: Audio, s: SamplerState, v: i64, begin: i64, end: i64) -> 
 
 @kernel
 def sampler_mix(y: Audio, s: SamplerState, begin: i64, end: i64) -> i64:
-    """Adds all voices to y[:, begin:end]; returns how many still sound without falling."""
+    """Adds all voices to y[:, begin:end]; returns the number that sound without fading out."""
     count = i64(0)
     for v in range(ROWS):
         w = v * Whole.SIZE
@@ -219,7 +227,7 @@ def sampler_mix(y: Audio, s: SamplerState, begin: i64, end: i64) -> i64:
             if until < end:
                 if until > begin:
                     ended = sampler_segment(y, s, v, begin, until)
-                sampler_fall(s.whole, v, s.whole[w + Whole.OFF])
+                sampler_fade_out(s.whole, v, s.whole[w + Whole.OFF])
                 s.whole[w + Whole.UNTIL] = NO_END
                 at = until
             if ended == 0:
@@ -241,7 +249,7 @@ def sampler_mix(y: Audio, s: SamplerState, begin: i64, end: i64) -> i64:
 
 @kernel
 def sampler_block(y: Audio, gain: f32p, s: SamplerState, sounding: f64p) -> None:
-    """y ← all voices, at a gain a frame; sounding[0] ← how many still sound without falling."""
+    """y ← all voices, with a gain per frame; sounding[0] ← number of voices that sound without fading out."""
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = 0.0
@@ -252,7 +260,7 @@ def sampler_block(y: Audio, gain: f32p, s: SamplerState, sounding: f64p) -> None
 
 
 class MissedNotes(ProcessorPart):
-    """Notes without a loaded sample, and voices whose file was read too late: a replay omits the same."""
+    """Records notes without a loaded sample, and voices whose file was read too late; a replay omits the same."""
 
     def __init__(self) -> None:
         self.notes: set[int] = set()
@@ -329,7 +337,7 @@ class SampleVoices:
 
     @property
     def underruns(self) -> int:
-        """Voices of long samples that ended early because their file was not read in time."""
+        """Number of voices of long samples that ended early because their file was not read in time."""
         return self._late + self.streams.starved_voices
 
     @property
@@ -342,12 +350,12 @@ class SampleVoices:
     def fade_unread(self, row: int) -> None:
         """Fades out the voice of a row whose file was not read in time; other rows are ignored."""
         if 0 <= row < ROWS and self._whole[row * Whole.SIZE + Whole.ON]:
-            sampler_fall(self._whole, row, self._cut)
+            sampler_fade_out(self._whole, row, self._cut)
             self._late += 1
 
     def fade_missing_pages(self, frames: int) -> list[int]:
         """Fades out voices whose pages are missing for a block plus the fade; returns their rows."""
-        count = sampler_starving(
+        count = sampler_fade_starved(
             self._whole, self._real, self.streams.words, self.streams.buffer, frames, self._cut, self._starving
         )
         self._late += count
@@ -361,8 +369,8 @@ class SampleVoices:
     def step(self, y: Samples, gain: Samples, sounding: NDArray[np.float64]) -> Step | None:
         """Step of a block without voice changes, as a kernel call.
 
-        `y`: the output, `[1 or 2, frames]`, which gets the voices alone. `gain`: its factor, a value a frame. Returns
-        the call; None while a voice reads a long sample, whose pages are counted block by block.
+        `y`: the output, `[1 or 2, frames]`, overwritten by the voices. `gain`: factor per frame. Returns the call; None
+        while a voice reads a long sample, whose pages are counted block by block.
         """
         if self.streams.in_use:
             return None
@@ -375,18 +383,18 @@ class SampleVoices:
         )
 
     def start(self, sample: Sample, first: int, last: int, given: NewVoice) -> None:
-        """Begins a voice that plays frames `first` to `last`, at the frame to which the mix has come.
+        """Starts a voice that plays frames `first` to `last`, at the current frame of the mix.
 
-        `sample` is referred to until the voice's row is used again.
+        `sample` is kept alive until the voice's row is reused.
         """
         if given.cut:
             sampler_cut(self._whole, given.cut, self._cut)
-        row = sampler_free(self._whole, self._voices, 0, self._cut)
+        row = sampler_free_row(self._whole, self._voices, 0, self._cut)
         step = given.speed * given.bend * given.pitch
         fastest = max(1.0, abs(1.0 + given.accelerate))
         stream = -1
         if row >= 0 and isinstance(sample, LongSample):
-            sampler_free(self._whole, STREAMS, 1, self._cut)
+            sampler_free_row(self._whole, STREAMS, 1, self._cut)
             stream = self.streams.open(sample, way_of(first, last, given.speed), step * fastest)
             row = row if stream >= 0 else -1
         if row < 0:
@@ -449,7 +457,7 @@ class SampleVoices:
         self._real[r + Real.RIGHT] = given.gain * right
 
     def off(self, note: int, channel: int, *, looped: bool = False) -> None:
-        """Releases the voices of a note of a channel, -1 for all of the channel's; `looped`: those in a loop alone."""
+        """Releases a note's voices on a channel, note -1 for all notes; `looped`: only voices in a loop."""
         sampler_off(self._whole, note, channel, self._end, int(looped))
 
     def cut(self, group: int) -> None:

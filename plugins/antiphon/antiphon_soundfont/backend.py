@@ -30,11 +30,11 @@ LOUDNESS = (
     -31.3, -36.3, -30.1, -39.2, -30.8, -31.6, -27.4, -48.9, -29.0, -28.8, -37.1, -27.7, -30.2, -54.7, -37.0, -26.6,
     -37.6,
 )  # fmt: skip
-"""LUFS of FluidR3's programs 0 to 127 and, last, of its drums, as `loudness` measures them."""
+"""Loudness in LUFS of FluidR3's programs 0 to 127 and, last, its drums, as measured by `loudness`."""
 DRUM_KIT = 128
-"""Number of the drums among the programs."""
+"""Index of the drums after the programs."""
 MAX_GAIN = 12.0
-"""Greatest gain of a program in dB, either way."""
+"""Maximum gain of a program in dB, in either direction."""
 _RATE, _HELD, _FRAMES = 22050, 4410, 11025
 _BASSES = (*range(32, 40), 43)
 _KIT, _LOW, _MIDDLE, _VELOCITY = (36, 38, 42, 46, 51), (31, 36, 43), (52, 60, 67, 76), 65
@@ -42,7 +42,7 @@ _SILENT = -60.0
 
 
 def loudness(font: Path, gain: float) -> list[float]:
-    """LUFS of programs 0 to 127, and of the drums: of short notes in a part's register."""
+    """Measures the loudness in LUFS of programs 0 to 127 and the drums, by short notes in a part's register."""
     synth = SoundfontSynth(_RATE, font, gain)
     found = []
     try:
@@ -85,21 +85,21 @@ CENTRE, REACH = 8192, 8191
 """Centre and range of a 14-bit pitch bend."""
 BANK, VOLUME, RESET = 0, 7, 121
 RHYTHM, MELODIC = (120, 126, 127), 121
-"""Banks, by controller, of a rhythm part, and the one that makes channel 10 melodic."""
+"""Bank numbers, by controller, that make a channel a rhythm part, and the one that makes channel 10 melodic."""
 DRUM_BANK = 128
-"""A soundfont's bank of drums."""
+"""Bank of drums in a soundfont."""
 ATTENUATION = 48
 """Generator of a channel's attenuation in tenths of dB."""
 FULL, DEFAULT = 127, 100
-"""Volume with which a channel begins: of a synth node's instruments, and of General MIDI."""
+"""Initial volume of a channel: for a synth node's instruments, and in General MIDI."""
 MAX_BEND = 72
-"""FluidSynth's widest range of a bend in semitones."""
+"""Maximum pitch bend range of FluidSynth in semitones."""
 
 
 class FluidSynth:
-    """Backend with a `SoundfontSynth` for each slot.
+    """Backend with a `SoundfontSynth` per slot.
 
-    rate, hop: of the stream.  slots: nodes.  soundfont: its path, "" for the machine's own.
+    rate, hop: of the stream.  slots: number of nodes.  soundfont: its path, "" for the machine's default.
     """
 
     name = "soundfont"
@@ -141,10 +141,10 @@ class FluidSynth:
 
 
 class _Spares:
-    """Pool of unused synths: a system reset leaves sound in FluidSynth's reverb and voices.
+    """Pool of fresh synths, because a system reset leaves sound in FluidSynth's reverb and voices.
 
-    Replacements are created by its own thread, since a large soundfont takes a quarter of a second to load again.
-    `trims`: gains of the programs and of the drums in dB; none for a font that sounds as it is.
+    A thread creates replacements, because reloading a large soundfont takes a quarter of a second. `trims`: gains of
+    the programs and the drums in dB; empty to leave the font unchanged.
     """
 
     def __init__(self, rate: int, font: Path, trims: Sequence[float]) -> None:
@@ -157,7 +157,7 @@ class _Spares:
         self._thread.submit(self._more)
 
     def take(self, old: SoundfontSynth | None) -> SoundfontSynth:
-        """Takes an unused synth; `old` is freed, and a replacement is created."""
+        """Returns a fresh synth; `old` is freed, and a replacement is created."""
         self._thread.submit(self._more, old)
         try:
             return self._fresh.get_nowait()
@@ -265,7 +265,7 @@ class _Player:
                 synth.call("key_pressure", channel, note, _seven_bits(event.value))
 
     def _turned(self, channel: int, bank: float) -> bool:
-        """Whether a bank select is one that says if a channel is a rhythm part, which it then is or is not."""
+        """Handles a bank select that turns a channel into a rhythm part or back; returns whether it did."""
         chosen = _seven_bits(bank)
         rhythm = chosen != MELODIC if channel == DRUMS else chosen in RHYTHM
         if rhythm == (channel in self._rhythm):
@@ -276,7 +276,7 @@ class _Player:
         return True
 
     def _change(self, channel: int) -> None:
-        """Sets a channel's program; the kit of a rhythm part is the font's first."""
+        """Sets a channel's program; for a rhythm part, the font's first kit."""
         rhythm, program = channel in self._rhythm, self._chosen[channel]
         self.synth.call("set_channel_type", channel, int(rhythm))
         self.synth.call("program_change", channel, 0 if rhythm else program)
@@ -305,7 +305,7 @@ class _Player:
         self.synth.call("noteon", channel, note, max(1, _seven_bits(velocity)))
 
     def _tune(self, channel: int, note: int, semitones: float, *, sounding: bool) -> None:
-        """Tunes a key by semitones, for its next note or also for the sounding one."""
+        """Tunes a key by semitones, for its next note, or with `sounding` also for the current one."""
         key = (channel, note)
         if channel in self._rhythm or self._tuned.get(key, 0.0) == semitones:
             return

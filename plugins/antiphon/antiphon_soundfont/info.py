@@ -55,7 +55,7 @@ def find_soundfont() -> str | None:
 def check(path: Path) -> None:
     """Checks the structure of a soundfont, without reading its samples.
 
-    Raises FileError: it cannot be read, is no soundfont, is cut short, or its sizes do not fit together.
+    Raises FileError: it cannot be read, is not a soundfont, is truncated, or its sizes contradict each other.
     """
     name = printable_path(path)
     try:
@@ -97,7 +97,7 @@ def _check(file: BinaryIO, size: int, name: str) -> None:
 
 
 def _chunks(file: BinaryIO, at: int, end: int, name: str, *, lists: bool = False) -> list[tuple[bytes, int, int]]:
-    """(name, start, end) of each chunk in bytes; lists are named by their kinds."""
+    """(name, start, end) in bytes of each chunk; lists are named by their type."""
     found: list[tuple[bytes, int, int]] = []
     while at + 8 <= end and len(found) < 64:
         file.seek(at)
@@ -117,7 +117,7 @@ PROGRAMS = {"piano": 0, "bass": 33, "pad": 91, "pluck": 46, "strings": 48, "elec
 """The General MIDI programs of a synth node's instruments, from 0; drums are channel 10's."""
 
 TRIMS = {"piano": 0.4, "bass": 1.5, "pad": 0.3, "pluck": -1.9, "strings": 0.9, "drums": -1.1}
-"""dB that make the programs of FluidR3 as loud as pyo's instruments in the parts of a band."""
+"""Gains in dB that make FluidR3's programs as loud as pyo's instruments in a band."""
 
 SOUNDFONT = SynthInfo(
     "soundfont",
@@ -131,7 +131,7 @@ SOUNDFONT = SynthInfo(
 )
 
 SFZ = SynthInfo("sfz", "antiphon_soundfont.sfz_backend:Sfizz", needs="pysfizz", slots=1, memory=2048)
-"""Of instruments in SFZ; chosen by a node's file alone."""
+"""Backend for instruments in SFZ, chosen only by a node's file."""
 
 
 def soundfont() -> SynthInfo:
@@ -140,10 +140,10 @@ def soundfont() -> SynthInfo:
 
 
 class SoundfontSupport(SynthSupport):
-    """Support of `PROGRAMS` and drums."""
+    """Checks settings against `PROGRAMS` and drums."""
 
     def check_settings(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
-        """Checked settings; a missing program becomes a piano if the soundfont plays instead of another backend.
+        """Returns checked settings; a missing program becomes a piano if the soundfont replaces another backend.
 
         Raises ParamError: a synth node's instrument has no program, or is a SynthDef.
         """

@@ -15,9 +15,9 @@ from antiphon_soundfont.info import INSTALL_LIBRARY, library_file
 GRID = 64
 """FluidSynth's internal block in frames: calls take effect at the next multiple."""
 CHANNELS, DRUMS = 16, 9
-"""MIDI channels, and that of the drums, from 0."""
+"""Number of MIDI channels, and index of the drums' channel, from 0."""
 CHORUS = 0.3
-"""Level of the chorus: at FluidSynth's own, 2, a preset that asks for it all is 13 dB louder, its sides opposed."""
+"""Level of the chorus: at FluidSynth's default of 2, a preset with full chorus is 13 dB louder, its sides inverted."""
 _LOG = ctypes.CFUNCTYPE(None, c_int, c_char_p, c_void_p)
 _CALLS: dict[str, tuple[Any, ...]] = {
     "new_fluid_settings": (),

@@ -1,4 +1,4 @@
-"""`soundfont`: node whose notes are rendered from a soundfont by FluidSynth or sfizz, in a worker, one block late."""
+"""Node `soundfont`: renders notes with a soundfont by FluidSynth or sfizz, in a worker, one block late."""
 
 from itertools import count
 from pathlib import Path
@@ -11,11 +11,11 @@ from antiphon_soundfont.info import SFZ, SOUNDFONT, check
 from antiphon_soundfont.sfz import SUFFIX, in_folder, read_sfz
 
 _uses = count()
-"""Numbers for streams of SFZ instruments, so that each has a worker of its own."""
+"""Counter that numbers streams of SFZ instruments, so that each has its own worker."""
 
 
 class Soundfont(SynthProcessor):
-    """Plays all sixteen channels at once: by their programs, channel 10 by drums."""
+    """Plays all sixteen channels at once: each with its program, channel 10 with drums."""
 
     params = (
         Param(

@@ -1,4 +1,4 @@
-"""SFZ instruments, read before sfizz loads one: the text, the files that it includes, the sounds that it names.
+"""Reads SFZ instruments before sfizz loads them: text, included files, and named sounds.
 
 The format is that of https://sfzformat.com: headers in <>, opcodes as NAME=VALUE, `#include` and `#define`.
 """
@@ -13,10 +13,10 @@ from antiphon.api.backends.files import library_folder, printable_path, read_ord
 
 SUFFIX = ".sfz"
 MAX_BYTES, MAX_FILES, MAX_LINE, MAX_NAME = 8 << 20, 512, 8192, 100
-"""Maximum bytes of an instrument's text with what it includes, files of that text, and characters of a line and of a
-variable's name."""
+"""Maximum bytes of an instrument's text with its includes, maximum files of that text, and maximum characters of a line
+and of a variable's name."""
 UP = 2
-"""Folders above that of the instrument which may hold its sounds; in the library, any folder of the library may."""
+"""Levels above the instrument's folder that may contain its sounds; in the library, any of its folders may."""
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)|//[^\n]*", re.DOTALL)
 # as sfizz ends a value, and each run of blanks looked at once
 _WORD = re.compile(
@@ -34,9 +34,9 @@ _OPCODE = re.compile(r"\w+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SfzFile:
-    """Text of an instrument with what it includes, its paths made absolute, and the sounds of it that are there.
+    """Text of an instrument with its includes and absolute paths, and its existing sounds.
 
-    sfizz gets it, and so finds nothing else: no include is left, and no variable names an opcode or a file.
+    sfizz gets this text and so opens nothing else: no include is left, and no variable names an opcode or a file.
     """
 
     text: str
@@ -60,10 +60,10 @@ def in_folder(folder: Path) -> Path:
 
 
 def read_sfz(path: Path) -> SfzFile:
-    """Reads an instrument's text and finds its sounds; their content is left to sfizz.
+    """Reads an instrument's text and finds its sounds; sfizz checks their content.
 
-    Raises FileError: a text cannot be read or is too large, a sound is outside of the instrument's folders, or not
-    one of them is there. Single sounds that are missing are not played.
+    Raises FileError: a text cannot be read or is too large, a sound is outside the instrument's folders, or all sounds
+    are missing. Single missing sounds are not played.
     """
     name = printable_path(path)
     reader = _Reader(path.absolute())
@@ -76,13 +76,13 @@ def read_sfz(path: Path) -> SfzFile:
 
 
 class _Names:
-    """Files by any spelling of their letters, since instruments come from systems that tell no case."""
+    """Finds files regardless of case, because instruments come from case-insensitive systems."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, dict[str, str]] = {}
 
     def find(self, path: Path) -> Path | None:
-        """The file as it is spelled; None if there is none that can be read."""
+        """The file in its actual spelling; None if there is no readable one."""
         try:
             return self._spelled(path)
         except OSError:  # a name that is too long, a folder that is another's
@@ -123,7 +123,7 @@ class _Reader:
         self.computed = False  # a sine, noise: what sfizz plays without a file
 
     def read(self) -> str:
-        """The whole text."""
+        """Reads the whole text."""
         made = ["<control> \n"]
         waiting = [self._opened(self._path)]
         while waiting:
@@ -153,7 +153,7 @@ class _Reader:
         return whole
 
     def _definition(self, name: str, raw: str) -> str:
-        """A variable as sfizz gets it, without others in it: it would look for one that names itself for ever."""
+        """A variable's definition for sfizz, with variables expanded, as one that names itself would loop for ever."""
         text = self._filled(raw)
         known = all(map(self._known, _VARIABLE.findall(raw)))
         if not known or "//" in text or "/*" in text or len(name) > MAX_NAME:
@@ -165,7 +165,7 @@ class _Reader:
         return f"#define ${name} {text}\n"
 
     def _opcode(self, name: str, raw: str) -> str:
-        """An opcode as sfizz gets it: a sound by its absolute path."""
+        """An opcode for sfizz; a sound gets its absolute path."""
         if not _OPCODE.fullmatch(name) or name == "base64data":
             raise FileError(
                 f"{self._shown} has the opcode {name[:80]!r}; it takes names of letters, and sounds as files"
@@ -215,7 +215,7 @@ class _Reader:
         return next((name[:n] for n in range(1, min(len(name), MAX_NAME) + 1) if name[:n] in self._defined), "")
 
     def _filled(self, text: str) -> str:
-        """Text with the variables' in it; none that is not known. Raises FileError: it is too long."""
+        """The text with its known variables expanded. Raises FileError: it is too long."""
         if "$" not in text:
             return text
 
@@ -233,7 +233,7 @@ class _Reader:
         return _VARIABLE.sub(put, text)
 
     def _inside(self, named: str) -> Path:
-        """Path of a file that the instrument names. Raises FileError: it is outside of its folders."""
+        """Path of a file named by the instrument. Raises FileError: it is outside its folders."""
         plain = PurePosixPath(named.replace("\\", "/"))
         drive = ":" in named[:2]
         found = self._path.parent

@@ -1,4 +1,4 @@
-"""`Sfizz`: synth backend that plays an SFZ instrument by the library sfizz, as pysfizz brings it."""
+"""`Sfizz`, the synth backend that plays an SFZ instrument with the library sfizz, as packaged by pysfizz."""
 
 import contextlib
 import os
@@ -19,9 +19,9 @@ from antiphon_soundfont.library import SoundfontError
 from antiphon_soundfont.sfz import read_sfz
 
 GRID = 64
-"""Frames of a block of sfizz where the hop is a multiple; with a fixed one the sound does not depend on the hop's."""
+"""Block size of sfizz in frames if the hop is a multiple; a fixed one keeps the sound independent of the hop."""
 QUALITY = 2
-"""sfizz's own choice for live sound, for files too."""
+"""sfizz's default quality for live sound, also used offline."""
 VOICES = 128
 RESUME_VELOCITY = 0.5
 WHEEL = 8191
@@ -32,7 +32,7 @@ MAX_IN_MEMORY = 1 << 30
 
 
 class Sfizz:
-    """Backend of one stream, in a process that has played nothing: sfizz draws random numbers from one sequence there.
+    """Backend of one stream. Needs a fresh process, because sfizz has one random number sequence per process.
 
     rate, hop: of the stream.  slots: 1.  instrument: path of the SFZ file.  use: the stream's number.
     """

@@ -1,4 +1,4 @@
-"""SuperCollider as a synth backend: scsynth processes, with their sound returned over JACK."""
+"""SuperCollider as a synth backend: runs scsynth processes, whose sound returns over JACK."""
 
 from antiphon.api import Register, hookimpl
 

@@ -31,13 +31,13 @@ TIMEOUT_SECONDS = 1.0
 """Maximum seconds of engine time until the hop with the event must come."""
 MAX_EVENTS = 256
 INITIAL_HOPS = 16
-"""Initial hops that may contain events played ahead, and ended, before the stream."""
+"""Number of initial hops that may contain events which were played ahead, and ended, before the stream."""
 
 
 class PlayedAheadEvents:
-    """Events of one slot that are played ahead of their hop, until that hop confirms them.
+    """Events of one slot that were played ahead of their hop, until that hop confirms them.
 
-    They keep their order: after one left to its hop, the following ones are left too.
+    Their order is kept: if one is deferred to its hop, so are the following ones.
     """
 
     def __init__(self, rate: int) -> None:
@@ -50,14 +50,14 @@ class PlayedAheadEvents:
         return len(self._waiting)
 
     def takes(self, event: Event) -> bool:
-        """True if an event may be played ahead; else it and the following ones are left to their hops."""
+        """True if an event may be played ahead; otherwise it and the following ones are deferred to their hops."""
         if self._hops >= INITIAL_HOPS and not self._left and len(self._waiting) < MAX_EVENTS:
             return True
         self.leave(event)
         return False
 
     def leave(self, event: Event) -> None:
-        """Leaves an event to its hop, and the following ones until that hop has come."""
+        """Defers an event to its hop, and the following ones until that hop has arrived."""
         self._left, self._left_at = event.serial, -1
 
     def add(self, event: Event, node: int, sample: int) -> None:
@@ -77,14 +77,14 @@ class PlayedAheadEvents:
         return [event for event in events if not event.serial or self._waiting.pop(event.serial, None) is None]
 
     def unclaimed(self, sample: int) -> list[int]:
-        """Voices of events left unconfirmed by the hop that begins at `sample`."""
+        """Voices of events that the hop beginning at `sample` should have confirmed but did not."""
         before = sample - self._patience
         # in order of playing
         late = [serial for serial, (played, _) in self._waiting.items() if played < before]
         return [self._waiting.pop(serial)[1] for serial in late]
 
     def lost(self) -> None:
-        """Handles the loss of the scsynth: events are left to their hops until these have come."""
+        """Handles the loss of scsynth: events are deferred to their hops until these have arrived."""
         if self._waiting:
             self._left, self._left_at = next(reversed(self._waiting)), -1
             self._waiting.clear()
@@ -95,7 +95,7 @@ class PlayedAheadEvents:
 
 
 JACK_SECONDS = 10.0
-"""Maximum wait in seconds of a worker for JACK, which may be restarting at the same time."""
+"""Maximum seconds a worker waits for JACK, which may be restarting at the same time."""
 WAIT_STEP = 0.0002
 FREE_BLOCKS = 3
 """Blocks within which scsynth frees a node after `/n_free`."""
@@ -103,7 +103,7 @@ NEVER = 1 << 62
 LATE_HOPS = 4
 """Consecutive hops with late sound after which the clock constant is re-estimated."""
 BEHIND_SECONDS = 0.5
-"""Duration in seconds of notes sent too late after which it is re-estimated: a delayed engine catches up, and a new
+"""Seconds of notes sent too late after which the clock constant is re-estimated: a delayed engine catches up, and a new
 constant would break sounding notes."""
 SPLICE_SECONDS = 0.005
 """Crossfade in seconds between answers read with different constants."""
@@ -130,9 +130,9 @@ class SuperCollider:
         """Connects to JACK and starts scsynth.
 
         `hop`: frames of a hop; JACK's block, or more than that by the margin of `delay`. `spare`: whether to run a
-        second scsynth. `restarts`: deaths within a minute after which scsynth is still restarted. `wait`: seconds to
-        wait for JACK. `wires`: the JACK client to use; None to open one. Raises `EngineError`: scsynth or JACK is
-        missing, or JACK's rate or block does not fit.
+        second scsynth. `restarts`: maximum restarts of scsynth within a minute. `wait`: seconds to wait for JACK.
+        `wires`: the JACK client to use; None to open one. Raises `EngineError`: scsynth or JACK is missing, or JACK's
+        rate or block does not fit.
         """
         # before JACK's thread is created, which inherits them
         short_slices()
@@ -215,7 +215,7 @@ class SuperCollider:
         return player_of(settings, place, material, first_bus, first_held, layout.places)
 
     def _player_when_loaded(self, slot: int) -> NodeVoices | None:
-        """The player of a node once scsynth has loaded its SynthDef and sound, None until then."""
+        """The player of a node; None until scsynth has loaded its SynthDef and sound."""
         settings, assets = self._waiting[slot], self.keeper.shelf.take(slot)
         if settings is None or assets is None or assets[1] > self.keeper.has:
             return None
@@ -249,7 +249,7 @@ class SuperCollider:
             self._sounding[slot].follow(sample, events)
             return
         self._free_ended_nodes()
-        frame = sample + self._aligned(sample)
+        frame = sample + self._clock_constant(sample)
         behind = sample - self.delay * self._hop
         frame_before, self._frames[slot] = self._frames[slot] + self._hop, behind + self._constant_at(behind)
         self._spliced[slot] = frame_before if frame_before != self._frames[slot] else None
@@ -356,12 +356,12 @@ class SuperCollider:
                 if player is not None:
                     player.ended(node)
 
-    def _aligned(self, sample: int) -> int:
-        """Clock constant, JACK frames minus engine samples: unchanged from hop to hop unless the clocks have drifted.
+    def _clock_constant(self, sample: int) -> int:
+        """Clock constant, JACK frames minus engine samples; unchanged between hops unless the clocks have drifted.
 
-        A hop's frames must be far enough ahead that a voice is created before its frame, and its answer late enough
-        that it has arrived. If the first fails for `BEHIND_SECONDS`, or the second for `LATE_HOPS`, the constant is
-        re-estimated, in whole blocks.
+        A hop's frames must be far enough ahead for voices to be created in time, and its answer late enough to have
+        arrived. If the first fails for `BEHIND_SECONDS`, or the second for `LATE_HOPS`, the constant is re-estimated,
+        in whole blocks.
         """
         counter = self._wires.counter
         if self._constants:

@@ -1,7 +1,7 @@
 """Client of an external scsynth, not started by Antiphon: over JACK if possible, else by time tags only.
 
 Its sound returns into the graph, exact to the frame, if it is a client of the same JACK server and has enough inputs
-and outputs: the last of them are used. Otherwise notes are sent with time tags, and sound at its own outputs.
+and outputs, the last of which are used. Otherwise notes have time tags, and scsynth plays to its own outputs.
 """
 
 import math
@@ -28,10 +28,10 @@ from antiphon_supercollider.scsynth.server import Scsynth
 
 CLIENTS = 32
 FIRST, EACH = 1 << 23, 1 << 18
-"""First node number, and numbers per client: exact in a 32-bit float; sclang's own get there after 8 million notes."""
+"""First node number, and numbers per client: exact in a 32-bit float; sclang's own reach them after 8 million notes."""
 PLACES = 16
 BUSES, CONTROLS, BUFFERS, BUFFERS_EACH = 1024, 16384, 1024, 96
-"""Limits of a scsynth booted without options; the last ones are used here."""
+"""Limits of a scsynth booted without options; the last numbers are used here."""
 SHARES = 3
 """Number of shares of the private buses, for users' SynthDefs."""
 RETRY_SECONDS = 0.25
@@ -45,7 +45,7 @@ CONFIRMED_SECONDS = 0.5
 
 
 def share_of(number: int, there: Collection[int]) -> int:
-    """Share of `CLIENTS` taken by this client: one without nodes of another Antiphon."""
+    """Share of `CLIENTS` that this client takes: one in which no other Antiphon has nodes."""
     taken = {(node - FIRST) // EACH for node in there if FIRST <= node < FIRST + EACH * CLIENTS}
     # two that come at the same moment begin to look at different places
     order = [(number + n) % CLIENTS for n in range(CLIENTS)]
@@ -101,7 +101,7 @@ class ExternalClient(ScsynthSupervisor):
         super().__init__(wires, slots, spare=False, layout=layout)
 
     def send_at(self, seconds: float, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Sends messages, with the number of the voice each begins or 0, for a moment since 1970, in bundles."""
+        """Sends messages in bundles for a time since 1970; each has the number of the voice it begins, or 0."""
         server, due = self._active, time.monotonic_ns() + int((seconds - time.time() + CONFIRMED_SECONDS) * 1e9)
         if server is None:
             return
@@ -177,7 +177,7 @@ class ExternalClient(ScsynthSupervisor):
         raise EngineError("none of JACK's clients sends back what is played to it")
 
     def _count_death(self, why: str) -> None:
-        """No operation: an external scsynth is waited for, however often it ends."""
+        """Does nothing: an external scsynth is waited for, however often it ends."""
         say(f"the scsynth at {self._shown} is gone ({why}); Antiphon reconnects when it is back")
 
     def _activate(self, server: Scsynth) -> None:
@@ -191,7 +191,7 @@ class ExternalClient(ScsynthSupervisor):
         return f"{self._address[0]}:{self._address[1]}"
 
     def _look_for_hang(self) -> None:
-        """No operation: `ExternalScsynth.ended` detects a hang."""
+        """Does nothing: `ExternalScsynth.ended` detects a hang."""
 
     def _on_node_end(self, server: Scsynth, node: int) -> None:
         """Recreates our groups and resends held notes, after Cmd-period in sclang has freed all nodes."""
@@ -202,7 +202,7 @@ class ExternalClient(ScsynthSupervisor):
 
 
 class NullBridge(Wires):
-    """Null object in place of `Wires` without returned sound."""
+    """Null object used instead of `Wires` if no sound returns."""
 
     came, counter, lost = 0, 0, 0
 
@@ -211,7 +211,7 @@ class NullBridge(Wires):
         self.on_down: Callable[[], None] = lambda: None
 
     def close(self) -> None:
-        """No operation."""
+        """Does nothing."""
 
 
 class TimetagOnly(SuperCollider):
@@ -264,9 +264,9 @@ class TimetagOnly(SuperCollider):
 
 
 def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
-    """Backend for the external scsynth at an address.
+    """Returns the backend for the external scsynth at an address.
 
-    Raises EngineError: it cannot be joined. Raises Unanswered: it has not answered, or not accepted a client, for
+    Raises EngineError: it cannot be joined. Raises Unanswered: it has not answered or accepted a client for
     `AWAY_SECONDS`.
     """
     address, until = scsynth_address(scsynth), time.monotonic() + AWAY_SECONDS
@@ -286,7 +286,7 @@ def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> Supe
 
 
 class HeardOverJack(SuperCollider):
-    """Plays by an external scsynth whose sound is returned over JACK."""
+    """Plays notes on an external scsynth whose sound returns over JACK."""
 
     def __init__(self, rate: int, hop: int, slots: int, address: tuple[str, int], until: float = math.inf) -> None:
         self._address, self._until = address, until

@@ -30,7 +30,7 @@ def supercollider() -> SynthInfo:
 
 
 MARGIN_SECONDS = 0.010
-"""Maximum lateness of the engine before a note is late, in seconds."""
+"""Maximum delay of the engine in seconds before a note is late."""
 ROUND_TRIP_BLOCKS = 4
 """Blocks from a message to its sound: arrival, sounding in the next, return, and one for the order of clients.
 
@@ -44,16 +44,16 @@ def delay(rate: int, hop: int) -> int:
 
 
 def ahead(rate: int, hop: int, block: int) -> int:
-    """Frames by which a hop's notes are sent before their frames.
+    """Frames by which a hop's notes are sent ahead of their frames.
 
-    A third of the available time is for late returned sound, the rest for late sent notes.
+    A third of the available time is reserved for late returned sound, the rest for notes sent late.
     """
     latest = (delay(rate, hop) - 1) * hop - block
     return latest - max(1, round(0.35 * (latest - block) / block)) * block
 
 
 def scsynth_address(text: str) -> tuple[str, int]:
-    """("127.0.0.1", port) of "127.0.0.1:PORT": a malformed message ends scsynth, so only loopback is accepted."""
+    """("127.0.0.1", port) of "127.0.0.1:PORT"; only loopback is accepted, because malformed messages crash scsynth."""
     host, _, port = text.rpartition(":")
     if host not in ("127.0.0.1", "localhost") or not port.isdigit() or not 0 < int(port) < 65536:
         raise UsageError(f"--scsynth takes 127.0.0.1:PORT, a scsynth on this machine, not {text!r}")

@@ -1,8 +1,8 @@
-"""Renders scsynth's part of a file: the passes of a render, and the score for `scsynth -N`.
+"""Renders scsynth's part offline: the passes of a render, and the score for `scsynth -N`.
 
 A file is played twice or more. In the first pass synth nodes are silent and their events are recorded; scsynth renders
-their score offline (`-N`), and the next pass plays that. If the sound changes the events (a synth feeding an analysing
-node), another pass follows.
+their score offline (`-N`), and the next pass plays that. If the sound changes the events (a synth that feeds an
+analysis node), another pass follows.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SOUND = "sound-{}-{}.npy"
 
 
 class ScoreBackend:
-    """Backend of one pass. `live`: uses the live latency.
+    """Backend of one pass. `live`: whether it has the live latency.
 
     `folder`: stores the events and the rendered sound of passes. A *track* is one node from its opening to its closing;
     tracks are numbered in order of opening.
@@ -107,8 +107,8 @@ MAX_TRACKS = 32
 LEAD = 4800
 """Frames of the score before sample 0: a voice is silent at the frame of its creation."""
 AHEAD = 2400
-"""Frames by which messages precede their hop. In a replay they precede it as live, for controls that run in a voice
-while it waits."""
+"""Frames by which messages precede their hop. In a replay they precede it as they do live, because controls already run
+in a waiting voice."""
 BLOCK = 64
 """Block size of scsynth."""
 SLACK_SECONDS = 3600.0
@@ -133,7 +133,7 @@ class _Track:
 
 @contextmanager
 def turns(*, live: int = 0) -> Iterator[OfflineTurns]:
-    """Passes of one render, with a temporary folder; `live`: frames of a block, for a replay; else 0."""
+    """Context with the passes of one render and a temporary folder; `live`: frames of a block for a replay, else 0."""
     with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
         yield OfflineTurns(Path(name), live)
 
@@ -158,7 +158,7 @@ class OfflineTurns:
         use_backend(BackendChoice(REPLAY_INFO if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
-        """True if the pass was the last: the events of each track equal those of the pass before it."""
+        """True if the pass was the last one: each track's events equal those of the previous pass."""
         path = self._folder / TOLD.format(self._turn)
         tracks = _tracks(path) if path.exists() else []
         # nodes that are run beside each other tell theirs in any order

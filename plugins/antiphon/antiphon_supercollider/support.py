@@ -18,7 +18,7 @@ class SuperColliderSupport(SynthSupport):
         return delay(rate, hop)
 
     def check_settings(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
-        """Checked settings. Raises `ParamError` or `FileError` for settings that scsynth cannot play."""
+        """Returns checked settings. Raises `ParamError` or `FileError`: scsynth cannot play them."""
         from antiphon_supercollider.voices.material import check
 
         check(settings)
@@ -31,11 +31,11 @@ class SuperColliderSupport(SynthSupport):
         return own_controls(settings)
 
     def check_option(self, value: str) -> None:
-        """Raises `UsageError` for an invalid address of a scsynth on this machine."""
+        """Raises `UsageError` if the address is not a valid one of a scsynth on this machine."""
         scsynth_address(value)
 
     def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
-        """Backend choice with an external scsynth. `EngineError` if it does not answer."""
+        """Returns the backend choice with an external scsynth. Raises `EngineError`: it does not answer."""
         from antiphon_supercollider.scsynth.external_scsynth import meet
 
         meet(scsynth_address(value), rate)
@@ -49,7 +49,7 @@ class SuperColliderSupport(SynthSupport):
         server.sweep(server.ENDING_SECONDS, since)
 
     def passes(self, live: int) -> AbstractContextManager[OfflinePasses]:
-        """Passes in which scsynth renders a file's notes at once, by `scsynth -N`."""
+        """Passes in which `scsynth -N` renders all notes offline."""
         from antiphon_supercollider.offline import turns
 
         return turns(live=live)
@@ -69,8 +69,8 @@ class SuperColliderSupport(SynthSupport):
 
 
 class ScoreSupport(SuperColliderSupport):
-    """Support of scsynth for files: its sound is rendered ahead."""
+    """Support for scsynth offline: its sound is rendered beforehand."""
 
     def delay(self, rate: int, hop: int) -> int:
-        """Latency of 0."""
+        """Returns a latency of 0."""
         return 0

@@ -1,4 +1,4 @@
-"""`synth`: node whose notes are rendered by the server's backend, in a worker, one block late."""
+"""Node `synth`: renders notes with the server's backend, in a worker, one block late."""
 
 from antiphon.api import IO, Event, Param, StreamSpec
 from antiphon.api.backends.synths import (
@@ -20,7 +20,7 @@ from antiphon.api.backends.synths import (
 
 
 def null() -> SynthInfo:
-    """Silent backend that records its events."""
+    """Factory of the silent backend, which records its events."""
     return NULL
 
 
@@ -79,7 +79,7 @@ class Synth(SynthProcessor):
         )
 
     def turn(self, io: IO, events: list[Event]) -> None:
-        """Adds changed dials before the hop's notes."""
+        """Adds changed controls before the hop's notes."""
         for n, name in enumerate(self._dials):
             place = float(io.at(name, max(0, io.frames - 1)))
             if place != self._turned[n]:

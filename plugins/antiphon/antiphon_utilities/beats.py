@@ -10,7 +10,7 @@ from antiphon.api.kernels import f64, i64, kernel
 EARLY = 1e-3
 """Frames of tolerance for a beat just before a frame, due to rounding."""
 JUMP_BEATS = 0.05
-"""Beat difference between blocks from which the transport has jumped; a changing tempo causes less."""
+"""Minimum difference in beats between blocks that counts as a transport jump; a changing tempo causes less."""
 
 
 def per_frame(time: BlockTime, rate: int) -> float:

@@ -1,8 +1,8 @@
 """Feedback delay (echo).
 
 The output is the echo only; the host's `wet` adds the input. A delay may close a cycle of wires: the host delays such a
-wire by one block and declares it in `StreamSpec.feedback`, and the delay shortens its line by as much, so that the loop
-has the set time.
+wire by one block and declares it in `StreamSpec.feedback`, and the delay shortens its line by one block, so that the
+loop has the set time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DelayState(NamedTuple):
 
 @kernel
 def utilities_delay(x: Audio, y: Audio, seconds: f32p, feedback: f32p, s: DelayState, early: i64, sample: i64) -> None:
-    """y ← the echo of x. ring: `size` frames a channel. `early`: frames the output comes before its time."""
+    """y ← the echo of x. ring: `size` frames per channel. `early`: frames by which the output precedes its time."""
     if s.state[_ENTRY] < 0:
         # put in while something sounds, it must not begin its first echo with a click; a file begins as it is
         s.state[_ENTRY] = s.entry if sample > 0 else 0
@@ -86,18 +86,18 @@ def utilities_delay(x: Audio, y: Audio, seconds: f32p, feedback: f32p, s: DelayS
 
 
 class DelayEntry(ProcessorPart):
-    """Log of how far what comes in counts, for a set that begins while the delay plays."""
+    """Log of the delay's input fade-in, for a recorded set that begins while the delay plays."""
 
     def __init__(self, state: NDArray[np.int64], frames: int) -> None:
         self._state, self._frames = state, frames
 
     def recall(self, kind: str, number: int) -> None:
-        """Sets the frames until what comes in counts in full."""
+        """Sets the frames left until the input has full gain."""
         if kind == "entry":
             self._state[_ENTRY] = min(max(0, number), self._frames)
 
     def standing(self) -> list[tuple[str, int]]:
-        """Those frames, once the delay has begun."""
+        """The frames left until the input has full gain, once the delay has begun."""
         return [("entry", int(self._state[_ENTRY]))] if self._state[_ENTRY] >= 0 else []
 
 

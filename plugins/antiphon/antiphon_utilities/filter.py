@@ -56,7 +56,7 @@ def utilities_mix(kind: f64, q: f64, k: f64p, at_once: i64) -> None:
 
 @kernel
 def utilities_matrix(k: f64p, m: f64p) -> None:
-    """m ← what input, band and low state add to the output, the next band state and the next low one."""
+    """m ← weights of input, band state and low state in the output, the next band state and the next low state."""
     m[0] = k[_M0] + k[_M1] * k[_A2] + k[_M2] * k[_A3]
     m[1] = k[_M1] * k[_A1] + k[_M2] * k[_A2]
     m[2] = k[_M2] - k[_M2] * k[_A3] - k[_M1] * k[_A2]
@@ -79,7 +79,7 @@ def utilities_filter_pair(x: Audio, y: Audio, first: i64, last: i64, state: f64p
 
 
 class FilterCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     cutoff: f32p
     q: f32p
@@ -88,7 +88,7 @@ class FilterCurves(NamedTuple):
 
 @kernel
 def utilities_filter(x: Audio, y: Audio, p: FilterCurves, state: f64p, k: f64p, ages: i64p, rate: f64) -> None:
-    """y ← x filtered; `ages[0]` frames have gone since the reset. `state`: two numbers a channel."""
+    """y ← x filtered; `ages[0]` frames have passed since the reset. `state`: two numbers per channel."""
     age = ages[0]
     lead = age % GRID
     m = offset(k, _MATRIX)

@@ -27,7 +27,7 @@ EXACT, LATE, REAL = 0, 1, 2
 
 
 class LooperCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     level: f32p
     through: f32p
@@ -53,14 +53,14 @@ def utilities_looper(
 ) -> None:
     """Computes frames `first` to `last` of `y`, the input plus the loop, and records to the tape.
 
-    `tape` holds two takes of `size` frames a channel; `tail` the last `fade` frames a channel of the fading-out sound,
-    `before` the input before the recording, as long.
+    `tape` holds two takes of `size` frames per channel, `tail` the last `fade` frames per channel of the fading-out
+    sound, and `before` the last `fade` frames of input before the recording.
     """
     for n in range(first, last):
         p = s.whole[POS]
         recording = state == RECORDING
         sounds = state >= PLAYING and state <= OVERDUBBING
-        utilities_looper_rise(s.whole, state, fade)
+        utilities_looper_step_fades(s.whole, state, fade)
         runs = sounds or s.whole[PUNCH] > 0
         gain = f32(0.0)
         if sounds:
@@ -73,7 +73,7 @@ def utilities_looper(
         into = 0
         writes = s.whole[PUNCH] > 0 and p < s.whole[LENGTH]
         if runs:
-            side = utilities_looper_side(s.mark, s.removed, q)
+            side = utilities_looper_take_at(s.mark, s.removed, q)
             into = side if i64(s.mark[q]) >> 1 == s.whole[LAYER] else 1 - side
             if writes:
                 s.mark[q] = 2 * s.whole[LAYER] + into
@@ -110,8 +110,8 @@ def utilities_looper(
 
 
 @kernel
-def utilities_looper_rise(whole: i64p, state: i64, fade: i64) -> None:
-    """Counts one frame of the fades: in of playing, in and out of overdubbing."""
+def utilities_looper_step_fades(whole: i64p, state: i64, fade: i64) -> None:
+    """Advances the fades by one frame: fade-in of playing, and fade-in and fade-out of overdubbing."""
     if state >= PLAYING and state <= OVERDUBBING and whole[PLAY] < fade:
         whole[PLAY] = whole[PLAY] + 1
     if state == OVERDUBBING:
@@ -122,15 +122,15 @@ def utilities_looper_rise(whole: i64p, state: i64, fade: i64) -> None:
 
 
 @kernel
-def utilities_looper_side(mark: f32p, removed: u8p, p: i64) -> i64:
-    """The take in which frame `p` of the loop lies: the one last written, or the other where that layer is undone."""
+def utilities_looper_take_at(mark: f32p, removed: u8p, p: i64) -> i64:
+    """The take that holds frame `p` of the loop: the one written last, or the other if that layer is undone."""
     m = i64(mark[p])
     return 1 - (m & 1) if removed[m >> 1] != 0 else m & 1
 
 
 @kernel
 def utilities_looper_pass(whole: i64p, real: f64p) -> None:
-    """Starts a pass, with its length chosen so that the next one begins on the frame of its beat."""
+    """Starts a pass; its length is chosen so that the next pass begins on the frame of its beat."""
     left = real[EXACT] - real[LATE]
     frames = -math.floor(EARLY - left)
     whole[PASS] = i64(frames)
@@ -144,7 +144,7 @@ def utilities_looper_cut(
     """Copies the playing sound to the tail, which fades out over `fade` frames."""
     for i in range(fade):
         p = (whole[POS] + i) % whole[LENGTH]
-        side = utilities_looper_side(mark, removed, p)
+        side = utilities_looper_take_at(mark, removed, p)
         gain = f64(whole[PLAY]) / f64(fade) * (1.0 - f64(i + 1) / f64(fade))
         for c in range(channels):
             v = f64(tape[(side * channels + c) * size + p]) * gain
@@ -256,7 +256,7 @@ class Looper(Processor):
         self._clocked = False
 
     def step(self, io: IO) -> Step | None:
-        """Step of a block without commands, except while recording: its end is checked in each block."""
+        """Native step of a block without commands, except while recording, whose end is checked in each block."""
         if self._state == RECORDING or self._pending or self._closing:
             return None
         run = utilities_looper.step(*self._arguments(io, 0, io.frames))
@@ -358,7 +358,7 @@ class Looper(Processor):
             self._start(PLAYING)
 
     def _close(self, order: str, clocked: bool, tempo: float) -> None:
-        """Ends the recording and executes `order`, its second press, after the first 8 ms at the earliest."""
+        """Ends the recording and executes `order`, its second press, after at least 8 ms."""
         whole, real = self._whole, self._real
         if whole[POS] < 2 * self._fade:
             self._closing = order

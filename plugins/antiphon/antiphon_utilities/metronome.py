@@ -63,7 +63,7 @@ class MetronomeState(NamedTuple):
 def utilities_metronome(
     x: Audio, y: Audio, frames: i64, beat: f64, tempo: f64, playing: i64, p: Clicks, s: MetronomeState
 ) -> None:
-    """y ← x and, while on and playing, a click on each division of a beat: a decaying cosine of `length` frames."""
+    """y ← x and, if on and the clock runs, a click on each division of a beat: a decaying cosine of `length` frames."""
     strike = frames
     per = tempo / (60.0 * s.rate)
     clicks = p.on * playing

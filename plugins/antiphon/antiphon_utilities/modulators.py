@@ -14,7 +14,7 @@ from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, i64, i64p, 
 
 SHAPES = ("sine", "triangle", "rise", "fall", "square", "steps", "drift")
 EDGE = 0.002
-"""Minimum transition time of a jump of the wave, seconds, so that the modulated parameter does not click."""
+"""Minimum transition time in seconds of a jump in the wave, so that the modulated parameter does not click."""
 MIN_CYCLE_BEATS = 0.001
 """Minimum beats of a cycle."""
 TAU = 2.0 * math.pi
@@ -26,7 +26,7 @@ _BEGUN = 0
 
 
 @kernel
-def utilities_dice(seed: i64, turn: i64) -> f64:
+def utilities_random(seed: i64, turn: i64) -> f64:
     """Random number, -1 to 1, a function of seed and cycle number."""
     s = seed * 6364136223846793005 + turn * 1442695040888963407 + 7046029254386353131
     for _ in range(3):
@@ -55,13 +55,13 @@ def utilities_wave(shape: i64, seed: i64, turns: f64) -> f64:
     if shape == 4:
         return 1.0 if t < 0.5 else -1.0
     if shape == 5:
-        return utilities_dice(seed, k)
-    here = utilities_dice(seed, k)
-    return here + (utilities_dice(seed, k + 1) - here) * t * t * (3.0 - 2.0 * t)
+        return utilities_random(seed, k)
+    here = utilities_random(seed, k)
+    return here + (utilities_random(seed, k + 1) - here) * t * t * (3.0 - 2.0 * t)
 
 
 class LfoCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     shape: f32p
     rate: f32p
@@ -103,7 +103,7 @@ class Lfo(Processor):
     """Oscillates around `offset` by `depth`, at its own rate or synced to the clock.
 
     Synced, its phase follows the beat, through jumps of the transport, and stops with the clock. `steps` and `drift`
-    draw a random value each cycle, synced the same one for the same beat.
+    draw a random value each cycle; if synced, the same one for the same beat.
     """
 
     inputs = ()
@@ -179,7 +179,7 @@ def utilities_meter(x: Audio, state: f64p, window: i64) -> None:
 
 
 class Meter(Processor):
-    """Passes the sound and reports its level over each 50 ms; of a file the level of all of it."""
+    """Passes the sound and reports its level over each 50 ms; offline, the level of the whole file."""
 
     on_files = FileUse(hears="antiphon_utilities.modulators:hear_level", beside=("report",))
     params = (
@@ -226,7 +226,7 @@ _FAINT = 1e-10
 
 
 class FollowerCurves(NamedTuple):
-    """The parameters, a place a frame."""
+    """The parameters, one value per frame."""
 
     attack: f32p
     release: f32p
@@ -266,7 +266,7 @@ class EnvelopeFollower(Processor):
     """The peak of the loudest channel with a slow release, in dB from `floor` to `ceiling`, then smoothed.
 
     The decoupled detector in the log domain of Giannoulis, Massberg and Reiss, "Digital Dynamic Range Compressor
-    Design" (JAES 60, 2012): a steady tone's level is its peak, with no bias from either time, and a sound out of
+    Design" (JAES 60, 2012): a steady tone's level is its peak, unbiased by either time constant, and a sound after
     silence changes the output no faster than `attack`.
     """
 

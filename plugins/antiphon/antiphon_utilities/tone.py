@@ -23,7 +23,7 @@ def utilities_click(y: Audio, first: i64, last: i64, age: i64, length: i64, leve
 
 
 class Click(Processor):
-    """A click: one frame long, or a short tick. A new one cuts the old one off."""
+    """A click: one frame, or a short tick. A new click cuts off the previous one."""
 
     inputs = ()
     params = (
@@ -70,7 +70,7 @@ PI = math.pi
 
 @kernel
 def utilities_sine(y: Audio, hertz: f32p, level: f32p, phase: f64p, rate: f64) -> None:
-    """y ← sine; phase[0] in turns."""
+    """y ← sine; phase[0] in cycles."""
     for n in range(y.frames):
         v = math.sin(2.0 * PI * phase[0]) * f64(level[n])
         turn = phase[0] + f64(hertz[n]) / rate

@@ -283,7 +283,7 @@ class TunerReading(NamedTuple):
 
 
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
-    """`FileUse.hears` of `tuner`: the note that sounds most, with medians, and all notes in their order."""
+    """`FileUse.hears` of `tuner`: the predominant note, with medians, and all notes in order."""
     from antiphon.api.backends.files import stream_sound
 
     with stream_sound(path) as (info, blocks):
@@ -310,7 +310,7 @@ def _found(readings: list[TunerReading]) -> dict[str, Any]:
 
 
 def _readings(blocks: Iterator[Samples], spec: StreamSpec, values: Mapping[str, Value]) -> Iterator[TunerReading]:
-    """Reports of a tuner after each hop of a sound; the rest of a hop has none."""
+    """Yields a tuner's report after each hop of a sound; a partial last hop has none."""
     from antiphon.api.backends.rendering import prepare_processor
 
     tuner = Tuner()

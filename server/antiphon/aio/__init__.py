@@ -1,13 +1,11 @@
 """The calls of `antiphon` for asyncio: the same names, awaited; the work is done in threads.
 
-A `run`, `render` or `analyse` that is cancelled ends its work, as an interrupt does without asyncio; a `Server` or a
-connection that is cancelled is closed, also where it is ready by then. A question to a server that is cancelled is not
-sent while another waits for its answer; one that was sent takes effect.
+A cancelled `run`, `render` or `analyse` stops its work, like an interrupt without asyncio. A cancelled `Server` or
+connection is closed, even if it has just become ready. A cancelled question to a server is not sent if it still waits
+for the answer to another; once sent, it takes effect.
 
-clean = await antiphon.aio.run("denoise", sound, 48000)
-async with await antiphon.aio.connect() as s:
-    await s.load("dub")
-    async for beat in s.beats():
+clean = await antiphon.aio.run("denoise", sound, 48000) async with await antiphon.aio.connect() as s:
+    await s.load("dub") async for beat in s.beats():
         ...
 """
 
@@ -30,11 +28,11 @@ from antiphon.operations.result import Result
 
 T = TypeVar("T")
 END_SECONDS = 5.0
-"""Seconds for which a cancelled call waits until its work has ended, with its files and children."""
+"""Timeout in seconds for a cancelled call to end its work and close its files and children."""
 
 
 class _Work(Generic[T]):
-    """A call in a thread, which another thread can end: by an interrupt, or where it looks at `GIVEN_UP`."""
+    """A call in a thread, which another thread can end: by an interrupt, or by `GIVEN_UP`, which the call checks."""
 
     def __init__(self, call: Callable[[], T], *, interrupts: bool) -> None:
         self._call, self._interrupts = call, interrupts
@@ -57,7 +55,7 @@ class _Work(Generic[T]):
                 _interrupt(self._thread, None)  # one that has not come yet is not for what the thread does next
 
     def end(self) -> None:
-        """Has the call end; one that has not begun does not begin."""
+        """Ends the call; a call that has not begun does not begin."""
         self._ended.set()
         with self._lock:
             if self._interrupts and self._thread is not None and not self._over:
@@ -71,23 +69,23 @@ def _interrupt(thread: int, error: type[BaseException] | None) -> None:
 
 
 async def _worked(call: Callable[..., T], *args: Any, **options: Any) -> T:
-    """Result of a call in a thread. Cancelled, it interrupts the call."""
+    """Runs a call in a thread and returns its result. Cancellation interrupts the call."""
     return await _ended(_Work(partial(call, *args, **options), interrupts=True), END_SECONDS)
 
 
 async def _asked(call: Callable[..., T], *args: Any, **options: Any) -> T:
-    """Answer of a server, in a thread. Cancelled, a question that waits for another is not sent."""
+    """Asks a server in a thread and returns its answer. On cancellation a question that still waits is not sent."""
     return await _ended(_Work(partial(call, *args, **options), interrupts=False), 0.0)
 
 
 async def _made(make: Callable[..., Remote], *args: Any, **options: Any) -> Remote:
-    """A server or connection, made in a thread. Cancelled, it is closed, also where it is ready by then."""
+    """Makes a server or connection in a thread. Cancellation closes it, even if it has just become ready."""
     work = _Work(partial(make, *args, **options), interrupts=False)
     return await _ended(work, END_SECONDS, lambda remote: remote.close())
 
 
 async def _ended(work: _Work[T], seconds: float, undo: Callable[[T], object] = lambda _: None) -> T:
-    """Result of work. Cancelled, it ends the work, with `undo` of a result, and waits so long at most for both."""
+    """Awaits the work. Cancellation ends it, applies `undo` to a result, and waits `seconds` at most for both."""
     loop = asyncio.get_running_loop()
     result = loop.run_in_executor(None, work)
     try:
@@ -115,29 +113,29 @@ async def _ended(work: _Work[T], seconds: float, undo: Callable[[T], object] = l
 
 
 async def run(*args: Any, **params: Any) -> Result:
-    """As `antiphon.run`."""
+    """Does what `antiphon.run` does, awaited."""
     return await _worked(_run, *args, **params)
 
 
 async def render(*args: Any, **options: Any) -> Result:
-    """As `antiphon.render`."""
+    """Does what `antiphon.render` does, awaited."""
     return await _worked(_render, *args, **options)
 
 
 async def analyse(*args: Any, **options: Any) -> Song:
-    """As `antiphon.analyse`."""
+    """Does what `antiphon.analyse` does, awaited."""
     from antiphon.operations.listening import analyse as listen
 
     return await _worked(listen, *args, **options)
 
 
 async def connect(*args: Any, **options: Any) -> AsyncRemote:
-    """As `antiphon.connect`."""
+    """Does what `antiphon.connect` does, awaited."""
     return AsyncRemote(await _made(_connect, *args, **options))
 
 
 async def Server(*args: Any, **options: Any) -> AsyncRemote:
-    """As `antiphon.Server`."""
+    """Does what `antiphon.Server` does, awaited."""
     return AsyncRemote(await _made(_Server, *args, **options))
 
 
@@ -156,7 +154,7 @@ class AsyncNode:
 
 
 class AsyncRemote:
-    """A running server: every method of `Remote`, awaited; `get` reads a property, as "tempo" or "nodes"."""
+    """A running server: every method of `Remote`, awaited. `get` reads a property such as "tempo" or "nodes"."""
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
@@ -166,7 +164,7 @@ class AsyncRemote:
         return await _asked(getattr, self._remote, name)
 
     async def put(self, name: str, value: Any) -> None:
-        """Sets a property, as "tempo"."""
+        """Sets a property such as "tempo"."""
         await _asked(setattr, self._remote, name, value)
 
     async def node(self, name: str) -> AsyncNode:
@@ -174,7 +172,7 @@ class AsyncRemote:
         return AsyncNode(await _asked(self._remote.__getitem__, name))
 
     async def beats(self) -> AsyncIterator[int]:
-        """Numbers of the beats, each as it begins."""
+        """Yields the number of each beat as it begins."""
         loop, come = asyncio.get_running_loop(), asyncio.Queue[int]()
         told = partial(
             self._remote.on, "/beat", lambda beat, *rest: loop.call_soon_threadsafe(come.put_nowait, int(beat))
@@ -188,7 +186,7 @@ class AsyncRemote:
 
     @asynccontextmanager
     async def at(self, beat: float) -> AsyncIterator[AsyncRemote]:
-        """As `Remote.at`."""
+        """Does what `Remote.at` does, awaited."""
         with self._remote.collecting_messages() as questions:
             yield self
         await _asked(self._remote.send_at, beat, questions)

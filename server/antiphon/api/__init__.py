@@ -1,13 +1,13 @@
 """The plugin API: `from antiphon.api import Param, Processor`, and modules for further subjects.
 
-Plugins and the lab import nothing else; what is defined in any room is offered, named and documented here.
+Plugins and the lab import nothing else. Names defined in any room are exported and documented here.
 
 For authors of processors (`make docs` writes these on one page):
 
 | module | subject |
 |---|---|
 | `antiphon.api` | processors, parameters, ports, events, pitch, hooks, errors |
-| `antiphon.api.jobs` | what `antiphon run` asks of a plugin whose files are not sound in, sound out |
+| `antiphon.api.jobs` | jobs of `antiphon run` whose files are not sound in, sound out |
 | `antiphon.api.kernels` | per-sample loops as machine code |
 | `antiphon.api.testing` | a host for a plugin's tests |
 
@@ -26,8 +26,8 @@ For models, synths, transports, analyses, commands and pages, in `antiphon.api.b
 | `runtime` | lines for the person at the terminal, options of `antiphon serve`, missing packages, helper processes |
 | `signal` | parts of hops: spectra, wavelet bands, pitch, scales, lyrics |
 | `synths` | backends that play notes |
-| `transports` | what carries commands into the server and values out of it; commands; OSC packets |
-| `workers` | streams of hops through a worker process, for work that is no model |
+| `transports` | carriers of commands into the server and of values out of it; commands; OSC packets |
+| `workers` | streams of hops through a worker process, for work without a model |
 
 Importing this module imports the hooks and the errors alone; any other name imports its own module at its first use.
 The command line imports a plugin's `__init__.py` for its hooks, and should not have to import numpy for them.

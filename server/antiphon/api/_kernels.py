@@ -38,7 +38,7 @@ def fft_pass_2(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i6
 
 @kernel
 def fft_pass_4(x: f32p, y: f32p, length: i64, stride: i64, turns: f32p, step: i64, sign: f32) -> None:
-    """Radix-4 pass, as `fft_pass_2`. `turns`: twiddle factors, cosine and sine of each multiple of the smallest angle.
+    """Radix-4 pass, like `fft_pass_2`. `turns`: twiddle factors, cosine and sine of multiples of the smallest angle.
 
     `sign`: -1 forward, 1 inverse; factor of the sine.
     """
@@ -110,14 +110,14 @@ def fft_complex(x: f32p, count: i64, turns: f32p, work: f32p, sign: f32) -> i64:
 
 @kernel
 def fft_real(x: f32p, size: i64, turns: f32p, work: f32p, bins: f32p) -> None:
-    """Forward FFT of real sound, as `numpy.fft.rfft`.
+    """Forward FFT of real sound, equal to `numpy.fft.rfft`.
 
     Args:
         x: `size` frames.
         size: A power of two, 4 at least.
-        turns: As `RealFft.turns`.
-        work: As `RealFft.work`.
-        bins: Written: size / 2 + 1 complex numbers, real and imaginary in turn.
+        turns: `RealFft.turns`.
+        work: `RealFft.work`.
+        bins: Written: size / 2 + 1 complex numbers, real and imaginary parts in turn.
     """
     half = size // 2
     z = offset(work, fft_complex(x, half, turns, work, f32(-1.0)))
@@ -143,9 +143,9 @@ def fft_real(x: f32p, size: i64, turns: f32p, work: f32p, bins: f32p) -> None:
 
 @kernel
 def fft_real_inverse(bins: f32p, size: i64, turns: f32p, work: f32p, x: f32p) -> None:
-    """Inverse FFT to real sound, as `numpy.fft.irfft`; x needs space for size / 2 + 1 complex numbers.
+    """Inverse FFT to real sound, equal to `numpy.fft.irfft`; x needs space for size / 2 + 1 complex numbers.
 
-    Arguments as for `fft_real`. Of the first and last of `bins` the real parts count; `x` may be `bins`.
+    Arguments as for `fft_real`. The first and last of `bins` are taken as real; `x` may be `bins`.
     """
     half = size // 2
     scale = f32(1.0) / f32(half)
@@ -178,7 +178,7 @@ class RealFft:
     Attributes:
         size: Frames of a transform, a power of two.
         turns: float32 `[1.5 size]`: cosine and sine of 2 π k / size for each k below 3/4 of the size.
-        work: float32 `[2 * size]`, used on the way.
+        work: float32 `[2 * size]`, scratch buffer.
     """
 
     def __init__(self, size: int) -> None:
@@ -204,7 +204,7 @@ class _Word(IntEnum):
 
 @kernel
 def beat_rests(words: f64p, jump: f64, beat: f64, step: f64, playing: i64, frames: i64) -> i64:
-    """1 if the node is idle in this block: the clock continues or stands as expected and no event is due, else 0."""
+    """1 if the node is idle in this block: the clock runs or is stopped as expected and no event is due; else 0."""
     expected = words[_Word.EXPECTED]
     if playing == 0:
         return 1 if expected != expected else 0
@@ -221,14 +221,14 @@ def follow_beat(words: f64p, beat: f64, step: f64, playing: i64, frames: i64) ->
 
 
 class NextEventTimer:
-    """A node's position on the musical clock, and the frame of its next event: until then machine code plays it.
+    """A node's position on the musical clock, and the frame of its next event, until which machine code plays the node.
 
     `process` checks `moved` for clock jumps, and calls `until` at its end.
 
     Args:
-        rate: Of the stream, Hz.
-        jump: Beats by which the clock differs from `expected` where it was moved.
-        ahead: The same where it is further on; None for as many.
+        rate: Sample rate of the stream, Hz.
+        jump: Beats between the clock and `expected` from which on the clock has jumped.
+        ahead: The same for a jump forwards; None for `jump`.
     """
 
     def __init__(self, rate: int, jump: float, ahead: float | None = None) -> None:
@@ -237,7 +237,7 @@ class NextEventTimer:
 
     @property
     def expected(self) -> float | None:
-        """Beat at which the next block begins; None while the clock stands, and before the first block."""
+        """Beat at which the next block begins; None while the clock is stopped, and before the first block."""
         beat = float(self._words[_Word.EXPECTED])
         return None if math.isnan(beat) else beat
 
@@ -249,7 +249,7 @@ class NextEventTimer:
     def frame(self, beat: float, time: BlockTime) -> int:
         """First frame of a block at or after a beat.
 
-        Returns the frame, 0 for a beat before the block, more than any for an infinite one.
+        Returns the frame: 0 for a beat before the block, one beyond any block for an infinite beat.
         """
         per_frame = time.tempo / 60.0 / self._rate
         return NEVER if beat == math.inf else max(0, math.ceil((beat - time.beat) / per_frame - _EARLY))
@@ -259,7 +259,7 @@ class NextEventTimer:
         self._words[_Word.EXPECTED] = math.nan
 
     def until(self, beat: float, io: IO) -> None:
-        """Ends a block: stores the beat of the next event and of the next block."""
+        """Ends a block: stores the beats of the next event and of the next block."""
         time, words = io.time, self._words
         ends = time.beat + time.beats_per_frame(self._rate) * io.frames
         words[_Word.DUE], words[_Word.EXPECTED] = beat, ends if time.playing else math.nan

@@ -8,7 +8,7 @@ import sys
 
 
 def _open_closed_streams() -> None:
-    """Opens the null device for each standard stream that is closed: else a file of ours would take its number."""
+    """Opens the null device for each closed standard stream; otherwise a file of ours would get its descriptor."""
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(number)
@@ -25,7 +25,7 @@ def _open_closed_streams() -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """Runs the console script."""
     # before numpy: a fork does not copy its threads, and for small blocks they cost more time than they save
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_closed_streams()
@@ -49,9 +49,9 @@ def main() -> None:
         from antiphon.cli.commands import application, works_on_files
 
         if works_on_files(sys.argv[1:]):
-            from antiphon.cli.files.direct import yield_to_sound
+            from antiphon.cli.files.direct import set_priority_below_servers
 
-            yield_to_sound()
+            set_priority_below_servers()
         app = application(sys.argv[1:])
     except KeyboardInterrupt:
         # no command has started yet

@@ -1,4 +1,4 @@
-"""`antiphon bench`, whose benches come with a clone or antiphon-lab, but not with antiphon alone."""
+"""`antiphon bench`. The benches come with a clone or antiphon-lab, but not with antiphon alone."""
 
 from importlib import import_module
 from typing import Annotated
@@ -7,14 +7,14 @@ import typer
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.importing import see_checkout_plugins
+from antiphon.kernel.runtime.importing import add_checkout_plugins
 
 COMMAND = "antiphon_bench.command"
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command of `antiphon_bench`, or one that says where to get the benches."""
-    see_checkout_plugins()
+    """Adds the command of `antiphon_bench`, or a command that says where to get the benches."""
+    add_checkout_plugins()
     try:
         found = import_module(COMMAND)
     except ModuleNotFoundError:

@@ -17,7 +17,7 @@ from antiphon.cli.help_page import WIDTH
 from antiphon.cli.plugin_commands import CommandGroup, command_of, complete, epilog
 
 ASKED = "operation"
-"""The place of commands that are operations."""
+"""Marks commands that are operations."""
 COMMANDS: dict[str, tuple[str, ...]] = {
     "learn": ("lessons:learn", "antiphon learn"),
     "play": ("play:play", "antiphon play melody.mid", "antiphon play --patch techno"),
@@ -66,7 +66,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "lessons list": ("lessons:register", "antiphon lessons list"),
     "lessons check": ("lessons:register", "antiphon lessons check", "antiphon lessons check mine.md"),
 }
-"""Commands in the order of the help page: the place of each (a function, a `register` that adds it, or `ASKED`), and
+"""Commands in the order of the help page. Each has a place (a function, a `register` that adds it, or `ASKED`) and
 examples."""
 _OPTIONS = {
     "serve": {"cls": "serve:ServeCommand"},
@@ -77,11 +77,11 @@ _OPTIONS = {
 """Typer options of a command, and their location."""
 
 
-def give_examples(app: typer.Typer, path: str = "") -> None:
-    """Appends examples to each command's help in place, recursively. `path`: the words before them."""
+def add_help_examples(app: typer.Typer, path: str = "") -> None:
+    """Appends examples to each command's help in place, recursively. `path`: the command words above."""
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            give_examples(group.typer_instance, f"{group.typer_instance.info.name} ")
+            add_help_examples(group.typer_instance, f"{group.typer_instance.info.name} ")
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__ if command.callback is not None else "")
         if lines := COMMANDS.get(f"{path}{name}", ())[1:]:
@@ -89,10 +89,10 @@ def give_examples(app: typer.Typer, path: str = "") -> None:
 
 
 def application(arguments: Sequence[str] = ()) -> typer.Typer:
-    """The whole command line, with `--version` and typer's shell completion.
+    """Builds the command line, with `--version` and typer's shell completion.
 
-    `arguments`: what was typed: if it begins with the name of a command, that is the only one in the result, because
-    typer builds all of them before it runs one, which takes longer than most take to run.
+    `arguments`: the words typed. If the first is a command's name, only that command is built, because typer builds all
+    commands before it runs one, which takes longer than most commands run.
     """
     app = typer.Typer(
         name="antiphon",
@@ -116,13 +116,13 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
 
 
 def works_on_files(arguments: Sequence[str]) -> bool:
-    """Whether a command works on files, or is a plugin's: its priority is then below that of servers."""
+    """Whether a command processes files or belongs to a plugin; its priority is then below that of servers."""
     name = arguments[0] if arguments else ""
     return bool(name) and not name.startswith("-") and COMMANDS.get(name, ("files.",))[0].startswith("files.")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Exit code of `antiphon ARGUMENTS`, run in this process."""
+    """Runs `antiphon ARGUMENTS` in this process; returns the exit code."""
     return errors.run(application(arguments), list(arguments))
 
 
@@ -145,7 +145,7 @@ def register(app: typer.Typer, name: str = "") -> None:
         else:
             app.command(own, **{option: _at(where) for option, where in _OPTIONS.get(own, {}).items()})(_at(place))
     complete(app)
-    give_examples(app)
+    add_help_examples(app)
 
 
 def _at(place: str) -> Any:
@@ -161,8 +161,8 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-def _to_do() -> Iterator[tuple[str, str]]:
-    """Six commands to begin with, by what is there: a server, a sound card, a MIDI keyboard, files in this folder."""
+def _first_commands() -> Iterator[tuple[str, str]]:
+    """Yields six first commands for this machine, by its server, sound card, MIDI keyboard and files in this folder."""
     from antiphon.cli.ports import running
     from antiphon.kernel.runtime.extras import absent
 
@@ -201,7 +201,7 @@ def _antiphon(
 ) -> None:
     """An instrument that listens and answers. `antiphon` alone says what to do first; its page is in your browser."""
     if context.invoked_subcommand is None:
-        lines = list(_to_do())
+        lines = list(_first_commands())
         widest = max(len(command) for command, _ in lines)
         for command, does in lines:
             typer.echo(f"{command:<{widest}}  {does}")

@@ -20,7 +20,7 @@ KINDS = ("trainings", "evaluations")
 
 
 def named(kind: str) -> Callable[[str], list[str]]:
-    """A completion of names of a kind: plugins, trainings or evaluations."""
+    """Returns a completion for one kind of names: plugins, trainings or evaluations."""
     return lambda incomplete: _begin(incomplete, load_names()[kind])
 
 

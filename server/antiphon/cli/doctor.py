@@ -93,7 +93,7 @@ def _loopback(settings: ServeSettings) -> None:
 # ---- `antiphon devices`: lists the names that options take, and changes the device of a running server
 
 CHANGE_SECONDS = 20.0
-"""Time in which a device must be open."""
+"""Timeout in seconds for opening a device."""
 
 
 def devices(

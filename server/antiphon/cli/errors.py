@@ -1,7 +1,7 @@
 """How commands end: every error becomes one line on standard error and an exit code.
 
-0 done, 1 some of several failed or standard output is full, 2 refused, 130 Ctrl-C (128 + the signal's number),
-141 standard output was closed by its reader.
+0: done. 1: some of several failed, or standard output is full. 2: refused. 130: Ctrl-C (128 + the signal's number).
+141: the reader closed standard output.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import typer
 
 NO_PARTIAL_FILES = "no incomplete file was left"
-"""Sentence about an interrupted command whose files are written atomically."""
+"""Sentence for an interrupted command that writes its files atomically."""
 
 
 class TerminationSignal(BaseException):
-    """A termination signal as an exception. Not a KeyboardInterrupt, which typer would turn into an exit of its own."""
+    """A termination signal as an exception; no KeyboardInterrupt, which typer would turn into its own exit."""
 
     def __init__(self, number: int, kept: str) -> None:
         super().__init__(number)
@@ -38,7 +38,7 @@ class TerminationSignal(BaseException):
 
 
 class ComplaintHandler(logging.Handler):
-    """Log handler of a command that is no server: prints warnings as complaints."""
+    """Log handler of commands other than servers: prints warnings as complaints."""
 
     def emit(self, record: logging.LogRecord) -> None:
         complain(record.getMessage())
@@ -50,17 +50,17 @@ def main(app: "typer.Typer") -> NoReturn:
 
 
 def leave(code: int, text: str = "") -> NoReturn:
-    """Exits, with the exit code of a text that cannot be printed where `code` is 0."""
+    """Exits with `code`, or with the exit code of a failed print if `code` is 0 and the text cannot be printed."""
     # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code or _output_fault(text))
+    sys.exit(code or _write_to_stdout(text))
 
 
-def find_home() -> str:
-    """Gives the performer's folders a place where the account has no home, as under a container's random number.
+def ensure_home() -> str:
+    """Sets a home folder for an account without one, for example in a container with a random user number.
 
-    Sets `ANTIPHON_HOME` for this process and its children. Returns a sentence about it; "" where there is a home.
-    Raises FileError: there is no place.
+    Sets `ANTIPHON_HOME` for this process and its children. Returns a sentence about it; "" if there is a home. Raises
+    FileError: there is no place for it.
     """
     if os.environ.get(paths.HOME) or all(os.environ.get(f"XDG_{kind}_HOME") for kind in ("CONFIG", "DATA", "CACHE")):
         return ""
@@ -75,7 +75,7 @@ def find_home() -> str:
 def check_home() -> None:
     """Says where the performer's files are if the account has no home; exits where there is no place for them."""
     try:
-        if said := find_home():
+        if said := ensure_home():
             complain(said)
     except FileError as error:
         complain(str(error))
@@ -83,7 +83,7 @@ def check_home() -> None:
 
 
 def run(app: "typer.Typer", arguments: list[str] | None = None) -> int:
-    """Exit code of a command line, after running it."""
+    """Runs a command line and returns its exit code."""
     import typer
 
     # typer carries its command-line library inside in some versions and beside it in others; both give
@@ -112,7 +112,7 @@ def run(app: "typer.Typer", arguments: list[str] | None = None) -> int:
 
 
 def exit_code(work: Callable[[], int]) -> int:
-    """Exit code of work, whose errors are sentences on standard error."""
+    """Runs `work`, reports its errors as sentences on standard error, and returns the exit code."""
     logging.lastResort = ComplaintHandler(logging.WARNING)
     try:
         if not (code := work()):
@@ -126,12 +126,12 @@ def exit_code(work: Callable[[], int]) -> int:
         complain(str(error))
         return 2
     except BrokenPipeError:
-        _to_nowhere(sys.stdout)
+        _discard_buffered(sys.stdout)
         return 141
     except OSError as error:
         # an error with a file name is the user's (an invalid name, a removed folder); one without is a bug
         if error.filename is None:
-            if code := _output_fault():
+            if code := _write_to_stdout():
                 return code
             if error.errno not in _FULL:
                 raise
@@ -155,7 +155,7 @@ def exit_code(work: Callable[[], int]) -> int:
 
 
 def complain(message: str) -> None:
-    """Writes one line to standard error, after removing a progress bar there."""
+    """Removes a progress bar from standard error, and writes one line there."""
     text = " ".join(message.split())
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
@@ -164,30 +164,30 @@ def complain(message: str) -> None:
         sys.stderr.write(f"{style_text('antiphon:', 'bad', sys.stderr)} {text}\n")
         sys.stderr.flush()
     except OSError:
-        _to_nowhere(sys.stderr)  # it cannot be written to
+        _discard_buffered(sys.stderr)  # it cannot be written to
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""Errors of a stream without a buffer; those of files have a name."""
+"""Errors of an unbuffered stream; errors of files have a name."""
 
 
-def _output_fault(text: str = "") -> int:
-    """Exit code where standard output cannot be written, which is said; 0 where it can."""
+def _write_to_stdout(text: str = "") -> int:
+    """Writes a text to standard output; reports a failure and returns its exit code, or 0."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _to_nowhere(sys.stdout)
+        _discard_buffered(sys.stdout)
         return 141
     except OSError as error:
-        _to_nowhere(sys.stdout)
+        _discard_buffered(sys.stdout)
         complain(f"standard output cannot be written: {os_error_text(error)}")
         return 1
     return 0
 
 
-def _to_nowhere(stream: TextIO) -> None:
-    """Lets what a stream still holds go: the interpreter flushes it at exit, and would fail again."""
+def _discard_buffered(stream: TextIO) -> None:
+    """Discards the buffered text of a stream; else the interpreter would flush it at exit, and fail again."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, stream.fileno())
     os.close(nothing)
@@ -195,9 +195,9 @@ def _to_nowhere(stream: TextIO) -> None:
 
 @contextmanager
 def termination_signals(kept: str = NO_PARTIAL_FILES, *, ctrl_c: bool = True) -> Iterator[None]:
-    """Within this context SIGTERM, SIGHUP and Ctrl-C raise `TerminationSignal`, so that the code in it can clean up.
+    """Context in which SIGTERM, SIGHUP and Ctrl-C raise `TerminationSignal`, so that its code can clean up.
 
-    ctrl_c: False leaves Ctrl-C as it is.
+    ctrl_c: False leaves Ctrl-C unchanged.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -230,7 +230,7 @@ def _refused(error: Any, usage: type) -> int:
 
 
 _NO_NUMBER = re.compile(r"(?<!env var): (.+) is not (?:a valid (?:int|float)|in the range )")
-"""What the command-line library says of an option whose value is no number, or none of its range."""
+"""Matches the command-line library's error for an option whose value is not a number, or is out of range."""
 
 _LEFT_OVER = re.compile(r"^Got unexpected extra arguments?(?:\(s\))? \((.+)\)$")
 

@@ -1,4 +1,4 @@
-"""The page of `antiphon --help` as it was last written, which a start prints without building a command."""
+"""Cache of the page of `antiphon --help`, which a start prints without building a command."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ WIDTH = 100
 
 
 def read() -> str:
-    """The page for this terminal; "" where none was kept, or a source of a command has changed since."""
-    page = paths.kept(NAME, _made_of())
+    """Returns the page for this terminal; "" if none is stored, or a command's source has changed since."""
+    page = paths.kept(NAME, _page_sources())
     return page if isinstance(page, str) else ""
 
 
 def keep(page: str) -> None:
-    """Keeps the page for the next start."""
-    paths.keep(NAME, _made_of(), page)
+    """Stores the page for the next start."""
+    paths.keep(NAME, _page_sources(), page)
 
 
-def _made_of() -> list[Any]:
+def _page_sources() -> list[Any]:
     """Sources of the page: modules of commands, installed plugins, and the columns of the terminal."""
     return [*source_stamp("cli/*.py", "cli/*/*.py"), min(WIDTH, shutil.get_terminal_size().columns)]
 

@@ -1,4 +1,4 @@
-"""`antiphon lessons` and `antiphon learn`: the lessons of the page, checked; and the page, opened at them."""
+"""`antiphon lessons` checks the lessons of the page; `antiphon learn` opens the page at them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check(
         list[Path] | None, argument("Lessons; without any those that ship.", "[FILE.md]…", placed=True)
     ] = None,
 ) -> None:
-    """Prove lessons: a solution passes, a start does not, and wrong tries get their answers. Exit code 1: one fails."""
+    """Check lessons: solutions pass, starts do not, and wrong tries get their answers. Exit code 1: one fails."""
     from antiphon.operations.lessons import lessons, problems, read_lesson
 
     found = [read_lesson(file) for file in files] if files else lessons()
@@ -60,7 +60,7 @@ def learn(
     server: Annotated[ServeSettings, ("http_port", "osc_port", "audio")],
     no_open: Annotated[bool, argument("Print the address alone.")] = False,
 ) -> None:
-    """Open the page at its lessons, of your server where one runs, or of one started here. Ctrl-C ends that."""
+    """Open the page at its lessons, on your running server, or on one started here. Ctrl-C ends the latter."""
     found = ports.found(server)
     if found is not None:
         from antiphon.cli.running.page import show_page

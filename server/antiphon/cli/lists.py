@@ -105,7 +105,7 @@ def words(words: FoundWords) -> Iterator[str]:
 
 
 def models(known: KnownModels) -> Iterator[str]:
-    """Lines of models; below an empty one those of the library's files, where there are any."""
+    """Lines of models; then, after an empty line, those of the library's files, if any."""
     yield from _table([HEAD, *(_cells(row, known.torch) for row in known.models)])
     if known.torch:
         yield f"torch {known.torch} is installed"

@@ -18,11 +18,11 @@ _PLAIN = inspect.Parameter.KEYWORD_ONLY
 
 
 def by_records(function: Callable[..., None]) -> Callable[..., None]:
-    """Decorator by which a command has its arguments from declarations (`antiphon.kernel.runtime.arguments`).
+    """Decorator that gives a command its arguments from declarations (`antiphon.kernel.runtime.arguments`).
 
-    They are those of its parameters, and those of records that it takes: a request of `antiphon.operations.requests`,
-    `ServeSettings`, or a dataclass of typer's options. Annotated[RECORD, (NAME, …)] takes these of its arguments.
-    Values outside their ranges are refused. A command without declarations is left as it is.
+    They are the declarations of its parameters and of the records that it takes: a request of
+    `antiphon.operations.requests`, `ServeSettings`, or a dataclass of typer's options. Annotated[RECORD, (NAME, …)]
+    takes only the named ones. Values outside their ranges are refused. A command without declarations stays unchanged.
     """
     hints = get_type_hints(function, include_extras=True)
     records: dict[str, Callable[[dict[str, Any]], Any]] = {}
@@ -68,9 +68,9 @@ def _dataclass(kind: Any, given: dict[str, Any]) -> Any:
 
 
 def request(kind: Any, only: tuple[str, ...], given: dict[str, Any]) -> Any:
-    """The request of what was given, which is taken out of it; a list that was not given is empty.
+    """Makes a request from given values, and removes them from `given`; a list that was not given is empty.
 
-    `only`: the names that are its own, where the command has others of these names; () for all.
+    `only`: names of values to take, for a command whose other records have the same names; () for all.
     """
     values = {}
     repeated = {one.name for one in arguments(kind) if one.repeated}
@@ -84,10 +84,10 @@ def request(kind: Any, only: tuple[str, ...], given: dict[str, Any]) -> Any:
 
 
 def read(kind: type[T], words: Sequence[str]) -> T | None:
-    """The record of a command line, as the command-line library reads it by `by_records`.
+    """Reads the record of a command line, as the command-line library does for `by_records`.
 
-    None for a line with an option that is not spelled in full, or which is not well-formed: the library then says what
-    is wrong. So also where the environment has a value.
+    Returns None for a line that is not well-formed, or has an option not spelled in full: the library then reports the
+    error. Also None if the environment has a value.
     """
     own = list(_every(kind))
     if any(os.environ.get(one.said("envvar") or "") for one in own):
@@ -130,7 +130,7 @@ def read(kind: type[T], words: Sequence[str]) -> T | None:
 
 
 def _every(kind: Any) -> Iterator[Argument]:
-    """Arguments of a record, and of those in it."""
+    """Yields the arguments of a record, and of the records in it."""
     yield from arguments(kind)
     for hint in get_type_hints(kind).values():
         if hasattr(hint, "__struct_fields__"):
@@ -138,7 +138,7 @@ def _every(kind: Any) -> Iterator[Argument]:
 
 
 def _spelled(one: Argument) -> Iterator[tuple[str, bool | None]]:
-    """Spellings of an option, each with the state of the switch that it sets; None where it takes a value."""
+    """Yields each spelling of an option with the switch state that it sets; None for an option with a value."""
     switch = one.kind is bool or bool in get_args(one.kind)
     for flag in one.flags:
         on, slash, off = flag.partition("/")
@@ -148,7 +148,7 @@ def _spelled(one: Argument) -> Iterator[tuple[str, bool | None]]:
 
 
 def _declarations(kind: Any) -> list[inspect.Parameter]:
-    """The options of a record of declared arguments; none of another type."""
+    """Returns the options of a record with declared arguments; empty for another type."""
     if not (hasattr(kind, "__struct_fields__") or hasattr(kind, "__dataclass_fields__")):
         return []
     own, found = {one.name: one for one in arguments(kind)}, []
@@ -166,7 +166,7 @@ def _declarations(kind: Any) -> list[inspect.Parameter]:
 
 
 def _declared(one: Argument, annotation: Any) -> Any:
-    """The annotation by which typer knows an argument."""
+    """Returns typer's annotation of an argument."""
     import typer
 
     from antiphon.cli import completion

@@ -21,7 +21,7 @@ from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import OSC_PORT, ServeSettings
 
 PATCH, ALONE = "answer", "dub"
-"""The patch that is played without a choice, and where `antiphon-companion` is not installed."""
+"""The default patch, and the one used where `antiphon-companion` is not installed."""
 OPEN = "/node/in/mute 0"
 _DRIVE = (
     ("/node/accompany/style swing", "another style, from the next bar"),
@@ -42,7 +42,7 @@ def play(
     no_open: Annotated[bool, argument("Open no browser.")] = False,
     song: Annotated[str, argument("A MIDI file, played by the patch keys.", "[SONG.mid]", placed=True)] = "",
 ) -> None:
-    """Hear it: a piano and a band that answer a voice, a patch of your choice, or a MIDI file. Ctrl-C ends it."""
+    """Play a demo (a piano and a band that answer a voice), a patch of your choice, or a MIDI file. Ctrl-C ends it."""
     from antiphon.cli.serve import check_ports_free, run
     from antiphon.cli.transports import transports
     from antiphon.kernel.engine.drivers.probe import probe
@@ -118,7 +118,7 @@ def introduction(
 ) -> Iterator[str]:
     """Yields the lines to print before the server is ready.
 
-    `song`: the MIDI file, or "". `added`: the options that transports add by themselves.
+    `song`: the MIDI file, or "". `added`: options that transports add automatically.
     """
     from antiphon.kernel.supervisor.recordings import growth
 
@@ -195,15 +195,15 @@ def recordings_folder() -> Path:
 
 
 def next_recording(folder: Path, day: str = "") -> Path:
-    """An empty file of the first free name, so that no other takes it: play-2026-11-20-1.wav, -2, …"""
+    """Creates an empty file with the first free name, such as play-2026-11-20-1.wav, so that no other takes it."""
     return paths.claim(folder / f"play-{day or time.strftime('%Y-%m-%d')}.wav", 1)
 
 
 @contextmanager
 def own_terminal_group() -> Iterator[None]:
-    """Takes the terminal's signals for this process and its children alone, under make at a terminal.
+    """Under make at a terminal, directs the terminal's signals to this process and its children alone.
 
-    make would die of the Ctrl-C that ends the server, and report an error where there was none.
+    Otherwise the Ctrl-C that ends the server would also end make, which would report an error.
     """
     if not os.environ.get("MAKELEVEL") or not sys.stdin.isatty() or os.getpid() == os.getpgrp():
         yield

@@ -1,4 +1,4 @@
-"""`antiphon play song.mid`: a patch extended by a node that plays the file."""
+"""`antiphon play song.mid`: extends a patch by a node that plays the file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +22,9 @@ PATCH = "keys"
 TYPE = "midifile"
 NODE = "song"
 RATE = 48000
-"""Sample rate in Hz of the file's check, arbitrary."""
+"""Sample rate in Hz for checking the file; any rate would do."""
 TEMPO_CHANGE = 0.01
-"""Largest change of a file's tempo, as a share, that a clock of one tempo keeps up with."""
+"""Largest tempo change of a file, as a fraction, that a constant clock can follow."""
 DRIVE = (
     ("/node/song/start", "again from the beginning"),
     ("/node/song/transpose 2", "two semitones higher, from the next note"),
@@ -33,7 +33,7 @@ DRIVE = (
 
 
 def with_song(patch: str, song: str) -> Path:
-    """Writes an extended copy of a patch into the cache, with a node that plays a MIDI file at its own tempo, once.
+    """Writes a copy of a patch into the cache, with a node that plays a MIDI file once, at the file's tempo.
 
     The node's notes go to every node that takes notes and that no wire plays. Raises UsageError: the file is not a MIDI
     file, or no node of the patch takes notes. Raises FileError: the file cannot be played. Raises PatchError: the patch
@@ -70,7 +70,7 @@ def with_song(patch: str, song: str) -> Path:
         for to in names
         if (port := ports[to]) is not None
     )
-    nodes = (node, *(_unwaiting(one, loaded.catalog) for one in players.graph.nodes))
+    nodes = (node, *(_without_wait(one, loaded.catalog) for one in players.graph.nodes))
     graph = replace(players.graph, nodes=nodes, wires=(*wires, *players.graph.wires))
     bpm = min(MAX_TEMPO, max(MIN_TEMPO, score.song.tempo[0][1]))
     text = dump(replace(before, name=f"{path.stem[:60]} by {before.name}"[:80], tempo=bpm, graph=graph))
@@ -80,7 +80,7 @@ def with_song(patch: str, song: str) -> Path:
     return target
 
 
-def _unwaiting(node: NodeSpec, catalog: Catalog) -> NodeSpec:
-    """The node without a wait for a player: the song is played by the clock."""
+def _without_wait(node: NodeSpec, catalog: Catalog) -> NodeSpec:
+    """Returns the node without its wait for a player, since the clock plays the song."""
     waits = any(param.name == "waits" and param.kind == "switch" for param in catalog[node.type].cells)
     return replace(node, values={**node.values, "waits": False}) if waits else node

@@ -35,7 +35,7 @@ class CommandGroup(TyperGroup):
     complete = True
 
     def get_help(self, ctx: Any) -> str:
-        """The page of all commands, which is kept if no plugin failed."""
+        """The page of all commands, which is cached if no plugin failed."""
         page: str = super().get_help(ctx)
         if ctx.parent is None and self.complete:
             help_page.keep(page)
@@ -53,7 +53,7 @@ class CommandGroup(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command of the arguments, none of whose options has another option for its value."""
+        """Finds the command; refuses an option that was given another option as its value."""
         if self.get_command(ctx, args[0]) is None and (lacking := advice("command", args[0])):
             ctx.fail(lacking)
         name, command, rest = super().resolve_command(ctx, args)
@@ -110,9 +110,9 @@ def epilog(*lines: str) -> str:
 
 
 def complete(app: typer.Typer) -> None:
-    """Gives each command the arguments that it declares, and for its short help the first paragraph of its docstring.
+    """Gives each command its declared arguments, and the first paragraph of its docstring as short help.
 
-    The library would cut that one. A command with a short help of its own, or no docstring, is left.
+    The library would shorten that paragraph. A command with a short help of its own, or no docstring, stays unchanged.
     """
     for group in app.registered_groups:
         if (inner := group.typer_instance) is not None:
@@ -178,7 +178,7 @@ def add_operations(app: typer.Typer, operations: Iterable[SharedOperation]) -> N
 
 
 def command_of(operation: SharedOperation) -> Callable[..., None]:
-    """The command that asks an operation; exit code 1 where a part of what was asked for was not done."""
+    """Returns the command of an operation. Its exit code is 1 if a part of the request was not done."""
     from antiphon.cli.errors import complain, termination_signals
     from antiphon.cli.option_records import Json
     from antiphon.cli.progress import echo_answer, progress_bar

@@ -1,4 +1,4 @@
-"""Lines of processors for a terminal: all of them, with plugins that failed and the reasons, or one in full."""
+"""Lines of processors for a terminal: the list with failed plugins and their reasons, or one in full."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from antiphon.operations.lists import RATE, ShownPlugins
 
 
 def plugins(found: ShownPlugins | str) -> Iterator[str]:
-    """Lines of all processors, of one, or that of a plugin of others."""
+    """Lines of all processors, of one, or the given line."""
     if isinstance(found, str):
         yield found
     elif found.one is not None:
@@ -32,7 +32,7 @@ def plugins(found: ShownPlugins | str) -> Iterator[str]:
 
 
 def _styled(line: str) -> str:
-    """A line that is not indented as a heading."""
+    """Styles a line that is not indented as a heading."""
     name, gap, rest = line.partition("  ")
     return line if line.startswith(" ") else f"{style_text(name, 'head')}{gap}{rest}"
 
@@ -52,7 +52,7 @@ def listing(catalog: Catalog) -> Iterator[str]:
 
 
 def card(shown: ShownPlugins) -> Iterator[str]:
-    """Lines of a type's description: ports, latency, its own and the host's parameters, usage on files."""
+    """Lines of a type's description: ports, latency, parameters (its own and the host's), usage on files."""
     info = shown.one
     assert info is not None
     yield f"{info.type}  ({info.plugin})  {info.doc}".rstrip()
@@ -90,7 +90,7 @@ def ports(info: ProcessorInfo) -> str:
 
 
 def operands(info: ProcessorInfo) -> str:
-    """Operands of `antiphon run` after the name: IN.wav OUT.wav, or notes on a side without sound."""
+    """Operands of `antiphon run` after the name: IN.wav OUT.wav, or notes in place of a side without sound."""
     if info.on_files.splits:
         return "IN OUT, or IN --out-dir FOLDER"
     if info.on_files.job:
@@ -100,7 +100,7 @@ def operands(info: ProcessorInfo) -> str:
 
 
 def page(info: ProcessorInfo) -> Path | None:
-    """The plugin's README, where it has one."""
+    """Path of the plugin's README; None without one."""
     import sys
 
     module = sys.modules.get(info.plugin)

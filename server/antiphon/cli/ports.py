@@ -1,4 +1,4 @@
-"""Port and block options shared by the commands that start or query a server."""
+"""Options for ports and the block, shared by the commands that start or query a server."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ _OSC, _HTTP = f"The server's OSC port; {_OURS} {OSC_PORT}.", f"The server's HTTP
 Host = Annotated[str, argument("The machine the server runs on.")]
 """The option --host."""
 Osc = Annotated[int, argument(_OSC, "PORT", low=1, high=65535, flags="--osc-port --port")] | None
-"""The option --osc-port of a command that queries a server by OSC; without it None."""
+"""The option --osc-port of a command that queries a server by OSC; None if not given."""
 Http = Annotated[int, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port --port")] | None
 HttpBesideOsc = Annotated[int, argument(_HTTP, "PORT", low=1, high=65535, flags="--http-port")] | None
 """The option --http-port of a command where `--port` is the OSC port."""
@@ -26,7 +26,7 @@ InsteadOfHttp = Annotated[int, argument(_OSC, "PORT", low=1, high=65535, flags="
 
 
 def http_port(http: int | None, osc: int | None) -> int:
-    """HTTP port of the queried server: the given one, that of the server with the OSC port, or that of the only server.
+    """HTTP port of the queried server: the given one, else that of the server with the OSC port, or of the only server.
 
     Raises UsageError: no server of this user on this machine has that OSC port, or several run.
     """
@@ -34,7 +34,7 @@ def http_port(http: int | None, osc: int | None) -> int:
 
 
 def osc_port(osc: int | None, http: int | None, host: str = LOCAL) -> int:
-    """OSC port of the queried server, as `http_port`; on another machine the given one, or the usual one."""
+    """OSC port of the queried server, found like `http_port`; on another machine the given one, or the default."""
     if host != LOCAL and http is None:
         return osc or OSC_PORT
     return _port("osc_port", osc, "http_port", http, OSC_PORT)
@@ -59,7 +59,7 @@ def _port(wanted: str, number: int | None, other: str, beside: int | None, usual
 
 
 class Running(NamedTuple):
-    """A running server of this user, with its runtime folder and settings."""
+    """A running server of this user: its runtime folder and settings."""
 
     folder: Path
     settings: ServeSettings
@@ -80,7 +80,7 @@ def running() -> list[Running]:
 
 
 def found(asked: ServeSettings) -> Running | None:
-    """The server of this user that has one of these ports; where they are the usual ones, the only one that runs."""
+    """This user's server on one of the asked ports; for the default ports also the only server that runs."""
     servers = running()
     for one in servers:
         if asked.http_port == one.settings.http_port or asked.osc_port == one.settings.osc_port:

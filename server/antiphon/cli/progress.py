@@ -1,7 +1,7 @@
 """A progress bar on a terminal, for work that takes over two seconds; without a terminal nothing is drawn.
 
-A program that runs Antiphon names a descriptor in `ANTIPHON_PROGRESS_FD`, to which the share that is done is written, a
-line each time: "0.25"; before that what is being done: "reading".
+A program that runs Antiphon may name a descriptor in `ANTIPHON_PROGRESS_FD`. The completed fraction is written to it,
+one line each time: "0.25"; before that the current stage: "reading".
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Literal, TextIO
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 
 SHOW_DELAY = 2.0
-"""Delay in seconds of the bar."""
+"""Delay in seconds before the bar is shown."""
 REDRAW = 0.1
 
 
@@ -72,7 +72,7 @@ class ProgressBar:
 
 
 def tell_stage(text: str) -> None:
-    """Tells the program that runs this one what is being done, as long as no share of it is known."""
+    """Tells the calling program the current stage, as long as no fraction of the work is known."""
     pipe = _descriptor()
     if pipe >= 0:
         with contextlib.suppress(OSError):
@@ -108,8 +108,8 @@ def _draw(line: str) -> None:
 def bar(label: str, done: int, total: int | None, rate: int, columns: int, spent: float = 0.0) -> str:
     """The bar as a line of at most `columns - 1` characters.
 
-    `done` and `total` are frames; without a total `rate`, frames a second, is shown; `spent` seconds estimate the rest,
-    0 for no estimate.
+    `done` and `total` are frames. Without a total, `rate` (frames per second) is shown. `spent` seconds give the
+    estimate of the remaining time; 0 for no estimate.
     """
     label = label[: max(8, columns // 3)]
     if not total:
@@ -157,5 +157,5 @@ def shows_colour(stream: TextIO) -> bool:
 
 
 def style_text(text: str, role: Role, stream: TextIO | None = None) -> str:
-    """The text in the colour of its role, where the stream (standard output) shows colours."""
+    """Colours a text by its role if the stream (default: standard output) shows colours."""
     return f"\033[{CODES[role]}m{text}\033[0m" if shows_colour(stream or sys.stdout) else text

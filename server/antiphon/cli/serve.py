@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from antiphon.cli.option_records import by_records
-from antiphon.cli.running.starting import keep_token, read_secret, store_token
+from antiphon.cli.running.starting import create_and_lock_token, read_secret, store_token
 from antiphon.cli.transports import SynthCommand, transports
 from antiphon.files.owner_token import load_token
 from antiphon.kernel.errors import UsageError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 GIVEN, TRANSPORTS = "antiphon.serve.given", "antiphon.serve.transports"
 """Keys in the context's `meta`: values of plugins' options, and the transports."""
 _FOLLOWING_OPTION = "live"
-"""Option before which the transports' options stand in the help."""
+"""The option before which the help lists the transports' options."""
 log = logging.getLogger("antiphon.plugins")
 
 
@@ -120,7 +120,7 @@ def _params(parameters: list[inspect.Parameter]) -> list[Any]:
 
 
 TOKEN = "ANTIPHON_TOKEN"
-"""Environment variable of an external token, as some platforms pass secrets."""
+"""Environment variable of an external token, for platforms that pass secrets this way."""
 
 
 @by_records
@@ -136,7 +136,7 @@ def serve(ctx: typer.Context, asked: ServeSettings) -> None:
 
 
 def with_synth_options(settings: ServeSettings) -> ServeSettings:
-    """Settings with the synth backend whose option was given."""
+    """Selects the synth backend whose option was given, and returns the settings."""
     from antiphon.kernel.synth.info import infos
 
     for info in infos():
@@ -166,7 +166,7 @@ def _take_token(path: str, *, needed: bool) -> None:
 
 
 def _check_transports(settings: ServeSettings, transports: list[Transport]) -> None:
-    """Has the requested transports check the settings, and removes their passwords from the process list."""
+    """Lets the requested transports check the settings, and removes their passwords from the process list."""
     from antiphon.kernel.session.transport import is_wanted
 
     for transport in transports:
@@ -185,7 +185,7 @@ def run(
 ) -> None:
     """Runs the supervisor to its end, and exits.
 
-    opens: the page, in a browser, in `room`; says: lines to print once it is ready.
+    opens: whether to open the page in a browser, in `room`; says: lines to print once the server is ready.
     """
     from antiphon.cli.running.page import announce
     from antiphon.cli.running.starting import named_prints, server_log
@@ -199,7 +199,7 @@ def run(
         _check_files(settings, folder)
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
         pidfile.end_orphans(folder)
-        keep_token(paths.config())
+        create_and_lock_token(paths.config())
         with server_log(settings.log, settings.log_level), named_prints():
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
@@ -228,7 +228,7 @@ def check_ports_free(settings: ServeSettings) -> None:
 
 
 def _resolved(surface: str) -> str:
-    """HOST:PORT with the host as an IPv4 address: resolving a name while playing would delay every message."""
+    """HOST:PORT with the host as an IPv4 address, since resolving a name during a performance would delay messages."""
     import socket
 
     host, port = surface_address(surface)
@@ -257,7 +257,7 @@ def _check_files(settings: ServeSettings, folder: Path) -> None:
 
 _STRIPS = "antiphon.performer.strip_ports"
 TAKES = {"session": "antiphon.files.set_take:SetTake", "tracks": "antiphon.files.tracks:TrackTake"}
-"""What writes a set, and its tracks."""
+"""Writers of a set and of its tracks."""
 _JOINING = (
     "antiphon.files.set_header:join",
     "antiphon.joining.set_lists:join",
@@ -270,7 +270,7 @@ _JOINING = (
     "antiphon.web.control_requests:join",
     "antiphon.reloading.plugin_watch:join",
 )
-"""What is added to the control process."""
+"""Functions that extend the control process."""
 EXPORT = (sys.executable, "-m", "antiphon", "export")
 """Command that writes MIDI files and projects beside recorded tracks."""
 _ARG_START, _ARG_END = 45, 46

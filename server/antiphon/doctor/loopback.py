@@ -38,7 +38,7 @@ MIN_PEAK_RATIO = 6.0
 """Minimum ratio of correlation peak to RMS for a burst to be accepted."""
 
 OUTSIDE = "from the output to the input"
-"""Path of a trip through the loudspeakers, or the cable, and the microphone."""
+"""Path of a round trip through loudspeakers or a cable, and the microphone."""
 
 Mono = NDArray[np.float32]
 
@@ -102,7 +102,7 @@ def in_child(settings: ServeSettings) -> RoundTrip:
 
 
 def report(trip: RoundTrip) -> list[str]:
-    """The measurement as lines of text."""
+    """Lines of text about the measurement."""
     ms = 1000.0 / trip.rate
     head = f"{trip.driver}, {trip.rate} Hz, {trip.block} frames, {trip.path}:"
     declared = f"declared {trip.declared} frames, {trip.declared * ms:.1f} ms (ring {trip.ring}, device {trip.device})"
@@ -123,7 +123,7 @@ def report(trip: RoundTrip) -> list[str]:
 
 
 def keep(trip: RoundTrip, settings: ServeSettings) -> str:
-    """Keeps the delay of a device that was measured through what it plays to; its name, "" where none was.
+    """Stores the measured delay of a device if output and input are its own; returns its name, "" if nothing is stored.
 
     Raises FileError: it cannot be written.
     """
@@ -156,7 +156,7 @@ def find(recorded: Mono, sent: Mono) -> int:
 
 
 def played_bursts(rate: int, block: int) -> tuple[list[int], Mono]:
-    """(frames at which bursts begin, the sound). The spacing is irregular, so that bursts are not confused."""
+    """Returns (frames at which bursts begin, the sound). Irregular spacing keeps bursts from being confused."""
     at = [round((SETTLE + n * SPACING) * rate) + 37 * n for n in range(BURSTS)]
     sound = np.zeros(at[-1] + rate + block, np.float32)
     for n in at:
@@ -164,7 +164,7 @@ def played_bursts(rate: int, block: int) -> tuple[list[int], Mono]:
     return at, sound
 
 
-def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: int) -> RoundTrip:
+def median_round_trip(driver: Driver, path: str, recorded: Mono, at: list[int], missed: int) -> RoundTrip:
     """The result of a run: the median over the bursts found, if these are more than half.
 
     `recorded` is float32 `[frames]`, `at` the frames at which bursts began, `missed` the blocks missed meanwhile.
@@ -223,11 +223,11 @@ def _exchange(driver: CallbackDriver, path: str) -> RoundTrip:
         recorded[begin : begin + driver.block] = driver.input(block)[0]
         out[:] = sound[begin : begin + driver.block]
         driver.deliver(block, out)
-    return trip_of(driver, path, recorded, at, driver.counts()[0] - before)
+    return median_round_trip(driver, path, recorded, at, driver.counts()[0] - before)
 
 
 def _through_engine(options: DriverOptions) -> RoundTrip:
-    """The round trip without a device: from the engine's input, through the patch `through`, to its output."""
+    """Measures the round trip without a device: from the engine's input, through the patch `through`, to its output."""
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)
     runner = PlayerRunner(
@@ -245,11 +245,11 @@ def _through_engine(options: DriverOptions) -> RoundTrip:
         driver.deliver(block, y)
         recorded[begin : begin + driver.block] = y[0]
     path = "inside the engine, through the patch `through` (there is no device to measure)"
-    return trip_of(driver, path, recorded, at, driver.counts()[0])
+    return median_round_trip(driver, path, recorded, at, driver.counts()[0])
 
 
 def main(channel: HelperChannel, argument: str) -> None:
-    """Sends the measurement, or the reason why there is none."""
+    """Sends the measurement, or the reason for its failure."""
     try:
         channel.send({"trip": asdict(measure(ServeSettings.from_json(argument)))})
     except AntiphonError as error:

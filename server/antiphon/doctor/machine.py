@@ -26,7 +26,7 @@ def findings(checks: Iterable[Check]) -> Iterator[Finding]:
 
 
 def finding_if(subject: str, good: bool, works: str, else_text: str = "", mend: str = "") -> Finding:
-    """A finding that works, or is limited with a fix."""
+    """Returns a finding that works, or one that is limited, with a fix."""
     return Finding(subject, "works", works) if good else Finding(subject, "limited", else_text, mend)
 
 
@@ -45,7 +45,7 @@ _LIMITS = "/etc/security/limits.d/antiphon.conf"
 
 
 def osc_buffer() -> Iterator[Finding]:
-    """Size of the kernel's receive buffer for OSC datagrams."""
+    """Checks the size of the kernel's receive buffer for OSC datagrams."""
     from antiphon.kernel.io import osc_udp
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -85,7 +85,7 @@ def processors() -> Iterator[Finding]:
 
 
 def timers() -> Iterator[Finding]:
-    """Measures the wake-up latency of a 1 ms sleep, as of the software clock."""
+    """Measures the wake-up latency of a 1 ms sleep, which the software clock uses."""
     exact_timers()
     late = []
     for _ in range(100):

@@ -98,7 +98,7 @@ def check_folders() -> Iterator[Finding]:
 
 
 def check_ports() -> Iterator[Finding]:
-    """The default ports of `serve`."""
+    """Checks the default ports of `serve`."""
     for kind, wire, port, option in (
         (socket.SOCK_DGRAM, "UDP", OSC_PORT, "--osc-port"),
         (socket.SOCK_STREAM, "TCP", OSC_PORT, "--osc-port"),
@@ -147,7 +147,7 @@ def models() -> Iterator[Finding]:
 
 
 def check_voices() -> Iterator[Finding]:
-    """Voices of the node `sing`: the neural one of an extra, and espeak-ng's."""
+    """Checks the voices of the node `sing`: the neural one of an extra, and espeak-ng's."""
     from ctypes.util import find_library
 
     if "sing" in extras.absent():
@@ -163,7 +163,7 @@ def check_voices() -> Iterator[Finding]:
 
 
 def check_lilv() -> Iterator[Finding]:
-    """The library that describes LV2 plugins of others."""
+    """Checks for the library that describes third-party LV2 plugins."""
     from ctypes.util import find_library
 
     if find_library("lilv-0"):
@@ -174,7 +174,7 @@ def check_lilv() -> Iterator[Finding]:
 
 
 def check_weights() -> Iterator[Finding]:
-    """Checksums of shipped weights and those registered by plugins, against their manifests."""
+    """Checks the checksums of shipped weights and of those registered by plugins against their manifests."""
     from antiphon.networks import model_files
     from antiphon.networks.info import examine_models, known_models
 
@@ -199,7 +199,7 @@ def check_weights() -> Iterator[Finding]:
 
 
 def check_model_files() -> Iterator[Finding]:
-    """Model files of the library; a new one is test-run, which takes seconds."""
+    """Checks the library's model files; a new one is test-run, which takes seconds."""
     from antiphon.networks.info import files
 
     listings = files()
@@ -212,7 +212,7 @@ def check_model_files() -> Iterator[Finding]:
 
 
 def check_pipeline() -> Iterator[Finding]:
-    """Extras of `antiphon pipeline`: shard runners, and training frameworks."""
+    """Checks the extras of `antiphon pipeline`: shard runners, and training frameworks."""
     lacking = ["pipeline"] if extras.missing(["apache_beam", "pyarrow"]) else []
     lacking += [name for name, modules in extras.FRAMEWORKS.items() if extras.missing(modules)]
     trains = [name for name in extras.FRAMEWORKS if name not in lacking]
@@ -225,7 +225,7 @@ def check_pipeline() -> Iterator[Finding]:
 
 
 def check_synths() -> Iterator[Finding]:
-    """Findings of each synth backend, without importing its libraries."""
+    """Checks each synth backend, without importing its libraries."""
     from antiphon.kernel.synth.info import infos
 
     for info in infos():

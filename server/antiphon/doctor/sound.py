@@ -1,4 +1,4 @@
-"""PortAudio's devices and JACK's ports, queried in child processes: their libraries may print, hang and crash."""
+"""Queries PortAudio's devices and JACK's ports in child processes: their libraries may print, hang and crash."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ def _in_child(what: str) -> dict[str, Any]:
 
 
 def checks() -> Iterator[Finding]:
-    """Findings on PortAudio, JACK, and the choice of `serve --audio auto`."""
+    """Checks PortAudio, JACK, and the choice of `serve --audio auto`."""
     report = ask()
     if report.portaudio_problem:
         yield Finding("PortAudio", "missing", report.portaudio_problem, GET_PORTAUDIO)
@@ -176,5 +176,5 @@ def _jack() -> dict[str, Any]:
 
 
 def main(channel: HelperChannel, what: str) -> None:
-    """Sends what a library says."""
+    """Sends a library's answer."""
     channel.send({"portaudio": _portaudio, "jack": _jack}[what]())

@@ -1,4 +1,4 @@
-"""Sound files in: whole, block by block, or as the loop of `--input`; decoded in another process (`decode`)."""
+"""Reads sound files: whole, block by block, or as the loop of `--input`. Another process decodes them (`decode`)."""
 
 import os
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.shortening import counted
 
 MAX_SAMPLES = 1 << 26
-"""Samples (frames times channels) `read` holds: 256 MiB, 11 minutes of 96 kHz in one channel, 11.6
-of 48 kHz in two."""
+"""Maximum samples (frames times channels) of `read`: 256 MiB, 11 minutes of 96 kHz mono, or 11.6 minutes of 48 kHz
+stereo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Sound:
 
 
 def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: int = MAX_SAMPLES) -> Sound:
-    """Reads a whole sound file. It is decoded in a separate process, so that a damaged file harms nothing.
+    """Reads a whole sound file. A separate process decodes it, so that a damaged file does no harm.
 
-    `rate`: resample to this rate, in Hz; None keeps the file's. `max_samples`: frames times channels, at most. Raises
-    FileError: it cannot be read, or is longer.
+    `rate`: resample to this rate, in Hz; None keeps the file's. `max_samples`: maximum of frames times channels. Raises
+    FileError: the file cannot be read, or is longer.
     """
     with Decoder(path, rate=rate) as decoder:
         info = decoder.info
@@ -60,9 +60,9 @@ def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator
 
         with stream("in.wav") as (info, blocks): …
 
-    `rate`: resample to this rate, in Hz; None keeps the file's. Yields what the file says of itself, its own rate and
-    length too, and its blocks at the asked rate, float32 `[channels, n]`. Raises FileError: it cannot be read; also
-    after some blocks, or in place of the first where it has no frames.
+    `rate`: resample to this rate, in Hz; None keeps the file's. Yields the file's properties, with its original rate
+    and length, and its blocks at the requested rate, float32 `[channels, n]`. Raises FileError: it cannot be read; also
+    after some blocks, or instead of the first block of an empty file.
     """
     with Decoder(path, rate=rate) as decoder:
         yield decoder.info, _not_empty(decoder)
@@ -86,11 +86,11 @@ def _too_long(decoder: Decoder, most: int) -> FileError:
 
 
 LONG_LOOP = 1 << 21
-"""Frames above which a loop is resampled as it is read, with a seam at -60 dB: resampling it whole takes seconds."""
+"""Frames above which a loop is resampled during reading, with a seam at -60 dB: resampling it whole takes seconds."""
 
 
 def load_sound(path: Path, rate: int) -> Samples:
-    """A file as float32 `[channels, frames]` at `rate` Hz, from a child process; seam kept to `LONG_LOOP` frames."""
+    """Reads a file as float32 `[channels, frames]` at `rate` Hz in a child process; seamless to `LONG_LOOP` frames."""
     try:
         sound = read(path)
         if not sound.samples.shape[1]:
@@ -105,7 +105,7 @@ def load_sound(path: Path, rate: int) -> Samples:
 
 
 def resampled_loop(samples: Samples, rate: int, wanted: int) -> Samples:
-    """Periodic resampling by FFT of float32 `[channels, frames]`, to at least one frame; the seam stays continuous."""
+    """Resamples a periodic float32 `[channels, frames]` by FFT, to at least one frame; the seam stays continuous."""
     frames = samples.shape[1]
     longer = max(1, round(frames * wanted / rate))
     resampled: Samples = np.empty((samples.shape[0], longer), np.float32)

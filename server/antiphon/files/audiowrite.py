@@ -1,7 +1,7 @@
-"""Atomic sound file output: a file appears under its name when it is complete and on disk.
+"""Atomic sound file output: a file appears under its name once it is complete and on disk.
 
-Encoding runs in a thread: it overlaps with the processing, and Ctrl-C, which Python raises in
-the main thread, never comes up inside libsndfile.
+Encoding runs in a thread: it overlaps with the processing, and Ctrl-C, which Python raises in the main thread, never
+interrupts libsndfile.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ if TYPE_CHECKING:
 ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
 """Names of the formats that ffmpeg writes."""
 SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff, .au or .m4a"
-"""For messages; .aif is .aiff."""
+"""Suffixes as error messages list them; .aif is .aiff."""
 
 # ---- A file that appears under its name only when complete and on disk
 
 
 def write_error(name: str, error: OSError | ValueError, within: bool = False) -> FileError:
-    """Error for a file that cannot be written; `ValueError` for a name that the system rejects.
+    """Makes the error for a file that cannot be written, also from the `ValueError` of a name that the system rejects.
 
-    `within`: whether its folder is there.
+    `within`: whether its folder exists.
     """
     if not isinstance(error, OSError):
         return FileError(f"cannot write {name}: its name holds a zero byte")
@@ -73,16 +73,16 @@ def write_error(name: str, error: OSError | ValueError, within: bool = False) ->
 
 
 class DraftFile:
-    """Draft file, unnamed or hidden until it is published.
+    """A draft file, unnamed or hidden until it is published.
 
-    Raises FileError: no file can be made there, or what has the name is no file.
+    Raises FileError: no file can be made there, or the name belongs to something other than a file.
     """
 
     def __init__(self, path: str | os.PathLike[str], name: str) -> None:
         self._hidden: Path | None = None
         try:
             self._target = Path(os.path.realpath(path))
-            self._mode = self._replaceable(name)
+            self._mode = self._existing_file_mode(name)
             self.fd = self._open()  # of the open file; -1 once it is published or discarded
         except (OSError, ValueError) as error:
             raise write_error(name, error, os.path.isdir(os.path.dirname(os.path.realpath(path)))) from None
@@ -110,7 +110,7 @@ class DraftFile:
         if fd >= 0:
             os.close(fd)
 
-    def _replaceable(self, name: str) -> int | None:
+    def _existing_file_mode(self, name: str) -> int | None:
         """Mode of the existing file, None without one. Raises FileError unless it is a regular file."""
         try:
             mode = self._target.stat().st_mode
@@ -142,23 +142,23 @@ CHUNK = 16384
 COVERED = ("MP3", "FLAC", "WAV", "AIFF")
 """Names of the formats that get the cover picture of IN."""
 MAX_COVER = 8 << 20
-"""Bytes of a picture that is kept: a block of FLAC has at most twice as many."""
+"""Maximum bytes of a picture that is kept: a block of FLAC has at most twice as many."""
 _ADD_PEAK_CHUNK = 0x1050
 _RF64_AUTO_DOWNGRADE = 0x1210
 """libsndfile commands without a call in soundfile."""
 MAX_NAMED = 4
-"""Tags that are named where a file lacks some; of more their number is said."""
+"""Maximum number of lost tags listed by name; beyond it only their number is given."""
 MAX_FLOAT_WAV_BYTES = (1 << 32) - (1 << 16)
 
 _LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "AAC")
 _LFE = {"VORBIS": (6,), "OPUS": (6, 7, 8)}
-"""Numbers of channels whose fourth the encoder treats as the LFE of 5.1, 6.1 or 7.1, and low-passes."""
+"""Channel counts for which the encoder treats the fourth channel as an LFE (5.1, 6.1, 7.1), and low-passes it."""
 _STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
 _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
 
 
 def format_of(path: str | os.PathLike[str]) -> Format:
-    """File format of a suffix. `FileError` if no sound file has such a suffix; the message lists those allowed."""
+    """File format of a suffix. Raises `FileError`, with the allowed suffixes, for any other."""
     suffix = Path(path).suffix.lower()
     file_format = FORMATS[".wav"] if os.fspath(path) == STDOUT else FORMATS.get(suffix) or VIDEOS.get(suffix)
     if file_format is None:
@@ -167,7 +167,7 @@ def format_of(path: str | os.PathLike[str]) -> Format:
 
 
 def subtype_for(format: Format, source: str = "") -> str:
-    """Sample format: the source's bit depth if supported, else 24 bits, or the only one."""
+    """Sample format: the source's bit depth if supported, else 24 bits, or the format's only one."""
     for wanted in (source, _EIGHT_BITS.get(source, "")):
         if wanted in format.subtypes:
             return wanted
@@ -187,13 +187,13 @@ class AudioWriter:
     Attributes:
         frames: Frames written so far, at `rate` of the arguments.
         rate: Hz of the file.
-        clipped: Samples beyond full scale, which formats of whole numbers cut to it, and players those of MP3 and Ogg.
-        peak: The greatest magnitude of those; 1 where there are none.
+        clipped: Samples beyond full scale. Integer formats clip them; for MP3 and Ogg the player does.
+        peak: The largest magnitude among the clipped samples; 1 without any.
         silent: Whether every sample so far is 0.
-        subtype: libsndfile's word for how samples are kept.
+        subtype: libsndfile's name of the sample format.
 
     Raises:
-        FileError: The format does not hold the rate or so many channels, or the file cannot be written.
+        FileError: The format does not support the rate or the number of channels, or the file cannot be written.
     """
 
     def __init__(
@@ -272,7 +272,7 @@ class AudioWriter:
         return (*words, *self._finishing.words)
 
     def _lost_tags(self) -> list[str]:
-        """The tags that the file lacks, in words."""
+        """Descriptions of the tags that the file lacks."""
         copied = self._finish_asked.picture is not None and not self.name.lower().endswith(".m4a")
         tags = self._finishing.tags
         lost = [name for name in self._finish_asked.left if name not in tags and not copied]
@@ -284,7 +284,7 @@ class AudioWriter:
         return [f"without the tags {', '.join(lost[: MAX_NAMED if more > 1 else -1])} and {last}"]
 
     def _kept_marks(self) -> bytes:
-        """Chunks of IN that hold of the file."""
+        """Chunks of IN that are valid for the file."""
         marks = self._marks
         if marks is None or self.format.name != ("AIFF" if marks.aiff else "WAV"):
             return b""
@@ -292,7 +292,7 @@ class AudioWriter:
         return kept_marks(marks.chunks, sound, big=marks.aiff)
 
     def _lost_marks(self) -> list[str]:
-        """Names, in words, of IN's chunks that the file lacks."""
+        """Descriptions of IN's chunks that the file lacks."""
         marks, kept = self._marks, self._kept_marks()
         if marks is None:
             return []
@@ -509,7 +509,7 @@ def _command(file: Any, number: int, argument: int) -> None:
 
 
 class _RawFile:
-    """File object for libsndfile, which cannot pass exceptions on, so the first one is stored."""
+    """File object for libsndfile. It stores the first exception, since libsndfile cannot pass exceptions on."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -542,7 +542,7 @@ class _RawFile:
 
 
 def _empty_flac(rate: int, channels: int, subtype: str) -> bytes:
-    """FLAC file without frames, which libsndfile does not write: the marker and a last STREAMINFO block."""
+    """Makes a FLAC file without frames, which libsndfile cannot: the marker and one final STREAMINFO block."""
     bits = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}[subtype]
     packed = (rate << 44) | ((channels - 1) << 41) | ((bits - 1) << 36)
     block = (4096).to_bytes(2, "big") * 2 + bytes(6) + packed.to_bytes(8, "big") + bytes(16)

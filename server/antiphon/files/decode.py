@@ -21,31 +21,31 @@ from antiphon.kernel.runtime.paths import path_as_spelled
 
 log = logging.getLogger("antiphon.files")
 STALL, PIPE_STALL = 10.0, 60.0
-"""Seconds without a byte before a file is given up, as that of a disk that hangs; the same for a pipe. A file that
-keeps the decoder busy for nothing is ended by the decoder's own limit on processor time, within 2 s."""
+"""Timeouts in seconds without a byte, after which a file (of a hanging disk, for example) or a pipe is given up. A file
+that makes the decoder spin is ended by the decoder's own limit on processor time, within 2 s."""
 MAX_SECONDS = 6 * 3600
-"""The longest sound decoded of a format that packs it: a few kilobytes of flac can hold days of silence."""
+"""Maximum length of sound in a compressed format: a few kilobytes of flac can hold days of silence."""
 MAX_SAMPLE = 2.0**32
-"""The largest sample of a file of floats, where 1 is full scale: unscaled whole numbers of 32 bits are below it, and
-squares of what is far above overflow in what plays them."""
+"""Largest sample of a floating-point file, where 1 is full scale: unscaled 32-bit integers are below it. Squares of
+much larger ones would overflow in processors."""
 _UNPACKED = ("WAV", "WAVEX", "RF64", "W64", "CAF", "AIFF", "AU")
 _PLAIN = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
-"""Their files are as long as their sound: a set kept for a whole night is played again."""
+"""Uncompressed formats, whose files are as long as their sound: a set recorded for a whole night can be replayed."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """The properties of a sound file, whatever rate it is decoded to.
+    """Properties of a sound file, independent of the rate to which it is decoded.
 
     Attributes:
         rate: Frames per second.
         channels: 1 to 64.
-        frames: As promised or counted; None where that is not known.
-        format: libsndfile's word: "WAV".
-        subtype: libsndfile's word: "PCM_16".
-        tags: (name, text) of its title, artist, album, genre, date, tracknumber and comment, as far as it has them.
+        frames: As declared or counted; None if unknown.
+        format: libsndfile's name: "WAV".
+        subtype: libsndfile's name: "PCM_16".
+        tags: (name, text) of its title, artist, album, genre, date, tracknumber and comment, those that it has.
         left: Names of its further tags, sorted.
-        begins: Seconds from the beginning of a video to its sound.
+        begins: Start of the sound within a video, in seconds.
         picture: Whether it is a video.
     """
 
@@ -65,10 +65,10 @@ class Decoder:
 
     Args:
         rate: Resample to this rate, in Hz; None keeps the file's.
-        pipe: The descriptor of a pipe whose bytes are decoded as they come, in place of the file. Flac cannot be read
-            so.
-        name: What messages call it; its path otherwise.
-        process: One that decodes nothing else meanwhile; one of `decoders` otherwise.
+        pipe: Descriptor of a pipe whose bytes are decoded as they arrive, instead of the file. Flac cannot be read this
+            way.
+        name: Its name in messages; the path by default.
+        process: A process that decodes nothing else meanwhile; one of `decoders` by default.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        """Leaves the rest of the sound. It may be called twice."""
+        """Skips the rest of the sound. It may be called twice."""
         self._leave(done=False)
 
     def _leave(self, *, done: bool) -> None:
@@ -126,7 +126,7 @@ class Decoder:
         """Decodes the sound.
 
         Yields float32 `[channels, n]`, n a few thousand, each block an array of its own. Raises FileError: the file is
-        damaged, holds numbers that are not finite, or is too long.
+        damaged, contains non-finite numbers, or is too long.
         """
         channels = self.info.channels
         plain = self.info.format in _UNPACKED and self.info.subtype in _PLAIN
@@ -151,9 +151,9 @@ class Decoder:
 
 
 class KeptDecoder:
-    """A process that decodes files at one rate, one after another, and stays until it is closed.
+    """A process that decodes files at one rate, one after another, and runs until it is closed.
 
-    A file whose parts are read in order is decoded once. `rate`: Hz, to which files are resampled.
+    A file whose parts are read in order is decoded only once. `rate`: Hz, to which files are resampled.
     """
 
     def __init__(self, rate: int) -> None:
@@ -161,18 +161,18 @@ class KeptDecoder:
         self._process = DecoderProcess(0.0)
 
     def start(self) -> None:
-        """Starts the process, which takes a while, before the first file. Raises `OSError` where there can be none."""
+        """Starts the process ahead of the first file, since that takes a while. Raises `OSError` if it cannot start."""
         self._process.start()
 
     def stream(self, path: str | os.PathLike[str], name: str = "") -> Decoder:
-        """Decodes a file block by block. `name`: what messages call it; its path otherwise."""
+        """Decodes a file block by block. `name`: its name in messages; the path by default."""
         return Decoder(path, rate=self.rate, name=name, process=self._process)
 
     def part(self, path: str | os.PathLike[str], first: int, frames: int, name: str = "") -> Samples:
         """Decodes a part of a file, at most two channels of it.
 
-        `first`: the part's first frame; it may be below 0. Beyond the file's ends there is silence. `name`: what
-        messages call the file; its path otherwise. Returns float32 `[1 or 2, frames]`.
+        `first`: the part's first frame; it may be below 0. Beyond the file's ends there is silence. `name`: the file's
+        name in messages; the path by default. Returns float32 `[1 or 2, frames]`.
         """
         name = name or path_text(path)
         asked = {
@@ -188,12 +188,12 @@ class KeptDecoder:
         return sound
 
     def close(self) -> None:
-        """Ends the process. A file would start another."""
+        """Ends the process. Another file would start a new one."""
         self._process.close()
 
 
 def check_samples(block: Samples, begin: float, rate: int, name: str) -> None:
-    """Raises `FileError` where a block, which begins at `begin` seconds, holds what is no number or no sound."""
+    """Raises `FileError` if a block, which begins at `begin` seconds, has non-finite or far too large samples."""
     # the sum of squares is as small only if every sample is, and costs no array
     with np.errstate(over="ignore", invalid="ignore"):
         if np.dot(block.ravel("K"), block.ravel("K")) <= MAX_SAMPLE:
@@ -211,7 +211,7 @@ def check_samples(block: Samples, begin: float, rate: int, name: str) -> None:
 
 
 def _opened(path: str | os.PathLike[str], name: str) -> int:
-    """A descriptor of an ordinary file."""
+    """Opens an ordinary file and returns its descriptor."""
     try:
         return open_file(path_as_spelled(Path(path)))
     except (Refused, OSError, ValueError) as error:

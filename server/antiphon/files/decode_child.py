@@ -1,8 +1,8 @@
 """The process that decodes, with the arguments SOCKET and IDLE, started and asked by `decode_process`.
 
-A sound file may be hostile and its decoder is C, so it runs here: little memory, no files written, and no more
-processor time than the sound it has given accounts for. One process decodes file after file; the parent ends it, and
-refuses the file, where it crashes, hangs or spins. It ends by itself after IDLE seconds without a request (0: never).
+A sound file may be hostile and its decoder is C, so it runs here: little memory, no files written, and processor time
+in proportion to the sound it has decoded. One process decodes file after file; if it crashes, hangs or spins, the
+parent ends it and refuses the file. It ends by itself after IDLE seconds without a request (0: never).
 
 Requests, each with its answer:
 
@@ -47,9 +47,9 @@ from antiphon.kernel.runtime.sound_formats import channel_order
 # ---- A sound file as libsndfile decodes it: each of the sounds that it holds, to its end
 
 BLOCK_SAMPLES = 32768
-"""Samples (frames times channels) that are decoded at once, at most."""
+"""Maximum samples (frames times channels) decoded at once."""
 SLACK_FRAMES = 4096
-"""Frames by which a lossy file may miss its length, beside a hundredth of it."""
+"""Frames by which a lossy file may miss its length, besides a hundredth of it."""
 UNKNOWN_FRAMES = 1 << 60
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
 Frames = NDArray[np.float32]
@@ -59,22 +59,21 @@ class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
     """A file that libsndfile decodes in order."""
 
     def seekable(self) -> bool:
-        """Never: soundfile would seek after every block, by which an MP3 decoder loses its state and broken files
-        fail."""
+        """Returns False: soundfile would seek after every block, at which an MP3 decoder loses its state and broken
+        files fail."""
         return False
 
     @property
     def promised(self) -> int | None:
-        """Frames as its header promises; None where it does not say."""
+        """Frames as its header declares; None without a declaration."""
         return self.frames if 0 <= self.frames < UNKNOWN_FRAMES else None
 
 
 class LinkedFile:
     """A file that libsndfile decodes in order, each of its links to its end.
 
-    `frames`: of all links, as their headers promise or as counted; None where one does not say. `order`: of each
-    channel that is read its place in the file; empty where they are the same. `remark`: a sentence
-    for the user, or "".
+    `frames`: of all links, as declared by their headers or counted; None if one is unknown. `order`: for each channel
+    read, its index in the file; empty if they are equal. `remark`: a sentence for the user, or "".
     """
 
     def __init__(self, fd: int, found: SoundLayout) -> None:
@@ -122,7 +121,7 @@ class LinkedFile:
         self._file.close()
 
     def seek(self, frame: int) -> None:
-        """Reads on from a frame. The length is known."""
+        """Continues reading at a frame. The length is known."""
         link = bisect.bisect_right(self._starts, frame) - 1
         if link != self._link:
             self._begin(link)
@@ -130,7 +129,7 @@ class LinkedFile:
         self._file.seek(self._at)
 
     def read(self, most: int) -> Frames:
-        """Next frames, float32 `[frames, channels]`, at most a block's; valid until the next, none at the end."""
+        """The next frames, float32 `[frames, channels]`, at most a block's; valid until the next, none at the end."""
         while True:
             promised = self._promised[self._link]
             # libFLAC fails at what is behind the last frame
@@ -146,7 +145,7 @@ class LinkedFile:
 
 
 def check_whole(wanted: int | None, promised: int | None, got: int, lossy: bool) -> None:
-    """Raises `Refused` where fewer frames came than are wanted; a lossy file may miss a few."""
+    """Raises `Refused` if fewer frames than `wanted` came; a lossy file may miss a few."""
     slack = SLACK_FRAMES + (promised or 0) // 100 if lossy else 0
     if wanted is not None and got + slack < wanted:
         raise Refused(f"it promises {promised} frames and ends or breaks after {got}: fetch or make it again")
@@ -155,35 +154,35 @@ def check_whole(wanted: int | None, promised: int | None, got: int, lossy: bool)
 PIPE_BYTES = 1 << 20
 """Capacity in bytes of the answer pipe, if the system allows it: decoding continues meanwhile."""
 PIPE_SECONDS = 0.1
-"""Sound of a message where it comes by a pipe: a read ends only when it is complete."""
+"""Seconds of sound per message if it comes by a pipe: a read returns only when it is complete."""
 CHAIN_SECONDS = 1.0
-"""Seconds in which what follows an Ogg stream in a pipe is waited for."""
+"""Timeout in seconds for more data after an Ogg stream in a pipe."""
 TIMEOUT_SECONDS, SHARE = 0.9, 0.25
-"""Seconds of processor time without a block, and allowed over what the decoded sound accounts for; what is allowed for
-each second of sound: ordinary files take under a hundredth."""
+"""Seconds of processor time allowed without a block, and beyond the share of the decoded sound; seconds allowed per
+second of sound: ordinary files take under a hundredth."""
 LOOKING = 3.0
-"""Seconds of processor time for where the sound of a file is: the frames of hours of mp3 take half of one."""
+"""Limit in seconds of processor time for finding the sound in a file: the frames of hours of mp3 take half a second."""
 PART_TIMEOUT = 4.0
-"""Seconds of processor time for a part."""
+"""Limit in seconds of processor time for a part."""
 WORN_SECONDS = 600
-"""Seconds of processor time after which the process ends with an answer, and another is begun."""
+"""Seconds of processor time after which the process ends after an answer, and another is started."""
 MARGIN, BEFORE = 4096, 16384
-"""Frames before and after a part that are decoded for the resampler, whose filter is shorter; those before it that a
-lossy decoder needs: mp3 keeps bits of 10 frames of 1,152."""
+"""Frames decoded before and after a part for the resampler, whose filter is shorter; frames before a part that a lossy
+decoder needs: mp3 has a reservoir of 10 frames of 1,152."""
 OPEN_FILES = 32
-"""Files open at once, of which parts are read."""
+"""Maximum number of files open at once for reading parts."""
 MAX_TAG, MAX_REASON, MAX_NAME = 1000, 4096, 40
-"""Characters that are passed on."""
+"""Maximum characters that are passed on."""
 MAX_LEFT = 100
-"""Names of further tags that are passed on."""
+"""Maximum number of names of further tags that are passed on."""
 
 
 class Stopped(Exception):
-    """The rest of the sound is not wanted."""
+    """Raised when the rest of the sound is no longer wanted."""
 
 
 class BlockSender:
-    """Answers to a `stream`: header, blocks, resampled if that is asked for, and a check of the length."""
+    """Sends the answers to a `stream`: header, blocks (resampled if requested), and a check of the length."""
 
     def __init__(self, channel: HelperChannel, own: int, rate: int, channels: int) -> None:
         self._channel, self._own, self._channels, self.got = channel, own, channels, 0
@@ -208,7 +207,7 @@ class BlockSender:
             raise Stopped
         if len(block):
             self.got += len(block)
-            _allow(
+            _limit_cpu_time(
                 min(
                     TIMEOUT_SECONDS,
                     TIMEOUT_SECONDS + SHARE * self.got / self._own - (time.process_time() - self._begun),
@@ -226,7 +225,7 @@ class BlockSender:
 
 
 class PartFile:
-    """A file of which parts are read, in their order or not."""
+    """A file whose parts are read, in any order."""
 
     def __init__(self, path: str) -> None:
         try:
@@ -252,11 +251,11 @@ class PartFile:
         os.close(self._handle)
 
     def continues_from(self, frame: int) -> bool:
-        """Whether it reads on from a frame without a jump."""
+        """Whether reading can continue at a frame without a seek."""
         return self._at - len(self._sound) <= frame <= self._at
 
     def read(self, first: int, last: int) -> Frames:
-        """Frames from `first` to before `last`, float32 `[frames, channels]`; fewer where the file ends before."""
+        """Returns frames from `first` to before `last`, float32 `[frames, channels]`; fewer at the end of the file."""
         if not self.continues_from(first):
             begin = min(self.frames, max(0, first - BEFORE) if self._file.lossy else first)
             self._file.seek(begin)
@@ -271,7 +270,7 @@ class PartFile:
 
 
 class PartFiles:
-    """The files of which parts are read, several of one path where parts at several places are, the last used last."""
+    """Files whose parts are read, several per path for parts at several positions; the last used comes last."""
 
     def __init__(self) -> None:
         self._files: list[PartFile] = []
@@ -279,7 +278,7 @@ class PartFiles:
     def part(self, path: str, rate: int, first: int, count: int) -> Frames:
         """Frames `first` to `first + count` of a file at `rate`, float32 `[1 or 2, count]`; silence beyond its ends.
 
-        A part has the same samples whatever was read before it: it is resampled by itself, from a frame that is a whole
+        A part has the same samples whatever was read before: it is resampled separately, from a frame that is a whole
         frame at both rates.
         """
         file = next((file for file in self._files if file.path == path), None) or self._opened(path)
@@ -301,7 +300,7 @@ class PartFiles:
         return sound
 
     def _reading(self, file: PartFile, frame: int) -> PartFile:
-        """The open file of the same path that reads on from a frame, else one more."""
+        """The open file of the same path that can continue at a frame, else a newly opened one."""
         for n, other in enumerate(self._files):
             if other.path == file.path and other.continues_from(frame):
                 self._files.append(self._files.pop(n))
@@ -316,7 +315,7 @@ class PartFiles:
 
 
 def _widen_pipe(descriptor: int, size: int) -> None:
-    """Has a pipe hold `size` bytes, where the system allows it: Linux alone."""
+    """Sets the capacity of a pipe to `size` bytes, if the system allows it: Linux only."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
@@ -333,20 +332,20 @@ def main(channel: HelperChannel, receiving: str, idle: str) -> None:
     for request in channel.requests(float(idle) or None):
         with contextlib.suppress(Stopped):
             answer(request, channel, descriptors, parts)
-        _allow(0.0)
+        _limit_cpu_time(0.0)
         if time.process_time() > WORN_SECONDS:
             return
 
 
 def answer(request: dict[str, Any], channel: HelperChannel, descriptors: socket.socket, parts: PartFiles) -> None:
-    """Answers a request. Raises `Stopped` where another has come meanwhile."""
+    """Answers a request. Raises `Stopped` if another request has arrived meanwhile."""
     try:
         if request["do"] == "stream":
             with _received(descriptors) as fd:
-                _allow(TIMEOUT_SECONDS)
+                _limit_cpu_time(TIMEOUT_SECONDS)
                 decode(fd, request["rate"], channel)
         elif request["do"] == "part":
-            _allow(PART_TIMEOUT)
+            _limit_cpu_time(PART_TIMEOUT)
             sound = parts.part(request["path"], request["rate"], request["first"], request["frames"])
             channel.send({"channels": len(sound)}, sound)
         else:
@@ -364,9 +363,9 @@ def decode(fd: int, rate: int, channel: HelperChannel) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         _decode_piped(fd, rate, channel)
         return
-    _allow(LOOKING)
+    _limit_cpu_time(LOOKING)
     found = layout(fd)
-    _allow(TIMEOUT_SECONDS)
+    _limit_cpu_time(TIMEOUT_SECONDS)
     if found.demuxer:
         _decode_carrier(fd, found, rate, channel)
     else:
@@ -391,7 +390,7 @@ def _decode_carrier(fd: int, found: SoundLayout, rate: int, channel: HelperChann
 
 
 def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:
-    """A pipe decoded by libsndfile, whose header may state the greatest length because the writer did not know it."""
+    """Decodes a pipe by libsndfile. Its header may state the maximum length because the writer did not know it."""
     with ForwardFile(fd, "r", closefd=False) as file:
         check_form(file.channels, file.samplerate)
         sound = BlockSender(channel, file.samplerate, rate, file.channels)
@@ -437,6 +436,6 @@ def _reason(error: Exception) -> str:
     return f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})"
 
 
-def _allow(seconds: float) -> None:
+def _limit_cpu_time(seconds: float) -> None:
     """Sets a CPU time limit at which SIGPROF ends the process; 0 for none."""
     signal.setitimer(signal.ITIMER_PROF, max(0.001, seconds) if seconds else 0.0)

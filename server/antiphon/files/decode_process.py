@@ -1,4 +1,4 @@
-"""Processes that decode sound files, as the parent has them: see `decode_child`."""
+"""The parent's side of processes that decode sound files: see `decode_child`."""
 
 import atexit
 import contextlib
@@ -16,13 +16,13 @@ DECODER = "antiphon.files.decode_child:main"
 LIMITS = ChildLimits(address=400 << 20, cpu=3600, file=0)
 """Limits of a decoder: the interpreter, numpy and libsndfile take 105 MB of address space."""
 TIMEOUT_SECONDS = 20.0
-"""Seconds in which a decoder has to start; an interpreter and imports take a fifth of one."""
+"""Timeout in seconds for a decoder's start; interpreter and imports take a fifth of a second."""
 IDLE = 30.0
 """Seconds without a file after which a decoder of streams ends."""
 NO_PROCESS = "no process started to decode it: the machine is too busy or short of memory, not the file at fault"
 _MAX_MESSAGE = 128 << 20
 _STOP_SECONDS, _STOP_MESSAGES = 1.0, 64
-"""Silence and messages after which a decoder that does not stop is ended: its pipe holds eight blocks."""
+"""Seconds of silence, and messages, after which a decoder that does not stop is ended: its pipe holds eight blocks."""
 _TOO_LONG = "decoding it takes far longer than its sound accounts for; it is broken or made to harm"
 _GAVE_UP = {
     "SIGPROF": _TOO_LONG,
@@ -48,7 +48,7 @@ class DecoderEnded(FileError):
 
 
 class DecoderProcess:
-    """A process that decodes one sound after another, started with the first, and again where it has ended.
+    """A process that decodes one sound after another. It is started for the first, and again after it has ended.
 
     It ends after `idle` seconds without a request; 0 for never.
     """
@@ -60,11 +60,11 @@ class DecoderProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its number; None while there is none."""
+        """Process ID; None without a process."""
         return None if self._helper is None or self._helper.ended else self._helper.pid
 
     def start(self) -> None:
-        """Starts the process, if there is none. Raises `OSError` where there can be none."""
+        """Starts the process, if there is none. Raises `OSError` if it cannot be started."""
         if self.pid is not None:
             return
         self.close()
@@ -84,7 +84,7 @@ class DecoderProcess:
             raise
 
     def ask(self, name: str, request: dict[str, Any], stall: float, fd: int = -1) -> tuple[dict[str, Any], bytearray]:
-        """Sends a request about the sound `name`, with a descriptor if it takes one; then as `read`."""
+        """Sends a request about the sound `name`, with a descriptor if it takes one; reads the answer like `read`."""
         for last in (False, True):
             fresh = self.pid is None
             try:
@@ -110,7 +110,7 @@ class DecoderProcess:
         raise AssertionError
 
     def read(self, name: str, stall: float) -> tuple[dict[str, Any], bytearray]:
-        """Next message, within `stall` s; FileError on failure, and a failed decoder's process ends."""
+        """Reads the next message, within `stall` s. Raises FileError on failure; a failed decoder's process ends."""
         helper = self._helper
         if helper is None:
             raise refusal(name, "its decoder was ended")
@@ -163,32 +163,32 @@ class DecoderProcess:
 
 
 class Decoders:
-    """The processes of this process that decode streams, as many as there are streams at once. Threads may share it."""
+    """The pool of processes that decode streams for this process, one per concurrent stream. Threads may share it."""
 
     def __init__(self) -> None:
         self._idle: list[DecoderProcess] = []
 
     @property
     def pids(self) -> list[int]:
-        """The numbers of those that decode nothing now, the one that decodes the next sound last."""
+        """Process IDs of the idle decoders; the one for the next sound comes last."""
         return [process.pid for process in self._idle if process.pid is not None]
 
     def take(self) -> DecoderProcess:
-        """A process that decodes nothing else."""
+        """Returns an idle process."""
         try:
             return self._idle.pop()
         except IndexError:
             return DecoderProcess(IDLE)
 
     def give(self, process: DecoderProcess) -> None:
-        """Returns a process that is ready for another sound, or ended."""
+        """Takes back a process that is ready for another sound, or has ended."""
         if process.pid is None:
             process.close()
         else:
             self._idle.append(process)
 
     def close(self) -> None:
-        """Ends those that decode nothing. It may be used again."""
+        """Ends the idle processes. The pool may be used again."""
         while self._idle:
             self._idle.pop().close()
 
@@ -200,7 +200,7 @@ class Decoders:
 
 @functools.cache
 def decoders() -> Decoders:
-    """Decoders of this process; a forked child has its own."""
+    """Returns this process's decoders; a forked child has its own."""
     made = Decoders()
     os.register_at_fork(after_in_child=made.forget)
     atexit.register(made.close)

@@ -1,7 +1,7 @@
-"""FFmpeg as programs of the system: `ffprobe` says what a file holds, `ffmpeg` decodes and encodes its sound.
+"""FFmpeg as programs of the system: `ffprobe` describes a file, `ffmpeg` decodes and encodes its sound.
 
-A file is given by its descriptor, as long as it was when it was opened, and its container by name: of what it says
-nothing else is opened, and a playlist is none of the containers.
+A file is passed by its descriptor, with its length at opening, and its container by name. So nothing that the file
+names is opened; playlists are not among the containers.
 """
 
 import contextlib
@@ -45,16 +45,16 @@ from antiphon.kernel.runtime.platform import end_before_exec
 from antiphon.kernel.runtime.processes.children import Child, spawn
 
 PROCESSOR_SECONDS, SHARE = 3.0, 1.0
-"""Seconds of processor time without sound, and those allowed for each second of sound."""
+"""Limit in seconds of processor time without sound, and per second of sound."""
 PIECE = 1 << 17
-"""Bytes that are read at once."""
+"""Bytes per read."""
 MAX_SAID, MAX_REPORT = 1 << 14, 1 << 24
-"""Bytes of complaints that are kept, and of a report on a file."""
+"""Maximum bytes of complaints that are kept, and of a report on a file."""
 WRITING_MEMORY = 2 << 30
-"""Bytes of address space of a process that encodes, and reads the picture of a file of others."""
+"""Bytes of address space of a process that encodes, and reads the picture of a third party's file."""
 _QUIET = ("-hide_banner", "-nostdin", "-v", "error")
 _GUESSED = "Estimating duration from bitrate"
-"""What FFmpeg says of a length that the file does not state: quiet sound has fewer bits, so it may be far off."""
+"""FFmpeg's warning for a length that the file does not state: quiet sound has fewer bits, so it may be far off."""
 _PACKAGERS = {
     "apt-get": "sudo apt-get install",
     "dnf": "sudo dnf install",
@@ -62,15 +62,15 @@ _PACKAGERS = {
     "zypper": "sudo zypper install",
     "apk": "sudo apk add",
 }
-"""Commands that install a package on Linux, by the program that does it."""
+"""Commands that install a package on Linux, by package manager."""
 
 
 @dataclass(frozen=True, slots=True)
 class CarrierInfo:
     """Properties of the sound in a container file.
 
-    `frames`: as promised, None where that is not said. `codec`: FFmpeg's word. `begins`: seconds from the beginning of
-    the file to its sound. `picture`: whether it holds a video.
+    `frames`: as declared, None if unknown. `codec`: FFmpeg's name. `begins`: start of the sound within the file, in
+    seconds. `picture`: whether it holds a video.
     """
 
     rate: int
@@ -88,7 +88,7 @@ def program(name: str) -> str:
 
 
 def lacking(ending: str, *, package: bool = True) -> str:
-    """The sentence about a container that nothing here reads, or, without `package`, writes."""
+    """The sentence about a container for which nothing is installed that reads it or, without `package`, writes it."""
     needs = f"ffmpeg {'reads' if package else 'writes'} {ending}, and it is not installed; `{_install_ffmpeg()}`"
     if not package:
         return f"{needs} installs it, or name a .flac or .wav"
@@ -127,7 +127,7 @@ def source(fd: int, demuxer: str, length: int | None = None) -> list[str]:
 
 
 def start(arguments: Sequence[str], lane: ChildLane) -> Child:
-    """Starts one of the programs, which ends with this process."""
+    """Starts one of the programs, which ends when this process ends."""
     return spawn(arguments, lane=lane, apart=False, before=end_before_exec)
 
 
@@ -163,7 +163,7 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
 
 
 def kinds(fd: int, demuxer: str) -> list[str]:
-    """FFmpeg's word for the kind of each stream of a file. Raises `Refused`: it is broken."""
+    """FFmpeg's name for the kind of each stream of a file. Raises `Refused` if the file is broken."""
     streams = _report(fd, demuxer, "-show_entries", "stream=codec_type")[0].get("streams", [])
     return [str(stream.get("codec_type", "")) for stream in streams]
 
@@ -176,9 +176,9 @@ def _frames(sound: Mapping[str, Any], rate: int) -> int | None:
 
 
 def _begins(fd: int, demuxer: str, first: float) -> float:
-    """Seconds from the beginning of a file to its first sample, behind what the encoder put before it.
+    """Seconds from the beginning of a file to its first sample, after the encoder's padding.
 
-    A packet of that alone gives no frame, so that several are read.
+    A packet of padding alone gives no frame, so several packets are read.
     """
     asked = ("-select_streams", "a:0", "-show_entries", "frame=pts_time", "-read_intervals", "%+#9")
     said, _ = _report(fd, demuxer, *asked)
@@ -206,7 +206,7 @@ def _lane(fd: int) -> ChildLane:
 
 
 class _Reading:
-    """The output of one of the programs, and what it complains of."""
+    """The output of one of the programs, and its complaints."""
 
     def __init__(self, process: Child) -> None:
         self._process, self.said = process, b""  # what it complained of, `MAX_SAID` bytes of it
@@ -227,11 +227,11 @@ class _Reading:
 
     @property
     def pid(self) -> int:
-        """Number of the process."""
+        """Process ID."""
         return self._process.pid
 
     def read(self, most: int) -> bytes:
-        """Next bytes of its output; none at its end."""
+        """Returns the next bytes of the output; none at its end."""
         while self._ready.get_map():
             for key, _ in self._ready.select():
                 piece = os.read(key.fd, most)
@@ -244,7 +244,7 @@ class _Reading:
         return b""
 
     def check(self) -> None:
-        """Waits for its end. Raises `Refused` where it failed."""
+        """Waits for the program to end. Raises `Refused` if it failed."""
         code = self._process.wait() or 0
         if -code in (signal.SIGXCPU, signal.SIGKILL):
             raise Refused("decoding it takes far longer than its sound accounts for; it is broken or made to harm")
@@ -276,7 +276,7 @@ class FfmpegFile:
         self._reading.__exit__()
 
     def read(self) -> NDArray[np.float32]:
-        """Next frames, float32 `[frames, channels]`; none at the end. Raises `Refused`: it is broken."""
+        """Returns the next frames, float32 `[frames, channels]`; none at the end. Raises `Refused` if broken."""
         size = 4 * self.info.channels
         while len(self._rest) < size:
             piece = self._reading.read(PIECE)
@@ -330,7 +330,7 @@ class AvFile:
         self._file.close()
 
     def read(self) -> NDArray[np.float32]:
-        """Next frames, float32 `[frames, channels]`; none at the end. Raises `Refused`: its form changes."""
+        """Returns the next frames, float32 `[frames, channels]`; none at the end. Raises `Refused` on a new format."""
         channels = self.info.channels
         frame = next(self._frames, None)
         if frame is None:
@@ -344,7 +344,7 @@ class AvFile:
 
 
 def opened(fd: int, demuxer: str, kind: str) -> FfmpegFile | AvFile:
-    """The sound of a file, by ffmpeg or else by av. Raises `Refused`: neither is there, or the file is broken."""
+    """Opens a file's sound, by ffmpeg or else by av. Raises `Refused`: neither is installed, or the file is broken."""
     if program("ffmpeg") and program("ffprobe"):
         return FfmpegFile(fd, demuxer)
     return AvFile(fd, demuxer, kind)
@@ -354,9 +354,9 @@ def opened(fd: int, demuxer: str, kind: str) -> FfmpegFile | AvFile:
 
 _CODECS = {"AAC": "aac", "OPUS": "libopus"}
 _BIT_RATE, _SHARE = 96_000, 3
-"""Bits a second of a channel, at most, and of a frame of it."""
+"""Bit rate per channel, at most, and bits per frame."""
 _KINDS = {"video": "v", "audio": "a", "subtitle": "s", "attachment": "t"}
-"""Letters by which ffmpeg's options call streams of a kind."""
+"""Letters of ffmpeg's options for the kinds of streams."""
 _TAG_NAMES = {"tracknumber": "track", "bpm": "TBPM", "key": "initialkey"}
 
 
@@ -365,10 +365,10 @@ class CarrierWriter:
 
     Args:
         fd: Of the file, empty and open for writing.
-        name: What messages call it.
-        form: Hz, channels, and libsndfile's word for how samples are kept.
+        name: Its name in messages.
+        form: Hz, channels, and libsndfile's name of the sample format.
         tags: Texts by name.
-        picture: Of a video, whose other streams and chapters are copied; None for sound alone.
+        picture: A video, whose other streams and chapters are copied; None for sound alone.
     """
 
     def __init__(
@@ -413,7 +413,7 @@ class CarrierWriter:
 
     @staticmethod
     def check(name: str, suffix: str) -> None:
-        """Raises FileError: ffmpeg is not here."""
+        """Raises FileError if ffmpeg is missing."""
         if not program("ffmpeg"):
             raise FileError(f"cannot write {name}: {lacking(suffix, package=False)}")
 

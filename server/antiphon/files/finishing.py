@@ -17,11 +17,11 @@ ROUNDS, NEAR = 4, 0.05
 MAX_GAIN = 40.0
 """Maximum gain of normalisation in dB."""
 LOSSY_CEILING = 10.0 ** (-2.0 / 20.0)
-"""True peak before Vorbis, Opus or MP3, which raise those of records by .2 to .8 dB."""
+"""Maximum true peak before Vorbis, Opus or MP3 encoding, which raises that of records by .2 to .8 dB."""
 
 
 class Finishing:
-    """Finishing of one sound in pieces, buffered on disk where the whole must be known."""
+    """Finishes one sound in pieces; buffers it on disk if a step needs the whole sound."""
 
     def __init__(self, finish: SoundFinish, rate: int, channels: int, *, lossy: bool = False) -> None:
         self._finish, self._rate, self._channels = finish, rate, channels
@@ -52,7 +52,7 @@ class Finishing:
         return sound[:, :0]
 
     def end(self) -> Iterator[Samples]:
-        """Remaining sound to be written."""
+        """Yields the remaining sound to be written."""
         if self._held is None:
             if self._limiter is not None:
                 yield self._limiter.end()
@@ -94,7 +94,7 @@ class Finishing:
         self._reached = target
 
     def _played(self) -> Iterator[Samples]:
-        """The buffered sound, with gain and limiter."""
+        """Yields the buffered sound, with gain and limiter applied."""
         assert self._held is not None
         self._held.seek(0)
         gain = np.float32(10.0 ** (self._gain / 20.0))

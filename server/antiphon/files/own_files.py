@@ -1,4 +1,4 @@
-"""Files of the performer's folders, as commands and plugins use them: locks, copies, folders of sounds, TOML."""
+"""Files of the performer's folders, for commands and plugins: locks, copies, folders of sounds, TOML."""
 
 import contextlib
 import filecmp
@@ -28,15 +28,15 @@ from antiphon.kernel.runtime.typed import Misfit, convert
 
 T = TypeVar("T")
 OTHER_FOLDER = "name an empty folder, or --force to replace those that are named as a track is"
-"""What to do where tracks would be written among other files."""
+"""Advice for a request to write tracks among other files."""
 _SHOWN = 3
 
 
 def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None:
-    """Locks a file, which is made where there is none, until the descriptor is closed or the process ends.
+    """Locks a file, created if missing, until the descriptor is closed or the process ends.
 
-    Others may have it too where all want it `shared`. Gives the descriptor, which appends to the file; None where
-    another process has the lock. Raises `FileError` where the file cannot be opened.
+    Several processes may hold a `shared` lock. Returns the descriptor, which appends to the file; None if another
+    process has the lock. Raises `FileError` if the file cannot be opened.
     """
     make_folder(path.parent)
     try:
@@ -55,8 +55,8 @@ def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None
 class Claims:
     """Exclusive locks by number; those of a process that ends are released at once.
 
-    They are record locks of a file, which is made where there is none, and stays empty; `FileError` where it cannot be
-    opened. A process opens it once, for closing it gives back all that the process has.
+    They are record locks of a file, which is created if missing and stays empty; `FileError` if it cannot be opened. A
+    process may open it only once, because closing it releases all locks of the process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +66,7 @@ class Claims:
             raise FileError(f"cannot write {path}: {os_error_text(error)}") from None
 
     def take(self, number: int) -> bool:
-        """Takes a number, 0 to 2 ** 62; False where another process has it."""
+        """Takes a number, 0 to 2 ** 62; returns False if another process has it."""
         try:
             return lock_number(self._descriptor, number)
         except OSError:  # a file system without locks
@@ -94,10 +94,10 @@ def hold_lock(path: Path, refusal: str) -> Iterator[None]:
 
 
 def copy_into(folder: Path, source: Path, name: str) -> str:
-    """Copies a file into a folder, which is made where it is missing; returns its name there.
+    """Copies a file into a folder, created if missing; returns its name there.
 
-    Where another file has the name, it gets a number as `claim` gives it; a copy that is there already is that. Raises
-    FileError: it is not a name that a folder takes, or nothing can be written.
+    If another file has the name, the copy gets a number from `claim`; an identical copy is reused. Raises FileError:
+    the folder does not accept the name, or nothing can be written.
     """
     make_folder(folder)
     place = path_inside(folder, name)
@@ -118,7 +118,7 @@ def copy_into(folder: Path, source: Path, name: str) -> str:
 
 
 def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
-    """Finds the folder of sounds that a parameter names. Raises FileError, or what `error` says: there is none."""
+    """Finds the folder of sounds that a parameter names. Raises FileError, or `error`, if there is none."""
     path = path_as_spelled(Path(os.path.expanduser(name)))
     if not path.is_absolute():
         path = in_library(name, error)
@@ -128,7 +128,7 @@ def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileEr
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, 0 where it cannot be asked: reading it says why."""
+    """Bytes of a file; 0 if its size cannot be read, since reading it then reports the reason."""
     try:
         return path.stat().st_size
     except OSError:
@@ -138,7 +138,7 @@ def size_of(path: Path) -> int:
 def read_toml(path: Path, kind: type[T], whole: str) -> T:
     """Reads a TOML file as a type.
 
-    `kind`: a `msgspec.Struct`; what a field takes is the description of its `Meta`. `whole`: what the file is, as "a
+    `kind`: a `msgspec.Struct`; a field's `Meta` describes its allowed values. `whole`: a name for the file, such as "a
     style". Raises FileError: it cannot be read or does not fit; the message names the file, the line and the key.
     """
     text = ""
@@ -153,8 +153,8 @@ def read_toml(path: Path, kind: type[T], whole: str) -> T:
         raise FileError(f"{path.name} is not TOML: {error}") from None
 
 
-def held_names(folder: str) -> str:
-    """The first names of what a folder holds, which tracks might replace; "" for nothing, or no folder."""
+def first_entry_names(folder: str) -> str:
+    """Names of a folder's first entries, which tracks might replace; "" for an empty or missing folder."""
     try:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:

@@ -1,8 +1,8 @@
-"""The owner's token, in a file of the configuration folder that only the owner can read; its proof without sending it.
+"""The owner's token, in a file that only the owner can read, and its proof without sending it.
 
 A program sends `/live/join NONCE`. The server answers `/live/challenge NONCE PROOF`, which requires the token, and the
 program's next message proves the same. Each proof covers both nonces, so that it is invalid on another connection, the
-port, so that it cannot be relayed by a program that listens on another one, and its purpose.
+port, so that a program on another port cannot relay it, and its purpose.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 def load_token(folder: Path) -> str:
-    """Reads the token; creates one where there is none, or it is damaged or others could have read it; `FileError`."""
+    """Reads the token; creates one if it is missing, damaged or was readable by others. Raises `FileError`."""
     path = folder / TOKEN_FILE
     try:
         token = find_token(folder)
@@ -42,7 +42,7 @@ def load_token(folder: Path) -> str:
 
 
 def find_token(folder: Path) -> str:
-    """Reads the token; "" where there is none, or it is damaged or others could have read it. Raises `OSError`."""
+    """Reads the token; "" if it is missing, damaged or was readable by others. Raises `OSError`."""
     try:
         descriptor = os.open(folder / TOKEN_FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
@@ -56,10 +56,10 @@ def find_token(folder: Path) -> str:
 
 
 class OwnerToken:
-    """The token of a server that runs: that of the file, whose owner may have changed it since the start."""
+    """The token of a running server: that of the file, which the owner may have changed since the start."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads it, or creates one; raises as `load_token`."""
+        """Reads the token, or creates one. Raises the errors of `load_token`."""
         self._folder, self._token = folder, load_token(folder)
         self._seen = self._stamp()
 
@@ -80,7 +80,7 @@ class OwnerToken:
 
 
 Purpose = Literal["server", "performer", "hand over", "perform"]
-"""Statement proved: server has the token; performer has it; a script is handed over; a script is to be performed."""
+"""Statement proved: the server has the token; the performer has it; a script is sent; a script is to be performed."""
 
 
 def nonce() -> str:
@@ -98,7 +98,7 @@ class TokenProof:
     given: str
 
     def make(self, purpose: Purpose, *parts: str) -> str:
-        """Proof for texts, 64 hexadecimal digits; `UnicodeEncodeError` for text without UTF-8."""
+        """Proof for texts, 64 hexadecimal digits. Raises `UnicodeEncodeError` for text that UTF-8 cannot encode."""
         code = hmac.new(self.token.encode(), digestmod="sha256")
         for part in ("antiphon", purpose, str(self.port), self.asked, self.given, *parts):
             data = part.encode()

@@ -1,4 +1,4 @@
-"""Standard input and output as sound: a wav without a length, or bare samples."""
+"""Standard input and output as sound: a wav without a length, or raw samples."""
 
 import os
 import re
@@ -20,9 +20,9 @@ from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
 STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
-"""What `-` is called."""
+"""Names that messages use for `-`."""
 PIECE_SECONDS = 0.02
-"""Sound that is worked on at once, where as much has come."""
+"""Maximum seconds of sound processed at once."""
 HEAD = 64
 """Bytes read to detect the format."""
 _TYPES = {
@@ -31,16 +31,16 @@ _TYPES = {
     **{f"s{bits}{end}": f"{'<' if end == 'le' else '>'}i{bits // 8}" for bits in (16, 24, 32) for end in ("le", "be")},
     **{f"f{bits}{end}": f"{'<' if end == 'le' else '>'}f{bits // 8}" for bits in (32, 64) for end in ("le", "be")},
 }
-"""Types of bare samples, FFmpeg's words, as numpy's."""
+"""numpy types by FFmpeg's names of raw sample types."""
 _WAV_TYPES = {"PCM_U8": "u8", "PCM_16": "s16le", "PCM_24": "s24le", "PCM_32": "s32le", "FLOAT": "f32le"}
 _UNKNOWN = 0xFFFFFFFF
-"""Length of a wav that is not known."""
+"""Length field of a wav of unknown length."""
 _GUID = bytes.fromhex("000000001000800000aa00389b71")
 
 
 @dataclass(frozen=True, slots=True)
 class RawForm:
-    """Bare samples: their type as FFmpeg says it ("s16le"), Hz, channels."""
+    """Format of raw samples: FFmpeg's name of their type ("s16le"), Hz, channels."""
 
     type: str
     rate: int
@@ -48,7 +48,7 @@ class RawForm:
 
     @classmethod
     def of(cls, text: str) -> "RawForm":
-        """Format of raw samples of a text like "s16le:48000:2". Raises UsageError: it is none."""
+        """Parses a format of raw samples such as "s16le:48000:2". Raises UsageError if it is invalid."""
         found = re.fullmatch(r"(\w+):(\d{1,9}):(\d{1,4})", text)
         if not (
             found
@@ -77,7 +77,7 @@ class RawForm:
             )
 
     def samples(self, data: bytes) -> Samples:
-        """Float32 `[channels, n]` of whole frames."""
+        """Converts whole frames to float32 `[channels, n]`."""
         kind = _TYPES[self.type]
         if self.width == 3:
             wide = np.zeros((len(data) // 3, 4), np.uint8)
@@ -95,7 +95,7 @@ class RawForm:
         return np.ascontiguousarray(values.reshape(-1, self.channels).T, np.float32)
 
     def data(self, chunk: Samples) -> bytes:
-        """Bytes of float32 `[frames, channels]`; whole numbers are cut to full scale."""
+        """Converts float32 `[frames, channels]` to bytes; integers are clipped at full scale."""
         kind = _TYPES[self.type]
         if chunk.shape[1] != self.channels:
             chunk = np.repeat(chunk, self.channels, axis=1)
@@ -112,7 +112,7 @@ class RawForm:
 
 
 def wav_head(form: RawForm) -> bytes:
-    """The beginning of a wav whose length is not known."""
+    """Header of a wav of unknown length."""
     code, bits = (3 if form.type[0] == "f" else 1), 8 * form.width
     frame = form.channels * form.width
     plain = struct.pack("<HIIHH", form.channels, form.rate, form.rate * frame, frame, bits)
@@ -125,24 +125,24 @@ def wav_head(form: RawForm) -> bytes:
 
 
 class OutputPipe:
-    """Standard output in the place of a draft: what is written is out."""
+    """Standard output in place of a draft; written bytes cannot be taken back."""
 
     def __init__(self) -> None:
         self.fd = os.dup(1)
 
     def publish(self) -> None:
-        """Closes it."""
+        """Closes standard output."""
         self.discard()
 
     def discard(self) -> None:
-        """Closes it."""
+        """Closes standard output."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
 
 
 class PipeWriter:
-    """Sound written to a pipe; a context manager. `raw`: bare samples of that form; None for a wav."""
+    """Writes sound to a pipe; a context manager. `raw`: format of raw samples; None for a wav."""
 
     def __init__(self, fd: int, rate: int, channels: int, subtype: str, raw: RawForm | None) -> None:
         self._fd = fd
@@ -170,14 +170,14 @@ class PipeWriter:
 
 
 MAX_BYTES = 8 << 30
-"""Bytes of standard input that are kept on the disk."""
+"""Maximum bytes of standard input that are stored on disk."""
 FOLDER = "antiphon-pipe-"
-"""Beginning of the name of a folder for what comes."""
+"""Prefix of the name of a folder for standard input."""
 
 
 @contextmanager
 def input_file() -> Iterator[Path]:
-    """All that standard input gives, as a file for a while. Raises FileError: it gives nothing, or too much."""
+    """Stores standard input in a temporary file. Raises FileError: it is empty, or too long."""
     pipe = InputPipe()
     if not pipe.peek():
         raise FileError("cannot read standard input: it gave nothing (0 bytes)")
@@ -191,19 +191,19 @@ def input_file() -> Iterator[Path]:
 
 
 class InputPipe:
-    """Standard input, read once. `head`: its first bytes, for the detection of its format."""
+    """Standard input, read once. `head`: its first bytes, for detecting the format."""
 
     def __init__(self, fd: int = 0) -> None:
         self._fd, self.head = fd, b""
 
     def peek(self) -> bytes:
-        """Its first bytes; fewer at its end."""
+        """Returns the first bytes; fewer at the end of input."""
         while len(self.head) < HEAD and (piece := os.read(self._fd, HEAD - len(self.head))):
             self.head += piece
         return self.head
 
     def write_all_to(self, path: str | os.PathLike[str], most: int) -> None:
-        """Writes all that comes to a file. Raises FileError: more than `most` bytes come."""
+        """Writes all input to a file. Raises FileError: it has more than `most` bytes."""
         size = len(self.head)
         with open(path, "wb") as file:
             file.write(self.head)
@@ -214,7 +214,7 @@ class InputPipe:
                 file.write(piece)
 
     def pump(self) -> int:
-        """Descriptor of a pipe that gives all that comes, from the first byte on."""
+        """Returns the descriptor of a pipe that provides all input, from the first byte on."""
         ours, theirs = os.pipe()
         threading.Thread(target=self._pumped, args=(theirs,), name="input pipe", daemon=True).start()
         return ours
@@ -232,7 +232,7 @@ class InputPipe:
             os.close(into)
 
     def blocks(self, form: RawForm) -> Iterator[Samples]:
-        """Bare samples, float32 `[channels, n]`, as they come."""
+        """Yields raw samples as they arrive, float32 `[channels, n]`."""
         size = form.width * form.channels
         rest, most = self.head, max(1, round(PIECE_SECONDS * form.rate)) * size
         self.head = b""

@@ -1,4 +1,4 @@
-"""The first line of a set's log: what a replay has to have, so that it gives the same samples."""
+"""The first line of a set's log: everything that a replay needs to produce the same samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the supervisor has no control
     from antiphon.kernel.control.app import ControlApp
 
 SEED = 1
-"""Seed of every random generator in a recorded session; processors take it where they need one."""
+"""Seed of all random generators in a recorded session, for processors that need one."""
 
 
 def header(settings: ServeSettings) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _version(package: str) -> str:
 
 
 def model_checksums() -> dict[str, str]:
-    """The sha256 of every model that the manifest names; none without a manifest."""
+    """The sha256 of every model in the manifest; empty without a manifest."""
     try:
         manifest = resources.parse_manifest((resources.models() / resources.MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
@@ -56,5 +56,5 @@ def model_checksums() -> dict[str, str]:
 
 
 def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
-    """Gives control what begins a log; as of `Companions.control`."""
+    """Gives control the header of a log; a function of `Companions.control`."""
     app.session_header = partial(header, settings)

@@ -1,4 +1,4 @@
-"""A set as it is recorded for `antiphon replay`: input and output as sound files, and the log of what was played."""
+"""Records a set for `antiphon replay`: input and output as sound files, and the log of played messages."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ LOG = "session.jsonl"
 
 
 class SetTake(RecordedTake):
-    """A set that a recorder writes, from the block on at which the journal says that it begins."""
+    """Writes a set, from the block at which it begins according to the journal."""
 
     taps = hears = True
 

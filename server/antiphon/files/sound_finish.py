@@ -1,4 +1,4 @@
-"""Requested finishing of a sound file, executed by `finishing`. Imported without numpy."""
+"""Finishing requested for a sound file, executed by `finishing`. Imported without numpy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FADE = 0.02
 """Fade-out in seconds of a sound that has not ended by itself."""
 NOTES_LUFS = -16.0
-"""Loudness above which sound rendered from notes is brought down."""
+"""Loudness above which sound rendered from notes is attenuated."""
 
 
 class SoundTagger(Protocol):
@@ -30,12 +30,12 @@ class SoundTagger(Protocol):
         ...
 
     def tags(self) -> Mapping[str, str]:
-        """The tags, after the sound's end."""
+        """Returns the tags, after the sound's end."""
         ...
 
 
 class SoundMarks(NamedTuple):
-    """Loop and cue points, tempo and notes of a sound, as far as they hold of the file that is written."""
+    """Loop and cue points, tempo and notes of a sound, those that are valid for the written file."""
 
     chunks: bytes  # as `read_marks` gives them; empty where those of the sound are not kept
     frames: int  # of the sound, at the rate that the writer is given
@@ -45,7 +45,7 @@ class SoundMarks(NamedTuple):
 
 
 class VideoPicture(NamedTuple):
-    """The video whose sound is written anew, and the seconds at which its sound begins."""
+    """The video that gets the new sound, and the start of its sound in seconds."""
 
     path: Path
     begins: float = 0.0
@@ -73,11 +73,11 @@ class SoundFinish:
     left: tuple[str, ...] = ()  # names of IN's tags that are not copied
 
     def tagged(self, info: AudioInfo) -> SoundFinish:
-        """The finish with a sound's tags behind its own."""
+        """Returns the finish with a sound's tags after its own."""
         return replace(self, tags={**dict(info.tags), **self.tags}, left=info.left)
 
     def from_notes(self, *, level: bool = True) -> SoundFinish:
-        """The finish of sound rendered from notes: limited and with `level` at most `NOTES_LUFS`, unless refused."""
+        """Finish of sound rendered from notes: with limiter, and with `level` at most `NOTES_LUFS`, unless refused."""
         limit = self.limit is not False
         return replace(self, limit=limit, loudest=NOTES_LUFS if limit and level and self.loudness is None else None)
 

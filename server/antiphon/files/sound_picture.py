@@ -1,4 +1,4 @@
-"""Sound and notes as a picture: waveform, spectrogram, piano roll; a PNG encoder (ISO/IEC 15948)."""
+"""Draws sound and notes: waveform, spectrogram, piano roll; a PNG encoder (ISO/IEC 15948)."""
 
 import struct
 import zlib
@@ -12,7 +12,7 @@ from antiphon.signal.listening_mix import listening_mono
 
 
 def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
-    """PNG file, of colour type 2 without filters, of pixels `[rows, columns, 3]`: red, green, blue."""
+    """Encodes pixels `[rows, columns, 3]` (red, green, blue) as PNG, of colour type 2 without filters."""
     height, width, _ = pixels.shape
     lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, 3 * width)], axis=1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
@@ -28,11 +28,11 @@ def png_file(chunks: list[tuple[bytes, bytes]]) -> bytes:
 
 
 WIDTH, HEIGHT, WAVE_HEIGHT = 480, 128, 40
-"""Pixels of a spectrogram, and the height of a waveform."""
+"""Size in pixels of a spectrogram, and height of a waveform."""
 LOWEST_KEY, KEYS = 21, 88
 """MIDI number of a piano's lowest key, and its keys: rows of a piano roll."""
 LOWEST, HIGHEST = 40.0, 16000.0
-"""Hz of a spectrogram."""
+"""Frequency range of a spectrogram in Hz."""
 RANGE = 80.0
 """Displayed range in dB below full scale."""
 FRAMES = 4096
@@ -43,7 +43,7 @@ Levels = NDArray[np.float64]
 
 
 def piano_roll(notes: Sequence[Sequence[float]], seconds: float) -> Levels:
-    """Levels of notes: a key of the piano is a row. `notes`: seconds, length, number and velocity of each."""
+    """Levels of notes, one row per piano key. `notes`: seconds, length, number and velocity of each."""
     roll = np.zeros((KEYS, WIDTH))
     for start, length, number, velocity in notes:
         row, first = LOWEST_KEY + KEYS - 1 - int(number), int(WIDTH * start / seconds)
@@ -53,7 +53,7 @@ def piano_roll(notes: Sequence[Sequence[float]], seconds: float) -> Levels:
 
 
 def waveform(sound: Samples) -> Levels:
-    """Levels of a waveform `[channels, frames]`, at least one, from the least to the largest sample of a column."""
+    """Levels of a waveform `[channels, frames]`, at least one, from the minimum to the maximum of each column."""
     mono = listening_mono(sound).astype(np.float64)
     bounds = np.linspace(0, len(mono), WIDTH + 1).astype(int)
     places = np.minimum(bounds[:-1], len(mono) - 1)
@@ -64,7 +64,7 @@ def waveform(sound: Samples) -> Levels:
 
 
 def levels_picture(*levels: Levels) -> bytes:
-    """PNG of levels one above the other, with a bright line between them."""
+    """PNG of stacked levels, with a bright line between them."""
     line = np.full((1, WIDTH), 1.0)
     stacked = [part for each in levels if len(each) for part in (line, each)][1:]
     steps = np.linspace(0.0, 1.0, len(_COLOURS))
@@ -74,7 +74,7 @@ def levels_picture(*levels: Levels) -> bytes:
 
 
 def spectrogram(sound: Samples, rate: int) -> Levels:
-    """Levels of a spectrogram of `[channels, frames]`: 40 Hz to 16 kHz upwards by octaves, -80 dBFS to 0 dB."""
+    """Levels of a spectrogram of `[channels, frames]`: 40 Hz to 16 kHz on an octave scale, -80 dBFS to 0 dB."""
     mono = listening_mono(sound).astype(np.float64)
     starts = np.linspace(0, max(0, len(mono) - FRAMES), WIDTH).astype(int)
     padded = np.pad(mono, (0, FRAMES))

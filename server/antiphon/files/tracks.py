@@ -1,7 +1,7 @@
-"""Tracks of a set: a wave file for each strip, the input and the output, all as long as each other at any time.
+"""Writes the tracks of a set: a wave file for each strip, the input and the output, all of equal length at any time.
 
-What is silent is a hole, which takes no room on the disk. The sound is read from the ring of captures, so that a
-recorder that was killed is followed by one that goes on where the files end.
+Silence is stored as a hole, which takes no disk space. The sound is read from the ring of captures, so that after a
+recorder is killed, another one continues where the files end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples, missed_fall
+from antiphon.kernel.contract.block import Samples, missed_fade_out
 from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, RecordedTake, describe_take
 from antiphon.kernel.errors import FileError
@@ -32,13 +32,13 @@ from antiphon.kernel.runtime import paths
 
 
 class CaptureReader:
-    """Finds the slots of blocks, near those that were found last."""
+    """Finds the slots of blocks, searching near the last ones found."""
 
     def __init__(self, memory: CaptureMemory) -> None:
         self._memory, self._place = memory, -1
 
     def slots(self, first: int, count: int) -> NDArray[np.int64]:
-        """Slots of `count` blocks, as far as the ring has them."""
+        """Slots of `count` blocks, as far as the ring still holds them."""
         found = self._among(first, count)
         if self._place >= 0 and len(np.unique(self._memory.tags[found])) < count:  # a gap, or the ring went round
             self._place = -1
@@ -60,25 +60,25 @@ class CaptureReader:
 # ---- Tracks of a set: a wave file for each strip, the input and the output, all as long as each other at any time
 
 LOG, GAP = "session.jsonl", "gap"
-"""The log beside the tracks and their `LIST`, and the cue that marks a gap, with its frames."""
+"""Names of the log beside the tracks and their `LIST`, and of the cue that marks a gap, with its frames."""
 MAX_TRACKS = 256
 HEADER = 92
 """Bytes before the sound: RIFF, room for the 64-bit lengths of RF64, format and frames."""
 _FORMAT = slice(48, 76)
-"""Those of them that say the format, and are the same at any length."""
+"""Slice of the header that describes the format, equal at any length."""
 TURN = 64
-"""Blocks that are written at once: a recorder that was killed leaves files which differ by so many."""
+"""Blocks written at once; the files of a killed recorder may differ by as many."""
 _MAX_LIST = 16 << 20
 _WAVE = re.compile(r"[^/\\\0]+\.wav")
-"""Names of files beside the list."""
+"""File name of a track beside the list."""
 _TOLERANCE, _MAX_STEP = 1e-3, 17.0
-"""Beats, and beats a second that a tempo has at most."""
+"""Tolerance in beats, and maximum beats per second of any tempo."""
 ENDS = ((IN_NUMBER, "input"), (OUT_NUMBER, "output"))
 """Numbers and names of the input and the output."""
 
 
 def wave_header(rate: int, channels: int, frames: int) -> bytes:
-    """`HEADER` bytes of a wave file of float32, as RF64 from 4 GiB on."""
+    """Returns the `HEADER` bytes of a float32 wave file, as RF64 from 4 GiB on."""
     size = frames * channels * 4
     long = size + HEADER - 8 >= 1 << 32
     lengths = struct.pack("<QQQI", size + HEADER - 8, size, frames, 0) if long else bytes(28)
@@ -92,7 +92,7 @@ def wave_header(rate: int, channels: int, frames: int) -> bytes:
 
 
 def file_name(name: str, taken: Iterable[str]) -> str:
-    """A file's name for any text, without its suffix: one that no file of `taken` has, nor a device of Windows."""
+    """Makes a file name, without suffix, from any text: neither one of `taken`, nor a device name of Windows."""
     base = re.sub(r"[^\w. -]+", "_", name).strip(". ")[:80] or "track"
     base = f"{base}_" if re.fullmatch(r"(?i)(con|prn|aux|nul|(com|lpt)\d)(\..*)?", base) else base
     stems = {file.rpartition(".")[0].casefold() for file in taken}
@@ -104,7 +104,7 @@ def file_name(name: str, taken: Iterable[str]) -> str:
 
 @dataclass(slots=True)
 class Track:
-    """One file. `mixed`: it is part of the mix, which is the sum of all such."""
+    """One file. `mixed`: whether it is part of the mix, the sum of all such tracks."""
 
     name: str
     file: str
@@ -114,7 +114,7 @@ class Track:
 
 
 class TrackFiles:
-    """The wave files of one folder, and the list of them. `frames`: length of each, in full."""
+    """The wave files of one folder, and their list. `frames`: length of each, including holes."""
 
     def __init__(self, folder: Path, rate: int, tracks: Sequence[Track] = (), frames: int = 0) -> None:
         self.folder, self.rate, self.frames, self.size = folder, rate, frames, 0
@@ -128,7 +128,7 @@ class TrackFiles:
             raise
 
     def add(self, name: str, channels: int, *, mixed: bool) -> Track | None:
-        """The track of that name and role, new where there is none, silent so far; None where there are too many."""
+        """Returns the track of that name and role; adds a silent one if missing; None if there are too many."""
         for track in self.tracks[len(ENDS) :]:  # a node may be called as an end is
             if (track.name, track.mixed) == (name, mixed):
                 return track
@@ -149,16 +149,16 @@ class TrackFiles:
     def write(
         self, sounds: Sequence[tuple[Track, Samples]], count: int, missing: Sequence[int] = (), block: int = 1
     ) -> None:
-        """Appends `count` frames to every track: the sum of its `sounds`, `[frames, any]`; the others are silent.
+        """Appends `count` frames to every track: the sum of its `sounds`, `[frames, any]`, or silence.
 
-        `missing`: which of their blocks of `block` frames were not computed: every track falls to silence there.
+        `missing`: which of the blocks, `block` frames long, were not computed; every track fades to silence there.
         """
         sums: dict[int, Samples] = {}
         for track, sound in sounds:
             if sound.any():
                 own = fitted(sound, track.channels)
                 sums[track.fd] = sums[track.fd] + own if track.fd in sums else own
-        fall = missed_fall(block, self.rate)[:, None]
+        fall = missed_fade_out(block, self.rate)[:, None]
         for n in missing:
             for track in self.tracks:
                 if n == 0:
@@ -182,7 +182,7 @@ class TrackFiles:
             self.sync()
 
     def _last(self, track: Track) -> Samples:
-        """The last frame of a file, `[channels]`; silence before there is one."""
+        """The last frame of a file, `[channels]`; silence if it has none."""
         size, end = track.channels * 4, HEADER + self.frames * track.channels * 4
         frame = os.pread(track.fd, size, end - size) if self.frames else b""
         return np.frombuffer(frame.ljust(size, b"\0"), "<f4")
@@ -201,7 +201,7 @@ class TrackFiles:
             self._fit(track)
 
     def _fit(self, track: Track) -> None:
-        """Gives a file the length of all, also one that failed half-way or was left by a killed recorder."""
+        """Sets a file to the common length, also after a failed write or a killed recorder."""
         os.ftruncate(track.fd, HEADER + self.frames * track.channels * 4)
         os.pwrite(track.fd, wave_header(self.rate, track.channels, self.frames), 0)
 
@@ -214,7 +214,7 @@ class TrackFiles:
 
 
 def fitted(sound: Samples, channels: int) -> Samples:
-    """`[frames, any]` as `[frames, channels]`, adapted as wires are."""
+    """Adapts `[frames, any]` to `[frames, channels]` as a wire does."""
     have = sound.shape[1]
     if have == channels:
         return sound
@@ -227,14 +227,14 @@ def fitted(sound: Samples, channels: int) -> Samples:
 
 
 class BeatPoints:
-    """Breakpoints of the beat over the sample, at most `_TOLERANCE` beats off, as lines of the log."""
+    """Breakpoints of the beat over the sample, accurate to `_TOLERANCE` beats, as lines of the log."""
 
     def __init__(self) -> None:
         self._from: tuple[int, float] | None = None
         self._step, self._last = 0.0, (0, 0.0)  # beats a sample; the last sample and beat
 
     def add(self, sample: int, beat: float, rate: int) -> dict[str, Any] | None:
-        """Takes the beat at a sample, in order; gives the line of a breakpoint before it."""
+        """Adds the beat at a sample, in order; returns the line of a breakpoint before it."""
         begins, self._last, before = self._from, (sample, beat), self._last
         if begins is None:
             self._from = sample, beat
@@ -253,10 +253,10 @@ class BeatPoints:
 
 
 class TrackTake(RecordedTake):
-    """Tracks and log that a recorder writes, from the block on at which the journal says that the set begins."""
+    """Writes tracks and a log, from the block at which the set begins according to the journal."""
 
     def __init__(self, folder: Path, memory: CaptureMemory, channels: int, header: Mapping[str, Any]) -> None:
-        """Begins in an empty folder; or goes on with the tracks of a killed recorder, where the folder has them."""
+        """Begins in an empty folder, or continues the tracks of a killed recorder if the folder has them."""
         super().__init__(folder, f"the tracks in {folder} end here", f"the tracks in {folder} may lack their end")
         self._memory, self._block = memory, memory.shape.block
         self._by_number: dict[int, Track | None] = {}
@@ -289,7 +289,7 @@ class TrackTake(RecordedTake):
             self.line(line)
 
     def line(self, line: dict[str, Any]) -> None:
-        """Takes a line of the journal or a cue."""
+        """Logs a line of the journal, or a cue."""
         if "tracks" in line:
             for number, name, channels, mixed in line["tracks"]:
                 if number not in self._by_number:
@@ -304,7 +304,7 @@ class TrackTake(RecordedTake):
         self._log.write(json.dumps(line) + "\n")
 
     def turn(self, end: int, most: int = TURN) -> None:
-        """Writes the blocks before `end`."""
+        """Writes the blocks before `end`, at most `most` at a time."""
         while self.first >= 0 and (first := self.first + self.files.frames // self._block) < end:
             self._write(first, min(most, end - first))
         self._log.flush()
@@ -356,7 +356,7 @@ class TrackTake(RecordedTake):
 
     @property
     def size(self) -> int:
-        """Bytes on the disk."""
+        """Bytes used on disk."""
         return self.files.size
 
     def __str__(self) -> str:
@@ -375,7 +375,7 @@ class TrackTake(RecordedTake):
 
 @dataclass(frozen=True, slots=True)
 class TrackList:
-    """Tracks of a folder, as its list, `content`, says: the sample of their first frame, and them by number."""
+    """Tracks of a folder by number, and the sample of their first frame, from its list `content`."""
 
     folder: Path
     content: bytes
@@ -385,9 +385,9 @@ class TrackList:
     numbers: dict[int, Track]
 
     def frames(self, block: int, *, force: bool = False) -> int:
-        """Frames of the blocks that all files have.
+        """Number of frames in the blocks that all files have.
 
-        Raises FileError: one is not what was recorded; or, without `force`, lacks more than a killed recorder leaves.
+        Raises FileError: a file was changed; or, without `force`, lacks more than a killed recorder loses.
         """
         counts = {track.file: self._count(track) for track in self.tracks}
         short, long = (which(counts, key=counts.__getitem__, default="") for which in (min, max))
@@ -411,7 +411,7 @@ class TrackList:
 
 
 def read_list(folder: Path) -> TrackList:
-    """Tracks of a folder, of which no file is opened. Raises FileError: the list of them is none."""
+    """Reads the list of a folder's tracks, without opening their files. Raises FileError: the list is invalid."""
     content = paths.read_ordinary(folder / LIST, _MAX_LIST, "a list of tracks")
     try:
         held = json.loads(content)
@@ -428,6 +428,6 @@ def read_list(folder: Path) -> TrackList:
 
 
 def read_tracks(folder: Path, block: int, *, force: bool = False) -> tuple[TrackFiles, TrackList]:
-    """Tracks of a folder, open and cut to their common blocks. Raises FileError: as `TrackList.frames`; none is cut."""
+    """Opens a folder's tracks, cut to their common blocks. Raises FileError as `TrackList.frames`; then none is cut."""
     held = read_list(folder)
     return TrackFiles(folder, held.rate, held.tracks, held.frames(block, force=force)), held

@@ -39,11 +39,11 @@ from antiphon.kernel.runtime.suggestion import instead
 
 MODULE = "antiphon.jobs.overview"
 WAITED_FOR = 0
-"""Increment of the web process's nice value for a second or two of work whose result a page waits for."""
+"""Increment of the web process's nice value for short work whose result a page waits for."""
 
 
 class Overviews:
-    """Folder of overviews, a JSON file each."""
+    """Cache folder of overviews, a JSON file each."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = make_folder(folder, PRIVATE_FOLDER)
@@ -52,7 +52,7 @@ class Overviews:
     async def get(self, key: str, path: Path) -> dict[str, Any]:
         """Result of `overview` for the file of that key, computed if missing.
 
-        Raises Unreadable: the file cannot be read; the text is the reader's.
+        Raises Unreadable: the file cannot be read; the message is the reader's.
         """
         async with self._turn:
             kept = self._kept(key)
@@ -71,7 +71,7 @@ class Overviews:
     async def check(self, path: Path, name: str) -> None:
         """Checks the header of an uploaded file, by the suffix of `name`.
 
-        Raises Unreadable: it is no sound, or no MIDI file; the text is the reader's.
+        Raises Unreadable: it is neither sound nor MIDI; the message is the reader's.
         """
         outcome = await perform((str(path), HEADER), module=MODULE, nice=WAITED_FOR)
         if outcome.status:
@@ -97,21 +97,21 @@ class Overviews:
 
 log = logging.getLogger("antiphon.jobs")
 MAX_JOBS = 200
-"""Maximum jobs remembered: an ended one gives way to a new one, oldest first, with its results."""
+"""Maximum jobs remembered; a new job replaces the oldest ended one, with its results."""
 MAX_WAITING = 32
 MAX_SENTENCE_LETTERS = 400
 """Maximum characters of an error or a summary."""
 RETRY_SECONDS = 1.0
-"""Retry interval in seconds of failed table writes: its disk is full, or another program has it locked."""
+"""Retry interval in seconds after a failed table write: its disk is full, or another program has locked it."""
 
 
 def places() -> int:
-    """Maximum running jobs: half of the cores, at least one, so that audio keeps the others."""
+    """Maximum number of running jobs: half of the cores, at least one; the others remain for audio."""
     return max(1, cores() // 2)
 
 
 class JobBoard:
-    """Jobs of one server. A job running at the end of its web process restarts."""
+    """Jobs of one server. A job that runs when its web process ends is restarted by the next."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class JobBoard:
         """Opens the table; `start` runs the queued jobs.
 
         `changed` is called with a job whenever it changes, `listed` when a file was added or removed, or a job was
-        deleted. With `own_scripts` scripts of the performer's folder, where HTTP writes, are rendered too. Raises
+        deleted. With `own_scripts`, scripts in the performer's folder, where HTTP writes, are rendered too. Raises
         FileError: the folder or the table cannot be used.
         """
         self._table = JobTable(folder)
@@ -152,12 +152,12 @@ class JobBoard:
         self._next()
 
     def drain(self) -> int:
-        """Stops starting jobs, which wait for the next start; returns the number of running ones."""
+        """Stops starting jobs, which wait for the next server; returns the number of running ones."""
         self._open = False
         return len(self._running)
 
     async def close(self) -> None:
-        """Ends running jobs; they wait for the next start."""
+        """Ends running jobs, which wait for the next server."""
         self._open = False
         running = list(self._running.values())
         for task in running:
@@ -179,7 +179,7 @@ class JobBoard:
     def keep(self, key: str, folder: Path) -> str:
         """Copies a file, or a job's first result, into a folder; returns its name there.
 
-        Raises as `path`; FileError: its name is not one that a folder takes. StorageFull: it cannot be written.
+        Raises the errors of `path`; FileError: the folder does not accept the name; StorageFull: it cannot be written.
         """
         path, name = self.path(key), self.name(key)
         path_inside(folder, name)
@@ -189,7 +189,7 @@ class JobBoard:
             raise StorageFull(str(error)) from None
 
     def remove_file(self, key: str) -> None:
-        """Removes a file; raises `JobError` if a job still needs it, or there is none."""
+        """Removes a file. Raises `JobError` if a job still needs it, or it does not exist."""
         self._check_needed(key)
         self.files.remove(key)
         self._overviews.remove(key)
@@ -218,7 +218,7 @@ class JobBoard:
             raise Unreadable(str(error).replace(str(path), self.name(key))) from None
 
     def repeat(self, key: str) -> Job:
-        """Adds the task of a job again; raises as `job`, `path` and `add`."""
+        """Adds the task of a job again. Raises the errors of `job`, `path` and `add`."""
         task = self.job(key).task
         if task.file:
             self.path(task.file)
@@ -242,11 +242,11 @@ class JobBoard:
         self._changed(job)
         self._next()
         if job.id not in self._running and not task.later:
-            self._give_way()
+            self._requeue_running_job()
         return self.jobs[job.id]
 
-    def _give_way(self) -> None:
-        """Ends a running job that is to run later; it waits again."""
+    def _requeue_running_job(self) -> None:
+        """Ends a running job, so that it waits and runs later."""
         for key, running in self._running.items():
             if self.jobs[key].task.later and not self.jobs[key].state.over:
                 self._set(replace(self.jobs[key], state=JobState.WAITING, progress=0.0, started=0.0, stage=""))
@@ -254,7 +254,7 @@ class JobBoard:
                 return
 
     def job(self, key: str) -> Job:
-        """Job of an identifier; raises `Missing` if there is none."""
+        """Job with an identifier. Raises `Missing` if there is none."""
         job = self.jobs.get(key)
         if job is None:
             raise Missing(f"there is no job {shorten(key)!r}; GET /api/jobs lists them")
@@ -315,7 +315,7 @@ class JobBoard:
                 self._set(replace(failed, ended=time.time()))
 
     async def _outcome(self, job: Job) -> Job:
-        """Runs a job; returns its ended copy."""
+        """Runs a job; returns a copy with its end state."""
         folder = self.files.results(job.id)
         self.files.remove_results(job.id)  # of a run that was cut off
         try:
@@ -337,7 +337,7 @@ class JobBoard:
         return replace(job, state=JobState.DONE, progress=1.0, summary=summary, results=results)
 
     def _plain(self, text: str, job: Job) -> str:
-        """Command output without this machine's paths."""
+        """Removes this machine's paths from a command's output."""
         if job.task.file:
             with contextlib.suppress(JobError):
                 source, name = self.path(job.task.file), self.name(job.task.file)

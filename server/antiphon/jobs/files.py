@@ -1,4 +1,4 @@
-"""The files of clients and the results of jobs, in one folder of bounded size."""
+"""Files of clients and results of jobs, in one folder of bounded size."""
 
 import asyncio
 import contextlib
@@ -32,8 +32,8 @@ NOTES = SUFFIXES
 class FileShelf:
     """The folders `files` and `results`; files appear atomically.
 
-    Sizes are counted as files come and go: reading thousands of files' sizes for each job would stop the event loop on
-    a slow disk.
+    Sizes are counted as files are added and removed: reading thousands of files' sizes for each job would stop the
+    event loop on a slow disk.
     """
 
     def __init__(self, folder: Path, table: JobTable) -> None:
@@ -55,8 +55,8 @@ class FileShelf:
         """Writes a file piece by piece, and returns its entry.
 
         The suffix of `name` gives its format. `check` is called with its path and name once it is complete, and raises
-        `Unreadable` if it is no sound or MIDI. Raises JobError: the name has no ending that is read, there is no room,
-        or the disk is full. Raises WireError: it is empty.
+        `Unreadable` if it is no sound or MIDI. Raises JobError: the name has no supported suffix, there is no room, or
+        the disk is full. Raises WireError: it is empty.
         """
         suffix = Path(name).suffix.lower()
         if suffix not in READ_SUFFIXES and suffix not in NOTES:
@@ -87,14 +87,14 @@ class FileShelf:
         return entry
 
     def path(self, key: str) -> Path:
-        """Path of a file; raises `Missing` if there is none of that identifier."""
+        """Path of a file. Raises `Missing` if no file has that identifier."""
         entry = self.entries.get(key)
         if entry is None:
             raise Missing(f"there is no file {shorten(key)!r}; POST /api/files gives one its identifier")
         return self._path(entry)
 
     def remove(self, key: str) -> None:
-        """Removes a file; raises as `path`."""
+        """Removes a file. Raises the errors of `path`."""
         self.path(key).unlink(missing_ok=True)
         self._table.remove(key)
         del self.entries[key]
@@ -104,7 +104,7 @@ class FileShelf:
         return self._results / job
 
     def count_results(self, job: str, size: int) -> None:
-        """Counts a job's results, in bytes, until they are removed."""
+        """Counts a job's results, in bytes, towards the folder's size until they are removed."""
         self._sizes[job] = size
 
     def remove_results(self, job: str) -> None:
@@ -114,7 +114,7 @@ class FileShelf:
             shutil.rmtree(self.results(job))
 
     def remove_others(self, jobs: Container[str]) -> None:
-        """Removes results of deleted jobs: the process ended in between."""
+        """Removes results of jobs that were deleted shortly before the process ended."""
         for folder in self._results.iterdir():
             if folder.name not in jobs:
                 self.remove_results(folder.name)
@@ -126,7 +126,7 @@ class FileShelf:
 
     @property
     def room(self) -> int:
-        """Maximum bytes of a file of a job's results: the rest of the folder, at most half of the free disk."""
+        """Maximum bytes of a job's result file: the rest of the folder's limit, at most half of the free disk."""
         return max(0, min(MAX_FOLDER - self.size, shutil.disk_usage(self._results).free // 2))
 
     def check_room(self) -> None:

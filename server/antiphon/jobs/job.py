@@ -1,4 +1,4 @@
-"""A job: one plugin, patch or live set over one file; and the errors of jobs, each of which has its own status."""
+"""A job: one plugin, patch or live set over one file; and the errors of jobs, each with its own status."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Unreadable(JobError):
 
 
 class TooMany(JobError):
-    """Too many requests are waiting or running. `retry_seconds`: after which another try may succeed."""
+    """Too many requests are waiting or running. `retry_seconds`: delay after which another try may succeed."""
 
     def __init__(self, message: str, retry_seconds: int) -> None:
         super().__init__(message)
@@ -86,7 +86,7 @@ class Task:
 
     @staticmethod
     def from_plain(data: Mapping[str, Any]) -> Task:
-        """Task of `plain` data."""
+        """Restores a task from the data of `plain`."""
         return Task(**{**data, "arguments": tuple(data["arguments"])})
 
 
@@ -110,7 +110,7 @@ class Job:
     stage: str = ""  # what it does while no share of it is known; not kept over a restart
 
     def plain(self) -> dict[str, Any]:
-        """The job as clients get it."""
+        """The job as data for clients."""
         task = {name: getattr(self.task, name) for name in ("command", "name", "file", "params")}
         told = ("stage", "error", "summary", "created", "started", "ended")
         return {
@@ -126,7 +126,7 @@ class Job:
 VERSION = 1
 """Schema version of the tables below, in the file's `user_version`."""
 WAIT_SECONDS = 0.1
-"""Lock timeout in seconds, for another server of the same owner that writes."""
+"""Timeout in seconds for a lock held by another server of the same owner."""
 _ADVICE = "move its folder away, with the files of its jobs: a new one is made"
 _TABLES = """
 CREATE TABLE file (id TEXT PRIMARY KEY, name TEXT NOT NULL, suffix TEXT NOT NULL, bytes INTEGER NOT NULL,
@@ -148,7 +148,7 @@ class Upload:
 
 
 class JobTable:
-    """Jobs and files, each written on a change. A job's progress is not stored."""
+    """Jobs and files in a database; each change is written at once, except a job's progress."""
 
     def __init__(self, folder: Path) -> None:
         """Opens the table in a folder, made where it is missing.
@@ -172,7 +172,7 @@ class JobTable:
         os.close(self._lock)
 
     def jobs(self) -> Iterator[Job]:
-        """All jobs, oldest first; `FileError` for a damaged one."""
+        """Yields all jobs, oldest first. Raises `FileError` for a damaged one."""
         for row in self._rows(
             "SELECT id, task, state, error, summary, created, ended, results FROM job ORDER BY created"
         ):
@@ -185,12 +185,12 @@ class JobTable:
                 raise FileError(f"the table of jobs {self._path} is damaged; {_ADVICE}") from None
 
     def files(self) -> Iterator[Upload]:
-        """All files, oldest first."""
+        """Yields all files, oldest first."""
         for row in self._rows("SELECT id, name, suffix, bytes, created FROM file ORDER BY created"):
             yield Upload(*row)
 
     def put(self, job: Job) -> None:
-        """Writes a job, a new one or a change."""
+        """Writes a new or changed job."""
         task, results = json.dumps(job.task.plain()), json.dumps(dict(job.results))
         values = (job.id, task, str(job.state), job.error, job.summary, job.created, job.ended, results)
         self._rows("INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values)

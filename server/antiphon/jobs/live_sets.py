@@ -1,7 +1,7 @@
 """Live sets that HTTP clients may render: scripts on this machine, by name.
 
-A script is a program and runs with its owner's rights. So a client names a shipped one, or one of the performer's
-folder. HTTP saves scripts in that folder, so its scripts are evaluated only with `serve --live`.
+A script is a program and runs with its owner's rights. So a client can only name a shipped script, or one in the
+performer's folder. HTTP saves scripts there, so these are evaluated only with `serve --live`.
 """
 
 import re
@@ -17,7 +17,7 @@ from antiphon.kernel.runtime.suggestion import instead
 
 SUFFIX = ".py"
 PREVIOUS = "~"
-"""Suffix of the name of a script's version before it was saved over; it is not listed."""
+"""Suffix of the backup of a script's previous version; such files are not listed."""
 MAX_SETS = 1000
 """Maximum sets of a folder."""
 BARS = 16
@@ -44,7 +44,7 @@ def folders() -> tuple[Path, Path]:
 
 
 def live_sets() -> dict[str, LiveSet]:
-    """All sets by name, of those that ship the ones whose patch has its nodes here; the performer's override them."""
+    """All sets by name. Shipped sets are listed if their patch's nodes are installed; the performer's override them."""
     found: dict[str, LiveSet] = {}
     for own, folder in enumerate(folders()):
         for path in _files(folder):
@@ -59,7 +59,7 @@ def live_sets() -> dict[str, LiveSet]:
 
 
 def live_set(name: str) -> LiveSet:
-    """Set of that name, looked up among the file names and never a path; raises `Missing` without one."""
+    """Finds a set by looking up file names, never a path. Raises `Missing` if there is none."""
     known, name = live_sets(), composed(name)
     if name not in known:
         raise Missing(f"there is no live set {shorten(name)!r}{instead(name, known)}")

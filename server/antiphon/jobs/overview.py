@@ -1,7 +1,7 @@
 """File overview for lists: its length and its waveform, in a few numbers.
 
-`python -m antiphon.jobs.overview PATH` prints them as JSON; with `--header` after it, it reads only the beginning of
-the file, and prints nothing. It runs as a separate process, since the web process loads neither numpy nor decoders.
+`python -m antiphon.jobs.overview PATH` prints them as JSON. With `--header` appended it reads only the beginning of the
+file, and prints nothing. It runs as a separate process, since the web process loads neither numpy nor decoders.
 """
 
 import json
@@ -22,8 +22,8 @@ _STEP = 1024
 def overview(path: Path) -> dict[str, Any]:
     """Overview of a sound or MIDI file.
 
-    seconds; rate (Hz) and channels, both 0 for MIDI; peaks, 0 to 1, at most `POINTS`, empty for MIDI; notes, their
-    number in a MIDI file.
+    seconds; rate (Hz) and channels, both 0 for MIDI; peaks, 0 to 1, at most `POINTS`, empty for MIDI; notes, the number
+    of notes in a MIDI file.
     """
     from antiphon.files.scores.midi_suffixes import is_midi
     from antiphon.offline.note_file import read

@@ -36,11 +36,11 @@ async def run_program(
     fds: tuple[int, ...] = (),
     **variables: str,
 ) -> CommandEnd:
-    """Runs a module as a program, with its words, to its end, while the event loop goes on.
+    """Runs a module as a program, with arguments, to its end, while the event loop continues.
 
-    Of its output and errors the last `most` bytes are kept each. It ends with this process, and where the task is
-    cancelled: by SIGTERM, after `more` seconds in addition to `TERM_SECONDS` by SIGKILL. Raises OSError: the system
-    allows no process.
+    The last `most` bytes of its output and of its errors are kept. It ends with this process. If the task is cancelled,
+    it is ended by SIGTERM, and by SIGKILL `more` seconds after `TERM_SECONDS`. Raises OSError: the system allows no
+    process.
     """
     pipe = subprocess.PIPE
     lane = ChildLane(output=pipe, errors=pipe, fds=fds)
@@ -54,7 +54,7 @@ async def run_program(
 
 
 async def _last(pipe: IO[bytes] | None, most: int) -> bytes:
-    """The last bytes of a pipe."""
+    """Returns the last bytes of a pipe."""
     assert pipe is not None
     kept = bytearray()
     while await readable(pipe.fileno(), None) and (piece := os.read(pipe.fileno(), PIECE)):
@@ -70,7 +70,7 @@ NICE = 10
 MAX_OUTPUT = 16 * 1024
 """Maximum bytes kept of the command's output."""
 MAX_STAGE = 40
-"""Maximum letters of what a command says it does."""
+"""Maximum characters of a command's stage text."""
 MAX_SECONDS = 6 * 3600.0
 """Maximum run time of a job in seconds."""
 
@@ -84,8 +84,8 @@ async def perform(
 ) -> CommandEnd:
     """Runs a command of Antiphon, or the `main` of another `module`, to its end.
 
-    `progress` is called with the finished share, and with what is being done as long as there is none. A file has at
-    most `most` bytes: a small FLAC file may hold hours of silence. A task that is cancelled ends the command first.
+    `progress` is called with the finished fraction, or with the current stage while the fraction is unknown. A file has
+    at most `most` bytes: a small FLAC file may hold hours of silence. Cancelling the task ends the command first.
     """
     loop = asyncio.get_running_loop()
     reading, writing = os.pipe()

@@ -39,7 +39,7 @@ NOTES, MIDI = ".mid", SUFFIXES
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MAX_SECONDS, description=f"0 to {MAX_SECONDS:g} seconds")]
 Bars: TypeAlias = Annotated[float, Meta(gt=0.0, le=MAX_BARS, description=f"above 0, at most {MAX_BARS:g} bars")]
-"""Limits that HTTP has in place of those of the command line, since others may ask."""
+"""HTTP's limits in place of the command line's, since other people may send requests."""
 Rate: TypeAlias = Annotated[int, RUN_OPTIONS["rate"].in_words]
 FileId: TypeAlias = Annotated[str, Meta(description="the identifier that POST /api/files has answered")]
 Format: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
@@ -55,7 +55,7 @@ class JobBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def offered(kind: Any) -> dict[str, Argument]:
-    """Options of a command by their fields here; a further file is asked for by true."""
+    """Options of a command by their HTTP field; a further file is requested by true."""
     return {(one.said("beside") or [one.name])[0]: one for one in arguments(kind)}
 
 
@@ -94,8 +94,8 @@ class RenderLive(JobBody):
 def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/run/PLUGIN`.
 
-    `path_of` gives the path of a file by its identifier; it raises where there is none. Raises AntiphonError: something
-    of it is not allowed; the message says what is.
+    `path_of` returns the path of a file by its identifier, and raises if there is none. Raises AntiphonError: a part of
+    the request is not allowed; the message says what is allowed.
     """
     info = known_type(plugin, catalog)
     check_writes(info)
@@ -131,7 +131,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
 
-    Raises AntiphonError: as `run_task`.
+    Raises AntiphonError like `run_task`.
     """
     if all(entry.name != patch for entry in patch_list.entries()):
         raise Missing(f"there is no patch {shorten(patch)!r}{instead(patch, patch_list.names())}")
@@ -144,7 +144,7 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
 
-    Raises AntiphonError: as `run_task`.
+    Raises AntiphonError like `run_task`.
     """
     script = live_set(name)
     asked = _checked(body, RenderLive)
@@ -153,7 +153,7 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
 
 
 def _rendering(command: str, name: str, asked: Any, names: Sequence[str], path_of: Callable[[str], Path]) -> Task:
-    """Task that renders; `names`: options of `antiphon render` that it takes."""
+    """Makes a task that renders; `names`: the options of `antiphon render` to accept."""
     key = "" if asked.file is UNSET else _file(asked, path_of)[0]
     suffix = _suffix(asked, ".wav")
     words, beside = _options(asked, RENDERED, names)
@@ -163,9 +163,9 @@ def _rendering(command: str, name: str, asked: Any, names: Sequence[str], path_o
 def _options(
     asked: Any, offered: Mapping[str, Argument], names: Iterable[str], info: ProcessorInfo | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """Words of the command line for the fields that were given, and further results by option.
+    """Command-line words for the given fields, and further results by option.
 
-    Raises UsageError: one does not apply to the processor.
+    Raises UsageError: an option does not apply to the processor.
     """
     words: list[str] = []
     beside: dict[str, str] = {}
@@ -185,8 +185,8 @@ def _options(
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
     """Command-line words of a task, without the interpreter.
 
-    With `own_scripts` a live set of the performer's folder, where HTTP writes, may be evaluated. Raises WireError: the
-    live set was removed meanwhile, or is not evaluated.
+    With `own_scripts`, live sets in the performer's folder, where HTTP writes, may be evaluated. Raises WireError: the
+    live set was removed meanwhile, or may not be evaluated.
     """
     out = str(folder / f"out{task.suffix}")
     beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]

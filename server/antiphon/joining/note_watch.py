@@ -23,7 +23,7 @@ NAME = "notes"
 """Name of the watch among what has joined control."""
 ADDRESS = "/note/event"
 DISPLAYED_NOTE_BEATS = 0.125
-"""Displayed length in beats of a `/node/NAME/play` note, which has no end of its own where its values are declared."""
+"""Displayed length in beats of a `/node/NAME/play` note, which has no note-off where its values are declared."""
 
 
 class NoteWatch:

@@ -1,4 +1,4 @@
-"""Set lists: patches in their order, and the MIDI controllers that step through them. TOML, data only."""
+"""Set lists: patches in order, and the MIDI controllers that step through them. TOML, data only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ def dump(sets: SetList) -> str:
 
 
 def save(sets: SetList) -> None:
-    """Set list in the performer's folder; an existing file is kept as NAME~. `FileError` if it cannot be written."""
+    """Saves a set list for the performer; an existing file is kept as NAME~. `FileError` if it cannot be written."""
     path = paths.path_inside(paths.make_folder(paths.patches() / FOLDER), sets.file, patches.SUFFIX, PatchError)
     text = dump(sets)
     parse(text, path.name)
@@ -81,7 +81,7 @@ def save(sets: SetList) -> None:
 
 
 def load(name: str) -> SetList:
-    """Set list of that name, the performer's own before a built-in one; `PatchError` if there is none."""
+    """Loads the set list of that name, the performer's own before a built-in one; `PatchError` if there is none."""
     for folder in (paths.patches() / FOLDER, resources.patches() / FOLDER):
         path = paths.path_inside(folder, name, patches.SUFFIX, PatchError)
         if path.is_file():

@@ -70,7 +70,7 @@ class Sets:
     def status(self, playing: str, midi: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any] | None:
         """The entry of `GET /api/status`, `place` from 1; `outside`: another patch runs. None without a set list.
 
-        `pedals`: what the set's controllers do, and in place of what in `midi`, the patch's own; "" for nothing.
+        `pedals`: the function of each of the set's controllers, and the patch's in `midi` that it replaces, or "".
         """
         if self.list is None:
             return None
@@ -90,9 +90,9 @@ class Sets:
     # ---- the commands
 
     def load(self, name: str, peer: Peer | None, address: str) -> str:
-        """Load of a set list and its first patch; `PatchError`, and no change, if one is not valid.
+        """Loads a set list and its first patch; `PatchError`, and no change, if one is not valid.
 
-        Returns a remark on the pedals that it takes from its patches, "" where it takes none; subscribers get it too.
+        Returns a remark on the pedals that the set takes over from its patches, or ""; subscribers get it too.
         """
         loaded = set_list.load(name)
         midi = {one: patches.load(one, self._catalog).midi for one in loaded.patches}

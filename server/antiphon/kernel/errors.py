@@ -1,4 +1,4 @@
-"""Root error; leaves say whose fault it is. A message is one sentence: what was wrong, what is allowed, what to do."""
+"""Root error; subclasses say who is at fault. A message is one sentence: the error, what is allowed, what to do."""
 
 import re
 
@@ -7,28 +7,28 @@ _TAKES = (  # compiled when they are used, by `re`
     r"(?:is|are) (?P<kind>an? .+?), (?:not|and this one) |"
     r"and (?P<most>\S+(?: \S+)? (?:is|are) (?:the most|allowed))|where (?P<where>\S+ is the most))"
 )
-"""What a clause says is allowed: "gain takes 0 to 2, not 9", "a rate is a whole number of Hz, not 1.5"."""
+"""A clause on allowed values: "gain takes 0 to 2, not 9", "a rate is a whole number of Hz, not 1.5"."""
 _LISTS = r"(?:there (?:are|is)|it has|allowed (?:are|is)|known are|the nearest of \d+ are):? .+|.+ (?:is|are) allowed"
-"""A clause that lists what is allowed."""
+"""A clause that lists the allowed names or values."""
 _MEANT = r"(did you mean .+?\?) (.+)"
-"""A question with what it is followed by."""
+"""A question, and the text after it."""
 
 
 class AntiphonError(Exception):
-    """Anything that Antiphon refuses.
+    """Any refusal of Antiphon's.
 
-    `str(error)` is one line for a person: what was wrong, what is allowed, what to do. `what`, `allowed` and `mend` are
+    `str(error)` is one line for a person: the error, what is allowed, what to do. `what`, `allowed` and `mend` are
     these parts of it, for a program that shows them apart; "" where the sentence has no such part.
     """
 
     @property
     def what(self) -> str:
-        """What was wrong: the sentence up to what is allowed and what to do."""
+        """The error: the sentence up to what is allowed and what to do."""
         return str(self).partition("; ")[0]
 
     @property
     def allowed(self) -> str:
-        """What is allowed: "0 to 2", or the names that there are."""
+        """The allowed values, "0 to 2", or the known names."""
         for clause in self._advice():
             if re.fullmatch(_LISTS, clause):
                 return clause
@@ -37,11 +37,11 @@ class AntiphonError(Exception):
 
     @property
     def mend(self) -> str:
-        """What to do, as "give it transposed, sound.T"."""
+        """What to do, such as "give it transposed, sound.T"."""
         return "; ".join(clause for clause in self._advice() if not re.fullmatch(_LISTS, clause))
 
     def _advice(self) -> list[str]:
-        """Clauses after what was wrong; a question and the list behind it are two."""
+        """Clauses after the error; a question and the list behind it are two."""
         clauses: list[str] = []
         for part in str(self).split("; ")[1:]:
             asked = re.fullmatch(_MEANT, part)
@@ -50,7 +50,7 @@ class AntiphonError(Exception):
 
 
 class WireError(AntiphonError):
-    """The peer sent bytes that are no message, or a message of another form than its protocol has.
+    """The peer sent bytes that are no message, or a message that does not follow its protocol.
 
     `address`: the OSC address it was meant for, as far as it could be read, otherwise "".
     """
@@ -77,15 +77,15 @@ class ParamError(RequestError):
 
 
 class MissingAttribute(ParamError, AttributeError):
-    """An attribute by a name that nothing has: refused as a parameter is, and False to `hasattr`."""
+    """There is no attribute of that name: refused like a parameter, and False to `hasattr`."""
 
 
 class PatchError(AntiphonError):
-    """A patch its author has to mend: names file, line, key and what is allowed."""
+    """A patch that its author has to correct: names file, line, key and what is allowed."""
 
 
 class PluginError(AntiphonError):
-    """A plugin cannot be loaded or does not keep its contract."""
+    """A plugin cannot be loaded or violates its contract."""
 
 
 class NodeError(PluginError):
@@ -113,7 +113,7 @@ class UsageError(AntiphonError):
 
 
 def sentence(error: BaseException) -> str:
-    """An error as a sentence: the text of one of ours; of another also its type."""
+    """Returns an error as a sentence: the text of an `AntiphonError`, or type and text of another."""
     return str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
 
 
@@ -126,4 +126,4 @@ class WorkersFull(WorkerError):
 
 
 class WorkerLost(WorkerError):
-    """A worker has died during a render, which therefore ends: no node is bypassed in a file."""
+    """A worker has died during a render and thereby ended it: in a render no node is bypassed."""

@@ -13,8 +13,8 @@ _OCTAVE, _OCTAVES = 4, range(-1, 10)
 def named_note(name: str) -> int:
     """The MIDI note number of a name.
 
-    `name`: a letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an octave
-    the fourth.
+    `name`: a letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an octave,
+    octave 4.
     """
     found = _NOTE.fullmatch(name)
     if found is None:

@@ -8,11 +8,11 @@ from antiphon.kernel.graph.patch import Patch
 from antiphon.layout import controls
 
 TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
-"""Endings of the files."""
+"""Suffixes of the files."""
 
 
 def written(patch: Patch, catalog: Catalog, ending: str) -> tuple[bytes, str]:
-    """The file with that ending for a patch, and in words what it has."""
+    """Returns the file with that suffix for a patch, and a description of its contents."""
     from antiphon.layout import stage_control, touchosc
 
     pages = controls.pages(patch, catalog)

@@ -1,4 +1,4 @@
-"""The controls of a surface for a patch, by page, from the declarations of its nodes; the writers place them."""
+"""Controls of a surface for a patch, by page, from the declarations of its nodes; the writers arrange them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch
 
 Kind = Literal["fader", "switch", "choice", "button", "xy"]
-"""A fader sends a number, a switch 0 or 1, a choice the index of a word, a button its arguments once; an xy sends x to
-its address and y to that of its arguments, which the value of y follows."""
+"""A fader sends a number, a switch 0 or 1, a choice the index of a word, a button its arguments once. An xy pad sends x
+to its address, and y to the address in its arguments, of which the value of y follows."""
 CAPTURED = 4
-"""Bars that a capture from a surface has."""
+"""Bars of a capture made from a surface."""
 MAX_CONTROLS = 12
 """Maximum controls of one page: two rows of six on a tablet, each wide enough for a thumb."""
 KEYS = range(48, 72)
@@ -27,7 +27,7 @@ ROW = 12
 BLACK = (1, 3, 6, 8, 10)
 """Black keys: a note's number modulo 12."""
 COLOURS = ("#3aa6d9", "#4fbf8b", "#d9a43a", "#b07ad9", "#d97a5a", "#8fb83a", "#5a86d9", "#c96aa6")
-"""Colours of the nodes' pages, in turn, as "#rrggbb": the pages of one node have one colour."""
+"""Colours of the nodes' pages, in turn, as "#rrggbb"; all pages of a node share one."""
 NEUTRAL = "#8a93a0"
 """Colour of pages without a node."""
 MAX_TABS = 9
@@ -67,10 +67,10 @@ class Tab:
 
 
 def tabs(pages: Iterable[Page]) -> tuple[Tab, ...]:
-    """Arranges pages so that at most `MAX_TABS` tabs are in a row, as far as two levels allow.
+    """Arranges pages in rows of at most `MAX_TABS` tabs, as far as two levels allow.
 
     A tab for each page if there are few; else one for the first two pages, one for each other page without a node (or
-    one for all of these, where that makes fewer than the row holds), and one for each run of nodes' pages.
+    one for all of these, if that is needed to fit the row), and one for each run of nodes' pages.
     """
     shown = tuple(pages)
     if len(shown) <= MAX_TABS:
@@ -105,8 +105,8 @@ def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
     """Divides a patch's controls into pages, at least one.
 
     Pages: common controls; a pad for the first two macros, recording and the set; the macros and the patch's
-    MIDI-controlled parameters; the keyboard; then one or more for each node. Text, files and readonly parameters have
-    no control.
+    MIDI-controlled parameters; the keyboard; then one or more for each node. Parameters that are text, files or
+    read-only have no control.
     """
     divided = [Page("stage", _stage(patch)), Page("set", _set(patch, catalog))]
     if chosen := (*_macros(patch, catalog), *_chosen(patch, catalog)):
@@ -138,7 +138,7 @@ def _macros(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
 
 
 def _set(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
-    """A pad for the first two macros, recording, capture, and the way through a set."""
+    """A pad for the first two macros, recording, capture, and buttons to step through a set."""
     pad = []
     if len(both := _macros(patch, catalog)[:2]) == 2:
         x, y = both
@@ -172,7 +172,7 @@ def _chosen(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
 
 
 def _own_first(cells: tuple[Param, ...]) -> Iterator[Param]:
-    """Own parameters of a type, then the host's three."""
+    """Yields a type's own parameters, then the host's three."""
     shared = 3
     yield from cells[shared:]
     yield from cells[:shared]

@@ -1,8 +1,8 @@
 """TouchOSC layout writer with py2tosc: pages of faders, buttons and radios, each with its OSC message.
 
 A fader is 0 to 1; its message scales it linearly to the parameter's range. A range with a logarithmic warp is sent to
-`/node/NAME/PARAM/norm`, which scales on the server, and a script of one function shows the feedback; so does one for
-words, which the server sends as such.
+`/node/NAME/PARAM/norm`, which the server scales, and a one-function script shows the feedback. Another such script
+shows words, which the server sends as text.
 """
 
 import math
@@ -25,7 +25,7 @@ TAB_HEIGHT, TEXT = 64, 20
 """Sizes in points. A phone of 844 by 390 points shows them at 0.65: 42 points, a thumb's, and 13."""
 COLUMNS = 6
 GAP, CAPTION = 12, 0.1
-"""Points between controls; caption's share of a control's height."""
+"""Points between controls; fraction of a control's height for the caption."""
 VELOCITY = 100
 """Velocity of a key of the keyboard."""
 MAX_WORDS = 8
@@ -43,7 +43,7 @@ def to_tosc(title: str, pages: Iterable[Page]) -> bytes:
 
 
 def layout(title: str, pages: Iterable[Page]) -> py2tosc.Document:
-    """Layout with positions for every control."""
+    """Makes a layout with positions for every control."""
     shown = [_tab(tab) for tab in tabs(pages)]
     root = ui.stack(_pager(shown, "pages"), frame=(0, 0, WIDTH, HEIGHT), name=_plain(title))
     document = py2tosc.Document(root=root)
@@ -141,7 +141,7 @@ def _fader(control: Widget, colour: Colour) -> ToscControl:
 
 
 def _radio(control: Widget, colour: Colour) -> ToscControl:
-    """Stacked buttons, one for each word, with the words over them."""
+    """Stacked buttons, one for each word, with the words on them."""
     param = control.param
     assert param is not None
     message = ui.osc(control.address, args=[ui.value("x", conversion=Conversion.INTEGER)], receive=False)

@@ -1,4 +1,4 @@
-"""The words of a live script: a script begins by importing all of them from `antiphon.live`.
+"""The words of live scripts. A script begins by importing all of them from `antiphon.live`.
 
 patch("pads")
 tempo(124)

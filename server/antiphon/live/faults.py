@@ -1,4 +1,4 @@
-"""Script errors as one sentence with file and line."""
+"""Describes script errors by one sentence with file and line."""
 
 import builtins
 import inspect
@@ -48,12 +48,12 @@ _SYNTAX: tuple[tuple[str, str], ...] = (
         "{name} takes its text in brackets; write {name}({rest})",
     ),
 )
-"""Python syntax error patterns of other languages' lines, with the line to write instead; see `of_syntax`."""
+"""Patterns of Python syntax errors that lines in other languages cause, with the line to write; see `of_syntax`."""
 _CALL = re.compile(r"(?:\w+\.)*(\w+)\(\) (?:takes|missing|got)\b")
 
 
 def of_syntax(line: str, error: str) -> str:
-    """Sentence for a line that is of Strudel, Tidal or a word processor, by Python's `error`; "" for another."""
+    """Sentence for a line written for Strudel or Tidal or in a word processor, by Python's `error`; "" for another."""
     for pattern, sentence in _SYNTAX:
         ended = "\0" + error if "invalid character" in pattern or "never closed" in pattern else ""
         if (found := re.search(pattern, line[:200] + ended)) is None:
@@ -67,7 +67,7 @@ def of_syntax(line: str, error: str) -> str:
 
 
 def of_attribute(error: AttributeError) -> str:
-    """Sentence for an attribute that a pattern or a node lacks; "" for another object's."""
+    """Sentence for a missing attribute of a pattern or a node; "" for another object's."""
     name, owner = error.name, error.obj
     if name is None:
         return ""
@@ -115,7 +115,7 @@ def of_call(error: TypeError) -> str:
 
 
 def of_shadowed(error: TypeError, path: str) -> str:
-    """Sentence for a word that the script has given another meaning, and calls; "" for another error."""
+    """Sentence for a word that the script has redefined, and calls; "" for another error."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
     if not frames or "object is not callable" not in str(error):
         return ""
@@ -175,7 +175,7 @@ def _written(parameter: inspect.Parameter) -> str:
 
 
 def _suggested(name: str, known: Iterable[str]) -> str:
-    """Suggestion for a name: the substitute of an unsupported word, or the nearest names."""
+    """Suggests a name: the substitute of an unsupported word, or the nearest names."""
     if name in UNSUPPORTED_WORDS:
         return UNSUPPORTED_WORDS[name]
     words = tuple(known)
@@ -186,8 +186,8 @@ def _suggested(name: str, known: Iterable[str]) -> str:
 _LONGEST = 300
 
 
-def refuse_copies(event: str) -> None:
-    """Audit hook that raises `UsageError` for a fork of the process, which nothing would end."""
+def refuse_forks(event: str) -> None:
+    """Audit hook that raises `UsageError` when a script forks the process, since nothing would end the copy."""
     if event in ("os.fork", "os.forkpty"):
         raise UsageError("a live script makes no copies of its process; take os.fork and multiprocessing out")
 
@@ -205,7 +205,7 @@ def refuse_sleep() -> None:
 
 
 def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptError:
-    """Script error for a Python error; `line`: its line, if its traceback does not say."""
+    """Makes a script error from a Python error; `line`: its line, if its traceback lacks it."""
     return fault_in_script(script.path, error, line)
 
 

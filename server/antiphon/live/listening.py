@@ -1,8 +1,8 @@
-"""Reactive words of a live script: to notes emitted by nodes, such as `hum`, and to levels.
+"""Words by which a live script reacts to notes emitted by nodes, such as `hum`, and to levels.
 
 They are cues with names of their own: `hum:note` is cued with each note that the node `hum` emits, `tone.cutoff` with
-each value that another client sets. While a file is rendered there is no other client; with an input, its notes and
-levels occur as live.
+each value that another client sets. While a file is rendered there is no other client; an input's notes and levels
+occur as they do live.
 """
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
@@ -27,7 +27,7 @@ LevelBody = TypeVar("LevelBody", bound=Callable[[], Any])
 _Pass: TypeAlias = Generator[Any, Any, None]
 MAX_LEVELS = 64
 START_TOLERANCE = Fraction(1, 64)
-"""Beats after a multiple of the quantum in which a run still begins at once: notes of a chord come one by one."""
+"""Beats after a multiple of the quantum within which a run still begins at once, since chord notes arrive in turn."""
 VOICES = 16
 """Maximum concurrent runs of a function; further notes are ignored."""
 
@@ -41,15 +41,15 @@ class NodeNote(NamedTuple):
 
 
 def on_note(node: str, *, on: str = "", name: str = "", quantum: Number = 0) -> Callable[[NoteBody], NoteBody]:
-    """Runs a function for the notes that a node emits, as `@on_note("hum")` above `def answer(note, velocity):`.
+    """Runs a function for each note that a node emits: `@on_note("hum")` above `def answer(note, velocity):`.
 
-    It is a loop that waits for the cue `hum:note`. While a run of it waits by `yield`, further notes begin
-    runs of their own, 16 at once.
+    It is a loop that waits for the cue `hum:note`. While one run waits by `yield`, further notes begin other runs, 16
+    at most.
 
     Args:
-        node: The node that emits, as `hum`.
-        on: The node that it plays where it names none.
-        quantum: Beats at whose next multiple a run begins, as 1/2; 0 at once.
+        node: The node that emits, such as `hum`.
+        on: The node that it plays unless it names another.
+        quantum: Beats at whose next multiple a run begins, such as 1/2; 0 begins at once.
     """
     cue, grid = f"{node_name(node)}{NOTE}", exact(quantum, "quantum")
     if grid < 0:
@@ -70,12 +70,12 @@ def on_note(node: str, *, on: str = "", name: str = "", quantum: Number = 0) -> 
 
 
 def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callable[[LevelBody], LevelBody]:
-    """Runs a function each time the level of a node's output rises above a value, as `@on_level("in", above=-30)`.
+    """Runs a function each time the level of a node's output rises above a value: `@on_level("in", above=-30)`.
 
     Args:
         node: The node; `in` and `out` are the server's own.
-        above: dBFS, of the mean (RMS), -120 to 0.
-        on: The node that it plays where it names none.
+        above: Threshold of the RMS level in dBFS, -120 to 0.
+        on: The node that it plays unless it names another.
     """
     if isinstance(above, bool) or not isinstance(above, int | float) or not -120 <= above <= 0:
         raise UsageError(f"above takes -120 to 0 dB, not {str(above)[:40]!r}")
@@ -98,7 +98,7 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
 
 
 def missing(listens: Iterable[tuple[str, int]], nodes: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Nodes that a script listens to and that its patch lacks; `listens`: as of `LiveScript`, in pairs."""
+    """Yields nodes that a script listens to but its patch lacks; `listens`: pairs, as in `LiveScript`."""
     for node, line in listens:
         if node not in nodes and node not in (IN, OUT):
             yield line, f"the patch has no node {node!r}, and nothing answers to it{instead(node, nodes)}"
@@ -121,7 +121,7 @@ def level_cue(node: str, above: float) -> str:
 
 
 def cue_value(name: str, value: Any) -> Any:
-    """Value of an external cue, as the script gets it: a note is a `NodeNote`."""
+    """Converts the value of an external cue for the script: a note becomes a `NodeNote`."""
     return NodeNote(*value) if name.endswith(NOTE) and isinstance(value, list) else value
 
 
@@ -135,12 +135,12 @@ def _named(function: object) -> str:
 
 
 def slider(value: float = 0.5, low: float = 0.0, high: float = 1.0) -> Any:
-    """Number drawn as a slider in the page's text, as `slider(.5, 0, 1)`; moving it takes effect while it plays.
+    """A number shown as a slider in the page's text, such as `slider(.5, 0, 1)`; moving it takes effect at once.
 
-    A signal; in a loop the number itself. In a file, and without a page, it is `value`.
+    Returns a signal; in a loop the number itself. When rendered to a file, or without a page, it is `value`.
 
     Raises:
-        UsageError: `value` is not within them.
+        UsageError: `value` is not within `low` and `high`.
     """
     given = (value, low, high)
     if any(isinstance(one, bool) or not isinstance(one, int | float) for one in given) or not low <= value <= high:

@@ -1,4 +1,4 @@
-"""Conversion of a pattern event's values to commands."""
+"""Converts the values of a pattern's event to commands."""
 
 import math
 from collections.abc import Mapping
@@ -17,22 +17,22 @@ from antiphon.live.records import OUTSIDE, LiveEvent, LiveNote, node_name
 VELOCITY = 100.0
 """Default velocity of a note, 1 to 127."""
 SAMPLER = "drums"
-"""Default node of samples, as named in the shipped patches with a sampler."""
+"""Default node for samples, by its name in the shipped patches with a sampler."""
 COMMON_VALUES = ("note", "velocity", "legato", "length", "channel")
-"""Value names common to all instruments; with others the event is a note with its own values."""
+"""Value names common to all instruments; an event with other names is a note with custom values."""
 MACRO_VALUES = {
     "room": "room", "delay": "echo", "size": "size/value", "delaytime": "time/value", "delayfeedback": "repeats",
     "phaser": "phaser/value", "duckdepth": "duck",
 }  # fmt: skip
-"""Shared values of the whole patch: the macro that takes each, with /value where it counts seconds or turns."""
+"""Shared values of the whole patch, with the macro that takes each; with /value if it is in seconds or cycles."""
 _SHARED = frozenset({*MACRO_VALUES, "duckorbit", "duckattack"})
 _MOST = 1e9
 _LEVELS = ("postgain", "distortvol")
-"""Factors of `gain`, wherever they stand beside it."""
+"""Values that multiply `gain`."""
 _DIP = Fraction(1, 64)
-"""Beats from a note that ducks others to where they rise again."""
+"""Beats from a note that ducks others until their level rises again."""
 _BEYOND = 60
-"""Notes below or above MIDI's that are silent; those farther away are refused."""
+"""Range in notes beyond MIDI's within which notes are silent; those farther away are refused."""
 _SHORTEST = Fraction(1, 1000)
 _CONTROLLER = (("ccn", 0, HIGHEST), ("channel", 1, 16))
 
@@ -47,12 +47,12 @@ def to_commands(
     places: Places = (),
     cycle: Fraction = Fraction(4),
 ) -> LiveEvent | LiveNote:
-    """Commands of an event of `length` beats: a note, or `/node/NAME/play` for one with its own values.
+    """Command of an event of `length` beats: a note, or `/node/NAME/play` for a note with custom values.
 
     `on`: the node; "" for every note-taking node, or `SAMPLER` for sampler-only values. `source`: the track's or loop's
     name; `places`: its positions in the script; `cycle`: beats of a cycle.
 
-    Raises UsageError: a value that no note takes.
+    Raises UsageError: a value that notes do not take.
     """
     if not _SHARED.isdisjoint(values):
         values = {name: value for name, value in values.items() if name not in _SHARED}
@@ -128,7 +128,7 @@ def _controller(values: Mapping[str, Any], beat: Fraction, on: str, source: str,
 
 
 def is_silent(values: Mapping[str, Any]) -> bool:
-    """True for a note without a length, as after `clip(0)`, or a little beyond MIDI's notes, which is said once."""
+    """True for a note without length, as after `clip(0)`, or slightly beyond MIDI's notes, which is reported once."""
     note, legato = values.get("note", 0), values.get("legato", 1)
     if isinstance(legato, int | float) and legato <= 0:
         return True
@@ -139,7 +139,7 @@ def is_silent(values: Mapping[str, Any]) -> bool:
 
 
 def with_velocity(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Values of a pattern's event with a velocity that was computed beyond the range as the nearest; said once."""
+    """Clips a computed velocity to its range, and returns the event's values; clipping is reported once."""
     velocity = values.get("velocity", VELOCITY)
     if not is_finite_number(velocity) or 1 <= velocity <= HIGHEST:
         return values
@@ -148,7 +148,7 @@ def with_velocity(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, line: int) -> list[LiveEvent]:
-    """Macros and the controller that an event with a note sets on its beat; `to_commands` leaves these values out."""
+    """Macros and the controller that an event with a note sets on its beat; `to_commands` ignores these values."""
     if "duckorbit" in values:
         values = {"duckdepth": 1.0, **values}
     elif "duckdepth" in values:
@@ -166,7 +166,7 @@ def to_macros(values: Mapping[str, Any], beat: Fraction, on: str, source: str, l
 
 
 def _place(name: str, value: Any) -> float:
-    """A value as a macro takes it: in Strudel rooms and echoes go beyond 0 to 1, and are full here."""
+    """Scales a value for a macro: Strudel's rooms and echoes exceed 0 to 1, and are clipped here."""
     counted = MACRO_VALUES[name].endswith("/value")
     least, most = (-_MOST, _MOST) if counted else (0.0, 1.0)
     if not is_finite_number(value):
@@ -176,7 +176,7 @@ def _place(name: str, value: Any) -> float:
 
 
 def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:
-    """Values with `beats`, for `speed` in cycles: 1 plays the sound in one cycle."""
+    """Replaces `speed` in cycles by `beats`: 1 plays the sound in one cycle."""
     found = {name: value for name, value in values.items() if name != "unit"}
     if values["unit"] not in ("c", "r"):
         raise UsageError(

@@ -1,6 +1,7 @@
-"""Script performance in virtual time: tracks and loops give events beat by beat, reproducible by seed.
+"""Performs scripts in virtual time: tracks and loops produce events beat by beat, reproducible by seed.
 
-It reads no clock: events are requested up to a beat, for a file all of them, live a little ahead of the engine's beat.
+It reads no clock: events are requested up to a beat, all of them for a file, or live a little ahead of the engine's
+beat.
 """
 
 import heapq
@@ -21,16 +22,16 @@ from antiphon.live.stage import CueWait, LiveScript, LiveTrack, LoopStage, LoopS
 from antiphon.live.transitions import start_transitions
 
 Foreseen: TypeAlias = tuple[float, float, str, str | float]
-"""Beat, length, track, and the sound's name or the note's number."""
+"""A future event: beat, length, track, and the sound's name or the note's number."""
 MAX_FORESEEN = 400
 
 
 def events_ahead(
     spans: Iterable[tuple[LiveTrack, Fraction, Fraction]], seed: int, enough: Callable[[], bool]
 ) -> list[Foreseen]:
-    """First `MAX_FORESEEN` events of tracks, each between two beats.
+    """Finds the first `MAX_FORESEEN` events of tracks, each between two beats.
 
-    Failing tracks are skipped: the error is reported at playback. `seed`: of the script; `enough`: stops it.
+    Failing tracks are skipped: the error is reported at playback. `seed`: the script's; `enough`: stops the search.
     """
     found: list[Foreseen] = []
     for track, begin, end in spans:
@@ -51,7 +52,7 @@ def events_ahead(
 
 
 MAX_EVENTS = 8192
-"""Maximum events of a beat, and notes ahead: the engine holds 65,536 at once."""
+"""Maximum events per beat, and notes queued ahead: the engine holds 65,536 at once."""
 MAX_RUNS = 10_000
 """Maximum loop runs on one beat: loops that cue one another would never end."""
 MIN_WAIT_BEATS = Fraction(1, 1024)
@@ -67,19 +68,19 @@ _Item = tuple[Fraction, int, int, LiveEvent | LiveNote]
 class Performance:
     """Performs a script in virtual time.
 
-    `runs`: how often loops have run so far. It does not depend on how often or in what steps events are asked for.
-    `before`: called before the script's code is: with the number of the loop's run, from 1, or for the events of a
-    track with its place among the script's tracks, -1 for the first; then with the name of either, and its line.
+    `runs`: number of loop runs so far, which does not depend on how often or in what steps events are requested.
+    `before`: called before the script's code, with the number of the loop's run, from 1, or, for a track's events, the
+    track's number, -1 for the first; then the name of either, and its line.
     """
 
     def __init__(
         self, script: LiveScript, tempo: float = 120.0, *, at: Fraction = Fraction(0),
         report: Callable[[ScriptError], None] | None = None,
     ) -> None:  # fmt: skip
-        """A performance at a beat; tracks are where they would be then, loops begin there.
+        """Starts a performance at a beat; tracks are at their position of that beat, loops begin.
 
-        `report` receives failures, after which the rest plays on: a failed loop falls back to its last version with a
-        complete pass, or to the one that waits for its end, from the next bar on; a track to the one it replaced;
+        `report` receives failures; the rest plays on. From the next bar on, a failed loop falls back to its last
+        version with a complete pass, or to the version that waits for its end; a failed track to the one it replaced;
         without one it ends. Without `report`, `until` raises failures.
         """
         self._report = report
@@ -109,9 +110,9 @@ class Performance:
     # ---- from outside
 
     def until(self, beat: Fraction) -> list[LiveEvent]:
-        """Events from the end of the last call to before a beat.
+        """Returns the events from the end of the last call to before a beat.
 
-        In order; on one beat note-offs first, then the tempo, settings and note-ons.
+        They are in order; on one beat note-offs come first, then the tempo, settings and note-ons.
 
         Raises ScriptError: a loop or a pattern failed, with the line.
         """
@@ -146,8 +147,8 @@ class Performance:
     def swap(self, script: LiveScript, beat: Fraction) -> None:
         """Switches to another version of the script at a beat.
 
-        Patterns are the new ones from there. A loop of the same name keeps memory, place and count, and runs its new
-        function from its next pass on; a missing one ends. Only changed settings are applied.
+        Patterns change at that beat. A loop of the same name keeps memory, position and count, and runs its new
+        function from its next pass on; a missing loop ends. Only changed settings are applied.
 
         `script`: the new version; `beat`: not before `beat`; a later call replaces a pending one.
         """
@@ -164,13 +165,13 @@ class Performance:
                 woken.add(state.loop.name)
 
     def strike(self, run: int, error: BaseException) -> None:
-        """Makes call number `run`, as counted by `before`, fail at once: it is known not to end."""
+        """Makes call number `run`, as counted by `before`, fail at once, because it would never end."""
         self._struck[run] = error
 
     def skip(self, beat: Fraction, names: Container[str] | None = None) -> None:
-        """Leaves out what tracks and loops of such names, else all, would play from the current beat to `beat`.
+        """Skips the events of the tracks and loops of these names (None: of all) from the current beat to `beat`.
 
-        A loop goes on where it is, later by whole passes where they divide the bar, else by whole bars.
+        A loop continues from its position, delayed by whole passes if they divide the bar, else by whole bars.
         """
         for name in self._tracks if names is None else [name for name in self._tracks if name in names]:
             self._skipped[name] = beat
@@ -185,7 +186,7 @@ class Performance:
             heapq.heappush(self._due, (state.beat, state.place, state.key))
 
     def node_of(self, track: LiveTrack) -> str:
-        """Node of a track of another version: a transition that names none keeps that of the track that plays."""
+        """Node of a new version's track: a transition that names none keeps the node of the playing track."""
         played = self._tracks.get(track.name) if track.change is not None else None
         return track.on if track.on or played is None else played.on
 
@@ -329,12 +330,12 @@ class Performance:
                 yield LiveEvent(at, to, args, track.name, track.line, lit)
 
     def _later(self, beat: Fraction, seconds: object) -> Fraction:
-        """Beat shifted later by `seconds`; not before events already given."""
+        """Beat shifted later by `seconds`; not before events already returned."""
         moved = self._map.beat_at(round(self._map.sample_at(float(beat)) + float(exact(seconds, "nudge")) * _RATE))  # type: ignore[arg-type]
         return max(exact(moved), self.beat)
 
     def _call(self, number: int, name: str, line: int) -> None:
-        """Marks the start of a script call; raises the exception it was struck with."""
+        """Marks the start of a script call; raises the exception that `strike` set for it."""
         self.before(number, name, line)
         struck = self._struck.pop(number, None)
         if struck is not None:
@@ -343,7 +344,7 @@ class Performance:
     # ---- loops
 
     def _run(self, state: LoopState) -> None:
-        """Runs a loop up to its next wait, through the end of a pass that takes no time."""
+        """Runs a loop up to its next wait, also through the end of a pass that takes no time."""
         self.runs += 1
         state.running = state.loop if state.pass_ is None else state.running
         before = self._count
@@ -382,7 +383,7 @@ class Performance:
         heapq.heappush(self._due, (state.beat, state.place, state.key))
 
     def _resume(self, state: LoopState) -> object:
-        """Wait request of the loop; None at the end of its pass."""
+        """Resumes a loop; returns its wait request, or None at the end of its pass."""
         if state.pass_ is None:
             state.begun, state.draws, state.synced = state.beat, 0, False
             if state.key == state.loop.name:

@@ -50,7 +50,7 @@ class _ReadingStage:
 
 
 class _Unplayed(ast.NodeTransformer):
-    """Has each statement that is a value alone refuse a pattern, which no track would play."""
+    """Makes each expression statement refuse a pattern, since no track would play it."""
 
     def visit_Expr(self, statement: ast.Expr) -> ast.Expr:
         if isinstance(value := statement.value, ast.Call | ast.BinOp):
@@ -85,9 +85,9 @@ def _check_statements(path: str, tree: ast.Module) -> None:
 
 
 def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False) -> LiveScript:
-    """Runs the text of a script once. Events have positions in this text by `version`; 0 for events without.
+    """Runs the text of a script once. Events have places in this text with number `version`; 0 for no places.
 
-    A script without tracks and loops is refused, with `patch_plays` only if it sets no parameter of its patch.
+    A script without tracks and loops is refused; with `patch_plays` only if it also sets no parameter of its patch.
 
     Raises ScriptError: it cannot be read, with the line.
     """

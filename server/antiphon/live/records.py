@@ -14,7 +14,7 @@ Argument: TypeAlias = float | int | str | bool
 OUTSIDE = "@"
 """Address prefix of messages to other programs: `@127.0.0.1:9000/light`."""
 MIDI = OUTSIDE + "/"
-"""Address prefix of MIDI port messages, and of a note there its node: `@/note/on`, `@/Synth`."""
+"""Address prefix of MIDI port messages, and of the node of a note for such a port: `@/note/on`, `@/Synth`."""
 TEMPO, SET, PLAY = range(3)
 """Order of events on one beat, after note-offs: the tempo, settings, note-ons."""
 
@@ -23,8 +23,8 @@ TEMPO, SET, PLAY = range(3)
 class LiveEvent:
     """A message at a beat: one line of a file of events.
 
-    `source`: name of the track or the loop that it comes from; "" for the script itself. `line`: of the script, from 1;
-    0 where it is not known.
+    `source`: name of the track or the loop that sends it; "" for the script itself. `line`: line in the script, from 1;
+    0 if unknown.
     """
 
     beat: Fraction
@@ -52,7 +52,7 @@ class LiveNote:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """Identity of a note: node, channel and number, which end together."""
+        """Identity of a note: node, channel and number; notes with the same key end together."""
         return self.on, self.channel, self.note
 
     @property
@@ -77,8 +77,8 @@ class LiveNote:
 class ScriptError(UsageError):
     """A live script that cannot continue.
 
-    `picture`: the text at fault, and below it a caret at the character; "" where there is none. `before`: it is of a
-    version that another one has replaced, or is about to.
+    `picture`: the faulty text, and below it a caret at the character; "" without any. `before`: whether it comes from a
+    version that has been replaced, or is about to be.
     """
 
     def __init__(self, message: str, picture: str = "") -> None:
@@ -87,7 +87,7 @@ class ScriptError(UsageError):
 
 
 class ScriptTooLong(BaseException):
-    """Timeout of a script without a wait. Not an `Exception`, which a script might catch."""
+    """Raised when a script runs too long without a wait. Not an `Exception`, which a script might catch."""
 
 
 def line_of(path: str) -> int:
@@ -103,14 +103,14 @@ def line_of(path: str) -> int:
 
 
 def node_name(name: object) -> str:
-    """Checked node name. Raises `UsageError` for an invalid one."""
+    """Checks and returns a node name. Raises `UsageError` for an invalid one."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UsageError(f"a node's name is a word of the patch, as drums, not {str(name)[:40]!r}")
     return name
 
 
 class SoundingNotes:
-    """Tracks note-ons and note-offs; of equal notes a channel holds one."""
+    """Tracks note-ons and note-offs; a channel holds only one of equal notes."""
 
     def __init__(self) -> None:
         """Starts without sounding notes."""

@@ -48,7 +48,7 @@ EXAMPLES = {
 }
 """Examples of the words outside the table of words; they run at the end of the text with which the page begins."""
 PATCHES = {"on_note": "garden", "sing": "cantor", "synth": "keys"}
-"""Patches in which an example runs, where it is another than that of the text."""
+"""Patches in which an example runs, if not that of the text."""
 CHAPTERS = {
     "script": "Scripts",
     "making": "Patterns of several",

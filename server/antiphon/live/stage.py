@@ -21,12 +21,12 @@ BEATS = Fraction(4)
 
 
 class StopLoop(Exception):
-    """Ends the loop that it is raised in."""
+    """Ends the loop in which it is raised."""
 
 
 @dataclass(frozen=True, slots=True)
 class CueWait:
-    """A wait for a cue: `yield sync("drop")`. `name`: of the cue."""
+    """A wait for a cue: `yield sync("drop")`. `name`: the cue's name."""
 
     name: str
 
@@ -35,9 +35,9 @@ class CueWait:
 class LiveTrack:
     """A playing pattern.
 
-    `change`: (the pattern that played, this one, the cycle it is) → what is played from there on; None for this one.
-    `base`: the pattern without its change, where `change` made another of it. `keeps`: with a change, a cycle has the
-    beats of the track that played.
+    `change`: (previous pattern, this one, current cycle) → the pattern to play from there on; None plays this one.
+    `base`: the pattern without its change, if `change` has replaced it. `keeps`: with a change, a cycle keeps the beats
+    of the previous track.
     """
 
     name: str
@@ -56,7 +56,8 @@ class LiveTrack:
 class LiveLoop:
     """A repeatedly run function.
 
-    `on`: the node that it plays where it names none. `every`: beats of a pass at least; None for as long as its waits.
+    `on`: the node that it plays unless it names another. `every`: minimum beats of a pass; None for the sum of its
+    waits.
     """
 
     name: str
@@ -71,8 +72,8 @@ class LiveLoop:
 class LiveScript:
     """Patterns, loops and settings of a script.
 
-    `levels`: nodes whose levels it answers to, each with a value in dB. `muted`: names of tracks and loops, each with
-    its line; so has `soloed`.
+    `levels`: nodes to whose levels it reacts, each with a threshold in dB. `muted`, `soloed`: names of tracks and
+    loops, each with its line.
     """
 
     path: str
@@ -92,12 +93,12 @@ class LiveScript:
     sliders: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def pace(self) -> Fraction:
-        """Cycles per minute, a cycle being a bar, by the tempo that the script has set, else 120."""
+        """Cycles (bars) per minute at the tempo that the script has set, else at 120 bpm."""
         tempo = next((event.args[0] for event in reversed(self.settings) if event.address == "/tempo"), 120.0)
         return Fraction(float(tempo)) / self.bar
 
     def sets(self) -> set[str]:
-        """Addresses that its tracks set, at whatever beat."""
+        """Addresses that its tracks set at any beat."""
         names = [name for name, track in self.tracks.items() if track.sets]
         return {name if name.startswith("/") else f"/node/{name.replace('.', '/', 1)}" for name in names}
 
@@ -110,9 +111,8 @@ class LiveScript:
 class Stage(Protocol):
     """Target of a live script's words.
 
-    `source`: name of the loop that runs; "" while the script is read. `on`: the node to play where none is named.
-    `memory`: what a loop keeps from pass to pass, and from one version of the script to the next. `turn`: number of the
-    pass, from 0.
+    `source`: name of the running loop; "" while the script is read. `on`: the node to play if none is named. `memory`:
+    values that a loop keeps between passes, and between versions of the script. `turn`: number of the pass, from 0.
     """
 
     script: LiveScript
@@ -157,7 +157,7 @@ def performing() -> bool:
 
 @contextmanager
 def on_stage(on: Stage) -> Iterator[None]:
-    """Context manager that makes `on` the words' stage."""
+    """Context manager that makes `on` the target of the words."""
     token, pace = _current.set(on), CYCLES_PER_MINUTE.set(on.script.pace)
     try:
         with recording_places(on.script.places):
@@ -169,9 +169,9 @@ def on_stage(on: Stage) -> Iterator[None]:
 
 @dataclass(slots=True)
 class LoopState:
-    """State of a running loop. A new version of a script continues it: name, memory, place and count stay.
+    """State of a running loop. A new version of a script continues it: name, memory, position and count stay.
 
-    `taken`: numbers of the cues that it took last, by name; the voices of a loop share it.
+    `taken`: numbers of the last cues received, by name, shared by the voices of a loop.
     """
 
     loop: LiveLoop
@@ -196,7 +196,7 @@ class LoopState:
 
 
 def voice_key(name: str, voice: int) -> str:
-    """Name of a loop's voice; the first one's is the loop's."""
+    """Name of a loop's voice; that of the first voice is the loop's."""
     return name if voice == 0 else f"{name}\0{voice}"
 
 

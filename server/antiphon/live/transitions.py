@@ -26,7 +26,7 @@ _COMPARED_CYCLES = 4
 
 
 def hush(pattern: P | None = None) -> Any:
-    """Silences all tracks and loops that stand above; of a pattern, as in `every(4, hush)`, that pattern."""
+    """Silences all tracks and loops above this line; with a pattern, as in `every(4, hush)`, silences the pattern."""
     if isinstance(pattern, Pattern):
         return pattern._new(queries.silence)
     if pattern is not None:
@@ -112,7 +112,7 @@ def _faded(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -
     return found
 
 
-def _thinned(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> Query[Any]:
+def _thin_events(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> Query[Any]:
     def found(span: Span, seed: int) -> list[CycleEvent[Any]]:
         return [
             event
@@ -152,7 +152,7 @@ def _transition(how: Any, doc: str, default: int) -> Callable[..., None]:
 
 
 xfade = _transition(_faded, "the pattern that played fades out and this one in", 1)
-clutch = _transition(_thinned, "more and more events are this pattern's, and fewer of the one that played", 2)
+clutch = _transition(_thin_events, "more and more events are this pattern's, and fewer of the one that played", 2)
 jump = _transition(_cut, "the pattern that played goes on, and this one follows", 0)
 for _word, _name in ((xfade, "xfade"), (clutch, "clutch"), (jump, "jump")):
     _word.__name__ = _word.__qualname__ = _name
@@ -161,7 +161,7 @@ for _word, _name in ((xfade, "xfade"), (clutch, "clutch"), (jump, "jump")):
 def start_transitions(
     tracks: dict[str, LiveTrack], before: dict[str, LiveTrack], beat: Fraction
 ) -> dict[str, LiveTrack]:
-    """Tracks of a version as they play from a beat on, with transitions from the previous ones."""
+    """Tracks of a version as they play from a beat on, with transitions from the previous tracks."""
     return {name: _track(track, before.get(name), beat) for name, track in tracks.items()}
 
 

@@ -1,4 +1,4 @@
-"""The words of a live script beside patterns: the patch, the tempo, tracks, loops, nodes, notes, chance, cues."""
+"""The words of live scripts besides patterns: patch, tempo, tracks, loops, nodes, notes, random choices, cues."""
 
 import ipaddress
 import re
@@ -25,7 +25,7 @@ from antiphon.live.records import MIDI, OUTSIDE, PLAY, SET, TEMPO, LiveEvent, li
 from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLoop, stage
 
 _SIGNS = frozenset("<>[]{}*/~|,!@")
-"""Characters of mini-notation that occur in no chord name."""
+"""Characters of mini-notation that do not occur in chord names."""
 Body: TypeAlias = Callable[[], Any]
 GLIDES = 32
 """Samples of a signal per cycle of a parameter's pattern."""
@@ -33,16 +33,16 @@ SINGER = "sing"
 """Default node of a singing track."""
 MAX_BEATS = 65536
 MAX_NAMES = 256
-"""Tracks, and loops, of a script."""
+"""Maximum number of tracks in a script, and of loops."""
 _HIGHLIGHT_BEATS = Fraction(1, 4)
-"""Highlight length in beats of a set value in an editor."""
+"""Length in beats for which an editor highlights a set value."""
 
 
 # ---- the script
 
 
 def patch(name: str) -> None:
-    """Names the patch that the script plays, as `patch("pads")` or `patch("mine.toml")`."""
+    """Names the patch that the script plays: `patch("pads")` or `patch("mine.toml")`."""
     if not isinstance(name, str) or not name:
         raise UsageError('patch takes a name, as in patch("pads")')
     script = reading("patch")
@@ -50,14 +50,14 @@ def patch(name: str) -> None:
 
 
 def seed(number: int) -> None:
-    """Chooses another chance: all random choices of the script follow from it."""
+    """Sets the random seed: all random choices of the script follow from it."""
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
         raise UsageError(f"seed takes a whole number from 0, not {repr(number)[:40]}")
     reading("seed").seed = number
 
 
 def meter(beats: Number) -> None:
-    """Sets the beats of a bar, which is a cycle of a track unless it says otherwise: 4 unless set."""
+    """Sets the beats of a bar, 4 by default. A track's cycle is a bar unless the track sets another length."""
     reading("meter").bar = _beats(beats, "meter")
 
 
@@ -66,7 +66,7 @@ def tempo(bpm: float, over: Number = 0) -> None:
 
     Args:
         bpm: 10 to 999.
-        over: Beats over which it gets there; 0 for at once.
+        over: Beats of the transition; 0 changes at once.
     """
     _send("/tempo", (_bpm(bpm), *((float(_beats(over, "over")),) if over else ())), TEMPO)
 
@@ -74,7 +74,7 @@ def tempo(bpm: float, over: Number = 0) -> None:
 def setcps(cycles: Pattern[Any] | str | float) -> None:
     """Sets the tempo in cycles a second, as in Tidal and Strudel: `setcps(0.5)` is `tempo(120)` in bars of four.
 
-    A pattern sets it again and again: `setcps("<0.5 0.6>")` at each bar.
+    A pattern sets it repeatedly: `setcps("<0.5 0.6>")` at each bar.
     """
     _set_pace(cycles, 60.0, "setcps", "0.5")
 
@@ -100,11 +100,11 @@ def _set_pace(cycles: object, factor: float, word: str, example: str) -> None:
 
 
 def swing(amount: float, step: Number = 0.5) -> None:
-    """Delays every second step of all that is played, from here on; the beat itself stays even.
+    """Delays every second step of all tracks and loops from here on; the beat itself stays even.
 
     Args:
-        amount: The share of a step by which it is late, 0 to 0.75: 0 is even, 1/3 that of triplets.
-        step: In beats, 1/16 to 4: 1/2 swings eighths, 1/4 sixteenths.
+        amount: Delay as a fraction of a step, 0 to 0.75: 0 is even, 1/3 gives triplets.
+        step: Length in beats, 1/16 to 4: 1/2 swings eighths, 1/4 sixteenths.
     """
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MAX_SWING:
         raise UsageError(f"swing takes 0 to {MAX_SWING:g}, not {repr(amount)[:40]}")
@@ -120,10 +120,10 @@ def track(
     """Plays a pattern under a name, from its cycle 0 at beat 0 on.
 
     Args:
-        pattern: What it plays; a text is one of sounds, as for `s`.
-        on: The node's name; without one every node that takes notes, `drums` for sounds, `sing` for what is sung.
-        beats: Of a cycle; without, a bar.
-        values: Further values, as `gain=0.5` or `pan=sine`.
+        pattern: The pattern to play; a text names sounds, as for `s`.
+        on: The node's name. By default every node that takes notes; `drums` for sounds, `sing` for sung notes.
+        beats: Beats of a cycle; a bar by default.
+        values: Further values, such as `gain=0.5` or `pan=sine`.
     """
     given: object = s(pattern) if isinstance(pattern, str) else pattern
     played = given.played() if isinstance(given, Change) else given
@@ -150,14 +150,14 @@ def loop(*, every: Number | None = None, on: str = "", name: str = "") -> Callab
 def loop(
     body: Body | None = None, /, *, every: Number | None = None, on: str = "", name: str = ""
 ) -> Body | Callable[[Body], Body]:
-    """Runs a function again and again, as `@loop` above it: its name is the loop's.
+    """Runs a function repeatedly, with `@loop` above it: its name is the loop's.
 
-    In it `yield 1` waits a beat, and `yield sync("name")` for a cue. Each pass cues the loop's own name. What it keeps
-    in `memory()` is there in the next pass, and after the script was changed.
+    In it `yield 1` waits a beat, and `yield sync("name")` waits for a cue. Each pass cues the loop's own name. Values
+    in `memory()` persist to the next pass, and across changes of the script.
 
     Args:
-        every: Beats of a pass at least; needed where the function does not yield.
-        on: The node that it plays where it names none.
+        every: Minimum beats of a pass; required if the function does not yield.
+        on: The node that it plays unless it names another.
     """
 
     def put(function: Body) -> Body:
@@ -185,12 +185,12 @@ def play(notes: Notes, length: Number = 1, velocity: float = 100, on: str = "", 
     """Plays a note, or several at once, now.
 
     Args:
-        notes: A name, a number, a chord's notes, as `"c4"`, `60`, `chord("c4 minor")`, `"c4'minor"`.
-        length: In beats.
+        notes: A name, a number or the notes of a chord: `"c4"`, `60`, `chord("c4 minor")`, `"c4'minor"`.
+        length: Length in beats.
         velocity: 1 to 127.
-        on: The node; without one the loop's, or every node that takes notes.
+        on: The node; by default the loop's, or every node that takes notes.
         at: Beats from now.
-        values: Of a sampler, as `s="pluck"`, `pan=0.2`.
+        values: Further values, for a sampler such as `s="pluck"`, `pan=0.2`.
     """
     for number in note_numbers(notes):
         _played({"note": number, "velocity": velocity, **values}, exact(length, "length"), on, at)
@@ -200,10 +200,10 @@ def sample(sound: str, n: int = 0, on: str = "", at: Number = 0, **values: Any) 
     """Plays a sound of a sampler now.
 
     Args:
-        sound: Its folder's name, as `"bd"`, or with a number, `"bd:2"`.
-        on: The node; without one the loop's, or `drums`.
+        sound: Its folder's name, such as `"bd"`, also with a number, `"bd:2"`.
+        on: The node; by default the loop's, or `drums`.
         at: Beats from now.
-        values: Further values of the note, as `speed=2`, `pan=0.2`, `gain=0.5`.
+        values: Further values of the note, such as `speed=2`, `pan=0.2`, `gain=0.5`.
     """
     name, _, number = str(sound).partition(":")
     _played({"s": name, "n": arguments.figure(number)[0] if number else n, **values}, Fraction(1), on, at)
@@ -213,8 +213,8 @@ def once(pattern: ControlPattern | str, beats: Number | None = None, on: str = "
     """Plays one cycle of a pattern from now on: the cycle with the number of the loop's pass.
 
     Args:
-        beats: Of the cycle; without, a bar.
-        on: The node; without one the loop's.
+        beats: Beats of the cycle; a bar by default.
+        on: The node; by default the loop's.
         at: Beats from now.
     """
     here = stage()
@@ -228,9 +228,9 @@ def once(pattern: ControlPattern | str, beats: Number | None = None, on: str = "
 
 
 def memory(**first: Any) -> SimpleNamespace:
-    """What the loop keeps from pass to pass, and when the script is changed.
+    """Values that the loop keeps between passes, and across changes of the script.
 
-    With `my = memory(step=0)` the loop has `my.step`, 0 at first, and may set it.
+    With `my = memory(step=0)` the loop has `my.step`, initially 0, and may set it.
     """
     kept = stage().memory
     for name, value in first.items():
@@ -240,7 +240,7 @@ def memory(**first: Any) -> SimpleNamespace:
 
 
 def beat() -> Fraction:
-    """The beat that it is now, exact."""
+    """The current beat, exact."""
     return stage().beat
 
 
@@ -250,14 +250,14 @@ def turn() -> int:
 
 
 def cue(name: str, value: object = None) -> None:
-    """Wakes every loop that waits for this name, now. `value`: what `yield sync(name)` gives there."""
+    """Wakes every loop that waits for this name, now. `value`: the result of `yield sync(name)` there."""
     stage().cue(_cue_name(name), value)
 
 
 def sync(name: str) -> CueWait:
     """Yielded by a loop to wait for a cue.
 
-    `n = yield sync("drop")` waits for the next cue of that name, or one of this beat, and gives its value.
+    `n = yield sync("drop")` waits for the next cue of that name, or takes one of this beat, and returns its value.
 
     Each pass of a loop cues the loop's own name.
     """
@@ -265,7 +265,7 @@ def sync(name: str) -> CueWait:
 
 
 def stop() -> None:
-    """Ends the loop that it stands in."""
+    """Ends the loop that calls it."""
     raise StopLoop
 
 
@@ -273,7 +273,7 @@ def stop() -> None:
 
 
 class LiveNode:
-    """A node of the patch: its parameters are attributes, as `node("denoise").threshold = -40`."""
+    """A node of the patch. Its parameters are attributes: `node("denoise").threshold = -40`."""
 
     __slots__ = ("_name",)
     _name: str
@@ -282,7 +282,7 @@ class LiveNode:
         object.__setattr__(self, "_name", node_name(name))
 
     def __setattr__(self, param: str, value: object) -> None:
-        """Sets a parameter now. A pattern or a text with spaces or brackets sets it again and again, from now on."""
+        """Sets a parameter now. A pattern, or a text with spaces or brackets, sets it repeatedly from now on."""
         if isinstance(value, Pattern) or (isinstance(value, str) and any(c in value for c in " <[*")):
             self._follow(param, value)
             return
@@ -302,7 +302,7 @@ class LiveNode:
         )
 
     def ramp(self, beats: Number, **params: float) -> None:
-        """Moves parameters to values over a number of beats, as `ramp(8, cutoff=400)`."""
+        """Moves parameters to values over a number of beats: `ramp(8, cutoff=400)`."""
         seconds = stage().seconds(_beats(beats, "ramp"))
         for param, value in params.items():
             _send(f"/node/{self._name}/{param}", (value, seconds), SET)
@@ -313,12 +313,12 @@ class LiveNode:
 
 
 def node(name: str) -> LiveNode:
-    """A node of the patch, as `node("echo").feedback = 0.4`."""
+    """A node of the patch: `node("echo").feedback = 0.4`."""
     return LiveNode(name)
 
 
 def chord(name: str) -> Any:
-    """The notes of a chord, as `chord("c4 minor7")`; of a text with signs of mini-notation `chords`."""
+    """The notes of a chord: `chord("c4 minor7")`. A text with signs of mini-notation is passed to `chords`."""
     if isinstance(name, str) and not _SIGNS.isdisjoint(name):
         return chords(name)
     return chord_notes(name)
@@ -336,7 +336,7 @@ def reading(word: str) -> LiveScript:
 
 
 def free_name(known: dict[str, Any], name: str, what: str) -> str:
-    """Checked unique name; raises `UsageError` beyond `MAX_NAMES`."""
+    """Checks that a name is unique, and returns it. Raises `UsageError` beyond `MAX_NAMES`."""
     if not isinstance(name, str) or not name or len(name) > 64 or not name.isprintable() or "/" in name:
         raise UsageError(f"a name has 1 to 64 characters and no slash, not {str(name)[:70]!r}")
     if name not in known and len(known) >= MAX_NAMES:
@@ -350,7 +350,7 @@ def cycle_beats(script: LiveScript, beats: Number | None) -> Fraction:
 
 
 def _stepped(pattern: Pattern[Any], seed: int) -> tuple[queries.Query[Any], bool]:
-    """Events of a pattern, and whether it is a signal, which has none of its own and is read at regular times."""
+    """Events of a pattern, and whether it is a signal, which has no events and is sampled at regular times."""
     signal = all(event.whole is None for event in pattern.query(0, 1, seed))
     return (pattern.segment(GLIDES) if signal else pattern).events, signal
 
@@ -402,12 +402,12 @@ _MAX_VALUES = 64
 
 
 def osc(to: str, address: str, *values: Any, beats: Number | None = None) -> None:
-    """Sends OSC over UDP to another program: in a loop now, else a message for each event of a pattern.
+    """Sends OSC over UDP to another program: in a loop at once, otherwise a message for each event of a pattern.
 
     Args:
-        to: IP address and port, as "127.0.0.1:9000".
-        address: As "/light/1".
-        beats: Of a cycle of the pattern; without, a bar.
+        to: IP address and port, such as "127.0.0.1:9000".
+        address: OSC address, such as "/light/1".
+        beats: Beats of a cycle of the pattern; a bar by default.
     """
     where = f"{OUTSIDE}{_target(to)}{_address(address)}"
     here = stage()
@@ -431,11 +431,11 @@ def midi_out(
     """Sends a pattern's notes, or values of a controller, to a MIDI port that `--midi-out` opened.
 
     Args:
-        port: A part of its name; "" for every one.
-        pattern: Notes, as `note("c e g")`, of which the port gets what MIDI has; with `cc` numbers of 0 to 127.
+        port: A part of the port's name; "" for every port.
+        pattern: Notes, such as `note("c e g")`, reduced to what MIDI supports; with `cc` numbers of 0 to 127.
         channel: 1 to 16.
         cc: Number of a controller, 0 to 127.
-        beats: Of a cycle of the pattern; without, a bar.
+        beats: Beats of a cycle of the pattern; a bar by default.
     """
     here = stage()
     if here.source:
@@ -492,7 +492,7 @@ def pick(values: Sequence[T]) -> T: ...
 @overload
 def pick(values: Any, numbers: Any) -> Pattern[Any]: ...
 def pick(values: Any, numbers: Any = None) -> Any:
-    """One of several values by chance; the same script and seed pick the same."""
+    """A random one of several values; the same script and seed pick the same."""
     if isinstance(values, Pattern):  # the pattern may come first
         values, numbers = numbers, values
     if numbers is not None:
@@ -504,10 +504,10 @@ def pick(values: Any, numbers: Any = None) -> Any:
 
 
 def maybe(share: float = 0.5) -> bool:
-    """True by chance, in so large a share of cases, 0 to 1."""
+    """True at random, with probability `share`, 0 to 1."""
     return stage().random() < share
 
 
 def between(low: float, high: float) -> float:
-    """A number by chance, from `low` to below `high`."""
+    """A random number from `low` to below `high`."""
     return low + (high - low) * stage().random()

@@ -1,1 +1,1 @@
-"""Nodes that play by workers: hops of sound to one and back, streams for files, streaming models."""
+"""Nodes that compute in workers: hops of sound to a worker and back, streams for files, streaming models."""

@@ -1,8 +1,8 @@
-"""Trained networks in numpy: play shipped models on the CPU, equal to their torch networks, without torch.
+"""Trained networks in numpy: they run shipped models on the CPU, equal to their torch networks, without torch.
 
-`ModelInfo.array_network` names the class. It is created, with its weights, in the playing process: in the engine by
-`ModelClient`, in a worker by `build`. Its layers are for one stream, hop by hop: float32, preallocated buffers, one
-thread; weights have torch's shapes, and calls are for the block path: they allocate nothing.
+`ModelInfo.array_network` names the class. It is created, with its weights, in the process that runs it: in the engine
+by `ModelClient`, in a worker by `build`. Its layers are for one stream, hop by hop: float32, preallocated buffers, one
+thread; weights have torch's shapes. Calls are for the block path: they allocate nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ F = TypeVar("F", bound=np.floating[Any])
 
 
 def find_array(weights: Weights, name: str, *shape: int) -> Samples:
-    """Looks up one array of a network's weights. `ModelError` if it is missing, has another shape, or is not finite."""
+    """Returns one array of a network's weights. Raises `ModelError` if it is missing, misshaped or not finite."""
     if name not in weights:
         raise ModelError(f"{name} is missing in the weights; train the model again")
     found = weights[name]
@@ -163,8 +163,8 @@ class Gru:
     def of(cls, weights: Weights, name: str, inputs: int, units: int, layer: str = "_l0") -> Self:
         """Creates the layer from the weights of a torch `GRU` or `GRUCell` of that name.
 
-        `layer`: what follows the names of its arrays: "_l0" of a GRU's first layer, "" of a GRUCell. Raises ModelError:
-        an array is missing, or has another shape.
+        `layer`: suffix of the names of its arrays: "_l0" of a GRU's first layer, "" of a GRUCell. Raises ModelError: an
+        array is missing, or has another shape.
         """
         shapes = {"weight_ih": (inputs,), "weight_hh": (units,), "bias_ih": (), "bias_hh": ()}
         return cls(*(find_array(weights, f"{name}.{of}{layer}", 3 * units, *last) for of, last in shapes.items()))
@@ -240,7 +240,7 @@ class BandedSums:
         self._columns = columns
 
     def __call__(self, x: Samples, out: Samples) -> None:
-        """Computes the product of float32 `[lines]` into `out`, float32 `[columns]`, both contiguous."""
+        """Multiplies float32 `[lines]` into `out`, float32 `[columns]`, both contiguous."""
         array_banded(x, self._first, self._start, self._weights, self._columns, out)
 
 
@@ -269,8 +269,9 @@ class ArrayNetwork(Protocol):
 def load(where: str, weights: str, folder: str, shape_in: tuple[int, ...], shape_out: tuple[int, ...]) -> ArrayNetwork:
     """Creates a network with its weights, and warms it up by steps of noise and silence.
 
-    `where`: "module:Class" of the network. `folder`: of the manifest; "" for the one that ships with Antiphon. Returns
-    the network, without a past. Raises ModelError: the network, its weights or its answers are not what was declared.
+    `where`: "module:Class" of the network. `folder`: the manifest's folder; "" for the one that ships with Antiphon.
+    Returns the network in its initial state. Raises ModelError: the network, its weights or its outputs are not as
+    declared.
     """
     try:
         network: ArrayNetwork = import_object(where)(_weights(weights, folder))

@@ -1,8 +1,8 @@
-"""Several notes at once: the network of Basic Pitch (Bittner et al., ICASSP 2022) in numpy, of a whole sound and live.
+"""Polyphonic notes: the network of Basic Pitch (Bittner et al., ICASSP 2022) in numpy, for a whole sound and live.
 
-A pitch's window reaches `AHEAD` after the frame at most, and as long before it as a constant-Q window does, up to
-`MAX_WINDOW`. Of the layers, whose frames see `FEATURE_COUNT` others on either side, those after the newest are taken as
-silent, as at the end of a file.
+A pitch's window reaches at most `AHEAD` beyond the frame, and as far before it as a constant-Q window does, up to
+`MAX_WINDOW`. The layers see `FEATURE_COUNT` frames on either side; frames after the newest are taken as silent, as at
+the end of a file.
 """
 
 import numpy as np
@@ -13,33 +13,33 @@ from antiphon.networks import model_files
 from antiphon.networks.array_network import Weights, logistic
 
 MODEL = "hum-chords"
-"""Name of its weights."""
+"""Name of the weights."""
 RATE, HOP = 22050, 256
-"""Hz, and samples between frames."""
+"""Sample rate in Hz, and samples between frames."""
 LOWEST, PITCHES = 21, 88
 """MIDI number of the first pitch, and number of pitches."""
 OCTAVE, BINS = 36, 309
-"""Bins of the constant-Q spectrum in an octave, and in all."""
+"""Bins per octave of the constant-Q spectrum, and in all."""
 WIDE = 264
 """Bins of the network's layers, three a semitone."""
 SHIFTS = (-36, 0, 36, 57, 72, 84, 93, 101)
-"""Bins from a pitch to half of it, to itself and to its harmonics 2 to 7."""
+"""Bins from a pitch to its half, to itself and to its harmonics 2 to 7."""
 STRIDE = 3
 LEAST_POWER = 1e-10
 HERTZ = 27.5 * 2.0 ** (np.arange(BINS) / OCTAVE)
 PERIODS = 1.0 / (2.0 ** (1.0 / OCTAVE) - 1.0)
 """Periods of a bin's frequency in its window."""
 SIZE = 256
-"""Samples of the kernels of every octave, and of the filter before the next lower one."""
+"""Length in samples of every octave's kernels, and of the filter before the next lower octave."""
 
 
 def decibels(power: F32) -> F32:
-    """Levels of a spectrum's power, which is never silent."""
+    """Levels of a spectrum's power in dB, with a floor."""
     return np.asarray(10.0 * np.log10(power + np.float32(LEAST_POWER)), np.float32)
 
 
 def kernels() -> NDArray[np.complex64]:
-    """Windowed waves of the highest 36 bins, `[36, 256]`; those of lower octaves are the same at lower rates."""
+    """Windowed complex exponentials of the highest 36 bins, `[36, 256]`; lower octaves use them at lower rates."""
     made = np.zeros((OCTAVE, SIZE), np.complex64)
     for row, hertz in zip(made, HERTZ[-OCTAVE:], strict=True):
         count = int(np.ceil(PERIODS * RATE / hertz))
@@ -52,7 +52,7 @@ def kernels() -> NDArray[np.complex64]:
 class ConvolutionLayer:
     """A convolution over frames and bins. `[n, bins, channels]` becomes `[n - reach, bins // stride, …]`.
 
-    Beside the lowest and highest bins are zeros. `reach`: frames fewer than are given. `size`: channels of a result.
+    The bins are padded with zeros. `reach`: number of frames by which the output is shorter. `size`: output channels.
     """
 
     def __init__(self, weights: Weights, name: str, stride: int = 1) -> None:
@@ -79,7 +79,7 @@ class ConvolutionLayer:
         return np.asarray(found)
 
     def parts(self, x: F32) -> F32:
-        """What each frame adds to the `reach + 1` around it, the last first: `[n, bins // stride, reach + 1, …]`.
+        """Contributions of each frame to the `reach + 1` around it, last first: `[n, bins // stride, reach + 1, …]`.
 
         Of one channel that is more than the frame itself, which is then returned with its zeros.
         """
@@ -89,7 +89,7 @@ class ConvolutionLayer:
         return found.reshape(*found.shape[:2], self.reach + 1, -1)
 
     def summed(self, parts: F32) -> F32:
-        """The results `[n - reach, bins // stride, …]` of what `n` frames add to them."""
+        """Sums the contributions of `n` frames to the results `[n - reach, bins // stride, …]`."""
         count = len(parts) - self.reach
         if self._narrow:
             frame, point, _ = parts.strides
@@ -108,14 +108,14 @@ class ConvolutionLayer:
         return padded
 
     def _rows(self, padded: F32) -> F32:
-        """What each result sees of each frame, `[n, bins // stride, wide * channels]`."""
+        """The inputs that each result uses of each frame, `[n, bins // stride, wide * channels]`."""
         count, bins, channels = padded.shape
         frame, point, value = padded.strides
         shape = count, (bins - self._wide) // self._stride + 1, self._wide * channels
         return np.ndarray(shape, np.float32, padded, 0, (frame, point * self._stride, value)).copy()
 
     def _one_channel(self, padded: F32, count: int, bins: int) -> F32:
-        """Each tap of all points at once, and their sum: faster than the points that each result sees."""
+        """Sums the products of each tap with all points, which is faster here than gathering each result's inputs."""
         taps = (self._points @ padded.reshape(-1, padded.shape[2]).T).reshape(-1, self._wide, *padded.shape[:2])
         found = np.full((count, bins), self._bias, np.float32)
         for tap, beside in np.ndindex(*taps.shape[:2]):
@@ -123,14 +123,14 @@ class ConvolutionLayer:
         return found[:, :, None]
 
     def same(self, x: F32) -> F32:
-        """With silence before and after, as many frames as are given."""
+        """Pads with silence before and after, so that the output has as many frames as the input."""
         padded = np.zeros((len(x) + self.reach, *x.shape[1:]), np.float32)
         padded[self.reach // 2 :][: len(x)] = x
         return self(padded)
 
 
 class ChordLayers:
-    """The network's layers. `weights`: its arrays, as `antiphon_models.hum.basic_pitch` names them."""
+    """Layers of the network. `weights`: its arrays, under the names of `antiphon_models.hum.basic_pitch`."""
 
     def __init__(self, weights: Weights) -> None:
         self.attack = ConvolutionLayer(weights, "attack", STRIDE)
@@ -140,7 +140,7 @@ class ChordLayers:
         self._scale, self._shift = (np.float32(weights[name][0]) for name in ("input.scale", "input.shift"))
 
     def stack(self, levels: F32) -> F32:
-        """`[n, 309]` levels of 0 to 1 to `[n, 264, 8]`: of each bin those of its harmonics."""
+        """`[n, 309]` levels of 0 to 1 to `[n, 264, 8]`: for each bin those of its harmonics."""
         found: F32 = np.zeros((len(levels), WIDE, len(SHIFTS)), np.float32)
         levels = levels * self._scale + self._shift
         for channel, shift in enumerate(SHIFTS):
@@ -150,7 +150,7 @@ class ChordLayers:
         return found
 
     def whole(self, levels: F32) -> tuple[F32, F32]:
-        """How surely each pitch sounds, and begins, in a sound of `[n, 309]` levels; each `[n, 88]`."""
+        """Probability that each pitch sounds, and that it begins, in a sound of `[n, 309]` levels; each `[n, 88]`."""
         stack = self.stack(levels)
         contour = logistic(self.contour.same(rectified(self.body.same(stack))))
         notes = logistic(self.note.same(rectified(self.wide.same(contour))))
@@ -165,20 +165,20 @@ def rectified(x: F32) -> F32:
 WINDOW = 2 * RATE - HOP
 """Input length in samples, for 172 frames."""
 EDGE, FRAMES = 15, 140
-"""Frames at a window's start that are left out, since they know too little of what was before, and those used."""
+"""Frames dropped at a window's start, since they lack context, and the frames used."""
 OCTAVES = 9
 
 
 class OfflineChords:
     """Computes the network's answers to a sound at `RATE`, given piece by piece. `frames`: samples taken so far.
 
-    `size`: samples of a kernel. `whole`: samples that the network takes at once.
+    `size`: kernel length in samples. `whole`: samples that the network processes at once.
     """
 
     rate, size, whole = RATE, SIZE, WINDOW
 
     def __init__(self) -> None:
-        """Loads the network. Raises `ModelError` where its weights are missing or changed."""
+        """Loads the network. Raises `ModelError` if its weights are missing or changed."""
         weights = model_files.weights(MODEL)
         self._layers, self._waves = ChordLayers(weights), kernels().T
         self._halving = np.asarray(weights["halving"], np.float32)
@@ -201,7 +201,7 @@ class OfflineChords:
         return np.concatenate(sounding)[:used], np.concatenate(onsets)[:used]
 
     def window(self, sound: F32) -> tuple[F32, F32]:
-        """The network's answers to `[WINDOW]` samples, each `[172, 88]`; all zero where nothing sounds."""
+        """The network's answers to `[WINDOW]` samples, each `[172, 88]`; all zero for silence."""
         level = decibels(self._spectrum(sound))
         span = float(level.max() - level.min())
         return self._layers.whole((level - level.min()) / np.float32(span or 1.0))
@@ -214,7 +214,7 @@ class OfflineChords:
             self._sound = self._sound[FRAMES * HOP :]
 
     def _spectrum(self, sound: F32) -> F32:
-        """Power of a constant-Q spectrum `[172, 309]`, octave by octave of the sound at half the rate."""
+        """Power of a constant-Q spectrum `[172, 309]`, octave by octave, at half the rate for each."""
         count, parts = len(sound) // HOP + 1, []
         for octave in range(OCTAVES):
             frames = _overlapping(np.pad(sound, SIZE // 2, mode="reflect"), HOP >> octave)[:count]
@@ -228,24 +228,24 @@ def _overlapping(sound: F32, hop: int) -> F32:
 
 
 AHEAD = 0.06
-"""Seconds after a frame's middle that its spectrum reaches at most."""
+"""Maximum seconds after a frame's middle that its spectrum reaches."""
 MAX_WINDOW = 0.25
 """Seconds of the longest window."""
 LATER, BEHIND = 3, 1
-"""Frames after the one that is answered, and those that a peak of the onsets is behind the strike, a median."""
+"""Frames after the answered one, and median lag in frames of an onset's peak after the strike."""
 FEATURE_COUNT = 9
-"""Frames before an answered one that count for its notes, without the frame before that its onset sees."""
+"""Frames before an answered one that affect its notes, not counting the one before that its onset sees."""
 SPAN = 172
-"""Frames over which levels are scaled between the softest and the loudest: two seconds."""
+"""Frames over which levels are scaled between the lowest and the highest: two seconds."""
 ANSWER = 2 * PITCHES
-"""Values of an answer: how surely each pitch sounds, then how surely it begins."""
+"""Values of an answer: probability that each pitch sounds, then that it begins."""
 _SIDE, _HELD, _KEPT = 15, 512, 4096
 FLOOR, QUIET = -100.0, 50.0
-"""dB of what is silent, and the least range of levels, so that the noise of a quiet room is no music."""
+"""Level in dB of silence, and minimum range of levels, so that the noise of a quiet room is not taken for music."""
 
 
 def half_band() -> F32:
-    """A low-pass of 31 samples for half the rate, 60 dB down where it folds into the lower half of the band."""
+    """A low-pass of 31 taps for halving the rate, 60 dB down where it aliases into the lower half of the band."""
     n = np.arange(-_SIDE, _SIDE + 1)
     taps = np.sinc(n / 2.0) * np.kaiser(2 * _SIDE + 1, 6.5)
     return np.asarray(taps / taps.sum(), np.float32)
@@ -254,7 +254,7 @@ def half_band() -> F32:
 class StreamedSpectrum:
     """Power `[309]` of a constant-Q spectrum of the newest sound, hop by hop of 256 samples at `rate`.
 
-    Each octave is that of the sound at twice the rate that it needs, so that the filters before it are short.
+    Each octave is computed at twice the rate that it needs, so that the filters before it are short.
     """
 
     def __init__(self, rate: float) -> None:
@@ -314,14 +314,14 @@ class StreamedSpectrum:
 
 
 _STEPS = 16
-"""Steps of a streamed layer between those that move what it keeps."""
+"""Steps of a streamed layer between shifts of its buffers."""
 
 
 class StreamedLayer:
-    """A layer of a stream, whose newest frames may still change: what each frame adds is found once.
+    """A layer of a stream whose newest frames may still change: each frame's contribution is computed once.
 
-    `known`: frames before the new ones that it sees. `fresh`: new ones of a step, of which the first no longer changes.
-    `later`: frames after them, which are silent.
+    `known`: earlier frames that it sees. `fresh`: new frames of a step, of which the first no longer changes. `later`:
+    silent frames after them.
     """
 
     def __init__(self, layer: ConvolutionLayer, known: int, fresh: int, later: int) -> None:
@@ -344,11 +344,11 @@ class StreamedLayer:
 
 
 class StreamedChords:
-    """The network of one stream: `[1, hop]` samples in, `[1, answer]` values out, of `later` frames before the newest.
+    """The network of one stream: `[1, hop]` samples in, `[1, answer]` values out, `later` frames behind the newest.
 
-    `model`: name of its weights. `lowest`: MIDI number of the first of its `pitches`. `behind`: frames that a peak of
-    the onsets is behind the strike. `ahead`: seconds after a frame that its spectrum reaches. `levels`: dB of the
-    `bins` of the newest frame, `octave` of them in an octave.
+    `model`: name of the weights. `lowest`: MIDI number of the first of the `pitches`. `behind`: frames by which an
+    onset's peak lags the strike. `ahead`: seconds that a frame's spectrum reaches beyond it. `levels`: dB of the `bins`
+    of the newest frame, `octave` bins per octave.
     """
 
     model, rate, hop, lowest, pitches = MODEL, 22050.0, HOP, LOWEST, PITCHES
@@ -365,7 +365,7 @@ class StreamedChords:
         self.start()
 
     def start(self) -> None:
-        """Forgets the sound so far."""
+        """Clears the stream's history."""
         self._spectrum.start()
         self.levels: F32 = np.full(BINS, FLOOR, np.float32)
         self._lows: F32 = np.full(SPAN, FLOOR, np.float32)
@@ -376,7 +376,7 @@ class StreamedChords:
             self._found(np.zeros((1, BINS), np.float32))
 
     def step(self, x: Samples, y: Samples) -> None:
-        """Processes the next hop: how surely each pitch sounds, then how surely each begins, into `y`."""
+        """Processes the next hop: writes to `y` the probability that each pitch sounds, then that each begins."""
         self.levels = level = decibels(self._spectrum.step(x[0]))
         self._lows[self._at], self._highs[self._at] = level.min(), level.max()
         self._at = (self._at + 1) % SPAN
@@ -385,7 +385,7 @@ class StreamedChords:
         y[0, :PITCHES], y[0, PITCHES:] = notes, begun
 
     def _found(self, levels: F32) -> tuple[F32, F32]:
-        """The answers `LATER` frames before one of `[1, 309]` levels, `[88]` each."""
+        """The answers for the frame `LATER` before `[1, 309]` new levels, `[88]` each."""
         stack = self._layers.stack(levels)
         self._attacks[:-1] = self._attacks[1:]
         self._attacks[-1:] = rectified(self._attack.step(stack))

@@ -1,6 +1,6 @@
-"""Streaming model on an NVIDIA card: weights and states stay in its memory, and a step is one recorded CUDA graph.
+"""Streaming model on an NVIDIA card: weights and states stay in its memory, and each step is a recorded CUDA graph.
 
-A capture bundles the card's resources: recording, pinned memory, the stream and its events. With `Capture` the rest
+A capture bundles the card's resources: recording, pinned memory, the stream and its events. The base class `Capture`
 runs on the CPU, for tests on a machine without a card.
 """
 
@@ -55,7 +55,7 @@ class Capture:
 
 
 class Eager(Capture):
-    """A capture on the card that launches each kernel: what `Graphs` does without."""
+    """A capture on the card that launches each kernel, without the graphs of `Graphs`."""
 
     def __init__(self) -> None:
         super().__init__("cuda")
@@ -117,10 +117,10 @@ def card(name: str) -> Graphs:
 class GraphStepper:
     """`Stepper` with a recorded step for several batch sizes: 1, 2, 4, … and all slots.
 
-    A step uses the smallest batch that contains the highest open slot. **Its results must not depend on the batch
-    size**: a replay must give the same samples whatever other streams play. Libraries choose other kernels for other
-    batch sizes, which may differ in the last digit; so `warm` compares each size with the whole batch, bit for bit, and
-    drops those that differ.
+    Each step uses the smallest batch that contains the highest open slot. **Its results must not depend on the batch
+    size**: a replay must give the same samples whatever other streams play. Libraries choose different kernels for
+    different batch sizes, and their results may differ in the last digit; so `warm` compares each size with the whole
+    batch, bit for bit, and drops those that differ.
 
     `post` and `take` are the two halves of `step`: two hops may be in progress, with a pinned buffer each.
     """
@@ -210,7 +210,7 @@ class GraphStepper:
         self._posted += 1
 
     def take(self, y: Samples) -> None:
-        """Waits for the oldest hop in progress, and copies its answer to `y`, float32 `[slots, outputs, answer]`."""
+        """Waits for the oldest hop in progress, and copies its answer into `y`, float32 `[slots, outputs, answer]`."""
         buffer = self._taken % BUFFERS
         self._capture.wait(buffer)
         y[...] = self._views[buffer][1]

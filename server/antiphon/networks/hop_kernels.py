@@ -1,4 +1,4 @@
-"""Machine-code hops of a worker's node: posts sound, plays answers that have arrived.
+"""Machine code for the hops of a worker's node: posts sound, and plays the answers that have arrived.
 
 Goal: while the worker answers in time and only sound is sent, a block needs no interpreter.
 
@@ -112,7 +112,7 @@ def take_answers(lanes: i64p, hop: i64, out: Audio) -> None:
 
 @kernel
 def post_hop(lanes: i64p, count: i64, hop: i64, sound: Audio, head: f32p, size: i64) -> None:
-    """Posts a hop to each stream: its channels of the sound, then the `size` floats of `head`."""
+    """Posts a hop to each stream: the stream's channels of the sound, then the `size` floats of `head`."""
     for k in range(count):
         lane = offset(lanes, k * LaneWord.SIZE)
         floats = lane[LaneWord.FLOATS_IN]
@@ -144,7 +144,7 @@ class HopGrid(NamedTuple):
 
 
 class HopSounds(NamedTuple):
-    """The rebuffer's hops that come in and play, and the fader's newest sound."""
+    """The rebuffer's input and output hops, and the fader's newest sound."""
 
     into: Audio
     out: Audio
@@ -153,7 +153,7 @@ class HopSounds(NamedTuple):
 
 
 class DryHops(NamedTuple):
-    """The dry sound, without channels if there is none: its ring, and the hop that plays."""
+    """The dry sound, without channels if there is none: its ring, and the hop being played."""
 
     ring: Audio
     hop: Audio
@@ -163,7 +163,7 @@ class DryHops(NamedTuple):
 
 @kernel
 def pass_part(words: i64p, x: Audio, into: Audio, out: Audio, y: Audio, done: i64) -> i64:
-    """Passes frames of a block from `done` on, up to the end of it or the hop: x → into, out → y.
+    """Passes frames of a block from `done` on, up to the end of the block or the hop: x → into, out → y.
 
     Returns the frames of the block that are done.
     """

@@ -20,7 +20,7 @@ FACTORIES = {
 ARRAY_FACTORY = "antiphon.networks.array_network:build"
 """Factory of a CPU worker for a model with a numpy version of its network."""
 CUDA_MEMORY = 4096
-"""MB: a CUDA context and its libraries take gigabytes of the process before the first weight."""
+"""Memory limit in MB: a CUDA context and its libraries take gigabytes of the process before the first weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,18 @@ class ModelInfo:
     """A streaming model, as data: the return type of factories of `antiphon_models`. It imports no torch.
 
     Attributes:
-        name: Its name in `antiphon models` and messages.
+        name: Name in `antiphon models` and messages.
         network: "module:Class" of the `antiphon.api.backends.networks.StreamingModel`, imported in the worker.
         rate: Frames per second, as the network declares it.
-        hop: Values that are posted at a time for each input: a hop's frames where they are sound.
-        latency: Algorithmic latency in frames, beyond the hop that has to be gathered first.
-        slots: Streams that one worker takes on the CPU, where each costs time even when it has no hops.
-        devices: What it can run on: "cpu", "cuda".
-        folder: Of the manifest; "" for the one that ships with Antiphon.
+        hop: Values posted at a time for each input; for sound, the frames of a hop.
+        latency: Algorithmic latency in frames, in addition to the hop that is collected first.
+        slots: Streams per worker on the CPU, where each costs time even without hops.
+        devices: Supported devices: "cpu", "cuda".
+        folder: Folder of the manifest; "" for the one that ships with Antiphon.
         answer: Values of an answer for each output; 0 for `hop`.
-        frames: Frames of `rate` from one hop to the next, where a hop is not that many samples; 0 for `hop`.
+        frames: Frames at `rate` between hops, if a hop does not have that many samples; 0 for `hop`.
         array_network: "module:Class" of the same network in numpy, an `antiphon.api.backends.models.ArrayNetwork`,
-            which plays on the CPU without torch; "" where `network` plays there too.
+            which runs on the CPU without torch; "" if `network` runs there too.
     """
 
     name: str
@@ -61,7 +61,7 @@ class ModelInfo:
     def plays_arrays(self, device: str) -> bool:
         """Whether the numpy network runs on the CPU of a server with that device, "cpu" or "cuda".
 
-        It does so on "cuda" too where the package of `network` is not installed: plugins ship without the lab.
+        It also does on "cuda" if the package of `network` is not installed: plugins ship without the lab.
         """
         on_card = device != "cpu" and device in self.devices
         return bool(self.array_network) and not (on_card and self._installed())
@@ -70,7 +70,7 @@ class ModelInfo:
         return importlib.util.find_spec(self.network.partition(":")[0].partition(".")[0]) is not None
 
     def worker(self, device: str) -> WorkerSpec:
-        """Worker in numpy where `plays_arrays`, else in torch. Raises WorkerError: it does not run on that device."""
+        """Spec of a numpy worker if `plays_arrays`, else of torch. Raises WorkerError: it cannot run on that device."""
         if device in self.devices and self.plays_arrays(device):
             return self._worker("cpu", self.array_network, ARRAY_FACTORY, "none")
         return self.torch_worker(device)
@@ -105,13 +105,13 @@ class FileListing:
     """List entry of one method of a model file, or of a file that cannot be played.
 
     Attributes:
-        format: "torchscript", "onnx", or "" where it is not known.
+        format: "torchscript", "onnx", or "" if unknown.
         in_ratio: Frames of sound for each value of an input; 1 is sound.
-        rate: Frames per second that the file was made for; 0 where it does not say.
+        rate: Frames per second for which the file was made; 0 if not stated.
         hop: Frames of its shortest hop.
-        latency: Frames by which its sound lags, without the hop.
-        source: Where the latency is from: "declared", "measured" or "assumed".
-        problem: Why it cannot be played, or "".
+        latency: Latency in frames, without the hop.
+        source: Source of the latency: "declared", "measured" or "assumed".
+        problem: Reason why it cannot be played, or "".
     """
 
     file: str
@@ -134,7 +134,7 @@ class ModelFolder(Protocol):
     """A folder of model files; a factory of `antiphon_models` may return it in place of a `ModelInfo`."""
 
     def listed(self) -> Sequence[FileListing]:
-        """Lists the methods of its files."""
+        """Lists the methods of the folder's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def known_models(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo],
 
 
 def files(plugins_dir: Path | None = None) -> list[FileListing]:
-    """User's model files, from every plugin that lists some. A new file is loaded once, which takes seconds."""
+    """The user's model files, as listed by plugins. A new file is loaded once, which takes seconds."""
     from antiphon.kernel.plugins.loader import load
 
     listings: list[FileListing] = []

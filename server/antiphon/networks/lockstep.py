@@ -1,6 +1,6 @@
-"""The pool of a process that computes files: it waits for every answer. The engine sets a live pool in its place.
+"""The worker pool of a process that computes files: it waits for every answer. The engine installs a live pool instead.
 
-`current()` is the process-wide pool, made where it is first needed; a check of a processor has none.
+`current()` is the process-wide pool, created at its first use; a check of a processor has none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import WorkerError, WorkerLost, WorkersFull
-from antiphon.kernel.runtime.processes.scheduling import Patience
+from antiphon.kernel.runtime.processes.scheduling import StallTimeout
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.arena import MAX_DEPTH, Arena, Bells, State, WorkerEntry, WorkerWord, tag
 from antiphon.kernel.workers.devices import CONTEXT as _context, HERE as _here, Device
@@ -27,16 +27,16 @@ from antiphon.kernel.workers.spec import WorkerSpec
 HANG_NS = 30_000_000_000
 """Time without an answer, ns, after which a worker is killed."""
 _GIVEN_UP_NS = 1_000_000_000
-"""Maximum wait of a replay for an answer that was missing live, such as to a hop at which every worker crashes."""
+"""Maximum wait in ns of a replay for an answer that was missing live, as for a hop that crashes every worker."""
 START_SECONDS = 60.0
-"""Seconds that a worker has for its start, as of `Patience`; a failed start is noticed at once."""
+"""Timeout in seconds for a worker's start, for `StallTimeout`; a failed start is noticed at once."""
 LOOK_SECONDS = 0.1
-"""Seconds between checks of the zygote while an answer is waited for."""
+"""Seconds between checks of the zygote during a wait for an answer."""
 _making = threading.Lock()
 
 
 class LockstepStream(WorkerStream):
-    """A stream whose every answer is waited for, without a limit."""
+    """A stream that waits for every answer, without a timeout."""
 
     lockstep = True
     _pool: Lockstep
@@ -47,7 +47,7 @@ class LockstepStream(WorkerStream):
         self._past: deque[tuple[int, int]] = deque(maxlen=MAX_DEPTH)
 
     def start(self, hop: int, wait: bool = True) -> HopStart:
-        """As `WorkerStream.start`; where it may wait, a replay waits for a worker that runs again."""
+        """Does what `WorkerStream.start` does; if it may wait, a replay waits for a restarted worker."""
         own = self._own
         if self.runs():
             if not own[EpochWord.BROKEN] and hop_continues.call(self._lane, hop, 0):
@@ -55,7 +55,7 @@ class LockstepStream(WorkerStream):
             ended = not self._finished()
         else:
             ended, own[EpochWord.BROKEN] = True, 1
-        if ended and not (wait and self._pool.revived(self)):
+        if ended and not (wait and self._pool.restart_failed_worker(self)):
             return HopStart.NO_WORKER
         self._begin(hop)
         return HopStart.BEGINS
@@ -73,9 +73,9 @@ class LockstepStream(WorkerStream):
         super()._begin(hop)
 
     def take(self, hop: int, needed: bool = True) -> Samples | None:
-        """Waits for the answer without a limit; for an unneeded one `_GIVEN_UP_NS`, to keep the state.
+        """Waits for an answer without a timeout; for an unneeded one, up to `_GIVEN_UP_NS`, to keep the state.
 
-        Raises WorkerLost: an answer that is needed is missing for good.
+        Raises WorkerLost: a needed answer is permanently missing.
         """
         own = self._own
         new, place = hop >= own[EpochWord.FIRST], hop % self._depth
@@ -99,7 +99,7 @@ class LockstepStream(WorkerStream):
 
 
 class Lockstep(Pool):
-    """Pool for files: waits for every answer, and starts its zygotes as child processes."""
+    """Pool for files: it waits for every answer, and starts its zygotes as child processes."""
 
     lockstep = True
     stream_class = LockstepStream
@@ -128,7 +128,7 @@ class Lockstep(Pool):
         return stream
 
     def _entry(self, spec: WorkerSpec) -> WorkerEntry:
-        """Entry as in `Pool`; if all are taken, but some by workers without streams, waits until one has ended."""
+        """Entry as in `Pool`. If all are taken, some by workers without streams, waits until one of these has ended."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -143,7 +143,7 @@ class Lockstep(Pool):
 
     def _wait_ready(self, stream: WorkerStream) -> bool:
         """Waits until a stream's worker has prepared it. Returns False when the worker has failed for good."""
-        patience, words = Patience(START_SECONDS), stream.entry.words
+        patience, words = StallTimeout(START_SECONDS), stream.entry.words
         while not stream.runs():
             if stream.entry.state in (State.QUARANTINED, State.REFUSED):
                 return False
@@ -153,8 +153,8 @@ class Lockstep(Pool):
             time.sleep(0.001)
         return True
 
-    def revived(self, stream: WorkerStream) -> bool:
-        """Restarts a worker in a replay after any number of failures, which may come faster than live."""
+    def restart_failed_worker(self, stream: WorkerStream) -> bool:
+        """Restarts a worker in a replay after any number of failures, which may follow faster than they did live."""
         if not _here.replaying:
             return False
         if stream.entry.state == State.QUARANTINED:
@@ -205,13 +205,12 @@ def spawn(kind: str, arena: Arena, bells: Bells, imports: str = "") -> tuple[int
 
 
 def current() -> Pool | None:
-    """Process-wide pool, from which streams are opened. Off the block path.
+    """Returns the process-wide pool, which opens streams. Off the block path.
 
-    `pool.open(spec, config="", node=0)` returns a `WorkerStream`, a slot of a worker like `spec`, a `WorkerSpec`; the
+    `pool.open(spec, config="", node=0)` returns a `WorkerStream`, a slot of a worker for `spec`, a `WorkerSpec`. The
     worker is started if there is none, and may not be ready yet. `config` is the stream's own text for `Stepper.open`,
-    `node` the processor's `node`. `pool.lockstep` is True while a file is computed: every answer is waited for. Returns
-    the pool; None where a declaration is only checked, and no worker is to be started. Raises WorkerError: the system
-    is Windows.
+    `node` the processor's `node`. `pool.lockstep` is True while a file is computed, when streams wait for every answer.
+    Returns None while a declaration is only checked, so that no worker is started. Raises WorkerError: on Windows.
     """
     if _here.disabled:
         return None
@@ -225,15 +224,15 @@ def current() -> Pool | None:
     return made
 
 
-def own_device() -> Device | None:
-    """Device for a processor's own choice of inline computation; None during a check."""
+def inline_device() -> Device | None:
+    """Device for a processor that computes inline by its own choice; None during a check."""
     here = current()
     return _here.weighed if here is None else here.device
 
 
 @contextlib.contextmanager
 def replaying() -> Iterator[None]:
-    """Context manager for a replay: a worker's end raises no error, as the log says which answers were missing."""
+    """Context of a replay, in which a worker's end raises no error, since the log says which answers were missing."""
     before, _here.replaying = _here.replaying, True
     try:
         yield

@@ -1,6 +1,6 @@
-"""Client of a model, for processors with a hop grid of their own, and checks that a model can run.
+"""Client of a model, for processors with their own hop grid, and checks that a model can run.
 
-The contents of hops and answers (sound, band levels, gains) are agreed between processor and network.
+Processor and network agree on the contents of hops and answers (sound, band levels, gains).
 """
 
 import logging
@@ -24,30 +24,30 @@ from antiphon.networks.rebuffer import lead_for
 from antiphon.networks.worker_processor import WorkerClient, WorkerProcessor
 
 BLOCKS_A_HOP = 4
-"""Maximum hop, in blocks, at which a numpy network is computed inline, in the block that completes the hop.
+"""Maximum hop in blocks for which a numpy network is computed inline, in the block that completes the hop.
 
-At 64-frame blocks the shipped networks' nodes take up to two thirds of a block at p99 on a busy machine, at 256 a
-fifth: for shorter blocks a worker has a whole hop for it (docs/decisions/README.md, 0060).
+At 64-frame blocks the shipped networks' nodes take up to two thirds of a block at p99 on a busy machine; at 256 frames
+a fifth. With shorter blocks, a worker has a whole hop of time (docs/decisions/README.md, 0060).
 """
 
 
 class ModelClient(WorkerClient):
     """A processor's streams of one model, side by side.
 
-    A model with a numpy network on the CPU, with a hop of at most `BLOCKS_A_HOP` blocks, is computed here, in `send`,
-    and `lead` is 0. Otherwise a worker runs it, as a `WorkerClient`'s. The processor's latency includes `lead *
-    hop_frames`. The contents of hops and answers (sound, band levels, gains) are between processor and network. For
-    sound in, sound out there is `ModelProcessor`.
+    A model with a numpy network on the CPU, with a hop of at most `BLOCKS_A_HOP` blocks, is computed inline, in `send`,
+    and `lead` is 0. Otherwise a worker runs it, as for `WorkerClient`. The processor's latency includes `lead *
+    hop_frames`. Processor and network agree on the contents of hops and answers (sound, band levels, gains).
+    `ModelProcessor` is for sound in, sound out.
     """
 
     def __init__(self, model: ModelInfo, lanes: int, hop_frames: int, block: int, node: int) -> None:
         """Opens the streams, on the server's device if the model can run on it.
 
-        `hop_frames`: hop frames of the processor's grid, by which hops are numbered. `block`: the most frames of a
-        block. Raises WorkerError: the worker does not start, there is no place for it, or the network does not fit its
+        `hop_frames`: frames of a hop in the processor's grid, which numbers the hops. `block`: maximum frames of a
+        block. Raises WorkerError: the worker does not start, there is no free slot, or the network does not fit its
         weights.
         """
-        device = lockstep.own_device()
+        device = lockstep.inline_device()
         arrays = device is not None and model.plays_arrays(device) and hop_frames <= BLOCKS_A_HOP * block
         spec = worker_of(model)
         super().__init__(spec, 0 if arrays else lanes, 0 if arrays else lead_for(hop_frames, block), node)
@@ -68,8 +68,8 @@ class ModelClient(WorkerClient):
     def take(self, hop: int, io: IO) -> Samples | None:
         """Returns the answer to a hop. Hops are requested in order, each once.
 
-        Returns float32 `[lanes, *outputs]`, valid until the next `send` or `take`; None where it is not there in time,
-        or is not finite, after which the network begins without a past.
+        Returns float32 `[lanes, *outputs]`, valid until the next `send` or `take`; None if it is late, or is not
+        finite, after which the network restarts from its initial state.
         """
         if not self._networks:
             return super().take(hop, io)
@@ -102,7 +102,7 @@ def worker_of(model: ModelInfo) -> WorkerSpec:
 
 
 def usable(model: ModelInfo) -> str:
-    """Why a model cannot run here, in a sentence; "" where its weights, and torch if needed, are installed."""
+    """Sentence that says why a model cannot run here; "" if its weights, and torch if needed, are installed."""
     try:
         model_files.entry(model.weights, Path(model.folder) if model.folder else None)
     except model_files.ModelError as error:
@@ -113,7 +113,7 @@ def usable(model: ModelInfo) -> str:
 
 
 def say_instead(log: logging.Logger, text: str) -> None:
-    """Logs the fallback of a node without its model: once a process, and not while plugins are checked."""
+    """Logs the fallback of a node without its model, once per process, and not while plugins are checked."""
     if not devices.workers_disabled() and (log.name, text) not in _LOGGED_FALLBACKS:
         _LOGGED_FALLBACKS.add((log.name, text))
         log.warning("%s", text)
@@ -130,8 +130,8 @@ class ModelProcessor(WorkerProcessor):
             model = LEVELLER
             rate = LEVELLER.rate
 
-    is a complete processor. A model of fewer channels than the stream gets a slot for each group of channels. `model`:
-    the model; it has as many inputs as outputs, and answers a hop with as many frames.
+    is a complete processor. A model with fewer channels than the stream gets a slot for each group of channels.
+    `model`: the model, with as many inputs as outputs, and with answers as long as hops.
     """
 
     model: ClassVar[ModelInfo]
@@ -163,6 +163,6 @@ class ModelProcessor(WorkerProcessor):
         return self.hop_step(io.audio_in[0], io.audio_out[0])
 
     def read(self, answer: Samples) -> Samples:
-        """Joins the lanes' channels, without the last lane's surplus ones."""
+        """Joins the channels of the lanes, without surplus channels of the last."""
         sound: Samples = answer.reshape(-1, answer.shape[-1])[: len(self._sound)]
         return sound

@@ -23,7 +23,7 @@ class ModelError(PluginError):
 def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
     """Reads the manifest's entry of a model, without reading its weights.
 
-    `folder`: of the manifest; None for the one that ships with Antiphon. Returns file, sha256, bytes, and the metadata
+    `folder`: the manifest's; None for the one that ships with Antiphon. Returns file, sha256, bytes, and the metadata
     given to `write_weights`. Raises ModelError: there is no manifest, or it does not name the model.
     """
     where = folder or resources.models()
@@ -34,15 +34,15 @@ def entry(name: str, folder: Path | None = None) -> dict[str, Any]:
 
 
 def names(folder: Path | None = None) -> list[str]:
-    """Models that the manifest of `folder`, or the shipped one, names. Raises ModelError: there is none to read."""
+    """Models in the manifest of `folder`, or in the shipped one. Raises ModelError: it cannot be read."""
     return [name for name, row in _manifest(folder or resources.models()).items() if isinstance(row, dict)]
 
 
 def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
     """Reads the arrays of a model, after comparing its file with the manifest's checksum. Nothing is unpickled.
 
-    `folder`: of the manifest; None for the one that ships with Antiphon. Raises ModelError: the file is missing, larger
-    than 64 MB, no safetensors file, or not the one with the manifest's checksum.
+    `folder`: the manifest's; None for the one that ships with Antiphon. Raises ModelError: the file is missing, larger
+    than 64 MB, not a safetensors file, or has another checksum than in the manifest.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -59,7 +59,7 @@ def weights(name: str, folder: Path | None = None) -> dict[str, NDArray[Any]]:
 
 
 def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dict[str, Any]) -> None:
-    """Writes arrays as `name`.safetensors, and its checksum into the manifest. Raises FileError: of either."""
+    """Writes arrays as `name`.safetensors, and the checksum into the manifest. Raises FileError: one of both failed."""
     import tomli_w
     from safetensors.numpy import save
 

@@ -1,7 +1,7 @@
 """Scanner of an ONNX model's bytes for references to other files, without any library.
 
-An ONNX tensor may lie in another file, named by a path of the model's own choosing. Such models are refused: all of a
-model is in its file. Field numbers are those of ONNX's `onnx.proto`.
+An ONNX tensor may be stored in another file, at a path of the model's choice. Such models are refused: a model must be
+a single file. Field numbers are those of ONNX's `onnx.proto`.
 """
 
 from collections.abc import Iterator
@@ -35,12 +35,12 @@ def check(data: bytes) -> None:
 
 
 def looks_like(data: bytes) -> bool:
-    """Guesses whether bytes are an ONNX model: its first field is the format version."""
+    """Whether bytes look like an ONNX model: the first field is the format version."""
     return data[:1] == b"\x08" and data[:2] != b"\x80\x02"
 
 
 def _walk(data: memoryview, kind: str, depth: int) -> int:
-    """Looks for tensors with external data; gives the number of graphs. Raises ModelError, IndexError, ValueError."""
+    """Looks for tensors with external data; returns the number of graphs. Raises ModelError, IndexError, ValueError."""
     if depth > 4 * MAX_DEPTH:
         raise ValueError("too deep")
     graphs, fields = 0, _FIELDS.get(kind, {})

@@ -1,7 +1,7 @@
-"""Re-blocks a node's sound into hops for a worker, and the answers into blocks, `latency` frames later; their dropouts.
+"""Re-blocks a node's sound into hops for a worker, and its answers into blocks, `latency` frames later, with dropouts.
 
-Hops lie on the sample clock: hop k is frames k·H to (k+1)·H of it. Its answer is played from frame (k + 1 + lead)·H
-on, or never: then the sound fades across the dropout, which is marked in the session log.
+Hops lie on the sample clock: hop k is its frames k·H to (k+1)·H. Its answer plays from frame (k + 1 + lead)·H on. If it
+is missing, the sound fades across the dropout, which is marked in the session log.
 """
 
 import math
@@ -30,16 +30,16 @@ class Rebuffer:
     Args:
         hop: Frames of a hop, H.
         lead: Hops between the end of a hop and the beginning of its answer.
-        inputs: Channels that come in; 0 for a source.
+        inputs: Input channels; 0 for a source.
         post: Called as `post(hop, sound)` when a hop is complete; sound is float32 `[inputs, H]`, valid during the
             call.
-        load: Called as `load(hop, out)` for the hop that plays next; it fills `out`, float32 `[outputs, H]`. Where
-            `hop` is below `first` there is no answer yet.
+        load: Called as `load(hop, out)` for the hop that plays next; it fills `out`, float32 `[outputs, H]`. If `hop`
+            is below `first`, there is no answer yet.
 
     Attributes:
         hop: Frames of a hop.
-        words: Where it is, for machine code (`HopWord`).
-        filling, playing: The hop that comes in, float32 `[inputs, H]`, and the one that goes out, `[outputs, H]`.
+        words: Its position, for machine code (`HopWord`).
+        filling, playing: The hop being filled, float32 `[inputs, H]`, and the one being played, `[outputs, H]`.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Rebuffer:
 
     @property
     def fill(self) -> int:
-        """Frames filled of the current hop."""
+        """Number of frames in the current hop so far."""
         return max(0, self._words[HopWord.FILL])
 
     @property
@@ -86,7 +86,7 @@ class Rebuffer:
         return self._words[HopWord.FILL] >= 0
 
     def begin(self, sample: int) -> None:
-        """Sets the sample time of the stream's first frame; only the first call counts."""
+        """Sets the sample time of the stream's first frame; further calls do nothing."""
         words = self._words
         if words[HopWord.FILL] < 0:
             words[HopWord.NUMBER] = words[HopWord.FIRST] = sample // self.hop
@@ -123,7 +123,7 @@ class Rebuffer:
 FADE = 0.010
 """Length of each fade in seconds."""
 RELATED = 0.5
-"""Least correlation of an answer with the dry sound to count as its variant; unrelated sounds stay below it."""
+"""Minimum correlation of an answer with the dry sound to count as derived from it; unrelated sounds stay below."""
 
 
 class DropoutFader:
@@ -131,8 +131,8 @@ class DropoutFader:
 
     At a dropout, the previous sound is continued by its mirror image and fades in 10 ms; its dry part is continued by
     the dry sound. Gains keep the power of uncorrelated sounds, and the amplitude of equal sounds. All calls are for the
-    block path. `fade`: frames of a fade. `words`: how far the fades are, for machine code (`FadeWord`). `tail`,
-    `dry_tail`: the last 10 ms of the output, and of the dry sound at the same time.
+    block path. `fade`: frames of a fade. `words`: progress of the fades, for machine code (`FadeWord`). `tail`,
+    `dry_tail`: the last 10 ms of the output, and of the dry sound in the same period.
     """
 
     def __init__(self, channels: int, hop: int, rate: int) -> None:
@@ -177,8 +177,8 @@ class DropoutFader:
     def play(self, answer: Samples | None, dry: Samples | None, out: Samples) -> None:
         """Plays one hop, or fades at a dropout.
 
-        `answer`: float32 `[channels, hop]`, or None where it is missing. `dry`: float32 `[channels, hop]`, delayed as
-        the answers are; None where there is no dry sound. `out`: float32 `[channels, hop]`, to be filled.
+        `answer`: float32 `[channels, hop]`, or None if it is missing. `dry`: float32 `[channels, hop]`, delayed like
+        the answers; None without a dry sound. `out`: float32 `[channels, hop]`, to be filled.
         """
         words = self._words
         if answer is None and self.there:
@@ -232,8 +232,8 @@ class DropoutFader:
     def _left(self, risen: int, fallen: int, there: bool) -> None:
         """Writes the dry sound's gain to `_share`.
 
-        With r of an answer of correlation κ, and f of a ghost that held h of the dry sound by a correlation ρ:
-        √(1 - r²(1 - κ²) - f²(1 - ρ²)) - rκ + f(h - ρ), which keeps the power whatever κ and ρ are.
+        For gain r of an answer of correlation κ, and gain f of a mirrored sound that holds h of the dry sound with
+        correlation ρ: √(1 - r²(1 - κ²) - f²(1 - ρ²)) - rκ + f(h - ρ), which keeps the power whatever κ and ρ are.
         """
         share, rise, gone = self._share, self._words[FadeWord.RISE], self._words[FadeWord.GONE]
         share.fill(1.0)
@@ -279,7 +279,7 @@ class _Stream(Protocol):
 class DropoutLog(ProcessorPart):
     """Logs the dropouts of a node's hops, and repeats them in a replay.
 
-    Marks: `absent` and `back` where answers stop and resume, `fresh` where a worker began with an initial state. All
+    Marks: `absent` and `back` when answers stop and resume, `fresh` when a worker began with an initial state. All
     calls are for the block path.
     """
 
@@ -297,7 +297,7 @@ class DropoutLog(ProcessorPart):
             self._turns.append((hop, kind == "absent"))
 
     def before(self, hop: int, streams: Iterable[_Stream]) -> bool:
-        """Resets streams before a hop is posted, if the log says they began with an initial state there."""
+        """Resets streams before a hop is posted if, by the log, they began with an initial state there."""
         if hop not in self._fresh:
             return False
         self._fresh.discard(hop)
@@ -306,7 +306,7 @@ class DropoutLog(ProcessorPart):
         return True
 
     def absent(self, hop: int) -> bool:
-        """True if the replayed log marks a hop's answer as missing. To be called once for each hop, in order."""
+        """True if the replayed log marks a hop's answer as missing. Called once for each hop, in order."""
         while self._turns and self._turns[0][0] <= hop:
             self.away = self._turns.popleft()[1]
         return self.away

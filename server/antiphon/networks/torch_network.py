@@ -28,16 +28,15 @@ State: TypeAlias = tuple[torch.Tensor, ...]
 
 
 class StreamingModel(torch.nn.Module, ABC):
-    """Network that computes one hop a step, for several streams at once, one row of the batch each.
+    """Network that computes one hop per step, for several streams at once, one row of the batch each.
 
     The constructor takes no arguments; weights are loaded later. Rows must not depend on each other, and all memory
-    must be in the state: slots are masked and cleared by its rows.
+    must be in the state, whose rows are masked and cleared by slot.
 
     Attributes:
         rate: Frames per second.
-        hop: Frames of a hop, or values of it for each input.
-        latency: Algorithmic latency in frames, beyond the hop that has to be gathered first. What the host adds is not
-            part of it.
+        hop: Frames of a hop, or its values for each input.
+        latency: Algorithmic latency in frames, in addition to the hop that is collected first, and without the host's.
         answer: Values of an answer for each output; None for `hop`.
         frames: Frames from one hop to the next; None for `hop`.
     """
@@ -64,7 +63,7 @@ class StreamingModel(torch.nn.Module, ABC):
     def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Computes one hop of every slot. Neither `x` nor `state` is written to.
 
-        `x`: float32 `[slots, inputs, hop]`; any number of slots from 1. `state`: as `start` or the step before gave it.
+        `x`: float32 `[slots, inputs, hop]`; any number of slots from 1. `state`: from `start` or the previous step.
         Returns float32 `[slots, outputs, answer]`, and the state after the hop, of the same shapes and types as before.
         """
 
@@ -85,10 +84,10 @@ def one_thread() -> None:
 def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
     """Creates a network, loads its weights, and checks it by steps of silence and noise.
 
-    `spec`: a worker's spec, as `ModelInfo.worker` gives it. Its settings are network "module:Class"; weights, a name of
-    the manifest, or "" for first weights drawn by `seed`; folder of the manifest, "" for Antiphon's own. Returns the
-    network, in evaluation, without gradients. Raises ModelError: the network, its weights or its answers are not what
-    was declared.
+    `spec`: a worker's spec, from `ModelInfo.worker`. Its settings are network "module:Class"; weights, a name in the
+    manifest, or "" for initial weights drawn by `seed`; folder of the manifest, "" for Antiphon's own. Returns the
+    network in evaluation mode, without gradients. Raises ModelError: the network, its weights or its answers are not as
+    declared.
     """
     where, weights = str(spec.settings.get("network", "")), str(spec.settings.get("weights", ""))
     kind = _class(where)
@@ -117,7 +116,7 @@ def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
 def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None = None) -> None:
     """Loads a model's weights into a network.
 
-    `folder`: of the manifest; None for the one that ships with Antiphon. Raises ModelError: the weights are missing, or
+    `folder`: the manifest's; None for the one that ships with Antiphon. Raises ModelError: the weights are missing, or
     do not fit the network; the message says which.
     """
     arrays = model_files.weights(weights, folder)
@@ -174,7 +173,7 @@ def advance(network: StreamingModel, x: torch.Tensor, y: torch.Tensor, state: St
 
 
 def until_steady(step: Callable[[], None]) -> int:
-    """Repeats a step until the median of eight is no faster than the previous eight's; returns the number of steps."""
+    """Repeats a step until the median of eight is no faster than that of the previous eight; returns their number."""
     times: list[float] = []
     while len(times) < MAX_STEPS:
         began = time.perf_counter()

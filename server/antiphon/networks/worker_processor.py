@@ -1,7 +1,7 @@
-"""The base class of processors that compute in a worker: sound in hops to it, its answers back, fades at dropouts.
+"""The base class of processors that compute in a worker: sound goes to it in hops, answers return, dropouts fade.
 
-Its streams through one worker are a `WorkerClient`: hops are posted, and their answers taken `lead` hops later.
-Missing answers are written into the session log, and repeated in a replay.
+Its streams through one worker are a `WorkerClient`, which posts hops and takes their answers `lead` hops later. Missing
+answers are written to the session log, and repeated in a replay.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +31,7 @@ def _no_config() -> str:
 
 
 class WorkerClient(ProcessorPart):
-    """A processor's streams through one worker, side by side, for processors that have a hop grid of their own.
+    """A processor's streams through one worker, side by side, for processors with their own hop grid.
 
     Created in `prepare`. All methods but `close` are for the block path.
 
@@ -47,9 +47,9 @@ class WorkerClient(ProcessorPart):
     ) -> None:
         """Opens the streams.
 
-        `lead`: hops between a post and its take; room for as many is made in the rings. `config`: gives the streams'
-        own text for the worker; not called in a check, which has no workers. Raises WorkerError: the worker does not
-        start, or there is no place for it.
+        `lead`: hops between a post and its take; the rings have room for as many. `config`: returns the streams'
+        settings text for the worker; not called in a check, which has no workers. Raises WorkerError: the worker does
+        not start, or there is no free slot.
         """
         self.lead = lead
         self.first = 0
@@ -59,7 +59,7 @@ class WorkerClient(ProcessorPart):
         self.streams: list[WorkerStream] = []
         here = lockstep.current()
         if here is not None:
-            worker, text = with_room(spec, lead), config()
+            worker, text = with_ring_space(spec, lead), config()
             try:
                 for _ in range(lanes):
                     self.streams.append(here.open(worker, text, node))
@@ -83,9 +83,9 @@ class WorkerClient(ProcessorPart):
         self.first = hop
 
     def start(self, hop: int, io: IO) -> HopStart:
-        """Decides, before a hop is posted, whether it continues the epoch.
+        """Determines, before a hop is posted, whether it continues the epoch.
 
-        Returns whether it does, or the worker begins without a past, or there is none.
+        Returns whether it does, or the worker begins from its initial state, or there is no worker.
         """
         if not self.there:
             return HopStart.NO_WORKER
@@ -117,8 +117,8 @@ class WorkerClient(ProcessorPart):
     def take(self, hop: int, io: IO) -> Samples | None:
         """Returns the answer to a hop. Hops are requested in order, each once.
 
-        Returns float32 `[lanes, *outputs]`, valid until the next `take`; None where it is not there in time, or is not
-        finite, which also ends its worker.
+        Returns float32 `[lanes, *outputs]`, valid until the next `take`; None if it is late, or is not finite, which
+        also ends its worker.
         """
         if hop < self.first or not self.there:
             return None
@@ -153,17 +153,16 @@ class WorkerClient(ProcessorPart):
             stream.close()
 
 
-def with_room(spec: WorkerSpec, lead: int) -> WorkerSpec:
-    """The same worker with rings for `lead` hops in progress, and as many again for late answers."""
+def with_ring_space(spec: WorkerSpec, lead: int) -> WorkerSpec:
+    """Returns the spec with rings for `lead` hops in progress, and as many again for late answers."""
     return spec if lead + 2 < spec.depth else replace(spec, depth=min(2 * (lead + 1), max(MAX_DEPTH, lead + 1)))
 
 
 def convert_channels(given: Samples, into: Samples) -> None:
     """Converts sound to another number of channels.
 
-    Mono goes to all channels, several channels are averaged to one; otherwise surplus channels are dropped, and
-    channels that are missing are silent. `given`: float32 `[any, frames]`. `into`: float32 `[channels, frames]`,
-    written.
+    Mono goes to all channels, several channels are averaged to one; otherwise surplus channels are dropped, and missing
+    channels are silent. `given`: float32 `[any, frames]`. `into`: float32 `[channels, frames]`, written.
     """
     have, want = given.shape[0], into.shape[0]
     if have == 1 or have == want:
@@ -187,8 +186,8 @@ class WorkerProcessor(Processor):
     """Processor with one audio output, and at most one audio input, computed in a worker.
 
     Subclasses define `worker`; `write` if a hop is not the input sound, `config` if the worker needs settings of the
-    stream, `begin` if it needs history when it begins. At a dropout the node fades in 10 ms to the dry sound, delayed
-    by its latency; to silence if it has no input of as many channels.
+    stream, `begin` if the worker needs history at its start. At a dropout the node fades in 10 ms to the dry sound,
+    delayed by the node's latency, or to silence if the input does not have as many channels.
     """
 
     @abstractmethod
@@ -196,7 +195,7 @@ class WorkerProcessor(Processor):
         """Spec of the worker. Its outputs are `[channels, hop]`, spread over the node's channels."""
 
     def config(self) -> str:
-        """Stream's own text for the worker, also after a restart. Called only with workers available."""
+        """Returns the stream's settings text for the worker, also after a restart. Called only if there are workers."""
         return ""
 
     def begin(self, hop: int) -> None:
@@ -205,20 +204,20 @@ class WorkerProcessor(Processor):
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
         """Writes a hop's data for the worker into `into`. On the block path.
 
-        `hop`: number of the hop; its first frame is sample `hop` × its frames of the clock. `sound`: what came in,
-        float32 `[channels, frames]`; no channels where there is no input. `into`: float32 `[lanes, *inputs]`, with what
-        it held at the last hop.
+        `hop`: number of the hop, which begins at `hop` × its length on the sample clock. `sound`: the input, float32
+        `[channels, frames]`; no channels without an input. `into`: float32 `[lanes, *inputs]`, with the contents of the
+        last hop.
         """
         if len(sound):
             into.reshape(-1, sound.shape[1])[: len(sound)] = sound
 
     def read(self, answer: Samples) -> Samples:
-        """Sound, float32 `[any, frames]`, of an answer, float32 `[lanes, *outputs]`. On the block path."""
+        """Converts an answer, float32 `[lanes, *outputs]`, to sound, float32 `[any, frames]`. On the block path."""
         sound: Samples = answer[0]
         return sound
 
     def lanes(self, spec: StreamSpec) -> int:
-        """Number of parallel streams the node needs. Returns their number; 1 unless overridden."""
+        """Number of parallel streams that the node needs; 1 unless overridden."""
         return 1
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
@@ -232,8 +231,8 @@ class WorkerProcessor(Processor):
     def dry(self, inputs: int, outputs: int) -> bool:
         """True if dropouts are replaced by the input sound. Called after `worker`.
 
-        `inputs`: channels of the audio input, 0 without one. Returns True where they are as many, unless overridden;
-        False for silence.
+        `inputs`: channels of the audio input, 0 without one. Returns True if input and output have as many channels,
+        unless overridden; False for silence.
         """
         return inputs == outputs
 
@@ -299,11 +298,10 @@ class WorkerProcessor(Processor):
         self._fader.play(sound, self._dry if len(self._dry) else None, out)
 
     def hop_step(self, x: Samples | None, y: Samples, head: Samples = _NOTHING) -> Step | None:
-        """Step of a block while the worker answers in time, for a `read` that returns rows of the answer as is.
+        """Step of a block while the worker answers in time, for a `read` that returns rows of the answer unchanged.
 
-        `x`: the audio input of a block; None without one. `head`: what each stream gets of a hop after its channels of
-        the sound, float32. Returns the step, which leaves to `process` every block that is
-        not like this; None where all are.
+        `x`: the audio input of a block; None without one. `head`: data of each stream's hop after its channels of
+        sound, float32. Returns the step, which leaves all other blocks to `process`; None if all blocks are left to it.
         """
         client, hops, fader = self.client, self.hops, self._fader
         if not client.there or client.streams[0].lockstep or self.read(client.answer).shape != hops.playing.shape:
@@ -366,9 +364,9 @@ class ReportingStepper(ABC, Generic[StreamOf]):
         self._streams.pop(slot, None)
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        """Passes each stream its hop, as `Stepper.step`.
+        """Passes each stream its hop, with the arguments of `Stepper.step`.
 
-        `hops`: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none. `x`: float32 `[slots,
+        `hops`: `[slots]`: each slot's hop number on the sample clock, or -1 without one. `x`: float32 `[slots,
         *inputs]`. `y`: float32 `[slots, *outputs]`, to be filled in rows with a hop.
         """
         for slot in np.flatnonzero(hops >= 0).tolist():
@@ -378,8 +376,7 @@ class ReportingStepper(ABC, Generic[StreamOf]):
 class RecentSound(ABC):
     """Last seconds of a mono stream, analysed at intervals.
 
-    `frames`: frames of it that are held, at most. `every`: hops from one look to the next. `sound`: the held samples,
-    float32 `[frames]`.
+    `frames`: maximum frames kept. `every`: hops between analyses. `sound`: the kept samples, float32 `[frames]`.
     """
 
     every = 2
@@ -415,15 +412,15 @@ class RecentSound(ABC):
 
 
 class WorkerReporter(WorkerProcessor):
-    """Passes audio bit-exact without latency; the worker gets the mix of the channels, and answers with numbers.
+    """Passes audio bit-exact without latency; the worker gets the channels mixed, and answers with numbers.
 
-    `reports`: by `readonly` parameter, in the order of an answer, its number before there is one.
+    `reports`: read-only parameters in the order of an answer, each with its initial value.
     """
 
     reports: ClassVar[Mapping[str, float]]
 
     def answering(self, name: str, factory: str, spec: StreamSpec, seconds: float, *, slots: int) -> WorkerSpec:
-        """Spec of a worker that gets a hop as mono and answers with the reports. `seconds`: length of a hop."""
+        """Spec of a worker that gets hops as mono and answers with the reports. `seconds`: length of a hop."""
         hop = round(seconds * spec.rate)
         return WorkerSpec(
             name=name,

@@ -11,10 +11,10 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.suggestion import instead
 
 TEMPLATES = Path(__file__).with_name("templates")
-"""`init.py.txt` and `card.md.txt` for all; a folder a shape with `processor.py.txt` and `test.py.txt`.
+"""`init.py.txt` and `card.md.txt` for all shapes; a folder per shape with `processor.py.txt` and `test.py.txt`.
 
 In them NAME and CLASS stand for the plugin's own, SHAPED for the shape's doc, KIND for its name and FILES for its
-files: words, so that each is Python as it stands.
+files: identifiers, so that each template is valid Python.
 """
 
 
@@ -59,9 +59,9 @@ NAME = re.compile(rf"[a-z][a-z0-9_]{{1,{MAX_NAME_LETTERS - 1}}}")
 def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
     """Writes a new plugin, and returns its folder.
 
-    A name has 2 to `MAX_NAME_LETTERS` small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken`
-    are names of existing processors and plugins. Raises UsageError: name or shape is invalid, or the name is in use.
-    Raises FileError: a file cannot be written.
+    A name has 2 to `MAX_NAME_LETTERS` lower-case letters, digits and _, with a letter first; `kind` is a key of
+    `SHAPES`; `taken` are names of existing processors and plugins. Raises UsageError: name or shape is invalid, or the
+    name is in use. Raises FileError: a file cannot be written.
     """
     if keyword.iskeyword(name):
         raise UsageError(f"{name!r} is a word of Python's and not a name for a plugin; choose another name")

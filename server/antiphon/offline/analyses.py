@@ -25,7 +25,7 @@ from antiphon.signal.listening_mix import ListeningMix
 
 MAX_REASON = 300
 STEMS = "stems"
-"""Name of the separating analysis."""
+"""Name of the analysis that separates stems."""
 AnalysisResult = tuple[int, Mapping[str, Any] | None, str]
 """Result of an analysis: version, values or None, and the reason for None."""
 
@@ -56,9 +56,9 @@ def analyse_file(
 ) -> dict[str, AnalysisResult]:
     """Decodes a file once, block by block, and feeds it to analyses.
 
-    `progress`: called after each block with the seconds that are done. `remark`: called with what is to be said of how
-    the file was heard. Returns by name the version, the values or None, and why there are none. Raises FileError: the
-    file cannot be read.
+    `progress`: called after each block with the finished seconds. `remark`: called with remarks on how the file was
+    analysed. Returns by name the version, and the values or None with the reason. Raises FileError: the file cannot be
+    read.
     """
     with Decoder(Path(os.fsdecode(path))) as decoder:
         return analyse_decoded(decoder, names, progress, remark=remark)
@@ -72,9 +72,9 @@ def analyse_decoded(
     beats: int = 0,
     remark: Callable[[str], None] = lambda _: None,
 ) -> dict[str, AnalysisResult]:
-    """As `analyse_file`, for an open decoder; `also` gets each block too.
+    """Does what `analyse_file` does, for an open decoder; `also` gets each block too.
 
-    `beats`: beats that the sound holds; 0 where that is not known.
+    `beats`: number of beats in the sound; 0 if unknown.
     """
     present = analyses()
     rate, channels = decoder.info.rate, decoder.info.channels
@@ -139,8 +139,8 @@ def separator() -> SeparatingAnalysis:
 class AnalysisFeed:
     """Adapter of one analysis to one sound: converts rate and channels, and catches exceptions as reasons.
 
-    `beats`: how many it holds, 0 where that is not known. `mix`: how the channels become one, where the analysis takes
-    one. `faulty`: whether the analysis failed, and not the sound.
+    `beats`: number of beats in the sound, 0 if unknown. `mix`: mixes the channels to one, for analyses of mono sound.
+    `faulty`: whether the analysis failed, rather than the sound.
     """
 
     def __init__(self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0) -> None:
@@ -170,7 +170,7 @@ class AnalysisFeed:
         self._feed(block)
 
     def end(self) -> AnalysisResult:
-        """Result, or the reason for none."""
+        """Returns the result, or the reason for none."""
         if self._resampled is not None and not self._problem:
             last = self._resampled.resample_chunk(np.zeros((0, self._channels), np.float32), last=True)
             self._feed(np.ascontiguousarray(last.T))
@@ -204,7 +204,7 @@ class AnalysisFeed:
 
 
 def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[str, ...]:
-    """These analyses, none for all but those that are computed by name; `of_short` adds those for sounds to `longest`.
+    """Names of these analyses; () for all not run by name only; `of_short` adds those for sounds up to `longest`.
 
     Raises PluginError: there is none of a name.
     """
@@ -223,7 +223,7 @@ def separate_blocks(blocks: Iterable[Samples], rate: int, channels: int) -> tupl
     """Separates a sound in bounded memory.
 
     `blocks`: float32 `[channels, n]`. Returns the names of the parts, and blocks `[parts, channels, n]`, which add up
-    to the sound. Raises PluginError: no plugin takes sounds apart.
+    to the sound. Raises PluginError: no plugin separates sounds.
     """
     found = separator()
     return found.parts, found.separate(blocks, rate, channels)
@@ -233,10 +233,10 @@ def separate_blocks(blocks: Iterable[Samples], rate: int, channels: int) -> tupl
 def separated_file(
     source: Path, part: str, progress: Callable[[float], None] = lambda _: None
 ) -> Iterator[tuple[Path, Path]]:
-    """Context with two files, one part of a sound and all others, of its rate, channels and length.
+    """Context with two files: one part of a sound, and all others, with its rate, channels and length.
 
-    `part`: its name: "voice". `progress`: takes the share that is done. Raises FileError: the sound cannot be read.
-    Raises PluginError: no plugin takes sounds apart, or none into such a part.
+    `part`: its name: "voice". `progress`: takes the finished fraction. Raises FileError: the sound cannot be read.
+    Raises PluginError: no plugin separates sounds, or none into such a part.
     """
     with tempfile.TemporaryDirectory(prefix="antiphon-stems-") as folder, audiofile.stream(source) as (info, blocks):
         own, rest = Path(folder) / "part.wav", Path(folder) / "rest.wav"

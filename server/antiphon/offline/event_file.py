@@ -1,15 +1,15 @@
-"""Files of events for `antiphon render --events`: JSON lines to commands.
+"""Converts event files of `antiphon render --events`, JSON lines, to commands.
 
     {"time": 1.5, "address": "/node/clean/amount", "args": [0.5]}
     {"sample": 48000, "address": "/node/gain/gain", "args": [0.0, 0.25]}
     {"beat": 4, "address": "/tempo", "args": [90]}
 
-`time` is in seconds, `sample` in frames of the file, `beat` in beats from its start; exactly one stands
-in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node/NAME/PARAM/norm,
-/node/NAME/reset, /node/NAME/play (names and values of a note, in turn), /note/on (note, velocity, channel, node),
-/note/off, /cc (number, value), /bend (value), /macro/NAME (place, seconds of ramp), /macro/NAME/value (value of what
-it moves, seconds of ramp), /scene/recall (number, beats of ramp), /tempo (bpm, beats of ramp), /swing (share, step in
-beats), /transport/play, /transport/stop, /transport/wait, /beat, /panic, /clearSched.
+`time` is in seconds, `sample` in frames of the file, `beat` in beats from its start; a line has exactly one of them.
+Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node/NAME/PARAM/norm, /node/NAME/reset, /node/NAME/play
+(names and values of a note, in turn), /note/on (note, velocity, channel, node), /note/off, /cc (number, value), /bend
+(value), /macro/NAME (place, seconds of ramp), /macro/NAME/value (value of the parameter that it moves, seconds of
+ramp), /scene/recall (number, beats of ramp), /tempo (bpm, beats of ramp), /swing (share, step in beats),
+/transport/play, /transport/stop, /transport/wait, /beat, /panic, /clearSched.
 """
 
 import json
@@ -73,9 +73,8 @@ def parse_events(
 ) -> list[Command]:
     """Commands in `lines`, in order; empty lines are skipped.
 
-    `source`: the file's name. `players`: note-taking nodes; None determines them at playback. `patch`: whose scenes are
-    recalled, and whose tempo is that of the beginning. Raises `UsageError` with the file and the line for an invalid
-    one.
+    `source`: the file's name. `players`: note-taking nodes; None determines them at playback. `patch`: provides scenes
+    and the initial tempo. Raises `UsageError` with the file and the line for an invalid one.
     """
     commands: list[Command] = []
     tempo = 120.0 if patch is None else patch.tempo
@@ -117,10 +116,10 @@ def _no_constant(name: str) -> NoReturn:
 def commands_of(
     address: str, args: Sequence[Any], when: When, find: FindParam, players: notes.Players | None
 ) -> Sequence[Command]:
-    """The commands of an event, of a file or a live script.
+    """Converts an event of a file or a live script to commands.
 
     One, or several for a note with its own values. `players`: note-taking nodes; None determines them at playback.
-    Raises AntiphonError: it makes no sense; the message says what is allowed.
+    Raises AntiphonError: it is invalid; the message says what is allowed.
     """
     match address.split("/")[1:]:
         case ["node", node, name] if players is not None and node in players.all:

@@ -1,4 +1,4 @@
-"""The end of a sound file: its tail until it is silent or a bar has ended, and a fade so that it does not click."""
+"""Ends of sound files: a tail until silence or the end of a bar, and a fade against clicks."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from antiphon.kernel.contract.block import Samples
 TAIL_END_LEVEL = 1e-3
 """End threshold of a sound: -60 dB re full scale."""
 _DIES_SECONDS = 0.25
-"""Seconds before the end of a tail in which one that has not died away still sounds."""
+"""Seconds at the end of a tail that are checked: a tail above the threshold there has not died away."""
 MAX_TAIL_SECONDS = 10.0
 """Default length of the tail, seconds."""
 _LAST = 0.0005
@@ -23,9 +23,9 @@ _LAST = 0.0005
 class Tail:
     """Length and end rule of the rendering after the input's end.
 
-    `seconds`: maximum; `level`: the tail ends where the sound stays below it; 0 keeps all of it. `bar`: beats of a bar,
-    with whose last line within the maximum the sound of nodes ends that go on for ever; 0 has none. `fade`: least
-    seconds over which such a sound ends; 0 cuts it there.
+    `seconds`: maximum; `level`: the tail ends when the sound stays below it; 0 keeps all of it. `bar`: beats of a bar;
+    endless sound stops at the last bar line within the maximum; 0 for none. `fade`: minimum fade-out of such a sound in
+    seconds; 0 cuts it there.
     """
 
     seconds: float = 0.0
@@ -40,14 +40,14 @@ DECAY = Tail(MAX_TAIL_SECONDS, TAIL_END_LEVEL)
 
 
 def tail_of(asked: float | None, sounds_on: bool) -> Tail:
-    """`asked`: `--tail`, None if not given. `sounds_on`: True if a part of it has a tail."""
+    """Tail of a rendering. `asked`: `--tail`, None if not given. `sounds_on`: True if a part of it has a tail."""
     if asked is not None:
         return Tail(asked)
     return DECAY if sounds_on else NO_TAIL
 
 
 class Decay:
-    """Cuts a tail after its last frame at `level` or above: frames below it are held back until one is above."""
+    """Cuts a tail after its last frame at `level` or above: frames below are held back until a louder one follows."""
 
     def __init__(self, level: float) -> None:
         self._level = level
@@ -68,7 +68,7 @@ class Decay:
 
 
 class LastBar:
-    """The end of a tail at a bar line."""
+    """Ends a tail at a bar line."""
 
     def __init__(self, tail: Tail, rate: int) -> None:
         self._tail, self._rate = tail, rate
@@ -76,15 +76,15 @@ class LastBar:
         self._beats: list[tuple[int, float]] = []
 
     def note(self, frame: int, beat: float) -> None:
-        """Takes the beat at a frame of the tail, 0 its first; in order."""
+        """Adds the beat at a frame of the tail, counted from 0, in order."""
         self._beats.append((frame, beat))
 
     def take(self, y: Samples) -> None:
-        """Takes the next frames of the tail, float32 `[channels, n]`."""
+        """Adds the next frames of the tail, float32 `[channels, n]`."""
         self._held.append(y.copy())
 
     def end(self) -> Iterator[Samples]:
-        """The tail: all of one that dies away, else up to the last bar line, and fading over the bar before that."""
+        """Yields the tail: all of it if it dies away, else up to the last bar line, fading over the bar before."""
         if not self._held:
             return
         y, tail = np.concatenate(self._held, axis=1), self._tail
@@ -100,7 +100,7 @@ class LastBar:
         yield y
 
     def _lines(self) -> Iterator[int]:
-        """Frames at which bars begin."""
+        """Yields the frames of bar lines."""
         for (frame, beat), (end, after) in pairwise(self._beats):
             line = self._tail.bar * math.ceil(beat / self._tail.bar - 1e-9)
             while line < after:
@@ -118,8 +118,8 @@ def fade_end(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[S
     """Fades the end of a sound out by half a cosine, unless it is below -60 dB by then.
 
     `blocks`: float32 `[channels, n]` each. `rate`: frames per second. `seconds`: length of the fade; a sound shorter
-    than twice of it is faded over its second half. Yields the same frames; each block holds until the next is asked
-    for.
+    than twice that is faded over its second half. Yields the same frames; each block is valid until the next is
+    requested.
     """
     most = round(seconds * rate)
     tail: Samples | None = None

@@ -1,4 +1,4 @@
-"""A plugin over a file: what its job is given, and what is checked before, of a command line or a request."""
+"""Jobs of a plugin on a file: their arguments, and checks of the command line or request before they start."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 
 def check_writes(info: ProcessorInfo) -> None:
-    """Raises `PluginError` for a processor without an audio or events output: nothing to write to a file."""
+    """Raises `PluginError` for a processor without an audio or events output, which has nothing to write to a file."""
     if info.first("audio", "out") is None and info.first("events", "out") is None:
         raise PluginError(
             f"{info.type} gives neither sound nor notes, so that there is nothing to write; use it in a patch"
@@ -28,7 +28,7 @@ def check_writes(info: ProcessorInfo) -> None:
 
 
 def lacking(info: ProcessorInfo, values: Mapping[str, Value]) -> Param | None:
-    """First parameter required for files that `values` lacks, or whose choice is not valid for files."""
+    """First required parameter for files that `values` lacks, or whose choice is invalid for files."""
     use = info.on_files
     if any(f"{name}={value}" in use.exempt for name, value in values.items()):
         return None
@@ -40,7 +40,7 @@ def lacking(info: ProcessorInfo, values: Mapping[str, Value]) -> Param | None:
 
 
 def idle(info: ProcessorInfo, values: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
-    """Given parameters that have no effect on files, each with the "name=value" that makes it so, or ""."""
+    """Yields given parameters without effect on files, each with the "name=value" that causes this, or ""."""
     all_values = {p.name: p.default for p in info.params} | dict(values)
     for name, _, condition in (entry.partition(" ") for entry in info.on_files.idle):
         of, _, value = condition.partition("=")
@@ -49,7 +49,7 @@ def idle(info: ProcessorInfo, values: Mapping[str, Value]) -> Iterator[tuple[str
 
 
 def transposes(info: ProcessorInfo, values: Mapping[str, Value]) -> bool:
-    """Whether it changes the pitch of a sound: always, or by values in semitones or cents."""
+    """Whether a processor changes the pitch of a sound: always, or by values in semitones or cents."""
     by = (p for p in info.params if p.unit in ("semitones", "cents") and not p.readonly)
     moved = any(values.get(p.name, p.default) != p.default for p in by)
     return info.first("audio", "in") is not None and (moved or "pitch" in info.on_files.changes)
@@ -79,22 +79,21 @@ Named: TypeAlias = tuple[str, str | os.PathLike[str]]
 class FileJob:
     """One output file: argument of the function named by `FileUse.job`.
 
-    The function writes `target` and returns what it wrote, as `Written`. It refuses invalid requests with a
-    `UsageError`.
+    The function writes `target` and returns a `Written`. It refuses invalid requests with a `UsageError`.
 
     Attributes:
         source: A sound file, a MIDI file or a folder.
-        fires: Those of `FileUse.fires` that fire, each with its seconds.
+        fires: The triggers of `FileUse.fires` that fire, each with its seconds.
         block: Frames of a block.
-        stems: Further sound files that were asked for, by the names in `FileUse.stems`; or, instead of the target, all
-            those in `FileUse.splits`.
-        beside: Further files that were asked for, by the names in `FileUse.beside`.
-        given: Texts, or names of files, that were given by options of their own: "chords", and "only" and "without",
-            which are names of parts with commas between them.
-        fade: Seconds in which a sound that has not ended is faded out.
-        finish: Of the sounds to be written, `AudioWriter`'s.
-        progress: Takes the part that is done, 0 to 1.
-        ask: Puts a question to that person and returns the answer; "" where no terminal is connected.
+        stems: Further requested sound files, by the names in `FileUse.stems`; or, instead of the target, all those in
+            `FileUse.splits`.
+        beside: Further requested files, by the names in `FileUse.beside`.
+        given: Texts or file names of separate options: "chords", and "only" and "without", which are comma-separated
+            names of parts.
+        fade: Seconds over which a sound that has not ended is faded out.
+        finish: Finishing of the written sounds, for `AudioWriter`.
+        progress: Called with the finished fraction, 0 to 1.
+        ask: Asks the user a question and returns the answer; "" without a terminal.
     """
 
     plugin: str
@@ -114,11 +113,11 @@ class FileJob:
 
     @staticmethod
     def rate_beside(rate: int) -> int:
-        """The rate in Hz of instruments beside a recording: its own from 44.1 kHz on, else 44.1 or 48 kHz."""
+        """Sample rate in Hz of instruments added to a recording: its own from 44.1 kHz on, else 44.1 or 48 kHz."""
         return rate if rate >= 44100 else 44100 if 44100 % rate == 0 else 48000
 
     def uses(self, *names: str, where: str = "on files") -> None:
-        """Says which of the given settings have no effect: those that are not named here."""
+        """Reports the given settings that have no effect: those not named here."""
         idle = sorted(self.settings.keys() - set(names))
         if idle:
             self.complain(f"{', '.join(idle)} of {self.plugin} {'has' if len(idle) == 1 else 'have'} no effect {where}")
@@ -141,7 +140,7 @@ def check_source(info: ProcessorInfo, name: str, *, midi: bool) -> None:
 def read_settings(
     info: ProcessorInfo, given: Iterable[tuple[str, Any]], path_of: Callable[[Param, Any], str]
 ) -> tuple[dict[str, Value], Fires]:
-    """Given values as their parameters accept them, and when triggers fire; `path_of`: the path of a file's value.
+    """Converts given values for their parameters, and finds when triggers fire; `path_of`: path of a file's value.
 
     Raises AntiphonError: a value is not allowed; the message says what is.
     """
@@ -174,8 +173,8 @@ def _second(name: str, value: Any) -> float:
 def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
     """Checks that no output file is an input file, or another output file.
 
-    `read`: what each file that is read is called on the command line, and its path. A folder stands for what is in it.
-    `mend`: what to do where it is OUT; "" for giving it another name. Raises UsageError: two of them are the same file.
+    `read`: the command-line name and the path of each input file. A folder stands for its contents. `mend`: advice if
+    the conflict is with OUT; "" advises another name. Raises UsageError: two of them are the same file.
     """
     from antiphon.files.decode import path_text
 
@@ -210,7 +209,7 @@ def free(written: Iterable[Named], *, force: bool) -> None:
 
 
 def _inside(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Sound files, and their rules, in a folder and below it; empty if it is no folder."""
+    """Yields sound files, and their rules, in a folder and below; nothing if it is no folder."""
     for place, _, names in os.walk(folder):
         for name in names:
             if os.path.splitext(name)[1].lower() in (*READ_SUFFIXES, ".toml"):

@@ -1,4 +1,4 @@
-"""Live script input during a rendering: notes emitted by nodes, and rising levels, as live."""
+"""Inputs of a live script during a rendering: notes emitted by nodes, and rising levels, with their live timing."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from antiphon.live.listening import NOTE, level_cue
 from antiphon.live.records import LiveEvent
 
 INPUT_LATENCY = 0.1
-"""Latency in seconds from an input to the beat at which a script gets it: as live, with its send-ahead time."""
+"""Latency in seconds from an input to the beat at which a script gets it, equal to the live one with its lead time."""
 METER_HZ = 60
 """Rate of level readings, as in the engine."""
 GRID = 1024
@@ -23,7 +23,7 @@ MAX_ROUNDS = 8
 """Maximum passes over a script for inputs caused by its own output."""
 _QUIETEST = 1e-12
 Cue = tuple[Fraction, str, object]
-"""Beat, name and value."""
+"""A cue: beat, name and value."""
 
 
 class BlockListener:
@@ -32,7 +32,7 @@ class BlockListener:
     def __init__(self, nodes: Iterable[str], levels: Sequence[tuple[str, float]], rate: int, block: int) -> None:
         """Creates a collector of nodes and levels.
 
-        `levels`: nodes, `in` and `out` too, with values in dB that their levels are to rise above. `block`: frames.
+        `levels`: nodes, including `in` and `out`, with thresholds in dB for their rising levels. `block`: frames.
         """
         self.heard: list[tuple[int, str, object]] = []  # (sample, name of the cue, value) in order
         self._nodes, self._above = frozenset(nodes), dict.fromkeys(levels, False)
@@ -63,14 +63,14 @@ class BlockListener:
         self._blocks += 1
 
     def cues(self, events: Iterable[LiveEvent], rate: int, tempo: float) -> list[Cue]:
-        """Collected inputs as cues at beats. `events`: tempo events. `tempo`: of the patch."""
+        """Collected inputs as cues at beats. `events`: tempo events. `tempo`: the patch's."""
         times = tempo_map(events, rate, tempo)
         later = round(INPUT_LATENCY * rate)
         return [(Fraction(math.ceil(times.beat_at(at + later) * GRID), GRID), name, v) for at, name, v in self.heard]
 
 
 def tempo_map(events: Iterable[LiveEvent], rate: int, tempo: float, before: Fraction | None = None) -> TempoMap:
-    """Tempo map of the tempo events. `tempo`: of the patch, bpm."""
+    """Tempo map of the tempo events. `tempo`: the patch's, bpm."""
     times = TempoMap(rate, tempo, end_bpm=tempo)
     for event in events:
         if event.address == "/tempo" and (before is None or event.beat < before):

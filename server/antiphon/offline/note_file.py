@@ -1,4 +1,4 @@
-"""MIDI files on the sample clock: events in for `antiphon run` and `render`, events out of `run`."""
+"""MIDI files on the sample clock: event input for `antiphon run` and `render`, event output of `run`."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,9 +29,9 @@ from antiphon.kernel.session.notes import Players
 
 MAX_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
-"""Order of events on one frame: note-offs before note-ons, and a pedal or an instrument before its note."""
+"""Order of events on one frame: note-offs before note-ons, and a pedal or a program change before its note."""
 _FINE = 960
-"""Ticks of a beat in MIDI files without a source file."""
+"""Ticks per beat of MIDI files without a source file."""
 Timed = tuple[int, Event]
 """A frame and the event on it."""
 
@@ -40,7 +40,7 @@ Timed = tuple[int, Event]
 class TimedScore:
     """A MIDI file on the sample clock.
 
-    `begins`: beat of the clock at frame 0, which is that of the players; None where they keep none steadily.
+    `begins`: beat of the clock at frame 0, aligned to the players' beats; None if they keep no steady beat.
     """
 
     song: MidiSong
@@ -56,7 +56,7 @@ class TimedScore:
 
 
 def read(path: Path, rate: int) -> TimedScore:
-    """Raises FileError for a file that is not MIDI, too long, or without notes."""
+    """Reads a MIDI file. Raises FileError if it is not MIDI, too long, or without notes."""
     song = midifile.read(path)
     times = Times(song.tempo)
     timed: list[Timed] = []
@@ -87,7 +87,7 @@ def read(path: Path, rate: int) -> TimedScore:
 def _beginning(song: MidiSong) -> float | None:
     """Beat of the clock at the beginning of a song, by `MidiSong.late`: within the first bar, so never below 0.
 
-    So the players' bar line comes at a whole bar of the clock, and what they play before it is in the bar before.
+    The players' bar line then falls on a bar line of the clock, and notes before it are in the bar before.
     """
     late = song.late()
     if not late:
@@ -98,9 +98,9 @@ def _beginning(song: MidiSong) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class SongPlayers:
-    """Nodes that play a song: all of it, its pitched notes, its drums. `graph`: the patch's, with a kit if it had none.
+    """Nodes that play a song: all of it, its pitched notes, its drums.
 
-    `said`: remark about the kit, or "".
+    `graph`: the patch's, with a kit added if it had none. `said`: remark about the kit, or "".
     """
 
     graph: Graph
@@ -111,10 +111,10 @@ class SongPlayers:
 
 
 def players_of(graph: Graph, catalog: Catalog, score: TimedScore) -> SongPlayers:
-    """Nodes of a patch that play a song: those that take notes and that no wire plays.
+    """Finds the nodes of a patch that play a song: those that take notes and have no wire for them.
 
-    One that overhears notes follows a performance, and leaves a song whose beats are known to the file's tempo.
-    A `synth` plays pitched notes, or drums where these are its instrument. Raises RequestError: no node takes notes.
+    A node that only follows notes gets them for a performance, not for a song whose beats are known. A `synth` plays
+    pitched notes, or drums if these are its instrument. Raises RequestError: no node takes notes.
     """
     free = Players(graph, catalog).of("", by_clock=score.begins is not None)
     values = {node.name: node.values for node in graph.nodes if node.name in free and node.type == "synth"}
@@ -159,8 +159,9 @@ def commands(score: TimedScore, players: SongPlayers) -> list[Command]:
 def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: MidiSong | None = None) -> int:
     """Writes the notes, a track for each channel, and returns their number.
 
-    `frames`: end of unended notes. `like`: source file, whose tempo, signatures, texts, ticks, names, instruments and
-    release velocities (by rank, where notes end together) are kept; without one, 120 bpm.  Raises `FileError`.
+    `frames`: end of notes without a note-off. `like`: source file, whose tempo, signatures, texts, ticks, names,
+    instruments and release velocities (by rank, where notes end together) are kept; without one, 120 bpm.  Raises
+    `FileError`.
     """
     tempo = like.tempo if like is not None else ((0.0, midi_song.DEFAULT_BPM),)
     ticks = like.ticks if like is not None else _FINE
@@ -192,7 +193,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     for key in list(sounding):
         end(key, frames)
     if like is not None:
-        notes = _released(notes, like)
+        notes = _with_release_velocities(notes, like)
     known = {} if like is None else _by_channel(like.tracks)
     heads = like.tracks[:1] if like is not None else ()
     # the name of a first track without notes is the song's
@@ -202,7 +203,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
         held = tuple(sorted(notes.get(channel, []), key=lambda n: (n.start, n.number)))
         tracks.append(MidiTrack(name, held, program, tuple(controls.get(channel, []))))
     signatures, texts = (like.signatures, like.texts) if like is not None else ((), ())
-    keys = () if like is None else _moved_keys(like, tracks)
+    keys = () if like is None else _transposed_keys(like, tracks)
     midifile.write(path, tracks, tempo, ticks, signatures, texts, keys)
     return sum(map(len, notes.values()))
 
@@ -217,11 +218,11 @@ def _by_channel(tracks: Sequence[MidiTrack]) -> dict[int, tuple[str, int | None]
     return known
 
 
-def _released(notes: Mapping[int, Sequence[MidiNote]], song: MidiSong) -> dict[int, list[MidiNote]]:
-    """Notes of each channel with a song's release velocities.
+def _with_release_velocities(notes: Mapping[int, Sequence[MidiNote]], song: MidiSong) -> dict[int, list[MidiNote]]:
+    """Notes of each channel, with the release velocities of a song.
 
-    Those that end in one tick of a channel have its in the order of their numbers, since they may be transposed; where
-    more or fewer end there, those whose number is kept.
+    Notes that end in one tick of a channel get them in the order of their numbers, since they may be transposed; if
+    more or fewer end there, only notes with unchanged numbers do.
     """
     before = _releases([note for track in song.tracks for note in track.notes], song.ticks)
     after = _releases([note for held in notes.values() for note in held], song.ticks)
@@ -236,7 +237,7 @@ def _released(notes: Mapping[int, Sequence[MidiNote]], song: MidiSong) -> dict[i
 
 
 def _releases(notes: Iterable[MidiNote], ticks: int) -> dict[tuple[int, int], dict[int, int]]:
-    """Release velocity of each note number, by the channel and the tick in which the notes end."""
+    """Release velocity by note number, for each channel and tick in which notes end."""
     releases: dict[tuple[int, int], dict[int, int]] = {}
     for note in notes:
         releases.setdefault((note.channel, round(note.end * ticks)), {})[note.number] = note.release
@@ -248,8 +249,8 @@ _MINORS = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m",
 """Names of key signatures, from seven flats to seven sharps."""
 
 
-def _moved_keys(song: MidiSong, tracks: Sequence[MidiTrack]) -> list[tuple[float, str]]:
-    """Key signatures of a song, transposed where all of its notes but the drums are by one interval."""
+def _transposed_keys(song: MidiSong, tracks: Sequence[MidiTrack]) -> list[tuple[float, str]]:
+    """Key signatures of a song, transposed if all its notes except drums are transposed by one interval."""
     before, after = (
         sorted(note.number for track in one for note in track.notes if note.channel not in song.drums)
         for one in (song.tracks, tracks)
@@ -268,7 +269,7 @@ CHORD_SUFFIXES = (".lab", ".txt", ".jams")
 
 
 def chord_text(suffix: str, spans: Sequence[tuple[float, float, str]], seconds: float, title: str, tool: str) -> str:
-    """Text of a file of chords, found by `tool` in a recording of this length and title.
+    """Text of a chord file, for chords found by `tool` in a recording of this length and title.
 
     `suffix`: one of `CHORD_SUFFIXES`. `spans`: (start s, end s, label in Harte's syntax), in order.
     """

@@ -1,4 +1,4 @@
-"""Printed line of a command for each written file."""
+"""The line that a command prints for each written file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _CHANNELS = {1: "mono", 2: "stereo"}
 class Written:
     """Summary of a written file, for the line `wrote out.wav: 1:09.8, 48 kHz, stereo, from in.wav`.
 
-    `seconds`: None for what has no length. `rate`: Hz; 0 for notes, as `channels`. `notes`: how many; None for sound.
-    `over`: a sentence on samples beyond full scale; empty for none.
+    `seconds`: None without a length. `rate`: Hz; 0 for notes, like `channels`. `notes`: number of notes; None for
+    sound. `over`: a sentence on samples beyond full scale; empty for none.
     """
 
     path: str | os.PathLike[str]
@@ -38,8 +38,8 @@ class Written:
     ) -> Written:
         """Summary of a writer's sound.
 
-        Returns with the writer's path, length, rate, channels, how it fitted the sound to the format, "silent" if it
-        is, and what is over full scale.
+        It has the writer's path, length, rate, channels, conversions for the format, "silent" if applicable, and the
+        remark on full scale.
         """
         found = (*writer.fitted, *(("silent",) if writer.silent else ()), *found)
         at = writer.seconds, writer.rate, writer.channels

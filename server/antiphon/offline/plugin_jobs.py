@@ -1,6 +1,6 @@
-"""Files and notes for plugins: their file jobs for each other, notes of a recording, a sound through a node.
+"""Services for plugins: file jobs of other plugins, notes of a recording, a sound through a node.
 
-Notes go through the synth node and the live code to a sound of a given length.
+The synth node and the live code render notes to a sound of a given length.
 """
 
 import importlib
@@ -32,8 +32,8 @@ NODE = "keys"
 class TimedNote:
     """A note to be rendered.
 
-    `start`, `end`: frames. `note`: 0 to 127. `velocity`: above 0 to 1. `pitches`: (frame, semitones from the note) of
-    its pitch while it sounds, after `start` and in order.
+    `start`, `end`: frames. `note`: 0 to 127. `velocity`: above 0 to 1. `pitches`: pitch changes while it sounds,
+    (frame, semitones from the note), after `start` and in order.
     """
 
     start: int
@@ -54,8 +54,8 @@ def sound(
 ) -> Iterator[Samples]:
     """Renders notes with the node `synth`, by the live code.
 
-    `channels`: 1 or 2. Yields float32 `[channels, n]`, `frames` in all; each block holds until the next is asked for.
-    Raises WorkerError: the synth's worker cannot be had.
+    `channels`: 1 or 2. Yields float32 `[channels, n]`, `frames` in all; each block is valid until the next is
+    requested. Raises WorkerError: the synth's worker is not available.
     """
     yield from sounds([("synth", {"instrument": instrument}, notes)], frames, rate, loaded, channels, block)
 
@@ -70,8 +70,8 @@ def sounds(
 ) -> Iterator[Samples]:
     """Renders several parts together, each with its own node, by the live code.
 
-    `frames`: as for `sound`; so are the others. `channels`: 1 or 2. Yields as `sound`. Raises AntiphonError: a node
-    cannot be prepared, for this reason.
+    Other arguments are those of `sound`. `channels`: 1 or 2. Yields like `sound`. Raises AntiphonError: a node cannot
+    be prepared; the message has the reason.
     """
     names = [f"{NODE}{n}" for n in range(len(parts))]
     nodes = tuple(NodeSpec(name, kind, dict(values)) for name, (kind, values, _) in zip(names, parts, strict=True))
@@ -109,10 +109,10 @@ def run_job(
     settings: Mapping[str, Value],
     given: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Runs `antiphon run PLUGIN`, for a plugin that is not sound in, sound out.
+    """Runs `antiphon run PLUGIN` for a plugin that is not sound in, sound out; returns the target.
 
-    `given`: options of their own: `FileJob.given`. Raises UsageError: there is no such plugin here, or it says so.
-    Raises FileError: a file cannot be read or written.
+    `given`: separate options, as in `FileJob.given`. Raises UsageError: the plugin is not installed, or refuses. Raises
+    FileError: a file cannot be read or written.
     """
     known = load(check=False).catalog.get(plugin)
     if known is None or not known.on_files.job:
@@ -127,7 +127,7 @@ def run_job(
 def transcribe(source: Path, target: Path, settings: Mapping[str, Value]) -> Path:
     """Writes the notes of a monophonic recording as a MIDI file.
 
-    `target`: the MIDI file. `settings`: parameters of `hum`. Raises UsageError: nothing transcribes it, or no note was
+    `target`: the MIDI file. `settings`: parameters of `hum`. Raises UsageError: no plugin transcribes, or no note was
     found.
     """
     run_job(TRANSCRIBER, source, target, settings)
@@ -137,9 +137,9 @@ def transcribe(source: Path, target: Path, settings: Mapping[str, Value]) -> Pat
 
 
 def play_through(plugin: str, sound: Samples, rate: int, values: Mapping[str, Value]) -> NDArray[np.float32]:
-    """Processes a sound through a node as `antiphon run PLUGIN`, with its latency removed.
+    """Processes a sound through a node like `antiphon run PLUGIN`, with its latency removed.
 
-    `sound`: float32 `[channels, frames]`. Raises AntiphonError: it cannot be prepared, or fails.
+    `sound`: float32 `[channels, frames]`. Raises AntiphonError: the node cannot be prepared, or fails.
     """
     loaded = load(check=False)
     made = np.zeros_like(sound)

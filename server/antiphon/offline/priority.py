@@ -1,4 +1,4 @@
-"""Low priority for work on files: what plays on the machine goes first."""
+"""Low priority for operations on files: sound that plays on the machine has precedence."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from types import FrameType
 from antiphon.kernel.runtime.platform import end_with_parent
 
 LOWEST_NICE, SESSION_NICE = 19, 10
-"""Nice values of what gives way: of the process, and of its session, which has a tenth of another's share."""
+"""Nice values for low priority: of the process, and of its session, which gets a tenth of another's processor time."""
 _AUTOGROUP, _GROUPED = Path("/proc/self/autogroup"), Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 
@@ -17,7 +17,7 @@ def lower_priority() -> None:
     """Sets the lowest priority of the ordinary class for this process, and a low one for its session.
 
     Where Linux groups processes by session (sched_autogroup), nice values count within a session alone, and a process
-    in a session of its own has as large a share as all that plays; the group therefore has a nice value too.
+    in a separate session gets as much time as all that play sound; so the group gets a nice value too.
     """
     os.setpriority(os.PRIO_PROCESS, 0, LOWEST_NICE)
     with contextlib.suppress(OSError):
@@ -25,11 +25,11 @@ def lower_priority() -> None:
 
 
 def give_way(*, beside: bool) -> None:
-    """Lowers the priority of a command that works on files, and that of its processes.
+    """Lowers the priority of a command on files, and of its processes.
 
-    One that leads its session keeps what who started it has chosen, such as a server that waits for its answer.
-    `beside`: whether sound plays on this machine. Where Linux groups processes by session, the command then goes on as
-    a child in a session of its own: that of the terminal, in which a server may be started next, keeps its priority.
+    A session leader keeps its priority, which its parent chose, for example a server that waits for the answer.
+    `beside`: whether sound plays on this machine. If Linux groups processes by session, the command then continues as a
+    child in a separate session. So the terminal's session, in which a server may be started next, keeps its priority.
     """
     if os.getsid(0) == os.getpid():
         return
@@ -44,7 +44,7 @@ def give_way(*, beside: bool) -> None:
 
 
 def _into_own_session() -> None:
-    """Returns in a child that leads a session; the parent passes signals on to it, and ends as it does."""
+    """Returns in a child that leads a session; the parent passes signals on to it, and exits like it."""
     parent = os.getpid()
     child = os.fork()
     if not child:

@@ -1,4 +1,4 @@
-"""Rehearsal of a live set, or of a change to it: rendered offline from a copy, measured, and judged before it plays."""
+"""Rehearsal of a live set, or of a change to it: rendered offline from a copy, and judged before it plays."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ from antiphon.offline.hearing import tempo_map
 from antiphon.offline.rendering import PlayerRunner, param_finder, patch_runner
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_child import begin_step, end_step, set_limits
-from antiphon.offline.script_run import TIMEOUT_SECONDS, commands, is_taken, unknown_values, without_macros
+from antiphon.offline.script_run import TIMEOUT_SECONDS, accepts_event, commands, unknown_values, without_macros
 from antiphon.signal.loudness import QUIETEST, LoudnessMeter, lufs_of
 
 SILENT_BARS = 2
-"""Maximum silence in bars that is not a fault."""
+"""Maximum silence in bars without an objection."""
 STEP_LU = 6.0
-"""Maximum loudness change between bars without a remark, in LU."""
+"""Maximum loudness change in LU between bars without an objection."""
 MAX_NOTES_PER_BEAT = 512
 """Maximum notes per beat."""
 MAX_RENDER_SHARE = 0.7
-"""Maximum share of real time spent on rendering: above it the set does not fit beside a server's own work."""
+"""Maximum rendering time as a fraction of real time; beyond it the set does not fit beside a server's own work."""
 MAX_LIMITED_SHARE = 0.01
 """Maximum share of time with output beyond full scale."""
 SILENCE = -60.0
@@ -89,16 +89,16 @@ def judge(
     limited: float = 0.0,
     remarks: Sequence[str] = (),
 ) -> Verdict:
-    """Verdict on a sound.
+    """Judges a sound.
 
     Args:
         sound: Float32 `[channels, frames]`.
         edges: Frames at which its bars begin, and the end of the last.
-        notes: Most notes that begin within a beat.
-        cost: Processor time of its rendering, as a share of its length.
+        notes: Maximum number of notes that begin within a beat.
+        cost: Processor time of its rendering, as a fraction of its length.
         failed: A sentence for each node that failed and each loss of events.
-        limited: Share of the time in which the output was beyond full scale.
-        remarks: Sentences that are no faults.
+        limited: Fraction of the time with output beyond full scale.
+        remarks: Sentences that are not objections.
     """
     bars = tuple(bar_loudness(sound[:, first:last], rate) for first, last in pairwise(edges))
     meter = LoudnessMeter(rate, len(sound))
@@ -124,7 +124,7 @@ def judge(
 
 
 def bar_loudness(sound: Samples, rate: int) -> float:
-    """Loudness of a bar by its loudest 400 ms, LUFS."""
+    """Loudness of a bar: that of its loudest 400 ms, in LUFS."""
     meter = LoudnessMeter(rate, len(sound))
     meter.feed(sound)
     return max(QUIETEST, float(lufs_of(meter.blocks(max(1, meter.hops))).max()))
@@ -149,7 +149,7 @@ _NAMES = ("c", "c#", "d", "eb", "e", "f", "f#", "g", "ab", "a", "bb", "b")
 
 
 def out_of_key(before: Iterable[int], after: Iterable[int]) -> list[str]:
-    """A remark on notes outside the seven of the major scale, or its minor, that hold all notes before."""
+    """Remark on notes outside the major scale, or its relative minor, that contains all notes before the change."""
     was, now = ({note % 12 for note in notes} for notes in (before, after))
     fitting = [{(root + step) % 12 for step in _MAJOR} for root in range(12)]
     scale = set().union(*(one for one in fitting if was <= one))
@@ -162,7 +162,7 @@ def out_of_key(before: Iterable[int], after: Iterable[int]) -> list[str]:
 def caused_loudness_steps(
     bars: Sequence[float], before: Samples, edges: Sequence[int], steps: list[int], rate: int
 ) -> list[str]:
-    """Sentence on the first loudness step caused by the change, absent from the playing set's continuation."""
+    """Sentence on the first loudness step caused by the change, which the playing set without it would not have."""
     for at in steps:
         usual = bar_loudness(before[:, edges[at] : edges[at + 1]], rate)
         if largest_step([usual, bars[at + 1]]) > STEP_LU:
@@ -174,13 +174,13 @@ def caused_loudness_steps(
 RATE = 48000
 """Sample rate in Hz."""
 BLOCK = 512
-"""Frames of a block: twice those of a server, which saves a quarter of the time."""
+"""Block size in frames: twice a server's, which saves a quarter of the time."""
 MAX_BARS = 16
 MEMORY_BEATS = 512
-"""Beats before the change through which the loops of what plays are run, for what they remember."""
+"""Beats before the change for which the loops of the playing script are run, to restore their memory."""
 MAX_REMARKS = 8
 SILENT = np.zeros((2, 0), np.float32)
-"""No input."""
+"""Silent input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +188,13 @@ class Trial:
     """A proposed change, with the playing set that it modifies.
 
     Attributes:
-        text: The script that is proposed.
-        before: The script that plays; "" where none does.
-        beat: Of the script that plays; the change comes on its next bar.
-        tempo: Of the server, bpm; None for that of the patch.
-        graph: The patch that plays: `patch`, its name, `nodes` with `name`, `type` and `values`, `wires` as pairs of
-            "node.port", `scenes` by number and `macros` as a patch file has them; None for the file of the patch.
-        lines: Commands at the change beside the script, as of a file of events, at beat 0.
+        text: The proposed script.
+        before: The playing script; "" without one.
+        beat: Current beat of the playing script; the change comes on its next bar.
+        tempo: The server's tempo in bpm; None for the patch's.
+        graph: The playing patch: `patch`, its name, `nodes` with `name`, `type` and `values`, `wires` as pairs of
+            "node.port", `scenes` by number and `macros` as in a patch file; None for the file of the patch.
+        lines: Further commands at the change, in the form of an event file, at beat 0.
         locked: Tracks and loops whose notes may not change.
     """
 
@@ -223,8 +223,8 @@ class Rehearsed:
 class ScriptEvents:
     """Events of a script around the change.
 
-    `bar`: beats of a bar; `lead`: beats before the change, a bar or none; `line`: where it names its patch;
-    `unchanged`: what plays without the change; `usual`: addresses that its tracks and loops set.
+    `bar`: beats of a bar; `lead`: beats before the change, a bar or none; `line`: line that names its patch;
+    `unchanged`: events without the change; `usual`: addresses that its tracks and loops set.
     """
 
     patch: str
@@ -238,7 +238,7 @@ class ScriptEvents:
     remarks: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """Returns the record as JSON data."""
         plain = asdict(replace(self, events=[], unchanged=[]))
         for name in _EVENTS:
             plain[name] = [[str(e.beat), e.address, list(e.args), e.source, e.line] for e in getattr(self, name)]
@@ -255,11 +255,11 @@ _EVENTS = ("events", "unchanged")
 
 
 def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples = SILENT) -> Rehearsed:
-    """Renders what a change plays, and judges it; nothing of the script is run.
+    """Renders a change from its events, and judges it; the script itself is not run.
 
-    `heard`: float32 `[2, frames]` at `RATE`, the sound of the input, looped.
+    `heard`: the input sound, float32 `[2, frames]` at `RATE`, looped.
 
-    Raises AntiphonError: the patch does not take it, with the script's line.
+    Raises AntiphonError: the patch does not accept it; the error has the script's line.
     """
     notes = max(Counter(int(event.beat) for event in played.events if _is_note(event)).values(), default=0)
     if notes > MAX_NOTES_PER_BEAT:  # they need not be rendered to be known as too many
@@ -270,7 +270,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     begun = (one for one in played.events if one.beat < played.lead or one.address == "/note/off")
     known = {(one.address, one.args): one for one in (*played.unchanged, *begun)}
     taken = Players(patch.graph, loaded.catalog)
-    refused = {key for key, one in known.items() if not is_taken(one, find, taken)}
+    refused = {key for key, one in known.items() if not accepts_event(one, find, taken)}
     events, unchanged = (
         [one for one in some if (one.address, one.args) not in refused] for some in (played.events, played.unchanged)
     )
@@ -314,7 +314,7 @@ def _after(played: ScriptEvents) -> list[LiveEvent]:
 
 
 def prepared() -> Loaded:
-    """Loaded plugins and synth of a rehearsing process."""
+    """Loads the plugins and the synth of a rehearsing process."""
     loaded = load(check=False)
     use(BackendChoice(choose("auto", loaded.factories["synths"])))
     return loaded
@@ -327,7 +327,7 @@ def preload(patch: str, loaded: Loaded) -> None:
 
 
 def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Input of `rehearse_change` from a `Trial` as JSON, or `fault` and `picture`; limits the process it runs in."""
+    """Makes the input of `rehearse_change` from a `Trial` as JSON, or `fault` and `picture`; limits its own process."""
     set_limits(TIMEOUT_SECONDS)
     try:
         return run_script(_trial(asked)).plain()
@@ -338,7 +338,7 @@ def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
 def rehearse_change(
     asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded, heard: Samples = SILENT
 ) -> Rehearsed:
-    """Renders and judges what `perform_change` gave. Raises `AntiphonError` as `rehearse`."""
+    """Renders and judges the result of `perform_change`. Raises `AntiphonError` like `rehearse`."""
     return rehearse(_trial(asked), ScriptEvents.of(played), loaded, heard)
 
 
@@ -353,7 +353,7 @@ def _trial(plain: Mapping[str, Any]) -> Trial:
 def run_script(trial: Trial) -> ScriptEvents:
     """Runs the scripts, in a process that `script_child.set_limits` has limited.
 
-    Raises ScriptError: a script has an error, or takes too long, with its line.
+    Raises ScriptError: a script has an error, or takes too long; it has the line.
     """
     try:
         return _performed(trial)
@@ -387,7 +387,7 @@ def _performed(trial: Trial) -> ScriptEvents:
 
 
 def _performance_at(script: LiveScript, at: Fraction, trial: Trial) -> tuple[Performance, list[LiveEvent]]:
-    """Performance advanced to a beat: loops run to restore their memory, and their events; patterns need no run."""
+    """Performance advanced to a beat, and its events: loops run to restore their memory; patterns need no run."""
     begin = max(Fraction(0), at - MEMORY_BEATS) if script.loops else at
     kept = script.settings if trial.graph is None or trial.tempo is None else []  # else those of now hold already
     performance = Performance(
@@ -460,7 +460,7 @@ def _patch(trial: Trial, script: ScriptEvents, loaded: Loaded) -> Patch:
 
 
 def _is_of(live: Mapping[str, Any], patch: Patch | None, script: ScriptEvents) -> bool:
-    """Whether the patch that plays is a script's, by its name or, as the performer names it, its file's."""
+    """Whether the playing patch is the script's, by name or, for the performer's names, by file."""
     return file_name(live["patch"]) in {file_name(Path(script.patch).stem), *([file_name(patch.name)] if patch else [])}
 
 
@@ -492,7 +492,7 @@ def _end(text: str) -> End:
 def _rendered(
     patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int, heard: Samples
 ) -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples, float]:
-    """The closed runner, vocabularies of its nodes, the sound, and the processor time in seconds."""
+    """Renders; returns the closed runner, vocabularies of its nodes, the sound, and the processor time in seconds."""
     spec = StreamSpec(RATE, BLOCK, 2)
 
     def run() -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples]:

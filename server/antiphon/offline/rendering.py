@@ -1,4 +1,4 @@
-"""Renders a file through a patch as the engine does, with tempo, schedule and master limiter."""
+"""Renders a file through a patch like the engine, with tempo, schedule and master limiter."""
 
 import heapq
 import math
@@ -32,17 +32,17 @@ from antiphon.offline.replay import ReplayedTracks
 from antiphon.offline.runner import Make
 
 GAIN = 3
-"""Place of the gain among the cells of `out`."""
+"""Index of the gain among the cells of `out`."""
 COUNTS = ("missed", "dropped", "alone")
-"""Readonly parameters by which a processor counts lost notes, or notes that it played nothing with."""
+"""Read-only parameters in which a processor counts lost notes, or notes that it did not play."""
 _ALL_DUE = Moment(math.inf, math.inf)
 
 
 class PlayerRunner:
     """Runs a graph in a graph player, with commands at samples and beats.
 
-    `listener`: called after each block with the plan, the input, the output and the block's first sample. `plan`: what
-    the player runs of the graph, without clock, schedule and limiter.
+    `listener`: called after each block with the plan, the input, the output and the block's first sample. `plan`: the
+    graph as the player runs it, without clock, schedule and limiter.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PlayerRunner:
         commands: Sequence[Command] = (),
         pairs: Sequence[str] = (),
     ) -> None:
-        """`pairs`: of the output, as in `output_buses`, if there are several."""
+        """`pairs`: pairs of the output, as in `output_buses`, if there are several."""
         self.spec = spec
         graph, commands = settle(graph, catalog, commands)
         ids, actions = actions_of(graph, catalog, spec.rate, commands)
@@ -89,7 +89,7 @@ class PlayerRunner:
         heapq.heapify(self._by_beat)
 
     def record(self, tracks: ReplayedTracks) -> None:
-        """Keeps each strip too, from the first block on."""
+        """Keeps each strip's sound too, from the first block on."""
         self._player.strips.keep(True)
         self._tracks = tracks
 
@@ -99,7 +99,7 @@ class PlayerRunner:
         return self._player.time
 
     def beat(self) -> float | None:
-        """The beat at the begin of the last block; None while the clock stands."""
+        """Beat at the beginning of the last block; None while the clock is stopped."""
         return self.clock.beat if self.clock.playing else None
 
     @property
@@ -116,7 +116,7 @@ class PlayerRunner:
 
     @property
     def limited(self) -> int:
-        """Number of blocks that the limiter of the output lowered."""
+        """Number of blocks in which the output limiter reduced the gain."""
         return int(self._player.counters.limited_blocks)
 
     def vocabularies(self) -> dict[str, Mapping[str, tuple[str, ...]]]:
@@ -157,13 +157,13 @@ class PlayerRunner:
 
 
 def patch_runner(name_or_path: str | Path, loaded: Loaded, spec: StreamSpec, *, trusted: bool = True) -> PlayerRunner:
-    """A runner of a patch by its name, or where it is `trusted` by its file; raises `AntiphonError`: it cannot play."""
+    """Runner of a patch by name or, if `trusted`, by file. Raises `AntiphonError`: it cannot be played."""
     graph = load_patch(name_or_path, loaded.catalog, trusted=trusted).graph
     return PlayerRunner(graph, loaded.catalog, loaded.make, spec)
 
 
 def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple[Graph, list[Command]]:
-    """Sets initial values that only a new plan can: texts, `restart`. Raises ParamError: a value is not allowed."""
+    """Sets initial values that need a new plan: texts, `restart`. Raises ParamError: a value is not allowed."""
     nodes, rest = {node.name: node for node in graph.nodes}, list[Command]()
     for command in commands:
         param = None
@@ -184,7 +184,7 @@ def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple
 def actions_of(
     graph: Graph, catalog: Catalog, rate: int, commands: Iterable[Command]
 ) -> tuple[dict[str, int], list[Action]]:
-    """Engine actions of commands, by a session, as live: every node's number, the actions in order.
+    """Converts commands to engine actions by a session, as live; returns every node's number, and the actions in order.
 
     Raises ParamError: a value is not allowed. Raises RequestError: there is no such node or parameter, or no node takes
     a note. Raises UsageError: a parameter cannot change without a new plan.

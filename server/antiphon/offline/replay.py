@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.files.tracks import ENDS, BeatPoints, Track, TrackFiles
-from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fall
+from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fade_out
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.action_schedule import ActionSchedule, Key
@@ -37,14 +37,14 @@ from antiphon.offline.session_reader import SessionLog, check_number, time_of
 # ---- Track files of a replayed set or a rendered patch, as a recorder writes them live
 
 Tell = Callable[[dict[str, Any]], None]
-"""Takes the lines of the log that a recorder writes beside tracks."""
+"""Function that takes the log lines that a recorder writes beside tracks."""
 
 
 @contextmanager
 def written_tracks(
     folder: Path, spec: StreamSpec, first: int, tell: Tell, latency: int = 0
 ) -> Iterator["ReplayedTracks"]:
-    """Tracks in a folder, all of them or none. Raises FileError: they cannot be written."""
+    """Context with a folder's tracks, which keeps all of them or none. Raises FileError: they cannot be written."""
     tracks = ReplayedTracks(folder, spec, first, tell, latency)
     try:
         tracks.begin()
@@ -65,19 +65,19 @@ class ReplayedTracks:
     """
 
     def __init__(self, folder: Path, spec: StreamSpec, first: int, tell: Tell, latency: int) -> None:
-        """`latency`: frames of silence before the sound, which the tracks are without."""
+        """`latency`: frames of silence before the sound, which the tracks leave out."""
         self.files, self._spec, self._first, self._tell = TrackFiles(folder, spec.rate), spec, first, tell
         self._capture, self._beats, self._labels = NodeCapture(), BeatPoints(), list[TrackLabel]()
         self._by_number: dict[int, Track | None] = {}
         self._left, self._before = latency, np.zeros((spec.channels, latency), np.float32)
 
     def begin(self) -> None:
-        """Begins the input and the output."""
+        """Begins the tracks of input and output."""
         for number, name in ENDS:
             self._by_number[number] = self.files.add(name, self._spec.channels, mixed=False)
 
     def keep(self, player: GraphPlayer, sample: int, x: Samples, y: Samples) -> None:
-        """Takes the block at `sample` that the player has computed of `x`; `y`: its output behind the limiter."""
+        """Writes the block at `sample` that the player computed from `x`; `y`: its output after the limiter."""
         buses, frames = player.buses.channels, x.shape[1]
         begins = min(self._left, frames)
         self._left -= begins
@@ -107,7 +107,7 @@ class ReplayedTracks:
             player.strips.heard.clear()
 
     def skip(self, frames: int) -> None:
-        """Takes a block that was not computed."""
+        """Writes a block that was not computed."""
         self.files.write((), frames, missing=(0,), block=frames)
 
     def close(self) -> None:
@@ -132,16 +132,16 @@ def replay(
     make: Callable[[str], Processor],
     tracks: ReplayedTracks | None = None,
 ) -> Iterator[Samples]:
-    """Replays a session's folder with the recorded input, float32 `[channels, frames]`; the output `[channels, block]`.
+    """Replays a session's folder with the recorded input, float32 `[channels, frames]`; yields `[channels, block]`.
 
-    `tracks`: takes what each strip adds to it.
+    `tracks`: receives each strip's part of it.
 
-    Raises FileError: a line of the log, which it names, cannot be replayed.
+    Raises FileError: a line of the log cannot be replayed; the message names it.
     """
     log = SessionLog(folder)
     spec, block = log.spec, log.spec.block
     waiting, engine = deque(log.lines), _ReplayedEngine(spec, catalog, make)
-    fall, last = missed_fall(block, spec.rate), np.zeros((spec.channels, 1), np.float32)
+    fall, last = missed_fade_out(block, spec.rate), np.zeros((spec.channels, 1), np.float32)
     sample = log.first
     with replaying():
         for x in rebuffer(source, spec.channels, block):
@@ -164,7 +164,7 @@ def replay(
                 if tracks is not None:
                     tracks.keep(player, sample, x, y)
                 if sample in log.silent:
-                    player.rise_again()
+                    player.restart_fade_in()
                     y = np.zeros_like(y)
                     y[:, : fall.size] = last * fall
             last = y[:, -1:].copy()

@@ -1,4 +1,4 @@
-"""Block runner of files through the live code, with latency removal.
+"""Runs files block by block through the live code, with latency removal.
 
 The file's samples are the clock. `PlanRunner` runs one processor, for `antiphon run`; `rendering.PlayerRunner` runs a
 whole patch with the graph player of the engine, for `antiphon render`.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Make = Callable[[str], Processor]
 MAX_LOOK_AHEAD_SECONDS = 1800.0
-"""Maximum seconds of a file given to a processor's look-ahead pass, which stores its analysis."""
+"""Maximum seconds of a file for a processor's look-ahead pass, which stores its analysis."""
 
 
 class BlockRunner(Protocol):
@@ -60,12 +60,12 @@ def process_stream(
     """Runs a source, removes the latency, and appends the tail.
 
     Blocks are float32 `[channels, n]`, valid until the next; mono goes to all channels. `frames`: length of the output
-    without the tail, with silence after a shorter source; None is the source's. `progress` is called with the number of
-    frames so far. `beat`: the beat at the begin of the block that was run last, for a tail that ends with a bar; None
-    while the clock stands.
+    without the tail, padded with silence; None for the source's. `progress` is called with the number of frames so far.
+    `beat`: the beat at the beginning of the last block, for a tail that ends with a bar; None while the clock is
+    stopped.
     """
     skip, done, ran = runner.latency, 0, 0
-    fed = _Fed(source, runner.spec, frames, runner.latency + round(tail.seconds * runner.spec.rate))
+    fed = _PaddedSource(source, runner.spec, frames, runner.latency + round(tail.seconds * runner.spec.rate))
     decay, last = Decay(tail.level), LastBar(tail, runner.spec.rate)
     for x in fed.blocks():
         y = runner.run(x)
@@ -90,7 +90,7 @@ def process_stream(
     yield from last.end()
 
 
-class _Fed:
+class _PaddedSource:
     """Re-blocks the source and `behind` frames of silence after it into one reused array."""
 
     def __init__(self, source: Iterable[Samples], spec: StreamSpec, frames: int | None, behind: int) -> None:
@@ -210,7 +210,7 @@ class PlanRunner:
         return y
 
     def heard(self, told: Any) -> None:
-        """Passes the plugin's file analysis to the processor."""
+        """Passes the plugin's analysis of the file to the processor."""
         self._host.processor.heard(told)
 
     @property
@@ -225,7 +225,7 @@ class PlanRunner:
         processor fails.
         """
         left = self._preroll
-        for x in _Fed(source, self.spec, None, 0).blocks():
+        for x in _PaddedSource(source, self.spec, None, 0).blocks():
             part = x[:, :left]
             self.run(part)
             left -= part.shape[1]
@@ -234,12 +234,12 @@ class PlanRunner:
         self._rewind()
 
     def requests_look_ahead(self, frames: int | None) -> bool:
-        """True if the processor requests a look-ahead pass of `frames` frames, None for too many to keep."""
+        """True if the processor requests a look-ahead pass of `frames` frames; None is for too many to keep."""
         return self._host.processor.look_ahead(frames)
 
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
         """Runs a look-ahead pass without output. Raises PluginError: the processor fails."""
-        for x in _Fed(source, self.spec, frames, self.latency).blocks():
+        for x in _PaddedSource(source, self.spec, frames, self.latency).blocks():
             self.run(x)
         self._rewind()
 

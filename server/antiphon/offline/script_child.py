@@ -1,11 +1,11 @@
-"""Process that performs a live script for a file, PATH, at SECONDS a beat.
+"""Process that performs a live script, PATH, for a file, with at most SECONDS per beat.
 
 It writes the line of the loop or track that runs, in `LINE_DIGITS` digits, to the descriptor LINE.
 
-The script is the performer's own, and runs with the performer's rights. What is bounded is what a mistake costs:
-memory, and the time of a beat. It sends what the script says; it is asked for `beats` at a `tempo` with `cues`, once or
-again, and sends a message a beat: its `events`, and whether that was the `end`. Or it sends a `fault`. What the script
-prints goes to standard error.
+The script is the performer's own, and runs with the performer's rights. Limits on memory and on the time of a beat
+bound the cost of a mistake. The process sends the script's declarations. Each request has `beats`, `tempo` and `cues`;
+the process sends a message per beat: its `events`, and whether that was the `end`, or a `fault`. The script's output
+goes to standard error.
 """
 
 import io
@@ -22,7 +22,7 @@ from typing import Any
 from antiphon.kernel.runtime.paths import read_ordinary_text
 from antiphon.kernel.runtime.platform import limit_resources, thread_clocks
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
-from antiphon.live.faults import fault_in_script, refuse_copies, refuse_sleep
+from antiphon.live.faults import fault_in_script, refuse_forks, refuse_sleep
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
 from antiphon.live.reading import MAX_LETTERS, read
@@ -33,11 +33,11 @@ from antiphon.offline.hearing import Cue
 MEMORY = 1 << 30
 """Private memory limit in bytes: the interpreter and numpy take 60 MB of them."""
 _WALL, _LAST = 5.0, 2.0
-"""Factors of a step's CPU time limit: for a wait, except for a processor, and in C, where Python cannot raise."""
+"""Factors of a step's CPU time limit: for a wait other than for a processor, and in C, where Python cannot raise."""
 LINE_DIGITS = 8
 """Decimal digits of a line number."""
 _LOOK = 0.05
-"""Shortest time in seconds between two looks at a step that is slow."""
+"""Minimum time in seconds between checks of a slow step."""
 _begun: list[float] = []
 
 
@@ -52,7 +52,7 @@ def set_limits(seconds: float, memory: int = MEMORY) -> None:
     def look(number: int, frame: FrameType | None) -> None:
         if not _begun:  # it came as the step ended
             return
-        rest = _WALL * seconds - (_stood() - _begun[0])
+        rest = _WALL * seconds - (_stalled_seconds() - _begun[0])
         if rest <= 0:
             end(number, frame)
         signal.setitimer(signal.ITIMER_REAL, rest + _LOOK)
@@ -61,19 +61,19 @@ def set_limits(seconds: float, memory: int = MEMORY) -> None:
     signal.signal(signal.SIGALRM, look)
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
     limit_resources(data=memory, core=0)
-    sys.addaudithook(lambda event, _: refuse_copies(event))
+    sys.addaudithook(lambda event, _: refuse_forks(event))
 
 
 def begin_step(seconds: float) -> None:
     """Begins a step, which raises `ScriptTooLong` in Python; in C the process ends by SIGVTALRM."""
-    _begun[:] = [_stood()]
+    _begun[:] = [_stalled_seconds()]
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, _WALL * seconds)
     signal.setitimer(signal.ITIMER_VIRTUAL, _LAST * seconds)
 
 
-def _stood() -> float:
-    """Seconds that this thread has neither computed nor waited for a processor, from a fixed moment on."""
+def _stalled_seconds() -> float:
+    """Seconds in which this thread neither computed nor waited for a processor, since a fixed moment."""
     return time.monotonic() - sum(thread_clocks()) / 1e9
 
 
@@ -85,7 +85,7 @@ def end_step() -> None:
 
 
 def main(channel: HelperChannel, path: str, most: str, line: str) -> int:
-    """Performs a script; see the module."""
+    """Performs a script; see the module. Returns the exit code."""
     seconds = float(most)
     sys.stdout = os.fdopen(sys.stdout.fileno(), "w", 1, encoding="utf-8", errors="backslashreplace")  # lines, at once
     set_limits(seconds)

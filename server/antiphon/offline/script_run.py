@@ -1,4 +1,4 @@
-"""Live script for a file: performed in a separate process, its events read as commands."""
+"""Performs a live script for a file in a separate process, and reads its events as commands."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MACROS = f"/{MACRO}/", f"/node/{MACRO}/"
 RECORDED_CHORDS = frozenset({"stab"})
 """Sounds of the kit of which one note is a chord."""
 _SILENT = 15.0
-"""Multiple of `TIMEOUT_SECONDS` without a message from the process: its own timers end it before."""
+"""Timeout for a message from the process, as a multiple of `TIMEOUT_SECONDS`; its own timers end it before."""
 
 
 def is_script(path: str) -> bool:
@@ -62,7 +62,7 @@ class ScriptProcess:
     """Script in a separate process, as a context manager. `name`: its file's; `header`: its declarations."""
 
     def __init__(self, path: str, patience: float = TIMEOUT_SECONDS) -> None:
-        """Starts the process and reads the script; each beat, too, may take `patience` seconds of CPU time.
+        """Starts the process and reads the script; this and each beat may take `patience` seconds of CPU time.
 
         Raises ScriptError: it cannot be read; with file and line.
         """
@@ -91,10 +91,10 @@ class ScriptProcess:
         self.close()
 
     def play(self, beats: Fraction, tempo: float, cues: Sequence[Cue] = ()) -> list[LiveEvent]:
-        """Events of the script before that beat, in order, and the ends of sounding notes.
+        """Performs the script up to a beat; returns its events in order, with the ends of sounding notes.
 
-        It is performed from its beginning, with `cues` as its inputs. Raises ScriptError: it fails, or plays too much;
-        with file and line.
+        It starts at the beginning, with `cues` as its inputs. Raises ScriptError: it fails, or plays too much; with
+        file and line.
         """
         with contextlib.suppress(BrokenPipeError):
             self._process.send(
@@ -144,10 +144,10 @@ class ScriptProcess:
 
 
 def commands(events: Sequence[LiveEvent], name: str, find: FindParam, players: Players) -> list[Command]:
-    """Commands of a script's events, checked like a file of events.
+    """Converts a script's events to commands, checked like a file of events.
 
-    `players` are the note-taking nodes. Raises ScriptError: the patch does not take an event, with the line that plays
-    it.
+    `players` are the note-taking nodes. Raises ScriptError: the patch does not accept an event; the error has the line
+    that plays it.
     """
     result: list[Command] = []
     for event in events:
@@ -163,8 +163,8 @@ def commands(events: Sequence[LiveEvent], name: str, find: FindParam, players: P
 
 
 def _fitted(event: LiveEvent, players: Players) -> tuple[str, Sequence[object], Sequence[str]]:
-    """Node of a note with values, "" for other events; the arguments with its numbers within their ranges, as a server
-    plays them; and names of those that were beyond."""
+    """Returns the node of a note with values ("" for other events), the arguments with numbers clipped to their ranges,
+    as a server plays them, and the names of clipped values."""
     match event.address.split("/")[1:]:
         case ["node", node, name] if node in players.all:
             info = players.catalog[players.graph.node(node).type]
@@ -173,8 +173,8 @@ def _fitted(event: LiveEvent, players: Players) -> tuple[str, Sequence[object], 
     return "", event.args, ()
 
 
-def is_taken(event: LiveEvent, find: FindParam, players: Players) -> bool:
-    """Whether the patch takes an event."""
+def accepts_event(event: LiveEvent, find: FindParam, players: Players) -> bool:
+    """Whether the patch accepts an event."""
     try:
         commands([event], "", find, players)
     except ScriptError:
@@ -194,8 +194,8 @@ def unknown_values(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str,
 
 
 def without_macros(events: Sequence[LiveEvent], players: Players) -> tuple[list[LiveEvent], list[str]]:
-    """Events without values for macros that the patch lacks, and remarks: on each of these, on chords of chords, and
-    on values beyond their ranges."""
+    """Events without values for macros that the patch lacks, and remarks: on each of these, on chords of chords, and on
+    values out of their ranges."""
     graph = players.graph
     macros = [macro.name for macro in graph.macros]
     taken, lacking = [], dict[str, int]()

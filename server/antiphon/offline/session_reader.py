@@ -1,4 +1,4 @@
-"""Reader of a recorded session's log. All lines are checked before the replay: the file may be from anywhere."""
+"""Reader of a recorded session's log. It checks all lines before the replay, since the file may come from anywhere."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -100,9 +100,9 @@ class _Engine(Struct):
 
 
 HeardEvent: TypeAlias = tuple[int, str, Annotated[int, Meta(ge=0, le=127)], _Real, Annotated[int, Meta(ge=1, le=16)]]
-"""Offset in the block in frames, kind, number, value and channel, as of `Event`."""
+"""An event: offset in the block in frames, kind, number, value and channel, as in `Event`."""
 TOLD = frozenset(("heard", "beat_line"))
-"""Keys of lines that a replay tells anew. As cues, they change no sound and come in no order with what does."""
+"""Keys of lines that a replay writes itself. They do not change the sound, and their order among others is free."""
 _LINES: Mapping[str, type[Struct]] = {
     "unheard": defstruct("Unheard", [("unheard", _Sample)]),
     "missed": defstruct("Missed", [("missed", tuple[_Sample, _Sample])]),
@@ -193,7 +193,7 @@ class SessionLog:
                 yield number, line
 
     def _check(self, line: Line) -> None:
-        """Raises ValueError or AntiphonError for a line that the engine does not write."""
+        """Raises ValueError or AntiphonError for a line that the engine would not write."""
         key = next((key for key in _LINES if key in line), None)
         if key is None:
             raise ValueError("it says nothing that happens in a set")

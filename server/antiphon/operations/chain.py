@@ -1,4 +1,4 @@
-"""`antiphon.Chain`: processors in a row over a stream, block by block; `antiphon.Stream`: the notes of a stream."""
+"""`antiphon.Chain`: processors in series on a stream, block by block; `antiphon.Stream`: the notes of a stream."""
 
 from __future__ import annotations
 
@@ -34,27 +34,28 @@ from antiphon.operations.python import loaded
 from antiphon.operations.wording import called
 
 TEMPO = 120.0
-"""Beats a minute for processors that keep time."""
+"""Tempo in bpm for processors that follow the beat."""
 _FLOAT, _ARRAY = np.dtype(np.float32), np.ndarray
 _HELD = 256
-"""Frames of a block where the first one is too short to be prepared for."""
+"""Block size in frames if the first block is too short to prepare for."""
 
 
 class Model:
-    """One's own network as a step of a chain, played by the processor `model` in a separate process.
+    """A custom network as a step of a chain, run by the processor `model` in a separate process.
 
         with antiphon.Chain("denoise", antiphon.Model("x.onnx", hop=480), rate=48000) as chain:
             chain["model"].wet = 0.5
 
     Args:
-        model: Path of an ONNX or a TorchScript file; or a torch module that takes and gives float32
-            `[1, channels, frames]` and that `torch.jit.script` takes, whose memory is in its buffers.
-        hop: Frames that are computed at a time; 0 is the file's own, at least 512 where it has none.
-        channels: Of a torch module; the channels of a chain are put through it in groups of so many.
-        **params: Further parameters of `model`, as `rate=44100`.
+        model: Path of an ONNX or a TorchScript file; or a torch module that maps float32 `[1, channels, frames]` to the
+            same shape, keeps its state in buffers, and is accepted by `torch.jit.script`.
+        hop: Frames computed at a time; 0 for the file's own, or at least 512 if it has none.
+        channels: Channels of a torch module; it processes the chain's channels in groups of this size.
+        **params: Further parameters of `model`, such as `rate=44100`.
 
     Raises:
-        AntiphonError: There is no such file, or torch cannot script the module. A chain refuses what it cannot play.
+        AntiphonError: There is no such file, or torch cannot script the module. A chain refuses models that it cannot
+            run.
     """
 
     def __init__(self, model: Any, *, hop: int = 0, channels: int = 1, **params: Any) -> None:
@@ -73,7 +74,7 @@ class Model:
 
 
 def _scripted(module: Any, channels: int) -> Path:
-    """A TorchScript file of a module, which is left as it was."""
+    """Writes a TorchScript file of a module, which stays unchanged; returns its path."""
     torch: Any = sys.modules["torch"]  # which the module was made by
     held = copy.deepcopy(module).cpu().eval()
     if channels != 1 and not hasattr(held, "forward_params"):
@@ -93,7 +94,7 @@ def _scripted(module: Any, channels: int) -> Path:
 
 
 Step = str | tuple[str, Mapping[str, Any]] | Model
-"""A processor by name, or with values of its parameters; or a model."""
+"""A processor by name, or a pair of the name and values of its parameters; or a model."""
 
 
 class ChainNode:
@@ -128,23 +129,23 @@ class ChainNode:
 
 
 class Chain:
-    """Processors in a row over a stream; the samples of `antiphon render` for any lengths of the blocks.
+    """Processors in series on a stream, with the samples of `antiphon render` for any block sizes.
 
         chain = Chain(("denoise", {"latency": "low"}), "compressor", rate=48000, channels=2)
         out = chain.process(block)          # float32 in the shape of block
         chain["compressor"].threshold = -20
 
-    A chain is of one thread at a time. Its first block sets the length that it is quickest at. It is a context manager;
-    `close` releases workers. `plan`: what plays it. `latency`: frames by which the sound comes out later.
+    A chain may be used by one thread at a time. It is fastest for blocks as long as the first. It is a context manager;
+    `close` releases workers. `plan`: the plan that runs it. `latency`: latency of the sound in frames.
 
     Args:
-        steps: Names of processors, pairs of a name and values of its parameters, or `Model`s. Of one type the second
-            is called "gain2".
+        steps: Names of processors, pairs of a name and values of its parameters, or `Model`s. The second of a type is
+            named "gain2".
         rate: Frames a second.
         channels: 1 to 64.
 
     Raises:
-        AntiphonError: There is no such processor, a value is not allowed, or it changes no sound.
+        AntiphonError: There is no such processor, a value is not allowed, or a processor does not change sound.
     """
 
     @called
@@ -174,15 +175,15 @@ class Chain:
 
     @property
     def latency(self) -> int:
-        """Frames by which the sound comes out later than it went in."""
+        """Latency of the sound in frames."""
         return self.plan.latency
 
     def process(self, block: Any) -> NDArray[np.float32]:
         """Processes the next block of the stream.
 
-        `block`: floats `[channels, frames]`, or `[frames]` with one channel; of any length, also 1 or 0. Returns
-        float32 of the same shape, an array of its own. Raises UsageError: the shape is another, or a sample is not a
-        number; the stream is as it was before that block.
+        `block`: floats `[channels, frames]`, or `[frames]` with one channel; of any length, also 1 or 0. Returns a new
+        float32 array of the same shape. Raises UsageError: the shape is wrong, or a sample is not finite; the stream
+        stays as before the block.
         """
         if type(block) is _ARRAY and block.shape == self._usual and block.dtype is _FLOAT:
             _check(block)
@@ -202,7 +203,7 @@ class Chain:
         _check(x)
         frames = x.shape[-1]
         if not self._fixed and frames:
-            self._fix(frames)
+            self._set_block_length(frames)
         y: NDArray[np.float32] = np.empty(x.shape, np.float32)
         plan, most = self.plan, self.plan.spec.block
         if frames == most:
@@ -215,9 +216,9 @@ class Chain:
         return y
 
     def __call__(self, sound: Any, rate: float | None = None) -> NDArray[np.float32]:
-        """Processes a whole sound from rest: as long as it was, the latency taken out.
+        """Processes a whole sound from the initial state; returns the same length, with the latency removed.
 
-        `sound`: `[frames]` or `[channels, frames]`. `rate`: may be given, and has to be the chain's.
+        `sound`: `[frames]` or `[channels, frames]`. `rate`: optional; must be the chain's.
         """
         if rate is not None and rate != self.rate:
             raise UsageError(
@@ -232,7 +233,7 @@ class Chain:
         return y[0] if np.ndim(sound) == 1 else y
 
     def reset(self) -> None:
-        """Forgets the stream: the next block is a first one. Values of parameters stay."""
+        """Resets the stream: the next block is a first one. Values of parameters are kept."""
         self.plan.clear()
         self._time.sample, self._time.beat = 0, 0.0
 
@@ -282,8 +283,8 @@ class Chain:
         time.beat += frames * time.tempo / (60.0 * self.rate)
         return y
 
-    def _fix(self, frames: int) -> None:
-        """Prepares for blocks of that length, which machine code plays as a whole."""
+    def _set_block_length(self, frames: int) -> None:
+        """Prepares for blocks of that length, which machine code then processes as a whole."""
         self._fixed = True
         if MIN_BLOCK <= frames <= MAX_BLOCK and frames != self.plan.spec.block and not self._time.sample:
             close_hosts(self.plan.hosts.values(), {})
@@ -379,12 +380,12 @@ def _wires(nodes: tuple[NodeSpec, ...], infos: list[ProcessorInfo], *, notes: bo
 
 
 class Stream(Chain):
-    """The notes of a stream of sound, as they come: `hum`, or another processor that gives notes.
+    """Extracts notes from a stream of sound, by `hum` or another processor with note output.
 
         stream = Stream("hum", rate=48000)
         for note in stream.process(block): …
 
-    `sounding`: notes that have begun and not ended, whose `end` is infinite.
+    `sounding`: notes that have begun but not ended; their `end` is infinite.
     """
 
     _gives_notes = True
@@ -401,13 +402,13 @@ class Stream(Chain):
         return next(iter(self.plan.hosts.values())).info
 
     def process(self, block: Any) -> list[Note]:  # type: ignore[override]
-        """Takes the next block, and returns the notes that ended in it, with times in seconds of the stream."""
+        """Processes the next block; returns the notes that ended in it, with times in seconds of the stream."""
         super().process(block)
         ended, self._ended = self._ended, []
         return ended
 
     def __call__(self, sound: Any, rate: float | None = None) -> list[Note]:  # type: ignore[override]
-        """Notes of a whole sound, from rest; one that sounds at its end ends there."""
+        """Returns the notes of a whole sound, from the initial state; a note that still sounds ends with the sound."""
         x = samples_of(sound)
         self.reset()
         silence = np.zeros((len(x), self.latency + self.rate), np.float32)
@@ -421,7 +422,7 @@ class Stream(Chain):
         return super().__repr__().replace("<chain of", "<notes of", 1)
 
     def reset(self) -> None:
-        """Forgets the stream."""
+        """Resets the stream."""
         super().reset()
         self.sounding.clear()
         self._ended.clear()

@@ -1,4 +1,4 @@
-"""Common parts of work on files: which files, their results, device and synth."""
+"""Common parts of operations on files: selection of files, their results, device and synth."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 J = TypeVar("J")
 BACKENDS = "antiphon.kernel.synth.info"
-"""The module that knows which synth was chosen."""
+"""The module that stores the chosen synth."""
 DEVICES = "antiphon.kernel.workers.devices"
-"""The module that knows which device was chosen; one that nothing has imported knows of none."""
+"""The module that stores the chosen device; if it has not been imported, none was chosen."""
 
 
 def sound_suffix(source: Path) -> str:
-    """Suffix of the output for a file: its own, or .wav where that is read-only."""
+    """Suffix of the output for a file: the same, or .wav for formats that cannot be written."""
     suffix = source.suffix.lower()
     return ".wav" if suffix in MIDI_READ or suffix in set(READ_SUFFIXES) - {*FORMATS, *VIDEOS} else source.suffix
 
@@ -46,11 +46,11 @@ def gather_tasks(
     *,
     recursive: bool = False,
 ) -> list[FileTask]:
-    """The files to process. A folder stands for the accepted files directly inside it, or with `recursive` below it,
-    with results in folders of the same names; others are named to `complain`.
+    """Lists the files to process. A folder stands for the accepted files directly in it, or with `recursive` also
+    below, with results in folders of the same names; other files are reported to `complain`.
 
-    Raises UsageError: `out_dir` is no folder, or two sources would have one result. Raises FileError: a folder cannot
-    be read or holds no such file, or a pattern that the shell passed on matches none.
+    Raises UsageError: `out_dir` is not a folder, or two sources would have the same result. Raises FileError: a folder
+    cannot be read or has no such file, or a pattern that the shell did not expand matches none.
     """
     from antiphon.files.decode import path_text
 
@@ -148,9 +148,9 @@ def plan_jobs(
     *,
     recursive: bool = False,
 ) -> list[FileTask]:
-    """The files to process. A folder stands for the files inside it accepted by the plugin (`gather_tasks`).
+    """Lists the files to process. A folder stands for its files that the plugin accepts (`gather_tasks`).
 
-    Raises UsageError: they are not what the plugin takes.
+    Raises UsageError: the plugin does not take such files.
     """
     from antiphon.files.decode import path_text
     from antiphon.kernel.graph.clips import locate_asset
@@ -187,7 +187,7 @@ def plan_jobs(
 
 
 def failures(jobs: Iterable[J], write: Callable[[J], bool], complain: Callable[[str], None]) -> int:
-    """Number of jobs that `write` could not do; an error is a complaint, and the next job goes on."""
+    """Calls `write` for each job, reports errors as complaints, and continues; returns the number of failures."""
     failed = 0
     for job in jobs:
         try:

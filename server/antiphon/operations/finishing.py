@@ -1,4 +1,4 @@
-"""Finish of a written sound: loudness, limit, tags, and what it keeps of its source."""
+"""Finish of a written sound: loudness, limit, tags, and the parts of its source that it keeps."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ MAX_TAG_LETTERS = 200
 
 
 def finish_of(asked: FinishRequest, rate: int = 0) -> SoundFinish:
-    """A finish as it is asked for; `rate`: Hz, 0 for that of the source. Raises UsageError: a value is not allowed."""
+    """Converts a requested finish; `rate`: Hz, 0 for that of the source. Raises UsageError: a value is not allowed."""
     check(asked)
     tags: dict[str, str] = {}
     wished = []
@@ -78,7 +78,7 @@ def _tagger(names: list[str]) -> Callable[[int, int], SoundTagger]:
 
 
 def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
-    """The finish with the tags and the marks of a sound file; as it is for any other file."""
+    """Adds the tags and the marks of a sound file to a finish; other files leave it unchanged."""
     try:
         with Decoder(source) as decoder:
             info = decoder.info
@@ -89,14 +89,14 @@ def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
 
 
 def picture_of(source: Path, info: AudioInfo) -> VideoPicture | None:
-    """The picture of a file that was read; None where it is no video."""
+    """The picture of a file that was read; None if it is not a video."""
     return VideoPicture(source.absolute(), info.begins) if info.picture else None
 
 
 def finish_marked(
     finish: SoundFinish, source: Path, frames: int | None, rate: int, transposed: bool = False
 ) -> SoundFinish:
-    """The finish with the marks of a sound file of `frames`. `transposed`: whether its pitch becomes another."""
+    """Adds the marks of a sound file of `frames` to a finish. `transposed`: whether its pitch changes."""
     finish = replace(finish, cover=cover_of(source))
     if frames is None or (chunks := read_marks(source)) is None:
         return finish

@@ -1,4 +1,4 @@
-"""Sound and notes as a Python program gives them: arrays, paths, MIDI objects; as files that the work reads."""
+"""Converts sound and notes from Python programs (arrays, paths, MIDI objects) to files for the operations."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 MAX_CHANNELS = 64
 """Most channels of a sound."""
 MAX_NOTES = 700_000
-"""Most notes that are taken at once."""
+"""Maximum notes accepted at once."""
 _BEATS_A_SECOND = 2.0
-"""Of the tempo in which notes in seconds are written: 120 bpm, which MIDI files have without a tempo."""
+"""Beats per second of the tempo for notes given in seconds: 120 bpm, the default of MIDI files."""
 _TICKS = 24000
-"""Ticks of a beat in which they are written: 48,000 a second."""
+"""Ticks per beat for these notes: 48,000 a second."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,7 +55,7 @@ def is_path(given: object) -> bool:
 
 
 def path_of(given: str | os.PathLike[str]) -> str:
-    """A path as the work takes it. Raises UsageError for the name of a standard stream, or a folder."""
+    """Returns a path for the operations. Raises UsageError for the name of a standard stream, or a folder."""
     path = os.fspath(given)
     if path == "-":
         raise UsageError("- is a pipe on the command line alone; give the sound as an array, or name a file")
@@ -65,7 +65,7 @@ def path_of(given: str | os.PathLike[str]) -> str:
 
 
 def check_no_rate(given: object, rate: object) -> None:
-    """Raises UsageError for a rate beside a file, a result or notes: these have their own rate, or none."""
+    """Raises UsageError for a rate given with a file, a result or notes, since these have their own rate, or none."""
     own = getattr(given, "rate", None)
     if rate is None or (isinstance(rate, int | float | np.number) and rate == own):
         return
@@ -76,10 +76,10 @@ def check_no_rate(given: object, rate: object) -> None:
 
 
 def samples_of(given: Any) -> Samples:
-    """A sound as float32 `[channels, frames]`, a copy of its own.
+    """Copies a sound as float32 `[channels, frames]`.
 
-    `given`: `[frames]` or `[channels, frames]`; floats with 1 as full scale, or whole numbers, which are scaled by
-    their type. Raises UsageError: it is no sound; the sentence says which axis was taken for channels.
+    `given`: `[frames]` or `[channels, frames]`; floats with 1 as full scale, or integers, which are scaled by their
+    type. Raises UsageError: it is not a sound; the message says which axis was taken for channels.
     """
     try:
         array = np.asarray(given)
@@ -122,7 +122,7 @@ def samples_of(given: Any) -> Samples:
 
 
 def rate_of(rate: object, needed_by: str) -> int:
-    """A sample rate in whole Hz. Raises UsageError: there is none, or it is not allowed."""
+    """Returns a sample rate in whole Hz. Raises UsageError: it is missing, or not allowed."""
     if rate is None:
         raise UsageError(f"a sound as an array needs its rate in Hz as the next argument: {needed_by}")
     number = isinstance(rate, int | float | np.integer | np.floating) and not isinstance(rate, bool)
@@ -150,7 +150,7 @@ def is_notes(given: object) -> bool:
 def write_notes(path: Path, given: Any) -> Path:
     """Writes notes as a MIDI file: `Note`s, a `mido.MidiFile`, or a `pretty_midi.PrettyMIDI`.
 
-    Raises UsageError: they are no notes.
+    Raises UsageError: the argument is not notes.
     """
     if hasattr(given, "ticks_per_beat") and hasattr(given, "save"):
         given.save(path)

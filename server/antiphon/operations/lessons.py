@@ -1,8 +1,8 @@
-"""Lessons: files that are read and checked, and what a check says of a try.
+"""Lessons: reads and checks their files, and judges the tries of a learner.
 
 A lesson is `lessons/PATH/NN-name.md`: a head of TOML between two lines `+++`, and its steps in Markdown, each below a
-line `## Title`. A try is observed as messages, whatever it is: a script's events, the OSC that came, the levels of a
-sound. One judgement compares them with what the lesson expects.
+line `## Title`. Every kind of try is observed as messages: a script's events, received OSC, the levels of a sound. One
+function compares them with the lesson's expectations.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ PATHS = {
 """The paths of lessons and their titles, in order."""
 MOST_WORDS = 90
 LEAST_TRIES = 3
-"""Words of a step, and wrong tries of a lesson."""
+"""Minimum number of words in a step, and of wrong tries in a lesson."""
 FRAME_SECONDS = 0.03
-"""Between two levels of a sound, as the server's meters have it."""
+"""Seconds between two levels of a sound, equal to those of the server's meters."""
 BEATS = 4
 SCRIPT = "lesson.py"
-"""A script's file, in its errors."""
+"""File name of a script in its errors."""
 TOLERANCE = 1e-3  # of a beat
 _RISE = 6.0  # dB between two levels at an onset
 _FLOOR = 1e-6
 SESSION = ("osc", "loudness", "onsets")
-"""Kinds of checks that listen to the running server for a while."""
+"""Kinds of checks that observe the running server for a while."""
 
 
 NOTES = re.compile("^$|/note/(on|event)$")
 
 
 class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What some of the messages must be; without `address` those that play a note or a sound."""
+    """Expectation on some of the messages; without `address` on those that play a note or a sound."""
 
     address: str = ""  # `*` stands for any letters
     sound: str = ""  # the name of a sampler's sound
@@ -77,14 +77,14 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def what(self) -> str:
-        """The messages by name, for a sentence."""
+        """The messages' name, for a sentence."""
         if self.sound or not NOTES.search(self.address):
             return self.sound or self.address
         return f"the notes of {self.on}" if self.on else "the notes"
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a try is observed, and what is expected, all of it."""
+    """How a try is observed, and the expectations, all of which must be met."""
 
     kind: Literal["events", "parameter", "loudness", "onsets", "osc", "file"]
     expect: Annotated[tuple[Expect, ...], msgspec.Meta(min_length=1)]
@@ -99,7 +99,7 @@ class WrongTry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={
 
 
 class LessonWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Work on a file that a button starts: paths of jobs, each on the result before; `body` is of all."""
+    """Processing of a file by a button: paths of jobs, each on the previous result; `body` is common to all."""
 
     title: str
     jobs: tuple[str, ...]
@@ -107,7 +107,7 @@ class LessonWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The head of a lesson's file. `start`, `solution` and tries are lines of a script, or messages a line."""
+    """The head of a lesson's file. `start`, `solution` and tries are lines of a script, or messages, one per line."""
 
     title: str
     path: str
@@ -127,20 +127,20 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LessonFile:
-    """A lesson that was read; `name`: its file's, without the ending; `steps`: titles and texts."""
+    """A lesson from its file. `name`: the file's, without suffix; `steps`: titles and texts."""
 
     name: str
     head: Head
     steps: tuple[tuple[str, str], ...]
 
     def script(self, lines: str) -> str:
-        """The whole script of some lines."""
+        """Makes a complete script of some lines."""
         return f'from antiphon.live import *\n\npatch("{self.head.patch}")\n{lines.strip()}\n'
 
     def plain(self, port: int, host: str = "") -> dict[str, Any]:
-        """The lesson as JSON, with scripts whole where it is of scripts.
+        """The lesson as JSON data; lines of scripts are completed.
 
-        `port`: of OSC, for {port} in its texts. `host`: this machine's address in its network, for {host}.
+        `port`: OSC port, for {port} in its texts. `host`: this machine's address in its network, for {host}.
         """
         filled = partial(_filled, {"{port}": str(port), "{host}": host or "this machine's address"})
         head, own = (
@@ -169,7 +169,7 @@ def _filled(known: Mapping[str, str], text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HeardSound:
-    """One message of a try: beats or seconds from its beginning, an address and arguments."""
+    """One message of a try: beats or seconds from the start, an address and arguments."""
 
     at: float
     address: str
@@ -195,12 +195,12 @@ class HeardSound:
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The values of a sampler's note by name."""
+        """Values of a sampler's note, by name."""
         return dict(zip(map(str, self.args[::2]), self.args[1::2], strict=False))
 
     @property
     def number(self) -> float | None:
-        """The last number among the arguments; the first of a parameter, whose second is a time."""
+        """The last number in the arguments; for a parameter the first, since its second is a time."""
         args = self.args[:1] if self.address.startswith("/node/") else self.args
         found = [float(arg) for arg in args if isinstance(arg, int | float)]
         return found[-1] if found else None
@@ -208,21 +208,19 @@ class HeardSound:
 
 @dataclass(frozen=True, slots=True)
 class LessonOutcome:
-    """Result of a check. `fact`: the expectation that failed, by which equal mistakes are recognised; None where
-    none did.
-    """
+    """Result of a check. `fact`: the expectation that failed, which identifies equal mistakes; None if none failed."""
 
     sentence: str = ""
     fact: tuple[Any, ...] | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether all is as expected."""
+        """Whether all expectations were met."""
         return self.fact is None
 
 
 def judge(check: Check, heard: Sequence[HeardSound]) -> LessonOutcome:
-    """Compares the messages of a try with what is expected; the first that differs counts."""
+    """Compares the messages of a try with the expectations; returns the first difference."""
     for place, one in enumerate(check.expect):
         found = [message for message in heard if _is_of(message, one, check.kind)]
         missing = _missing(check, one, found, heard)
@@ -234,8 +232,8 @@ def judge(check: Check, heard: Sequence[HeardSound]) -> LessonOutcome:
     return LessonOutcome()
 
 
-def looks_at(check: Check, message: HeardSound) -> bool:
-    """Whether a check looks at a message."""
+def applies_to_message(check: Check, message: HeardSound) -> bool:
+    """Whether a check uses a message."""
     return any(_is_of(message, one, check.kind) for one in check.expect)
 
 
@@ -249,7 +247,7 @@ def _is_of(message: HeardSound, one: Expect, kind: str) -> bool:
 def _missing(
     check: Check, one: Expect, found: Sequence[HeardSound], heard: Sequence[HeardSound]
 ) -> tuple[str, tuple[Any, ...]] | None:
-    """The sentence on what is not as expected, and the fact; None where nothing is. `found`: what it is of `heard`."""
+    """Returns the sentence on an unmet expectation, and the fact; None if it is met. `found`: its part of `heard`."""
     if check.kind in ("loudness", "onsets"):
         return _unheard(check.kind, one, found)
     what = one.what
@@ -283,7 +281,7 @@ def _missing(
 
 
 def _unheard(kind: str, one: Expect, found: Sequence[HeardSound]) -> tuple[str, tuple[Any, ...]] | None:
-    """`_missing` for levels: the sentence on the expectation that fails, and the fact."""
+    """Does what `_missing` does for levels: returns the sentence on the unmet expectation, and the fact."""
     import numpy as np
 
     peaks, powers = np.array([[float(value) for value in message.args[1:3]] for message in found] or [[0.0, 0.0]]).T
@@ -339,7 +337,7 @@ def _between(one: Expect) -> str:
 
 
 def performed(lesson: LessonFile, events_until: Callable[[Fraction], Sequence[LiveEvent]]) -> LessonOutcome:
-    """Judges a script's first bars, which the patch has to take; raises nothing: a script's error is the outcome."""
+    """Judges a script's first bars, which the patch must accept. Raises nothing: a script's error is the outcome."""
     from antiphon.live.records import ScriptError
     from antiphon.offline.script_run import commands
 
@@ -367,7 +365,7 @@ def _of_patch(patch: str) -> tuple[FindParam, Players]:
 
 
 def _framed(path: Path, seconds: float) -> NDArray[np.float32]:
-    """The frames of a sound as mono, `[frames, samples]`. Raises FileError: it is none, or shorter than one."""
+    """Frames of a sound as mono, `[frames, samples]`. Raises FileError: it is not a sound, or shorter than a frame."""
     from antiphon.files.audiofile import read
 
     sound = read(str(path))
@@ -379,7 +377,7 @@ def _framed(path: Path, seconds: float) -> NDArray[np.float32]:
 
 
 def levels(name: str) -> list[HeardSound]:
-    """The levels of a sound that ships, as the server's meters would tell them of its input."""
+    """Levels of a shipped sound, as the server's meters would report them for its input."""
     return [
         HeardSound(place * FRAME_SECONDS, "/meter", ("in", float(abs(one).max()), float((one**2).mean() ** 0.5)))
         for place, one in enumerate(_framed(HUM.with_name(name), FRAME_SECONDS))
@@ -387,7 +385,7 @@ def levels(name: str) -> list[HeardSound]:
 
 
 def result_levels(path: Path) -> list[HeardSound]:
-    """The loudness of a sound, and of its quiet parts, in dB; nothing for another file."""
+    """The loudness of a sound, and of its quiet parts, in dB; empty for other files."""
     import numpy as np
 
     try:
@@ -399,7 +397,7 @@ def result_levels(path: Path) -> list[HeardSound]:
 
 
 def refusal(patch: str, address: str, args: Sequence[Any]) -> str:
-    """Why a patch does not take a note or a value; "" where it does, and for other messages."""
+    """Reason why a patch does not accept a note or a value; "" if it does, and for other messages."""
     from antiphon.kernel.session.commands import NOW
     from antiphon.offline.event_file import commands_of
 
@@ -415,7 +413,7 @@ def refusal(patch: str, address: str, args: Sequence[Any]) -> str:
 
 
 def written(lines: str) -> list[HeardSound]:
-    """Messages as they are written in a lesson, one a line, or the name of a sound that ships."""
+    """Parses the messages of a lesson, one per line, or the name of a shipped sound."""
     found: list[HeardSound] = []
     for line in filter(None, map(str.strip, lines.splitlines())):
         if not line.startswith("/"):
@@ -437,7 +435,7 @@ def _argument(text: str) -> int | float | str:
 
 @cache
 def declared(patch: str) -> tuple[HeardSound, ...]:
-    """The values that the parameters of a patch begin with."""
+    """Initial values of the parameters of a patch."""
     from antiphon.kernel.graph.patch import load
     from antiphon.kernel.plugins import loader
 
@@ -450,7 +448,7 @@ def declared(patch: str) -> tuple[HeardSound, ...]:
 
 
 def tried(lesson: LessonFile, lines: str) -> LessonOutcome:
-    """Judges lines as a solution has them."""
+    """Judges lines in the form of a solution."""
     check = lesson.head.check
     if check.kind == "events":
         return performed(lesson, lambda beats: _events(lesson.script(lines), beats))
@@ -482,7 +480,7 @@ def answered(lesson: LessonFile, outcome: LessonOutcome) -> str:
 
 
 _one_at_a_time = threading.Lock()
-"""Words of scripts have one stage in a process."""
+"""Lock for running scripts, since their words have one stage per process."""
 
 
 @cache
@@ -495,7 +493,7 @@ def _known(lesson: LessonFile) -> dict[tuple[Any, ...], str]:
 
 
 def folder() -> Path:
-    """The lessons that ship."""
+    """Folder of the shipped lessons."""
     return resources.folder("lessons")
 
 

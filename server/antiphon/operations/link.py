@@ -1,4 +1,4 @@
-"""Connections to a running server by OSC over TCP, where nothing is lost: questions, and what subscribers are told."""
+"""Connections to a running server by OSC over TCP, where nothing is lost: questions, and messages to subscribers."""
 
 import itertools
 import os
@@ -22,19 +22,19 @@ from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Message, decode, encode, encode_bundle, messages_of
 
 TIMEOUT = 10.0
-"""Seconds without any answer after which a server is given up."""
+"""Timeout in seconds without any answer, after which a server is given up."""
 START_SECONDS = 120.0
-"""Seconds within which a server that was started has to be ready: the first one compiles."""
+"""Timeout in seconds for the start of a server: the first start compiles."""
 STOP_SECONDS = 8.0
-"""Seconds that a server has to end, beyond those of any child."""
+"""Timeout in seconds for the end of a server, in addition to that of any child."""
 MAX_WAITING = 4096
-"""Most messages to subscribers that wait for a program that is slow to take them; newer ones are dropped."""
+"""Maximum messages to subscribers that wait for a slow program; newer ones are dropped."""
 NOW = 1
 """Time tag of a bundle that is due at once."""
 GIVEN_UP: ContextVar[Callable[[], bool]] = ContextVar("GIVEN_UP", default=lambda: False)
-"""Whether the caller of this context waits no longer: a question is not sent then, and a server's start ends."""
+"""Function that returns whether the caller has given up: a question is then not sent, and a server's start ends."""
 LOOK_SECONDS = 0.1
-"""Interval in seconds in which a start looks at `GIVEN_UP`."""
+"""Interval in seconds at which a start checks `GIVEN_UP`."""
 Question = tuple[str, Sequence[Arg]]
 """Address and arguments of a message."""
 _ANSWERS = (b"/done", b"/fail", b"/synced")
@@ -45,7 +45,7 @@ class OscConnection:
     """One TCP connection: packets out, messages in."""
 
     def __init__(self, host: str, port: int, timeout: float) -> None:
-        """Connects. Raises EngineError: nothing answers there."""
+        """Connects to a server. Raises EngineError: nothing answers there."""
         self._framer = Framer()
         self._come: deque[Message] = deque()
         try:
@@ -62,7 +62,7 @@ class OscConnection:
         self.socket.sendall(b"".join(map(self._framer.wrap, packets)))
 
     def messages(self) -> Iterator[Message]:
-        """Messages as they come. Raises ConnectionError: the connection has ended. Raises TimeoutError: none comes."""
+        """Yields messages as they arrive. Raises ConnectionError at the connection's end, TimeoutError without any."""
         while True:
             while self._come:
                 yield self._come.popleft()
@@ -81,7 +81,7 @@ class OscConnection:
 
 
 class ServerLink:
-    """A connection for questions. Those of several threads are answered one after the other."""
+    """A connection for questions. Questions of several threads are answered one after the other."""
 
     def __init__(self, host: str, port: int, timeout: float = TIMEOUT) -> None:
         self.host, self.port, self.timeout = host, port, timeout
@@ -90,10 +90,10 @@ class ServerLink:
         self._connection: OscConnection | None = OscConnection(host, port, timeout)
 
     def ask(self, *questions: Question) -> list[Message]:
-        """Sends messages, as one bundle where they are several, and waits until they have taken effect.
+        """Sends messages, several as one bundle, and waits until they have taken effect.
 
-        Returns the answers. A connection that the server has ended is opened again, and the question is put once more
-        where nothing of it can have been handled. Raises RequestError: the server refuses; with its reason. Raises
+        Returns the answers. A connection that the server has closed is opened again, and the question is repeated if no
+        part of it can have been handled. Raises RequestError: the server refuses; it has the reason. Raises
         EngineError: it does not answer.
         """
         packets = _packets(questions)
@@ -128,7 +128,7 @@ class ServerLink:
 
 
 def _answers(number: int, messages: Iterator[Message]) -> list[Message]:
-    """Messages up to the answer of `/sync number`. Raises RequestError: one of them is a refusal."""
+    """Collects messages up to the answer of `/sync number`. Raises RequestError: one of them is a refusal."""
     answers: list[Message] = []
     for message in messages:
         if message.address == b"/synced":
@@ -143,13 +143,13 @@ def _answers(number: int, messages: Iterator[Message]) -> list[Message]:
 
 
 def _check_wanted() -> None:
-    """Raises EngineError: who asks has given up."""
+    """Raises EngineError if the caller has given up."""
     if GIVEN_UP.get()():
         raise EngineError("this question was cancelled before it was sent")
 
 
 def _packets(questions: Sequence[Question]) -> list[bytes]:
-    """Messages as packets. Raises UsageError: an argument is none of OSC's."""
+    """Encodes messages as packets. Raises UsageError: OSC has no type for an argument."""
     try:
         return [encode(address, *args) for address, args in questions]
     except TypeError as error:
@@ -159,7 +159,7 @@ def _packets(questions: Sequence[Question]) -> list[bytes]:
 class Subscription:
     """A connection that receives messages to subscribers; functions are called in a separate thread.
 
-    `dropped`: messages that came while `MAX_WAITING` others waited.
+    `dropped`: number of messages dropped while `MAX_WAITING` others waited.
     """
 
     def __init__(self, host: str, port: int, timeout: float = TIMEOUT) -> None:
@@ -176,7 +176,7 @@ class Subscription:
             threading.Thread(target=task, name="antiphon-subscription", daemon=True).start()
 
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
-        """Has a function called with the arguments of every message of that address; returns what ends that."""
+        """Calls a function with the arguments of every message at an address; returns a function that ends this."""
         self._calls[address] = (*self._calls.get(address, ()), call)
 
         def end() -> None:
@@ -185,7 +185,7 @@ class Subscription:
         return end
 
     def ask(self, *questions: Question) -> list[Message]:
-        """Sends messages of which the server needs to know the subscriber, now and on each further connection.
+        """Sends messages that depend on the subscriber's connection, now and on each further connection.
 
         Returns the answers. Raises RequestError: the server refuses. Raises EngineError: it does not answer.
         """
@@ -250,13 +250,13 @@ class Subscription:
 
 
 class StartedServer:
-    """`antiphon serve` as a child process, which ends with this one. `ready`: the line by which it says that it is."""
+    """`antiphon serve` as a child process, which ends with this one. `ready`: the line that it printed when ready."""
 
     def __init__(self, words: Sequence[str], *, shown: bool = False) -> None:
-        """Starts it, and waits until it is ready.
+        """Starts the server, and waits until it is ready.
 
-        `words`: its options. `shown`: its errors go to this process's own standard error. Raises EngineError: it does
-        not start; with its reason, where that is not shown.
+        `words`: its options. `shown`: whether its errors go to this process's standard error. Raises EngineError: it
+        does not start; it has the reason unless that is shown.
         """
         self._said: deque[str] = deque(maxlen=100)
         pipe = subprocess.PIPE
@@ -272,17 +272,17 @@ class StartedServer:
 
     @property
     def ports(self) -> tuple[int, int]:
-        """Its ports of OSC and HTTP."""
+        """OSC port and HTTP port."""
         found = [int(port) for port in re.findall(r":(\d+)", self.ready)]
         return found[0], found[-1]
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the server has ended."""
         return self._process.ended
 
     def end(self) -> None:
-        """Ends the server, with its recording complete."""
+        """Ends the server, and completes its recording."""
         self._process.end(STOP_SECONDS)
 
     def _ready(self) -> str:
@@ -309,7 +309,7 @@ class StartedServer:
         raise EngineError(reason.removeprefix("antiphon: ") or "the server ended before it was ready")
 
     def _read(self, stream: IO[bytes], lines: "queue.Queue[str | None]") -> None:
-        """Reads a stream to its end: a full pipe would stop the server."""
+        """Reads a stream to its end, since a full pipe would block the server."""
         for line in stream:
             self._said.append(line.decode("utf-8", "replace").strip())
             lines.put(self._said[-1])

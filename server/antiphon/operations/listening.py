@@ -15,20 +15,20 @@ from antiphon.kernel.errors import MissingAttribute, UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
 from antiphon.operations.given import check_no_rate, is_path, path_of, rate_of, samples_of, write_sound
-from antiphon.operations.python import loaded, shown_by, work_folder
+from antiphon.operations.python import loaded, progress_display, work_folder
 from antiphon.operations.result import Result
 from antiphon.operations.wording import called
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Song:
-    """Analysis results of a sound. A quantity that was not asked for, or not found, is None.
+    """Analysis results of a sound. A quantity that was not requested, or not found, is None.
 
     Attributes:
         seconds: Length of the sound.
-        values: Every quantity by name, as `antiphon library analyse --json` has it; quantities are attributes too.
+        values: Every quantity by name, as in `antiphon library analyse --json`; quantities are attributes too.
         confidence: Confidence of a quantity, 0 to 1, by its name: tempo, key, chords.
-        reasons: Why an analysis gave nothing, one sentence by its name.
+        reasons: By the name of an analysis without result, a sentence with the reason.
     """
 
     seconds: float
@@ -127,21 +127,21 @@ def analyse(
     only: str | Collection[str] = (),
     progress: Callable[[float], None] | bool | None = None,
 ) -> Song:
-    """Listens to a sound by the analyses of all plugins.
+    """Analyses a sound by the analyses of all plugins.
 
     Args:
-        sound: A path; or floats or whole numbers, `[frames]` or `[channels, frames]`; or a `Result`.
+        sound: A path; or floats or integers, `[frames]` or `[channels, frames]`; or a `Result`.
         rate: Frames a second of an array.
-        only: Names of quantities or of analyses, as "tempo,key,chords"; all that `antiphon library analyse` computes
-            where it is empty.
-        progress: As of `antiphon.run`.
+        only: Names of quantities or of analyses, such as "tempo,key,chords"; if empty, all that `antiphon library
+            analyse` computes.
+        progress: See `antiphon.run`.
 
     Raises:
         AntiphonError: There is no such quantity, or the sound cannot be read.
     """
     loaded()
     names, wanted = _chosen(only)
-    with work_folder() as folder, shown_by(progress, "analyse") as shown:
+    with work_folder() as folder, progress_display(progress, "analyse") as shown:
         check_no_rate(sound, rate)
         if isinstance(sound, Result):
             sound, rate = sound.sound, sound.rate
@@ -154,7 +154,7 @@ def analyse(
             frames = decoder.frames
             total = None if frames is None else max(1, round(1000 * frames / decoder.rate))
             with shown("analyse", total, 1000) as told:
-                held = _Length()
+                held = _FrameCounter()
                 found = analyse_decoded(decoder, names, lambda seconds: told.update(round(1000 * seconds)), held.take)
             seconds = held.frames / decoder.rate
     values: dict[str, Any] = {}
@@ -169,8 +169,8 @@ def analyse(
     return Song(seconds, values, sure, {name: each[2] for name, each in found.items() if each[1] is None})
 
 
-class _Length:
-    """Frames of the blocks that passed."""
+class _FrameCounter:
+    """Counts the frames of the blocks that pass."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -180,7 +180,7 @@ class _Length:
 
 
 def _quantities() -> dict[str, str]:
-    """The analysis that states each quantity: the first, which is computed where no other name is given."""
+    """For each quantity, the analysis that provides it by default: the first."""
     stated: dict[str, str] = {}
     for name, each in sorted(analyses().items(), key=lambda item: bool(item[1].by_name or item[1].stem)):
         for quantity in each.quantities:
@@ -189,7 +189,7 @@ def _quantities() -> dict[str, str]:
 
 
 def _chosen(only: str | Collection[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Analyses that are asked for, and the quantities that are wanted of them; none for all."""
+    """Analyses to run, and the quantities wanted from them; empty for all."""
     words = [word.strip() for word in (only.split(",") if isinstance(only, str) else only) if word.strip()]
     if not words:
         return named_analyses(()), frozenset()
@@ -211,7 +211,7 @@ def _chosen(only: str | Collection[str]) -> tuple[tuple[str, ...], frozenset[str
 
 
 def _counted(beats: Sequence[float], downbeats: Sequence[float]) -> list[tuple[float, int]]:
-    """Each beat with its place in the bar, from 1; those before the first bar line count up to it."""
+    """Each beat with its number in the bar, from 1; beats before the first bar line count up to it."""
     firsts = {min(range(len(beats)), key=lambda n: abs(beats[n] - at)) for at in downbeats} if beats else set()
     counted, place = [], None
     lead = min(firsts, default=0)
@@ -231,6 +231,6 @@ def _label(spans: Sequence[tuple[float, float, str]] | None, at: float) -> str |
 
 
 def _key(text: str) -> str:
-    """A key as JAMS writes it: "C:major"."""
+    """Converts a key to JAMS notation: "C:major"."""
     tonic, _, mode = text.partition(" ")
     return f"{tonic}:{mode or 'major'}"

@@ -1,4 +1,4 @@
-"""Lists of patches, sets, processors, words and models: asked by the command line and `antiphon.ask`."""
+"""Lists of patches, sets, processors, words and models: for the command line and `antiphon.ask`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from antiphon.networks.info import FileListing, Row
 
 RATE, BLOCK = 48000, 256
-"""Rate in Hz and block in frames of the latencies of processors."""
+"""Sample rate in Hz and block size in frames for the latencies of processors."""
 PluginsDir = Annotated[str | None, argument("A folder of plugin folders.", "<path>")]
 
 
@@ -42,7 +42,7 @@ class SetsRequest(Request):
 class PluginsRequest(Request):
     """List the effects, instruments and listeners that a patch can have; NAME shows one with its parameters.
 
-    --scan tries each plugin of others in a process of its own; a line begins with what the parameter uri takes.
+    --scan tries each third-party plugin in a separate process; each line begins with the value for the parameter uri.
     """
 
     name: Annotated[str, argument("One processor, shown in full.", placed=True, names="plugins")] = ""
@@ -51,7 +51,7 @@ class PluginsRequest(Request):
 
 
 class WordsRequest(Request):
-    """List the words of live scripts by chapter, each with an example; TEXT shows those that it names."""
+    """List the words of live scripts by chapter, each with an example; TEXT shows the matching ones."""
 
     text: Annotated[
         str, argument("A word; or a text, for the words that it stands in the line of.", "[TEXT]", placed=True)
@@ -81,7 +81,7 @@ class ShownPatch:
 
 
 def patches(asked: PatchesRequest) -> list[PatchEntry] | ShownPatch:
-    """The patches, or the one that is asked for."""
+    """Lists the patches, or describes the requested one."""
     if not asked.name:
         return [entry for entry in entries() if entry.listed or asked.every]
     from antiphon.kernel.graph import patch
@@ -99,7 +99,7 @@ def sets(asked: SetsRequest) -> list[PatchEntry]:
 
 @dataclass(frozen=True, slots=True)
 class ShownPlugins:
-    """All processors, or `one` of them. `folder`: that of own plugins, where one was named."""
+    """All processors, or `one` of them. `folder`: the folder of own plugins, if one was given."""
 
     loaded: Loaded
     one: ProcessorInfo | None = None
@@ -118,7 +118,7 @@ class ShownPlugins:
 
     @property
     def latency(self) -> tuple[int, str]:
-        """(frames, "") of the one at default parameters, or (0, reason) if it cannot be prepared."""
+        """(frames, "") of the requested one at default parameters, or (0, reason) if it cannot be prepared."""
         from antiphon.kernel.contract.block import StreamSpec
         from antiphon.kernel.contract.harness import prepare
         from antiphon.kernel.runtime.importing import reason_of
@@ -146,7 +146,7 @@ def operation_addresses(catalog: Catalog) -> Iterator[AddressInfo]:
 
 
 def plugins(asked: PluginsRequest) -> ShownPlugins | Iterator[str]:
-    """The processors, or the named one; with --scan a line for each LV2, CLAP and VST3 plugin, as it is tried."""
+    """Lists the processors, or describes one; with --scan yields a line per LV2, CLAP and VST3 plugin when tried."""
     from antiphon.kernel.graph.graph import known_type
     from antiphon.kernel.plugins.hook_lists import service
     from antiphon.kernel.plugins.loader import load
@@ -165,7 +165,7 @@ def _scanned(lines: Iterator[str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class FoundWords:
-    """Words of scripts, and the places of words of Tidal and Strudel that are not here."""
+    """Words of scripts, and substitutes for words of Tidal and Strudel that are not supported."""
 
     found: list[Entry]
     lacking: dict[str, str]
@@ -192,7 +192,7 @@ def words(asked: WordsRequest) -> FoundWords:
 
 @dataclass(frozen=True, slots=True)
 class KnownModels:
-    """Models of plugins and files of the library; the version of torch, whether with CUDA; what models run on."""
+    """Models of plugins and files of the library; the version of torch, whether with CUDA; the device for models."""
 
     models: list[Row]
     files: list[FileListing]
@@ -202,7 +202,7 @@ class KnownModels:
 
 
 def models(asked: ModelsRequest) -> KnownModels:
-    """The models, each checked."""
+    """Lists the models, and checks each."""
     from antiphon.kernel.workers import devices
     from antiphon.networks.info import examine_models, files, known_models
 
@@ -231,7 +231,7 @@ LISTS = {
 
 
 def offered() -> dict[str, SharedOperation]:
-    """Antiphon's operations and those of all plugins, by name; those of a plugin that fails are left out."""
+    """Antiphon's operations and those of all plugins, by name, without those of failed plugins."""
     dispatcher = import_plugins(hook_lists().implementing("antiphon_operations"), lambda name, error: None)
     added = (added_operations(dispatcher, plugin)[0] for plugin in dispatcher.implemented)
     return LISTS | {one.name: one for some in added for one in some}
@@ -239,9 +239,9 @@ def offered() -> dict[str, SharedOperation]:
 
 @called
 def ask(name: str, /, **given: Any) -> Any:
-    """Asks an operation, as `antiphon.ask("library search", words=["night"])`; returns its answer.
+    """Runs an operation: `antiphon.ask("library search", words=["night"])`; returns its answer.
 
-    Raises AntiphonError: there is no such operation, an argument is not allowed, or the operation says so.
+    Raises AntiphonError: there is no such operation, an argument is not allowed, or the operation refuses.
     """
     known = LISTS if name in LISTS else offered()
     if name not in known:

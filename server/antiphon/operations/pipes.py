@@ -1,4 +1,4 @@
-"""Standard input and output, `-`, as IN and OUT of a plugin: as it comes where the plugin works so, else as files."""
+"""Standard input and output, `-`, as IN and OUT of a plugin: streamed if the plugin supports it, else as files."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from antiphon.offline.output_summary import Written
 from antiphon.operations.requests import PIPE, Reporting
 
 _STREAMED = (b"RIFF", b"RF64", b"FORM", b".snd")
-"""Beginnings of sound that is read as it comes."""
+"""First bytes of sound formats that can be streamed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipedSound:
-    """Sound of standard input, read once, as it comes. `raw`: the form of bare samples."""
+    """Sound of standard input, read once, as it arrives. `raw`: the format of raw samples."""
 
     pipe: InputPipe
     raw: RawForm | None
 
     @contextmanager
     def stream(self) -> Iterator[tuple[AudioInfo, Iterator[Samples]]]:
-        """As `audiofile.stream`."""
+        """Does what `audiofile.stream` does, for standard input."""
         if self.raw is not None:
             yield AudioInfo(self.raw.rate, self.raw.channels, None, "RAW", ""), _bare(self.pipe, self.raw)
             return
@@ -49,20 +49,20 @@ class PipedSound:
 
 @dataclass(frozen=True, slots=True)
 class PipeEnds:
-    """IN and OUT of a plugin in the place of `-`. `piped`: sound that is read as it comes; None for that of a file."""
+    """Replacements of `-` as IN and OUT of a plugin. `piped`: streamed sound; None if it is read from a file."""
 
     paths: tuple[str, ...]
     piped: PipedSound | None = None
 
     def said(self, text: str) -> str:
-        """A sentence with the names that people know."""
+        """Replaces internal file names in a sentence by those that the user knows."""
         for path, name in zip(self.paths, ("standard input", "standard output"), strict=True):
             if path in (STDIN, STDOUT) or os.path.basename(os.path.dirname(path)).startswith(FOLDER):
                 text = text.replace(path, name)
         return text
 
     def reporting(self, to: Reporting) -> Reporting:
-        """A reporting in those names."""
+        """A reporting that uses those names."""
 
         def wrote(written: Written) -> None:
             path = self.said(os.fspath(written.path))
@@ -75,9 +75,9 @@ class PipeEnds:
 def joined(
     paths: tuple[str, ...], raw: RawForm | None, info: ProcessorInfo, settings: Mapping[str, Any]
 ) -> Iterator[PipeEnds]:
-    """Files or pipes for IN and OUT; what was made for standard output is written there in the end.
+    """Context with files or pipes for IN and OUT; at its end the result for standard output is written there.
 
-    Raises UsageError: they are not one IN and one OUT. Raises FileError: nothing comes, or too much.
+    Raises UsageError: there is not exactly one IN and one OUT. Raises FileError: the input is empty, or too long.
     """
     if len(paths) != 2:
         raise UsageError("- is standard input or output: name one IN and one OUT")
@@ -96,7 +96,7 @@ def joined(
 def _input(
     folder: Path, raw: RawForm | None, info: ProcessorInfo, settings: Mapping[str, Any]
 ) -> tuple[str, PipedSound | None]:
-    """The name of IN, and its sound where that is read as it comes."""
+    """The name of IN, and its sound if that is streamed."""
     use, pipe = info.on_files, InputPipe()
     if raw is None and stat.S_ISREG(os.fstat(0).st_mode):
         return STDIN, None
@@ -116,7 +116,7 @@ def _input(
 
 
 def _bare(pipe: InputPipe, raw: RawForm) -> Iterator[Samples]:
-    """Bare samples as they come. Raises FileError: one is no number, or no sound."""
+    """Yields raw samples as they arrive. Raises FileError: one is not finite, or far too large."""
     frames = 0
     for block in pipe.blocks(raw):
         check_samples(block, frames / raw.rate, raw.rate, "standard input")

@@ -1,4 +1,4 @@
-"""`antiphon.run`: a processor over sound or notes of a Python program, by the work of the command `antiphon run`."""
+"""`antiphon.run`: applies a processor to sound or notes of a Python program, like the command `antiphon run`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from antiphon.offline.output_summary import Written
 
 _INSTRUMENTS = "soundfont"
-"""The processor that plays notes which nothing else plays."""
+"""The processor that plays notes if no other does."""
 _loading = threading.Lock()
 
 
@@ -62,7 +62,7 @@ def loaded() -> Loaded:
 _OWN = ("plugin", "paths", "param", "out_dir", "recursive", "raw", "rate", "tag")
 _TAKEN = (one for kind in (RunRequest, FinishRequest) for one in arguments(kind) if not one.said("beside"))
 _OPTIONS = ("resample", *(one.name for one in _TAKEN if one.name not in _OWN))
-"""Options of `antiphon run` that a call takes, those without a file beside; `resample` is its --rate."""
+"""Options of `antiphon run` that a call accepts, except those for further files; `resample` is --rate."""
 
 
 @called
@@ -76,22 +76,22 @@ def run(
     progress: Callable[[float], None] | bool | None = None,
     **params: Any,
 ) -> Result:
-    """Runs a processor over sound or notes: the samples are those of `antiphon run`.
+    """Applies a processor to sound or notes, with the samples of `antiphon run`.
 
     Args:
-        name: The processor, as `antiphon plugins` lists it.
-        sound: Float or whole numbers, `[frames]` or `[channels, frames]`; a path of a sound or a MIDI file; notes as
-            `Note`s, a `mido.MidiFile`, a `pretty_midi.PrettyMIDI` or a `Result`. None for what plays by itself.
+        name: The processor's name, as listed by `antiphon plugins`.
+        sound: Floats or integers, `[frames]` or `[channels, frames]`; the path of a sound or MIDI file; notes as
+            `Note`s, a `mido.MidiFile`, a `pretty_midi.PrettyMIDI` or a `Result`. None for a source.
         rate: Frames a second of an array; a file has its own, and `resample` is that of the result.
-        out: A file to write, as OUT of the command; then a sound of any length is worked on block by block, and
-            `Result.sound` is read when it is asked for. An existing file is replaced, unless `force` is False.
-        progress: Called with the part that is done, 0 to 1; True draws a bar with tqdm.
-        **params: The processor's parameters; and, where it has none of that name, the options of `antiphon run`:
+        out: A file to write, like OUT of the command; then sound of any length is processed block by block, and
+            `Result.sound` is read on access. An existing file is replaced, unless `force` is False.
+        progress: Called with the finished fraction, 0 to 1; True draws a bar with tqdm.
+        **params: The processor's parameters; and, unless it has one of that name, the options of `antiphon run`:
             `stems`, `only`, `without`, `chords`, `tail`, `fade`, `block`, `device`, `causal`, `limit`, `normalise`,
             `resample`, `force`.
 
     Raises:
-        AntiphonError: Something is not allowed, a file cannot be read or written, or the processor fails. The sentence
+        AntiphonError: An argument is not allowed, a file cannot be read or written, or the processor fails. The message
             says what is allowed and what to do.
     """
     if not isinstance(name, str):
@@ -100,9 +100,9 @@ def run(
     known = loaded()
     operation.check_no_patch(name, known.catalog)
     info = known_type(name, known.catalog)
-    options, given = _sorted_options(info, params)
+    options, given = _split_options(info, params)
     warnings: list[str] = []
-    with work_folder() as folder, shown_by(progress, name) as shown, in_words(folder):
+    with work_folder() as folder, progress_display(progress, name) as shown, in_words(folder):
         source, flat = _source(name, info, sound, rate, folder)
         plan = _Plan(info, options, source, folder, None if out is None else Path(path_of(out)))
         written: list[Written] = []
@@ -115,7 +115,7 @@ def run(
 def _played(
     made: Result, name: str, sound: Any, rate: float | None, params: dict[str, Any]
 ) -> tuple[np.ndarray[Any, Any], int]:
-    """Sound of a result that holds notes: the processor's own, or the notes by a soundfont."""
+    """Sound of a result with notes: the processor's own, or the notes played by a soundfont."""
     if loaded().catalog[name].on_files.job:
         with work_folder() as folder, suppress(UsageError):  # it writes notes alone, of notes at least
             again = run(name, sound, rate, out=folder / "out.wav", **params)
@@ -124,8 +124,8 @@ def _played(
     return again.sound, again.rate
 
 
-def _sorted_options(info: ProcessorInfo, params: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
-    """Options, and the values of the processor's parameters, whose names come first."""
+def _split_options(info: ProcessorInfo, params: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
+    """Separates options from values of the processor's parameters, whose names take precedence."""
     own = {param.name for param in info.cells}
     options: dict[str, Any] = {}
     given: list[tuple[str, Any]] = []
@@ -139,7 +139,7 @@ def _sorted_options(info: ProcessorInfo, params: dict[str, Any]) -> tuple[dict[s
 
 
 def _plain(value: Any) -> Any:
-    """A value as the command line takes it: numbers of numpy as Python's, paths as text, lists with commas."""
+    """Converts a value for the command line: numpy numbers to Python's, paths to text, lists to text with commas."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):
@@ -151,7 +151,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def work_folder() -> Iterator[Path]:
-    """A folder for what passes through files, removed at the end; not in memory, which a killed program would keep."""
+    """Context with a temporary folder; not in memory, which a killed program would keep occupied."""
     folder = tempfile.mkdtemp(prefix="antiphon-")
     try:
         yield Path(folder)
@@ -160,7 +160,7 @@ def work_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def shown_by(progress: Callable[[float], None] | bool | None, name: str) -> Iterator[Any]:
+def progress_display(progress: Callable[[float], None] | bool | None, name: str) -> Iterator[Any]:
     """Context with the field `progress` of a `Reporting`."""
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise UsageError(f"progress takes a function of the part that is done, or True, not {short_repr(progress)}")
@@ -230,7 +230,7 @@ class _Plan:
 
     @property
     def apart(self) -> bool:
-        """Whether IN is taken apart, a file for each part."""
+        """Whether IN is separated into parts, a file for each."""
         part = self.options.get("only") or self.options.get("without")
         return bool(self.info.on_files.splits) and self.out is None and not part
 
@@ -247,7 +247,7 @@ class _Plan:
         return self.folder / ("out.mid" if notes else "out.wav")
 
     def request(self, name: str, given: list[tuple[str, Any]]) -> RunRequest:
-        """The request for the work."""
+        """Makes the request of the operation."""
         options, use, notes = self.options.copy(), self.info.on_files, is_midi(self.target, written=True)
         paths = [self.source] if self.source else []
         beside = {
@@ -268,7 +268,7 @@ class _Plan:
         )
 
     def result(self, written: list[Written], warnings: tuple[str, ...], *, flat: bool) -> Result:
-        """Result of an operation, read from the files that it wrote."""
+        """Makes the result of an operation from the files that it wrote."""
         made = Result(said="; ".join(filter(None, map(_said, written))), warnings=warnings, path=self.out, _flat=flat)
         made.warnings += tuple(each.over for each in written if each.over)
         if (report := self.folder / "report.json").exists():
@@ -324,24 +324,24 @@ def render(
     limit: bool | None = None,
     normalise: float | None = None,
 ) -> Result:
-    """Renders a patch or a live script: the samples are those of `antiphon render`.
+    """Renders a patch or a live script, with the samples of `antiphon render`.
 
     Args:
         patch: Name or path of a patch; path of a live script, or its text, which has more than one line.
-        sound: What goes in, as of `run`; None is silence.
+        sound: The input, in the forms of `run`; None for silence.
         rate: Frames a second of an array.
-        seconds: Length of the result; None for that of what goes in, and a tail.
+        seconds: Length of the result; None for the input's length and a tail.
         bars: Length of a live script's result.
-        notes: Notes that are played by every node that takes notes and that no wire plays, as of `run`.
+        notes: Notes, in the forms of `run`, for every node that takes notes and has no wire for them.
         out: A file to write; an existing one is replaced.
-        progress: As of `run`.
+        progress: See `run`.
         tail, fade, block, device, synth, limit, normalise: The options of `antiphon render`.
 
     Returns:
-        The result, `[channels, frames]`; of a live script with its notes and, by track, its parts.
+        The result, `[channels, frames]`; for a live script also with its notes and, by track, its parts.
 
     Raises:
-        AntiphonError: Something is not allowed, or a node fails. A script's fault names its line.
+        AntiphonError: An argument is not allowed, or a node fails. A script's error names its line.
     """
     options = {
         "seconds": seconds,
@@ -377,13 +377,13 @@ def _rendered(
     progress: Callable[[float], None] | bool | None = None,
     tracks: dict[str, np.ndarray[Any, Any]] | None = None,
 ) -> tuple[Result, bool]:
-    """Result of a patch or a live script, and whether it is one; `tracks` gets the sound of each of its tracks."""
+    """Renders a patch or a script; returns the result, and whether it is a script; `tracks` gets each track's sound."""
     from antiphon.offline.script_run import is_script
     from antiphon.operations import render as rendering
 
     warnings: list[str] = []
     written: list[Written] = []
-    with work_folder() as folder, shown_by(progress, "render") as shown, in_words(folder):
+    with work_folder() as folder, progress_display(progress, "render") as shown, in_words(folder):
         name, sound = given.patch, given.sound
         if "\n" in name:
             (folder / "script.py").write_text(name)
@@ -420,11 +420,11 @@ def _tracks(given: _RenderGiven, frames: int) -> dict[str, np.ndarray[Any, Any]]
     """Sounds of a live script's tracks, each of `frames` frames."""
     tracks: dict[str, np.ndarray[Any, Any]] = {}
     _rendered(given, None, tracks=tracks)
-    return {name: _as_long(track, frames) for name, track in tracks.items()}
+    return {name: _fit_length(track, frames) for name, track in tracks.items()}
 
 
 def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
-    """Path of a sound or of notes that were given."""
+    """Path of the given sound or notes."""
     check_no_rate(sound, rate)
     if is_path(sound):
         return path_of(sound)
@@ -436,12 +436,12 @@ def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
 
 
 def _given_notes(notes: Any, file: Path) -> str:
-    """Path of notes that were given, which are written into `file` where they have none."""
+    """Path of the given notes, which are written into `file` if they have no path."""
     if is_path(notes):
         return path_of(notes)
     return str(write_notes(file, notes.midi() if isinstance(notes, Result) else notes))
 
 
-def _as_long(sound: np.ndarray[Any, Any], frames: int) -> np.ndarray[Any, Any]:
-    """A sound with silence at its end, or cut, so that it has that many frames."""
+def _fit_length(sound: np.ndarray[Any, Any], frames: int) -> np.ndarray[Any, Any]:
+    """Pads a sound with silence, or cuts it, to that number of frames."""
     return np.pad(sound, ((0, 0), (0, max(0, frames - sound.shape[1]))))[:, :frames]

@@ -1,4 +1,4 @@
-"""`antiphon.connect` and `antiphon.Server`: a running server in the hands of a Python program."""
+"""`antiphon.connect` and `antiphon.Server`: control of a running server from a Python program."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from antiphon.operations.wording import called, option_words
 
 _FULL = 127
 _LARGEST = 3.4e38
-"""Below it a number has 32 bits."""
+"""Numbers below this are sent with 32 bits."""
 _NOTES, _WATCH = "/note/event", "/note/watch"
 _OF_SUBSCRIBERS = (_WATCH, "/meter/watch")
-"""Addresses that belong to the connection of a subscriber."""
+"""Addresses that belong to a subscriber's connection."""
 
 
 class RemoteNode:
-    """A node of a running server: its parameters are attributes.
+    """A node of a running server; its parameters are attributes.
 
-    `dir(node)` names them, `node.params` has ranges and units by this machine's plugins.
+    `dir(node)` names them; `node.params` has ranges and units from this machine's plugins.
     """
 
     __slots__ = ("_name", "_server")
@@ -52,7 +52,7 @@ class RemoteNode:
         return {} if info is None else {param.name: param for param in info.cells}
 
     def set(self, *, over: float = 0.0, **values: Arg) -> None:
-        """Sets parameters together, each in its unit. `over`: seconds of a ramp, of numbers alone."""
+        """Sets parameters together, each in its unit. `over`: seconds of a ramp, only for numbers."""
         ramp = (float(over),) if over else ()
         self._server.send(
             *((f"/node/{self._name}/{name}", (_argument(value), *ramp)) for name, value in values.items())
@@ -63,7 +63,7 @@ class RemoteNode:
         self._server.send((f"/node/{self._name}/{name}", ()))
 
     def reset(self) -> None:
-        """Clears the node's state, and tries it again after a failure."""
+        """Clears the node's state, and retries a failed node."""
         self._server.send((f"/node/{self._name}/reset", ()))
 
     def __getattr__(self, name: str) -> Any:
@@ -85,7 +85,7 @@ class RemoteNode:
 
 
 class Remote:
-    """A running server. What it refuses is raised; a question is over when it has taken effect.
+    """A running server. Its refusals are raised as errors; a question returns when it has taken effect.
 
         with antiphon.connect() as s:
             s["echo"].feedback = 0.4
@@ -158,7 +158,7 @@ class Remote:
             s.send("/tempo", 120)
             s.send(("/tempo", (120,)), ("/node/echo/feedback", (0.4,)))
 
-        Raises AntiphonError: one is refused.
+        Raises AntiphonError: the server refuses one.
         """
         questions = _questions(message)
         if self._later is not None:
@@ -185,7 +185,7 @@ class Remote:
 
     @property
     def nodes(self) -> dict[str, str]:
-        """Types of the nodes, by their names."""
+        """Types of the nodes, by name."""
         listed = self._asked("/node/list")
         return dict(zip(listed[::2], listed[1::2], strict=False))
 
@@ -209,7 +209,7 @@ class Remote:
 
     @property
     def tempo(self) -> float:
-        """Beats a minute."""
+        """Tempo in bpm."""
         return float(self.value("/tempo"))
 
     @tempo.setter
@@ -218,7 +218,7 @@ class Remote:
 
     @property
     def beat(self) -> float:
-        """Beat of the moment."""
+        """Current beat."""
         return float(self.value("/beat"))
 
     @beat.setter
@@ -226,23 +226,23 @@ class Remote:
         self.send(("/beat", (_argument(beat),)))
 
     def play(self, beat: float | None = None) -> None:
-        """Starts the beat, from one if given."""
+        """Starts the clock, from `beat` if given."""
         self.send(("/transport/play", () if beat is None else (float(beat),)))
 
     def stop(self) -> None:
-        """Stops the beat."""
+        """Stops the clock."""
         self.send(("/transport/stop", ()))
 
     def wait(self, beat: float = 0.0) -> None:
-        """Stops the beat, at one, until the player leads it."""
+        """Stops the clock, at `beat` if given, until the player leads it."""
         self.send(("/transport/wait", (float(beat),)))
 
     def panic(self) -> None:
-        """Silence within one block."""
+        """Silences everything within one block."""
         self.send(("/panic", ()))
 
     def load(self, patch: str, fade: float = 0.0) -> None:
-        """Loads a patch by name, faded over seconds, and waits until it plays."""
+        """Loads a patch by name, crossfaded over `fade` seconds, and waits until it plays."""
         self.send(("/patch/load", (patch, float(fade))))
 
     def save(self, name: str, *, replace: bool = False) -> None:
@@ -250,7 +250,7 @@ class Remote:
         self.send(("/patch/save", (name, 1) if replace else (name,)))
 
     def add(self, type: str, name: str = "", after: str = "") -> RemoteNode:
-        """Adds a node, behind another if named."""
+        """Adds a node, after another one if given."""
         self.send(("/node/add", (type, name or type, *((after,) if after else ()))))
         return RemoteNode(self, name or type)
 
@@ -259,7 +259,7 @@ class Remote:
         self.send(("/node/remove", (name,)))
 
     def wire(self, source: str, dest: str) -> None:
-        """Adds a wire between ports, as "hum.notes" and "keys"."""
+        """Adds a wire between ports, such as "hum.notes" and "keys"."""
         self.send(("/node/connect", (source, dest)))
 
     def unwire(self, source: str, dest: str) -> None:
@@ -267,11 +267,11 @@ class Remote:
         self.send(("/node/disconnect", (source, dest)))
 
     def undo(self) -> None:
-        """Takes the last edit back."""
+        """Undoes the last edit."""
         self.send(("/patch/undo", ()))
 
     def redo(self) -> None:
-        """Repeats the edit that was taken back last."""
+        """Repeats the edit that was undone last."""
         self.send(("/patch/redo", ()))
 
     def store(self, scene: int) -> None:
@@ -279,7 +279,7 @@ class Remote:
         self.send(("/scene/store", (int(scene),)))
 
     def scene(self, number: int, beats: float = 0.0, quantum: float = 0.0) -> None:
-        """Recalls a scene with ramps of `beats` beats, at the next multiple of a quantum."""
+        """Recalls a scene with ramps of `beats` beats, at the next multiple of `quantum`."""
         self.send(("/scene/recall", (int(number), float(beats), float(quantum))))
 
     def note(
@@ -294,8 +294,8 @@ class Remote:
     ) -> None:
         """Plays a note.
 
-        `velocity`: above 0 to 1. `beats`: its length; None leaves it on. `at`: the beat that it begins at; None is now.
-        `on`: name of the node; "" is every node that takes notes. Raises UsageError: velocity or beats is not allowed.
+        `velocity`: above 0 to 1. `beats`: its length; None leaves it on. `at`: the beat of its onset; None is now.
+        `on`: name of the node; "" for every node that takes notes. Raises UsageError: velocity or beats is not allowed.
         """
         if not 0.0 < velocity <= 1.0:
             raise UsageError(f"velocity takes more than 0, to 1, not {velocity!r}")
@@ -312,14 +312,14 @@ class Remote:
 
     @contextmanager
     def at(self, beat: float) -> Iterator[Remote]:
-        """Within this context everything that is sent takes effect together, at the sample of a beat."""
+        """Context in which all messages take effect together, at the sample of a beat."""
         with self.collecting_messages() as questions:
             yield self
         self.send_at(beat, questions)
 
     @contextmanager
     def collecting_messages(self) -> Iterator[list[Question]]:
-        """Within this context what would be sent is collected."""
+        """Context in which messages are collected instead of sent."""
         if self._later is not None:
             raise UsageError("one `with s.at(…)` inside another makes no sense; end the first one")
         questions: list[Question] = []
@@ -335,11 +335,11 @@ class Remote:
             self._link.ask(*(_at(beat, question) for question in questions))
 
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
-        """Has a function called, in another thread, whenever subscribers are told something; returns what ends that.
+        """Calls a function, in another thread, for each message to subscribers; returns a function that ends this.
 
-        `/note/event` has every note that is played.
+        `/note/event` reports every note that is played.
 
-        Raises UsageError: `address` does not begin with a slash, or `call` cannot be called.
+        Raises UsageError: `address` does not begin with a slash, or `call` is not callable.
         """
         if not (isinstance(address, str) and address.startswith("/") and callable(call)):
             raise UsageError(
@@ -356,7 +356,7 @@ class Remote:
         return self._subscription
 
     def beats(self) -> Iterator[int]:
-        """Numbers of the beats, each as it begins."""
+        """Yields the number of each beat as it begins."""
         come: queue.Queue[int] = queue.Queue(64)
 
         def take(beat: int, *rest: object) -> None:
@@ -371,7 +371,7 @@ class Remote:
             end()
 
     def capture(self, bars: int = 4, node: str = "", name: str = "") -> Path:
-        """Writes the last whole bars of a node, else of the output; returns the file's path on the server's machine."""
+        """Writes the last whole bars of a node, or of the output; returns the file's path on the server's machine."""
         args: tuple[Arg, ...] = (int(bars), *((node,) if node or name else ()), *((name,) if name else ()))
         return Path(str(self.value("/capture", *args)))
 
@@ -388,12 +388,12 @@ class Server(Remote):
 
     Args:
         patch: Name or path of a patch.
-        audio: What clocks it, as of `antiphon serve --audio`.
+        audio: The audio driver, as for `antiphon serve --audio`.
         record: A file for its output.
         **options: Further options of `antiphon serve`, with `_` for `-`: `block=64`, `live=True`.
 
     Raises:
-        AntiphonError: It does not start; with its reason.
+        AntiphonError: It does not start; the error has the reason.
     """
 
     __slots__ = ("_process",)
@@ -417,7 +417,7 @@ class Server(Remote):
             raise
 
     def close(self) -> None:
-        """Ends the connection and the server, with its recording complete."""
+        """Closes the connection and ends the server, with its recording complete."""
         super().close()
         self._process.end()
 
@@ -427,14 +427,14 @@ def connect(
 ) -> Remote:
     """Connects to a running server, by OSC over TCP.
 
-    `token`: of the owner, for a server with `--lan`. `http_port`: for `Remote.status`; the next of `port` by default.
-    `timeout`: seconds to wait for an answer. Raises EngineError: nothing answers there.
+    `token`: the owner's, for a server with `--lan`. `http_port`: for `Remote.status`; `port` + 1 by default. `timeout`:
+    seconds to wait for an answer. Raises EngineError: nothing answers there.
     """
     return Remote(host, port, token=token, http_port=http_port, timeout=timeout)
 
 
 def _questions(given: Sequence[Any]) -> list[Question]:
-    """Messages from the arguments of `Remote.send`. Raises UsageError: they are none."""
+    """Converts the arguments of `Remote.send` to messages. Raises UsageError: they are invalid."""
     found: list[Question] = []
     for each in [(given[0], given[1:])] if given and isinstance(given[0], str) else given:
         match each:
@@ -454,7 +454,7 @@ def _at(beat: float, question: Question) -> Question:
 
 
 def _decimal(value: float) -> float:
-    """The shortest decimal that has the same 32 bits; a number that needs more than these as it is."""
+    """The shortest decimal with the same 32 bits; a number that needs more bits is returned unchanged."""
     if not abs(value) < _LARGEST or struct.unpack("f", struct.pack("f", value))[0] != value:
         return value
     shortest = (float(f"{value:.{digits}g}") for digits in range(6, 10))
@@ -462,7 +462,7 @@ def _decimal(value: float) -> float:
 
 
 def _argument(value: Any) -> Arg:
-    """A value as OSC has it: numbers of numpy and paths too."""
+    """Converts a value for OSC, also numpy numbers and paths."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)  # type: ignore[no-any-return]
     return value.item() if hasattr(value, "item") else value  # type: ignore[no-any-return]

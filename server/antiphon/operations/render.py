@@ -1,4 +1,4 @@
-"""A patch over sound files, with timed events, or a live script, as the engine would play it."""
+"""Renders a patch over sound files, with timed events, or a live script, like the engine."""
 
 import os
 import re
@@ -62,7 +62,7 @@ _DRUMS = {
 _DRUM_CHANNEL = 10
 _CHANNELS = tuple(channel for channel in range(1, 17) if channel != _DRUM_CHANNEL)
 _DEFAULT_LENGTH = 0.25
-"""Length in beats of a sound without one."""
+"""Length in beats of a sound for which none is given."""
 _STEP = Fraction(1, 4)
 """Step in beats of tempo changes that approximate a ramp."""
 
@@ -151,7 +151,7 @@ _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 def render_script(asked: RenderRequest) -> bool:
     """Renders a script; returns whether a node failed.
 
-    Raises AntiphonError: it cannot be rendered; no file is left incomplete. Raises ScriptError: the script has a fault.
+    Raises AntiphonError: it cannot be rendered; no file is left incomplete. Raises ScriptError: the script is faulty.
     """
     if asked.events is not None:
         raise UsageError("a script plays its own events; leave --events out")
@@ -213,8 +213,8 @@ def _render(asked: RenderRequest, bars: float) -> bool:
 def unknown_in(
     name: str, events: Sequence[LiveEvent], done: RenderedFile
 ) -> tuple[Mapping[str, int], list[str], list[str]]:
-    """Notes with names unknown to their node: their number by node, and once per line a sentence; and remarks on what
-    stands in for others. `name`: the script's."""
+    """Finds notes with names unknown to their node; returns their number by node, a sentence per line, and remarks on
+    substitutes. `name`: the script's."""
     found = Counter[str]()
     sentences, remarks = dict[str, None](), dict[str, None]()
     for event in events:
@@ -232,7 +232,7 @@ def unknown_in(
 def performed(
     asked: RenderRequest, bars: float, script: ScriptProcess
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
-    """Rendering of a script, with its length in beats and its events."""
+    """The rendering of a script, with its length in beats and its events."""
     header, path, source = script.header, Path(asked.patch), asked.source[0] if asked.source else None
     complain = asked.reporting.complain
     if not header.patch:
@@ -270,13 +270,13 @@ def performed(
 
 
 def played(task: PatchRender, events: Sequence[LiveEvent], name: str) -> list[Command]:
-    """Commands of a script's events; `name`: the script's, for errors."""
+    """Converts a script's events to commands; `name`: the script's, for errors."""
     graph, catalog = task.patch.graph, task.loaded.catalog
     return commands(events, name, param_finder(graph, catalog), Players(graph, catalog))
 
 
 def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
-    """Events of the script with its listeners' cues, iterated until the cues are stable."""
+    """Events of the script with the cues from its output, iterated until the cues are stable."""
     spec, header = task.spec, script.header
     cues: list[Cue] = []
     for _ in range(MAX_ROUNDS):
@@ -292,7 +292,7 @@ def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events:
 
 
 def _stems(names: Sequence[str], events: Sequence[LiveEvent], folder: str | None) -> list[tuple[str, list[LiveEvent]]]:
-    """Stem files: for each track and loop that plays notes the path, and its events with those that are no notes."""
+    """Stem files: for each track and loop with notes the path, and its events together with those that are no notes."""
     if folder is None:
         return []
     stems: list[tuple[str, list[LiveEvent]]] = []
@@ -320,8 +320,8 @@ def _is_note(event: LiveEvent) -> bool:
 def render(asked: RenderRequest, loaded: Loaded) -> bool:
     """Renders a patch or a live script; returns whether a node failed, or events were left out.
 
-    With `out_dir` a file that cannot be rendered is a complaint. Raises AntiphonError: the request makes no sense, or
-    it cannot be rendered. Raises ScriptError: the script has a fault.
+    With `out_dir`, failures of single files are complaints. Raises AntiphonError: the request is invalid, or cannot be
+    rendered. Raises ScriptError: the script has an error.
     """
     check(asked)
     finish_of(asked.finish)
@@ -371,7 +371,7 @@ def _render_patch(asked: RenderRequest, loaded: Loaded) -> bool:
 def _jobs(asked: RenderRequest) -> list[tuple[str | None, str]]:
     """IN, or None, and OUT of each file to render.
 
-    Raises `UsageError`: --out, --out-dir, --in and --events do not go together.
+    Raises `UsageError`: --out, --out-dir, --in and --events cannot be combined this way.
     """
     events, sources = asked.events, asked.source
     if events is not None and events.lower().endswith(READ_SUFFIXES):

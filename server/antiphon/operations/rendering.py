@@ -1,4 +1,4 @@
-"""A patch rendered to a file: for `antiphon render`, each of its files and each stem of a script."""
+"""Renders a patch to a file, for each file of `antiphon render` and each stem of a script."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ BLOCK = 256
 LONG_BLOCK = 1024
 """Block in frames for patches whose samples do not depend on it (no cycle, no events): a third faster."""
 RATE = 48000
-"""Sample rate of OUT in Hz where IN is no sound."""
+"""Sample rate of OUT in Hz if IN is not a sound."""
 MAX_EVENT_BYTES = 64 << 20
 
 
@@ -72,7 +72,7 @@ class PatchRender:
     def write(
         self, out: str, commands: Sequence[Command], name: str, stems: Path | None = None, bar: int = 4
     ) -> RenderedFile:
-        """Renders it with commands, and its strips as tracks into a folder `stems`; `bar`: beats of a bar of theirs.
+        """Renders the patch with commands, and its strips as tracks into a folder `stems`; `bar`: their beats per bar.
 
         Raises AntiphonError: it cannot be rendered; no file is left.
         """
@@ -113,7 +113,7 @@ class PatchRender:
         return RenderedFile(written, tuple(runner.failures), runner.dropped, lost, words, limited, idle)
 
     def _idle(self) -> tuple[str, ...]:
-        """Nodes that sound by notes alone, and to which no wire brings any."""
+        """Nodes that sound only by notes, and to which no wire brings any."""
         graph, types = self.patch.graph, {node.name: self.loaded.catalog[node.type] for node in self.patch.graph.nodes}
         into = {(wire.dest.node, wire.dest.port) for wire in graph.wires}
         return tuple(
@@ -125,7 +125,7 @@ class PatchRender:
         )
 
     def hear(self, commands: Sequence[Command], hearing: BlockListener) -> None:
-        """Runs it with commands and without a file, for the listeners."""
+        """Runs the patch with commands and without a file, for the listeners."""
         with ExitStack() as stack:
             runner = stack.enter_context(closing(self._runner(commands)))
             runner.listener = hearing.block
@@ -148,7 +148,7 @@ class PatchRender:
         return PlayerRunner(patch.graph, loaded.catalog, loaded.make, self.spec, patch.tempo, commands, self._pairs)
 
     def _plays(self, one: Command) -> bool:
-        """Whether it is a note of a player, for a node that may follow it."""
+        """Whether a command is a note of a player, for a node that may follow it."""
         if type(one) is not NoteOn or type(one.when) is Beat:
             return False
         return not one.node or self.loaded.catalog[self.patch.graph.node(one.node).type].overhears
@@ -171,23 +171,23 @@ class PatchRender:
 
 
 class Likeness:
-    """How like what comes out is to what went in, over the frames of both."""
+    """Correlation of input and output, over the frames of both."""
 
     LEAST = 0.99
-    """Minimum correlation of a sound that was left as it was, by a limiter too."""
+    """Minimum correlation of an unchanged sound, also after a limiter."""
 
     def __init__(self) -> None:
         self._held: deque[F64] = deque()
         self._both = self._entered = self._left = 0.0
 
     def watched_input(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
-        """The blocks of the input, as they are."""
+        """Yields the blocks of the input, unchanged."""
         for block in blocks:
             self._held.append(block.mean(axis=0, dtype=np.float64))
             yield block
 
     def leaving(self, samples: Samples) -> None:
-        """Compares the next frames of the output."""
+        """Compares the next frames of the output with the input."""
         rest = samples.mean(axis=0, dtype=np.float64)
         while self._held and len(rest):
             first = self._held.popleft()
@@ -201,7 +201,7 @@ class Likeness:
 
     @property
     def alike(self) -> bool:
-        """Whether a sound went in and came out as it was."""
+        """Whether a sound came out unchanged."""
         return self._entered > 0.0 and self._both >= self.LEAST * math.sqrt(self._entered * self._left)
 
 
@@ -220,7 +220,7 @@ class RenderedFile:
     def tell(
         self, reporting: Reporting, sources: Sequence[str], explained: Mapping[str, int] = MappingProxyType({})
     ) -> bool:
-        """Says what was written of which sources, and warnings and errors; returns whether any is a failure."""
+        """Reports the written file and its sources, warnings and errors; returns whether any is a failure."""
         complain = reporting.complain
         *most, last = sources
         reporting.wrote(replace(self.written, source=f"{', '.join(most)} and {last}" if most else last))
@@ -250,12 +250,12 @@ def sound_form(sound: str | None, finish: SoundFinish) -> tuple[int, int, str, i
 
 
 def tail_after(asked: RenderRequest, patch: Patch, catalog: Catalog) -> Tail:
-    """The tail that was asked for, or that of the patch's nodes."""
+    """The requested tail, or that of the patch's nodes."""
     return tail_of(asked.tail, any(catalog[node.type].on_files.tail for node in patch.graph.nodes))
 
 
 def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Loaded, patch: Patch) -> bool:
-    """Writes OUT, complete or not at all, and reports it; False where a node failed or events were left out.
+    """Writes OUT, complete or not at all, and reports it; returns False if a node failed or events were left out.
 
     Raises AntiphonError: it cannot be rendered.
     """

@@ -24,35 +24,35 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Progress of one piece of work."""
+    """Progress of one task."""
 
     def update(self, done: int) -> None:
-        """Sets how much of the total is done."""
+        """Sets the finished amount."""
         ...
 
 
-class _Unseen:
+class _NoProgress:
     def update(self, done: int) -> None:
-        """Shows nothing."""
+        """Does nothing."""
 
 
 @contextmanager
 def hidden_progress(label: str, total: int | None, rate: int) -> Iterator[Progress]:
     """Progress without a display."""
-    yield _Unseen()
+    yield _NoProgress()
 
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Receiver of the messages of work on files.
+    """Receiver of the messages of operations on files.
 
     Attributes:
-        wrote: Takes each file that was written.
-        complain: Takes one sentence that a person should read.
-        progress: Makes the progress of a piece of work out of its label, its total (None where that is not known) and
-            how much of the total is a second.
-        ask: Puts a question to the person and returns the answer; "" where nobody can be asked.
-        stage: Takes what is being done before progress is made, in a word or two of ASCII.
+        wrote: Called with each written file.
+        complain: Called with a sentence for the user.
+        progress: Makes the progress of a task from its label, its total (None if unknown) and the amount of the total
+            that is a second.
+        ask: Asks the user a question and returns the answer; "" if nobody can answer.
+        stage: Called with the current stage before progress is made, in a word or two of ASCII.
     """
 
     complain: Callable[[str], None] = lambda sentence: None
@@ -171,7 +171,7 @@ class RunRequest(Struct, frozen=True):
 
     @property
     def given(self) -> tuple[tuple[str, Any], ...]:
-        """Names and values of parameters, in order. Raises UsageError for a text that is not NAME=VALUE."""
+        """Names and values of parameters, in order. Raises UsageError for other texts than NAME=VALUE."""
         return tuple(pair_of(one) if isinstance(one, str) else one for one in self.param)
 
     @property
@@ -182,11 +182,11 @@ class RunRequest(Struct, frozen=True):
 
 RUN_OPTIONS = {one.name: one for one in arguments(RunRequest)}
 BESIDE = {one.option: one.said("beside") for one in RUN_OPTIONS.values() if one.said("beside")}
-"""Options of further files of a run, each with its field of HTTP and the name of the result there."""
+"""Options for further files of a run, each with its HTTP field and the name of that result."""
 
 
 def check_applies(one: Argument, info: ProcessorInfo, spelled: str) -> None:
-    """Raises UsageError where an option of `antiphon run` does not apply to a processor; `spelled`: as it was given."""
+    """Raises UsageError if an option of `antiphon run` does not apply to a processor; `spelled`: the option's text."""
     use, writes = info.on_files, "MIDI" if one.option == "midi-out" else one.option
     needed, lacks = one.said("needs") or ("", f"writes no {writes}")
     if not (getattr(use, needed) if needed else one.option not in BESIDE or one.option in use.beside):
@@ -255,7 +255,7 @@ class RehearseRequest(Struct, frozen=True):
 
 
 def pair_of(text: str) -> tuple[str, str]:
-    """Name and value of NAME=VALUE."""
+    """Splits NAME=VALUE into name and value."""
     name, equals, value = text.partition("=")
     if not equals:
         raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
@@ -263,5 +263,5 @@ def pair_of(text: str) -> tuple[str, str]:
 
 
 def changed(asked: Any, **values: Any) -> Any:
-    """A request with other values."""
+    """Returns a request with other values."""
     return msgspec.structs.replace(asked, **values)

@@ -1,4 +1,4 @@
-"""Result of work on sound for a Python program: samples, notes, parts, closing line, warnings."""
+"""Results for Python programs: samples, notes, parts, closing line, warnings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # ---- How results show themselves in a notebook: players, pictures, strips and tables, as HTML without scripts
 
 MAX_SECONDS = 300.0
-"""Longest sound that is put into a page; of a longer one there is the picture."""
+"""Maximum length of sound embedded in a page; a longer sound has only its picture."""
 _BOX = "display:inline-block;border:1px solid #888;border-radius:4px;padding:2px 8px"
 _STRIP = "position:absolute;top:0;height:100%;overflow:hidden;white-space:nowrap;border-left:1px solid #888"
 
@@ -48,20 +48,20 @@ def sound_html(sound: Samples, rate: int, notes: Sequence[Note] = (), name: str 
 
 
 def notes_html(notes: Sequence[Note]) -> str:
-    """A piano roll."""
+    """HTML of a piano roll."""
     if not notes:
         return "<em>no notes</em>"
     return _picture(levels_picture(_roll(notes, max(note.end for note in notes))), f"piano roll, {len(notes)} notes")
 
 
 def row_html(boxes: Iterable[tuple[str, str]]) -> str:
-    """Nodes in a row: a name each, and what it says of itself."""
+    """HTML of nodes in series: for each its name, and a description."""
     shown = (f'<span style="{_BOX}" title="{escape(doc)}">{escape(name)}</span>' for name, doc in boxes)
     return " → ".join(["in", *shown, "out"])
 
 
 def strip_html(spans: Sequence[tuple[float, float, str]], seconds: float) -> str:
-    """Labelled spans of time, as chords or sections, on a line as long as the sound."""
+    """HTML of labelled time spans, such as chords or sections, along the length of the sound."""
     shown = (
         f'<span style="{_STRIP};left:{100.0 * start / seconds:.2f}%;width:{100.0 * (end - start) / seconds:.2f}%" '
         f'title="{start:.2f} to {end:.2f} s">{escape(str(label))}</span>'
@@ -71,7 +71,7 @@ def strip_html(spans: Sequence[tuple[float, float, str]], seconds: float) -> str
 
 
 def table_html(rows: Mapping[str, Any]) -> str:
-    """Names and values."""
+    """HTML table of names and values."""
     shown = (f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
     return f"<table>{''.join(shown)}</table>"
 
@@ -85,7 +85,7 @@ def _picture(png: bytes, alt: str) -> str:
 
 
 def _flac(sound: Samples, rate: int) -> str:
-    """Flac of 16 bits, which browsers play; of more than two channels the first two."""
+    """Encodes flac of 16 bits, which browsers play, with at most the first two channels."""
     import soundfile
 
     held = io.BytesIO()
@@ -102,15 +102,15 @@ def _nothing() -> tuple[NDArray[np.float32], int]:
 
 @dataclass(slots=True, repr=False)
 class Result:
-    """Sound, notes and parts that a processor, a patch or a script gave.
+    """Sound, notes and parts from a processor, a patch or a script.
 
     Attributes:
-        rate: Hz of the sound and the parts; 0 where there is no sound.
-        notes: Notes, in order of their starts; none where it gives sound alone.
-        said: What the closing line of the command says, without the file's name.
+        rate: Sample rate in Hz of the sound and the parts; 0 without sound.
+        notes: Notes, sorted by start; empty if there is only sound.
+        said: Text of the command's closing line, without the file's name.
         warnings: Sentences that the command would have written to standard error.
-        report: What it chose, as data; empty where it reports nothing.
-        path: File that was written; None where `out` was not given.
+        report: Values that the processor chose, as data; empty if it reports none.
+        path: The written file; None without `out`.
     """
 
     rate: int = 0
@@ -128,9 +128,9 @@ class Result:
 
     @property
     def parts(self) -> Mapping[str, NDArray[np.float32]]:
-        """Sounds by the name of the part, each of the shape of `sound`.
+        """Sounds of the parts by name, each in the shape of `sound`.
 
-        The tracks of a live script are rendered when they are asked for.
+        The tracks of a live script are rendered on access.
         """
         if self._take_apart is not None:
             self._parts, self._take_apart = self._take_apart(), None
@@ -138,9 +138,9 @@ class Result:
 
     @property
     def sound(self) -> NDArray[np.float32]:
-        """Float32 in the shape of what was given, `[frames]` or `[channels, frames]`.
+        """Float32 in the shape of the input, `[frames]` or `[channels, frames]`.
 
-        Of notes: what the command writes of them into a sound file. Raises AntiphonError: there is no sound, or no
+        Notes are rendered as the command writes them into a sound file. Raises AntiphonError: there is no sound, or no
         soundfont on this machine.
         """
         if self._sound is None and self.path is not None and self.path.suffix.lower() not in midifile.WRITABLE_SUFFIXES:
@@ -167,9 +167,9 @@ class Result:
 
     @called
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the sound, or by the endings .mid and .midi the notes; an existing file is replaced.
+        """Writes the sound, or the notes for the suffixes .mid and .midi; an existing file is replaced.
 
-        Raises AntiphonError: there is no such thing in this result, or the file cannot be written.
+        Raises AntiphonError: the result does not have it, or the file cannot be written.
         """
         from antiphon.files.audiowrite import AudioWriter, format_of
         from antiphon.kernel.runtime.paths import write_atomic
@@ -208,12 +208,12 @@ class Result:
 
 
 def shaped(sound: NDArray[np.float32], *, flat: bool) -> NDArray[np.float32]:
-    """A sound `[channels, frames]`; as `[frames]` if it has one channel and is to be flat."""
+    """Returns a sound `[channels, frames]`; as `[frames]` if it has one channel and `flat` is set."""
     return sound[0] if flat and len(sound) == 1 else sound
 
 
 def read_sound(path: Path) -> tuple[Samples, int]:
-    """Samples of a whole file, float32 `[channels, frames]`, and its rate. Raises FileError: it cannot be read."""
+    """Reads a whole file: samples, float32 `[channels, frames]`, and rate. Raises FileError: it cannot be read."""
     from antiphon.files import audiofile
 
     held = audiofile.read(path, max_samples=1 << 31)
@@ -221,7 +221,7 @@ def read_sound(path: Path) -> tuple[Samples, int]:
 
 
 def read_notes(path: Path) -> tuple[list[Note], bytes]:
-    """Notes of a MIDI file in seconds, in order, and its bytes. Raises FileError: it cannot be read."""
+    """Reads a MIDI file: notes in seconds, in order, and its bytes. Raises FileError: it cannot be read."""
     song = midifile.read(path)
     notes = [
         Note(song.seconds(note.start), song.seconds(note.end), note.number, note.velocity, note.channel)

@@ -1,4 +1,4 @@
-"""A plugin over files: its request is checked before anything is written."""
+"""Runs a plugin over files; its request is checked before anything is written."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ _ENDINGS = {"--report": ".json", "--picture": ".png", "--roll": ".svg", "--click
 def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int:
     """Runs a plugin over files; returns how many of them could not be processed.
 
-    With `out_dir` a file that cannot be processed is a complaint. Raises AntiphonError: the request makes no sense, or
-    its one file cannot be processed.
+    With `out_dir`, failures of single files are complaints. Raises AntiphonError: the request is invalid, or its one
+    file cannot be processed.
     """
     check(asked)
     finish = finish_of(asked.finish, asked.rate)
@@ -147,7 +147,7 @@ def _check_use(asked: RunRequest, info: ProcessorInfo) -> None:
 
 
 def _part_paths(asked: RunRequest, use: FileUse, first: FileTask) -> dict[str, Path]:
-    """Files of the requested parts: out-drums.wav beside out.wav, or those in the folder."""
+    """Files of the requested parts: out-drums.wav beside out.wav, or files in the folder."""
     if use.splits and asked.out_dir is not None:
         return {part: Path(asked.out_dir) / f"{part}.wav" for part in use.splits}
     out = first.target
@@ -167,7 +167,7 @@ def _check_files(
     values: Mapping[str, Value],
     beside: Sequence[Named],
 ) -> None:
-    """Raises UsageError where one file would be read and written, or a parameter is lacking."""
+    """Raises UsageError if one file would be both read and written, or a parameter is missing."""
     read: list[Named] = [("IN", job.source) for job in jobs]
     read += [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
     mend = "" if asked.out_dir is None else "name another folder with --out-dir"
@@ -210,7 +210,7 @@ def _file_job(
     finish: SoundFinish,
     reporting: Reporting,
 ) -> FileJob:
-    """File job of a plugin that has one."""
+    """Makes the file job of a plugin that has one."""
     if not (is_midi(files.source) or files.source.is_dir()):
         finish = finish_like(finish, files.source)
     given = {name: ",".join(some) for name, some in _requested_parts(asked).items()}

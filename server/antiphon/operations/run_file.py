@@ -1,4 +1,4 @@
-"""One file of `antiphon run`: sound or notes in, sound or notes out, through one plugin."""
+"""Processes one file of `antiphon run` by a plugin: sound or notes in, sound or notes out."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from antiphon.operations.pipes import PipedSound
 
 SEGMENT_SECONDS = 0.1
-"""Length of a level segment in seconds."""
+"""Length in seconds of a segment for level measurement."""
 PAUSES, BELOW = 0.1, 6.0
-"""Share of the quietest segments counted as pauses, and their minimum distance in dB below the whole."""
+"""Fraction of the quietest segments that count as pauses, and their minimum distance in dB below the whole."""
 NOTABLE_DB = 3.0
 """Level change of the whole in dB that calls for advice on keeping more."""
 _SILENT, _NEXT_TO_NOTHING = 1e-10, 1e-20
-"""Power of a pause from which it is digital silence, and one that 24 bits do not hold."""
+"""Power of a pause below which it is digital silence, and power that 24 bits cannot represent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,15 @@ class FileTask:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """How a plugin is run over a file.
+    """Settings of a plugin's run over a file.
 
     Attributes:
-        asked: What was asked for.
+        asked: The request.
         values: Values of parameters.
         fires: Triggers, each with the time in seconds at which it fires.
-        finish: That of OUT.
-        reporting: Where progress and complaints go.
-        piped: Sound of standard input in the place of the file.
+        finish: Finish of OUT.
+        reporting: Receiver of progress and complaints.
+        piped: Sound of standard input in place of the file.
     """
 
     asked: RunRequest
@@ -131,22 +131,22 @@ def attenuation_text(before: PieceLevels, after: PieceLevels, param: str) -> str
 
 
 MAX_PASSES = 4
-"""Maximum analysis passes over a file, so that a processor that always asks for more ends."""
+"""Maximum analysis passes over a file, for processors that would always request another."""
 RATE, CHANNELS = 48000, 2
-"""Sample rate in Hz of sound rendered from a MIDI file."""
+"""Sample rate in Hz, and channels, of sound rendered from a MIDI file."""
 _MIDI = " or ".join(MIDI_WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
 class _Played:
-    """What is played to a plugin: a sound, or notes, whose blocks are silence.
+    """Input of a plugin: a sound, or notes, whose blocks are silence.
 
     Attributes:
         heard: The file of the sound.
-        length: In frames at `rate`, if known.
-        rest: Parts of IN that are added to the result as they are; None for none.
-        twice: Whether it can be read again: not what comes by a pipe.
-        finish: That of OUT, with the tags and the picture of IN.
+        length: Length in frames at `rate`, if known.
+        rest: Parts of IN that are added to the result unchanged; None for none.
+        twice: Whether it can be read again, unlike a pipe.
+        finish: Finish of OUT, with the tags and the picture of IN.
     """
 
     heard: Path
@@ -178,7 +178,7 @@ def _sound(stack: ExitStack, job: FileTask, info: ProcessorInfo, settings: RunSe
     heard, rest = _split_part(stack, info, job.source, settings)
     # what is no regular file, a pipe, cannot be read twice
     twice = settings.piped is None and job.source.is_file()
-    hearing = _hearing(info, heard, settings) if twice else FileHearing()
+    hearing = _file_analysis(info, heard, settings) if twice else FileHearing()
     sound, blocks = stack.enter_context(
         settings.piped.stream() if settings.piped is not None else stream(heard, rate=hearing.rate or None)
     )
@@ -257,7 +257,7 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
 
 
 def _measure(path: Path, levels: PieceLevels, rate: int) -> None:
-    """Measures a file that was written: a format of whole numbers or a lossy one has pauses of another level."""
+    """Measures a written file, since an integer or lossy format changes the level of pauses."""
     with stream(path, rate=rate) as (_, blocks):
         for _ in levels.passed(blocks):
             pass
@@ -266,7 +266,7 @@ def _measure(path: Path, levels: PieceLevels, rate: int) -> None:
 def _findings(
     info: ProcessorInfo, hearing: FileHearing, fires: Fires, levels: tuple[PieceLevels, PieceLevels] | None
 ) -> tuple[str, ...]:
-    """Findings of the closing line, and the loudness change; None without any."""
+    """Findings for the closing line, and the loudness change; empty without any."""
     said = hearing.said
     if levels is None:
         triggers = [param.name for param in info.cells if param.kind == "trigger"]
@@ -280,8 +280,8 @@ def _findings(
     return (*filter(None, [said]), attenuation_text(*levels, "" if hearing.values else info.on_files.takes))
 
 
-def _hearing(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHearing:
-    """Whole-file analysis of a plugin, if it has one."""
+def _file_analysis(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHearing:
+    """The plugin's analysis of the whole file, if it has one."""
     if not info.on_files.hears:
         return FileHearing()
     made: FileHearing = import_object(info.on_files.hears)(heard, settings.values, {name for name, _ in settings.fires})
@@ -308,7 +308,7 @@ def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | No
 
 
 def _counted(heard: Path, rate: int) -> int | None:
-    """Frames of a file that does not say how many it has; None for more than are looked at."""
+    """Counts the frames of a file that does not state them; None beyond the number for a look-ahead pass."""
     count = 0
     with stream(heard, rate=rate) as (_, blocks):
         for samples in blocks:
@@ -350,7 +350,7 @@ def _with_checksum(blocks: Iterable[Samples], sums: dict[str, int], side: str) -
 
 
 def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
-    """Whether OUT is a MIDI file. Raises UsageError or FileError if the plugin's output is of the other kind."""
+    """Whether OUT is a MIDI file. Raises UsageError or FileError if this is not the kind of the plugin's output."""
     if info.first("events", "out") is not None and is_midi(target, written=True):
         if not target.parent.is_dir():
             raise FileError(f"cannot write {path_text(target)}: its folder does not exist; make it first")

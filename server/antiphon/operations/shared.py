@@ -1,4 +1,4 @@
-"""Operations, declared once and had at every door: Antiphon's own, and plugins' by the hook `antiphon_operations`."""
+"""Operations, declared once and offered by every interface: Antiphon's own, and plugins' by `antiphon_operations`."""
 
 import os
 import re
@@ -26,20 +26,20 @@ MAX_ANSWER = 8000
 _NAME = re.compile(r"[a-z][a-z0-9_-]* [a-z][a-z0-9-]*")
 _TAGS = {int: "i", bool: "i", float: "f", str: "s"}
 Shown = Callable[[int, int, str], None]
-"""Shows progress: of what is done, of all, and the name of what is worked on."""
+"""Shows progress. Its arguments: the number done, the total, and the name of the present item."""
 
 
 @dataclass(slots=True)
 class Asker:
-    """Who asks for an operation.
+    """The caller of an operation.
 
     Attributes:
-        server: Asks the server whose HTTP client this is: takes an OSC address and its arguments, and returns those of
-            its reply. None elsewhere.
-        progress: The context in which progress is shown, of a verb.
-        options: Whether arguments are spelled as options in refusals.
-        complaints: Sentences beside the answer.
-        failed: Whether a part of what was asked for was not done.
+        server: Sends a request to the server whose HTTP client this is: takes an OSC address and its arguments, and
+            returns the arguments of its reply. None elsewhere.
+        progress: Takes a verb, and returns a context in which progress is shown.
+        options: Whether error messages spell arguments as options.
+        complaints: Sentences shown in addition to the answer.
+        failed: Whether a part of the request was not done.
     """
 
     server: Callable[..., Sequence[Any]] | None = None
@@ -49,31 +49,31 @@ class Asker:
     failed: bool = False
 
     def fail(self, sentences: Iterable[str]) -> None:
-        """Adds a sentence for each part that was not done."""
+        """Adds a sentence for each part of the request that was not done."""
         before = len(self.complaints)
         self.complaints += sentences
         self.failed |= len(self.complaints) > before
 
 
 ASKER: ContextVar[Asker] = ContextVar("ASKER")
-"""Who asks for the operation that is being done."""
+"""The caller of the operation that is running."""
 
 
 class Request(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Base of what an operation is asked for: its fields are arguments, its docstring says what the operation does."""
+    """Base of an operation's arguments: its fields are the arguments, its docstring says what the operation does."""
 
 
 @dataclass(frozen=True, slots=True)
 class OscForm:
-    """An operation by OSC.
+    """The OSC form of an operation.
 
     Attributes:
-        arguments: Those of its address, in the notation of `docs/osc.md`.
+        arguments: The arguments of its address, in the notation of `docs/osc.md`.
         doc: What it does, with its reply.
-        read: Makes arguments by name of those of a message; raises AntiphonError.
-        reply: Makes the values of its reply of an answer, in rows that are sent whole.
-        does: Takes the `OscRequest` and arguments by name, and returns the answer, where the operation needs more than
-            a thread, such as what the server plays: an async function, or "module:function".
+        read: Converts the arguments of a message to arguments by name; raises AntiphonError.
+        reply: Converts an answer to the values of its reply, in rows that are sent whole.
+        does: An async function, or "module:function", for an operation that needs more than a thread, such as the state
+            of the server. It takes the `OscRequest` and arguments by name, and returns the answer.
     """
 
     arguments: str
@@ -84,7 +84,7 @@ class OscForm:
 
     @staticmethod
     def within(rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """Values of the first rows, as many as one datagram holds whole."""
+        """Yields the values of the first rows, as many rows as fit whole into one datagram."""
         left = MAX_ANSWER
         for row in rows:
             left -= sum(len(item.encode()) + 8 if isinstance(item, str) else 8 for item in row)
@@ -95,21 +95,23 @@ class OscForm:
 
 @dataclass(frozen=True, slots=True)
 class SharedOperation:
-    """An operation that several doors have.
+    """An operation that several interfaces offer.
 
     Attributes:
-        name: Of a plugin's, its plugin and a word. "shelf put" is `antiphon shelf put`, `POST /api/shelf/put`,
-            `/shelf/put` by OSC, the tool `shelf_put` of an assistant, and `antiphon.ask("shelf put")`.
-        asked: Its arguments.
-        does: Takes them, and returns an `answers`: a function, or "module:function", which is imported when it is
-            asked. It runs in a thread of a server, and raises AntiphonError. A generator gives answers as they come.
+        name: For a plugin's operation, the plugin and a word. "shelf put" is `antiphon shelf put`, `POST
+            /api/shelf/put`, `/shelf/put` by OSC, the tool `shelf_put` of an assistant, and `antiphon.ask("shelf put")`.
+        asked: The type of its arguments.
+        does: Takes an `asked` and returns an `answers`: a function, or "module:function", which is imported at the
+            first call. It runs in a thread of a server, and raises AntiphonError. A generator yields answers one by
+            one.
         answers: The type of its answer, a msgspec Struct; Any of a `local` one, whose answers have `plain` or are data.
-        lines: Lines of an answer for a terminal; as `does`. An answer is JSON without it.
-        local: Whether the command line and Python alone have it: it works on files that are named, or takes minutes.
-        group: What the operations of its plugin are of, for the help; the first that has it counts.
-        kept: What is said on the command line when it is ended early, as "what was added is kept".
-        here: Names of arguments that the command line and Python alone take, such as a file that is written.
-        by_osc: How it is asked by OSC, where that is not by its arguments in order and with all values of its answer.
+        lines: Returns the lines of an answer for a terminal: a function or "module:function". Without it an answer is
+            JSON.
+        local: Whether only the command line and Python offer it, since it works on named files or takes minutes.
+        group: Help text of its plugin's group of operations; the first operation that has one decides.
+        kept: Message on the command line when it is interrupted, such as "what was added is kept".
+        here: Names of arguments that only the command line and Python take, such as an output file.
+        by_osc: Its OSC form, where that is not its arguments in order and all values of its answer.
         example: Arguments of a request that works.
         examples: Command lines for its help.
     """
@@ -129,17 +131,17 @@ class SharedOperation:
 
     @property
     def path(self) -> str:
-        """Its OSC address, and below /api its path of HTTP."""
+        """OSC address, and path of HTTP below /api."""
         return f"/{self.name.replace(' ', '/')}"
 
     @property
     def doc(self) -> str:
-        """What it does."""
+        """What the operation does: the docstring of `asked`."""
         return " ".join((self.asked.__doc__ or "").split())
 
     @property
     def body(self) -> type[Struct]:
-        """Its arguments for those who ask from elsewhere: without `here`."""
+        """Type of its arguments for callers elsewhere: without those in `here`."""
         if not self.here:
             return self.asked
         hints = get_type_hints(self.asked, include_extras=True)
@@ -154,7 +156,7 @@ class SharedOperation:
 
     @property
     def osc(self) -> OscForm:
-        """How it is asked by OSC: by its arguments in order, up to the first that may be repeated."""
+        """Its OSC form; by default its arguments in order, up to the first that may be repeated."""
         if self.by_osc is not None:
             return self.by_osc
         every = sorted(arguments(self.body), key=lambda one: one.default is not NODEFAULT)
@@ -164,7 +166,7 @@ class SharedOperation:
         return OscForm(" ".join(map(_notation, placed)), answers, partial(_read, placed), rows)
 
     def ask(self, given: Mapping[str, Any]) -> Any:
-        """Its answer to arguments by name. Raises AntiphonError: they are not allowed, or it says so."""
+        """Calls it with arguments by name. Raises AntiphonError: an argument is not allowed, or the operation fails."""
         given = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in given.items()}
         try:
             asked = convert(given, self.asked, self.name)
@@ -173,7 +175,7 @@ class SharedOperation:
         return self.answer(asked)
 
     def answer(self, asked: Any, asker: Asker | None = None) -> Any:
-        """Its answer to an `asked` or a `body`. Raises AntiphonError: a value is not allowed, or it says so."""
+        """Calls it with an `asked` or a `body`. Raises AntiphonError: a value is not allowed, or it fails."""
         asker = asker or Asker()
         ASKER.set(asker)
         with nullcontext() if asker.options else self.by_name(asdict(asked)):
@@ -183,7 +185,7 @@ class SharedOperation:
 
     @contextmanager
     def by_name(self, given: Mapping[str, Any]) -> Iterator[None]:
-        """Context in which refusals call arguments by their names, and quote commands and the caller's texts."""
+        """Context in which error messages give arguments by their names, and quote commands and the caller's texts."""
         try:
             yield
         except AntiphonError as error:
@@ -214,7 +216,7 @@ def _notation(one: Argument) -> str:
 
 
 def _read(placed: Sequence[Argument], words: Sequence[Any]) -> Mapping[str, Any]:
-    """Arguments of a message by name; the last takes all that are left, where it may be repeated."""
+    """Returns arguments of a message by name; the last takes all the remaining words, where it may be repeated."""
     given: dict[str, Any] = {}
     for one, word in zip(placed, words, strict=False):
         given[one.name] = bool(word) if one.kind is bool else word
@@ -243,7 +245,7 @@ class OperationList:
     ) -> None:
         """Adds an operation; the arguments are the attributes of `SharedOperation`.
 
-        Raises PluginError: its name cannot be written so, or there is one already.
+        Raises PluginError: its name is malformed, or exists already.
         """
         one = SharedOperation(name, asked, does, answers, **more)
         if not _NAME.fullmatch(name):
@@ -256,7 +258,7 @@ class OperationList:
 
 
 def scalars(answer: Any) -> Iterator[Any]:
-    """Numbers and texts of an answer in order, as OSC has them; what is not known is an empty text."""
+    """Yields the numbers and texts of an answer in order, as OSC values; None becomes an empty text."""
     plain = msgspec.to_builtins(answer)
     items = plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list | tuple) else None
     if items is None:
@@ -267,12 +269,12 @@ def scalars(answer: Any) -> Iterator[Any]:
 
 
 def rows(answer: Any) -> Iterator[tuple[Any, ...]]:
-    """`scalars` of an answer, a row each."""
+    """Yields each of the `scalars` of an answer as a row."""
     return ((value,) for value in scalars(answer))
 
 
 def offer(osc: AddressList, operation: SharedOperation) -> None:
-    """Adds the address of an operation, which is done in a thread. Raises PluginError: as `AddressList.add`."""
+    """Adds the address of an operation, which runs in a thread. Raises PluginError as `AddressList.add` does."""
     if operation.local:
         return
     form, turns = operation.osc, dict[str, Any]()

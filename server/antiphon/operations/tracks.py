@@ -1,4 +1,4 @@
-"""Tracks of a recorded set: their MIDI files and projects of studios; and a session's tracks, by replaying it."""
+"""Tracks of a recorded set, with MIDI files and studio projects; and a session's tracks, by replaying it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.files.audiofile import stream
-from antiphon.files.own_files import OTHER_FOLDER, held_names
+from antiphon.files.own_files import OTHER_FOLDER, first_entry_names
 from antiphon.files.scores import midifile, studio
 from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack, Times
 from antiphon.files.tracks import GAP, HEADER, LOG, TrackFiles, file_name, read_list, read_tracks
@@ -34,21 +34,21 @@ from antiphon.operations.requests import Reporting
 
 TICKS = 960
 _MOST = 1e15
-"""Frames and beats of cues are less: those of a performer may say anything."""
+"""Limit of frames and beats in cues, since a performer's cues may contain any number."""
 MIDWAY = (
     "this set was begun while it played; its replay may lack what sounded on from before it, as notes that were held, "
     "echoes and reverberation"
 )
-"""Said of a set whose log has the values of its nodes at its beginning, and not what they remembered."""
+"""Remark on a set whose log has the nodes' values at its beginning, but not their state."""
 _SHOWN = 80
-"""Characters of a marker's name at most."""
+"""Maximum characters of a marker's name."""
 
 
 @contextmanager
 def replayed(
     folder: Path, log: SessionLog, complain: Callable[[str], None], tracks: ReplayedTracks | None = None
 ) -> Iterator[tuple[int | None, Iterator[Samples]]]:
-    """Frames of a session's input, and its output again, `[channels, block]`; what it sounded of goes to `tracks`.
+    """Context with the frames of a session's input, and its output replayed, `[channels, block]`, and into `tracks`.
 
     Raises FileError: the set has no input, or a line of its log cannot be replayed.
     """
@@ -76,7 +76,7 @@ def replayed(
 
 @contextmanager
 def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[ReplayedTracks]:
-    """Tracks of a replay, written into a folder with the log of `source`; `claim` it before."""
+    """Context with tracks of a replay, written into a folder with the log of `source`; call `claim` before."""
     with (source / LOG).open("rb") as held, (folder / LOG).open("wb") as copy:
         # what a replay tells anew is left out, and a line that a killed server left unfinished
         copy.writelines(line for line in held if line.endswith(b"\n") and TOLD.isdisjoint(json.loads(line)))
@@ -96,10 +96,10 @@ def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[Rep
 
 
 def claim(folder: str, option: str, source: Path | None, *, out: str = "", force: bool = False) -> Path:
-    """A folder for tracks of the set `source`, made where there is none.
+    """Returns a folder for tracks of the set `source`, created if missing.
 
-    `out`: a file that is written too. `force`: the folder may hold files. Raises FileError: it is the set itself or
-    that file, that file is in it, or it holds files.
+    `out`: a file that is written too. `force`: the folder may contain files. Raises FileError: the folder is the set
+    itself or that file, or contains that file or others.
     """
     if out and os.path.abspath(out) == os.path.abspath(folder):
         raise FileError(f"{option}: {folder} is the file to write too; name another folder")
@@ -107,7 +107,7 @@ def claim(folder: str, option: str, source: Path | None, *, out: str = "", force
         raise FileError(f"{option}: {out} would be among the tracks in {folder}; name it outside of that folder")
     if source is not None and paths.is_same_file(folder, source):
         raise FileError(f"{option}: {folder} is the set itself, whose sound would be lost; name another folder")
-    if not force and (held := held_names(folder)):
+    if not force and (held := first_entry_names(folder)):
         raise FileError(f"{option}: {folder} holds files already ({held}); {OTHER_FOLDER}")
     try:
         return paths.make_folder(Path(folder), paths.PRIVATE_FOLDER)
@@ -116,9 +116,9 @@ def claim(folder: str, option: str, source: Path | None, *, out: str = "", force
 
 
 def export(session: Path, out: str, reporting: Reporting, *, force: bool = False) -> None:
-    """Makes tracks and projects of a recorded set in the folder `out`; where tracks were recorded, of those.
+    """Makes tracks and projects of a recorded set in the folder `out`, from recorded tracks if there are any.
 
-    Raises FileError: it is no set, cannot be replayed or written.
+    Raises FileError: it is not a set, or cannot be replayed or written.
     """
     if (session / LIST).is_file():
         if not paths.is_same_file(session, out):
@@ -146,9 +146,9 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
 
 
 def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None:
-    """Makes the tracks of a recorded set equally long, and writes what `describe` does.
+    """Makes the tracks of a recorded set equally long, and writes the files of `describe`.
 
-    Raises FileError: there are none. `force`: also where that takes more than a recorder that was killed leaves out.
+    Raises FileError: there are none. `force`: even if that drops more than a killed recorder loses.
     """
     log = SessionLog(folder)
     files, held = read_tracks(folder, log.spec.block, force=force)
@@ -158,9 +158,9 @@ def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None
 
 @dataclass(frozen=True, slots=True)
 class TrackNotes:
-    """Notes and times of tracks beside their sound: lines of a log, the sample of the first frame, beats of a bar.
+    """Notes and timing of tracks besides their sound: lines of a log, the sample of the first frame, beats of a bar.
 
-    `gain`: of the output, 1 is as recorded.
+    `gain`: the output's gain; 1 leaves the recorded level.
     """
 
     beats: Sequence[Mapping[str, Any]]
@@ -172,7 +172,7 @@ class TrackNotes:
 
 
 def describe(files: TrackFiles, told: TrackNotes, reporting: Reporting) -> None:
-    """Writes the MIDI files and the projects of tracks beside them."""
+    """Writes the MIDI files and the projects beside tracks."""
     folder, tracks, frames, first = files.folder, files.tracks, files.frames, told.first
     rate, bar = files.rate, told.bar
     points = [(line["sample"] - first, line["beat_line"], line["bpm"]) for line in told.beats]
@@ -209,7 +209,7 @@ def describe(files: TrackFiles, told: TrackNotes, reporting: Reporting) -> None:
 
 
 def _bar_of(log: SessionLog) -> int:
-    """Beats of a bar."""
+    """Beats per bar."""
     with log.line(1):
         return max(1, min(255, int(log.header.get("bar", 4))))
 
@@ -219,7 +219,7 @@ def tempo_map(
 ) -> tuple[float, list[tuple[float, float]]]:
     """The beat at which files begin, within a bar, and a tempo map from the bar's first beat on.
 
-    `points`: (frame, beat, bpm) of breakpoints. Where the beat stood or jumped, the map goes on at the last tempo.
+    `points`: (frame, beat, bpm) of breakpoints. Where the beat stopped or jumped, the map continues at the last tempo.
     """
     bpm = next((value for _, _, value in points if value > 0), 120.0)
     here = points[0][1] - points[0][0] / rate * bpm / 60.0 if points else 0.0
@@ -240,7 +240,7 @@ def _sample_of(points: Sequence[tuple[int, float, float]], beat: float, rate: in
 
 
 def _gain(log: SessionLog) -> float:
-    """Level of the output at the end of a set, linear."""
+    """Output gain at the end of a set, linear."""
     level = 0.0
     for _, line in log.lines:
         cells = (line.get("cells") or {}).get(str(OUT_NUMBER)) if "engine" in line else None
@@ -254,12 +254,12 @@ def _gain(log: SessionLog) -> float:
 
 
 def linear(level: float) -> float:
-    """Factor of a level in dB of an end."""
+    """Factor of a level in dB."""
     return 0.0 if level <= SILENCE else 10.0 ** (level / 20.0)
 
 
 def _heard(lines: Iterable[Mapping[str, Any]], beat: Callable[[int], float], end: float) -> dict[str, MidiTrack]:
-    """Notes and controllers of each node; what still sounds lasts to the end."""
+    """Notes and controllers of each node; notes still on last to the end."""
     notes: dict[str, list[MidiNote]] = {}
     controls: dict[str, list[MidiControlChange]] = {}
     sounding: dict[tuple[str, int, int], tuple[float, float]] = {}

@@ -1,4 +1,4 @@
-"""Sentences of the work on files in the words of a Python program: arguments in place of options, calls of commands."""
+"""Rewords sentences for Python programs: arguments in place of options, calls in place of commands."""
 
 import functools
 import os
@@ -18,27 +18,27 @@ _FILES = {
     "played.mid": "the notes",
     "notes.mid": "the result's .notes",
 }
-"""Words for the files through which work passes."""
+"""Words for internal files."""
 _ARGUMENTS = {"in": "sound", "events": "notes", "rate": "resample", "force": "force=True", "no_limit": "limit=False"}
-"""Arguments that are not spelled as their options."""
+"""Arguments with other names than their options."""
 _WORD = r"[^\s;,)`]+"
 _CALL = re.compile(
     rf"`?antiphon (run|render) ({_WORD})((?: (?:-p {_WORD}|--[a-z-]+ {_WORD}|[A-Z]+(?:\.\w+)?(?![^\s;,)`])))*)`?"
 )
-"""A command with its words: a lower-case word that no option has before it is the next of the sentence."""
+"""Matches a command with its words: a lower-case word not preceded by an option is the sentence's next word."""
 _AT = r"(?<![\w'\"/.-])"
-"""No part of a name or of what was given."""
+"""Lookbehind: not within a name or a given text."""
 _OPTION = re.compile(rf"`antiphon [^`]*`|{_AT}--([a-z][a-z-]*)(?: [A-Z]+(?:\.\w+)?\b)?")
-"""An option, but for those of a command that is named in full."""
+"""Matches an option, except in a command that is named in full."""
 _PARAM, _ENDS = re.compile(rf"{_AT}-p (\w+)=([a-z]+\b)?"), re.compile(rf"{_AT}(IN|OUT)(?![\w'\"/.-])")
 
 
 _GIVEN: ContextVar[tuple[str, ...]] = ContextVar("_GIVEN", default=())
-"""Names of files that the call was given, which stay as they are."""
+"""Names of files given to the call, which stay unchanged."""
 
 
 def worded(text: str, folder: Path | None = None) -> str:
-    """The sentence in a program's words. `folder`: of the files that the program does not know of."""
+    """Rewords a sentence for a program. `folder`: folder of files that the program does not know."""
     if folder is not None:
         for file, words in _FILES.items():
             text = text.replace(f"{folder}/{file}", words)
@@ -57,7 +57,7 @@ def _reworded(text: str) -> str:
 
 @contextmanager
 def in_words(folder: Path | None = None) -> Iterator[None]:
-    """Within this context refusals are in a program's words."""
+    """Context in which refusals are reworded for a program."""
     try:
         yield
     except AntiphonError as error:
@@ -84,7 +84,7 @@ def called(function: Function) -> Function:
 
 
 def _names(given: Iterable[Any]) -> Iterator[str]:
-    """Paths among arguments, and their last parts, that would be taken for words of the command line."""
+    """Yields paths in arguments, and their last parts, that could be mistaken for words of the command line."""
     for value in given:
         if isinstance(value, list | tuple):
             yield from _names(value)
@@ -99,7 +99,7 @@ def _argument(option: str) -> str:
 
 
 def _value(param: re.Match[str]) -> str:
-    """A parameter with its value, a word in quotation marks."""
+    """Formats a parameter and its value; words are quoted."""
     return f'{param[1]}="{param[2]}"' if param[2] else f"{param[1]}="
 
 

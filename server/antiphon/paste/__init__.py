@@ -1,1 +1,1 @@
-"""Translation of Strudel and Tidal programs to live scripts: parsed, translated, never evaluated."""
+"""Translates Strudel and Tidal programs to live scripts: parses and translates them, without evaluation."""

@@ -1,4 +1,4 @@
-"""The process that translates, asked and answered by `translation`.
+"""The process that translates, started by `translation`.
 
 A program may be hostile, and its parser is one of Python, so it runs here: little memory and processor time, no files.
 A request has `text`, and the sources of `packs` in the library; its answer `text`, the script, with the numbers of its
@@ -29,36 +29,36 @@ from antiphon.paste.words import FUNCTIONS
 # out
 
 CYCLES = 4
-"""Cycles that each track plays."""
+"""Cycles for which each track is tried."""
 SECONDS = 1.5
-"""Seconds of processor time for all trials of a program; what is not tried by then is taken as it is."""
+"""Limit in seconds of processor time for all trials of a program; parts not tried by then are assumed to play."""
 _PATH = "program"
 Fault = tuple[int, str]
 """Line of the text, and the reason."""
 
 
 class _TooLong(BaseException):
-    """The processor time is over. Not an `Exception`, which a script might catch."""
+    """Raised when the processor time is over. Not an `Exception`, which a script might catch."""
 
 
 def leave_out_unplayable(script: Script, unsafe_parts: Callable[[str, Set[str]], list[Fault]]) -> str:
-    """Makes comments of what cannot be played of a script; its text.
+    """Comments out the parts of a script that cannot be played; returns its text.
 
-    `unsafe_parts`: what of a text would do anything but play, where names are left out; none of that is tried. Raises
-    UsageError: a line of that kind is no statement of the program's.
+    `unsafe_parts`: finds the parts of a text that would do anything but play, given left-out names; they are never
+    tried. Raises UsageError: such a line is not a statement of the program.
     """
     lost = set[str]()
-    text = _harmless(script, unsafe_parts, lost)
+    text = _comment_out_unsafe(script, unsafe_parts, lost)
     with suppress(_TooLong), _within(SECONDS):
         while script.tracks and (faults := _faults(text)):
             if not _left_out(script, text, faults, lost):
                 break
-            text = _harmless(script, unsafe_parts, lost)
+            text = _comment_out_unsafe(script, unsafe_parts, lost)
     return text
 
 
-def _harmless(script: Script, unsafe_parts: Callable[[str, Set[str]], list[Fault]], lost: set[str]) -> str:
-    """Text of a script, once what would do anything but play is a comment."""
+def _comment_out_unsafe(script: Script, unsafe_parts: Callable[[str, Set[str]], list[Fault]], lost: set[str]) -> str:
+    """Comments out the parts of a script that would do anything but play; returns its text."""
     while faults := unsafe_parts(text := script.text(), lost):
         if not _left_out(script, text, faults, lost):
             raise UsageError(f"{faults[0][1]}; write it by hand")
@@ -66,7 +66,7 @@ def _harmless(script: Script, unsafe_parts: Callable[[str, Set[str]], list[Fault
 
 
 def _left_out(script: Script, text: str, faults: list[Fault], lost: set[str]) -> bool:
-    """Makes comments of the statements at some lines; False if there is none."""
+    """Comments out the statements at some lines; returns False if there is none."""
     statements: dict[int, tuple[ast.stmt, str]] = {}
     body = ast.parse(text).body
     for line, reason in faults:
@@ -74,12 +74,12 @@ def _left_out(script: Script, text: str, faults: list[Fault], lost: set[str]) ->
         if node is not None:
             statements.setdefault(node.lineno, (node, reason))
     # from below: a comment moves what follows
-    silenced = [_silenced(script, *statements[line], lost) for line in sorted(statements, reverse=True)]
+    silenced = [_comment_out_statement(script, *statements[line], lost) for line in sorted(statements, reverse=True)]
     return any(silenced)
 
 
-def _silenced(script: Script, node: ast.stmt, reason: str, lost: set[str]) -> bool:
-    """Makes a statement a comment; False if it is none of the program's."""
+def _comment_out_statement(script: Script, node: ast.stmt, reason: str, lost: set[str]) -> bool:
+    """Comments out a statement; returns False if it is not one of the program's."""
     name = reason.removeprefix("there is no ").partition(" ")[0]
     reason = f"{name} is left out above" if name in lost else reason
     made = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
@@ -113,7 +113,7 @@ def _reason(error: ScriptError) -> str:
 
 @contextmanager
 def _within(seconds: float) -> Iterator[None]:
-    """Raises `_TooLong` in the main thread after so much processor time."""
+    """Context that raises `_TooLong` in the main thread after `seconds` of processor time."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -139,7 +139,7 @@ _MODULES = frozenset({"math", "antiphon.live"})
 
 
 def translated(text: str, packs: Iterable[str] = ()) -> tuple[str, Script]:
-    """Live script of a program, as text and builder. Raises UsageError: it is of neither language, or nothing plays."""
+    """Translates a program to a live script: text and builder. Raises UsageError: in neither language, or silent."""
     script = Script(packs=frozenset(map(pack_key, packs)))
     if tidal.is_tidal(text):
         tidal.translate(text, script)
@@ -155,8 +155,8 @@ def translated(text: str, packs: Iterable[str] = ()) -> tuple[str, Script]:
 def unsafe_parts(text: str, lost: Set[str] = frozenset()) -> list[tuple[int, str]]:
     """Lines of a script that would do anything but play, each with the reason; `lost`: its names that are left out.
 
-    They read a name that is neither the script's own nor one of patterns, or an attribute of Python's own. Raises
-    UsageError: it is no Python.
+    They read a name that belongs neither to the script nor to patterns, or a Python-internal attribute. Raises
+    UsageError: it is not valid Python.
     """
     try:
         nodes = list(ast.walk(ast.parse(text)))

@@ -1,6 +1,6 @@
-"""JavaScript expressions to Python: literals, calls, method chains, functions.
+"""Translates JavaScript expressions to Python: literals, calls, method chains, functions.
 
-What a program declares is known by name; all else is a word of live scripts, or has no counterpart.
+A program's declarations are known by name; every other name is a word of live scripts, or has no counterpart.
 """
 
 import math
@@ -28,17 +28,17 @@ from antiphon.paste.words import (
 
 ARITHMETIC = frozenset({"add", "sub", "mul", "div", "set", "mod", "pow", "keep", "eq", "ne", "lt", "gt", "lte", "gte"})
 JOINS = frozenset({"in", "out", "mix", "squeeze", "squeezeout", "reset", "restart"})
-"""Ways to join the times of two patterns, as in `.add.out(…)`."""
+"""Ways to join the times of two patterns, such as in `.add.out(…)`."""
 
 MATH = {"PI": "math.pi", "E": "math.e", **{name: name for name in ("round", "abs", "min", "max")}} | {
     name: f"math.{name}"
     for name in ("floor", "ceil", "sin", "cos", "tan", "sqrt", "exp", "log", "log2", "pow", "trunc")
 }
-"""Python's names of those of `Math`."""
+"""Python's names for those in `Math`."""
 
 
 def literal(node: Any) -> str:
-    """A value that is no text. Raises UnknownPartError: it is an expression of texts."""
+    """Converts a value other than text. Raises UnknownPartError: it is a regular expression, or another such value."""
     if isinstance(node.value, bool) or (node.value is None and node.raw == "null"):
         return str(node.value)
     if isinstance(node.value, int | float):
@@ -48,7 +48,7 @@ def literal(node: Any) -> str:
 
 
 def ducked_orbits(text: str) -> set[str]:
-    """Orbits that a program pushes down."""
+    """Orbits that a program ducks."""
     return {orbit for found in re.findall(r"\bduck(?:orbit)?\(([^)]*)", text) for orbit in re.findall(r"\d+", found)}
 
 
@@ -158,7 +158,7 @@ class Expressions:
         self._functions = self._translated = 0
 
     def ahead(self) -> list[str]:
-        """Functions needed by the expressions since the last call."""
+        """Functions that the expressions since the last call need."""
         lines, self._ahead = self._ahead, []
         return lines
 
@@ -180,7 +180,7 @@ class Expressions:
     # ---- expressions
 
     def expr(self, node: Any, kind: str = "") -> CallChain | str:
-        """An expression of Python; `kind` is the word that takes it. Raises `UsageError` for too large a program."""
+        """Translates an expression; `kind` is the word that takes it. Raises `UsageError` for too large a program."""
         self._translated += 1
         if self._translated > MAX_EXPRESSIONS:
             raise UsageError("this program is too large to be translated")
@@ -266,7 +266,7 @@ class Expressions:
         return "{" + ", ".join(pairs) + "}"
 
     def _lambda(self, node: Any) -> str:
-        """Function as Python: a lambda for a single expression, else one defined before the statement."""
+        """Translates a function: to a lambda for a single expression, else to one defined before the statement."""
         before, outer = set(self.names), self.ahead()
         self.names |= set(bound_names(node.params))
         try:
@@ -294,7 +294,7 @@ class Expressions:
         return f"{shown}[{quoted(key_of(node.property.name))}]"
 
     def _tested(self, node: Any) -> str:
-        """Name tested by `v.note !== undefined`, or by `typeof v !== "object"`; "" for another test."""
+        """Name that `v.note !== undefined` or `typeof v !== "object"` tests; "" for another test."""
         if node.left.type == "MemberExpression" and is_undefined(node.right):
             shown = str(self.expr(node.left.object))
             if len(shown) > 1000:
@@ -305,7 +305,7 @@ class Expressions:
         return ""
 
     def receiver(self, node: Any, link: str = "") -> CallChain:
-        """Pattern of a method call; a text becomes one."""
+        """Translates the receiver of a method call to a pattern; text is converted."""
         if is_text(node):
             text = node.value if node.type == "Literal" else "".join(one.value.cooked for one in node.quasis)
             kind = "note" if link in ("note", "add", "sub") and words.is_notes(text) else ""
@@ -352,11 +352,11 @@ class Expressions:
         return CallChain(f"{name_of(word)}({shown})")
 
     def _item(self, node: Any) -> CallChain | str:
-        """Argument of `stack` and similar: a text is a pattern there."""
+        """Translates an argument of `stack` and similar words, where text is a pattern."""
         return self.receiver(node) if is_text(node) else self.expr(node)
 
     def _items(self, nodes: Sequence[Any]) -> list[str]:
-        """Arguments of `stack` and similar; a text beside sounds becomes silence, as in Strudel."""
+        """Translates arguments of `stack` and similar words; a text beside sounds becomes silence, as in Strudel."""
         shown, texts = [str(self._item(one)) for one in nodes], [one for one in nodes if is_text(one)]
         if not texts or not any(map(_SOUNDS.search, shown)):
             return shown
@@ -364,7 +364,7 @@ class Expressions:
         return ["silence()" if node in texts else one for node, one in zip(nodes, shown, strict=True)]
 
     def _noted(self, node: Any) -> CallChain | str:
-        """`note(…)`; of a text with note names the changes come after it."""
+        """Translates `note(…)`; changes of a text with note names follow it."""
         one = node.arguments[0]
         root, picks = one, False
         while root.type == "CallExpression" and root.callee.type == "MemberExpression":
@@ -447,7 +447,7 @@ class Expressions:
         return f".{name_of(word)}({words.converted_text(shown, name) if words.is_number(shown) else shown})"
 
     def _named_value(self, nodes: Sequence[Any]) -> str:
-        """Keyword argument `speed=2` of the argument `speed(2)`; "" for another."""
+        """Translates the argument `speed(2)` to a keyword argument `speed=2`; "" for another."""
         if len(nodes) != 1 or nodes[0].type != "CallExpression" or nodes[0].callee.type != "Identifier":
             return ""
         name, given = STRUDEL.get(nodes[0].callee.name, nodes[0].callee.name), nodes[0].arguments
@@ -473,5 +473,5 @@ class Expressions:
         return ", ".join(str(self.expr(one, name)) for one in nodes)
 
     def _given(self, nodes: Sequence[Any]) -> str:
-        """Arguments of a function defined by the program: a text in double quotation marks is a pattern there."""
+        """Translates the arguments of a program's own function; text in double quotation marks is a pattern."""
         return ", ".join(str(self.expr(one) if self.source(one)[0] == "'" else self._item(one)) for one in nodes)

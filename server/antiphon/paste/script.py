@@ -1,4 +1,4 @@
-"""Live script builder: lines, tracks, and reasons for omissions."""
+"""Builds a live script: lines, tracks, and reasons for omissions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 
 WIDTH = 100
 PATCH = "strudel"
-"""Patch of translated programs: sounds by name at any pitch, drums among them."""
+"""Patch of translated programs: it plays sounds by name at any pitch, including drums."""
 
 
 INVALID_STATEMENT_ERRORS = (AttributeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError)
-"""Exceptions of an invalid statement: a word without its arguments, a number that is too large."""
+"""Exceptions of an invalid statement: a word without its arguments, or too large a number."""
 
 
 class UnknownPartError(Exception):
@@ -38,7 +38,7 @@ class CallChain:
         return self.head + "".join(self.links)
 
     def then(self, link: str) -> CallChain:
-        """CallChain with one more change."""
+        """Returns the chain with one more change."""
         return CallChain(self.head, (*self.links, link))
 
 
@@ -85,7 +85,7 @@ class Script:
         self.lines += lines
 
     def track(self, name: str, pattern: CallChain | str, *, replaces: bool = False) -> None:
-        """Track of a pattern under a name; if taken, under a numbered name, or as its replacement."""
+        """Adds a track for a pattern under a name; if taken, under a numbered name, or in its place."""
         if replaces and name in self.tracks:
             self.replace(name)
         elif not name or name in self.tracks:
@@ -98,12 +98,12 @@ class Script:
         self.tracks[name] = range(first, len(self.lines))
 
     def replace(self, name: str) -> None:
-        """Makes a track a comment, if there is one of the name."""
+        """Comments out a track, if there is one of the name."""
         for at in self.tracks.pop(name, ()):
             self.lines[at] = f"# {self.lines[at]}"
 
     def silence(self, first: int, last: int, reason: str) -> bool:
-        """Makes lines of the text a comment, a statement that cannot be played; False if they are of its head."""
+        """Comments out lines of the text, a statement that cannot be played; returns False if they are in its head."""
         at, found = self.head, list[int]()
         for place, line in enumerate(self.lines):
             end = at + line.count("\n") + 1
@@ -138,7 +138,7 @@ class Script:
 
 
 def wrapped(line: str, pattern: CallChain | str, *opening: str) -> Sequence[str]:
-    """A line with a pattern, or several, a change each, where it is long. opening: its lines before the pattern."""
+    """A line with patterns; if too long, several lines with a change each. opening: the lines before the pattern."""
     if len(line) <= WIDTH or not isinstance(pattern, CallChain):
         return [line]
     return [*opening, *(f"    {part}" for part in (pattern.head, *pattern.links)), ")"]
@@ -151,18 +151,18 @@ def name_of(name: str) -> str:
 
 
 def pack_key(source: str) -> str:
-    """What is equal for all names of a pack's source: GitHub tells no case, and a branch is another version."""
+    """Key common to all names of a pack's source: GitHub ignores case, and a branch is only another version."""
     plain = source.rstrip("/")
     return "/".join(plain.lower().split("/")[:2]) if plain.startswith("github:") else plain
 
 
 def quoted(text: str) -> str:
-    """Python literal of a text, on one line."""
+    """Formats a text as a Python literal on one line."""
     return json.dumps(" ".join(text.split()), ensure_ascii=False)
 
 
 def indented(lines: list[str]) -> list[str]:
-    """Lines one level deeper."""
+    """Indents lines by one level."""
     return textwrap.indent("\n".join(lines), "    ").split("\n")
 
 
@@ -170,9 +170,9 @@ _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.m
 
 
 def tempo_lines(cycles: float, slowest: float = 40.0, fastest: float = 300.0) -> str:
-    """Lines that set the tempo of `cycles` cycles a minute, of four beats where that is `slowest` to `fastest` bpm.
+    """Lines that set a tempo of `cycles` cycles a minute, with four beats if that is `slowest` to `fastest` bpm.
 
-    Raises UnknownPartError: no number of beats makes a tempo of it.
+    Raises UnknownPartError: no number of beats gives a valid tempo.
     """
     fits = (n for n in (4, 8, 2, 16, 1, 32, 64) if slowest <= cycles * n <= fastest)
     beats = next(fits, 64 if cycles <= 1 else 1 if cycles < 1000 else 1 / 8)
@@ -182,7 +182,7 @@ def tempo_lines(cycles: float, slowest: float = 40.0, fastest: float = 300.0) ->
 
 
 def number_of(text: str) -> float:
-    """Value of an expression of numbers, + - * / and brackets. Raises UnknownPartError: it is another, or has none."""
+    """Value of an expression of numbers, + - * / and brackets. Raises UnknownPartError for any other."""
     try:
         return _number(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ZeroDivisionError, KeyError, RecursionError):

@@ -1,4 +1,4 @@
-"""A MIDI file as a live script: a pattern a bar, those that repeat once, with its tempo map and its meters."""
+"""Converts a MIDI file to a live script: one pattern per distinct bar, with its tempo map and its meters."""
 
 import math
 import re
@@ -14,18 +14,18 @@ from antiphon.paste.script import PATCH, name_of
 from antiphon.paste.translation import Translation
 
 TICK = 1 / 960
-"""Beats to which onsets and lengths are counted."""
+"""Resolution in beats of onsets and lengths."""
 GRID, SNAP = (48, 80), 0.003
-"""Steps of a beat on which an onset is put, and seconds by which it may be moved for that."""
+"""Grid steps per beat for onsets, and maximum seconds by which an onset is moved to the grid."""
 MAX_NOTES, MAX_BARS = 40_000, 4000
-"""Notes and bars of a file that becomes a script."""
+"""Maximum notes and bars of a file for a script."""
 WIDTH = 110
 _FAMILIES = (
     "gm_piano", "gm_celesta", "gm_drawbar_organ", "gm_acoustic_guitar_nylon", "gm_acoustic_bass", "gm_violin",
     "gm_string_ensemble_1", "gm_trumpet", "gm_soprano_sax", "gm_piccolo", "gm_lead_1_square", "gm_pad_new_age",
     "gm_fx_rain", "gm_sitar", "gm_tinkle_bell", "gm_guitar_fret_noise",
 )  # fmt: skip
-"""An instrument of each eight of General MIDI."""
+"""One instrument for each group of eight in General MIDI."""
 _DRUMS = {
     35: "bd", 36: "bd", 37: "rs", 38: "sd", 39: "cp", 40: "sd", 41: "lt", 42: "hh", 43: "lt", 44: "hh", 45: "mt",
     46: "oh", 47: "mt", 48: "ht", 49: "cr", 50: "ht", 51: "rd", 52: "cr", 53: "rd", 54: "tb", 55: "cr", 56: "cb",
@@ -54,7 +54,7 @@ class _Sounding:
 
 
 def script_of(song: MidiSong) -> Translation:
-    """The live script of a song. Raises UsageError: it has no notes, or more notes or bars than a script takes."""
+    """The live script of a song. Raises UsageError: it has no notes, or too many notes or bars for a script."""
     count = sum(len(track.notes) for track in song.tracks)
     if not count:
         raise UsageError("there are no notes in this MIDI file")
@@ -83,7 +83,7 @@ def script_of(song: MidiSong) -> Translation:
 
 
 def _bars(song: MidiSong) -> Iterator[_Bar]:
-    """Bars to the end of the last note that begins."""
+    """Yields the bars up to the end of the last note to begin."""
     last = max(note.start for track in song.tracks for note in track.notes)
     meters = [(0.0, 4.0), *((max(0.0, at), length) for at, length in song.meters)]
     begins, at, count = [at for at, _ in meters], 0.0, 0
@@ -240,13 +240,13 @@ def _pitch(number: int) -> str:
 
 
 def _snapped(beat: float, times: Times) -> float:
-    """A beat on the grid, where that is near."""
+    """Moves a beat to the grid, if that is near."""
     near = min((round(beat * steps) / steps for steps in GRID), key=lambda other: abs(other - beat))
     return near if abs(times.seconds(near) - times.seconds(beat)) <= SNAP else beat
 
 
 def _tempo_lines(song: MidiSong, bars: Sequence[_Bar]) -> list[str]:
-    """A loop that changes the tempo; no lines where it stays."""
+    """A loop that changes the tempo; no lines for a constant tempo."""
     end = bars[-1].begin + bars[-1].length
     changes = [(at, bpm) for at, bpm in song.tempo if at < end]
     if len(changes) < 2:

@@ -1,4 +1,4 @@
-"""Strudel's programs: JavaScript, parsed by esprima2, to statements of a live script. Never evaluated."""
+"""Translates Strudel programs: JavaScript, parsed by esprima2, to statements of a live script. Never evaluated."""
 
 import re
 import shlex
@@ -24,10 +24,10 @@ from antiphon.paste.words import FUNCTIONS, NAMELESS, PATTERN_FUNCTIONS, SILENT_
 
 _TEMPOS = ("setcps", "setCps", "setcpm", "setCpm")
 _SETTINGS = ("all", "each", "samples", *_TEMPOS)
-"""Functions that are no pattern, also after a label."""
+"""Functions that are not patterns, also after a label."""
 _OF_TEXTS = tuple(f"{name}(" for name in ("mini", *sorted(PATTERN_FUNCTIONS | TUPLES)))
 _SILENT_WORDS = PATTERN_FUNCTIONS | TUPLES | (NAMELESS & FUNCTIONS) | {"mini"}
-"""Functions of texts without a sound. A program's own names are none of these."""
+"""Functions whose texts make no sound. A program's own names are not among them."""
 _SONIC_PI = re.compile(r"^[ \t]*(live_loop|use_bpm|use_synth|with_fx|sample|play|sleep)[ \t]+[:\d]", re.M)
 
 
@@ -172,7 +172,7 @@ class _Program(Expressions):
             self.script.track("", self._pattern(node))
 
     def _samples(self, node: Any) -> None:
-        """Says whether the pack that is named is in the library, and else how the performer adds it."""
+        """Reports whether the named pack is in the library, or else how to add it."""
         given = node.arguments[0].value if node.arguments and node.arguments[0].type == "Literal" else ""
         shown = " ".join(self.source(node).split())
         if not isinstance(given, str) or not given.startswith(("github:", "https://")):
@@ -245,7 +245,7 @@ class _Program(Expressions):
         return [*self.ahead(), returned]
 
     def _inner(self, node: Any) -> Iterator[str]:
-        """Lines of a statement inside a function."""
+        """Yields the lines of a statement inside a function."""
         match node.type:
             case "ReturnStatement":
                 yield "return None" if node.argument is None else f"return {self.expr(node.argument)}"
@@ -284,13 +284,13 @@ class _Program(Expressions):
 
 
 def _cycles(tempo: str) -> float:
-    """Cycles a minute of the lines that set a tempo."""
+    """Cycles a minute that the lines setting a tempo give."""
     *meter, beats = (float(figure) for figure in re.findall(r"[\d.]+", tempo))
     return beats / (meter[0] if meter else 4.0)
 
 
 def _is_nameless(pattern: CallChain | str) -> bool:
-    """True for texts without a word that says what sounds: Strudel plays nothing of them."""
+    """True for texts without a word that names a sound: Strudel does not play them."""
     code = re.sub(r'"(?:[^"\\]|\\.)*"', "", str(pattern))
     methods, words = re.findall(r"\.([A-Za-z_]\w*)", code), re.findall(r"(?<![.\w])[A-Za-z_]\w*", code)
     return code.startswith(_OF_TEXTS) and NAMELESS.issuperset(methods) and _SILENT_WORDS.issuperset(words)

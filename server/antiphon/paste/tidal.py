@@ -1,4 +1,4 @@
-"""Tidal's programs: blocks such as `d1 $ every 4 (fast 2) $ sound "bd*2" # gain 0.8`, to statements of a live script.
+"""Translates Tidal programs, blocks such as `d1 $ every 4 (fast 2) $ sound "bd*2" # gain 0.8`, to a live script.
 
 A small grammar of Haskell's expressions: application, `$`, `.`, lists, sections and operators. Nothing is evaluated.
 """
@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     r"""|\\|->|[$.#()\[\],+*/%=-]))"""
 )
 _COMMENT = re.compile(r'"[^"]*"|(?<!\S)--+(?![!#$%&*+./<=>?@^|~:]).*|\{-(?:.|\n)*?(?:-\}|\Z)')
-"""A comment, or a text, where it begins none."""
+"""Matches a comment, or a text, in which no comment begins."""
 _BINDING = {
     "$": (1, "right"),
     "<$>": (4, "left"),
@@ -36,7 +36,7 @@ _TRANSITION = re.compile(
     r"(?:anticipate|clutch|interpolate|jump|xfade|jumpMod\s*|(?:anticipate|clutch|interpolate|jump|xfade)In'?)\s+(\d+)"
     r"(?:\s+\d+)?\s*\$"
 )
-"""A track that another one turns into, which plays at once here."""
+"""A transition from one track to another, which here takes place at once."""
 _Names: TypeAlias = dict[str, Term | None]
 
 
@@ -87,7 +87,7 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _named_terms(block: str, names: _Names, script: Script) -> None:
-    """Adds the names of a `let`; one that is not read becomes None, and the first such error is raised at the end."""
+    """Adds the names of a `let`; one that cannot be parsed becomes None. The first such error is raised at the end."""
     failed: Exception | None = None
     for part in re.split(r"\n\s+(?=[a-z][\w']*(?:\s+[\w']+)*\s*=)", re.sub(r"^let\s+", "", block)):
         head, _, value = part.partition("=")
@@ -107,7 +107,7 @@ def _named_terms(block: str, names: _Names, script: Script) -> None:
 def _expanded(
     code: str, names: _Names, arguments: tuple[str, ...], script: Script, *given: Term, synths: bool = False
 ) -> Term | None:
-    """Body of a program's own name with its arguments in place; None until all are given. synths: see `TidalParser`."""
+    """Body of a program's function with its arguments inserted; None until all are given. synths: see `TidalParser`."""
     if len(given) < len(arguments):
         return None
     return TidalParser(code, {**names, **dict(zip(arguments, given, strict=True))}, script, synths=synths).whole()
@@ -150,14 +150,14 @@ def _statement(block: str, script: Script, names: _Names) -> None:
 
 
 class TidalParser:
-    """Parser of one expression, with the names of the program: precedence climbing over tokens.
+    """Parses one expression, with the names of the program, by precedence climbing over tokens.
 
-    A part without a counterpart is a term "missing". It is left out where a pattern plays without it, else the terms
+    A part without a counterpart is a term "missing". It is left out if a pattern plays without it; otherwise the terms
     made with it are missing too.
     """
 
     def __init__(self, text: str, names: Mapping[str, Term | None], script: Script, *, synths: bool = False) -> None:
-        """synths: whether a synth plays it, where it names no sound."""
+        """synths: whether a synth plays expressions that name no sound."""
         self._tokens, self._names, self._script = list(_tokens(text)), names, script
         pairs = enumerate(zip(self._tokens, self._tokens[1:], strict=False), 1)
         texts = [(at, one) for at, (maker, one) in pairs if maker in ("s", "sound")]
@@ -167,7 +167,7 @@ class TidalParser:
         self._at, self._synths = 0, synths
 
     def whole(self) -> Term:
-        """Term of the complete text."""
+        """Parses the complete text to a term."""
         term = self._expression(0)
         if self._at < len(self._tokens):
             raise UnknownPartError(f"{self._tokens[self._at]!r} has no place here")
@@ -184,7 +184,7 @@ class TidalParser:
         return token
 
     def _of_synth(self) -> bool:
-        """True where the sounds of the nearest bracket around the last token, or part of a list, are synths."""
+        """True if the sounds in the nearest bracket around the last token, or in a part of a list, are synths."""
         first = last = self._at - 1
         while self._sounds and (first >= 0 or last < len(self._tokens)):
             first, last = self._edge(first, -1), self._edge(last, 1)
@@ -193,7 +193,7 @@ class TidalParser:
         return self._synths
 
     def _edge(self, at: int, step: int) -> int:
-        """Place of the next comma or bracket around a token, in the direction of `step`."""
+        """Index of the next comma or bracket around a token, in the direction of `step`."""
         depth = 0
         while 0 <= (at := at + step) < len(self._tokens):
             token = self._tokens[at]
@@ -222,7 +222,7 @@ class TidalParser:
             left = made
 
     def _left_out(self, first: int, last: int, missing: Term, kept: Term) -> Term:
-        """Term that plays without the tokens from `first` up to `last`."""
+        """Term of the expression without the tokens from `first` up to `last`."""
         self._script.drop(" ".join(self._tokens[first:last]), str(missing.code))
         return kept
 
@@ -297,7 +297,7 @@ class TidalParser:
 
 
 def _made(make: Callable[..., Term], *given: object) -> Term:
-    """Term of a function; missing where one of its terms is, or where it cannot be made."""
+    """Calls a function that makes a term; the result is missing if an argument is, or if it cannot be made."""
     terms = [one for one in given if isinstance(one, Term)]
     name = next((one.name for one in terms if one.name), "")
     try:

@@ -22,7 +22,7 @@ SYNTH_NOTE = "note of a synth"
 """Maker of the notes of SuperDirt's synths, by `n` or `note`."""
 _MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note", "midinote": "note", SYNTH_NOTE: "note"}
 SOUNDING = frozenset(_MAKERS)
-"""Words that say what is heard: nothing plays without them."""
+"""Words that choose a sound: without them nothing plays."""
 _LISTS = frozenset({
     "stack", "cat", "fastcat", "slowcat", "randcat", "overlay", "fastCat", "choose", "wchoose", "wrandcat",
 })  # fmt: skip
@@ -31,37 +31,37 @@ _PAIRS = (
     | dict.fromkeys(("fastAppend", "fastappend"), "fastcat")
     | {"overlay": "stack"}
 )
-"""Words that join two patterns, by ours of several."""
+"""Our words for several patterns, by Tidal's words for two."""
 _ZEROS = {"note": 36, "up": 36, SYNTH_NOTE: 60}
-"""Number of Tidal's note 0, its c5, here. A sample is unpitched at c2, a synth plays c4."""
+"""Our number of Tidal's note 0, its c5. A sample is unpitched at c2, a synth plays c4."""
 _NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w.])")
 _BARE = re.compile(r"(?<![\w'.:*/@!%?])-?\d")
 _TESTING = {"fix": 1, "contrast": 2}
-"""Words that take values to compare with, and how many arguments stand before these."""
+"""Words that take values to compare with, and the number of arguments before these."""
 _IN_PARTS = ("zoom", "zoomArc", "within", "compress")
-"""Words that take the parts of a tuple one by one."""
+"""Words that take the parts of a tuple separately."""
 _WHOLE = {"spread": 3, "slowspread": 3, "fastspread": 3, "interlace": 2} | dict.fromkeys(_PAIRS, 2)
-"""Words that are no methods, and how many arguments they take."""
+"""Words that are not methods, and their number of arguments."""
 _FIRST = {"sew": 1, "stitch": 1, "wedge": 1, "euclidFull": 2}
-"""Words of two patterns, of which Tidal names ours first, and how many arguments stand before these."""
+"""Words of two patterns of which Tidal's first is the changed one here, and the number of arguments before them."""
 _TAKES = {"rolledBy": 1, "slice": 2, "rib": 2, "ribbon": 2, "echo": 3, "euclidOff": 3, "every'": 3}
-"""Arguments before the pattern of words that need fewer of them here."""
+"""Number of arguments before the pattern, for words that need fewer of them here."""
 _CHORD = re.compile(r"[a-g\d][sf#]?'[a-z]")
 _NUMBER = re.compile(r"-?[\d.]+")
 _TURNS, _QUICK = re.compile(r"<[^<>]*>(?![*!(])"), re.compile(r'"[^"]*[\s*!(]')
-"""One step a cycle, and a text of several."""
+"""Matches one step a cycle, and a text of several."""
 _EUCLID = re.compile(r"\([^)]*\)")
 
 
 _PATTERNS = {"pattern": "pattern", "signal": "signal", "text": "value", "value": "value"}
-"""Kinds of terms that are patterns, by that of a changed one."""
+"""Kinds of terms that are patterns, by the kind of a changed one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
     """Part of an expression in Python.
 
-    `kind`: "pattern", "change" (a function of a pattern), "value", "control" (a value of notes, as `gain 0.8`),
+    `kind`: "pattern", "change" (a function of a pattern), "value", "control" (a value of notes, such as `gain 0.8`),
     "list", "tuple", or "missing", whose code is the reason.
     """
 
@@ -89,7 +89,7 @@ def named(name: str) -> Term:
 
 
 def applied(term: Term, argument: Term) -> Term:
-    """Word with one more argument."""
+    """Applies a word to one more argument."""
     match term.kind:
         case "maker":
             return _made(term.name, argument)
@@ -134,7 +134,7 @@ def applied(term: Term, argument: Term) -> Term:
 
 
 def _of_first(term: Term, other: str) -> CallChain:
-    """The first pattern of a word of two, changed by it and the other one."""
+    """The first pattern of a word for two, changed by the word and the second."""
     *before, first = term.given
     head = CallChain(f"mini({first})" if first.startswith('"') else first)
     return head.then(f".{name_of(term.name)}({', '.join((*before, other))})")
@@ -145,14 +145,14 @@ def _is_number(term: Term) -> bool:
 
 
 def _joined_list(name: str, parts: Sequence[str]) -> Term:
-    """Several patterns joined by a word; those of texts are a pattern of values."""
+    """Joins several patterns by a word; texts give a pattern of values."""
     texts = name != "choose" and any(part.startswith('"') for part in parts)
     shown = ", ".join(f"mini({part})" if texts and part.startswith('"') else part for part in parts)
     return Term("value" if texts or "choose" in name else "pattern", CallChain(f"{name}({shown})"))
 
 
 def _changed(change: str, pattern: CallChain) -> CallChain:
-    """Pattern with a change, as a method if it is one."""
+    """Applies a change to a pattern, as a method if it is one."""
     if change.startswith("lambda p: p."):
         return pattern.then(change.removeprefix("lambda p: p"))
     if re.match(r"\w+\(", change):
@@ -179,7 +179,7 @@ def _is_both(operator: str) -> bool:
 
 
 def _is_quick(term: Term) -> bool:
-    """True for what gives times of its own where both sides of an operator do."""
+    """True for a term with its own onsets, for an operator that takes the times of both sides."""
     return term.kind == "text" and _has_steps(str(code_of(term)))
 
 
@@ -188,7 +188,7 @@ def _has_steps(text: str) -> bool:
 
 
 def _numbered(term: Term) -> Term:
-    """A text with numbers in place of the names of notes, from Tidal's c5 on."""
+    """Replaces the names of notes in a text by numbers, counted from Tidal's c5."""
     if term.kind != "text":
         return term
     text = words.without_comments(str(term.code))
@@ -196,7 +196,7 @@ def _numbered(term: Term) -> Term:
 
 
 def _lowered(zero: int, found: re.Match[str]) -> str:
-    """Name of a note where Tidal's c5 is `zero`."""
+    """Name of a note for `zero` as Tidal's c5."""
     letter = found[1][0] + found[1][1:].replace("f", "b")
     return f"{letter}{int(found[2] or 5) - 6 + zero // 12}"
 
@@ -223,7 +223,7 @@ def code_of(term: Term) -> CallChain | str:
 
 
 def _readable(text: str) -> str:
-    """The text. Raises UnknownPartError: it is no mini-notation."""
+    """Returns the text. Raises UnknownPartError: it is not mini-notation."""
     try:
         read(text, lambda word: [word])
     except UsageError as error:
@@ -326,7 +326,7 @@ def _valued(operator: str, right: Term) -> str:
 
 
 def _from_zero(link: str, zero: int) -> str:
-    """Change of notes; a product is of their distance from Tidal's note 0."""
+    """Change of notes; a product applies to their distance from Tidal's note 0."""
     products = (".times(note=", ".mul(", ".div(")
     return f".add(-{zero}){link}.add({zero})" if zero and link.startswith(products) else link
 

@@ -1,4 +1,4 @@
-"""Programs translated in a separate process (`child`), with limits of size, memory and time."""
+"""Translates programs in a separate process (`child`), with limits of size, memory and time."""
 
 import json
 import threading
@@ -13,17 +13,17 @@ MAX_CHARACTERS = 200_000
 LIMITS = ChildLimits(data=600 << 20, cpu=10, file=0)
 """Limits of the process: a program of 200,000 characters takes five seconds of a processor."""
 TIMEOUT_SECONDS = 20.0
-"""Seconds for an answer."""
+"""Timeout in seconds for an answer."""
 _WAIT_SECONDS = 2.0
-"""Longest wait for a translation that runs: those who wait each hold a thread of the server."""
+"""Maximum wait in seconds for a running translation: each waiting request occupies a thread of the server."""
 _ONE_AT_A_TIME = threading.Lock()
 _ready: list[Child] = []
-"""The process of the next translation, where it was started before: its start takes longer than the translation."""
+"""Process for the next translation, started in advance: its start takes longer than the translation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """The live script of a program, its tracks, and how many parts have no counterpart."""
+    """The live script of a program, its tracks, and the number of parts without counterpart."""
 
     text: str
     tracks: int
@@ -31,9 +31,9 @@ class Translation:
 
 
 def translation(text: str) -> Translation:
-    """The live script of a program.
+    """Translates a program to a live script.
 
-    Raises UsageError: it is of neither language, nothing in it plays, or it is too large.
+    Raises UsageError: it is in neither language, nothing in it plays, or it is too large.
     """
     if len(text) > MAX_CHARACTERS:
         raise UsageError(f"a program has at most {MAX_CHARACTERS:,} characters; paste a part of it")
@@ -52,7 +52,7 @@ def translation(text: str) -> Translation:
 
 
 def prepare() -> None:
-    """Starts the process of the next translation, unless it waits already, or one runs."""
+    """Starts the process for the next translation, unless one is waiting or running."""
     if _ONE_AT_A_TIME.acquire(blocking=False):
         with suppress(OSError):  # the translation says so
             _ready[:] = [_process()]

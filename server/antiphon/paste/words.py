@@ -1,4 +1,4 @@
-"""Words of live scripts, differing ones of Strudel and Tidal; mini-notation, converted from Strudel's reading."""
+"""Words of live scripts that differ in Strudel and Tidal; converts Strudel's mini-notation."""
 
 import builtins
 import re
@@ -30,11 +30,11 @@ SETTERS = frozenset(name for word in WORDS.values() if word.group == "notes" for
 LISTED = frozenset(name for word in PARTS for name in WORDS[word].names)
 """Words with several values, joined by colons."""
 BOUNDS: dict[str, tuple[float, float]] = _TABLES["bounds"]
-"""Lower and upper bounds of values unbounded in Strudel."""
+"""Lower and upper bounds for values that Strudel does not limit."""
 VALUE_NAMES = {name: word.name for word in WORDS.values() if word.group == "notes" for name in word.names}
-"""Value names by each of their spellings."""
+"""Names of values, by each of their spellings."""
 ROUTES = {name: '.set(on="phased")' for name, value in VALUE_NAMES.items() if value == "phaser"}
-"""Links to the node of the patch that a value is heard through."""
+"""Chain links that name the node of the patch through which a value takes effect."""
 METHODS = frozenset(
     name.removesuffix("_") for name in dir(ControlPattern) if not name.startswith("_") and name != "events"
 )
@@ -53,7 +53,7 @@ RESERVED = frozenset(dir(builtins)) | {"math", "everything", "play_all", "patter
 
 
 def own_name(name: str) -> str:
-    """Name of the program, distinct from the words of live scripts and of Python."""
+    """Converts a program's name to one that is not a word of live scripts or of Python."""
     plain = name_of(name).lstrip("_") or "own"
     return f"{plain}_" if name in FUNCTIONS or plain in RESERVED or plain[:6] == "change" else plain
 
@@ -61,7 +61,7 @@ def own_name(name: str) -> str:
 _NOTE = re.compile(r"(?<![\w'.:#^/*!@%-])([a-gA-G](?:[#bs]{1,2})?)(?![\w'#:.^]|-\d)")
 _EUCLID = re.compile(r"\(\s*([^(),]+?)\s*,\s*([^(),[\]]+|\[[^()[\]]*\])\s*,\s*([^()]+?)\s*\)")
 _TURN = re.compile(r"(?<![\w.*/!@%:-])-?\d+(?![\w.])")
-"""A number of steps that a rhythm is turned by."""
+"""Number of steps by which a rhythm is rotated."""
 _POINT = re.compile(r"(?<![\w.])\.(?=\d)")
 _HELD = re.compile(r"(?<!\S)_@(\d{1,2})(?!\S)")
 _PART_AFTER_WEIGHT = re.compile(r"(?<![\w#.'-])([\w#.'-]+)((?:@[\d.]+|\*[\d.]+|!\d+)+)((?::[\w#.-]+)+)")
@@ -76,7 +76,7 @@ _PLAIN_NUMBER = re.compile(r"(?<![\w.:#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.]|[^
 
 
 def without_comments(text: str) -> str:
-    """Text without comments, its rotations as they are: Tidal's direction is ours."""
+    """Text without comments; its rotations stay, since Tidal's direction is ours."""
     text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
     return _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
 
@@ -91,17 +91,17 @@ def _turned(found: re.Match[str]) -> str:
 
 
 def notes(text: str) -> str:
-    """Notes of a text; those without an octave are in Strudel's third."""
+    """Notes of a text; notes without an octave are in Strudel's third."""
     return _NOTE.sub(lambda found: f"{found[1].lower()}3", plain(text))
 
 
 def scales(text: str) -> str:
-    """Scale names, such as "<c3:major a3:minor>"; without an octave in the third."""
+    """Scale names such as "<c3:major a3:minor>"; those without an octave are in the third."""
     return _SCALE.sub(lambda found: f"{found[1].lower()}{found[2] or 3}:{found[3]}", plain(text))
 
 
 def scaled(text: str, factor: float) -> str:
-    """Numbers of a text times a factor, clipped to 1 up to it: velocities are 0 to 1 there and 1 to 127 here."""
+    """Multiplies the numbers of a text, clipped to 1 to `factor`: velocities are 0 to 1 there and 1 to 127 here."""
     return _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]) * factor, 1), factor):g}", plain(text))
 
 
@@ -111,13 +111,13 @@ def is_number(text: str) -> bool:
 
 
 def is_notes(text: str) -> bool:
-    """True for a text that has names of notes, and none of scales."""
+    """True for a text with names of notes but none of scales."""
     found = re.search(r"(?<![\w'])[a-gA-G](#|b|s)?\d?(?![\w'^])", text)
     return found is not None and _SCALED.search(text) is None
 
 
 def bounded(text: str, kind: str) -> str:
-    """Text with its numbers within what its word takes."""
+    """Clips the numbers of a text to the range of its word."""
     low, high = BOUNDS.get(VALUE_NAMES.get(RENAMED.get(kind, kind), ""), (None, None))
     if low is None or high is None:
         return text
@@ -125,7 +125,7 @@ def bounded(text: str, kind: str) -> str:
 
 
 def converted_text(text: str, kind: str) -> str:
-    """Text with differences of its word's reading converted."""
+    """Converts differences in how a word reads its text."""
     text = bounded(text, kind)
     change: Callable[[str], str] = plain
     if kind in _NOTED:

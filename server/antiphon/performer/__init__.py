@@ -1,6 +1,6 @@
-"""Live scripts beside a server: performing processes, and the process that sends their events by beats.
+"""Performs live scripts on a server: performing processes, and the process that sends their events by beats.
 
-`child` performs, within `limits`; `branch` is such a process seen from outside; `player` holds two of them and what
-they gave, and decides what is sent when; `wire` is the connection to the server; `performing` joins them.
+`child` performs, within `limits`; `branch` is the player's end of such a process; `player` has two of them and their
+events, and decides when events are sent; `wire` is the connection to the server; `performing` combines them.
 `strip_ports` plays the strips of a server at JACK ports.
 """

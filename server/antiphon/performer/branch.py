@@ -18,7 +18,7 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.platform import adopt_orphans
 from antiphon.kernel.runtime.processes.children import ChildLane, environment, spawn
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
-from antiphon.kernel.runtime.processes.scheduling import Patience
+from antiphon.kernel.runtime.processes.scheduling import StallTimeout
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import TIMEOUT_SECONDS, cpu_times, is_runnable
 
@@ -29,9 +29,9 @@ _WALL_CLOCK_FACTOR = 10.0
 _MAX_POLLS = 5
 """Polls of a waiting process before it counts as blocked."""
 _FORK_SECONDS = 5.0
-"""Timeouts in seconds of a fork, and, as of `Patience`, of its first message: both may wait for a processor."""
+"""Timeouts in seconds of a fork and, for `StallTimeout`, of its first message: both may wait for a processor."""
 _LAST_LOOKS = 20
-"""Milliseconds until a process with a closed socket has ended."""
+"""Timeout in milliseconds for a process with a closed socket to end."""
 
 
 class Branch:
@@ -44,7 +44,7 @@ class Branch:
         self._answers = MessageBuffer()
         self._waiting: deque[float] = deque()
         self._begun: tuple[float, tuple[float, float] | None] | None = None
-        self._start = Patience(_FORK_SECONDS)
+        self._start = StallTimeout(_FORK_SECONDS)
         self.parent: Branch | None = None
         self._ran = self._still = 0.0
         self._looks = 0
@@ -69,7 +69,7 @@ class Branch:
         self._put(pack({"do": do, **values}), [])
 
     def until(self, beat: Fraction, *, coming: bool = False) -> None:
-        """Requests the events before a beat. `coming`: and the tracks' events after it."""
+        """Requests the events before a beat. `coming`: whether to include the tracks' events after it."""
         self.asked = beat
         self.ask("until", beat=beat.as_integer_ratio(), **({"coming": True} if coming else {}))
 
@@ -112,7 +112,7 @@ class Branch:
         now = time.monotonic()
         if not self.pid:
             if self.parent is None or not self.parent.pid:
-                self._start = Patience(_FORK_SECONDS)
+                self._start = StallTimeout(_FORK_SECONDS)
                 return False
             return self._start.ended(self.parent.pid)
         if not self._waiting:
@@ -134,7 +134,7 @@ class Branch:
 
     @property
     def run(self) -> int:
-        """Number of the call into the script's code that it makes, 0 between two; see `Performance.before`."""
+        """Number of the current call into the script's code, 0 between calls; see `Performance.before`."""
         number: int = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)[0]
         return number
 
@@ -145,7 +145,7 @@ class Branch:
         return line
 
     def end(self, *, ended: bool = False) -> int | None:
-        """Ends the process; returns the exit status or negative signal of one that had `ended` itself, if known."""
+        """Ends the process; returns the exit status or negative signal if the process had `ended` itself, if known."""
         for _, descriptors in self._out:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -153,7 +153,7 @@ class Branch:
         return self._processes.remove(self, ended)
 
     def leave(self) -> None:
-        """Closes the socket, upon which the process ends."""
+        """Closes the socket, which ends the process."""
         self._sock.close()
 
     def _put(self, data: bytes, descriptors: list[int]) -> None:
@@ -239,7 +239,7 @@ class BranchProcesses:
                 branch.leave()
 
     def _reap(self) -> None:
-        """Reaps copies, those that ended before they said who they are too; the first process is `close`'s."""
+        """Reaps forks, also those that ended before they identified themselves; `close` reaps the first process."""
         group = self._process.pid
         if not hasattr(os, "waitid"):  # macOS, where copies are no children of this process
             return
@@ -258,7 +258,7 @@ class BranchProcesses:
                 os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Ends all of them."""
+        """Ends all processes."""
         for branch in (self.first, *self._unnamed):
             branch.leave()
         self._unnamed.clear()

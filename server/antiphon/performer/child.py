@@ -1,12 +1,11 @@
 """A process that performs a live script, with the arguments SOCKET and RUNS, both numbers of descriptors.
 
-It answers messages on the socket, and makes copies of itself: a copy goes on from the same beat with the same
-state, so another version of the script is read in a copy, and a copy that fails takes nothing with it. `RUNS` is a
-small file in memory where each copy writes which call of the script's code it makes, and the line of its loop or track.
+It answers messages on the socket, and forks: a fork continues from the same beat with the same state, so another
+version of the script is read in a fork, and a failing fork affects no other. `RUNS` is a file in memory to which each
+fork writes the number of its current call of the script's code, and the line of its loop or track.
 
-It takes `{"do": …}`: fork (with a descriptor, the copy's socket), read, start, swap, until, skip, cue, slide, strike,
-quiet.
-It answers fork, read and until. What the script prints goes to standard output.
+Its requests are `{"do": …}`: fork (with a descriptor, the fork's socket), read, start, swap, until, skip, cue, slide,
+strike, quiet. It answers fork, read and until. The script's output goes to standard output.
 """
 
 import contextlib
@@ -25,7 +24,7 @@ from typing import Any, NoReturn
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
-from antiphon.live.faults import fault, fault_in_script, refuse_copies, refuse_sleep
+from antiphon.live.faults import fault, fault_in_script, refuse_forks, refuse_sleep
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Foreseen, Performance
 from antiphon.live.reading import read
@@ -41,7 +40,7 @@ _CHUNK = 1 << 16
 _LONG = 0.02
 """CPU time in seconds of calls after which the next one has its own limits: setting them takes time, too."""
 _BEAT_SECONDS = 4.0
-"""CPU time in seconds per beat that all calls of a request share, which is for a quarter of a beat at least."""
+"""CPU time in seconds per beat, shared by all calls of a request, for a quarter of a beat at least."""
 _COSTLY = 0.001
 """Minimum CPU time in seconds of a loop or track that is reported."""
 
@@ -67,7 +66,7 @@ class ScriptChild:
         self._over = False
         self._forks = False
         self._limits = StepLimits()
-        self._limits.over = self._overran
+        self._limits.over = self._mark_overrun
         sys.addaudithook(self._audited)
 
     def begin(self) -> None:
@@ -135,7 +134,7 @@ class ScriptChild:
                 self._costs, self._calls = {}, {}
                 self._left = _BEAT_SECONDS * max(0.25, float(until - performance.beat))
                 self._events = performance.until(until)
-                self._charge()
+                self._count_cpu_time()
                 SLOT.pack_into(self._runs, self._slot * SLOT.size, 0, 0)  # no call has a fault that comes now
             case "skip":
                 performance.skip(Fraction(*asked["beat"]), asked["names"])
@@ -174,7 +173,8 @@ class ScriptChild:
             "awaited": sorted(performance.awaited),
             "sounding": [list(key) for key in performance.sounding],
             "events": [
-                [*e.beat.as_integer_ratio(), e.address, list(e.args), e.line, _lit(e), e.source] for e in self._events
+                [*e.beat.as_integer_ratio(), e.address, list(e.args), e.line, _event_highlight(e), e.source]
+                for e in self._events
             ],
             "coming": self._coming if asked.get("coming") else None,
         }
@@ -203,22 +203,22 @@ class ScriptChild:
             self._say({"did": "dead", "fault": str(error), "picture": error.picture, "over": self._over})
         os._exit(1)
 
-    def _overran(self) -> None:
+    def _mark_overrun(self) -> None:
         self._over = True
 
     def _call(self, number: int, name: str, line: int) -> None:
-        self._charge((name, line))
+        self._count_cpu_time((name, line))
         if self._left < 0.0:
-            self._too_much()
+            self._end_after_overrun()
         SLOT.pack_into(self._runs, self._slot * SLOT.size, number, line)
         self._calls[name, line] = number
 
-    def _too_much(self) -> NoReturn:
+    def _end_after_overrun(self) -> NoReturn:
         """Ends this process because of the loop or track that took most of a request's time, at its last call."""
         assert self._script is not None
         slowest = max(self._costs, key=lambda one: self._costs[one])
         SLOT.pack_into(self._runs, self._slot * SLOT.size, self._calls[slowest], slowest[1])
-        self._overran()
+        self._mark_overrun()
         cause = UsageError(f"loops and tracks take over {_BEAT_SECONDS:g} s for a beat; make them lighter")
         self._dead(fault(self._script, cause, slowest[1]))
 
@@ -227,8 +227,8 @@ class ScriptChild:
         self._limits.begin(patience)
         self._limited = time.thread_time()
 
-    def _charge(self, begins: tuple[str, int] | None = None) -> None:
-        """Counts the CPU time of the loop or track that has run, before another begins."""
+    def _count_cpu_time(self, begins: tuple[str, int] | None = None) -> None:
+        """Counts the CPU time of the loop or track that has run, before the next begins."""
         now = time.thread_time()
         if self._runs_one is not None:
             one, since = self._runs_one
@@ -245,7 +245,7 @@ class ScriptChild:
 
     def _audited(self, event: str, _arguments: tuple[object, ...]) -> None:
         if not self._forks:
-            refuse_copies(event)
+            refuse_forks(event)
 
     def _fork(self, slot: int) -> None:
         sock = socket.socket(fileno=self._descriptors.pop(0))
@@ -282,7 +282,7 @@ def _error(asked: dict[str, Any]) -> Exception:
 
 
 def _within(seconds: float) -> Callable[[], bool]:
-    """Whether this thread has run for `seconds` since the creation of the predicate."""
+    """Returns a predicate: whether this thread has run for `seconds` since now."""
     limit = time.thread_time() + seconds
     return lambda: time.thread_time() > limit
 
@@ -300,13 +300,13 @@ def _uses(script: LiveScript) -> list[tuple[str, str, int]]:
     return [one for one in named if one[0] and not one[0].startswith(("/", OUTSIDE))]
 
 
-def _lit(event: LiveEvent) -> list[Any] | None:
+def _event_highlight(event: LiveEvent) -> list[Any] | None:
     """Length in beats and source positions of an event's highlight."""
     return None if event.mark is None else [float(event.mark.length), event.mark.places]
 
 
 def main(asking: str, counting: str) -> None:
-    """Main function of the process, by the descriptors of its socket and of `RUNS`, in decimal."""
+    """Runs the process; the arguments are the descriptors of its socket and of `RUNS`, in decimal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the player decides
     sock = socket.socket(fileno=int(asking))
     runs = mmap.mmap(int(counting), SLOTS * SLOT.size)

@@ -11,13 +11,13 @@ from antiphon.live.records import ScriptTooLong
 MEMORY = 1 << 30
 """Private memory limit in bytes: the interpreter and numpy take 60 MB of it."""
 LOOK_AHEAD_SECONDS = 0.5
-"""Look-ahead of event requests before the server's beat, in seconds."""
+"""Seconds before the server's beat at which events are requested."""
 LATE = 0.25
-"""Lateness in seconds from which a note is omitted rather than played late."""
+"""Delay in seconds beyond which a note is omitted rather than played late."""
 BAR_MARGIN = 0.05
 """Minimum seconds before a bar for a new version to begin on it."""
 TIMEOUT_SECONDS = 0.2
-"""Time limit in seconds of a step, running or waiting for something outside."""
+"""Time limit in seconds of a step, whether it runs or waits for something outside."""
 FIRST_TIMEOUT = 2.0
 """Time limit in seconds of reading a script while nothing plays: imports may be slow."""
 _RAISE_SHARE = 0.75
@@ -27,7 +27,7 @@ _CHECK_SECONDS = 0.05
 
 
 def cpu_times(pid: int) -> tuple[float, float] | None:
-    """Seconds that a process computed, and waited in the run queue, negative where unknown; None for no process."""
+    """Seconds that a process computed, and waited in the run queue; negative if unknown; None without a process."""
     times = thread_times(pid).get(str(pid))
     return None if times is None else (times.ran / 1e9, times.waited / 1e9)
 
@@ -39,9 +39,9 @@ def is_runnable(pid: int) -> bool:
 
 
 class StepLimits:
-    """The limits of this process: `begin` before a step, `end` after it.
+    """Limits of this process: call `begin` before a step, `end` after it.
 
-    `over` is called when a step has taken too long, before `ScriptTooLong` is raised in it.
+    `over` is called when a step takes too long, before `ScriptTooLong` is raised in it.
     """
 
     def __init__(self) -> None:

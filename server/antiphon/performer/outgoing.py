@@ -33,11 +33,11 @@ class Display(Protocol):
     """Callback that shows the performer a sentence."""
 
     def __call__(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
-        """Shows a sentence. `picture`: lines below it. `fault`: it is an error."""
+        """Shows a sentence. `picture`: lines below it. `fault`: whether it is an error."""
 
 
 def show_failure(show: Display, sentence: str, picture: str = "", *, before: bool) -> None:
-    """Shows a failure. `before`: of the version that was replaced, thus no fault of the one that plays."""
+    """Shows a failure. `before`: whether it comes from the replaced version, and not from the playing one."""
     if before:
         show(f"the version before: {sentence}")
     else:
@@ -47,7 +47,7 @@ def show_failure(show: Display, sentence: str, picture: str = "", *, before: boo
 class Outgoing:
     """Messages to be sent, by time.
 
-    `hold`: a beat from which on nothing is sent until another leader has answered, or None.
+    `hold`: beat from which on nothing is sent until another leader has answered, or None.
     """
 
     def __init__(self) -> None:
@@ -73,11 +73,11 @@ class Outgoing:
         self.sent = self._covered = beat
 
     def replace(self, beat: Fraction) -> None:
-        """Discards events from a beat on, for the first answer of another leader."""
+        """Discards events from a beat on, before the first answer of another leader."""
         self._cut = beat
 
     def add(self, answer: dict[str, Any], *, fresh: bool) -> None:
-        """Adds a leader's answer: its events, complete up to a beat. `fresh`: its first."""
+        """Adds a leader's answer: its events, complete up to a beat. `fresh`: whether it is its first."""
         events: list[_Event] = []
         for above, below, address, args, line, lit, source in answer["events"]:
             self._number += 1
@@ -116,14 +116,14 @@ class Outgoing:
         return events
 
     def ends(self, beat: float | None = None) -> list[SentEvent]:
-        """Note-offs of sounding notes: at a beat of the server, or the first unsent one."""
+        """Note-offs of sounding notes: at a beat of the server, or at the first unsent beat."""
         at = float(self.sent + (self.offset or 0)) if beat is None else beat
         events = [SentEvent(at, _ending(key), _off(key)) for key in sorted(self._sounding)]
         self._sounding.clear()
         return events
 
     def end_at(self, line: Fraction, too_late: Fraction) -> list[SentEvent]:
-        """Final events of a script that ends at a server beat, beat 0 of the next one."""
+        """Final events of a script that ends at a server beat, which is beat 0 of the next script."""
         events = [*self.due(line - (self.offset or 0), too_late), *self.ends(float(line))]
         self.clear()
         self.offset = line
@@ -139,7 +139,7 @@ class Outgoing:
         self._events, self.hold = [], None
 
     def _end_strays(self, events: Iterable[_Event], sounding: set[Key]) -> None:
-        """Ends notes unknown to the new leader, begun by a nondeterministic script."""
+        """Ends notes unknown to the new leader, which a nondeterministic script began."""
         ended = {key for key in (_key(event[2], event[3]) for event in events) if key is not None}
         for key in sorted(self._sounding - sounding - ended):
             self._events.append((self._cut, 0, _ending(key), _off(key), 0, None, ""))
@@ -192,12 +192,12 @@ class WaitingCues:
             self.waiting.append((do, given))
 
     def take(self) -> list[ScriptRequest]:
-        """Removes and returns the requests to give now."""
+        """Removes and returns the requests to send now."""
         taken, self.waiting = self.waiting[:MAX_CUES], self.waiting[MAX_CUES:]
         return taken
 
     def restore(self, given: list[ScriptRequest]) -> None:
-        """Requeues moves of an ended script ahead of waiting ones, where a waiting move of the same slider wins."""
+        """Requeues moves of an ended script before waiting ones; a waiting move of the same slider takes precedence."""
         waiting, self.waiting = self.waiting, []
         for do, values in [*given, *waiting]:
             self.put(do, values)

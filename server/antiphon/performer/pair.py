@@ -1,9 +1,9 @@
-"""Leader and follower: the two processes that perform a script, and the beat to which each has come.
+"""Leader and follower: the two processes that perform a script, and the current beat of each.
 
-The leader is ahead, so that a step which never ends is noticed, and replaced, before its events are due. The follower
-has come to what was sent: a cue from outside is given to it, another version of the script is read in a copy of it,
-and each time a copy of the follower is the new leader. Replaced versions are performed on unheard, so that an undo
-returns to where they would be. Nothing in this module reads a clock.
+The leader runs ahead, so that a step that never ends is noticed, and replaced, before its events are due. The follower
+is at the last sent event: it receives cues from outside, and another version of the script is read in its fork. Each
+time, a fork of the follower becomes the new leader. Replaced versions continue silently, so that an undo returns to
+their current position. Nothing in this module reads a clock.
 """
 
 import math
@@ -20,10 +20,10 @@ from antiphon.performer.outgoing import Outgoing, ScriptRequest, SentEvent, Wait
 from antiphon.performer.scripts import ON_THE_BAR, Begin
 
 MAX_KEPT = 4
-"""Versions that are kept: each is performed as the one that plays."""
+"""Maximum number of kept versions: each is performed like the playing one."""
 _VALUES = ("/node/", "/macro/", "/tempo", "/swing")
 Values = dict[str, tuple[str, tuple[Any, ...]]]
-"""Last address and arguments of what was set, by its address: a macro has several."""
+"""Last address and arguments of each set value, by a key; the addresses of a macro share one key."""
 
 
 def values_of(events: Iterable[tuple[str, tuple[Any, ...], str]]) -> Values:
@@ -42,7 +42,7 @@ def _key(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeptVersion:
-    """A replaced version. `header`: as it was read; `values`: those that it set last."""
+    """A replaced version. `header`: its header when read; `values`: the values that it set last."""
 
     branch: Branch
     version: int
@@ -51,7 +51,7 @@ class KeptVersion:
     values: Values
 
     def take(self, answer: Mapping[str, Any]) -> None:
-        """Takes the values of events that are not played."""
+        """Stores the values of events that are not played."""
         self.values.update(values_of((event[2], tuple(event[3]), event[6]) for event in answer["events"]))
 
 
@@ -62,31 +62,31 @@ class KeptVersions:
         self._versions: list[KeptVersion] = []
 
     def branches(self) -> list[Branch]:
-        """Their processes."""
+        """Processes of the kept versions."""
         return [one.branch for one in self._versions]
 
     def headers(self) -> list[Mapping[str, Any]]:
-        """Their headers, as they were read."""
+        """Headers of the kept versions, from when they were read."""
         return [one.header for one in self._versions]
 
     def keep(self, version: KeptVersion) -> None:
-        """Adds a version; of too many the oldest ends."""
+        """Adds a version; beyond the maximum the oldest ends."""
         version.branch.ask("quiet", on=True)
         self._versions.append(version)
         if len(self._versions) > MAX_KEPT:
             self._versions.pop(0).branch.end()
 
     def follow(self, do: str, values: Mapping[str, Any]) -> None:
-        """Passes on what the version that plays was asked; its runs are not theirs."""
+        """Repeats requests to the playing version for the kept ones, except strikes, whose run numbers differ there."""
         for branch in self.branches() if do != "strike" else ():
             branch.ask(do, **values)
 
     def of(self, branch: Branch) -> KeptVersion | None:
-        """Version of a process, if it is kept."""
+        """Kept version of a process, or None."""
         return next((one for one in self._versions if one.branch is branch), None)
 
     def drop(self, branch: Branch) -> bool:
-        """Forgets the version of a process that has ended; false if it is none of these."""
+        """Removes the version of a process that has ended; returns False if there is none."""
         known = self.of(branch)
         if known is not None:
             self._versions.remove(known)
@@ -101,25 +101,25 @@ class KeptVersions:
         return last
 
     def clear(self) -> None:
-        """Ends all."""
+        """Ends all kept versions."""
         while self._versions:
             self._versions.pop().branch.end()
 
 
 SEND_AHEAD = 0.1
-"""Maximum lead in seconds of sent events."""
+"""Maximum seconds by which events are sent ahead."""
 _HEAVY_SHARE = 0.1
-"""Minimum share of the CPU time of a loop or track that is left out where all takes too long."""
+"""Minimum share of the CPU time for which a loop or track is left out when the total is too long."""
 _AT_FAULT = 0.25
-"""Minimum CPU time per time of music of a script that is slow; below it the machine is, or stood still."""
+"""Minimum CPU time per musical time for which a script counts as slow; below it the machine is slow, or was stopped."""
 _OVERTAKEN = 1.0
-"""Lateness in seconds from which everything up to a bar is left out."""
+"""Delay in seconds beyond which everything up to a bar is left out."""
 
 
 class ScriptPace:
-    """How fast the leader is, since it was last as far ahead as is wanted. Beats are the server's.
+    """Speed of the leader since it last had the wanted lead. Beats are the server's.
 
-    `slow`: what was left out last of the version that plays, by its names; None while it keeps up.
+    `slow`: names that were left out last from the playing version; None while it keeps up.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class ScriptPace:
         self.begin(0.0, 0.0)
 
     def begin(self, now: float, known: float) -> None:
-        """Measures from here: `now` is the server's beat, `known` that up to which events are."""
+        """Starts measuring: `now` is the server's beat, `known` the beat up to which events are known."""
         self._begun, self._known, self._costs = now, known, dict[tuple[str, int], float]()
 
     def add(self, costs: Iterable[tuple[str, int, float]]) -> None:
@@ -147,15 +147,15 @@ class ScriptPace:
 
     @property
     def ahead(self) -> float:
-        """Wanted lead in seconds: of a slow script so much that what is not slow in it is given in time."""
+        """Wanted lead in seconds; for a slow script, enough for its faster parts to be on time."""
         return LOOK_AHEAD_SECONDS if self.slow is None else 2 * LOOK_AHEAD_SECONDS
 
     def times(self, now: float, known: float) -> float:
-        """How many times real time the script needs."""
+        """Processing time as a multiple of real time."""
         return (now - self._begun) / max(known - self._known, 1.0 / GRID)
 
     def heavy(self) -> list[tuple[str, int]]:
-        """Loops and tracks that take most of the time, the slowest first: name and line."""
+        """Name and line of the loops and tracks that take most of the time, the slowest first."""
         all_of_them = sum(self._costs.values())
         found = [one for one, spent in self._costs.items() if spent > _HEAVY_SHARE * all_of_them]
         return sorted(found, key=lambda one: -self._costs[one])
@@ -163,19 +163,19 @@ class ScriptPace:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What is left out from a script beat `at` to another, `until`; `names`: of tracks and loops, None for all."""
+    """Events left out from a script beat `at` to another, `until`; `names`: of tracks and loops, None for all."""
 
     at: Fraction
     until: Fraction
     names: list[str] | None
 
     def ask(self) -> dict[str, Any]:
-        """Its request to a performing process."""
+        """The skip as a request to a performing process."""
         return {"beat": self.until.as_integer_ratio(), "names": self.names}
 
 
 class Skips:
-    """What is left out of the version that plays: what the follower comes to, and a new leader comes to again."""
+    """Skips of the playing version, which the follower will reach, and which each new leader repeats."""
 
     def __init__(self) -> None:
         self._all: list[Skip] = []
@@ -183,30 +183,30 @@ class Skips:
         self.leader: deque[Skip] = deque()
 
     def add(self, skip: Skip) -> None:
-        """Adds one that the leader has had."""
+        """Adds a skip that the leader has had."""
         self._all.append(skip)
         insort(self.follower, skip, key=lambda one: one.at)  # a cue takes the leader back
 
     def lead(self) -> None:
-        """Has a new leader, a copy of the follower, come to all that the follower comes to."""
+        """Repeats for a new leader, a fork of the follower, all skips that the follower has yet to reach."""
         self.leader = self.follower.copy()
 
     def follow(self) -> None:
-        """Has the leader be the follower as well."""
+        """Makes the leader the follower as well."""
         self.follower = self.leader.copy()
 
     def has(self, beat: Fraction, names: list[str] | None) -> bool:
-        """Whether all of such names, None for any, is left out at a beat already."""
+        """Whether all events of such names, None for any, are already left out at a beat."""
         self._all = [skip for skip in self._all if skip.until > beat]
         return any(skip.names is None or (names is not None and {*names} <= {*skip.names}) for skip in self._all)
 
 
 GRID, _CHUNK, _FOLLOW = 1024, Fraction(1, 4), Fraction(1, 8)
-"""Resolution of the sent beat; beats requested at once, and maximum lag of the follower in beats."""
+"""Resolution of sent beats; beats requested at once; and maximum lag of the follower in beats."""
 
 
 class PerformerPair:
-    """The performing processes, what they gave, and the server's time as last told. Nothing plays at first."""
+    """The performing processes, their events, and the server's last known time. Initially nothing plays."""
 
     def __init__(self, begin: Begin = ON_THE_BAR) -> None:
         self._when = begin
@@ -242,7 +242,7 @@ class PerformerPair:
         return float(self.out.known + self.out.offset)
 
     def branches(self) -> list[Branch]:
-        """Current performing processes."""
+        """The current performing processes."""
         playing = (self._follower, self._leader, self._candidate)
         return [*(one for one in playing if one is not None), *self._kept.branches()]
 
@@ -252,7 +252,7 @@ class PerformerPair:
             self._cues.put("cue", {"name": name, "value": value})
 
     def slide(self, version: int, place: int, value: float) -> None:
-        """Moves a slider of a version of the script, at the earliest unsent beat, or once it is read."""
+        """Moves a slider of a version of the script, at the earliest unsent beat, or when the version has been read."""
         if self._follower is not None or self._candidate is not None:
             self._cues.put("slide", {"version": version, "place": place, "value": value})
 
@@ -298,7 +298,7 @@ class PerformerPair:
         return self._follower.asked
 
     def _lead(self, cut: Fraction) -> None:
-        """Makes a fork of the follower the leader, with events from a beat on; what is left out stays so."""
+        """Makes a fork of the follower the leader, with events from a beat on; skips are repeated."""
         assert self._follower is not None
         if self._leader is not None:
             self._leader.end()
@@ -332,7 +332,7 @@ class PerformerPair:
             self._foreseen = seen
 
     def _skip(self, leader: Branch, known: float) -> None:
-        """Has the leader leave out what takes too long, up to the bar by which it is ahead again."""
+        """Makes the leader skip the parts that take too long, up to the bar by which it is ahead again."""
         pace, offset = self.pace, self.out.offset or 0
         heavy = pace.heavy()
         names = None if (known - self._now) * 60.0 / self._moving < -_OVERTAKEN else [name for name, _ in heavy]
@@ -350,9 +350,7 @@ class PerformerPair:
         pace.begin(self._now, known)
 
     def _slow(self, times: float, name: str, line: int) -> None:
-        """Hook, called once for a version that needs `times` times real time, most of it in the loop or track
-        `name`.
-        """
+        """Hook, called once for a version that needs `times` times real time, mostly in the loop or track `name`."""
 
     def _give_cues(self) -> None:
         if not self._cues.waiting or self.out.hold is not None:
@@ -373,7 +371,7 @@ class PerformerPair:
         return self._now + (SEND_AHEAD + BAR_MARGIN) * self._bpm / 60.0
 
     def _ahead(self, seconds: float) -> Fraction:
-        """Script beat of what is given `seconds` ahead: while the beat stands too, for it may begin at any time."""
+        """Script beat `seconds` ahead; also while the clock is stopped, since it may start at any time."""
         return self._at(self._now + seconds * self._moving / 60.0)
 
     def _here(self, seconds: float) -> Fraction:
@@ -384,7 +382,7 @@ class PerformerPair:
         return Fraction(math.floor(beat * GRID), GRID) - (self.out.offset or 0)
 
     def _align(self) -> None:
-        """Realigns the script to the next bar after a jump of the server's beat."""
+        """Realigns the script to the next bar after a jump of the server's clock."""
         assert self.out.offset is not None
         behind = self._here(0.0) - self.out.sent
         leap = max(Fraction(2), self._here(1.0) - self._here(0.0))

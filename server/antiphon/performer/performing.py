@@ -1,4 +1,4 @@
-"""Plays versions of a script at a server: `antiphon live`, and the performer of `serve --live`."""
+"""Plays versions of a script on a server: `antiphon live`, and the performer of `serve --live`."""
 
 import math
 import os
@@ -36,25 +36,25 @@ from antiphon.performer.wire import BeatClock, Handover, OutsidePrograms, Server
 TICK_SECONDS = 0.01
 """Maximum interval between steps of the player, in seconds."""
 BEAT_QUERY_SECONDS = 0.02
-"""Interval in seconds of beat queries."""
+"""Interval in seconds between queries of the beat."""
 TELL_SECONDS = 0.25
-"""Minimum interval in seconds between two states of the set that are sent to pages."""
+"""Minimum interval in seconds between states of the set sent to pages."""
 RECONNECT_SECONDS = 0.05
-"""Reconnection interval in seconds."""
+"""Interval in seconds between connection attempts."""
 PATCH_TIMEOUT = 60.0
-"""Timeout in seconds of a server's patch load."""
+"""Timeout in seconds for a server to load a patch."""
 MAX_LINES = 50
 """Maximum displayed lines of script output per second."""
 _LAST_LINES = 6
 _LONGEST = 8000
-"""Lines of script output that pages show, and characters of them."""
+"""Maximum lines of script output that pages show, and characters of each."""
 _REASONS = 64
-"""Reasons of the server that are shown once."""
+"""Reasons given by the server that are shown only once."""
 FOREIGN = "the server on this OSC port does not have your token: no script is taken from it"
 UNPROVED = "a script came by OSC that does not prove your token; it is not performed"
 _QUIETEST = 1e-6
 _NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
-"""Number of a sentence."""
+"""Matches a number in a sentence."""
 
 
 class Performing:
@@ -73,10 +73,9 @@ class Performing:
     ) -> None:
         """Starts the processes; `run` plays.
 
-        `patch`: to play in place of the one that the script names, or "". `begin`: of versions that do not say it.
-        `serve`: options of `antiphon serve`, with which a server is started where none answers; None for none.
-        `source`: of the versions; None for the file, and what comes by `/live/eval`. Raises UsageError: there is no
-        such file.
+        `patch`: replaces the script's patch, or "". `begin`: start rule of versions that do not state one. `serve`:
+        options of `antiphon serve`, with which a server is started if none answers; None to start none. `source`:
+        source of the versions; None for the file and `/live/eval`. Raises UsageError: there is no such file.
         """
         self._path, self._show, self._patch, self._serve = path, show, patch, serve
         self._by_osc, self._handover = source is None, Handover(paths.config())
@@ -106,7 +105,7 @@ class Performing:
         self._telling = 0.0  # when pages may be told again
 
     def run(self) -> None:
-        """Plays until `ending` is set; `EngineError` if the started server ends, or none can be started."""
+        """Plays until `ending` is set. Raises `EngineError` if the started server ends, or none can be started."""
         try:
             while not self.ending:
                 self.turn()
@@ -123,7 +122,7 @@ class Performing:
         return self._clock.now(time.monotonic())
 
     def end(self) -> None:
-        """Ends the script's notes, its processes, and a server that was started."""
+        """Ends the script's notes, its processes, and a started server."""
         try:
             # ends the script's notes, after events already sent
             for event in self.player.out.ends():
@@ -218,7 +217,7 @@ class Performing:
         return None
 
     def _found(self, wanted: str) -> bool:
-        """Whether the patch exists, before a server is started with it; otherwise the version is refused."""
+        """Whether the patch exists, checked before a server is started with it; otherwise the version is refused."""
         try:
             if os.sep not in wanted:
                 find_patch(wanted)
@@ -233,7 +232,7 @@ class Performing:
         return str(beside.absolute()) if beside.is_file() else name
 
     def _load(self, now: float) -> None:
-        """Loads the patch of the last read version at the server."""
+        """Loads the patch of the version read last, on the server."""
         if not self.player.wanted or self._plays is None:
             return
         wanted = self._wanted()
@@ -311,7 +310,7 @@ class Performing:
                 self.player.cue(f"{node}.{param}", value)
 
     def _check(self, nodes: dict[str, str]) -> None:
-        """Has the read version rejected for a node or a parameter that the server lacks; `nodes`: type by name."""
+        """Rejects the read version for a node or parameter that the server lacks; `nodes`: type by name."""
         if self._catalog is None:
             self._catalog = declared()
         infos = [(name, declaration(NodeSpec(name, kind), self._catalog)) for name, kind in nodes.items()]
@@ -329,7 +328,7 @@ class Performing:
         self.player.check(wrong)
 
     def _tell(self, now: float) -> None:
-        """Reports a file's set to the server, whose pages show it, where it has changed."""
+        """Reports a file's set to the server if it has changed, for the server's pages."""
         told: tuple[str, ...] = ()
         if self._by_osc and self.player.playing:
             tracks = [f"{name} {on or 'loop' * loop}".strip() for name, on, loop in self.player.tracks]
@@ -350,7 +349,7 @@ class Performing:
         self._fault(sentence, place, before=before)
 
     def _fault(self, sentence: str, place: str = "", *, before: bool = False) -> None:
-        """Shows a fault once. `place`: where it is and of what kind, of which one fault is shown."""
+        """Shows a fault once. `place`: its position and kind; of each kind one fault is shown."""
         if (place or sentence) not in self._reasons:
             self._reasons.append(place or sentence)
             show_failure(self._show, printable(sentence), before=before)

@@ -21,17 +21,16 @@ from antiphon.performer.scripts import ON_THE_BAR, Begin
 MAX_STRIKES = 64
 """Maximum runaway calls of a version before it counts as failed."""
 _SHOWN_ONCE = 32
-"""Faults shown once for each version."""
+"""Faults that are shown once per version."""
 
 
 class Player(PerformerPair):
     """Plays the versions of a script.
 
-    `wanted`: another patch that the next version names, which has to be loaded before it is taken; or "". `checks`: a
-    version that names nodes is taken after `check`; `unchecked`: the next one waits for that. `begins`: the
-    server's beat at which the last of them begins. `tracks`: its tracks, then its loops: name, node or "", and whether
-    it is a loop. `coming`: a beat of the server, and what its tracks will play from there; see `events_ahead`. Empty at
-    first.
+    `wanted`: another patch that the next version names, and that must be loaded first; or "". `checks`: whether a
+    version that names nodes needs a `check`; `unchecked`: whether the next one waits for it. `begins`: the server's
+    beat at which the last version begins. `tracks`: its tracks, then its loops: name, node or "", and whether it is a
+    loop. `coming`: a beat of the server, and its tracks' events from there; see `events_ahead`. Initially empty.
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, begin: Begin = ON_THE_BAR) -> None:
@@ -63,9 +62,9 @@ class Player(PerformerPair):
         return self._candidate is not None
 
     def save(self, text: str, version: int = 0, begin: Begin | None = None) -> None:
-        """Reads another version of the script, which begins on the next multiple of a quantum if it can.
+        """Reads another version of the script, to begin on the next multiple of a quantum if possible.
 
-        By `version` its events name places in it; 0 for events without places. `begin` as of `Version`.
+        `version`: number of the version in its events' places; 0 for events without places. `begin`: as in `Version`.
         """
         self._when, self._line = begin or self._usual, math.inf
         if self._candidate is not None:
@@ -80,7 +79,7 @@ class Player(PerformerPair):
         self._candidate.ask("read", path=self._path, text=text, version=version, patience=patience)
 
     def level(self, node: str, decibels: float) -> None:
-        """Takes the present level of a node, in dBFS."""
+        """Stores the current level of a node, in dBFS."""
         for (one, above), was in self._above.items():
             if one == node:
                 self._above[one, above] = decibels > above
@@ -88,11 +87,11 @@ class Player(PerformerPair):
                     self.cue(level_cue(node, above))
 
     def loaded(self) -> None:
-        """Called when the patch that was `wanted` plays."""
+        """Marks the `wanted` patch as playing; called when it does."""
         self.patch, self.wanted = self.wanted, ""
 
     def check(self, wrong: Callable[[str, str], str]) -> None:
-        """Rejects the read version where `wrong` has a sentence for a node and a parameter, or "", that it names."""
+        """Rejects the read version if `wrong` has a sentence for a node and parameter (or "") that it names."""
         self.unchecked = False
         for node, param, line in () if self._header is None else self._header["uses"]:
             if sentence := wrong(node, param):
@@ -100,7 +99,7 @@ class Player(PerformerPair):
                 return
 
     def refuse(self, sentence: str, line: int = 0) -> None:
-        """Rejects the read version because of its patch. `line`: where it does not fit; 0 for where it is named."""
+        """Rejects the read version because of its patch. `line`: the line at fault; 0 for the line naming the patch."""
         line = line or (0 if self._header is None else self._header["line"])
         where = self._placed("", line) if line else ""
         if self._candidate is not None:
@@ -114,7 +113,7 @@ class Player(PerformerPair):
         self.out.silence()
 
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
-        """One time step: events to send now, in order, at the server's beat and tempo."""
+        """Advances to the server's beat and tempo; returns the events to send now, in order."""
         self._passed, self._now, self._bpm = now - self._now, now, bpm
         self._moving = bpm or self._moving
         self._processes.collect()
@@ -122,7 +121,7 @@ class Player(PerformerPair):
             if branch in self.branches():  # what another one answered may have ended it
                 self._read(branch)
         self._read(self._processes.first)
-        if self._header is not None and not self.wanted and not self.unchecked and self._at_line():
+        if self._header is not None and not self.wanted and not self.unchecked and self._can_begin_now():
             self._take()
         if self._follower is not None:
             self._align()
@@ -155,7 +154,7 @@ class Player(PerformerPair):
                 case "until" if branch is self._follower:
                     self._awaited.update(answer["awaited"])
                     self._faults(answer)  # the leader has had most of them
-                    self._return(answer)
+                    self._restore_returned_values(answer)
                 case "until" if (kept := self._kept.of(branch)) is not None:
                     self._awaited.update(answer["awaited"])  # cues are its too
                     kept.take(answer)
@@ -177,7 +176,7 @@ class Player(PerformerPair):
                 outgoing.show_failure(self._show, said["fault"], said["picture"], before=said["before"])
 
     def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
-        """Handles the end of a process. `picture`: of a sentence with file and line; None for one without."""
+        """Handles the end of a process. `picture`: that of a sentence with file and line; None for other sentences."""
         run, line = branch.run, branch.line
         if self._kept.drop(branch):
             return
@@ -252,7 +251,7 @@ class Player(PerformerPair):
         self._plays(header, at)
 
     def _plays(self, header: dict[str, Any], at: Fraction) -> None:
-        """Stores what was read of the version that plays from a beat on, and shows where that is."""
+        """Stores the header of the version that plays from a beat on, and shows its position."""
         self._taken, self._bar = header, Fraction(*header["bar"])
         levels = [(node, above) for one in (header, *self._kept.headers()) for node, above in one["levels"]]
         self._above = {level: self._above.get(level, False) for level in levels}
@@ -266,8 +265,8 @@ class Player(PerformerPair):
         bars, beats = divmod(at, self._bar)
         self._show(f"plays from bar {bars + 1}{f', beat {float(beats) + 1:g}' if beats else ''}")
 
-    def _at_line(self) -> bool:
-        """Whether the read version can begin: one from the top once events up to its bar are sent."""
+    def _can_begin_now(self) -> bool:
+        """Whether the read version can begin: from the top, only when events up to its bar have been sent."""
         assert self._header is not None
         if not self._when.top or self._follower is None:
             return True
@@ -277,7 +276,7 @@ class Player(PerformerPair):
         return soon >= self._line or not self._bpm
 
     def _begin(self, candidate: Branch, bar: Fraction) -> Fraction:
-        """Begins on the server's next bar: as beat 0 the first time and from the top."""
+        """Begins on the server's next bar, as beat 0 for the first version and from the top."""
         self._values, self._returns = {}, None
         if self._follower is not None:
             self._first += self.out.end_at(Fraction(self._line), self._here(-LATE))
@@ -321,7 +320,7 @@ class Player(PerformerPair):
         return beat
 
     def _back(self, version: int) -> bool:
-        """Goes back to a version, as if it had not been replaced, at the earliest unsent beat; false if that ended."""
+        """Returns to a version as if it had not been replaced, at the earliest unsent beat; False if that has ended."""
         if self._follower is None or version == self.version:  # what was to replace it has not begun
             self.tried = self.version
             return self._follower is not None
@@ -339,8 +338,8 @@ class Player(PerformerPair):
         self._plays(dict(kept.header), at)
         return True
 
-    def _return(self, answer: dict[str, Any]) -> None:
-        """Sets what a version to which the player went back has set meanwhile, and what replaced it otherwise."""
+    def _restore_returned_values(self, answer: dict[str, Any]) -> None:
+        """Restores the values that a returned version has set meanwhile, and those that its replacement changed."""
         if self._returns is None:
             return
         at, kept = self._returns

@@ -36,7 +36,7 @@ _SENTENCE = re.compile(r"page\.py(?: line (\d+))?: (.*)", re.DOTALL)
 class _Lighting(Performing):
     """Performance that collects the highlights of its events.
 
-    `steps`: of the events that were sent since they were last taken: beat, length in beats, places, track or loop.
+    `steps`: for events sent since the last read: beat, length in beats, places, track or loop.
     """
 
     def __init__(self, *given: Any, **options: Any) -> None:
@@ -97,7 +97,7 @@ class PagePerformer:
         self._report()
 
     def look(self, now: float) -> Version | None:
-        """Version sent by a page since the last call; see `ScriptSource`."""
+        """Version that a page has sent since the last call; see `ScriptSource`."""
         version, self._next = self._next, None
         return version
 

@@ -1,4 +1,4 @@
-"""Accepts live scripts from the owner's programs, and forwards them to performing ones: each has to prove the token."""
+"""Accepts live scripts from the owner's programs, and forwards them to performing ones; all must prove the token."""
 
 import hmac
 from collections.abc import Callable, Mapping
@@ -19,9 +19,9 @@ from antiphon.kernel.wire.osc import encode
 MAX_SCRIPT = 48 * 1024
 """Maximum characters of a script, so that it fits a datagram."""
 MAX_LINES = 8192
-"""Maximum characters of a set's tracks, and of what it printed."""
+"""Maximum characters of a set's tracks, and of its output."""
 EVALUATE, NAME = "/live/eval", "terminal"
-"""Address by which scripts are handed over, and the gate's name among what has joined control and in `/api/status`."""
+"""Address by which scripts are sent, and the gate's name among control's companions and in `/api/status`."""
 Lines = Annotated[str, Meta(max_length=MAX_LINES)]
 _UNPROVED = "a program says what it performs once it has proved the token, by /live/join and /live/perform"
 _WRONG = "this is not the token; it is in the file `token` of the configuration folder"
@@ -29,7 +29,7 @@ _WRONG = "this is not the token; it is in the file `token` of the configuration 
 
 @dataclass(slots=True)
 class _Program:
-    """A program's connection. `performs`: it has proved the token, and gets scripts. `number`: of its last script."""
+    """A program's connection. `performs`: it has proved the token, and gets scripts. `number`: its last script's."""
 
     peer: Peer
     proof: TokenProof
@@ -38,21 +38,21 @@ class _Program:
 
 
 class ScriptGate:
-    """Joined programs, each on its own TCP connection: at most as many as `TcpServer` has.
+    """Joined programs, each on its own TCP connection; at most as many as `TcpServer` allows.
 
-    `token`: gives the owner's token; None where the server evaluates nothing.
+    `token`: returns the owner's token; None if the server evaluates nothing.
     """
 
     def __init__(self, token: Callable[[], str] | None, port: int) -> None:
-        """Begins without programs. `token`: as the attribute. `port`: the server's OSC port."""
+        """Begins without programs. `token`: see the attribute. `port`: the server's OSC port."""
         self.token, self._port = token, port
         self._programs: dict[str, _Program] = {}
         self._shown: list[tuple[Peer, dict[str, Any]]] = []
 
     def show(self, peer: Peer, played: dict[str, Any]) -> None:
-        """Takes what a program performs, with "name" "" for nothing.
+        """Stores the set that a program performs, with "name" "" for none.
 
-        Raises RequestError: it comes by datagrams, or from one that has not proved the token of a server that has it.
+        Raises RequestError: it comes by datagrams, or from a program that has not proved the token, if there is one.
         """
         if peer.udp is not None or not peer.host:
             raise RequestError("a program says what it performs by a connection over TCP")
@@ -64,12 +64,12 @@ class ScriptGate:
 
     @property
     def performed(self) -> dict[str, Any] | None:
-        """What the last program performs that said so, and is still connected."""
+        """The set reported last by a program that is still connected."""
         self._shown = [one for one in self._shown if not one[0].link_lost]
         return self._shown[-1][1] if self._shown else None
 
     def join(self, peer: Peer, asked: str) -> bytes:
-        """Challenge for a joining program's nonce; `RequestError` over datagrams or where no script is evaluated."""
+        """Challenge for a joining program's nonce. `RequestError` over datagrams, or if scripts are not evaluated."""
         token = self._token()
         if peer.udp is not None or not peer.host:
             raise RequestError("a program joins by a connection over TCP")
@@ -79,7 +79,7 @@ class ScriptGate:
         return encode("/live/challenge", proof.given, proof.make("server"))
 
     def admit(self, peer: Peer, proof: str) -> None:
-        """Adds a program to those that are sent scripts; `RequestError` where it does not prove the token."""
+        """Adds a program to those that are sent scripts. Raises `RequestError` if it does not prove the token."""
         program = self._programs.get(peer.key)
         if program is None or program.peer is not peer or not program.proof.check(proof, "performer"):
             raise RequestError(_WRONG)
@@ -166,7 +166,7 @@ ADDRESSES = (evaluate, join, perform, plays)
 
 
 def open_gate(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
-    """Has control take scripts; as of `Companions.control`."""
+    """Lets control accept scripts; a function of `Companions.control`."""
     gate = ScriptGate(OwnerToken(paths.config()) if settings.live else None, app.osc_port)
     app.joined[NAME] = gate
     app.directory.add(ADDRESSES)

@@ -12,15 +12,15 @@ from antiphon.live.reading import MAX_LETTERS
 from antiphon.performer.outgoing import Display
 
 POLL_SECONDS = 0.02
-"""Polling interval in seconds: the file is read once it is unchanged between two polls."""
+"""Polling interval in seconds: the file is read when it is unchanged between two polls."""
 
 
 class Begin(NamedTuple):
     """Start rule of a version.
 
-    `quantum`: beats, a multiple of which it begins at; 0: bars. `top`: as from its beat 0, on a bar, with no state
-    of what played before; else where that has got to. `keep`: what plays before is performed on unheard. `back`: to
-    that version, at once, where it is kept.
+    `quantum`: beats at whose multiples it begins; 0: bars. `top`: whether it starts at its beat 0, on a bar, without
+    the previous state; else at the current position. `keep`: whether the previous version continues silently. `back`:
+    version to return to at once, if it is kept.
     """
 
     quantum: float = 0.0
@@ -29,7 +29,7 @@ class Begin(NamedTuple):
     back: bool = False
 
     def beats(self, bar: Fraction) -> Fraction:
-        """Quantum in beats of the start, for a script with such a bar."""
+        """Quantum in beats, for a script with bars of this length."""
         quantum = Fraction(self.quantum).limit_denominator(1024)
         return max(quantum, bar) if self.top else quantum or bar
 
@@ -40,8 +40,8 @@ ON_THE_BAR = Begin()
 class Version(NamedTuple):
     """A version of a script.
 
-    `text`: all of it; `number`: by which its events name places in it; 0 for events without places; `begin`: None for
-    what the player was given.
+    `text`: its complete text; `number`: its number in the places of its events; 0 for events without places; `begin`:
+    None for the player's default.
     """
 
     text: str
@@ -57,7 +57,7 @@ class ScriptSource(Protocol):
 
 
 class ScriptFile:
-    """Script file, read after each save."""
+    """A script file, read after each save."""
 
     def __init__(self, path: str, show: Display) -> None:
         """Reads nothing yet. Raises UsageError: the file is missing, or holds no text."""

@@ -1,7 +1,7 @@
-"""Process of `serve --strip-ports`: plays each strip at JACK ports of its own, two blocks after the output.
+"""Process of `serve --strip-ports`: plays each strip at separate JACK ports, two blocks after the output.
 
-Its clients are the engine's own driver. What they play of a cycle is what the engine has computed of the same one, and
-ports stay for good: when strips are added, another client opens with theirs.
+Its clients use the engine's driver. In each cycle they play what the engine computed for the same cycle. Ports are
+permanent: when strips are added, another client opens with their ports.
 """
 
 import signal
@@ -22,9 +22,9 @@ from antiphon.kernel.runtime.processes.child_process import listening
 
 MAX_CLIENTS, MOST_PORTS = 8, int(Slot.IN_TAGS - Slot.PORTS_OUT)
 LOOK_SECONDS = 0.25
-"""Between two looks for new strips."""
+"""Seconds between checks for new strips."""
 LATER = 2
-"""Blocks after the output, in which the engine's work of a cycle is waited for."""
+"""Blocks after the output, in which the engine's work for a cycle is awaited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _StripOptions(DriverOptions):
 
 
 class _StripClient(JackDriver):
-    """One client. `names`: of its ports, `STRIP_1` and on."""
+    """One client. `names`: names of its ports, from `STRIP_1` on."""
 
     def __init__(self, options: _StripOptions) -> None:
         super().__init__(options)
@@ -48,14 +48,14 @@ class _StripClient(JackDriver):
         self.start(0, 0)
 
     def _wire(self, options: DriverOptions) -> None:
-        """Connects nothing: that is the studio's."""
+        """Does nothing: the studio connects the ports."""
 
     def look_up(self, ports: dict[str, tuple[int, int]]) -> None:
-        """Takes where the sound of each port is."""
+        """Looks up where the sound of each port is."""
         self._rows = {ports[name]: row for row, name in enumerate(self.names) if name in ports}
 
     def turn(self, shared: Shared, memory: CaptureMemory, reader: CaptureReader) -> None:
-        """Waits for a cycle, and plays what the engine has computed meanwhile."""
+        """Waits for a cycle, and plays the blocks that the engine has computed meanwhile."""
         if (block := self.wait()) < 0:
             return
         words = shared.words
@@ -63,7 +63,7 @@ class _StripClient(JackDriver):
         call = block - self._pace[PaceWord.FIRST]
         frames = self.state.view[Slot.FRAME_BEGUN] + call * self.block - words[HeaderWord.FRAME_BEGUN]
         here = words[HeaderWord.TAP_WRITE] * self.block
-        number = (here + _signed(frames - here)) // self.block
+        number = (here + _signed_difference(frames - here)) // self.block
         self._waiting.append((block, number))
         done = words[HeaderWord.TAP_WRITE] - 1  # a block is in the ring after it is counted
         while self._waiting and self._waiting[0][1] < done:
@@ -76,13 +76,13 @@ class _StripClient(JackDriver):
             self.deliver(place, self._samples)
 
 
-def _signed(value: int) -> int:
+def _signed_difference(value: int) -> int:
     """The lowest 32 bits of a difference of frame numbers."""
     return (value + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 def run(shared: Shared, memory: CaptureMemory, options: DriverOptions) -> int:
-    """Main function of the process; returns after SIGTERM, or once JACK has gone."""
+    """Runs the process; returns after SIGTERM, or when JACK has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))

@@ -1,4 +1,4 @@
-"""Connection to a server: OSC over TCP, its beat, and its messages to subscribers."""
+"""Connects to a server: OSC over TCP, its beat, and its messages to subscribers."""
 
 import contextlib
 import errno
@@ -26,10 +26,10 @@ _MAX_EXTRAPOLATION = 0.05
 
 
 class ServerConnection:
-    """Reconnecting connection. `connected`: whether it is open."""
+    """A connection that reconnects. `connected`: whether it is open."""
 
     def __init__(self, port: int) -> None:
-        """Not connected yet. `port`: the server's OSC port."""
+        """Makes a closed connection. `port`: the server's OSC port."""
         self.port = port
         self.connected = False
         self._sock: socket.socket | None = None
@@ -42,7 +42,7 @@ class ServerConnection:
 
     @property
     def own_port(self) -> int:
-        """The port of this end; 0 while closed."""
+        """Local port of the connection; 0 while closed."""
         return 0 if self._sock is None else int(self._sock.getsockname()[1])
 
     def open(self) -> bool:
@@ -95,7 +95,7 @@ class ServerConnection:
             self.close()
 
     def messages(self) -> Iterator[Message]:
-        """Reads the messages that have arrived; closes the connection at its end."""
+        """Reads the messages that have arrived. Closes the connection when the server ends it."""
         self.flush()
         while self._sock is not None:
             try:
@@ -144,14 +144,14 @@ class BeatClock:
         self._answers.clear()
 
     def bpm(self) -> float:
-        """Tempo, 0 while the beat stands still."""
+        """Tempo; 0 while the clock is stopped."""
         (first, begin), (last, end) = self._answers[0], self._answers[-1]
         if last - first < _TEMPO_SECONDS / 2:
             return self._tempo
         return (end - begin) / (last - first) * 60.0
 
     def now(self, at: float) -> float:
-        """Beat at a time in seconds; never ahead of the true one."""
+        """Beat at a time in seconds; never ahead of the server's."""
         last, beat = self._answers[-1]
         return beat + min(max(at - last, 0.0), _MAX_EXTRAPOLATION) * self.bpm() / 60.0
 
@@ -204,7 +204,7 @@ class OutsidePrograms:
 
 
 class Handover:
-    """Performing program's end of `antiphon.performer.script_gate`."""
+    """The performing program's end of `antiphon.performer.script_gate`."""
 
     def __init__(self, folder: Path) -> None:
         """Accepts nothing before `begin`. `folder`: the configuration folder, with the token."""
@@ -224,7 +224,7 @@ class Handover:
     def answer(self, port: int, given: str, proof: object) -> str:
         """Response to a server's challenge.
 
-        What proves the token to the server; "" where it has not proved its own, or was not asked now.
+        It proves the token to the server; "" if the server has not proved its own, or was not asked.
         """
         asked, self._asked = self._asked, ""  # one answer to each question
         found = TokenProof(self._token, port, asked, given)

@@ -1,4 +1,4 @@
-"""What is saved while a server plays is loaded again: its patch's file, and the performer's plugins.
+"""Reloads files saved while a server plays: its patch, and the performer's plugins.
 
-Both run in the control process, which `join` adds them to.
+Both run in the control process, to which `join` adds them.
 """

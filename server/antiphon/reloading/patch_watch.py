@@ -19,7 +19,7 @@ from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.session.graph_state import FADE
 
 MAX_LISTED_CHANGES = 4
-"""Maximum listed changes, so that they fit in a line; the rest is counted."""
+"""Maximum changes listed in a line; the others are counted."""
 
 
 def reload_line(was: Patch | None, now: Patch, file: str, *, mended: bool) -> str:
@@ -69,13 +69,13 @@ log = logging.getLogger("antiphon.control")
 printed_log = logging.getLogger("antiphon.said")
 """Logger of lines that are printed although they are no warnings."""
 PERIOD = 0.03
-"""Seconds between two checks; a changed file is loaded once two successive ones agree."""
+"""Interval in seconds between checks; a changed file is loaded when two successive checks agree."""
 Stamp = tuple[int, int, int]
 """Modification time in ns, size in bytes, inode."""
 
 
 def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
-    """Has control watch the patch's file; as of `Companions.control`."""
+    """Lets control watch the patch's file; a function of `Companions.control`."""
     app.services.append(("patch", partial(watch, app)))
 
 
@@ -94,7 +94,7 @@ async def watch(server: OscServer) -> None:
 
 
 def file_stamp(path: str) -> Stamp | None:
-    """Time, size and inode of a file; None while it does not exist, as when an editor replaces it."""
+    """Time, size and inode of a file; None while it does not exist, for example while an editor replaces it."""
     if not path:
         return None
     try:
@@ -115,7 +115,7 @@ def is_changed(server: OscServer, path: str) -> bool:
 
 
 def reload_if_changed(server: OscServer, path: str) -> None:
-    """Loads the file if its text differs from the loaded one; reports an error corrected back to that text."""
+    """Loads the file if its text differs from the loaded one; reports an error that was corrected back to that text."""
     if is_changed(server, path):
         reload(server)
     elif server.plans.problem:
@@ -125,7 +125,7 @@ def reload_if_changed(server: OscServer, path: str) -> None:
 
 
 def reload(server: OscServer) -> None:
-    """Loads the file; an invalid one is reported, and the last valid patch continues to play."""
+    """Loads the file. An invalid one is reported, and the last valid patch continues to play."""
     path, previous, mended = server.session.state.path, server.plans.patch, bool(server.plans.problem)
 
     def report() -> None:

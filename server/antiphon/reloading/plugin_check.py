@@ -36,7 +36,7 @@ from antiphon.kernel.workers.devices import without_workers
 from antiphon.reloading.plugin_files import BEGUN, VersionCheck
 
 NOISE_BLOCKS = 48
-"""Blocks of noise at -20 dB through each processor, as in the trial before a patch plays."""
+"""Blocks of noise at -20 dB through each processor, as many as in the trial before a patch plays."""
 
 
 class _Loading(PluginLoading):

@@ -17,7 +17,7 @@ from antiphon.kernel.runtime import paths
 
 START = "__init__.py"
 MAX_FILES = 1000
-"""Maximum modules of a plugin that are watched."""
+"""Maximum watched modules of a plugin."""
 Stamp = tuple[tuple[str, int, int, int], ...]
 """Change stamp of each module: path, modification time in ns, size in bytes, inode."""
 
@@ -63,7 +63,7 @@ def copy(folder: Path, root: Path) -> Path:
 
     Modules are copied; other files, such as weights and samples, are linked.
     """
-    if problem := paths.open_to_others(folder.parent, folder):
+    if problem := paths.writable_by_others(folder.parent, folder):
         raise FileError(problem)
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)

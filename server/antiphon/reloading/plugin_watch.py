@@ -1,4 +1,4 @@
-"""Watch of the performer's plugins: a version is checked in a process, used from the next bar, undone on failure."""
+"""Watches the performer's plugins: checks a version in a process, uses it from the next bar, undoes it on failure."""
 
 import asyncio
 import json
@@ -26,11 +26,11 @@ from antiphon.reloading.plugin_files import BEGUN, Stamp, VersionCheck
 log = logging.getLogger("antiphon.plugins")
 printed_log = logging.getLogger("antiphon.said")
 PERIOD = 0.2
-"""Seconds between two checks; a saved plugin is checked once two successive ones agree."""
+"""Interval in seconds between checks; a saved plugin is checked when two successive checks agree."""
 BAR = 4.0
-"""Beats of a bar, at which a version begins."""
+"""Beats of a bar; versions begin on bars."""
 START_SECONDS = 60.0
-"""Maximum seconds for a check to start: its interpreter starts on a possibly busy machine."""
+"""Timeout in seconds for the start of a check: its interpreter starts on a possibly busy machine."""
 RECENT_SECONDS = 60.0
 """Seconds after which a version is no longer rolled back: a later failure may have other causes."""
 LIMITS = ChildLimits(nice=10, data=8 << 30)
@@ -49,7 +49,7 @@ class _Before:
 
 
 def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
-    """Has control watch the performer's plugins; as of `Companions.control`."""
+    """Lets control watch the performer's plugins; a function of `Companions.control`."""
     if not settings.no_watch_plugins:
         app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
 
@@ -58,7 +58,7 @@ class PluginWatch:
     """Service of control: watches the files, and checks and activates changed plugins, one at a time."""
 
     def __init__(self, server: OscServer, root: Path) -> None:
-        """`root`: the folder of the performer's plugins, whose present files count as loaded."""
+        """`root`: the folder of the performer's plugins; its current files count as loaded."""
         self._link, self._session, self._catalog = server.link, server.session, server.catalog
         self._folder, self._plans, self._feedback = server.folder, server.plans, server.feedback
         self._events, self._faults, self._turns = server.events, server.faults, server.turns
@@ -108,7 +108,7 @@ class PluginWatch:
         self._faults.attempt(f"the plugin {name}", partial(self._use, name, str(folder), checked))
 
     async def _check(self, name: str, folder: Path) -> Catalog:
-        """Declarations of a version; `PluginError` if its check fails."""
+        """Checks a version and returns its declarations. Raises `PluginError` if the check fails."""
         status, graph = self._link.status(), self._session.state.current()
         mine = {info.type for info in self._catalog.types.values() if info.plugin == name}
         nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
@@ -162,7 +162,7 @@ class PluginWatch:
         self._set_failure(name, reason)
         self._feedback.event("/plugin/failed", name, reason)
         self._events.publish("plugin", name=name, reason=reason)
-        self._turns.end_soon()
+        self._turns.schedule_finish()
 
     def _set_failure(self, name: str, reason: str) -> None:
         catalog = self._catalog

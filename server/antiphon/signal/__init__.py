@@ -1,1 +1,1 @@
-"""Analyses of sound and what they share: spectra, loudness, pitch, features; no kernel part uses them."""
+"""Analyses of sound and their common parts: spectra, loudness, pitch, features; no part of the kernel uses them."""

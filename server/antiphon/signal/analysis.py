@@ -1,4 +1,4 @@
-"""Sound analyses: computations fed with a sound block by block that return typed quantities."""
+"""Sound analyses: computations that take a sound block by block and return typed quantities."""
 
 import math
 from abc import ABC, abstractmethod
@@ -43,7 +43,7 @@ EACH = "each"
 class AnalysisRun(ABC):
     """State of one sound's analysis. Its blocks come in order, of any size; the same code serves files and streams.
 
-    `beats`: how many it holds, set before `result` where the caller knows it; 0 otherwise.
+    `beats`: number of beats in the sound, set before `result` if known; 0 otherwise.
     """
 
     beats: int = 0
@@ -54,16 +54,16 @@ class AnalysisRun(ABC):
 
     @abstractmethod
     def result(self) -> Mapping[str, Any]:
-        """Quantities of all blocks fed so far. A value, or None, by the name of each quantity."""
+        """Returns the quantities of all blocks so far: a value, or None, by the name of each quantity."""
 
 
 class Analysis(ABC):
     """An analysis, registered by the hook `antiphon_analyses`.
 
-    `by_name`: whether it is computed only where its name is given: it is slow, or of few sounds. `longest`: longest of
-    one by name, seconds of sound up to which `library analyse` computes it all the same. `stem`: what it is given: ""
-    for the sound, the name of a part of those that the analysis `stems` takes it apart into, or `EACH` for all of them,
-    a channel each, which is the mean of the part's own.
+    `by_name`: whether it is only computed if named: it is slow, or applies to few sounds. `longest`: maximum seconds of
+    sound for which `library analyse` computes such an analysis unnamed. `stem`: its input: "" for the sound, the name
+    of a part separated by the analysis `stems`, or `EACH` for all parts, one channel each, the mean of the part's
+    channels.
     """
 
     version: ClassVar[int] = 1
@@ -87,7 +87,7 @@ class Analysis(ABC):
 
 
 class SeparatingAnalysis(Analysis):
-    """An analysis that also takes sounds apart."""
+    """An analysis that also separates sounds into parts."""
 
     parts: ClassVar[tuple[str, ...]]
 
@@ -101,7 +101,7 @@ class SeparatingAnalysis(Analysis):
 
 
 def is_classifier(analysis: Analysis) -> bool:
-    """True for an analysis that can be requested by itself: a classifier or labels, on the unseparated sound."""
+    """True for an analysis that can be requested alone: a classifier or labels, on the unseparated sound."""
     stated = analysis.classifier or any(quantity.kind == "labels" for quantity in analysis.quantities)
     return stated and not analysis.stem
 
@@ -125,8 +125,8 @@ def check_quantities(name: str, analysis: object) -> Analysis:
 def plain_result(name: str, analysis: Analysis, values: Mapping[str, Any]) -> dict[str, Any]:
     """Converts a result to JSON data, checked against the declaration.
 
-    Returns by quantity its value, of floats, strings and lists; landmarks as bytes (`signal.landmarks`). Raises
-    PluginError: a quantity is missing or not of its kind.
+    Returns a value for each quantity, of floats, strings and lists; landmarks as bytes (`signal.landmarks`). Raises
+    PluginError: a quantity is missing or has the wrong kind.
     """
     plain = {}
     for quantity in analysis.quantities:
@@ -176,8 +176,8 @@ F64 = NDArray[np.float64]
 class FolderSound:
     """File of a folder.
 
-    `digest`: of its sound; "" for a bad file. `problem`: why it cannot be read; "" for a good file. `results`: by
-    analysis, of one and its variants (`name variant`), (version, values or None, problem).
+    `digest`: digest of its sound; "" for a bad file. `problem`: reason why it cannot be read; "" for a good file.
+    `results`: for an analysis and its variants (`name variant`), (version, values or None, problem).
     """
 
     digest: str
@@ -187,10 +187,10 @@ class FolderSound:
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedFile:
-    """Recognised file of the catalogue.
+    """A recognised file of the catalogue.
 
-    `offset`: seconds into it at which what was asked begins. `score`: 0 to 1, how far it stands out from chance.
-    `kind`: "recording", or "piece": the same notes in time, of other instruments.
+    `offset`: seconds into it at which the query begins. `score`: 0 to 1, significance against chance. `kind`:
+    "recording", or "piece": the same notes in time, on other instruments.
     """
 
     path: bytes
@@ -211,7 +211,7 @@ class SoundCatalogue(Protocol):
         """Files of a folder by path, with the results of an analysis and of its variants."""
 
     def put_results(self, digest: str, results: Mapping[str, tuple[int, Mapping[str, Any] | None, str]]) -> None:
-        """Writes results of a sound: by analysis its version, its values or None, and why it has none."""
+        """Writes results of a sound: by analysis its version, its values or None, and the reason for None."""
 
     def identify(self, seconds: F64, hertz: F64) -> Sequence[IdentifiedFile]:
         """The files that landmarks come from, the best first; `seconds` ascend."""
@@ -220,7 +220,7 @@ class SoundCatalogue(Protocol):
         """Updates `identify` with new analysis results."""
 
     def close(self) -> None:
-        """Closes it."""
+        """Closes the catalogue."""
 
 
 class CatalogueService(Protocol):

@@ -1,4 +1,4 @@
-"""Spectral features of classifiers: own log-mel spectrograms, or librosa's features, frame by frame.
+"""Spectral features for classifiers: our log-mel spectrograms, or librosa's features, frame by frame.
 
 librosa is an optional package (the extra `librosa`), imported only to compute its features.
 """
@@ -20,7 +20,7 @@ FEATURE_DEFAULTS: dict[str, dict[str, float]] = {
     "chroma": {"bands": CHROMA_BANDS},
     "tempogram": {"bands": 192},
 }
-"""Differences from the defaults of `MelSettings`, by feature: seven octaves from C1 on; lags of a tempogram."""
+"""Differences from the defaults of `MelSettings`, by feature: seven octaves from C1; lags of a tempogram."""
 PIECE_SECONDS = 30.0
 """Piece length of streams for librosa's features: the default length a pipeline takes of each sound."""
 
@@ -29,8 +29,8 @@ PIECE_SECONDS = 30.0
 def import_librosa() -> Any:
     """Imports librosa, with its compilation at import, in one process at a time.
 
-    numba caches that machine code beside librosa. Two processes that compile a function at once leave mixed halves
-    there, and the next process that loads them crashes. Raises ImportError: it is not installed.
+    numba caches that machine code beside librosa. Two processes that compile a function at the same time leave a mixed
+    cache, and the next process that loads it crashes. Raises ImportError: it is not installed.
     """
     import librosa
 
@@ -54,7 +54,7 @@ class FeatureStream(Protocol):
         """Processes the next block, float32 `[samples]`; returns the completed frames, float32 `[frames, bands]`."""
 
     def end(self) -> F32:
-        """Remaining frames at the end of the sound."""
+        """Returns the remaining frames at the end of the sound."""
 
 
 class LibrosaFeatures:
@@ -126,15 +126,15 @@ class LibrosaStream:
 
 
 def feature_extractor(settings: MelSettings) -> SpectralFeatures:
-    """Feature extractor of whole sounds; raises as `LibrosaFeatures`."""
+    """Feature extractor of whole sounds. Raises the errors of `LibrosaFeatures`."""
     return LogMel(settings) if settings.features == MEL else LibrosaFeatures(settings)
 
 
 def feature_stream(settings: MelSettings) -> FeatureStream:
     """Feature extractor of a stream.
 
-    `settings`: settings of the windows and bands; `features` chooses. Returns a stream, with `push` and `end`. Raises
-    UsageError: librosa is needed, and not installed.
+    `settings`: settings of the windows and bands; `features` chooses the feature. Returns a stream, with `push` and
+    `end`. Raises UsageError: librosa is needed, and not installed.
     """
     return LogMelStream(settings) if settings.features == MEL else LibrosaStream(settings)
 

@@ -1,4 +1,4 @@
-"""The vector of the analysis `fit`: harmony by beat and pitch class, then rhythm; products say what goes together."""
+"""The vector of the analysis `fit`: harmony by beat and pitch class, then rhythm; products measure compatibility."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ BEATS = 16
 HARMONY = CLASSES * BEATS
 """Length of the harmony part, before the rhythm part."""
 FIT = (1.0, 1.0, -5.2)
-"""Weights of the harmony's and the rhythm's scalar product in `fit_compatibility`, and what is added.
+"""Weights of the harmony's and the rhythm's scalar product in `fit_compatibility`, and the offset.
 
-By logistic regression on validation songs: a partner against 49 others and its broken copies.
+From a logistic regression on validation songs: a partner against 49 others and altered copies of it.
 """
 
 
 def transpose_fit(vector: Sequence[float], semitones: int, beats: int = 0) -> F64:
-    """The vector of a sound that is transposed up by `semitones` and delayed by `beats` of 16; the rhythm is kept."""
+    """Transposes the vector of a sound up by `semitones`, and delays it by `beats` of 16; the rhythm is kept."""
     whole = np.asarray(vector, np.float64)
     harmony = np.roll(whole[:HARMONY].reshape(CLASSES, BEATS), (semitones, -beats), (0, 1))
     return np.concatenate([harmony.ravel(), whole[HARMONY:]])

@@ -1,7 +1,7 @@
 """Scales and chords by name, as semitones above the root, and the chord symbols of lead sheets, jazz books and iReal.
 
-Names are those of `scales.txt` and `chords.txt` beside this module; symbols are as "F7(b9,#11)", "C^7", "Bbø", "E♭-7"
-and "G13sus4/D".
+Names are those of `scales.txt` and `chords.txt` beside this module; symbols are such as "F7(b9,#11)", "C^7", "Bbø",
+"E♭-7" and "G13sus4/D".
 """
 
 import re
@@ -35,7 +35,7 @@ _SCALES = {_folded(name): name for name in SCALES}
 
 
 def scale_name(name: str) -> str:
-    """The spelling in `SCALES` of a name written with spaces or underscores, as "harmonic minor"."""
+    """The spelling in `SCALES` of a name written with spaces or underscores, such as "harmonic minor"."""
     return name if name in SCALES else _SCALES.get(_folded(name), name)
 
 
@@ -54,7 +54,7 @@ _SIGNS = str.maketrans(
     }
 )
 _ROOT = r"[A-Ha-h](?:bb?|##?|x|i?s(?!us)|es(?!us))?"
-"""The name of a root; in German H is B, and F# and Gb are Fis and Ges."""
+"""Matches the name of a root. In German H is B, and F# and Gb are Fis and Ges."""
 _SYMBOL = re.compile(rf"({_ROOT})(.*)")
 _BASS = re.compile(rf"(.*)/({_ROOT})")
 _GROUP = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
@@ -79,7 +79,7 @@ class ChordSymbol(NamedTuple):
 
 @lru_cache(4096)
 def read_symbol(text: str) -> ChordSymbol | None:
-    """Chord of a symbol, "Am7", "C6/9", "B♭7b9/D"; None where it is none. A root in lower case alone is minor."""
+    """Parses a chord symbol, "Am7", "C6/9", "B♭7b9/D"; None if it is none. A lower-case root alone is minor."""
     if len(text) > MAX_LETTERS or (found := _SYMBOL.fullmatch(text.strip().translate(_SIGNS))) is None:
         return None
     root, kind = found.groups()
@@ -93,14 +93,14 @@ def read_symbol(text: str) -> ChordSymbol | None:
 
 @lru_cache(4096)
 def chord_steps(kind: str) -> tuple[int, ...] | None:
-    """Semitones above the root of the text after a chord symbol's root, or of a name of `CHORDS`; None for another."""
+    """Semitones above the root, from the text after a symbol's root or a name in `CHORDS`; None for another."""
     kind = kind.translate(_SIGNS)
     if not kind or kind in CHORDS:
         return CHORDS[kind or "major"]
     kind = _GROUP.sub(_opened, kind)
     if kind in CHORDS:
         return CHORDS[kind]
-    return _Spelled().read(kind)
+    return _ChordTones().read(kind)
 
 
 def _opened(group: re.Match[str]) -> str:
@@ -109,8 +109,8 @@ def _opened(group: re.Match[str]) -> str:
     return "".join(f"add{word}" if word.isdigit() else word for word in words)
 
 
-class _Spelled:
-    """Tones of a chord as its symbol's words are read."""
+class _ChordTones:
+    """Collects the tones of a chord while its symbol is parsed."""
 
     def __init__(self) -> None:
         self._thirds, self._fifths, self._tops = {4}, {7}, set[int]()
@@ -157,7 +157,7 @@ class _Spelled:
             self._alter(given.lstrip("b#+-"), given[0] if not given[0].isdigit() else "", added=bool(found["add"]))
 
     def _count(self, number: str) -> None:
-        """A number: 5 and 4 change the triad, 6 and 2 add to it, from 7 on there is a seventh below."""
+        """Applies a number: 5 and 4 change the triad, 6 and 2 add to it, 7 and above imply a seventh."""
         match number:
             case "5":
                 self._thirds.clear()

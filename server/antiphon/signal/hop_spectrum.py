@@ -1,8 +1,8 @@
-"""Hop grid and short-time Fourier transform, common to all modes.
+"""Hop grid and short-time Fourier transform for all modes.
 
 Frames are `size` samples long, one every `hop`. The analysis window rises over most of the frame and falls over the
-last `fade` samples; synthesis uses the last `lag = hop + fade` samples of a frame only. So the frequency resolution is
-that of `size`, the delay that of `lag`. The product of both windows, overlapped, is 1.
+last `fade` samples; synthesis uses the last `lag = hop + fade` samples of a frame only. So `size` determines the
+frequency resolution, `lag` the latency. The product of both windows, overlapped, is 1.
 
 `fade` is a hop, or `LOW_FADE` in low latency. The gains are then estimated from a spectrum with the usual window, whose
 sidelobes are lower, and applied to one with the short fall.
@@ -47,9 +47,9 @@ class SpectrumSizes:
 
 
 def grid(rate: int, hop: int = 640, overlap: int = 0) -> SpectrumSizes:
-    """Computes the frame sizes at a rate: with a hop of 640 the lag is 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz.
+    """Computes the frame sizes at a rate: for a hop of 640 the lag is 26.7 ms at 48 and 96 kHz, 29.0 ms at 44.1 kHz.
 
-    `hop`: samples between two frames, at 48 kHz. `overlap`: samples that synthesis frames overlap by, at 48 kHz; 0 for
+    `hop`: samples between two frames, at 48 kHz. `overlap`: samples by which synthesis frames overlap, at 48 kHz; 0 for
     a hop.
     """
     scale = max(1, round(rate / 48000))
@@ -100,19 +100,19 @@ class SampleHistory:
         self._end += self._grid.hop
 
     def fresh(self) -> F32:
-        """Writable view of the hop being filled. Returns a view `[channels, hop]`."""
+        """Writable view `[channels, hop]` of the hop being filled."""
         return self._buffer[:, self._end - self._grid.hop : self._end]
 
     def frame(self, length: int) -> F32:
-        """Newest `length` samples. Returns a view `[channels, length]`."""
+        """View `[channels, length]` of the newest `length` samples."""
         return self._buffer[:, self._end - length : self._end]
 
 
 class Spectra:
     """Forward and inverse transform of one frame of every channel, in preallocated buffers.
 
-    `bins`: complex64 `[channels, bins]`, the newest spectrum, of which gains are estimated. `sound`: complex64
-    `[channels, bins]`, the spectrum that gains are applied to: `bins` itself, or in low latency one with the short
+    `bins`: complex64 `[channels, bins]`, the newest spectrum, from which gains are estimated. `sound`: complex64
+    `[channels, bins]`, the spectrum to which gains are applied: `bins` itself, or in low latency one with the short
     window. `unit`: `power_unit`.
     """
 
@@ -137,7 +137,7 @@ class Spectra:
     def inverse(self, gain: F32, out: F32) -> None:
         """Computes the windowed end of the frame `sound`, scaled.
 
-        `gain`: `[bins]`, the factor of each. `out`: `[channels, lag]`, the result.
+        `gain`: `[bins]`, a factor for each bin. `out`: `[channels, lag]`, the result.
         """
         np.multiply(self.sound, gain, out=self._shaped)
         np.fft.irfft(self._shaped, self._framed.shape[1], axis=1, out=self._framed)  # type: ignore[arg-type]

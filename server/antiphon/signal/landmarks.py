@@ -15,7 +15,7 @@ F64 = NDArray[np.float64]
 def pack_landmarks(seconds: ArrayLike, hertz: ArrayLike) -> bytes:
     """Packs landmarks `[n]` of seconds from 0 and Hz to 6553 in 6 bytes each, in order of time.
 
-    Raises ValueError: a number is out of range, or they are not as many.
+    Raises ValueError: a number is out of range, or the counts differ.
     """
     times, pitches = (np.asarray(values, np.float64) for values in (seconds, hertz))
     if times.shape != pitches.shape or times.ndim != 1:
@@ -53,11 +53,11 @@ def piece_frames(rate: int) -> int:
 def level_rises(mono: NDArray[np.floating], rate: int, lags: Sequence[int], *, circular: bool) -> NDArray[np.floating]:
     """Level rise of each piece, or of the one after it, over the loudest of the pieces before it.
 
-    The level is the RMS of a piece plus twice that of its differences, so that a hi-hat over a bass counts; or that of
-    its differences alone, over all pieces that are nearer than `ONSETS_APART`, where that rises more, so that a snare
-    under a loud bass counts, and a bass's own periods do not. `mono`: the sound, a whole number of pieces
-    (`piece_frames`) long. `circular`: whether the sound's end comes before its beginning; otherwise silence does.
-    Returns octaves, one for each piece, in the type of `mono`.
+    The level is the RMS of a piece plus twice that of its differences, so that a hi-hat over a bass counts. If the
+    level of the differences alone, over all pieces nearer than `ONSETS_APART`, rises more, that is used, so that a
+    snare under a loud bass counts, but a bass's own periods do not. `mono`: the sound, a whole number of pieces
+    (`piece_frames`) long. `circular`: whether the sound's end precedes its beginning; otherwise silence does. Returns
+    octaves, one for each piece, in the type of `mono`.
     """
     sharp = np.diff(mono, prepend=mono[:1] if circular else np.zeros(1, mono.dtype))
     level, edges = (np.sqrt((x**2).reshape(-1, piece_frames(rate)).mean(axis=1)) for x in (mono, sharp))

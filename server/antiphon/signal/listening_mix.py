@@ -16,14 +16,14 @@ _HYSTERESIS = 1.25
 _MIN_POWER = 1e-9
 """Minimum mean square for a decision, -90 dB."""
 LOUDEST = 1e6
-"""Peak from which a sample is no sound."""
+"""Peak from which on a sample is invalid."""
 
 
 class ListeningMix:
     """Louder of mid and side of two channels; of more, the mean, or the loudest channel if they cancel in the mean.
 
-    It is decided piece by piece from what was heard so far, and is mid where the two are alike. `CANCELLED`: what a
-    command says of a file that is `cancelled`. `weights`: float32 `[MAX_CHANNELS]`, of each channel in the mix.
+    It decides piece by piece from the sound so far, and takes mid if the two are similar. `CANCELLED`: a command's
+    remark on a file that is `cancelled`. `weights`: float32 `[MAX_CHANNELS]`, of each channel in the mix.
     """
 
     CANCELLED: ClassVar[str] = "its channels cancel in mono; what one has against the other is heard"
@@ -82,7 +82,7 @@ class ListeningMix:
         self._turned = kept * self._turned + (total if self._is_turned else 0.0)
 
     def take(self, sound: F32, out: F32 | None = None) -> F32:
-        """Mixes a piece, float32 `[channels, n]`, to `[n]`, into `out` if given; what is no sound is silence."""
+        """Mixes a piece, float32 `[channels, n]`, to `[n]`, into `out` if given; invalid samples become silence."""
         channels = len(sound)
         if not (heard := np.abs(sound) < LOUDEST).all():
             sound = np.where(heard, sound, np.float32(0.0))

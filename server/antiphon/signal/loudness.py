@@ -1,4 +1,4 @@
-"""Loudness by ITU-R BS.1770-4, as EBU R 128 uses it: a K-weighting kernel, the gate; true peak limiting."""
+"""Loudness by ITU-R BS.1770-4, for EBU R 128: a K-weighting kernel and the gate; true peak limiting."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from antiphon.kernel.native import f32p, f64, f64p, i64, kernel
 QUIETEST = -70.0
 """Absolute gate in LUFS, and the loudness assigned to silence."""
 BLOCK, HOP = 0.4, 0.1
-"""Length and step of gating blocks in seconds."""
+"""Length and hop of gating blocks in seconds."""
 _SURROUND = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
-"""BS.1770's weights of left, right, centre, (low frequencies,) and surrounds; all others count as 1."""
+"""BS.1770's weights of left, right, centre, (low frequencies,) and surrounds; all other channels count as 1."""
 _PIECE = 65536
-"""Frames weighed at a time."""
+"""Frames weighted at a time."""
 K_STATE = 4
 """State variables of one channel."""
 
@@ -27,8 +27,8 @@ K_STATE = 4
 def k_weigh(x: f32p, power: f64p, frames: i64, k: f64p, state: f64p, weight: f64) -> None:
     """power[n] += weight * v², v the K-weighted x: two second-order sections in series, with persistent state.
 
-    `x`: the samples of a channel, `[frames]`. `power`: what is added to, `[frames]`. `k`: b0 b1 b2 a1 a2 of each
-    section, as `k_sections` gives them. `state`: two numbers of each section, `[K_STATE]`, 0 at the beginning.
+    `x`: the samples of a channel, `[frames]`. `power`: the sum to add to, `[frames]`. `k`: b0 b1 b2 a1 a2 of each
+    section, from `k_sections`. `state`: two numbers of each section, `[K_STATE]`, 0 at the beginning.
     """
     s1 = state[0]
     s2 = state[1]
@@ -52,7 +52,7 @@ def k_weigh(x: f32p, power: f64p, frames: i64, k: f64p, state: f64p, weight: f64
 def k_sections(rate: int) -> NDArray[np.float64]:
     """The two K-weighting filters, head shelf and high pass.
 
-    Analog prototypes' parameters as fitted by Mansbridge, Finn and Reiss (AES 2012) from the 48 kHz coefficients.
+    The analog prototypes' parameters were fitted by Mansbridge, Finn and Reiss (AES 2012) to the 48 kHz coefficients.
     Returns `[10]`: b0 b1 b2 a1 a2 of each.
     """
     out: list[float] = []
@@ -134,7 +134,7 @@ class LoudnessMeter:
             self._rest = power[whole:]
 
     def blocks(self, hops: int) -> NDArray[np.float64]:
-        """Mean energies of gating blocks of `hops` hops, one each hop; of a shorter sound one block, the whole."""
+        """Mean energies of gating blocks of `hops` hops, one each hop; a shorter sound is a single block."""
         energies = np.concatenate(self._energies) if self._energies else np.zeros(0)
         if len(energies) < hops:
             frames = len(energies) * self.hop + len(self._rest)
@@ -165,11 +165,11 @@ OVER, HALF_TAPS = 4, 24
 
 @kernel
 def limiter_gain(peaks: f32p, gain: f32p, frames: i64, low: f64p, smooth: f64p, ahead: i64, state: f64p) -> None:
-    """gain[n] ← that of frame n - ahead + 1, at most 1 / peaks there: minimum over the look-ahead, smoothed recovery.
+    """gain[n] ← gain of frame n - ahead + 1, at most 1 / peaks there: minimum over the look-ahead, smooth recovery.
 
     `peaks`: each frame's true peak over the ceiling. `low`: ring of `ahead` wanted gains, 1 at first. `smooth`: ring of
-    `ahead` gains that are averaged, 1 at first. `state`: place in the rings, present gain (1 at first), share of the
-    recovery a frame.
+    `ahead` gains to average, 1 at first. `state`: position in the rings, current gain (1 at first), recovery per frame
+    as a fraction.
     """
     at = i64(state[0])
     for n in range(frames):
@@ -215,7 +215,7 @@ def peak_curve(sound: F32) -> F32:
 
 
 class TruePeakLimiter:
-    """Look-ahead limiter of a stream: `take` answers some milliseconds late, and `end` gives the rest."""
+    """Look-ahead limiter of a stream: `take` returns sound some milliseconds late, and `end` returns the rest."""
 
     def __init__(self, rate: int, channels: int, ceiling: float = CEILING) -> None:
         self._ceiling = ceiling * MARGIN
@@ -247,6 +247,6 @@ class TruePeakLimiter:
         return ready
 
     def end(self) -> F32:
-        """Remaining part of the result."""
+        """Returns the remaining part of the result."""
         left = self._held.shape[1] - HALF_TAPS + self._waiting.shape[1]
         return self.take(np.zeros((len(self._held), HALF_TAPS + self._ahead), np.float32))[:, : max(0, left)]

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms: energies of triangular bands, equally spaced in mel, in decibels.
+"""Log-mel spectrograms: energies in decibels of triangular bands with equal spacing in mel.
 
 The mel scale and the bands are Slaney's (Auditory Toolbox, 1998), which librosa computes by default.
 """
@@ -63,7 +63,7 @@ class LogMel:
 
 
 class LogMelStream:
-    """Streaming log-mel spectrogram: the same frames as `LogMel.compute` of the whole sound."""
+    """Streaming log-mel spectrogram, with the same frames as `LogMel.compute` on the whole sound."""
 
     def __init__(self, settings: MelSettings) -> None:
         self._mel, self._window, self._hop = LogMel(settings), settings.window, settings.hop
@@ -85,7 +85,7 @@ class LogMelStream:
         return self._mel.compute(held[: (count - 1) * self._hop + self._window])
 
     def end(self) -> F32:
-        """Frames that are left at the sound's end: none, for a window is complete or missing."""
+        """Returns the frames left at the sound's end: none, since a window is either complete or missing."""
         return np.zeros((0, self._bands), np.float32)
 
 

@@ -1,9 +1,9 @@
-"""YIN pitch tracker, one pitch or none a hop, on a mono stream at the rate of pitch analysis; median filter.
+"""YIN pitch tracker, with one pitch or none per hop, on a mono stream at the pitch analysis rate; median filter.
 
 The difference function and its cumulative normalisation are those of YIN (de Cheveigné and Kawahara, 2002), computed
-from an autocorrelation by FFT; the pitch is at its first trough below a threshold. Pitch up to 2 kHz needs no more
-than 24 kHz: the input is mixed to mono and decimated by a windowed sinc. All counts start at the last `reset`, so any
-split into blocks gives the same hops.
+from an autocorrelation by FFT; the pitch is the function's first trough below a threshold. Pitches up to 2 kHz need a
+rate of 24 kHz at most: the input is mixed to mono and decimated by a windowed sinc. All counts start at the last
+`reset`, so any split into blocks gives the same hops.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ HISTORY = 1024
 TAPS = 16
 """Taps of the decimation filter on each side, per unit of the decimation factor."""
 BODY = (60.0, 500.0)
-"""Hz, corners of the first-order high-pass and low-pass of `Decimator.body`.
+"""Corner frequencies in Hz of the first-order high-pass and low-pass of `Decimator.body`.
 
-They keep a weak fundamental among strong harmonics, and the troughs of high harmonics from being too narrow for the
+They preserve a weak fundamental among strong harmonics, and keep the troughs of high harmonics wide enough for the
 sampling.
 """
 # places in `state`: write place in the filter's ring, inputs until an output is due, outputs in the hop that fills
@@ -96,9 +96,9 @@ def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
 class Decimator:
     """Fills hops of decimated samples and keeps the newest `HISTORY`.
 
-    `around`: the wanted rate in Hz, reached as nearly as a whole factor allows. `hop`: decimated samples of a hop.
-    `factor`: input frames per decimated sample. `rate`: decimated samples per second. `hop`: decimated samples of a
-    hop. `lag`: input frames by which a decimated sample lags the sound.
+    `around`: the wanted rate in Hz, approximated by an integer factor. `hop`: decimated samples of a hop. `factor`:
+    input frames per decimated sample. `rate`: decimated samples per second. `hop`: decimated samples of a hop. `lag`:
+    input frames by which a decimated sample lags the sound.
     """
 
     def __init__(self, rate: int, around: int = AROUND, hop: int = HOP) -> None:
@@ -132,7 +132,7 @@ class Decimator:
         self._end = HISTORY + self.hop
 
     def take(self, x: F32, first: int, last: int) -> int:
-        """Decimates frames from `first` to `last`, or until a hop is full. `x`: float32 `[channels, frames]`."""
+        """Decimates frames `first` to `last`, or up to a full hop. `x`: float32 `[channels, frames]`."""
         if len(x) != self._channels:
             self._channels = len(x)
             self._mix.begin(self._channels)
@@ -163,7 +163,7 @@ class Decimator:
         return bool(self._state[_FILLED] == self.hop)
 
     def newest(self, length: int) -> F32:
-        """Newest decimated samples. `length`: how many, at most `HISTORY`. Returns float32 `[length]`, a view."""
+        """Newest decimated samples. `length`: their number, at most `HISTORY`. Returns float32 `[length]`, a view."""
         return self._samples[self._end - length : self._end]
 
     def body(self, length: int) -> F32:
@@ -185,7 +185,7 @@ class Decimator:
 
 
 def _lowpass(side: int, cutoff: float) -> F32:
-    """2 * side + 1 taps of a windowed sinc; `cutoff` as a fraction of the sampling rate."""
+    """Taps of a windowed sinc, 2 * side + 1; `cutoff` is a fraction of the sampling rate."""
     n = np.arange(-side, side + 1)
     taps = 2 * cutoff * np.sinc(2 * cutoff * n) * np.blackman(2 * side + 3)[1:-1]
     return np.asarray(taps / taps.sum(), np.float32)
@@ -196,11 +196,11 @@ LOWEST = 36
 HIGHEST = 96
 """Highest detected pitch, a MIDI number: C7 (2093 Hz)."""
 WINDOW = 624
-"""Integration window in samples: the newest ones, so that high notes have less delay."""
+"""Integration window in samples: only the newest, so that high notes have less latency."""
 CENTRE = 300
 """Latency in samples: from the centre of the analysed sound to the end of the hop."""
 MAX_PERIOD = HISTORY - WINDOW
-"""Longest period searched, in samples."""
+"""Longest searched period, in samples."""
 THRESHOLD = 0.151
 """YIN threshold: depth below which a trough is a pitch; 0 is periodic, 1 is not. YIN's authors use 0.1 to 0.15."""
 
@@ -208,8 +208,8 @@ THRESHOLD = 0.151
 class TroughSearch(NamedTuple):
     """Settings of the search for a trough.
 
-    `window`: samples compared. `longest`: longest lag, in samples. `rate`: in Hz. `low`, `high`: range of the pitch, as
-    MIDI numbers. `threshold`: depth below which a trough counts.
+    `window`: number of compared samples. `longest`: longest lag, in samples. `rate`: Hz. `low`, `high`: range of the
+    pitch, MIDI numbers. `threshold`: depth below which a trough counts.
     """
 
     window: i64
@@ -222,7 +222,7 @@ class TroughSearch(NamedTuple):
 
 @kernel
 def hum_trough(x: f32p, corr: f32p, s: TroughSearch, d: f64p) -> f64:
-    """The pitch of the first trough deeper than `threshold` between `low` and `high`, a MIDI number; 0 for none.
+    """MIDI number of the first trough deeper than `threshold` between `low` and `high`; 0 for none.
 
     `x`: `window + longest` samples, newest last. `corr`: `[longest]` correlation of the newest `window` samples with
     those a lag earlier. `d`: `[longest]` scratch, the normalised difference.
@@ -284,7 +284,7 @@ def hum_trough(x: f32p, corr: f32p, s: TroughSearch, d: f64p) -> f64:
 
 
 class Yin:
-    """YIN pitch tracker of the newest hop. `find` allocates nothing. `rate`: samples per second of what it is given."""
+    """YIN pitch tracker of the newest hop. `find` allocates nothing. `rate`: sample rate of its input."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -323,7 +323,7 @@ class MedianPitch:
         self._recent[:] = [0.0] * len(self._recent)
 
     def step(self, pitch: float) -> float:
-        """Median pitch around the hop `lag` hops before, with the next hop's `pitch`, a MIDI number, 0 for none."""
+        """Median pitch around the hop `lag` hops before. `pitch`: the next hop's MIDI number, 0 for none."""
         self._recent.pop(0)
         self._recent.append(pitch)
         return sorted(self._recent)[self.lag]

@@ -1,4 +1,4 @@
-"""A note's own values as its node reads them: words piece by piece, and the places of values among its parameters."""
+"""A note's own values, as received by its node: words in pieces, and the indices of values among its parameters."""
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
@@ -21,14 +21,14 @@ _HASH_BITS = 53
 
 
 def value_place(number: int) -> int:
-    """Place of a value's parameter among `note_params`; -1 for a number that carries none."""
+    """Index among `note_params` of a value's parameter; -1 for a number without one."""
     if FIRST <= number < FIRST + CONTROLLERS:
         return number - FIRST
     return number - FIRST_EXTRA_VALUE + CONTROLLERS if FIRST_EXTRA_VALUE <= number < FIRST_WORD else -1
 
 
 class NoteWord:
-    """A word of a note, of which controllers bring the pieces; `data`: its bytes, None before the first."""
+    """A word of a note, which controllers send in pieces; `data`: its bytes, None before the first."""
 
     __slots__ = ("data",)
 
@@ -37,7 +37,7 @@ class NoteWord:
 
     @staticmethod
     def place(number: int) -> int:
-        """Place among `note_params` of the parameter whose word has a piece in a controller; -1 for none."""
+        """Index among `note_params` of the parameter whose word has a piece in a controller; -1 for none."""
         return number - FIRST_WORD if FIRST_WORD <= number <= LAST else -1
 
     def take(self, number: int, value: float) -> int:
@@ -54,9 +54,9 @@ class NoteWord:
 
     @staticmethod
     def keys(words: Iterable[str], *, named: bool = False) -> Iterator[tuple[bytes | float, str]]:
-        """Keys by which notes say words: their hash, which session logs had before `word_pieces`, and their bytes.
+        """Yields keys of words: their hash, used by session logs before `word_pieces`, and their bytes.
 
-        `named`: the words are names of values by name.
+        `named`: whether the words are names of named values.
         """
         for word in words:
             yield name_hash(word) if named else word_hash(word), word

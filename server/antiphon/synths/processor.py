@@ -69,7 +69,7 @@ RESERVED = frozenset(
         "cut_high",
     ]
 )
-"""Names of SynthDef controls that `parse_controls` refuses: the server sets these itself, with every note."""
+"""Names of SynthDef controls that `parse_controls` refuses, since the server sets them itself with every note."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 
 
@@ -83,7 +83,7 @@ class Dial:
     log: bool = False
 
     def value(self, place: float) -> float:
-        """Converts a place to a value. `place`: 0 to 1; beyond, the nearer end is taken."""
+        """Converts a dial's position to a value. `place`: 0 to 1; positions outside are clipped."""
         place = min(max(place, 0.0), 1.0)
         if self.log:
             return float(self.low * (self.high / self.low) ** place)
@@ -92,7 +92,7 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """SynthDef controls of a synth node besides the notes."""
+    """SynthDef controls of a synth node besides those of its notes."""
 
     fixed: tuple[tuple[str, float], ...] = ()
     dials: tuple[Dial, ...] = ()  # in the order of x1 to x8
@@ -106,7 +106,7 @@ class Controls:
 def parse(text: str) -> Controls:
     """Parses a node's controls: "cutoff=800 density=1:200 tone=200:8000:log".
 
-    Raises ParamError: the text cannot be read, sets a name twice, sets one of the notes' own, or has more than 8 dials.
+    Raises ParamError: the text cannot be read, sets a name twice, sets a note's control, or has more than 8 dials.
     """
     fixed: list[tuple[str, float]] = []
     dials: list[Dial] = []
@@ -152,11 +152,11 @@ MAX_NOTES = 128
 """Maximum tracked notes; the oldest is dropped first."""
 _MAX_OWN = 1 + MAX_NAMED * (MAX_WORD // PIECE + 2)
 _MAX_SHAPES = 40
-"""Maximum pitches, pressures and timbres among them: 8 dials and 16 programs then leave none for controllers."""
+"""Maximum pitches, pressures and timbres among restored events: 8 dials and 16 programs then leave no controllers."""
 
 
 class _HeldNote(NamedTuple):
-    """A held note: velocity, start sample, expression values by kind of event, and controllers of its own values."""
+    """A held note: velocity, start sample, expression values by kind of event, and controllers of its named values."""
 
     velocity: float
     began: int
@@ -225,10 +225,10 @@ class Sounding:
                     shape[event.kind] = event.value
 
     def again(self, sample: int) -> list[Event]:
-        """State as events: programs, controllers, bends, and the notes with their age and expression.
+        """Returns the state as events: programs, controllers, bends, and the notes with their age and expression.
 
-        `sample`: the engine's sample at which the coming hop begins. Returns at most 128 events at offset 0: as many
-        notes as there are voices, the newest, and what was changed last of the rest.
+        `sample`: engine sample at which the next hop begins. Returns at most 128 events at offset 0: the newest notes,
+        up to the number of voices, and the latest other changes.
         """
         moved = [Event("control", 0, e.number, e.value, e.channel) for e in self._controls.values()]
         dials = [event for event in moved if event.number >= FIRST_DIAL]
@@ -273,8 +273,8 @@ def no_events(s: i64p, words: i64p, hop: i64, sample: i64) -> i64:
 
 
 @kernel
-def empty_head(head: f32p, sample: i64) -> None:
-    """Writes the header of a hop without events, as `backend.pack` does."""
+def write_empty_header(head: f32p, sample: i64) -> None:
+    """Writes the header of a hop without events, like `backend.pack`."""
     head[0] = f32(0.0)
     head[1] = f32(sample >> 24)
     head[2] = f32(sample & 16777215)
@@ -284,7 +284,7 @@ MAX_WAITING = 8192
 MAX_NEW_EVENTS = 128
 """Maximum new events of a hop; the rest of `MAX_EVENTS` is for the state sent to a restarted worker."""
 SHORT_SECONDS = 0.002
-"""Below this block length, seconds, the worker gets a second block's time: at 64 frames of 48 kHz, not 128."""
+"""Block length in seconds below which the worker gets a second block's time: at 64 frames of 48 kHz, not at 128."""
 _DB = math.log(10.0) / 20.0
 
 LEVEL = Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level.")
@@ -296,7 +296,7 @@ DROPPED = Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Events th
 class SynthProcessor(WorkerProcessor):
     """Events in, sound out. A block's events sound in the next block, at their offsets.
 
-    Without its worker the node is silent (a 10 ms fade); after a restart, sounding notes resume at their present
+    Without its worker the node is silent (after a 10 ms fade); after a restart, sounding notes resume at their current
     position. A subclass has the parameters `LEVEL` and `DROPPED`, and the methods `backend` and `asked`.
     """
 
@@ -313,12 +313,12 @@ class SynthProcessor(WorkerProcessor):
         """The node's settings for the backend."""
 
     def turn(self, io: IO, events: list[Event]) -> None:
-        """Adds events that go before a hop's notes. On the block path. `events`: the list to extend, empty."""
+        """Adds events before a hop's notes. On the block path. `events`: the list to extend, empty."""
 
     def prepare(self, spec: StreamSpec) -> None:
         """Opens the stream and allocates every buffer.
 
-        Raises AntiphonError: the worker cannot be had, or a setting cannot be played.
+        Raises AntiphonError: the worker is not available, or the backend does not support a setting.
         """
         self._choice = self.backend()
         self._most = max(1, min(MAX_NEW_EVENTS, int(self._choice.info.crowd * spec.block)))
@@ -342,12 +342,12 @@ class SynthProcessor(WorkerProcessor):
         return self._choice.info.worker(spec.rate, spec.block, dict(self._choice.settings))
 
     def config(self) -> str:
-        """Settings as the backend can play them: `SynthSettings` as JSON."""
+        """Settings as the backend supports them: `SynthSettings` as JSON."""
         settings = self._choice.info.make_support().check_settings(self.asked(), instead=self._choice.instead)
         return json.dumps(settings.to_json(), ensure_ascii=False)
 
     def lead(self, spec: StreamSpec, hop: int) -> int:
-        """Hops until the answer: 0, for a hop is a block; 1 where a block is shorter than `SHORT_SECONDS`."""
+        """Hops until the answer: 0, since a hop is a block; 1 if a block is shorter than `SHORT_SECONDS`."""
         # the engine would wait for the answer in every block: waking the worker takes a large part of so short a one
         return int(hop / spec.rate < SHORT_SECONDS)
 
@@ -383,11 +383,11 @@ class SynthProcessor(WorkerProcessor):
         gain = np.full(io.frames, io.at("level", 0), np.float32)
         self._gains(gain, gain)
         quiet = no_events.step(self._state, hops.words, hops.hop, io.time.sample)
-        head = empty_head.step(self._head, io.time.sample)
+        head = write_empty_header.step(self._head, io.time.sample)
         return head.then(hop).then(scale.step(out, gain, io.frames)).provided(quiet)
 
     def _gains(self, level: Samples, out: Samples) -> None:
-        """Gain factors of levels in dB, with the instrument's trim."""
+        """Writes gain factors of levels in dB, including the instrument's trim."""
         np.add(level, self._trim, out=out)
         np.multiply(out, np.float32(_DB), out=out)
         np.exp(out, out=out)
@@ -410,7 +410,7 @@ class SynthProcessor(WorkerProcessor):
         self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        """Packs the hop's events."""
+        """Packs the hop's events into `into`."""
         self._dropped += pack(hop * self.hops.hop + self._skipped, self._hop_events, into[0])
 
     def reset(self) -> None:

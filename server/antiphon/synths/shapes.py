@@ -1,4 +1,4 @@
-"""Expression for backends: pitch, pressure and timbre held for their note, and the bends of channels."""
+"""Expression for backends: pitch, pressure and timbre stored for their note, and the bends of channels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,13 +10,13 @@ from antiphon.kernel.session import play
 from antiphon.synths.note_words import NoteWord
 
 _LOUDER = 1.0
-"""Gain added at full pressure: 6 dB, a common response to aftertouch."""
+"""Gain added at full pressure, a factor of 2 in all: 6 dB, a common response to aftertouch."""
 
 DATA, DATA_FINE = 6, 38
 NRPN_FINE, NRPN, RPN_FINE, RPN = 98, 99, 100, 101
-"""Controllers that select a parameter, and controllers of its value."""
+"""Controllers that select a parameter, and the controllers of its value."""
 BEND_RANGE, LAST_RPN = 0, 6
-"""Registered parameters: range of the bend, and the last that MIDI 1.0 defines besides."""
+"""Registered parameters: bend range, and the last one that MIDI 1.0 defines."""
 RESET = 121
 MAX_BEND_RANGE = 96.0
 """Widest range of a bend in semitones."""
@@ -28,8 +28,8 @@ _CHANNELS = 17
 class NoteShape:
     """Expression values of one note.
 
-    `pitch`: semitones from the note's own pitch. `pressure`: on its key, 0 to 1. `timbre`: 0 to 1; 0.5 is the
-    instrument's own.
+    `pitch`: semitones from the note's own pitch. `pressure`: pressure on its key, 0 to 1. `timbre`: 0 to 1; 0.5 is the
+    instrument's normal timbre.
     """
 
     pitch: float = 0.0
@@ -38,7 +38,7 @@ class NoteShape:
 
 
 PLAIN = NoteShape()
-"""Expression of a note without values."""
+"""Expression of a note that has no values."""
 
 
 class NoteShapes:
@@ -56,7 +56,7 @@ class NoteShapes:
         self._waiting[key] = replace(self._waiting.get(key, PLAIN), **{kind: value})
 
     def take(self, note: int, channel: int) -> NoteShape:
-        """Removes and returns the values of a note, 0 to 127, that begins; `PLAIN` where none waited."""
+        """Removes and returns the values of a note, 0 to 127, that begins; `PLAIN` if there are none."""
         return self._waiting.pop((channel, note), PLAIN)
 
     def clear(self) -> None:
@@ -97,14 +97,14 @@ class NamedValues:
         return True
 
     def given(self, channel: int, names: Iterable[str]) -> dict[str, float]:
-        """Removes and returns the values of a note that begins, those of `names`."""
+        """Removes and returns the values of a note that begins; only those in `names`."""
         values = self._pending.pop(channel, {})
         known = dict(NoteWord.keys(names, named=True)) if values else {}
         return {known[key]: value for key, value in values.items() if key in known}
 
 
 class _Controller(Protocol):
-    """A controller's value on a channel, played live or read from a score."""
+    """Value of a controller on a channel, played live or read from a score."""
 
     @property
     def channel(self) -> int: ...
@@ -120,8 +120,8 @@ _E = TypeVar("_E", bound=_Controller)
 class ChannelBends:
     """Pitch bends in semitones of the channels 1 to 16.
 
-    A channel's range is the one that it states by registered parameter 0 (controllers 101, 100, 6 and 38), otherwise
-    that of the node. `semitones`: by channel.
+    A channel's range is set by registered parameter 0 (controllers 101, 100, 6 and 38); the default is the node's.
+    `semitones`: by channel.
     """
 
     def __init__(self) -> None:
@@ -137,14 +137,14 @@ class ChannelBends:
             self._reach[channel], self._selected[channel] = -1.0, _NONE
 
     def states_reach(self, event: Event) -> bool:
-        """Whether a controller is a value of registered parameter 0."""
+        """Whether a controller sets the value of registered parameter 0."""
         return event.number in (DATA, DATA_FINE) and self._selected[event.channel] == BEND_RANGE
 
     def follow(self, event: Event, reach: float) -> bool:
-        """Follows a bend or a controller.
+        """Processes a bend or a controller.
 
         `event`: of kind "bend" or "control". `reach`: the node's range in semitones. Returns whether the channel's bend
-        is another one now.
+        has changed.
         """
         channel = event.channel
         if event.kind == "bend":
@@ -157,7 +157,7 @@ class ChannelBends:
 
     @staticmethod
     def keep(state: dict[tuple[object, ...], _E], event: _E) -> None:
-        """Keeps the last event of each controller, and of each registered parameter its selection with its value.
+        """Stores the last event of each controller, and for each registered parameter its selection and value.
 
         Sent in the order of `state`, they restore a channel.
         """

@@ -1,4 +1,4 @@
-"""Token check of requests, with a limit on wrong tokens."""
+"""Checks the tokens of requests, with a limit on wrong tokens."""
 
 import hmac
 import ipaddress
@@ -16,18 +16,18 @@ log = logging.getLogger("antiphon.lan")
 CERTIFICATE_FILE = "certificate.pem"
 KEY_FILE = "certificate.key"
 WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
-"""Rate limit of wrong tokens: number per address, period in seconds, and addresses remembered; beyond it 429."""
+"""Rate limit of wrong tokens: number per address, period in seconds, and addresses remembered. Beyond it: 429."""
 PROTOCOL = "antiphon"
 """The subprotocol of pages' WebSockets. Browsers cannot send an Authorization header with a WebSocket, so a page offers
 two subprotocols, this one and `token.` with the token, and gets this one."""
 CHALLENGE = (("WWW-Authenticate", 'Bearer realm="antiphon"'),)
-"""Header fields of a token refusal, so that a page asks for the token there and nowhere else."""
+"""Header fields of a refusal for a missing token, so that a page asks for the token only then."""
 LIVE_REQUIRED = "nothing is evaluated: start the server with `antiphon serve --live`"
 
 
 @dataclass(frozen=True, slots=True)
 class CodeGuard:
-    """Decides which requests, beyond the token, may store a script here or have a stored one evaluated.
+    """Decides which requests may, besides the token check, store a script here or have a stored one evaluated.
 
     A script is a program. It is accepted from programs of this machine, and evaluated only with `--live`.
     """
@@ -60,9 +60,8 @@ class CodeGuard:
 class TokenGuard:
     """Admits requests with the token, and counts wrong tokens per address.
 
-    `token`: the token, or a function that returns it; None where there is none: then every request that needs it is
-    refused.
-    `page_key`: counts as the token, as long as this server runs: what the owner's browser gets for the secret in the
+    `token`: the token, or a function that returns it; None without a token: then every request that needs one is
+    refused. `page_key`: accepted as the token while this server runs. The owner's browser gets it for the secret in the
     address that it opened; "" for none.
     """
 
@@ -76,7 +75,7 @@ class TokenGuard:
         """Checks a request's token, if the route needs it.
 
         A correct token is accepted even after many wrong ones: otherwise any process of this machine could lock the
-        owner out by guessing. The limit only bounds the load, for 128 bits cannot be guessed. Raises Refusal: 401
+        owner out by guessing. The limit only bounds the load, since 128 bits cannot be guessed. Raises Refusal: 401
         without the token, 403 with a wrong one, 429 after `WRONG_GUESSES` of those.
         """
         if not needed and not self.everything:
@@ -123,7 +122,7 @@ class TokenGuard:
             del self._wrong[next(iter(self._wrong))]
 
 
-def with_offered_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def add_offered_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Header fields of a WebSocket request, with the token of its subprotocols as Authorization."""
     fields = list(headers)
     if not any(name == b"authorization" for name, _ in fields):

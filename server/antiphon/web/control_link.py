@@ -1,4 +1,4 @@
-"""Web's end of the socket to control: one request in flight at a time; equal requests share an answer."""
+"""Web's end of the socket to control: sends one request at a time; equal requests share an answer."""
 
 import asyncio
 import contextlib
@@ -19,22 +19,22 @@ from antiphon.web.messages import MAX_NUMBER, PART, STARTED, Assembly, Topic, We
 from antiphon.web.osc_socket import check_address
 
 TIMEOUT_SECONDS = 10.0
-"""Timeout in seconds of a request; a killed control is back within two."""
+"""Timeout in seconds for a request; a killed control process restarts within two."""
 REPEAT_SECONDS = 3.0
 """Seconds until a request is repeated; at once if control reports a restart."""
 MAX_WAITING = 64
 """Maximum queued requests; further ones are refused with 503."""
 NO_ANSWER = "control does not answer; it is started again when it has died"
-"""Refusal of what the control process would have to answer."""
+"""Refusal of a request that the control process did not answer."""
 MAX_NODE = 64
-"""Characters of a node's name."""
+"""Maximum characters of a node's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Constant facts of a running server.
+    """Constant facts about a running server.
 
-    `methods`: path, arguments and doc of every fixed OSC address; `osc_port`: the port of OSC.
+    `methods`: path, arguments and doc of every fixed OSC address; `osc_port`: the OSC port.
     """
 
     methods: tuple[tuple[str, str, str], ...]
@@ -104,22 +104,22 @@ class ControlLink:
         return dict(await self._ask(Topic.SURFACES))
 
     async def approve(self, ip: str) -> bool:
-        """Approves an IP address; returns False if it cannot be stored, and so ends with this run."""
+        """Approves an IP address; returns False if the approval cannot be stored, and so ends with this run."""
         return bool(await self._ask(Topic.APPROVE, plain_ip(ip)))
 
     async def forget(self, ip: str) -> bool:
-        """Revokes an approval; returns as `approve`."""
+        """Revokes an approval; the return value is that of `approve`."""
         return bool(await self._ask(Topic.FORGET, plain_ip(ip)))
 
     def send(self, address: str, *args: Arg) -> None:
-        """Sends an OSC message as any client of this machine, without waiting for its effect.
+        """Sends an OSC message like any client of this machine, without waiting for its effect.
 
-        Raises WireError: the message cannot be encoded, hands over code, or the socket is full.
+        Raises WireError: the message cannot be encoded, carries a script, or the socket is full.
         """
         self.forward(encode(address, *args))
 
     def forward(self, packet: bytes) -> None:
-        """Sends an encoded OSC packet as `send`; `WireError` also for an invalid one."""
+        """Sends an encoded OSC packet like `send`. Raises `WireError` also for an invalid packet."""
         _check(decode(packet))
         try:
             self._sender.sendto(packet, self.osc)
@@ -197,7 +197,7 @@ class ControlLink:
 
 
 def _data(answer: Any) -> Any:
-    """Data of an answer; raises `Refusal` if control refused."""
+    """Returns the data of an answer. Raises `Refusal` if control refused."""
     if not isinstance(answer, dict) or "data" not in answer:
         raise Refusal(int(answer.get("status", 400)), str(answer.get("error", "control refused")))
     return answer["data"]

@@ -1,6 +1,6 @@
-"""Control's end of the web process's socket: one request at a time, within `SHARE` of CPU time, in turns.
+"""Control's end of the web process's socket: answers one request at a time, within `SHARE` of CPU time, in turns.
 
-It runs in the control process, which `join` adds it to.
+It runs in the control process, to which `join` adds it.
 """
 
 import asyncio
@@ -43,16 +43,16 @@ APPROVED_FILE = "approved.json"
 class Approvals:
     """Approved addresses with the time of their approval, valid for `APPROVAL_SECONDS`.
 
-    They survive a restart, but not the day: in another network the same address may be a stranger's.
+    They survive a restart, but expire within a day: in another network the same address may be a stranger's.
 
-    `folder`: where `APPROVED_FILE` is; `clock`: seconds since the epoch.
+    `folder`: the folder of `APPROVED_FILE`; `clock`: seconds since the epoch.
     """
 
     folder: Path
     clock: Callable[[], float] = time.time
 
     def load(self) -> dict[str, float]:
-        """Valid approvals, oldest first, with the seconds left to each; none from a damaged file."""
+        """Valid approvals, oldest first, with their remaining seconds; none from a damaged file."""
         now = self.clock()
         return {ip: when + APPROVAL_SECONDS - now for ip, when in self._read().items()}
 
@@ -92,10 +92,10 @@ class Approvals:
 log = logging.getLogger("antiphon.web")
 
 SHARE = 0.005
-"""Share of control's time for web's requests: one OSC message in 200 is delayed by one, so that p99 does not change."""
+"""Share of control's time for web's requests: they delay one OSC message in 200, so that p99 does not change."""
 CREDIT_SECONDS = 0.04
-"""Burst credit in CPU seconds after a pause: about 40 answers (1 ms each, .2 in succession), as a page or a script
-requests."""
+"""Burst credit in CPU seconds after a pause: about 40 answers (1 ms each, .2 in succession), as requested by a page or
+a script."""
 TURN_SECONDS = 0.0005
 """CPU seconds after which a long answer yields to the event loop."""
 
@@ -109,7 +109,7 @@ class ControlShare:
         self._credit, self._at = CREDIT_SECONDS, clock()
 
     def spend(self, seconds: float) -> float:
-        """Subtracts CPU time of the last answer, s, from the credit; returns the pause, s, before the next."""
+        """Subtracts the last answer's CPU time (s) from the credit; returns the pause (s) before the next one."""
         now = self._clock()
         self._credit = min(CREDIT_SECONDS, self._credit + SHARE * (now - self._at)) - seconds
         self._at = now
@@ -119,13 +119,13 @@ class ControlShare:
 class WebRequests:
     """A service of control.
 
-    `answered`: requests so far, refused ones included; `refused`: requests that got an error.
+    `answered`: number of requests so far, including refused ones; `refused`: number of errors.
     """
 
     def __init__(
         self, link: socket.socket, folder: Path, figures: Callable[[ControlApp], dict[str, Any]] = status
     ) -> None:
-        """`link`: the socket to the web process. `folder`: the configuration's, where approvals are stored."""
+        """`link`: the socket to the web process. `folder`: the configuration folder, which stores approvals."""
         link.setblocking(False)
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
         self._figures = figures
@@ -205,7 +205,7 @@ class WebRequests:
         return _data(stored)
 
     async def _store(self, change: Callable[[str], None], ip: str, what: str) -> bool:
-        """Changes the file in a thread, as disks may be slow; True if the change outlives this run."""
+        """Changes the file in a thread, since disks may be slow; returns True if the change outlives this run."""
         try:
             await asyncio.to_thread(change, ip)
         except FileError as error:
@@ -215,7 +215,7 @@ class WebRequests:
 
 
 def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
-    """Has control answer the web process, know who was approved, and watch the machine; as of `Companions.control`."""
+    """Lets control answer web, know approvals, and watch the machine; a function of `Companions.control`."""
     requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
     machine = app.joined[MACHINE] = MachineWatch(app.link, lambda: app.workers())
     app.services += [

@@ -30,15 +30,15 @@ LOOK_SECONDS = 0.5
 STALL_LOG_SECONDS = 60.0
 """Seconds between two log lines about stalls."""
 BUSY_LOAD = 0.8
-"""Mean load of a block above which the patch, not the machine's wake-up latency, is taken for the cause."""
+"""Mean load of a block above which the patch, not the wake-up latency, is assumed to be the cause."""
 LATE_SHARE = 0.05
-"""Share of a worker's sound whose lack is heard, and said."""
+"""Fraction of missing sound of a worker that is audible, and reported."""
 CROWDED_LOAD = 2.5
-"""Load average per core above which programs other than Antiphon are taken for a cause."""
+"""Load average per core above which other programs are assumed to be a cause."""
 
 
 def setting(engine: EngineStatus, late_ns: int) -> str:
-    """Options of the serve command at which blocks `late_ns` late would have been in time; of JACK also its period."""
+    """Options of `serve` with which blocks `late_ns` late would have been in time; for JACK also the period."""
     options = _options(engine, late_ns)
     if engine.driver != "jack" or not options.startswith("--block"):
         return options
@@ -59,9 +59,9 @@ def _options(engine: EngineStatus, late_ns: int) -> str:
 
 
 def late_advice(setting: str) -> str:
-    """Advice against sound that came late, with options of the serve command; none fixes other programs' load.
+    """Advice against late sound, with options of the serve command; no option fixes other programs' load.
 
-    `setting`: "" where the options already allow for as much as they can.
+    `setting`: options to advise; "" if they are already at their limits.
     """
     cores, load = os.cpu_count() or 1, os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     others = f"end other programs (load {load:.0f} on {cores} cores)"
@@ -124,7 +124,7 @@ class MachineWatch:
                     log.warning(self.advice)
 
     def _look_at_workers(self) -> None:
-        """Names a worker that has been too late with `LATE_SHARE` of its sound at two looks, one after the other."""
+        """Reports a worker whose sound was late by `LATE_SHARE` at two consecutive checks."""
         now, before, last = self._clock(), self._hops, self._late
         there = self._workers()
         running = [w for w in there if w.state == "running"]
@@ -149,7 +149,7 @@ class MachineWatch:
 # ---- Control's figures of `GET /api/status`
 
 MACHINE = "machine"
-"""Name of the `MachineWatch` among what has joined control."""
+"""Name of the `MachineWatch` among control's companions."""
 SYNTH = "synth/"
 """Prefix of the names of synth workers."""
 
@@ -194,7 +194,7 @@ def status(app: ControlApp) -> dict[str, Any]:
                 "type": n.info.type,
                 **named(n, "state", "reason"),
                 "load": round(loads.get(n.id, 0.0), 5),
-                "waits": _waited_for(app, n),
+                "waits": _wait_reason(app, n),
             }
             for n in session.state.nodes.values()
         ],
@@ -231,8 +231,8 @@ def _set(app: ControlApp) -> dict[str, Any] | None:
     return None if sets is None else sets.status(app.session.state.path, midi)
 
 
-def _waited_for(app: ControlApp, node: Node) -> str:
-    """Cause for which a node waits, by its readonly choice `waits`; "" where it plays, or has none."""
+def _wait_reason(app: ControlApp, node: Node) -> str:
+    """Reason for which a node waits, from its read-only choice `waits`; "" if it plays, or has none."""
     for param in node.cells:
         if param.name == "waits" and param.kind == "choice" and param.readonly:
             value = str(app.executor.value(node.name, param.name))
@@ -241,7 +241,7 @@ def _waited_for(app: ControlApp, node: Node) -> str:
 
 
 def _recorded(app: ControlApp) -> dict[str, dict[str, Any] | None]:
-    """Names of the output's recording and of the tracks, and when each began in seconds of the epoch; None for none."""
+    """Names and start times (seconds of the epoch) of the output's recording and of the tracks; None for none."""
     output, tracks = app.link.recording, app.link.keeping_tracks
     note = noted(app.folder.folder) if output or tracks else RecordingNote()
     return {
@@ -266,7 +266,7 @@ def _troubles(app: ControlApp) -> Iterator[str]:
 
 
 def _transports(app: ControlApp, taken: set[str]) -> dict[str, dict[str, Any] | None]:
-    """Each transport's figures by its name, without names in `taken`; None for an unused one."""
+    """Figures of each transport by name, without names in `taken`; None for an unused one."""
     given = app.transports.statuses
     names = [*(info.name for info in app.catalog.transports), *given]
     return {name: given[name]() if name in given else None for name in names if name not in taken}

@@ -14,7 +14,7 @@ from antiphon.kernel.errors import WireError
 
 
 class Refusal(WireError):
-    """A request that is not acted on. `page`: HTML to send instead of the sentence as JSON; "" for none."""
+    """A refused request. `page`: HTML to send instead of the message as JSON; "" for none."""
 
     def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Makes a refusal to be raised by a handler. `status`: the HTTP status of the answer, 400 to 599."""
@@ -29,11 +29,11 @@ class HttpRequest:
     """A request that passed the guard.
 
     Attributes:
-        query: As it was sent, in percent-encoded UTF-8; None without a "?".
+        query: As sent, in percent-encoded UTF-8; None without a "?".
         headers: By lower-case name; repeats are joined by ", ".
         peer: The client's address, without its port.
         local: This end's address, without its port.
-        body: At most what the guard lets pass.
+        body: Body, of limited length.
     """
 
     method: str
@@ -46,7 +46,7 @@ class HttpRequest:
     parts: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
-        """Reads the body as JSON. Raises Refusal: it is no JSON (status 400)."""
+        """Parses the body as JSON. Raises Refusal: it is not JSON (status 400)."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -57,11 +57,10 @@ class HttpRequest:
 class Response:
     """Answer of a handler: status, headers, body.
 
-    `status`: of HTTP, up to 599. `body`: bytes of the type `type`. `file`: a file that is sent in pieces in place of
-    `body`; None for `body`. `head`: what is sent in place of its first bytes. `length`: bytes of it that are sent at
-    most, as it may grow; -1 for as many as it has when it is asked for. `pieces`: what is sent in place of `body` as it
-    comes, of unknown length; None for `body`.
-    It may begin before the request's body is complete.
+    `status`: of HTTP, up to 599. `body`: bytes of the type `type`. `file`: a file sent in pieces instead of `body`;
+    None for `body`. `head`: bytes sent in place of the file's first. `length`: maximum bytes of it that are sent, as it
+    may grow; -1 for its length at the request. `pieces`: pieces sent instead of `body` as they arrive, of unknown
+    length; None for `body`. It may begin before the request's body is complete.
     """
 
     status: int = 200
@@ -76,8 +75,8 @@ class Response:
     def check(self) -> None:
         """Checks that the response can be sent, before its first byte.
 
-        Raises ValueError: the status is none of HTTP, or a header holds what a header cannot. Raises TypeError: the
-        body is not bytes.
+        Raises ValueError: the status is not an HTTP status, or a header is invalid. Raises TypeError: the body is not
+        bytes.
         """
         if self.status > 599:
             raise ValueError(f"{self.status} is no status of HTTP")
@@ -88,13 +87,13 @@ class Response:
 
 Handler: TypeAlias = Callable[[HttpRequest], "Response | Awaitable[Response]"]
 Authorise: TypeAlias = Callable[[HttpRequest, bool], None]
-"""Raises `Refusal` unless the request may pass; the flag says that its route needs the token."""
+"""Function that raises `Refusal` unless the request may pass; the flag says whether its route needs the token."""
 
 
 def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """Makes a response of JSON; numbers that JSON cannot hold (NaN, infinities) become null.
 
-    `data`: anything that `json.dumps` takes, and Structs in it.
+    `data`: anything that `json.dumps` takes, also with Structs.
     """
     try:
         body = json.dumps(data, allow_nan=False, default=_plain)

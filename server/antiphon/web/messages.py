@@ -29,9 +29,7 @@ STARTED = _HEAD.pack(0, 0)
 
 
 class Topic(StrEnum):
-    """The kinds of requests from web to control. NODES may be about one, by name; APPROVE and FORGET are about an IP
-    address.
-    """
+    """The kinds of requests from web to control. NODES may name one node; APPROVE and FORGET name an IP address."""
 
     ABOUT = "about"
     STATUS = "status"
@@ -79,7 +77,7 @@ def parts(number: int, answer: bytes) -> Iterator[bytes]:
 
 
 class Assembly:
-    """Joins the parts of one request's answer, and ignores those of others."""
+    """Joins the parts of one request's answer, and ignores parts of others."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -88,7 +86,7 @@ class Assembly:
         self._size = 0
 
     def add(self, message: bytes) -> Any:
-        """Adds a part: the whole answer at its last, else None. `WireError` for no part, or too long an answer."""
+        """Adds a part; returns the answer at the last part, else None. `WireError` for an invalid or too long one."""
         if len(message) < _HEAD.size:
             raise WireError("this is not an answer of control")
         number, left = _HEAD.unpack_from(message)

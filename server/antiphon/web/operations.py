@@ -5,8 +5,8 @@
         \"\"\"One file.\"\"\"
         return self._files[id]
 
-A handler gets the request, the parts of the path by their names, and as `query` and `body` these as the types that it
-names. It returns what is answered. Its docstring describes the operation in the document and in docs/http.md.
+A handler gets the request, the parts of the path by name, and `query` and `body`, converted to the types that it names.
+It returns the answer. Its docstring describes the operation in the document and in docs/http.md.
 """
 
 import enum
@@ -28,7 +28,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class TokenLevel(enum.Enum):
-    """Authorisation required for an operation. `READ`: the token with `--lan` and `--proxy` alone."""
+    """Authorisation required for an operation. `READ`: the token, only with `--lan` and `--proxy`."""
 
     ANYONE = "anyone"
     READ = "read"
@@ -39,9 +39,9 @@ class TokenLevel(enum.Enum):
 class Operation:
     """One method of one path.
 
-    `plain`: whether the handler gets that JSON undecoded, since what it calls says better what is wrong with it.
-    `query`: type of the query, or None; each of its fields is described by its `Meta`. `example`: of a request that
-    works: values of the parts of the path and of the query by name, and `body`.
+    `plain`: whether the handler gets the JSON unconverted, because the function that it calls gives better errors.
+    `query`: type of the query, or None; each of its fields is described by its `Meta`. `example`: a working request:
+    values of the parts of the path and of the query by name, and `body`.
     """
 
     method: str
@@ -77,14 +77,14 @@ class Operation:
         return re.findall(r"\{(\w+)\}", self.path)
 
     def bound(self, owner: object) -> Callable[..., Any]:
-        """Endpoint callable, called with the request (and an upload's pieces), on the object with the handler."""
+        """The endpoint for an object with the handler; it is called with the request (and an upload's pieces)."""
         return partial(self.call, getattr(owner, self.handler.__name__))
 
     async def call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Response:
-        """Response of a handler to a request, whose query and body are converted.
+        """Calls a handler with a request, whose query and body are converted; returns the response.
 
-        A handler returns a `Response`, or what is answered as JSON with the operation's status: objects with the
-        attributes that its type has, or plain data.
+        A handler returns a `Response`, or the JSON answer for the operation's status: objects with the attributes of
+        its type, or plain data.
         """
         given: dict[str, Any] = dict(request.parts)
         if self.query is not None:
@@ -105,7 +105,7 @@ def operation(
 ) -> Callable[[Function], Function]:
     """Declares a method as the handler of an operation; the arguments are the attributes of `Operation`.
 
-    The types of `body` and `query` are those that the handler's parameters of that name are annotated with.
+    The types of `body` and `query` are the annotations of the handler's parameters of these names.
     """
     more.setdefault("level", TokenLevel.READ if method == "GET" else TokenLevel.OWNER)
 
@@ -118,7 +118,7 @@ def operation(
 
 
 def _asked(handler: Any) -> dict[str, Any]:
-    """The types of `body` and `query` as a handler's parameters name them, where they are records."""
+    """Types of `body` and `query` from the annotations of a handler's parameters, if they are records."""
     given = {name: kind for name, kind in handler.__annotations__.items() if name in ("body", "query")}
     # texts are those of a module with `from __future__ import annotations`
     kinds = {name: eval(kind, handler.__globals__) if isinstance(kind, str) else kind for name, kind in given.items()}
@@ -126,7 +126,7 @@ def _asked(handler: Any) -> dict[str, Any]:
 
 
 def told(found: Any, kind: Any) -> Any:
-    """Plain data of an answer of that type: of an object the attributes that are fields of it."""
+    """Converts an answer of that type to plain data: for an object the attributes that are fields of the type."""
     if isinstance(found, msgspec.Struct):
         return msgspec.to_builtins(found)
     if isinstance(found, list | tuple):
@@ -137,14 +137,14 @@ def told(found: Any, kind: Any) -> Any:
 
 
 def operations_of(owner: type) -> list[Operation]:
-    """Operations declared by a class, in order."""
+    """Operations that a class declares, in order."""
     return [member.operation for member in vars(owner).values() if hasattr(member, "operation")]
 
 
 def convert(data: Any, kind: Any, name: str = "the body") -> Any:
-    """JSON data, or query texts, converted to a type of the API; `name` is for the message.
+    """Converts JSON data, or query texts, to a type of the API; `name` is for the message.
 
-    Raises Refusal: 400, it does not fit; the message says where.
+    Raises Refusal 400: the data do not fit; the message says where.
     """
     try:
         return typed.convert(data, kind, name, strict=name == "the body")
@@ -183,7 +183,7 @@ def components(operations: Sequence[Operation]) -> dict[str, Schema]:
 
 
 def document(operations: Sequence[Operation]) -> Schema:
-    """OpenAPI 3.1 document."""
+    """Makes the OpenAPI 3.1 document."""
     paths: dict[str, dict[str, Schema]] = {}
     for one in operations:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)

@@ -15,7 +15,7 @@ from antiphon.kernel.wire.osc import MAX_DATAGRAM, Arg, Message, address_text, d
 from antiphon.web.http_message import Refusal
 
 STREAMS = frozenset({"/notify", "/monitor", "/note/watch"})
-"""Addresses whose answers would be a packet stream to a socket of the web process."""
+"""Addresses whose answer would be a stream of packets to a socket of the web process."""
 
 
 CODE = "/live/"
@@ -25,17 +25,17 @@ CODE = "/live/"
 def check_address(address: str) -> None:
     """Raises `WireError` for an address that carries a script.
 
-    Control accepts those from programs of this machine only, which HTTP clients need not be.
+    Control accepts scripts only from programs of this machine; HTTP clients may be elsewhere.
     """
     if address.startswith(CODE):
         raise WireError("scripts are not taken by this way; POST /api/live/eval does")
 
 
 def check_message(address: object, args: list[object]) -> tuple[str, list[Arg]]:
-    """Checked and typed message of a client.
+    """Checks a client's message, and adds types to its arguments.
 
-    Raises WireError: the address is none, one that answers with a stream, or one that hands a script over; an argument
-    is no number, boolean or string.
+    Raises WireError: the address is invalid, answers with a stream, or carries a script; an argument is not a number,
+    boolean or string.
     """
     if not isinstance(address, str) or not address.startswith("/") or address in STREAMS:
         raise WireError(f"{str(address)[:60]!r} is no address that a page may send to, nor another client of HTTP")
@@ -53,7 +53,7 @@ DATAGRAMS = 64
 
 
 class OscSocket:
-    """UDP socket read by the running event loop until closed; `ports`: of all that are open, and the performer's."""
+    """UDP socket read by the running event loop until closed; `ports`: ports of all open ones, and the performer's."""
 
     ports: ClassVar[set[int]] = set()
 
@@ -89,7 +89,7 @@ class OscSocket:
 
 
 RETRY_SECONDS = 30.0
-"""Seconds between two subscriptions: a control restarted without its state has lost its subscribers."""
+"""Seconds between subscriptions: a control process restarted without its state has lost its subscribers."""
 
 
 class ValueSubscription:
@@ -138,10 +138,10 @@ class ValueSubscription:
 # ---- OSC messages to control from a separate socket, so that `/fail` answers are read
 
 TIMEOUT_SECONDS = 1.0
-"""Maximum wait in seconds for a message's refusal. A message not handled by then is sent all the same."""
+"""Maximum wait in seconds for a message's refusal. A message not handled by then is still sent."""
 MAX_WAITING = 256
 DONE_SECONDS = 20.0
-"""Maximum wait in seconds for a completion answer; a handler has 30."""
+"""Maximum wait in seconds for a completion answer; a handler may take 30."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +151,7 @@ class _Sent:
     refusal: asyncio.Future[tuple[str, str]]
 
     def is_named(self, address: str) -> bool:
-        """True if a `/fail` of this address refers to this message: matched by a pattern, or inside `/at`."""
+        """True if a `/fail` of this address refers to this message: it matches a pattern, or is inside `/at`."""
         name = address.encode()
         return any(address == address_text(own) or pattern.matches(own, name) for own in self.addresses)
 
@@ -169,10 +169,10 @@ class OscRefusals:
         self._wanted: tuple[str, str, asyncio.Future[tuple[Arg, ...]]] | None = None
 
     async def send(self, address: str, *args: Arg) -> None:
-        """Sends a message as any client of this machine does.
+        """Sends a message like any client of this machine.
 
-        Raises Refusal: control refuses it: 404 where there is no such address, 422 for its arguments or its moment; 503
-        where too many wait. Raises WireError: it cannot be encoded, or the socket is full.
+        Raises Refusal: control refuses it: 404 for an unknown address, 422 for its arguments or its timing; 503 if too
+        many wait. Raises WireError: it cannot be encoded, or the socket is full.
         """
         if len(self._sent) >= MAX_WAITING:
             raise Refusal(503, "too many messages wait for the server; try again", (("Retry-After", "1"),))
@@ -201,9 +201,9 @@ class OscRefusals:
             raise _refused(named, reason)
 
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
-        """Sends a message as `send`, and waits for its completion answer.
+        """Sends a message like `send`, and returns its completion answer.
 
-        Raises Refusal, WireError: as `send`; 503 without an answer in time.
+        Raises Refusal and WireError like `send`; 503 without an answer in time.
         """
         async with self._asking:
             done = asyncio.get_running_loop().create_future()
@@ -240,7 +240,7 @@ class OscRefusals:
                     self._wanted[2].set_result(tuple(args))
 
     def _settle(self, count: int, address: str = "", reason: str = "") -> None:
-        """Resolves the oldest messages as handled; `reason`: why that address is refused, "" for none."""
+        """Marks the oldest messages as handled; `reason`: why that address is refused, "" for none."""
         for _ in range(count):
             sent = self._sent.popleft()
             if not sent.refusal.done():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from antiphon.web.page.feed import PageFeed
 
 TEXTS = 8
-"""Maximum scripts with known text by version."""
+"""Maximum versions of scripts whose text is stored."""
 MESSAGES = 64
 """Maximum messages read in one turn of the event loop."""
 IDLE: dict[str, Any] = {
@@ -28,13 +28,13 @@ IDLE: dict[str, Any] = {
 
 
 class PerformerLink:
-    """Sends scripts to the performer, and its reports to pages.
+    """Sends scripts to the performer, and forwards its reports to pages.
 
-    `script`: the script that was run last, with its version, name and sender; None before one.
+    `script`: the script that was run last, with its version, name and sender; None before the first.
     """
 
     def __init__(self, sock: socket.socket | None, feed: PageFeed) -> None:
-        """`sock`: to the performer; None if the server evaluates nothing; `feed`: to the pages."""
+        """`sock`: socket to the performer; None if the server evaluates nothing. `feed`: the page feed."""
         self._sock, self._feed = sock, feed
         self.state: dict[str, Any] = dict(IDLE)
         self.script: dict[str, Any] | None = None
@@ -63,14 +63,14 @@ class PerformerLink:
     def run(self, script: dict[str, Any], quantum: float, **how: bool) -> None:
         """Performs a script in place of the current one.
 
-        `quantum`: beats at whose multiples it begins; 0 for its bars. `how`: `top`, from its beat 0, on a bar; `keep`,
-        the current one stays for `back`, which returns to it at once, by its version. Raises Refusal: nothing is
-        evaluated, or the performer takes no message now.
+        `quantum`: beats at whose multiples it begins; 0 for its bars. `how`: `top` starts from its beat 0, on a bar;
+        `keep` keeps the current one for `back`, which returns to a version at once. Raises Refusal: nothing is
+        evaluated, or the performer accepts no message now.
         """
         self._send({"do": "run", "quantum": quantum, **how, **script})
-        self._know(script)
+        self._remember_script_text(script)
 
-    def _know(self, script: dict[str, Any]) -> None:
+    def _remember_script_text(self, script: dict[str, Any]) -> None:
         self.script = script
         self._texts.pop(script["version"], None)  # one that comes again is the newest
         self._texts[script["version"]] = script["text"]
@@ -83,21 +83,21 @@ class PerformerLink:
         return self._texts.get(self.state["version"]) if self.state["playing"] else ""
 
     def stop(self) -> None:
-        """Ends the script that plays; raises `Refusal` as `run` does."""
+        """Ends the playing script. Raises `Refusal` like `run`."""
         self._send({"do": "stop"})
 
     def rename(self, version: int, name: str) -> None:
-        """Gives a version that was run another name; raises `Refusal` as `run`."""
+        """Renames a version that has been run. Raises `Refusal` like `run`."""
         self._send({"do": "rename", "version": version, "name": name})
         if self.script is not None and self.script["version"] == version:
             self.script = {**self.script, "name": name}
 
     def slide(self, version: int, place: int, value: float) -> None:
-        """Moves a slider of the script that plays, by the first character of its call; raises `Refusal` as `run`."""
+        """Moves a slider of the playing script, by the first character of its call. Raises `Refusal` like `run`."""
         self._send({"do": "slide", "version": version, "place": place, "value": value})
 
     def hear(self, muted: list[str], soloed: list[str]) -> None:
-        """Mutes tracks and loops, or solos some; raises `Refusal` as `run`."""
+        """Mutes tracks and loops, or solos some. Raises `Refusal` like `run`."""
         self._send({"do": "tracks", "muted": muted, "soloed": soloed})
 
     def say(self, sentence: str) -> None:
@@ -131,7 +131,7 @@ class PerformerLink:
 
     def _take(self, message: dict[str, Any]) -> None:
         if isinstance(message.get("script"), dict) and self.script is None:
-            self._know(message["script"])
+            self._remember_script_text(message["script"])
         if isinstance(message.get("state"), dict):
             self.state = message["state"]
             OscSocket.ports.discard(self._port)

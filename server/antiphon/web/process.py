@@ -1,4 +1,4 @@
-"""Entry point of the web process, started by the supervisor, once the server is ready, with the HTTP socket.
+"""Entry point of the web process, which the supervisor starts with the HTTP socket when the server is ready.
 
 It has no state of its own: if it is killed, the supervisor starts another, and connections queue in the listening
 socket meanwhile.
@@ -21,7 +21,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.runtime import paths, resources
-from antiphon.kernel.runtime.console import name_prints
+from antiphon.kernel.runtime.console import log_plugin_prints
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
@@ -33,12 +33,13 @@ log = logging.getLogger("antiphon.web")
 NICE = 10
 """Increment of the process's nice value: control and engine have priority."""
 WITHDRAW_SECONDS = 1.0
-"""Maximum seconds to withdraw the announcement of `--lan` at the end; it takes a quarter of that."""
+"""Timeout in seconds for withdrawing the announcement of `--lan`; it usually takes a quarter."""
 CATALOG_SECONDS = 0.2
-"""Seconds between two checks of the catalog's file."""
+"""Interval in seconds between checks of the catalogue's file."""
 STALLED_SECONDS, BLOCKED_SECONDS = 10, 60
 """Seconds of processor time, and of the clock, after which SIGPROF or SIGALRM ends the process if a plugin's handler
-blocks the event loop; it is then restarted. A busy machine gives a process of its nice value nothing for seconds."""
+blocks the event loop; it is then restarted. On a busy machine a process of its nice value may get no processor time for
+seconds."""
 
 
 def main(argument: str) -> int:
@@ -50,7 +51,7 @@ def main(argument: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     log_lines()
-    name_prints()
+    log_plugin_prints()
     os.nice(NICE)
     given = json.loads(argument)
     catalog = _read(Path(given["catalog"]))
@@ -87,7 +88,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
         http = await serve_http(control, catalog, options)
         with contextlib.suppress(Refusal):  # what asks meanwhile is refused alike
             await control.about()
-        _say_answers(fds["answers"])
+        _report_http_ready(fds["answers"])
         announcing = await start_announcement(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")
         _watch(loop)
@@ -121,7 +122,7 @@ async def start_announcement(
     return asyncio.create_task(announcement.serve(), name="announcement")
 
 
-def _say_answers(pipe: int) -> None:
+def _report_http_ready(pipe: int) -> None:
     """Tells the supervisor that HTTP answers."""
     with contextlib.suppress(OSError):  # the server ends
         os.write(pipe, b"1")
@@ -145,7 +146,7 @@ async def _follow(catalog: Catalog, path: Path) -> None:
 
 
 def _watch(loop: asyncio.AbstractEventLoop) -> None:
-    """Postpones both ends every second while the event loop runs."""
+    """Postpones both time limits every second while the event loop runs."""
     signal.setitimer(signal.ITIMER_PROF, STALLED_SECONDS)
     signal.alarm(BLOCKED_SECONDS)
     loop.call_later(1.0, _watch, loop)

@@ -1,4 +1,4 @@
-"""The server's own HTTP routes: the status, the OSCQuery tree, surfaces and their approval, the page; those of plugins.
+"""HTTP routes of the server (status, OSCQuery tree, surfaces and their approval, page) and of plugins.
 
 http = await serve_http(control, catalog, HttpOptions(paths.config(), plugins=catalog.hooks))
 ...
@@ -50,7 +50,7 @@ HOOKS = frozenset({"antiphon_routes", "antiphon_operations"})
 
 
 async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]]) -> None:
-    """Adds every plugin's routes and operations; an exception is logged, and the next plugin has its turn."""
+    """Adds every plugin's routes and operations; an exception is logged, and the next plugin follows."""
     wanted = {plugin for plugin, hooks in implemented.items() if HOOKS.intersection(hooks)}
     if not wanted:
         return
@@ -87,8 +87,9 @@ log = logging.getLogger("antiphon.http")
 class HttpOptions:
     """Addresses, ports and access of HTTP.
 
-    `proxy`: names under which a reverse proxy forwards requests: HTTP on every address, where all but the health needs
-    the token. `page`: the server's runtime folder and the page's key; None where no browser is known without the token.
+    `proxy`: names under which a reverse proxy forwards requests: HTTP on every address, where everything but the health
+    check needs the token. `page`: the server's runtime folder and the page's key; None if every browser needs the
+    token.
     """
 
     folder: Path
@@ -105,10 +106,10 @@ class HttpOptions:
 
 
 async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOptions) -> HttpServer:
-    """Starts HTTP on loopback, with `lan` HTTPS on every address, with `proxy` HTTP there.
+    """Starts HTTP on loopback; with `lan` HTTPS on every address, with `proxy` HTTP on every address.
 
-    Returns the server; `.port` is the port it listens on. Raises EngineError: the port is taken. Raises FileError: with
-    `lan` or `proxy`, the token or the certificate cannot be written. Raises Refusal: control does not answer.
+    Returns the server; `.port` is its port. Raises EngineError: the port is taken. Raises FileError: with `lan` or
+    `proxy`, the token or the certificate cannot be written. Raises Refusal: control does not answer.
     """
     server = HttpServer(control, limits=options.limits)
     _guard(server, options)
@@ -208,7 +209,7 @@ def wants_html(accept: str) -> bool:
 
 
 def _with_page(check: Authorise) -> Authorise:
-    """Wraps `check`: a browser without the token gets the page, which contains no data, to enter it."""
+    """Wraps `check` so that a browser without the token gets the page, without data, to enter it."""
 
     def checked(request: HttpRequest, needed: bool) -> None:
         try:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from antiphon.kernel.wire.osc import Arg
 from antiphon.operations.shared import Asker, SharedOperation
-from antiphon.web.access import CodeGuard, with_offered_token
+from antiphon.web.access import CodeGuard, add_offered_token
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
 from antiphon.web.operations import Operation, TokenLevel, operations_of
@@ -46,7 +46,7 @@ __all__ = [
 
 Found = TypeVar("Found")
 ASKED, MAX_ASKED = 2, 64
-"""Operations of plugins that are done at a time, and most that wait or are done."""
+"""Maximum operations of plugins that run at a time, and maximum running or waiting ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class Uploads:
 class HttpServer:
     """HTTP server: routes, connections and limits.
 
-    `token`: what every request needs with `--lan`, else "". `operations`: those that `serve` has added, in order.
-    `uploads`: files that clients have sent; None where nothing is done with files. `live`: the performer of live
-    scripts, and who may evaluate; None before the routes of live scripts are there. `port`: the port that it listens
-    on, after `start`. `draining`: called again and again while it drains; each begins nothing new, and returns how much
-    still runs. `counts`: further counters for `/api/status`, by name.
+    `token`: the token that every request needs with `--lan`, else "". `operations`: operations added by `serve`, in
+    order. `uploads`: files that clients have sent; None without file operations. `live`: the performer of live scripts,
+    and who may evaluate; None until the routes of live scripts are added. `port`: its port, after `start`. `draining`:
+    functions called repeatedly while it drains; each starts nothing new, and returns the number of running tasks.
+    `counts`: further counters for `/api/status`, by name.
     """
 
     def __init__(
@@ -127,9 +127,9 @@ class HttpServer:
         self._put(one, partial(one.call, handler))
 
     async def in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
-        """Result of work done in a thread apart from those in which routes read files.
+        """Runs work in a thread, separate from those in which routes read files; returns the result.
 
-        Raises Refusal: 503, too much of it waits.
+        Raises Refusal 503: too much work is waiting.
         """
         if self._asked >= MAX_ASKED:
             raise Refusal(503, f"{MAX_ASKED} questions wait already; try again", (("Retry-After", "5"),))
@@ -174,7 +174,7 @@ class HttpServer:
         await self.connections.stop()
 
     def status(self) -> dict[str, int]:
-        """Counters for `/api/status`."""
+        """Returns counters for `/api/status`."""
         counts = self.gate.counters
         return {
             "http_requests": counts.requests,
@@ -188,7 +188,7 @@ class HttpServer:
 
     def _websocket_of(self, scope: MutableMapping[str, Any]) -> ServeWebSocket | None:
         """WebSocket handler of a request; None if it is answered as a plain request."""
-        given = {**scope, "headers": with_offered_token(scope["headers"]), "state": {}}
+        given = {**scope, "headers": add_offered_token(scope["headers"]), "state": {}}
         try:
             request = self.gate.checked_request(given)
             serve, owner = self.routes.websockets.get(request.path, (self.listeners.serve, None))
@@ -210,8 +210,8 @@ TURN_SECONDS = 0.05
 async def drain(server: HttpServer, seconds: float) -> bool:
     """Closes the port, and returns once all requests and jobs are finished, or after `seconds`.
 
-    Idle connections are closed at once, others after their answer. WebSockets are not waited for. Returns True if
-    nothing was left.
+    Idle connections are closed at once, others after their answer. It does not wait for WebSockets. Returns True if
+    everything has finished.
     """
     connections = server.connections
     connections.close_port()

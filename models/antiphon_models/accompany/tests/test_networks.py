@@ -40,7 +40,7 @@ def test_numpy_plays_live_what_torch_trains_on_rows_known_when_a_beat_begins(mon
     start = song.meter * -(-song.first // song.meter) - song.first
     notes = [note._replace(start=note.start + start, end=note.end + start) for note in song.melody]
     melody, made = melody_of(notes, len(song.beats) + start), drawn(live_networks.LiveChordTraining)
-    rows = live_networks.known_rows(networks.song_rows(song)["rows"])
+    rows = live_networks.rows_at_onsets(networks.song_rows(song)["rows"])
     echoes = live_networks.echoes(rows)
     inputs = ((rows, live_network.BEAT_BY_TONIC), (echoes, live_network.ECHO_BY_TONIC))
     with torch.no_grad():

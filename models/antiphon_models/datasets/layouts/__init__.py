@@ -1,4 +1,4 @@
-"""One loader for each data set. `layout_of` finds one by its name, `listing_of` lists what a folder holds of it."""
+"""One loader per data set. `layout_of` finds a loader by name; `listing_of` lists a data set's items in a folder."""
 
 from collections.abc import Callable
 from functools import partial
@@ -83,7 +83,7 @@ SIGNS = {
     "guitarset": ("audio_mono-mic", "audio_mono-pickup_mix", "annotation/*_comp.jams"),
     "freesound": ("sounds.json",),
 }
-"""Glob patterns by data set that match in its folder alone."""
+"""Glob patterns by data set, which match only in that data set's folder."""
 NAMES = tuple(layout.name for layout in LAYOUTS)
 
 
@@ -98,8 +98,8 @@ def layout_of(name: str) -> DatasetLayout:
 def listing_of(name: str, root: Path) -> DatasetListing:
     """Lists the items of a data set in a folder.
 
-    Raises `FileError`: it is no folder, or is laid out otherwise; where it is laid out as another data set, the message
-    names that. `UsageError`: there is no such data set.
+    Raises `FileError`: it is not a folder, or has another layout; if that is the layout of another data set, the
+    message names it. `UsageError`: there is no such data set.
     """
     layout = layout_of(name)
     if not root.is_dir():

@@ -136,7 +136,7 @@ _POP_LISTS = {"beats": "beat_midi.txt", "chords": "chord_midi.txt", "keys": "key
 
 
 def lakh(root: Path) -> DatasetListing:
-    """The Lakh MIDI dataset (Raffel, 2016): a file's name is the MD5 digest of its bytes, but for clean_midi."""
+    """The Lakh MIDI dataset (Raffel, 2016): a file's name is its MD5 digest, except in clean_midi."""
     place = first_folder(root, list(LAKH))
     if place is None:
         raise layout_error(root, "lakh", "there is none of the folders lmd_full, lmd_matched and clean_midi")
@@ -193,7 +193,7 @@ def groove(root: Path) -> DatasetListing:
 def _performances(
     rows: Sequence[dict[str, str]], root: Path, top: Path, name: str, group: str, *labels: str, tempo: str = ""
 ) -> tuple[tuple[Item, ...], bool]:
-    """The items of a table with columns for the files of MIDI and sound, and whether there is sound."""
+    """Items of a table with columns for MIDI and sound files, and whether sound is present."""
     sound = any(True for _ in files_below(top, ".wav"))
     place = f"{relative(top, root)}/".removeprefix("./")
     midi = ItemRules(name, (place + "{midi_filename}",), group, "{split}", labels, tempo)
@@ -240,7 +240,7 @@ def vgmidi(root: Path) -> DatasetListing:
 
 
 def openmsx(root: Path) -> DatasetListing:
-    """OpenMSX, the music of OpenTTD, as Debian's package has it, unpacked: songs of bands with drums and bass."""
+    """OpenMSX, the music of OpenTTD, as unpacked from Debian's package: songs of bands with drums and bass."""
     found = sorted(root.rglob("openmsx/*.mid"))
     if not found:
         raise layout_error(root, "openttd-openmsx", "there is no openmsx/*.mid")

@@ -1,4 +1,4 @@
-"""Items from rows of a table or from file names: a loader is a table of patterns."""
+"""Builds items from table rows or file names: a loader is a table of patterns."""
 
 import hashlib
 import os
@@ -16,18 +16,18 @@ from antiphon_models.datasets.records import TEST, TRAIN, VALID, DatasetListing,
 
 TENTHS = 10
 MADE_HERE = "made here"
-"""Prefix of `DatasetListing.split_by` where no split is published."""
+"""Prefix of `DatasetListing.split_by` where the data set has no published split."""
 _VALID, _TEST = 8, 9  # of ten parts; those before are for training
 
 
 def split_of(group: str) -> str:
-    """Split of a group by its digest, 8:1:1, the same on every machine and for any other content of the data set."""
+    """Split of a group by its digest, 8:1:1; it is the same on every machine and whatever else the data set holds."""
     part = int.from_bytes(hashlib.blake2b(group.encode("utf-8", "surrogateescape"), digest_size=8).digest()) % TENTHS
     return {_VALID: VALID, _TEST: TEST}.get(part, TRAIN)
 
 
 def made_by(shared_by: str) -> str:
-    """Sentence for a split made by `shared_by`."""
+    """Describes a split made by `shared_by`, as a sentence."""
     return f"{MADE_HERE}: eight, one and one of ten by a digest of the {shared_by}"
 
 
@@ -39,18 +39,18 @@ def item_of_group(name: str, files: tuple[str, ...], group: str, labels: tuple[s
 def assign_splits(
     items: Iterable[Item], shared_by: str, published: int = 0, part: str = "", absent: Sequence[str] = (), by: str = ""
 ) -> DatasetListing:
-    """Listing of items split by group; `by`: the digest's source, where `shared_by` does not say it in one word."""
+    """Lists items, split by group; `by`: the digest's source, where `shared_by` is not enough to say it."""
     return DatasetListing(tuple(items), part, published, shared_by, made_by(by or shared_by), tuple(absent))
 
 
 # ---- Finds files below a folder, in order, and the folder that holds them
 
 MAX_FILES = 2_000_000
-"""Maximum files of one data set; the largest has 300,000."""
+"""Maximum files of a data set; the largest one known has 300,000."""
 
 
 def files_below(folder: Path, *suffixes: str) -> Iterator[Path]:
-    """Files of known suffixes below a folder, sorted; hidden ones and links to folders are left out.
+    """Files with given suffixes below a folder, sorted; hidden files and links to folders are left out.
 
     Raises `FileError`: there are more than `MAX_FILES`.
     """
@@ -71,7 +71,7 @@ def first_folder(root: Path, names: Sequence[str]) -> Path | None:
 
 
 def layout_error(root: Path, name: str, wanted: str) -> FileError:
-    """The error for a folder that is laid out otherwise."""
+    """Returns the error for a folder with another layout."""
     return FileError(f"{root} is not laid out as {name} is: {wanted}")
 
 
@@ -94,14 +94,14 @@ SPLIT_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class ItemRules:
-    """Item patterns, where "{column}" stands for a value of the row, or of a named group of the file's name.
+    """Patterns of an item, where "{column}" stands for a value of the row, or of a named group of the file's name.
 
     Attributes:
-        group: What items of two splits must not share.
-        split: One of `SPLIT_NAMES`, else it is in none; "" where splits are made here, by the group.
-        labels: Of the item; those that are empty are left out.
-        tempo: In beats a minute.
-        annotations: Files by what is in them; see `Item`.
+        group: The value that items of different splits must not share.
+        split: A key of `SPLIT_NAMES`, else the item is in no split; "" where the split is made here by group.
+        labels: Labels of the item; empty ones are left out.
+        tempo: Tempo in BPM.
+        annotations: Files by kind of annotation; see `Item`.
     """
 
     name: str
@@ -114,7 +114,7 @@ class ItemRules:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     def item(self, values: Mapping[str, str]) -> Item:
-        """The item of a row. Raises `KeyError`: the row lacks a column."""
+        """Builds the item of a row. Raises `KeyError`: the row lacks a column."""
         group = self.group.format_map(values)
         split = SPLIT_NAMES.get(self.split.format_map(values).lower(), "") if self.split else split_of(group)
         annotations = {kind: pattern.format_map(values) for kind, pattern in self.annotations.items()}
@@ -133,7 +133,7 @@ class ItemRules:
 def matches(root: Path, place: Path, pattern: str, *suffixes: str) -> Iterator[dict[str, str]]:
     """Named groups of the name of each matching file below a folder, and "path" relative to `root`.
 
-    All of the path below `place`, without its suffix, has to match `pattern`.
+    The whole path below `place`, without suffix, must match `pattern`.
     """
     wanted = re.compile(pattern)
     for path in files_below(place, *suffixes):

@@ -25,7 +25,7 @@ from antiphon_models.datasets.layouts.rules import (
 from antiphon_models.datasets.records import SPLITS, TEST, TRAIN, DatasetListing, Item
 
 IRMAS_TRAINING, IRMAS_TEST, MEDLEY_CLIPS, SLAKH_TRACKS, BABY_TRACKS, GUITAR_TAKES = 6_705, 2_874, 21_571, 2_100, 20, 360
-"""As published."""
+"""Published numbers of items."""
 IRMAS = {
     "cel": "cello",
     "cla": "clarinet",
@@ -42,7 +42,7 @@ IRMAS = {
 """Instruments by folder name."""
 _IRMAS_PARTS = tuple(f"IRMAS-TestingData-Part{part}" for part in (1, 2, 3))
 _IRMAS_CLIP = rf"(?P<label>{'|'.join(IRMAS)})/(?P<name>.*?(?P<song>\d+)__\d+|[^/]+)"
-"""Published file names with the song's number; a file of another name is its own song."""
+"""Pattern of published file names with the song's number; any other file is a song by itself."""
 _MEDLEY = "Medley-solos-DB"
 _MEDLEY_RULES = ItemRules(
     "{uuid4}",
@@ -64,7 +64,7 @@ _STYLES = {"BN": "bossa nova", "Funk": "funk", "Jazz": "jazz", "Rock": "rock", "
 
 
 def irmas(root: Path) -> DatasetListing:
-    """IRMAS (Bosch et al., ISMIR 2012): three seconds with one instrument in front; its test has all that are heard."""
+    """IRMAS (Bosch et al., ISMIR 2012): three seconds with a lead instrument; the test part labels all instruments."""
     training = next((root / top for top in ("IRMAS-TrainingData", ".") if (root / top / "cel").is_dir()), None)
     training = training or first_folder(root, ["IRMAS-TrainingData"])
     parts = [part for part in _IRMAS_PARTS if (root / part).is_dir()]
@@ -122,7 +122,7 @@ def slakh(root: Path) -> DatasetListing:
 
 
 def _slakh_track(place: Path, root: Path, *, split: bool) -> Item:
-    """A track; stems without a rendering have no loudness in the metadata, and no sound."""
+    """Builds a track's item; stems that were not rendered have no loudness in the metadata, and no sound."""
     about = place / "metadata.yaml"
     source, part = place.name, ""
     parts: dict[str, dict[str, str]] = {}
@@ -168,15 +168,15 @@ def guitarset(root: Path) -> DatasetListing:
 
 
 LOOPS = 9_455
-"""As published."""
+"""Published number of loops."""
 NOTES = {"train": 289_205, "valid": 12_678, "test": 4_096}
-"""As published."""
+"""Published number of notes by split."""
 SOUNDS = "sounds.json"
 """File of `antiphon dataset fetch` with each sound's metadata, by its number."""
 
 
 def loops(root: Path) -> DatasetListing:
-    """The loops of metadata.json, or those present; a file name begins with the sound's number."""
+    """Lists the loops of metadata.json, or those present; a file name begins with the sound's number."""
     top = first_folder(root, ["FSL10K", "."]) or root
     sounds = first_folder(top, ["audio/wav", "audio/original", "audio"])
     if sounds is None:
@@ -197,7 +197,7 @@ def loops(root: Path) -> DatasetListing:
 
 
 def freesound(root: Path) -> DatasetListing:
-    """The sounds of `SOUNDS`, in splits by owner. The licence of each is a label too: "licence:URL"."""
+    """Lists the sounds of `SOUNDS`, split by owner. The licence of each is also a label: "licence:URL"."""
     if not (root / SOUNDS).is_file():
         raise layout_error(root, "freesound", f"there is no {SOUNDS}, which `antiphon dataset fetch` writes")
     known = tables.json_object(root / SOUNDS)
@@ -216,7 +216,7 @@ def _in_order(numbers: Iterable[str]) -> list[str]:
 
 
 def notes(root: Path) -> DatasetListing:
-    """NSynth (Engel et al., 2017): the parts present, each a split with instruments of its own."""
+    """NSynth (Engel et al., 2017): the parts present; each is a split with its own instruments."""
     parts = [split for split in SPLITS if (root / f"nsynth-{split}" / "examples.json").is_file()]
     if not parts:
         raise layout_error(root, "nsynth", "there is no nsynth-train/examples.json, nor one of valid or test")

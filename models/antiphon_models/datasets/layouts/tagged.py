@@ -30,7 +30,7 @@ _UNREADABLE = set(tomllib.loads(Path(__file__).with_name("fma_unreadable.toml").
 
 
 def fma(root: Path) -> DatasetListing:
-    """The largest part present; with `fma_metadata/tracks.csv` also genres, splits and missing tracks."""
+    """Lists the largest FMA part present; `fma_metadata/tracks.csv` adds genres, splits and missing tracks."""
     part = next((name for name in reversed(SIZES) if (root / name).is_dir()), "")
     if not part:
         raise layout_error(root, "fma", "there is none of the folders fma_small, fma_medium, fma_large and fma_full")
@@ -93,11 +93,11 @@ _FILTERED: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("g
 """Clips of each genre by split, as "0-2 5"."""
 GENRES = tuple(_FILTERED)
 SPEECH_CLIPS = 64
-"""Clips of music, and of speech."""
+"""Number of clips of music, and of speech."""
 
 
 def gtzan(root: Path) -> DatasetListing:
-    """The thousand clips, in wav or au; those outside the filtered split are marked faulty."""
+    """Lists GTZAN's thousand clips, in wav or au; those outside the filtered split are marked faulty."""
     place = next((root / name for name in FOLDERS if any((root / name / genre).is_dir() for genre in GENRES)), None)
     clips = place is not None and any(True for genre in GENRES for _ in files_below(place / genre, *_SUFFIXES))
     if place is None or not clips:
@@ -128,7 +128,7 @@ def gtzan(root: Path) -> DatasetListing:
 
 
 def gtzan_speech(root: Path) -> DatasetListing:
-    """The set of music and speech, as folders of wav or of the au files of the publication."""
+    """Lists GTZAN's music and speech set, as folders of wav or of the published au files."""
     items = []
     for label in ("music", "speech"):
         place = first_folder(
@@ -162,7 +162,7 @@ _SPLIT_LISTS = ("{}_x_msd_id.txt", "{}.txt", "{}_msd_id.txt")
 
 
 def million(root: Path) -> DatasetListing:
-    """Tracks present; with AdditionalFiles also expected tracks, artists, and wrong song matches."""
+    """Lists the tracks present; AdditionalFiles adds expected tracks, artists, and wrong song matches."""
     data = first_folder(root, ["MillionSongSubset/data", "MillionSongSubset", "data", "."]) or root
     subset = "subset" in data.as_posix().lower() or (root / "AdditionalFiles/subset_unique_tracks.txt").is_file()
     names = _lines(root, "subset_unique_tracks.txt" if subset else "unique_tracks.txt")
@@ -209,7 +209,7 @@ def _splits(root: Path) -> dict[str, str]:
 
 
 MTAT_CLIPS, CAL500_SONGS, CAL10K_SONGS, OPENMIC_CLIPS = 25_863, 502, 10_870, 20_000
-"""As published."""
+"""Published numbers of items."""
 _MTAT_EMPTY = {
     "6/norine_braun-now_and_zen-08-gently-117-146.mp3",
     "8/jacob_heringman-josquin_des_prez_lute_settings-19-gintzler__pater_noster-204-233.mp3",
@@ -220,7 +220,7 @@ _MTAT_VALID, _MTAT_TEST = "c", "def"
 JAMENDO = {"": 55_609, "genre": 55_215, "instrument": 25_135, "moodtheme": 18_486}
 """Published number of tracks by kind of tags; "" for all kinds."""
 RELEVANT = 0.5
-"""OpenMIC's likelihood from which an instrument counts as present."""
+"""OpenMIC likelihood at and above which an instrument counts as present."""
 
 
 def jamendo(root: Path, kind: str = "") -> DatasetListing:
@@ -324,7 +324,7 @@ def cal10k(root: Path) -> DatasetListing:
 
 
 def openmic(root: Path) -> DatasetListing:
-    """OpenMIC-2018 (Humphrey, Durand and McFee, ISMIR 2018): ten seconds each, twenty instruments, some marked."""
+    """OpenMIC-2018 (Humphrey, Durand and McFee, ISMIR 2018): ten-second clips, partly marked for 20 instruments."""
     top = first_folder(root, ["openmic-2018", "."]) or root
     table = top / "openmic-2018-aggregated-labels.csv"
     if not table.is_file():
@@ -367,10 +367,10 @@ _CLIP = re.compile(r"([ ._-]*(clip|part|seg|segment)?[ ._-]*\(?\d{1,5}\)?)+$", r
 
 
 def folders(root: Path) -> DatasetListing:
-    """Items with the top folders as classes.
+    """Lists items with the top-level folders as classes.
 
-    A song is a folder below one, else a name without the numbers at its end,
-    unless that is the class's own name.
+    A song is a folder below a class, else a file name without its trailing numbers, unless that is the class's own
+    name.
     """
     items = []
     for path in files_below(root, *sorted(SOUND | SCORES)):

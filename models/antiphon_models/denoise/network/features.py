@@ -1,4 +1,4 @@
-"""Input features of both networks: band levels, history and noise floor; hop by hop, or for many hops at once.
+"""Input features of both networks: band levels, history and noise floor, for one hop or many at once.
 
 All levels are natural logarithms of power. `Features` has no trained weights.
 """
@@ -39,7 +39,7 @@ class Past(NamedTuple):
 
 
 class FeatureExtractor(torch.nn.Module):
-    """From log powers to `Features`."""
+    """Computes `Features` from log powers."""
 
     mean: torch.Tensor
     wide: torch.Tensor
@@ -65,7 +65,7 @@ class FeatureExtractor(torch.nn.Module):
         return Past(torch.zeros(slots, 2, UNITS), torch.full((slots, PAST, UNITS), NO_FLOOR), torch.zeros(slots, 3))
 
     def step(self, x: torch.Tensor, past: Past) -> tuple[FeatureFrame, Past]:
-        """The features of one hop: x `[slots, 2, UNITS]` log powers of input and learned noise; as `whole`."""
+        """Features of one hop, equal to `whole`'s. x: log powers of input and learned noise `[slots, 2, UNITS]`."""
         log, noise = x[:, :1], x[:, 1:]
         mean, weight, hops = past.mean[:, :1], past.mean[:, 1:2], past.mean[:, 2:]
         smooth = torch.lerp(log, past.smooth, self.keeps * (hops > 0.0)[..., None])
@@ -105,7 +105,7 @@ class FeatureExtractor(torch.nn.Module):
 
     @torch.no_grad()
     def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Features:
-        """The features of many hops from the start: log, noise `[N, T, UNITS]`; equal to those of `step`."""
+        """Features of many hops from the start, equal to those of `step`. log, noise: `[N, T, UNITS]`."""
         frame = self._frame(log.exp())
         return self._heard(log, frame, follow_levels(log), running(frame, LEVEL), noise)
 
@@ -150,7 +150,7 @@ class FeatureExtractor(torch.nn.Module):
 
 
 def follow_levels(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Smoothed levels of log powers `[N, T, UNITS]`, and the minimum of the first over past blocks."""
+    """Smooths log powers `[N, T, UNITS]` at two rates; also returns the minimum of the first over past blocks."""
     short, long, floor = (torch.empty_like(log) for _ in range(3))
     floors = torch.full((PAST, *log[:, 0].shape), NO_FLOOR, device=log.device)
     for hop, now in enumerate(log.unbind(1)):
@@ -179,7 +179,7 @@ def running(x: torch.Tensor, keep: float) -> torch.Tensor:
 
 
 def _fading(count: int, keep: float, like: torch.Tensor) -> torch.Tensor:
-    """Decay matrix `[count, count]`: weight of each earlier hop at each hop."""
+    """Decay matrix `[count, count]`: the weight at each hop (row) of each earlier hop (column)."""
     t = torch.arange(count, device=like.device, dtype=torch.float32)
     return torch.where(t[:, None] >= t, keep ** (t[:, None] - t).clamp(min=0.0), torch.zeros(()).to(t))
 

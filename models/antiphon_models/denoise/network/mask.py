@@ -1,19 +1,19 @@
-"""The mask networks of `mode=learned`: live, and of files, with look-ahead; recurrent band layers set each bin's gate.
+"""The mask networks of `mode=learned`, live and, with look-ahead, for files: recurrent band layers set each bin's gate.
 
-Two recurrent layers hear all bands and say, for every band, how far each of a bin's details (its level beside the
-band's, its neighbours, its past, its floor) pushes its gate open. A small network, the same for all bins, bends what
-comes of it: so the lines of a tone stay where the noise between them goes.
+Two recurrent layers take all bands and give, for every band, the weights by which a bin's details (level relative to
+the band, neighbours, past, floor) open its gate. A small network, the same for all bins, reshapes the result, so that
+the partials of a tone remain while the noise between them is removed.
 
 Recurrent masks on few bands: Valin, A hybrid DSP/deep learning approach to real-time full-band speech enhancement
-(RNNoise), 2018. This one steers a rule for bins rather than giving the gain of a band.
+(RNNoise), 2018. This network controls a rule for bins instead of giving a gain per band.
 
-Beside what the mask takes of the past, the one of files takes the same of the file played backwards, and the level to
-which each unit falls in the seconds around. It begins with the mean of what the mask that ships says forwards and
-backwards (`begin`). `antiphon_denoise.learned.file_mask` is it in numpy.
+The file network has the live mask's inputs, the same inputs of the reversed file, and the lowest level of each unit in
+the surrounding seconds. Its training starts from the mean of the shipped mask's forward and backward output (`begin`).
+`antiphon_denoise.learned.file_mask` is its numpy version.
 
 The network of `mode=autoencoder` is a variational autoencoder of band spectra (Kingma and Welling, 2013). A recurrent
-encoder maps the noisy bands to a normal distribution of few numbers; the recurrent decoder maps its mean (in training:
-a sample) to the bands of the clean sound. The gain of a band is the decoded over the input amplitude.
+encoder maps the noisy bands to a normal distribution of a few latent numbers; the recurrent decoder maps its mean (in
+training: a sample) to the bands of the clean sound. The gain of a band is the decoded over the input amplitude.
 """
 
 from typing import ClassVar
@@ -50,9 +50,9 @@ from antiphon_models.denoise.network.features import FeatureExtractor, Features,
 
 
 class GainNetwork(StreamingModel):
-    """From log powers `[slots, 2, UNITS]`, of input and learned noise, to gains `[slots, 1, UNITS]`, 0 to 1.
+    """Maps log powers `[slots, 2, UNITS]` of input and learned noise to gains `[slots, 1, UNITS]`, 0 to 1.
 
-    `follow`: computes the features of a hop; its state is the first of the network's.
+    `follow`: computes the features of a hop; its state is the network's first state.
     """
 
     hop: ClassVar[int] = UNITS
@@ -70,7 +70,7 @@ INITIAL_LOGIT = 1.5
 
 
 class MaskNetwork(GainNetwork):
-    """Gains by a gate per bin, whose rule comes from recurrent layers per band."""
+    """Computes gains with a gate per bin; recurrent layers per band control the gates."""
 
     name: ClassVar[str] = MASK.name
 
@@ -103,7 +103,7 @@ class MaskNetwork(GainNetwork):
         return gain, (*past, low, high)
 
     def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Many hops from the start: log, noise `[N, T, UNITS]` → gains `[N, T, UNITS]`."""
+        """Gains `[N, T, UNITS]` of many hops from the start; log, noise: `[N, T, UNITS]`."""
         heard = self.follow.whole(log, noise)
         n, t = heard.levels.shape[:2]
         x = functional.silu(self.enter(heard.bands.flatten(2)))
@@ -127,7 +127,7 @@ class MaskNetwork(GainNetwork):
 
 
 BACKWARD_DETAILS = range(5, 8)
-"""Details computed backwards: both smoothed levels and the floor."""
+"""Details also computed backwards: both smoothed levels and the floor."""
 
 
 class FileMaskNetwork(MaskNetwork):
@@ -180,7 +180,7 @@ class FileMaskNetwork(MaskNetwork):
 
     @torch.no_grad()
     def _heard(self, log: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """bands `[N, T, COUNT, FILE_FEATURES]`, details `[N, T, FILE_DETAILS, UNITS]`."""
+        """Bands `[N, T, COUNT, FILE_FEATURES]` and details `[N, T, FILE_DETAILS, UNITS]`, forwards and backwards."""
         past, future = self.follow.whole(log, noise), self.follow.whole(log.flip(1), noise.flip(1))
         around = lowest_around(log)
         level = torch.log(log.exp() @ self.follow.mean + 1e-10)
@@ -195,7 +195,7 @@ class FileMaskNetwork(MaskNetwork):
 
 
 def lowest_around(log: torch.Tensor) -> torch.Tensor:
-    """Noise floor `[N, T, UNITS]`: median of the blocks' minima, over `FLOOR_BLOCKS` blocks each way."""
+    """Noise floor `[N, T, UNITS]`: median of the block minima, over `FLOOR_BLOCKS` blocks in each direction."""
     count = log.shape[1]
     short, _, _ = follow_levels(log)
     rows = -(-count // BLOCK)
@@ -207,7 +207,7 @@ def lowest_around(log: torch.Tensor) -> torch.Tensor:
 
 
 def _rows(behind: bool) -> list[int]:
-    """Rows of the mask's rule within the file's rule, whose details partly have a `behind` copy."""
+    """Rows of the live mask's rule within the file's rule; with `behind`, those of the backward copies."""
     own = [
         DETAILS + row - BACKWARD_DETAILS.start if behind and row in BACKWARD_DETAILS else row for row in range(DETAILS)
     ]
@@ -215,7 +215,7 @@ def _rows(behind: bool) -> list[int]:
 
 
 class Autoencoder(GainNetwork):
-    """Encodes and decodes bands of a spectrum; gains are their ratio."""
+    """Variational autoencoder of spectrum bands; a gain is the decoded over the input amplitude."""
 
     name: ClassVar[str] = AUTOENCODER.name
 
@@ -239,7 +239,7 @@ class Autoencoder(GainNetwork):
         return self.gains(now.levels, OUTPUT_SCALE * self.leave(two))[:, None], (*past, one, two)
 
     def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Many hops from the start: log, noise `[N, T, UNITS]` → gains `[N, T, UNITS]`."""
+        """Gains `[N, T, UNITS]` of many hops from the start; log, noise: `[N, T, UNITS]`."""
         heard = self.follow.whole(log, noise)
         return self.gains(heard.levels, self.decoded(self.encoded(heard)[0]))
 

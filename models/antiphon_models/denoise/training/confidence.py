@@ -1,9 +1,8 @@
-"""The confidence network over whole mixtures, for gradients, and its loss: errors as quadratic forms.
+"""The confidence network over whole mixtures, differentiable, and its loss: errors as quadratic forms.
 
-Of each band and hop there are `STATISTICS` sums, with which the error of any weights is exact up to the overlap of
-bands and frames: no sound has to be computed again while it is trained. Examples are made once
-into the folder of the material, eight mixtures a file, through the mask and the gate as they are installed: they take a
-hundred times as long to make as to learn from.
+Each band and hop has `STATISTICS` sums, from which the error of any weights follows exactly, but for the overlap of
+bands and frames, so training computes no sound. Examples are made once, eight mixtures a file in the material's folder,
+with the installed mask and gate: making them takes a hundred times as long as learning from them.
 """
 
 import hashlib
@@ -92,7 +91,7 @@ class FileConfidenceNetwork(torch.nn.Module):
 
 
 def _shares(said: torch.Tensor, features: torch.Tensor, local: torch.Tensor, training: bool) -> torch.Tensor:
-    """Shares of the choices, of what is said of all bands at once and of what each band's own features say."""
+    """Shares of the choices, from the output for all bands together and from each band's own features."""
     own = features[..., : FEATURES * COUNT].unflatten(-1, (FEATURES, COUNT)).transpose(-1, -2)
     logits = said.unflatten(-1, (CHOICES, COUNT)).transpose(-1, -2) + own @ local
     if not training:
@@ -102,7 +101,7 @@ def _shares(said: torch.Tensor, features: torch.Tensor, local: torch.Tensor, tra
 
 
 def errors(statistics: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Error energy, residual noise plus lost signal, `[N, T, COUNT]`, for the shares chosen by the network."""
+    """Error energy `[N, T, COUNT]`: residual noise plus lost signal, for the given shares."""
     a, b, c = shares[..., 1:].unbind(-1)
     n, na, nb, nc, aa, ab, ac, bb, bc, cc = statistics.unbind(-1)
     linear = a * na + b * nb + c * nc
@@ -128,8 +127,8 @@ Kinds = dict[str, list[Any]]
 
 
 class Examples(NamedTuple):
-    """features `[N, T, INPUTS]` half precision; statistics `[N, T, COUNT, 10]`, see `confidence.errors`; own `[N]`
-    energy of the clean sound; gap `[N, T]` 1 where it pauses; snr `[N]` dB; silent `[N]` whether there is none.
+    """features `[N, T, INPUTS]` in half precision; statistics `[N, T, COUNT, 10]`, see `confidence.errors`; own `[N]`
+    energy of the clean sound; gap `[N, T]` 1 in its pauses; snr `[N]` dB; silent `[N]` 1 without a clean sound.
     """
 
     features: torch.Tensor
@@ -141,7 +140,7 @@ class Examples(NamedTuple):
 
 
 class ExamplePlanner(MixturePlanner):
-    """The mask's mixtures with more clean sound, more loops and more loud items."""
+    """Plans the mask's mixtures with more clean sound, more loops and more loud items."""
 
     def __init__(self, places: Places, length: int) -> None:
         super().__init__(places, length, SHARES)
@@ -156,7 +155,7 @@ class ExamplePlanner(MixturePlanner):
 
 
 def divided(train: Kinds, valid: Kinds) -> dict[Part, Kinds]:
-    """Material with part of the mask's training data held back for validation."""
+    """Splits the material, holding back part of the mask's training data for validation."""
     made: dict[Part, Kinds] = {"train": {}, "valid": {}}
     for kind, sounds in train.items():
         every = HELD_OUT_KINDS.get(kind, 8)
@@ -167,7 +166,7 @@ def divided(train: Kinds, valid: Kinds) -> dict[Part, Kinds]:
 
 
 class UnseenPlanner(MixturePlanner):
-    """Clean sounds of kinds outside the mask's training, where it errs more often: 8 to 28 dB, and clean."""
+    """Plans mixtures of clean sounds outside the mask's training, where it errs more: SNR 8 to 28 dB, and clean."""
 
     def __init__(self, places: Places, length: int) -> None:
         super().__init__(places, length, UNSEEN_SHARES)
@@ -227,7 +226,7 @@ class ExampleMaker:
         return (spectra.real.square() + spectra.imag.square()) / self._scale
 
     def _profile(self, noise: torch.Tensor, where: int) -> torch.Tensor:
-        """Mean power of half a second of noise from hop `where` on, `[BINS]`; a frame reaches back."""
+        """Mean power `[BINS]` of half a second of noise; the first frame starts at hop `where`."""
         size = self._units.grid.size
         first = -(-size // HOP) - 1 + where
         return self._power(self._units.spectra(noise)[0, first : first + (RATE // 2 - size) // HOP]).mean(0)
@@ -243,7 +242,7 @@ class ExampleMaker:
 
 
 def _features(power: Any, mask: Any, when: int, profile: torch.Tensor | None) -> Any:
-    """`[T, INPUTS]`, hop by hop as in the processor."""
+    """Features `[T, INPUTS]`, computed hop by hop as the processor does."""
     estimator, features = Estimator(BINS), ConfidenceFeatures()
     made = np.zeros((len(power), INPUTS), np.float16)
     for hop in range(len(power)):
@@ -289,17 +288,16 @@ TARGET_SDR_DB = 42.0
 HARMED, SOFT = -0.3, 0.3
 """Loss in dB from which an item counts as harmed, and width of that transition."""
 LATENCY_HOPS = 31
-"""Hops of a pause until its noise should be suppressed: a quarter second."""
+"""Hops after the start of a pause within which its noise should be suppressed: a quarter second."""
 QUIET_PAUSE = 26.0
 HARD_GAIN, HARD_PURE = 0.5, 35.0
-"""Gain and SI-SDR of clean sound in dB below which an example is drawn more often."""
+"""Gain in dB, and SI-SDR of clean sound in dB, below which an example is drawn more often."""
 
 
 class ConfidenceRecipe(Recipe):
     """`antiphon train denoise-confidence`: examples of five seconds, each from a silent state.
 
-    The loss is the gain of each example, and counts harm by the item: beside what an item loses, whether it loses at
-    all.
+    The loss is the negative gain of each example, with two penalties: the amount an item loses, and whether it loses.
     """
 
     name = "denoise-confidence"
@@ -315,11 +313,11 @@ class ConfidenceRecipe(Recipe):
     """Number of files of examples, for training and for validation."""
     items: ClassVar[int] = 16
     harm: ClassVar[float] = 12.0
-    """Weight of a loss relative to a gain at the end; 1 at the start."""
+    """Final weight of a loss relative to a gain; the initial weight is 1."""
     count: ClassVar[float] = 4.0
     """Weight of the share of harmed items."""
     dropout: ClassVar[float] = 0.1
-    """Maximum dropout of the features over a whole example."""
+    """Maximum dropout rate of the features, constant over an example."""
     hard: ClassVar[float] = 5.0
     """Oversampling factor of examples on which the mask alone fails."""
 

@@ -1,4 +1,4 @@
-"""The transform of the processor over whole batches, for gradients: sounds to spectra and gains back to sounds."""
+"""The processor's transform over whole batches, differentiable: sounds to spectra, and gains back to sounds."""
 
 import torch
 
@@ -10,9 +10,9 @@ QUIET = 1e-10
 
 
 class Frames(torch.nn.Module):
-    """Sounds `[N, T * hop]` at 48 kHz; frame t ends with hop t, with silence before the first.
+    """Transforms sounds `[N, T * hop]` at 48 kHz; frame t ends with hop t, with silence before the first.
 
-    grid: of sizes.  gains: how many a frame has, one for each bin.
+    grid: transform sizes.  gains: gains per frame, one for each bin.
     """
 
     gains = BINS
@@ -35,7 +35,7 @@ class Frames(torch.nn.Module):
         return spectra
 
     def logs(self, spectra: torch.Tensor) -> torch.Tensor:
-        """Log powers `[N, T, BINS]`; white noise of variance 1 has 0."""
+        """Log powers `[N, T, BINS]`; 0 for white noise of variance 1."""
         power = spectra.real.square() + spectra.imag.square()
         return torch.log(power / self.analysis.square().sum() + QUIET)
 
@@ -66,12 +66,12 @@ class Units(Frames):
         self.register_buffer("width", torch.bincount(units, minlength=UNITS).float(), persistent=False)
 
     def logs(self, spectra: torch.Tensor) -> torch.Tensor:
-        """Log mean powers `[N, T, UNITS]`; white noise of variance 1 has 0."""
+        """Log mean powers `[N, T, UNITS]`; 0 for white noise of variance 1."""
         power = (spectra.real.square() + spectra.imag.square()) / self.analysis.square().sum()
         return torch.log(self.sums(power) / self.width + QUIET)
 
     def sums(self, bins: torch.Tensor) -> torch.Tensor:
-        """`[…, BINS]` summed over the bins of each unit, `[…, UNITS]`."""
+        """Sums `[…, BINS]` over the bins of each unit: `[…, UNITS]`."""
         high = bins[..., 512:]
         fours = high[..., :512].reshape(*high.shape[:-1], UNITS - 512, 4)
         # the last unit has a bin more
@@ -80,5 +80,5 @@ class Units(Frames):
         return torch.cat([bins[..., :512], fours.sum(-1) + extra], -1)
 
     def sound(self, spectra: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
-        """`[N, T * hop]`, a hop late: spectra times the gains of their units."""
+        """Sound `[N, T * hop]` of spectra times the gains of their units, delayed by a hop."""
         return super().sound(spectra, gains[..., self.units])

@@ -1,6 +1,6 @@
-"""`antiphon train denoise-gate`: the thresholds of the spectral gate, shared by the wavelet mode.
+"""`antiphon train denoise-gate`: trains the thresholds of the spectral gate, shared by the wavelet mode.
 
-The gate of `estimate.py` over whole batches, for gradients: the same features, network and rule, in torch.
+The gate of `estimate.py` over whole batches, differentiable: the same features, network and rule, in torch.
 """
 
 from typing import ClassVar
@@ -23,7 +23,7 @@ INITIAL_COEFFICIENTS = (2.5, 0.5, 0.3, 0.0, 0.0, -1.5)
 
 
 class GateNetwork(torch.nn.Module):
-    """Log powers and learned noise `[N, T, BINS]` → gains `[N, T, BINS]`. Its parameters are `network.LAYOUT`'s."""
+    """Maps log powers and learned noise `[N, T, BINS]` to gains `[N, T, BINS]`. Parameters are `network.LAYOUT`'s."""
 
     mean: torch.Tensor
     wide: torch.Tensor
@@ -64,7 +64,7 @@ class GateNetwork(torch.nn.Module):
     def _near(
         self, log: torch.Tensor, noise: torch.Tensor, known: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Levels of the bands, and the rule's input of each bin, relative to the level around it."""
+        """Levels of the bands, and the rule's inputs per bin, relative to the surrounding level."""
         level = torch.log(log.exp() @ self.mean)
         here = level @ self.wide
         parts = [part - here for part in (log, smoothed(log, SHORT), smoothed(log, LONG))]
@@ -109,13 +109,13 @@ def turned(
 
 
 def torch_order(part: torch.Tensor) -> torch.Tensor:
-    """`[…, 3 * width]` reordered from update, reset, new to reset, update, new."""
+    """Reorders the gates of `[…, 3 * width]` from update, reset, new to reset, update, new."""
     update, reset, new = part.chunk(3, -1)
     return torch.cat([reset, update, new], -1)
 
 
 class GateRecipe(MaskRecipe):
-    """The mask's material and loss, on the gate's grid. `SuppressionLimit` acts after the gate and is left out."""
+    """Recipe with the mask's material and loss on the gate's grid. `SuppressionLimit`, which follows, is left out."""
 
     name = "denoise-gate"
     weights = MODEL

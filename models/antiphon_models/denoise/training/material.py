@@ -1,6 +1,6 @@
 """Training sounds, made once into a folder of small files, and loaded from it.
 
-Mono Ogg Vorbis at 48 kHz, `PART-KIND-NNN.ogg`. Needs FluidSynth and espeak-ng to make, nothing to load.
+Files are mono Ogg Vorbis at 48 kHz, `PART-KIND-NNN.ogg`. Making them needs FluidSynth and espeak-ng.
 """
 
 import json
@@ -25,7 +25,7 @@ from antiphon_models.material.sounds import save_ogg
 
 
 def with_effects(sound: F32, rnd: random.Random) -> F32:
-    """One to three effects, one after the other."""
+    """Applies one to three random effects in series."""
     for effect in rnd.sample(EFFECTS, rnd.choice([1, 1, 2, 3])):
         sound = effect(sound / (float(np.abs(sound).max(initial=0.0)) + 1e-6), rnd)
     return sound.astype(np.float32)
@@ -56,15 +56,15 @@ def _ring(sound: F32, rnd: random.Random) -> F32:
     return (sound * (1.0 - depth + depth * wave)).astype(np.float32)
 
 
-def _crushed(sound: F32, rnd: random.Random) -> F32:
-    """Sound at a reduced sample rate, and overdriven."""
+def _crush(sound: F32, rnd: random.Random) -> F32:
+    """Reduces the sample rate, and overdrives the sound."""
     hold = rnd.choice([1, 2, 3, 6])
     held = np.repeat(sound[::hold], hold)[: len(sound)]
     return np.asarray(np.tanh(held * rnd.uniform(1.0, 12.0)), np.float32)
 
 
 def _gated(sound: F32, rnd: random.Random) -> F32:
-    """Sound gated by a step pattern."""
+    """Gates the sound by a step pattern."""
     step, pattern = int(rnd.uniform(0.06, 0.2) * RATE), [rnd.random() < 0.6 for _ in range(8)]
     level = np.repeat(np.resize(np.array(pattern, np.float32), len(sound) // step + 2), step)
     smooth = np.convolve(level, np.ones(240, np.float32) / 240, "same")[: len(sound)]
@@ -76,7 +76,7 @@ def _backwards(sound: F32, rnd: random.Random) -> F32:
 
 
 def _grains(sound: F32, rnd: random.Random) -> F32:
-    """Granulated sound, some grains reversed or resampled."""
+    """Granulates the sound; some grains are reversed or resampled."""
     size = int(rnd.uniform(0.03, 0.3) * RATE)
     window = np.hanning(size).astype(np.float32)
     out, spread = np.zeros(len(sound) + size, np.float32), rnd.uniform(0.02, 1.0) * RATE
@@ -103,7 +103,7 @@ EFFECTS: tuple[Callable[[F32, random.Random], F32], ...] = (
     _echo,
     _chorus,
     _ring,
-    _crushed,
+    _crush,
     _gated,
     _backwards,
     _grains,
@@ -129,7 +129,7 @@ Make = Callable[[random.Random], F32]
 
 
 def pieces(data: Path) -> Iterator[tuple[str, Make]]:
-    """Name and maker of every file."""
+    """Yields the name and the maker of every file."""
     for part in ("train", "valid"):
         makers: dict[str, Make] = {
             "song": partial(sounds.song, data, part, sounds.TRAIN_FONT, SONG),
@@ -140,7 +140,7 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
             "patch": partial(sounds.patch, data, part, SHORT),
         }
         makers["mangled"] = partial(
-            _mangled, [*makers.values(), partial(_loop, data, part), partial(_loop, data, part)]
+            _with_random_effects, [*makers.values(), partial(_loop, data, part), partial(_loop, data, part)]
         )
         for kind, maker in makers.items():
             for n in range(COUNTS[kind][part]):
@@ -158,8 +158,8 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
                 n += 1
 
 
-def _mangled(makers: list[Make], rnd: random.Random) -> F32:
-    """A random other sound, or a loop, with effects."""
+def _with_random_effects(makers: list[Make], rnd: random.Random) -> F32:
+    """Applies effects to a random other sound, or a loop."""
     return with_effects(rnd.choice(makers)(rnd), rnd)
 
 
@@ -176,7 +176,7 @@ def _file(path: Path, rnd: random.Random) -> F32:
 
 
 def _piece(path: Path, first: float, last: float, number: int) -> F32 | None:
-    """Ten seconds of the stretch `first` to `last` of a recording; None beyond its end."""
+    """Ten seconds of the range `first` to `last` of a recording; None beyond its end."""
     whole = sounds.read(path)
     stretch = whole[int(first * len(whole)) : int(last * len(whole))]
     size = int(10 * sounds.RATE)
@@ -185,7 +185,7 @@ def _piece(path: Path, first: float, last: float, number: int) -> F32 | None:
 
 
 def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], few: Mapping[str, int] | None = None) -> None:
-    """Makes missing material. few: number of training sounds of these kinds."""
+    """Makes missing material. few: number of training sounds of the kinds named in it."""
     done = folder / "material.json"
     mark = {"version": VERSION, "seed": seed}
     if done.is_file() and {k: v for k, v in json.loads(done.read_text()).items() if k in mark} == mark:

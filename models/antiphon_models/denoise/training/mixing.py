@@ -1,7 +1,7 @@
-"""Mixtures of the material, on the training device: chosen, resampled, coloured, put into rooms, and summed.
+"""Mixtures of the material, on the training device: chosen, resampled, coloured, reverberated and summed.
 
-All is float32 `[items, samples]` at 48 kHz. What chance decides comes from (seed, step): choices from numpy's
-generator, noise from torch's.
+All arrays are float32 `[items, samples]` at 48 kHz. The random generators are seeded by (seed, step): choices come from
+numpy's, noise from torch's.
 """
 
 import math
@@ -48,7 +48,7 @@ class Mixer:
             self._fft = length + RATE // 2
 
     def mix(self, items: list[MixturePlan], seed: int) -> Mixtures:
-        """Mixtures of the chosen items."""
+        """Makes the mixtures of the chosen items."""
         generator = torch.Generator(device=self.device)
         generator.manual_seed(seed)
         clean = self._sum([item.clean for item in items])
@@ -72,7 +72,7 @@ class Mixer:
         return torch.tensor(values, dtype=torch.float32).to(self.device)[:, None]
 
     def _sum(self, lists: list[list[Component]]) -> torch.Tensor:
-        """Each row the sum of its components."""
+        """Sums the components of each row."""
         rows = [row for row, components in enumerate(lists) for _ in components]
         flat = [component for components in lists for component in components]
         out = torch.zeros(len(lists), self.length, device=self.device)
@@ -110,7 +110,7 @@ class Mixer:
         rooms: list[tuple[float, float]],
         generator: torch.Generator,
     ) -> torch.Tensor:
-        """Sound coloured by curves in dB, and reverberated (seconds of decay, level of the tail; 0 for none)."""
+        """Applies curves in dB, and reverberation (decay in seconds, level of the tail; 0 for none)."""
         response = self._curve(np.stack(colours))
         if any(level > 0 for _, level in rooms):
             count = min(self._fft - self.length, RATE // 2)
@@ -125,7 +125,7 @@ class Mixer:
         return whole[:, : self.length]
 
     def _curve(self, decibels: NDArray[np.float32]) -> torch.Tensor:
-        """Curves at points even in log frequency, 40 Hz to 20 kHz, as factors of the long transform's bins."""
+        """Converts curves at points even in log frequency, 40 Hz to 20 kHz, to factors of the long transform's bins."""
         bins = self._fft // 2 + 1
         hertz = torch.arange(bins, device=self.device) * (RATE / self._fft)
         points = decibels.shape[1]
@@ -137,7 +137,7 @@ class Mixer:
         return 10 ** (curve / 20)
 
     def _envelope(self, gaps: list[list[tuple[int, int]]]) -> torch.Tensor:
-        """1, and 0 in the gaps (first and last sample), with ramps of 5 ms."""
+        """Envelope of 1, with 0 in the gaps (first and last sample) and ramps of 5 ms."""
         shape = np.ones((len(gaps), self.length), np.float32)
         ramp = np.linspace(0, 1, RATE // 200, dtype=np.float32)
         for row, some in zip(shape, gaps, strict=True):
@@ -155,7 +155,7 @@ class Mixer:
         return 1.0 - depth * (0.5 - 0.5 * torch.cos(2 * math.pi * rate * t))
 
     def _noise(self, items: list[MixturePlan], generator: torch.Generator) -> torch.Tensor:
-        """Clips, babble and synthetic noise, of power 1."""
+        """Noise of power 1: clips, babble and synthetic noise."""
         noise = _level(self._sum([item.noise for item in items]))
         made = [row for row, item in enumerate(items) if item.made]
         if made:
@@ -201,5 +201,5 @@ class Mixer:
 
 
 def _level(sound: torch.Tensor) -> torch.Tensor:
-    """To power 1; silence stays."""
+    """Normalises to power 1; silence stays silent."""
     return sound / (sound.square().mean(1, keepdim=True).sqrt() + 1e-5)

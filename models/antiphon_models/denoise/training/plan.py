@@ -1,4 +1,4 @@
-"""Random plan of a batch: sounds, speeds, levels and noises."""
+"""Plans a batch at random: sounds, speeds, levels and noises."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class NOISES:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A stretch of the pool, played at `speed` from `phase` on, looped with a period of `period` samples."""
+    """An excerpt of the pool, played at `speed` from `phase` on and looped every `period` samples."""
 
     start: int
     size: int
@@ -54,7 +54,7 @@ class Component:
 
 @dataclass(slots=True)
 class MixturePlan:
-    """One mixture. Curves are dB at `POINTS` places; snr dB; level: RMS of the clean sound, full scale 1."""
+    """One mixture. Curves: dB at `POINTS` frequencies; snr: dB; level: RMS of the clean sound, 1 is full scale."""
 
     clean: list[Component]
     noise: list[Component]
@@ -76,7 +76,7 @@ class MixturePlan:
     hum_hiss: float = 0.0
     partials: NDArray[np.float32] = field(default_factory=lambda: np.zeros((NOISES.harmonics, 2), np.float32))
     known: tuple[float, float] = (-1.0, 0.0)
-    """Second from which the noise is known (-1: never), and start of the learned stretch in it."""
+    """Time in seconds from which the noise is known (-1: never), and start of the learned noise within it."""
 
 
 class MixturePlanner:

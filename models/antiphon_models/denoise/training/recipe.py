@@ -1,7 +1,7 @@
-"""`antiphon train denoise`: the mask network, end to end on the sound it makes.
+"""`antiphon train denoise`: trains the mask network end to end on its output sound.
 
-The loss is the SI-SDR gain of each mixture; to lose weighs seven times as much as to gain. Clean sound must pass,
-and pauses must be quiet. SI-SDR as a loss: Luo and Mesgarani, 2018.
+The loss is the negative SI-SDR gain of each mixture; losses weigh more (`HARM_WEIGHTS`). Clean sound must pass, and
+pauses must be quiet. SI-SDR as a loss: Luo and Mesgarani, 2018.
 """
 
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from antiphon_models.denoise.training.sounds import RATE
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 PURE_SDR_DB = 40.0
-"""dB of SI-SDR from which on a result counts as clean."""
+"""SI-SDR in dB at and above which a result counts as clean."""
 MIN_POWER = 1e-7
 """Mean power below which the clean sound is silent."""
 PASS, MARGIN, MOST = 40.0, 0.3, 22.0
@@ -99,7 +99,7 @@ class MaskRecipe(Recipe):
     def _profiles(self, mixtures: Mixtures) -> torch.Tensor:
         """Log power of half a second of the known noise, in the network's units: `[N, T, …]`.
 
-        `NO_NOISE` before, and where it never is.
+        `NO_NOISE` before the noise is known, and throughout where it never is.
         """
         frames = mixtures.mixed.shape[1] // self.hop
         profiles = torch.full((len(mixtures.items), frames, self._transform.gains), NO_NOISE, device=self._job.device)
@@ -127,7 +127,7 @@ class MaskRecipe(Recipe):
         return value + MASKED * off, {**parts, "off": off.detach()}
 
     def _off(self, gains: torch.Tensor, heard: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
-        """Level-weighted mean square distance of gains from the phase-sensitive mask."""
+        """Mean square distance of gains from the phase-sensitive mask, weighted by level."""
         with torch.no_grad():
             shared = self._transform.sums(heard.real * clean.real + heard.imag * clean.imag)
             power = self._transform.sums(heard.real.square() + heard.imag.square())
@@ -162,10 +162,10 @@ def figures_of(
     noisy: torch.Tensor,
     pure: torch.Tensor,
 ) -> Figures:
-    """Figures of a validation, with the score that is kept the best.
+    """Figures of a validation, with the score that selects the best network.
 
-    Each `[N]`: gain of SI-SDR and SI-SDR after, level of pauses and signal-to-noise ratio in dB, and which mixtures
-    count as noisy and as pure.
+    Each argument is `[N]`: gain in SI-SDR, resulting SI-SDR, level of pauses and signal-to-noise ratio in dB, and masks
+    of the noisy and pure mixtures.
     """
     found = gain[noisy]
     harmed = float((found < -0.5).float().mean())
@@ -186,7 +186,7 @@ def figures_of(
 
 
 def _rest(made: torch.Tensor, mixed: torch.Tensor, gap: torch.Tensor) -> torch.Tensor:
-    """Level change of pauses in dB, each row, from a quarter second on; NaN without a pause."""
+    """Level change of each row's pauses in dB, from 0.25 s after their start; NaN without a pause."""
     late = torch.nn.functional.pad(gap, (RATE // 4, 0))[:, : gap.shape[1]]
     inside = (gap * late)[:, : made.shape[1]]
     here = (made.square() * inside).sum(1)
@@ -204,7 +204,7 @@ def mixture_loss(
     way: torch.Tensor,
     hop: int = HOP,
 ) -> tuple[torch.Tensor, dict[str, float | torch.Tensor]]:
-    """Loss of the outputs (a hop late) of mixtures, and its parts. way: progress of the training, 0 to 1."""
+    """Loss of the outputs, which are delayed by a hop, and its parts. way: progress of the training, 0 to 1."""
     now, heard, wanted = made[:, hop:], mixed[:, :-hop], clean[:, :-hop]
     after = si_sdr(now, wanted)
     better = after - si_sdr(heard, wanted)
@@ -230,9 +230,9 @@ def mixture_loss(
 
 
 class FileMixturePlanner(MixturePlanner):
-    """The mask's mixtures with more noise that is reversed, resampled or summed with other noise.
+    """Plans the mask's mixtures with more noise that is reversed, resampled or summed with other noise.
 
-    What is known of the noise of a file is known from its start.
+    Where a file's noise is known, it is known from the start.
     """
 
     def item(self, rng: np.random.Generator) -> MixturePlan:
@@ -252,11 +252,11 @@ class FileMixturePlanner(MixturePlanner):
 
 
 class FileMaskRecipe(MaskRecipe):
-    """`antiphon train denoise-mask-file`: the file mask, fine-tuned from the shipped mask on more kinds of noise.
+    """`antiphon train denoise-mask-file`: fine-tunes the file mask from the shipped mask on more noise kinds.
 
-    Every mixture weighs a loss as the end of the mask's own training does. What is stored lies halfway between the
-    weights that it began with and those that it has reached, which is better on unseen sounds than either: Wortsman et
-    al., Robust fine-tuning of zero-shot models, 2022.
+    A loss always has the weight it has at the end of the mask's training. The stored weights are the mean of the
+    initial and the final ones, which is better on unseen sounds than either: Wortsman et al., Robust fine-tuning of
+    zero-shot models, 2022.
     """
 
     name = "denoise-mask-file"
@@ -271,7 +271,7 @@ class FileMaskRecipe(MaskRecipe):
     """Weight of the initial weights in the stored average."""
 
     def network(self) -> torch.nn.Module:
-        """The shipped mask, initialised in both directions."""
+        """Builds the file network, initialised from the shipped mask in both directions."""
         mask, made = MaskNetwork(), FileMaskNetwork()
         fill_network(mask, "MaskNetwork", MASK.weights)
         made.begin(mask)

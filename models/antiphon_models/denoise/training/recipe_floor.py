@@ -1,8 +1,8 @@
-"""`antiphon train denoise-floor`: noise share of what the file mask removes per band.
+"""`antiphon train denoise-floor`: learns the noise share of the energy removed by the file mask per band.
 
 Clean sound is mastered music in `DATA/records/SOURCE/`, a folder for each source, and the denoiser's other material,
-summed, driven, limited or coded; noise is that of the mask and made. The loss is the SI-SDR that is gained with so much
-of the mask, in which a loss counts more, and of clean sound what is missing to `CLEAN_SDR`.
+summed, driven, limited or coded; noise is the mask's and synthetic noise. The loss is the negative SI-SDR gain, in
+which losses weigh more, and for clean sound the shortfall from `CLEAN_SDR`.
 """
 
 import io
@@ -32,7 +32,7 @@ from antiphon_models.material.sounds import resampled, save_arrays
 
 Sound = NDArray[Any]
 Draw = Callable[[str], Sound]
-"""A sound of a kind of the material, of the wanted length."""
+"""Returns a sound of a kind of the material, with the requested length."""
 
 
 def shaped(rng: np.random.Generator, count: int, slope: float, low: float = 1.0, high: float = 1e6) -> Sound:
@@ -101,13 +101,13 @@ def _harmonics(rng: np.random.Generator, count: int, hertz: float, slope: float)
 
 
 def _impulses(rng: np.random.Generator, count: int, often: float) -> Sound:
-    """Random impulses at a mean rate of `often` a second, with heavy-tailed amplitudes."""
+    """Random impulses, `often` a second on average, with heavy-tailed amplitudes."""
     struck = rng.random(count) < often / RATE
     return np.asarray(struck * rng.standard_normal(count) * np.exp(rng.normal(0, 0.8, count)))
 
 
 def _in_room(rng: np.random.Generator, sound: Sound, share: float) -> Sound:
-    """Sound with a diffuse reverb tail."""
+    """Adds a diffuse reverb tail."""
     seconds = np.arange(RATE // 2) / RATE
     tail = rng.standard_normal(len(seconds)) * np.exp(-6.9 * seconds / rng.uniform(0.2, 0.9))
     size = len(sound) + len(tail)
@@ -124,7 +124,7 @@ SIZES = SpectrumSizes(2048, HOP, 1)
 
 
 class MaskSums:
-    """Band sums of the file mask's effect on a mixture."""
+    """Computes band sums of the file mask's effect on a mixture."""
 
     def __init__(self) -> None:
         weights = file_mask.load()
@@ -136,8 +136,8 @@ class MaskSums:
         self._bands: F32 = np.ascontiguousarray((learned.per_unit() / self._width).T, np.float32)
 
     def of(self, mixed: NDArray[Any], noise: NDArray[Any] | None) -> tuple[F32, F32]:
-        """Rows of `floor.features`; and for each band `[4, COUNT]`: power of the noise, what of it the mask takes, the
-        power that the mask takes, and that of the mixture.
+        """Rows of `floor.features`; and for each band `[4, COUNT]`: noise power, noise power removed by the mask, total
+        power removed by the mask, and power of the mixture.
         """
         spectra = self._spectra(mixed)
         power = self._units(spectra, spectra)
@@ -213,7 +213,7 @@ class FloorExamples:
 
 
 def _cut(path: Path, count: int, rng: np.random.Generator) -> F32:
-    """Random mono excerpt of a file of `count` frames, looped where it is shorter."""
+    """Random mono excerpt of `count` frames of a file, looped if the file is shorter."""
     info = soundfile.info(path)
     size = int(count * info.samplerate / RATE) + 8
     at = int(rng.uniform(0.05, 0.9) * max(0, info.frames - size))
@@ -223,7 +223,7 @@ def _cut(path: Path, count: int, rng: np.random.Generator) -> F32:
 
 
 def _dense(draw: Callable[[], F32], rng: np.random.Generator) -> NDArray[Any]:
-    """Excerpt or sum of excerpts of a source, overdriven, limited or encoded."""
+    """One excerpt of a source, or a sum of several, overdriven, limited or encoded."""
     made = level(draw())
     way = rng.random()
     if way < 0.15:
@@ -236,19 +236,19 @@ def _dense(draw: Callable[[], F32], rng: np.random.Generator) -> NDArray[Any]:
     if rng.random() < 0.4:
         made = _limited(made, rng.uniform(3, 14))
     if rng.random() < 0.2:
-        made = _coded(made / max(1, np.abs(made).max()), rng)
+        made = _lossy_coded(made / max(1, np.abs(made).max()), rng)
     return level(made)
 
 
 def _limited(sound: NDArray[Any], decibels: float) -> NDArray[Any]:
-    """Sound after gain and a look-ahead limiter."""
+    """Applies gain and a look-ahead limiter."""
     loud = sound * 10 ** (decibels / 20) / max(0.3, np.abs(sound).max())
     envelope = uniform_filter1d(maximum_filter1d(np.abs(loud), LIMITER), LIMITER)
     return np.asarray(np.tanh(loud / np.maximum(1, envelope)))
 
 
-def _coded(sound: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-    """Sound after lossy coding as MP3 or Vorbis."""
+def _lossy_coded(sound: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """Encodes the sound as MP3 or Vorbis, and decodes it."""
     held = io.BytesIO()
     kind, loss = str(rng.choice(["MP3", "OGG"])), rng.uniform(0.3, 0.95)
     soundfile.write(held, sound, RATE, format=kind, compression_level=loss)
@@ -263,11 +263,11 @@ CLEAN_SNR_DB = 90.0
 CLEAN_SDR, FAR = 38.0, 6.0
 """Target SI-SDR of clean sound, and scale in dB of the shortfall."""
 OVER, BLUR = 2.0, 0.1
-"""Weight of a loss of SI-SDR; standard deviation of noise on the features."""
+"""Weight of a loss in SI-SDR, and standard deviation of the noise added to the features."""
 
 
 class TorchFloorNetwork(torch.nn.Module):
-    """Views of the features `[N, COUNT, VIEWS * FEATURES]` → logits of the trust, `[EXPERTS, N, COUNT]`."""
+    """Maps views of the features `[N, COUNT, VIEWS * FEATURES]` to logits of the trust, `[EXPERTS, N, COUNT]`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -353,7 +353,7 @@ class FloorRecipe(Recipe):
 
 
 def _outcome(trust: torch.Tensor, sums: torch.Tensor, clean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """SI-SDR gain, and SI-SDR of the result, dB, `[EXPERTS, N]`.
+    """SI-SDR gain and resulting SI-SDR in dB, each `[EXPERTS, N]`.
 
     trust: `[EXPERTS, N, COUNT]`; sums: `[N, 4, COUNT]` as `FloorExamples` makes them.
     """
@@ -366,7 +366,7 @@ def _outcome(trust: torch.Tensor, sums: torch.Tensor, clean: torch.Tensor) -> tu
 
 
 def records(data: Path) -> dict[str, list[Path]]:
-    """Files of each source. Raises `UsageError` without any."""
+    """Files of each source. Raises `UsageError` if there are none."""
     found = {
         place.name: sorted(path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
         for place in sorted((data / "records").glob("*"))

@@ -1,7 +1,7 @@
-"""Clean sound made by programs, songs and chorales by FluidSynth, voices by espeak-ng; and the splits of all material.
+"""Renders clean sound: songs and chorales by FluidSynth, voices by espeak-ng. Defines the splits of all material.
 
-Mono float32 at `RATE`. Training, validation and test splits are by song, fold, voice and file. What only the making
-needs (soxr) is imported where it is used: material that is there already loads without.
+Sounds are mono float32 at `RATE`. Training, validation and test splits are by song, fold, voice and file. soxr is
+imported where it is used: existing material loads without it.
 """
 
 import random
@@ -63,7 +63,7 @@ def chorales(data: Path, part: Part) -> list[Any]:
 
 
 def clips(data: Path, part: Part) -> list[Path]:
-    """ESC-10: fold 4 tests; of fold 3 the last clips of each class validate; the rest of folds 1 to 3 trains."""
+    """ESC-10: fold 4 tests, the last clips of each class in fold 3 validate, the rest of folds 1 to 3 trains."""
     folders(data, ("esc10",))
     chosen: list[Path] = []
     for folder in sorted(path for path in (data / "esc10").iterdir() if path.is_dir()):
@@ -85,7 +85,7 @@ def loops(data: Path, part: Part) -> list[Path]:
 
 
 def shots(data: Path, part: Part) -> list[Path]:
-    """One-shots of Sonic Pi; four cymbals test, none validates."""
+    """Sonic Pi's one-shots; four cymbals are for testing, none is for validation."""
     every = [path for path in sorted((data / "sonicpi").glob("*.flac")) if not path.stem.startswith("loop_")]
     return [path for path in every if (path.stem in TEST_SHOTS) == (part == "test") and part != "valid"]
 
@@ -106,16 +106,16 @@ _TEXT = (
 )
 WORDS = _TEXT.split()
 Sounding = list[tuple[float, bytes]]
-"""Timed MIDI messages: seconds, note on and note off."""
+"""Timed MIDI messages: seconds, and the bytes of a note on or note off."""
 
 
 def read(path: Path, rate: int = RATE) -> F32:
-    """A sound file as mono at `rate`."""
+    """Reads a sound file as mono at `rate`."""
     return mono(path, rate)
 
 
 def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float, rnd: random.Random) -> F32:
-    """Timed MIDI messages through a soundfont, with or without its reverb; the first `seconds`."""
+    """Renders the first `seconds` of MIDI messages with a soundfont, with or without its reverb."""
     events = [(0, program_change(c, p)) for c, p in programs.items()]
     last = 0
     for second, message in sorted(notes, key=lambda pair: pair[0]):
@@ -131,7 +131,7 @@ def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float
 
 
 def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding:
-    """A bar's drum pattern repeated; `cymbals`: probability of one per sixteenth."""
+    """Repeats a bar's drum pattern; `cymbals`: probability of a cymbal per sixteenth."""
     step = 15.0 / rnd.uniform(85, 150)
     pattern: list[tuple[int, int]] = []
     for place in range(16):
@@ -153,7 +153,7 @@ def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding
 
 
 def song(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random) -> F32:
-    """An excerpt of a song in random instrumentation, with drums or without."""
+    """Renders an excerpt of a song in random instrumentation, with or without drums."""
     notes = _excerpt(rnd.choice(songs(data, part)), rnd.uniform(8, 60), seconds, None, rnd)
     programs = {c: rnd.choice(range(*rnd.choice(FAMILIES))) for c in range(9)}
     if rnd.random() < 0.5:
@@ -162,7 +162,7 @@ def song(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random)
 
 
 def solo(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random, program: int = -1) -> F32:
-    """One track of a song on one instrument; `program` -1: random, with some weighted higher."""
+    """Renders one track of a song on one instrument; `program` -1: random, with some weighted higher."""
     own = program if program >= 0 else rnd.choice([*range(104), *FAVOURED_PROGRAMS, *FAVOURED_PROGRAMS])
     notes = _excerpt(rnd.choice(songs(data, part)), rnd.uniform(10, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
     return render(notes, {0: own}, font, seconds, rnd)
@@ -186,7 +186,7 @@ def _excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: ra
 
 
 def chorale(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random) -> F32:
-    """A chorale on four instruments of one family."""
+    """Renders a chorale on four instruments of one family."""
     score, step = rnd.choice(chorales(data, part)), rnd.uniform(0.1, 0.22)
     notes: Sounding = []
     for voice in range(4):
@@ -204,12 +204,12 @@ def chorale(data: Path, part: Part, font: Path, seconds: float, rnd: random.Rand
 
 
 def kit(font: Path, seconds: float, rnd: random.Random) -> F32:
-    """Drums alone, with many cymbals."""
+    """Renders drums alone, with many cymbals."""
     return render(drums(seconds, rnd, rnd.uniform(0.05, 0.6)), {}, font, seconds, rnd)
 
 
 def voice(part: Part, seconds: float, rnd: random.Random) -> F32:
-    """Nonsense speech in a voice of the part's."""
+    """Speaks nonsense in one of the part's voices."""
     text = "".join(
         " ".join(rnd.choices(WORDS, k=rnd.randint(3, 10))) + rnd.choice([". ", ", ", "? "])
         for _ in range(2 + int(seconds / 2))
@@ -220,7 +220,7 @@ def voice(part: Part, seconds: float, rnd: random.Random) -> F32:
 
 
 def patch(data: Path, part: Part, seconds: float, rnd: random.Random) -> F32:
-    """A melody, an accompaniment or a long chord on a random synthetic instrument."""
+    """Renders a melody, an accompaniment or a long chord on a random synthetic instrument."""
     from antiphon_models.denoise.training.voices import VoiceNote, played
 
     if rnd.random() < 0.25:

@@ -1,8 +1,7 @@
-"""Notes on random synthetic instruments: an oscillator, an envelope and a filter each.
+"""Renders notes on random synthetic instruments, each of an oscillator, an envelope and a filter.
 
-Mono float32 at `RATE`. Saws that beat against each other, partials that bloom one by one, frequency modulation
-(Chowning, 1973), plucked strings (Karplus and Strong, 1983): a denoiser's material with more ways to
-sound than a soundfont holds.
+Sounds are mono float32 at `RATE`: detuned saws, partials that enter one by one, frequency modulation (Chowning, 1973),
+plucked strings (Karplus and Strong, 1983): timbres for a denoiser's material that no soundfont has.
 """
 
 import random
@@ -27,7 +26,7 @@ class VoiceNote:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeShape:
-    """Seconds of attack, decay and release; sustain 0..1; vibrato in Hz and semitones."""
+    """Attack, decay and release in seconds; sustain 0..1; vibrato in Hz and semitones."""
 
     attack: float
     decay: float
@@ -38,11 +37,11 @@ class EnvelopeShape:
 
 
 Oscillator = Callable[[F64, F64, random.Random], F64]
-"""Oscillator of one note: sound from phase in turns and seconds since onset."""
+"""Oscillator of one note: gives sound from phase in cycles and seconds since the onset."""
 
 
 def played(notes: list[VoiceNote], seconds: float, rnd: random.Random) -> F32:
-    """Notes on one instrument, through one filter."""
+    """Renders notes on one instrument, through one filter."""
     oscillator, shape = rnd.choice(KINDS)(rnd), _shape(rnd)
     out = np.zeros(int(seconds * RATE) + 4 * RATE)
     seed = rnd.random()
@@ -160,7 +159,7 @@ KINDS = (_saws, _saws, _partials, _partials, _modulated, _plucked)
 
 
 def _filtered(sound: F64, rnd: random.Random) -> F64:
-    """A resonant, modulated low-pass, and up to four formants; either may be absent."""
+    """Applies a resonant, modulated low-pass and up to four formants; either may be absent."""
     size, hop = 2048, 512
     padded = np.pad(sound, (size, size + hop))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * np.hanning(size)

@@ -8,10 +8,10 @@ from antiphon_models.material import table_beside
 
 Range: TypeAlias = tuple[float, float]
 Row: TypeAlias = str
-"""A character for each step of one bar or more. Of drums: x always, o mostly, . seldom, - never.
-Of the bass: r root, f fifth, t third, s sixth or seventh, o octave, w a step towards the next root, - none.
-Of chords: x the whole chord, u its upper tones, b its lowest tone, 1 to 4 one tone, - none.
-Of a lead: x and o as drums. Notes last until the next onset, times the part's articulation."""
+"""A character for each step of one or more bars. Drums: x always, o mostly, . seldom, - never.
+Bass: r root, f fifth, t third, s sixth or seventh, o octave, w an approach note to the next root, - none.
+Chords: x the whole chord, u its upper notes, b its lowest note, 1 to 4 a single note, - none.
+Lead: x and o as for drums. A note lasts until the next onset, times the part's articulation."""
 Groove: TypeAlias = Mapping[int, Row]
 """Drum rows by General MIDI number of the drum."""
 
@@ -20,9 +20,9 @@ Groove: TypeAlias = Mapping[int, Row]
 class PartRules:
     """Rules of one part.
 
-    `programs`: General MIDI programs, 0 to 127, of which a song has one. `rows`: rhythms, of which a song has one or
-    two. `articulation`: lengths of notes as a share of the time to the next onset. `register`: the lowest and the
-    highest MIDI note.
+    `programs`: General MIDI programs, 0 to 127, one of which is used in a song. `rows`: rhythms, one or two of which
+    are used in a song. `articulation`: lengths of notes as a share of the time to the next onset. `register`: the
+    lowest and the highest MIDI note.
     """
 
     programs: tuple[int, ...]
@@ -38,17 +38,17 @@ class GenreRules:
 
     Attributes:
         tempo: Beats a minute.
-        beats: Beats of a bar.
-        swing: Where the offbeat lies between two beats: 0.5 is straight, 0.667 a triplet's last third.
+        beats: Beats per bar.
+        swing: Position of the offbeat between two beats: 0.5 is straight, 0.667 a triplet's last third.
         swung: The unit that swing divides, in beats: 1 for swung eighths, 0.5 for swung sixteenths.
-        progressions: By mode the chords of successive bars, as "I vi IV V7" (see `harmony`).
-        colours: By quality of a plain chord, "" or "m", kinds that take its place.
-        chord_bars: Bars of a chord, of which a song has one.
+        progressions: By mode, the chords of successive bars, such as "I vi IV V7" (see `harmony`).
+        colours: By quality of a plain chord, "" or "m", the kinds that replace it.
+        chord_bars: Bars per chord, one of which is used in a song.
         kits: General MIDI drum kits.
-        scale: Of the lead: "mode", "pentatonic" or "blues".
-        energy: 0 to 1, of which loudness and the chance of optional onsets follow.
-        timing: Standard deviations of onsets in seconds, of which a song has one.
-        rubato: Greatest share by which the tempo drifts.
+        scale: Scale of the lead: "mode", "pentatonic" or "blues".
+        energy: 0 to 1; determines loudness and the probability of optional onsets.
+        timing: Standard deviations of onsets in seconds, one of which is used in a song.
+        rubato: Maximum relative drift of the tempo.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Song by genre and seed: sections, parts with human timing, MIDI bytes, and its random attributes."""
+"""Composes a song by genre and seed: sections, parts with human timing, MIDI bytes, and its random attributes."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -37,14 +37,14 @@ class ScaleChord:
 
     @property
     def tones(self) -> tuple[int, ...]:
-        """Semitones above the tonic."""
+        """Its notes in semitones above the tonic."""
         return tuple(self.root + tone for tone in KINDS[self.kind])
 
 
 def parse(text: str) -> ScaleChord:
-    """Chord of a Roman numeral: "I", "vi", "bVII", "V7", "iim7b5"; small letters are minor.
+    """Parses a Roman numeral: "I", "vi", "bVII", "V7", "iim7b5"; lower case is minor.
 
-    Raises `ValueError`: it is no such chord.
+    Raises `ValueError`: it is not such a chord.
     """
     match = _CHORD.fullmatch(text)
     if match is None:
@@ -84,14 +84,14 @@ _BASS = {"r": 0, "o": 12, "f": 7}
 
 @dataclass(frozen=True, slots=True)
 class BeatSpan:
-    """Note in beats.
+    """A note in beats.
 
     Attributes:
         start: In beats from the song's beginning.
         length: In beats.
         pitch: MIDI note, or drum.
-        accent: 0 to 1, of which velocity follows.
-        triplets: Its row divides beats by three, so that swing does not apply.
+        accent: 0 to 1; determines the velocity.
+        triplets: Whether its row divides beats by three, so that swing does not apply.
     """
 
     start: float
@@ -103,12 +103,12 @@ class BeatSpan:
 
 @dataclass(frozen=True, slots=True)
 class SongBar:
-    """Bar with the context of its parts.
+    """A bar with the context of its parts.
 
     Attributes:
-        number: From 0.
-        following: The chord of the bar that comes next.
-        optional: The chance of an optional onset ("o"); a seldom one (".") has less than half of it.
+        number: Counted from 0.
+        following: The chord of the next bar.
+        optional: Probability of an optional onset ("o"); that of a seldom one (".") is less than half.
     """
 
     number: int
@@ -129,7 +129,7 @@ def triplet(row: Row, beats: int) -> bool:
 
 
 def onsets(row: Row, bar: SongBar) -> Iterator[tuple[float, float, str, bool]]:
-    """Onsets of a row within a bar: start in beats within the bar, beats to the next onset, character, triplets."""
+    """Yields a row's onsets within a bar: start in beats, beats to the next onset, character, whether in triplets."""
     triplets = triplet(row, bar.beats)
     steps = (3 if triplets else 4) * bar.beats
     first = bar.number % (len(row) // steps) * steps
@@ -141,13 +141,13 @@ def onsets(row: Row, bar: SongBar) -> Iterator[tuple[float, float, str, bool]]:
 
 
 def plays(character: str, bar: SongBar, rng: Rng) -> bool:
-    """Whether an onset sounds in this bar."""
+    """Decides at random whether an onset sounds in this bar."""
     chance = {"o": bar.optional, ".": 0.45 * bar.optional}.get(character, 1.0)
     return bool(rng.random() < chance)
 
 
 def drum_bar(groove: Groove, bar: SongBar, rng: Rng, last: bool) -> Iterator[BeatSpan]:
-    """Bar of drums; the `last` of a section may end in a fill of snare and toms."""
+    """Yields a bar of drums; the `last` bar of a section may end in a fill of snare and toms."""
     fill = bar.beats - 1.0 if last and rng.random() < 0.6 else float(bar.beats)
     for drum, row in groove.items():
         for start, _, character, triplets in onsets(row, bar):
@@ -163,7 +163,7 @@ def drum_bar(groove: Groove, bar: SongBar, rng: Rng, last: bool) -> Iterator[Bea
 
 
 def bass_bar(row: Row, bar: SongBar, low: int, rng: Rng, articulation: float) -> Iterator[BeatSpan]:
-    """Bar of bass: degrees of the chord above its root, the root within an octave above `low`."""
+    """Yields a bar of bass: degrees of the chord above its root, which lies within an octave above `low`."""
     for start, length, character, triplets in onsets(row, bar):
         chord = bar.chord(start / bar.beats)
         tones = KINDS[chord.kind]
@@ -187,7 +187,7 @@ def bass_bar(row: Row, bar: SongBar, low: int, rng: Rng, articulation: float) ->
 def chord_bar(
     row: Row, bar: SongBar, register: tuple[int, int], near: float, rng: Rng, articulation: float
 ) -> Iterator[BeatSpan]:
-    """Bar of chords: each in the inversion nearest to `near`; "b" is a root or fifth under it."""
+    """Yields a bar of chords, each in the inversion nearest to `near`; "b" is a root or fifth below it."""
     low, high = register
     beaten = 0
     for start, length, character, triplets in onsets(row, bar):
@@ -217,9 +217,9 @@ def chord_bar(
 
 
 class ComposedMelody:
-    """Generator of a melody: a repeated and varied motif contour, with chord tones on beats.
+    """Generates a melody from a repeated and varied motif contour, with chord notes on beats.
 
-    `rows`: its rhythms, one of which a phrase of two bars has. `register`: the lowest and the highest note.
+    `rows`: its rhythms, one for each phrase of two bars. `register`: the lowest and the highest note.
     """
 
     def __init__(self, rows: Sequence[Row], scale: Sequence[int], register: tuple[int, int], rng: Rng) -> None:
@@ -267,7 +267,7 @@ _DISTORTED = (29, 30)
 SECTION = 4
 """Bars of a section."""
 FASTEST = 12.0
-"""Onset rate per second of full density in the energy."""
+"""Onset rate per second at which density contributes fully to the energy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,17 +283,17 @@ class ComposedNote:
 
 @dataclass(frozen=True, slots=True)
 class SongAttributes:
-    """Attributes of a song, as drawn or counted.
+    """Attributes of a song, drawn at random or counted from its notes.
 
     Attributes:
-        tempo: Beats a minute.
-        beats: Beats of a bar.
-        swing: Where offbeats lie between beats: 0.5 straight, 0.667 triplets.
+        tempo: In BPM.
+        beats: Beats per bar.
+        swing: Position of offbeats between beats: 0.5 straight, 0.667 triplets.
         tonic: Pitch class of its key, 0 for C.
-        density: Onsets a second, of all parts.
+        density: Onsets per second, of all parts.
         instruments: General MIDI program of each part that sounds, without drums.
         kit: General MIDI drum kit; -1 without drums.
-        energy: 0 to 1: half of what was drawn for loudness and optional onsets, the rest by density, drums and
+        energy: 0 to 1: half from the value drawn for loudness and optional onsets, half from density, drums and
             distorted guitars.
     """
 
@@ -312,18 +312,18 @@ class SongAttributes:
 
 @dataclass(frozen=True, slots=True)
 class ComposedSong:
-    """A song: its notes in order of their start, and its attributes."""
+    """A song: its notes sorted by start, and its attributes."""
 
     notes: tuple[ComposedNote, ...]
     levels: tuple[tuple[str, int, int], ...]
     attributes: SongAttributes
 
     def midi(self) -> bytes:
-        """The bytes of its MIDI file: programs, volumes and pans first."""
+        """Its MIDI file as bytes, with programs, volumes and pans first."""
         return midi_bytes(self.events())
 
     def events(self) -> list[tuple[int, bytes]]:
-        """Events of its MIDI file: (tick of `TICKS` a second, message) in order, programs, volumes and pans first."""
+        """Sorted events of its MIDI file: (tick of `TICKS` a second, message), programs, volumes and pans first."""
         head: list[tuple[int, bytes]] = []
         programs = dict(self.attributes.instruments) | ({"drums": self.attributes.kit} if self.attributes.drums else {})
         for part, volume, pan in self.levels:
@@ -357,7 +357,7 @@ class _SongParameters:
 
 
 def compose(rules: GenreRules, seed: int, seconds: float = 20.0) -> ComposedSong:
-    """Song of a genre, deterministic by seed, of at least `seconds`, ending with a complete bar."""
+    """Composes a song of a genre, deterministic by seed, of at least `seconds`, ending with a complete bar."""
     rng = np.random.default_rng([seed, *rules.name.encode()])
     drawn = _draw(rules, rng)
     bars = int(np.ceil(seconds * drawn.tempo / 60.0 / rules.beats)) + 1
@@ -453,7 +453,7 @@ def _part_bar(
 
 
 def _section(names: set[str], number: int, rng: Rng) -> set[str]:
-    """Sounding parts of a section: at most one is left out, and sometimes the lead besides."""
+    """Parts that sound in a section: at most one is left out, and sometimes the lead as well."""
     sounding = set(names)
     if len(names) > 2 and rng.random() < 0.35:
         sounding.discard(str(rng.choice(sorted(names - {"chords"}))))
@@ -477,7 +477,7 @@ def _timed(
     period = rng.uniform(12.0, 28.0)
 
     def seconds(beats: float) -> float:
-        """Integral of a tempo with sinusoidal drift of `period` beats."""
+        """Time in seconds at a beat; the tempo drifts as a sine of `period` beats."""
         drift = width * period / (2.0 * np.pi) * (np.cos(turn) - np.cos(turn + 2.0 * np.pi * beats / period))
         return float(beat * (beats + drift))
 

@@ -1,4 +1,4 @@
-"""Classifier by fastai: PyTorch's network and optimizer, trained by fastai's Learner."""
+"""Trains the classifier with fastai: PyTorch's network and optimizer, and fastai's Learner."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Batches:
 
 
 class _Figures(Callback):
-    """Loss and accuracy of an epoch; validation is the pipeline's, for all frameworks the same."""
+    """Computes loss and accuracy of an epoch; validation is the pipeline's, the same for all frameworks."""
 
     def before_epoch(self) -> None:
         self.total = self.right = self.count = 0.0

@@ -1,4 +1,4 @@
-"""The classifier in Keras 3 on TensorFlow."""
+"""Trains the classifier with Keras 3 on TensorFlow."""
 
 import os
 from collections.abc import Mapping

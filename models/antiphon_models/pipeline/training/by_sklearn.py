@@ -1,4 +1,4 @@
-"""Baseline by scikit-learn: means and deviations of cepstral coefficients, and logistic regression."""
+"""Baseline by scikit-learn: logistic regression of means and deviations of cepstral coefficients."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,9 +25,9 @@ from antiphon_models.pipeline.training.trainer import (
 STEPS = 1000
 """Maximum iterations of the regression."""
 EPSILON = 1e-9
-"""Epsilon of variances."""
+"""Small value added to variances."""
 IR_VERSION = 8
-"""ONNX IR version of the opset: older runtimes reject newer ones."""
+"""ONNX IR version of the opset; older runtimes reject newer versions."""
 
 
 class SklearnTrainer(ClassifierTrainer):
@@ -67,7 +67,7 @@ class SklearnTrainer(ClassifierTrainer):
         return weight, bias
 
     def _several(self, standard: F32, truth: F32) -> tuple[F64, F64]:
-        """Regression for each label; a constant label gets its share."""
+        """Fits a regression per label; a constant label gets its share as probability."""
         share = (truth.sum(axis=0) + 0.5) / (len(truth) + 1)
         weight, bias = np.zeros((truth.shape[1], standard.shape[1])), np.log(share / (1 - share))
         for label, marks in enumerate(truth.T):

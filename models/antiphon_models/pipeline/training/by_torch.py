@@ -1,4 +1,4 @@
-"""The classifier in PyTorch."""
+"""Trains the classifier with PyTorch."""
 
 import warnings
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from antiphon_models.pipeline.training.trainer import (
 
 
 class ConvolutionsOverTime(nn.Module):
-    """The layers of `trainer.NetworkShape`: excerpts in dB to logits.
+    """The layers of `trainer.NetworkShape`: they map excerpts in dB to logits.
 
     `mean`: float32 `[bands]`. `deviation`: float32 `[bands]`.
     """

@@ -1,4 +1,4 @@
-"""Step evaluate: every classifier on the test split, by the runtime that plays it, in one table."""
+"""Step evaluate: measures every classifier on the test split, with the runtime used in playing, in one table."""
 
 import json
 import math
@@ -25,19 +25,19 @@ from antiphon_models.pipeline.training.learning import LearningJob, average, is_
 Counts = NDArray[np.int64]
 """Confusion matrix `[labels, labels]`: rows are true labels, columns answers."""
 CELL, MIN_CELL, LARGEST, MARGIN = 44, 4, 2400, 24
-"""Pixels of a cell, at least, of all cells together, and of the margins."""
+"""Pixels of a cell, at most and at least; maximum pixels of all cells together; pixels of the margins."""
 RIGHT, WRONG = "#4e849e", "#d67642"
 MAX_COLUMNS = 20
 """Maximum labels of a terminal table."""
 
 
 def count(answers: NDArray[np.int64], truth: NDArray[np.int64], labels: int) -> Counts:
-    """Confusion matrix of answers, numbers of labels `[n]`."""
+    """Confusion matrix of answers `[n]`, which are label indices."""
     return np.bincount(truth * labels + answers, minlength=labels * labels).reshape(labels, labels)
 
 
 def text(counts: Counts, labels: Sequence[str]) -> str:
-    """Confusion matrix for a terminal, a row per true label. "" beyond `MAX_COLUMNS` labels."""
+    """Confusion matrix as text, a row per true label; "" for more than `MAX_COLUMNS` labels."""
     if len(labels) > MAX_COLUMNS:
         return ""
     width = max(4, len(str(counts.max())) + 1)
@@ -50,7 +50,7 @@ def text(counts: Counts, labels: Sequence[str]) -> str:
 
 
 def picture(counts: Counts, labels: Sequence[str]) -> str:
-    """SVG of row shares, true labels down and answers across: right answers on the diagonal."""
+    """Draws row shares as an SVG, true labels down and answers across: correct answers are on the diagonal."""
     size = len(labels)
     cell = max(MIN_CELL, min(CELL, LARGEST // size))
     edge = MARGIN + 7 * max(map(len, labels)) + 8
@@ -88,7 +88,7 @@ FILE = "evaluation.json"
 MAJORITY = "majority"
 """Row of the majority baseline, which always answers with the labels' shares of the training sounds."""
 TIMED_RUNS = 50
-"""Timed runs of one excerpt, reported by their median."""
+"""Number of timed runs of one excerpt; their median is reported."""
 MAX_UNCERTAINTY = 0.1
 """Uncertainty of a share from which a test is called small."""
 CERTAINTY = 1.96
@@ -103,11 +103,11 @@ class EvaluationRow:
 
     Attributes:
         framework: Its name, or `MAJORITY`.
-        macro_f1: Mean over the labels; 0 for one that is never given and never true. With several labels, answers above
-            one half are given.
-        training_seconds: Training seconds of its training.
-        folds: How many classifiers are tested, each on sounds of its own; 0 for the one that is installed.
-        confusion: Counts, `Counts`; none with several labels.
+        macro_f1: Mean over the labels; 0 for a label that is never given and never true. With several labels, those
+            answered above one half are given.
+        training_seconds: Duration of its training.
+        folds: Number of classifiers, each tested on different sounds; 0 for the installed one alone.
+        confusion: Confusion matrix, see `Counts`; empty with several labels.
     """
 
     framework: str
@@ -125,9 +125,9 @@ class EvaluationRow:
 
 
 def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: TrainingSet) -> list[EvaluationRow]:
-    """Measures the existing classifiers of this training, and writes the table: the majority first.
+    """Measures the existing classifiers of this training, and writes the table: the majority baseline first.
 
-    Raises `FileError`: there is no classifier or no sound to test with, or a classifier does not play.
+    Raises `FileError`: there is no classifier or no test sound, or a classifier does not run.
     """
     training.check_test(job.out, job.settings.test)
     sounds = training.split(TEST)
@@ -189,7 +189,7 @@ def shares_of_labels(training: TrainingSet) -> F64:
 
 
 def score(framework: str, answers: F64, truth: NDArray[Any], labels: Sequence[str]) -> EvaluationRow:
-    """Row of answers: probabilities `[n, labels]`; `truth` as `TrainingSet.targets` has it."""
+    """Row for answers: probabilities `[n, labels]`; `truth` has the format of `TrainingSet.targets`."""
     if truth.ndim == 2:
         found = _precisions(answers, truth)
         rng = np.random.default_rng(len(truth))
@@ -211,19 +211,19 @@ def score(framework: str, answers: F64, truth: NDArray[Any], labels: Sequence[st
 
 
 def _precisions(answers: F64, truth: NDArray[Any]) -> dict[int, float]:
-    """Average precision by the number of a present label."""
+    """Average precision by index of each label present."""
     there = np.flatnonzero(truth.any(axis=0))
     return {int(label): average_precision(answers[:, label], truth[:, label] > 0.5) for label in there}
 
 
 def uncertainty(n: int) -> float:
-    """Half width of the 95 % Wilson interval of a share of n sounds, at one half, its maximum."""
+    """Half width of the 95 % Wilson interval of a share of n sounds, at a share of 0.5, where it is widest."""
     z = CERTAINTY
     return z / (1 + z * z / n) * math.sqrt(0.25 / n + z * z / (4 * n * n))
 
 
 def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: TrainingSet) -> list[str]:
-    """Reliability notes of the table: the majority's label, the sizes of test and validation, the confusions."""
+    """Notes on the table's reliability: the majority's label, sizes of test and validation, confusions."""
     shares = shares_of_labels(training)
     most = training.labels[int(shares.argmax())]
     sizes = ", ".join(f"{split} {len(training.split(split)):,}" for split in (TRAIN, VALID, TEST))
@@ -280,7 +280,7 @@ def table(rows: Sequence[EvaluationRow]) -> str:
 
 
 def read_table(out: Path) -> list[EvaluationRow]:
-    """Table written by `evaluate`; `FileError` where there is none."""
+    """Reads the table written by `evaluate`. Raises `FileError`: there is none."""
     path = out / FILE
     try:
         found = json.loads(path.read_bytes())["rows"]

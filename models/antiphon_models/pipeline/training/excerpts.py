@@ -1,6 +1,6 @@
-"""Training set: the shards' spectrograms as one memory-mapped file, and excerpts of them.
+"""Builds the training set: the shards' spectrograms as one memory-mapped file, and excerpts of them.
 
-All frameworks are given the same excerpts in the same order: they depend on the seed and the epoch alone.
+All frameworks receive the same excerpts in the same order, which depend only on the seed and the epoch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from antiphon_models.pipeline.shards import SourceItem, spectrograms
 # ---- Splits of training data: a share for the test, or folds, by group and stratified by label
 
 GroupedLabels = Sequence[tuple[str, str]]
-"""Group of each sound and its label, the first of several."""
+"""Group and label of each sound; the first label if it has several."""
 
 
 def shares_of(sounds: GroupedLabels, test: float, valid: float) -> dict[str, str]:
@@ -79,7 +79,7 @@ def _by_label(sounds: GroupedLabels) -> dict[str, list[tuple[str, int]]]:
 
 FOLDER, FRAMES, SOUNDS = "training", "frames.npy", "sounds.json"
 VERSION = 2
-"""Format version of the files: another one rewrites them."""
+"""Format version of the files; changing it rewrites them."""
 MIN_DEVIATION = 1e-3
 """Minimum deviation in dB of a constant band."""
 BATCH_SIZE = 256
@@ -94,8 +94,8 @@ _Row = tuple[str, str, str, tuple[str, ...], int, int]
 class SoundFrames:
     """Range of a sound in the file.
 
-    `split`: "train", "valid" or "test". `group`: what it shares with others. `labels`: the numbers of its labels; one,
-    where sounds have one each. `start`: its first frame in the file.
+    `split`: "train", "valid" or "test". `group`: the value it shares with related sounds. `labels`: indices of its
+    labels; a single one if each sound has one. `start`: its first frame in the file.
     """
 
     name: str
@@ -111,9 +111,9 @@ class TrainingSet:
     """Sounds with their spectrograms.
 
     Attributes:
-        mel: float16 `[frames of all, bands]` in dB, mapped.
+        mel: float16 `[frames of all, bands]` in dB, memory-mapped.
         mean: float32 `[bands]`, of the training split's frames.
-        omitted: Sounds that are not among them: with several labels or none, or one that the training split lacks.
+        omitted: Number of omitted sounds: with several labels or none, or a label missing from the training split.
     """
 
     labels: tuple[str, ...]
@@ -126,7 +126,7 @@ class TrainingSet:
     several: bool = False
 
     def targets(self, sounds: Sequence[SoundFrames]) -> NDArray[Any]:
-        """Targets: int64 `[n]`, the label of each, or with several float32 `[n, labels]` of 0 and 1."""
+        """Targets: int64 `[n]`, the label index of each; with several labels float32 `[n, labels]` of 0 and 1."""
         if not self.several:
             return np.array([sound.labels[0] for sound in sounds], np.int64)
         marks = np.zeros((len(sounds), len(self.labels)), np.float32)
@@ -135,7 +135,7 @@ class TrainingSet:
         return marks
 
     def fold(self, number: int, folds: int) -> TrainingSet:
-        """The same sounds, one fold for the test, the next for the validation (of two, none), the rest for training."""
+        """The same sounds: one fold for the test, the next for validation (none if two folds), the rest trains."""
         sounds = self._dealt(number, folds)
         measured = _Sums(len(self.mean))
         for sound in sounds:
@@ -163,7 +163,7 @@ class TrainingSet:
         return tuple(replace(sound, split=names.get(places[sound.group], TRAIN)) for sound in self.sounds)
 
     def check_test(self, out: Path, share: float) -> None:
-        """Raises `FileError` where no sound is in the test split; `share` is what the settings give it."""
+        """Raises `FileError` if the test split is empty; `share` is its share in the settings."""
         if share and not self.split(TEST):
             raise FileError(
                 f"train.test is {share:g}, and no label of {out} has enough groups of sounds to give one: raise it, "
@@ -184,7 +184,7 @@ class TrainingSet:
         return self.mel[sound.start + start : sound.start + start + frames].astype(np.float32)
 
     def whole(self, sounds: Sequence[SoundFrames], frames: int) -> Iterator[tuple[F32, NDArray[np.int64]]]:
-        """All consecutive excerpts of sounds: `[n, frames, bands]`, and the index in `sounds` of each."""
+        """All consecutive excerpts of sounds: `[n, frames, bands]`, and for each its sound's index in `sounds`."""
         places = [(n, k * frames) for n, sound in enumerate(sounds) for k in range(max(1, sound.frames // frames))]
         for first in range(0, len(places), BATCH_SIZE):
             some = places[first : first + BATCH_SIZE]
@@ -193,9 +193,9 @@ class TrainingSet:
 
 
 class EpochBatches(Sequence[tuple[F32, NDArray[Any]]]):
-    """Batches of an epoch: random excerpts of each training sound, as many as its length holds.
+    """Batches of an epoch: random excerpts of each training sound, as many as fit into its length.
 
-    `frames`: frames of an excerpt. `size`: excerpts of a batch; the last one may have fewer. `epoch`: from 0.
+    `frames`: frames of an excerpt. `size`: excerpts of a batch; the last batch may have fewer. `epoch`: counted from 0.
     """
 
     def __init__(self, training: TrainingSet, frames: int, size: int, seed: int, epoch: int) -> None:
@@ -224,7 +224,7 @@ class EpochBatches(Sequence[tuple[F32, NDArray[Any]]]):
 def make_set(
     out: Path, items: Sequence[SourceItem], shards: Sequence[Path], bands: int, settings: TrainSettings
 ) -> TrainingSet:
-    """Training set of these shards, written if missing.
+    """Returns the training set of these shards, written if missing.
 
     Raises `FileError`: there are fewer than two labels to learn, a shard is damaged, or the files cannot be written.
     """
@@ -307,7 +307,7 @@ def _write_frames(
 
 
 def read_set(out: Path) -> TrainingSet | None:
-    """The training set in a pipeline's folder; None where it is missing or damaged."""
+    """Reads the training set in a pipeline's folder; None where it is missing or damaged."""
     try:
         about = json.loads((out / FOLDER / SOUNDS).read_bytes())
         if about["version"] != VERSION:
@@ -345,7 +345,7 @@ def class_counts(items: Sequence[SourceItem], settings: TrainSettings) -> dict[s
 
 
 def _several(items: Sequence[SourceItem], settings: TrainSettings) -> bool:
-    """Whether sounds have any number of labels: by the settings, else if most do not have exactly one."""
+    """Whether a sound may have several labels: by the settings, else if most sounds do not have exactly one."""
     if settings.labels:
         return settings.labels == SEVERAL_LABELS
     return sum(len(item.labels) != 1 for item in items) * 2 > len(items)
@@ -383,7 +383,7 @@ class _Sums:
 
 
 def _head(file: BinaryIO, count: int, bands: int) -> None:
-    """Header of a .npy file, of equal length with and without frames: numpy leaves room for a longer first number."""
+    """Header of a .npy file. Its length does not depend on the number of frames, as numpy reserves room for it."""
     about = {"descr": "<f2", "fortran_order": False, "shape": (count, bands)}
     np.lib.format.write_array_header_1_0(file, about)
 

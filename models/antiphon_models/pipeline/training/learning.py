@@ -1,4 +1,4 @@
-"""Training by one framework: resumed epochs, the best one's weights, and the verified graph."""
+"""Training by one framework: resumable epochs, the best epoch's weights, and the verified graph."""
 
 import json
 import math
@@ -48,10 +48,10 @@ class EpochFigures:
     """Figures of one epoch.
 
     Attributes:
-        valid_loss: Of the validation sounds; 0 without any.
-        valid_accuracy: Of the validation sounds, whose excerpts are averaged; 0 without any.
+        valid_loss: Loss of the validation sounds; 0 without any.
+        valid_accuracy: Accuracy of the validation sounds, averaged over excerpts; 0 without any.
         seconds: Seconds of training, without the validation.
-        time: When it ended, in seconds since 1970.
+        time: End of the epoch, in seconds since 1970.
     """
 
     loss: float
@@ -170,7 +170,7 @@ def _masked(content: bytes) -> int:
 
 
 VERSION = 1
-"""Version of network and training: another one retrains."""
+"""Version of network and training; changing it retrains."""
 CLASSIFIERS, TENSORBOARD = "classifiers", "tensorboard"
 TOLERANCE = 1e-4
 """Maximum difference of a graph's probabilities from the framework's own."""
@@ -184,7 +184,7 @@ Watch = Callable[[int, EpochFigures], None]
 class LearningJob:
     """Training by one framework, as plain data for a separate process.
 
-    `fold`: the fold that it is tested on; -1 for the splits of the set.
+    `fold`: the fold it is tested on; -1 for the set's splits.
     """
 
     name: str
@@ -228,7 +228,7 @@ def is_trained(job: LearningJob, framework: Framework) -> bool:
 def learn(job: LearningJob, framework: Framework, training: TrainingSet, watch: Watch) -> None:
     """Trains or resumes, and writes the classifier.
 
-    Raises `FileError`: the graph gives other answers than the framework, or files cannot be written.
+    Raises `FileError`: the graph's answers differ from the framework's, or files cannot be written.
     """
     shape = NetworkShape(job.frames, training.mel.shape[1], len(training.labels), job.settings.width)
     seed, threads = job.settings.seed, job.settings.threads
@@ -314,7 +314,7 @@ def average(training: TrainingSet, sounds: Sequence[SoundFrames], frames: int, a
 
 
 def _export(job: LearningJob, framework: Framework, trainer: ClassifierTrainer, training: TrainingSet) -> bytes:
-    """Graph, verified against the framework's own answers."""
+    """Exports the graph, and verifies it against the framework's answers."""
     with tempfile.TemporaryDirectory(dir=job.out / FOLDER) as folder:
         path = Path(folder) / MODEL
         trainer.export(path)

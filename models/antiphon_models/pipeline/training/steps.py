@@ -24,7 +24,7 @@ HOOK = "analyses"
 
 @dataclass(frozen=True, slots=True)
 class InstalledClassifier:
-    """An installed classifier. `framework`: of its training."""
+    """An installed classifier. `framework`: the one that trained it."""
 
     name: str
     framework: str
@@ -32,9 +32,9 @@ class InstalledClassifier:
 
 
 def check_name(name: str) -> None:
-    """Rejects names invalid for an analysis, and those of analyses that are not the performer's own.
+    """Rejects invalid analysis names, and names of analyses that are not the performer's own.
 
-    Raises `FileError`: it is such a name.
+    Raises `FileError`: the name is rejected.
     """
     try:
         check_type_name(name)
@@ -47,7 +47,7 @@ def check_name(name: str) -> None:
 def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Framework]) -> InstalledClassifier:
     """Installs a classifier under `name`: of `framework`, or with "" the best on the validation split.
 
-    Raises FileError: there is none, or it cannot be written.
+    Raises FileError: there is no such classifier, or it cannot be written.
     """
     wanted = [FRAMEWORKS[framework]] if framework else frameworks
     there = [one for one in wanted if is_trained(job, one)]
@@ -96,7 +96,7 @@ TRAINING_STEPS = ("train", "evaluate", "deploy")
 LOG = "train.log"
 """File name of the frameworks' output."""
 Progress = Callable[[Framework, int, EpochFigures], None]
-"""Called after each epoch with how many are done, and its figures."""
+"""Callback after each epoch with the number completed, and its figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ class TrainingReport:
     """Report of the training steps.
 
     Attributes:
-        omitted: Sounds that are not trained on: with several labels or none, or one that the training split lacks.
+        omitted: Number of omitted sounds: with several labels or none, or a label missing from the training split.
         evaluation: The table; empty without the step.
-        installed: What was installed, or None.
+        installed: The installed classifier, or None.
     """
 
     trained: tuple[str, ...] = ()
@@ -119,8 +119,8 @@ class TrainingReport:
 def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
     """Checks steps before any work.
 
-    Raises `FileError`: the name that a classifier would be installed by is none. `UsageError`: a framework, or what
-    plays classifiers, is not installed.
+    Raises `FileError`: the name for the classifier is invalid. `UsageError`: a framework, or the runtime of
+    classifiers, is not installed.
     """
     if not set(steps) & set(TRAINING_STEPS):
         return
@@ -139,7 +139,7 @@ def run_steps(
     tasks: Sequence[ShardTask],
     progress: Progress,
 ) -> TrainingReport:
-    """Runs those of the steps that are in `TRAINING_STEPS`; see `running.run`."""
+    """Runs the given steps that are in `TRAINING_STEPS`; see `running.run`."""
     if left := [task.number for task in tasks if not is_done(task)]:
         raise FileError(f"shard {left[0]} is missing or was made with other settings: run the step preprocess first")
     training = make_set(settings.out, items, [task.path for task in tasks], settings.preprocess.bands, settings.train)
@@ -169,7 +169,7 @@ def able(frameworks: Sequence[Framework], settings: PipelineSettings, training: 
 
 
 def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress) -> list[str]:
-    """Trains missing classifiers; for each framework the splits of the set first, then the folds."""
+    """Trains missing classifiers; for each framework first on the set's splits, then on the folds."""
     folds = job.settings.folds
     jobs = [replace(job, fold=fold) for fold in range(-1, folds)]
     undone = [(one, framework) for framework in frameworks for one in jobs if not is_trained(one, framework)]

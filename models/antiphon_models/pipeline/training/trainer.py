@@ -38,18 +38,18 @@ class NetworkShape:
 
     @property
     def convolutions(self) -> list[tuple[int, int, int]]:
-        """Channels in, channels out and kernel length in frames, of each convolution."""
+        """Input channels, output channels and kernel length in frames of each convolution."""
         out = [self.width << n for n in range(len(KERNELS))]
         return list(zip([self.bands, *out[:-1]], out, KERNELS, strict=True))
 
     @property
     def features(self) -> int:
-        """Inputs of the hidden layer, `[n, features]`."""
+        """Number of inputs of the last layer, `[n, features]`."""
         return 2 * (self.width << (len(KERNELS) - 1))
 
 
 def initial_weights(shape: NetworkShape, seed: int) -> dict[str, F32]:
-    """Initial weights, by He et al. 2015 before rectifiers, zeros for biases.
+    """Initial weights: He et al. 2015 before rectifiers; biases are 0.
 
     `convN.weight` `[out, in, frames]`, `convN.bias`, `labels.weight` `[labels, features]`, `labels.bias`.
     """
@@ -81,8 +81,8 @@ class TrainerTask:
     """Task of a trainer.
 
     `mean`: float32 `[bands]` in dB, which is subtracted. `deviation`: float32 `[bands]`, by which it is divided.
-    `several`: whether an excerpt has any number of labels: each is answered for itself, by a sigmoid; else softmax.
-    `coefficients`: of the cosine transform of a frame's bands, at most, of what trains on these.
+    `several`: whether an excerpt may have several labels: each then has a sigmoid; else softmax is used.
+    `coefficients`: maximum cosine transform coefficients of a frame's bands, for trainers that use them.
     """
 
     shape: NetworkShape
@@ -97,7 +97,7 @@ class TrainerTask:
 class ClassifierTrainer(ABC):
     """Trainer of the classifier with one framework, created in a separate process, where it imports the framework.
 
-    `iterative`: whether there are epochs; else one call of `epoch` is all of the training.
+    `iterative`: whether training has epochs; else a single call of `epoch` trains completely.
     """
 
     iterative: ClassVar[bool] = True
@@ -108,11 +108,11 @@ class ClassifierTrainer(ABC):
 
     @abstractmethod
     def epoch(self, batches: LabeledBatches, rate: float) -> tuple[float, float]:
-        """Trains on each batch once, in order, with a learning rate. Returns their mean loss and accuracy."""
+        """Trains once on each batch, in order, with learning rate `rate`. Returns the mean loss and accuracy."""
 
     @abstractmethod
     def answers(self, excerpts: F32) -> F32:
-        """Probabilities `[n, labels]` of excerpts `[n, frames, bands]` in dB, by the framework."""
+        """The framework's probabilities `[n, labels]` for excerpts `[n, frames, bands]` in dB."""
 
     @abstractmethod
     def weights(self) -> dict[str, F32]:
@@ -140,7 +140,7 @@ class ClassifierTrainer(ABC):
 
 
 def loss_and_accuracy(answers: NDArray[np.floating[Any]], truth: NDArray[Any]) -> tuple[float, float]:
-    """Mean loss of probabilities `[n, labels]`, and accuracy; over labels where there are several."""
+    """Mean loss of probabilities `[n, labels]`, and accuracy; with several labels, averaged over labels."""
     if truth.ndim == 2:
         likely = np.maximum(np.where(truth > 0.5, answers, 1 - answers), 1e-12)
         return float(-np.log(likely).mean()), float(((answers > 0.5) == (truth > 0.5)).mean())

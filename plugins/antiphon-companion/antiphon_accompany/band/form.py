@@ -1,4 +1,4 @@
-"""Section of each bar: variations with a fill before the next, and the performer's calls."""
+"""Section of each bar: variations, a fill before the next variation, and the sections that the performer triggers."""
 
 from antiphon_accompany.band.styles import PHRASE
 from antiphon_accompany.harmony.chordtext import ENDING_BARS
@@ -21,7 +21,7 @@ class Form:
         self.clear()
 
     def clear(self) -> None:
-        """Clears all calls, before a start."""
+        """Clears all triggered sections, before a start."""
         self.called: set[str] = set()
         self.begun: int | None = None
         self._fill = self._break = _NEVER

@@ -22,7 +22,7 @@ CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
 """MIDI channel of each part."""
 PART_OF = {channel: part for part, channel in CHANNELS.items()}
 VOLUME, FULL = 7, 127
-"""MIDI controller of a channel's volume; every synth here and General MIDI plays v as 40 log10(v) dB; its greatest."""
+"""MIDI controller of channel volume, and its maximum. Every synth here and General MIDI plays v at 40 log10(v) dB."""
 MIX = {"piano": -1.5, "guitar": -3.0, "bass": -2.5, "drums": -2.0, "pad": -2.0}
 """Default level of a part in dB."""
 TOUCH = {"piano": 0.72, "guitar": 0.76, "bass": 0.9, "drums": 1.15, "pad": 0.72}
@@ -32,7 +32,7 @@ PROGRAMS = {
     28: 1.8, 29: -8.5, 32: -1.9, 33: -3.7, 34: -3.4, 36: -1.2, 38: -3.2, 43: -0.8, 48: -5.2, 49: -8.4, 50: -8.3,
     52: -4.8, 61: -4.6, 90: -5.3,
 }  # fmt: skip
-"""Loudness offsets in dB of General MIDI programs in a file, by FluidR3 in the parts that styles play by them."""
+"""Loudness offsets in dB of General MIDI programs in a file, measured with FluidR3 in the parts of styles."""
 DRUMS, OTHERS = -1.9, -4.0
 """Loudness offsets in dB of channel 10, and of a program that no style has."""
 

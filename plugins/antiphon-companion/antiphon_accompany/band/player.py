@@ -1,4 +1,4 @@
-"""Band player: strikes of its parts beat by beat, their keys on the current chord, and the notes that sound."""
+"""Band player: selects strikes beat by beat, puts them on keys of the current chord, and tracks the sounding notes."""
 
 import math
 import random
@@ -18,7 +18,7 @@ CLASHES = (1, 13)
 MELODY_CLEARANCE = 3
 """Semitones left free below the melody."""
 LOW_INTERVAL_LIMIT = 45
-"""The lowest key, A2, to which a voice of a chord is moved below the melody: under it close intervals are mud."""
+"""The lowest key, A2, to which a chord voice is moved below the melody. Close intervals below it sound muddy."""
 MAX_MELODY_KEYS = 8
 """Maximum sounding keys treated as a melody, since more cannot all be avoided."""
 TIMING_DEVIATION = {"piano": 9.0, "guitar": 9.0, "bass": 8.0, "drums": 7.0, "pad": 11.0}
@@ -28,9 +28,9 @@ MAX_TIMING_ERROR = 40.0
 MAX_CHORD_SPREAD = 2.5
 """Maximum spread of a chord's tones in ms, at humanise 0.5."""
 RESTRIKE_GAP = 0.3
-"""Beats before a part's own strike within which it does not strike for a new chord."""
+"""A part does not strike for a new chord if its pattern strikes within this number of beats."""
 TOGETHER = 0.15
-"""Beats within which keys are struck together, and before which those that sounded up to them were."""
+"""Keys within this number of beats are struck together, and follow the keys that sounded until then."""
 VELOCITY_SPREAD = 0.22
 """Range of a velocity's variation at humanise 1."""
 _TONES = ("voice1", "voice2", "voice3")
@@ -39,7 +39,7 @@ _WEIGHTS = (1.08, 1.0, 0.92)
 _WALK_INTERVALS = ("third", "fifth", "octave", "fifth")
 """Intervals of a walking bass between roots."""
 _ROOTS = frozenset(("root", "octave"))
-"""Lanes on the bass of a chord."""
+"""Lanes that play the bass note of a chord."""
 _CALM = ("ballad", "arpeggio", "ballad", "pop")
 _MOVING = ("pop", "ballad", "block", "pop")
 
@@ -171,7 +171,7 @@ class Band:
         if key != self._bar:
             before = self.style
             if not self._bar or self._bar[0] != bar:
-                self.style = asked.own or shipped_style(style_of(asked, bar, meter, tempo, self.listener.loudness))
+                self.style = asked.own or shipped_style(choose_style(asked, bar, meter, tempo, self.listener.loudness))
             if self.style is not before and self.chord is not None:
                 self.set_chord(self.chord, asked.register)
             self._bar = key
@@ -181,7 +181,7 @@ class Band:
         return found
 
     def _choose(self, bar: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings) -> None:
-        """Selects the strikes of a bar: those with a threshold below the slightly randomised intensity."""
+        """Selects the strikes of a bar: those whose threshold is below the slightly randomised intensity."""
         level = 2.0 * asked.intensity + 2.0 * (asked.density - 0.5) + 0.2
         self.bars = {}
         for part in asked.parts:
@@ -241,7 +241,7 @@ class Band:
     def expressed(
         self, beat: int, found: Sequence[PendingStrike], again: set[str], going: bool, asked: BandSettings
     ) -> list[PendingStrike]:
-        """Strikes for a new chord on a beat where a part has none of its own. `found`: the strikes of the beat."""
+        """Returns strikes on a new chord for parts that have none on this beat. `found`: the beat's strikes."""
         made: list[PendingStrike] = []
         for part in self.bars:
             if part == "drums" or part in again or any(d.part == part and d.start < beat + RESTRIKE_GAP for d in found):
@@ -253,7 +253,7 @@ class Band:
         return made
 
     def root_lane(self, due: PendingStrike, pending: Sequence[PendingStrike]) -> str:
-        """Lane to strike: the root in place of another one where the lowest part begins a chord without one at once."""
+        """Returns the lane to strike: the root, if the lowest part would begin a new chord without it."""
         lane = due.what
         if self._root_due and lane in LEFT_HAND_LANES and due.part == self._lowest:
             soon = {d.what for d in pending if d.part == due.part and d.start < due.start + RESTRIKE_GAP}
@@ -277,9 +277,9 @@ class Band:
         return self.voices[part].pitches(what)
 
     def struck(self, part: str, what: str, due: PendingStrike, pending: Iterable[PendingStrike]) -> Sequence[int]:
-        """Keys to strike: below the melody, without those that clash with it or are held by it.
+        """Returns the keys to strike, moved below the melody, without clashing ones and those that the melody holds.
 
-        `due`: the strike. `pending`: those to come.
+        `due`: the strike. `pending`: the strikes to come.
         """
         if part == "drums":
             return self.pitches(part, what)
@@ -305,7 +305,7 @@ class Band:
         return found
 
     def _left(self, part: str, beat: float) -> list[int]:
-        """Keys of the bass and a part that were struck for the chord before, and sounded up to a beat, from below."""
+        """Returns the keys of the bass and a part that sounded on the previous chord up to a beat, from below."""
         sounded = [one for name in {"bass", part} for one in self._former.get(name, ())]
         return sorted(key for key, start, end, _ in sounded if start < beat - TOGETHER < end)
 
@@ -313,7 +313,7 @@ class Band:
         return not (self.is_clashing(pitch) or self.taken(pitch))
 
     def below_melody(self, pitch: int) -> int:
-        """Key moved by octaves below the sounding melody, and off what clashes with it; a bass melody is ignored."""
+        """Moves a key by octaves below the melody, and away from clashes; a melody in the bass is ignored."""
         sounding = self.listener.sounding
         top = max(sounding) if 0 < len(sounding) <= MAX_MELODY_KEYS else 127
         while (pitch > top or self.is_clashing(pitch) or self.taken(pitch)) and pitch - 12 >= LOW_INTERVAL_LIMIT:
@@ -326,11 +326,11 @@ class Band:
         return len(sounding) <= MAX_MELODY_KEYS and any(abs(pitch - other) in CLASHES for other in sounding)
 
     def taken(self, pitch: int) -> bool:
-        """Whether the melody is holding the key."""
+        """Whether the melody holds the key."""
         return len(self.listener.sounding) <= MAX_MELODY_KEYS and pitch in self.listener.sounding
 
 
-def style_of(asked: BandSettings, bar: int, meter: int, tempo: float, loudness: float) -> str:
+def choose_style(asked: BandSettings, bar: int, meter: int, tempo: float, loudness: float) -> str:
     """Requested style; `auto` chooses by meter, tempo and loudness, another for each phrase."""
     if asked.style != "auto":
         return asked.style
@@ -345,7 +345,7 @@ BEND_RANGE = 2
 MAX_NOTES = 64
 """Maximum sounding notes; the oldest is ended to make room."""
 RESTRIKE_SECONDS = 0.04
-"""Seconds within which a non-drum part does not restrike a key: two lanes of a style may meet on it."""
+"""A part other than drums does not restrike a key within these seconds: two lanes may meet on the key."""
 Key = tuple[int, int]
 """Channel and number of a note."""
 
@@ -378,7 +378,7 @@ class SoundingStrikes(dict[Key, PendingStrike]):
         io.emit(Event("off", frame, key[1], channel=key[0]))
 
     def end_due(self, io: IO, frame: int, beat: float) -> None:
-        """Ends notes due up to a beat."""
+        """Ends the notes that are due up to a beat."""
         for key in [key for key, due in self.items() if due.end <= beat]:
             self.end(io, key, frame)
 
@@ -402,7 +402,7 @@ class PlayerBend:
         return min(127, max(0, event.number + self._bent))
 
     def update(self, event: Event, sounding: Iterable[int]) -> int:
-        """Processes a bend or its range; returns the change of sounding notes in semitones."""
+        """Follows a bend or bend range event. Returns the change of the sounding notes in semitones."""
         if not self._bends.follow(event, BEND_RANGE):
             return 0
         before, self._bent = self._bent, round(self._bends.semitones[event.channel])

@@ -1,7 +1,7 @@
 """Styles: TOML files of parts, sections and patterns, and the selection of a bar's strikes.
 
-A pattern is a text with a character for each step of a bar, bars divided by `|`: `.` rests, `-` holds on, 1, 2 and 3
-strike from the low, middle and high intensity on, A, B and C the same accented, a, b and c softly.
+A pattern is a text with one character for each step of a bar, and `|` between bars: `.` rests and `-` sustains. 1, 2
+and 3 strike from the low, middle and high intensity on; A, B and C do the same with an accent, a, b and c softly.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class PartStyle:
 
 @dataclass(frozen=True)
 class Style:
-    """A style."""
+    """A style: its parts, with a pattern for each section."""
 
     name: str
     meter: int  # beats of its bars
@@ -149,7 +149,7 @@ class _StyleFile(Struct, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> Style:
-    """Reads a style file. Raises PluginError: it is invalid; the sentence gives the reason."""
+    """Reads a style file. Raises PluginError, with the reason, if the file is invalid."""
     try:
         if path.is_file() and path.stat().st_size > MAX_BYTES:
             raise FileError(f"{path.name} is larger than {MAX_BYTES >> 10} KiB")
@@ -232,7 +232,7 @@ def _strikes(part: str, lane: str, bar: str, meter: int) -> list[Strike]:
 
 
 def fit_to_meter(bar: tuple[Strike, ...], own: int, meter: int) -> list[Strike]:
-    """A bar of `own` beats as one of `meter` beats: cut, or its last beats again; what held to its end still does."""
+    """Fits a bar of `own` beats into `meter`: cut, or its last beats repeated. Notes held to its end still are."""
     if own == meter:
         return list(bar)
     made: list[Strike] = []
@@ -247,7 +247,7 @@ def fit_to_meter(bar: tuple[Strike, ...], own: int, meter: int) -> list[Strike]:
 
 
 def parts_of(text: str) -> tuple[str, ...]:
-    """Parts of a text, in the order of `styles.PARTS`; all for "all". Raises PluginError for an unknown part."""
+    """Returns the parts in a text, ordered as `styles.PARTS`; "all" names all. Raises PluginError: unknown part."""
     words = {word.strip().lower() for word in text.split(",")} - {""}
     odd = sorted(words - {*PARTS, "all"})
     if not words or odd:

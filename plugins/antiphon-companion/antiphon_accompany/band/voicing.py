@@ -70,8 +70,8 @@ def parallels(before: tuple[int, ...], after: tuple[int, ...]) -> int:
 class Placing:
     """Settings by which the voices of a chord are placed.
 
-    `centre`: target MIDI number of the second voice. `ceiling`: the highest key that the third should have. `basses`:
-    the bass before and that of the chord. `strict`: parallels with it cost more.
+    `centre`: target MIDI number of the second voice. `ceiling`: highest key for the third voice. `basses`: the previous
+    bass and the bass of the chord. `strict`: parallels with the bass cost more.
     """
 
     chord: Chord
@@ -89,7 +89,7 @@ class PartVoices:
         self.reset()
 
     def reset(self) -> None:
-        """Clears the voices: the next chord is placed by the centre alone."""
+        """Clears the voices, so that only the centre determines the next chord's place."""
         self.held = _NONE
         # the keys that were struck for the voices: below the melody, so not always in their order
         self._struck: list[int] = []
@@ -99,7 +99,7 @@ class PartVoices:
     def place(self, placing: Placing, below: Callable[[int], int] = int) -> None:
         """Moves the voices to a chord.
 
-        `below`: the key that is struck for one, which makes room for the melody.
+        `below`: returns the key to strike for a voice, moved away from the melody.
         """
         self._before, self._unsettled = (self.held, self._struck), placing
         self._place(placing, below, (), (), bool)
@@ -111,10 +111,10 @@ class PartVoices:
         lanes: Collection[str],
         free: Callable[[int], bool] = bool,
     ) -> None:
-        """Moves the voices to their chord again as its first keys are struck, once what sounds then is known.
+        """Moves the voices to their chord again when its first keys are struck and the sounding keys are known.
 
-        `left`: keys of the bass and this part that sounded up to there. `lanes`: those that are struck together, of
-        keys that are `free` of the melody; none leaves the voices as they are.
+        `left`: keys of the bass and this part that sounded until then. `lanes`: lanes struck together; without any the
+        voices stay. `free`: whether the melody leaves a key free.
         """
         placing, self._unsettled = self._unsettled, None
         if placing is not None and lanes:
@@ -175,7 +175,7 @@ def lane_of(voices: Sequence[int], lane: str) -> Sequence[int]:
 
 
 def outer(then: Sequence[int], now: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Keys that sound before and after a change; where their numbers differ the outer ones, of a key alone none."""
+    """Returns the keys before and after a change: all, or the outer two if the counts differ; none if one is single."""
     if len(then) == len(now):
         return tuple(then), tuple(now)
     return ((then[0], then[-1]), (now[0], now[-1])) if min(len(then), len(now)) > 1 else ((), ())

@@ -1,4 +1,4 @@
-"""Harmony of a MIDI file: chords of its notes, beat by beat, and a clash-free accompaniment."""
+"""Harmony of a MIDI file: finds the chords of its notes beat by beat, and keeps an accompaniment free of clashes."""
 
 import math
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ FILE = "file"
 MIN_CHORD_SHARE = 0.25
 """Minimum share of a file's time with a chord."""
 _GRID, _FINE = 4, 24
-"""Resolution per quarter note of chord detection, and of clashes."""
+"""Places per quarter note for finding chords, and for finding clashes."""
 _KINDS = {"": 0.0, "m": 0.0, "7": 0.12, "m7": 0.12, "dim": 0.1, "m7b5": 0.2, "dim7": 0.2, "sus4": 0.15, "sus2": 0.15}
-"""Detectable chord types with their costs: those without an inner semitone."""
+"""Chord types that are detected, with their costs: the types without a semitone between tones."""
 _BESIDE, _AWAY = 1.0, 0.5
 """Costs of sound a semitone from a chord tone, and of other sound outside the chord."""
 _ROOT = 0.25
-"""Bonus of the root as the lowest note."""
+"""Bonus for a chord whose root is the lowest note."""
 _CHANGE = {True: 0.2, False: 0.45}
 """Costs of a chord change, on the first beat of a bar and on others."""
 Notes = Sequence[BeatNote]
 
 
 def has_harmony(melody: Notes, others: Notes) -> bool:
-    """Whether others sound several notes at once, or three together with the melody, for part of the time."""
+    """Whether the other parts play several notes at once, or three with the melody, for part of the time."""
     beside, every = ((_classes(notes) > 0).sum(axis=1) for notes in (others, [*melody, *others]))
     chords = every > 2
     chords[: len(beside)] |= beside > 1
@@ -78,7 +78,7 @@ def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordS
 
 
 def top_line(notes: Notes) -> list[BeatNote]:
-    """Notes that begin above all sounding ones: the melody of a line with chords."""
+    """Returns the notes that begin above all sounding ones: the melody, where one track has melody and chords."""
     top = np.zeros(round(max((note.end for note in notes), default=0.0) * _FINE) + 2, np.int64)
     for note in notes:
         part = top[round(note.start * _FINE) : max(round(note.start * _FINE) + 1, round(note.end * _FINE))]
@@ -86,10 +86,10 @@ def top_line(notes: Notes) -> list[BeatNote]:
     return [note for note in notes if note.pitch >= top[round(note.start * _FINE)]]
 
 
-def without_clashes(notes: Notes, given: Notes) -> list[BeatNote]:
-    """Notes of an accompaniment without those a semitone from the file's own.
+def remove_clashes(notes: Notes, given: Notes) -> list[BeatNote]:
+    """Returns the accompaniment without notes a semitone from the file's notes.
 
-    One that would begin so is moved to a note of the file next to it, or left out; one that becomes so ends before.
+    A note that would begin so moves to a neighbouring note of the file, or is left out; others end before the clash.
     """
     classes = _classes(given, _FINE) > 0
     kept = []

@@ -1,4 +1,4 @@
-"""The file job `antiphon run generate OUT.mid`: a piece for a band, or one part for a file that lacks it."""
+"""The file job `antiphon run generate OUT.mid`: writes a piece for a band, or adds one part to a file that lacks it."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _REPLACED = {
 
 
 class Generate(Accompany):
-    """`accompany` by the name of the file job that needs no melody: `antiphon run generate OUT.mid -p bars=32`."""
+    """The processor `accompany` as a file job without a melody: `antiphon run generate OUT.mid -p bars=32`."""
 
     on_files = FileUse(
         "antiphon_accompany.files.generation:run",
@@ -61,7 +61,7 @@ class Generate(Accompany):
 def run(job: FileJob) -> tuple[Written, ...]:
     """Writes a generated melody with a band, or a file with one more part.
 
-    `job`: `source` is `NOTHING`, or with `fill` the MIDI file that lacks a part: a track of that name is left out.
+    `job`: `source` is `NOTHING`, or with `fill` the MIDI file that lacks a part; its track of that name is left out.
     Raises UsageError: the files or parameters do not go together. Raises FileError: a file cannot be read or written.
     """
     if not is_midi(job.target, written=True):
@@ -110,9 +110,9 @@ def _existing_part_warning(source: Path, part: str) -> tuple[str, ...]:
 
 
 def melody(settings: Mapping[str, Value], folder: Path, chords: str = "") -> Path:
-    """Writes a melody as a MIDI file: two notes by the seed, a phrase on them, and its continuation.
+    """Writes a melody as a MIDI file: two notes chosen by the seed, a phrase built on them, and its continuation.
 
-    `settings`: parameters of `Generate`. `chords`: their text, of which the key is taken where none is set.
+    `settings`: parameters of `Generate`. `chords`: text of the chords; the key is taken from it where none is set.
     """
     bars, meter = (int(str(settings[name])) for name in ("bars", "meter"))
     notes, number = opening_notes(settings, chords)
@@ -149,7 +149,7 @@ def opening_notes(settings: Mapping[str, Value], chords: str = "") -> tuple[tupl
 
 
 def key_of(spans: Sequence[ChordSpan]) -> int:
-    """Key, 0 to 23, with most of the chords' tones; ties go to the longest sounding tonic."""
+    """Returns the key, 0 to 23, whose scale holds most chord tones; between equals, the longest tonic triad."""
     degrees = {0: (0, 2, 4, 5, 7, 9, 11), 1: (0, 2, 3, 5, 7, 8, 10)}
 
     def fit(key: int) -> float:

@@ -1,4 +1,4 @@
-"""The file job `antiphon run accompany`: a melody, of notes or by `hum` of a recording, with the parts of a band."""
+"""The file job `antiphon run accompany`: adds a band to a melody, from notes or from a recording by way of `hum`."""
 
 import json
 import os
@@ -43,22 +43,22 @@ TAIL_SECONDS = 1.5
 """Seconds rendered after the last note."""
 INSTRUMENTS = {"piano": "piano", "guitar": "pluck", "bass": "bass", "drums": "drums", "pad": "pad"}
 LEVELS = {"piano": -1.0, "guitar": -2.5, "bass": -4.5, "drums": 0.0, "pad": -5.5}
-"""Level of each part in dB, at which the band has `BAND` LUFS; in the patch `bandstand` each is 1.5 dB lower."""
+"""Level of each part in dB at which the band has `BAND` LUFS. The patch `bandstand` plays each 1.5 dB lower."""
 BAND, BENEATH = -19.5, 3.0
-"""Loudness of the band alone, and its level in LU below the recording."""
+"""Loudness of the band alone in LUFS, and its level in LU below the recording."""
 _MIN_LUFS = -40.0
-"""Lower bound in LUFS of a recording's loudness in setting the band's level."""
+"""Lower bound of a recording's loudness, in LUFS, when the level of the band is set."""
 _MAX_SILENT = 0.3
 """Maximum share without a chord of a recording with harmony: solo voices have .49 and more, bands up to .13."""
 _TEMPO = 100.0
 """Tempo in bpm of a recording without a beat."""
 _MIN_NOTES = 5
-"""Minimum notes by which a tempo is found."""
+"""Minimum number of notes from which a tempo is estimated."""
 _BLOCK = 2048
 
 
 class OwnChords(NamedTuple):
-    """Chords of a recording as lines of seconds, "" for too few, and its tempo in bpm, 0 where it has no beat."""
+    """Chords of a recording as text lines in seconds, "" for too few, and its tempo in bpm, 0 without a beat."""
 
     text: str = ""
     tempo: float = 0.0
@@ -67,8 +67,8 @@ class OwnChords(NamedTuple):
 def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
     """Writes the notes of a recording as a MIDI file in `folder`, at the detected tempo.
 
-    Where it has no melody but chords of its own, the notes are their roots. Raises UsageError: nothing transcribes it,
-    or no note was found.
+    If the recording has chords but no melody, the notes are the roots of the chords. Raises UsageError: no processor
+    transcribes it, or no note was found.
     """
     melody = folder / f"{job.source.stem}.mid"  # what is wrong with it is said of that name
     try:
@@ -96,7 +96,7 @@ def _complain_of_tempo(job: FileJob, tempo: float, why: str) -> None:
     )
 
 
-def chords_of_sound(source: Path) -> OwnChords:
+def detect_sound_chords(source: Path) -> OwnChords:
     """Chords of a recording; none for a solo voice, or without an analysis. Raises FileError: it cannot be read."""
     found = analyse_file(os.fsencode(source), ["music"])["music"][1] or {} if "music" in analyses() else {}
     spans = found.get("chords") or []
@@ -149,7 +149,7 @@ def _rendered(
 
 
 def _add(mixed: Samples, blocks: Iterator[Samples], levels: Sequence[tuple[float, float]]) -> None:
-    """Mixes in sound; `levels`: (frame, dB), each in effect from a block's length after its frame on."""
+    """Mixes in sound. `levels`: (frame, dB) pairs; each level is reached by a ramp of one block from its frame."""
     frames = np.maximum.accumulate([frame + late for frame, _ in levels for late in (0.0, _BLOCK)])
     edges = [level for pair in pairwise([levels[0][1], *(level for _, level in levels)]) for level in pair]
     gains, at = 10.0 ** (np.array(edges) / 20.0), 0
@@ -190,7 +190,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     text = text_of(given) if given and given != FILE else given
     check_texts(str(job.settings.get("parts", "piano")), text)
     with tempfile.TemporaryDirectory() as folder:
-        own = chords_of_sound(job.source) if heard and not text else OwnChords()
+        own = detect_sound_chords(job.source) if heard and not text else OwnChords()
         source = melody_of_sound(job, Path(folder), own) if heard else job.source
         if score:
             source = Path(folder) / job.source.name
@@ -227,7 +227,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 def write_score(score: Path, target: Path) -> None:
     """Writes a score in MusicXML as a MIDI file: a track for each staff, and the bars as they are played.
 
-    Bars that a repeat divides are one. Raises FileError: the score cannot be read.
+    A bar that a repeat sign divides counts as one. Raises FileError: the score cannot be read.
     """
     read = read_musicxml(score)
     tracks = []
@@ -258,9 +258,9 @@ def write_score(score: Path, target: Path) -> None:
 
 
 def check_texts(parts: str, chords: str) -> None:
-    """Checks texts that are otherwise read after melody extraction, which takes minutes on a recording.
+    """Checks texts that are otherwise read only after the melody is extracted, which takes minutes on a recording.
 
-    Raises PluginError: `parts` names what is none. Raises UsageError: `chords`, "" for none, has what is no chord.
+    Raises PluginError: `parts` has an unknown part. Raises UsageError: `chords` ("" for none) has an unreadable chord.
     """
     parts_of(parts)
     if chords and chords != FILE:

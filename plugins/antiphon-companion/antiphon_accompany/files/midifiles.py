@@ -25,9 +25,9 @@ from antiphon.api.backends.files import (
 )
 from antiphon_accompany.band.parts import FULL, VOLUME, BeatNote, midi_volume
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
-from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, top_line, without_clashes
+from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, remove_clashes, top_line
 from antiphon_accompany.files.offline import (
-    HeardHarmony,
+    HarmonyResult,
     PartLevel,
     Section,
     accompany_file,
@@ -56,7 +56,7 @@ COLOURS = {
 def piano_roll(
     melody: Sequence[BeatNote], notes: Sequence[BeatNote], chords: Iterable[ChordSpan], bars: Iterable[float]
 ) -> str:
-    """SVG text: time to the right, pitch upward, chord names above. `bars`: quarter notes on which bars begin."""
+    """Returns a piano roll as SVG text, with chord names above. `bars`: quarter notes on which bars begin."""
     every = [note._replace(part="melody") for note in melody] + list(notes)
     low, high = min(n.pitch for n in every) - 1, max(n.pitch for n in every) + 1
     end = max(n.end for n in every)
@@ -94,7 +94,7 @@ _DRUMS = 9
 
 @dataclass(frozen=True)
 class Read:
-    """A parsed file."""
+    """A parsed MIDI file, with its melody."""
 
     file: mido.MidiFile
     melody: list[BeatNote]  # its notes, in beats
@@ -109,7 +109,7 @@ class Read:
 def read(path: Path) -> Read:
     """Reads the melody: the track with that name, else the first that resembles one, else the first with notes.
 
-    A channel of a track is one of its own; drums are left out. Raises FileError: the file cannot be read.
+    Each channel of a track counts as a track; drums are left out. Raises FileError: the file cannot be read.
     """
     file: mido.MidiFile = open_midi(path)
     lines, chosen = melody_of(file, shortest=1)
@@ -131,7 +131,7 @@ _UNSTEADY = "but its notes keep no steady beat beside the file's: "
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
-    """Bars of the file by its time signatures, or by `meter` beats; estimated where notes do not lie on its beats."""
+    """Returns the file's sections by its time signatures, or by `meter`; estimated where notes miss its beats."""
     song = _song_of(given)
     found = song.late(guess=True)
     if found or song.has_no_bars:
@@ -174,7 +174,7 @@ def _is_pickup(first: tuple[float, int, int], ends: float, bar: float) -> bool:
 
 
 def _first_bar_line(part: Section) -> float:
-    """Quarter note of the first bar line of a part; half a beat before the file's beginning is at it."""
+    """Returns the quarter note of a section's first bar line: its start, unless it is over half a beat before 0."""
     return part.start if part.start > -0.5 * part.unit else part.start + part.length
 
 
@@ -232,8 +232,8 @@ def accompany_midi(
     """Writes `source` with one more track per part, otherwise unchanged.
 
     `settings`: parameters of `accompany`. `chords_text`: chords as for `chordtext.spans_of`, or "file" for the file's
-    own; "" takes those where it has some and `follow` is not given, and else estimates them. `fires`: triggers, each
-    with its second. `recorded`: whether they are the notes of a recording. Raises FileError: the source cannot be used.
+    chords; "" takes the file's if it has some and `follow` is not given, else estimates them. `fires`: triggers, each
+    with its second. `recorded`: whether the notes come from a recording. Raises FileError: the source cannot be used.
     Raises UsageError: the chords cannot be read.
     """
     given = read(source)
@@ -253,12 +253,12 @@ def accompany_midi(
     if chords_text not in ("", FILE):
         spans = spans_of(chords_text, parts[0].length, times.beat, begins, ending)
     calls = _calls(fires, times, ending, source.name)
-    heard = HeardHarmony()
+    heard = HarmonyResult()
     listens = options.get("follow") == "listen"
     tune = top_line(given.melody) if own_chords else given.melody
     notes = [] if listens else accompany_file(tune, options, given.tempo, parts, None, spans, calls, heard)
     if own_chords:
-        notes = without_clashes(notes, [*given.melody, *given.others])
+        notes = remove_clashes(notes, [*given.melody, *given.others])
     if not notes:
         raise UsageError(f"no note was added to {source.name}: {_nothing(options)}")
     midi = _with_parts(given, notes, heard.mixes, options)
@@ -298,7 +298,7 @@ def _calls(fires: Sequence[tuple[str, float]], times: MidiTimes, ending: float, 
 def _own_chords(
     given: Read, parts: Sequence[Section], wish: str, options: Mapping[str, Value], name: str
 ) -> list[ChordSpan]:
-    """Chords of the file, if `wish` asks for them, or if it is empty and `follow` is not set; else none."""
+    """Returns the file's chords, if `wish` asks for them or is empty without `follow`; otherwise none."""
     if wish not in ("", FILE) or (not wish and "follow" in options):
         return []
     if has_harmony(given.melody, given.others):
@@ -386,7 +386,7 @@ def _joined(spans: list[ChordSpan]) -> list[ChordSpan]:
 
 
 def _fitted(options: Mapping[str, Value], meters: set[int]) -> str:
-    """Warning about a style whose bars are incompatible with the melody's, unless one is a multiple."""
+    """Returns a warning if the bars of the style do not fit the melody's; multiples of each other fit."""
     name, style = str(options.get("style", "auto")), _style(options)
     others = [meter for meter in sorted(meters) if max(meter, style.meter) % min(meter, style.meter)]
     if not others or (name == "auto" and not options.get("own")):

@@ -1,4 +1,4 @@
-"""Whole melodies: runs the streaming processor on a clock whose frames are fractions of a beat."""
+"""Accompaniment of whole melodies: runs the streaming processor on a clock whose frames are fractions of a beat."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class Section:
         return self.meter * self.unit
 
     def inside(self, quarter: float, turn: int) -> float:
-        """Beat of a clock on which this section begins at `turn`."""
+        """Returns the beat for a quarter note, on a clock whose beat `turn` is the beginning of this section."""
         return (quarter - self.start) / self.unit + turn
 
     def outside(self, beat: float, turn: int) -> float:
@@ -57,7 +57,7 @@ class PartLevel(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class HeardHarmony:
+class HarmonyResult:
     """Beat, chord and key, 0 to 23, per beat, with played chords and levels, in quarter notes."""
 
     labels: list[tuple[float, int]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class HeardHarmony:
 
 
 class ClockRun(NamedTuple):
-    """Output of the processor: notes, (beat, chord) and key per beat, (beat, chord) per change; in beats."""
+    """Output of the processor: notes, (beat, chord) and key per beat, (beat, chord) per change. Times are in beats."""
 
     notes: list[BeatNote]
     labels: list[tuple[float, int]]
@@ -104,13 +104,13 @@ def accompany_file(
     ends: float | None = None,
     spans: Sequence[ChordSpan] = (),
     calls: Sequence[tuple[float, str]] = (),
-    heard: HeardHarmony | None = None,
+    heard: HarmonyResult | None = None,
 ) -> list[BeatNote]:
-    """Accompaniment of a melody, without empty bars or notes beyond the end.
+    """Returns the accompaniment of a melody, without empty bars or notes beyond the end.
 
     Args:
         settings: Parameters of `accompany`; `meter` holds where `sections` does not apply.
-        tempo: Beats a minute, by which patterns are chosen and filled.
+        tempo: Beats per minute; patterns are chosen and filled by it.
         sections: In order; the first may begin before beat 0 (a pickup).
         ends: Beat to play up to; by default the end of the melody's last bar.
         calls: Triggers of `accompany`, each with the quarter note at which it fires.
@@ -118,7 +118,7 @@ def accompany_file(
     Raises:
         ParamError: A setting is invalid.
     """
-    given, heard = dict(settings or {}), heard or HeardHarmony()
+    given, heard = dict(settings or {}), heard or HarmonyResult()
     if not notes:
         return []
     parts = list(sections) or [Section(0.0, meter_of(given) or 4)]
@@ -187,7 +187,7 @@ def _run(
     spans: Sequence[ChordSpan],
     calls: Sequence[tuple[float, str]],
 ) -> ClockRun:
-    """Runs the processor from one beat of its clock to another, a beat each call."""
+    """Runs the processor from one beat of its clock to another, one beat per call."""
     first, ends = beats
     node = Accompany()
     # one frame is a tick at any tempo: the rate follows from both
@@ -232,7 +232,7 @@ def _run(
 
 
 def _timed(notes: Sequence[BeatNote]) -> list[tuple[int, int, Event]]:
-    """Events of the notes as (frame, order, event), in order: on one frame note-offs come first."""
+    """Returns the notes' events as (frame, order, event), in order. On the same frame, note-offs come first."""
     timed: list[tuple[int, int, Event]] = []
     for note in notes:
         start, end = round(note.start * TICKS), max(round(note.start * TICKS) + 1, round(note.end * TICKS))
@@ -241,7 +241,7 @@ def _timed(notes: Sequence[BeatNote]) -> list[tuple[int, int, Event]]:
 
 
 def _mixes(events: Sequence[Event], at: int, levels: dict[int, float]) -> Iterator[PartLevel]:
-    """Part levels of the call at frame `at` that differ from `levels`, the previous ones by channel."""
+    """Yields the part levels of the call at frame `at` that differ from `levels`, and updates `levels` (by channel)."""
     for event in events:
         if event.kind == "control" and levels.get(event.channel) != event.value:
             levels[event.channel] = event.value
@@ -249,7 +249,7 @@ def _mixes(events: Sequence[Event], at: int, levels: dict[int, float]) -> Iterat
 
 
 def _ended(events: Sequence[Event], at: int, sounding: dict[tuple[int, int], tuple[int, float]]) -> Iterator[BeatNote]:
-    """Notes ended by events of the call at frame `at`; new ones are added to `sounding`."""
+    """Yields the notes that events of the call at frame `at` end, and adds new notes to `sounding`."""
     for event in events:
         when = at + event.offset
         key = event.channel, event.number

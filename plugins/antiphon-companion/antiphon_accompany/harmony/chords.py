@@ -1,6 +1,6 @@
 """Chords: the 24 triads as numbers (0 to 11 major on C to B, 12 to 23 minor), and `Chord` with sevenths and bass.
 
-The harmoniser counts in triads; what is given, recognised and played are `Chord`s.
+The harmoniser estimates triads; chords that are given, recognised or played are `Chord`s.
 """
 
 import re
@@ -76,9 +76,9 @@ _KIND_OF = {frozenset(tones): name for tones, name in _OMITTED.items()} | {
 }
 _HARTE = {kind.harte: name for name, kind in KINDS.items()}
 _WEIGHTS = {1: 1.5, 5: 1.2, 6: 1.5, 7: 1.5, 8: 1.2, 9: 2.0, 10: 3.0, 11: 3.0}
-"""Weights of tones that a kind lacks, in the choice of the nearest one; 1 for others."""
+"""Weights of the tones that a kind lacks, when the nearest kind is chosen; 1 for other tones."""
 _NONE = ("N", "NC", "n", "nc")
-"""No chord, without full stops."""
+"""Texts that mean no chord, without full stops."""
 
 
 class Chord(NamedTuple):
@@ -118,9 +118,9 @@ def triad_chord(number: int) -> Chord:
 
 @lru_cache(4096)
 def read_chord(text: str) -> Chord | None:
-    """Chord of a symbol or label, of the nearest kind that is played: "Am7", "C/E", "A:min7", "C:maj/3".
+    """Reads a chord symbol or label as the nearest playable kind: "Am7", "C/E", "A:min7", "C:maj/3".
 
-    Returns the chord; None for "N". Raises ValueError: it is no chord.
+    Returns the chord; None for "N". Raises ValueError: the text is no chord.
     """
     if text.replace(".", "") in _NONE:
         return None
@@ -137,7 +137,7 @@ def read_chord(text: str) -> Chord | None:
 
 
 def substitute_chord(text: str) -> str:
-    """The chord that is played in place of a symbol that no kind has exactly; "" for others."""
+    """Returns the name of the chord played in place of a symbol that no kind matches exactly; otherwise ""."""
     symbol = read_symbol(text)
     if symbol is None or {step % 12 for step in symbol.steps} == set(KINDS[nearest_kind(symbol.steps)].tones):
         return ""
@@ -147,9 +147,9 @@ def substitute_chord(text: str) -> str:
 
 @lru_cache(4096)
 def nearest_kind(steps: tuple[int, ...]) -> str:
-    """The kind whose tones are nearest to those of `steps`, semitones above the root.
+    """Returns the kind whose tones are nearest to `steps`, in semitones above the root.
 
-    What it has beside them counts most, then the third, the seventh and the fifth that it lacks, then the rest.
+    Tones that the kind adds count most, then a third, seventh or fifth that it lacks, then other tones.
     """
     wanted = {step % 12 for step in steps}
     third = next((step for step in (4, 3, 5, 2) if step in steps), 0)
@@ -185,7 +185,7 @@ def recognise(pitches: Iterable[int]) -> Chord | None:
 
 
 _ROOT_ABOVE = {5: 7, 8: 4, 9: 3}
-"""Root of two keys a fourth or a sixth apart: the upper one, by where the lower lies above it."""
+"""Root of two keys a fourth or a sixth apart: the upper key. Indexed by the interval from it up to the lower key."""
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))
 
 
@@ -230,7 +230,7 @@ def absolute(chord: int, tonic: int) -> int:
 
 
 def label(chord: int) -> str:
-    """Name of a triad in the notation of annotations: "C:maj", "A:min"."""
+    """Returns the annotation label of a triad: "C:maj", "A:min"."""
     return f"{FLAT_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}"
 
 

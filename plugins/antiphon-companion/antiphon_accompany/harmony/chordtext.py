@@ -14,37 +14,37 @@ from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord, substitute_chord, triad_chord
 
 MAX_FILE_BYTES = 1 << 20
-"""Maximum bytes of a chord file."""
+"""Maximum size of a chord file in bytes."""
 MAX_CHORDS = 20_000
 _AGAIN = ("%", "/", ".")
-"""Words for the chord before."""
+"""Words that repeat the previous chord."""
 _GAP = re.compile(r"(?<=[^\s|])[ \t]+\((?=[b#+\-\d♭♯]|add|no|omit|maj|sus|alt)")
-"""A space between a chord and brackets of its tones."""
+"""A space between a chord and the brackets around its tones."""
 _LABEL = re.compile(
     r"^[ \t]*(?:\[[^\]|\n]+\](?=[ \t]*(?:\n|\|:?[ \t]*[^\s|\[]))|\w[^|:\n]*:(?=[ \t]*\n|[ \t]+\|))", re.MULTILINE
 )
-"""What names a part of the piece, "[A] |" or "Verse: |", alone in its line or before a bar line."""
+"""The name of a part of the piece, such as "[A] |" or "Verse: |", alone in its line or before a bar line."""
 _ENDING = re.compile(r"\s*[1-9](?:\.(?!\S)|\s)")
-"""The number of an ending, behind its bar line."""
+"""The number of an ending, after its bar line."""
 _IREAL = re.compile(r"\*[A-Za-z](?=[\s\[{|T])|(?<=[\s|\]}])Z\b")
 """A section and the last bar line of iReal's sheets."""
 _METRE = re.compile(r"(?<![A-Za-z\d#])T(\d\d)[ \t]*")
 """iReal's time signature."""
 _TIMES = r"[(\[]?(?:[xX×][ \t]?(1?[1-9]|10)|(1?[1-9]|10)[ \t]?[xX×])[)\]]?(?![^\s|])"
-"""How often what stands before it is played: x2, (3x)."""
+"""A count of repeats after a passage: x2, (3x)."""
 _PART_TIMES = re.compile(rf":\|[ \t]*{_TIMES}[ \t]*\|?")
 _LINE_TIMES = re.compile(rf"^(.*?)[ \t|]*[ \t|\n][ \t]*{_TIMES}[ \t|]*$", re.M)
 _TONES = re.compile(r"(?<=[^\s|\]}])\{([^{}|\s]*)\}")
-"""Braces around tones of a chord; others are repeat signs."""
+"""Braces around the tones of a chord; other braces are repeat signs."""
 _ROOT = re.compile(r"(^|/)([BbHh])([b♭#♯]?)")
-"""A root that is read otherwise in German, and its sign."""
+"""A root that German notation reads otherwise, and its accidental."""
 SUFFIXES = (".txt", ".lab", ".musicxml")
-"""Suffixes of chord files: a text with one is a file's name and no chord."""
+"""Suffixes of chord files. A text with such a suffix is a file name, not a chord."""
 _LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
 
 
 class ChordSpan(NamedTuple):
-    """Chord with start and end beat; None is no harmony."""
+    """A chord (None for no harmony) with its start and end beat."""
 
     start: float
     end: float
@@ -75,9 +75,9 @@ def spans_of(
     """Parses chords.
 
     Args:
-        text: Bars divided by `|`, chords in a bar of equal length, `%` repeats; or lines of start, end and chord.
+        text: Bars divided by `|`, chords of equal length in a bar, `%` to repeat; or lines of start, end and chord.
         bar: Beats of a bar.
-        beat_of: The beat at a second; None where lines are not taken.
+        beat_of: Returns the beat at a second; None if lines are not accepted.
         first: Beat on which the first bar begins.
         until: Beat up to which bars are repeated from the first.
 
@@ -85,7 +85,7 @@ def spans_of(
         Chords in order, without overlaps.
 
     Raises:
-        UsageError: The text is neither.
+        UsageError: The text is in neither form.
     """
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     found = [_LINE.match(line) for line in lines]
@@ -125,10 +125,10 @@ def spans_of(
 
 
 def _bars(text: str) -> list[list[str]]:
-    """Words of each bar, with what stands between `|:` and `:|` twice, and before numbered endings once for each.
+    """Returns the words of each bar, with repeats written out: `|: :|` twice, and once for each numbered ending.
 
-    A bar line that ends a line and one that begins the next are one, as is a double one. Where all roots are written
-    small, none of them means a minor chord.
+    A double bar line counts as one, and so do a bar line at the end of a line and one at the beginning of the next.
+    Where all roots are lower case, lower case does not mean minor.
     """
     if len(metres := dict.fromkeys(_METRE.findall(text))) > 1:
         raise UsageError(
@@ -167,7 +167,7 @@ def _bars(text: str) -> list[list[str]]:
 
 
 def _english(bars: list[list[str]]) -> list[list[str]]:
-    """Words with B as Bb where the sheet is German: where H is a root. Raises UsageError: it has H, B and Bb."""
+    """Reads B as Bb where the sheet is German, with H as a root. Raises UsageError: it has H, B and Bb."""
     roots = {(root[2].upper(), root[3]) for bar in bars for word in bar for root in _ROOT.finditer(word)}
     if not any(name == "H" for name, _ in roots) or ("B", "") not in roots:
         return bars
@@ -179,13 +179,13 @@ def _english(bars: list[list[str]]) -> list[list[str]]:
 
 
 def _bare(found: re.Match[str]) -> str:
-    """A chord without the brackets that are around all of it."""
+    """Returns a chord without brackets around the whole of it."""
     before = found.string[found.start() - 1 : found.start()]
     return found[0] if before.strip(" \t\n|:") else found[1]
 
 
 def _balanced(word: str) -> str:
-    """A chord without a bracket that opens before several chords or closes after them."""
+    """Returns a chord without a bracket that opens before, or closes after, several chords."""
     opened, closed = (sum(map(word.count, signs)) for signs in ("([", ")]"))
     if opened > closed and word[0] in "([":
         return word[1:]
@@ -193,7 +193,7 @@ def _balanced(word: str) -> str:
 
 
 def replaced(text: str) -> str:
-    """Remark on chords that are played as a simpler kind, the first four of them; "" for none."""
+    """Returns a remark on the first four chords that are played as a simpler kind; "" without any."""
     bars = _bars(text) if "|" in text else []
     words = dict.fromkeys(
         pair for bar, read in zip(bars, _english(bars), strict=True) for pair in zip(bar, read, strict=True)
@@ -203,7 +203,7 @@ def replaced(text: str) -> str:
 
 
 def one_bar(text: str) -> str:
-    """Remark on chords that no `|` divides; "" for others."""
+    """Returns a remark if chords are not divided by `|`; otherwise ""."""
     count = len(text.split())
     undivided = count > 1 and not any(sign in text for sign in "|#\n")
     return f"{count} chords a bar, since no | divides them" if undivided else ""
@@ -278,11 +278,11 @@ def _harmony(chord: Chord | None) -> str:
 # ---- Chords from a text, a file or the left hand; cadences of endings, and sevenths of a key
 
 CHORDS_AHEAD = 4
-"""Number of published coming chords."""
+"""Number of coming chords that are published."""
 ENDING_BARS = 2
 """Bars of an ending: a dominant and a tonic."""
 HISTORY_SIZE = 64
-"""Maximum remembered chords of the left hand."""
+"""Maximum number of left-hand chords that are remembered."""
 ARPEGGIO_BEATS = 0.25
 """Maximum beats between keys of one arpeggiated chord."""
 
@@ -296,7 +296,7 @@ class GivenChords:
         self.spans: Sequence[ChordSpan] = ()  # a file's chords, in beats; they come before all else
 
     def around(self, beat: float, meter: int, follow: str) -> Sequence[ChordSpan]:
-        """Chords around a beat, in beats: a file's, or the text's of the present round and the next."""
+        """Returns the chords around a beat: the file's, or the text's in the present and the next round."""
         if self.spans or follow != "text" or not self.text:
             return self.spans
         length = math.ceil(self.text[-1].end - 1e-6)
@@ -325,7 +325,7 @@ class GivenChords:
 class Progression:
     """History of played chords, with prediction by repetition.
 
-    `now`: the chord that was played last; None before the first.
+    `now`: the latest chord; None before the first.
     """
 
     def __init__(self) -> None:
@@ -337,7 +337,7 @@ class Progression:
         return self._chords[-1] if self._chords else None
 
     def add(self, chord: Chord, beat: float) -> None:
-        """Adds a chord, replacing one that it completes key by key."""
+        """Adds a chord; it replaces the previous one if it completes it key by key."""
         if self._chords and beat - self.since < ARPEGGIO_BEATS:
             self._chords.pop()
         if chord != self.now:
@@ -371,7 +371,7 @@ def cadence(number: int, key: int) -> Chord:
 
 
 def add_seventh(triad: int, key: int) -> Chord:
-    """Triad with its diatonic seventh in a key; unchanged if not of the key."""
+    """Adds the diatonic seventh to a triad of a key; returns other triads unchanged."""
     degree = (triad - key) % 12
     minor = key >= 12
     sevenths = {0: "maj7", 5: "maj7", 7: "7", 14: "m7", 16: "m7", 21: "m7"}

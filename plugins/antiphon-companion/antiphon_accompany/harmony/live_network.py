@@ -1,8 +1,8 @@
-"""Causal chord network of a beat, from past beats and the new onsets: the mean of two pairs of GRUs. In numpy.
+"""Causal chord network of a beat, from past beats and the new onsets: the mean of two pairs of GRUs, in numpy.
 
-It reads the melody in each of twelve keys at once and says how likely each key is, as the tables of `harmony` do. With
-every beat goes the melody's echo: what followed in the past where the melody was as it is now, which foretells the
-coming beats of a song that repeats itself. `network` reads a file's whole melody. It is trained by `antiphon train
+It reads the melody relative to each of twelve keys at once and estimates each key's probability, as the tables of
+`harmony` do. Each beat includes an echo: the continuation of similar passages in the past, which predicts the coming
+beats of a song that repeats itself. `network` reads a file's whole melody. The network is trained by `antiphon train
 harmony-live`.
 """
 
@@ -20,7 +20,7 @@ from antiphon_accompany.harmony.tracker import echo_match, echo_weights, places
 
 MODEL = "accompany-chords-live"
 FEATURE_COUNT = 4 * 12 + 4
-"""Features of a beat: durations and onsets of the previous one, held notes, bar position, and new onsets."""
+"""Number of features of a beat: durations and onsets of the previous beat, held notes, bar position, and new onsets."""
 WHOLE, NOW = slice(0, 24), [*range(24, 36), *range(40, 52)]
 """Features of the previous beat, and of the beat's own onset."""
 GROUPS = (0, 12, 24, 40)
@@ -28,15 +28,15 @@ GROUPS = (0, 12, 24, 40)
 MEMBERS, NEAR, FRONT, FIRST, SECOND = 2, 5, 128, 304, 240
 """Networks, beats and outputs of the convolution, and units of the two layers."""
 AHEAD, REACH, MEMORY = 8, 16, 512
-"""Beats of an echo, beats that are compared, and beats in which an echo is looked for."""
+"""Number of beats in an echo, of beats compared, and of past beats searched for an echo."""
 FADE, SHARPNESS, DOUBT, ONSET = 0.85, 25.0, 0.45, 2.0
-"""Weight of each earlier beat of a comparison, exponent of a match, the match of no echo, and weight of an onset."""
+"""Weight of earlier beats in a comparison, exponent of a match, the match that means no echo, weight of an onset."""
 ECHO = AHEAD * 24 + 3
-"""Features of an echo: durations and onsets of its beats, its best match, its certainty, and a zero."""
+"""Number of features of an echo: durations and onsets of its beats, its best match, its certainty, and a zero."""
 KEY_SHARE = 0.5
-"""Exponent of the network's keys beside the tracker's, which is the sooner to know a new key."""
+"""Exponent of the network's key probabilities beside the tracker's, which detects a new key sooner."""
 MAX_BACKLOG = 8
-"""Maximum unprocessed beats of the backlog; earlier ones are dropped."""
+"""Maximum beats in the backlog; earlier ones are dropped."""
 BATCH_BEATS = 2
 """Beats per batch of the backlog."""
 _SHAPES = {
@@ -86,9 +86,9 @@ def echo_ahead(known: F32) -> tuple[F32, F32]:
 
 
 def echo_row(rows: F32, ahead: tuple[F32, F32] | None = None) -> F32:
-    """Echo of the last of the beats `[beats, FEATURE_COUNT]`: `[ECHO]`, pitch classes from C.
+    """Returns the echo of the last of the beats `[beats, FEATURE_COUNT]`: `[ECHO]`, pitch classes from C.
 
-    `ahead`: of the beats before it, what `echo_ahead` gave.
+    `ahead`: result of `echo_ahead` for the beats before it.
     """
     likeness, energy = ahead or echo_ahead(rows[:-1])
     count, whole, now = len(likeness), rows[:, WHOLE], rows[:, NOW]
@@ -104,7 +104,7 @@ def echo_row(rows: F32, ahead: tuple[F32, F32] | None = None) -> F32:
     return found
 
 
-def _each_tonic(features: int, groups: Sequence[int]) -> NDArray[np.intp]:
+def _indices_by_tonic(features: int, groups: Sequence[int]) -> NDArray[np.intp]:
     """Feature indices with the groups of twelve pitch classes relative to each of twelve tonics: `[12, features]`."""
     places_of = np.tile(np.arange(features), (12, 1))
     for group in groups:
@@ -112,12 +112,12 @@ def _each_tonic(features: int, groups: Sequence[int]) -> NDArray[np.intp]:
     return places_of
 
 
-BEAT_BY_TONIC = _each_tonic(FEATURE_COUNT, GROUPS)
-ECHO_BY_TONIC = _each_tonic(ECHO, range(0, AHEAD * 24, 12))
-"""Features of a beat, and of an echo, relative to each of twelve tonics."""
+BEAT_BY_TONIC = _indices_by_tonic(FEATURE_COUNT, GROUPS)
+ECHO_BY_TONIC = _indices_by_tonic(ECHO, range(0, AHEAD * 24, 12))
+"""Indices of the features of a beat, and of an echo, relative to each of twelve tonics."""
 
 
-class ChordChances(NamedTuple):
+class ChordProbabilities(NamedTuple):
     """Chances of the chords in each key, from C, and of the keys: `[12, 24]`, `[12]`."""
 
     chords: F32
@@ -125,7 +125,7 @@ class ChordChances(NamedTuple):
 
 
 class LiveChordNetwork:
-    """Stateless weights and layers of the network."""
+    """Weights and layers of the network, without state."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Loads the arrays by name. Raises `ModelError`: they do not fit."""
@@ -144,15 +144,17 @@ class LiveChordNetwork:
         return [np.zeros((12, units), np.float32) for _ in range(MEMBERS) for units in (FIRST, SECOND)]
 
     def recalled(self, layer: int, state: F32) -> F32:
-        """State part of a layer's products for the next beat, computable ahead: over half of them."""
+        """Precomputes the state part of a layer's products for the next beat, over half of all products."""
         member, name = self._members[layer // 2], ("near", "wide")[layer % 2]
         return np.asarray(state @ member[f"{name}.weight_hh_l0"] + member[f"{name}.bias_hh_l0"])
 
-    def step(self, rows: F32, echo: F32, states: list[F32], recalled: Sequence[F32]) -> Iterator[ChordChances | None]:
-        """Chords and keys of a beat, at the end of its parts: None after each of the others.
+    def step(
+        self, rows: F32, echo: F32, states: list[F32], recalled: Sequence[F32]
+    ) -> Iterator[ChordProbabilities | None]:
+        """Computes a beat in parts: yields None after each part, and its chords and keys after the last.
 
-        `rows`: the last `NEAR` beats' rows, `[keys, NEAR * FEATURE_COUNT]`. `echo`: `[keys, ECHO]`. `states`: as of
-        `states`; they are moved on by the beat. `recalled`: of the first layers, what `recalled` gave for their states.
+        `rows`: rows of the last `NEAR` beats, `[keys, NEAR * FEATURE_COUNT]`. `echo`: `[keys, ECHO]`. `states`: as from
+        `states`; advanced by the beat. `recalled`: result of `recalled` for the states of the first layers.
         """
         chords, keys = np.zeros((12, 24), np.float32), np.zeros(12, np.float32)
         for n, member in enumerate(self._members):
@@ -173,7 +175,7 @@ class LiveChordNetwork:
             keys += key
         by_root = (chords / keys[:, None]).reshape(12, 2, 12)
         keys *= np.float32(1.0 / MEMBERS)
-        yield ChordChances(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys)
+        yield ChordProbabilities(np.take_along_axis(by_root, FROM_C[:, None, :], axis=2).reshape(12, 24), keys)
 
 
 class LiveChords:
@@ -198,7 +200,7 @@ class LiveChords:
         self._recalled: list[F32] = []
         self._ahead: tuple[F32, F32] | None = None
         self._coming: F32 | None = None  # row of the beat whose parts are being computed
-        self._heard: ChordChances | None = None
+        self._heard: ChordProbabilities | None = None
 
     def skip(self, melody: Melody, beat: int) -> None:
         """Stores a beat whose chord is not needed; `mixed` processes up to `MAX_BACKLOG` of them."""
@@ -206,9 +208,9 @@ class LiveChords:
         self._add(melody, beat)
 
     def prepare(self, melody: Melody, beat: int, *, soon: bool) -> bool:
-        """Computes part of the coming beat, or a skipped beat. False if nothing is left to compute.
+        """Computes part of the coming beat, or a skipped beat. Returns False if nothing is left to compute.
 
-        `soon`: the beat is so near that it is computed as it is if nothing changes up to it.
+        `soon`: the beat is near, so it is computed on the assumption that nothing changes before it.
         """
         if not self._asked:
             return False
@@ -228,11 +230,11 @@ class LiveChords:
         return True
 
     def mixed(self, chances: F32, melody: Melody, beat: int, weights: F32) -> F32:
-        """Chord probabilities at a beat: the network's, of the chords to which the tables give `chances`.
+        """Returns the network's chord probabilities at a beat, for the chords to which the tables give `chances`.
 
-        On the first beat after several skipped ones they are the tables' alone: `prepare` catches up before the next.
-        `melody`: the melody, complete up to the beat, with what has begun on it. `beat`: the beat, the next after the
-        last one that was asked for.
+        On the first beat after several skipped ones the tables alone decide, and `prepare` catches up before the next.
+        `melody`: the melody, complete up to the beat, with the onsets on the beat. `beat`: the beat after the one last
+        requested.
         """
         self._add(melody, beat)
         behind = not self._asked and self._behind > BATCH_BEATS
@@ -253,8 +255,8 @@ class LiveChords:
             self._forget()
         self._behind = min(MAX_BACKLOG, self._behind + 1)
 
-    def _step(self) -> ChordChances:
-        """Advances the states by the first unprocessed beat; returns what the network says of it."""
+    def _step(self) -> ChordProbabilities:
+        """Advances the states by the first unprocessed beat. Returns the chords and keys of that beat."""
         end = len(self._rows) - self._behind + 1
         while (heard := self._part(self._rows[end - MEMORY : end])) is None:
             pass
@@ -263,8 +265,8 @@ class LiveChords:
         self._go_on()
         return heard
 
-    def _part(self, known: F32) -> ChordChances | None:
-        """Computes a part of the last of the beats `[MEMORY, FEATURE_COUNT]`; returns what the last part says."""
+    def _part(self, known: F32) -> ChordProbabilities | None:
+        """Computes a part of the last beat of `[MEMORY, FEATURE_COUNT]`. Returns its chords once complete, or None."""
         if self._coming is None or not np.array_equal(self._coming, known[-1]):
             rows = known[-NEAR:, BEAT_BY_TONIC].transpose(1, 0, 2).reshape(12, -1)
             echo = echo_row(known, self._ahead)[ECHO_BY_TONIC]

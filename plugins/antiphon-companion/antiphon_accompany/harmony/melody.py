@@ -76,7 +76,7 @@ class Melody:
             self._began[pitch] = max(self._began[pitch], float(beat))
 
     def durations_until(self, beat: int) -> tuple[F32, F32]:
-        """Durations of the beat before, and held notes, of a beat, with what sounds held up to it."""
+        """Returns durations of the previous beat and held notes of a beat, counting sounding notes up to the beat."""
         lasted, held = self.durations[(beat - 1) % self.size].copy(), self.held[beat % self.size].copy()
         for pitch in self._open:
             lasted[pitch % 12] += max(0.0, beat - max(self._began[pitch], beat - 1.0))

@@ -10,13 +10,13 @@ MIN_WHOLE_LOOKAHEAD = 8
 """Minimum lookahead in bars for the use of a file's whole melody."""
 
 STAYS = (1.001, 1.05, 1.02, 1.05)
-"""Live, the advantage of the chord that sounds, by 4/4 beat; after a silent bar it stays."""
+"""Live advantage of the sounding chord, by beat of 4/4; after a silent bar the chord stays."""
 
 
 class MelodyChords:
     """Estimates the chords, beat by beat.
 
-    `opening`: up to this beat the whole melody before it is known, unless nothing ahead is asked for.
+    `opening`: up to this beat the melody is known in advance, unless the lookahead is 0.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class MelodyChords:
         self._tracker = None
 
     def begin(self, beat: int, first: int) -> None:
-        """Handles a jump of the clock to `beat`, with silent beats before `first`, whose notes are given anew."""
+        """Handles a jump of the clock to `beat`; beats before `first` are silent, and notes from there come again."""
         self._since = 0 if self.known is not None else first
         self._taken, self._last = None, -1
         if self._past is not None:
@@ -59,11 +59,11 @@ class MelodyChords:
         return beat
 
     def is_live(self, bars: int) -> bool:
-        """Whether the melody is unknown ahead of time. bars: of lookahead, of a file."""
+        """Whether the melody is not known in advance. bars: lookahead of a file."""
         return self.known is None or not bars
 
     def settle(self, meter: int, key: str, bars: int) -> HarmonyTracker:
-        """Tracker of this meter and key, recreated after a change."""
+        """Sets the tracker for this meter and key, a new one after a change."""
         if self._tracker is None or (meter, key) != (self.meter, self._key):
             live = self.is_live(bars)
             if not live or self._network is None:
@@ -78,7 +78,7 @@ class MelodyChords:
         return self._tracker
 
     def prepare(self, beat: int, *, soon: bool) -> bool:
-        """Precomputes part of the coming beat's chord, as `LiveChords`. False if nothing is left to compute."""
+        """Precomputes part of the coming beat's chord, as in `LiveChords`. Returns False if nothing is left to do."""
         return self._past is not None and self._past.prepare(self.melody, beat, soon=soon)
 
     def triad(self, tracker: HarmonyTracker, beat: int, bars: int, *, used: bool) -> int:

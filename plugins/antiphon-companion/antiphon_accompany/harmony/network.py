@@ -1,7 +1,7 @@
-"""Chord network of a whole melody: a bidirectional LSTM with attention. In numpy.
+"""Chord network of a whole melody: a bidirectional LSTM with attention, in numpy.
 
-It reads the melody relative to a major key; a minor key is its relative's. Its log chances, weighed by the keys of
-`harmony`, are added to those of the tables. It is trained by `antiphon train harmony`.
+It reads the melody relative to a major key; a minor key is read as its relative major. Its log probabilities, weighted
+by the keys of `harmony`, are added to those of the tables. It is trained by `antiphon train harmony`.
 """
 
 import logging
@@ -20,15 +20,15 @@ F32 = NDArray[np.float32]
 Network = TypeVar("Network")
 MODEL = "accompany-chords"
 FEATURE_COUNT = 3 * 12 + 4
-"""Features of a beat: durations, onsets and held notes by pitch class, and bar position."""
+"""Number of features of a beat: durations, onsets and held notes by pitch class, and bar position."""
 GROUPS = (0, 12, 24)
-"""Where twelve pitch classes begin among them."""
+"""Offsets of the groups of twelve pitch classes among the features."""
 NEAR, FRONT, UNITS, HEADS, KEYS, VALUES, FAR = 5, 128, 128, 2, 32, 64, 128
 """Beats and outputs of the convolution, units of a direction, attention sizes, and maximum attention distance."""
 TABLES = 0.5
-"""Exponent of the tables' chances, where the network's have 1: tuned by songs."""
+"""Exponent of the probabilities of the tables, where the network's have 1: tuned on songs."""
 STRETCH, AFTER = 1024, 16
-"""Beats per batch, and silent ones after the last."""
+"""Beats per batch, and silent beats after the last."""
 MIN_KEY_WEIGHT = 0.02
 """Minimum weight of a key."""
 _NONE = 1e-20
@@ -79,7 +79,7 @@ def from_tonic(rows: F32, tonic: int, groups: Sequence[int] = GROUPS) -> F32:
 
 
 def arrays_of(model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, F32]:
-    """Arrays of a model by name. Raises `ModelError`, with its name: one is missing or has another shape."""
+    """Returns a model's arrays by name. Raises `ModelError`, with the name of an array missing or of another shape."""
     try:
         return {
             name: np.ascontiguousarray(find_array(arrays, name, *shape), np.float32) for name, shape in shapes.items()
@@ -89,10 +89,10 @@ def arrays_of(model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, 
 
 
 def mixed_chances(chances: F32, by_key: F32, weights: F32, tables: float) -> F32:
-    """Chord probabilities of the tables combined with a network's.
+    """Combines the chord probabilities of the tables and a network.
 
-    `chances`: the tables', `[24]`. `by_key`: the network's in each of the twelve major keys, `[12, 24]`, by chords from
-    C. `weights`: of the keys, as of a tracker: `[phases, 2, 12]`. `tables`: exponent of the tables' chances.
+    `chances`: of the tables, `[24]`. `by_key`: of the network in each of the twelve major keys, `[12, 24]`, by chords
+    from C. `weights`: of the keys, as in a tracker: `[phases, 2, 12]`. `tables`: exponent of the tables' probabilities.
     """
     shares = shares_of(weights)
     by_network = shares @ by_key
@@ -110,10 +110,10 @@ def shares_of(weights: F32) -> F32:
 
 
 class ChordNetwork:
-    """The network. It holds no state."""
+    """The network of a whole melody. It holds no state."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Takes the arrays by name. Raises `ModelError` where they are not those of this network."""
+        """Takes the arrays by name. Raises `ModelError`: they do not fit this network."""
         self._arrays = arrays_of(MODEL, arrays, _SHAPES)
 
     def chances(self, rows: F32) -> F32:
@@ -130,7 +130,7 @@ class ChordNetwork:
         return np.concatenate((self._along(layer, "", rows), self._along(layer, "_reverse", rows[::-1])[::-1]), axis=1)
 
     def _along(self, layer: str, way: str, rows: F32) -> F32:
-        """One direction of a layer: `[beats, UNITS]`."""
+        """Runs one direction of a layer: `[beats, UNITS]`."""
         weights = [self._arrays[f"{layer}.{name}_l0{way}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         entering, back = rows @ weights[0].T + weights[2] + weights[3], weights[1].T.copy()
         state = kept = np.zeros(UNITS, np.float32)
@@ -156,7 +156,7 @@ class ChordNetwork:
 
 
 class WholeMelody:
-    """Network probabilities on the beats of a completely known melody."""
+    """Chord probabilities by the network on the beats of a completely known melody."""
 
     def __init__(self, network: ChordNetwork, melody: Melody, ends: int, meter: int) -> None:
         self._network = network
@@ -186,7 +186,7 @@ def softmax(x: F32) -> F32:
 
 
 def read_network(model: str, make: Callable[[dict[str, NDArray[Any]]], Network]) -> Network | None:
-    """The installed network; None, with a warning, if it is missing or changed: the tables then decide alone."""
+    """Returns the installed network; None, with a warning, if missing or changed: then only the tables are used."""
     try:
         return make(read_weights(model))
     except ModelError as error:

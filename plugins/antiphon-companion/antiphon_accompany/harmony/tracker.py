@@ -1,7 +1,7 @@
 """Key and chord of a melody, beat by beat: two hidden Markov models over the same 24 keys.
 
 The first is generative: its states are a key and a chord in it, its observations the pitch classes of each beat; it
-weighs the keys, and where the bar begins. The second finds the chord within each key: its transitions are the same, its
+estimates key and downbeat. The second finds the chord within each key: its transitions are the same, its
 observations are windows of melody around the beat (without lookahead: before it), scored by linear discriminants
 (Fisher). The result is the mean over keys and bar phases. The tables are counted from POP909 by `training`. After
 Raphael and Stoddard, "Functional harmonic analysis using probabilistic models" (2004), and Simon, Morris and Basu,
@@ -31,7 +31,7 @@ WINDOWS = ((-3, 1), (-2, 2), (-1, 3), (0, 4), (-1, 1), (0, 2), (-16, -15), (-8, 
 """Windows of the melody in beats relative to the current beat; near single-beat ones also count onsets."""
 _COMMON = ({0: 6, 5: 4, 7: 4, 21: 3, 14: 2, 16: 1}, {12: 6, 17: 3, 8: 4, 3: 2, 10: 3, 19: 2, 7: 1})
 DIATONIC = tuple(tuple(shares) for shares in _COMMON)
-"""Chords of a major and a minor key, relative to the tonic; of a minor key both dominants."""
+"""Chords of a major and a minor key, relative to the tonic; the minor key has both dominants."""
 _CHANGE = (0.8, 0.05, 0.4, 0.05)
 _log = logging.getLogger("antiphon.accompany")
 
@@ -53,7 +53,7 @@ class HarmonyTables:
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]]) -> HarmonyTables:
-        """Tables of arrays by name, in any precision. Raises `ModelError`: they do not fit."""
+        """Takes the arrays by name, in any precision. Raises `ModelError`: they do not fit."""
         shapes: dict[str, tuple[int, ...]] = {"first": (2, 24), "next": (4, 2, 24, 24), "heard": (2, 24, 24)}
         shapes |= {
             "past": (4, 2, _groups(PAST) * 12 + 1, 24),
@@ -117,20 +117,20 @@ MAX_DURATION = 0.35
 KEY_CHANGE, KEY_CHANGE_LIVE = 1e-3, 3e-3
 """Probability of a new key at each beat, with a file's lookahead and without."""
 MEMORY, RECENT, FADE = 512, 4, 0.75
-"""Beats in which an echo is looked for, the last of them that are none yet, and the weight of each earlier beat of a
+"""Past beats searched for an echo, the number of latest beats excluded, and the weight of each earlier beat of a
 comparison."""
 ECHO_CHANGE, SHARPNESS_OF_ECHO, DOUBT, MOVED = 0.2, 40.0, 0.6, 0.2
-"""Probability of a new key at a beat by a certain echo, exponent of a match, the match of no echo, and the weight of a
-transposed echo beside one in the same place; tuned by songs."""
+"""Probability of a new key at a beat by a certain echo, exponent of a match, the match that means no echo, and the
+weight of a transposed echo beside an untransposed one; tuned on songs."""
 SHARPNESS, PRIOR, INERTIA = 0.65, 0.2, 0.6
 """Exponents of the discriminants, of the chord's own frequency in them, and of the transitions; tuned by songs."""
 PHASES = (0.7, 0.08, 0.14, 0.08)
-"""Prior of the bar's first beat: at the given place, or one, two, three beats later."""
+"""Prior of the first beat of the bar: at the given place, or one, two or three beats later."""
 PHASES_AHEAD = (0.4, 0.15, 0.3, 0.15)
 """Prior of the bar's first beat with lookahead, where the melody is more decisive."""
 _PLACES = {1: (0,), 2: (0, 2), 3: (0, 1, 3), 4: (0, 1, 2, 3), 5: (0, 1, 3, 2, 3), 6: (0, 1, 3, 2, 1, 3)}
 _DOWN = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
-"""For each interval, where a pitch class or tonic was before it was moved up by it."""
+"""For each interval, the pitch class or tonic that moves to each one when transposed up by the interval."""
 _ROLL = (np.arange(12)[None, :] + np.arange(12)[:, None]) % 12
 _CHORD = np.array([[24 * k + c // 12 * 12 + (c - k) % 12 for c in range(24)] for k in range(12)])
 """Index of each chord in `[12, 24]`: tonic, chord relative to it."""
@@ -171,7 +171,7 @@ def features_by_tonic(seen: F32) -> F32:
 
 
 def echo_match(alike: F32, energies: F32, energy: np.float32) -> F32:
-    """How like the melody of now those of the past are, 1 if equal: by their products with it, and by all energies."""
+    """Returns the similarity of past passages to the present one, 1 if equal, from their products and energies."""
     return np.asarray(2.0 * alike / (energies + energy + 1.0))
 
 
@@ -182,9 +182,9 @@ def echo_weights(match: F32, sharpness: float, doubt: float) -> tuple[F32, np.fl
 
 
 class KeyEcho:
-    """Key by the places in the past at which the melody was the same, also transposed: their key, transposed alike.
+    """Estimates the key from past passages that match the present melody, also transposed: their key, transposed alike.
 
-    A tune that goes on in another key is heard as such from its notes, long before those that the old key lacks.
+    It detects the key of a tune that continues in another key long before the notes that the old key lacks.
     """
 
     def __init__(self) -> None:

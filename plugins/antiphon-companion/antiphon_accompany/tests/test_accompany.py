@@ -11,7 +11,7 @@ from antiphon.api import IO, BlockTime, Event, StreamSpec
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.band.styles import STYLES
-from antiphon_accompany.files.offline import HeardHarmony, accompany_file
+from antiphon_accompany.files.offline import HarmonyResult, accompany_file
 from antiphon_accompany.harmony.chords import KEYS, tones
 from antiphon_accompany.processor import Accompany
 from antiphon_accompany.tests.playing import RATE, TUNE, left, play, tune
@@ -51,7 +51,7 @@ def test_any_blocks_give_the_same_notes(blocks: list[int], tempo: float) -> None
 def chord_on_eight(melody: list[BeatNote]) -> int:
     """The chord of beat 8 under a melody that is the same before, of which nothing is known ahead."""
     chords: list[tuple[float, int]] = []
-    accompany_file([*tune("E1 D1 C1 D1 E1 E1 E2"), *melody], {"lookahead": 0}, heard=HeardHarmony(labels=chords))
+    accompany_file([*tune("E1 D1 C1 D1 E1 E1 E2"), *melody], {"lookahead": 0}, heard=HarmonyResult(labels=chords))
     return {round(beat): chord for beat, chord in chords}[8]
 
 

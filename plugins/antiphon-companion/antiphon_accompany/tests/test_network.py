@@ -7,7 +7,7 @@ import pytest
 
 from antiphon.api.backends.models import ModelError, read_weights
 from antiphon_accompany.band.parts import BeatNote
-from antiphon_accompany.files.offline import HeardHarmony, accompany_file, melody_of
+from antiphon_accompany.files.offline import HarmonyResult, accompany_file, melody_of
 from antiphon_accompany.harmony import live_network, network
 from antiphon_accompany.harmony.live_network import LiveChordNetwork
 from antiphon_accompany.harmony.network import AFTER, FEATURE_COUNT, ChordNetwork, WholeMelody, beat_rows, from_tonic
@@ -23,7 +23,7 @@ def up(notes: list[BeatNote], by: int) -> list[BeatNote]:
 
 def chords(notes: list[BeatNote], lookahead: int = 8) -> list[int]:
     labels: list[tuple[float, int]] = []
-    accompany_file(notes, {"lookahead": lookahead}, heard=HeardHarmony(labels=labels))
+    accompany_file(notes, {"lookahead": lookahead}, heard=HarmonyResult(labels=labels))
     return [chord for _, chord in labels]
 
 

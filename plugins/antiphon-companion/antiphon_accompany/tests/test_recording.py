@@ -79,7 +79,7 @@ def test_a_recording_that_has_chords_keeps_them(
 ) -> None:
     """A lone voice has few."""
     monkeypatch.setattr(jobs, "analyse_file", lambda *_: {"music": (1, {"chords": found}, "")})
-    text = jobs.chords_of_sound(tmp_path / "in.wav").text
+    text = jobs.detect_sound_chords(tmp_path / "in.wav").text
     assert text.count("\n") == lines
     assert not lines or [span.chord and span.chord.name for span in spans_of(text, 4.0, float)][1:] == [
         "Gsus4",

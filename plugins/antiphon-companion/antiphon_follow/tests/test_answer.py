@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.api.backends.transports import NOW, OscRequest, RequestError, SetParam
 from antiphon_follow.addresses import fire
-from antiphon_follow.clock import SURE, BeatCount, FollowAnswer
+from antiphon_follow.clock import SURE, BeatCounter, ChosenBeatEstimate
 
 
 def found(bpm: float, place: int = 0, phase: float = 0.0) -> Any:
@@ -17,7 +17,7 @@ def found(bpm: float, place: int = 0, phase: float = 0.0) -> Any:
 
 
 def test_what_the_count_catches_up_stays_in_the_range() -> None:
-    count, beats = BeatCount(SURE, 60.0, 200.0), []
+    count, beats = BeatCounter(SURE, 60.0, 200.0), []
     for frame in range(1500):
         # the player's phase is a third of a beat away again every five seconds
         beat = frame / 100.0 * 190.0 / 60.0 + 0.35 * (frame // 500)
@@ -31,7 +31,7 @@ def test_what_the_count_catches_up_stays_in_the_range() -> None:
 
 
 def test_a_count_that_cannot_be_faster_is_met_from_the_other_side() -> None:
-    count, off = BeatCount(SURE, 60.0, 200.0), []
+    count, off = BeatCounter(SURE, 60.0, 200.0), []
     for frame in range(400):
         # from the first second on the player is two fifths of a beat ahead
         beat = frame / 100.0 * 198.0 / 60.0 + 0.4 * (frame >= 100)
@@ -58,7 +58,7 @@ def test_an_address_without_a_node_follow_is_refused() -> None:
 
 
 def test_half_and_double_change_the_octave_within_the_range() -> None:
-    answer = FollowAnswer(60.0, 200.0)
+    answer = ChosenBeatEstimate(60.0, 200.0)
     answer.take(found(140.0))
     answer.halve()
     answer.take(found(140.0, place=3, phase=0.5))
@@ -72,7 +72,7 @@ def test_half_and_double_change_the_octave_within_the_range() -> None:
 
 @pytest.mark.parametrize(("seconds", "bpm"), [(0.86, 70.0), (0.43, 140.0), (0.2, 140.0), (0.0, 140.0)])
 def test_two_taps_choose_the_octave_nearest_to_them(seconds: float, bpm: float) -> None:
-    answer = FollowAnswer(60.0, 200.0)
+    answer = ChosenBeatEstimate(60.0, 200.0)
     answer.take(found(140.0))
     answer.tapped(seconds)
     answer.take(found(140.0))
@@ -81,7 +81,7 @@ def test_two_taps_choose_the_octave_nearest_to_them(seconds: float, bpm: float) 
 
 @pytest.mark.parametrize(("taps", "phase"), [((0.5, 0.5), 0.6), ((0.5, 0.45), 0.6), ((0.5, 0.05), 0.1), ((0.5,), 0.1)])
 def test_two_taps_between_beats_move_them_by_half(taps: tuple[float, ...], phase: float) -> None:
-    answer, since = FollowAnswer(60.0, 200.0), math.inf
+    answer, since = ChosenBeatEstimate(60.0, 200.0), math.inf
     for place, at in enumerate(taps):
         answer.take(found(120.0, place, at))
         answer.tapped(since)
@@ -92,7 +92,7 @@ def test_two_taps_between_beats_move_them_by_half(taps: tuple[float, ...], phase
 
 
 def test_downbeat_begins_a_bar_at_the_nearest_beat() -> None:
-    answer = FollowAnswer(60.0, 200.0)
+    answer = ChosenBeatEstimate(60.0, 200.0)
     answer.take(found(120.0, place=2, phase=0.1))
     answer.here()
     answer.take(found(120.0, place=2, phase=0.1))

@@ -16,10 +16,10 @@ from antiphon.api.backends.transports import NoteOn, Sample, SetParam
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
 from antiphon.offline.rendering import PlayerRunner
-from antiphon_follow.concert import LEAST_A_BLOCK, Concert
+from antiphon_follow.concert import LEAST_A_BLOCK, ScorePlayer
 from antiphon_follow.score import read_followed
 from antiphon_follow.score_follower import ScoreFollower
-from antiphon_follow.sound_notes import HeardNote
+from antiphon_follow.sound_notes import SoundNote
 from antiphon_follow.tests.test_follow import BLOCK, RATE, SWELL, beats_of, errors
 
 
@@ -142,7 +142,7 @@ def test_the_other_parts_wait_and_go_to_the_bar_that_is_asked_for(tmp_path: Path
     assert [number for second, number in begun if second > at - 0.01][:4] == [36 + n % 12 for n in range(32, 36)]
 
 
-def turn_of(concert: Concert, at: float) -> int:
+def turn_of(concert: ScorePlayer, at: float) -> int:
     """Blocks until all notes that came are taken; none takes more than it has time for."""
     step, taken, blocks = concert.follower._step, [], 0
     concert.follower._step = lambda *given: taken.append(1) or step(*given)
@@ -160,19 +160,19 @@ def test_many_notes_at_once_are_taken_in_the_time_of_a_block_each_at_its_own(tmp
     onsets = [sorted(rng.sample(range(48, 80), 4)) for _ in range(24)]
     rows = [(n, key) for n, row in enumerate(onsets) for key in row]
     write_midi(path, [MidiTrack("Solo", tuple(MidiNote(float(n), 0.9, key) for n, key in rows))])
-    concert, alone = Concert(path, "", RATE), ScoreFollower(read_followed(path))
+    concert, alone = ScorePlayer(path, "", RATE), ScoreFollower(read_followed(path))
     for n in range(12):
         # no beginning is among the first, then comes one
         wrong = [(0.5 * n + 0.001 * k, rng.randrange(30, 44)) for k in range(12)] if n < 4 else []
         for at, key in [*wrong, *((0.5 * n, key) for key in (onsets[n - 4] if n >= 4 else ()))]:
             alone.hear(at, key)
-            concert.hear(HeardNote(at, key))
+            concert.hear(SoundNote(at, key))
         assert turn_of(concert, 0.5 * n + 0.1) <= 3
         assert concert.follower.at(0.5 * n) == alone.at(0.5 * n)
     assert (alone.begun, alone.onset) == (True, 7)
     concert.clear()
     begun = [(0.5 * n, key) for n, key in rows[:20]]
     concert.follower._entry = SimpleNamespace(take=lambda at, key: (0, begun), reset=lambda *places: None)
-    concert.hear(HeardNote(2.0, 60))
+    concert.hear(SoundNote(2.0, 60))
     assert turn_of(concert, 2.1) == 6
     assert concert.follower.onset == 4

@@ -25,7 +25,7 @@ from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.commands import AwaitPlayer, Beat
 from antiphon.offline.note_file import commands as commands_of, players_of, read as read_notes
 from antiphon.offline.rendering import PlayerRunner
-from antiphon_follow.clock import SURE, BeatCount, range_of
+from antiphon_follow.clock import SURE, BeatCounter, range_of
 from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.jobs import run
 from antiphon_follow.notes import EDGES, FRAMES_PER_SECOND, NoteBeats, NoteIntervals
@@ -55,7 +55,7 @@ def pianist(beats: F64, meter: int = 4, rest: tuple[int, int] = (0, 0)) -> list[
 
 def followed(notes: list[tuple[float, int, float]], meter: int = 0) -> F64:
     """Rows of (seconds, beat, beats of a bar, sureness) of each frame."""
-    follower, count, place, rows = NoteBeats(50.0, 200.0, (meter,) if meter else (4, 3)), BeatCount(), 0, []
+    follower, count, place, rows = NoteBeats(50.0, 200.0, (meter,) if meter else (4, 3)), BeatCounter(), 0, []
     for frame in range(round((notes[-1][0] + 0.5) * FRAMES_PER_SECOND)):
         while place < len(notes) and notes[place][0] < (frame + 1) / FRAMES_PER_SECOND:
             follower.note(*notes[place])
@@ -505,7 +505,7 @@ def test_a_drum_is_followed_from_its_sound_through_the_silence_between_strokes(b
         fall = np.exp(-np.arange(size) / 700.0)
         low = np.sin(2.0 * np.pi * 60.0 * np.arange(size) / SOUND_RATE)
         sound[first : first + size] += 0.5 * fall * (low if place % 2 == 0 else random.standard_normal(size))
-    follower, count, rows = SoundBeats(60.0, 180.0), BeatCount(), []
+    follower, count, rows = SoundBeats(60.0, 180.0), BeatCounter(), []
     for first in range(0, len(sound), HOP):
         for _ in range(follower.feed(sound[first : first + HOP].astype(np.float32))):
             follower.filter.read()

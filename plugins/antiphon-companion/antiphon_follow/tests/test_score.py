@@ -15,7 +15,7 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.session.commands import NOW
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.addresses import go
-from antiphon_follow.concert import Accompanist, Concert
+from antiphon_follow.concert import Accompanist, ScorePlayer
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
 from antiphon_follow.score_follower import WINDOW, ScoreFollower
 from antiphon_follow.sound_notes import SoundNotes
@@ -215,7 +215,7 @@ def test_a_bar_has_its_printed_number(tmp_path):
     text = path.read_text().replace('number="1"', 'number="0" implicit="yes"').replace('number="3"', 'number="X1"')
     path.write_text(text.replace('number="4"', 'number="8"'))
     assert read_followed(path).numbers == (0, 2, 0, 2, 2, 8)
-    concert = Concert(path, "", RATE)
+    concert = ScorePlayer(path, "", RATE)
     for asked, position, shown in ((8, 20.0, 8), (2, 4.0, 2), (5, 4.0, 2), (0, 0.0, 0), (99, 20.0, 8)):
         concert.go(asked, 1.0)
         concert.read(1.0)
@@ -224,7 +224,7 @@ def test_a_bar_has_its_printed_number(tmp_path):
 
 
 def test_the_player_s_next_notes_are_known_and_when_they_come(tmp_path):
-    concert = Concert(xml(tmp_path / "a.musicxml", repeat=False), "", RATE)
+    concert = ScorePlayer(xml(tmp_path / "a.musicxml", repeat=False), "", RATE)
     concert.go(2, 0.0)
     concert.read(0.0)
     numbers = [one.numbers[0] for one in concert.follower.onsets]
@@ -264,7 +264,7 @@ def test_both_hands_of_a_piano_are_followed_and_the_strings_alone_are_played(tmp
     score = read_followed(tmp_path / "a.mid")
     assert sorted(score.chosen(part)) == [0, 1]
     assert score.chosen("strings, soft") == (2,)
-    concert = Concert(tmp_path / "a.mid", part, RATE)
+    concert = ScorePlayer(tmp_path / "a.mid", part, RATE)
     assert [onset.numbers for onset in concert.follower.onsets] == [(48, 72), (43, 76), (48, 79)]
     notes = [(0.0, 72), (0.01, 48), (0.5, 43)]  # the second chord by the left hand alone
     for at, number in notes:

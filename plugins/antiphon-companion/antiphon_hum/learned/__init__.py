@@ -1,7 +1,7 @@
-"""Mode `learned`: its network as plain data, the client of its worker, and the decoding of answers to notes.
+"""Mode `learned`: the data of its network, the client of its worker, and the decoding of answers to notes.
 
-The data are the layout of its answers, sizes, windows and tables of both its forms. May import `antiphon.api` and
-`tracker`. The network is in numpy; `spec` names it in torch, for CUDA.
+The data are the layout of the answers, and the sizes, windows and tables of both forms of the network: in numpy, and
+in torch for CUDA, named by `spec`. May import `antiphon.api` and `tracker`.
 """
 
 import math
@@ -14,7 +14,7 @@ from antiphon.api import F32, F64, frequency
 from antiphon.api.backends.models import ModelInfo
 
 RATE = 16000
-"""Sample rate in Hz of the network's input. At a rate near it pitch and time scale together, and are scaled back."""
+"""Sample rate in Hz of the network's input. At a rate near it, pitch and time are scaled and then scaled back."""
 HOP = 160
 NEAR, FAR = 3, 12
 """Lag in hops of the two groups of an answer's values behind the newest sample."""
@@ -26,7 +26,7 @@ FAR_VOICED, FAR_NOTE, FAR_ONSET, FAR_KEY, FAR_SURE, MANY = range(7, 13)
 FAR_KEYS = 13
 """First of `SEMITONES` values: probabilities of each semitone for the note `FAR` hops ago."""
 ANSWER = FAR_KEYS + SEMITONES
-"""Values of an answer."""
+"""Number of values in an answer."""
 
 
 def pitch(value: float) -> float:
@@ -56,7 +56,7 @@ def learned_model() -> ModelInfo:
 PER_SEMITONE = 3
 BINS = SEMITONES * PER_SEMITONE
 GRID = 280
-"""Bins of the spectra: the pitches' and those of their harmonics above."""
+"""Number of bins of the spectra: of the pitches, and of their harmonics above."""
 LONG, MIDDLE, SHORT = 2048, 1024, 512
 FALLS = {LONG: 320, MIDDLE: 200, SHORT: 120}
 """Fall time of each window at its end in samples."""

@@ -1,4 +1,4 @@
-"""From the network's answers to live notes, hop by hop, of the lead voice on request; for files: `file_decoder`."""
+"""Live decoding of the network's answers to notes, hop by hop, optionally of the lead voice only."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from antiphon_hum import learned
 SMOOTHING = 0.02
 """Smoothing coefficient per hop of `MANY`: half a second."""
 SINGLE_VOICE_ODDS = 4.0
-"""Negative log odds of several voices (.018) up to which a single voice is assumed: singing has .02 at most."""
+"""Negative log odds of several voices (.018) below which a single voice is assumed; singing has .02 at most."""
 WEIGHTS = ((learned.NOTE, 1.0), (learned.ONSET, 0.6), (learned.FAR_NOTE, 1.0), (learned.FAR_ONSET, 0.1))
 """Indices in an answer, with the weight there of the log odds of several voices.
 
@@ -100,13 +100,13 @@ _FADE = 0.8
 class NoteDecoder:
     """Turns answers of the network into notes, one hop after another.
 
-    A note begins as soon as its pitch is confident, which may be while the voice still slides; then it is corrected.
-    `sensitivity` (as `odds`) decides which of the detected notes are sent, never how sound is divided into notes: so
-    with more of it the same notes and further ones are sent, none fewer.
+    A note begins as soon as its pitch is confident. The voice may still slide then, and the pitch is corrected later.
+    `sensitivity` (as `odds`) decides which of the detected notes are sent, never how sound is divided into notes. So a
+    higher value adds notes and removes none.
 
     After `step`: whether the sounding note has `ended`; the pitch of the note that has `begun`, `began` hops ago, and
-    of the sounding note where it was `corrected`, MIDI numbers with their fraction, or None. `number`: that of the note
-    that sounds and was sent, corrections included, -1 for none; `pitch`: as of `Live.last` hops after its onset.
+    of the sounding note if it was `corrected`, fractional MIDI numbers, or None. `number`: number of the note that was
+    sent and sounds, corrections included, -1 for none; `pitch`: its pitch `Live.last` hops after its onset.
     """
 
     def __init__(self, live: Live, up: float = 0.0) -> None:
@@ -133,9 +133,9 @@ class NoteDecoder:
         self._armed = True
 
     def step(self, a: F32, patience: int | None = None, odds: float = 0.0) -> None:
-        """Takes the answer `[ANSWER]` of a hop; see `spec`.
+        """Processes the answer `[ANSWER]` of a hop; see `spec`.
 
-        `patience`: hops, in place of those in `live`; `odds`: added to the log odds of a note, when it is decided
+        `patience`: delay in hops, in place of that in `live`; `odds`: added to the log odds of a note in the decision
         whether to send it.
         """
         live = self.live

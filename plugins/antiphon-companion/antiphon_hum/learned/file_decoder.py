@@ -1,9 +1,4 @@
-"""Decoding of the network's answers to the notes of a whole sound: Viterbi over rest and pitch, then onsets.
-
-The states are those of Tony's note model (Mauch et al. 2015) without its attack: a rest, and each third of a semitone
-twice, so that a note can be repeated. An untrained singer's pitch lies anywhere between two semitones and moves
-while a note lasts; with a state for each semitone alone, such a note is divided in two.
-"""
+"""Decoding of the network's answers for a whole sound to notes: Viterbi over rest and pitch, then onsets."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,22 +11,22 @@ from antiphon_hum import learned
 from antiphon_hum.learned.decode import SECONDS
 
 FileNote = tuple[float, float, float]
-"""Start and end in seconds, pitch as a MIDI number with its fraction."""
+"""A note: start and end in seconds, pitch as a fractional MIDI number."""
 STATES_PER_SEMITONE = 3
 KEYS = learned.SEMITONES * STATES_PER_SEMITONE
 BATCH_HOPS = 1000
 """Hops per batch of costs: 1.5 MB."""
 EDGE_SHARE = 0.2
-"""Share of a note excluded at either end from its pitch."""
+"""Share of a note at either end that is left out of its pitch."""
 QUANTILE = 0.6
-"""Of a note's pitches, the reported one: voices slide up into a note more often than down. The median is 0.5."""
+"""Quantile of a note's pitches that is reported, above the median (0.5): voices slide up into notes more than down."""
 MAX_DEVIATION = 0.75
 """Maximum distance in semitones from the median of pitches considered."""
 STEADY, UNSTEADY = 0.10, 0.12
 """Standard deviation in semitones within notes: maximum of an instrument, and minimum of a singer's voice."""
 EARLY, LATE, LATE_JOINED = -0.009, 0.021, 0.031
-"""Seconds from the network's onset to the start of a note: of an instrument, of a voice, and of a voice's legato note.
-Voices slide and have consonants, and listeners place notes where the pitch is reached."""
+"""Seconds from the network's onset to a note's start: of an instrument, a voice, a voice's legato note. Voices slide
+and have consonants, and listeners place notes where the pitch is reached."""
 MAX_LEGATO_GAP = 5
 """Maximum gap in hops of a legato note."""
 
@@ -128,7 +123,7 @@ def _sure(answers: F32, first: int, last: int) -> float:
 
 
 def _inner_values(values: F64) -> F64:
-    """Values without the note's ends."""
+    """Returns the values without the ends of the note."""
     cut = int(EDGE_SHARE * len(values))
     return values[cut : len(values) - cut]
 

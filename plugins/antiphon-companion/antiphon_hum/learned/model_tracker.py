@@ -20,7 +20,7 @@ class OfflineModel:
     """Computes the answers to a streamed sound at `RATE`. `frames`: number processed."""
 
     def __init__(self) -> None:
-        """Loads the network. Raises `ModelError` where its weights do not fit."""
+        """Loads the network. Raises `ModelError`: its weights do not fit."""
         model, worker = learned.PITCH_MODEL, learned.PITCH_MODEL.worker("cpu")
         self._network = load_arrays(model.array_network, model.weights, model.folder, worker.inputs, worker.outputs)
         self._decimator = Decimator(RATE, learned.RATE, learned.HOP)
@@ -55,20 +55,20 @@ class OfflineModel:
 
 
 LEVELS = 8
-"""Hops over whose maximum a note's level is measured."""
+"""Number of hops over which the maximum level is taken as a note's level."""
 SETTLING = 2
-"""Median hops from an onset to the decision on its pitch, besides the lag of the network."""
+"""Median hops from an onset to the decision on its pitch, in addition to the network's lag."""
 MAX_MISSING_HOPS = 10
 """Missing answers after which a sounding note ends: 0.1 s. One late answer must not end a note."""
 SENSITIVITY_LOG_ODDS = 4.0
-"""Log odds by which `sensitivity` shifts the probabilities, from 0 to 1."""
+"""Range of log odds by which `sensitivity`, 0 to 1, shifts the probabilities."""
 
 
 class ModelTracker:
     """Notes of one stream by the network; `ended`, `begun` and `pitch` as in `NoteTracker`.
 
     `behind`: input frames from the beginning of a note to the last frame of the hop in which it is decided;
-    `corrected`: the pitch of the sounding note where it began on another one, else None; `on_answer`: called with each
+    `corrected`: pitch of the sounding note if it began on another one, else None; `on_answer`: called with each
     answer, None for a missing one, and the level of its hop in dB; `many`: probability that several voices sound at
     once.
     """

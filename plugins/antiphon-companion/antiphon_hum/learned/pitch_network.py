@@ -1,4 +1,4 @@
-"""The network of `mode=learned` in numpy; `antiphon_models.hum.network` is the same in torch, and says what it does."""
+"""The network of `mode=learned` in numpy. `antiphon_models.hum.network` is the same in torch, with a description."""
 
 import math
 
@@ -77,7 +77,7 @@ class Periodicity:
         self._sums = Linear(lags(size).T)
 
     def __call__(self, power: Samples, out: Samples) -> None:
-        """out `[BINS]` ← from power `[size // 2 + 1]`."""
+        """out `[BINS]` ← autocorrelation at each period, from power `[size // 2 + 1]`."""
         root = self._root
         np.add(power, np.float32(1e-12), out=root)
         np.log(root, out=root)

@@ -12,7 +12,7 @@ from antiphon.api.backends.models import OfflineChords, StreamedChords, read_wei
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render
 from antiphon_hum.jobs import run
-from antiphon_hum.notes import notes_apart
+from antiphon_hum.notes import end_at_repeats
 from antiphon_hum.processor import Hum
 from antiphon_hum.quantise import FrameNote
 
@@ -136,5 +136,5 @@ def test_of_notes_moved_to_one_number_one_ends_where_the_next_begins() -> None:
         FrameNote(40, 90, 60, 0.7),
         FrameNote(10, 50, 64, 0.5),
     ]
-    found = [(note.start, note.end, note.number) for note in notes_apart(notes)]
+    found = [(note.start, note.end, note.number) for note in end_at_repeats(notes)]
     assert found == [(0, 40, 60), (10, 50, 64), (40, 90, 60)]

@@ -14,7 +14,16 @@ from tests.waiting import comes
 
 from antiphon.api.backends.http import Refusal
 from antiphon_mcp import addresses
-from antiphon_mcp.desk import MAX_DIFF, MAX_PROPOSALS, Desk, DeskMemory, LandingRefused, Proposal, diff_of, taken_back
+from antiphon_mcp.desk import (
+    MAX_DIFF,
+    MAX_PROPOSALS,
+    Desk,
+    DeskMemory,
+    LandingRefused,
+    Proposal,
+    diff_of,
+    restoring_messages,
+)
 from antiphon_mcp.route_types import Edit, LandBody, ProposeBody, change_of, edited, patch_of
 from antiphon_mcp.routes import McpRoutes, forbidden
 
@@ -98,7 +107,7 @@ VALUES = {"/tempo": 120.0, "/node/a/b": 0.5, "/node/c/d": 2.0, "/macro/m": 0.25}
 )
 def test_what_a_change_sets_is_taken_back(touched: list[str], back: list[str]) -> None:
     macros = {"m": ["a.b", 0, 1], "n": [["a.b", 0, 1], ["c.d", 1, 4, 2.0]]}
-    assert sorted(taken_back(touched, VALUES, macros)) == [(path, (VALUES[path],)) for path in back]
+    assert sorted(restoring_messages(touched, VALUES, macros)) == [(path, (VALUES[path],)) for path in back]
 
 
 @pytest.mark.parametrize(("text", "patch"), [(HEAD, "band"), ("patch(", ""), ("x = 1", ""), ("patch(a)", "")])

@@ -341,7 +341,7 @@ def test_torch_is_imported_for_archives_with_the_names_of_a_script_alone(
         for name in names:
             made.writestr(name, b"")
     try:
-        answer = probe._confined(str(exports.saved(tmp_path / "some.ts", whole.getvalue())), 600.0)
+        answer = probe._describe_confined(str(exports.saved(tmp_path / "some.ts", whole.getvalue())), 600.0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
     assert answer["refused"].startswith(refused)
@@ -395,7 +395,7 @@ from antiphon_model import probe, worker
 
 path, where = sys.argv[1:]
 if where == "probe":
-    answer = probe._confined(path, 30.0)
+    answer = probe._describe_confined(path, 30.0)
     sys.exit(answer.get("refused", 0))
 settings = {"path": path, "sha256": probe.hashlib.sha256(open(path, "rb").read()).hexdigest(), "method": "forward"}
 spec = WorkerSpec("net", "", hop=512, inputs=(1, 512), outputs=(1, 512), slots=1, settings=settings)

@@ -121,7 +121,7 @@ def test_a_family_that_musicnn_knows_is_the_mean_of_both() -> None:
     labels = instruments.labels
     stream = PatchStream(MEL.rate)
     stream.push(sine(440.0, 4 * MEL.rate))
-    mean = instruments.with_musicnn(np.full(len(labels), 3.0), stream.patches())
+    mean = instruments.average_with_musicnn(np.full(len(labels), 3.0), stream.patches())
     changed = {label for label, value in zip(labels, mean, strict=True) if value != 3.0}
     assert changed == {"guitar", "piano", "strings", "flute", "drums", "voice"}
     # a tone of no instrument has no drums, whatever one network says

@@ -39,7 +39,7 @@ class RecentWord(IntEnum):
     HOP = 3
     SIZE = 4
     REACH = 5
-    """Frames of the half second."""
+    """Number of frames in half a second."""
     RING = 6
     MEAN = 7
 
@@ -57,7 +57,7 @@ def denoise_recent_add(recent: i64p, power: f32p) -> None:
 
 @kernel
 def denoise_recent_take(recent: i64p, when: i64) -> i64:
-    """mean ← as `RecentSpectra.take`, which says when it returns 1."""
+    """mean ← as in `RecentSpectra.take`, which defines when it returns 1."""
     hop = recent[RecentWord.HOP]
     count = recent[RecentWord.COUNT]
     slots = recent[RecentWord.SLOTS]
@@ -100,9 +100,9 @@ class RecentSpectra:
         denoise_recent_add(self.words, power)
 
     def take(self, when: int) -> bool:
-        """mean ← mean power of the frames within the half second before a sample; of the newest frame where none fits.
+        """mean ← mean power of the frames within the half second before a sample; of the newest frame if there is none.
 
-        False where no frame had ended by then. `when` counts from the last `clear`.
+        Returns False if no frame had ended by then. `when` counts samples from the last `clear`.
         """
         return denoise_recent_take(self.words, when) == 1
 
@@ -147,7 +147,7 @@ class EstimatorWord(IntEnum):
 
 @kernel
 def denoise_measure_bands(w: i64p, log_power: f32p, power: f32p, least: f32, levels: f32p) -> None:
-    """Measures the means of two spectra over the bands; levels `[COUNT]` ← the log of those of power and of `least`."""
+    """Measures band means of two spectra; levels `[COUNT]` ← log of the mean of power plus `least`."""
     ones = address_f32(w[EstimatorWord.ONES])
     means = address_f32(w[EstimatorWord.MEANS])
     below = address_i64(w[EstimatorWord.BELOW])
@@ -280,8 +280,8 @@ def denoise_estimate(w: i64p, ceiling: f64) -> None:
 class Estimator:
     """The spectral gate of one stream: each `update` turns `power` into `gain`, both `[bins]`.
 
-    `power` is written by `denoise_power`; `noise` is the log power of the learned noise, read where `known`. `words`
-    and `numbers` are what kernels work on, by `EstimatorWord` and by `LEVEL` to `HEARD`.
+    `power` is written by `denoise_power`; `noise` is the log power of the learned noise, used if `known`. `words` and
+    `numbers` are the state of the kernels, indexed by `EstimatorWord` and by `LEVEL` to `HEARD`.
     """
 
     def __init__(self, bins: int) -> None:
@@ -332,7 +332,7 @@ class Estimator:
 
     @property
     def limit(self) -> float:
-        """Allowed share of the removal requested by `gain`, 0 to 1: `SuppressionLimit`; always 1 where `known`."""
+        """Allowed share of the removal requested by `gain`, 0 to 1, as in `SuppressionLimit`; always 1 if `known`."""
         return float(self.numbers[LIMIT])
 
     def reset(self) -> None:

@@ -1,4 +1,4 @@
-"""The gate's arithmetic in each bin, its limit by what was removed so far, and `threshold` in the learned modes.
+"""Gate arithmetic per bin, its limit by the power removed so far, and `threshold` in the learned modes.
 
 All levels are natural logarithms of power; white noise of variance 1 has power 1 in every bin. The gate that the
 `full` parameter switches is open during a phrase of music or speech, and closed between phrases.
@@ -18,7 +18,7 @@ from antiphon_denoise.bands import BINS, COUNT, places
 HARMLESS_SHARE = 10.0**-2.5
 """Removed power over recent level, -25 dB, below which a removal is always allowed."""
 MIN_LIMIT, LIMIT_FROM_DB, LIMIT_RANGE_DB = 0.3, -16.0, 8.0
-"""The limit rises from `MIN_LIMIT` to 1 while the share removed recently rises from -16 dB to -8 dB."""
+"""While the recently removed share rises from -16 dB to -8 dB, the limit rises from `MIN_LIMIT` to 1."""
 MAX_SHARE, SHARE_FADE = 0.75, 0.25
 """Above the floor the limit falls from 1 to 0 while the share removed over the long memory rises from 0.5 to 0.75."""
 STEADY_RATIO = 3.0
@@ -63,7 +63,7 @@ def denoise_limit_floor(state: f64p, level: f64) -> f64:
 
 @kernel
 def denoise_limit(state: f64p, level: f64, removed: f64) -> f64:
-    """The share, 0 to 1, of the gate's removal that is allowed in a frame; both are mean powers."""
+    """Returns the allowed share, 0 to 1, of the gate's removal in a frame. level, removed: mean powers."""
     short_share = denoise_share(offset(state, _LIMIT_SHORT), SHORT_MEMORY, level, removed)
     long_share = denoise_share(offset(state, _LIMIT_LONG), LONG_MEMORY, level, removed)
     floor = denoise_limit_floor(state, level)
@@ -79,7 +79,7 @@ def denoise_limit(state: f64p, level: f64, removed: f64) -> f64:
 
 
 class SuppressionLimit:
-    """Limiter of one stream's suppression, by mean powers of frames. `state`: of `denoise_limit`."""
+    """Limits the suppression of one stream by mean powers of frames. `state`: of `denoise_limit`."""
 
     def __init__(self) -> None:
         self.state = np.zeros(10, np.float64)
@@ -90,16 +90,16 @@ class SuppressionLimit:
         self.state[_LOWEST] = self.state[_BEFORE] = _NEVER
 
     def update(self, level: float, removed: float) -> float:
-        """The share, 0 to 1, of the gate's removal that is allowed in a frame; both are mean powers."""
+        """Returns the allowed share, 0 to 1, of the gate's removal in a frame. level, removed: mean powers."""
         return denoise_limit(self.state, level, removed)
 
 
 RISE_LOG_POWER = 6.0 * math.log(10.0) / 10.0
-"""Natural log of power, 6 dB: a band this far above the threshold has gain 1; below that the gain rises linearly."""
+"""Natural log of power, 6 dB: a band this far above the threshold has gain 1; below, the gain falls linearly."""
 
 
 class ThresholdOpener:
-    """Raises gains `[bins]` where their band is loud. `open` allocates nothing."""
+    """Raises gains `[bins]` of loud bands. `open` allocates nothing."""
 
     def __init__(self, bins: int) -> None:
         self._below, self._fraction = places(bins)
@@ -195,8 +195,8 @@ _FADE_OPEN, _FADE_CLOSED = 10.0 ** (-0.05 / 10.0), 10.0 ** (-0.015 / 10.0)
 _WINDOW, _WARM_UP = 150, 80
 _SMOOTH_LEVEL = 0.5
 _NOISE_FALL, _NOISE_RISE = 0.25, 0.01
-"""Weights of a new hop in the noise while the gate is closed, falling and rising: the rise is slow, about a second, so
-that a voice with an attack of some hundred ms exceeds it and opens the gate."""
+"""Weights of a new hop in the noise while the gate is closed, for a fall and for a rise. The rise takes about a second,
+so that a voice with an attack of some hundred ms exceeds it and opens the gate."""
 _HOLD = 3
 
 
@@ -210,7 +210,7 @@ def denoise_passed_power(power: f32p, gain: f32p, bins: i64) -> f32:
 
 
 class PhrasePlace(IntEnum):
-    """Indices of a phrase gate's numbers: its pace, then its state."""
+    """Indices of a phrase gate's values: its pace, then its state."""
 
     FADE_OPEN = 0
     FADE_CLOSED = 1
@@ -276,7 +276,7 @@ class PhraseGate:
     """Closes when the level is back at the noise floor and well below the phrase's peak; opens on the next phrase.
 
     It compares the power that the spectral gate passes with the peak of the phrase, and the total level with its lowest
-    value of the last two to four seconds. `numbers`: what `denoise_phrase` works on, by `PhrasePlace`.
+    value of the last two to four seconds. `numbers`: state of `denoise_phrase`, indexed by `PhrasePlace`.
     """
 
     def __init__(self, pace: float = 1.0) -> None:
@@ -293,5 +293,5 @@ class PhraseGate:
         self.numbers[PhrasePlace.PEAK :] = 0.0, -1.0, _NEVER, _NEVER, 0.0, 0.0, 0.0, 1.0
 
     def update(self, power: F32, gain: F32, level: float) -> float:
-        """Takes a hop of power `[bins]` and the spectral gate's gains, 0 to 1; 1.0 where open, else 0.0."""
+        """Processes a hop of power `[bins]` and the spectral gate's gains, 0 to 1. Returns 1.0 if open, else 0.0."""
         return denoise_phrase(self.numbers, power, gain, level)

@@ -1,7 +1,7 @@
 """The recurrent network that sets the gate's thresholds in each band, compiled to machine code.
 
-135 inputs → 64 tanh → two gated recurrent layers of 64 → 6 numbers for each of 44 bands. `antiphon train denoise-gate`
-makes the weights; `models/weights/` holds them. Without them all bands use the constant `PLAIN_RULE`.
+135 inputs → 64 tanh → two gated recurrent layers of 64 → 6 values for each of 44 bands. `antiphon train denoise-gate`
+writes the weights to `models/weights/`. Without them all bands use the constant `PLAIN_RULE`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def denoise_tanh(x: f32p, width: i64) -> None:
 
 
 class NetworkWord(IntEnum):
-    """Places in the words of a network: addresses of the weights, as in `LAYOUT`, and of what it works on."""
+    """Indices of the words of a network: addresses of the weights, as in `LAYOUT`, and of its buffers."""
 
     W0 = 0
     """0 without weights."""
@@ -129,7 +129,7 @@ class Network:
     """
 
     def __init__(self, weights: dict[str, F32] | None) -> None:
-        """Allocates the buffers. weights: of `load_weights`; None for `PLAIN_RULE` in every band."""
+        """Allocates the buffers. weights: from `load_weights`; None uses `PLAIN_RULE` in every band."""
         self._weights = weights
         self.inputs: F32 = np.zeros(INPUTS, np.float32)
         self.outputs: F32 = np.zeros((6, COUNT), np.float32)

@@ -1,7 +1,6 @@
-"""The modes `gate` and `wavelet` as machine code: sound in, sound out, hop by hop, without Python.
+"""Modes `gate` and `wavelet` as machine code: process sound hop by hop, without Python.
 
-What a hop is, and why, says `antiphon.api.backends.signal`; here its transform is the kernels', for frames of a power
-of two.
+`antiphon.api.backends.signal` explains hops. The transform here is that of the kernels, for frames of a power of two.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ class PlayerWord(IntEnum):
     SPECTRA = 11
     ANALYSIS = 12
     SHORT = 13
-    """The analysis window of the spectra that gains are applied to."""
+    """Analysis window of the spectra to which gains are applied."""
     SYNTHESIS = 14
     TURNS = 15
     WORK = 16
@@ -205,8 +204,8 @@ def denoise_play(
 ) -> None:
     """y ← x denoised, with a latency of a hop and a fade.
 
-    amount, threshold (dB), full (0 or 1): of each frame; a hop takes them at its last. fired: frames at which the noise
-    is to be learned, in order, so many `fires`. unit: as `power_unit`. w: the words (`PlayerWord`).
+    amount, threshold (dB), full (0 or 1): of each frame; a hop uses their values at its last frame. fired: frames at
+    which to learn the noise, in order; fires: their number. unit: as `power_unit`. w: the words (`PlayerWord`).
     """
     hop = w[PlayerWord.HOP]
     mask = w[PlayerWord.SIZE] - 1
@@ -237,9 +236,9 @@ def denoise_play(
 
 
 class GatePlayer:
-    """Plays the gate, or wavelets under its estimate, of one stream.
+    """Runs the gate of one stream, or wavelets with the gate's estimate.
 
-    The estimator, the recent spectra and the phrase gate are the processor's; who resets them, resets this too.
+    The estimator, the recent spectra and the phrase gate belong to the processor; reset this object together with them.
     """
 
     def __init__(
@@ -275,7 +274,7 @@ class GatePlayer:
         self._words[PlayerWord.FILLED : PlayerWord.PAST] = 0, 0, -1
 
     def rewind(self) -> None:
-        """Begins a new hop."""
+        """Begins a new hop, after a restart of the file."""
         self._words[PlayerWord.FILLED] = 0
 
     def trust(self, trust: F32) -> None:
@@ -284,7 +283,7 @@ class GatePlayer:
         self._words[PlayerWord.TRUST] = address(self._trust)
 
     def step(self, io: IO) -> Step:
-        """Step of a block."""
+        """Processes a block."""
         fired = io.fired("learn")
         return denoise_play.step(
             io.audio_in[0],

@@ -1,4 +1,4 @@
-"""The learned modes: what their networks are as plain data, and the client of the worker that runs them.
+"""The learned modes: descriptions of their networks as plain data, and the client of the worker that runs them.
 
 May import `antiphon.api`, `gate` and `bands`; the networks are in `antiphon_models.denoise.network`, by name.
 """
@@ -61,7 +61,7 @@ def first_bins() -> NDArray[np.int64]:
 
 
 SHORT, LONG, LEVEL = 0.5, 0.97, 0.99
-"""Shares of the previous hop kept in the two smoothed spectra, and in the mean power."""
+"""Smoothing coefficients per hop of the two smoothed spectra, and of the mean power."""
 BLOCK, BLOCKS = 48, 3
 """Length of a block, and number of past blocks, of the noise floor: 1.2 to 1.5 s."""
 PAST = BLOCKS + 1

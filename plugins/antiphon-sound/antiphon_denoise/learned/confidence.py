@@ -1,8 +1,8 @@
 """Confidence network of mode `learned`: reliability of the mask's gains, band by band.
 
-403 numbers to 48, a gated recurrent layer of 48, and for each band a division into four shares: of the gains 1, the
-mask's, its cube, and 0. So where the mask is likely to be wrong the sound passes, and where it is likely to be right
-more is removed than it asks for. It runs in the engine as machine code, without torch, on the answer of a hop.
+403 inputs to 48, a gated recurrent layer of 48, and for each band four shares: of the gains 1, the mask's, its cube,
+and 0. So the sound passes where the mask is probably wrong, and more is removed than the mask requests where it is
+probably right. The network runs in the engine as machine code, without torch, on the answer of a hop.
 `antiphon train denoise-confidence` makes the weights.
 """
 
@@ -29,7 +29,7 @@ _MIN_SHARE = 1e-3
 _LEVEL, _LONG, _SLOW = 0.99, 0.97, 0.995
 """Decay by the hop of 8 ms: running mean of the level, levels smoothed over 0.27 s, and shares over 1.6 s."""
 _FLOOR_SMOOTH, _FLOOR_HOPS = 0.6, 90
-"""Decay of the level whose minimum is the floor; half the hops over which it is a minimum (0.7 to 1.4 s)."""
+"""Decay of the level whose minimum is the floor; half the hops of that minimum (0.7 to 1.4 s)."""
 
 
 class ConfidenceFeatures:
@@ -104,7 +104,7 @@ class ConfidenceFeatures:
         self._whole(now, mean, known)
 
     def _follow(self, level: F32) -> None:
-        """Smooths the bands' levels and takes their floors."""
+        """Smooths the bands' levels and updates their floors."""
         scratch = self._scratch
         if self._hops == 0:
             self._smooth[:] = self._long[:] = self._lowest[:] = self._before[:] = level
@@ -144,13 +144,13 @@ class ConfidenceFeatures:
 MODEL = "denoise-confidence"
 HIDDEN = 48
 CHOICES = 4
-"""Candidate gains mixed by a band's shares: 1, the mask's, its cube, and 0."""
+"""Number of candidate gains mixed by a band's shares: 1, the mask's, its cube, and 0."""
 INITIAL_LOGITS = (0.5, 3.0, 0.0, -2.5)
 """Initial logits of the shares: nearly the mask's gain."""
 GAIN_ONE_BIAS = -1.0
-"""Bias of the logit of gain 1 after training, here and in files. The training counts a loss twice to five times as much
-as a gain, which keeps more noise than people want: with 0.7, its best score, 56 mixtures of songs and recorded voices
-gain 0.5 dB less, and one fewer loses over 0.5 dB; with lower values clean sound loses more."""
+"""Bias of the logit of gain 1 after training, here and in files. The training weights a loss two to five times as much
+as a gain, which keeps more noise than listeners prefer. With 0.7, the best score, 56 mixtures of songs and recorded
+voices improve by 0.5 dB less, and one fewer loses over 0.5 dB; with lower values clean sound loses more."""
 LAYOUT: WeightLayout = (
     ("w0", (INPUTS, HIDDEN)),
     ("b0", (HIDDEN,)),
@@ -232,7 +232,7 @@ class Confidence:
         self._state.fill(0.0)
 
     def apply(self, power: F32, gate: F32, known: bool, gain: F32) -> None:
-        """gain `[bins]` of the mask ← adjusted by confidence, with the gate's; `known`: the noise had been learned."""
+        """gain `[bins]` of the mask ← adjusted by confidence; gate: the gate's gains; `known`: the noise is learned."""
         self._features.update(power, gain, gate, known)
         for run in self._steps:
             run()
@@ -241,5 +241,5 @@ class Confidence:
 
 @cache
 def load_confidence() -> dict[str, F32] | None:
-    """The weights of the network of confidence, as `installed`."""
+    """Returns the weights of the confidence network, as `installed` does."""
     return installed(MODEL, LAYOUT, "applies its mask as it is, which harms more of the sound")

@@ -1,9 +1,9 @@
 """Learned modes: sends spectra to the model's worker and applies its gains to the delayed spectra.
 
-A hop's spectrum is delayed by `lead` hops and then scaled by the gains of its answer, or by those of a file's own mask,
-which the confidence network weighs. In low latency it is delayed by a hop less where a worker answers: gains are then a
-hop older than the sound. Where the answer is missing the spectral gate's gains are used, which run on the same grid, so
-that a dropout changes the quality and not the kind of sound.
+A hop's spectrum is delayed by `lead` hops and scaled by the gains of its answer, or by those of a file's own mask,
+adjusted by the confidence network. In low latency, with a worker, the delay is a hop less, and the gains are a hop
+older than the sound. If an answer is missing, the gains of the spectral gate on the same grid are used, so that a
+dropout affects the quality but not the character of the sound.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class DelayedSpectra:
     """Delay line of spectra with the gate's gains for them, and the client of the model's worker.
 
     `lead`, `delay`: hops from sending a spectrum to its answer, and to its sound. `gain`: `[bins]` of the hop that
-    `turn` returned, the model's where it is `answered`, else the gate's; `mask`: the same before `confidence`, by which
-    phrases are told from pauses. `file`: the mask of a file that is heard ahead; None where there is none.
+    `turn` wrote, the model's if it is `answered`, else the gate's; `mask`: the same before `confidence`, for telling
+    phrases from pauses. `file`: the mask of a file that is analysed in advance, or None.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class DelayedSpectra:
         self.client.begin(hop)
 
     def restart(self, hop: int) -> None:
-        """Treats hop `hop` as the first of a file; the ring and the learned noise stay, as after a preroll."""
+        """Treats hop `hop` as the first of a file; keeps the ring and the learned noise, as after a preroll."""
         self._begun = hop
         if self.confidence is not None:
             self.confidence.reset()
@@ -98,7 +98,7 @@ class DelayedSpectra:
 
     @property
     def noise(self) -> F32 | None:
-        """Log powers of the learned noise `[UNITS]`; None where unknown."""
+        """Log powers of the learned noise `[UNITS]`; None if unknown."""
         return self._sent[0, 1].copy() if self.told else None
 
     def learn(self, power: F32) -> None:

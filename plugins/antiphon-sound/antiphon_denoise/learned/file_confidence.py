@@ -1,9 +1,9 @@
-"""Confidence network of files, `confidence` with look-ahead; a file's steady noise.
+"""Confidence network of files, `confidence` with look-ahead; steady noise of a file.
 
-A file is heard as a whole first: the features of all hops go through a recurrent layer forwards and one backwards, and
-each band of each hop is divided into the same four shares, with which the file is heard again. What is played is the
-mean of its gain and the live network's: on unseen sounds the two err apart. What the mask takes in that first pass is
-also an estimate of the noise, see `SteadyNoise`.
+A first pass over the whole file records the features. All hops pass a recurrent layer forwards and one backwards, which
+give each band of each hop the same four shares, for a second pass. The gain played is the mean of the result and the
+live network's, since the two err differently on unseen sounds. The sound removed by the mask in the first pass is also
+an estimate of the noise, see `SteadyNoise`.
 `antiphon train denoise-confidence-file` makes the weights.
 """
 
@@ -25,12 +25,12 @@ from antiphon_denoise.learned.confidence import (
 )
 
 MIN_REMOVED_DB = -13.0
-"""Minimum power removed by the mask, dB relative to the whole: -11.4 and more on 39 noisy items, -17 and less on clean
-ones, but for a recording that hisses itself."""
+"""Minimum power removed by the mask, in dB relative to the whole: -11.4 and more on 39 noisy items, -17 and less on
+clean ones, except a recording that itself has hiss."""
 MAX_EXCESS_DB = 4.0
 """Maximum excess in dB of the estimate over the removed power in every hop: intermittent noise was 4 to 9 above."""
 MIN_FLATNESS_DB = -7.0
-"""Minimum mean of a bin's geometric over arithmetic mean in dB: steady noise has -2.5; harmed items have -8 to -13."""
+"""Minimum mean ratio of a bin's geometric to arithmetic mean in dB: steady noise has -2.5, harmed items -8 to -13."""
 MEAN_OF_LOGS = 1.781
 """exp(Euler's constant): ratio of mean to geometric mean of an exponentially distributed power."""
 FLOOR = 1e-12
@@ -85,11 +85,11 @@ HIDDEN = 64
 class FileConfidence:
     """`Confidence` with look-ahead on files: records the features, then applies their shares.
 
-    `noise`: what the mask took as noise while the features were noted.
+    `noise`: noise estimate from the mask, while the features are recorded.
     """
 
     def __init__(self, weights: dict[str, F32], live: Confidence, bins: int, hops: int) -> None:
-        """`weights`: as `load` gives them; `hops`: of the file."""
+        """`weights`: as from `load`; `hops`: of the file."""
         self._live = live
         self._own: F32 = np.zeros(bins, np.float32)
         self._weights = weights
@@ -109,7 +109,7 @@ class FileConfidence:
 
     @property
     def heard(self) -> bool:
-        """Whether the shares are computed."""
+        """Whether the shares have been computed."""
         return self._shares is not None
 
     def hear(self) -> None:
@@ -118,7 +118,7 @@ class FileConfidence:
         self._values = self._values[:0].copy()
 
     def apply(self, power: F32, gate: F32, known: bool, gain: F32) -> None:
-        """Applies the shares as `Confidence.apply`; while recording it leaves `gain` unchanged."""
+        """Applies the shares as `Confidence.apply` does; while recording, `gain` stays unchanged."""
         place, self._place = self._place, self._place + 1
         if self._shares is None:
             if not known:  # once it was told, no estimate is asked for
@@ -173,7 +173,7 @@ def _gru_direction(weights: dict[str, F32], layer: str, way: str, x: F32) -> F32
 
 
 def load(model: str = MODEL) -> dict[str, F32] | None:
-    """A network's installed weights by name, float32; None without them: files then play without it."""
+    """Returns a network's installed weights by name, float32; None if missing: files are then processed without it."""
     try:
         return {name: np.ascontiguousarray(value, np.float32) for name, value in read_weights(model).items()}
     except ModelError:

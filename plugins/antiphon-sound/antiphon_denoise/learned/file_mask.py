@@ -1,9 +1,9 @@
 """Mask network of files: `mask_network` with look-ahead.
 
-The log powers of a file are noted while it is heard for the first time. Then the network runs over all of it, with
-recurrent layers forwards and backwards, in stretches of `STRETCH` hops and `BESIDE` more on both sides, and its gains
-are played in place of the live mask's. `antiphon_models.denoise.network.mask` is it in torch;
-`antiphon train denoise-mask-file` makes the weights.
+A first pass over the file records its log powers. Then the network runs over all hops, with recurrent layers forwards
+and backwards, in stretches of `STRETCH` hops and `BESIDE` more on both sides. Its gains replace the live mask's.
+`antiphon_models.denoise.network.mask` is the same network in torch; `antiphon train denoise-mask-file` makes the
+weights.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from antiphon_denoise.learned.file_confidence import bidirectional_gru, load as 
 from antiphon_denoise.learned.mask_network import GATE_BIAS, LEAKY_SLOPE
 
 FLOOR_BLOCKS = 8
-"""Blocks of hops on each side whose minima enter the median: 3 s."""
+"""Number of blocks of hops on each side whose minima enter the median: 3 s."""
 FILE_FEATURES = 2 * FEATURES + 1
 FILE_DETAILS = DETAILS + 4
 _LOWS, _HIGHS, _SCALES, _SHIFTS = (np.array(row, np.float32) for row in learned.ROWS.values())
@@ -116,7 +116,7 @@ class FileMask:
     """Gains of one file: records its log powers, then computes the gains of all hops."""
 
     def __init__(self, weights: dict[str, F32], hops: int) -> None:
-        """`weights`: as `load` gives them; `hops`: of the file."""
+        """`weights`: as from `load`; `hops`: of the file."""
         self._weights = weights
         self._logs = np.zeros((hops, UNITS), np.float16)
         self._gains = np.zeros((0, UNITS), np.float16)
@@ -125,7 +125,7 @@ class FileMask:
 
     @property
     def known(self) -> bool:
-        """Whether the gains are computed."""
+        """Whether the gains have been computed."""
         return len(self._gains) > 0
 
     def note(self, hop: int, log: F32) -> None:
@@ -135,7 +135,7 @@ class FileMask:
             self._count = hop + 1
 
     def compute(self, noise: F32 | None) -> None:
-        """Computes the gains of all recorded hops. `noise`: its log powers `[UNITS]`, where known."""
+        """Computes the gains of all recorded hops. `noise`: log powers `[UNITS]` of the noise, if known."""
         logs = self._logs[: self._count]
         if len(self._gains) != len(logs):
             self._gains = np.zeros_like(logs)
@@ -155,7 +155,7 @@ class FileMask:
 
 
 def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
-    """Log powers `[T, UNITS]` of all hops → gains `[T, UNITS]`, as `FileMaskNetwork` plays them."""
+    """Computes gains `[T, UNITS]` from log powers `[T, UNITS]` of all hops, as `FileMaskNetwork` does."""
     bands, details = bands_and_details(log, noise)
     x = bands.reshape(len(log), -1) @ weights["enter.weight"].T + weights["enter.bias"]
     low = bidirectional_gru(weights, "first", x * sigmoid(x))

@@ -37,7 +37,7 @@ class HopFeatures:
     """
 
     def __init__(self, details: Samples | None = None) -> None:
-        """Allocates the buffers. `details`: output array of `details`; None for its own."""
+        """Allocates the buffers. `details`: output array of `details`; None allocates one."""
         self.details: Samples = np.zeros((DETAILS, UNITS), np.float32) if details is None else details
         self._rows: Samples = np.zeros((6, UNITS), np.float32)
         self._seen: Samples = np.zeros((6, COUNT + 1), np.float32)
@@ -139,7 +139,7 @@ LEAKY_SLOPE = 0.1
 
 
 def by_feature(weight: Samples) -> Samples:
-    """The columns of a layer on bands, `[outputs, COUNT * FEATURES]`, in the order of `HopFeatures.bands`."""
+    """Reorders the columns of a layer on bands, `[outputs, COUNT * FEATURES]`, to the order of `HopFeatures.bands`."""
     return weight.reshape(len(weight), COUNT, FEATURES).transpose(0, 2, 1).reshape(len(weight), -1)
 
 
@@ -213,7 +213,7 @@ class ArrayAutoencoder:
     """The network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
 
     def __init__(self, weights: Weights) -> None:
-        """Makes the buffers. Raises `ModelError`: they do not fit."""
+        """Allocates the buffers. Raises `ModelError`: the weights do not fit."""
         self._features = HopFeatures()
         enter = by_feature(find_array(weights, "enter.weight", HIDDEN, COUNT * FEATURES))
         self._enter = SiluLinear(enter, find_array(weights, "enter.bias", HIDDEN))

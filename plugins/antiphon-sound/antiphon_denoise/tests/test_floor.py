@@ -19,10 +19,10 @@ from antiphon_denoise.floor import (
     STRETCH,
     FloorListener,
     describe,
+    estimate_trust,
     hear,
     load_floor,
     rows_of,
-    trusts_of,
 )
 from antiphon_denoise.gate.gains import denoise_trust
 from antiphon_denoise.learned import UNITS, file_mask
@@ -144,7 +144,7 @@ def test_a_call_is_played_at_the_rate_of_the_networks_and_written_at_its_own(tmp
 def test_trust_is_cautious_where_networks_or_halves_disagree_and_confident_by_their_mean():
     logits = np.full((2, EXPERTS, COUNT), 2.0, np.float32)
     logits[1, 0, 7] = -6.0
-    cautious, confident = trusts_of(logits, np.ones((50, COUNT), np.float32))
+    cautious, confident = estimate_trust(logits, np.ones((50, COUNT), np.float32))
     assert cautious[7] < 0.01 < 0.9 < cautious[8]
     assert confident[7] > 0.9
 
@@ -152,9 +152,9 @@ def test_trust_is_cautious_where_networks_or_halves_disagree_and_confident_by_th
 def test_of_what_is_taken_now_and_then_less_is_trusted_and_none_with_confidence():
     logits = np.zeros((2, EXPERTS, COUNT), np.float32)
     taken = np.full((50, COUNT), 1.0, np.float32)
-    steady, confident = trusts_of(logits, taken)
+    steady, confident = estimate_trust(logits, taken)
     taken[10:] = 1e-4
-    barks, most = trusts_of(logits, taken)
+    barks, most = estimate_trust(logits, taken)
     assert np.all(barks < 0.5 * steady)
     assert np.array_equal(most, barks)
     assert np.all(steady < confident)

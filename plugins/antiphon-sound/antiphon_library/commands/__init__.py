@@ -1,1 +1,1 @@
-"""`antiphon library`: the catalogue of sound files and what analyses find in them."""
+"""`antiphon library`: the catalogue of sound files and their analysis results."""

@@ -43,12 +43,12 @@ ANSWER = (
 
 
 def paths_of(files: Iterable[str]) -> list[Path]:
-    """Files that were named."""
+    """Returns the named files as paths."""
     return [Path(file) for file in files]
 
 
 def add(asked: AddRequest) -> ScanCounts | ImportCounts:
-    """Adds files, or imports the shards of a folder, whose sounds may have been moved into the named one."""
+    """Adds files, or imports a folder's shards, whose sounds may have moved to the named folder."""
     from antiphon_library import scanning, shard_import
 
     places, asker = paths_of(asked.files), ASKER.get()
@@ -80,7 +80,7 @@ class AnalysedSounds:
 
 @dataclass(frozen=True, slots=True)
 class AnalysedSound:
-    """What is known of one sound. `asked`: names of quantities that were asked for."""
+    """All results for one sound. `asked`: names of the requested quantities."""
 
     row: CatalogueRow
     asked: list[str]
@@ -92,7 +92,7 @@ class AnalysedSound:
 
 
 def analyse(asked: AnalyseRequest) -> AnalysedSounds | AnalysedSound:
-    """Analyses what has not been."""
+    """Analyses sounds that lack results."""
     if asked.files == ("-",):
         from antiphon.api.backends.files import standard_input
 
@@ -131,7 +131,7 @@ def analyse(asked: AnalyseRequest) -> AnalysedSounds | AnalysedSound:
 
 
 class Forgotten(msgspec.Struct):
-    """Number of files that are not in the catalogue any more."""
+    """Number of files removed from the catalogue."""
 
     forgotten: int
 
@@ -172,7 +172,7 @@ def with_name(path: str, problem: str) -> str:
 class PlacedTracks:
     """A map, its trustworthiness and that of two principal components, and the tracks that are not on it.
 
-    `short`: those too short, by name. `pending`: number of those to be analysed first.
+    `short`: names of tracks that are too short. `pending`: number of tracks to be analysed first.
     """
 
     chart: Chart
@@ -187,7 +187,7 @@ class PlacedTracks:
 
 
 def chart(asked: MapRequest) -> PlacedTracks:
-    """Places the tracks, and draws the map where that is asked for."""
+    """Places the tracks, and draws the map if requested."""
     from antiphon.api.backends.files import png_bytes, printable_path, write_atomic
     from antiphon_library import chart as charts
     from antiphon_library.taste.choosing import TrackTable
@@ -209,7 +209,7 @@ def chart(asked: MapRequest) -> PlacedTracks:
 
 
 class LearnedPairs(msgspec.Struct):
-    """Numbers of lists that were read, of the library's tracks in them, and of pairs of these."""
+    """Numbers of lists read, of the library's tracks in them, and of pairs of these."""
 
     lists: int
     tracks: int
@@ -267,7 +267,7 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
 
 
 def _nodes(message: Message, before: set[str] | None) -> set[str]:
-    """Names of the nodes of the type, reported once they are missing from a later patch."""
+    """Returns the names of the nodes of the type, and reports when a later patch lacks them."""
     words = [str(word) for word in message.args]
     names = {name for name, kind in zip(words[::2], words[1::2], strict=False) if kind == NODE_TYPE}
     if not names and before is None:
@@ -287,9 +287,9 @@ def _reported(message: Message, nodes: set[str]) -> tuple[str, float] | None:
 
 
 def read_patches(path: Path) -> Mapping[str, str]:
-    """TOML table from files to patches: `"Music/night.flac" = "night"`.
+    """Reads a TOML table from files to patches: `"Music/night.flac" = "night"`.
 
-    Raises `FileError`: it cannot be read, or holds something else.
+    Raises `FileError`: it cannot be read, or has other contents.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8-sig"))
@@ -382,7 +382,7 @@ def _live(asked: IdentifyRequest) -> Iterator[SoundingTrack]:
 
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:
-    """Warns of missing or damaged parts of an index; a UsageError if it is empty. `analysis` computes its landmarks."""
+    """Warns of damaged or missing parts of an index; UsageError if it is empty. `analysis`: for its landmarks."""
     if index.damaged:
         ASKER.get().complaints.append(
             f"{index.damaged} of the files of fingerprints beside {path} were damaged, and have been made again"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from antiphon_library.records import CatalogueRow
 
 ROOT: ContextVar[Path | None] = ContextVar("ROOT", default=None)
-"""The folder that --root names."""
+"""The folder given by --root."""
 
 
 def root_of() -> Path:
@@ -29,9 +29,9 @@ def root_of() -> Path:
 
 @contextmanager
 def open_catalogue(*, make: bool = False, write: bool = False) -> Iterator[Catalogue]:
-    """Context of the catalogue; `make` creates a missing one, else a UsageError where `--root` names its folder.
+    """Opens the catalogue as a context; `make` creates a missing one, else UsageError if `--root` names its folder.
 
-    `write`: also creates the performer's own, which has the sounds that ship, for what is written to it.
+    `write`: also creates the performer's own, with the shipped sounds, so that rows can be written to it.
     """
     from antiphon.api.backends.files import printable_path
     from antiphon_library.catalogue import Catalogue
@@ -49,7 +49,7 @@ def open_catalogue(*, make: bool = False, write: bool = False) -> Iterator[Catal
 
 
 def with_folder_option(text: str) -> str:
-    """The text, whose commands of the library name its folder where it is another than the performer's."""
+    """Adds `--root` to the library's commands in a text, if the folder is not the performer's."""
     from antiphon.api.backends.files import library_folder, printable_path
 
     root = ROOT.get()
@@ -59,7 +59,7 @@ def with_folder_option(text: str) -> str:
 
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
-    """Row of a file; a UsageError if it is not in the library, whether or not there is such a file."""
+    """Returns the row of a file; raises UsageError if it is not in the library, whether the file exists or not."""
     from antiphon.api.backends.files import path_as_spelled, printable_path
     from antiphon.api.backends.runtime import shorten
 

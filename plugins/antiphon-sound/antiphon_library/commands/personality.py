@@ -1,4 +1,4 @@
-"""The group `antiphon library` with its option, and the command that plays and asks, which is no operation."""
+"""The group `antiphon library` with its option, and its interactive command, which is no operation."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from antiphon_library.taste.choosing import TrackTable
 
 
-class _RootAnywhere(TyperGroup):
-    """The group, which takes its --root behind the name of a command too."""
+class _RootOptionGroup(TyperGroup):
+    """The group, which also accepts --root after the name of a command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parses the words with --root and its folder at the front."""
+        """Moves --root and its folder to the front of the arguments, and parses them."""
         for place, word in enumerate(args[: args.index("--")] if "--" in args else args):
             if word.partition("=")[0] == "--root":
                 end = place + (1 if "=" in word else 2)
@@ -36,9 +36,9 @@ class _RootAnywhere(TyperGroup):
 
 
 def application() -> typer.Typer:
-    """The group of commands, with the one that asks the performer and is no operation."""
+    """Returns the group of commands, with the interactive one, which is no operation."""
     app = command_group("library", _library.__doc__ or "", _library)
-    app.info.cls = _RootAnywhere
+    app.info.cls = _RootOptionGroup
     app.command(epilog=epilog("antiphon library personality"))(personality)
     return app
 
@@ -55,7 +55,7 @@ def _library(
 
 WORDS = {"y": "like", "yes": "like", "like": "like", "n": "dislike", "no": "dislike", "dislike": "dislike"}
 SHOWN = 10
-"""Number of tracks in the final list."""
+"""Number of tracks in the list at the end."""
 
 
 def personality(
@@ -119,7 +119,7 @@ def _answer(number: int, most: int, title: str) -> str:
 
 
 def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Path | None, silent: bool) -> None:
-    """Plays a collage, or writes it."""
+    """Plays a collage, or writes it to a file."""
     if silent:
         return
     from antiphon.api.backends.cli import complain

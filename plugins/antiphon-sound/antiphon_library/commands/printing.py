@@ -42,9 +42,9 @@ def clock(seconds: float | None) -> str:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Line for each summary: length, tempo and key with their confidence, kind, names, problem.
+    """Yields a line for each summary: length, tempo and key with their confidence, kind, names, problem.
 
-    Before them the score or the confidence of what was asked for, where a row has one; behind them why it is there.
+    A row's score or confidence, if it has one, comes first; the reason for its match comes last.
     """
     for row in rows:
         tempo = "-" if row["tempo"] is None else f"{row['tempo']:.0f}"
@@ -108,7 +108,7 @@ def reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def fitting(answer: FoundSounds) -> Iterator[str]:
-    """Lines of loops with a score above .00 to two digits, and whether there are others."""
+    """Yields lines of loops with a score that is not .00 when rounded, and a line about the others."""
     good = [row for row in answer.matches if row["score"] >= MIN_SCORE]
     yield from table(good) if good and "duration" in good[0] else reasons(good)  # a server tells less
     if not good:
@@ -118,7 +118,7 @@ def fitting(answer: FoundSounds) -> Iterator[str]:
 
 
 def found(answer: FoundSounds) -> Iterator[str]:
-    """Lines of the files that were found."""
+    """Yields lines of the found files."""
     yield from table(answer.matches) if answer.matches else ("none",)
 
 
@@ -149,7 +149,7 @@ def _end_of(path: str) -> str:
 
 
 def added(counts: ScanCounts | ImportCounts) -> Iterator[str]:
-    """Line of what was added; it complains of files that cannot be read."""
+    """Returns a line about the added files; adds a complaint about unreadable ones."""
     if isinstance(counts, ImportCounts):
         words = [f"{counts.added:,} sounds added with their results"]
         words += [f"{counts.known:,} that were known have them now"] if counts.known else []
@@ -168,7 +168,7 @@ def _say_bad(count: int) -> None:
 
 
 def analysed(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
-    """Lines of an analysis; it complains of files that cannot be read."""
+    """Yields lines of an analysis; adds a complaint about unreadable files."""
     if isinstance(found, AnalysedSound):
         yield from card(found.row.full())
         return
@@ -194,7 +194,7 @@ def identified(found: Identified | SoundingTrack) -> Iterator[str]:
 
 
 def forgotten(answer: Forgotten) -> Iterator[str]:
-    """Line of the number of files that were forgotten."""
+    """Returns a line with the number of forgotten files."""
     yield f"{answer.forgotten} forgotten"
 
 
@@ -203,7 +203,7 @@ MAX_NAMED = 5
 
 
 def placed(found: PlacedTracks) -> Iterator[str]:
-    """Lines of a map: what is on it, what is not, and its genres."""
+    """Yields lines about a map: the tracks on it, the tracks missing, and its genres."""
     chart, short = found.chart, found.short
     yield f"{len(chart.tracks)} tracks, {len(chart.artists)} artists, {len(chart.genres)} genres on the map"
     if found.trust is not None:
@@ -218,5 +218,5 @@ def placed(found: PlacedTracks) -> Iterator[str]:
 
 
 def learned(answer: LearnedPairs) -> Iterator[str]:
-    """Line of what was learned from logs."""
+    """Returns a line about the pairs learned from logs."""
     yield f"{answer.lists} lists, {answer.tracks} of your tracks in them, {answer.pairs} pairs learned"

@@ -1,7 +1,7 @@
-"""Recommendation of next tracks by signals, by the last track, by co-play; its requests, and the prediction behind it.
+"""Recommendation of next tracks by signals, the last track and co-play; its requests, and its prediction.
 
-Preferences are Bayesian linear regression on likes and skips, in its dual form. Tracks are alike by a kernel: they
-sound alike, are by one artist, of one genre, or are played together by others. The posterior of a Gaussian process
+Preferences are Bayesian linear regression on likes and skips, in its dual form. A kernel gives the similarity of
+tracks: in sound, artist and genre, and by co-play of other listeners. The posterior of a Gaussian process
 with that kernel (Rasmussen and Williams, 2006, 2.2) gives each track a mean in closed form, for a few hundred signals
 and any number of tracks.
 """
@@ -33,8 +33,8 @@ I64 = NDArray[np.int64]
 DIMENSIONS = 14
 """Principal components of compared vectors."""
 CONTENT, ARTIST, GENRE = 0.15, 0.5, 0.3
-"""Weight of content relative to co-play; within it, those of the same artist and genre relative to 1 for the same
-sound. Chosen on simulated listeners."""
+"""Weight of content relative to co-play; within content, weights of the same artist and genre relative to 1 for the
+same sound. Tuned on simulated listeners."""
 NOISE = 1.0
 """Variance of a signal."""
 
@@ -60,7 +60,7 @@ def components(vectors: F64, count: int = DIMENSIONS) -> F64:
 class TrackKernel:
     """Kernel of the Gaussian process: similarity of tracks.
 
-    `together`: weight of what others play together, by track and other, at most 1.
+    `together`: weight of co-play by other listeners, by track and other track, at most 1.
     """
 
     points: F64  # `components` of their vectors, `[n, d]`
@@ -125,18 +125,18 @@ def numbers(labels: Iterable[str]) -> I64:
 
 
 VALUES = {"like": 1.0, "play": 0.6, "skip": -0.05, "dislike": -0.6}
-"""Rating of each signal, -1 to 1; a skip says little of the tracks around it."""
+"""Rating of each signal, -1 to 1; a skip is weak evidence about similar tracks."""
 HALF_LIFE = 60 * 86400.0
 """Half-life of a signal's weight in seconds."""
 REPEAT_SECONDS = 6 * 3600.0
 """Seconds for which a track is not recommended again after any signal about it."""
 MAX_SIGNALS = 300
-"""Maximum tracks with signals considered, newest first; time is quadratic in it."""
+"""Maximum number of tracks with signals, newest first; the computation time is quadratic in it."""
 CONTINUITY = 0.2
 """Weight of similarity to the previous track, relative to 1 for the most preferred track."""
 ARTIST_PENALTY = 0.08
-"""Score penalty after a recent track of the same artist, relative to 1 for the most preferred track; quadratic in their
-number."""
+"""Score penalty after a recent track of the same artist, relative to 1 for the most preferred track; quadratic in the
+number of recent tracks."""
 ARTIST_DECAY = 0.8
 """Decay per track of an artist's recent plays."""
 MAX_TRACKS = 500
@@ -147,8 +147,8 @@ MAX_TRACKS = 500
 class TrackTable:
     """All tracks, in columns.
 
-    `together`: (sound, other, weight) of what others play together. `samples`: what is not recommended: loops and
-    one-shots, and beside anything else the sounds that ship.
+    `together`: (sound, other, weight) of co-play by other listeners. `samples`: sounds that are not recommended: loops
+    and one-shots, and also the shipped sounds if the listener has others.
     """
 
     rows: list[TrackRow]
@@ -165,7 +165,7 @@ class TrackTable:
 
     @classmethod
     def of(cls, catalogue: Catalogue) -> TrackTable:
-        """That of a catalogue, which is kept until its tracks change."""
+        """Returns the table of a catalogue, cached until its tracks change."""
         made_of = (catalogue.path, catalogue.taste.stamp())
         with _LOADING:
             if _kept[:1] != [made_of]:
@@ -180,7 +180,7 @@ class TrackTable:
 
     @property
     def vectors(self) -> F64:
-        """Vectors `[n, d]`, NaN where missing; d is the commonest length."""
+        """Vectors `[n, d]`, NaN where missing; d is the most common length."""
         lengths = [len(row.vector) for row in self.rows if row.vector is not None]
         size = max(set(lengths), key=lengths.count) if lengths else 1
         found = np.full((len(self.rows), size), np.nan)
@@ -206,12 +206,12 @@ class TrackTable:
 
 _LOADING = Lock()
 _kept: list[Any] = []
-"""What the table of a catalogue was made of, and the table."""
+"""Path and version of a catalogue, and its cached table."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackChoice:
-    """A chosen track: its expected signal, -1 to 1 approximately, and the reason in words, where a signal counts."""
+    """A chosen track: its expected signal, about -1 to 1, and the reason in words, if a signal had an effect."""
 
     row: TrackRow
     score: float
@@ -223,8 +223,8 @@ def playlist(
 ) -> list[TrackChoice]:
     """At most `count` recommended tracks, in playing order.
 
-    The same signals, the oldest first, give the same tracks. `after`: the sound that plays now; None for the last one
-    that was played or liked in the last hours.
+    Equal signals, oldest first, give equal tracks. `after`: the sound that plays now; None for the last sound that was
+    played or liked in the last hours.
     """
     now = time.time() if now is None else now
     kernel = table.kernel
@@ -328,8 +328,8 @@ MAX_FILES = 200
 def next_summaries(catalogue: Catalogue, asked: Next) -> list[dict[str, Any]]:
     """Stores the signals of a request, and returns the recommended tracks.
 
-    For each track its summary, its `id`, its `score`, which is the expected signal, and `why`, reasons in words; the
-    next one first. Raises `UsageError`: a file is not in the catalogue, or cannot be read, or there is nothing to
+    Each track has its summary, `id`, `score` (the expected signal) and `why` (reasons in words); the next track comes
+    first. Raises `UsageError`: a file is not in the catalogue, or cannot be read, or there is nothing to
     choose from.
     """
     table = TrackTable.of(catalogue)

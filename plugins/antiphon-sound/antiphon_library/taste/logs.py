@@ -48,21 +48,21 @@ def companions(lists: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, float
 SLICES, PLAYS = "mpd.slice.*.json", "usersha1-artmbid-artname-plays.tsv"
 """Published file names of the data sets."""
 MAX_SLICE = 256 << 20
-"""Maximum bytes of a playlist file; those of the data set have 35 million."""
+"""Maximum bytes of a playlist file; files of the data set have 35 million."""
 MAX_LINE = 65536
 MAX_LISTS = 200_000
 """Default maximum of lists."""
 MAX_OF_ARTIST = 20
-"""Maximum tracks of an artist where a log names artists alone."""
+"""Maximum tracks per artist, for a log that has only artists."""
 Named = tuple[str, str]
-"""Artist and title; the title is "" in a log of artists alone."""
+"""Artist and title; the title is "" in a log that has only artists."""
 
 
 def lists(folder: Path, most: int = MAX_LISTS) -> Iterator[list[Named]]:
     """Co-play lists of the data set in a folder, of either kind.
 
-    A playlist's tracks, or a person's artists; the files are as in `SLICES` or `PLAYS`, or in a folder `data`. Raises
-    `FileError`: there are no such files, or one is not as it should be.
+    A list has a playlist's tracks, or a person's artists. Files are named as in `SLICES` or `PLAYS`, or in a folder
+    `data`. Raises `FileError`: there are no such files, or one is malformed.
     """
     for place in (folder, folder / "data"):
         slices = sorted(place.glob(SLICES)) if place.is_dir() else []
@@ -119,9 +119,9 @@ def _people(path: Path) -> Iterator[list[Named]]:
 def count_companions(
     rows: Sequence[TrackRow], played: Iterable[Sequence[Named]]
 ) -> tuple[int, int, list[tuple[int, int, float]]]:
-    """Counts of a catalogue's sounds that others play together in lists.
+    """Counts how often listeners play a catalogue's sounds together in lists.
 
-    How many lists there were, how many tracks of the catalogue they hold, and what `TasteTables.put_companions` takes.
+    Returns the number of lists, the number of catalogued tracks in them, and data for `TasteTables.put_companions`.
     """
     titles: dict[Named, list[int]] = {}
     artists: dict[str, list[int]] = {}

@@ -1,7 +1,7 @@
 """Taste elicitation: collages of the most informative sounds, liked or not.
 
-The question is the track after whose answer the preferences of all tracks are known best: whose posterior covariances
-with the others are largest (the A-optimal design of Bayesian regression: Chaloner and Verdinelli, 1995).
+The question is the track whose answer gives the most information about the preferences of all tracks: the one with the
+largest posterior covariances (the A-optimal design of Bayesian regression: Chaloner and Verdinelli, 1995).
 """
 
 import os
@@ -52,10 +52,10 @@ def voices(kernel: TrackKernel, track: int, left_out: Sequence[int] = ()) -> lis
 
 
 def collage(rows: Sequence[tuple[TrackRow, dict[str, object]]]) -> NDArray[np.float32]:
-    """Collage of short excerpts of tracks, each from a downbeat if known.
+    """Returns a collage of short excerpts of tracks, each from a downbeat if known.
 
-    float32 `[2, frames]` at `RATE`, each piece at the same level, joined by crossfades; peaks may be over full scale.
-    Empty where no file can be read.
+    It is float32 `[2, frames]` at `RATE`, its pieces at equal levels with crossfades; peaks may exceed full scale.
+    It is empty if no file can be read.
     """
     fade = round(JOIN * RATE)
     ramp = np.sqrt(np.linspace(0.0, 1.0, fade, dtype=np.float32))

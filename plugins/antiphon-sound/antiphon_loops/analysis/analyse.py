@@ -60,7 +60,7 @@ def features(seen: Picture, bars: int) -> F64:
             min(_MAX_PULSE, pulse / (float(spectrum[0]) + 1e-9)),
             4.0 * min(quarters) / (sum(quarters) + 1e-9),
             np.log2(min(_MAX_EVENTS, max(1, events))),
-            float(tempo.is_round(seen.seconds, bars)),
+            float(tempo.has_round_tempo(seen.seconds, bars)),
         ]
     )
 
@@ -70,9 +70,9 @@ CONTOUR = 16
 
 
 def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop:
-    """Analysis of a file called `name` within the library; `label` None takes the tempo stated by the file.
+    """Analyses a file called `name` within the library; `label`: stated tempo, None to read it from the file.
 
-    A bare number in its name is used if its tempo is uncertain otherwise. Raises FileError: it cannot be read, or is no
+    A bare number in its name is used if the tempo is otherwise uncertain. Raises FileError: it cannot be read, or is no
     loop.
     """
     samples, rate = sound_of(path, name)
@@ -85,7 +85,7 @@ def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop
 
 
 def read(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL) -> LoopReading:
-    """Loop region of float32 `[channels, frames]`, and its bars. Raises NoLoop: the sound is no loop."""
+    """Finds the loop region of float32 `[channels, frames]`, and its bars. Raises NoLoop: the sound is no loop."""
     seconds = samples.shape[1] / rate
     if not SHORTEST <= seconds <= LONGEST:
         raise NoLoop(name, f"it is {seconds:.3g} s long, and {SHORTEST:g} to {LONGEST:g} s make one")
@@ -101,7 +101,7 @@ def read(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLa
 def analyse(
     samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL, *, with_fit: bool = False
 ) -> Loop:
-    """Analysis of float32 `[channels, frames]`; `with_fit`: including the analysis `fit`.
+    """Analyses float32 `[channels, frames]`; `with_fit`: includes the analysis `fit`.
 
     Raises NoLoop: the sound is no loop.
     """
@@ -114,7 +114,7 @@ def analyse(
     power = np.array([float((samples[:, a:b].astype(np.float64) ** 2).mean()) for a, b in itertools.pairwise(edges)])
     levels = tuple(round(float(v), 1) for v in 10 * np.log10(power / power.max() + 1e-9))
     pitch, contour = _lead(seen) if role != "drums" else (None, (None,) * CONTOUR)
-    dance, valence, arousal = _feel(seen, bpm, bars, key)
+    dance, valence, arousal = _estimate_mood(seen, bpm, bars, key)
     return Loop(
         name, rate, round(reading.first / rate, 6), round(seconds, 6), round(bpm, 3), bars, reading.count.sure,
         reading.origin, round(240.0 * reading.count.other / seconds, 3), key, key_sure,
@@ -146,7 +146,7 @@ def _chroma(seen: Picture) -> tuple[float, ...]:
     return tuple(round(float(v), 3) for v in total / (total.sum() + 1e-12))
 
 
-def _feel(seen: Picture, bpm: float, bars: int, key: str | None) -> tuple[float, float, float]:
+def _estimate_mood(seen: Picture, bpm: float, bars: int, key: str | None) -> tuple[float, float, float]:
     """Danceability, valence, arousal by heuristics: a clear beat near 120; mode, brightness; speed, density."""
     spectrum = np.abs(np.fft.rfft(seen.onsets[3]))
     clear = sum(float(spectrum[k * bars]) for k in (4, 8) if k * bars < len(spectrum)) / (float(spectrum[0]) + 1e-9)

@@ -18,7 +18,7 @@ PREFIX = "loop_"
 REASON = "no_loop"
 ENDING = "loop_ending"
 COMPATIBLE_VERSIONS = (3, 4, 5, 6)
-"""Row versions compatible with this one's loops."""
+"""Versions of rows that are compatible with the loops of this version."""
 _FIELDS = (
     ("rate", "number", "Hz", "Of the file."),
     ("start", "number", "s", "Where the loop begins in the file."),
@@ -53,11 +53,11 @@ _WHOLE = ("rate", "bars")
 _SILENT = 1e-8
 """Mean power of silence."""
 _HELD, _FAINT = 3.0, 0.01
-"""Seconds; share of the peak, -40 dB, below which all is silence."""
+"""Length of sound in seconds; share of the peak, -40 dB, below which a sound is silent."""
 
 
 class LoopAnalysis(Analysis):
-    """Loop analysis of a sound's content alone; for a too short, too long or silent sound the reason."""
+    """Loop analysis of a sound by its content; for a too short, too long or silent sound, the reason."""
 
     version = COMPATIBLE_VERSIONS[-1]
     by_name = True
@@ -116,7 +116,7 @@ class LoopRun(AnalysisRun):
 def _ending(samples: Samples, rate: int) -> float | None:
     """Level of the last quarter relative to the loudest, dB; None for silence or fewer than four frames.
 
-    Silence behind `_HELD` seconds and more of sound does not count: a note that was held ends there, and has not faded.
+    Silence after at least `_HELD` seconds of sound is ignored, as a sustained note ends there without fading.
     """
     loud = np.flatnonzero(np.abs(samples).max(axis=0) > _FAINT * np.abs(samples).max(initial=0.0))
     if loud.size and loud[-1] >= _HELD * rate:

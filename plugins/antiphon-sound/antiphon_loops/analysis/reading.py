@@ -44,7 +44,7 @@ _MAX_BYTES = 4096
 class TempoLabel:
     """Tempo stated by a file: in its name, a chunk or a number.
 
-    `certain`: whether it says so in words or in a field for it; a number alone in its name may mean anything.
+    `certain`: whether words or a tempo field state it; a bare number in the name may have another meaning.
     """
 
     bpm: float | None = None  # its tempo; None without one
@@ -204,11 +204,11 @@ KEPT_SILENCE = 0.03
 """Initial silence in seconds that is kept: an mp3's padding is as long."""
 _PIECE = 0.005
 _OFF, _WHOLE, _WORSE, _BETTER = 0.1, 0.1, 0.1, 0.1
-"""Thresholds of a rest: maximum offset of its end in eighths, and minimum score of a loop that begins with one,
-absolute and relative to the part behind it; and minimum score gain of the whole, if it has whole bpm. By the first
-three 35 of 45 rendered loops with a rest keep it, and 1 of 202 loops behind a silence of 0.05 to 1.5 s, and 4 of 100
-excerpts of recordings. By all, 113 of 118 rendered loops of 60 to 160 bpm, of half seconds, keep a gap of 0.03 to 0.6 s
-(23 by the first three), and 6 of 120 that a silence makes as long as half seconds (none).
+"""Thresholds of a rest: maximum offset of its end in eighths; minimum score of a loop that begins with it, absolute and
+relative to the part after it; and minimum score gain of the whole, if that has whole bpm. By the first three, 35 of 45
+rendered loops with a rest keep it, as do 1 of 202 loops after a silence of 0.05 to 1.5 s and 4 of 100 excerpts of
+recordings. By all, 113 of 118 rendered loops of 60 to 160 bpm, of half seconds, keep a gap of 0.03 to 0.6 s (23 by the
+first three), as do 6 of 120 that a silence makes as long as half seconds (none).
 """
 _MAX_CUT = 0.5
 """Maximum share of a file cut away to make whole bars of a stated tempo."""
@@ -227,7 +227,7 @@ class LoopReading:
 
 
 def read_region(samples: F32, mono: F32, rate: int, label: TempoLabel) -> LoopReading:
-    """Loop in a file `[channels, frames]`, `[frames]` of peak 1, by the shipped tables."""
+    """Finds the loop in a file `[channels, frames]`, `[frames]` of peak 1, by the shipped tables."""
     known = tables.load()
     first, last = _stated_part(samples.shape[1], rate, label)
     starts = [first]
@@ -248,7 +248,7 @@ def _is_rest(seconds: float, whole: LoopReading, rest: LoopReading) -> bool:
     length of bars of a round tempo; or if that length also fits an excerpt and the whole scores higher.
     """
     length, bars = whole.seen.seconds, whole.count.bars
-    if tempo.is_round(length, bars):
+    if tempo.has_round_tempo(length, bars):
         return True
     if tempo.has_whole_bpm(length, bars) and whole.count.score > rest.count.score + _BETTER:
         return True

@@ -41,7 +41,7 @@ class Picture:
 
 
 def picture(sound: F32, seconds: float) -> Picture:
-    """`sound`: mono float32 at `RATE`, at least `SIZE` frames."""
+    """Computes the spectral representation. `sound`: mono float32 at `RATE`, at least `SIZE` frames."""
     frames = max(16, round(len(sound) / HOP))
     power = _circular(sound, SIZE, frames)
     mel = np.asarray(power @ mel_bank(), np.float32)
@@ -108,8 +108,8 @@ def _dictionary() -> F32:
 def _peaks(power: F32, places: int) -> F32:
     """Magnitudes of spectral peaks on the dictionary's scale, `[places, frames]`.
 
-    A parabola through the log of a peak and its neighbours gives its frequency: a bass's semitones are closer together
-    than the bins.
+    A parabola through the log of a peak and its neighbours gives the frequency, since semitones of a bass are closer
+    than bins.
     """
     inner = power[:, 1:-1]
     frames, bins = np.nonzero((inner > power[:, :-2]) & (inner >= power[:, 2:]) & (inner > 1e-7 * power.max()))
@@ -129,7 +129,7 @@ def _peaks(power: F32, places: int) -> F32:
 
 
 def _notes(power: F32) -> F64:
-    """Note magnitudes by non-negative least squares on harmonic spectra (Mauch and Dixon, ISMIR 2010)."""
+    """Estimates note magnitudes by non-negative least squares on harmonic spectra (Mauch and Dixon, ISMIR 2010)."""
     spectra = _dictionary()
     seen = np.sqrt(_peaks(power, spectra.shape[0]))
     # spectral whitening: peaks relative to their neighbourhood count, not an instrument's spectral balance

@@ -1,7 +1,7 @@
 """Fitted weights from `tables.json` (written by `fit`), and the scores computed with them; key and family of a loop.
 
-A key is scored by sounding notes, lowest notes, first and last notes, and triads: each of the 24 by a line fitted, by
-role, to loops of known key (`fit`), on features rotated to its tonic. A profile of pitch classes alone (Krumhansl)
+A linear model, fitted per role to loops of known key (`fit`), scores each of the 24 keys by sounding, lowest, first and
+last notes, and triads, with features rotated to its tonic. A profile of pitch classes alone (Krumhansl)
 does not distinguish a key from its relative.
 """
 
@@ -128,8 +128,8 @@ def expand_features(rows: F64, mean: F64, spread: F64) -> F64:
 
 
 UNEVEN, EVEN = -0.1, 0.2
-"""Scores of excerpts cut without regard to bars (100 of recordings: a median of 0, .83 below 0.2), and of whole bars
-(rendered loops: .90 to .97 above it).
+"""Typical scores of excerpts cut without regard to bars (median 0 of 100 recordings, .83 of them below 0.2), and of
+whole bars (.90 to .97 of rendered loops above 0.2).
 """
 _MIN_SURE = 0.02
 FILE = Path(__file__).with_name("tables.json")
@@ -148,8 +148,8 @@ class LinearScore:
 class BarCount:
     """Fitted scores of a loop's number of bars.
 
-    `sure`: confidence, above 0 to 1: by the distance of its score to the second best; less where the score itself is
-    low, unless the tempo is a whole number.
+    `sure`: confidence, above 0 to 1, from the score's distance to the second best; lower if the score itself is low,
+    unless the tempo is a whole number.
     """
 
     bars: int
@@ -177,7 +177,7 @@ class LoopTables:
         other = options[int(order[1])] if len(order) > 1 else options[0]
         best = float(scores[order[0]])
         whole = min(1.0, max(_MIN_SURE, (best - UNEVEN) / (EVEN - UNEVEN)))
-        if tempo.is_round(seen.seconds, options[int(order[0])]):
+        if tempo.has_round_tempo(seen.seconds, options[int(order[0])]):
             whole = 1.0
         return BarCount(options[int(order[0])], max(0.001, round(whole * _sure(scores, 4.0), 3)), other, best)
 

@@ -1,8 +1,8 @@
 """Bar count and tempo of a loop: the best fit of all bar counts with a plausible tempo.
 
-The loop's length is a whole number of bars of four. Each candidate is described by how the onsets in three bands, the
-changes of harmony and their repetitions align with its bars; a line fitted to pairs of right and wrong candidates ranks
-them (`fit`).
+The loop's length is a whole number of bars of four. The features of a candidate measure how onsets in three bands,
+harmonic changes and their repetitions align with its bars. A linear model, fitted to pairs of right and wrong
+candidates, ranks them (`fit`).
 """
 
 import numpy as np
@@ -18,9 +18,9 @@ _STILL, _EVEN = 0.004, 3.6
 _BPM_TOLERANCE = 0.004
 """Tolerance of a whole number in bpm, and in half seconds."""
 NEAR, NEAR_NUMBER = 0.015, 0.004
-"""Relative tolerance of a tempo of whole bars to the file's stated one, and to a bare number in its name."""
+"""Relative tolerance of a tempo of whole bars to the tempo that the file states, and to a bare number in its name."""
 _BAR_DIVISIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-"""Divisions of a bar: 4 are its beats."""
+"""Divisions of a bar; 4 stands for its beats."""
 _LAGS = (2.0, 1.0, 0.5, 0.25, 0.75, 0.125)
 _TEMPI = np.arange(55.0, 190.0, 15.0)
 _DENSITIES = np.arange(-1.5, 3.5, 0.5)
@@ -32,10 +32,10 @@ def candidates(seconds: float) -> list[int]:
     return counts or [min(MAX_BARS, max(1, round(seconds * 110.0 / 240.0)))]
 
 
-def is_round(seconds: float, bars: int) -> bool:
-    """True if `bars` bars of this length have a sequencer's tempo: a whole number of bpm.
+def has_round_tempo(seconds: float, bars: int) -> bool:
+    """Whether `bars` bars of this length have a typical sequencer tempo, a whole number of bpm.
 
-    A length of half seconds is no evidence: people cut excerpts so.
+    A length in half seconds is no evidence, since excerpts are often cut to such lengths.
     """
     return has_whole_bpm(seconds, bars) and abs(2.0 * seconds - round(2.0 * seconds)) > _BPM_TOLERANCE
 
@@ -59,7 +59,7 @@ def bars_at(bpm: float, seconds: float, near: float) -> int:
 
 
 def beats(seen: Picture) -> bool:
-    """True if the onsets are clear enough for a tempo; drones, rain and held notes are not."""
+    """Whether the onsets are clear enough for a tempo; drones, rain and sustained notes are not."""
     onsets = seen.onsets[3]
     return bool(onsets.mean() > _STILL and onsets.max() > _EVEN * onsets.mean())
 
@@ -119,7 +119,7 @@ def _autocorrelation(rows: F64, finer: int) -> F64:
 
 
 def pattern(seen: Picture, bars: int) -> tuple[float, ...]:
-    """Onset strength in the 16ths of a bar, within half a 16th of each, the strongest 1."""
+    """Returns the onset strength in the 16ths of a bar, each within half a 16th, with maximum 1."""
     onsets = seen.onsets[3]
     steps = 16 * bars
     place = np.round(np.arange(len(onsets)) * (steps / len(onsets))).astype(int) % 16

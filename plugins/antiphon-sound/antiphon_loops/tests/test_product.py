@@ -12,7 +12,7 @@ import pytest
 from antiphon.api import AntiphonError
 from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon_loops.analysis.reading import true_peak
-from antiphon_loops.arrange import LoopRequest, arrange, how_it_fits, outside_share, roles_of, shift_to
+from antiphon_loops.arrange import LoopRequest, arrange, mean_compatibility, outside_share, roles_of, semitones_to_key
 from antiphon_loops.library import analyse
 from antiphon_loops.maker import onsets
 from antiphon_loops.record import ROLES, scale_of
@@ -68,7 +68,7 @@ def test_everything_is_moved_into_one_key(library: Path):
                 assert outside_share(choice.loop, plan.key) < 0.35
     asked = arrange(loops, LoopRequest(104.0, key="E minor"), Rules())
     assert asked.key == "E minor"
-    assert all(-5 <= shift_to(x, "E minor") <= 6 for x in loops)
+    assert all(-5 <= semitones_to_key(x, "E minor") <= 6 for x in loops)
 
 
 def test_loops_change_from_section_to_section(library: Path):
@@ -131,7 +131,7 @@ def test_the_take_whose_loops_go_together_best_is_played(library: Path):
     assert arrange(without, request, Rules()).fit is None
     # a chord part that is a semitone off goes less well with the bass
     off = [replace(c, shift=c.shift + (c.role == "chords")) for c in best.choices]
-    below = how_it_fits(off, best.bars)
+    below = mean_compatibility(off, best.bars)
     assert below is not None
     assert below < best.fit
 

@@ -154,7 +154,7 @@ async def system_goes(live: MidiStage) -> None:
 
 async def falls_silent(live: MidiStage) -> None:
     live.midi._voices["keys"].last_received -= 1.0
-    live.midi._sense()
+    live.midi._check_active_sensing()
     await live.settle()
 
 

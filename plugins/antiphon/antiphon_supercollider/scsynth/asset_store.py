@@ -1,7 +1,7 @@
-"""Assets for scsynth besides our SynthDefs: users' definitions and sounds, read by a thread into a folder.
+"""Stores assets for scsynth besides our SynthDefs: users' definitions and sounds, read by a thread into a folder.
 
-The folder is the only one that scsynth may read. Every scsynth, the spare too, is sent all assets; the version it has
-loaded determines which nodes can play.
+scsynth may read only this folder. Every scsynth, including the spare, receives all assets; its loaded version
+determines which nodes can play.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ COMPILED, OWN, SOUNDS = "compiled", "own", "sounds"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One asset. `version`: version of the store that first contains it; `load`: the message that loads it."""
+    """One asset. `version`: store version that first contains it; `load`: the message that loads it."""
 
     version: int
     load: bytes
@@ -49,7 +49,7 @@ class NodeAssets:
         self._uses: dict[int, tuple[str, ...]] = {}
 
     def since(self, version: int) -> list[bytes]:
-        """Messages that update a scsynth of that version, in order."""
+        """Messages that bring a scsynth of that version up to date, in order."""
         all_of_it = sorted((*self._items.values(), *self._gone), key=lambda item: item.version)
         return [item.load for item in all_of_it if item.version > version]
 
@@ -161,7 +161,7 @@ class AssetLoader:
     def take(self, slot: int) -> tuple[VoiceAssets | None, int] | None:
         """Assets of a slot and the store version that contains them.
 
-        Returns None until they are read; None in place of the assets where they cannot be.
+        Returns None until they are read; the assets are None if they cannot be read.
         """
         entry = self._given.get(slot)
         return None if entry is None or entry[0] != self._serial.get(slot) else entry[1:]

@@ -22,9 +22,9 @@ SILENT_SECONDS = 1.0
 """Seconds without a reply after which it counts as gone or hung."""
 ASK_SECONDS = 0.2
 OLDEST, NEWEST = (3, 10), (3, 99)
-"""Range of versions, both included: 3.10 and later report theirs; tested with 3.13."""
+"""Supported versions, inclusive: 3.10 and later report their version; tested with 3.13."""
 MAX_PLAIN = 60_000
-"""Bytes of a SynthDef sent in a datagram; longer ones it reads from a file."""
+"""Maximum bytes of a SynthDef sent in a datagram; scsynth reads longer ones from a file."""
 NO_PROCESS = -1
 """Placeholder for a process that is not visible, because it runs in another container."""
 _LEAVER = """
@@ -42,7 +42,7 @@ for packet in packets[1:]:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """Figures that scsynth reports of itself. `rate`: frames per second; `version`: as text, "3.13"."""
+    """Figures that scsynth reports about itself. `rate`: frames per second; `version`: text such as "3.13"."""
 
     rate: int
     version: str
@@ -122,7 +122,7 @@ class ExternalScsynth(Scsynth):
             time.sleep(0.005)
 
     def numbers(self) -> list[int]:
-        """Integers in its node list, node numbers among them; none if the list is too long for a reply."""
+        """Integers in its node list, among them node numbers; empty if the list is too long for a reply."""
         self.send("/g_queryTree", 0, 0)
         deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
@@ -165,10 +165,10 @@ class ExternalScsynth(Scsynth):
         return "it answers no more" if now - self._last_reply > SILENT_SECONDS else ""
 
     def kill(self) -> None:
-        """No operation: Antiphon does not end an external scsynth."""
+        """Does nothing: Antiphon does not end an external scsynth."""
 
     def send_after_end(self, leaves: Sequence[bytes]) -> None:
-        """Starts a helper process that sends packets to scsynth after this process has ended, in any way."""
+        """Starts a helper process that sends packets to scsynth once this process has ended, for whatever reason."""
         speaking = self.socket.fileno()
         words = [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)]
         self._leaver = spawn(words, lane=ChildLane(PIPE, fds=(speaking,)))

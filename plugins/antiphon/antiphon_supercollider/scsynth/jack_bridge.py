@@ -20,9 +20,9 @@ from antiphon.api.kernels import address_f32, i64, i64p, kernel
 # ---- JACK process callback beside scsynth, in machine code: sends a sample counter, receives sound tagged with it
 
 DEPTH = 64
-"""Blocks of sound in the ring."""
+"""Size of the ring in blocks."""
 MAX_SHIFTED = 2
-"""Maximum shift in blocks of stored sound after its frame."""
+"""Maximum shift of stored sound after its frame, in blocks."""
 SHIFTED_CYCLES = 256
 """Cycles after which the shift is reset."""
 MAX_PORTS = 40
@@ -123,7 +123,7 @@ def bridge_process(frames: i64, s: i64p) -> i64:
 
 NAME = "antiphon-scsynth-wires-"
 ECHO = 2
-"""Ports of the counter in each direction."""
+"""Number of ports of the counter in each direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class ForeignClient:
 
 
 class Wires:
-    """JACK client of one worker. rate, block: JACK's. `slots`: stereo pairs.  `EngineError` without JACK or free ports.
+    """JACK client of one worker. rate, block: JACK's. `slots`: stereo pairs.  Raises EngineError: no JACK or port.
 
     `patience`: maximum seconds to wait for a server.
     """
@@ -202,10 +202,10 @@ class Wires:
         return self._view[BridgeSlot.LOST]
 
     def join(self, client: str, first_in: int = 0, first_out: int = 0) -> None:
-        """Connects scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` if JACK refuses.
+        """Connects scsynth's client: the counter to its inputs, its outputs to ours. Raises EngineError: JACK refuses.
 
-        `first_in`, `first_out`: numbers of our first ports; other programs use the ones before. Ours have no other
-        connection.
+        `first_in`, `first_out`: numbers of our first ports; other programs use the earlier ones. Ours must have no
+        other connection.
         """
         connect = self._client.connect
         try:
@@ -245,7 +245,7 @@ class Wires:
         return sorted(result, key=lambda outside: not outside.name.startswith("SuperCollider"))
 
     def read(self, frame: int, slot: int, into: Samples) -> bool:
-        """Copies the slot's sound from `frame` into `[2, frames]`; False if a part of it has not returned."""
+        """Copies the slot's sound from `frame` into `[2, frames]`; returns False if part of it has not returned yet."""
         block, view, done, frames = self.block, self._view, 0, into.shape[1]
         port = ECHO + 2 * slot
         while done < frames:

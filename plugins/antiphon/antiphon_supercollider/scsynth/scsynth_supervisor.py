@@ -59,7 +59,7 @@ ASK_SECONDS = 0.1
 class HangDetector:
     """Measures the time without progress.
 
-    A stall of the whole machine is no hang: a check counts for two intervals at most, however late it is. Nor is a
+    A stall of the whole machine is not a hang: a check counts for at most two intervals, however late it is. Nor is a
     stall of JACK's clock, which advances by at least a block while JACK waits for a hung client.
     """
 
@@ -105,7 +105,7 @@ RESTARTS, WITHIN = 3, 60.0
 """Maximum restarts of scsynth within a time in seconds."""
 CLOCK_GROUP, VOICES_GROUP, ECHO_NODE, FIRST_NODE = 1, 2, 900, 1000
 LATE_TRIGGERS = (44000, 44001)
-"""Ids of the triggers sent once by our voices if a start or an end arrived after its frame."""
+"""IDs of the triggers that our voices send once if their start or end arrived after its frame."""
 SETTLE_SECONDS = 0.05
 """Fade-in time in seconds of the counter's return path."""
 SYNCED = 1000
@@ -126,8 +126,8 @@ class ScsynthSupervisor:
     ) -> None:
         """Starts the thread and waits for the first scsynth.
 
-        `restarts`: deaths within a minute after which scsynth is still restarted. `layout`: nodes and buses to use;
-        None for those of a scsynth of our own. Raises EngineError: scsynth does not start.
+        `restarts`: maximum restarts of scsynth within a minute. `layout`: nodes and buses to use; None for those of our
+        own scsynth. Raises EngineError: scsynth does not start.
         """
         self.counts = NoteCounts()
         self.generation = 0  # incremented each time another scsynth is activated, which has none of the notes
@@ -177,7 +177,7 @@ class ScsynthSupervisor:
     def send(self, messages: Iterable[tuple[int, bytes]], generation: int | None = None) -> None:
         """Queues messages in order, each with the number of the voice it begins, or 0, and flushes.
 
-        `generation`: that of the scsynth they are for; another one gets none of them.
+        `generation`: that of the scsynth they are meant for; another scsynth does not get them.
         """
         self._drop_stale_backlog()
         if generation not in (None, self._backlog_generation):
@@ -249,7 +249,7 @@ class ScsynthSupervisor:
                 self._refuse(self.gave_up, self._wires.down)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Sets the arena's words, by `ScsynthWord`, for counts, and what is called, from its thread, on giving up."""
+        """Sets the arena's words, by `ScsynthWord`, for counts, and the callback on giving up, called in its thread."""
         self._refuse, self._words = refuse, words
         self._report()
         if self.gave_up:
@@ -267,7 +267,7 @@ class ScsynthSupervisor:
         self.counts.pid = 0
 
     def _start_scsynth(self) -> Scsynth:
-        """Starts a scsynth: booted, with its groups, wired and silent. The active one is watched meanwhile."""
+        """Starts a scsynth: booted, connected and silent, with its groups. The active one is watched meanwhile."""
         name = f"antiphon-scsynth-{os.getpid()}-{next(self._numbers)}"
         server = Scsynth(name, self._wires.block, ECHO, self._outputs, self.shelf.folder)
         try:
@@ -313,7 +313,7 @@ class ScsynthSupervisor:
         server.provided = version
 
     def _watch_meanwhile(self) -> None:
-        """Reads replies and counts a death while another scsynth boots; there is no replacement yet."""
+        """Reads replies, and counts a death of the active scsynth, while another boots; there is no replacement yet."""
         if self._wires.down:
             raise EngineError("JACK has gone")
         if self._ending:
@@ -421,12 +421,12 @@ class ScsynthSupervisor:
                     counts.late += reply.args[1] in LATE_TRIGGERS
 
     def _on_node_end(self, server: Scsynth, node: int) -> None:
-        """Handles an ended node; nothing else frees nodes in a scsynth of our own."""
+        """Handles an ended node; nothing else frees nodes in our own scsynth."""
 
     def _count_dropped(self) -> None:
         """Counts notes that are not confirmed although scsynth has answered a later query.
 
-        Time alone is no sign: JACK waits 20 periods for a killed client, and a busy machine stalls.
+        Elapsed time alone does not prove a loss: JACK waits 20 periods for a killed client, and a busy machine stalls.
         """
         server, patience = self._active, int(UNCONFIRMED_SECONDS * 1e9)
         while self._pending and server is not None:
@@ -444,7 +444,7 @@ class ScsynthSupervisor:
                 server.send("/n_free", node)
 
     def _ask_about(self, server: Scsynth, due: int) -> None:
-        """Sends a query, or the open one once more, if it is due: scsynth may drop queries too."""
+        """Sends a query if one is due, or repeats the open one, because scsynth may drop queries too."""
         now, patience = time.monotonic_ns(), int(UNCONFIRMED_SECONDS * 1e9)
         if now < max(due, self._asked + patience):
             return

@@ -27,9 +27,9 @@ RUNNING = "running"
 """Subfolder of a worker's folder: an empty file for each of its scsynths, named after its port."""
 MEMORY = Path("/dev/shm")
 _SEMAPHORE = re.compile(rf"jack_sem\.\d+_.+_{PREFIX}(?:wires-)?(\d+)(?:-\d+)?")
-"""JACK semaphore of one of our clients, named after its worker's process; a killed client leaves it behind."""
+"""Pattern of JACK semaphores of our clients, named after their worker's process; killed clients leave them."""
 ENDING_SECONDS = 1.0
-"""Maximum wait in seconds of an ending server for its scsynths."""
+"""Maximum seconds that an ending server waits for its scsynths."""
 STEP = 0.02
 
 
@@ -50,8 +50,8 @@ def release(folder: Path, port: int) -> None:
 def sweep(patience: float = 0.0, since: float = 0.0) -> None:
     """Cleans up after killed workers.
 
-    Never raises, since others may do the same at the same moment. It waits `patience` seconds for scsynths of workers
-    that began after `since` to end. A process at the port of an older one is not ours.
+    Never raises, as other processes may clean up at the same time. It waits `patience` seconds for scsynths of workers
+    started after `since` to end. A process at the port of an older one is not ours.
     """
     until = time.monotonic() + patience
     for folder in _abandoned():
@@ -90,7 +90,7 @@ def _abandoned() -> list[Path]:
 
 
 def _begun_at(folder: Path) -> float:
-    """Approximate start time of a folder's worker: later changes are in its subfolders only."""
+    """Approximate start time of a folder's worker; later changes affect only its subfolders."""
     with contextlib.suppress(OSError):
         return folder.stat().st_mtime
     return 0.0
@@ -131,7 +131,7 @@ def scsynth_path() -> str:
 
 
 def control_block(block: int) -> int:
-    """scsynth's block size: the largest power of two up to 64 that divides JACK's. `EngineError` if that is below 8."""
+    """scsynth's block size: the largest power of two up to 64 that divides JACK's. Raises `EngineError`: below 8."""
     size = next(n for n in (64, 32, 16, 8, 4, 2, 1) if block % n == 0)
     if size < 8:
         raise EngineError(f"scsynth does not play blocks of {block} frames; use a multiple of 64, with --block")
@@ -150,7 +150,7 @@ def limits(block: int, inputs: int, outputs: int) -> list[str]:
 class Scsynth:
     """A running scsynth. client: its name in JACK.  life: readable once it has ended, or -1.  socket: receives replies.
 
-    `folder`: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
+    `folder`: the only folder in which it may read and write files; our SynthDefs are in its subfolder `compiled`.
     `provided`, `has`: the asset version sent to it, and the one it has loaded.
     """
 
@@ -190,7 +190,7 @@ class Scsynth:
         self.send_bytes(osc.encode(str(message[0]), *message[1:]))
 
     def send_bytes(self, packet: bytes) -> bool:
-        """Sends a packet; False if the system refused it: its buffers are full, or scsynth has ended."""
+        """Sends a packet; returns False if the system refused it because its buffers are full or scsynth has ended."""
         try:
             self.socket.sendto(packet, self.address)
         except OSError:

@@ -1,4 +1,4 @@
-"""Arena words that the worker writes about scsynth: counts of notes, hops and scsynths, as the status has them."""
+"""Arena words that the worker writes about scsynth: counts of notes, hops and scsynths, shown in the status."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class ScsynthWord(IntEnum):
 
 
 def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Status of scsynth, by `own` counters (`ScsynthWord`), for the worker's; empty before the first has started."""
+    """Status of scsynth from the worker's `own` counters (`ScsynthWord`); empty before the first one has started."""
     pid, restarts = own[ScsynthWord.PID], own[ScsynthWord.RESTARTS]
     if not pid and not restarts:
         return {}

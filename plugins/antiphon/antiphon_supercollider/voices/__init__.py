@@ -1,4 +1,4 @@
-"""Notes to messages for scsynth: SynthDefs, the voices that play them, and the bytes of each message.
+"""Converts notes to messages for scsynth: SynthDefs, the voices that play them, and the bytes of each message.
 
-May import `antiphon.api` only: it uses no process, no socket and no clock.
+May import only `antiphon.api`, and uses no process, socket or clock.
 """

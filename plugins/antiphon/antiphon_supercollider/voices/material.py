@@ -49,7 +49,7 @@ def load(path: Path) -> Definition:
 
 
 def parse(data: bytes, shown: str) -> Definition:
-    """Parses and checks a SynthDef file (SCgf 2), `shown` in errors. Raises FileError: what is wrong, and where."""
+    """Parses and checks a SynthDef file (SCgf 2); `shown` names it in errors. Raises FileError: it is invalid."""
     reader = _Reader(data, shown)
     if data[:4] != b"SCgf":
         raise reader.wrong("it does not begin as a compiled SynthDef does", "write it with SynthDef.writeDefFile")
@@ -204,7 +204,7 @@ def find_definition(name: str) -> Definition:
 
 
 def own(settings: SynthSettings) -> Definition:
-    """User's SynthDef of the settings. Raises FileError: it cannot be played by notes."""
+    """The settings' own SynthDef of the user. Raises FileError: notes cannot play it."""
     synthdefs = load(Path(settings.synthdef))
     shown = Path(settings.synthdef).name
     if "out" not in synthdefs.controls:

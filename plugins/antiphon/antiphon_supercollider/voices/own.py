@@ -26,7 +26,7 @@ _PITCHES = ("note", "midinote")
 
 
 class OwnPlayer(NodeVoices):
-    """`first_bus`: of `2 * places` audio buses. `first_held`: of `places` control buses. Plays material.definition."""
+    """Plays `material.definition`. `first_bus`: of `2 * places` audio buses. `first_held`: of `places` control ones."""
 
     level, closes = "door_gain", "door_gate"
     beside, whole = 1, -1
@@ -159,7 +159,7 @@ def player_of(
     settings: SynthSettings, place: VoicePlace, material: VoiceAssets, first_bus: int, first_held: int,
     places: int = PLACES,
 ) -> NodeVoices:  # fmt: skip
-    """Player of a node, for one of our SynthDefs or for a user's own."""
+    """Creates a node's player, for one of our SynthDefs or for a user's."""
     if material.definition is None:
         return NodeVoices(settings, place, material)
     return OwnPlayer(settings, place, material, first_bus, first_held, places)

@@ -1,7 +1,7 @@
 """Converts notes to messages for scsynth: SynthDef, node, frame. It uses no socket and no clock.
 
-A `NodeVoices` belongs to one synth node: it allocates voices to notes, holds them under the pedal, steals and chokes,
-and expresses each time as the frame of JACK's clock that our SynthDefs wait for.
+A `NodeVoices` belongs to one synth node: it allocates voices to notes, holds them by the pedal, steals and chokes them,
+and gives times as frames of JACK's clock, for which our SynthDefs wait.
 """
 
 import math
@@ -64,7 +64,7 @@ class Template:
 
 
 def moment(frame: int) -> tuple[float, float]:
-    """A frame as two float controls: low, high; (-1, 0) means at once, or never."""
+    """Converts a frame to two float controls, low and high; (-1, 0) means at once, or never."""
     return (float(frame & 0xFFFFFF), float(frame >> 24)) if frame >= 0 else (-1.0, 0.0)
 
 
@@ -98,7 +98,7 @@ def kit() -> dict[int, Drum]:
 VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
 IMMEDIATE = -1
 AGAIN_ATTACK = 0.05
-"""Attack in seconds of a resumed note, so that it is not struck again."""
+"""Attack in seconds of a resumed note, long enough not to sound struck again."""
 HIGH_RELEASE = 1.2
 """Seconds of release of a piano note above `DAMPED`, whose strings have no dampers."""
 DAMPED = 88
@@ -146,7 +146,7 @@ class _Channel:
 
 
 class VoicePlace(NamedTuple):
-    """Groups, buses and numbers on scsynth that belong to a node's voices."""
+    """Groups, buses and numbers in scsynth of a node's voices."""
 
     rate: int  # Hz
     group: int
@@ -156,10 +156,10 @@ class VoicePlace(NamedTuple):
 
 
 class NodeVoices:
-    """One synth node's notes. `litter`: groups of ended voices, for `sweep`."""
+    """Notes of one synth node. `litter`: groups of ended voices, for `sweep`."""
 
     level, closes = "gain", "gate"
-    """Control names of a voice's level, and of its gate, which fades it below 0."""
+    """Control names of a voice's level, and of its gate, which fades the voice out when below 0."""
     beside = 0
     """Offset from a voice's number to the synth with these controls, and `stop`, `cut`, `gate`."""
     whole = 0
@@ -201,7 +201,7 @@ class NodeVoices:
             self._of(voice.channel).pedalled.discard(node)
 
     def play(self, events: Sequence[Event], frame: int, now: int, send: SendPacket) -> None:
-        """Plays the events of a hop from JACK frame `frame`; those before `now` are late. `send` gets the packets."""
+        """Plays the events of a hop from JACK frame `frame`; events before `now` are late. `send` gets the packets."""
         for event in events:
             at = IMMEDIATE if event.live else frame + event.offset
             if event.kind in ("bend", "control") and self._bends.follow(event, self.settings.bend):
@@ -219,13 +219,13 @@ class NodeVoices:
                     self._own(event, send)
 
     def sweep(self, send: SendPacket) -> None:
-        """Frees the leftovers of ended voices."""
+        """Frees the remaining groups of ended voices."""
         for node in self.litter:
             send(0, self._free.fill(node, ()))
         self.litter.clear()
 
     def _pitch(self, node: int, voice: ScVoice, send: SendPacket) -> None:
-        """Sends a voice its pitch: the sum of the channel's bend and its own."""
+        """Sends a voice's pitch bend: the sum of the channel's and its own."""
         send(0, osc.encode("/n_set", node, "bend", float(self._semitones_of(voice))))
 
     def _semitones_of(self, voice: ScVoice) -> float:
@@ -438,7 +438,7 @@ class NodeVoices:
         return self._held.get((event.channel, event.number), -1) if event.kind == "on" else -1
 
     def end_wrong_voice(self, node: int, send: SendPacket) -> None:
-        """Ends a voice wrongly started."""
+        """Ends a voice that was started wrongly."""
         if node in self._voices:
             self._take(node, IMMEDIATE, send)
 

@@ -1,4 +1,4 @@
-"""HTTP routes of a plugin, for `antiphon_routes`: operations, with their handlers' arguments and results."""
+"""HTTP routes of a plugin, for `antiphon_routes`: operations, and the arguments and results of their handlers."""
 
 from antiphon.jobs.files import MAX_FILE, write_pieces
 from antiphon.web.api.jobs import FILE as EXAMPLE_FILE

@@ -1,4 +1,4 @@
-"""Models in workers: their description, processors that play through one, files of weights, and layers in numpy.
+"""Models in workers: their description, processors that use one, files of weights, and layers in numpy.
 
 No torch: the layers equal torch's, and `antiphon.api.backends.networks` has the torch side.
 """

@@ -1,4 +1,4 @@
-"""Processors, notes and live scripts to sound without a server, through the code that plays live."""
+"""Renders processors, notes and live scripts to sound without a server, by the code that plays live."""
 
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.contract.harness import prepare as prepare_processor

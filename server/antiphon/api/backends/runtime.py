@@ -1,6 +1,6 @@
 """A plugin's process and its terminal: messages, options of `antiphon serve`, missing packages, child processes.
 
-A child is asked by messages, bounded in time and answers, and ends with its parent.
+A child process is asked by messages, with limits of time and of answers, and ends with its parent.
 """
 
 from antiphon.cli.ports import Host, HttpBesideOsc, Osc as OscPort

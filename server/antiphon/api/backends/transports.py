@@ -1,6 +1,6 @@
-"""Transports such as MIDI and MQTT, which carry commands into the server and values out; timed commands; OSC.
+"""Transports, such as MIDI and MQTT, carry commands into the server and values out of it; timed commands; OSC.
 
-A command is what a performer asks for, as data; OSC packets are bytes, for another program.
+A command is a performer's request as data; OSC packets are bytes for another program.
 """
 
 from antiphon.joining.controllers import pressable, pressed_message, settable

@@ -1,6 +1,6 @@
 """Computation in a worker process, hop by hop: requests, their stepper, and the fallback for late answers.
 
-For a torch model there is `antiphon.api.backends.models`, which is built on this.
+`antiphon.api.backends.models` builds on this for torch models.
 """
 
 from antiphon.kernel.runtime.platform import process_at, short_slices, start_time as process_start

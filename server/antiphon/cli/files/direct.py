@@ -1,4 +1,4 @@
-"""`antiphon run` without the command-line library, where its line is well-formed: read by its declarations alone."""
+"""`antiphon run` without the command-line library, if the line is well-formed: reads it by its declarations alone."""
 
 import contextlib
 import os
@@ -11,21 +11,21 @@ from antiphon.operations.requests import RunRequest
 
 
 def run(words: Sequence[str]) -> int | None:
-    """Exit code of `antiphon WORDS`, after running it; None where the library has to read them."""
+    """Runs `antiphon WORDS`; returns its exit code, or None where the library has to read the words."""
     if words[:1] != ["run"] or sys.platform == "win32" or "_ANTIPHON_COMPLETE" in os.environ:
         return None
     asked = read(RunRequest, words[1:])
     if asked is None:
         return None
-    from antiphon.kernel.runtime.processes.child_process import copy_for_children
+    from antiphon.kernel.runtime.processes.child_process import allow_copied_children
 
-    copy_for_children()
-    yield_to_sound()
+    allow_copied_children()
+    set_priority_below_servers()
     return errors.exit_code(lambda: process(asked))
 
 
 def process(asked: RunRequest) -> int:
-    """Exit code of a plugin over files: 1 where some could not be processed."""
+    """Processes files by a plugin; returns the exit code, 1 if some could not be processed."""
     with errors.termination_signals():
         from antiphon.cli.files.reports import PIPED, TERMINAL
         from antiphon.kernel.plugins.loader import load
@@ -34,7 +34,7 @@ def process(asked: RunRequest) -> int:
         return int(bool(operation(asked, load(check=False), PIPED if asked.paths[-1] == "-" else TERMINAL)))
 
 
-def yield_to_sound() -> None:
+def set_priority_below_servers() -> None:
     """Gives this process a priority below that of servers of this user."""
     from antiphon.cli.ports import running
     from antiphon.kernel.errors import AntiphonError

@@ -20,7 +20,7 @@ def paste(
 ) -> None:
     """Translate a program of Strudel or Tidal, or a MIDI file, into a live script.
 
-    What has no counterpart stands as a comment. A MIDI file becomes a pattern a bar, those that repeat once.
+    Parts without a counterpart become comments. A MIDI file becomes one pattern per bar; repeated bars share one.
     """
     made = _song(file) if file.lower().endswith(SUFFIXES) else translation(_text(file))
     if not out:

@@ -32,13 +32,14 @@ if TYPE_CHECKING:
 
 @by_records
 def render(asked: RenderRequest) -> None:
-    """Play a patch or a live script into a file: the rate of IN, two channels or those of IN if it has more.
+    """Play a patch or a live script into a file: at the rate of IN, with two channels, or IN's if more.
 
     Where a patch plays other pairs (out.3-4), OUT has as many channels.
 
     Latency is taken out. Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end. A
-    MIDI file is played at its tempo by every node that takes notes and that no wire plays; the clock is on its notes'
-    beats, which may lie beside the file's, and where they keep none steadily `follow` takes it for a performance.
+    MIDI file is played at its tempo by every node that takes notes and that no wire plays; the clock takes the beats of
+    its notes, which may differ from the file's beats. Where the notes keep no steady beat, `follow` treats them as a
+    performance.
     """
     with termination_signals():
         from antiphon.cli.files.reports import TERMINAL
@@ -67,7 +68,7 @@ def show(error: ScriptError) -> None:
 
 @by_records
 def rehearse(asked: RehearseRequest) -> None:
-    """Rehearse a live script: render its first bars, faster than time, and say what speaks against playing it.
+    """Rehearse a live script: render its first bars, faster than time, and list the problems found.
 
     Exit code 1: it is silent for over two bars, clips, takes too much time, or a node fails. 2: it has an error.
     """
@@ -136,12 +137,12 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
 # ---- `antiphon replay` and `antiphon export`
 
 MOST_CUES, LONGEST_CUE = 200, 120
-"""Cues of the set that are shown, and characters of each part of one."""
+"""Number of the set's cues that are shown, and maximum characters of each part of a cue."""
 
 
 @by_records
 def replay(asked: ReplayRequest) -> None:
-    """Render a recorded set to a file, or to its tracks: the same samples on the same machine. Its cues are listed."""
+    """Render a recorded set to a file, or to its tracks: with the same samples on the same machine. Lists its cues."""
     from antiphon.files.audiowrite import AudioWriter, format_of
     from antiphon.files.decode import path_text
     from antiphon.kernel.supervisor.recordings import SET

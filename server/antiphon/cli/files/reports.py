@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def report(*written: Written, err: bool = False) -> None:
-    """A line on standard output for each, after over-full-scale warnings on standard error; `err`: all there."""
+    """Prints a line on standard output per file, after over-full-scale warnings on standard error; `err`: all there."""
     for each in written:
         if each.over:
             complain(f"{each.over}; --limit keeps them below it")
@@ -23,6 +23,6 @@ def report(*written: Written, err: bool = False) -> None:
 
 
 TERMINAL = Reporting(complain, report, ProgressBar, ask, tell_stage)
-"""A person at a terminal."""
+"""For a person at a terminal."""
 PIPED = Reporting(complain, partial(report, err=True), ProgressBar, ask, tell_stage)
-"""A person at a terminal, where standard output is a sound."""
+"""For a person at a terminal, while standard output carries a sound."""

@@ -1,4 +1,4 @@
-"""`antiphon run`: one plugin over files of sound or notes; `run PLUGIN --help` has that plugin's parameters."""
+"""`antiphon run`: applies one plugin to files of sound or notes; `run PLUGIN --help` has that plugin's parameters."""
 
 from typing import Any
 
@@ -11,17 +11,18 @@ from antiphon.kernel.contract.params import HOST_PARAMS
 from antiphon.operations.requests import RunRequest
 
 PLUGIN = "antiphon.run.plugin"
-"""Key of the name in the context's `meta`."""
+"""Key of the plugin's name in the context's `meta`."""
 _TRIGGER = "the seconds at which it fires."
 
 
 @by_records
 def run(asked: RunRequest) -> None:
-    """Process files by a plugin: same rate, channels and length unless it says otherwise, its delay taken out.
+    """Process files by a plugin: same rate, channels and length unless it says otherwise, its latency removed.
 
-    -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
-    file, what gives notes writes one. Echoes go on after the end of IN, until they are over. - is standard input or
-    output: a wav, or --raw; what a plugin need not know in advance is worked on as it comes. A video keeps its picture.
+    -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. A plugin that takes notes
+    reads a MIDI file, one that outputs notes writes one. Echoes go on after the end of IN until they fade. - is
+    standard input or output: a wav, or --raw; input that the plugin need not know in advance is processed as it
+    arrives. A video keeps its picture.
     """
     if code := process(asked):
         raise typer.Exit(code)
@@ -31,7 +32,7 @@ class RunCommand(TyperCommand):
     """The command `run`, whose help shows the named plugin's parameters."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Stores the plugin given with `--help`: the library prints the help before it parses the arguments."""
+        """Stores the plugin given with `--help`, since the library prints the help before it parses the arguments."""
         if not ctx.resilient_parsing and "--help" in args:
             rest = [word for word in args if word != "--help"]
             with self.make_context(ctx.info_name, rest, parent=ctx.parent, resilient_parsing=True) as tried:

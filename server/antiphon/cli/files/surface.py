@@ -50,7 +50,7 @@ def surface(
 
 
 def _playing() -> str:
-    """The file name of the patch that the server on this machine plays."""
+    """The file name of the patch that this machine's server plays."""
     try:
         name = str(get_answer("/api/status", paths.config(), ports.http_port(None, None))["patch"])
     except AntiphonError:  # none runs, or several

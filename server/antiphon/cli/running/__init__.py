@@ -1,1 +1,1 @@
-"""Commands beside a server that runs: they ask it, tell it, show it, or perform by it."""
+"""Commands that use a running server: they query it, command it, show it, or perform with it."""

@@ -33,7 +33,7 @@ WRITE = 2
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One address. `low`, `high`: range of a number; None without one."""
+    """Declaration of one address. `low`, `high`: range of a number; None without one."""
 
     address: str
     doc: str
@@ -145,8 +145,8 @@ class Repl:
 
     @contextmanager
     def follow(self) -> Iterator[None]:
-        """Within this context a thread refreshes every `REFRESH_SECONDS`, and after each message: typing and F12 wait
-        for no answer.
+        """Runs a thread that refreshes every `REFRESH_SECONDS` and after each message, so that typing and F12 never
+        wait for an answer.
         """
         over = Event()
 
@@ -176,7 +176,7 @@ class Repl:
         )
 
     def send(self, address: str, *words: str) -> list[str]:
-        """Sends a message, its arguments as typed; returns the answers, one line each."""
+        """Sends a message with arguments as typed; returns the answers, one line each."""
         return list(ask(address, [value(word) for word in words], LOCAL, self._port, False, TIMEOUT_SECONDS))
 
     def answer(self, line: str) -> list[str] | None:
@@ -223,7 +223,7 @@ def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
 
 
 def run_repl(connected: Repl, session: PromptSession[str], show: Callable[[str], object]) -> None:
-    """Read-eval-print loop until the end of the input."""
+    """Reads lines and prints their answers until the end of the input."""
     while True:
         try:
             line = session.prompt()
@@ -239,7 +239,7 @@ def run_repl(connected: Repl, session: PromptSession[str], show: Callable[[str],
 
 
 def panic_key(connected: Repl, show: Callable[[str], object]) -> KeyBindings:
-    """Key binding of panic to F12, at any time."""
+    """Binds F12 to panic, at any time."""
     from prompt_toolkit.application import run_in_terminal
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
@@ -261,7 +261,7 @@ SWITCH = ("on", "off")
 
 
 class AddressCompleter(Completer):
-    """Completion from the server's current declarations."""
+    """Completes words from the server's current declarations."""
 
     def __init__(self, declared: Callable[[], Mapping[str, Declaration]]) -> None:
         self._declared = declared

@@ -46,12 +46,12 @@ def live(
     server: Annotated[ServeSettings, OPTIONS],
     midi: Annotated[bool, argument("A server started here listens to MIDI ports.")] = False,
 ) -> None:
-    """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.
+    """Perform a live script: on the server at --osc-port, or on a new one. Ctrl-C ends its notes, then it.
 
-    Each time the file is saved, it takes over on the next beat where the one before it is, or by --quantum and
-    --from-top. One with an error changes nothing: the last that was good plays on.
+    Each time the file is saved, it takes over on the next beat, at the position of the one before, or by --quantum and
+    --from-top. One with an error changes nothing: the last valid one plays on.
 
-    --audio, --input, --output, --record, --block, --ahead and --midi are of a server that is started here.
+    --audio, --input, --output, --record, --block, --ahead and --midi apply to a new server.
     """
     from antiphon.performer.performing import Performing, ended_by_signals
     from antiphon.performer.scripts import Begin
@@ -66,7 +66,7 @@ def live(
 
 
 def _with_page(sentence: str, picture: str = "", *, fault: bool = False) -> None:
-    """As `show`; after a server without a sound card is ready, the address where its sound is heard."""
+    """Prints like `show`; once a server without a sound card is ready, also the address at which to listen."""
     show(sentence, picture, fault=fault)
     if not (sentence.startswith("ready ") and " headless " in sentence):
         return
@@ -78,7 +78,7 @@ def _with_page(sentence: str, picture: str = "", *, fault: bool = False) -> None
 
 
 def show(sentence: str, picture: str = "", *, fault: bool = False) -> None:
-    """Prints a sentence; one of a fault on standard error, with its source excerpt below."""
+    """Prints a sentence. A fault goes to standard error, with its source excerpt below."""
     if not fault:
         typer.echo(sentence)
         sys.stdout.flush()
@@ -97,10 +97,10 @@ def evaluate(
     http_port: ports.HttpBesideOsc = None,
     timeout: Timeout = 5.0,
 ) -> None:
-    """Have a live script played at once, by a server that was started with --live.
+    """Play a live script at once, on a server that was started with --live.
 
-    It takes over as a saved file does: on the next beat, or by --quantum of `antiphon live`. Your token is proved, and
-    not sent.
+    It takes over like a saved file: on the next beat, or by --quantum of `antiphon live`. Possession of your token is
+    proved without sending it.
     """
     performers = hand_over(_read(script), ports.osc_port(osc_port, http_port), timeout)
     if not performers:
@@ -109,7 +109,7 @@ def evaluate(
 
 
 def hand_over(text: str, port: int, timeout: float) -> int:
-    """Hands a script to the server on this machine; the number of programs that perform it. `timeout` in seconds.
+    """Sends a script to this machine's server; returns how many programs perform it. `timeout` is in seconds.
 
     Raises UsageError: this user has no token. Raises WireError: the server refuses; with its reason. Raises
     EngineError: no server answers, or it does not have this user's token.

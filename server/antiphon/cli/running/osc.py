@@ -36,11 +36,11 @@ from antiphon.kernel.wire.osc import (
 SUBSCRIBED_SECONDS = 0.5
 """Seconds to wait for messages to subscribers."""
 AT_WORK_SECONDS, PING_SECONDS = 120.0, 1.0
-"""Timeout in seconds of a busy server, for example one loading the sounds of a patch, and of its `/pong`."""
+"""Timeouts in seconds: of a busy server, for example one that loads a patch's sounds, and of its `/pong`."""
 TYPES = {"i", "f", "d", "h", "s"}
 _BITS = {"i": 32, "h": 64}
 HELD_REASONS = {"held", "not approved yet"}
-"""Reasons in the `/fail` of a machine that is not approved, whose datagram was too short for a fuller answer."""
+"""Reasons in a `/fail` that mean that the machine is not approved; for datagrams too short for a fuller answer."""
 WORDS = {"true": True, "false": False}
 Timeout = Annotated[float, argument("Seconds to wait for an answer.", low=0.01, high=600.0)]
 Tcp = Annotated[bool, argument("Send over TCP.", flags="--tcp")]
@@ -77,9 +77,9 @@ def osc(
 
 
 def change(sock: socket.socket, address: str) -> str:
-    """New value reported to subscribers, on one line; "" without a change.
+    """Waits for the new value reported to subscribers, and returns it on one line; "" without a change.
 
-    `sock` is subscribed, and another than the one that sent the message: that one is not told.
+    `sock` is subscribed, and is not the socket that sent the message, since the sender is not notified.
     """
     found = ""
     for message in listen(sock, None, time.monotonic() + SUBSCRIBED_SECONDS):
@@ -96,7 +96,7 @@ CONTEXT_SETTINGS = {"ignore_unknown_options": True}
 
 
 def value(text: str) -> tuple[str, Arg]:
-    """(type tag, value) of one word of the command line: 3 is i, 0.5 is f, d:0.5 is d, the rest s."""
+    """Parses one word of the command line to (type tag, value): 3 is i, 0.5 is f, d:0.5 is d, the rest s."""
     kind, colon, rest = text.partition(":")
     if colon and kind in TYPES:
         try:
@@ -115,7 +115,7 @@ def value(text: str) -> tuple[str, Arg]:
 
 
 def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bool, timeout: float) -> Iterator[str]:
-    """`answers`, a line each."""
+    """Yields the messages of `answers`, a line each."""
     return map(message_text, answers(address, args, host, port, tcp, timeout))
 
 
@@ -197,14 +197,14 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
 
 
 RENEW_SECONDS, FIRST_SECONDS = 5.0, 3.0
-"""Seconds between two requests of `follow`, and for the first answer."""
+"""Seconds between two requests of `follow`, and timeout in seconds of the first answer."""
 
 
 def follow(sock: socket.socket, place: tuple[str, int], requests: Iterable[bytes], until: float) -> Iterator[Message]:
-    """Yields what a server tells, until `until` (s, monotonic); `place`: its host and port.
+    """Yields a server's messages until `until` (s, monotonic). `place`: the server's host and port.
 
-    `requests` are sent again and again: a server that was started anew has forgotten them. Raises EngineError: no
-    server answers; WireError: it refuses.
+    `requests` are sent again and again, since a restarted server has forgotten them. Raises EngineError: no server
+    answers; WireError: it refuses.
     """
     answered = False
     while time.monotonic() < until:
@@ -224,9 +224,9 @@ def follow(sock: socket.socket, place: tuple[str, int], requests: Iterable[bytes
 
 
 def _listen_while_alive(sock: socket.socket, framer: Framer | None, timeout: float) -> Iterator[Message]:
-    """Messages as `listen` yields them, for `timeout` seconds, extended while the server answers `/ping`.
+    """Yields messages like `listen`, for `timeout` seconds, extended while the server answers `/ping`.
 
-    Raises EngineError: it did so for `AT_WORK_SECONDS`.
+    Raises EngineError: it did nothing else for `AT_WORK_SECONDS`.
     """
     until = time.monotonic() + max(timeout, AT_WORK_SECONDS)
     host, port = sock.getpeername()
@@ -302,13 +302,13 @@ def monitor(
     http_port: ports.HttpBesideOsc = None,
     events: Annotated[bool, argument("Show also the server's messages to surfaces.")] = False,
 ) -> None:
-    """Show every OSC message that arrives at the running server. It ends at Ctrl-C."""
+    """Show every OSC message that arrives at the running server, until Ctrl-C."""
     for line in watch(host, ports.osc_port(osc_port, http_port, host), events):
         print(line, flush=True)
 
 
 def watch(host: str, port: int, events: bool) -> Iterator[str]:
-    """Yields a line for each message, endlessly; `events`: also those sent to surfaces.
+    """Yields a line for each message, without end. `events`: includes messages sent to surfaces.
 
     Raises EngineError: no server answers. Raises WireError: the server refuses.
     """

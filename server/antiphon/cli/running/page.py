@@ -27,7 +27,7 @@ def page(
     osc_port: ports.InsteadOfHttp = None,
     no_open: Annotated[bool, argument("Print the address alone.")] = False,
 ) -> None:
-    """Open the page of a running server of yours in your browser, which needs no token then."""
+    """Open the page of your running server in your browser, which then needs no token."""
     port = ports.http_port(http_port, osc_port)
     found = next((one for one in ports.running() if one.settings.http_port == port), None)
     if found is None:
@@ -36,7 +36,7 @@ def page(
 
 
 def show_page(found: ports.Running, room: str = "", *, opens: bool) -> None:
-    """Prints the page's address of a running server, and `opens` it. `UsageError` if it is open to the network."""
+    """Prints the page's address of a running server; `opens` opens it. `UsageError` if it is open to the network."""
     if not found.settings.local:
         raise UsageError("that server is open to the network, so its page asks for the token; `antiphon qr` shows it")
     typer.echo(page_address(found.folder, found.settings.http_port, room))
@@ -59,7 +59,7 @@ def announce(
 ) -> None:
     """Prints the lines of `says`, then the page's address with a secret, for a local server with `--live`.
 
-    opens: opens the page, in `room`.
+    opens: whether to open the page, in `room`.
     """
     for line in says(settings) if says else ():
         write_output(line, logged=False)
@@ -75,7 +75,7 @@ def announce(
 
 
 def open_page(folder: Path) -> None:
-    """Opens the page in the browser, in the background; nothing without a screen."""
+    """Opens the page in the browser, in the background; does nothing without a screen."""
     from antiphon.kernel.runtime.processes.children import SILENT, spawn
 
     if graphical():
@@ -83,14 +83,14 @@ def open_page(folder: Path) -> None:
 
 
 BORDER = 4
-"""Light modules around the code, by the standard."""
+"""Width in modules of the light border around the code, by the standard."""
 _COLOURS, _PLAIN = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
-"""Colours of the code, black on white: few phones read a code that is light on dark."""
+"""Colours of the code: black on white, since few phones read a light code on dark."""
 _HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "█"}
 
 
 def qr(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
-    """Show the page's address as a QR code for a phone, with the token: who scans it is an owner."""
+    """Show the page's address as a QR code for a phone. It contains the token: whoever scans it is an owner."""
     from antiphon.cli.running.running_server import ask
 
     found = ask("GET", "/api/phone", paths.config(), ports.http_port(http_port, osc_port))["addresses"]
@@ -102,7 +102,7 @@ def qr(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> No
 
 
 def lines(rows: list[str]) -> list[str]:
-    """Terminal lines of a code of 1 (dark) and 0, two rows of modules per line."""
+    """Terminal lines of a QR code; 1 is dark, 0 light. Each line shows two rows of modules."""
     side = "0" * BORDER
     empty = ["0" * (len(rows) + 2 * BORDER)] * BORDER
     framed = [*empty, *(side + row + side for row in rows), *empty]
@@ -120,7 +120,7 @@ Machine = Annotated[str, argument("The surface's IP address, or its host name.",
 
 
 def surfaces(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
-    """List the phones and controllers that wait for approval, and those that have it."""
+    """List the phones and controllers that wait for approval, and the approved ones."""
     from antiphon.cli.running.running_server import ask
 
     answer = ask("GET", "/api/surfaces", paths.config(), ports.http_port(http_port, osc_port))
@@ -133,12 +133,12 @@ def approve(machine: Machine, http_port: ports.Http = None, osc_port: ports.Inst
 
 
 def forget(machine: Machine, http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
-    """Take an approval back: that phone or controller plays no more, and is sent nothing."""
+    """Revoke an approval: that phone or controller can no longer play, and is sent nothing."""
     typer.echo(change("forget", machine, paths.config(), ports.http_port(http_port, osc_port)))
 
 
 def change(word: str, machine: str, folder: Path, port: int) -> str:
-    """Has the running server `approve` or `forget` an address; returns the action, and the address as stored."""
+    """Asks the running server to `approve` or `forget` an address; returns the action, and the address as stored."""
     from antiphon.cli.running.running_server import ask
 
     answer = ask("POST", f"/api/surfaces/{word}", folder, port, {"ip": address_of(machine)})

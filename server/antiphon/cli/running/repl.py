@@ -1,4 +1,4 @@
-"""`antiphon repl`: messages to the running server, typed line by line."""
+"""`antiphon repl`: sends messages, typed line by line, to the running server."""
 
 import typer
 

@@ -20,10 +20,10 @@ _NOT_HTTP = "what answers on port {port} is no HTTP port of Antiphon; --http-por
 def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> dict[str, Any]:
     """Sends a request to the running server on this machine and returns its JSON object; `data` is sent as JSON.
 
-    If this user has the certificate of `serve --lan`, the server must show exactly that one, and nothing is sent to a
-    server that does not: another program on the port could answer anything. Without a certificate a `GET` is sent
-    unencrypted, on loopback and without the token; other methods need the token and are refused here. Raises
-    EngineError: no server answers, or not one of this user. Raises WireError: the server refuses.
+    If this user has the certificate of `serve --lan`, the server must show exactly that one; otherwise nothing is sent,
+    since another program on the port could answer anything. Without a certificate a `GET` is sent unencrypted, on
+    loopback and without the token; other methods need the token and are refused here. Raises EngineError: no server of
+    this user answers. Raises WireError: the server refuses.
     """
     secure = (folder / CERTIFICATE_FILE).exists()
     if not secure and method != "GET":
@@ -38,7 +38,7 @@ def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> di
 
 
 def get_answer(path: str, folder: Path, port: int) -> dict[str, Any]:
-    """Answer of the running server to a `GET`, with `--lan` or without. Raises as `ask`.
+    """Returns the running server's answer to a `GET`, with or without `--lan`. Raises the errors of `ask`.
 
     A server without `--lan` uses plain HTTP, also if an earlier one left its certificate. The request is then sent
     unencrypted and without the token: the answer is only displayed, so a forged one does no harm.
@@ -50,7 +50,7 @@ def get_answer(path: str, folder: Path, port: int) -> dict[str, Any]:
 
 
 def _read(status: int, body: bytes, port: int) -> dict[str, Any]:
-    """JSON of an answer; `WireError` for a refusal."""
+    """Decodes the JSON of an answer. Raises `WireError` for a refusal."""
     try:
         answer = json.loads(body)
     except ValueError:

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from antiphon.files.own_files import OTHER_FOLDER, held_names, lock
+from antiphon.files.own_files import OTHER_FOLDER, first_entry_names, lock
 from antiphon.files.owner_token import TOKEN, TOKEN_FILE, find_token, load_token
 from antiphon.kernel.engine.recording.recorder import LIST, first_of_series
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.console import LOG_FILE, LOG_LEVEL, log, name_prints
+from antiphon.kernel.runtime.console import LOG_FILE, LOG_LEVEL, log, log_plugin_prints
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor.recordings import SET, broken_off
 
@@ -20,7 +20,7 @@ _IN_USE = "token.lock"
 
 
 def read_secret(path: Path) -> str:
-    """Reads a token that a platform gives, unchecked, whatever the mode of its file; `FileError` if it cannot."""
+    """Reads a platform's token, unchecked and whatever the mode of its file. Raises `FileError` if it cannot."""
     try:
         with path.open("rb") as file:
             return file.read(256).decode("latin-1").strip()
@@ -29,10 +29,10 @@ def read_secret(path: Path) -> str:
 
 
 def store_token(folder: Path, token: str) -> None:
-    """Replaces the token by 32 hexadecimal digits in small letters, unless a server runs by another one.
+    """Replaces the token by 32 lower-case hexadecimal digits, unless a running server uses another token.
 
-    Raises UsageError: it is something else, which is not repeated; or a server runs by another token. Raises FileError:
-    the file cannot be written.
+    Raises UsageError: the text has another form (it is not repeated), or a running server uses another token. Raises
+    FileError: the file cannot be written.
     """
     if not TOKEN.fullmatch(token):
         raise UsageError(
@@ -51,10 +51,10 @@ def store_token(folder: Path, token: str) -> None:
     os.close(free)
 
 
-def keep_token(folder: Path) -> None:
-    """Makes the token where there is none, and lets no other start replace it as long as this process runs.
+def create_and_lock_token(folder: Path) -> None:
+    """Creates a missing token, and keeps other starts from replacing it while this process runs.
 
-    The processes that use it would each make one.
+    Otherwise each process that uses it would create its own.
     """
     with contextlib.suppress(FileError):  # a folder that cannot be written, which web reports
         load_token(folder)
@@ -66,7 +66,7 @@ def keep_token(folder: Path) -> None:
 
 @contextlib.contextmanager
 def server_log(path: str, level: str) -> Iterator[None]:
-    """Context with standard error in a file, "" as it is, with time and level. Raises FileError."""
+    """Context in which standard error goes to a file ("" leaves it), with time and level. Raises FileError."""
     before = {name: os.environ.get(name) for name in (LOG_FILE, LOG_LEVEL)}
     error_stream = os.dup(2)
     try:
@@ -101,9 +101,9 @@ def _redirect(path: str) -> None:
 
 @contextlib.contextmanager
 def named_prints() -> Iterator[None]:
-    """Context of `name_prints`."""
+    """Context of `log_plugin_prints`."""
     before = sys.stdout, sys.stderr
-    name_prints()
+    log_plugin_prints()
     try:
         yield
     finally:
@@ -116,8 +116,8 @@ def named_prints() -> Iterator[None]:
 def check_recordings(settings: ServeSettings, folder: Path) -> None:
     """Checks that recording would overwrite neither an existing file nor the input.
 
-    A recording that a crashed server left unfinished, as `folder` says, is allowed: `first_requests` renames it. Raises
-    UsageError: something is in the way; the message names another path to use.
+    A recording that `folder` lists as left unfinished by a crashed server is allowed: `first_requests` renames it.
+    Raises UsageError: a file is in the way; the message names another path to use.
     """
     record = settings.record
     for path in filter(None, (record, settings.session, settings.record_tracks)):
@@ -139,7 +139,7 @@ def check_recordings(settings: ServeSettings, folder: Path) -> None:
                 "give another name, or move that one away"
             )
     path = settings.record_tracks
-    if path and (held := held_names(path)) and not settings.force and not broken_off(path, folder):
+    if path and (held := first_entry_names(path)) and not settings.force and not broken_off(path, folder):
         raise UsageError(f"--record-tracks: {path} holds files already ({held}); {OTHER_FOLDER}")
 
 

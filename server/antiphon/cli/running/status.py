@@ -20,7 +20,7 @@ Row = tuple[str, str]
 
 
 def status(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
-    """Show how the running server does: its sound, gaps, messages, nodes and trouble. Exit 1 if none runs."""
+    """Show the state of the running server: its sound, gaps, messages, nodes and trouble. Exit 1 if none runs."""
     from antiphon.cli.running.running_server import get_answer
 
     try:
@@ -38,7 +38,7 @@ def status(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, a
 
 
 _PROCESSES = ("control", "engine", "synth", "web")
-"""Parts of an answer whose trouble is in a section of their own; all others are of transports."""
+"""Parts of an answer whose trouble has its own section; all other parts are those of transports."""
 NO_TROUBLE: list[Row] = [("none", "")]
 
 
@@ -91,7 +91,7 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
 
 
 def _lead(answer: Mapping[str, Any]) -> str:
-    """Whether the clock goes, and which node leads it."""
+    """Describes whether the clock runs, and which node leads it."""
     node = answer.get("leads")
     if not answer["playing"] and node:
         return f"waits for you ({node}): play, or /transport/play starts it"

@@ -1,1 +1,1 @@
-"""Structure of sound files by their bytes, without decoding; see `layout`."""
+"""Finds the structure of sound files from their bytes, without decoding; see `layout`."""

@@ -1,7 +1,7 @@
-"""Chunk files (WAV, AIFF, AU, W64, CAF): a length check, as libsndfile shortens them without an error; kept chunks.
+"""Chunk files (WAV, AIFF, AU, W64, CAF): checks lengths, since libsndfile truncates without an error; keeps chunks.
 
-Loops and cues of RIFF are those of "Multimedia Programming Interface" (IBM, Microsoft), `bext` is EBU Tech 3285, `iXML`
-its own, `acid` Sony's; of AIFF "Audio Interchange File Format" (Apple).
+Loops and cues of RIFF follow "Multimedia Programming Interface" (IBM, Microsoft), `bext` EBU Tech 3285, `iXML` its own
+specification, `acid` Sony's; AIFF follows "Audio Interchange File Format" (Apple).
 """
 
 import os
@@ -20,13 +20,13 @@ OPEN_ENDED = 0x7FFF0000
 _TO_THE_END = b"\xff\xff\xff\xff"
 _IN_DS64 = 0xFFFFFFFF
 _IN_A_PIPE = 1 << 62
-"""Bytes from which a size of 64 bits is none: it was not known when it was written."""
+"""From this value on a 64-bit size is invalid: it was unknown when it was written."""
 _MPEG = (0x50, 0x55)
-"""Codings of a WAV file: layers I and II, layer III."""
+"""Codings of MPEG audio in a WAV file: layers I and II, layer III."""
 
 
 class Chunk(NamedTuple):
-    """One chunk of a file: its name, where its content starts, its promised bytes."""
+    """One chunk of a file: its name, the start of its content, and its declared bytes."""
 
     name: bytes
     start: int
@@ -52,10 +52,10 @@ def wav(fd: int, length: int, head: bytes) -> SoundLayout:
             name = b"RF64" if head[:4] == b"BW64" else head[:4]
             if place and chunk.size == (long or _IN_DS64) and there > 0:
                 if not long:
-                    return _never_closed("wav", length, place, there.to_bytes(8, "little"), there, name)
+                    return _unfinished_layout("wav", length, place, there.to_bytes(8, "little"), there, name)
                 _check_whole(long, there, frame, length)
             elif chunk.size == 0 and there > 0 and not is_chunk(fd, chunk.start, there, order):
-                return _never_closed("wav", length, chunk.start - 4, _TO_THE_END, there, name)
+                return _unfinished_layout("wav", length, chunk.start - 4, _TO_THE_END, there, name)
             else:
                 _check_held(chunk.size, there, frame, length)
             if coding in _MPEG and (
@@ -78,7 +78,7 @@ def aiff(fd: int, length: int, head: bytes) -> SoundLayout:
                 wanted = _number(form[2:6], "big") * _number(form[0:2], "big") * ((_number(form[6:8], "big") + 7) // 8)
         elif chunk.name == b"SSND":
             if chunk.size <= 8 < there and not wanted and not is_chunk(fd, chunk.start + chunk.size, there, "big"):
-                return _never_closed("aiff", length, chunk.start - 4, bytes(4), there - 8, head[:4])
+                return _unfinished_layout("aiff", length, chunk.start - 4, bytes(4), there - 8, head[:4])
             _check_held(chunk.size, there, 8, length)
             if chunk.size < OPEN_ENDED:
                 _check_held(min(wanted, OPEN_ENDED - 1), there - 8, 1, length)
@@ -93,7 +93,7 @@ def au(fd: int, length: int, head: bytes) -> SoundLayout:
     start, size = _number(head[4:8], "big"), _number(head[8:12], "big")
     check_form(_number(head[20:24], "big"), _number(head[16:20], "big"))
     if size == 0 and start < length:
-        return _never_closed("au", length, 8, _TO_THE_END, length - start, head[:4])
+        return _unfinished_layout("au", length, 8, _TO_THE_END, length - start, head[:4])
     _check_held(size, length - start, 1, length)
     return SoundLayout("au")
 
@@ -112,7 +112,7 @@ def w64(fd: int, length: int, head: bytes) -> SoundLayout:
             frame = max(1, _number(form[12:14], "little"))
         elif name == b"data":
             if (size <= 24 or size >= _IN_A_PIPE) and there > 0:
-                return _never_closed("w64", length, at + 16, bytes(8), there, head[:4])
+                return _unfinished_layout("w64", length, at + 16, bytes(8), there, head[:4])
             _check_whole(size - 24, there, frame, length)
             break
         at += max(24, size + -size % 8)
@@ -132,7 +132,7 @@ def caf(fd: int, length: int, head: bytes) -> SoundLayout:
             (rate,) = struct.unpack(">d", form[:8])
             check_form(_number(form[24:28], "big"), int(rate) if 0 <= rate < 2**32 else 0)
         elif name == b"data":
-            held = _never_closed("caf", length, at + 4, there.to_bytes(8, "big"), there, head[:4])
+            held = _unfinished_layout("caf", length, at + 4, there.to_bytes(8, "big"), there, head[:4])
             if size <= 4 < there:
                 return held
             open_ended = size == 2**64 - 1
@@ -143,8 +143,8 @@ def caf(fd: int, length: int, head: bytes) -> SoundLayout:
     return SoundLayout("caf")
 
 
-def _never_closed(kind: str, length: int, at: int, size: bytes, there: int, name: bytes) -> SoundLayout:
-    """The layout of a file with another size at an offset, so that it is read to its end. `name`: its first bytes."""
+def _unfinished_layout(kind: str, length: int, at: int, size: bytes, there: int, name: bytes) -> SoundLayout:
+    """The layout of a file with another size patched in, so that it is read to its end. `name`: its first bytes."""
     link = Link((name, range(len(name), at), size, range(at + len(size), length)))
     return SoundLayout(
         kind,
@@ -154,7 +154,7 @@ def _never_closed(kind: str, length: int, at: int, size: bytes, there: int, name
 
 
 def chunks_of(fd: int, length: int, order: str, at: int = 12) -> Iterator[Chunk]:
-    """Chunks in order from an offset; the size of an RF64 file's data is that of its ds64."""
+    """Yields chunks in order from an offset; for RF64 the size of the data is that of ds64."""
     long = 0
     for _ in range(MAX_CHUNKS):
         if at + 8 > length:
@@ -170,10 +170,10 @@ def chunks_of(fd: int, length: int, order: str, at: int = 12) -> Iterator[Chunk]
 
 
 def written_wav(fd: int) -> tuple[bytes, int]:
-    """The header of a WAV file that may still be written, for what it holds now, and the bytes of the whole.
+    """Returns a WAV file's header, for its present size while it may still be written, and the bytes of the whole.
 
     The sizes of the header on the disk are a second old, and change while the file is read. For another kind of file,
-    or one that has no sound yet, the header is empty, and the bytes are those on the disk.
+    or a file still without sound, the header is empty, and the bytes are those on the disk.
     """
     length = os.fstat(fd).st_size
     if os.pread(fd, 4, 0) not in (b"RIFF", b"RF64"):
@@ -223,7 +223,7 @@ def _check_whole(promised: int, there: int, frame: int, length: int) -> None:
 
 
 def check_form(channels: int, rate: int) -> None:
-    """Raises `Refused` for channels and a rate in Hz that are not read."""
+    """Raises `Refused` for unsupported numbers of channels and rates in Hz."""
     _check_channels(channels)
     if not MIN_RATE <= rate <= MAX_RATE:
         raise Refused(f"its header says a sample rate of {rate}; {MIN_RATE} to {MAX_RATE} is allowed")
@@ -251,7 +251,7 @@ _FLAC, _FLAC_HEAD = b"\x7fFLAC", 9
 
 @dataclass(slots=True)
 class OggChain:
-    """One link. `flac`: the number of its FLAC stream, and where that is."""
+    """One link of an Ogg file. `flac`: the number and the position of its FLAC stream."""
 
     start: int
     end: int
@@ -321,19 +321,19 @@ _HOLDS = {
     b"cate": NOTES, b"bext": NOTES, b"iXML": NOTES, b"cart": NOTES, b"axml": NOTES, b"chna": NOTES, b"_PMX": NOTES,
     b"DISP": NOTES,
 }  # fmt: skip
-"""What a chunk that is kept is about; "adtl" is a LIST of that kind."""
+"""Kinds of content of the kept chunks; "adtl" is a LIST of that kind."""
 _PITCHED = (b"smpl", b"inst", b"INST")
 _OF_RATE = (b"iXML", b"cart", b"axml", b"chna")
 _SOUGHT = (b"smpl", b"cue ", b"acid", b"bext")
-"""Chunks that are looked for behind sound of unknown length."""
+"""Chunks that are searched for after sound of unknown length."""
 _ROOT_KNOWN = 2
 _TIME, _VERSION, _LOUDNESS = 338, 346, 412
-"""Offsets in `bext`: samples since midnight, its version, and five measures of loudness."""
+"""Offsets in `bext`: samples since midnight, its version, and five loudness values."""
 _UNKNOWN_LOUDNESS = struct.pack("<5h", *[0x7FFF] * 5)
 
 
 class NewSound(NamedTuple):
-    """How a sound differs from the one that chunks are of."""
+    """How a sound differs from the sound that chunks belong to."""
 
     same_length: bool  # in seconds
     rates: tuple[int, int]  # of the old and the new, Hz
@@ -341,10 +341,10 @@ class NewSound(NamedTuple):
 
 
 def read_marks(path: str | os.PathLike[str]) -> bytes | None:
-    """Chunks of a wav or aiff file that are kept, as they are in it, behind one another; None without any.
+    """Reads the kept chunks of a wav or aiff file, unchanged and concatenated; None without any.
 
-    Empty where they are not all kept: over `MAX_MARKS`, cut short, of RIFX, behind too many chunks, or behind sound
-    of unknown length.
+    Empty if not all of them can be kept: over `MAX_MARKS`, truncated, of RIFX, after too many chunks, or after sound of
+    unknown length.
     """
     found = b""
     with open(path, "rb") as file:
@@ -368,12 +368,12 @@ def read_marks(path: str | os.PathLike[str]) -> bytes | None:
 
 
 def is_aiff(head: bytes) -> bool:
-    """Whether a file, or chunks of which the sizes are big-endian, are AIFF's, by the first 12 bytes of the file."""
+    """Whether a file, or chunks with big-endian sizes, are AIFF's, by the first 12 bytes of the file."""
     return head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC")
 
 
 def kept_marks(chunks: bytes, sound: NewSound, *, big: bool) -> bytes:
-    """Those of the chunks that hold of another sound, with what is to be changed in them. `big`: of AIFF."""
+    """Chunks that stay valid for another sound, with their values adapted. `big`: big-endian, as in AIFF."""
     kept = b""
     same = sound.same_length and sound.rates[0] == sound.rates[1]
     for name, whole in _each(chunks, big=big):
@@ -389,7 +389,7 @@ def kept_marks(chunks: bytes, sound: NewSound, *, big: bool) -> bytes:
 
 
 def lost_words(chunks: bytes, kept: bytes, *, big: bool) -> list[str]:
-    """Contents, in words, of the chunks that are not kept."""
+    """Descriptions of the chunks that are not kept."""
     left = [name for name, _ in _each(kept, big=big)]
     lost = dict[str, list[str]]()
     for name, _ in _each(chunks, big=big):
@@ -399,14 +399,14 @@ def lost_words(chunks: bytes, kept: bytes, *, big: bool) -> list[str]:
 
 
 def has_pitch(chunks: bytes, *, big: bool) -> bool:
-    """Whether chunks say a root note."""
+    """Whether chunks state a root note."""
     return any(
         name in _PITCHED or (name == b"acid" and whole[8] & _ROOT_KNOWN) for name, whole in _each(chunks, big=big)
     )
 
 
 def _each(chunks: bytes, *, big: bool) -> Iterator[tuple[bytes, bytes]]:
-    """Name and bytes of each chunk; the name of a LIST is its kind."""
+    """Yields name and bytes of each chunk; a LIST is named by its kind."""
     at = 0
     while at + 8 <= len(chunks):
         name, size = chunks[at : at + 4], int.from_bytes(chunks[at + 4 : at + 8], "big" if big else "little")
@@ -416,7 +416,7 @@ def _each(chunks: bytes, *, big: bool) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _recorded(whole: bytes, rates: tuple[int, int]) -> bytes:
-    """`bext` of another sound: its time at the new rate, its loudness unknown."""
+    """Adapts `bext` to another sound: its time at the new rate, its loudness unknown."""
     body = bytearray(whole[8:])
     if len(body) >= _VERSION + 2:
         (samples,) = struct.unpack_from("<Q", body, _TIME)

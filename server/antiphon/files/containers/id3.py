@@ -1,4 +1,4 @@
-"""Reads ID3 tags, as an mp3, wav or aiff file has them.
+"""Reads ID3 tags of mp3, wav and aiff files.
 
 The formats are those of "ID3 tag version 2.2", "2.3.0" and "2.4.0" (M. Nilsson) and of ID3v1, https://id3.org.
 """
@@ -28,10 +28,10 @@ _READ = {frame: name for name, frame in ID3_FRAMES.items()} | {
     "TSRC": "isrc", "TRC": "isrc", "TIT1": "grouping", "TT1": "grouping", "TIT3": "subtitle", "TT3": "subtitle",
     "USLT": "lyrics", "ULT": "lyrics", "TXXX": "", "TXX": "",
 }  # fmt: skip
-"""Tags by frame; "day", with the month, belongs to the date, and a frame of "" names its own."""
+"""Tags by frame. "day", which includes the month, belongs to the date; a frame of "" contains its own name."""
 _DAYS = ("TDAT", "TDA")
 _LYRICS = re.compile(r"(?:un)?sync(?:ed|hroni[sz]ed)[ _-]?lyrics?|lyrics?[ _-][a-z]{2,3}")
-"""Names of lyrics: of APE and Vorbis comments, and with their language as ffmpeg has them."""
+"""Names of lyrics: those of APE and Vorbis comments, and ffmpeg's names with the language."""
 _UNSAID = (
     "encoder", "encodedby", "encoded_by", "encoding", "software", "tool", "tsse", "tss", "tenc", "ten", "tlen", "tle",
     "tflt", "tft", "tden", "tdtg", "tdly", "tory", "tor", "time", "tim", "tsiz", "tsi", "tmed", "tmt", "length",
@@ -40,9 +40,9 @@ _UNSAID = (
     "gapless_playback", "timecode", "dependent_time_base", "cuesheet", "waveformatextensible_channel_mask",
 )  # fmt: skip
 _UNSAID_BEGIN = ("itun", "replaygain_", "r128_", "_statistics", "bps", "number_of_")
-"""What is no tag of the music, but of the file or its program: its loss is not said."""
+"""Prefixes of tags about the file or its program, not the music: their loss is not reported."""
 _ENCODINGS = ("cp1252", "utf-16", "utf-16-be", "utf-8")
-"""Encodings of a frame's text; the first is said to be Latin-1, and is what Windows writes for it."""
+"""Encodings of a frame's text. The first is declared as Latin-1, but Windows writes windows-1252 for it."""
 _BOMS = (b"\xff\xfe", b"\xfe\xff")
 _REFERENCE = re.compile(r"\((\d{1,3}|RX|CR)\)")
 _KINDS = {"RX": "Remix", "CR": "Cover"}
@@ -72,11 +72,11 @@ GENRES = (
 )  # fmt: skip
 """Genres by their numbers in ID3v1, with those that players added."""
 MAX_ID3 = 16 << 20
-"""Bytes of a tag that are read: pictures may come before texts."""
+"""Maximum bytes read of a tag: pictures may come before texts."""
 
 
 def read_id3(data: bytes) -> dict[str, str]:
-    """The tags in an ID3v2 tag of version 2.2 to 2.4; what is damaged or compressed is passed over."""
+    """Reads the tags of an ID3v2 tag of version 2.2 to 2.4; damaged and compressed frames are skipped."""
     if data[:3] != b"ID3" or len(data) < 10 or data[3] not in (2, 3, 4):
         return {}
     found: dict[str, list[str]] = {}
@@ -106,7 +106,7 @@ def read_id3(data: bytes) -> dict[str, str]:
 
 
 def plain(key: str) -> str:
-    """A file's own name for a tag, in small letters; that of the tag where it is ID3's, as ffmpeg writes USLT."""
+    """A file's own name of a tag, in lower case; the common name for ID3 tags, such as USLT as ffmpeg writes it."""
     name = key.lower()
     if _LYRICS.fullmatch(name):
         return "lyrics"
@@ -114,13 +114,13 @@ def plain(key: str) -> str:
 
 
 def named(key: str) -> str:
-    """A tag by a file's own name for it, in small letters; empty for what is no tag of the music."""
+    """Common name for a file's own name of a tag, in lower case; empty for a tag that is not about the music."""
     name = " ".join(key.lower().split())
     return "" if name in _UNSAID or name.startswith(_UNSAID_BEGIN) or not name.isprintable() else name
 
 
 def read_id3v1(data: bytes) -> dict[str, str]:
-    """The tags of the last 128 bytes of an mp3."""
+    """Reads the tags in the last 128 bytes of an mp3."""
     if data[:3] != b"TAG" or len(data) != 128:
         return {}
     fields = {"title": data[3:33], "artist": data[33:63], "album": data[63:93], "date": data[93:97]}
@@ -133,12 +133,12 @@ def read_id3v1(data: bytes) -> dict[str, str]:
 
 
 def joined(texts: Iterable[str]) -> str:
-    """Values of a tag as one text, each once."""
+    """Joins the distinct values of a tag to one text."""
     return "; ".join(dict.fromkeys(text for text in map(str.strip, texts) if text))
 
 
 def undeclared_text(raw: bytes) -> str:
-    """Text of which the file does not say how it is encoded: as UTF-8 where it is that, else as on Windows."""
+    """Decodes text of undeclared encoding: as UTF-8 if valid, else as windows-1252."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -162,7 +162,7 @@ def genres(text: str) -> Iterator[str]:
 
 
 def frames_of(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each frame."""
+    """Yields name and content of each frame."""
     version, flags = data[3], data[5]
     body = data[10 : 10 + _number(data[6:10], 7)]
     if version == 2 and flags & 0x40:
@@ -193,7 +193,7 @@ def _synchronised(data: bytes) -> bytes:
 
 
 def _texts(raw: bytes, encoding: int) -> list[str]:
-    """The strings of a frame, which zeros part; each of UTF-16 may have a mark of its byte order, or that before it."""
+    """Strings of a frame, separated by zeros; in UTF-16 each has a byte order mark, or that of the one before."""
     wide = encoding in (1, 2)
     order, texts = b"\xff\xfe" if encoding == 1 else b"\xfe\xff", []
     for piece in _pieces(raw, 2 if wide else 1):
@@ -206,7 +206,7 @@ def _texts(raw: bytes, encoding: int) -> list[str]:
 
 
 def _pieces(raw: bytes, width: int) -> Iterator[bytes]:
-    """Bytes between zeros of a width in bytes."""
+    """Yields the bytes between zeros of a width in bytes."""
     first = 0
     for at in range(0, len(raw) - width + 1, width):
         if not any(raw[at : at + width]):
@@ -216,7 +216,7 @@ def _pieces(raw: bytes, width: int) -> Iterator[bytes]:
 
 
 def _windows(raw: bytes) -> str:
-    """Windows-1252, and Latin-1 for the five bytes that it leaves out."""
+    """Decodes Windows-1252, and as Latin-1 the five bytes that it leaves undefined."""
     return "".join(raw[n : n + 1].decode("cp1252", "ignore") or chr(raw[n]) for n in range(len(raw)))
 
 

@@ -1,11 +1,11 @@
-"""The layout of a sound file: its kind, by its content, and where its sounds are; those that FFmpeg reads."""
+"""Finds the layout of a sound file: its kind, by its content, and where its sounds are; also of FFmpeg's formats."""
 
 import itertools
 import os
 import re
 
 from antiphon.files.containers import chunks
-from antiphon.files.containers.mpeg import before_tags, behind_tags, mpeg_links
+from antiphon.files.containers.mpeg import end_of_id3_tags, mpeg_links, start_of_end_tags
 from antiphon.files.containers.pieces import FileWindow, Link, Refused, SoundLayout
 
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
@@ -25,20 +25,20 @@ _STARTS = (
     (b"\x7f\xfe\x80\x01", "dts"),
 )
 _AFTER_SIZE = {bytes.fromhex("f8726fba"): "truehd", bytes.fromhex("f8726fbb"): "mlp"}
-"""Of TrueHD and its kin: four bytes of size and time stand before them."""
+"""Signatures of TrueHD and its variants, which follow four bytes of size and time."""
 _OPEN_SIZES = bytes(4), b"\xff" * 4
 _PACKET, _SYNC = 188, 0x47
-"""Bytes of a packet of an MPEG transport stream, and its first."""
+"""Bytes of a packet of an MPEG transport stream, and its sync byte."""
 _TIMED = 4
-"""Bytes of time before each packet in the files of camcorders."""
+"""Bytes of timestamp before each packet in files of camcorders."""
 _NEWER_AC3 = 10
 """Version of the bit stream above which AC-3 is E-AC-3."""
 
 
 def demuxer_of(fd: int, at: int = 0) -> str:
-    """FFmpeg's name for the container that begins at a byte of a file; empty where it is none of these.
+    """FFmpeg's name for the container that begins at a byte of a file; empty for an unsupported one.
 
-    A closed list: playlists and scripts, which name further files, are not in it.
+    The list is closed: playlists and scripts, which name further files, are not in it.
     """
     head = os.pread(fd, 4 * _PACKET, at)
     if head[4:8] in _BOXES:
@@ -64,15 +64,15 @@ def demuxer_of(fd: int, at: int = 0) -> str:
 
 
 def states_length(fd: int, demuxer: str) -> bool:
-    """Whether the length that FFmpeg finds is one that the file states; an AVI file that went into a pipe states none.
+    """Whether the file itself states the length that FFmpeg finds; an AVI file written to a pipe states none.
 
-    FFmpeg then takes a number that stands in the place of its length.
+    For such a file FFmpeg uses the number in place of the length.
     """
     return demuxer != "avi" or os.pread(fd, 4, 4) not in _OPEN_SIZES
 
 
 KINDS = "wav, flac, ogg, mp3, aiff, au, w64, caf, m4a, mp4, webm, mkv, wma or other sound"
-"""The formats that are read, as words of a sentence."""
+"""The supported formats, as text within a sentence."""
 
 _FLAC_HEAD = 8
 """Length of the signature of a FLAC file, bytes."""
@@ -80,11 +80,11 @@ _PLAYLIST = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|\[playlist\]|[^\0-\x08\n]+\.(?:wav|flac|ogg|mp3|opus|aiff?|m4a)\s*(?:\n|\Z))",
     re.IGNORECASE,
 )
-"""Beginning of a playlist, M3U or PLS."""
+"""First bytes of a playlist, M3U or PLS."""
 
 
 def layout(fd: int) -> SoundLayout:
-    """Layout of the file behind a descriptor. Raises `Refused`: it is none of `KINDS`, or lacks what it promises."""
+    """Layout of the file behind a descriptor. Raises `Refused`: it is none of `KINDS`, or is incomplete."""
     length = os.fstat(fd).st_size
     head = os.pread(fd, 32, 0)
     if not head:
@@ -102,7 +102,7 @@ def layout(fd: int) -> SoundLayout:
             return chunks.caf(fd, length, head)
     if head[4:8] == b"ftyp":
         _check_mpeg4(fd, length)
-    tagged = behind_tags(FileWindow(fd, length), 0)
+    tagged = end_of_id3_tags(FileWindow(fd, length), 0)
     if demuxer := demuxer_of(fd) or demuxer_of(fd, tagged):
         return SoundLayout("m4a" if demuxer == "mov" else demuxer, demuxer=demuxer)
     match os.pread(fd, 4, tagged):
@@ -110,7 +110,7 @@ def layout(fd: int) -> SoundLayout:
             return SoundLayout("flac", _flac_links(fd, tagged, length))
         case b"OggS":
             return chunks.ogg(fd, tagged, length)
-    end = before_tags(fd, length)
+    end = start_of_end_tags(fd, length)
     if links := mpeg_links(fd, 0, end, whole=True):
         return SoundLayout("mp3", links)
     if tagged or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 6):
@@ -121,8 +121,8 @@ def layout(fd: int) -> SoundLayout:
 
 
 def _flac_links(fd: int, start: int, length: int) -> tuple[Link, ...]:
-    """Flac files that were written behind one another: the header of the first knows nothing of the others."""
-    starts, at, end = [start], start + 4, before_tags(fd, length)
+    """Links of concatenated FLAC files: the header of the first does not cover the others."""
+    starts, at, end = [start], start + 4, start_of_end_tags(fd, length)
     while len(piece := os.pread(fd, 1 << 20, at)) >= _FLAC_HEAD:
         found = piece.find(b"fLaC")
         if found >= 0 and piece[found + 5 : found + 8] == b"\0\0\x22":
@@ -134,7 +134,7 @@ def _flac_links(fd: int, start: int, length: int) -> tuple[Link, ...]:
 
 
 def _check_mpeg4(fd: int, length: int) -> None:
-    """Raises `Refused` where MPEG-4 files were written behind one another."""
+    """Raises `Refused` for concatenated MPEG-4 files."""
     at = 0
     for _ in range(chunks.MAX_CHUNKS):
         box = os.pread(fd, 16, at) if at < length else b""

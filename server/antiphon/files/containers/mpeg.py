@@ -1,4 +1,4 @@
-"""MPEG audio (mp3): frames counted, not trusted to headers; joined files are links by their "Xing" frames."""
+"""MPEG audio (mp3): counts frames, without trusting headers; joined files become links at their "Xing" frames."""
 
 import functools
 import itertools
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from antiphon.files.containers.pieces import FileWindow, Link, Piece, Refused
 
 SYNC_SEARCH_BYTES = 1 << 20
-"""Search range of the first frame, bytes."""
+"""Bytes that are searched for the first frame."""
 MAX_JUNK = 4096
-"""Bytes between two frames that are skipped, at most; a longer gap is an error."""
+"""Maximum bytes skipped between two frames; a longer gap is an error."""
 _CONFIRMING_FRAMES = 4
 """Consecutive frames that confirm the frame sync."""
 _READ_BYTES, _MIN_HEADER_BYTES = 1 << 20, 64
-"""Bytes per read; bytes of a frame's header that are needed."""
+"""Bytes per read; minimum bytes of a frame's header."""
 _RATES = (44100, 48000, 32000)
 _KBITS = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -25,16 +25,16 @@ _KBITS = {
 }
 """Bit rates by version (1, or 2 and 2.5) and layer; layer III has those of layer II in versions 2 and 2.5."""
 _DECODER_DELAY = 529
-"""Samples of a channel that mpg123 leaves out at the beginning, where a header frame is, beside those it names."""
+"""Samples per channel that mpg123 drops at the beginning after a header frame, besides the delay stated there."""
 _VBRI = 36
-"""The place of that header's name in its frame."""
+"""Offset of the name "VBRI" in its frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameKind:
     """Properties that all frames of a sound share.
 
-    `samples`: of each channel in a frame. `side`: bytes of a frame before the place of a header's name.
+    `samples`: samples per channel in a frame. `side`: bytes of a frame before the position of a header's name.
     """
 
     version: int
@@ -62,7 +62,7 @@ class FrameRun:
     frames: int = 0
 
     def promised(self, place: int) -> int | None:
-        """A field of the header frame: frames (place 1) or bytes (place 2); None where it has none."""
+        """A field of the header frame: frames (place 1) or bytes (place 2); None without that field."""
         at = self.kind.side
         flags = int.from_bytes(self.header[at + 4 : at + 8], "big")
         if self.header[at : at + 4] not in (b"Xing", b"Info") or not flags & place:
@@ -72,10 +72,10 @@ class FrameRun:
 
 
 def mpeg_links(fd: int, start: int, end: int, *, whole: bool) -> tuple[Link, ...]:
-    """Sounds between offsets, none without frames; `Refused` if broken, cut short, or of changing rate."""
+    """Links between offsets, none without frames. Raises `Refused` for broken or truncated ones, or a changing rate."""
     window = FileWindow(fd, end)
-    tagged = behind_tags(window, start)
-    first = tagged if _is_sure(window, tagged, 2) else _next_frame(window, start)
+    tagged = end_of_id3_tags(window, start)
+    first = tagged if _has_frames_at(window, tagged, 2) else _next_frame(window, start)
     if first is None and start < tagged < end:
         first = _next_frame(window, tagged)
     if first is None:
@@ -85,7 +85,7 @@ def mpeg_links(fd: int, start: int, end: int, *, whole: bool) -> tuple[Link, ...
     return tuple(_link(run, plain=plain) for run in runs)
 
 
-def behind_tags(window: FileWindow, at: int) -> int:
+def end_of_id3_tags(window: FileWindow, at: int) -> int:
     """End of the ID3v2 tags at an offset, by their own sizes."""
     while (head := window.get(at, 10))[:3] == b"ID3" and len(head) == 10:
         size = functools.reduce(lambda sum, byte: sum << 7 | byte & 127, head[6:], 0)
@@ -93,7 +93,7 @@ def behind_tags(window: FileWindow, at: int) -> int:
     return min(at, window.end)
 
 
-def before_tags(fd: int, end: int) -> int:
+def start_of_end_tags(fd: int, end: int) -> int:
     """Start of an APE and an ID3v1 tag at a file's end."""
     window = FileWindow(fd, end)
     at = end - 128 if end > 128 and window.get(end - 128, 3) == b"TAG" else end
@@ -105,7 +105,7 @@ def before_tags(fd: int, end: int) -> int:
 
 
 def _runs(window: FileWindow, first: int) -> list[FrameRun]:
-    """All frames from the first on."""
+    """Finds all runs of frames from the first frame on."""
     runs, at, apart = list[FrameRun](), first, True
     while True:
         head = window.get(at, 4)
@@ -122,8 +122,8 @@ def _runs(window: FileWindow, first: int) -> list[FrameRun]:
         if frames:
             run.spans.append(range(begin, stop))
             run.frames += frames
-        after = behind_tags(window, stop)
-        following = after if _is_sure(window, after, 2) else _next_frame(window, after)
+        after = end_of_id3_tags(window, stop)
+        following = after if _has_frames_at(window, after, 2) else _next_frame(window, after)
         junk = (window.end if following is None else following) - after
         apart = junk > MAX_JUNK
         if apart and run.promised(1) != run.frames:
@@ -137,7 +137,7 @@ def _runs(window: FileWindow, first: int) -> list[FrameRun]:
 
 
 def _walk(window: FileWindow, at: int, kind: FrameKind) -> tuple[int, int]:
-    """End of the complete frames of a kind from an offset on, before a header frame too; and their number."""
+    """End and number of the complete frames of a kind from an offset on, up to a header frame."""
     table, frames, size = _table(), 0, 0
     while data := window.get(at, _READ_BYTES):
         headers = set(_headers(data, kind))
@@ -171,8 +171,8 @@ def _is_header(frame: bytes, kind: FrameKind) -> bool:
     return kind.layer == 3 and 0 in _headers(frame[: _VBRI + 4], kind)
 
 
-def _is_sure(window: FileWindow, at: int, needed: int) -> bool:
-    """Whether `needed` frames of a kind are at an offset, or fewer up to the end."""
+def _has_frames_at(window: FileWindow, at: int, needed: int) -> bool:
+    """Whether `needed` frames of a kind follow at an offset, or fewer up to the end."""
     count, kind = 0, None
     while len(head := window.get(at, 4)) == 4:
         found = _table().get(head[1] << 8 | head[2]) if head[0] == 0xFF else None
@@ -186,19 +186,19 @@ def _is_sure(window: FileWindow, at: int, needed: int) -> bool:
 
 
 def _next_frame(window: FileWindow, start: int) -> int | None:
-    """The first frame among the next `SYNC_SEARCH_BYTES` bytes."""
+    """Finds the first frame within the next `SYNC_SEARCH_BYTES` bytes."""
     for reach in (MAX_JUNK, SYNC_SEARCH_BYTES):
         data = window.get(start, reach)
         at = data.find(0xFF)
         while 0 <= at < len(data) - 2:
-            if data[at + 1] << 8 | data[at + 2] in _table() and _is_sure(window, start + at, _CONFIRMING_FRAMES):
+            if data[at + 1] << 8 | data[at + 2] in _table() and _has_frames_at(window, start + at, _CONFIRMING_FRAMES):
                 return start + at
             at = data.find(0xFF, at + 1)
     return None
 
 
 def _link(run: FrameRun, *, plain: bool) -> Link:
-    """`plain`: whether libsndfile reads the whole file as these frames, if their header is right."""
+    """Makes a link. `plain`: whether libsndfile reads the whole file as these frames, given a correct header."""
     promised, size = run.promised(1), run.promised(2) or 0
     if promised == run.frames:
         return Link() if plain else Link((run.header, *run.spans))
@@ -214,7 +214,7 @@ def _link(run: FrameRun, *, plain: bool) -> Link:
 
 
 def _counted(run: FrameRun) -> bytes:
-    """Header frame with the number of frames, and a silent one: the delay that mpg123 then leaves out."""
+    """Makes a header frame with the number of frames, and a silent frame for the delay that mpg123 then drops."""
     kind, place = run.kind, run.kind.side
     head = bytes((0xFF, run.first[1] | 1, run.first[2] & 0x0C | 0x90, run.first[3]))
     size = _table()[head[1] << 8 | head[2]][0]

@@ -1,4 +1,4 @@
-"""The sounds that a file holds, and files put together of pieces of another."""
+"""Records of the sounds in a file, and files spliced from pieces of another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 Piece = bytes | range
-"""Bytes, or the offsets of those of a file."""
+"""Bytes, or a range of offsets in a file."""
 
 
 class Refused(Exception):
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 def open_file(path: str | bytes | os.PathLike[str]) -> int:
-    """A descriptor of an ordinary file. Raises `Refused` for another kind; `OSError`, and `ValueError` for its name."""
+    """Opens an ordinary file. Raises `Refused` for another kind; `OSError`, and `ValueError` for its name."""
     # O_NONBLOCK: opening a named pipe would otherwise wait for its writer
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(fd).st_mode
@@ -35,9 +35,9 @@ def open_file(path: str | bytes | os.PathLike[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One of the sounds chained in a file, each with headers of its own.
+    """One of the sounds chained in a file, each with its own headers.
 
-    `pieces`: the bytes to decode, where those of the whole file would be read wrongly; else empty.
+    `pieces`: the bytes to decode, if the whole file would be decoded wrongly; else empty.
     """
 
     pieces: tuple[Piece, ...] = ()
@@ -49,7 +49,7 @@ class Link:
 class SoundLayout:
     """Kind of a sound file, one of `KINDS`; its sounds in order; a remark for the user, or "".
 
-    `demuxer`: FFmpeg's name for its container, where that reads it; else empty.
+    `demuxer`: FFmpeg's name of the container, if FFmpeg reads it; else empty.
     """
 
     kind: str
@@ -79,7 +79,7 @@ class SplicedFile(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fills a buffer, which is less full at the end alone: libsndfile asks once."""
+        """Fills a buffer; only at the end is it partly filled, since libsndfile asks once."""
         into, done = memoryview(buffer).cast("B"), 0
         while done < len(into) and (n := bisect.bisect_right(self._ends, self._at)) < len(self._pieces):
             piece = self._pieces[n]
@@ -103,7 +103,7 @@ class FileWindow:
         self._start, self._held = 0, b""
 
     def get(self, at: int, count: int) -> bytes:
-        """Bytes from an offset, fewer where the file ends."""
+        """Returns bytes from an offset; fewer at the end of the file."""
         count = min(count, self.end - at)
         if count <= 0:
             return b""

@@ -20,20 +20,20 @@ from antiphon.files.containers.id3 import (
     read_id3v1,
     undeclared_text,
 )
-from antiphon.files.containers.mpeg import behind_tags
+from antiphon.files.containers.mpeg import end_of_id3_tags
 from antiphon.files.containers.pieces import FileWindow
 
 MAX_COMMENTS = 8 << 20
-"""Bytes of Vorbis comments that are read: pictures may come before texts."""
+"""Maximum bytes read of Vorbis comments: pictures may come before texts."""
 MAX_TEXT = 1 << 16
-"""Bytes of a text in a chunk that are read."""
+"""Maximum bytes read of a chunk's text."""
 _WORDS = {
     "title": "title", "artist": "artist", "album": "album", "genre": "genre", "date": "date", "year": "date",
     "tracknumber": "tracknumber", "track": "tracknumber", "comment": "comment", "description": "comment",
     "tracktotal": "of", "totaltracks": "of", "tbpm": "bpm", "initialkey": "key", "synopsis": "comment",
     "album_artist": "albumartist", "album artist": "albumartist", "disc": "discnumber",
 }  # fmt: skip
-"""Tags by the keys of Vorbis comments, of APE and of ffmpeg; "of" is the number of tracks."""
+"""Tags by the keys of Vorbis comments, APE and ffmpeg; "of" is the number of tracks."""
 _INFO = {
     b"INAM": "title", b"IART": "artist", b"IPRD": "album", b"IGNR": "genre", b"ICRD": "date", b"ITRK": "tracknumber",
     b"IPRT": "tracknumber", b"TRCK": "tracknumber", b"ICMT": "comment", b"NAME": "title", b"AUTH": "artist",
@@ -46,16 +46,16 @@ Found = dict[str, list[str]]
 
 
 def read_tags(fd: int) -> dict[str, str]:
-    """Tags in a file, of `id3.NAMES` and others; values said more than once are one text, "A; B".
+    """Reads the tags of a file: those of `id3.NAMES` and others. Repeated values become one text, "A; B".
 
-    What is damaged is left out.
+    Damaged tags are left out.
     """
     length = os.fstat(fd).st_size
     head = os.pread(fd, 12, 0)
     tags: dict[str, str] = {}
     if head[:4] in (b"RIFF", b"RF64", b"BW64", b"FORM"):
         return _chunk_tags(fd, length, head)
-    start = behind_tags(FileWindow(fd, length), 0)
+    start = end_of_id3_tags(FileWindow(fd, length), 0)
     if start:
         tags = read_id3(os.pread(fd, min(start, MAX_ID3), 0))
     kind = os.pread(fd, 4, start)
@@ -69,7 +69,7 @@ def read_tags(fd: int) -> dict[str, str]:
 
 
 def _chunk_tags(fd: int, length: int, head: bytes) -> dict[str, str]:
-    """Tags of a wav or aiff file's chunks, those of its ID3 chunk before others."""
+    """Tags of the chunks of a wav or aiff file; those of its ID3 chunk take precedence."""
     order = "big" if head[:4] == b"FORM" else "little"
     found, id3 = Found(), dict[str, str]()
     for name, start, size in chunks_of(fd, length, order):
@@ -88,7 +88,7 @@ def _chunk_tags(fd: int, length: int, head: bytes) -> dict[str, str]:
 
 
 def _one(found: Found) -> dict[str, str]:
-    """One text for each tag."""
+    """Joins the values of each tag to one text."""
     found["genre"] = [genre for text in found.get("genre", []) for genre in genres(text)]
     tags = {name: joined(texts) for name, texts in found.items()}
     total = tags.pop("of", "")
@@ -98,7 +98,7 @@ def _one(found: Found) -> dict[str, str]:
 
 
 def worded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Tags by a file's own names and texts of them."""
+    """Converts pairs of a file's own tag names and texts to common tags."""
     found = Found()
     for key, text in pairs:
         name = plain(key)
@@ -108,29 +108,29 @@ def worded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A cover picture as it is: its type, as `image/jpeg`, and its bytes."""
+    """An unchanged cover picture: its media type, such as `image/jpeg`, and its bytes."""
 
     mime: str
     data: bytes
 
     @property
     def id3_frame(self) -> bytes:
-        """Content of the frame APIC, as a front cover."""
+        """Content of the frame APIC, marked as front cover."""
         return b"\0" + self.mime.encode("latin-1", "replace") + b"\0\x03\0" + self.data
 
     @property
     def flac_block(self) -> bytes:
-        """Content of FLAC's block, as a front cover; its size in pixels is not said."""
+        """Content of FLAC's picture block, marked as front cover, without its size in pixels."""
         mime = self.mime.encode("ascii", "replace")
         parts = (b"\0\0\0\x03", len(mime).to_bytes(4, "big"), mime, bytes(20), len(self.data).to_bytes(4, "big"))
         return b"".join((*parts, self.data))
 
 
 def cover_of(path: str | os.PathLike[str]) -> Cover | None:
-    """The first cover picture of an mp3, FLAC or Ogg file; None without one, or with one that cannot be read."""
+    """The first cover picture of an mp3, FLAC or Ogg file; None without a readable one."""
     with open(path, "rb") as file:
         fd = file.fileno()
-        start = behind_tags(FileWindow(fd, os.fstat(fd).st_size), 0)
+        start = end_of_id3_tags(FileWindow(fd, os.fstat(fd).st_size), 0)
         tag = os.pread(fd, min(start, MAX_ID3), 0)
         if tag[:3] == b"ID3" and tag[3] in (2, 3, 4):
             for name, content in frames_of(tag):
@@ -151,7 +151,7 @@ def cover_of(path: str | os.PathLike[str]) -> Cover | None:
 
 
 def _of_frame(name: str, content: bytes) -> Cover | None:
-    """Cover of ID3's frame: an encoding, a type, a kind, a description that one or two zeros end, and the bytes."""
+    """Cover from an ID3 frame: encoding, type, kind, a description that ends with one or two zeros, and the bytes."""
     mime, _, rest = content[1:].partition(b"\0") if name == "APIC" else (content[1:4], b"", content[4:])
     rest = rest[1:]
     if content[:1] in (b"\1", b"\2"):  # two bytes a letter
@@ -165,7 +165,7 @@ def _of_frame(name: str, content: bytes) -> Cover | None:
 
 
 def _of_block(block: bytes) -> Cover | None:
-    """Cover of FLAC's block: a kind, a type, a description, four numbers of its pixels, and the bytes."""
+    """Cover from a FLAC block: kind, type, description, four numbers about its pixels, and the bytes."""
     at, parts = 4, list[bytes]()
     for skip in (0, 16):
         size = int.from_bytes(block[at : at + 4], "big")
@@ -197,7 +197,7 @@ def _flac_blocks(fd: int, at: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _ogg_comments(fd: int, at: int) -> bytes:
-    """The comments of the first stream: its second packet, behind the name of its codec."""
+    """Comments of the first stream: its second packet, after the codec's name."""
     serial, packet, begun = b"", bytearray(), 0
     while len(packet) < MAX_COMMENTS:
         head = os.pread(fd, 27 + 255, at)
@@ -240,7 +240,7 @@ def _comments(data: bytes) -> Iterator[bytes]:
 
 
 def _ape(fd: int, end: int) -> dict[str, str]:
-    """An APE tag at the end of an mp3. Items have a size, flags, a key, a zero and their values, which zeros part."""
+    """Reads an APE tag at the end of an mp3. Items have a size, flags, a key, a zero, and values separated by zeros."""
     foot = os.pread(fd, 32, max(0, end - 32))
     size = int.from_bytes(foot[12:16], "little")
     if foot[:8] != b"APETAGEX" or not 32 <= size <= min(end, MAX_COMMENTS):
@@ -261,7 +261,7 @@ def _ape(fd: int, end: int) -> dict[str, str]:
 # ---- Sound file tags beyond libsndfile's: ID3 of mp3, wav and aiff, bpm and key, and chunks of loops and cues
 
 ESTIMATED_TAGS = ("bpm", "key")
-"""Estimated tags, written on request only: copied from another file they may be wrong."""
+"""Estimated tags, written only on request: copied from another file they may be wrong."""
 PLACEHOLDERS = {"bpm": ("license", "BPM="), "key": ("copyright", "INITIALKEY=")}
 """Placeholder comments of Ogg and FLAC for tags unknown to libsndfile, renamed in place."""
 _SLOT = "~"
@@ -288,7 +288,7 @@ def id3_chunk(big: bool, tags: Mapping[str, str], cover: Cover | None = None) ->
 
 
 def append_chunks(fd: int, chunks: bytes) -> bool:
-    """Appends whole chunks to a complete wav or aiff file; False where its size, of 32 bits, leaves no room."""
+    """Appends whole chunks to a complete wav or aiff file; returns False if its 32-bit size leaves no room."""
     head, size = os.pread(fd, 4, 0), os.fstat(fd).st_size
     size += size % 2
     whole = size - 8 + len(chunks)
@@ -303,7 +303,7 @@ def append_chunks(fd: int, chunks: bytes) -> bool:
 
 
 def insert_cover(fd: int, cover: Cover) -> None:
-    """Puts a block with the picture behind the first block of a complete FLAC file."""
+    """Inserts a picture block after the first block of a complete FLAC file."""
     block = cover.flac_block
     block = b"\x06" + len(block).to_bytes(3, "big") + block
     first = 8 + int.from_bytes(os.pread(fd, 3, 5), "big")

@@ -1,6 +1,6 @@
-"""Tolerant parser of MIDI files: skips and names odd parts, keeps the notes.
+"""Tolerant parser of MIDI files: skips and names invalid parts, and keeps the notes.
 
-It gives mido's messages, as mido's own reader does, which refuses a file for one odd event and forgets the time of an
+It returns mido's messages, like mido's own reader, which refuses a file for one invalid event and drops the time of an
 unknown one.
 """
 
@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 # Specification" (Roland), "XG Specifications" (Yamaha) and "General MIDI 2" (MMA).
 
 DRUMS = 9
-"""General MIDI's channel of drums, from 0."""
+"""General MIDI's drum channel, counted from 0."""
 BANK = 0
-"""Controller that selects the bank, whose values say what a channel plays."""
+"""Controller that selects the bank, which decides the sounds of a channel."""
 RHYTHM, MELODIC = (120, 126, 127), 121
-"""Banks of rhythm (of General MIDI 2, of XG's effects, of XG's kits), and the one that makes channel 10 melodic."""
+"""Rhythm banks (of General MIDI 2, of XG's effects, of XG's kits), and the bank that makes channel 10 melodic."""
 _OTHER = 0
-"""Bank written for GS banks whose numbers are those of `RHYTHM`, and which hold melodic sounds."""
+"""Bank written in place of GS banks with melodic sounds whose numbers are among `RHYTHM`."""
 _GS_PARTS = (9, *range(9), *range(10, 16))
-"""Channel of each of GS's parts, in the order of their addresses."""
+"""Channel of each GS part, in order of address."""
 
 
 def is_rhythm(bank: int, channel: int) -> bool:
@@ -35,7 +35,7 @@ def is_rhythm(bank: int, channel: int) -> bool:
 def rhythm_channels(tracks: Sequence[Sequence[Any]]) -> frozenset[int]:
     """Channels, from 0, whose first note is a rhythm part's; channel 10 also without notes."""
     rhythm, first = {DRUMS}, dict[int, bool]()
-    for message in (message for _, _, message in _in_time(tracks)):
+    for message in (message for _, _, message in _messages_in_time_order(tracks)):
         if message.type == "note_on" and message.velocity:
             first.setdefault(message.channel, message.channel in rhythm)
         elif message.type == "control_change" and message.control == BANK:
@@ -44,13 +44,13 @@ def rhythm_channels(tracks: Sequence[Sequence[Any]]) -> frozenset[int]:
 
 
 def state_parts(tracks: Sequence[list[Any]]) -> None:
-    """States by bank select, in the tracks themselves, which parts are rhythm.
+    """Inserts bank selects into the tracks that mark the rhythm parts.
 
     After a SysEx that changes a part, a bank select and the part's program are inserted. The only rhythm part of a file
-    moves to channel 10, with whose part it changes places.
+    swaps its channel with channel 10.
     """
     parts, added = _Parts(), list[tuple[int, Any, list[Any]]]()
-    for _, track, message in _in_time(tracks):
+    for _, track, message in _messages_in_time_order(tracks):
         if message.type == "sysex":
             if new := parts.told(tuple(message.data)):
                 added.append((track, message, new))
@@ -74,7 +74,7 @@ def state_parts(tracks: Sequence[list[Any]]) -> None:
             vars(message)["data"] = type(message.data)()
 
 
-def _in_time(tracks: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, Any]]:
+def _messages_in_time_order(tracks: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, Any]]:
     """(tick, track, message) of all tracks, in order of time."""
     rows = []
     for number, track in enumerate(tracks):
@@ -87,7 +87,7 @@ def _in_time(tracks: Sequence[Sequence[Any]]) -> Iterator[tuple[int, int, Any]]:
 
 
 class _Parts:
-    """Instrument or drum kit of each channel, by the messages so far."""
+    """Tracks the instrument or drum kit of each channel from the messages so far."""
 
     def __init__(self) -> None:
         self._message = importlib.import_module("mido").Message
@@ -97,7 +97,7 @@ class _Parts:
         self._gs, self._xg = list(_GS_PARTS), list(range(16))
 
     def bank(self, channel: int, value: int) -> int:
-        """Bank to be selected instead of one in the file."""
+        """Returns the bank to write in place of a bank in the file."""
         if channel in self._set:
             return self._bank(rhythm=self._set[channel])
         if self._maker == "XG" and channel == DRUMS and value not in RHYTHM:
@@ -105,7 +105,7 @@ class _Parts:
         return _OTHER if self._maker == "GS" and channel != DRUMS and value in RHYTHM else value
 
     def told(self, data: tuple[int, ...]) -> list[Any]:
-        """Messages to be inserted after a SysEx, without its first and last byte."""
+        """Returns the messages to insert after a SysEx, which is given without its first and last byte."""
         match data:
             case (0x7E, _, 0x09, _):
                 return self._reset("")
@@ -163,9 +163,9 @@ _SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 """Numbers of data bytes of system messages that are invalid in a file."""
 _MACBINARY = 128
 _FILM = {29: 30000 / 1001}
-"""Frames of film per second that a header's number stands for; others are the number itself."""
+"""Film frame rates for the numbers in a header; any other number is the rate itself."""
 _JAPANESE = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x96]|[\x88-\x90\x98-\x9f][\x80-\xfc]")
-"""Kana or kanji in Shift-JIS whose first byte is no letter of Latin-1."""
+"""Matches kana or kanji in Shift-JIS whose first byte is not a letter in Latin-1."""
 
 
 class TruncatedMidiError(ValueError):
@@ -173,7 +173,7 @@ class TruncatedMidiError(ValueError):
 
 
 class Parsed(NamedTuple):
-    """A file as read."""
+    """A parsed file."""
 
     type: int  # 0, 1 or 2
     ticks: int  # of a beat, 0 where the header gives none
@@ -183,7 +183,7 @@ class Parsed(NamedTuple):
 
 
 def start_of(content: bytes) -> int:
-    """Offset of the MIDI data, also in RIFF and MacBinary; -1 if it is no MIDI file."""
+    """Offset of the MIDI data, also in RIFF and MacBinary; -1 if the file is not a MIDI file."""
     if content[:4] == b"RIFF" and content[8:12] == b"RMID":
         return content.find(b"MThd", 12)
     return next((place for place in (0, _MACBINARY) if content[place : place + 4] == b"MThd"), -1)
@@ -210,9 +210,9 @@ def parse(content: bytes) -> Parsed:
 
 
 def _film_to_beats(frames: int, each: int, tracks: list[list[Any]]) -> int:
-    """Ticks of a beat for tracks whose time is in parts, `each` of them, of frames of film, which no tempo changes.
+    """Converts film time, in `each` parts of a frame, to beats of constant tempo; returns the ticks per beat.
 
-    A beat is half a second of `frames`, or a second where that is no whole number of ticks. Sets all tempi.
+    A beat is half a second of `frames`, or a second if half is no whole number of ticks. Sets all tempi.
     """
     mido = importlib.import_module("mido")
     beats = 1 if frames * each % 2 else 2
@@ -258,9 +258,9 @@ def _is_chunk(content: bytes, at: int) -> bool:
 class _Track:
     """Event reader of a track, tolerant of a wrong size.
 
-    `messages`: as mido has them. `at`: where the next chunk begins.
+    `messages`: in mido's form. `at`: offset of the next chunk.
 
-    A track ends at its size or at its end event, where a chunk or nothing follows.
+    A track ends at its size, or at its end event if a chunk or nothing follows.
     """
 
     def __init__(self, content: bytes, at: int, end: int, odd: Counter[str]) -> None:
@@ -299,7 +299,7 @@ class _Track:
         return self._content[self.at - 1]
 
     def _number(self) -> int:
-        """Variable-length number of at most 8 bytes: the format has 4."""
+        """Reads a variable-length number of at most 8 bytes; the format allows 4."""
         number = 0
         for _ in range(8):
             byte = self._byte()
@@ -368,7 +368,7 @@ class _Track:
 
 
 def _decode(messages: Iterable[Any]) -> str:
-    """Decodes the texts of messages, detecting their encoding, whose name it returns."""
+    """Detects the encoding of messages' texts, and decodes them; returns the encoding's name."""
     texts = [(message, name, getattr(message, name)) for message in messages for name in ("name", "text")
              if hasattr(message, name)]  # fmt: skip
     raw = [text.encode("latin-1") for _, _, text in texts]
@@ -388,7 +388,7 @@ def _decode(messages: Iterable[Any]) -> str:
 
 
 def _part_ports(tracks: list[list[Any]]) -> list[str]:
-    """Moves instruments that share a channel on two ports to separate channels."""
+    """Moves instruments that share a channel on two ports to separate channels; returns remarks."""
     owners: dict[int, int] = {}
     parted: dict[tuple[int, int], list[Any]] = {}
     for track in tracks:

@@ -60,7 +60,7 @@ class MidiTrack:
 class MidiSong:
     """A MIDI file.
 
-    `texts`: (beat, kind, text) of each of its lyrics, markers and texts, in order; kind as mido names it.
+    `texts`: (beat, kind, text) of each lyric, marker and text, in order; kind is mido's name.
     """
 
     tracks: tuple[MidiTrack, ...]
@@ -105,7 +105,7 @@ class MidiSong:
 
 
 class Times:
-    """Converts between beats and seconds by a tempo map, as in `MidiSong.tempo`."""
+    """Converts between beats and seconds by a tempo map of the form of `MidiSong.tempo`."""
 
     def __init__(self, tempo: Tempo) -> None:
         """Computes the times of tempo changes. `tempo`: (beat, bpm), in order, the first at beat 0."""
@@ -129,25 +129,25 @@ class Times:
 # ---- Place of the players' beats in a MIDI file, which need not be the file's own: recordings begin anywhere on a grid
 
 BAR = 4
-"""Quarter notes of the bars that are found."""
+"""Quarter notes in a bar."""
 FEW = 8
-"""Notes of a song below which it is taken to be on its beats."""
+"""Number of notes below which a song is assumed to be on its beats."""
 _EXACT, _ON_BEATS = 0.005, 0.1
-"""Beats within which a note is exactly on a beat, and the share of these from which a song is notated on its beats."""
+"""Tolerance in beats of an exact onset, and share of exact onsets from which a song is notated on its beats."""
 _STEADY, _BY_CHANCE, _SURE = 0.35, 2.0, 0.99
-"""Mean vector of the places of notes in a step of the beat from which they are steadily at one, that of as many by
-chance, times the root of how many there are, and what is enough of a few."""
+"""Minimum mean vector of onset phases for a steady step; that of random onsets, times the root of their number; and the
+value that suffices for a few onsets."""
 _SIXTEENTH, _TRIPLETS, _OTHERS, _NEARLY = 4, (3, 6), (1, 2, 3, 4, 6), 0.1
-"""Steps of a beat, and by how much less than by those of triplets notes are steady by sixteenths."""
+"""Steps of a beat, and the margin by which sixteenths may be less steady than triplets."""
 _BESIDE, _OFF_STEP = 0.06, 0.25
-"""Beats beside which notes are not on the beats, and share of a step beside which they are not on it."""
+"""Offset in beats from which notes are off the beats, and offset as a fraction of a step from which they are off it."""
 _BY_HAND, _MANY, _BESIDE_GRID = 0.95, 32, 0.02
-"""Mean vector up to which notes are played by hand, and few whatever it is; beats beside which others are not on it."""
+"""Mean vector below which notes are played by hand; number below which they always are; off-beat limit for others."""
 _BETTER, _BETTER_FEW, _CLEAR, _CLEAR_FEW = 0.3, 3.0, 0.05, 1.0
-"""Log probability of a note by which another quarter is better than the file's beats, for notes on its sixteenths, and
-by which a quarter is clear before the next best; each also times the root of how many notes there are."""
+"""Margin in log probability per note by which another quarter beats the file's own for notes on sixteenths, and by
+which the best quarter is clear of the next; each also for few notes, divided by the root of their number."""
 _RANKS, _AGAIN = (0.25, 0.5, 0.75), 2.2
-"""Ranks between the classes of a note's length among all, and quarter notes after which a pitch class is new."""
+"""Bounds of the length classes as ranks among all notes; quarter notes after which a pitch class counts as new."""
 _STARTS = (
     (56, 17, 84, 49, 93, 31, 107, 50, 66, 19, 80, 44, 98, 40, 115, 52),
     (108, 23, 86, 40, 69, 22, 102, 42, 59, 20, 78, 34, 85, 34, 127, 72),
@@ -158,22 +158,22 @@ _STARTS = (
     (224, 26, 79, 28, 111, 14, 66, 28, 186, 25, 57, 21, 73, 12, 34, 17),
     (341, 24, 70, 19, 93, 15, 51, 23, 160, 20, 42, 17, 46, 15, 42, 21),
 )
-"""Thousandths of notes that begin on each quarter of a beat in a bar of four, by classes of length, each for pitch
-classes that were there before and new ones: POP909's songs that end in 1 to 6."""
+"""Share in thousandths of notes that begin on each quarter of a beat in a 4/4 bar, by classes of length, each for
+repeated and for new pitch classes; from POP909's songs whose numbers end in 1 to 6."""
 
 
 def beat_offset(
     notes: Sequence[tuple[float, float, int]], meters: Collection[tuple[int, int]], *, guess: bool = False
 ) -> float | None:
-    """Quarter notes by which the players' beats are later than the file's; None where they do not keep them steadily.
+    """Offset in quarter notes of the players' beats after the file's; None if they do not keep them steadily.
 
-    0.0 for notes on the file's beats. Of those beside, 0 to below 4 where they are in fours, to a bar line of theirs;
-    else, and where they are not as much as a quarter of a beat beside, -0.5 to 0.5.
+    0.0 for notes on the file's beats. For other notes: 0 to below 4, to one of their bar lines, if they are in fours;
+    else, or if they are off by less than a quarter of a beat, -0.5 to 0.5.
 
     Args:
         notes: (start, end, number) of each, in quarter notes, in any order.
         meters: (upper, lower) of each time signature, as for `is_barless` and `in_fours`.
-        guess: Whether the most probable quarter is taken where none is clear.
+        guess: Whether to take the most probable quarter if none is clear.
     """
     if len(notes) < FEW:
         return 0.0
@@ -214,7 +214,7 @@ def beat_offset(
 
 
 def is_barless(meters: Collection[tuple[int, int]]) -> bool:
-    """Whether bars are of one beat each, which is what transcribing programs write when they mean none."""
+    """Whether all bars have one beat, which transcription programs write for music without bars."""
     return bool(meters) and all(upper == 1 for upper, _ in meters)
 
 
@@ -224,7 +224,7 @@ def in_fours(meters: Collection[tuple[int, int]]) -> bool:
 
 
 def _kinds(notes: Sequence[tuple[float, float, int]]) -> list[int]:
-    """Row of `_STARTS` of each note: lengths that are all alike say nothing."""
+    """Row of `_STARTS` for each note; equal lengths carry no information."""
     lengths = [round(end - start, 2) for start, end, _ in notes]
     ordered, before = sorted(lengths), dict[int, float]()
     kinds = []
@@ -237,7 +237,7 @@ def _kinds(notes: Sequence[tuple[float, float, int]]) -> list[int]:
 
 
 def _chances(table: Sequence[Sequence[int]], kinds: Sequence[int], starts: Sequence[float], late: float) -> list[float]:
-    """Mean log probability of notes by a table, for beats later than `late` by each of its quarters."""
+    """Mean log probability of notes by a table, for beats that are later than `late` by each quarter in turn."""
     size, logs = len(table[0]), [[math.log(count / sum(row)) for count in row] for row in table]
     found = Counter((kind, round((at - late) * _SIXTEENTH) % size) for kind, at in zip(kinds, starts, strict=True))
     return [

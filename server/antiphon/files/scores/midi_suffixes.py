@@ -9,5 +9,5 @@ MIDI_READ = (*MIDI_WRITTEN, ".kar", ".rmi")
 
 
 def is_midi(path: str | os.PathLike[str], *, written: bool = False) -> bool:
-    """True if a file is a MIDI file, by its suffix; `written`: by those of files that are written."""
+    """True if a file is a MIDI file, by its suffix; with `written`, by the suffixes of files that are written."""
     return os.path.splitext(path)[1].lower() in (MIDI_WRITTEN if written else MIDI_READ)

@@ -3,8 +3,8 @@
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
 
-Only notes, controllers, bends, programs, names, and time and key signatures are kept. What is odd in a file is passed
-over and named in one warning. mido is imported when a file is read or written.
+Only notes, controllers, bends, programs, names, and time and key signatures are kept. Invalid parts of a file are
+skipped, and named in one warning. mido is imported when a file is read or written.
 """
 
 import contextlib
@@ -35,9 +35,9 @@ _TEXTS = frozenset({"lyrics", "text", "marker", "cue_marker", "copyright"})
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
 _MAX_ODD_KINDS = 4
-"""Maximum reported kinds of odd events."""
+"""Maximum reported kinds of invalid events."""
 _reported_files: set[Path] = set()
-"""Files whose odd events were reported."""
+"""Files whose invalid events have been reported."""
 _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
 _MIN_MELODY_PITCH = 55
 """Mean pitch below which a line is not a melody."""
@@ -48,9 +48,9 @@ Overlap = Literal["end", "replace", "queue"]
 def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     """Reads a MIDI file.
 
-    A note that is not ended lasts to the end of its track. `path`: the file, of at most 2 MiB. `overlap`: what becomes
-    of a note that begins again while it sounds: it ends there ("end"), is forgotten ("replace"), or goes on until the
-    first end that comes ("queue"). Raises FileError: it is no MIDI file, or cannot be read.
+    A note without a note-off lasts to the end of its track. `path`: the file, of at most 2 MiB. `overlap`: treatment of
+    a note that restarts while it sounds: it ends there ("end"), is dropped ("replace"), or lasts until the first
+    note-off ("queue"). Raises FileError: it is not a MIDI file, or cannot be read.
     """
     midi = open_midi(path)
     with _refusing(path):
@@ -97,10 +97,10 @@ def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, i
 
 
 def open_midi(path: Path) -> Any:
-    """MIDI file as a mido object, for callers that need all of it.
+    """Reads a MIDI file as a mido object, for callers that need all its content.
 
     `path`: the file, of at most 2 MiB. Returns a `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose time is in
-    beats. Raises FileError: it is no MIDI file, or cannot be read.
+    beats. Raises FileError: it is not a MIDI file, or cannot be read.
     """
     mido, content = _mido(), paths.read_ordinary(path, MAX_FILE, "a MIDI file")
     with _refusing(path):
@@ -177,9 +177,9 @@ Line = list[tuple[float, float, int, float]]
 
 
 def melody_of(midi: Any, *, shortest: int = 0) -> tuple[dict[tuple[int, int], Line], tuple[int, int] | None]:
-    """Melody of a file: the line with that name, else the first that resembles one, else the first; never drums.
+    """Finds a file's melody: the line of that name, else the first that resembles one, else the first; never drums.
 
-    `shortest`: ticks of the shortest note that counts. Returns the notes of each channel, 0 to 15, of each track; track
+    `shortest`: ticks of the shortest note to consider. Returns the notes of each channel, 0 to 15, of each track; track
     and channel of the melody, None without one.
     """
     lines: dict[tuple[int, int], Line] = {}
@@ -231,9 +231,9 @@ def write(
 ) -> None:
     """Writes a MIDI file of type 1 atomically.
 
-    The tempo is in the first track, without notes: the first one given where that has none, otherwise one more.
-    `tempo`: bpm, or a map as `MidiSong.tempo`. `ticks`: ticks of a beat; those of the file that notes came from keep
-    them exact. `signatures`, `texts`, `keys`: as of `MidiSong`.
+    The first track has the tempo and no notes: the first given track if it has none, otherwise an additional one.
+    `tempo`: bpm, or a map of the form of `MidiSong.tempo`. `ticks`: ticks per beat; the source file's value keeps the
+    notes exact. `signatures`, `texts`, `keys`: as in `MidiSong`.
     """
     mido = _mido()
     changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)
@@ -255,7 +255,7 @@ def write(
 
 
 class _MidiRefused(ValueError):
-    """Reason why a file is not read, in our words."""
+    """The reason why a file is refused, as a sentence."""
 
 
 def _mido() -> Any:

@@ -1,7 +1,7 @@
 """Reader of MusicXML, `.musicxml`, `.xml` or compressed `.mxl`, by the standard library.
 
 The format is that of MusicXML 4.0, https://www.w3.org/2021/06/musicxml40/. No entity is expanded and nothing is
-fetched. What is not read: parts of `measure-style`, as signs for repeated bars, and playback of ornaments.
+fetched. Not supported: parts of `measure-style`, such as signs for repeated bars, and playback of ornaments.
 """
 
 import io
@@ -50,7 +50,7 @@ class ScoreNote:
 
 @dataclass(frozen=True, slots=True)
 class ScorePart:
-    """A part of a score. `notes`: by their starts, grace notes before the note that they lead to, chords from below."""
+    """A part of a score. `notes`: sorted by start; grace notes before their main note, chords from the lowest up."""
 
     id: str
     name: str
@@ -61,7 +61,7 @@ class ScorePart:
 
 @dataclass(frozen=True, slots=True)
 class ScoreMeasure:
-    """A measure as it is played."""
+    """A measure in playing order."""
 
     start: float  # in quarters from the score's start
     length: float  # in quarters
@@ -74,10 +74,10 @@ class ScoreMeasure:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score in the order in which it is played.
+    """A score in playing order.
 
     All positions are in quarters from its start. `tempo`: (quarter, bpm of quarters), the first at 0. `words`:
-    (quarter, text) of what stands at the staff: tempi and directions. `fermatas`: where one is, over notes or rests.
+    (quarter, text) of tempo words and directions. `fermatas`: their positions, over notes or rests.
     """
 
     title: str
@@ -94,11 +94,11 @@ class Score:
         return self.measures[-1].start + self.measures[-1].length if self.measures else 0.0
 
     def measure_at(self, quarter: float) -> int:
-        """Place among `measures` of the one that sounds at a position; the first or last where none does."""
+        """Index in `measures` of the one that sounds at a position; the first or last one outside the score."""
         return max(0, bisect_right(self.measures, quarter + 1e-6, key=lambda one: one.start) - 1)
 
     def beat_at(self, quarter: float) -> float:
-        """Beat within its measure, from 1, by the lower number of the time signature; a pickup ends on its last."""
+        """Beat within its measure, from 1, in units of the time signature's lower number; a pickup ends on its last."""
         one = self.measures[self.measure_at(quarter)]
         return 1.0 + (quarter - one.start + one.before) * one.meter[1] / 4.0
 
@@ -106,21 +106,21 @@ class Score:
 # ---- A score as it is written, measure by measure, and its unfolding into what is played
 
 MAX_QUARTERS = 1 << 17
-"""Most quarters as they are played: 18 h at 120 bpm."""
+"""Maximum length in played quarters: 18 h at 120 bpm."""
 MAX_PART_NOTES = 1 << 18
-"""Most notes of a part as they are played."""
+"""Maximum played notes of a part."""
 MIN_BPM, MAX_BPM = 5.0, 1000.0
 _SNAP = Fraction(1, 32)
-"""Quarters by which rounded durations may miss a bar line or the end of a tie."""
+"""Tolerance in quarters for rounded durations at a bar line or at the end of a tie."""
 _GRID, _TUPLET = Fraction(1, 8), Fraction(1, 2)
-"""Quarters of which the length of a measure is a multiple, and by how much less one that is none misses the bar line:
-tuplets and ornaments that were written beside the time."""
+"""Grid in quarters of a measure's length, and maximum deviation from the time signature at which a length off this grid
+is taken for an error: tuplets and ornaments that do not add up."""
 Lyric = tuple[int, frozenset[int], str]
-"""A syllable: its verse, the times at which alone it is sung (empty: any), and its text."""
+"""A syllable: its verse, the repetitions in which it is sung (empty: all), and its text."""
 
 
 class ScoreRefused(ValueError):
-    """Reason why a score is not read."""
+    """The reason why a score is refused."""
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ class WrittenNote:
     ornaments: tuple[str, ...]
 
     def syllable(self, time: int) -> str:
-        """Syllable that is sung at the `time`-th time: of the verse of that number, else of the last before."""
+        """The syllable of the `time`-th repetition: of the verse with that number, else of the last verse before it."""
         best = ""
         for verse, only, text in self.lyrics:
             if time in only or (not only and (verse <= time or not best)):
@@ -167,21 +167,21 @@ class WrittenMeasure:
     rows: list[list[WrittenNote]] = field(default_factory=list)  # of each part
 
     def put_tempo(self, at: Fraction, exact: int, bpm: float) -> None:
-        """Sets a tempo, 0 for none, unless one that is more exact stands there."""
+        """Sets a tempo, 0 for none, unless a more precise one is already there."""
         if bpm > 0.0 and exact >= self.tempi.get(at, (0, 0.0))[0]:
             self.tempi[at] = exact, min(max(bpm, MIN_BPM), MAX_BPM)
 
 
 def performed_score(title: str, parts: Sequence[ScorePart], written: Sequence[WrittenMeasure]) -> Score:
-    """Score of written measures as it is played. `parts`: without their notes. Raises ScoreRefused: it is too long."""
+    """Puts written measures into playing order. `parts`: without their notes. Raises ScoreRefused: it is too long."""
     _complete(written)
-    playing = _Playing(written)
+    playing = _PlayingOrder(written)
     full = tuple(replace(one, notes=playing.notes(place)) for place, one in enumerate(parts))
     return playing.score(title, full)
 
 
 def _complete(written: Sequence[WrittenMeasure]) -> None:
-    """Sets lengths, time signatures, and tempi at bar lines; of two coda signs without a word the first leads away."""
+    """Completes lengths, time signatures and tempi; of several coda signs without "To Coda", the first is the jump."""
     meter = (4, 4)
     tempo = written[0].tempi.get(Fraction(0), (0, DEFAULT_BPM))[1]
     codas = [one.signs for one in written if one.coda_signs]
@@ -198,8 +198,8 @@ def _complete(written: Sequence[WrittenMeasure]) -> None:
         tempo = one.tempi[max(one.tempi)][1] if one.tempi else tempo
 
 
-class _Playing:
-    """The written measures in the order in which they are played."""
+class _PlayingOrder:
+    """Puts written measures into playing order."""
 
     def __init__(self, written: Sequence[WrittenMeasure]) -> None:
         self._written, order = written, played_order([one.signs for one in written])
@@ -222,7 +222,7 @@ class _Playing:
                 raise ScoreRefused(f"with its repeats it is longer than {MAX_QUARTERS} quarters")
 
     def score(self, title: str, parts: tuple[ScorePart, ...]) -> Score:
-        """The score with its parts."""
+        """Returns the score with its parts."""
         tempo, keys = [(0.0, self._written[0].tempo)], list[tuple[float, int]]()
         words, fermatas = list[tuple[float, str]](), list[float]()
         for one, start, _ in self._played():
@@ -237,7 +237,7 @@ class _Playing:
         return Score(title, parts, tuple(self._measures), tuple(tempo), tuple(keys), tuple(words), tuple(fermatas))
 
     def notes(self, part: int) -> tuple[ScoreNote, ...]:
-        """Notes of a part, tied ones as one."""
+        """Notes of a part; tied notes are joined."""
         found: list[tuple[Fraction, bool, int, ScoreNote]] = []
         ties: dict[int, tuple[int, Fraction]] = {}  # by number: place in `found`, and the end
         for one, start, place in self._played():
@@ -261,7 +261,7 @@ class _Playing:
         return tuple(note for *_, note in found)
 
     def _played(self) -> Iterator[tuple[WrittenMeasure, Fraction, int]]:
-        """Each measure as it is written, its start, and its place."""
+        """Yields each written measure, its start, and its index."""
         for place, (one, start) in enumerate(zip(self._measures, self._starts, strict=True)):
             yield self._written[one.written], start, place
 
@@ -283,9 +283,9 @@ def _note(row: WrittenNote, at: Fraction, place: int, time: int) -> ScoreNote:
 
 
 SUFFIXES = (".musicxml", ".xml", ".mxl")
-"""Suffixes of scores that are read."""
+"""Suffixes of readable scores."""
 MAX_BYTES = 16 << 20
-"""Most bytes of a score, also when it is unpacked."""
+"""Maximum bytes of a score, also after decompression."""
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _UNITS = {"longa": 16.0, "breve": 8.0, "whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5, "16th": 0.25}
 _TEMPI = {
@@ -293,23 +293,23 @@ _TEMPI = {
     "andante": 84, "andantino": 92, "moderato": 108, "allegretto": 114, "allegro": 132, "vivace": 160,
     "vivacissimo": 172, "presto": 180, "prestissimo": 200,
 }  # fmt: skip
-"""bpm of words for which a score has no number."""
+"""Tempi in bpm for tempo words without a number."""
 _WORDS, _MARK, _SOUND = range(3)
-"""What says a tempo, the more exact the higher."""
+"""Sources of a tempo, in order of precision."""
 
 
 def read(path: Path) -> Score:
-    """Reads a score as it is played. Raises FileError: it is no MusicXML, too large, or cannot be read."""
+    """Reads a score in playing order. Raises FileError: it is not MusicXML, is too large, or cannot be read."""
     try:
-        content = _unpacked(paths.read_ordinary(path, MAX_BYTES, "a score"))
+        content = _extract_score(paths.read_ordinary(path, MAX_BYTES, "a score"))
         return _score(_parsed(content))
     except (ScoreRefused, expat.ExpatError) as error:
         reason = str(error) if isinstance(error, ScoreRefused) else "it is damaged, fetch or make it again"
         raise FileError(f"{path.name} is no MusicXML that can be read: {reason}") from None
 
 
-def _unpacked(content: bytes) -> bytes:
-    """The score itself of a compressed file, by its list of contents or, without one, by its name."""
+def _extract_score(content: bytes) -> bytes:
+    """Extracts the score from a compressed file, by its list of contents or, without one, by its name."""
     if content[:2] != b"PK":
         return content
     try:
@@ -395,7 +395,7 @@ class _PartReader:
                     self._drums[one.get("id") or ""] = drum - 1
 
     def measure(self, element: Element, into: WrittenMeasure, *, first: bool) -> list[WrittenNote]:
-        """Notes of a measure; its signs, and those that hold for all parts, go into `into`."""
+        """Reads the notes of a measure. Its signs, and properties of all parts, go into `into`."""
         at = start = most = silent = Fraction(0)
         rows: list[WrittenNote] = []
         ends = False
@@ -545,7 +545,7 @@ def _lyric(item: Element) -> Lyric:
 
 
 def _jump(sound: Element, signs: Signs) -> bool:
-    """Takes the jumps of a `sound`; returns whether it has any."""
+    """Reads the jumps of a `sound` element; returns whether it has any."""
     signs.da_capo |= sound.get("dacapo") == "yes"
     signs.fine |= sound.get("fine") is not None
     for key, name in (("segno", "segno"), ("dalsegno", "dal_segno"), ("coda", "coda"), ("tocoda", "to_coda")):
@@ -556,7 +556,7 @@ def _jump(sound: Element, signs: Signs) -> bool:
 
 
 def _metronome(mark: Element) -> float:
-    """bpm of quarters by a metronome mark; 0 where it relates two notes."""
+    """Tempo of a metronome mark in quarters per minute; 0 for a mark that relates two notes."""
     unit = _UNITS.get((mark.findtext("beat-unit") or "").strip())
     found = re.search(r"\d+(?:\.\d+)?", mark.findtext("per-minute") or "")
     if unit is None or found is None or len(found[0]) > 8:
@@ -565,12 +565,12 @@ def _metronome(mark: Element) -> float:
 
 
 def _moved(sharps: int, semitones: int) -> int:
-    """Sharps of a key that is transposed, -5 to 6 where it is."""
+    """Sharps of a key after transposition, -5 to 6 if it changes."""
     return sharps if semitones % 12 == 0 else (sharps + 7 * semitones + 5) % 12 - 5
 
 
 def _pitch(item: Element | None, prefix: str) -> int | None:
-    """MIDI number of a pitch, to the nearest semitone; None where it is none."""
+    """MIDI number of a pitch, to the nearest semitone; None if there is no pitch."""
     if item is None:
         return None
     step = _STEPS.get((item.findtext(f"{prefix}step") or "").strip())
@@ -587,6 +587,6 @@ def _number(text: str | None) -> Fraction:
 
 
 def _whole(item: Element | None, low: int, high: int, name: str = "") -> int | None:
-    """A whole number within limits, of an element or of its attribute `name`; None where it is none."""
+    """An integer within limits, of an element or of its attribute `name`; None if it is invalid."""
     text = "" if item is None else (item.get(name) or "" if name else item.text or "").strip()
     return int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) and low <= int(text) <= high else None

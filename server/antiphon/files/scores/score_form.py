@@ -1,16 +1,16 @@
-"""Order in which the measures of a score are played: repeats, endings, da capo, dal segno, fine and coda."""
+"""Finds the playing order of a score's measures: repeats, endings, da capo, dal segno, fine and coda."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_PLAYED = 1 << 15
-"""Most measures as they are played: a long symphony has 2,000."""
+"""Maximum number of played measures: a long symphony has 2,000."""
 
 
 @dataclass(slots=True)
 class Signs:
-    """Repeats, endings and jumps of a written measure. `endings`: numbers of the ending that it is in."""
+    """Repeats, endings and jumps of a written measure. `endings`: numbers of its ending."""
 
     forward: bool = False
     backward: int = 0  # how often the section is played; 0 without a repeat sign
@@ -34,7 +34,7 @@ _JUMPS = (
 
 
 def read_words(signs: Signs, text: str) -> None:
-    """Takes a jump that is said in words alone: "D.C. al Fine", "To Coda"."""
+    """Reads a jump that is stated only in words: "D.C. al Fine", "To Coda"."""
     for pattern, name in _JUMPS:
         if pattern.search(text):
             if name in ("da_capo", "fine"):
@@ -45,7 +45,7 @@ def read_words(signs: Signs, text: str) -> None:
 
 
 def numbers_of(text: str) -> frozenset[int]:
-    """Numbers of an ending: "1", "1, 2", "1-3"."""
+    """Parses the numbers of an ending: "1", "1, 2", "1-3"."""
     found: set[int] = set()
     for first, last in re.findall(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?", text):
         found.update(range(int(first), min(int(last or first), int(first) + 99) + 1))
@@ -53,9 +53,9 @@ def numbers_of(text: str) -> frozenset[int]:
 
 
 def played_order(measures: Sequence[Signs]) -> list[int]:
-    """Places of the written measures in the order in which they are played, at most `MAX_PLAYED`.
+    """Indices of the written measures in playing order, at most `MAX_PLAYED`.
 
-    After a jump repeats are not taken, and of endings the last is.
+    After a jump, repeats are skipped, and the last ending is played.
     """
     order: list[int] = []
     taken: set[int] = set()
@@ -98,7 +98,7 @@ def played_order(measures: Sequence[Signs]) -> list[int]:
 
 
 def _groups(measures: Sequence[Signs]) -> list[frozenset[int]]:
-    """For each measure the numbers of all endings in a row of which it is in one, one object for a row."""
+    """For each measure the numbers of all endings in its row of adjacent ones; one shared object per row."""
     groups: list[frozenset[int]] = []
     first = 0
     for at, one in enumerate(measures):
@@ -114,6 +114,6 @@ def _union(measures: Sequence[Signs]) -> frozenset[int]:
 
 
 def _sign(measures: Sequence[Signs], kind: str, name: str) -> int | None:
-    """Place of a sign of a name, else of the first of its kind; None without any."""
+    """Index of a sign with a name, else of the first of its kind; None without any."""
     places = [n for n, one in enumerate(measures) if getattr(one, kind) is not None]
     return next((n for n in places if getattr(measures[n], kind) == name), places[0] if places else None)

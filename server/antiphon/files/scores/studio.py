@@ -1,4 +1,4 @@
-"""A set of tracks as projects of studios: DAWproject, which Bitwig, Studio One and Cubase open, and Reaper's .rpp."""
+"""Writes a set of tracks as studio projects: DAWproject, for Bitwig, Studio One and Cubase, and Reaper's .rpp."""
 
 import io
 import re
@@ -24,8 +24,8 @@ _STATUS = {"control": 0xB0, "bend": 0xE0, "program": 0xC0}
 class StudioTrack:
     """A track: a sound file, or notes.
 
-    `file`: its name beside the project, or "". `channels`: of that file. `pan`: -1 left to 1 right. `seconds`: the
-    file's length where it is not that of all.
+    `file`: its name beside the project, or "". `channels`: channels of that file. `pan`: -1 left to 1 right. `seconds`:
+    the file's length, if it differs from the others'.
     """
 
     name: str
@@ -46,10 +46,10 @@ class StudioSet:
         rate: Hz of the files.
         seconds: Length of each file.
         begin: Beat at which the files begin, counted from the project's; 0 or more.
-        tempo: As of `MidiSong.tempo`, from the project's beginning.
+        tempo: In the form of `MidiSong.tempo`, from the project's beginning.
         bar: Beats of a bar.
         markers: (beat, name) in order.
-        gain: Of the master track, 1 is as recorded.
+        gain: Gain of the master track; 1 leaves the recorded level.
     """
 
     rate: int
@@ -71,7 +71,7 @@ def write_projects(folder: Path, held: StudioSet) -> list[Path]:
 
 
 def dawproject(held: StudioSet) -> bytes:
-    """A DAWproject file, whose sound files stay beside it."""
+    """Encodes a DAWproject file; the sound files stay beside it."""
     root = ElementTree.Element("Project", version="1.0")
     ElementTree.SubElement(root, "Application", name="Antiphon", version=metadata.version("antiphon"))
     transport = ElementTree.SubElement(root, "Transport")
@@ -136,7 +136,7 @@ def _channel(structure: ElementTree.Element, key: str, track: StudioTrack, kind:
 
 
 def reaper(held: StudioSet) -> str:
-    """A project of Reaper, with the sound files beside it and the notes within."""
+    """Writes the text of a Reaper project, with the sound files beside it and the notes inside."""
     return "\n".join(_reaper_lines(held)) + "\n"
 
 
@@ -203,7 +203,7 @@ def _text(value: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    """Text as Reaper reads it: between marks that it does not hold."""
+    """Quotes a text for Reaper, by a quotation mark that it does not contain."""
     text = " ".join(_text(value).split())
     mark = next((mark for mark in "\"'`" if mark not in text), "")
     return f"{mark}{text}{mark}" if mark else "`" + text.replace("`", "'") + "`"

@@ -1,4 +1,4 @@
-"""OSC addresses that plugins add by the hook `antiphon_addresses`: what the hook is given, and the checks at load."""
+"""OSC addresses that plugins add by the hook `antiphon_addresses`: the hook's argument, and its checks at load."""
 
 import re
 from collections.abc import Callable
@@ -57,16 +57,16 @@ class AddressList:
 
         Args:
             path: The address: below the plugin's name, "/wobble/shake" for a plugin `wobble` or `antiphon_wobble`.
-            args: Its arguments in the notation of `docs/osc.md`, for example "s:name [f:fade]": i, f, d are numbers
-                (i a whole one), s a text, b a blob, x any; […] may be left out, and the last may be repeated (…).
-            handler: Called in the control process with an `OscRequest`; it must return at once, what it returns is a
-                command, several or None. An `AntiphonError` of it answers the sender.
-            doc: What it does, one sentence, for `docs/osc.md` and OSCQuery.
-            timed: The handler makes commands with the request's time, which take effect at that sample. Otherwise it
-                is called when the time of the message has come.
+            args: Its arguments in the notation of `docs/osc.md`, for example "s:name [f:fade]": i, f, d are numbers (i
+                a whole one), s a text, b a blob, x any; […] may be left out, and the last may be repeated (…).
+            handler: Called in the control process with an `OscRequest`; it must return a command, several or None at
+                once. The sender gets the text of an `AntiphonError` that it raises.
+            doc: One sentence that says what it does, for `docs/osc.md` and OSCQuery.
+            timed: The handler makes commands with the request's time, which take effect at that sample. Otherwise it is
+                called when the time of the message has come.
 
         Raises:
-            PluginError: The address or its arguments cannot be written so, or there is this address already.
+            PluginError: The address or its arguments are malformed, or the address exists already.
         """
         root = f"/{self.plugin.removeprefix('antiphon_')}/"
         if not _PATH.fullmatch(path) or not path.startswith(root):

@@ -13,7 +13,7 @@ F64: TypeAlias = NDArray[np.float64]
 Samples: TypeAlias = F32
 """Sound: float32 `[channels, frames]`, full scale at -1 to 1."""
 FALL_SECONDS = 0.0015
-"""Seconds in which the sound falls to silence where a block is missing."""
+"""Length of the fade-out where a block is missing, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class StreamSpec:
     Attributes:
         rate: Frames per second.
         block: The most frames that one `process` call carries; a call may carry fewer.
-        feedback: Frames by which a wire that closes a cycle comes late to this processor, where it compensates for that
-            (`Processor.compensates`); otherwise 0.
+        feedback: Delay in frames of a wire that closes a cycle into this processor, where the processor compensates for
+            it (`Processor.compensates`); otherwise 0.
     """
 
     rate: int = 48000
@@ -33,10 +33,10 @@ class StreamSpec:
     feedback: int = 0
 
 
-def missed_fall(block: int, rate: int) -> F32:
-    """The gains by which the last frame before a missing block falls to silence in it: float32 `[frames]`.
+def missed_fade_out(block: int, rate: int) -> F32:
+    """Returns the fade-out of the last frame before a missing block: float32 gains `[frames]`.
 
-    `FALL_SECONDS` long, at most a block; `rate`: Hz. The last one is 0.
+    It lasts `FALL_SECONDS`, at most a block; the last gain is 0. `rate`: Hz.
     """
     frames = max(1, min(block, round(FALL_SECONDS * rate)))
     left = np.arange(frames - 1, -1, -1) / frames

@@ -43,28 +43,28 @@ class ProcessorInfo:
         return base, variant
 
     def written(self, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]:
-        """Type and values as a patch file has them: a variant is the value of its parameter."""
+        """Returns type and values as a patch file has them, where the variant is the value of a parameter."""
         base, variant = self.variant
         return base, {**({self.varied_by: variant} if variant else {}), **values}
 
     @property
     def varied_by(self) -> str:
-        """Name of the parameter whose value is its variant; "" for a type without variants."""
+        """Name of the parameter whose value selects the variant; "" for a type without variants."""
         return self.variants.partition("=")[0]
 
     @property
     def analyses(self) -> bool:
-        """True if it takes sound and gives none: its notes come by wires, not from files."""
+        """True if it takes sound and outputs none: its notes come by wires, not from files."""
         return self.first("audio", "in") is not None and self.first("audio", "out") is None
 
     @property
     def overhears(self) -> bool:
-        """True if an events input `overhears`."""
+        """True if an events input has the flag `overhears`."""
         return any(port.overhears for port in self.inputs)
 
     @property
     def takes_held(self) -> bool:
-        """True if an events input takes keys that are `held`."""
+        """True if an events input has the flag `held`."""
         return any(port.held for port in self.inputs)
 
     def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
@@ -72,7 +72,7 @@ class ProcessorInfo:
         return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}
 
     def checked(self, values: Mapping[str, object]) -> dict[str, Value]:
-        """Values of cells by name, of their types. Raises ParamError: one of them is not allowed."""
+        """Returns values by name, converted to their parameters' types. Raises ParamError: one is not allowed."""
         cells = {p.name: p for p in self.cells}
         return {key: cells[key].check(value) for key, value in values.items()}
 
@@ -103,7 +103,7 @@ class Failure:
 class TransportInfo:
     """A transport: its name, one-line doc, plugin, and the names of its options of `serve`.
 
-    `table`, `always`: as of `Transport`.
+    `table` and `always` are those of `Transport`.
     """
 
     name: str
@@ -118,8 +118,8 @@ class TransportInfo:
 class Catalog:
     """Processor types, load failures, hooks by plugin, transports, and plugins' OSC addresses.
 
-    Only `take` modifies a catalog; all parts of a process share one. `versions`: by plugin, the folder of the version
-    in use, of those whose files were saved since the start. `places`: by kind, the "module:Name" of each factory.
+    Only `take` modifies a catalog; all parts of a process share one. `versions`: the folder of the version in use, for
+    each plugin whose files were saved since the start. `places`: by kind, the "module:Name" of each factory.
     """
 
     types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
@@ -161,7 +161,7 @@ class Catalog:
         return {name: check for name, _, check in (each.table.partition("=") for each in self.transports) if name}
 
     def varied(self, name: str, values: Mapping[str, Any]) -> str:
-        """Name of the type that a type becomes by the value of its parameter `variants`; the same without one."""
+        """Returns "TYPE VARIANT" by the value of the type's parameter `variants`; without one, the type's name."""
         info = self.types.get(name)
         variant = values.get(info.varied_by) if info is not None and info.variants else None
         return f"{name} {variant}" if isinstance(variant, str) and variant else name
@@ -229,7 +229,7 @@ class Catalog:
 
 @lru_cache(256)
 def _varied(info: ProcessorInfo, variant: str) -> ProcessorInfo:
-    """A type's declaration for a value of its parameter `variants`, which becomes that parameter's default."""
+    """Returns a type's declaration for a value of its parameter `variants`, which becomes that parameter's default."""
     name, _, where = info.variants.partition("=")
     varied: ProcessorInfo = import_object(where)(info, variant)
     params = tuple(replace(p, default=variant) if p.name == name else p for p in varied.params)

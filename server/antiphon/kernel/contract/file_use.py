@@ -22,38 +22,41 @@ class FileUse:
     """File use of a processor; the default is sound in, sound of the same length, pitch and level out.
 
     Attributes:
-        job: "module:function" of what is called with an `antiphon.api.jobs.FileJob` where its files are not sound in,
-            sound out; otherwise "".
-        default_source: With `job`, the folder of the library that is IN where only OUT is named: the performer's, else
-            the one that ships; "" where IN has to be named.
+        job: "module:function", called with an `antiphon.api.jobs.FileJob`, where its files are not sound in, sound out;
+            otherwise "".
+        default_source: With `job`, the library folder used as IN where only OUT is named: the performer's, else the one
+            that ships; "" where IN has to be named.
         stems: Names of parts that the job also writes alone, with `antiphon run --stems`.
         splits: Names of parts into which the job takes a sound apart: `antiphon run PLUGIN IN --out-dir D` writes
             `D/PART.wav` for each, with IN's rate, channels and length, and they add up to IN; OUT is their sum, or what
             --only PART and --without PART choose.
-        beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json; without a job what
-            `hears` finds), "picture" (.png), "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll" (.svg,
-            notes and chords), "chords-out" (.txt, .lab, .jams, .musicxml) and "click" (.wav, a click on the beats).
-        chords: --chords is taken.
-        fires: Names of triggers that the job fires at their seconds; others are refused with it.
-        needs: Names of parameters that have to be given: of kind file, or a choice, of which files take the default
-            alone.
-        exempt: Values of parameters, as "mode=instrument", with which none of `needs` has to be given.
-        idle: Names of parameters without effect on files: "latency", or "by mode=hpss" with that value of another.
-        tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.
-        preroll: The name of a parameter in seconds: so much of the beginning of a file is played to it first, without
-            output, so that its estimates are settled; `Processor.rewind` is called, and the file is played. "" for
+        beside: Further files that the job writes, by the option of `antiphon run`: "report" (.json; without a job the
+            findings of `hears`), "picture" (.png), "midi-out" (.mid, the notes of a sound), "analysis" (.json), "roll"
+            (.svg, notes and chords), "chords-out" (.txt, .lab, .jams, .musicxml) and "click" (.wav, a click on the
+            beats).
+        chords: Whether --chords is accepted.
+        fires: Names of triggers that the job fires at the given seconds; with a job, other triggers are refused.
+        needs: Names of parameters that have to be given: file parameters, or a choice whose default is the only value
+            allowed for files.
+        exempt: Values of parameters, such as "mode=instrument" with which none of `needs` has to be given.
+        idle: Names of parameters without effect on files, such as "latency"; "by mode=hpss" is `by` while `mode` is
+            "hpss".
+        tail: Whether the output decays after the input has ended; files are extended until it is silent.
+        preroll: The name of a parameter in seconds: the beginning of a file, of that length, is first played to it
+            without output to settle its estimates; then `Processor.rewind` is called, and the file is played. "" for
             none.
         causal: The name of the switch that `antiphon run --causal` sets: with it `Processor.look_ahead` answers False.
-        stem: The name of a parameter, "all" or a part of a song: of a file that part is processed alone, and the others
-            are added to it as they are. "" for none.
-        hears: "module:function" that listens to a file before the processor is prepared for it: it is called with the
+        stem: The name of a parameter with the values "all" and parts of a song: only that part of a file is processed,
+            and the other parts are added unchanged. "" for none.
+        hears: "module:function" that analyses a file before the processor is prepared for it: it is called with the
             path, the values of parameters that were given and the names of triggers that fire, and returns a
             `FileHearing`. "" for none.
-        takes: The name of a parameter, 0 to 1, of how much of a sound is taken away; the closing line says how much was
-            and, where it is much of the whole, how to keep more. "" for none.
-        changes: What of a sound is not kept with the parameters' defaults: its "length", the "time" at which things
-            happen, the "pitch" of a tone, the "level" (by 3 dB or more), the "channels" (their number, or which of
-            them is louder). The rate is always kept. A test holds every plugin to what it does not name.
+        takes: The name of a parameter, 0 to 1, for the share of a sound that is removed; the closing line says how much
+            was removed and, where that is much of the whole, how to keep more. "" for none.
+        changes: Properties of a sound that are not kept with the parameters' defaults: its "length", the "time" at
+            which things happen, the "pitch" of a tone, the "level" (by 3 dB or more), the "channels" (their number, or
+            which of them is louder). The rate is always kept. A test checks that every plugin keeps the properties that
+            it does not name.
     """
 
     job: str = ""
@@ -76,12 +79,12 @@ class FileUse:
 
     @property
     def as_long(self) -> bool:
-        """Whether its result is as long as its input, and a tail."""
+        """Whether the result is as long as the input, plus a tail."""
         return not self.job
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> FileUse:
-        """Reads its fields as they come from another process, where tuples are lists."""
+        """Reads the fields from another process's data, in which tuples are lists."""
         fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
         return FileUse(**fields)
 
@@ -92,10 +95,10 @@ class FileHearing:
 
     Attributes:
         values: Values of parameters, in place of those that were given.
-        as_it_is: The file is passed sample for sample, without the processor.
+        as_it_is: Whether the file is passed on sample for sample, without the processor.
         said: The reason or the choice, for the closing line; "" for nothing.
         rate: Hz at which the file is played to the processor; 0 for its own. OUT has the file's own.
-        told: Given to `Processor.heard`.
+        told: The argument of `Processor.heard`.
         report: What was found, as JSON data, for the "report" of `FileUse.beside`.
     """
 

@@ -2,8 +2,8 @@
 
     out = run_processor(Louder(), StreamSpec(), audio, settings={"by": 6.0}, blocks=[64, 1, 191])
 
-No network, no other node; the clock runs at 120 bpm. It keeps the contract hard: outputs hold NaN until they are
-filled, inputs cannot be written, and what the real host would bypass a node for is raised here.
+No network, no other node; the clock runs at 120 bpm. It enforces the contract: outputs hold NaN until they are filled,
+inputs are read-only, and errors for which the real host would bypass a node are raised.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.runtime.suggestion import instead
 
 TEMPO = 120.0
-"""The clock of a run, bpm, from beat 0 on."""
+"""Tempo of a run, in bpm; the clock begins at beat 0."""
 Change = tuple[int, str, Value]
 """A change of a parameter: sample, name, new value."""
 
@@ -108,7 +108,7 @@ def render(
 
 
 def prepare(processor: Processor, spec: StreamSpec, settings: Mapping[str, Value]) -> ParamCells:
-    """Prepares a processor, with values, for a caller of `process`; returns cells by name, for `IO.cells`."""
+    """Prepares a processor with values, for a caller of `process`. Returns its cells by name, for `IO.cells`."""
     params = {p.name: p for p in processor.params}
     cells = ParamCells()
     for name, value in settings.items():
@@ -176,7 +176,7 @@ def _channels(port: Port, spec: StreamSpec) -> int:
 def _inputs(
     processor: Processor, spec: StreamSpec, audio: Samples | Mapping[str, Samples]
 ) -> tuple[list[Samples], int]:
-    """Sound of each audio input, read-only, in its port's channels; and the number of frames."""
+    """Returns the sound of each audio input, read-only, in its port's channels, and the number of frames."""
     ports = [p for p in processor.inputs if p.signal]
     if isinstance(audio, Mapping):
         named = dict(audio)

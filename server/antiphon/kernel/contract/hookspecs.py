@@ -1,6 +1,6 @@
-"""The hooks a plugin may implement. All are called at load or at rest, never on the block path.
+"""The hooks a plugin may implement. None of them is called on the block path.
 
-`docs/hooks.md` documents each with exactly these signatures; a test holds it to that.
+`docs/hooks.md` documents each with exactly these signatures; a test checks this.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def hookimpl(function: _F, *, specname: str | None = None) -> _F:
     """The decorator of a plugin's hooks. It marks a function of the plugin's `__init__.py` whose name is a hook's.
 
-    `specname`: the hook, where that is not its name.
+    `specname`: the hook's name, where the function has another.
     """
     # pluggy's own mark, without its import: what only makes a processor calls no hook
     plain = dict.fromkeys(("wrapper", "hookwrapper", "optionalhook", "tryfirst", "trylast"), False)
@@ -38,8 +38,8 @@ def hookspec(function: _F) -> _F:
 class Register(Protocol):
     """The function that a hook is given to register things by name: `register(name, factory, doc="")`.
 
-    `name` is what performers write: letters, digits, `_` and `-`, a letter first. `factory` is a callable without
-    arguments, or `"module:Name"`, which is imported only when it is used. `doc` is one sentence for people.
+    `name` is the name that performers write: letters, digits, `_` and `-`, a letter first. `factory` is a callable
+    without arguments, or `"module:Name"`, which is imported only when it is used. `doc` is one sentence for people.
     """
 
     def __call__(self, name: str, factory: str | Callable[[], Any], doc: str = "") -> None:
@@ -86,7 +86,7 @@ def antiphon_analyses(register: Register) -> None:
 
 @hookspec
 def antiphon_services(register: Register) -> None:
-    """Registers services, which other plugins have by `antiphon.api.backends.analysis.service(name)`."""
+    """Registers services, which other plugins get by `antiphon.api.backends.analysis.service(name)`."""
 
 
 @hookspec

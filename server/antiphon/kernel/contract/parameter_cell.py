@@ -71,7 +71,7 @@ class ParamCell:
 
     @property
     def coming(self) -> float:
-        """As `target`, with the changes that are scheduled in the coming block."""
+        """Target value of the newest change, including those scheduled in the coming block."""
         return self._pending[-1][1] if self._pending else self._to
 
     @property
@@ -82,7 +82,7 @@ class ParamCell:
     def post(self, offset: int, number: float, ramp_seconds: float = 0.0) -> bool:
         """Schedules a change in the coming block.
 
-        `number`: the value to go to, as `Param.encode` gives it. Returns False where the block has `MAX_CHANGES`
+        `number`: the target value, as `Param.encode` returns it. Returns False where the block has `MAX_CHANGES`
         already, and the change is dropped.
         """
         if len(self._pending) >= MAX_CHANGES:
@@ -154,7 +154,7 @@ class ParamCell:
         self.steps.append((0, number))
 
     def state(self) -> tuple[float, float, int, int]:
-        """The ramp for `resume`: the values it begins and ends at, the sample at which it began, its frames."""
+        """The ramp for `resume`: its first and last value, the sample at which it began, and its frames."""
         return self._from, self._to, self._start, self._length
 
     def resume(self, state: tuple[float, float, int, int]) -> None:

@@ -35,14 +35,14 @@ class Param:
         name: The last part of its address: `/node/NODE/NAME`.
         kind: "float", "int", "switch" (bool), "choice", "text", "file" or "trigger" (an impulse without a value).
         unit: For people: "dB", "Hz", "s", or "".
-        warp: "linear" or "log": how the places 0 to 1 are spread over the range. A log range is above 0.
+        warp: "linear" or "log": how the positions 0 to 1 are mapped to the range. A log range is above 0.
         smooth: Seconds in which a change of a float is ramped, linearly, from the exact sample of the change.
         restart: A change needs a new `prepare`, since it changes latency or buffers; the node is replaced by a
             crossfade.
         readonly: The node reports it (`IO.report`); it cannot be set.
-        notice: Of a readonly number: what is said, once, when it has grown; `{}` is the number.
-        holds: Of a file: what stands there, as "a MIDI file", for the sentence where there is none.
-        owners: Surfaces neither set nor see it, as with a file; for a text that names what is loaded or written.
+        notice: For a readonly number: the message shown and logged when it has grown; `{}` is the number.
+        holds: For a file: its content, such as "a MIDI file", for the message when it is missing.
+        owners: True if surfaces neither set nor see it, like a file; for a text that names something to load or write.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Param:
         return min(max(number, self.low), self.high)
 
     def to_norm(self, value: Value) -> float:
-        """Converts a value to its place in the range, 0 to 1; 0 for text and files, which have none."""
+        """Converts a value to its position in the range, 0 to 1; 0 for text and files, which have none."""
         match self.kind:
             case "switch" | "trigger":
                 return 1.0 if value else 0.0
@@ -126,7 +126,7 @@ class Param:
         return (number - self.low) / (self.high - self.low)
 
     def from_norm(self, place: object) -> Value:
-        """Converts a place in the range, 0 to 1, to its value; the inverse of `to_norm`."""
+        """Converts a position in the range, 0 to 1, to its value; the inverse of `to_norm`."""
         where = self._number(place)
         if not 0.0 <= where <= 1.0:
             raise ParamError(f"{self.name}/norm takes 0 to 1, not {where:g}")
@@ -245,7 +245,7 @@ def instead_of(name: str, params: Iterable[Param]) -> str:
 
 
 def clamp_rounding(param: Param, value: object) -> object:
-    """Clamps a value outside the range by only a 32-bit float's rounding (1.2e-7 of the bound)."""
+    """Clamps a value that exceeds the range by no more than a 32-bit float's rounding (1.2e-7 of the bound)."""
     if type(value) is float and not param.low <= value <= param.high:
         for bound in (param.low, param.high):
             if abs(value - bound) <= abs(bound) * 1.2e-7:

@@ -7,7 +7,7 @@ PortKind = Literal["audio", "control", "events", "asset"]
 """Signal kind of a port: sound, a control signal, events, or a decoded file."""
 
 PORT, MIXED = 1 << 16, 1 << 24
-"""Added to a node's number in recordings: for each port after its first; and where it is what goes to the output."""
+"""Added to a node's number in recordings: `PORT` for each port after its first, `MIXED` for its part of the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class Port:
             which 1 is the whole range of what it modulates; its wire ends in another control port or in a parameter
             (`Param.glides`).
         channels: Channels of an audio port; None takes the stream's. Always 1 for a control port.
-        midi: Of an events output, the MIDI channel whose events alone its wires carry; 0 carries all that is emitted,
-            a negative one all but those of that channel.
-        overhears: Of an events input, notes that name no node come in here as well, whatever else plays them.
-        held: Of an events input, keys that are held when the node comes with a patch come in as note-ons: it makes
-            other notes of them. To what sounds them it would be an attack at each change of patch.
+        midi: For an events output, the only MIDI channel that its wires carry; 0 carries all channels, a negative
+            number all but that one.
+        overhears: For an events input: notes that name no node are received here as well, whichever nodes play them.
+        held: For an events input: keys that are held when a patch with the node is loaded are received as note-ons, for
+            a node that derives other notes from them. In a synth each change of patch would cause an attack.
     """
 
     name: str

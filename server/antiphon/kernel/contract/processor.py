@@ -43,7 +43,7 @@ class BlockTime:
 
     Attributes:
         sample: The frame's number on the engine's sample clock.
-        beat: Its place on the musical clock, in beats.
+        beat: Its position on the musical clock, in beats.
         tempo: Beats per minute.
         latency: Frames from the frame until it sounds at the device; 0 on files.
     """
@@ -55,7 +55,7 @@ class BlockTime:
     latency: int = 0
 
     def beats_per_frame(self, rate: float) -> float:
-        """Increment of the musical clock per frame, in beats; 0 while the clock stands. `rate`: of the stream, Hz."""
+        """Increment of the musical clock per frame, in beats; 0 while it is stopped. `rate`: of the stream, Hz."""
         return self.tempo / (60.0 * rate) if self.playing else 0.0
 
     def frames_per_beat(self, rate: float) -> float:
@@ -80,7 +80,7 @@ class Event:
         age: Frames for which the note has sounded already, where a synth is given notes again after a restart;
             otherwise 0.
         live: The note was played without a time: it should sound as early as possible.
-        serial: Where above 0, the number under which the synth has received this event already, by the low-latency way.
+        serial: If above 0, the number under which the synth got this event already, by the low-latency path.
     """
 
     kind: str
@@ -110,14 +110,14 @@ class IO:
         audio_out: float32 `[channels, frames]` of each audio or control output, in declared order.
         cells: The parameters' values over the block, by name; processors read them by `curve`, `value`, `at` and
             `fired`.
-        time: When the first frame is.
+        time: Time of the first frame.
         frames: Frames of this call, 1 to the prepared block.
         base: Where a block is split, the frame of the whole block at which this call begins.
-        events_out: What `emit` was given.
+        events_out: Events passed to `emit`.
         asset: Decoded sound by port name, read-only.
-        reports: What `report` was given.
-        marks: What `mark` was given.
-        steering: What `steer` was given.
+        reports: Numbers passed to `report`.
+        marks: Marks passed to `mark`.
+        steering: Tempos passed to `steer`.
     """
 
     audio_in: Sequence[Samples]
@@ -164,13 +164,13 @@ class IO:
             self.events_out.append(event)
 
     def report(self, name: str, number: float) -> None:
-        """Publishes the value of a `readonly` parameter; of a choice the place of its word, from 0."""
+        """Publishes the value of a `readonly` parameter; for a choice, the index of its word, from 0."""
         self.reports[name] = number
 
     def mark(self, kind: str, number: int) -> None:
         """Writes a line into the session log, for an event that a replay cannot compute.
 
-        At most 1024 are taken in one call; more are dropped. `ProcessorPart.recall` is given both before the same
+        At most 1024 are taken in one call; more are dropped. `ProcessorPart.recall` gets both arguments before the same
         block in a replay.
         """
         if len(self.marks) < 1024:
@@ -179,10 +179,10 @@ class IO:
     def steer(self, tempo: float, ahead: float = 0.0, skip: float = 0.0) -> None:
         """Asks for a tempo of the clock, in bpm, from the next block on; live and on files alike.
 
-        `ahead`: beats by which the clock lags behind what the node wants, negative where it leads. The clock catches up
-        within about a beat, by at most 8 % of the tempo. `skip`: beats, 0 or above, that the clock skips first; one
-        that waits (`Processor.awaits`) begins, and skips back too. Of several nodes that ask in a block, the first in
-        the order of the plan leads.
+        `ahead`: beats by which the clock lags behind the node's beat, negative where it leads. The clock catches up
+        within about a beat, by at most 8 % of the tempo. `skip`: beats, 0 or above, that the clock skips first; a clock
+        that waits (`Processor.awaits`) starts, and may skip backwards too. Of several nodes that ask in a block, the
+        first in the order of the plan leads.
         """
         if not self.steering:
             self.steering.append((tempo, ahead, skip))
@@ -191,14 +191,14 @@ class IO:
 class ProcessorPart:
     """A resource of a processor outside its process: a stream through a worker, the log of its dropouts.
 
-    The processor lists its parts in `Processor.parts`; the host calls them. A part overrides what it needs.
+    The processor lists its parts in `Processor.parts`; the host calls them. A part overrides the methods that it needs.
     """
 
     def retry(self) -> None:
-        """Retries what failed for good, at `/node/NAME/reset`; `Processor.reset` follows. Called on the block path."""
+        """Retries after a permanent failure, at `/node/NAME/reset`; `Processor.reset` follows. For the block path."""
 
     def recall(self, kind: str, number: int) -> None:
-        """Repeats in the coming block what `IO.mark` wrote before the same block of a set. Called on the block path."""
+        """Repeats in the coming block what `IO.mark` logged before that block of a set. Called on the block path."""
 
     def standing(self) -> list[tuple[str, int]]:
         """Marks that `recall` needs before the coming block, for a log that begins with that block."""
@@ -219,12 +219,12 @@ class Processor:
         outputs: Ports it can be wired from; one audio output unless declared.
         split: The host splits a block where a parameter without smoothing changes, so that `IO.value` is exact.
         holds: No input reaches an output within `spec.block` frames, so that the node may close a cycle of wires.
-        compensates: In a cycle it takes `StreamSpec.feedback` off the time it holds sound back; the host then delays
-            all other sound to it by as much.
-        rate: The rate it insists on, in Hz; None takes the stream's, and otherwise the host resamples. It may be a
+        compensates: In a cycle it subtracts `StreamSpec.feedback` from its own delay; the host then delays all other
+            sound to it by the same number of frames.
+        rate: The rate it requires, in Hz; None takes the stream's, and otherwise the host resamples. It may be a
             property that reads `settings`, which are set before the host asks.
-        block: The block it insists on, in frames; None takes the stream's.
-        channels: The channels it insists on; None takes the stream's.
+        block: The block it requires, in frames; None takes the stream's.
+        channels: The channels it requires; None takes the stream's.
         on_files: How `antiphon run` uses it, and what it does to a file.
         variants: "PARAM=module:function", where ports and parameters depend on what the text parameter PARAM names; ""
             otherwise. The function is given the `ProcessorInfo` of the type and the value, and returns the declaration
@@ -233,10 +233,10 @@ class Processor:
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
         node: The number of its node; the host sets it before `prepare`.
-        parts: What it holds outside its process; made in `prepare`.
-        vocabulary: What its parameters of kind text can name, by parameter, and ends of a number's range that its
-            settings narrow; set in `prepare`. A sender of `/node/NAME/play` that names something else is answered. Of
-            one node at most 64 KB are used.
+        parts: Its resources outside its process; made in `prepare`.
+        vocabulary: Names that its text parameters accept, by parameter, and bounds of a number's range that its
+            settings narrow; set in `prepare`. A sender of `/node/NAME/play` is told of any other name. At most 64 KB
+            per node are used.
         settings: Values of its `restart`, text and file parameters, by name; the host sets them before `prepare`.
     """
 
@@ -293,7 +293,7 @@ class Processor:
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
 
     def awaits(self, values: Mapping[str, Value]) -> bool:
-        """Whether the clock stands from the patch's beginning until the node steers it, or the transport is started.
+        """Whether the clock stands from the start of the patch until the node steers it or the transport starts.
 
         Called after `prepare`, with the values of all parameters by name; on the block path too, where the clock is to
         wait again.
@@ -301,18 +301,18 @@ class Processor:
         return False
 
     def heard(self, told: Any) -> None:
-        """Takes what `FileUse.hears` found of the file to be played. Called after `prepare`, of files alone."""
+        """Takes the findings of `FileUse.hears` on the file to be played. Called after `prepare`, for files only."""
 
     def look_ahead(self, frames: int | None) -> bool:
         """True for a preroll: a pass over the whole file without output before it is played. Never called live.
 
-        After a pass `rewind` is called, and this again, four times at most. `frames`: length of the file, to which the
-        pass adds silence as long as the latency; None, for no pass, where it is unknown or over half an hour.
+        After a pass `rewind` and then this are called, for four passes at most. `frames`: length of the file, to which
+        the pass adds silence as long as the latency; None, for no pass, where it is unknown or over half an hour.
         """
         return False
 
     def rewind(self) -> None:
-        """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
+        """Returns to a file's first frame after a preroll, keeping its estimates. Called between two blocks."""
 
     def save_state(self) -> Mapping[str, Any]:
         """State for a newer version of the plugin to continue from (hot reload).
@@ -326,9 +326,9 @@ class Processor:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restores the `save_state` of another version. Called after `prepare`, on the block path.
 
-        Names may be missing, and arrays have another shape. Arrays are copied into the processor's own, for the other
-        version plays on during the crossfade. An exception refuses the new version in the trial; later the node begins
-        anew.
+        Names may be missing, and arrays have another shape. Arrays are copied into the processor's own, because the
+        other version still plays during the crossfade. An exception refuses the new version in the trial; later the
+        node begins as after `prepare`.
         """
 
     def close(self) -> None:

@@ -134,7 +134,7 @@ class Reports:
                 self._plans.engine_started(pid)
 
     def _notice(self, changed: Changed) -> None:
-        """Says what a node did that a performer has not asked for."""
+        """Logs and reports the `notice` of a readonly parameter that has grown."""
         if changed.param.notice and (number := float(changed.value or 0.0)):
             node = self._session.state.node(changed.node)
             node.reason = changed.param.notice.format(f"{number:.0f}")
@@ -178,7 +178,7 @@ class ControlApp(OscServer):
     """
 
     def __init__(self, link: RemoteEngine, catalog: Catalog, state_dir: Path, **given: Any) -> None:
-        """Creates the parts, as `OscServer`; nothing is read or answered before `start`."""
+        """Creates the parts; arguments as for `OscServer`. Nothing is read or answered before `start`."""
         super().__init__(link, catalog, state_dir, **given)
         self.directory = Directory(self)
         self.follow = self.directory.follow
@@ -195,7 +195,7 @@ class ControlApp(OscServer):
 
     async def start(self) -> bool:
         """Restores the state of an earlier process and begins to answer; True if there was one."""
-        asyncio.get_running_loop().set_exception_handler(self.faults.in_loop)
+        asyncio.get_running_loop().set_exception_handler(self.faults.handle_loop_exception)
         restored = self.plans.restore()
         self._saved_counts = counters.saved_counts(self.folder.counters)
         self.subscribers.start(self.given_surfaces, self.folder.load() or {})
@@ -284,10 +284,10 @@ class ControlApp(OscServer):
         return counters.counts(self, self._saved_counts)
 
     def command(self, command: Command, source: str) -> None:
-        """Execution of a command outside a turn, without echo to `source`; `AntiphonError` if it is not valid."""
+        """Executes a command outside a turn, without echo to `source`; raises `AntiphonError` if it is not valid."""
         self.executor.flush()
         self.executor.do(command, source)
-        self.turns.end_soon()
+        self.turns.schedule_finish()
 
     # ---- joints between the parts
 

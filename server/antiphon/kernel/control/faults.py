@@ -32,7 +32,7 @@ class ControlFaults:
         except Exception as error:
             self.add(what, error)
 
-    def in_loop(self, loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+    def handle_loop_exception(self, loop: AbstractEventLoop, context: dict[str, Any]) -> None:
         """The event loop's exception handler, for exceptions of callbacks and of sockets' protocols."""
         error = context.get("exception")
         if isinstance(error, Exception):

@@ -24,7 +24,7 @@ from antiphon.kernel.graph.names import CANCELLER
 from antiphon.kernel.io.listening import lan_address
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.runtime.console import name_prints
+from antiphon.kernel.runtime.console import log_plugin_prints
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import listening
@@ -37,7 +37,7 @@ from antiphon.kernel.workers.status import workers
 log = logging.getLogger("antiphon.control")
 READY_TIMEOUT = 90.0
 Joining: TypeAlias = Callable[[ControlApp, ServeSettings, Mapping[str, int]], None]
-"""Adds a companion's part to control that has begun, as of `Companions.control`: takes the settings and descriptors."""
+"""Adds a companion's part to a running control, for `Companions.control`: takes the settings and file descriptors."""
 DEFAULT_PATCH = "through"
 
 
@@ -47,7 +47,7 @@ def main(argument: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     log_lines()
-    name_prints()
+    log_plugin_prints()
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
     try:

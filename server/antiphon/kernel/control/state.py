@@ -1,4 +1,4 @@
-"""State that outlives control, not the machine (no fsync): structure as JSON, numbers as mapped memory."""
+"""State that outlives control, but not the machine's run (no fsync): structure as JSON, numbers as mapped memory."""
 
 import json
 import logging

@@ -122,7 +122,7 @@ class TransportHost:
     def command(self, command: Command, source: str) -> None:
         self._server.executor.flush()
         self._server.executor.do(command, source)
-        self._server.turns.end_soon()
+        self._server.turns.schedule_finish()
 
     def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
         route = self._server.router.exact.get(address.encode())
@@ -133,7 +133,7 @@ class TransportHost:
         self._server.executor.flush()
         self._server.intake.handling = message
         route.handler(Peer(source, "", Level.OWNER, lambda packet: _answer(packet, reply)), message.args, NOW)
-        self._server.turns.end_soon()
+        self._server.turns.schedule_finish()
 
     def nodes(self) -> Mapping[str, Node]:
         return self._server.session.state.every

@@ -61,7 +61,7 @@ class ActionSchedule:
         return _cut(self._by_sample, keep_from) + _cut(self._by_beat, keep_from)
 
     def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:
-        """Note-offs of `sounding` notes that `clear` would leave hanging, less those of scheduled note-ons."""
+        """Note-offs of `sounding` notes that `clear` would leave hanging, except those of scheduled note-ons."""
         first: dict[Key, tuple[float, int, NodeNote]] = {}
         timed = [(float(at), count, action) for at, count, action in self._by_sample if isinstance(action, NOTES)]
         timed += [

@@ -2,10 +2,10 @@
 
 It runs without the interpreter. Its state is one array of 64-bit words (`Slot` names them), whose address is the
 callback's user data; sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
-For a missing output block, the last frame falls to silence (`missed_fall`), the next block rises as it fell, and the
-miss is counted; a late block is not played, so the latency stays constant. The engine's block and rate need not be the
-device's: a call may bring any number of frames, and with another rate the sound is interpolated in both directions
-(`TAPS`).
+For a missing output block, the last frame is faded out (`missed_fade_out`), the next one is faded in by the same curve,
+and the miss is counted; a late block is not played, so the latency stays constant. The engine's block and rate need not
+be the device's: a call may bring any number of frames, and with another rate the sound is interpolated in both
+directions (`TAPS`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from antiphon.kernel.contract.block import Samples, missed_fall
+from antiphon.kernel.contract.block import Samples, missed_fade_out
 from antiphon.kernel.native.compiling import kernel
 from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
@@ -24,9 +24,9 @@ from antiphon.kernel.runtime.platform import MONOTONIC, c_function, make_bell
 
 DEPTH = 32
 TAPS, PHASES = 48, 256
-"""Frames that a frame at another rate is interpolated from, and the tabulated places between two of them."""
+"""Input frames per interpolated frame at another rate, and tabulated positions between two frames."""
 _BETA, _PASSED = 8.0, 0.92
-"""Of the interpolation: beta of the Kaiser window, and the edge of its band as a share of the lower Nyquist rate."""
+"""Of the interpolation: beta of its Kaiser window, and its band edge as a share of the lower Nyquist rate."""
 
 
 class Slot(IntEnum):
@@ -127,14 +127,14 @@ def ready(s: i64p, call: i64) -> i64:
 
 @kernel
 def begin_output(s: i64p) -> None:
-    """Chooses what is played of the block that begins."""
+    """Chooses the output slot of the block that begins, and stores that of the block before."""
     s[Slot.BEFORE] = s[Slot.PLACE]
     s[Slot.PLACE] = ready(s, s[Slot.CALLS])
 
 
 @kernel
-def edge_frame(s: i64p, channel: i64, at: i64) -> f32:
-    """Frame `at` of a block that is missing, or follows one that was."""
+def faded_frame(s: i64p, channel: i64, at: i64) -> f32:
+    """Frame `at` of a missing block, or of the block after one, faded."""
     out = address_f32(s[Slot.OUT_DATA])
     fall = address_f32(s[Slot.FALL])
     block = s[Slot.BLOCK]
@@ -152,7 +152,7 @@ def edge_frame(s: i64p, channel: i64, at: i64) -> f32:
 
 @kernel
 def turn(s: i64p, frames: i64, after: i64) -> None:
-    """Goes on by `frames` of the engine, within its block; `after` as for `publish`."""
+    """Advances by `frames` frames of the engine, within its block; `after` as for `publish`."""
     s[Slot.AT] = s[Slot.AT] + frames
     if s[Slot.AT] == s[Slot.BLOCK]:
         publish(s, after)
@@ -188,14 +188,14 @@ def copy_frames(s: i64p, frames: i64) -> None:
                         dest[(done + n) * s[Slot.STRIDE_OUT]] = played[n]
                 else:
                     for n in range(count):
-                        dest[(done + n) * s[Slot.STRIDE_OUT]] = edge_frame(s, c, at + n)
+                        dest[(done + n) * s[Slot.STRIDE_OUT]] = faded_frame(s, c, at + n)
         done = done + count
         turn(s, count, frames - done)
 
 
 @kernel
 def between(history: f32p, table: f32p, place: f64) -> f32:
-    """A frame between two in the middle of `TAPS`, at the share `place` of the way from one to the other."""
+    """Interpolates between the two frames in the middle of `TAPS`; `place`: position between them, 0 to 1."""
     at = i64(place * PHASES)
     share = place * PHASES - f64(at)
     low = offset(table, at * TAPS)
@@ -210,7 +210,7 @@ def between(history: f32p, table: f32p, place: f64) -> f32:
 
 @kernel
 def hold(history: f32p, at: i64, x: f32) -> None:
-    """Appends a frame to a history, which holds each twice: its last `TAPS` then stand in a row."""
+    """Appends a frame to a history, which stores each frame twice, so that its last `TAPS` are contiguous."""
     history[at] = x
     history[at + TAPS] = x
 
@@ -243,7 +243,7 @@ def convert_frames(s: i64p, frames: i64) -> None:
                 if place >= 0 and s[Slot.BEFORE] >= 0:
                     played = out[(place * outs + c) * block + s[Slot.AT]]
                 else:
-                    played = edge_frame(s, c, s[Slot.AT])
+                    played = faded_frame(s, c, s[Slot.AT])
                 hold(offset(history, (ins + c) * 2 * TAPS), s[Slot.HELD_OUT], played)
             s[Slot.HELD_OUT] = (s[Slot.HELD_OUT] + 1) % TAPS
             turn(s, 1, frames - 1 - n)
@@ -263,7 +263,7 @@ def convert_frames(s: i64p, frames: i64) -> None:
 
 
 @kernel
-def pass_frames(s: i64p, frames: i64) -> None:
+def exchange_frames(s: i64p, frames: i64) -> None:
     """Takes the input of a call, and plays finished output of `AHEAD` blocks before."""
     if s[Slot.RATE] == s[Slot.DEVICE_RATE]:
         copy_frames(s, frames)
@@ -283,7 +283,7 @@ def jack_process(frames: i64, s: i64p) -> i64:
         s[Slot.FROM + c] = call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_IN + c], count)
     for c in range(s[Slot.CHANNELS_OUT]):
         s[Slot.TO + c] = call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_OUT + c], count)
-    pass_frames(s, count)
+    exchange_frames(s, count)
     return 0
 
 
@@ -299,7 +299,7 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
         s[Slot.FROM + c] = x + 4 * c if x != 0 else 0
     for c in range(s[Slot.CHANNELS_OUT]):
         s[Slot.TO + c] = y + 4 * c if y != 0 else 0
-    pass_frames(s, frames & 4294967295)
+    exchange_frames(s, frames & 4294967295)
     return 0
 
 
@@ -344,7 +344,7 @@ class CallbackState:
         bands = [_PASSED * min(rates) / rate for rate in (rates[1], rates[0])] if rates[0] != rates[1] else []
         places = np.arange(PHASES + 2) / PHASES
         self._tables: Samples = np.array([sinc_table(places, TAPS // 2, band, _BETA) for band in bands], np.float32)
-        self._fall = missed_fall(block, rates[0])
+        self._fall = missed_fade_out(block, rates[0])
         self._history: Samples = np.zeros((channels_in + channels_out, 2 * TAPS), np.float32)
         values = {
             Slot.RATE: rates[0],

@@ -11,7 +11,7 @@ from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.errors import EngineError, sentence
 
 TURN_SECONDS = 5.0
-"""Time in which the loop must have taken a driver: the fade takes 20 ms, a device that is silent 0.5 s."""
+"""Seconds within which the loop must switch to a driver: the fade takes 20 ms, the wait for a silent device 0.5 s."""
 
 
 class DriverChange:
@@ -22,13 +22,13 @@ class DriverChange:
         self._loop, self._options, self._make = loop, options, make
 
     def to(self, name: str, options: dict[str, Any]) -> str:
-        """Changes to the driver `name`: "", or why it cannot be opened, after which the one before plays on.
+        """Changes to the driver `name`. Returns "", or why it cannot be opened; then the previous one plays on.
 
         Raises EngineError: the loop hangs.
 
-        From or to the software clock, one is opened while the other plays. Of two devices the first is closed before,
-        since a library or a card holds one at a time: the software clock computes until the other plays, so that
-        nodes and beat go on.
+        From or to the software clock, one is opened while the other plays. Between two devices, the first is closed
+        before the second is opened, since a library or a card holds one at a time; until then the software clock
+        computes, so that nodes and beat continue.
         """
         old, chosen, problem = self._loop.driver, replace(self._options, **options), ""
         # PortAudio may hold JACK's library itself
@@ -51,7 +51,7 @@ class DriverChange:
         return problem
 
     def _again(self, name: str, problem: str) -> tuple[Driver, str]:
-        """Opens the driver that was closed, or the software clock in its place; the problem, with what came of that."""
+        """Reopens the closed driver, or else the software clock. Returns it, and the problem with its outcome."""
         try:
             return self._make(name, self._options), problem
         except Exception as error:

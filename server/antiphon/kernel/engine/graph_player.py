@@ -34,7 +34,7 @@ from antiphon.kernel.session.commands import AwaitPlayer, Beat, ClearSchedule, N
 # level
 
 MAX_ROWS = 256
-"""Channels of strips that are faded with the output; those beyond are recorded without its fades."""
+"""Maximum channels of strips that are faded with the output; further ones are recorded without its fades."""
 MAX_HEARD = 4096
 _NONE: Mapping[str, Strip] = {}
 
@@ -43,9 +43,9 @@ class Strips:
     """The strips of one player, kept while tracks are recorded.
 
     Attributes:
-        now: Those of the last block by name; none while no tracks are recorded.
-        faded: Rows of those that are copies, to be scaled as the output is.
-        heard: Events that nodes with an output got, and the nodes' names; None while no tracks are recorded.
+        now: The strips of the last block by name; none while no tracks are recorded.
+        faded: Rows of the strips that are copies, to be faded with the output.
+        heard: Events received by nodes with an output, and the nodes' names; None while no tracks are recorded.
     """
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -56,7 +56,7 @@ class Strips:
         self.heard: deque[tuple[str, Sequence[Event]]] | None = None
 
     def keep(self, wanted: bool) -> None:
-        """Begins or ends to keep strips, from the next block on."""
+        """Starts or stops keeping strips, from the next block on."""
         if wanted != (self.heard is not None):
             self.heard = deque(maxlen=MAX_HEARD) if wanted else None
             self.now, self.faded = _NONE, self._none
@@ -94,9 +94,10 @@ class GraphPlayer:
     """Runs plan, schedule, tempo map and master limiter. For one thread.
 
     `sample`: first sample of the next block. `applied`: actions as they took effect, for the session log; None while no
-    session is recorded. `out`: the output of the last block among them, float32 `[channels, block]`. `strips`: what
-    each wire adds to it, while that is kept. `leader`: number of the node that steers the clock, or that a standing
-    clock waits for; 0 for none. `again`: the next plan is that of an engine that ended, whose clock goes on.
+    session is recorded. `out`: the output of the last block among them, float32 `[channels, block]`. `strips`: each
+    wire's contribution to it, while they are kept. `leader`: number of the node that steers the clock, or that a
+    stopped clock waits for; 0 for none. `again`: the next plan is that of an engine that ended, and its clock
+    continues.
     """
 
     def __init__(self, spec: StreamSpec, tempo: float = 120.0) -> None:
@@ -164,13 +165,13 @@ class GraphPlayer:
             self._refuse(action)
 
     def load(self, plan: Plan, serial: int, fade: float, tempo: float = 0.0, tail: float = 0.0) -> None:
-        """Crossfade of `fade` s to `plan` from the next block; common nodes keep their state, `tempo` 0 the tempo.
+        """Crossfades to `plan` in `fade` s from the next block; common nodes keep their state, `tempo` 0 the tempo.
 
-        `tail`: seconds in which the nodes that left ring out, where that is more than `fade`.
+        `tail`: seconds for which removed nodes ring out, where that is more than `fade`.
         """
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
-        self._await(plan)
+        self._await_node(plan)
         self._retire()
         if self.plan is not None:
             plan.inherit(self.plan)
@@ -190,8 +191,8 @@ class GraphPlayer:
         self._playing.keep(plan.hosts)
         self._report(PlayerReport("loaded", plan.awaited, token=serial, number=float(plan.latency)))
 
-    def _await(self, plan: Plan) -> None:
-        """Has the clock wait for a node of a new patch, and no longer for one that is gone."""
+    def _await_node(self, plan: Plan) -> None:
+        """Makes the clock wait for a node of a new patch, and no longer for a removed one."""
         before = {} if self.plan is None else self.plan.hosts
         # what plays goes on where an edit adds the node
         edited = bool(before) and before.keys() <= plan.hosts.keys()
@@ -204,12 +205,12 @@ class GraphPlayer:
         self.again = False
 
     def rise(self) -> None:
-        """Fades in over 10 ms the first plan of a live engine, whose input already sounds, and what follows a gap."""
+        """Fades in, over 10 ms, a live engine's first plan, whose input already sounds, or the sound after a gap."""
         self.edges.rise(self.edges.wait if self.edges.rising else 0)
 
-    def rise_again(self) -> None:
+    def restart_fade_in(self) -> None:
         """Starts the fade-in after a block that was computed and not played."""
-        self.edges.rise_again()
+        self.edges.restart_fade_in()
 
     @property
     def rising(self) -> dict[str, int]:
@@ -257,7 +258,7 @@ class GraphPlayer:
         return self._crossing is not None
 
     def skip(self, frames: int) -> None:
-        """Advances the sample clock over missed blocks, after which the sound rises."""
+        """Advances the sample clock over missed blocks, and starts a fade-in."""
         self.sample += frames
         self.out.fill(0.0)
         if self.plan is not None:
@@ -375,7 +376,7 @@ class GraphPlayer:
             self._report_nodes(self._crossing.old, leaving=True)
 
     def _hear(self, plan: Plan, frames: int) -> None:
-        """Gives a plan what was played in the block before, where a wire carries it."""
+        """Copies the output of the previous block to a plan in which a wire carries it."""
         if plan.played is not None:
             plan.played[:, :frames] = self.out[:, :frames]
 
@@ -458,7 +459,7 @@ class GraphPlayer:
             self._report(PlayerReport("running", node))
 
     def _wait(self, sample: int, action: AwaitPlayer) -> None:
-        """Has the clock stand until the node begins it, unless it would not, by its values."""
+        """Stops the clock until the node starts it, unless by its values the node does not await this."""
         plan = self.plan
         node = action.node or (0 if plan is None else plan.awaited)
         host = None if plan is None else plan.hosts.get(node)

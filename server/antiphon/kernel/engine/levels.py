@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fall
+from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fade_out
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.graph.graph import OUT, Graph
@@ -52,7 +52,7 @@ class MasterLevel:
         self._active: list[ParamCell] = []
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
-        """Parameter change at a frame of the next block, in a ramp of seconds; False where the cell is full."""
+        """Changes a parameter at a frame of the next block, in a ramp of seconds; False where the cell is full."""
         target = self.cells[cell]
         if target not in self._active:
             self._active.append(target)
@@ -123,8 +123,8 @@ class Edges:
     frames later, after the plan's latency: a source without an input behind a delay line begins only then. `wait`:
     frames of silence before the output's fade-in.
 
-    After missed blocks the input also falls, by `missed_fall`, from its last frame before them: what is behind a delay
-    line is cut otherwise.
+    After missed blocks the input is also faded out, by `missed_fade_out`, from its last frame before them, or the
+    sound behind a delay line would be cut off.
     """
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -134,12 +134,12 @@ class Edges:
         self._curve, self._cube = np.zeros((2, spec.block), np.float32)
         self.rising = self.wait = 0  # frames until the output has its full level; 0 when no fade-in is under way
         self._falling = -1
-        self._fall_in, self._cut = missed_fall(spec.block, spec.rate), False
+        self._fall_in, self._cut = missed_fade_out(spec.block, spec.rate), False
         self._last: Samples = np.zeros((spec.channels, 1), np.float32)
         self._part: Samples = np.zeros((spec.channels, self._fall_in.size), np.float32)
 
     def cut(self, x: Samples) -> None:
-        """Has the input fall from the last frame of `x`, the block `[channels, frames]` before missed ones."""
+        """Fades the input out from the last frame of `x`, the block `[channels, frames]` before missed ones."""
         self._last[:] = x[:, -1:]
         self._cut = True
 
@@ -147,10 +147,10 @@ class Edges:
         """Starts a fade-in with the next block. `wait` is the plan's latency in frames."""
         self.rising, self.wait = wait + self._rise, wait
 
-    def rise_again(self) -> None:
+    def restart_fade_in(self) -> None:
         """Starts a fade-in of the output after a block that was computed and not played.
 
-        The input went on, and a cut in it would be heard from a delay line: it fades no more than it did before.
+        The input continued, and a cut in it would be audible behind a delay line; so it gets no new fade.
         """
         if self.rising > self.wait:  # the input's fade-in is under way
             self.rise(self.wait)
@@ -163,7 +163,7 @@ class Edges:
             self._falling = self._lead + self._fall
 
     def stay(self) -> None:
-        """Takes the fade-out back."""
+        """Cancels the fade-out."""
         self._falling = -1
 
     @property
@@ -203,7 +203,7 @@ class Edges:
         self._scale(x, np.divide(curve, self._rise, out=curve), more)
 
     def _scale(self, x: Samples, line: Samples, more: Samples = _NO_ROWS) -> None:
-        """Scales by 3c² - 2c³ of a line c from 0 to 1: a fade with a corner at either end is heard as a tick."""
+        """Scales by 3c² - 2c³ of a line c from 0 to 1: a fade with a corner at either end is audible as a tick."""
         np.minimum(np.maximum(line, 0.0, out=line), 1.0, out=line)
         square = np.multiply(line, line, out=self._cube[: line.size])
         np.subtract(3.0, np.multiply(line, 2.0, out=line), out=line)
@@ -268,11 +268,11 @@ class OutputBuses:
     """Output channels of one player, and the level that each is limited to.
 
     `channels`: float32 `[spec.channels + 2 * len(BUSES), block]`: the output, then the buses in their order. `words`:
-    where they are, for machine code (`BusWord`). `source`: what the output is copied from.
+    their addresses, for machine code (`BusWord`). `source`: the array that the output is copied from.
     """
 
     def __init__(self, spec: StreamSpec, counts: NDArray[np.int64]) -> None:
-        """Silence; `counts`: of `dsp.guard`."""
+        """Starts silent. `counts`: the counters of `dsp.guard`."""
         self.channels: Samples = np.zeros((spec.channels + 2 * len(BUSES), spec.block), np.float32)
         self._buses = self.channels[spec.channels :]
         self.sounding: Sounding = ()
@@ -307,7 +307,7 @@ class OutputBuses:
 class ChosenPairs:
     """Gathers the channels of a device, or of a file, from those of a player.
 
-    `rows`: the player's channel of each, int64.
+    `rows`: the player's channel for each gathered one, int64.
     """
 
     def __init__(self, pairs: Sequence[str], spec: StreamSpec) -> None:
@@ -322,26 +322,26 @@ class ChosenPairs:
 
 
 def pairs_of(graph: Graph, cue: str = "") -> tuple[str, ...]:
-    """Pairs of a file: up to the last one a wire of the graph names. `cue`: the pair that holds the cue."""
+    """Pairs of a file: up to the last one that a wire of the graph names. `cue`: the pair that plays the cue."""
     used = [BUSES.index(wire.dest.port) for wire in graph.wires if wire.dest.node == OUT and wire.dest.port in BUSES]
     return device_pairs(max((2 * n + 4 for n in used if BUSES[n] != CUE), default=2), cue)
 
 
 def device_pairs(channels: int, cue: str = "") -> tuple[str, ...]:
-    """Pairs played by a device of `channels` channels, extended up to pair `cue`, which the cue replaces."""
+    """Pairs that a device of `channels` channels plays, extended to pair `cue`, in which the cue replaces the bus."""
     pairs = (FIRST, *BUSES[: max(channels, BUSES.index(cue) * 2 + 4 if cue else 2) // 2 - 1])
     return tuple(CUE if pair == cue else pair for pair in pairs)
 
 
 def kept(samples: Samples, channels: int) -> Samples:
-    """What a loop on that many channels plays of float32 `[channels, frames]`, stored once where all are equal."""
+    """Returns the part of float32 `[channels, frames]` that a loop plays, stored once where all rows are equal."""
     used = samples[:channels]
     missing = used.shape[0] < channels and used.shape[0] > 1
     return used[:1].copy() if not missing and (used == used[0]).all() else used
 
 
 def looping(samples: Samples, channels: int) -> Samples:
-    """A sound for that many channels. Mono is for all, its rows the same memory; other missing ones are silent."""
+    """Returns a sound for that many channels. Mono fills all, sharing its memory; else missing ones are silent."""
     held, length = samples.shape
     if 1 < held < channels:
         samples = np.concatenate([samples, np.zeros((channels - held, length), np.float32)])

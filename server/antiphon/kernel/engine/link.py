@@ -1,8 +1,8 @@
 """Engine-to-control messages: reports, counters and status.
 
 Real-time actions are fixed-size records in a bounded ring; a result of False means that the ring was full and the
-action is dropped and counted. New plans, which are rare and large, go through a socket.
-A node is identified by the number that control gives it in `load`, a cell by its index in `ProcessorInfo.cells`.
+action is dropped and counted. New plans, which are rare and large, go through a socket. A node is identified by the
+number that control assigns in `load`, a cell by its index in `ProcessorInfo.cells`.
 """
 
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ class Late:
 class NodeState(Struct, frozen=True, tag=True):
     """The state of a node has changed.
 
-    `state`: "running"; "failed" (raised an error, gave a NaN, or overran); "starting" or "restarting" (its worker
-    does); "waiting" (the program or device that its worker uses does not answer).
+    `state`: "running"; "failed" (raised an error, gave a NaN, or overran); "starting" or "restarting" (its worker is);
+    "waiting" (the program or device that its worker uses does not answer).
     """
 
     node: int
@@ -52,7 +52,7 @@ class NodeVocabulary(Struct, frozen=True, tag=True):
 
 @dataclass(frozen=True, slots=True)
 class PlanLoaded:
-    """The plan of `load` number `serial` plays.
+    """The plan requested by `load` number `serial` plays.
 
     `latency`: its latency in frames; `awaited`: number of the node for which its clock may wait, 0 for none.
     """
@@ -63,7 +63,7 @@ class PlanLoaded:
 
 
 class PlanRefused(Struct, frozen=True, tag=True):
-    """The plan of `load` number `serial` was refused; the previous plan continues."""
+    """The plan requested by `load` number `serial` was refused; the previous plan continues."""
 
     serial: int
     reason: str

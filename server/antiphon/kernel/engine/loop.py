@@ -27,11 +27,11 @@ _KINDS = {kind: place for place, kind in enumerate(KINDS)}
 METER_HZ = 60
 COMMANDS_A_BLOCK = 2048
 SILENT_NS = 500_000_000
-"""A device that has not asked for a block for this long is left without a fade."""
+"""Nanoseconds without a request after which the loop leaves a device without a fade."""
 MAX_SECONDS = 8.0
 """A plan whose bar line is farther away is taken at once: control repeats an unanswered plan request after 20 s."""
 MOST_FADING, CROWDED_SHARE = 0.5, 0.1
-"""Share of a block above which the tails of the last patch end, and the smoothing weight of the newest block in it."""
+"""Load, as a share of a block, above which the last patch's tails end, and its smoothing weight of the newest block."""
 _NOT_SET = -math.inf
 
 
@@ -39,7 +39,7 @@ _NOT_SET = -math.inf
 class NextPlan:
     """A prepared plan, ready for the loop.
 
-    `quantum`: beats: it is taken at the next multiple of them, at most `MAX_SECONDS` later; 0 takes it at once.
+    `quantum`: beats, at whose next multiple it is taken, if at most `MAX_SECONDS` later; otherwise, and for 0, at once.
     """
 
     plan: Plan
@@ -90,7 +90,7 @@ class EngineLoop:
         self._loop[LoopWord.LATEST] = self._words[HeaderWord.LATEST_NS]
 
     def _use(self, driver: Driver) -> None:
-        """Makes a driver the loop's clock; its counts begin at 0, and the server's go on."""
+        """Makes a driver the loop's clock. Its counts begin at 0, and the server's continue."""
         words, loop = self._words, self._loop
         self.driver = driver
         self._native.use(driver)
@@ -102,7 +102,7 @@ class EngineLoop:
         self.player.time.latency = driver.latency + driver.ring
 
     def change(self, driver: Driver, *, sounds: bool = True) -> None:
-        """Asks, from the loader's thread, for another driver; the sound fades out before it, and in after it."""
+        """Asks, from the loader's thread, for another driver; the sound fades out before the change and in after it."""
         self._sounds, self._next_driver = sounds, driver
         self._loop[LoopWord.ASKED] = 1
 
@@ -112,7 +112,7 @@ class EngineLoop:
         return self._next_driver is not None
 
     def _change(self, driver: Driver) -> None:
-        """Changes to a driver once the output has faded out; the sample clock goes on by the time that passes."""
+        """Changes to a driver once the output has faded out; the sample clock advances by the time that passes."""
         player, block, now = self.player, driver.block, time.monotonic_ns()
         last, played = player.sample // block - 1, player.sample > self._since
         # a device that has not called yet knows no time
@@ -128,7 +128,7 @@ class EngineLoop:
             self.journal.missed(player.sample, first * block)
             player.skip(first * block - player.sample)
         self._since = player.sample
-        self.journal.sounds_late(player.sample, player.time.latency)
+        self.journal.record_latency(player.sample, player.time.latency)
         if self._sounds:
             player.edges.stay()
             player.rise()
@@ -149,7 +149,7 @@ class EngineLoop:
             self._loop[LoopWord.ASKED] = 1
 
     def begin(self, first: int, died: int) -> None:
-        """Start at block `first`; blocks from `died`, the previous engine's end, are missed. 0 for the first engine."""
+        """Starts at block `first`; blocks from `died`, the previous engine's end, are missed. 0 for a first engine."""
         block = self.driver.block
         if died:
             self._loop[LoopWord.BASE_MISSED] += first - died
@@ -158,7 +158,7 @@ class EngineLoop:
         self.journal.started(self.player.sample, died * block)
 
     def turn(self) -> bool:
-        """Takes another driver where it is asked for, and runs one block; as `run_block`."""
+        """Changes the driver if asked to, and runs one block; returns what `run_block` returns."""
         if self._next_driver is not None:
             self._change(self._next_driver)
         return self.run_block()
@@ -199,7 +199,7 @@ class EngineLoop:
             pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
 
     def run(self, ending: Sequence[int], signals: int) -> bool:
-        """Loop over blocks until the device is gone or `ending` is filled; `signals`: of `signal.set_wakeup_fd`."""
+        """Runs blocks until the device is lost or `ending` is filled; `signals`: of `signal.set_wakeup_fd`."""
         self._loop[LoopWord.SIGNALS] = signals
         while not ending:
             if self.turn():
@@ -253,12 +253,12 @@ class EngineLoop:
         self._native.end_turn()
 
     def _unheard(self, sample: int) -> None:
-        """Notes a block that was computed too late to be played: the next one rises from silence."""
+        """Notes a block that was computed too late to be played, and starts a fade-in with the next one."""
         self.journal.unheard(sample)
-        self.player.rise_again()
+        self.player.restart_fade_in()
 
     def end(self) -> None:
-        """Runs the last blocks, over which the sound fades out, unless the device asks for no more."""
+        """Runs the last blocks, over which the sound fades out, until the device requests no more."""
         self.player.take(FadeOut())
         while not self.player.over and self.run_block():
             pass
@@ -323,7 +323,7 @@ class EngineLoop:
     def _echo(self, node: int, sample: int) -> None:
         """Reports the events that a node, or every node, emitted in the block that began at `sample`.
 
-        Notes of a node that left with its patch, was prepared anew or has failed are ended here: it emits no end.
+        Notes of a node that was removed, prepared anew or has failed are ended here, since it emits no note-off.
         """
         plan, sounding = self.player.plan, self._echoed
         if sounding:

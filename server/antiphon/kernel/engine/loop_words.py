@@ -89,7 +89,7 @@ class LoopWord(IntEnum):
     OUT = 71  # address of all channels of the player, float32 `[channels + buses, block]`
     FILE_ROW = 72  # frames from a channel of `FILE` to the next, 0 where one is for all
     WAKING = 73  # address of the pool's words (`BellWord`), or 0
-    FALL = 74  # address and number of the gains of a fall to silence, `missed_fall`
+    FALL = 74  # address and number of the gains of a fall to silence, `missed_fade_out`
     FALL_FRAMES = 75
     REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
     REPORTED_COUNT = 84

@@ -19,7 +19,7 @@ from antiphon.kernel.session.commands import Now
 class Playing:
     """Event queue of the next block, and the set of sounding notes.
 
-    `waiting`: events that their block had no room for, in order, each with the sample it was meant for.
+    `waiting`: events for which their block had no space, in order, each with its intended sample.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Retries:
             self._nodes.append((sample + round(failure.retry * self._rate), failure.number))
 
     def due(self, sample: int, plan: Plan | None) -> Sequence[NodeReset]:
-        """Resets of the nodes whose retry is due at `sample`."""
+        """Returns the resets of the nodes whose retry is due at `sample`."""
         if not self._nodes or plan is None:
             return _NONE
         resets = []

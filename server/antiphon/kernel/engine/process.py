@@ -96,7 +96,7 @@ def run(
         return NO_DEVICE
     pool = pools.Pool(given.arena, given.bells, given.device)
     pools.use(pool)
-    overruns.excuse(lambda: pool.waited_ns)
+    overruns.exclude_waits(lambda: pool.waited_ns)
     if synth:
         choice = synths.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))

@@ -45,7 +45,7 @@ from antiphon.kernel.workers.low_latency_events import EventWriter
 
 REPORT_KINDS = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
 PLACES = {name: place for place, name in enumerate(REPORT_KINDS)}
-"""Numbers of the kinds of reports."""
+"""Index of each kind of report."""
 KINDS = tuple(event.kind for event in EVENTS)
 """Kinds of the events that a node emits; a report holds their index."""
 STATES = ("none", "starting", "running", "ended")
@@ -75,7 +75,9 @@ class RemoteEngine:
 
     # ---- commands
     def send(self, action: Action) -> bool:
-        """Puts an action into the engine's ring; False, and counted, if full. An undated note also goes to `direct`."""
+        """Puts an action into the engine's ring; if full, counts it and returns False. Undated notes go to `direct`
+        too.
+        """
         if self.direct is None or not isinstance(action, EVENTS) or type(action.when) is not Now or self._commands.full:
             return self._commands.push(action)
         if self._batches and not self.direct.batching:
@@ -85,7 +87,7 @@ class RemoteEngine:
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Context whose actions reach one block, nested or not: `COMMANDS_A_BLOCK` at most, the rest is dropped."""
+        """Context whose actions reach one block, even nested; those over `COMMANDS_A_BLOCK` are dropped."""
         self._batches += 1
         if self._batches == 1:
             self._commands.begin_batch()
@@ -101,7 +103,7 @@ class RemoteEngine:
                     self._commands.end_batch()
 
     def load(self, plan: EngineLoad) -> None:
-        """Request for a plan, answered by `PlanLoaded` or `PlanRefused`; nodes of the same number keep state."""
+        """Requests a plan, answered by `PlanLoaded` or `PlanRefused`; nodes of the same number keep their state."""
         request = {"do": "load", "serial": plan.serial, "graph": plan.graph.to_json(), "ids": plan.ids}
         always = {"tempo": plan.tempo, "fade": plan.fade}
         more = {"again": plan.again, "versions": dict(plan.versions), "quantum": plan.quantum, "tail": plan.tail}
@@ -123,7 +125,7 @@ class RemoteEngine:
         self._ask({"do": "capture", "path": path, "node": node, "bars": bars, "bar": bar, "number": number})
 
     def note_turn(self) -> None:
-        """Writes a heartbeat of control's loop; the supervisor takes a control without one as hung."""
+        """Writes a heartbeat of control's loop; without one the supervisor considers control hung."""
         self._words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()
 
     def echo(self, node: int) -> None:
@@ -141,7 +143,7 @@ class RemoteEngine:
 
     @property
     def recording(self) -> bool:
-        """Whether the output is recorded, which the recorder says."""
+        """Whether the output is recorded, as the recorder reports it."""
         return bool(self._words[HeaderWord.TAPPING] & OUTPUT)
 
     @property

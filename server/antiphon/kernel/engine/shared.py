@@ -32,7 +32,7 @@ number 0 ends the list."""
 DRIVERS = ("headless", "jack", "portaudio", "offline")
 """Names of the drivers; `HeaderWord.DRIVER` is the index in this tuple."""
 OUTPUT, SESSION, TRACKS = 1, 2, 4
-"""Flags of `HeaderWord.TAPPING`: what is being recorded."""
+"""Flags of `HeaderWord.TAPPING`: the kinds of recording in progress."""
 
 
 @unique
@@ -119,7 +119,7 @@ class MappingShape:
 
     @staticmethod
     def of(rate: int, block: int, channels: int, seconds: float = 4.0) -> MappingShape:
-        """A shape whose tap holds `seconds` of sound, and 16 blocks at least."""
+        """Returns a shape whose tap holds `seconds` of sound, and 16 blocks at least."""
         return MappingShape(rate, block, channels, max(16, round(seconds * rate / block)))
 
 
@@ -191,7 +191,7 @@ class ByteRing:
         self._size = JOURNAL_BYTES
 
     def push(self, payload: bytes | bytearray) -> bool:
-        """Appends a record. Returns False, and counts it, when the ring has no room."""
+        """Appends a record. Returns False, and counts it, when the ring has no space."""
         words = self._words
         at, need = words[HeaderWord.JOURNAL_WRITE], len(payload) + 4
         if at + need - words[HeaderWord.JOURNAL_READ] > self._size:

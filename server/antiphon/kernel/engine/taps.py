@@ -1,7 +1,7 @@
-"""Sound beside the patch: a browser's into the input, and copies of nodes' for listeners and for `/capture`.
+"""Sound beside the patch: a browser's, for the input, and copies of nodes' sound for listeners and for `/capture`.
 
-A browser's sound, microphone or file, is mixed into the engine's input, or is put in place of a looping file. Of the
-copies this is the interpreter's part.
+A browser's sound, microphone or file, is mixed into the engine's input, or replaces a looping file. For the copies,
+this module has the interpreter's part.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class BrowserInput:
         return self._filling
 
     def add(self, x: Samples) -> Samples:
-        """`x` plus the browser's sound, float32 `[channels, block]`, valid until the next call.
+        """Returns `x` plus the browser's sound, float32 `[channels, block]`, valid until the next call.
 
         It is `x` itself while no browser sends, or the buffer is filling.
         """
@@ -58,9 +58,9 @@ class BrowserInput:
         return sound
 
     def replace(self, x: Samples) -> Samples:
-        """The browser's sound in place of `x`, a file that stands in for a microphone; else as `add`.
+        """Returns the browser's sound in place of `x`, a file that replaces a microphone; else what `add` returns.
 
-        Where it begins and ends, `x` is faded in place and added.
+        Where the sound begins and ends, `x` is faded in place and added.
         """
         sound = self._taken()
         if sound is None:
@@ -126,7 +126,7 @@ class NodeTaps:
     def sound(
         self, number: int, x: Samples, out: Samples, plan: Plan | None, channels: Samples | None
     ) -> Samples | None:
-        """Sound of a node's tap, or None; `x`: the input `[channels, block]`, `channels`: as of `OutputBuses`."""
+        """Sound of a node's tap, or None; `x`: the input `[channels, block]`, `channels`: those of `OutputBuses`."""
         if number == OUT_NUMBER:
             return out
         if number == IN_NUMBER:
@@ -163,7 +163,7 @@ _NO_STRIPS: Mapping[str, Strip] = {}
 
 
 def _is_source(host: NodeHost) -> bool:
-    """Whether a node makes sound of no other sound."""
+    """Whether a node makes sound without audio inputs."""
     ins, outs = ([port.kind for port in ports] for ports in (host.info.inputs, host.info.outputs))
     return "audio" in outs and "audio" not in ins
 
@@ -194,8 +194,8 @@ class NodeCapture:
     ) -> tuple[list[Samples], NDArray[np.int64]]:
         """Captured sounds of a plan, `[channels, block]` each, and the owner of each channel, in order.
 
-        `channels`: as of `OutputBuses`; of its buses those that the plan plays. `strips`: as of `Strips.now`; they
-        stand in place of their nodes' sounds.
+        `channels`: those of `OutputBuses`, of whose buses the ones that the plan plays are captured. `strips`: those of
+        `Strips.now`, which replace their nodes' sounds.
         """
         if self._owners is None or plan is not self._plan or strips is not self._strips:
             self._strips = strips

@@ -20,7 +20,7 @@ MAX_CLIP_TEXT = 1 << 17
 """Most characters of all clips of a patch, whose file may be twice as large."""
 MAX_NAME, MAX_EVENT = 64, 200
 _WORD = re.compile(r'(?:"[^"]*"|[^\s"]+)(?!\S)')
-"""A word, or in quotes a text that may have spaces or be written as a number."""
+"""A word, or a text in quotes that may have spaces or be written as a number."""
 _FULL = f"a patch holds {MAX_CLIPS} clips of {MAX_CLIP_TEXT} characters in all; delete one"
 _ADDRESSES = ("/note/", "/node/", "/macro/", "/cc", "/bend", "/program", "/scene/recall")
 ClipMessage: TypeAlias = tuple[float, str, tuple[int | float | str, ...]]
@@ -31,9 +31,10 @@ class PatchClip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Messages at beats.
 
     Attributes:
-        beats: Length, after which it begins again; 0 for what is played once.
-        events: Each as text: beat, address and arguments, "1.5 /note/on 60 100 1 keys".
-        place: Place in the page's grid, from 0; -1 for none. Of those with one rest by 4 one plays at a time.
+        beats: Length, after which it repeats; 0 for a clip that is played once.
+        events: Each event as text: beat, address and arguments, "1.5 /note/on 60 100 1 keys".
+        place: Place in the page's grid, from 0; -1 for none. Of clips whose places are equal modulo 4 only one plays at
+            a time.
     """
 
     beats: float
@@ -42,16 +43,16 @@ class PatchClip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, beats: float, messages: Iterable[ClipMessage], place: int = -1) -> Self:
-        """A clip of messages, whose numbers are kept to nine digits; `RequestError` for a text with a `"`."""
+        """Makes a clip of messages, whose numbers are kept to nine digits; `RequestError` for a text with a `"`."""
         return cls(beats, tuple(" ".join(map(_word, (at, address, *args))) for at, address, args in messages), place)
 
     def messages(self) -> list[ClipMessage]:
-        """The events; `RequestError` for what no clip may hold."""
+        """The events; `RequestError` for an event that no clip may hold."""
         return [_message(event) for event in self.events]
 
 
 def check_clips(clips: Mapping[str, PatchClip]) -> None:
-    """Raises `RequestError` for a name, a length, a place or an event that cannot be, and for too many."""
+    """Raises `RequestError` for a name, length, place or event that is not allowed, and for too many of them."""
     if len(clips) > MAX_CLIPS or sum(len(event) for clip in clips.values() for event in clip.events) > MAX_CLIP_TEXT:
         raise RequestError(_FULL)
     for name, clip in clips.items():
@@ -65,7 +66,7 @@ def check_clips(clips: Mapping[str, PatchClip]) -> None:
 
 
 def clip_room(clips: Mapping[str, PatchClip], name: str) -> int:
-    """Most events of a clip of that name beside the others; `RequestError` where none fits."""
+    """Maximum events of a clip of that name beside the others; `RequestError` where none fits."""
     others = {other: clip for other, clip in clips.items() if other != name}
     check_clips({**others, name: PatchClip(0.0)})
     text = MAX_CLIP_TEXT - sum(len(event) for clip in others.values() for event in clip.events)
@@ -75,7 +76,7 @@ def clip_room(clips: Mapping[str, PatchClip], name: str) -> int:
 
 
 def _message(event: str) -> ClipMessage:
-    """Reads an event's text; `RequestError` for what no clip may hold."""
+    """Reads an event's text; `RequestError` for an event that no clip may hold."""
     beat, _, rest = event.partition(" ")
     address, *args = _WORD.findall(rest) or ("",)
     at = _argument(beat)
@@ -111,7 +112,7 @@ def _argument(word: str) -> int | float | str:
 
 
 def locate_asset(text: str, error: type[AntiphonError] = FileError) -> str:
-    """Path of a library name, the performer's first; "" and absolute paths, from the command line, as they are."""
+    """Path of a library name, the performer's first; "" and absolute paths, from the command line, are unchanged."""
     if not text or Path(text).is_absolute():
         return text
     return str(_found(text, error))
@@ -149,7 +150,7 @@ def name_asset(text: str) -> str | None:
 
 
 def library_names() -> list[str]:
-    """The names of what stands in the performer's library; none where it cannot be read."""
+    """The names of the files in the performer's library; none where it cannot be read."""
     try:
         return sorted(p.name for p in paths.library().iterdir() if not p.name.startswith("."))
     except OSError:

@@ -12,7 +12,7 @@ MIN_STEP, MAX_STEP = 1.0 / 16.0, 4.0
 EIGHTH = 0.5
 """Default swing step: an eighth, in beats."""
 CATCH, MAX_CATCH = 2.0, 0.08
-"""Share of the beats behind that a steered clock catches up in a beat, and most of it, as a share of the tempo."""
+"""Fraction of the lag in beats that a steered clock makes up per beat, and its maximum, as a share of the tempo."""
 BAR, MAX_BAR = 4, 64
 """Default and maximum beats of a bar."""
 
@@ -21,8 +21,8 @@ def swung(beat: float, swing: float, step: float) -> float:
     """Beat of the clock at which an event notated at `beat` falls, with swing.
 
     Steps come in pairs from beat 0 on. The first of a pair is lengthened by the share `swing`, the second is shortened
-    by as much, and what lies within a step moves in proportion. So every second step begins late by `swing` times
-    `step`, whole pairs stay, and the order of events does. `swing`: 0 to `MAX_SWING`. `step`: beats, `MIN_STEP` to
+    by the same length, and events within a step move in proportion. So every second step begins late by `swing` times
+    `step`; whole pairs and the order of events stay. `swing`: 0 to `MAX_SWING`. `step`: beats, `MIN_STEP` to
     `MAX_STEP`.
     """
     if swing == 0.0 or math.isinf(beat):
@@ -89,7 +89,7 @@ class TempoMap:
         return self.beat + self.bpm / slope * math.expm1(slope * minutes)
 
     def line_at(self, sample: int) -> TempoLine | None:
-        """Beat line from a sample until the map changes; None within a ramp."""
+        """Beat line from a sample until the map changes; None within a tempo ramp."""
         if not self.playing:
             return TempoLine(self.sample, self.beat, 0.0, 0.0)
         if self._slope == 0.0:
@@ -118,7 +118,7 @@ class TempoMap:
         return self.sample_at(swung(beat, self.swing, self.step))
 
     def asked_at(self, sample: int) -> float:
-        """Notated beat of an event that falls on a sample: the inverse of `event_at`."""
+        """Returns the notated beat of an event that falls on a sample: the inverse of `event_at`."""
         return unswung(self.beat_at(sample), self.swing, self.step)
 
     def tempo_at(self, sample: int) -> float:
@@ -147,9 +147,9 @@ class TempoMap:
             self.playing, self.waits = playing, 0
 
     def wait(self, sample: int, node: int, beat: float | None = None) -> None:
-        """Stands from a sample on until that node steers it or the transport is started.
+        """Stops the clock from a sample on until that node steers it or the transport is started.
 
-        `node`: its number, 0 to wait no longer. `beat`: where it waits, None for where it is.
+        `node`: its number, 0 to end the wait. `beat`: the beat to wait at, None for the present one.
         """
         if node:
             self.set_transport(sample, False, beat)
@@ -158,11 +158,11 @@ class TempoMap:
             self.set_transport(sample, True, None)
 
     def steer(self, sample: int, tempo: float, ahead: float, skip: float) -> None:
-        """Takes a tempo from a sample on, and catches up `ahead` beats within about a beat, after skipping `skip`.
+        """Sets the tempo from a sample on, and makes up for `ahead` beats within about a beat, after skipping `skip`.
 
-        The tempo stays within its range, and what catches up within `MAX_CATCH` of it, so that no beat comes twice.
-        A clock that waits begins, and may skip back. Nothing changes while the transport is stopped, nor by what is no
-        number.
+        The tempo stays within its range, and its correction within `MAX_CATCH` of it, so that no beat comes twice. A
+        clock that waits starts, and may skip back. Nothing changes while the transport is stopped, nor by arguments
+        that are not finite.
         """
         if not (self.playing or self.waits) or not math.isfinite(tempo + ahead + skip):
             return

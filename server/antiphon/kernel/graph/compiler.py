@@ -31,7 +31,7 @@ MAX_LATENCY_SECONDS = 10.0
 
 
 class Wiring:
-    """Connects the hosts of one plan; for one use."""
+    """Connects the hosts of one plan; it is used once."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Wiring:
         ids: Mapping[str, int],
         back: Collection[Wire],
     ) -> None:
-        """Output buffers of all nodes; `back`: wires that close a cycle, by `graph.order`."""
+        """Creates the output buffers of all nodes; `back`: wires that close a cycle, by `graph.order`."""
         self._graph, self._hosts, self._spec, self._ids, self._back = graph, hosts, spec, ids, back
         self._source = np.zeros((spec.channels, spec.block), np.float32)
         self._played = np.zeros_like(self._source)
@@ -63,7 +63,7 @@ class Wiring:
                 self._events[End(name, port.name)] = io.events_out, port.midi
 
     def plan(self, names: Iterable[str]) -> Plan:
-        """Plan of nodes in this order; `PatchError` where a latency exceeds `MAX_LATENCY_SECONDS`."""
+        """Builds the plan of nodes in this order; `PatchError` where a latency exceeds `MAX_LATENCY_SECONDS`."""
         steps = [self._step(name) for name in names]
         arriving = {port: self._arriving(End(OUT, port)) for port in (OUT, *BUSES)}
         latency = self._latest(end for port, ends in arriving.items() if port != CUE for end in ends)
@@ -84,7 +84,7 @@ class Wiring:
         )  # fmt: skip
 
     def _strip(self, end: End) -> tuple[str, int]:
-        """Name and number of what a signal adds to the output: those of its node, and for a further port its own."""
+        """Name and number of a signal's strip in the output: its node's, and for a further port the port's own."""
         if end.node not in self._ids:
             return end.node, MIXED
         number = self._ids[end.node]
@@ -131,7 +131,7 @@ class Wiring:
         return max((self._lag[end.node] for end in ends), default=0)
 
     def _mix(self, sources: Sequence[End], dest: End, channels: int, to: int, lines: list[DelayLine]) -> InputMix:
-        """Mix of sources at one input, each delayed to a latency of `to` frames; new delay lines go to `lines`."""
+        """Mixes the sources at one input, each delayed to a latency of `to` frames; new delay lines go to `lines`."""
         buffers: list[Samples] = []
         keys: list[SourceKey] = []
         for end in sources:
@@ -231,8 +231,8 @@ def build_plan(
 ) -> Plan:
     """Prepares the nodes of an outline that are new, and connects all.
 
-    `unprepared`: nodes that must not be prepared: the reason by number. They have failed from the start, unless they
-    are taken from the plan before. Raises NodeError: a processor's `prepare` raised an error.
+    `unprepared`: reasons by number of nodes that must not be prepared. They have failed from the start, unless they are
+    taken from the previous plan. Raises NodeError: a processor's `prepare` raised an error.
     """
     old, hosts = outline.old, dict[int, NodeHost]()
     try:
@@ -270,7 +270,7 @@ def compile_plan(
     old: Plan | None = None,
     unprepared: Mapping[int, str] = _NONE,
 ) -> Plan:
-    """A plan for `graph`, with processors and state of `old`'s equal nodes; `PatchError`, or as `build_plan`."""
+    """Compiles a plan for `graph`, with processors and state of `old`'s equal nodes. Errors as for `build_plan`."""
     return build_plan(outline_plan(graph, catalog, ids, old), make, spec, unprepared)
 
 

@@ -1,6 +1,6 @@
 """Patch's nodes and wires as frozen data, checked against the catalog; `IN` and `OUT` are the graph's own ends.
 
-A wire from `OUT` carries what was played in the block before, behind the limiter: the reference of an echo canceller.
+A wire from `OUT` carries the previous block's output, after the limiter: the reference of an echo canceller.
 """
 
 from __future__ import annotations
@@ -89,9 +89,10 @@ class Graph:
         return any(n.name == name for n in self.nodes)
 
     def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:
-        """The graph with `node`, which takes over the outgoing audio wires of `after`, or without wires.
+        """The graph with `node`, which takes over the outgoing audio wires of `after`; without `after` it gets no
+        wires.
 
-        One without audio inputs, an instrument, is mixed to where those wires lead.
+        The output of a node without audio inputs, an instrument, is mixed into the destinations of those wires.
         """
         check_name(node.name)
         if self.has(node.name):
@@ -191,12 +192,12 @@ class Graph:
         return End(name, chosen.name)
 
     def beside_loudspeakers(self, catalog: Catalog, delay: float = 0.0) -> Graph:
-        """The graph with a canceller of what was played in front of all that the input feeds.
+        """The graph with a canceller of the played sound between the input and all nodes it feeds.
 
-        `delay`: of the loudspeakers, ms, where it is known; one that the canceller does not take is not given to it.
+        `delay`: of the loudspeakers, ms, where it is known; one outside the canceller's range is left out.
 
-        The graph itself where the input's sound is played, which would be taken for its own echo, where the input feeds
-        nothing, where it has one, or no such type is installed, or the graph is full.
+        The unchanged graph where the input's sound is played, which would be taken for its own echo, where the input
+        feeds no node, or where the graph is full, has a canceller, or no such type is installed.
         """
         if OUT in self._reached_by_input(catalog):
             return self
@@ -212,7 +213,7 @@ class Graph:
         return graph.connect(End(OUT, OUT), End(CANCELLER, ports[1]), catalog)
 
     def guarded(self, catalog: Catalog) -> Graph:
-        """The graph with a guard in front of all that the input feeds but a canceller, where its sound is played."""
+        """The graph with a guard between the input and all it feeds but a canceller, if the input's sound is played."""
         info = catalog.get(GUARD)
         heard, played = ([port.name for port in ports] for ports in ((info.inputs, info.outputs) if info else ((), ())))
         types = {node.name: node.type for node in self.nodes}
@@ -312,7 +313,7 @@ def check(graph: Graph, catalog: Catalog) -> None:
 
 
 def order(graph: Graph, catalog: Catalog) -> tuple[tuple[str, ...], frozenset[Wire]]:
-    """Topological order, and cycles' wires of one block's delay; `PatchError` for a cycle without `holds`."""
+    """Topological order, and the wires of cycles, delayed by a block; `PatchError` for a cycle without `holds`."""
     holding = {n.name for n in graph.nodes if known_type(n.type, catalog).holds}
     names = [n.name for n in graph.nodes]
     waiting: dict[str, set[str]] = {name: set() for name in names}

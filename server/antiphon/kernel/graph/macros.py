@@ -26,9 +26,9 @@ _KEYS = ("target", "low", "high", "curve", "values")
 class MacroTarget:
     """A parameter that a macro moves.
 
-    `low`, `high`: its values where the macro is at 0 and at 1; low may be above high. `curve`: the exponent of the
-    macro's place: 1 is straight in the parameter's own scale, above 1 slow at first. `values`: those of 0 and 1 where
-    the macro is set by value, along a logarithm, above 0; None for the parameter's own.
+    `low`, `high`: its values at macro positions 0 and 1; low may be above high. `curve`: exponent of the macro's
+    position: 1 is linear in the parameter's own scale, above 1 starts slowly. `values`: the macro's own values at 0 and
+    1, on a logarithmic scale, above 0, where it is set by value; None for those of the parameter.
     """
 
     node: str
@@ -57,7 +57,7 @@ class MacroTarget:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """One macro: its name, its targets, and its label, the name that people read; "" for the name itself."""
+    """One macro: its name, its targets, and its label, which is the displayed name; "" for the name itself."""
 
     name: str
     targets: tuple[MacroTarget, ...]
@@ -65,11 +65,11 @@ class Macro:
 
     @property
     def word(self) -> str:
-        """Name and label as a word of the type of the node `macro`."""
+        """Name and label as one word of the node `macro`'s type."""
         return f"{self.name}={quote(self.label)}" if self.label else self.name
 
     def place(self, find: Callable[[str, str], Param], value: float) -> float:
-        """Position at which its first target has a value; the nearest one. `find`: a node's parameter."""
+        """Position at which its first target has a value, or the nearest one. `find`: returns a node's parameter."""
         target = self.targets[0]
         if target.values is not None:
             low, high = target.values
@@ -79,7 +79,7 @@ class Macro:
 
 
 def macro_info(words: Iterable[str]) -> ProcessorInfo:
-    """The declaration of the node `macro`: a parameter of 0 to 1 for each `Macro.word`, documented by its label."""
+    """The declaration of the node `macro`: a parameter from 0 to 1 for each `Macro.word`, documented by its label."""
     words = tuple(words)
     split = [word.partition("=") for word in words]
     params = tuple(
@@ -103,9 +103,9 @@ class MacroInfo(ProcessorInfo):
 def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
     """Reads an entry of a patch's table `macros`.
 
-    `body`: `["node.param", low, high]`, with a curve and values behind if wanted, or a table of target, low, high,
-    curve and values, or a list of such, before which a label may stand. `find`: the parameter of "node.param", or a
-    `PatchError`. Raises PatchError: it is not valid; the sentence begins with what the key "is" or "takes".
+    `body`: `["node.param", low, high]`, optionally followed by a curve and values, or a table of target, low, high,
+    curve and values, or a list of these, optionally preceded by a label. `find`: returns the parameter of "node.param",
+    or raises `PatchError`. Raises PatchError: it is not valid; the sentence begins with "is" or "takes".
     """
     if not NAME.fullmatch(name):
         raise PatchError("is not a name: letters, digits, _ and -, a letter first, at most 64")
@@ -121,7 +121,7 @@ def read_macro(name: str, body: object, find: Callable[[str], Param]) -> Macro:
 
 
 def _label(body: Any) -> tuple[str, Any]:
-    """A label and the rest of an entry; "" where it begins with a target."""
+    """Splits an entry into its label, "" where it begins with a target, and the rest."""
     if not isinstance(body, list) or len(body) < 2 or not isinstance(body[0], str) or not isinstance(body[1], list):
         return "", body
     label = body[0]
@@ -158,7 +158,7 @@ def _target(entry: object, find: Callable[[str], Param]) -> MacroTarget:
 
 
 def macros_to_json(macros: Iterable[Macro]) -> dict[str, Any]:
-    """Macros as in a patch file: lists of targets by name."""
+    """Returns macros as in a patch file: lists of targets by name."""
 
     def row(target: MacroTarget) -> list[Any]:
         behind: list[Any] = [target.curve, list(target.values)] if target.values else [target.curve]

@@ -19,7 +19,7 @@ class Modulation:
     """One control signal added to one parameter, with a weight that fades from 0 to 1 and back."""
 
     def __init__(self, cell: ParamCell, source: Samples, rate: int) -> None:
-        """Modulation of weight 0: `source` float32 `[1, frames]`, 1 the range as a fader; `rate` in Hz."""
+        """Begins at weight 0. `source`: float32 `[1, frames]`, in which 1 is the range of a fader; `rate` in Hz."""
         self.cell = cell
         self._source, self._stride = source[0], 1
         self._held = np.zeros(1, np.float32)
@@ -41,7 +41,7 @@ class Modulation:
         return self._step < 0.0 and self._weight <= 0.0
 
     def begin(self, before: Modulation | None) -> None:
-        """Fades in, from the weight of the previous modulation of this parameter (None: from 0)."""
+        """Fades in from the weight of the previous modulation of this parameter (None: from 0)."""
         self._weight = 0.0 if before is None else before._weight
         self.cell.moved = True
 

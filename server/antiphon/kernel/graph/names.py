@@ -5,14 +5,14 @@ import re
 IN, OUT, MACRO = "in", "out", "macro"
 RESERVED = frozenset({"add", "remove", "move", "connect", "disconnect", "list", IN, OUT, MACRO})
 PAIRS = tuple(f"{first}-{first + 1}" for first in range(3, 16, 2))
-"""The pairs of output channels beyond the first, which is `OUT` itself; a wire goes to `out.3-4`."""
+"""The output pairs beyond the first, which is `OUT` itself, as in the wire end `out.3-4`."""
 CUE = "cue"
-"""Cue pair, for the performer's headphones; a wire goes to `out.cue`."""
+"""Cue pair, for the performer's headphones, as in the wire end `out.cue`."""
 CANCELLER = "echo_cancel"
-"""Type of the node, with what was played as its second input, that loudspeakers are taken out of the input by."""
+"""Type of the node that removes the loudspeakers' sound from the input; its second input is the played sound."""
 GUARD = "howl_guard"
-"""Type of the node, with the same inputs, that lowers an input whose loop through the loudspeakers howls."""
+"""Type of the node, with the same inputs, that lowers an input whose loop through the loudspeakers feeds back."""
 BUSES = (*PAIRS, CUE)
 SCENE_NAME, MAX_SCENE_NAME = "name", 32
-"""Key of a scene, beside those of its values, under which a patch says what people read, and its characters at most."""
+"""Key under which a scene in a patch has its displayed name, beside its values, and that name's maximum characters."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")

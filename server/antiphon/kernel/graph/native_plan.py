@@ -1,7 +1,7 @@
 """Machine-code part of a plan: nodes with a `step` are run in sequence by one call.
 
-A row is valid while its node rests: no parameter change or ramp, no pending event, no failure. The interpreter runs
-the node of an invalid row (`Plan.run_place`), and repacks the row once it rests.
+A row is valid while its node is at rest: no parameter change or ramp, no pending event, no failure. The interpreter
+runs the node of an invalid row (`Plan.run_node_at`), and repacks the row once it rests.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,15 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.processor import IO, BlockTime, Event
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.modulation import Modulation
-from antiphon.kernel.graph.native_rows import NodeRow, PackedCalls, PlanWord, Stop, go_on_plan, rows_rest, run_plan
+from antiphon.kernel.graph.native_rows import (
+    NodeRow,
+    PackedCalls,
+    PlanWord,
+    Stop,
+    all_rows_valid,
+    continue_plan,
+    run_plan,
+)
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.native.kernel import Kernel, address, words_of
@@ -69,7 +77,7 @@ class BlockWord(Enum):
 MOVED = (
     "its step takes the block's time with some values and not with others; pass it always, and let its kernel decide"
 )
-"""Why a node fails whose step has placeholders elsewhere than when its plan was made."""
+"""Why a node fails whose step has its placeholders in other places than when its plan was made."""
 
 
 class _LayoutTime(BlockTime):
@@ -103,8 +111,8 @@ class LayoutIO(IO):
         raise PluginError("a step cannot emit events")
 
 
-def laid_out(node: NodeStep, block: int) -> Step | None:
-    """A node's calls up to the output check; None if the interpreter has to run it."""
+def lay_out_calls(node: NodeStep, block: int) -> Step | None:
+    """Returns a node's calls up to the output check; None if the interpreter has to run it."""
     host = node.host
     io = LayoutIO(node.ins, node.outs, host.by_name, block)
     try:
@@ -119,15 +127,15 @@ def laid_out(node: NodeStep, block: int) -> Step | None:
 
 
 _NEVER = 1 << 62
-"""Nanoseconds of a block without a limit."""
+"""Duration of a block without a time limit, in nanoseconds."""
 
 
 @dataclass(slots=True)
-class _Place:
+class _NodeIndices:
     """Table indices of one node.
 
-    `kernels`: those of its conditions and of its calls before the check of its outputs; None where the interpreter
-    always runs it. `times`: its arguments that are the block's time, as `_times`.
+    `kernels`: the kernels of its conditions, and of its calls before the check of its outputs; None where the
+    interpreter always runs it. `times`: the arguments that take the block's time, from `_times`.
     """
 
     node: NodeStep
@@ -143,15 +151,15 @@ class NativePlan:
     """The rows of one plan. Built off the block path. `words`: of the plan, for machine code (`PlanWord`)."""
 
     def __init__(self, nodes: Sequence[NodeStep], spec: StreamSpec, opening: PackedCalls, closing: PackedCalls) -> None:
-        """Packs the rows of the nodes that rest. `opening`, `closing`: the calls before the nodes, and after them."""
+        """Packs the rows of the nodes at rest. `opening`, `closing`: the calls before the nodes, and after them."""
         self._spec, self._period = spec, spec.block * 1e9 / spec.rate
-        self._places: list[_Place] = []
+        self._places: list[_NodeIndices] = []
         outs: list[tuple[int, int, int]] = []
         times: list[tuple[int, int]] = []
         rows = np.zeros((max(1, len(nodes)), NodeRow.SIZE), np.int64)
         call = word = 0
         for row, node in zip(rows, nodes, strict=False):
-            host, step = node.host, laid_out(node, spec.block)
+            host, step = node.host, lay_out_calls(node, spec.block)
             row[NodeRow.NUMBER], row[NodeRow.HOST], row[NodeRow.LOAD] = (
                 host.number,
                 address(host.version),
@@ -161,11 +169,11 @@ class NativePlan:
             outs += [(address(out), out.shape[1], out.shape[0]) for out in host.outs]
             row[NodeRow.OUTS_END] = len(outs)
             if step is None:
-                self._places.append(_Place(node, None, {}, call, word))
+                self._places.append(_NodeIndices(node, None, {}, call, word))
                 continue
-            self._places.append(_Place(node, _kernels(step), step.reports, call, word, _times(step, word)))
+            self._places.append(_NodeIndices(node, _kernels(step), step.reports, call, word, _times(step, word)))
             times += self._places[-1].times
-            kernels = [*_kernels(step), *host.most_mixing()]
+            kernels = [*_kernels(step), *host.longest_mix_kernels()]
             call, word = call + len(kernels), word + sum(item.size for item in kernels)
         self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
         self._arguments, self.words = np.zeros(max(1, word), np.int64), np.zeros(PlanWord.SIZE, np.int64)
@@ -183,9 +191,9 @@ class NativePlan:
         self._whole[PlanWord.OPENING], self._whole[PlanWord.OPENING_COUNT] = opening.table, opening.count
         self._whole[PlanWord.CLOSING], self._whole[PlanWord.CLOSING_COUNT] = closing.table, closing.count
         self._nowhere = address(self.words) + 8 * PlanWord.NOWHERE
-        self._run, self._go_on = run_plan.bind(self.words), go_on_plan.bind(self.words)
+        self._run, self._go_on = run_plan.bind(self.words), continue_plan.bind(self.words)
         self._whole_in_steps = all(place.kernels is not None for place in self._places)
-        self._rest = rows_rest.bind(self.words)
+        self._rest = all_rows_valid.bind(self.words)
         for place in range(len(nodes)):
             self.settle(place)
 
@@ -205,12 +213,12 @@ class NativePlan:
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
 
     def go_on(self, play: "Plan", stop: int, time: BlockTime) -> None:
-        """Continues a block after an interruption. `stop`: what `run_plan` returned."""
+        """Continues a block after an interruption. `stop`: the result of `run_plan`."""
         whole = self._whole
         while stop:
             place = whole[PlanWord.NEXT]
             if stop == Stop.HELD:
-                play.run_place(place, time)
+                play.run_node_at(place, time)
                 self.settle(place)
             elif stop == Stop.BAD:
                 play.conclude(place, time, NOT_FINITE)
@@ -226,7 +234,7 @@ class NativePlan:
 
     @property
     def reported(self) -> Iterator[tuple[NodeHost, str, NDArray[Any], int]]:
-        """Each node's readonly parameters, with array and index of the value its kernels write."""
+        """Yields each node's readonly parameters, with array and index of the value that its kernels write."""
         for at in self._places:
             for name, (array, index) in at.reports.items():
                 yield at.node.host, name, array, index
@@ -238,7 +246,7 @@ class NativePlan:
         version = int(node.host.version[0])
         if at.kernels is None or node.io.events_out or not node.host.rests(node.moves):
             return
-        step = laid_out(node, self._spec.block)
+        step = lay_out_calls(node, self._spec.block)
         if step is None or _kernels(step) != at.kernels:
             return
         if _times(step, at.word) != at.times:
@@ -274,7 +282,7 @@ def _kernels(step: Step) -> tuple[Kernel[..., Any], ...]:
 
 
 def _times(step: Step, word: int) -> list[tuple[int, int]]:
-    """The step's placeholders: index of the block-time word, and of the argument word; its first argument is `word`."""
+    """Returns a step's placeholders: index of block-time word and of argument word; its first argument is `word`."""
     found = []
     for item, args in (*step.conditions, *step.calls):
         for kind, value in zip(item.types.values(), args, strict=True):

@@ -137,7 +137,7 @@ def run_rows(s: i64p) -> i64:
 
 
 @kernel
-def rows_rest(s: i64p) -> i64:
+def all_rows_valid(s: i64p) -> i64:
     """1 if every row was packed for its node's present version, so that machine code runs it."""
     same = 0
     for k in range(s[PlanWord.ROWS]):
@@ -175,14 +175,14 @@ def measure_rows(s: i64p, nodes: i64, meters: f32p) -> None:
 
 @kernel
 def run_calls(calls: i64p, count: i64) -> None:
-    """Runs packed calls in order. `calls`: the address of a function and of its arguments, each."""
+    """Runs packed calls in order. `calls`: for each call, the addresses of a function and of its arguments."""
     for n in range(count):
         call_c(calls[2 * n], calls[2 * n + 1])
 
 
 @kernel
-def go_on_plan(s: i64p) -> i64:
-    """Runs the nodes from `PlanWord.NEXT` on, then what follows them. Returns a member of `Stop`, as `run_rows`."""
+def continue_plan(s: i64p) -> i64:
+    """Runs the nodes from `PlanWord.NEXT` on, then the closing calls. Returns a member of `Stop`, as `run_rows`."""
     stop = run_rows(s)
     if stop == 0:
         run_calls(address_i64(s[PlanWord.CLOSING]), s[PlanWord.CLOSING_COUNT])
@@ -194,7 +194,7 @@ def run_plan(s: i64p) -> i64:
     """Runs a plan for a block, from its first node on. Returns a member of `Stop`, as `run_rows`."""
     s[PlanWord.NEXT] = 0
     run_calls(address_i64(s[PlanWord.OPENING]), s[PlanWord.OPENING_COUNT])
-    return go_on_plan(s)
+    return continue_plan(s)
 
 
 class PackedCalls:

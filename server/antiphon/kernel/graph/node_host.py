@@ -20,7 +20,7 @@ from antiphon.kernel.graph.overruns import Overruns
 from antiphon.kernel.native import dsp
 from antiphon.kernel.native.kernel import Kernel
 from antiphon.kernel.native.step import Call
-from antiphon.kernel.runtime.importing import raised_at
+from antiphon.kernel.runtime.importing import plugin_location
 
 FADE = 0.010
 MAX_EVENTS = 1024
@@ -42,7 +42,7 @@ def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
 
 
 class Unprepared(Processor):
-    """Stands in for a processor that could not be prepared; its node has failed for good."""
+    """Replaces a processor that could not be prepared; its node has failed permanently."""
 
     def process(self, io: IO) -> None:
         raise PluginError("it was not prepared")
@@ -52,7 +52,7 @@ class Unprepared(Processor):
 
 
 def _prepared_with(info: ProcessorInfo, values: Mapping[str, Value]) -> tuple[Mapping[str, Value], list[int]]:
-    """What `prepare` reads: values, and when each file or folder among them last changed, in ns; 0 for none."""
+    """The input of `prepare`: values, and when each file or folder among them last changed, in ns; 0 for none."""
     read = info.prepared_with(values)
     return read, [_changed(str(read[param.name])) for param in info.params if param.kind == "file"]
 
@@ -81,7 +81,7 @@ class NodeHost:
         values: Mapping[str, Value],
         feedback: int = 0,
     ) -> None:
-        """A host around a runner whose processor is prepared, with parameter values that differ from the defaults."""
+        """Creates a host around a runner with a prepared processor; `values`: those that differ from the defaults."""
         self.feedback = feedback  # frames by which the processor shortens its delay, because it closes a cycle
         self.number, self.name, self.info, self.spec = number, name, info, spec
         self.runner, self.processor = runner, runner.processor
@@ -136,7 +136,7 @@ class NodeHost:
         self.version[0] += 1
 
     def rests(self, moves: tuple[Modulation, ...]) -> bool:
-        """True if blocks differ in their sound only, so that machine code may run the node."""
+        """True if blocks differ only in their sound, so that machine code may run the node."""
         busy = self.failed or self.forced or self.events or self.endings or self._mending
         fading = self._opening or self._tail_left or self._overruns.open_ns
         return (
@@ -148,7 +148,7 @@ class NodeHost:
 
     @property
     def awaits(self) -> bool:
-        """Whether the clock waits for the node with its present values, see `Processor.awaits`. On the block path."""
+        """Whether the clock waits for the node with its present values (`Processor.awaits`). On the block path."""
         values = {cell.param.name: cell.text or cell.param.decode(cell.coming) for cell in self.cells}
         try:
             return self.processor.awaits(values)
@@ -156,7 +156,7 @@ class NodeHost:
             return False  # with the graph's values it raised nothing
 
     def awaits_with(self, values: Mapping[str, Value]) -> bool:
-        """As `awaits`, with the values that a graph gives the node."""
+        """Does the same as `awaits`, with the values that a graph gives the node."""
         return self.processor.awaits({p.name: p.default for p in self.info.cells} | self.info.checked(values))
 
     @property
@@ -250,7 +250,7 @@ class NodeHost:
         return self.conclude(x, now, frames, reason)
 
     def conclude(self, x: Samples | None, now: int, frames: int, reason: str) -> str:
-        """End of a block whose outputs are filled; `reason` is why the node has failed in it, or ""."""
+        """Ends a block whose outputs are filled. `reason`: why the node has failed in it, or ""."""
         if reason == NOT_FINITE:
             reason = self._overruns.not_finite(reason, now)
             self.retry = self._overruns.pause
@@ -283,7 +283,7 @@ class NodeHost:
         except WorkerLost:
             raise  # offline: the rest of the file would be wrong
         except Exception as error:
-            return f"raised {type(error).__name__}: {error}"[:200] + raised_at(error)
+            return f"raised {type(error).__name__}: {error}"[:200] + plugin_location(error)
         if reason:
             return reason
         for place, out in enumerate(self.outs):
@@ -323,13 +323,13 @@ class NodeHost:
         self._hold()
 
     def _hold(self) -> None:
-        """Holds the last sample, from which the output fades to the new one in 10 ms."""
+        """Stores the last sample, from which the output fades to the new sound in 10 ms."""
         for held, last in zip(self._held, self._last, strict=True):
             held[:] = last
         self._tail_left = self._tail
 
     def _mix(self, dry: Samples | None, frames: int) -> list[Call]:
-        """The calls that mix wet and dry, and mute. Without a dry signal bypass is silence, and wet a level."""
+        """Returns the calls that mix wet and dry, and mute. Without a dry signal bypass is silence, and wet a level."""
         bypass, mute, wet, health = self._gains
         curve = self._curve
         moving = any(cell in self._gains for cell in self.active)
@@ -347,15 +347,15 @@ class NodeHost:
         return calls
 
     def _keep(self, frames: int) -> list[Call]:
-        """The calls that keep the last frame, from which a fade begins after a failure or a reset."""
+        """Returns the calls that store the last frame, from which a fade begins after a failure or a reset."""
         return [(dsp.last_frame, (out, last, frames)) for out, last in zip(self.outs, self._last, strict=True)]
 
     def mixing(self, ins: Sequence[Samples], frames: int) -> list[Call]:
-        """The calls of a block after the check of the outputs, while the node rests."""
+        """Returns the calls of a block after the check of its outputs, while the node is at rest."""
         dry, calls = self._dry(ins[0] if self.has_dry else None, frames)
         return [*calls, *self._mix(dry, frames), *self._keep(frames)]
 
-    def most_mixing(self) -> list[Kernel[..., Any]]:
+    def longest_mix_kernels(self) -> list[Kernel[..., Any]]:
         """Kernels of the longest possible `mixing` call list."""
         return [*_MIXING, *_EACH_OUTPUT * len(self.outs)]
 

@@ -1,4 +1,4 @@
-"""Overrun detection, by computing and sleeping time against the block, and retrial of nodes failed by it or NaN."""
+"""Overrun detection, by computing and sleeping time per block, and retries of nodes that failed by overruns or NaN."""
 
 import time
 from collections.abc import Callable
@@ -14,13 +14,13 @@ PROBATION_SECONDS = 30.0
 FIRST_PAUSE, MAX_PAUSE = 2.0, 60.0
 """Pause in seconds before a retry; doubled at each failure during probation."""
 RESET_PAUSE = 0.02
-"""Pause in seconds before a node that gave NaN is reset, outside of a probation: its fade is over then."""
+"""Pause in seconds before a node that output NaN is reset, outside a probation: its fade has ended then."""
 SLEEP_NS = 100_000_000
 """Maximum sleep counted within one block: the whole process may have been stopped."""
 
 
 class _ThreadWatch:
-    """CPU and run-queue time of the engine's thread since its last overrun; read only then, for it is slow."""
+    """CPU and run-queue time of the engine's thread since its last overrun; read only then, as reading is slow."""
 
     def __init__(self) -> None:
         self._at = self._ran = self._waited = 0
@@ -44,8 +44,8 @@ class _ThreadWatch:
 _thread = _ThreadWatch()  # of the engine's loop, which runs all nodes
 
 
-def excuse(answers: Callable[[], int]) -> None:
-    """Leaves time that the engine's thread waits for answers out of every node's: ns so far."""
+def exclude_waits(answers: Callable[[], int]) -> None:
+    """Excludes from every node's time the wait for answers. `answers`: returns the ns waited so far."""
     _thread.answers = answers
 
 
@@ -60,7 +60,7 @@ class Overruns:
         self._tried_until = 0
 
     def in_time(self) -> None:
-        """Accounts for a block in time, while `open_ns` is above 0."""
+        """Accounts for a block that was in time, while `open_ns` is above 0."""
         self.open_ns = max(0.0, self.open_ns - self._period_ns)
 
     def too_long(self, wall_ns: int, sample: int) -> str:
@@ -82,7 +82,7 @@ class Overruns:
         return min(max(2.0 * self._pause, FIRST_PAUSE), MAX_PAUSE)
 
     def not_finite(self, reason: str, sample: int) -> str:
-        """Accounts for a block with NaN: the node is reset at once, and after a pause where that did not help."""
+        """Accounts for a block with NaN: the node is reset soon, but during a probation after a longer pause."""
         if sample >= self._tried_until:
             self._pause = RESET_PAUSE
             return reason
@@ -91,7 +91,7 @@ class Overruns:
 
     @property
     def pause(self) -> float:
-        """Seconds from the last failure until the node is tried again."""
+        """Seconds from the last failure until the node is retried."""
         return self._pause
 
     def returned(self, sample: int, rate: int) -> None:

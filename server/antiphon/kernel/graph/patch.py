@@ -59,7 +59,7 @@ class Patch:
 def parse(
     text: str, catalog: Catalog, source: str = "patch", *, trusted: bool = False, folder: Path | None = None
 ) -> Patch:
-    """Patch of a text; `trusted`: file parameters take any path and files in `folder`, not the library's alone."""
+    """Reads a patch from a text. `trusted`: file parameters also take any path, and files in `folder`."""
     data = parse_toml(text, source)
     reader = PatchReader(catalog, trusted, folder)
     try:
@@ -93,7 +93,7 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
 
 
 def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -> Patch:
-    """Patch by name, the performer's before built-in ones; `trusted`, from the command line, by path too."""
+    """Loads a patch by name, the performer's before built-in ones; `trusted`, from the command line, by path too."""
     given = str(name_or_path)
     if trusted and (isinstance(name_or_path, Path) or given.endswith(SUFFIX) or os.sep in given):
         path = paths.path_as_spelled(Path(given))
@@ -106,7 +106,7 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
 
 
 def file_name(name: str) -> str:
-    """Name of a patch as that of its file is spelled."""
+    """Returns a patch's name with the spelling of its file."""
     return name.casefold().replace(" ", "")
 
 
@@ -153,7 +153,7 @@ def dump(patch: Patch) -> str:
 
 
 def _put_back(document: dict[str, Any], left_out: Mapping[str, Mapping[str, Any]]) -> None:
-    """Adds what was left out of a patch to its TOML, but for what names a node that is removed or another one now."""
+    """Adds the items left out of a patch to its TOML, except those naming a node that was removed or replaced."""
     lacking = left_out.get("nodes", {}).keys() - document["nodes"].keys()
     known = {IN, OUT, *document["nodes"], *lacking}
     for table, items in left_out.items() if lacking else ():
@@ -161,16 +161,16 @@ def _put_back(document: dict[str, Any], left_out: Mapping[str, Mapping[str, Any]
         for key, value in items.items():
             node = key.partition(".")[0]
             if table == "wires":
-                ends = [dest for dest in value if _is_left({node, dest.partition(".")[0]}, lacking, known)]
+                ends = [dest for dest in value if _names_left_out({node, dest.partition(".")[0]}, lacking, known)]
                 there = target.get(key, [])
                 target[key] = [*([there] if isinstance(there, str) else there), *ends]
             elif table == "scenes":
                 target[key] = {**target.get(key, {}), **{k: v for k, v in value.items() if k.split(".")[0] in lacking}}
-            elif _is_left({key} if table == "nodes" else named_nodes(value), lacking, known):
+            elif _names_left_out({key} if table == "nodes" else named_nodes(value), lacking, known):
                 target.setdefault(key, value)
 
 
-def _is_left(names: Set[str], lacking: Set[str], known: Set[str]) -> bool:
+def _names_left_out(names: Set[str], lacking: Set[str], known: Set[str]) -> bool:
     return names <= known and not names.isdisjoint(lacking)
 
 
@@ -188,7 +188,7 @@ def _end(end: End) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Reads the text of a patch file. Raises PatchError for what is no regular file, too large, or not UTF-8."""
+    """Reads the text of a patch file. Raises PatchError: it is no regular file, too large, or not UTF-8."""
     return paths.read_ordinary_text(path, MAX_SIZE, "a patch", PatchError)
 
 

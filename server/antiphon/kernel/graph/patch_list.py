@@ -18,9 +18,9 @@ PREVIOUS = "~"
 SETS = "live"
 """Folder of the set lists, inside a folder of patches."""
 LISTED_KEY = "listed"
-"""Key of a patch file: `listed = false` leaves it out of lists. It can be loaded all the same."""
+"""Key of a patch file: `listed = false` leaves it out of lists. It can still be loaded."""
 OPTIONAL_KEY = "optional"
-"""Key of a node: where `optional = true` and its type is not there, the patch plays without it."""
+"""Key of a node: with `optional = true` the patch plays without the node if its type is not installed."""
 TOOLS = "tools"
 """Group of the rig-check patches, which are not performed: lists show them last."""
 HEAD = 4096
@@ -153,7 +153,7 @@ def names(part: str = "") -> list[str]:
 
 
 def sibling_names(part: str = "") -> list[str]:
-    """Names for an error message, written between two OSC messages: with many files, stems without reading."""
+    """Names for an error message, made between two OSC messages: with many files, stems without reading."""
     folders = _folders(part)
     now, stamps = time.time_ns(), tuple(map(_stamp, folders))
     known = _file_names.get(folders)

@@ -50,7 +50,7 @@ Table: TypeAlias = Annotated[dict[str, Any], Meta(description="a table")]
 
 
 class PatchFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The TOML of a patch. What is in its tables depends on the catalog."""
+    """The TOML of a patch. The contents of its tables depend on the catalog."""
 
     format: int
     name: Line | None = None
@@ -81,7 +81,7 @@ def one_line(key: str, text: str, least: int, most: int) -> str:
 
 @contextmanager
 def _at(*path: str) -> Iterator[None]:
-    """A context that turns a refusal into one of the key `path`."""
+    """Context that turns a refusal into one for the key `path`."""
     try:
         yield
     except (PatchError, ParamError, FileError, RequestError) as error:
@@ -89,14 +89,14 @@ def _at(*path: str) -> Iterator[None]:
 
 
 class PatchReader:
-    """Reads one parsed patch. All methods raise `Misfit` or `PatchError` for what is not valid."""
+    """Reads one parsed patch. All methods raise `Misfit` or `PatchError` for invalid data."""
 
     def __init__(self, catalog: Catalog, trusted: bool, folder: Path | None = None) -> None:
-        """A reader with the arguments of `patch.parse`."""
+        """Takes the arguments of `patch.parse`."""
         self.catalog, self.trusted, self._folder = catalog, trusted, folder
 
     def read_file(self, data: Mapping[str, Any], newest: int) -> PatchFile:
-        """Checks `format`, at most `newest`, and then the keys, which a later format may have more of."""
+        """Checks `format`, at most `newest`, and then the keys, since a later format may have more of them."""
         if convert(data, _Head, "a patch").format > newest:
             raise Misfit(("format",), f"is later than this Antiphon reads, which is {newest}; update Antiphon")
         file = convert(data, PatchFile, "a patch")
@@ -121,7 +121,7 @@ class PatchReader:
         return tables
 
     def part(self, file: PatchFile) -> tuple[PatchFile, dict[str, dict[str, Any]]]:
-        """The patch without optional nodes of types that are not there, and these, with all that names them, by table.
+        """Returns the patch without optional nodes of missing types, and by table these nodes and items naming them.
 
         A macro is left out as a whole.
         """
@@ -179,7 +179,7 @@ class PatchReader:
         return tuple(macros)
 
     def scenes(self, table: Mapping[str, Any], graph: Graph) -> dict[int, dict[str, Value]]:
-        """Values by "node.param", and by `SCENE_NAME` what people read, by the scene's number."""
+        """Values by "node.param", and the displayed name by `SCENE_NAME`, by the scene's number."""
         scenes: dict[int, dict[str, Value]] = {}
         for number, body in table.items():
             here = ("scenes", number)
@@ -196,7 +196,7 @@ class PatchReader:
         return scenes
 
     def clips(self, table: Mapping[str, Any]) -> dict[str, PatchClip]:
-        """Clips by name. What a message means is found out when it is played."""
+        """Clips by name. Their messages are checked when they are played."""
         clips = {}
         for name, body in table.items():
             try:
@@ -296,7 +296,7 @@ class PatchReader:
         return cells[name]
 
     def _value(self, path: tuple[str, ...], param: Param, value: object) -> Value:
-        """The value in the parameter's type. A patch must give a number as a number, unlike a message."""
+        """Returns the value in the parameter's type. A patch, unlike a message, must give a number as a number."""
         if param.kind == "trigger":
             raise Misfit(path, "is a trigger; it is fired while playing and has no value to keep")
         if param.kind in ("float", "int") and kind_of(value) != "a number":
@@ -310,7 +310,7 @@ class PatchReader:
             return self._file(str(checked)) if param.kind == "file" and checked else checked
 
     def _file(self, name: str) -> str:
-        """The name in the library; for a file in the folder of a trusted patch its path."""
+        """Returns the name in the library; for a file in the folder of a trusted patch, its path."""
         if not self.trusted:
             paths.in_library(name)
         elif self._folder is not None and not Path(name).is_absolute():
@@ -352,7 +352,7 @@ def is_midi_controller(text: str) -> bool:
 
 
 def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Keys and values; an unquoted `a.b = x`, which TOML reads as a table, is the key "a.b"."""
+    """Keys and values; an unquoted `a.b = x`, which TOML reads as a table, gets the key "a.b"."""
     items: list[tuple[str, Any]] = []
     for key, value in table.items():
         if isinstance(value, dict) and value:

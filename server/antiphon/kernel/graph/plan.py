@@ -22,7 +22,6 @@ from antiphon.kernel.graph.native_rows import PackedCalls
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, WireKey
 from antiphon.kernel.native.step import Step
-from antiphon.kernel.runtime.importing import raised_at
 
 if TYPE_CHECKING:
     from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
@@ -67,7 +66,7 @@ def _check(state: object) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}{raised_at(error)}"
+    return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}{plugin_location(error)}"
 
 
 def succeed(host: NodeHost, before: NodeHost) -> None:
@@ -90,12 +89,13 @@ def succeed(host: NodeHost, before: NodeHost) -> None:
 
 
 Strip = tuple[int, Samples]
-"""Number for recordings, and what a wire adds to the output, float32 `[channels, block]`."""
+"""Number for recordings, and a wire's contribution to the output, float32 `[channels, block]`."""
 Sounding = tuple[tuple[int, Samples], ...]
 """Buses with a signal: place in `names.BUSES`, and buffer, float32 `[2, block]`."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)from antiphon.kernel.runtime.importing import plugin_location
+
 class NodeFailure:
     """A node's failure in this block; `retry` as in its host."""
 
@@ -109,7 +109,7 @@ class NodeFailure:
 class Plan:
     """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path.
 
-    `work_at`: the address of the 64-bit word that gets that number from machine code; 0 where no watchdog reads it.
+    `work_at`: address of the 64-bit word to which machine code writes that number; 0 where no watchdog reads it.
     """
 
     spec: StreamSpec
@@ -234,7 +234,7 @@ class Plan:
             self.steering.append((host.number, io.steering[0]))
             io.steering.clear()
 
-    def run_place(self, place: int, time: BlockTime) -> None:
+    def run_node_at(self, place: int, time: BlockTime) -> None:
         """Runs the node of that place for a whole block."""
         self.run_step(self.steps[place], self.spec.block, time)
 

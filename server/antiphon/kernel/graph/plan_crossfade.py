@@ -1,9 +1,8 @@
 """Crossfades from one plan to the next: each input whose wires differ fades from the old signal to the new.
 
-A fade begins when the latency of the new nodes upstream has passed: until then they give silence.
-The input of a new node with a tail fades in too: an echo would repeat its beginning within running sound.
-After another patch the nodes that left ring out: what comes into them fades, they get no more events, and what they
-sound falls over a longer time.
+A fade begins when the latency of the new nodes upstream has passed: until then they output silence. The input of a new
+node with a tail fades in too: an echo would repeat its abrupt start within running sound. After a change of patch,
+removed nodes ring out: their input fades, they get no more events, and their output decays over a longer time.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +20,7 @@ from antiphon.kernel.native import dsp
 SLIDE = 0.010
 """Seconds in which `Declick` removes a step."""
 HURRY = 0.030
-"""Seconds in which what rings out ends where the next plan is ready."""
+"""Seconds within which ringing out ends when the next plan is ready."""
 _NEVER = 1 << 50
 _NO_EVENTS: list[Event] = []
 _Key: TypeAlias = tuple[bool, int]
@@ -31,7 +30,7 @@ _Key: TypeAlias = tuple[bool, int]
 class InputCrossfade:
     """The crossfade at one input. `wait`: frames until the new signal has passed the latency of new nodes.
 
-    `gone`: numbers of the nodes that left, whose sound rings out where `tail` frames are given for it.
+    `gone`: numbers of the removed nodes, whose sound rings out where `tail` frames are given for it.
     """
 
     def __init__(self, old: InputMix, new: InputMix, wait: int, gone: Collection[int] = ()) -> None:
@@ -43,7 +42,7 @@ class InputCrossfade:
         self.tail, self.cut, self.short = -1, _NEVER, 1
 
     def run(self, done: int, fade: int, frames: int) -> None:
-        """Block of both signals; `done` and `fade`: frames since the crossfade began, and its length."""
+        """Computes a block of both signals. `done` and `fade`: frames since the crossfade began, and its length."""
         if self.tail < 0 or not self.rings.sources:
             dsp.cross(self.old.buffer, self.new.buffer, self.out, done, self.wait, fade, frames)
             return
@@ -85,7 +84,7 @@ class Declick(InputCrossfade):
 
 
 class Drain(InputCrossfade):
-    """The fade-out of what comes into a node that left from nodes that play on; other sound passes."""
+    """The fade-out of a removed node's input from nodes that are still in the plan; other sound passes."""
 
     def __init__(self, old: InputMix, wait: int, gone: Collection[int]) -> None:
         super().__init__(old, InputMix([], *old.buffer.shape), wait, gone)
@@ -95,7 +94,7 @@ class Drain(InputCrossfade):
 class PlanCrossfade:
     """Runs the steps of both plans in one order. Built with the new plan; call `begin` before its first block.
 
-    `sounding`: as of `Plan`, of both plans.
+    `sounding`: like that of `Plan`, for both plans.
     """
 
     def __init__(self, old: Plan, new: Plan) -> None:
@@ -146,7 +145,7 @@ class PlanCrossfade:
     def begin(self, fade: int, tail: int = 0) -> None:
         """Starts the crossfade with the next block, over `fade` frames; 0 switches at once.
 
-        `tail`: frames in which the nodes that left ring out; 0, or less than `fade`, fades them as what replaces them.
+        `tail`: frames for which removed nodes ring out; with 0, or less than `fade`, they fade like the other sound.
         """
         self._fade, self._done = max(1, fade), 0
         self._tail = tail if tail > fade > 0 and self._ringing else 0
@@ -169,7 +168,7 @@ class PlanCrossfade:
                     wire.events = events[wire.key[0]]
 
     def hurry(self) -> None:
-        """Ends within `HURRY` what rings out."""
+        """Ends all ringing out within `HURRY`."""
         short = round(HURRY * self.new.spec.rate)
         cut = max(self._done, self._wait + self._fade - short)
         if cut + short >= self._end:
@@ -301,7 +300,7 @@ def _depends_on_itself(key: _Key, needs: dict[_Key, set[_Key]]) -> bool:
 
 
 def _ready(new: Plan, shared: set[int]) -> dict[int, int]:
-    """Frames until each node of the new plan outputs signal, by number: 0 for nodes that run already."""
+    """Frames until each node of the new plan outputs signal, by number: 0 for nodes that are running already."""
     ready = {0: 0}
     for step in new.steps:
         number = step.host.number
@@ -317,7 +316,7 @@ def _sounds(step: NodeStep) -> Collection[str]:
 
 
 def _drains(step: NodeStep, wait: int, gone: Collection[int]) -> tuple[list[Drain], list[Samples]]:
-    """Fade-outs of what comes into a node that left from nodes that play on, and all its inputs."""
+    """Returns fade-outs of a removed node's inputs from nodes that are still in the plan, and all its inputs."""
     drains, views = [], list(step.ins)
     for place, (name, gather) in enumerate(zip(step.input_names, step.gathers[: len(views)], strict=False)):
         if name in _sounds(step) and any(number not in gone for number, _, _ in gather.keys):
@@ -327,7 +326,7 @@ def _drains(step: NodeStep, wait: int, gone: Collection[int]) -> tuple[list[Drai
 
 
 def _strips(old: Plan, new: Plan, wait: int, gone: Collection[int]) -> dict[str, tuple[int, InputCrossfade]]:
-    """Crossfades of what each wire adds to the output, by the strips' names, with their numbers."""
+    """Crossfades of each wire's contribution to the output, by the strips' names, with their numbers."""
     names = {host.name for number, host in old.hosts.items() if number in gone}
     found = {}
     for name, (number, sound) in {**old.strips, **new.strips}.items():
@@ -352,6 +351,6 @@ def _rise(new: InputMix, ready: dict[int, int]) -> InputCrossfade:
 def _cross(
     old: InputMix, new: InputMix, ready: dict[int, int], shared: set[int], gone: Collection[int]
 ) -> InputCrossfade | None:
-    """Crossfade at one input; None if both plans have the same signal. `gone`: as of `InputCrossfade`."""
+    """Crossfade at one input; None if both plans have the same signal. `gone`: that of `InputCrossfade`."""
     same = old.keys == new.keys and all(number in shared or not number for number, _, _ in new.keys)
     return None if same else InputCrossfade(old, new, _late(new, ready), gone)

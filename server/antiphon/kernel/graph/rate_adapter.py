@@ -64,7 +64,7 @@ class ParameterFollower(ParamCell):
     )
 
     def __init__(self, param: Param, rate: int, block: int, value: Value, clocks: Clocks, span: int) -> None:
-        """Follower at rest: inner `rate` in Hz and `block`, most outer frames pending `span`."""
+        """Starts at rest. `rate` (Hz) and `block`: the inner ones; `span`: most outer frames pending."""
         super().__init__(param, rate, block, None if param.kind == "trigger" else value)
         self._clocks, self._span = clocks, span
         self._ring = np.zeros(2 * span, np.float32)
@@ -196,7 +196,7 @@ class RateAdapter(Processor):
     Rate: windowed-sinc polyphase filters both ways, flat to 0.45 of the lower rate; between 0.45 and 0.55 of it there
     is aliasing. Their latency is a whole number of the stream's frames.
 
-    Channels: the processor runs once. Ports without a fixed channel count are adapted as wires are: mono goes to all
+    Channels: the processor runs once. Ports without a fixed channel count are adapted like wires: mono goes to all
     channels, all are averaged to mono, else surplus channels are dropped.
 
     A parameter's change, a trigger or an event takes effect at its frame of the sound, and emitted events come out with
@@ -325,7 +325,7 @@ class RateAdapter(Processor):
         reason = self._runner.run(io, self._steppers if self.inner.block is None else ())
         if reason:
             raise PluginError(reason)
-        self._collect(first)
+        self._queue_emitted(first)
         for back in self._outs:
             back.take(first, count)
         self._done = first + count
@@ -334,7 +334,7 @@ class RateAdapter(Processor):
         """Frames of the stream from the start of its block to a frame of the inner block."""
         return (self._done + frame) * self._clocks.down // self._clocks.up - self._frames
 
-    def _collect(self, first: int) -> None:
+    def _queue_emitted(self, first: int) -> None:
         """Queues emitted events for the frame at which their sound comes out."""
         for event in self._io.events_out:
             if len(self._events_out) < MAX_WAITING:
@@ -368,7 +368,7 @@ class _In:
 class _Out:
     """One audio output: resamples the inner sound to the stream's rate, delayed by `latency`.
 
-    `channels`, `sizes`: of the inner sound and of the stream's, the most frames of a block.
+    `channels`, `sizes`: channels and maximum frames of a block, of the inner sound and of the stream.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ class DelayLine:
     """A delay for latency compensation."""
 
     def __init__(self, source: Samples, lag: int) -> None:
-        """A silent delay of `lag` frames, 1 at least."""
+        """Begins with silence, with a delay of `lag` frames, 1 at least."""
         self.source = source  # input buffer, float32 `[channels, block]`
         self.out = np.zeros_like(source)
         self._ring = np.zeros((source.shape[0], lag + 1), np.float32)
@@ -55,11 +55,11 @@ class FeedbackDelay:
         self._at = np.zeros(1, np.int64)
 
     def read(self, frames: int) -> Step:
-        """Writes the delayed signal to `out`; before the nodes of a block run."""
+        """Writes the delayed signal to `out`. It is called before the nodes of a block run."""
         return dsp.ring_read.step(self._ring, self.out, self._at, self.block, frames)
 
     def write(self, frames: int) -> Step:
-        """Stores the source's signal; after the nodes of a block have run."""
+        """Stores the source's signal. It is called after the nodes of a block have run."""
         return dsp.ring_write.step(self.source, self._ring, self._at, frames)
 
     def clear(self) -> None:
@@ -92,7 +92,7 @@ class InputMix:
         self.view.flags.writeable = False
 
     def part(self, nodes: Collection[int], *, of: bool) -> InputMix:
-        """Mix of the sources that come `of` these nodes, by number, or of the others."""
+        """Returns the mix of the sources that come `of` these nodes, by number, or of the others."""
         sources = [x for x, (number, _, _) in zip(self.sources, self.wires, strict=True) if (number in nodes) == of]
         return InputMix(sources, *self.buffer.shape)
 
@@ -111,7 +111,7 @@ class InputMix:
 
 
 class NoteWire:
-    """A wire for events from one node to another. `midi`: as `Port.midi`."""
+    """A wire for events from one node to another. `midi`: that of `Port`."""
 
     def __init__(self, key: tuple[int, str], events: list[Event], midi: int = 0) -> None:
         self.key, self.events, self.midi = key, events, midi

@@ -1,10 +1,10 @@
 """The last minutes of every node's sound, in one ring that engine and recorder share, and their cut by the beat.
 
-A slot stands for one block of one channel of one node, and its tag says which; slots are taken one after the other, so
-that few nodes are kept longer than many in the same memory. The sound is in a ring of rows: channels that are equal in
-a block share one, and silence has none. A third ring has the beat at the first sample of each block, by which bars are
-cut also where the tempo has changed since. The engine never waits: what a reader finds overwritten while it reads is
-refused.
+A slot holds one block of one channel of one node, and its tag says which; slots are taken one after the other, so that
+few nodes are kept longer than many in the same memory. The sound is in a ring of rows: channels that are equal in a
+block share one, and silence has none. A third ring has the beat at the first sample of each block, by which bars are
+cut also where the tempo has changed since. The engine never waits: a reader refuses data that was overwritten while it
+read.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.platform import anonymous_file
 
 CHANNELS = 256
-"""Channels of a node at most: an owner is the node's number times this, plus the channel."""
+"""Maximum channels of a node: an owner is the node's number times this, plus the channel."""
 MIN_BYTES, MAX_BYTES, SHARE = 32 << 20, 256 << 20, 8
-"""Bytes of the ring at least and at most, and the share of the free memory at the start that it may take."""
+"""Minimum and maximum bytes of the ring, and the share of the free memory at the start that it may take."""
 _HEADER, _NAMES, _SLOT = 65536, 64, 40
-"""Bytes before the slots, the place of the names among them, and bytes of a slot without its sound."""
+"""Bytes before the slots, offset of the names among them, and bytes of a slot without its sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class CaptureShape:
 
     @property
     def slots(self) -> int:
-        """Blocks of one channel that are known, those that share a row too, and blocks of which the beat is known."""
+        """Number of blocks of one channel that are kept, shared rows included, and of blocks whose beat is kept."""
         return 2 * self.rows
 
     @staticmethod
@@ -55,12 +55,11 @@ class CaptureMemory:
     """The mapping and its parts.
 
     Attributes:
-        place: Two int64: the slot that is taken next, or `slots`: then it is the first one; and how many rows were
-            begun.
+        place: Two int64: the slot that is taken next (`slots` for the first one), and the number of rows begun.
         tags: int64 for each slot: number of its block, plus one; 0 while the slot changes.
         owners: int64 for each slot.
-        rows: int64 for each slot: number of its row, counted from the first one that was begun; -1 for silence.
-        beat_tags: int64 for each block's beat, as `tags`.
+        rows: int64 for each slot: number of its row, counted from the first row begun; -1 for silence.
+        beat_tags: int64 for each block's beat, like `tags`.
         sound: float32 `[shape.rows, block]`; row n is at n modulo `shape.rows`.
     """
 
@@ -86,7 +85,7 @@ class CaptureMemory:
         return CaptureMemory(-1, shape)
 
     def name(self, labels: Sequence[Sequence[Any]]) -> None:
-        """Writes the names of the sounds in the ring, as of `journal.TrackLabel`; `named` reads them."""
+        """Writes the names of the sounds in the ring, each a `journal.TrackLabel`; `named` reads them."""
         text = json.dumps(labels).encode()[: _HEADER - _NAMES - 1]
         self.map[_NAMES : _NAMES + len(text) + 1] = text + b"\n"
 
@@ -105,7 +104,7 @@ class CaptureMemory:
         return np.where(kept, self.tags[slots], 0)
 
     def sound_of(self, slots: NDArray[np.int64] | np.int64) -> Samples:
-        """Sound of slots that have some, float32 `[slots, block]`, or of one `[block]`."""
+        """Sound of slots that are not silent, float32 `[slots, block]`, or of one slot, `[block]`."""
         sound: Samples = self.sound[self.rows[slots] % self.shape.rows]
         return sound
 

@@ -60,7 +60,7 @@ def _bind(sock: socket.socket, host: str, port: int, kind: str, option: str) -> 
 
 
 def open_ipv6_loopback(sock: socket.socket) -> tuple[socket.socket, ...]:
-    """The same port of ::1, which is `localhost` to many programs; nothing where there is no IPv6, or it is taken."""
+    """Opens the same port of ::1, which is `localhost` to many programs; nothing without IPv6, or if it is taken."""
     port, kind = sock.getsockname()[1], sock.type
     with contextlib.ExitStack() as opened:
         try:

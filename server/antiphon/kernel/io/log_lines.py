@@ -1,4 +1,4 @@
-"""Log: a line a record on standard error, or by `--log` in one file, which is copied to FILE.1 and cut when full."""
+"""Log: a line per record, on standard error or by `--log` in a file, which is copied to FILE.1 and cut when full."""
 
 import contextlib
 import logging
@@ -18,7 +18,7 @@ class Line(logging.Formatter):
 
 
 def log_lines() -> None:
-    """Log as lines "antiphon: …" on standard error: at the server's level, of libraries at "warning" or above."""
+    """Logs in lines "antiphon: …" to standard error: at the server's level, of libraries from "warning" on."""
     level = logging.getLevelNamesMapping()[os.environ.get(LOG_LEVEL, "info").upper()]
     logging.basicConfig(level=max(level, logging.WARNING))
     logging.getLogger("antiphon").setLevel(level)
@@ -27,13 +27,13 @@ def log_lines() -> None:
 
 
 MAX_BYTES = 10_000_000
-"""Bytes of the file, from which it is copied away."""
+"""Size of the file in bytes from which it is copied."""
 KEPT_FILES = 5
-"""Copies, FILE.1 the latest."""
+"""Number of copies, of which FILE.1 is the latest."""
 
 
 def rotate() -> None:
-    """Copies the log away once it is full; nothing without `--log`, or where another program moved the file."""
+    """Copies the log once it is full; does nothing without `--log`, or where another program moved the file."""
     path = os.environ.get(LOG_FILE)
     if path is None or (here := os.fstat(2)).st_size < MAX_BYTES:
         return

@@ -13,11 +13,11 @@ from antiphon.kernel.wire.osc import Message
 
 PER_SECOND = 50
 FEW = 5
-"""Refusals of a sender within a second that are told to others too."""
+"""Refusals of a sender within a second that others are told of too."""
 
 
 class Room:
-    """Total of the lanes that share a limit: packets and bytes that wait."""
+    """Packets and bytes waiting in the lanes that share a limit."""
 
     __slots__ = ("bytes", "packets")
 
@@ -48,7 +48,7 @@ class Lane:
         self.room.bytes += len(data)
 
     def past(self, count: int) -> bool:
-        """Whether its first `count` packets are handled, with the bundles among them."""
+        """Whether its first `count` packets have been handled, with the bundles among them."""
         taken = self.came - len(self.queue)
         return taken > count or (taken == count and not self.rest)
 
@@ -72,7 +72,7 @@ class FailLimiter:
 
     @property
     def few(self) -> bool:
-        """Whether the last one was among the first `FEW` of its second."""
+        """Whether the last answer was among the first `FEW` of its second."""
         return self._count <= FEW
 
     def allows(self) -> bool:
@@ -94,8 +94,8 @@ class Level(IntEnum):
 class Peer:
     """One sender: a UDP address or a TCP connection. `key` identifies it.
 
-    `room`: what its waiting packets count towards, where senders share a bound.
-    `link_lost`: TCP's end has come; nothing can be sent any more.
+    `room`: the total to which its waiting packets count, where senders share a limit. `link_lost`: the TCP connection
+    has ended; nothing can be sent any more.
     """
 
     __slots__ = ("_send", "fails", "full_reported", "host", "key", "lane", "last_received", "level", "link_lost", "udp")

@@ -14,12 +14,13 @@ from antiphon.kernel.wire.frames import Framer
 
 MAX_CONNECTIONS = 256
 MAX_HELD = 32
-"""Most connections from addresses without approval, however many try."""
+"""Maximum connections from addresses without approval."""
 IDLE, INTERVAL, PROBES = 60, 15, 4
-"""Seconds of silence until the kernel asks whether a client is there, seconds between two such questions, and how many
-stay without an answer until it is gone: that of a telephone that left the network is closed in two minutes."""
+"""Seconds of silence until the kernel probes a client, seconds between two probes, and number of unanswered probes
+after which it is gone: the connection of a telephone that left the network is closed in two minutes.
+"""
 TIMEOUT_SECONDS = 5.0
-"""Seconds for the rest of a frame, and for a client that does not read. Silence between frames is allowed."""
+"""Timeout in s for the rest of a frame, and for a client that does not read. Silence between frames is allowed."""
 MAX_UNSENT = 256 << 10
 MAX_WAITING = 256
 """Queued packets of one connection above which it is not read."""
@@ -29,8 +30,8 @@ MAX_WAITING_BYTES = 4 << 20
 class TcpServer:
     """Listens on a bound socket, and on the same port of ::1.
 
-    `handle`: a connection's lane has packets. `fail`: a frame that cannot be read, to its sender.
-    `refused`: no place was left. `displaced`: closed to make room for another.
+    `handle`: called when a connection's lane has packets. `fail`: called with the sender of a frame that cannot be
+    read. `refused`, `displaced`: connections refused without a free place, or closed to make room for another.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class TcpServer:
             connection.end()
 
     def make_room(self, level: Level) -> bool:
-        """Whether one more fits, by closing one of that level or below: the oldest unapproved, else the most silent."""
+        """Whether one more fits, perhaps by closing one of that level or below: the oldest unapproved, else the most
+        silent.
+        """
         held = self.held
         if level is Level.HELD and len(held) >= MAX_HELD:
             leaving: TcpConnection | None = held[0]
@@ -88,7 +91,7 @@ class TcpServer:
         return [c for c in self.connections if c.peer.level is Level.HELD]
 
     def update_levels(self) -> None:
-        """Updates the level of every connection; closes those whose approval was withdrawn or has ended."""
+        """Updates the level of every connection; closes those whose approval was revoked or has expired."""
         for connection in list(self.connections):
             peer = connection.peer
             before, peer.level = peer.level, self.level(peer.host)
@@ -110,7 +113,7 @@ class TcpServer:
 
 
 class TcpConnection(asyncio.Protocol):
-    """One client, and its peer. `last_received`: when something came last; of one that is held, when it came."""
+    """One client, and its peer. `last_received`: when it last sent bytes; for one that is held, when it connected."""
 
     def __init__(self, server: TcpServer) -> None:
         self._server = server
@@ -193,7 +196,7 @@ class TcpConnection(asyncio.Protocol):
         return not self._framer.framing
 
     def stuck_since(self, now: float) -> float:
-        """Since when the connection has had an unfinished frame or unread replies; `now` when it has neither."""
+        """Time since which the connection has an unfinished frame or unread replies; `now` when it has neither."""
         since = self._frame_began if self._framer.partial and self._reading else now
         return min(since, self._blocked) if self._full else since
 

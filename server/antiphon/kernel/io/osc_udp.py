@@ -13,12 +13,12 @@ from antiphon.kernel.wire.osc import MAX_DATAGRAM
 
 RECEIVE_BUFFER = 8 << 20
 FORCED_BUFFER = 64 << 20
-"""Receive buffer where the system's limit may be exceeded: the kernel needs 77 MB for 100,000 small packets."""
+"""Receive buffer size where the system's limit may be exceeded: the kernel needs 77 MB for 100,000 small packets."""
 MAX_QUEUED = 262_144
 MAX_QUEUED_BYTES = 32 << 20
 PER_DRAIN = 8192
 MAX_PEERS = 1024
-"""Senders known at once, each 2.4 KB: a script that opens a socket for each message is another each time."""
+"""Maximum known senders, 2.4 KB each: a script that opens a socket for each message is a new sender each time."""
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO, _MEMINFO_DROPS = 55, 8
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
@@ -28,12 +28,11 @@ Address = tuple[str, int]
 
 
 class UdpEndpoint:
-    """One port: datagrams in by `drain`, replies out by its peers.
+    """One port: datagrams are received by `drain`, replies are sent by its peers.
 
-    `sock`: bound; the same port of ::1 is opened beside it. `lanes`: where what came waits, in a lane for each sender.
-    `level`: what a host may do. `wake`: something was drained.
-    `refused`: the key of a peer whose machine has no socket at that port.
-    `queue_dropped`: datagrams our queue had no room for.
+    `sock`: bound; the same port of ::1 is opened as well. `lanes`: get the datagrams, in a lane for each sender.
+    `level`: returns a host's permissions. `wake`: called after datagrams were drained. `refused`: called with the key
+    of a peer whose machine has no socket at that port. `queue_dropped`: datagrams for which our queue had no space.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class UdpEndpoint:
             self._loop, self._socks = None, self._socks[:1]
 
     def peer(self, address: Address) -> Peer:
-        """The sender of an address: the same object for as long as it is known."""
+        """Returns the sender of an address: the same object for as long as it is known."""
         sender = self._peers.get(address)
         if sender is None:
             if len(self._peers) >= MAX_PEERS:

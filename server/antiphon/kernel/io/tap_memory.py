@@ -1,9 +1,9 @@
 """The memory through which engine and web process exchange sound: of nodes, for listeners; of a browser, as input.
 
-One anonymous mapping, created by the supervisor. It is apart from the memory that control and engine share, so that the
-process that strangers talk to can write nothing but which nodes are wanted, and sound. A tap copies one node's first
-output: block by block, into a ring of slots, each with the number of its block. The engine never waits for a reader; a
-reader that is late finds a newer block's number in a slot, and knows what it missed.
+One anonymous mapping, created by the supervisor. It is separate from the memory that control and engine share, so that
+the process that strangers talk to can write only the wanted nodes, and sound. A tap copies one node's first output:
+block by block, into a ring of slots, each with the number of its block. The engine never waits for a reader; a late
+reader finds a newer block's number in a slot, and knows which blocks it missed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from antiphon.kernel.runtime.platform import anonymous_file
 
 TAPS = 4
-"""Nodes that can be listened to at a time."""
+"""Maximum nodes that can be listened to at a time."""
 RING_SECONDS = 1.0
-"""Seconds of sound that a ring holds: several times what a reader with a low priority is late."""
+"""Seconds of sound that a ring holds: several times the lateness of a reader with a low priority."""
 
 
 class TapWord(IntEnum):
@@ -33,7 +33,7 @@ class TapWord(IntEnum):
 
 WORDS = 16
 INPUT_FRAMES = 1 << 16
-"""Frames of the ring of a browser's sound: over half a second at any rate."""
+"""Length in frames of the ring of a browser's sound: over half a second at any rate."""
 
 
 @dataclass(frozen=True, slots=True)

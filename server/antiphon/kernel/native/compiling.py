@@ -46,7 +46,7 @@ def compile_all(processes: int = 1) -> bool:
     Returns whether the cache lacked any. A kernel that fails to compile raises when it is called; the others are
     compiled.
 
-    `processes`: of them all but this are forked, where that is the way, and compile their share into the cache. Only a
+    `processes`: all but this one are forked, on systems that fork, and compile their share into the cache. Only a
         process without threads of its own may ask for more than one.
     """
     declared = dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0)
@@ -87,7 +87,7 @@ def _compile_module(module: str, *, build: bool = True) -> bool:
 
 
 def _compile(items: Sequence[Kernel[Any, Any]], may_build: bool = True) -> bool:
-    """Compiles kernels in one LLVM module, where that fails each in its own, unless the cache has them: then False."""
+    """Compiles kernels in one LLVM module, or each in its own if that fails. Returns whether the cache lacked them."""
     from antiphon.kernel.native import loading
 
     key = loading.fingerprint(items)

@@ -30,7 +30,7 @@ def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
 
 @kernel
 def silenced(x: f32p, stride: i64, channels: i64, frames: i64, counts: i64p) -> f32:
-    """As `peak`; a sound that is not finite becomes silence, and is counted in counts[0]."""
+    """Returns what `peak` returns; a sound that is not finite becomes silence, and is counted in counts[0]."""
     top = peak(x, stride, channels, frames)
     if top < f32(0.0):
         counts[0] = counts[0] + 1
@@ -42,7 +42,7 @@ def silenced(x: f32p, stride: i64, channels: i64, frames: i64, counts: i64p) -> 
 
 @kernel
 def check_input(x: f32p, stride: i64, channels: i64, frames: i64, full: f64, counts: i64p) -> None:
-    """Counts an input that reaches `full` in counts[2]; one that is not finite is as for `silenced`."""
+    """Counts an input that reaches `full` in counts[2]; one that is not finite is treated as by `silenced`."""
     if f64(silenced(x, stride, channels, frames, counts)) >= full:
         counts[2] = counts[2] + 1
 
@@ -83,9 +83,9 @@ def cross(old: Audio, new: Audio, out: Audio, done: i64, wait: i64, fade: i64, f
 
 @kernel
 def ring_out(x: Audio, out: Audio, done: i64, tail: i64, cut: i64, short: i64, frames: i64) -> None:
-    """out ← out + x, which falls as a cube over `tail` frames, 0: never; from frame `cut` on a line of `short` to 0.
+    """out ← out + x, with a cubic decay over `tail` frames, 0: none, and from frame `cut` on a linear one of `short`.
 
-    done: frames of earlier blocks, negative before the fall.
+    done: frames of earlier blocks, negative before the decay.
     """
     for n in range(frames):
         at = f64(done + n + 1)
@@ -312,7 +312,7 @@ def release_fall(rate: int) -> float:
 
 @kernel
 def guard(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i64, counts: i64p) -> None:
-    """Limits an output as `limit`, counted in counts[1]; one that is not finite is as for `silenced`."""
+    """Limits an output like `limit`, counted in counts[1]; one that is not finite is treated as by `silenced`."""
     if silenced(x, stride, channels, frames, counts) < f32(0.0):
         state[0] = 0.0
     elif limit(x, stride, state, fall, channels, frames) != 0:

@@ -1,4 +1,4 @@
-"""Hash of everything a kernel's machine code depends on, and the symbol names of its functions."""
+"""Hash of all inputs of a kernel's machine code, and the symbol names of its functions."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def packed_symbol(name: str) -> str:
 def digest(items: Sequence[Kernel[Any, Any]], *others: object, by_file: bool = False) -> str:
     """Hash of the code and constants of `items`, of the compiler's own code, and of `others`.
 
-    `by_file`: of source files in place of bytecode, which each version of Python has its own; OSError without one.
+    `by_file`: hashes source files in place of bytecode, which differs by Python version; OSError without a file.
     """
     parts = [*others, *(_file_hash(Path(__file__).parent / name) for name in ("lower.py",))]
     seen: set[Kernel[Any, Any]] = set()

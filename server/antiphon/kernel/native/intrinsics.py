@@ -1,4 +1,4 @@
-"""Functions of kernels beyond arithmetic, some in plain Python too; words are 64-bit, indexed by `at`."""
+"""Functions of kernels beyond arithmetic, some of them usable in plain Python; words are 64-bit, indexed by `at`."""
 
 import struct
 from typing import Any
@@ -56,7 +56,7 @@ def bits_f64(value: float) -> int:
 
 
 def f64_bits(bits: int) -> float:
-    """64-bit float of a bit pattern. `bits`: its IEEE 754 representation; of a larger number the low 64 bits."""
+    """64-bit float of a bit pattern. `bits`: its IEEE 754 representation; only the low 64 bits are used."""
     return float(struct.unpack("=d", struct.pack("=Q", bits & 0xFFFFFFFFFFFFFFFF))[0])
 
 

@@ -81,19 +81,19 @@ def words_of(kind: str) -> int:
     return len(AUDIO) if kind == "Audio" else 1
 
 
-def _leaves(args: Iterable[Any]) -> list[Any]:
-    """The arguments with the fields of records in place of the records."""
+def _flatten_records(args: Iterable[Any]) -> list[Any]:
+    """Returns the arguments, with records replaced by their fields."""
     flat: list[Any] = []
     for value in args:
         if isinstance(value, tuple):
-            flat += _leaves(value)
+            flat += _flatten_records(value)
         else:
             flat.append(value)
     return flat
 
 
 def _declared_types(name: str, hint: object, outside: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(name, type) of an argument, or of each field of one that is a record, by its dotted name."""
+    """Yields (name, type) of an argument, or of each field of a record, by its dotted name."""
     record = outside.get(str(hint), hint)
     if isinstance(record, type) and issubclass(record, tuple):
         within = vars(sys.modules[record.__module__])
@@ -133,7 +133,7 @@ def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]
     return wrapper
 
 
-def _remembering(call: Callable[[int], R], kinds: Collection[str]) -> Callable[..., R]:
+def _caching_caller(call: Callable[[int], R], kinds: Collection[str]) -> Callable[..., R]:
     """Generates a call that writes only changed arguments into words, and passes their address."""
     words = bytearray(8 * sum(map(words_of, kinds)))
     place, lines = 0, []
@@ -252,15 +252,15 @@ class Kernel(Generic[P, R]):
         """Runs the machine code, by position."""
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
-        return self._by_arrays(*args) if len(args) == len(self.types) else self._by_arrays(*_leaves(args))
+        return self._by_arrays(*args) if len(args) == len(self.types) else self._by_arrays(*_flatten_records(args))
 
     def bind(self, *args: object) -> Callable[[], R]:
-        """A function without arguments that calls the kernel with these, which are constant and converted once."""
+        """Returns a function without arguments that calls the kernel with these arguments, which are converted once."""
         if self.address == 0:
             self._compile()
         kinds = self.types.values()
-        pack = _remembering(lambda where: where, kinds)
-        where, call = pack(*_leaves(args)), self._from_words()
+        pack = _caching_caller(lambda where: where, kinds)
+        where, call = pack(*_flatten_records(args)), self._from_words()
 
         def bound(_words: object = pack) -> R:
             return call(where)
@@ -268,13 +268,13 @@ class Kernel(Generic[P, R]):
         return bound
 
     def step(self, *args: P.args, **kwargs: P.kwargs) -> Step:
-        """Step of a block as a call of this kernel, run later (`Processor.step`).
+        """Returns a step of a block that calls this kernel later (`Processor.step`).
 
-        `*args`: the arguments, by position. Arrays must outlive the processor's next `prepare` and stay in place.
+        `*args`: the arguments, by position. Arrays must outlive the processor's next `prepare` and not move.
         """
         if kwargs:
             raise TypeError(f"{self.name} takes positional arguments only")
-        return Step(((self, tuple(_leaves(args)) if self._records else args),))
+        return Step(((self, tuple(_flatten_records(args)) if self._records else args),))
 
     @property
     def packed(self) -> int:
@@ -312,10 +312,10 @@ class Kernel(Generic[P, R]):
         """
         if self.address == 0:
             self._compile()
-        call: Callable[P, R] = _remembering(self._from_words(), self.types.values())
+        call: Callable[P, R] = _caching_caller(self._from_words(), self.types.values())
 
         def of_records(*args: P.args, **_none: P.kwargs) -> R:
-            return call(*_leaves(args))  # type: ignore[call-arg]
+            return call(*_flatten_records(args))  # type: ignore[call-arg]
 
         return of_records if self._records else call
 

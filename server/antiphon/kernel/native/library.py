@@ -12,14 +12,14 @@ from antiphon.kernel.runtime import resources
 
 FOLDER = "kernels"
 LEVELS = {"x86-64-v4": ("AVX512_ICL",), "x86-64-v3": ("AVX2", "FMA3"), "base": ()}
-"""Names of the libraries, the fastest first, and numpy's names of what a processor has that gains by each.
+"""Names of the libraries, the fastest first, and numpy's names of the CPU features that each needs.
 
-That for x86-64-v4 has vectors of 512 bits, for which processors before Ice Lake lower their clock.
+The one for x86-64-v4 uses vectors of 512 bits, for which CPUs before Ice Lake lower their clock.
 """
 
 
 def path() -> Path:
-    """The fastest library there is for this processor. Write access to it already means running any code."""
+    """The fastest library for this CPU. Whoever may write it may run any code already."""
     from numpy._core._multiarray_umath import __cpu_features__ as has  # type: ignore[import-not-found]
 
     folder = resources.folder(FOLDER)
@@ -34,7 +34,7 @@ def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
 
 
 def symbol(item: Kernel[Any, Any]) -> str:
-    """Symbol name of a kernel in the library: what its machine code is made of. "" of one that is in no file."""
+    """Symbol name of a kernel in the library, a hash of its machine code's inputs; "" for one that is in no file."""
     try:
         return f"kernel_{digest([item], by_file=True)[:32]}"
     except OSError:

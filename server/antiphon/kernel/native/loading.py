@@ -1,4 +1,4 @@
-"""Machine code and its cache (10 ms against a second): by hashes of code, compiler, LLVM, CPU; of this owner alone."""
+"""Machine code and its cache (10 ms instead of 1 s), by hashes of code, compiler, LLVM, CPU; for this owner only."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ def _native() -> Any:
 
 
 def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
-    """(owner of the memory, addresses of the symbols)."""
+    """Loads machine code. Returns (owner of the memory, addresses of the symbols)."""
     # `image` is machine code already: this target compiles an empty module, and passes would be most of the cost
     compiles_nothing = _native().create_target_machine(opt=0, reloc="pic")
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), compiles_nothing)

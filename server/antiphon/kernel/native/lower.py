@@ -82,7 +82,7 @@ class Arithmetic:
         return order[max(order.index(a.type), order.index(b.type), 2)]
 
     def literal(self, value: ir.Value, to: ir.Type) -> ir.Value:
-        """Converts a value; a literal stays one."""
+        """Converts a value; a literal remains one."""
         if isinstance(value, ir.Constant) and to in (F32, F64) and value.type != BOOL:
             return ir.Constant(to, float(value.constant))
         return self.convert(value, to)
@@ -201,7 +201,7 @@ class _Unit:
         return self.functions[item]
 
     def packed(self, item: Kernel[Any, Any]) -> None:
-        """Emits the wrapper that reads a kernel's arguments from 64-bit words: a call with one argument costs less."""
+        """Emits the wrapper that reads a kernel's arguments from 64-bit words: a call with one argument is cheaper."""
         function = self.functions[item]
         into = ir.Function(
             self.module, ir.FunctionType(TYPES[item.returns], [I64.as_pointer()]), packed_symbol(function.name)
@@ -306,7 +306,7 @@ class _Lowering:
                 raise self.fail(target, "only names and pointer elements can be assigned")
 
     def sound(self, node: ast.expr) -> str:
-        """The name of a sound argument, "" of anything else."""
+        """The name of a sound argument; "" for any other expression."""
         return name if self.item.types.get(name := _dotted(node)) == "Audio" else ""
 
     def place(self, base: ast.expr, index: ast.expr) -> ir.Value:
@@ -393,7 +393,7 @@ class _Lowering:
                 for one in made[1:]:
                     total = self.b.and_(total, one) if isinstance(op, ast.And) else self.b.or_(total, one)
                 return total
-            case ast.IfExp(body=body, orelse=orelse) if _is_dear(body) or _is_dear(orelse):
+            case ast.IfExp(body=body, orelse=orelse) if _is_costly(body) or _is_costly(orelse):
                 return self.choice(node)
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 a, b = self.numbers.same(self.value(body), self.value(orelse))
@@ -411,7 +411,7 @@ class _Lowering:
         raise self.fail(node, f"{ast.unparse(node)} is outside the subset")
 
     def choice(self, node: ast.IfExp) -> ir.Value:
-        """`x if c else y` with a costly operand, as a branch: only one is computed."""
+        """Emits `x if c else y` with a costly operand as a branch, so that only one is computed."""
         blocks = [self.function.append_basic_block(name) for name in ("one", "other")]
         self.b.cbranch(self.numbers.convert(self.value(node.test), BOOL), *blocks)
         values, ends = [], []
@@ -433,7 +433,7 @@ class _Lowering:
         return phi
 
     def given(self, node: ast.expr) -> list[ir.Value]:
-        """The machine code's values of an argument: of sound and of a record several."""
+        """Returns the machine code's values of an argument: several for sound and for a record."""
         name = _dotted(node)
         parts = [flat for flat, _ in self.item.flat if name and flat.startswith(f"{name}.")]
         if not parts:
@@ -492,13 +492,13 @@ class _Lowering:
 
 
 def _dotted(node: ast.expr) -> str:
-    """The name of an argument or of a record's field, as `s.field`; "" of anything else."""
+    """The name of an argument or of a record's field, such as `s.field`; "" for any other expression."""
     if isinstance(node, ast.Attribute) and (inside := _dotted(node.value)):
         return f"{inside}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _is_dear(node: ast.expr) -> bool:
+def _is_costly(node: ast.expr) -> bool:
     """True if the expression costs more than a branch."""
     calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
     return any(

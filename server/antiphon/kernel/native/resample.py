@@ -16,8 +16,8 @@ from antiphon.kernel.native.kernel import f32, f32p, f64, i64
 def sinc_table(places: NDArray[np.float64], half: int, cutoff: float, beta: float) -> NDArray[np.float32]:
     """Taps of a Kaiser-windowed sinc between two frames, float32 `[places, 2 * half]`.
 
-    `places`: shares of the way between the frames. `cutoff`: share of the source's bandwidth. Each row sums to 1: a
-    constant stays one at every place.
+    `places`: positions between the frames, 0 to 1. `cutoff`: share of the source's bandwidth. Each row sums to 1, so
+    that a constant is preserved at every position.
     """
     away = half - 1 - np.arange(2 * half) + places[:, None]
     inside = np.clip(1.0 - np.square(away / half), 0.0, None)

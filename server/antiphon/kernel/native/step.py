@@ -21,8 +21,8 @@ class Step:
     """Kernel calls in order, as made by `Kernel.step`.
 
     Attributes:
-        conditions: Kernels that are called before a block; where one returns 0, the block is that of `process`.
-        reports: Readonly parameters by name: an array and the place in it where the kernels leave the value.
+        conditions: Kernels that are called before a block; where one returns 0, `process` computes the block.
+        reports: Readonly parameters by name: an array, and the index in it at which the kernels store the value.
     """
 
     calls: tuple[Call, ...]
@@ -35,7 +35,7 @@ class Step:
         return Step((*self.calls, *after.calls), {**self.reports, **after.reports}, conditions)
 
     def provided(self, condition: Step) -> Step:
-        """Adds a condition: a kernel that changes nothing; blocks at which it returns 0 go to `process`."""
+        """Adds a condition: a kernel without side effects; blocks for which it returns 0 go to `process`."""
         return replace(self, conditions=(*self.conditions, *condition.calls))
 
     def reporting(self, **values: tuple[NDArray[Any], int]) -> Step:
@@ -43,7 +43,7 @@ class Step:
         return replace(self, reports={**self.reports, **values})
 
     def bound(self) -> Callable[[], bool]:
-        """A function that runs the step, unless a condition is 0; returns whether it ran. Made off the block path."""
+        """Returns a function that runs the step unless a condition is 0, and tells if it ran. Off the block path."""
         asks, calls = ([item.bind(*args) for item, args in part] for part in (self.conditions, self.calls))
 
         def run() -> bool:

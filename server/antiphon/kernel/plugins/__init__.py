@@ -1,4 +1,4 @@
-"""Finds plugins, checks each, gathers what their hooks register, and calls hooks in every process.
+"""Finds plugins, checks each, collects the registrations of their hooks, and calls hooks in every process.
 
 May import `graph`, `contract`, `workers` (a pool for the check) and `runtime`.
 """

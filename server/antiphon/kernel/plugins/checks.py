@@ -164,7 +164,7 @@ def check_zeros(processor: Processor) -> None:
 
 
 def in_child(task: Callable[[], str], limit: float, meanwhile: Callable[[], object] | None = None) -> str:
-    """Result of a task in a forked child, as `run_forked`: its text, exception, or how the child ended."""
+    """Runs a task in a forked child (`run_forked`). Returns its text, its exception, or how the child ended."""
     from antiphon.kernel.runtime.processes.forked import run_forked
 
     end = run_forked(partial(_answer, task), limit, MAX_ANSWER, meanwhile)

@@ -1,4 +1,4 @@
-"""Plugins imported one after another: what they register, inspected and collected, and a `Failure` of each that fails.
+"""Imports plugins one by one, and inspects and collects their registrations, with a `Failure` for each that fails.
 
 Third-party plugins are tried in a child process first: one that hangs or crashes there is a `Failure`.
 """
@@ -20,8 +20,8 @@ from antiphon.kernel.runtime.importing import Factory, reason_of, resolve
 class PluginLoading:
     """Collects processors, failures and factories while plugins load.
 
-    `known`: the catalog of what is built in, whose processors are then not inspected. `kinds`: what is collected.
-    `inspected`: how many processors that are built in `known` lacked.
+    `known`: the catalog of the built-in plugins, whose processors are then not inspected. `kinds`: the kinds collected.
+    `inspected`: number of built-in processors that `known` lacked.
     """
 
     def __init__(self, check: bool, known: Catalog | None = None, kinds: Sequence[str] = KINDS) -> None:
@@ -105,7 +105,7 @@ class PluginLoading:
             self._places[kind][name] = factory
 
     def _declared(self, name: str, make: Factory, doc: str, plugin: str) -> ProcessorInfo:
-        """Declaration of a processor: as it is known, or by an inspection."""
+        """Declaration of a processor, from `known` or by an inspection."""
         held = self.known.get(name) if self.known is not None and plugin in BUILT_IN else None
         if held is not None:
             return held

@@ -66,7 +66,7 @@ class HookDispatcher:
         return names
 
     def call(self, hook: str, only: str = "", **given: Any) -> tuple[Failure, ...]:
-        """Calls a hook of every plugin that implements it, or of the one `only`; returns the failures."""
+        """Calls a hook of every plugin that implements it, or only of the plugin `only`; returns the failures."""
         failures = []
         for name, caller in self._each(hook, only):
             try:
@@ -79,7 +79,7 @@ class HookDispatcher:
         return tuple(failures)
 
     async def acall(self, hook: str, **given: Any) -> tuple[Failure, ...]:
-        """`call` for hooks that may be async: each is awaited before the next begins."""
+        """Does what `call` does for hooks that may be async: each is awaited before the next begins."""
         failures = []
         for name, caller in self._each(hook):
             try:

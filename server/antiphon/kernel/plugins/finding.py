@@ -1,7 +1,7 @@
 """Lists plugins without importing them: built-in, installed, and in the performer's folder.
 
 Installed packages have an entry point in the group `antiphon`; a plugin of the performer is a folder in the plugin
-folder. Every process uses the same list.
+folder. All processes use the same list.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.importing import import_folder, see_checkout_plugins
+from antiphon.kernel.runtime.importing import add_checkout_plugins, import_folder
 
 BUILT_IN = (
     "antiphon_models",
@@ -47,7 +47,7 @@ class PluginSource:
 
 def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
     """All plugins in load order; `plugins_dir` None takes the performer's own folder."""
-    see_checkout_plugins()
+    add_checkout_plugins()
     # the kernel also runs with only some of them
     here = {name: place for name in BUILT_IN if (place := _place(name)) is not None}
     result = {name: PluginSource(name, partial(importlib.import_module, name), place) for name, place in here.items()}
@@ -56,7 +56,7 @@ def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
             result[point.module] = PluginSource(point.module, point.load, _place(point.module))
     double = []
     for folder in _folders(plugins_dir if plugins_dir is not None else paths.plugins()):
-        problem = paths.open_to_others(folder.parent, folder)
+        problem = paths.writable_by_others(folder.parent, folder)
         source = PluginSource(folder.name, partial(import_folder, folder), folder, problem)
         if folder.name in result:
             problem = f"{folder} has the name of a plugin that is already loaded; rename the folder"

@@ -1,4 +1,4 @@
-"""Index of hooks, cached by modification times, for a command line that imports no unchanged plugins; registrations."""
+"""Index of hooks, cached by modification times, so that a command line imports no unchanged plugins; registrations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def import_plugins(wanted: Collection[str], failed: Callable[[str, BaseException], None]) -> HookDispatcher:
-    """Plugins imported in load order, for their hooks; `failed` gets name and exception of each left out."""
+    """Imports plugins in load order, for their hooks; `failed` gets name and exception of each that is left out."""
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
     from antiphon.kernel.plugins.finding import sources
 

@@ -1,6 +1,6 @@
 """Declarations of the built-in plugins on disk, so that a start imports none of them.
 
-Written when they are inspected, and valid while the files that they were made of are the same.
+They are written after an inspection, and are valid while the files that they were made from are unchanged.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import paths
 
 PLAYED = ("processors", "synths")
-"""Kinds that an engine plays."""
+"""Kinds of registrations that an engine uses."""
 KINDS = (*PLAYED, "models", "trainings", "evaluations", "benches", "transports", "analyses", "services")
 PLACED = (*PLAYED, "models")
-"""Kinds whose factories' places are kept too. Analyses are not: a performer's own classifiers come and go."""
+"""Kinds whose factories' places are cached too. Analyses are not, since a performer's own classifiers come and go."""
 NAME = "declarations"
 _SERVER = Path(__file__).parents[2]
 
@@ -45,7 +45,7 @@ def _sources(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def read(made_of: str) -> Catalog | None:
-    """The declarations that were written with that stamp; None where there are none."""
+    """Reads the declarations that were written with that stamp; None where there are none."""
     try:
         return Catalog.from_json(paths.kept(NAME, made_of))
     except (ValueError, KeyError, TypeError, AntiphonError):
@@ -53,5 +53,5 @@ def read(made_of: str) -> Catalog | None:
 
 
 def write(made_of: str, catalog: Catalog) -> None:
-    """Writes declarations; where that is not possible the next start inspects the processors again."""
+    """Writes declarations; if that fails, the next start inspects the processors again."""
     paths.keep(NAME, made_of, catalog.to_json())

@@ -1,4 +1,4 @@
-"""Loaded plugins: those whose declarations are on disk are imported when one of theirs is made, the others at once."""
+"""Loaded plugins: those with declarations on disk are imported when one of their types is made, the others at once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Loaded:
 
 
 def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
-    """Constructs a processor from the factories by type, as `Loaded.make`. `name`: with its variant, if it has one."""
+    """Constructs a processor from the factories by type, like `Loaded.make`. `name`: with its variant, if any."""
     from antiphon.kernel.contract.processor import Processor
 
     name, _, variant = name.partition(" ")
@@ -112,14 +112,14 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
 
 
 def declared() -> Catalog:
-    """Declarations of the built-in processors as far as they are on disk, without an import of a plugin."""
+    """Declarations of the built-in processors that are on disk, without an import of a plugin."""
     return known.read(known.stamp(source.folder for source in sources(None) if source.built_in)) or Catalog({})
 
 
 def load_again(catalog: Catalog) -> Loaded:
-    """What `load` gave to another process of this server, by its catalog: what is played, no more.
+    """Loads the plugins that `load` gave to another process of this server, by its catalog: only the `PLAYED` kinds.
 
-    Processors that are built in are imported when they are made; what is not is tried again, as its files may be new.
+    Built-in processors are imported when they are made; other plugins are tried again, as their files may be new.
     """
     from antiphon.kernel.plugins.collecting import PluginLoading
 
@@ -133,7 +133,7 @@ def load_again(catalog: Catalog) -> Loaded:
 
 
 class KnownFactories(dict[str, dict[str, Factory]]):
-    """Factories by kind and name, of plugins that are imported when one of theirs is asked for.
+    """Factories by kind and name, of plugins that are imported when one of their factories is requested.
 
     `known`: the catalog of these plugins, all of them built in.
     """

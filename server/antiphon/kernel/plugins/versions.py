@@ -51,7 +51,7 @@ class PluginVersions:
         """Switches to these versions, as folders by plugin, for new processors.
 
         Other plugins get their version at start. Raises PluginError: a version cannot be imported; its plugin keeps the
-        one before.
+        previous one.
         """
         for plugin in [name for name in self._in_use if name not in versions]:
             self._change(plugin, "")
@@ -62,11 +62,11 @@ class PluginVersions:
     def _change(self, plugin: str, folder: str) -> None:
         before = self._in_use.get(plugin, "")
         last = self._imported.setdefault((plugin, before), self._present(plugin))
-        last.modules = importing.take_modules(plugin)
+        last.modules = importing.remove_modules(plugin)
         try:
             version = self._imported.get((plugin, folder)) or import_version(plugin, Path(folder))
         except BaseException:
-            importing.take_modules(plugin)
+            importing.remove_modules(plugin)
             sys.modules.update(last.modules)
             raise
         self._imported[plugin, folder] = version

@@ -1,4 +1,4 @@
 """A process's surroundings: folders, settings, signals, children, messages for the terminal, model files.
 
-May import `errors` alone.
+May import only `errors`.
 """

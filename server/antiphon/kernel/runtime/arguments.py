@@ -1,7 +1,7 @@
 """Declarations of arguments: the type of a record's field, with its sentence, range and unit.
 
-Command line, HTTP and Python take their options from them. A field with an `argument` is one; one without a default is
-positional on the command line.
+Command line, HTTP and Python take their options from them. A field with an `argument` is an argument; without a default
+it is positional on the command line.
 """
 
 import math
@@ -33,12 +33,12 @@ def argument(
 ) -> Meta:
     """Declares an argument.
 
-    `sentence`: its help. `shown`: what stands for its value there. `low`, `high`, `unit`: its range; its default is
-    always allowed. `flags`: its options, where they are not its name. `placed`: it is given by its place, although it
-    has a default. `names`: what completes it, of `antiphon.cli.completion`. `beside`: of a further file, the field that
-    asks for it by HTTP ("" for none) and the name of that result. `envvar`: the environment variable that gives it
-    where the command line does not. `needs`: what a processor's `FileUse` has to have for it, and what is said of one
-    that has it not. `choices`: its values; its default is always allowed.
+    `sentence`: its help. `shown`: placeholder for its value in the help. `low`, `high`, `unit`: its range; its default
+    is always allowed. `flags`: its options, where they are not its name. `placed`: it is positional, although it has a
+    default. `names`: its completion, of `antiphon.cli.completion`. `beside`: for a further file, the field that
+    requests it by HTTP ("" for none) and the name of that result. `envvar`: the environment variable that gives it
+    where the command line does not. `needs`: what it requires of a processor's `FileUse`, and the message where that
+    lacks it. `choices`: its values; its default is always allowed.
     """
     extra = {"shown": shown, "unit": unit, "flags": flags, "placed": placed, "names": names, "beside": beside}
     more = {"envvar": envvar, "needs": needs, "choices": choices}
@@ -55,32 +55,32 @@ class Argument(NamedTuple):
 
     @property
     def option(self) -> str:
-        """Its name on the command line: midi-out."""
+        """Its name on the command line, such as midi-out."""
         return self.name.replace("_", "-")
 
     @property
     def flags(self) -> list[str]:
-        """Its options: -p and --param."""
+        """Its options, such as -p and --param."""
         return str(self.said("flags") or f"--{self.option}").split()
 
     def said(self, key: str) -> Any:
-        """The value that `argument` was given by that name; None of another limit of data."""
+        """Returns the value that was given to `argument` as `key`; None if its annotation is no `argument`."""
         return (self.meta.extra or {}).get(key)
 
     @property
     def repeated(self) -> bool:
-        """Whether it may be given again."""
+        """Whether it may be given several times."""
         return any(get_origin(kind) is tuple for kind in (self.kind, *get_args(self.kind)))
 
     @property
     def element(self) -> type:
-        """Type of one of several values on a command line: a number, or a text."""
+        """Type of one element of a repeated argument on a command line: a number, or text."""
         kinds = next((get_args(kind) for kind in (self.kind, *get_args(self.kind)) if get_origin(kind) is tuple), ())
         return kinds[0] if kinds and kinds[0] in (int, float) else str
 
     @property
     def range(self) -> str:
-        """Its range in words: 1 to 500 Hz; "" for none."""
+        """Its range in words, such as 1 to 500 Hz; "" for none."""
         low, high = self.meta.ge, self.meta.le
         if low is None:
             return ""
@@ -94,11 +94,11 @@ class Argument(NamedTuple):
 
     @property
     def in_words(self) -> Meta:
-        """Its range as a limit of data, which a refusal says in words."""
+        """Its range as a constraint on data, which an error message gives in words."""
         return Meta(ge=self.meta.ge, le=self.meta.le, description=self.range)
 
     def check(self, value: Any) -> None:
-        """Raises UsageError for a number outside its range, and a value that is none of its choices."""
+        """Raises UsageError for a number outside its range, or a value that is none of its choices."""
         low, high = self.meta.ge, self.meta.le
         if value == self.default:
             return
@@ -115,7 +115,7 @@ class Argument(NamedTuple):
 
 
 def arguments(kind: Any) -> Iterator[Argument]:
-    """Arguments of a record, in order, without those of a part of its own, as `FinishRequest` is one.
+    """Arguments of a record, in order, without those of a nested record such as `FinishRequest`.
 
     `kind`: a msgspec Struct, or a dataclass, all of whose arguments have defaults.
     """

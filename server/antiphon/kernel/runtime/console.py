@@ -18,21 +18,21 @@ LOG_TIME = "%Y-%m-%dT%H:%M:%S%z"
 _GONE = (errno.EPIPE, errno.EIO)
 """Errors that are permanent: a reader that has ended, a terminal that was closed."""
 MAX_PRINTED, MAX_LETTERS, PRINT_SECONDS = 20, 500, 10.0
-"""Most lines that one plugin prints, most letters of a line, seconds in which the lines are counted."""
+"""Maximum lines that one plugin prints, maximum letters of a line, and seconds in which the lines are counted."""
 _lost = 0
-"""Lines lost since the last one that was written."""
+"""Number of lines lost since the last line written."""
 
 
 def say(text: str) -> None:
-    """Writes a line "antiphon: TEXT" to standard error. One that cannot be written is counted, and nothing is raised.
+    """Writes a line "antiphon: TEXT" to standard error. A line that cannot be written is counted; nothing is raised.
 
-    In a server whose standard error is no terminal, time and level stand before it.
+    In a server whose standard error is no terminal, the line begins with time and level.
     """
     log("warning", text)
 
 
 def log(level: str, text: str) -> None:
-    """Writes a line as `say` does, of a level of `LOG_LEVELS`; none below the level of the log."""
+    """Writes a line as `say` does, at a level of `LOG_LEVELS`; nothing below the level of the log."""
     least = os.environ.get(LOG_LEVEL, "debug")
     if LOG_LEVELS.index(level) >= (LOG_LEVELS.index(least) if least in LOG_LEVELS else 0):
         before = f"{time.strftime(LOG_TIME)} {level.upper()} " if stamps() else ""
@@ -45,7 +45,7 @@ def stamps() -> bool:
 
 
 def write_output(text: str, *, logged: bool = True) -> None:
-    """Writes a line to standard output, and unless it is secret to the log, where that is a file; errors as `say`."""
+    """Writes a line to standard output, and unless `logged` is False to a log that is a file; errors as for `say`."""
     _write(sys.stdout, text)
     if logged and LOG_FILE in os.environ:
         for line in text.split("\n"):
@@ -70,9 +70,9 @@ def _write(stream: TextIO | None, text: str) -> None:
 
 
 class Prints(io.TextIOBase):
-    """Standard stream of a server's process, whose lines are of the log: each with the plugin that printed it.
+    """Standard stream of a server's process that turns printed lines into lines of the log, with the plugin's name.
 
-    What Antiphon itself writes goes to `real`, as it is.
+    Antiphon's own output goes to `real` unchanged.
     """
 
     def __init__(self, real: TextIO) -> None:
@@ -81,7 +81,7 @@ class Prints(io.TextIOBase):
         self._counts: dict[str, tuple[float, int]] = {}  # by plugin, when its first line came, and how many since
 
     def write(self, text: str) -> int:
-        """Takes text of a plugin line by line; all else is written as it is."""
+        """Takes a plugin's text line by line; any other text is written unchanged."""
         name = _printing_module(sys._getframe(1))
         if not name:
             return self.real.write(text)
@@ -105,7 +105,7 @@ class Prints(io.TextIOBase):
             log("info", f"{name}: {''.join(c if c.isprintable() else ' ' for c in shown)}")
 
     def flush(self) -> None:
-        """Flushes what is Antiphon's own; a plugin's line waits for its end."""
+        """Flushes Antiphon's own output; a plugin's line waits for its end."""
         if not self.real.closed:
             self.real.flush()
 
@@ -114,16 +114,16 @@ class Prints(io.TextIOBase):
         return self.real.fileno()
 
     def isatty(self) -> bool:
-        """False: a plugin's colours would be in the log."""
+        """Returns False, since a plugin's colours would be written to the log."""
         return False
 
     def writable(self) -> bool:
-        """True."""
+        """Returns True."""
         return True
 
 
-def name_prints() -> None:
-    """Makes lines of the log of what plugins print in this process; see `Prints`."""
+def log_plugin_prints() -> None:
+    """Turns plugins' printed output in this process into lines of the log; see `Prints`."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, Prints):
@@ -131,11 +131,11 @@ def name_prints() -> None:
 
 
 _OWN = frozenset({"antiphon", "typer", "click", "__main__"})
-"""Packages whose output is Antiphon's own: itself, and those by which its command line writes."""
+"""Packages whose output is Antiphon's own: itself, and those with which its command line writes."""
 
 
 def _printing_module(frame: FrameType | None) -> str:
-    """The plugin that writes, by the code that Antiphon called; "" where it is Antiphon's own."""
+    """The plugin that is writing, by the code that Antiphon called; "" for Antiphon itself."""
     found = ""
     while frame is not None:
         top = str(frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -61,7 +61,7 @@ def require(needing: str, modules: Iterable[str]) -> None:
 def sentence(needing: str, *modules: str, extra: str = "") -> str:
     """Sentence without a full stop about missing modules, and the command that installs them.
 
-    `needing` is its subject; `extra` "" stands for those that bring the modules.
+    `needing` is its subject; `extra` "" selects the extras that bring the modules.
     """
     listed = " and ".join(filter(None, (", ".join(modules[:-1]), modules[-1])))
     verb = "is" if len(modules) == 1 else "are"
@@ -76,7 +76,7 @@ def install_command(*modules: str, extra: str = "") -> str:
 
 
 def of_error(needing: str, error: ImportError) -> str:
-    """The sentence for an import that failed; "" where the module is Antiphon's own or unknown, which is a fault."""
+    """The sentence for a failed import; "" where the module is Antiphon's own or unknown, which is a fault."""
     module = (error.name or "").partition(".")[0]
     return sentence(needing, module) if module in EXTRAS else ""
 
@@ -112,7 +112,7 @@ ADDED = {
 }
 """Names of plugins, then of their other processor types and commands, by distribution."""
 LAB_NAME, OF_LAB = "antiphon-lab", ("dataset", "evaluate", "pipeline", "train")
-"""The lab and its commands; it teaches what the others play, so nothing that plays lacks it."""
+"""The lab and its commands. It trains the models that the others play, so no playing part depends on it."""
 
 
 def absent() -> dict[str, str]:
@@ -134,5 +134,5 @@ def advice(kind: str, name: str) -> str:
 def _is_installed(distribution: str) -> bool:
     root = resources.checkout()
     if root is not None and (root / "plugins" / distribution).is_dir():
-        return True  # it will be seen, where it is not yet: `see_checkout_plugins`
+        return True  # it will be seen, where it is not yet: `add_checkout_plugins`
     return importlib.util.find_spec(f"antiphon_{ADDED[distribution][0]}") is not None

@@ -14,7 +14,7 @@ from antiphon.kernel.runtime import paths, resources
 
 
 def import_object(where: str) -> Any:
-    """Imports the object that "module:Name" names, also from the performer's plugin folder. Raises `PluginError`."""
+    """Imports the object named "module:Name", also from the performer's plugin folder. Raises `PluginError`."""
     module, _, name = where.partition(":")
     value = getattr(import_module(module), name, None)
     if value is None:
@@ -27,10 +27,10 @@ versions: dict[str, Path] = {}
 
 
 def import_module(name: str) -> ModuleType:
-    """Imports a module, also of a plugin in the performer's folder. Raises `ImportError`."""
+    """Imports a module, also one of a plugin in the performer's folder. Raises `ImportError`."""
     package = name.partition(".")[0]
     if package not in sys.modules and importlib.util.find_spec(package) is None:
-        see_checkout_plugins()
+        add_checkout_plugins()
         folder = versions.get(package) or paths.plugins() / package
         if importlib.util.find_spec(package) is None and folder.is_dir():
             import_folder(folder)
@@ -46,7 +46,7 @@ def import_folder(folder: Path) -> ModuleType:
         raise PluginError(f"{folder} has no __init__.py; put the plugin's hooks there")
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(start):
-        take_modules(name)
+        remove_modules(name)
     elif known is not None or importlib.util.find_spec(name) is not None:
         raise PluginError(f"{name!r} is the name of another Python module; rename the folder")
     spec = importlib.util.spec_from_file_location(name, start, submodule_search_locations=[str(folder)])
@@ -58,17 +58,17 @@ def import_folder(folder: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        take_modules(name)
+        remove_modules(name)
         raise
     return module
 
 
-def take_modules(name: str) -> dict[str, ModuleType]:
-    """Removes a package and its modules from those that are imported, and returns them by name."""
+def remove_modules(name: str) -> dict[str, ModuleType]:
+    """Removes a package and its modules from the imported ones, and returns them by name."""
     return {key: sys.modules.pop(key) for key in list(sys.modules) if key == name or key.startswith(f"{name}.")}
 
 
-def see_checkout_plugins() -> None:
+def add_checkout_plugins() -> None:
     """Adds the plugins, models and benches of a working tree to `sys.path` where they are not installed."""
     if (root := resources.checkout()) is None:
         return
@@ -79,11 +79,11 @@ def see_checkout_plugins() -> None:
 
 
 _NOT_THEIRS = (str(Path(__file__).parents[2]), str(Path(importlib.__file__).parent), "<frozen")
-"""Files that may raise an exception whose cause is in a plugin."""
+"""Beginnings of the paths of code that may raise an exception whose cause is in a plugin."""
 
 
-def raised_at(error: BaseException) -> str:
-    """The place as " (FILE, line N)", or "" where it is none of a plugin's. Reads no file: for the block path too."""
+def plugin_location(error: BaseException) -> str:
+    """The place as " (FILE, line N)"; "" where it is in no plugin. Reads no file: for the block path too."""
     if isinstance(error, SyntaxError) and error.filename:
         # the line that cannot be read, not the one that imports it
         return f" ({Path(error.filename).name}, line {error.lineno})"
@@ -120,5 +120,5 @@ def reason_of(error: BaseException) -> str:
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())[:300]
     if isinstance(error, AntiphonError):
         return text
-    where = raised_at(error)
+    where = plugin_location(error)
     return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"

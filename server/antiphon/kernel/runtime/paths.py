@@ -24,9 +24,9 @@ HOME = "ANTIPHON_HOME"
 MAX_NAME = 120
 """Characters of a file name that comes from the network."""
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
-"""Names of what a process that was killed has left of `temporary_beside`."""
+"""Names of files of `temporary_beside` that a killed process left behind."""
 PRIVATE = 0o600
-"""Mode of recordings: those of a microphone are private to their owner."""
+"""Mode of recordings: a microphone's recordings are private to their owner."""
 PRIVATE_FOLDER = 0o700
 """Mode of their folders."""
 
@@ -47,16 +47,16 @@ def data() -> Path:
 
 
 def cache() -> Path:
-    """Finds the folder for files that can be recreated."""
+    """The folder for files that can be recreated."""
     return _home("cache")
 
 
 KEPT = 16
-"""Files of the cache that `keep` leaves of each name: those of several installations and ways to start them."""
+"""Files of each name that `keep` leaves in the cache: those of several installations and ways to start them."""
 
 
 def kept(name: str, key: Any) -> Any:
-    """What `keep` has written under that name with this key, JSON; None for nothing."""
+    """Reads the JSON value that `keep` wrote under that name with this key; None if there is none."""
     file, text = _kept_file(name, key)
     with contextlib.suppress(OSError, ValueError, TypeError):
         made_of, value = json.loads(file.read_bytes())
@@ -68,7 +68,7 @@ def kept(name: str, key: Any) -> Any:
 
 
 def keep(name: str, key: Any, value: Any) -> None:
-    """Keeps what is made of `key`, JSON, for the next process; where that is not possible it makes it again."""
+    """Caches a JSON value made from `key` for the next process; if that fails, that process makes it again."""
     file, text = _kept_file(name, key)
     with contextlib.suppress(OSError, FileError):
         write_atomic(file, json.dumps([text, value]).encode())
@@ -112,7 +112,7 @@ def recordings() -> Path:
 
 
 def library() -> Path:
-    """Finds the folder of the performer's sound files, which file parameters name from the network."""
+    """The folder of the performer's sound files, which file parameters name from the network."""
     return data() / "library"
 
 
@@ -122,7 +122,7 @@ def captures() -> Path:
 
 
 def kept_files() -> Path:
-    """The folder of the library into which files of the room Files are put."""
+    """The folder of the library for files that are added in the room Files."""
     return library() / "files"
 
 
@@ -136,8 +136,8 @@ def plugins() -> Path:
     return data() / "plugins"
 
 
-def open_to_others(*folders: Path) -> str:
-    """Why code in these folders is not run: the first in which every user of this machine may write; "" if none."""
+def writable_by_others(*folders: Path) -> str:
+    """Why code in these folders is not run: names the first that every user may write; "" if there is none."""
     for folder in folders:
         with contextlib.suppress(OSError):
             if folder.stat().st_mode & stat.S_IWOTH:
@@ -148,7 +148,7 @@ def open_to_others(*folders: Path) -> str:
 def runtime() -> Path:
     """Creates the folder for a running server's state, mode 0700; `FileError` if it cannot, or is another user's.
 
-    Outside a home that is named there is one for each network namespace, since each has all port numbers.
+    Without `ANTIPHON_HOME` there is one for each network namespace, since each has all port numbers.
     """
     home, given = os.environ.get(HOME), os.environ.get("XDG_RUNTIME_DIR")
     if home:
@@ -210,7 +210,7 @@ def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | str:
 
 
 def path_as_spelled(path: Path) -> Path:
-    """The path as its file and folders spell it, whichever way its accents are written; itself where there is none."""
+    """The path as its file and folders spell it, in whichever form its accents are; itself where there is none."""
     if str(path).isascii() or os.path.lexists(path) or path.parent == path:
         return path
     folder, name = path_as_spelled(path.parent), composed(path.name)
@@ -222,7 +222,7 @@ def path_as_spelled(path: Path) -> Path:
 def path_inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError] = FileError) -> Path:
     """Makes the path of a file from a name that came from the network. Nothing is opened; the file need not exist.
 
-    Accents may be written in another way than the file has them (`path_as_spelled`). `name`: one part of a path, 1 to
+    Accents may be encoded in another form than in the file's name (`path_as_spelled`). `name`: one part of a path, 1 to
     120 characters: no separators, no leading dot, nothing unprintable, no link that leads out of the folder. Raises
     FileError: or what `error` names: the name is not allowed.
     """
@@ -241,9 +241,9 @@ def path_inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonE
 
 
 def in_library(name: str, error: type[AntiphonError] = FileError) -> Path:
-    """Makes the path of what the library holds under a name.
+    """Makes the path of the library's entry of a name.
 
-    Raises FileError: or what `error` names, as `path_inside`; of a path the sentence says where it belongs.
+    Raises FileError, or `error`, as `path_inside` does; for a path the message says where the file belongs.
     """
     last = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
     if last not in ("", name):
@@ -253,7 +253,7 @@ def in_library(name: str, error: type[AntiphonError] = FileError) -> Path:
 
 
 def os_error_text(error: OSError) -> str:
-    """Words for an error of the operating system and what to do about it: part of a sentence, without a full stop."""
+    """Describes an error of the operating system and its remedy: part of a sentence, without a full stop."""
     text = (error.strerror or str(error) or type(error).__name__).lower()
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
@@ -266,7 +266,7 @@ def os_error_text(error: OSError) -> str:
 
 
 def open_ordinary(path: str | bytes, flags: int) -> int:
-    """An opener for `open`; `OSError` for all but ordinary files: a pipe would block, and a device need never end."""
+    """An opener for `open`; `OSError` for all but ordinary files: a pipe would block, and a device might never end."""
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -277,7 +277,7 @@ def open_ordinary(path: str | bytes, flags: int) -> int:
 def read_ordinary(path: str | Path, most: int, what: str, error: type[AntiphonError] = FileError) -> bytes:
     """Content of an ordinary file.
 
-    `most`: bytes; `what`: it is, as "a patch". Raises FileError, or what `error` names: it cannot be read, or has more.
+    `most`: bytes; `what`: its kind, such as "a patch". Raises FileError, or `error`: it cannot be read, or has more.
     """
     shown = str(path)
     shown = shown if len(shown) <= 200 else f"{shown[:100]}...{shown[-40:]}"
@@ -296,7 +296,7 @@ def read_ordinary(path: str | Path, most: int, what: str, error: type[AntiphonEr
 
 
 def read_ordinary_text(path: str | Path, most: int, what: str, error: type[AntiphonError] = FileError) -> str:
-    """Text of an ordinary file in UTF-8; raises as `read_ordinary`."""
+    """Text of an ordinary file in UTF-8; errors as for `read_ordinary`."""
     try:
         return read_ordinary(path, most, what, error).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as fault:
@@ -304,9 +304,9 @@ def read_ordinary_text(path: str | Path, most: int, what: str, error: type[Antip
 
 
 def reserve(path: Path, size: int, mode: int = 0o644) -> None:
-    """Creates an empty file if there is room for `size` bytes; otherwise `FileError`, and no new file.
+    """Creates an empty file if there is space for `size` bytes; otherwise `FileError`, and no new file.
 
-    An existing file is emptied only once the room is known. `mode`: permissions of a new file.
+    An existing file is emptied only after the space has been checked. `mode`: permissions of a new file.
     """
     held = os.path.exists(path)  # Path.exists raises where the folder may not be searched
     try:
@@ -332,7 +332,7 @@ def reserve(path: Path, size: int, mode: int = 0o644) -> None:
 
 
 def claim(path: Path, first: int = 0, *, folder: bool = False, numbered: bool = True) -> Path:
-    """Creates an empty private file, or folder, of the first free name: take.wav, take-2.wav and so on.
+    """Creates an empty private file, or folder, with the first free name: take.wav, take-2.wav and so on.
 
     No other process can take the same name, not even in the same moment. `first`: the first number to try, 0 for the
     name without one; not `numbered`: that name alone. Raises FileError: the name is taken, or nothing can be made.
@@ -355,7 +355,7 @@ def claim(path: Path, first: int = 0, *, folder: bool = False, numbered: bool = 
 
 
 def drop_empty(path: Path) -> None:
-    """Removes an empty ordinary file or folder, as `claim` makes it; leaves all else."""
+    """Removes an empty ordinary file or folder, as made by `claim`; leaves anything else."""
     with contextlib.suppress(OSError):
         status = path.lstat()
         if stat.S_ISDIR(status.st_mode):

@@ -1,6 +1,6 @@
 """The sounds, patches, models and SynthDefs that come with Antiphon; read-only.
 
-A checkout's folders stand before those in the wheel: an editable install would hold stale copies.
+A checkout's folders come before those of the wheel, since an editable install would hold stale copies.
 """
 
 import contextlib
@@ -32,10 +32,10 @@ def source_folders(root: Path) -> list[Path]:
 
 
 def folder(name: str) -> Path:
-    """Finds a folder that ships with Antiphon; read-only.
+    """Returns the path of a read-only folder that ships with Antiphon.
 
-    `name`: "library", "patches", "lessons", "models", "supercollider", "docs", or "demo", which is in the package.
-    Returns the checkout's where Antiphon runs from one, otherwise the installed one.
+    `name`: "library", "patches", "lessons", "models", "supercollider", "docs", or "demo", which is in the package. The
+    folder is the checkout's where Antiphon runs from one, otherwise the installed one.
     """
     if name == "demo":
         return _HERE / name
@@ -59,23 +59,23 @@ MANIFEST = "manifest.toml"
 
 @lru_cache(maxsize=4)
 def parse_manifest(text: str) -> dict[str, Any]:
-    """A manifest's text as tables; kept, for it takes most of 10 ms, and each model that is loaded asks for it."""
+    """Parses a manifest into tables, cached: it takes most of 10 ms, and every model that is loaded needs it."""
     import tomllib  # what loads no model does without
 
     return tomllib.loads(text)
 
 
 LOADING, PLAYING = 128 << 10, 32 << 20
-"""Bytes for `return_freed` of a process that loads, and of one that computes hops, in which pages are not to fault."""
+"""Values of `set_trim_threshold` for a process that loads, and for one that computes hops, where no page may fault."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt`."""
 
 
-def return_freed(above: int) -> None:
-    """Has malloc return what is freed to the system by itself, where it is `above` bytes or more; glibc alone.
+def set_trim_threshold(above: int) -> None:
+    """Makes malloc return freed blocks of `above` bytes or more to the system by itself; glibc only.
 
-    By default glibc takes the largest piece that was freed for the least that it returns, to 32 MB, so that what is
-    kept lies between holes. In forks it stays so.
+    By default glibc raises that limit to the size of the largest freed block, up to 32 MB, so that kept memory lies
+    between holes. Forked processes inherit the setting.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -88,10 +88,10 @@ _DONTNEED = 4
 
 
 def trim() -> None:
-    """Returns freed memory from malloc to the system, where the C library can (`malloc_trim`), and LLVM's pages.
+    """Returns malloc's freed memory to the system, where the C library can (`malloc_trim`), and LLVM's pages.
 
-    Loading samples or weights frees as much as it keeps, and 43 MB of LLVM are used again where a plugin is reloaded
-    alone. Off the block path: it takes milliseconds.
+    Loading samples or weights frees as much as it keeps, and 43 MB of LLVM are used again only where a plugin is
+    reloaded. Off the block path: it takes milliseconds.
     """
     unmap_clean("llvmlite")
     with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
@@ -99,10 +99,10 @@ def trim() -> None:
 
 
 def unmap_clean(library: str) -> None:
-    """Takes the pages of a shared library that hold what its file holds out of this process.
+    """Unmaps the pages of a shared library that are unchanged from its file.
 
-    They were mapped when they were used, and count as this process's memory from then on. Used again, they come from
-    the file's cache. Pages that were written, as those with relocated addresses, stay. Linux only.
+    They were mapped when they were used, and count as this process's memory since then. When used again, they come from
+    the file's cache. Pages that were written, such as those with relocated addresses, stay. Linux only.
     """
     with contextlib.suppress(OSError):
         lines = Path("/proc/self/maps").read_text().splitlines()

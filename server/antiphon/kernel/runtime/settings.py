@@ -15,11 +15,11 @@ from antiphon.kernel.runtime.console import LOG_LEVELS
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 
 RATES = (44100, 48000, 96000)
-"""Frames per second."""
+"""Allowed sample rates, frames per second."""
 MIN_BLOCK, MAX_BLOCK = 32, 2048
-"""Frames of a block: what sound cards and JACK offer, at the least and at the most."""
+"""Minimum and maximum frames of a block: the range that sound cards and JACK offer."""
 RUN_BLOCK = 1024
-"""Frames of a block of `antiphon run` by default: files have no latency to keep short, and longer ones cost less."""
+"""Default frames of a block of `antiphon run`: latency does not matter for files, and longer blocks cost less."""
 
 
 T = TypeVar("T", str, int, float, bool, tuple[str, ...])
@@ -27,10 +27,10 @@ T = TypeVar("T", str, int, float, bool, tuple[str, ...])
 
 @dataclass(frozen=True, slots=True)
 class ServeOption(Generic[T]):
-    """An option of `serve` that a synth backend or a transport adds. `ServeSettings.value` gives what was asked for.
+    """An option of `serve` that a synth backend or a transport adds. `ServeSettings.value` returns its value.
 
     Args:
-        name: As it is spelled on the command line, without the dashes: small letters, digits and "-".
+        name: Its name on the command line, without the dashes: small letters, digits and "-".
         doc: For `antiphon serve --help`.
         default: The value where it was not given. Its type is that of the option: text, a whole number, a number, a
             flag (False), or texts of an option that may be repeated (a tuple).
@@ -39,7 +39,7 @@ class ServeOption(Generic[T]):
         secret: The value may hold a password: it is left out of files that other users of the machine may read.
 
     Raises:
-        PluginError: The name cannot be spelled so.
+        PluginError: The name is malformed.
     """
 
     name: str
@@ -56,21 +56,21 @@ class ServeOption(Generic[T]):
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT = 4400
-"""The port of OSC unless another is asked for."""
+"""Default port of OSC."""
 HTTP_PORT = 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 MAX_CHANNELS = 16
-"""Output channels, at most."""
+"""Maximum output channels."""
 RECORD_LIMIT = 20.0
 """Default maximum size of a recording in GB: 19 hours in stereo at 48 kHz."""
 MAX_DRAIN = 3600.0
-"""Seconds of `--drain`, at most."""
+"""Maximum seconds of `--drain`."""
 _AUTHORITY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """Options of `antiphon serve`, and what else its processes share."""
+    """Options of `antiphon serve`, and other data that its processes share."""
 
     audio: Annotated[str, argument("auto, portaudio, jack or headless (a software clock).", choices=AUDIO)] = "auto"
     input: Annotated[str, argument("A sound file to loop, or an input device's name.")] = ""
@@ -160,12 +160,13 @@ class ServeSettings:
     force: Annotated[bool, argument("Let --record, --record-tracks replace existing files.")] = False
     channels: int = 2
     options: dict[str, Any] = field(default_factory=dict)
-    """Values of the options that synth backends and transports add, by the option's name, of those given."""
+    """Values of given options that synth backends and transports add, by the option's name."""
     secrets: dict[str, Any] = field(default_factory=dict, repr=False)
-    """As `options`, of those that may hold a password: `repr` and `to_json` leave them out."""
+    """Like `options`, for options that may hold a password: `repr` and `to_json` leave them out."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Values without an option of their own: "jack_name" of the JACK client; "web" False where none serves HTTP;
-    "opens" True where an input that starts muted is opened behind a canceller."""
+    "opens" True where an input that starts muted is unmuted behind a canceller.
+    """
 
     def check(self) -> ServeSettings:
         """Checks the options against each other and against what is allowed.
@@ -194,19 +195,19 @@ class ServeSettings:
 
     @property
     def local(self) -> bool:
-        """Whether HTTP is served to this machine alone, without a proxy before it."""
+        """Whether HTTP is served only to this machine, without a proxy in front of it."""
         return not (self.lan or self.proxy)
 
     @property
     def input_file(self) -> Path | None:
-        """The input's path, where it is a file and not a device; else None."""
+        """The input's path, if it is a file and not a device; else None."""
         if not self.input:
             return None
         path = Path(self.input)
         return path if os.path.exists(path) or path.suffix.lower() in READ_SUFFIXES else None
 
     def value(self, option: ServeOption[T]) -> T:
-        """Gives the value of an option that a plugin added."""
+        """Returns the value of an option that a plugin added."""
         value: T = (self.secrets if option.secret else self.options).get(option.name, option.default)
         return value
 
@@ -220,7 +221,7 @@ class ServeSettings:
 
     @staticmethod
     def from_json(text: str) -> ServeSettings:
-        """Unpacks what `to_json` gave.
+        """Unpacks the result of `to_json`.
 
         Returns the settings, without `secrets`. Raises KeyError, TypeError, ValueError: the text is not that of this
         version's settings.

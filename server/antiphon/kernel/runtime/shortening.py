@@ -1,4 +1,4 @@
-"""Values from outside: shortened to one line of an error, composed, checked, and escaped for a terminal and a log."""
+"""Shortens outside values to one line of an error, composes and checks them, and escapes them for terminal and log."""
 
 import math
 import unicodedata
@@ -11,7 +11,7 @@ def shorten(text: str, most: int = 40) -> str:
 
 
 def composed(text: str) -> str:
-    """A name with each letter and its accents as one character (NFC), in which names are compared: a Mac writes two."""
+    """A name with each letter and its accents as one character (NFC), the form in which names are compared."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -24,12 +24,12 @@ def short_repr(value: object, most: int = 40) -> str:
 
 
 def counted(number: float, noun: str) -> str:
-    """A number with its noun, of which one is singular: "1 channel", "2 channels"."""
+    """A number with its noun in the singular or plural: "1 channel", "2 channels"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def is_finite_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a number that a float can hold: finite, and neither true nor false."""
+    """Whether a value is a number that a float can hold: finite, and no bool."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:

@@ -18,7 +18,7 @@ class Format:
     rates: tuple[int, ...] = ()  # all rates allowed, in Hz; empty where any is
 
     def nearest(self, rate: int) -> int:
-        """The allowed rate in Hz that is nearest to another, of two the higher; `rate` itself where all are allowed."""
+        """The allowed rate in Hz nearest to another, the higher of two equally near; `rate` where all are allowed."""
         return min(self.rates, key=lambda held: (abs(held - rate), -held)) if self.rates else rate
 
 
@@ -48,8 +48,9 @@ _OGG_ORDERS = {
     7: (0, 2, 1, 5, 6, 4, 3),
     8: (0, 2, 1, 6, 7, 4, 5, 3),
 }
-"""By the number of channels: of each channel of an Ogg file the place in the order of WAV, which FLAC, AIFF and AAC as
-decoded have too (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2): centre before right, and the LFE last."""
+"""WAV position of each channel of an Ogg file, by the number of channels. FLAC, AIFF and decoded AAC have WAV's order
+too (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2): centre before right, and the LFE last.
+"""
 VIDEOS: Mapping[str, Format] = {
     ".mp4": Format("MP4", ("AAC",), 8, _AAC_RATES),
     ".m4v": Format("MP4", ("AAC",), 8, _AAC_RATES),
@@ -57,11 +58,11 @@ VIDEOS: Mapping[str, Format] = {
     ".mkv": Format("MATROSKA", ("AAC",), 8, _AAC_RATES),
     ".webm": Format("WEBM", ("OPUS",), 8, (48000,)),
 }
-"""Videos whose sound is read, and written again beside their picture, by suffix."""
+"""Video formats whose sound is read, and written with the picture kept, by suffix."""
 CARRIERS = (".m4a", *VIDEOS, ".m4b", ".mka", ".3gp", ".3g2", ".aac", ".ac3", ".eac3", ".amr", ".ape", ".avi", ".dff")
 CARRIERS += (".dsf", ".dts", ".flv", ".m2ts", ".mlp", ".mpc", ".mpg", ".mpeg", ".mts", ".thd", ".tta", ".wma")
 CARRIERS += (".wmv", ".wv")
-"""Suffixes of what FFmpeg reads, as `ffmpeg` or by the extra `containers`."""
+"""Suffixes of files that FFmpeg reads, by the program `ffmpeg` or by the extra `containers`."""
 READ_SUFFIXES = (*FORMATS, ".w64", ".caf", ".oga", ".mp2", *CARRIERS[1:])
 """Suffixes of readable sound files."""
 RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -69,5 +70,5 @@ RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def channel_order(name: str, channels: int) -> list[int]:
-    """WAV position of each channel of a file; empty where the orders are the same. `name`: as libsndfile's "OGG"."""
+    """WAV position of each channel of a file; empty where the order is WAV's. `name`: libsndfile's, such as "OGG"."""
     return list(_OGG_ORDERS.get(channels, ())) if name == "OGG" else []

@@ -10,16 +10,16 @@ MAX_LIST_LETTERS = 400
 MAX_NAME_LETTERS = 64
 """Most characters of a name that is compared with known ones, none of which is longer."""
 MIN_SIMILARITY = 0.7
-"""difflib's ratio from which two names are near: one letter in four wrong or moved; at .6 nope is near looper."""
+"""difflib ratio from which two names are similar: one letter in four wrong or moved; at .6 nope would match looper."""
 MAX_SUGGESTIONS = 2
 MIN_LISTED_SIMILARITY = 0.3
-"""The same ratio, below which a name is not listed among the nearest."""
+"""difflib ratio below which a name is not listed among the nearest."""
 MAX_LISTED_NAMES, MAX_NEAREST = 24, 5
-"""Names above which a refusal gives the nearest in place of the first, and how many."""
+"""Number of names above which an error lists the nearest instead of the first, and number of the nearest."""
 
 
 def nearest_names(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """At most two names of `known` that are similar to `name`, the nearest first."""
+    """Returns at most two names of `known` that are similar to `name`, the nearest first."""
     return _near(name, tuple(known))
 
 
@@ -37,7 +37,7 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """The nearest of many names, alike or not: "the nearest of 281 are fast, fade"."""
+    """Lists the nearest of many names, similar or not: "the nearest of 281 are fast, fade"."""
     return _nearest(name, tuple(known))
 
 
@@ -53,10 +53,10 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
 
 
 def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapping[str, str] | None = None) -> str:
-    """Writes the rest of a refusal of an unknown name: "; did you mean gain? there are: delay, gain".
+    """Writes the second half of an error about an unknown name: "; did you mean gain? there are: delay, gain".
 
-    `docs`: descriptions of some of them, where none has a similar name: pitch means what is described as pitch. Returns
-    the text, to follow the refusal without a space.
+    `docs`: descriptions of some names, searched where no name is similar: "pitch" finds names described as pitch. The
+    text follows the first half without a space.
     """
     every = tuple(known)
     if len(every) > MAX_LISTED_NAMES:
@@ -65,7 +65,7 @@ def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapp
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Suggests near names: "did you mean gain? ", or "" if none is near."""
+    """Suggests similar names: "did you mean gain? ", or "" if none is similar."""
     matches = nearest_names(name, known)
     return f"did you mean {' or '.join(map(_apart, matches))}? " if matches else ""
 
@@ -76,7 +76,7 @@ def _described(name: str, docs: Mapping[str, str]) -> str:
 
 
 def list_names(known: Iterable[str]) -> str:
-    """The names on one line, "none" for none; of a long list the beginning and the number of the rest.
+    """The names on one line, "none" for none; for a long list its beginning and the number of the others.
 
     A name with a comma is quoted.
     """

@@ -48,7 +48,7 @@ def guard(text: str, source: str) -> None:
 
 
 def place_of(source: str, text: str, path: tuple[str, ...]) -> str:
-    """The file, the line and the key `path` in a refusal."""
+    """Text with file, line and key `path`, for an error message."""
     key = f", {short_repr('.'.join(path), 60)}" if path else ""
     return f"{source}, line {line_of(text, path)}{key}"
 

@@ -1,6 +1,6 @@
-"""Data of a file or a request as a typed struct; what does not fit is refused in one sentence.
+"""Data of a file or a request as a typed struct; data that does not fit is refused in one sentence.
 
-What a field takes is the description of its `Meta`, which follows the word "takes".
+The allowed values of a field are the description of its `Meta`, which follows the word "takes".
 """
 
 import re
@@ -23,7 +23,7 @@ _KINDS = {bool: "true or false", str: "text", list: "a list", dict: "a table", t
 
 
 class Misfit(ValueError):
-    """Data that does not fit a type. `what`: what follows the key in a sentence, such as "takes 0 to 60 s, not 70"."""
+    """Data that does not fit a type. `what`: text after the key in a sentence, such as "takes 0 to 60 s, not 70"."""
 
     def __init__(self, path: tuple[str, ...], what: str) -> None:
         super().__init__(f"{'.'.join(path)} {what}" if path else what)
@@ -31,10 +31,10 @@ class Misfit(ValueError):
 
 
 def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
-    """Data of TOML or JSON as a type.
+    """Converts data of TOML or JSON to a type.
 
-    `whole`: what the data is, as "a patch". `strict`: no text is read as a number.
-    Raises `Misfit` for what does not fit.
+    `whole`: the kind of the data, such as "a patch". `strict`: no text is read as a number. Raises `Misfit`: the data
+    does not fit.
     """
     try:
         return msgspec.convert(data, kind, strict=strict)
@@ -43,7 +43,7 @@ def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
 
 
 def value_text(value: object) -> str:
-    """A value in a refusal: a number or the beginning of a text itself, of others the kind."""
+    """A value as an error message shows it: a number or the beginning of a text; the kind of any other."""
     if isinstance(value, int) and abs(value) >= 1 << 63:
         return "a number of more than 64 bits"
     scalar = isinstance(value, str | int | float) and not isinstance(value, bool)
@@ -90,7 +90,7 @@ def _misfit(data: Any, kind: Any, whole: str, message: str) -> Misfit:
 
 
 def _out_of_range(data: Any) -> Iterator[tuple[tuple[str, str], ...]]:
-    """The steps to each whole number beyond 64 bits."""
+    """Yields the path to each integer beyond 64 bits."""
     if isinstance(data, int) and abs(data) >= 1 << 63:
         yield ()
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
@@ -100,7 +100,7 @@ def _out_of_range(data: Any) -> Iterator[tuple[tuple[str, str], ...]]:
 
 
 def _bare(info: Any) -> tuple[Any, str]:
-    """A type without its limits, of an optional one the type itself; and what it takes, "" where that is any."""
+    """Returns a type without constraints, for an optional one the type itself, and its allowed values, "" for any."""
     said, declared = "", None
     while isinstance(info, inspect.Metadata):
         declared = info.extra or declared

@@ -29,7 +29,7 @@ from antiphon.kernel.session.play import LAST
 from antiphon.kernel.session.records import Field, RecordRow, RecordTable
 
 MAX_VALUE = 1e9
-"""Upper bound of beats, ramps and parameter values."""
+"""Maximum of beats, ramps and parameter values."""
 MAX_RAMP = 1e6
 """Maximum length of a tempo ramp, in beats."""
 PITCH_REACH = 96.0
@@ -38,7 +38,7 @@ PITCH_REACH = 96.0
 
 @dataclass(frozen=True, slots=True)
 class NodeSet:
-    """A node's parameter, at place `cell`, gets an encoded value (`Param.encode`), ramped over `ramp` seconds."""
+    """A node's parameter, index `cell`, gets an encoded value (`Param.encode`), ramped over `ramp` seconds."""
 
     node: int
     cell: int
@@ -56,7 +56,7 @@ class NodeReset:
 
 
 class _Note:
-    """Base of notes: an event number is the note."""
+    """Base of actions on notes, whose event number is the note."""
 
     __slots__ = ()
     note: int
@@ -103,7 +103,7 @@ class NodeNoteOff(_Note):
 
 @dataclass(frozen=True, slots=True)
 class NodeControl:
-    """A controller of a node moves to a value 0 to 1: MIDI's are numbers 0 to 127, above them are note-play values."""
+    """A controller of a node changes, 0 to 1: MIDI's have numbers 0 to 127, above them are note-play values."""
 
     kind: ClassVar[str] = "control"
     node: int
@@ -116,7 +116,7 @@ class NodeControl:
 
 @dataclass(frozen=True, slots=True)
 class NodeBend:
-    """A node's pitch wheel moves, -1 to 1; as an event it has the number 0."""
+    """A node's pitch wheel is moved, -1 to 1; as an event it has the number 0."""
 
     kind: ClassVar[str] = "bend"
     number: ClassVar[int] = 0
@@ -129,7 +129,7 @@ class NodeBend:
 
 @dataclass(frozen=True, slots=True)
 class NodeProgram:
-    """A node switches a channel's instrument, 0 to 127; as an event it has the value 0."""
+    """A node changes a channel's instrument, 0 to 127; as an event it has the value 0."""
 
     kind: ClassVar[str] = "program"
     value: ClassVar[float] = 0.0
@@ -182,7 +182,7 @@ class FadeOut:
 
 @dataclass(frozen=True, slots=True)
 class EndTails:
-    """End of what the last patch still sounds, sent by the engine itself where the next plan is ready."""
+    """End of the last patch's tails, sent by the engine itself when the next plan is ready."""
 
     when: When = NOW
 
@@ -249,7 +249,7 @@ ACTIONS: RecordTable[Action] = RecordTable((
 class EngineLoad:
     """A request to the engine to play another plan.
 
-    `versions`: by plugin, the folder of the version to use, of those whose files were saved since the start.
+    `versions`: the folder of the version to use, for each plugin whose files were saved since the start.
     """
 
     serial: int
@@ -267,7 +267,7 @@ class EngineLoad:
 class Changed:
     """A parameter has a new value.
 
-    `before`: the one it had, where a command changed it at once; None for a change by a schedule or a patch.
+    `before`: the previous value, where a command changed it at once; None for a change by a schedule or a patch.
     """
 
     node: str
@@ -288,7 +288,7 @@ class TempoChanged:
 EngineEffect: TypeAlias = Action | EngineLoad
 """A request to the engine, as a frozen value.
 
-It is a `NodeEvent`; a parameter's value or a reset, by the node's number; a command without a node, as `SetTempo`,
+It is a `NodeEvent`; a parameter's value or a reset, by the node's number; a command without a node, such as `SetTempo`,
 `SetTransport` and `Panic`; or another plan. Schedulable ones have a `when`.
 """
 Effect: TypeAlias = EngineEffect | Changed | TempoChanged

@@ -1,6 +1,6 @@
 """Commands are small frozen values with a time.
 
-OSC, HTTP, a file of events and a session log are all parsed into these. `when` is the time at which a command enters
+OSC, HTTP, a file of events and a session log are all parsed into commands. `when` is the time at which a command enters
 its node: `Now` at the start of the next block, `Sample` at that sample of the engine's clock, `Beat` where the tempo
 map puts it, including later tempo changes. `channel` and `node` of every note command are as for `NoteOn`.
 """
@@ -41,7 +41,7 @@ NOW = Now()
 class SetParam:
     """`/node/NAME/PARAM value [seconds]`: sets a parameter.
 
-    `ramp`: seconds to get there, never less than the parameter's own smoothing.
+    `ramp`: its duration in seconds, never less than the parameter's own smoothing.
     """
 
     node: str
@@ -125,8 +125,7 @@ class ProgramChange:
 class NotePitch:
     """`/note/pitch note semitones [channel] [node]`: moves the pitch of one note.
 
-    `note`: the note, 0 to 127: the one that sounds, or else the next. `semitones`: from the note's own pitch, -96 to
-    96.
+    `note`: the note, 0 to 127: the sounding one, or else the next. `semitones`: from the note's own pitch, -96 to 96.
     """
 
     note: int
@@ -166,7 +165,7 @@ class NoteTimbre:
 
 @dataclass(frozen=True, slots=True)
 class SetTempo:
-    """`/tempo bpm [beats]`: sets the tempo. `bpm`: 10 to 999. `beats`: beats in which it gets there; 0 for at once."""
+    """`/tempo bpm [beats]`: sets the tempo. `bpm`: 10 to 999. `beats`: length of the ramp in beats; 0 for none."""
 
     bpm: float
     beats: float = 0.0
@@ -186,7 +185,7 @@ class SetSwing:
 class SetTransport:
     """`/transport/play [beat]`, `/transport/stop`, `/beat beat`: starts, stops or moves the musical clock.
 
-    `playing`: whether it runs; None leaves it as it is. `beat`: the new place; None leaves it as it is.
+    `playing`: whether it runs; None leaves it as it is. `beat`: the new position; None leaves it as it is.
     """
 
     playing: bool | None = None
@@ -196,10 +195,10 @@ class SetTransport:
 
 @dataclass(frozen=True, slots=True)
 class AwaitPlayer:
-    """`/transport/wait`: the musical clock stands until that node begins it; what the node has found is forgotten.
+    """`/transport/wait`: stops the musical clock until that node starts it; the node's findings are reset.
 
-    `node`: its number; 0 for the first of the plan that the clock waits for. `beat`: where it stands; None for where it
-    is. Nothing changes where the clock waits for no such node, by its values.
+    `node`: its number; 0 for the first of the plan that the clock waits for. `beat`: the beat to stop at; None for the
+    present one. Nothing changes if by its values the clock waits for no such node.
     """
 
     node: int
@@ -209,9 +208,9 @@ class AwaitPlayer:
 
 @dataclass(frozen=True, slots=True)
 class NudgeBeat:
-    """`/beat/nudge beats`: moves the musical clock relative to its place when the command takes effect.
+    """`/beat/nudge beats`: moves the musical clock relative to its position when the command takes effect.
 
-    `beats`: how far, -16 to 16; below 0 it moves back.
+    `beats`: the distance, -16 to 16; below 0 it moves back.
     """
 
     beats: float
@@ -245,6 +244,6 @@ Expression: TypeAlias = NotePitch | NotePressure | NoteTimbre
 Note: TypeAlias = NoteOn | NoteOff | Control | Bend | ProgramChange | Expression
 """A command of a note, a controller, a pitch bend or an instrument."""
 Plain: TypeAlias = SetTempo | SetSwing | SetTransport | AwaitPlayer | NudgeBeat | Panic | ClearSchedule | Sync
-"""Commands without a node: the engine gets them as they stand."""
+"""Commands without a node, which are sent to the engine unchanged."""
 Command: TypeAlias = SetParam | ResetNode | Note | Plain
 """Every command."""

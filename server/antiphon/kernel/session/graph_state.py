@@ -1,4 +1,4 @@
-"""Nodes, their values, and the plans requested from the engine; a refused one restores the last confirmed plan's."""
+"""Nodes, their values, and the plans requested from the engine; a refused plan restores the last confirmed one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,12 +14,12 @@ from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.names import CANCELLER, GUARD
 from antiphon.kernel.session.actions import Changed, Effect, EngineLoad, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import SetSwing, SetTempo
-from antiphon.kernel.session.node_state import LoadRequest, Node, Numbers, travels
+from antiphon.kernel.session.node_state import LoadRequest, Node, Numbers, is_sent_as_number
 from antiphon.kernel.session.node_table import NodeTable, PendingValues
 
 FADE = 0.05
 TAIL = 1.5
-"""Seconds in which what the last patch sounds falls to nothing: its reverb, its echoes, its notes."""
+"""Seconds in which the last patch's sound fades out: its reverb, its echoes, its notes."""
 MAX_FADE = 60.0
 _LEAP = 1000
 _END_NUMBERS = frozenset(number for number, _ in ENDS.values())
@@ -53,13 +53,13 @@ class GraphState(NodeTable):
         return self._loading is not None
 
     def name_of(self, number: int) -> str:
-        """Name of a node of the graph, or of the plan that plays until that is ready; "" for an unknown number."""
+        """Name of a node of the graph, or of the plan that plays until the next is ready; "" for an unknown number."""
         node = self.by_id.get(number) or next((n for n in self._confirmed.nodes.values() if n.id == number), None)
         return "" if node is None else node.name
 
     @property
     def coming(self) -> bool:
-        """True while the engine prepares another patch than the one that plays, which `name` is of already."""
+        """True while the engine prepares another patch than the one that plays; `name` is already the new one's."""
         return self.loading and (self.name, self.path) != (self._confirmed.name, self._confirmed.path)
 
     @property
@@ -72,7 +72,7 @@ class GraphState(NodeTable):
         self.numbers[node.base + cell] = number
         if self._loading is None:
             return False
-        self._pending.outdate(node.base + cell)
+        self._pending.drop_rollback(node.base + cell)
         return True
 
     def resend(self, node: Node, cell: int, until: float) -> None:
@@ -83,7 +83,7 @@ class GraphState(NodeTable):
         """Stores a tempo sent to the engine."""
         self.numbers[0] = bpm
         if self._loading is not None:
-            self._pending.outdate(0)
+            self._pending.drop_rollback(0)
         self._plan_tempo = 0.0
         self._resend_tempo = self._loading is not None
 
@@ -97,7 +97,7 @@ class GraphState(NodeTable):
         return self._edit(self.graph.remove(name, self.catalog))
 
     def beside_loudspeakers(self, on: bool, beside: Callable[[Graph], Graph]) -> list[Effect]:
-        """Adds canceller or guard in front of the input by `beside`, or removes them."""
+        """Adds a canceller or guard in front of the input by `beside`, or removes them."""
         if on:  # loaded, since the canceller comes with a value
             present = self.current()
             graph = beside(present)
@@ -111,7 +111,7 @@ class GraphState(NodeTable):
     def connect(self, source: str, dest: str, *, guarded: bool = False) -> list[Effect]:
         """Adds a wire. `source` and `dest` are "node", "node.port" or, for `dest`, "node.param".
 
-        `guarded`: one from the input, whose sound is played, comes from a guard against howling instead.
+        `guarded`: a wire from the input, if its sound is played, gets a guard against howling in between.
         """
         first = self.graph.end(source, "out", self.catalog)
         kind = "audio"
@@ -192,7 +192,7 @@ class GraphState(NodeTable):
         return [self.nodes, self._confirmed.nodes, self.ends, *loading]
 
     def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
-        """Changes a parameter that the engine gets only with a plan, and requests the plan."""
+        """Changes a parameter that the engine gets only in a plan, and requests that plan."""
         if node.cells[cell].name == node.info.varied_by:
             return self._vary(node, str(value))
         self._edit_value(node, cell, value)
@@ -265,7 +265,7 @@ class GraphState(NodeTable):
         for node_id, cell, until in self._pending.restore_pending():
             node = self.by_id.get(node_id)
             param = None if node is None else node.cells[cell]
-            if node is not None and param is not None and node_id in self.playing and travels(param):
+            if node is not None and param is not None and node_id in self.playing and is_sent_as_number(param):
                 ramp = max(0.0, until - sample) / self.rate
                 effects.append(NodeSet(node_id, cell, self.numbers[node.base + cell], ramp))
         if self._resend_tempo:
@@ -310,7 +310,7 @@ class GraphState(NodeTable):
         self._pending.drop_repeated()
         for node in self.nodes.values():
             for cell, param in enumerate(node.cells):
-                if travels(param):
+                if is_sent_as_number(param):
                     self._pending.resend_pending(node.id, cell)
         self._plan_tempo = self.tempo
         # the ends exist in every engine, at their defaults, before any plan does
@@ -345,7 +345,7 @@ class GraphState(NodeTable):
         }
 
     def restore(self, data: Mapping[str, Any]) -> bool:
-        """Restores a state of `to_json`; True if it was played. `PatchError` where a plugin is gone."""
+        """Restores a state of `to_json`; True if it was played. `PatchError` where a plugin is missing."""
         graph = Graph.from_json(data["graph"])
         graphs.check(graph, self.catalog)
         kinds = {n.name: self.catalog[n.type] for n in graph.nodes}

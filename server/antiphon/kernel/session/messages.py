@@ -1,4 +1,4 @@
-"""Messages that change what plays, read as commands: of OSC, of event files and of live scripts."""
+"""Messages that change the sound, read as commands: those of OSC, of event files and of live scripts."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -42,7 +42,7 @@ def number(args: Args, at: int, name: str, low: float, high: float, default: Any
 
 
 def plain(row: RecordRow, args: Args, when: When) -> Command:
-    """A command whose fields, in order, are the arguments; those without a default are required."""
+    """Makes a command whose fields, in order, are the arguments; those without a default are required."""
     check_count(args, len(row.fields), " ".join(row.names))
     given = max(len(args), row.least)
     values = {field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])}
@@ -51,9 +51,10 @@ def plain(row: RecordRow, args: Args, when: When) -> Command:
 
 
 def parameter(node: str, param: Param, args: Args, when: When, *, norm: bool = False) -> SetParam:
-    """A parameter's value, or its place from 0 to 1 (`norm`), then seconds of a ramp; a trigger takes at most a number.
+    """A parameter's value, or its position from 0 to 1 (`norm`), then a ramp in seconds; a trigger takes at most a
+    number.
 
-    The value is of a type that a parameter may have; the session checks it.
+    The value has a type that a parameter may have; the session checks it.
     """
     if param.kind == "trigger":
         check_count(args, 1, "nothing, or a number other than 0")
@@ -65,7 +66,7 @@ def parameter(node: str, param: Param, args: Args, when: When, *, norm: bool = F
 
 
 def macro_value(name: str, macros: Iterable[Macro], args: Args, when: When, find: FindParam) -> SetParam:
-    """The place of a macro by the value of what it moves, then seconds of a ramp."""
+    """Sets a macro to the position of a value of its first target; the ramp in seconds follows."""
     macro = next(one for one in macros if one.name == name)
     place = macro.place(find, number(args, 0, "value", -_ANY, _ANY))
     return SetParam(MACRO, name, place, _ramp(_NORM, args), when)
@@ -79,5 +80,5 @@ def _ramp(param: Param, args: Args) -> float:
 
 
 def _plain(param: Param, value: object) -> Value:
-    """None and blobs are refused by `Param.check`."""
+    """Keeps a value as it is, for `Param.check`, which refuses None and blobs."""
     return value if isinstance(value, int | float | str) else param.check(value)

@@ -32,9 +32,10 @@ class Node:
     Attributes:
         base: Index of its first cell in the session's `Numbers`; cell `i` is at `base + i`.
         texts: Values of its `text` and `file` parameters, by cell.
-        state: As the engine reports it, for example "running".
-        reason: Why the node is in that state, "" where there is nothing to say.
-        vocabulary: What its text parameters can name, by parameter, as the engine reports it; empty where unknown.
+        state: Its state as reported by the engine, for example "running".
+        reason: Why the node is in that state, or "".
+        vocabulary: The words that its text parameters accept, by parameter, as reported by the engine; empty where
+            unknown.
     """
 
     id: int
@@ -73,8 +74,8 @@ def agree(one: ProcessorInfo, other: ProcessorInfo) -> bool:
     return len(one.cells) == len(other.cells) and all(param.agrees(before) for param, before in pairs)
 
 
-def travels(param: Param) -> bool:
-    """True if its value is sent to the engine as a number, rather than with the plan or never."""
+def is_sent_as_number(param: Param) -> bool:
+    """True if its value is sent to the engine as a number, not with the plan or never."""
     return not (param.restart or param.readonly or param.kind in ("text", "file", "trigger"))
 
 

@@ -40,7 +40,7 @@ class NodeTable:
             numbers[0] = 120.0
             for end in self.ends.values():
                 for cell, param in enumerate(end.cells):
-                    self.put_first(end, cell, param.default)
+                    self.store_initial(end, cell, param.default)
         self._mend(self.ends)
 
     @property
@@ -68,7 +68,7 @@ class NodeTable:
 
     @property
     def every(self) -> dict[str, Node]:
-        """Nodes, `in` and `out` and the macros, by name: everything with OSC addresses."""
+        """Nodes, `in`, `out` and the macros, by name: all that have OSC addresses."""
         return {**self.nodes, **self.ends, **self.panel}
 
     def node(self, name: str) -> Node:
@@ -89,12 +89,12 @@ class NodeTable:
         return state, cell
 
     def value(self, node: str, name: str) -> Value:
-        """Last requested value that is due by now; call `advance` first to apply the schedule."""
+        """Last requested value that is due by now; `advance` has to be called first, to apply the schedule."""
         state, cell = self.param(node, name)
         return self.value_at(state, cell)
 
     def value_at(self, node: Node, cell: int) -> Value:
-        """The value of a node's cell, as `value`."""
+        """The value of a node's cell, by the rules of `value`."""
         param = node.cells[cell]
         if param.kind in ("text", "file"):
             return node.texts.get(cell, str(param.default))
@@ -109,7 +109,7 @@ class NodeTable:
     def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
         """Stores the value of a readonly parameter.
 
-        None for an unknown node, a cell that is not readonly, and a value that is displayed as the one before.
+        Returns None for an unknown node, a cell that is not readonly, and a value displayed like the previous one.
         """
         node = self.by_id.get(node_id)
         if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
@@ -121,7 +121,7 @@ class NodeTable:
         return Changed(node.name, param, param.decode(number))
 
     def arrange(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> set[str]:
-        """Replaces the graph; new nodes get numbers and cells beside those of `plans`. Names of existing ones."""
+        """Replaces the graph; new nodes get numbers and cells not used in `plans`. Returns the kept nodes' names."""
         sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
         retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
         taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
@@ -134,7 +134,7 @@ class NodeTable:
             node = Node(self.next_id, spec.name, self.catalog[spec.type], bases.pop(0))
             self.next_id += 1
             for cell, param in enumerate(node.cells):
-                self.put_first(node, cell, param.default)
+                self.store_initial(node, cell, param.default)
             nodes[spec.name] = node
         self.graph, self.nodes = graph, nodes
         self.index()
@@ -170,7 +170,7 @@ class NodeTable:
                     value = param.check(self.value_at(old, before))
             if param.kind in ("text", "file"):
                 new.texts[cell] = str(value)
-            self.put_first(new, cell, value)
+            self.store_initial(new, cell, value)
         return new
 
     def index(self) -> None:
@@ -180,7 +180,7 @@ class NodeTable:
             self.panel = {MACRO: Node(MACRO_NUMBER, MACRO, info, MACROS_AT)} if self.graph.macros else {}
         self.by_id = {n.id: n for n in self.every.values()}
 
-    def put_first(self, node: Node, cell: int, value: Value) -> None:
+    def store_initial(self, node: Node, cell: int, value: Value) -> None:
         """Stores the initial value of a cell; texts are stored in their node."""
         param = node.cells[cell]
         self.numbers[node.base + cell] = 0.0 if param.kind in ("text", "file") else param.encode(value)
@@ -196,7 +196,7 @@ class NodeTable:
         return values
 
     def mend(self) -> None:
-        """Resets every invalid number to its default: the process may have been killed at any point."""
+        """Resets every invalid number to its default, as the process may have been killed at any point."""
         if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
             self.numbers[0] = 120.0
         self._mend(self.every)
@@ -206,17 +206,17 @@ class NodeTable:
             for cell, param in enumerate(node.cells):
                 number = self.numbers[node.base + cell]
                 if not fits(param, number):
-                    self.put_first(node, cell, param.default)
+                    self.store_initial(node, cell, param.default)
 
 
 _SHARE, _FLOOR = 5e-4, 1e-3
-"""Share of a float that a node reports, and of its range up to 1, below which a change is displayed alike."""
+"""Share of a float reported by a node, and of its range up to 1, below which a change is displayed as no change."""
 
 
 def _displayed_alike(param: Param, number: float, before: float) -> bool:
-    """True if a float differs from the one before by less than is displayed: its ends and its default always do.
+    """True if a float's change is below its display's precision; a change to an end or the default never is.
 
-    Beats always do too: others play by them.
+    Changes of beats never are, because others play by them.
     """
     if param.unit == "beats" or number in (param.low, param.high, param.default):
         return False
@@ -225,7 +225,7 @@ def _displayed_alike(param: Param, number: float, before: float) -> bool:
 
 
 def _last_digit(size: float) -> float:
-    """The last of the digits that the page shows of a number of that size."""
+    """The last digit that the page shows of a number of that size."""
     if size >= 1000.0:
         return 1.0
     if size >= 100.0:
@@ -245,11 +245,11 @@ class PendingValues:
         self._again: dict[tuple[int, int], float] = {}
 
     def overwritten(self, at: int, number: float, *, preparing: bool) -> None:
-        """Keeps the number at `at` for a rollback; `preparing`: of the plan after the one in preparation."""
+        """Stores the number at `at` for a rollback; `preparing`: for the plan after the one in preparation."""
         (self._before_next if preparing else self._before).setdefault(at, number)
 
-    def outdate(self, at: int) -> None:
-        """Drops the rollback value of a number, as the engine was sent another since."""
+    def drop_rollback(self, at: int) -> None:
+        """Drops the rollback value of a number, because another one was sent to the engine since."""
         self._before.pop(at, None)
         self._before_next.pop(at, None)
 

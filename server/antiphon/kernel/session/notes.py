@@ -1,4 +1,4 @@
-"""Notes and controls: their addressee nodes, argument ranges, and OSC messages."""
+"""Notes and controls: their target nodes, argument ranges, and OSC messages."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -46,8 +46,8 @@ _NONE = "no node of this patch takes notes: load a patch with a synth (keys) or 
 class Players:
     """Note-taking nodes of a graph, by name.
 
-    `free`: those of `all` that no wire feeds with events; where wires feed every one, those that none of them feeds,
-    else `all`; none that analyses sound, but those that overhear. A note that names no node goes to these.
+    `free`: the nodes that get a note without a node: those that no wire feeds with events, else those that no
+    note-taking node feeds, else all of them; without nodes that analyse sound, but with those that overhear.
     """
 
     def __init__(self, graph: Graph, catalog: Catalog) -> None:
@@ -67,9 +67,9 @@ class Players:
         self.free = self._playing + listening
 
     def of(self, node: str, *, by_clock: bool = False) -> tuple[str, ...]:
-        """Nodes of a note for `node`, "" for `free`; `RequestError` where none takes notes or is there.
+        """Nodes of a note for `node`, "" for `free`; `RequestError` if it does not exist or takes no notes.
 
-        `by_clock`: of a note that is dated in beats. No node overhears it: it would lead the clock that plays it.
+        `by_clock`: the note is timed in beats. No node overhears it, or it would steer the clock that plays it.
         """
         free = self._playing if by_clock else self.free
         if not (self.all if node else free):
@@ -186,7 +186,7 @@ def _amount(args: Args, at: int) -> float:
 
 
 def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
-    """(channel, node) from the arguments at `at` and after."""
+    """Returns (channel, node) from the arguments at `at` and after."""
     if len(args) > at + 2:
         raise RequestError(f"takes {takes}; it came with {counted(len(args), 'argument')}")
     places = range(at, len(args))

@@ -1,8 +1,8 @@
 """A note with its own parameter values: `/node/NAME/play s bd n 3 speed 1.5`, one message per note.
 
 Nodes that take notes and declare a trigger named `play` accept it: values of the parameters before it, or, where it is
-the first, numbers by any name, as SynthDefs have them (`NAME`). The values are sent as existing events at one time:
-controller `BEGIN`, a controller for each, then the note. A word is sent as its own bytes, `PIECE` to a controller.
+the first, numbers by any name, for SynthDefs (`NAME`). The values are sent as existing events at one time: controller
+`BEGIN`, a controller for each, then the note. A word is sent as its own bytes, `PIECE` to a controller.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,8 +26,9 @@ FIRST = 103
 CONTROLLERS = 17
 """Number of values sent by MIDI controllers, the first ones of a node."""
 NAME, HIGH, LOW = FIRST, FIRST + 1, FIRST + 2
-"""Controllers of a value by name, after the pieces of its name: `NAME`, of old logs alone, with a hash, and the
-halves of the value, a 32-bit float, in 65536ths."""
+"""Controllers of a value by name, after the pieces of its name: `NAME`, only in old logs, with a hash, and the halves
+of the value, a 32-bit float, in 65536ths.
+"""
 MAX_NAMED = 16
 """Maximum values by name of a note."""
 FIRST_EXTRA_VALUE = 128
@@ -35,13 +36,13 @@ FIRST_EXTRA_VALUE = 128
 MAX_VALUES = CONTROLLERS + 32
 """Maximum values of a note."""
 FIRST_WORD = FIRST_EXTRA_VALUE + MAX_VALUES - CONTROLLERS
-"""Number of the pieces of the first value's word; of a value by name, the pieces of its name."""
+"""Control number of the pieces of the first value's word; for a value by name, of the pieces of its name."""
 LAST = FIRST_WORD + MAX_VALUES - 1
 """Largest control number of a value."""
 PIECE = 3
 """Bytes of a word in one controller: a worker's events carry 32-bit floats, which are exact to 24 bits."""
 MAX_WORD = 255
-"""Maximum bytes of a word in UTF-8, as of a file's name."""
+"""Maximum bytes of a word in UTF-8, the same as of a file's name."""
 _OTHERS, _THEIRS = " of others", " here"
 DEFAULT_NOTE = 60
 """Note number of a note without one."""
@@ -53,8 +54,8 @@ ROUNDING = 1.2e-7
 def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
     """Parameters for which a note may have its own values.
 
-    Returns the first `MAX_VALUES` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are
-    read where a note begins (not smoothed), and need no new `prepare`.
+    Returns the first `MAX_VALUES` parameters, before a trigger `PLAY`, that are a number, a switch, a choice or text,
+    are read when a note begins (not smoothed), and need no new `prepare`.
     """
     kinds = ("float", "int", "switch", "choice", "text")
     params = takewhile(lambda p: p.name != PLAY, params)
@@ -73,7 +74,8 @@ def value_number(place: int) -> int:
 def word_pieces(name: str, word: str) -> list[float]:
     """Bytes of a word as values of controllers, the last one filled up with zeros; at least one piece.
 
-    `name`: what the word is of, for the sentence. Raises RequestError: the word is too long, or not text in UTF-8.
+    `name`: the word's parameter, for the error message. Raises RequestError: the word is too long, or not text in
+    UTF-8.
     """
     try:
         data = composed(word).encode("utf-8")
@@ -99,9 +101,9 @@ def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
 def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:
     """Parses the arguments of `/node/NAME/play`.
 
-    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` 1 to 127, or as
-    `is_share`, above 0. `length` too, of a node whose values are by name always: beats, where `when` is a beat, or 0
-    until `/note/off`.
+    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` 1 to 127, or as `is_share`,
+    above 0. For a node whose values are all by name also `length`: beats, where `when` is a beat, or 0 until
+    `/note/off`.
 
     Raises RequestError: a name without a value, or an unknown one. Raises ParamError: a value that its parameter does
     not take.
@@ -148,10 +150,10 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
 
 
 def fitted(params: Iterable[Param], args: Sequence[object]) -> tuple[list[object], list[str]]:
-    """Arguments of a note as its node can play them, and the names of values that were beyond what they take.
+    """Arguments of a note that its node can play, and the names of values that were beyond their ranges.
 
-    A pattern computes its values, as in `|+| shape "-0.3"`: a number beyond its range is the nearest within, and a word
-    that is none of the choices is left out. What is wrong otherwise stays, for `read` to refuse.
+    A pattern computes its values, as in `|+| shape "-0.3"`: a number beyond its range is clipped to it, and a word that
+    is none of the choices is left out. Other errors stay, for `read` to refuse.
     """
     own = {param.name: param for param in note_params(params)}
     result, beyond = list[object](), list[str]()
@@ -170,7 +172,7 @@ def fitted(params: Iterable[Param], args: Sequence[object]) -> tuple[list[object
 
 
 def beyond_range(node: str, params: Iterable[Param], name: str) -> str:
-    """Sentence for values of a note beyond what a parameter takes."""
+    """Message about values of a note beyond a parameter's range."""
     param = next(param for param in params if param.name == name)
     others = "others are left out" if param.kind == "choice" else "what is beyond is played as the nearest"
     return f"{name} of {node} takes {param.allowed}; {others}"
@@ -212,8 +214,8 @@ def unknown_words(
 ) -> Iterator[tuple[str, str, Sequence[str]]]:
     """Names, words and known words of a note's values that are not in its node's vocabulary.
 
-    `vocabulary`: known words of the node's text parameters, by parameter, and known names of values under `PLAY`;
-    empty if unknown. A name that is not known is the word of `PLAY`.
+    `vocabulary`: known words of the node's text parameters, by parameter, and known names of values under `PLAY`; empty
+    if unknown. An unknown name is yielded as the word of `PLAY`.
     """
     for name, value in zip(args[::2], args[1::2], strict=True):
         if PLAY in vocabulary and name not in (*vocabulary[PLAY], "note", "velocity", "length"):
@@ -224,7 +226,7 @@ def unknown_words(
 
 
 def without_bank(word: object) -> str:
-    """Word after a bank, as `bd` of `linn_bd`: what plays where the bank is not there."""
+    """The word after a bank, such as `bd` of `linn_bd`, which is played where the bank is missing."""
     return composed(str(word)).rpartition("_")[2]
 
 
@@ -237,19 +239,19 @@ _HELD = frozenset({
 
 
 def is_held(sound: object) -> bool:
-    """Whether a sound of Strudel or SuperDirt is a synth's, which lasts as long as its event, and no sample."""
+    """Whether a sound of Strudel or SuperDirt is a synth, which lasts as long as its event, and not a sample."""
     return isinstance(sound, str) and (sound in _HELD or sound.startswith("gm_"))
 
 
 def other_words(param: str, words: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Aliases of other programs for words of a parameter, with their substitutes."""
+    """Other programs' words for a parameter and their substitutes, as entries of a vocabulary."""
     return {f"{param}{_OTHERS}": tuple(words), f"{param}{_THEIRS}": tuple(words.values())}
 
 
 def substituted(vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]) -> Iterator[tuple[str, str]]:
-    """Words of a note's values that are other programs' names of words of its node, and these words.
+    """Yields words of a note's values that are other programs' names, each with its node's own word.
 
-    `vocabulary`: has both as `other_words` gives them.
+    `vocabulary`: has the names as `other_words` returns them.
     """
     for name, value in zip(args[::2], args[1::2], strict=True):
         others = vocabulary.get(f"{name}{_OTHERS}", ())
@@ -260,12 +262,12 @@ def substituted(vocabulary: Mapping[str, Sequence[str]], args: Sequence[object])
 
 
 def stands_in(node: str, word: str, known: str) -> str:
-    """Sentence for a word that another stands in for."""
+    """Message about a word that another replaces."""
     return f"{node} plays {short_repr(word)} by {known}, the nearest that it has"
 
 
 def silent(node: str, name: str, word: str) -> str:
-    """Sentence for a note with an unknown word, without the list of known ones."""
+    """Message about a note with an unknown word, without the list of known ones."""
     if name == PLAY:
         return f"{node} has no value named {short_repr(word)}, and this note is played without it"
     return f"{node} has no {name} named {short_repr(word)}, and this note is silent"

@@ -41,8 +41,8 @@ T = TypeVar("T")
 class Field:
     """One field of a record.
 
-    `code`: as in `struct`: "B", "i" and "q" whole numbers, "d" a float, "?" a switch. `low`, `high`: what it may be,
-    both included; None is all that fits. `optional`: whether it may be None.
+    `code`: as in `struct`: "B", "i" and "q" whole numbers, "d" a float, "?" a switch. `low`, `high`: its range, both
+    included; None is the type's range. `optional`: whether it may be None.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Field:
 class RecordRow:
     """Row of the table of records: how one is packed, checked and logged.
 
-    `least`: number of its fields, the first ones, that have no default.
+    `least`: number of leading fields without a default.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ class RecordRow:
         Args:
             code: the record's number, 1 to 255; it is never given to another.
             record: the frozen dataclass; its fields are those of `body`, in order, and `when`.
-            address: by which performers know it where it is late, "" where its node has the name.
-            live: whether the log says that it was asked for without a time.
+            address: its address in reports that it is late, "" where that is its node's.
+            live: whether the log marks it as requested without a time.
         """
         self.code, self.op, self.record, self.address, self.live = code, op, record, address or message, live
         self.message = message
@@ -177,7 +177,7 @@ class RecordTable(Generic[R]):
             row.pack_into(buffer, place, row.code, _AT_BEAT, 0, when.b, when.quantum, *row.values(record))
 
     def unpack_from(self, buffer: Any, place: int = 0) -> R:
-        """The record at `place`; `KeyError` where there is none."""
+        """Reads the record at `place`; `KeyError` where there is none."""
         row = self._by_code[buffer[place]]
         items = row.unpack_from(buffer, place)
         kind = items[1]
@@ -205,8 +205,8 @@ class RecordTable(Generic[R]):
     def from_line(self, line: Mapping[str, Any]) -> R:
         """Record of a session-log line, with the line's sample as its time, or `Now` if it was live.
 
-        Raises KeyError: a field without a default is not there. Raises ValueError: there is no such record, or a field
-        cannot be that.
+        Raises KeyError: a field without a default is missing. Raises ValueError: there is no such record, or a field
+        has an invalid value.
         """
         row = self._by_op.get(str(line["op"]))
         if row is None:
@@ -221,7 +221,7 @@ class RecordTable(Generic[R]):
 
 
 class RingWords(NamedTuple):
-    """Places of the words of a ring: counts of records written, read, and dropped because the ring was full."""
+    """Indices of a ring's words: counts of records written, read, and dropped because the ring was full."""
 
     write: int
     read: int
@@ -250,7 +250,7 @@ class RecordRing(Generic[T]):
     def __init__(
         self, header: memoryview, data: memoryview, capacity: int, words: RingWords, codec: RecordCodec[T]
     ) -> None:
-        """A ring of `capacity` records in `data`; `words`: where its counts are in the 64-bit words of `header`."""
+        """A ring of `capacity` records in `data`; `words`: indices of its counts in the 64-bit words of `header`."""
         self._words, self._data, self._capacity = header, data, capacity
         self._write, self._read, self._dropped = words
         self._pack, self._unpack, self._size = codec

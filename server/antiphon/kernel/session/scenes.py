@@ -1,4 +1,4 @@
-"""Scenes: the values of all parameters under a number, stored, and recalled at once or by ramps, at a given time."""
+"""Scenes: the values of all parameters under a number, stored, and recalled at once or in ramps, at a given time."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +12,7 @@ from antiphon.kernel.session.graph_state import GraphState
 
 MAX_SCENES = 128
 Scene = dict[str, Value]
-"""\"node.param\" → value; and under `SCENE_NAME` what a patch calls it."""
+"""\"node.param\" → value; and under `SCENE_NAME` the scene's name in a patch."""
 
 
 def capture(state: GraphState) -> Scene:
@@ -42,9 +42,9 @@ def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: floa
 
 
 def with_macros(scene: Mapping[str, Value], state: GraphState) -> Scene:
-    """A scene with the places of macros that it leaves out and whose first parameter it sets.
+    """Adds to a scene the positions of macros that it leaves out and whose first target it sets.
 
-    What else these macros move is in it too, with the scene's or its present value, so that it stays.
+    The other targets of these macros are added too, with the scene's or their present value, so that they stay.
     """
     placed, left = Scene(), Scene()
     for macro in state.graph.macros:

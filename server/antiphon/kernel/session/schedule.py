@@ -40,7 +40,7 @@ class Schedule(Generic[T]):
         return len(self._samples) + len(self._beats)
 
     def future(self, when: When, now: Moment) -> bool:
-        """True if `when` is after `now`; `RequestError` if it is beyond `HORIZON`, or not a valid time."""
+        """True if `when` is after `now`; `RequestError` if it is beyond `HORIZON`, or an invalid time."""
         match when:
             case Now():
                 return False

@@ -71,7 +71,7 @@ SOUND_OFF, RESET, NOTES_OFF = 120, 121, 123
 class HeldKeys:
     """Tracks notes that have begun and not ended, with controllers, bends and programs of their channels.
 
-    Notes with values of their own are events of patterns: no key holds them.
+    Notes with their own values come from patterns, and are not held keys.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class HeldKeys:
         self._keys: dict[tuple[int, int], NoteOn] = {}  # of keyboards, by channel and note, whatever nodes they play
 
     def follow(self, event: NodeEvent) -> None:
-        """Takes an event that is due."""
+        """Updates the held notes by an event that is due."""
         node, channel = event.node, event.channel
         match event:
             case NodeNoteOn():
@@ -105,7 +105,7 @@ class HeldKeys:
                 self._shapes[node, channel, event.kind, event.number] = event
 
     def press(self, command: Note) -> None:
-        """Takes a note or controller that names no node."""
+        """Updates the held keys by a note or controller that names no node."""
         match command:
             case NoteOn(note, velocity, channel) if velocity > 0.0 and len(self._keys) < MAX_HELD:
                 self._keys[channel, note] = replace(command, when=NOW)
@@ -129,14 +129,14 @@ class HeldKeys:
                 self._shapes.pop((node, channel, kind, n), None)
 
     def clear(self, node: int | None = None) -> None:
-        """Forgets the notes of a node; None for those of all."""
+        """Removes the held notes of a node; of all nodes for None."""
         for key in [key for key in self._notes if node in (None, key[0])]:
             del self._notes[key]
         if node is None:
             self._keys.clear()
 
     def again(self, nodes: Container[int]) -> list[NodeEvent]:
-        """The held notes of these nodes without a time, in order, after what shapes them; others are dropped."""
+        """Held notes of these nodes without a time, in order, after their controllers; others are dropped."""
         self._notes = {key: event for key, event in self._notes.items() if key[0] in nodes}
         self._shapes = {key: event for key, event in self._shapes.items() if key[0] in nodes}
         return [replace(event, when=NOW, serial=0) for event in (*self._shapes.values(), *self._notes.values())]
@@ -163,11 +163,11 @@ class Session:
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
         """Checks a command and applies it, or schedules it if its time is in the future.
 
-        A key that no node takes is held all the same, see `load`.
+        A key that no node takes is still recorded as held, see `load`.
 
         `source`: the sender, which gets no echo. Returns the engine's actions and the subscribers' changes, in order.
-        Raises RequestError: the command is not valid; nothing has changed. Raises PatchError: a file or a plan cannot
-        be had; nothing has changed.
+        Raises RequestError: the command is not valid; nothing has changed. Raises PatchError: a file or a plan is not
+        available; nothing has changed.
         """
         now = self._asked(now)
         match command:
@@ -209,7 +209,7 @@ class Session:
         return effects if self.schedule.future(command.when, now) else [*effects, *self._take(command, source)]
 
     def _asked(self, now: Moment) -> Moment:
-        """The moment with its notated beat, without swing, for comparison with scheduled beats."""
+        """The moment with its notated beat (swing removed), for comparison with scheduled beats."""
         amount, step = self.state.swing
         return Moment(now.sample, unswung(now.beat, amount, step)) if amount else now
 
@@ -266,7 +266,7 @@ class Session:
         return effects
 
     def recall(self, commands: Sequence[SetParam], now: Moment, source: object = None) -> list[Effect]:
-        """Values of a scene, all or none, with any of its files; `RequestError`, and no change, if one is not valid."""
+        """Sets a scene's values, all or none, files included; `RequestError`, and no change, if one is not valid."""
         good = []
         for command in commands:
             try:
@@ -338,7 +338,7 @@ class Session:
     def _reset_param(self, node: Node, cell: int, value: Value, when: When, source: object) -> list[Effect]:
         """Sets a parameter that changes only with a new plan: `restart`, text or file.
 
-        One that is equal changes nothing, but for a file: where that has changed, the new plan reads it again.
+        An equal value changes nothing, except that a file, which may have changed, is read again by the new plan.
         """
         if self.state.value_at(node, cell) == value and (node.cells[cell].kind != "file" or not value):
             return []
@@ -348,34 +348,34 @@ class Session:
     def load(
         self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE
     ) -> list[Effect]:
-        """As `GraphState.load`; keys that are held are played to the new nodes that take them, see `Port.held`.
+        """Does what `GraphState.load` does, and plays held keys to the new nodes that take them, see `Port.held`.
 
-        Nodes that it prepares anew get them by `held_again`.
+        Nodes that it prepares anew get the keys from `held_again`.
         """
         state = self.state
         prepared = {node.id: self._prepared(node) for node in state.nodes.values() if node.info.takes_held}
         effects = state.load(graph, name, path, tempo, fade)
         for node in self._held_takers():
             if node.id not in prepared:
-                effects += self._press_again(node)
+                effects += self._replay_held_keys(node)
             elif prepared[node.id] != self._prepared(node):  # else it goes on, and has them
                 self.anew[node.id] = state.goal
         return effects
 
     def held_again(self, serial: int) -> list[Effect]:
-        """Keys that are held, for the nodes that were prepared anew for the plan of that number, once it plays.
+        """Plays held keys to the nodes that were prepared anew for the plan of that number, once it plays.
 
-        Until then their notes are those of the nodes before.
+        Until then their notes go to the previous nodes.
         """
         ready = {number for number, goal in self.anew.items() if goal <= serial}
         self.anew = {number: goal for number, goal in self.anew.items() if number not in ready}
-        return [note for node in self._held_takers() if node.id in ready for note in self._press_again(node)]
+        return [note for node in self._held_takers() if node.id in ready for note in self._replay_held_keys(node)]
 
     def _held_takers(self) -> list[Node]:
         nodes = self.state.nodes
         return [nodes[name] for name in self._players_now().free if nodes[name].info.takes_held]
 
-    def _press_again(self, node: Node) -> list[NodeEvent]:
+    def _replay_held_keys(self, node: Node) -> list[NodeEvent]:
         notes = [on_node(command, node.id) for command in self._held.pressed()]
         for note in notes:
             self._held.follow(note)
@@ -442,5 +442,5 @@ class Session:
 
 
 def _before(state: GraphState, node: Node, cell: int, when: When) -> Value | None:
-    """The value that a command without a time replaces; None for one with a time."""
+    """The value that a command without a time replaces; None for a command with a time."""
     return state.value_at(node, cell) if type(when) is Now else None

@@ -22,11 +22,10 @@ class Transport:
 
     It is created without arguments: by the command line for `serve`, `doctor` and `devices`, and in the control
     process. Its module imports no library at the top, because these import it whether it is used or not; `start` may.
-    `options`: the options that it adds to `serve`. It is started where at least one of them was given; without any,
-    with a table, or if it says `always`, it always is.
-    `table`: a table that it adds to patches, "NAME=MODULE:FUNCTION", or "". The function gets the table as TOML has it,
-    and raises `Misfit` where it is not valid: whenever a patch with that table is read, whether the transport runs or
-    not.
+    `options`: the options that it adds to `serve`. It is started if at least one of them was given; always if it adds
+    none, has a table, or sets `always`. `table`: a table that it adds to patches, "NAME=MODULE:FUNCTION", or "". The
+    function gets the parsed TOML table, and raises `Misfit` where it is not valid: whenever a patch with that table is
+    read, whether the transport runs or not.
     """
 
     options: ClassVar[tuple[ServeOption[Any], ...]] = ()
@@ -40,11 +39,11 @@ class Transport:
         """
 
     def unasked(self) -> Mapping[str, Any]:
-        """Options that `antiphon play` adds by itself, with their values; none takes anything from another program."""
+        """Options that `antiphon play` adds by itself, with values; none takes a device or port of another program."""
         return {}
 
     def secrets(self, settings: ServeSettings) -> Iterable[tuple[str, str]]:
-        """Command-line arguments that are overwritten in the process list, as passwords are."""
+        """Command-line arguments that are overwritten in the process list, for example passwords."""
         return ()
 
     def findings(self) -> Iterable[Finding]:

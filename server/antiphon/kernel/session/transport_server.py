@@ -57,17 +57,17 @@ class Learner(Protocol):
     def learn(self, target: str, done: Callable[[str], None], how: str = "") -> None:
         """Assigns the next controller that moves to a target. Replaces an assignment that is not completed yet.
 
-        `target`: "node.param", one of `BUTTONS`, or "/cue NAME". `how`: how the controller counts, of `COUNTING_MODES`;
-        "" where its values tell.
+        `target`: "node.param", one of `BUTTONS`, or "/cue NAME". `how`: the controller's encoding, of `COUNTING_MODES`;
+        "" to detect it from its values.
         """
 
     def unlearn(self, target: str) -> None:
-        """Removes a target's assignment, also one not completed yet. Raises RequestError: there is none."""
+        """Removes a target's assignment, including one not completed yet. Raises RequestError: there is none."""
 
     def assignments(self) -> Iterable[tuple[str, str, str]]:
         """Assignments of controllers to targets.
 
-        Returns target, controller and port of each; the port is "" for what the patch or the set list assigns.
+        Returns target, controller and port of each; the port is "" for an assignment by the patch or the set list.
         """
 
 
@@ -105,16 +105,16 @@ class TransportServer(Protocol):
         """Present time of CLOCK_MONOTONIC, ns."""
 
     def moment(self) -> Moment:
-        """Present moment of the engine's clock. Returns `sample` and `beat` now, both with a fraction."""
+        """Present moment of the engine's clock, as `sample` and `beat`, both with a fraction."""
 
     def sample_at(self, ns: int) -> float:
-        """Engine sample of a time of CLOCK_MONOTONIC, ns. Returns the engine's sample at that time, with a fraction."""
+        """Engine sample at a time of CLOCK_MONOTONIC in ns, with a fraction."""
 
     def when(self, timetag: int) -> Sample:
         """Engine sample of an OSC time tag, as for the server's own port.
 
-        `timetag`: NTP, 32 bits of seconds since 1900 and 32 of a fraction. Returns the sample that is meant; one in the
-        past is played at once, and counted as late. Raises RequestError: it is too far ahead.
+        `timetag`: NTP, 32 bits of seconds since 1900 and 32 of a fraction. A command for a sample in the past takes
+        effect at once, and is counted as late. Raises RequestError: it is too far ahead.
         """
 
     def leader(self) -> str:
@@ -127,7 +127,7 @@ class TransportServer(Protocol):
         """Beat of the clock at a sample near the present one: from the last block's beat, at its tempo."""
 
     def beat_of(self, when: When) -> float:
-        """Beat by which a command with that time would be dated: the inverse of `due`, without the swing."""
+        """Beat at which a command with that time would be scheduled: the inverse of `due`, without the swing."""
 
     def bar(self) -> int:
         """Beats of a bar."""
@@ -135,8 +135,8 @@ class TransportServer(Protocol):
     def due(self, when: When) -> float:
         """Sample at which a command with that time takes effect, by the present tempo and swing.
 
-        `when`: the time; `NOW` is the present sample, and so is a beat that has passed. Returns on the engine's sample
-        clock, with a fraction.
+        `when`: the time; `NOW` is the present sample, and so is a beat that has passed. The result is on the engine's
+        sample clock, with a fraction.
         """
 
     # ---- commands
@@ -161,14 +161,14 @@ class TransportServer(Protocol):
         """
 
     def command(self, command: Command, source: str) -> None:
-        """Executes a command in a turn of its own."""
+        """Executes a command in a separate turn."""
 
     def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
         """Handles an OSC message with the rights of an owner's surface.
 
         `reply`: called with address and arguments of each answer: at the end of a turn, or once a plan that the message
         asked for plays. None discards answers. Raises RequestError: there is no such address, or the arguments do not
-        fit it. Raises AntiphonError: the message cannot be carried out; a surface would receive this as `/fail`.
+        fit it. Raises AntiphonError: the message cannot be carried out; a surface would receive that error as `/fail`.
         """
 
     # ---- state
@@ -177,7 +177,7 @@ class TransportServer(Protocol):
         """Nodes by name: the patch's, and the server's own `in` and `out`."""
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
-        """A node, and the index of a parameter in its `cells`. Raises RequestError, which names those there are."""
+        """A node, and the index of a parameter in its `cells`. Raises RequestError, which lists the known ones."""
 
     def value_at(self, node: Node, cell: int) -> Value:
         """Present value of a parameter. `cell`: the parameter's index in the node's `cells`."""
@@ -189,7 +189,7 @@ class TransportServer(Protocol):
         """The patch's clips by name; another mapping after each change."""
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
-        """Replaces the patch's clips, saved with it. `what`: the address that asked for it, as an undo names it."""
+        """Replaces the patch's clips, saved with it. `what`: the address that requested it, which an undo names."""
 
     def controls(self) -> Mapping[str, str]:
         """The patch's [midi] section and the pedals of its set list: "cc 21" to "node.param" or an address."""
@@ -210,7 +210,7 @@ class TransportServer(Protocol):
         """
 
     def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
-        """Adds a listener for the dictionaries that the hook `antiphon_event` gets; it has to return at once."""
+        """Adds a listener for the dictionaries that the hook `antiphon_event` gets; it must return at once."""
 
     def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
         """Adds a listener for effects sent to the engine."""
@@ -219,8 +219,8 @@ class TransportServer(Protocol):
         """Adds a listener for events emitted by nodes.
 
         `listener`: called with each event of `node`. Where other listeners ask for other nodes it gets events of these
-        as well, so it has to compare `EmittedEvent.node`. `node`: gives the number of the node whose events are wanted
-        now, 0 for none.
+        as well, so it has to compare `EmittedEvent.node`. `node`: returns the number of the node whose events are
+        wanted now, 0 for none.
         """
 
     # ---- additions
@@ -233,7 +233,7 @@ class TransportServer(Protocol):
         """
 
     def status(self, figures: Status) -> None:
-        """Adds figures to `/api/status`, under the transport's name: called at each request, data for JSON or None."""
+        """Adds JSON data or None to `/api/status`, under the transport's name. `figures` is called at each request."""
 
     def learner(self, learner: Learner) -> None:
         """Sets the learner of `/learn` and `/unlearn`, replacing any earlier one."""
@@ -255,7 +255,7 @@ class OscRequest:
     """A message to a plugin's OSC address.
 
     `args`: the arguments, whose count and types are as declared; numbers are int for i, float for f and d. `sender`:
-    who sent it, for `TransportServer.command`. `reply`: sends the sender a message: `reply("/wobble/shaken", 3)`.
+    its sender, for `TransportServer.command`. `reply`: sends the sender a message: `reply("/wobble/shaken", 3)`.
     """
 
     server: TransportServer

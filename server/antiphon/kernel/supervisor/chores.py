@@ -1,4 +1,4 @@
-"""Short tasks that the supervisor has a process do. Imports little: the process may be a fresh interpreter."""
+"""Short tasks for which the supervisor starts a process. Imports little: the process may be a fresh interpreter."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.platform import end_with_parent, short_slices
 
 SECONDS = 1.5
-"""Longest time of a measurement; the supervisor ends it before it starts the engine."""
+"""Maximum seconds of a measurement; the supervisor ends it before it starts the engine."""
 _STEP_NS = 1_000_000
 
 
 def measure_wakes(shared: Shared, parent: int) -> int:
-    """Measures how late this machine wakes a thread: sleeps as the engine does, and notes the latest wake-up."""
+    """Measures how late this machine wakes a thread: sleeps like the engine, and stores the latest wake-up."""
     words = shared.words
     if not end_with_parent(parent):
         return 1
@@ -31,7 +31,7 @@ def measure_wakes(shared: Shared, parent: int) -> int:
 
 
 def write_secrets(make: Callable[[], None], write: int) -> None:
-    """Makes the secrets, and writes to a pipe a JSON line of the reasons why one cannot be made."""
+    """Makes the secrets, and writes a JSON line to a pipe: the reasons why one could not be made."""
     errors: list[str] = []
     try:
         make()

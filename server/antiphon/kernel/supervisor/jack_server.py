@@ -13,7 +13,7 @@ from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.runtime.platform import short_slices
 from antiphon.kernel.runtime.processes.child_process import block_signals, listening
 from antiphon.kernel.runtime.processes.children import SILENT, spawn
-from antiphon.kernel.runtime.processes.scheduling import Standstill
+from antiphon.kernel.runtime.processes.scheduling import StallTimer
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth.info import SynthInfo
 
@@ -23,7 +23,7 @@ DEFAULT = "antiphon-jackd"
 """Name of our server. It must differ from every client's name: JACK derives a socket path from both, and a client of
 the same name removes the server's socket."""
 ANSWER_SECONDS = 10.0
-"""Seconds in which a jackd that was started must accept a client."""
+"""Timeout in seconds within which a started jackd must accept a client."""
 TWO_CLOCKS = (
     "plays through a JACK server of Antiphon's own, the sound card by PortAudio: two clocks, laid on each other anew "
     "when they have drifted apart; --audio jack has one"
@@ -34,7 +34,7 @@ MEMORY = Path("/dev/shm")
 
 
 def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
-    """Whether the synth needs a JACK server: it plays over JACK and is not one that runs already (its option)."""
+    """Whether the synth needs a JACK server: it plays over JACK, and no running one was given by its option."""
     return synth is not None and synth.jack and not synth.option_given(settings)
 
 
@@ -43,20 +43,20 @@ def may_be_microphone(settings: ServeSettings, device: Found) -> bool:
     return device.driver != "headless" and settings.audio != "headless" and not device.own
 
 
-def hears_loudspeakers(settings: ServeSettings, device: Found) -> bool:
+def picks_up_loudspeakers(settings: ServeSettings, device: Found) -> bool:
     """Whether the input may be a microphone that picks up loudspeakers."""
     return may_be_microphone(settings, device) and settings.input_file is None and not settings.headphones
 
 
 def guards(device: Found) -> bool:
-    """Whether an input that is played is guarded: not over JACK, where a pure tone of a program is taken for a howl."""
+    """Whether a played input gets a guard: not over JACK, where a program's pure tone would be taken for a howl."""
     return device.driver != "jack"
 
 
 def notes(settings: ServeSettings, device: Found) -> list[str]:
     """Lines to print before the engine plays: the probe's note, and a warning of acoustic feedback."""
     lines = [device.note] if device.note else []
-    if hears_loudspeakers(settings, device) and not settings.mute_input:
+    if picks_up_loudspeakers(settings, device) and not settings.mute_input:
         lowered = ", and lowered where it howls" if guards(device) else ": begin softly"
         lines.append(f"the microphone is on{lowered}; with headphones on, start with --headphones")
     return lines
@@ -118,7 +118,7 @@ def _find_with_portaudio(settings: ServeSettings, device: Found, synth: SynthInf
 
 def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, synth: SynthInfo) -> tuple[Found, int]:
     pid = start(settings)
-    still = Standstill(ANSWER_SECONDS)
+    still = StallTimer(ANSWER_SECONDS)
     while True:
         try:
             return probe(over_jack), pid
@@ -152,7 +152,7 @@ def start(settings: ServeSettings) -> int:
     path = shutil.which("jackd")
     if path is None:
         raise EngineError(f"--synth {settings.synth} plays through JACK; install it with: sudo apt-get install jackd2")
-    forget_dead()
+    remove_stale_database()
     # -S: synchronous mode, a late client delays the cycle; otherwise JACK drops it, and the synth's sound with it.
     # -t: client timeout in ms; measured, a dead client delays some ten periods. The default would allow 5 s.
     words = [
@@ -164,10 +164,10 @@ def start(settings: ServeSettings) -> int:
         return spawn(words, lane=SILENT, before=_listening).pid
 
 
-def forget_dead() -> None:
+def remove_stale_database() -> None:
     """Removes JACK's database of properties where no server runs.
 
-    One that was killed inside of it has left it locked, and every later one would wait for that lock for good.
+    A server that was killed while using it has left it locked, and every later one would wait for that lock forever.
     """
     for comm in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
@@ -177,7 +177,7 @@ def forget_dead() -> None:
 
 
 def properties() -> Path:
-    """This user's database of what JACK's clients say of themselves."""
+    """This user's database of the properties of JACK's clients."""
     return MEMORY / f"jack_db-{os.getuid()}"
 
 

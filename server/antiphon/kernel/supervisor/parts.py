@@ -25,7 +25,7 @@ class Parts:
     """Sockets, mappings and bells.
 
     `capture`: the last minutes of all nodes, from the engine to the recorder; None where memory is short. `performer`,
-    `scripts`: with `--live` the two ends of the socket between the performer and web.
+    `scripts`: with `--live`, the two ends of the socket between the performer and web.
     """
 
     settings: ServeSettings
@@ -53,7 +53,7 @@ class Parts:
 
     @staticmethod
     def make(settings: ServeSettings, found: Found, device: devices.Device, sockets: Sockets) -> Parts:
-        """Creates all parts; `settings` must have the ports, the rate and the block already."""
+        """Creates all parts; `settings` must already have the ports, the rate and the block."""
         shared = Shared.create(MappingShape.of(settings.rate, settings.block, settings.channels))
         shared.words[HeaderWord.STRIPS] = settings.strip_ports
         bell = make_bell()

@@ -38,7 +38,7 @@ IMPORTS = {
     __name__: tuple(f"antiphon.kernel.engine.{name}" for name in ("callback", "loop", "process")),
     "antiphon.kernel.engine.plans.admission": (__name__,),
 }
-"""What fresh interpreters for the first engine and weigher import while `warm` runs, by the modules that they run."""
+"""Imports of fresh interpreters for the first engine and weigher while `warm` runs, by the modules that they run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ Loading: TypeAlias = "tuple[Catalog, synths.BackendChoice]"
 
 
 def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
-    """Kernels, plugins, input file and synth, for engines to fork with; the catalog as `CATALOG` in `folder`."""
+    """Loads kernels, plugins, input file and synth, for engines to fork with; the catalog as `CATALOG` in `folder`."""
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all
     from antiphon.kernel.native.compiling import declared_kernels
@@ -91,7 +91,7 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
 
 
 def _patch_types(settings: ServeSettings, loaded: loader.Loaded) -> frozenset[str]:
-    """Types of the nodes of the start's patch. Of those that are built in, forked engines inherit the tables."""
+    """Types of the nodes of the start's patch. Forked engines inherit the tables of the built-in ones."""
     from antiphon.kernel.graph.patch import load as load_patch  # which a copy that tries nodes does without
 
     types: set[str] = set()
@@ -104,9 +104,9 @@ def _patch_types(settings: ServeSettings, loaded: loader.Loaded) -> frozenset[st
 
 
 def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
-    """The plugins that `warm` has loaded, with the same synth, in a process that was not forked from the supervisor.
+    """Loads the plugins that `warm` has loaded, with the same synth, in a process not forked from the supervisor.
 
-    `device`: of the workers, in a copy in which the weigher tries nodes.
+    `device`: the workers' device, in a copy in which the weigher tries nodes.
     """
     catalog, choice = loading
     if device is not None:

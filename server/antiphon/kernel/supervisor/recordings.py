@@ -1,4 +1,4 @@
-"""Requests that a recorder begins with: at the start of a server, and after a recorder that was killed."""
+"""First requests to a recorder: at the start of a server, and after a recorder was killed."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 SET = ("session.jsonl", "input.wav", "output.wav")
 """The files of a recorded set."""
 RECORDER_SECONDS = 10.0 + PORTABLE * START_SECONDS
-"""Time in which a recording must begin, and a fresh interpreter for it; a disk that hangs is reported after it."""
+"""Seconds within which a recording must begin, with a fresh interpreter's start; later a hanging disk is reported."""
 BYTES_A_SAMPLE = 3
 """Bytes of one sample of one channel in a recording, which has 24 bits."""
 
@@ -33,9 +33,9 @@ def broken_off(path: str, folder: Path) -> bool:
 def first_requests(
     settings: ServeSettings, folder: Path, notes: list[str], header: Callable[[ServeSettings], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Messages for the first recorder, `session` first; unfinished files are renamed, told in `notes`.
+    """Messages for the first recorder, `session` first; unfinished files are renamed, with a line in `notes`.
 
-    `header`: as of `Companions`.
+    `header`: that of `Companions`.
     """
     for path in (settings.record, settings.session, settings.record_tracks):
         here = Path(path).absolute()
@@ -85,7 +85,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
 
 
 def undo(begin: list[dict[str, Any]]) -> None:
-    """Removes the files that a failed start began; nothing was played into them yet."""
+    """Removes the files that a failed start created; no sound was written to them yet."""
     for message in begin:
         path = Path(message["path"])
         with contextlib.suppress(OSError):
@@ -104,7 +104,7 @@ def growth(settings: ServeSettings) -> str:
 
 
 def check_begun(begin: Sequence[dict[str, Any]], line: bytes | None) -> None:
-    """Checks what a recorder answers to its first requests, None for nothing. Raises FileError: one cannot begin."""
+    """Checks a recorder's answer to its first requests, None for no answer. Raises FileError: one cannot begin."""
     if line is None:
         where = " and ".join(message["path"] for message in begin)
         raise FileError(

@@ -20,7 +20,7 @@ from antiphon.kernel.engine.drivers.probe import Found, device_settings
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.console import name_prints
+from antiphon.kernel.runtime.console import log_plugin_prints
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.child_process import block_signals, fork
 from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
@@ -32,11 +32,11 @@ from antiphon.kernel.synth.info import Registered
 from antiphon.kernel.workers import zygote
 
 SOFT_DEPTH = 4
-"""Blocks of a software clock's buffer, for each of those that a device has: no sound card plays what it delays."""
+"""Blocks in a software clock's buffer per block of a device's buffer: its delay is not heard on any sound card."""
 SECRETS_SECONDS = 10.0
-"""Time in which the token and the certificate must be written."""
+"""Timeout in seconds within which the token and the certificate must be written."""
 Begin = list[dict[str, Any]]
-"""Messages to a recorder: what it records from the first block on."""
+"""Messages to a recorder about the recordings that start with the first block."""
 
 
 def _nothing(*_: object) -> None:
@@ -53,7 +53,7 @@ def _no_files(path: Path, rate: int) -> Samples:
 
 @dataclass(frozen=True, slots=True)
 class Companions:
-    """The processes beside the kernel's, which are started and restarted with them."""
+    """The processes other than the kernel's, which are started and restarted with them."""
 
     web: str = ""  # module of the process that serves HTTP; "" for none
     performer: str = ""  # module of the process that performs the scripts of pages, with `--live`
@@ -80,7 +80,7 @@ class Starts:
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
     def warm(self) -> None:
-        """Imports, compiles and loads what engines and weighers are forked with; see `preload`."""
+        """Imports, compiles and loads the parts that engines and weighers are forked with; see `preload`."""
         if PORTABLE:
             with block_signals():
                 for module, imports in preload.IMPORTS.items():
@@ -113,7 +113,7 @@ class Starts:
         given = {
             "settings": self._settings.to_json(),
             "device": device_name(self.device, self.found.driver),
-            "loudspeakers": jack_server.hears_loudspeakers(self.device, self.found),
+            "loudspeakers": jack_server.picks_up_loudspeakers(self.device, self.found),
             "guards": jack_server.guards(self.found),
             "folder": str(self.folder),
             "fds": fds,
@@ -145,7 +145,7 @@ class Starts:
         return _module(self._companions.web, given, tuple(fds.values()), bound=True)
 
     def performer(self) -> int:
-        """Starts the process that performs the scripts of pages, of a server with `--live`."""
+        """Starts the process that performs the pages' scripts, in a server with `--live`."""
         assert self.parts.performer is not None
         fd = self.parts.performer.fileno()
         given = {"osc_port": self._settings.osc_port, "scripts": fd}
@@ -158,7 +158,7 @@ class Starts:
             self.parts.parent.send(json.dumps({"catalog": str(self.folder / CATALOG)}).encode())
 
     def secrets(self) -> None:
-        """Creates the companions' secrets in a child: this process needs no cryptography. Raises `FileError`."""
+        """Creates the companions' secrets in a child, as this process needs no cryptography. Raises `FileError`."""
         read, write = os.pipe()
         os.set_inheritable(write, True)
         try:
@@ -172,7 +172,7 @@ class Starts:
             raise FileError(errors[0])
 
     def recorder(self, begin: Begin, ready: int | None = None) -> int:
-        """Starts a recorder of `begin`; its pid. `ready` takes one line once that has begun, see `recorder.run`."""
+        """Starts a recorder with `begin`; returns its pid. `ready` gets a line once it has begun (`recorder.run`)."""
         from antiphon.kernel.engine.recording import recorder
 
         limit = self._settings.record_limit * 1e9
@@ -199,14 +199,14 @@ class Starts:
         )
 
     def zygote(self, kind: str, imports: str = "") -> int:
-        """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
+        """Starts the process that workers of `kind` are forked from; `imports` as for `zygote.start`."""
         if kind == "none" and not PORTABLE:  # with what this process has imported, it takes less memory and time
             work = partial(self._become, lambda: zygote.Zygote(kind, self.parts.arena, self.parts.bells, imports).run())
             return fork(work, f"zygote {kind}")
         return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
 
     def plays_notes(self) -> bool:
-        """Whether the patch of the start has a synth, whose worker takes longest to be ready."""
+        """Whether the start's patch has a synth, whose worker takes longest to be ready."""
         return "synth" in self._warm.types
 
     def probe(self) -> int:
@@ -214,7 +214,7 @@ class Starts:
         return self._begin("probe", chores.measure_wakes, self.parts.shared, os.getpid())
 
     def strips(self) -> int:
-        """Starts the process that plays strips at ports of their own, for `--strip-ports`."""
+        """Starts the process that plays strips at separate ports, for `--strip-ports`."""
         from antiphon.kernel.engine.drivers.base import DriverOptions
 
         s, parts = self._settings, self.parts
@@ -252,7 +252,7 @@ class Starts:
         return self._begin("engine", preload.play, self._warm, given, driver, options, s.fifo, s.synth != "auto")
 
     def ask_device(self, asked: dict[str, Any]) -> None:
-        """Looks for the device of control's message, and hands it to the engine, which answers; else says why not."""
+        """Finds the device of control's message and passes it to the engine, which answers; else reports why not."""
         serial = asked["serial"]
         try:
             wanted = asked["device"], asked["rate"], asked["block"]
@@ -266,7 +266,7 @@ class Starts:
             self.parts.parent.send(json.dumps({"device": why(error), "serial": serial}).encode())
 
     def device_used(self, used: dict[str, Any]) -> None:
-        """Takes over the device that the engine has changed to: the next engine opens it."""
+        """Adopts the device that the engine has changed to: the next engine opens it."""
         asked = self._asked.pop(used["serial"], None)
         if asked is None:
             return  # of an engine that has ended
@@ -275,7 +275,7 @@ class Starts:
             self.device, self.found = asked
 
     def _begin(self, name: str, work: Callable[..., int | None], *args: Any) -> int:
-        """Starts a process that runs `work`: a fork with a name, or where that is not the way a fresh interpreter."""
+        """Starts a process that runs `work`: a fork with a name, or a fresh interpreter on systems that do not fork."""
         if not PORTABLE:
             return fork(lambda: self._become(lambda: work(*args)), name)
         with block_signals():
@@ -286,14 +286,14 @@ class Starts:
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        name_prints()
+        log_plugin_prints()
         for listener in self.parts.sockets:
             listener.close()
         return work()
 
 
 def device_options(device: ServeSettings, found: Found) -> dict[str, Any]:
-    """Fields of `DriverOptions` that a device has of its own."""
+    """Fields of `DriverOptions` that depend on the device."""
     return {
         "input": "" if device.input_file else device.input,
         "output": device.output,
@@ -305,7 +305,7 @@ def device_options(device: ServeSettings, found: Found) -> dict[str, Any]:
 
 
 def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bool = False) -> int:
-    """Runs a module in a fresh interpreter with `given` as JSON on standard input, and gives its pid.
+    """Runs a module in a fresh interpreter with `given` as JSON on standard input, and returns its pid.
 
     It inherits the descriptors `fds`. `bound`: it ends with this process.
     """
@@ -319,7 +319,7 @@ def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], *, bound: bo
 
 
 def first_line(read: int, seconds: float) -> bytes | None:
-    """First line of a child's pipe, which is closed: b"" without one, None after `seconds`."""
+    """First line of a child's pipe, which is then closed: b"" if there is none, None after `seconds`."""
     with os.fdopen(read, "rb") as pipe:
         poll = select.poll()
         poll.register(pipe, select.POLLIN)

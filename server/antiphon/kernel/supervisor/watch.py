@@ -39,8 +39,8 @@ _BACKUP = "before"
 def begin_folder(folder: Path, settings: ServeSettings) -> None:
     """Backs up the previous run's files, and clears the state unless this run continues from it.
 
-    Call it once the ports are bound: until then the folder may belong to a server that runs. A patch or set that
-    `settings` name, other than the crashed run's, begins anew. Raises FileError: the backup cannot be written; nothing
+    Call it once the ports are bound: until then the folder may belong to a running server. If `settings` name another
+    patch or set than the crashed run's, the state is cleared. Raises FileError: the backup cannot be written; nothing
     is changed.
     """
     restore(folder)  # a start before this one was killed midway
@@ -52,20 +52,20 @@ def begin_folder(folder: Path, settings: ServeSettings) -> None:
             "the last run crashed, and another version of Antiphon had started it: its patch and values as they stood "
             "are not restored; what was saved is as it was"
         )
-    if left is None or not _continues(settings, left):
+    if left is None or not _should_continue(settings, left):
         state.clear(folder)
     else:
         say("the last run crashed: its patch and values are restored; to begin anew, press Ctrl-C and start again")
 
 
-def _continues(asked: ServeSettings, left: ServeSettings) -> bool:
-    """Whether to continue from a crashed run: not where this start names another patch or set."""
+def _should_continue(asked: ServeSettings, left: ServeSettings) -> bool:
+    """Whether to continue from a crashed run: not if this start names another patch or set."""
     named = (asked.patch, asked.set)
     return not any(named) or named == (left.patch, left.set)
 
 
 def back_up(folder: Path) -> None:
-    """Copies the run's files into the backup; `FileError` where it cannot, and nothing is changed."""
+    """Copies the run's files into the backup; `FileError`, and no change, if that fails."""
     backup, part = folder / _BACKUP, folder / f"{_BACKUP}.part"
     try:
         shutil.rmtree(part, ignore_errors=True)
@@ -112,15 +112,15 @@ RESTARTS_BEFORE_PAUSE = 5
 PAUSE_SECONDS = 1.0
 RETRY_DEVICE_SECONDS = 3.0
 ANSWER_SECONDS = 60.0
-"""Seconds after which a server says that it is ready although HTTP does not answer."""
+"""Seconds after which a server reports that it is ready although HTTP does not answer."""
 _WATCH = 0.2
 _ZYGOTE, _PROBE = "zygote-", "probe"
 _RUN, _HEAD_BYTES = b'"run"', 32
-"""What the head of web's message to run a script has, and the bytes of a head."""
+"""Mark in the head of web's message to run a script, and bytes of a head."""
 
 
 class _AlreadyReported(Exception):
-    """The server cannot start, and the child that found out has printed the reason."""
+    """The server cannot start, and the child that failed has printed the reason."""
 
 
 class Supervisor:
@@ -137,7 +137,7 @@ class Supervisor:
     def __init__(
         self, settings: ServeSettings, folder: Path, companions: Companions | None = None, owner: int = 0
     ) -> None:
-        """Starts nothing yet; see `run`. `companions`: none otherwise. `owner`: pid of a parent that it ends with."""
+        """Starts nothing before `run`. `companions`: none by default. `owner`: pid of a parent with which it ends."""
         self.settings, self.folder, self._companions = settings, folder, companions or Companions()
         self._owner = owner
         self._children: dict[str, Child] = {}
@@ -158,7 +158,7 @@ class Supervisor:
     def run(self) -> int:
         """Runs the server until SIGINT or SIGTERM; returns the exit status."""
         self._catch_signals()
-        resources.return_freed(resources.LOADING)
+        resources.set_trim_threshold(resources.LOADING)
         if child_process.end_requested():
             raise KeyboardInterrupt  # an import or a library caught the first one
         try:
@@ -219,7 +219,7 @@ class Supervisor:
         self._write_list()
 
     def _start_first_recorder(self) -> None:
-        """Starts a recorder of the recordings asked for, and blocks until they have begun; `FileError`: they cannot."""
+        """Starts a recorder for the requested recordings; blocks until they begin. Raises FileError: they cannot."""
         begin = recordings.first_requests(self.settings, self.folder, self._notes, self._companions.header)
         if not begin:
             return  # it is started once the server is ready
@@ -302,7 +302,7 @@ class Supervisor:
     def _watch(self) -> None:
         steps = (
             self._wait,
-            self._look_for_owner,
+            self._check_owner,
             self._reap,
             self._restart_due,
             self._look_for_hang,
@@ -354,7 +354,7 @@ class Supervisor:
             self._say_ready()  # HTTP is lacking, of which the web process has said why
 
     def _read_web(self) -> None:
-        """Says ready once HTTP answers; a web process that ends before is started again."""
+        """Reports ready once HTTP answers; a web process that ends before is started again."""
         answers = os.read(self._answers, 1)
         os.close(self._answers)
         self._answers = -1
@@ -366,12 +366,12 @@ class Supervisor:
         self._companions.ready(self.settings)
         write_output("\n".join([*self._notes, *lines]))
 
-    def _look_for_owner(self) -> None:
-        """Ends the server where the program that started it for itself has ended, however it did."""
+    def _check_owner(self) -> None:
+        """Ends the server if the program that started it for its own use has ended, for whatever reason."""
         self._ending |= bool(self._owner) and os.getppid() != self._owner
 
     def _read_script(self, scripts: socket.socket) -> None:
-        """Starts the performer for the first script that is run, which it reads itself; there is nothing else to do."""
+        """Starts the performer for the first script, which the performer then reads itself; discards other messages."""
         if _RUN in scripts.recv(_HEAD_BYTES, socket.MSG_PEEK):
             self._schedule_start("performer")
         else:
@@ -427,7 +427,7 @@ class Supervisor:
             watchdog.forget_control(self.parts.shared.words)
 
     def _restart_due(self) -> None:
-        """Starts the children that are due; one that cannot be started is tried again after `PAUSE_SECONDS`."""
+        """Starts the children that are due; if one cannot be started, it is retried after `PAUSE_SECONDS`."""
         for name in [n for n, at in self._start_times.items() if at <= time.monotonic()]:
             try:
                 self._start(name)
@@ -479,7 +479,7 @@ class Supervisor:
         if self.starts.driver == wanted or time.monotonic() < self._retry_device:
             return
         self._retry_device = time.monotonic() + RETRY_DEVICE_SECONDS
-        if not watchdog.device_back(self.starts.device, wanted):
+        if not watchdog.is_device_back(self.starts.device, wanted):
             self._schedule_jackd()
             return
         say(f"the {wanted} device is back")
@@ -487,8 +487,8 @@ class Supervisor:
         self._renew_engine()
 
     def _look_for_synth(self) -> None:
-        """Renews the engine after a synth was given up; only once ready, for until then an engine's end is fatal."""
-        if self._plays and watchdog.synth_given_up(self.parts.arena, self.starts.synths, say):
+        """Restarts the engine after a synth was given up; only once ready, as until then an engine's end is fatal."""
+        if self._plays and watchdog.replace_failed_synth(self.parts.arena, self.starts.synths, say):
             self._renew_engine()
 
     def _renew_engine(self) -> None:

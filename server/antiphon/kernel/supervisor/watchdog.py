@@ -1,4 +1,4 @@
-"""Checks of the supervisor's loop: an engine or a control that hangs, a device that is back, a synth given up."""
+"""Checks of the supervisor's loop: a hanging engine or control, a device that is back, a synth given up."""
 
 import signal
 from collections.abc import Callable
@@ -10,23 +10,25 @@ from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime.platform import is_stopped
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE
-from antiphon.kernel.runtime.processes.scheduling import Standstill
+from antiphon.kernel.runtime.processes.scheduling import StallTimer
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import info as synths
 from antiphon.kernel.workers.arena import Arena, State, WorkerWord
 
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
-"""Added with a device: the driver itself reports a device that stops calling, after this time at most."""
+"""Seconds added for a device: the driver itself reports a device that stops calling, within this time."""
 LOAD_SECONDS = 5.0 + TIMEOUT_SECONDS
-"""A loader that has been at one thing for longer hangs; longer than its waits for the weigher and for workers."""
+"""Seconds on one task after which a loader counts as hung; longer than its waits for the weigher and for workers."""
 CONTROL_HANG_SECONDS = 10.0
-"""Control marks each turn of its loop, sixty times a second. The longest turn measured takes 2 s (one datagram of 2,728
-patterns on eight nodes), and a slow write to a disk may add to it; the sound does not depend on control meanwhile."""
+"""Seconds without a turn after which control counts as hung. It marks each turn of its loop, sixty times a second. The
+longest turn measured takes 2 s (one datagram of 2,728 patterns on eight nodes), and a slow write to a disk may add to
+it; the sound does not depend on control meanwhile.
+"""
 
 
 class Hang(Enum):
-    """Hang of an engine: of a thread, or of the whole process, which a signal has stopped."""
+    """Kind of an engine's hang: of a thread, or of the whole process, which a signal has stopped."""
 
     NONE = ""
     LOOP = "loop"
@@ -35,15 +37,15 @@ class Hang(Enum):
 
 
 class HangWatch:
-    """Finds an engine or a control that hangs: by progress, less the time in which the machine gave it no processor."""
+    """Detects a hanging engine or control: by progress, excluding time in which the machine gave it no CPU."""
 
     def __init__(self, words: memoryview, loading: LoadingNote, interval: float) -> None:
-        """words: the shared header, by `HeaderWord`. loading: what the loader prepares. interval: s between looks."""
+        """words: the shared header, by `HeaderWord`. loading: note of the loader's node. interval: s between polls."""
         self._words, self._loading = words, loading
-        self._loop, self._loader, self._control = (Standstill(interval) for _ in range(3))
+        self._loop, self._loader, self._control = (StallTimer(interval) for _ in range(3))
 
     def engine(self, pid: int, driver: str) -> tuple[Hang, str]:
-        """Hang of a running engine, and a line of text on it; "" for none."""
+        """Returns a running engine's hang, and a line of text on it; "" for none."""
         running = self._words[shared.HeaderWord.ENGINE_STATE] == 2
         seconds = self._loop.look(pid, self._words[shared.HeaderWord.ALIVE_NS] if running else 0) / 1e9
         if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0):
@@ -57,7 +59,7 @@ class HangWatch:
         return Hang.LOADER, f"the engine's loader has hung for {seconds:.1f} s{at}; ending the engine"
 
     def control(self, pid: int) -> float:
-        """Seconds that control's loop has stood still, where over the limit; else, and before its first turn, 0."""
+        """Seconds for which control's loop has not turned, if over the limit; else, and before its first turn, 0."""
         seconds = self._control.look(pid, self._words[shared.HeaderWord.CONTROL_BEAT]) / 1e9
         return seconds if seconds > CONTROL_HANG_SECONDS else 0.0
 
@@ -71,13 +73,13 @@ def forget(words: memoryview, loading: LoadingNote) -> None:
 def blame(words: memoryview, loading: LoadingNote, code: int, hung: Hang) -> str:
     """Notes which node was running or being prepared when an engine ended, so that the next engine leaves it out.
 
-    Gives the name of the node that was being prepared, or "". `code`: exit status, a negative one is the signal;
-    `hung`: that for which the supervisor killed it. No node is to blame for a kill or a stop from outside.
+    Returns the name of the node that was being prepared, or "". `code`: exit status, a negative one is the signal;
+    `hung`: the hang for which the supervisor killed it. No node is to blame for a kill or a stop from outside.
     """
     at_work, words[shared.HeaderWord.AT_WORK] = words[shared.HeaderWord.AT_WORK], 0
     innocent = (signal.SIGKILL, signal.SIGTERM) if code < 0 else (0, DEVICE_GONE, NO_DEVICE)
     at_fault = hung in (Hang.LOOP, Hang.LOADER) or abs(code) not in innocent
-    name = loading.engine_ended(at_fault=at_fault)
+    name = loading.note_engine_end(at_fault=at_fault)
     if at_fault:
         # blame the node being prepared before the one in the block: that one has played before. Beside a loader that
         # hung at a `close` the loop played on: whichever node it was killed in had no part in it
@@ -90,10 +92,10 @@ def forget_control(words: memoryview) -> None:
     words[shared.HeaderWord.CONTROL_BEAT] = 0
 
 
-def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[str], None]) -> bool:
-    """Chooses another backend where the present synth's workers are quarantined or refused: whether there was another.
+def replace_failed_synth(arena: Arena, registered: synths.Registered, say: Callable[[str], None]) -> bool:
+    """Chooses another backend if the present synth's workers are quarantined or refused. Returns whether it did.
 
-    It plays notes from the next engine on.
+    The new one plays notes from the next engine on.
     """
     info = synths.chosen().info
     if not info.fallback:
@@ -112,7 +114,7 @@ def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[s
     return False
 
 
-def device_back(settings: ServeSettings, wanted: str) -> bool:
+def is_device_back(settings: ServeSettings, wanted: str) -> bool:
     """Whether the lost driver can play again."""
     from antiphon.kernel.engine.drivers.probe import probe
 

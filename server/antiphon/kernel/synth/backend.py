@@ -33,9 +33,9 @@ class SynthSettings:
     Attributes:
         bend: Semitones up or down at a full pitch bend.
         voices: Notes that sound at once, 1 to `VOICES`.
-        synthdef: Path of a compiled SynthDef to play in place of the instrument, or ""; of scsynth alone.
-        sound: Path of a sound file for a buffer, or ""; of scsynth alone.
-        controls: As `parse_controls` reads them; of scsynth alone.
+        synthdef: Path of a compiled SynthDef to play in place of the instrument, or ""; only for scsynth.
+        sound: Path of a sound file for a buffer, or ""; only for scsynth.
+        controls: The result of `parse_controls`; only for scsynth.
     """
 
     instrument: str = "piano"
@@ -47,7 +47,7 @@ class SynthSettings:
     controls: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as a JSON-compatible dict, for the stream's config."""
+        """The settings as JSON data, for the stream's config."""
         return asdict(self)
 
 
@@ -55,7 +55,7 @@ class SynthBackend(Protocol):
     """Renders notes in a worker process; a class with these methods, made with rate, hop, slots and its settings.
 
     A slot is a synth node. All calls come from one thread, none of them on the engine's block path. `rehearses`: a
-    chord is played on it before the first node, so that what loads at the first note has been loaded.
+    chord is played on it before the first node, so that data needed by the first note is loaded.
     """
 
     name: str
@@ -71,8 +71,8 @@ class SynthBackend(Protocol):
         """Processes the events of a slot's coming hop.
 
         A note off, a pedal or a bend applies to the notes of its channel; a pitch, pressure or timbre to one note. A
-        note with an `age` has sounded for that many frames before a restart: it has no new attack. Controller 64 is the
-        sustain pedal, down from 0.5. `sample`: the engine's sample at which the hop begins. `events`: in order of
+        note with an `age` sounded for that number of frames before a restart: it gets no new attack. Controller 64 is
+        the sustain pedal, down from 0.5. `sample`: the engine's sample at which the hop begins. `events`: in order of
         offset, counted from the hop's first frame.
         """
 

@@ -34,26 +34,25 @@ class SynthInfo:
     """A synth backend, as data: what the factory of `antiphon_synths` returns. Its module imports no synth.
 
     Attributes:
-        name: What `--synth` takes.
+        name: Its name for `--synth`.
         backend: "module:Name" of the `SynthBackend`, imported in the worker and called with rate, hop, slots and
             settings.
         zygote: As in `WorkerSpec`: the process that the worker is forked from.
         needs: A module that has to be installed, or "".
         program: A program that has to be installed, or ""; where it is given, `needs` is not checked.
         memory: Megabytes the worker may take.
-        crowd: Events a node may play for each frame of a hop; a node drops and counts what is more.
+        crowd: Events a node may play for each frame of a hop; a node drops and counts further ones.
         imports: As in `WorkerSpec`: the module that the zygote imports before it forks.
-        describe: As in `WorkerSpec`: "module:name" of what adds to the worker's status, or "".
+        describe: As in `WorkerSpec`: "module:name" of the function that extends the worker's status, or "".
         support: "module:Name" of the `SynthSupport` subclass that does the backend's work outside its worker; "" for
             `SynthSupport` itself.
         option: The option that `serve` has for this backend, or None; a server given it plays by this backend.
-        auto: Place in the order in which `--synth auto` tries the backends that are installed, from 1; 0: it is
-            played by name only.
-        trims: dB added to an instrument, which make it as loud as pyo's: a patch is as loud by any backend.
+        auto: Position in the order in which `--synth auto` tries the installed backends, from 1; 0: only used by name.
+        trims: dB added to each instrument to match pyo's loudness, so that a patch is equally loud with any backend.
         jack: The backend plays through JACK: the supervisor starts a JACK server where there is none, unless `option`
             was given.
-        fallback: Where the worker has failed for good, `--synth auto` chooses another backend, which plays from then
-            on with `BackendChoice.instead`. False: the nodes stay silent.
+        fallback: Where the worker has failed for good, `--synth auto` chooses another backend, which plays from then on
+            with `BackendChoice.instead`. False: the nodes stay silent.
     """
 
     name: str
@@ -94,7 +93,7 @@ class SynthInfo:
         return support
 
     def delay(self, rate: int, hop: int) -> int:
-        """The backend's own latency: `SynthSupport.delay` of its `support`. Returns hops; 0 without a `support`."""
+        """The backend's own latency in hops, by `SynthSupport.delay`; 0 without a `support`."""
         return self.make_support().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:
@@ -128,9 +127,9 @@ class BackendChoice:
 class OfflinePasses(Protocol):
     """Multi-pass rendering of a file, for a backend that renders the whole file's sound at once.
 
-    A pass plays the file from beginning to end. In the first the backend collects the notes; each later one plays the
-    sound computed from the notes of the pass before, because that sound may itself change the notes. `render` and
-    `replay` call `begin` before each pass and `done` after it until `done` returns True; the output of these passes is
+    A pass plays the file from beginning to end. In the first the backend collects the notes; each later pass plays the
+    sound computed from the previous pass's notes, because that sound may itself change the notes. `render` and `replay`
+    call `begin` before each pass and `done` after it until `done` returns True; the output of these passes is
     discarded. The pass that follows is written to the file, without a further `begin`.
     """
 
@@ -140,8 +139,8 @@ class OfflinePasses(Protocol):
     def done(self, frames: int, rate: int) -> bool:
         """Ends a pass, and renders the sound for the next.
 
-        `frames`: frames of sound that the next pass needs. Returns whether the next pass is the one to be written. Then
-        its backend has been set as by `begin`.
+        `frames`: frames of sound that the next pass needs. Returns whether the next pass is the one to be written; if
+        so, its backend is set as by `begin`.
         """
 
 
@@ -163,14 +162,14 @@ class SynthSupport:
     def check_settings(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
         """Checks a node's settings, and replaces missing instruments. In the engine's loader, before the stream.
 
-        `instead`: the backend replaces one that failed. Then it substitutes the nearest that it has rather than refuse
+        `instead`: the backend replaces one that failed. Then it substitutes its nearest instrument instead of refusing
         the node. Raises ParamError: the backend does not play this instrument or SynthDef. Raises FileError: a file
         that the settings name cannot be used.
         """
         return settings
 
     def controls(self, settings: SynthSettings) -> Iterable[str]:
-        """Names of the values that a note may have of its own, as `/node/NAME/play note 60 cutoff 800`."""
+        """Names of the values that each note may have, as in `/node/NAME/play note 60 cutoff 800`."""
         return ()
 
     def check_option(self, value: str) -> None:
@@ -188,7 +187,7 @@ class SynthSupport:
         return choice
 
     def clear(self, since: float) -> None:
-        """Removes leftovers of the backend's workers: processes, files. After all processes of a server have ended.
+        """Removes leftovers of the backend's workers: processes, files. Called once all processes of a server ended.
 
         It must not raise: the supervisor ends after it. `since`: when the server started, in seconds as `time.time`
         gives them.
@@ -203,7 +202,7 @@ class SynthSupport:
         return None
 
     def findings(self) -> Iterable[Finding]:
-        """Yields what was found of the backend, for `antiphon doctor`; by default of `info.program` or `info.needs`."""
+        """Yields findings on the backend, for `antiphon doctor`; by default those on `info.program` or `info.needs`."""
         info = self.info
         what = info.program or info.needs
         if not what:
@@ -215,7 +214,7 @@ class SynthSupport:
 
 
 NULL = SynthInfo("null", "antiphon.kernel.synth.null:Null", auto=100)
-"""Silent backend: notes are written into a file."""
+"""Silent backend, which writes notes into a file."""
 
 
 Registered = Mapping[str, Callable[[], SynthInfo]]
@@ -223,7 +222,7 @@ Registered = Mapping[str, Callable[[], SynthInfo]]
 
 
 def choose(asked: str, registered: Registered) -> SynthInfo:
-    """Backend chosen by "auto" or a name; `NULL` if "auto" finds none."""
+    """Chooses a backend by "auto" or a name; `NULL` if "auto" finds none."""
     if asked == "auto":
         for info in installed_infos(registered):
             if info.auto and info.installed:
@@ -244,7 +243,7 @@ def choose(asked: str, registered: Registered) -> SynthInfo:
 
 
 def installed_infos(registered: Registered) -> list[SynthInfo]:
-    """Infos of the factories: first those of `auto`, in its order. A failing factory is left out."""
+    """Infos of the factories, first those of `auto` in its order. A failing factory is left out."""
     found = []
     for make in registered.values():
         try:
@@ -275,7 +274,7 @@ def use(choice: BackendChoice | None) -> None:
 
 
 def chosen() -> BackendChoice:
-    """The process-wide backend: of `use_backend`, else of `--synth auto`; `NULL` where processors are only checked."""
+    """The process-wide backend: of `use_backend`, else by `--synth auto`; `NULL` where processors are only checked."""
     if _chosen is not None:
         return _chosen
     return BackendChoice(NULL if workers_disabled() else _automatic())
@@ -303,7 +302,7 @@ def requested_backend(settings: ServeSettings) -> SynthInfo | None:
 
 
 def choice_with(settings: ServeSettings, choice: BackendChoice) -> BackendChoice:
-    """Choice modified by the backend's option. Raises `EngineError` if it cannot be played so."""
+    """Returns a choice modified by the backend's option. Raises `EngineError` if it cannot be played so."""
     option = choice.info.option
     if option is None or not choice.info.option_given(settings):
         return choice

@@ -15,19 +15,20 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.synth.backend import SynthSettings
 
 MAX_EVENTS = 100_000
-"""Maximum events in a file, or kept; a file's later ones are only counted, kept ones push out the oldest."""
+"""Maximum events in a file, whose later ones are only counted, or in `received`, where they push out the oldest."""
 
 
 class NullError(EngineError):
-    """A file that cannot be written, in one sentence."""
+    """A file cannot be written; the message is one sentence."""
 
 
 class Null:
-    """Silent backend. `received`: events as dicts, if no path is given. `count`: number of events. `lost`: not written.
+    """Silent backend. `received`: events as dicts, if no path is given. `count`: number of events. `lost`: those not
+    written.
 
     An event is {"sample": of its hop's first frame, "slot", "instrument", "kind", "offset", "number", "value",
-    "channel"}. `path`: a file to append them to, one JSON object a line, whole lines at the end of each hop.
-    Raises `NullError` when it cannot be opened.
+    "channel"}. `path`: a file to append them to, one JSON object a line, whole lines at the end of each hop. Raises
+    `NullError` when it cannot be opened.
     """
 
     name = "null"

@@ -24,8 +24,8 @@ class SynthStepper:
 
     A backend may have methods beyond `SynthBackend`. `follow(words, refuse)` gets the arguments of `attach`.
     `hurry(slot, event)` plays an event before its hop; a backend with it has an attribute `meanwhile` as well, set to
-    the function given to `listen`. `preload(settings)` is that of `Stepper`, for settings. `spec`: the worker's spec.
-    `settings["backend"]` is "module:Name" of the backend, the other settings are for its call.
+    the function given to `listen`. `preload(settings)` is that of `Stepper`, with settings. `spec`: the worker's spec.
+    `settings["backend"]` is "module:Name" of the backend, the other settings are its arguments.
     """
 
     def __init__(self, spec: WorkerSpec) -> None:
@@ -36,7 +36,7 @@ class SynthStepper:
         self._spec = spec
 
     def attach(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Passes the worker's words to a backend with `follow`, one that plays by another process.
+        """Passes the worker's words to a backend with `follow`, which plays through another process.
 
         `words`: 16 integers in shared memory, which `WorkerSpec.describe` gets as `own`.
         """
@@ -45,7 +45,7 @@ class SynthStepper:
             follow(words, refuse)
 
     def listen(self, on_event: Callable[[], None]) -> bool:
-        """True if the backend plays events before their hop: it has `hurry`.
+        """Returns whether the backend plays events before their hop, that is, has `hurry`.
 
         `on_event`: reads the events that have arrived, and calls `hurry` with each. The backend calls it as `meanwhile`
         where it blocks, so that an event need not stay unread for a hop.
@@ -76,7 +76,7 @@ class SynthStepper:
         self._active[0] = False
 
     def preload(self, config: str) -> Callable[[], None] | None:
-        """Loader of a node's files, for the background; None if nothing is missing."""
+        """Returns a function that loads a node's files in the background; None if nothing is missing."""
         preload = getattr(self._backend, "preload", None)
         if preload is None or not config:
             return None

@@ -1,6 +1,6 @@
-r"""OSC packets: `decode` is total (any bytes give a value), `encode` is what replies need.
+r"""OSC packets: `decode` accepts any bytes, `encode` has the types that replies need.
 
-`encode` takes any text: what has no UTF-8 (a file's name from an old archive) goes as `\udce4`.
+`encode` takes any text: bytes that are not UTF-8 (in a file's name from an old archive) are sent as `\udce4`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ _new = tuple.__new__
 
 
 def decode(data: bytes) -> Packet:
-    """The message or bundle of one datagram or frame; a `WireError` where there is none: nothing is raised."""
+    """Decodes a datagram or frame to a message or bundle; returns a `WireError` if it is neither, raises nothing."""
     # Most messages carry numbers only: their arguments are one unpack, found by their type tags.
     end = data.find(b"\0")
     at = (end + 4) & -4
@@ -294,7 +294,7 @@ def encode(address: str | bytes, *args: Arg) -> bytes:
 
 
 def encode_tagged(address: str | bytes, tags: bytes, args: tuple[Arg, ...]) -> bytes:
-    """A message with the type tags given; `tags` (with its comma) must fit `args`, as `decode` gives both."""
+    """Encodes a message with these type tags; `tags` (with its comma) must fit `args`, as `decode` returns both."""
     parts = [_padded(_bytes(address) if isinstance(address, str) else address), _padded(tags)]
     stack = [iter(args)]
     for code in tags[1:]:

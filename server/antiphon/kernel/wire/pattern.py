@@ -1,7 +1,8 @@
 """OSC address patterns, matched part by part in time bounded by the lengths, whatever the pattern.
 
-A part is compiled into a row of positions, each with a character set; the reached positions are the bits of one
-integer, advanced for each character of the name. There is no backtracking, so `*?*?*?…` costs as much as `abcdef…`.
+A part is compiled into a row of positions, each with a character set; the positions reached are the bits of one
+integer, which is advanced for each character of the name. There is no backtracking, so `*?*?*?…` costs as much as
+`abcdef…`.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ def is_pattern(address: bytes) -> bool:
 
 
 def matches(address: bytes, name: bytes) -> bool:
-    """True if a pattern matches an address; False if it is malformed, or no pattern."""
+    """True if a pattern matches an address; False if it is malformed, or is no pattern."""
     parts, names = address.split(b"/"), name.split(b"/")
     if not is_pattern(address) or len(address) > MAX_PATTERN or len(parts) != len(names):
         return False

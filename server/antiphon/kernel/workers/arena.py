@@ -2,7 +2,7 @@
 
 A table of workers. Each has slots, and each slot a ring of input hops and a ring of output hops, tagged with epoch and
 hop number. A word has one writer; data is written before the tag that publishes it (x86-64 keeps that order). The table
-says which workers and streams are wanted, so that a restarted engine, zygote or worker can continue.
+lists the requested workers and streams, so that a restarted engine, zygote or worker can continue.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ class Bells:
 class WorkerEntry:
     """Entry of one worker in the table.
 
-    `slots`: int64 `[MAX_SLOTS, words]`, indexed by `SlotWord`. `tags_in`: tags of the input hops, `MAX_DEPTH` for each
-    slot; see `tag`. `tags_out`: tags of the output hops.
+    `slots`: int64 `[MAX_SLOTS, words]`, indexed by `SlotWord`. `tags_in`: tags of the input hops (see `tag`),
+    `MAX_DEPTH` for each slot. `tags_out`: tags of the output hops.
     """
 
     def __init__(self, arena: Arena, number: int) -> None:
@@ -221,7 +221,7 @@ class WorkerEntry:
         _put(self._configs[slot * _CONFIG : (slot + 1) * _CONFIG], data)
 
     def rings(self, spec: WorkerSpec) -> tuple[Samples, Samples]:
-        """Float32 `[slots, depth, *inputs]` and `[slots, depth, *outputs]`. `WorkerError` when there is no room."""
+        """Float32 `[slots, depth, *inputs]` and `[slots, depth, *outputs]`. `WorkerError` when there is no space."""
         for what, number, most in (("slots", spec.slots, MAX_SLOTS), ("hops in a ring", spec.depth, MAX_DEPTH)):
             if not 1 <= number <= most:
                 raise WorkerError(f"the worker {spec.name} asks for {number} {what}; 1 to {most} are allowed")
@@ -268,7 +268,7 @@ class Arena:
         return self._header[0]
 
     def place_of(self, kind: str) -> int:
-        """Index into `Bells.zygotes` of a kind of zygote; a new kind, asked for by the loader, gets the next one."""
+        """Index into `Bells.zygotes` of a kind of zygote; a new kind, requested by the loader, gets the next one."""
         name = kind.encode()
         if not 0 < len(name) < _KIND:
             raise WorkerError(f"a zygote is called {kind!r}; 1 to {_KIND - 1} bytes are allowed")

@@ -1,6 +1,4 @@
-"""The device that models run on, found without torch, which the engine must not load, and this process's choice of
-it.
-"""
+"""The device that models run on, found without torch, which the engine must not load, and this process's choice."""
 
 import importlib.util
 import re
@@ -84,7 +82,7 @@ class PoolContext:
 
 
 class ThreadContext(threading.local):
-    """Settings of what a thread does with workers; another one's, at the same time, are its own."""
+    """Settings of a thread for its use of workers; each thread has its own."""
 
     disabled: bool = False
     weighed: Device | None = None
@@ -108,8 +106,8 @@ def workers_disabled() -> bool:
 def without_workers(device: Device | None = None) -> Iterator[None]:
     """Makes `current_pool` return None to this thread within a `with` block, for checks of a processor.
 
-    `device`: what models will run on, where the cost of a processor is measured: what it computes without a worker then
-    is computed. None where nothing is.
+    `device`: the models' device, where the cost of a processor is measured, so that it computes what it does without a
+    worker. None where nothing is measured.
     """
     before = HERE.disabled, HERE.weighed
     HERE.disabled, HERE.weighed = True, device

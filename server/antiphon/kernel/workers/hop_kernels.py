@@ -1,4 +1,4 @@
-"""Machine-code state of streams through workers: what a hop's tag says, which worker runs, who is woken.
+"""Machine-code state of streams through workers: a hop's tag, the running worker, and the workers to wake.
 
 Warning: samples are written before the tag that publishes them (`workers.arena`).
 """
@@ -55,7 +55,7 @@ class BellWord(IntEnum):
 
 @kernel
 def worker_tag(own: i64p, hop: i64) -> i64:
-    """Tag of a hop of the present epoch, as `arena.tag`."""
+    """Tag of a hop of the present epoch, the same as `arena.tag`."""
     return i64((own[EpochWord.EPOCH] & EPOCHS) << HOP_BITS | hop)
 
 

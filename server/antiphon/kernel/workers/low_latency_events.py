@@ -21,7 +21,7 @@ _SERIALS = 0xFFFFF0
 FIRST = 2
 """Smallest serial; 1 marks a live event without one."""
 BACK_NS = 1_000_000_000
-"""Time in which a node's events stay on the engine's path after one that had to: later ones must not overtake it."""
+"""Time for which a node's events stay on the engine's path after one that had to: later ones must not overtake it."""
 
 
 class EventWriter:
@@ -45,7 +45,7 @@ class EventWriter:
             self._publish(number, count)
 
     def send(self, node: int, kind: str, number: int, value: float, channel: int) -> int:
-        """Sends an event, as `processor.Event`, to a node's worker, and returns its serial.
+        """Sends an event, with the fields of `processor.Event`, to a node's worker, and returns its serial.
 
         0 if the event was not sent because the node has no such path, or cannot use it now.
         """

@@ -44,7 +44,7 @@ _SPINS = 500
 _LOOK_MS = 1
 """Longest sleep before the tag is polled again: the bell may be rung between the last poll and the sleep."""
 _SILENT = 10 ** (-90 / 20)
-"""Peak of an answer up to which nothing is heard of it."""
+"""Maximum peak of an answer that counts as inaudible."""
 
 
 class HopStart(Enum):
@@ -60,7 +60,7 @@ class WorkerStream:
 
     `start`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a sequence of hops without
     a gap, from an initial state. It ends if the worker dies, or is behind by a whole ring; the next hop begins another.
-    `misses`: hops whose sound was not played. An answer that comes late and is silent is no miss: silence was due.
+    `misses`: hops whose sound was not played. A late answer that is silent is no miss, as silence was played.
     `lockstep`: whether every answer is waited for.
     """
 
@@ -108,7 +108,7 @@ class WorkerStream:
         ]
 
     def runs(self) -> bool:
-        """True if the worker can answer."""
+        """True if the worker can answer now."""
         return bool(worker_runs.call(self._lane))
 
     def start(self, hop: int, wait: bool = True) -> HopStart:
@@ -130,7 +130,7 @@ class WorkerStream:
 
     def _begin(self, hop: int) -> None:
         own = self._own
-        self._look_at_late(sys.maxsize)
+        self._count_late_hops(sys.maxsize)
         own[EpochWord.EPOCH] += 1
         own[EpochWord.FIRST], own[EpochWord.BORN] = hop, self._words[WorkerWord.GENERATION]
         own[EpochWord.BROKEN] = 0
@@ -154,12 +154,12 @@ class WorkerStream:
     def take(self, hop: int, needed: bool = True) -> Samples | None:
         """Returns the answer to a hop, for which it waits within the block's time.
 
-        `needed`: whether a stream in lockstep has to have it. Returns float32 `[*outputs]` of the spec, valid for as
-        many hops as the ring holds; None where it is late.
+        `needed`: whether a stream in lockstep has to wait for it. Returns float32 `[*outputs]` of the spec, valid for
+        as many hops as the ring holds; None where it is late.
         """
         own = self._own
         if self._late:
-            self._look_at_late(hop)
+            self._count_late_hops(hop)
         if hop < own[EpochWord.FIRST] or hop >= own[EpochWord.POSTED]:
             self._missed()
             return None
@@ -177,8 +177,8 @@ class WorkerStream:
         answer: Samples = self._out[place]
         return answer
 
-    def _look_at_late(self, hop: int) -> None:
-        """Counts the late hops that held sound, or whose answers the ring no longer has at a hop."""
+    def _count_late_hops(self, hop: int) -> None:
+        """Counts as missed the late hops whose answers held sound, or are no longer in the ring at `hop`."""
         late, size = self._late, self._answer_size
         while late:
             there, at = answer_there.call(self._lane, late[0]), self._answers_at + late[0] % self._depth * 4 * size
@@ -245,7 +245,7 @@ _SELECTABLE = 1024
 class Pool:
     """Streams of one process over one arena.
 
-    `newest`: the newest processor of each type and node, from which another one of the node goes on.
+    `newest`: the newest processor of each type and node, from whose state the node's next one continues.
     """
 
     lockstep = False
@@ -347,7 +347,7 @@ class Pool:
         return self._serial
 
     def settled(self, since: int = 0) -> bool:
-        """True if each stream with a serial above `since` is ready, or its worker failed or waits to restart."""
+        """True if each stream with a serial above `since` is ready, or its worker failed or is waiting to restart."""
         given_up = (State.QUARANTINED, State.REFUSED, State.WAITING)
         return all(
             s.entry.state in given_up
@@ -390,5 +390,5 @@ class Pool:
 
 
 def use(pool: Pool | None) -> None:
-    """Sets the process-wide pool; None for a new one at the next need, with which tests end theirs."""
+    """Sets the process-wide pool; after None, with which tests end theirs, the next use creates a new one."""
     _context.pool = pool

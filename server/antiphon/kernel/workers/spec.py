@@ -29,11 +29,10 @@ class WorkerSpec:
 
     Attributes:
         name: Its name in `/status` and messages.
-        factory: "module:Name", imported in the worker and called with this spec; it gives a `Stepper`.
+        factory: "module:Name", imported in the worker and called with this spec; it returns a `Stepper`.
         zygote: Kind of the process that it is forked from, which has imported a module already, so that workers start
-            fast and share its memory: "torch", "none" for what the server has imported, or a name of the plugin's own,
-            at most 63 bytes.
-            A server has at most 8 kinds.
+            fast and share its memory: "torch", "none" for the server's own imports, or a name that the plugin chooses,
+            at most 63 bytes. A server has at most 8 kinds.
         hop: Frames of a hop.
         rate: Frames per second.
         inputs: Shape of one slot's hop, float32, of any meaning.
@@ -42,11 +41,11 @@ class WorkerSpec:
         depth: Hops that a slot's ring holds.
         device: "cpu" or "cuda".
         memory: Megabytes it may take beyond what its zygote has.
-        imports: The module that the zygote imports before it forks; "" for one called as the zygote. The first worker
-            of a kind decides; later ones import theirs when they start.
-        describe: "module:name" of a function that adds to what `/api/status` has of a synth, or ""; of other workers
-            it is not used. It is called in the control process with (said, own, settings): the status by name, the
-            worker's own words as integers, and `settings`. The dictionary it returns replaces and extends the status.
+        imports: The module that the zygote imports before it forks; "" for a module named like the zygote. The first
+            worker of a kind decides; later ones import theirs when they start.
+        describe: "module:name" of a function that extends a synth's entry in `/api/status`, or ""; unused for other
+            workers. It is called in the control process with (said, own, settings): the status by name, the worker's
+            own words as integers, and `settings`. The dictionary it returns replaces and extends the status.
     """
 
     name: str
@@ -67,7 +66,7 @@ class WorkerSpec:
 
     @classmethod
     def of_sound(cls, name: str, factory: str, stream: StreamSpec, hop: int, fields: int, slots: int = 4) -> WorkerSpec:
-        """Worker that answers hops of streams of this rate and number of channels by `fields` numbers."""
+        """Spec of a worker that answers hops of streams of this rate and number of channels by `fields` numbers."""
         inputs, outputs = (stream.channels, hop), (fields,)
         rate = stream.rate
         return cls(name, factory, zygote="none", hop=hop, rate=rate, inputs=inputs, outputs=outputs, slots=slots)
@@ -88,9 +87,9 @@ class WorkerSpec:
         return WorkerSpec(**{**read, **lists})
 
     def with_versions(self, versions: Mapping[str, Path]) -> WorkerSpec:
-        """The spec with the given versions of its own modules, so that no running worker of another version is shared.
+        """The spec with those of the versions that its modules have, so that no worker of another version is shared.
 
-        Returns the spec itself where there are none.
+        Returns the spec itself if there are none.
         """
         texts = [self.factory, self.imports, *(v for v in self.settings.values() if isinstance(v, str))]
         folders = [
@@ -119,12 +118,12 @@ class Stepper(Protocol):
 
     A stepper whose `open` would take longer than a hop, because it loads files first, may also have a method
     `preload(config)`: it returns a function that loads them, called in another thread while the worker's other streams
-    play, or None if nothing is missing. `open` follows after it has ended. One that chooses its device has it in
-    `device`.
+    play, or None if nothing is missing. `open` follows after it has ended. A stepper that chooses its device stores it
+    in `device`.
     """
 
     def warm(self) -> None:
-        """Warm-up: runs steps until none is slow for being first, and leaves every slot in its initial state."""
+        """Runs steps until none is slow for being the first, and leaves every slot in its initial state."""
 
     def open(self, slot: int, config: str) -> None:
         """Opens a stream with an initial state."""
@@ -133,8 +132,8 @@ class Stepper(Protocol):
         """Closes a stream: the slot gets no more hops."""
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        """Computes one hop of every slot that has one. The state of the others stays as it is.
+        """Computes one hop of every slot that has one. The state of the other slots is unchanged.
 
         `hops`: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none. `x`: float32 `[slots,
-        *inputs]`; rows without a hop hold anything. `y`: float32 `[slots, *outputs]`, to be filled in rows with a hop.
+        *inputs]`; rows without a hop are undefined. `y`: float32 `[slots, *outputs]`, to be filled in rows with a hop.
         """

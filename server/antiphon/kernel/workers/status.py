@@ -80,7 +80,7 @@ def workers(arena: Arena) -> list[WorkerStatus]:
 
 
 def state_of(state: State, reason: str, restarts: int = 0) -> tuple[str, str]:
-    """The name of a state, and the reason as a sentence where the worker does not run."""
+    """The name of a state, and a sentence with the reason if the worker does not run."""
     match state:
         case State.RUNNING:
             return "running", ""
@@ -114,7 +114,7 @@ class Health:
 
 
 def worker_states(pool: Pool) -> dict[int, Health]:
-    """State of each node's worker by node number; of several workers, one that does not run."""
+    """State of each node's worker by node number; of several workers, that of one that does not run."""
     result: dict[int, Health] = {}
     for stream in list(pool.streams):
         entry = stream.entry

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from antiphon.kernel.errors import AntiphonError, Unanswered
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import extras, resources
-from antiphon.kernel.runtime.console import name_prints
-from antiphon.kernel.runtime.importing import import_module, import_object, take_modules, versions
+from antiphon.kernel.runtime.console import log_plugin_prints
+from antiphon.kernel.runtime.importing import import_module, import_object, remove_modules, versions
 from antiphon.kernel.runtime.platform import (
     PORTABLE,
     end_with_parent,
@@ -55,7 +55,7 @@ class Preloading:
         self._ended = ""
 
     def ended(self, name: str, work: Callable[[], None]) -> bool:
-        """Starts the task unless one is running; True if it was the last task that ended.
+        """Starts the task unless one is running; returns True if it was the last task that ended.
 
         An exception in the thread ends the task: the caller repeats the work itself and raises the same one.
         """
@@ -81,7 +81,7 @@ REFUSED = 78
 FAULT = 79
 """Exit status if the stepper failed."""
 MEASURED = 64
-"""Hops measured at the start."""
+"""Number of hops measured at the start."""
 
 
 class WorkerFault(Exception):
@@ -89,10 +89,10 @@ class WorkerFault(Exception):
 
 
 def hop_times(step: Callable[[], object], hops: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Time of each of the first `MEASURED` hops, ns, without what the thread waited for a processor.
+    """Measures each of the first `MEASURED` hops, in ns, without the time that the thread waited for a CPU.
 
-    What other programs take of a busy machine in that moment is no cost of the model: it passes. Where the system does
-    not tell it apart from sleep it is left in.
+    Other programs' load at that moment is no cost of the model. Where the system does not distinguish waiting from
+    sleep, the waiting is included.
     """
     took = np.zeros(MEASURED, np.int64)
     for n in range(MEASURED):
@@ -109,7 +109,7 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
 
     Exit status: `RESTART_STATUS`, `REFUSED` or `FAULT`; the reason is in the entry.
     """
-    name_prints()
+    log_plugin_prints()
     entry = arena.entries[number]
     spec = entry.spec()
     try:
@@ -143,7 +143,7 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
 
 
 def import_kind(imports: str) -> None:
-    """Imports and compiles what workers of a kind need; nothing for "none"."""
+    """Imports and compiles the modules that workers of a kind need; nothing for "none"."""
     if imports != "none":
         with contextlib.suppress(Exception):  # the worker reports what is wrong with the module
             import_module(imports)
@@ -152,7 +152,7 @@ def import_kind(imports: str) -> None:
 
 
 def run_alone(arena: Arena, number: int, bells: Bells, parent: int) -> int:
-    """A worker that was not forked: it imports for itself, and leads a group of what it starts."""
+    """Runs a worker that was not forked: it imports its modules itself, and leads a process group."""
     os.setpgid(0, 0)
     spec = arena.entries[number].spec()
     import_kind(spec.imports or spec.zygote)
@@ -187,7 +187,7 @@ class Worker:
         for word in range(OWN_WORDS):
             own[word] = 0
         for folder in map(Path, spec.versions):
-            take_modules(folder.name)  # the zygote may have imported another version
+            remove_modules(folder.name)  # the zygote may have imported another version
             versions[folder.name] = folder
         self._stepper: Stepper = import_object(spec.factory)(spec)
         attach = getattr(self._stepper, "attach", None)
@@ -221,7 +221,7 @@ class Worker:
         gc.collect()
         resources.trim()
         if self._preload is None:
-            resources.return_freed(resources.PLAYING)
+            resources.set_trim_threshold(resources.PLAYING)
         gc.freeze()
         gc.disable()
         short_slices()
@@ -252,7 +252,7 @@ class Worker:
         self._words[WorkerWord.HOP_P99_NS] = int(np.percentile(took, 99))
 
     def _look(self) -> bool:
-        """Opens and closes streams and begins epochs as noted by the engine. Returns False if nothing changed."""
+        """Applies the engine's changes: opens and closes streams, begins epochs. Returns False if nothing changed."""
         changes = self._words[WorkerWord.CHANGES]
         if changes == self._seen:
             return False
@@ -286,7 +286,7 @@ class Worker:
         return True
 
     def _preloaded(self, config: str) -> bool:
-        """True if a stream opens without a wait; otherwise a worker with streams loads its files in the background."""
+        """True if a stream opens without waiting; otherwise a worker with streams loads its files in the background."""
         if self._preload is None or not self._words[WorkerWord.READY_NS]:
             return True
         work = self._preload(config)

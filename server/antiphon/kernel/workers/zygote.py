@@ -20,38 +20,38 @@ from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ri
 from antiphon.kernel.runtime.processes import forked
 from antiphon.kernel.runtime.processes.child_process import block_signals, exit_cause, fork, listening
 from antiphon.kernel.runtime.processes.children import ChildLane, spawn as spawn_child
-from antiphon.kernel.runtime.processes.scheduling import Patience, Standstill
+from antiphon.kernel.runtime.processes.scheduling import StallTimeout, StallTimer
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.workers import worker
 from antiphon.kernel.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 
 HANG = 110_000_000
-"""Time without an answer, ns, after which a live worker is killed."""
+"""Nanoseconds without an answer after which a running worker is killed."""
 LOOK_MS = 20
-"""Longest time between two checks of the workers."""
+"""Maximum milliseconds between two checks of the workers."""
 SPARE_NS = 1_000_000_000
-"""Age of a worker, ns, at which the next one is prepared: not beside its first hops."""
+"""Age of a worker, in ns, from which the next one is prepared, so as not to disturb its first hops."""
 QUARANTINE, WITHIN = 3, 60.0
 """Number of failures, and the interval in seconds, that quarantine a worker."""
 IDLE_SECONDS = 20.0
 """Seconds that an unused worker keeps running, in case a patch needs it again."""
 START_SECONDS = 20.0
-"""Seconds that a worker has until it is ready, as of `Patience`."""
+"""Seconds within which a worker must be ready, counted by `StallTimeout`."""
 _READY_SECONDS = START_SECONDS + PORTABLE * forked.START_SECONDS
-"""These, and those in which a fresh interpreter begins."""
+"""The same, including the start of a fresh interpreter where the system does not fork."""
 RETRY_SECONDS = 1.0
 """Least seconds between two starts of a worker whose program or device does not answer."""
 
 
 @dataclass(slots=True)
 class _Child:
-    """A running worker. `still`: measures how long it has had pending hops and has done none."""
+    """A running worker. `still`: measures for how long it has had pending hops and has computed none."""
 
     pid: int
     hop_ns: int
-    still: Standstill = field(default_factory=lambda: Standstill(LOOK_MS / 1000))
+    still: StallTimer = field(default_factory=lambda: StallTimer(LOOK_MS / 1000))
     stuck_ns: int = 0
-    start: Patience = field(default_factory=lambda: Patience(_READY_SECONDS))
+    start: StallTimeout = field(default_factory=lambda: StallTimeout(_READY_SECONDS))
     killed: str = ""  # why it was killed, or ""
     away: bool = False  # it waited for what did not answer
 
@@ -75,7 +75,7 @@ class Zygote:
     def run(self) -> None:
         """Imports, and watches the workers until SIGTERM, or until the other end of the lifeline is closed."""
         if PORTABLE:
-            self.keep_spare()
+            self.prepare_spare()
         else:
             worker.import_kind(self.module)
         gc.collect()
@@ -90,7 +90,7 @@ class Zygote:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         listening()
-        self._take_over()
+        self._recover_workers()
         while not ending:
             poll = select.poll()
             for fd in (self._bell, read):
@@ -111,7 +111,7 @@ class Zygote:
             os.waitpid(child.pid, 0)
             _end_group(child.pid)
 
-    def _mine(self) -> list[WorkerEntry]:
+    def _own_entries(self) -> list[WorkerEntry]:
         pids = []
         for entry in self._arena.entries:
             used = entry.words[WorkerWord.WANTED] or entry.words[WorkerWord.STATE]
@@ -119,9 +119,9 @@ class Zygote:
                 pids.append(entry)
         return pids
 
-    def _take_over(self) -> None:
-        """Marks the workers of an ended zygote, which ended with it, for a restart."""
-        for entry in self._mine():
+    def _recover_workers(self) -> None:
+        """Kills workers that an ended zygote left, and marks its workers for a restart."""
+        for entry in self._own_entries():
             if entry.words[WorkerWord.STATE] in (State.STARTING, State.RUNNING, State.RESTARTING, State.WAITING):
                 pid = entry.words[WorkerWord.PID]
                 if pid and start_time(pid):
@@ -133,8 +133,8 @@ class Zygote:
                 entry.words[WorkerWord.RESTARTS] += 1
 
     def look(self) -> None:
-        """Checks all workers of this kind once, and starts those that are wanted."""
-        for entry in self._mine():
+        """Checks all workers of this kind once, and starts those that are requested."""
+        for entry in self._own_entries():
             child = self._children.get(entry.number)
             try:
                 if child is not None:
@@ -186,7 +186,7 @@ class Zygote:
         hop_ns = spec.hop * 1_000_000_000 // spec.rate
         self._children[entry.number] = _Child(pid, hop_ns)
 
-    def keep_spare(self) -> None:
+    def prepare_spare(self) -> None:
         """Prepares the next worker, which imports `module` meanwhile."""
         with contextlib.suppress(OSError):  # the worker is started without
             prepare(worker.__name__, self.module)
@@ -219,7 +219,7 @@ class Zygote:
                 self._kill(child, f"was not ready within {_READY_SECONDS:g} s")
             return
         if PORTABLE and now - words[WorkerWord.READY_NS] > SPARE_NS:
-            self.keep_spare()
+            self.prepare_spare()
         if words[WorkerWord.BLAMED] == words[WorkerWord.GENERATION]:
             self._kill(child, "gave what cannot be played")
         elif words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
@@ -291,7 +291,7 @@ class Zygote:
 
 
 def _end_group(pid: int) -> None:
-    """Ends what an ended worker has started, where the system does not do so."""
+    """Ends the processes that an ended worker started, where the system does not do so."""
     if PORTABLE:
         with contextlib.suppress(OSError):
             os.killpg(pid, signal.SIGKILL)

@@ -1,1 +1,1 @@
-"""Patterns: music as a value that depends on time alone. They do not depend on scripts."""
+"""Patterns: music as values that depend only on time. They do not depend on scripts."""

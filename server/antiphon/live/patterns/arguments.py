@@ -31,7 +31,7 @@ _FALSE = ("f", "false", "0")
 
 
 def figure(word: str) -> tuple[float]:
-    """Number of a mini-notation word: `3`, `-0.5`, `1%8`. Raises UsageError: the word is no number."""
+    """Parses a number of mini-notation: `3`, `-0.5`, `1%8`. Raises UsageError: the word is no number."""
     above, _, below = word.partition("%")
     try:
         value = float(above) / float(below or "1")
@@ -41,18 +41,18 @@ def figure(word: str) -> tuple[float]:
 
 
 def truth(word: str) -> tuple[bool]:
-    """Switch of a mini-notation word: `f` and `0` are off; `t`, `x` and `1`, other numbers and words are on."""
+    """Parses a switch of mini-notation: `f` and `0` are off; `t`, `x`, `1`, other numbers and words are on."""
     return (word.lower() not in _FALSE,)
 
 
 def name_value(value: object) -> str:
-    """Display text of a value in a sentence."""
+    """Formats a value for a sentence."""
     name = getattr(value, "__name__", "") if callable(value) else ""  # a change has that of its word
     return f"the function {name}" if name else repr(value)[:40]
 
 
 def number_of(value: object, what: str) -> Fraction:
-    """Exact number of a pattern's value. Raises `UsageError` for another value."""
+    """Converts a pattern's value to an exact number. Raises `UsageError` for another value."""
     if isinstance(value, bool | int | float | Fraction):
         return exact(int(value) if isinstance(value, bool) else value, what)
     raise UsageError(f"{what} takes numbers, not {name_value(value)}")
@@ -88,7 +88,7 @@ def truths(argument: Truth, what: str) -> Query[bool]:
 
 
 def each(argument: Argument, what: str, change: Callable[[Fraction], Query[T]]) -> Query[T]:
-    """Result of `change` for an argument: once for a number, else for each value while it is active.
+    """Calls `change` for an argument: once for a number, else for each value while it is active.
 
     Raises UsageError: it is no number, text or pattern, or `change` refuses the number.
     """
@@ -98,7 +98,7 @@ def each(argument: Argument, what: str, change: Callable[[Fraction], Query[T]]) 
 
 
 def whole(value: Fraction, what: str, low: int, high: int) -> int:
-    """Integer within a range. Raises `UsageError` for another."""
+    """Returns an integer within a range. Raises `UsageError` for any other value."""
     if value.denominator != 1 or not low <= value <= high:
         raise UsageError(f"{what} takes a whole number from {low} to {high}, not {float(value):g}")
     return int(value)

@@ -1,4 +1,4 @@
-"""Control patterns: events with names and values of a note, such as `s` `n` `note` `speed`."""
+"""Control patterns: events with the named values of a note, such as `s` `n` `note` `speed`."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,31 +18,30 @@ Value: TypeAlias = float | int | str | bool
 Values: TypeAlias = Mapping[str, Value]
 """Names and values of one note."""
 UNNAMED = ""
-"""Name of a value that `note`, `n` or `s` names later."""
+"""Name of a value that a later `note`, `n` or `s` renames."""
 MAX_ECHOES, MAX_PIECES = 64, 1024
 """Maximum repeats of `echo`, and pieces of `chop`."""
 
 
 class ControlPattern(Pattern[Values]):
-    """A pattern of what is played: each event has names and values, as `s`, `n`, `note`, `velocity`, `speed`, `pan`.
+    """A pattern of notes: each event has named values such as `s`, `n`, `note`, `velocity`, `speed`, `pan`.
 
-    `note`, `velocity` (1 to 127), `length` (in beats) and `legato` (a factor of the event's length) are of every
-    instrument; further names are those that the node's notes take, as the sampler's `s n speed begin end cut pan
-    gain`.
+    `note`, `velocity` (1 to 127), `length` (in beats) and `legato` (a factor of the event's length) apply to every
+    instrument; further names depend on the node, such as the sampler's `s n speed begin end cut pan gain`.
     """
 
     __slots__ = ()
 
     def set(self, **values: Argument) -> Self:
-        """Gives each event further values, in place of those of the same name.
+        """Sets further values of each event, replacing those of the same name.
 
         Args:
-            values: By name: a number, a text in mini-notation or a pattern, as `pan=sine`, `speed="1 <2 3>"`.
+            values: By name: a number, a text in mini-notation or a pattern, such as `pan=sine`, `speed="1 <2 3>"`.
         """
         return self._with(values, lambda old, new: new, sets=True)
 
     def add(self, other: Argument = 0, **values: Argument) -> Self:
-        """Adds to values of each event, as `add(speed=1)`; one that is not there counts as 0.
+        """Adds to values of each event: `add(speed=1)`. A missing value counts as 0.
 
         `other`: semitones for its notes: `add("<0 7>")`; `values`: by name.
         """
@@ -51,11 +50,11 @@ class ControlPattern(Pattern[Values]):
         return self._with(given, lambda old, new: _sum(old, new))
 
     def __add__(self, other: Argument) -> Self:
-        """Transposes its notes."""
+        """Transposes the pattern's notes."""
         return self.add(other)
 
     def times(self, **values: Argument) -> Self:
-        """Multiplies values of each event, as `times(speed=2)`; one that is not there counts as 1."""
+        """Multiplies values of each event: `times(speed=2)`. A missing value counts as 1."""
         return self._with(values, lambda old, new: _product(old, new))
 
     def _with(self, values: Mapping[str, Argument], join: Callable[[Any, Any], Value], *, sets: bool = False) -> Self:
@@ -68,11 +67,11 @@ class ControlPattern(Pattern[Values]):
         return self._new(result)
 
     def jux(self, change: Callable[[Self], Self]) -> Self:
-        """Plays it on the left and, changed, on the right."""
+        """Plays the pattern on the left and a changed copy on the right."""
         return self.jux_by(1, change)
 
     def jux_by(self, amount: Number, change: Callable[[Self], Self]) -> Self:
-        """Plays it more on the left and, changed, more on the right. `amount`: 0 is both in the middle, 1 all apart."""
+        """Plays the pattern left and a changed copy right. `amount`: 0 has both in the middle, 1 is full separation."""
         away = float(exact(amount, "jux_by")) / 2
         left, right = self.set(pan=0.5 - away), self._changed(change, "jux(rev)").set(pan=0.5 + away)
         return self._new(queries.stack([left.events, right.events]))
@@ -81,7 +80,7 @@ class ControlPattern(Pattern[Values]):
         """Repeats each event later and softer.
 
         Args:
-            times: How often it sounds in all, 1 to 64.
+            times: Total number of soundings, 1 to 64.
         """
         count = whole(exact(times, "echo"), "echo", 1, MAX_ECHOES)
         gap = exact(cycles, "echo")
@@ -95,7 +94,7 @@ class ControlPattern(Pattern[Values]):
         return self._new(queries.stack([repeated(k) for k in range(count)]))
 
     def chop(self, pieces: Argument) -> Self:
-        """Cuts each sample into a number of pieces, played one after the other in the event's length."""
+        """Cuts each sample into `pieces` parts, played one after the other within the event's length."""
 
         def query(span: Span, seed: int, count: int) -> list[CycleEvent[Values]]:
             found: list[CycleEvent[Values]] = []
@@ -129,13 +128,13 @@ def unnamed(p: Pattern[Any]) -> ControlPattern:
 
 
 def _named_as(old: Values, new: Values) -> Values:
-    """New values, with those for a note changing the value without a name where there is one."""
+    """Renames a new value for the note to the unnamed one if the old values have that and no note."""
     unnamed = UNNAMED in old and "note" not in old
     return {UNNAMED if unnamed and name == "note" else name: value for name, value in new.items()}
 
 
 class _Silence(ControlPattern):
-    """A pattern without events, written with brackets or without; as a change it silences a pattern."""
+    """A pattern without events, written with or without parentheses; as a change it silences a pattern."""
 
     def __call__(self, pattern: Pattern[Any] | None = None) -> Any:
         return self
@@ -186,7 +185,7 @@ def _sound(word: str) -> tuple[Values]:
 
 
 def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[Any]:
-    """Query of a control's values as `{name: value}`, or bare if `plain`; `s="bd:2"` also sets `n`."""
+    """Query of a control's values: `{name: value}`, or the bare value if `plain`; `s="bd:2"` also sets `n`."""
     named: Query[Any]
     if isinstance(argument, str):
         if name == "s":
@@ -221,7 +220,7 @@ def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[An
 def s(sounds: Argument, **values: Argument) -> ControlPattern:
     """Sounds of a sampler by the names of their folders: `s("bd*2 sn:3")` plays sound 3 of `sn`.
 
-    `sounds`: names in mini-notation; `values`: further values, as `speed=2`.
+    `sounds`: names in mini-notation; `values`: further values, such as `speed=2`.
     """
     return ControlPattern(values_of("s", sounds)).set(**values)
 
@@ -235,8 +234,8 @@ def note(notes: Argument, **values: Argument) -> ControlPattern:
     """Notes by name or MIDI number: `note("c4 e4 <g4 a4>")`, `note("c'min7")`, `note(60)`.
 
     Args:
-        notes: In mini-notation, a number, or a pattern of numbers as of `scale`.
-        values: Further values, as `velocity=90`, `legato=0.5`, or `s="pluck"` of a sampler.
+        notes: In mini-notation, a number, or a pattern of numbers, such as that of `scale`.
+        values: Further values, such as `velocity=90`, `legato=0.5`, or `s="pluck"` for a sampler.
     """
     return ControlPattern(values_of("note", notes)).set(**values)
 
@@ -247,7 +246,7 @@ def synth(name: str, note: Argument = "c4", **values: Argument) -> ControlPatter
 
 
 def mini(text: str) -> Pattern[Any]:
-    """A pattern of the numbers and words of a text in mini-notation, as for `mask`, `scale` or arithmetic."""
+    """A pattern of the numbers and words of a text in mini-notation, for example for `mask`, `scale` or arithmetic."""
     return Pattern(read(text, _word_or_number))
 
 
@@ -259,11 +258,11 @@ def scale(name: str, degrees: Argument | None = None) -> Scale | Pattern[float]:
     """A scale, or the notes of its degrees as a pattern: `note(scale("c4 minor", "0 2 4 <7 9>"))`.
 
     Args:
-        name: Root and name, as "c4 minor"; the names are those of Tidal.
-        degrees: 0 is the root; those beyond the last are in the next octave.
+        name: Root and name, such as "c4 minor"; the names are Tidal's.
+        degrees: 0 is the root; degrees beyond the last are in the next octave.
 
     Raises:
-        UsageError: There is no such note or scale.
+        UsageError: The note or the scale is unknown.
     """
     if not isinstance(name, str):
         raise UsageError('scale("…", …) takes the name of one scale, a text such as "c4 minor"')

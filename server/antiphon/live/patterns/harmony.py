@@ -20,8 +20,8 @@ Notes: TypeAlias = str | int | float | Iterable[str | int | float]
 def note_number(name: str | int | float) -> int | float:
     """MIDI number of a note.
 
-    `name`: a letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an octave
-    the fourth. A number stays as it is. Returns the MIDI note number. Raises UsageError: there is no such note.
+    `name`: a letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; the default octave
+    is the fourth. A number is returned unchanged. Raises UsageError: there is no such note.
     """
     if isinstance(name, int | float) and not isinstance(name, bool):
         return name
@@ -35,7 +35,7 @@ def note_number(name: str | int | float) -> int | float:
 
 
 def named_number(value: object) -> int | float | None:
-    """Number of a note's name; None for what is none."""
+    """Number of a note's name; None for any other value."""
     try:
         return note_number(value) if isinstance(value, str) else None
     except UsageError:
@@ -54,8 +54,8 @@ def note_numbers(notes: Notes) -> Iterable[int | float]:
 def chord(name: str) -> tuple[int | float, ...]:
     """The notes of a chord.
 
-    `name`: a root and a name of `CHORDS` or the rest of a chord symbol, "c4 minor7" or "c4'm7b5"; a root alone is
-    major. After further quotation marks: a number for how many notes, `i` for each inversion, `o` for open position:
+    `name`: a root, and a name in `CHORDS` or the rest of a chord symbol, "c4 minor7" or "c4'm7b5"; a root alone is
+    major. After further quotation marks: the number of notes, `i` for each inversion, `o` for open position:
     "c4'maj7'5'ii". Returns MIDI note numbers, from the lowest. Raises UsageError: there is no such note or chord.
     """
     root, *rest = re.split(r"['\s]+", name.strip())
@@ -88,7 +88,7 @@ class Scale:
     steps: Sequence[int]
 
     def __getitem__(self, degree: int) -> int | float:
-        """The note of a degree: 0 is the root, those beyond the last go on in the next octave, below 0 lower."""
+        """The note of a degree: 0 is the root. Degrees beyond the last are in the next octave, negative ones below."""
         if isinstance(degree, slice):
             end = len(self) if degree.stop is None else degree.stop
             raise UsageError(
@@ -107,7 +107,7 @@ class Scale:
 
 
 def scale_of(name: str) -> Scale:
-    """A scale by its root and name, as "c4 minor", "c4:minor" or "a minPent".
+    """A scale by its root and name, such as "c4 minor", "c4:minor" or "a minPent".
 
     Raises UsageError: there is no such note or scale.
     """
@@ -129,8 +129,8 @@ def note_words(word: str) -> tuple[int | float, ...]:
 def symbol(text: str) -> tuple[tuple[int | float, ...], int]:
     """Notes of a chord symbol, and its bass.
 
-    `text`: as "Am7", "F^7", "Bb7b9", "C/G"; or as `chord` takes it. Returns the notes from the root on, the root in
-    octave 3, and the pitch class of the bass. Raises UsageError: there is no such chord.
+    `text`: a symbol such as "Am7", "F^7", "Bb7b9" or "C/G", or a name for `chord`. Returns the notes from the root on,
+    the root in octave 3, and the pitch class of the bass. Raises UsageError: there is no such chord.
     """
     found = read_symbol(text) if text.strip()[:1].isupper() else None
     if found is not None:

@@ -1,4 +1,4 @@
-"""Joins of patterns of patterns, and of two patterns' time structures. Their semantics are Tidal's: see `queries`."""
+"""Joins patterns of patterns, and the time structures of two patterns. Their semantics are Tidal's: see `queries`."""
 
 import math
 from collections.abc import Callable
@@ -17,12 +17,12 @@ Join: TypeAlias = Callable[[Query[Query[T]]], Query[T]]
 
 
 def with_whole(event: CycleEvent[T], whole: Span | None, part: Span) -> CycleEvent[T]:
-    """The event at another time."""
+    """The event with another whole and part."""
     return CycleEvent(whole, part, event.value, event.places)
 
 
 def join_outer(outer: Query[Query[T]]) -> Query[T]:
-    """Time structure of the outer pattern, with the inner values at its event starts."""
+    """Takes the time structure of the outer pattern, and the inner values at its event starts."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
         found: list[CycleEvent[T]] = []
@@ -53,7 +53,7 @@ def _clipped(outer: Query[Query[T]], placed: Callable[[Query[T], Span], Query[T]
 
 
 def join_squeeze(outer: Query[Query[T]]) -> Query[T]:
-    """A cycle of the inner pattern squeezed into each outer event."""
+    """Squeezes a cycle of the inner pattern into each outer event."""
 
     def squeezed(inner: Query[T], whole: Span) -> Query[T]:
         return queries.squeeze_cycle(inner, math.floor(whole.begin), whole.begin, whole.end - whole.begin)
@@ -62,12 +62,12 @@ def join_squeeze(outer: Query[Query[T]]) -> Query[T]:
 
 
 def join_restart(outer: Query[Query[T]]) -> Query[T]:
-    """Inner pattern restarted from cycle 0 at each outer event."""
+    """Restarts the inner pattern from cycle 0 at each outer event."""
     return _clipped(outer, lambda inner, whole: queries.shift(inner, whole.begin))
 
 
 def join_reset(outer: Query[Query[T]]) -> Query[T]:
-    """Inner pattern restarted from its cycle's beginning at each outer event."""
+    """Restarts the inner pattern from the beginning of its cycle at each outer event."""
     return _clipped(outer, lambda inner, whole: queries.shift(inner, whole.begin % 1))
 
 
@@ -98,7 +98,7 @@ def zoom(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
 
 
 def compress(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
-    """Each cycle compressed between two positions, 0 to 1, with silence around."""
+    """Compresses each cycle between two positions, 0 to 1, with silence around it."""
     length = end - begin
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
@@ -115,7 +115,7 @@ def compress(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
 
 
 def by_number(query: Callable[[int], Query[T]]) -> Query[T]:
-    """Pattern created anew for each cycle's number."""
+    """Creates the pattern anew for each cycle's number."""
     return queries.by_cycle(lambda cycle, span, seed: query(cycle)(span, seed))
 
 

@@ -19,7 +19,7 @@ class MiniError(UsageError):
     """A mini-notation syntax error."""
 
     def __init__(self, reason: str, text: str, column: int) -> None:
-        """Syntax error at a character: its reason says what is allowed and what to do; `column` counts from 0."""
+        """Syntax error at a character. The reason says what is allowed and what to do; `column` counts from 0."""
         first = max(0, column - 30)
         part = "".join(c if c.isprintable() else "·" for c in text[first : first + 60])
         super().__init__(f'{reason} (column {column + 1} of "{part}")')
@@ -28,7 +28,7 @@ class MiniError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word or a number. `column`: of its first character, from 0."""
+    """A word or a number. `column`: position of its first character, from 0."""
 
     text: str
     column: int
@@ -87,7 +87,7 @@ class Polymeter:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """`a*2` and `a/2`. `column`: of the sign."""
+    """`a*2` and `a/2`. `column`: position of the sign."""
 
     node: Node
     factor: Node
@@ -97,7 +97,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """`<0 2> .. 3` with a pattern at either end: the numbers between, in one step. `column`: of the points."""
+    """`<0 2> .. 3` with a pattern at either end: the numbers between, in one step. `column`: position of the points."""
 
     low: Node
     high: Node
@@ -106,7 +106,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Euclid:
-    """`a(3,8,2)`. `column`: of the bracket."""
+    """`a(3,8,2)`. `column`: position of the bracket."""
 
     node: Node
     pulses: Node
@@ -126,7 +126,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class RandomStep:
-    """`a?` and `a?0.3`. `share`: of dropped events. `stream`: random stream."""
+    """`a?` and `a?0.3`. `share`: fraction of dropped events. `stream`: random stream."""
 
     node: Node
     share: float
@@ -139,7 +139,7 @@ Node: TypeAlias = (
 
 
 def number(word: Word, text: str, what: str) -> Fraction:
-    """Number of a word: `3`, `-0.5`, `1%8`. Raises MiniError: it is none, or its denominator is 0."""
+    """Parses a number: `3`, `-0.5`, `1%8`. Raises MiniError: the word is no number, or its denominator is 0."""
     try:
         above, _, below = word.text.partition("%")
         if len(word.text) > 40 or abs(_exponent(above)) > 12:
@@ -152,7 +152,7 @@ def number(word: Word, text: str, what: str) -> Fraction:
 
 
 def numbers_between(low: Fraction, high: Fraction) -> list[str]:
-    """The numbers of a range in steps of 1, as Haskell and Tidal have them: from the lower to .5 above the upper."""
+    """Numbers of a range in steps of 1, as in Haskell and Tidal: from the lower to .5 above the upper."""
     lower, upper = sorted((low, high))
     found = [lower + k for k in range(int(upper - lower + Fraction(1, 2)) + 1)]
     return [str(n if n.denominator == 1 else float(n)) for n in (found if high >= low else reversed(found))]
@@ -166,7 +166,7 @@ def _exponent(digits: str) -> int:
 # ---- Recursive-descent parser of mini-notation to a tree; depth and length are bounded
 
 MAX_DEPTH = 32
-"""Maximum bracket nesting: more than anyone reads, and few enough for Python's stack."""
+"""Maximum bracket nesting: more than anyone reads, and safe for Python's stack."""
 MAX_LETTERS = 20_000
 """Maximum characters of a text."""
 MAX_COPIES = 1024
@@ -174,7 +174,7 @@ MAX_COPIES = 1024
 MAX_REST = 10**9
 """Maximum steps of a rest."""
 MAX_STREAMS = 4096
-"""Maximum random choices in a text: as many as a cycle has events."""
+"""Maximum random choices in a text: the maximum of events in a cycle."""
 _INNER = ("node", "factor", "low", "high", "tail", "pulses", "rotation")
 _CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
 _WORD = re.compile(
@@ -183,12 +183,12 @@ _WORD = re.compile(
 _SPACE = " \t\r\n"
 _BEFORE = re.compile(r"([*/])(\s+)([\d.]+)")
 _AFTER = re.compile(r"(?:(?<=[\]}>])(\s+)([*/][\d.]+|%\d+)|(?<=[\w\]}>~])(\s+)(@[\d.]+|\([^()\s]*\d\s*,[^()]*\)))")
-"""Signs beside a space, as Tidal reads them: `bd* 2`; `[bd sd] /2`, `{bd sd} %4`, `bd @3`, `2 (3,8)`."""
+"""Matches signs separated by a space, which Tidal allows: `bd* 2`; `[bd sd] /2`, `{bd sd} %4`, `bd @3`, `2 (3,8)`."""
 _DEFAULT_SHARE = 0.5
 
 
 def parse(text: str) -> Node:
-    """Tree of a text of at most `MAX_LETTERS` characters, with at most `MAX_DEPTH` nested brackets.
+    """Parses a text of at most `MAX_LETTERS` characters, with at most `MAX_DEPTH` nested brackets, to a tree.
 
     Raises MiniError: it cannot be read; the error names the column.
     """
@@ -200,7 +200,7 @@ def parse(text: str) -> Node:
 
 
 def _joined(text: str) -> str:
-    """A text whose signs stand at their steps; spaces stand behind them, and all else where it was."""
+    """Moves signs to their steps and the spaces after them; all other characters keep their columns."""
     text = _BEFORE.sub(r"\1\3\2", text)
     return _AFTER.sub(lambda found: (found[2] or found[4]) + (found[1] or found[3]), text)
 
@@ -329,7 +329,7 @@ class _Parser:
         return parts, sign
 
     def _sequence(self, closing: str) -> Sequence:
-        """Steps up to a comma, a bar or a bracket; those between single points are groups."""
+        """Parses steps up to a comma, a bar or a bracket; steps between single points form groups."""
         groups: list[list[Weighted]] = [[]]
         while True:
             self._skip()
@@ -350,7 +350,7 @@ class _Parser:
         return Sequence(tuple(Weighted(Sequence(tuple(group))) for group in groups if group))
 
     def _range(self, steps: list[Weighted]) -> bool:
-        """Parses `.. 3` after a number: the numbers between as steps of their own; those of patterns share one."""
+        """Parses `.. 3` after a number: each number between becomes a step; for patterns they share one step."""
         column = self._at
         if not self._take(".."):
             return False
@@ -407,7 +407,7 @@ class _Parser:
         steps += [Weighted(node if n == 0 else self._copy(node), weight * rests) for n in range(copies)]
 
     def _count(self) -> int:
-        """Repeat count after `!`; 2 without one."""
+        """Parses the repeat count after `!`; 2 without one."""
         if not (self._peek().isdigit()):
             return 2
         column = self._at

@@ -32,7 +32,7 @@ T = TypeVar("T")
 MAX_EVENTS = 4096
 """Maximum events of a cycle: 16 a beat for each of 64 voices."""
 MAX_DEPTH = 64
-"""Maximum depth of nodes: a query calls itself about seven times for each, and Python allows 1,000 calls."""
+"""Maximum depth of nodes: a query recurses about seven times per node, and Python allows 1,000 calls."""
 
 
 def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
@@ -130,7 +130,7 @@ class _Reading:
         return events
 
     def _numbers(self, node: Node) -> Iterator[Fraction]:
-        """All numbers within a factor."""
+        """Yields all numbers within a factor."""
         match node:
             case Word():
                 yield number(node, self._text, "a factor")
@@ -209,7 +209,7 @@ class _Reading:
         return lambda span, seed: [event.with_value(one) for event in texts(span, seed) for one in made[event.value]]
 
     def _texts(self, node: Node, column: int) -> set[str]:
-        """All words within a node of a colon."""
+        """All words in an operand of a colon."""
         match node:
             case Word(text):
                 return {text}

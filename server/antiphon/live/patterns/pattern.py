@@ -1,4 +1,4 @@
-"""`Pattern`: a value of music that depends on time alone, and what can be done with it."""
+"""`Pattern`: a musical value that depends only on time, and the methods that change it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ U = TypeVar("U")
 MAX_TIMES = 1024
 """Largest factor of `fast`, `ply` and `segment`."""
 SHOWN = 8
-"""Events that a pattern shows of itself."""
+"""Maximum events in a pattern's `repr`."""
 FIRST_STREAM = 1 << 32
-"""First random stream of script calls; lower ones are of the mini-notation."""
+"""First random stream of script calls; the mini-notation uses the lower ones."""
 
 
 class Pattern(Generic[T]):
-    """A value that depends on time alone, in cycles of one bar unless a track says otherwise.
+    """A value that depends only on time, in cycles of one bar unless a track sets another length.
 
-    Every method gives a new pattern. Where a number stands, a text in mini-notation ("<2 3>") or a pattern of numbers
-    may stand too. The same pattern, asked about the same time with the same seed, always answers the same.
+    Every method returns a new pattern. In place of a number, a text in mini-notation ("<2 3>") or a pattern of numbers
+    is allowed. A pattern gives the same events for the same time and seed, however often it is queried.
     """
 
     __slots__ = ("events",)
@@ -49,7 +49,7 @@ class Pattern(Generic[T]):
         return type(self)(events)
 
     def _changed(self, change: Callable[[Self], Self], example: str) -> Self:
-        """Result of a change. `example`: the word's usage, for the error if it is no change."""
+        """Applies a change. `example`: usage of the word, for the error if the argument is no change."""
         if not callable(change):
             raise UsageError(
                 f"a change of a pattern stands here without quotes, as in {example}, not {name_value(change)}"
@@ -63,7 +63,7 @@ class Pattern(Generic[T]):
         """The events between two times.
 
         Args:
-            end: In cycles, not before `begin`.
+            end: End in cycles, not before `begin`.
         """
         found = self.events(Span(exact(begin), exact(end)), seed)
         return sorted(found, key=lambda event: (event.part.begin, event.reach.begin))
@@ -71,11 +71,11 @@ class Pattern(Generic[T]):
     # ---- time
 
     def fast(self, factor: Argument) -> Self:
-        """Speeds up by a factor: `fast(2)` fits two cycles into one."""
+        """Speeds the pattern up by a factor: `fast(2)` fits two cycles into one."""
         return self._new(each(factor, "fast", lambda n: queries.fast(self.events, _speed(n, "fast"))))
 
     def slow(self, factor: Argument) -> Self:
-        """Slows down by a factor: `slow(2)` spreads a cycle over two."""
+        """Slows the pattern down by a factor: `slow(2)` spreads a cycle over two."""
 
         def slower(n: Fraction) -> Query[T]:
             return queries.fast(self.events, _speed(1 / n if n > 0 else n, "slow"))
@@ -83,11 +83,11 @@ class Pattern(Generic[T]):
         return self._new(each(factor, "slow", slower))
 
     def early(self, cycles: Argument) -> Self:
-        """Moves it earlier by a number of cycles."""
+        """Moves the pattern earlier by a number of cycles."""
         return self._new(each(cycles, "early", lambda n: queries.shift(self.events, -n)))
 
     def late(self, cycles: Argument) -> Self:
-        """Moves it later by a number of cycles."""
+        """Moves the pattern later by a number of cycles."""
         return self._new(each(cycles, "late", lambda n: queries.shift(self.events, n)))
 
     def rev(self) -> Self:
@@ -99,7 +99,7 @@ class Pattern(Generic[T]):
         return self.every(2, lambda p: p.rev(), first=1)
 
     def iter(self, steps: int) -> Self:
-        """Begins each cycle one step later, of `steps` in a cycle; after `steps` cycles it repeats."""
+        """Begins each cycle one step later, with `steps` steps to a cycle; repeats after `steps` cycles."""
         n = whole(exact(steps), "iter", 1, MAX_TIMES)
         return self._new(queries.cat([queries.shift(self.events, Fraction(-k, n)) for k in range(n)]))
 
@@ -123,20 +123,20 @@ class Pattern(Generic[T]):
         return self._new(each(times, "ply", played))
 
     def segment(self, count: Argument) -> Self:
-        """Samples it `count` times a cycle, an event each: makes notes or steps of a signal such as `sine`."""
+        """Samples the pattern `count` times a cycle, an event each: makes notes or steps of a signal such as `sine`."""
         return self._new(each(count, "segment", lambda n: queries.segment(self.events, _speed(n))))
 
     def inside(self, factor: Number, change: Callable[[Self], Self]) -> Self:
-        """Changes it as if it were slower by a factor: `inside(4, rev)` reverses each quarter of a cycle."""
+        """Applies a change to a slowed-down pattern: `inside(4, rev)` reverses each quarter of a cycle."""
         return self.slow(factor)._changed(change, "inside(4, rev)").fast(factor)
 
     def swing(self, amount: Number = Fraction(1, 3), steps: int = 4) -> Self:
         """Delays the second half of each of `steps` equal parts of a cycle.
 
         Args:
-            amount: By which part of a half, 0 to 1; a third makes triplets of eighths. A whole number above 1 is
-                that of the steps, as in Strudel.
-            steps: Of a cycle: 4 delays every second eighth of a bar.
+            amount: Delay as a fraction of a half, 0 to 1; a third makes triplets of eighths. A whole number above 1 is
+                taken as `steps`, as in Strudel.
+            steps: Parts of a cycle: 4 delays every second eighth of a bar.
         """
         if steps == 4 and isinstance(amount, int) and amount > 1:  # Strudel's swing(4)
             steps, amount = amount, Fraction(1, 3)
@@ -144,7 +144,7 @@ class Pattern(Generic[T]):
         return self.inside(steps, lambda p: p.within(Fraction(1, 2), 1, lambda half: half.late(later)))
 
     def within(self, begin: Number, end: Number, change: Callable[[Self], Self]) -> Self:
-        """Changes what begins between two places of the cycle, 0 to 1."""
+        """Changes the events that begin between two positions in the cycle, 0 to 1."""
         low, high = exact(begin), exact(end)
 
         def inside(event: CycleEvent[T]) -> bool:
@@ -162,7 +162,7 @@ class Pattern(Generic[T]):
         """Changes one of every `cycles` cycles: `every(4, rev)`.
 
         Args:
-            cycles: How many, from 1.
+            cycles: Number of cycles in a round, from 1.
         """
         changed = self._changed(change, "every(4, rev)").events
 
@@ -173,7 +173,7 @@ class Pattern(Generic[T]):
         return self._new(each(cycles, "every", chosen))
 
     def when(self, test: Callable[[int], bool] | Truth, change: Callable[[Self], Self]) -> Self:
-        """Changes the cycles whose number passes a test, as `lambda cycle: cycle >= 8`, or while switches are on."""
+        """Changes the cycles whose number passes a test, `lambda cycle: cycle >= 8`, or while switches are on."""
         changed = self._changed(change, "when(lambda cycle: cycle >= 8, rev)")
         if isinstance(test, bool | str | Pattern):
             switches = truths(test, "when")
@@ -190,29 +190,29 @@ class Pattern(Generic[T]):
         )
 
     def superimpose(self, *changes: Callable[[Self], Self]) -> Self:
-        """Plays it and, at the same time, itself changed, in one way or in several."""
+        """Plays the pattern together with one or several changed copies."""
         changed = [self._changed(change, "superimpose(rev)").events for change in changes]
         return self._new(queries.stack([self.events, *changed]))
 
     def off(self, cycles: Argument, change: Callable[[Self], Self]) -> Self:
-        """Plays it and, so much later, itself changed: `off(1/8, lambda p: p.add(note=7))`."""
+        """Plays the pattern together with a changed copy that is delayed: `off(1/8, lambda p: p.add(note=7))`."""
         return self.superimpose(lambda p: p.late(cycles)._changed(change, "off(1/8, fast(2))"))
 
     # ---- chance
 
     def degrade_by(self, share: Argument, seed: int = 0) -> Self:
-        """Leaves out a share of the events by chance.
+        """Drops a fraction of the events at random.
 
-        `share`: 0 leaves out none, 1 all; `seed`: another one leaves out others.
+        `share`: 0 drops none, 1 all; `seed`: another seed drops other events.
         """
         return self._new(each(share, "degrade_by", lambda n: queries.drop(self.events, float(n), FIRST_STREAM + seed)))
 
     def degrade(self) -> Self:
-        """Leaves out half of the events by chance."""
+        """Drops half of the events at random."""
         return self.degrade_by(0.5)
 
     def sometimes_by(self, share: Argument, change: Callable[[Self], Self], seed: int = 0) -> Self:
-        """Changes a share of the events by chance.
+        """Changes a fraction of the events at random.
 
         Args:
             share: 0 changes none, 1 all.
@@ -226,19 +226,19 @@ class Pattern(Generic[T]):
         return self._new(each(share, "sometimes_by", chosen))
 
     def sometimes(self, change: Callable[[Self], Self]) -> Self:
-        """Changes half of the events by chance."""
+        """Changes half of the events at random."""
         return self.sometimes_by(0.5, change)
 
     def often(self, change: Callable[[Self], Self]) -> Self:
-        """Changes three quarters of the events by chance."""
+        """Changes three quarters of the events at random."""
         return self.sometimes_by(0.75, change)
 
     def rarely(self, change: Callable[[Self], Self]) -> Self:
-        """Changes a quarter of the events by chance."""
+        """Changes a quarter of the events at random."""
         return self.sometimes_by(0.25, change)
 
     def some_cycles(self, change: Callable[[Self], Self], share: float = 0.5, seed: int = 0) -> Self:
-        """Changes whole cycles by chance, a share of them."""
+        """Changes a fraction of the cycles at random, each as a whole."""
         changed = self._changed(change, "some_cycles(rev)").events
 
         def inner(cycle: int, span: Span, given: int) -> list[CycleEvent[T]]:
@@ -250,10 +250,10 @@ class Pattern(Generic[T]):
     # ---- rhythm
 
     def euclid(self, pulses: Argument, steps: Argument, rotation: Argument = 0) -> Self:
-        """Plays it in a euclidean rhythm: `pulses` onsets spread over `steps` steps as evenly as possible.
+        """Plays the pattern in a euclidean rhythm: `pulses` onsets spread over `steps` steps as evenly as possible.
 
         Args:
-            pulses: How many; below 0 on the other steps.
+            pulses: Number of onsets; a negative number plays on the other steps.
         """
 
         def rotated(k: int, n: int) -> Query[T]:
@@ -267,19 +267,19 @@ class Pattern(Generic[T]):
         return self._new(each(pulses, "euclid", lambda k: stepped(whole(k, "euclid", -1024, 1024))))
 
     def struct(self, rhythm: Truth) -> Self:
-        """Plays it where a rhythm has events, as `struct("t f t t")`, with the values that it has there."""
+        """Plays the pattern at the events of a rhythm, `struct("t f t t")`, with the values that it has there."""
         beginnings = queries.keep(truths(rhythm, "struct"), bool)
         return self._new(queries.apply_left(beginnings, self.events, lambda _, value: value))
 
     def mask(self, switches: Truth) -> Self:
-        """Silences it while switches are off, as `mask("1 1 0 1")`."""
+        """Silences the pattern while switches are off, such as `mask("1 1 0 1")`."""
         on = queries.keep(truths(switches, "mask"), bool)
         return self._new(queries.apply_left(self.events, on, lambda value, _: value))
 
     # ---- values
 
     def map(self, change: Callable[[T], U]) -> Pattern[U]:
-        """A pattern of changed values."""
+        """Returns a pattern with changed values."""
         return Pattern(queries.map_values(self.events, change))
 
     def range(self, low: Argument, high: Argument) -> Pattern[Any]:
@@ -297,21 +297,21 @@ class Pattern(Generic[T]):
         return Pattern((queries.apply_both if both else queries.apply_left)(mine, right, join))
 
     def add(self, other: Argument = 0, **values: Argument) -> Pattern[Any]:
-        """Sums, with the beginnings of this one: `add("<0 7>")`. values: for patterns of what is played only."""
+        """Adds values, with this pattern's onsets: `add("<0 7>")`. values: only for patterns of notes."""
         if values:
             raise UsageError(f"a pattern of numbers has no value named {next(iter(values))}; write add(7)")
         return self._joined(other, operator.add, both=False)
 
     def __add__(self, other: Argument) -> Pattern[Any]:
-        """Sums, with the beginnings of both."""
+        """Adds values, with the onsets of both patterns."""
         return self._joined(other, operator.add, both=True)
 
     def __sub__(self, other: Argument) -> Pattern[Any]:
-        """Differences, with the beginnings of both."""
+        """Subtracts values, with the onsets of both patterns."""
         return self._joined(other, operator.sub, both=True)
 
     def __mul__(self, other: Argument) -> Pattern[Any]:
-        """Products, with the beginnings of both."""
+        """Multiplies values, with the onsets of both patterns."""
         return self._joined(other, operator.mul, both=True)
 
     __radd__, __rmul__ = __add__, __mul__
@@ -343,25 +343,25 @@ def _all(patterns: Iterable[P]) -> tuple[P, ...]:
 
 
 def stack(*patterns: P) -> P:
-    """All at once."""
+    """Plays all patterns at once."""
     given = _all(patterns)
     return given[0]._new(queries.stack([pattern.events for pattern in given]))
 
 
 def cat(*patterns: P) -> P:
-    """In turn, a cycle of each."""
+    """Plays the patterns in turn, a cycle of each."""
     given = _all(patterns)
     return given[0]._new(queries.cat([pattern.events for pattern in given]))
 
 
 def fastcat(*patterns: P) -> P:
-    """All in one cycle, each for an equal share."""
+    """Plays all patterns in one cycle, each for an equal part."""
     given = _all(patterns)
     return given[0]._new(queries.fastcat([pattern.events for pattern in given]))
 
 
 def timecat(*steps: tuple[Number, P]) -> P:
-    """All in one cycle, each for a share of it: pairs of weight and pattern."""
+    """Plays all patterns in one cycle, each for its part: pairs of weight and pattern."""
     given = _all(pattern for _, pattern in steps)
     weights = [exact(weight, "a weight") for weight, _ in steps]
     if not all(weight > 0 for weight in weights):
@@ -370,9 +370,9 @@ def timecat(*steps: tuple[Number, P]) -> P:
 
 
 def polymeter(steps: Number, *patterns: tuple[Number, P]) -> P:
-    """Patterns of different lengths that share the length of a step.
+    """Plays patterns of different lengths with the same step length.
 
-    `steps`: steps of a cycle; `patterns`: pairs: how many steps the pattern has in its cycle, and the pattern.
+    `steps`: steps of a cycle; `patterns`: pairs of a pattern's number of steps in its own cycle, and the pattern.
     """
     given = _all(pattern for _, pattern in patterns)
     count = exact(steps, "steps")
@@ -381,11 +381,11 @@ def polymeter(steps: Number, *patterns: tuple[Number, P]) -> P:
 
 
 def randcat(*patterns: P, seed: int = 0) -> P:
-    """One of them each cycle, by chance. `seed`: another one chooses others."""
+    """Plays a random one of the patterns each cycle. `seed`: another seed chooses others."""
     given = _all(patterns)
     return given[0]._new(queries.one_of([pattern.events for pattern in given], FIRST_STREAM + seed))
 
 
 def pure(value: Any) -> Pattern[Any]:
-    """A value once a cycle; a pattern as it is."""
+    """Returns a pattern with a value once a cycle; a pattern is returned unchanged."""
     return value if isinstance(value, Pattern) else Pattern(queries.pure(value))

@@ -26,7 +26,7 @@ def _mix(x: int) -> int:
 
 
 def chance(seed: int, stream: int, time: Fraction) -> float:
-    """Random number from 0 to below 1, in steps of 2 ** -53, at a time in cycles or beats; `stream`: of its use."""
+    """Random number from 0 to below 1, in steps of 2 ** -53, at a time in cycles or beats; `stream`: one per use."""
     x = _mix((seed ^ _mix(stream & _MASK)) & _MASK)
     x = _mix(x ^ (time.numerator & _MASK))
     x = _mix(x ^ (time.denominator & _MASK))
@@ -49,7 +49,7 @@ Timed: TypeAlias = Callable[[Fraction], Fraction]
 
 
 def silence(span: Span, seed: int) -> list[CycleEvent[T]]:
-    """No events."""
+    """Returns no events."""
     return []
 
 
@@ -123,7 +123,7 @@ def rev(query: Query[T]) -> Query[T]:
 
 
 def stack(queries: Sequence[Query[T]]) -> Query[T]:
-    """Simultaneous queries."""
+    """Plays queries simultaneously."""
     return lambda span, seed: [event for query in queries for event in query(span, seed)]
 
 
@@ -164,7 +164,7 @@ def timecat(steps: Sequence[tuple[Fraction, Query[T]]]) -> Query[T]:
 
 
 def squeeze_cycle(query: Query[T], cycle: int, first: Fraction, length: Fraction) -> Query[T]:
-    """Cycle number `cycle` of a query, squeezed into `length` from `first` on."""
+    """Squeezes cycle number `cycle` of a query into `length`, from `first` on."""
     return retime(query, lambda t: first + (t - cycle) * length, lambda t: cycle + (t - first) / length)
 
 
@@ -174,7 +174,7 @@ def fastcat(queries: Sequence[Query[T]]) -> Query[T]:
 
 
 def apply_left(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Query[V]:
-    """Values of two patterns joined with the left one's time structure, at each overlap with the right one."""
+    """Joins the values of two patterns at each overlap, with the left one's time structure."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[V]]:
         events: list[CycleEvent[V]] = []
@@ -190,7 +190,7 @@ def apply_left(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Qu
 
 
 def apply_both(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Query[V]:
-    """Values of two patterns joined at overlaps: the result has the time structure of both."""
+    """Joins the values of two patterns at overlaps; the result has the time structure of both."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[V]]:
         events: list[CycleEvent[V]] = []
@@ -212,7 +212,7 @@ def apply_both(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Qu
 
 
 def join_inner(outer: Query[Query[T]]) -> Query[T]:
-    """Pattern of patterns: the events of each while it is active."""
+    """Flattens a pattern of patterns: the events of each while it is active."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
         return [
@@ -225,7 +225,7 @@ def join_inner(outer: Query[Query[T]]) -> Query[T]:
 
 
 def for_each(argument: Query[U], change: Callable[[U], Query[T]]) -> Query[T]:
-    """Result of `change` for each value of a pattern, while it is active."""
+    """Calls `change` for each value of a pattern, while it is active."""
     return join_inner(map_values(argument, change))
 
 
@@ -235,12 +235,12 @@ def segment(query: Query[T], count: Fraction) -> Query[T]:
 
 
 def when(query: Query[T], change: Query[T], test: Callable[[int], bool]) -> Query[T]:
-    """`change` in the cycles whose number passes the test, else `query`."""
+    """Plays `change` in the cycles whose number passes the test, else `query`."""
     return by_cycle(lambda cycle, span, seed: (change if test(cycle) else query)(span, seed))
 
 
 def drop(query: Query[T], share: float, stream: int, *, rest: bool = False) -> Query[T]:
-    """Randomly drops a share of the events, 0 to 1, or with `rest` the complement."""
+    """Randomly drops a fraction of the events, 0 to 1; with `rest` keeps only these."""
 
     def inner(span: Span, seed: int) -> list[CycleEvent[T]]:
         return [event for event in query(span, seed) if (chance(seed, stream, event.reach.middle) < share) is rest]
@@ -249,7 +249,7 @@ def drop(query: Query[T], share: float, stream: int, *, rest: bool = False) -> Q
 
 
 def one_of(queries: Sequence[Query[T]], stream: int) -> Query[T]:
-    """Random choice of one query per cycle."""
+    """Chooses one query at random for each cycle."""
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
         return queries[int(chance(seed, stream, Fraction(cycle)) * len(queries))](span, seed)
@@ -277,9 +277,9 @@ def rhythm(pulses: int, steps: int) -> list[bool]:
 
 
 def euclid(query: Query[T], pulses: int, steps: int, rotation: int = 0) -> Query[T]:
-    """A pattern's cycle on each onset of a rhythm of `steps` a cycle; silence for 0.
+    """Plays a pattern's cycle on each onset of a rhythm of `steps` a cycle; silence for 0.
 
-    With `pulses` below 0, on the steps without an onset of the rhythm of `-pulses`; the pattern starts `rotation` steps
+    Negative `pulses` play on the steps without an onset in the rhythm of `-pulses`; the pattern starts `rotation` steps
     later.
 
     Raises UsageError: too many steps.

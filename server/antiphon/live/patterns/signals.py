@@ -1,4 +1,4 @@
-"""Signals: patterns that change all the time, from 0 to 1. `range` moves them, `segment` makes events of them."""
+"""Signals: patterns that change continuously, from 0 to 1. `range` scales them, `segment` turns them into events."""
 
 import math
 from collections.abc import Callable
@@ -25,15 +25,15 @@ sine: Pattern[float] = _wave(lambda t: 0.5 + 0.5 * math.sin(2.0 * math.pi * t))
 cosine: Pattern[float] = _wave(lambda t: 0.5 + 0.5 * math.cos(2.0 * math.pi * t))
 """A cosine, once a cycle: 1 at its beginning."""
 saw: Pattern[float] = _wave(lambda t: t)
-"""From 0 to 1 in each cycle."""
+"""Rises from 0 to 1 in each cycle."""
 isaw: Pattern[float] = _wave(lambda t: 1.0 - t)
-"""From 1 to 0 in each cycle."""
+"""Falls from 1 to 0 in each cycle."""
 tri: Pattern[float] = _wave(lambda t: 2.0 * t if t < 0.5 else 2.0 - 2.0 * t)
-"""From 0 to 1 and back in each cycle."""
+"""Rises from 0 to 1 and falls back in each cycle."""
 square: Pattern[float] = _wave(lambda t: float(t >= 0.5))
 """0 in the first half of each cycle, 1 in the second."""
 rand: Pattern[float] = Pattern(queries.signal(lambda time, seed: chance(seed, _SMOOTH, time)))
-"""A number by chance for each moment, 0 to below 1."""
+"""A random number for each moment, 0 to below 1."""
 
 
 def _between(time: Fraction, seed: int) -> float:
@@ -43,7 +43,7 @@ def _between(time: Fraction, seed: int) -> float:
 
 
 perlin: Pattern[float] = Pattern(queries.signal(_between))
-"""Wanders by chance: from one number to another in each cycle, without steps."""
+"""Random curve: moves smoothly from one random number to another in each cycle."""
 
 
 def irand(count: Argument) -> Pattern[int]:
@@ -61,7 +61,7 @@ def run(count: Argument) -> Pattern[int]:
 
 
 def choose(*values: T, seed: int = 0) -> Pattern[T]:
-    """One of several values by chance for each moment; `segment(4)` makes four events a cycle of it.
+    """A random one of several values for each moment; `segment(4)` turns it into four events a cycle.
 
     Raises UsageError: there is no value to choose from.
     """

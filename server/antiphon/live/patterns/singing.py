@@ -1,4 +1,4 @@
-"""Notes that sing: `sing("row row row your boat", note("c4 c c d e"))`."""
+"""Sung notes: `sing("row row row your boat", note("c4 c c d e"))`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class SungPattern(ControlPattern):
 
 
 def sing(lyrics: str, notes: ControlPattern | str) -> ControlPattern:
-    """Sings a text, for a node `sing`: `track("voice", sing("row row row your boat", "c4 c4 c4 d4 e4"), on="cantor")`.
+    """Sings a text on a node `sing`: `track("voice", sing("row row row your boat", "c4 c4 c4 d4 e4"), on="cantor")`.
 
     Args:
         lyrics: Syllables as singers write them: hyphens divide a word, "-" alone holds the vowel on another note.
-        notes: As many as there are syllables, in one cycle or several; those that begin together share one.
+        notes: As many notes as syllables, in one cycle or several; notes that begin together share one.
 
     Raises:
-        UsageError: There are more syllables than notes, or fewer; the script is refused, and the one before plays on.
+        UsageError: The numbers of syllables and notes differ; the script is refused, and the previous one plays on.
     """
     pattern = note(notes) if isinstance(notes, str) else notes
     if not isinstance(pattern, ControlPattern) or not isinstance(lyrics, str):

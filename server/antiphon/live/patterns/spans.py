@@ -1,8 +1,8 @@
-"""Pattern time, cycles as exact fractions, spans, and events in spans; and the places of events in a script.
+"""Pattern time in cycles as exact fractions, spans, and events in spans; and the events' places in a script.
 
 A place is a word of a mini-notation, or a call of `play`. It is looked up once, when a pattern is created, from the
-script's current frame; events of patterns carry it. Without an active `ScriptPlaces` (`recording_places`), as in a
-render, nothing is looked up, and events have no places. Places do not affect playback: events that differ only in
+script's current frame; events of patterns carry it. Without an active `ScriptPlaces` (`recording_places`), for example
+in a render, nothing is looked up, and events have no places. Places do not affect playback: events that differ only in
 them are equal.
 """
 
@@ -53,12 +53,12 @@ class ScriptPlaces:
         self._calls: dict[tuple[int, int], tuple[CodeType, tuple[int, int] | None]] = {}
 
     def call(self) -> Places:
-        """Call of the script's innermost frame; () if none of its frames runs."""
+        """Place of the call in the script's innermost frame; () if none of its frames runs."""
         found = self._span()
         return () if found is None else ((self._version, *found),)
 
     def text(self, text: str) -> int | None:
-        """Start of a quoted text in the current call, or of the only equal one of the script; None if ambiguous."""
+        """Start of a quoted text in the current call, or of the script's only equal text; None if ambiguous."""
         if self._texts is None:
             self._texts = self._found()
         starts, span = self._texts.get(text, []), self._span()
@@ -69,7 +69,7 @@ class ScriptPlaces:
         return starts[0] if len(starts) == 1 else None
 
     def words(self, start: int, column: int, length: int) -> Places:
-        """Position of a word of a text that starts at `start`."""
+        """Place of a word in a text that starts at `start`."""
         return ((self._version, start + column, start + column + length),)
 
     def _span(self) -> tuple[int, int] | None:
@@ -96,7 +96,7 @@ class ScriptPlaces:
         )
 
     def _found(self) -> dict[str, list[int]]:
-        """Verbatim string literals of the script, without escapes and in one piece."""
+        """Positions of the script's string literals that are in one piece and without escapes."""
         found: dict[str, list[int]] = {}
         for node in ast.walk(ast.parse(self._source)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.end_lineno is not None:
@@ -159,9 +159,9 @@ MAX_TIME = 1_000_000_000
 
 
 def exact(value: Number, what: str = "a time") -> Fraction:
-    """Fraction of a number; for a float the nearest with a denominator up to `MAX_DENOMINATOR`.
+    """Converts a number to a fraction; a float to the nearest with a denominator up to `MAX_DENOMINATOR`.
 
-    Raises UsageError: it is no number, or not finite, or beyond `MAX_TIME`.
+    Raises UsageError: it is not a number, not finite, or beyond `MAX_TIME`.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
         raise UsageError(f"{what} takes a number, not {str(value)[:40]!r}")
@@ -216,7 +216,7 @@ class Span:
 class CycleEvent(Generic[T]):
     """A value active for a time.
 
-    `whole`: from its beginning to its end; None for a sample of a signal, which has neither.
+    `whole`: span of the event; None for a sample of a signal, which has no beginning or end.
     """
 
     whole: Span | None
@@ -244,5 +244,5 @@ class CycleEvent(Generic[T]):
         return CycleEvent(self.whole, self.part, value, self.places)
 
     def at(self, places: Places) -> CycleEvent[T]:
-        """The event at other places of the script."""
+        """The event with other places in the script."""
         return CycleEvent(self.whole, self.part, self.value, places)

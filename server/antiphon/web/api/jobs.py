@@ -61,7 +61,7 @@ class FormFile:
     async def begin(self) -> AsyncIterator[bytes]:
         """Reads up to the file's name, and returns the file's bytes, piece by piece.
 
-        Raises WireError: the form has no file, or is none.
+        Raises WireError: the form has no file, or is invalid.
         """
         while not (self._inside or self._over):
             if not await self._more():
@@ -121,11 +121,11 @@ class FormFile:
 
 log = logging.getLogger("antiphon.jobs")
 FILE = "1df5005f9868"
-"""The identifier of a file in examples."""
+"""Identifier of a file in examples."""
 JOB = "9d0673aa3316"
 """Identifiers in examples, of a file that was sent and of a job."""
 EXAMPLES = {path.name: path for path in (HUM.with_name("voice.ogg"), HUM, BAND)}
-"""Sounds that ship, by name."""
+"""Shipped example sounds, by name."""
 TYPES = {
     ".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg", ".aiff": "audio/aiff",
     ".aif": "audio/aiff", ".au": "audio/basic", ".mid": "audio/midi", ".midi": "audio/midi",
@@ -141,7 +141,7 @@ class JobRoutes:
     def __init__(self, server: HttpServer, catalog: Catalog, folder: Path, guard: CodeGuard | None = None) -> None:
         """Adds the routes; WebSocket clients of `server` get every change of a job.
 
-        `guard` decides who may have a script evaluated that was saved on the page; None for no request.
+        `guard` decides who may have a script from the page evaluated; None allows no request.
         """
         self._server, self._catalog, self._folder = server, catalog, folder
         self._guard = CodeGuard() if guard is None else guard
@@ -170,7 +170,7 @@ class JobRoutes:
         return self._board().path(key)
 
     def found(self, key: str) -> tuple[Job, Path]:
-        """A job and the file of its first result; raises `Missing` if there is neither."""
+        """A job and the file of its first result. Raises `Missing` without them."""
         return self._board().job(key), self._board().path(key)
 
     def _board(self) -> JobBoard:
@@ -326,7 +326,7 @@ class JobRoutes:
         return download(path, shown if path.stem == "out" else f"{Path(shown).stem} {path.name}")
 
     def _check_script(self, request: HttpRequest, name: str) -> None:
-        """Raises `Refusal` for a script possibly saved by HTTP, unless this request may have it evaluated."""
+        """Raises `Refusal` for a script that HTTP may have saved, unless this request may have it evaluated."""
         if live_set(name).own:
             self._guard.check(request)
 
@@ -338,7 +338,7 @@ class JobRoutes:
 
 
 def download(path: Path, name: str) -> Response:
-    """Download response of a file under that name, or of a part of it."""
+    """Download response for a file under that name, or for a part of it."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     shown = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
     return Response(

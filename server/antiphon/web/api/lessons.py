@@ -1,4 +1,4 @@
-"""Lesson operations: the lessons of the page, and the check of a try."""
+"""Lesson operations: the lessons of the page, and the check of a learner's try."""
 
 import asyncio
 import contextlib
@@ -20,10 +20,10 @@ from antiphon.operations.lessons import (
     LessonFile,
     LessonOutcome,
     answered,
+    applies_to_message,
     find,
     judge,
     lessons,
-    looks_at,
     performed,
     refusal,
     result_levels,
@@ -40,19 +40,19 @@ from antiphon.web.server import HttpServer
 
 EXAMPLE = {"path": "send", "name": "01-first-message", "seconds": 0, "anew": False}
 LISTENERS = 4
-"""Checks that listen at a time."""
+"""Maximum number of concurrent checks that listen."""
 SHOWN = 6
-"""Messages that an answer tells of."""
+"""Maximum number of messages listed in an answer."""
 MEMORY_SECONDS = 20.0
-"""In which what a lesson asks for has to come."""
+"""Seconds for which messages of an earlier check still count."""
 SOON_SECONDS = 0.6
-"""Behind something new, until an answer tells of it."""
+"""Delay in seconds from a change of the outcome to the answer."""
 KEPT = 4096
-"""Messages that one check keeps; further ones are dropped."""
+"""Maximum messages kept by one check; further ones are dropped."""
 
 
 class LessonRoutes:
-    """Handlers of lessons. `job`: finds a job by its identifier, with its result; None without work on files."""
+    """Handlers of lessons. `job`: finds a job with its result by its identifier; None without file operations."""
 
     def __init__(self, server: HttpServer, control: ControlLink, guard: CodeGuard) -> None:
         """Adds the routes. `guard` decides who may have a script evaluated."""
@@ -125,7 +125,7 @@ class LessonRoutes:
         ]
 
     def _worked(self, key: str) -> list[HeardSound]:
-        """A finished job as messages: its command, and the levels of its result in dB."""
+        """Converts a finished job to messages: its command, and the levels of its result in dB."""
         if self.job is None or not key:
             raise Missing("there is no such job; start the work of the lesson first")
         job, path = self.job(key)
@@ -149,7 +149,7 @@ class LessonRoutes:
                 if why := text and refusal(lesson.head.patch, one.address.removeprefix("/osc"), one.args):
                     came.append(f"{text}: refused, {printable(why)}")
                     continue
-                if len(heard) < KEPT and looks_at(lesson.head.check, one):
+                if len(heard) < KEPT and applies_to_message(lesson.head.check, one):
                     heard.append(one)
                 if text:
                     came.append(text)
@@ -196,7 +196,7 @@ async def _answer(lesson: LessonFile, outcome: LessonOutcome, came: Sequence[str
 
 
 def _told(message: Message, at: float) -> list[tuple[HeardSound, str]]:
-    """Messages of others in one of control's to its subscribers, each with its text for a person."""
+    """Messages of other programs in a message of control to its subscribers, each with a text for the user."""
     address = message.address.decode(errors="replace")
     if address != "/packet":
         return [(HeardSound(at, address, tuple(message.args)), "")]

@@ -46,7 +46,7 @@ MAX_EDITORS = 8
 MAX_NAME_LETTERS = 24
 """Maximum characters of a name."""
 MAX_UPDATE, MAX_STATE = 1 << 18, 1 << 20
-"""Maximum bytes of an update and of the state, which holds deleted text in short form."""
+"""Maximum bytes of an update, and of the state, which stores deleted text in short form."""
 SIZE_CHECK_BYTES = 1 << 16
 """Bytes of updates between two checks of the state's size."""
 QUEUE = 256
@@ -226,7 +226,7 @@ class LiveRoutes:
     @operation("GET", "/api/live/folders", dict)
     async def sound_folders(self, request: HttpRequest) -> object:
         """The names of the sounds of each folder of the library; "" is the shipped kit."""
-        return await asyncio.to_thread(folders_of_sounds)
+        return await asyncio.to_thread(sounds_by_folder)
 
     @operation(
         "POST",
@@ -328,7 +328,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _write(name: str, text: str, replaces: bool) -> None:
-    """Writes one of the performer's own scripts; the previous version is kept under its name and `PREVIOUS`."""
+    """Writes one of the performer's scripts; the previous version is kept under its name with the suffix `PREVIOUS`."""
     path = paths.path_inside(paths.scripts(), name, SUFFIX)
     if (folders()[0] / path.name).exists() and not path.exists():
         raise Refusal(409, f"{name} is the name of a script that ships; choose another one")
@@ -415,8 +415,8 @@ def _variable(name: str) -> str:
     return " ".join(found[1].split()) if found else ""
 
 
-def folders_of_sounds() -> dict[str, list[str]]:
-    """Sorted sound names of the library's folders and of those that ship, by name, without those of no sound."""
+def sounds_by_folder() -> dict[str, list[str]]:
+    """Sound names, sorted, of the library's folders and the shipped ones, by folder, without empty folders."""
     found = {"": sound_names("")}
     for name in sorted({*library_names(), *(entry.name for entry in resources.folder("library").iterdir())} - {KIT}):
         if names := sound_names(name):

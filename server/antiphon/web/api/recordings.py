@@ -1,4 +1,4 @@
-"""Recording operations: what `/record/start` and `/record/tracks/start` wrote, listed, and given to another machine."""
+"""Recording operations: lists the files of `/record/start` and `/record/tracks/start`, and sends them."""
 
 import asyncio
 import contextlib
@@ -23,19 +23,19 @@ from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.server import HttpServer
 
 PIECE_BYTES = 256 * 1024
-"""Bytes read from a file in a step."""
+"""Bytes read from a file per step."""
 MIX = "output.wav"
-"""The mix in a folder of tracks."""
+"""File name of the mix in a folder of tracks."""
 PIECE_FRAMES = 1 << 16
-"""Frames encoded in a step."""
+"""Frames encoded per step."""
 HIGHEST_MP3 = 48000
-"""Rate in Hz above which there is no MP3."""
+"""Maximum rate of MP3 in Hz."""
 _ENCODING = threading.Lock()
-"""One small file is made at a time: it takes a core, and others play."""
+"""Limits encoding to one small file at a time: it takes a core, while sound plays."""
 
 
 class RecordingRoutes:
-    """Handlers of recordings, which need the owner's token: they hold what a microphone heard."""
+    """Handlers of recordings. They need the owner's token, since recordings contain a microphone's sound."""
 
     def __init__(self, server: HttpServer) -> None:
         server.serve(self)
@@ -68,7 +68,7 @@ class RecordingRoutes:
             raise Missing(f"{shorten(name)!r} has no mix; form=whole gives its tracks")
         shown = path.name if folder else path.stem
         if query.form != "small":
-            return await asyncio.to_thread(_as_it_is, sound, f"{shown}{sound.suffix}")
+            return await asyncio.to_thread(_recording_response, sound, f"{shown}{sound.suffix}")
         _, ending = await asyncio.to_thread(_length, sound)
         if not ending:
             raise Missing(f"no small file can be made of {shorten(name)!r}; form=mix gives it as it is")
@@ -77,13 +77,13 @@ class RecordingRoutes:
 
 
 def _mix(path: Path) -> Path | None:
-    """The file with the mix of a recording, of a folder of tracks one of its files; None where it is missing."""
+    """File of a recording's mix, for a folder of tracks one of its files; None if it is missing."""
     sound = path / MIX if path.is_dir() else path
     return sound if sound.is_file() and (sound is path or not sound.is_symlink()) else None
 
 
-def _as_it_is(path: Path, name: str) -> Response:
-    """A recording up to now, as a file of that name; one that is still written is a whole file as well."""
+def _recording_response(path: Path, name: str) -> Response:
+    """Response with a recording up to now, under that name; a recording in progress is also sent as a complete file."""
     with path.open("rb") as file:
         head, length = written_wav(file.fileno())
     return replace(download(path, name), head=head, length=length)
@@ -91,7 +91,7 @@ def _as_it_is(path: Path, name: str) -> Response:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The sound of a recording up to now, as soundfile reads it; None where it reads none."""
+    """Context with the sound of a recording up to now, for soundfile; None if it cannot be read."""
     import soundfile
 
     with path.open("rb") as file:
@@ -106,7 +106,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _length(path: Path) -> tuple[float, str]:
-    """Seconds of a recording up to now, and the ending of the small file that can be made of it; 0 and "" for none."""
+    """Seconds of a recording up to now, and the suffix of its small version; 0 and "" if there is none."""
     with _opened(path) as sound:
         if sound is None or not sound.frames:
             return 0.0, ""
@@ -114,9 +114,9 @@ def _length(path: Path) -> tuple[float, str]:
 
 
 def _encoded(path: Path, ending: str) -> Iterator[bytes]:
-    """A recording up to now as a small file, in pieces; nothing of it is kept.
+    """Encodes a recording up to now as a small file, in pieces, without storing it.
 
-    An MP3 has one bitrate throughout, so that its beginning, which the encoder would write again, need not be.
+    An MP3 has a constant bitrate, so that the encoder need not rewrite its beginning.
     """
     import soundfile
 
@@ -163,12 +163,12 @@ def _listed() -> list[dict[str, object]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files of a folder of tracks; no links, which might lead elsewhere."""
+    """Files of a folder of tracks, without links, which might lead elsewhere."""
     return sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
 
 
 class _Outgoing(io.RawIOBase):
-    """Keeps what is written until it is taken; what is written again, behind a seek back, is left out."""
+    """Buffers written bytes until they are taken; bytes rewritten after a seek back are dropped."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -192,14 +192,14 @@ class _Outgoing(io.RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
-        """Bytes that were written since the last call."""
+        """Returns the bytes written since the last call."""
         taken = bytes(self._held)
         self._held.clear()
         return taken
 
 
 def zipped(folder: Path) -> Iterator[bytes]:
-    """A zip file of a folder's files in pieces, without compression: sound that fills a memory nowhere."""
+    """Yields a zip file of a folder in pieces, without compression and with little memory."""
     out = _Outgoing()
     with zipfile.ZipFile(out, "w") as archive:
         for path in _files(folder):

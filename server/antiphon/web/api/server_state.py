@@ -34,7 +34,7 @@ def graph_object(plan: dict[str, Any], values: dict[str, dict[str, Value]], cata
 
 
 def _sketches(catalog: Catalog) -> list[dict[str, Any]]:
-    """Nodes, each with its type, and wires of all listed patches that can be loaded."""
+    """Nodes with their types, and wires, of all listed patches that can be loaded."""
     found = []
     for name in patch_list.names():
         with contextlib.suppress(PatchError):  # to load it says why

@@ -69,7 +69,7 @@ class PasteBody(Request):
 
 
 class SliderBody(Request):
-    """A slider of the script that plays, and its value."""
+    """A slider of the playing script, and its value."""
 
     version: Annotated[int, Meta(ge=1, le=MAX_VERSION, description=VERSION)]
     place: Annotated[int, Meta(ge=0, le=MAX_SCRIPT_BYTES, description="First character of `slider(…)`, from 0.")]
@@ -77,14 +77,14 @@ class SliderBody(Request):
 
 
 class TracksBody(Request):
-    """Which tracks and loops of a script are muted, and which are soloed."""
+    """Muted and soloed tracks and loops of a script."""
 
     muted: TrackNames = field(default_factory=list)
     soloed: TrackNames = field(default_factory=list)
 
 
 class CaptureBody(Request):
-    """Which node and bars to capture."""
+    """The node and the number of bars to capture."""
 
     bars: Annotated[int, Meta(ge=1, le=256, description="A number of bars, 1 to 256.")]
     node: Name = "out"
@@ -215,7 +215,7 @@ Saved = record("Saved", name=str, own=bool)
 
 
 class TryBody(Request):
-    """Try of a lesson: a script, or a job that is done."""
+    """A try of a lesson: a script, or a finished job."""
 
     text: ScriptText = ""
     job: Annotated[str, Meta(max_length=64, description="Identifier of a job that is done.")] = ""
@@ -231,7 +231,7 @@ class RecordingQuery(Request):
 
 
 class ListenQuery(Request):
-    """How long is listened."""
+    """Duration of listening."""
 
     seconds: Annotated[float, Meta(ge=0, le=20, description="Seconds; it ends when all is right.")] = 8.0
     anew: Annotated[bool, Meta(description="Whether what an earlier request heard does not count.")] = False

@@ -1,7 +1,7 @@
 """Zeroconf announcement of the server (mDNS, DNS-SD), so that surfaces list it by its name.
 
-`_osc._udp` is the port of OSC, by which TouchOSC and others offer hosts; `_oscjson._tcp` that of HTTP, by which
-clients of OSCQuery do. Source of the two names: the OSCQuery proposal, and what TouchOSC and Chataigne look for.
+`_osc._udp` announces the OSC port, for TouchOSC and others; `_oscjson._tcp` the HTTP port, for OSCQuery clients.
+Sources of the two names: the OSCQuery proposal, and the names that TouchOSC and Chataigne search for.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ log = logging.getLogger("antiphon.lan")
 
 OSC, OSCQUERY = "_osc._udp.local.", "_oscjson._tcp.local."
 LOOK_SECONDS = 10.0
-"""Seconds between two checks of this machine's addresses: a laptop changes its network while the server runs."""
+"""Seconds between checks of this machine's addresses: a laptop may change its network while the server runs."""
 MAX_LABEL = 63
 """Maximum bytes of one part of a DNS name."""
 
 
 def instance_name(host: str, osc_port: int = OSC_PORT) -> str:
-    """Display name in a list of servers: "Antiphon on studio", with an unusual OSC port in brackets."""
+    """Display name in lists of servers: "Antiphon on studio", with a non-default OSC port in brackets."""
     port = "" if osc_port == OSC_PORT else f" ({osc_port})"
     name = f"Antiphon on {host.partition('.')[0]}".encode()[: MAX_LABEL - len(port)]
     return name.decode(errors="ignore").strip() + port
 
 
 def host_name(host: str) -> str:
-    """mDNS host name of the server, its own, as the system may announce the machine's already."""
+    """The server's own mDNS host name, since the system may already announce the machine's."""
     label = "".join(c if c.isascii() and c.isalnum() else "-" for c in host.partition(".")[0].lower())
     return f"antiphon-{label}"[:MAX_LABEL].rstrip("-") + ".local"
 
@@ -52,13 +52,13 @@ def reachable(where: str) -> tuple[str, ...]:
 class Announcement:
     """Announces OSC and OSCQuery while `serve` runs.
 
-    `name`: the server's name; another machine with a server of that name makes it "Antiphon on studio-2".
+    `name`: the server's name; if another machine has a server of that name, it becomes "Antiphon on studio-2".
     """
 
     def __init__(
         self, osc_port: int, http_port: int, where: str = "all", look: Callable[[str], tuple[str, ...]] = reachable
     ) -> None:
-        """Idle before `serve`, at the addresses of `reachable(where)`."""
+        """Idle until `serve`, with the addresses of `reachable(where)`."""
         self._ports = {OSCQUERY: http_port, OSC: osc_port}
         self._where, self._look = where, look
         self._host = socket.gethostname()

@@ -48,7 +48,7 @@ class AddressSpace:
     def update(self, nodes: Iterable[NodeSpec]) -> list[tuple[str, str]]:
         """Updates the nodes, with `in` and `out`; returns the paths removed, then added, for clients.
 
-        A node of another type is removed and added. Empty at the first call.
+        A node with a new type is removed and added. Returns an empty list at the first call.
         """
         types, known = {node.name: node.type for node in nodes}, self._known
         before, self._types, self._known = self._types, types, True
@@ -63,10 +63,10 @@ class AddressSpace:
         return [(PATH_REMOVED, f"/node/{name}") for name in removed] + [(PATH_ADDED, f"/node/{name}") for name in added]
 
     def messages(self, address: str, args: tuple[Arg, ...]) -> list[tuple[str, tuple[Arg, ...]]]:
-        """Messages for a control message to subscribers, in the types the tree declares.
+        """Converts a message of control to subscribers, with the types that the tree declares.
 
-        A switch is T or F, which is its TYPE, and a parameter with a norm is also sent to its `/norm`; any other
-        message is unchanged.
+        A switch becomes T or F, its TYPE, and a parameter with a norm is also sent to its `/norm`; other messages are
+        unchanged.
         """
         _, _, rest = address.partition("/node/")
         node, _, name = rest.partition("/")
@@ -86,7 +86,7 @@ class AddressSpace:
 JOBS = "/api/jobs"
 """LISTEN address of jobs."""
 FILES = "FILES"
-"""Command about the list of files; no job has it as its key."""
+"""Command about the list of files; it is no job's key."""
 MAX_LISTENERS = 32
 MAX_ADDRESSES = 1024
 """Maximum addresses of one client."""
@@ -99,8 +99,8 @@ STRUCTURE = "/patch/loaded"
 class WebListener:
     """One WebSocket client.
 
-    `pending`: the last packet of each address, or text of each job, that is still to be sent. `paths`: the commands
-    about each path that are still to be sent, at most a removal and an addition.
+    `pending`: unsent last packet of each address, or text of each job. `paths`: unsent commands about each path, at
+    most a removal and an addition.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class WebListener:
         self.more = asyncio.Event()
 
     def command(self, text: str) -> str:
-        """Handles a client's JSON with COMMAND and DATA; returns the refusal reason, or ""."""
+        """Handles a client's JSON with COMMAND and DATA; returns the reason of a refusal, or ""."""
         try:
             fields = json.loads(text)
             command, address = fields["COMMAND"], fields["DATA"]
@@ -147,7 +147,7 @@ class WebListener:
         self.more.set()
 
     def take(self) -> list[str | bytes]:
-        """Pending messages: commands as text, then packets."""
+        """Removes and returns the pending messages: commands as text, then packets."""
         paths, self.paths = self.paths, {}
         pending, self.pending = self.pending, {}
         commands = [json.dumps({"COMMAND": name, "DATA": path}) for path, names in paths.items() for name in names]
@@ -155,10 +155,10 @@ class WebListener:
 
 
 class Listeners:
-    """All clients. While there are any, this process subscribes to control's changes."""
+    """All clients. While there are any, this process is subscribed to control's changes."""
 
     def __init__(self, control: ControlLink | None) -> None:
-        """Without `control`, in tests, there are no changes."""
+        """Without `control` (in tests) there are no changes."""
         self._all: dict[WebListener, asyncio.Task[Any] | None] = {}
         self._control = control
         self._changes = None if control is None else ValueSubscription(control.osc, self._changed)
@@ -196,7 +196,7 @@ class Listeners:
                 listener.job(key, text)
 
     def files(self) -> None:
-        """Notifies the clients that listen to jobs to reread the lists of files and jobs."""
+        """Tells the clients that listen to jobs to reread the lists of files and jobs."""
         for listener in self._all:
             listener.job(FILES, json.dumps({"COMMAND": FILES}))
 
@@ -232,7 +232,7 @@ class Listeners:
                     listener.change(sent, packet)
 
     def _look(self) -> None:
-        """Queries control's nodes, in a task; repeated if a query was in progress."""
+        """Queries control's nodes, in a task; asks again if a query was in progress."""
         if self.space is None:
             return
         if self._looking is None or self._looking.done():

@@ -18,7 +18,7 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import END_NODES, declaration
 
 ValueOf: TypeAlias = Callable[[str, str], Value | None]
-"""`(node, param)` → last requested value that is due, or None if unknown."""
+"""Function `(node, param)` → last requested value that is due, or None if unknown."""
 
 Entry: TypeAlias = dict[str, Any]
 
@@ -63,7 +63,7 @@ class QueryAnswer:
 
 
 def host_info(name: str, ip: str, osc_port: int, web_port: int) -> Entry:
-    """The HOST_INFO object: the server's name, where OSC and WebSockets are, and the supported parts of OSCQuery."""
+    """The HOST_INFO object: the server's name, its OSC and WebSocket ports, and the supported parts of OSCQuery."""
     return {
         "NAME": name,
         "EXTENSIONS": EXTENSIONS,
@@ -93,7 +93,7 @@ def query(
 
 
 def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()) -> Entry | None:
-    """Entry at `path` with all entries below it, or None; other nodes are skipped for speed."""
+    """Entry at `path` with all entries below it, or None; skips other nodes for speed."""
     parts = [part for part in path.split("/") if part]
     if path not in ("/", "/" + "/".join(parts)):
         return None
@@ -115,7 +115,7 @@ def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tup
 
 @cache
 def _fixed(methods: tuple[Method, ...]) -> Entry:
-    """Tree of the fixed addresses, shared between answers and read-only."""
+    """Tree of the fixed addresses, shared between answers, so read-only."""
     root = _container("/", "Antiphon")
     _container_at(root, "node", "The patch's nodes and their parameters")
     for method in methods:

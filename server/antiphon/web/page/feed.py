@@ -1,9 +1,9 @@
-"""Page feed: one WebSocket for each browser, both ways.
+"""Page feed: a WebSocket per browser, in both directions.
 
-Every page gets, `PERIOD` seconds apart, one JSON object with the changes: the same text for all, encoded once. A page
-sends OSC messages as JSON arrays, `["/node/echo/wet", 0.5]`; they go to control from a socket of the page's own, so
-that control's answers return to it only. A page that reads too slowly loses its queue, and is sent `again`, after which
-it reads the whole state. With it, and to a page that connects, comes the last value of each field.
+Every `PERIOD` seconds each page gets a JSON object with the changes: the same text for all, encoded once. A page sends
+OSC messages as JSON arrays, `["/node/echo/wet", 0.5]`; each page has its own socket to control, so that control's
+answers return to it only. If a page reads too slowly, its queue is dropped, and it is sent `again`, after which it
+reads the whole state. With `again`, and on connection, a page gets the last value of each field.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from antiphon.web.osc_socket import OscSocket, ValueSubscription, check_message
 from antiphon.web.protocol.websocket import WebSocket
 
 PERIOD = 1 / 30
-"""Seconds between two objects."""
+"""Interval in seconds between two objects."""
 STATUS_SECONDS = 1.0
-"""Seconds between two status queries, one for all pages."""
+"""Interval in seconds between status queries, one for all pages."""
 PAGES = 32
 QUEUE = 32
 """Maximum queued texts of one page: about a second."""
@@ -47,7 +47,7 @@ class PageLink:
         self.close = self._socket.close
 
     def take(self) -> Iterator[str]:
-        """The queued messages, oldest first."""
+        """Removes and yields the queued messages, oldest first."""
         while self.queue:
             yield self.queue.popleft()
 
@@ -60,7 +60,7 @@ class PageLink:
         return ""
 
     def offer(self, text: str) -> None:
-        """Queues a text; a full queue is replaced by the request to reread everything."""
+        """Queues a text; if the queue is full, it is replaced by the request to reread everything."""
         if len(self.queue) >= QUEUE:
             self.dropped += len(self.queue)
             self.queue.clear()
@@ -71,7 +71,7 @@ class PageLink:
     def command(self, text: str) -> None:
         """Sends control the OSC message of a JSON array: address, then numbers, booleans and strings.
 
-        Raises WireError: it is none, or cannot be sent.
+        Raises WireError: it is invalid, or cannot be sent.
         """
         try:
             fields = json.loads(text)
@@ -137,7 +137,7 @@ class PageFeed:
                 self._end()
 
     def put(self, name: str, value: Any) -> None:
-        """Adds a field to the next object for every page; the last value of a name counts."""
+        """Sets a field of the next object for every page; the last value of a name counts."""
         self._fields[name] = value
         if self._pages:
             self._parts[name] = value
@@ -215,7 +215,7 @@ class PageFeed:
 
 
 def _plain(arg: Any) -> Any:
-    """OSC argument as JSON; None for a number or value without JSON form."""
+    """Converts an OSC argument for JSON; None for a number or value without JSON form."""
     if isinstance(arg, float):
         return round(float(arg), 6) if abs(arg) < 1e300 else None
     return arg if isinstance(arg, bool | int | str) or arg is None else None

@@ -1,8 +1,8 @@
 """The browser page at `/`: its files, and the one-time secret in its address that identifies the owner's browser.
 
 The files are built by `make page` from the sources in `page/`, without data. Data is only ever inserted as text, not
-HTML, and nothing is loaded from elsewhere. The secret is in a file readable by the owner, a page that leads to that
-address: a browser is started with the path of the file, since all users of a machine can read its command lines.
+HTML, and nothing is loaded from elsewhere. The secret is in a file that only the owner can read, a page that leads to
+the address. A browser is started with the path of this file, since all users of a machine can read command lines.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ TYPES = {
 }
 """Files of the folder `assets` and their media types; each is served at `/page/NAME`."""
 PUBLIC_PATHS = frozenset(f"/page/{name}" for name in TYPES)
-"""Addresses that need no token: without them a browser could not show the field to enter it."""
+"""Addresses that need no token; otherwise a browser could not show the field in which to enter it."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src blob:; connect-src 'self'; "
     "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -61,7 +61,7 @@ def html() -> str:
 
 
 def extra(name: str) -> tuple[tuple[str, str], ...]:
-    """Header fields of a file: the page's own for HTML and for the service worker, whose scope is the page at `/`."""
+    """Header fields of a file: the page's for HTML, and those of the service worker, whose scope is the page at `/`."""
     if name == "worker.js":
         return (*headers(), ("Service-Worker-Allowed", "/"))
     return headers() if name.endswith(".html") else ()
@@ -81,8 +81,8 @@ _SECRET = re.compile(r"#open=([0-9a-f]{32})")
 def page_address(folder: Path, http_port: int, room: str = "") -> str:
     """Page address with a new secret, stored in the server's runtime folder in place of the old one.
 
-    room: the room to open, "" for the one that was open last. The secret is in the part of the address that browsers
-    send to no server. Raises `FileError` where it cannot be written.
+    room: the room to open, "" for the one that was open last. The secret is in the fragment of the address, which
+    browsers do not send to servers. Raises `FileError` if it cannot be written.
     """
     url = f"http://127.0.0.1:{http_port}/#open={secrets.token_hex(16)}{f'&{room}' if room else ''}"
     text = f'<!doctype html><meta http-equiv="refresh" content="0; url={url}">\n'

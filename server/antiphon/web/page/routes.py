@@ -1,9 +1,8 @@
 """Routes and WebSockets of the page: its files, the feed, and the sound of nodes.
 
-GET /page/NAME                a file of the page
-WebSocket /api/feed           what changes, and OSC messages from the page
-WebSocket /api/sound?node=N   the sound of a node; &format=int16 for half of the bytes
-WebSocket /api/input          sound from a browser, as the server's input
+GET /page/NAME                a file of the page WebSocket /api/feed           changes, and OSC messages from the page
+WebSocket /api/sound?node=N   the sound of a node; &format=int16 for half of the bytes WebSocket /api/input
+sound from a browser, as the server's input
 """
 
 import asyncio
@@ -63,7 +62,7 @@ class TapReader:
         return first, len(pieces), b"".join(pieces)
 
     def _slot(self, slot: int, tag: int) -> bytes | None:
-        """A slot's samples; None where it holds another block: an old one while the node is not in the plan."""
+        """A slot's samples; None if it holds another block, such as an old one while the node is not in the plan."""
         memory, size = self._memory, self._memory.shape.slot_bytes
         if memory.tags[slot] == tag:
             piece = bytes(memory.sound[slot * size : (slot + 1) * size])
@@ -82,19 +81,19 @@ class TapReader:
 # are unaffected.
 
 HEADER = struct.Struct("<IIIIqII")
-"""Hz, frames of a block, channels, blocks, number of the first frame, blocks missed, messages dropped (both so far)."""
+"""Hz, frames of a block, channels, blocks, number of the first frame, missed blocks and dropped messages so far."""
 TURN_SECONDS = 0.01
-"""Poll interval in seconds of the rings: this process's share of the latency."""
+"""Poll interval in seconds of the rings, which adds to the latency."""
 BLOCKS = 64
 """Maximum blocks of one message."""
 QUEUE = 64
 """Maximum queued messages of one browser: over half a second of sound."""
 LISTENERS = 32
-"""Maximum streams, four of nine browsers each, say."""
+"""Maximum number of streams, for example four for each of nine browsers."""
 FORMATS = ("float32", "int16")
 """Sample formats, by their names in the query. int16 clips at full scale, float32 does not."""
 NAMES_SECONDS = 1.0
-"""Interval in seconds of node number queries: another patch may have another node of that name."""
+"""Interval in seconds of node number queries, since another patch may have another node of the same name."""
 
 
 @dataclass(slots=True, eq=False)
@@ -107,7 +106,7 @@ class SoundListener:
     dropped: int = 0
 
     def offer(self, fields: tuple[int, ...], blocks: bytes) -> int:
-        """Queues a message; returns the number dropped for it."""
+        """Queues a message; returns the number of messages dropped for it."""
         full = len(self.queue) >= QUEUE
         if full:
             self.queue.popleft()
@@ -117,7 +116,7 @@ class SoundListener:
         return int(full)
 
     def take(self) -> Iterator[bytes]:
-        """The queued messages, oldest first."""
+        """Removes and yields the queued messages, oldest first."""
         while self.queue:
             fields, blocks = self.queue.popleft()
             yield HEADER.pack(*fields, self.dropped) + blocks
@@ -134,7 +133,7 @@ class NodeSounds:
     """All taps and their listeners. `dropped`: messages lost by slow browsers."""
 
     def __init__(self, memory: TapMemory, numbers: Callable[[], Awaitable[dict[str, int]]]) -> None:
-        """`numbers` queries the nodes' numbers by name from control, `in` and `out` too."""
+        """`numbers` queries control for the nodes' numbers by name, including `in` and `out`."""
         self._memory, self._numbers = memory, numbers
         self._taps: list[_Tap | None] = [None] * TAPS
         self._running: asyncio.Task[None] | None = None
@@ -146,7 +145,7 @@ class NodeSounds:
         return sum(len(tap.listeners) for tap in self._taps if tap is not None)
 
     async def serve(self, socket: WebSocket, node: str, form: str = FORMATS[0]) -> None:
-        """Streams a node's sound to one WebSocket until it disconnects; an unknown `form` is answered in words."""
+        """Streams a node's sound to one WebSocket until it disconnects; answers an unknown `form` with a sentence."""
         listener = SoundListener(form)
         try:
             if form not in FORMATS:
@@ -233,7 +232,7 @@ class NodeSounds:
 
 
 def int16(blocks: bytes) -> bytes:
-    """float32 samples as int16, 32767 for full scale; clipped, with NaN as 0."""
+    """Converts float32 samples to int16, 32767 for full scale; clipped, with NaN as 0."""
     # most servers have no such listener, and it is a quarter of what this process's start costs
     import numpy as np
 
@@ -249,7 +248,7 @@ HEAD_BYTES = 4
 CHANNELS = 2
 """Maximum channels of a message."""
 BUSY = 4009
-"""WebSocket close status of a second browser."""
+"""WebSocket close status for a second browser."""
 
 
 class BrowserSound:
@@ -330,7 +329,7 @@ class PageKeyExchange:
     guard: TokenGuard
 
     def serve(self, request: HttpRequest) -> Response:
-        """The key for a secret; `Refusal` unless it is the newest one and unused."""
+        """Returns the key for a secret. Raises `Refusal` unless it is the newest secret and unused."""
         body: OpenBody = convert(request.json(), OpenBody)
         if not take_secret(self.folder, body.secret):
             self.guard.wrong(request.peer)

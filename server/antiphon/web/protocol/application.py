@@ -1,4 +1,4 @@
-"""ASGI application: `Guard`, which forwards allowed requests, around Starlette's router and its `Resource`s."""
+"""ASGI application: `Guard`, which forwards allowed requests, wrapped around Starlette's router and its `Resource`s."""
 
 import asyncio
 import contextlib
@@ -33,11 +33,11 @@ STATUSES: dict[type[AntiphonError], int] = {
     Unavailable: 503,
     StorageFull: 507,
 }
-"""Any other error is 400: the request's fault."""
+"""HTTP status by error; for any other error 400, the request's fault."""
 
 
 def refusal_of(error: AntiphonError) -> Refusal:
-    """Refusal sent to a client for an error."""
+    """Converts an error to the refusal sent to a client."""
     if isinstance(error, Refusal):
         return error
     wait = (("Retry-After", str(error.retry_seconds)),) if isinstance(error, TooMany) else ()
@@ -45,16 +45,16 @@ def refusal_of(error: AntiphonError) -> Refusal:
 
 
 SLOWEST, AFTER = 16 * 1024, 10.0
-"""Minimum average upload speed in bytes a second, and the seconds that are not counted, as a busy machine may need
-them for itself: a few slow clients would occupy all upload slots otherwise."""
+"""Minimum average upload speed in bytes a second, and initial seconds that are not counted, since a busy machine may
+need them. Without a minimum a few slow clients would occupy all upload slots."""
 SLOWEST_LIVE = 1024
 """Minimum speed of live sound: speech has at least 8 kbit/s."""
 LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
-"""Maximum chunks of a live body: 5 hours of 50 a second; and timeout in seconds of its next piece."""
+"""Maximum chunks of a live body: 5 hours of 50 a second; and timeout in seconds for its next piece."""
 
 
 async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
-    """The pieces of a request's body, none empty.
+    """Yields the non-empty pieces of a request's body.
 
     `live` sound may be sent in real time: in small chunks, at a low bit rate. Raises Refusal: the body is too long or
     too slow, or its framing is wrong.
@@ -77,31 +77,31 @@ async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) 
             yield piece
 
 
-class _Held:
-    """The bytes that a file had when it was asked for, read without those that came since.
+class _FileSnapshot:
+    """The bytes that a file had at the request, without bytes appended since.
 
-    `head`: what is read in place of the first bytes.
+    `head`: bytes read in place of the first.
     """
 
     def __init__(self, file: AsyncFile[bytes], length: int, head: bytes) -> None:
         self._file, self._length, self._head, self._at = file, length, head, 0
 
     async def read(self, most: int) -> bytes:
-        """The next bytes, fewer at the end alone."""
+        """Returns the next bytes; fewer only at the end."""
         at = self._at
         read = await self._file.read(max(0, min(most, self._length - at)))
         self._at += len(read)
         return (self._head[at:] + read[max(0, len(self._head) - at) :])[: len(read)]
 
     async def seek(self, at: int) -> None:
-        """Goes to a place, in bytes from the start."""
+        """Moves to a position in bytes from the start."""
         self._at = await self._file.seek(at)
 
 
 class FileBody(FileResponse):
-    """File as the body of a response, or the one range of it that a request asks for.
+    """A file as the body of a response, or the single range that a request asks for.
 
-    A file that grows is sent as long as it was when it was asked for.
+    A growing file is sent with its length at the request.
 
     For several ranges, or an invalid one, the whole file is the answer, as RFC 9110 allows: no client of sound files
     asks for several.
@@ -112,7 +112,7 @@ class FileBody(FileResponse):
 
     @classmethod
     async def of(cls, response: Response, path: Path, headers: dict[str, str]) -> "FileBody":
-        """The body of a response with that file; its stated length holds for what is read later."""
+        """Body of the response with that file; the stated length limits later reads."""
         stat = await asyncio.to_thread(os.stat, path)
         length = stat.st_size if response.length < 0 else response.length
         stat = os.stat_result((*stat[:ST_SIZE], length, *stat[ST_SIZE + 1 :]))
@@ -125,7 +125,7 @@ class FileBody(FileResponse):
     @contextlib.asynccontextmanager
     async def _open_file(self) -> AsyncIterator[Any]:
         async with super()._open_file() as file:
-            yield _Held(file, self._length, self._head)
+            yield _FileSnapshot(file, self._length, self._head)
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
@@ -176,7 +176,7 @@ class Guard:
 class Endpoint:
     """A handler with its request settings.
 
-    `handler`: called with the request, and where `most` is set with the pieces of its body.
+    `handler`: called with the request and, if `most` is set, with the pieces of its body.
     """
 
     handler: Callable[..., Response | Awaitable[Response]]
@@ -220,7 +220,7 @@ class Resource:
             self._gate.body_bytes -= len(body)
 
     async def _called(self, endpoint: Endpoint, request: HttpRequest, *pieces: AsyncIterator[bytes]) -> Response:
-        """Calls a handler; without a time limit if it streams its body: the client's speed is limited."""
+        """Calls a handler, without a time limit if it streams its body, since the client's speed is limited."""
         async with asyncio.timeout(None if pieces else self._gate.limits.handler_seconds):
             result = endpoint.handler(request, *pieces)
             if isinstance(result, Awaitable):
@@ -251,7 +251,7 @@ async def respond(response: Response, scope: Scope, receive: Receive, send: Send
 
 
 Owner: TypeAlias = Callable[[HttpRequest], None]
-"""Check that raises `Refusal` if a request with the token is not allowed."""
+"""Check that raises `Refusal` if a request with the token is still not allowed."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -260,8 +260,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 class Routes:
     """Routes of a server, an ASGI application.
 
-    `fallback`: answers GET for paths without a route; `websockets`: by path the handler, and the check of token
-    requests.
+    `fallback`: answers GET for paths without a route; `websockets`: handler and check of token requests, by path.
     """
 
     def __init__(self, gate: RequestGate) -> None:
@@ -279,8 +278,8 @@ class Routes:
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
         """Adds a route; of several matches, one without "*" has priority, then the one with the fewest {parts}.
 
-        A path is as /plugins/NAME/THING/{part}; "/*" at its end matches every path below. A GET route also answers
-        HEAD. Raises PluginError: the path is reserved, taken or malformed, or there is no such method.
+        A path has the form /plugins/NAME/THING/{part}; "/*" at its end matches every path below. A GET route also
+        answers HEAD. Raises PluginError: the path is reserved, taken or malformed, or there is no such method.
         """
         _, first, *more = *path.split("/"), ""
         if not path.startswith("/") or "//" in path or "{" in first or any(p in (".", "..") for p in more):
@@ -309,7 +308,8 @@ class Routes:
     def add_websocket(self, path: str, serve: ServeWebSocket, owner: Owner | None = None) -> None:
         """Serves the WebSockets of a path; a plain request is answered 426.
 
-        `owner`: requires the token, and is called with the request to raise `Refusal`; None for any page.
+        `owner`: if given, the token is required, and `owner` is called with the request and may raise `Refusal`; None
+        for any page.
         """
         self.websockets[path] = serve, owner
 
@@ -325,7 +325,7 @@ class Routes:
         return [(path, method) for path, one in self._resources.items() for method in one.endpoints]
 
     def reserve(self, names: frozenset[str]) -> None:
-        """Makes `add` refuse "/" and paths whose first part, or first two, are among `names`, from now on."""
+        """From now on makes `add` refuse "/" and paths whose first part, or first two, are among `names`."""
         self._reserved = names | {"", "*"}
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:

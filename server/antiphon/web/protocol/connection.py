@@ -36,7 +36,7 @@ _PLAIN_HTTP = (
     b"This port takes HTTPS: begin the address with https://\n"
 )
 LINGER_SECONDS = 1.0
-"""Seconds in which a client may still send after its answer: most read the answer only once they have sent all."""
+"""Seconds in which a client may still send after its answer: most clients read it only after sending everything."""
 BACKLOG = 256
 """Connections accepted by the system before the server does."""
 
@@ -44,7 +44,7 @@ BACKLOG = 256
 class HttpConnection(asyncio.StreamReaderProtocol):
     """The server's end of one connection, also during its TLS handshake.
 
-    `piece_seconds`: time for each piece of its body; 0 where `Limits.request_seconds` are for all of it.
+    `piece_seconds`: timeout for each piece of its body; 0 if `Limits.request_seconds` applies to the whole body.
     """
 
     transport: asyncio.Transport
@@ -174,7 +174,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
     # what is received
 
     async def _receive(self) -> Message:
-        """ASGI receive: the next piece of the body. The client's time limit applies meanwhile, then the handler's."""
+        """ASGI receive: the next piece of the body. The client's timeout applies meanwhile, then the handler's."""
         if self._conn.they_are_waiting_for_100_continue:
             self._write(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
         if self.piece_seconds:
@@ -260,7 +260,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         self._writer.write(data or b"")
 
     async def _sent(self, last: bool) -> None:
-        """Waits until the system has taken the sent bytes; after the `last` piece the handler is done."""
+        """Waits until the system has taken the sent bytes; after the `last` piece the handler counts as finished."""
         if last:
             self._connections.wait(self)
         try:
@@ -281,7 +281,8 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         """Closes the connection.
 
         Closing with bytes unread would reset it, and the client might never see the answer; so the rest is read and
-        discarded for up to `LINGER_SECONDS` before. A client of TLS that sends no more sees the end only by the close.
+        discarded for up to `LINGER_SECONDS` before. A TLS client that has stopped sending recognises the end only by
+        the close.
         """
         self._connections.wait(self)
         if self._conn.their_state is not h11.MUST_CLOSE or self._writer.can_write_eof():
@@ -307,7 +308,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
 class Connections:
     """All connections of a server.
 
-    `websocket_of`: gives what serves the WebSocket of a request; None where it is answered as a plain request.
+    `websocket_of`: returns the handler of a request's WebSocket; None if it is answered as a plain request.
     """
 
     def __init__(self, app: ASGIApp, gate: RequestGate, websocket_of: Callable[[Scope], ServeWebSocket | None]) -> None:
@@ -327,7 +328,7 @@ class Connections:
         return len(self.waiting) + len(self.busy)
 
     async def accept(self, listener: socket.socket) -> None:
-        """Starts accepting connections, by a socket that `close_port` closes."""
+        """Accepts connections from now on, on a socket that `close_port` closes."""
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(lambda: HttpConnection(self), sock=listener, backlog=BACKLOG))
 

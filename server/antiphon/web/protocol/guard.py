@@ -59,7 +59,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Request target: the decoded path, which begins with "/", and the checked query, as it was sent; None without."""
+    """Request target: the decoded path, which begins with "/", and the checked query as sent; None without a query."""
 
     path: str
     query: str | None
@@ -91,7 +91,7 @@ class Site:
         return port == self.port and (host in self.hosts or (local != "" and host == local.lower()))
 
     def check(self, headers: Headers, local: str = "") -> None:
-        """Raises `Refusal` unless there is one Host, one of ours, and no foreign Origin."""
+        """Raises `Refusal` unless there is exactly one Host, which is this server's, and no foreign Origin."""
         hosts = fields(headers, b"host")
         if len(hosts) != 1 or not hosts[0]:
             raise Refusal(400, "a request needs exactly one Host header")
@@ -165,7 +165,7 @@ def decode_path(path: str) -> str:
 
 
 def check_framing(headers: Headers, version: bytes) -> int:
-    """The body's length by its header, 0 for none or chunked; `Refusal` for framing that allows request smuggling."""
+    """Body length by the header, 0 for none or chunked. Raises `Refusal` for framing that allows request smuggling."""
     lengths, codings = fields(headers, b"content-length"), fields(headers, b"transfer-encoding")
     if codings and (lengths or version == b"1.0"):
         raise Refusal(400, "a request has either Content-Length or Transfer-Encoding")
@@ -173,7 +173,7 @@ def check_framing(headers: Headers, version: bytes) -> int:
 
 
 def check_size(target: bytes, headers: Headers, limits: Limits) -> None:
-    """Raises `Refusal` for a header block over the limits."""
+    """Raises `Refusal` if the headers exceed the limits."""
     size = len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
     if size > limits.header or len(headers) > limits.fields:
         raise Refusal(431, f"a request header has at most {limits.header} bytes in {limits.fields} fields")
@@ -270,7 +270,7 @@ class RequestGate:
 
 
 def count_failure(counters: HttpCounters, what: str, why: object) -> None:
-    """Counts an error of our own code, and logs it in one line."""
+    """Counts an internal error, and logs it in one line."""
     counters.errors += 1
     shown = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
     log.error("%s failed: %s", what, " ".join(shown.split())[:500])

@@ -16,7 +16,7 @@ from wsproto.utilities import LocalProtocolError
 from antiphon.web.access import PROTOCOL
 
 TURN_BYTES = 1024
-"""Bytes handled in a turn: up to 170 frames, which take 2 ms or so."""
+"""Bytes handled per turn: up to 170 frames, which take about 2 ms."""
 MAX_MESSAGE_BYTES = 4096
 """Maximum characters or bytes of a client's message."""
 MAX_PINGS = 50
@@ -28,7 +28,7 @@ SEND_SECONDS = 5.0
 class WebSocket:
     """The server's end of one WebSocket.
 
-    `turn`: held while bytes are handled: many clients that send much delay no other.
+    `turn`: lock held while bytes are handled, so that many busy clients do not delay the others.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class WebSocket:
         take: Callable[[], Iterable[str | bytes]],
         handle: Callable[[str | bytes], str] | None = None,
     ) -> None:
-        """Sends the result of `take` whenever `more` is set, until the client disconnects or does not read.
+        """Sends the results of `take` whenever `more` is set, until the client disconnects or stops reading.
 
         `handle` is called with each message of the client and returns an answer, "" for none.
         """
@@ -100,7 +100,7 @@ class WebSocket:
             self._writer.transport.abort()
 
     async def _read(self) -> bytes:
-        """Bytes from the client; empty if it has disconnected, or answers no ping."""
+        """Returns bytes from the client; empty if it has disconnected, or does not answer pings."""
         for _ in range(2):
             try:
                 async with asyncio.timeout(self._seconds):
@@ -151,4 +151,4 @@ class WebSocket:
 
 
 ServeWebSocket: TypeAlias = Callable[[WebSocket], Awaitable[None]]
-"""Serves one WebSocket until it closes."""
+"""Function that serves one WebSocket until it closes."""

@@ -43,8 +43,8 @@ _BRACKETS = 7
 class WallClock:
     """The offset between the two clocks, measured once and used until the wall clock steps.
 
-    It is not measured for each time tag, because measurements jitter: time tags an exact number of frames apart must
-    give moments exactly as far apart.
+    It is not measured for each time tag, because measurements jitter: time tags that are an exact number of frames
+    apart must keep that distance as moments.
 
     `offset`: wall clock minus CLOCK_MONOTONIC, in ns; `steps`: number of steps of the wall clock.
     """
@@ -52,7 +52,7 @@ class WallClock:
     def __init__(
         self, realtime: Callable[[], int] = time.time_ns, monotonic: Callable[[], int] = time.monotonic_ns
     ) -> None:
-        """Measures the offset; both clocks give nanoseconds."""
+        """Measures the offset; both clocks return nanoseconds."""
         self._realtime, self._monotonic = realtime, monotonic
         self.offset = self._measure()
         self.steps = 0
@@ -99,7 +99,7 @@ class EngineClock:
         return Moment(self._link.sample_at(self.now_ns()), self._link.tempo_now()[0])
 
     def when(self, timetag: int) -> Sample:
-        """Engine sample of an NTP time tag; `RequestError` where it is over `HORIZON` seconds ahead."""
+        """Engine sample of an NTP time tag. Raises RequestError: it is over `HORIZON` seconds ahead."""
         target = self.wall.moment(timetag)
         ahead = (target - self.now_ns()) / 1e9
         if ahead > HORIZON:
@@ -135,7 +135,7 @@ class Outbox:
         return self._link.batch()
 
     def tap(self, told: Callable[[EngineEffect], None], *kinds: type) -> None:
-        """Has `told` be called with every effect of these kinds; without one, with every effect."""
+        """Calls `told` with every later effect of these kinds; without kinds, with every effect."""
         self._taps.append((told, kinds or (object,)))
 
     def send(self, effect: EngineEffect) -> None:
@@ -152,7 +152,7 @@ class Outbox:
             self._enqueue(self._for_plan, effect)
         else:
             if isinstance(effect, Panic | ClearSchedule):
-                self._for_plan = deque(left for e in self._for_plan for left in _remaining(effect, e))
+                self._for_plan = deque(left for e in self._for_plan for left in _surviving_part(effect, e))
             if self._backlog or not self._try(effect):
                 self._enqueue(self._backlog, effect)
 
@@ -161,7 +161,7 @@ class Outbox:
         while self._backlog and self._try(self._backlog[0]):
             self._backlog.popleft()
 
-    def plan_plays(self) -> None:
+    def send_waiting(self) -> None:
         """Sends the actions that waited for a plan, after the engine has confirmed or refused it."""
         waiting, self._for_plan = self._for_plan, deque()
         for effect in waiting:
@@ -199,8 +199,8 @@ class Outbox:
         queue.append(action)
 
 
-def _remaining(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
-    """Rest of an action waiting for a plan, after a panic or `/clearSched`; `Syncs` answers dropped syncs."""
+def _surviving_part(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
+    """Yields the part of a waiting action that a panic or `/clearSched` leaves; `Syncs` answers dropped syncs."""
     if isinstance(action, EVENTS):
         if isinstance(drop, ClearSchedule) and (action.kind == "off" or type(action.when) is Now):
             # a note-on without a time waits as well, and must not be left without its end
@@ -237,8 +237,8 @@ class CommandExecutor:
 
     `gathered`: values that were received in this turn and are not applied yet, with their senders: the last of each
     parameter, in the order in which they came. `load_time`: when a plan was last requested from the engine, by
-    `time.monotonic`; 0.0 before the first. `replaced`: is called with the values that a sender's command replaced, the
-    one it named first, as "node.param" → value, and the time.
+    `time.monotonic`; 0.0 before the first. `replaced`: called with the time and the values that a sender's command
+    replaced, "node.param" → value, the first-named parameter first.
     """
 
     def __init__(self, parts: CommandParts) -> None:
@@ -250,10 +250,10 @@ class CommandExecutor:
         self.gathered: dict[Settable, tuple[float, Peer]] = {}
         self.batch = parts.outbox.batch  # a context: what is done in it takes effect at one sample
         self.load_time = 0.0
-        self.replaced: Callable[[scenes.Scene, float], None] = _unkept
+        self.replaced: Callable[[scenes.Scene, float], None] = _ignore_replaced
 
     def do(self, command: Command, source: object) -> None:
-        """Execution of a command, without echo to `source`; `AntiphonError` if it is not valid."""
+        """Executes a command, without echo to `source`; raises `AntiphonError` if it is not valid."""
         self.perform(self._session.handle(command, self._clock.moment(), source))
 
     def flush(self) -> None:
@@ -310,7 +310,7 @@ class CommandExecutor:
     def recall(
         self, values: Mapping[str, Value], beats: float = 0.0, when: When = NOW, source: object = None
     ) -> scenes.Scene:
-        """Sets the parameters to a scene's values, in ramps of `beats` beats; returns what these replace.
+        """Sets the parameters to a scene's values, in ramps of `beats` beats; returns the values that they replace.
 
         Raises RequestError: one of the values is refused; nothing has changed but variants.
         """
@@ -322,7 +322,7 @@ class CommandExecutor:
         def commands() -> list[SetParam]:
             return list(scenes.recall_commands(values, state, beats * 60.0 / state.tempo, when))
 
-        self.replaced = _unkept  # what is recalled is one edit
+        self.replaced = _ignore_replaced  # what is recalled is one edit
         try:
             # a variant first: it decides which parameters its node has
             if varied := [c for c in commands() if state.every[c.node].info.varied_by == c.param]:
@@ -333,13 +333,13 @@ class CommandExecutor:
         return before
 
     def value(self, node: str, param: str) -> Value:
-        """Last requested value due by now, floats to seven digits; `RequestError` for an unknown name."""
+        """Returns the last requested value that is due, floats to seven digits; `RequestError` for an unknown name."""
         self.settle()
         return round_float32(self._session.state.value(node, param))
 
 
-def _unkept(_values: scenes.Scene, _now: float) -> None:
-    """Stands for `CommandExecutor.replaced` while no edit is kept."""
+def _ignore_replaced(_values: scenes.Scene, _now: float) -> None:
+    """Does nothing: it is `CommandExecutor.replaced` while no edit is kept."""
 
 
 def round_float32(value: Value) -> Value:
@@ -359,7 +359,7 @@ _MARGIN = 0.0005
 """Seconds added to a timer, so that the sample is due when it fires."""
 
 Steps = tuple[tuple[str, Callable[[], object]], ...]
-"""Functions, each with a name under which its exceptions are logged."""
+"""Functions with the names under which their exceptions are logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +434,7 @@ class Turns:
         if (self._feedback.surfaces.by_key or self._feedback.listeners) and self._feedback.due:
             self._do((("feedback", self._feedback.flush),))
 
-    def end_soon(self) -> None:
+    def schedule_finish(self) -> None:
         """Schedules `finish`, for work that was done outside a turn."""
         if self.running:
             asyncio.get_running_loop().call_soon(self.finish)

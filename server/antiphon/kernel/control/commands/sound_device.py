@@ -21,7 +21,7 @@ from antiphon.kernel.runtime.paths import write_atomic
 from antiphon.kernel.wire.osc import Arg, encode
 
 TIMEOUT_SECONDS = 20.0
-"""Seconds after which a change is given up, and another may be asked for."""
+"""Timeout of a change in seconds, after which another may be requested."""
 PATH = "/audio/device"
 MAX_REMEMBERED = 64
 """Most devices for which a value is kept: the latest ones."""
@@ -39,7 +39,7 @@ class ByDevice(Generic[T]):
     """Values kept for each sound device, in a file of the configuration folder."""
 
     def __init__(self, name: str, kind: type[T]) -> None:
-        """Reads the file; one that is missing or not valid holds nothing."""
+        """Reads the file; a missing or invalid one holds no values."""
         self._file = paths.config() / name
         self._chosen: dict[str, T] = {}
         try:
@@ -61,12 +61,12 @@ class ByDevice(Generic[T]):
 
 
 def headphones() -> ByDevice[bool]:
-    """Whether the output is headphones, which no microphone picks up."""
+    """Returns the table of output devices that are headphones, whose sound no microphone picks up."""
     return ByDevice("headphones.json", bool)
 
 
 def delays() -> ByDevice[float]:
-    """Delay in ms from the output to the microphone, without the ring, as `doctor --loopback` measures it."""
+    """Returns the table of delays in ms from output to microphone, without the ring, as by `doctor --loopback`."""
     return ByDevice("delays.json", float)
 
 
@@ -76,8 +76,8 @@ class SoundDevice:
     def __init__(self, link: RemoteEngine, replies: Replies, syncs: Syncs) -> None:
         """Begins without a device, until `attach`; a sender's `/synced` comes after its change.
 
-        `changed` is called with the name of a device that another one is changed for. `input`: the name of a file in
-        place of the device's input, "" for none.
+        `changed` is called with the name of the new device after a change. `input`: the name of a file in place of the
+        device's input, "" for none.
         """
         self._link, self._replies, self._syncs = link, replies, syncs
         self._supervisor: socket.socket | None = None
@@ -87,18 +87,18 @@ class SoundDevice:
         syncs.busy.append(self._busy)
 
     def attach(self, supervisor: socket.socket, name: str) -> None:
-        """The socket of the supervisor, and the device of the start."""
+        """Sets the supervisor's socket, and the device in use at the start."""
         self._supervisor, self._name = supervisor, name
 
     @property
     def name(self) -> str:
-        """The device as `/audio/device` takes it; the software clock's where it stands in for a lost one."""
+        """The device's name for `/audio/device`; the software clock's where it replaces a lost device."""
         driver = self._link.status().driver
         return driver if driver == "headless" else self._name
 
     @property
     def lost(self) -> str:
-        """Name of the device in whose place the software clock plays, until it is back; "" for none."""
+        """Name of the lost device that the software clock replaces until it is back; "" for none."""
         engine = self._link.status()
         stands_in = engine.state == "running" and engine.driver == "headless"
         return self._name if stands_in and self._name != "headless" else ""
@@ -121,7 +121,7 @@ class SoundDevice:
         self._asked = asked
 
     def read(self) -> None:
-        """Reads the supervisor's messages: why a device is not to be had."""
+        """Reads the supervisor's messages, which say why a device is not available."""
         assert self._supervisor is not None
         try:
             data = self._supervisor.recv(1 << 16)
@@ -135,7 +135,7 @@ class SoundDevice:
             self._answer(message["serial"], message["device"])
 
     def finish(self, report: DeviceUsed) -> None:
-        """Answers a change by the engine's report: the device that plays now, or why the wanted one does not."""
+        """Answers a change by the engine's report: the device that plays now, or why the wanted one cannot."""
         if not report.problem:
             self._name = report.device
             self.changed(self.name)
@@ -143,12 +143,12 @@ class SoundDevice:
         self._tell({"do": "device used", **asdict(report)})
 
     def given_up(self, engine: int) -> None:
-        """The engine was started again, with another pid, on the device that it had."""
+        """Fails a pending change after a restart of the engine, with another pid, on the previous device."""
         if self._asked is not None and self._asked.engine != engine:
             self._answer(self._asked.serial, "the engine ended while it changed the device; it plays on the one before")
 
     def expire(self) -> None:
-        """Gives up a change that takes longer than `TIMEOUT_SECONDS`."""
+        """Ends a change that takes longer than `TIMEOUT_SECONDS`, with an error."""
         if self._asked is not None and time.monotonic_ns() - self._asked.serial > TIMEOUT_SECONDS * 1e9:
             self._answer(self._asked.serial, f"no answer for {TIMEOUT_SECONDS:g} s; /audio/device says what plays")
 

@@ -81,7 +81,7 @@ class Syncs:
 
 
 TIMEOUT_SECONDS = 20.0
-"""Seconds after which a pending answer is given up: the recorder was killed."""
+"""Timeout of a pending answer in seconds: the recorder was killed."""
 MAX_CAPTURES = 16
 """Maximum pending captures."""
 
@@ -106,7 +106,7 @@ class Captures:
         bar: int,
         done: Callable[[str, str], None] | None = None,
     ) -> None:
-        """Request for the last `bars` bars of `bar` beats; `done` gets path and failure in place of the sender."""
+        """Asks for the last `bars` bars of `bar` beats; `done` gets path and failure in place of the sender."""
         if len(self._waiting) >= MAX_CAPTURES:
             raise EngineError(f"{MAX_CAPTURES} captures are being written already; try again in a moment")
         self._number += 1

@@ -23,8 +23,8 @@ MAX_WAITING = 100
 """Maximum queries waiting for the next list; a further one is refused."""
 
 
-class PatchQuestions:
-    """Open queries. Those that arrive while a list is read share the next one, which includes their changes."""
+class PatchQueries:
+    """Open queries. Queries that arrive while a list is read share the next one, which includes the latest changes."""
 
     def __init__(self, replies: Replies) -> None:
         """Begins without queries; answers go by `replies`."""
@@ -65,8 +65,9 @@ MAX_REMEMBERED_WORDS = 256
 
 
 class UnknownWords:
-    """Reports unknown words, each at most once in `RETRY_SECONDS`; to the owner, once to a peer, what others stand in
-    for, and values beyond their ranges."""
+    """Tells senders of unknown words, each at most once in `RETRY_SECONDS`. The owner, once per connection, is also
+    told of words that others replace, and of values beyond their ranges.
+    """
 
     def __init__(self, replies: Replies, now: Callable[[], float] = monotonic) -> None:
         self._replies, self._now = replies, now

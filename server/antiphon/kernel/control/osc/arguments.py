@@ -34,7 +34,7 @@ OnOff = Annotated[int, Meta(ge=0, le=1)]
 
 
 class OscCall(NamedTuple):
-    """A message to an address: what a handler is given before its arguments."""
+    """A message to an address: the argument of a handler before those of the message."""
 
     server: OscServer
     peer: Peer
@@ -83,16 +83,16 @@ def is_press(args: Args) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address(AddressInfo):
-    """A fixed OSC address. `readers`: of its arguments, in order; None where the handler takes them as they come."""
+    """A fixed OSC address. `readers`: one for each argument, in order; None where the handler takes them unread."""
 
     handler: Callable[..., None]
     readers: tuple[Callable[[Args, int], Any], ...] | None
     at_once: bool  # whether it only asks for the present state; it is then refused with a time in the future
 
     def bound(self, server: OscServer) -> Handler:
-        """Handler on a server, which rejects more arguments than the address has.
+        """Returns the handler on a server. It rejects more arguments than the address has.
 
-        An address without arguments, unless a query, is a button's: it may have a value, and 0 is the release.
+        An address without arguments, unless it is a query, is a button: it may have a value, and 0 is the release.
         """
         button, handler, readers = not self.args and not self.at_once, self.handler, self.readers
         count = 1 if button else len(self.args.split())

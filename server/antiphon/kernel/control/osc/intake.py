@@ -10,7 +10,7 @@ from functools import partial
 from time import monotonic
 
 from antiphon.kernel.control.commands.executor import CommandExecutor
-from antiphon.kernel.control.subscribers.clients import Access, held_answer
+from antiphon.kernel.control.subscribers.clients import Access, unapproved_answer
 from antiphon.kernel.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer, Rotation
 from antiphon.kernel.runtime.extras import advice
@@ -78,7 +78,7 @@ class Deferred:
         return len(self._schedule)
 
     def future(self, when: When, now: Moment) -> bool:
-        """True if a time is in the future, as `Schedule.future`."""
+        """True if a time is in the future, by the rule of `Schedule.future`."""
         return self._schedule.future(when, now)
 
     def add(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:
@@ -159,7 +159,7 @@ _SHORT = 3
 """Words longer than this are matched as part of an address."""
 NUMBERS = frozenset({float, int, bool})
 PASSED_SECONDS = 1.0
-"""Behind a message's beat, in seconds, from which on that is remarked: a busy machine or network is nearer to it."""
+"""Lateness after a message's beat, in s, above which the sender is told; a busy machine or network stays below."""
 _NEVER_ANSWERED = ("/fail", "/refused", "/remark", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
 
@@ -216,7 +216,7 @@ class Intake:
         budget = share
         while budget > 0 and lane.waiting:
             try:
-                budget = self._some(lane, budget)
+                budget = self._handle_some(lane, budget)
             except Exception as error:
                 # the number handled before it is unknown: count the whole share
                 budget = 0
@@ -224,14 +224,14 @@ class Intake:
                 self._faults.add("a message", error)
         return share - budget
 
-    def _some(self, lane: Lane, budget: int) -> int:
-        """Handles messages of a lane until the budget is spent; returns the rest of it. Exceptions propagate."""
+    def _handle_some(self, lane: Lane, budget: int) -> int:
+        """Handles messages of a lane until the budget is spent; returns the remaining budget. Exceptions propagate."""
         queue, rest, moves = lane.queue, lane.rest, self._executor.gathered
         exact = self._router.exact
         now = monotonic()
         while budget > 0:
             if rest:
-                budget -= self._elements(
+                budget -= self._handle_elements(
                     rest, max(budget, MAX_ATOMIC_MESSAGES) if len(rest) <= MAX_ATOMIC_MESSAGES else budget
                 )
                 continue
@@ -260,7 +260,7 @@ class Intake:
                         continue
                 budget -= self._one(decoded, peer, NOW)
             elif type(decoded) is Bundle:
-                self._unfold(lane, decoded, peer)
+                self._unpack_bundle(lane, decoded, peer)
                 budget -= 1
             else:
                 assert isinstance(decoded, WireError)
@@ -273,12 +273,12 @@ class Intake:
         if not self._access.hold(peer.host):
             return
         # the source of a TCP connection is verified, that of a datagram may be forged
-        answer = held_answer(peer.host, MAX_DATAGRAM if peer.udp is None else size)
+        answer = unapproved_answer(peer.host, MAX_DATAGRAM if peer.udp is None else size)
         if answer is not None:
             self._access.answered(peer.host)
             self._replies.reply(peer, answer)
 
-    def _unfold(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
+    def _unpack_bundle(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
         """Unpacks a bundle's messages, each with its time, to the front of the lane."""
         messages: list[tuple[Message | WireError, Peer, When]] = []
         stack: list[tuple[Packet, int]] = [(bundle, 0)]
@@ -299,7 +299,7 @@ class Intake:
                 messages.append((packet, peer, whens[tag]))
         lane.rest.extendleft(reversed(messages))
 
-    def _elements(self, rest: deque[tuple[Message | WireError, Peer, When]], most: int) -> int:
+    def _handle_elements(self, rest: deque[tuple[Message | WireError, Peer, When]], most: int) -> int:
         """Handles elements of a bundle, up to the cost `most`, which take effect at one sample; returns their cost."""
         cost = 0
         with self._executor.batch():

@@ -21,7 +21,7 @@ from antiphon.kernel.control.commands.executor import (
 from antiphon.kernel.control.commands.sound_device import SoundDevice, delays, headphones
 from antiphon.kernel.control.commands.syncs import Captures, Syncs
 from antiphon.kernel.control.faults import ControlFaults, ServerEvents
-from antiphon.kernel.control.osc.answers import PatchQuestions, UnknownWords
+from antiphon.kernel.control.osc.answers import PatchQueries, UnknownWords
 from antiphon.kernel.control.osc.intake import AddressRoute, Intake
 from antiphon.kernel.control.patches.plans import Plans
 from antiphon.kernel.control.state import StateFolder, StateSaver
@@ -101,8 +101,8 @@ class OscServer:
         self.device = SoundDevice(link, self.replies, self.syncs)
         self.headphones, self.delays = headphones(), delays()
         self.plans = Plans(catalog, self.executor, self.syncs, self.folder, self.structure_changed)
-        self.patch_questions = PatchQuestions(self.replies)
-        self.device.changed, self.plans.delay = self._at_device, self._delay
+        self.patch_questions = PatchQueries(self.replies)
+        self.device.changed, self.plans.delay = self._restore_headphones, self._delay
         self.services: list[tuple[str, Service]] = []
         self.kept = [self.plans.to_json, self.subscribers.to_json]  # what is saved, each as JSON with names of its own
         self.refusals: list[Callable[[str], None]] = []  # take the key of a closed UDP port
@@ -124,8 +124,8 @@ class OscServer:
         self.follow(self.session.state)
         self.saver.soon()
 
-    def _at_device(self, name: str) -> None:
-        """Chooses between headphones and loudspeakers as it was chosen for a sound device, if it was."""
+    def _restore_headphones(self, name: str) -> None:
+        """Restores the choice between headphones and loudspeakers that was saved for a sound device, if any."""
         chosen = self.headphones.chosen(name)
         if chosen is not None:
             try:

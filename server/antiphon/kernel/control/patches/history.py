@@ -102,7 +102,7 @@ class Rollback:
 
 
 def graph_to_restore(was: EditState, state: GraphState) -> Graph:
-    """Graph of an undo: that of `was`; unless it was `whole`, with the present values of existing nodes."""
+    """Returns the graph that an undo restores: that of `was`, with nodes' present values unless it was `whole`."""
     if was.whole:
         return was.graph
     now = {node.name: node for node in state.current().nodes}
@@ -122,7 +122,7 @@ MAX_ANSWERS = 1024
 class PlanAnswer:
     """An answer that depends on a plan.
 
-    `refused`: called with the reason when the engine refuses the plan; then nothing else is said of it.
+    `refused`: called with the reason when the engine refuses the plan; then no other answer is sent.
     """
 
     goal: int

@@ -18,7 +18,7 @@ MAX_PREVIOUS = 1 << 20
 
 
 def save(patch: Patch, name: str, catalog: Catalog, ours: Mapping[Path, str], *, replacing: bool) -> tuple[Path, str]:
-    """Patch file in the performer's folder; `ours` as last written may be replaced. PatchError, nothing written."""
+    """Saves a performer's patch; replaces files other than `ours` only if `replacing`. PatchError: nothing written."""
     path = paths.path_inside(paths.patches(), name, SUFFIX, PatchError)
     stem = path.name.removesuffix(SUFFIX)
     text = dump(_by_names(patch, catalog))

@@ -91,7 +91,7 @@ class Plans:
     # ---- asking
 
     def edit(self, make: Callable[[], list[Effect]], peer: Peer | None, address: str) -> None:
-        """Edit of nodes or wires by `make`, `/fail` to `peer` if the engine refuses; AntiphonError, and no change."""
+        """Edits nodes or wires by `make`; `peer` gets `/fail` if the engine refuses. AntiphonError: nothing changed."""
         state = self._session.state
         previous, graph = self._before(address, whole=False), state.graph
         self._change(make, peer, address, None)
@@ -99,7 +99,7 @@ class Plans:
             self.history.add(previous)
 
     def beside(self, loudspeakers: bool, peer: Peer | None, address: str) -> None:
-        """Sets whether a microphone picks up loudspeakers, now and of patches to come; `/fail` as of an edit."""
+        """Sets whether a microphone picks up loudspeakers, for this and later patches; `/fail` as for an edit."""
         self.edit(lambda: self._session.state.beside_loudspeakers(loudspeakers, self._beside), peer, address)
         self.loudspeakers = loudspeakers
 
@@ -119,15 +119,15 @@ class Plans:
         """Loads a patch in place of the present one, in a crossfade of `fade` seconds.
 
         `peer` gets `/done ADDRESS done…` when the plan plays, or `/fail` if the engine refuses it. `then` is called
-        once the plan plays, by default `wait_again`. Raises AntiphonError: the patch is not valid, or too many changes
-        are pending; nothing has changed.
+        once the plan plays, by default `wait_if_stopped`. Raises AntiphonError: the patch is not valid, or too many
+        changes are pending; nothing has changed.
         """
         previous = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
         graph = patch.graph
         if self.loudspeakers:
             graph = self._beside(graph)
-        then = then or self.wait_again
+        then = then or self.wait_if_stopped
         self._change(lambda: self._session.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
         if previous.graph.nodes or previous.graph.wires:
             self.history.add(previous)
@@ -140,9 +140,9 @@ class Plans:
             self._feedback.event("/patch/warning", warning)
 
     def wait(self, beat: float = 0.0, when: When = NOW, source: object = None) -> None:
-        """Has the clock stand at a beat until the player leads it; `RequestError` where the patch has no node for it.
+        """Stops the clock at a beat until the player leads it. RequestError: the patch has no node for that.
 
-        The node forgets what it has found, so that the next player's first notes count anew.
+        The node forgets its findings, so that the next player's first notes count anew.
         """
         node = self._session.state.by_id.get(self.awaited)
         if node is None:
@@ -152,20 +152,20 @@ class Plans:
             )
         self._executor.do(AwaitPlayer(node.id, beat, when), source)
 
-    def begin_anew(self) -> None:
-        """As `wait`, where the patch has a node for it; none while another patch without that node is prepared."""
+    def wait_if_possible(self) -> None:
+        """Does what `wait` does, if the patch has a node for it and no patch without that node is being prepared."""
         if self.awaited in self._session.state.by_id:
             self.wait()
 
-    def wait_again(self) -> None:
-        """Has a clock that stands, and waits for no node, wait for the player where the patch has a node for it."""
+    def wait_if_stopped(self) -> None:
+        """Makes a stopped clock that waits for no node wait for the player, where the patch has a node for that."""
         if not self._link.leader and not self._link.tempo_now()[2]:
-            self.begin_anew()
+            self.wait_if_possible()
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
-        """Replaces the clips, an edit named `what`; `RequestError` where they cannot be.
+        """Replaces the clips, an edit named `what`; `RequestError` where that is not possible.
 
-        A clip that was written by hand has to be playable with the present nodes; one that was recorded is.
+        A clip that was written by hand has to be playable with the present nodes; a recorded one always is.
         """
         check_clips(clips)
         if what == PUT:
@@ -188,14 +188,14 @@ class Plans:
         self._change(lambda: self._session.state.renew(catalog, quantum), None, "", None, then, refused)
 
     def save(self, name: str, *, replacing: bool) -> None:
-        """Performer's patch file of the state; `AntiphonError` on failure or for another file unless `replacing`."""
+        """Saves the state as a performer's patch; `AntiphonError` on failure or for another file unless `replacing`."""
         playing = Path(self._session.state.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
         present_patch, known = self.present(name), self._catalog
         path, text = save(present_patch, name, known, self._saved, replacing=replacing or playing)
         self._saved[path] = text
 
     def recall(self, scene: Scene, beats: float, when: When, source: object) -> None:
-        """Recalls a scene as one edit; arguments and errors as of `CommandExecutor.recall`."""
+        """Recalls a scene as one edit; arguments and errors are those of `CommandExecutor.recall`."""
         self._executor.settle()
         scene = with_macros(scene, self._session.state)
         if replaced := self._executor.recall(scene, beats, when, source):
@@ -312,7 +312,7 @@ class Plans:
     # ---- reports of the engine
 
     def loaded(self, serial: int, latency: int, awaited: int) -> None:
-        """Handles a loaded plan, number `serial`: sends its answers. `latency`, `awaited`: as of `PlanLoaded`."""
+        """Handles a loaded plan, number `serial`: sends its answers. `latency`, `awaited`: those of `PlanLoaded`."""
         effects = self._session.state.loaded(serial, self._engine_clock.moment().sample)
         self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
         self.latency, self.awaited = latency, awaited
@@ -320,7 +320,7 @@ class Plans:
         # a clock that waits again depends on the patch's values, and resets its node before notes come to it
         self._executor.perform(effects)
         self._answers.loaded(serial)
-        self._outbox.plan_plays()
+        self._outbox.send_waiting()
         self._executor.perform(self._session.held_again(serial))
         self._engine = self._link.status().pid
         self._structure_changed()
@@ -347,7 +347,7 @@ class Plans:
             log.warning("the patch cannot be played: %s", reason)
         self._executor.perform(effects)
         self._structure_changed()
-        self._outbox.plan_plays()
+        self._outbox.send_waiting()
         self._feedback.event("/patch/failed", reason)
         self._events.publish("patch", name=self._session.state.name, reason=reason)
 
@@ -384,7 +384,7 @@ class Plans:
     def look_after(self) -> None:
         """Repeats a plan request unanswered for `TIMEOUT_SECONDS` seconds; stores a reading of the engine's clock.
 
-        A running engine that was asked for no plan is asked: a control that was killed may have heard that it started.
+        A running engine without a plan request gets one: a killed control may have received its start report.
         """
         state, status = self._session.state, self._link.status()
         if state.loading and monotonic() - self._executor.load_time > TIMEOUT_SECONDS:

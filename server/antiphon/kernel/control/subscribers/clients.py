@@ -20,7 +20,7 @@ MAX_SURFACES = 64
 MAX_HELD = 64
 MAX_APPROVED = 256
 APPROVAL_SECONDS = 12 * 3600.0
-"""An approval lasts for an evening: in another network the same address may be a stranger's."""
+"""Seconds for which an approval lasts, an evening: in another network the same address may be a stranger's."""
 REFUSALS = 3
 """Consecutive refused datagrams after which a subscription ends; a packet from the subscriber resets the count."""
 LEASE = 300.0
@@ -76,7 +76,7 @@ class Access:
         """Counts a message from an unapproved address; the last `MAX_HELD` addresses are listed by `held`.
 
         Returns whether it may be answered: each address once in `HELD_ANSWER_SECONDS`, and `MAX_HELD` addresses in that
-        time. Call `answered` when it was.
+        time. Call `answered` after an answer.
         """
         self.held_messages += 1
         if host not in self._printed and len(self._printed) < MAX_PRINTED:
@@ -149,7 +149,7 @@ class Access:
         """Addresses whose approval was revoked and not given again."""
         return frozenset(self._forgotten)
 
-    def lapse(self) -> None:
+    def end_expired_approvals(self) -> None:
         """Ends the approvals that have expired."""
         now = self._clock()
         over = [host for host, until in self._approved.items() if until <= now]
@@ -292,7 +292,7 @@ class Surfaces:
         return expired
 
 
-def held_answer(host: str, most: int) -> bytes | None:
+def unapproved_answer(host: str, most: int) -> bytes | None:
     """Longest `/fail` for an unapproved host within `most` bytes (no amplification of forged datagrams), or None."""
     for words in (f"{host} is not approved: antiphon approve {host}", "not approved yet", "held"):
         packet = encode("/fail", "", words)
@@ -351,7 +351,7 @@ class Subscribers:
     def expire(self) -> None:
         """Ends expired approvals and subscriptions, and pings UDP subscribers every `KEEPALIVE` seconds."""
         now = monotonic()
-        self._access.lapse()
+        self._access.end_expired_approvals()
         known = {s.peer.key for s in self._surfaces}
         self._pinged = {key: at for key, at in self._pinged.items() if key in known}
         for surface in self._surfaces:

@@ -21,7 +21,7 @@ MAX_EVENTS = 256
 """Maximum events of one flush; further ones are dropped and counted."""
 
 MAX_TOLD = 240
-"""Maximum characters of an address, and of a reason, of a refusal that is sent."""
+"""Maximum characters of the address, and of the reason, in a refusal that is sent."""
 REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning", "/plugin/failed"})
 """Events with a sentence, from which file names are removed for surfaces that are not the owner's."""
 Listener = Callable[[str, Value], None]
@@ -38,7 +38,9 @@ def wire_value(param: Param, value: Value) -> Arg:
 
 
 def param_level(param: Param) -> Level:
-    """Access level needed to set or read a parameter; what names files, or code to load, is for owners only."""
+    """Access level needed to set or read a parameter; a parameter that names files, or code to load, is for owners
+    only.
+    """
     return Level.OWNER if param.kind == "file" or param.owners else Level.SURFACE
 
 
@@ -83,7 +85,7 @@ class Feedback:
             self._changes[address] = (value, source, level)
 
     def param_changed(self, node: str, param: Param, value: Value, source: object) -> None:
-        """Adds a changed parameter, at all the addresses that move it; `source` as for `changed`."""
+        """Adds a changed parameter, at all addresses that set it; `source` as for `changed`."""
         address, wired = f"/node/{node}/{param.name}", wire_value(param, value)
         self.changed(address, wired, source, param_level(param))
         if self.surfaces:
@@ -97,7 +99,7 @@ class Feedback:
             self.norms.add(norm)
 
     def refused(self, address: str, reason: str, sender: str) -> None:
-        """Adds a refusal, for the owner's other subscribers; the sender is answered."""
+        """Adds a refusal, for the owner's other subscribers; the sender gets an answer of its own."""
         self.event("/refused", address[:MAX_TOLD], reason[:MAX_TOLD], sender, level=Level.OWNER, source=sender)
 
     def event(self, address: str, *args: Arg, level: Level = Level.SURFACE, source: object = None) -> None:

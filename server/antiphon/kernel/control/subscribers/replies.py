@@ -34,7 +34,7 @@ class Replies:
         self.packets.append((peer, packet))
 
     def fail(self, peer: Peer, address: str, reason: str | Callable[[], str]) -> None:
-        """Counted refusal, answered within the sender's rate limit; `reason` is called only if it is sent."""
+        """Counts a refusal, and answers it within the sender's rate limit; `reason` is called only if it is sent."""
         self.failed += 1
         if peer.fails.allows():
             text = reason if isinstance(reason, str) else reason()
@@ -43,7 +43,7 @@ class Replies:
                 self._feedback.refused(address, text, peer.key)
 
     def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
-        """`fail` with one answer per `FULL_SECONDS`, as a flood fills the schedule repeatedly."""
+        """Does what `fail` does, with one answer per `FULL_SECONDS`, as a flood fills the schedule repeatedly."""
         now = monotonic()
         if now - peer.full_reported >= FULL_SECONDS:
             peer.full_reported = now

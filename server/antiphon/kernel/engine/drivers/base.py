@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples
 
 OF_OUTPUT = "="
-"""Input device of PortAudio: the one named as the output is, or none where that has no input at the rate."""
+"""Input device of PortAudio: the one with the output's name, or none where it has no input at the rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriverOptions:
     """Driver options of `serve`.
 
-    `pairs`: what each two channels of the output device play, by `output_buses`; () for the graph's output alone.
+    `pairs`: the source of each two channels of the output device, by `output_buses`; () for the graph's output alone.
     """
 
     rate: int = 48000  # Hz
@@ -109,7 +109,7 @@ class Driver(Protocol):
         """Starts the block clock at number `first`. `origin_ns` is the CLOCK_MONOTONIC of sample 0."""
 
     def wait(self) -> int:
-        """Number of the block now due, after a wait; skipped ones are missed. -1: the device asked for none in time."""
+        """Waits for the block now due; returns its number. Skipped ones are missed; -1: no request in time."""
 
     def deliver(self, block: int, samples: Samples) -> bool:
         """Delivers the output of a block, float32 `[channels, frames]`. Returns False if it is too late to play."""

@@ -26,7 +26,7 @@ _DRAIN_SECONDS = 0.5
 def least_ahead(options: DriverOptions, rate: int, block: int, at: int = 0) -> int:
     """Least blocks from input to output for calls of `block` frames at a rate, the first from frame `at` of a block.
 
-    Those that a call begins, and the one under way where calls do not end with blocks.
+    It is the number of blocks that a call begins, plus the block in progress where calls do not end with blocks.
     """
     whole = options.rate == rate and not at and 0 in (block % options.block, options.block % block)
     return math.ceil(block * options.rate / (rate * options.block)) + (not whole)
@@ -51,7 +51,7 @@ def device_state(options: DriverOptions, ins: int, outs: int, rate: int, block: 
 def deliver_block(pace: i64p, s: i64p, block: i64, x: f32p, stride: i64, rows: i64p, count: i64) -> i64:
     """Delivers a block to the device: 1 if it is in time to be played, else 0.
 
-    `pace`, `s`: `PaceWord` and `Slot`; the others as for `give`.
+    `pace`, `s`: `PaceWord` and `Slot`; the other arguments are those of `give`.
     """
     at = block - pace[PaceWord.FIRST]
     behind = load_acquire(s, Slot.CALLS) - at

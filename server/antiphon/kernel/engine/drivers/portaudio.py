@@ -90,7 +90,7 @@ def load_library() -> Any:
 
 
 def sides(sd: Any, given: str, output: str, rate: int) -> tuple[int | None, int | None]:
-    """Device indices of input and output, at least one; `given`: the input by name, or `OF_OUTPUT`."""
+    """Device indices of input and output, at least one; `given`: name of the input device, or `OF_OUTPUT`."""
     o, i = find(sd, output, "output"), None
     if given == OF_OUTPUT:
         with suppress(Exception):

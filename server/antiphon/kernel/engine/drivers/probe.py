@@ -14,7 +14,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 MAX_ANSWER = 1 << 16
 """Maximum bytes of an answer."""
 PROBE_SECONDS = 10.0
-"""Time of a look for devices, in which the supervisor does nothing else."""
+"""Timeout in seconds of a search for devices, during which the supervisor does nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Found:
 
 
 def probe(settings: ServeSettings) -> Found:
-    """Driver for `settings`. Raises UsageError (a device named for headless) or EngineError (it cannot be used)."""
+    """Finds the driver for `settings`. Raises UsageError (a device named for headless) or EngineError (not usable)."""
     if settings.audio == "headless":
         for option, name in _named(settings):
             raise UsageError(
@@ -60,7 +60,7 @@ def _answer(settings: ServeSettings) -> dict[str, Any]:
 def device_settings(
     settings: ServeSettings, device: str, rate: int, block: int, playing: str
 ) -> tuple[ServeSettings, Found]:
-    """Settings that play through a device of `/audio/device`, at its own rate and block, and what was found of it.
+    """Returns settings for a device of `/audio/device`, at its own rate and block, and what the probe found of it.
 
     `device`: "headless", "jack", "jack:SERVER", "portaudio", or the number or a part of the name of a device of
     PortAudio's, which is the input too where it has one; rate, block: 0 for the server's; playing: the driver in use.

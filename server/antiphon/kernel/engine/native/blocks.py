@@ -1,7 +1,7 @@
 """Machine-code loop of the engine.
 
-Goal: a plan whose nodes all rest is played without the interpreter and its lock, so that parsing, compiling or garbage
-collection in the loader delays no block.
+Goal: a plan whose nodes are all at rest is played without the interpreter and its lock, so that parsing, compiling or
+garbage collection in the loader delays no block.
 
 Plan: every block begins with `begin_block`, is computed, and ends with `end_block` and `end_turn`, on both paths.
 Before each block `play_blocks` checks for an action, a new plan, a starting recording, or a signal. Then it returns,
@@ -58,7 +58,7 @@ from antiphon.kernel.workers.hop_kernels import wake_workers
 
 _RECORDS_INPUT = SESSION
 _COMPARED = 4
-"""Rows at the begin of a block, input and output among them, and before a row, with which that is compared."""
+"""Number of rows at the beginning of a block, and just before a row, with which that row is compared."""
 
 
 @kernel
@@ -72,7 +72,7 @@ def has_sound(x: f32p, count: i64) -> i64:
 
 @kernel
 def row_of(x: f32p, sound: f32p, first: i64, end: i64, rows: i64, frames: i64) -> i64:
-    """The row, among the first and the last of those from `first` to `end`, that has these samples; else `end`."""
+    """Returns the row with these samples among the first and the last from `first` to `end`; `end` if there is none."""
     for n in range(2 * _COMPARED):
         row = first + n if n < _COMPARED else end - 1 - (n - _COMPARED)
         if row >= first and row < end:
@@ -91,7 +91,7 @@ def row_of(x: f32p, sound: f32p, first: i64, end: i64, rows: i64, frames: i64) -
 def keep_for_recorder(s: i64p, block: i64, played: i64) -> None:
     """Stores a block of output and input in the recorder's tap while a recording runs.
 
-    One that was not played falls from the last frame before it to silence, as the device's callback has it.
+    A block that was not played is stored as the fade-out from the last frame before it, like the callback's.
     """
     header = address_i64(s[LoopWord.HEADER])
     frames = s[LoopWord.BLOCK]
@@ -147,7 +147,7 @@ def keep_for_listeners(s: i64p, block: i64) -> None:
 
 @kernel
 def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
-    """Stores the sound of all nodes in the ring of `/capture`, equal once; `beat`: at the block's first sample."""
+    """Stores the sound of all nodes in the ring of `/capture`, equal rows once; `beat`: at the block's first sample."""
     frames = s[LoopWord.BLOCK]
     slots = s[LoopWord.CAPTURE_SLOTS]
     tags = address_i64(s[LoopWord.CAPTURE_TAGS])
@@ -288,7 +288,7 @@ def end_block(s: i64p, block: i64, beat: f64, played: i64) -> i64:
 
 @kernel
 def end_turn(s: i64p, f: f64p) -> None:
-    """Load, then wake-ups of workers and control: last in a turn, since a woken process may take this core."""
+    """Publishes the load, then wakes workers and control: last in a turn, since a woken process may take this core."""
     publish_load(s, f, now_ns(s) - s[LoopWord.STARTED])
     if s[LoopWord.WAKING] != 0:
         wake_workers(address_i64(s[LoopWord.WAKING]))
@@ -299,7 +299,7 @@ def end_turn(s: i64p, f: f64p) -> None:
 
 @kernel
 def play_blocks(s: i64p, f: f64p) -> i64:
-    """Loop over blocks until the interpreter is needed (`ExitReason`); `s`, `f`: the words of `LoopWord`."""
+    """Runs blocks until the interpreter is needed (`ExitReason`); `s`, `f`: the words of `LoopWord`."""
     header = address_i64(s[LoopWord.HEADER])
     while True:
         block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)

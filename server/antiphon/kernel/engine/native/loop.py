@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples, missed_fall
+from antiphon.kernel.contract.block import Samples, missed_fade_out
 from antiphon.kernel.engine.callback import Slot
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
@@ -61,7 +61,7 @@ class NativeLoop:
         self.words, self._player, self._shared = words, player, shared
         self._taps, self._capture, self._browser = parts.taps, parts.capture, parts.browser
         # held, as their addresses are in the words
-        self._file, self._fall = parts.looped, missed_fall(driver.block, driver.rate)
+        self._file, self._fall = parts.looped, missed_fade_out(driver.block, driver.rate)
         self._plan: Plan | None = None
         self._strips: Mapping[str, Strip] = {}
         self.labels = _NO_LABELS  # of the tracks that are recorded
@@ -94,7 +94,7 @@ class NativeLoop:
         real[LoopWord.DLL_B], real[LoopWord.DLL_C] = math.sqrt(2.0) * omega, omega * omega
 
     def use(self, driver: Driver) -> None:
-        """Takes a driver of the same rate and block as the clock from the next block on."""
+        """Makes a driver of the same rate and block the clock, from the next block on."""
         whole, real = self.words.whole, self.words.real
         real[LoopWord.BLOCK_NS] = driver.block * 1e9 / driver.rate
         real[LoopWord.DLL_EXPECTED], real[LoopWord.DLL_PERIOD] = -1.0, real[LoopWord.BLOCK_NS]
@@ -134,7 +134,7 @@ class NativeLoop:
         }
 
     def _count_out(self, driver: Driver) -> int:
-        """Channels delivered to the device: all it has, at most those played."""
+        """Number of channels delivered to the device: all that it has, at most those played."""
         if not driver.device:
             return 0
         slot = (ctypes.c_int64 * (Slot.CHANNELS_OUT + 1)).from_address(driver.device)
@@ -174,7 +174,7 @@ class NativeLoop:
         self._end_turn()
 
     def play(self, journal: Journal) -> ExitReason:
-        """Loop until the interpreter is needed, at once unless the player rests; after `ROW` the block is not over."""
+        """Runs blocks until the interpreter is needed, at once unless the player rests; after `ROW` a block is open."""
         player, plan, whole, real = self._player, self._player.plan, self.words.whole, self.words.real
         line = player.tempo.line_at(player.sample)
         header = self._shared.words
@@ -239,7 +239,7 @@ _PARTS = ("words", "reports", "meters", "tap_tags", "tap_out", "tap_in")
 
 
 def _reported_table(plan: Plan) -> NDArray[Any]:
-    """Words of each readonly parameter that kernels write, as for `waiting.publish_meters`."""
+    """Returns the words of each readonly parameter that kernels write, as for `waiting.publish_meters`."""
     rows = []
     for host, name, array, index in plan.native.reported:
         cell = next(n for n, param in enumerate(host.info.cells) if param.name == name)

@@ -34,7 +34,7 @@ from antiphon.kernel.native.kernel import f32, f32p, f64, f64p, i64, i64p
 from antiphon.kernel.runtime.platform import MONOTONIC, PROCESS_TIME
 
 _READABLE = 1 << 32
-"""POLLIN in the events of a struct pollfd that is read as one word; the result stands 16 bits higher."""
+"""POLLIN in the events of a struct pollfd that is read as one word; the result is 16 bits higher."""
 _RESULT = 48
 _INT = 4294967295
 
@@ -54,13 +54,13 @@ def now_ns(s: i64p) -> i64:
 
 @kernel
 def computed_ns(s: i64p) -> i64:
-    """The processor time of the process, ns."""
+    """CPU time of the process, ns."""
     return clock_ns(s, PROCESS_TIME)
 
 
 @kernel
 def signal_came(s: i64p) -> i64:
-    """1 when a signal has come, else 0; does not wait."""
+    """1 if a signal has arrived, else 0; does not wait."""
     s[LoopWord.POLLED] = s[LoopWord.SIGNALS] + _READABLE
     call_c(s[LoopWord.POLL], offset(s, LoopWord.POLLED), 1, 0)
     return 1 if s[LoopWord.POLLED] >> _RESULT != 0 else 0
@@ -68,7 +68,7 @@ def signal_came(s: i64p) -> i64:
 
 @kernel
 def wait_software(s: i64p) -> i64:
-    """Waits for the next block of a software clock; its number, or -1 if the driver has to decide."""
+    """Waits for the next block of a software clock. Returns its number, or -1 if the driver has to decide."""
     pace = address_i64(s[LoopWord.PACE])
     block = pace[PaceWord.NEXT]
     due = due_ns(pace, block)
@@ -85,7 +85,7 @@ def wait_software(s: i64p) -> i64:
 
 @kernel
 def wait_device(s: i64p) -> i64:
-    """Waits for the next block of a device; its number, or -1 if the driver has to decide."""
+    """Waits for the next block of a device. Returns its number, or -1 if the driver has to decide."""
     pace = address_i64(s[LoopWord.PACE])
     device = address_i64(s[LoopWord.DEVICE])
     call = pace[PaceWord.NEXT]
@@ -117,7 +117,7 @@ def block_time(s: i64p, block: i64) -> i64:
 
 @kernel
 def copy_device(s: i64p, block: i64) -> None:
-    """Copies the device's input; a mono one goes to all channels."""
+    """Copies the device's input; a mono input goes to all channels."""
     pace = address_i64(s[LoopWord.PACE])
     device = address_i64(s[LoopWord.DEVICE])
     frames = s[LoopWord.BLOCK]
@@ -248,7 +248,7 @@ def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
 
 @kernel
 def push_report(s: i64p, kind: i64, where: i64, number: f64, token: i64) -> None:
-    """Appends a record to the ring of reports, as `RecordRing.push`; counts it if the ring is full."""
+    """Appends a record to the ring of reports, like `RecordRing.push`; counts it if the ring is full."""
     header = address_i64(s[LoopWord.HEADER])
     at = header[HeaderWord.REPORTS_WRITE]
     if at - header[HeaderWord.REPORTS_READ] >= REPORTS:

@@ -1,1 +1,1 @@
-"""Before a plan plays: it is compiled, tried, measured, admitted and prepared, beside the loop."""
+"""Steps before a plan plays: it is compiled, tried, measured, admitted and prepared, while the loop runs."""

@@ -38,11 +38,11 @@ TRIAL_BLOCKS = 48
 TRIAL_SECONDS = 0.3
 """CPU time after which a node's measurement ends, s; a slow node is measured over fewer than `TRIAL_BLOCKS` blocks."""
 _SEVERAL = 8
-"""Blocks of a measurement from which on the costliest does not count."""
+"""Number of measured blocks from which on the slowest is left out."""
 TRIAL_LIMIT = 8.0
-"""Seconds that the trial of all new nodes of a plan has, as of `Patience`; then its process is killed."""
+"""Time limit in seconds for the trial of all new nodes of a plan, counted by `StallTimeout`; then it is killed."""
 TIMEOUT_SECONDS = 10.0
-"""Seconds without a word of the weigher, which gives one ten times a second during a trial, after which it is lost."""
+"""Seconds without a message, of which the weigher sends ten a second during a trial, after which it counts as lost."""
 _MAX_MESSAGE = 8 << 20
 FULL, CLOSE = 0.95, 0.70
 """Load limits, as shares of a block or a hop: above `FULL` a plan is refused, above `CLOSE` it plays with a warning."""
@@ -94,9 +94,11 @@ class LoadEstimator:
         versions: Mapping[str, str] = _NO_VERSIONS,
         meanwhile: Callable[[], None] | None = None,
     ) -> list[float]:
-        """CPU ms a block of each node, by the weigher; `NodeError` for a failed trial, else `PluginError`.
+        """Returns the CPU ms per block of each node, by the weigher; `NodeError` for a failed trial, else
+        `PluginError`.
 
-        `patience`: seconds; with `meanwhile`, which is called at each word of a trial that goes on, until the next one.
+        `patience`: timeout in seconds. `meanwhile` is called at each message of a running trial, and restarts the
+        timeout.
         """
         if not nodes:
             return []
@@ -131,7 +133,7 @@ class LoadEstimator:
 
 
 def run_weigher(requests: socket.socket, catalog: Catalog, plugins: Callable[[], Loaded], spec: StreamSpec) -> int:
-    """Weigher's endless loop, until SIGTERM: trials of JSON requests in copies, costs cached by type and values.
+    """Answers JSON requests until SIGTERM: tries nodes in copies of the weigher, and caches costs by type and values.
 
     `plugins` is called in a copy, which may be a fresh interpreter.
     """
@@ -176,7 +178,7 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
 def _try_in_child(
     trial: Callable[[], str], nodes: list[NodeSpec], place: int, at_it: Callable[[], object]
 ) -> dict[str, Any]:
-    """Trial in a copy: {"costs": [ms]} or {"node": name, "said": why}. `place`: a file, the index of the node tried."""
+    """Runs a trial in a copy: {"costs": [ms]} or {"node": name, "said": why}. `place`: file with the node's index."""
     output = in_child(trial, TRIAL_LIMIT, at_it)
     node = nodes[_mapped(place)[0]]
     try:
@@ -211,7 +213,7 @@ def _try_all(
 
 
 def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> float:
-    """Mean CPU time of a node for a block as noise is at -20 dB, ms, as `TRIAL_SECONDS` of it show."""
+    """Returns a node's mean CPU time per block of noise at -20 dB, in ms, measured for up to `TRIAL_SECONDS`."""
     info = catalog[node.type]
     into, out = info.first("audio", "in"), info.first("audio", "out")
     wires = []
@@ -224,7 +226,7 @@ def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor],
 
 
 def _block_cost(graph: Graph, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> float:
-    """Mean CPU time of a graph for a block, ms."""
+    """Mean CPU time of a graph per block, ms."""
     with without_workers(preferred_device()):
         plan = compile_plan(graph, catalog, make, spec, {node.name: 1 for node in graph.nodes})
     # as flat a spectrum as noise has; `np.random` is 15 ms of a fresh interpreter
@@ -260,7 +262,7 @@ def worker_shares(pool: Pool) -> list[Share]:
 
 
 def admission_of(nodes: Iterable[Share], workers: Iterable[Share], cores: int) -> Admission:
-    """Verdict by `FULL` and `CLOSE`: nodes must fit a block, each worker its hop, both together the CPU cores."""
+    """Decides by `FULL` and `CLOSE`: nodes must fit a block, each worker its hop, both together the CPU cores."""
     nodes, workers = list(nodes), list(workers)
     load = sum(node.share for node in nodes)
     slow = max(workers, key=lambda w: w.share, default=None)

@@ -118,7 +118,7 @@ class PlanMaker:
     def _costs(
         self, outline: PlanOutline, new: list[NodeSpec], versions: Mapping[str, str], *, again: bool
     ) -> dict[str, float]:
-        """The CPU time of each node: as the last plan has it, of the new ones as the weigher measures it."""
+        """Returns each node's CPU time: of a new one measured by the weigher, of the others as in the last plan."""
         before = {} if self.last is None else self.last.costs
         kept = {host.name for host in outline.reused.values()}
         costs = {name: before.get(name, 0.0) if name in kept else 0.0 for name in outline.names}
@@ -168,7 +168,7 @@ _UNJUDGED = Admission(0.0)
 
 @dataclass(slots=True)
 class _Load:
-    """A request for a plan, and what its steps have found."""
+    """A request for a plan, with the results of its steps."""
 
     message: dict[str, Any]
     since: int = 0  # serial of the newest stream before it
@@ -219,7 +219,7 @@ class Loader:
             self._guarded(self._maintain)
 
     def _guarded(self, turn: Callable[[], None]) -> None:
-        """Runs one turn and prints its error, once for repeated ones: without this thread no plan can be loaded."""
+        """Runs one turn and prints its error, a repeated one once: without this thread no plan can be loaded."""
         try:
             turn()
         except (Exception, SystemExit) as error:
@@ -267,7 +267,7 @@ class Loader:
             self._reported = states
 
     def _load(self, message: dict[str, Any]) -> None:
-        """Loads a graph by these steps, or says why it is refused."""
+        """Loads a graph by these steps, or reports why it is refused."""
         load = _Load(message)
         try:
             for step in (self._make, self._settle, self._judge):
@@ -278,7 +278,7 @@ class Loader:
             self._garbage = True
             self._say(PlanRefused(load.message["serial"], sentence(error)))
             return
-        for step in (self._tell, self._set_aside, self._tell_states, self._take, self._hand_over):
+        for step in (self._tell, self._fail_blamed, self._report_states, self._take, self._hand_over):
             step(load)
 
     def _make(self, load: _Load) -> None:
@@ -312,8 +312,8 @@ class Loader:
         for report in vocabularies(load.made.plan.hosts):
             self._say(report)
 
-    def _set_aside(self, load: _Load) -> None:
-        """Fails the node that hung or crashed the engine, and has the watchdog told which node is at work."""
+    def _fail_blamed(self, load: _Load) -> None:
+        """Fails the node that hung or crashed the engine, and lets the watchdog see which node is running."""
         words, plan = self._loop.shared.words, load.made.plan
 
         def at_work(number: int) -> None:
@@ -326,7 +326,7 @@ class Loader:
             plan.hosts[blamed].mark_failed(load.aside[1])
             self._say(NodeState(blamed, "failed", load.aside[1]))
 
-    def _tell_states(self, load: _Load) -> None:
+    def _report_states(self, load: _Load) -> None:
         """Reports each new node that could not be prepared, and each that runs again."""
         unprepared, last = load.made.unprepared, self._maker.last
         before = {} if last is None else last.plan.hosts

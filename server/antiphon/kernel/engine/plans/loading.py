@@ -60,7 +60,7 @@ class LoadingNote:
 
     # ---- the loader
     def beat(self) -> None:
-        """Notes a heartbeat of the loader, at no node."""
+        """Notes a heartbeat of the loader while it is at no node."""
         self._words[_Word.NUMBER] = 0
         self._name[0] = 0
         self._words[_Word.BEAT] = time.monotonic_ns()
@@ -102,11 +102,11 @@ class LoadingNote:
         """Clears the beat of an ended engine, which must not count against the next engine's loader."""
         self._words[_Word.BEAT] = 0
 
-    def engine_ended(self, *, at_fault: bool) -> str:
+    def note_engine_end(self, *, at_fault: bool) -> str:
         """Adds the node being prepared to the list, if it is to blame for the engine's end; returns its name, or "".
 
-        An engine killed from outside (by a machine out of memory, for one), not `at_fault` by a crash or a hang, is no
-        proof against the node; a second kill at the same node is.
+        An engine killed from outside (such as by a machine out of memory), not `at_fault` by a crash or a hang, does
+        not put the blame on the node; a second kill at the same node does.
         """
         words, name = self._words, self.name
         node = Prepared(words[_Word.NUMBER], words[_Word.VALUES])

@@ -24,18 +24,18 @@ if TYPE_CHECKING:  # control writes headers alone, and has no player
 _ACTION = struct.Struct("<cq")
 """Header of a packed action: the record's kind, and the sample at which the action took effect."""
 VERSION = 2
-"""Version of the log's format."""
+"""Version of the session log's format."""
 _SPAN = struct.Struct("<cqq")
 MAX_WAITING = 16384
 NOTE = "recording.json"
-"""File of the runtime folder that names what is recorded, for a recorder that replaces a killed one and for control."""
+"""File of the runtime folder that names the recordings, for a recorder that replaces a killed one and for control."""
 TrackLabel = tuple[int, str, int, bool]
-"""Number in the ring of captures, name and channels of a sound, and whether it is part of the mix."""
+"""Track label: number in the ring of captures, name and channels of a sound, and whether it is part of the mix."""
 
 
 class RecordingNote(NamedTuple):
-    """The recording, session folder and folder of tracks that a recorder writes, "" for none; `since` when the
-    recording began, `tracks_since` the tracks, seconds of the epoch.
+    """The recording, session folder and tracks folder that a recorder writes, "" for none. `since`, `tracks_since`:
+    start of the recording and of the tracks, in seconds of the epoch.
     """
 
     record: str = ""
@@ -46,7 +46,7 @@ class RecordingNote(NamedTuple):
 
 
 def noted(folder: Path) -> RecordingNote:
-    """What this server's recorder writes, or a killed one was writing."""
+    """Reads which files this server's recorder writes, or a killed one was writing."""
     try:
         note = json.loads((folder / NOTE).read_bytes())
         # the last three, which those of older servers lack
@@ -98,8 +98,8 @@ class Journal:
         if self.recording:
             self._ring.push(_SPAN.pack(b"M", first, last))
 
-    def sounds_late(self, sample: int, latency: int) -> None:
-        """Records the latency of another driver, in frames, which plays from `sample` on."""
+    def record_latency(self, sample: int, latency: int) -> None:
+        """Records the latency, in frames, of another driver that plays from `sample` on."""
         if self.recording:
             self._ring.push(b"E" + json.dumps({"sample": sample, "latency": latency}).encode())
 
@@ -109,7 +109,7 @@ class Journal:
             self._ring.push(_SPAN.pack(b"U", sample, 0))
 
     def failed(self, sample: int, node: int, reason: str, *, aside: bool = False, leaving: bool = False) -> None:
-        """Records a node's failure: a replay cannot reproduce every failure, an overrun for one.
+        """Records a node's failure, since a replay cannot reproduce every failure, for example an overrun.
 
         `aside`: it had crashed the engine before and is bypassed from the start of the plan loaded at `sample`.
         `leaving`: it belongs to the plan that fades out in that block.
@@ -130,7 +130,7 @@ class Journal:
             self._ring.push(b"E" + json.dumps({"sample": sample, "tracks": tracks}).encode())
 
     def heard(self, sample: int, heard: deque[tuple[str, Sequence[Event]]]) -> None:
-        """Records the events that nodes got in the block at `sample`, and empties `heard`."""
+        """Records the events that nodes received in the block at `sample`, and empties `heard`."""
         for line in heard_lines(sample, heard) if self._words[HeaderWord.TAPPING] >= TRACKS else ():
             self._ring.push(b"E" + json.dumps(line).encode())
         heard.clear()
@@ -147,7 +147,7 @@ class Journal:
             self._ring.push(self._record)
 
     def follow(self) -> bool:
-        """At the end of a block, after `applied`: whether a session begins; its head is the player's state."""
+        """Whether a session begins, whose head is the player's state. Called at a block's end, after `applied`."""
         if not self.recording:
             return False
         if self._player.applied is None:
@@ -161,7 +161,7 @@ class Journal:
 
 
 def heard_lines(sample: int, heard: Iterable[tuple[str, Sequence[Event]]]) -> Iterator[dict[str, Any]]:
-    """Lines of the log on events that nodes got in the block at `sample`, as far as MIDI files have such."""
+    """Yields the log's lines on events that nodes received in the block at `sample`, if MIDI files can hold them."""
     for name, events in heard:
         told = [(e.offset, e.kind, int(e.number), float(e.value), e.channel) for e in events if _in_midi(e)]
         if told:

@@ -1,6 +1,6 @@
 """Recorder process, from shared memory to files; it outlives engine and control.
 
-Where blocks are missing the sound falls from its last frame to silence (`missed_fall`).
+Where blocks are missing, the sound is faded out from its last frame (`missed_fade_out`).
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.kernel.contract.block import Samples, missed_fall
+from antiphon.kernel.contract.block import Samples, missed_fade_out
 from antiphon.kernel.engine.recording.journal import NOTE, VERSION, to_line
 from antiphon.kernel.engine.recording.take import OutputTake, RecordedTake, write_capture
 from antiphon.kernel.engine.shared import OUTPUT, SESSION, TRACKS, ByteRing, HeaderWord, Shared
@@ -52,7 +52,7 @@ class Recorder:
     ) -> None:
         """Idle recorder; `folder` has the note for its successor, `limit` is bytes of a recording or set.
 
-        `kept`, `takes`: as of `run`; `export`: command that completes a folder of tracks; its path is added twice.
+        `kept`, `takes`: those of `run`; `export`: command that completes a folder of tracks; its path is added twice.
         """
         self._limit, self._looked, self._kept, self._export = limit, 0, kept, export
         self._made, self._takes = takes, dict[str, RecordedTake]()  # by "record", "session", "tracks"
@@ -64,7 +64,7 @@ class Recorder:
         size = (shape.tap, shape.channels, shape.block)
         self._out = np.frombuffer(shared.part("tap_out"), np.float32).reshape(size)
         self._in = np.frombuffer(shared.part("tap_in"), np.float32).reshape(size)
-        self._fall = missed_fall(shape.block, shape.rate)[:, None]
+        self._fall = missed_fade_out(shape.block, shape.rate)[:, None]
         self._last, self._last_in = np.zeros((2, shape.channels), np.float32)  # frames of the output and the input
         self._journal = ByteRing(shared)
         self._cues: list[dict[str, Any]] = []
@@ -75,9 +75,9 @@ class Recorder:
         self._words[HeaderWord.TAPPING] &= TRACKS
 
     def handle(self, message: dict[str, Any]) -> None:
-        """Starts or stops ("path" None) a recording, session or tracks, the value of "do"; "header" is for their log.
+        """Starts or stops ("path" None) a recording, session or tracks, as "do" names it; "header" is for the log.
 
-        A "cue" is written into the logs.
+        A message with "do" "cue" is written into the logs.
 
         Errors are reported, not raised.
         """
@@ -120,7 +120,7 @@ class Recorder:
 
     @property
     def _logs(self) -> bool:
-        """Whether a take has a log of its own, beside its sound."""
+        """Whether a take has a log in addition to its sound."""
         return bool(self._takes.keys() - {"record"})
 
     def _note(self) -> None:
@@ -137,7 +137,7 @@ class Recorder:
             say(f"cannot note what is recorded: {paths.os_error_text(error)}")
 
     def arm(self) -> None:
-        """Asks the engine for what is recorded."""
+        """Requests from the engine the data to be recorded."""
         sounds = any(take.taps for take in self._takes.values())
         if sounds and not self._sounds:
             # -1 before the engine's first block: turn() then begins with FIRST_BLOCK
@@ -165,10 +165,10 @@ class Recorder:
                 count = min(end - self._next, 64)
                 self._write(self._next, count)
                 self._next += count
-        self._look_at_limits(end)
+        self._check_limits(end)
 
     def _each(self, step: Callable[[RecordedTake], object]) -> None:
-        """Takes a step of each take; one whose step fails ends here."""
+        """Calls a step of each take; a take whose step fails is ended."""
         for kind, take in list(self._takes.items()):
             try:
                 step(take)
@@ -177,7 +177,7 @@ class Recorder:
                 self.arm()
                 self._note()
 
-    def _look_at_limits(self, end: int) -> None:
+    def _check_limits(self, end: int) -> None:
         """Ends takes at their limit, or on a full disk, as complete files; checks once a second of sound."""
         second = end * self.shared.shape.block // self.shared.shape.rate
         if second == self._looked:
@@ -217,9 +217,9 @@ class Recorder:
                 if into is not None:
                     into[n] = self._in[slot].T
             if tags[slot] != tag:
-                self._fall_from(self._last, out[n])
+                self._fade_out_block(self._last, out[n])
                 if into is not None:
-                    self._fall_from(self._last_in, into[n])
+                    self._fade_out_block(self._last_in, into[n])
                 # overwritten, perhaps while it was read; others were never written
                 self._words[HeaderWord.TAP_DROPPED] += there or tags[slot] > tag
             self._last[:] = out[n, -1]
@@ -227,13 +227,13 @@ class Recorder:
                 self._last_in[:] = into[n, -1]
         self._each(lambda take: take.blocks(first, out, into))
 
-    def _fall_from(self, last: Samples, block: Samples) -> None:
-        """Fills a missing block, float32 `[frames, channels]`, from the frame before it."""
+    def _fade_out_block(self, last: Samples, block: Samples) -> None:
+        """Fills a missing block, float32 `[frames, channels]`, with a fade-out from the frame before it."""
         block[:] = 0.0
         block[: len(self._fall)] = last * self._fall
 
     def _end(self, kind: str, error: Exception | None = None) -> None:
-        """Ends a take, if there is one, and makes projects of tracks. `error`: for which it is cut."""
+        """Ends a take, if there is one, and makes projects of tracks. `error`: the error that cuts it off."""
         take = self._takes.pop(kind, None)
         if take is None:
             return
@@ -310,7 +310,7 @@ def run(
 
     `begin`: messages to handle first, to record from the first block on. `ready`: pipe to the supervisor; it gets the
     errors of `begin` as one line of JSON; None prints them. `kept`: capture memory; None without captures. `takes`:
-    "module:Name" of the `RecordedTake` of a set and of tracks, by "session" and "tracks". `export`: as of `Recorder`.
+    "module:Name" of the `RecordedTake` of a set and of tracks, by "session" and "tracks". `export`: as for `Recorder`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []

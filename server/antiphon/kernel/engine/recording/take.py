@@ -1,4 +1,4 @@
-"""Sound file of a recording, readable after a crash: RIFF in RF64's layout up to 4 GiB, flushed each second."""
+"""Sound file of a recording, readable after a crash: RIFF with RF64's layout up to 4 GiB, flushed each second."""
 
 import contextlib
 import time
@@ -24,13 +24,13 @@ _RF64_AUTO_DOWNGRADE = 0x1210
 
 
 class RecordedTake:
-    """What is recorded. As text: its length and size, once it has ended. Any method may raise, but not `cut`.
+    """A recording in progress. Its text form: length and size, once it has ended. Any method may raise, but not `cut`.
 
     Attributes:
         name: Its file or folder.
-        ends, lacks: The beginnings of sentences on a take that ends early, and on one whose end may be lacking.
-        first: Below 0 before its first block.
-        taps, hears: Whether it takes blocks, and those of the input too.
+        ends, lacks: Beginnings of the messages on a take that ends early, and on one whose end may be missing.
+        first: Number of its first block; below 0 before it.
+        taps, hears: Whether it records blocks of output, and of the input too.
     """
 
     first = 0
@@ -45,13 +45,13 @@ class RecordedTake:
         raise NotImplementedError
 
     def read(self, lines: Sequence[dict[str, Any]]) -> None:
-        """Takes lines of the journal, and cues."""
+        """Receives lines of the journal, and cues."""
 
     def turn(self, end: int) -> None:
-        """Writes what was read, and what it has of the blocks before `end` from elsewhere than the tap."""
+        """Writes the lines received, and its data on blocks before `end` that do not come from the tap."""
 
     def blocks(self, first: int, out: Samples, into: Samples | None) -> None:
-        """Takes blocks of output and input, float32 `[blocks, frames, channels]`, from number `first` on."""
+        """Receives blocks of output and input, float32 `[blocks, frames, channels]`, from number `first` on."""
 
     def close(self) -> None:
         """Ends all files, complete."""
@@ -67,7 +67,7 @@ class TakeFile:
     """A sound file being written. `rate`: Hz."""
 
     def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:
-        """New file by suffix, libsndfile's `subtype` or the default; FileError for format, rate or room."""
+        """Creates a file by suffix, in libsndfile's `subtype` or the default; FileError for format, rate or space."""
         import soundfile
 
         suffix = path.suffix.lower()
@@ -145,7 +145,7 @@ class TakeFile:
 
 
 def put(take: TakeFile, frames: Any) -> None:
-    """Writes frames, and says once that a wave file has become long."""
+    """Writes frames, and reports once that a wave file has exceeded `RIFF_BYTES`."""
     if take.write(frames):
         say(
             f"{take.path} is larger than 4 GiB and continues as RF64: Antiphon, ffmpeg, VLC, Audacity and Reaper "
@@ -194,7 +194,7 @@ def describe_take(what: Path, seconds: float, size: int) -> str:
 
 
 def write_capture(message: dict[str, Any], kept: CaptureMemory | None) -> dict[str, Any]:
-    """Writes the requested bars to a new file; returns the answer, with the reason as error or ""."""
+    """Writes the requested bars to a new file. Returns the answer, with the reason as its error, or ""."""
     path, why = Path(message["path"]), ""
     try:
         if kept is None:

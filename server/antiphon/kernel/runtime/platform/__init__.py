@@ -1,7 +1,7 @@
 """Functions that differ by system: bells, shared memory, ending with a parent, limits, locks, clocks, machine facts.
 
-Linux has ways of its own (`linux`). Elsewhere, and with ANTIPHON_PORTABLE=1 there too, the plain ways are taken
-(`plain`): those of POSIX, without a fork. Limits of a process, locks of open files and functions of the C library have
+Linux has its own implementation (`linux`). Elsewhere, and with ANTIPHON_PORTABLE=1 there too, the plain one is used
+(`plain`): that of POSIX, without a fork. Limits of a process, locks of open files and functions of the C library have
 one form here: Linux and macOS have the first two by `resource` and `fcntl`; Windows, for which this is written and not
 yet run, has locks by `msvcrt` and no such limits.
 """
@@ -24,13 +24,13 @@ else:
 MONOTONIC = getattr(time, "CLOCK_MONOTONIC", -1)
 """Id of the monotonic clock of `clock_gettime`, which machine code calls."""
 PROCESS_TIME = getattr(time, "CLOCK_PROCESS_CPUTIME_ID", -1)
-"""Id of the clock of this process's processor time."""
+"""Id of the clock of this process's CPU time."""
 MANY_FILES = 512
-"""Files that a process may open where the system does not say."""
+"""Maximum open files of a process where the system does not say."""
 
 
 def limit_resources(**most: int) -> None:
-    """Limits this process and its children for good; a system without one of the limits keeps the others.
+    """Limits this process and its children permanently; a system without one of the limits applies the others.
 
     most: bytes of `data`, `address` space, `core` and each `file`, seconds of `cpu`.
     """
@@ -73,7 +73,7 @@ def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> b
 
 
 def lock_number(descriptor: int, number: int) -> bool:
-    """Locks one place of a file for this process; False where another process has it."""
+    """Locks one byte of a file for this process; False where another process has it."""
     try:
         if sys.platform == "win32":
             _at(descriptor, number)
@@ -86,7 +86,7 @@ def lock_number(descriptor: int, number: int) -> bool:
 
 
 def unlock_number(descriptor: int, number: int) -> None:
-    """Unlocks a place of a file."""
+    """Unlocks one byte of a file."""
     with contextlib.suppress(OSError):
         if sys.platform == "win32":
             _at(descriptor, number)
@@ -96,12 +96,12 @@ def unlock_number(descriptor: int, number: int) -> None:
 
 
 def _at(descriptor: int, number: int) -> None:
-    """Moves to the place that Windows is to lock."""
+    """Moves to the byte that Windows is to lock."""
     os.lseek(descriptor, number, os.SEEK_SET)
 
 
 PORTABLE: Final[bool] = sys.platform != "linux" or os.environ.get("ANTIPHON_PORTABLE", "") not in ("", "0")
-"""Whether this process takes the plain ways of any system."""
+"""Whether this process uses the plain implementation for any system."""
 
 if PORTABLE:
     from antiphon.kernel.runtime.platform.plain import (

@@ -1,4 +1,4 @@
-"""Linux's own ways: eventfds, memory files, a signal at the parent's end, priorities, exact timers, facts in /proc."""
+"""Linux implementation: eventfds, memory files, a signal at the parent's end, priorities, exact timers, /proc."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,7 @@ _SLICE_NS = 100_000
 _SYSCALLS = {"x86_64": 314, "aarch64": 274}
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_TIMERSLACK, _PR_SET_CHILD_SUBREAPER = 1, 15, 29, 36
 _ARGUMENTS = slice(45, 47)
-"""Place of the beginning and the end of the command line, behind the name in /proc/self/stat."""
+"""Indices of start and end address of the command line, counted after the name in /proc/self/stat."""
 
 
 class _Attributes(ctypes.Structure):
@@ -35,7 +35,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def make_bell(*, waits: bool = False, inherited: bool = True) -> int:
-    """Creates a bell, readable once rung: of `wait_bell` where it `waits`, else of `hear`; `inherited` by programs."""
+    """Creates a bell, readable once rung: for `wait_bell` if it `waits`, else for `hear`; `inherited` by programs."""
     return os.eventfd(0, (0 if waits else os.EFD_NONBLOCK) | (0 if inherited else os.EFD_CLOEXEC))
 
 
@@ -55,7 +55,7 @@ def wait_bell(bell: int) -> None:
 
 
 def anonymous_file(name: str, size: int) -> int:
-    """Creates a file of zeros without a place in any folder, inheritable, to be mapped by several processes."""
+    """Creates a file of zeros that is in no folder, inheritable, to be mapped by several processes."""
     fd = os.memfd_create(name, 0)
     os.ftruncate(fd, size)
     os.set_inheritable(fd, True)
@@ -63,23 +63,23 @@ def anonymous_file(name: str, size: int) -> int:
 
 
 def end_with_parent(parent: int) -> bool:
-    """Has this process killed when its parent ends; False if `parent` is not its parent, or no more."""
+    """Makes the system kill this process when its parent ends; False if `parent` is not, or no longer, its parent."""
     end_before_exec()
     return os.getppid() == parent
 
 
 def end_before_exec() -> None:
-    """Has this process, and a foreign program that it executes, killed when its parent ends; for `preexec_fn`."""
+    """Makes the system kill this process, or the program it executes, when its parent ends; for `preexec_fn`."""
     _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
-    """Makes this process the parent of what its children leave behind: their ends are reported to it."""
+    """Makes this process the parent of its children's orphans: their ends are reported to it."""
     _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def name_process(name: str) -> None:
-    """Gives a forked process a command line of its own, "antiphon: engine", for `ps` and `top`."""
+    """Sets a forked process's command line, for example "antiphon: engine", for `ps` and `top`."""
     _libc().prctl(_PR_SET_NAME, name.encode())
     with contextlib.suppress(OSError, ValueError):
         stat = Path("/proc/self/stat").read_bytes()
@@ -92,17 +92,17 @@ def name_process(name: str) -> None:
 
 
 def exact_timers() -> None:
-    """Has a sleep of this thread end when it is due, not up to 50 µs later."""
+    """Makes a sleep of this thread end when it is due, not up to 50 µs later."""
     _libc().prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def fifo(priority: int) -> bool:
-    """SCHED_FIFO, priority 1 to 99, for this thread and those it starts; False where that is not permitted."""
+    """Sets SCHED_FIFO, priority 1 to 99, for this thread and those it starts; False where that is not permitted."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except PermissionError:
@@ -136,7 +136,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """A process's facts from its state on; empty for one that is not there."""
+    """Fields of /proc/PID/stat from the state on; empty for a process that does not exist."""
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
             return stat.read().rpartition(b")")[2].split()
@@ -145,7 +145,7 @@ def _stat(pid: int) -> list[bytes]:
 
 
 def thread_clocks() -> tuple[int, int]:
-    """(time computed, time waited for a processor) of the calling thread since its start, ns. It takes some 10 µs."""
+    """(CPU time, time waited for a CPU) of the calling thread since its start, ns. It takes some 10 µs."""
     try:
         fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         try:
@@ -158,7 +158,7 @@ def thread_clocks() -> tuple[int, int]:
 
 
 def thread_times(pid: int) -> dict[str, ThreadTimes]:
-    """The times of each thread of a process, by its id, the first by `pid`; empty where they are not known."""
+    """Times of each thread of a process, by its id, the first by `pid`; empty where they are not known."""
     times = {}
     with contextlib.suppress(OSError, ValueError, IndexError):
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -171,7 +171,7 @@ def thread_times(pid: int) -> dict[str, ThreadTimes]:
 
 
 def descendants(pid: int) -> list[int]:
-    """A process and those that it has started, and they; those that are known."""
+    """A process, its children and their descendants, as far as they are known."""
     found = [pid]
     for parent in found:
         with contextlib.suppress(OSError, ValueError):

@@ -1,6 +1,6 @@
-"""The plain ways of any POSIX system, each as that of `linux` by the same name.
+"""The plain implementation for any POSIX system; functions have the names of those in `linux`.
 
-Facts of processes are psutil's, which other systems need; it is imported when it is first asked.
+Facts of processes come from psutil, which other systems need; it is imported at the first use.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ except ImportError:  # Windows
 
 _RUNG = (1).to_bytes(8, "little")
 _PIPE = 1 << 16
-"""Bytes that one read takes: no system's pipe holds more."""
+"""Maximum bytes of one read: no system's pipe holds more."""
 _LOOK_SECONDS = 0.2
 
 
@@ -32,7 +32,7 @@ class ThreadTimes(NamedTuple):
 
 
 def make_bell(*, waits: bool = False, inherited: bool = True) -> int:
-    """Creates a bell: a pipe whose ends are one descriptor, which a socket would be at ten times the cost of a ring."""
+    """Creates a bell: a pipe with both ends in one descriptor. A socket would take ten times as long to ring."""
     import tempfile  # which a process that makes none does without
 
     with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
@@ -96,7 +96,7 @@ def _shared_memory(name: str) -> int:
 
 
 def _room(fd: int) -> int:
-    """Free bytes of shared memory, where the system tells: a process that touches a page beyond is killed."""
+    """Free bytes of shared memory, where the system tells: a process that writes a page beyond is killed."""
     try:
         found = os.fstatvfs(fd)
     except OSError:
@@ -123,7 +123,7 @@ def end_with_parent(parent: int) -> bool:
 
 
 def end_before_exec() -> None:
-    """Nothing: a foreign program ends with the group of the worker that has started it."""
+    """Does nothing: a foreign program ends with the group of the worker that has started it."""
 
 
 def adopt_orphans() -> None:
@@ -144,7 +144,7 @@ def cores() -> int:
 
 
 def fifo(priority: int) -> bool:
-    """False: there is no real-time priority."""
+    """Returns False: there is no real-time priority."""
     return False
 
 
@@ -176,9 +176,9 @@ def is_stopped(pid: int) -> bool:
 def thread_clocks() -> tuple[int, int]:
     """(time computed, time waited for a processor) of the calling thread, ns.
 
-    A stretch between two calls in which no thread was preempted was slept, not waited, through.
+    If no thread was preempted between two calls, the time without CPU was sleep, not waiting.
     """
-    now, ran, switches = time.perf_counter_ns(), time.thread_time_ns(), _preempted()
+    now, ran, switches = time.perf_counter_ns(), time.thread_time_ns(), _preemption_count()
     before, ran_before, switches_before, waited = _clocks
     if switches != switches_before or switches < 0:
         waited += now - before - (ran - ran_before)
@@ -186,7 +186,7 @@ def thread_clocks() -> tuple[int, int]:
     return ran, waited
 
 
-def _preempted() -> int:
+def _preemption_count() -> int:
     """Times that this process's threads were preempted; -1 where the system does not tell."""
     return -1 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
@@ -195,7 +195,7 @@ _clocks = [0, 0, -1, 0]  # at the last call: the time, what the thread had compu
 
 
 def thread_times(pid: int) -> dict[str, ThreadTimes]:
-    """Times of a process as of one thread, by its pid: other systems tell no more."""
+    """Times of a process as one thread, by its pid: other systems tell no more."""
     import psutil
 
     try:
@@ -208,7 +208,7 @@ def thread_times(pid: int) -> dict[str, ThreadTimes]:
 
 
 def descendants(pid: int) -> list[int]:
-    """A process and those that it has started, and they; those that are known."""
+    """A process, its children and their descendants, as far as they are known."""
     import psutil
 
     try:
@@ -250,7 +250,7 @@ def process_at(port: int) -> int:
 
 
 def network() -> int:
-    """0: there are no network namespaces."""
+    """Returns 0: there are no network namespaces."""
     return 0
 
 

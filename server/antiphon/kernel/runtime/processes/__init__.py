@@ -1,1 +1,1 @@
-"""Child processes, descriptors between them, and what identifies and schedules a process."""
+"""Child processes, descriptors between them, and the identity and scheduling of processes."""

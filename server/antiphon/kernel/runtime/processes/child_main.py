@@ -1,7 +1,7 @@
 """The program of each child: `python -P -m antiphon.kernel.runtime.processes.child_main HEAD FUNCTION WORDS…`.
 
 `children.spawn` starts it. HEAD is JSON: `parent`, the pid of the process with which it ends, 0 for none; `nice` and
-`most`, its limits; `lane`, whether it is asked by messages. It imports little before it is bound.
+`most`, its limits; `lane`, whether requests are messages. It imports little before it is bound to its parent.
 """
 
 import importlib

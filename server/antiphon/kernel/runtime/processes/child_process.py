@@ -1,4 +1,4 @@
-"""How a forked child begins and ends, and what its parent says of that."""
+"""How a forked child begins and ends, and how its parent describes its end."""
 
 import contextlib
 import os
@@ -14,13 +14,13 @@ from typing import NoReturn
 from antiphon.kernel.runtime.platform import PORTABLE, name_process
 
 PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
-"""The environment variable of the pipe to which a command writes the share that is done."""
+"""The environment variable of the pipe to which a command writes the fraction done."""
 OWNER = "ANTIPHON_OWNER"
 """The environment variable of the pid of the program that starts a server for itself: it ends with that program."""
 DEVICE_GONE = 75
 """Exit status of an engine whose device stopped asking for blocks."""
 NO_DEVICE = 76
-"""Exit status of an engine whose device would not start; it has said why."""
+"""Exit status of an engine whose device would not start; it has reported why."""
 
 
 def leave(work: Callable[[], int | None]) -> NoReturn:
@@ -42,9 +42,9 @@ def leave(work: Callable[[], int | None]) -> NoReturn:
 
 
 def fork(work: Callable[[], int | None], name: str) -> int:
-    """Forks a child that runs `work` and exits as `leave` says, and gives its pid. Raises OSError: there can be none.
+    """Forks a child that runs `work` and exits like `leave`. Returns its pid. Raises OSError: the system allows none.
 
-    `name`: what `ps` shows of it. SIGINT and SIGTERM are blocked in it until `work` calls `listening`.
+    `name`: its name in `ps`. SIGINT and SIGTERM are blocked in it until `work` calls `listening`.
     """
     flush()
     with block_signals():
@@ -100,7 +100,7 @@ _asked = False
 
 
 def watch() -> None:
-    """From here on SIGINT raises KeyboardInterrupt and is recorded."""
+    """Makes SIGINT raise KeyboardInterrupt and be recorded from now on."""
     signal.signal(signal.SIGINT, _stop)
 
 
@@ -118,15 +118,15 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 _copied = False
 
 
-def copy_for_children() -> None:
-    """From here on children of this process are copies of it where they can be: its imports are half of their cost.
+def allow_copied_children() -> None:
+    """Makes children of this process copies of it where possible, from now on: its imports are half of their cost.
 
-    `antiphon run` says so. A program that imports Antiphon is not copied, nor is a process that plays or trains.
+    `antiphon run` calls it. A program that imports Antiphon is not copied, nor is a process that plays or trains.
     """
     global _copied
     _copied = True
 
 
 def may_be_copied() -> bool:
-    """Whether a child may be a copy: a fork takes none of this process's threads along."""
+    """Whether a child may be a copy: a fork does not copy the process's other threads."""
     return _copied and not PORTABLE and threading.active_count() == 1

@@ -26,27 +26,27 @@ from antiphon.kernel.runtime.processes.helper_channel import (
     write_message,
     write_parts,
 )
-from antiphon.kernel.runtime.processes.scheduling import LOOK_SECONDS, Patience
+from antiphon.kernel.runtime.processes.scheduling import LOOK_SECONDS, StallTimeout
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""Environment of a process whose arithmetic uses one thread: other processes play meanwhile."""
+"""Environment of a process that computes with one thread, because other processes play meanwhile."""
 TERM_SECONDS = 2.0
-"""Seconds that a process has to end after SIGTERM."""
+"""Seconds until a process must have ended after SIGTERM."""
 KILL_SECONDS = 10.0
-"""Seconds in which a killed process ends, on a busy machine too; one that waits for a hanging disk takes longer."""
+"""Seconds until a killed process has ended, on a busy machine too; one that waits for a hanging disk takes longer."""
 CHILD_FAULTS = (OSError, EOFError, ValueError)
 """Exceptions of `Child.send`, `receive` and `ask`: the child ended, was silent or sent an invalid answer."""
 _SHORT, _LONG = 0.0005, 0.02
-"""Seconds between two looks for the end of a child, at first and at most."""
+"""Seconds between two polls for the end of a child, at first and at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
     """Limits of a child, which hold before its function is called, or its program begins; 0 for none.
 
-    `nice`: increment of its nice value. `data`, `address`: bytes of private memory, of address space, beside what is
-    there where it is a copy of this process. `cpu`: seconds of processor time. `file`: bytes of each file that it
-    writes; -1 for no limit. One with limits leaves no core dump.
+    `nice`: increment of its nice value. `data`, `address`: bytes of private memory and of address space, for a copy of
+    this process in addition to those copied. `cpu`: seconds of CPU time. `file`: bytes of each file that it writes; -1
+    for no limit. A child with limits leaves no core dump.
     """
 
     nice: int = 0
@@ -65,9 +65,9 @@ class ChildLimits:
 class ChildLane:
     """Streams and descriptors that connect a child with this process.
 
-    `input`, `output`, `errors`: its standard streams as of `Popen`, None for those of this process; with a pipe for
-    both of the first it is asked and answers by messages. `fds`: further descriptors that it inherits; None for all
-    that are inheritable.
+    `input`, `output`, `errors`: its standard streams as for `Popen`, None for those of this process; with pipes for
+    both of the first, requests and answers are messages. `fds`: further descriptors that it inherits; None for all that
+    are inheritable.
     """
 
     input: int | None = subprocess.DEVNULL
@@ -77,7 +77,7 @@ class ChildLane:
 
     @property
     def messages(self) -> bool:
-        """Whether it is one of messages."""
+        """Whether requests and answers are messages."""
         return self.input == self.output == subprocess.PIPE
 
 
@@ -85,12 +85,12 @@ SILENT, MESSAGES = ChildLane(), ChildLane(subprocess.PIPE, subprocess.PIPE)
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a child, which imports what this process can import. `more`: variables in addition."""
+    """Environment of a child that can import the same modules as this process. `more`: variables in addition."""
     return {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
 
 
 class Child:
-    """A process that this one started, by `spawn` or by a fork, which is adopted by its pid.
+    """A process that this one started, by `spawn` or by a fork; a forked one is given by its pid.
 
     Attributes:
         input, output, errors: The pipes of its lane, None without.
@@ -101,7 +101,7 @@ class Child:
     errors: IO[bytes] | None = None
 
     def __init__(self, name: str, pid: int, *, leads: bool = False) -> None:
-        """`leads`: whether it leads a session, so that what it starts is killed with it."""
+        """Adopts a process. `leads`: whether it leads a session, so that its own children are killed with it."""
         self.name, self.pid, self._leads = name, pid, leads
         self._status: int | None = None
         self._waiting = threading.Lock()
@@ -152,7 +152,7 @@ class Child:
     def end(self, more: float = 0.0) -> None:
         """Sends SIGTERM, and SIGKILL `TERM_SECONDS` and `more` later; returns when it has ended, or after both.
 
-        SIGTERM is sent to it alone, which ends what it has started in its own order.
+        SIGTERM is sent only to the child, which ends its own children in its own order.
         """
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)  # a stopped process takes no SIGTERM
@@ -167,7 +167,7 @@ class Child:
         return status
 
     def forget(self) -> None:
-        """In a forked child: leaves it to the parent."""
+        """Leaves the child to the parent; called in a forked child of this process."""
         self._status = 0
         self._close_lane()
 
@@ -194,7 +194,7 @@ class Child:
         write_message(self.input.fileno(), message, *raw)
 
     def feed(self, data: bytes) -> None:
-        """Sends bytes to one whose input is no messages. Waits while the pipe is full. Raises OSError: it has ended."""
+        """Sends bytes where the input is not messages. Waits while the pipe is full. Raises OSError: it has ended."""
         assert self.input is not None
         write_parts(self.input.fileno(), [memoryview(data)])
 
@@ -204,7 +204,7 @@ class Child:
         self.input.close()
 
     def receive(self, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
-        """The next answer, its JSON object and raw bytes, as `read_message`: it has `silence` seconds for it."""
+        """Receives the next answer, its JSON object and raw bytes, as `read_message` does, within `silence` seconds."""
         assert self.output is not None
         return read_message(self.output.fileno(), most, silence, self.pid)
 
@@ -214,9 +214,9 @@ class Child:
         return self.receive(most, silence)
 
     async def heard(self, seconds: float | None) -> Message:
-        """As `receive`, of an answer without raw bytes, while the event loop goes on."""
+        """Awaits the next answer, one without raw bytes, like `receive`, while the event loop runs."""
         assert self.output is not None
-        patience = Patience(math.inf if seconds is None else seconds)
+        patience = StallTimeout(math.inf if seconds is None else seconds)
         while (message := self._answers.take()) is None:
             if await readable(self.output.fileno(), None if seconds is None else LOOK_SECONDS):
                 piece = os.read(self.output.fileno(), PIECE)
@@ -229,7 +229,7 @@ class Child:
 
 
 def _kill_group(leader: int) -> None:
-    """Kills the processes of a group, if there are any: macOS refuses to where they have ended."""
+    """Kills the processes of a group, if there are any: macOS refuses this for a group that has ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
@@ -247,10 +247,10 @@ def spawn(
     """Starts a process.
 
     Args:
-        function: "module:function", called with a `HelperChannel` where the lane is one of messages, and with `words`;
+        function: "module:function", called with a `HelperChannel` where the lane has messages, and with `words`;
             "module", which is run as a program; or the command line of another program, which has no limits.
-        limits: What it may take.
-        lane: What connects it with this process.
+        limits: Its limits.
+        lane: Its connection with this process.
         bound: Whether it is killed when the thread that starts it ends, however that ends.
         apart: Whether it leads a session of its own: Ctrl-C does not reach it, and what it starts ends with it.
         before: Called in the child before a program is executed.
@@ -289,7 +289,7 @@ def spawn(
 
 
 def _copied(head: dict[str, Any], function: str, words: Sequence[str], lane: ChildLane) -> Child:
-    """As `spawn`, by a fork. Its errors go nowhere."""
+    """Does what `spawn` does, by a fork. The child's standard error is discarded."""
     from antiphon.kernel.runtime.processes.child_main import main
 
     (asked, asking), (answered, answering) = os.pipe(), os.pipe()

@@ -1,4 +1,4 @@
-"""A function called in a copy of this process, which gives an answer; where there is no fork, in an interpreter."""
+"""Calls a function in a copy of this process and returns its answer; without fork, in a fresh interpreter."""
 
 import contextlib
 import faulthandler
@@ -12,21 +12,21 @@ from typing import Any
 
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent
 from antiphon.kernel.runtime.processes.child_process import fork, listening
-from antiphon.kernel.runtime.processes.scheduling import Patience
+from antiphon.kernel.runtime.processes.scheduling import StallTimeout
 from antiphon.kernel.runtime.processes.spawning import start_answering
 
 START_SECONDS = 20.0
-"""In which a fresh interpreter has begun its work."""
+"""Seconds within which a fresh interpreter has begun its work."""
 _WORK_TIMES = 3.0 if PORTABLE else 1.0
-"""What the seconds of the work are multiplied by: a fresh interpreter imports what a copy of this process has."""
+"""Factor of the work's time limit: a fresh interpreter imports the modules that a copy of this process already has."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForkedEnd:
     """End of a forked child.
 
-    `answer`: what its work gave, None where it gave nothing whole. `late`: seconds after which it was ended, 0 for one
-    that ended itself. `status`: its exit status, negative for a signal.
+    `answer`: the result of its work, None where it is missing or incomplete. `late`: seconds after which it was ended,
+    0 if it ended by itself. `status`: its exit status, negative for a signal.
     """
 
     answer: Any
@@ -42,21 +42,21 @@ class ForkedEnd:
 def run_forked(
     work: Callable[[], Any], seconds: float | None, most: int, meanwhile: Callable[[], object] | None = None
 ) -> ForkedEnd:
-    """Has a function called in a copy of this process, without input and output; the copy ends with this process.
+    """Calls a function in a copy of this process, without input and output; the copy ends with this process.
 
-    Where a process is not forked the copy is a fresh interpreter, that prepared for this module or another one, to
+    Where a process is not forked, the copy is a fresh interpreter, the one prepared for this module or another, to
     which `work` is pickled.
 
-    `work`: gives what JSON has, in at most `most` bytes. `seconds`: of work after which the child is ended, as of
-    `Patience`; None for no end. `meanwhile`: called ten times a second. Raises OSError: the system cannot make another
-    process or pipe.
+    `work`: returns JSON data of at most `most` bytes. `seconds`: timeout of the work, counted by `StallTimeout`, after
+    which the child is ended; None for no timeout. `meanwhile`: called ten times a second. Raises OSError: the system
+    cannot make another process or pipe.
     """
     child, receiving = start_answering(_start_and_become, work, os.getpid()) if PORTABLE else _fork(work)
     try:
-        begun = not PORTABLE or Patience(START_SECONDS).hears(receiving, child, meanwhile)
+        begun = not PORTABLE or StallTimeout(START_SECONDS).hears(receiving, child, meanwhile)
         if PORTABLE and begun:
             os.read(receiving, 1)  # it has what it is to do
-        patience = Patience(math.inf if seconds is None else _WORK_TIMES * seconds)
+        patience = StallTimeout(math.inf if seconds is None else _WORK_TIMES * seconds)
         data, late = b"", 0.0 if begun else START_SECONDS
         while begun and len(data) <= most:
             if not patience.hears(receiving, child, meanwhile):

@@ -11,19 +11,19 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from antiphon.kernel.runtime.processes.scheduling import Patience
+from antiphon.kernel.runtime.processes.scheduling import StallTimeout
 
 Raw: TypeAlias = "bytes | bytearray | memoryview"
 Message: TypeAlias = dict[str, Any]
 HEAD = struct.Struct("<QQ")
 MAX_MESSAGE_BYTES = 64 << 20
-"""Bytes of a message's JSON, at most."""
+"""Maximum bytes of a message's JSON."""
 PIECE, MAX_PARTS = 1 << 20, 256
-"""Bytes of one read, buffers of one write."""
+"""Bytes of one read, and maximum buffers of one write."""
 
 
 def pack(message: Message, raw: Sequence[Raw] = ()) -> bytes:
-    """The bytes of a message up to its raw bytes, which follow."""
+    """Returns the bytes of a message up to its raw bytes, which follow."""
     # ASCII: file names that are no UTF-8 arrive as they are
     data = json.dumps(message).encode() if message else b""
     return HEAD.pack(len(data), sum(memoryview(part).nbytes for part in raw)) + data
@@ -47,9 +47,9 @@ def write_parts(fd: int, parts: list[memoryview]) -> None:
 def read_message(fd: int, most: int = 0, silence: float | None = None, pid: int = 0) -> tuple[Message, bytearray]:
     """Reads a message of at most `most` raw bytes from a blocking descriptor.
 
-    `silence`: seconds without a byte after which it gives up, None for no end; those of the process `pid`, as of
-    `Patience`, or of the clock for 0. Raises EOFError: the other end is closed. Raises TimeoutError: nothing came in
-    time. Raises ValueError: what came is no message, or too long.
+    `silence`: timeout in seconds without a byte, None for no timeout; counted by `StallTimeout` for the process `pid`,
+    by the clock for 0. Raises EOFError: the other end is closed. Raises TimeoutError: no byte came in time. Raises
+    ValueError: the bytes are no message, or too long.
     """
     size, raw = check_head(_exactly(fd, HEAD.size, silence, pid), most)
     message = parse(_exactly(fd, size, silence, pid))
@@ -65,7 +65,7 @@ def check_head(data: bytes | bytearray, most: int) -> tuple[int, int]:
 
 
 def parse(data: bytes | bytearray) -> Message:
-    """A message's JSON object. Raises `ValueError` where it is none."""
+    """Returns a message's JSON object. Raises `ValueError` where there is none."""
     message = json.loads(data) if data else {}
     if not isinstance(message, dict):
         raise ValueError("a message that is not a JSON object")
@@ -73,7 +73,7 @@ def parse(data: bytes | bytearray) -> Message:
 
 
 class MessageBuffer:
-    """Messages without raw bytes out of a non-blocking stream, whose pieces are put in as they come."""
+    """Splits a non-blocking stream, added in pieces as they arrive, into messages without raw bytes."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -83,7 +83,7 @@ class MessageBuffer:
         self._data += piece
 
     def take(self) -> Message | None:
-        """The next message that is complete, None without one. Raises `ValueError` as `read_message`."""
+        """Returns the next complete message, None without one. Raises `ValueError` as `read_message` does."""
         if len(self._data) < HEAD.size:
             return None
         end = HEAD.size + check_head(self._data[: HEAD.size], 0)[0]
@@ -98,7 +98,7 @@ def _exactly(fd: int, size: int, silence: float | None, pid: int) -> bytearray:
     data = bytearray(size)
     rest = memoryview(data)
     while rest:
-        if silence is not None and not Patience(silence).hears(fd, pid):
+        if silence is not None and not StallTimeout(silence).hears(fd, pid):
             raise TimeoutError(f"nothing came for {silence:g} s")
         count = os.readv(fd, [rest[:PIECE]])
         if not count:
@@ -110,7 +110,7 @@ def _exactly(fd: int, size: int, silence: float | None, pid: int) -> bytearray:
 class HelperChannel:
     """The helper's end: requests come from standard input, answers go to what was standard output.
 
-    From then on standard input is empty, and what is printed, by libraries too, goes to standard error. The process
+    From then on standard input is empty, and printed text, from libraries too, goes to standard error. The process
     ignores Ctrl-C, which reaches a whole group: its parent decides. `input`, `output`: the descriptors that requests
     are read from, and answers are written to.
     """
@@ -124,9 +124,9 @@ class HelperChannel:
         os.dup2(2, 1)
 
     def requests(self, idle: float | None = None) -> Iterator[Message]:
-        """The requests, until the parent closes its end.
+        """Yields the requests until the parent closes its end.
 
-        `idle`: seconds after a request, without another, after which they end too; None for no end.
+        `idle`: timeout in seconds since the last request, after which they end too; None for no timeout.
         """
         silence = None  # the parent has a first request, late as it may be on a busy machine
         with contextlib.suppress(EOFError, TimeoutError):

@@ -1,4 +1,4 @@
-"""The list of a server's processes on disk, by which a later `serve` finds what a dead one left behind."""
+"""The list of a server's processes on disk, by which a later `serve` finds the processes of one that has died."""
 
 import contextlib
 import json
@@ -17,14 +17,14 @@ from antiphon.kernel.runtime.settings import ServeSettings
 LIST = "processes.json"
 _FREE, _NAMED = "free-", "osc-"
 _STARTING_SECONDS = 600.0
-"""Age in seconds from which a folder without a list is no starting server's."""
+"""Age in seconds from which a folder without a list cannot belong to a server that is starting."""
 
 
 def folder(settings: ServeSettings) -> Path:
     """The runtime folder of the server on these ports.
 
-    Where the port is chosen freely: that of a server whose supervisor has died and which chose its port freely too, so
-    that what it left is found; else one of its own. What others left that hold nothing is taken away.
+    Where the port is chosen freely: the folder of such a server whose supervisor has died, so that its state is found;
+    else a new one. Folders of ended servers that hold no state are removed.
     """
     runtime = paths.runtime()
     if settings.osc_port:
@@ -61,7 +61,7 @@ def clear(where: Path, settings: ServeSettings) -> None:
 
 
 def remove(where: Path) -> None:
-    """Removes a server's folder unless it holds state to go on with; for the server that has the port."""
+    """Removes a server's folder unless it holds state to restore; for the server that has the port."""
     if not (where / LIST).exists():
         shutil.rmtree(where, ignore_errors=True)
 
@@ -74,7 +74,7 @@ def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSet
 
 
 def refuse_running(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
-    """The file of a server and those of its processes that still run; None without one.
+    """Returns a server's file, and its processes that still run; None without a file.
 
     Raises UsageError while its supervisor runs.
     """
@@ -92,7 +92,7 @@ def refuse_running(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
 
 
 def end_orphans(where: Path) -> None:
-    """Ends the processes that a supervisor that ended left here. Raises UsageError while a server runs."""
+    """Ends the processes that a dead supervisor left running. Raises UsageError while a server runs."""
     abandoned = refuse_running(where)
     if abandoned is None:
         return

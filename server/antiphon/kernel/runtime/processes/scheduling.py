@@ -1,4 +1,4 @@
-"""Who computed, waited for a processor or slept in a stretch of time, and limits that count no wait."""
+"""Tells how a process spent a period: computing, waiting for a CPU or sleeping. Has timeouts that count no waiting."""
 
 import select
 import time
@@ -7,24 +7,24 @@ from collections.abc import Callable
 from antiphon.kernel.runtime.platform import ThreadTimes, descendants, thread_times
 
 TURNS = 2
-"""Intervals of a watcher that one look counts at most: a watcher that was late itself must not blame others."""
+"""Maximum poll intervals that one poll of a watcher counts: a watcher that was late itself must not blame others."""
 
 
-class Standstill:
-    """Timer of a process's stall, updated at each look of a watchdog.
+class StallTimer:
+    """Timer of a process's stall, updated at each poll of a watchdog.
 
-    Neither the time counts that one of its threads waited for a processor, nor the time that the watcher was late.
+    It does not count the time that one of the threads waited for a CPU, nor the time that the watcher was late.
     """
 
     def __init__(self, interval: float, *, helped: bool = False) -> None:
-        """`interval`: seconds between two looks of the watcher. `helped`: the waits of what it started count, too."""
+        """`interval`: seconds between two polls. `helped`: waiting of the processes that it started counts too."""
         self._helped = helped
         self._most_ns = round(TURNS * interval * 1e9)
         self._mark, self._pid, self._looked_ns, self._still_ns = 0, 0, 0, 0
         self._threads: dict[str, ThreadTimes] = {}
 
     def look(self, pid: int, mark: int) -> int:
-        """The time that `mark`, which changes with the process's progress, has not changed, ns; 0 expects none."""
+        """Returns the ns for which `mark`, a sign of the process's progress, has not changed; 0 expects none."""
         now = time.monotonic_ns()
         passed, self._looked_ns = now - self._looked_ns, now
         if not mark or mark != self._mark or pid != self._pid:
@@ -40,22 +40,22 @@ class Standstill:
 
 
 LOOK_SECONDS = 0.1
-"""Longest time in seconds between two looks of `Patience`."""
+"""Maximum seconds between two polls of `StallTimeout`."""
 
 
-class Patience:
-    """The seconds that a process has for a step of its work; with 0 it has ended at once.
+class StallTimeout:
+    """Timeout of a step of a process's work, in seconds; with 0 it has expired at once.
 
-    As in `Standstill` its waits for a processor are none of them, nor are those of the processes it started, for which
-    it may wait itself: nothing fails because the machine is busy.
+    As in `StallTimer`, waiting for a CPU does not count, neither the process's own nor that of its children, for which
+    it may be waiting itself: nothing fails because the machine is busy.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self._every = seconds, min(LOOK_SECONDS, seconds)
-        self._still, self._next_ns = Standstill(self._every, helped=True), 0
+        self._still, self._next_ns = StallTimer(self._every, helped=True), 0
 
     def ended(self, pid: int) -> bool:
-        """Whether the process has had its seconds; they begin at the first call, and anew with another pid."""
+        """Whether the timeout has expired; it starts at the first call, and again with another pid."""
         now = time.monotonic_ns()
         if now < self._next_ns:
             return False
@@ -63,9 +63,9 @@ class Patience:
         return self._still.look(pid, 1) >= self.seconds * 1e9
 
     def hears(self, fd: int, pid: int, meanwhile: Callable[[], object] | None = None) -> bool:
-        """Waits for something to read; False once the process has had its seconds, which are the clock's without pid.
+        """Waits until `fd` is readable; False once the timeout has expired, which without pid is by the clock.
 
-        `meanwhile` is called at each look.
+        `meanwhile` is called at each poll.
         """
         poll = select.poll()
         poll.register(fd, select.POLLIN)

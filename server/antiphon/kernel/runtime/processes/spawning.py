@@ -1,6 +1,6 @@
-"""A function run in a fresh interpreter, where a process is not forked: its arguments are pickled by their own parent.
+"""Runs a function in a fresh interpreter, where a process is not forked: the parent itself pickles its arguments.
 
-Sockets and mappings are those of the parent, by descriptors, which have to be inheritable.
+Sockets and mappings of the parent are passed by their descriptors, which have to be inheritable.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 
 
 class _Pickler(pickle.Pickler):
-    """A pickler that gives sockets by their descriptors."""
+    """A pickler that replaces sockets by their descriptors."""
 
     def reducer_override(self, item: Any) -> Any:
         if isinstance(item, socket.socket):
@@ -31,14 +31,14 @@ class _Pickler(pickle.Pickler):
 
 
 _prepared: dict[str, tuple[Child, int]] = {}
-"""Interpreters that wait for a function, with the pipe of its answer, by the function's module."""
+"""Interpreters that wait for a function, with the pipe for its answer, by the function's module."""
 
 
 def prepare(module: str, *imports: str) -> None:
     """Starts an interpreter for the next function of `module` that is started, unless there is one.
 
-    It imports both meanwhile, and has the descriptors that are inheritable now. Unused it ends with this process.
-    Raises OSError.
+    It imports that module and `imports` meanwhile, and has the descriptors that are inheritable now. If unused, it ends
+    with this process. Raises OSError.
     """
     if module not in _prepared:
         _prepared[module] = _interpreter(module, *imports)
@@ -58,9 +58,9 @@ def _interpreter(*modules: str) -> tuple[Child, int]:
 
 
 def start_function(function: Callable[..., int | None], *args: Any) -> int:
-    """Starts `function(*args)` in a separate process, a prepared one if there is one; the status is as of `leave`.
+    """Starts `function(*args)` in a separate process, a prepared one if there is one; exits like `leave`.
 
-    Its output is this process's; its input is empty. It takes no notice of SIGINT. Gives its pid.
+    Its output is this process's; its input is empty. It ignores SIGINT. Returns its pid.
     """
     pid, receiving = start_answering(function, *args, answering=False)
     os.close(receiving)
@@ -68,7 +68,7 @@ def start_function(function: Callable[..., int | None], *args: Any) -> int:
 
 
 def start_answering(function: Callable[..., int | None], *args: Any, answering: bool = True) -> tuple[int, int]:
-    """As `start_function`, of `function(giving, *args)`: gives the pid and the other end of the pipe `giving`."""
+    """Starts `function(giving, *args)` like `start_function`. Returns its pid and the read end of the pipe `giving`."""
     data = io.BytesIO()
     _Pickler(data).dump((function, args, answering))
     main = sys.modules["__main__"].__spec__ if b"__main__" in data.getvalue() else None

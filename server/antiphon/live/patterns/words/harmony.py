@@ -22,7 +22,7 @@ _INTERVALS = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "8": 12}
 
 
 def scale_pattern(name: Argument) -> Query[Any]:
-    """Scales of a name, or of a text or pattern of names joined by colons: "<c4:major a3:minor>"."""
+    """Scales by name, or by a text or pattern of names joined by colons: "<c4:major a3:minor>"."""
     if isinstance(name, str):
         if " " in name and not any(sign in name for sign in "<[{,*:"):
             return queries.pure(_scale_of(name))
@@ -39,7 +39,7 @@ def _joined(value: Any) -> str:
 
 
 def degree_note(given: Any, value: Any) -> Any:
-    """Note of a degree, "2#" and "2b" with sharps and flats."""
+    """Note of a scale degree; "2#" and "2b" are raised and lowered."""
     text = str(value)
     if text[:1].isalpha() and named_number(text) is not None:
         return _nearest(given, value)
@@ -136,7 +136,7 @@ def _with_chord(value: Any, given: Any) -> dict[str, Any]:
 
 
 def _of_voicing(p: Any, name: str, argument: Argument) -> ControlPattern:
-    """A pattern of chords with a value that `voicing` reads."""
+    """Sets a value that `voicing` reads on a pattern of chords."""
 
     def named(value: Any, given: Any) -> dict[str, Any]:
         return {**_of_chord(value), **given}
@@ -145,7 +145,7 @@ def _of_voicing(p: Any, name: str, argument: Argument) -> ControlPattern:
 
 
 def _of_chord(value: Any) -> dict[str, Any]:
-    """Values of an event of chords; one that is a name alone is its `chord`."""
+    """Values of a chord event; a bare or unnamed value becomes its `chord`."""
     if not isinstance(value, dict):
         return {"chord": value}
     return {"chord" if name == UNNAMED and "chord" not in value else name: one for name, one in value.items()}
@@ -154,9 +154,9 @@ def _of_chord(value: Any) -> dict[str, Any]:
 def _noted(
     event: CycleEvent[Any], value: dict[str, Any], notes: Callable[[str], Sequence[Any]], offset: int = 0
 ) -> list[CycleEvent[Any]]:
-    """The notes of an event's chord name; of one with a number `n` the note of that place alone.
+    """The notes of an event's chord; with a number `n`, only the note at that position.
 
-    What asks for a voicing is no value of the notes.
+    Values that control the voicing are removed.
     """
     name = value.pop("chord", None)
     for asked in ("anchor", "mode", "offset"):
@@ -170,14 +170,14 @@ def _noted(
 
 
 def _place(notes: Sequence[Any], place: int) -> Any:
-    """Note of a chord by its place from the bottom, which goes on in further octaves."""
+    """Note of a chord by its position from the bottom, which continues in further octaves."""
     octave, at = divmod(place, len(notes))
     return notes[at] + 12 * octave
 
 
 @cache
 def _voiced(name: str, highest: int) -> tuple[int, ...]:
-    """Notes of a chord in close position, the top one at or below `highest`, above its bass."""
+    """Notes of a chord in close position above its bass, with the top one at or below `highest`."""
     notes, bass = symbol(name)
     classes = sorted({int(note) % 12 for note in notes})
     top = max(n for n in range(highest - 11, highest + 1) if n % 12 in classes)

@@ -1,4 +1,4 @@
-"""Words for rhythms, and those that play a pattern together with itself or change it by the cycle."""
+"""Words for rhythms, and words that layer a pattern with copies of itself or change it by cycle."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ def invert(p: P) -> P:
 
 
 def while_switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
-    """Events while switches are on, or off."""
+    """Keeps the events while switches are on, or off."""
     chosen = queries.keep(truths(switches, what), lambda value: value is on)
     return queries.apply_left(p.events, chosen, lambda value, _: value)
 
@@ -130,7 +130,7 @@ MAX_LAYERS = 64
 
 
 def _changed_so_often(p: P, change: Callable[..., Any], k: int, example: str) -> P:
-    """A change applied k times, or once with k if it takes a number too."""
+    """Applies a change k times, or once with k if it also takes a number."""
     if not callable(change):
         return p._changed(change, example)
     try:

@@ -1,4 +1,4 @@
-"""Words that make one pattern of several, and signals besides those from 0 to 1."""
+"""Words that combine several patterns to one, and signals other than those from 0 to 1."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -14,7 +14,7 @@ from antiphon.live.patterns.words.time import P, above
 
 
 def as_pattern(value: Any) -> P:
-    """Pattern of an argument: a pattern as is, text as mini-notation, a list as a sequence, else once a cycle."""
+    """Converts an argument to a pattern: text is mini-notation, a list is a sequence, another value is once a cycle."""
     if isinstance(value, Pattern):
         return value
     if isinstance(value, str):
@@ -90,7 +90,7 @@ SIGNALS = {
     "brand": signals.rand.map(lambda value: value < 0.5),
     "time": Pattern(queries.signal(lambda time, seed: float(time))),
 }
-"""Signals by name: those that end with 2 are bipolar; `envL` rises from 0 to 1 in cycle 0 and stays there."""
+"""Signals by name: names ending in 2 are bipolar; `envL` rises from 0 to 1 in cycle 0 and stays there."""
 
 
 def pulse(width: Number = 0.5) -> Pattern[float]:

@@ -1,6 +1,6 @@
-"""Words that pick one of several patterns, changes or values: by a pattern of numbers or names, or by chance.
+"""Words that pick one of several patterns, changes or values: by a pattern of numbers or names, or at random.
 
-The numbers of chance are Antiphon's own: other events fall out than in Tidal and Strudel.
+Antiphon has its own random numbers, so it drops other events than Tidal and Strudel.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -129,7 +129,7 @@ _JOINS: dict[str, Callable[[Query[Query[Any]]], Query[Any]]] = {
 
 
 def choose_from(choices: Any, value: Any, *, around: bool) -> Any:
-    """Choice by name or number: numbers beyond the last are clipped, or wrap with `around`."""
+    """Chooses by name or number; numbers beyond the last are clipped, or wrap with `around`."""
     if isinstance(choices, Mapping):
         name = value if value in choices else str(value)  # a number among names
         if name not in choices:

@@ -1,4 +1,4 @@
-"""Words that cut sounds into parts and fit them to the beat, and note values with several parts."""
+"""Words that cut sounds into parts and fit them to the beat, and note values that have several parts."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -69,7 +69,7 @@ def _public(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fitted(query: Query[Any]) -> Query[Any]:
-    """Speeds at which each event's part of its sound has the event's length."""
+    """Sets the speed at which each event's part of its sound lasts as long as the event."""
 
     def found(span: Span, seed: int) -> list[CycleEvent[Any]]:
         events = []
@@ -103,7 +103,7 @@ def freq(p: Any, hertz: Argument) -> Any:
 
 
 def notes_at(hertz: Argument) -> ControlPattern:
-    """Pattern of the notes at frequencies."""
+    """Converts a pattern of frequencies to notes."""
 
     def note(f: float) -> dict[str, Any]:
         return {"note": round(69 + 12 * math.log2(max(float(f), 1.0) / 440), 6)}
@@ -128,7 +128,7 @@ def _played(name: str) -> Callable[..., ControlPattern]:
 
 
 def _resonance(q: float) -> float:
-    """Resonance, 0 to 1, of a Q: the sampler's Q is 1000 to its power."""
+    """Converts a Q to resonance, 0 to 1: the sampler's Q is 1000 to that power."""
     return min(1.0, math.log(max(q, 1.0), 1000))
 
 
@@ -138,13 +138,13 @@ _SCALED: dict[str, tuple[str, Callable[[float], float]]] = {
     "hpq": ("hresonance", _resonance),
     "lpq": ("resonance", _resonance),
 }
-"""Words in Strudel's scale: the note value, and its conversion."""
+"""Words on Strudel's scale: the note value, and its conversion."""
 PARTS = {
     "ad": "attack decay", "adsr": "attack decay sustainlevel release", "ar": "attack release", "bandf": "bandf bpq",
     "delay": "delay delaytime delayfeedback", "distort": "distort distortvol", "fm": "fm fmh", "hpf": "hpf hpq",
     "lpf": "lpf lpq", "penv": "penv pdecay", "room": "room size", "vib": "vib vibmod",
 }  # fmt: skip
-"""Words of several values, joined by colons in a text."""
+"""Words with several values, joined by colons in a text."""
 
 
 def _several(name: str, keys: list[str]) -> Callable[..., Any]:

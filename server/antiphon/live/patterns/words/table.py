@@ -1,9 +1,9 @@
 """The table of words, `words.txt`: functions on patterns under the names of Tidal and Strudel, each with an example.
 
-A line has the name in snake_case, the kind, further names, an example and what the word does. A word is a function
-whose first argument is the pattern: a method, `p.linger(1/4)`, and without the pattern a change to be passed on,
-`every(4, linger(1/4))`, in snake_case and camelCase. One of kind `played` is of patterns of what is played only, and
-one of kind `maker` makes a pattern. In the chapter `notes`, one without a function gives notes a value of its name.
+A line has the name in snake_case, the kind, further names, an example and a description. A word is a function whose
+first argument is the pattern: a method, `p.linger(1/4)`, and without the pattern a change to be passed on, `every(4,
+linger(1/4))`, in snake_case and camelCase. Words of kind `played` are methods of control patterns only; words of kind
+`maker` make a pattern. In the chapter `notes`, a word without a function sets the notes' value of its name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from antiphon.live.patterns.words.samples import notes_at
 
 @dataclass(frozen=True, slots=True)
 class TableWord:
-    """A word of live scripts; `function` gets the pattern first, and `example` is executable."""
+    """A word of live scripts. `function` gets the pattern first; `example` is executable."""
 
     name: str
     function: Callable[..., Any]
@@ -44,20 +44,20 @@ WORDS: dict[str, TableWord] = {}
 UNSUPPORTED_WORDS: dict[str, str] = {}
 """Unsupported words of Tidal and Strudel, with their substitutes."""
 _SHOWN_REMARKS: set[str] = set()
-"""Remarks already made, as on words without effect; kept by forks, so that each is made once in a performance."""
+"""Remarks already printed, such as those on words without effect; kept by forks, so that each appears once."""
 _PLAIN = ("int", "float", "Number")
-"""Annotations of non-pattern arguments: a pattern in their place is the one to change."""
+"""Annotations of arguments that are not patterns; a pattern in such a place is the one to change."""
 NO_EFFECT_PREFIX = "Nothing: "
 """Prefix of remarks on words without effect."""
 
 
 def camel(name: str) -> str:
-    """`loop_at` as `loopAt`."""
+    """Converts `loop_at` to `loopAt`."""
     return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda found: found[1].upper(), name)
 
 
 def load(modules: tuple[ModuleType, ...]) -> None:
-    """Fills the table, and makes its words methods. `modules`: define the functions, or have them in `EXTRA_WORDS`."""
+    """Fills the table, and makes its words methods. `modules`: define the functions, or list them in `EXTRA_WORDS`."""
     group = ""
     for line in Path(__file__).with_name("words.txt").read_text().splitlines():
         if line.startswith("["):
@@ -84,7 +84,7 @@ def load(modules: tuple[ModuleType, ...]) -> None:
 
 
 def promote() -> None:
-    """Adds the words of control patterns to plain ones, whose values get a name later, by `note` or `s`."""
+    """Adds the words of control patterns to plain patterns, whose values `note` or `s` names later."""
     for name in dir(ControlPattern):
         if not name.startswith("_") and not hasattr(Pattern, name):
             setattr(Pattern, name, _of_unnamed(name))
@@ -111,7 +111,7 @@ def _setter(name: str) -> Callable[..., Any]:
 
 
 def say_once(sentence: str) -> None:
-    """Prints a remark of a performance, unless it is made already."""
+    """Prints a remark of a performance, unless it has been printed."""
     if sentence not in _SHOWN_REMARKS:
         _SHOWN_REMARKS.add(sentence)
         print(sentence)
@@ -126,7 +126,7 @@ def _nothing(sentence: str) -> Callable[..., Any]:
 
 
 class Change:
-    """A word without its pattern, as `fast(2)`: a function of a pattern, which further words may follow."""
+    """A word without its pattern, such as `fast(2)`: a function of a pattern. Further words may follow it."""
 
     def __init__(self, *steps: tuple[str, tuple[Any, ...], dict[str, Any]]) -> None:
         """steps: name, arguments and values of each word."""
@@ -144,7 +144,7 @@ class Change:
         return lambda *args, **values: Change(*self._steps, (name, args, values))
 
     def played(self) -> ControlPattern | None:
-        """The pattern of one that begins with a value of a note, as `ccv("0 64").ccn(1)`; None for another."""
+        """The pattern of a change that begins with a note value, such as `ccv("0 64").ccn(1)`; None for any other."""
         (name, args, values), rest = self._steps[0], self._steps[1:]
         word = next((word for word in WORDS.values() if name in word.names), None)
         if word is None or len(args) != 1 or values or not (word.group == "notes" or word.name == "freq"):
@@ -154,7 +154,7 @@ class Change:
 
 
 def as_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A method as a change: `linger(1/4)` for later, or at once with a final pattern, `linger(1/4, p)`."""
+    """Makes a change of a method: `linger(1/4)` is applied later; with a final pattern, `linger(1/4, p)`, at once."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     bare = all(p.default is not p.empty for p in parameters)  # none is needed, and none takes anything
     plain = [p.annotation in _PLAIN for p in parameters]
@@ -184,7 +184,7 @@ def as_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def export_words(taken: dict[str, Any]) -> dict[str, Any]:
-    """Words of the table by all their spellings, and the camelCase of `taken`, which are unchanged."""
+    """Words of the table in all spellings, and the words of `taken`, unchanged, in camelCase."""
     found = {camel(name): value for name, value in taken.items() if camel(name) not in taken}
     for entry in WORDS.values():
         for spelling in entry.names:

@@ -1,4 +1,4 @@
-"""Words that change values, and arithmetic whose times come from either pattern."""
+"""Words that change values, and arithmetic with the onsets of either pattern."""
 
 import math
 import operator
@@ -65,11 +65,11 @@ JOINS: dict[str, Callable[[Query[Any], Query[Any], Operation], Query[Any]]] = {
     "reset": lambda a, b, f: joins.join_values(joins.join_reset, b, a, lambda x, y: f(y, x)),
     "restart": lambda a, b, f: joins.join_values(joins.join_restart, b, a, lambda x, y: f(y, x)),
 }
-"""Time structures of joins: this pattern's, the other's, both; or a cycle of one in each event of the other."""
+"""Time structures of joins: this pattern's, the other's, or both; or a cycle of one in each event of the other."""
 
 
 def _whole_values(a: Any, b: Any, change: Operation) -> Any:
-    """Merge of two mappings: `change` for common names, else the existing value."""
+    """Merges two mappings: `change` combines common names; other values are kept."""
     if not isinstance(a, Mapping):
         return change(a, b)
     if not isinstance(b, Mapping):
@@ -82,7 +82,7 @@ def _whole_values(a: Any, b: Any, change: Operation) -> Any:
 
 
 def operate(p: P, name: str, values: Mapping[str, Argument], how: str = "in_") -> P:
-    """Arithmetic on named values of a pattern, as `operate(p, "mul", {"gain": 0.5})`."""
+    """Applies arithmetic to named values of a pattern: `operate(p, "mul", {"gain": 0.5})`."""
     change, joined = OPERATIONS[name], JOINS[how]
     start = {"mul": 1.0, "div": 1.0, "pow": 1.0}.get(name, 0)
     query = p.events
@@ -97,7 +97,7 @@ def operate(p: P, name: str, values: Mapping[str, Argument], how: str = "in_") -
 
 
 class ArithmeticWord:
-    """A word of arithmetic: a method, `add(7)`, with the other ways to join times as attributes, `add.out("0 7")`."""
+    """An arithmetic word: a method, `add(7)`, with the other ways of joining times as attributes, `add.out("0 7")`."""
 
     def __init__(self, name: str, original: Callable[..., Any] | None) -> None:
         """`original`: the existing method of this name."""
@@ -110,7 +110,7 @@ class ArithmeticWord:
 
 
 class BoundArithmetic:
-    """`p.add`: callable, also by each of `JOINS`."""
+    """`p.add`: callable, with each of `JOINS` as attribute."""
 
     def __init__(self, word: ArithmeticWord, pattern: P) -> None:
         self._word, self._pattern = word, pattern
@@ -130,7 +130,7 @@ class BoundArithmetic:
 
 
 def calculate(p: P, name: str, how: str, *args: Any, **values: Argument) -> P:
-    """Arithmetic of a pattern with another one, or of named values."""
+    """Applies arithmetic to a pattern and another one, or to named values."""
     if len(args) > 1 or bool(args) == bool(values):
         raise UsageError(f"{name} takes one number, text or pattern, or values by name, as in .{name}(2)")
     if values:
@@ -250,7 +250,7 @@ def as_(p: P, names: str) -> P:
 
 
 def figure_or_word(word: Any) -> Any:
-    """Number of a numeric word, else the word."""
+    """Converts a numeric word to a number; returns any other word unchanged."""
     try:
         return float(word) if not isinstance(word, str) or not word.lstrip("-").isdigit() else int(word)
     except (TypeError, ValueError):

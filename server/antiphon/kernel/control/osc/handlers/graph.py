@@ -44,7 +44,7 @@ def patch_reload(ask: OscCall, fade: Fade = FADE) -> None:
     `/done`.
     """
     plans, name = ask.server.plans, ask.server.session.state.name
-    plans.load(plans.read_again(), fade, ask.peer, "/patch/reload", (name,), plans.begin_anew)
+    plans.load(plans.read_again(), fade, ask.peer, "/patch/reload", (name,), plans.wait_if_possible)
 
 
 @osc("/patch/save", OWNER)
