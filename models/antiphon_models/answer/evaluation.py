@@ -33,6 +33,7 @@ from antiphon_models.answer.foreseeing import (
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
 from antiphon_models.learning.user_commands import command
 from antiphon_models.material.part_songs import PartChord, songs
+from antiphon_models.material.sounds import evenly
 
 # ---- Melodies that repeat and vary seeded phrases: test material of `answer` where POP909 is not at hand
 
@@ -147,8 +148,7 @@ def traders(ask: EvaluationRequest) -> list[Trader]:
             if song.meter == 4
         ]
     every = [trader for trader in map(_from_its_start, found) if trader is not None]
-    count = min(len(every), PLAYERS, ask.limit or PLAYERS)
-    return [every[n * len(every) // count] for n in range(count)]
+    return evenly(every, min(PLAYERS, ask.limit or PLAYERS))
 
 
 def _from_its_start(song: Trader) -> Trader | None:
@@ -324,8 +324,7 @@ def _songs(ask: EvaluationRequest) -> list[SlotMelody]:
     every = [
         song for song in melodies(ask.data, "test", ("pop909",)) if song.meter == 4 and len(song.notes) > MIN_COUNT
     ]
-    count = min(len(every), ask.limit or MAX_SONGS)
-    return [every[n * len(every) // count] for n in range(count)]
+    return evenly(every, ask.limit or MAX_SONGS)
 
 
 def _bits(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Iterator[MetricValue]:

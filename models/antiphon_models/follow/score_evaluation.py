@@ -6,7 +6,6 @@ of each beat. Without one: chorales, played by seed with rubato, spread chords, 
 """
 
 import glob
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +23,8 @@ from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound_notes import SoundNotes
 from antiphon_models.follow.songs import sound_of
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
-from antiphon_models.material.sounds import mono
+from antiphon_models.material.part_songs import held
+from antiphon_models.material.sounds import chorales as written_chorales, mono
 
 F64 = NDArray[np.float64]
 SECONDS = 100.0
@@ -191,25 +191,16 @@ def accompaniment(played: Played, seconds: float = SECONDS) -> F64:
 
 def chorales(data: Path, count: int, seed: int) -> Iterator[Played]:
     """Yields performances generated from chorales of the test part."""
-    songs = json.loads((data / "jsb" / "jsb-chorales-16th.json").read_text("utf-8"))["test"][:count]
-    for number, song in enumerate(songs):
+    for number, song in enumerate(written_chorales(data)["test"][:count]):
         yield made(_chorale(song), f"chorale {number}", np.random.default_rng([seed, number]))
 
 
 def _chorale(steps: list[list[int]]) -> FollowedScore:
     parts = []
     for voice, name in enumerate(("Soprano", "Alto", "Tenor", "Bass")):
-        notes: list[OrchestraNote] = []
-        for step, row in enumerate(steps):
-            number = int(row[voice]) if voice < len(row) else -1
-            if number < 0:
-                continue
-            held = notes and notes[-1].number == number and abs(notes[-1].end - step / 4) < 1e-9
-            if held and step % 4:
-                notes[-1] = OrchestraNote(notes[-1].start, notes[-1].length + 0.25, number)
-            else:
-                notes.append(OrchestraNote(step / 4, 0.25, number))
-        parts.append(OrchestraPart(name, tuple(notes)))
+        tied = held([int(row[voice]) if voice < len(row) else -1 for row in steps])
+        notes = tuple(OrchestraNote(note.start, note.end - note.start, note.pitch) for note in tied)
+        parts.append(OrchestraPart(name, notes))
     length = len(steps) / 4
     bars = tuple(float(at) for at in np.arange(0.0, length, 4.0))
     names = tuple(str(n) for n in range(1, len(bars) + 1))

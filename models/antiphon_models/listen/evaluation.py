@@ -24,7 +24,7 @@ from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, r
 from antiphon_models.material import table_beside
 from antiphon_models.material.fluidsynth import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import key_of_sound
-from antiphon_models.material.sounds import songs
+from antiphon_models.material.sounds import evenly, songs
 
 # ---- Rhythms of several styles and meters, with drums alone or with bass and chords, their beats and bars known
 
@@ -72,10 +72,8 @@ def rhythms(work: Path, meter: int, limit: int = 0) -> Iterator[ListenedSong]:
         for tempo in groove.tempi
         for band in (False, True)
     ]
-    count, soundfonts = min(limit or len(every), len(every)), list(SOUNDFONTS)
-    for place in range(count):
-        chosen = every[place * len(every) // count]
-        yield _song(*chosen, soundfonts[place % 2], work)
+    for place, chosen in enumerate(evenly(every, limit)):
+        yield _song(*chosen, list(SOUNDFONTS)[place % 2], work)
 
 
 def _song(name: str, groove: Groove, tempo: float, band: bool, soundfont: str, work: Path) -> ListenedSong:

@@ -121,11 +121,6 @@ def songs(data: Path, split: str, sources: Sequence[str] = SOURCES, limit: int =
             yield from reading[source](data / source, split, limit)
 
 
-def chosen(names: Sequence[Path], limit: int) -> list[Path]:
-    """At most `limit` of some paths (0: all), evenly spaced."""
-    return [names[n * len(names) // limit] for n in range(limit)] if 0 < limit < len(names) else list(names)
-
-
 @dataclass(frozen=True)
 class PopSong:
     """Annotated song of POP909.
@@ -211,12 +206,12 @@ def _jsb(root: Path, split: str, limit: int) -> Iterator[PartSong]:
     chorales = sounds.chorales(root.parent)[split]
     for number in range(len(chorales))[:: max(1, len(chorales) // limit) if limit else 1][: limit or None]:
         steps = [step for step in chorales[number] if len(step) == 4]
-        voices = [_held([step[voice] for step in steps]) for voice in range(4)]
+        voices = [held([step[voice] for step in steps]) for voice in range(4)]
         parts = {"melody": voices[0], "chords": sorted(voices[1] + voices[2]), "bass": voices[3]}
         yield _estimated(f"jsb {split} {number:03}", split, 4, 80.0, parts, {})
 
 
-def _held(pitches: Sequence[int]) -> list[PartNote]:
+def held(pitches: Sequence[int]) -> list[PartNote]:
     """Converts a voice in sixteenths to notes; equal ones are tied within a quarter, -1 is a rest."""
     notes: list[PartNote] = []
     for n, pitch in enumerate(pitches):
@@ -229,7 +224,7 @@ def _held(pitches: Sequence[int]) -> list[PartNote]:
 
 def _openmsx(root: Path, split: str, limit: int) -> Iterator[PartSong]:
     files = sorted(path for path in root.rglob("*.mid") if _split(path.stem) == split)
-    for path in chosen(files, limit):
+    for path in sounds.evenly(files, limit):
         yield from _band(f"openttd-openmsx {path.stem}", split, path)
 
 
@@ -237,7 +232,7 @@ def _freedoom(root: Path, split: str, limit: int) -> Iterator[PartSong]:
     lumps = {name: content for wad in sorted(root.rglob("*.wad")) for name, content in midi_lumps(wad)}
     names = [Path(name) for name in sorted(lumps) if _split(name) == split]
     with tempfile.TemporaryDirectory() as folder:
-        for name in chosen(names, limit):
+        for name in sounds.evenly(names, limit):
             path = Path(folder) / f"{name}.mid"
             path.write_bytes(lumps[str(name)])
             yield from _band(f"freedoom {name}", split, path)

@@ -1,14 +1,16 @@
 """Reads source sound files of the material, and caches results."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32
+
+T = TypeVar("T")
 
 
 def resampled(mono: NDArray[np.floating], source: int, target: int) -> F32:
@@ -72,5 +74,9 @@ def chorales(data: Path) -> dict[str, list[Any]]:
 
 def songs(data: Path, digits: str, limit: int = 0) -> list[Path]:
     """Folders of POP909's songs whose number ends in one of `digits`, at most `limit` (0: all), evenly chosen."""
-    names = sorted(p for p in (data / "pop909").iterdir() if p.name.isdigit() and p.name[-1] in digits)
-    return [names[n * len(names) // limit] for n in range(limit)] if 0 < limit < len(names) else names
+    return evenly(sorted(p for p in (data / "pop909").iterdir() if p.name.isdigit() and p.name[-1] in digits), limit)
+
+
+def evenly(items: Sequence[T], limit: int) -> list[T]:
+    """At most `limit` of some items (0: all), evenly spaced."""
+    return [items[n * len(items) // limit] for n in range(limit)] if 0 < limit < len(items) else list(items)

@@ -46,7 +46,7 @@ MAX_INCOMING = 16
 MAX_UNSENT = 256
 """Maximum stored answers while the broker is unreachable."""
 RECONNECT_SECONDS = 1.0
-"""Reconnection interval in seconds."""
+"""Interval in seconds between connection attempts."""
 KEEPALIVE = 5
 _PREFIX = ".arrived-"
 _FULL = "as many sounds as are allowed wait already; send it again when there are answers"

@@ -73,7 +73,7 @@ def _printable(text: str) -> str:
 
 
 def add_to(operations: Any) -> None:
-    """Adds the operations."""
+    """Adds the library's operations."""
     operations.add(
         "sounds add",
         AddPackRequest,

@@ -15,15 +15,10 @@ from antiphon_denoise.learned import BLOCK, DETAILS, LEVEL, LONG, NO_FLOOR, NO_N
 
 
 class Features(NamedTuple):
-    """bands `[…, COUNT, FEATURES]`, details `[…, DETAILS, UNITS]`, levels `[…, COUNT]` relative to the long mean."""
+    """bands `[…, COUNT, FEATURES]`, details `[…, DETAILS, UNITS]`, levels `[…, COUNT]` relative to the long mean.
 
-    bands: torch.Tensor
-    details: torch.Tensor
-    levels: torch.Tensor
-
-
-class FeatureFrame(NamedTuple):
-    """One hop. bands `[slots, COUNT * FEATURES]`, details `[slots, DETAILS, UNITS]`, levels `[slots, COUNT]`."""
+    Of one hop, from `step`, the bands are `[slots, COUNT * FEATURES]`.
+    """
 
     bands: torch.Tensor
     details: torch.Tensor
@@ -64,7 +59,7 @@ class FeatureExtractor(torch.nn.Module):
     def start(self, slots: int) -> Past:
         return Past(torch.zeros(slots, 2, UNITS), torch.full((slots, PAST, UNITS), NO_FLOOR), torch.zeros(slots, 3))
 
-    def step(self, x: torch.Tensor, past: Past) -> tuple[FeatureFrame, Past]:
+    def step(self, x: torch.Tensor, past: Past) -> tuple[Features, Past]:
         """Features of one hop, equal to `whole`'s. x: log powers of input and learned noise `[slots, 2, UNITS]`."""
         log, noise = x[:, :1], x[:, 1:]
         mean, weight, hops = past.mean[:, :1], past.mean[:, 1:2], past.mean[:, 2:]
@@ -101,7 +96,7 @@ class FeatureExtractor(torch.nn.Module):
         )
         details.sub_(here).clamp_(-9.0, 6.0).mul_(1.0 / 3.0)
         details[:, DETAILS - 1 :].mul_(known)
-        return FeatureFrame(bands.transpose(1, 2).flatten(1), details, relative[:, 0]), after
+        return Features(bands.transpose(1, 2).flatten(1), details, relative[:, 0]), after
 
     @torch.no_grad()
     def whole(self, log: torch.Tensor, noise: torch.Tensor) -> Features:

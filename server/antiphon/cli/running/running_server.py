@@ -13,7 +13,7 @@ from antiphon.kernel.runtime.shortening import printable
 from antiphon.web.access import CERTIFICATE_FILE
 
 TIMEOUT = 5.0
-"""Seconds for an answer."""
+"""Timeout in seconds for an answer."""
 _NOT_HTTP = "what answers on port {port} is no HTTP port of Antiphon; --http-port names it, not the port of OSC"
 
 

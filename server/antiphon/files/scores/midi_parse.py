@@ -173,7 +173,7 @@ class TruncatedMidiError(ValueError):
 
 
 class Parsed(NamedTuple):
-    """A parsed file."""
+    """A parsed MIDI file, with its melody."""
 
     type: int  # 0, 1 or 2
     ticks: int  # of a beat, 0 where the header gives none

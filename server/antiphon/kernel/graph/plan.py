@@ -22,6 +22,7 @@ from antiphon.kernel.graph.native_rows import PackedCalls
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, WireKey
 from antiphon.kernel.native.step import Step
+from antiphon.kernel.runtime.importing import plugin_location
 
 if TYPE_CHECKING:
     from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
@@ -94,8 +95,7 @@ Sounding = tuple[tuple[int, Samples], ...]
 """Buses with a signal: place in `names.BUSES`, and buffer, float32 `[2, block]`."""
 
 
-@dataclass(slots=True)from antiphon.kernel.runtime.importing import plugin_location
-
+@dataclass(slots=True)
 class NodeFailure:
     """A node's failure in this block; `retry` as in its host."""
 

@@ -41,7 +41,7 @@ class RecordedTake:
 
     @property
     def size(self) -> int:
-        """Bytes on the disk."""
+        """Bytes used on disk."""
         raise NotImplementedError
 
     def read(self, lines: Sequence[dict[str, Any]]) -> None:

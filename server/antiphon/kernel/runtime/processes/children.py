@@ -132,7 +132,7 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the server has ended."""
         return self.status is not None
 
     def wait(self, seconds: float = math.inf) -> int | None:

@@ -93,13 +93,13 @@ def bar_beats(ask: OscCall, beats: Annotated[int, Meta(ge=1, le=MAX_BAR)] | None
 
 @osc("/transport/play", timed=True)
 def play(ask: OscCall, beat: BeatNumber | None = None) -> None:
-    """Starts the beat, from one if given."""
+    """Starts the clock, from `beat` if given."""
     ask.do(SetTransport(True, beat, ask.when))
 
 
 @osc("/transport/stop", timed=True)
 def stop(ask: OscCall) -> None:
-    """Stops the beat."""
+    """Stops the clock."""
     ask.do(SetTransport(False, None, ask.when))
 
 
