@@ -228,12 +228,12 @@ FITS_BY_OSC = OscForm(
 COMMANDS = "antiphon_library.commands"
 KEPT = "what was {} is kept, and the same command {} the rest"
 LOCAL: tuple[tuple[str, type[Request], str, str, str], ...] = (
-    ("add", AddRequest, "commands:add", "added", "add Music"),
-    ("analyse", AnalyseRequest, "commands:analyse", "analysed", "analyse Music --only loudness"),
-    ("identify", IdentifyRequest, "identify:identify", "identified", "identify excerpt.wav"),
-    ("forget", ForgetRequest, "commands:forget", "forgotten", "forget --missing"),
-    ("map", MapRequest, "commands:chart", "placed", "map --png map.png"),
-    ("learn", LearnRequest, "commands:learn", "learned", "learn playlists"),
+    ("add", AddRequest, "add", "added", "add Music"),
+    ("analyse", AnalyseRequest, "analyse", "analysed", "analyse Music --only loudness"),
+    ("identify", IdentifyRequest, "identify", "identified", "identify excerpt.wav"),
+    ("forget", ForgetRequest, "forget", "forgotten", "forget --missing"),
+    ("map", MapRequest, "chart", "placed", "map --png map.png"),
+    ("learn", LearnRequest, "learn", "learned", "learn playlists"),
 )
 """Operations of the command line and Python: word, request, function, lines and example of each."""
 
@@ -251,7 +251,7 @@ def _add_local(operations: Any) -> None:
         operations.add(
             f"library {word}",
             asked,
-            f"{COMMANDS}.{does}",
+            f"{COMMANDS}.commands:{does}",
             Any,
             lines=f"{COMMANDS}.printing:{lines}",
             local=True,
