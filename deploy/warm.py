@@ -1,7 +1,8 @@
 """Writes the files of an image that its first start would write: bytecode, or the machine code of the kernels.
 
-python warm.py bytecode | worker-bytecode python warm.py kernels     of the server and its jobs, for the processor of
-the build python warm.py analyses    writes nothing: runs every analysis, to check that none lacks its kernels
+python warm.py bytecode | worker-bytecode
+python warm.py kernels     of the server and its jobs, for the processor of the build
+python warm.py analyses    writes nothing: runs every analysis, to check that none lacks its kernels
 """
 
 from __future__ import annotations

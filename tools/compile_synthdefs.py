@@ -1,7 +1,7 @@
 """Compiles supercollider/synthdefs/*.scd into supercollider/compiled/ by sclang.
 
-    python tools/compile_synthdefs.py            compile all python tools/compile_synthdefs.py --check    change
-    nothing; exit 1 if a file differs from its compiled source
+    python tools/compile_synthdefs.py            compile all
+    python tools/compile_synthdefs.py --check    change nothing; exit 1 if a file differs from its compiled source
 
 Needs sclang (apt-get install supercollider-language). sclang 3.13 gives the same bytes each time.
 """

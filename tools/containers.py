@@ -1,9 +1,9 @@
 """Builds the images of deploy/Containerfile: pinned wheels first, then buildah, which needs no daemon.
 
-python tools/containers.py            wheels, a Debian base, both images; prints their sizes python tools/containers.py
-wheels     only the wheels, for a build by docker or podman python tools/containers.py lock       renews the pins in
-deploy/requirements-*.txt from pyproject.toml python tools/containers.py try        runs the image of the API and sends
-it requests
+python tools/containers.py            wheels, a Debian base, both images; prints their sizes
+python tools/containers.py wheels     only the wheels, for a build by docker or podman
+python tools/containers.py lock       renews the pins in deploy/requirements-*.txt from pyproject.toml
+python tools/containers.py try        runs the image of the API and sends it requests
 
 The base is made by mmdebstrap; BASE=docker.io/library/debian:bookworm-slim takes one from a registry.
 """

@@ -6,6 +6,7 @@
 import re
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -27,17 +28,20 @@ OPERATIONS = all_operations()
 def line(info: ProcessorInfo) -> str:
     """A processor: its name, what it is, the parameters that are set, and those that it reports."""
     what = re.split(r"[:;,.]", info.doc)[0].lower()
-    # of numbered ones, kind1 to kind8, the first is enough
+    # of numbered ones, kind1 to kind8, the first has the last beside it
     params = [param for param in info.params if not re.search(r"([2-9]|1\d)$", param.name)]
+    last = {param.name.rstrip("0123456789"): param.name for param in info.params}
     text = f"- `{info.type}`" + (f", {what}: " if what != info.type else ": ")
-    text += ", ".join(_set(param) for param in params if not param.readonly)
+    text += ", ".join(_set(param, last) for param in params if not param.readonly)
     if reported := ", ".join(f"`{param.name}`" for param in params if param.readonly):
         text += f"; reports {reported}"
     return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False) + "\n"
 
 
-def _set(param: Param) -> str:
-    return f"`{param.name}`" + (f" ({', '.join(param.choices)})" if param.kind == "choice" else "")
+def _set(param: Param, last: Mapping[str, str]) -> str:
+    to = last.get(param.name.removesuffix("1"), param.name)
+    name = f"`{param.name}`" + (f" to `{to}`" if to != param.name else "")
+    return name + (f" ({', '.join(param.choices)})" if param.kind == "choice" else "")
 
 
 def outdated() -> dict[Path, str]:

@@ -1,7 +1,7 @@
 """Writes THIRD_PARTY.md from pyproject.toml and package metadata: licences of all dependencies.
 
-python tools/third_party.py            writes it python tools/third_party.py --check    exits 1 if it lists other
-packages than needed
+python tools/third_party.py            writes it
+python tools/third_party.py --check    exits 1 if it lists other packages than needed
 """
 
 import re

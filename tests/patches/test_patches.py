@@ -50,7 +50,7 @@ SECONDS = 5.0
 OF_SETS = {
     re.search(r'^patch\("(\w+)"\)$', path.read_text(), re.MULTILINE)[1]  # type: ignore[index]
     for path in (resources.patches() / "live").glob("*.py")
-} | {"strudel", "kitband"}  # of translated programs: tests/paste; `antiphon bench band` renders the other
+} | {"strudel", "kitband"}  # of translated programs: tests/paste; as `band`, by the sampler
 
 
 def test_it_says_what_it_is_for():

@@ -1,5 +1,7 @@
 """Converts the TensorFlow checkpoints in musicnn's wheel to safetensors.
 
+It needs `antiphon-lab[keras]`:
+
 pip download musicnn==0.1.0 --no-deps
 python -m antiphon_models.classify.musicnn musicnn-0.1.0-py3-none-any.whl OUT
 """

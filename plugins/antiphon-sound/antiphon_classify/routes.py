@@ -147,7 +147,7 @@ class ClassifierPool:
             return process.classifiers
 
     async def classify(self, name: str, path: Path) -> dict[str, Any]:
-        """Classifies a file in turn, as `library.classification.classify`. Raises Refusal, 429, if too many wait."""
+        """Classifies a file in turn, in the classifiers' process. Raises Refusal, 429, if too many wait."""
         with self._place():
             return await self._ask(name, str(path))
 

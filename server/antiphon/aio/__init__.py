@@ -4,8 +4,10 @@ A cancelled `run`, `render` or `analyse` stops its work, like an interrupt witho
 connection is closed, even if it has just become ready. A cancelled question to a server is not sent if it still waits
 for the answer to another; once sent, it takes effect.
 
-clean = await antiphon.aio.run("denoise", sound, 48000) async with await antiphon.aio.connect() as s:
-    await s.load("dub") async for beat in s.beats():
+clean = await antiphon.aio.run("denoise", sound, 48000)
+async with await antiphon.aio.connect() as s:
+    await s.load("dub")
+    async for beat in s.beats():
         ...
 """
 

@@ -302,8 +302,11 @@ def added_operations(hooks: HookDispatcher, plugin: str) -> tuple[list[SharedOpe
 
 
 def offer_all(hooks: HookDispatcher, osc: AddressList) -> tuple[Failure, ...]:
-    """Adds the addresses of a plugin's operations; returns the failures of its hook."""
+    """Adds the addresses of a plugin's operations; returns failures of its hook, and of addresses it cannot have."""
     operations, failures = added_operations(hooks, osc.plugin)
     for operation in operations:
-        offer(osc, operation)
+        try:
+            offer(osc, operation)
+        except PluginError as error:
+            failures += (Failure(osc.plugin, str(error)),)
     return failures

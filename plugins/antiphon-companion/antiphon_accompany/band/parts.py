@@ -16,7 +16,7 @@ class BeatNote(NamedTuple):
 # ---- Mix levels of a style's parts in dB, as MIDI volume, and loudness offsets of General MIDI's programs.
 #
 # A style's levels are measured: at 0 dB by patch and program its parts sound with drums at -24 LUFS, bass at -25, piano
-# at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24; `antiphon bench band` measures the whole.
+# at -26, guitar at -27 and pad at -27.5, under a melody at -22 to -24.
 
 CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
 """MIDI channel of each part."""

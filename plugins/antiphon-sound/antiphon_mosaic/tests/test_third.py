@@ -1,16 +1,25 @@
 """`antiphon run third`: rendered and measured, on songs made here."""
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
 
 from antiphon.api.backends.files import MidiNote, MidiTrack
 from antiphon_models.learning.user_commands import command
-from antiphon_models.transfer.timbre_evaluation import chroma_likeness, onset_likeness, timbre_distance
+from antiphon_models.transfer.timbre_evaluation import onset_likeness, timbre_distance
 from antiphon_mosaic import third as job
 from antiphon_mosaic.third import first_bar, render_part, spread, tempo_of
 
 RATE = 22050
+
+
+def chroma_likeness(output: np.ndarray, source: np.ndarray) -> float:
+    """Mean cosine similarity of two sounds' chroma."""
+    a, b = (
+        librosa.util.normalize(librosa.feature.chroma_stft(y=y, sr=RATE, n_fft=8192), norm=2) for y in (output, source)
+    )
+    return float((a * b).sum(0).mean())
 
 
 def song(seed: int, bpm: float, brightness: float, seconds: float = 6.0) -> np.ndarray:

@@ -9,12 +9,10 @@ from pathlib import Path
 
 from antiphon.files.own_files import OTHER_FOLDER, first_entry_names, lock
 from antiphon.files.owner_token import TOKEN, TOKEN_FILE, find_token, load_token
-from antiphon.kernel.engine.recording.recorder import LIST, first_of_series
 from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import LOG_FILE, LOG_LEVEL, log, log_plugin_prints
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor.recordings import SET, broken_off
 
 _IN_USE = "token.lock"
 
@@ -119,6 +117,9 @@ def check_recordings(settings: ServeSettings, folder: Path) -> None:
     A recording that `folder` lists as left unfinished by a crashed server is allowed: `first_requests` renames it.
     Raises UsageError: a file is in the way; the message names another path to use.
     """
+    from antiphon.kernel.engine.recording.recorder import LIST
+    from antiphon.kernel.supervisor.recordings import SET, broken_off
+
     record = settings.record
     for path in filter(None, (record, settings.session, settings.record_tracks)):
         _check_space(Path(path))
@@ -145,6 +146,8 @@ def check_recordings(settings: ServeSettings, folder: Path) -> None:
 
 def _sibling_path(path: Path) -> Path:
     """A free name for the continuation of a recording: take-2.wav, take-3.wav, … for take.wav."""
+    from antiphon.kernel.engine.recording.recorder import first_of_series
+
     first, number = first_of_series(path), 2
     while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
         number += 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from antiphon.kernel.contract.addresses import AddressInfo
+from antiphon.kernel.contract.addresses import AddressInfo, AddressList
 from antiphon.kernel.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.plugins.checks import CHECK_LIMIT, check_type_name, in_child, inspect_processor
@@ -73,8 +73,8 @@ class PluginLoading:
             self.addresses += [info for info in self.known.addresses if info.plugin == name]
         else:
             osc, failures = addresses_of(self.hooks, name)
-            self.failures += failures + self.hooks.call("antiphon_operations", only=name, operations=_Tried())
             self.addresses += [info for info, _ in osc.added]
+            self.failures += failures + self.hooks.call("antiphon_operations", only=name, operations=_Tried(osc))
 
     def _gather(self, kind: str, plugin: str) -> None:
         entries: list[tuple[str, Any, str]] = []
@@ -116,10 +116,15 @@ class PluginLoading:
 
 
 class _Tried:
-    """Takes operations, which the kernel does not use, so that their hook is tried."""
+    """Takes operations, which the kernel does not use, so that their hook and addresses are tried."""
 
-    def add(self, *given: Any, **more: Any) -> None:
-        pass
+    def __init__(self, osc: AddressList) -> None:
+        self._osc = osc
+
+    def add(self, name: str, asked: Any, *given: Any, local: bool = False, **more: Any) -> None:
+        """Raises PluginError: the operation would have an address that a plugin cannot have, or no docstring."""
+        if not local:
+            self._osc.add(f"/{name.replace(' ', '/')}", "", self.add, asked.__doc__ or "")
 
 
 def _transport(name: str, make: Factory, doc: str, plugin: str) -> TransportInfo:

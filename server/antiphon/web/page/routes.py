@@ -1,8 +1,9 @@
 """Routes and WebSockets of the page: its files, the feed, and the sound of nodes.
 
-GET /page/NAME                a file of the page WebSocket /api/feed           changes, and OSC messages from the page
-WebSocket /api/sound?node=N   the sound of a node; &format=int16 for half of the bytes WebSocket /api/input
-sound from a browser, as the server's input
+GET /page/NAME                a file of the page
+WebSocket /api/feed           changes, and OSC messages from the page
+WebSocket /api/sound?node=N   the sound of a node; &format=int16 for half of the bytes
+WebSocket /api/input          sound from a browser, as the server's input
 """
 
 import asyncio

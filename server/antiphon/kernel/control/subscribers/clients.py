@@ -129,7 +129,8 @@ class Access:
         now = self._clock()
         self._forgotten |= {_address(host) for host in forgotten}
         self._allowed -= self._forgotten
-        self._approved |= {host: now + seconds for host, seconds in left.items() if host not in self._forgotten}
+        approved = self._approved | {host: now + seconds for host, seconds in left.items()}
+        self._approved = {host: until for host, until in approved.items() if host not in self._forgotten}
         self._changed()
 
     def forget(self, host: str) -> None:
