@@ -204,6 +204,13 @@ async def test_forgotten_stays_forgotten_when_control_is_started_again(tmp_path:
         assert again.app.access.level(NEAR) is Level.SURFACE
 
 
+def test_an_approval_that_is_read_before_what_was_forgotten_stays_revoked() -> None:
+    access = clients.Access()
+    access.restore({NEAR: 3600.0, FAR: 3600.0})
+    access.restore({}, [NEAR])
+    assert access.approved() == [FAR]
+
+
 async def test_a_surface_that_the_command_line_names_is_told_without_approval(tmp_path: Path, home: Path) -> None:
     async with rig(tmp_path / "state", surfaces=[(NEAR, 19999)]) as live:
         await live.settle(30)

@@ -28,6 +28,7 @@ from antiphon.kernel.plugins import hook_lists, loader
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime import paths
 from antiphon.operations.lists import ask, offered
+from antiphon.operations.shared import offer_all
 from antiphon_bench.rig import ServerProcess
 
 LOG = "ANTIPHON_TEST_HOOKS_LOG"
@@ -412,6 +413,30 @@ def test_hook_antiphon_addresses(served: Served, loaded: loader.Loaded, name: st
 def test_an_address_that_is_not_the_plugins_own_is_refused(path: str) -> None:
     with pytest.raises(PluginError, match="begins with /wobble/"):
         AddressList("antiphon_wobble").add(path, "", print, "Shakes.")
+
+
+def test_an_operation_with_a_wrong_address_fails_alone(tmp_path: Path) -> None:
+    text = """
+import msgspec
+from antiphon.api import hookimpl
+class Asked(msgspec.Struct):
+    \"\"\"Puts.\"\"\"
+@hookimpl
+def antiphon_operations(operations):
+    operations.add("shelf put", Asked, print, dict)
+"""
+    folder = tmp_path / "wobble"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(text)
+    (failure,) = (each for each in loader.load(tmp_path).catalog.failures if each.name == "wobble")
+    assert "begins with /wobble/" in failure.reason
+    hooks = HookDispatcher()
+    module = ModuleType("wobble")
+    exec(text, module.__dict__)
+    hooks.add("wobble", module)
+    osc = AddressList("wobble")
+    (failure,) = offer_all(hooks, osc)
+    assert (failure.name, osc.added) == ("wobble", [])
 
 
 @pytest.mark.parametrize("args", ["times", "q:times", "[i:times] s:what", "i:times… s:what"])

@@ -265,6 +265,12 @@ def test_a_command_builds_no_other_command_and_imports_no_numpy():
     assert done.stdout.splitlines() == ["status", "1"]
 
 
+def test_the_options_of_serve_import_no_numpy():
+    run = "import sys, antiphon.cli.serve; print(*{'numpy', 'antiphon.kernel.engine.loop'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout.split() == []
+
+
 COUNTED = """
 import atexit, sys
 start = set(sys.modules)

