@@ -15,6 +15,9 @@ FINDING = ROOT / "server/antiphon/kernel/plugins/finding.py"
 WIDTH = 120
 LAST = "antiphon_classify"
 """The plugin that is loaded last: it registers the performer's own classifiers too, which take the names left."""
+LAB = "antiphon_models"
+"""The lab, which is loaded as a plugin is and is none."""
+_LOADED = re.compile(r'(?:^ +(?:"antiphon_[a-z]+",? ?)+\n)+', re.MULTILINE)
 _RUN = re.compile(r'(?:^ +(?:"antiphon_(?!bench|models)[a-z]+",? ?)+\n)+', re.MULTILINE)
 """Lines that hold plugins' names alone: neither the benches nor the lab is a plugin."""
 _POINTS = re.compile(r'(?<=^\[project\.entry-points\.antiphon\]\n)(?:\w+ = "antiphon_\w+"\n)+', re.MULTILINE)
@@ -34,11 +37,11 @@ def _short(distribution: str) -> list[str]:
 def current() -> dict[Path, str]:
     """Each file that has a list of plugins, with its text as it is to be."""
     texts = {}
-    loaded = sorted(plugins(), key=LAST.__eq__)
+    loaded = sorted([*plugins(), LAB], key=lambda name: (name == LAST, name))
     for file, names, indent in ((ROOT / "pyproject.toml", plugins(), "  "), (FINDING, loaded, "    ")):
         listed = ", ".join(f'"{name}"' for name in names) + ","
         run = textwrap.fill(listed, WIDTH, initial_indent=indent, subsequent_indent=indent) + "\n"
-        texts[file] = _RUN.sub(run, file.read_text("utf-8"))
+        texts[file] = (_LOADED if file == FINDING else _RUN).sub(run, file.read_text("utf-8"))
     for folder in ROOT.glob("plugins/*/"):
         file = ROOT / "pyproject.toml" if folder.name == "antiphon" else folder / "pyproject.toml"
         points = "".join(f'{name} = "antiphon_{name}"\n' for name in _short(folder.name))

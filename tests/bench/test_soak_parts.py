@@ -60,7 +60,7 @@ def test_processes_are_found_by_home_and_by_descent(tmp_path: Path) -> None:
 def test_counters_that_begin_again_go_on() -> None:
     counts = CounterSums()
     for late in (3, 5, 1, 2):
-        counts.add({**STATUS, "late": late})
+        counts.add({**STATUS, "counters": ["late"], "late": late})
     assert counts.totals()["late"] == 7
 
 

@@ -34,11 +34,11 @@ COMMANDS = [
     *(c.name or c.callback.__name__ for c in application().registered_commands),  # type: ignore[union-attr]
     *(group.typer_instance.info.name for group in application().registered_groups),  # type: ignore[union-attr]
     "library",  # those of plugins, by `antiphon_commands`
+    "mcp",
     "train",
     "evaluate",
     "dataset",
     "pipeline",
-    "mcp",
     "sounds",
 ]
 

@@ -46,11 +46,11 @@ def normalised(sound: F32, rate: int) -> F32:
     return np.asarray(at * (0.1 / (np.sqrt(np.mean(np.square(at, dtype=np.float64))) + 1e-9)), np.float32)
 
 
-def magnitudes(sound: F32) -> F64:
-    """Magnitudes `[frames, SIZE / 2 + 1]` under a Hann window; a full-scale sine is 0.5."""
-    window = np.hanning(SIZE + 1)[:-1]
-    padded = np.pad(sound.astype(np.float64), SIZE // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
+def magnitudes(sound: F32, size: int = SIZE, hop: int = HOP) -> F64:
+    """Magnitudes `[frames, size / 2 + 1]` under a Hann window; a full-scale sine is 0.5."""
+    window = np.hanning(size + 1)[:-1]
+    padded = np.pad(sound.astype(np.float64), size // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
     return np.asarray(np.abs(np.fft.rfft(frames * window, axis=1)) / window.sum(), np.float64)
 
 

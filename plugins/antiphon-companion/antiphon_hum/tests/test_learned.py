@@ -52,7 +52,7 @@ def test_a_hum_is_heard_live_the_declared_latency_after_it_is_hummed(rate):
     numbers = [e.number for e in done.events if e.kind == "on"]
     found = [(at, at + 0.1, float(n)) for at, n in zip(speak, numbers, strict=True)]
     assert f1(clip, found) > 0.85
-    late = lateness(clip, TimedTranscription(found, processor.latency / rate, 1.0))
+    late = lateness(clip, TimedTranscription(found, processor.latency / rate))
     assert abs(np.median(late) - processor.latency / rate) < 0.02
     assert processor.latency < 0.1 * rate
 
