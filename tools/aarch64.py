@@ -43,7 +43,7 @@ def main(tests: Sequence[str]) -> int:
         if shutil.which(program) is None:
             sys.exit(f"{program} is not installed; on Debian: apt-get install qemu-user")
     if not PYTHON.exists():
-        get_python()
+        unpack_python()
     (PLACE / "kernels").mkdir(exist_ok=True)
     (PLACE / "kernels_given.py").write_text(PLUGIN)
     (PLACE / "python").write_text(f'#!/bin/sh\nexec {shlex.join(emulated())} "$@"\n')
@@ -65,7 +65,7 @@ def emulated(*words: str) -> list[str]:
     return ["qemu-aarch64", "-L", str(PLACE / "root"), str(PYTHON), *words]
 
 
-def get_python() -> None:
+def unpack_python() -> None:
     """Unpacks Debian's Python and its dependencies; the packages of this machine stay unchanged."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (PLACE / folder).mkdir(parents=True, exist_ok=True)

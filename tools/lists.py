@@ -44,7 +44,7 @@ def _set(param: Param, last: Mapping[str, str]) -> str:
     return name + (f" ({', '.join(param.choices)})" if param.kind == "choice" else "")
 
 
-def outdated() -> dict[Path, str]:
+def find_outdated_lists() -> dict[Path, str]:
     """Each file whose list is not what the declarations say, with its text as it is to be."""
     made = (f"- `{one.method} {one.path}`{TOKEN[one.level]}: {' '.join(one.doc).strip()}\n" for one in OPERATIONS)
     lists = [(ROOT / "docs/http.md", TABLE, "".join(made))]
@@ -56,7 +56,7 @@ def outdated() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for file, text in outdated().items():
+    for file, text in find_outdated_lists().items():
         if "--check" in sys.argv[1:]:
             sys.exit(f"the list of {file.relative_to(ROOT)} is not what the declarations say: make docs")
         file.write_text(text, "utf-8")

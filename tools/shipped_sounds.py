@@ -49,13 +49,13 @@ def named(path: Path, kinds: dict[str, str]) -> dict[str, str]:
     }
 
 
-def rounded(value: Any) -> Any:
+def round_analysis_values(value: Any) -> Any:
     """Rounds the values of an analysis to fewer digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, list | tuple):
-        return [rounded(one) for one in value]
-    return {key: rounded(one) for key, one in value.items()} if isinstance(value, dict) else value
+        return [round_analysis_values(one) for one in value]
+    return {key: round_analysis_values(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def main() -> None:
         analysing.analyse(catalogue, names, (), lambda done, of, name: print(f"\r{done} of {of} s", end=""))
         placed = chart.place_tracks(catalogue, again=True)
         points = zip(placed.rows, placed.places.tolist(), strict=True)
-        places = {row.path: rounded(point) for row, point in points}
+        places = {row.path: round_analysis_values(point) for row, point in points}
         digests = {path: row for path, *row in sqlite3.connect(catalogue.path).execute(DIGESTS)}
         for row in catalogue.rows():
             path = Path(os.fsdecode(row.path))
@@ -84,7 +84,9 @@ def main() -> None:
                     "sound": digests[row.path][1:],
                     "tags": named(path, kinds) | dict(row.tags),
                     "place": places.get(row.path),
-                    "results": {key: list(rounded(row.results[key])) for key in names if key in row.results},
+                    "results": {
+                        key: list(round_analysis_values(row.results[key])) for key in names if key in row.results
+                    },
                 }
             )
     data = gzip.compress(json.dumps(found, separators=(",", ":")).encode(), mtime=0)

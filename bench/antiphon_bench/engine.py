@@ -9,7 +9,7 @@ import numpy as np
 from antiphon.api import StreamSpec
 from antiphon.api.backends.rendering import load_plugins, patch_runner
 from antiphon_bench import rig
-from antiphon_bench.rig import Sender, ServerProcess, burner, finish, parameters, percentiles, table
+from antiphon_bench.rig import Sender, ServerProcess, finish, parameters, percentiles, run_busy_cores, table
 
 PATCH = "bench8"
 RATE = 48000
@@ -19,7 +19,7 @@ MESSAGES_A_SECOND = 20000
 
 def main(seconds: float) -> None:
     """Runs the bench. seconds: length of each live run."""
-    plans = [plan_cost(block) for block in (64, 128, 256)]
+    plans = [measure_plan_cost(block) for block in (64, 128, 256)]
     table(
         f"{PATCH}: one block's work, as a share of the block (the denoiser's hop included; idle, {BLOCKS} blocks)",
         ("frames", "p50 %", "p99 %", "max %", "p50 µs", "p99 µs", "max µs"),
@@ -31,7 +31,7 @@ def main(seconds: float) -> None:
             if driver == "jack" and not rig.is_installed():
                 live.append({"driver": driver, "frames": block, "skipped": "jackd is not installed"})
                 continue
-            live.append(under_load(driver, block, seconds, fifo=fifo))
+            live.append(measure_under_load(driver, block, seconds, fifo=fifo))
     table(
         f"{seconds:g} s live: {MESSAGES_A_SECOND}/s OSC and another process burning a core",
         ("driver", "frames", "ahead", "class", "blocks", "missed", "late", "JACK skipped", "load mean %", "OSC lost"),
@@ -44,7 +44,7 @@ def main(seconds: float) -> None:
     finish("engine", {"plan": plans, "live": live})
 
 
-def plan_cost(block: int) -> dict[str, Any]:
+def measure_plan_cost(block: int) -> dict[str, Any]:
     """Times of a rendered patch over noise, block by block."""
     player = patch_runner(PATCH, load_plugins(check=False), StreamSpec(RATE, block, 2))
     rng = np.random.default_rng(1)
@@ -61,14 +61,14 @@ def plan_cost(block: int) -> dict[str, Any]:
     return {"frames": block, **{k: v / period for k, v in us.items()}, "us": us}
 
 
-def under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[str, Any]:
+def measure_under_load(driver: str, block: int, seconds: float, *, fifo: bool) -> dict[str, Any]:
     """Runs a server under a flood of OSC and with one busy core."""
     options = ["--audio", driver, "--headphones", "--patch", PATCH, "--rate", str(RATE), "--block", str(block)]
     if fifo:
         options.append("--fifo")
     with rig.dummy(RATE, block, needed=driver == "jack") as env, ServerProcess(*options, env=env) as server:
         before = server.status()
-        with burner(), Sender(server.osc, MESSAGES_A_SECOND, parameters) as sender:
+        with run_busy_cores(), Sender(server.osc, MESSAGES_A_SECOND, parameters) as sender:
             time.sleep(seconds)
         after = server.status()
     engine = after["engine"]

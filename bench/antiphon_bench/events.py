@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_bench.rig import ServerProcess, bundle, burner, finish, message, ntp, percentiles, table
+from antiphon_bench.rig import ServerProcess, bundle, finish, message, ntp, percentiles, run_busy_cores, table
 
 ONSETS = 10_000
 GAP = 293
@@ -65,7 +65,10 @@ def live(busy: int) -> dict[str, Any]:
     """Sends bundles a second ahead to a headless server, beside `busy` processes that each use a core."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "out.wav"
-        with burner(busy), ServerProcess("--audio", "headless", "--patch", "click", "--record", str(path)) as server:
+        with (
+            run_busy_cores(busy),
+            ServerProcess("--audio", "headless", "--patch", "click", "--record", str(path)) as server,
+        ):
             start = time.time() + LEAD
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.connect(("127.0.0.1", server.osc))

@@ -20,7 +20,7 @@ from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.testing import render
 from antiphon_bench import rig
 from antiphon_bench.engine import can_use_fifo
-from antiphon_bench.rig import ServerProcess, bundle, burner, finish, message, ntp, percentiles, table
+from antiphon_bench.rig import ServerProcess, bundle, finish, message, ntp, percentiles, run_busy_cores, table
 
 RATE, BLOCK = 48000, 256
 BPM, RANGE, BEATS, EARLY = 100.0, "70-180", 24, 0.05
@@ -100,7 +100,7 @@ def stage(seconds: float, rng: np.random.Generator) -> dict[str, dict[str, float
         options: tuple[str, ...] = ("--audio", "jack", "--rate", str(RATE), "--block", str(BLOCK))
         options += ("--patch", "stage-without")
         options += ("--fifo",) if can_use_fifo() else ()
-        with ServerProcess(*options, env=env, home=Path(held), wait=300.0) as server, burner(HOGS):
+        with ServerProcess(*options, env=env, home=Path(held), wait=300.0) as server, run_busy_cores(HOGS):
             length = min(TURN, seconds)
             for turn in range(max(1, round(seconds / length)) * len(PATCHES)):
                 name = list(PATCHES)[turn % len(PATCHES)]

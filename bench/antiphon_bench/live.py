@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_bench.events import onsets
-from antiphon_bench.rig import ServerProcess, burner, finish, percentiles, table
+from antiphon_bench.rig import ServerProcess, finish, percentiles, run_busy_cores, table
 
 RATE, BPM, LOOPS = 48000, 180.0, 8
 BEAT, STEP = 16000, 1000
@@ -65,7 +65,7 @@ def main(swaps: int, seed: int, seconds: float) -> None:
 def run_script(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:
     """Performs the script on a server for at least `seconds`, and finds the clicks in the recording."""
     random = np.random.default_rng(seed)
-    with tempfile.TemporaryDirectory() as name, burner(busy):
+    with tempfile.TemporaryDirectory() as name, run_busy_cores(busy):
         out = Path(name) / "out.wav"
         with ServerProcess("--live", "--audio", "headless", "--patch", "click", "--record", str(out)) as server:
             before = server.status()

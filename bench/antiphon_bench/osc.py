@@ -23,7 +23,7 @@ def main(seconds: float) -> None:
     with ServerProcess("--audio", "headless", "--patch", PATCH) as server:
         rows += [send_paced(server, rate, seconds) for rate in RATES]
         rows += [burst(server, count) for count in BURSTS]
-    peer = python_osc()
+    peer = measure_python_osc()
     table(
         "OSC by UDP (lost: sent - received; kernel: its own drop count; values: last value of every address read back)",
         ("load", "sent", "lost", "kernel drops", "ours dropped", "values wrong", "ping p50", "p99", "max ms"),
@@ -71,7 +71,7 @@ def send_paced(server: ServerProcess, rate: int, seconds: float) -> dict[str, An
 def burst(server: ServerProcess, count: int) -> dict[str, Any]:
     """Sends as fast as the socket accepts; then sends a last value to every address and reads it back."""
     before = server.status()
-    process = multiprocessing.get_context("spawn").Process(target=_burst, args=(server.osc, count))
+    process = multiprocessing.get_context("spawn").Process(target=_send_message_burst, args=(server.osc, count))
     process.start()
     process.join()
     deadline = time.monotonic() + 30.0
@@ -127,7 +127,7 @@ def ping_for(port: int, pings: list[float], ending: threading.Event) -> None:
                 pings.append((time.perf_counter() - begun) * 1e3)
 
 
-def _burst(port: int, count: int) -> None:
+def _send_message_burst(port: int, count: int) -> None:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.connect(("127.0.0.1", port))
     packets = [message("/node/gain/gain", n / 100) for n in range(100)]
@@ -135,7 +135,7 @@ def _burst(port: int, count: int) -> None:
         sock.send(packets[n % 100])
 
 
-def python_osc() -> dict[str, Any]:
+def measure_python_osc() -> dict[str, Any]:
     """python-osc's AsyncIO server with 50 handlers, in a process of its own."""
     port = free_port()
     context = multiprocessing.get_context("spawn")
@@ -144,7 +144,7 @@ def python_osc() -> dict[str, Any]:
     server.start()
     queue.get(timeout=20)
     begun = time.monotonic()
-    sender = context.Process(target=_burst, args=(port, BURSTS[-1]))
+    sender = context.Process(target=_send_message_burst, args=(port, BURSTS[-1]))
     sender.start()
     sender.join()
     handled = queue.get(timeout=120)

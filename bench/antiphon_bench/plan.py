@@ -60,14 +60,14 @@ def main(seconds: float, seed: int) -> None:
     loaded = load_plugins(check=False)
     rng = np.random.default_rng(seed)
     inputs = [rng.normal(0.0, 0.1, (2, block)).astype(np.float32) for block in BLOCKS]
-    rows = [effect_row(loaded, pedalboard, kind, x, seconds) for x in inputs for kind in peers(pedalboard)]
-    patches = [patch_row(loaded, name, block, seconds) for block in BLOCKS for name in PATCHES]
+    rows = [measure_effect_cost(loaded, pedalboard, kind, x, seconds) for x in inputs for kind in peers(pedalboard)]
+    patches = [measure_patch_cost(loaded, name, block, seconds) for block in BLOCKS for name in PATCHES]
     table(
         f"µs a node a block of stereo at {RATE} Hz: a chain of {LENGTH} less one of 1, least of {ROUNDS} rounds",
         ("block", "effect", "ours", "pedalboard", "ratio", "chain of 1", "machine code"),
         [(r["block"], r["type"], r["ours"], r["theirs"], r["ours"] / r["theirs"], r["one"], r["native"]) for r in rows],
     )
-    called = [called_row(pedalboard, kinds, block, rng, seconds) for kinds in CALLED for block in CALLED_BLOCKS]
+    called = [measure_chain_cost(pedalboard, kinds, block, rng, seconds) for kinds in CALLED for block in CALLED_BLOCKS]
     table(
         "µs a call of antiphon.Chain.process and of Pedalboard.process(reset=False), stereo",
         ("block", "chain", "ours", "over the nodes", "pedalboard", "ratio"),
@@ -83,7 +83,7 @@ def main(seconds: float, seed: int) -> None:
     )
 
 
-def effect_row(loaded: Loaded, pedalboard: Any, kind: str, x: Samples, seconds: float) -> dict[str, Any]:
+def measure_effect_cost(loaded: Loaded, pedalboard: Any, kind: str, x: Samples, seconds: float) -> dict[str, Any]:
     """Cost of an effect and of its peer, with `x` as the input of every block."""
     block, (make, values) = x.shape[1], peers(pedalboard)[kind]
     spec = StreamSpec(RATE, block, 2)
@@ -109,7 +109,7 @@ def effect_row(loaded: Loaded, pedalboard: Any, kind: str, x: Samples, seconds: 
     }
 
 
-def called_row(
+def measure_chain_cost(
     pedalboard: Any, kinds: tuple[str, ...], block: int, rng: np.random.Generator, seconds: float
 ) -> dict[str, Any]:
     """Cost of a chain as a Python program calls it, of its plan alone, and of its peer."""
@@ -163,7 +163,7 @@ def min_times(runs: list[Callable[[], object]], count: int) -> list[float]:
     return found
 
 
-def patch_row(loaded: Loaded, name: str, block: int, seconds: float) -> dict[str, Any]:
+def measure_patch_cost(loaded: Loaded, name: str, block: int, seconds: float) -> dict[str, Any]:
     """Cost of a shipped patch."""
     runner = patch_runner(name, loaded, StreamSpec(RATE, block, 2))
     plan = runner.plan

@@ -257,7 +257,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def burner(count: int = 1) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
+def run_busy_cores(count: int = 1) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
     """Runs processes that each use a whole core."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:

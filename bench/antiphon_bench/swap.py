@@ -33,7 +33,7 @@ Sound = NDArray[np.float32]
 def main(swaps: int, seed: int) -> None:
     """Runs the bench. swaps: number of loads by name, at random times. seed: of the times."""
     loads = loading(swaps, seed)
-    saves = saving()
+    saves = measure_patch_saving()
     table(
         f"{swaps} loads of {len(PATCHES)} patches in turn under a {TONE:g} Hz tone, headless at 256, "
         f"{FADE * 1e3:g} ms of fade, recorded",
@@ -80,7 +80,7 @@ def loading(swaps: int, seed: int) -> dict[str, Any]:
     }
 
 
-def saving() -> dict[str, Any]:
+def measure_patch_saving() -> dict[str, Any]:
     """Rewrites a patch's file; measures the time to `/patch/loaded`, and in the recording to the new level."""
     loaded_ms: list[float] = []
     with tempfile.TemporaryDirectory() as folder:

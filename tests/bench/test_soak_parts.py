@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from antiphon_bench.soak import processes
-from antiphon_bench.soak.result import COUNT, MEMORY, bins, trend
+from antiphon_bench.soak.result import COUNT, MEMORY, bins, fit_trend
 from antiphon_bench.soak.run import CounterSums
 
 STATUS = {"engine": {"restarts": 0}, "workers": [], "synth": None}
@@ -77,14 +77,14 @@ def noise(seed: int = 1) -> np.ndarray:
 
 def test_what_only_changes_with_the_patch_is_steady() -> None:
     for seed in range(20):
-        found = trend(TIMES, list(noise(seed)), ONE, TURN, SETTLE, MEMORY)
+        found = fit_trend(TIMES, list(noise(seed)), ONE, TURN, SETTLE, MEMORY)
         assert found.verdict == "steady", found
         assert found.bins == 22
 
 
 def test_a_leak_of_five_megabytes_an_hour_grows_and_is_measured() -> None:
     leak = noise() + 5.0 * np.asarray(TIMES) / 3600.0
-    found = trend(TIMES, list(leak), ONE, TURN, SETTLE, MEMORY)
+    found = fit_trend(TIMES, list(leak), ONE, TURN, SETTLE, MEMORY)
     assert found.verdict == "grows"
     assert abs(found.slope - 5.0) < found.margin < 1.0
 
@@ -93,8 +93,8 @@ def test_a_leak_that_kills_hide_is_found_life_by_life() -> None:
     t = np.asarray(TIMES)
     lives = [int(at // 2400) for at in TIMES]
     leak = 100.0 + 5.0 * (t % 2400) / 3600.0  # every death gives all of it back
-    assert trend(TIMES, list(leak), ONE, TURN, SETTLE, MEMORY).slope < 2.0
-    found = trend(TIMES, list(leak), lives, TURN, SETTLE, MEMORY)
+    assert fit_trend(TIMES, list(leak), ONE, TURN, SETTLE, MEMORY).slope < 2.0
+    found = fit_trend(TIMES, list(leak), lives, TURN, SETTLE, MEMORY)
     assert found.verdict == "grows"
     assert found.slope == pytest.approx(5.0, rel=0.02)
 
@@ -102,19 +102,19 @@ def test_a_leak_that_kills_hide_is_found_life_by_life() -> None:
 def test_what_fills_in_the_first_minutes_of_a_life_is_left_out() -> None:
     lives = [int(at // 2400) for at in TIMES]
     filling = [100.0 + 20.0 * min(1.0, at % 2400 / 280.0) for at in TIMES]
-    assert trend(TIMES, filling, lives, TURN, SETTLE, MEMORY).verdict == "steady"
-    assert trend(TIMES, filling, lives, TURN, 0.0, MEMORY).verdict == "grows"
+    assert fit_trend(TIMES, filling, lives, TURN, SETTLE, MEMORY).verdict == "steady"
+    assert fit_trend(TIMES, filling, lives, TURN, 0.0, MEMORY).verdict == "grows"
 
 
 def test_a_descriptor_an_hour_grows_and_one_in_all_does_not() -> None:
-    assert trend(TIMES, [50.0 + at // 900 for at in TIMES], ONE, TURN, SETTLE, COUNT).verdict == "grows"
-    assert trend(TIMES, [50.0 + (at > 3600) for at in TIMES], ONE, TURN, SETTLE, COUNT).verdict == "steady"
+    assert fit_trend(TIMES, [50.0 + at // 900 for at in TIMES], ONE, TURN, SETTLE, COUNT).verdict == "grows"
+    assert fit_trend(TIMES, [50.0 + (at > 3600) for at in TIMES], ONE, TURN, SETTLE, COUNT).verdict == "steady"
 
 
 def test_samples_that_are_missing_are_left_out_and_a_short_run_says_so() -> None:
     gaps = [math.nan if n % 3 else value for n, value in enumerate(noise())]
-    assert trend(TIMES, gaps, ONE, TURN, SETTLE, MEMORY).verdict == "steady"
-    short = trend(TIMES[:60], list(noise())[:60], ONE[:60], TURN, SETTLE, MEMORY)
+    assert fit_trend(TIMES, gaps, ONE, TURN, SETTLE, MEMORY).verdict == "steady"
+    short = fit_trend(TIMES[:60], list(noise())[:60], ONE[:60], TURN, SETTLE, MEMORY)
     assert short.verdict == "too short"
     assert math.isnan(short.slope)
     assert bins([], [], [], TURN, SETTLE) == []

@@ -10,7 +10,7 @@ from tests import audio
 from tests.each import each
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.offline.file_ends import DECAY, Decay, fade_end, tail_of
+from antiphon.offline.file_ends import DECAY, Decay, choose_tail, fade_end
 
 Command = Callable[..., Any]
 ECHO = 'format = 1\n[nodes.echo]\ntype = "delay"\ntime = 0.25\nfeedback = 0.5\n[wires]\n"in" = "echo"\n"echo" = "out"\n'
@@ -145,4 +145,4 @@ def test_a_pause_is_no_end() -> None:
     decay = Decay(1e-3)
     parts = [part.copy() for at in range(0, 4000, 256) for part in decay.take(x[:, at : at + 256])]
     assert np.array_equal(np.concatenate(parts, axis=1), x[:, :3001])
-    assert tail_of(None, sounds_on=True) == DECAY
+    assert choose_tail(None, sounds_on=True) == DECAY

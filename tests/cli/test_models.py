@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from antiphon.cli import errors
-from antiphon.cli.plugin_commands import command_of, complete
+from antiphon.cli.plugin_commands import build_operation_command, complete
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.workers import devices
 from antiphon.networks import info, model_files
@@ -31,7 +31,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Runs the command with one plugin's models; its exit code, output and complaints."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.callback()(lambda: None)
-    app.command("models")(command_of(LISTS["models"]))
+    app.command("models")(build_operation_command(LISTS["models"]))
     complete(app)
 
     def go(*arguments: object, known: tuple[ModelInfo, ...] = (), failed: tuple[str, ...] = ()) -> tuple:

@@ -31,9 +31,9 @@ def hum():
 
 def test_without_a_card_the_hum_is_what_the_answering_patch_hears(tmp_path, antiphon_home):
     asked = ServeSettings(patch="answer")
-    assert play.with_demo(asked).input == str(HUM)
-    assert play.with_demo(asked.with_(patch="demo")).input == str(BAND)
-    assert play.with_demo(asked.with_(input="mine.wav")).input == "mine.wav"
+    assert play.demo_settings(asked).input == str(HUM)
+    assert play.demo_settings(asked.with_(patch="demo")).input == str(BAND)
+    assert play.demo_settings(asked.with_(input="mine.wav")).input == "mine.wav"
 
 
 def test_each_recording_takes_the_first_free_number(tmp_path):
@@ -213,7 +213,7 @@ def songs(antiphon, hum, tmp_path):
 
 def test_what_it_plays_of_a_midi_file_is_what_a_render_of_it_gives(antiphon, songs, clicks, tmp_path):
     for name in songs:
-        patch = play_song.with_song(clicks, name)
+        patch = play_song.write_song_patch(clicks, name)
         assert (
             antiphon("render", clicks, "--in", name, "--out", "in.wav", "--tail", "0.2", "--no-limit", "--force").code
             == 0
@@ -233,7 +233,7 @@ def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_pa
 
     write(tmp_path / "a.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60),))], 5.0)
     catalog = load(check=False).catalog
-    made = patch.load(play_song.with_song("duo", str(tmp_path / "a.mid")), catalog, trusted=True)
+    made = patch.load(play_song.write_song_patch("duo", str(tmp_path / "a.mid")), catalog, trusted=True)
     assert [(str(w.source), str(w.dest)) for w in made.graph.wires if w.source.node == "song"] == [
         ("song.notes", "tune.notes"),
         ("song.notes", "ears.notes"),
@@ -260,7 +260,7 @@ def test_a_song_leads_where_its_beats_are_not_those_of_one_tempo(antiphon_home, 
         chords = [MidiNote(late + n, 0.9, 60 + n // 4 % 3 + k) for n in range(64) for k in (0, 4)]
         bass = [MidiNote(late + 4.0 * n, 3.8, 36 + n % 5) for n in range(16)]
         write(tmp_path / "a.mid", [MidiTrack("", tuple(chords + bass))], [(0.0, 100.0), *changes])
-        made = patch.load(play_song.with_song("bandstand", str(tmp_path / "a.mid")), catalog, trusted=True)
+        made = patch.load(play_song.write_song_patch("bandstand", str(tmp_path / "a.mid")), catalog, trusted=True)
         leads = "follow" in {w.dest.node for w in made.graph.wires if w.source.node == "song"}
         assert leads == (beat is None)
         assert made.graph.node("song").values.get("beat", 0.0) == pytest.approx(beat or 0.0, abs=0.02)
@@ -290,7 +290,9 @@ def test_drums_of_a_song_are_played_by_drums(antiphon_home, tmp_path, capsys, no
     text += "[wires]\n" + "".join(f'"{name}" = "out"\n' for name in nodes)
     (tmp_path / "p.toml").write_text(text)
     write(tmp_path / "a.mid", [MidiTrack("", PITCHED), *([MidiTrack("", (DRUM,))] if song else [])])
-    made = patch.load(play_song.with_song(str(tmp_path / "p.toml"), str(tmp_path / "a.mid")), catalog, trusted=True)
+    made = patch.load(
+        play_song.write_song_patch(str(tmp_path / "p.toml"), str(tmp_path / "a.mid")), catalog, trusted=True
+    )
     wires = {(w.source.port, w.dest.node) for w in made.graph.wires if w.source.node == "song"}
     if drums is None:
         assert wires == {("notes", "beat")}

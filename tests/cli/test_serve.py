@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.cli.serve import _take_token, run
+from antiphon.cli.serve import _store_given_token, run
 from antiphon.files.audiofile import load_sound
 from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError, UsageError
@@ -148,5 +148,5 @@ def test_a_file_without_a_token_is_refused_and_no_other_token_made(
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     (tmp_path / "secret").write_text(content)
     with pytest.raises(UsageError, match="a token is 32 hexadecimal digits"):
-        _take_token(str(tmp_path / "secret"), needed=True)
+        _store_given_token(str(tmp_path / "secret"), needed=True)
     assert not (tmp_path / "home").exists()

@@ -118,7 +118,7 @@ def test_rest_at_leaves_no_ramp():
     cell = ParamCell(SMOOTH, RATE, BLOCK)
     cell.post(0, 5.0, 1.0)
     cell.render(0, BLOCK)
-    cell.rest_at(2.0)
+    cell.set_without_ramp(2.0)
     cell.render(BLOCK, BLOCK)
     assert (cell.full == 2.0).all()
     assert not cell.settle(2 * BLOCK)

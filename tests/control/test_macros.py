@@ -14,14 +14,14 @@ from antiphon.kernel.engine.link import EngineCounters
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER, declaration, own_nodes
+from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER, declaration, nodes_outside_plan
 from antiphon.kernel.graph.macros import MacroTarget
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import Beat, SetParam
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.layout.controls import pages
-from antiphon.offline.rendering import actions_of, param_finder
+from antiphon.offline.rendering import convert_to_actions, param_finder
 from antiphon.web import control_status
 
 TEXT = """format = 1
@@ -63,7 +63,7 @@ def test_a_label_is_what_people_read_and_no_part_of_the_address() -> None:
     assert (loud.name, loud.label, loud.targets[0].key) == ("loud", "how loud, at most", "a.gain")
     assert patches.parse(patches.dump(patch), CATALOG) == replace(patch, text=patches.dump(patch))
     assert Graph.from_json(json.loads(json.dumps(patch.graph.to_json()))).macros == patch.graph.macros
-    (panel,) = own_nodes(patch.graph)[:1]
+    (panel,) = nodes_outside_plan(patch.graph)[:1]
     info = declaration(panel, CATALOG)
     assert info is not None
     assert [(cell.name, cell.doc) for cell in info.cells][:2] == [
@@ -201,7 +201,7 @@ async def test_a_new_control_process_has_its_place(home: Path, tmp_path: Path) -
 
 def test_offline_it_is_the_targets_that_are_played_at_the_same_beat() -> None:
     graph = parsed().graph
-    ids, actions = actions_of(graph, CATALOG, 48000, [SetParam("macro", "bright", 1.0, 2.0, Beat(3.0))])
+    ids, actions = convert_to_actions(graph, CATALOG, 48000, [SetParam("macro", "bright", 1.0, 2.0, Beat(3.0))])
     assert [(a.node, a.number, a.ramp) for a in actions if isinstance(a, NodeSet)] == [
         (ids["b"], 2000.0, 2.0),
         (ids["a"], pytest.approx(-0.1), 2.0),

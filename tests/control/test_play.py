@@ -41,8 +41,8 @@ from antiphon.kernel.session.play import (
     read,
     silent,
     unknown_words,
-    value_number,
-    word_pieces,
+    value_control_number,
+    word_controller_values,
 )
 from antiphon.kernel.wire.osc import encode
 from antiphon.offline.event_file import parse_events
@@ -86,7 +86,7 @@ def test_a_note_has_values_for_what_is_read_where_it_begins() -> None:
 
 
 def test_values_travel_in_controllers_that_midi_leaves_open_and_then_above_its_own() -> None:
-    numbers = [value_number(place) for place in range(49)]
+    numbers = [value_control_number(place) for place in range(49)]
     assert numbers == [*range(103, 120), *range(128, 160)]
     assert [value_place(number) for number in numbers] == list(range(49))
     assert [value_place(number) for number in (0, 102, 120, 127, 160)] == [-1] * 5
@@ -107,7 +107,7 @@ async def test_a_value_above_midis_controllers_arrives_and_no_cc_can_send_it(tmp
 
 @each("word", ["", "bd", "kick", "Trömmel/大鼓", "e\u0301", "x" * 64, "é" * 127, "\U0001f941" * 63])
 def test_a_word_travels_as_its_bytes(word: str) -> None:
-    pieces = [float(np.float32(piece)) for piece in word_pieces("s", word)]
+    pieces = [float(np.float32(piece)) for piece in word_controller_values("s", word)]
     taken = NoteWord()
     assert [taken.take(FIRST_WORD + 2, piece) for piece in pieces] == [2] * len(pieces)
     assert taken.text == normalize("NFC", word)
@@ -127,7 +127,7 @@ def test_a_word_travels_as_its_bytes(word: str) -> None:
     ("a\0b", "no zero byte"), ("\ud800", "takes text in UTF-8"),
 ])  # fmt: skip
 def test_a_word_that_cannot_travel_is_one_sentence(word: str, reason: str) -> None:
-    for refuse in (lambda: word_pieces("s", word), lambda: read("k", BY_NAME, ["length", 0, word, 1], NOW)):
+    for refuse in (lambda: word_controller_values("s", word), lambda: read("k", BY_NAME, ["length", 0, word, 1], NOW)):
         with pytest.raises(RequestError, match=re.escape(reason)) as caught:
             refuse()
         assert len(str(caught.value)) < 200

@@ -214,7 +214,7 @@ def test_an_approval_that_is_read_before_what_was_forgotten_stays_revoked() -> N
 async def test_a_surface_that_the_command_line_names_is_told_without_approval(tmp_path: Path, home: Path) -> None:
     async with rig(tmp_path / "state", surfaces=[(NEAR, 19999)]) as live:
         await live.settle(30)
-        assert [s.permitted for s in live.app.surfaces] == [True]
+        assert [s.may_receive_values for s in live.app.surfaces] == [True]
 
 
 # strangers in the monitor

@@ -320,7 +320,7 @@ def test_answers_take_no_more_than_their_share() -> None:
     spent = 0.0
     while now[0] < 100.0:
         spent += 0.0005
-        now[0] += 0.0005 + share.spend(0.0005)
+        now[0] += 0.0005 + share.charge_cpu_time(0.0005)
     assert spent <= 100.0 * control_requests.SHARE + control_requests.CREDIT_SECONDS + 0.001
 
 
@@ -328,5 +328,5 @@ def test_after_a_pause_some_answers_come_at_once() -> None:
     now = [0.0]
     share = ControlShare(lambda: now[0])
     now[0] = 60.0
-    assert [share.spend(0.001) for _ in range(39)] == [0.0] * 39
-    assert share.spend(0.002) > 0.0
+    assert [share.charge_cpu_time(0.001) for _ in range(39)] == [0.0] * 39
+    assert share.charge_cpu_time(0.002) > 0.0

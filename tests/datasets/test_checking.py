@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from antiphon.cli.commands import application
 from antiphon.kernel.errors import FileError
 from antiphon_models.datasets.checking import check
-from antiphon_models.datasets.examination import fault_of
+from antiphon_models.datasets.examination import find_file_fault
 from antiphon_models.datasets.layouts import NAMES, layout_of
 
 runner = CliRunner()
@@ -86,9 +86,9 @@ def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
 def test_a_file_without_its_end_ends_early(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"one{suffix}"
     (score if suffix == ".mid" else sound)(path)
-    assert fault_of(path) == ""
+    assert find_file_fault(path) == ""
     cut(path)
-    assert "ends early" in fault_of(path)
+    assert "ends early" in find_file_fault(path)
 
 
 @given(
@@ -99,15 +99,15 @@ def test_a_file_without_its_end_ends_early(suffix: str, tmp_path: Path) -> None:
 def test_no_bytes_make_an_examination_fail(head: bytes, rest: bytes, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"one{suffix}"
     path.write_bytes(head + rest)
-    assert isinstance(fault_of(path), str)
+    assert isinstance(find_file_fault(path), str)
 
 
 def test_what_a_server_answered_in_place_of_a_file_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "one.mp3"
     path.write_text("<!DOCTYPE html><title>404</title>")
-    assert "web page" in fault_of(path)
+    assert "web page" in find_file_fault(path)
     path.write_text("version https://git-lfs.github.com/spec/v1\n")
-    assert "Git LFS" in fault_of(path)
+    assert "Git LFS" in find_file_fault(path)
 
 
 def test_a_digest_that_differs_shows_when_thorough(tmp_path: Path) -> None:

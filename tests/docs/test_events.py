@@ -15,7 +15,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import Beat, Sample
 from antiphon.kernel.session.notes import Players
 from antiphon.offline import event_file
-from antiphon.offline.rendering import actions_of, param_finder
+from antiphon.offline.rendering import convert_to_actions, param_finder
 from antiphon.operations.rendering import MAX_EVENT_BYTES, RATE
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def test_the_example_is_taken_by_the_patch_it_names() -> None:
     commands = event_file.parse_events(lines, RATE, find, "song.jsonl", players)
     assert len(commands) == len(lines) == 8
     assert [c.when for c in commands[:4]] == [Sample(0), Sample(24_000), Sample(48_000), Beat(4.0)]
-    ids, actions = actions_of(graph, catalog, RATE, commands)
+    ids, actions = convert_to_actions(graph, catalog, RATE, commands)
     assert ids["keys"] == 1
     assert len(actions) == len(commands)
 
@@ -84,7 +84,7 @@ def test_scenes_and_macros_of_the_patch_are_played_as_live() -> None:
     assert {f"{one.node}.{one.param}": one.value for one in scene} == values
     assert {(one.when, one.ramp) for one in scene} == {(Beat(4.0), 4.0)}
     assert (macro.node, macro.param, macro.value, macro.ramp) == ("macro", "send", 0.5, 2.0)
-    assert len(actions_of(dub.graph, catalog, RATE, [*scene, macro])[1]) > len(scene)
+    assert len(convert_to_actions(dub.graph, catalog, RATE, [*scene, macro])[1]) > len(scene)
     for wrong in ('"/scene/recall", "args": [99]', '"/macro/sned", "args": [1]'):
         with pytest.raises(UsageError):
             event_file.parse_events([f'{{"beat": 0, "address": {wrong}}}'], RATE, find, "e.jsonl", None, dub)

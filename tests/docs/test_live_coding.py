@@ -24,7 +24,7 @@ from antiphon.live.patterns.mini_reading import MAX_EVENTS, read
 from antiphon.live.performance import MAX_EVENTS as MOST_A_BEAT
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import event_file, script_child
-from antiphon.offline.rendering import actions_of, param_finder
+from antiphon.offline.rendering import convert_to_actions, param_finder
 from antiphon.offline.script_run import TIMEOUT_SECONDS, ScriptHeader, ScriptProcess, commands
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import rows_by_name
@@ -81,7 +81,7 @@ def test_a_block_plays_on_its_patch(number: int) -> None:
         node = event.address.removeprefix("/node/").removesuffix("/play")
         if event.address == f"/node/{node}/play":
             assert not list(unknown_words(words[node], event.args)), "a sound that is silent"
-    _, actions = actions_of(graph, catalog, 48000, played)
+    _, actions = convert_to_actions(graph, catalog, 48000, played)
     assert len(actions) > 60
     silent = SILENT | OUTSIDE if "on_note" in SCRIPTS[number] else SILENT
     assert {event.source for event in events} >= set(header.names) - silent, "a track or loop plays nothing"

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tools.lists import outdated
+from tools.lists import find_outdated_lists
 from tools.osc_reference import built_in, markdown
 
 from antiphon.kernel.control.osc.addresses import ADDRESSES
@@ -39,7 +39,7 @@ def test_a_card_has_every_parameter_of_its_processors() -> None:
 
 
 def test_lists_of_addresses_and_in_cards_are_the_declarations() -> None:
-    assert outdated() == {}, "run: make docs"
+    assert find_outdated_lists() == {}, "run: make docs"
 
 
 def test_the_synth_names_every_instrument_and_what_plays_it() -> None:

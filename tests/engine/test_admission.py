@@ -24,7 +24,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.plans import admission, loading
 from antiphon.kernel.engine.plans.admission import LoadEstimator, Share, admission_of, run_weigher, try_node
-from antiphon.kernel.engine.plans.loading import MAX_NOTED_NODES, LoadingNote, Prepared
+from antiphon.kernel.engine.plans.loading import MAX_NOTED_NODES, LoadingNote, PreparedNode
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.graph import NodeSpec
@@ -265,27 +265,29 @@ def shared() -> Iterator[Shared]:
 
 
 def test_what_a_node_is_prepared_with_tells_it_from_itself() -> None:
-    lag, plain = CATALOG["lag"], Prepared.of(3, CATALOG["lag"], {})
-    assert Prepared.of(3, lag, {"frames": 100, "wet": 0.5}) == plain, "its default, and a value that needs no new plan"
-    assert Prepared.of(3, lag, {"frames": 101}) != plain
-    assert Prepared.of(4, lag, {}) != plain
+    lag, plain = CATALOG["lag"], PreparedNode.of(3, CATALOG["lag"], {})
+    assert PreparedNode.of(3, lag, {"frames": 100, "wet": 0.5}) == plain, (
+        "its default, and a value that needs no new plan"
+    )
+    assert PreparedNode.of(3, lag, {"frames": 101}) != plain
+    assert PreparedNode.of(4, lag, {}) != plain
 
 
 def test_as_many_are_noted_as_there_is_room_for_and_the_oldest_go(shared: Shared) -> None:
     note = LoadingNote(shared)
     for number in range(1, MAX_NOTED_NODES + 6):
-        note.begin_prepare(Prepared(number, -number), f"n{number}")
+        note.begin_prepare(PreparedNode(number, -number), f"n{number}")
         assert note.name == f"n{number}"
         assert note.note_engine_end(at_fault=True) == f"n{number}"
         assert note.name == ""
     assert {node.number for node in LoadingNote(shared).blamed} == set(range(6, MAX_NOTED_NODES + 6))
-    note.keep([Prepared(9, -9), Prepared(10, 0), Prepared(1, -1)])
-    assert note.blamed == {Prepared(9, -9)}
+    note.keep([PreparedNode(9, -9), PreparedNode(10, 0), PreparedNode(1, -1)])
+    assert note.blamed == {PreparedNode(9, -9)}
 
 
 def test_a_name_that_is_too_long_for_its_place_is_cut(shared: Shared) -> None:
     note = LoadingNote(shared)
-    note.begin_prepare(Prepared(1, 1), "n" * 200)
+    note.begin_prepare(PreparedNode(1, 1), "n" * 200)
     assert note.name == "n" * 64
     note.begin_close("b")
     assert note.name == "b"
@@ -307,7 +309,7 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
         return watch.engine(pid, "headless")[1]
 
     assert hang(20) == "", "it has not begun"
-    note.begin_prepare(Prepared(1, 1), "n")
+    note.begin_prepare(PreparedNode(1, 1), "n")
     hang()
     assert hang(round(watchdog.LOAD_SECONDS)) == ""
     assert hang(1).endswith(" at the node n; ending the engine")
@@ -363,7 +365,7 @@ def test_the_node_of_the_block_is_to_blame_for_an_end_that_nobody_asked_for(
     assert watchdog.blame(words, note, code, hung) == ""
     assert (words[HeaderWord.BLAMED], words[HeaderWord.AT_WORK]) == (blamed, 0)
     words[HeaderWord.AT_WORK] = 5
-    note.begin_prepare(Prepared(6, 1), "n")
+    note.begin_prepare(PreparedNode(6, 1), "n")
     assert watchdog.blame(words, note, code, hung) == ("n" if blamed else "")
     assert words[HeaderWord.BLAMED] == 0, "what is new is the likelier one"
 
@@ -374,6 +376,6 @@ def test_the_node_of_the_block_has_no_part_in_a_loader_that_hung(shared: Shared)
     note.begin_close("n")
     assert watchdog.blame(words, note, -signal.SIGKILL, Hang.LOADER) == ""
     assert (words[HeaderWord.BLAMED], words[HeaderWord.AT_WORK]) == (0, 0)
-    note.begin_prepare(Prepared(6, 1), "n")
+    note.begin_prepare(PreparedNode(6, 1), "n")
     assert watchdog.blame(words, note, -signal.SIGKILL, Hang.LOADER) == "n"
     assert words[HeaderWord.BLAMED] == 0

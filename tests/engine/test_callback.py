@@ -12,7 +12,7 @@ from tests import audio
 from tests.engine.fake_driver import give_block
 
 from antiphon.kernel.contract.block import FALL_SECONDS, missed_fade_out
-from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, jack_process, portaudio_process
+from antiphon.kernel.engine.callback import DEPTH, CallbackState, CallbackWord, jack_process, portaudio_process
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.waiting import DLL_HZ, follow_device
@@ -60,11 +60,11 @@ class Jack:
         kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
         self._port_buffer = kind(self._buffer)
         view = state.view
-        view[Slot.PORT_BUFFER] = ctypes.cast(self._port_buffer, ctypes.c_void_p).value
+        view[CallbackWord.PORT_BUFFER] = ctypes.cast(self._port_buffer, ctypes.c_void_p).value
         for n in range(2):
-            view[Slot.PORTS_IN + n] = n
+            view[CallbackWord.PORTS_IN + n] = n
         for n in range(3):
-            view[Slot.PORTS_OUT + n] = 2 + n
+            view[CallbackWord.PORTS_OUT + n] = 2 + n
 
     def _buffer(self, port, frames):
         self.asked.append((port, frames))
@@ -89,13 +89,13 @@ def test_input_is_copied_to_the_slot_of_its_call(state, call):
     for n in range(40):
         call(x[:, n * BLOCK : (n + 1) * BLOCK])
         np.testing.assert_array_equal(state.inputs[n % DEPTH], x[:, n * BLOCK : (n + 1) * BLOCK])
-        assert state.view[Slot.IN_TAGS + n % DEPTH] == n + 1
+        assert state.view[CallbackWord.IN_TAGS + n % DEPTH] == n + 1
         assert state.calls == n + 1
 
 
 def test_a_block_is_heard_ahead_calls_later_and_never_at_another_time(state, call):
     x, y = np.zeros((2, BLOCK), np.float32), audio.noise(BLOCK, 3)
-    state.view[Slot.PRIMED] = 1
+    state.view[CallbackWord.PRIMED] = 1
     give_block(state, 0, y)
     assert not call(x).any()
     assert not call(x).any()
@@ -120,7 +120,7 @@ def test_a_sine_with_missing_blocks_makes_no_step(kind, block, device, sizes):
     call = kind(state)
     sine = np.tile(np.sin(2 * np.pi * 440 * np.arange(block * 400) / 48000), (3, 1)).astype(np.float32)
     own, lost = 2 * np.pi * 440 / min(48000, device), {n for n in range(20, 380) if n % 5 == 0 or n % 50 < 4}
-    state.view[Slot.PRIMED] = 1
+    state.view[CallbackWord.PRIMED] = 1
     x, answered, played, turns = np.zeros((2, 4096), np.float32), 0, [], itertools.cycle(sizes)
     while state.calls < 390:
         frames = next(turns)
@@ -129,7 +129,7 @@ def test_a_sine_with_missing_blocks_makes_no_step(kind, block, device, sizes):
             if n not in lost:
                 give_block(state, n, sine[:, n * block : (n + 1) * block])
         answered = state.calls
-    assert state.view[Slot.MISSED] == len(lost)
+    assert state.view[CallbackWord.MISSED] == len(lost)
     steepest = np.abs(np.diff(np.concatenate(played, axis=1))).max()
     assert steepest < own + 1.5 / min(block, FALL_FRAMES)
     state.close()
@@ -139,25 +139,25 @@ def test_what_is_missing_is_silent_and_counted_once_it_was_promised(state, call)
     x = np.zeros((2, BLOCK), np.float32)
     for _ in range(5):
         assert not call(x).any()
-    assert state.view[Slot.MISSED] == 0  # nobody has begun to play
-    state.view[Slot.PRIMED] = 5 + 1  # from block 5 on
+    assert state.view[CallbackWord.MISSED] == 0  # nobody has begun to play
+    state.view[CallbackWord.PRIMED] = 5 + 1  # from block 5 on
     for _ in range(2):
         call(x)
-    assert state.view[Slot.MISSED] == 0  # blocks 3 and 4 were nobody's
+    assert state.view[CallbackWord.MISSED] == 0  # blocks 3 and 4 were nobody's
     for _ in range(3):
         call(x)
-    assert state.view[Slot.MISSED] == 3
+    assert state.view[CallbackWord.MISSED] == 3
 
 
 def test_a_slot_of_an_older_turn_is_not_played_again(state, call):
     x = np.zeros((2, BLOCK), np.float32)
-    state.view[Slot.PRIMED] = 1
+    state.view[CallbackWord.PRIMED] = 1
     for n in range(DEPTH):
         give_block(state, n, audio.noise(BLOCK, 3))
     for n in range(DEPTH + 2):
         assert call(x).any() == (n >= 2)
     np.testing.assert_array_equal(call(x), state.outputs[DEPTH - 1, :, -1:] * FALL)
-    assert state.view[Slot.MISSED] == 1
+    assert state.view[CallbackWord.MISSED] == 1
 
 
 def through(kind, state, x, sizes):
@@ -177,7 +177,7 @@ def through(kind, state, x, sizes):
 def test_calls_of_any_size_carry_every_frame_at_one_delay(kind, sizes):
     ahead = math.ceil(max(sizes) / BLOCK) + 1
     state = CallbackState(BLOCK, 2, 3, ahead=ahead)
-    state.view[Slot.PRIMED] = 1
+    state.view[CallbackWord.PRIMED] = 1
     x = audio.noise(BLOCK * 200, 2)
     heard = through(kind, state, x, sizes)
     delay = ahead * BLOCK
@@ -185,7 +185,7 @@ def test_calls_of_any_size_carry_every_frame_at_one_delay(kind, sizes):
     np.testing.assert_array_equal(rising, x[:, :BLOCK] * RISE)
     np.testing.assert_array_equal(heard[:2, delay + BLOCK :], x[:, BLOCK : heard.shape[1] - delay])
     assert not heard[:, :delay].any()
-    assert state.view[Slot.MISSED] == 0
+    assert state.view[CallbackWord.MISSED] == 0
     state.close()
 
 
@@ -214,7 +214,7 @@ def test_the_bell_rings_at_each_call_and_the_time_is_kept(state, call):
     call(x)
     wait_bell(state.bell)
     assert before <= state.time_of(0) <= state.time_of(1) <= time.monotonic_ns()
-    assert state.view[Slot.LONGEST_GAP] == state.time_of(1) - state.time_of(0)
+    assert state.view[CallbackWord.LONGEST_GAP] == state.time_of(1) - state.time_of(0)
 
 
 def test_portaudio_with_only_one_side_and_its_own_skips(state):
@@ -226,7 +226,7 @@ def test_portaudio_with_only_one_side_and_its_own_skips(state):
     np.testing.assert_array_equal(call(nothing), np.tile(RISE, (3, 1)))
     for flags, count in ((0, 0), (1, 1), (2, 2), (4, 3), (8, 4), (16, 4)):
         call(nothing, flags=flags)
-        assert state.view[Slot.XRUNS] == count
+        assert state.view[CallbackWord.XRUNS] == count
 
 
 def test_jack_asks_for_its_ports_by_their_own_number_of_frames(state):

@@ -19,7 +19,7 @@ from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, looping
+from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, fit_channel_count
 from antiphon.kernel.engine.link import DeviceUsed, LoaderReport
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.native.loop import LoopParts
@@ -102,7 +102,11 @@ class Loop:
         spec, loaded = StreamSpec(RATE, BLOCK, 2), loader.load(check=False)
         self.shared = Shared.create(MappingShape.of(RATE, BLOCK, 2))
         self.loop = EngineLoop(
-            GraphPlayer(spec), self.first, self.shared, os.eventfd(0, os.EFD_NONBLOCK), LoopParts(looping(INPUT, 2))
+            GraphPlayer(spec),
+            self.first,
+            self.shared,
+            os.eventfd(0, os.EFD_NONBLOCK),
+            LoopParts(fit_channel_count(INPUT, 2)),
         )
         plan = compile_plan(ECHO, loaded.catalog, loaded.make, spec, {"echo": 1})
         self.loop.next_plan = NextPlan(plan, 1, 0.0, 0.0, b"{}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.engine.fake_driver import give_block
 
-from antiphon.kernel.engine.callback import DEPTH, Slot, portaudio_process
+from antiphon.kernel.engine.callback import DEPTH, CallbackWord, portaudio_process
 from antiphon.kernel.engine.drivers import portaudio, probe
 from antiphon.kernel.engine.drivers.base import OF_OUTPUT, DriverOptions
 from antiphon.kernel.engine.drivers.device import device_state
@@ -24,14 +24,14 @@ RATE, BLOCK = 48000, 256
 def missed(state, *sizes):
     """Blocks that a device misses whose calls have `sizes` frames, while the engine answers after each call."""
     compile_all()
-    state.view[Slot.PRIMED] = state.calls + 1
+    state.view[CallbackWord.PRIMED] = state.calls + 1
     x, y, answered = np.zeros((2048, 2), np.float32), np.zeros((2048, 2), np.float32), state.calls
     for n in range(400):
         portaudio_process(x.ctypes.data, y.ctypes.data, sizes[n % len(sizes)], 0, 0, state.words)
         for block in range(answered, state.calls):
             give_block(state, block, state.inputs[block % DEPTH])
         answered = state.calls
-    return state.view[Slot.MISSED]
+    return state.view[CallbackWord.MISSED]
 
 
 @pytest.mark.parametrize("ahead", [1, 2])
@@ -51,7 +51,7 @@ def test_a_period_that_the_slots_do_not_carry_ends_the_client(ahead, before, fra
     options = DriverOptions(RATE, BLOCK, 2, ahead)
     state = device_state(options, 2, 2, RATE, before)
     driver = JackDriver.__new__(JackDriver)
-    super(JackDriver, driver).__init__(state, RATE, BLOCK, 2, state.view[Slot.AHEAD])
+    super(JackDriver, driver).__init__(state, RATE, BLOCK, 2, state.view[CallbackWord.AHEAD])
     driver._options = options
     driver._on_period(frames)
     assert (missed(state, frames) > 0) == driver._gone == gone

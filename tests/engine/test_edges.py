@@ -16,7 +16,7 @@ from antiphon.kernel.contract.block import StreamSpec, missed_fade_out
 from antiphon.kernel.engine.callback import CallbackState
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, looping
+from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, fit_channel_count
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.recording.recorder import Recorder
@@ -178,7 +178,7 @@ class Served:
         words, stage = self.shared.words, GraphPlayer(SPEC)
         self.driver = FakeDriver(first)
         self.loop = EngineLoop(
-            stage, self.driver, self.shared, self.bell, LoopParts(looping(TONE[None].astype(np.float32), 2))  # type: ignore[arg-type]
+            stage, self.driver, self.shared, self.bell, LoopParts(fit_channel_count(TONE[None].astype(np.float32), 2))  # type: ignore[arg-type]
         )  # fmt: skip
         if not died:
             words[HeaderWord.FIRST_BLOCK] = first

@@ -24,7 +24,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.drivers.base import pace_words
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import looping
+from antiphon.kernel.engine.levels import fit_channel_count
 from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
@@ -196,7 +196,7 @@ class Rig:
         gc.disable()  # as the engine does
         words, died = self.shared.words, self.shared.words[HeaderWord.TAP_WRITE]
         driver = Driver(died + 7 if died else 0)
-        steady = looping(np.full((1, SPEC.block), LEVEL, np.float32), SPEC.channels)
+        steady = fit_channel_count(np.full((1, SPEC.block), LEVEL, np.float32), SPEC.channels)
         loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell, LoopParts(steady))  # type: ignore[arg-type]
         Loader(loop, self.engine_end, PLUGINS, self.pool, self.asking_end).thread.start()
         loop.begin(driver.next + 1, died)

@@ -20,13 +20,13 @@ from tests.workers.test_native_hops import Model, kind_of
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, portaudio_process
+from antiphon.kernel.engine.callback import DEPTH, CallbackState, CallbackWord, portaudio_process
 from antiphon.kernel.engine.drivers import device
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import ChosenPairs, kept, looping
+from antiphon.kernel.engine.levels import ChosenPairs, fit_channel_count, kept
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.loop_words import ExitReason
 from antiphon.kernel.engine.native import loop as native_loop
@@ -115,13 +115,13 @@ class Engine:
         self.state = CallbackState(BLOCK, 2, self.channels, AHEAD)
         self.ticks = 0
         self.clock = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(self.tick)
-        self.state.view[Slot.CLOCK] = ctypes.cast(self.clock, ctypes.c_void_p).value or 0
+        self.state.view[CallbackWord.CLOCK] = ctypes.cast(self.clock, ctypes.c_void_p).value or 0
         self.driver = CalledDriver(self.state)
         self.player = GraphPlayer(spec, 150.0)
         self.taps = TapMemory.create(TapShape.for_audio(RATE, BLOCK, 2))
         self.capture = CaptureMemory.create(CaptureShape(RATE, BLOCK, 3000))
         pairs = ChosenPairs(self.pairs, spec) if self.pairs else None
-        looped = None if self.file is None else looping(self.file, 2)
+        looped = None if self.file is None else fit_channel_count(self.file, 2)
         self.loop = EngineLoop(
             self.player, self.driver, self.shared, self.bell,
             LoopParts(looped, None, NodeTaps(self.taps), NodeCapture(self.capture), None, pairs),
@@ -145,7 +145,7 @@ class Engine:
         given = np.ascontiguousarray(self.x.T)
         until = time.monotonic() + PATIENCE
         for n in range(self.calls + 1):
-            while n and self.state.view[Slot.OUT_TAGS + (n - 1) % DEPTH] != n and time.monotonic() < until:
+            while n and self.state.view[CallbackWord.OUT_TAGS + (n - 1) % DEPTH] != n and time.monotonic() < until:
                 time.sleep(1e-4)  # the wait for its tag, without taking the processor that computes the block
             if n == self.calls:
                 break
@@ -334,8 +334,8 @@ def test_equal_channels_of_a_file_are_held_once_and_loop_as_they_are() -> None:
     ):
         used = kept(sound, channels)
         assert len(used) == held
-        np.testing.assert_array_equal(looping(used, channels), looping(sound, channels))
-    np.testing.assert_array_equal(looping(equal, 4)[2:], 0.0)
+        np.testing.assert_array_equal(fit_channel_count(used, channels), fit_channel_count(sound, channels))
+    np.testing.assert_array_equal(fit_channel_count(equal, 4)[2:], 0.0)
 
 
 def test_an_input_with_nan_or_at_full_scale_is_counted_and_the_output_limited(engine):

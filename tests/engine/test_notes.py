@@ -29,7 +29,7 @@ from antiphon.kernel.session.commands import (
     SetTempo,
 )
 from antiphon.offline.rendering import PlayerRunner
-from antiphon.offline.replay import resumed_player
+from antiphon.offline.replay import restore_graph_player
 
 KINDS = [event.kind for event in EVENTS]
 KEYS = graph({"k": "noteclick"}, ["k > out"])
@@ -290,7 +290,7 @@ def test_the_log_replays_notes_panics_and_cleared_schedules_to_the_sample():
                 live.take(note("control", 7, 0.1))
         parts.append(live.run(silence(256)).copy())
     lines = [json.loads(json.dumps(ACTIONS.to_line(done.sample, done.action))) for done in live.applied]
-    again = resumed_player(live.spec, first, plan(KEYS, live.spec))
+    again = restore_graph_player(live.spec, first, plan(KEYS, live.spec))
     for sample, part in zip(range(0, 200 * 256, 256), parts, strict=True):
         while lines and lines[0]["sample"] < sample + 256:
             found = lines.pop(0)

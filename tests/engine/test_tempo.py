@@ -13,7 +13,7 @@ from tests.local import RATE, graph, plan, play, put, staged
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.loop import MAX_SECONDS, EngineLoop, NextPlan
 from antiphon.kernel.engine.shared import MappingShape, Shared
-from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP, swung, unswung
+from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP, beat_without_swing, swung
 from antiphon.kernel.session.commands import Beat, Sample, SetSwing, SetTempo, SetTransport
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
@@ -24,7 +24,7 @@ beats = st.floats(-1000.0, 1000.0)
 
 @given(beats, swings, steps)
 def test_swing_there_and_back(beat: float, swing: float, step: float) -> None:
-    assert unswung(swung(beat, swing, step), swing, step) == pytest.approx(beat, abs=1e-9)
+    assert beat_without_swing(swung(beat, swing, step), swing, step) == pytest.approx(beat, abs=1e-9)
 
 
 @given(beats, beats, swings, steps)
@@ -145,8 +145,8 @@ def test_the_state_of_a_player_has_its_swing_and_one_without_it_is_even() -> Non
     assert (other.tempo.swing, other.tempo.step) == (0.5, 0.25)
     del state["tempo"]["swing"], state["tempo"]["step"]
     other.resume(state, stage.plan)
-    assert other.tempo.event_at(0.25) == other.tempo.sample_at(0.25)
-    assert math.isfinite(other.tempo.event_at(0.25))
+    assert other.tempo.sample_of_event(0.25) == other.tempo.sample_at(0.25)
+    assert math.isfinite(other.tempo.sample_of_event(0.25))
 
 
 GRAPH = graph({"g": "gain"}, ["in > g", "g > out"])

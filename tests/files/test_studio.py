@@ -10,7 +10,7 @@ import pytest
 import xmlschema
 
 from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
-from antiphon.files.scores.studio import StudioSet, StudioTrack, dawproject, reaper
+from antiphon.files.scores.studio import StudioSet, StudioTrack, dawproject, reaper_project_text
 
 NOTES = MidiTrack(
     "keys", (MidiNote(1.0, 0.5, 60, 100 / 127, 2), MidiNote(1.5, 3.0, 64, 1.0)), None,
@@ -81,7 +81,7 @@ def test_the_same_set_is_the_same_file() -> None:
 @pytest.mark.parametrize("held", [StudioSet(44100, 0.0, 0.0, [(0.0, 120.0)], 4, [])])
 def test_an_empty_set_is_valid(held: StudioSet) -> None:
     read(held)
-    assert reaper(held).count("<TRACK") == 0
+    assert reaper_project_text(held).count("<TRACK") == 0
 
 
 def test_a_schema_violation_is_seen() -> None:
@@ -108,7 +108,7 @@ def blocks(text: str) -> list[object]:
 
 
 def test_a_project_of_reaper_says_what_was_given() -> None:
-    (project,) = blocks(reaper(SET))
+    (project,) = blocks(reaper_project_text(SET))
     assert isinstance(project, list)
     assert {"TEMPO 120 3 4", "SAMPLERATE 48000 1 0", "MASTER_VOLUME 0.7 0 -1 -1 1"} <= set(map(str, project))
     assert {'MARKER 1 1 "verse & chorus" 0', 'MARKER 2 3.25 "scene 1" 0'} <= set(map(str, project))

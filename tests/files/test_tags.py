@@ -19,7 +19,7 @@ from antiphon.files.containers.id3 import GENRES, ID3_FRAMES, genres
 from antiphon.files.containers.tags import Cover, cover_of, read_tags
 from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN
-from antiphon.operations.finishing import finish_like, finish_marked
+from antiphon.operations.finishing import add_source_marks, add_source_tags
 
 SOUND = (0.1 * np.sin(np.arange(4800) / 20.0)).astype(np.float32)
 
@@ -249,7 +249,7 @@ def test_a_cover_is_kept_or_said_to_be_left_out(tmp_path: Path, suffix: str) -> 
         ogg(b"OpusTags" + comments("METADATA_BLOCK_PICTURE=A"), coded("OGG", "OPUS")),
     ):
         (tmp_path / "in").write_bytes(content)
-        finish = finish_marked(PLAIN, tmp_path / "in", len(SOUND), 48_000)
+        finish = add_source_marks(PLAIN, tmp_path / "in", len(SOUND), 48_000)
         there = finish.cover is not None
         assert there == (PICTURE in content or comment.encode() in content)
         sounds = []
@@ -312,7 +312,7 @@ def tagged(folder: Path, ending: str) -> Path:
 @pytest.mark.parametrize("source", READ)
 def test_each_tag_is_kept_or_said_to_be_left_out(tmp_path: Path, source: str) -> None:
     given = tagged(tmp_path, source)
-    finish = finish_like(PLAIN, given)
+    finish = add_source_tags(PLAIN, given)
     left = sorted(LEFT.keys() - ({"mood"} if source == "m4a" else set()))  # which ffmpeg writes into none
     for ending in ("wav", "flac", "ogg", "mp3", "opus", "aiff", "au", "m4a"):
         with AudioWriter(tmp_path / f"out.{ending}", 48_000, 1, "", finish) as writer:
@@ -334,7 +334,7 @@ def test_a_tag_that_is_set_is_not_left_out(tmp_path: Path) -> None:
         ({}, ("without the tags bpm and composer",)),
         ({"bpm": "120.00"}, ("without the tag composer",)),
     ):
-        finish = finish_like(replace(PLAIN, tags=tags), tmp_path / "in.flac")
+        finish = add_source_tags(replace(PLAIN, tags=tags), tmp_path / "in.flac")
         with AudioWriter(tmp_path / "out.wav", 48_000, 1, "", finish) as writer:
             writer.write(SOUND[None])
         assert writer.fitted == said

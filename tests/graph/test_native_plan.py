@@ -173,7 +173,7 @@ def other(param: Param, value: Value, place: float) -> Value:
 
 def changeable(info: ProcessorInfo) -> list[int]:
     """Cells whose parameters may be set while a node plays."""
-    fixed = info.prepared_with({})
+    fixed = info.values_for_prepare({})
     return [cell for cell, param in enumerate(info.cells) if not param.readonly and param.name not in fixed]
 
 
@@ -371,7 +371,7 @@ def test_nodes_of_the_plan_before_play_on_in_the_next_one(loaded, interpreted):
         first = compile_graph(loaded, chain(loaded.catalog, "delay", "reverb"))
         before = play(first)
         second = compile_graph(loaded, chain(loaded.catalog, "delay", "reverb", "gain"), first)
-        second.inherit(first)
+        second.copy_wire_contents(first)
         assert second.crossing is not None
         second.crossing.begin(256)
         x, out, time = sound(), [], BlockTime(BLOCKS * SPEC.block)

@@ -10,7 +10,7 @@ from tests.engine.test_graph_player import step
 from tests.graph.test_plan import SPEC, graphs, late
 from tests.local import RATE, graph, plan, play, put, staged
 
-from antiphon.kernel.graph.plan_crossfade import HURRY, Declick
+from antiphon.kernel.graph.plan_crossfade import HURRY, DeclickCrossfade
 from antiphon.kernel.session.actions import EndTails, NodeSet
 
 FADE = 0.02
@@ -120,7 +120,7 @@ def test_any_plan_into_any_other_whatever_the_blocks(first, second, blocks):
     _, split, other = both(blocks)
     old = plan(first, SPEC, None, ids)
     new = plan(second, SPEC, old, taken)
-    if not any(isinstance(c, Declick) for found in new.crossing._crosses.values() for c in found):
+    if not any(isinstance(c, DeclickCrossfade) for found in new.crossing._crosses.values() for c in found):
         np.testing.assert_array_equal(whole, split)
     assert abs(blocks_of_fading(stage) - blocks_of_fading(other)) <= 1, "the fade's end is looked at once a block"
 

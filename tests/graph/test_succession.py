@@ -16,7 +16,7 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.errors import NodeError
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.kernel.graph.plan import STATE_BYTES, succeeds
+from antiphon.kernel.graph.plan import STATE_BYTES, is_new_version_of
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import NodeSet
@@ -139,4 +139,4 @@ def test_a_node_that_has_failed_is_succeeded_by_one_that_runs() -> None:
 
 def test_a_node_made_anew_succeeds_another_version_alone() -> None:
     old, same, later = (plan(Keeping, version).hosts[1] for version in (0, 0, 1))
-    assert [succeeds(host, old) for host in (old, same, later)] == [False, False, True]
+    assert [is_new_version_of(host, old) for host in (old, same, later)] == [False, False, True]

@@ -11,7 +11,7 @@ from py2tosc.control import Control as ToscControl
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.control.subscribers.feedback import wire_value
+from antiphon.kernel.control.subscribers.feedback import osc_value_of
 from antiphon.kernel.graph.patch import Patch, load as load_patch
 from antiphon.kernel.graph.patch_list import names
 from antiphon.kernel.plugins.loader import load
@@ -97,7 +97,7 @@ def feedback_is_understood(session: str, patch: Patch, catalog: Catalog) -> set[
         if param.kind == "trigger":
             continue
         for value in param.choices or (param.from_norm(0.0), param.from_norm(1.0)):
-            shown = wire_value(param, value)
+            shown = osc_value_of(param, value)
             if widget["type"] == "switch":
                 assert shown in widget["values"].values()
             elif widget["type"] == "button":

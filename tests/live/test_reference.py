@@ -23,7 +23,7 @@ from antiphon.live.records import LiveEvent
 from antiphon.live.reference import PATCHES, Entry, entries
 from antiphon.offline.event_file import FindParam
 from antiphon.offline.rendering import param_finder
-from antiphon.offline.script_run import commands, without_macros
+from antiphon.offline.script_run import commands, drop_missing_macros
 from antiphon.signal.harmony import CHORDS, SCALES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +79,7 @@ def test_each_example_plays_where_the_page_tries_it(entry: Entry) -> None:
     events = Performance(script).until(Fraction(8))
     graph, find, players = patch_of(patch)
     assert list(missing(script.listens.items(), [node.name for node in graph.nodes])) == []
-    played, lacking = without_macros(events, players)
+    played, lacking = drop_missing_macros(events, players)
     assert all(one.endswith("strudel has it") for one in lacking), "macros of strudel alone"
     commands(played, "set.py", find, players)
 
@@ -103,7 +103,7 @@ def places(patch: str, **given: float) -> dict[str, float]:
     events = [*to_macros({"s": "bd", **given}, Fraction(0), "", "t", 1)]
     # as of node("macro").foo, in a track and beside it
     events += [LiveEvent(Fraction(0), "/node/macro/foo", (0.5,), track, 1) for track in ("t", "")]
-    played, lacking = without_macros(events, players)
+    played, lacking = drop_missing_macros(events, players)
     names = ", ".join(macro.name for macro in graph.macros)
     assert any(one.endswith(f"no macro 'foo', and this does nothing; there are: {names}") for one in lacking)
     found = [one for one in commands(played, "set.py", find, players) if isinstance(one, SetParam)]

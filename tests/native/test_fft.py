@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from tests.each import each
 
 from antiphon.api._kernels import RealFft, fft_real, fft_real_inverse
-from antiphon.kernel.native.dsp import KNEE, limit, release_fall
+from antiphon.kernel.native.dsp import KNEE, limit, release_decay_factor
 
 
 @each("size", [4, 8, 16, 32, 128, 2048, 4096, 16384])
@@ -61,7 +61,7 @@ def limited(x, blocks=(256,), rate=RATE):
             sizes = iter(blocks)
             continue
         part = np.ascontiguousarray(y[:, at : at + size])
-        turned += limit(part, part.strides[0] // 4, state, release_fall(rate), part.shape[0], part.shape[1])
+        turned += limit(part, part.strides[0] // 4, state, release_decay_factor(rate), part.shape[0], part.shape[1])
         y[:, at : at + size] = part
         at += size
     return y, turned

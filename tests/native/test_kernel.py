@@ -26,7 +26,7 @@ from antiphon.kernel.native import (
     loading,
     resample,
 )
-from antiphon.kernel.native.dsp import limit, release_fall
+from antiphon.kernel.native.dsp import limit, release_decay_factor
 from antiphon.kernel.native.intrinsics import bits_f64, f64_bits, prefetch
 from antiphon.kernel.native.loading import fingerprint
 from antiphon.kernel.runtime.processes import child_process
@@ -275,7 +275,7 @@ def test_resampling_is_its_python(up, down, shift, first):
 def test_the_limiter_is_its_python():
     x = np.random.default_rng(3).normal(0, 1.5, (2, 200)).astype(np.float32)
     x[0, 5] = np.nan
-    a, b, one, other = both(limit, [x, np.zeros(1)], "x", 200, "state", release_fall(48000), 2, 200)
+    a, b, one, other = both(limit, [x, np.zeros(1)], "x", 200, "state", release_decay_factor(48000), 2, 200)
     assert a == b
     np.testing.assert_allclose(one[0], other[0], atol=1e-6)
 

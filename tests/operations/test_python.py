@@ -37,7 +37,7 @@ from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import decode, encode, messages_of
 from antiphon.offline.file_job import needed
 from antiphon.operations import link
-from antiphon.operations.given import samples_of, write_notes
+from antiphon.operations.given import copy_samples, write_notes
 from antiphon.operations.python import loaded
 from antiphon.operations.result import read_notes
 from antiphon.operations.wording import worded
@@ -86,7 +86,7 @@ def test_layout_and_type_of_an_array_change_nothing(form) -> None:
     held = form(sound)
     if isinstance(held, np.ndarray):
         held.flags.writeable = False
-    np.testing.assert_array_equal(samples_of(held), sound)
+    np.testing.assert_array_equal(copy_samples(held), sound)
 
 
 @given(st.sampled_from(["int8", "int16", "int32", "uint8", "uint16"]))
@@ -94,7 +94,7 @@ def test_layout_and_type_of_an_array_change_nothing(form) -> None:
 def test_whole_numbers_are_scaled_by_their_type(kind: str) -> None:
     bounds = np.iinfo(kind)
     ends = np.array([bounds.min, bounds.max], kind)
-    low, high = samples_of(ends)[0]
+    low, high = copy_samples(ends)[0]
     assert low == -1.0
     assert high == pytest.approx(1.0, abs=2.0 / (2.0**bounds.bits) + 1e-6)
 
@@ -146,7 +146,7 @@ def test_any_array_is_right_or_refused_in_one_sentence(
         given_ = given_[..., ::-1]
     given_.flags.writeable = writeable
     try:
-        taken = samples_of(given_)
+        taken = copy_samples(given_)
     except antiphon.AntiphonError as refused:
         one_sentence(refused)
         held = given_.ndim in (1, 2) and given_.size and given_.dtype.kind in "fiu" and odd is None

@@ -19,7 +19,7 @@ from tests.each import each
 
 from antiphon.live import reading
 from antiphon.live.patterns.harmony import note_number
-from antiphon.paste.child import translated
+from antiphon.paste.child import translate_program
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("strudel.jsonl").read_text("utf-8").splitlines()]
 CYCLES = 4
@@ -45,7 +45,7 @@ def plain(values: Mapping[str, Any], loudest: float = 1.0) -> dict[str, Any]:
 
 @each("case", CASES)
 def test_a_translated_program_plays_the_events_of_strudel(case: dict[str, Any]) -> None:
-    text, made = translated(case["program"])
+    text, made = translate_program(case["program"])
     script = reading.read("set.py", text)
     ours = [
         (event.whole.begin, event.whole.end, plain(event.value, 127.0))

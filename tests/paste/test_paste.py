@@ -13,7 +13,7 @@ from tests.each import each
 from antiphon.kernel.errors import UsageError
 from antiphon.live import reading
 from antiphon.live.performance import Performance
-from antiphon.paste.child import FUNCTIONS, translated, unsafe_parts
+from antiphon.paste.child import FUNCTIONS, translate_program, unsafe_parts
 from antiphon.paste.translation import _ready as ready, prepare, translation
 
 CASES = accepted.rows(Path(__file__).with_name("cases.txt"))
@@ -23,7 +23,7 @@ LONG = re.compile(r"\(\n +(.*?),\n +(.*?)\n\)", re.S)
 
 @each("program, wanted", CASES)
 def test_a_program_becomes_these_lines_and_they_play(program: str, wanted: str) -> None:
-    text = translated(re.sub(r"; (?=\w|\$|_)", "\n", program))[0]
+    text = translate_program(re.sub(r"; (?=\w|\$|_)", "\n", program))[0]
     shown = LONG.sub(lambda found: f"({found[1]}, {re.sub(chr(10) + ' +', '', found[2])})", text)
     for line in wanted.replace("\\n", "\n").split(" | "):
         assert line in shown
@@ -37,7 +37,7 @@ def test_the_names_of_a_let_stand_on_its_line_or_below_and_an_unreadable_one_is_
     program = (
         f'{let} = "1 0 1"\n    m = foo\n    f x = x\n    l = "0 1"\nd1 $ struct k $ s "bd"\nd2 $ struct l $ s "hh"'
     )
-    text = translated(program)[0]
+    text = translate_program(program)[0]
     assert "there is no foo here" in text
     assert 'track("d1", s("bd").struct("1 0 1"))' in text
     assert 'track("d2", s("hh").struct("0 1"))' in text
@@ -97,7 +97,7 @@ NASTY = [
 def test_texts_stay_texts(program: str) -> None:
     """No text or comment of a program becomes code: what is called are words of live scripts alone."""
     try:
-        tree = ast.parse(translated(program)[0])
+        tree = ast.parse(translate_program(program)[0])
     except UsageError:
         return
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
@@ -114,7 +114,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_any_text_is_a_script_or_a_sentence(program: str) -> None:
     try:
-        text = translated(program)[0]
+        text = translate_program(program)[0]
     except UsageError:
         return
     ast.parse(text)
@@ -135,7 +135,7 @@ def test_any_text_is_a_script_or_a_sentence(program: str) -> None:
     ],
 )
 def test_what_is_pasted_calls_nothing_of_python_and_costs_little(program: str, wanted: str) -> None:
-    script = translated(f'{program}\n$: s("hh")')[0]
+    script = translate_program(f'{program}\n$: s("hh")')[0]
     assert wanted in script
     assert len(script) < 2000 + 2 * len(program)
     used = {node.id for node in ast.walk(ast.parse(script)) if isinstance(node, ast.Name)}
@@ -154,7 +154,7 @@ def test_what_is_pasted_calls_nothing_of_python_and_costs_little(program: str, w
     ],
 )
 def test_what_cannot_be_played_is_a_comment_and_the_rest_plays(program: str, reason: str, rest: str) -> None:
-    text, script = translated(program.replace("; ", "\n"))
+    text, script = translate_program(program.replace("; ", "\n"))
     assert f'", {rest})' in text
     assert reason in "".join(line for line in text.splitlines() if line.startswith("#"))
     assert len(script.tracks) == 1
@@ -164,12 +164,12 @@ def test_what_cannot_be_played_is_a_comment_and_the_rest_plays(program: str, rea
 
 def test_a_program_of_which_nothing_can_be_played_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing in it plays; fast takes a number above 0"):
-        translated('all(x => x.fast(-1))\n$: s("bd")\n$: s("hh")')
+        translate_program('all(x => x.fast(-1))\n$: s("bd")\n$: s("hh")')
 
 
 def test_a_track_that_never_ends_takes_its_time_and_no_more() -> None:
     slow = "s('bd*64')" + ".ply(64)" * 3
-    text, script = translated(f'$: {slow}\n$: s("bd")')
+    text, script = translate_program(f'$: {slow}\n$: s("bd")')
     assert 's("bd")' in text
     assert "track2" in script.tracks
 
@@ -185,8 +185,8 @@ def test_a_script_that_would_do_more_than_play_is_refused(line: str, name: str) 
 
 def test_a_track_that_would_do_more_than_play_is_left_out_and_the_rest_plays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("antiphon.paste.child.FUNCTIONS", FUNCTIONS - {"rev"})
-    text, script = translated('d1 $ every 2 rev $ jux rev $ s "bd*4"\n\nd2 $ s "hh*8"')
+    text, script = translate_program('d1 $ every 2 rev $ jux rev $ s "bd*4"\n\nd2 $ s "hh*8"')
     assert list(script.tracks) == ["d2"]
     assert "# the translation would use rev, which no pattern needs:\n#   track(" in text
     with pytest.raises(UsageError, match="nothing in it plays; the translation would use rev"):
-        translated('d1 $ every 2 rev $ s "bd*4"')
+        translate_program('d1 $ every 2 rev $ s "bd*4"')

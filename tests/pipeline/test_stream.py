@@ -21,11 +21,11 @@ from antiphon_models.pipeline import stream_mqtt
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import WatchSettings, load
 from antiphon_models.pipeline.stream import (
-    Arrival,
     FolderWatch,
     ResultJournal,
     SoundStream,
     StreamCounts,
+    WaitingSound,
     is_written,
     within,
 )
@@ -36,7 +36,7 @@ def arrived(watch: FolderWatch, now: float, room: int = 100) -> tuple[list[str],
     """The names that arrive at a look, and how many are left."""
     names: list[str] = []
 
-    def take(found: Arrival) -> bool:
+    def take(found: WaitingSound) -> bool:
         if len(names) == room:
             return False
         names.append(found.name)

@@ -28,7 +28,7 @@ from antiphon.kernel.plugins import hook_lists, loader
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime import paths
 from antiphon.operations.lists import ask, offered
-from antiphon.operations.shared import offer_all
+from antiphon.operations.shared import add_operation_addresses
 from antiphon_bench.rig import ServerProcess
 
 LOG = "ANTIPHON_TEST_HOOKS_LOG"
@@ -435,7 +435,7 @@ def antiphon_operations(operations):
     exec(text, module.__dict__)
     hooks.add("wobble", module)
     osc = AddressList("wobble")
-    (failure,) = offer_all(hooks, osc)
+    (failure,) = add_operation_addresses(hooks, osc)
     assert (failure.name, osc.added) == ("wobble", [])
 
 

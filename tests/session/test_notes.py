@@ -16,7 +16,7 @@ from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.session.actions import ACTIONS, PITCH_REACH, NodeNoteOff, NodeNoteOn
 from antiphon.kernel.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
-from antiphon.kernel.session.notes import ADDRESSES, Players, on_node, read
+from antiphon.kernel.session.notes import ADDRESSES, Players, node_action_of, read
 from antiphon.kernel.session.play import LAST
 from antiphon.kernel.wire.osc import IMPULSE, Double
 
@@ -56,7 +56,7 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
         command = read(address, args, NOW)
     except RequestError:
         return
-    event = on_node(command, 3)
+    event = node_action_of(command, 3)
     assert event.node == 3
     assert 0 <= event.number <= 127
     reach = PITCH_REACH if event.kind == "pitch" else 1.0
@@ -70,17 +70,17 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
     ])  # fmt: skip
 def test_a_command_out_of_range_is_refused_whoever_makes_it(command: Note) -> None:
     with pytest.raises(RequestError, match="takes"):
-        on_node(command, 3)
+        node_action_of(command, 3)
 
 
 def test_a_note_s_further_values_which_no_midi_controller_carries_are_in_a_set_s_log() -> None:
-    action = on_node(Control(LAST, 0.5), 3)
+    action = node_action_of(Control(LAST, 0.5), 3)
     assert ACTIONS.from_line(ACTIONS.to_line(7, action)) == action
 
 
 def test_velocity_0_ends_the_note() -> None:
-    assert on_node(NoteOn(60, 0.0, 2), 5) == NodeNoteOff(5, 60, 2)
-    assert on_node(NoteOn(60, 0.25, 3), 5) == NodeNoteOn(5, 60, 0.25, 3)
+    assert node_action_of(NoteOn(60, 0.0, 2), 5) == NodeNoteOff(5, 60, 2)
+    assert node_action_of(NoteOn(60, 0.25, 3), 5) == NodeNoteOn(5, 60, 0.25, 3)
 
 
 def test_without_a_name_it_is_for_those_no_wire_plays() -> None:

@@ -391,7 +391,7 @@ def test_keys_that_are_held_when_a_patch_is_loaded_are_played_to_its_band_and_to
     def loaded(*nodes: NodeSpec) -> list[Any]:
         effects = s.load(Graph(nodes), "")
         s.state.loaded(s.state.serial, 0.0)
-        effects += s.held_again(s.state.serial)
+        effects += s.replay_after_prepare(s.state.serial)
         return [effect for effect in effects if isinstance(effect, NodeNoteOn)]
 
     assert loaded(NodeSpec("piano", "keys")) == []

@@ -326,7 +326,7 @@ def test_a_device_is_taken_over_by_the_report_of_its_own_change(starts: Starts) 
         (2, "gone", "headless", "portaudio"),
         (1, "", "headless", "headless"),
     ):
-        starts.device_used({"serial": serial, "problem": problem, "driver": driver})
+        starts.adopt_device({"serial": serial, "problem": problem, "driver": driver})
         assert starts.found.driver == wanted
     assert starts.driver == "headless"
 

@@ -12,7 +12,7 @@ import soundfile
 from tests import accepted
 from tests.cli.conftest import Command, in_process
 
-from antiphon.cli.serve import with_synth_options
+from antiphon.cli.serve import select_synth_by_option
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
@@ -115,18 +115,20 @@ def test_serve_takes_its_option(antiphon: Command) -> None:
 
 
 def test_a_server_plays_as_the_option_says(antiphon: Command) -> None:
-    asked = with_synth_options(ServeSettings(options={"wood": "plum"}, rate=44100))
+    asked = select_synth_by_option(ServeSettings(options={"wood": "plum"}, rate=44100))
     info = synths.requested_backend(asked)
     assert info is not None
     assert (asked.synth, info.name, info.jack, info.delay(44100, 64)) == ("lute", "lute", True, 2)
-    choice = synths.choice_with(asked, synths.BackendChoice(info))
+    choice = synths.apply_backend_option(asked, synths.BackendChoice(info))
     assert (choice.info.backend, choice.settings) == ("lute.player:Carved", (("wood", "plum at 44100"),))
     synths.use(choice)
-    told = pickle.dumps(preload.Warm(asked, loader.load(), lambda *_: np.zeros((1, 1), np.float32), None).loading())
+    told = pickle.dumps(
+        preload.PreloadedModules(asked, loader.load(), lambda *_: np.zeros((1, 1), np.float32), None).loading()
+    )
     synths.use(None)
     preload.load_again(pickle.loads(told))
     assert synths.chosen() == choice, "a fresh interpreter plays by the same"
-    assert synths.choice_with(ServeSettings(), synths.BackendChoice(info)).settings == ()
+    assert synths.apply_backend_option(ServeSettings(), synths.BackendChoice(info)).settings == ()
     assert synths.requested_backend(ServeSettings()) is None
 
 

@@ -89,10 +89,10 @@ async def test_work_that_runs_is_waited_for() -> None:
 
 def test_a_proxys_name_is_ours_and_so_is_its_origin() -> None:
     site = Site("http", 4401, proxied=frozenset({"studio.example", "studio.example:8443"}))
-    assert site.is_ours("Studio.example")
-    assert site.is_ours("studio.example:8443")
-    assert not site.is_ours("studio.example:4401")
-    assert not site.is_ours("other.example")
+    assert site.names_this_server("Studio.example")
+    assert site.names_this_server("studio.example:8443")
+    assert not site.names_this_server("studio.example:4401")
+    assert not site.names_this_server("other.example")
     site.check([(b"host", b"studio.example"), (b"origin", b"https://studio.example")])
     with pytest.raises(Exception, match="other sites"):
         site.check([(b"host", b"studio.example"), (b"origin", b"http://studio.example")])

@@ -563,8 +563,8 @@ async def test_stopping_ends_handlers_and_connections() -> None:
 
 
 def test_default_ports_need_not_be_named() -> None:
-    assert Site("http", 80).is_ours("localhost")
-    assert Site("https", 443, frozenset({"192.168.1.5"})).is_ours("192.168.1.5")
-    assert not Site("http", 4401).is_ours("localhost")
-    assert Site("https", 4401).is_ours("10.0.0.7:4401", local="10.0.0.7")
-    assert not Site("https", 4401).is_ours("10.0.0.8:4401", local="10.0.0.7")
+    assert Site("http", 80).names_this_server("localhost")
+    assert Site("https", 443, frozenset({"192.168.1.5"})).names_this_server("192.168.1.5")
+    assert not Site("http", 4401).names_this_server("localhost")
+    assert Site("https", 4401).names_this_server("10.0.0.7:4401", local="10.0.0.7")
+    assert not Site("https", 4401).names_this_server("10.0.0.8:4401", local="10.0.0.7")

@@ -97,7 +97,7 @@ def test_warming_goes_on_until_steps_are_steady(monkeypatch: pytest.MonkeyPatch)
         now[0] += next(took)
 
     monkeypatch.setattr(torch_network.time, "perf_counter", lambda: now[0])
-    assert 60 < torch_network.until_steady(step) < 100
+    assert 60 < torch_network.repeat_until_steady(step) < 100
 
 
 def test_nothing_grows_once_it_is_warm() -> None:

@@ -92,13 +92,13 @@ def roles(supervisor: int, names: dict[int, str]) -> dict[str, tuple[int, ...]]:
     while waiting:
         parent, above = waiting.pop()
         for pid in children(parent):
-            role = _role(names.get(pid, ""), above)
+            role = _process_role(names.get(pid, ""), above)
             pids.setdefault(role, []).append(pid)
             waiting.append((pid, role))
     return {role: tuple(members) for role, members in pids.items()}
 
 
-def _role(name: str, above: str) -> str:
+def _process_role(name: str, above: str) -> str:
     """Role of a process by its name and its parent's role."""
     if name.startswith(_ZYGOTE):
         return "zygotes"

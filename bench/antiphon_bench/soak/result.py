@@ -64,7 +64,7 @@ class Trend:
     verdict: str
 
 
-def trend(
+def fit_trend(
     times: Sequence[float],
     values: Sequence[float],
     lives: Sequence[Hashable],
@@ -166,7 +166,7 @@ def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any]
     counts = samples[-1]["counts"] if samples else {}
     hours = (samples[-1]["t"] if samples else 0.0) / 3600.0
     table("counted", ("", "total", "an hour"), [(n, v, v / hours if hours else 0.0) for n, v in counts.items()])
-    kills = _kills(events)
+    kills = _summarise_kills(events)
     table(
         "killed (SIGKILL), seconds until there was another",
         ("", "kills", "not back", "p50", "max"),
@@ -209,14 +209,14 @@ def trends_of(samples: list[Sample], bin_s: float, settle_s: float) -> dict[str,
     trends: dict[str, Trend] = {}
 
     def add_trend(name: str, values: list[float], lives: list[Any], rule: Rule) -> None:
-        trends[name] = trend(times, values, lives, bin_s, settle_s, rule)
+        trends[name] = fit_trend(times, values, lives, bin_s, settle_s, rule)
 
     for kind, rule, title in OVERALL:
         add_trend(f"{ALL}: {title}", [_held(s, ALL, kind) for s in samples], whole, rule)
     for role in ROLES:
         if not any(role in s["held"] for s in samples):
             continue
-        lives = whole if role in _CHANGING else [_life(s, role) for s in samples]
+        lives = whole if role in _CHANGING else [_role_process_ids(s, role) for s in samples]
         for kind, rule, title in BY_ROLE:
             add_trend(f"{role}: {title}", [_held(s, role, kind) for s in samples], lives, rule)
     add_trend("shared memories", [float(s["memories"]) for s in samples], whole, COUNT)
@@ -260,7 +260,7 @@ def plot(samples: list[Sample], events: list[dict[str, Any]]) -> str:
     return svg(panels, "antiphon bench soak (dashed: a kill -9)", "min", marks)
 
 
-def _life(sample: Sample, role: str) -> tuple[int, ...]:
+def _role_process_ids(sample: Sample, role: str) -> tuple[int, ...]:
     """Process ids of a role; the weigher without its child, which tries a patch."""
     pids = sample["pids"].get(role, ())
     return tuple(pids[:1] if role == "weigher" else pids)
@@ -273,7 +273,7 @@ def _held(sample: Sample, role: str, kind: str) -> float:
     return float(held[role][kind]) if role in held else 0.0
 
 
-def _kills(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _summarise_kills(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     result: dict[str, dict[str, Any]] = {}
     for role in dict.fromkeys(e["kill"] for e in events if "kill" in e):
         after = [e["after"] for e in events if e.get("back") == role]

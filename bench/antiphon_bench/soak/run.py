@@ -277,7 +277,7 @@ def main(hours: float, out: Path, seed: int) -> None:
     pace = Pace.of(hours * 3600.0)
     if find_spec("torch") is None:
         print("torch is not installed: no models play, denoise and hum do without; pip install 'antiphon[models]'")
-    with _ends_on_signals(), tempfile.TemporaryDirectory(prefix="antiphon-soak-") as name:
+    with _stop_run_on_signals(), tempfile.TemporaryDirectory(prefix="antiphon-soak-") as name:
         home = Path(name)
         ended = Soak(pace, out, home, seed).run()
     conclude(out, asdict(pace), seed, ended, len(material.PATCHES))
@@ -426,7 +426,7 @@ def _others(home: Path) -> list[int]:
 
 
 @contextlib.contextmanager
-def _ends_on_signals() -> Iterator[None]:
+def _stop_run_on_signals() -> Iterator[None]:
     """Ends the run with its results so far at Ctrl-C (also where ignored, in a background job) and SIGTERM."""
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -21,7 +21,7 @@ from antiphon_accompany.files.offline import TICKS, melody_of
 from antiphon_accompany.harmony.chords import Chord, absolute, label, parse, read_chord, tones
 from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of, timed_labels
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.learning.user_commands import command
 from antiphon_models.material import part_songs
 
@@ -334,7 +334,7 @@ def tonic(notes: Sequence[BeatNote], beats: int) -> list[int]:
     return [key_of(notes)] * beats
 
 
-def harmoniser(notes: Sequence[BeatNote], beats: int, first: int, meter: int) -> list[int]:
+def harmonise_by_viterbi(notes: Sequence[BeatNote], beats: int, first: int, meter: int) -> list[int]:
     """Chord per half bar, by Viterbi over the key's six plain triads: melody time on chord notes less change costs."""
     key = key_of(notes)
     chords = [c // 12 * 12 + (c % 12 + key) % 12 for c in _DIATONIC[key // 12]]
@@ -403,7 +403,7 @@ class AccompanyEvaluation(Evaluation):
             material = list(songs(ask.data, TEST, ask.limit or 0))
         for song in material:
             for name, row in _rows(song, ask, pianist=not ask.synthetic):
-                yield from scored(name, song.name, row)
+                yield from metric_values(name, song.name, row)
         styles = ask.wanted(_STYLES)
         some = material[:: max(1, len(material) // EACH_STYLE)][:EACH_STYLE] if styles else []
         written = list(written_songs(ask.seed, len(some)))
@@ -411,9 +411,11 @@ class AccompanyEvaluation(Evaluation):
             for song in chosen:
                 if song.piano and not ask.synthetic and ask.wants("pianist"):
                     human = {"parallels": _parallel_share(song.piano, spans_of_song(song))}
-                    yield from scored("pianist", song.name, human, f"on {group}, {len(chosen)} songs")
+                    yield from metric_values("pianist", song.name, human, f"on {group}, {len(chosen)} songs")
                 for name, settings in styles.items():
-                    yield from scored(name, song.name, _given_row(song, settings), f"on {group}, {len(chosen)} songs")
+                    yield from metric_values(
+                        name, song.name, _given_row(song, settings), f"on {group}, {len(chosen)} songs"
+                    )
 
 
 def play(song: AnnotatedSong, settings: Mapping[str, Value], chords_text: str = "") -> tuple[list[BeatNote], list[int]]:
@@ -471,7 +473,7 @@ def _rows(song: AnnotatedSong, ask: EvaluationRequest, *, pianist: bool) -> Iter
     if ask.wants("held tonic"):
         yield "held tonic", {"chords": agreement(song, tonic(song.melody, count))}
     if ask.wants("untuned harmoniser"):
-        chords = harmoniser(song.melody, count, song.first, song.meter)
+        chords = harmonise_by_viterbi(song.melody, count, song.first, song.meter)
         yield "untuned harmoniser", {"chords": agreement(song, chords)}
     for name, settings in _OURS.items():
         if not ask.wants(name):

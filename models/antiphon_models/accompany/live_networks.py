@@ -76,7 +76,9 @@ def echoes(rows: F32) -> F32:
     """Returns the echo of each beat, from a melody's known rows: `[beats, ECHO]`."""
     silent = np.zeros((played.REACH + played.AHEAD, played.FEATURE_COUNT), np.float32)
     past = np.concatenate((silent, rows))
-    found = [played.echo_row(past[max(0, end - played.MEMORY) : end]) for end in range(len(silent) + 1, len(past) + 1)]
+    found = [
+        played.last_beat_echo(past[max(0, end - played.MEMORY) : end]) for end in range(len(silent) + 1, len(past) + 1)
+    ]
     return np.array(found, np.float32)
 
 
@@ -139,11 +141,11 @@ class LiveHarmonyRecipe(HarmonyRecipe):
 
     def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         wanted, echo, rows, there, coming, tonic = batch
-        known, rows = wanted >= 0, by_tonic(rows, played.BEAT_BY_TONIC)
+        known, rows = wanted >= 0, transpose_to_tonics(rows, played.BEAT_BY_TONIC)
         with torch.no_grad():
-            teacher = network.chances(rows, by_tonic(coming, played.ECHO_BY_TONIC))  # type: ignore[operator]
+            teacher = network.chances(rows, transpose_to_tonics(coming, played.ECHO_BY_TONIC))  # type: ignore[operator]
         total = torch.zeros((), device=rows.device)
-        echo = by_tonic(echo, played.ECHO_BY_TONIC)
+        echo = transpose_to_tonics(echo, played.ECHO_BY_TONIC)
         for member in network.children():
             chords, keys = member(rows, echo)
             found = mixed(chords, keys)
@@ -159,11 +161,11 @@ class LiveHarmonyRecipe(HarmonyRecipe):
 
     def _answers(self, network: torch.nn.Module, songs: list[dict[str, F32]]) -> tuple[torch.Tensor, torch.Tensor]:
         wanted, echo, rows, *_ = self._joined([self._piece(song) for song in songs])
-        inputs = by_tonic(rows, played.BEAT_BY_TONIC), by_tonic(echo, played.ECHO_BY_TONIC)
+        inputs = transpose_to_tonics(rows, played.BEAT_BY_TONIC), transpose_to_tonics(echo, played.ECHO_BY_TONIC)
         return network.chances(*inputs).log(), wanted  # type: ignore[operator]
 
 
-def by_tonic(x: torch.Tensor, index: NDArray[np.intp]) -> torch.Tensor:
+def transpose_to_tonics(x: torch.Tensor, index: NDArray[np.intp]) -> torch.Tensor:
     """Transposes features `[N, L, F]` relative to each of twelve tonics: `[12 N, L, F]`."""
     return x[:, :, torch.from_numpy(index).to(x.device)].transpose(1, 2).flatten(0, 1)
 

@@ -24,7 +24,7 @@ from antiphon_accompany.harmony.network import (
     UNITS,
     VALUES,
     beat_rows,
-    from_tonic,
+    rotate_to_tonic,
 )
 from antiphon_accompany.harmony.tracker import PHASES_AHEAD, HarmonyTracker, installed_tables
 from antiphon_models.accompany.songs import TRAIN, TUNE, AnnotatedSong, songs
@@ -172,7 +172,7 @@ class HarmonyRecipe(Recipe):
         wanted = np.where(chords < 0, -1, chords // 12 * 12 + (chords - tonic) % 12)
         return {
             "chords": wanted,
-            "rows": from_tonic(song["rows"][part], tonic, GROUPS),
+            "rows": rotate_to_tonic(song["rows"][part], tonic, GROUPS),
             "there": np.ones(len(chords), bool),
         }
 

@@ -15,7 +15,7 @@ from antiphon_accompany.files.offline import melody_of
 from antiphon_accompany.harmony.chords import relative
 from antiphon_accompany.harmony.tracker import MODEL, REACH, HarmonyTables, features
 from antiphon_models.accompany.songs import TRAIN, AnnotatedSong, songs
-from antiphon_models.material.wheels import write_made
+from antiphon_models.material.wheels import make_and_write_weights
 
 SHRINK, STEADY, ROUNDS = 0.1, 20.0, 4
 _CHANGES = np.array([0.72, 0.06, 0.42, 0.06])
@@ -176,4 +176,4 @@ def made(data: Path) -> dict[str, NDArray[np.float16]]:
 
 
 if __name__ == "__main__":
-    write_made(MODEL, made, DETAILS, __doc__, "data")
+    make_and_write_weights(MODEL, made, DETAILS, __doc__, "data")

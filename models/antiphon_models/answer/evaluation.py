@@ -13,27 +13,27 @@ import numpy as np
 
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_midi
 from antiphon_accompany.harmony.chords import read_chord
-from antiphon_answer.improviser import Planned
-from antiphon_answer.memory import symbols_of
+from antiphon_answer.improviser import PlannedNote
+from antiphon_answer.memory import interval_and_time_symbols
 from antiphon_answer.prior import SCALES
 from antiphon_models.answer.foreseeing import (
     ALONE,
     FORESEERS,
     SlotMelody,
-    bars_again,
     bits_of,
     features_of,
     in_key_share,
     longest_copy,
     melodies,
-    separation,
+    repeated_bar_share,
+    separation_roc_area,
     shared_part,
     spans,
 )
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.learning.user_commands import command
 from antiphon_models.material.part_songs import PartChord, songs
-from antiphon_models.material.sounds import evenly
+from antiphon_models.material.sounds import evenly_spaced_items
 
 # ---- Melodies that repeat and vary seeded phrases: test material of `answer` where POP909 is not at hand
 
@@ -45,24 +45,24 @@ _FORM = "AABACABACBAA"
 def drawn_songs(seed: int, count: int = DRAWN_SONGS) -> Iterator[SlotMelody]:
     """Yields `count` melodies of 48 bars: phrases of four bars, each varied in one bar when it returns."""
     for number in range(count):
-        yield _drawn_song(random.Random(1000 * seed + number), f"synthetic {number}")
+        yield _draw_song_melody(random.Random(1000 * seed + number), f"synthetic {number}")
 
 
-def _drawn_song(chosen: random.Random, name: str) -> SlotMelody:
+def _draw_song_melody(chosen: random.Random, name: str) -> SlotMelody:
     key = chosen.randrange(24)
-    phrases = {letter: [_drawn_bar(chosen) for _ in range(4)] for letter in "ABC"}
-    notes: list[Planned] = []
+    phrases = {letter: [_draw_melody_bar(chosen) for _ in range(4)] for letter in "ABC"}
+    notes: list[PlannedNote] = []
     for place, letter in enumerate(_FORM):
         bars = list(phrases[letter])
-        bars[chosen.randrange(4)] = _drawn_bar(chosen)
+        bars[chosen.randrange(4)] = _draw_melody_bar(chosen)
         for n, bar in enumerate(bars):
             for slot, length, step in bar:
                 degree, octave = SCALES[key // 12][step % 7], 12 * (step // 7)
-                notes.append(Planned(64 * place + 16 * n + slot, length, 60 + key % 12 + degree + octave, 0.7))
+                notes.append(PlannedNote(64 * place + 16 * n + slot, length, 60 + key % 12 + degree + octave, 0.7))
     return SlotMelody(name, key, 4, 100.0, notes)
 
 
-def _drawn_bar(chosen: random.Random) -> list[tuple[int, float, int]]:
+def _draw_melody_bar(chosen: random.Random) -> list[tuple[int, float, int]]:
     slot, step, bar = 0, chosen.randrange(7), []
     for length in chosen.choice(_RHYTHMS):
         bar.append((slot, float(length), step))
@@ -147,11 +147,11 @@ def traders(ask: EvaluationRequest) -> list[Trader]:
             for song in songs(ask.data, "test", ("pop909",))
             if song.meter == 4
         ]
-    every = [trader for trader in map(_from_its_start, found) if trader is not None]
-    return evenly(every, min(PLAYERS, ask.limit or PLAYERS))
+    every = [trader for trader in map(_shift_to_first_turns, found) if trader is not None]
+    return evenly_spaced_items(every, min(PLAYERS, ask.limit or PLAYERS))
 
 
-def _from_its_start(song: Trader) -> Trader | None:
+def _shift_to_first_turns(song: Trader) -> Trader | None:
     for bar in range(64):
         notes = tuple(replace(n, start=n.start - 4.0 * bar) for n in song.notes)
         chords = tuple(c._replace(start=c.start - 4.0 * bar, end=c.end - 4.0 * bar) for c in song.chords)
@@ -200,7 +200,7 @@ def trade_scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
                     if len(notes) > 1:
                         row = figures_of(notes, heard, 2 * TURN_BEATS * number + TURN_BEATS, song)
                         worst[name] = max(worst.get(name, 0.0), row["run"])
-                        yield from scored(name, f"{song.name} {feel} {number + 1}", row)
+                        yield from metric_values(name, f"{song.name} {feel} {number + 1}", row)
     for name, run in worst.items():
         yield MetricValue(name, "worst run", "all turns", run)
 
@@ -209,7 +209,8 @@ def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: floa
     """Measures an answer that begins at beat `start` against the notes the player has played so far; see `NOTE`."""
     key = song.key
     own_slots, heard_slots = (
-        [Planned(round(4.0 * n.start), 4.0 * n.length, n.number, n.velocity) for n in given] for given in (notes, heard)
+        [PlannedNote(round(4.0 * n.start), 4.0 * n.length, n.number, n.velocity) for n in given]
+        for given in (notes, heard)
     )
     run = 1 + longest_run(_steps(notes), _steps(heard))
     places = np.array([note.start % 1.0 for note in heard])
@@ -225,7 +226,7 @@ def figures_of(notes: Sequence[MidiNote], heard: Sequence[MidiNote], start: floa
         "run, part": run / len(notes),
         "run": run,
         "groups": shared_part(own_slots, heard_slots),
-        "bars, turns": bars_again(own_slots, heard_slots),
+        "bars, turns": repeated_bar_share(own_slots, heard_slots),
         "ends": last.number % 12 in triad | _chord_at(song, start + TURN_BEATS - 1.0),
         "off its place": float(apart[off].mean()) if off.any() else 0.0,
         "cadence": cadence,
@@ -314,7 +315,7 @@ class AnswerEvaluation(Evaluation):
         """Yields bits per note, then figures of continuations, then those of turns."""
         found = _songs(ask)
         yield from _bits(found, ask)
-        yield from _continuations(found, ask)
+        yield from _continuation_figures(found, ask)
         yield from trade_scores(ask)
 
 
@@ -324,24 +325,24 @@ def _songs(ask: EvaluationRequest) -> list[SlotMelody]:
     every = [
         song for song in melodies(ask.data, "test", ("pop909",)) if song.meter == 4 and len(song.notes) > MIN_COUNT
     ]
-    return evenly(every, ask.limit or MAX_SONGS)
+    return evenly_spaced_items(every, ask.limit or MAX_SONGS)
 
 
 def _bits(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Iterator[MetricValue]:
     for song in found:
         _, report = continuation_of(song, song.notes, ask.seed)
         if ask.wants("answer"):
-            yield from scored("answer", song.name, spans([row[1] for row in report["bits"]]))
+            yield from metric_values("answer", song.name, spans([row[1] for row in report["bits"]]))
     for name, make in FORESEERS.items():
         if ask.wants(name) and _is_installed(name, ask):
             foreseer = make()
             for song in found:
-                yield from scored(name, song.name, spans(bits_of(foreseer, song.notes)))
+                yield from metric_values(name, song.name, spans(bits_of(foreseer, song.notes)))
 
 
-def _continuations(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Iterator[MetricValue]:
+def _continuation_figures(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Iterator[MetricValue]:
     chosen = random.Random(ask.seed)
-    makers: dict[str, Callable[[SlotMelody, list[Planned], int], list[Planned]]] = {
+    makers: dict[str, Callable[[SlotMelody, list[PlannedNote], int], list[PlannedNote]]] = {
         "last two bars repeated": lambda song, before, start: [
             note for n in range(0, SLOTS, 32) for note in _moved(before, start - 32, 32 + n, 32)
         ],
@@ -355,7 +356,7 @@ def _continuations(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Itera
         made: dict[str, list[np.ndarray]] = {name: [] for name in systems}
         for song in found:
             for part in cuts:
-                start = _start_of(song, part)
+                start = _start_slot(song, part)
                 before = [note for note in song.notes if note.slot < start]
                 true = [note for note in song.notes if start <= note.slot < start + SLOTS]
                 if len(true) < 8 or len(before) < 16:
@@ -366,44 +367,46 @@ def _continuations(found: Sequence[SlotMelody], ask: EvaluationRequest) -> Itera
                 human.append(features_of(before, true, start, song.key))
                 names.append(song.name)
                 item = f"{song.name} {part:g}"
-                yield from scored("human, next bars", item, _figures(true, before, song.key, when))
+                yield from metric_values("human, next bars", item, _figures(true, before, song.key, when))
                 for name, notes in written.items():
                     made[name].append(features_of(before, notes, start, song.key))
-                    yield from scored(name, item, _figures(notes, before, song.key, when))
+                    yield from metric_values(name, item, _figures(notes, before, song.key, when))
         if len(set(names)) < 5:
             continue
         try:
             for name, rows in made.items():
                 for measure, shown in (("AUC", slice(ALONE)), ("AUC with the song", slice(None))):
-                    area = separation([row[shown] for row in human], [row[shown] for row in rows], names, ask.seed)
+                    area = separation_roc_area(
+                        [row[shown] for row in human], [row[shown] for row in rows], names, ask.seed
+                    )
                     yield MetricValue(name, f"{measure} {when}".strip(), "all songs", area)
         except ImportError:
             ask.say("scikit-learn is not installed: pip install 'antiphon-lab[sklearn]' for the AUC")
             return
 
 
-def _start_of(song: SlotMelody, part: float) -> int:
+def _start_slot(song: SlotMelody, part: float) -> int:
     """Slot of the bar line after `part` bars of the melody; if below 1, slot of the note at that fraction."""
     if part < 1.0:
         return 16 * (song.notes[int(len(song.notes) * part)].slot // 16)
     return 16 * (song.notes[0].slot // 16 + int(part))
 
 
-def _figures(notes: list[Planned], before: list[Planned], key: int, when: str) -> dict[str, float]:
+def _figures(notes: list[PlannedNote], before: list[PlannedNote], key: int, when: str) -> dict[str, float]:
     figures = {
         "of the song": shared_part(notes, before),
-        "bars again": bars_again(notes, before),
+        "bars again": repeated_bar_share(notes, before),
         "copied run": longest_copy(notes, before),
         "in key": in_key_share(notes, key),
     }
     return {f"{measure} {when}".strip(): figure for measure, figure in figures.items()}
 
 
-def _moved(notes: Sequence[Planned], start: int, by: int, slots: int = SLOTS) -> list[Planned]:
+def _moved(notes: Sequence[PlannedNote], start: int, by: int, slots: int = SLOTS) -> list[PlannedNote]:
     return [note._replace(slot=note.slot + by) for note in notes if start <= note.slot < start + slots]
 
 
-def _other_bars(song: SlotMelody, start: int, chosen: random.Random) -> list[Planned]:
+def _other_bars(song: SlotMelody, start: int, chosen: random.Random) -> list[PlannedNote]:
     """Eight non-empty bars from later in the song."""
     starts = [16 * bar for bar in range(start // 16 + BARS, song.notes[-1].slot // 16 - 6)]
     chosen.shuffle(starts)
@@ -414,23 +417,23 @@ def _other_bars(song: SlotMelody, start: int, chosen: random.Random) -> list[Pla
     return []
 
 
-def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list[Planned]:
+def markov(before: Sequence[PlannedNote], start: int, chosen: random.Random) -> list[PlannedNote]:
     """Generates eight bars by a first-order Markov chain with the song's own transition frequencies."""
-    symbols = [symbols_of(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(before)]
+    symbols = [interval_and_time_symbols(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(before)]
     slot, pitch, last = start - 1, before[-1].pitch, symbols[-1]
-    notes: list[Planned] = []
+    notes: list[PlannedNote] = []
     while True:
         following = [b for a, b in pairwise(symbols) if a == last] or symbols
         last = chosen.choice(following)
         slot, pitch = slot + max(1, last[1]), min(108, max(21, pitch + last[0] - 24))
         if slot >= start + SLOTS:
             return notes
-        notes.append(Planned(slot, 2.0, pitch, 0.7))
+        notes.append(PlannedNote(slot, 2.0, pitch, 0.7))
 
 
 def continuation_of(
-    song: SlotMelody, before: Sequence[Planned], seed: int
-) -> tuple[list[Planned], dict[str, list[list[float]]]]:
+    song: SlotMelody, before: Sequence[PlannedNote], seed: int
+) -> tuple[list[PlannedNote], dict[str, list[list[float]]]]:
     """Runs `antiphon run continue` on a file of a melody; returns its notes and report."""
     with tempfile.TemporaryDirectory() as folder:
         source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "report.json"))
@@ -440,7 +443,7 @@ def continuation_of(
         command("run", "continue", source, target, "--report", report, *wishes)
         made = [note for track in read_midi(target).tracks for note in track.notes][len(notes) :]
         told = json.loads(report.read_text())
-    added = sorted(Planned(round(4 * n.start), 4 * n.length, n.number, n.velocity) for n in made)
+    added = sorted(PlannedNote(round(4 * n.start), 4 * n.length, n.number, n.velocity) for n in made)
     return [note for note in added if note.slot >= 4 * told["from"]], told
 
 

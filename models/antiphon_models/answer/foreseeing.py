@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_answer.improviser import Improviser, Planned
-from antiphon_answer.memory import INTERVALS, TIMES, symbols_of
+from antiphon_answer.improviser import Improviser, PlannedNote
+from antiphon_answer.memory import INTERVALS, TIMES, interval_and_time_symbols
 from antiphon_answer.prior import SCALES, installed_prior, interval_class, time_class
 from antiphon_models.material.part_songs import songs
 
@@ -27,18 +27,18 @@ class SlotMelody:
     key: int
     meter: int
     tempo: float
-    notes: list[Planned]
+    notes: list[PlannedNote]
 
 
 def melodies(data: Path, split: str, sources: tuple[str, ...] = SOURCES) -> Iterator[SlotMelody]:
     """The melodies of a split (see `part_songs.songs`), of at least two notes."""
     for song in songs(data, split, sources):
-        top: dict[int, Planned] = {}
+        top: dict[int, PlannedNote] = {}
         late = 4 * (-song.first % song.meter)
         for note in song.parts["melody"]:
             slot = round(4 * note.start) + late
             if slot >= 0 and (slot not in top or top[slot].pitch < note.pitch):
-                top[slot] = Planned(slot, max(1.0, 4 * (note.end - note.start)), note.pitch, note.velocity)
+                top[slot] = PlannedNote(slot, max(1.0, 4 * (note.end - note.start)), note.pitch, note.velocity)
         if len(top) > 1:
             yield SlotMelody(song.name, song.key, song.meter, song.tempo, [top[slot] for slot in sorted(top)])
 
@@ -53,10 +53,10 @@ class NotePredictor(Protocol):
     def clear(self) -> None:
         """Resets the predictor for a new melody."""
 
-    def surprise(self, before: Planned, note: Planned) -> float:
+    def surprise(self, before: PlannedNote, note: PlannedNote) -> float:
         """Surprise in bits of a note after its predecessor."""
 
-    def learn(self, before: Planned | None, note: Planned) -> None:
+    def learn(self, before: PlannedNote | None, note: PlannedNote) -> None:
         """Learns a note; `before` is None at the first."""
 
 
@@ -70,10 +70,10 @@ class AnswerPredictor:
     def clear(self) -> None:
         self.improviser.clear()
 
-    def surprise(self, before: Planned, note: Planned) -> float:
+    def surprise(self, before: PlannedNote, note: PlannedNote) -> float:
         return self.improviser.surprise(note.slot, note.pitch, prior=True, memory=self._memory)
 
-    def learn(self, before: Planned | None, note: Planned) -> None:
+    def learn(self, before: PlannedNote | None, note: PlannedNote) -> None:
         self.improviser.learn(note.slot, note.pitch, note.velocity)
         self.improviser.sounded(note.pitch, note.length)
 
@@ -85,14 +85,14 @@ class MarkovPredictor:
         self._after: defaultdict[int, Counter[int]] = defaultdict(Counter)
         self._last = -1
 
-    def surprise(self, before: Planned, note: Planned) -> float:
+    def surprise(self, before: PlannedNote, note: PlannedNote) -> float:
         symbol, chance = _symbol(before, note), _UNIFORM
         for counts in (self._after[-2], self._after[self._last]):
             total, kinds = sum(counts.values()), max(1, len(counts))
             chance = (counts[symbol] + kinds * chance) / (total + kinds)
         return -math.log2(chance)
 
-    def learn(self, before: Planned | None, note: Planned) -> None:
+    def learn(self, before: PlannedNote | None, note: PlannedNote) -> None:
         if before is not None:
             symbol = _symbol(before, note)
             self._after[-2][symbol] += 1
@@ -109,7 +109,7 @@ class OraclePredictor:
         self._oracle = create_oracle("f")
         self._counts: Counter[int] = Counter()
 
-    def surprise(self, before: Planned, note: Planned) -> float:
+    def surprise(self, before: PlannedNote, note: PlannedNote) -> float:
         symbol, chance, left = _symbol(before, note), 0.0, 1.0
         state, oracle = len(oracle_data := self._oracle.data) - 1, self._oracle
         while state > 0 and oracle.sfx[state]:
@@ -120,7 +120,7 @@ class OraclePredictor:
         total, kinds = sum(self._counts.values()), max(1, len(self._counts))
         return -math.log2(chance + left * (self._counts[symbol] + kinds * _UNIFORM) / (total + kinds))
 
-    def learn(self, before: Planned | None, note: Planned) -> None:
+    def learn(self, before: PlannedNote | None, note: PlannedNote) -> None:
         if before is not None:
             self._counts[_symbol(before, note)] += 1
             self._oracle.add_state(_symbol(before, note))
@@ -132,8 +132,8 @@ FORESEERS: dict[str, Callable[[], NotePredictor]] = {
 }
 
 
-def _symbol(before: Planned, note: Planned) -> int:
-    interval, time = symbols_of(note.pitch - before.pitch, note.slot - before.slot)
+def _symbol(before: PlannedNote, note: PlannedNote) -> int:
+    interval, time = interval_and_time_symbols(note.pitch - before.pitch, note.slot - before.slot)
     return interval * TIMES + time
 
 
@@ -144,7 +144,7 @@ def spans(bits: Sequence[float]) -> Iterator[tuple[str, float]]:
             yield name, float(np.mean(bits[first:last]))
 
 
-def bits_of(make: NotePredictor, notes: Sequence[Planned]) -> list[float]:
+def bits_of(make: NotePredictor, notes: Sequence[PlannedNote]) -> list[float]:
     """The bits of all notes but the first."""
     make.clear()
     make.learn(None, notes[0])
@@ -159,20 +159,20 @@ GROUP = 4
 ALONE = 47
 
 
-def note_groups(notes: Sequence[Planned], size: int = GROUP) -> list[tuple[tuple[int, int], ...]]:
+def note_groups(notes: Sequence[PlannedNote], size: int = GROUP) -> list[tuple[tuple[int, int], ...]]:
     """All runs of `size` notes as intervals and inter-onset times."""
     steps = [(b.pitch - a.pitch, b.slot - a.slot) for a, b in pairwise(notes)]
     return [tuple(steps[n : n + size - 1]) for n in range(len(steps) - size + 2)]
 
 
-def shared_part(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
+def shared_part(notes: Sequence[PlannedNote], song: Sequence[PlannedNote]) -> float:
     """Share of four-note groups that also occur in the song."""
     known = set(note_groups(song))
     own = note_groups(notes)
     return float(np.mean([group in known for group in own])) if own else 0.0
 
 
-def longest_copy(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
+def longest_copy(notes: Sequence[PlannedNote], song: Sequence[PlannedNote]) -> int:
     """Length in notes of the longest run copied from the song."""
     size = 1
     while size < len(notes) and set(note_groups(notes, size + 1)) & set(note_groups(song, size + 1)):
@@ -180,7 +180,7 @@ def longest_copy(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
     return size
 
 
-def bars_again(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
+def repeated_bar_share(notes: Sequence[PlannedNote], song: Sequence[PlannedNote]) -> float:
     """Share of the non-empty bars that repeat a bar of the song, compared by onset and pitch."""
     own: dict[int, list[tuple[int, int]]] = {}
     known: dict[int, list[tuple[int, int]]] = {}
@@ -190,19 +190,19 @@ def bars_again(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
     return float(np.mean([bar in known.values() for bar in own.values()])) if own else 0.0
 
 
-def in_key_share(notes: Sequence[Planned], key: int) -> float:
+def in_key_share(notes: Sequence[PlannedNote], key: int) -> float:
     """Share of notes in the scale of a key; minor with the leading note and the raised sixth."""
     scale = SCALES[key // 12] + ((9, 11) if key > 11 else ())
     return float(np.mean([(note.pitch - key) % 12 in scale for note in notes]))
 
 
-def _bits(before: Sequence[Planned], notes: Sequence[Planned]) -> NDArray[np.float64]:
+def _bits(before: Sequence[PlannedNote], notes: Sequence[PlannedNote]) -> NDArray[np.float64]:
     """Bits of each note given the preceding ones, `[2, n]`: with the memory and without."""
     both, prior = AnswerPredictor(), AnswerPredictor(memory=False)
     for foreseer in (both, prior):
         foreseer.clear()
     bits: list[tuple[float, float]] = []
-    last: Planned | None = None
+    last: PlannedNote | None = None
     for n, note in enumerate((*before, *notes)):
         if n >= len(before) and last is not None:
             bits.append((both.surprise(last, note), prior.surprise(last, note)))
@@ -212,7 +212,9 @@ def _bits(before: Sequence[Planned], notes: Sequence[Planned]) -> NDArray[np.flo
     return np.array(bits or [(0.0, 0.0)]).T
 
 
-def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int, key: int) -> NDArray[np.float64]:
+def features_of(
+    before: Sequence[PlannedNote], notes: Sequence[PlannedNote], start: int, key: int
+) -> NDArray[np.float64]:
     """Features of eight bars: `ALONE` features of the bars themselves, then features relative to the preceding song."""
     both_bits, prior_bits = _bits(before, notes)
     quarter = max(1, len(prior_bits) // 4)
@@ -258,14 +260,14 @@ def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int,
         pitches.min() - old.min(),
         float(np.mean([r in known for r in rhythms])),
         shared_part(notes, before),
-        bars_again(notes, before),
+        repeated_bar_share(notes, before),
         longest_copy(notes, before),
         longest_copy(notes, before) / len(notes),
     ]
     return np.array([*alone, *beside], np.float64)
 
 
-def separation(
+def separation_roc_area(
     human: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]], songs: Iterable[str], seed: int
 ) -> float:
     """ROC area of a forest that separates two kinds of eight bars; no song is in both training and test."""

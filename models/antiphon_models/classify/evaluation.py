@@ -17,7 +17,7 @@ from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.datasets.records import TEST, Item
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import analysis_of_file
-from antiphon_models.material.sounds import evenly
+from antiphon_models.material.sounds import evenly_spaced_items
 
 OURS, MAJORITY = "genre", "most frequent"
 GENRE_ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -108,7 +108,7 @@ def known_recordings(data: Path) -> list[LabeledRecording]:
         place = data / source
         paths = place.rglob("*") if place.is_dir() else place.parent.glob(f"{place.name}.*")
         sounds = sorted(path for path in paths if path.suffix in READ_SUFFIXES)
-        chosen = evenly(sounds, _OF_A_SOURCE)
+        chosen = evenly_spaced_items(sounds, _OF_A_SOURCE)
         found += [LabeledRecording(path, path.relative_to(data).as_posix(), genre) for path in chosen]
     return found
 

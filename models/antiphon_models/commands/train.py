@@ -96,7 +96,7 @@ def train(
     # a trial must not take the place of what ships
     shorter = bool(course.steps or course.minutes)
     weights = out or place / name / "weights" if out is not None or shorter else models_folder()
-    with _folder_made(weights), needs.explain_missing(name):
+    with _create_output_folder(weights), needs.explain_missing(name):
         from antiphon_models.learning.making import TrainOptions, make
 
         wish = TrainOptions(name, data, place, weights, folder=folder, **asdict(course))
@@ -111,7 +111,7 @@ def train(
 
 
 @contextmanager
-def _folder_made(folder: Path) -> Iterator[None]:
+def _create_output_folder(folder: Path) -> Iterator[None]:
     """Creates a writable folder; removes it at the end if it is new and still empty."""
     from antiphon.api.backends.files import make_folder
 
@@ -198,7 +198,7 @@ def evaluate(
         raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(factories))}")
     with needs.explain_missing(name):
         evaluation = factories[name]()
-    files = _own_files(name, evaluation, files or ())
+    files = _list_files_to_measure(name, evaluation, files or ())
     ask = tables.EvaluationRequest(
         data=measured.data,
         work=make_folder((measured.work or cache_folder() / "evaluation") / name),
@@ -213,7 +213,7 @@ def evaluate(
     if into.card:
         tables.check_card(ask)
     if not measured.limit:
-        _say_long(name, evaluation, own=bool(files), chosen=bool(measured.system or into.card))
+        _warn_of_long_evaluation(name, evaluation, own=bool(files), chosen=bool(measured.system or into.card))
     with needs.explain_missing(name):
         if into.examples is not None:
             _write(evaluation.examples(ask), into.examples)
@@ -231,7 +231,7 @@ def evaluate(
         typer.echo(f"written into {tables.write_section(name, evaluation, ask, cells)}")
 
 
-def _own_files(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
+def _list_files_to_measure(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
     """Files to measure: the named files, and the sound files in named folders."""
     files = [
         file
@@ -246,7 +246,7 @@ def _own_files(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
     return files
 
 
-def _say_long(name: str, evaluation: Any, *, own: bool, chosen: bool) -> None:
+def _warn_of_long_evaluation(name: str, evaluation: Any, *, own: bool, chosen: bool) -> None:
     """Warns that all items are measured, and how to measure fewer. `chosen`: systems were named."""
     what = "your files" if own else "all its items"
     ours = "".join([each.name for each in evaluation.systems if each.role == "ours"][:1])

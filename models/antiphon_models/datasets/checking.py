@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from antiphon.api import FileError
 from antiphon_models.datasets.annotations import annotations_of
-from antiphon_models.datasets.examination import fault_of
+from antiphon_models.datasets.examination import find_file_fault
 from antiphon_models.datasets.layouts import layout_of, listing_of
 from antiphon_models.datasets.records import Item, Report
 
@@ -43,10 +43,10 @@ def check(name: str, path: Path, progress: Progress | None = None, *, thorough: 
                 whole = False
                 continue
             files += 1
-            if wrong := fault_of(target, item.digest if place == 0 else "", thorough=thorough):
+            if wrong := find_file_fault(target, item.digest if place == 0 else "", thorough=thorough):
                 damaged[file] = wrong
                 whole = False
-        if whole and thorough and (wrong := _unread(path, item)):
+        if whole and thorough and (wrong := _annotation_error(path, item)):
             damaged[next(iter(item.annotations.values()))] = wrong
             whole = False
         if whole and not item.fault:
@@ -66,7 +66,7 @@ def check(name: str, path: Path, progress: Progress | None = None, *, thorough: 
     )  # fmt: skip
 
 
-def _unread(path: Path, item: Item) -> str:
+def _annotation_error(path: Path, item: Item) -> str:
     """Reason why an item's annotations cannot be read; "" if they can."""
     try:
         annotations_of(path, item)

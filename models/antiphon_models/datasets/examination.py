@@ -30,7 +30,7 @@ MIN_HEADER_BYTES = 12
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # written by what streams
 
 
-def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
+def find_file_fault(path: Path, digest: str = "", *, thorough: bool = False) -> str:
     """Fault of a file as a clause, "" without one; `digest` is "md5:…" or "sha1:…".
 
     `thorough` compares the digest and decodes the whole sound, or reads all notes.
@@ -59,7 +59,7 @@ def _head_fault(suffix: str, head: bytes, size: int, path: Path) -> str:
     if head.startswith(b"version https://git-lfs"):
         return "it is a pointer of Git LFS, not the file"
     if suffix == ".mp3":
-        return "" if _mp3_begins(head, path) else "it has no frame of MPEG audio"
+        return "" if _starts_as_mp3(head, path) else "it has no frame of MPEG audio"
     magic = _MAGIC.get(suffix)
     if magic and not head.startswith(magic):
         return f"it does not begin as a {suffix} file does"
@@ -83,16 +83,16 @@ def _promised(head: bytes) -> int:
     return 0
 
 
-def _mp3_begins(head: bytes, path: Path) -> bool:
+def _starts_as_mp3(head: bytes, path: Path) -> bool:
     if head.startswith(b"ID3") and len(head) > 10:
         length = 10 + sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(head[9:5:-1]))
         with open(path, "rb") as file:
             file.seek(length)
             head = file.read(HEAD_BYTES)
-    return any(_is_frame(head[at : at + 3]) for at in range(len(head) - 2))
+    return any(_is_mp3_header(head[at : at + 3]) for at in range(len(head) - 2))
 
 
-def _is_frame(begin: bytes) -> bool:
+def _is_mp3_header(begin: bytes) -> bool:
     """Whether three bytes are an MP3 frame header: sync, and valid layer, bit rate and sample rate."""
     sync, version, rates = begin
     known = version & 0x06 != 0 and rates & 0xF0 not in (0, 0xF0) and rates & 0x0C != 0x0C

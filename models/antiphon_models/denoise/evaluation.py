@@ -47,7 +47,7 @@ def _spectral(sound: F32, gain: Callable[[F64], F64], size: int, hop: int) -> F3
     return made[size : size + len(sound)]
 
 
-def wiener(sound: F32) -> F32:
+def apply_wiener_filter(sound: F32) -> F32:
     """Wiener filter without a reference: noise is the lowest smoothed power of the last 1.5 s (Martin, 2001), the gain
     is decision-directed (Ephraim and Malah, 1984), at least -20 dB.
     """
@@ -142,8 +142,8 @@ class DenoiseEvaluation(Evaluation):
         clips, kinds = _noises(ask), _clean(ask)
         count = len(clips) if ask.limit is None else min(len(clips), -(-ask.limit // 3))
         for item in testset.mixtures(kinds, clips[:count], ask.seed):
-            yield from _mixture(made, item)
-        for sound in testset.unmixed(kinds, ask.limit):
+            yield from _mixture_scores(made, item)
+        for sound in testset.mixtures_without_noise(kinds, ask.limit):
             for name, system in made.items():
                 out = system(sound)
                 ratio = si_sdr(out, sound.clean)
@@ -154,7 +154,7 @@ class DenoiseEvaluation(Evaluation):
         if not ask.files:
             for item, gaps in testset.pauses(kinds, clips, ask.seed, ask.limit):
                 for name, system in made.items():
-                    quieter = float(np.mean(_quieter(item.mixed, system(item), gaps)))
+                    quieter = float(np.mean(_gap_attenuations(item.mixed, system(item), gaps)))
                     yield MetricValue(name, "pauses", item.name, quieter)
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
@@ -193,13 +193,13 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     """The requested systems that are available, by name."""
     table: dict[str, Made] = {
         "nothing": lambda item: item.mixed,
-        "Wiener, blind": lambda item: wiener(item.mixed),
+        "Wiener, blind": lambda item: apply_wiener_filter(item.mixed),
         "DeepFilterNet 3": lambda item: deepfilter(item.mixed),
         "mask": oracle,
     }
     for mode in ("gate", "wavelet", "learned", "autoencoder"):
-        table[mode] = partial(_through, mode)
-    table["learned, file"] = partial(_through, "learned", causal=False)
+        table[mode] = partial(_run_denoise, mode)
+    table["learned, file"] = partial(_run_denoise, "learned", causal=False)
     table["file"] = lambda item: run_on_sound("denoise", item.mixed, RATE, {})
     for mode, model in MODELS.items():
         if why := usable(model):
@@ -208,13 +208,13 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     return ask.wanted(table)
 
 
-def _through(mode: str, item: TestMixture, *, causal: bool = True) -> F32:
+def _run_denoise(mode: str, item: TestMixture, *, causal: bool = True) -> F32:
     return run_on_sound("denoise", item.mixed, RATE, {"mode": mode, "causal": causal})
 
 
-def _mixture(made: dict[str, Made], item: TestMixture) -> Iterator[MetricValue]:
+def _mixture_scores(made: dict[str, Made], item: TestMixture) -> Iterator[MetricValue]:
     speech = item.kind == "speech" and item.snr < 20
-    before = _intelligible(item.mixed, item.clean) if speech else None
+    before = _stoi_score(item.mixed, item.clean) if speech else None
     for name, system in made.items():
         out = system(item)
         gain = si_sdr(out, item.clean) - si_sdr(item.mixed, item.clean)
@@ -222,15 +222,15 @@ def _mixture(made: dict[str, Made], item: TestMixture) -> Iterator[MetricValue]:
         yield MetricValue(name, f"at {item.snr} dB", item.name, gain)
         yield MetricValue(name, "harmed", item.name, 100.0 * (gain < _HARM))
         if speech:
-            quality = _quality(out, item.clean)
+            quality = _pesq_score(out, item.clean)
             if quality is not None:
                 yield MetricValue(name, "PESQ", item.name, quality)
-            after = _intelligible(out, item.clean)
+            after = _stoi_score(out, item.clean)
             if before is not None and after is not None:
                 yield MetricValue(name, "STOI gain", item.name, after - before)
 
 
-def _quieter(mixed: F32, out: F32, gaps: list[slice]) -> list[float]:
+def _gap_attenuations(mixed: F32, out: F32, gaps: list[slice]) -> list[float]:
     """Attenuation of each gap in dB, measured from a quarter second after its start."""
     inside = [slice(gap.start + RATE // 4, gap.stop - RATE // 20) for gap in gaps]
     return [_db(mixed[part]) - _db(out[part]) for part in inside]
@@ -241,28 +241,28 @@ def _db(sound: F32) -> float:
     return float(10.0 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-12))
 
 
-def _at_ear(sound: F32) -> F32:
+def _resample_for_metrics(sound: F32) -> F32:
     import soxr
 
     return np.asarray(soxr.resample(sound, RATE, _EAR), np.float32)
 
 
-def _quality(out: F32, clean: F32) -> float | None:
+def _pesq_score(out: F32, clean: F32) -> float | None:
     """PESQ, wideband; None where `pesq` is not installed or finds no speech."""
     try:
         from pesq import PesqError, pesq
     except ImportError:
         return None
     try:
-        return float(pesq(_EAR, _at_ear(clean), _at_ear(out), "wb"))
+        return float(pesq(_EAR, _resample_for_metrics(clean), _resample_for_metrics(out), "wb"))
     except PesqError:
         return None
 
 
-def _intelligible(out: F32, clean: F32) -> float | None:
+def _stoi_score(out: F32, clean: F32) -> float | None:
     """STOI; None where `pystoi` is not installed."""
     try:
         from pystoi import stoi
     except ImportError:
         return None
-    return float(stoi(_at_ear(clean), _at_ear(out), _EAR))
+    return float(stoi(_resample_for_metrics(clean), _resample_for_metrics(out), _EAR))

@@ -69,7 +69,7 @@ def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) 
     say("making what is measured" if not (work / f"{seed}-song-timgm-0.flac").exists() else "reading what is measured")
     for kind, name, maker in made:
         kinds[kind][name] = _cached(work / f"{seed}-{kind}-{name}.flac", maker, f"{seed}-{name}")
-    return {kind: {name: _five(sound) for name, sound in own.items()} for kind, own in kinds.items()}
+    return {kind: {name: _loop_and_normalise(sound) for name, sound in own.items()} for kind, own in kinds.items()}
 
 
 def synthetic_sounds(work: Path, seed: int, say: Callable[[str], None]) -> dict[str, dict[str, F32]]:
@@ -86,7 +86,9 @@ def synthetic_sounds(work: Path, seed: int, say: Callable[[str], None]) -> dict[
     kinds: dict[str, dict[str, F32]] = {kind: {} for kind in KINDS}
     say("making or reading what is measured")
     for kind, name, maker in made:
-        kinds[kind][name] = _five(_cached(work / f"{seed}-synthetic-{name}.flac", maker, f"{seed}-{name}"))
+        kinds[kind][name] = _loop_and_normalise(
+            _cached(work / f"{seed}-synthetic-{name}.flac", maker, f"{seed}-{name}")
+        )
     kinds["song"] = kinds["music"] | kinds["solo"]
     return kinds
 
@@ -115,7 +117,7 @@ def _cached(path: Path, maker: Callable[[random.Random], F32], seed: str) -> F32
     return mono(cached_sound(path, RATE, make, subtype="PCM_24"), RATE)
 
 
-def _five(sound: F32) -> F32:
+def _loop_and_normalise(sound: F32) -> F32:
     sound = np.tile(sound, -(-FRAMES // len(sound)))[:FRAMES]
     return np.asarray(sound * (0.5 / np.abs(sound).max()), np.float32)
 
@@ -126,7 +128,7 @@ def excerpt(path: Path) -> F32:
     if float(np.abs(whole).max(initial=0.0)) < 1e-4:
         raise UsageError(f"{path} is silent; give a file with clean sound in it")
     at = max(0, (len(whole) - FRAMES) // 2)
-    return _five(whole[at : at + FRAMES])
+    return _loop_and_normalise(whole[at : at + FRAMES])
 
 
 def noises(data: Path) -> list[tuple[str, F32]]:
@@ -152,7 +154,7 @@ def synthetic_noises(seed: int) -> list[tuple[str, F32]]:
     return made
 
 
-def at_snr(clean: F32, noise: F32, snr: float) -> F32:
+def scale_noise_to_snr(clean: F32, noise: F32, snr: float) -> F32:
     """Noise from 0.5 s on, looped and scaled to lie `snr` dB below the clean sound over its length."""
     skip = RATE // 2
     own = np.tile(noise, -(-(len(clean) + skip) // len(noise)))[skip : len(clean) + skip]
@@ -170,11 +172,11 @@ def mixtures(kinds: dict[str, dict[str, F32]], clips: list[tuple[str, F32]], see
         name = names[int(rng.integers(len(names)))]
         clean = kinds[kind][name]
         for snr in SNRS:
-            own = at_snr(clean, noise, snr)
+            own = scale_noise_to_snr(clean, noise, snr)
             yield TestMixture(f"{noise_name} {n} on {name} {snr} dB", kind, snr, clean, own)
 
 
-def unmixed(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[TestMixture]:
+def mixtures_without_noise(kinds: dict[str, dict[str, F32]], limit: int | None) -> Iterator[TestMixture]:
     """Yields sounds without noise."""
     nothing, own = np.zeros(FRAMES, np.float32), {}
     for kind, sounds_of in kinds.items():
@@ -199,5 +201,5 @@ def pauses(
         for gap in gaps:
             clean[gap] = 0.0
             clean[gap.start - len(edge) : gap.start] *= edge
-        own = at_snr(clean, noise, 20)
+        own = scale_noise_to_snr(clean, noise, 20)
         yield TestMixture(f"pauses {n} {noise_name} on {name}", "speech", 20, clean, own), gaps

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_follow.sound import MODEL
-from antiphon_models.material.wheels import write_made
+from antiphon_models.material.wheels import make_and_write_weights
 
 FILE = "BeatNet/models/model_1_weights.pt"
 DETAILS = {
@@ -41,4 +41,4 @@ def convert(wheel: Path) -> dict[str, NDArray[Any]]:
 
 
 if __name__ == "__main__":
-    write_made(MODEL, convert, DETAILS, __doc__)
+    make_and_write_weights(MODEL, convert, DETAILS, __doc__)

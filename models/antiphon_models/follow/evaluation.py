@@ -18,8 +18,8 @@ from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 from antiphon_listen.live import FIELDS, METER, NEXT, PLACE, TEMPO, NextBeats
 from antiphon_listen.worker import Listener
 from antiphon_models.follow.own_files import FILES_DOC, files_in, own_songs, recordings
-from antiphon_models.follow.songs import KINDS, PlayedSong, performance, sound_of, warped
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.follow.songs import KINDS, PlayedSong, change_tempos, performance, sound_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.material.sounds import mono, songs
 
 SONGS, SECONDS, SETTLED = 6, 60.0, 5.0
@@ -83,7 +83,7 @@ class FollowEvaluation(Evaluation):
                 found = dict(figures(song, run(song)))
                 if run in ONLY:
                     found = {name: found[name] for name in ONLY[run] if name in found}
-                yield from scored(name, song.name, found, kind)
+                yield from metric_values(name, song.name, found, kind)
         for name, sound in () if ask.files or not ask.wants("follow, sound") else nobody(ask.data, ask.seed):
             led = of_sound(PlayedSong(name, np.zeros((0, 4)), np.zeros(0), np.zeros(0), sound)).led
             yield MetricValue("follow, sound", "led", name, 100.0 * led * RATE / len(sound), "nobody plays")
@@ -96,7 +96,7 @@ class FollowEvaluation(Evaluation):
         for folder in songs(ask.data, TEST, ask.limit or SONGS):
             played = performance(folder)
             for kind in KINDS:
-                yield kind, warped(played, kind).first_seconds(SECONDS)
+                yield kind, change_tempos(played, kind).first_seconds(SECONDS)
 
 
 def nobody(data: Path, seed: int) -> Iterator[tuple[str, F32]]:

@@ -20,9 +20,9 @@ from antiphon.api import F32, F64
 from antiphon_follow.evidence import PLACES, TEMPOS
 from antiphon_follow.notes import FEATURES, FRAMES_PER_SECOND, MODEL, UNITS, NoteFrames
 from antiphon_models.follow.plain import plain_player
-from antiphon_models.follow.songs import PlayedSong, performance, with_factors
+from antiphon_models.follow.songs import PlayedSong, performance, scale_beat_tempos
 from antiphon_models.learning.loop import falling
-from antiphon_models.material.wheels import write_made
+from antiphon_models.material.wheels import make_and_write_weights
 
 FIT, SETTLED = "123456", 3.0
 """Last digits of the training songs; seconds at the start of a performance left out of training."""
@@ -126,7 +126,7 @@ def changed(song: PlayedSong, random: np.random.Generator) -> tuple[F64, PlayedS
     """Notes of an excerpt of a song with changed tempos, and their beats; None if there are too few."""
     if len(song.notes) < 50 or song.downs.sum() < 8:
         return None
-    song = with_factors(song, curve(len(song.beats), random))
+    song = scale_beat_tempos(song, curve(len(song.beats), random))
     notes, last = song.notes, song.notes[-1, 0]
     start = max(0.0, notes[0, 0] - random.uniform(0.0, 0.6))
     if last - start > SECONDS and random.random() < 0.6:
@@ -145,7 +145,7 @@ def changed(song: PlayedSong, random: np.random.Generator) -> tuple[F64, PlayedS
     return notes, PlayedSong(song.name, notes, song.beats - start, song.downs)
 
 
-def with_rests(notes: F64, random: np.random.Generator) -> F64:
+def add_player_rests(notes: F64, random: np.random.Generator) -> F64:
     """Notes of a performance in which some players are silent for a while."""
     if random.random() < RESTING:
         for at in random.uniform(2.0 * SETTLED, SECONDS - SETTLED, random.integers(1, RESTS + 1)):
@@ -190,7 +190,7 @@ def performances(folders: list[Path], shares: F64, random: np.random.Generator) 
                 continue
             found = part
         place, tempo = labels(found[1].beats - 1.0 / FRAMES_PER_SECOND, found[1].downs, FRAMES, numbers)
-        yield with_rests(found[0], random), place, octaves(tempo)
+        yield add_player_rests(found[0], random), place, octaves(tempo)
         made += 1
         if made % RANDOM == 0:
             yield random_notes(random), np.full(FRAMES, NOISE), np.zeros(FRAMES)
@@ -240,10 +240,10 @@ class BeatPredictorTraining(nn.Module):
         """The network's arrays, with the feature scaling folded into the first layer."""
         state = self.state_dict()
         mean, scale = state.pop("mean"), state.pop("scale")
-        return scaled_arrays(state, "inp", mean, scale)
+        return fold_scaling_into_arrays(state, "inp", mean, scale)
 
 
-def scaled_arrays(
+def fold_scaling_into_arrays(
     state: Mapping[str, Tensor], first: str, mean: Tensor, scale: Tensor
 ) -> dict[str, NDArray[np.float16]]:
     """Arrays of a network for unscaled features: scaling is folded into the layer named `first`."""
@@ -259,7 +259,7 @@ def target_places() -> Tensor:
     return torch.tensor(odds / odds.sum(axis=1, keepdims=True), dtype=torch.float32)
 
 
-def loss_of(found: tuple[Tensor, Tensor], place: Tensor, tempo: Tensor, asked: Tensor) -> Tensor:
+def place_and_tempo_loss(found: tuple[Tensor, Tensor], place: Tensor, tempo: Tensor, asked: Tensor) -> Tensor:
     """Cross-entropy of place and tempo over the frames that have them."""
     known = (place >= 0).float()
     places = -(asked[place.clamp(min=0).long()] * torch.log_softmax(found[0], -1)).sum(-1)
@@ -288,7 +288,7 @@ def trained(folders: list[Path]) -> BeatPredictorTraining:
                 rows = slice(start, start + CHUNK)
                 place, tempo, state = network(torch.tensor(version.features[taken, rows].astype(np.float32)), state)
                 labels_of = torch.tensor(version.place[taken, rows]), torch.tensor(version.tempo[taken, rows])
-                loss, state = loss_of((place, tempo), *labels_of, asked), state.detach()
+                loss, state = place_and_tempo_loss((place, tempo), *labels_of, asked), state.detach()
                 learner.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -304,4 +304,4 @@ def made(songs: Path) -> dict[str, NDArray[np.float16]]:
 
 
 if __name__ == "__main__":
-    write_made(MODEL, made, DETAILS, __doc__, "songs")
+    make_and_write_weights(MODEL, made, DETAILS, __doc__, "songs")

@@ -86,7 +86,7 @@ def own_song(path: Path, name: str) -> PlayedSong:
     annotation = beats_beside(path)
     if annotation is None and not _is_midi(path):
         raise UsageError(f"{path.name} has no beats beside it; wanted are {FILES_DOC}")
-    beats = read_beats(annotation) if annotation is not None else _of_map(path)
+    beats = read_beats(annotation) if annotation is not None else _beats_by_tempo_map(path)
     if len(beats) < 2:
         raise UsageError(f"{path.name} has {len(beats)} beats, which is no tempo; give it two or more")
     times, downs = np.array([beat.time for beat in beats]), np.array([beat.position == 1 for beat in beats])
@@ -103,7 +103,7 @@ def own_song(path: Path, name: str) -> PlayedSong:
     return PlayedSong(name, np.array(sorted(notes)), times, downs)
 
 
-def _of_map(path: Path) -> list[AnnotatedBeat]:
+def _beats_by_tempo_map(path: Path) -> list[AnnotatedBeat]:
     """Beats of a MIDI file by its tempo map, bars by its time signatures."""
     song = read_midi(path)
     times, meters, found = MidiTimes(song.tempo), song.meters or ((0.0, 4.0),), list[AnnotatedBeat]()

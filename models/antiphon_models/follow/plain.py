@@ -14,7 +14,7 @@ SLOWEST, FASTEST, OF_THREE = 74.0, 168.0, 0.3
 PATTERNS = 7
 
 
-class _Hands:
+class _TwoHandNotes:
     """Notes of two hands: by beat, fraction of the beat, number and velocity."""
 
     def __init__(self, beats: F64, random: np.random.Generator) -> None:
@@ -38,7 +38,7 @@ def plain_player(
     count = int((seconds + 2.0) * bpm / 60.0) + 8
     periods = 60.0 / (bpm * curve(count, random))
     beats = random.uniform(0.1, 1.5) + np.concatenate([[0.0], np.cumsum(periods)])
-    hands, pattern, root = _Hands(beats, random), random.integers(PATTERNS), random.integers(36, 50)
+    hands, pattern, root = _TwoHandNotes(beats, random), random.integers(PATTERNS), random.integers(36, 50)
     roots = [int(root + random.choice(STEPS)) for _ in range(random.choice([2, 4, 4, 8]))]
     kinds = [CHORDS[random.integers(len(CHORDS))] for _ in roots]
     bars, swing = int(random.choice([1, 1, 1, 2])), float(random.choice([0.5, 0.5, 0.5, 0.6, 0.66]))
@@ -55,7 +55,7 @@ def plain_player(
 
 
 def _beat(
-    hands: _Hands,
+    hands: _TwoHandNotes,
     pattern: int,
     beat: int,
     place: int,

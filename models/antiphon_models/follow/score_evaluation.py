@@ -22,7 +22,7 @@ from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, p
 from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound_notes import SoundNotes
 from antiphon_models.follow.songs import sound_of
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.material.part_songs import held
 from antiphon_models.material.sounds import chorales as written_chorales, mono
 
@@ -252,21 +252,23 @@ class ScoreFollowing(Evaluation):
             ask.say(played.name)
             if played.sound is not None:
                 if ask.wants("follow, sound"):
-                    yield from scored("follow, sound", played.name, figures(played, *heard_lines(played)), RECORDED)
+                    yield from metric_values(
+                        "follow, sound", played.name, figures(played, *heard_lines(played)), RECORDED
+                    )
                 continue
             if ask.wants("score's tempo"):
-                yield from scored("score's tempo", played.name, figures(played, *at_score_tempo(played)))
+                yield from metric_values("score's tempo", played.name, figures(played, *at_score_tempo(played)))
             if ask.wants("follow"):
                 found = figures(played, *lines(played))
                 late = 1000.0 * np.abs(accompaniment(played)) if len(played.score.parts) > 1 else np.zeros(0)
                 if len(late):
                     found["accompaniment p50"] = float(np.median(late))
                     found["accompaniment p90"] = float(np.quantile(late, 0.9))
-                yield from scored("follow", played.name, found)
+                yield from metric_values("follow", played.name, found)
             if written is not None and ask.wants("follow, MusicXML"):
-                yield from scored("follow, MusicXML", written.name, figures(written, *lines(written)))
+                yield from metric_values("follow, MusicXML", written.name, figures(written, *lines(written)))
             if ask.wants("follow, sound"):
-                yield from scored("follow, sound", played.name, figures(played, *heard_lines(played)))
+                yield from metric_values("follow, sound", played.name, figures(played, *heard_lines(played)))
 
     def _items(self, ask: EvaluationRequest) -> Iterator[tuple[Played, Played | None]]:
         """Yields performances with their scores in MIDI, and again in MusicXML where it exists."""

@@ -84,12 +84,12 @@ def factors(kind: str, beats: int) -> F64:
     return made
 
 
-def warped(played: PlayedSong, kind: str) -> PlayedSong:
+def change_tempos(played: PlayedSong, kind: str) -> PlayedSong:
     """The same performance with the tempos of `factors`."""
-    return with_factors(played, factors(kind, len(played.beats) - 1))
+    return scale_beat_tempos(played, factors(kind, len(played.beats) - 1))
 
 
-def with_factors(played: PlayedSong, tempos: F64) -> PlayedSong:
+def scale_beat_tempos(played: PlayedSong, tempos: F64) -> PlayedSong:
     """The same performance with the tempo of each beat multiplied by a factor."""
     old = played.beats
     new = old[0] + np.concatenate([[0.0], np.cumsum(np.diff(old) / tempos[: len(old) - 1])])

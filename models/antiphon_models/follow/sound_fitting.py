@@ -26,16 +26,16 @@ from antiphon_models.follow.fitting import (
     NOISE,
     BeatPredictorTraining,
     PlayedFrames,
+    fold_scaling_into_arrays,
     labels,
-    loss_of,
     octaves,
-    scaled_arrays,
+    place_and_tempo_loss,
     song_shares,
     target_places,
 )
 from antiphon_models.follow.sound_material import SoundPerformance, sound_performance
 from antiphon_models.learning.loop import falling
-from antiphon_models.material.wheels import write_made
+from antiphon_models.material.wheels import make_and_write_weights
 
 PERFORMANCES, FRAMES = 2756, 3950
 """Number of performances, and frames per performance."""
@@ -105,7 +105,10 @@ def trained(material: PlayedFrames) -> BeatPredictorTraining:
             for start in range(begin, FRAMES - SHORTEST, CHUNK):
                 rows = slice(start, start + CHUNK)
                 place, tempo, state = network(features[:, rows], state)
-                loss, state = loss_of((place, tempo), places[:, rows], tempos[:, rows], asked), state.detach()
+                loss, state = (
+                    place_and_tempo_loss((place, tempo), places[:, rows], tempos[:, rows], asked),
+                    state.detach(),
+                )
                 learner.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -128,7 +131,7 @@ class OneFrame(nn.Module):
         return found
 
 
-def trained_alone(material: PlayedFrames, mean: Tensor, scale: Tensor) -> dict[str, NDArray[np.float16]]:
+def train_one_frame_network(material: PlayedFrames, mean: Tensor, scale: Tensor) -> dict[str, NDArray[np.float16]]:
     """Trains the one-frame network and returns its arrays. `mean`, `scale`: of the features."""
     torch.manual_seed(1)
     random, asked, network = np.random.default_rng(0), target_places(), OneFrame()
@@ -148,15 +151,15 @@ def trained_alone(material: PlayedFrames, mean: Tensor, scale: Tensor) -> dict[s
                 learner.zero_grad()
                 loss.backward()
                 learner.step()
-    return scaled_arrays(network.state_dict(), "frame_in", mean, scale)
+    return fold_scaling_into_arrays(network.state_dict(), "frame_in", mean, scale)
 
 
 def made(songs: Path, noises: Path) -> dict[str, NDArray[np.float16]]:
     """Trains both networks; returns their arrays."""
     performances = material(songs, noises)
     network = trained(performances)
-    return {**network.arrays(), **trained_alone(performances, network.mean, network.scale)}
+    return {**network.arrays(), **train_one_frame_network(performances, network.mean, network.scale)}
 
 
 if __name__ == "__main__":
-    write_made(MODEL, made, DETAILS, __doc__, "songs", "noises")
+    make_and_write_weights(MODEL, made, DETAILS, __doc__, "songs", "noises")

@@ -22,10 +22,10 @@ from antiphon_models.follow.fitting import (
     PARTS,
     SECONDS,
     SHARES,
+    add_player_rests,
     changed,
     curve,
     random_notes,
-    with_rests,
     without_fourth_beats,
 )
 from antiphon_models.follow.noises import claps, coloured, drone, talk
@@ -442,7 +442,7 @@ def vary_sound(sound: F32, random: np.random.Generator, rooms: float = ROOMS) ->
 def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = ROOMS) -> F32:
     """Renders tracks with a soundfont, each on its own channel; `rooms`: share of sounds with a room."""
     font, reverb = FONTS[random.choice(len(FONTS), p=FONT_SHARES)], bool(random.random() < 1.7 * rooms)
-    tracks = [on_channel(one, place) for place, one in enumerate(tracks, 1)]
+    tracks = [move_track_to_channel(one, place) for place, one in enumerate(tracks, 1)]
     groups = [[one] for one in tracks if one.name == AMPLIFIER]
     groups.append([one for one in tracks if one.name != AMPLIFIER])
     made = np.zeros(round(SECONDS * RATE), np.float32)
@@ -465,7 +465,7 @@ def amplified(sound: F32, random: np.random.Generator) -> F32:
     return np.asarray(np.fft.irfft(np.fft.rfft(made) * loudspeaker, len(sound)), np.float32)
 
 
-def on_channel(one: MidiTrack, channel: int) -> MidiTrack:
+def move_track_to_channel(one: MidiTrack, channel: int) -> MidiTrack:
     """Assigns a track, unless it is drums, to a channel; of two on one channel, both take the later program."""
     return replace(one, notes=tuple(n if n.channel == DRUMS else replace(n, channel=channel) for n in one.notes))
 
@@ -517,7 +517,7 @@ def sound_performance(songs: list[Path], shares: F64, noises: Path, number: int)
         if (part := changed(song, random)) is None:
             return None
         notes, song = part
-    notes = with_rests(notes, random).copy()
+    notes = add_player_rests(notes, random).copy()
     notes[:, 0] += late
     beats, tracks = song.beats + late, song_tracks(notes, random)
     if random.random() < WITH_KIT:

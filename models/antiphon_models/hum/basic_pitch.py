@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.backends.models import OfflineChords, StreamedChords, check_onnx
-from antiphon_models.material.wheels import write_made
+from antiphon_models.material.wheels import make_and_write_weights
 
 FILE = "basic_pitch/saved_models/icassp_2022/nmp.onnx"
 LAYERS = {
@@ -57,4 +57,4 @@ def convert(wheel: Path) -> dict[str, NDArray[Any]]:
 
 
 if __name__ == "__main__":
-    write_made(StreamedChords.model, convert, DETAILS, __doc__)
+    make_and_write_weights(StreamedChords.model, convert, DETAILS, __doc__)

@@ -24,7 +24,7 @@ from antiphon_models.learning import needs
 from antiphon_models.material import table_beside
 from antiphon_models.material.singing import PERIOD, LyricNote, Singer, pitch_line, singing, speak
 from antiphon_models.material.sounds import chorales, mono, save_ogg
-from antiphon_models.material.styles import UNTRAINED, SingingStyle, manner
+from antiphon_models.material.styles import UNTRAINED, SingingStyle, draw_singing_style
 
 # ---- Singing of untrained singers on a phone, with its notes: intonation, drift, slides, breaths, microphones
 
@@ -42,7 +42,7 @@ Medians on half of the songs of SSVD 2.0; the labels of that set were used for t
 """
 
 
-def tempo_of_sight_singing(notes: Sequence[LyricNote], rng: np.random.Generator) -> tuple[LyricNote, ...]:
+def vary_sight_singing_tempo(notes: Sequence[LyricNote], rng: np.random.Generator) -> tuple[LyricNote, ...]:
     """Varies note lengths, adds some rests and joins some repeated notes, as in sight-singing."""
     moved: list[LyricNote] = []
     stretch = float(rng.uniform(1.0, 1.6))
@@ -107,14 +107,14 @@ def sing_untrained(
     Formants are `warp` times as high; `voice` is an espeak-ng voice.
     """
     rng = np.random.default_rng(seed)
-    score = tempo_of_sight_singing(notes, rng)
+    score = vary_sight_singing_tempo(notes, rng)
     frames = round((score[-1].end + 0.5) * 1000 / PERIOD)
     curve = intonation(score, frames, rng)
     few = rng.choice(SOLFEGE, int(rng.integers(1, len(SOLFEGE))), replace=False)
     singer = Singer(voice, [str(s) for s in few], warp)
-    sound, hertz = singing(score, singer, manner(rng, UNTRAINED), int(rng.integers(1 << 30)), rate, curve)
+    sound, hertz = singing(score, singer, draw_singing_style(rng, UNTRAINED), int(rng.integers(1 << 30)), rate, curve)
     sound = sound + _breaths(score, len(sound), rate, rng)
-    return _through_phone(sound, rate, rng), sung_notes(score, hertz), hertz
+    return _apply_phone_microphone(sound, rate, rng), sung_notes(score, hertz), hertz
 
 
 def _breaths(notes: Sequence[LyricNote], frames: int, rate: int, rng: np.random.Generator) -> F32:
@@ -137,7 +137,7 @@ def _breaths(notes: Sequence[LyricNote], frames: int, rate: int, rng: np.random.
     return breath
 
 
-def _through_phone(sound: F32, rate: int, rng: np.random.Generator) -> F32:
+def _apply_phone_microphone(sound: F32, rate: int, rng: np.random.Generator) -> F32:
     """Applies a phone's microphone, automatic gain, noise and overload."""
     low = float(rng.uniform(70.0, 250.0))
     high = float(rng.choice([3400.0, 0.45 * rate, rng.uniform(3400.0, 0.45 * rate)]))
@@ -330,7 +330,7 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
         return _clip(data, part, kind, k + 1, rng)
     if kind == "wind":
         return _wind(notes, k)
-    how = manner(rng)
+    how = draw_singing_style(rng)
     if kind in ("sung", "untrained"):
         voices = TRAIN_VOICES if part == "train" else VALID_VOICES
         voice = voices[k % len(voices)]

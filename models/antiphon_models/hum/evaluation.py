@@ -26,7 +26,7 @@ from antiphon_hum.notes import StreamTranscriber
 from antiphon_hum.processor import BEND_RANGE
 from antiphon_hum.tracker import PITCH_LAG, NoteTracker, TrackerSettings
 from antiphon_models.hum import testset
-from antiphon_models.hum.matching import ENDS, ONSET, note_f1, offset_of, tuning_of
+from antiphon_models.hum.matching import ENDS, ONSET, nearest_start_distances, note_f1, tuning_of
 from antiphon_models.hum.material import colours
 from antiphon_models.hum.testset import RATE, Clip
 from antiphon_models.learning import needs
@@ -124,7 +124,7 @@ def peer(name: str) -> System:
     return lambda clip: TimedTranscription(PEERS[name](clip.sound, RATE))
 
 
-def on_file(mode: str) -> System:
+def hum_file_system(mode: str) -> System:
     """Runs `antiphon run hum IN OUT.mid -p mode=MODE` and reads its MIDI file."""
 
     def run(clip: Clip) -> TimedTranscription:
@@ -147,7 +147,7 @@ def live(mode: str) -> System:
     return run
 
 
-def learned_live() -> System:
+def learned_live_system() -> System:
     """Computes the learned mode's live result from the whole sound at once: equal to hop by hop, but faster.
 
     A correction beyond the pitch-bend range starts another note, as in the processor.
@@ -249,7 +249,7 @@ def files_in(folder: Path) -> tuple[Path, ...]:
     )
 
 
-def own_scores(files: Sequence[Path], systems: Mapping[str, System]) -> Iterator[MetricValue]:
+def score_own_files(files: Sequence[Path], systems: Mapping[str, System]) -> Iterator[MetricValue]:
     """Measures the systems on the files.
 
     For each live system a constant offset, the median over all notes, is removed. Pitch is compared with its fraction;
@@ -264,7 +264,7 @@ def own_scores(files: Sequence[Path], systems: Mapping[str, System]) -> Iterator
             result = system(clip)
             results.append((clip, result))
             if result.late is not None:
-                late += offset_of(clip.notes, result.notes)
+                late += nearest_start_distances(clip.notes, result.notes)
             else:
                 yield from _figures(name, clip, result.notes)
         if late:
@@ -334,12 +334,12 @@ class HumEvaluation(Evaluation):
             if find_spec("basic_pitch") is None:
                 ask.say("basic_pitch is not installed: pip install basic-pitch for its row")
                 del table["Basic Pitch"]
-            table |= {"chords, live": live("chords"), "chords": on_file("chords")}
+            table |= {"chords, live": live("chords"), "chords": hum_file_system("chords")}
             made |= ask.wanted(table)
-            yield from own_scores(ask.files[: ask.limit], made)
+            yield from score_own_files(ask.files[: ask.limit], made)
             return
         if ask.synthetic:
-            yield from self._synthetic(ask, made)
+            yield from self._synthetic_material_scores(ask, made)
             return
         needs.folders(ask.data, testset.DATA, testset.OWN)
         noises = testset.noises(ask.data)
@@ -364,9 +364,9 @@ class HumEvaluation(Evaluation):
                     yield MetricValue(name, f"false, {kind}", clip.name, 10.0 * count * RATE / len(clip.sound))
         yield from _late(late)
 
-    def _synthetic(self, ask: EvaluationRequest, made: Mapping[str, System]) -> Iterator[MetricValue]:
+    def _synthetic_material_scores(self, ask: EvaluationRequest, made: Mapping[str, System]) -> Iterator[MetricValue]:
         """Scores on material without data or programs: hums of sines, and coloured noise."""
-        for n, clip in enumerate(testset.made_hums(ask.seed, ask.limit)):
+        for n, clip in enumerate(testset.synthetic_hums(ask.seed, ask.limit)):
             for ratio in (20, 10, 0):
                 noisy = clip.with_noise(testset.pink(n), float(ratio))
                 for name, system in made.items():
@@ -419,11 +419,11 @@ def _heard(kind: str, clip: Clip, noises: list[tuple[str, F32]], n: int) -> Iter
 def _makers(ask: EvaluationRequest) -> dict[str, System]:
     """The requested systems that are available, by name."""
     table: dict[str, System] = {name: peer(name) for name in PEERS if name != "Basic Pitch"}
-    table |= {"yin, live": live("yin"), "yin": on_file("yin")}
+    table |= {"yin, live": live("yin"), "yin": hum_file_system("yin")}
     if why := usable(PITCH_MODEL):
         ask.say(f"learned is left out: {why}")
     else:
-        table |= {"learned, live": learned_live(), "learned": on_file("learned")}
+        table |= {"learned, live": learned_live_system(), "learned": hum_file_system("learned")}
     table["true pitch"] = oracle
     return ask.wanted(table)
 

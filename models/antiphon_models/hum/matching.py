@@ -30,7 +30,7 @@ def note_f1(reference: NDArray[np.floating], found: Notes, ends: float | None = 
     return 2.0 * len(matched) / (len(sung) + len(notes))
 
 
-def offset_of(reference: F64, found: Notes, most: float = 0.25) -> list[float]:
+def nearest_start_distances(reference: F64, found: Notes, most: float = 0.25) -> list[float]:
     """Distance in seconds of each start in `reference` to the nearest found start, where within `most`."""
     if not len(found):
         return []

@@ -79,7 +79,7 @@ class PitchNetwork(StreamingModel):
         pooled = functional.avg_pool1d(x, learned.PER_SEMITONE).flatten(1)
         return self.local(x), functional.gelu(self.squeeze(pooled))
 
-    def _heads(self, hidden: Tensor, local: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
+    def _apply_output_heads(self, hidden: Tensor, local: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
         """Heads from hidden `[n, HIDDEN]`, saliences now and `LATE` hops ago to logits `[n, 3, BINS]` and `[n, 7]`."""
         keys = self.keys(hidden).reshape(-1, 3, learned.SEMITONES).repeat_interleave(learned.PER_SEMITONE, 2)
         salience = torch.cat([local, self.weigh * late[:, 1:]], 1)
@@ -108,7 +108,7 @@ class PitchNetwork(StreamingModel):
         gru_input = torch.cat([context.reshape(rows, hops, learned.CONTEXT), now, now - bands[:, :-2]], 2)
         hidden_states, last = self.time(gru_input, hidden[None])
         local = torch.cat([saliences, local.reshape(rows, hops, 2, learned.BINS)], 1)
-        pitch, said = self._heads(
+        pitch, said = self._apply_output_heads(
             hidden_states.reshape(-1, learned.HIDDEN),
             local[:, learned.LATE :].reshape(-1, 2, learned.BINS),
             local[:, :hops].reshape(-1, 2, learned.BINS),
@@ -147,7 +147,7 @@ class PitchNetwork(StreamingModel):
         local, context = self._body(channels)
         gru_input = torch.cat([context, bands, bands - bands_before[:, 0]], 1)
         hidden = torch.gru_cell(gru_input, hidden, *(cast(Tensor, w) for w in self.time.all_weights[0]))
-        pitch, said = self._heads(hidden, local, saliences[:, 0])
+        pitch, said = self._apply_output_heads(hidden, local, saliences[:, 0])
         after = (
             frames[:, self.hop :],
             torch.cat([bands_before[:, 1:], bands[:, None]], 1),

@@ -18,7 +18,7 @@ from antiphon_models.hum.corpus import hum_notes
 from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, speech, transpose, wind
 from antiphon_models.material.singing import PERIOD, RATE as MADE, LyricNote, Singer, singing as sing
 from antiphon_models.material.sounds import cached_sound, mono, resampled
-from antiphon_models.material.styles import manner
+from antiphon_models.material.styles import draw_singing_style
 
 RATE = 48000
 SONGS = 24
@@ -73,13 +73,13 @@ def annotated_clips(data: Path, work: Path, seed: int, limit: int | None) -> Ite
         for kind, who, made in (
             ("sung", voice, _sung(transpose(notes, low, high), voice, seed, place)),
             ("wind", name, _wind(transpose(notes, *RANGES[name]), name)),
-            ("hum", "hum", _hummed(transpose(notes, *((43, 66) if done % 2 else (53, 76))), seed, place)),
+            ("hum", "hum", _hum_maker(transpose(notes, *((43, 66) if done % 2 else (53, 76))), seed, place)),
         ):
             yield kind, _cached(work, f"{seed}-{kind}-{folder.name}-{who}", made)
         done += 1
 
 
-def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:
+def synthetic_hums(seed: int, limit: int | None) -> Iterator[Clip]:
     """Hums of random melodies, made without any data."""
     for n in range(SYNTHETIC_HUMS if limit is None else min(limit, SYNTHETIC_HUMS)):
         rng = np.random.default_rng((seed, 14, n))
@@ -89,23 +89,23 @@ def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:
             score.append(LyricNote(at, at + length * float(rng.uniform(0.75, 1.0)), round(pitch), 0.7))
             at += length + (0.4 if rng.random() < 0.1 else 0.0)
             pitch = float(np.clip(pitch + rng.choice([-5, -4, -2, -1, 0, 1, 2, 3, 5]), 45, 74))
-        sound, hertz = hum_notes(score, manner(rng), rng, RATE)
+        sound, hertz = hum_notes(score, draw_singing_style(rng), rng, RATE)
         yield Clip(f"hum {n}", sound, _rows(tuple(score)), hertz)
 
 
 def _sung(notes: tuple[LyricNote, ...], voice: str, seed: int, place: int) -> Make:
     def make() -> tuple[F32, F64, F64]:
         rng = np.random.default_rng((seed, 11, place))
-        sound, hertz = sing(notes, Singer(voice), manner(rng), int(rng.integers(1 << 30)), MADE)
+        sound, hertz = sing(notes, Singer(voice), draw_singing_style(rng), int(rng.integers(1 << 30)), MADE)
         return resampled(sound, MADE, RATE), _rows(notes), hertz
 
     return make
 
 
-def _hummed(notes: tuple[LyricNote, ...], seed: int, place: int) -> Make:
+def _hum_maker(notes: tuple[LyricNote, ...], seed: int, place: int) -> Make:
     def make() -> tuple[F32, F64, F64]:
         rng = np.random.default_rng((seed, 12, place))
-        sound, hertz = hum_notes(notes, manner(rng), rng, MADE)
+        sound, hertz = hum_notes(notes, draw_singing_style(rng), rng, MADE)
         return resampled(sound, MADE, RATE), _rows(notes), hertz
 
     return make

@@ -99,7 +99,7 @@ class Batcher:
         chance = torch.Generator(self._device).manual_seed(int(rng.integers(1 << 40)))
         kinds = list(rng.choice(list(SHARES), ROWS, p=np.array(list(SHARES.values())) / sum(SHARES.values())))
         sounds, truths = zip(*(self._row(str(kind), rng) for kind in kinds), strict=True)
-        sound = self._degraded(torch.stack(sounds), kinds, rng, chance)
+        sound = self._degrade_sound(torch.stack(sounds), kinds, rng, chance)
         return sound, list(truths)
 
     def _row(self, kind: str, rng: np.random.Generator) -> tuple[Tensor, FrameTruth]:
@@ -138,7 +138,9 @@ class Batcher:
         sound = torch.fft.irfft(spectrum, FRAMES) * (FRAMES / taken)
         return sound, truth(clip, (start / RATE) - FAR * SECONDS * ratio, ratio, HOPS + FAR)
 
-    def _degraded(self, sound: Tensor, kinds: list[str], rng: np.random.Generator, chance: torch.Generator) -> Tensor:
+    def _degrade_sound(
+        self, sound: Tensor, kinds: list[str], rng: np.random.Generator, chance: torch.Generator
+    ) -> Tensor:
         """Applies a random equaliser, room, noise and gain."""
         rows = len(sound)
         power = sound.square().mean(1, keepdim=True)
@@ -304,7 +306,7 @@ class HumRecipe(Recipe):
         for n, clip in enumerate(self._valid):
             clip = clip.first(VALIDATION_SECONDS)
             for noise in (0.0, 10.0) if len(clip.notes) and n % 2 else (0.0,):
-                live, files = self._notes(network, _noisy(clip.sound, noise, n))
+                live, files = self._notes(network, _add_pink_noise(clip.sound, noise, n))
                 if not len(clip.notes):
                     seconds, false = seconds + len(clip.sound) / corpus.RATE, false + len(live)
                     found.setdefault("false, file", []).append(float(len(files)))
@@ -329,7 +331,7 @@ class HumRecipe(Recipe):
         return decoder.all(answers), decode_file(answers)
 
 
-def _noisy(sound: np.ndarray, ratio: float, seed: int) -> np.ndarray:
+def _add_pink_noise(sound: np.ndarray, ratio: float, seed: int) -> np.ndarray:
     """Adds pink noise `ratio` dB below the sound; 0 adds none."""
     if not ratio:
         return sound

@@ -14,7 +14,7 @@ from antiphon.api.testing import render
 from antiphon_latent.decoder import AXES, CONDITIONS, FRAMES, ROW, PartialDecoder, conditions, hz_of, load
 from antiphon_latent.processor import NAMES, TICK, Latent
 from antiphon_latent.voices import LatentVoices
-from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, by_font, sounds
+from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, measure_font_notes, sounds
 from antiphon_models.latent.pca import components
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.material.fluidsynth import FLUID, TIM, missing
@@ -52,7 +52,7 @@ class LatentTimbres(Evaluation):
         require_modules("the evaluation latent", ("swift_f0",))
         count = ask.limit or COUNT
         folder = make_folder(ask.work / "latent")
-        learned, held = by_font(folder, ask.say), by_font(folder, ask.say, TIM, KEYS, VELOCITIES)
+        learned, held = measure_font_notes(folder, ask.say), measure_font_notes(folder, ask.say, TIM, KEYS, VELOCITIES)
         rng = np.random.default_rng(ask.seed)
         programs, pitch = rng.choice(list(PROGRAMS), count), rng.integers(*EVALUATED_PITCHES, count)
         velocity = rng.choice([70, 100, 120], count) / 127.0
@@ -91,7 +91,7 @@ def _note_generators(
             rows.append(render_note(learned.level[n].astype(np.float32), float(p)))
         return np.array(rows), SOUND_RATE
 
-    def gaussian(pitch: NDArray[Any], velocity: NDArray[Any]) -> tuple[F32, int]:
+    def gaussian_notes(pitch: NDArray[Any], velocity: NDArray[Any]) -> tuple[F32, int]:
         lines, basis, _ = _wide(learned)
         told = np.concatenate([np.ones((len(pitch), 1)), conditions(pitch, velocity)], axis=1)
         level = told @ lines + rng.standard_normal((len(pitch), len(basis))) @ basis
@@ -102,7 +102,7 @@ def _note_generators(
 
     return {
         _COPY: copies,
-        _GAUSSIAN: gaussian,
+        _GAUSSIAN: gaussian_notes,
         _PCA: draw_notes(ask.seed),
         _FONT: lambda pitch, velocity: (_real(FLUID, programs, pitch, velocity), RATE),
     }

@@ -65,7 +65,7 @@ def sounds(font: Path, program: int, keys: tuple[int, ...], velocities: tuple[in
     return np.asarray(played[: count * frames].reshape(count, frames)[:, : -round(0.08 * RATE)], np.float32)
 
 
-def by_font(
+def measure_font_notes(
     folder: Path,
     say: Callable[[str], None],
     font: Path = FLUID,
@@ -88,7 +88,7 @@ def by_font(
     return Notes(*(np.concatenate([part[name] for part in parts]) for name in Notes._fields))
 
 
-def by_folder(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
+def measure_folder_notes(folder: Path, cache: Path, say: Callable[[str], None]) -> Notes:
     """Measures the notes of the sound files of a folder and its subfolders, one per file.
 
     Raises `UsageError`: there are fewer than `MIN_COUNT`, or a file is longer than `MAX_FILE` seconds.

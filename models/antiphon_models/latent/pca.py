@@ -24,8 +24,8 @@ from antiphon_latent.decoder import (
     PartialDecoder,
     conditions,
 )
-from antiphon_models.latent.material import Notes, by_font
-from antiphon_models.material.wheels import write_made
+from antiphon_models.latent.material import Notes, measure_font_notes
+from antiphon_models.material.wheels import make_and_write_weights
 
 # ---- Named axes of a latent space: note descriptors, and a rotation of the space towards them
 
@@ -131,14 +131,14 @@ def components(notes: Notes, count: int = AXES) -> tuple[F64, F64, F64]:
     return lines, basis * scale[:, None], places / scale
 
 
-def weights_of(lines: F64, basis: F64) -> dict[str, NDArray[Any]]:
+def decoder_arrays(lines: F64, basis: F64) -> dict[str, NDArray[Any]]:
     """Arrays of a decoder, with named axes."""
     rows = np.concatenate([basis, lines[1:]]).T.reshape(FRAMES, ROW, AXES + CONDITIONS)
     arrays = {"axes": np.eye(AXES), "rows": rows, "base": lines[0].reshape(FRAMES, ROW)}
-    return with_axes(arrays)
+    return rotate_to_named_axes(arrays)
 
 
-def with_axes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def rotate_to_named_axes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """A decoder's arrays with its space rotated to the named axes, in half precision."""
     rotation = name_axes(PartialDecoder(arrays))
     return {**{k: v.astype(np.float16) for k, v in arrays.items()}, "axes": (rotation @ arrays["axes"]).astype("f4")}
@@ -146,9 +146,9 @@ def with_axes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 def made(work: Path) -> dict[str, NDArray[Any]]:
     """Fits the components to the notes of FluidR3; returns their arrays."""
-    lines, basis, _ = components(by_font(make_folder(work / "latent" / "material-1"), print))
-    return weights_of(lines, basis)
+    lines, basis, _ = components(measure_font_notes(make_folder(work / "latent" / "material-1"), print))
+    return decoder_arrays(lines, basis)
 
 
 if __name__ == "__main__":
-    write_made("latent-pca", made, SAID, __doc__, "work")
+    make_and_write_weights("latent-pca", made, SAID, __doc__, "work")

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from antiphon_latent.decoder import AXES, CONDITIONS, FRAMES, ROW, conditions
-from antiphon_models.latent.material import Notes, by_folder
-from antiphon_models.latent.pca import SAID, with_axes
+from antiphon_models.latent.material import Notes, measure_folder_notes
+from antiphon_models.latent.pca import SAID, rotate_to_named_axes
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
 
 BATCH = 64
@@ -86,7 +86,7 @@ class OwnNotesRecipe(Recipe):
     def prepare(self, job: TrainingJob) -> None:
         assert job.folder is not None
         self._job = job
-        self._take(by_folder(job.folder, job.material, job.say))
+        self._take(measure_folder_notes(job.folder, job.material, job.say))
 
     def _take(self, notes: Notes) -> None:
         held = notes.program % VALIDATION_SHARE == 4
@@ -127,7 +127,7 @@ class OwnNotesRecipe(Recipe):
             level, _, told = self._of(self._rows)
             mean, log_variance = network(level, told)
         spread = np.cov(mean.double().numpy().T) + np.diag(log_variance.exp().mean(dim=0).double().numpy())
-        return with_axes(network.decoder.arrays(mean.mean(dim=0).double().numpy(), spread))
+        return rotate_to_named_axes(network.decoder.arrays(mean.mean(dim=0).double().numpy(), spread))
 
     def said(self) -> Mapping[str, Any]:
         count = len(self._all.pitch)

@@ -42,12 +42,12 @@ def svg(panels: Sequence[Panel], title: str, unit: str, marks: Sequence[tuple[fl
     ]
     for number, panel in enumerate(panels):
         parts.append(f'<g transform="translate(0 {30 + HEIGHT * number})">')
-        parts += _panel(panel, marks, end, unit)
+        parts += _panel_svg_lines(panel, marks, end, unit)
         parts.append("</g>")
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _panel(panel: Panel, marks: Sequence[tuple[float, str]], end: float, unit: str) -> list[str]:
+def _panel_svg_lines(panel: Panel, marks: Sequence[tuple[float, str]], end: float, unit: str) -> list[str]:
     values = [y for line in panel.lines.values() for _, y in line if not math.isnan(y)]
     low, high = panel.limits or (min([0.0, *values]), max(values, default=0.0))
     step = _step((high - low) or 1.0)

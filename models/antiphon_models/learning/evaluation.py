@@ -114,7 +114,7 @@ def measures_of(titles: str) -> tuple[Measure, ...]:
     return tuple(found)
 
 
-def scored(
+def metric_values(
     system: str, item: str, row: Mapping[str, float] | Iterable[tuple[str, float]], group: str = ""
 ) -> Iterator[MetricValue]:
     """Scores of one system on one item, by measure."""

@@ -88,7 +88,9 @@ class TrainingProgress:
     best: Mapping[str, float] | None = None
 
 
-def progress_in(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[str, checkpoint.Arrays]] | None:
+def read_training_progress(
+    folder: Path, recipe: str, seed: int
+) -> tuple[TrainingProgress, dict[str, checkpoint.Arrays]] | None:
     """Checkpoint of a training, or None. Raises `UsageError`: it is damaged, or of another recipe or seed."""
     found = checkpoint.read(folder)
     if found is None:
@@ -148,7 +150,7 @@ class Trainer:
         self._step, self._before, self._lost = 0, 0.0, 0
         self._best: Mapping[str, float] | None = None
         self._best_arrays: checkpoint.Arrays = {}
-        saved = progress_in(folder, recipe.name, job.seed)
+        saved = read_training_progress(folder, recipe.name, job.seed)
         if saved is not None:
             self._restore(*saved)
 

@@ -11,7 +11,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.files import make_folder
 from antiphon.api.backends.models import manifest_entry, write_weights
 from antiphon_models.learning import checkpoint
-from antiphon_models.learning.loop import Length, Trainer, TrainingResult, progress_in
+from antiphon_models.learning.loop import Length, Trainer, TrainingResult, read_training_progress
 from antiphon_models.learning.recipe import Recipe, TrainingJob
 
 Say = Callable[[str], None]
@@ -100,7 +100,7 @@ def _began(recipe: Recipe, wish: TrainOptions, folder: Path) -> str:
 
     Raises `ModelError`: the weights are missing. `UsageError`: the training began with others.
     """
-    before = progress_in(folder, recipe.name, wish.seed)
+    before = read_training_progress(folder, recipe.name, wish.seed)
     if wish.begin is None:
         return before[0].began_with if before is not None else ""
     wanted = str(manifest_entry(recipe.weights, wish.begin).get("sha256", ""))

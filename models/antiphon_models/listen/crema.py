@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon_listen.harmony import LABELS, MODEL
-from antiphon_models.material.wheels import write_made
+from antiphon_models.material.wheels import make_and_write_weights
 
 FILE = "crema/models/chord/model.h5"
 _EPSILON = 1e-3
@@ -74,4 +74,4 @@ def _linear(name: str, kernel: F64, bias: F64, before: tuple[F64, F64]) -> dict[
 
 
 if __name__ == "__main__":
-    write_made(MODEL, convert, DETAILS, __doc__)
+    make_and_write_weights(MODEL, convert, DETAILS, __doc__)

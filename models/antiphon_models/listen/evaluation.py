@@ -18,13 +18,13 @@ from antiphon_listen.harmony import LABELS, chord_network, viterbi_states
 from antiphon_listen.live import NextBeats
 from antiphon_listen.spectra import FRAMES_PER_SECOND, ConstantQ
 from antiphon_listen.worker import Listener
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song, rendered, root_of
 from antiphon_models.material import table_beside
 from antiphon_models.material.fluidsynth import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import key_of_sound
-from antiphon_models.material.sounds import evenly, songs
+from antiphon_models.material.sounds import evenly_spaced_items, songs
 
 # ---- Rhythms of several styles and meters, with drums alone or with bass and chords, their beats and bars known
 
@@ -72,7 +72,7 @@ def rhythms(work: Path, meter: int, limit: int = 0) -> Iterator[ListenedSong]:
         for tempo in groove.tempi
         for band in (False, True)
     ]
-    for place, chosen in enumerate(evenly(every, limit)):
+    for place, chosen in enumerate(evenly_spaced_items(every, limit)):
         yield _song(*chosen, list(SOUNDFONTS)[place % 2], work)
 
 
@@ -162,8 +162,8 @@ class ListenEvaluation(Evaluation):
             for folder in folders:
                 song = read_song(folder, ask.work, soundfont)
                 for name, run in ask.wanted(SYSTEMS).items():
-                    yield from scored(name, song.name, figures(song, run(song.sound)), soundfont)
-        late = ((_LATE, after_hiss(read_song(folder, ask.work, "FluidR3"))) for folder in folders)
+                    yield from metric_values(name, song.name, figures(song, run(song.sound)), soundfont)
+        late = ((_LATE, prepend_hiss(read_song(folder, ask.work, "FluidR3"))) for folder in folders)
         grooves = (
             (name, song) for name, meter in _RHYTHMS.items() for song in rhythms(ask.work, meter, ask.limit or 0)
         )
@@ -171,10 +171,10 @@ class ListenEvaluation(Evaluation):
             for name, run in ask.wanted({name: SYSTEMS[name] for name in _BEATS}).items():
                 found = run(song.sound)
                 part = MusicEstimate(found.tempo, found.beats, found.downbeats)
-                yield from scored(name, song.name, figures(song, part), group)
+                yield from metric_values(name, song.name, figures(song, part), group)
 
 
-def after_hiss(song: ListenedSong) -> ListenedSong:
+def prepend_hiss(song: ListenedSong) -> ListenedSong:
     """Puts `_HISS_SECONDS` seconds of hiss before a song, and the same hiss under it."""
     size = round(_HISS_SECONDS * RATE)
     sound = np.concatenate([np.zeros(size, np.float32), song.sound])
@@ -283,7 +283,7 @@ def _librosa_beats(sound: Sound) -> MusicEstimate:
     return MusicEstimate(float(np.atleast_1d(tempo)[0]), beats, early=float(np.atleast_1d(early)[0]))
 
 
-def _every_fourth(sound: Sound) -> MusicEstimate:
+def _librosa_downbeats(sound: Sound) -> MusicEstimate:
     """Beats by librosa, with downbeats at the strongest phase of four beats."""
     librosa = import_librosa()
     strength = librosa.onset.onset_strength(y=sound, sr=RATE)
@@ -328,7 +328,7 @@ _RHYTHMS = {"rhythms in four": 4, "rhythms in three": 3}
 _BEATS = ("librosa beats", "listen")
 """Systems measured on songs after hiss and on rhythms."""
 SYSTEMS: Mapping[str, Callable[[Sound], MusicEstimate]] = {
-    "every 4th of librosa": _every_fourth,
+    "every 4th of librosa": _librosa_downbeats,
     "librosa beats": _librosa_beats,
     "templates": _templates,
     "Krumhansl": lambda sound: MusicEstimate(key=key_of_sound(sound, RATE)),

@@ -88,7 +88,7 @@ def band_songs(work: Path) -> Iterator[BandSong]:
                 score, bars = _score(name, tempo, meter, rng, work)
                 for drums in (False, True):
                     soundfont = list(SOUNDFONTS)[(number + half + drums) % 2]
-                    part = partial(_drums_alone if drums else bytes, score)
+                    part = partial(_mute_all_but_drums if drums else bytes, score)
                     sound = rendered(f"{name}-{tempo}-{drums}", part, work, soundfont)
                     beats = 60.0 / tempo * np.arange(bars * meter, dtype=np.float64)
                     if np.abs(sound).max() > 0.0:
@@ -110,18 +110,18 @@ def _score(name: str, tempo: int, meter: int, rng: np.random.Generator, work: Pa
     return notes.read_bytes(), bars
 
 
-def _drums_alone(score: bytes) -> bytes:
+def _mute_all_but_drums(score: bytes) -> bytes:
     """Returns the MIDI file with velocity 0 on all channels but the tenth."""
     out, at = bytearray(score), 14
     while at < len(score):
         at, end, status = at + 8, at + 8 + int.from_bytes(score[at + 4 : at + 8], "big"), 0
         while at < end:
-            at = _behind_number(score, at)
+            at = _skip_variable_number(score, at)
             if score[at] >= 0x80:
                 status, at = score[at], at + 1
             if status >= 0xF0:  # a text, or an exclusive message, with its length
                 at += status == 0xFF
-                behind = _behind_number(score, at)
+                behind = _skip_variable_number(score, at)
                 at = behind + _number(score[at:behind])
                 continue
             if status >> 4 == 9 and status & 15 != 9:
@@ -130,7 +130,7 @@ def _drums_alone(score: bytes) -> bytes:
     return bytes(out)
 
 
-def _behind_number(data: bytes, at: int) -> int:
+def _skip_variable_number(data: bytes, at: int) -> int:
     while data[at] >= 0x80:
         at += 1
     return at + 1
@@ -230,7 +230,7 @@ def _fit_grids(material: Sequence[PreparedSong]) -> tuple[F64, F64, F64]:
     mean, spread = every.mean(axis=0), every.std(axis=0) + 1e-9
     tables = [(row - mean) / spread for row in rows]
     targets = [_target(song) for song in material if song.grids]
-    return mean, spread, _softmax_line(tables, targets, np.zeros(len(mean)), _GRID_DECAY)
+    return mean, spread, _fit_softmax_weights(tables, targets, np.zeros(len(mean)), _GRID_DECAY)
 
 
 _BAND_DECAY, _METER_DECAY, _WALTZ_DECAY, _DRUM_DECAY = 10.0, 1.0, 10.0, 3.0
@@ -239,11 +239,13 @@ _HALF_RIGHT, _OFF, _WRONG = 0.6, 0.3, 0.2
 """Scores of a record's grids: at half and double tempo, at its tempo but not the likeliest, and all others."""
 
 
-def refit(material: Sequence[PreparedSong], bands: Sequence[tuple[PreparedSong, int]], shipped: Tables) -> Tables:
+def refit_tables(
+    material: Sequence[PreparedSong], bands: Sequence[tuple[PreparedSong, int]], shipped: Tables
+) -> Tables:
     """Refits grids, meters and waltzes of the shipped tables on songs in 4/4, records, and bands with their meters."""
     every = [song for song in [*material, *(song for song, _ in bands)] if song.grids]
     tables = [(np.array([beats.features(g) for g in s.grids]) - shipped.grid_mean) / shipped.grid_spread for s in every]
-    weights = _softmax_line(tables, [_target(song) for song in every], shipped.grid_weights, _BAND_DECAY)
+    weights = _fit_softmax_weights(tables, [_target(song) for song in every], shipped.grid_weights, _BAND_DECAY)
     best = [(song.grids[int(np.argmax(song.scores))], song, meter) for song, meter in bands if song.grids]
     rows = np.array([bars.meter_features(grid) for grid, *_ in best])
     waltz = np.array([float(meter == 3) for *_, meter in best])
@@ -252,14 +254,14 @@ def refit(material: Sequence[PreparedSong], bands: Sequence[tuple[PreparedSong, 
     for beats_a_bar, decay in ((4, _DRUM_DECAY), (3, _WALTZ_DECAY)):
         own = [(g, song) for g, song, meter in best if meter == beats_a_bar and (song.curves.drums or meter == 3)]
         table = np.concatenate([bars.features(song.curves, grid, shipped) for grid, song in own])
-        on = np.concatenate([_on_downbeats(grid, song) for grid, song in own])
+        on = np.concatenate([_mark_downbeats(grid, song) for grid, song in own])
         lines.append(_logistic(table, on, np.ones(len(on)), decay, shipped.bar_weights))
     return replace(
         shipped, grid_weights=weights, meter_weights=meter_line, drum_weights=lines[0], waltz_weights=lines[1]
     )
 
 
-def of_tempo(name: str, found: MusicCurves, tempo: float, shipped: Tables) -> PreparedSong:
+def prepare_by_tempo(name: str, found: MusicCurves, tempo: float, shipped: Tables) -> PreparedSong:
     """Prepares a record of which only the tempo is known: its likeliest grid of that tempo counts as right."""
     grids = tuple(beats.grid_candidates(found))
     ratio = np.array([grid.tempo / tempo for grid in grids])
@@ -285,7 +287,7 @@ def _logistic(table: F64, truth: F64, counts: F64, decay: float, start: F64) -> 
     return _least(slope, every.shape[1], start)
 
 
-def _on_downbeats(grid: beats.BeatGrid, song: PreparedSong) -> F64:
+def _mark_downbeats(grid: beats.BeatGrid, song: PreparedSong) -> F64:
     near = np.abs(grid.beats[:, None] - song.downbeats[None]).min(axis=1) < 0.1
     return np.asarray(near, np.float64)
 
@@ -295,7 +297,7 @@ def _target(song: PreparedSong) -> F64:
     return np.asarray(share / share.sum())
 
 
-def _softmax_line(tables: Sequence[F64], targets: Sequence[F64], start: F64, decay: float) -> F64:
+def _fit_softmax_weights(tables: Sequence[F64], targets: Sequence[F64], start: F64, decay: float) -> F64:
     """Fits weights whose softmax over each table's rows is nearest its target, with decay towards `start`."""
 
     def slope(weights: F64) -> tuple[float, F64]:
@@ -315,8 +317,8 @@ def _softmax_line(tables: Sequence[F64], targets: Sequence[F64], start: F64, dec
 def _fit_chords(material: Sequence[PreparedSong]) -> tuple[F64, F64]:
     rows: list[list[F64]] = [[], [], []]
     for song in material:
-        grid = harmony.step_grid(song.beats, song.curves.seconds)
-        found = harmony.shares(song.curves.per_interval(grid))
+        grid = harmony.possible_chord_times(song.beats, song.curves.seconds)
+        found = harmony.shares(song.curves.pitch_classes_by_interval(grid))
         starts = np.array([start for start, _, _ in song.chords])
         middle = grid + 0.5 * np.diff(grid, append=grid[-1] + 0.4)
         places = np.clip(np.searchsorted(starts, middle, "right") - 1, 0, len(starts) - 1)
@@ -340,7 +342,7 @@ def _fit_bars(material: Sequence[PreparedSong], part: Tables) -> F64:
         if song.scores[best] >= _MIN_F_MEASURE:
             grid = song.grids[best]
             rows.append(bars.features(song.curves, grid, part))
-            labels.append(_on_downbeats(grid, song))
+            labels.append(_mark_downbeats(grid, song))
     table, truth = np.concatenate(rows), np.concatenate(labels)
     return _logistic(table, truth, np.ones(len(truth)), _BAR_DECAY, np.zeros(table.shape[1] + 1))
 
@@ -368,9 +370,9 @@ def main(data: Path, work: Path, out: Path, records: Path | None = None, count: 
         for path in truth.parent.glob(f"{truth.stem}.*"):
             if path.suffix in READ_SUFFIXES:
                 found = measure_curves(mono(path, RATE)[: _RECORD_SECONDS * RATE])
-                material.append(of_tempo(path.stem, found, float(truth.read_text()), shipped))
+                material.append(prepare_by_tempo(path.stem, found, float(truth.read_text()), shipped))
     bands = [(prepare(band.song), band.meter) for band in band_songs(work) if not band.held]
-    out.write_text(refit(material, bands, shipped).to_json())
+    out.write_text(refit_tables(material, bands, shipped).to_json())
 
 
 if __name__ == "__main__":

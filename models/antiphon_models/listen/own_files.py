@@ -13,7 +13,7 @@ import soxr
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.files import READ_SUFFIXES, read_sound
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.listen.evaluation import SONGS, SYSTEMS, ListenEvaluation, MusicEstimate, figures
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, key_named, read_song
 from antiphon_models.material.sounds import songs
@@ -55,7 +55,7 @@ class _OneQuantity(Evaluation):
                 ask.say(f"{song.name}: {self.answer(song, None)}; {answers}")
             for name, one in found.items():
                 measured = ((measure, value) for measure, value in figures(song, one) if measure in names)
-                yield from scored(name, song.name, measured, group)
+                yield from metric_values(name, song.name, measured, group)
 
     def _songs(self, ask: EvaluationRequest) -> Iterator[tuple[str, ListenedSong]]:
         base = os.path.commonpath([path.absolute().parent for path in ask.files]) if ask.files else ""

@@ -192,7 +192,7 @@ EVALUATION_FONTS = {"opl3": FLUID.with_name("OPL-3_FM_128M.sf2"), "csound": FLUI
 DRUMS = 9
 
 
-def why_not() -> str:
+def missing_renderer_reason() -> str:
     """Reason why loops cannot be rendered here; "" if they can."""
     missing = fluidsynth.missing((*FITTING_FONTS.values(), *EVALUATION_FONTS.values()))
     if not missing:
@@ -202,7 +202,7 @@ def why_not() -> str:
 
 def check_fonts() -> None:
     """Checks that loops can be rendered here. Raises `UsageError`: FluidSynth or a soundfont is missing."""
-    if missing := why_not():
+    if missing := missing_renderer_reason():
         packages = f"{needs.PACKAGES['fluidsynth']} opl3-soundfont csound-soundfont"
         raise UsageError(f"loops are rendered by FluidSynth: {missing}; sudo apt-get install {packages}")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from antiphon.api import SHARP_NAMES
 from antiphon.api.backends.files import make_folder
 from antiphon_loops.analysis.spectrum import RATE as ANALYSED_RATE
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, scored
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.learning.user_commands import command
 from antiphon_models.loops.corpus import (
     BASSES,
@@ -185,7 +185,7 @@ class FitsEvaluation(Evaluation):
         pairs = [rng.permutation(len(loops))[:2].tolist() for loops in drawn]
         folder = make_folder(ask.work / f"loops-{ask.seed}-{most}")
         items = _items(drawn, pairs, folder, rng)
-        roads = {name: _Road(ask.work / name, folder, only) for name, only in ask.wanted(_ROADS).items()}
+        roads = {name: _AnalysedCatalogue(ask.work / name, folder, only) for name, only in ask.wanted(_ROADS).items()}
         for n, (loops, (one, other)) in enumerate(zip(drawn, pairs, strict=True)):
             if ask.limit is not None and n >= ask.limit:
                 break
@@ -199,7 +199,7 @@ class FitsEvaluation(Evaluation):
             if ask.wants(_TRIVIAL):
                 values[_TRIVIAL] = {x.file: _key_and_tempo(query, x) for x in (partner, *among, *broken.values())}
             for name, found in values.items():
-                yield from scored(name, query.file.stem, _row(partner, among, broken, found))
+                yield from metric_values(name, query.file.stem, _row(partner, among, broken, found))
 
 
 def _row(
@@ -227,7 +227,7 @@ def _key_and_tempo(one: _Item, other: _Item) -> float:
 _ROADS = {"fits by rule": ("loop",), "fits": ("loop", "fit")}
 
 
-class _Road:
+class _AnalysedCatalogue:
     """Catalogue with the analysed loops."""
 
     def __init__(self, root: Path, folder: Path, only: Sequence[str]) -> None:

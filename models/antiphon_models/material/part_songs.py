@@ -208,7 +208,7 @@ def _jsb(root: Path, split: str, limit: int) -> Iterator[PartSong]:
         steps = [step for step in chorales[number] if len(step) == 4]
         voices = [held([step[voice] for step in steps]) for voice in range(4)]
         parts = {"melody": voices[0], "chords": sorted(voices[1] + voices[2]), "bass": voices[3]}
-        yield _estimated(f"jsb {split} {number:03}", split, 4, 80.0, parts, {})
+        yield _build_estimated_song(f"jsb {split} {number:03}", split, 4, 80.0, parts, {})
 
 
 def held(pitches: Sequence[int]) -> list[PartNote]:
@@ -224,7 +224,7 @@ def held(pitches: Sequence[int]) -> list[PartNote]:
 
 def _openmsx(root: Path, split: str, limit: int) -> Iterator[PartSong]:
     files = sorted(path for path in root.rglob("*.mid") if _split(path.stem) == split)
-    for path in sounds.evenly(files, limit):
+    for path in sounds.evenly_spaced_items(files, limit):
         yield from _band(f"openttd-openmsx {path.stem}", split, path)
 
 
@@ -232,7 +232,7 @@ def _freedoom(root: Path, split: str, limit: int) -> Iterator[PartSong]:
     lumps = {name: content for wad in sorted(root.rglob("*.wad")) for name, content in midi_lumps(wad)}
     names = [Path(name) for name in sorted(lumps) if _split(name) == split]
     with tempfile.TemporaryDirectory() as folder:
-        for name in sounds.evenly(names, limit):
+        for name in sounds.evenly_spaced_items(names, limit):
             path = Path(folder) / f"{name}.mid"
             path.write_bytes(lumps[str(name)])
             yield from _band(f"freedoom {name}", split, path)
@@ -263,7 +263,9 @@ def _band(name: str, split: str, path: Path) -> Iterator[PartSong]:
     parts, programs = _by_channel(file)
     if parts.get("melody"):
         meter = int(file.meters[0][1]) if file.meters else 4
-        yield _estimated(name, split, max(2, min(7, meter)), file.tempo[len(file.tempo) // 2][1], parts, programs)
+        yield _build_estimated_song(
+            name, split, max(2, min(7, meter)), file.tempo[len(file.tempo) // 2][1], parts, programs
+        )
 
 
 def _by_channel(file: MidiSong) -> tuple[dict[str, list[PartNote]], dict[str, int]]:
@@ -296,7 +298,7 @@ def _by_channel(file: MidiSong) -> tuple[dict[str, list[PartNote]], dict[str, in
     return {part: sorted(notes) for part, notes in parts.items()}, programs
 
 
-def _estimated(
+def _build_estimated_song(
     name: str, split: str, meter: int, tempo: float, parts: Mapping[str, list[PartNote]], programs: Mapping[str, int]
 ) -> PartSong:
     """Builds a song with a key estimated by profiles, and chords as best-fitting triads per beat."""

@@ -74,9 +74,11 @@ def chorales(data: Path) -> dict[str, list[Any]]:
 
 def songs(data: Path, digits: str, limit: int = 0) -> list[Path]:
     """Folders of POP909's songs whose number ends in one of `digits`, at most `limit` (0: all), evenly chosen."""
-    return evenly(sorted(p for p in (data / "pop909").iterdir() if p.name.isdigit() and p.name[-1] in digits), limit)
+    return evenly_spaced_items(
+        sorted(p for p in (data / "pop909").iterdir() if p.name.isdigit() and p.name[-1] in digits), limit
+    )
 
 
-def evenly(items: Sequence[T], limit: int) -> list[T]:
+def evenly_spaced_items(items: Sequence[T], limit: int) -> list[T]:
     """At most `limit` of some items (0: all), evenly spaced."""
     return [items[n * len(items) // limit] for n in range(limit)] if 0 < limit < len(items) else list(items)

@@ -68,7 +68,7 @@ UNTRAINED: Ranges = {
 """Ranges of an untrained singer: longer slides, more scoops, less vibrato, and none in two of three styles."""
 
 
-def manner(rng: np.random.Generator, ranges: Ranges = TRAINED) -> SingingStyle:
+def draw_singing_style(rng: np.random.Generator, ranges: Ranges = TRAINED) -> SingingStyle:
     """Draws a random style."""
     drawn: dict[str, float] = {}
     on_vowel = True

@@ -14,7 +14,7 @@ from antiphon.api import FileError
 from antiphon.api.backends.models import models_folder, write_weights
 
 
-def write_made(
+def make_and_write_weights(
     model: str,
     make: Callable[..., Mapping[str, NDArray[Any]]],
     details: Mapping[str, Any],

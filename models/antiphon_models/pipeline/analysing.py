@@ -79,7 +79,7 @@ def compute_analyses(task: AnalysisTask) -> None:
     for row, (sound, tags, results) in sounds_of(
         task, lambda path: identify_and_analyse(os.fsencode(path), names), dead
     ):
-        said.append(prediction(row["name"], row["digest"], sound.duration, results))
+        said.append(prediction_as_json(row["name"], row["digest"], sound.duration, results))
         rows.append({
             **row, "sound": sound.digest, "seconds": sound.duration, "rate": sound.rate, "channels": sound.channels,
             "tags": sorted(tags.items()), **_cells(results),
@@ -129,7 +129,7 @@ def _type(quantity: Quantity) -> Any:
     return pyarrow.list_(number)
 
 
-def prediction(name: str, digest: str, seconds: float, results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
+def prediction_as_json(name: str, digest: str, seconds: float, results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
     """Prediction for a sound as JSON data: quantities by analysis, without landmarks, and "problem", "" for none."""
     said = {
         analysis: {k: v for k, v in (values or {}).items() if not isinstance(v, bytes)} | {"problem": problem}

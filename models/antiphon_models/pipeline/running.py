@@ -81,11 +81,11 @@ def run_tasks(
     `log` receives the output of Beam and its workers; `options` are Beam's, such as
     "--dask_client_address=tcp://127.0.0.1:8786". Raises `FileError`: the runner has failed.
     """
-    with _redirected_output(log), single_threads():
+    with _redirect_standard_error(log), limit_to_one_thread():
         if runner == "direct" and workers > 1:
             run_in_child(_direct, (list(tasks), log, work, workers, list(options)), log, "runs Beam's workers")
         else:
-            with _errors_as_sentences(runner, log), _runner_context(runner, workers, options) as (kind, chosen):
+            with _convert_beam_errors(runner, log), _runner_context(runner, workers, options) as (kind, chosen):
                 _compute(kind, chosen, tasks, work)
 
 
@@ -112,7 +112,7 @@ def _direct(link: ParentLink, tasks: list[Any], log: Path, work: Work, workers: 
     # `exec` leaves no shell between the two
     command = f"exec {shlex.quote(sys.executable)} -m {beam_worker.__name__}"
     kind = FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
-    with _errors_as_sentences("direct", log):
+    with _convert_beam_errors("direct", log):
         _compute(kind, [f"--direct_num_workers={workers}", *options], tasks, work)
 
 
@@ -126,7 +126,7 @@ def _compute(kind: Any, options: Sequence[str], tasks: Sequence[Any], work: Work
 
 
 @contextmanager
-def _errors_as_sentences(runner: str, log: Path) -> Iterator[None]:
+def _convert_beam_errors(runner: str, log: Path) -> Iterator[None]:
     """Context that converts Beam's wrapped exceptions to `FileError` with one sentence."""
     try:
         yield
@@ -136,7 +136,7 @@ def _errors_as_sentences(runner: str, log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _redirected_output(log: Path) -> Iterator[None]:
+def _redirect_standard_error(log: Path) -> Iterator[None]:
     """Context that redirects standard error, of children too, to a file: Beam's workers log every step."""
     sys.stderr.flush()
     before = os.dup(2)
@@ -151,7 +151,7 @@ def _redirected_output(log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def single_threads() -> Iterator[None]:
+def limit_to_one_thread() -> Iterator[None]:
     """Context that limits arithmetic to one thread in each process started within: there is a process for each core."""
     single = {**ONE_THREAD, "NUMBA_NUM_THREADS": "1"}
     before = {name: os.environ.get(name) for name in single}
@@ -327,7 +327,7 @@ def run(
 
 def _run(settings: PipelineSettings, steps: Sequence[str], beam: _Beam, progress: Progress) -> PipelineReport:
     if tuple(steps) == ("predict",):  # of other sounds, which need no data set
-        return _predicted(settings, beam, PipelineReport(str(settings.out), 0, 0, 0, {}, {}))
+        return _run_predict_step(settings, beam, PipelineReport(str(settings.out), 0, 0, 0, {}, {}))
     items = gather(settings) if "gather" in steps else read_items(settings)
     tasks = shard_tasks(settings, items)
     computed = 0
@@ -355,14 +355,16 @@ def _run(settings: PipelineSettings, steps: Sequence[str], beam: _Beam, progress
     if "stems" in steps:
         stems = stems_tasks(settings, items)
         described = {"name": settings.name, **stems[0].settled()}
-        report = _added(beam, report, "stems", stems, compute_stems, described)
+        report = _run_analysis_step(beam, report, "stems", stems, compute_stems, described)
     if "analyse" in steps:
         chosen = settings.analyse
         wanted = analysis_tasks(settings.out, ANALYSES, settings.gather.path, items, chosen.analyses, chosen.shards)
-        report = _added(beam, report, "analyse", wanted, compute_analyses, _about_analyses(settings, wanted[0]))
+        report = _run_analysis_step(
+            beam, report, "analyse", wanted, compute_analyses, _about_analyses(settings, wanted[0])
+        )
     if set(steps) & set(TRAINING_STEPS):
         report = replace(report, training=run_steps(settings, steps, whole, tasks, progress))
-    return _predicted(settings, beam, report) if "predict" in steps else report
+    return _run_predict_step(settings, beam, report) if "predict" in steps else report
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,13 +388,13 @@ class _Beam:
         return len(undone)
 
 
-def _predicted(settings: PipelineSettings, beam: _Beam, report: PipelineReport) -> PipelineReport:
+def _run_predict_step(settings: PipelineSettings, beam: _Beam, report: PipelineReport) -> PipelineReport:
     chosen = settings.predict
     if chosen is None:
         raise UsageError('the step predict needs a table [predict] with path = "FOLDER", where the new sounds are')
     items = new_sounds(chosen.path)
     wanted = analysis_tasks(settings.out, PREDICTIONS, chosen.path, items, chosen.analyses, chosen.shards)
-    return _added(beam, report, "predict", wanted, compute_analyses, _about_analyses(settings, wanted[0]))
+    return _run_analysis_step(beam, report, "predict", wanted, compute_analyses, _about_analyses(settings, wanted[0]))
 
 
 def _about_analyses(settings: PipelineSettings, task: AnalysisTask) -> dict[str, Any]:
@@ -404,7 +406,7 @@ def _about_analyses(settings: PipelineSettings, task: AnalysisTask) -> dict[str,
     }
 
 
-def _added(
+def _run_analysis_step(
     beam: _Beam,
     report: PipelineReport,
     step: str,

@@ -240,7 +240,7 @@ def load(path: Path) -> PipelineSettings:
         if path.stat().st_size > LARGEST:
             raise FileError(f"{path} has more than {LARGEST} bytes: it is no pipeline")
         text = path.read_text("utf-8")
-        made = _pipeline(tomllib.loads(text), path.parent)
+        made = _build_pipeline_settings(tomllib.loads(text), path.parent)
     except Misfit as misfit:
         raise FileError(f"{place_in_toml(str(path), text, misfit.path)}: {misfit.what}") from None
     except OSError as error:
@@ -252,7 +252,7 @@ def load(path: Path) -> PipelineSettings:
     return made
 
 
-def _pipeline(found: dict[str, Any], folder: Path) -> PipelineSettings:
+def _build_pipeline_settings(found: dict[str, Any], folder: Path) -> PipelineSettings:
     tables = {key: table for key, table in found.items() if isinstance(table, dict)}
     if not found.get("gather"):  # new sounds alone, which are in one folder
         places = [tables[key].get("path") for key in ("predict", "watch") if key in tables]

@@ -25,8 +25,8 @@ from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import FileStalled, Sound, printable_path, read_sound, reason_of_os_error, write_atomic
 from antiphon_classify import features
 from antiphon_library.scanning import digest_of
-from antiphon_library.shard_import import KEY, metadata_of
-from antiphon_models.datasets.examination import SOUND, fault_of
+from antiphon_library.shard_import import KEY, read_shard_metadata
+from antiphon_models.datasets.examination import SOUND, find_file_fault
 from antiphon_models.datasets.layouts import listing_of
 from antiphon_models.datasets.layouts.rules import MADE_HERE, split_of
 from antiphon_models.pipeline.settings import PipelineSettings, PreprocessSettings
@@ -169,7 +169,7 @@ def items_by_shard(items: Iterable[SourceItem], shards: int) -> Iterator[tuple[i
 def is_done(task: ShardWork) -> bool:
     """Whether the shard's file, made by this task, and its list of bad sounds exist."""
     try:
-        return task.dead.is_file() and metadata_of(task.path).get("digest") == task.digest()
+        return task.dead.is_file() and read_shard_metadata(task.path).get("digest") == task.digest()
     except FileError:
         return False
 
@@ -211,7 +211,7 @@ def sounds_of(
             found = read_again(partial(read, path))
         except (FileError, UsageError) as error:
             # the row names the file
-            reason = fault_of(path) or str(error).removeprefix(f"cannot read {printable_path(path)}: ")
+            reason = find_file_fault(path) or str(error).removeprefix(f"cannot read {printable_path(path)}: ")
             dead.append({"name": item.name, "path": item.path, "reason": reason})
             continue
         own = asdict(item)

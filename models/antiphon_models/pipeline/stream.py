@@ -27,7 +27,7 @@ from antiphon.api.backends.transports import WireError
 from antiphon_library.scanning import identify_and_analyse
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.rules import files_below, relative
-from antiphon_models.pipeline.analysing import prediction
+from antiphon_models.pipeline.analysing import prediction_as_json
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.shards import file_digest
 
@@ -106,7 +106,7 @@ MAX_NAMES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class WaitingSound:
     """A waiting sound.
 
     `name`: the path of its file in the folder, with "/". `mtime`: the file's last change, ns since 1970; None for a
@@ -136,7 +136,7 @@ class FolderWatch:
         self._done = dict(done)
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
-    def look(self, now: float, take: Callable[[Arrival], bool]) -> int:
+    def look(self, now: float, take: Callable[[WaitingSound], bool]) -> int:
         """Polls once; returns the number of remaining files. `take` gets each new file, returning False to leave it."""
         seen: dict[str, tuple[tuple[int, int], float]] = {}
         left = 0
@@ -153,7 +153,7 @@ class FolderWatch:
             seen[name] = (state, since)
             if now - since < SETTLE_SECONDS or is_written(path):
                 continue
-            if take(Arrival(name, path, *state, now)):
+            if take(WaitingSound(name, path, *state, now)):
                 self._done[name] = state
                 del seen[name]
             else:
@@ -162,7 +162,7 @@ class FolderWatch:
         return left
 
 
-def within(folder: Path, name: str, largest: int) -> Arrival:
+def within(folder: Path, name: str, largest: int) -> WaitingSound:
     """A file of at most `largest` bytes, possibly incomplete, that a client named by its path below the folder.
 
     Raises `WireError`: it is missing, not below the folder, a link, not a sound, or too large.
@@ -187,7 +187,7 @@ def within(folder: Path, name: str, largest: int) -> Arrival:
     if not stat.S_ISREG(about.st_mode):
         raise WireError(f"{said} is no ordinary file")
     check_size(about.st_size, largest)
-    return Arrival(os.path.relpath(path, root).replace(os.sep, "/"), Path(path), about.st_size, about.st_mtime_ns)
+    return WaitingSound(os.path.relpath(path, root).replace(os.sep, "/"), Path(path), about.st_size, about.st_mtime_ns)
 
 
 def check_size(size: int, largest: int) -> None:
@@ -266,14 +266,14 @@ class SoundStream:
     ) -> None:
         self.settings, self.counts, self.clock = settings, counts, clock
         self._names, self._journal = tuple(names), journal
-        self._queue: asyncio.Queue[Arrival] = asyncio.Queue(settings.queue)
+        self._queue: asyncio.Queue[WaitingSound] = asyncio.Queue(settings.queue)
         self._folder = FolderWatch(settings.path, journal.done)
 
     @property
     def waiting(self) -> int:
         return self._queue.qsize()
 
-    def offer(self, sound: Arrival) -> bool:
+    def offer(self, sound: WaitingSound) -> bool:
         """Enqueues a sound; False if the queue is full."""
         with contextlib.suppress(asyncio.QueueFull):
             self._queue.put_nowait(sound)
@@ -303,7 +303,7 @@ class SoundStream:
                 raise
             self._keep(sound, row)
 
-    def _keep(self, sound: Arrival, row: dict[str, Any]) -> None:
+    def _keep(self, sound: WaitingSound, row: dict[str, Any]) -> None:
         self._journal.put(row)
         if "reason" in row:
             self.counts.bad += 1
@@ -311,7 +311,7 @@ class SoundStream:
             self.counts.analysed += 1
         sound.answer(row)
 
-    def result(self, sound: Arrival) -> dict[str, Any]:
+    def result(self, sound: WaitingSound) -> dict[str, Any]:
         """Journal line of a sound: its prediction, or "reason" if it cannot be read.
 
         Also has "after", seconds since its arrival, and "size" and "mtime" of a file in the folder.
@@ -330,7 +330,7 @@ class SoundStream:
             reason = shorten(" ".join(f"Antiphon failed at this: {type(error).__name__}: {error}".split()), 300)
             said = {"name": sound.name, "reason": reason}
         else:
-            said = prediction(sound.name, digest, identity.duration, results)
+            said = prediction_as_json(sound.name, digest, identity.duration, results)
         return {**said, "after": round(self.clock() - sound.begun, 3), **where}
 
 

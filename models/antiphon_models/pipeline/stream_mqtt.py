@@ -26,10 +26,10 @@ from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.transports import WireError
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.stream import (
-    Arrival,
     ResultJournal,
     SoundStream,
     StreamCounts,
+    WaitingSound,
     check_size,
     is_written,
     run,
@@ -166,7 +166,7 @@ class MqttSource:
         stream.counts.refused += 1
         self._answer(stream, f"{self._settings.topic}/refused{rest}", {"reason": reason})
 
-    async def _sound(self, stream: SoundStream, rest: str, payload: bytes, answer: Any) -> Arrival:
+    async def _sound(self, stream: SoundStream, rest: str, payload: bytes, answer: Any) -> WaitingSound:
         """Sound of a request. Raises `WireError` with the reason if there is none."""
         if payload[:1] == b"{":
             try:
@@ -188,7 +188,7 @@ class MqttSource:
             path.unlink(missing_ok=True)
             answer(row)
 
-        return Arrival(f"mqtt{rest}", path, len(payload), None, stream.clock(), answered)
+        return WaitingSound(f"mqtt{rest}", path, len(payload), None, stream.clock(), answered)
 
     def _written(self, payload: bytes) -> Path:
         try:

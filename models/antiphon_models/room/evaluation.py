@@ -160,11 +160,11 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     played = np.asarray(0.4 * part / max(1e-3, float(np.abs(part).max())), np.float32)
     decay, bend, drift = rng.uniform(0.2, 0.6), BENDS[number % len(BENDS)], DRIFTS[number % len(DRIFTS)]
     echoes = []
-    for responses in simulated(rng, decay):
+    for responses in simulate_room_responses(rng, decay):
         total = np.zeros(FRAMES)
         for side, response in enumerate(responses):
             total += _filtered(bend_of(played[side], bend)(played[side]), response)
-        echoes.append(_drifting(total, drift))
+        echoes.append(_apply_clock_drift(total, drift))
     scale = 0.1 / max(1e-6, float(np.std(echoes[0])))
     sung, known = near_end(ask, number)
     near = of_length(sung, FRAMES)
@@ -184,7 +184,7 @@ def performed(notes: Iterable[tuple[float, float, MidiNote]], font: Path, gain: 
     return play_tracks([MidiTrack("piano", track)], font, RATE, FluidSettings(gain)).T
 
 
-def simulated(rng: np.random.Generator, decay: float) -> Iterator[list[NDArray[np.float64]]]:
+def simulate_room_responses(rng: np.random.Generator, decay: float) -> Iterator[list[NDArray[np.float64]]]:
     """Responses of a room with RT60 `decay` in s to two loudspeakers, at a microphone and at one 10 cm away."""
     import pyroomacoustics
 
@@ -220,7 +220,7 @@ def _filtered(sound: F32, response: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(response, size), size)[: len(sound)])
 
 
-def _drifting(sound: NDArray[np.float64], drift: float) -> NDArray[np.float64]:
+def _apply_clock_drift(sound: NDArray[np.float64], drift: float) -> NDArray[np.float64]:
     if not drift:
         return sound
     n = np.arange(len(sound))

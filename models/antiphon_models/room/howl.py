@@ -7,7 +7,7 @@ import numpy as np
 from antiphon.api import F32, StreamSpec
 from antiphon.api.backends.runtime import require_modules
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
-from antiphon_models.room.evaluation import FLOOR, RATE, decibels, near_end, simulated
+from antiphon_models.room.evaluation import FLOOR, RATE, decibels, near_end, simulate_room_responses
 from antiphon_room.guard import HowlGuard
 
 BLOCK = 480
@@ -40,7 +40,7 @@ class HowlEvaluation(Evaluation):
         for n in range(ask.limit or ROOMS):
             rng = np.random.default_rng((ask.seed, n))
             decay = float(rng.uniform(0.2, 0.6))
-            path = np.asarray(next(simulated(rng, decay))[0], np.float32)
+            path = np.asarray(next(simulate_room_responses(rng, decay))[0], np.float32)
             sung = np.resize(near_end(ask, n)[0], SECONDS * RATE)
             noise = FLOOR * rng.standard_normal(len(sung))
             near = np.asarray(sung * LEVEL / max(1e-6, float(np.std(sung))) + noise, np.float32)

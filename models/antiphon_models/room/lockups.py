@@ -13,7 +13,17 @@ from antiphon.api.backends.rendering import Loaded, load_plugins, patch_runner
 from antiphon.api.backends.runtime import require_modules
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue
 from antiphon_models.material.sounds import of_length, songs
-from antiphon_models.room.evaluation import BENDS, DRIFTS, FLOOR, FONTS, RATE, Bend, bend_of, performed, simulated
+from antiphon_models.room.evaluation import (
+    BENDS,
+    DRIFTS,
+    FLOOR,
+    FONTS,
+    RATE,
+    Bend,
+    bend_of,
+    performed,
+    simulate_room_responses,
+)
 
 BLOCK = 960
 """Frames of a block, and of the delay from output to input."""
@@ -93,22 +103,24 @@ class LockUpEvaluation(Evaluation):
         for n in range(ask.limit or ROOMS):
             rng = np.random.default_rng((ask.seed, n))
             decay = float(rng.uniform(0.2, 0.6))
-            paths = np.array([[np.pad(one, (0, TAIL))[:TAIL] for one in pair] for pair in simulated(rng, decay)])
+            paths = np.array(
+                [[np.pad(one, (0, TAIL))[:TAIL] for one in pair] for pair in simulate_room_responses(rng, decay)]
+            )
             near, beats = _player(ask, rng, n)
             straight, cancelled = (
                 PATCH.format(style=STYLES[n % len(STYLES)], cancels=wires) for wires in (STRAIGHT, CANCELLED)
             )
-            alone = _looped(loaded, straight, near[: 4 * RATE], Way(0.0 * paths))
+            alone = _looped(loaded, straight, near[: 4 * RATE], AcousticPath(0.0 * paths))
             level = max(1e-6, float(np.std(alone.played)))
             paths *= LEVEL / (level * float(np.linalg.norm(paths[0].sum(0))))
             bend, drift = BENDS[n % len(BENDS)], DRIFTS[n % len(DRIFTS)]
             moves = float(beats[PLAYS + RESTS // 2])
-            way = Way(paths, moves, drift, bend_of(alone.played, bend))
+            way = AcousticPath(paths, moves, drift, bend_of(alone.played, bend))
             room = f"room {n}: RT60 {decay:.2f} s, {100 * bend:g} %, drift {1e6 * drift:g} ppm"
             for name, patch, heard in (
                 ("nothing", straight, way),
                 ("echo_cancel", cancelled, way),
-                ("headphones", straight, Way(0.0 * paths)),
+                ("headphones", straight, AcousticPath(0.0 * paths)),
             ):
                 if ask.wants(name):
                     found = _lock_ups(_looped(loaded, patch, near, heard), beats)
@@ -116,7 +128,7 @@ class LockUpEvaluation(Evaluation):
                         yield MetricValue(name, measure, room, float(value))
 
 
-class Way(NamedTuple):
+class AcousticPath(NamedTuple):
     """Acoustic path from two loudspeakers to the microphone.
 
     `paths`: responses `[2, 2, TAIL]`, before and after the time `moves` in seconds. `drift`: relative slowness of the
@@ -159,7 +171,7 @@ def _player(ask: EvaluationRequest, rng: np.random.Generator, number: int) -> tu
     return np.asarray(scale * near + FLOOR * rng.standard_normal(len(near)), np.float32), beats
 
 
-def _looped(loaded: Loaded, patch: str, near: F32, way: Way) -> Led:
+def _looped(loaded: Loaded, patch: str, near: F32, way: AcousticPath) -> Led:
     """Runs a patch whose input is the player plus its own output a block later."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "lockups.toml"

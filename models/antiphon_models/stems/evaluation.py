@@ -183,8 +183,8 @@ def systems(work: Path) -> dict[str, Callable[[StemMix], F32]]:
         "hpss": lambda item: by_command(item.mix, work, "mode=hpss"),
         "files": lambda item: by_command(item.mix, work),
         "files, by=own": lambda item: by_command(item.mix, work, "by=own"),
-        "live": lambda item: by_node(item.mix),
-        "ideal mask": ideal,
+        "live": lambda item: separate_by_node(item.mix),
+        "ideal mask": separate_by_known_stems,
     }
 
 
@@ -206,7 +206,7 @@ def by_command(mix: F32, work: Path, setting: str = "mode=learned") -> F32:
     return np.stack([soundfile.read(folder / f"{name}.wav", dtype="float32", always_2d=True)[0].T for name in STEMS])
 
 
-def by_node(mix: F32, **settings: str) -> F32:
+def separate_by_node(mix: F32, **settings: str) -> F32:
     """Runs the node, with its latency compensated."""
     from antiphon_stems.processor import Stems
 
@@ -216,7 +216,7 @@ def by_node(mix: F32, **settings: str) -> F32:
     return np.stack(made.audio[:4])[:, :, node.latency : node.latency + mix.shape[1]]
 
 
-def ideal(item: StemMix) -> F32:
+def separate_by_known_stems(item: StemMix) -> F32:
     """Separates stems by their shares of the known magnitudes; NaN for unknown stems."""
     from scipy.signal import istft, stft
 

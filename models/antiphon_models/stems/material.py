@@ -28,7 +28,7 @@ from antiphon_models.material.fluidsynth import TICKS, FluidSettings, midi_bytes
 from antiphon_models.material.part_songs import PartSong, songs
 from antiphon_models.material.singing import LyricNote, Singer, Syllable, analyse_speech, singing, speak, syllable
 from antiphon_models.material.sounds import mono, of_length, resampled
-from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
+from antiphon_models.material.styles import TRAINED, UNTRAINED, draw_singing_style
 from antiphon_stems.grids import STEMS
 from antiphon_stems.jobs import separate
 
@@ -233,7 +233,7 @@ def _sung(
     for k in range(1 + (rnd.random() < 0.25)):
         shift = by + (rnd.choice((0, 0, 4, 7, -5, 12)) if k else 0)
         moved = [LyricNote(n.start, n.end, min(84, max(38, n.pitch + shift)), n.velocity) for n in line]
-        style = manner(np.random.default_rng(rnd.getrandbits(32)), rnd.choice((TRAINED, UNTRAINED)))
+        style = draw_singing_style(np.random.default_rng(rnd.getrandbits(32)), rnd.choice((TRAINED, UNTRAINED)))
         voice, seed = _singer(part, rnd), rnd.getrandbits(31)
         x, _ = singing(moved, Singer(voice, rnd.sample(_VOWELS, 8), rnd.uniform(0.8, 1.3), take), style, seed, RATE)
         sound += of_length(x, FRAMES) * (1.0 if k == 0 else rnd.uniform(0.3, 0.9))
@@ -255,7 +255,7 @@ def voice(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
             score = (_pop if rnd.random() < 0.7 else _composed)(data, part, rnd)
         of = partial(_piece, data, rnd.randrange(len(_speakers(data))))
         x = _sung(score["melody"], part, rnd, syllable if how < 0.35 else of)
-    return _peak(_room(_through_microphone(x, rnd), rnd, 0.6))
+    return _peak(_room(_simulate_cheap_microphone(x, rnd), rnd, 0.6))
 
 
 def singer(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
@@ -304,7 +304,7 @@ def _piece(data: Path, speaker: int, text: str, voice: str, rate: int) -> Syllab
     return _pieces(data, speaker, zlib.crc32(f"{text}{voice}".encode()) % 24)
 
 
-def _through_microphone(x: F32, rnd: random.Random) -> F32:
+def _simulate_cheap_microphone(x: F32, rnd: random.Random) -> F32:
     """Simulates a cheap microphone: band-limited, tilted, noisy, limited."""
     spectrum, hertz = np.fft.rfft(x), np.maximum(np.fft.rfftfreq(len(x), 1.0 / RATE), 1.0)
     gain = (hertz / 1000.0) ** rnd.uniform(-0.6, 0.4)

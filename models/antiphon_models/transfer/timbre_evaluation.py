@@ -13,7 +13,7 @@ import numpy as np
 from antiphon.api import F32, F64, StreamSpec
 from antiphon.api.backends.files import AudioWriter
 from antiphon.api.backends.rendering import load_plugins
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, scored
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue, metric_values
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import (
@@ -28,7 +28,7 @@ from antiphon_models.material.fluidsynth import (
 )
 from antiphon_models.material.singing import PERIOD, LyricNote, Singer, singing
 from antiphon_models.material.sounds import of_length, resampled
-from antiphon_models.material.styles import manner
+from antiphon_models.material.styles import draw_singing_style
 from antiphon_models.transfer.solos import INSTRUMENTS, RATE
 
 # ---- Closeness to a target, and preservation of the input, of mono sound at 22.05 kHz scaled to one RMS
@@ -40,7 +40,7 @@ HOP = 512
 FLOOR = 80.0
 
 
-def normalised(sound: F32, rate: int) -> F32:
+def normalise_for_measurement(sound: F32, rate: int) -> F32:
     """Prepares a sound for measurement: at `MEASURED_RATE`, with RMS 0.1, so that loudness makes no difference."""
     at = resampled(sound, rate, MEASURED_RATE)
     return np.asarray(at * (0.1 / (np.sqrt(np.mean(np.square(at, dtype=np.float64))) + 1e-9)), np.float32)
@@ -60,7 +60,7 @@ def decibels(spectrum: F64) -> F64:
     return np.asarray(np.maximum(levels, levels.max() - FLOOR), np.float64)
 
 
-def log_spectral(output: F32, target: F32) -> float:
+def log_spectral_distance(output: F32, target: F32) -> float:
     """Log-spectral distance in dB: root mean square over the bins, mean over the frames."""
     a, b = decibels(magnitudes(output)), decibels(magnitudes(target))
     return float(np.sqrt(np.mean((a - b) ** 2, axis=1)).mean())
@@ -169,8 +169,12 @@ class Timbres(Evaluation):
                 for group, target in exact.items():
                     output = target if name == "exact" else sounds[name]
                     # distances to the target, and likeness of the onsets to the voice's
-                    y, v, t = (normalised(x, RATE) for x in (output, sounds["the voice"], target))
-                    row = {"lsd": log_spectral(y, t), "timbre": timbre_distance(y, t), "onsets": onset_likeness(y, v)}
+                    y, v, t = (normalise_for_measurement(x, RATE) for x in (output, sounds["the voice"], target))
+                    row = {
+                        "lsd": log_spectral_distance(y, t),
+                        "timbre": timbre_distance(y, t),
+                        "onsets": onset_likeness(y, v),
+                    }
                     for key in ("lsd", "timbre"):
                         distances[group, name, key].append((item, row.pop(key)))
                     if group == first:
@@ -182,7 +186,7 @@ class Timbres(Evaluation):
                             processor.prepare(StreamSpec(48000, 256, 1))
                             row["latency"] = 1000.0 * processor.latency / 48000
                     if ask.wants(name):
-                        yield from scored(name, item, row, group)
+                        yield from metric_values(name, item, row, group)
         for (group, name, key), values in distances.items():
             base = float(np.mean([value for _, value in distances[group, "the voice", key]]))
             for item, value in values:
@@ -204,7 +208,7 @@ def _items(ask: EvaluationRequest) -> Iterator[tuple[str, list[LyricNote], dict[
         bottom = max(48, low) if low < 55 else 60
         voice = VOICES[48 if bottom < 55 else 60]
         notes = tune(bottom, rng)
-        sound, hertz = singing(notes, Singer(voice), manner(rng), int(rng.integers(1 << 30)), RATE)
+        sound, hertz = singing(notes, Singer(voice), draw_singing_style(rng), int(rng.integers(1 << 30)), RATE)
         sound = np.ascontiguousarray(sound, np.float32)
         places = np.minimum((np.arange(len(sound)) / RATE * 1000 / PERIOD).astype(int), len(hertz) - 1)
         pitch = np.where(hertz[places] > 0, 69 + 12 * np.log2(np.maximum(hertz[places], 1.0) / 440.0), 0.0)

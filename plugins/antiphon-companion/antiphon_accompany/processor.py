@@ -230,7 +230,7 @@ class Accompany(Processor):
         # order at one frame: ends of notes, live the player's note, the beat's chord, the player's note, beginnings
         while True:
             next_offset = events[at].offset if at < len(events) else _NEVER
-            ends, starts = self._sounding.first_end, self._due[0].start if self._due else math.inf
+            ends, starts = self._sounding.next_end_beat, self._due[0].start if self._due else math.inf
             when = [self._rests.frame(t, time) for t in (ends, self._next, starts)]
             first = min(*when, next_offset)
             if first >= io.frames:
@@ -314,7 +314,7 @@ class Accompany(Processor):
         last = None if harmony.known is None else (harmony.ends - 1) // meter
         section, number = self._form.section(bar, place, meter, str(io.at("variation", frame)), last)
         self._tonic = tracker.key
-        self._imply(beat)
+        self._set_implied_chord(beat)
         chord, ahead = self._chord(follow, beat, meter, estimate, tracker)
         if section == "ending" and last is None and self._chords.at(beat, meter, follow) is None:
             chord = cadence(number, tracker.key)
@@ -414,7 +414,7 @@ class Accompany(Processor):
         follow = str(io.at("follow", offset))
         left = follow == "listen" or (follow in ("chords", "both") and number < int(io.at("split", offset)))
         if number in self._zone or (left and event.kind == "on"):
-            self._on_chord(io, event, number, beat)
+            self._handle_left_hand_key(io, event, number, beat)
             return
         listener = self._band.listener
         if event.kind == "on" and event.value > 0.0:
@@ -434,7 +434,7 @@ class Accompany(Processor):
                 self._melody.move(pitch, pitch + by)
                 self._make_room(io, pitch + by, event.offset, beat)
 
-    def _on_chord(self, io: IO, event: Event, number: int, beat: float) -> None:
+    def _handle_left_hand_key(self, io: IO, event: Event, number: int, beat: float) -> None:
         """Handles a left-hand key: three keys form a chord, which is played at once and kept after their release."""
         listener = self._band.listener
         listener.last = max(listener.last, beat)
@@ -452,12 +452,12 @@ class Accompany(Processor):
                 insort(self._due, PendingStrike(beat + _ROLLED, "", _HELD, 0.0, beat))
             else:
                 self._given.add(found, beat)
-                self._follow_hand(io, event.offset, beat)
+                self._change_to_hand_chord(io, event.offset, beat)
         elif event.kind in ("on", "off"):
             self._zone.pop(number, None)
             self._melody.off(number, beat)
 
-    def _imply(self, beat: float) -> None:
+    def _set_implied_chord(self, beat: float) -> None:
         """Interprets too few left-hand keys as a chord, unless more may follow."""
         age = beat - max(self._zone.values(), default=-math.inf)
         if not self._unknown or _ON_BEAT < age < _ROLLED - _ON_BEAT:
@@ -466,7 +466,7 @@ class Accompany(Processor):
             self._given.add(implied_chord(self._zone, self._tonic), beat)
         self._unknown = False
 
-    def _follow_hand(self, io: IO, frame: int, beat: float) -> None:
+    def _change_to_hand_chord(self, io: IO, frame: int, beat: float) -> None:
         """Changes to the left hand's chord at once while the band is playing."""
         playing = self._form.begun is not None and self._form.closes > beat / max(1, self._harmony.meter)
         # a beat that begins on this frame is decided next, and turns to the chord
@@ -491,8 +491,8 @@ class Accompany(Processor):
             return
         if due.what == _HELD:
             if self._unknown:
-                self._imply(due.start)
-                self._follow_hand(io, frame, due.start)
+                self._set_implied_chord(due.start)
+                self._change_to_hand_chord(io, frame, due.start)
             return
         keys = band.struck(due.part, band.root_lane(due, self._due), due, self._due)
         self._sounding.strike(io, frame, due, CHANNELS[due.part], keys)

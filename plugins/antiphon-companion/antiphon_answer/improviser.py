@@ -37,7 +37,7 @@ HINT, NEAR = 25.0, 4.0
 
 
 @kernel
-def answer_backward(intervals: f64p, last: f64p, allowed: f64p, steps: i64, ahead: f64p) -> None:
+def answer_ending_weights(intervals: f64p, last: f64p, allowed: f64p, steps: i64, ahead: f64p) -> None:
     """ahead[n, pitch] ← best weight of a melody's ending at `pitch` with n notes left, up to `steps`; 1 at best.
 
     intervals: `[12, INTERVALS]`, probabilities by pitch class.  last, allowed: `[PITCHES]`, weights of a pitch as the
@@ -69,7 +69,7 @@ class PitchShape(NamedTuple):
 
 
 @kernel
-def answer_shape(chances: f64p, pitch: i64, hint: i64, s: PitchShape) -> f64:
+def answer_weight_intervals(chances: f64p, pitch: i64, hint: i64, s: PitchShape) -> f64:
     """Weights interval probabilities `[INTERVALS]` in place by the shape; returns their sum. hint: pitch or -1."""
     total = 0.0
     for interval in range(INTERVALS):
@@ -88,7 +88,7 @@ def answer_shape(chances: f64p, pitch: i64, hint: i64, s: PitchShape) -> f64:
 
 
 @kernel
-def answer_forbid(intervals: i64p, matches: i64p, count: i64, most: i64, chances: f64p) -> None:
+def answer_forbid_long_copies(intervals: i64p, matches: i64p, count: i64, most: i64, chances: f64p) -> None:
     """Sets to 0 the probabilities that would copy more than `most` intervals in a row from the memory."""
     for i in range(count - 1):
         if matches[i] >= most and intervals[i + 1] >= 0:
@@ -160,7 +160,7 @@ TURN = DrawConstants((0.25, 0.6), 1.0, 48.0, (1.0, 0.95, 0.9))
 CONTINUATION = DrawConstants((0.5, 1.0), 0.5, 4.0, (1.0, 0.8, 0.95))
 
 
-class Planned(NamedTuple):
+class PlannedNote(NamedTuple):
     """A note of an answer: onset and length in sixteenths, MIDI number, velocity above 0 to 1; late: after the slot."""
 
     slot: int
@@ -300,7 +300,9 @@ class Improviser:
             return False
         self.planning = True
         self.plans += 1
-        self._random = mix_bits(self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start)
+        self._random = next_splitmix_number(
+            self.wishes.seed * 0x9E3779B97F4A7C15 + self.plans * 0xD1B54A32D192ED03 + start
+        )
         wishes, self._constants = self.wishes, TURN if turn else CONTINUATION
         span = start, end, max(start, latest)
         empty = max(0, start // wishes.bar - self.slot // wishes.bar - 1)
@@ -317,7 +319,7 @@ class Improviser:
         self._aim()
         return True
 
-    def draw(self) -> Planned | None:
+    def draw(self) -> PlannedNote | None:
         """Draws the next note of the answer; None at its end."""
         onset = self._phraser.take() if self.planning else None
         if onset is None:
@@ -357,7 +359,7 @@ class Improviser:
             self._set_pitch_range()
             self._aim()
         self._phraser.sounds(onset, self._now)
-        return Planned(onset.slot, onset.length, self._now, onset.velocity, onset.late)
+        return PlannedNote(onset.slot, onset.length, self._now, onset.velocity, onset.late)
 
     def present(self, pitches: Iterable[int]) -> None:
         """Sets the sounding notes, which weight the rows of the memory until the next call."""
@@ -417,13 +419,13 @@ class Improviser:
     def _aim(self) -> None:
         """Computes the weights of pitches on the way to the last note of the phrase."""
         np.copyto(self._turned, self._mean_intervals[self.key // 12, (np.arange(12) - self.key) % 12])
-        answer_backward(self._turned, self._ahead[0], self._allowed, AHEAD, self._ahead)
+        answer_ending_weights(self._turned, self._ahead[0], self._allowed, AHEAD, self._ahead)
 
     def _shaped(self, hint: int, aims: NDArray[np.float64], row: int, at: float) -> int:
         """Draws one of the allowed intervals; without any, returns one towards the nearest good pitch."""
         memory, chances = self.memory, self._pitches
-        answer_forbid(memory.intervals, self._copied.intervals, memory.count, self._most, chances)
-        total = answer_shape(chances, self._now, hint, PitchShape(self._allowed, aims, row * PITCHES))
+        answer_forbid_long_copies(memory.intervals, self._copied.intervals, memory.count, self._most, chances)
+        total = answer_weight_intervals(chances, self._now, hint, PitchShape(self._allowed, aims, row * PITCHES))
         found = answer_draw(chances, at, FLOOR * float(chances.max())) if total > 0.0 else -1
         if found >= 0:
             return found
@@ -467,11 +469,11 @@ class Improviser:
 
     def _chance(self) -> float:
         """Next random number, 0 to below 1."""
-        self._random = mix_bits(self._random)
+        self._random = next_splitmix_number(self._random)
         return (self._random >> 11) / float(1 << 53)
 
 
-def mix_bits(state: int) -> int:
+def next_splitmix_number(state: int) -> int:
     """The next of a sequence of 64-bit numbers (splitmix64)."""
     state = (state + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
     z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF

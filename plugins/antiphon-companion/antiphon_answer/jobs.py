@@ -12,8 +12,8 @@ from antiphon.api.backends.analysis import analyse_file
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound, write_atomic
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
-from antiphon_answer.improviser import Improviser, Planned
-from antiphon_answer.melody_file import MelodyFile, read, read_corpus, wish, write
+from antiphon_answer.improviser import Improviser, PlannedNote
+from antiphon_answer.melody_file import MelodyFile, learn_from_folder, read, wish, write
 from antiphon_answer.prior import KEYS, installed_prior
 from antiphon_answer.processor import Answer, Continue
 from antiphon_answer.sounding import SoundAnswer, SoundAnswerSettings
@@ -30,7 +30,7 @@ def meter_of(given: MelodyFile) -> int:
     return given.bar // 4 if given.bar % 4 == 0 and 2 <= given.bar // 4 <= 7 else 0
 
 
-def run_on_melody(given: MelodyFile, settings: Mapping[str, Value]) -> list[Planned]:
+def run_on_melody(given: MelodyFile, settings: Mapping[str, Value]) -> list[PlannedNote]:
     """Notes of a node fed with the melody, in the file's slots, up to a turn after its end."""
     node = Answer()
     meter = meter_of(given) or settings["meter"]
@@ -46,7 +46,7 @@ def run_on_melody(given: MelodyFile, settings: Mapping[str, Value]) -> list[Plan
     # a canon is over a turn later, an answer soon after the turns' end, which may begin with the last bar
     last = given.next_bar + (2 * turn + given.bar // 2 if settings["mode"] == "trade" else turn)
     end = round(last * _SIXTEENTH_FRAMES)
-    notes: list[Planned] = []
+    notes: list[PlannedNote] = []
     sounding: dict[int, tuple[int, float]] = {}
     at = 0
     while at < end:
@@ -60,18 +60,18 @@ def run_on_melody(given: MelodyFile, settings: Mapping[str, Value]) -> list[Plan
         cells.settle(at + size)
         for event in io.events_out:
             if (begun := sounding.pop(event.number, None)) is not None:
-                notes.append(_planned(begun, at + event.offset, event.number))
+                notes.append(_planned_note_from_frames(begun, at + event.offset, event.number))
             if event.kind == "on":
                 sounding[event.number] = at + event.offset, event.value
         at += size
-    notes += [_planned(begun, end, pitch) for pitch, begun in sounding.items()]
+    notes += [_planned_note_from_frames(begun, end, pitch) for pitch, begun in sounding.items()]
     return sorted(notes)
 
 
-def _planned(begun: tuple[int, float], end: int, pitch: int) -> Planned:
+def _planned_note_from_frames(begun: tuple[int, float], end: int, pitch: int) -> PlannedNote:
     """Note of its start (frame, velocity) and its end frame."""
     at = begun[0] / _SIXTEENTH_FRAMES
-    return Planned(round(at), end / _SIXTEENTH_FRAMES - at, pitch, begun[1], at - round(at))
+    return PlannedNote(round(at), end / _SIXTEENTH_FRAMES - at, pitch, begun[1], at - round(at))
 
 
 # ---- `antiphon run continue IN.wav OUT.wav -p audio=on`: extends a recording by bars made of its beats
@@ -98,7 +98,7 @@ class RecordedBeats:
         return float(inside + (min(0.0, at - beats[0]) + max(0.0, at - beats[-1])) / self.period - self.first)
 
 
-def _beats_of(job: FileJob, name: str, frames: int, rate: int) -> RecordedBeats:
+def _detect_recorded_beats(job: FileJob, name: str, frames: int, rate: int) -> RecordedBeats:
     """Detected beats of a recording, else one each half second."""
     found = analyse_file(os.fsencode(job.source), ["music"])["music"][1] or {}
     beats = np.array(found.get("beats") or ())
@@ -125,7 +125,7 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
     name = printable_path(job.source.name)
     if frames > MAX_SECONDS * rate:
         raise UsageError(f"{name} is longer than {MAX_SECONDS / 60:g} minutes; cut it")
-    beats = _beats_of(job, name, frames, rate)
+    beats = _detect_recorded_beats(job, name, frames, rate)
     meter, bars = int(str(settings["meter"])), int(str(settings["bars"]))
     start = meter * int(np.ceil(beats.at(frames) / meter - 1e-6))
     end = start + bars * meter
@@ -182,13 +182,13 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if along:
         return _with(job, given, settings)
     improviser = Improviser(installed_prior())
-    read_corpus(improviser, str(settings["corpus"]))
+    learn_from_folder(improviser, str(settings["corpus"]))
     wish(improviser, settings)
     improviser.wishes.bar = given.bar
-    return _continued(job, given, improviser, settings)
+    return _write_continuation(job, given, improviser, settings)
 
 
-def _continued(
+def _write_continuation(
     job: FileJob, given: MelodyFile, improviser: Improviser, settings: Mapping[str, Value]
 ) -> tuple[Written, ...]:
     """Writes the file with added bars, and the report."""
@@ -240,7 +240,7 @@ def _with(job: FileJob, given: MelodyFile, settings: Mapping[str, Value]) -> tup
     return (Written(job.target, printable_path(job.source), seconds, found=found),)
 
 
-def continuation(improviser: Improviser, given: MelodyFile, bars: int, transpose: int = 0) -> list[Planned]:
+def continuation(improviser: Improviser, given: MelodyFile, bars: int, transpose: int = 0) -> list[PlannedNote]:
     """Notes of `bars` bars from the next bar line on."""
     start = given.next_bar
     if not improviser.begin(start, start + bars * given.bar, start + given.bar // 2, turn=False):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import FileError, Value
 from antiphon.api.backends.files import MIDI_SUFFIXES, conductor, melody_of, open_midi, write_atomic
-from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, Planned
+from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, PlannedNote
 from antiphon_answer.memory import ROWS
 from antiphon_answer.prior import KEYS
 
@@ -35,7 +35,7 @@ class MelodyFile:
     midi: mido.MidiFile
     track: int
     channel: int
-    notes: list[Planned]
+    notes: list[PlannedNote]
     bar: int
     origin: float
     next_bar: int
@@ -52,13 +52,13 @@ def read(path: Path) -> MelodyFile:
     last = max(end for line in lines.values() for _, end, _, _ in line)
     if last > MAX_BEATS:
         raise FileError(f"{path.name} is too long: at most {MAX_BEATS} beats")
-    start, bar, tempo = _conductor(midi, last)
+    start, bar, tempo = _last_meter_and_tempo(midi, last)
     # slot 0 is a bar line before all notes, so that slots are never below 0
     origin = start - bar / 4 * math.ceil(start * 4 / bar)
-    notes: list[Planned] = []
+    notes: list[PlannedNote] = []
     for begin, end, pitch, velocity in sorted(lines[chosen]):
         slot = round(4 * (begin - origin))
-        note = Planned(slot, max(0.25, 4 * (end - begin)), pitch, velocity, 4 * (begin - origin) - slot)
+        note = PlannedNote(slot, max(0.25, 4 * (end - begin)), pitch, velocity, 4 * (begin - origin) - slot)
         if not notes or note.at - notes[-1].at > CHORD_SIXTEENTHS:
             notes.append(note)
         elif notes[-1].pitch < pitch:
@@ -71,7 +71,7 @@ def read(path: Path) -> MelodyFile:
     return MelodyFile(midi, *chosen, notes, bar, origin, bar * math.ceil(slots / bar), tempo, sounds)
 
 
-def write(path: Path, given: MelodyFile, added: Sequence[Planned], name: str = "") -> float:
+def write(path: Path, given: MelodyFile, added: Sequence[PlannedNote], name: str = "") -> float:
     """Writes the file with more notes, in the melody's track or in one called `name`. Returns its length in seconds."""
     tracks, chosen, channel = list(given.midi.tracks), given.track, given.channel
     if name:
@@ -105,7 +105,7 @@ def write(path: Path, given: MelodyFile, added: Sequence[Planned], name: str = "
     return float(midi.length)
 
 
-def _conductor(midi: mido.MidiFile, last: float) -> tuple[float, int, float]:
+def _last_meter_and_tempo(midi: mido.MidiFile, last: float) -> tuple[float, int, float]:
     """Last time signature before a beat: its start in beats, sixteenths per bar; and the last tempo in bpm."""
     start, bar = 0.0, 16
     tempos, signatures = conductor(midi)
@@ -137,7 +137,7 @@ def wish(improviser: Improviser, settings: Mapping[str, Value]) -> None:
         improviser.key = improviser.fixed
 
 
-def read_corpus(improviser: Improviser, folder: str) -> None:
+def learn_from_folder(improviser: Improviser, folder: str) -> None:
     """Learns the melodies of a folder of MIDI files permanently, without unreadable ones.
 
     Raises FileError: there is no such folder, or no MIDI file in it.

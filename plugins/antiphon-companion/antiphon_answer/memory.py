@@ -31,7 +31,7 @@ NO_SYMBOL = -1
 
 
 @kernel
-def answer_match(symbols: i64p, matches: i64p, count: i64, symbol: i64) -> None:
+def answer_extend_matches(symbols: i64p, matches: i64p, count: i64, symbol: i64) -> None:
     """matches[i] ← length of the common suffix of the history, `symbol` the newest, and the rows up to i."""
     i = count - 1
     while i > 0:
@@ -52,7 +52,9 @@ class BlendSource(NamedTuple):
 
 
 @kernel
-def answer_blend(m: BlendSource, trust: f64p, orders: i64, chances: f64p, size: i64, counts: f64p) -> None:
+def answer_blend_continuations(
+    m: BlendSource, trust: f64p, orders: i64, chances: f64p, size: i64, counts: f64p
+) -> None:
     """chances ← blended with the continuations of matching rows, order by order (Witten-Bell weights)."""
     for order in range(orders + 1):
         for n in range(size):
@@ -75,7 +77,7 @@ def answer_blend(m: BlendSource, trust: f64p, orders: i64, chances: f64p, size: 
 
 
 @kernel
-def answer_join(intervals: f64p, times: f64p, chances: f64p) -> None:
+def answer_joint_probabilities(intervals: f64p, times: f64p, chances: f64p) -> None:
     """chances ← joint probabilities of independent intervals and times."""
     for interval in range(INTERVALS):
         for time in range(TIMES):
@@ -144,15 +146,15 @@ class Memory:
             self.intervals[n] = self.times[n] = self.joint[n] = NO_SYMBOL
             matches.clear()
             return
-        self.intervals[n], self.times[n] = symbols_of(pitch - int(self.pitches[n - 1]), time)
+        self.intervals[n], self.times[n] = interval_and_time_symbols(pitch - int(self.pitches[n - 1]), time)
         self.joint[n] = self.intervals[n] * TIMES + self.times[n]
         self.follow(int(self.intervals[n]), int(self.times[n]), matches)
 
     def follow(self, interval: int, time: int, matches: Matches) -> None:
         """Extends a history by an interval and a time, as symbols."""
-        answer_match(self.joint, matches.joint, self.count, interval * TIMES + time)
-        answer_match(self.intervals, matches.intervals, self.count, interval)
-        answer_match(self.times, matches.times, self.count, time)
+        answer_extend_matches(self.joint, matches.joint, self.count, interval * TIMES + time)
+        answer_extend_matches(self.intervals, matches.intervals, self.count, interval)
+        answer_extend_matches(self.times, matches.times, self.count, time)
 
     def predict(
         self,
@@ -170,18 +172,20 @@ class Memory:
         np.copyto(self._by_interval, by_interval)
         np.copyto(self._by_time, by_time)
         if memory:
-            self._blend(self.intervals, matches.intervals, self._by_interval)
-            self._blend(self.times, matches.times, self._by_time)
-        answer_join(self._by_interval, self._by_time, chances)
+            self._blend_continuations(self.intervals, matches.intervals, self._by_interval)
+            self._blend_continuations(self.times, matches.times, self._by_time)
+        answer_joint_probabilities(self._by_interval, self._by_time, chances)
         if memory:
-            self._blend(self.joint, matches.joint, chances)
+            self._blend_continuations(self.joint, matches.joint, chances)
 
-    def _blend(self, symbols: NDArray[np.int64], matches: NDArray[np.int64], chances: NDArray[np.float64]) -> None:
-        answer_blend(
+    def _blend_continuations(
+        self, symbols: NDArray[np.int64], matches: NDArray[np.int64], chances: NDArray[np.float64]
+    ) -> None:
+        answer_blend_continuations(
             BlendSource(symbols, matches, self.weights, self.count), TRUST, ORDERS, chances, len(chances), self._counts
         )
 
 
-def symbols_of(semitones: int, sixteenths: int) -> tuple[int, int]:
+def interval_and_time_symbols(semitones: int, sixteenths: int) -> tuple[int, int]:
     """Symbols of an interval and a time."""
     return min(WIDEST, max(-WIDEST, semitones)) + WIDEST, min(LONGEST, max(0, sixteenths))

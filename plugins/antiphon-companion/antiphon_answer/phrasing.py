@@ -133,7 +133,7 @@ class Phraser:
     def take(self) -> Onset | None:
         """Next note; None after the last."""
         while self._line < self._end and len(self._notes) <= AHEAD:
-            self._lay_bar()
+            self._plan_bar_onsets()
         if not self._notes:
             return None
         note = self._notes.pop(0)
@@ -202,7 +202,7 @@ class Phraser:
         return slot, 0.0
 
     # ---- form
-    def _lay_bar(self) -> None:
+    def _plan_bar_onsets(self) -> None:
         line, bar = self._line, self._bar
         self._line += bar
         number, count = (line - self._first) // bar, max(1, (self._end - self._first) // bar)
@@ -216,7 +216,7 @@ class Phraser:
         if within > self._ends:
             return
         if (rows := self._form.source(number)) is not None:
-            made = self._motif_at(self._played(rows), line, again=True)
+            made = self._move_motif_to_bar(self._played(rows), line, again=True)
             if len(made) > 1 and self._chance() < _NUANCES[self._turn]:
                 # in a turn the run of what returns is not cut in the middle
                 other = 1 + int((len(made) - 1) * self._chance()) if not self._turn else len(made) - 1 if number else 1
@@ -245,12 +245,12 @@ class Phraser:
         again = self._again and (phrase > 0 or (self._turn and within == 2))
         own = self._own.get(within if phrase else 0) if again else None
         if own:
-            motif = self._motif_at(own, line)
-            return motif if phrase or self._chance() < 0.5 else self._transformed(motif, SEQUENCE, line)
+            motif = self._move_motif_to_bar(own, line)
+            return motif if phrase or self._chance() < 0.5 else self._transform_motif(motif, SEQUENCE, line)
         cell = self._cells[(self._base + within) % len(self._cells)]
-        motif = self._motif_at(self._played(cell), line)
+        motif = self._move_motif_to_bar(self._played(cell), line)
         plain = not self._turn and self._chance() < _PLAIN
-        return motif if plain else self._transformed(motif, self._turns[(phrase + within) % 4], line)
+        return motif if plain else self._transform_motif(motif, self._turns[(phrase + within) % 4], line)
 
     def _new_bar(self, number: int, line: int) -> list[Onset]:
         """Returns a new bar of a continuation: a new rhythm, a player's bar, or an earlier new bar again."""
@@ -261,8 +261,8 @@ class Phraser:
         if own is None and within == 2 and self._chance() < _SENTENCE:
             own = self._own.get(number - 2)
         if own:
-            made = self._motif_at(own, line, again=at < _OWN_BAR)
-            return made if at < _OWN_BAR else self._transformed(made, SEQUENCE, line)
+            made = self._move_motif_to_bar(own, line, again=at < _OWN_BAR)
+            return made if at < _OWN_BAR else self._transform_motif(made, SEQUENCE, line)
         if at > 1.0 - _OLD_RHYTHM:
             return self._statement(*divmod(number, PHRASE), line)
         slots = [
@@ -286,7 +286,7 @@ class Phraser:
             (Onset(place, late, length, loud), pitch) for place, late, length, loud, pitch in zip(*columns, strict=True)
         ]
 
-    def _motif_at(self, notes: list[tuple[Onset, int]], line: int, *, again: bool = False) -> list[Onset]:
+    def _move_motif_to_bar(self, notes: list[tuple[Onset, int]], line: int, *, again: bool = False) -> list[Onset]:
         """Moves notes from slot 0 to a bar line: the first at its own degree, the others by steps from there.
 
         again: whether they keep their own pitches.
@@ -300,7 +300,7 @@ class Phraser:
             for n, ((note, pitch), step) in enumerate(zip(notes, steps, strict=True))
         ]
 
-    def _transformed(self, motif: list[Onset], how: int, line: int) -> list[Onset]:
+    def _transform_motif(self, motif: list[Onset], how: int, line: int) -> list[Onset]:
         if how == SEQUENCE and motif:
             by = (1, -1, 2, -2)[int(4 * self._chance())]
             return [motif[0]._replace(step=motif[0].step + by), *motif[1:]]
@@ -345,15 +345,15 @@ class Phraser:
                 made = made[:-1]
         early = not made or (self._turn and made[-1].slot - line < self._bar // 2)
         if early or (self._chance() < _LANDS and not (self._new and ends == OPEN)):
-            made = self._sustained(made, line)
+            made = self._end_on_sustained_note(made, line)
         last = made[-1]
         if ends == OPEN:
             length = max(last.length, min(2.0 * _BEAT, end - last.at - _BEAT))
         else:
-            length = self._final(end - last.at)
+            length = self._final_note_length(end - last.at)
         return [*made[:-1], last._replace(length=length, ends=ends, step=NO_STEP, fixed=False)]
 
-    def _sustained(self, made: list[Onset], line: int) -> list[Onset]:
+    def _end_on_sustained_note(self, made: list[Onset], line: int) -> list[Onset]:
         """Notes of a bar up to a sustained one."""
         beats = max(1, self._bar // _BEAT)
         at, place, late = self._chance(), _BEAT * (beats // 2), 0.0
@@ -367,7 +367,7 @@ class Phraser:
         made = [n for n in made if n.at < line + place + late - 0.5]
         return [*made, Onset(line + place, late, float(_BEAT), self._loud)]
 
-    def _final(self, left: float) -> float:
+    def _final_note_length(self, left: float) -> float:
         """Returns the length of a final note `left` sixteenths before the bar line; in a turn it may cross the line."""
         if left > 3.0 * _BEAT and not self._turn:
             return left * (0.4 + 0.4 * self._chance())

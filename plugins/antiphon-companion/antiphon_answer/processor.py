@@ -19,8 +19,8 @@ from antiphon.api import (
 )
 from antiphon.api.kernels import NextEventTimer
 from antiphon_answer.form import TURNS, PlayerTurns
-from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, Planned
-from antiphon_answer.melody_file import read_corpus, wish
+from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, PlannedNote
+from antiphon_answer.melody_file import learn_from_folder, wish
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
 from antiphon_answer.sounding import SoundAnswer
 
@@ -90,7 +90,7 @@ class Answer(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
         self._improviser = Improviser(installed_prior())
-        read_corpus(self._improviser, str(self.settings["corpus"]))
+        learn_from_folder(self._improviser, str(self.settings["corpus"]))
         self._sound = SoundAnswer(spec) if self.settings["audio"] else None
         self._sounding: dict[int, float] = {}
         self._waiting: list[PendingNote] = []
@@ -184,9 +184,9 @@ class Answer(Processor):
         elif event.kind in ("on", "off") and number in self._held:
             began = self._held.pop(number)
             self._last = beat
-            self._commit()
+            self._learn_pending_note()
             self._improviser.sounded(number, 4.0 * (beat - began))
-            self._shorten(io, number, beat, event.offset)
+            self._set_copied_length(io, number, beat, event.offset)
             if self._mode == "continue" and not self._held and self._count >= _MIN_PHRASE_NOTES:
                 self._wake = beat
 
@@ -197,11 +197,11 @@ class Answer(Processor):
             if pitch > highest:
                 self._chord = begun, pitch, velocity
             return
-        self._commit()
+        self._learn_pending_note()
         if at >= self._improviser.slot:
             self._chord = at, pitch, velocity
 
-    def _commit(self) -> None:
+    def _learn_pending_note(self) -> None:
         at, pitch, velocity = self._chord
         if at >= 0.0:
             slot = max(round(at), self._improviser.slot)
@@ -218,7 +218,7 @@ class Answer(Processor):
         to = self._in_key(pitch + self._transpose)
         self._waiting.append(PendingNote(beat + late, to, velocity, -1.0 - pitch))
 
-    def _shorten(self, io: IO, pitch: int, beat: float, frame: int) -> None:
+    def _set_copied_length(self, io: IO, pitch: int, beat: float, frame: int) -> None:
         """Sets the length of a copied note."""
         late = self._bars * self._meter if self._mode == "canon" else 0.0
         for n, note in enumerate(self._waiting):
@@ -274,7 +274,7 @@ class Answer(Processor):
         improviser = self._improviser
         if self._wake <= beat:
             self._wake = math.inf
-            self._commit()
+            self._learn_pending_note()
             bar, length = 4 * self._meter, 4 * self._bars * self._meter
             if self._mode == "continue":
                 start = math.ceil(4.0 * (beat + self._pause) - _EARLY)
@@ -318,7 +318,7 @@ class Answer(Processor):
         # what sounds along with the player is not his own melody
         return self._improviser.begin(start, end, latest, turn=self._mode == "trade", returns=self._mode != "accompany")
 
-    def _put(self, note: Planned) -> None:
+    def _put(self, note: PlannedNote) -> None:
         pitch = min(127, max(0, note.pitch + self._transpose))
         self._waiting.append(PendingNote(note.at / 4.0, pitch, note.velocity, note.length / 4.0))
 

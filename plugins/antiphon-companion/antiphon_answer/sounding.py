@@ -8,7 +8,7 @@ import numpy as np
 from antiphon.api import F32, IO, BlockTime, StreamSpec
 from antiphon.api.backends.analysis import ListeningMix, MelSettings, mel_bank
 from antiphon_answer.form import PlayerTurns
-from antiphon_answer.improviser import mix_bits
+from antiphon_answer.improviser import next_splitmix_number
 
 # ---- Audio memory of `answer`: beats of played sound, and candidates for their successors
 
@@ -86,7 +86,7 @@ class SliceMemory:
             self._frames += 1
             self._mono[:HOP] = self._mono[HOP:]
 
-    def to_hop(self) -> int:
+    def frames_until_hop(self) -> int:
         """Maximum frames of the next `write`."""
         return HOP - self._written % HOP
 
@@ -126,7 +126,7 @@ class SliceMemory:
         consecutively as they were recorded, at most `most`.
         """
         first, count = self._first, self.count
-        state = mix_bits(state)
+        state = next_splitmix_number(state)
         leap = (state >> 11) / float(1 << 53) < JUMP_PROBABILITY
         onward = last + 1
         joined = first <= onward < count and self._joined(last, onward)
@@ -147,7 +147,7 @@ class SliceMemory:
         near = [n for n in np.argsort(distances, kind="stable")[:CANDIDATES] if distances[n] < np.inf]
         if not near:
             return (self._kept(onward) if joined else -1), state
-        state = mix_bits(state)
+        state = next_splitmix_number(state)
         return self._kept(first + 1 + int(near[(state >> 11) % len(near)])), state
 
     def _joined(self, one: int, other: int) -> bool:
@@ -280,10 +280,10 @@ class SoundAnswer:
         while at < frames:
             due = max(0, math.ceil((number - time.beat) / per_frame - 1e-6)) if per_frame else frames
             if due <= at and per_frame:
-                self._beat(number, wishes or _wishes(io, at))
+                self._beat(number, wishes or _read_answer_settings(io, at))
                 number += 1
                 continue
-            end = min(frames, due, at + self.memory.to_hop())
+            end = min(frames, due, at + self.memory.frames_until_hop())
             self.memory.write(sound[:, at:end])
             for head in (self._old, self._new):
                 head.add(self.memory, out[:, at:end])
@@ -360,7 +360,7 @@ class SoundAnswer:
             self._new.begin(beat)
 
 
-def _wishes(io: IO | None, frame: int) -> SoundAnswerSettings:
+def _read_answer_settings(io: IO | None, frame: int) -> SoundAnswerSettings:
     assert io is not None
     return SoundAnswerSettings(
         str(io.at("mode", frame)),

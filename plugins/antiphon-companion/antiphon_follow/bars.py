@@ -33,7 +33,7 @@ division; share of the correction undone within a beat."""
 
 
 @kernel
-def bars_step(
+def bars_advance_filter(
     state: f64p,
     tails: f64p,
     shape: i64p,
@@ -105,7 +105,7 @@ def bars_step(
 
 
 @kernel
-def bars_read(
+def bars_read_posterior(
     state: f64p, shape: i64p, ends: i64p, positions: f64p, marks: f64p, first: i64, last: i64, bars: f64p, out: f64p
 ) -> None:
     """Layers' shares (`bars`) and a histogram of phases (`out`) of the periods first to last."""
@@ -202,7 +202,7 @@ class BarFilter:
 
     def step(self, likely: F64 | None = None) -> None:
         """Advances a frame. `likely`: a `table`; None for a frame without evidence."""
-        whole = bars_step(
+        whole = bars_advance_filter(
             self._state,
             self._tails,
             self._shape,
@@ -238,7 +238,9 @@ class BarFilter:
         first, last = int(firsts[best]), int(lasts[best]) - 1
         part = marks[first : last + 1]
         self.period = float((part * lengths[first : last + 1]).sum() / max(part.sum(), 1e-12)) / self.rate
-        bars_read(self._state, self._shape, self._ends, self._positions, marks, first, last, self._shares, self._phases)
+        bars_read_posterior(
+            self._state, self._shape, self._ends, self._positions, marks, first, last, self._shares, self._phases
+        )
         fine = 2 * (BINS + 1)
         table = self._phases.reshape(self._layers, fine)
         phases = table.sum(axis=0)

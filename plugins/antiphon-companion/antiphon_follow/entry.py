@@ -85,7 +85,7 @@ class EntryNotes(NamedTuple):
 
 
 @kernel
-def entry_expects(s: EntryScore, place: i64, number: i64) -> i64:
+def entry_has_number(s: EntryScore, place: i64, number: i64) -> i64:
     """Whether an onset of the score has a note number."""
     if number < 0 or number > 127:
         return 0
@@ -93,9 +93,9 @@ def entry_expects(s: EntryScore, place: i64, number: i64) -> i64:
 
 
 @kernel
-def entry_share(s: EntryScore, place: i64, number: i64) -> f64:
+def entry_number_frequency(s: EntryScore, place: i64, number: i64) -> f64:
     """Returns the relative frequency of a number at an onset; voices in a melody may also be a semitone off."""
-    if entry_expects(s, place, number) == 1:
+    if entry_has_number(s, place, number) == 1:
         return 1.0
     return BESIDE if s.melody == 1 and abs(number - s.lowest[place]) == 1 else 0.0
 
@@ -126,7 +126,7 @@ def entry_fit(s: EntryScore, k: EntryNotes, count: i64, first: i64, place: i64, 
     `octave`: semitones by which they are above the score's. `pace`: seconds per quarter.
     """
     deviation, begun, slide = DRIFT, k.times[first], SLIDE if s.melody == 1 else -1
-    k.often[0] = BEGINS * entry_share(s, place, k.numbers[first] - octave) * (1.0 if octave == 0 else OCTAVE)
+    k.often[0] = BEGINS * entry_number_frequency(s, place, k.numbers[first] - octave) * (1.0 if octave == 0 else OCTAVE)
     k.found[0], k.came[0] = k.numbers[first], k.numbers[first]
     found, came, others, fits = 1, 1, first, 0.0
     for n in range(first):
@@ -135,7 +135,7 @@ def entry_fit(s: EntryScore, k: EntryNotes, count: i64, first: i64, place: i64, 
         number, passed = k.numbers[n], k.times[n] - begun
         if (
             passed <= CHORD
-            and entry_expects(s, place, number - octave) == 1
+            and entry_has_number(s, place, number - octave) == 1
             and entry_number_count(k.came, came, number) == 0
         ):
             fits += TOGETHER_FITS if s.melody == 0 and entry_is_related(k.came, came, number, -1) == 0 else 0.0
@@ -144,7 +144,7 @@ def entry_fit(s: EntryScore, k: EntryNotes, count: i64, first: i64, place: i64, 
             continue
         moved, after, last = 0, place + 1, min(place + SKIPS + 2, s.onsets)
         while passed > 0.0 and moved == 0 and after < last:
-            often = entry_share(s, after, number - octave)
+            often = entry_number_frequency(s, after, number - octave)
             off = math.log(passed / ((s.starts[after] - s.starts[place]) * pace)) if often > 0.0 else 0.0
             if often > 0.0 and abs(off) <= 2.5 * deviation:
                 scaled = off / deviation
@@ -181,7 +181,7 @@ def entry_best(s: EntryScore, p: EntryPlaces, k: EntryNotes, count: i64, pace: f
             octave = 0
             if s.melody == 1 and not late and abs(off) > OCTAVES / 2:
                 octave = OCTAVES if off > 0 else -OCTAVES
-            if entry_share(s, place, k.numbers[first] - octave) > 0.0:
+            if entry_number_frequency(s, place, k.numbers[first] - octave) > 0.0:
                 over = entry_fit(s, k, count, first, place, octave, pace) - p.least[n]
                 if over > best:
                     best, begun = over, place * MOST + first

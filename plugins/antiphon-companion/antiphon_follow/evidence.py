@@ -89,7 +89,7 @@ class SoundFeatures:
         self._level += self._levels[0] * (1.0 - _SLOW)
         self._usual += (total - self._usual) * _USUAL
         self._usual_low += (low - self._usual_low) * _USUAL
-        self._chord_of(chroma)
+        self._compute_chord_change(chroma)
         flux, deep = _event(total, self._usual), _event(low, self._usual_low)
         changes = self._changes[0]
         events = np.array([flux, changes[2], changes[3], beats[1], beats[0]])
@@ -121,7 +121,7 @@ class SoundFeatures:
         )
         self._frames += 1
 
-    def _chord_of(self, chroma: F32) -> None:
+    def _compute_chord_change(self, chroma: F32) -> None:
         """Computes changes of chord and bass, relative to the last second and to `HELD` frames ago."""
         chord, place = chroma / (float(chroma.max()) + 0.3), self._frames % HELD
         for half in (slice(0, 12), slice(12, 24)):
@@ -173,12 +173,12 @@ class BeatPredictor:
     @property
     def places(self) -> F64:
         """Odds of `PLACES` of a bar of four, with mean 1."""
-        return odds_of(self._place(self._layers[-1].state))
+        return odds_from_logits(self._place(self._layers[-1].state))
 
     @property
     def tempos(self) -> F64:
         """Odds of `TEMPOS`, of mean 1."""
-        return odds_of(self._tempo(self._layers[-1].state))
+        return odds_from_logits(self._tempo(self._layers[-1].state))
 
 
 class FrameOdds:
@@ -190,10 +190,10 @@ class FrameOdds:
         self._place = Linear.of(weights, "frame_out", PLACES, units)
 
     def __call__(self, features: F32) -> F64:
-        return odds_of(self._place(np.maximum(self._enter(features), np.float32(0.0))))
+        return odds_from_logits(self._place(np.maximum(self._enter(features), np.float32(0.0))))
 
 
-def odds_of(logits: NDArray[Any]) -> F64:
+def odds_from_logits(logits: NDArray[Any]) -> F64:
     """Returns odds scaled to mean 1."""
     odds = np.exp(logits.astype(np.float64) - float(logits.max()))
     return np.asarray(odds / odds.mean())

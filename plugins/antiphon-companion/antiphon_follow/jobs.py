@@ -68,7 +68,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     )
     confidence = float(job.settings.get("confidence", 0.35))
     notes = is_midi(job.source)
-    rows = list(_of_notes(job, limits, meters, confidence) if notes else _of_sound(job, limits, meters, confidence))
+    rows = list(
+        _of_notes(job, limits, meters, confidence) if notes else _track_sound_beats(job, limits, meters, confidence)
+    )
     name = printable_path(job.source)
     if not rows:
         raise UsageError(f"{name} has no beat that follow is sure of; choose another file, or a lower confidence")
@@ -145,7 +147,7 @@ def _heard(job: FileJob) -> Iterator[tuple[float, list[SoundNote]]]:
 
 def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float) -> Iterator[Row]:
     """Lines of a MIDI file's notes; drums count as the other parts do."""
-    notes = _notes_of(job.source)
+    notes = _read_note_onsets(job.source)
     if not notes:
         raise UsageError(f"{printable_path(job.source)} holds no notes, so there is nobody to follow")
     follower, count, place = NoteBeats(*limits, meters), BeatCounter(confidence, *limits), 0
@@ -164,14 +166,16 @@ def _of_notes(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...]
             job.progress(frame / frames)
 
 
-def _notes_of(path: Path) -> list[tuple[float, int, float]]:
+def _read_note_onsets(path: Path) -> list[tuple[float, int, float]]:
     """(seconds, number, velocity to 1) of all notes of a MIDI file, drums too, in order."""
     song = read_midi(path)
     times = MidiTimes(song.tempo)
     return sorted((times.seconds(n.start), n.number, n.velocity) for track in song.tracks for n in track.notes)
 
 
-def _of_sound(job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float) -> Iterator[Row]:
+def _track_sound_beats(
+    job: FileJob, limits: tuple[float, float], meters: tuple[int, ...], confidence: float
+) -> Iterator[Row]:
     """Lines of a sound, each when its frame is known."""
     if not job.source.is_file():
         raise UsageError(f"follow takes one file of sound or notes, and {printable_path(job.source)} is none")
@@ -227,7 +231,7 @@ def _write_click(job: FileJob, path: Path, beats: list[tuple[float, float, bool]
     """Writes the performance with a click on each beat, limited as rendered notes are; MIDI notes are plain tones."""
     finish = job.finish.from_notes(level=False)
     if notes:
-        played = _notes_of(job.source)
+        played = _read_note_onsets(job.source)
         frames = math.ceil((max(played[-1][0], beats[-1][0] if beats else 0.0) + _TAIL_SECONDS) * _CLICK_RATE)
         with AudioWriter(path, _CLICK_RATE, 1, "", finish) as writer:
             writer.write((tones(played, _CLICK_RATE, frames) + clicks(beats, _CLICK_RATE, 0, frames))[None])
@@ -247,7 +251,7 @@ def _write_click(job: FileJob, path: Path, beats: list[tuple[float, float, bool]
 def clicks(beats: list[tuple[float, float, bool]], rate: int, first: int, frames: int) -> F32:
     """Frames `first` on of a click at each beat."""
     out, size = np.zeros(frames, np.float32), round(_CLICK_SECONDS * rate)
-    sounds = [_click(rate, size, hertz) for hertz in _CLICK_HZ]
+    sounds = [_make_click_sound(rate, size, hertz) for hertz in _CLICK_HZ]
     for at, _, downbeat in beats:
         begin = round(at * rate) - first
         if -size < begin < frames:
@@ -268,6 +272,6 @@ def tones(notes: list[tuple[float, int, float]], rate: int, frames: int) -> F32:
     return np.asarray(0.25 * out / max(1e-6, float(np.abs(out).max())), np.float32)
 
 
-def _click(rate: int, size: int, hertz: float) -> F64:
+def _make_click_sound(rate: int, size: int, hertz: float) -> F64:
     time = np.arange(size) / rate
     return np.asarray(_CLICK_LEVEL * np.exp(-time * 150.0) * np.sin(2.0 * np.pi * hertz * time))

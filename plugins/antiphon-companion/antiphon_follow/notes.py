@@ -150,7 +150,7 @@ class NoteFrames:
         self._loud += _ADAPTION * (loudest - self._loud)
 
 
-def _octaves() -> F64:
+def _octave_spread_matrix() -> F64:
     """Returns the matrix `[PLACES, PLACES]` that spreads the odds of a place to twice and half the tempo."""
     place, same = np.arange(PLACES), np.eye(PLACES)
     slower = 0.5 * (same[:, place // 2] + same[:, place // 2 + PLACES // 2])
@@ -164,7 +164,7 @@ class NoteBeats:
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
         self._features, self._network = NoteFrames(), BeatPredictor(network_weights(MODEL))
-        self._tables = self.filter.tables(_octaves())
+        self._tables = self.filter.tables(_octave_spread_matrix())
         self.clear()
 
     def clear(self) -> None:

@@ -212,7 +212,7 @@ class Follow(Processor):
             last = min(io.frames, first + HOP - self._hops.fill)
             self._hops.run(io, sound[:, first:last], self._nothing[:, : last - first])
             first = last
-        self._buttons(io)
+        self._handle_beat_buttons(io)
         self._listen(io)
         count, before = self._count, self._count.beat
         count.confidence = float(io.value("confidence"))
@@ -289,7 +289,7 @@ class Follow(Processor):
             self._notes.note(at, event.number, event.value)
         return place + 1
 
-    def _buttons(self, io: IO) -> None:
+    def _handle_beat_buttons(self, io: IO) -> None:
         answer = self._answer
         before = answer.octave, answer.moved
         if io.fired("half"):

@@ -143,7 +143,7 @@ def score_path_cost(
 
 
 @kernel
-def score_pace(o: ScoreOdds, t: ScoreTables, s: ScorePaths, here: i64, back: i64, row: i64, at: f64) -> None:
+def score_update_tempo(o: ScoreOdds, t: ScoreTables, s: ScorePaths, here: i64, back: i64, row: i64, at: f64) -> None:
     """Tempo of the path that moves to an onset, by a Kalman filter; a fermata says nothing of it."""
     gap, held, passed = t.gaps[row * t.onsets + here], s.pace[back], at - s.began[back]
     limit = 0.6 * (gap * held) + o.error
@@ -156,7 +156,7 @@ def score_pace(o: ScoreOdds, t: ScoreTables, s: ScorePaths, here: i64, back: i64
 
 
 @kernel
-def score_place(
+def score_process_onset(
     o: ScoreOdds, t: ScoreTables, s: ScorePaths, r: ScoreBuffers, n: ScoreNoteCosts, here: i64, low: i64
 ) -> None:
     """Processes a note at one onset, before the onsets ahead of it in the score are processed."""
@@ -191,7 +191,7 @@ def score_place(
     if jumped:
         s.pace[here], s.doubt[here], s.came_before[here] = r.pace[here], 2.0 * r.doubt[here], -1
     else:
-        score_pace(o, t, s, here, max(here - row - 1, low), row, n.at)
+        score_update_tempo(o, t, s, here, max(here - row - 1, low), row, n.at)
         s.came_before[here] = s.came[before] if row == 0 else 0
     s.began[here], s.came[here] = n.at, bits
     s.left[here] = t.sizes[here] - (1.0 if n.off[here] > -o.wrong else 0.0)
@@ -224,5 +224,5 @@ def score_step(
     score_best_jumps(o, t, s, r, n, low, width)
     # from the last on, as each looks at those before it
     for place in range(width):
-        score_place(o, t, s, r, n, low + width - 1 - place, low)
+        score_process_onset(o, t, s, r, n, low + width - 1 - place, low)
     return score_store_paths(t, s, r, low, width)

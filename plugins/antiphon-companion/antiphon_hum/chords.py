@@ -9,7 +9,7 @@ from antiphon.api import F32, IO, Event, StreamSpec, WorkerError
 from antiphon.api.backends.models import ModelInfo, StreamedChords
 from antiphon.api.backends.signal import HIGHEST, LOWEST as LOWEST_SUNG, Decimator
 from antiphon.api.backends.workers import WorkerClient, lead_for
-from antiphon_hum.quantise import SCALES, KeyFinder, in_scale
+from antiphon_hum.quantise import SCALES, KeyFinder, nearest_number_in_scale
 
 LEAST_SHARE = 0.7
 """Lower limit of the factor on the thresholds of a sustained pitch, where no pitch is sure."""
@@ -212,4 +212,4 @@ class ChordTracker:
         if scale == "off":
             return number
         tonic, scale = self._keys.resolve(str(io.at("key", last)), scale)
-        return number if scale == "off" else in_scale(float(number), tonic, SCALES[scale])
+        return number if scale == "off" else nearest_number_in_scale(float(number), tonic, SCALES[scale])

@@ -108,11 +108,13 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
             f"since {printable_path(job.target)} holds only part of the notes"
         )
     settings = job.settings
-    if summary := found_summary(found, str(settings.get("key", "auto")), str(settings.get("scale", "off")), _bpm(job)):
+    if summary := describe_transcription(
+        found, str(settings.get("key", "auto")), str(settings.get("scale", "off")), _bpm(job)
+    ):
         job.complain(f"{name}: {summary}")
 
 
-def found_summary(found: Transcription, key: str, scale: str, bpm: float) -> str:
+def describe_transcription(found: Transcription, key: str, scale: str, bpm: float) -> str:
     """Sentence about detected key and tempo, and about omitted notes; "" for none."""
     parts = []
     if found.key is not None and "auto" in (key, scale):

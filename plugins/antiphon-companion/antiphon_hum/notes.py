@@ -18,7 +18,7 @@ from antiphon_hum.learned.decode import SECONDS, LeadVoice
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
 from antiphon_hum.learned.model_tracker import SENSITIVITY_LOG_ODDS
 from antiphon_hum.processor import BEND_RANGE, MIDDLE_VELOCITY, Hum, available_mode, velocity
-from antiphon_hum.quantise import KEYS, SCALES, FrameNote, KeyFinder, in_scale, on_grid, timing
+from antiphon_hum.quantise import KEYS, SCALES, FrameNote, KeyFinder, nearest_number_in_scale, on_grid, timing
 from antiphon_hum.struck import MIN_PURE_SHARE, PureTones, StruckLine
 
 # ---- Several notes at once in files: the network's frames to notes
@@ -58,16 +58,16 @@ def decode(sounding: F32, onsets: F32, sensitivity: float = 0.5) -> list[tuple[i
             held = start + np.flatnonzero(strong[start:stop, pitch])
             breaks = np.flatnonzero(np.diff(held, prepend=start) > GAP)
             held = held[: breaks[0]] if len(breaks) else held
-            if len(held) and held[-1] + 1 - start >= LEAST_FRAMES and not _overtone(sounding, onsets, start, pitch):
+            if len(held) and held[-1] + 1 - start >= LEAST_FRAMES and not _is_overtone(sounding, onsets, start, pitch):
                 notes.append((start, int(held[-1]) + 1, pitch))
                 left[max(0, start - BEFORE) : held[-1] + 1 + GAP] = False
         for start, end in _find_blurred_notes(left, sounding[:, pitch], onsets[:, pitch], least):
-            if not _overtone(sounding, onsets, start, pitch):
+            if not _is_overtone(sounding, onsets, start, pitch):
                 notes.append((start, end, pitch))
     return [(a, b, StreamedChords.lowest + pitch, float(sounding[a:b, pitch].mean())) for a, b, pitch in sorted(notes)]
 
 
-def _overtone(sounding: F32, onsets: F32, start: int, pitch: int) -> bool:
+def _is_overtone(sounding: F32, onsets: F32, start: int, pitch: int) -> bool:
     """Whether this pitch is an overtone of a much surer note that begins at the same time."""
     first = sounding[start : start + GAP + 1].max(axis=0)
     begun = onsets[max(0, start - TOGETHER) : start + TOGETHER + 1].max(axis=0)
@@ -231,7 +231,7 @@ def _struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Transc
     if notes:
         key = _key(notes, at, hum)
     if key is not None:
-        notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
+        notes = [replace(n, number=nearest_number_in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
     return replace(heard, notes=tuple(notes), key=key, struck=True) if notes else None
 
 
@@ -278,7 +278,7 @@ def _network_pass(play: Play, hum: Hum) -> Transcription:
             notes.append(FrameNote(begin, close, number, velocity(level, float(settings["dynamics"])), pitch))
     key = _key(notes, model_tracker.RATE, hum)
     if key is not None:
-        notes = [replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
+        notes = [replace(n, number=nearest_number_in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
     loud = levels > float(settings["threshold"])
     many = float(answers[loud, learned.MANY].mean()) if loud.any() else 0.0
     return Transcription(tuple(notes), frames, key, many=many)
@@ -299,7 +299,9 @@ def _run_chord_pass(play: Play, settings: Mapping[str, Value], hum: Hum) -> Tran
             notes.append(FrameNote(begin, close, number, loud, float(number)))
     key = _key(notes, OfflineChords.rate, hum)
     if key is not None:
-        notes = end_at_repeats(replace(n, number=in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes)
+        notes = end_at_repeats(
+            replace(n, number=nearest_number_in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes
+        )
     return Transcription(tuple(notes), model.frames, key)
 
 

@@ -33,7 +33,7 @@ FADE = 0.97
 """Factor on a note's weight in the key per further note."""
 
 
-def in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
+def nearest_number_in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
     """The MIDI number nearest to `pitch` (a fractional one) among the degrees above any octave of `tonic`."""
     best, distance = round(pitch), 99.0
     for number in range(max(0, int(pitch) - 6), min(127, int(pitch) + 7) + 1):

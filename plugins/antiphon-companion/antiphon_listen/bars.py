@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon_listen import harmony
-from antiphon_listen.beats import BeatGrid, after_gap, extent_of
+from antiphon_listen.beats import BeatGrid, flag_beats_after_silence, sounding_time_range
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
@@ -46,7 +46,7 @@ def meter_odds(grid: BeatGrid, tables: Tables) -> float:
 
 def meter_features(grid: BeatGrid) -> F64:
     """Returns the excess of repetition of onsets and harmony after three beats over two or four, `[28]`."""
-    level = _standardised(np.log(grid.parts[:, _METER_COLUMNS] + 0.1))
+    level = _standardise_columns(np.log(grid.parts[:, _METER_COLUMNS] + 0.1))
     count = len(level)
     two, three, four, six, eight, twelve = (
         (level[step:] * level[:-step]).sum(axis=0) / count if step < count else np.zeros(level.shape[1])
@@ -71,16 +71,16 @@ def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64
     four, three = bar_odds(curves, grid, tables)
     if meter_odds(grid, tables) > 0.0:
         return three, find_downbeats(three, grid.beats, (3, 6))
-    if grid.drums and len(grid.beats) >= MIN_BEATS and _without_chords(curves, grid, tables):
-        begin, _ = extent_of(curves)
+    if grid.drums and len(grid.beats) >= MIN_BEATS and _has_no_chords(curves, grid, tables):
+        begin, _ = sounding_time_range(curves)
         places = np.round((grid.beats - max(0.0, begin)) * grid.tempo / 60.0).astype(int)
-        level = _standardised(np.log(grid.parts[:, :2] + 0.1))
+        level = _standardise_columns(np.log(grid.parts[:, :2] + 0.1))
         four = np.asarray(_FROM_START * (places % 4 == 0) + _KICK * (level[:, 0] - level[:, 1]) - LOG_ODDS_BIAS - 1.0)
     return four, find_downbeats(four, grid.beats)
 
 
-def _without_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool:
-    scores = harmony.likelihoods(harmony.shares(curves.per_interval(grid.beats)), tables)
+def _has_no_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool:
+    scores = harmony.likelihoods(harmony.shares(curves.pitch_classes_by_interval(grid.beats)), tables)
     return bool((harmony.viterbi_states(0.5 * scores, _STAY) == harmony.NO_CHORD).mean() >= _ALONE)
 
 
@@ -88,7 +88,7 @@ def find_downbeats(odds: F64, beats: F64, meters: Sequence[int] = (4,)) -> F64:
     """Times of the downbeats in seconds, on the best path through the beats' odds in bars of one of `meters`."""
     if len(beats) < MIN_BEATS:
         return beats[:0]
-    odds, free = odds + LOG_ODDS_BIAS, after_gap(beats)
+    odds, free = odds + LOG_ODDS_BIAS, flag_beats_after_silence(beats)
     best, chosen = -np.inf, beats[:0]
     for meter in meters:
         score, places = _counted(odds, meter, free)
@@ -100,7 +100,7 @@ def find_downbeats(odds: F64, beats: F64, meters: Sequence[int] = (4,)) -> F64:
 def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     """Features of each beat, `[n, 118]`: chord changes, their durations, onsets, and the neighbours'."""
     count = len(grid.beats)
-    scores = harmony.likelihoods(harmony.shares(curves.per_interval(grid.beats)), tables)
+    scores = harmony.likelihoods(harmony.shares(curves.pitch_classes_by_interval(grid.beats)), tables)
     path = harmony.viterbi_states(0.5 * scores, _STAY)
     change = np.concatenate([[0.0], np.diff(path) != 0]).astype(np.float64)
     total = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)])
@@ -124,18 +124,18 @@ def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     degree[chords, (path[chords] % 12 - tonic) % 12 + 12 * (path[chords] >= 12)] = change[chords]
     own = np.concatenate([np.array(columns, np.float64).T, degree], axis=1)
     around = [np.roll(own, -step, axis=0)[:, [0, 2, 3, 4]] for step in _HARMONY_OFFSETS]
-    return np.concatenate([own, *around, _accents(grid)], axis=1)
+    return np.concatenate([own, *around, _accent_features(grid)], axis=1)
 
 
-def _accents(grid: BeatGrid) -> F64:
+def _accent_features(grid: BeatGrid) -> F64:
     """Onsets and novelty on and after each beat relative to the recording's, and of neighbouring beats, `[n, 38]`."""
-    level = _standardised(np.log(grid.parts + 0.1))
+    level = _standardise_columns(np.log(grid.parts + 0.1))
     return np.concatenate(
         [level, *(np.roll(level, -step, axis=0)[:, [0, 1, 2, 12]] for step in _ONSET_OFFSETS)], axis=1
     )
 
 
-def _standardised(level: F64) -> F64:
+def _standardise_columns(level: F64) -> F64:
     """Returns columns with mean 0 and standard deviation 1."""
     return np.asarray((level - level.mean(axis=0)) / (level.std(axis=0) + 0.1))
 

@@ -75,7 +75,7 @@ _ONSET_RATIO = 1.5
 
 
 @kernel
-def listen_track(x: f64p, frames: i64, low: i64, high: i64, cost: f64p, score: f64p, back: i64p) -> None:
+def listen_best_beat_scores(x: f64p, frames: i64, low: i64, high: i64, cost: f64p, score: f64p, back: i64p) -> None:
     """score[t] = x[t] + max over k of score[t - low - k] + cost[k]; back[t] is the argmax frame, -1 at the start."""
     for t in range(frames):
         score[t] = x[t]
@@ -115,10 +115,10 @@ class BeatGrid:
 
 def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
     """Most likely beat grid of a recording's curves; None without one of four beats."""
-    return track_surely(curves, tables)[0]
+    return track_with_probability(curves, tables)[0]
 
 
-def track_surely(curves: MusicCurves, tables: Tables) -> tuple[BeatGrid | None, float]:
+def track_with_probability(curves: MusicCurves, tables: Tables) -> tuple[BeatGrid | None, float]:
     """Most likely beat grid, as `track`, and the probability that its tempo is not another one, as `octave_share`."""
     grids = grid_candidates(curves)
     if not grids:
@@ -137,7 +137,7 @@ def grid_scores(grids: list[BeatGrid], tables: Tables) -> F64:
     rows = np.array([features(grid) for grid in grids])
     scores = np.asarray(((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights)
     best = grids[int(np.argmax(scores))].tempo
-    for half in filter(_half_time, grids):
+    for half in filter(_is_half_time, grids):
         if np.abs(np.log(best / half.tempo / np.array([1.0, 2.0]))).min() > _MIN_PERIOD_DISTANCE:
             continue
         for place, grid in enumerate(grids):
@@ -147,7 +147,7 @@ def grid_scores(grids: list[BeatGrid], tables: Tables) -> F64:
     return scores
 
 
-def _half_time(grid: BeatGrid) -> bool:
+def _is_half_time(grid: BeatGrid) -> bool:
     if not grid.drums or grid.tempo >= _HALF_TEMPO:
         return False
     two, four = grid.repeats[_LOW_TWO], grid.repeats[_LOW_TWO + 2]
@@ -169,7 +169,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
     A threshold of .5 separates most music from noise, speech and voices of animals.
     """
     strength, period = _WEIGHTS @ curves.strength, 60.0 / grid.tempo
-    begin, end = extent_of(curves)
+    begin, end = sounding_time_range(curves)
     windows = max(1, round((end - begin) / _WINDOW))
     odds = []
     for first, last in itertools.pairwise(np.linspace(begin, end, windows + 1)):
@@ -185,7 +185,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
     return float(np.mean(1.0 / (1.0 + np.exp(-np.array(odds))))) if odds else 0.0
 
 
-def extent_of(curves: MusicCurves) -> tuple[float, float]:
+def sounding_time_range(curves: MusicCurves) -> tuple[float, float]:
     """Returns the times in seconds of the first and the last sound."""
     begin, end = 0.0, curves.seconds
     for first, last in curves.silences:
@@ -215,7 +215,7 @@ def _autocorrelation(strength: F64, lags: int) -> F64:
 def grid_candidates(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
     """Grids of the likely periods, each on and off its beat; empty below `shortest` seconds."""
     strength = _WEIGHTS @ curves.strength
-    begin, end = extent_of(curves)
+    begin, end = sounding_time_range(curves)
     extent = slice(round(begin * signals.FRAMES_PER_SECOND), round(end * signals.FRAMES_PER_SECOND))
     sounding = curves.sounding(np.arange(len(strength)) / signals.FRAMES_PER_SECOND)
     heard = strength[sounding]
@@ -235,7 +235,7 @@ def grid_candidates(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> lis
     grids = []
     for period in periods:
         beats = _path(observed / observed[sounding].std(), period) / signals.FRAMES_PER_SECOND - _ONSET_LATENCY
-        repeats = _repeats(correlations, period)
+        repeats = _period_autocorrelations(correlations, period)
         for at in (beats,) if even else (beats, beats[:-1] + np.diff(beats) / 2):
             at = at[(at >= begin) & curves.sounding(at)]
             if len(at) >= 4:
@@ -266,7 +266,7 @@ def even_pulse(strength: F64) -> float:
     return period if period <= LONGEST * signals.FRAMES_PER_SECOND else 0.0
 
 
-def _repeats(correlations: list[F64], period: float) -> F64:
+def _period_autocorrelations(correlations: list[F64], period: float) -> F64:
     """Autocorrelations at `_MULTIPLES` of a period in frames, `[32]`."""
     lags = _MULTIPLES * period * _OFF_PERIOD
     found = [np.interp(lags, np.arange(len(row)), row).max(axis=0) for row in correlations]
@@ -297,7 +297,7 @@ def _path(observed: F64, period: float) -> F64:
     low, high = round(0.75 * period), round(1.33 * period)
     cost = -_TIGHTNESS * np.log(np.arange(low, high + 1) / period) ** 2
     score, back = np.zeros(len(observed)), np.zeros(len(observed), np.int64)
-    listen_track(np.ascontiguousarray(observed), len(observed), low, high, cost, score, back)
+    listen_best_beat_scores(np.ascontiguousarray(observed), len(observed), low, high, cost, score, back)
     at = len(score) - high + int(np.argmax(score[-high:]))
     path = []
     while at >= 0:
@@ -306,7 +306,7 @@ def _path(observed: F64, period: float) -> F64:
     return np.array(path[::-1], np.float64)
 
 
-def after_gap(beats: F64) -> NDArray[np.bool_]:
+def flag_beats_after_silence(beats: F64) -> NDArray[np.bool_]:
     """Returns flags of the beats that follow a silence, `[n]`."""
     lengths = np.diff(beats)
     return np.concatenate([[False], lengths > _GAP * np.median(lengths)])
@@ -318,8 +318,8 @@ def parts_of(curves: MusicCurves, beats: F64) -> F64:
     lengths = np.minimum(lengths, _GAP * np.median(lengths))
     count = len(beats)
     times = np.concatenate([beats + part * lengths for part in (0.0, 0.25, 0.5, 0.75)])
-    strength = curves.at_onsets(times).reshape(3, 4, count).swapaxes(0, 1).reshape(12, count)
-    change = curves.change_at(np.concatenate([times[:count], times[2 * count : 3 * count]])).reshape(2, count)
+    strength = curves.strengths_near_onsets(times).reshape(3, 4, count).swapaxes(0, 1).reshape(12, count)
+    change = curves.novelty_near_times(np.concatenate([times[:count], times[2 * count : 3 * count]])).reshape(2, count)
     return np.concatenate([strength, change]).T
 
 
@@ -335,13 +335,13 @@ def features(grid: BeatGrid) -> F64:
     drums = float(grid.drums)
     return np.array([
         octaves, octaves**2, max(0.0, twice), max(0.0, half), *(strength / total).ravel(), *np.log(total),
-        mean[12] / middle, mean[12] - mean[13], *_contrasts(grid.parts[:, (0, 1, 2, 12)]),
+        mean[12] / middle, mean[12] - mean[13], *_beat_group_contrasts(grid.parts[:, (0, 1, 2, 12)]),
         repeated, np.log2(grid.tempo / _USUAL) ** 2, drums * octaves, drums * octaves**2, drums * repeated,
         *grid.repeats, eight + four + twice - thrice - six, max(twice, four) - thrice, half - max(third, two_thirds),
     ])  # fmt: skip
 
 
-def _contrasts(columns: F64) -> F64:
+def _beat_group_contrasts(columns: F64) -> F64:
     """Contrast of the strongest of two, three, four and eight beats in each column, averaged over the recording."""
     rows = []
     for beats in (2, 3, 4, 8):

@@ -69,7 +69,7 @@ def _write(
     check_distinct([("IN", job.source)], [("OUT", job.target)])
     info, length, run = hear(job)
     own = run.analysed()
-    song, whole = own.in_recording(), length / info.rate
+    song, whole = own.convert_to_recording_times(), length / info.rate
     structure = song.structure
     if seconds is not None and whole <= seconds + _MAX_EXCESS_SECONDS:
         job.complain(f"{printable_path(job.source)} lasts {whole:.1f} s, and is written whole")
@@ -174,7 +174,7 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
     check_distinct([("IN", job.source)], [("OUT", job.target)])
     (_, _, run), name = hear(job), printable_path(job.source)
     own = run.analysed()
-    song, chords = own.in_recording(), run.chords(own)
+    song, chords = own.convert_to_recording_times(), run.chords(own)
     play = str(job.settings.get("play", "chords"))
     if chords is None or (play == "beats" and song.grid is None):
         raise UsageError(

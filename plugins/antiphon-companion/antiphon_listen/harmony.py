@@ -147,7 +147,7 @@ _FOLD = np.concatenate([0.5 * np.eye(12), np.eye(12)])
 I64 = NDArray[np.int64]
 
 
-def step_grid(beats: F64, seconds: float) -> F64:
+def possible_chord_times(beats: F64, seconds: float) -> F64:
     """Possible times of chord changes: beats or half beats from 0 to the end, or an even grid without beats."""
     if len(beats) < 2:
         return np.arange(0.0, max(seconds, 2.0 * _UNIFORM_STEP), _UNIFORM_STEP)
@@ -170,8 +170,8 @@ def likelihoods(rows: F64, tables: Tables) -> F64:
     out = np.zeros((len(rows), NO_CHORD + 1))
     for mode in (0, 1):
         for root in range(12):
-            out[:, 12 * mode + root] = _normal(rotate_root(rows, root), tables, mode)
-    out[:, NO_CHORD] = _normal(rows, tables, 2)
+            out[:, 12 * mode + root] = _gaussian_log_density(rotate_root(rows, root), tables, mode)
+    out[:, NO_CHORD] = _gaussian_log_density(rows, tables, 2)
     return out
 
 
@@ -180,7 +180,7 @@ def rotate_root(rows: F64, root: int) -> F64:
     return np.concatenate([np.roll(rows[:, :12], -root, axis=1), np.roll(rows[:, 12:], -root, axis=1)], axis=1)
 
 
-def _normal(rows: F64, tables: Tables, kind: int) -> F64:
+def _gaussian_log_density(rows: F64, tables: Tables, kind: int) -> F64:
     away, precision = rows - tables.chord_mean[kind], tables.chord_precision[kind]
     return np.asarray(0.5 * np.linalg.slogdet(precision)[1] - 0.5 * ((away @ precision) * away).sum(axis=1))
 
@@ -205,8 +205,8 @@ def viterbi_states(scores: F64, stay: float) -> I64:
 
 def chord_steps(curves: MusicCurves, beats: F64, tables: Tables) -> tuple[F64, I64]:
     """Returns the times of steps and the chord of each."""
-    grid = step_grid(beats, curves.seconds)
-    rows = shares(curves.per_interval(grid))
+    grid = possible_chord_times(beats, curves.seconds)
+    rows = shares(curves.pitch_classes_by_interval(grid))
     return grid, viterbi_states(_LIKELIHOOD_EXPONENT * likelihoods(rows, tables), SELF_TRANSITION)
 
 
@@ -305,7 +305,7 @@ def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds
         grid, path = chord_steps(curves, beats, tables)
         labels = [name_of(int(chord)) for chord in path]
         return SongChords(_joined(grid, labels, curves.seconds), 0.0, grid, path)
-    grid = step_grid(beats, curves.seconds)
+    grid = possible_chord_times(beats, curves.seconds)
     rows = odds.chords
     total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
     edges = np.append(grid, 2.0 * grid[-1] - grid[-2])
@@ -313,12 +313,14 @@ def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds
     whole = np.minimum(place.astype(int), len(rows) - 1)
     until = total[whole] + (place - whole)[:, None] * rows[whole]
     scores = np.asarray(np.diff(until, axis=0) / np.maximum(np.diff(place), 1e-6)[:, None])
-    fitted = _NETWORK * scores + _TRIADS * _triad_odds(likelihoods(shares(curves.per_interval(grid)), tables))
+    fitted = _NETWORK * scores + _TRIADS * _triad_odds(
+        likelihoods(shares(curves.pitch_classes_by_interval(grid)), tables)
+    )
     path = viterbi_states(fitted, SELF_TRANSITION)
     spans = _joined(grid, [LABELS[chord] for chord in path], curves.seconds)
     certain = np.exp(scores[np.arange(len(path)), path])
     triads = np.append(_NEAREST_TRIAD, NO_CHORD)[path]
-    return SongChords([_with_bass(span, odds.bass) for span in spans], float(certain.mean()), grid, triads)
+    return SongChords([_add_bass_to_span(span, odds.bass) for span in spans], float(certain.mean()), grid, triads)
 
 
 def _triad_odds(likelihoods: F64) -> F64:
@@ -355,7 +357,7 @@ def _joined(grid: F64, labels: Sequence[str], seconds: float) -> list[tuple[floa
     return spans
 
 
-def _with_bass(span: tuple[float, float, str], bass: F32) -> tuple[float, float, str]:
+def _add_bass_to_span(span: tuple[float, float, str], bass: F32) -> tuple[float, float, str]:
     """Returns the span with its bass, such as "C:maj/3", if the lowest tone is a chord tone other than the root."""
     start, end, label = span
     root, _, kind = label.partition(":")

@@ -119,7 +119,7 @@ class SongAnalysis:
     octave_share: float = 0.0  # as of `beats.octave_share`
     begin: float = 0.0  # seconds of the recording at which `curves` begin, below 0 where it begins with sound
 
-    def in_recording(self) -> SongAnalysis:
+    def convert_to_recording_times(self) -> SongAnalysis:
         """The same results with the recording's times, except in `curves`."""
         grid, parts = self.grid, self.structure
         return replace(
@@ -173,7 +173,7 @@ class MusicRun(AnalysisRun):
         if self._peak < _SILENCE_PEAK or len(notes) < 2 or not notes.any():
             return SongAnalysis()
         found, fitted = replace(curves(strength, notes, seconds), drums=self._onsets.has_drums), tables.load()
-        grid, share = beats.track_surely(found, fitted) if seconds >= MIN_SECONDS else (None, 0.0)
+        grid, share = beats.track_with_probability(found, fitted) if seconds >= MIN_SECONDS else (None, 0.0)
         if grid is None:
             return SongAnalysis(found, begin=begin)
         odds, ones = bars.track_bars(found, grid, fitted)
@@ -203,7 +203,7 @@ class MusicRun(AnalysisRun):
     def stated(self, song: SongAnalysis, chords: SongChords | None) -> Mapping[str, Any]:
         """Quantities of `MusicAnalysis`, of the analysed sound and its chords."""
         found, beat_grid, ones = song.curves, song.grid, song.times(song.downbeats)
-        parts = song.in_recording().structure
+        parts = song.convert_to_recording_times().structure
         if found is None or chords is None:
             return {quantity.name: None for quantity in MusicAnalysis.quantities}
         tapped = np.zeros(0) if beat_grid is None else song.times(beat_grid.beats)

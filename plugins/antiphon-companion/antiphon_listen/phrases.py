@@ -33,7 +33,7 @@ _BEST_REPEATS = 4
 def beat_rows(curves: MusicCurves, beats: F64) -> F64:
     """Pitch classes of both halves of each beat, without the recording's mean, of length 1, `[n, 72]`."""
     halves = np.stack([beats, beats + 0.5 * np.diff(beats, append=2.0 * beats[-1] - beats[-2])], axis=1).ravel()
-    notes = np.sqrt(curves.per_interval(halves)).reshape(len(beats), 2, 24)
+    notes = np.sqrt(curves.pitch_classes_by_interval(halves)).reshape(len(beats), 2, 24)
     parts = []
     for part, share in (
         (notes.reshape(len(beats), -1), 1.0 - _TREBLE),
@@ -151,10 +151,10 @@ def beat_features(curves: MusicCurves, grid: BeatGrid, bar_odds: F64) -> F64:
     beats = grid.beats
     count = len(beats)
     halves = np.stack([beats, beats + 0.5 * np.diff(beats, append=2.0 * beats[-1] - beats[-2])], axis=1).ravel()
-    notes = curves.per_interval(halves).reshape(count, 2, 2, 12).sum(axis=3)
+    notes = curves.pitch_classes_by_interval(halves).reshape(count, 2, 2, 12).sum(axis=3)
     level = np.log(np.concatenate([notes.sum(axis=2), notes[:, :, 0], notes[:, :, 1]], axis=1) + 1e-3)
     onsets = np.log(grid.parts[:, :12] + 0.1)
-    scores = harmony.shares(curves.per_interval(beats))
+    scores = harmony.shares(curves.pitch_classes_by_interval(beats))
     return np.concatenate(
         [bar_odds[:, None], _even(level), _even(onsets), _chords(scores), grid.parts[:, 12:14]], axis=1
     )
@@ -338,7 +338,7 @@ def find_structure(
     parts = list(zip(edges, [*edges[1:], count], strict=True))
     letters, likeness = find_letters(rows, parts)
     lengths = np.diff([grid.beats[first] for first in edges], append=curves.seconds)
-    thumbnail, certain = chorus_of(letters, lengths, _levels(curves, grid.beats, parts), repeats(rows, parts))
+    thumbnail, certain = choose_chorus(letters, lengths, _levels(curves, grid.beats, parts), repeats(rows, parts))
     names = _names(parts, letters, letters[thumbnail] if certain else None)
     unlike = 1.0 - likeness
     found = (Phrase(*part, letters[n], names[n], float(unlike[n])) for n, part in enumerate(parts))
@@ -382,7 +382,7 @@ def repeats(rows: F64, parts: list[tuple[int, int]]) -> F64:
     return np.array(found)
 
 
-def chorus_of(letters: list[int], seconds: F64, level: F64, repeated: F64) -> tuple[int, float]:
+def choose_chorus(letters: list[int], seconds: F64, level: F64, repeated: F64) -> tuple[int, float]:
     """Phrase from which the chorus is played, and the probability of its letter: 0 if no letter recurs after another.
 
     `seconds`, logarithmic `level` and `repeated`, as of `repeats`: `[phrases]`.

@@ -351,7 +351,7 @@ class Listen(Processor):
             self._answered = False
             self._hops.run(io, sound[:, first:last], self._nothing[:, : last - first])
             if self._answered:
-                self._on_answer(io, first)
+                self._update_played_chord(io, first)
             self._piece(io, first, last)
             first = last
         known, depth = self._known, io.curve("depth")
@@ -367,11 +367,11 @@ class Listen(Processor):
         while (beat := self._clock.due(start + first, start + last)) is not None:
             at = beat - start
             self._end_click(io, at)
-            self._ramps(io, first, at)
-            self._on_beat(io, at)
+            self._write_ramp_outputs(io, first, at)
+            self._play_beat_notes(io, at)
             first = at
         self._end_click(io, last)
-        self._ramps(io, first, last)
+        self._write_ramp_outputs(io, first, last)
 
     def _post(self, hop: int, sound: Samples) -> None:
         assert self._io is not None
@@ -407,7 +407,7 @@ class Listen(Processor):
             float(end + self._hops.lead * HOP),
         )
 
-    def _ramps(self, io: IO, first: int, last: int) -> None:
+    def _write_ramp_outputs(self, io: IO, first: int, last: int) -> None:
         """Writes the outputs of a sub-block without a beat."""
         clock, depth = self._clock, io.curve("depth")
         gone = (io.time.sample + first - clock.last) / clock.period if clock.period else np.inf
@@ -426,7 +426,7 @@ class Listen(Processor):
             if play in ("chords", "roots"):
                 self._strike(io, offset, play, 1.0)
 
-    def _on_answer(self, io: IO, offset: int) -> None:
+    def _update_played_chord(self, io: IO, offset: int) -> None:
         """Ends an outdated chord, and starts the new one if there is no beat to start it on."""
         play, chord = str(io.at("play", offset)), int(self._known[answers.CHORD])
         if play == "off" or (chord == 0 and play != "beats"):
@@ -440,7 +440,7 @@ class Listen(Processor):
         if self._until >= 0 and until < before:
             self._end(io, max(0, until))
 
-    def _on_beat(self, io: IO, offset: int) -> None:
+    def _play_beat_notes(self, io: IO, offset: int) -> None:
         play, first = str(io.at("play", offset)), self._clock.place == 0
         louder = 1.25 if first else 1.0
         if play == "beats":

@@ -103,15 +103,15 @@ class MusicCurves:
         at = seconds[:, None]
         return np.asarray(~((at >= self.silences[:, 0]) & (at < self.silences[:, 1])).any(axis=1))
 
-    def at_onsets(self, seconds: F64) -> F64:
+    def strengths_near_onsets(self, seconds: F64) -> F64:
         """Maximum strengths within 20 ms of each time, `[3, n]`."""
         return np.array([_largest(row, seconds, FRAMES_PER_SECOND, 0.01) for row in self.strength])
 
-    def change_at(self, seconds: F64) -> F64:
+    def novelty_near_times(self, seconds: F64) -> F64:
         """Maximum novelty within 50 ms of each time, `[n]`."""
         return _largest(self.novelty, seconds, spectra.FRAMES_PER_SECOND, 0.025)
 
-    def per_interval(self, seconds: F64) -> F64:
+    def pitch_classes_by_interval(self, seconds: F64) -> F64:
         """Mean square roots of the pitch classes between times, `[n, 24]`; the last interval repeats its length."""
         lengths = np.diff(seconds, append=2.0 * seconds[-1] - seconds[-2])
         roots = np.sqrt(self.notes / (self.notes.max(initial=0.0) + 1e-9))
@@ -131,7 +131,7 @@ class MusicCurves:
 def curves(strength: F32, notes: F32, seconds: float) -> MusicCurves:
     """Curves of the results of `OnsetStrength` and `NoteSpectrum`."""
     around = int(_NORMALISATION_SECONDS * FRAMES_PER_SECOND) | 1
-    silences = _silences(strength.sum(axis=1), notes.sum(axis=1), seconds)
+    silences = _find_silent_spans(strength.sum(axis=1), notes.sum(axis=1), seconds)
     change = _novelty(notes)
     found = MusicCurves(strength.T.astype(np.float64), change, notes, seconds, silences=silences)
     # silence changes no mean, and noise in it has no beats
@@ -155,7 +155,7 @@ _BEFORE_ONSET = 0.07
 """Seconds at the end of a silence that belong to the following onset."""
 
 
-def _silences(strength: F64 | F32, level: F32, seconds: float) -> F64:
+def _find_silent_spans(strength: F64 | F32, level: F32, seconds: float) -> F64:
     """Spans without an onset, `[k, 2]`: before the first sound, behind the last, and soft ones in the middle."""
     mean = strength.mean() if len(strength) else 0.0
     if mean <= 0.0:

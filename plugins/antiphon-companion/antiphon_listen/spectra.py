@@ -171,7 +171,7 @@ class NoteSpectrum:
     def _settle(self) -> None:
         """Estimates the tuning of the buffered spectra, and processes them."""
         spectra = np.concatenate(self._early)
-        self.tuning = _tuning(spectra)
+        self.tuning = _estimate_tuning(spectra)
         self._map = _bins(self.tuning)
         self._rows += [self._chroma(spectra[first : first + 64]) for first in range(0, len(spectra), 64)]
         self._early = []
@@ -196,11 +196,11 @@ class NoteSpectrum:
         total = np.cumsum(np.pad(padded, ((0, 0), (1, 0))), axis=1)
         mean = (total[:, 2 * _SPAN + 1 :] - total[:, : -2 * _SPAN - 1]) / (2 * _SPAN + 1)
         level = np.maximum(0.0, level - mean).astype(np.float32)
-        notes = _explain(level, self._notes)
+        notes = _estimate_note_strengths(level, self._notes)
         return np.asarray((notes @ self._fold).astype(np.float32))
 
 
-def _explain(level: F32, notes: F32) -> F32:
+def _estimate_note_strengths(level: F32, notes: F32) -> F32:
     """Non-negative note strengths that approximate the spectra: Lee and Seung's updates for squared error."""
     goal = level @ notes.T
     gram = notes @ notes.T
@@ -234,7 +234,7 @@ def _bins(tuning: float) -> F32:
     return np.maximum(0.0, 1.0 - np.abs(place[:, None] - bins) / width[:, None]).astype(np.float32)
 
 
-def _tuning(spectra: F32) -> float:
+def _estimate_tuning(spectra: F32) -> float:
     """Tuning in semitones from A at 440 Hz, -0.5 to 0.5: the circular mean of spectral peak positions."""
     middle = spectra[:, 1:-1]
     peaks = (

@@ -32,7 +32,7 @@ def play_parts(blocks: Iterable[Samples], parts: Sequence[tuple[int, int]], rate
         source.skip_to(start - lead)
         if tail is not None:
             intro = source.read(lead)
-            yield _crossed(tail, intro, lead)
+            yield _crossfade_tail(tail, intro, lead)
         last = place == len(joined) - 1
         keep = 0 if last else min(size, end - start, max(0, joined[place + 1][0] - end))
         left, opened = end - start - keep, 0
@@ -60,7 +60,7 @@ def _follow(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def _crossed(tail: Samples, intro: Samples, size: int) -> Samples:
+def _crossfade_tail(tail: Samples, intro: Samples, size: int) -> Samples:
     """`tail`, with its last `size` frames crossfaded into `intro` at equal power."""
     out = tail.copy()
     size = min(size, intro.shape[1], tail.shape[1])
@@ -133,7 +133,7 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
     chosen: set[int] = set()
     left = seconds + _ROUNDING
     order = _order(structure)
-    for place, (phrase, most) in enumerate(_budgets(bars, order, seconds)):
+    for place, (phrase, most) in enumerate(_phrase_time_limits(bars, order, seconds)):
         rest = _shortest(bars) * min(len(order) - place - 1, _others(seconds, bars))
         played = _run(structure, phrase) if place == 0 else range(phrase, phrase + 1)
         left -= _fill(bars, chosen, played, min(most, max(left - rest, 0.0) if place == 0 else left))
@@ -211,7 +211,7 @@ def _length(phrase: Phrase) -> int:
     return phrase.last - phrase.first
 
 
-def _budgets(bars: list[_Bar], order: list[int], seconds: float) -> list[tuple[int, float]]:
+def _phrase_time_limits(bars: list[_Bar], order: list[int], seconds: float) -> list[tuple[int, float]]:
     """Phrases with their maximum seconds."""
     if len(order) < 2:
         return [(n, seconds) for n in order]

@@ -67,13 +67,15 @@ class LiveGrid:
             return
         lines = [_line(grid) for grid in grids]
         scores = beats.grid_scores(grids, self._tables)
-        scores = scores + np.array([_CONTINUITY_BONUS * self._goes_on(period, start + last) for period, last in lines])
+        scores = scores + np.array(
+            [_CONTINUITY_BONUS * self._continues_beat_grid(period, start + last) for period, last in lines]
+        )
         best = int(np.argmax(scores))
         self._take(grids[best], *lines[best], start)
         self.sure = beats.confidence(curves, grids[best]) >= (_KEEP_CONFIDENCE if self.sure else beats.MIN_CONFIDENCE)
         self._weigh(curves, grids[best], start)
 
-    def _goes_on(self, period: float, last: float) -> bool:
+    def _continues_beat_grid(self, period: float, last: float) -> bool:
         if not self.period or abs(math.log(period / self.period)) > _NEAR_PERIOD:
             return False
         off = (last - self.beat) / self.period
@@ -81,7 +83,7 @@ class LiveGrid:
 
     def _take(self, grid: BeatGrid, period: float, last: float, start: float) -> None:
         at = start + last
-        if not self._goes_on(period, at):
+        if not self._continues_beat_grid(period, at):
             for row in self._scores.values():
                 row[:] = 0.0
             self._weighed = self.count

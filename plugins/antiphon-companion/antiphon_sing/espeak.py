@@ -30,7 +30,7 @@ VOICELESS = frozenset("ptkfsθʃhxçqχʔɸħc")
 MIXED = frozenset("zvðʒ")
 
 
-class _Name(ctypes.Union):
+class _EventIdentifier(ctypes.Union):
     _fields_ = (("number", ctypes.c_int), ("text", ctypes.c_char * 8), ("name", ctypes.c_void_p))
 
 
@@ -43,7 +43,7 @@ class _Event(ctypes.Structure):
         ("ms", ctypes.c_int),
         ("sample", ctypes.c_int),
         ("user", ctypes.c_void_p),
-        ("id", _Name),
+        ("id", _EventIdentifier),
     )
 
 
@@ -84,12 +84,14 @@ class EspeakVoice:
     def say(self, words: list[str]) -> SpokenLine:
         """Speaks a line. `words`: at least one."""
         sound, events = self._speak(" ".join(words))
-        groups = _grouped(events)
+        groups = _group_phones_by_word(events)
         if len(groups) != len(words):
             sound, groups = np.zeros(0, np.float32), []
             for word in words:
                 part, events = self._speak(word)
-                groups.append([(at + len(sound), symbol) for group in _grouped(events) for at, symbol in group])
+                groups.append(
+                    [(at + len(sound), symbol) for group in _group_phones_by_word(events) for at, symbol in group]
+                )
                 sound = np.concatenate([sound, part])
         hop = round(HOP * self.rate)
         frames = len(sound) // hop + 1
@@ -101,7 +103,7 @@ class EspeakVoice:
             for (at, symbol, n), end in zip(flat, ends, strict=True)
             if end > at and symbol
         ]
-        return self._analysed(sound, hop, phones)
+        return self._analyse_spoken_line(sound, hop, phones)
 
     def _take(self, sound: Any, count: int, events: Any) -> int:
         if count > 0 and sound:
@@ -122,7 +124,7 @@ class EspeakVoice:
         sound = np.concatenate([np.zeros(0, np.int16), *self._sound])
         return sound.astype(np.float32) / 32768.0, self._events
 
-    def _analysed(self, sound: NDArray[np.float32], hop: int, phones: list[Phone]) -> SpokenLine:
+    def _analyse_spoken_line(self, sound: NDArray[np.float32], hop: int, phones: list[Phone]) -> SpokenLine:
         frames = len(sound) // hop
         voiced, mixed = np.zeros(frames, np.float32), np.zeros(frames, np.float32)
         for phone in phones:
@@ -144,7 +146,7 @@ class EspeakVoice:
         return SpokenLine(envelope * voiced[:, None], noise.astype(np.float32), hop, self.rate, phones)
 
 
-def _grouped(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
+def _group_phones_by_word(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
     """Phones grouped by word."""
     groups: list[list[tuple[int, str]]] = []
     for kind, at, symbol in events:

@@ -94,7 +94,7 @@ def read_score(path: Path, reach: float = 2.0) -> tuple[tuple[SungPart, ...], fl
     `reach`: semitones of a full bend, if a MIDI file states none. Raises UsageError: the file is no score or has no
     notes.
     """
-    parts, seconds = _musicxml(path) if path.suffix.lower() in MUSICXML_SUFFIXES else _midi(path, reach)
+    parts, seconds = _read_musicxml_parts(path) if path.suffix.lower() in MUSICXML_SUFFIXES else _midi(path, reach)
     if not parts:
         raise UsageError(f"there are no notes in {printable_path(path)}")
     return parts, max(seconds, *(note.end for part in parts for note in part.notes))
@@ -104,7 +104,7 @@ def _midi(path: Path, reach: float) -> tuple[tuple[SungPart, ...], float]:
     song, raw = read_midi(path), open_midi(path)
     times = MidiTimes(song.tempo)
     kind = "lyrics" if any(message.type == "lyrics" for track in raw.tracks for message in track) else "text"
-    lyrics = [_lyrics(track, raw.ticks_per_beat, kind) for track in raw.tracks]
+    lyrics = [_read_track_lyrics(track, raw.ticks_per_beat, kind) for track in raw.tracks]
     parts = []
     spare = max(lyrics, key=len, default=[])
     for track, own in zip(song.tracks, lyrics, strict=True):
@@ -140,7 +140,7 @@ def _bends(track: MidiTrack, times: MidiTimes, reach: float) -> dict[int, list[t
     return found
 
 
-def _lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, str]]:
+def _read_track_lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, str]]:
     """(beat, syllable) of a track's lyrics, with a hyphen after a non-final syllable.
 
     `kind`: "lyrics", or "text" for karaoke texts, whose lines begin with / or \\ and whose titles with @.
@@ -165,7 +165,7 @@ def _lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, st
     return result
 
 
-def _musicxml(path: Path) -> tuple[tuple[SungPart, ...], float]:
+def _read_musicxml_parts(path: Path) -> tuple[tuple[SungPart, ...], float]:
     score = read_musicxml(path)
     times = MidiTimes(score.tempo)
     parts = []
@@ -372,7 +372,7 @@ def _written(
     with AudioWriter(job.target, rate, CHANNELS, finish=job.finish.from_notes()) as writer:
         blocks = render_parts(voices, frames, rate, load_plugins(check=False), CHANNELS, job.block)
         if source is not None:
-            blocks = _leveled(blocks, source, rate)
+            blocks = _match_source_level(blocks, source, rate)
         for block in fade_out(blocks, rate, job.fade):
             beneath = 0.0 if backing is None else backing[:CHANNELS, writer.frames : writer.frames + block.shape[1]]
             writer.write(block + beneath)
@@ -392,7 +392,7 @@ def _pitch_contour(note: SungNote, source: F32 | None, rate: int) -> tuple[tuple
     )
 
 
-def _leveled(blocks: Iterator[Samples], source: F32, rate: int) -> Iterator[Samples]:
+def _match_source_level(blocks: Iterator[Samples], source: F32, rate: int) -> Iterator[Samples]:
     sound = follow_level(np.concatenate([block.copy() for block in blocks], axis=1), source, rate)
     for at in range(0, sound.shape[1], BLOCK):
         yield sound[:, at : at + BLOCK]

@@ -226,7 +226,7 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
 
 
 @kernel
-def sing_take(ring: f32p, length: i64, place: i64, into: f32p, count: i64, keep: f64, state: f64p) -> None:
+def sing_take_samples(ring: f32p, length: i64, place: i64, into: f32p, count: i64, keep: f64, state: f64p) -> None:
     """Moves samples out of a ring, leaving zeros, through two high-passes that remove the pulses' DC.
 
     `length`: size of the ring in samples. `place`: index of the first sample. `into`: `[count]`. `count`: samples.

@@ -61,7 +61,7 @@ class NeuralVoice:
         """Speaks a line. `words`: at least one."""
         from hibari import dsp
 
-        letters = "".join(self._letters(words)) + LINE_SUFFIX
+        letters = "".join(self._phonemes_of_words(words)) + LINE_SUFFIX
         ids = [0, *(self._voice.vocab[c] for c in letters), 0]
         dur = self._run(ids, np.ones(len(ids)), np.zeros(2 * len(ids)))[6]
         frames = int(dur.sum()) * 2
@@ -115,7 +115,7 @@ class NeuralVoice:
         }
         return self._net.run(None, given)
 
-    def _letters(self, words: list[str]) -> list[str]:
+    def _phonemes_of_words(self, words: list[str]) -> list[str]:
         """Phonemes of each word, all but the first after a space."""
         vocab = self._voice.vocab
         whole = " ".join(self._voice.phonemize(" ".join(words)))
@@ -124,11 +124,11 @@ class NeuralVoice:
         if len(parts) != len(words):
             alone = ("".join(self._voice.phonemize(word)) for word in words)
             parts = ["".join(c for c in part if (c in vocab and c.isalpha()) or c in MARKS) or "ə" for part in alone]
-        parts = [_stressed(part) for part in parts]
+        parts = [_stress_full_vowel(part) for part in parts]
         return [part if n == 0 else f" {part}" for n, part in enumerate(parts)]
 
 
-def _stressed(word: str) -> str:
+def _stress_full_vowel(word: str) -> str:
     """Word with its full vowel: "to" is reduced in speech, but not when sung."""
     if not MARKS.isdisjoint(word):
         return word

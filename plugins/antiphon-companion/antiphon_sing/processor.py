@@ -22,7 +22,7 @@ from antiphon.api import (
 from antiphon.api.backends.synths import ChannelBends, NoteShape, NoteShapes, pressure_gain
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
 from antiphon.api.backends.workers import current_pool
-from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, Shape, SingerState, VoiceRow, sing_take, sing_voice
+from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, Shape, SingerState, VoiceRow, sing_take_samples, sing_voice
 from antiphon_sing.song import TAPS, Place, SungText
 from antiphon_sing.texts import Key, texts
 
@@ -164,7 +164,7 @@ class SingingVoices:
                     ring, ring.shape[0], self._flat, shape, song.responses, taps, song.noise, song.hop, float(self.rate)
                 )
                 sing_voice(state, self._at, n * ROWS, count)
-        sing_take(ring, ring.shape[0], self._at, into, count, self._keep, self._high_pass)
+        sing_take_samples(ring, ring.shape[0], self._at, into, count, self._keep, self._high_pass)
         self._at = (self._at + count) % ring.shape[0]
 
 
@@ -442,7 +442,7 @@ class Sing(Processor):
             oldest = min(self._down, key=lambda down: self._vowels[self._down[down]])
             self._off(oldest, event.offset, event.live)
             self._dropped += 1
-        self._sing(io, event, song, place, together, shape)
+        self._begin_syllable(io, event, song, place, together, shape)
 
     def _hold(self, newest: int, key: tuple[int, int], place: Place, now: int, lead: int) -> bool:
         """Continues the newest voice into a held syllable, if it still sounds; returns whether it does."""
@@ -457,7 +457,9 @@ class Sing(Processor):
         self._slur(newest, key, now + lead)
         return True
 
-    def _sing(self, io: IO, event: Event, song: SungText, place: Place, together: bool, shape: NoteShape) -> None:
+    def _begin_syllable(
+        self, io: IO, event: Event, song: SungText, place: Place, together: bool, shape: NoteShape
+    ) -> None:
         """Begins a syllable with a new voice."""
         now, key = self._now + event.offset, (event.channel, event.number)
         lead, newest = 0 if event.live else self._lead, self._newest

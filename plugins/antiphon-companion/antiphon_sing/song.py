@@ -261,17 +261,17 @@ def voice_name(name: str) -> str:
     """
     neural = all(find_spec(package) for package in EXTRA)
     if name in ("", AUTO):
-        return NEURAL if neural else _espeak(FALLBACK_VOICE)
+        return NEURAL if neural else _check_espeak_installed(FALLBACK_VOICE)
     if name == NEURAL:
         if not neural:
             raise VoiceError("the neural voice is not installed; pip install antiphon[sing]")
         return NEURAL
     if not _NAME.fullmatch(name):
         raise VoiceError(f"voice: {name[:60]!r} is no voice; auto, neural, espeak or a voice of espeak-ng, such as de")
-    return _espeak(FALLBACK_VOICE if name == "espeak" else name)
+    return _check_espeak_installed(FALLBACK_VOICE if name == "espeak" else name)
 
 
-def _espeak(name: str) -> str:
+def _check_espeak_installed(name: str) -> str:
     if find_library("espeak-ng") is None:
         raise VoiceError("no voice is installed; pip install antiphon[sing], or apt-get install espeak-ng")
     return name

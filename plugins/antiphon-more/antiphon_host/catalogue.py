@@ -137,7 +137,9 @@ def _look(address: str) -> None:
 
 
 @lru_cache(256)
-def latency_of(address: str, usual: int, rate: int, hop: int, values: tuple[tuple[int | str, float], ...]) -> int:
+def query_plugin_latency(
+    address: str, usual: int, rate: int, hop: int, values: tuple[tuple[int | str, float], ...]
+) -> int:
     """Latency in frames that a plugin reports at a rate and hop size, with values by key, otherwise its first ones.
 
     `usual`: latency at 48 kHz with its first values, converted and used if its process does not answer.

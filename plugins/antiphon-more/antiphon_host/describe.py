@@ -246,10 +246,10 @@ def _found(addresses: tuple[str, ...]) -> Iterator[tuple[str, Callable[[], Plugi
             for uri in (rest,) if rest else _uris():
                 yield f"lv2:{uri}", partial(_lv2_card, uri)
         elif kind == "clap":
-            yield from ((name, read) for name, read in _claps() if not rest or name == address)
+            yield from ((name, read) for name, read in _installed_clap_plugins() if not rest or name == address)
         elif rest or importlib.util.find_spec("pedalboard") is not None:
             for path in (rest,) if rest else libraries("vst3"):
-                yield f"vst3:{path}", partial(_vst3, str(path))
+                yield f"vst3:{path}", partial(_read_vst3_card, str(path))
 
 
 def _uris() -> list[str]:
@@ -268,18 +268,18 @@ def _lv2_card(uri: str) -> PluginCard:
     return _world().card(uri)
 
 
-def _claps() -> Iterator[tuple[str, Callable[[], PluginCard]]]:
+def _installed_clap_plugins() -> Iterator[tuple[str, Callable[[], PluginCard]]]:
     """Yields each plugin of each library; a library's names are read in a separate process."""
     for path in libraries("clap"):
         end = run_forked(partial(clap.names, str(path)), SECONDS, MAX_BYTES)
         if end.answer is None:
-            yield f"clap:{path.stem}", partial(_failed, f"clap:{path.stem}", _how(end))
+            yield f"clap:{path.stem}", partial(_failed, f"clap:{path.stem}", _describe_child_end(end))
             continue
         for name in end.answer:
             yield f"clap:{name}", partial(clap.card, str(path), name)
 
 
-def _vst3(text: str) -> PluginCard:
+def _read_vst3_card(text: str) -> PluginCard:
     from antiphon_host import vst3
 
     return vst3.card(str(allowed("vst3", text)))
@@ -292,7 +292,7 @@ def _failed(address: str, why: str) -> PluginCard:
 def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
     end = run_forked(partial(_test_plugin, address, read), SECONDS, MAX_BYTES)
     if end.answer is None:
-        return _failed(address, _how(end)).to_json()
+        return _failed(address, _describe_child_end(end)).to_json()
     card = PluginCard.of(end.answer)
     if card.problem or not card.controls:
         return card.to_json()
@@ -365,7 +365,7 @@ def _settled(made: HostedInstance) -> int:
     return made.latency
 
 
-def _how(end: ForkedEnd) -> str:
+def _describe_child_end(end: ForkedEnd) -> str:
     if end.late:
         return f"did not answer within {end.late:g} s when it was tried"
     return f"crashed when it was tried ({end.how})"

@@ -59,7 +59,7 @@ class HostFeatures:
 
     def __init__(self, rate: float, hop: int) -> None:
         self._map, self._unmap = _MAP(lambda _, uri: self.number(uri)), _UNMAP(self._name)
-        self._schedule = _WORK(self._scheduled)
+        self._schedule = _WORK(self._schedule_work)
         self.scheduled: list[bytes] = []
         kept: list[Any] = [c.c_int32(hop), c.c_int32(_MIN_BUFFER), c.c_float(rate)]
         self._numbers_kept = kept
@@ -104,7 +104,7 @@ class HostFeatures:
     def _name(self, _: Any, number: int) -> int | None:
         return c.addressof(_names[number - 1]) if 1 <= number <= len(_names) else None
 
-    def _scheduled(self, _: Any, size: int, data: int) -> int:
+    def _schedule_work(self, _: Any, size: int, data: int) -> int:
         self.scheduled.append(c.string_at(data, size) if size else b"")
         return 0
 
@@ -146,7 +146,7 @@ class Lv2Instance:
         self._worker = self._interface("worker", _WorkerInterface)
         self._state = self._interface("state", _StateInterface)
         self._answers: list[bytes] = []
-        self._respond = _WORK(self._responded)
+        self._respond = _WORK(self._store_worker_answer)
         if self._descriptor.activate:
             self._descriptor.activate(self._handle)
 
@@ -221,7 +221,7 @@ class Lv2Instance:
         if self._worker.end_run:
             self._worker.end_run(self._handle)
 
-    def _responded(self, _: Any, size: int, data: int) -> int:
+    def _store_worker_answer(self, _: Any, size: int, data: int) -> int:
         self._answers.append(c.string_at(data, size) if size else b"")
         return 0
 

@@ -10,7 +10,7 @@ from antiphon.api.backends.synths import EventWord, Sounding, no_events
 from antiphon.api.backends.workers import Rebuffer, WorkerProcessor, WorkerSpec
 from antiphon_host import states
 from antiphon_host.card import HostedControl, PluginCard
-from antiphon_host.catalogue import card_of, is_mono, latency_of, ports
+from antiphon_host.catalogue import card_of, is_mono, ports, query_plugin_latency
 from antiphon_host.midi import COLUMNS, HEAD, MAX_EVENTS, pack
 
 MIN_HOP = 32
@@ -69,7 +69,7 @@ class Plugin(WorkerProcessor):
         """Latency in frames as the plugin reports it with the node's values."""
         card = self._card()
         late = tuple((control.key, self._set_number(control)) for control in card.controls if control.late)
-        return latency_of(card.address, card.latency, spec.rate, hop, late) if late or card.latency else 0
+        return query_plugin_latency(card.address, card.latency, spec.rate, hop, late) if late or card.latency else 0
 
     def _set_number(self, control: HostedControl) -> float:
         """Plugin value of a control that only a new plan changes."""
@@ -127,7 +127,7 @@ class Plugin(WorkerProcessor):
         for event in io.events_in:
             self._events.append((start + event.offset, event))
         self._read(io)
-        if not self._play_at_once(io):
+        if not self._play_natively(io):
             if self._side:
                 self._io = io
                 sound = self._in[:, : io.frames]
@@ -150,7 +150,7 @@ class Plugin(WorkerProcessor):
             self._bound = x, y, hop.bound()
         return hop.provided(no_events.step(self._state, self.hops.words, self.hops.hop, io.time.sample))
 
-    def _play_at_once(self, io: IO) -> bool:
+    def _play_natively(self, io: IO) -> bool:
         """Processes a block without events in native code, with its controls; returns False if that is impossible."""
         if self._bound is None or self._events:
             return False

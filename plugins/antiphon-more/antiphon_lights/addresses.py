@@ -18,7 +18,7 @@ def _look(request: OscRequest) -> None:
     request.reply("/done", "/lights/look", look)
 
 
-def _blackout(request: OscRequest) -> None:
+def _set_blackout(request: OscRequest) -> None:
     lights_of(request).blackout(bool(request.args[0]))
 
 
@@ -47,7 +47,7 @@ ADDRESSES = (
     ("/lights/look", "s:name [f:beats]", _look,
      "Fades to a look of the patch, over `beats` beats, by default the `fade` of its table, and ends a blackout. "
      "Answers `/done`."),
-    ("/lights/blackout", "i:on", _blackout,
+    ("/lights/blackout", "i:on", _set_blackout,
      "Turns all lights dark at once, or with 0 on again. `/panic` turns them dark too; a look, a scene with a look "
      "and `/transport/play` turn them on."),
     ("/lights/list", "", _list, "Answers `/lights/list.reply s:look i:blackout s:look…`: the one shown, then all."),

@@ -271,7 +271,7 @@ class Lights:
             server.service(partial(self._frames, target))
         for desk in self.desks:
             server.service(desk.run)
-            server.service(partial(self.beats_to, desk))
+            server.service(partial(self.send_beats_to_desk, desk))
         for cue in self.cues:
             server.service(partial(self._beats, cue.latency, partial(self._cue_beat, cue), LEAD))
 
@@ -326,7 +326,7 @@ class Lights:
             node, cell = self.server.param(name, "chord")
             if node.cells[cell].unit == "chord" and node.cells[cell].readonly:
                 number = int(node.cells[cell].encode(self.server.value_at(node, cell)))
-                self._cue(self._now(), encode("/chord", chord_name(number), number, name))
+                self._send_cues(self._now(), encode("/chord", chord_name(number), number, name))
 
     def _event(self, event: dict[str, Any]) -> None:
         if event["kind"] in ("patch", "engine"):
@@ -338,7 +338,7 @@ class Lights:
             if look:
                 self.show(look, event["beats"] or None, beat)
             ahead = max(0.0, beat - self.server.beat_of(NOW)) * 60.0 / self.server.tempo()[1]
-            self._cue(self._now() + ahead, encode("/section", number, look))
+            self._send_cues(self._now() + ahead, encode("/section", number, look))
 
     def _effect(self, effect: EngineEffect) -> None:
         if isinstance(effect, Panic):
@@ -363,7 +363,7 @@ class Lights:
         if event.kind == "on" and event.value > 0.0:
             node = next((name for name, node in self.server.nodes().items() if node.id == event.node), "")
             self.desk.strike(event.number, node, sample / self.server.rate, event.value)
-            self._cue(sample / self.server.rate, encode("/onset", event.number, float(event.value), node))
+            self._send_cues(sample / self.server.rate, encode("/onset", event.number, float(event.value), node))
 
     # ---- the clock
 
@@ -457,7 +457,7 @@ class Lights:
                 send(clock)
             last = clock.beat
 
-    async def beats_to(self, desk: Os2lDesk) -> None:
+    async def send_beats_to_desk(self, desk: Os2lDesk) -> None:
         """Sends beats to a light desk."""
         await self._beats(desk.target.latency, partial(self._os2l_beat, desk))
 
@@ -469,9 +469,9 @@ class Lights:
         # the arguments that subscribers of the server get
         beat, bpm = round(clock.beat), float(clock.bpm)
         bar = (encode("/bar", beat // clock.bar, bpm),) if beat % clock.bar == 0 else ()
-        self._cue(clock.seconds, encode("/beat", beat, bpm), *bar, to=(target,))
+        self._send_cues(clock.seconds, encode("/beat", beat, bpm), *bar, to=(target,))
 
-    def _cue(self, seconds: float, *messages: bytes, to: Sequence[LightTarget] | None = None) -> None:
+    def _send_cues(self, seconds: float, *messages: bytes, to: Sequence[LightTarget] | None = None) -> None:
         """Sends cues for the engine time `seconds`, to each receiver as early as it asks for."""
         now, wall = self.server.now_ns(), time.time_ns()  # side by side: between both this process may have to wait
         ahead = seconds - self.server.sample_at(now) / self.server.rate + self._heard()

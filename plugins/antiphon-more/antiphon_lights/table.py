@@ -122,7 +122,7 @@ def read(table: Mapping[str, Any]) -> Rig:
     fixtures = _placed(read_fixtures, universes)
     looks = {name: _look(name, body, fixtures, SLOTS * len(universes)) for name, body in data.looks.items()}
     waves = tuple(_wave(name, body, fixtures) for name, body in data.effects.items())
-    return Rig(universes, fixtures, looks, waves, _scenes(data.scenes, looks), data.fade)
+    return Rig(universes, fixtures, looks, waves, _looks_by_scene(data.scenes, looks), data.fade)
 
 
 def _part(body: Any, kind: type[T], path: tuple[str, ...]) -> T:
@@ -215,7 +215,7 @@ def _drive(text: str, path: tuple[str, ...]) -> WaveSource:
     return WaveSource("value", node=found["heard"] or found["node"], param=found["param"] or "")
 
 
-def _scenes(table: Mapping[str, str], looks: Mapping[str, object]) -> dict[int, str]:
+def _looks_by_scene(table: Mapping[str, str], looks: Mapping[str, object]) -> dict[int, str]:
     for number, look in table.items():
         if not (number.isascii() and number.isdigit() and len(number) <= 3 and int(number) < MAX_SCENES):
             raise Misfit(("scenes", number), f"is not a scene; scenes are numbered 0 to {MAX_SCENES - 1}")

@@ -28,7 +28,7 @@ class LightsTransport(Transport):
     table = "lights=antiphon_lights.table:read"
 
     def check(self, settings: ServeSettings) -> None:
-        receivers(settings)
+        read_receiver_options(settings)
         strobe = settings.value(STROBE)
         if not 0 <= strobe <= MOST_STROBE:
             raise UsageError(f"--strobe takes 1 to {MOST_STROBE} flashes a second, or 0 for 10, not {strobe}")
@@ -36,10 +36,10 @@ class LightsTransport(Transport):
     def start(self, server: TransportServer) -> None:
         from antiphon_lights.sending import Lights
 
-        Lights(server, receivers(server.settings), server.settings.value(STROBE)).install()
+        Lights(server, read_receiver_options(server.settings), server.settings.value(STROBE)).install()
 
 
-def receivers(settings: ServeSettings) -> dict[str, tuple[LightTarget, ...]]:
+def read_receiver_options(settings: ServeSettings) -> dict[str, tuple[LightTarget, ...]]:
     """Receivers by option name. Raises UsageError: one is invalid."""
     usual = ((ARTNET, ARTNET_PORT), (SACN, SACN_PORT), (OS2L, OS2L_PORT), (CUES, 0))
     return {

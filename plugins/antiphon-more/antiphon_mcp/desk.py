@@ -124,7 +124,7 @@ class Proposal:
         }
 
 
-def diff_of(text: str, lines: tuple[Message, ...], base: str) -> str:
+def change_as_diff(text: str, lines: tuple[Message, ...], base: str) -> str:
     """A change as a unified diff, cut after `MAX_DIFF` characters, with the number of omitted characters."""
     shown = [f"+ {address} {' '.join(map(repr, args))}" for address, args in lines]  # repr: a value is one line
     if text:

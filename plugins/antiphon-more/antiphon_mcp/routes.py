@@ -39,7 +39,7 @@ from antiphon_mcp.desk import (
     LandingRefused,
     Message,
     Proposal,
-    diff_of,
+    change_as_diff,
     restoring_messages,
     values_by_address,
 )
@@ -109,7 +109,7 @@ class Rehearser:
             await asyncio.to_thread(process.close)
 
 
-async def request_of(
+async def build_rehearsal_request(
     proposal: Proposal, server: HttpServer, control: Any, state: Mapping[str, Any], locked: Iterable[str]
 ) -> dict[str, Any]:
     """Builds the request to the stage process: the change, and the state it would apply to."""
@@ -256,7 +256,7 @@ class McpRoutes:
         server.closing.append(self._close)
         if known := self._memory.read():
             self._desk.restore(known["proposals"])
-            self._begin(self._quietly(self._join()))
+            self._begin(self._await_reporting_refusal(self._join()))
 
     async def _close(self) -> None:
         if self._acts is not None:
@@ -287,7 +287,7 @@ class McpRoutes:
         text, lines = types.change_of(body, base)
         if not (body.trusted or body.own) and (reason := await asyncio.to_thread(forbidden, text, base)):
             raise Refusal(422, reason)
-        diff = await asyncio.to_thread(diff_of, text, lines, base)
+        diff = await asyncio.to_thread(change_as_diff, text, lines, base)
         proposal = self._desk.add(text=text, lines=lines, base=base, bars=body.bars, own=body.own, diff=diff)
         self._report_act("proposes", proposal.mark)
         self._judged[proposal.id] = asyncio.Event()
@@ -369,7 +369,9 @@ class McpRoutes:
     async def _rehearse(self, proposal: Proposal) -> None:
         asked: dict[str, Any] = {}
         try:
-            asked = await request_of(proposal, self._server, self._control, self._performer.state, self._desk.locked)
+            asked = await build_rehearsal_request(
+                proposal, self._server, self._control, self._performer.state, self._desk.locked
+            )
             found = await self._rehearser.ask(asked)
             picture = base64.b64decode(found["picture"]) if "verdict" in found else b""
         except Refusal as refusal:
@@ -493,9 +495,9 @@ class McpRoutes:
         if act in ("veto", "off"):
             self._desk.drop()
         elif act == "undo":
-            self._begin(self._quietly(self._undo()))
+            self._begin(self._await_reporting_refusal(self._undo()))
         elif act == "land":
-            self._begin(self._quietly(self._accept(what[0])))
+            self._begin(self._await_reporting_refusal(self._accept(what[0])))
         elif act in ("locked", "unlocked"):
             self._begin(self._read_state())
         self._tell()
@@ -513,7 +515,7 @@ class McpRoutes:
         await self._land(chosen)
         self._tell()
 
-    async def _quietly(self, work: Any) -> None:
+    async def _await_reporting_refusal(self, work: Any) -> None:
         try:
             await work
         except Refusal as refusal:

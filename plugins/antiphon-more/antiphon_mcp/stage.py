@@ -117,12 +117,12 @@ def main(channel: HelperChannel) -> None:
             case "rehearse":
                 channel.send(_rehearse(asked, loaded))
             case "hear":
-                channel.send(_in_a_copy(partial(_hear, asked)))
+                channel.send(_run_in_forked_copy(partial(_hear, asked)))
             case _:
                 channel.send({"warm": sorted(warmed)})
 
 
-def _in_a_copy(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _run_in_forked_copy(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     end = run_forked(work, SECONDS, MAX_BYTES)
     return {"fault": _reason(end)} if end.answer is None else end.answer
 
@@ -137,7 +137,7 @@ def _reason(end: ForkedEnd) -> str:
 
 def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
     """Runs the script in a fork, and renders its events here, with everything loaded."""
-    played = _in_a_copy(partial(perform_change, asked["trial"]))
+    played = _run_in_forked_copy(partial(perform_change, asked["trial"]))
     if "fault" in played:
         return played
     try:
@@ -145,9 +145,9 @@ def _rehearse(asked: dict[str, Any], loaded: Loaded) -> dict[str, Any]:
     except AntiphonError as error:
         return {"fault": re.sub(r"^the change line \d+: ", "", str(error))}
     verdict = asdict(done.verdict)
-    remarks = [*verdict.pop("remarks"), *_other_bands(done.before, done.sound, done.rate)]
-    figures = {name: _rounded(value) for name, value in verdict.items()}
-    figures |= {"sets": _values_set(played)}
+    remarks = [*verdict.pop("remarks"), *_describe_band_changes(done.before, done.sound, done.rate)]
+    figures = {name: _round_floats(value) for name, value in verdict.items()}
+    figures |= {"sets": _addresses_to_restore(played)}
     figures |= {"ok": done.verdict.ok, "remarks": remarks, "bands": bands(done.sound, done.rate)}
     return {"verdict": figures, "picture": _text(levels_picture(spectrogram(done.sound, done.rate)))}
 
@@ -172,10 +172,10 @@ def _notes(path: Path, seconds: float) -> list[list[float]]:
         for track in song.tracks
         for one in track.notes
     ]
-    return sorted(_rounded(one) for one in found if one[0] < seconds)[:MAX_NOTES]
+    return sorted(_round_floats(one) for one in found if one[0] < seconds)[:MAX_NOTES]
 
 
-def _values_set(played: dict[str, Any]) -> list[str]:
+def _addresses_to_restore(played: dict[str, Any]) -> list[str]:
     """Addresses that the change sets but no current track or loop does, apart from notes; its undo restores them."""
     lead = Fraction(played["lead"])
     found = {address for beat, address, *_ in played["events"] if Fraction(beat) >= lead}
@@ -183,7 +183,7 @@ def _values_set(played: dict[str, Any]) -> list[str]:
     return sorted(one for one in found if not one.startswith("/note/") and not one.endswith("/play"))
 
 
-def _other_bands(before: Samples, after: Samples, rate: int) -> list[str]:
+def _describe_band_changes(before: Samples, after: Samples, rate: int) -> list[str]:
     if not before.shape[1]:
         return []
     was, now = bands(before, rate), bands(after, rate)
@@ -203,8 +203,8 @@ def _hear(asked: dict[str, Any]) -> dict[str, Any]:
     notes = _notes(path, seconds)
     heard = {
         "seconds": round(seconds, 3),
-        "loudness": _rounded(meter.integrated()),
-        "peak": _rounded(float(abs(sound.samples).max(initial=0.0))),
+        "loudness": _round_floats(meter.integrated()),
+        "peak": _round_floats(float(abs(sound.samples).max(initial=0.0))),
         "bands": bands(sound.samples, sound.rate),
         "onsets": onsets(sound.samples, sound.rate),
         "key": found.get("key"),
@@ -220,12 +220,12 @@ def _hear(asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rounded(value: Any) -> Any:
+def _round_floats(value: Any) -> Any:
     match value:
         case float():
             return round(value, 3)
         case tuple() | list():
-            return [_rounded(one) for one in value]
+            return [_round_floats(one) for one in value]
     return value
 
 

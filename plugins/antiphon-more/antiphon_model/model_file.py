@@ -97,7 +97,7 @@ class ModelFile:
             raise ModelError(f"{file}: its method {name} {found.problem}")
         return found
 
-    def hop_for(self, asked: int) -> int:
+    def choose_hop(self, asked: int) -> int:
         """Hop in frames.
 
         `asked`: frames, or 0 for the file's own. Returns a multiple of the file's hop, of at least `MIN_HOP` frames

@@ -53,7 +53,7 @@ def main(path: str, cache_file: str, seconds: str) -> None:
         end = run_forked(partial(_describe_confined, path, limit), limit, MAX_ANSWER)
         if end.status == -signal.SIGALRM:  # on a machine so busy that it was not yet late
             end = replace(end, late=limit)
-        answer = _answer_of(end)
+        answer = _probe_answer(end)
         if "refused" in answer:
             place = place.with_suffix(".refused")
             answer["until"] = time.time() + (SLOW_SECONDS if end.late else REFUSAL_SECONDS)
@@ -62,7 +62,7 @@ def main(path: str, cache_file: str, seconds: str) -> None:
         os.close(lock)
 
 
-def _answer_of(end: ForkedEnd) -> dict[str, Any]:
+def _probe_answer(end: ForkedEnd) -> dict[str, Any]:
     if end.late:
         return {"refused": f"it was not tried within {end.late:g} s; it is too large for this machine or made to harm"}
     if end.answer is None:
@@ -97,11 +97,11 @@ def _describe_confined(path: str, limit: float) -> dict[str, Any]:
 
 def describe(data: bytes) -> dict[str, Any]:
     """Loads and tests a model; returns its description without the path. Raises ModelError: it cannot be played."""
-    parts = _onnx(data) if looks_like_onnx(data) else _torchscript(data)
+    parts = _describe_onnx(data) if looks_like_onnx(data) else _describe_torchscript(data)
     return {"sha256": hashlib.sha256(data).hexdigest(), **parts}
 
 
-def _torchscript(data: bytes) -> dict[str, Any]:
+def _describe_torchscript(data: bytes) -> dict[str, Any]:
     archive.check(data)  # which needs no torch
 
     import torch
@@ -128,7 +128,7 @@ def _torchscript(data: bytes) -> dict[str, Any]:
     }
 
 
-def _onnx(data: bytes) -> dict[str, Any]:
+def _describe_onnx(data: bytes) -> dict[str, Any]:
     from antiphon_model import onnx_file
 
     model = onnx_file.load(data)

@@ -99,7 +99,7 @@ class ModelNode(ModelProcessor):
         names = [method.name for method in file.methods]
         asked = str(self.settings["method"]).strip()
         method = file.method(asked or ("forward" if "forward" in names else names[0]))
-        hop = file.hop_for(int(self.settings["hop"]))
+        hop = file.choose_hop(int(self.settings["hop"]))
         if hop > MAX_HOP:
             raise ModelError(f"{Path(file.path).name} takes hops of {hop} frames; at most {MAX_HOP} can be played")
         self._method = method

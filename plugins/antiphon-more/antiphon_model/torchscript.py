@@ -174,7 +174,7 @@ def methods(module: Any) -> dict[str, tuple[int, int, int, int]]:
         if declared is not None and declared.numel() == 4:
             inputs, in_ratio, outputs, out_ratio = (int(n) for n in declared.flatten().tolist())
             found[name] = inputs, in_ratio, outputs, out_ratio
-            _in_range(name, found[name])
+            _check_ranges(name, found[name])
     if not found and "forward" in have:
         found["forward"] = (1, 1, 1, 1)
     if not found:
@@ -248,7 +248,7 @@ class TorchScriptProgram:
                     f"its attribute {name} takes {len(kinds)} values ({', '.join(kinds)}), not {len(words)}"
                 )
             try:
-                given = [_typed(word, kind) for word, kind in zip(words, kinds, strict=True)]
+                given = [_convert_attribute_value(word, kind) for word, kind in zip(words, kinds, strict=True)]
             except ValueError:
                 raise ModelError(f"its attribute {name} takes {', '.join(kinds)}, not {text!r}") from None
             try:
@@ -259,7 +259,7 @@ class TorchScriptProgram:
                 raise ModelError(f"it refuses the attribute {name}={text}")
 
 
-def _typed(word: str, kind: str) -> bool | int | float | str:
+def _convert_attribute_value(word: str, kind: str) -> bool | int | float | str:
     if kind == "bool":
         if word.lower() not in ("0", "1", "true", "false", "on", "off"):
             raise ValueError(word)
@@ -292,7 +292,7 @@ def _number(module: Any, names: tuple[str, ...], low: int, high: int) -> int:
     return 0
 
 
-def _in_range(name: str, numbers: tuple[int, ...]) -> None:
+def _check_ranges(name: str, numbers: tuple[int, ...]) -> None:
     for what, number, most in zip(
         ("channels in", "frames a value in", "channels out", "frames a value out"),
         numbers,

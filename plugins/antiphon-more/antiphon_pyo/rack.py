@@ -316,7 +316,7 @@ class SlotSynth:
             case "control", 64 | 121:
                 channels.pedal[channel - 1] = event.number == 64 and event.value >= 0.5
                 if not channels.pedal[channel - 1]:
-                    voices.pedal_up(at, channel)
+                    voices.release_pedal_notes(at, channel)
                 if event.number == 121:  # all controllers are reset
                     channels.expression(offset, channel - 1, 1.0)
             case "control", 7:
@@ -327,7 +327,7 @@ class SlotSynth:
                 voices.silence(at, channel)
             case "control", 123:
                 if not self._instrument.one_shot:
-                    voices.all_off(at, channel)
+                    voices.release_channel_notes(at, channel)
             case _:
                 pass  # a control no voice listens to
 

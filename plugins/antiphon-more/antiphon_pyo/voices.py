@@ -109,12 +109,12 @@ class Voices:
         else:
             self.off[voice] = at
 
-    def pedal_up(self, at: int, channel: int) -> None:
+    def release_pedal_notes(self, at: int, channel: int) -> None:
         """Releases the notes held only by the pedal."""
         for key in [k for k in self._pedalled if k[0] == channel]:
             self.off[self._pedalled.pop(key)] = at
 
-    def all_off(self, at: int, channel: int) -> None:
+    def release_channel_notes(self, at: int, channel: int) -> None:
         """Releases every note of the channel, regardless of the pedal."""
         for table in (self._held, self._pedalled):
             for key in [k for k in table if k[0] == channel]:

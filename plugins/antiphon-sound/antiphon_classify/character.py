@@ -449,7 +449,7 @@ class CharacterRun(AnalysisRun):
 
     def __init__(self) -> None:
         self._flux, self._tones, self._presence = FluxStream(), ToneStream(), PresenceStream()
-        self._voice = _voice_run()
+        self._voice = _start_voice_run()
         self._sections, self._state = k_sections(RATE), np.zeros(K_STATE)
         self._rest, self._power = np.zeros(0, np.float32), np.zeros(0)
         self._levels: list[Samples] = []
@@ -513,7 +513,7 @@ def combine_measures(
     }
 
 
-def _voice_run() -> InstrumentsRun | None:
+def _start_voice_run() -> InstrumentsRun | None:
     """Returns a run of the voice detector; None without its weights."""
     classifier = Instruments()
     try:

@@ -42,7 +42,7 @@ FEATURES: dict[str, dict[str, float]] = {
 
 
 @cache
-def _axes() -> tuple[F32, F32]:
+def _read_principal_axes() -> tuple[F32, F32]:
     arrays = read_weights(AXES)
     return arrays["mean"].astype(np.float32), arrays["axes"].astype(np.float32)
 
@@ -50,7 +50,7 @@ def _axes() -> tuple[F32, F32]:
 def embedding_vectors(msd: MusicnnAnswers, mtt: MusicnnAnswers) -> F32:
     """Vectors `[patches, DIMENSIONS]` of both networks' embeddings."""
     both = np.concatenate([msd.embedding, mtt.embedding], axis=1)
-    mean, axes = _axes()
+    mean, axes = _read_principal_axes()
     unit = both / (np.linalg.norm(both, axis=1, keepdims=True) + np.float32(1e-9))
     return np.asarray((unit - mean) @ axes, np.float32)
 

@@ -92,9 +92,9 @@ class Genre(MusicnnAnalysis):
         return GenreRun(self, rate)
 
     def values(self, msd: MusicnnAnswers, mtt: MusicnnAnswers) -> Mapping[str, Any]:
-        return self.of_families(msd, mtt, set(Instruments().labels))
+        return self.genre_with_families(msd, mtt, set(Instruments().labels))
 
-    def of_families(self, msd: MusicnnAnswers, mtt: MusicnnAnswers, families: set[str]) -> Mapping[str, Any]:
+    def genre_with_families(self, msd: MusicnnAnswers, mtt: MusicnnAnswers, families: set[str]) -> Mapping[str, Any]:
         """Returns the quantities of a sound in which these instrument families were detected."""
         first, second = tag_probabilities((msd, mtt))
         found = probabilities(first, second)
@@ -134,7 +134,7 @@ class GenreRun(MusicnnRun):
             families = Instruments().families(self._excerpts.patches())
         except ModelError:  # its weights are missing
             return super().values(patches)
-        return self._genre.of_families(*answers(patches), families)
+        return self._genre.genre_with_families(*answers(patches), families)
 
 
 def probabilities(msd: Mapping[str, float], mtt: Mapping[str, float]) -> dict[str, float]:

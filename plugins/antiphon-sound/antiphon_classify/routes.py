@@ -83,7 +83,7 @@ class ClassifierProcess:
             await asyncio.to_thread(self.child.send, {"name": name, "path": path})
         found = await self.receive(ANSWER_SECONDS)
         self.ready = True
-        return answer_of(found)
+        return read_process_answer(found)
 
     async def receive(self, seconds: float | None) -> dict[str, Any]:
         """Next message; raises `Refusal` where the process has ended, or on a timeout of `seconds`."""
@@ -98,7 +98,7 @@ class ClassifierProcess:
             raise Refusal(503, text) from None
 
 
-def answer_of(message: dict[str, Any]) -> dict[str, Any]:
+def read_process_answer(message: dict[str, Any]) -> dict[str, Any]:
     """Answer in a message; raises `Refusal` with the reason of a failure."""
     if "error" in message:
         raise Refusal(message["status"], message["error"])
@@ -161,7 +161,7 @@ class ClassifierPool:
                 size += more
                 self._bytes += more
                 if self._bytes > MAX_BYTES:
-                    raise self.refuse_too_many(f"{MAX_BYTES >> 20} MiB of sound wait already")
+                    raise self.make_counted_refusal(f"{MAX_BYTES >> 20} MiB of sound wait already")
 
             path = self._folder / secrets.token_hex(8)
             try:
@@ -177,7 +177,7 @@ class ClassifierPool:
                 self._bytes -= size
                 path.unlink(missing_ok=True)
 
-    def refuse_too_many(self, reason: str, seconds: int = RETRY_SECONDS) -> Refusal:
+    def make_counted_refusal(self, reason: str, seconds: int = RETRY_SECONDS) -> Refusal:
         """Returns, and counts, a refusal of a request that may succeed after some seconds."""
         self.refused += 1
         return Refusal(429, f"{reason}; try again", (("Retry-After", str(seconds)),))
@@ -185,7 +185,7 @@ class ClassifierPool:
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
         if self.waiting >= MAX_REQUESTS:
-            raise self.refuse_too_many(f"{MAX_REQUESTS} sounds are classified or wait already")
+            raise self.make_counted_refusal(f"{MAX_REQUESTS} sounds are classified or wait already")
         self.waiting += 1
         try:
             yield
@@ -202,7 +202,7 @@ class ClassifierPool:
                     if error.status != 404 or time.monotonic() - process.began < STALE_SECONDS:
                         raise
                     process.ready = False
-                    self._end_idle()
+                    self._end_idle_processes()
             async with self._process() as process:
                 return await process.ask(name, path)
 
@@ -225,9 +225,9 @@ class ClassifierPool:
     def _rest(self) -> None:
         if self._sweep is not None:
             self._sweep.cancel()
-        self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle)
+        self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle_processes)
 
-    def _end_idle(self) -> None:
+    def _end_idle_processes(self) -> None:
         for process in self._idle:
             self._end(process)
         self._idle.clear()
@@ -268,12 +268,12 @@ class ClassifierStreams:
         as `ClassifierPool.receive`.
         """
         if self.count >= MAX_STREAMS:
-            raise self.pool.refuse_too_many(f"{MAX_STREAMS} streams are classified already", 30)
+            raise self.pool.make_counted_refusal(f"{MAX_STREAMS} streams are classified already", 30)
         self.count += 1
         lines = self._lines(name, every, pieces)
         first = await anext(lines)
 
-        async def all_lines() -> AsyncIterator[bytes]:
+        async def encode_result_lines() -> AsyncIterator[bytes]:
             try:
                 yield _line(first)
                 async for found in lines:
@@ -283,7 +283,7 @@ class ClassifierStreams:
             finally:
                 await lines.aclose()
 
-        return all_lines()
+        return encode_result_lines()
 
     async def _lines(
         self, name: str, every: float, pieces: AsyncIterator[bytes]
@@ -331,7 +331,7 @@ async def _next(process: ClassifierProcess, feeding: asyncio.Task[None]) -> dict
             await asyncio.wait({answer}, timeout=ANSWER_SECONDS)
         if not answer.done():
             raise Refusal(503, f"the classifier did not answer within {ANSWER_SECONDS:g} s")
-        return answer_of(answer.result())
+        return read_process_answer(answer.result())
     finally:
         answer.cancel()
 

@@ -69,7 +69,10 @@ class ClassifiedStream(RecentSound):
             values = run.result()
         except AntiphonError:  # the weights are missing
             return _NOTHING
-        labels, text = _of_kind(self._classifier, values, "labels"), _of_kind(self._classifier, values, "text")
+        labels, text = (
+            _first_value_of_kind(self._classifier, values, "labels"),
+            _first_value_of_kind(self._classifier, values, "text"),
+        )
         if not labels:
             return _NOTHING
         places = [float(_PLACES.get(label, 0)) for label, _ in labels[:3]] + [0.0, 0.0]
@@ -77,6 +80,6 @@ class ClassifiedStream(RecentSound):
         return first, float(labels[0][1]), places[1], places[2]
 
 
-def _of_kind(classifier: Analysis, values: Any, kind: str) -> Any:
+def _first_value_of_kind(classifier: Analysis, values: Any, kind: str) -> Any:
     """Value of the first quantity of a kind; None without one."""
     return next((values.get(quantity.name) for quantity in classifier.quantities if quantity.kind == kind), None)

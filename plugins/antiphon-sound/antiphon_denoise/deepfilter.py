@@ -184,13 +184,13 @@ class DeepFilterNetwork:
 
     def _denoise_frame(self) -> C64:
         """Spectrum `[BINS]` of the frame `AHEAD` before the last, without noise."""
-        bands, bins, embedded = self._embed()
+        bands, bins, embedded = self._run_encoder()
         spectrum: C64 = self._spectra[-1 - AHEAD] * np.repeat(self._gains(bands, embedded), self._widths)
         taps = self._taps(bins, embedded)
         np.einsum("fn,nf->f", taps, self._spectra[:, :FILTERED], out=spectrum[:FILTERED])
         return spectrum
 
-    def _embed(self) -> tuple[list[Samples], Samples, Samples]:
+    def _run_encoder(self) -> tuple[list[Samples], Samples, Samples]:
         """Returns the encoder's outputs for the bands by layer, its first output for the bins, and its embedding."""
         spectrum = self._spectra[-1]
         level = 10.0 * np.log10(self._powers(spectrum) + np.float32(1e-10))

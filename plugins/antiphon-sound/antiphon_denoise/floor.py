@@ -31,7 +31,7 @@ from antiphon_denoise.bands import BINS, COUNT, HOP, BandMeans
 from antiphon_denoise.deepfilter import BANDS, DEEPFILTER, HOP as NETWORK_HOP, MIN_SNR, DeepFilterNetwork, band_widths
 from antiphon_denoise.gate.network import WeightLayout, installed
 from antiphon_denoise.learned import UNITS, file_mask, first_bins
-from antiphon_denoise.learned.delayed import denoise_units
+from antiphon_denoise.learned.delayed import denoise_unit_powers
 
 STRETCH = 8.0
 """Length in seconds of an analysed stretch."""
@@ -284,7 +284,7 @@ barks, cries, a cock and a clock's ticks have 0 to .02, rain, engines and saws .
 """
 
 
-def logits_of(weights: dict[str, F32], features: F32) -> F32:
+def expert_logits(weights: dict[str, F32], features: F32) -> F32:
     """Returns the logits of each network, `[EXPERTS, COUNT]`, from features `[COUNT, FEATURES]`."""
     x = context_features(features)
     for layer in "01":
@@ -365,12 +365,14 @@ class FloorListener(StretchListener):
         for hop, out in enumerate(logs):
             spectrum = np.fft.rfft(sound[hop * self._hop :][: self._size] * self._window)[:BINS]
             power = ((spectrum.real**2 + spectrum.imag**2) * self._scale).astype(np.float32)
-            denoise_units(power, first, UNITS, BINS, out)
+            denoise_unit_powers(power, first, UNITS, BINS, out)
         np.log(logs + QUIET, out=logs)
-        rows = rows_of(logs, file_mask.gains_of(self._mask, logs, None))
+        rows = rows_of(logs, file_mask.compute_file_gains(self._mask, logs, None))
         halves = np.array_split(rows, 2) if len(rows) >= 2 * ROWS_A_SECOND else [rows]
         powers = rows[:, :2] * self._area
-        trusts = estimate_trust(np.stack([logits_of(self._weights, describe(half)) for half in halves]), powers[:, 1])
+        trusts = estimate_trust(
+            np.stack([expert_logits(self._weights, describe(half)) for half in halves]), powers[:, 1]
+        )
         power, taken = powers.sum(0)
         self._taken += taken
         self._trusted += trusts * taken
@@ -380,12 +382,12 @@ class FloorListener(StretchListener):
     @property
     def trust(self) -> F32:
         """Trust in each band, 0 to 1: cautious where noise may be music, confident where it is certain."""
-        cautious, confident = self._trusts
+        cautious, confident = self._band_trusts
         certain = np.clip((self.found - MIN_NOISE_DB) / CERTAIN_DB, 0.0, 1.0)
         return np.asarray(cautious + certain * (confident - cautious), np.float32)
 
     @property
-    def _trusts(self) -> F32:
+    def _band_trusts(self) -> F32:
         return np.asarray(self._trusted / (self._taken + QUIET), np.float32)
 
     @property
@@ -393,7 +395,7 @@ class FloorListener(StretchListener):
         """Removable noise in dB relative to the whole; -120 for a silent or too short sound."""
         if not self._whole:
             return -120.0
-        return float(10.0 * np.log10((self._trusts[0] ** 2 @ self._taken + QUIET) / (self._whole + QUIET)))
+        return float(10.0 * np.log10((self._band_trusts[0] ** 2 @ self._taken + QUIET) / (self._whole + QUIET)))
 
 
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:

@@ -15,7 +15,7 @@ from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon_denoise.bands import BINS, HOP, places
 from antiphon_denoise.deepfilter import DEEPFILTER, DeepFilter
 from antiphon_denoise.gate.estimate import Estimator, RecentSpectra
-from antiphon_denoise.gate.gains import PhraseGate, ThresholdOpener, denoise_power, denoise_trust
+from antiphon_denoise.gate.gains import PhraseGate, ThresholdOpener, denoise_apply_trust, denoise_power
 from antiphon_denoise.gate.player import NEPERS_PER_DB, NO_CEILING, GatePlayer
 from antiphon_denoise.learned import AUTOENCODER, MASK
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
@@ -98,7 +98,7 @@ def denoise_hum_follow(
 
 
 @kernel
-def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above: f64p) -> i64:
+def denoise_hum_rank_lines(mean: f64p, power: f64p, channels: i64, chance: f64, above: f64p) -> i64:
     """above `[mains, guesses, lines]` ← the squared average of each line relative to chance, in its loudest channel.
 
     mean, power: as in `denoise_hum_follow`; chance: expected squared average for noise of unit power. Returns the
@@ -125,7 +125,7 @@ def denoise_hum_best(mean: f64p, power: f64p, channels: i64, chance: f64, above:
 
 
 @kernel
-def denoise_hum_sure(above: f64p, row: i64) -> f64:
+def denoise_hum_line_count(above: f64p, row: i64) -> f64:
     """Soft count, 0 to `LINES`, of the lines of guess row `row` that are far above chance."""
     total = 0.0
     for k in range(LINES):
@@ -134,7 +134,7 @@ def denoise_hum_sure(above: f64p, row: i64) -> f64:
 
 
 @kernel
-def denoise_hum_lines(
+def denoise_hum_amplitudes(
     mean: f64p, phasor: f64p, above: f64p, row: i64, channels: i64, amount: f64, weak_share: f64, back: f32p
 ) -> None:
     """back `[channels, mains, lines, 2]` ← cosine and sine amplitudes of the lines to subtract from this hop.
@@ -230,14 +230,14 @@ class MainsHumRemover:
         share = self._share()
         denoise_hum_follow(self._parts, self._channels, 2.0 / self._hop, share, self._mean, self._power, self._phasor)
         chance = self._squares / self._weight**2
-        row = self._row = denoise_hum_best(self._mean, self._power, self._channels, chance, self._above)
-        sure = denoise_hum_sure(self._above, row)
+        row = self._row = denoise_hum_rank_lines(self._mean, self._power, self._channels, chance, self._above)
+        sure = denoise_hum_line_count(self._above, row)
         self._hops += 1
         self.presence = min(1.0, max(0.0, sure - _LEAST + 1.0)) if self._hops > _FIRST else 0.0
         if self.presence > 0.0 and amount > 0.0:
             self.subtracts = True
             many = min(1.0, max(0.0, (sure - _LEAST) / _MANY))
-            denoise_hum_lines(
+            denoise_hum_amplitudes(
                 self._mean, self._phasor, self._above, row, self._channels, amount * self.presence, many, self._back
             )
             np.dot(self._back, self._basis, out=self._line)
@@ -566,7 +566,7 @@ class Denoise(Processor):
             self._opener.open(estimator.power, ceiling, delayed.gain)
             self._opener.open(estimator.power, ceiling, delayed.mask)
         if self._trust is not None:
-            denoise_trust(delayed.gain, self._grid.bins, *self._places, self._trust)
+            denoise_apply_trust(delayed.gain, self._grid.bins, *self._places, self._trust)
         self._scale_gain(delayed.gain, amount)
         self._spectra.inverse(self._gain, self._frame)
         return float(np.mean(estimator.power[:BINS]))

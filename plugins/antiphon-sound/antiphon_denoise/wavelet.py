@@ -40,7 +40,7 @@ class ShrinkerWord(IntEnum):
 
 
 @kernel
-def denoise_shrink(w: i64p, x: f32p, power: f32p, gain: f32p, amount: f32) -> None:
+def denoise_shrink_coefficients(w: i64p, x: f32p, power: f32p, gain: f32p, amount: f32) -> None:
     """Scales coefficients x, band by band, in place, by the share `amount` of the reduction.
 
     The noise power of a band is the mean power that the gate would remove from its bins, FIRST to before LAST, by
@@ -79,7 +79,7 @@ def denoise_shrink_row(w: i64p, power: f32p, gain: f32p, amount: f32) -> None:
         x = address_f32(w[ShrinkerWord.ROW + n % 2])
         y = address_f32(w[ShrinkerWord.ROW + (n + 1) % 2])
         wavelet_split(x, 1 << n, length >> n, low, high, taps, y, scratch)
-    denoise_shrink(w, address_f32(w[ShrinkerWord.ROW + depth % 2]), power, gain, amount)
+    denoise_shrink_coefficients(w, address_f32(w[ShrinkerWord.ROW + depth % 2]), power, gain, amount)
     for back in range(depth):
         n = depth - 1 - back
         x = address_f32(w[ShrinkerWord.ROW + n % 2])

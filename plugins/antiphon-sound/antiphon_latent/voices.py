@@ -242,9 +242,9 @@ class LatentVoices:
         if self._age[n] == 0:
             if ended == 0:
                 self._store_release_levels(n)
-            self._amplitudes(n, 0)
+            self._compute_amplitudes(n, 0)
             np.copyto(self._now[n], self._exact)
-        quiet = self._amplitudes(n, count) < 10.0 ** (END_DB / 10.0)
+        quiet = self._compute_amplitudes(n, count) < 10.0 ** (END_DB / 10.0)
         np.subtract(self._exact, self._now[n], out=self._step[n])
         self._step[n] /= count
         real[LatentVoice.PACE_STEP] = (min(hz_of(self.pitch[n]) / self.rate, 0.48) - real[LatentVoice.PACE]) / count
@@ -263,7 +263,7 @@ class LatentVoices:
                 )
                 self._age[n] += count
 
-    def _amplitudes(self, n: int, ahead: int) -> float:
+    def _compute_amplitudes(self, n: int, ahead: int) -> float:
         """Computes a row's amplitudes `ahead` samples later; returns their power, 1 for the loudest."""
         age, row = self._age[n] + ahead, self._row
         if self._ended[n] < 0:

@@ -29,7 +29,7 @@ async def fits_in_a_process(request: OscRequest, given: Mapping[str, Any]) -> An
     path = make_folder(library_folder() / "captures", PRIVATE_FOLDER) / f".fits-{os.urandom(4).hex()}.wav"
     try:
         async with asyncio.timeout(2 * TIMEOUT_SECONDS):
-            beats = await _captured(request, path, node)
+            beats = await _write_captured_bars(request, path, node)
             found = await _asked("fits", str(path), "--beats", str(beats), "-n", str(count), "--json")
     except TimeoutError:
         raise RequestError("it took too long; try again") from None
@@ -48,7 +48,7 @@ def _checked(count: object) -> int:
     return count
 
 
-async def _captured(request: OscRequest, path: Path, node: str) -> int:
+async def _write_captured_bars(request: OscRequest, path: Path, node: str) -> int:
     """Writes the captured last bars of a node; returns their beats."""
     for bars in BARS:
         try:

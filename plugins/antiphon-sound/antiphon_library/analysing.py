@@ -90,7 +90,7 @@ def analyse(
             work[digest] = _Work(digest, path, duration, lacks)
     counts = AnalysisCounts(known=len(known))
     with closing(FileClaims(catalogue.path.with_name(CLAIMS))) as claims:
-        _Sharing(catalogue, claims, counts, again=again).run(list(work.values()), progress)
+        _AnalysisShare(catalogue, claims, counts, again=again).run(list(work.values()), progress)
     return counts
 
 
@@ -106,7 +106,7 @@ def _lacking(
 
 
 @dataclass(slots=True)
-class _Sharing:
+class _AnalysisShare:
     """One process's part of the analysis of a catalogue."""
 
     catalogue: Catalogue

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from antiphon.api.backends.analysis import FolderSound
-from antiphon_library.records import CatalogueRow, FileEntry, FileState, SoundIdentity, json_of, words_of
+from antiphon_library.records import CatalogueRow, FileEntry, FileState, SoundIdentity, to_compact_json, words_of
 from antiphon_library.schema import FILE, Reader, explain_errors, open_database, transaction
 from antiphon_library.taste_tables import TasteTables
 
@@ -72,8 +72,8 @@ class Catalogue:
             previous = self._base.execute("SELECT sound FROM files WHERE path = ?", (entry.path,)).fetchone()
             self._base.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
-                (entry.path, entry.state.size, entry.state.mtime, entry.digest, sound, json_of(dict(entry.tags)),
-                 words_of(entry.path, entry.tags), entry.problem),
+                (entry.path, entry.state.size, entry.state.mtime, entry.digest, sound,
+                 to_compact_json(dict(entry.tags)), words_of(entry.path, entry.tags), entry.problem),
             )  # fmt: skip
             if sound is not None:
                 others = self._base.execute("SELECT path FROM files WHERE sound = ? AND path != ?", (sound, entry.path))
@@ -140,7 +140,7 @@ class Catalogue:
                 plain = {key: value for key, value in (values or {}).items() if not isinstance(value, bytes)}
                 self._base.execute(
                     "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
-                    (row[0], name, version, json_of(None if values is None else plain), problem),
+                    (row[0], name, version, to_compact_json(None if values is None else plain), problem),
                 )
                 for data in (values or {}).values():
                     if isinstance(data, bytes):

@@ -195,6 +195,6 @@ def _mapped(path: Path) -> Shard | None:
     return Shard(path, serials, starts, numbers[:count], numbers[count:])
 
 
-def dead_rows(shard: Shard, present: Collection[int]) -> I64:
+def deleted_sound_rows(shard: Shard, present: Collection[int]) -> I64:
     """Rows of a shard's deleted sounds."""
     return np.flatnonzero([serial not in present for serial in shard.serials.tolist()])

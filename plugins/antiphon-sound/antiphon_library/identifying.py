@@ -25,7 +25,7 @@ from antiphon_library.fingerprints import (
     U32,
     Shard,
     ShardSet,
-    dead_rows,
+    deleted_sound_rows,
     hashes,
 )
 
@@ -208,10 +208,10 @@ def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader
     """
     asked = SoundLandmarks(seconds, hertz)
     landmarks = cache(landmarks)
-    found = _separate_candidates(_voted(index, seconds, hertz, SPEEDS[0]))
+    found = _separate_candidates(_candidates_by_votes(index, seconds, hertz, SPEEDS[0]))
     best, odds = _judged(found, asked, landmarks)
     if odds < _CERTAIN_ODDS:
-        tried = (candidate for speed in SPEEDS[1:] for candidate in _voted(index, seconds, hertz, speed))
+        tried = (candidate for speed in SPEEDS[1:] for candidate in _candidates_by_votes(index, seconds, hertz, speed))
         found = _separate_candidates([*found, *tried])
         best, odds = _judged(found, asked, landmarks)
     if not best or not (_is_clear(best[0].candidate) or odds > _least_odds(asked, best[0].agreement)):
@@ -287,13 +287,13 @@ def _is_clear(candidate: _Candidate) -> bool:
     return candidate.votes >= _CLEAR_VOTES and candidate.share >= _CLEAR_SHARE
 
 
-def _voted(index: ShardSet, seconds: F64, hertz: F64, speed: float) -> Iterator[_Candidate]:
+def _candidates_by_votes(index: ShardSet, seconds: F64, hertz: F64, speed: float) -> Iterator[_Candidate]:
     asked, frames = hashes(seconds, hertz, ASKED if speed == 1.0 else QUERY_PAIRS_AT_SPEED, speed)
     order = np.argsort(asked)  # neighbours in memory are looked up one after the other
     asked, frames = asked[order], frames[order]
     possible = int(np.minimum(np.bincount(frames // _CELL), _CELL_VOTES).sum()) if len(frames) else 1
     for shard in index.shards:
-        voted, voters = _differences(shard, asked, frames)
+        voted, voters = _matching_query_starts(shard, asked, frames)
         if not len(voted):
             continue
         places, counts = np.unique(voted, return_counts=True)
@@ -301,7 +301,7 @@ def _voted(index: ShardSet, seconds: F64, hertz: F64, speed: float) -> Iterator[
         beside = np.flatnonzero(np.diff(places) == 1)
         near[beside] += counts[beside + 1]
         near[beside + 1] += counts[beside]
-        dead = set(dead_rows(shard, index.present).tolist())
+        dead = set(deleted_sound_rows(shard, index.present).tolist())
         best = places[np.argsort(-near, kind="stable")[: _CANDIDATES * (1 + len(dead))]]
         # half of the gap before a sound belongs to it: what is asked may begin earlier than it
         rows = np.maximum(0, np.searchsorted(shard.starts, best + SOUND_GAP // 2, "right") - 1)
@@ -313,7 +313,7 @@ def _voted(index: ShardSet, seconds: F64, hertz: F64, speed: float) -> Iterator[
                 yield _Candidate(votes, votes / possible, int(shard.serials[row]), frame, speed)
 
 
-def _differences(shard: Shard, asked: U32, frames: I64) -> tuple[I64, I64]:
+def _matching_query_starts(shard: Shard, asked: U32, frames: I64) -> tuple[I64, I64]:
     """Start of the query for each matching entry of a shard, with the hash's frame."""
     first = np.searchsorted(shard.hashes, asked, "left")
     count = np.searchsorted(shard.hashes, asked, "right") - first
@@ -352,7 +352,7 @@ def analysis_of_landmarks() -> str:
     raise UsageError("no plugin has an analysis that gives landmarks; `antiphon plugins` says which plugins there are")
 
 
-def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None) -> tuple[F64, F64]:
+def compute_file_landmarks(path: Path, progress: Callable[[float], None] = lambda _: None) -> tuple[F64, F64]:
     """Landmarks of a file in seconds and Hz; `progress` is called with processed seconds.
 
     Raises `FileError`: it cannot be read; `UsageError`: it is too short, silent, or its analysis failed; the sentence

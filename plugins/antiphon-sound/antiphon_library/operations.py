@@ -190,7 +190,7 @@ FitTrack: Any = defstruct("FitTrack", [("path", str), ("duration", float | None)
 FitMatches = defstruct("FitMatches", [("matches", list[FitTrack])])
 
 
-def next_of_words(words: Sequence[Any]) -> Mapping[str, Any]:
+def next_fields_from_words(words: Sequence[Any]) -> Mapping[str, Any]:
     """Fields of `Next` from a count, and pairs of a signal and a path."""
     given: dict[str, Any] = {"count": words[0]} if words else {}
     for kind, path in zip_longest(words[1::2], words[2::2]):
@@ -212,7 +212,7 @@ NEXT_BY_OSC = OscForm(
     "[i:count] [s:signal]…",
     "Suggests the library's tracks that may come next. Signals, each a kind (like, skip, dislike, or after for the "
     "track that plays) and a path, are stored first. Answers `/library/next.reply s:path…`.",
-    next_of_words,
+    next_fields_from_words,
     lambda found: [(match["path"],) for match in found.matches],
 )
 FITS_BY_OSC = OscForm(

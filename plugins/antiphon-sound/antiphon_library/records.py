@@ -230,6 +230,6 @@ def words_of(path: bytes, tags: Mapping[str, str]) -> str:
     return composed("\n".join([printable_path(os.fsdecode(path)), *tags.values()]).casefold())
 
 
-def json_of(value: Any) -> str:
+def to_compact_json(value: Any) -> str:
     """Compact JSON for a column."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

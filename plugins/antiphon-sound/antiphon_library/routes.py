@@ -90,7 +90,7 @@ class LibraryRoutes:
     @operation("POST", "/api/library/map", Placing, 202)
     async def place(self, request: HttpRequest) -> object:
         """Place all tracks anew, in a separate process."""
-        if not _can_place():
+        if not _has_scikit_learn():
             raise Refusal(503, missing_modules("the map", "scikit-learn", extra="map"))
         self._begin(("map", "--again"))
         return {"placing": True}
@@ -99,7 +99,7 @@ class LibraryRoutes:
     async def analyse(self, request: HttpRequest) -> object:
         """Add the sound files in the library's own folder, analyse and place them."""
         await self._server.in_thread(self._make_root)
-        self._begin(("add", str(self._root)), ("analyse",), *([("map", "--again")] if _can_place() else []))
+        self._begin(("add", str(self._root)), ("analyse",), *([("map", "--again")] if _has_scikit_learn() else []))
         return {"placing": True}
 
     def _begin(self, *steps: tuple[str, ...]) -> None:
@@ -121,12 +121,12 @@ class LibraryRoutes:
     @operation("GET", "/api/library/tracks/{id}/findings", list_of(Finding), example={"id": "1"})
     async def findings(self, request: HttpRequest, id: str) -> object:
         """What analyses found in a track: the quantities that have a label."""
-        return await self._server.in_thread(self._with_catalogue, partial(_findings, id))
+        return await self._server.in_thread(self._run_on_catalogue, partial(_findings, id))
 
     @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
     async def excerpt(self, request: HttpRequest, id: str) -> Response:
         """20 s of a track as WAV, from its chorus where that is known."""
-        path, start = await self._server.in_thread(self._with_catalogue, partial(_track, id))
+        path, start = await self._server.in_thread(self._run_on_catalogue, partial(_track, id))
         from antiphon_library import excerpt
 
         async with self._decoding:
@@ -135,7 +135,7 @@ class LibraryRoutes:
     @operation("POST", "/api/library/tracks/{id}/keep", PlayedAs, example={"id": "1"})
     async def keep(self, request: HttpRequest, id: str) -> object:
         """Where a sampler finds a track: its `library`, `s` and `n`; copied into the folder `files` if needed."""
-        path = Path(os.fsdecode((await self._server.in_thread(self._with_catalogue, partial(_track, id)))[0]))
+        path = Path(os.fsdecode((await self._server.in_thread(self._run_on_catalogue, partial(_track, id)))[0]))
         return await asyncio.to_thread(_sampler_location, path)
 
     def _make_root(self) -> None:
@@ -143,7 +143,7 @@ class LibraryRoutes:
 
         make_folder(self._root)
 
-    def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
+    def _run_on_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
         """Runs work on the catalogue, in a thread."""
         from antiphon_library.catalogue import Catalogue
 
@@ -167,7 +167,7 @@ class LibraryRoutes:
                 self._table = TrackTable.of(catalogue)  # placing new tracks has changed what it is made of
             return self._map
 
-        return self._with_catalogue(work)
+        return self._run_on_catalogue(work)
 
 
 def _findings(id: str, catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -232,5 +232,5 @@ def _number(path: Path) -> int:
     return names.index(path.name)
 
 
-def _can_place() -> bool:
+def _has_scikit_learn() -> bool:
     return find_spec("sklearn") is not None

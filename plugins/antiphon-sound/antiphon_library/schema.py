@@ -15,7 +15,7 @@ from typing import Any
 
 from antiphon.api import FileError
 from antiphon.api.backends.files import built_in_folder, library_folder, make_folder
-from antiphon_library.records import json_of, words_of
+from antiphon_library.records import to_compact_json, words_of
 
 SHIPPED_FILE = "analysed.json.gz"
 FOLDERS = ("library", "demo")
@@ -74,12 +74,15 @@ def _add(base: sqlite3.Connection, sound: dict[str, Any], path: bytes, state: os
             base.execute("DELETE FROM files WHERE path = ?", (other,))
     base.execute(
         "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, '', 0)",
-        (path, state.st_size, state.st_mtime_ns, sound["digest"], number, json_of(sound["tags"]),
+        (path, state.st_size, state.st_mtime_ns, sound["digest"], number, to_compact_json(sound["tags"]),
          words_of(path, sound["tags"])),
     )  # fmt: skip
     base.executemany(
         "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?)",  # what was analysed here is kept
-        [(number, name, version, json_of(data), why) for name, (version, data, why) in sound["results"].items()],
+        [
+            (number, name, version, to_compact_json(data), why)
+            for name, (version, data, why) in sound["results"].items()
+        ],
     )
     if sound["place"]:
         base.execute("INSERT OR IGNORE INTO places VALUES (?, ?, ?)", (number, *sound["place"]))

@@ -36,7 +36,7 @@ from antiphon_library.operations import (
 )
 from antiphon_library.records import SUMMARY, UNHEARD, findings
 from antiphon_library.scanning import identify_and_analyse
-from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, vector_of
+from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, sound_feature_vector
 
 # ---- Compatibility of two loops (mashability), with reasons: by the analysis `fit`, else by one rule
 
@@ -239,7 +239,7 @@ def _seconds(path: bytes) -> float:
         return (decoder.frames or 0) / decoder.rate
 
 
-def _identity(values: Mapping[str, Any]) -> tuple[float, ...] | None:
+def _fit_vector_tuple(values: Mapping[str, Any]) -> tuple[float, ...] | None:
     vector = values.get("fit")
     return None if vector is None else tuple(vector)
 
@@ -266,13 +266,13 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int 
     vector = values.get("fit")
     # a copy of a sound under another name is no other loop: what is computed of it is the same to the last digit
     others: dict[bytes, Mapping[str, Any]] = {}
-    seen = {_identity(values)} if vector is not None else set()
+    seen = {_fit_vector_tuple(values)} if vector is not None else set()
     for where, row in sorted(rows.items()):
         theirs = {**row.values, **findings(row.duration, {**UNHEARD, **row.values})}
         # chords that move without a beat do not go with bars
         if theirs["kind"] in _NO_LOOPS or (theirs["kind"] == "song" and theirs["tempo"] is None):
             continue
-        if (mine := _identity(theirs)) is None or mine not in seen:
+        if (mine := _fit_vector_tuple(theirs)) is None or mine not in seen:
             seen.add(mine)
             others[where] = theirs
     try:
@@ -350,14 +350,14 @@ def similar(asked: SimilarRequest) -> FoundSounds:
         target = row_of(catalogue, file)
         if target.problem:
             raise FileError(target.problem)
-        if vector_of(target) is None:
+        if sound_feature_vector(target) is None:
             if QUANTITY in target.values:
                 raise UsageError(f"{file.name[:120]} is like no other: it is silent or too short")
             raise UsageError(f"{file.name[:120]} has not been analysed; `antiphon library analyse` does that")
         root, state = catalogue.path.parent, vector_file.state_of(catalogue.path)
         table = vector_file.load(root, state)
         if table is None:
-            table = vector_file.table_of(catalogue.rows(only=(QUANTITY,)))
+            table = vector_file.make_vector_table(catalogue.rows(only=(QUANTITY,)))
             vector_file.save(root, state, table)
         number = table.row(target.path)
         if number is None:

@@ -63,7 +63,7 @@ def import_shards(
             try:
                 sound = SoundIdentity(row["sound"], row["seconds"], row["rate"], row["channels"])
                 entry = _entry(place, row, sound, counts)
-                results = results_of(row, versions)
+                results = results_from_row(row, versions)
                 if entry is not None:
                     catalogue.put(entry)
                     present.add(sound.digest)
@@ -103,7 +103,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
     import pyarrow
     from pyarrow import parquet
 
-    about = metadata_of(path)
+    about = read_shard_metadata(path)
     versions = about.get("analyses")
     if about.get("version") != VERSION or not isinstance(versions, dict):
         raise FileError(f"{path} is no shard of analyses that this version reads: run the step analyse again")
@@ -116,7 +116,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, int]]]:
         raise FileError(f"{path} is no shard: {error}") from None
 
 
-def metadata_of(path: Path) -> dict[str, Any]:
+def read_shard_metadata(path: Path) -> dict[str, Any]:
     """Metadata of a shard: its task's digest, and the versions of its computation. `FileError` if it is no shard."""
     import pyarrow
     from pyarrow import parquet
@@ -128,7 +128,7 @@ def metadata_of(path: Path) -> dict[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
-def results_of(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str, AnalysisResult]:
+def results_from_row(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str, AnalysisResult]:
     """Results of a shard row, in the catalogue's form. `KeyError` if the row is not of those analyses."""
     found: dict[str, AnalysisResult] = {}
     for name, version in versions.items():

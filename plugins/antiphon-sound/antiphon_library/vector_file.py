@@ -23,7 +23,7 @@ OTHER_KIND, WEIGHED = 0.2, 4
 """Similarity penalty of a sound of another kind, and factor on the number of neighbours fetched to apply it."""
 
 
-def vector_of(row: CatalogueRow) -> NDArray[np.float64] | None:
+def sound_feature_vector(row: CatalogueRow) -> NDArray[np.float64] | None:
     """The vector of a sound, `[n]`; None without one."""
     value = row.values.get(QUANTITY)
     return None if value is None else np.asarray(value, np.float64)
@@ -64,11 +64,11 @@ class VectorTable:
         return [(self.path(int(n)), float(scores[n])) for n in order]
 
 
-def table_of(rows: Iterable[CatalogueRow]) -> VectorTable:
+def make_vector_table(rows: Iterable[CatalogueRow]) -> VectorTable:
     """Table of the present files with a vector of the most frequent length."""
     paths, vectors = [], []
     for row in rows:
-        vector = vector_of(row)
+        vector = sound_feature_vector(row)
         if vector is not None and len(vector) and not row.missing:
             paths.append(row.path)
             vectors.append(vector)

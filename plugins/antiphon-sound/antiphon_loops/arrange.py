@@ -69,7 +69,7 @@ class Arrangement:
     fit: float | None = None
 
 
-def roles_of(text: str) -> tuple[str, ...]:
+def parse_instrument_roles(text: str) -> tuple[str, ...]:
     """The roles of an `instruments` text: "drums, bass" selects, "-melody" removes, "" is all.
 
     Raises UsageError: a role is unknown.
@@ -134,7 +134,7 @@ def _take(
         by_role[role] = list(range(len(choices), len(choices) + len(ranked)))
         choices += [LoopChoice(x, role, fit(x, request.bpm)[1], semitones_to_key(x, key)) for x in ranked]
         if ranked and ranked[0].fit:
-            beside.append(_vector(choices[-len(ranked)]))
+            beside.append(_transposed_fit_vector(choices[-len(ranked)]))
         if role == "drums" and ranked:
             groove = np.array(ranked[0].pattern)
     bars = _bars([r for r in roles if by_role[r]], by_role, choices, request, rules, seed)
@@ -149,7 +149,7 @@ def mean_compatibility(choices: Sequence[LoopChoice], bars: Sequence[Sequence[La
     """Mean compatibility of a piece's loops, 0 to 1, over each bar's pairs; None if none is known."""
     pairs = Counter(pair for bar in bars for pair in combinations(bar, 2))
     known = {
-        layer: _vector(choices[layer.choice], layer.turn)
+        layer: _transposed_fit_vector(choices[layer.choice], layer.turn)
         for pair in pairs
         for layer in pair
         if choices[layer.choice].loop.fit
@@ -161,7 +161,7 @@ def mean_compatibility(choices: Sequence[LoopChoice], bars: Sequence[Sequence[La
     return float(np.average(found, weights=[count for *_, count in counted]))
 
 
-def _vector(choice: LoopChoice, turn: int = 0) -> NDArray[np.float64]:
+def _transposed_fit_vector(choice: LoopChoice, turn: int = 0) -> NDArray[np.float64]:
     return transpose_fit(choice.loop.fit["fit"], choice.shift, 4 * turn)
 
 

@@ -17,8 +17,8 @@ from antiphon.api.backends.rendering import ParamCells, prepare_processor
 from antiphon.api.backends.runtime import instead
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.reading import FASTEST, SLOWEST
-from antiphon_loops.arrange import roles_of
-from antiphon_loops.library import Analysed, analyse, settle, tempos, uncertain_text, write_listing
+from antiphon_loops.arrange import parse_instrument_roles
+from antiphon_loops.library import AnalysedFolder, analyse, settle, tempos, uncertain_text, write_listing
 from antiphon_loops.processor import Loops
 from antiphon_loops.rules import Rules, load
 
@@ -37,7 +37,7 @@ FADE = 0.003
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class _StemSegment:
     """A segment of a stem. power: its mean square; like: correlation of its level contour with the previous bars'."""
 
     first: int
@@ -61,7 +61,7 @@ def cut_song(song: Path, progress: Callable[[float], None]) -> tuple[Path, float
         rate = info.rate
         edges = [round(second * rate) for second in downbeats[::BARS]]
         parts, stems = separate_blocks(blocks, rate, info.channels)
-        kept: list[list[_Cut]] = [[] for _ in parts]
+        kept: list[list[_StemSegment]] = [[] for _ in parts]
         before: list[Samples | None] = [None] * len(parts)
         held = np.zeros((len(parts), info.channels, 0), np.float32)
         total, start, place, powers = 0, 0, 0, []
@@ -84,7 +84,7 @@ def cut_song(song: Path, progress: Callable[[float], None]) -> tuple[Path, float
     return _write(_folder(song), parts, kept, rate, float(np.mean(powers)) if powers else 0.0), round(bpm, 2)
 
 
-def _note(kept: list[_Cut], first: int, sound: Samples, before: Samples | None) -> Samples:
+def _note(kept: list[_StemSegment], first: int, sound: Samples, before: Samples | None) -> Samples:
     """Adds a segment to the list of its stem; returns its level contour."""
     edges = np.linspace(0, sound.shape[1], 16 * BARS + 1).astype(int)[:-1]
     course = np.log10(np.add.reduceat((sound**2).mean(axis=0), edges) / np.diff([*edges, sound.shape[1]]) + 1e-9)
@@ -93,7 +93,7 @@ def _note(kept: list[_Cut], first: int, sound: Samples, before: Samples | None) 
     if before is not None:
         like = float(course @ before / (np.linalg.norm(course) * np.linalg.norm(before) + 1e-9))
     power = float(np.mean(sound**2))
-    kept.append(_Cut(first, sound.copy(), power, like))
+    kept.append(_StemSegment(first, sound.copy(), power, like))
     most = max(cut.power for cut in kept)
     kept.sort(key=lambda cut: (cut.power >= MIN_POWER_SHARE * most, cut.like), reverse=True)
     del kept[KEPT:]
@@ -106,7 +106,7 @@ def _folder(song: Path) -> Path:
     return library_folder() / f"{word[:60]}-loops"
 
 
-def _write(folder: Path, parts: tuple[str, ...], kept: list[list[_Cut]], rate: int, whole: float) -> Path:
+def _write(folder: Path, parts: tuple[str, ...], kept: list[list[_StemSegment]], rate: int, whole: float) -> Path:
     """Writes the loops, replacing those of an earlier call; other files in the folder stay."""
     make_folder(folder)
     for path in folder.glob("*.wav"):
@@ -227,7 +227,7 @@ def check_settings(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float
         if name not in params:
             raise UsageError(f"loops has no parameter {name!r}{instead(name, params, 'it has')}")
         values[name] = params[name].check(value)
-    roles_of(str(values.get("instruments", "")))
+    parse_instrument_roles(str(values.get("instruments", "")))
     bpm = float(values.get("bpm", 0.0)) or BPM
     if not 20.0 <= bpm <= 300.0:
         raise ParamError(f"bpm takes 20 to 300, not {bpm:g}")
@@ -274,7 +274,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if style and not any(loop.answers(style) for loop in library.loops):
         there = sorted({loop.style for loop in library.loops} | {label for x in library.loops for label in x.labels})
         job.complain(f"no loop here is {style[:40]!r}; what is known of them: {', '.join(there[:20])}, and their names")
-    roles = roles_of(str(job.settings.get("instruments", "")))
+    roles = parse_instrument_roles(str(job.settings.get("instruments", "")))
     stems = {role: path for role, path in job.stems.items() if role in roles}
     piece = Piece(job.source, job.settings, RATE, CHANNELS, tuple(stems))
     with ExitStack() as stack:
@@ -304,7 +304,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     return tuple(written)
 
 
-def _settle(job: FileJob, library: Analysed, stacking: Rules) -> None:
+def _settle(job: FileJob, library: AnalysedFolder, stacking: Rules) -> None:
     """Asks for uncertain tempos of loops; names loops without an answer in one line."""
     uncertain = library.uncertain(stacking)
     open_ones = list(uncertain)

@@ -30,12 +30,12 @@ from antiphon_loops.analysis.catalogued import (
     NAME,
     REASON,
     FitAnalysis,
-    loop_of,
+    loop_from_values,
     quantities_of,
     reason_values,
     to_stored,
 )
-from antiphon_loops.analysis.reading import MAX_BYTES, NoLoop, TempoLabel, label_of, number_in, too_large
+from antiphon_loops.analysis.reading import MAX_BYTES, NoLoop, TempoLabel, number_in, read_tempo_label, too_large
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 
@@ -102,7 +102,7 @@ class LoopStore:
 
     def key(self, path: Path, name: str) -> SoundKey:
         """Analysis key of a good file."""
-        label, number = label_of(path, name), number_in(name)
+        label, number = read_tempo_label(path, name), number_in(name)
         return SoundKey(
             self._files[os.fsencode(path.absolute())].digest,
             _variant(label),
@@ -161,7 +161,7 @@ class LoopStore:
         try:
             if values is None:
                 return None
-            return replace(loop_of(values, name), fit=rows.get(_fit_row(variant), {}), labels=labels)
+            return replace(loop_from_values(values, name), fit=rows.get(_fit_row(variant), {}), labels=labels)
         except (KeyError, TypeError, ValueError):  # as another program has written it
             return None
 
@@ -193,7 +193,7 @@ Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Analysed:
+class AnalysedFolder:
     """The result of analysing a folder."""
 
     folder: Path
@@ -265,7 +265,7 @@ def empty_error(folder: Path, problems: Sequence[str] = ()) -> PluginError:
     return PluginError(f"there is no loop in {folder.name[:80]!r}; {why}")
 
 
-def analyse(folder: Path, progress: Progress | None = None, root: Path | None = None) -> Analysed:
+def analyse(folder: Path, progress: Progress | None = None, root: Path | None = None) -> AnalysedFolder:
     """Adds a folder to the catalogue and analyses its new files, two at a time.
 
     Each result is stored at once. A file with known size and time is not decoded; a moved or touched one is recognised
@@ -275,7 +275,7 @@ def analyse(folder: Path, progress: Progress | None = None, root: Path | None = 
     files = sorted(sound_files(folder))
     loops: list[Loop] = []
     problems: list[str] = []
-    ahead: deque[_File] = deque()
+    ahead: deque[_AnalysedFile] = deque()
     with LoopStore(folder, root) as store, _Pool(CONCURRENCY) as pool:
         work = _Work(store, pool)
         for n in range(len(files)):
@@ -291,7 +291,7 @@ def analyse(folder: Path, progress: Progress | None = None, root: Path | None = 
                 problems.append(problem)
         if progress is not None:
             progress(len(files), len(files), "")
-    return Analysed(folder, tuple(loops), tuple(problems), work.fresh)
+    return AnalysedFolder(folder, tuple(loops), tuple(problems), work.fresh)
 
 
 class _Pool(ThreadPoolExecutor):
@@ -302,7 +302,7 @@ class _Pool(ThreadPoolExecutor):
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _AnalysedFile:
     """State of a file under analysis."""
 
     name: str  # its name, relative to the folder
@@ -320,29 +320,29 @@ class _Work:
     fresh: int = 0
     _pending: dict[SoundKey, Future[Loop | Exception]] = field(default_factory=dict)
 
-    def begin(self, path: Path, name: str) -> _File:
+    def begin(self, path: Path, name: str) -> _AnalysedFile:
         """Looks up a file, and starts its analysis if it has none."""
         try:
             state = path.stat()
         except OSError as error:
-            return _File(name, f"cannot read {name}: {reason_of_os_error(error)}")
+            return _AnalysedFile(name, f"cannot read {name}: {reason_of_os_error(error)}")
         if not stat.S_ISREG(state.st_mode):
-            return _File(name, f"cannot read {name}: it is no ordinary file")
+            return _AnalysedFile(name, f"cannot read {name}: it is no ordinary file")
         if state.st_size > MAX_BYTES:
-            return _File(name, str(too_large(name)))
+            return _AnalysedFile(name, str(too_large(name)))
         if problem := self.store.problem(path, name):
-            return _File(name, problem)
+            return _AnalysedFile(name, problem)
         key = self.store.key(path, name)
         known = self.store.known(key, name)
         if known is not None and (known[0] is None or known[0].fit):
-            return _File(name, key=key)
+            return _AnalysedFile(name, key=key)
         if key not in self._pending:
             loop = known[0] if known is not None else None
             told = [TempoLabel(loop.bpm, True, "user")] if loop is not None and loop.tempo_from == "user" else []
             self._pending[key] = self.pool.submit(_analyse_one, path, name, *told)
-        return _File(name, key=key, work=self._pending[key])
+        return _AnalysedFile(name, key=key, work=self._pending[key])
 
-    def end(self, file: _File) -> tuple[Loop | None, str]:
+    def end(self, file: _AnalysedFile) -> tuple[Loop | None, str]:
         """Loop of a file, or the reason for none; new results are stored."""
         if file.key is None:
             return None, file.problem

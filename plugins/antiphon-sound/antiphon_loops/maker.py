@@ -96,10 +96,10 @@ def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
         count = min(length, room)
         piece = np.take(sound, np.arange(place - lead, place - lead + count), axis=1, mode="wrap")
         if room > count:
-            piece = np.concatenate([piece, _longer(piece, room - count, rate)], axis=1)
+            piece = np.concatenate([piece, _extend_slice(piece, room - count, rate)], axis=1)
         after = np.take(sound, np.arange(place - lead + count, place + count), axis=1, mode="wrap")
         if room > count:
-            after = _longer(piece, lead, rate)
+            after = _extend_slice(piece, lead, rate)
         piece = np.concatenate([piece, after], axis=1)
         piece[:, :lead] *= up
         piece[:, room : room + lead] *= 1.0 - up
@@ -107,7 +107,7 @@ def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
     return out
 
 
-def _longer(piece: F32, frames: int, rate: int) -> F32:
+def _extend_slice(piece: F32, frames: int, rate: int) -> F32:
     """Extension of a slice by `frames`."""
     size = max(1, min(round(0.6 * piece.shape[1]), round(0.2 * rate)))
     tail = piece[:, -size:]

@@ -26,7 +26,7 @@ from antiphon.api import (
 )
 from antiphon.api.backends.workers import convert_channels, current_pool
 from antiphon.api.kernels import Audio, f32, f32p, f64, fill_sound, i64, kernel
-from antiphon_loops.arrange import KEYS, Layer, LoopChoice, LoopRequest, roles_of
+from antiphon_loops.arrange import KEYS, Layer, LoopChoice, LoopRequest, parse_instrument_roles
 from antiphon_loops.live import ArrangementWorker
 from antiphon_loops.maker import PAD, LoopMaterial, MaterialMaker
 from antiphon_loops.record import MOODS, ROLES
@@ -331,7 +331,7 @@ class Loops(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
         try:
-            self._roles = roles_of(str(self.settings["instruments"]))
+            self._roles = parse_instrument_roles(str(self.settings["instruments"]))
         except AntiphonError as error:
             raise PluginError(str(error)) from None
         self._style = str(self.settings["style"])
@@ -469,7 +469,7 @@ class Loops(Processor):
             edge = min(whole + 1.0, 4.0 - LATCH_BEATS)
             if inside >= edge - 1e-9:
                 if self._latched != bar:
-                    self._latch(io, source, bar, tempo)
+                    self._latch_next_bar(io, source, bar, tempo)
                 edge = 4.0
             elif self._looked != 5 * bar + whole:
                 self._looked = 5 * bar + whole
@@ -485,14 +485,14 @@ class Loops(Processor):
         """Starts a bar with its latched material and intensity."""
         follows = self.bar >= 0 and bar == self.bar + 1 and self._latched == self.bar
         if not follows:
-            self._latch(io, source, bar - 1, tempo)
+            self._latch_next_bar(io, source, bar - 1, tempo)
             self._intensity = -1.0
         self._previous_intensity = self._intensity
         if self._coming is not None:
             self._now, self._coming, self._previous_intensity = self._coming, None, -1.0
         self._intensity, self.bar = self._next_intensity, bar
 
-    def _latch(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
+    def _latch_next_bar(self, io: IO, source: MaterialSource, bar: int, tempo: float) -> None:
         """Latches the material and intensity of the next bar."""
         self._latched, self._next_intensity = bar, float(io.value("intensity"))
         self._looked, request = 5 * bar + 4, self._request(io, tempo)

@@ -88,7 +88,7 @@ class Describer:
         out[:, TIMBRE] = levels @ self._cosines
         classes = np.sqrt(np.abs(np.fft.rfft(windows * self._long, axis=1))) @ self._classes
         out[:, CHROMA] = classes / (np.linalg.norm(classes, axis=1, keepdims=True) + 1e-9)
-        out[:, LEVEL] = level_of(short) / LEVEL_SPREAD
+        out[:, LEVEL] = window_levels(short) / LEVEL_SPREAD
         return out
 
     def pitch(self, windows: F32, rate: int) -> F32:
@@ -111,7 +111,7 @@ class Describer:
         return np.where(top[:, 0] > MIN_PEAK, numbers, 0.0).astype(np.float32)
 
 
-def level_of(windows: F32) -> F32:
+def window_levels(windows: F32) -> F32:
     """Levels `[n]` in dB of Hann windows `[n, size]`."""
     return np.asarray(10.0 * np.log10(np.mean(np.square(windows), axis=1) / 0.375 + 1e-12), np.float32)
 

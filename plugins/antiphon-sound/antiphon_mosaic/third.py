@@ -68,7 +68,9 @@ def band(
         chords = [(max(0.0, a - begin), b - begin, chord) for a, b, chord in found["chords"] if b > begin]
         heard = melody(work, float(tempo), begin)
         # without a melody, the chords are played alone, over their roots
-        roots = [MidiNote(a / beat, (b - a) / beat, 72 + class_of(chord)) for a, b, chord in chords if chord != "N"]
+        roots = [
+            MidiNote(a / beat, (b - a) / beat, 72 + chord_root_class(chord)) for a, b, chord in chords if chord != "N"
+        ]
         if not (tune := heard or roots):
             raise UsageError(f"neither melody nor chords were found in {name}, under which a band could play")
         notes = work / "melody.mid"
@@ -104,7 +106,7 @@ def first_bar(downbeats: Sequence[float]) -> float:
     return first - math.ceil(max(0.0, first) / length) * length if length > 0.0 else first
 
 
-def class_of(chord: str) -> int:
+def chord_root_class(chord: str) -> int:
     """Pitch class of a chord's root, as of "F#:min"."""
     root = chord.split(":")[0]
     return (SHARP_NAMES if root in SHARP_NAMES else FLAT_NAMES).index(root)

@@ -131,7 +131,7 @@ class Splitter:
                 waiting = np.concatenate([waiting, block], axis=1)
                 yield block
 
-        for parts in self._joined(self._stretches(counted())):
+        for parts in self._joined(self._segment_spectra(counted())):
             ready = parts[:, :, skip:]
             skip = max(0, skip - parts.shape[2])
             ready = ready[:, :, : waiting.shape[1]]
@@ -140,7 +140,7 @@ class Splitter:
             if ready.shape[2]:
                 yield ready
 
-    def _stretches(self, blocks: Iterator[Samples]) -> Iterator[C64]:
+    def _segment_spectra(self, blocks: Iterator[Samples]) -> Iterator[C64]:
         """Spectra of a segment's frames, `[channels, frames, bins]`, from a frame before the sound."""
         length, lead = self._masks.core * self._hop, self._size - self._hop
         held: Samples = np.zeros((self._channels, lead), np.float32)
@@ -329,10 +329,10 @@ class StemLevels(SeparatingAnalysis):
         return separate(blocks, rate, channels)
 
     def begin(self, rate: int, channels: int) -> AnalysisRun:
-        return _Levels(rate)
+        return _StemLevelsRun(rate)
 
 
-class _Levels(AnalysisRun):
+class _StemLevelsRun(AnalysisRun):
     def __init__(self, rate: int) -> None:
         self._step, self._rate = round(SEGMENT_SECONDS * rate), rate
         self._rest: Samples = np.zeros((len(STEMS), 0), np.float32)

@@ -29,7 +29,7 @@ MEDIANS_TEXT = "It works by medians and a low band instead, which know nothing o
 
 
 @kernel
-def stems_units(
+def stems_unit_powers(
     spectrum: f32p, channels: i64, bins: i64, used: i64, first: i64p, units: i64, unit: f32, out: f32p
 ) -> None:
     """out `[2, units]` ← mean power of the channels in each unit, and of the difference of the first two.
@@ -57,7 +57,7 @@ def stems_units(
 
 
 @kernel
-def stems_spread(shares: f32p, unit: i64p, bins: i64, gain: f32p) -> None:
+def stems_expand_unit_shares(shares: f32p, unit: i64p, bins: i64, gain: f32p) -> None:
     """gain `[bins]` ← the share of each bin's unit."""
     for k in range(bins):
         gain[k] = shares[unit[k]]
@@ -156,7 +156,7 @@ class Stems(Processor):
         self._levels: F32 = np.zeros((len(STEMS), 2), np.float32)
         self._ramp: F32 = np.linspace(0.0, 1.0, hop + 1, dtype=np.float32)[1:]
         self._fall = np.float32(20.0 / FLOOR * hop / spec.rate / RELEASE)
-        self._measure = stems_units.bind(
+        self._measure = stems_unit_powers.bind(
             self._spectra.bins,
             channels,
             bins,
@@ -238,7 +238,7 @@ class Stems(Processor):
         rest = self._ready[MASKS]
         rest[...] = self._past[:, :hop]
         for n in range(MASKS):
-            stems_spread(self._shares[n], self._unit, self._grid.bins, self._gain)
+            stems_expand_unit_shares(self._shares[n], self._unit, self._grid.bins, self._gain)
             spectra.inverse(self._gain, self._frame)
             ready = self._ready[n]
             ready[...] = self._frame[:, :hop]

@@ -278,7 +278,7 @@ class Launcher:
     def _messages(self, run: ClipRun) -> tuple[float, list[Message]]:
         """Length and messages of a run: a clip, or a take that has just ended."""
         clip = self.server.clips().get(run.name)
-        if run.take is not None and self._of_take(run):
+        if run.take is not None and self._plays_current_take(run):
             clip = run.take.clip(-1)
         if clip is None:
             return 0.0, []
@@ -286,7 +286,7 @@ class Launcher:
             self._read[run.name] = clip, sorted(clip.messages(), key=lambda one: one[0])
         return clip.beats, self._read[run.name][1]
 
-    def _of_take(self, run: ClipRun) -> bool:
+    def _plays_current_take(self, run: ClipRun) -> bool:
         return run.take is not None and run.take is self.take
 
     def _send(self, run: ClipRun, until: float) -> None:
@@ -297,7 +297,7 @@ class Launcher:
         if to > run.sent:
             for beat, address, args in due(messages, run.begin, length, run.sent, to):
                 run.began(address, args)
-                if self._names_file(address):
+                if self._is_file_parameter(address):
                     self._answered("/fail", (address, "a clip chooses no file"))
                 else:
                     self.server.message("/at", Double(beat), address, *args, source=SOURCE, reply=self._answered)
@@ -311,7 +311,7 @@ class Launcher:
     def _changed(self, run: ClipRun, messages: list[Message]) -> None:
         """Handles changed events or a deleted clip: notes that no longer have an end are ended."""
         run.messages = messages
-        if run.name not in self.server.clips() and not self._of_take(run):
+        if run.name not in self.server.clips() and not self._plays_current_take(run):
             run.end = min(run.end, self._now)
         ends = {args[:1] + args[2:] for _, address, args in messages if address == "/note/off"}
         kept = {what: None for what in run.sounding if what in ends or str(what[0]).startswith("/")}
@@ -320,7 +320,7 @@ class Launcher:
         self._release(run, run.sent)
         run.sounding = kept
 
-    def _names_file(self, address: str) -> bool:
+    def _is_file_parameter(self, address: str) -> bool:
         """True for a parameter that control surfaces may not set: they may store clips, which play with all rights."""
         _, root, *words = address.split("/")
         node = self.server.nodes().get(words[0]) if root == "node" and len(words) > 1 else None
@@ -396,7 +396,7 @@ def _put(request: OscRequest) -> None:
     request.reply("/done", "/clip/put", name)
 
 
-def _delete(request: OscRequest) -> None:
+def _delete_clip(request: OscRequest) -> None:
     (name,) = _texts(request)
     launcher_of(request).delete(name)
     request.reply("/done", "/clip/delete", name)
@@ -426,7 +426,7 @@ ADDRESSES = (
      "Plays a clip in a loop from the next bar line on, in place of one of its column; starts the transport."),
     ("/clip/stop", "[s:name]", _stop,
      "Ends a clip, or its recording, on the next bar line; without a name all."),
-    ("/clip/delete", "s:name", _delete, "Deletes a clip; `/patch/undo` brings it back. Answers `/done`."),
+    ("/clip/delete", "s:name", _delete_clip, "Deletes a clip; `/patch/undo` brings it back. Answers `/done`."),
     ("/clip/put", "s:name f:beats i:place [s:event]…", _put,
      "Stores a clip, which repeats after `beats` beats (0: plays once), at a place of the page's grid, or -1. An "
      "event is a text: its beat, then a message, `1.5 /note/on 60 100`. Answers `/done`."),

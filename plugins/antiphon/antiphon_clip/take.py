@@ -115,7 +115,7 @@ class Take:
         begun, on = self._values.pop(node.id, None), ("/note/on", (effect.number, velocity, *key[1:]))
         if begun is not None:
             declared = note_params(node.info.params)
-            words = self._declared(node, declared, begun) if declared else _by_name(node, begun)
+            words = self._declared(node, declared, begun) if declared else _named_note_values(node, begun)
             if words is None:
                 self.dropped += 1
                 return
@@ -127,7 +127,7 @@ class Take:
             if not _is_recordable(on):
                 self.dropped += 1
                 return
-        if self._fits(at, 2, beat):
+        if self._reserve_messages(at, 2, beat):
             self._notes.setdefault(key, []).append(_HeldNote(beat, at, on))
 
     def _declared(self, node: Node, params: tuple[Param, ...], values: list[NodeEvent]) -> Words | None:
@@ -148,7 +148,7 @@ class Take:
                 return None
         return tuple(words)
 
-    def _fits(self, beat: float, count: int, heard: float) -> bool:
+    def _reserve_messages(self, beat: float, count: int, heard: float) -> bool:
         if not (beat >= -1e-9 and heard < self.beats - 1e-9):
             return False
         if self._count + count > self.most:
@@ -158,7 +158,7 @@ class Take:
         return True
 
     def _add(self, beat: float, address: str, words: Words, heard: float | None = None) -> None:
-        if self._fits(beat, 1, beat if heard is None else heard):
+        if self._reserve_messages(beat, 1, beat if heard is None else heard):
             if _is_recordable((address, words)):
                 self._messages.append((beat, address, words))
             else:
@@ -193,7 +193,7 @@ def _is_recordable(message: tuple[str, Words]) -> bool:
     return True
 
 
-def _by_name(node: Node, values: list[NodeEvent]) -> Words | None:
+def _named_note_values(node: Node, values: list[NodeEvent]) -> Words | None:
     """Names and values of a note whose node has no parameters for them; None for an unknown name.
 
     Each is the pieces of its name, and the halves of a 32-bit float, in 65536ths.

@@ -224,7 +224,7 @@ def commands(
     `rate`: samples per second. `bpm`: the tempo, for sounds that last as long as a cycle (`unit c`). Raises
     RequestError: the sampler rejects a value.
     """
-    made: list[Command] = [*_effects(event, orbit, when)]
+    made: list[Command] = [*_effect_parameter_commands(event, orbit, when)]
     if is_instrument(event.sound, orbit, nodes):
         return made + _pitched(event, event.sound, when, rate)
     values = _values(event, orbit, bpm)
@@ -261,7 +261,7 @@ def length(event: DirtEvent) -> float | None:
     return min(max(seconds, 0.0), MAX_SECONDS) if seconds < math.inf else None
 
 
-def _effects(event: DirtEvent, orbit: Orbit, when: When) -> list[SetParam]:
+def _effect_parameter_commands(event: DirtEvent, orbit: Orbit, when: When) -> list[SetParam]:
     sets: dict[tuple[str, str], SetParam] = {}
     for name, (node, param) in orbit.effects.items():
         effect = EFFECTS[name]

@@ -89,7 +89,7 @@ def effects_transform_input(part: i64p, x: f32p) -> None:
 
 
 @kernel
-def effects_products(total: f32p, x: f32p, h: f32p, bins: i64) -> None:
+def effects_add_product(total: f32p, x: f32p, h: f32p, bins: i64) -> None:
     """total ← total + product of two spectra, each `[2, bins]`, real and imaginary."""
     for i in range(bins):
         total[i] = total[i] + x[i] * h[i] - x[bins + i] * h[bins + i]
@@ -108,7 +108,7 @@ def effects_advance_to(part: i64p, last: i64) -> None:
             slot = part[PartitionField.NEWEST] - k
             slot = slot + count if slot < 0 else slot
             x = address_f32(part[PartitionField.SPECTRA] + 8 * bins * (c * count + slot))
-            effects_products(total, x, address_f32(part[PartitionField.RESPONSE] + 8 * bins * (c * count + k)), bins)
+            effects_add_product(total, x, address_f32(part[PartitionField.RESPONSE] + 8 * bins * (c * count + k)), bins)
     part[PartitionField.DONE] = last
 
 

@@ -193,7 +193,7 @@ def effects_drive_run(kind: i64, u: f32p, out: f32p, frames: i64, seconds: f64p,
 
 
 @kernel
-def effects_taps(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32p) -> None:
+def effects_filter_half_band(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32p) -> None:
     """out ← src through the 2 h + 2 outer taps of a symmetric half-band filter. `src`: history before it."""
     g = gain * half[0]
     for n in range(frames):
@@ -216,9 +216,9 @@ def effects_taps(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32
 
 
 @kernel
-def effects_double(src: f32p, past: i64, frames: i64, half: f32p, h: i64, even: f32p, dst: f32p) -> None:
+def effects_upsample(src: f32p, past: i64, frames: i64, half: f32p, h: i64, even: f32p, dst: f32p) -> None:
     """dst ← src at twice the rate. src: `past` frames of history, then `frames`; the newest history is moved there."""
-    effects_taps(offset(src, past), frames, half, h, 2.0, even)
+    effects_filter_half_band(offset(src, past), frames, half, h, 2.0, even)
     for n in range(frames):
         dst[2 * n] = even[n]
         dst[2 * n + 1] = src[past + n - h]
@@ -227,14 +227,14 @@ def effects_double(src: f32p, past: i64, frames: i64, half: f32p, h: i64, even: 
 
 
 @kernel
-def effects_halve(
+def effects_downsample(
     src: f32p, past: i64, frames: i64, half: f32p, h: i64, even: f32p, odd: f32p, sum: f32p, dst: f32p
 ) -> None:
     """dst ← src at half the rate; frames: of dst. even, odd: `past` frames of history, then `frames`; sum: scratch."""
     for n in range(frames):
         even[past + n] = src[2 * n]
         odd[past + n] = src[2 * n + 1]
-    effects_taps(offset(even, past), frames, half, h, 1.0, sum)
+    effects_filter_half_band(offset(even, past), frames, half, h, 1.0, sum)
     for n in range(frames):
         dst[n] = sum[n] + f32(0.5) * odd[past + n - h - 1]
     for n in range(past):
@@ -353,14 +353,14 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
         for n in range(frames):
             s.wide[n] = s.up[s.past + n]
     elif s.doublings == 1:
-        effects_double(s.up, s.past, frames, h0, HALF_0, s.even, s.wide)
+        effects_upsample(s.up, s.past, frames, h0, HALF_0, s.even, s.wide)
     else:
-        effects_double(s.up, s.past, frames, h0, HALF_0, s.even, offset(two, s.past))
+        effects_upsample(s.up, s.past, frames, h0, HALF_0, s.even, offset(two, s.past))
         if s.doublings == 2:
-            effects_double(two, s.past, 2 * frames, h1, HALF_1, s.even, s.wide)
+            effects_upsample(two, s.past, 2 * frames, h1, HALF_1, s.even, s.wide)
         else:
-            effects_double(two, s.past, 2 * frames, h1, HALF_1, s.even, offset(four, s.past))
-            effects_double(four, s.past, 4 * frames, h2, HALF_2, s.even, s.wide)
+            effects_upsample(two, s.past, 2 * frames, h1, HALF_1, s.even, offset(four, s.past))
+            effects_upsample(four, s.past, 4 * frames, h2, HALF_2, s.even, s.wide)
     times, first = 1 << s.doublings, 0
     # the curve may change within the block
     while first < frames:
@@ -379,9 +379,11 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
             effects_drive_shape(offset(s.deep, HISTORY_FRAMES), part, count, kind, 0, s, state)
         elif kind == FOLD:
             fine = offset(s.fine, 2)
-            effects_double(s.deep, HISTORY_FRAMES, count, h3, HALF_3, s.even, fine)
+            effects_upsample(s.deep, HISTORY_FRAMES, count, h3, HALF_3, s.even, fine)
             effects_drive_shape(fine, s.even, 2 * count, kind, 0, s, offset(state, _SHAPER))
-            effects_halve(s.even, s.past, count, h3, HALF_3, s.fold, offset(s.fold, s.past + 8 * s.block), fine, part)
+            effects_downsample(
+                s.even, s.past, count, h3, HALF_3, s.fold, offset(s.fold, s.past + 8 * s.block), fine, part
+            )
         else:
             # the two samples before, which it overwrites, are of no use any more
             u = offset(s.deep, HISTORY_FRAMES - LATE)
@@ -392,11 +394,11 @@ def effects_drive(x: Audio, y: Audio, channel: i64, p: DriveCurves, s: DriveStat
     size = s.past + 4 * s.block
     down, deep = offset(s.down, 2 * size), offset(s.down, 4 * size)
     if s.doublings == 3:
-        effects_halve(s.wide, s.past, 4 * frames, h2, HALF_2, s.down, offset(s.down, size), s.even, s.wide)
+        effects_downsample(s.wide, s.past, 4 * frames, h2, HALF_2, s.down, offset(s.down, size), s.even, s.wide)
     if s.doublings >= 2:
-        effects_halve(s.wide, s.past, 2 * frames, h1, HALF_1, down, offset(down, size), s.even, s.wide)
+        effects_downsample(s.wide, s.past, 2 * frames, h1, HALF_1, down, offset(down, size), s.even, s.wide)
     if s.doublings >= 1:
-        effects_halve(s.wide, s.past, frames, h0, HALF_0, deep, offset(deep, size), s.even, s.wide)
+        effects_downsample(s.wide, s.past, frames, h0, HALF_0, deep, offset(deep, size), s.even, s.wide)
     effects_drive_tone(channel, y, p, s.wide, state, s.rate)
 
 

@@ -129,12 +129,12 @@ def compress_blocks(
             last = n + 1 == len(starts)
             end = length if last else starts[n + 1] + lead
             frames = round(length * factor) - place if last else places[n + 1] + lead - place
-            yield _shortened(stretcher, source, start, end, frames, lead, last=last)
+            yield _compress_span(stretcher, source, start, end, frames, lead, last=last)
 
     return _joined(parts(), channels, lead)
 
 
-def _shortened(
+def _compress_span(
     stretcher: Stretcher, source: _Source, start: int, end: int, frames: int, lead: int, *, last: bool
 ) -> Iterator[F32]:
     """Compresses frames `start` to `end` to `frames`: half a window stays unchanged, the rest is faster."""

@@ -42,7 +42,7 @@ TAU = 2.0 * math.pi
 
 
 @kernel
-def effects_angle(y: f64, x: f64) -> f64:
+def effects_atan2(y: f64, x: f64) -> f64:
     """atan2(y, x), -π to π, within 2e-8. Abramowitz and Stegun, Handbook of Mathematical Functions, 4.4.49."""
     a = abs(x)
     b = abs(y)
@@ -149,7 +149,7 @@ def effects_peaks(s: SpectraBuffers) -> i64:
 
 
 @kernel
-def effects_advance(now: Audio, before: Audio, bin: i64) -> f64:
+def effects_phase_advance(now: Audio, before: Audio, bin: i64) -> f64:
     """Phase advance of a bin from one spectrum to the other, -π to π, over all channels."""
     re = f64(0.0)
     im = f64(0.0)
@@ -160,7 +160,7 @@ def effects_advance(now: Audio, before: Audio, bin: i64) -> f64:
         y = f64(now[c, 2 * bin + 1])
         re = re + a * x + b * y
         im = im + a * y - b * x
-    return effects_angle(im, re)
+    return effects_atan2(im, re)
 
 
 class PhaseSpectra:
@@ -241,7 +241,7 @@ def effects_shift(s: SpectraBuffers, count: i64, t: PitchState, formants: i64, r
         peak = s.peaks[i]
         # radians a frame
         expected = step * f64(peak)
-        ahead = effects_advance(s.now, s.before, peak) - expected * f64(s.hop)
+        ahead = effects_phase_advance(s.now, s.before, peak) - expected * f64(s.hop)
         ahead = ahead - TAU * math.floor(ahead / TAU + 0.5)
         by = (ratio - 1.0) * (expected + ahead / f64(s.hop))
         turn = t.angles[peak] + by * f64(s.hop)

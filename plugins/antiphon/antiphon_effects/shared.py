@@ -161,7 +161,7 @@ def effects_random(state: i64) -> i64:
 
 
 @kernel
-def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f64:
+def effects_lfo_phase(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f64:
     """Oscillator phase, 0 to 1: from the clock if `beats` per cycle are given, else advanced by a frame."""
     if beats > 0.0:
         at = beat / max(beats, SHORTEST_BEATS)

@@ -21,7 +21,7 @@ from antiphon_effects.pitch import (
     TAU,
     PhaseSpectra,
     SpectraBuffers,
-    effects_angle,
+    effects_atan2,
     effects_overlap,
     effects_peaks,
     effects_window,
@@ -97,7 +97,7 @@ def effects_attack(s: SpectraBuffers, count: i64, t: StretchState) -> f64:
                     re = re + a * x + b * y
                     im = im + a * y - b * x
             # position of the energy: phase slope over the bins
-            lag = -effects_angle(im, re) * f64(2 * (bins - 1)) / TAU
+            lag = -effects_atan2(im, re) * f64(2 * (bins - 1)) / TAU
             if lag > 0.5 * f64(s.hop):
                 t.rises[i] = 1.0
                 risen = risen + last - first
@@ -204,13 +204,13 @@ def effects_pace_hop(end: i64, s: SpectraBuffers, t: StretchState) -> None:
 
 
 @kernel
-def effects_seconds(state: f64p, rate: f64, behind: f64p) -> None:
+def effects_delay_in_seconds(state: f64p, rate: f64, behind: f64p) -> None:
     """behind ← delay of the output in seconds."""
     behind[0] = state[_BEHIND] / rate
 
 
 @kernel
-def effects_jump(t: StretchState) -> None:
+def effects_clear_phases(t: StretchState) -> None:
     """Clears the phases: the next hop is discontinuous with the last one."""
     t.state[_DEBT] = 0.0
     t.state[_PACE] = 0.0
@@ -239,13 +239,13 @@ def effects_stretch(
             if t.place[_RETURN] == 1:
                 t.place[_RETURN] = 0
                 t.state[_BEHIND] = 0.0
-                effects_jump(t)
+                effects_clear_phases(t)
             moved = effects_stretch_hop(age + 1 - i64(math.floor(t.state[_BEHIND])), f64(factor[n]), s, t)  # fmt: skip
             t.state[_BEHIND] = t.state[_BEHIND] + f64(s.hop) - moved
             if t.state[_BEHIND] < 0.0:
                 # it has caught up
                 t.state[_BEHIND] = 0.0
-                effects_jump(t)
+                effects_clear_phases(t)
             elif t.state[_BEHIND] > limit:
                 t.place[_RETURN] = 1
 
@@ -330,6 +330,6 @@ class Stretch(Processor):
                 self._stretcher.spectra.record,
                 self._stretcher.record,
             )
-            .then(effects_seconds.step(self._stretcher.state, self._rate, self._behind))
+            .then(effects_delay_in_seconds.step(self._stretcher.state, self._rate, self._behind))
             .reporting(behind=(self._behind, 0))
         )

@@ -19,8 +19,8 @@ from antiphon_effects.shared import (
     TurnsLog,
     effects_finite,
     effects_flush_denormal,
+    effects_lfo_phase,
     effects_tan,
-    effects_turns,
     hertz,
     smooth_param,
 )
@@ -125,7 +125,7 @@ def effects_swept(x: Audio, y: Audio, p: SweptCurves, s: SweptState, beat: f64, 
     share_of = 1.0 / math.sqrt(f64(s.voices))
     apart = 1.0 / f64(s.voices)
     for n in range(frames):
-        s.state[0] = effects_turns(s.state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), s.rate)
+        s.state[0] = effects_lfo_phase(s.state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), s.rate)
         s.scratch[n] = s.state[0]
     sums = offset(s.scratch, frames)
     shortest = span
@@ -273,7 +273,7 @@ def effects_phaser(x: Audio, y: Audio, p: PhaserCurves, s: PhaserState, beat: f6
     """y ← x mixed with its allpass chain. sections: per channel the last output and `MAX_SECTIONS` states."""
     age = s.ages[0]
     for n in range(y.frames):
-        s.state[0] = effects_turns(s.state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), rate)
+        s.state[0] = effects_lfo_phase(s.state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), rate)
         if (age + n) % GRID == 0:
             now = f64(p.centre[n])
             if age + n > 0:

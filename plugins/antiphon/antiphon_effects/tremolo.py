@@ -15,7 +15,7 @@ from antiphon_effects.shared import (
     effects_finite,
     effects_flush_denormal,
     effects_is_changed,
-    effects_turns,
+    effects_lfo_phase,
     hertz,
     smooth_param,
 )
@@ -148,7 +148,7 @@ def effects_tremolo(
 ) -> None:
     """y ← x times the wave. `state`: the phase in cycles, 1 once started, the wave of each side."""
     for n in range(y.frames):
-        state[0] = effects_turns(state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), rate)
+        state[0] = effects_lfo_phase(state[0], f64(p.rate[n]), f64(p.beats[n]), beat + step * f64(n), rate)
         for side in range(2):
             w = effects_tremolo_wave(f64(p.shape[n]), state[0] + 0.5 * f64(p.spread[n]) * f64(side))
             if state[1] == 1.0:

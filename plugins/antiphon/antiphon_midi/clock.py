@@ -76,7 +76,7 @@ class ClockFollower:
             "mode": "follow",
             "port": self.port,
             "state": self._state(),
-            "summary": self._summary(),
+            "summary": self._clock_state_sentence(),
             "bpm": round(loop.bpm, 3),
             "jitter_ms": round(loop.jitter * 1000.0, 3),
             "distance_ms": round(self._distance * 60000.0 / loop.bpm, 3) if loop.bpm else 0.0,
@@ -92,7 +92,7 @@ class ClockFollower:
             return "stopped"
         return "refused" if self._reason else "following"
 
-    def _summary(self) -> str:
+    def _clock_state_sentence(self) -> str:
         match self._state():
             case "waiting":
                 return "no MIDI clock has come"
@@ -138,7 +138,7 @@ class ClockFollower:
         """Handles a port that was closed or has stopped ticking: the tempo stays."""
         if port == self.port and self._present:
             self._present = False
-            log.warning("%s", self._summary())
+            log.warning("%s", self._clock_state_sentence())
 
     def _adopt(self, port: str) -> bool:
         """Starts following the port's clock; returns False while another port's clock is followed."""

@@ -295,14 +295,14 @@ class JackMidi:
         with self._os_errors():
             port = self._client.midi_inports.register(_short(own, slot))
         self._ins[name], self._names[slot] = (slot, port), name
-        self._words[MidiSlot.INS + slot] = self._pointer(port)
+        self._words[MidiSlot.INS + slot] = self._jack_port_pointer(port)
 
     def open_output(self, name: str) -> None:
         slot = _free(self._outs, OUTPUTS)
         with self._os_errors():
             port = self._client.midi_outports.register(_short(f"out to {name}".replace(":", " "), slot))
         self._outs[name] = (slot, port)
-        self._words[MidiSlot.OUTS + slot] = self._pointer(port)
+        self._words[MidiSlot.OUTS + slot] = self._jack_port_pointer(port)
         self.hold(name)
 
     def hold(self, name: str) -> bool:
@@ -347,7 +347,7 @@ class JackMidi:
         self._client.close(ignore_errors=True)
         self._down = True
 
-    def _pointer(self, port: Any) -> int:
+    def _jack_port_pointer(self, port: Any) -> int:
         return int(self._jack._ffi.cast("uintptr_t", port._ptr))
 
     @contextlib.contextmanager

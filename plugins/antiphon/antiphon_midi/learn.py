@@ -91,7 +91,7 @@ def control_mode(values: Sequence[int]) -> str:
         endless = turned and max(sizes) <= SURE
     else:
         return ""
-    return steps_of(values[0], "relative")[1] if endless else "absolute"
+    return endless_control_steps(values[0], "relative")[1] if endless else "absolute"
 
 
 def is_still_endless(first: Sequence[int], then: Sequence[int]) -> bool | None:
@@ -118,7 +118,7 @@ def size_of(value: int) -> int:
     return min(value % 64, -value % 64)
 
 
-def steps_of(value: int, mode: str) -> tuple[int, str]:
+def endless_control_steps(value: int, mode: str) -> tuple[int, str]:
     """Steps of an endless control's value, and its mode, of `RELATIVE_MODES`: over 31 steps mean another mode."""
     if mode == "relative":
         mode = "offset" if 32 < value <= 96 else "twos"

@@ -40,7 +40,7 @@ class Inbox:
         return item
 
 
-class _Threaded(ABC):
+class _CallbackThreadBackend(ABC):
     """Base of backends whose library calls back in a thread."""
 
     name = ""
@@ -99,7 +99,7 @@ class _Threaded(ABC):
         """Closes a port."""
 
 
-class RtMidi(_Threaded):
+class RtMidi(_CallbackThreadBackend):
     """python-rtmidi backend. It drops SysEx, which has no size limit there and is not used."""
 
     def __init__(self, client: str, bell: int, virtual: str, api: str) -> None:
@@ -196,7 +196,7 @@ def _read(path: str) -> str:
         return ""
 
 
-class Mido(_Threaded):
+class Mido(_CallbackThreadBackend):
     """Other mido backends, by module name."""
 
     def __init__(self, module: str, api: str, bell: int, virtual: str) -> None:

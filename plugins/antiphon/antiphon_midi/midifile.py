@@ -274,7 +274,7 @@ class MidiFile(Processor):
         if math.isfinite(self._expected):
             self._end_all(io, 0)
             if not self._beats:
-                self._anchor(io)
+                self._set_position_origin(io)
         if not self._beats:
             self._at = float(io.time.sample + io.frames)
         self._expected = math.inf
@@ -291,7 +291,7 @@ class MidiFile(Processor):
             return self._place + (io.time.beat - self._at + frame * self._step) * self._speed
         return self._place + (io.time.sample + frame - self._at) / self._rate * self._speed
 
-    def _anchor(self, io: IO, place: float | None = None) -> None:
+    def _set_position_origin(self, io: IO, place: float | None = None) -> None:
         """Sets the origin of positions at the first frame, to its present position or a given one.
 
         `_at` is a beat of the clock or, for exactness, a sample.
@@ -341,7 +341,7 @@ class MidiFile(Processor):
                 place = score.times.beat(place) if beats else score.times.seconds(place)
                 self._passed = 0.0
             self._beats, self._speed = beats, speed
-            self._anchor(io, place)
+            self._set_position_origin(io, place)
         self._beats, self._speed = beats, speed
         chosen = (io.value("track"), io.value("channel"), io.value("instruments"), *(io.value(name) for name in _MUTES))
         if chosen != self._filter:

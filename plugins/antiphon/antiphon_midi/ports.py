@@ -73,7 +73,7 @@ class Backend(Protocol):
 Make = Callable[[str, int, str], Backend]
 
 
-def check_choice() -> None:
+def check_mido_backend() -> None:
     """Raises UsageError if MIDO_BACKEND is unknown."""
     module, _, api = os.environ.get("MIDO_BACKEND", RTMIDI).partition("/")
     if module == RTMIDI and api not in ("", *APIS):
@@ -177,7 +177,7 @@ class Ports:
         here = {
             plain: name
             for name, plain in sources.items()
-            if (self._virtual and not self._wanted_in) or _like(name, self._wanted_in)
+            if (self._virtual and not self._wanted_in) or _contains_any(name, self._wanted_in)
         }
         for plain, name in list(self.inputs.items()):
             if (plain, name) == (VIRTUAL, VIRTUAL):
@@ -191,10 +191,12 @@ class Ports:
         for plain, name in here.items():
             if plain not in self.inputs and self._opened(backend.open_input, name):
                 self._open(changes, plain, name)
-        self._look_out(backend, changes, {p: name for name, p in sinks.items() if _like(name, self._wanted_out)})
+        self._look_out(
+            backend, changes, {p: name for name, p in sinks.items() if _contains_any(name, self._wanted_out)}
+        )
         for side, wanted, there in (("input", self._wanted_in, sources), ("output", self._wanted_out, sinks)):
             for part in wanted:
-                if not any(_like(name, (part,)) for name in there):
+                if not any(_contains_any(name, (part,)) for name in there):
                     known = ", ".join(there.values()) or "none"
                     self.trouble = f"there is no MIDI {side} like {part!r} now; there are: {known}"
 
@@ -263,7 +265,7 @@ def ports_of(settings: ServeSettings) -> Ports:
     return Ports(client, virtual=given(MIDI), inputs=given(MIDI_IN), outputs=given(MIDI_OUT))
 
 
-def _like(name: str, parts: Sequence[str]) -> bool:
+def _contains_any(name: str, parts: Sequence[str]) -> bool:
     return any(part.casefold() in name.casefold() for part in parts)
 
 

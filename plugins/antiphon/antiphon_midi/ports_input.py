@@ -50,8 +50,8 @@ from antiphon_midi.learn import (
     PedalState,
     address_of,
     control_mode,
+    endless_control_steps,
     is_still_endless,
-    steps_of,
 )
 from antiphon_midi.mpe import MAX_NOTES, TIMBRE, HeldNotes, LastValues, PortVoice
 from antiphon_midi.output import MidiOut
@@ -64,7 +64,7 @@ WAIT = 1.0
 Moves = dict[str, tuple[SetParam, str]]
 
 
-class _Lesson:
+class _PendingLearn:
     """A pending `/learn`. `mode`: as of `Learned`. `heard`: values of the controls that moved, in their order."""
 
     def __init__(self, target: str, done: Callable[[str], None], mode: str) -> None:
@@ -82,8 +82,8 @@ class Knobs:
     def __init__(self, server: TransportServer, attempt: Callable[[Callable[[], None]], None]) -> None:
         self._server, self._try = server, attempt
         self._learned = MidiMap(config_folder())
-        self._lesson: _Lesson | None = None
-        self._taught: tuple[Knob, _Lesson, float] | None = None
+        self._lesson: _PendingLearn | None = None
+        self._taught: tuple[Knob, _PendingLearn, float] | None = None
         self._channels: dict[tuple[str, int], ChannelControls] = {}
         self._untold: dict[Knob, list[int]] = {}
         self._told: dict[Knob, tuple[list[int], list[int]]] = {}  # what told an endless control, and came after it
@@ -100,7 +100,7 @@ class Knobs:
 
         `how`: one of `COUNTING_MODES`, or "" to detect it from the values.
         """
-        self._lesson = _Lesson(target, done, how)
+        self._lesson = _PendingLearn(target, done, how)
 
     def unlearn(self, target: str) -> None:
         if waited := self.learning == target:
@@ -171,7 +171,7 @@ class Knobs:
 
     # ---- learning
 
-    def _hear(self, lesson: _Lesson, knob: Knob, value: int, whole: Knob, last: int) -> None:
+    def _hear(self, lesson: _PendingLearn, knob: Knob, value: int, whole: Knob, last: int) -> None:
         """Learns the moving control: of several, the one with more values than a button or a touch sensor sends."""
         if whole.number >= NRPNS:
             self._learn(whole)
@@ -236,7 +236,7 @@ class Knobs:
             if endless is not None or len(self._told[knob][1]) > REACH:
                 del self._told[knob]
         if told in RELATIVE_MODES:
-            steps, told = steps_of(value, told)
+            steps, told = endless_control_steps(value, told)
         if told != mode:
             self._try(lambda: self._learned.learn(knob, target, told))
         return self._stepped(target, steps, target in moves) if told in RELATIVE_MODES else value / 127.0

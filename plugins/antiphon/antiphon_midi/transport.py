@@ -16,7 +16,7 @@ class MidiTransport(Transport):
     options = (MIDI, MIDI_IN, MPE, MIDI_OUT, MIDI_CLOCK)
 
     def check(self, settings: ServeSettings) -> None:
-        from antiphon_midi.ports import check_choice
+        from antiphon_midi.ports import check_mido_backend
 
         clock = settings.value(MIDI_CLOCK)
         if clock not in CLOCKS:
@@ -30,7 +30,7 @@ class MidiTransport(Transport):
         for ports in (MIDI_IN, MIDI_OUT):
             if not all(name.strip() for name in settings.value(ports)):
                 raise UsageError(f"--{ports.name} takes a part of a port's name; antiphon devices lists them")
-        check_choice()
+        check_mido_backend()
 
     def unasked(self) -> Mapping[str, Any]:
         return {MIDI.name: True}

@@ -377,7 +377,7 @@ class MqttBridge:
         server.service(self.run)
         server.status(self.counts)
         server.on_value(self._changed)
-        server.on_event(self._happened)
+        server.on_event(self._sync_after_change)
 
     def counts(self) -> dict[str, Any]:
         """Figures for `/api/status`. received: distinct set messages; refused: messages without an effect."""
@@ -514,7 +514,7 @@ class MqttBridge:
             if payload is not None:
                 self.outward.put(state_topic(node.name, param.name), payload, slow=param.readonly)
 
-    def _happened(self, event: dict[str, Any]) -> None:
+    def _sync_after_change(self, event: dict[str, Any]) -> None:
         if event["kind"] in ("patch", "engine"):
             self.outward.sync(self._values())
 

@@ -198,11 +198,11 @@ class Strum(DelayingNode):
             while end < len(events) and events[end].offset == offset and _begins(events[end]):
                 end += 1
             if end > at:
-                self._arrange(io, events, at, end, beat + per_frame * offset)
+                self._sort_into_chord(io, events, at, end, beat + per_frame * offset)
             at = max(end, at + 1)
         super().process(io)
 
-    def _arrange(self, io: IO, events: list[Event], first: int, end: int, beat: float) -> None:
+    def _sort_into_chord(self, io: IO, events: list[Event], first: int, end: int, beat: float) -> None:
         """Sorts the notes of one frame, and assigns each its index in its chord."""
         if not 0.0 <= beat - self._chord <= WINDOW:
             self._chord, self._place = beat, 0

@@ -32,8 +32,8 @@ from antiphon_room.words import (
     EchoLevel,
     EchoTotal,
     EchoWord,
+    room_inverse_transform,
     room_mask,
-    room_sound,
     room_spectrum,
 )
 
@@ -55,7 +55,7 @@ def room_is_path_right(w: i64p, sums: f64p) -> i64:
 
 
 @kernel
-def room_change(w: i64p, a: f32p, b: f32p, mean: f32p, into: f32p) -> None:
+def room_log_power_change(w: i64p, a: f32p, b: f32p, mean: f32p, into: f32p) -> None:
     """into `[BANDS]` ← log power of the sum of two spectra `[2, bins]` by band, above its mean."""
     bins = w[EchoWord.SIZE] // 2 + 1
     for band in range(BANDS):
@@ -70,7 +70,7 @@ def room_change(w: i64p, a: f32p, b: f32p, mean: f32p, into: f32p) -> None:
 
 
 @kernel
-def room_square(changes: f32p) -> f64:
+def room_sum_of_squares(changes: f32p) -> f64:
     """Sum of squares of `[BANDS]`."""
     total = f64(0.0)
     for band in range(BANDS):
@@ -92,8 +92,10 @@ def room_find_delay(w: i64p, own: i64p, sums: f64p) -> i64:
     heard = offset(changes, slots * BANDS)
     x = address_f32(w[EchoWord.SPECTRA] + 8 * (w[EchoWord.SIZE] // 2 + 1) * newest * w[EchoWord.REFERENCES])
     side = (w[EchoWord.REFERENCES] - 1) * (w[EchoWord.SIZE] + 2)
-    room_change(w, x, offset(x, side), means, offset(changes, newest * BANDS))
-    room_change(w, address_f32(own[EchoWord.ERROR]), address_f32(w[EchoWord.TOTAL]), offset(means, BANDS), heard)
+    room_log_power_change(w, x, offset(x, side), means, offset(changes, newest * BANDS))
+    room_log_power_change(
+        w, address_f32(own[EchoWord.ERROR]), address_f32(w[EchoWord.TOTAL]), offset(means, BANDS), heard
+    )
     low = w[EchoWord.DELAY]
     high = low + w[EchoWord.COUNT] // 2
     inside = f32(0.0)
@@ -113,8 +115,8 @@ def room_find_delay(w: i64p, own: i64p, sums: f64p) -> i64:
             best = lags[lag]
             found = lag
     now = offset(changes, newest * BANDS)
-    sums[EchoTotal.CHANGED] = LAG_KEEP * sums[EchoTotal.CHANGED] + room_square(heard)
-    sums[EchoTotal.PLAYED] = LAG_KEEP * sums[EchoTotal.PLAYED] + room_square(now)
+    sums[EchoTotal.CHANGED] = LAG_KEEP * sums[EchoTotal.CHANGED] + room_sum_of_squares(heard)
+    sums[EchoTotal.PLAYED] = LAG_KEEP * sums[EchoTotal.PLAYED] + room_sum_of_squares(now)
     alike = ALIKE * math.sqrt(sums[EchoTotal.CHANGED] * sums[EchoTotal.PLAYED]) + QUIET
     other = f64(best) > max(CLEARER * f64(inside), alike) and room_is_path_right(w, sums) == 0
     sums[EchoTotal.CLEAR] = sums[EchoTotal.CLEAR] + 1.0 if other else 0.0
@@ -188,7 +190,7 @@ def room_add_spread(spread: f32p, x: f32p, h: f32p, doubt: f32p, bins: i64, keep
 
 
 @kernel
-def room_learn(x: f32p, h: f32p, doubt: f32p, error: f32p, scale: f32p, bins: i64, settle: f32) -> None:
+def room_update_partition(x: f32p, h: f32p, doubt: f32p, error: f32p, scale: f32p, bins: i64, settle: f32) -> None:
     """Kalman update of one partition. `scale`: inverse of the expected power of the error."""
     for i in range(bins):
         mu = doubt[i] * scale[i]
@@ -236,11 +238,11 @@ def room_predict(w: i64p, own: i64p) -> None:
             room_add_product(total, x, h, bins)
             doubt = address_f32(own[EchoWord.DOUBT] + 4 * bins * at)
             room_add_spread(spread, x, h, doubt, bins, keep)
-    room_sound(w, total)
+    room_inverse_transform(w, total)
 
 
 @kernel
-def room_padded(w: i64p, sound: f32p, into: f32p) -> None:
+def room_padded_spectrum(w: i64p, sound: f32p, into: f32p) -> None:
     """into `[2, bins]` ← spectrum of a hop preceded by zeros."""
     size = w[EchoWord.SIZE]
     start = size - w[EchoWord.HOP]
@@ -268,8 +270,8 @@ def room_subtract(w: i64p, own: i64p, sums: f64p, mic: f32p, out: f32p) -> None:
     sums[EchoTotal.OUT] = 0.95 * sums[EchoTotal.OUT] + after
     ratio = (sums[EchoTotal.IN] + QUIET) / (sums[EchoTotal.OUT] + QUIET)
     sums[EchoTotal.REMOVED] = 4.343 * math.log(ratio) if ratio > 1.0 else 0.0
-    room_padded(w, out, address_f32(own[EchoWord.ERROR]))
-    room_padded(w, mic, address_f32(w[EchoWord.TOTAL]))
+    room_padded_spectrum(w, out, address_f32(own[EchoWord.ERROR]))
+    room_padded_spectrum(w, mic, address_f32(w[EchoWord.TOTAL]))
 
 
 @kernel
@@ -319,7 +321,7 @@ def room_update(w: i64p, own: i64p, settle: f32) -> None:
             x = address_f32(w[EchoWord.SPECTRA] + 8 * bins * (slot * references + r))
             at = p * references + r
             h = address_f32(own[EchoWord.PATH] + 8 * bins * at)
-            room_learn(x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * at), error, scale, bins, settle)
+            room_update_partition(x, h, address_f32(own[EchoWord.DOUBT] + 4 * bins * at), error, scale, bins, settle)
 
 
 @kernel
@@ -350,7 +352,7 @@ def room_constrain(w: i64p, own: i64p) -> None:
         p = (own[EchoWord.TURN] + turn) % count
         for r in range(references):
             h = address_f32(own[EchoWord.PATH] + 8 * bins * (p * references + r))
-            room_sound(w, h)
+            room_inverse_transform(w, h)
             for i in range(w[EchoWord.HOP], size):
                 frame[i] = f32(0.0)
             room_spectrum(w, h)

@@ -64,7 +64,7 @@ SAID = "lowered the input by {} dB, which howled through the loudspeakers; mute 
 NEPER = math.log(10.0) / 20.0
 
 
-class Howl(IntEnum):
+class HowlField(IntEnum):
     """Indices of a guard's float64 state."""
 
     GAIN = 0  # dB
@@ -120,7 +120,7 @@ def howl_level(bins: f32p, at: i64, size: i64) -> f64:
 
 
 @kernel
-def howl_harmonic(bins: f32p, at: i64, size: i64) -> f64:
+def howl_strongest_harmonic(bins: f32p, at: i64, size: i64) -> f64:
     """Level in dBFS of the strongest tone at other multiples of half the bin's frequency, up to three times it."""
     most = f64(-200.0)
     for part in range(1, 7):
@@ -144,110 +144,114 @@ def howl_track_tone(bins: f32p, size: i64, low: i64, s: f64p) -> f64:
             at = k
     level = howl_level(bins, at, size)
     tone = math.exp(level / 4.342945) * f64(size) * f64(size) * (1.5 / 16.0)
-    known = i64(s[Howl.BIN])
-    same = 1 if abs(at - known) <= 1 or s[Howl.MODE] == 1.0 else 0
+    known = i64(s[HowlField.BIN])
+    same = 1 if abs(at - known) <= 1 or s[HowlField.MODE] == 1.0 else 0
     at = known if same == 1 else at
     most = f64(bins[2 * at]) * f64(bins[2 * at]) + f64(bins[2 * at + 1]) * f64(bins[2 * at + 1])
     size_of = math.sqrt(most + 1e-30)
     real = f64(bins[2 * at]) / size_of
     imag = f64(bins[2 * at + 1]) / size_of
-    turn_real = real * s[Howl.REAL] + imag * s[Howl.IMAG]
-    turn_imag = imag * s[Howl.REAL] - real * s[Howl.IMAG]
-    course = turn_real * s[Howl.TURN_REAL] + turn_imag * s[Howl.TURN_IMAG]
-    s[Howl.REAL] = real
-    s[Howl.IMAG] = imag
-    s[Howl.TURN_REAL] = turn_real
-    s[Howl.TURN_IMAG] = turn_imag
-    s[Howl.BIN] = f64(at)
-    lasts = same == 1 and tone > PURE * total and level > FAINT and howl_harmonic(bins, at, size) < level - ALONE
-    lasts = lasts and (course > STEADY or s[Howl.COUNT] < 2.0)
-    s[Howl.COUNT] = s[Howl.COUNT] + 1.0 if lasts else 0.0
-    if s[Howl.COUNT] <= 1.0:
-        s[Howl.FIRST] = level
-    s[Howl.RISES] = s[Howl.RISES] + 1.0 if s[Howl.COUNT] > 1.0 and level > s[Howl.LEVEL] - FALLS else 0.0
-    if s[Howl.RISES] == 0.0:
-        s[Howl.LOW] = level
-    s[Howl.LEVEL] = level
+    turn_real = real * s[HowlField.REAL] + imag * s[HowlField.IMAG]
+    turn_imag = imag * s[HowlField.REAL] - real * s[HowlField.IMAG]
+    course = turn_real * s[HowlField.TURN_REAL] + turn_imag * s[HowlField.TURN_IMAG]
+    s[HowlField.REAL] = real
+    s[HowlField.IMAG] = imag
+    s[HowlField.TURN_REAL] = turn_real
+    s[HowlField.TURN_IMAG] = turn_imag
+    s[HowlField.BIN] = f64(at)
+    lasts = (
+        same == 1 and tone > PURE * total and level > FAINT and howl_strongest_harmonic(bins, at, size) < level - ALONE
+    )
+    lasts = lasts and (course > STEADY or s[HowlField.COUNT] < 2.0)
+    s[HowlField.COUNT] = s[HowlField.COUNT] + 1.0 if lasts else 0.0
+    if s[HowlField.COUNT] <= 1.0:
+        s[HowlField.FIRST] = level
+    s[HowlField.RISES] = (
+        s[HowlField.RISES] + 1.0 if s[HowlField.COUNT] > 1.0 and level > s[HowlField.LEVEL] - FALLS else 0.0
+    )
+    if s[HowlField.RISES] == 0.0:
+        s[HowlField.LOW] = level
+    s[HowlField.LEVEL] = level
     return 4.342945 * math.log(total / (f64(size) * f64(size) * (1.5 / 16.0)))
 
 
 @kernel
 def howl_end_probe(at: i64, level: f64, s: f64p) -> None:
     """Ends a test: a tone that faded twice is held down; one that stayed is a performer's, and is spared."""
-    broad = s[Howl.BROAD]
-    s[Howl.MODE] = 0.0
-    s[Howl.COUNT] = 0.0
-    s[Howl.LOUD] = 0.0
-    s[Howl.BACK] = SOON
-    sudden = s[Howl.AT] > s[Howl.START] + BELOW or (broad == 0.0 and s[Howl.FALLS] < SUDDEN)
-    if level < s[Howl.TOP] - FADED and sudden:
+    broad = s[HowlField.BROAD]
+    s[HowlField.MODE] = 0.0
+    s[HowlField.COUNT] = 0.0
+    s[HowlField.LOUD] = 0.0
+    s[HowlField.BACK] = SOON
+    sudden = s[HowlField.AT] > s[HowlField.START] + BELOW or (broad == 0.0 and s[HowlField.FALLS] < SUDDEN)
+    if level < s[HowlField.TOP] - FADED and sudden:
         return  # a performer ended the tone himself: it did not stay until the gain was lower
-    if level < s[Howl.TOP] - FADED:
-        again = s[Howl.WAIT] > 0.0 and abs(s[Howl.AT] - s[Howl.FADED_AT]) < NEAR
-        s[Howl.FADED_AT] = s[Howl.AT]
-        course = s[Howl.ASKED_REAL] * s[Howl.BEFORE_REAL] + s[Howl.ASKED_IMAG] * s[Howl.BEFORE_IMAG]
-        same = again and abs(f64(at) - s[Howl.BEFORE]) <= 1.0 and (broad == 1.0 or course > SAME)
-        s[Howl.TIMES] = s[Howl.TIMES] + 1.0 if again else 1.0
-        s[Howl.WAIT] = COMES
-        s[Howl.BEFORE] = f64(at)
-        s[Howl.BEFORE_REAL] = s[Howl.ASKED_REAL]
-        s[Howl.BEFORE_IMAG] = s[Howl.ASKED_IMAG]
-        if same or s[Howl.TIMES] >= 3.0:
-            s[Howl.HELD] = min(s[Howl.HELD], s[Howl.AT] - MARGIN)
-            s[Howl.LOWERED] = -s[Howl.HELD]
-            s[Howl.WAIT] = 0.0
+    if level < s[HowlField.TOP] - FADED:
+        again = s[HowlField.WAIT] > 0.0 and abs(s[HowlField.AT] - s[HowlField.FADED_AT]) < NEAR
+        s[HowlField.FADED_AT] = s[HowlField.AT]
+        course = s[HowlField.ASKED_REAL] * s[HowlField.BEFORE_REAL] + s[HowlField.ASKED_IMAG] * s[HowlField.BEFORE_IMAG]
+        same = again and abs(f64(at) - s[HowlField.BEFORE]) <= 1.0 and (broad == 1.0 or course > SAME)
+        s[HowlField.TIMES] = s[HowlField.TIMES] + 1.0 if again else 1.0
+        s[HowlField.WAIT] = COMES
+        s[HowlField.BEFORE] = f64(at)
+        s[HowlField.BEFORE_REAL] = s[HowlField.ASKED_REAL]
+        s[HowlField.BEFORE_IMAG] = s[HowlField.ASKED_IMAG]
+        if same or s[HowlField.TIMES] >= 3.0:
+            s[HowlField.HELD] = min(s[HowlField.HELD], s[HowlField.AT] - MARGIN)
+            s[HowlField.LOWERED] = -s[HowlField.HELD]
+            s[HowlField.WAIT] = 0.0
     else:
-        s[Howl.SPARES] = s[Howl.PATIENCE]
-        s[Howl.PATIENCE] = min(2.0 * s[Howl.PATIENCE], MOST_SPARED)
-        s[Howl.OWN_LEVEL] = level
+        s[HowlField.SPARES] = s[HowlField.PATIENCE]
+        s[HowlField.PATIENCE] = min(2.0 * s[HowlField.PATIENCE], MOST_SPARED)
+        s[HowlField.OWN_LEVEL] = level
 
 
 @kernel
 def howl_probe_gain(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
     """Tests whether a sustained tone, or a loud signal as a whole, fades with the gain. `whole`, `played`: dBFS."""
-    at = i64(s[Howl.BIN])
+    at = i64(s[HowlField.BIN])
     tone = howl_level(bins, at, size)
-    s[Howl.WAIT] = s[Howl.WAIT] - 1.0
-    s[Howl.SPARES] = s[Howl.SPARES] - 1.0
-    s[Howl.BACK] = s[Howl.BACK] - 1.0
-    s[Howl.LOUD] = s[Howl.LOUD] + 1.0 if played > LOUDEST - GROWS else 0.0
-    s[Howl.CALM] = s[Howl.CALM] if s[Howl.LOUD] > 0.0 else s[Howl.GAIN]
-    if s[Howl.MODE] == 1.0:
-        level = whole if s[Howl.BROAD] == 1.0 else tone
-        if level > s[Howl.TOP]:
-            s[Howl.TOP] = level
-            s[Howl.AT] = s[Howl.GAIN]
-        if level > s[Howl.TOP] - 1.0 or s[Howl.BROAD] == 1.0:
-            s[Howl.GAIN] = s[Howl.GAIN] - ASKED
-            s[Howl.FALLS] = 0.0
-        s[Howl.FALLS] = s[Howl.FALLS] + 1.0
-        stays = s[Howl.COUNT] == 0.0 and s[Howl.BROAD] == 0.0 and level > s[Howl.TOP] - WITHIN
-        s[Howl.STRAYS] = s[Howl.STRAYS] + 1.0 if stays else s[Howl.STRAYS]
-        if s[Howl.STRAYS] >= STRAY:
-            s[Howl.MODE] = 0.0
-            s[Howl.COUNT] = 0.0
-            s[Howl.BACK] = SOON
-        elif level < s[Howl.TOP] - FADED or s[Howl.GAIN] < s[Howl.AT] - MOST:
+    s[HowlField.WAIT] = s[HowlField.WAIT] - 1.0
+    s[HowlField.SPARES] = s[HowlField.SPARES] - 1.0
+    s[HowlField.BACK] = s[HowlField.BACK] - 1.0
+    s[HowlField.LOUD] = s[HowlField.LOUD] + 1.0 if played > LOUDEST - GROWS else 0.0
+    s[HowlField.CALM] = s[HowlField.CALM] if s[HowlField.LOUD] > 0.0 else s[HowlField.GAIN]
+    if s[HowlField.MODE] == 1.0:
+        level = whole if s[HowlField.BROAD] == 1.0 else tone
+        if level > s[HowlField.TOP]:
+            s[HowlField.TOP] = level
+            s[HowlField.AT] = s[HowlField.GAIN]
+        if level > s[HowlField.TOP] - 1.0 or s[HowlField.BROAD] == 1.0:
+            s[HowlField.GAIN] = s[HowlField.GAIN] - ASKED
+            s[HowlField.FALLS] = 0.0
+        s[HowlField.FALLS] = s[HowlField.FALLS] + 1.0
+        stays = s[HowlField.COUNT] == 0.0 and s[HowlField.BROAD] == 0.0 and level > s[HowlField.TOP] - WITHIN
+        s[HowlField.STRAYS] = s[HowlField.STRAYS] + 1.0 if stays else s[HowlField.STRAYS]
+        if s[HowlField.STRAYS] >= STRAY:
+            s[HowlField.MODE] = 0.0
+            s[HowlField.COUNT] = 0.0
+            s[HowlField.BACK] = SOON
+        elif level < s[HowlField.TOP] - FADED or s[HowlField.GAIN] < s[HowlField.AT] - MOST:
             howl_end_probe(at, level, s)
         return
-    rise = RISE if s[Howl.GAIN] < NEARLY else SLOWLY
-    rise = ASKED if s[Howl.BACK] > 0.0 and s[Howl.GAIN] < s[Howl.START] else rise
-    s[Howl.GAIN] = s[Howl.GAIN] + min(max(s[Howl.HELD] - s[Howl.GAIN], -ASKED), rise)
-    if played > LOUDEST and s[Howl.GAIN] > s[Howl.HELD] - MOST:
-        s[Howl.GAIN] = s[Howl.GAIN] - max(ASKED, played - LOUDEST)
-    grows = s[Howl.RISES] >= HOPS and tone > s[Howl.LOW] + GROWS
-    lasts = grows or (s[Howl.COUNT] >= STAYS and tone > s[Howl.FIRST] - 1.0)
-    loud = s[Howl.LOUD] >= LONG
-    own = s[Howl.SPARES] > 0.0 and (whole if loud else tone) < s[Howl.OWN_LEVEL] + LOUDER
+    rise = RISE if s[HowlField.GAIN] < NEARLY else SLOWLY
+    rise = ASKED if s[HowlField.BACK] > 0.0 and s[HowlField.GAIN] < s[HowlField.START] else rise
+    s[HowlField.GAIN] = s[HowlField.GAIN] + min(max(s[HowlField.HELD] - s[HowlField.GAIN], -ASKED), rise)
+    if played > LOUDEST and s[HowlField.GAIN] > s[HowlField.HELD] - MOST:
+        s[HowlField.GAIN] = s[HowlField.GAIN] - max(ASKED, played - LOUDEST)
+    grows = s[HowlField.RISES] >= HOPS and tone > s[HowlField.LOW] + GROWS
+    lasts = grows or (s[HowlField.COUNT] >= STAYS and tone > s[HowlField.FIRST] - 1.0)
+    loud = s[HowlField.LOUD] >= LONG
+    own = s[HowlField.SPARES] > 0.0 and (whole if loud else tone) < s[HowlField.OWN_LEVEL] + LOUDER
     if (lasts or loud) and not own:
-        s[Howl.MODE] = 1.0
-        s[Howl.STRAYS] = 0.0
-        s[Howl.BROAD] = 1.0 if loud else 0.0
-        s[Howl.TOP] = whole if loud else tone
-        s[Howl.AT] = s[Howl.GAIN]
-        s[Howl.START] = s[Howl.CALM] if loud else s[Howl.GAIN]
-        s[Howl.ASKED_REAL] = s[Howl.TURN_REAL]
-        s[Howl.ASKED_IMAG] = s[Howl.TURN_IMAG]
+        s[HowlField.MODE] = 1.0
+        s[HowlField.STRAYS] = 0.0
+        s[HowlField.BROAD] = 1.0 if loud else 0.0
+        s[HowlField.TOP] = whole if loud else tone
+        s[HowlField.AT] = s[HowlField.GAIN]
+        s[HowlField.START] = s[HowlField.CALM] if loud else s[HowlField.GAIN]
+        s[HowlField.ASKED_REAL] = s[HowlField.TURN_REAL]
+        s[HowlField.ASKED_IMAG] = s[HowlField.TURN_IMAG]
 
 
 class HowlState(NamedTuple):
@@ -271,8 +275,8 @@ def room_guard(x: Audio, reference: Audio, y: Audio, frames: i64, hop: i64, size
         at = s.place[0]
         newest = s.place[1]
         share = f64(at + 1) / f64(hop)
-        now = math.exp(gains[Howl.GAIN] * NEPER) if gains[Howl.GAIN] < 0.0 else 1.0
-        g = f32(gains[Howl.LAST] + (now - gains[Howl.LAST]) * share)
+        now = math.exp(gains[HowlField.GAIN] * NEPER) if gains[HowlField.GAIN] < 0.0 else 1.0
+        g = f32(gains[HowlField.LAST] + (now - gains[HowlField.LAST]) * share)
         total = f32(0.0)
         weight = f32(1.0)
         peak = f64(0.0)
@@ -283,39 +287,41 @@ def room_guard(x: Audio, reference: Audio, y: Audio, frames: i64, hop: i64, size
             weight = f32(0.7) * weight
             peak = max(peak, f64(abs(v * g)))
             y[c, n] = v * g
-        limit = gains[Howl.LIMIT]
+        limit = gains[HowlField.LIMIT]
         limit = min(limit + (1.0 - limit) * RELEASE, CEILING / max(peak, CEILING))
-        gains[Howl.LIMIT] = limit
+        gains[HowlField.LIMIT] = limit
         for c in range(y.channels):
             y[c, n] = y[c, n] * f32(limit)
         s.past[newest] = total
         for c in range(reference.channels):
             v = reference[c, n]
             v = v if abs(v) < f32(64.0) else f32(0.0)
-            gains[Howl.SQUARE] = gains[Howl.SQUARE] + f64(v) * f64(v) / f64(reference.channels)
+            gains[HowlField.SQUARE] = gains[HowlField.SQUARE] + f64(v) * f64(v) / f64(reference.channels)
         s.place[1] = newest + 1 if newest + 1 < size else 0
-        gains[Howl.STILL] = gains[Howl.STILL] + 1.0 if total == f32(0.0) else 0.0
+        gains[HowlField.STILL] = gains[HowlField.STILL] + 1.0 if total == f32(0.0) else 0.0
         s.place[0] = at + 1
         if at + 1 == hop:
             s.place[0] = 0
-            gains[Howl.LAST] = now
+            gains[HowlField.LAST] = now
             for m in range(size):
                 k = s.place[1] + m
                 s.frame[m] = s.window[m] * s.past[k if k < size else k - size]
             fft_real(s.frame, size, s.turns, s.work, s.bins)
             bin_hertz = rate / f64(size)
             whole = howl_track_tone(s.bins, size, i64(LOWEST / bin_hertz) + 2, gains)
-            gains[Howl.PLAYED] = max(0.7 * gains[Howl.PLAYED], 2.0 * gains[Howl.SQUARE] / f64(hop))
-            gains[Howl.SQUARE] = 0.0
-            howl_probe_gain(s.bins, size, whole, 4.342945 * math.log(gains[Howl.PLAYED] + 1e-20), gains)
-            gains[Howl.HERTZ] = gains[Howl.BEFORE] * bin_hertz
-            if gains[Howl.STILL] > MUTED * f64(hop) and (gains[Howl.HELD] < 0.0 or gains[Howl.WAIT] > 0.0):
-                gains[Howl.GAIN] = SHUT
-                gains[Howl.HELD] = 0.0
-                gains[Howl.LOWERED] = 0.0
-                gains[Howl.MODE] = 0.0
-                gains[Howl.WAIT] = 0.0
-                gains[Howl.PATIENCE] = SPARED
+            gains[HowlField.PLAYED] = max(0.7 * gains[HowlField.PLAYED], 2.0 * gains[HowlField.SQUARE] / f64(hop))
+            gains[HowlField.SQUARE] = 0.0
+            howl_probe_gain(s.bins, size, whole, 4.342945 * math.log(gains[HowlField.PLAYED] + 1e-20), gains)
+            gains[HowlField.HERTZ] = gains[HowlField.BEFORE] * bin_hertz
+            if gains[HowlField.STILL] > MUTED * f64(hop) and (
+                gains[HowlField.HELD] < 0.0 or gains[HowlField.WAIT] > 0.0
+            ):
+                gains[HowlField.GAIN] = SHUT
+                gains[HowlField.HELD] = 0.0
+                gains[HowlField.LOWERED] = 0.0
+                gains[HowlField.MODE] = 0.0
+                gains[HowlField.WAIT] = 0.0
+                gains[HowlField.PATIENCE] = SPARED
 
 
 class HowlGuard(Processor):
@@ -342,7 +348,7 @@ class HowlGuard(Processor):
         self._hop = round(HOP_SECONDS * spec.rate)
         self._size = size = 1 << (round(SIZE_SECONDS * spec.rate) - 1).bit_length()
         fft = RealFft(size)
-        self._state = np.zeros(len(Howl), np.float64)
+        self._state = np.zeros(len(HowlField), np.float64)
         window = np.hanning(size + 1)[:size].astype(np.float32)
         past, frame, bins = (np.zeros(size + 2, np.float32) for _ in range(3))
         place = np.zeros(2, np.int64)
@@ -353,11 +359,11 @@ class HowlGuard(Processor):
         self._words.past.fill(0.0)
         self._words.place.fill(0)
         self._state.fill(0.0)
-        self._state[Howl.GAIN] = SHUT
-        self._state[Howl.LAST] = 10.0 ** (SHUT / 20.0)
-        self._state[[Howl.BIN, Howl.BEFORE]] = -9.0
-        self._state[Howl.PATIENCE] = SPARED
-        self._state[Howl.LIMIT] = 1.0
+        self._state[HowlField.GAIN] = SHUT
+        self._state[HowlField.LAST] = 10.0 ** (SHUT / 20.0)
+        self._state[[HowlField.BIN, HowlField.BEFORE]] = -9.0
+        self._state[HowlField.PATIENCE] = SPARED
+        self._state[HowlField.LIMIT] = 1.0
 
     def pass_through(self, x: F32, played: F32, y: F32) -> None:
         """y ← a block x, each `[channels, frames]`; `played`: the output of the previous block, `[2, frames]`."""
@@ -366,4 +372,4 @@ class HowlGuard(Processor):
     def step(self, io: IO) -> Step:
         (x, played), y = io.audio_in, io.audio_out[0]
         made = room_guard.step(x, played, y, io.frames, self._hop, self._size, self._rate, self._words)
-        return made.reporting(lowered=(self._state, Howl.LOWERED), howled=(self._state, Howl.HERTZ))
+        return made.reporting(lowered=(self._state, HowlField.LOWERED), howled=(self._state, HowlField.HERTZ))

@@ -109,7 +109,7 @@ def room_spectrum(w: i64p, into: f32p) -> None:
 
 
 @kernel
-def room_sound(w: i64p, source: f32p) -> None:
+def room_inverse_transform(w: i64p, source: f32p) -> None:
     """`FRAME` ← sound of a spectrum `[2, bins]`."""
     size = w[EchoWord.SIZE]
     bins = size // 2 + 1
@@ -232,7 +232,7 @@ def room_add_masking_noise(w: i64p, own: i64p, sums: f64p, sound: f32p) -> None:
 
 
 @kernel
-def room_shape(w: i64p, own: i64p) -> None:
+def room_minimum_phase_spectrum(w: i64p, own: i64p) -> None:
     """`GAIN` ← spectrum of a minimum-phase filter with the gains of `CUT`, by folding the cepstrum of the log gain."""
     size = w[EchoWord.SIZE]
     bins = size // 2 + 1
@@ -294,7 +294,7 @@ def room_mask(w: i64p, own: i64p, sums: f64p, sound: f32p, strength: f64) -> Non
     last = address_f32(own[EchoWord.GAIN])
     room_mask_gains(w, own, sums, strength)
     room_add_masking_noise(w, own, sums, sound)
-    room_shape(w, own)
+    room_minimum_phase_spectrum(w, own)
     for n in range(size - hop):
         past[n] = past[n + hop]
     for n in range(hop):

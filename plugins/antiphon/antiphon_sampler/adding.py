@@ -167,7 +167,7 @@ def whole(origin: Origin, name: str, most: int) -> bytes:
     return bytes(content)
 
 
-def plain_path(text: str) -> str:
+def normalise_relative_path(text: str) -> str:
     """Normalises a relative path without `.`; returns "" for one that leads outside."""
     parts = [part for part in PurePosixPath(text).parts if part != "."]
     return "" if text.startswith("/") or ".." in parts or "\0" in text else "/".join(parts)
@@ -216,7 +216,7 @@ def add(given: str, name: str = "", *, replace: bool = False, progress: Progress
     name exists and `replace` is False. Raises UsageError: it is not a source.
     """
     library = make_folder(library_folder())
-    source = source_of(given)
+    source = canonical_source(given)
     folder = path_inside(library, name or _name_of(source))
     old = _before(folder)
     with hold_lock(library / ".packs.lock", "another pack is being added; try again once it is there"):
@@ -262,7 +262,7 @@ def _put_back(old: Path, folder: Path) -> None:
         old.rename(folder)
 
 
-def source_of(given: str) -> str:
+def canonical_source(given: str) -> str:
     """Canonical form of a source: an absolute path, an address, or `github:user/repo` in lower case."""
     if given.startswith("github:"):
         found = _REPOSITORY.fullmatch(given)
@@ -353,9 +353,9 @@ def _written(
     """Writes a pack into a folder; returns the fields of `Added`."""
     names, given = origin.names(), origin
     if listing is None:
-        rows = _by_folders(names)
+        rows = _group_by_folder(names)
     else:
-        origin, rows = _by_listing(listing, origin, any(map(_is_sound, names)))
+        origin, rows = _files_of_listing(listing, origin, any(map(_is_sound, names)))
     count = sum(map(len, rows.values()))
     if count > MAX_FILES:
         raise FileError(f"{origin.shown} names {count} sounds, more than {MAX_FILES}; add a part of it")
@@ -386,12 +386,12 @@ _Rows = dict[str, list[tuple[str, str]]]
 """Files by sound name, each with the note at which it was recorded, or "", and its path."""
 
 
-def _by_folders(names: Sequence[str]) -> _Rows:
+def _group_by_folder(names: Sequence[str]) -> _Rows:
     """Groups sounds by the folders that contain them; a loose file forms a sound of its own."""
     rows: _Rows = {}
     for name in names:
         path = PurePosixPath(name)
-        if plain_path(name) and _is_sound(name) and not _is_hidden(path):
+        if normalise_relative_path(name) and _is_sound(name) and not _is_hidden(path):
             rows.setdefault(path.parent.name or path.stem, []).append(("", name))
     return rows
 
@@ -404,7 +404,7 @@ def _is_hidden(path: PurePosixPath) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
-def _by_listing(listing: dict[str, Any], origin: Origin, holds: bool) -> tuple[Origin, _Rows]:
+def _files_of_listing(listing: dict[str, Any], origin: Origin, holds: bool) -> tuple[Origin, _Rows]:
     """Files named by a listing, and their origin; the listing's `_base` is put before each path.
 
     `holds`: whether there are sounds beside the listing; they are those of the repository it names.
@@ -430,7 +430,9 @@ def _by_listing(listing: dict[str, Any], origin: Origin, holds: bool) -> tuple[O
         row = rows.setdefault(name, [])
         for note, paths in files.items():
             for path in [paths] if isinstance(paths, str) else paths if isinstance(paths, list) else [None]:
-                if not isinstance(path, str) or (not isinstance(origin, WebOrigin) and not plain_path(base + path)):
+                if not isinstance(path, str) or (
+                    not isinstance(origin, WebOrigin) and not normalise_relative_path(base + path)
+                ):
                     raise FileError(
                         f"{name[:80]!r} of {origin.shown} names {str(path)[:200]!r}, which is no file of it"
                     )

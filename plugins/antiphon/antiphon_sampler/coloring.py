@@ -90,7 +90,7 @@ def quality(resonance: float) -> float:
 
 
 @kernel
-def sampler_tune(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
+def sampler_set_coefficients(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
     """Sets the coefficients of a filter, keeping its states."""
     w = PI * min(hertz, 0.45 * rate) / rate
     g = math.sin(w) / math.cos(w)
@@ -103,9 +103,9 @@ def sampler_tune(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64)
 
 
 @kernel
-def sampler_section(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
+def sampler_initialise_filter(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
     """Initialises a filter: coefficients, and zero states."""
-    sampler_tune(color, at, hertz, q, gain, rate)
+    sampler_set_coefficients(color, at, hertz, q, gain, rate)
     for n in range(4):
         color[at + FilterSection.STATE + n] = 0.0
 
@@ -125,7 +125,7 @@ def sampler_filter(color: f64p, at: i64, channel: i64, x: f64, low: f64, band: f
 
 
 @kernel
-def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64) -> f64:
+def sampler_process_frame(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64) -> f64:
     """Processes one frame `x` of a voice's channel, `age` frames after its start, with its active stages."""
     if (on & On.VOWEL) > 0:
         total = f64(0.0)

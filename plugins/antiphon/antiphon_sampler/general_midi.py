@@ -97,14 +97,14 @@ class GeneralMidi(Sounds):
     def _rendered(self, folder: Path) -> bool:
         """Renders an instrument if it is missing. Returns whether it exists then."""
         name = folder.name
-        if is_whole(folder):
+        if is_fully_rendered(folder):
             return True
         if time.monotonic() < self._failed.get(name, 0.0):
             return False
         status: int | None = 1
         with contextlib.suppress(OSError), spawn(RENDER, name, str(folder), limits=LIMITS, lane=ChildLane()) as child:
             status = child.wait(SECONDS)
-        if is_whole(folder):
+        if is_fully_rendered(folder):
             return True
         self._failed[name] = time.monotonic() + AGAIN
         slow = status in (None, -9)  # killed at the end of its processor time
@@ -138,7 +138,7 @@ def key_of(font: str) -> str:
     return "-".join(blake2b(text.encode(), digest_size=8).hexdigest() for text in (font, how))
 
 
-def is_whole(folder: Path) -> bool:
+def is_fully_rendered(folder: Path) -> bool:
     return all((folder / f"{note}.wav").exists() for note in SAMPLED)
 
 
@@ -206,7 +206,7 @@ def render(name: str, place: str) -> None:
             heard = np.flatnonzero(np.abs(sound).max(axis=0) > SILENT)
             end = int(heard[-1]) + 1 if heard.size else 1
             write_looped(beside / f"{note}.wav", sound[:, :end] if first < 0 else sound, RATE, first)
-        if not is_whole(folder):
+        if not is_fully_rendered(folder):
             shutil.rmtree(folder, ignore_errors=True)
             os.rename(beside, folder)
         for other in folder.parent.parent.glob(f"{folder.parent.name.partition('-')[0]}-*"):

@@ -97,7 +97,7 @@ def folder_of(name: str) -> Path:
     return folder_in_library(name, "sounds", PluginError)
 
 
-def with_packs(listing: Listing, folders: Iterable[Path]) -> Listing:
+def add_packs(listing: Listing, folders: Iterable[Path]) -> Listing:
     """Adds the sounds of packs to a listing; they replace its own sounds of the same names."""
     rows, problems = dict(zip(listing.names, listing.samples, strict=True)), list(listing.problems)
     for folder in folders:
@@ -192,10 +192,10 @@ def _samples(name: str, files: list[Path]) -> tuple[SampleFiles, ...]:
         else:
             stem, layer = (found[1], found[2]) if found else (path.stem + path.suffix, "0")
         groups.setdefault(stem, []).append((layer, path))
-    return tuple(_layered(f"{name}/{stem}", layers) for stem, layers in groups.items())
+    return tuple(_build_layered_sample(f"{name}/{stem}", layers) for stem, layers in groups.items())
 
 
-def _layered(name: str, layers: list[tuple[str, Path]]) -> SampleFiles:
+def _build_layered_sample(name: str, layers: list[tuple[str, Path]]) -> SampleFiles:
     """Builds a sample of layers with equal velocity ranges, or with ranges by the velocities in their names."""
     rising = sorted(layers, key=lambda layer: (int(layer[0]), layer[1]))
     numbers = [int(number) for number, _ in rising]

@@ -144,7 +144,7 @@ class SampleMarks(NamedTuple):
     kind: int = 0  # 0 forwards, `ALTERNATING` to and fro
 
 
-def marks_of(path: Path) -> SampleMarks:
+def read_sample_marks(path: Path) -> SampleMarks:
     """Root note and first loop of a WAV file's `smpl` chunk, before or after the sound; empty for other files."""
     try:
         with path.open("rb") as file:
@@ -184,7 +184,7 @@ def write_looped(path: Path, sound: Samples, rate: int, first: int) -> None:
     path.write_bytes(data[:4] + struct.pack("<I", len(data) - 8) + data[8:])
 
 
-def held_of(path: Path, marks: SampleMarks, sound: Samples, rate: int) -> DecodedSample | None:
+def build_held_sample(path: Path, marks: SampleMarks, sound: Samples, rate: int) -> DecodedSample | None:
     """Builds the sample that a held note plays from a looped file; None if the file ends before its loop.
 
     `sound`: the file at `rate`, float32 `[1 or 2, frames]`. Raises FileError: it cannot be read.
@@ -222,11 +222,11 @@ def with_repeated_loop(
         turn = np.exp(2j * math.pi * bins * (begin - first * ratio) / frames)
         period = np.fft.irfft(spectrum[:, : len(bins)] * turn, frames, axis=1) * frames / (length * times)
     made = np.concatenate([sound[:, :begin], period, period, period[:, np.arange(PAD) % frames]], axis=1)
-    sample = in_memory(made.astype(np.float32), rate, root)
+    sample = sample_from_sound(made.astype(np.float32), rate, root)
     return replace(sample, frames=begin + 2 * frames, loop=begin + frames)
 
 
-def in_memory(sound: Samples, rate: int, root: float = -1.0) -> DecodedSample:
+def sample_from_sound(sound: Samples, rate: int, root: float = -1.0) -> DecodedSample:
     """Builds a sample from decoded sound, float32 `[1 or 2, frames]`."""
     channels, frames = sound.shape
     padded = np.zeros((channels, frames + 2 * PAD), np.float32)

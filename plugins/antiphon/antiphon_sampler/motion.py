@@ -21,8 +21,8 @@ from antiphon_sampler.coloring import (
     FilterSection,
     On,
     quality,
-    sampler_section,
-    sampler_tune,
+    sampler_initialise_filter,
+    sampler_set_coefficients,
 )
 from antiphon_sampler.values import NoteValues
 
@@ -95,8 +95,8 @@ def sampler_sweep(motion: f64p, m: i64, color: f64p, c: i64, age: i64, ended: f6
             share = share * max(0.0, 1.0 - ended / motion[m + Motion.SWEEP_RELEASE])
         hertz = motion[m + Motion.HERTZ] * math.exp2(motion[m + Motion.OCTAVES] * share)
         hertz = min(max(hertz, LOWEST), HIGHEST)
-        sampler_tune(color, c + Color.LOW, hertz, motion[m + Motion.QUALITY], 1.0, motion[m + Motion.RATE])
-        sampler_tune(color, c + Color.STEEP, hertz, FLAT, 1.0, motion[m + Motion.RATE])
+        sampler_set_coefficients(color, c + Color.LOW, hertz, motion[m + Motion.QUALITY], 1.0, motion[m + Motion.RATE])
+        sampler_set_coefficients(color, c + Color.STEEP, hertz, FLAT, 1.0, motion[m + Motion.RATE])
 
 
 @kernel
@@ -122,16 +122,16 @@ def put_color(values: NoteValues, color: f64p, at: int, rate: float) -> int:
     on = 0
     if values.lpf < HIGHEST:
         on |= On.LOW
-        sampler_section(color, at + Color.LOW, values.lpf, quality(values.resonance), 1.0, rate)
+        sampler_initialise_filter(color, at + Color.LOW, values.lpf, quality(values.resonance), 1.0, rate)
         if values.ftype != "12db":
             on |= On.STEEP
-            sampler_section(color, at + Color.STEEP, values.lpf, FLAT, 1.0, rate)
+            sampler_initialise_filter(color, at + Color.STEEP, values.lpf, FLAT, 1.0, rate)
     if values.hpf > LOWEST:
         on |= On.HIGH
-        sampler_section(color, at + Color.HIGH, values.hpf, quality(values.hresonance), 1.0, rate)
+        sampler_initialise_filter(color, at + Color.HIGH, values.hpf, quality(values.hresonance), 1.0, rate)
     if values.bandf > LOWEST:
         on |= On.BAND
-        sampler_section(color, at + Color.BAND, values.bandf, values.bandq, 1.0, rate)
+        sampler_initialise_filter(color, at + Color.BAND, values.bandf, values.bandq, 1.0, rate)
     if values.shape > 0.0:
         on |= On.SHAPE
         share = min(values.shape, 0.99)
@@ -149,7 +149,7 @@ def put_color(values: NoteValues, color: f64p, at: int, rate: float) -> int:
         for n, (hertz, level, width) in enumerate(FORMANTS[values.vowel]):
             gain = 10.0 ** (level / 20.0) * WIDTH_FACTOR * width / hertz
             where = at + Color.VOWEL + n * FilterSection.SIZE
-            sampler_section(color, where, hertz, hertz / (WIDTH_FACTOR * width), gain, rate)
+            sampler_initialise_filter(color, where, hertz, hertz / (WIDTH_FACTOR * width), gain, rate)
     return on
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_sampler.library import Listing, SampleFiles
-from antiphon_sampler.loops import in_memory, with_repeated_loop
+from antiphon_sampler.loops import sample_from_sound, with_repeated_loop
 from antiphon_sampler.samples import Sample
 from antiphon_sampler.sounds import Sounds
 
@@ -66,7 +66,7 @@ class Oscillators(Sounds):
         frames = round(SECONDS * self.rate)
         once = np.tile(loop, math.ceil(frames / len(loop)))[None, :frames].astype(np.float32)
         held = with_repeated_loop(once[:, :0], loop[None, :].astype(np.float32), 0, 1.0, self.rate)
-        whole = in_memory(once, self.rate)
+        whole = sample_from_sound(once, self.rate)
         return replace(whole, held=held), whole.sound.nbytes + held.sound.nbytes
 
 

@@ -100,7 +100,7 @@ class Pad:
     cut: int  # its cut group, 0 for none
 
 
-def pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
+def parse_pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
     """Pad map of a text such as `36=bd 38=sd:1 42=hh@1`, by note; separated by spaces or commas.
 
     Raises PluginError: it is invalid, names a note twice, or names a missing folder.

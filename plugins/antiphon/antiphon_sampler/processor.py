@@ -9,11 +9,11 @@ from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
-from antiphon_sampler.library import folder_of, list_folder, packs, with_packs
+from antiphon_sampler.library import add_packs, folder_of, list_folder, packs
 from antiphon_sampler.loops import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, slice_frames
 from antiphon_sampler.oscillators import NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
-from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, pad_map, rows_by_name, sound_words
-from antiphon_sampler.samples import DecodedSample, LongSample, Sample, way_of
+from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, parse_pad_map, rows_by_name, sound_words
+from antiphon_sampler.samples import DecodedSample, LongSample, Sample, page_range
 from antiphon_sampler.sounds import READY_SECONDS, Sounds, sounds_of
 from antiphon_sampler.values import NODE_PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import MissedNotes, NewVoice, SampleVoices
@@ -52,7 +52,7 @@ class Sampler(Processor):
         pool, folder = current_pool(), folder_of(str(self.settings["library"]))
         also = tuple(pack.folder for pack in packs()) if self.settings["packs"] else ()
         if pool is None:
-            listing = with_packs(list_folder(folder), also)
+            listing = add_packs(list_folder(folder), also)
         else:
             self._sounds = sounds_of(folder, spec.rate, also)
             self._sounds.reader.add(self._voices.streams)
@@ -76,7 +76,7 @@ class Sampler(Processor):
         self.vocabulary = sound_words(names, general)
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
-        self._pads = pad_map(str(self.settings["map"]), listing.names)
+        self._pads = parse_pad_map(str(self.settings["map"]), listing.names)
         self._named = tuple(tuple(named_note(sample.name) for sample in samples) for samples in listing.samples)
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
@@ -160,7 +160,7 @@ class Sampler(Processor):
                 self._mix(sound, frame)
                 return
             self._mix(sound, max(self._at, due))
-            self._slice(slot, io.time.tempo)
+            self._start_next_slice(slot, io.time.tempo)
 
     def _read(self, io: IO, sounds: Sounds) -> None:
         """Fades out voices whose file was not read in time for this block; offline, reads it."""
@@ -258,7 +258,7 @@ class Sampler(Processor):
         sensitivity = float(io.at("sensitivity", event.offset))
         struck = event.value if io.at("linear", event.offset) else event.value**2
         gain = values.gain * self._volumes.get(event.channel, 1.0) * (1.0 - sensitivity + sensitivity * struck)
-        values.speed *= pitch * self._retuned(io, event, values, found[0], index, sample)
+        values.speed *= pitch * self._retuned_speed_factor(io, event, values, found[0], index, sample)
         if values.cut:
             self._cut(values.cut)
         if values.beats > 0.0 and (values.loop or values.stretch == "onsets"):
@@ -281,7 +281,7 @@ class Sampler(Processor):
         """True if a part of a sample can start now; if a long sample's pages are missing, requests them."""
         if not isinstance(sample, LongSample) or self._in_place:
             return sample is not None
-        way = way_of(first, last, speed)
+        way = page_range(first, last, speed)
         if sample.begins(way):
             return True
         assert self._sounds is not None
@@ -315,7 +315,9 @@ class Sampler(Processor):
             return self._drums[event.number], values.n, 1.0, HAT_GROUP if event.number in HATS else 0
         return (*self._order[(values.n + step) % len(self._order)], 1.0, 0)
 
-    def _retuned(self, io: IO, event: Event, values: NoteValues, row: int, index: int, sample: Sample) -> float:
+    def _retuned_speed_factor(
+        self, io: IO, event: Event, values: NoteValues, row: int, index: int, sample: Sample
+    ) -> float:
         """Speed factor of a pitched note whose sample's own note is known, by the file's name or its root."""
         pads = io.at("pads", event.offset)
         if pads not in ("pitch", "named") or not values.meant or values.slice != "off" or row >= len(self._named):
@@ -357,9 +359,9 @@ class Sampler(Processor):
         self._loops[slot] = ClockedLoop(
             sample, values, gain, event.number, event.channel, beat, cuts, 0, LOOP_GROUP - slot
         )
-        self._slice(slot, time.tempo)
+        self._start_next_slice(slot, time.tempo)
 
-    def _slice(self, slot: int, tempo: float) -> None:
+    def _start_next_slice(self, slot: int, tempo: float) -> None:
         """Starts the next slice of a loop, at the current mix position."""
         loop = self._loops[slot]
         assert loop is not None

@@ -23,7 +23,7 @@ BETA = 8.0
 
 
 @kernel
-def sampler_value(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f64:
+def sampler_interpolate(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f64:
     """One channel at a fractional position: a windowed sinc with interpolated coefficients.
 
     `x`: the channel's first frame. `position`: place in frames; `half` frames around it can be read.
@@ -140,7 +140,7 @@ def sampler_fade_out(whole: i64p, v: i64, frames: i64) -> None:
 
 
 @kernel
-def sampler_cut(whole: i64p, group: i64, frames: i64) -> None:
+def sampler_fade_cut_group(whole: i64p, group: i64, frames: i64) -> None:
     """Fades out the voices of a cut group."""
     for v in range(ROWS):
         w = v * Whole.SIZE
@@ -149,7 +149,7 @@ def sampler_cut(whole: i64p, group: i64, frames: i64) -> None:
 
 
 @kernel
-def sampler_off(whole: i64p, note: i64, channel: i64, frames: i64, looped: i64) -> None:
+def sampler_release_note(whole: i64p, note: i64, channel: i64, frames: i64, looped: i64) -> None:
     """Releases the voices of a note over their release time, at least `frames`; note -1 is every note.
 
     `looped`: 1 to release only voices in a loop of their sample, which have no other end.

@@ -105,13 +105,13 @@ class LongSample:
     onsets: tuple[int, ...] = (0,)
     root: float = -1.0  # as of `DecodedSample`
 
-    def begins(self, way: PageWay) -> bool:
+    def begins(self, way: PageRange) -> bool:
         """True if the start pages of a range are in memory."""
         return all(page in self.pages for page in way.head())
 
 
 @dataclass(frozen=True, slots=True)
-class PageWay:
+class PageRange:
     """Range of pages that a note plays through."""
 
     first: int
@@ -127,10 +127,10 @@ class PageWay:
 Sample = DecodedSample | LongSample
 
 
-def way_of(first: int, last: int, speed: float) -> PageWay:
+def page_range(first: int, last: int, speed: float) -> PageRange:
     """Pages from frame `first` to before `last`; a negative `speed` plays backwards."""
     low, high = first // PAGE, (last - 1) // PAGE
-    return PageWay(low, high, 1) if speed >= 0.0 else PageWay(high, low, -1)
+    return PageRange(low, high, 1) if speed >= 0.0 else PageRange(high, low, -1)
 
 
 def new_page() -> SamplePage:
@@ -234,7 +234,7 @@ class PageStreams:
             self.words[stream * StreamWord.SIZE + StreamWord.ON] = 0
         self.words[STARVED_WORD] = 0
 
-    def open(self, sample: LongSample, way: PageWay, speed: float) -> int:
+    def open(self, sample: LongSample, way: PageRange, speed: float) -> int:
         """Opens a stream for a new voice, whose kernel closes it; returns its number, -1 if none is free."""
         words = self.words
         for stream in range(PLACES):

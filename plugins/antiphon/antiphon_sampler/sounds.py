@@ -13,19 +13,19 @@ import numpy as np
 from antiphon.api import FileError, Samples
 from antiphon.api.backends.files import KeptDecoder, file_size, printable_path
 from antiphon.api.backends.runtime import say
-from antiphon_sampler.library import Listing, list_folder, sample_name, with_packs
-from antiphon_sampler.loops import held_of, in_memory, marks_of
+from antiphon_sampler.library import Listing, add_packs, list_folder, sample_name
+from antiphon_sampler.loops import build_held_sample, read_sample_marks, sample_from_sound
 from antiphon_sampler.samples import (
     PAD,
     PAGE,
     LongSample,
+    PageRange,
     PageStreams,
-    PageWay,
     Sample,
     SamplePage,
     decode,
     new_page,
-    way_of,
+    page_range,
 )
 
 MAX_PAGE_BYTES = 128 << 20
@@ -43,7 +43,7 @@ class PageReader:
         self._decoder = KeptDecoder(rate)
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[PageStreams], ...] = ()
-        self._requests: deque[tuple[LongSample, PageWay]] = deque(maxlen=256)
+        self._requests: deque[tuple[LongSample, PageRange]] = deque(maxlen=256)
         self._bytes = 0
         self._full = self.closed = False
         self._thread: threading.Thread | None = None
@@ -53,11 +53,11 @@ class PageReader:
         with self._lock:
             self._streams = (*(ref for ref in self._streams if ref() is not None), weakref.ref(streams))
 
-    def request(self, sample: LongSample, way: PageWay) -> None:
+    def request(self, sample: LongSample, way: PageRange) -> None:
         """Requests the start pages of a note, for the next note that starts at the same position."""
         self._requests.append((sample, way))
 
-    def begin(self, sample: LongSample, way: PageWay) -> int:
+    def begin(self, sample: LongSample, way: PageRange) -> int:
         """Reads the start pages of a range; returns the bytes added to memory. Off the block path."""
         taken = 0
         for number in way.head():
@@ -254,10 +254,10 @@ class Sounds:
         """Decodes a file, of a long one its beginning; returns the sample and its bytes of memory."""
         with self._decoding:
             file = decode(self._decoder, path, MAX_MEMORY_SECONDS)
-        marks = marks_of(path)
+        marks = read_sample_marks(path)
         if file.sound.shape[1]:
-            whole = in_memory(file.sound, self.rate, marks.root)
-            held = held_of(path, marks, file.sound, self.rate) if marks.last > marks.first else None
+            whole = sample_from_sound(file.sound, self.rate, marks.root)
+            held = build_held_sample(path, marks, file.sound, self.rate) if marks.last > marks.first else None
             if held is None:
                 return whole, whole.sound.nbytes
             return replace(whole, held=held), whole.sound.nbytes + held.sound.nbytes
@@ -265,7 +265,7 @@ class Sounds:
         self._long = True
         if self._live:
             self.reader.start()
-        return sample, self.reader.begin(sample, way_of(0, file.frames, 1.0))
+        return sample, self.reader.begin(sample, page_range(0, file.frames, 1.0))
 
     def start(self) -> None:
         """Starts decoding in the background: a small library completely, a large one on request."""
@@ -352,7 +352,7 @@ def sounds_of(folder: Path, rate: int, also: tuple[Path, ...] = ()) -> Sounds:
 
     Raises PluginError: the folder has no sound.
     """
-    listing = with_packs(list_folder(folder), also)
+    listing = add_packs(list_folder(folder), also)
     key = str(folder.resolve()), rate, also
     found = _sounds.get(key)
     if found is None or found.listing != listing:

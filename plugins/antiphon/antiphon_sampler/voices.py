@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from antiphon.api import ProcessorPart, Samples, Step
 from antiphon.api.backends.intrinsics import store_release
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_sampler.coloring import Color, sampler_colored
+from antiphon_sampler.coloring import Color, sampler_process_frame
 from antiphon_sampler.motion import (
     Motion,
     Moves,
@@ -32,14 +32,14 @@ from antiphon_sampler.rows import (
     Real,
     Whole,
     sampler_bend,
-    sampler_cut,
+    sampler_fade_cut_group,
     sampler_fade_out,
     sampler_fade_starved,
     sampler_free_row,
-    sampler_off,
+    sampler_interpolate,
+    sampler_release_note,
     sampler_shape,
     sampler_table,
-    sampler_value,
     sinc_tables,
 )
 from antiphon_sampler.samples import (
@@ -52,8 +52,8 @@ from antiphon_sampler.samples import (
     PageStreams,
     Sample,
     StreamWord,
+    page_range,
     sampler_page,
-    way_of,
 )
 from antiphon_sampler.values import NoteValues
 
@@ -174,13 +174,13 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
             p = f64(left[base])
             q = f64(right[base])
         else:
-            p = sampler_value(left, position, s.table, row, half)
+            p = sampler_interpolate(left, position, s.table, row, half)
             q = p
             if two:
-                q = sampler_value(right, position, s.table, row, half)
+                q = sampler_interpolate(right, position, s.table, row, half)
         if colors > 0:
-            p = sampler_colored(s.color, c, 0, colors, age, p)
-            q = sampler_colored(s.color, c, 1, colors, age, q) if two else p
+            p = sampler_process_frame(s.color, c, 0, colors, age, p)
+            q = sampler_process_frame(s.color, c, 1, colors, age, q) if two else p
         if y.channels == 1:
             y[0, n] = f32(f64(y[0, n]) + 0.5 * gain * (p * s.real[r + Real.LEFT] + q * s.real[r + Real.RIGHT]))
         else:
@@ -388,14 +388,14 @@ class SampleVoices:
         `sample` is kept alive until the voice's row is reused.
         """
         if given.cut:
-            sampler_cut(self._whole, given.cut, self._cut)
+            sampler_fade_cut_group(self._whole, given.cut, self._cut)
         row = sampler_free_row(self._whole, self._voices, 0, self._cut)
         step = given.speed * given.bend * given.pitch
         fastest = max(1.0, abs(1.0 + given.accelerate))
         stream = -1
         if row >= 0 and isinstance(sample, LongSample):
             sampler_free_row(self._whole, STREAMS, 1, self._cut)
-            stream = self.streams.open(sample, way_of(first, last, given.speed), step * fastest)
+            stream = self.streams.open(sample, page_range(first, last, given.speed), step * fastest)
             row = row if stream >= 0 else -1
         if row < 0:
             self.dropped += 1
@@ -458,11 +458,11 @@ class SampleVoices:
 
     def off(self, note: int, channel: int, *, looped: bool = False) -> None:
         """Releases a note's voices on a channel, note -1 for all notes; `looped`: only voices in a loop."""
-        sampler_off(self._whole, note, channel, self._end, int(looped))
+        sampler_release_note(self._whole, note, channel, self._end, int(looped))
 
     def cut(self, group: int) -> None:
         """Fades out the voices of a cut group."""
-        sampler_cut(self._whole, group, self._cut)
+        sampler_fade_cut_group(self._whole, group, self._cut)
 
     def bend(self, channel: int, ratio: float) -> None:
         """Sets the bend of a channel's voices."""

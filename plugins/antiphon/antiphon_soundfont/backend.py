@@ -112,7 +112,7 @@ class FluidSynth:
         check(Path(font))
         self._hop = hop
         # a font of one's own sounds as it is; levels of a band are set by General MIDI's
-        self._spares = _Spares(rate, Path(font), () if soundfont else trims(Path(font), GAIN))
+        self._spares = _SynthPool(rate, Path(font), () if soundfont else trims(Path(font), GAIN))
         self._players = [_Player(self._spares) for _ in range(slots)]
         self._events: list[Sequence[Event]] = [()] * slots
 
@@ -140,7 +140,7 @@ class FluidSynth:
             player.synth.write(out[slot], at, self._hop)
 
 
-class _Spares:
+class _SynthPool:
     """Pool of fresh synths, because a system reset leaves sound in FluidSynth's reverb and voices.
 
     A thread creates replacements, because reloading a large soundfont takes a quarter of a second. `trims`: gains of
@@ -178,7 +178,7 @@ class _Spares:
 class _Player:
     """One node: converts events to FluidSynth calls."""
 
-    def __init__(self, spares: _Spares) -> None:
+    def __init__(self, spares: _SynthPool) -> None:
         self._spares = spares
         self._synth: SoundfontSynth | None = None
         self._program = -1

@@ -43,7 +43,7 @@ class SfzFile:
     sounds: tuple[Path, ...]
 
 
-def in_folder(folder: Path) -> Path:
+def find_folder_instrument(folder: Path) -> Path:
     """The instrument of a folder: its only one, or the one of its name. Raises FileError: it has none, or several."""
     try:
         found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == SUFFIX]
@@ -144,7 +144,7 @@ class _Reader:
                     if self._control:  # without a path of its own it has none
                         self._prefix = ""
                 else:
-                    made.append(self._opcode(self._filled(match["opcode"]), match["value"]))
+                    made.append(self._convert_opcode(self._filled(match["opcode"]), match["value"]))
             else:
                 made.append(text[at:] + "\n")
         whole = "".join(made)
@@ -164,7 +164,7 @@ class _Reader:
         self._defined[name] = text
         return f"#define ${name} {text}\n"
 
-    def _opcode(self, name: str, raw: str) -> str:
+    def _convert_opcode(self, name: str, raw: str) -> str:
         """An opcode for sfizz; a sound gets its absolute path."""
         if not _OPCODE.fullmatch(name) or name == "base64data":
             raise FileError(

@@ -24,7 +24,7 @@ from antiphon_supercollider.scsynth.jack_bridge import NAME, Wires
 from antiphon_supercollider.scsynth.scsynth_supervisor import FIRST_NODE, ScsynthSupervisor
 from antiphon_supercollider.scsynth.status import NoteCounts, ScsynthWord
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
-from antiphon_supercollider.voices.own import player_of
+from antiphon_supercollider.voices.own import create_node_player
 from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
 
 TIMEOUT_SECONDS = 1.0
@@ -212,7 +212,7 @@ class SuperCollider:
         layout = self.keeper.layout
         place = VoicePlace(self._rate, layout.group(slot), layout.sound(slot), layout.clock, self._nodes)
         first_bus, first_held = layout.private + 2 * layout.places * slot, layout.held + layout.places * slot
-        return player_of(settings, place, material, first_bus, first_held, layout.places)
+        return create_node_player(settings, place, material, first_bus, first_held, layout.places)
 
     def _player_when_loaded(self, slot: int) -> NodeVoices | None:
         """The player of a node; None until scsynth has loaded its SynthDef and sound."""

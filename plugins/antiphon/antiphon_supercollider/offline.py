@@ -30,7 +30,7 @@ from antiphon_supercollider.info import SUPERCOLLIDER, ahead, delay
 from antiphon_supercollider.scsynth.asset_store import NodeAssets
 from antiphon_supercollider.scsynth.server import limits, scsynth_path
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
-from antiphon_supercollider.voices.own import PLACES, player_of
+from antiphon_supercollider.voices.own import PLACES, create_node_player
 from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
 
 TOLD = "told-{}.jsonl"
@@ -223,7 +223,7 @@ def _tracks(events: Path) -> list[_Track]:
     return tracks
 
 
-def _materials(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], list[tuple[int, bytes]]]:
+def _collect_track_assets(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], list[tuple[int, bytes]]]:
     """Assets of each track, and the messages that load them."""
     shelf = NodeAssets(folder)
     materials = [
@@ -238,7 +238,7 @@ def _lines(
     """Packets of the score by frame, in order."""
     for path in sorted((built_in_folder("supercollider") / "compiled").glob("*.scsyndef")):
         yield 0, osc.encode("/d_recv", path.read_bytes())
-    materials, sounds = _materials(tracks, folder)
+    materials, sounds = _collect_track_assets(tracks, folder)
     yield from sounds
     clock = outputs + 2
     yield 0, osc.encode("/s_new", "antiphon_clock", 900, 0, 0, "out", float(clock))
@@ -246,7 +246,7 @@ def _lines(
     players: list[NodeVoices] = []
     for n, (track, material) in enumerate(zip(tracks, materials, strict=True)):
         place = VoicePlace(rate, 10 + n, 2 * n, clock, nodes)
-        players.append(player_of(track.settings, place, material, clock + 2 + 2 * PLACES * n, PLACES * n))
+        players.append(create_node_player(track.settings, place, material, clock + 2 + 2 * PLACES * n, PLACES * n))
     for each in players:
         yield 0, osc.encode("/g_new", each.group, 1, 0)
     moments = sorted((sample, n) for n, t in enumerate(tracks) for sample in t.hops)

@@ -106,7 +106,7 @@ def utilities_looper(
             s.whole[POS] = p + 1
         if runs and p + 1 >= s.whole[PASS]:
             s.whole[POS] = 0
-            utilities_looper_pass(s.whole, s.real)
+            utilities_looper_start_pass(s.whole, s.real)
 
 
 @kernel
@@ -129,7 +129,7 @@ def utilities_looper_take_at(mark: f32p, removed: u8p, p: i64) -> i64:
 
 
 @kernel
-def utilities_looper_pass(whole: i64p, real: f64p) -> None:
+def utilities_looper_start_pass(whole: i64p, real: f64p) -> None:
     """Starts a pass; its length is chosen so that the next pass begins on the frame of its beat."""
     left = real[EXACT] - real[LATE]
     frames = -math.floor(EARLY - left)
@@ -138,7 +138,7 @@ def utilities_looper_pass(whole: i64p, real: f64p) -> None:
 
 
 @kernel
-def utilities_looper_cut(
+def utilities_looper_fill_tail(
     tape: f32p, size: i64, mark: f32p, removed: u8p, tail: f32p, whole: i64p, fade: i64, channels: i64
 ) -> None:
     """Copies the playing sound to the tail, which fades out over `fade` frames."""
@@ -156,7 +156,7 @@ def utilities_looper_cut(
 
 
 @kernel
-def utilities_looper_seam(tape: f32p, size: i64, before: f32p, whole: i64p, fade: i64, channels: i64) -> None:
+def utilities_looper_crossfade_seam(tape: f32p, size: i64, before: f32p, whole: i64p, fade: i64, channels: i64) -> None:
     """Crossfades the recording's end into the sound before its beginning."""
     length = whole[LENGTH]
     for i in range(fade):
@@ -265,7 +265,7 @@ class Looper(Processor):
 
     def process(self, io: IO) -> None:
         at = 0
-        for frame, order in self._orders(io):
+        for frame, order in self._block_commands(io):
             at = self._until(io, at, frame)
             self._order(io, frame, order)
         self._until(io, at, io.frames)
@@ -275,7 +275,7 @@ class Looper(Processor):
         io.report("length", float(self._seconds[0]))
         io.report("position", float(self._seconds[1]))
 
-    def _orders(self, io: IO) -> list[tuple[int, str]]:
+    def _block_commands(self, io: IO) -> list[tuple[int, str]]:
         """Commands of this block, in order of time."""
         orders = [(frame, place) for place, name in enumerate(_ORDERS) for frame in io.fired(name)]
         return [(frame, _ORDERS[place]) for frame, place in sorted(orders)]
@@ -297,7 +297,7 @@ class Looper(Processor):
         else:
             self._clocked = self._clocked and self._state != RECORDING
             self._late = 0.0
-            self._act(order, False)
+            self._execute_command(order, False)
 
     def _until(self, io: IO, at: int, frame: int) -> int:
         """Runs up to `frame`, executing pending commands when due; returns it."""
@@ -314,11 +314,11 @@ class Looper(Processor):
                 return at
             if due == at:
                 order, self._pending = self._pending, ""
-                self._act(order, io.time.playing, io.time.tempo)
+                self._execute_command(order, io.time.playing, io.time.tempo)
             elif full == at:
                 order, self._closing, self._pending = self._closing or "play", "", ""
                 self._clocked, self._late = False, 0.0
-                self._act(order, False)
+                self._execute_command(order, False)
             else:
                 return at
 
@@ -335,7 +335,7 @@ class Looper(Processor):
         self._late = frame - (self._due - time.beat) / per_frame(time, self._rate)
         return frame
 
-    def _act(self, order: str, clocked: bool, tempo: float = 0.0) -> None:
+    def _execute_command(self, order: str, clocked: bool, tempo: float = 0.0) -> None:
         """Executes a command. `clocked`: it is on its beat, at `tempo`."""
         state, whole = self._state, self._whole
         if order == "clear":
@@ -364,7 +364,7 @@ class Looper(Processor):
             self._closing = order
             return
         whole[LENGTH] = whole[POS]
-        utilities_looper_seam(self._tape, self._size, self._before, whole, self._fade, self._channels)
+        utilities_looper_crossfade_seam(self._tape, self._size, self._before, whole, self._fade, self._channels)
         real[EXACT] = float(whole[LENGTH])
         if clocked and self._clocked:
             exact = (self._due - self._began) * 60.0 * self._rate / tempo
@@ -383,7 +383,7 @@ class Looper(Processor):
         if self._state == STOPPED:
             whole[POS] = whole[PLAY] = whole[PUNCH] = 0
             self._real[LATE] = min(max(self._late, -EARLY), 1.0)
-            utilities_looper_pass(whole, self._real)
+            utilities_looper_start_pass(whole, self._real)
         self._state = state
 
     def _leave(self, state: int) -> None:
@@ -393,7 +393,7 @@ class Looper(Processor):
 
     def _cut(self) -> None:
         if self._state in (PLAYING, OVERDUBBING):
-            utilities_looper_cut(
+            utilities_looper_fill_tail(
                 self._tape, self._size, self._mark, self._gone, self._tail, self._whole, self._fade, self._channels
             )
 

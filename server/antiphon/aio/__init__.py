@@ -54,18 +54,18 @@ class _Work(Generic[T]):
         finally:
             with self._lock:
                 self._over = True
-                _interrupt(self._thread, None)  # one that has not come yet is not for what the thread does next
+                _raise_in_thread(self._thread, None)  # one that has not come yet is not for what the thread does next
 
     def end(self) -> None:
         """Ends the call; a call that has not begun does not begin."""
         self._ended.set()
         with self._lock:
             if self._interrupts and self._thread is not None and not self._over:
-                _interrupt(self._thread, KeyboardInterrupt)
+                _raise_in_thread(self._thread, KeyboardInterrupt)
             self._over = self._over or self._thread is None
 
 
-def _interrupt(thread: int, error: type[BaseException] | None) -> None:
+def _raise_in_thread(thread: int, error: type[BaseException] | None) -> None:
     raised = None if error is None else ctypes.py_object(error)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
 

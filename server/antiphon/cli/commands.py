@@ -14,7 +14,7 @@ from typer.models import CommandInfo
 
 from antiphon.cli import errors
 from antiphon.cli.help_page import WIDTH
-from antiphon.cli.plugin_commands import CommandGroup, command_of, complete, epilog
+from antiphon.cli.plugin_commands import CommandGroup, build_operation_command, complete, epilog
 
 ASKED = "operation"
 """Marks commands that are operations."""
@@ -137,7 +137,7 @@ def register(app: typer.Typer, name: str = "") -> None:
         if place == ASKED:
             from antiphon.operations.lists import LISTS
 
-            app.command(own)(command_of(LISTS[own]))
+            app.command(own)(build_operation_command(LISTS[own]))
         elif place.endswith(":register"):
             if place not in registered:
                 _at(place)(app)

@@ -19,7 +19,7 @@ from antiphon.cli.progress import Role, echo_answer, style_text
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.kernel.wire.osc import Arg
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def doctor(
     if loopback:
         if as_json:
             raise UsageError("--loopback has no --json; leave one of them out")
-        _loopback(server.check())
+        _print_round_trip(server.check())
         return
     from antiphon.cli.transports import transports
     from antiphon.doctor import machine, software, sound
@@ -77,7 +77,7 @@ def _own_pip() -> str:
     return os.path.relpath(own) if own.is_relative_to(Path.cwd()) else str(own)
 
 
-def _loopback(settings: ServeSettings) -> None:
+def _print_round_trip(settings: ServeSettings) -> None:
     from antiphon.doctor.loopback import in_child, keep, report
 
     typer.echo("five short bursts of noise go out at -12 dBFS; take headphones off")
@@ -120,7 +120,7 @@ def devices(
     report = ask()
     lines = (*listing(report), *(line for _, lines in listed.values() for line in lines))
     data = {**asdict(report), **{name: port_list for name, (port_list, _) in listed.items()}}
-    echo_answer(as_json, data, map(printable, lines))
+    echo_answer(as_json, data, map(escape_unprintable, lines))
 
 
 def _use(name: str, rate: int, block: int, port: int) -> None:

@@ -119,9 +119,9 @@ def exit_code(work: Callable[[], int]) -> int:
             sys.stdout.flush()
         return code
     except TerminationSignal as ended:
-        return _interrupted(ended.number, ended.kept)
+        return _report_interruption(ended.number, ended.kept)
     except KeyboardInterrupt:
-        return _interrupted(signal.SIGINT, NO_PARTIAL_FILES)
+        return _report_interruption(signal.SIGINT, NO_PARTIAL_FILES)
     except AntiphonError as error:
         complain(str(error))
         return 2
@@ -212,7 +212,7 @@ def termination_signals(kept: str = NO_PARTIAL_FILES, *, ctrl_c: bool = True) ->
             signal.signal(number, handler)
 
 
-def _interrupted(number: int, kept: str) -> int:
+def _report_interruption(number: int, kept: str) -> int:
     complain(f"stopped; {kept}")
     return 128 + number
 

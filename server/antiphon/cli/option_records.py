@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from msgspec import NODEFAULT
 
-from antiphon.kernel.runtime.arguments import Argument, argument, arguments, declared_by
+from antiphon.kernel.runtime.arguments import Argument, argument, arguments, declared_argument
 
 Json = Annotated[bool, argument("One JSON object instead of words.", flags="--json")]
 """Annotation of the option `--json` of a command."""
@@ -32,13 +32,13 @@ def by_records(function: Callable[..., None]) -> Callable[..., None]:
     for parameter in inspect.signature(function).parameters.values():
         kind, only = hints[parameter.name], ()
         default = NODEFAULT if parameter.default is parameter.empty else parameter.default
-        if (one := declared_by(parameter.name, kind, default)) is not None:
+        if (one := declared_argument(parameter.name, kind, default)) is not None:
             ranged.append(one)
             parameters.append(parameter.replace(annotation=_declared(one, one.kind), kind=_PLAIN))
             continue
         if isinstance(names := getattr(kind, "__metadata__", (None,))[0], tuple):
             kind, only = kind.__origin__, names
-        own = _declarations(kind)
+        own = _record_parameters(kind)
         if own or hasattr(kind, "__struct_fields__"):
             parameters += sorted((one for one in own if one.name in only), key=lambda one: only.index(one.name)) or own
             records[parameter.name] = functools.partial(request, kind, only)
@@ -107,7 +107,7 @@ def read(kind: type[T], words: Sequence[str]) -> T | None:
             return None
         if state is None:
             value = value if equals else next(rest, "--")
-            # what reads a value of a kind: a number where it is nothing else, as `_declarations` has it
+            # what reads a value of a kind: a number where it is nothing else, as `_record_parameters` has it
             kinds = (one.kind, *get_args(one.kind))
             read_as = one.element if one.repeated else str if str in kinds else int if int in kinds else float
             try:
@@ -147,14 +147,14 @@ def _spelled(one: Argument) -> Iterator[tuple[str, bool | None]]:
             yield off, False
 
 
-def _declarations(kind: Any) -> list[inspect.Parameter]:
+def _record_parameters(kind: Any) -> list[inspect.Parameter]:
     """Returns the options of a record with declared arguments; empty for another type."""
     if not (hasattr(kind, "__struct_fields__") or hasattr(kind, "__dataclass_fields__")):
         return []
     own, found = {one.name: one for one in arguments(kind)}, []
     for name, hint in get_type_hints(kind).items():
         if hasattr(hint, "__struct_fields__"):
-            found += _declarations(hint)
+            found += _record_parameters(hint)
         elif (one := own.get(name)) is not None:
             taken = one.default is NODEFAULT
             texts = one.repeated or str in get_args(one.kind)  # what may be a number elsewhere is a text here

@@ -53,12 +53,12 @@ def play(
         options |= one.unasked()
     patch = server.patch or (PATCH if playable(PATCH) else ALONE)
     asked = server.with_(live=True, options=options, patch=patch).check()
-    _find(song, asked.patch)
+    _check_song_and_patch(song, asked.patch)
     check_ports_free(asked)
     if song:
         from antiphon.cli import play_song
 
-        asked = asked.with_(patch=str(play_song.with_song(server.patch or play_song.PATCH, song)))
+        asked = asked.with_(patch=str(play_song.write_song_patch(server.patch or play_song.PATCH, song)))
     device = probe(asked)
     opens = not (asked.mute_input or song)
     settings = asked.with_(mute_input=asked.input_file is None, extra={**asked.extra, "opens": opens})
@@ -70,7 +70,7 @@ def play(
     with termination_signals(ctrl_c=False):
         try:
             if device.driver == "headless":
-                settings = headless_settings(asked) if song else with_demo(asked)
+                settings = headless_settings(asked) if song else demo_settings(asked)
             if settings.osc_port:
                 typer.echo("\n".join(said(settings)))
                 sys.stdout.flush()
@@ -82,7 +82,7 @@ def play(
                 made.unlink()  # nothing was recorded
 
 
-def _find(song: str, patch: str) -> None:
+def _check_song_and_patch(song: str, patch: str) -> None:
     from antiphon.kernel.graph import patch_list
     from antiphon.kernel.graph.patch import find, read_text
 
@@ -100,7 +100,7 @@ def _find(song: str, patch: str) -> None:
         find(patch)
 
 
-def with_demo(asked: ServeSettings) -> ServeSettings:
+def demo_settings(asked: ServeSettings) -> ServeSettings:
     """The settings of `play` without a sound card: the software clock, a built-in loop as input, a recording."""
     from antiphon.demo import BAND, HUM
 

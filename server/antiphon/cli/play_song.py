@@ -32,7 +32,7 @@ DRIVE = (
 )
 
 
-def with_song(patch: str, song: str) -> Path:
+def write_song_patch(patch: str, song: str) -> Path:
     """Writes a copy of a patch into the cache, with a node that plays a MIDI file once, at the file's tempo.
 
     The node's notes go to every node that takes notes and that no wire plays. Raises UsageError: the file is not a MIDI
@@ -54,7 +54,7 @@ def with_song(patch: str, song: str) -> Path:
         raise PluginError(f"the plugin midi, which has {TYPE}, did not load; antiphon plugins says why")
     before = load(patch, loaded.catalog, trusted=True)
     try:
-        players = note_file.players_of(before.graph, loaded.catalog, score)
+        players = note_file.find_song_players(before.graph, loaded.catalog, score)
     except RequestError as error:
         raise UsageError(f"{path_text(song)}: {error}") from None
     if players.said:
@@ -70,7 +70,7 @@ def with_song(patch: str, song: str) -> Path:
         for to in names
         if (port := ports[to]) is not None
     )
-    nodes = (node, *(_without_wait(one, loaded.catalog) for one in players.graph.nodes))
+    nodes = (node, *(_remove_player_wait(one, loaded.catalog) for one in players.graph.nodes))
     graph = replace(players.graph, nodes=nodes, wires=(*wires, *players.graph.wires))
     bpm = min(MAX_TEMPO, max(MIN_TEMPO, score.song.tempo[0][1]))
     text = dump(replace(before, name=f"{path.stem[:60]} by {before.name}"[:80], tempo=bpm, graph=graph))
@@ -80,7 +80,7 @@ def with_song(patch: str, song: str) -> Path:
     return target
 
 
-def _without_wait(node: NodeSpec, catalog: Catalog) -> NodeSpec:
+def _remove_player_wait(node: NodeSpec, catalog: Catalog) -> NodeSpec:
     """Returns the node without its wait for a player, since the clock plays the song."""
     waits = any(param.name == "waits" and param.kind == "switch" for param in catalog[node.type].cells)
     return replace(node, values={**node.values, "waits": False}) if waits else node

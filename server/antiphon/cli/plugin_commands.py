@@ -136,7 +136,7 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
 
     known = hook_lists()
     reasons = [f"plugin {plugin}: {reason}" for plugin, reason in known.failures.items()]
-    wanted = known.implementing(HOOK) | known.implementing("antiphon_operations")
+    wanted = known.plugins_with_hook(HOOK) | known.plugins_with_hook("antiphon_operations")
     if not wanted:
         return [], reasons
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
@@ -174,18 +174,20 @@ def add_operations(app: typer.Typer, operations: Iterable[SharedOperation]) -> N
         if first not in groups:
             groups[first] = command_group(first, one.group or f"What the plugin {first} can be asked.")
             app.add_typer(groups[first])
-        groups[first].command(second, epilog=epilog(*one.examples) if one.examples else None)(command_of(one))
+        groups[first].command(second, epilog=epilog(*one.examples) if one.examples else None)(
+            build_operation_command(one)
+        )
 
 
-def command_of(operation: SharedOperation) -> Callable[..., None]:
+def build_operation_command(operation: SharedOperation) -> Callable[..., None]:
     """Returns the command of an operation. Its exit code is 1 if a part of the request was not done."""
     from antiphon.cli.errors import complain, termination_signals
     from antiphon.cli.option_records import Json
     from antiphon.cli.progress import echo_answer, progress_bar
-    from antiphon.operations.shared import Asker, plain
+    from antiphon.operations.shared import OperationCaller, plain
 
     def command(asked: Any, as_json: bool = False) -> None:
-        asker = Asker(progress=progress_bar, options=True)
+        asker = OperationCaller(progress=progress_bar, options=True)
         with termination_signals(operation.kept) if operation.kept else contextlib.nullcontext():
             found = operation.answer(asked, asker)
             for answer in found if isinstance(found, Iterator) else (found,):

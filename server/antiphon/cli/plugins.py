@@ -76,7 +76,7 @@ def card(shown: ShownPlugins) -> Iterator[str]:
     yield "in a patch"
     yield f"    [nodes.{kind}]"
     if info.variant[1]:
-        yield f'    {info.varied_by} = "{info.variant[1]}"'
+        yield f'    {info.variant_parameter} = "{info.variant[1]}"'
     where = page(info)
     if where is not None:
         yield "its page"

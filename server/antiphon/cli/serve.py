@@ -128,20 +128,20 @@ def serve(ctx: typer.Context, asked: ServeSettings) -> None:
     """Start the server. It plays until Ctrl-C or SIGTERM; closing the terminal does not end it."""
     settings = asked.with_(**given_options(ctx)).check()
     _check_transports(settings, transports_of(ctx))
-    _take_token(settings.token_file, needed=bool(settings.proxy))
+    _store_given_token(settings.token_file, needed=bool(settings.proxy))
     of_transports = {option.name for transport in transports_of(ctx) for option in transport.options}
     if settings.options.keys() - of_transports:
-        settings = with_synth_options(settings)
+        settings = select_synth_by_option(settings)
     run(settings)
 
 
-def with_synth_options(settings: ServeSettings) -> ServeSettings:
+def select_synth_by_option(settings: ServeSettings) -> ServeSettings:
     """Selects the synth backend whose option was given, and returns the settings."""
     from antiphon.kernel.synth.info import infos
 
     for info in infos():
         option = info.option
-        if option is None or not info.option_given(settings):
+        if option is None or not info.is_option_given(settings):
             continue
         if settings.synth not in ("auto", info.name):
             raise UsageError(
@@ -152,7 +152,7 @@ def with_synth_options(settings: ServeSettings) -> ServeSettings:
     return settings
 
 
-def _take_token(path: str, *, needed: bool) -> None:
+def _store_given_token(path: str, *, needed: bool) -> None:
     """Stores the token given by the environment or a file, as in containers, in the configuration folder."""
     given = os.environ.pop(TOKEN, "")  # children must not have it
     if path and given:
@@ -188,7 +188,7 @@ def run(
     opens: whether to open the page in a browser, in `room`; says: lines to print once the server is ready.
     """
     from antiphon.cli.running.page import announce
-    from antiphon.cli.running.starting import named_prints, server_log
+    from antiphon.cli.running.starting import log_prints_by_plugin, server_log
     from antiphon.files.audiofile import load_sound
     from antiphon.files.set_header import header
     from antiphon.kernel.supervisor.starts import Companions
@@ -200,7 +200,7 @@ def run(
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
         pidfile.end_orphans(folder)
         create_and_lock_token(paths.config())
-        with server_log(settings.log, settings.log_level), named_prints():
+        with server_log(settings.log, settings.log_level), log_prints_by_plugin():
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
             beside = Companions(*modules, _make_secrets, ready, load_sound, TAKES, header, EXPORT, _STRIPS, _JOINING)
@@ -222,7 +222,7 @@ def _make_secrets() -> None:
 def check_ports_free(settings: ServeSettings) -> None:
     """Raises `UsageError` if a server or another program uses these ports; has no side effects."""
     if settings.osc_port:
-        pidfile.refuse_running(pidfile.folder(settings))
+        pidfile.read_left_processes(pidfile.folder(settings))
     for sock in open_sockets(settings):
         sock.close()
 

@@ -34,7 +34,7 @@ def transports() -> list[tuple[str, Transport]]:
     def failed(name: str, error: BaseException) -> None:
         log.warning("plugin %s: %s", name, reason_of(error))
 
-    dispatcher = import_plugins(hook_lists().implementing(HOOK), failed)
+    dispatcher = import_plugins(hook_lists().plugins_with_hook(HOOK), failed)
     for failure in dispatcher.call(HOOK, register=register):
         log.warning("plugin %s: %s", failure.name, failure.reason)
     return list(result.items())

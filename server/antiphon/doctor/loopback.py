@@ -71,11 +71,11 @@ def measure(settings: ServeSettings) -> RoundTrip:
     )
     compile_all()
     if device.driver == "headless":
-        return _through_engine(options)
-    trip = _through_device(device.driver, options, OUTSIDE)
+        return _measure_engine_round_trip(options)
+    trip = _measure_device_round_trip(device.driver, options, OUTSIDE)
     if trip.frames < 0 and device.driver == "jack":
         # without a cable, JACK itself can be measured from port to port
-        return _through_device(
+        return _measure_device_round_trip(
             "jack", options, "inside JACK, from Antiphon's outputs to its own inputs", own_ports=True
         )
     return trip
@@ -155,7 +155,7 @@ def find(recorded: Mono, sent: Mono) -> int:
     return best if height[best] > MIN_PEAK_RATIO * rest and height[best] > 1e-4 else -1
 
 
-def played_bursts(rate: int, block: int) -> tuple[list[int], Mono]:
+def generate_noise_bursts(rate: int, block: int) -> tuple[list[int], Mono]:
     """Returns (frames at which bursts begin, the sound). Irregular spacing keeps bursts from being confused."""
     at = [round((SETTLE + n * SPACING) * rate) + 37 * n for n in range(BURSTS)]
     sound = np.zeros(at[-1] + rate + block, np.float32)
@@ -189,7 +189,7 @@ def median_round_trip(driver: Driver, path: str, recorded: Mono, at: list[int], 
     )
 
 
-def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> RoundTrip:
+def _measure_device_round_trip(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> RoundTrip:
     driver = make_driver(kind, options)
     assert isinstance(driver, CallbackDriver)
     try:
@@ -208,7 +208,7 @@ def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: 
 
 
 def _exchange(driver: CallbackDriver, path: str) -> RoundTrip:
-    at, sound = played_bursts(driver.rate, driver.block)
+    at, sound = generate_noise_bursts(driver.rate, driver.block)
     recorded = np.zeros_like(sound)
     out: Samples = np.zeros((driver.channels, driver.block), np.float32)
     driver.start(0, time.monotonic_ns())
@@ -226,14 +226,14 @@ def _exchange(driver: CallbackDriver, path: str) -> RoundTrip:
     return median_round_trip(driver, path, recorded, at, driver.counts()[0] - before)
 
 
-def _through_engine(options: DriverOptions) -> RoundTrip:
+def _measure_engine_round_trip(options: DriverOptions) -> RoundTrip:
     """Measures the round trip without a device: from the engine's input, through the patch `through`, to its output."""
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)
     runner = PlayerRunner(
         patch.graph, loaded.catalog, loaded.make, StreamSpec(options.rate, options.block, options.channels)
     )
-    at, sound = played_bursts(options.rate, options.block)
+    at, sound = generate_noise_bursts(options.rate, options.block)
     recorded = np.zeros_like(sound)
     compile_all()  # those of the plugins too
     driver = Headless(options)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.runtime.platform import cores, exact_timers, free_memory
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 
 Check = Callable[[], Iterable[Finding]]
 
@@ -32,7 +32,7 @@ def finding_if(subject: str, good: bool, works: str, else_text: str = "", mend: 
 
 def lines(finding: Finding) -> Iterator[str]:
     """Yields the lines to print for a finding."""
-    yield printable(f"{finding.state:<8} {finding.subject}: {finding.text}")
+    yield escape_unprintable(f"{finding.state:<8} {finding.subject}: {finding.text}")
     if finding.mend:
         yield f"{'':<8}   mend: {finding.mend}"
 
@@ -44,7 +44,7 @@ _SMALL = 768
 _LIMITS = "/etc/security/limits.d/antiphon.conf"
 
 
-def osc_buffer() -> Iterator[Finding]:
+def check_receive_buffer() -> Iterator[Finding]:
     """Checks the size of the kernel's receive buffer for OSC datagrams."""
     from antiphon.kernel.io import osc_udp
 
@@ -106,4 +106,4 @@ def memory() -> Iterator[Finding]:
     yield finding_if("memory", free >= WANTED_MEMORY, good, small, "close other programs")
 
 
-CHECKS = (processors, memory, scheduling, timers, osc_buffer)
+CHECKS = (processors, memory, scheduling, timers, check_receive_buffer)

@@ -57,7 +57,7 @@ class LibraryReport:
 
 def ask() -> LibraryReport:
     """Queries both libraries; a failure of a library is returned as its problem, never raised."""
-    answers = {what: _in_child(what) for what in ("portaudio", "jack")}
+    answers = {what: _query_library_in_child(what) for what in ("portaudio", "jack")}
     pa, jack = answers["portaudio"], answers["jack"]
     return LibraryReport(
         msgspec.convert(pa.get("devices", ()), tuple[Device, ...]),
@@ -68,7 +68,7 @@ def ask() -> LibraryReport:
     )
 
 
-def _in_child(what: str) -> dict[str, Any]:
+def _query_library_in_child(what: str) -> dict[str, Any]:
     with spawn(f"{__name__}:main", what) as child:
         try:
             return child.receive(silence=TIMEOUT_SECONDS)[0]
@@ -98,7 +98,8 @@ def checks() -> Iterator[Finding]:
     if report.jack is not None:
         yield Finding("sound", "works", "serve uses JACK")
     elif outs or ins:
-        text = f"serve uses PortAudio: {_default(outs, 'default_out')} out, {_default(ins, 'default_in')} in"
+        out, into = _default_device_name(outs, "default_out"), _default_device_name(ins, "default_in")
+        text = f"serve uses PortAudio: {out} out, {into} in"
         yield Finding("sound", "works", text)
     else:
         text = "no sound card: serve runs on the software clock, with --input FILE and --record FILE"
@@ -106,7 +107,7 @@ def checks() -> Iterator[Finding]:
         yield Finding("sound", "limited", text, fix)
 
 
-def _default(devices: list[Device], flag: str) -> str:
+def _default_device_name(devices: list[Device], flag: str) -> str:
     if not devices:
         return "nothing"
     return next((d.name for d in devices if getattr(d, flag)), devices[0].name)

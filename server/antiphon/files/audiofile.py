@@ -38,13 +38,13 @@ def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: 
         info = decoder.info
         most = max_samples // info.channels
         if decoder.frames is not None and decoder.frames > most:
-            raise _too_long(decoder, most)
+            raise _too_long_error(decoder, most)
         samples = np.empty((info.channels, decoder.frames or 0), np.float32)
         at = 0
         for block in decoder.blocks():
             end = at + block.shape[1]
             if end > most:
-                raise _too_long(decoder, most)
+                raise _too_long_error(decoder, most)
             if end > samples.shape[1]:
                 grown = np.empty((info.channels, min(most, max(end, 2 * samples.shape[1]))), np.float32)
                 grown[:, :at] = samples[:, :at]
@@ -65,10 +65,10 @@ def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator
     after some blocks, or instead of the first block of an empty file.
     """
     with Decoder(path, rate=rate) as decoder:
-        yield decoder.info, _not_empty(decoder)
+        yield decoder.info, _read_nonempty_blocks(decoder)
 
 
-def _not_empty(decoder: Decoder) -> Iterator[Samples]:
+def _read_nonempty_blocks(decoder: Decoder) -> Iterator[Samples]:
     frames = 0
     for block in decoder.blocks():
         frames += block.shape[1]
@@ -77,7 +77,7 @@ def _not_empty(decoder: Decoder) -> Iterator[Samples]:
         raise FileError(f"{decoder.name} holds no sound (0 frames)")
 
 
-def _too_long(decoder: Decoder, most: int) -> FileError:
+def _too_long_error(decoder: Decoder, most: int) -> FileError:
     minutes = most / decoder.rate / 60
     return FileError(
         f"cannot read {decoder.name}: it is longer than the {minutes:.3g} minutes that are held in memory "

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from antiphon.files.containers.chunks import PLACES, NewSound, has_pitch, kept_marks, lost_words
+from antiphon.files.containers.chunks import PLACES, NewSound, describe_lost_chunks, has_pitch, keep_valid_chunks
 from antiphon.files.containers.tags import (
     ESTIMATED_TAGS,
     append_chunks,
@@ -215,7 +215,7 @@ class AudioWriter:
         self._piped, self._finish_asked = os.fspath(path) == STDOUT, finish
         if self._piped and finish.raw is not None:
             self.rate = finish.raw.rate
-        self._check_holds()
+        self._check_format_limits()
         self._order = channel_order(self.format.name, channels)
         self._resample: soxr.ResampleStream | None = None
         if self.rate != rate:
@@ -289,7 +289,7 @@ class AudioWriter:
         if marks is None or self.format.name != ("AIFF" if marks.aiff else "WAV"):
             return b""
         sound = NewSound(self.frames == marks.frames, (marks.rate, self.rate), marks.transposed)
-        return kept_marks(marks.chunks, sound, big=marks.aiff)
+        return keep_valid_chunks(marks.chunks, sound, big=marks.aiff)
 
     def _lost_marks(self) -> list[str]:
         """Descriptions of IN's chunks that the file lacks."""
@@ -299,8 +299,8 @@ class AudioWriter:
         if not marks.chunks or self._unmarked:
             return ["without the loop and cue points of IN"]
         moved = marks.transposed and has_pitch(marks.chunks, big=marks.aiff)
-        pitched = kept_marks(marks.chunks, NewSound(True, (1, 1), moved), big=marks.aiff)
-        lost = lost_words(pitched, kept, big=marks.aiff)
+        pitched = keep_valid_chunks(marks.chunks, NewSound(True, (1, 1), moved), big=marks.aiff)
+        lost = describe_lost_chunks(pitched, kept, big=marks.aiff)
         words = [f"without {' and '.join(filter(None, (', '.join(lost[:-1]), *lost[-1:])))} of IN"] if lost else []
         moved = moved and PLACES not in lost
         return [*words, "without the loop and root note of IN, whose pitch may be another"] if moved else words
@@ -382,7 +382,7 @@ class AudioWriter:
         if name == "FLAC" and cover is not None:
             insert_cover(self._draft.fd, cover)
 
-    def _check_holds(self) -> None:
+    def _check_format_limits(self) -> None:
         format, suffix = self.format, Path(self.name).suffix[1:].lower()
         if format.name in ENCODED:
             from antiphon.files.ffmpeg import CarrierWriter
@@ -443,7 +443,7 @@ class AudioWriter:
             return
         tags = self._finishing.tags
         if self._piped or self.format.name in ENCODED:
-            self._encode_elsewhere(chunk, tags)
+            self._encode_in_thread(chunk, tags)
             return
         if self.format.name == "MP3":
             self._disk.begin(id3(tags, self._cover))
@@ -470,7 +470,7 @@ class AudioWriter:
         if self._disk.error is not None:
             raise self._disk.error
 
-    def _encode_elsewhere(self, chunk: Samples | None, tags: dict[str, str]) -> None:
+    def _encode_in_thread(self, chunk: Samples | None, tags: dict[str, str]) -> None:
         """The thread's work where another program encodes, or standard output is written."""
         form = self.rate, self.channels, self.subtype
         writer: PipeWriter | CarrierWriter

@@ -216,10 +216,10 @@ class InputPipe:
     def pump(self) -> int:
         """Returns the descriptor of a pipe that provides all input, from the first byte on."""
         ours, theirs = os.pipe()
-        threading.Thread(target=self._pumped, args=(theirs,), name="input pipe", daemon=True).start()
+        threading.Thread(target=self._copy_pipe_into, args=(theirs,), name="input pipe", daemon=True).start()
         return ours
 
-    def _pumped(self, into: int) -> None:
+    def _copy_pipe_into(self, into: int) -> None:
         piece = self.head
         try:
             while piece:

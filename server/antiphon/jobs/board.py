@@ -15,7 +15,7 @@ from typing import Any
 from antiphon.files.own_files import copy_into
 from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import (
-    InUse,
+    FileInUse,
     Job,
     JobError,
     JobState,
@@ -23,8 +23,8 @@ from antiphon.jobs.job import (
     Missing,
     StorageFull,
     Task,
-    TooMany,
-    Unreadable,
+    TooManyRequests,
+    UnreadableFile,
     Upload,
 )
 from antiphon.jobs.live_sets import folders
@@ -61,7 +61,7 @@ class Overviews:
             outcome = await perform((str(path),), module=MODULE, nice=WAITED_FOR)
             if outcome.status:
                 lines = outcome.complaint.splitlines()
-                raise Unreadable(lines[-1] if lines else "the file cannot be read")
+                raise UnreadableFile(lines[-1] if lines else "the file cannot be read")
             found: dict[str, Any] = json.loads(outcome.printed)
             # one not written, because of a full disk, is computed again
             with contextlib.suppress(OSError):
@@ -77,7 +77,7 @@ class Overviews:
         if outcome.status:
             lines = outcome.complaint.splitlines()
             reason = lines[-1] if lines else f"{name} cannot be read"
-            raise Unreadable(reason.replace(str(path), name).replace(path.name, name))
+            raise UnreadableFile(reason.replace(str(path), name).replace(path.name, name))
 
     def remove(self, key: str) -> None:
         """Removes an overview, if there is one."""
@@ -190,7 +190,7 @@ class JobBoard:
 
     def remove_file(self, key: str) -> None:
         """Removes a file. Raises `JobError` if a job still needs it, or it does not exist."""
-        self._check_needed(key)
+        self._check_file_unused(key)
         self.files.remove(key)
         self._overviews.remove(key)
         self._listed()
@@ -214,8 +214,8 @@ class JobBoard:
         path = self.path(key)
         try:
             return await self._overviews.get(key, path)
-        except Unreadable as error:
-            raise Unreadable(str(error).replace(str(path), self.name(key))) from None
+        except UnreadableFile as error:
+            raise UnreadableFile(str(error).replace(str(path), self.name(key))) from None
 
     def repeat(self, key: str) -> Job:
         """Adds the task of a job again. Raises the errors of `job`, `path` and `add`."""
@@ -230,7 +230,7 @@ class JobBoard:
         Raises TooMany: too many jobs wait. Raises StorageFull: there is no room for results.
         """
         if sum(job.state is JobState.WAITING for job in self.jobs.values()) >= MAX_WAITING:
-            raise TooMany(f"{MAX_WAITING} jobs wait already; try again when some are done", 30)
+            raise TooManyRequests(f"{MAX_WAITING} jobs wait already; try again when some are done", 30)
         self.files.check_room()
         needed = {job.task.file for job in self.jobs.values() if not job.state.over} | {task.file}
         over = [job for job in self.jobs.values() if job.state.over and job.id not in needed]
@@ -277,7 +277,7 @@ class JobBoard:
         """Ends a waiting or running job; deletes an ended one, with its results."""
         job = self.job(key)
         if job.state.over:
-            self._check_needed(key)
+            self._check_file_unused(key)
             self._forget(job)
             return job
         ended = replace(job, state=JobState.CANCELLED, ended=time.time())
@@ -325,7 +325,9 @@ class JobBoard:
             make_folder(folder, PRIVATE_FOLDER)
         except AntiphonError as error:
             return replace(job, state=JobState.FAILED, error=str(error))
-        outcome = await perform(words, lambda share, stage: self._progress(job.id, share, stage), most=self.files.room)
+        outcome = await perform(
+            words, lambda share, stage: self._record_job_progress(job.id, share, stage), most=self.files.room
+        )
         if outcome.status:
             self.files.remove_results(job.id)
             return replace(job, state=JobState.FAILED, error=self._plain(_reason(outcome), job))
@@ -348,7 +350,7 @@ class JobBoard:
             text = text.replace(f"{folder}/", "")
         return shorten(" ".join(text.split()), MAX_SENTENCE_LETTERS)
 
-    def _progress(self, key: str, share: float, stage: str) -> None:
+    def _record_job_progress(self, key: str, share: float, stage: str) -> None:
         job = self.jobs.get(key)
         if job is not None and job.state is JobState.RUNNING:
             self.jobs[key] = replace(job, progress=share, stage=stage)
@@ -385,10 +387,10 @@ class JobBoard:
         self._timer = None
         self._write()
 
-    def _check_needed(self, key: str) -> None:
+    def _check_file_unused(self, key: str) -> None:
         needed = next((job for job in self.jobs.values() if job.task.file == key and not job.state.over), None)
         if needed is not None:
-            raise InUse(f"the job {needed.id} works on this; cancel it first (DELETE /api/jobs/{needed.id})")
+            raise FileInUse(f"the job {needed.id} works on this; cancel it first (DELETE /api/jobs/{needed.id})")
 
     def _forget(self, job: Job) -> None:
         self.files.remove_results(job.id)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from pathlib import Path
 
 from antiphon.files.scores.midifile import SUFFIXES
-from antiphon.jobs.job import JobTable, Missing, StorageFull, TooMany, UnsupportedFormat, Upload
+from antiphon.jobs.job import JobTable, Missing, StorageFull, TooManyRequests, UnsupportedFormat, Upload
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, os_error_text
 from antiphon.kernel.runtime.shortening import composed, shorten
@@ -55,7 +55,7 @@ class FileShelf:
         """Writes a file piece by piece, and returns its entry.
 
         The suffix of `name` gives its format. `check` is called with its path and name once it is complete, and raises
-        `Unreadable` if it is no sound or MIDI. Raises JobError: the name has no supported suffix, there is no room, or
+        `UnreadableFile` if it is no sound or MIDI. Raises JobError: the name has no supported suffix, no room is left, or
         the disk is full. Raises WireError: it is empty.
         """
         suffix = Path(name).suffix.lower()
@@ -66,7 +66,7 @@ class FileShelf:
         if len(self.entries) >= MAX_FILES:
             raise StorageFull(f"{MAX_FILES} files are here; remove some first (DELETE /api/files/ID)")
         if self._receiving >= MAX_UPLOADS:
-            raise TooMany(f"{MAX_UPLOADS} files are being received already; try again", 5)
+            raise TooManyRequests(f"{MAX_UPLOADS} files are being received already; try again", 5)
         key = secrets.token_hex(6)
         part = self.sent / f"{key}.part{suffix}"  # readers go by the ending
         self._receiving += 1

@@ -24,7 +24,7 @@ class Missing(JobError):
     """No file, job, result, patch, live set or classifier of that name."""
 
 
-class InUse(JobError):
+class FileInUse(JobError):
     """A file is in use by a job."""
 
 
@@ -32,11 +32,11 @@ class UnsupportedFormat(JobError):
     """A file format that cannot be read."""
 
 
-class Unreadable(JobError):
+class UnreadableFile(JobError):
     """A file that is damaged, or not of the format of its suffix."""
 
 
-class TooMany(JobError):
+class TooManyRequests(JobError):
     """Too many requests are waiting or running. `retry_seconds`: delay after which another try may succeed."""
 
     def __init__(self, message: str, retry_seconds: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from antiphon.jobs.job import Missing
 from antiphon.kernel.graph.patch_list import MAX_LINE_LETTERS, SETS, head_of, playable
 from antiphon.kernel.runtime import paths, resources
-from antiphon.kernel.runtime.shortening import composed, printable, shorten
+from antiphon.kernel.runtime.shortening import composed, escape_unprintable, shorten
 from antiphon.kernel.runtime.suggestion import instead
 
 SUFFIX = ".py"
@@ -50,7 +50,7 @@ def live_sets() -> dict[str, LiveSet]:
         for path in _files(folder):
             head = head_of(path)
             quoted, bars = _QUOTED.match(head), _BARS.search(head)
-            line = printable(" ".join(quoted[1].split()))[:MAX_LINE_LETTERS] if quoted else ""
+            line = escape_unprintable(" ".join(quoted[1].split()))[:MAX_LINE_LETTERS] if quoted else ""
             name = composed(path.stem)
             patch = _PATCH.search(head)
             if own or patch is None or playable(patch[1]):

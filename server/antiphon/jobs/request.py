@@ -21,7 +21,7 @@ from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.offline.file_job import check_source, check_writes, lacking, needed, needed_value, read_settings
+from antiphon.offline.file_job import check_has_output, check_source, lacking, needed, needed_value, read_settings
 from antiphon.operations.requests import RUN_OPTIONS, RenderRequest, RunRequest, check_applies
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     the request is not allowed; the message says what is allowed.
     """
     info = known_type(plugin, catalog)
-    check_writes(info)
+    check_has_output(info)
     asked = _checked(body, Run)
     if info.on_files.default_source not in ("", NOTHING):
         raise WireError(f"{plugin} works on a folder, which HTTP does not take; render a patch that plays it instead")
@@ -138,7 +138,7 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
     asked = _checked(body, Render)
     if asked.file is UNSET and asked.seconds is UNSET:
         raise WireError('a patch is rendered over a file ("file": ID) or for a time ("seconds": 10)')
-    return _rendering("render", patch, asked, ("seconds",), path_of)
+    return _make_rendering_task("render", patch, asked, ("seconds",), path_of)
 
 
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -149,10 +149,12 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     script = live_set(name)
     asked = _checked(body, RenderLive)
     asked.bars = float(script.bars) if asked.bars is UNSET else asked.bars
-    return _rendering("live", name, asked, ("bars", "midi"), path_of)
+    return _make_rendering_task("live", name, asked, ("bars", "midi"), path_of)
 
 
-def _rendering(command: str, name: str, asked: Any, names: Sequence[str], path_of: Callable[[str], Path]) -> Task:
+def _make_rendering_task(
+    command: str, name: str, asked: Any, names: Sequence[str], path_of: Callable[[str], Path]
+) -> Task:
     """Makes a task that renders; `names`: the options of `antiphon render` to accept."""
     key = "" if asked.file is UNSET else _file(asked, path_of)[0]
     suffix = _suffix(asked, ".wav")

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches, patch_list
-from antiphon.kernel.graph.patch_reader import Line, is_midi_controller, one_line
+from antiphon.kernel.graph.patch_reader import Line, check_single_line, is_midi_controller
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.toml_location import place_of
@@ -55,8 +55,8 @@ def parse(text: str, source: str) -> SetList:
     stem = Path(source).stem
     try:
         file = convert(data, SetFile, "a set")
-        name = one_line("name", stem if file.name is None else file.name, 1, 200)
-        return SetList(stem, name, _patch_names(file.patches), file.fade, _pedals(file.midi))
+        name = check_single_line("name", stem if file.name is None else file.name, 1, 200)
+        return SetList(stem, name, _check_patch_names(file.patches), file.fade, _pedals(file.midi))
     except Misfit as misfit:
         raise PatchError(f"{place_of(source, text, misfit.path)}: {misfit.what}") from None
 
@@ -94,7 +94,7 @@ def names() -> list[str]:
     return patch_list.names(FOLDER)
 
 
-def _patch_names(asked: Sequence[str]) -> tuple[str, ...]:
+def _check_patch_names(asked: Sequence[str]) -> tuple[str, ...]:
     for name in asked:
         try:
             patches.find(name)

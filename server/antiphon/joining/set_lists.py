@@ -136,15 +136,15 @@ class Sets:
         made = replace(based, file=stem, name=shown, patches=listed)
         set_list.save(made)
         playing = before.patches[here] if before is not None else ""
-        self._go(made, listed.index(playing) if playing in listed else min(here, len(listed) - 1))
+        self._move_to_place(made, listed.index(playing) if playing in listed else min(here, len(listed) - 1))
 
     def _play(self, sets: SetList, place: int, peer: Peer | None, address: str) -> None:
         name = sets.patches[place]
         # change the position after the load: a refusal or an undo returns to the position before it
         self._plans.load(patches.load(name, self._catalog), sets.fade, peer, address, (name,))
-        self._go(sets, place)
+        self._move_to_place(sets, place)
 
-    def _go(self, sets: SetList, place: int) -> None:
+    def _move_to_place(self, sets: SetList, place: int) -> None:
         self.list, self.place = sets, place
         self._report()
 
@@ -164,33 +164,33 @@ class Sets:
         raise RequestError(bad or f"this is the {end} patch of {sets.name}")
 
 
-def _sets(ask: OscCall) -> Sets:
+def _sets_of_call(ask: OscCall) -> Sets:
     return cast(Sets, ask.server.joined[NAME])
 
 
 @osc("/set/load", OWNER)
 def load(ask: OscCall, name: Word) -> None:
     """Loads a set list, patches in their order, and the first patch of it. Answers `/done`."""
-    if remark := _sets(ask).load(name, ask.peer, "/set/load"):
+    if remark := _sets_of_call(ask).load(name, ask.peer, "/set/load"):
         ask.reply("/remark", "/set/load", remark)
 
 
 @osc("/set/next", OWNER)
 def forward(ask: OscCall) -> None:
     """The next patch of the set. Answers `/done /set/next s:patch`."""
-    _sets(ask).step(1, ask.peer, "/set/next")
+    _sets_of_call(ask).step(1, ask.peer, "/set/next")
 
 
 @osc("/set/previous", OWNER)
 def back(ask: OscCall) -> None:
     """The patch before."""
-    _sets(ask).step(-1, ask.peer, "/set/previous")
+    _sets_of_call(ask).step(-1, ask.peer, "/set/previous")
 
 
 @osc("/set/go", OWNER)
 def go(ask: OscCall, place: Annotated[int, Meta(ge=1, le=set_list.MAX_PATCHES)]) -> None:
     """A patch of the set by its place, from 1."""
-    _sets(ask).go(place - 1, ask.peer, "/set/go")
+    _sets_of_call(ask).go(place - 1, ask.peer, "/set/go")
 
 
 @osc("/set/save", OWNER, args="s:name s:patch…")
@@ -199,7 +199,7 @@ def save(ask: OscCall, args: Args) -> None:
     file is kept as `NAME~`. Answers `/done`.
     """
     name = text(args, 0, "name")
-    _sets(ask).save(name, tuple(text(args, at, "patch") for at in range(1, max(2, len(args)))))
+    _sets_of_call(ask).save(name, tuple(text(args, at, "patch") for at in range(1, max(2, len(args)))))
     ask.reply("/done", "/set/save", name)
 
 
@@ -209,7 +209,7 @@ def names(ask: OscCall) -> None:
     place is from 1, 0 where another patch plays.
     """
     listing(ask, "/set/list.reply", set_list.names())
-    found = _sets(ask).status(ask.server.session.state.path)
+    found = _sets_of_call(ask).status(ask.server.session.state.path)
     if found is not None:
         place = 0 if found["outside"] else found["place"]
         ask.reply("/set/patches.reply", found["name"], place, *found["patches"])

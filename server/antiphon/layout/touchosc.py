@@ -59,7 +59,7 @@ def _tab(tab: Tab) -> ToscControl:
     if len(shown) == 1:
         return shown[0]
     pager = _pager(shown, tab.name)
-    return ui.stack(pager, name=tab.name, outline=False, tab_color_on=_rgba(tab.pages[0].colour))
+    return ui.stack(pager, name=tab.name, outline=False, tab_color_on=_parse_colour(tab.pages[0].colour))
 
 
 def _pager(shown: list[ToscControl], name: str) -> ToscControl:
@@ -67,18 +67,18 @@ def _pager(shown: list[ToscControl], name: str) -> ToscControl:
 
 
 def _page(page: Page) -> ToscControl:
-    widgets = [_captioned(page, control) for control in page.controls]
+    widgets = [_add_caption(page, control) for control in page.controls]
     rows = -(-len(widgets) // COLUMNS)
     columns = -(-len(widgets) // rows)
     return ui.tiles(widgets, columns=columns, rows=rows, gap=GAP, pad=GAP, name=page.name, outline=False,
-                    tab_color_on=_rgba(page.colour))  # fmt: skip
+                    tab_color_on=_parse_colour(page.colour))  # fmt: skip
 
 
-def _captioned(page: Page, control: Widget) -> ToscControl:
+def _add_caption(page: Page, control: Widget) -> ToscControl:
     unit = f" {control.param.unit}" if control.param is not None and control.param.unit else ""
     caption = _label(control.label + unit)
     return ui.column(
-        _widget(control, _rgba(page.colour)),
+        _widget(control, _parse_colour(page.colour)),
         caption,
         sizes=(1.0 - CAPTION, CAPTION),
         name=f"{page.name} {control.label}",
@@ -92,7 +92,7 @@ def _widget(control: Widget, colour: Colour) -> ToscControl:
     if param is None:
         arguments = [_constant(argument) for argument in control.arguments]
         press = ui.osc(control.address, args=arguments, on=TriggerCondition.RISE, receive=False)
-        return _button(control.label, press, color=_rgba(_RED if control.label == "panic" else _SLATE))
+        return _button(control.label, press, color=_parse_colour(_RED if control.label == "panic" else _SLATE))
     if control.kind == "switch":
         return _button(
             control.label,
@@ -166,13 +166,15 @@ def _keyboard(page: Page) -> ToscControl:
     for note in page.keys:
         velocity = ui.value("x", conversion=Conversion.INTEGER, scale=(0, VELOCITY))
         message = ui.osc("/note/on", args=[_constant(note), velocity], receive=False)
-        keys.append(_button(str(note), message, color=_rgba(_SLATE if note % 12 in BLACK else _IVORY)))
+        keys.append(_button(str(note), message, color=_parse_colour(_SLATE if note % 12 in BLACK else _IVORY)))
     rows = [ui.row(*keys[at : at + ROW], gap=GAP // 3, outline=False) for at in range(0, len(keys), ROW)]
-    return ui.column(*reversed(rows), gap=GAP, pad=GAP, name=page.name, outline=False, tab_color_on=_rgba(page.colour))
+    return ui.column(
+        *reversed(rows), gap=GAP, pad=GAP, name=page.name, outline=False, tab_color_on=_parse_colour(page.colour)
+    )
 
 
 def _button(name: str, message: OscMessage, *, x: float = 0.0, **properties: Any) -> ToscControl:
-    return _control(ControlType.BUTTON, name, message, x, **{"color": _rgba(_SLATE), **properties})
+    return _control(ControlType.BUTTON, name, message, x, **{"color": _parse_colour(_SLATE), **properties})
 
 
 def _control(kind: ControlType, name: str, message: OscMessage, x: float, **properties: Any) -> ToscControl:
@@ -204,7 +206,7 @@ def _constant(argument: float | int | str) -> Partial:
     return ui.const(str(argument), conversion=kinds[type(argument)])
 
 
-def _rgba(colour: str) -> Colour:
+def _parse_colour(colour: str) -> Colour:
     red, green, blue = (int(colour[at : at + 2], 16) / 255.0 for at in (1, 3, 5))
     return (round(red, 4), round(green, 4), round(blue, 4), 1.0)
 

@@ -66,7 +66,7 @@ def of_syntax(line: str, error: str) -> str:
     return ""
 
 
-def of_attribute(error: AttributeError) -> str:
+def explain_attribute_error(error: AttributeError) -> str:
     """Sentence for a missing attribute of a pattern or a node; "" for another object's."""
     name, owner = error.name, error.obj
     if name is None:
@@ -78,7 +78,7 @@ def of_attribute(error: AttributeError) -> str:
         return f'a parameter of a node is set by =, as in node("{node}").{name} = 0.5, and cannot be read or called'
     if isinstance(owner, Pattern | Change):
         known = [word for word in dir(ControlPattern) if not word.startswith("_") and word != "events"]
-        return f"a pattern has no word {name}; {_suggested(name, known) or nearest(name, known)}"
+        return f"a pattern has no word {name}; {_suggest_known_name(name, known) or nearest(name, known)}"
     if isinstance(owner, str) and name in dir(ControlPattern):
         return f'a text is no pattern yet: write s("…").{name}, note("…").{name} or mini("…").{name}'
     called = getattr(owner, "__name__", "")
@@ -87,7 +87,7 @@ def of_attribute(error: AttributeError) -> str:
     return ""
 
 
-def of_name(error: NameError) -> str:
+def explain_name_error(error: NameError) -> str:
     """Sentence for an undefined name."""
     name = error.name
     if not name or isinstance(error, UnboundLocalError):
@@ -100,7 +100,7 @@ def of_name(error: NameError) -> str:
         return f"{name} is a word of patterns: write it after one, as in s(…).{name}(…)"
     known = [*live.__all__, *(word for word in dir(builtins) if word.islower() and not word.startswith("_"))]
     missing = "" if name not in live.__all__ else f"; begin the script with: from antiphon.live import {name}"
-    return f"there is no {name} here{missing or f'; {_suggested(name, known) or nearest(name, known)}'}"
+    return f"there is no {name} here{missing or f'; {_suggest_known_name(name, known) or nearest(name, known)}'}"
 
 
 def of_call(error: TypeError) -> str:
@@ -108,13 +108,13 @@ def of_call(error: TypeError) -> str:
     error."""
     found = _CALL.match(str(error))
     if found is not None:
-        return _written_as(found[1], "." in str(error).partition("(")[0])
+        return _word_call_form(found[1], "." in str(error).partition("(")[0])
     if any(f"'{kind}'" in str(error) for kind in ("Pattern", "ControlPattern", "BoundArithmetic")):
         return 'a pattern is changed by its methods and by + - *, as in note("c4 e4").add(7).fast(2)'
     return ""
 
 
-def of_shadowed(error: TypeError, path: str) -> str:
+def explain_shadowed_word(error: TypeError, path: str) -> str:
     """Sentence for a word that the script has redefined, and calls; "" for another error."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
     if not frames or "object is not callable" not in str(error):
@@ -126,7 +126,7 @@ def of_shadowed(error: TypeError, path: str) -> str:
     return f"{taken[0]} is a name of this script here, and no word any more; give it another name, as {taken[0]}_1"
 
 
-def of_value(error: BaseException, path: str) -> str:
+def explain_value_error(error: BaseException, path: str) -> str:
     """Sentence for a word called with an unusable value; "" for another error."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     places = [k for k, frame in enumerate(frames) if frame.f_code.co_filename == path]
@@ -137,10 +137,10 @@ def of_value(error: BaseException, path: str) -> str:
         return ""
     words = [entry.name for entry in WORDS.values() if getattr(entry.function, "__code__", None) is called.f_code]
     given = words[0] if len(words) == 1 else str(called.f_locals.get("name", called.f_code.co_name))
-    return _written_as(given, "self" in called.f_locals)
+    return _word_call_form(given, "self" in called.f_locals)
 
 
-def _written_as(name: str, method: bool) -> str:
+def _word_call_form(name: str, method: bool) -> str:
     entry = next((entry for entry in WORDS.values() if name in entry.names), None)
     method = method or (entry is not None and not hasattr(live, name))
     word = getattr(ControlPattern, name, None) or getattr(LiveNode, name, None) if method else None
@@ -174,7 +174,7 @@ def _written(parameter: inspect.Parameter) -> str:
     return parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
 
 
-def _suggested(name: str, known: Iterable[str]) -> str:
+def _suggest_known_name(name: str, known: Iterable[str]) -> str:
     """Suggests a name: the substitute of an unsupported word, or the nearest names."""
     if name in UNSUPPORTED_WORDS:
         return UNSUPPORTED_WORDS[name]
@@ -240,12 +240,12 @@ def _said(error: BaseException, path: str) -> str:
         return "a script plays to its end: take exit() out"
     known = ""
     if isinstance(error, AttributeError):
-        known = of_attribute(error)
+        known = explain_attribute_error(error)
     elif isinstance(error, NameError):
-        known = of_name(error)
+        known = explain_name_error(error)
     elif isinstance(error, TypeError):
-        known = of_shadowed(error, path) or of_call(error)
-    if known := known or of_value(error, path):
+        known = explain_shadowed_word(error, path) or of_call(error)
+    if known := known or explain_value_error(error, path):
         return known
     text = " ".join(str(error).split())[:_LONGEST]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -16,7 +16,7 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.spans import Number, exact, of_call
-from antiphon.live.records import line_of, node_name
+from antiphon.live.records import check_node_name, line_of
 from antiphon.live.stage import stage
 from antiphon.live.vocabulary import beat, loop, sync
 
@@ -51,7 +51,7 @@ def on_note(node: str, *, on: str = "", name: str = "", quantum: Number = 0) -> 
         on: The node that it plays unless it names another.
         quantum: Beats at whose next multiple a run begins, such as 1/2; 0 begins at once.
     """
-    cue, grid = f"{node_name(node)}{NOTE}", exact(quantum, "quantum")
+    cue, grid = f"{check_node_name(node)}{NOTE}", exact(quantum, "quantum")
     if grid < 0:
         raise UsageError(f"quantum takes a number of beats from 0, not {float(grid):g}")
     _listen(node)
@@ -63,7 +63,7 @@ def on_note(node: str, *, on: str = "", name: str = "", quantum: Number = 0) -> 
                 yield grid - late
             yield from _rest(function(note, velocity))
 
-        _answering(body, on, name or _named(function))
+        _register_cue_loop(body, on, name or _named(function))
         return function
 
     return put
@@ -82,7 +82,7 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
     levels = stage().script.levels
     if len(levels) >= MAX_LEVELS:
         raise UsageError(f"a script watches at most {MAX_LEVELS} levels")
-    levels.append((node_name(node), float(above)))
+    levels.append((check_node_name(node), float(above)))
     _listen(node)
     cue = level_cue(node, above)
 
@@ -91,7 +91,7 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
             yield sync(cue)
             yield from _rest(function())
 
-        _answering(body, on, name or _named(function))
+        _register_cue_loop(body, on, name or _named(function))
         return function
 
     return put
@@ -104,7 +104,7 @@ def missing(listens: Iterable[tuple[str, int]], nodes: Collection[str]) -> Itera
             yield line, f"the patch has no node {node!r}, and nothing answers to it{instead(node, nodes)}"
 
 
-def _answering(body: Callable[[], Any], on: str, name: str) -> None:
+def _register_cue_loop(body: Callable[[], Any], on: str, name: str) -> None:
     loop(on=on, name=name)(body)
     loops = stage().script.loops
     loops[name] = replace(loops[name], voices=VOICES)

@@ -11,8 +11,8 @@ from antiphon.kernel.session.play import is_held
 from antiphon.live.patterns.controls import UNNAMED, plain_number
 from antiphon.live.patterns.harmony import HIGHEST, note_number
 from antiphon.live.patterns.spans import Places, exact, mark
-from antiphon.live.patterns.words.table import say_once
-from antiphon.live.records import OUTSIDE, LiveEvent, LiveNote, node_name
+from antiphon.live.patterns.words.table import print_remark_once
+from antiphon.live.records import OUTSIDE, LiveEvent, LiveNote, check_node_name
 
 VELOCITY = 100.0
 """Default velocity of a note, 1 to 127."""
@@ -57,7 +57,7 @@ def to_commands(
     if not _SHARED.isdisjoint(values):
         values = {name: value for name, value in values.items() if name not in _SHARED}
     if isinstance(values.get("on"), str):  # a node
-        on = node_name(values["on"])
+        on = check_node_name(values["on"])
         values = {name: value for name, value in values.items() if name != "on"}
     if isinstance(values.get("n"), str):  # the name of a note
         values = {**{name: value for name, value in values.items() if name != "n"}, "note": values["n"]}
@@ -78,7 +78,7 @@ def to_commands(
         level = math.prod(plain_number(values.get(name, 1.0)) for name in ("gain", *_LEVELS))
         values = {name: value for name, value in values.items() if name not in _LEVELS} | {"gain": level}
     if "unit" in values:
-        values = _in_beats(values, cycle)
+        values = _convert_speed_to_beats(values, cycle)
     if "synth" in values or all(name in COMMON_VALUES for name in values):
         return _note(values, beat, length, on, source, line, places)
     args: list[Any] = []
@@ -105,7 +105,7 @@ def _note(
     if "note" not in values:
         raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
     lasts, channel = _length(values, length), _whole(values.get("channel", 1), "channel", 1, 16)
-    on = on or (node_name(values["synth"]) if "synth" in values else "")
+    on = on or (check_node_name(values["synth"]) if "synth" in values else "")
     own: tuple[Any, ...] = ()
     if not on.startswith(OUTSIDE):  # MIDI has no values by name
         own = tuple(
@@ -134,16 +134,16 @@ def is_silent(values: Mapping[str, Any]) -> bool:
         return True
     if not isinstance(note, int | float) or -0.5 <= note <= HIGHEST + 0.5 or not -_BEYOND <= note <= HIGHEST + _BEYOND:
         return False
-    say_once(f"Notes below 0 or above {HIGHEST} are too low or too high to be heard, and are silent.")
+    print_remark_once(f"Notes below 0 or above {HIGHEST} are too low or too high to be heard, and are silent.")
     return True
 
 
-def with_velocity(values: Mapping[str, Any]) -> Mapping[str, Any]:
+def clip_velocity(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Clips a computed velocity to its range, and returns the event's values; clipping is reported once."""
     velocity = values.get("velocity", VELOCITY)
     if not is_finite_number(velocity) or 1 <= velocity <= HIGHEST:
         return values
-    say_once(f"Velocities go from 1 to {HIGHEST}; what is beyond is played as the nearest of these.")
+    print_remark_once(f"Velocities go from 1 to {HIGHEST}; what is beyond is played as the nearest of these.")
     return {**values, "velocity": min(max(velocity, 1), HIGHEST)}
 
 
@@ -175,7 +175,7 @@ def _place(name: str, value: Any) -> float:
     return round(min(max(float(value), least), most), 6)
 
 
-def _in_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:
+def _convert_speed_to_beats(values: Mapping[str, Any], cycle: Fraction) -> dict[str, Any]:
     """Replaces `speed` in cycles by `beats`: 1 plays the sound in one cycle."""
     found = {name: value for name, value in values.items() if name != "unit"}
     if values["unit"] not in ("c", "r"):

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
-from antiphon.live.notes import is_silent, to_commands, to_macros, with_velocity
+from antiphon.live.notes import clip_velocity, is_silent, to_commands, to_macros
 from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.queries import stream_of
 from antiphon.live.patterns.spans import exact, mark
@@ -26,7 +26,7 @@ Foreseen: TypeAlias = tuple[float, float, str, str | float]
 MAX_FORESEEN = 400
 
 
-def events_ahead(
+def foresee_events(
     spans: Iterable[tuple[LiveTrack, Fraction, Fraction]], seed: int, enough: Callable[[], bool]
 ) -> list[Foreseen]:
     """Finds the first `MAX_FORESEEN` events of tracks, each between two beats.
@@ -137,12 +137,12 @@ class Performance:
         return events
 
     def coming(self, beats: Fraction, enough: Callable[[], bool]) -> list[Foreseen]:
-        """Look-ahead of tracks' events over `beats` if nothing changes, until `enough`; see `events_ahead`."""
+        """Look-ahead of tracks' events over `beats` if nothing changes, until `enough`; see `foresee_events`."""
         end = self.beat + beats
         at, after = self._next or (end, self.script)
         spans = [(track, self.beat, min(at, end)) for track in self._tracks.values()]
         spans += [(track, at, end) for track in after.tracks.values()]
-        return events_ahead(spans, self.script.seed, enough)
+        return foresee_events(spans, self.script.seed, enough)
 
     def swap(self, script: LiveScript, beat: Fraction) -> None:
         """Switches to another version of the script at a beat.
@@ -315,7 +315,7 @@ class Performance:
             at = event.whole.begin * track.beats
             length = (event.whole.end - event.whole.begin) * track.beats
             if not track.sets:
-                values = with_velocity(event.value)
+                values = clip_velocity(event.value)
                 if "nudge" in values:  # in seconds
                     at = self._later(at, values["nudge"])
                     values = {name: value for name, value in values.items() if name != "nudge"}

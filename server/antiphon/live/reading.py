@@ -49,7 +49,7 @@ class _ReadingStage:
         raise UsageError("ramp stands in a loop: at the beginning, set the value")
 
 
-class _Unplayed(ast.NodeTransformer):
+class _PatternStatementRefuser(ast.NodeTransformer):
     """Makes each expression statement refuse a pattern, since no track would play it."""
 
     def visit_Expr(self, statement: ast.Expr) -> ast.Expr:
@@ -98,7 +98,9 @@ def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False)
         tree = ast.parse(source, path)
         compile(tree, path, "exec", dont_inherit=True)  # its errors are those of the text
         _check_statements(path, tree)
-        code = compile(ast.fix_missing_locations(_Unplayed().visit(tree)), path, "exec", dont_inherit=True)
+        code = compile(
+            ast.fix_missing_locations(_PatternStatementRefuser().visit(tree)), path, "exec", dont_inherit=True
+        )
         with on_stage(_ReadingStage(script)):
             exec(code, {"__name__": "live_script", "__file__": path, "_unplayed": _unplayed})
         silence_muted(script)

@@ -102,7 +102,7 @@ def line_of(path: str) -> int:
     return 0
 
 
-def node_name(name: object) -> str:
+def check_node_name(name: object) -> str:
     """Checks and returns a node name. Raises `UsageError` for an invalid one."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UsageError(f"a node's name is a word of the patch, as drums, not {str(name)[:40]!r}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.words.making import SIGNALS
-from antiphon.live.patterns.words.table import WORDS, camel
+from antiphon.live.patterns.words.table import WORDS, to_camel_case
 
 _PAN = ("sine", "cosine", "saw", "isaw", "tri", "square", "rand", "perlin")
 EXAMPLES = {
@@ -111,13 +111,13 @@ def entries() -> list[Entry]:
             if name in named or name.startswith("_") or name == "query" or not doc:
                 continue
             same = [other for other in names if owner is live and getattr(owner, other) is value]
-            spellings = tuple(dict.fromkeys((name, camel(name), *same)))
+            spellings = tuple(dict.fromkeys((name, to_camel_case(name), *same)))
             named.update(spellings)
             line = " ".join(doc.partition("\n\n")[0].split())
             found.append(Entry(spellings, group, line, EXAMPLES.get(name, "")))
     waves = dict.fromkeys(_PAN, "0 to 1") | dict.fromkeys(SIGNALS, "-1 to 1") | {"itri": "0 to 1", "envL": "0 to 1"}
     for name, reach in waves.items():
-        if camel(name) == name:
+        if to_camel_case(name) == name:
             found.append(Entry((name,), "signals", f"A signal from {reach}.", EXAMPLES.get(name, f"{name}.segment(8)")))
     order = list(CHAPTERS)
     first = {name: place for place, name in enumerate(FIRST)}

@@ -127,7 +127,7 @@ def _cut(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> 
     return lambda span, seed: [e for e in query(span, seed) if (share(e.reach.begin) >= 1.0) is comes]
 
 
-def _transition(how: Any, doc: str, default: int) -> Callable[..., None]:
+def _make_transition_word(how: Any, doc: str, default: int) -> Callable[..., None]:
     def word(
         name: str,
         pattern: ControlPattern | str,
@@ -151,9 +151,11 @@ def _transition(how: Any, doc: str, default: int) -> Callable[..., None]:
     return word
 
 
-xfade = _transition(_faded, "the pattern that played fades out and this one in", 1)
-clutch = _transition(_thin_events, "more and more events are this pattern's, and fewer of the one that played", 2)
-jump = _transition(_cut, "the pattern that played goes on, and this one follows", 0)
+xfade = _make_transition_word(_faded, "the pattern that played fades out and this one in", 1)
+clutch = _make_transition_word(
+    _thin_events, "more and more events are this pattern's, and fewer of the one that played", 2
+)
+jump = _make_transition_word(_cut, "the pattern that played goes on, and this one follows", 0)
 for _word, _name in ((xfade, "xfade"), (clutch, "clutch"), (jump, "jump")):
     _word.__name__ = _word.__qualname__ = _name
 

@@ -18,10 +18,10 @@ from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.singing import SungPattern
 from antiphon.live.patterns.spans import Number, Places, exact, mark, of_call
 from antiphon.live.patterns.words.harmony import chords
-from antiphon.live.patterns.words.making import as_pattern
+from antiphon.live.patterns.words.making import convert_to_pattern
 from antiphon.live.patterns.words.picking import pick_from
 from antiphon.live.patterns.words.table import Change
-from antiphon.live.records import MIDI, OUTSIDE, PLAY, SET, TEMPO, LiveEvent, line_of, node_name
+from antiphon.live.records import MIDI, OUTSIDE, PLAY, SET, TEMPO, LiveEvent, check_node_name, line_of
 from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLoop, stage
 
 _SIGNS = frozenset("<>[]{}*/~|,!@")
@@ -136,7 +136,7 @@ def track(
         )
     script = reading("track")
     free_name(script.tracks, name, "tracks")
-    where = node_name(on) if on else SINGER if isinstance(played, SungPattern) else ""
+    where = check_node_name(on) if on else SINGER if isinstance(played, SungPattern) else ""
     if isinstance(played, SungPattern):
         _send(f"/node/{where}/lyrics", (played.lyrics,), SET)
     cycle = cycle_beats(script, beats)
@@ -169,7 +169,7 @@ def loop(
         script.loops[called] = LiveLoop(
             called,
             function,
-            node_name(on) if on else "",
+            check_node_name(on) if on else "",
             _beats(every, "every") if every is not None else None,
             line_of(script.path),
         )
@@ -279,7 +279,7 @@ class LiveNode:
     _name: str
 
     def __init__(self, name: str) -> None:
-        object.__setattr__(self, "_name", node_name(name))
+        object.__setattr__(self, "_name", check_node_name(name))
 
     def __setattr__(self, param: str, value: object) -> None:
         """Sets a parameter now. A pattern, or a text with spaces or brackets, sets it repeatedly from now on."""
@@ -381,7 +381,7 @@ def _played(
     later = exact(at, "at")
     if later < 0:
         raise UsageError("at takes beats from now, 0 or more")
-    node = node_name(on) if on else here.on
+    node = check_node_name(on) if on else here.on
     line = line_of(here.script.path)
     for event in to_macros(values, here.beat + later, node, here.source, line):
         here.send(event, SET)
@@ -496,7 +496,7 @@ def pick(values: Any, numbers: Any = None) -> Any:
     if isinstance(values, Pattern):  # the pattern may come first
         values, numbers = numbers, values
     if numbers is not None:
-        return pick_from(as_pattern(numbers), values)
+        return pick_from(convert_to_pattern(numbers), values)
     given = list(values)
     if not given:
         raise UsageError("pick takes one or more values, as in pick(['c4', 'e4'])")

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
-from antiphon.networks.torch_network import State, StreamingModel, advance, load, one_thread, until_steady
+from antiphon.networks.torch_network import (
+    State,
+    StreamingModel,
+    advance,
+    load,
+    repeat_until_steady,
+    use_one_torch_thread,
+)
 
 log = logging.getLogger("antiphon.workers")
 BUFFERS = 2
@@ -98,7 +105,7 @@ class Graphs(Eager):
 
 def build(spec: WorkerSpec) -> Stepper:
     """The worker's factory. Raises WorkerError: there is no working card."""
-    one_thread()
+    use_one_torch_thread()
     capture = card(spec.name)
     return GraphStepper(load(spec, capture.device), spec.slots, capture)
 
@@ -156,17 +163,17 @@ class GraphStepper:
         with torch.inference_mode(), self._capture.stream():
             for count in (*counts, self._slots):
                 run = self._of(count)
-                until_steady(partial(self._timed, run))
+                repeat_until_steady(partial(self._timed, run))
                 self._steps[count] = self._capture.record(run)
         for count in counts:
-            if not self._agrees(count):
+            if not self._batch_sizes_agree(count):
                 log.info("%d of %d slots by themselves give other last digits; they run with all", count, self._slots)
                 del self._steps[count]
         rng = np.random.default_rng(1)
         x, y = rng.uniform(-0.5, 0.5, self._views[0][0].shape).astype(np.float32), np.zeros_like(self._views[0][1])
         for count in self._steps:
             self._use = count
-            until_steady(lambda: self.step(np.zeros(self._slots, np.int64), x, y))
+            repeat_until_steady(lambda: self.step(np.zeros(self._slots, np.int64), x, y))
         for slot in range(self._slots):
             self.open(slot, "")
         self._open.clear()
@@ -227,7 +234,7 @@ class GraphStepper:
         self._capture.mark(0)
         self._capture.wait(0)
 
-    def _agrees(self, count: int) -> bool:
+    def _batch_sizes_agree(self, count: int) -> bool:
         alone, among = self._proof(count, count), self._proof(count, self._slots)
         return all(torch.equal(a, b) for a, b in zip(alone, among, strict=True))
 

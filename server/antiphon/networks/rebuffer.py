@@ -184,7 +184,7 @@ class DropoutFader:
         if answer is None and self.there:
             self._leave()
         elif answer is not None and dry is not None and not self.there:
-            self._is, _ = _related(answer, dry)
+            self._is, _ = _dry_sound_correlation(answer, dry)
         words[FadeWord.THERE] = answer is not None
         risen = min(self.fade - words[FadeWord.RISE], self._hop) if answer is not None else 0
         fallen = min(self.fade - words[FadeWord.GONE], self._hop)
@@ -219,7 +219,7 @@ class DropoutFader:
 
     def _leave(self) -> None:
         tail, dry, ghost = self.tail, self.dry_tail, self._ghost
-        self._was, self._held = _related(tail, dry)
+        self._was, self._held = _dry_sound_correlation(tail, dry)
         np.multiply(dry, self._held, out=ghost)
         np.subtract(tail, ghost, out=ghost)
         self._words[FadeWord.RISE] = self._words[FadeWord.GONE] = 0
@@ -258,7 +258,7 @@ class DropoutFader:
             share[risen:] = 0.0
 
 
-def _related(x: Samples, dry: Samples) -> tuple[float, float]:
+def _dry_sound_correlation(x: Samples, dry: Samples) -> tuple[float, float]:
     """Correlation of x with the dry sound, and the gain of the dry sound in x, at most 1; both 0 below `RELATED`."""
     both, power, given = dot(x, dry), dot(x, x), dot(dry, dry)
     if both <= 0.0 or both * both < RELATED * RELATED * power * given:

@@ -72,7 +72,7 @@ log = logging.getLogger("antiphon.workers")
 MIN_STEPS, MAX_STEPS = 32, 400
 
 
-def one_thread() -> None:
+def use_one_torch_thread() -> None:
     """Restricts torch to the calling thread, and flushes denormal numbers to zero."""
     torch.set_num_threads(1)
     # torch allows one call in a process, and a zygote may have made it
@@ -172,7 +172,7 @@ def advance(network: StreamingModel, x: torch.Tensor, y: torch.Tensor, state: St
         torch.where(going.view(-1, *[1] * (new.dim() - 1)), new, before, out=before)
 
 
-def until_steady(step: Callable[[], None]) -> int:
+def repeat_until_steady(step: Callable[[], None]) -> int:
     """Repeats a step until the median of eight is no faster than that of the previous eight; returns their number."""
     times: list[float] = []
     while len(times) < MAX_STEPS:
@@ -247,7 +247,7 @@ def _shown(error: Exception) -> str:
 
 def build(spec: WorkerSpec) -> Stepper:
     """The worker's factory. Raises ModelError when the network or its weights are not as declared."""
-    one_thread()
+    use_one_torch_thread()
     return TorchStepper(load(spec, torch.device("cpu")), spec.slots)
 
 
@@ -269,7 +269,7 @@ class TorchStepper:
         x = np.random.default_rng(0).uniform(-0.5, 0.5, self._inputs.shape).astype(np.float32)
         y = np.zeros(self._outputs.shape, np.float32)
         hops = np.zeros(len(x), np.int64)
-        until_steady(lambda: self.step(hops, x, y))
+        repeat_until_steady(lambda: self.step(hops, x, y))
         for slot in range(len(x)):
             self.open(slot, "")
 

@@ -92,7 +92,7 @@ def analyse_decoded(
             yield block
 
     blocks = whole()
-    results = _fed_apart(apart, blocks, rate, channels) if apart else {}
+    results = _analyse_separated_parts(apart, blocks, rate, channels) if apart else {}
     for _ in blocks:  # what is left where nothing takes it apart
         pass
     results |= {name: feed.end() for name, feed in feeds.items()}
@@ -101,7 +101,7 @@ def analyse_decoded(
     return {name: results[name] for name in names}
 
 
-def _fed_apart(
+def _analyse_separated_parts(
     names: Collection[str], blocks: Iterator[Samples], rate: int, channels: int
 ) -> dict[str, AnalysisResult]:
     present, feeds = analyses(), dict[str, AnalysisFeed]()

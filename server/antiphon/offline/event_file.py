@@ -100,7 +100,7 @@ def parse_events(
 
 def _event(line: str) -> FileEvent:
     try:
-        event = json.loads(line, parse_constant=_no_constant)
+        event = json.loads(line, parse_constant=_refuse_json_constant)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"it is not JSON ({str(error)[:80]})") from None
     try:
@@ -109,7 +109,7 @@ def _event(line: str) -> FileEvent:
         raise UsageError(str(misfit)) from None
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_json_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 

@@ -39,7 +39,7 @@ DECAY = Tail(MAX_TAIL_SECONDS, TAIL_END_LEVEL)
 """Default tail of a self-sounding patch or effect."""
 
 
-def tail_of(asked: float | None, sounds_on: bool) -> Tail:
+def choose_tail(asked: float | None, sounds_on: bool) -> Tail:
     """Tail of a rendering. `asked`: `--tail`, None if not given. `sounds_on`: True if a part of it has a tail."""
     if asked is not None:
         return Tail(asked)

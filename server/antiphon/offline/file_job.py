@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN
 from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
-from antiphon.kernel.contract.params import Param, Value, instead_of
+from antiphon.kernel.contract.params import Param, Value, suggest_parameters
 from antiphon.kernel.errors import ParamError, PluginError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
@@ -19,7 +19,7 @@ from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 # ---- What a processor needs where it works on files, as it declares: for the command line, HTTP and Python
 
 
-def check_writes(info: ProcessorInfo) -> None:
+def check_has_output(info: ProcessorInfo) -> None:
     """Raises `PluginError` for a processor without an audio or events output, which has nothing to write to a file."""
     if info.first("audio", "out") is None and info.first("events", "out") is None:
         raise PluginError(
@@ -150,7 +150,9 @@ def read_settings(
     for name, value in given:
         param = cells.get(name)
         if param is None:
-            raise ParamError(f"{info.type} has no parameter {shorten(name)!r}{instead_of(name, cells.values())}")
+            raise ParamError(
+                f"{info.type} has no parameter {shorten(name)!r}{suggest_parameters(name, cells.values())}"
+            )
         if param.kind != "trigger":
             values[name] = param.check(path_of(param, value)) if param.kind == "file" else param.typed(value)
         elif info.on_files.job and name not in info.on_files.fires:

@@ -110,7 +110,7 @@ class SongPlayers:
     said: str = ""
 
 
-def players_of(graph: Graph, catalog: Catalog, score: TimedScore) -> SongPlayers:
+def find_song_players(graph: Graph, catalog: Catalog, score: TimedScore) -> SongPlayers:
     """Finds the nodes of a patch that play a song: those that take notes and have no wire for them.
 
     A node that only follows notes gets them for a performance, not for a song whose beats are known. A `synth` plays

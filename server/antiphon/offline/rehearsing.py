@@ -39,7 +39,7 @@ from antiphon.offline.hearing import tempo_map
 from antiphon.offline.rendering import PlayerRunner, param_finder, patch_runner
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_child import begin_step, end_step, set_limits
-from antiphon.offline.script_run import TIMEOUT_SECONDS, accepts_event, commands, unknown_values, without_macros
+from antiphon.offline.script_run import TIMEOUT_SECONDS, accepts_event, commands, drop_missing_macros, unknown_values
 from antiphon.signal.loudness import QUIETEST, LoudnessMeter, lufs_of
 
 SILENT_BARS = 2
@@ -148,7 +148,7 @@ _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _NAMES = ("c", "c#", "d", "eb", "e", "f", "f#", "g", "ab", "a", "bb", "b")
 
 
-def out_of_key(before: Iterable[int], after: Iterable[int]) -> list[str]:
+def remark_on_foreign_notes(before: Iterable[int], after: Iterable[int]) -> list[str]:
     """Remark on notes outside the major scale, or its relative minor, that contains all notes before the change."""
     was, now = ({note % 12 for note in notes} for notes in (before, after))
     fitting = [{(root + step) % 12 for step in _MAJOR} for root in range(12)]
@@ -210,7 +210,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
+class RehearsalResult:
     """Verdict and sound, `[channels, frames]` at `RATE`: from the change on, and of the bar before it."""
 
     verdict: Verdict
@@ -254,7 +254,7 @@ class ScriptEvents:
 _EVENTS = ("events", "unchanged")
 
 
-def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples = SILENT) -> Rehearsed:
+def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples = SILENT) -> RehearsalResult:
     """Renders a change from its events, and judges it; the script itself is not run.
 
     `heard`: the input sound, float32 `[2, frames]` at `RATE`, looped.
@@ -278,7 +278,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     if trial.graph is not None and not _is_of(trial.graph, patch, played):
         played = replace(played, events=_after(played), unchanged=[], lead=Fraction(0))
     tempo = patch.tempo if trial.tempo is None else trial.tempo
-    events, remarks = without_macros(played.events, players)
+    events, remarks = drop_missing_macros(played.events, players)
     present = _ends(trial.graph, players, find)
     shifted = [line.replace('"beat": 0', f'"beat": {float(played.lead)}', 1) for line in trial.lines]
     sounds = [*commands(events, trial.name, find, players), *present]
@@ -300,12 +300,12 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
         why.append("it is silent")
     steps = [at for at in range(len(verdict.bars) - 1) if largest_step(verdict.bars[at : at + 2]) > STEP_LU]
     if first and steps:
-        unchanged = without_macros(played.unchanged, players)[0]
+        unchanged = drop_missing_macros(played.unchanged, players)[0]
         usual = [*commands(unchanged, trial.name, find, players), *present]
         before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
         why += caused_loudness_steps(verdict.bars, before, edges, steps, RATE)
     verdict = replace(verdict, why=tuple(why), bars=verdict.bars[len(first) :])
-    return Rehearsed(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
+    return RehearsalResult(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
 
 
 def _after(played: ScriptEvents) -> list[LiveEvent]:
@@ -337,7 +337,7 @@ def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def rehearse_change(
     asked: Mapping[str, Any], played: Mapping[str, Any], loaded: Loaded, heard: Samples = SILENT
-) -> Rehearsed:
+) -> RehearsalResult:
     """Renders and judges the result of `perform_change`. Raises `AntiphonError` like `rehearse`."""
     return rehearse(_trial(asked), ScriptEvents.of(played), loaded, heard)
 
@@ -379,9 +379,9 @@ def _performed(trial: Trial) -> ScriptEvents:
     after = _until(performance, at + length)
     unchanged = _until(_performance_at(before, at, trial)[0], at + length)
     played.usual = sorted(before.sets() | {one.address for one in (*ran, *events, *unchanged) if one.source})
-    played.failed += _against(trial.locked, unchanged, after)
+    played.failed += _locked_track_objections(trial.locked, unchanged, after)
     played.unchanged = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *unchanged)]
-    played.remarks += out_of_key(_keys(events), _keys(after))
+    played.remarks += remark_on_foreign_notes(_keys(events), _keys(after))
     played.events = [replace(event, beat=event.beat - (at - lead)) for event in (*events, *after)]
     return played
 
@@ -416,7 +416,9 @@ def _until(performance: Performance, beat: Fraction) -> list[LiveEvent]:
     return events
 
 
-def _against(locked: Iterable[str], before: Sequence[LiveEvent], after: Sequence[LiveEvent]) -> list[str]:
+def _locked_track_objections(
+    locked: Iterable[str], before: Sequence[LiveEvent], after: Sequence[LiveEvent]
+) -> list[str]:
     def notes(events: Sequence[LiveEvent], name: str) -> list[tuple[Fraction, str, tuple[Any, ...]]]:
         return sorted((event.beat, event.address, event.args) for event in events if event.source == name)
 
@@ -456,7 +458,7 @@ def _patch(trial: Trial, script: ScriptEvents, loaded: Loaded) -> Patch:
     )
     wires = tuple(Wire(_end(source), _end(dest)) for source, dest in live["wires"])
     macros, scenes = macros_from_json(live["macros"]), {int(number): one for number, one in live["scenes"].items()}
-    return replace(patch, scenes=scenes, graph=Graph(nodes, wires, macros).with_types(loaded.catalog))
+    return replace(patch, scenes=scenes, graph=Graph(nodes, wires, macros).without_rejected_values(loaded.catalog))
 
 
 def _is_of(live: Mapping[str, Any], patch: Patch | None, script: ScriptEvents) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.params import Param, instead_of
+from antiphon.kernel.contract.params import Param, suggest_parameters
 from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.engine.action_schedule import CAPACITY
 from antiphon.kernel.engine.graph_player import GraphPlayer
@@ -17,7 +17,7 @@ from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.graph.io_nodes import OUT_NUMBER, declaration, own_nodes
+from antiphon.kernel.graph.io_nodes import OUT_NUMBER, declaration, nodes_outside_plan
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins.loader import Loaded
@@ -58,7 +58,7 @@ class PlayerRunner:
         """`pairs`: pairs of the output, as in `output_buses`, if there are several."""
         self.spec = spec
         graph, commands = settle(graph, catalog, commands)
-        ids, actions = actions_of(graph, catalog, spec.rate, commands)
+        ids, actions = convert_to_actions(graph, catalog, spec.rate, commands)
         self._names = {number: name for name, number in ids.items()}
         self.listener: Callable[[Plan, Samples, Samples, int], None] | None = None
         plan = self.plan = compile_plan(graph, catalog, make, spec, ids)
@@ -181,7 +181,7 @@ def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple
     return replace(graph, nodes=tuple(nodes.values())), rest
 
 
-def actions_of(
+def convert_to_actions(
     graph: Graph, catalog: Catalog, rate: int, commands: Iterable[Command]
 ) -> tuple[dict[str, int], list[Action]]:
     """Converts commands to engine actions by a session, as live; returns every node's number, and the actions in order.
@@ -204,14 +204,14 @@ def actions_of(
 
 def param_finder(graph: Graph, catalog: Catalog) -> Callable[[str, str], Param]:
     """Function that looks up a parameter by node and name, and raises UsageError if there is none."""
-    infos = [(node.name, declaration(node, catalog)) for node in (*graph.nodes, *own_nodes(graph))]
+    infos = [(node.name, declaration(node, catalog)) for node in (*graph.nodes, *nodes_outside_plan(graph))]
     nodes = {name: {param.name: param for param in info.cells} for name, info in infos if info is not None}
 
     def find(node: str, name: str) -> Param:
         if node not in nodes:
             raise UsageError(f"there is no node {node!r}{instead(node, nodes)}")
         if name not in nodes[node]:
-            raise UsageError(f"{node} has no parameter {name!r}{instead_of(name, nodes[node].values())}")
+            raise UsageError(f"{node} has no parameter {name!r}{suggest_parameters(name, nodes[node].values())}")
         return nodes[node][name]
 
     return find

@@ -41,7 +41,7 @@ Tell = Callable[[dict[str, Any]], None]
 
 
 @contextmanager
-def written_tracks(
+def write_replayed_tracks(
     folder: Path, spec: StreamSpec, first: int, tell: Tell, latency: int = 0
 ) -> Iterator["ReplayedTracks"]:
     """Context with a folder's tracks, which keeps all of them or none. Raises FileError: they cannot be written."""
@@ -189,7 +189,7 @@ class _ReplayedEngine:
             self.close()
             request = line.get("load")
             self._plan = None if request is None else self._compiled(request, None)
-            self.player = resumed_player(self._spec, line, self._plan)
+            self.player = restore_graph_player(self._spec, line, self._plan)
         elif "load" in line:
             request = line["load"]
             self._plan = plan = self._compiled(request, self._plan)
@@ -254,7 +254,7 @@ class _LoggedSchedule(ActionSchedule):
         return []
 
 
-def resumed_player(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) -> GraphPlayer:
+def restore_graph_player(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) -> GraphPlayer:
     """A graph player with the state in an `engine` line of the log. Raises ValueError for an invalid number."""
     player = GraphPlayer(spec)
     player.schedule = _LoggedSchedule()

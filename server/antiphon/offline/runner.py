@@ -22,7 +22,7 @@ from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.file_ends import NO_TAIL, Decay, LastBar, Tail
-from antiphon.offline.file_job import check_writes
+from antiphon.offline.file_job import check_has_output
 
 if TYPE_CHECKING:
     from antiphon.offline.note_file import TimedScore
@@ -162,7 +162,7 @@ class PlanRunner:
         """
         self.spec, self.type = spec, type
         info = catalog[type]
-        check_writes(info)
+        check_has_output(info)
         out, into = info.first("audio", "out"), info.first("audio", "in")
         name = info.variant[0]
         wires = [Wire(End(name, out.name), End(OUT, OUT))] if out is not None else []

@@ -23,7 +23,7 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Beat, Command
 from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.session.play import beyond_range, fitted, silent, takes, unknown_words
+from antiphon.kernel.session.play import beyond_range_message, fitted, silent, takes, unknown_words
 from antiphon.live.notes import MACRO_VALUES
 from antiphon.live.records import OUTSIDE, LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, commands_of
@@ -193,7 +193,7 @@ def unknown_values(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str,
     return list(found)
 
 
-def without_macros(events: Sequence[LiveEvent], players: Players) -> tuple[list[LiveEvent], list[str]]:
+def drop_missing_macros(events: Sequence[LiveEvent], players: Players) -> tuple[list[LiveEvent], list[str]]:
     """Events without values for macros that the patch lacks, and remarks: on each of these, on chords of chords, and on
     values out of their ranges."""
     graph = players.graph
@@ -222,7 +222,7 @@ def without_macros(events: Sequence[LiveEvent], players: Players) -> tuple[list[
         f"line {line}: each note of {node} is a recorded chord; give it one note, and the chord to another node"
         for line, node in twice
     ] + [
-        f"line {line}: {beyond_range(node, players.catalog[graph.node(node).type].params, name)}"
+        f"line {line}: {beyond_range_message(node, players.catalog[graph.node(node).type].params, name)}"
         for line, node, name in past
     ]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from antiphon.files.decode import path_text
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
-from antiphon.kernel.contract.params import Param, Value, instead_of
+from antiphon.kernel.contract.params import Param, Value, suggest_parameters
 from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.errors import FileError, MissingAttribute, ParamError, PluginError, UsageError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
@@ -29,7 +29,7 @@ from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
 from antiphon.kernel.runtime.shortening import counted, short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.operations.file_tasks import play_with
-from antiphon.operations.given import MAX_CHANNELS, Note, is_path, rate_of, samples_of
+from antiphon.operations.given import MAX_CHANNELS, Note, copy_samples, is_path, rate_of
 from antiphon.operations.python import loaded
 from antiphon.operations.wording import called
 
@@ -224,7 +224,7 @@ class Chain:
             raise UsageError(
                 f"this chain runs at {self.rate} Hz, and the sound at {rate:g}; make a chain for that rate"
             )
-        x = samples_of(sound)
+        x = copy_samples(sound)
         if len(x) != self.channels:
             raise UsageError(f"this chain takes {counted(self.channels, 'channel')}, and the sound has {len(x)}")
         self.reset()
@@ -298,7 +298,9 @@ class Chain:
     def _value(self, host: NodeHost, name: str) -> Value:
         cell = host.by_name.get(name)
         if cell is None:
-            raise MissingAttribute(f"{host.info.type} has no parameter {name!r}{instead_of(name, host.info.cells)}")
+            raise MissingAttribute(
+                f"{host.info.type} has no parameter {name!r}{suggest_parameters(name, host.info.cells)}"
+            )
         for number, place, value in self.plan.reports():
             self._reported[number, place] = value
         given = self._graph.node(host.name).values
@@ -308,7 +310,7 @@ class Chain:
     def _set(self, host: NodeHost, name: str, value: object) -> None:
         place = next((n for n, param in enumerate(host.info.cells) if param.name == name), None)
         if place is None:
-            raise ParamError(f"{host.info.type} has no parameter {name!r}{instead_of(name, host.info.cells)}")
+            raise ParamError(f"{host.info.type} has no parameter {name!r}{suggest_parameters(name, host.info.cells)}")
         param = host.info.cells[place]
         checked = param.typed(value)
         if param.restart or param.kind in ("text", "file"):
@@ -338,7 +340,7 @@ def _floats(block: Any) -> NDArray[Any]:
     if x.dtype.kind not in "fiu":
         raise UsageError(f"a block holds floats, and this one holds {x.dtype} values")
     if x.dtype.kind in "iu":
-        return samples_of(x) if x.size else x.astype(np.float32)
+        return copy_samples(x) if x.size else x.astype(np.float32)
     return x
 
 
@@ -361,7 +363,7 @@ def _nodes(steps: tuple[Step, ...]) -> Iterator[NodeSpec]:
         cells = {param.name: param for param in info.cells}
         for param in values:
             if param not in cells:
-                raise ParamError(f"{type_} has no parameter {param!r}{instead_of(param, cells.values())}")
+                raise ParamError(f"{type_} has no parameter {param!r}{suggest_parameters(param, cells.values())}")
         checked = {param: cells[param].typed(value) for param, value in values.items()}
         yield NodeSpec(name, known.varied(type_, values), checked)
 
@@ -409,7 +411,7 @@ class Stream(Chain):
 
     def __call__(self, sound: Any, rate: float | None = None) -> list[Note]:  # type: ignore[override]
         """Returns the notes of a whole sound, from the initial state; a note that still sounds ends with the sound."""
-        x = samples_of(sound)
+        x = copy_samples(sound)
         self.reset()
         silence = np.zeros((len(x), self.latency + self.rate), np.float32)
         notes = self.process(np.concatenate([x, silence], axis=1))

@@ -117,7 +117,7 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None, comp
         from antiphon.kernel.workers import devices
 
         devices.resolve(device)
-        devices.prefer(device)
+        devices.set_preferred_device(device)
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if synth == "auto" and not plays and BACKENDS not in sys.modules:
         return  # one is chosen where it is asked for

@@ -19,7 +19,7 @@ MAX_TAG_LETTERS = 200
 """Maximum characters of a tag."""
 
 
-def finish_of(asked: FinishRequest, rate: int = 0) -> SoundFinish:
+def convert_finish_request(asked: FinishRequest, rate: int = 0) -> SoundFinish:
     """Converts a requested finish; `rate`: Hz, 0 for that of the source. Raises UsageError: a value is not allowed."""
     check(asked)
     tags: dict[str, str] = {}
@@ -77,23 +77,23 @@ def _tagger(names: list[str]) -> Callable[[int, int], SoundTagger]:
     return lambda rate, channels: _MusicTagger(names, rate, channels)
 
 
-def finish_like(finish: SoundFinish, source: Path) -> SoundFinish:
+def add_source_tags(finish: SoundFinish, source: Path) -> SoundFinish:
     """Adds the tags and the marks of a sound file to a finish; other files leave it unchanged."""
     try:
         with Decoder(source) as decoder:
             info = decoder.info
-        marked = finish_marked(finish, source, info.frames, info.rate)
+        marked = add_source_marks(finish, source, info.frames, info.rate)
     except (FileError, OSError):
         return finish
-    return replace(marked.tagged(info), picture=picture_of(source, info))
+    return replace(marked.tagged(info), picture=find_video_picture(source, info))
 
 
-def picture_of(source: Path, info: AudioInfo) -> VideoPicture | None:
+def find_video_picture(source: Path, info: AudioInfo) -> VideoPicture | None:
     """The picture of a file that was read; None if it is not a video."""
     return VideoPicture(source.absolute(), info.begins) if info.picture else None
 
 
-def finish_marked(
+def add_source_marks(
     finish: SoundFinish, source: Path, frames: int | None, rate: int, transposed: bool = False
 ) -> SoundFinish:
     """Adds the marks of a sound file of `frames` to a finish. `transposed`: whether its pitch changes."""

@@ -75,7 +75,7 @@ def check_no_rate(given: object, rate: object) -> None:
         )
 
 
-def samples_of(given: Any) -> Samples:
+def copy_samples(given: Any) -> Samples:
     """Copies a sound as float32 `[channels, frames]`.
 
     `given`: `[frames]` or `[channels, frames]`; floats with 1 as full scale, or integers, which are scaled by their
@@ -172,12 +172,12 @@ def _tracks(given: Iterable[Any]) -> list[MidiTrack]:
         raise UsageError("there are no notes in the sequence that was given")
     channels: dict[int, list[MidiNote]] = {}
     for place, note in enumerate(notes):
-        taken = _midi_note(note, place)
+        taken = _convert_to_midi_note(note, place)
         channels.setdefault(taken.channel, []).append(taken)
     return [MidiTrack("", tuple(sorted(each, key=lambda note: note.start))) for _, each in sorted(channels.items())]
 
 
-def _midi_note(note: Any, place: int) -> MidiNote:
+def _convert_to_midi_note(note: Any, place: int) -> MidiNote:
     try:
         start, end = float(note.start), float(note.end)
         pitch, velocity = index(note.pitch), float(note.velocity)

@@ -344,7 +344,7 @@ def performed(lesson: LessonFile, events_until: Callable[[Fraction], Sequence[Li
     check = lesson.head.check
     try:
         events = events_until(Fraction(BEATS * check.bars))
-        commands(events, SCRIPT, *_of_patch(lesson.head.patch))
+        commands(events, SCRIPT, *_patch_param_functions(lesson.head.patch))
     except ScriptError as error:  # equal errors on other lines are equal
         sentence = str(error).replace(f"{SCRIPT} line", "Line")
         return LessonOutcome(sentence, ("error", sentence.split(": ", 1)[-1]))
@@ -352,7 +352,7 @@ def performed(lesson: LessonFile, events_until: Callable[[Fraction], Sequence[Li
 
 
 @cache
-def _of_patch(patch: str) -> tuple[FindParam, Players]:
+def _patch_param_functions(patch: str) -> tuple[FindParam, Players]:
     """Functions that find the parameters of a patch, and its nodes that play notes."""
     from antiphon.kernel.graph.patch import load
     from antiphon.kernel.plugins import loader
@@ -406,7 +406,7 @@ def refusal(patch: str, address: str, args: Sequence[Any]) -> str:
     if not patch or not args or not re.match(r"/note/(on|off)$|/node/\w+/\w+(/norm)?$", address):
         return ""
     try:
-        commands_of(address, args, NOW, *_of_patch(patch))
+        commands_of(address, args, NOW, *_patch_param_functions(patch))
     except AntiphonError as error:
         return str(error)
     return ""

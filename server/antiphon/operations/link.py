@@ -96,10 +96,10 @@ class ServerLink:
         part of it can have been handled. Raises RequestError: the server refuses; it has the reason. Raises
         EngineError: it does not answer.
         """
-        packets = _packets(questions)
+        packets = _encode_questions(questions)
         packet = packets[0] if len(packets) == 1 else encode_bundle(NOW, packets)
         with self._asking:
-            _check_wanted()
+            _check_not_cancelled()
             if self._connection is None:
                 raise EngineError("this connection is closed; antiphon.connect opens another")
             try:
@@ -142,13 +142,13 @@ def _answers(number: int, messages: Iterator[Message]) -> list[Message]:
     return answers
 
 
-def _check_wanted() -> None:
+def _check_not_cancelled() -> None:
     """Raises EngineError if the caller has given up."""
     if GIVEN_UP.get()():
         raise EngineError("this question was cancelled before it was sent")
 
 
-def _packets(questions: Sequence[Question]) -> list[bytes]:
+def _encode_questions(questions: Sequence[Question]) -> list[bytes]:
     """Encodes messages as packets. Raises UsageError: OSC has no type for an argument."""
     try:
         return [encode(address, *args) for address, args in questions]
@@ -189,9 +189,9 @@ class Subscription:
 
         Returns the answers. Raises RequestError: the server refuses. Raises EngineError: it does not answer.
         """
-        packets, timeout = _packets(questions), self._address[2]
+        packets, timeout = _encode_questions(questions), self._address[2]
         with self._asking:
-            _check_wanted()
+            _check_not_cancelled()
             while not self._answers.empty():  # of what others did
                 self._answers.get_nowait()
             number = next(self._numbers)

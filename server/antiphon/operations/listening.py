@@ -14,7 +14,7 @@ from antiphon.files.decode import Decoder
 from antiphon.kernel.errors import MissingAttribute, UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
-from antiphon.operations.given import check_no_rate, is_path, path_of, rate_of, samples_of, write_sound
+from antiphon.operations.given import check_no_rate, copy_samples, is_path, path_of, rate_of, write_sound
 from antiphon.operations.python import loaded, progress_display, work_folder
 from antiphon.operations.result import Result
 from antiphon.operations.wording import called
@@ -148,7 +148,7 @@ def analyse(
         path = (
             path_of(sound)
             if is_path(sound)
-            else write_sound(folder / "in.wav", samples_of(sound), rate_of(rate, "antiphon.analyse(sound, 48000)"))
+            else write_sound(folder / "in.wav", copy_samples(sound), rate_of(rate, "antiphon.analyse(sound, 48000)"))
         )
         with Decoder(Path(path), name="" if is_path(sound) else "the sound") as decoder:
             frames = decoder.frames

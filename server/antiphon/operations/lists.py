@@ -13,7 +13,7 @@ from antiphon.kernel.graph.patch_list import SETS, PatchEntry, entries
 from antiphon.kernel.plugins.hook_lists import hook_lists, import_plugins
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.suggestion import instead, suggest
-from antiphon.operations.shared import ASKER, Request, SharedOperation, added_operations, offer_all
+from antiphon.operations.shared import ASKER, Request, SharedOperation, add_operation_addresses, added_operations
 from antiphon.operations.wording import called
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def operation_addresses(catalog: Catalog) -> Iterator[AddressInfo]:
     dispatcher = import_plugins(wanted, lambda name, error: None)
     for plugin in dispatcher.implemented:
         osc = AddressList(plugin)
-        offer_all(dispatcher, osc)
+        add_operation_addresses(dispatcher, osc)
         yield from (info for info, _ in osc.added)
 
 
@@ -152,13 +152,13 @@ def plugins(asked: PluginsRequest) -> ShownPlugins | Iterator[str]:
     from antiphon.kernel.plugins.loader import load
 
     if asked.scanned:
-        return _scanned(iter(service("scan").lines()))
+        return _plugin_lines_or_remark(iter(service("scan").lines()))
     loaded = load(None if asked.plugins_dir is None else Path(asked.plugins_dir))
     one = known_type(asked.name, loaded.catalog) if asked.name else None
     return ShownPlugins(loaded, one, asked.plugins_dir)
 
 
-def _scanned(lines: Iterator[str]) -> Iterator[str]:
+def _plugin_lines_or_remark(lines: Iterator[str]) -> Iterator[str]:
     yield next(lines, "no plugin of others is installed, nor in the folders of LV2_PATH, CLAP_PATH and VST3_PATH")
     yield from lines
 
@@ -232,7 +232,7 @@ LISTS = {
 
 def offered() -> dict[str, SharedOperation]:
     """Antiphon's operations and those of all plugins, by name, without those of failed plugins."""
-    dispatcher = import_plugins(hook_lists().implementing("antiphon_operations"), lambda name, error: None)
+    dispatcher = import_plugins(hook_lists().plugins_with_hook("antiphon_operations"), lambda name, error: None)
     added = (added_operations(dispatcher, plugin)[0] for plugin in dispatcher.implemented)
     return LISTS | {one.name: one for some in added for one in some}
 

@@ -24,11 +24,11 @@ from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.operations import run as operation
 from antiphon.operations.given import (
     check_no_rate,
+    copy_samples,
     is_notes,
     is_path,
     path_of,
     rate_of,
-    samples_of,
     write_notes,
     write_sound,
 )
@@ -104,7 +104,7 @@ def run(
     warnings: list[str] = []
     with work_folder() as folder, progress_display(progress, name) as shown, in_words(folder):
         source, flat = _source(name, info, sound, rate, folder)
-        plan = _Plan(info, options, source, folder, None if out is None else Path(path_of(out)))
+        plan = _CallFiles(info, options, source, folder, None if out is None else Path(path_of(out)))
         written: list[Written] = []
         operation.run(plan.request(name, given), known, Reporting(warnings.append, written.append, shown))
         made = plan.result(written, tuple(worded(text, folder) for text in warnings), flat=flat)
@@ -219,7 +219,7 @@ def _source(name: str, info: ProcessorInfo, sound: Any, rate: float | None, fold
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _CallFiles:
     """Files of one call."""
 
     info: ProcessorInfo
@@ -432,7 +432,7 @@ def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
         return str(write_sound(folder / "in.wav", np.atleast_2d(sound.sound), sound.rate))
     if is_notes(sound):
         return str(write_notes(folder / "in.mid", sound))
-    return str(write_sound(folder / "in.wav", samples_of(sound), rate_of(rate, example)))
+    return str(write_sound(folder / "in.wav", copy_samples(sound), rate_of(rate, example)))
 
 
 def _given_notes(notes: Any, file: Path) -> str:

@@ -160,13 +160,13 @@ class Remote:
 
         Raises AntiphonError: the server refuses one.
         """
-        questions = _questions(message)
+        questions = _convert_to_questions(message)
         if self._later is not None:
             self._later += questions
             return []
         own = [question for question in questions if question[0] in _OF_SUBSCRIBERS]
         others = [question for question in questions if question[0] not in _OF_SUBSCRIBERS]
-        answers = self._subscribed().ask(*own) if own else []
+        answers = self._open_subscription().ask(*own) if own else []
         return answers + self._link.ask(*others) if others else answers
 
     def value(self, address: str, *args: Arg) -> Any:
@@ -348,9 +348,9 @@ class Remote:
             )
         if address == _NOTES:
             self.send(_WATCH, 1)
-        return self._subscribed().on(address, call)
+        return self._open_subscription().on(address, call)
 
-    def _subscribed(self) -> Subscription:
+    def _open_subscription(self) -> Subscription:
         if self._subscription is None:
             self._subscription = Subscription(self.host, self.port, self._timeout)
         return self._subscription
@@ -433,7 +433,7 @@ def connect(
     return Remote(host, port, token=token, http_port=http_port, timeout=timeout)
 
 
-def _questions(given: Sequence[Any]) -> list[Question]:
+def _convert_to_questions(given: Sequence[Any]) -> list[Question]:
     """Converts the arguments of `Remote.send` to messages. Raises UsageError: they are invalid."""
     found: list[Question] = []
     for each in [(given[0], given[1:])] if given and isinstance(given[0], str) else given:

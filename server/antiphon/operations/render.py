@@ -27,7 +27,7 @@ from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.session.play import silent, stands_in, substituted, unknown_words, without_bank
+from antiphon.kernel.session.play import find_substituted_words, silent, stands_in, unknown_words, word_after_bank
 from antiphon.live.listening import missing
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import LiveEvent, ScriptError
@@ -35,9 +35,9 @@ from antiphon.offline.file_job import check_distinct, free
 from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
-from antiphon.offline.script_run import ScriptProcess, commands, frames_of, is_script, without_macros
+from antiphon.offline.script_run import ScriptProcess, commands, drop_missing_macros, frames_of, is_script
 from antiphon.operations.file_tasks import failures, gather_tasks, play_with, sound_suffix
-from antiphon.operations.finishing import finish_of
+from antiphon.operations.finishing import convert_finish_request
 from antiphon.operations.pipes import PipeEnds
 from antiphon.operations.rendering import (
     BLOCK,
@@ -69,12 +69,12 @@ _STEP = Fraction(1, 4)
 
 def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float) -> tuple[int, list[str]]:
     """Writes notes and tempo; returns the number of notes, and the names of sounds without a MIDI note."""
-    tracks, missing = tracks_of(events, beats)
+    tracks, missing = group_notes_by_track(events, beats)
     midifile.write(path, tracks, tempo_of(events, tempo), TICKS)
     return sum(len(track.notes) for track in tracks), missing
 
 
-def tracks_of(events: Sequence[LiveEvent], beats: Fraction) -> tuple[list[MidiTrack], list[str]]:
+def group_notes_by_track(events: Sequence[LiveEvent], beats: Fraction) -> tuple[list[MidiTrack], list[str]]:
     """Notes of each track and loop, and names of sounds without a MIDI note. Unended notes end at `beats`."""
     notes: dict[str, list[MidiNote]] = {}
     sounding: dict[tuple[object, ...], tuple[LiveEvent, int, float]] = {}
@@ -101,7 +101,7 @@ def tracks_of(events: Sequence[LiveEvent], beats: Fraction) -> tuple[list[MidiTr
         elif event.address.endswith("/play"):
             values = dict(zip(event.args[::2], event.args[1::2], strict=True))
             sound = str(values.get("s"))
-            number = int(values.get("note", _DRUMS.get(sound, _DRUMS.get(without_bank(sound), -1))))
+            number = int(values.get("note", _DRUMS.get(sound, _DRUMS.get(word_after_bank(sound), -1))))
             if number < 0:
                 name = str(values.get("s", "?"))
                 missing += [] if name in missing else [name]
@@ -183,7 +183,7 @@ def _render(asked: RenderRequest, bars: float) -> bool:
     bar = max(1, round(script.header.bar))
     done = task.write(out, played(task, events, name), name, bar=bar)
     sources = path_text(path), f"the patch {task.patch.name}"
-    explained, sentences, remarks = unknown_in(name, events, done)
+    explained, sentences, remarks = find_unknown_notes(name, events, done)
     for sentence in [*sentences, *remarks][:MAX_SENTENCES]:
         reporting.complain(sentence)
     failed = done.tell(reporting, sources, explained)
@@ -194,7 +194,7 @@ def _render(asked: RenderRequest, bars: float) -> bool:
         wrote = stem.written
         made.append(StudioTrack(Path(file).stem, Path(file).name, wrote.channels, seconds=wrote.seconds))
     if asked.stems:
-        notes, _ = tracks_of(events, beats)
+        notes, _ = group_notes_by_track(events, beats)
         made += [StudioTrack(f"{track.name} notes", muted=True, notes=track) for track in notes]
         tempo = tempo_of(events, task.patch.tempo)
         seconds = done.written.seconds or 0.0
@@ -210,7 +210,7 @@ def _render(asked: RenderRequest, bars: float) -> bool:
     return failed
 
 
-def unknown_in(
+def find_unknown_notes(
     name: str, events: Sequence[LiveEvent], done: RenderedFile
 ) -> tuple[Mapping[str, int], list[str], list[str]]:
     """Finds notes with names unknown to their node; returns their number by node, a sentence per line, and remarks on
@@ -224,7 +224,7 @@ def unknown_in(
         for value, word, known in unknown_words(done.vocabularies.get(node, {}), event.args):
             found[node] += 1
             sentences[f"{name} line {event.line}: {silent(node, value, word)}{instead(word, known)}"] = None
-        for word, known in substituted(done.vocabularies.get(node, {}), event.args):
+        for word, known in find_substituted_words(done.vocabularies.get(node, {}), event.args):
             remarks[stands_in(node, word, known)] = None
     return found, list(sentences), list(remarks)
 
@@ -246,7 +246,7 @@ def performed(
     for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
         complain(f"{path.name} line {line}: {sentence}")
     play_with(asked.device, asked.synth, loaded, patch.graph, complain)
-    rate, channels, subtype, _, finish = sound_form(source, finish_of(asked.finish, asked.rate))
+    rate, channels, subtype, _, finish = sound_form(source, convert_finish_request(asked.finish, asked.rate))
     if source is None and asked.stems is None:  # stems sum to OUT
         finish = finish.from_notes()
     beats = exact(bars, "--bars") * header.bar
@@ -263,7 +263,7 @@ def performed(
         events = _answered(task, script, beats, events)
         frames = frames_of(events, beats, rate, patch.tempo)
         task = replace(task, frames=frames, expected=frames)
-    events, lacking = without_macros(events, Players(patch.graph, loaded.catalog))
+    events, lacking = drop_missing_macros(events, Players(patch.graph, loaded.catalog))
     for sentence in lacking:
         complain(f"{path.name} {sentence}")
     return task, beats, events
@@ -281,7 +281,7 @@ def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events:
     cues: list[Cue] = []
     for _ in range(MAX_ROUNDS):
         hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
-        taken, _ = without_macros(events, Players(task.patch.graph, task.loaded.catalog))
+        taken, _ = drop_missing_macros(events, Players(task.patch.graph, task.loaded.catalog))
         task.hear(played(task, taken, script.name), hearing)
         heard = hearing.cues(events, spec.rate, task.patch.tempo)
         if heard == cues:
@@ -324,7 +324,7 @@ def render(asked: RenderRequest, loaded: Loaded) -> bool:
     rendered. Raises ScriptError: the script has an error.
     """
     check(asked)
-    finish_of(asked.finish)
+    convert_finish_request(asked.finish)
     check_cue(asked.cue)
     if asked.stems == "":
         raise UsageError("--stems takes a folder; name one, as --stems strips")

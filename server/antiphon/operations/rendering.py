@@ -33,14 +33,14 @@ from antiphon.kernel.session.notes import Players
 from antiphon.kernel.synth.info import OfflinePasses, chosen
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
-from antiphon.offline.file_ends import NO_TAIL, Tail, fade_end, tail_of
+from antiphon.offline.file_ends import NO_TAIL, Tail, choose_tail, fade_end
 from antiphon.offline.file_job import transposes
 from antiphon.offline.hearing import BlockListener
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import PlayerRunner, param_finder
-from antiphon.offline.replay import written_tracks
+from antiphon.offline.replay import write_replayed_tracks
 from antiphon.offline.runner import process_stream
-from antiphon.operations.finishing import finish_marked, finish_of
+from antiphon.operations.finishing import add_source_marks, convert_finish_request
 from antiphon.operations.requests import SILENT, RenderRequest, Reporting
 from antiphon.operations.tracks import TrackNotes, claim, describe, linear
 
@@ -87,12 +87,12 @@ class PatchRender:
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
             heard_by = Likeness()
-            blocks = heard_by.watched_input(self._blocks(stack))
+            blocks = heard_by.record_input_means(self._blocks(stack))
             runner = stack.enter_context(closing(prepared()))
             told: list[dict[str, Any]] = []
             tracks = None
             if stems is not None:
-                tracks = stack.enter_context(written_tracks(stems, self.spec, 0, told.append, runner.latency))
+                tracks = stack.enter_context(write_replayed_tracks(stems, self.spec, 0, told.append, runner.latency))
                 runner.record(tracks)
             writer = stack.enter_context(AudioWriter(out, rate, channels, self.subtype, self.finish))
             progress = stack.enter_context(self.reporting.progress(name, self.expected, rate))
@@ -180,7 +180,7 @@ class Likeness:
         self._held: deque[F64] = deque()
         self._both = self._entered = self._left = 0.0
 
-    def watched_input(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+    def record_input_means(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
         """Yields the blocks of the input, unchanged."""
         for block in blocks:
             self._held.append(block.mean(axis=0, dtype=np.float64))
@@ -251,7 +251,7 @@ def sound_form(sound: str | None, finish: SoundFinish) -> tuple[int, int, str, i
 
 def tail_after(asked: RenderRequest, patch: Patch, catalog: Catalog) -> Tail:
     """The requested tail, or that of the patch's nodes."""
-    return tail_of(asked.tail, any(catalog[node.type].on_files.tail for node in patch.graph.nodes))
+    return choose_tail(asked.tail, any(catalog[node.type].on_files.tail for node in patch.graph.nodes))
 
 
 def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Loaded, patch: Patch) -> bool:
@@ -263,17 +263,17 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
     given = [path for path in (source, asked.events) if path is not None]
     notes = [path for path in given if is_midi(path)]
     sound = None if source in notes else source
-    rate, channels, subtype, frames, finish = sound_form(sound, finish_of(asked.finish, asked.rate))
+    rate, channels, subtype, frames, finish = sound_form(sound, convert_finish_request(asked.finish, asked.rate))
     if sound is not None and Path(sound).is_file():
         transposed = any(transposes(catalog[node.type], node.values) for node in graph.nodes)
-        finish = finish_marked(finish, Path(sound), frames, rate, transposed)
+        finish = add_source_marks(finish, Path(sound), frames, rate, transposed)
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]
     for path, score in zip(notes, scores, strict=True):
         # nodes that play a MIDI file; says where a kit was added
         name = path_text(path)
         try:
-            players = note_file.players_of(patch.graph, catalog, score)
+            players = note_file.find_song_players(patch.graph, catalog, score)
         except RequestError as error:
             raise UsageError(f"{name}: {error}") from None
         if players.said:

@@ -172,7 +172,7 @@ class RunRequest(Struct, frozen=True):
     @property
     def given(self) -> tuple[tuple[str, Any], ...]:
         """Names and values of parameters, in order. Raises UsageError for other texts than NAME=VALUE."""
-        return tuple(pair_of(one) if isinstance(one, str) else one for one in self.param)
+        return tuple(split_name_value(one) if isinstance(one, str) else one for one in self.param)
 
     @property
     def beside(self) -> dict[str, str]:
@@ -254,7 +254,7 @@ class RehearseRequest(Struct, frozen=True):
     as_json: Annotated[bool, argument("Print the figures as JSON.", flags="--json")] = False
 
 
-def pair_of(text: str) -> tuple[str, str]:
+def split_name_value(text: str) -> tuple[str, str]:
     """Splits NAME=VALUE into name and value."""
     name, equals, value = text.partition("=")
     if not equals:

@@ -38,20 +38,22 @@ def sound_html(sound: Samples, rate: int, notes: Sequence[Note] = (), name: str 
     if not whole.shape[1]:
         return "<em>no sound</em>"
     seconds = whole.shape[1] / rate
-    drawn = [waveform(whole), spectrogram(whole, rate), *([_roll(notes, seconds)] if notes else [])]
+    drawn = [waveform(whole), spectrogram(whole, rate), *([_draw_piano_roll(notes, seconds)] if notes else [])]
     player = (
-        f'<audio controls src="data:audio/flac;base64,{_flac(whole, rate)}"></audio>'
+        f'<audio controls src="data:audio/flac;base64,{_encode_flac(whole, rate)}"></audio>'
         if seconds <= MAX_SECONDS
         else f"<em>{seconds:.0f} s, too long to be played here: save it</em>"
     )
-    return f"<div>{escape(name)}{_picture(levels_picture(*drawn), 'waveform and spectrogram')}<br>{player}</div>"
+    return f"<div>{escape(name)}{_png_image_html(levels_picture(*drawn), 'waveform and spectrogram')}<br>{player}</div>"
 
 
 def notes_html(notes: Sequence[Note]) -> str:
     """HTML of a piano roll."""
     if not notes:
         return "<em>no notes</em>"
-    return _picture(levels_picture(_roll(notes, max(note.end for note in notes))), f"piano roll, {len(notes)} notes")
+    return _png_image_html(
+        levels_picture(_draw_piano_roll(notes, max(note.end for note in notes))), f"piano roll, {len(notes)} notes"
+    )
 
 
 def row_html(boxes: Iterable[tuple[str, str]]) -> str:
@@ -76,15 +78,15 @@ def table_html(rows: Mapping[str, Any]) -> str:
     return f"<table>{''.join(shown)}</table>"
 
 
-def _roll(notes: Sequence[Note], seconds: float) -> Any:
+def _draw_piano_roll(notes: Sequence[Note], seconds: float) -> Any:
     return piano_roll([(note.start, note.end - note.start, note.pitch, note.velocity) for note in notes], seconds)
 
 
-def _picture(png: bytes, alt: str) -> str:
+def _png_image_html(png: bytes, alt: str) -> str:
     return f'<br><img alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
 
 
-def _flac(sound: Samples, rate: int) -> str:
+def _encode_flac(sound: Samples, rate: int) -> str:
     """Encodes flac of 16 bits, which browsers play, with at most the first two channels."""
     import soundfile
 

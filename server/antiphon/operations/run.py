@@ -26,7 +26,7 @@ from antiphon.offline.file_job import (
     Fires,
     Named,
     check_distinct,
-    check_writes,
+    check_has_output,
     free,
     idle,
     lacking,
@@ -35,7 +35,7 @@ from antiphon.offline.file_job import (
 )
 from antiphon.offline.output_summary import Written
 from antiphon.operations.file_tasks import failures, plan_jobs, play_with
-from antiphon.operations.finishing import finish_like, finish_of
+from antiphon.operations.finishing import add_source_tags, convert_finish_request
 from antiphon.operations.requests import PIPE, RUN_OPTIONS, SILENT, Reporting, RunRequest, changed, check_applies
 from antiphon.operations.run_file import FileTask, RunSettings, process_file
 
@@ -52,13 +52,13 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
     file cannot be processed.
     """
     check(asked)
-    finish = finish_of(asked.finish, asked.rate)
+    finish = convert_finish_request(asked.finish, asked.rate)
     check_single(asked.plugin)
     check_no_patch(asked.plugin, loaded.catalog)
     # what comes last counts, as on a command line
     asked = changed(asked, plugin=loaded.catalog.varied(asked.plugin, dict(asked.given)))
     info = known_type(asked.plugin, loaded.catalog)
-    check_writes(info)
+    check_has_output(info)
     _check_use(asked, info)
     if PIPE not in asked.paths:
         if asked.raw:
@@ -212,7 +212,7 @@ def _file_job(
 ) -> FileJob:
     """Makes the file job of a plugin that has one."""
     if not (is_midi(files.source) or files.source.is_dir()):
-        finish = finish_like(finish, files.source)
+        finish = add_source_tags(finish, files.source)
     given = {name: ",".join(some) for name, some in _requested_parts(asked).items()}
     return FileJob(
         asked.plugin,

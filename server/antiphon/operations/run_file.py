@@ -25,11 +25,11 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import write_atomic
-from antiphon.offline.file_ends import fade_end, tail_of
+from antiphon.offline.file_ends import choose_tail, fade_end
 from antiphon.offline.file_job import Fires, check_source, transposes
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
-from antiphon.operations.finishing import finish_marked, picture_of
+from antiphon.operations.finishing import add_source_marks, find_video_picture
 from antiphon.operations.requests import Reporting, RunRequest
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ _MIDI = " or ".join(MIDI_WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
-class _Played:
+class _PluginInput:
     """Input of a plugin: a sound, or notes, whose blocks are silence.
 
     Attributes:
@@ -162,7 +162,7 @@ class _Played:
     score: TimedScore | None = None
 
 
-def _notes(job: FileTask, settings: RunSettings) -> _Played:
+def _notes(job: FileTask, settings: RunSettings) -> _PluginInput:
     from antiphon.offline import note_file
 
     score = note_file.read(job.source, RATE)
@@ -171,10 +171,12 @@ def _notes(job: FileTask, settings: RunSettings) -> _Played:
         settings.reporting.complain(
             f"{path_text(job.source)}: its drums are played by {instrument} too; soundfont plays them as drums"
         )
-    return _Played(job.source, RATE, CHANNELS, "", score.frames, iter(()), settings.finish.from_notes(), score=score)
+    return _PluginInput(
+        job.source, RATE, CHANNELS, "", score.frames, iter(()), settings.finish.from_notes(), score=score
+    )
 
 
-def _sound(stack: ExitStack, job: FileTask, info: ProcessorInfo, settings: RunSettings) -> _Played:
+def _sound(stack: ExitStack, job: FileTask, info: ProcessorInfo, settings: RunSettings) -> _PluginInput:
     heard, rest = _split_part(stack, info, job.source, settings)
     # what is no regular file, a pipe, cannot be read twice
     twice = settings.piped is None and job.source.is_file()
@@ -185,16 +187,16 @@ def _sound(stack: ExitStack, job: FileTask, info: ProcessorInfo, settings: RunSe
     rate, subtype, length = hearing.rate or sound.rate, sound.subtype, sound.frames
     own_rate = sound.rate if hearing.rate else 0
     length = None if length is None else length * rate // sound.rate
-    finish, picture = settings.finish.tagged(sound), picture_of(job.source, sound)
+    finish, picture = settings.finish.tagged(sound), find_video_picture(job.source, sound)
     if rest is not None:  # a part is held as float, whatever it was taken from
         with stream(job.source) as (given, _):
             subtype, finish = given.subtype, settings.finish.tagged(given)
-            picture = picture_of(job.source, given)
+            picture = find_video_picture(job.source, given)
     finish = replace(finish, rate=finish.rate or own_rate, picture=picture)
     if twice:
         transposed = transposes(info, {**settings.values, **hearing.values}) and not hearing.as_it_is
-        finish = finish_marked(finish, job.source, length, own_rate or rate, transposed)
-    return _Played(heard, rate, sound.channels, subtype, length, blocks, finish, rest, twice, hearing)
+        finish = add_source_marks(finish, job.source, length, own_rate or rate, transposed)
+    return _PluginInput(heard, rate, sound.channels, subtype, length, blocks, finish, rest, twice, hearing)
 
 
 def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
@@ -222,16 +224,16 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
         if given.twice and not hearing.as_it_is:
             runner.heard(hearing.told)
             _play_passes(runner, job.source, given.heard, length, settings.reporting)
-        tail = tail_of(asked.tail, info.on_files.tail and not writes)
+        tail = choose_tail(asked.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         before, after = PieceLevels(rate), PieceLevels(rate)
-        played = before.passed(_with_checksum(given.blocks, sums, "in"))
+        played = before.passed(_checksum_blocks(given.blocks, sums, "in"))
         if not hearing.as_it_is:
             played = process_stream(played, runner, length if plays else None, progress.update, tail)
         # an OUT that ends where IN does is as long and as loud there as IN, which may be a loop
         usual = FADE if plays or info.on_files.tail else 0.0
         written = after.passed(
-            _with_checksum(fade_end(played, rate, usual if asked.fade is None else asked.fade), sums, "out")
+            _checksum_blocks(fade_end(played, rate, usual if asked.fade is None else asked.fade), sums, "out")
         )
         if given.rest is not None:
             written = _mixed(written, stack.enter_context(stream(given.rest, rate=rate))[1])
@@ -248,7 +250,7 @@ def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Writte
     if asked.report:
         write_atomic(Path(asked.report), json.dumps(hearing.report, indent=1).encode())
     if writer is None:
-        return _notes_written(job, runner, given.score, done, settings.reporting)
+        return _write_midi_result(job, runner, given.score, done, settings.reporting)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
     if changed and info.on_files.takes and given.rest is None and finish.loudness is None and job.target.is_file():
         _measure(job.target, after := PieceLevels(rate), rate)
@@ -342,7 +344,7 @@ def _mixed(blocks: Iterator[Samples], others: Iterator[Samples]) -> Iterator[Sam
         yield mixed
 
 
-def _with_checksum(blocks: Iterable[Samples], sums: dict[str, int], side: str) -> Iterator[Samples]:
+def _checksum_blocks(blocks: Iterable[Samples], sums: dict[str, int], side: str) -> Iterator[Samples]:
     """Yields the blocks, and keeps a running checksum in `sums[side]`, independent of block sizes."""
     for samples in blocks:
         sums[side] = crc32(samples.T.tobytes(), sums[side])
@@ -377,7 +379,7 @@ def _check_played(runner: PlanRunner, source: Path, fires: list[TimedTrigger], f
         )
 
 
-def _notes_written(
+def _write_midi_result(
     job: FileTask, runner: PlanRunner, score: TimedScore | None, frames: int, reporting: Reporting
 ) -> Written:
     from antiphon.offline import note_file

@@ -30,7 +30,7 @@ Shown = Callable[[int, int, str], None]
 
 
 @dataclass(slots=True)
-class Asker:
+class OperationCaller:
     """The caller of an operation.
 
     Attributes:
@@ -55,7 +55,7 @@ class Asker:
         self.failed |= len(self.complaints) > before
 
 
-ASKER: ContextVar[Asker] = ContextVar("ASKER")
+ASKER: ContextVar[OperationCaller] = ContextVar("ASKER")
 """The caller of the operation that is running."""
 
 
@@ -174,9 +174,9 @@ class SharedOperation:
             raise UsageError(str(misfit)) from None
         return self.answer(asked)
 
-    def answer(self, asked: Any, asker: Asker | None = None) -> Any:
+    def answer(self, asked: Any, asker: OperationCaller | None = None) -> Any:
         """Calls it with an `asked` or a `body`. Raises AntiphonError: a value is not allowed, or it fails."""
-        asker = asker or Asker()
+        asker = asker or OperationCaller()
         ASKER.set(asker)
         with nullcontext() if asker.options else self.by_name(asdict(asked)):
             check(asked)
@@ -301,7 +301,7 @@ def added_operations(hooks: HookDispatcher, plugin: str) -> tuple[list[SharedOpe
     return added.added, failures
 
 
-def offer_all(hooks: HookDispatcher, osc: AddressList) -> tuple[Failure, ...]:
+def add_operation_addresses(hooks: HookDispatcher, osc: AddressList) -> tuple[Failure, ...]:
     """Adds the addresses of a plugin's operations; returns failures of its hook, and of addresses it cannot have."""
     operations, failures = added_operations(hooks, osc.plugin)
     for operation in operations:

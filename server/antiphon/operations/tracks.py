@@ -27,7 +27,7 @@ from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.synth.info import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import GAIN
-from antiphon.offline.replay import ReplayedTracks, replay, written_tracks
+from antiphon.offline.replay import ReplayedTracks, replay, write_replayed_tracks
 from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.requests import Reporting
@@ -87,7 +87,7 @@ def replayed_tracks(log: SessionLog, source: Path, folder: Path) -> Iterator[Rep
             def tell(line: dict[str, Any]) -> None:
                 told.write(json.dumps(line) + "\n")
 
-            with written_tracks(folder, log.spec, log.first, tell) as tracks:
+            with write_replayed_tracks(folder, log.spec, log.first, tell) as tracks:
                 yield tracks
         done = True
     finally:

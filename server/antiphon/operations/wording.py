@@ -44,12 +44,12 @@ def worded(text: str, folder: Path | None = None) -> str:
             text = text.replace(f"{folder}/{file}", words)
         text = re.sub(rf"{re.escape(str(folder))}/[\w.-]+", "the result", text)
     if not (given := _GIVEN.get()):
-        return _reworded(text)
+        return _reword_for_python(text)
     parts = re.split(f"({'|'.join(map(re.escape, given))})", text)
-    return "".join(part if place % 2 else _reworded(part) for place, part in enumerate(parts))
+    return "".join(part if place % 2 else _reword_for_python(part) for place, part in enumerate(parts))
 
 
-def _reworded(text: str) -> str:
+def _reword_for_python(text: str) -> str:
     text = text.replace("(see: antiphon serve --help)", "(see: help(antiphon.Server))")
     text = _OPTION.sub(lambda found: _argument(found[1]) if found[1] else found[0], _CALL.sub(_call, text))
     return _ENDS.sub(lambda found: "sound" if found[1] == "IN" else "out=", _PARAM.sub(_value, text))
@@ -90,7 +90,7 @@ def _names(given: Iterable[Any]) -> Iterator[str]:
             yield from _names(value)
         elif isinstance(value, str | os.PathLike):
             path = str(value)
-            yield from (name for name in (path, os.path.basename(path)) if name and _reworded(name) != name)
+            yield from (name for name in (path, os.path.basename(path)) if name and _reword_for_python(name) != name)
 
 
 def _argument(option: str) -> str:

@@ -138,7 +138,7 @@ PLAIN = frozenset({
 _MODULES = frozenset({"math", "antiphon.live"})
 
 
-def translated(text: str, packs: Iterable[str] = ()) -> tuple[str, Script]:
+def translate_program(text: str, packs: Iterable[str] = ()) -> tuple[str, Script]:
     """Translates a program to a live script: text and builder. Raises UsageError: in neither language, or silent."""
     script = Script(packs=frozenset(map(pack_key, packs)))
     if tidal.is_tidal(text):
@@ -184,7 +184,7 @@ def main(channel: HelperChannel) -> None:
     """Answers one request."""
     request = next(channel.requests())
     try:
-        made, script = translated(str(request["text"]), request["packs"])
+        made, script = translate_program(str(request["text"]), request["packs"])
         channel.send({"text": made, "tracks": len(script.tracks), "left_out": len(script.left_out)})
     except UsageError as error:
         channel.send({"refused": str(error)})

@@ -199,21 +199,21 @@ class Expressions:
                     return self._function_call(callee.name, node, kind)
                 return f"({self.expr(callee)})({self._arguments(node.arguments, '')})"
             case "MemberExpression":
-                return self._member(node)
+                return self._translate_member(node)
             case "ArrowFunctionExpression" | "FunctionExpression":
-                return self._lambda(node)
+                return self._translate_function(node)
             case "ArrayExpression":
                 return f"[{', '.join(str(self.expr(one, kind)) for one in node.elements)}]"
             case "ObjectExpression":
-                return self._object(node)
+                return self._translate_object(node)
             case "UnaryExpression" if node.operator in ("-", "+", "!"):
-                return f"{'not ' if node.operator == '!' else node.operator}{self._operand(node.argument)}"
+                return f"{'not ' if node.operator == '!' else node.operator}{self._translate_operand(node.argument)}"
             case "BinaryExpression" | "LogicalExpression":
                 if (operator := _OPERATORS.get(node.operator)) is None:
                     raise UnknownPartError(f"a live script has no {node.operator}")
-                if operator in ("==", "!=") and (test := self._tested(node)):
+                if operator in ("==", "!=") and (test := self._find_tested_name(node)):
                     return test if operator == "!=" else f"(not {test})"
-                return f"{self._operand(node.left)} {operator} {self._operand(node.right)}"
+                return f"{self._translate_operand(node.left)} {operator} {self._translate_operand(node.right)}"
             case "ConditionalExpression":
                 return f"({self.expr(node.consequent)} if {self.expr(node.test)} else {self.expr(node.alternate)})"
             case "SpreadElement":
@@ -221,7 +221,7 @@ class Expressions:
             case _:
                 raise UnknownPartError("a live script has no such expression")
 
-    def _operand(self, node: Any) -> str:
+    def _translate_operand(self, node: Any) -> str:
         shown = str(self.expr(node))
         kinds = ("BinaryExpression", "LogicalExpression", "ArrowFunctionExpression", "UnaryExpression")
         return f"({shown})" if node.type in kinds else shown
@@ -230,14 +230,14 @@ class Expressions:
         if node.type == "TemplateLiteral":
             if node.expressions:
                 texts = [
-                    words.converted_text(one.value.cooked, kind).replace("{", "{{").replace("}", "}}")
+                    words.convert_word_text(one.value.cooked, kind).replace("{", "{{").replace("}", "}}")
                     for one in node.quasis
                 ]
                 return f"{quoted('{}'.join(texts))}.format({self._arguments(node.expressions, '')})"
             text = node.quasis[0].value.cooked
         else:
             text = node.value
-        return quoted(words.converted_text(text, kind))
+        return quoted(words.convert_word_text(text, kind))
 
     def _identifier(self, name: str) -> str:
         if name in self.names or name in self.words:
@@ -253,7 +253,7 @@ class Expressions:
             raise UnknownPartError(f"{name} is left out above")
         raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
 
-    def _object(self, node: Any) -> str:
+    def _translate_object(self, node: Any) -> str:
         pairs = []
         for one in node.properties:
             if one.type == "SpreadElement":
@@ -265,7 +265,7 @@ class Expressions:
             pairs.append(f"{quoted(key_of(key))}: {self.expr(one.value)}")
         return "{" + ", ".join(pairs) + "}"
 
-    def _lambda(self, node: Any) -> str:
+    def _translate_function(self, node: Any) -> str:
         """Translates a function: to a lambda for a single expression, else to one defined before the statement."""
         before, outer = set(self.names), self.ahead()
         self.names |= set(bound_names(node.params))
@@ -280,11 +280,11 @@ class Expressions:
         self._ahead += [f"def change{self._functions}({parameters}):", *indented(lines)]
         return f"change{self._functions}"
 
-    def _member(self, node: Any) -> CallChain | str:
+    def _translate_member(self, node: Any) -> CallChain | str:
         if node.computed:
             return f"{self.expr(node.object)}[{self.expr(node.property)}]"
         if node.object.type == "Identifier" and node.object.name == "Math":
-            return self._math(node.property.name)
+            return self._translate_math(node.property.name)
         if node.property.name == "length":
             return f"len({self.expr(node.object)})"
         shown = self.receiver(node.object)
@@ -293,7 +293,7 @@ class Expressions:
             return shown
         return f"{shown}[{quoted(key_of(node.property.name))}]"
 
-    def _tested(self, node: Any) -> str:
+    def _find_tested_name(self, node: Any) -> str:
         """Name that `v.note !== undefined` or `typeof v !== "object"` tests; "" for another test."""
         if node.left.type == "MemberExpression" and is_undefined(node.right):
             shown = str(self.expr(node.left.object))
@@ -326,7 +326,7 @@ class Expressions:
         if name == "chord":
             return CallChain(f"chords({self._arguments(node.arguments, 'chord')})")
         if name in ("polymeter", "pm") and (text := polymeter(node.arguments)):
-            return CallChain(f"mini({quoted(words.converted_text(text, kind))})")
+            return CallChain(f"mini({quoted(words.convert_word_text(text, kind))})")
         if name == "mini" or name == "m":
             return CallChain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = STRUDEL.get(name, name)
@@ -380,7 +380,7 @@ class Expressions:
     def _method(self, node: Any) -> CallChain | str:
         callee, name = node.callee, node.callee.property.name
         if callee.object.type == "Identifier" and callee.object.name == "Math" and "Math" not in self.names:
-            return f"{self._math(name)}({self._arguments(node.arguments, '')})"
+            return f"{self._translate_math(name)}({self._arguments(node.arguments, '')})"
         if name == "isArray":
             return f"isinstance({self._arguments(node.arguments, '')}, list)"
         if name == "substring":
@@ -438,13 +438,13 @@ class Expressions:
         if name == "within" and any(is_text(one) for one in node.arguments):
             raise UnknownPartError("its places are numbers")
         if name == "within" and len(node.arguments) == 3:  # with what begins at the second place
-            begin, end = (self._operand(one) for one in node.arguments[:2])
+            begin, end = (self._translate_operand(one) for one in node.arguments[:2])
             return f".within({begin}, {end} + 1 / 1000, {self.expr(node.arguments[2])})"
         word = STRUDEL.get(name, name)
         if word not in METHODS:
             raise UnknownPartError(f"a pattern has no {name} here{missing_reason(name)}")
         shown = self._arguments(node.arguments[:1] if SETTERS & {name, word} else node.arguments, name)
-        return f".{name_of(word)}({words.converted_text(shown, name) if words.is_number(shown) else shown})"
+        return f".{name_of(word)}({words.convert_word_text(shown, name) if words.is_number(shown) else shown})"
 
     def _named_value(self, nodes: Sequence[Any]) -> str:
         """Translates the argument `speed(2)` to a keyword argument `speed=2`; "" for another."""
@@ -462,7 +462,7 @@ class Expressions:
             return f".velocity({quoted(shown) if isinstance(one.value, str) else shown})"
         return f".velocity(seq({self.expr(one)}).mul(127).clamp(1, 127))"
 
-    def _math(self, name: str) -> str:
+    def _translate_math(self, name: str) -> str:
         if name not in MATH:
             raise UnknownPartError(f"there is no Math.{name} here")
         if "." in MATH[name]:

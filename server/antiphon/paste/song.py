@@ -53,7 +53,7 @@ class _Sounding:
     word: str
 
 
-def script_of(song: MidiSong) -> Translation:
+def translate_song(song: MidiSong) -> Translation:
     """The live script of a song. Raises UsageError: it has no notes, or too many notes or bars for a script."""
     count = sum(len(track.notes) for track in song.tracks)
     if not count:
@@ -62,7 +62,7 @@ def script_of(song: MidiSong) -> Translation:
         raise UsageError(f"this MIDI file has {count:,} notes, and a script takes {MAX_NOTES:,}; paste a part of it")
     bars = list(_bars(song))
     head = ['"""A MIDI file as patterns: each bar once; what has no counterpart stands as a comment."""', ""]
-    head += ["from antiphon.live import *\n", f'patch("{PATCH}")', f"tempo({_playable(song.tempo[0][1]):.10g})"]
+    head += ["from antiphon.live import *\n", f'patch("{PATCH}")', f"tempo({_limit_song_tempo(song.tempo[0][1]):.10g})"]
     same = all(math.isclose(bar.length, bars[0].length) for bar in bars)
     if same and not math.isclose(bars[0].length, 4.0):
         head.append(f"meter({bars[0].length:g})")
@@ -115,11 +115,11 @@ def _left_out(song: MidiSong) -> Iterator[str]:
                 yield f"{count} {words} of {name}: patterns of bars have none"
     if lyrics := sum(1 for _, kind, _ in song.texts if kind == "lyrics"):
         yield f"{lyrics} lyrics: `sing` takes the file itself"
-    if beyond := sum(bpm != _playable(bpm) for _, bpm in song.tempo):
+    if beyond := sum(bpm != _limit_song_tempo(bpm) for _, bpm in song.tempo):
         yield f"{beyond} tempi below {MIN_TEMPO:g} or above {MAX_TEMPO:g} bpm: a script takes the nearest"
 
 
-def _playable(bpm: float) -> float:
+def _limit_song_tempo(bpm: float) -> float:
     return min(max(bpm, MIN_TEMPO), MAX_TEMPO)
 
 
@@ -163,7 +163,7 @@ def _track_lines(
             continue
         if (made := known.get((size, content))) is None:
             made = known[size, content] = f"{name}_{len(known) + 1}"
-            lines += _assigned(made, _layers(content, size, sound), f'.s("{sound}")' if sound else "")
+            lines += _assignment_lines(made, _layers(content, size, sound), f'.s("{sound}")' if sound else "")
         order.append(made if same else f"({bar.length:g}, {made})")
     runs = [(made, len(list(group))) for made, group in groupby(order)]
     words = [f"*[{made}] * {count}" if count > 2 else ", ".join([made] * count) for made, count in runs]
@@ -190,7 +190,7 @@ def _filled(words: Sequence[str], before: str = " " * 8) -> Iterator[str]:
     yield f"{before}{line}"
 
 
-def _assigned(name: str, layers: Sequence[str], then: str) -> list[str]:
+def _assignment_lines(name: str, layers: Sequence[str], then: str) -> list[str]:
     if len(layers) == 1:
         return [f"{name} = {layers[0]}{then}"]
     return [f"{name} = stack(", *(f"    {layer}," for layer in layers), f"){then}"]
@@ -252,7 +252,9 @@ def _tempo_lines(song: MidiSong, bars: Sequence[_Bar]) -> list[str]:
     if len(changes) < 2:
         return []
     ends = [at for at, _ in changes[1:]] + [end]
-    pairs = [f"({_playable(bpm):.10g}, {after - at:.10g})" for (at, bpm), after in zip(changes, ends, strict=True)]
+    pairs = [
+        f"({_limit_song_tempo(bpm):.10g}, {after - at:.10g})" for (at, bpm), after in zip(changes, ends, strict=True)
+    ]
     return [
         "",
         "TEMPI = [  # bpm, and the beats that it lasts",

@@ -71,7 +71,7 @@ class _Program(Expressions):
             try:
                 match node.type:
                     case "LabeledStatement":
-                        self._labelled(node)
+                        self._translate_labelled_track(node)
                     case "VariableDeclaration":
                         for one in node.declarations:
                             self._declared(one)
@@ -104,7 +104,7 @@ class _Program(Expressions):
             for one in node.declarations
         )
 
-    def _labelled(self, node: Any) -> None:
+    def _translate_labelled_track(self, node: Any) -> None:
         name = node.label.name
         muted = name.startswith("_") or (name.endswith("_") and len(name) > 1)
         if node.body.type != "ExpressionStatement":

@@ -86,7 +86,7 @@ def _blocks(text: str) -> Iterator[str]:
         yield "\n".join(block)
 
 
-def _named_terms(block: str, names: _Names, script: Script) -> None:
+def _read_let_names(block: str, names: _Names, script: Script) -> None:
     """Adds the names of a `let`; one that cannot be parsed becomes None. The first such error is raised at the end."""
     failed: Exception | None = None
     for part in re.split(r"\n\s+(?=[a-z][\w']*(?:\s+[\w']+)*\s*=)", re.sub(r"^let\s+", "", block)):
@@ -95,7 +95,7 @@ def _named_terms(block: str, names: _Names, script: Script) -> None:
         names[name] = None
         try:
             code = " ".join(value.split())
-            body = partial(_expanded, code, dict(names), tuple(arguments), script)
+            body = partial(_expand_program_function, code, dict(names), tuple(arguments), script)
             made = Term("function", "", name) if arguments else body()
             names[name] = made and replace(made, body=body)
         except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
@@ -104,7 +104,7 @@ def _named_terms(block: str, names: _Names, script: Script) -> None:
         raise failed
 
 
-def _expanded(
+def _expand_program_function(
     code: str, names: _Names, arguments: tuple[str, ...], script: Script, *given: Term, synths: bool = False
 ) -> Term | None:
     """Body of a program's function with its arguments inserted; None until all are given. synths: see `TidalParser`."""
@@ -126,7 +126,7 @@ def _statement(block: str, script: Script, names: _Names) -> None:
         script.tempo = tempo_lines(60 * number_of(found[1]), MIN_TEMPO, MAX_TEMPO)
         return
     if re.fullmatch(r"(?:let\s+)?[a-z][\w']*(?:\s+[\w']+)*\s*=\s*.+", code):
-        _named_terms(block.lstrip(), names, script)
+        _read_let_names(block.lstrip(), names, script)
         return
     if found := re.match(r"(solo|mute)\s", code):
         raise UnknownPartError(f'write {found[1]}("d1") at the end of the script')
@@ -183,7 +183,7 @@ class TidalParser:
         self._at += 1
         return token
 
-    def _of_synth(self) -> bool:
+    def _is_synth_context(self) -> bool:
         """True if the sounds in the nearest bracket around the last token, or in a part of a list, are synths."""
         first = last = self._at - 1
         while self._sounds and (first >= 0 or last < len(self._tokens)):
@@ -204,7 +204,7 @@ class TidalParser:
 
     def _expression(self, least: int) -> Term:
         first = self._at
-        left = self._application()
+        left = self._parse_application()
         while True:
             operator, at = self._peek(), self._at
             strength, side = _strength(operator)
@@ -226,21 +226,21 @@ class TidalParser:
         self._script.drop(" ".join(self._tokens[first:last]), str(missing.code))
         return kept
 
-    def _application(self) -> Term:
+    def _parse_application(self) -> Term:
         if self._peek() == "-":
             self._next()
-            term = self._application()
+            term = self._parse_application()
             return term if term.kind == "missing" else Term("value", f"-{term.code}")
-        term = self._atom()
+        term = self._parse_atom()
         while self._begins():
-            term = _made(applied, term, self._atom())
+            term = _made(applied, term, self._parse_atom())
         return term
 
     def _begins(self) -> bool:
         token = self._peek()
         return bool(token) and (token[0] in '"([' or token[0].isalnum() or token[0] == "_")
 
-    def _atom(self) -> Term:
+    def _parse_atom(self) -> Term:
         token = self._next()
         if not token:
             raise UnknownPartError("the line ends too early")
@@ -253,11 +253,11 @@ class TidalParser:
         if token in self._names:
             if (term := self._names[token]) is None:
                 return Term("missing", f"{token} is left out above", token)
-            if term.body is None or not self._of_synth():
+            if term.body is None or not self._is_synth_context():
                 return term
             made = partial(term.body, synths=True)
             return replace(term, body=made) if term.kind == "function" else made() or term
-        if token in ("n", "note", "up") and self._of_synth():
+        if token in ("n", "note", "up") and self._is_synth_context():
             token = SYNTH_NOTE
         if token[0].isalpha() or token[0] == "_":
             return _made(named, token)

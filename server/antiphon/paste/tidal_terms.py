@@ -98,22 +98,26 @@ def applied(term: Term, argument: Term) -> Term:
         case "word" if term.name == "fmap":  # a change of values is one of the pattern
             return argument
         case "word" if term.name == "ncat" and argument.kind == "list":
-            return _joined_list("arrange", argument.given)
+            return _join_patterns("arrange", argument.given)
         case "word":
             if len(term.given) + 1 == _WHOLE.get(term.name):
                 parts = (*term.given, str(code_of(argument)))
-                return replace(_joined_list(_PAIRS.get(term.name, term.name), parts), zero=argument.zero)
+                return replace(_join_patterns(_PAIRS.get(term.name, term.name), parts), zero=argument.zero)
             if len(term.given) == _TESTING.get(term.name) and argument.kind in ("pattern", "word") and argument.given:
                 value = re.sub(r'^"(-?[\d.]+)"$', r"\1", argument.given[0])
                 return replace(term, given=(*term.given, f"{name_of(argument.name)}={value}"))
             changes = any(given.startswith("lambda") for given in term.given)
             if argument.kind in _PATTERNS and _is_full(term) and (changes or not _is_number(argument)):
                 if term.name in _FIRST:
-                    return Term(_PATTERNS[argument.kind], _of_first(term, str(code_of(argument))), zero=argument.zero)
+                    return Term(
+                        _PATTERNS[argument.kind],
+                        _change_first_pattern(term, str(code_of(argument))),
+                        zero=argument.zero,
+                    )
                 changed = _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})")
                 return Term(_PATTERNS[argument.kind], changed, zero=argument.zero)
             if term.name in _LISTS and argument.kind == "list":
-                return _joined_list(term.name, argument.given)
+                return _join_patterns(term.name, argument.given)
             if term.name == "scale" and argument.kind == "text":  # from note 0 on
                 argument = replace(argument, code=re.sub(r"[A-Za-z]\w*", r"c-1:\g<0>", str(argument.code)))
             if term.name == "scale" and not term.given and _is_number(argument):  # Tidal's range before 1.0
@@ -133,7 +137,7 @@ def applied(term: Term, argument: Term) -> Term:
     raise UnknownPartError(f"{term.name or str(term.code)[:40]} takes no argument here")
 
 
-def _of_first(term: Term, other: str) -> CallChain:
+def _change_first_pattern(term: Term, other: str) -> CallChain:
     """The first pattern of a word for two, changed by the word and the second."""
     *before, first = term.given
     head = CallChain(f"mini({first})" if first.startswith('"') else first)
@@ -144,7 +148,7 @@ def _is_number(term: Term) -> bool:
     return term.kind == "value" and not isinstance(term.code, CallChain)
 
 
-def _joined_list(name: str, parts: Sequence[str]) -> Term:
+def _join_patterns(name: str, parts: Sequence[str]) -> Term:
     """Joins several patterns by a word; texts give a pattern of values."""
     texts = name != "choose" and any(part.startswith('"') for part in parts)
     shown = ", ".join(f"mini({part})" if texts and part.startswith('"') else part for part in parts)
@@ -162,9 +166,11 @@ def _changed(change: str, pattern: CallChain) -> CallChain:
 
 def _made(name: str, argument: Term) -> Term:
     zero = _ZEROS.get(name, 0)
-    if argument.kind == "text" and zero and _NAMED.search(text := words.without_comments(str(argument.code))):
+    if argument.kind == "text" and zero and _NAMED.search(text := words.remove_comments(str(argument.code))):
         if not _BARE.search(_EUCLID.sub("", text)):
-            return Term("pattern", CallChain(f"note({quoted(_NAMED.sub(partial(_lowered, zero), text))})"), zero=zero)
+            return Term(
+                "pattern", CallChain(f"note({quoted(_NAMED.sub(partial(_shift_note_name, zero), text))})"), zero=zero
+            )
         argument = _numbered(argument)
     code = code_of(argument)
     chain = (
@@ -191,11 +197,11 @@ def _numbered(term: Term) -> Term:
     """Replaces the names of notes in a text by numbers, counted from Tidal's c5."""
     if term.kind != "text":
         return term
-    text = words.without_comments(str(term.code))
-    return replace(term, code=_NAMED.sub(lambda found: str(note_number(_lowered(0, found))), text))
+    text = words.remove_comments(str(term.code))
+    return replace(term, code=_NAMED.sub(lambda found: str(note_number(_shift_note_name(0, found))), text))
 
 
-def _lowered(zero: int, found: re.Match[str]) -> str:
+def _shift_note_name(zero: int, found: re.Match[str]) -> str:
     """Name of a note for `zero` as Tidal's c5."""
     letter = found[1][0] + found[1][1:].replace("f", "b")
     return f"{letter}{int(found[2] or 5) - 6 + zero // 12}"
@@ -205,15 +211,15 @@ def code_of(term: Term) -> CallChain | str:
     """Expression of a term as an argument."""
     match term.kind:
         case "text":
-            return quoted(_readable(words.without_comments(str(term.code))))
+            return quoted(_readable(words.remove_comments(str(term.code))))
         case "list":
             return f"[{term.code}]"
         case "maker":
             return _MAKERS[term.name]
         case "word" if len(term.given) + 1 == _WHOLE.get(term.name):
-            return f"lambda p: {_joined_list(_PAIRS.get(term.name, term.name), (*term.given, 'p')).code}"
+            return f"lambda p: {_join_patterns(_PAIRS.get(term.name, term.name), (*term.given, 'p')).code}"
         case "word" if term.name in _FIRST and _is_full(term):
-            return f"lambda p: {_of_first(term, 'p')}"
+            return f"lambda p: {_change_first_pattern(term, 'p')}"
         case "word":
             name, given = name_of(term.name), f"({', '.join(term.given)})" if term.given else ""
             # of words that are Python's too, scripts have the method alone
@@ -276,7 +282,9 @@ def joined(operator: str, left: Term, right: Term) -> Term:
         left = Term("pattern", CallChain(f"{kind}({value})" if kind else value, tuple(filter(None, links))))
     if left.kind == "pattern":
         zero = left.zero or right.zero
-        return Term("pattern", _chain(left).then(_from_zero(_valued(operator, right), zero)), zero=zero)
+        return Term(
+            "pattern", _chain(left).then(_offset_note_change(_value_change_code(operator, right), zero)), zero=zero
+        )
     both = _is_both(operator)
     if left.kind in ("text", "value") and operator.strip("|") in ("+", "-", "*", "/"):
         if operator in ("+|", "*|"):  # the times are those of the right one
@@ -304,7 +312,7 @@ def _call(code: CallChain | str) -> str:
     return f"({code})" if str(code).startswith("lambda") else str(code)
 
 
-def _valued(operator: str, right: Term) -> str:
+def _value_change_code(operator: str, right: Term) -> str:
     """Change that adds values of another pattern: `# speed 2` and similar."""
     word = "set" if operator == "#" else _VALUES[operator.strip("|")]
     mixed = word in ("add", "sub") and _is_both(operator) and any(map(_has_steps, right.given))
@@ -325,7 +333,7 @@ def _valued(operator: str, right: Term) -> str:
     raise UnknownPartError(f"behind {operator} a value stands, as in # speed 2")
 
 
-def _from_zero(link: str, zero: int) -> str:
+def _offset_note_change(link: str, zero: int) -> str:
     """Change of notes; a product applies to their distance from Tidal's note 0."""
     products = (".times(note=", ".mul(", ".div(")
     return f".add(-{zero}){link}.add({zero})" if zero and link.startswith(products) else link
@@ -352,5 +360,5 @@ def section(operator: str, left: Term | None, right: Term | None) -> Term:
         return Term("change", f"{'early' if operator == '<~' else 'late'}({code_of(left)})")
     if right is not None and operator not in ("$", "."):
         named_one = operator if "|" in operator or operator == "#" else f"|{operator}"
-        return Term("change", f"lambda p: p{_from_zero(_valued(named_one, right), right.zero)}")
+        return Term("change", f"lambda p: p{_offset_note_change(_value_change_code(named_one, right), right.zero)}")
     raise UnknownPartError(f"({operator}) alone is not read here")

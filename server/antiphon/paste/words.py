@@ -75,7 +75,7 @@ _SCALED = re.compile(r"(?<![\w:])[a-gA-G][#b]?:[a-z]{3}")
 _PLAIN_NUMBER = re.compile(r"(?<![\w.:#'*/@!%?(-])-?(\d*\.\d+|\d+\.?)(?![\w.]|[^()]{0,20}\))")
 
 
-def without_comments(text: str) -> str:
+def remove_comments(text: str) -> str:
     """Text without comments; its rotations stay, since Tidal's direction is ours."""
     text = _PART_AFTER_WEIGHT.sub(r"\1\3\2", _POINT.sub("0.", _COMMENT.sub("", text)))
     return _HELD.sub(lambda found: " ".join("_" * int(found[1])), text)
@@ -83,7 +83,7 @@ def without_comments(text: str) -> str:
 
 def plain(text: str) -> str:
     """Text without comments, its rotations converted to our direction."""
-    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(_turned, found[3])})", without_comments(text))
+    return _EUCLID.sub(lambda found: f"({found[1]},{found[2]},{_TURN.sub(_turned, found[3])})", remove_comments(text))
 
 
 def _turned(found: re.Match[str]) -> str:
@@ -124,7 +124,7 @@ def bounded(text: str, kind: str) -> str:
     return _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]), low), high):g}", text)
 
 
-def converted_text(text: str, kind: str) -> str:
+def convert_word_text(text: str, kind: str) -> str:
     """Converts differences in how a word reads its text."""
     text = bounded(text, kind)
     change: Callable[[str], str] = plain

@@ -67,7 +67,7 @@ class ScriptChild:
         self._forks = False
         self._limits = StepLimits()
         self._limits.over = self._mark_overrun
-        sys.addaudithook(self._audited)
+        sys.addaudithook(self._refuse_script_forks)
 
     def begin(self) -> None:
         """Reports that the process has started."""
@@ -243,7 +243,7 @@ class ScriptChild:
 
     # ---- copies
 
-    def _audited(self, event: str, _arguments: tuple[object, ...]) -> None:
+    def _refuse_script_forks(self, event: str, _arguments: tuple[object, ...]) -> None:
         if not self._forks:
             refuse_forks(event)
 

@@ -92,7 +92,7 @@ class KeptVersions:
             self._versions.remove(known)
         return known is not None
 
-    def back_to(self, version: int) -> KeptVersion | None:
+    def restore_kept_version(self, version: int) -> KeptVersion | None:
         """Removes a version, and ends those that replaced it."""
         if all(one.version != version for one in self._versions):
             return None
@@ -381,7 +381,7 @@ class PerformerPair:
     def _at(self, beat: float) -> Fraction:
         return Fraction(math.floor(beat * GRID), GRID) - (self.out.offset or 0)
 
-    def _align(self) -> None:
+    def _realign_to_bar(self) -> None:
         """Realigns the script to the next bar after a jump of the server's clock."""
         assert self.out.offset is not None
         behind = self._here(0.0) - self.out.sent

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.params import instead_of
+from antiphon.kernel.contract.params import suggest_parameters
 from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS, declaration
@@ -20,7 +20,7 @@ from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import file_name, find as find_patch
 from antiphon.kernel.plugins.loader import declared
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Message
 from antiphon.live.listening import missing
@@ -243,8 +243,8 @@ class Performing:
                 self.player.loaded()
             elif os.sep in wanted:
                 self.player.refuse(
-                    f"{printable(wanted)} is a file, and a server that runs loads patches by their names: put it among "
-                    "those that `antiphon patches` lists"
+                    f"{escape_unprintable(wanted)} is a file, and a server that runs loads patches by their names: put it "
+                    "among those that `antiphon patches` lists"
                 )
             else:
                 self._loading, self._title = (wanted, now), ""
@@ -274,20 +274,22 @@ class Performing:
                 self.player.loaded()
             case "/fail", ("/patch/load", reason) if self._loading is not None:
                 self._loading = None
-                self.player.refuse(printable(str(reason)))
+                self.player.refuse(escape_unprintable(str(reason)))
             case "/fail", ("/live/join" | "/live/perform" | "/live/plays", *_):
                 pass  # the server evaluates nothing
             case "/fail", (str(what), reason):
                 self._refused(what, str(reason))
             case "/remark", (_, str(sentence)) if sentence not in self._reasons:
                 self._reasons.append(sentence)
-                self._show(printable(sentence))
+                self._show(escape_unprintable(sentence))
             case "/node/list.reply", _:
                 if self._checking and not self.player.wanted:
                     self._check(dict(zip(map(str, args[::2]), map(str, args[1::2]), strict=False)))
                 self._checking = False
                 for line, sentence in missing(self.player.listens, [str(name) for name in args[::2]]):
-                    self._show(f"{os.path.basename(self._path)} line {line}: {printable(sentence)}", fault=True)
+                    self._show(
+                        f"{os.path.basename(self._path)} line {line}: {escape_unprintable(sentence)}", fault=True
+                    )
             case "/panic", _:
                 self.player.panic()
             case "/live/challenge", (str(given), proof) if self._by_osc:
@@ -322,7 +324,7 @@ class Performing:
             if node not in nodes:
                 return f"there is no node {node!r}{instead(node, nodes)}"
             if param and param not in params.get(node, {param: None}):
-                return f"{node} has no parameter {param!r}{instead_of(param, params[node].values())}"
+                return f"{node} has no parameter {param!r}{suggest_parameters(param, params[node].values())}"
             return ""
 
         self.player.check(wrong)
@@ -352,7 +354,7 @@ class Performing:
         """Shows a fault once. `place`: its position and kind; of each kind one fault is shown."""
         if (place or sentence) not in self._reasons:
             self._reasons.append(place or sentence)
-            show_failure(self._show, printable(sentence), before=before)
+            show_failure(self._show, escape_unprintable(sentence), before=before)
 
     def _send(self, event: SentEvent) -> None:
         if len(self._lines) > 4096:
@@ -386,7 +388,7 @@ class Performing:
             for line in lines:
                 count += 1
                 if count <= MAX_LINES:
-                    self._last_lines.append(printable(line[:400].decode("utf-8", "replace")))
+                    self._last_lines.append(escape_unprintable(line[:400].decode("utf-8", "replace")))
                     self._show(self._last_lines[-1])
             self._printed = int(now), count
 

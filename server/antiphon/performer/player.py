@@ -30,7 +30,7 @@ class Player(PerformerPair):
     `wanted`: another patch that the next version names, and that must be loaded first; or "". `checks`: whether a
     version that names nodes needs a `check`; `unchecked`: whether the next one waits for it. `begins`: the server's
     beat at which the last version begins. `tracks`: its tracks, then its loops: name, node or "", and whether it is a
-    loop. `coming`: a beat of the server, and its tracks' events from there; see `events_ahead`. Initially empty.
+    loop. `coming`: a beat of the server, and its tracks' events from there; see `foresee_events`. Initially empty.
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, begin: Begin = ON_THE_BAR) -> None:
@@ -124,7 +124,7 @@ class Player(PerformerPair):
         if self._header is not None and not self.wanted and not self.unchecked and self._can_begin_now():
             self._take()
         if self._follower is not None:
-            self._align()
+            self._realign_to_bar()
             self._give_cues()
             self._ask()
         first, self._first = self._first, []
@@ -324,7 +324,7 @@ class Player(PerformerPair):
         if self._follower is None or version == self.version:  # what was to replace it has not begun
             self.tried = self.version
             return self._follower is not None
-        kept = self._kept.back_to(version)
+        kept = self._kept.restore_kept_version(version)
         if kept is None:
             return False
         at = self._advance()

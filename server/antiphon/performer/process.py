@@ -15,7 +15,7 @@ from antiphon.kernel.errors import EngineError, WireError
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import listening
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import Begin, Version
@@ -215,7 +215,7 @@ class PagePerformer:
         found = _SENTENCE.fullmatch(sentence)
         line, text = (int(found[1] or 0), found[2]) if found else (0, sentence)
         version = 0 if self._performing is None else self._performing.player.version
-        self._new.append({"line": line, "sentence": printable(text), "picture": picture, "version": version})
+        self._new.append({"line": line, "sentence": escape_unprintable(text), "picture": picture, "version": version})
 
 
 def main(argument: str) -> int:

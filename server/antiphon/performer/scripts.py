@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.live.reading import MAX_LETTERS
 from antiphon.performer.outgoing import Display
 
@@ -62,10 +62,12 @@ class ScriptFile:
     def __init__(self, path: str, show: Display) -> None:
         """Reads nothing yet. Raises UsageError: the file is missing, or holds no text."""
         if not Path(path).is_file():
-            raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
+            raise UsageError(
+                f"cannot read {escape_unprintable(path)}: there is no such file, or it is not an ordinary one"
+            )
         with suppress(OSError), open(path, "rb") as file:
             if b"\0" in file.read(MAX_LETTERS):
-                raise UsageError(f"cannot read {printable(path)}: it is no text; name a live script")
+                raise UsageError(f"cannot read {escape_unprintable(path)}: it is no text; name a live script")
         self._path, self._show = path, show
         self._seen: object = None
         self._read: object = None
@@ -91,7 +93,7 @@ class ScriptFile:
             return None
         except ValueError:
             self._read = self._seen
-            self._show(f"cannot read {printable(self._path)}: it is not UTF-8 text", fault=True)
+            self._show(f"cannot read {escape_unprintable(self._path)}: it is not UTF-8 text", fault=True)
             return None
         self._read = self._seen
         return Version(text)

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from antiphon.files.tracks import CaptureReader
-from antiphon.kernel.engine.callback import DEPTH, Slot
+from antiphon.kernel.engine.callback import DEPTH, CallbackWord
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.jack import JackDriver
 from antiphon.kernel.engine.shared import HeaderWord, Shared
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.runtime.processes.child_process import listening
 
-MAX_CLIENTS, MOST_PORTS = 8, int(Slot.IN_TAGS - Slot.PORTS_OUT)
+MAX_CLIENTS, MOST_PORTS = 8, int(CallbackWord.IN_TAGS - CallbackWord.PORTS_OUT)
 LOOK_SECONDS = 0.25
 """Seconds between checks for new strips."""
 LATER = 2
@@ -61,7 +61,7 @@ class _StripClient(JackDriver):
         words = shared.words
         # the engine's block of the same cycle: JACK leaves cycles out for one client and not for another
         call = block - self._pace[PaceWord.FIRST]
-        frames = self.state.view[Slot.FRAME_BEGUN] + call * self.block - words[HeaderWord.FRAME_BEGUN]
+        frames = self.state.view[CallbackWord.FRAME_BEGUN] + call * self.block - words[HeaderWord.FRAME_BEGUN]
         here = words[HeaderWord.TAP_WRITE] * self.block
         number = (here + _signed_difference(frames - here)) // self.block
         self._waiting.append((block, number))

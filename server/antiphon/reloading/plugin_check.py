@@ -119,7 +119,7 @@ def _sounds(processor: Processor, spec: StreamSpec, values: Mapping[str, Value])
     where = _declared(processor)
     try:
         with without_workers():  # no worker is started
-            usable = dict(_usable({p.name: p for p in processor.params}, values))
+            usable = dict(_usable_values({p.name: p for p in processor.params}, values))
             processor.settings |= usable  # the rate that it requires may depend on them
             noise = np.random.default_rng(1).standard_normal((spec.channels, NOISE_BLOCKS * spec.block)) * 0.1
             render(adapt(processor, spec), spec, noise.astype(np.float32), usable)
@@ -131,7 +131,7 @@ def _sounds(processor: Processor, spec: StreamSpec, values: Mapping[str, Value])
     return ""
 
 
-def _usable(params: Mapping[str, Param], values: Mapping[str, Value]) -> Iterable[tuple[str, Value]]:
+def _usable_values(params: Mapping[str, Param], values: Mapping[str, Value]) -> Iterable[tuple[str, Value]]:
     for name, value in values.items():
         param = params.get(name)
         if param is not None and param.kind != "trigger" and param.takes(value):

@@ -35,7 +35,7 @@ def change_stamp(folder: str) -> Stamp:
     """Change stamp of a plugin's modules; empty if it has no `__init__.py` at the moment."""
     found = []
     try:
-        for path in _modules(folder):
+        for path in _module_paths(folder):
             stat = os.stat(path)
             found.append((path, stat.st_mtime_ns, stat.st_size, stat.st_ino))
             if len(found) >= MAX_FILES:
@@ -45,7 +45,7 @@ def change_stamp(folder: str) -> Stamp:
     return tuple(sorted(found))
 
 
-def _modules(folder: str) -> Iterator[str]:
+def _module_paths(folder: str) -> Iterator[str]:
     if not os.path.isfile(os.path.join(folder, START)):
         return
     with os.scandir(folder) as entries:
@@ -55,7 +55,7 @@ def _modules(folder: str) -> Iterator[str]:
             if entry.name.endswith(".py"):
                 yield entry.path
             elif entry.is_dir():
-                yield from _modules(entry.path)
+                yield from _module_paths(entry.path)
 
 
 def copy(folder: Path, root: Path) -> Path:
@@ -63,7 +63,7 @@ def copy(folder: Path, root: Path) -> Path:
 
     Modules are copied; other files, such as weights and samples, are linked.
     """
-    if problem := paths.writable_by_others(folder.parent, folder):
+    if problem := paths.untrusted_folder_reason(folder.parent, folder):
         raise FileError(problem)
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ class NoteWord:
 
     @staticmethod
     def keys(words: Iterable[str], *, named: bool = False) -> Iterator[tuple[bytes | float, str]]:
-        """Yields keys of words: their hash, used by session logs before `word_pieces`, and their bytes.
+        """Yields keys of words: their hash, used by session logs before `word_controller_values`, and their bytes.
 
         `named`: whether the words are names of named values.
         """
@@ -68,7 +68,7 @@ def _encoded(word: str) -> bytes:
 
 
 def word_hash(word: str) -> float:
-    """The number that stood for a word in session logs before `word_pieces`: 53 bits of its BLAKE2b digest, 0 to 1."""
+    """The number of a word in session logs before `word_controller_values`: 53 bits of its BLAKE2b digest, 0 to 1."""
     digest = blake2b(_encoded(word), digest_size=8).digest()
     return float((int.from_bytes(digest) >> (64 - _HASH_BITS)) / (1 << _HASH_BITS))
 

@@ -49,7 +49,7 @@ def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         paths.write_atomic(key_path, pem, 0o600)
-    if certificate is None or not _serves(certificate, key, addresses, now):
+    if certificate is None or not _is_certificate_usable(certificate, key, addresses, now):
         certificate = _make(key, addresses, now)
         paths.write_atomic(path, certificate.public_bytes(serialization.Encoding.PEM), 0o600)
     return Certificate(path, key_path, certificate.fingerprint(hashes.SHA256()).hex(":"))
@@ -87,7 +87,7 @@ def _read_certificate(path: Path) -> x509.Certificate | None:
         return None
 
 
-def _serves(
+def _is_certificate_usable(
     certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, addresses: tuple[str, ...], now: datetime.datetime
 ) -> bool:
     try:

@@ -31,7 +31,7 @@ MAX_NODE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ServerFacts:
     """Constant facts about a running server.
 
     `methods`: path, arguments and doc of every fixed OSC address; `osc_port`: the OSC port.
@@ -73,10 +73,10 @@ class ControlLink:
         self._shared: dict[tuple[Topic, str], asyncio.Future[Any]] = {}
         self._more = asyncio.Event()
 
-    async def about(self) -> About:
+    async def about(self) -> ServerFacts:
         """The fixed OSC addresses and the OSC port."""
         data = await self._ask(Topic.ABOUT)
-        return About(tuple((path, args, doc) for path, args, doc in data["methods"]), data["osc_port"])
+        return ServerFacts(tuple((path, args, doc) for path, args, doc in data["methods"]), data["osc_port"])
 
     async def status(self) -> dict[str, Any]:
         """Control's part of `GET /api/status`, with the present counters."""

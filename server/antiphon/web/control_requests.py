@@ -24,7 +24,7 @@ from antiphon.kernel.control.commands.executor import round_float32
 from antiphon.kernel.control.subscribers.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.kernel.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.kernel.graph.graph import NodeSpec
-from antiphon.kernel.graph.io_nodes import declaration, own_nodes
+from antiphon.kernel.graph.io_nodes import declaration, nodes_outside_plan
 from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.graph.names import SCENE_NAME
 from antiphon.kernel.runtime import paths
@@ -108,7 +108,7 @@ class ControlShare:
         self._clock = clock
         self._credit, self._at = CREDIT_SECONDS, clock()
 
-    def spend(self, seconds: float) -> float:
+    def charge_cpu_time(self, seconds: float) -> float:
         """Subtracts the last answer's CPU time (s) from the credit; returns the pause (s) before the next one."""
         now = self._clock()
         self._credit = min(CREDIT_SECONDS, self._credit + SHARE * (now - self._at)) - seconds
@@ -168,7 +168,7 @@ class WebRequests:
             self.answered += 1
             for part in parts(request.number, "".join(pieces).encode()):
                 await loop.sock_sendall(self._link, part)
-            if pause := self._share.spend(spent + max(0.0, thread_time() - start)):
+            if pause := self._share.charge_cpu_time(spent + max(0.0, thread_time() - start)):
                 await asyncio.sleep(pause)
 
     def _pieces(self, app: ControlApp, request: WebRequest) -> Iterator[str]:
@@ -185,7 +185,7 @@ class WebRequests:
                 yield '{"data": ['
                 app.executor.settle()
                 graph, only = app.session.state.graph, request.about
-                asked = (node for node in chain(graph.nodes, own_nodes(graph)) if only in ("", node.name))
+                asked = (node for node in chain(graph.nodes, nodes_outside_plan(graph)) if only in ("", node.name))
                 for place, node in enumerate(asked):
                     yield ("," if place else "") + json.dumps([node.name, node.type, _values(app, node)])
                 yield "]}"
@@ -258,7 +258,7 @@ def _values(app: ControlApp, node: NodeSpec) -> dict[str, Value]:
 def _graph(app: ControlApp) -> Iterator[str]:
     state = app.session.state
     yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
-    for place, spec in enumerate(chain(state.graph.nodes, own_nodes(state.graph))):
+    for place, spec in enumerate(chain(state.graph.nodes, nodes_outside_plan(state.graph))):
         node = state.every.get(spec.name)
         number, said, reason = (node.id, node.state, node.reason) if node is not None else (0, "", "")
         text = {"name": spec.name, "type": spec.type, "number": number, "state": said, "reason": reason}

@@ -13,7 +13,7 @@ from antiphon.joining.set_lists import Sets
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.osc.counters import LABELS
-from antiphon.kernel.control.osc.handlers.time import leader_of
+from antiphon.kernel.control.osc.handlers.time import clock_leader_name
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
 from antiphon.kernel.engine.recording.journal import RecordingNote, noted
@@ -205,14 +205,14 @@ def status(app: ControlApp) -> dict[str, Any]:
         "tempo": bpm,
         "beat": beat,
         "playing": playing,
-        "leads": leader_of(app),
+        "leads": clock_leader_name(app),
         "awaits": names.get(app.plans.awaited, ""),
         "headphones": not app.plans.loudspeakers,
         "bar": session.state.bar,
         **_recorded(app),
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
-        "trouble": "; ".join(filter(None, _troubles(app))),
+        "trouble": "; ".join(filter(None, _list_troubles(app))),
         "warning": app.plans.warning,
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],
@@ -250,7 +250,7 @@ def _recorded(app: ControlApp) -> dict[str, dict[str, Any] | None]:
     }
 
 
-def _troubles(app: ControlApp) -> Iterator[str]:
+def _list_troubles(app: ControlApp) -> Iterator[str]:
     """Troubles of the sound and the state, with nodes that are silent or pass their dry input."""
     if lost := app.device.lost:
         yield f"the sound device {lost} is gone: the software clock plays in its place until it is back"

@@ -186,7 +186,7 @@ def document(operations: Sequence[Operation]) -> Schema:
     """Makes the OpenAPI 3.1 document."""
     paths: dict[str, dict[str, Schema]] = {}
     for one in operations:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation_schema(one)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -206,7 +206,7 @@ def document(operations: Sequence[Operation]) -> Schema:
     }
 
 
-def _operation(one: Operation) -> Schema:
+def _operation_schema(one: Operation) -> Schema:
     parameters: list[Schema] = [
         {"name": part, "in": "path", "required": True, "schema": TEXT, "example": one.example[part]}
         for part in one.parts

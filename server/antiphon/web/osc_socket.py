@@ -145,12 +145,12 @@ DONE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sent:
+class _SentMessage:
     addresses: tuple[bytes, ...]
     number: int
     refusal: asyncio.Future[tuple[str, str]]
 
-    def is_named(self, address: str) -> bool:
+    def is_refused_by(self, address: str) -> bool:
         """True if a `/fail` of this address refers to this message: it matches a pattern, or is inside `/at`."""
         name = address.encode()
         return any(address == address_text(own) or pattern.matches(own, name) for own in self.addresses)
@@ -163,7 +163,7 @@ class OscRefusals:
         """Creates no socket before the first message. `osc`: host and port of the OSC socket."""
         self._osc = osc
         self._socket: OscSocket | None = None
-        self._sent: deque[_Sent] = deque()
+        self._sent: deque[_SentMessage] = deque()
         self._number = random.randrange(2**30)
         self._asking = asyncio.Lock()
         self._wanted: tuple[str, str, asyncio.Future[tuple[Arg, ...]]] | None = None
@@ -180,7 +180,7 @@ class OscRefusals:
             self._socket = OscSocket(self._osc, self._take, lambda: self._settle(len(self._sent)))
         self._number += 1
         held = args[1].encode() if address == "/at" and len(args) > 1 and isinstance(args[1], str) else address.encode()
-        sent = _Sent((address.encode(), held), self._number % 2**31, asyncio.get_running_loop().create_future())
+        sent = _SentMessage((address.encode(), held), self._number % 2**31, asyncio.get_running_loop().create_future())
         try:
             for packet in (encode(address, *args), encode("/ping", sent.number)):
                 self._socket.send(packet)
@@ -227,7 +227,7 @@ class OscRefusals:
     def _take(self, message: Message) -> None:
         match message.address, message.args:
             case b"/fail", (str(address), str(reason), *_):
-                if self._sent and self._sent[0].is_named(address):
+                if self._sent and self._sent[0].is_refused_by(address):
                     self._settle(1, address, reason)
                 elif self._wanted and address == self._wanted[0] and not self._wanted[2].done():
                     self._wanted[2].set_exception(_refused(address, reason))

@@ -29,7 +29,7 @@ from antiphon.web.api.lessons import LessonRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.recordings import RecordingRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
-from antiphon.web.control_link import About, ControlLink
+from antiphon.web.control_link import ControlLink, ServerFacts
 from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import Operation, operations_of
 from antiphon.web.oscquery import query
@@ -60,7 +60,7 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
         plugin_log.warning("plugin %s: %s", name, reason_of(error))
 
     dispatcher = import_plugins(wanted, failed)
-    failures = [*await dispatcher.acall("antiphon_routes", http=http)]
+    failures = [*await dispatcher.call_and_await("antiphon_routes", http=http)]
     for plugin in dispatcher.implemented:
         added, more = added_operations(dispatcher, plugin)
         failures += more
@@ -150,14 +150,14 @@ def _guard(server: HttpServer, options: HttpOptions) -> None:
         server.proxied = frozenset(name.lower() for name in options.proxy)
         server.gate.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
     else:
-        guard = TokenGuard(_token_if_any(folder), page_key=page[1] if page else "")
+        guard = TokenGuard(_read_owner_token(folder), page_key=page[1] if page else "")
         server.gate.authorise = guard.check
         if page:
             opening = PageKeyExchange(Path(page[0]), guard)
             server.routes.add("POST", "/api/page/open", Endpoint(opening.serve, token=False))
 
 
-def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: About) -> None:
+def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: ServerFacts) -> None:
     """Adds OSCQuery and the front page, and reserves their first parts; plugins add their routes later."""
     methods = tuple(query.method(path, args, doc) for path, args, doc in about.methods)
 
@@ -223,7 +223,7 @@ def _with_page(check: Authorise) -> Authorise:
     return checked
 
 
-def _token_if_any(folder: Path) -> OwnerToken | None:
+def _read_owner_token(folder: Path) -> OwnerToken | None:
     try:
         return OwnerToken(folder)
     except FileError as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from antiphon.kernel.wire.osc import Arg
-from antiphon.operations.shared import Asker, SharedOperation
+from antiphon.operations.shared import OperationCaller, SharedOperation
 from antiphon.web.access import CodeGuard, add_offered_token
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
@@ -118,7 +118,7 @@ class HttpServer:
             def ask(address: str, *args: Arg) -> tuple[Arg, ...]:
                 return asyncio.run_coroutine_threadsafe(self.ask(address, f"{address}.reply", *args), loop).result()
 
-            return await self.in_thread(operation.answer, body, Asker(ask))
+            return await self.in_thread(operation.answer, body, OperationCaller(ask))
 
         handler.__doc__ = operation.doc
         level, example = TokenLevel.OWNER, {"body": dict(operation.example)}

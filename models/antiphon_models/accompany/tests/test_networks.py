@@ -44,7 +44,9 @@ def test_numpy_plays_live_what_torch_trains_on_rows_known_when_a_beat_begins(mon
     echoes = live_networks.echoes(rows)
     inputs = ((rows, live_network.BEAT_BY_TONIC), (echoes, live_network.ECHO_BY_TONIC))
     with torch.no_grad():
-        taught = made.chances(*(live_networks.by_tonic(torch.from_numpy(x)[None], index) for x, index in inputs))[0]
+        taught = made.chances(
+            *(live_networks.transpose_to_tonics(torch.from_numpy(x)[None], index) for x, index in inputs)
+        )[0]
     arrays = {name: array.detach().numpy() for name, array in made.state_dict().items()}
     plays = live_network.LiveChords(live_network.LiveChordNetwork(arrays), song.meter)
     weights = np.full((1, 2, 12), 1 / 24, np.float32)

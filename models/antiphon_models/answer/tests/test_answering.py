@@ -51,8 +51,8 @@ def test_what_is_repeated_is_the_songs_and_told_apart(monkeypatch: pytest.Monkey
     assert foreseeing.shared_part(song[10:30], song) == 1.0
     assert foreseeing.longest_copy(song[10:30], song) == 20
     bars = [note for note in song if 64 <= note.slot < 128]
-    assert foreseeing.bars_again(bars, song) == 1.0
-    assert foreseeing.bars_again([bars[0]._replace(pitch=30), *bars[1:]], song) == 0.75
+    assert foreseeing.repeated_bar_share(bars, song) == 1.0
+    assert foreseeing.repeated_bar_share([bars[0]._replace(pitch=30), *bars[1:]], song) == 0.75
     moved = [note._replace(pitch=note.pitch + (n % 2)) for n, note in enumerate(song[10:30])]
     assert foreseeing.shared_part(moved, song) < 0.5
     ensemble = pytest.importorskip("sklearn.ensemble")
@@ -61,8 +61,8 @@ def test_what_is_repeated_is_the_songs_and_told_apart(monkeypatch: pytest.Monkey
     rng = np.random.default_rng(1)
     same = [[rng.normal(size=(20, 3)) for _ in range(2)], [rng.normal(size=(20, 3)) for _ in range(2)]]
     names = [f"{n}" for n in range(20)]
-    assert foreseeing.separation(same[0][0], same[0][0] + 3.0, names, 1) > 0.95
-    assert 0.2 < foreseeing.separation(same[0][0], same[1][0], names, 1) < 0.8
+    assert foreseeing.separation_roc_area(same[0][0], same[0][0] + 3.0, names, 1) > 0.95
+    assert 0.2 < foreseeing.separation_roc_area(same[0][0], same[1][0], names, 1) < 0.8
 
 
 @pytest.mark.parametrize(

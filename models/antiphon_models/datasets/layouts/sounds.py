@@ -187,7 +187,7 @@ def loops(root: Path) -> DatasetListing:
     table = top / "metadata.json"
     known = tables.json_object(table) if table.is_file() else {}
     items = []
-    for number in _in_order(known or there):
+    for number in _sort_by_number(known or there):
         about = known[number] if isinstance(known.get(number), dict) else {}
         tags = tuple(str(tag) for tag in about.get("tags", ()))
         place = there.get(number, sounds / f"{number}.wav")
@@ -202,7 +202,7 @@ def freesound(root: Path) -> DatasetListing:
         raise layout_error(root, "freesound", f"there is no {SOUNDS}, which `antiphon dataset fetch` writes")
     known = tables.json_object(root / SOUNDS)
     items = []
-    for number in _in_order(known):
+    for number in _sort_by_number(known):
         about = known[number] if isinstance(known[number], dict) else {}
         licence = f"licence:{about.get('license') or 'unknown'}"
         tags = [*(about.get("queries") or ()), *(about.get("tags") or ()), licence]
@@ -211,7 +211,7 @@ def freesound(root: Path) -> DatasetListing:
     return assign_splits(items, "owner")
 
 
-def _in_order(numbers: Iterable[str]) -> list[str]:
+def _sort_by_number(numbers: Iterable[str]) -> list[str]:
     return sorted(numbers, key=lambda number: (len(number), number))
 
 

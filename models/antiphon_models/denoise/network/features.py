@@ -160,7 +160,7 @@ def follow_levels(log: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     return short, long, floor
 
 
-def smoothed(x: torch.Tensor, keep: float) -> torch.Tensor:
+def smooth_one_pole(x: torch.Tensor, keep: float) -> torch.Tensor:
     """One-pole smoothing of `[N, T, …]` over hops, `keep` the coefficient, from the first hop's value."""
     weights = _fading(x.shape[1], keep, x)
     weights[:, 1:] *= 1 - keep

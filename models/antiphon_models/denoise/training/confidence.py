@@ -31,7 +31,7 @@ from antiphon_denoise.learned.confidence import (
 from antiphon_denoise.learned.file_confidence import HIDDEN as FILE_HIDDEN, MODEL as FILE_MODEL
 from antiphon_models.denoise.network.mask import MaskNetwork
 from antiphon_models.denoise.training import material
-from antiphon_models.denoise.training.frames import Units
+from antiphon_models.denoise.training.frames import UnitFrames
 from antiphon_models.denoise.training.gate import turned
 from antiphon_models.denoise.training.mixing import Mixer, Mixtures
 from antiphon_models.denoise.training.plan import MixturePlan, MixturePlanner, Places
@@ -186,7 +186,7 @@ class ExampleMaker:
         self._mask.load_state_dict(
             {name: torch.from_numpy(value) for name, value in read_weights(MASK.weights).items()}
         )
-        self._units = Units()
+        self._units = UnitFrames()
         self._unit = torch.from_numpy(unit_of_bin())
         self._scale = float(self._units.analysis.square().sum())
         below, fraction = places(BINS)

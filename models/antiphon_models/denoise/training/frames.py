@@ -51,7 +51,7 @@ class Frames(torch.nn.Module):
         return (made[..., :hop] + late).reshape(made.shape[0], -1)
 
 
-class Units(Frames):
+class UnitFrames(Frames):
     """Frames of the learned modes: one gain for each of `UNITS`."""
 
     gains = UNITS

@@ -11,7 +11,7 @@ from antiphon.api.backends.signal import grid
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.gate.network import LAYOUT, MODEL
 from antiphon_denoise.learned import LEVEL, NO_NOISE
-from antiphon_models.denoise.network.features import running, smoothed
+from antiphon_models.denoise.network.features import running, smooth_one_pole
 from antiphon_models.denoise.training.frames import Frames
 from antiphon_models.denoise.training.recipe import MaskRecipe
 from antiphon_models.denoise.training.sounds import RATE
@@ -67,7 +67,7 @@ class GateNetwork(torch.nn.Module):
         """Levels of the bands, and the rule's inputs per bin, relative to the surrounding level."""
         level = torch.log(log.exp() @ self.mean)
         here = level @ self.wide
-        parts = [part - here for part in (log, smoothed(log, SHORT), smoothed(log, LONG))]
+        parts = [part - here for part in (log, smooth_one_pole(log, SHORT), smooth_one_pole(log, LONG))]
         return level, [*parts, (noise - here).clamp(-8.0, 4.0) * known]
 
     @torch.no_grad()
@@ -101,14 +101,16 @@ def turned(
     x: torch.Tensor, u: torch.Tensor, v: torch.Tensor, c: torch.Tensor, d: torch.Tensor, training: bool
 ) -> torch.Tensor:
     """Output of a GRU layer with weights and biases in numpy's layout, as torch computes it."""
-    weights = [torch_order(part).T.contiguous() for part in (u, v)]
+    weights = [reorder_gates_for_torch(part).T.contiguous() for part in (u, v)]
     late = torch.cat([torch.zeros(2 * len(d), device=d.device), d])
     state = torch.zeros(1, len(x), len(d), device=x.device)
-    out: torch.Tensor = torch.gru(x, state, [*weights, torch_order(c), late], True, 1, 0.0, training, False, True)[0]
+    out: torch.Tensor = torch.gru(
+        x, state, [*weights, reorder_gates_for_torch(c), late], True, 1, 0.0, training, False, True
+    )[0]
     return out
 
 
-def torch_order(part: torch.Tensor) -> torch.Tensor:
+def reorder_gates_for_torch(part: torch.Tensor) -> torch.Tensor:
     """Reorders the gates of `[…, 3 * width]` from update, reset, new to reset, update, new."""
     update, reset, new = part.chunk(3, -1)
     return torch.cat([reset, update, new], -1)

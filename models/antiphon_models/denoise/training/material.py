@@ -24,7 +24,7 @@ from antiphon_models.material.sounds import save_ogg
 # Mono float32 at `RATE` in and out, of the same length. None of it makes noise of its own.
 
 
-def with_effects(sound: F32, rnd: random.Random) -> F32:
+def apply_effects(sound: F32, rnd: random.Random) -> F32:
     """Applies one to three random effects in series."""
     for effect in rnd.sample(EFFECTS, rnd.choice([1, 1, 2, 3])):
         sound = effect(sound / (float(np.abs(sound).max(initial=0.0)) + 1e-6), rnd)
@@ -56,7 +56,7 @@ def _ring(sound: F32, rnd: random.Random) -> F32:
     return (sound * (1.0 - depth + depth * wave)).astype(np.float32)
 
 
-def _crush(sound: F32, rnd: random.Random) -> F32:
+def _reduce_rate_and_overdrive(sound: F32, rnd: random.Random) -> F32:
     """Reduces the sample rate, and overdrives the sound."""
     hold = rnd.choice([1, 2, 3, 6])
     held = np.repeat(sound[::hold], hold)[: len(sound)]
@@ -103,7 +103,7 @@ EFFECTS: tuple[Callable[[F32, random.Random], F32], ...] = (
     _echo,
     _chorus,
     _ring,
-    _crush,
+    _reduce_rate_and_overdrive,
     _gated,
     _backwards,
     _grains,
@@ -160,7 +160,7 @@ def pieces(data: Path) -> Iterator[tuple[str, Make]]:
 
 def _with_random_effects(makers: list[Make], rnd: random.Random) -> F32:
     """Applies effects to a random other sound, or a loop."""
-    return with_effects(rnd.choice(makers)(rnd), rnd)
+    return apply_effects(rnd.choice(makers)(rnd), rnd)
 
 
 def _loop(data: Path, part: sounds.Part, rnd: random.Random) -> F32:

@@ -16,7 +16,7 @@ from antiphon_denoise.learned import MASK, NO_NOISE
 from antiphon_denoise.learned.file_mask import MODEL as FILE_MODEL
 from antiphon_models.denoise.network.mask import FileMaskNetwork, MaskNetwork
 from antiphon_models.denoise.training import material
-from antiphon_models.denoise.training.frames import Frames, Units
+from antiphon_models.denoise.training.frames import Frames, UnitFrames
 from antiphon_models.denoise.training.mixing import Mixer, Mixtures
 from antiphon_models.denoise.training.plan import Component, MixturePlan, MixturePlanner
 from antiphon_models.denoise.training.sounds import RATE
@@ -79,7 +79,7 @@ class MaskRecipe(Recipe):
 
     def transform(self) -> Frames:
         """Transform between waveforms and the network's input features, and its inverse."""
-        return Units()
+        return UnitFrames()
 
     def batch(self, step: int) -> Batch:
         count = self.items[self._job.device.type]

@@ -37,7 +37,7 @@ Draw = Callable[[str], Sound]
 
 def shaped(rng: np.random.Generator, count: int, slope: float, low: float = 1.0, high: float = 1e6) -> Sound:
     """Noise whose amplitude falls by frequency to the power of -slope, between two frequencies."""
-    return shaped_as(rng.standard_normal(count), slope, low, high)
+    return apply_spectral_slope(rng.standard_normal(count), slope, low, high)
 
 
 def hiss(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
@@ -60,12 +60,14 @@ def fan(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
 
 def rain(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
     drops = _impulses(rng, count, np.exp(rng.uniform(5.0, 8.5)))
-    fall = shaped_as(drops, rng.uniform(-0.2, 0.5), rng.uniform(300, 1500), rng.uniform(6000, 16000))
+    fall = apply_spectral_slope(drops, rng.uniform(-0.2, 0.5), rng.uniform(300, 1500), rng.uniform(6000, 16000))
     return level(fall) + rng.uniform(0.1, 1.0) * level(shaped(rng, count, rng.uniform(0.2, 0.8), 100.0))
 
 
 def vinyl(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
-    clicks = shaped_as(_impulses(rng, count, rng.uniform(4, 80)), 0.0, rng.uniform(200, 1500), rng.uniform(4000, 15000))
+    clicks = apply_spectral_slope(
+        _impulses(rng, count, rng.uniform(4, 80)), 0.0, rng.uniform(200, 1500), rng.uniform(4000, 15000)
+    )
     return level(clicks) + rng.uniform(0.1, 1.0) * level(shaped(rng, count, rng.uniform(0.1, 0.8)))
 
 
@@ -76,7 +78,7 @@ def wind(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
 
 def babble(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
     voices = sum(level(draw("voice")) * 10 ** (rng.uniform(-8, 2) / 20) for _ in range(rng.integers(4, 10)))
-    return _in_room(rng, np.asarray(voices), rng.uniform(0.2, 1.0))
+    return _add_reverb_tail(rng, np.asarray(voices), rng.uniform(0.2, 1.0))
 
 
 MADE = (hiss, hiss, hiss, hum, fan, rain, vinyl, wind, babble)
@@ -87,7 +89,7 @@ def level(sound: Sound) -> Sound:
     return np.asarray(sound / (float(np.std(sound)) + 1e-5))
 
 
-def shaped_as(sound: Sound, slope: float, low: float, high: float) -> Sound:
+def apply_spectral_slope(sound: Sound, slope: float, low: float, high: float) -> Sound:
     hertz = np.maximum(np.fft.rfftfreq(len(sound), 1.0 / RATE), 20.0)
     spectrum = np.fft.rfft(sound) * hertz**-slope / (1 + (hertz / high) ** 4) / (1 + (low / hertz) ** 4)
     return np.asarray(np.fft.irfft(spectrum, len(sound)))
@@ -106,7 +108,7 @@ def _impulses(rng: np.random.Generator, count: int, often: float) -> Sound:
     return np.asarray(struck * rng.standard_normal(count) * np.exp(rng.normal(0, 0.8, count)))
 
 
-def _in_room(rng: np.random.Generator, sound: Sound, share: float) -> Sound:
+def _add_reverb_tail(rng: np.random.Generator, sound: Sound, share: float) -> Sound:
     """Adds a diffuse reverb tail."""
     seconds = np.arange(RATE // 2) / RATE
     tail = rng.standard_normal(len(seconds)) * np.exp(-6.9 * seconds / rng.uniform(0.2, 0.9))
@@ -133,7 +135,7 @@ class MaskSums:
         self._unit = float(np.square(self._window).sum())
         self._first = first_bins()
         self._width = np.diff(np.append(self._first, BINS)).astype(np.float32)
-        self._bands: F32 = np.ascontiguousarray((learned.per_unit() / self._width).T, np.float32)
+        self._bands: F32 = np.ascontiguousarray((learned.band_interpolation_weights() / self._width).T, np.float32)
 
     def of(self, mixed: NDArray[Any], noise: NDArray[Any] | None) -> tuple[F32, F32]:
         """Rows of `floor.features`; and for each band `[4, COUNT]`: noise power, noise power removed by the mask, total
@@ -142,7 +144,7 @@ class MaskSums:
         spectra = self._spectra(mixed)
         power = self._units(spectra, spectra)
         log = np.log(power / self._width + learned.QUIET).astype(np.float32)
-        gain = file_mask.gains_of(self._weights, log, None)
+        gain = file_mask.compute_file_gains(self._weights, log, None)
         sums = np.zeros((4, len(learned.mean().T)), np.float32)
         if noise is not None:
             alone = self._spectra(noise)
@@ -231,12 +233,12 @@ def _dense(draw: Callable[[], F32], rng: np.random.Generator) -> NDArray[Any]:
             made = made + level(draw()) * 10 ** (rng.uniform(-8, 2) / 20)
     elif way < 0.27:
         driven = np.tanh(made * 10 ** (rng.uniform(6, 30) / 20))
-        made = shaped_as(driven, 0.0, 1.0, rng.uniform(3000, 14000))
+        made = apply_spectral_slope(driven, 0.0, 1.0, rng.uniform(3000, 14000))
         made = made + rng.choice([0, rng.uniform(0, 1.5)]) * level(draw())
     if rng.random() < 0.4:
         made = _limited(made, rng.uniform(3, 14))
     if rng.random() < 0.2:
-        made = _lossy_coded(made / max(1, np.abs(made).max()), rng)
+        made = _apply_lossy_codec(made / max(1, np.abs(made).max()), rng)
     return level(made)
 
 
@@ -247,7 +249,7 @@ def _limited(sound: NDArray[Any], decibels: float) -> NDArray[Any]:
     return np.asarray(np.tanh(loud / np.maximum(1, envelope)))
 
 
-def _lossy_coded(sound: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+def _apply_lossy_codec(sound: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     """Encodes the sound as MP3 or Vorbis, and decodes it."""
     held = io.BytesIO()
     kind, loss = str(rng.choice(["MP3", "OGG"])), rng.uniform(0.3, 0.95)

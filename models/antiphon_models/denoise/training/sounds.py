@@ -154,7 +154,7 @@ def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding
 
 def song(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random) -> F32:
     """Renders an excerpt of a song in random instrumentation, with or without drums."""
-    notes = _excerpt(rnd.choice(songs(data, part)), rnd.uniform(8, 60), seconds, None, rnd)
+    notes = _read_midi_excerpt(rnd.choice(songs(data, part)), rnd.uniform(8, 60), seconds, None, rnd)
     programs = {c: rnd.choice(range(*rnd.choice(FAMILIES))) for c in range(9)}
     if rnd.random() < 0.5:
         notes += drums(seconds, rnd)
@@ -164,11 +164,13 @@ def song(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random)
 def solo(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random, program: int = -1) -> F32:
     """Renders one track of a song on one instrument; `program` -1: random, with some weighted higher."""
     own = program if program >= 0 else rnd.choice([*range(104), *FAVOURED_PROGRAMS, *FAVOURED_PROGRAMS])
-    notes = _excerpt(rnd.choice(songs(data, part)), rnd.uniform(10, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
+    notes = _read_midi_excerpt(
+        rnd.choice(songs(data, part)), rnd.uniform(10, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd
+    )
     return render(notes, {0: own}, font, seconds, rnd)
 
 
-def _excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: random.Random) -> Sounding:
+def _read_midi_excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: random.Random) -> Sounding:
     file = read_midi(path)
     chosen = range(len(file.tracks)) if only is None else {0, min(only, len(file.tracks) - 1)}
     shift = rnd.randint(-5, 6)
@@ -232,7 +234,9 @@ def patch(data: Path, part: Part, seconds: float, rnd: random.Random) -> F32:
         return played(notes, seconds, rnd)
     sounding: dict[int, tuple[float, int]] = {}
     notes, shift = [], rnd.choice([-12, 0, 0, 0, 12])
-    heard = _excerpt(rnd.choice(songs(data, part)), rnd.uniform(8, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd)
+    heard = _read_midi_excerpt(
+        rnd.choice(songs(data, part)), rnd.uniform(8, 60), seconds, rnd.choice([1, 1, 2, 3]), rnd
+    )
     for second, message in heard:
         _, number, velocity = message
         begun = sounding.pop(number, None)

@@ -77,12 +77,12 @@ def _note(note: VoiceNote, oscillator: Oscillator, shape: EnvelopeShape, rnd: ra
     return note.level * level * oscillator(turns, t, rnd)
 
 
-def _saws(rnd: random.Random) -> Oscillator:
+def _draw_saw_oscillator(rnd: random.Random) -> Oscillator:
     """One to seven detuned saws or squares, sometimes with bow noise."""
     many, cents, square = rnd.choice([1, 2, 3, 5, 7]), rnd.uniform(2, 30), rnd.random() < 0.3
     breath = rnd.choice([0.0, 0.0, rnd.uniform(0.01, 0.12)])
 
-    def saws(turns: F64, t: F64, own: random.Random) -> F64:
+    def sum_detuned_saws(turns: F64, t: F64, own: random.Random) -> F64:
         sound = np.zeros(len(t))
         width = own.uniform(0.1, 0.5)
         for _ in range(many):
@@ -91,7 +91,7 @@ def _saws(rnd: random.Random) -> Oscillator:
         noise = np.random.default_rng(own.getrandbits(32)).standard_normal(len(t))
         return np.asarray(sound / np.sqrt(many) + breath * noise)
 
-    return saws
+    return sum_detuned_saws
 
 
 def _saw(turns: F64) -> F64:
@@ -105,7 +105,7 @@ def _saw(turns: F64) -> F64:
     return np.asarray(sound)
 
 
-def _partials(rnd: random.Random) -> Oscillator:
+def _draw_additive_oscillator(rnd: random.Random) -> Oscillator:
     """Up to thirty partials, harmonic or slightly inharmonic, each with its own level, onset and beating."""
     many, stretch, fall = rnd.randint(2, 30), rnd.choice([0.0, 0.0, rnd.uniform(0, 0.02)]), rnd.uniform(0.3, 2.0)
     bloom, beating = rnd.uniform(0.0, 0.4), rnd.uniform(0.0, 0.8)
@@ -155,7 +155,14 @@ def _plucked(rnd: random.Random) -> Oscillator:
     return plucked
 
 
-KINDS = (_saws, _saws, _partials, _partials, _modulated, _plucked)
+KINDS = (
+    _draw_saw_oscillator,
+    _draw_saw_oscillator,
+    _draw_additive_oscillator,
+    _draw_additive_oscillator,
+    _modulated,
+    _plucked,
+)
 
 
 def _filtered(sound: F64, rnd: random.Random) -> F64:

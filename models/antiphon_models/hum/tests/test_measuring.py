@@ -16,7 +16,7 @@ from antiphon_models.hum.evaluation import (
     files_in,
     lateness,
     octaves,
-    own_scores,
+    score_own_files,
     single_note,
 )
 from antiphon_models.hum.matching import ENDS, note_f1
@@ -121,7 +121,7 @@ def test_a_folder_is_its_sounds_with_notes_and_a_live_system_loses_one_offset(tm
         return lambda clip: TimedTranscription([(a + by, b + by, p + up) for a, b, p in clip.notes], late)
 
     systems = {"flat": sung(-0.7, 0.0, None), "late": sung(0.0, 0.09, None), "late, live": sung(0.0, 0.09, 0.0)}
-    values = {(v.system, v.measure): v.value for v in own_scores(files, systems)}
+    values = {(v.system, v.measure): v.value for v in score_own_files(files, systems)}
     assert values["flat", "F1"] == 0.0
     assert values["flat", "F1, tuning out"] == 1.0
     assert values["late", "F1"] == 0.0

@@ -123,14 +123,14 @@ class SongBar:
         return self.chords[min(len(self.chords) - 1, int(share * len(self.chords)))]
 
 
-def triplet(row: Row, beats: int) -> bool:
+def has_triplet_beats(row: Row, beats: int) -> bool:
     """Whether a row has triplet beats, by its length for rows of four steps a beat."""
     return len(row) % (4 * beats) != 0 and len(row) % (3 * beats) == 0
 
 
 def onsets(row: Row, bar: SongBar) -> Iterator[tuple[float, float, str, bool]]:
     """Yields a row's onsets within a bar: start in beats, beats to the next onset, character, whether in triplets."""
-    triplets = triplet(row, bar.beats)
+    triplets = has_triplet_beats(row, bar.beats)
     steps = (3 if triplets else 4) * bar.beats
     first = bar.number % (len(row) // steps) * steps
     places = [n for n, character in enumerate(row) if character != "-"]
@@ -377,13 +377,13 @@ def _uniform(rng: Rng, limits: Range) -> float:
 
 def _draw(rules: GenreRules, rng: Rng) -> _SongParameters:
     groove = dict(rules.grooves[int(rng.integers(len(rules.grooves)))]) if rng.random() < rules.drums else {}
-    triplets = any(triplet(row, rules.beats) for row in groove.values())
+    triplets = any(has_triplet_beats(row, rules.beats) for row in groove.values())
     parts = {}
     for name in ("bass", "chords", "lead", "pad"):
         part: PartRules = getattr(rules, name)
         if rng.random() < part.chance:
             # where drums divide by three, so do the others, as far as they have such rows
-            same = tuple(row for row in part.rows if triplet(row, rules.beats) == triplets) or part.rows
+            same = tuple(row for row in part.rows if has_triplet_beats(row, rules.beats) == triplets) or part.rows
             rows = tuple(str(row) for row in rng.choice(same, size=min(2, len(same)), replace=False))
             parts[name] = (part, int(rng.choice(part.programs)), rows, _uniform(rng, part.articulation))
     if "chords" not in parts and "pad" not in parts:
@@ -510,7 +510,7 @@ def _attributes(
     distorted = any(program in _DISTORTED for _, program in instruments)
     drums = "drums" in sounding
     energy = 0.5 * drawn.energy + 0.25 * min(1.0, density / FASTEST) + 0.15 * drums + 0.1 * distorted
-    triplets = any(triplet(row, rules.beats) for row in drawn.groove.values())
+    triplets = any(has_triplet_beats(row, rules.beats) for row in drawn.groove.values())
     return SongAttributes(
         rules.name, drawn.tempo, rules.beats, 2.0 / 3.0 if triplets else drawn.swing,
         "minor" if drawn.minor else "major", drawn.tonic, density, drums, instruments,

@@ -13,7 +13,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import OptimWrapper
 
-from antiphon_models.pipeline.training.by_torch import TorchTrainer, right_of
+from antiphon_models.pipeline.training.by_torch import TorchTrainer, count_correct_excerpts
 from antiphon_models.pipeline.training.trainer import EPSILON, MOMENTS, LabeledBatches
 
 
@@ -69,7 +69,7 @@ class _Figures(Callback):
     def after_loss(self) -> None:
         size = len(self.yb[0])
         self.total += float(self.loss_grad.detach()) * size
-        self.right += right_of(self.pred.detach(), self.yb[0])
+        self.right += count_correct_excerpts(self.pred.detach(), self.yb[0])
         self.count += size
 
     def before_validate(self) -> None:

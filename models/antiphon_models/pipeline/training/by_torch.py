@@ -53,7 +53,7 @@ class ConvolutionsOverTime(nn.Module):
         return torch.as_tensor(self.labels(torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)))
 
 
-def right_of(logits: torch.Tensor, target: torch.Tensor) -> float:
+def count_correct_excerpts(logits: torch.Tensor, target: torch.Tensor) -> float:
     """Number of correct excerpts; with several labels, the sum of correct label shares."""
     if target.ndim == 2:
         return float(((logits > 0) == (target > 0.5)).float().mean(dim=1).sum())
@@ -93,7 +93,7 @@ class TorchTrainer(ClassifierTrainer):
             loss.backward()
             self._optimizer.step()
             total += float(loss.detach()) * len(truth)
-            right += right_of(logits.detach(), target)
+            right += count_correct_excerpts(logits.detach(), target)
             count += len(truth)
         return total / count, right / count
 

@@ -150,7 +150,7 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
         )
         rows.append(row)
         if (folds := job.settings.folds) and all(is_trained(replace(job, fold=n), framework) for n in range(folds)):
-            rows.append(_over_folds(job, framework, training))
+            rows.append(_cross_validated_row(job, framework, training))
     whole = {
         "name": job.name,
         "labels": training.labels,
@@ -167,7 +167,7 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
     return rows
 
 
-def _over_folds(job: LearningJob, framework: Framework, training: TrainingSet) -> EvaluationRow:
+def _cross_validated_row(job: LearningJob, framework: Framework, training: TrainingSet) -> EvaluationRow:
     """Cross-validated row: each sound is answered by the classifier not trained on it."""
     answers, truth = [], []
     for fold in range(job.settings.folds):

@@ -136,8 +136,8 @@ class TrainingSet:
 
     def fold(self, number: int, folds: int) -> TrainingSet:
         """The same sounds: one fold for the test, the next for validation (none if two folds), the rest trains."""
-        sounds = self._dealt(number, folds)
-        measured = _Sums(len(self.mean))
+        sounds = self._assign_fold_splits(number, folds)
+        measured = _BandStatistics(len(self.mean))
         for sound in sounds:
             if sound.split == TRAIN:
                 measured.add(self.mel[sound.start : sound.start + sound.frames].astype(np.float32))
@@ -147,7 +147,14 @@ class TrainingSet:
         """Raises `FileError` where a fold would leave fewer than two labels to train on."""
         for number in range(folds):
             if (
-                len({label for sound in self._dealt(number, folds) if sound.split == TRAIN for label in sound.labels})
+                len(
+                    {
+                        label
+                        for sound in self._assign_fold_splits(number, folds)
+                        if sound.split == TRAIN
+                        for label in sound.labels
+                    }
+                )
                 < 2
             ):
                 groups = len({sound.group for sound in self.sounds})
@@ -156,7 +163,7 @@ class TrainingSet:
                     f"are only {groups} groups of sounds; lower it, or set it to 0 for no folds"
                 )
 
-    def _dealt(self, number: int, folds: int) -> tuple[SoundFrames, ...]:
+    def _assign_fold_splits(self, number: int, folds: int) -> tuple[SoundFrames, ...]:
         first = [self.labels[sound.labels[0]] if sound.labels else "" for sound in self.sounds]
         places = folds_of([(sound.group, label) for sound, label in zip(self.sounds, first, strict=True)], folds)
         names = {number: TEST, **({(number + 1) % folds: VALID} if folds > 2 else {})}
@@ -233,7 +240,7 @@ def make_set(
     if with_files is not None and with_files.shards == digest:
         return with_files
     folder = make_folder(out / FOLDER)
-    sums = _Sums(bands)
+    sums = _BandStatistics(bands)
     frames, part = folder / FRAMES, temporary_beside(folder / FRAMES)
     several = _several(items, settings)
     splits = _splits(items, settings, several=several)
@@ -281,7 +288,7 @@ def make_set(
 
 
 def _write_frames(
-    file: BinaryIO, shards: Sequence[Path], groups: Mapping[str, tuple[str, str]], sums: _Sums, bands: int, *,
+    file: BinaryIO, shards: Sequence[Path], groups: Mapping[str, tuple[str, str]], sums: _BandStatistics, bands: int, *,
     several: bool,
 ) -> tuple[list[_Row], int]:  # fmt: skip
     """Writes the frames of all sounds with a split and a group; returns their rows, and the number of others."""
@@ -361,7 +368,7 @@ def _splits(items: Sequence[SourceItem], settings: TrainSettings, *, several: bo
     return {item.name: splits[group] for item, (group, _) in zip(used, grouped, strict=True)}
 
 
-class _Sums:
+class _BandStatistics:
     """Running mean and deviation of each band."""
 
     def __init__(self, bands: int) -> None:

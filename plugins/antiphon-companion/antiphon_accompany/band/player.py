@@ -10,7 +10,7 @@ from antiphon.api import IO, Event
 from antiphon.api.backends.synths import ChannelBends
 from antiphon_accompany.band.parts import TOUCH
 from antiphon_accompany.band.styles import LEFT_HAND_LANES, PARTS, PHRASE, Strike, Style, fit_to_meter, shipped_style
-from antiphon_accompany.band.voicing import BASS_CENTRE, PartVoices, Placing, bass_of, left_hand
+from antiphon_accompany.band.voicing import BASS_CENTRE, PartVoices, Placing, choose_bass_key, left_hand
 from antiphon_accompany.harmony.chords import Chord
 
 CLASHES = (1, 13)
@@ -149,13 +149,13 @@ class Band:
         # without a melody the right hand keeps to the middle
         ceiling = ceiling if self.listener.playing else 76
         low = self.style.parts["bass"].centre if "bass" in self.bars and "bass" in self.style.parts else BASS_CENTRE
-        before, self.bass = self.bass, bass_of(chord, self.bass, low + register)
+        before, self.bass = self.bass, choose_bass_key(chord, self.bass, low + register)
         for part, voices in self.voices.items():
             if part in self.style.parts and part != "bass":
                 given = self.style.parts[part]
                 centre = given.centre + register
                 basses, strict = (before, self.bass), given.voicing == "choir"
-                voices.place(Placing(chord, given.voicing, centre, ceiling, basses, strict), self.below_melody)
+                voices.place(Placing(chord, given.voicing, centre, ceiling, basses, strict), self.move_below_melody)
         self.chord, self.fresh, self._root_due = chord, True, True
         self._former, self._sounded = self._sounded, {}
 
@@ -176,7 +176,7 @@ class Band:
                 self.set_chord(self.chord, asked.register)
             self._bar = key
             self._choose(bar, meter, tempo, section, number, asked)
-        found = self._dues(beat, place, bar * meter, tempo, asked)
+        found = self._strikes_of_beat(beat, place, bar * meter, tempo, asked)
         self.fresh = False
         return found
 
@@ -208,7 +208,9 @@ class Band:
                     taken.append(strike)
             self.bars[part] = taken
 
-    def _dues(self, beat: int, place: int, first: int, tempo: float, asked: BandSettings) -> list[PendingStrike]:
+    def _strikes_of_beat(
+        self, beat: int, place: int, first: int, tempo: float, asked: BandSettings
+    ) -> list[PendingStrike]:
         found: list[PendingStrike] = []
         loud = self.listener.loudness * (0.8 + 0.4 * asked.intensity)
         per_ms = tempo / 60_000.0
@@ -292,13 +294,13 @@ class Band:
                 end > due.start + TOGETHER and lane not in lanes for *_, end, lane in self._former.get(part, ())
             )
             self.voices[part].settle(
-                self.below_melody, self._left(part, due.start), () if goes_on else lanes, self._free
+                self.move_below_melody, self._left(part, due.start), () if goes_on else lanes, self._free
             )
         pitches = self.pitches(part, what)
-        low = dict.fromkeys(map(self.below_melody, pitches))
+        low = dict.fromkeys(map(self.move_below_melody, pitches))
         if right:
             for pitch in pitches:
-                self.voices[part].strike(pitch, self.below_melody(pitch))
+                self.voices[part].strike(pitch, self.move_below_melody(pitch))
         found = [pitch for pitch in low if self._free(pitch)]
         kept = [one for one in self._sounded.get(part, ()) if one[2] > due.start - TOGETHER]
         self._sounded[part] = kept + [(pitch, due.start, due.end, what) for pitch in found]
@@ -312,7 +314,7 @@ class Band:
     def _free(self, pitch: int) -> bool:
         return not (self.is_clashing(pitch) or self.taken(pitch))
 
-    def below_melody(self, pitch: int) -> int:
+    def move_below_melody(self, pitch: int) -> int:
         """Moves a key by octaves below the melody, and away from clashes; a melody in the bass is ignored."""
         sounding = self.listener.sounding
         top = max(sounding) if 0 < len(sounding) <= MAX_MELODY_KEYS else 127
@@ -354,7 +356,7 @@ class SoundingStrikes(dict[Key, PendingStrike]):
     """Sounding strikes, by channel and number, in the order in which they began."""
 
     @property
-    def first_end(self) -> float:
+    def next_end_beat(self) -> float:
         """End beat of the next strike to end; infinite without any."""
         return min((due.end for due in self.values()), default=math.inf)
 

@@ -143,7 +143,7 @@ class PartVoices:
                 keys = [below(pitch) for pitch in shape]
                 cost += ABOVE * max(0, basses[1] + 3 - min(keys))
                 if left:
-                    together = {key for lane in lanes for key in lane_of(keys, lane) if free(key)}
+                    together = {key for lane in lanes for key in voices_of_lane(keys, lane) if free(key)}
                     cost += toll * parallels(*outer(left, (basses[1], *sorted(together))))
                 # the three that a chord strikes, and all four
                 for count in {3, len(keys)}:
@@ -160,10 +160,10 @@ class PartVoices:
 
     def pitches(self, lane: str) -> tuple[int, ...]:
         """Keys of a lane of the right hand."""
-        return tuple(lane_of(self.held, lane))
+        return tuple(voices_of_lane(self.held, lane))
 
 
-def lane_of(voices: Sequence[int], lane: str) -> Sequence[int]:
+def voices_of_lane(voices: Sequence[int], lane: str) -> Sequence[int]:
     """Voices, from below, that a lane of the right hand strikes."""
     match lane:
         case "chord":
@@ -181,7 +181,7 @@ def outer(then: Sequence[int], now: Sequence[int]) -> tuple[tuple[int, ...], tup
     return ((then[0], then[-1]), (now[0], now[-1])) if min(len(then), len(now)) > 1 else ((), ())
 
 
-def bass_of(chord: Chord, before: int, centre: int) -> int:
+def choose_bass_key(chord: Chord, before: int, centre: int) -> int:
     """Bass key of a chord: near the previous one and a centre."""
     centre = max(centre, LOWEST + 5)
     spots = [p for p in range(max(LOWEST, centre - 8), centre + 9) if p % 12 == chord.bass]

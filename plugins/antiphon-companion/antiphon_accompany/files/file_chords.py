@@ -77,7 +77,7 @@ def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordS
     return found[::-1]
 
 
-def top_line(notes: Notes) -> list[BeatNote]:
+def extract_top_line(notes: Notes) -> list[BeatNote]:
     """Returns the notes that begin above all sounding ones: the melody, where one track has melody and chords."""
     top = np.zeros(round(max((note.end for note in notes), default=0.0) * _FINE) + 2, np.int64)
     for note in notes:
@@ -99,18 +99,22 @@ def remove_clashes(notes: Notes, given: Notes) -> list[BeatNote]:
             continue
         inside = classes[math.floor(note.start * _FINE) : math.ceil(note.end * _FINE)]
         pitch = note.pitch
-        if len(inside) and _clash(inside[0], pitch):
-            near = [by for by in (-1, 1, -2, 2) if inside[0][(pitch + by) % 12] and not _clash(inside[0], pitch + by)]
+        if len(inside) and _has_semitone_clash(inside[0], pitch):
+            near = [
+                by
+                for by in (-1, 1, -2, 2)
+                if inside[0][(pitch + by) % 12] and not _has_semitone_clash(inside[0], pitch + by)
+            ]
             if not near:
                 continue
             pitch += near[0]
-        later = next((n for n, row in enumerate(inside) if n and _clash(row, pitch)), None)
+        later = next((n for n, row in enumerate(inside) if n and _has_semitone_clash(row, pitch)), None)
         end = note.end if later is None else min(note.end, (math.floor(note.start * _FINE) + later) / _FINE)
         kept.append(note._replace(pitch=pitch, end=end))
     return kept
 
 
-def _clash(sounding: NDArray[np.bool_], pitch: int) -> bool:
+def _has_semitone_clash(sounding: NDArray[np.bool_], pitch: int) -> bool:
     return bool(sounding[(pitch + 1) % 12] or sounding[(pitch - 1) % 12])
 
 

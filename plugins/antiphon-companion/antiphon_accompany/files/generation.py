@@ -85,7 +85,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         if own:
             source = melody(settings, Path(folder), text_of(chords) if chords else "")
         else:
-            source = without_track(job.source, fill, Path(folder) / job.source.name)
+            source = write_without_track(job.source, fill, Path(folder) / job.source.name)
         made = accompany(replace(job, source=source, settings=band))
     told = f"seed {settings['seed']}" if own else printable_path(job.source)
     had = () if own else _existing_part_warning(job.source, fill)
@@ -160,7 +160,7 @@ def key_of(spans: Sequence[ChordSpan]) -> int:
     return max(range(24), key=fit)
 
 
-def without_track(source: Path, part: str, target: Path) -> Path:
+def write_without_track(source: Path, part: str, target: Path) -> Path:
     """Writes a MIDI file without the tracks of one name."""
     file = open_midi(source)
     file.tracks[:] = [track for track in file.tracks if track.name.lower() != part]

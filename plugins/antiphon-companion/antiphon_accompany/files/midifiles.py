@@ -25,7 +25,7 @@ from antiphon.api.backends.files import (
 )
 from antiphon_accompany.band.parts import FULL, VOLUME, BeatNote, midi_volume
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
-from antiphon_accompany.files.file_chords import FILE, chords_of, has_harmony, remove_clashes, top_line
+from antiphon_accompany.files.file_chords import FILE, chords_of, extract_top_line, has_harmony, remove_clashes
 from antiphon_accompany.files.offline import (
     HarmonyResult,
     PartLevel,
@@ -35,7 +35,14 @@ from antiphon_accompany.files.offline import (
     meter_of,
 )
 from antiphon_accompany.harmony.chords import KEYS
-from antiphon_accompany.harmony.chordtext import ChordSpan, musicxml, one_bar, replaced, spans_of, timed_labels
+from antiphon_accompany.harmony.chordtext import (
+    ChordSpan,
+    missing_bar_lines_remark,
+    musicxml,
+    replaced,
+    spans_of,
+    timed_labels,
+)
 
 # ---- Piano roll of melody, chords and parts, as SVG
 
@@ -132,7 +139,7 @@ _UNSTEADY = "but its notes keep no steady beat beside the file's: "
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
     """Returns the file's sections by its time signatures, or by `meter`; estimated where notes miss its beats."""
-    song = _song_of(given)
+    song = _midi_song_from_file(given)
     found = song.late(guess=True)
     if found or song.has_no_bars:
         beats = meter or (4 if song.in_fours else bars(*given.signatures[0][1:])[0])
@@ -162,7 +169,7 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
     return result
 
 
-def _song_of(given: Read) -> MidiSong:
+def _midi_song_from_file(given: Read) -> MidiSong:
     """Notes and time signatures of the file."""
     notes = tuple(MidiNote(n.start, n.end - n.start, n.pitch) for n in (*given.melody, *given.others))
     return MidiSong((MidiTrack("", notes),), signatures=tuple(given.signatures))
@@ -206,7 +213,7 @@ class Volume(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Accompanied:
+class AccompanimentResult:
     """Result of an accompanied file."""
 
     notes: list[BeatNote]
@@ -228,7 +235,7 @@ def accompany_midi(
     chords_text: str = "",
     fires: Sequence[tuple[str, float]] = (),
     recorded: bool = False,
-) -> Accompanied:
+) -> AccompanimentResult:
     """Writes `source` with one more track per part, otherwise unchanged.
 
     `settings`: parameters of `accompany`. `chords_text`: chords as for `chordtext.spans_of`, or "file" for the file's
@@ -244,7 +251,7 @@ def accompany_midi(
             f"{source.name} changes its bars too often or has them too short; give meter=4 to pass over them"
         )
     times, ending = MidiTimes(tuple(given.tempos)), max(note.end for note in given.melody)
-    spans = own_chords = _own_chords(given, parts, chords_text, options, source.name)
+    spans = own_chords = _chords_of_file(given, parts, chords_text, options, source.name)
     # where the bars are not the file's they are those that were found or asked for
     begins = _first_bar_line(parts[0])
     pickup = any(abs(start - begins) < 1e-6 for start, *_ in given.signatures[1:])
@@ -255,13 +262,13 @@ def accompany_midi(
     calls = _calls(fires, times, ending, source.name)
     heard = HarmonyResult()
     listens = options.get("follow") == "listen"
-    tune = top_line(given.melody) if own_chords else given.melody
+    tune = extract_top_line(given.melody) if own_chords else given.melody
     notes = [] if listens else accompany_file(tune, options, given.tempo, parts, None, spans, calls, heard)
     if own_chords:
         notes = remove_clashes(notes, [*given.melody, *given.others])
     if not notes:
         raise UsageError(f"no note was added to {source.name}: {_nothing(options)}")
-    midi = _with_parts(given, notes, heard.mixes, options)
+    midi = _add_part_tracks(given, notes, heard.mixes, options)
     buffer = io.BytesIO()
     midi.save(file=buffer)
     write_atomic(target, buffer.getvalue())
@@ -276,14 +283,19 @@ def accompany_midi(
         rows = timed_labels(_joined(played), times.seconds)
         return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
-    words = ["by the chords of the file" if own_chords else one_bar(chords_text), replaced(chords_text)]
-    if _song_of(given).late(guess=True) is None:
+    words = [
+        "by the chords of the file" if own_chords else missing_bar_lines_remark(chords_text),
+        replaced(chords_text),
+    ]
+    if _midi_song_from_file(given).late(guess=True) is None:
         # the band of `bandstand` takes its chords from the left hand, which a tune has not
         patch = "bandstand --events" if has_harmony(given.melody, given.others) else "duo --events"
         words += [f"{_UNSTEADY}`antiphon render {'answer --in' if recorded else patch}` follows it"]
     fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
-    return Accompanied(notes, key, heard.labels, bars, given.tempo, midi.length, played, heard.mixes, lead, fitted)
+    return AccompanimentResult(
+        notes, key, heard.labels, bars, given.tempo, midi.length, played, heard.mixes, lead, fitted
+    )
 
 
 def _calls(fires: Sequence[tuple[str, float]], times: MidiTimes, ending: float, source: str) -> list[tuple[float, str]]:
@@ -295,7 +307,7 @@ def _calls(fires: Sequence[tuple[str, float]], times: MidiTimes, ending: float, 
     return [(times.beat(second), name) for name, second in fires]
 
 
-def _own_chords(
+def _chords_of_file(
     given: Read, parts: Sequence[Section], wish: str, options: Mapping[str, Value], name: str
 ) -> list[ChordSpan]:
     """Returns the file's chords, if `wish` asks for them or is empty without `follow`; otherwise none."""
@@ -327,7 +339,7 @@ def _nothing(options: Mapping[str, Value]) -> str:
             return "the style has none for these parts in so few bars; see parts, style, density and intensity"
 
 
-def _with_parts(
+def _add_part_tracks(
     given: Read, notes: Sequence[BeatNote], mixes: Sequence[PartLevel], options: Mapping[str, Value]
 ) -> mido.MidiFile:
     """The file with one more track per part."""
@@ -353,7 +365,7 @@ def _with_parts(
         track = _track(part, own, channel, program, ticks)
         for level in reversed(front + levels):
             message = mido.Message("control_change", control=VOLUME, value=level.value, channel=level.channel)
-            _insert(track, round(max(0.0, level.beat) * ticks), message)
+            _insert_message_at_tick(track, round(max(0.0, level.beat) * ticks), message)
         front = []
         midi.tracks.append(track)
     return midi
@@ -430,7 +442,7 @@ def _track(name: str, notes: list[BeatNote], channel: int, program: int, ticks: 
     return track
 
 
-def _insert(track: mido.MidiTrack, tick: int, message: mido.Message) -> None:
+def _insert_message_at_tick(track: mido.MidiTrack, tick: int, message: mido.Message) -> None:
     """Adds a message before the notes at a tick."""
     at, place = 0, 2  # after name and program
     while place < len(track) and at + track[place].time < tick:

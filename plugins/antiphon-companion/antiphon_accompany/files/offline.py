@@ -145,7 +145,7 @@ def accompany_file(
         heard.played.extend(
             ChordSpan(max(0.0, a), b, c) for a, b, (_, c) in zip(edges, edges[1:], run.changes, strict=False) if b > a
         )
-        result += [note for note in (_clock_to_file(n, part, turn) for n in run.notes) if note.start >= 0.0]
+        result += [note for note in (_note_to_file_time(n, part, turn) for n in run.notes) if note.start >= 0.0]
     return sorted(result)
 
 
@@ -161,7 +161,7 @@ def _rescaled(note: BeatNote, start: float, scale: float, turn: float) -> BeatNo
     return note._replace(start=(note.start - start) * scale + turn, end=(note.end - start) * scale + turn)
 
 
-def _clock_to_file(note: BeatNote, part: Section, turn: float) -> BeatNote:
+def _note_to_file_time(note: BeatNote, part: Section, turn: float) -> BeatNote:
     times = np.array((note.start, note.end))
     if part.unit in _COMPOUND:
         times = np.floor(times) + np.interp(times % 1.0, *_TRIPLET_POSITIONS)

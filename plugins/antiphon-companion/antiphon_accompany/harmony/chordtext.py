@@ -100,7 +100,7 @@ def spans_of(
             if end > start:
                 spans.append(ChordSpan(start, end, _chord(line[3])))
     else:
-        bars = _english(_bars("\n".join(lines)))
+        bars = _convert_german_chords(_bars("\n".join(lines)))
         before: list[Chord | None] = []
         for number, words in enumerate(bars):
             now = before if words in (["%"], ["x"]) else []
@@ -152,7 +152,7 @@ def _bars(text: str) -> list[list[str]]:
         piece = piece[: closes.start()] if closes else piece
         ending = _ENDING.match(piece)
         words = piece[ending.end() if ending else 0 :].strip().strip(":").split()
-        words = [bare for word in words if (bare := _balanced(word))]
+        words = [bare for word in words if (bare := _strip_unmatched_bracket(word))]
         if opens:
             begins, common = len(bars), None
         elif ending and common is None:
@@ -166,7 +166,7 @@ def _bars(text: str) -> list[list[str]]:
     return bars
 
 
-def _english(bars: list[list[str]]) -> list[list[str]]:
+def _convert_german_chords(bars: list[list[str]]) -> list[list[str]]:
     """Reads B as Bb where the sheet is German, with H as a root. Raises UsageError: it has H, B and Bb."""
     roots = {(root[2].upper(), root[3]) for bar in bars for word in bar for root in _ROOT.finditer(word)}
     if not any(name == "H" for name, _ in roots) or ("B", "") not in roots:
@@ -184,7 +184,7 @@ def _bare(found: re.Match[str]) -> str:
     return found[0] if before.strip(" \t\n|:") else found[1]
 
 
-def _balanced(word: str) -> str:
+def _strip_unmatched_bracket(word: str) -> str:
     """Returns a chord without a bracket that opens before, or closes after, several chords."""
     opened, closed = (sum(map(word.count, signs)) for signs in ("([", ")]"))
     if opened > closed and word[0] in "([":
@@ -196,13 +196,15 @@ def replaced(text: str) -> str:
     """Returns a remark on the first four chords that are played as a simpler kind; "" without any."""
     bars = _bars(text) if "|" in text else []
     words = dict.fromkeys(
-        pair for bar, read in zip(bars, _english(bars), strict=True) for pair in zip(bar, read, strict=True)
+        pair
+        for bar, read in zip(bars, _convert_german_chords(bars), strict=True)
+        for pair in zip(bar, read, strict=True)
     )
     found = [f"{word} as {chord}" for word, read in words if (chord := substitute_chord(read) or read) != word]
     return f"{', '.join(found[:4])}{' and others' * (len(found) > 4)}" if found else ""
 
 
-def one_bar(text: str) -> str:
+def missing_bar_lines_remark(text: str) -> str:
     """Returns a remark if chords are not divided by `|`; otherwise ""."""
     count = len(text.split())
     undivided = count > 1 and not any(sign in text for sign in "|#\n")

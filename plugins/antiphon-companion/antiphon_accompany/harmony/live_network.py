@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from antiphon.api.backends.models import sigmoid
 from antiphon_accompany.harmony.melody import Melody
-from antiphon_accompany.harmony.network import F32, arrays_of, mixed_chances, read_network, softmax
+from antiphon_accompany.harmony.network import (
+    F32,
+    combine_chord_probabilities,
+    convert_model_arrays,
+    read_network,
+    softmax,
+)
 from antiphon_accompany.harmony.tracker import echo_match, echo_weights, places
 
 MODEL = "accompany-chords-live"
@@ -85,7 +91,7 @@ def echo_ahead(known: F32) -> tuple[F32, F32]:
     return likeness, energy
 
 
-def echo_row(rows: F32, ahead: tuple[F32, F32] | None = None) -> F32:
+def last_beat_echo(rows: F32, ahead: tuple[F32, F32] | None = None) -> F32:
     """Returns the echo of the last of the beats `[beats, FEATURE_COUNT]`: `[ECHO]`, pitch classes from C.
 
     `ahead`: result of `echo_ahead` for the beats before it.
@@ -130,7 +136,7 @@ class LiveChordNetwork:
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Loads the arrays by name. Raises `ModelError`: they do not fit."""
         shapes = {f"{n}.{name}": shape for n in range(MEMBERS) for name, shape in _SHAPES.items()}
-        found = arrays_of(MODEL, arrays, shapes)
+        found = convert_model_arrays(MODEL, arrays, shapes)
         self._members = [{name: found[f"{n}.{name}"] for name in _SHAPES} for n in range(MEMBERS)]
         for member in self._members:
             front = member["front.weight"].transpose(2, 1, 0).reshape(NEAR * FEATURE_COUNT, FRONT)
@@ -246,7 +252,7 @@ class LiveChords:
         heard = self._step()
         # a minor key has the chances of its major
         keys = (np.stack((heard.keys, np.roll(heard.keys, -3))) + np.float32(1e-6)) ** np.float32(KEY_SHARE)
-        return mixed_chances(chances, heard.chords, weights * keys, tables=0.0)
+        return combine_chord_probabilities(chances, heard.chords, weights * keys, tables=0.0)
 
     def _add(self, melody: Melody, beat: int) -> None:
         self._rows[:-1] = self._rows[1:]
@@ -269,7 +275,7 @@ class LiveChords:
         """Computes a part of the last beat of `[MEMORY, FEATURE_COUNT]`. Returns its chords once complete, or None."""
         if self._coming is None or not np.array_equal(self._coming, known[-1]):
             rows = known[-NEAR:, BEAT_BY_TONIC].transpose(1, 0, 2).reshape(12, -1)
-            echo = echo_row(known, self._ahead)[ECHO_BY_TONIC]
+            echo = last_beat_echo(known, self._ahead)[ECHO_BY_TONIC]
             self._coming, self._heard, self._moved = known[-1].copy(), None, list(self._states)
             self._parts = self._network.step(rows, echo, self._moved, self._recalled)
         elif self._heard is None:

@@ -3,7 +3,7 @@
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.live_network import LiveChords, installed_live_network
 from antiphon_accompany.harmony.melody import LIVE_BEATS, Melody
-from antiphon_accompany.harmony.network import WholeMelody, whole_melody
+from antiphon_accompany.harmony.network import WholeMelody, network_for_melody
 from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker, installed_tables, places
 
 MIN_WHOLE_LOOKAHEAD = 8
@@ -73,7 +73,7 @@ class MelodyChords:
             tonic = KEYS.index(key) if key != "auto" else None
             self._tracker = HarmonyTracker(self._tables, meter, tonic, PHASES if live else PHASES_AHEAD, live=live)
             self._taken = None
-            self._whole = whole_melody(self.known, self.ends, meter)
+            self._whole = network_for_melody(self.known, self.ends, meter)
             self.meter, self._key = meter, key
         return self._tracker
 

@@ -70,7 +70,7 @@ def beat_rows(melody: Melody, first: int, last: int, meter: int) -> F32:
     return rows
 
 
-def from_tonic(rows: F32, tonic: int, groups: Sequence[int] = GROUPS) -> F32:
+def rotate_to_tonic(rows: F32, tonic: int, groups: Sequence[int] = GROUPS) -> F32:
     """Rows with pitch classes relative to `tonic`. groups: offsets of the groups of twelve."""
     turned = rows.copy()
     for group in groups:
@@ -78,7 +78,9 @@ def from_tonic(rows: F32, tonic: int, groups: Sequence[int] = GROUPS) -> F32:
     return turned
 
 
-def arrays_of(model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, F32]:
+def convert_model_arrays(
+    model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, F32]:
     """Returns a model's arrays by name. Raises `ModelError`, with the name of an array missing or of another shape."""
     try:
         return {
@@ -88,7 +90,7 @@ def arrays_of(model: str, arrays: dict[str, NDArray[Any]], shapes: Mapping[str, 
         raise ModelError(f"{model}: {error}") from None
 
 
-def mixed_chances(chances: F32, by_key: F32, weights: F32, tables: float) -> F32:
+def combine_chord_probabilities(chances: F32, by_key: F32, weights: F32, tables: float) -> F32:
     """Combines the chord probabilities of the tables and a network.
 
     `chances`: of the tables, `[24]`. `by_key`: of the network in each of the twelve major keys, `[12, 24]`, by chords
@@ -114,7 +116,7 @@ class ChordNetwork:
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Takes the arrays by name. Raises `ModelError`: they do not fit this network."""
-        self._arrays = arrays_of(MODEL, arrays, _SHAPES)
+        self._arrays = convert_model_arrays(MODEL, arrays, _SHAPES)
 
     def chances(self, rows: F32) -> F32:
         """Probabilities of the 24 chords on each beat, `[beats, 24]`, relative to one major key's tonic."""
@@ -127,9 +129,15 @@ class ChordNetwork:
         return softmax(state @ a["out.weight"].T + a["out.bias"])
 
     def _both_ways(self, layer: str, rows: F32) -> F32:
-        return np.concatenate((self._along(layer, "", rows), self._along(layer, "_reverse", rows[::-1])[::-1]), axis=1)
+        return np.concatenate(
+            (
+                self._run_layer_direction(layer, "", rows),
+                self._run_layer_direction(layer, "_reverse", rows[::-1])[::-1],
+            ),
+            axis=1,
+        )
 
-    def _along(self, layer: str, way: str, rows: F32) -> F32:
+    def _run_layer_direction(self, layer: str, way: str, rows: F32) -> F32:
         """Runs one direction of a layer: `[beats, UNITS]`."""
         weights = [self._arrays[f"{layer}.{name}_l0{way}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         entering, back = rows @ weights[0].T + weights[2] + weights[3], weights[1].T.copy()
@@ -168,12 +176,12 @@ class WholeMelody:
         shares, by_key = shares_of(weights), np.zeros((12, 24), np.float32)
         for tonic in np.flatnonzero(shares >= MIN_KEY_WEIGHT * shares.sum()):
             by_key[tonic] = self._in_key(int(tonic))[beat]
-        return mixed_chances(chances, by_key, weights, TABLES)
+        return combine_chord_probabilities(chances, by_key, weights, TABLES)
 
     def _in_key(self, tonic: int) -> F32:
         """Chord probabilities from C, given the key of `tonic`."""
         if tonic not in self._found:
-            rows = from_tonic(self._rows, tonic)
+            rows = rotate_to_tonic(self._rows, tonic)
             parts = [self._network.chances(rows[n : n + STRETCH]) for n in range(0, len(rows), STRETCH)]
             by_root = np.concatenate(parts).reshape(-1, 2, 12)
             self._found[tonic] = np.roll(by_root, tonic, axis=2).reshape(-1, 24)
@@ -200,7 +208,7 @@ def installed_network() -> ChordNetwork | None:
     return read_network(MODEL, ChordNetwork)
 
 
-def whole_melody(melody: Melody | None, ends: int, meter: int) -> WholeMelody | None:
+def network_for_melody(melody: Melody | None, ends: int, meter: int) -> WholeMelody | None:
     """Network on a melody up to a beat; None without a melody, or network."""
     network = None if melody is None else installed_network()
     return None if melody is None or network is None else WholeMelody(network, melody, ends, meter)

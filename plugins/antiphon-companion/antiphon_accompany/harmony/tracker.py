@@ -305,27 +305,27 @@ class HarmonyTracker:
         """
         place = beat % self.meter
         self._chord = self._chord @ self._stiff[place]
-        self._chord *= self._evidence(melody, beat, known)
+        self._chord *= self._chord_key_likelihoods(melody, beat, known)
         self._seen.pop(beat, None)
         self._chord /= self._chord.sum(axis=3, keepdims=True)
         if known <= REACH:
-            return self._mean_chances(self._chord)
+            return self._mean_chord_probabilities(self._chord)
         after = np.ones_like(self._chord)
         for later in range(beat + known - REACH, beat, -1):
-            after *= self._evidence(melody, later, REACH)
+            after *= self._chord_key_likelihoods(melody, later, REACH)
             after = after @ self._stiff[later % self.meter].transpose(0, 1, 3, 2)
             after /= after.max(axis=3, keepdims=True)
-        return self._mean_chances(self._chord * after)
+        return self._mean_chord_probabilities(self._chord * after)
 
     def predicted_chords(self, beat: int, count: int) -> list[int]:
         """Likeliest chords of `count` beats after `beat`, which was decided last, by the transitions alone."""
         state, chords = self._chord, []
         for later in range(beat + 1, beat + 1 + count):
             state = state @ self._stiff[later % self.meter]
-            chords.append(int(self._mean_chances(state).argmax()))
+            chords.append(int(self._mean_chord_probabilities(state).argmax()))
         return chords
 
-    def _evidence(self, melody: Melody, beat: int, known: int) -> F32:
+    def _chord_key_likelihoods(self, melody: Melody, beat: int, known: int) -> F32:
         whole = self._seen.get(beat)
         if whole is not None:
             return whole
@@ -341,7 +341,7 @@ class HarmonyTracker:
             self._seen[beat] = likelihood
         return likelihood
 
-    def _mean_chances(self, state: F32) -> F32:
+    def _mean_chord_probabilities(self, state: F32) -> F32:
         state = state + np.float32(1e-30)
         share = state * (self.weights[..., None] / state.sum(axis=3, keepdims=True))
         by_key = share.sum(axis=0)

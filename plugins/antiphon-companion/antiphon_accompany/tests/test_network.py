@@ -10,7 +10,14 @@ from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.files.offline import HarmonyResult, accompany_file, melody_of
 from antiphon_accompany.harmony import live_network, network
 from antiphon_accompany.harmony.live_network import LiveChordNetwork
-from antiphon_accompany.harmony.network import AFTER, FEATURE_COUNT, ChordNetwork, WholeMelody, beat_rows, from_tonic
+from antiphon_accompany.harmony.network import (
+    AFTER,
+    FEATURE_COUNT,
+    ChordNetwork,
+    WholeMelody,
+    beat_rows,
+    rotate_to_tonic,
+)
 from antiphon_accompany.harmony.tracker import PHASES, PHASES_AHEAD, HarmonyTracker, installed_tables
 from antiphon_accompany.tests.playing import TUNE
 
@@ -33,8 +40,8 @@ def test_the_rows_of_a_beat() -> None:
     np.testing.assert_allclose(rows[:, 2], [0.5, 1.0, 0.25, 0.0])
     np.testing.assert_allclose(rows[:, 24 + 2], [0, 1, 1, 0])
     np.testing.assert_array_equal(rows[:, 36:], np.eye(4))
-    np.testing.assert_allclose(from_tonic(rows, 2)[:, 0], rows[:, 2])
-    np.testing.assert_allclose(from_tonic(rows, 2)[:, 9], rows[:, 11])
+    np.testing.assert_allclose(rotate_to_tonic(rows, 2)[:, 0], rows[:, 2])
+    np.testing.assert_allclose(rotate_to_tonic(rows, 2)[:, 9], rows[:, 11])
 
 
 def test_it_reads_a_melody_relative_to_its_key_and_a_minor_one_to_the_relative_major() -> None:

@@ -101,7 +101,7 @@ def test_a_motif_is_moved_turned_slowed_and_adorned(
         memory.pitches[n], memory.places[n], memory.bars[n], memory.late[n] = 60, 2 * n % 16, n // 8, 0.0
     memory.count = 16
     phraser.begin((0, 64, 0), 16, 0, 0.5, lambda: 0.0, turn=True)
-    made = phraser._transformed(given, how, 0)
+    made = phraser._transform_motif(given, how, 0)
     assert tuple(n.step for n in made) == steps
     assert tuple(n.slot for n in made) == slots
 

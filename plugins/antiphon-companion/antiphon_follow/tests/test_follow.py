@@ -23,7 +23,7 @@ from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.commands import AwaitPlayer, Beat
-from antiphon.offline.note_file import commands as commands_of, players_of, read as read_notes
+from antiphon.offline.note_file import commands as commands_of, find_song_players, read as read_notes
 from antiphon.offline.rendering import PlayerRunner
 from antiphon_follow.clock import SURE, BeatCounter, range_of
 from antiphon_follow.evidence import RATE as SOUND_RATE
@@ -205,7 +205,7 @@ def test_a_performance_is_followed_on_files_and_a_song_on_its_own_beats_is_not(t
     ]
     scores = [read_notes(midi_of(tmp_path / "in.mid", notes), RATE) for notes in (pianist(beats), on_grid, *beside)]
     follows, plays = ("keys", "follow"), ("keys",)
-    takers = [players_of(graph, loaded.catalog, score) for score in scores]
+    takers = [find_song_players(graph, loaded.catalog, score) for score in scores]
     # of short chords in eighths it is not always clear which of them are on the beats
     assert [taken.all for taken in takers] == [follows, plays, plays, follows, follows, plays]
     # the clock is on the player's beats, a bar line 0.75 beats after the file's

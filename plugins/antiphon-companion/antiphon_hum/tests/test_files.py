@@ -99,17 +99,17 @@ def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi
 
 
 def test_what_was_found_and_what_it_cost_is_told():
-    from antiphon_hum.jobs import found_summary
+    from antiphon_hum.jobs import describe_transcription
     from antiphon_hum.notes import Transcription
 
     plain = Transcription((), 48000)
-    assert found_summary(plain, "auto", "off", 0.0) == ""
+    assert describe_transcription(plain, "auto", "off", 0.0) == ""
     both = Transcription((), 48000, (2, "minor"), 92.04, left=1)
-    assert found_summary(both, "auto", "auto", 0.0) == (
+    assert describe_transcription(both, "auto", "auto", 0.0) == (
         "the notes are in D minor, their tempo was found to be 92.0 bpm (-p bpm=… sets another), one note is left out "
         "because no grid line was free (a finer quantise keeps more)"
     )
-    assert found_summary(Transcription((), 48000, (2, "minor"), 92.0), "D", "minor", 92.0) == ""
+    assert describe_transcription(Transcription((), 48000, (2, "minor"), 92.0), "D", "minor", 92.0) == ""
 
 
 @pytest.mark.parametrize("sound", [np.zeros(48000), np.full(17, 0.1)])

@@ -240,7 +240,7 @@ def test_notes_end_where_the_worker_gives_no_answer_any_more() -> None:
         io = IO((sound,), outs, cells, BlockTime(sample=block * STREAM.block), STREAM.block)
         if block == 0:
             node._known[live.CHORD] = 1.0
-            node._on_answer(io, 0)
+            node._update_played_chord(io, 0)
         node.process(io)
         emitted += [event.kind for event in io.events_out]
     assert emitted == ["on"] * 3 + ["off"] * 3

@@ -17,7 +17,7 @@ from antiphon.api import FileError
 from antiphon.api.jobs import FileJob
 from antiphon_listen.chord_notes import write_compact, write_summary
 from antiphon_listen.music import MusicRun, SongAnalysis
-from antiphon_listen.phrases import Phrase, Structure, chorus_of, find_letters, repeats
+from antiphon_listen.phrases import Phrase, Structure, choose_chorus, find_letters, repeats
 from antiphon_listen.summary import CROSSFADE, SummaryPart, compact, play_parts, summary
 from antiphon_listen.tests.test_music import RATE, song
 
@@ -125,7 +125,7 @@ def analysed() -> tuple[np.ndarray, SongAnalysis]:
     run = MusicRun()
     for at in range(0, len(sound), RATE):
         run.feed(sound[None, at : at + RATE])
-    return sound, run.analysed().in_recording()
+    return sound, run.analysed().convert_to_recording_times()
 
 
 def test_the_form_of_a_song_is_found_and_its_summary_has_both_parts() -> None:
@@ -253,10 +253,10 @@ def test_the_chorus_recurs_at_a_distance_and_is_loud_even_where_it_begins_the_so
     letters = [0, 1, 0, 1, 0, 2, 2, 0]  # the letter 2 begins late and fills one block, in two phrases
     seconds = np.array([16.0, 16.0, 16.0, 16.0, 16.0, 8.0, 8.0, 16.0])
     level, alike = np.where(np.array(letters), -0.1, 0.2), np.array([0.8, 0.7, 0.8, 0.7, 0.8, 0.9, 0.9, 0.8])
-    thumbnail, certain = chorus_of(letters, seconds, level, alike)
+    thumbnail, certain = choose_chorus(letters, seconds, level, alike)
     assert letters[thumbnail] == 0
     assert certain > 0.6
-    assert chorus_of(letters, seconds, np.zeros(8), alike)[1] < certain
+    assert choose_chorus(letters, seconds, np.zeros(8), alike)[1] < certain
 
 
 def test_a_phrase_that_is_repeated_at_a_distance_is_told_from_what_sustains() -> None:
@@ -274,7 +274,7 @@ def test_what_comes_once_is_no_chorus() -> None:
     rng = np.random.default_rng(1)
     for count in rng.integers(1, 12, 300):
         letters = rng.integers(0, 4, count).tolist()
-        thumbnail, certain = chorus_of(letters, rng.uniform(4.0, 30.0, count), *rng.normal(size=(2, count)))
+        thumbnail, certain = choose_chorus(letters, rng.uniform(4.0, 30.0, count), *rng.normal(size=(2, count)))
         blocks = [letter for letter, _ in itertools.groupby(letters)]
         assert (certain == 0.0) == (len(blocks) == len(set(blocks)))
         assert certain == 0.0 or (blocks.count(letters[thumbnail]) > 1 and certain <= 1.0)

@@ -25,7 +25,7 @@ from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon.kernel.io.osc_peer import Level
-from antiphon.kernel.plugins.loader import construct
+from antiphon.kernel.plugins.loader import construct_processor
 from antiphon.kernel.workers.arena import State
 from antiphon.kernel.workers.pool import use as use_pool
 from antiphon.networks import lockstep
@@ -74,7 +74,7 @@ def made(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def node(loaded, name: str) -> Processor:
     """The processor of a made plugin, as a plan makes it."""
     kind = f"plugin lv2:{URI}:{name}"
-    processor = construct(kind, loaded.factories["processors"])
+    processor = construct_processor(kind, loaded.factories["processors"])
     processor.params = loaded.catalog[kind].params
     processor.inputs, processor.outputs = loaded.catalog[kind].inputs, loaded.catalog[kind].outputs
     processor.settings = {**{param.name: param.default for param in processor.params}, **processor.settings}

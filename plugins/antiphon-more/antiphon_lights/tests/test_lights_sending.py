@@ -34,7 +34,7 @@ from antiphon.kernel.wire.ntp import to_unix_ns
 from antiphon_lights.sending import Clock, FlashLimit, Lights, LightShow, _open, chord_name, placed
 from antiphon_lights.table import read
 from antiphon_lights.targets import DmxTarget
-from antiphon_lights.transport import LightsTransport, receivers
+from antiphon_lights.transport import LightsTransport, read_receiver_options
 
 PATCH = """
 format = 1
@@ -326,7 +326,7 @@ async def test_a_replay_gives_the_same_packets_however_late_each_wakes(stage: La
     """What happens at a beat is in the packets of that beat: of two performances, one woken up to 9 ms late."""
     sent: list[list[bytes]] = []
     for late in (0.0, 0.009):
-        lights = Lights(stage.lights.server, receivers(ServeSettings()))
+        lights = Lights(stage.lights.server, read_receiver_options(ServeSettings()))
         lights.desk = LightShow(read({**lights.server.table("lights"), "effects": EFFECTS}))
         target = DmxTarget(stage.lights.dmx[0].target, lights.udp, None)
         packets: list[bytes] = []
@@ -377,7 +377,7 @@ async def test_a_desk_of_os2l_is_told_beats_and_looks_again_after_it_was_gone(tm
     port = server.sockets[0].getsockname()[1]
     sender = Os2lDesk(LightTarget("127.0.0.1", port), retry=0.01)
     stage.lights.desks.append(sender)
-    tasks = [asyncio.create_task(sender.run()), asyncio.create_task(stage.lights.beats_to(sender))]
+    tasks = [asyncio.create_task(sender.run()), asyncio.create_task(stage.lights.send_beats_to_desk(sender))]
     await comes(lambda: len(heard) > 2, "beats")
     assert heard[0]["evt"] == "beat"
     assert heard[1]["pos"] == heard[0]["pos"] + 1
@@ -412,7 +412,7 @@ def test_options_are_refused_before_anything_starts(options: dict[str, Any], sai
 
 
 def test_receivers_have_usual_ports_and_latencies() -> None:
-    read = receivers(ServeSettings(options={"sacn": ("multicast@20",), "os2l": ("127.0.0.1",)}))
+    read = read_receiver_options(ServeSettings(options={"sacn": ("multicast@20",), "os2l": ("127.0.0.1",)}))
     assert [(one.host, one.port, one.latency) for one in read["sacn"] + read["os2l"]] == [
         ("multicast", 5568, 0.02),
         ("127.0.0.1", 9996, 0.0),

@@ -21,7 +21,7 @@ from antiphon_mcp.desk import (
     DeskMemory,
     LandingRefused,
     Proposal,
-    diff_of,
+    change_as_diff,
     restoring_messages,
 )
 from antiphon_mcp.route_types import Edit, LandBody, ProposeBody, change_of, edited, patch_of
@@ -87,7 +87,7 @@ def test_proposals_are_bounded_and_what_waits_is_kept() -> None:
     ],
 )
 def test_a_change_is_shown_as_a_diff(text: str, value: object, end: str) -> None:
-    assert diff_of(text, (("/node/a/b", (value,)),), "a\nb\n").endswith(end)
+    assert change_as_diff(text, (("/node/a/b", (value,)),), "a\nb\n").endswith(end)
 
 
 VALUES = {"/tempo": 120.0, "/node/a/b": 0.5, "/node/c/d": 2.0, "/macro/m": 0.25}

@@ -77,11 +77,11 @@ def test_the_ratios_of_an_onnx_file_are_those_of_its_answer(model, ratios: tuple
 
 def test_any_hop_is_made_a_multiple_of_the_ratio() -> None:
     file = model_file.ModelFile("x.ts", "", 0, "torchscript", 0, 2048, False, ())
-    assert [file.hop_for(n) for n in (0, 1, 2048, 2049)] == [2048, 2048, 2048, 4096]
+    assert [file.choose_hop(n) for n in (0, 1, 2048, 2049)] == [2048, 2048, 2048, 4096]
     fixed = model_file.ModelFile("x.onnx", "", 0, "onnx", 0, 480, True, ())
-    assert fixed.hop_for(0) == fixed.hop_for(480) == 480
+    assert fixed.choose_hop(0) == fixed.choose_hop(480) == 480
     with pytest.raises(ModelError, match="takes hops of 480 frames, not 512"):
-        fixed.hop_for(512)
+        fixed.choose_hop(512)
 
 
 def test_no_pickle_is_loaded(tmp_path: Path) -> None:

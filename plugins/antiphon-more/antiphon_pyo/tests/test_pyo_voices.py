@@ -45,15 +45,15 @@ def test_voices_are_never_more_and_all_come_back(moves: list[tuple[str, int, int
             case "off" | "pedal off":
                 voices.note_off(time, note, channel, pedal=kind == "pedal off")
             case "up":
-                voices.pedal_up(time, channel)
+                voices.release_pedal_notes(time, channel)
             case "all":
-                voices.all_off(time, channel)
+                voices.release_channel_notes(time, channel)
             case "silence":
                 voices.silence(time, channel)
         assert voices.sounding <= limit
         assert len(voices._free) + np.count_nonzero(voices.ringing) == PHYSICAL
     for channel in (1, 2):
-        voices.all_off(time, channel)
+        voices.release_channel_notes(time, channel)
     voices.finish(time + 2000)
     voices.finish(time + 4000)
     assert not voices.ringing.any()

@@ -45,7 +45,7 @@ def likely(msd: dict[str, float], mtt: dict[str, float]) -> str:
 
 
 def said(msd: dict[str, float], mtt: dict[str, float], families: set[str]) -> str:
-    found = Genre().of_families(answer(NETWORKS[0], msd), answer(NETWORKS[1], mtt), families)
+    found = Genre().genre_with_families(answer(NETWORKS[0], msd), answer(NETWORKS[1], mtt), families)
     assert 0.0 <= found["content_sure"] <= 1.0
     return f"{found['genre']}, {found['content']}"
 

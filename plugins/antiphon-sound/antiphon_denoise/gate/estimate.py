@@ -19,7 +19,7 @@ from antiphon_denoise.bands import BINS, COUNT, BandMeans, denoise_band_means, p
 from antiphon_denoise.gate.gains import (
     MIN_POWER,
     SuppressionLimit,
-    denoise_gain,
+    denoise_gain_from_exponentials,
     denoise_limit,
     denoise_removed_power,
     denoise_smooth_log_power,
@@ -271,7 +271,7 @@ def denoise_estimate(w: i64p, ceiling: f64) -> None:
     denoise_gate_logits(w, f32(ceiling))
     for k in range(2 * bins):
         logits[k] = math.exp(logits[k])
-    denoise_gain(logits, offset(logits, bins), bins, gain)
+    denoise_gain_from_exponentials(logits, offset(logits, bins), bins, gain)
     removed = f64(denoise_removed_power(power, gain, BINS))
     limit = denoise_limit(address_f64(w[EstimatorWord.LIMITS]), numbers[LEVEL], removed)
     numbers[LIMIT] = 1.0 if known == 1 else limit

@@ -36,7 +36,7 @@ _LIMIT_SHORT, _LIMIT_LONG, _SMOOTH, _LOWEST, _BEFORE, _HOPS = 0, 3, 6, 7, 8, 9
 
 
 @kernel
-def denoise_share(share: f64p, keep: f64, level: f64, removed: f64) -> f64:
+def denoise_removed_share(share: f64p, keep: f64, level: f64, removed: f64) -> f64:
     """Running share of power removed, 0 to 1: a plain mean at first, then with a memory of 1 / (1 - keep) hops."""
     share[_COUNT] = share[_COUNT] * keep + 1.0
     share[_LEVEL] = share[_LEVEL] + (level - share[_LEVEL]) / share[_COUNT]
@@ -64,8 +64,8 @@ def denoise_limit_floor(state: f64p, level: f64) -> f64:
 @kernel
 def denoise_limit(state: f64p, level: f64, removed: f64) -> f64:
     """Returns the allowed share, 0 to 1, of the gate's removal in a frame. level, removed: mean powers."""
-    short_share = denoise_share(offset(state, _LIMIT_SHORT), SHORT_MEMORY, level, removed)
-    long_share = denoise_share(offset(state, _LIMIT_LONG), LONG_MEMORY, level, removed)
+    short_share = denoise_removed_share(offset(state, _LIMIT_SHORT), SHORT_MEMORY, level, removed)
+    long_share = denoise_removed_share(offset(state, _LIMIT_LONG), LONG_MEMORY, level, removed)
     floor = denoise_limit_floor(state, level)
     limit = 1.0
     harmless = HARMLESS_SHARE * state[_LIMIT_SHORT + _LEVEL]
@@ -157,7 +157,7 @@ def denoise_smooth_log_power(log_power: f32p, short: f32p, long: f32p, bins: i64
 
 
 @kernel
-def denoise_gain(gate_exp: f32p, floor_exp: f32p, bins: i64, gain: f32p) -> None:
+def denoise_gain_from_exponentials(gate_exp: f32p, floor_exp: f32p, bins: i64, gain: f32p) -> None:
     """gain `[bins]` ← floor + (1 - floor) * opening, given the exponentials of `denoise_gate_logits`' two results."""
     for k in range(bins):
         floor = f32(1.0) / (f32(1.0) + floor_exp[k])
@@ -175,7 +175,7 @@ def denoise_removed_power(power: f32p, gain: f32p, bins: i64) -> f32:
 
 
 @kernel
-def denoise_trust(gain: f32p, bins: i64, below: i64p, fraction: f32p, trust: f32p) -> None:
+def denoise_apply_trust(gain: f32p, bins: i64, below: i64p, fraction: f32p, trust: f32p) -> None:
     """gain `[bins]` ← interpolated towards 1 by the `trust` in each band, `[COUNT]`.
 
     below, fraction: the band centre below each bin, and how far the bin lies towards the next, 0 to 1.

@@ -36,7 +36,7 @@ LAYOUT: WeightLayout = (
 
 
 @kernel
-def denoise_affine(x: f32p, rows: i64, columns: i64, w: f32p, bias: f32p, y: f32p) -> None:
+def denoise_linear_layer(x: f32p, rows: i64, columns: i64, w: f32p, bias: f32p, y: f32p) -> None:
     """y `[columns]` ← x `[rows]` · w `[rows, columns]` + bias, row by row so that the inner loop vectorises."""
     for j in range(columns):
         y[j] = bias[j]
@@ -100,8 +100,8 @@ def denoise_gru_layer(w: i64p, at: i64, x: f32p, state: f32p) -> None:
     # the bias of the input counts for both
     for j in range(3 * HIDDEN):
         from_state[j] = 0.0
-    denoise_affine(x, HIDDEN, 3 * HIDDEN, address_f32(w[at]), address_f32(w[at + 2]), from_input)
-    denoise_affine(state, HIDDEN, 3 * HIDDEN, address_f32(w[at + 1]), from_state, from_state)
+    denoise_linear_layer(x, HIDDEN, 3 * HIDDEN, address_f32(w[at]), address_f32(w[at + 2]), from_input)
+    denoise_linear_layer(state, HIDDEN, 3 * HIDDEN, address_f32(w[at + 1]), from_state, from_state)
     denoise_gru_step(from_input, from_state, address_f32(w[at + 3]), state, HIDDEN)
 
 
@@ -113,13 +113,13 @@ def denoise_network(w: i64p) -> None:
     first = address_f32(w[NetworkWord.FIRST])
     states = address_f32(w[NetworkWord.STATES])
     inputs = address_f32(w[NetworkWord.INPUTS])
-    denoise_affine(inputs, INPUTS, HIDDEN, address_f32(w[NetworkWord.W0]), address_f32(w[NetworkWord.B0]), first)
+    denoise_linear_layer(inputs, INPUTS, HIDDEN, address_f32(w[NetworkWord.W0]), address_f32(w[NetworkWord.B0]), first)
     denoise_tanh(first, HIDDEN)
     denoise_gru_layer(w, NetworkWord.U1, first, states)
     denoise_gru_layer(w, NetworkWord.U2, states, offset(states, HIDDEN))
     weights = address_f32(w[NetworkWord.WO])
     bias = address_f32(w[NetworkWord.BO])
-    denoise_affine(states, 2 * HIDDEN, OUTPUTS, weights, bias, address_f32(w[NetworkWord.OUTPUTS]))
+    denoise_linear_layer(states, 2 * HIDDEN, OUTPUTS, weights, bias, address_f32(w[NetworkWord.OUTPUTS]))
 
 
 class Network:

@@ -43,7 +43,7 @@ from antiphon_denoise.gate.estimate import (
     denoise_recent_add,
     denoise_recent_take,
 )
-from antiphon_denoise.gate.gains import PhraseGate, denoise_phrase, denoise_power, denoise_trust
+from antiphon_denoise.gate.gains import PhraseGate, denoise_apply_trust, denoise_phrase, denoise_power
 from antiphon_denoise.wavelet import Shrinker, ShrinkerWord, denoise_shrink_row
 
 NEPERS_PER_DB = math.log(10.0) / 10.0
@@ -99,7 +99,7 @@ def denoise_window(past: f32p, size: i64, end: i64, window: f32p, length: i64, f
 
 
 @kernel
-def denoise_spectra(w: i64p, window: f32p) -> None:
+def denoise_transform_channels(w: i64p, window: f32p) -> None:
     """Transforms the newest frame of every channel."""
     size = w[PlayerWord.SIZE]
     end = w[PlayerWord.HOPS] * w[PlayerWord.HOP]
@@ -116,7 +116,7 @@ def denoise_hop_gain(w: i64p, threshold: f64, unit: f32) -> None:
     recent = address_i64(w[PlayerWord.RECENT])
     estimator = address_i64(w[PlayerWord.ESTIMATOR])
     power = address_f32(estimator[EstimatorWord.POWER])
-    denoise_spectra(w, address_f32(w[PlayerWord.ANALYSIS]))
+    denoise_transform_channels(w, address_f32(w[PlayerWord.ANALYSIS]))
     bins = w[PlayerWord.SIZE] // 2 + 1
     denoise_power(address_f32(w[PlayerWord.SPECTRA]), w[PlayerWord.CHANNELS], bins, unit, power)
     denoise_recent_add(recent, power)
@@ -128,11 +128,11 @@ def denoise_hop_gain(w: i64p, threshold: f64, unit: f32) -> None:
     if w[PlayerWord.TRUST] != 0:
         below, fraction = address_i64(estimator[EstimatorWord.BELOW]), address_f32(estimator[EstimatorWord.FRACTION])
         gain = address_f32(estimator[EstimatorWord.GAIN])
-        denoise_trust(gain, bins, below, fraction, address_f32(w[PlayerWord.TRUST]))
+        denoise_apply_trust(gain, bins, below, fraction, address_f32(w[PlayerWord.TRUST]))
 
 
 @kernel
-def denoise_gated(w: i64p, c: i64, gain: f32p, amount: f32) -> None:
+def denoise_apply_gain(w: i64p, c: i64, gain: f32p, amount: f32) -> None:
     """FRAME ← the newest frame of a channel, with share `amount` of the reduction `gain`."""
     size = w[PlayerWord.SIZE]
     frame = address_f32(w[PlayerWord.FRAME])
@@ -145,7 +145,7 @@ def denoise_gated(w: i64p, c: i64, gain: f32p, amount: f32) -> None:
 
 
 @kernel
-def denoise_overlap(w: i64p, c: i64, sound: f32p, window: f32p, level: f32) -> None:
+def denoise_overlap_add(w: i64p, c: i64, sound: f32p, window: f32p, level: f32) -> None:
     """READY, TAIL ← a channel's hop and overlap, from the windowed end of a frame."""
     hop = w[PlayerWord.HOP]
     fade = w[PlayerWord.FADE]
@@ -173,11 +173,11 @@ def denoise_hop(w: i64p, amount: f64, threshold: f64, full: i64, unit: f32) -> N
     size = w[PlayerWord.SIZE]
     if w[PlayerWord.SHRINKER] == 0:
         if w[PlayerWord.SHORT] != w[PlayerWord.ANALYSIS]:
-            denoise_spectra(w, address_f32(w[PlayerWord.SHORT]))
+            denoise_transform_channels(w, address_f32(w[PlayerWord.SHORT]))
         end = offset(address_f32(w[PlayerWord.FRAME]), size - w[PlayerWord.HOP] - w[PlayerWord.FADE])
         for c in range(w[PlayerWord.CHANNELS]):
-            denoise_gated(w, c, gain, limited)
-            denoise_overlap(w, c, end, address_f32(w[PlayerWord.SYNTHESIS]), level)
+            denoise_apply_gain(w, c, gain, limited)
+            denoise_overlap_add(w, c, end, address_f32(w[PlayerWord.SYNTHESIS]), level)
     else:
         shrinker = address_i64(w[PlayerWord.SHRINKER])
         row = address_f32(shrinker[ShrinkerWord.ROW])
@@ -187,7 +187,7 @@ def denoise_hop(w: i64p, amount: f64, threshold: f64, full: i64, unit: f32) -> N
             past = address_f32(w[PlayerWord.PAST] + 4 * c * size)
             denoise_window(past, size, age, window, shrinker[ShrinkerWord.LENGTH], row)
             denoise_shrink_row(shrinker, power, gain, limited)
-            denoise_overlap(w, c, row, window, level)
+            denoise_overlap_add(w, c, row, window, level)
 
 
 class DenoiseCurves(NamedTuple):

@@ -81,7 +81,7 @@ ROWS = {
 
 
 @cache
-def per_unit() -> F64:
+def band_interpolation_weights() -> F64:
     """Interpolation weights `[COUNT, UNITS]` by the units' centres; a band's weights over units add up to one."""
     below, way = places(BINS)
     spread = np.zeros((COUNT, BINS))
@@ -93,14 +93,14 @@ def per_unit() -> F64:
 @cache
 def mean() -> F32:
     """Matrix `[UNITS, COUNT]` from units to band means."""
-    each = per_unit()
+    each = band_interpolation_weights()
     return np.ascontiguousarray((each / each.sum(axis=1, keepdims=True)).T, np.float32)
 
 
 @cache
 def wide() -> F32:
     """Matrix `[COUNT, UNITS]` from bands to units, linear between the bands' centres."""
-    return np.ascontiguousarray(per_unit() / np.diff(np.append(first_bins(), BINS)), np.float32)
+    return np.ascontiguousarray(band_interpolation_weights() / np.diff(np.append(first_bins(), BINS)), np.float32)
 
 
 @cache

@@ -17,7 +17,7 @@ import numpy as np
 from antiphon.api import F32
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import BINS, COUNT, BandMeans, places
-from antiphon_denoise.gate.network import WeightLayout, denoise_affine, denoise_gru_step, denoise_tanh, installed
+from antiphon_denoise.gate.network import WeightLayout, denoise_gru_step, denoise_linear_layer, denoise_tanh, installed
 
 FEATURES, GLOBALS = 9, 7
 """Features per band, and of the whole frame."""
@@ -218,12 +218,12 @@ class Confidence:
         self._bins = bins
         w, values = self._weights, self._features.values
         self._steps: list[Callable[[], None]] = [
-            denoise_affine.bind(values, INPUTS, HIDDEN, w["w0"], w["b0"], self._first),
+            denoise_linear_layer.bind(values, INPUTS, HIDDEN, w["w0"], w["b0"], self._first),
             denoise_tanh.bind(self._first, HIDDEN),
-            denoise_affine.bind(self._first, HIDDEN, 3 * HIDDEN, w["u1"], w["c1"], self._from_input),
-            denoise_affine.bind(self._state, HIDDEN, 3 * HIDDEN, w["v1"], zero_bias, self._from_state),
+            denoise_linear_layer.bind(self._first, HIDDEN, 3 * HIDDEN, w["u1"], w["c1"], self._from_input),
+            denoise_linear_layer.bind(self._state, HIDDEN, 3 * HIDDEN, w["v1"], zero_bias, self._from_state),
             denoise_gru_step.bind(self._from_input, self._from_state, w["d1"], self._state, HIDDEN),
-            denoise_affine.bind(self._state, HIDDEN, CHOICES * COUNT, w["wo"], w["bo"], self.shares),
+            denoise_linear_layer.bind(self._state, HIDDEN, CHOICES * COUNT, w["wo"], w["bo"], self.shares),
             denoise_confidence_shares.bind(self.shares, values, w["wl"], FEATURES, CHOICES, COUNT),
         ]
 

@@ -22,7 +22,7 @@ from antiphon_denoise.learned.file_mask import FileMask
 
 
 @kernel
-def denoise_units(power: f32p, first: i64p, units: i64, bins: i64, out: f32p) -> None:
+def denoise_unit_powers(power: f32p, first: i64p, units: i64, bins: i64, out: f32p) -> None:
     """out `[units]` ← mean power of the bins of each unit, from first[u] to before first[u + 1]."""
     for u in range(units):
         total = f32(0.0)
@@ -35,7 +35,7 @@ def denoise_units(power: f32p, first: i64p, units: i64, bins: i64, out: f32p) ->
 
 
 @kernel
-def denoise_spread(gains: f32p, unit: i64p, bins: i64, out: f32p) -> None:
+def denoise_expand_unit_gains(gains: f32p, unit: i64p, bins: i64, out: f32p) -> None:
     """out `[bins]` ← the gain of each bin's unit, clipped to 0..1."""
     for k in range(bins):
         out[k] = max(min(gains[unit[k]], f32(1.0)), f32(0.0))
@@ -103,7 +103,7 @@ class DelayedSpectra:
 
     def learn(self, power: F32) -> None:
         """Sets the learned noise, sent along with each spectrum, to power `[bins]`."""
-        denoise_units(power, self._first, UNITS, BINS, self._sent[0, 1])
+        denoise_unit_powers(power, self._first, UNITS, BINS, self._sent[0, 1])
         np.add(self._sent[0, 1], 1e-10, out=self._sent[0, 1])
         np.log(self._sent[0, 1], out=self._sent[0, 1])
 
@@ -113,7 +113,7 @@ class DelayedSpectra:
         `spectrum`, complex64 `[channels, bins]`, and its `power` are replaced in place by those of hop `hop - delay`.
         """
         sent = self._sent[0, 0]
-        denoise_units(power, self._first, UNITS, BINS, sent)
+        denoise_unit_powers(power, self._first, UNITS, BINS, sent)
         np.log(sent, out=sent)
         if self.file is not None:
             self.file.note(hop - self._begun, sent)
@@ -138,7 +138,7 @@ class DelayedSpectra:
                 gains = answer[0, 0]
         self.answered = gains is not None
         if gains is not None:
-            denoise_spread(gains, self._unit, self._bins, self.gain)
+            denoise_expand_unit_gains(gains, self._unit, self._bins, self.gain)
             self.mask[:] = self.gain
             if self.confidence is not None:
                 self.confidence.apply(power, self._gate[slot], self._known[slot], self.gain)

@@ -25,7 +25,7 @@ FILE_DETAILS = DETAILS + 4
 _LOWS, _HIGHS, _SCALES, _SHIFTS = (np.array(row, np.float32) for row in learned.ROWS.values())
 
 
-def bands_and_details(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice], F32]]:
+def file_mask_features(log: F32, noise: F32 | None) -> tuple[F32, Callable[[slice], F32]]:
     """bands `[T, COUNT, FILE_FEATURES]`, and a function for the details `[…, FILE_DETAILS, UNITS]` of a slice of hops.
 
     log: `[T, UNITS]` log powers; noise: `[UNITS]`, those of the noise, where they are known.
@@ -141,7 +141,7 @@ class FileMask:
             self._gains = np.zeros_like(logs)
         for first in range(0, len(logs), STRETCH):
             before, last = max(0, first - BESIDE), first + STRETCH
-            made = gains_of(self._weights, logs[before : last + BESIDE].astype(np.float32), noise)
+            made = compute_file_gains(self._weights, logs[before : last + BESIDE].astype(np.float32), noise)
             self._gains[first:last] = made[first - before :][:STRETCH]
 
     def free_levels(self) -> None:
@@ -154,9 +154,9 @@ class FileMask:
         return self._own
 
 
-def gains_of(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
+def compute_file_gains(weights: dict[str, F32], log: F32, noise: F32 | None) -> F32:
     """Computes gains `[T, UNITS]` from log powers `[T, UNITS]` of all hops, as `FileMaskNetwork` does."""
-    bands, details = bands_and_details(log, noise)
+    bands, details = file_mask_features(log, noise)
     x = bands.reshape(len(log), -1) @ weights["enter.weight"].T + weights["enter.bias"]
     low = bidirectional_gru(weights, "first", x * sigmoid(x))
     high = bidirectional_gru(weights, "second", low)

@@ -138,7 +138,7 @@ LEAKY_SLOPE = 0.1
 """Slope of the rectifier below 0."""
 
 
-def by_feature(weight: Samples) -> Samples:
+def reorder_band_columns(weight: Samples) -> Samples:
     """Reorders the columns of a layer on bands, `[outputs, COUNT * FEATURES]`, to the order of `HopFeatures.bands`."""
     return weight.reshape(len(weight), COUNT, FEATURES).transpose(0, 2, 1).reshape(len(weight), -1)
 
@@ -152,7 +152,7 @@ class ArrayMaskNetwork:
         # what the bend takes: details, the last rows of the rule, and the push
         self._seen: Samples = np.zeros((told, UNITS), np.float32)
         self._features = HopFeatures(self._seen[:DETAILS])
-        enter = by_feature(find_array(weights, "enter.weight", WIDTH, COUNT * FEATURES))
+        enter = reorder_band_columns(find_array(weights, "enter.weight", WIDTH, COUNT * FEATURES))
         self._enter = SiluLinear(enter, find_array(weights, "enter.bias", WIDTH))
         self._first, self._second = (Gru.of(weights, name, WIDTH, WIDTH) for name in ("first", "second"))
         # rows of a rule beside each other, to be widened to units by one product
@@ -215,7 +215,7 @@ class ArrayAutoencoder:
     def __init__(self, weights: Weights) -> None:
         """Allocates the buffers. Raises `ModelError`: the weights do not fit."""
         self._features = HopFeatures()
-        enter = by_feature(find_array(weights, "enter.weight", HIDDEN, COUNT * FEATURES))
+        enter = reorder_band_columns(find_array(weights, "enter.weight", HIDDEN, COUNT * FEATURES))
         self._enter = SiluLinear(enter, find_array(weights, "enter.bias", HIDDEN))
         self._encode = Gru.of(weights, "encode", HIDDEN, HIDDEN)
         self._mean = Linear.of(weights, "mean", LATENT, HIDDEN)

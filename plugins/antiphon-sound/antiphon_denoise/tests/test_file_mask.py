@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon_denoise.learned import DETAILS, FEATURES, NO_NOISE, UNITS, file_mask
-from antiphon_denoise.learned.file_mask import FileMask, bands_and_details, gains_of
+from antiphon_denoise.learned.file_mask import FileMask, compute_file_gains, file_mask_features
 from antiphon_denoise.learned.mask_network import HopFeatures
 
 HOPS = 250
@@ -40,7 +40,7 @@ def test_gains_are_those_of_torch(weights, known) -> None:
     given = np.full_like(x, NO_NOISE) if noise is None else np.broadcast_to(noise, x.shape).copy()
     with torch.inference_mode():
         want = network(torch.from_numpy(x)[None], torch.from_numpy(given)[None])[0].numpy()
-    got = gains_of(weights, x, noise)
+    got = compute_file_gains(weights, x, noise)
     assert np.ptp(want) > 0.2
     assert np.abs(got - want).max() < 1e-4
 
@@ -49,7 +49,7 @@ def test_gains_are_those_of_torch(weights, known) -> None:
 def test_features_are_those_of_hops_forwards_and_backwards(known) -> None:
     x = spectra(HOPS, 1)
     noise = x[40:].mean(0) if known else None
-    bands, details = bands_and_details(x, noise)
+    bands, details = file_mask_features(x, noise)
     units = details(slice(0, HOPS))
     for levels, of_bands, rows, of_units in (
         (x, bands[..., :FEATURES], slice(0, DETAILS), units),
@@ -66,13 +66,13 @@ def test_gains_follow_from_what_comes(weights) -> None:
     x = spectra(HOPS, 2)
     other = x.copy()
     other[150:] = spectra(HOPS, 3)[150:] - 3.0
-    assert np.abs(gains_of(weights, x, None) - gains_of(weights, other, None))[100:150].max() > 0.01
+    assert np.abs(compute_file_gains(weights, x, None) - compute_file_gains(weights, other, None))[100:150].max() > 0.01
 
 
 @pytest.mark.filterwarnings("error")
 def test_gains_are_gains_whatever_comes(weights) -> None:
     x = np.array([-23.0, 30.0, -23.0, 0.0], np.float32)[np.arange(120) % 4][:, None].repeat(UNITS, 1)
-    gains = gains_of(weights, x, x[1] - 20.0)
+    gains = compute_file_gains(weights, x, x[1] - 20.0)
     assert 0.0 <= gains.min() <= gains.max() <= 1.0
 
 

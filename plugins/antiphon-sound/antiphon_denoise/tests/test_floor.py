@@ -24,7 +24,7 @@ from antiphon_denoise.floor import (
     load_floor,
     rows_of,
 )
-from antiphon_denoise.gate.gains import denoise_trust
+from antiphon_denoise.gate.gains import denoise_apply_trust
 from antiphon_denoise.learned import UNITS, file_mask
 from antiphon_models.learning.user_commands import command
 
@@ -170,7 +170,7 @@ def test_of_certain_noise_more_is_trusted_than_of_doubtful():
         listener = FloorListener(weights, mask, RATE, None)
         listener.feed((tones() + hiss(decibels))[None])
         listener.end()
-        cautious, confident = listener._trusts
+        cautious, confident = listener._band_trusts
         certain = listener.found >= floor.MIN_NOISE_DB + floor.CERTAIN_DB
         trusts.append((certain, np.array_equal(listener.trust, np.float32(confident if certain else cautious))))
     assert trusts == [(True, True), (False, True)]
@@ -178,7 +178,7 @@ def test_of_certain_noise_more_is_trusted_than_of_doubtful():
 
 def test_so_much_of_a_reduction_is_applied_as_is_trusted() -> None:
     trust, gain = np.linspace(0, 1, COUNT, dtype=np.float32), np.full(BINS, 0.25, np.float32)
-    denoise_trust(gain, BINS, *places(BINS), trust)
+    denoise_apply_trust(gain, BINS, *places(BINS), trust)
     assert gain[centres().astype(int)] == pytest.approx(1 - 0.75 * trust, abs=1e-6)
 
 

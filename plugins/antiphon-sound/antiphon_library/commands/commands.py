@@ -42,7 +42,7 @@ ANSWER = (
 """Quantities in the answer about one file, beside the duration and those of `only`."""
 
 
-def paths_of(files: Iterable[str]) -> list[Path]:
+def file_names_to_paths(files: Iterable[str]) -> list[Path]:
     """Returns the named files as paths."""
     return [Path(file) for file in files]
 
@@ -51,7 +51,7 @@ def add(asked: AddRequest) -> ScanCounts | ImportCounts:
     """Adds files, or imports a folder's shards, whose sounds may have moved to the named folder."""
     from antiphon_library import scanning, shard_import
 
-    places, asker = paths_of(asked.files), ASKER.get()
+    places, asker = file_names_to_paths(asked.files), ASKER.get()
     if asked.shards and len(places) > 1:
         raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")
     counts: ScanCounts | ImportCounts
@@ -111,7 +111,7 @@ def analyse(asked: AnalyseRequest) -> AnalysedSounds | AnalysedSound:
         raise UsageError(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
         )
-    files, asker, again = paths_of(asked.files), ASKER.get(), asked.again
+    files, asker, again = file_names_to_paths(asked.files), ASKER.get(), asked.again
     with open_catalogue(make=True) as catalogue:
         with asker.progress("adding") as progress:
             added = scanning.add(catalogue, files, progress)
@@ -130,17 +130,17 @@ def analyse(asked: AnalyseRequest) -> AnalysedSounds | AnalysedSound:
     return AnalysedSound(row, [each.name for each in quantities if each.kind != "landmarks"])  # which are bytes
 
 
-class Forgotten(msgspec.Struct):
+class ForgottenFiles(msgspec.Struct):
     """Number of files removed from the catalogue."""
 
     forgotten: int
 
 
-def forget(asked: ForgetRequest) -> Forgotten:
+def forget(asked: ForgetRequest) -> ForgottenFiles:
     """Removes files from the catalogue."""
     from antiphon_library.records import SUMMARY
 
-    files, missing = paths_of(asked.files), asked.missing
+    files, missing = file_names_to_paths(asked.files), asked.missing
     if not files and not missing:
         raise UsageError("name the files or folders to forget, or give --missing")
     with open_catalogue(write=bool(files)) as catalogue:
@@ -159,7 +159,7 @@ def forget(asked: ForgetRequest) -> Forgotten:
             f"{kept} {'file is' if kept == 1 else 'files are'} kept, whose folders are not there: is their disk "
             "connected? `antiphon library forget FOLDER` forgets them all the same"
         )
-    return Forgotten(count)
+    return ForgottenFiles(count)
 
 
 def with_name(path: str, problem: str) -> str:
@@ -317,7 +317,7 @@ def patch_of(patches: Mapping[str, str], files: list[bytes]) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Identified:
+class IdentifiedRecordings:
     """The recordings that a file is a part of, the best first."""
 
     matches: Sequence[IdentifiedFile]
@@ -340,14 +340,14 @@ class SoundingTrack:
         return {"matches": [{"path": path, "offset": self.position, "score": self.score} for path in self.paths]}
 
 
-def identify(asked: IdentifyRequest) -> Identified | Iterator[SoundingTrack]:
+def identify(asked: IdentifyRequest) -> IdentifiedRecordings | Iterator[SoundingTrack]:
     """The recordings that a file is a part of; or with `live` what sounds, at each change."""
     from antiphon_library.fingerprints import update_shards
     from antiphon_library.identifying import (
         MIN_SECONDS,
         analysis_of_landmarks,
+        compute_file_landmarks,
         identify_files,
-        landmarks_of,
     )
 
     file, seconds = asked.file, asked.seconds
@@ -358,12 +358,12 @@ def identify(asked: IdentifyRequest) -> Identified | Iterator[SoundingTrack]:
     if 0.0 < seconds < MIN_SECONDS:
         raise UsageError(f"--seconds takes {MIN_SECONDS:g} or more; 5 is better, and 0 reads the whole file")
     with ASKER.get().progress("listening to") as progress:
-        times, hertz = landmarks_of(Path(file), lambda done: progress(round(done), 0, Path(file).name[:60]))
+        times, hertz = compute_file_landmarks(Path(file), lambda done: progress(round(done), 0, Path(file).name[:60]))
     chosen = times < (seconds or float("inf"))
     with open_catalogue() as catalogue:
         index = update_shards(catalogue)
         check_index(index, catalogue.path, analysis_of_landmarks())
-        return Identified(identify_files(catalogue, index, times[chosen], hertz[chosen]))
+        return IdentifiedRecordings(identify_files(catalogue, index, times[chosen], hertz[chosen]))
 
 
 def _live(asked: IdentifyRequest) -> Iterator[SoundingTrack]:

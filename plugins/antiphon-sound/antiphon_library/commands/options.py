@@ -44,11 +44,11 @@ def open_catalogue(*, make: bool = False, write: bool = False) -> Iterator[Catal
         with Catalogue(root, make=make or (write and ROOT.get() is None)) as catalogue:
             yield catalogue
     except AntiphonError as error:
-        error.args = (with_folder_option(str(error)), *error.args[1:])
+        error.args = (add_root_option(str(error)), *error.args[1:])
         raise
 
 
-def with_folder_option(text: str) -> str:
+def add_root_option(text: str) -> str:
     """Adds `--root` to the library's commands in a text, if the folder is not the performer's."""
     from antiphon.api.backends.files import library_folder, printable_path
 

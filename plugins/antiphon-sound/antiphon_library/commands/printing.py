@@ -13,13 +13,13 @@ from antiphon.api.backends.runtime import ASKER, shorten
 from antiphon_library.commands.commands import (
     AnalysedSound,
     AnalysedSounds,
-    Forgotten,
-    Identified,
+    ForgottenFiles,
+    IdentifiedRecordings,
     LearnedPairs,
     PlacedTracks,
     SoundingTrack,
 )
-from antiphon_library.commands.options import with_folder_option
+from antiphon_library.commands.options import add_root_option
 from antiphon_library.operations import EmptyLibrary, FoundSounds, ListedSounds
 from antiphon_library.scanning import ScanCounts
 from antiphon_library.shard_import import ImportCounts
@@ -158,13 +158,13 @@ def added(counts: ScanCounts | ImportCounts) -> Iterator[str]:
         return
     words = [f"{n} {word}" for word, n in asdict(counts).items() if word != "problems" and n]
     yield ", ".join(words) or "no sound files there"
-    _say_bad(counts.bad)
+    _complain_of_unreadable(counts.bad)
 
 
-def _say_bad(count: int) -> None:
+def _complain_of_unreadable(count: int) -> None:
     if count:
         said = f"{count} of them cannot be read; `antiphon library list --bad` says why"
-        ASKER.get().complaints.append(with_folder_option(said))
+        ASKER.get().complaints.append(add_root_option(said))
 
 
 def analysed(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
@@ -175,10 +175,10 @@ def analysed(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
     counts = found.counts
     others = f", {counts.shared} by another `antiphon library analyse`" if counts.shared else ""
     yield f"{counts.analysed} analysed, {counts.known} known{others}"
-    _say_bad(found.bad)
+    _complain_of_unreadable(found.bad)
 
 
-def identified(found: Identified | SoundingTrack) -> Iterator[str]:
+def identified(found: IdentifiedRecordings | SoundingTrack) -> Iterator[str]:
     """Line for each file: score, position, path, and whether it is another recording of the piece; or what sounds."""
     if isinstance(found, SoundingTrack):
         where = f"at {clock(found.position)}  {found.paths[0]}" if found.paths else "nothing that is known"
@@ -193,7 +193,7 @@ def identified(found: Identified | SoundingTrack) -> Iterator[str]:
         yield "unknown"
 
 
-def forgotten(answer: Forgotten) -> Iterator[str]:
+def forgotten(answer: ForgottenFiles) -> Iterator[str]:
     """Returns a line with the number of forgotten files."""
     yield f"{answer.forgotten} forgotten"
 
@@ -209,7 +209,7 @@ def placed(found: PlacedTracks) -> Iterator[str]:
     if found.trust is not None:
         yield f"trustworthiness {found.trust:.3f} at k = 10; two principal components {found.flat:.3f}"
     if found.pending:
-        yield with_folder_option(f"{found.pending} not on it: `antiphon library analyse` analyses them first")
+        yield add_root_option(f"{found.pending} not on it: `antiphon library analyse` analyses them first")
     if short:
         more = f" and {len(short) - MAX_NAMED} more" if len(short) > MAX_NAMED else ""
         yield f"{len(short)} cannot be placed, for they are silent or too short: {', '.join(short[:MAX_NAMED])}{more}"

@@ -186,7 +186,7 @@ async def test_a_track_of_any_folder_is_what_a_sampler_plays(tmp_path: Path, lib
         assert await played_as(own / "low/b.wav") == (200, {"library": "set", "s": "low", "n": 1})
         for _ in range(2):
             assert await played_as(library / "3.wav") == (200, {"library": "files", "s": "3", "n": 0})
-        assert [one.name for one in paths.kept_files().iterdir()] == ["3.wav"]
+        assert [one.name for one in paths.added_files_folder().iterdir()] == ["3.wav"]
         assert (await answered(server, "POST", "/api/library/tracks/9999/keep", {}, token))[0] == 404
 
 

@@ -16,18 +16,18 @@ from antiphon_library.catalogue import Catalogue
 from antiphon_library.records import CatalogueRow
 from antiphon_library.schema import FILE, open_database
 from antiphon_library.tests.conftest import MakeFile
-from antiphon_library.vector_file import VectorTable, vector_of
+from antiphon_library.vector_file import VectorTable, sound_feature_vector
 
 STATE = [1, 2, 0, 0]
 
 
 def similar(rows: list[CatalogueRow], target: CatalogueRow, count: int) -> list[tuple[bytes, float]]:
     """By a comparison with all: the path of each with its cosine, each dimension standardised over all."""
-    wanted = vector_of(target)
+    wanted = sound_feature_vector(target)
     assert wanted is not None
     others, vectors = [], [wanted]
     for row in rows:
-        vector = vector_of(row)
+        vector = sound_feature_vector(row)
         if row.path != target.path and vector is not None and len(vector) == len(wanted):
             others.append(row.path)
             vectors.append(vector)
@@ -51,7 +51,7 @@ def rows(count: int = 40, length: int = 6) -> list[CatalogueRow]:
 
 def test_the_nearest_are_those_of_a_comparison_with_all() -> None:
     files = rows()
-    table = vector_file.table_of(files)
+    table = vector_file.make_vector_table(files)
     for n in (0, 7, 39):
         assert table.row(files[n].path) == n
         found, wanted = table.nearest(n, 5), similar(files, files[n], 5)
@@ -61,7 +61,7 @@ def test_the_nearest_are_those_of_a_comparison_with_all() -> None:
 
 def test_what_is_gone_or_has_no_vector_is_left_out() -> None:
     files = [*rows(5), row(b"/gone", [0.0] * 6, missing=True), row(b"/silent", None), row(b"/other", [1.0, 2.0])]
-    table = vector_file.table_of(files)
+    table = vector_file.make_vector_table(files)
     assert len(table.rows) == 5
     assert [table.row(path) for path in (b"/gone", b"/silent", b"/other", b"/music/00", b"")] == [None] * 5
     assert len(table.nearest(0, 100)) == 4
@@ -75,7 +75,7 @@ def read(root: Path, state: list[int] = STATE) -> VectorTable:
 
 @pytest.mark.parametrize("files", [rows(), rows(1), [], [row(b"/\xff\n name", [1.0, 2.0]), row(b"/b", [0.0, 1.0])]])
 def test_a_table_is_read_as_it_was_written(tmp_path: Path, files: list[CatalogueRow]) -> None:
-    table = vector_file.table_of(files)
+    table = vector_file.make_vector_table(files)
     vector_file.save(tmp_path, STATE, table)
     again = read(tmp_path)
     np.testing.assert_array_equal(again.rows, table.rows)
@@ -84,14 +84,14 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path, files: list[Catalogue
 
 
 def test_a_table_of_another_state_is_not_used(tmp_path: Path) -> None:
-    vector_file.save(tmp_path, STATE, vector_file.table_of(rows()))
+    vector_file.save(tmp_path, STATE, vector_file.make_vector_table(rows()))
     assert vector_file.load(tmp_path, [1, 3, 0, 0]) is None
     assert vector_file.load(tmp_path / "other", STATE) is None
 
 
 @pytest.mark.parametrize("keep", [0, 5, 12, 60, -1])
 def test_a_file_that_was_cut_or_written_over_is_not_used(tmp_path: Path, keep: int) -> None:
-    vector_file.save(tmp_path, STATE, vector_file.table_of(rows()))
+    vector_file.save(tmp_path, STATE, vector_file.make_vector_table(rows()))
     path = tmp_path / vector_file.FILE
     data = path.read_bytes()
     path.write_bytes(data[:keep])
@@ -229,5 +229,5 @@ def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_catalogue_of_one_sound_or_none_has_no_nearest() -> None:
-    assert vector_file.table_of(rows(1)).nearest(0, 10) == []
-    assert vector_file.table_of([]).row(b"/music/000.wav") is None
+    assert vector_file.make_vector_table(rows(1)).nearest(0, 10) == []
+    assert vector_file.make_vector_table([]).row(b"/music/000.wav") is None

@@ -17,9 +17,9 @@ from antiphon_loops.analysis.reading import (
     NoLoop,
     TempoLabel,
     fit_values,
-    label_of,
     number_in,
     read_region,
+    read_tempo_label,
     sound_of,
     true_peak,
 )
@@ -76,7 +76,7 @@ def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop
     loop.
     """
     samples, rate = sound_of(path, name)
-    loop = analyse(samples, rate, name, label or label_of(path, name), with_fit=True)
+    loop = analyse(samples, rate, name, label or read_tempo_label(path, name), with_fit=True)
     number = number_in(name)
     if label is None and number is not None and Rules().leaves_out(loop):
         again = analyse(samples, rate, name, TempoLabel(number, False, "number"), with_fit=True)
@@ -122,7 +122,7 @@ def analyse(
         round(20 * float(np.log10(max(true_peak(samples, rate), 1e-6))), 2), pitch, contour,
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,
-        _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), confidence(seen, bars),
+        _mood_name(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), confidence(seen, bars),
         fit_values(reading) if with_fit else {},
     )  # fmt: skip
 
@@ -172,7 +172,7 @@ def _bounded(value: float) -> float:
     return round(float(min(1.0, max(0.0, value))), 3)
 
 
-def _mood(valence: float, arousal: float) -> str:
+def _mood_name(valence: float, arousal: float) -> str:
     words = [w for w in MOODS if w != "any"]
     return min(words, key=lambda w: (MOODS[w][0] - valence) ** 2 + (MOODS[w][1] - arousal) ** 2)
 

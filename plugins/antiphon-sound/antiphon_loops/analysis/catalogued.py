@@ -144,7 +144,7 @@ def to_stored(values: Mapping[str, Any]) -> dict[str, Any]:
     return plain_result(NAME, LoopAnalysis(), values)
 
 
-def loop_of(values: Mapping[str, Any], name: str) -> Loop:
+def loop_from_values(values: Mapping[str, Any], name: str) -> Loop:
     """Loop of `to_stored` values. Raises KeyError: a value is missing. Raises TypeError: one has another form."""
     stated = {f"{PREFIX}confidence": 0.0, **values}  # which version 3 has not
     fields = {field: stated[PREFIX + field] for field, *_ in _FIELDS}

@@ -57,7 +57,7 @@ class TempoLabel:
 NO_LABEL = TempoLabel()
 
 
-def label_of(path: Path, name: str) -> TempoLabel:
+def read_tempo_label(path: Path, name: str) -> TempoLabel:
     """Tempo and cue points stated by a loop's file name and chunks; none if it cannot be read.
 
     A tempo in the name, beside the letters bpm, has priority over a chunk's.
@@ -71,18 +71,18 @@ def label_of(path: Path, name: str) -> TempoLabel:
 
 def tempo_in(name: str) -> float | None:
     """The tempo beside the letters bpm in the last part of a path; None without one, or with several."""
-    said = {float(a or b) for a, b in _WITH_UNIT.findall(_stem(name))}
+    said = {float(a or b) for a, b in _WITH_UNIT.findall(_file_name_stem(name))}
     said = {bpm for bpm in said if SLOWEST <= bpm <= FASTEST}
     return said.pop() if len(said) == 1 else None
 
 
 def number_in(name: str) -> float | None:
     """The only stand-alone number of 50 to 200 in the last part of a path, a possible tempo; None without one."""
-    alone = {float(number) for number in _NUMBER.findall(_stem(name)) if 50.0 <= float(number) <= 200.0}
+    alone = {float(number) for number in _NUMBER.findall(_file_name_stem(name)) if 50.0 <= float(number) <= 200.0}
     return alone.pop() if len(alone) == 1 else None
 
 
-def _stem(name: str) -> str:
+def _file_name_stem(name: str) -> str:
     return name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
@@ -106,16 +106,16 @@ def _chunks_of(path: Path) -> tuple[float | None, float | None, float | None]:
                     if kind == b"fmt " and len(data) >= 8:
                         rate = struct.unpack_from("<I", data, 4)[0]
                     elif kind == b"acid":
-                        bpm = _acid(data)
+                        bpm = _read_acid_tempo(data)
                     elif kind == b"smpl" and rate:
-                        first, last = _smpl(data, rate)
+                        first, last = _read_smpl_loop(data, rate)
                 file.seek(here + size + size % 2)
     except OSError:
         return None, None, None
     return bpm, first, last
 
 
-def _acid(data: bytes) -> float | None:
+def _read_acid_tempo(data: bytes) -> float | None:
     """Tempo of a loop; None for a one-shot, or without a beat count."""
     if len(data) < 24:
         return None
@@ -126,7 +126,7 @@ def _acid(data: bytes) -> float | None:
     return round(bpm, 3)
 
 
-def _smpl(data: bytes, rate: int) -> tuple[float | None, float | None]:
+def _read_smpl_loop(data: bytes, rate: int) -> tuple[float | None, float | None]:
     """Start and end of the first loop in seconds."""
     if len(data) < 36 + 24 or struct.unpack_from("<I", data, 28)[0] < 1:
         return None, None
@@ -296,7 +296,7 @@ def _stated_reading(
     if label.bpm is None:
         return None
     near = tempo.NEAR if label.certain else tempo.NEAR_NUMBER
-    counts = [tempo.bars_at(label.bpm, reading.seen.seconds, near) for reading in readings]
+    counts = [tempo.bars_at_tempo(label.bpm, reading.seen.seconds, near) for reading in readings]
     fitting = [_stated(reading, n, label.origin) for reading, n in zip(readings, counts, strict=True) if n]
     if fitting:
         return min(fitting, key=partial(_tempo_distance, bpm=label.bpm))

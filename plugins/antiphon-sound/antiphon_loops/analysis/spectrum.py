@@ -43,13 +43,13 @@ class Picture:
 def picture(sound: F32, seconds: float) -> Picture:
     """Computes the spectral representation. `sound`: mono float32 at `RATE`, at least `SIZE` frames."""
     frames = max(16, round(len(sound) / HOP))
-    power = _circular(sound, SIZE, frames)
+    power = _circular_power_spectra(sound, SIZE, frames)
     mel = np.asarray(power @ mel_bank(), np.float32)
     chunks = max(4, round(len(sound) / NOTE_HOP))
-    return Picture(seconds, sound, power, mel, _onsets(mel), _notes(_circular(sound, NOTE_SIZE, chunks)))
+    return Picture(seconds, sound, power, mel, _onsets(mel), _notes(_circular_power_spectra(sound, NOTE_SIZE, chunks)))
 
 
-def _circular(sound: F32, size: int, frames: int) -> F32:
+def _circular_power_spectra(sound: F32, size: int, frames: int) -> F32:
     """Circular power spectra at `frames` evenly spaced positions, each the centre of its window."""
     half = size // 2
     wrapped = np.take(sound, np.arange(-half, len(sound) + half), mode="wrap")

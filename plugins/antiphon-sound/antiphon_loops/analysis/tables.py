@@ -45,12 +45,12 @@ def key_features(notes: F64) -> F64:
         np.minimum(low.sum(axis=1), 0.2 * low.sum(axis=1).max()),
     ]  # fmt: skip
     rows = [row / (np.linalg.norm(row) + 1e-9) for row in rows]
-    rows += [2.0 * _triads(each, third) for third in (4, 3)]
-    rows += [_triads(each[:, :end], third) for third in (4, 3)]
+    rows += [2.0 * _triad_strengths(each, third) for third in (4, 3)]
+    rows += [_triad_strengths(each[:, :end], third) for third in (4, 3)]
     return np.stack(rows)
 
 
-def _triads(chroma: F64, third: int) -> F64:
+def _triad_strengths(chroma: F64, third: int) -> F64:
     parts = np.stack([chroma, np.roll(chroma, -third, axis=0), np.roll(chroma, -7, axis=0)])
     return np.asarray(parts.min(axis=0).mean(axis=1))
 
@@ -188,9 +188,9 @@ class LoopTables:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "tempo": {role: _line_to(line) for role, line in self.tempo.items()},
+            "tempo": {role: _linear_score_to_json(line) for role, line in self.tempo.items()},
             "key": {role: _plain(w) for role, w in self.key.items()},
-            "family": _line_to(self.family),
+            "family": _linear_score_to_json(self.family),
         }
 
 
@@ -198,9 +198,9 @@ class LoopTables:
 def load() -> LoopTables:
     data = json.loads(FILE.read_text())
     return LoopTables(
-        {role: _line_from(line) for role, line in data["tempo"].items()},
+        {role: _linear_score_from_json(line) for role, line in data["tempo"].items()},
         {role: np.array(w) for role, w in data["key"].items()},
-        _line_from(data["family"]),
+        _linear_score_from_json(data["family"]),
     )
 
 
@@ -215,9 +215,9 @@ def _plain(values: F64) -> Any:
     return [_plain(v) for v in values] if values.ndim > 1 else [float(f"{v:.4g}") for v in values]
 
 
-def _line_to(line: LinearScore) -> dict[str, Any]:
+def _linear_score_to_json(line: LinearScore) -> dict[str, Any]:
     return {"mean": _plain(line.mean), "spread": _plain(line.spread), "weights": _plain(line.weights)}
 
 
-def _line_from(data: dict[str, Any]) -> LinearScore:
+def _linear_score_from_json(data: dict[str, Any]) -> LinearScore:
     return LinearScore(np.array(data["mean"]), np.array(data["spread"]), np.array(data["weights"]))

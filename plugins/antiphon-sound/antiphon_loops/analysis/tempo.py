@@ -46,7 +46,7 @@ def has_whole_bpm(seconds: float, bars: int) -> bool:
     return abs(bpm - round(bpm)) <= _BPM_TOLERANCE
 
 
-def bars_at(bpm: float, seconds: float, near: float) -> int:
+def bars_at_tempo(bpm: float, seconds: float, near: float) -> int:
     """Number of bars of a tempo in a length, half a bar counting as one of twice the tempo; 0 if they are not whole.
 
     `near`: tolerance of the whole bars' tempo to `bpm`, as a ratio.

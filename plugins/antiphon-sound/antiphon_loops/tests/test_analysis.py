@@ -11,14 +11,14 @@ from tests.each import each
 
 from antiphon_loops.analysis.analyse import analyse, analyse_file
 from antiphon_loops.analysis.catalogued import LoopAnalysis
-from antiphon_loops.analysis.reading import label_of, number_in, tempo_in
+from antiphon_loops.analysis.reading import number_in, read_tempo_label, tempo_in
 from antiphon_loops.library import analyse as analyse_folder
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 from antiphon_loops.tests.conftest import RATE, bass, chords, drums, render, seven, tune
-from antiphon_models.loops.corpus import render_loops, why_not
+from antiphon_models.loops.corpus import missing_renderer_reason, render_loops
 
-missing = why_not()
+missing = missing_renderer_reason()
 
 
 @pytest.mark.skipif(bool(missing), reason=f"loops cannot be rendered: {missing}")
@@ -166,7 +166,7 @@ USELESS = [acid(120.0, 0), acid(120.0, 8, 1), acid(float("nan"), 8), acid(1e9, 8
 @each("extra", [*USELESS, b"acid\xff\xff\xff\xff", chunk(b"smpl", b"\xff" * 60), smpl(9, 3)])
 def test_a_chunk_that_says_nothing_of_use_is_passed_over(tmp_path: Path, extra: bytes):
     path = write_with(tmp_path / "x.wav", DRUMS, extra)
-    label = label_of(path, "x.wav")
+    label = read_tempo_label(path, "x.wav")
     assert label.bpm is None
     found = analyse_file(path, "x.wav")
     assert (found.start, found.bars, found.tempo_from) == (0.0, 2, "sound")

@@ -15,7 +15,7 @@ from antiphon.api import PluginError
 from antiphon.api.backends.files import library_folder, make_folder
 from antiphon.offline.analyses import analyse_file
 from antiphon_library.catalogue import Catalogue
-from antiphon_loops.analysis.catalogued import loop_of
+from antiphon_loops.analysis.catalogued import loop_from_values
 from antiphon_loops.library import analyse, ready, write_listing
 from antiphon_loops.rules import Rules
 from antiphon_loops.tests.conftest import CATALOGUE
@@ -110,7 +110,7 @@ def test_the_catalogues_own_analysis_is_that_of_loops(library: Path, tmp_path: P
     (tmp_path / "e.wav").write_bytes((library / "e.wav").read_bytes())
     (loop,) = analyse(tmp_path, root=tmp_path / "root").loops
     assert values is not None
-    assert loop_of(values, "e.wav") == loop
+    assert loop_from_values(values, "e.wav") == loop
     soundfile.write(tmp_path / "long.wav", np.zeros(8000 * 181, np.int16), 8000)
     _, values, problem = analyse_file(os.fsencode(tmp_path / "long.wav"), ["loop"])["loop"]
     assert problem == ""

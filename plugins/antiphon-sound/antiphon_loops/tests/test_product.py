@@ -12,7 +12,14 @@ import pytest
 from antiphon.api import AntiphonError
 from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon_loops.analysis.reading import true_peak
-from antiphon_loops.arrange import LoopRequest, arrange, mean_compatibility, outside_share, roles_of, semitones_to_key
+from antiphon_loops.arrange import (
+    LoopRequest,
+    arrange,
+    mean_compatibility,
+    outside_share,
+    parse_instrument_roles,
+    semitones_to_key,
+)
 from antiphon_loops.library import analyse
 from antiphon_loops.maker import onsets
 from antiphon_loops.record import ROLES, scale_of
@@ -80,12 +87,12 @@ def test_loops_change_from_section_to_section(library: Path):
 
 
 def test_instruments_select_and_remove():
-    assert roles_of("") == ROLES
-    assert roles_of("bass, Drums") == ("drums", "bass")
-    assert roles_of("-melody") == ("drums", "bass", "chords")
-    assert roles_of("harmonic,-chords") == ("melody",)
+    assert parse_instrument_roles("") == ROLES
+    assert parse_instrument_roles("bass, Drums") == ("drums", "bass")
+    assert parse_instrument_roles("-melody") == ("drums", "bass", "chords")
+    assert parse_instrument_roles("harmonic,-chords") == ("melody",)
     with pytest.raises(AntiphonError, match="kazoo"):
-        roles_of("kazoo")
+        parse_instrument_roles("kazoo")
 
 
 def test_mood_chooses(library: Path):

@@ -12,9 +12,9 @@ from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.timbre_evaluation import (
-    log_spectral,
+    log_spectral_distance,
     magnitudes,
-    normalised,
+    normalise_for_measurement,
     onset_likeness,
     timbre_distance,
 )
@@ -79,10 +79,10 @@ def through(sound, path, mode="envelope", blocks=None, changes=(), **first):
 
 
 def test_it_goes_towards_the_other_instrument_and_the_notes_stay(reference):
-    source, target, other = (normalised(x, RATE) for x in (SOURCE, TARGET, REFERENCE))
+    source, target, other = (normalise_for_measurement(x, RATE) for x in (SOURCE, TARGET, REFERENCE))
     for mode, lsd in (("envelope", 0.7), ("wavelet", 1.0)):
-        after = normalised(through(SOURCE, reference, mode)[0], RATE)
-        assert log_spectral(after, target) <= lsd * log_spectral(source, target)
+        after = normalise_for_measurement(through(SOURCE, reference, mode)[0], RATE)
+        assert log_spectral_distance(after, target) <= lsd * log_spectral_distance(source, target)
         assert timbre_distance(after, other) <= 0.7 * timbre_distance(source, other)
         assert onset_likeness(after, source) >= 0.88
         assert (pitches(after) & pitches(source)).sum() >= 0.6 * (pitches(after) | pitches(source)).sum()

@@ -24,7 +24,7 @@ from antiphon.api.backends.transports import (
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node
-from antiphon.kernel.session.play import value_number
+from antiphon.kernel.session.play import value_control_number
 from antiphon_dirt.player import MAX_FIELDS, DirtEvent, NoteNumbers, commands, length, orbits, read
 
 STRUDEL_BANK = (
@@ -188,7 +188,7 @@ def test_the_note_has_the_values_of_the_event(tidal: dict[str, Node]) -> None:
 )
 def test_semitones_are_speed(tidal: dict[str, Node], args: tuple[object, ...], speed: float) -> None:
     (found,), (wants,) = (
-        [c.value for c in controls if c.number == value_number(SPEED)]
+        [c.value for c in controls if c.number == value_control_number(SPEED)]
         for controls in (values(tidal, "s", "bd", *args), wanted(tidal, "speed", speed))
     )
     assert found == pytest.approx(wants, abs=1e-9)

@@ -18,7 +18,7 @@ from antiphon.api import EngineError, UsageError
 from antiphon.web import control_status
 from antiphon_midi import ports as midi_ports
 from antiphon_midi.libraries import MAX_HELD, Inbox, connected_addresses
-from antiphon_midi.ports import Ports, check_choice, make_backend, stable
+from antiphon_midi.ports import Ports, check_mido_backend, make_backend, stable
 from antiphon_midi.tests import fake_mido
 from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged
 
@@ -100,10 +100,10 @@ def test_what_a_callback_leaves_is_bounded_and_counted(bell: int) -> None:
 def test_a_choice_there_cannot_be_is_refused(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIDO_BACKEND", choice)
     if choice.endswith("/"):
-        check_choice()
+        check_mido_backend()
         return
     with pytest.raises(UsageError, match="LINUX_ALSA, UNIX_JACK"):
-        check_choice()
+        check_mido_backend()
 
 
 def test_a_library_that_is_missing_is_one_sentence(bell: int, monkeypatch: pytest.MonkeyPatch) -> None:

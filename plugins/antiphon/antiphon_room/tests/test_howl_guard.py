@@ -9,7 +9,7 @@ from antiphon.api.testing import run_processor
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline.rendering import PlayerRunner
-from antiphon_room.guard import Howl, HowlGuard
+from antiphon_room.guard import HowlField, HowlGuard
 from antiphon_room.tests.test_echo_cancel import level
 
 RATE = 48000
@@ -115,7 +115,7 @@ def test_a_performer_s_pure_tone_comes_back_after_it_was_asked():
     n = np.arange(9 * RATE)
     near = np.asarray(0.1 * np.sin(2 * np.pi * 440.0 * n / RATE), np.float32)
     out, processor = guarded(near)
-    assert processor._state[Howl.LOWERED] == 0.0
+    assert processor._state[HowlField.LOWERED] == 0.0
     assert level(out[8 * RATE :]) > level(near) - 0.5
 
 

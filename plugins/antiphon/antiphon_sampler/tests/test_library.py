@@ -10,7 +10,7 @@ from tests.each import each
 
 from antiphon.api import Event, PluginError
 from antiphon.api.backends.transports import VALUES_BEGIN
-from antiphon.kernel.session.play import FIRST_WORD, word_pieces
+from antiphon.kernel.session.play import FIRST_WORD, word_controller_values
 from antiphon_sampler import library as folders, sounds
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import drum_rows
@@ -76,7 +76,7 @@ def test_pads_by_name_play_what_the_map_says_and_the_others_as_before(play):
 def played_as(name, note):
     """The events of `/node/NAME/play s NAME note NOTE`."""
     yield Event("control", 0, VALUES_BEGIN, 1.0)
-    yield from (Event("control", 0, FIRST_WORD, piece) for piece in word_pieces("s", name))
+    yield from (Event("control", 0, FIRST_WORD, piece) for piece in word_controller_values("s", name))
     yield Event("on", 0, note, 1.0)
 
 

@@ -12,7 +12,7 @@ from antiphon.api.backends.files import KeptDecoder
 from antiphon.api.testing import render
 from antiphon_sampler import processor as processors, sounds
 from antiphon_sampler.processor import Sampler
-from antiphon_sampler.samples import HEAD, PAGE, SLOTS, STREAMS, LongSample, PageStreams, StreamWord, decode, way_of
+from antiphon_sampler.samples import HEAD, PAGE, SLOTS, STREAMS, LongSample, PageStreams, StreamWord, decode, page_range
 from antiphon_sampler.sounds import PageReader, sounds_of
 from antiphon_sampler.tests.conftest import RATE, sine
 from antiphon_sampler.tests.test_library import on
@@ -267,7 +267,7 @@ def test_what_breaks_in_the_middle_plays_up_to_there_with_one_sentence(play, fol
 def test_a_page_that_was_read_for_a_voice_that_has_ended_is_none_of_the_next(tmp_path):
     streams = PageStreams()
     first, second = (LongSample(tmp_path / name, 1, 20 * PAGE) for name in "ab")
-    way = way_of(0, 20 * PAGE, 1.0)
+    way = page_range(0, 20 * PAGE, 1.0)
     number = streams.open(first, way, 1.0)
     wanted = streams.next()
     streams.words[number * StreamWord.SIZE + StreamWord.ON] = 0
@@ -302,7 +302,7 @@ def test_the_thread_reads_ahead_and_ends_with_the_last_node(folder):
     streams = processors.SampleVoices(RATE, 4).streams
     made.reader.add(streams)
     sample = made.get(made.place(0, 0, 1.0))
-    streams.open(sample, way_of(0, sample.frames, 1.0), 1.0)
+    streams.open(sample, page_range(0, sample.frames, 1.0), 1.0)
     until(lambda: streams.next() is None, 5.0, "it is read to its end")
     thread, decoder = made.reader._thread, made.reader._decoder
     assert SLOTS > HEAD

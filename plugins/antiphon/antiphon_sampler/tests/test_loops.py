@@ -10,7 +10,7 @@ from tests.each import each
 from antiphon.api import Event
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon_sampler.general_midi import HELD, HOP, RATE as FONT_RATE, looped
-from antiphon_sampler.loops import marks_of
+from antiphon_sampler.loops import read_sample_marks
 from antiphon_sampler.oscillators import NAMES, PITCHED
 from antiphon_sampler.tests.conftest import RATE
 from antiphon_sampler.tests.test_motion import peak
@@ -88,7 +88,7 @@ def test_the_root_of_a_file_is_the_note_at_which_it_sounds_as_recorded(play, tmp
 @each("data", [b"", b"RIFF", b"RIFF\0\0\0\0WAVEsmpl\xff\xff\xff\xff", b"RIFF\0\0\0\0WAVE" + b"junk\0\0\0\0" * 5000])
 def test_a_broken_file_has_no_marks(tmp_path, data):
     (tmp_path / "x.wav").write_bytes(data)
-    assert marks_of(tmp_path / "x.wav") == (-1.0, 0, 0, 0)
+    assert read_sample_marks(tmp_path / "x.wav") == (-1.0, 0, 0, 0)
 
 
 def test_a_loop_beyond_the_end_is_none(play, tmp_path):

@@ -12,7 +12,7 @@ from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.backends.transports import VALUES_BEGIN, note_params
 from antiphon.api.testing import render as rendered
 from antiphon.cli.files.render import render
-from antiphon.kernel.session.play import FIRST_WORD, value_number, word_pieces
+from antiphon.kernel.session.play import FIRST_WORD, value_control_number, word_controller_values
 from antiphon.synths.note_words import word_hash
 from antiphon_sampler.loops import onsets, slice_frames
 from antiphon_sampler.processor import Sampler
@@ -28,9 +28,9 @@ def played(at, note=None, velocity=1.0, channel=1, old=False, **values):
     yield Event("control", at, VALUES_BEGIN, float(note is not None), channel)
     for name, value in values.items():
         param = PARAMS[NAMES.index(name)]
-        number = value_number(NAMES.index(name))
+        number = value_control_number(NAMES.index(name))
         if name == "s" and not old:
-            for piece in word_pieces("s", value):
+            for piece in word_controller_values("s", value):
                 yield Event("control", at, FIRST_WORD, piece, channel)
         else:
             place = word_hash(value) if name == "s" else param.to_norm(value)

@@ -55,19 +55,19 @@ def sweep(patience: float = 0.0, since: float = 0.0) -> None:
     """
     until = time.monotonic() + patience
     for folder in _abandoned():
-        while _begun_at(folder) >= since and _taken(_ports(folder)) and time.monotonic() < until:
+        while _worker_start_time(folder) >= since and _taken(_ports(folder)) and time.monotonic() < until:
             time.sleep(STEP)
         ports = _ports(folder)
         for port in ports - _taken(ports):  # one in use may belong to another process by now
             release(folder, port)
         if not _ports(folder):
             shutil.rmtree(folder, ignore_errors=True)
-    for path in _semaphores():
+    for path in _stale_jack_semaphores():
         with contextlib.suppress(OSError):
             path.unlink()
 
 
-def _semaphores() -> list[Path]:
+def _stale_jack_semaphores() -> list[Path]:
     """JACK semaphores of ended workers."""
     paths = []
     for path in MEMORY.glob("jack_sem.*"):
@@ -89,7 +89,7 @@ def _abandoned() -> list[Path]:
     return paths
 
 
-def _begun_at(folder: Path) -> float:
+def _worker_start_time(folder: Path) -> float:
     """Approximate start time of a folder's worker; later changes affect only its subfolders."""
     with contextlib.suppress(OSError):
         return folder.stat().st_mtime

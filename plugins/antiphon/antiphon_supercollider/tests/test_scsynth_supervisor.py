@@ -16,7 +16,7 @@ from antiphon.api import EngineError, UsageError
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import Unanswered
 from antiphon.api.backends.transports import ServeSettings
-from antiphon.cli.serve import with_synth_options
+from antiphon.cli.serve import select_synth_by_option
 from antiphon.kernel.wire.osc import Double
 from antiphon_supercollider.external_client import (
     BUFFERS,
@@ -301,11 +301,11 @@ def test_only_this_machine_is_joined(text: str) -> None:
 
 
 def test_joining_means_supercollider() -> None:
-    assert with_synth_options(ServeSettings(options={"scsynth": "localhost:57110"})).synth == "supercollider"
+    assert select_synth_by_option(ServeSettings(options={"scsynth": "localhost:57110"})).synth == "supercollider"
     with pytest.raises(UsageError, match="plays by something else"):
-        with_synth_options(ServeSettings(options={"scsynth": "127.0.0.1:57110"}, synth="pyo"))
+        select_synth_by_option(ServeSettings(options={"scsynth": "127.0.0.1:57110"}, synth="pyo"))
     with pytest.raises(UsageError, match="a scsynth on this machine"):
-        with_synth_options(ServeSettings(options={"scsynth": "57110"}))
+        select_synth_by_option(ServeSettings(options={"scsynth": "57110"}))
 
 
 def test_two_take_different_shares() -> None:

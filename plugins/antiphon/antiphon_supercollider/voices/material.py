@@ -71,7 +71,7 @@ def parse(data: bytes, shown: str) -> Definition:
         if not 0 <= place < len(defaults):
             raise reader.wrong(f"its control {name!r} has no value")
         controls[name], places[name] = defaults[place], place
-    mapped, channels, elsewhere = _ugens(reader, len(constants), len(defaults), places.get("out", -2))
+    mapped, channels, elsewhere = _read_ugens(reader, len(constants), len(defaults), places.get("out", -2))
     for _ in range(reader.int16()):  # variants: other defaults by name
         reader.text()
         reader.floats(len(defaults))
@@ -83,7 +83,7 @@ def parse(data: bytes, shown: str) -> Definition:
     return Definition(name, title, controls, held, channels, written, elsewhere)
 
 
-def _ugens(reader: _Reader, constants: int, controls: int, out: int) -> tuple[set[int], int, str]:
+def _read_ugens(reader: _Reader, constants: int, controls: int, out: int) -> tuple[set[int], int, str]:
     """UGen summary for `Definition`: indices of held controls, channels, elsewhere. `out`: index of that control."""
     outputs: list[int] = []
     mapped: set[int] = set()

@@ -155,7 +155,7 @@ class OwnPlayer(NodeVoices):
             send(0, osc.encode("/n_set", node, name, float(event.value)))
 
 
-def player_of(
+def create_node_player(
     settings: SynthSettings, place: VoicePlace, material: VoiceAssets, first_bus: int, first_held: int,
     places: int = PLACES,
 ) -> NodeVoices:  # fmt: skip

@@ -37,9 +37,9 @@ def paste(
 
 def _song(file: str) -> Translation:
     from antiphon.files.scores.midifile import read
-    from antiphon.paste.song import script_of
+    from antiphon.paste.song import translate_song
 
-    return script_of(read(Path(file)))
+    return translate_song(read(Path(file)))
 
 
 def _text(file: str) -> str:

@@ -109,7 +109,7 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     from antiphon.offline.hearing import tempo_map
     from antiphon.offline.rehearsing import judge
     from antiphon.offline.script_run import ScriptProcess
-    from antiphon.operations.render import MAX_SENTENCES, performed, played, unknown_in
+    from antiphon.operations.render import MAX_SENTENCES, find_unknown_notes, performed, played
 
     with ScriptProcess(path) as script:
         asked = RenderRequest(path, bars=float(bars), tail=0.0, reporting=TERMINAL)
@@ -128,7 +128,7 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     failed = [f"{node} fails: {reason}" for node, reason in done.failures]
     if done.dropped:
         failed.append(f"{done.dropped} events exceed the limit of one block")
-    _, unknown, remarks = unknown_in(name, events, done)
+    _, unknown, remarks = find_unknown_notes(name, events, done)
     failed += unknown[:MAX_SENTENCES]
     most, cost = max(begins.values(), default=0), spent / (edges[-1] / rate)
     return judge(sound, rate, edges, most, cost, failed, limited=done.limited, remarks=remarks[:MAX_SENTENCES])
@@ -149,9 +149,9 @@ def replay(asked: ReplayRequest) -> None:
     from antiphon.offline.output_summary import Written
     from antiphon.offline.session_reader import SessionLog, session_folder
     from antiphon.operations import tracks
-    from antiphon.operations.finishing import finish_of
+    from antiphon.operations.finishing import convert_finish_request
 
-    finish, folder, out = finish_of(asked.finish), session_folder(asked.session), asked.out
+    finish, folder, out = convert_finish_request(asked.finish), session_folder(asked.session), asked.out
     if out:
         format_of(out)
     elif not asked.stems:

@@ -17,7 +17,7 @@ from antiphon.cli.running.osc import ask, value
 from antiphon.cli.running.running_server import get_answer
 from antiphon.kernel.errors import AntiphonError, UsageError, sentence
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.kernel.runtime.suggestion import suggest
 from antiphon.web.oscquery.query import UNITS
 
@@ -129,10 +129,10 @@ class Repl:
         self._status = get_answer("/api/status", paths.config(), self._http_port)
         nodes = [(node["name"], node["type"]) for node in self._status["nodes"]]
         if nodes != self._nodes:
-            self._declare()
+            self._fetch_declarations()
             self._nodes = nodes
 
-    def _declare(self) -> None:
+    def _fetch_declarations(self) -> None:
         self.declared = declarations(get_answer("/", paths.config(), self._http_port))
 
     def refresh(self) -> None:
@@ -166,11 +166,11 @@ class Repl:
     def status_line(self) -> str:
         """Status line: patch, tempo, beat, load, misses; or the server's failure."""
         if self._trouble:
-            return printable(self._trouble)
+            return escape_unprintable(self._trouble)
         now = self._status
         playing = f"beat {now['beat']:.0f}" if now["playing"] else "stopped"
         load = now["engine"]["load_mean"]
-        return printable(
+        return escape_unprintable(
             f"{now['patch'] or 'no patch'}  {now['tempo']:g} bpm, {playing}  load {load:.0%}  "
             f"{now['missed_blocks']} missed  F12 panic"
         )
@@ -187,7 +187,7 @@ class Repl:
                     return None
                 case ["help" | "?", *topic]:
                     with suppress(AntiphonError):
-                        self._declare()  # with the values of now
+                        self._fetch_declarations()  # with the values of now
                     return help_lines(" ".join(topic), self.declared)
                 case ["status"]:
                     self._look()
@@ -235,7 +235,7 @@ def run_repl(connected: Repl, session: PromptSession[str], show: Callable[[str],
         if answers is None:
             return
         for text in answers:
-            show(printable(text))
+            show(escape_unprintable(text))
 
 
 def panic_key(connected: Repl, show: Callable[[str], object]) -> KeyBindings:
@@ -249,7 +249,7 @@ def panic_key(connected: Repl, show: Callable[[str], object]) -> KeyBindings:
     def panic(_event: KeyPressEvent) -> None:
         def now() -> None:
             for text in connected.answer("/panic") or ["panic"]:
-                show(printable(text))
+                show(escape_unprintable(text))
 
         run_in_terminal(now)
 

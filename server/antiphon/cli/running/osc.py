@@ -16,7 +16,7 @@ import typer
 from antiphon.cli import ports
 from antiphon.kernel.errors import EngineError, UsageError, WireError
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.kernel.wire import ntp
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import (
@@ -253,7 +253,7 @@ def silent(sock: socket.socket, host: str, port: int, waited: str = "") -> Engin
 
 def refusal(message: Message, sock: socket.socket | None = None) -> WireError:
     """A server's `/fail` as an error; `sock`: its connection, for the address to approve."""
-    address, reason = (printable(str(one)) for one in (*message.args, "", "")[:2])
+    address, reason = (escape_unprintable(str(one)) for one in (*message.args, "", "")[:2])
     if sock is not None and reason in HELD_REASONS:
         return WireError(f"this machine is not approved: on the server's, `antiphon approve {sock.getsockname()[0]}`")
     return WireError(f"{address}: {reason}" if address else reason)
@@ -331,7 +331,7 @@ def lines(message: Message) -> Iterator[str]:
             # held: its sender is not approved, and the server did not handle it
             held = " held" if message.address == b"/packet/held" else ""
             for line in describe_packet(decode(packet), time.time_ns()):
-                yield f"{stamp} {printable(sender)}{held} {line}"
+                yield f"{stamp} {escape_unprintable(sender)}{held} {line}"
         case Message(b"/packet/skipped", _, (int(count),)):
             yield f"{stamp} … and {count} more in that second"
         case Message(b"/ping"):

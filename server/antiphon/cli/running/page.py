@@ -17,7 +17,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.web.access import plain_ip
 from antiphon.web.page.files import FILE, page_address
 
@@ -98,7 +98,7 @@ def qr(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> No
         raise EngineError("this machine has no address on a network; connect it, and start the server again")
     for one in found:
         typer.echo("\n".join(lines(one["rows"])))
-        typer.echo(printable(str(one["url"])))
+        typer.echo(escape_unprintable(str(one["url"])))
 
 
 def lines(rows: list[str]) -> list[str]:
@@ -143,7 +143,7 @@ def change(word: str, machine: str, folder: Path, port: int) -> str:
 
     answer = ask("POST", f"/api/surfaces/{word}", folder, port, {"ip": address_of(machine)})
     done = "approved" if word == "approve" else "forgot"
-    return printable(f"{done} {answer[done]}")
+    return escape_unprintable(f"{done} {answer[done]}")
 
 
 def address_of(machine: str) -> str:
@@ -164,4 +164,4 @@ def address_of(machine: str) -> str:
 def listing(answer: dict[str, Any]) -> list[str]:
     """Lines to print: "held 192.168.1.7", "approved 192.168.1.9"."""
     lines = [f"held {ip}" for ip in answer["held"]] + [f"approved {ip}" for ip in answer["approved"]]
-    return [printable(line) for line in lines] or ["no surface has sent anything yet"]
+    return [escape_unprintable(line) for line in lines] or ["no surface has sent anything yet"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from antiphon.files.owner_token import TOKEN_FILE, load_token
 from antiphon.kernel.errors import EngineError, WireError
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.web.access import CERTIFICATE_FILE
 
 TIMEOUT = 5.0
@@ -57,7 +57,7 @@ def _read(status: int, body: bytes, port: int) -> dict[str, Any]:
         raise EngineError(_NOT_HTTP.format(port=port)) from None
     if status != 200 or not isinstance(answer, dict):
         reason = answer.get("error") if isinstance(answer, dict) else None
-        raise WireError(printable(f"the server refused ({status}): {reason or 'no reason given'}"))
+        raise WireError(escape_unprintable(f"the server refused ({status}): {reason or 'no reason given'}"))
     return answer
 
 

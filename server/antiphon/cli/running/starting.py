@@ -69,7 +69,7 @@ def server_log(path: str, level: str) -> Iterator[None]:
     error_stream = os.dup(2)
     try:
         if path:
-            _redirect(path)
+            _redirect_stderr(path)
             os.environ[LOG_FILE] = os.path.abspath(path)
         os.environ[LOG_LEVEL] = level
         yield
@@ -87,7 +87,7 @@ def server_log(path: str, level: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _redirect(path: str) -> None:
+def _redirect_stderr(path: str) -> None:
     try:
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError as error:
@@ -98,7 +98,7 @@ def _redirect(path: str) -> None:
 
 
 @contextlib.contextmanager
-def named_prints() -> Iterator[None]:
+def log_prints_by_plugin() -> Iterator[None]:
     """Context of `log_plugin_prints`."""
     before = sys.stdout, sys.stderr
     log_plugin_prints()
@@ -118,14 +118,14 @@ def check_recordings(settings: ServeSettings, folder: Path) -> None:
     Raises UsageError: a file is in the way; the message names another path to use.
     """
     from antiphon.kernel.engine.recording.recorder import LIST
-    from antiphon.kernel.supervisor.recordings import SET, broken_off
+    from antiphon.kernel.supervisor.recordings import SET, was_recording_to
 
     record = settings.record
     for path in filter(None, (record, settings.session, settings.record_tracks)):
         _check_space(Path(path))
     if record and settings.input_file is not None and paths.is_same_file(record, settings.input_file):
         raise UsageError(f"--record and --input are the same file, {record}; give --record another name")
-    if record and os.path.lexists(record) and not settings.force and not broken_off(record, folder):
+    if record and os.path.lexists(record) and not settings.force and not was_recording_to(record, folder):
         free = _sibling_path(Path(record))
         raise UsageError(
             f"--record: there is a {record} already; give another name, for example {free}, or --force to replace it"
@@ -134,13 +134,13 @@ def check_recordings(settings: ServeSettings, folder: Path) -> None:
         raise UsageError("--session and --record-tracks name the same folder; give them two")
     for option, path in (("--session", settings.session), ("--record-tracks", settings.record_tracks)):
         existing = [name for name in (*SET, LIST) if path and os.path.lexists(os.path.join(path, name))]
-        if existing and not broken_off(path, folder):
+        if existing and not was_recording_to(path, folder):
             raise UsageError(
                 f"{option}: {path} holds a set already ({', '.join(existing)}); "
                 "give another name, or move that one away"
             )
     path = settings.record_tracks
-    if path and (held := first_entry_names(path)) and not settings.force and not broken_off(path, folder):
+    if path and (held := first_entry_names(path)) and not settings.force and not was_recording_to(path, folder):
         raise UsageError(f"--record-tracks: {path} holds files already ({held}); {OTHER_FOLDER}")
 
 

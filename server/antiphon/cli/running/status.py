@@ -14,7 +14,7 @@ from antiphon.cli.option_records import Json
 from antiphon.cli.progress import style_text
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 
 Row = tuple[str, str]
 
@@ -34,7 +34,7 @@ def status(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, a
     for title, rows in sections(answer):
         typer.echo(style_text(title, "bad" if title == "trouble" and rows != NO_TROUBLE else "head"))
         for line in align_rows(rows):
-            typer.echo(printable(f"  {line}"))
+            typer.echo(escape_unprintable(f"  {line}"))
 
 
 _PROCESSES = ("control", "engine", "synth", "web")
@@ -45,7 +45,7 @@ NO_TROUBLE: list[Row] = [("none", "")]
 def sections(answer: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
     """Yields (title, rows) for each section of an answer of `GET /api/status`; a row is (name, text)."""
     yield "sound", _sound(answer)
-    yield "misses", _misses(answer)
+    yield "misses", _missed_counter_rows(answer)
     yield "OSC", _osc(answer)
     yield "workers", [(w["node"] or w["model"], _worker(w)) for w in answer["workers"]] or [("none", "")]
     yield "synth", [_synth(answer["synth"])]
@@ -102,7 +102,7 @@ def _lead(answer: Mapping[str, Any]) -> str:
     return f"playing, {node} leads" if node else "playing"
 
 
-def _misses(answer: Mapping[str, Any]) -> list[Row]:
+def _missed_counter_rows(answer: Mapping[str, Any]) -> list[Row]:
     return [
         ("blocks", f"{answer['blocks']} played, {answer['missed_blocks']} missed, {answer['late_blocks']} late"),
         ("device", f"{answer['device_xruns']} dropouts"),
@@ -126,7 +126,7 @@ def _osc(answer: Mapping[str, Any]) -> list[Row]:
 
 def _node(node: Mapping[str, Any]) -> str:
     waits = f", silent until it gets a {node['waits']}" if node.get("waits") else ""
-    return _with_reason(f"{node['type']}, {node['state']}{waits}", node["reason"])
+    return _append_reason(f"{node['type']}, {node['state']}{waits}", node["reason"])
 
 
 def _worker(worker: Mapping[str, Any]) -> str:
@@ -134,14 +134,14 @@ def _worker(worker: Mapping[str, Any]) -> str:
         f"{worker['model']} on {worker['device']}, {worker['state']}, load {worker['load']:.1%}, "
         f"{worker['hops']} hops, {worker['misses']} missed, {worker['restarts']} restarts"
     )
-    return _with_reason(text, worker["reason"])
+    return _append_reason(text, worker["reason"])
 
 
 def _synth(synth: Mapping[str, Any] | None) -> Row:
     if synth is None:
         return "none", ""
     text = f"{synth['state']}, {synth['misses']} hops missed, {synth['restarts']} restarts"
-    return synth["backend"], _with_reason(text, synth["reason"])
+    return synth["backend"], _append_reason(text, synth["reason"])
 
 
 def _trouble(answer: Mapping[str, Any]) -> list[Row]:
@@ -156,5 +156,5 @@ def _trouble(answer: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def _with_reason(text: str, reason: str) -> str:
+def _append_reason(text: str, reason: str) -> str:
     return f"{text}: {reason}" if reason else text

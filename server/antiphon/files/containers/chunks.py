@@ -53,7 +53,7 @@ def wav(fd: int, length: int, head: bytes) -> SoundLayout:
             if place and chunk.size == (long or _IN_DS64) and there > 0:
                 if not long:
                     return _unfinished_layout("wav", length, place, there.to_bytes(8, "little"), there, name)
-                _check_whole(long, there, frame, length)
+                _check_sound_complete(long, there, frame, length)
             elif chunk.size == 0 and there > 0 and not is_chunk(fd, chunk.start, there, order):
                 return _unfinished_layout("wav", length, chunk.start - 4, _TO_THE_END, there, name)
             else:
@@ -113,7 +113,7 @@ def w64(fd: int, length: int, head: bytes) -> SoundLayout:
         elif name == b"data":
             if (size <= 24 or size >= _IN_A_PIPE) and there > 0:
                 return _unfinished_layout("w64", length, at + 16, bytes(8), there, head[:4])
-            _check_whole(size - 24, there, frame, length)
+            _check_sound_complete(size - 24, there, frame, length)
             break
         at += max(24, size + -size % 8)
     return SoundLayout("w64")
@@ -137,7 +137,7 @@ def caf(fd: int, length: int, head: bytes) -> SoundLayout:
                 return held
             open_ended = size == 2**64 - 1
             if not open_ended:
-                _check_whole(size, there, 1, length)
+                _check_sound_complete(size, there, 1, length)
             return SoundLayout("caf", held.links if open_ended or size > there else (Link(),))
         at += 12 + size
     return SoundLayout("caf")
@@ -169,7 +169,7 @@ def chunks_of(fd: int, length: int, order: str, at: int = 12) -> Iterator[Chunk]
         at += 8 + size + size % 2
 
 
-def written_wav(fd: int) -> tuple[bytes, int]:
+def complete_wav_header(fd: int) -> tuple[bytes, int]:
     """Returns a WAV file's header, for its present size while it may still be written, and the bytes of the whole.
 
     The sizes of the header on the disk are a second old, and change while the file is read. For another kind of file,
@@ -178,7 +178,7 @@ def written_wav(fd: int) -> tuple[bytes, int]:
     length = os.fstat(fd).st_size
     if os.pread(fd, 4, 0) not in (b"RIFF", b"RF64"):
         return b"", length
-    found = {chunk.name: chunk for chunk in _up_to_sound(fd, length)}
+    found = {chunk.name: chunk for chunk in _chunks_before_sound(fd, length)}
     if not {b"fmt ", b"data"} <= found.keys():
         return b"", length
     start, size = found[b"data"].start, found[b"data"].size
@@ -201,7 +201,7 @@ def written_wav(fd: int) -> tuple[bytes, int]:
     return bytes(head), length
 
 
-def _up_to_sound(fd: int, length: int) -> Iterator[Chunk]:
+def _chunks_before_sound(fd: int, length: int) -> Iterator[Chunk]:
     for chunk in chunks_of(fd, length, "little"):
         yield chunk
         if chunk.name == b"data":
@@ -210,10 +210,10 @@ def _up_to_sound(fd: int, length: int) -> Iterator[Chunk]:
 
 def _check_held(promised: int, there: int, frame: int, length: int) -> None:
     if promised < OPEN_ENDED or there <= 0:
-        _check_whole(promised, there, frame, length)
+        _check_sound_complete(promised, there, frame, length)
 
 
-def _check_whole(promised: int, there: int, frame: int, length: int) -> None:
+def _check_sound_complete(promised: int, there: int, frame: int, length: int) -> None:
     there = max(0, there)
     if promised - there >= frame and (promised > length or not there):
         raise Refused(
@@ -372,7 +372,7 @@ def is_aiff(head: bytes) -> bool:
     return head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC")
 
 
-def kept_marks(chunks: bytes, sound: NewSound, *, big: bool) -> bytes:
+def keep_valid_chunks(chunks: bytes, sound: NewSound, *, big: bool) -> bytes:
     """Chunks that stay valid for another sound, with their values adapted. `big`: big-endian, as in AIFF."""
     kept = b""
     same = sound.same_length and sound.rates[0] == sound.rates[1]
@@ -388,7 +388,7 @@ def kept_marks(chunks: bytes, sound: NewSound, *, big: bool) -> bytes:
     return kept
 
 
-def lost_words(chunks: bytes, kept: bytes, *, big: bool) -> list[str]:
+def describe_lost_chunks(chunks: bytes, kept: bytes, *, big: bool) -> list[str]:
     """Descriptions of the chunks that are not kept."""
     left = [name for name, _ in _each(kept, big=big)]
     lost = dict[str, list[str]]()

@@ -168,7 +168,7 @@ def frames_of(data: bytes) -> Iterator[tuple[str, bytes]]:
     if version == 2 and flags & 0x40:
         return  # compressed
     if version < 4 and flags & 0x80:
-        body = _synchronised(body)
+        body = _remove_unsynchronisation(body)
     at = 0
     if flags & 0x40:
         at = _number(body[:4], 7) if version == 4 else 4 + _number(body[:4], 8)
@@ -184,11 +184,11 @@ def frames_of(data: bytes) -> Iterator[tuple[str, bytes]]:
             continue  # compressed or encrypted
         if version == 4:
             content = content[4:] if form & 1 else content
-            content = _synchronised(content) if form & 2 or flags & 0x80 else content
+            content = _remove_unsynchronisation(content) if form & 2 or flags & 0x80 else content
         yield name, content
 
 
-def _synchronised(data: bytes) -> bytes:
+def _remove_unsynchronisation(data: bytes) -> bytes:
     return data.replace(b"\xff\x00", b"\xff")
 
 

@@ -140,7 +140,7 @@ def _walk(window: FileWindow, at: int, kind: FrameKind) -> tuple[int, int]:
     """End and number of the complete frames of a kind from an offset on, up to a header frame."""
     table, frames, size = _table(), 0, 0
     while data := window.get(at, _READ_BYTES):
-        headers = set(_headers(data, kind))
+        headers = set(_header_frame_positions(data, kind))
         last = len(data) - (_MIN_HEADER_BYTES if at + len(data) < window.end else 3)
         here = 0
         while here < last and data[here] == 0xFF and here not in headers:
@@ -158,7 +158,7 @@ def _walk(window: FileWindow, at: int, kind: FrameKind) -> tuple[int, int]:
     return at, frames
 
 
-def _headers(data: bytes, kind: FrameKind) -> Iterator[int]:
+def _header_frame_positions(data: bytes, kind: FrameKind) -> Iterator[int]:
     """Possible positions of header frames by their names in `data`."""
     for name, place in ((b"Xing", kind.side), (b"Info", kind.side), (b"VBRI", _VBRI)):
         found = data.find(name)
@@ -168,7 +168,7 @@ def _headers(data: bytes, kind: FrameKind) -> Iterator[int]:
 
 
 def _is_header(frame: bytes, kind: FrameKind) -> bool:
-    return kind.layer == 3 and 0 in _headers(frame[: _VBRI + 4], kind)
+    return kind.layer == 3 and 0 in _header_frame_positions(frame[: _VBRI + 4], kind)
 
 
 def _has_frames_at(window: FileWindow, at: int, needed: int) -> bool:

@@ -60,12 +60,12 @@ def read_tags(fd: int) -> dict[str, str]:
         tags = read_id3(os.pread(fd, min(start, MAX_ID3), 0))
     kind = os.pread(fd, 4, start)
     if kind == b"fLaC":
-        return _vorbis(_flac_comments(fd, start + 4)) | tags
+        return _parse_vorbis_comments(_flac_comments(fd, start + 4)) | tags
     if kind == b"OggS":
-        return _vorbis(_ogg_comments(fd, start)) | tags
+        return _parse_vorbis_comments(_ogg_comments(fd, start)) | tags
     old = os.pread(fd, 128, max(0, length - 128))
     end = length - 128 if old[:3] == b"TAG" else length
-    return read_id3v1(old) | _ape(fd, end) | tags
+    return read_id3v1(old) | _read_ape_tag(fd, end) | tags
 
 
 def _chunk_tags(fd: int, length: int, head: bytes) -> dict[str, str]:
@@ -134,23 +134,23 @@ def cover_of(path: str | os.PathLike[str]) -> Cover | None:
         tag = os.pread(fd, min(start, MAX_ID3), 0)
         if tag[:3] == b"ID3" and tag[3] in (2, 3, 4):
             for name, content in frames_of(tag):
-                if name in ("APIC", "PIC") and (found := _of_frame(name, content)):
+                if name in ("APIC", "PIC") and (found := _cover_from_frame(name, content)):
                     return found
         kind = os.pread(fd, 4, start)
         if kind == b"OggS":
-            for one in _comments(_ogg_comments(fd, start)):
+            for one in _iterate_vorbis_comments(_ogg_comments(fd, start)):
                 key, _, text = one.partition(b"=")
                 if key.upper() == b"METADATA_BLOCK_PICTURE":
                     with suppress(ValueError):
-                        return _of_block(binascii.a2b_base64(text))
+                        return _cover_from_block(binascii.a2b_base64(text))
         if kind == b"fLaC":
             for block, at, size in _flac_blocks(fd, start + 4):
                 if block == _FLAC_PICTURE:
-                    return _of_block(os.pread(fd, size, at))
+                    return _cover_from_block(os.pread(fd, size, at))
     return None
 
 
-def _of_frame(name: str, content: bytes) -> Cover | None:
+def _cover_from_frame(name: str, content: bytes) -> Cover | None:
     """Cover from an ID3 frame: encoding, type, kind, a description that ends with one or two zeros, and the bytes."""
     mime, _, rest = content[1:].partition(b"\0") if name == "APIC" else (content[1:4], b"", content[4:])
     rest = rest[1:]
@@ -164,7 +164,7 @@ def _of_frame(name: str, content: bytes) -> Cover | None:
     return Cover(plain, data) if data and plain.startswith("image/") else None
 
 
-def _of_block(block: bytes) -> Cover | None:
+def _cover_from_block(block: bytes) -> Cover | None:
     """Cover from a FLAC block: kind, type, description, four numbers about its pixels, and the bytes."""
     at, parts = 4, list[bytes]()
     for skip in (0, 16):
@@ -211,25 +211,25 @@ def _ogg_comments(fd: int, at: int) -> bytes:
                 packet += data[place : place + size] if begun else b""
                 place += size
                 if size < 255 and begun:
-                    return _behind_codec(bytes(packet))
+                    return _strip_codec_name(bytes(packet))
                 begun += size < 255
         at += 27 + head[26] + sum(sizes)
-    return _behind_codec(bytes(packet))
+    return _strip_codec_name(bytes(packet))
 
 
-def _behind_codec(packet: bytes) -> bytes:
+def _strip_codec_name(packet: bytes) -> bytes:
     for name in (b"\x03vorbis", b"OpusTags", b"Speex   "):
         if packet.startswith(name):
             return packet[len(name) :]
     return packet[4:] if packet[:1] and packet[0] & 127 == _FLAC_COMMENTS else b""
 
 
-def _vorbis(data: bytes) -> dict[str, str]:
-    said = (comment.partition(b"=") for comment in _comments(data))
+def _parse_vorbis_comments(data: bytes) -> dict[str, str]:
+    said = (comment.partition(b"=") for comment in _iterate_vorbis_comments(data))
     return worded((key.decode("latin-1"), undeclared_text(text)) for key, mark, text in said if mark)
 
 
-def _comments(data: bytes) -> Iterator[bytes]:
+def _iterate_vorbis_comments(data: bytes) -> Iterator[bytes]:
     at = 4 + int.from_bytes(data[:4], "little") + 4  # the writer's name, and the number of comments
     while at + 4 <= len(data):
         size = int.from_bytes(data[at : at + 4], "little")
@@ -239,7 +239,7 @@ def _comments(data: bytes) -> Iterator[bytes]:
         at += 4 + size
 
 
-def _ape(fd: int, end: int) -> dict[str, str]:
+def _read_ape_tag(fd: int, end: int) -> dict[str, str]:
     """Reads an APE tag at the end of an mp3. Items have a size, flags, a key, a zero, and values separated by zeros."""
     foot = os.pread(fd, 32, max(0, end - 32))
     size = int.from_bytes(foot[12:16], "little")
@@ -342,10 +342,10 @@ def fill_slots(fd: int, tags: Mapping[str, str]) -> None:
                 os.pwrite(fd, new, at)
                 page = head.rfind(b"OggS", 0, at)
                 if page >= 0:
-                    _check_page(fd, page, bytes(head[page:]))
+                    _write_page_checksum(fd, page, bytes(head[page:]))
 
 
-def _check_page(fd: int, at: int, data: bytes) -> None:
+def _write_page_checksum(fd: int, at: int, data: bytes) -> None:
     """Writes the checksum of the Ogg page at the start of `data`, located at `at`."""
     end = 27 + data[26] + sum(data[27 : 27 + data[26]])
     total = 0

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 # ---- Rhythm parts of a MIDI file, by channel 10, bank select, or the SysEx of GS, XG and General MIDI 2.
 #
-# After `state_parts` one rule is left, that of bank select, which needs no SysEx. The messages are those of "GS Format
-# Specification" (Roland), "XG Specifications" (Yamaha) and "General MIDI 2" (MMA).
+# After `insert_bank_selects` one rule is left, that of bank select, which needs no SysEx. The messages are those of "GS
+# Format Specification" (Roland), "XG Specifications" (Yamaha) and "General MIDI 2" (MMA).
 
 DRUMS = 9
 """General MIDI's drum channel, counted from 0."""
@@ -43,7 +43,7 @@ def rhythm_channels(tracks: Sequence[Sequence[Any]]) -> frozenset[int]:
     return frozenset(channel for channel in range(16) if first.get(channel, channel == DRUMS))
 
 
-def state_parts(tracks: Sequence[list[Any]]) -> None:
+def insert_bank_selects(tracks: Sequence[list[Any]]) -> None:
     """Inserts bank selects into the tracks that mark the rhythm parts.
 
     After a SysEx that changes a part, a bank select and the part's program are inserted. The only rhythm part of a file
@@ -182,7 +182,7 @@ class Parsed(NamedTuple):
     odd: list[str]  # what was passed over, in words
 
 
-def start_of(content: bytes) -> int:
+def find_midi_start(content: bytes) -> int:
     """Offset of the MIDI data, also in RIFF and MacBinary; -1 if the file is not a MIDI file."""
     if content[:4] == b"RIFF" and content[8:12] == b"RMID":
         return content.find(b"MThd", 12)
@@ -203,13 +203,13 @@ def parse(content: bytes) -> Parsed:
         odd[f"a wrong number of tracks ({promised}, and there are {len(tracks)})"] = 1
     charset = _decode([message for track in tracks for message in track if message.type in _TEXTS.values()])
     odd.update(_part_ports(tracks))
-    state_parts(tracks)
+    insert_bank_selects(tracks)
     if ticks >= 1 << 15:
-        ticks = _film_to_beats(256 - (ticks >> 8), ticks & 255, tracks)
+        ticks = _convert_film_time(256 - (ticks >> 8), ticks & 255, tracks)
     return Parsed(kind, ticks, tracks, charset, [f"{n} × {what}" if n > 1 else what for what, n in odd.items()])
 
 
-def _film_to_beats(frames: int, each: int, tracks: list[list[Any]]) -> int:
+def _convert_film_time(frames: int, each: int, tracks: list[list[Any]]) -> int:
     """Converts film time, in `each` parts of a frame, to beats of constant tempo; returns the ticks per beat.
 
     A beat is half a second of `frames`, or a second if half is no whole number of ticks. Sets all tempi.
@@ -292,7 +292,7 @@ class _Track:
             return True
         return (self._ended or self.at >= min(end, len(self._content))) and _is_chunk(self._content, self.at)
 
-    def _byte(self) -> int:
+    def _read_byte(self) -> int:
         if self.at >= self._limit:
             raise IndexError
         self.at += 1
@@ -302,7 +302,7 @@ class _Track:
         """Reads a variable-length number of at most 8 bytes; the format allows 4."""
         number = 0
         for _ in range(8):
-            byte = self._byte()
+            byte = self._read_byte()
             number = number << 7 | byte & 0x7F
             if byte < 0x80:
                 return number
@@ -317,7 +317,7 @@ class _Track:
 
     def _event(self) -> None:
         self._passed += self._number()
-        first = self._byte()
+        first = self._read_byte()
         if first < 0x80:
             if not self._status:
                 self._odd["data without a message"] += 1
@@ -328,7 +328,7 @@ class _Track:
         if first < 0xF0:
             self._channel(self._status)
         elif first == 0xFF:
-            kind = self._byte()
+            kind = self._read_byte()
             last = kind == _END and self.at == len(self._content)  # its length, 0, is missing
             self._meta(kind, b"" if last else self._data())
         elif first in (0xF0, 0xF7):
@@ -341,9 +341,9 @@ class _Track:
     def _channel(self, status: int) -> None:
         kind, *names = _CHANNEL[status & 0xF0]
         if kind == "pitchwheel":
-            values = {"pitch": min(self._byte(), 127) + (min(self._byte(), 127) << 7) - 8192}
+            values = {"pitch": min(self._read_byte(), 127) + (min(self._read_byte(), 127) << 7) - 8192}
         else:
-            values = {name: min(self._byte(), 127) for name in names}
+            values = {name: min(self._read_byte(), 127) for name in names}
         self._put(self._mido.Message(kind, skip_checks=True, channel=status & 0x0F, **values))
 
     def _meta(self, kind: int, data: bytes) -> None:

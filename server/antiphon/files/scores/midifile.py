@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from antiphon.files.scores.midi_parse import Parsed, TruncatedMidiError, parse, rhythm_channels, start_of
+from antiphon.files.scores.midi_parse import Parsed, TruncatedMidiError, find_midi_start, parse, rhythm_channels
 from antiphon.files.scores.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN
 from antiphon.kernel.errors import FileError
@@ -53,20 +53,20 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     note-off ("queue"). Raises FileError: it is not a MIDI file, or cannot be read.
     """
     midi = open_midi(path)
-    with _refusing(path):
+    with _convert_midi_errors(path):
         tracks = tuple(_track(track, midi.ticks_per_beat, overlap) for track in midi.tracks)
         length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
         tempo, signatures = conductor(midi)
-        texts = tuple((at, message.type, message.text) for at, message in _metas(midi, _TEXTS))
+        texts = tuple((at, message.type, message.text) for at, message in _find_meta_messages(midi, _TEXTS))
         # each track may have them, and those of transposing instruments differ: the first of a beat counts
-        keys = {at: message.key for at, message in reversed(_metas(midi, ("key_signature",)))}
+        keys = {at: message.key for at, message in reversed(_find_meta_messages(midi, ("key_signature",)))}
         held = tuple(sorted(keys.items()))
         drums = frozenset(channel + 1 for channel in rhythm_channels(midi.tracks))
     length /= midi.ticks_per_beat
     return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length, tuple(signatures), texts, held, drums)
 
 
-def _metas(midi: Any, kinds: Collection[str]) -> list[tuple[float, Any]]:
+def _find_meta_messages(midi: Any, kinds: Collection[str]) -> list[tuple[float, Any]]:
     """(beat, message) of the messages of some types in all tracks, in order."""
     found = []
     for track in midi.tracks:
@@ -103,8 +103,8 @@ def open_midi(path: Path) -> Any:
     beats. Raises FileError: it is not a MIDI file, or cannot be read.
     """
     mido, content = _mido(), paths.read_ordinary(path, MAX_FILE, "a MIDI file")
-    with _refusing(path):
-        place = start_of(content)
+    with _convert_midi_errors(path):
+        place = find_midi_start(content)
         if place < 0:
             raise _MidiRefused("it does not begin as one" if content else "it is empty (0 bytes)")
         parsed = parse(content[place:])
@@ -197,10 +197,10 @@ def melody_of(midi: Any, *, shortest: int = 0) -> tuple[dict[tuple[int, int], Li
             if word in midi.tracks[key[0]].name.lower():
                 return lines, key
     whole = max((note[1] for key in tuneful for note in lines[key]), default=0.0)
-    return lines, next((key for key in tuneful if _melodic(lines[key], whole)), next(iter(tuneful), None))
+    return lines, next((key for key in tuneful if _is_melody(lines[key], whole)), next(iter(tuneful), None))
 
 
-def _melodic(notes: Line, whole: float) -> bool:
+def _is_melody(notes: Line, whole: float) -> bool:
     """Whether notes resemble a melody: not low, mostly monophonic, and present in a third of the piece."""
     sounding = sum(note[1] - note[0] for note in notes)
     over = sum(max(0.0, before[1] - after[0]) for before, after in pairwise(notes))
@@ -209,7 +209,7 @@ def _melodic(notes: Line, whole: float) -> bool:
 
 
 @contextlib.contextmanager
-def _refusing(path: Path) -> Iterator[None]:
+def _convert_midi_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except TruncatedMidiError:

@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from antiphon.files.scores.midi_song import DEFAULT_BPM, Tempo
-from antiphon.files.scores.score_form import MAX_PLAYED, Signs, numbers_of, played_order, read_words
+from antiphon.files.scores.score_form import MAX_PLAYED, Signs, numbers_of, played_order, read_worded_jump
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 
@@ -172,15 +172,15 @@ class WrittenMeasure:
             self.tempi[at] = exact, min(max(bpm, MIN_BPM), MAX_BPM)
 
 
-def performed_score(title: str, parts: Sequence[ScorePart], written: Sequence[WrittenMeasure]) -> Score:
+def unfold_written_score(title: str, parts: Sequence[ScorePart], written: Sequence[WrittenMeasure]) -> Score:
     """Puts written measures into playing order. `parts`: without their notes. Raises ScoreRefused: it is too long."""
-    _complete(written)
+    _complete_measures(written)
     playing = _PlayingOrder(written)
     full = tuple(replace(one, notes=playing.notes(place)) for place, one in enumerate(parts))
     return playing.score(title, full)
 
 
-def _complete(written: Sequence[WrittenMeasure]) -> None:
+def _complete_measures(written: Sequence[WrittenMeasure]) -> None:
     """Completes lengths, time signatures and tempi; of several coda signs without "To Coda", the first is the jump."""
     meter = (4, 4)
     tempo = written[0].tempi.get(Fraction(0), (0, DEFAULT_BPM))[1]
@@ -373,7 +373,7 @@ def _score(root: Element) -> Score:
             written[-1].rows.append(reader.measure(part[at], written[-1], first=not place) if at < len(part) else [])
     title = root.findtext("work/work-title") or root.findtext("movement-title") or ""
     given_parts = [ScorePart(one.id, one.name, (), one.transposition or 0, one.program) for one in readers]
-    return performed_score(" ".join(title.split()), given_parts, written)
+    return unfold_written_score(" ".join(title.split()), given_parts, written)
 
 
 class _PartReader:
@@ -404,21 +404,21 @@ class _PartReader:
                 case "attributes":
                     self._attributes(item, into, first=first)
                 case "backup":
-                    at = max(Fraction(0), at - self._duration(item))
+                    at = max(Fraction(0), at - self._read_duration(item))
                 case "forward":
-                    at += self._duration(item)
+                    at += self._read_duration(item)
                 case "note":
                     grace = item.find("grace") is not None
-                    length = Fraction(0) if grace else self._duration(item)
+                    length = Fraction(0) if grace else self._read_duration(item)
                     if item.find("rest") is not None and not length and item.find("rest[@measure='yes']") is not None:
                         length = Fraction(4 * (self._meter[0] or 4), self._meter[1])
                     if item.find("chord") is None:
                         start, at = at, at + length
                     self._note(item, start, length, into, rows)
                 case "direction" | "sound":
-                    self._direction(item, at, into)
+                    self._read_direction(item, at, into)
                 case "barline":
-                    ends |= self._barline(item, at, into)
+                    ends |= self._read_barline(item, at, into)
             if item.tag == "note" and item.find("rest") is None:
                 most = max(most, at)
             silent = max(silent, at)
@@ -434,7 +434,7 @@ class _PartReader:
             into.meter = self._meter
         return rows
 
-    def _duration(self, item: Element) -> Fraction:
+    def _read_duration(self, item: Element) -> Fraction:
         return max(Fraction(0), _number(item.findtext("duration"))) / self._divisions
 
     def _attributes(self, item: Element, into: WrittenMeasure, *, first: bool) -> None:
@@ -487,12 +487,12 @@ class _PartReader:
                 fermata=held,
                 tied_from="stop" in ties,
                 tied_to="start" in ties,
-                lyrics=tuple(map(_lyric, item.findall("lyric"))),
+                lyrics=tuple(map(_read_lyric, item.findall("lyric"))),
                 ornaments=tuple(marks),
             )
         )
 
-    def _direction(self, item: Element, at: Fraction, into: WrittenMeasure) -> None:
+    def _read_direction(self, item: Element, at: Fraction, into: WrittenMeasure) -> None:
         at = max(Fraction(0), at + _number(item.findtext("offset")) / self._divisions)
         said = False
         for sound in [item] if item.tag == "sound" else item.findall("sound"):
@@ -502,7 +502,7 @@ class _PartReader:
         for text in filter(None, texts):
             into.words.append((at, text))
             if not said:
-                read_words(into.signs, text)
+                read_worded_jump(into.signs, text)
         for mark in item.findall("direction-type/metronome"):
             into.put_tempo(at, _MARK, _metronome(mark))
         if item.find("direction-type/segno") is not None and into.signs.segno is None:
@@ -513,7 +513,7 @@ class _PartReader:
         words = (_TEMPI.get(word) for text in texts for word in re.findall(r"[a-z]+", text.lower())[:2])
         into.put_tempo(at, _WORDS, float(next(filter(None, words), 0)))
 
-    def _barline(self, item: Element, at: Fraction, into: WrittenMeasure) -> bool:
+    def _read_barline(self, item: Element, at: Fraction, into: WrittenMeasure) -> bool:
         """Reads a bar line; returns whether the present ending stops with the measure."""
         signs = into.signs
         if item.find("fermata") is not None:
@@ -536,7 +536,7 @@ class _PartReader:
         return True
 
 
-def _lyric(item: Element) -> Lyric:
+def _read_lyric(item: Element) -> Lyric:
     text = "".join(one.text or "" for one in item if one.tag in ("text", "elision"))
     word = "".join(c for c in text if c.isalpha() or c in "'’")
     kinds = [one.text for one in item.findall("syllabic")]

@@ -33,7 +33,7 @@ _JUMPS = (
 )
 
 
-def read_words(signs: Signs, text: str) -> None:
+def read_worded_jump(signs: Signs, text: str) -> None:
     """Reads a jump that is stated only in words: "D.C. al Fine", "To Coda"."""
     for pattern, name in _JUMPS:
         if pattern.search(text):
@@ -75,7 +75,7 @@ def played_order(measures: Sequence[Signs]) -> list[int]:
         order.append(at)
         if jumped and one.fine:
             break
-        if jumped and one.to_coda is not None and (coda := _sign(measures, "coda", one.to_coda)) is not None:
+        if jumped and one.to_coda is not None and (coda := _find_sign(measures, "coda", one.to_coda)) is not None:
             at = start = coda
             turn, jumped = 1, False
             continue
@@ -85,7 +85,7 @@ def played_order(measures: Sequence[Signs]) -> list[int]:
             turn, at = turn + 1, start
             continue
         if at not in taken and (one.da_capo or one.dal_segno is not None):
-            segno = None if one.dal_segno is None else _sign(measures, "segno", one.dal_segno)
+            segno = None if one.dal_segno is None else _find_sign(measures, "segno", one.dal_segno)
             if one.da_capo or segno is not None:
                 taken.add(at)
                 at = start = 0 if segno is None else segno
@@ -104,16 +104,16 @@ def _groups(measures: Sequence[Signs]) -> list[frozenset[int]]:
     for at, one in enumerate(measures):
         if at and bool(one.endings) == bool(measures[at - 1].endings) and not one.forward:
             continue
-        groups += (at - first) * [_union(measures[first:at])]
+        groups += (at - first) * [_all_ending_numbers(measures[first:at])]
         first = at
-    return groups + (len(measures) - first) * [_union(measures[first:])]
+    return groups + (len(measures) - first) * [_all_ending_numbers(measures[first:])]
 
 
-def _union(measures: Sequence[Signs]) -> frozenset[int]:
+def _all_ending_numbers(measures: Sequence[Signs]) -> frozenset[int]:
     return frozenset(number for one in measures for number in one.endings)
 
 
-def _sign(measures: Sequence[Signs], kind: str, name: str) -> int | None:
+def _find_sign(measures: Sequence[Signs], kind: str, name: str) -> int | None:
     """Index of a sign with a name, else of the first of its kind; None without any."""
     places = [n for n, one in enumerate(measures) if getattr(one, kind) is not None]
     return next((n for n in places if getattr(measures[n], kind) == name), places[0] if places else None)

@@ -65,7 +65,7 @@ class StudioSet:
 def write_projects(folder: Path, held: StudioSet) -> list[Path]:
     """Writes `PROJECTS` into the folder of the tracks; returns their paths."""
     written = [folder / name for name in PROJECTS]
-    for path, content in zip(written, (dawproject(held), reaper(held).encode()), strict=True):
+    for path, content in zip(written, (dawproject(held), reaper_project_text(held).encode()), strict=True):
         paths.write_atomic(path, content, paths.PRIVATE)
     return written
 
@@ -135,7 +135,7 @@ def _channel(structure: ElementTree.Element, key: str, track: StudioTrack, kind:
     ElementTree.SubElement(channel, "Volume", volume, value=_number(track.gain), id=f"{key}-volume", name="Volume")
 
 
-def reaper(held: StudioSet) -> str:
+def reaper_project_text(held: StudioSet) -> str:
     """Writes the text of a Reaper project, with the sound files beside it and the notes inside."""
     return "\n".join(_reaper_lines(held)) + "\n"
 
@@ -152,18 +152,18 @@ def _reaper_lines(held: StudioSet) -> Iterator[str]:
         yield f"    PT {_number(times.seconds(beat))} {_number(bpm)} 1"  # square: the tempo holds until the next
     yield "  >"
     for number, (beat, name) in enumerate(held.markers, 1):
-        yield f"  MARKER {number} {_number(times.seconds(beat))} {_quoted(name)} 0"
+        yield f"  MARKER {number} {_number(times.seconds(beat))} {_quote_for_reaper(name)} 0"
     for track in held.tracks:
-        yield f"  <TRACK\n    NAME {_quoted(track.name)}"
+        yield f"  <TRACK\n    NAME {_quote_for_reaper(track.name)}"
         yield f"    VOLPAN {_number(track.gain)} {_number(track.pan)} -1 -1 1"
         yield f"    MUTESOLO {int(track.muted)} 0 0\n    NCHAN {max(2, track.channels + track.channels % 2)}"
         start, length = begin, held.seconds if track.seconds is None else track.seconds
         if track.notes is not None:
             start, length = 0.0, begin + length
         yield f"    <ITEM\n      POSITION {_number(start)}\n      LENGTH {_number(length)}\n      LOOP 0"
-        yield f"      NAME {_quoted(track.name)}"
+        yield f"      NAME {_quote_for_reaper(track.name)}"
         if track.notes is None:
-            yield f"      <SOURCE WAVE\n        FILE {_quoted(track.file)}\n      >"
+            yield f"      <SOURCE WAVE\n        FILE {_quote_for_reaper(track.file)}\n      >"
         else:
             yield f"      <SOURCE MIDI\n        HASDATA 1 {_TICKS} QN"
             yield from _reaper_events(track.notes, round(times.beat(length) * _TICKS))
@@ -202,7 +202,7 @@ def _text(value: str) -> str:
     return _UNSEEN.sub(" ", value)
 
 
-def _quoted(value: str) -> str:
+def _quote_for_reaper(value: str) -> str:
     """Quotes a text for Reaper, by a quotation mark that it does not contain."""
     text = " ".join(_text(value).split())
     mark = next((mark for mark in "\"'`" if mark not in text), "")

@@ -45,10 +45,10 @@ class ProcessorInfo:
     def written(self, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]:
         """Returns type and values as a patch file has them, where the variant is the value of a parameter."""
         base, variant = self.variant
-        return base, {**({self.varied_by: variant} if variant else {}), **values}
+        return base, {**({self.variant_parameter: variant} if variant else {}), **values}
 
     @property
-    def varied_by(self) -> str:
+    def variant_parameter(self) -> str:
         """Name of the parameter whose value selects the variant; "" for a type without variants."""
         return self.variants.partition("=")[0]
 
@@ -63,11 +63,11 @@ class ProcessorInfo:
         return any(port.overhears for port in self.inputs)
 
     @property
-    def takes_held(self) -> bool:
+    def accepts_held_events(self) -> bool:
         """True if an events input has the flag `held`."""
         return any(port.held for port in self.inputs)
 
-    def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
+    def values_for_prepare(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """The values, or defaults, of the parameters that `prepare` reads."""
         return {p.name: values.get(p.name, p.default) for p in self.params if p.restart or p.kind in ("text", "file")}
 
@@ -153,7 +153,7 @@ class Catalog:
         if info is None and " " in name:
             base, _, variant = name.partition(" ")
             info = self.types.get(base)
-            return _varied(info, variant) if info is not None and info.variants else None
+            return _variant_info(info, variant) if info is not None and info.variants else None
         return info
 
     def tables(self) -> dict[str, str]:
@@ -163,7 +163,7 @@ class Catalog:
     def varied(self, name: str, values: Mapping[str, Any]) -> str:
         """Returns "TYPE VARIANT" by the value of the type's parameter `variants`; without one, the type's name."""
         info = self.types.get(name)
-        variant = values.get(info.varied_by) if info is not None and info.variants else None
+        variant = values.get(info.variant_parameter) if info is not None and info.variants else None
         return f"{name} {variant}" if isinstance(variant, str) and variant else name
 
     def copy(self) -> Catalog:
@@ -228,7 +228,7 @@ class Catalog:
 
 
 @lru_cache(256)
-def _varied(info: ProcessorInfo, variant: str) -> ProcessorInfo:
+def _variant_info(info: ProcessorInfo, variant: str) -> ProcessorInfo:
     """Returns a type's declaration for a value of its parameter `variants`, which becomes that parameter's default."""
     name, _, where = info.variants.partition("=")
     varied: ProcessorInfo = import_object(where)(info, variant)

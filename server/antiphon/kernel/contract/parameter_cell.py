@@ -13,7 +13,7 @@ MAX_CHANGES = 4096
 """Most changes of one parameter within one block; more are dropped and counted by the plan."""
 
 
-def stepped_number(steps: Sequence[tuple[int, float]], offset: int) -> float:
+def value_after_steps(steps: Sequence[tuple[int, float]], offset: int) -> float:
     """Value at a frame of a parameter that changes in `steps`, of frame and new value."""
     number = steps[0][1]
     for place, stepped in steps:
@@ -145,7 +145,7 @@ class ParamCell:
         """Renders the value of a steady parameter."""
         return ramp.step(self.full, 0, frames, 0, 0, 0, self._to, self._to)
 
-    def rest_at(self, number: float) -> None:
+    def set_without_ramp(self, number: float) -> None:
         """Sets the value at once, without a ramp."""
         self._from = self._to = number
         self._length = 0
@@ -167,7 +167,7 @@ class ParamCell:
         """Reads the value at one frame, ramps included."""
         if self.smooth or self._length:
             return float(self.full[offset])
-        return stepped_number(self.steps, offset)
+        return value_after_steps(self.steps, offset)
 
     def _at(self, sample: int) -> float:
         elapsed = sample - self._start + 1

@@ -76,9 +76,9 @@ class Param:
             raise ParamError(f"{self.name} is read-only: its node reports it")
         match self.kind:
             case "float":
-                return self._ranged(self._number(value))
+                return self._check_number_range(self._number(value))
             case "int":
-                return round(self._ranged(self._number(value)))
+                return round(self._check_number_range(self._number(value)))
             case "switch":
                 if isinstance(value, str):
                     if value.lower() in _ON_WORDS | _OFF_WORDS:
@@ -204,7 +204,7 @@ class Param:
             raise ParamError(f"{self.name} takes {self.allowed}, not {number}")
         return number
 
-    def _ranged(self, number: float) -> float:
+    def _check_number_range(self, number: float) -> float:
         if not self.low <= number <= self.high:
             raise ParamError(f"{self.name} takes {self.allowed}, not {number:g}")
         return number
@@ -238,7 +238,7 @@ HOST_PARAMS = (BYPASS, MUTE, WET)
 """Every node's first three parameters; a processor's own follow in declared order."""
 
 
-def instead_of(name: str, params: Iterable[Param]) -> str:
+def suggest_parameters(name: str, params: Iterable[Param]) -> str:
     """The known parameters, similar ones first: "; did you mean semitones? it has: semitones, cents"."""
     docs = {param.name: param.doc for param in params}
     return instead(name, docs, "it has", docs)

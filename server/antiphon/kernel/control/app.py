@@ -106,7 +106,7 @@ class Reports:
                 changed = self._session.state.reported(node, cell, number)
                 if changed is not None:
                     self._executor.perform([changed])
-                    self._notice(changed)
+                    self._report_notice(changed)
             case NodeState(node, state, reason):
                 known = self._session.state.by_id.get(node)
                 if known is not None:
@@ -133,7 +133,7 @@ class Reports:
                 self._device.given_up(pid)
                 self._plans.engine_started(pid)
 
-    def _notice(self, changed: Changed) -> None:
+    def _report_notice(self, changed: Changed) -> None:
         """Logs and reports the `notice` of a readonly parameter that has grown."""
         if changed.param.notice and (number := float(changed.value or 0.0)):
             node = self._session.state.node(changed.node)
@@ -197,7 +197,7 @@ class ControlApp(OscServer):
         """Restores the state of an earlier process and begins to answer; True if there was one."""
         asyncio.get_running_loop().set_exception_handler(self.faults.handle_loop_exception)
         restored = self.plans.restore()
-        self._saved_counts = counters.saved_counts(self.folder.counters)
+        self._saved_counts = counters.read_counts(self.folder.counters)
         self.subscribers.start(self.given_surfaces, self.folder.load() or {})
         self.structure_changed()
         self.udp.start()

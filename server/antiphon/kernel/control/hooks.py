@@ -51,7 +51,7 @@ class ServerHooks:
         await self._call("antiphon_startup", app=app)
         for name, transport in self._transports:
             host = app.transports.host(name, self._settings, fresh=self._fresh)
-            await _attempt(f"transport {name}", partial(transport.start, host))
+            await _call_and_log_error(f"transport {name}", partial(transport.start, host))
         app.events.listeners.append(partial(self._event, self._dispatcher, app))
 
     def _add_addresses(self, app: ControlApp, dispatcher: HookDispatcher) -> None:
@@ -70,7 +70,7 @@ class ServerHooks:
     async def stop(self, app: Any) -> None:
         """Stops the transports, then calls `antiphon_shutdown`."""
         for name, transport in self._transports:
-            await _attempt(f"transport {name}", transport.stop)
+            await _call_and_log_error(f"transport {name}", transport.stop)
         await self._call("antiphon_shutdown", app=app)
 
     def _event(self, dispatcher: HookDispatcher, app: Any, event: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ class ServerHooks:
 
     async def _call(self, hook: str, **given: Any) -> None:
         if self._dispatcher is not None:
-            for failure in await self._dispatcher.acall(hook, **given):
+            for failure in await self._dispatcher.call_and_await(hook, **given):
                 _warn(failure)
 
 
@@ -108,7 +108,7 @@ def _say(what: str, error: BaseException) -> None:
     log.warning("%s: %s", what, reason_of(error))
 
 
-async def _attempt(what: str, work: Callable[[], Any]) -> None:
+async def _call_and_log_error(what: str, work: Callable[[], Any]) -> None:
     try:
         result = work()
         if inspect.isawaitable(result):

@@ -9,13 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from antiphon.kernel.control.osc.handlers.time import leader_of, node_number
+from antiphon.kernel.control.osc.handlers.time import clock_leader_name, node_number
 from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.state import transport_file
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.clips import PatchClip
-from antiphon.kernel.graph.clock import swung, unswung
+from antiphon.kernel.graph.clock import beat_without_swing, swung
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import NOW, Beat, Command, Now, Sample, When
@@ -97,7 +97,7 @@ class TransportHost:
         return self._server.link.status().block
 
     def leader(self) -> str:
-        return leader_of(self._server)
+        return clock_leader_name(self._server)
 
     def due(self, when: When) -> float:
         now = self._server.clock.moment().sample
@@ -145,7 +145,7 @@ class TransportHost:
         if isinstance(when, Beat):
             return due_beat(when)
         sample = when.n if isinstance(when, Sample) else self._server.clock.moment().sample
-        return unswung(self.beat_at(sample), *self._server.session.state.swing)
+        return beat_without_swing(self.beat_at(sample), *self._server.session.state.swing)
 
     def clips(self) -> Mapping[str, PatchClip]:
         return self._server.plans.clips

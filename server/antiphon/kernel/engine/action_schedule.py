@@ -65,7 +65,9 @@ class ActionSchedule:
         first: dict[Key, tuple[float, int, NodeNote]] = {}
         timed = [(float(at), count, action) for at, count, action in self._by_sample if isinstance(action, NOTES)]
         timed += [
-            (tempo.event_at(at), count, action) for at, count, action in self._by_beat if isinstance(action, NOTES)
+            (tempo.sample_of_event(at), count, action)
+            for at, count, action in self._by_beat
+            if isinstance(action, NOTES)
         ]
         for item in timed:
             key = note_key(item[2])
@@ -76,14 +78,14 @@ class ActionSchedule:
     def upcoming(self, tempo: TempoMap) -> float:
         """Sample before whose block's end no action is due, as of `due`; infinite for an empty schedule."""
         by_sample = self._by_sample[0][0] if self._by_sample else math.inf
-        by_beat = tempo.event_at(self._by_beat[0][0]) if self._by_beat else math.inf
+        by_beat = tempo.sample_of_event(self._by_beat[0][0]) if self._by_beat else math.inf
         return min(by_sample, by_beat if math.isinf(by_beat) else round(by_beat))
 
     def due(self, end: int, tempo: TempoMap) -> Iterator[tuple[int, Action]]:
         """Removes and yields actions before sample `end` as (sample, action); the tempo is read anew before each."""
         while self._by_sample or self._by_beat:
             by_sample = self._by_sample[0][0] if self._by_sample else end
-            by_beat: float = min(end, tempo.event_at(self._by_beat[0][0])) if self._by_beat else end
+            by_beat: float = min(end, tempo.sample_of_event(self._by_beat[0][0])) if self._by_beat else end
             if by_sample >= end and round(by_beat) >= end:
                 return
             if by_sample <= by_beat:

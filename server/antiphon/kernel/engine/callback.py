@@ -1,7 +1,7 @@
 """The audio device's callback as machine code: copies blocks between the device and slots, then rings a bell.
 
-It runs without the interpreter. Its state is one array of 64-bit words (`Slot` names them), whose address is the
-callback's user data; sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
+It runs without the interpreter. Its state is one array of 64-bit words (`CallbackWord` names them), and its address
+the callback's user data; sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
 For a missing output block, the last frame is faded out (`missed_fade_out`), the next one is faded in by the same curve,
 and the miss is counted; a late block is not played, so the latency stays constant. The engine's block and rate need not
 be the device's: a call may bring any number of frames, and with another rate the sound is interpolated in both
@@ -29,7 +29,7 @@ _BETA, _PASSED = 8.0, 0.92
 """Of the interpolation: beta of its Kaiser window, and its band edge as a share of the lower Nyquist rate."""
 
 
-class Slot(IntEnum):
+class CallbackWord(IntEnum):
     """Indices of the 64-bit words of the callback's state."""
 
     CALLS = 0
@@ -84,12 +84,12 @@ WORDS = 262
 @kernel
 def stamp(s: i64p) -> None:
     """Stores the monotonic clock, in ns, as the time of this call, and tracks the longest gap between calls."""
-    call_c(s[Slot.CLOCK], MONOTONIC, offset(s, Slot.NOW))
-    now = s[Slot.NOW] * 1000000000 + s[Slot.NOW + 1]
-    gap = now - s[Slot.CALLED]
-    if s[Slot.CALLED] > 0 and gap > s[Slot.LONGEST_GAP]:
-        s[Slot.LONGEST_GAP] = gap
-    s[Slot.CALLED] = now
+    call_c(s[CallbackWord.CLOCK], MONOTONIC, offset(s, CallbackWord.NOW))
+    now = s[CallbackWord.NOW] * 1000000000 + s[CallbackWord.NOW + 1]
+    gap = now - s[CallbackWord.CALLED]
+    if s[CallbackWord.CALLED] > 0 and gap > s[CallbackWord.LONGEST_GAP]:
+        s[CallbackWord.LONGEST_GAP] = gap
+    s[CallbackWord.CALLED] = now
 
 
 @kernel
@@ -100,13 +100,13 @@ def publish(s: i64p, after: i64) -> None:
     """
     # Warning: the order counts. The input's samples are written before its tag, the tag before the count of calls:
     # with release stores the engine never sees a count without its samples.
-    call = s[Slot.CALLS]
+    call = s[CallbackWord.CALLS]
     slot = call % DEPTH
-    s[Slot.FRAME_BEGUN] = s[Slot.FRAME] - call * s[Slot.BLOCK]
-    s[Slot.TIMES + slot] = s[Slot.CALLED] - after * 1000000000 // s[Slot.DEVICE_RATE]
-    store_release(s, Slot.IN_TAGS + slot, call + 1)
-    store_release(s, Slot.CALLS, call + 1)
-    call_c(s[Slot.WRITE], s[Slot.BELL], as_u8p(offset(s, Slot.ONE)), 8)
+    s[CallbackWord.FRAME_BEGUN] = s[CallbackWord.FRAME] - call * s[CallbackWord.BLOCK]
+    s[CallbackWord.TIMES + slot] = s[CallbackWord.CALLED] - after * 1000000000 // s[CallbackWord.DEVICE_RATE]
+    store_release(s, CallbackWord.IN_TAGS + slot, call + 1)
+    store_release(s, CallbackWord.CALLS, call + 1)
+    call_c(s[CallbackWord.WRITE], s[CallbackWord.BELL], as_u8p(offset(s, CallbackWord.ONE)), 8)
 
 
 @kernel
@@ -114,81 +114,81 @@ def ready(s: i64p, call: i64) -> i64:
     """Output slot of this block; -1 for a miss, counted from the first block due (`PRIMED`)."""
     # Goal: never wait. A slot of the output is used again after DEPTH blocks: only its tag says that the samples are
     # those of this block. A tag is one above the block's number, since 0 is a slot never written.
-    wanted = i64(call - s[Slot.AHEAD])
+    wanted = i64(call - s[CallbackWord.AHEAD])
     if wanted < 0:
         return -1
     place = wanted % DEPTH
-    if load_acquire(s, Slot.OUT_TAGS + place) == wanted + 1:
+    if load_acquire(s, CallbackWord.OUT_TAGS + place) == wanted + 1:
         return place
-    if s[Slot.PRIMED] > 0 and wanted >= s[Slot.PRIMED] - 1:
-        s[Slot.MISSED] = s[Slot.MISSED] + 1
+    if s[CallbackWord.PRIMED] > 0 and wanted >= s[CallbackWord.PRIMED] - 1:
+        s[CallbackWord.MISSED] = s[CallbackWord.MISSED] + 1
     return -1
 
 
 @kernel
 def begin_output(s: i64p) -> None:
     """Chooses the output slot of the block that begins, and stores that of the block before."""
-    s[Slot.BEFORE] = s[Slot.PLACE]
-    s[Slot.PLACE] = ready(s, s[Slot.CALLS])
+    s[CallbackWord.BEFORE] = s[CallbackWord.PLACE]
+    s[CallbackWord.PLACE] = ready(s, s[CallbackWord.CALLS])
 
 
 @kernel
 def faded_frame(s: i64p, channel: i64, at: i64) -> f32:
     """Frame `at` of a missing block, or of the block after one, faded."""
-    out = address_f32(s[Slot.OUT_DATA])
-    fall = address_f32(s[Slot.FALL])
-    block = s[Slot.BLOCK]
-    outs = s[Slot.CHANNELS_OUT]
+    out = address_f32(s[CallbackWord.OUT_DATA])
+    fall = address_f32(s[CallbackWord.FALL])
+    block = s[CallbackWord.BLOCK]
+    outs = s[CallbackWord.CHANNELS_OUT]
     y = f32(0.0)
-    if s[Slot.PLACE] >= 0:
-        y = out[(s[Slot.PLACE] * outs + channel) * block + at]
-        if at < s[Slot.FALL_FRAMES]:
+    if s[CallbackWord.PLACE] >= 0:
+        y = out[(s[CallbackWord.PLACE] * outs + channel) * block + at]
+        if at < s[CallbackWord.FALL_FRAMES]:
             y = y * (f32(1.0) - fall[at])
-    elif s[Slot.BEFORE] >= 0 and at < s[Slot.FALL_FRAMES]:
+    elif s[CallbackWord.BEFORE] >= 0 and at < s[CallbackWord.FALL_FRAMES]:
         # the slot holds its block still: one DEPTH blocks later is not computed before the next call
-        y = out[(s[Slot.BEFORE] * outs + channel) * block + block - 1] * fall[at]
+        y = out[(s[CallbackWord.BEFORE] * outs + channel) * block + block - 1] * fall[at]
     return y
 
 
 @kernel
 def turn(s: i64p, frames: i64, after: i64) -> None:
     """Advances by `frames` frames of the engine, within its block; `after` as for `publish`."""
-    s[Slot.AT] = s[Slot.AT] + frames
-    if s[Slot.AT] == s[Slot.BLOCK]:
+    s[CallbackWord.AT] = s[CallbackWord.AT] + frames
+    if s[CallbackWord.AT] == s[CallbackWord.BLOCK]:
         publish(s, after)
-        s[Slot.AT] = 0
+        s[CallbackWord.AT] = 0
 
 
 @kernel
 def copy_frames(s: i64p, frames: i64) -> None:
     """Copies a call's frames at the engine's rate, piece by piece of its blocks."""
-    block = s[Slot.BLOCK]
-    into = address_f32(s[Slot.IN_DATA])
-    out = address_f32(s[Slot.OUT_DATA])
+    block = s[CallbackWord.BLOCK]
+    into = address_f32(s[CallbackWord.IN_DATA])
+    out = address_f32(s[CallbackWord.OUT_DATA])
     done = 0
     while done < frames:
-        if s[Slot.AT] == 0:
+        if s[CallbackWord.AT] == 0:
             begin_output(s)
-        at = s[Slot.AT]
+        at = s[CallbackWord.AT]
         count = min(block - at, frames - done)
-        slot = s[Slot.CALLS] % DEPTH
-        for c in range(s[Slot.CHANNELS_IN]):
-            if s[Slot.FROM + c] != 0:
-                source = address_f32(s[Slot.FROM + c])
-                row = offset(into, (slot * s[Slot.CHANNELS_IN] + c) * block + at)
+        slot = s[CallbackWord.CALLS] % DEPTH
+        for c in range(s[CallbackWord.CHANNELS_IN]):
+            if s[CallbackWord.FROM + c] != 0:
+                source = address_f32(s[CallbackWord.FROM + c])
+                row = offset(into, (slot * s[CallbackWord.CHANNELS_IN] + c) * block + at)
                 for n in range(count):
-                    row[n] = source[(done + n) * s[Slot.STRIDE_IN]]
-        place = s[Slot.PLACE]
-        for c in range(s[Slot.CHANNELS_OUT]):
-            if s[Slot.TO + c] != 0:
-                dest = address_f32(s[Slot.TO + c])
-                if place >= 0 and s[Slot.BEFORE] >= 0:
-                    played = offset(out, (place * s[Slot.CHANNELS_OUT] + c) * block + at)
+                    row[n] = source[(done + n) * s[CallbackWord.STRIDE_IN]]
+        place = s[CallbackWord.PLACE]
+        for c in range(s[CallbackWord.CHANNELS_OUT]):
+            if s[CallbackWord.TO + c] != 0:
+                dest = address_f32(s[CallbackWord.TO + c])
+                if place >= 0 and s[CallbackWord.BEFORE] >= 0:
+                    played = offset(out, (place * s[CallbackWord.CHANNELS_OUT] + c) * block + at)
                     for n in range(count):
-                        dest[(done + n) * s[Slot.STRIDE_OUT]] = played[n]
+                        dest[(done + n) * s[CallbackWord.STRIDE_OUT]] = played[n]
                 else:
                     for n in range(count):
-                        dest[(done + n) * s[Slot.STRIDE_OUT]] = faded_frame(s, c, at + n)
+                        dest[(done + n) * s[CallbackWord.STRIDE_OUT]] = faded_frame(s, c, at + n)
         done = done + count
         turn(s, count, frames - done)
 
@@ -218,54 +218,56 @@ def hold(history: f32p, at: i64, x: f32) -> None:
 @kernel
 def convert_frames(s: i64p, frames: i64) -> None:
     """Converts a call's frames between the device's rate and the engine's."""
-    block = s[Slot.BLOCK]
-    ins = s[Slot.CHANNELS_IN]
-    outs = s[Slot.CHANNELS_OUT]
-    rate = s[Slot.RATE]
-    device = s[Slot.DEVICE_RATE]
-    into = address_f32(s[Slot.IN_DATA])
-    out = address_f32(s[Slot.OUT_DATA])
-    table = address_f32(s[Slot.TABLES])
-    history = address_f32(s[Slot.HISTORY])
+    block = s[CallbackWord.BLOCK]
+    ins = s[CallbackWord.CHANNELS_IN]
+    outs = s[CallbackWord.CHANNELS_OUT]
+    rate = s[CallbackWord.RATE]
+    device = s[CallbackWord.DEVICE_RATE]
+    into = address_f32(s[CallbackWord.IN_DATA])
+    out = address_f32(s[CallbackWord.OUT_DATA])
+    table = address_f32(s[CallbackWord.TABLES])
+    history = address_f32(s[CallbackWord.HISTORY])
     for n in range(frames):
-        s[Slot.PHASE] = s[Slot.PHASE] + rate
-        while s[Slot.PHASE] >= device:
-            s[Slot.PHASE] = s[Slot.PHASE] - device
-            if s[Slot.AT] == 0:
+        s[CallbackWord.PHASE] = s[CallbackWord.PHASE] + rate
+        while s[CallbackWord.PHASE] >= device:
+            s[CallbackWord.PHASE] = s[CallbackWord.PHASE] - device
+            if s[CallbackWord.AT] == 0:
                 begin_output(s)
-            slot = s[Slot.CALLS] % DEPTH
-            place = s[Slot.PLACE]
+            slot = s[CallbackWord.CALLS] % DEPTH
+            place = s[CallbackWord.PLACE]
             for c in range(ins):
-                held = offset(history, c * 2 * TAPS + s[Slot.HELD_IN])
-                into[(slot * ins + c) * block + s[Slot.AT]] = between(held, table, 1.0 - f64(s[Slot.PHASE]) / f64(rate))
+                held = offset(history, c * 2 * TAPS + s[CallbackWord.HELD_IN])
+                into[(slot * ins + c) * block + s[CallbackWord.AT]] = between(
+                    held, table, 1.0 - f64(s[CallbackWord.PHASE]) / f64(rate)
+                )
             for c in range(outs):
                 played = f32(0.0)
-                if place >= 0 and s[Slot.BEFORE] >= 0:
-                    played = out[(place * outs + c) * block + s[Slot.AT]]
+                if place >= 0 and s[CallbackWord.BEFORE] >= 0:
+                    played = out[(place * outs + c) * block + s[CallbackWord.AT]]
                 else:
-                    played = faded_frame(s, c, s[Slot.AT])
-                hold(offset(history, (ins + c) * 2 * TAPS), s[Slot.HELD_OUT], played)
-            s[Slot.HELD_OUT] = (s[Slot.HELD_OUT] + 1) % TAPS
+                    played = faded_frame(s, c, s[CallbackWord.AT])
+                hold(offset(history, (ins + c) * 2 * TAPS), s[CallbackWord.HELD_OUT], played)
+            s[CallbackWord.HELD_OUT] = (s[CallbackWord.HELD_OUT] + 1) % TAPS
             turn(s, 1, frames - 1 - n)
         for c in range(ins):
             x = f32(0.0)
-            if s[Slot.FROM + c] != 0:
-                source = address_f32(s[Slot.FROM + c])
-                x = source[n * s[Slot.STRIDE_IN]]
-            hold(offset(history, c * 2 * TAPS), s[Slot.HELD_IN], x)
-        s[Slot.HELD_IN] = (s[Slot.HELD_IN] + 1) % TAPS
+            if s[CallbackWord.FROM + c] != 0:
+                source = address_f32(s[CallbackWord.FROM + c])
+                x = source[n * s[CallbackWord.STRIDE_IN]]
+            hold(offset(history, c * 2 * TAPS), s[CallbackWord.HELD_IN], x)
+        s[CallbackWord.HELD_IN] = (s[CallbackWord.HELD_IN] + 1) % TAPS
         for c in range(outs):
-            if s[Slot.TO + c] != 0:
-                held = offset(history, (ins + c) * 2 * TAPS + s[Slot.HELD_OUT])
-                dest = address_f32(s[Slot.TO + c])
-                y = between(held, offset(table, (PHASES + 2) * TAPS), f64(s[Slot.PHASE]) / f64(device))
-                dest[n * s[Slot.STRIDE_OUT]] = y
+            if s[CallbackWord.TO + c] != 0:
+                held = offset(history, (ins + c) * 2 * TAPS + s[CallbackWord.HELD_OUT])
+                dest = address_f32(s[CallbackWord.TO + c])
+                y = between(held, offset(table, (PHASES + 2) * TAPS), f64(s[CallbackWord.PHASE]) / f64(device))
+                dest[n * s[CallbackWord.STRIDE_OUT]] = y
 
 
 @kernel
 def exchange_frames(s: i64p, frames: i64) -> None:
     """Takes the input of a call, and plays finished output of `AHEAD` blocks before."""
-    if s[Slot.RATE] == s[Slot.DEVICE_RATE]:
+    if s[CallbackWord.RATE] == s[CallbackWord.DEVICE_RATE]:
         copy_frames(s, frames)
     else:
         convert_frames(s, frames)
@@ -277,12 +279,12 @@ def jack_process(frames: i64, s: i64p) -> i64:
     # Warning: this runs on JACK's thread, in every process state. No Python, no allocation, no call that may block.
     count = frames & 4294967295
     stamp(s)
-    if s[Slot.FRAME_CLOCK] != 0:
-        s[Slot.FRAME] = call_c(s[Slot.FRAME_CLOCK], s[Slot.CLIENT])
-    for c in range(s[Slot.CHANNELS_IN]):
-        s[Slot.FROM + c] = call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_IN + c], count)
-    for c in range(s[Slot.CHANNELS_OUT]):
-        s[Slot.TO + c] = call_c(s[Slot.PORT_BUFFER], s[Slot.PORTS_OUT + c], count)
+    if s[CallbackWord.FRAME_CLOCK] != 0:
+        s[CallbackWord.FRAME] = call_c(s[CallbackWord.FRAME_CLOCK], s[CallbackWord.CLIENT])
+    for c in range(s[CallbackWord.CHANNELS_IN]):
+        s[CallbackWord.FROM + c] = call_c(s[CallbackWord.PORT_BUFFER], s[CallbackWord.PORTS_IN + c], count)
+    for c in range(s[CallbackWord.CHANNELS_OUT]):
+        s[CallbackWord.TO + c] = call_c(s[CallbackWord.PORT_BUFFER], s[CallbackWord.PORTS_OUT + c], count)
     exchange_frames(s, count)
     return 0
 
@@ -292,13 +294,13 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
     """PaStreamCallback with interleaved float32 buffers; `x` is 0 without an input, `y` is 0 without an output."""
     stamp(s)
     if flags & 15:
-        s[Slot.XRUNS] = s[Slot.XRUNS] + 1
-    s[Slot.STRIDE_IN] = s[Slot.CHANNELS_IN]
-    s[Slot.STRIDE_OUT] = s[Slot.CHANNELS_OUT]
-    for c in range(s[Slot.CHANNELS_IN]):
-        s[Slot.FROM + c] = x + 4 * c if x != 0 else 0
-    for c in range(s[Slot.CHANNELS_OUT]):
-        s[Slot.TO + c] = y + 4 * c if y != 0 else 0
+        s[CallbackWord.XRUNS] = s[CallbackWord.XRUNS] + 1
+    s[CallbackWord.STRIDE_IN] = s[CallbackWord.CHANNELS_IN]
+    s[CallbackWord.STRIDE_OUT] = s[CallbackWord.CHANNELS_OUT]
+    for c in range(s[CallbackWord.CHANNELS_IN]):
+        s[CallbackWord.FROM + c] = x + 4 * c if x != 0 else 0
+    for c in range(s[CallbackWord.CHANNELS_OUT]):
+        s[CallbackWord.TO + c] = y + 4 * c if y != 0 else 0
     exchange_frames(s, frames & 4294967295)
     return 0
 
@@ -306,15 +308,15 @@ def portaudio_process(x: i64, y: i64, frames: i64, times: i64, flags: i64, s: i6
 @kernel
 def give(s: i64p, block: i64, x: f32p, stride: i64, rows: i64p, count: i64) -> None:
     """Publishes the output of a block: `rows` of x, `stride` frames apart, to the device's first `count` channels."""
-    frames = s[Slot.BLOCK]
+    frames = s[CallbackWord.BLOCK]
     place = block % DEPTH
-    into = address_f32(s[Slot.OUT_DATA])
-    channels = max(1, s[Slot.CHANNELS_OUT])
+    into = address_f32(s[CallbackWord.OUT_DATA])
+    channels = max(1, s[CallbackWord.CHANNELS_OUT])
     for c in range(count):
         for n in range(frames):
             into[(place * channels + c) * frames + n] = x[rows[c] * stride + n]
     # Warning: the samples before their tag, by which the callback knows that they are there
-    store_release(s, Slot.OUT_TAGS + place, block + 1)
+    store_release(s, CallbackWord.OUT_TAGS + place, block + 1)
 
 
 class CallbackState:
@@ -347,26 +349,26 @@ class CallbackState:
         self._fall = missed_fade_out(block, rates[0])
         self._history: Samples = np.zeros((channels_in + channels_out, 2 * TAPS), np.float32)
         values = {
-            Slot.RATE: rates[0],
-            Slot.DEVICE_RATE: rates[1],
-            Slot.BURST: burst,
-            Slot.STRIDE_IN: 1,
-            Slot.STRIDE_OUT: 1,
-            Slot.TABLES: self._tables.ctypes.data,
-            Slot.HISTORY: self._history.ctypes.data,
-            Slot.FALL: self._fall.ctypes.data,
-            Slot.FALL_FRAMES: self._fall.size,
-            Slot.PLACE: -1,
-            Slot.BLOCK: block,
-            Slot.CHANNELS_IN: channels_in,
-            Slot.CHANNELS_OUT: channels_out,
-            Slot.AHEAD: ahead,
-            Slot.BELL: self.bell,
-            Slot.WRITE: c_function("write"),
-            Slot.CLOCK: c_function("clock_gettime"),
-            Slot.IN_DATA: self.inputs.ctypes.data,
-            Slot.OUT_DATA: self.outputs.ctypes.data,
-            Slot.ONE: 1,
+            CallbackWord.RATE: rates[0],
+            CallbackWord.DEVICE_RATE: rates[1],
+            CallbackWord.BURST: burst,
+            CallbackWord.STRIDE_IN: 1,
+            CallbackWord.STRIDE_OUT: 1,
+            CallbackWord.TABLES: self._tables.ctypes.data,
+            CallbackWord.HISTORY: self._history.ctypes.data,
+            CallbackWord.FALL: self._fall.ctypes.data,
+            CallbackWord.FALL_FRAMES: self._fall.size,
+            CallbackWord.PLACE: -1,
+            CallbackWord.BLOCK: block,
+            CallbackWord.CHANNELS_IN: channels_in,
+            CallbackWord.CHANNELS_OUT: channels_out,
+            CallbackWord.AHEAD: ahead,
+            CallbackWord.BELL: self.bell,
+            CallbackWord.WRITE: c_function("write"),
+            CallbackWord.CLOCK: c_function("clock_gettime"),
+            CallbackWord.IN_DATA: self.inputs.ctypes.data,
+            CallbackWord.OUT_DATA: self.outputs.ctypes.data,
+            CallbackWord.ONE: 1,
         }
         for place, value in values.items():
             self.words[place] = int(value or 0)
@@ -377,11 +379,11 @@ class CallbackState:
     @property
     def calls(self) -> int:
         """Number of blocks that the callback has begun to play so far."""
-        return self.view[Slot.CALLS]
+        return self.view[CallbackWord.CALLS]
 
     def time_of(self, call: int) -> int:
         """CLOCK_MONOTONIC of one of the last `DEPTH` blocks, ns."""
-        return self.view[Slot.TIMES + call % DEPTH]
+        return self.view[CallbackWord.TIMES + call % DEPTH]
 
     def close(self) -> None:
         os.close(self.bell)

@@ -11,7 +11,7 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import BlockTime, Event
 from antiphon.kernel.engine.action_schedule import CLOCK_ACTIONS, OTHER, ActionSchedule, apply_to_clock
-from antiphon.kernel.engine.levels import Edges, Levels, MasterLevel, OutputBuses
+from antiphon.kernel.engine.levels import Levels, MasterLevel, OutputBuses, OutputFades
 from antiphon.kernel.engine.playing import (
     Applied,
     PlayerCounters,
@@ -120,7 +120,7 @@ class GraphPlayer:
         self._steps = np.arange(1, spec.block + 1, dtype=np.float32)
         self._synced: deque[int] = deque()
         self._panic = False
-        self.edges, self._levels = Edges(spec), Levels(spec)
+        self.edges, self._levels = OutputFades(spec), Levels(spec)
         self.retired: deque[PlanCrossfade] = deque(maxlen=64)
         # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
@@ -142,7 +142,7 @@ class GraphPlayer:
         elif type(when) is Sample:
             self.at_sample(when.n, action)
         elif type(when) is Beat:
-            self._at_beat(when.b, when.quantum, action)
+            self._schedule_at_beat(when.b, when.quantum, action)
 
     def at_sample(self, sample: int, action: Action) -> None:
         """Schedules an action at `sample`, whatever its own time; a past one is applied at once, counted as late."""
@@ -154,13 +154,13 @@ class GraphPlayer:
         elif not self.schedule.at_sample(sample, action):
             self._refuse(action)
 
-    def _at_beat(self, beat: float, quantum: float, action: Action) -> None:
+    def _schedule_at_beat(self, beat: float, quantum: float, action: Action) -> None:
         """Schedules an action for a beat; with a quantum, for its next multiple that is not past."""
-        here = self.tempo.asked_at(self.sample)
+        here = self.tempo.notated_beat_at(self.sample)
         if quantum > 0.0:
             beat = max(beat, math.ceil(max(here, beat) / quantum - 1e-9) * quantum)
         if beat < here - 1e-9:
-            self.at_sample(min(self.sample - 1, math.floor(self.tempo.event_at(beat))), action)
+            self.at_sample(min(self.sample - 1, math.floor(self.tempo.sample_of_event(beat))), action)
         elif not self.schedule.at_beat(beat, action):
             self._refuse(action)
 
@@ -171,10 +171,10 @@ class GraphPlayer:
         """
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
-        self._await_node(plan)
+        self._make_clock_wait(plan)
         self._retire()
         if self.plan is not None:
-            plan.inherit(self.plan)
+            plan.copy_wire_contents(self.plan)
             crossing = plan.crossing
             if crossing is None or crossing.old is not self.plan:
                 crossing = PlanCrossfade(self.plan, plan)
@@ -191,7 +191,7 @@ class GraphPlayer:
         self._playing.keep(plan.hosts)
         self._report(PlayerReport("loaded", plan.awaited, token=serial, number=float(plan.latency)))
 
-    def _await_node(self, plan: Plan) -> None:
+    def _make_clock_wait(self, plan: Plan) -> None:
         """Makes the clock wait for a node of a new patch, and no longer for a removed one."""
         before = {} if self.plan is None else self.plan.hosts
         # what plays goes on where an edit adds the node
@@ -435,11 +435,11 @@ class GraphPlayer:
                     self._reset(node, host)
             case Panic():
                 self._panic = True
-                self._drop_schedule(self._keep_from())
+                self._drop_schedule(self._pop_first_kept_number())
                 self._playing.clear()
                 self._orphans = deque((a for a in self._orphans if not isinstance(a, EVENTS)), MAX_REPORTS)
             case ClearSchedule():
-                keep_from = self._keep_from()
+                keep_from = self._pop_first_kept_number()
                 unended = self.schedule.unended(self._playing.sounding, self.tempo, keep_from)
                 self._drop_schedule(keep_from)
                 for ending in unended:
@@ -470,7 +470,7 @@ class GraphPlayer:
         self._reset(node, host)
         self.tempo.wait(sample, node, action.beat)
 
-    def _keep_from(self) -> int:
+    def _pop_first_kept_number(self) -> int:
         """Number of the first scheduled action that the current cut keeps; 0 (none) for a scheduled cut."""
         return self._cuts.popleft() if self._cuts else 0
 

@@ -19,7 +19,7 @@ from antiphon.kernel.graph.names import BUSES, CUE
 from antiphon.kernel.graph.node_host import cell_of
 from antiphon.kernel.graph.plan import Sounding
 from antiphon.kernel.native import Audio, dsp, f32p, f64, i64, kernel
-from antiphon.kernel.native.dsp import guard, limit, release_fall
+from antiphon.kernel.native.dsp import guard, limit, release_decay_factor
 from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, f64_bits, offset
 from antiphon.kernel.native.kernel import address, i64p, sound
 
@@ -116,7 +116,7 @@ FADE_OUT_SECONDS = 0.020
 _NO_ROWS: Samples = np.zeros((0, 1), np.float32)
 
 
-class Edges:
+class OutputFades:
     """Fade-in at an engine's first plan, after missed blocks and a panic; fade-out once, at the end.
 
     The input fades in at once, so that its first frame makes no step in an echo either. The output fades in `wait`
@@ -283,7 +283,7 @@ class OutputBuses:
         self._words[BusWord.CHANNELS], self._words[BusWord.BLOCK] = spec.channels, spec.block
         self._words[BusWord.OUT], self._words[BusWord.COUNTS] = address(self.channels), address(counts)
         self._words[BusWord.REDUCTIONS] = address(self.reductions)
-        self.words.view(np.float64)[BusWord.FALL] = release_fall(spec.rate)
+        self.words.view(np.float64)[BusWord.FALL] = release_decay_factor(spec.rate)
         self._at = address(self.words)
 
     def take(self, source: Samples, sounding: Sounding, frames: int) -> None:
@@ -340,7 +340,7 @@ def kept(samples: Samples, channels: int) -> Samples:
     return used[:1].copy() if not missing and (used == used[0]).all() else used
 
 
-def looping(samples: Samples, channels: int) -> Samples:
+def fit_channel_count(samples: Samples, channels: int) -> Samples:
     """Returns a sound for that many channels. Mono fills all, sharing its memory; else missing ones are silent."""
     held, length = samples.shape
     if 1 < held < channels:

@@ -50,7 +50,7 @@ class LoopWord(IntEnum):
     METER_EVERY = 34
     HEADER = 35  # address of the header (`HeaderWord`)
     PACE = 36  # of the driver's words (`PaceWord`)
-    DEVICE = 37  # of the callback's words (`Slot`), or 0
+    DEVICE = 37  # of the callback's words (`CallbackWord`), or 0
     ROWS_OUT = 38  # of the numbers of the channels that the device plays
     COUNT_OUT = 39
     X = 40  # address of the input, float32 `[channels, block]`

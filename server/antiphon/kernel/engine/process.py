@@ -14,7 +14,7 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.driver_change import DriverChange
 from antiphon.kernel.engine.drivers.base import Driver, DriverOptions
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import ChosenPairs, looping
+from antiphon.kernel.engine.levels import ChosenPairs, fit_channel_count
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.plans.loader import Loader
@@ -100,11 +100,11 @@ def run(
     if synth:
         choice = synths.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    looped = looping(sound, options.channels) if sound is not None else None
+    looped = fit_channel_count(sound, options.channels) if sound is not None else None
     loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, looped, pool, options, spec))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, given.peer, plugins, pool, given.weigher, DriverChange(loop, options, make_driver)).thread.start()
-    _calm(fifo, words)
+    _reduce_interruptions(fifo, words)
     _begin(loop, driver, shared, options.block * 1e9 / options.rate)
     words[HeaderWord.ENGINE_STATE] = 2
     if not loop.run(ending, signals):
@@ -155,7 +155,7 @@ def _tempo_of(shared: Shared) -> TempoMap:
     )
 
 
-def _calm(fifo: bool, words: memoryview) -> None:
+def _reduce_interruptions(fifo: bool, words: memoryview) -> None:
     """Turns the garbage collector off, shortens the interpreter's switch interval, and sets the scheduling class."""
     gc.collect()
     gc.freeze()

@@ -106,7 +106,7 @@ class BrowserInput:
 _FIRST_BUS = max(BUS_NUMBERS.values())
 
 
-def _bus(place: int, out: Samples, channels: Samples) -> Samples:
+def _bus_channels(place: int, out: Samples, channels: Samples) -> Samples:
     first = len(out) + 2 * place
     return channels[first : first + 2]
 
@@ -132,7 +132,7 @@ class NodeTaps:
         if number == IN_NUMBER:
             return x
         if number <= _FIRST_BUS and channels is not None:
-            return _bus(_FIRST_BUS - number, out, channels)
+            return _bus_channels(_FIRST_BUS - number, out, channels)
         host = plan.hosts.get(number) if plan is not None else None
         return host.outs[0] if host is not None and host.outs else None
 
@@ -207,7 +207,7 @@ class NodeCapture:
     def _take(self, x: Samples, out: Samples, plan: Plan | None, channels: Samples) -> None:
         hosts, sounding = (plan.hosts, plan.sounding) if plan is not None else ({}, ())
         strips = dict(self._strips.values())
-        buses = {_FIRST_BUS - place: _bus(place, out, channels) for place, _ in sounding}
+        buses = {_FIRST_BUS - place: _bus_channels(place, out, channels) for place, _ in sounding}
         found = {number: host for number, host in hosts.items() if host.outs and number + MIXED not in strips}
         counts = {OUT_NUMBER: len(out), IN_NUMBER: len(x)}
         counts |= {number: len(sound) for number, sound in buses.items()}

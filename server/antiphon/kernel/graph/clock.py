@@ -34,7 +34,7 @@ def swung(beat: float, swing: float, step: float) -> float:
     return first + step * (1.0 + swing) + (within - step) * (1.0 - swing)
 
 
-def unswung(beat: float, swing: float, step: float) -> float:
+def beat_without_swing(beat: float, swing: float, step: float) -> float:
     """Inverse of `swung`: the notated beat of an event that falls at `beat` of the clock."""
     if swing == 0.0 or math.isinf(beat):
         return beat
@@ -113,13 +113,13 @@ class TempoMap:
             minutes = math.log1p(max(elapsed * slope / self.bpm, -1.0 + 1e-12)) / slope
         return self.sample + minutes * self.rate * 60.0
 
-    def event_at(self, beat: float) -> float:
+    def sample_of_event(self, beat: float) -> float:
         """Fractional sample of an event notated at `beat`: `sample_at` with swing."""
         return self.sample_at(swung(beat, self.swing, self.step))
 
-    def asked_at(self, sample: int) -> float:
-        """Returns the notated beat of an event that falls on a sample: the inverse of `event_at`."""
-        return unswung(self.beat_at(sample), self.swing, self.step)
+    def notated_beat_at(self, sample: int) -> float:
+        """Returns the notated beat of an event that falls on a sample: the inverse of `sample_of_event`."""
+        return beat_without_swing(self.beat_at(sample), self.swing, self.step)
 
     def tempo_at(self, sample: int) -> float:
         """The tempo at a sample, bpm."""

@@ -18,8 +18,8 @@ from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire, che
 from antiphon.kernel.graph.modulation import Modulation
 from antiphon.kernel.graph.names import BUSES, CUE
 from antiphon.kernel.graph.native_plan import NodeStep
-from antiphon.kernel.graph.node_host import NodeHost, Unprepared
-from antiphon.kernel.graph.plan import Plan, check_state_transfer, succeeds
+from antiphon.kernel.graph.node_host import NodeHost, UnpreparedProcessor
+from antiphon.kernel.graph.plan import Plan, check_state_transfer, is_new_version_of
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.graph.rate_adapter import adapt
 from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, SourceKey, WireKey
@@ -75,7 +75,7 @@ class Wiring:
             for bus in BUSES
         )
         heard = any(wire.source.node == OUT for wire in self._graph.wires)
-        strips = {self._strip(end): sound for end, sound in zip(arriving[OUT], last.sources, strict=False)}
+        strips = {self._strip_of_signal(end): sound for end, sound in zip(arriving[OUT], last.sources, strict=False)}
         return Plan(
             self._spec, self._graph, self._hosts, latency, self._source, last.buffer, steps, last, tuple(lines),
             tuple(self._feedbacks.values()), buses=buses, played=self._played if heard else None,
@@ -83,7 +83,7 @@ class Wiring:
             _lines=self._lines, _back=self._feedbacks,
         )  # fmt: skip
 
-    def _strip(self, end: End) -> tuple[str, int]:
+    def _strip_of_signal(self, end: End) -> tuple[str, int]:
         """Name and number of a signal's strip in the output: its node's, and for a further port the port's own."""
         if end.node not in self._ids:
             return end.node, MIXED
@@ -116,7 +116,7 @@ class Wiring:
         )
         return NodeStep(
             host, mixes, tuple(lines), self._ios[name], [mix.view for mix in mixes[: len(ports)]], list(host.outs),
-            self._notes(name), moves, self._needed(name), tuple(sources),
+            self._notes(name), moves, self._nodes_needed_by(name), tuple(sources),
         )  # fmt: skip
 
     def _arriving(self, dest: End) -> list[End]:
@@ -172,7 +172,7 @@ class Wiring:
             if wire.dest.node == name and wire.source in self._events
         )
 
-    def _needed(self, name: str) -> frozenset[int]:
+    def _nodes_needed_by(self, name: str) -> frozenset[int]:
         """Nodes whose output of the same block a node depends on, by number."""
         return frozenset(
             self._ids[wire.source.node]
@@ -217,7 +217,7 @@ def outline_plan(graph: Graph, catalog: Catalog, ids: Mapping[str, int], old: Pl
         host = old.hosts.get(ids[node.name]) if old is not None else None
         info = catalog[node.type]
         same = host is not None and (host.info.type, host.info.version) == (info.type, info.version)
-        if same and host is not None and host.reusable(node.values, cyclic=node.name in cyclic):
+        if same and host is not None and host.is_reusable_with(node.values, cyclic=node.name in cyclic):
             reused[host.number] = host
     return PlanOutline(graph, catalog, ids, old, names, back, cyclic, reused)
 
@@ -249,7 +249,9 @@ def build_plan(
         plan = Wiring(outline.graph, hosts, spec, outline.ids, outline.back).plan(outline.names)
         if old is not None:
             before = {host.name: host for host in old.hosts.values()}
-            found = tuple((host, before[host.name]) for host in hosts.values() if succeeds(host, before.get(host.name)))
+            found = tuple(
+                (host, before[host.name]) for host in hosts.values() if is_new_version_of(host, before.get(host.name))
+            )
             for host, last in found:
                 if not host.unprepared and not last.failed:
                     check_state_transfer(host, last)
@@ -296,7 +298,7 @@ def _close(processor: Processor, name: str, kind: str) -> None:
 def _failed(
     number: int, name: str, info: ProcessorInfo, spec: StreamSpec, values: Mapping[str, object], reason: str
 ) -> NodeHost:
-    host = NodeHost(number, name, info, ProcessorRunner(Unprepared(), spec.rate), spec, info.checked(values))
+    host = NodeHost(number, name, info, ProcessorRunner(UnpreparedProcessor(), spec.rate), spec, info.checked(values))
     host.mark_failed(reason)
     return host
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
-from antiphon.kernel.contract.params import Value, instead_of
+from antiphon.kernel.contract.params import Value, suggest_parameters
 from antiphon.kernel.errors import ParamError, PatchError
 from antiphon.kernel.graph.macros import Macro, macros_from_json, macros_to_json, without_node
 from antiphon.kernel.graph.names import (
@@ -40,7 +40,7 @@ class NodeSpec:
     values: Mapping[str, Value] = field(default_factory=dict)
 
 
-def _with_type(node: NodeSpec, info: ProcessorInfo | None) -> NodeSpec:
+def _drop_rejected_values(node: NodeSpec, info: ProcessorInfo | None) -> NodeSpec:
     cells = {} if info is None else {p.name: p for p in info.cells}
     return replace(node, values={k: v for k, v in node.values.items() if k in cells and cells[k].takes(v)})
 
@@ -80,9 +80,9 @@ class Graph:
         known = [n.name for n in self.nodes]
         raise PatchError(f"there is no node {name!r}{instead(name, known, 'the nodes are')}")
 
-    def with_types(self, catalog: Catalog) -> Graph:
+    def without_rejected_values(self, catalog: Catalog) -> Graph:
         """The graph without parameter values that the catalog's version of a type rejects."""
-        return replace(self, nodes=tuple(_with_type(node, catalog.get(node.type)) for node in self.nodes))
+        return replace(self, nodes=tuple(_drop_rejected_values(node, catalog.get(node.type)) for node in self.nodes))
 
     def has(self, name: str) -> bool:
         """True if the graph contains a node of that name."""
@@ -298,7 +298,9 @@ def check(graph: Graph, catalog: Catalog) -> None:
         cells = {p.name: p for p in info.cells}
         for key, value in node.values.items():
             if key not in cells:
-                raise PatchError(f"{node.name} ({node.type}) has no parameter {key!r}{instead_of(key, info.cells)}")
+                raise PatchError(
+                    f"{node.name} ({node.type}) has no parameter {key!r}{suggest_parameters(key, info.cells)}"
+                )
             try:
                 cells[key].check(value)
             except ParamError as error:

@@ -33,7 +33,7 @@ END_NODES = tuple(NodeSpec(name, name) for name in ENDS)
 """`in` and `out` as nodes of a graph; the type of each is its name."""
 
 
-def own_nodes(graph: Graph) -> tuple[NodeSpec, ...]:
+def nodes_outside_plan(graph: Graph) -> tuple[NodeSpec, ...]:
     """Nodes outside any plan: the macros, if there are any, and `in` and `out`."""
     if not graph.macros:
         return END_NODES

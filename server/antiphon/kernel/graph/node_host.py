@@ -41,7 +41,7 @@ def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
     return ParamCell(param, spec.rate, spec.block, value)
 
 
-class Unprepared(Processor):
+class UnpreparedProcessor(Processor):
     """Replaces a processor that could not be prepared; its node has failed permanently."""
 
     def process(self, io: IO) -> None:
@@ -51,9 +51,9 @@ class Unprepared(Processor):
         raise PluginError("it was not prepared")
 
 
-def _prepared_with(info: ProcessorInfo, values: Mapping[str, Value]) -> tuple[Mapping[str, Value], list[int]]:
+def _inputs_of_prepare(info: ProcessorInfo, values: Mapping[str, Value]) -> tuple[Mapping[str, Value], list[int]]:
     """The input of `prepare`: values, and when each file or folder among them last changed, in ns; 0 for none."""
-    read = info.prepared_with(values)
+    read = info.values_for_prepare(values)
     return read, [_changed(str(read[param.name])) for param in info.params if param.kind == "file"]
 
 
@@ -95,7 +95,7 @@ class NodeHost:
         self._moves = Modulations()
         self.events: list[Event] = []
         self.endings: list[Event] = []
-        self._prepared = _prepared_with(info, values)
+        self._prepared = _inputs_of_prepare(info, values)
         self.latency = int(self.processor.latency)  # of the processor, frames
         self.outs = tuple(
             np.zeros((port.channels or spec.channels, spec.block), np.float32) for port in info.outputs if port.signal
@@ -162,12 +162,12 @@ class NodeHost:
     @property
     def unprepared(self) -> str:
         """Reason why the processor could not be prepared, or ""."""
-        return self.failed if isinstance(self.processor, Unprepared) else ""
+        return self.failed if isinstance(self.processor, UnpreparedProcessor) else ""
 
-    def reusable(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
+    def is_reusable_with(self, values: Mapping[str, Value], *, cyclic: bool) -> bool:
         """True if a plan with these values can reuse this processor without a new `prepare`."""
         in_cycle = cyclic and self.processor.compensates
-        return _prepared_with(self.info, values) == self._prepared and in_cycle == bool(self.feedback)
+        return _inputs_of_prepare(self.info, values) == self._prepared and in_cycle == bool(self.feedback)
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
         """Sets parameter `cell` at frame `offset` of the next block, over `ramp` seconds; False if full."""
@@ -189,7 +189,7 @@ class NodeHost:
         """Resets the processor; a node that has failed runs again."""
         self.wake()
         self.runner.retry()
-        if not self._guarded_reset():
+        if not self._try_reset():
             return
         self._hold()
         self._until, self._opening = self.latency, self._tail if self.latency else 0
@@ -202,7 +202,7 @@ class NodeHost:
         """Marks the node as failed before its first block: it passes the dry signal until it is reset."""
         self.wake()
         self.failed = reason
-        self._health.rest_at(0.0)
+        self._health.set_without_ramp(0.0)
 
     def resume(self, states: list[tuple[float, float, int, int]]) -> None:
         """Restores the parameters from the states of another host's cells, in the same order."""
@@ -214,7 +214,7 @@ class NodeHost:
     def cut(self) -> None:
         """Silences the node for a panic: resets processor and dry delay. A failed node stays failed."""
         self.wake()
-        self._guarded_reset()
+        self._try_reset()
         if self._ring is not None:
             self._ring.fill(0.0)
         self._tail_left = self._until = self._opening = 0
@@ -252,7 +252,7 @@ class NodeHost:
     def conclude(self, x: Samples | None, now: int, frames: int, reason: str) -> str:
         """Ends a block whose outputs are filled. `reason`: why the node has failed in it, or ""."""
         if reason == NOT_FINITE:
-            reason = self._overruns.not_finite(reason, now)
+            reason = self._overruns.record_nan_block(reason, now)
             self.retry = self._overruns.pause
         if self.forced:
             reason, self.forced, self.retry = "" if self.failed else self.forced, "", 0.0
@@ -318,7 +318,7 @@ class NodeHost:
         self.loads[0] = 0.0
         for out in self.outs:
             out[:, :frames] = 0.0
-        self._health.rest_at(0.0)
+        self._health.set_without_ramp(0.0)
         self._mending = False
         self._hold()
 
@@ -381,7 +381,7 @@ class NodeHost:
         self._until -= silent
         self._opening -= count
 
-    def _guarded_reset(self) -> bool:
+    def _try_reset(self) -> bool:
         """Resets the processor. Returns False when that raised an error, which the next block reports as a failure."""
         try:
             self.processor.reset()

@@ -72,21 +72,21 @@ class Overruns:
         tried = sample < self._tried_until
         if self.open_ns < (RETURN_SECONDS if tried else OVERRUN_SECONDS) * 1e9:
             return ""
-        self._pause = self._next_pause() if tried else FIRST_PAUSE
+        self._pause = self._pause_before_retry() if tried else FIRST_PAUSE
         return (
             f"overran: {spent / 1e6:.1f} ms for a block of {self._period_ns / 1e6:.1f} ms; "
             f"it is tried again in {self._pause:g} s"
         )
 
-    def _next_pause(self) -> float:
+    def _pause_before_retry(self) -> float:
         return min(max(2.0 * self._pause, FIRST_PAUSE), MAX_PAUSE)
 
-    def not_finite(self, reason: str, sample: int) -> str:
+    def record_nan_block(self, reason: str, sample: int) -> str:
         """Accounts for a block with NaN: the node is reset soon, but during a probation after a longer pause."""
         if sample >= self._tried_until:
             self._pause = RESET_PAUSE
             return reason
-        self._pause = self._next_pause()
+        self._pause = self._pause_before_retry()
         return f"{reason} again; it is tried again in {self._pause:g} s"
 
     @property

@@ -19,7 +19,7 @@ from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph
 from antiphon.kernel.graph.macros import macros_to_json
 from antiphon.kernel.graph.patch_list import OPTIONAL_KEY
-from antiphon.kernel.graph.patch_reader import PatchReader, named_nodes, one_line
+from antiphon.kernel.graph.patch_reader import PatchReader, check_single_line, named_nodes
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.toml_location import guard, place_of
@@ -68,7 +68,7 @@ def parse(
         optional = frozenset(name for name, body in file.nodes.items() if _is_optional(body))
         file, left_out = reader.part(file)
         graph = reader.graph(file)
-        name = one_line("name", PurePath(source).stem if file.name is None else file.name, 1, 200)
+        name = check_single_line("name", PurePath(source).stem if file.name is None else file.name, 1, 200)
         scenes, midi = reader.scenes(file.scenes, graph), reader.midi(file.midi, graph)
         clips = reader.clips(file.clips)
         hint, group = file.hint, file.group
@@ -161,16 +161,18 @@ def _put_back(document: dict[str, Any], left_out: Mapping[str, Mapping[str, Any]
         for key, value in items.items():
             node = key.partition(".")[0]
             if table == "wires":
-                ends = [dest for dest in value if _names_left_out({node, dest.partition(".")[0]}, lacking, known)]
+                ends = [
+                    dest for dest in value if _all_known_some_lacking({node, dest.partition(".")[0]}, lacking, known)
+                ]
                 there = target.get(key, [])
                 target[key] = [*([there] if isinstance(there, str) else there), *ends]
             elif table == "scenes":
                 target[key] = {**target.get(key, {}), **{k: v for k, v in value.items() if k.split(".")[0] in lacking}}
-            elif _names_left_out({key} if table == "nodes" else named_nodes(value), lacking, known):
+            elif _all_known_some_lacking({key} if table == "nodes" else named_nodes(value), lacking, known):
                 target.setdefault(key, value)
 
 
-def _names_left_out(names: Set[str], lacking: Set[str], known: Set[str]) -> bool:
+def _all_known_some_lacking(names: Set[str], lacking: Set[str], known: Set[str]) -> bool:
     return names <= known and not names.isdisjoint(lacking)
 
 

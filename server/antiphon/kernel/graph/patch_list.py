@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.runtime import extras, paths, resources
-from antiphon.kernel.runtime.shortening import composed, printable
+from antiphon.kernel.runtime.shortening import composed, escape_unprintable
 
 SUFFIX = ".toml"
 PREVIOUS = "~"
@@ -173,9 +173,9 @@ def line(text: str) -> str:
         comment.append(each.lstrip("# ").rstrip())
     description = " ".join(comment).strip()
     if description:
-        return printable(_SENTENCE.split(description, 1)[0])[:MAX_LINE_LETTERS]
+        return escape_unprintable(_SENTENCE.split(description, 1)[0])[:MAX_LINE_LETTERS]
     named = re.search(r'^name\s*=\s*"([^"\n]*)"', text, re.MULTILINE)
-    return printable(named[1])[:MAX_LINE_LETTERS] if named else ""
+    return escape_unprintable(named[1])[:MAX_LINE_LETTERS] if named else ""
 
 
 def hint(path: Path) -> str:
@@ -194,7 +194,7 @@ def _top(text: str) -> dict[str, Any]:
 def _text(top: dict[str, Any], key: str, most: int) -> str:
     """Text value of a key as one printable line; "" for any other value."""
     value = top.get(key)
-    return printable(value)[:most] if isinstance(value, str) else ""
+    return escape_unprintable(value)[:most] if isinstance(value, str) else ""
 
 
 def _folders(part: str) -> tuple[Path, Path]:

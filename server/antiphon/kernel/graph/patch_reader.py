@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo, defaults
-from antiphon.kernel.contract.params import Param, Value, instead_of
+from antiphon.kernel.contract.params import Param, Value, suggest_parameters
 from antiphon.kernel.errors import FileError, ParamError, PatchError, RequestError
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.clips import PatchClip, check_clips
@@ -72,7 +72,7 @@ class _Head(msgspec.Struct):
     format: Annotated[int, Meta(ge=1, description="a whole number, 1; write format = 1 at the top")]
 
 
-def one_line(key: str, text: str, least: int, most: int) -> str:
+def check_single_line(key: str, text: str, least: int, most: int) -> str:
     """The text of a key that takes one line of that many characters; else `Misfit`."""
     if not least <= len(text) <= most or not text.isprintable():
         raise Misfit((key,), f"takes one line of text, {f'{least} to' if least else 'at most'} {most} characters")
@@ -100,8 +100,8 @@ class PatchReader:
         if convert(data, _Head, "a patch").format > newest:
             raise Misfit(("format",), f"is later than this Antiphon reads, which is {newest}; update Antiphon")
         file = convert(data, PatchFile, "a patch")
-        one_line("hint", file.hint, 0, patch_list.MAX_LINE_LETTERS)
-        one_line("group", file.group, 0, patch_list.MAX_GROUP_LETTERS)
+        check_single_line("hint", file.hint, 0, patch_list.MAX_LINE_LETTERS)
+        check_single_line("group", file.group, 0, patch_list.MAX_GROUP_LETTERS)
         return file
 
     def tables(self, data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -188,7 +188,7 @@ class PatchReader:
             if not isinstance(body, dict):
                 raise Misfit(here, f"is {kind_of(body)}; takes a table of node.param = value")
             scenes[int(number)] = {
-                key: _scene_name((*here, key), value)
+                key: _check_scene_name((*here, key), value)
                 if key == SCENE_NAME
                 else self._value((*here, key), self._param(graph, (*here, key), key), value)
                 for key, value in _flat(body)
@@ -215,7 +215,7 @@ class PatchReader:
         for control, target in _flat(table):
             here = ("midi", control)
             if control == "out":
-                targets[control] = self._emitting(graph, here, target)
+                targets[control] = self._find_events_output(graph, here, target)
                 continue
             if not is_midi_controller(control):
                 raise Misfit(
@@ -233,7 +233,7 @@ class PatchReader:
             targets[control] = target
         return targets
 
-    def _emitting(self, graph: Graph, path: tuple[str, ...], target: object) -> str:
+    def _find_events_output(self, graph: Graph, path: tuple[str, ...], target: object) -> str:
         """The node's events output that `target` names."""
         if not isinstance(target, str):
             raise Misfit(path, f"is {kind_of(target)}; takes node.port")
@@ -275,7 +275,7 @@ class PatchReader:
                 settable = ("type", *defaults(info))
                 raise Misfit((*here, key), f"is not a parameter of {kind}{instead(key, settable, 'it takes')}")
             checked = self._value((*here, key), cells[key], value)
-            if key != info.varied_by:
+            if key != info.variant_parameter:
                 values[key] = checked
             elif checked != info.variant[1]:  # a variant is in the type's name
                 raise Misfit((*here, key), f"takes {info.variant[1]}, which the type names; leave one of both out")
@@ -292,7 +292,7 @@ class PatchReader:
                 info = ENDS[node][1] if node in ENDS else known_type(graph.node(node).type, self.catalog)
         cells = {p.name: p for p in info.cells}
         if name not in cells:
-            raise Misfit(path, f"{node} has no parameter {value_text(name)}{instead_of(name, cells.values())}")
+            raise Misfit(path, f"{node} has no parameter {value_text(name)}{suggest_parameters(name, cells.values())}")
         return cells[name]
 
     def _value(self, path: tuple[str, ...], param: Param, value: object) -> Value:
@@ -362,7 +362,7 @@ def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return items
 
 
-def _scene_name(here: tuple[str, ...], given: object) -> str:
+def _check_scene_name(here: tuple[str, ...], given: object) -> str:
     if not isinstance(given, str) or not 1 <= len(given) <= MAX_SCENE_NAME or not given.isprintable():
         raise Misfit(here, f"takes what people read, a text of 1 to {MAX_SCENE_NAME} characters")
     return given

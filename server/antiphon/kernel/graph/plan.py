@@ -31,7 +31,7 @@ STATE_BYTES = 1 << 20
 """Maximum size of a state: copying 1 MiB takes about 0.1 ms of the first block."""
 
 
-def succeeds(host: NodeHost, before: NodeHost | None) -> bool:
+def is_new_version_of(host: NodeHost, before: NodeHost | None) -> bool:
     """True if a host runs another plugin version of the same node."""
     return (
         before is not None
@@ -70,7 +70,7 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}{plugin_location(error)}"
 
 
-def succeed(host: NodeHost, before: NodeHost) -> None:
+def copy_previous_state(host: NodeHost, before: NodeHost) -> None:
     """Copies values and state from the previous version. On the block path, before the host's first block."""
     for cell in host.cells:
         old = before.by_name.get(cell.param.name)
@@ -283,7 +283,7 @@ class Plan:
         for feedback in self._feedbacks:
             feedback.clear()
 
-    def inherit(self, old: Plan) -> None:
+    def copy_wire_contents(self, old: Plan) -> None:
         """Copies shared wires' content from `old`, before the first block; notes of removed wires are ended."""
         for key, line in self._lines.items():
             if key in old._lines:
@@ -293,7 +293,7 @@ class Plan:
                 feedback.copy_state(old._back[key])
         notes = {step.host.number: {wire.key: wire for wire in step.notes} for step in self.steps}
         for later, before in self.successions:
-            succeed(later, before)
+            copy_previous_state(later, before)
         for step in old.steps:
             number = step.host.number
             if self.hosts.get(number) is step.host:

@@ -18,7 +18,7 @@ from antiphon.kernel.graph.wire_signals import InputMix
 from antiphon.kernel.native import dsp
 
 SLIDE = 0.010
-"""Seconds in which `Declick` removes a step."""
+"""Seconds in which `DeclickCrossfade` removes a step."""
 HURRY = 0.030
 """Seconds within which ringing out ends when the next plan is ready."""
 _NEVER = 1 << 50
@@ -52,7 +52,7 @@ class InputCrossfade:
         dsp.ring_out(self.rings.buffer, self.out, done - self.wait, self.tail, self.cut, self.short, frames)
 
 
-class Declick(InputCrossfade):
+class DeclickCrossfade(InputCrossfade):
     """A crossfade at an input whose old sources run after it, because old and new plan together contain a cycle.
 
     It uses the old signal of the previous block, one block late, and removes the step with a ramp of 10 ms.
@@ -83,7 +83,7 @@ class Declick(InputCrossfade):
         self.out[:, :frames] += np.multiply(self._last[:, None], left, out=self._bend[:, :frames])
 
 
-class Drain(InputCrossfade):
+class InputFadeOut(InputCrossfade):
     """The fade-out of a removed node's input from nodes that are still in the plan; other sound passes."""
 
     def __init__(self, old: InputMix, wait: int, gone: Collection[int]) -> None:
@@ -110,19 +110,21 @@ class PlanCrossfade:
             if step.host.number in shared:
                 old_step = before[step.host.number]
                 crosses = [
-                    _cross(old_step.gather(name), gather, ready, shared, gone if name in _sounds(step) else ())
+                    _input_crossfade(
+                        old_step.gather(name), gather, ready, shared, gone if name in _sounds(step) else ()
+                    )
                     for name, gather in zip(step.input_names, step.gathers, strict=True)
                 ]
                 if any(crosses):
                     self._crosses[step.host.number] = crosses
             elif step.ins and step.host.info.on_files.tail and step.host.number not in succeeding:
                 self._rises[step.host.number] = [_rise(gather, ready) for gather in step.gathers[: len(step.ins)]]
-        self._last = _cross(old.last, new.last, ready, shared, gone)
+        self._last = _input_crossfade(old.last, new.last, ready, shared, gone)
         self._strips = {} if self._last is None else _strips(old, new, self._last.wait, gone)
         self.strips: Mapping[str, Strip] = new.strips
         if self._last is not None:
             self.strips = {name: (number, cross.out) for name, (number, cross) in self._strips.items()}
-        buses = [_cross(was, now, ready, shared, gone) for was, now in zip(old.buses, new.buses, strict=True)]
+        buses = [_input_crossfade(was, now, ready, shared, gone) for was, now in zip(old.buses, new.buses, strict=True)]
         self._buses = [cross for cross in buses if cross is not None]
         self.sounding: Sounding = tuple(
             (place, now.buffer if cross is None else cross.out)
@@ -155,7 +157,7 @@ class PlanCrossfade:
         if not fade:
             self._done = self._wait + 1
         for cross in (c for at_input in self._crosses.values() for c in at_input):
-            if isinstance(cross, Declick):
+            if isinstance(cross, DeclickCrossfade):
                 cross.begin(self.old.ran)
         if fade:
             self._crossfade_modulations()
@@ -249,7 +251,7 @@ class PlanCrossfade:
         return out[:, :frames]
 
     def _ordered(self, alone: Sequence[NodeStep], before: dict[int, NodeStep]) -> list[tuple[Plan, NodeStep]]:
-        """Sorts the steps after their sources. Where both plans together contain a cycle, a node gets `Declick`s."""
+        """Sorts the steps after their sources. If both plans together have a cycle, a node gets `DeclickCrossfade`s."""
         removed = {step.host.number for step in alone}
         waiting: list[tuple[Plan, NodeStep]] = [(self.old, s) for s in alone] + [(self.new, s) for s in self.new.steps]
         self._was = {number: before[number] for number in self._crosses}
@@ -270,7 +272,7 @@ class PlanCrossfade:
                 left = {(p is self.old, s.host.number): needs(p, s) - placed for p, s in waiting}
                 stuck = next(n for n in tied if (False, n) in left and _depends_on_itself((False, n), left))
                 del tied[stuck]
-                self._crosses[stuck] = [c and Declick(c, self.new.spec.rate) for c in self._crosses[stuck]]
+                self._crosses[stuck] = [c and DeclickCrossfade(c, self.new.spec.rate) for c in self._crosses[stuck]]
                 continue
             waiting.remove(free)
             order.append(free)
@@ -315,12 +317,12 @@ def _sounds(step: NodeStep) -> Collection[str]:
     return [port.name for port in step.host.info.inputs if port.kind == "audio"]
 
 
-def _drains(step: NodeStep, wait: int, gone: Collection[int]) -> tuple[list[Drain], list[Samples]]:
+def _drains(step: NodeStep, wait: int, gone: Collection[int]) -> tuple[list[InputFadeOut], list[Samples]]:
     """Returns fade-outs of a removed node's inputs from nodes that are still in the plan, and all its inputs."""
     drains, views = [], list(step.ins)
     for place, (name, gather) in enumerate(zip(step.input_names, step.gathers[: len(views)], strict=False)):
         if name in _sounds(step) and any(number not in gone for number, _, _ in gather.keys):
-            drains.append(Drain(gather, wait, gone))
+            drains.append(InputFadeOut(gather, wait, gone))
             views[place] = drains[-1].view
     return drains, views
 
@@ -348,7 +350,7 @@ def _rise(new: InputMix, ready: dict[int, int]) -> InputCrossfade:
     return InputCrossfade(InputMix([], channels, block), new, _late(new, ready))
 
 
-def _cross(
+def _input_crossfade(
     old: InputMix, new: InputMix, ready: dict[int, int], shared: set[int], gone: Collection[int]
 ) -> InputCrossfade | None:
     """Crossfade at one input; None if both plans have the same signal. `gone`: that of `InputCrossfade`."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.parameter_cell import ParamCell, stepped_number
+from antiphon.kernel.contract.parameter_cell import ParamCell, value_after_steps
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.ports import Port
 from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor, ProcessorPart
@@ -140,7 +140,7 @@ class ParameterFollower(ParamCell):
     def number_at(self, offset: int) -> float:
         if self.param.kind == "float" and self._moving:
             return float(self.full[offset])
-        return stepped_number(self.steps, offset)
+        return value_after_steps(self.steps, offset)
 
     def _change(self, frame: int, number: float) -> None:
         change = (self._clocks.inner(frame), number)
@@ -239,13 +239,13 @@ class RateAdapter(Processor):
         span_out = -(-(spec.block + self.latency) * up // down) + 2 * half_out + size + 8
         shift = own * down - self.latency * up
         self._ins = [
-            _In(port.channels or spec.channels, port.channels or channels, size, span, filter_in, clocks)
-            for port in _audio(inner.inputs)
+            _AudioInput(port.channels or spec.channels, port.channels or channels, size, span, filter_in, clocks)
+            for port in _audio_ports(inner.inputs)
         ]
         self._outs = [
-            _Out((port.channels or channels, port.channels or spec.channels), (size, spec.block), span_out, filter_out,
-                 clocks, shift)
-            for port in _audio(inner.outputs)
+            _AudioOutput((port.channels or channels, port.channels or spec.channels), (size, spec.block), span_out,
+                 filter_out, clocks, shift)
+            for port in _audio_ports(inner.outputs)
         ]  # fmt: skip
         self._followers = [ParameterFollower(p, rate, size, self.settings[p.name], clocks, span) for p in inner.params]
         self._steppers = [f for f in self._followers if f.param.kind not in ("trigger", "text", "file")]
@@ -345,7 +345,7 @@ class RateAdapter(Processor):
             self._events_out.sort(key=_time)
 
 
-class _In:
+class _AudioInput:
     def __init__(self, have: int, want: int, size: int, span: int, lowpass: RateFilter, clocks: Clocks) -> None:
         self._ring = np.zeros((want, 2 * span), np.float32)
         self._have, self._want, self._span = have, want, span
@@ -365,7 +365,7 @@ class _In:
         self._ring.fill(0.0)
 
 
-class _Out:
+class _AudioOutput:
     """One audio output: resamples the inner sound to the stream's rate, delayed by `latency`.
 
     `channels`, `sizes`: channels and maximum frames of a block, of the inner sound and of the stream.
@@ -408,7 +408,7 @@ def _filter(source: int, target: int, places: int) -> RateFilter:
     return RateFilter(half, sinc_table(np.arange(places) / places, half, cutoff, beta))
 
 
-def _audio(ports: tuple[Port, ...]) -> list[Port]:
+def _audio_ports(ports: tuple[Port, ...]) -> list[Port]:
     return [port for port in ports if port.signal]
 
 

@@ -110,7 +110,7 @@ class CaptureMemory:
 
     def cut(self, node: int, bars: int, bar: int) -> Samples:
         """Last whole bars of `bar` beats, float32 `[frames, channels]`; `RequestError` if silent or not kept."""
-        first, last = self._bounds(bars, bar)
+        first, last = self._bar_line_samples(bars, bar)
         block, begin = self.shape.block, first // self.shape.block
         tags, owners, sounds = self.tags_of(slice(None)), self.owners.copy(), self.rows >= 0
         within = (tags > begin) & (tags <= -(-last // block)) & np.isin(owners // CHANNELS, (node, node + MIXED))
@@ -125,7 +125,7 @@ class CaptureMemory:
             raise RequestError("these bars were overwritten while they were read; capture fewer")
         return found.reshape(-1, count)[first - begin * block : last - begin * block]
 
-    def _bounds(self, bars: int, bar: int) -> tuple[int, int]:
+    def _bar_line_samples(self, bars: int, bar: int) -> tuple[int, int]:
         """The samples of the first and the last bar line of the last whole bars."""
         tags, beats, kept = self.beat_tags.copy(), self.beats.copy(), self.tags_of(slice(None))
         kept = kept[kept > 0]

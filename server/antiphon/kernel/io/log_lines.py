@@ -6,14 +6,14 @@ import os
 import shutil
 
 from antiphon.kernel.runtime.console import LOG_FILE, LOG_LEVEL, LOG_TIME, stamps
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 
 
 class Line(logging.Formatter):
     """Formats a record as one printable line: names of ports, files and patches may hold any text."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = printable(record.message)
+        record.message = escape_unprintable(record.message)
         return super().formatMessage(record)
 
 

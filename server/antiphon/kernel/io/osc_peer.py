@@ -16,7 +16,7 @@ FEW = 5
 """Refusals of a sender within a second that others are told of too."""
 
 
-class Room:
+class LaneUsage:
     """Packets and bytes waiting in the lanes that share a limit."""
 
     __slots__ = ("bytes", "packets")
@@ -30,11 +30,11 @@ class Lane:
 
     __slots__ = ("came", "listed", "queue", "rest", "room")
 
-    def __init__(self, room: Room | None = None) -> None:
+    def __init__(self, room: LaneUsage | None = None) -> None:
         self.queue: deque[tuple[bytes, Peer]] = deque()
         self.rest: deque[tuple[Message | WireError, Peer, Any]] = deque()
         self.listed = False
-        self.room = room or Room()
+        self.room = room or LaneUsage()
         self.came = 0
 
     @property
@@ -107,7 +107,7 @@ class Peer:
         level: Level,
         send: Callable[[bytes], object],
         udp: tuple[str, int] | None = None,
-        room: Room | None = None,
+        room: LaneUsage | None = None,
     ) -> None:
         self.key, self.host, self.level, self.udp = key, host, level, udp
         self._send = send

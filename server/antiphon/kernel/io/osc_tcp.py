@@ -159,7 +159,7 @@ class TcpConnection(asyncio.Protocol):
             self._server.fail(self.peer, error)
         if self._framer.broken:
             self.end()
-        elif self._overfull() and self._reading and self._transport is not None:
+        elif self._is_overfull() and self._reading and self._transport is not None:
             self._reading = False
             self._server.paused.add(self)
             self._transport.pause_reading()
@@ -184,7 +184,7 @@ class TcpConnection(asyncio.Protocol):
         self._full = False
 
     def resume(self) -> None:
-        if not self._reading and not self._overfull() and self._transport is not None:
+        if not self._reading and not self._is_overfull() and self._transport is not None:
             self._reading = True
             self._server.paused.discard(self)
             if not self._transport.is_closing():
@@ -210,7 +210,7 @@ class TcpConnection(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def _overfull(self) -> bool:
+    def _is_overfull(self) -> bool:
         lane, room = self.lane, self.lane.room
         if room.packets > MAX_WAITING or len(lane.rest) > MAX_WAITING:
             return True

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 
 from antiphon.kernel.io.listening import open_ipv6_loopback
-from antiphon.kernel.io.osc_peer import Level, Peer, Room, Rotation
+from antiphon.kernel.io.osc_peer import LaneUsage, Level, Peer, Rotation
 from antiphon.kernel.wire.osc import MAX_DATAGRAM
 
 RECEIVE_BUFFER = 8 << 20
@@ -51,7 +51,7 @@ class UdpEndpoint:
         self._level, self._wake, self._refused = level, wake, refused
         self._peers: dict[Address, Peer] = {}
         self.queue_dropped = 0
-        self.room = Room()
+        self.room = LaneUsage()
         self.send_dropped = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 

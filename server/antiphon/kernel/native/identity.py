@@ -29,7 +29,7 @@ def digest(items: Sequence[Kernel[Any, Any]], *others: object, by_file: bool = F
     parts = [*others, *(_file_hash(Path(__file__).parent / name) for name in ("lower.py",))]
     seen: set[Kernel[Any, Any]] = set()
     for item in items:
-        _describe(item, by_file, parts, seen)
+        _append_identity_parts(item, by_file, parts, seen)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -45,7 +45,9 @@ def members(value: object) -> dict[str, int]:
     return {}
 
 
-def _describe(item: Kernel[Any, Any], by_file: bool, parts: list[object], seen: set[Kernel[Any, Any]]) -> None:
+def _append_identity_parts(
+    item: Kernel[Any, Any], by_file: bool, parts: list[object], seen: set[Kernel[Any, Any]]
+) -> None:
     if item in seen:
         return
     seen.add(item)
@@ -66,4 +68,4 @@ def _describe(item: Kernel[Any, Any], by_file: bool, parts: list[object], seen: 
         elif named := members(value):
             parts.append((name, named))
         elif isinstance(value, Kernel):
-            _describe(value, by_file, parts, seen)
+            _append_identity_parts(value, by_file, parts, seen)

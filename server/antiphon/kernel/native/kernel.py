@@ -210,7 +210,7 @@ class Kernel(Generic[P, R]):
             )
         self.returns = self.types.pop("return")
         self.call: Callable[..., R] = self._first
-        self._by_arrays: Callable[..., R] = self._first_by_arrays
+        self._by_arrays: Callable[..., R] = self._compile_and_call
         self.address = self._packed = 0  # the address of the machine code, for a C library; 0 before it is compiled
         self.error: Exception | None = None  # why it cannot be compiled, or None. It is raised at the first call.
         self.__doc__ = python.__doc__
@@ -260,7 +260,7 @@ class Kernel(Generic[P, R]):
             self._compile()
         kinds = self.types.values()
         pack = _caching_caller(lambda where: where, kinds)
-        where, call = pack(*_flatten_records(args)), self._from_words()
+        where, call = pack(*_flatten_records(args)), self._make_words_call()
 
         def bound(_words: object = pack) -> R:
             return call(where)
@@ -312,20 +312,20 @@ class Kernel(Generic[P, R]):
         """
         if self.address == 0:
             self._compile()
-        call: Callable[P, R] = _caching_caller(self._from_words(), self.types.values())
+        call: Callable[P, R] = _caching_caller(self._make_words_call(), self.types.values())
 
         def of_records(*args: P.args, **_none: P.kwargs) -> R:
             return call(*_flatten_records(args))  # type: ignore[call-arg]
 
         return of_records if self._records else call
 
-    def _from_words(self) -> Callable[[int], R]:
+    def _make_words_call(self) -> Callable[[int], R]:
         return ctypes.CFUNCTYPE(_CTYPES[self.returns], ctypes.c_void_p)(self._packed)
 
     def _first(self, *args: object) -> R:
         self._compile()
         return self.call(*args)
 
-    def _first_by_arrays(self, *args: object) -> R:
+    def _compile_and_call(self, *args: object) -> R:
         self._compile()
         return self._by_arrays(*args)

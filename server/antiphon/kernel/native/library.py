@@ -30,7 +30,7 @@ def path() -> Path:
 def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:
     """Links kernels with the machine code of the library, and returns those that it lacks."""
     library = _opened(path())
-    return list(items) if library is None else [item for item in items if not _linked(item, library)]
+    return list(items) if library is None else [item for item in items if not _link_kernel(item, library)]
 
 
 def symbol(item: Kernel[Any, Any]) -> str:
@@ -46,7 +46,7 @@ def _opened(path: Path) -> ctypes.CDLL | None:
     return ctypes.CDLL(str(path)) if path.exists() else None
 
 
-def _linked(item: Kernel[Any, Any], library: ctypes.CDLL) -> bool:
+def _link_kernel(item: Kernel[Any, Any], library: ctypes.CDLL) -> bool:
     try:
         functions = [library[name] for name in (symbol(item), packed_symbol(symbol(item)))]
     except AttributeError:

@@ -4,8 +4,8 @@ Python subset of kernels: assignment to locals (their type is that of their firs
 of whole numbers only, rounded down as in Python; by zero the result is undefined), comparison, `and or not`,
 `x if c else y`, `if`, `while`, `for … in range(…)`, `break`, `continue`, `return`, indexing of pointers, of sound
 by channel and frame (`x[c, n]`, `x.channels`, `x.frames`), fields of records (`s.field`), numbers of the
-module and members of its IntEnums (`Slot.CALLS`), `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`, other
-kernels, and what `intrinsics` holds.
+module and members of its IntEnums (`CallbackWord.CALLS`), `min max abs`, `f32() f64() i64()`, `math.*` of `_MATH`,
+other kernels, and what `intrinsics` holds.
 """
 
 import ast
@@ -34,7 +34,7 @@ TYPES: dict[str, ir.Type] = {
 }
 
 
-def _power_of_two(value: ir.Value) -> bool:
+def _is_power_of_two(value: ir.Value) -> bool:
     return isinstance(value, ir.Constant) and value.constant > 0 and value.constant & (value.constant - 1) == 0
 
 
@@ -69,10 +69,10 @@ class Arithmetic:
 
     def same(self, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Converts two operands to the wider of their types; a literal takes the other's: f32 stays f32."""
-        top = self.wider(a, b)
+        top = self.common_type(a, b)
         return self.literal(a, top), self.literal(b, top)
 
-    def wider(self, a: ir.Value, b: ir.Value) -> ir.Type:
+    def common_type(self, a: ir.Value, b: ir.Value) -> ir.Type:
         """Common type to which `same` converts two operands."""
         if isinstance(a, ir.Constant) and b.type in (F32, F64) and a.type != BOOL:
             return b.type
@@ -105,10 +105,10 @@ class Arithmetic:
             case ast.FloorDiv() if whole:
                 return self._floor_divide(a, b)
             case ast.Mod() if whole:
-                if _power_of_two(b):
+                if _is_power_of_two(b):
                     return self.b.and_(a, ir.Constant(I64, b.constant - 1))
                 rest = self.b.srem(a, b)
-                return self.b.add(rest, self.b.select(self._rounded_up(rest, b), b, ir.Constant(I64, 0)))
+                return self.b.add(rest, self.b.select(self._needs_floor_correction(rest, b), b, ir.Constant(I64, 0)))
             case ast.BitAnd() if whole:
                 return self.b.and_(a, b)
             case ast.BitOr() if whole:
@@ -122,11 +122,11 @@ class Arithmetic:
     # Python rounds a quotient down and a remainder has the divisor's sign; LLVM's sdiv and srem round towards zero.
     # By a power of two, a shift and a mask are already Python's.
     def _floor_divide(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        if _power_of_two(b):
+        if _is_power_of_two(b):
             return self.b.ashr(a, ir.Constant(I64, b.constant.bit_length() - 1))
-        return self.b.sub(self.b.sdiv(a, b), self.b.zext(self._rounded_up(self.b.srem(a, b), b), I64))
+        return self.b.sub(self.b.sdiv(a, b), self.b.zext(self._needs_floor_correction(self.b.srem(a, b), b), I64))
 
-    def _rounded_up(self, rest: ir.Value, b: ir.Value) -> ir.Value:
+    def _needs_floor_correction(self, rest: ir.Value, b: ir.Value) -> ir.Value:
         zero = ir.Constant(I64, 0)
         other_sign = self.b.icmp_signed("<", self.b.xor(rest, b), zero)
         return self.b.and_(self.b.icmp_signed("!=", rest, zero), other_sign)
@@ -307,7 +307,7 @@ class _Lowering:
 
     def sound(self, node: ast.expr) -> str:
         """The name of a sound argument; "" for any other expression."""
-        return name if self.item.types.get(name := _dotted(node)) == "Audio" else ""
+        return name if self.item.types.get(name := _dotted_name(node)) == "Audio" else ""
 
     def place(self, base: ast.expr, index: ast.expr) -> ir.Value:
         if name := self.sound(base):
@@ -364,8 +364,8 @@ class _Lowering:
                 return ir.Constant(F64, v)
             case ast.Name() | ast.Attribute() if name := self.sound(node):
                 raise self.fail(node, f"{name} is sound: {name}[channel, frame], {name}.channels, {name}.frames")
-            case ast.Attribute() if _dotted(node) in self.item.types:
-                return self.b.load(self.slots[_dotted(node)])
+            case ast.Attribute() if _dotted_name(node) in self.item.types:
+                return self.b.load(self.slots[_dotted_name(node)])
             case ast.Attribute(value=base, attr=part) if self.sound(base) and part in ("channels", "frames"):
                 return self.b.load(self.slots[f"{self.sound(base)}.{part}"])
             case ast.Name(id=name) if name in self.slots:
@@ -419,7 +419,7 @@ class _Lowering:
             self.b.position_at_end(block)
             values.append(self.value(part))
             ends.append(self.b.block)
-        top = self.numbers.wider(*values)
+        top = self.numbers.common_type(*values)
         after = self.function.append_basic_block("chosen")
         chosen = []
         for end, value in zip(ends, values, strict=True):
@@ -434,7 +434,7 @@ class _Lowering:
 
     def given(self, node: ast.expr) -> list[ir.Value]:
         """Returns the machine code's values of an argument: several for sound and for a record."""
-        name = _dotted(node)
+        name = _dotted_name(node)
         parts = [flat for flat, _ in self.item.flat if name and flat.startswith(f"{name}.")]
         if not parts:
             return [self.value(node)]
@@ -491,9 +491,9 @@ class _Lowering:
         raise self.fail(node, f"{name}() is outside the subset")
 
 
-def _dotted(node: ast.expr) -> str:
+def _dotted_name(node: ast.expr) -> str:
     """The name of an argument or of a record's field, such as `s.field`; "" for any other expression."""
-    if isinstance(node, ast.Attribute) and (inside := _dotted(node.value)):
+    if isinstance(node, ast.Attribute) and (inside := _dotted_name(node.value)):
         return f"{inside}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
 

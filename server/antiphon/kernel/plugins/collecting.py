@@ -74,7 +74,9 @@ class PluginLoading:
         else:
             osc, failures = addresses_of(self.hooks, name)
             self.addresses += [info for info, _ in osc.added]
-            self.failures += failures + self.hooks.call("antiphon_operations", only=name, operations=_Tried(osc))
+            self.failures += failures + self.hooks.call(
+                "antiphon_operations", only=name, operations=_IgnoredOperations(osc)
+            )
 
     def _gather(self, kind: str, plugin: str) -> None:
         entries: list[tuple[str, Any, str]] = []
@@ -115,7 +117,7 @@ class PluginLoading:
         return inspect_processor(name, make, doc, plugin, self.check and plugin not in BUILT_IN)
 
 
-class _Tried:
+class _IgnoredOperations:
     """Takes operations, which the kernel does not use, so that their hook and addresses are tried."""
 
     def __init__(self, osc: AddressList) -> None:
@@ -124,7 +126,7 @@ class _Tried:
     def add(self, name: str, asked: Any, *given: Any, local: bool = False, **more: Any) -> None:
         """Raises PluginError: the operation would have an address that a plugin cannot have, or no docstring."""
         if not local:
-            self._osc.add(f"/{name.replace(' ', '/')}", "", self.add, asked.__doc__ or "")
+            self._osc.add(f"/{name.replace(' ', '/')}", "", print, asked.__doc__ or "")
 
 
 def _transport(name: str, make: Factory, doc: str, plugin: str) -> TransportInfo:
@@ -141,7 +143,7 @@ def _trial(name: str, importing: Callable[[], Any], check: bool) -> str:
     return loading.broken.get(name, "")
 
 
-def trial_of(name: str, importing: Callable[[], Any], kind: str) -> str:
+def try_one_processor(name: str, importing: Callable[[], Any], kind: str) -> str:
     """Reason why one processor of a plugin fails on a block of zeros, or "". Runs in the child."""
     loading = PluginLoading(False)
     loading.add(name, importing)

@@ -78,7 +78,7 @@ class HookDispatcher:
                 failures.append(self._failure(name, hook, error))
         return tuple(failures)
 
-    async def acall(self, hook: str, **given: Any) -> tuple[Failure, ...]:
+    async def call_and_await(self, hook: str, **given: Any) -> tuple[Failure, ...]:
         """Does what `call` does for hooks that may be async: each is awaited before the next begins."""
         failures = []
         for name, caller in self._each(hook):

@@ -55,7 +55,7 @@ def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
             result[point.module] = PluginSource(point.module, point.load, _place(point.module))
     double = []
     for folder in _folders(plugins_dir if plugins_dir is not None else paths.plugins()):
-        problem = paths.writable_by_others(folder.parent, folder)
+        problem = paths.untrusted_folder_reason(folder.parent, folder)
         source = PluginSource(folder.name, partial(import_folder, folder), folder, problem)
         if folder.name in result:
             problem = f"{folder} has the name of a plugin that is already loaded; rename the folder"

@@ -47,7 +47,7 @@ class HookLists:
     hooks: dict[str, list[str]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
-    def implementing(self, hook: str) -> set[str]:
+    def plugins_with_hook(self, hook: str) -> set[str]:
         """Plugins that implement this hook."""
         return {plugin for plugin, hooks in self.hooks.items() if hook in hooks}
 
@@ -79,13 +79,13 @@ def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
             continue
         if source.built_in:
             try:
-                answer = _hooks(source)
+                answer = _hooks_as_json(source)
             except (Exception, SystemExit) as error:
                 answer = reason_of(error)
         else:
             from antiphon.kernel.plugins.checks import CHECK_LIMIT, in_child
 
-            answer = in_child(partial(_hooks, source), CHECK_LIMIT)
+            answer = in_child(partial(_hooks_as_json, source), CHECK_LIMIT)
         try:
             lists.hooks[source.name] = json.loads(answer)["hooks"]
         except (ValueError, KeyError, TypeError):
@@ -93,7 +93,7 @@ def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
     return lists
 
 
-def _hooks(source: PluginSource) -> str:
+def _hooks_as_json(source: PluginSource) -> str:
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
 
     return json.dumps({"hooks": HookDispatcher().add(source.name, source.importing())})
@@ -136,7 +136,7 @@ def registrations(kind: str) -> dict[str, Registration]:
     def register(name: str, factory: str | Factory, doc: str = "") -> None:
         result.setdefault(name, Registration(resolve(factory), doc))
 
-    import_plugins(hook_lists().implementing(hook), _left_out).call(hook, register=register)
+    import_plugins(hook_lists().plugins_with_hook(hook), _left_out).call(hook, register=register)
     return result
 
 

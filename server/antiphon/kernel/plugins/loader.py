@@ -36,12 +36,12 @@ class Loaded:
 
     def make(self, name: str) -> Processor:
         """Constructs a processor. Raises PluginError: there is no such type, or its factory fails."""
-        return construct(name, self.factories["processors"])
+        return construct_processor(name, self.factories["processors"])
 
     def check(self, name: str) -> None:
         """Runs a block of zeros through a processor: in a child unless it is built in. Raises PluginError: it fails."""
         from antiphon.kernel.plugins.checks import CHECK_LIMIT, in_child, inspect_processor
-        from antiphon.kernel.plugins.collecting import trial_of
+        from antiphon.kernel.plugins.collecting import try_one_processor
 
         info = self.catalog[name]
         reason = ""
@@ -52,7 +52,7 @@ class Loaded:
             for source in sources():
                 if source.name == info.plugin and not source.problem:
                     # as it is imported: a fresh interpreter has not done so
-                    trial = partial(trial_of, source.name, source.importing, info.variant[0])
+                    trial = partial(try_one_processor, source.name, source.importing, info.variant[0])
                     reason = in_child(trial, CHECK_LIMIT)
         except (Exception, SystemExit) as error:
             reason = reason_of(error)
@@ -60,7 +60,7 @@ class Loaded:
             raise PluginError(f"the plugin {name!r} did not load: {reason}")
 
 
-def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
+def construct_processor(name: str, factories: Mapping[str, Factory]) -> Processor:
     """Constructs a processor from the factories by type, like `Loaded.make`. `name`: with its variant, if any."""
     from antiphon.kernel.contract.processor import Processor
 

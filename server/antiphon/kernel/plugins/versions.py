@@ -15,7 +15,7 @@ from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.collecting import PluginLoading
-from antiphon.kernel.plugins.loader import Loaded, construct
+from antiphon.kernel.plugins.loader import Loaded, construct_processor
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.importing import Factory
 
@@ -45,7 +45,7 @@ class PluginVersions:
 
     def make(self, name: str) -> Processor:
         """Constructs a processor of the type `name`, without preparing it; `PluginError` on failure."""
-        return construct(name, self._factories)
+        return construct_processor(name, self._factories)
 
     def use(self, versions: Mapping[str, str]) -> None:
         """Switches to these versions, as folders by plugin, for new processors.

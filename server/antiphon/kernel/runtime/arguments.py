@@ -122,21 +122,21 @@ def arguments(kind: Any) -> Iterator[Argument]:
     hints = get_type_hints(kind, include_extras=True)
     fields: Any = fields_of_struct(kind) if issubclass(kind, Struct) else fields_of_dataclass(kind)
     for field in fields:
-        if (one := declared_by(field.name, hints[field.name], field.default)) is not None:
+        if (one := declared_argument(field.name, hints[field.name], field.default)) is not None:
             yield one
 
 
-def declared_by(name: str, hint: Any, default: Any) -> Argument | None:
+def declared_argument(name: str, hint: Any, default: Any) -> Argument | None:
     """The argument that an annotation declares: Annotated[TYPE, argument(…)], or that | None; None for another."""
     # msgspec refuses the limits of a number that may be missing, unless they stand at the number
-    inner = next((one for one in get_args(hint) if isinstance(_declaration(one), Meta)), None)
+    inner = next((one for one in get_args(hint) if isinstance(_first_annotation_metadata(one), Meta)), None)
     if inner is not None:
-        return Argument(name, inner.__origin__ | None, default, _declaration(inner))
-    meta = _declaration(hint)
+        return Argument(name, inner.__origin__ | None, default, _first_annotation_metadata(inner))
+    meta = _first_annotation_metadata(hint)
     return Argument(name, hint.__origin__, default, meta) if isinstance(meta, Meta) else None
 
 
-def _declaration(hint: Any) -> Any:
+def _first_annotation_metadata(hint: Any) -> Any:
     return getattr(hint, "__metadata__", (None,))[0]
 
 

@@ -107,10 +107,10 @@ def resolve(factory: str | Factory) -> Factory:
         return factory
     if not isinstance(factory, str) or not all(part for part in factory.partition(":")):
         raise PluginError(f'the factory is {factory!r}; a callable or "module:Name" is allowed')
-    return partial(_call_named, factory)
+    return partial(_call_object_by_name, factory)
 
 
-def _call_named(where: str) -> Any:
+def _call_object_by_name(where: str) -> Any:
     return import_object(where)()
 
 

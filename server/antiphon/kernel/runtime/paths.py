@@ -121,7 +121,7 @@ def captures() -> Path:
     return library() / "captures"
 
 
-def kept_files() -> Path:
+def added_files_folder() -> Path:
     """The folder of the library for files that are added in the room Files."""
     return library() / "files"
 
@@ -136,7 +136,7 @@ def plugins() -> Path:
     return data() / "plugins"
 
 
-def writable_by_others(*folders: Path) -> str:
+def untrusted_folder_reason(*folders: Path) -> str:
     """Why code in these folders is not run: names the first that every user may write; "" if there is none."""
     for folder in folders:
         with contextlib.suppress(OSError):

@@ -38,7 +38,7 @@ def is_finite_number(value: object) -> TypeGuard[int | float]:
         return False
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """The text on one line, with characters that are not printable as escapes: a control sequence becomes `\\x1b[2J`.
 
     Unescaped, a sender could clear the terminal that shows its message, or forge lines of a log.

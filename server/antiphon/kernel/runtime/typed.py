@@ -39,7 +39,7 @@ def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
     try:
         return msgspec.convert(data, kind, strict=strict)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise _misfit(data, kind, whole, str(error)) from None
+        raise _misfit_of_message(data, kind, whole, str(error)) from None
 
 
 def value_text(value: object) -> str:
@@ -56,12 +56,12 @@ def kind_of(value: object) -> str:
     return "a number" if number else _KINDS.get(type(value), "a date or time")
 
 
-def _misfit(data: Any, kind: Any, whole: str, message: str) -> Misfit:
+def _misfit_of_message(data: Any, kind: Any, whole: str, message: str) -> Misfit:
     place = _PLACE.search(message)
     path: list[str] = []
     info, takes = _bare(inspect.type_info(kind))
     # msgspec names no key of a dictionary, and no place of a number that no float holds
-    steps = _STEP.findall(place[1].partition("[...]")[0]) if place else next(_out_of_range(data), ())
+    steps = _STEP.findall(place[1].partition("[...]")[0]) if place else next(_paths_to_large_integers(data), ())
     for name, index in steps:
         if name:
             path.append(name)
@@ -89,13 +89,13 @@ def _misfit(data: Any, kind: Any, whole: str, message: str) -> Misfit:
     return Misfit(tuple(path), f"{of} lacks {field[2]}{', which takes ' if own else ''}{own}")
 
 
-def _out_of_range(data: Any) -> Iterator[tuple[tuple[str, str], ...]]:
+def _paths_to_large_integers(data: Any) -> Iterator[tuple[tuple[str, str], ...]]:
     """Yields the path to each integer beyond 64 bits."""
     if isinstance(data, int) and abs(data) >= 1 << 63:
         yield ()
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, inner in items:
-        for rest in _out_of_range(inner):
+        for rest in _paths_to_large_integers(inner):
             yield ((str(key), "") if isinstance(data, dict) else ("", str(key)), *rest)
 
 

@@ -154,7 +154,7 @@ class GraphState(NodeTable):
         self.name, self.path = name, path
         self._tail = TAIL
         if tempo is not None and tempo != self.tempo:
-            self._overwritten(0)
+            self._store_overwritten(0)
             self.numbers[0] = self._plan_tempo = tempo
             changed.append(TempoChanged(tempo))
         return [*self._ask(fade), *changed]
@@ -173,7 +173,7 @@ class GraphState(NodeTable):
         type declares other parameters gets another number, and keeps the values valid for its new parameters. Raises
         PatchError: the nodes and wires are not valid with that version; nothing has changed.
         """
-        graph = self.graph.with_types(catalog)
+        graph = self.graph.without_rejected_values(catalog)
         graphs.check(graph, catalog)
         self.catalog.take(catalog)
         self.replace_types(graph, self._plans())
@@ -193,7 +193,7 @@ class GraphState(NodeTable):
 
     def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
         """Changes a parameter that the engine gets only in a plan, and requests that plan."""
-        if node.cells[cell].name == node.info.varied_by:
+        if node.cells[cell].name == node.info.variant_parameter:
             return self._vary(node, str(value))
         self._edit_value(node, cell, value)
         return self._ask(FADE)
@@ -201,10 +201,10 @@ class GraphState(NodeTable):
     def _vary(self, node: Node, variant: str) -> list[Effect]:
         """Replaces a node by one of another variant of its type; it keeps the values that fit and its wires."""
         base, now = node.info.variant[0], self.current()
-        kind = self.catalog.varied(base, {node.info.varied_by: variant})
+        kind = self.catalog.varied(base, {node.info.variant_parameter: variant})
         graphs.known_type(kind, self.catalog)
         varied = tuple(replace(n, type=kind) if n.name == node.name else n for n in now.nodes)
-        graph = replace(now, nodes=varied).with_types(self.catalog)
+        graph = replace(now, nodes=varied).without_rejected_values(self.catalog)
         graphs.check(graph, self.catalog)
         self.arrange(graph, self._plans())
         new, values = self.nodes[node.name], graph.node(node.name).values
@@ -224,13 +224,13 @@ class GraphState(NodeTable):
         at = node.base + cell
         if self.numbers[at] == number:
             return
-        self._overwritten(at)
+        self._store_overwritten(at)
         self.numbers[at] = number
         if node.id in self.playing:
             self._pending.resend_pending(node.id, cell)
 
-    def _overwritten(self, at: int) -> None:
-        self._pending.overwritten(at, self.numbers[at], preparing=self._loading is not None)
+    def _store_overwritten(self, at: int) -> None:
+        self._pending.store_for_rollback(at, self.numbers[at], preparing=self._loading is not None)
 
     def _ask(self, fade: float, *, again: bool = False) -> list[Effect]:
         if self._loading is not None:
@@ -260,7 +260,7 @@ class GraphState(NodeTable):
             return []
         self._confirmed, self._loading = self._loading, None
         self.playing = _END_NUMBERS | {n.id for n in self._confirmed.nodes.values()}
-        self._pending.confirm()
+        self._pending.handle_confirmed_plan()
         effects: list[Effect] = []
         for node_id, cell, until in self._pending.restore_pending():
             node = self.by_id.get(node_id)
@@ -279,9 +279,9 @@ class GraphState(NodeTable):
             return []
         self._loading = None
         if self._stale is not None:
-            self._pending.supersede()
+            self._pending.handle_superseded_plan()
             return self._request_next()
-        self._pending.revert(self.numbers)
+        self._pending.restore_numbers(self.numbers)
         back = self._confirmed
         self.catalog.take(back.catalog)
         self.graph, self.nodes = back.graph, dict(back.nodes)

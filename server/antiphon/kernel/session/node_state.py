@@ -68,7 +68,7 @@ class LoadRequest:
     catalog: Catalog = field(default_factory=Catalog)
 
 
-def agree(one: ProcessorInfo, other: ProcessorInfo) -> bool:
+def have_equal_cells(one: ProcessorInfo, other: ProcessorInfo) -> bool:
     """True if two versions of a type have the same cells, with values of the same meaning."""
     pairs = zip(one.cells, other.cells, strict=False)
     return len(one.cells) == len(other.cells) and all(param.agrees(before) for param, before in pairs)
@@ -91,7 +91,7 @@ def fits(param: Param, number: float) -> bool:
     return True
 
 
-def allocate(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
+def allocate_ranges(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
     """Start indices of free ranges of `sizes` in the session's numbers, first fit; slot 0 holds the tempo.
 
     `taken` are ranges in use, as (first, end), the end excluded.

@@ -14,7 +14,17 @@ from antiphon.kernel.graph.macros import MACRO_NUMBER, macro_info
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.actions import Changed
-from antiphon.kernel.session.node_state import BAR_AT, MACROS_AT, STEP, SWING, Node, Numbers, agree, allocate, fits
+from antiphon.kernel.session.node_state import (
+    BAR_AT,
+    MACROS_AT,
+    STEP,
+    SWING,
+    Node,
+    Numbers,
+    allocate_ranges,
+    fits,
+    have_equal_cells,
+)
 
 
 class NodeTable:
@@ -41,7 +51,7 @@ class NodeTable:
             for end in self.ends.values():
                 for cell, param in enumerate(end.cells):
                     self.store_initial(end, cell, param.default)
-        self._mend(self.ends)
+        self._reset_unfit_values(self.ends)
 
     @property
     def tempo(self) -> float:
@@ -125,7 +135,7 @@ class NodeTable:
         sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
         retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
         taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
-        bases = allocate([sizes[n.name] for n in graph.nodes if n.name not in retained], taken)
+        bases = allocate_ranges([sizes[n.name] for n in graph.nodes if n.name not in retained], taken)
         nodes: dict[str, Node] = {}
         for spec in graph.nodes:
             if spec.name in retained:
@@ -151,17 +161,17 @@ class NodeTable:
             info = self.catalog[node.info.type]
             if info == node.info:
                 continue
-            if agree(info, node.info):
+            if have_equal_cells(info, node.info):
                 nodes[name] = replace(node, info=info, vocabulary={})
                 continue
-            (base,) = allocate([len(info.cells)], taken)
+            (base,) = allocate_ranges([len(info.cells)], taken)
             taken.append((base, base + len(info.cells)))
-            nodes[name] = self._renewed(node, Node(self.next_id, name, info, base))
+            nodes[name] = self._carry_values_over(node, Node(self.next_id, name, info, base))
             self.next_id += 1
         self.graph, self.nodes = graph, nodes
         self.index()
 
-    def _renewed(self, old: Node, new: Node) -> Node:
+    def _carry_values_over(self, old: Node, new: Node) -> Node:
         for cell, param in enumerate(new.cells):
             value = param.default
             before = old.index.get(param.name)
@@ -199,9 +209,9 @@ class NodeTable:
         """Resets every invalid number to its default, as the process may have been killed at any point."""
         if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
             self.numbers[0] = 120.0
-        self._mend(self.every)
+        self._reset_unfit_values(self.every)
 
-    def _mend(self, nodes: Mapping[str, Node]) -> None:
+    def _reset_unfit_values(self, nodes: Mapping[str, Node]) -> None:
         for node in nodes.values():
             for cell, param in enumerate(node.cells):
                 number = self.numbers[node.base + cell]
@@ -244,7 +254,7 @@ class PendingValues:
         self._before_next: dict[int, float] = {}
         self._again: dict[tuple[int, int], float] = {}
 
-    def overwritten(self, at: int, number: float, *, preparing: bool) -> None:
+    def store_for_rollback(self, at: int, number: float, *, preparing: bool) -> None:
         """Stores the number at `at` for a rollback; `preparing`: for the plan after the one in preparation."""
         (self._before_next if preparing else self._before).setdefault(at, number)
 
@@ -267,17 +277,17 @@ class PendingValues:
         for (node, cell), until in again.items():
             yield node, cell, until
 
-    def confirm(self) -> None:
+    def handle_confirmed_plan(self) -> None:
         """Handles a confirmed plan: drops the values its edits replaced."""
         self._before, self._before_next = self._before_next, {}
 
-    def supersede(self) -> None:
+    def handle_superseded_plan(self) -> None:
         """Handles a refused plan with a newer one to follow."""
         for at, number in self._before_next.items():
             self._before.setdefault(at, number)
         self._before_next = {}
 
-    def revert(self, numbers: Numbers) -> None:
+    def restore_numbers(self, numbers: Numbers) -> None:
         """Handles a refused plan without a successor: restores the numbers."""
         for at, number in self._before.items():
             numbers[at] = number

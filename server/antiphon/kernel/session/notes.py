@@ -33,7 +33,7 @@ from antiphon.kernel.session.commands import (
     ProgramChange,
     When,
 )
-from antiphon.kernel.session.play import ROUNDING, is_share
+from antiphon.kernel.session.play import ROUNDING, is_velocity_share
 from antiphon.kernel.signal import named_note
 
 HIGHEST = 127
@@ -100,7 +100,7 @@ _ON_NODE: dict[type[Note], type] = {
 """Node action of each command. After its node it has the command's fields in order, up to the channel."""
 
 
-def on_node(command: Note, node: int) -> NodeEvent:
+def node_action_of(command: Note, node: int) -> NodeEvent:
     """Node action of a command for the engine's node number `node`; a note-on of velocity 0 becomes a note-off."""
     action = _ON_NODE[type(command)]
     *own, _node, _when = fields(command)
@@ -125,8 +125,8 @@ def read(address: str, args: Args, when: When) -> Note:
     """Parses an OSC message to one of `ADDRESSES`.
 
     A string in the position of the channel is taken as the node, so that `/note/on 60 100 keys` is valid. `args`: the
-    message's arguments; a note by number or name (c4 is 60), velocity 0 to 127 or as `is_share`, values of controllers,
-    pressure and timbre 0 to 1 or whole numbers to 127.
+    message's arguments; a note by number or name (c4 is 60), velocity 0 to 127 or as `is_velocity_share`, values of
+    controllers, pressure and timbre 0 to 1 or whole numbers to 127.
     """
     match address:
         case "/note/on":
@@ -169,7 +169,7 @@ def _velocity(args: Args, at: int) -> float:
     if at < len(args) and isinstance(args[at], bool):
         return float(args[at] is True)
     number = _number(args, at, "velocity", 0, HIGHEST)
-    return min(number, 1.0) if is_share(args[at]) else number / HIGHEST
+    return min(number, 1.0) if is_velocity_share(args[at]) else number / HIGHEST
 
 
 def _amount(args: Args, at: int) -> float:

@@ -62,7 +62,7 @@ def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
     return tuple(p for p in params if p.kind in kinds and not (p.restart or p.readonly or p.smooth))[:MAX_VALUES]
 
 
-def value_number(place: int) -> int:
+def value_control_number(place: int) -> int:
     """Control number of a value.
 
     `place`: place of the value's parameter among `note_params`, from 0. Returns `FIRST` to 119 for the first
@@ -71,7 +71,7 @@ def value_number(place: int) -> int:
     return FIRST + place if place < CONTROLLERS else FIRST_EXTRA_VALUE + place - CONTROLLERS
 
 
-def word_pieces(name: str, word: str) -> list[float]:
+def word_controller_values(name: str, word: str) -> list[float]:
     """Bytes of a word as values of controllers, the last one filled up with zeros; at least one piece.
 
     `name`: the word's parameter, for the error message. Raises RequestError: the word is too long, or not text in
@@ -101,8 +101,8 @@ def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
 def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:
     """Parses the arguments of `/node/NAME/play`.
 
-    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` 1 to 127, or as `is_share`,
-    above 0. For a node whose values are all by name also `length`: beats, where `when` is a beat, or 0 until
+    `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` 1 to 127, or as
+    `is_velocity_share`, above 0. For a node whose values are all by name also `length`: beats, where `when` is a beat, or 0 until
     `/note/off`.
 
     Raises RequestError: a name without a value, or an unknown one. Raises ParamError: a value that its parameter does
@@ -130,7 +130,7 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
             raise RequestError(f"play takes no value named {short_repr(name)}{hint}")
         if name == "note":
             note = int(_NOTE.check(value))
-        elif name == "velocity" and is_share(value) and value > 0.0:
+        elif name == "velocity" and is_velocity_share(value) and value > 0.0:
             velocity = min(value, 1.0)
         elif name == "velocity":
             velocity = float(_VELOCITY.check(value)) / _VELOCITY.high
@@ -139,10 +139,10 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
             checked = param.check(value)
             place = own[name]
             if param.kind == "text":
-                pieces = word_pieces(name, str(checked))
+                pieces = word_controller_values(name, str(checked))
                 values[place] = [Control(FIRST_WORD + place, piece, 1, node, when) for piece in pieces]
             else:
-                values[place] = [Control(value_number(place), param.to_norm(checked), 1, node, when)]
+                values[place] = [Control(value_control_number(place), param.to_norm(checked), 1, node, when)]
     begin, note = Control(BEGIN, float(note >= 0), 1, node, when), note if note >= 0 else DEFAULT_NOTE
     end = [NoteOff(note, 1, node, Beat(when.b + length))] if length and isinstance(when, Beat) else []
     controls = chain([begin], *values.values(), named)
@@ -171,14 +171,14 @@ def fitted(params: Iterable[Param], args: Sequence[object]) -> tuple[list[object
     return result, beyond
 
 
-def beyond_range(node: str, params: Iterable[Param], name: str) -> str:
+def beyond_range_message(node: str, params: Iterable[Param], name: str) -> str:
     """Message about values of a note beyond a parameter's range."""
     param = next(param for param in params if param.name == name)
     others = "others are left out" if param.kind == "choice" else "what is beyond is played as the nearest"
     return f"{name} of {node} takes {param.allowed}; {others}"
 
 
-def is_share(velocity: object) -> TypeGuard[float]:
+def is_velocity_share(velocity: object) -> TypeGuard[float]:
     """Whether a velocity is a share of the full one: a float from 0 to 1, as faders and buttons send it."""
     return isinstance(velocity, float) and 0.0 <= velocity <= 1.0 + ROUNDING
 
@@ -203,7 +203,7 @@ def _named(node: str, name: str, value: object, when: When) -> Iterator[Control]
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e30:
         raise RequestError(f"{short_repr(name)} takes a number, not {short_repr(value)}")
     (bits,) = unpack(">I", pack(">f", value))
-    for piece in word_pieces("the name of a value", name):
+    for piece in word_controller_values("the name of a value", name):
         yield Control(FIRST_WORD, piece, 1, node, when)
     yield Control(HIGH, (bits >> 16) / 65536, 1, node, when)
     yield Control(LOW, (bits & 0xFFFF) / 65536, 1, node, when)
@@ -221,11 +221,16 @@ def unknown_words(
         if PLAY in vocabulary and name not in (*vocabulary[PLAY], "note", "velocity", "length"):
             yield PLAY, str(name), vocabulary[PLAY]
         known = vocabulary.get(str(name))
-        if known is not None and str(value) and composed(str(value)) not in known and without_bank(value) not in known:
+        if (
+            known is not None
+            and str(value)
+            and composed(str(value)) not in known
+            and word_after_bank(value) not in known
+        ):
             yield str(name), str(value), known
 
 
-def without_bank(word: object) -> str:
+def word_after_bank(word: object) -> str:
     """The word after a bank, such as `bd` of `linn_bd`, which is played where the bank is missing."""
     return composed(str(word)).rpartition("_")[2]
 
@@ -248,7 +253,9 @@ def other_words(param: str, words: Mapping[str, str]) -> dict[str, tuple[str, ..
     return {f"{param}{_OTHERS}": tuple(words), f"{param}{_THEIRS}": tuple(words.values())}
 
 
-def substituted(vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]) -> Iterator[tuple[str, str]]:
+def find_substituted_words(
+    vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]
+) -> Iterator[tuple[str, str]]:
     """Yields words of a note's values that are other programs' names, each with its node's own word.
 
     `vocabulary`: has the names as `other_words` returns them.
@@ -257,8 +264,8 @@ def substituted(vocabulary: Mapping[str, Sequence[str]], args: Sequence[object])
         others = vocabulary.get(f"{name}{_OTHERS}", ())
         if value in others:
             yield str(value), vocabulary[f"{name}{_THEIRS}"][others.index(str(value))]
-        elif composed(str(value)) not in (known := vocabulary.get(str(name), ())) and without_bank(value) in known:
-            yield str(value), without_bank(value)
+        elif composed(str(value)) not in (known := vocabulary.get(str(name), ())) and word_after_bank(value) in known:
+            yield str(value), word_after_bank(value)
 
 
 def stands_in(node: str, word: str, known: str) -> str:

@@ -111,17 +111,17 @@ class RecordRow:
         packer = struct.Struct(_HEAD + codes)
         self.pack_into, self.unpack_from, self.size = packer.pack_into, packer.unpack_from, packer.size
         self.optional = any(field.optional for field in self.fields)
-        self.values = _getter(self.names, optional=self.optional)
+        self.values = _make_field_getter(self.names, optional=self.optional)
         self.defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
         self.least = sum(name not in self.defaults for name in self.names)
 
-    def merge(self, items: Sequence[Any]) -> list[Any]:
+    def replace_nan_fields(self, items: Sequence[Any]) -> list[Any]:
         """Field values of unpacked `items`, with NaN of optional fields replaced."""
         pairs = zip(self.fields, items, strict=True)
         return [None if math.isnan(item) else _TYPES.get(field.code, int)(item) for field, item in pairs]
 
 
-def _getter(names: tuple[str, ...], *, optional: bool) -> Callable[[Any], tuple[Any, ...]]:
+def _make_field_getter(names: tuple[str, ...], *, optional: bool) -> Callable[[Any], tuple[Any, ...]]:
     if not names:
         return lambda _record: ()
     get = attrgetter(*names)
@@ -187,7 +187,7 @@ class RecordTable(Generic[R]):
         elif kind == _AT_BEAT:
             when = Beat(items[3], items[4])
         if row.optional:
-            return row.record(*row.merge(items[_HEAD_ITEMS:]), when)  # type: ignore[no-any-return]
+            return row.record(*row.replace_nan_fields(items[_HEAD_ITEMS:]), when)  # type: ignore[no-any-return]
         return row.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
 
     def to_line(self, sample: int, record: R) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: floa
             yield SetParam(name, word, value, seconds if param.kind == "float" and not param.restart else 0.0, when)
 
 
-def with_macros(scene: Mapping[str, Value], state: GraphState) -> Scene:
+def add_macro_positions(scene: Mapping[str, Value], state: GraphState) -> Scene:
     """Adds to a scene the positions of macros that it leaves out and whose first target it sets.
 
     The other targets of these macros are added too, with the scene's or their present value, so that they stay.
@@ -56,7 +56,7 @@ def with_macros(scene: Mapping[str, Value], state: GraphState) -> Scene:
     return placed | left | dict(scene)
 
 
-def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
+def drop_missing_nodes(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
     """The scenes without values of nodes missing in the graph."""
     there = {*ENDS, MACRO, *(node.name for node in graph.nodes)}
     return {

@@ -9,7 +9,7 @@ from antiphon.kernel.contract.params import Value, clamp_rounding
 from antiphon.kernel.contract.processor import PEDAL
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
-from antiphon.kernel.graph.clock import unswung
+from antiphon.kernel.graph.clock import beat_without_swing
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.macros import MACRO_NUMBER
 from antiphon.kernel.graph.names import MACRO
@@ -56,7 +56,7 @@ from antiphon.kernel.session.commands import (
 from antiphon.kernel.session.graph_state import FADE, GraphState
 from antiphon.kernel.session.messages import MAX_RAMP
 from antiphon.kernel.session.node_state import Node, Numbers
-from antiphon.kernel.session.notes import Players, on_node
+from antiphon.kernel.session.notes import Players, node_action_of
 from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.schedule import Moment, Schedule
 
@@ -211,7 +211,7 @@ class Session:
     def _asked(self, now: Moment) -> Moment:
         """The moment with its notated beat (swing removed), for comparison with scheduled beats."""
         amount, step = self.state.swing
-        return Moment(now.sample, unswung(now.beat, amount, step)) if amount else now
+        return Moment(now.sample, beat_without_swing(now.beat, amount, step)) if amount else now
 
     def check_message(self, address: str, args: Sequence[Value], recalled: Collection[int]) -> None:
         """Raises RequestError: a clip's message cannot be played with these nodes. `recalled`: the stored scenes."""
@@ -227,7 +227,7 @@ class Session:
             case ["macro", param, *value] if value in ([], ["value"]):
                 self._check_value(MACRO, param, args, norm=bool(value))
             case _ if address in notes.ADDRESSES:
-                self._players_now().of(notes.read(address, args, NOW).node)
+                self._current_players().of(notes.read(address, args, NOW).node)
             case _:
                 raise RequestError(f"there is no address {shorten(address)}")
 
@@ -298,14 +298,14 @@ class Session:
         """Applies or schedules a command that `_checked` has passed."""
         param, when = node.cells[cell], command.when
         if node.id == MACRO_NUMBER:
-            return self._macro(command, node, cell, float(value), now, source)
+            return self._move_macro(command, node, cell, float(value), now, source)
         if param.kind == "trigger":
             return self._timed(NodeSet(node.id, cell, 1.0, 0.0, when), now, source) if value else []
         if param.restart or param.kind in ("text", "file"):
             if self.schedule.future(when, now):
                 self.schedule.add(when, (replace(command, when=NOW), source))
                 return []
-            return self._reset_param(node, cell, value, when, source)
+            return self._set_plan_parameter(node, cell, value, when, source)
         number, before = param.encode(value), _before(self.state, node, cell, when)
         effect = NodeSet(node.id, cell, number, command.ramp, when)
         if type(when) is not Now and self.schedule.future(when, now):
@@ -315,7 +315,7 @@ class Session:
             self.state.resend(node, cell, now.sample + command.ramp * self.rate)
         return [effect, Changed(node.name, param, value, source, before)]
 
-    def _macro(
+    def _move_macro(
         self, command: SetParam, panel: Node, cell: int, place: float, now: Moment, source: object
     ) -> list[Effect]:
         """Moves a macro: its targets are set at the same time, each with its own smoothing or the same ramp."""
@@ -335,7 +335,7 @@ class Session:
             effects += self._apply(moved, node, number, value, now, None)
         return effects
 
-    def _reset_param(self, node: Node, cell: int, value: Value, when: When, source: object) -> list[Effect]:
+    def _set_plan_parameter(self, node: Node, cell: int, value: Value, when: When, source: object) -> list[Effect]:
         """Sets a parameter that changes only with a new plan: `restart`, text or file.
 
         An equal value changes nothing, except that a file, which may have changed, is read again by the new plan.
@@ -350,46 +350,46 @@ class Session:
     ) -> list[Effect]:
         """Does what `GraphState.load` does, and plays held keys to the new nodes that take them, see `Port.held`.
 
-        Nodes that it prepares anew get the keys from `held_again`.
+        Nodes that it prepares anew get the keys from `replay_after_prepare`.
         """
         state = self.state
-        prepared = {node.id: self._prepared(node) for node in state.nodes.values() if node.info.takes_held}
+        prepared = {node.id: self._prepared(node) for node in state.nodes.values() if node.info.accepts_held_events}
         effects = state.load(graph, name, path, tempo, fade)
-        for node in self._held_takers():
+        for node in self._nodes_taking_held():
             if node.id not in prepared:
                 effects += self._replay_held_keys(node)
             elif prepared[node.id] != self._prepared(node):  # else it goes on, and has them
                 self.anew[node.id] = state.goal
         return effects
 
-    def held_again(self, serial: int) -> list[Effect]:
+    def replay_after_prepare(self, serial: int) -> list[Effect]:
         """Plays held keys to the nodes that were prepared anew for the plan of that number, once it plays.
 
         Until then their notes go to the previous nodes.
         """
         ready = {number for number, goal in self.anew.items() if goal <= serial}
         self.anew = {number: goal for number, goal in self.anew.items() if number not in ready}
-        return [note for node in self._held_takers() if node.id in ready for note in self._replay_held_keys(node)]
+        return [note for node in self._nodes_taking_held() if node.id in ready for note in self._replay_held_keys(node)]
 
-    def _held_takers(self) -> list[Node]:
+    def _nodes_taking_held(self) -> list[Node]:
         nodes = self.state.nodes
-        return [nodes[name] for name in self._players_now().free if nodes[name].info.takes_held]
+        return [nodes[name] for name in self._current_players().free if nodes[name].info.accepts_held_events]
 
     def _replay_held_keys(self, node: Node) -> list[NodeEvent]:
-        notes = [on_node(command, node.id) for command in self._held.pressed()]
+        notes = [node_action_of(command, node.id) for command in self._held.pressed()]
         for note in notes:
             self._held.follow(note)
         return notes
 
     def _prepared(self, node: Node) -> Mapping[str, Value]:
         values = {param.name: self.state.value_at(node, cell) for cell, param in enumerate(node.cells)}
-        return node.info.prepared_with(values)
+        return node.info.values_for_prepare(values)
 
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
         if not command.node and not isinstance(command.when, Beat):
             self._held.press(command)  # whether these nodes take it or not: the next patch's may
-        names = self._players_now().of(command.node, by_clock=isinstance(command.when, Beat))
-        effects = [on_node(command, self.state.nodes[name].id) for name in names]
+        names = self._current_players().of(command.node, by_clock=isinstance(command.when, Beat))
+        effects = [node_action_of(command, self.state.nodes[name].id) for name in names]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         else:
@@ -397,7 +397,7 @@ class Session:
                 self._held.follow(effect)
         return [*effects]
 
-    def _players_now(self) -> Players:
+    def _current_players(self) -> Players:
         if self._players.graph is not self.state.graph:
             self._players = Players(self.state.graph, self.state.catalog)
         return self._players

@@ -35,7 +35,7 @@ MEMORY = Path("/dev/shm")
 
 def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
     """Whether the synth needs a JACK server: it plays over JACK, and no running one was given by its option."""
-    return synth is not None and synth.jack and not synth.option_given(settings)
+    return synth is not None and synth.jack and not synth.is_option_given(settings)
 
 
 def may_be_microphone(settings: ServeSettings, device: Found) -> bool:
@@ -69,7 +69,7 @@ def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
     it is started where no JACK server answers at all; the synth's sound then crosses between two clocks.
     """
     device = probe(settings)
-    if synth is not None and synth.jack and synth.option_given(settings) and settings.audio == "headless":
+    if synth is not None and synth.jack and synth.is_option_given(settings) and settings.audio == "headless":
         # it may be a client of JACK, and then its sound comes back
         with contextlib.suppress(AntiphonError):
             return probe(settings.with_(audio="jack")), 0

@@ -42,7 +42,7 @@ IMPORTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Warm:
+class PreloadedModules:
     """Modules and kernels that an engine inherits from the fork."""
 
     settings: ServeSettings
@@ -62,7 +62,7 @@ class Warm:
 Loading: TypeAlias = "tuple[Catalog, synths.BackendChoice]"
 
 
-def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
+def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> PreloadedModules:
     """Loads kernels, plugins, input file and synth, for engines to fork with; the catalog as `CATALOG` in `folder`."""
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - warm for the fork
     from antiphon.kernel.native import compile_all
@@ -81,7 +81,7 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> Warm:
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
     chosen = synths.choose(settings.synth, loaded.factories["synths"])
-    choice = synths.choice_with(settings, synths.BackendChoice(chosen))
+    choice = synths.apply_backend_option(settings, synths.BackendChoice(chosen))
     if choice.info.name == synths.NULL.name:
         log = folder / NULL_LOG_FILE
         log.unlink(missing_ok=True)
@@ -110,13 +110,13 @@ def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
     """
     catalog, choice = loading
     if device is not None:
-        devices.prefer(device)
+        devices.set_preferred_device(device)
     loaded = loader.load_again(catalog)
     synths.use(choice)  # not chosen anew: an option of it has changed what it plays by
     return loaded
 
 
-def _again(settings: ServeSettings, loading: Loading, read: ReadSound, sound: bool) -> Warm:
+def _again(settings: ServeSettings, loading: Loading, read: ReadSound, sound: bool) -> PreloadedModules:
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - their kernels are compiled
     from antiphon.kernel.native import compile_all
 
@@ -125,24 +125,26 @@ def _again(settings: ServeSettings, loading: Loading, read: ReadSound, sound: bo
     return _ready(settings, loaded, read, sound)
 
 
-def play(warm: Warm, given: EngineParts, driver: str, options: DriverOptions, fifo: bool, synth: bool) -> int:
+def play(
+    warm: PreloadedModules, given: EngineParts, driver: str, options: DriverOptions, fifo: bool, synth: bool
+) -> int:
     """Main function of an engine."""
     from antiphon.kernel.engine import process
 
     return process.run(given, driver, options, warm.plugins, warm.sound, fifo=fifo, synth=synth)
 
 
-def weigh(warm: Warm, requests: socket.socket, spec: StreamSpec, device: Device) -> int:
+def weigh(warm: PreloadedModules, requests: socket.socket, spec: StreamSpec, device: Device) -> int:
     """Main function of a forked weigher."""
     from antiphon.kernel.engine.plans import admission
 
-    devices.prefer(device)
+    devices.set_preferred_device(device)
     return admission.run_weigher(requests, warm.plugins.catalog, lambda: warm.plugins, spec)
 
 
-def _ready(settings: ServeSettings, loaded: loader.Loaded, read: ReadSound, with_sound: bool) -> Warm:
+def _ready(settings: ServeSettings, loaded: loader.Loaded, read: ReadSound, with_sound: bool) -> PreloadedModules:
     path = settings.input_file if with_sound else None
     sound = None if path is None else kept(read(path, settings.rate), settings.channels)
     resources.trim()
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
-    return Warm(settings, loaded, read, sound)
+    return PreloadedModules(settings, loaded, read, sound)

@@ -21,7 +21,7 @@ BYTES_A_SAMPLE = 3
 """Bytes of one sample of one channel in a recording, which has 24 bits."""
 
 
-def broken_off(path: str, folder: Path) -> bool:
+def was_recording_to(path: str, folder: Path) -> bool:
     """Whether a crashed server was writing to `path` or to a numbered name derived from it (take.wav: take-2.wav)."""
     asked = recorder.first_of_series(Path(path).absolute())
     return any(
@@ -40,7 +40,7 @@ def first_requests(
     for path in (settings.record, settings.session, settings.record_tracks):
         here = Path(path).absolute()
         # an empty file is this server's own: `play` has just made it
-        if path and (here.is_dir() or (here.is_file() and here.stat().st_size)) and broken_off(path, folder):
+        if path and (here.is_dir() or (here.is_file() and here.stat().st_size)) and was_recording_to(path, folder):
             free = paths.claim(recorder.first_of_series(here), 2, folder=here.is_dir())
             notes.append(f"what the previous server recorded is now in {here.replace(free)}")
     recorder.forget(folder)

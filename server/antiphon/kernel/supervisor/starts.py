@@ -47,7 +47,7 @@ def _no_header(settings: ServeSettings) -> dict[str, Any]:
     return {}
 
 
-def _no_files(path: Path, rate: int) -> Samples:
+def _refuse_sound_file(path: Path, rate: int) -> Samples:
     raise FileError(f"cannot read {path}: the kernel alone decodes no sound files; antiphon serve does")
 
 
@@ -59,7 +59,7 @@ class Companions:
     performer: str = ""  # module of the process that performs the scripts of pages, with `--live`
     secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
-    read: preload.ReadSound = _no_files  # decodes the file of `--input`
+    read: preload.ReadSound = _refuse_sound_file  # decodes the file of `--input`
     takes: Mapping[str, str] = field(default_factory=dict)  # what writes sets and tracks, as of `recorder.run`
     header: Callable[[ServeSettings], dict[str, Any]] = _no_header  # what begins the log of a set
     export: tuple[str, ...] = ()  # command that completes a folder of tracks, as of `Recorder`
@@ -75,7 +75,7 @@ class Starts:
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
         self.device, self.found = parts.settings, parts.found  # the device that the next engine opens
         self._asked: dict[int, tuple[ServeSettings, Found]] = {}  # by serial, those that the engine is to change to
-        self.requests = {"device": self.ask_device, "device used": self.device_used}  # of control, by their "do"
+        self.requests = {"device": self.ask_device, "device used": self.adopt_device}  # of control, by their "do"
         self._companions = companions
         self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
@@ -265,7 +265,7 @@ class Starts:
         except Exception as error:
             self.parts.parent.send(json.dumps({"device": why(error), "serial": serial}).encode())
 
-    def device_used(self, used: dict[str, Any]) -> None:
+    def adopt_device(self, used: dict[str, Any]) -> None:
         """Adopts the device that the engine has changed to: the next engine opens it."""
         asked = self._asked.pop(used["serial"], None)
         if asked is None:

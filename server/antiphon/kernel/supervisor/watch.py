@@ -422,7 +422,7 @@ class Supervisor:
         self._start_times[child.name] = now + (PAUSE_SECONDS if len(recent) >= RESTARTS_BEFORE_PAUSE else 0.0)
         say(f"{child.name} ended ({exit_cause(status)}); starting it again")
         if child.name == "engine":
-            self._engine_died(status)
+            self._handle_engine_end(status)
         elif child.name == "control":
             watchdog.forget_control(self.parts.shared.words)
 
@@ -439,7 +439,7 @@ class Supervisor:
             self.faults.clear()
             self._write_list()
 
-    def _engine_died(self, code: int) -> None:
+    def _handle_engine_end(self, code: int) -> None:
         words = self.parts.shared.words
         words[HeaderWord.RESTARTS] += 1
         words[HeaderWord.ENGINE_STATE] = 1

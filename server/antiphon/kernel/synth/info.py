@@ -80,7 +80,7 @@ class SynthInfo:
             return shutil.which(self.program) is not None
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
-    def option_given(self, settings: ServeSettings) -> bool:
+    def is_option_given(self, settings: ServeSettings) -> bool:
         """True if `serve` was given this backend's option; False also for a backend without an option."""
         return self.option is not None and self.option.name in settings.options
 
@@ -277,11 +277,11 @@ def chosen() -> BackendChoice:
     """The process-wide backend: of `use_backend`, else by `--synth auto`; `NULL` where processors are only checked."""
     if _chosen is not None:
         return _chosen
-    return BackendChoice(NULL if workers_disabled() else _automatic())
+    return BackendChoice(NULL if workers_disabled() else _choose_automatic_backend())
 
 
 @cache
-def _automatic() -> SynthInfo:
+def _choose_automatic_backend() -> SynthInfo:
     from antiphon.kernel.plugins import hook_lists
 
     return choose("auto", hook_lists.factories("synths"))
@@ -301,9 +301,9 @@ def requested_backend(settings: ServeSettings) -> SynthInfo | None:
     return next((info for info in infos() if info.name == settings.synth), None)
 
 
-def choice_with(settings: ServeSettings, choice: BackendChoice) -> BackendChoice:
+def apply_backend_option(settings: ServeSettings, choice: BackendChoice) -> BackendChoice:
     """Returns a choice modified by the backend's option. Raises `EngineError` if it cannot be played so."""
     option = choice.info.option
-    if option is None or not choice.info.option_given(settings):
+    if option is None or not choice.info.is_option_given(settings):
         return choice
     return choice.info.make_support().with_option(choice, settings.value(option), settings.rate)

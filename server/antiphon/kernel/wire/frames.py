@@ -127,15 +127,15 @@ class SlipReader:
         packets: list[bytes | WireError] = []
         *whole, tail = data.split(END)
         for piece in whole:
-            self._grow(piece, packets)
+            self._append_piece(piece, packets)
             if self._part:
                 packets.append(unwrap(bytes(self._part)))
                 self._part.clear()
             self._skipping = False
-        self._grow(tail, packets)
+        self._append_piece(tail, packets)
         return packets
 
-    def _grow(self, piece: bytes, packets: list[bytes | WireError]) -> None:
+    def _append_piece(self, piece: bytes, packets: list[bytes | WireError]) -> None:
         if self._skipping:
             return
         # Escapes double a byte: twice the limit holds every packet that is short enough.

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 
 MAX_DATAGRAM = 65507
 MAX_NESTING = 16
@@ -109,7 +109,7 @@ def messages_of(packet: Packet) -> Iterator[Message]:
 
 def address_text(address: bytes) -> str:
     """An address as printable text, for display and for `/fail`: at most 200 characters."""
-    return printable(address[:200].decode("utf-8", "backslashreplace"))[:200]
+    return escape_unprintable(address[:200].decode("utf-8", "backslashreplace"))[:200]
 
 
 def _packet(data: bytes, depth: int, count: list[int]) -> Packet:
@@ -118,11 +118,11 @@ def _packet(data: bytes, depth: int, count: list[int]) -> Packet:
     if len(data) % 4:
         raise WireError(f"an OSC packet is a multiple of 4 bytes long, this one is {len(data)}", _readable(data))
     if data[:8] == BUNDLE:
-        return _bundle(data, depth, count)
+        return _decode_bundle(data, depth, count)
     return _message(data)
 
 
-def _bundle(data: bytes, depth: int, count: list[int]) -> Bundle:
+def _decode_bundle(data: bytes, depth: int, count: list[int]) -> Bundle:
     if depth >= MAX_NESTING:
         raise WireError(f"bundles nest at most {MAX_NESTING} deep")
     if len(data) < 16:
@@ -289,7 +289,7 @@ def encode(address: str | bytes, *args: Arg) -> bytes:
     Raises TypeError: an argument has no form in OSC.
     """
     tags: list[str] = [","]
-    _infer(args, tags)
+    _append_inferred_tags(args, tags)
     return encode_tagged(address, "".join(tags).encode(), args)
 
 
@@ -320,17 +320,17 @@ def encode_bundle(timetag: int, packets: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _infer(args: tuple[Arg, ...], tags: list[str]) -> None:
+def _append_inferred_tags(args: tuple[Arg, ...], tags: list[str]) -> None:
     for value in args:
         if isinstance(value, tuple):
             tags.append("[")
-            _infer(value, tags)
+            _append_inferred_tags(value, tags)
             tags.append("]")
         else:
-            tags.append(_tag(value))
+            tags.append(_tag_of_value(value))
 
 
-def _tag(value: Arg) -> str:
+def _tag_of_value(value: Arg) -> str:
     match value:
         case None:
             return "N"

@@ -89,7 +89,7 @@ class _Compiler:
         while self.at < len(self.text):
             code = self.text[self.at]
             if code == _LEFT:
-                self.alternatives()
+                self.compile_alternatives()
             elif code == _RIGHT:
                 raise WireError("a pattern has a } without its {")
             else:
@@ -106,14 +106,14 @@ class _Compiler:
             self.others |= 1 << self.place
             self.place += 1
         elif code == _OPEN:
-            self.char_class()
+            self.compile_char_class()
         elif code == _CLOSE:
             raise WireError("a pattern has a ] without its [")
         else:
             self.takes[code] = self.takes.get(code, 0) | 1 << self.place
             self.place += 1
 
-    def char_class(self) -> None:
+    def compile_char_class(self) -> None:
         end = self.text.find(b"]", self.at)
         if end < 0:
             raise WireError("a pattern has a [ without its ]")
@@ -130,7 +130,7 @@ class _Compiler:
             self.others |= 1 << self.place
         self.place += 1
 
-    def alternatives(self) -> None:
+    def compile_alternatives(self) -> None:
         # each alternative occupies consecutive states and ends in one without transitions; `_Group` joins them
         if self.text.find(b"}", self.at) < 0:
             raise WireError("a pattern has a { without its }")

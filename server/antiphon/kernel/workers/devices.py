@@ -92,7 +92,7 @@ class ThreadContext(threading.local):
 CONTEXT, HERE = PoolContext(), ThreadContext()
 
 
-def prefer(device: str) -> None:
+def set_preferred_device(device: str) -> None:
     """Sets the device ("auto", "cpu" or "cuda") of this process's lockstep pool, before it is created."""
     CONTEXT.asked = device
 
@@ -118,5 +118,5 @@ def without_workers(device: Device | None = None) -> Iterator[None]:
 
 
 def preferred_device() -> Device:
-    """The device set by `prefer`, if available."""
+    """The device set by `set_preferred_device`, if available."""
     return resolve(CONTEXT.asked)

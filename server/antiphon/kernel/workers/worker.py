@@ -270,7 +270,7 @@ class Worker:
                 if self._open[slot]:
                     self._stepper.close(slot)
                 self._open[slot] = self._epochs[slot] = 0
-                if serial and not self._preloaded(self._entry.config(slot)):
+                if serial and not self._is_preloaded(self._entry.config(slot)):
                     self._seen = -1  # looked at again before the next hop
                     continue
                 self._open[slot] = serial
@@ -285,7 +285,7 @@ class Worker:
                 self._entry.set_slot(slot, SlotWord.SEEN, epoch)
         return True
 
-    def _preloaded(self, config: str) -> bool:
+    def _is_preloaded(self, config: str) -> bool:
         """True if a stream opens without waiting; otherwise a worker with streams loads its files in the background."""
         if self._preload is None or not self._words[WorkerWord.READY_NS]:
             return True

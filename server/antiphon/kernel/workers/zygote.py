@@ -140,13 +140,13 @@ class Zygote:
                 if child is not None:
                     self._watch(entry, child)
                 else:
-                    self._start_wanted(entry)
+                    self._update_wanted_worker(entry)
             except OSError as error:  # no more processes or descriptors: the next look tries again
                 entry.set_reason(f"cannot be started: {error.strerror}")
 
     # ---- starting
 
-    def _start_wanted(self, entry: WorkerEntry) -> None:
+    def _update_wanted_worker(self, entry: WorkerEntry) -> None:
         words = entry.words
         if words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
             words[WorkerWord.RETRIED] = words[WorkerWord.RETRY]
@@ -276,7 +276,7 @@ class Zygote:
         words[WorkerWord.RESTARTS] += not away
         words[WorkerWord.PID] = 0
         if away:
-            self._start_wanted(entry)
+            self._update_wanted_worker(entry)
             return
         if code == worker.REFUSED:
             words[WorkerWord.STATE] = State.REFUSED
@@ -287,7 +287,7 @@ class Zygote:
         if len(record.failures) >= QUARANTINE:
             words[WorkerWord.STATE] = State.QUARANTINED
         else:
-            self._start_wanted(entry)
+            self._update_wanted_worker(entry)
 
 
 def _end_group(pid: int) -> None:

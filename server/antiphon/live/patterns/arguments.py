@@ -66,11 +66,11 @@ def numbers(argument: Argument, what: str) -> Query[float]:
         exact(argument, what)
         return queries.pure(argument if isinstance(argument, int) else float(argument))
     if hasattr(argument, "events"):
-        return queries.map_values(argument.events, lambda value: _float(value, what))
+        return queries.map_values(argument.events, lambda value: _read_float(value, what))
     raise UsageError(f"{what} takes a number, a text or a pattern, not {name_value(argument)}")
 
 
-def _float(value: object, what: str) -> float:
+def _read_float(value: object, what: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     return float(number_of(value, what))

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias, overload
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, figure, name_value, numbers, whole
-from antiphon.live.patterns.harmony import Scale, named_number, note_words, scale_of
+from antiphon.live.patterns.harmony import Scale, note_words, parse_note_name, scale_of
 from antiphon.live.patterns.mini_reading import read
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
@@ -58,7 +58,7 @@ class ControlPattern(Pattern[Values]):
         return self._with(values, lambda old, new: _product(old, new))
 
     def _with(self, values: Mapping[str, Argument], join: Callable[[Any, Any], Value], *, sets: bool = False) -> Self:
-        result, named = self.events, (lambda old, new: new) if sets else _named_as
+        result, named = self.events, (lambda old, new: new) if sets else _rename_note_value
         for name, argument in values.items():
             given = values_of(name, argument)
             result = queries.apply_left(
@@ -127,7 +127,7 @@ def unnamed(p: Pattern[Any]) -> ControlPattern:
     return ControlPattern(queries.map_values(p.events, lambda v: v if isinstance(v, Mapping) else {UNNAMED: v}))
 
 
-def _named_as(old: Values, new: Values) -> Values:
+def _rename_note_value(old: Values, new: Values) -> Values:
     """Renames a new value for the note to the unnamed one if the old values have that and no note."""
     unnamed = UNNAMED in old and "note" not in old
     return {UNNAMED if unnamed and name == "note" else name: value for name, value in new.items()}
@@ -155,11 +155,13 @@ def plain_number(value: Value) -> float:
 
 
 def _sum(old: Value | None, new: Value) -> Value:
-    return new if old is None else old + new if isinstance(old, str) and isinstance(new, str) else _arithmetic(old, new)
+    return (
+        new if old is None else old + new if isinstance(old, str) and isinstance(new, str) else _add_numbers(old, new)
+    )
 
 
-def _arithmetic(old: Value, new: Value) -> Value:
-    numbers = [named_number(one) if isinstance(one, str) else one for one in (old, new)]
+def _add_numbers(old: Value, new: Value) -> Value:
+    numbers = [parse_note_name(one) if isinstance(one, str) else one for one in (old, new)]
     if None in numbers:
         raise UsageError(f"{old!r} and {new!r} cannot be added: one of them is a word")
     return sum(numbers)  # type: ignore[arg-type]

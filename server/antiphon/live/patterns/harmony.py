@@ -34,7 +34,7 @@ def note_number(name: str | int | float) -> int | float:
     return named_note(text)
 
 
-def named_number(value: object) -> int | float | None:
+def parse_note_name(value: object) -> int | float | None:
     """Number of a note's name; None for any other value."""
     try:
         return note_number(value) if isinstance(value, str) else None

@@ -16,7 +16,7 @@ Join: TypeAlias = Callable[[Query[Query[T]]], Query[T]]
 """Function from a pattern of patterns to one pattern."""
 
 
-def with_whole(event: CycleEvent[T], whole: Span | None, part: Span) -> CycleEvent[T]:
+def replace_event_spans(event: CycleEvent[T], whole: Span | None, part: Span) -> CycleEvent[T]:
     """The event with another whole and part."""
     return CycleEvent(whole, part, event.value, event.places)
 
@@ -28,7 +28,9 @@ def join_outer(outer: Query[Query[T]]) -> Query[T]:
         found: list[CycleEvent[T]] = []
         for event in outer(span, seed):
             begin = event.reach.begin
-            found += [with_whole(inner, event.whole, event.part) for inner in event.value(Span(begin, begin), seed)]
+            found += [
+                replace_event_spans(inner, event.whole, event.part) for inner in event.value(Span(begin, begin), seed)
+            ]
         return found
 
     return query
@@ -46,7 +48,7 @@ def _clipped(outer: Query[Query[T]], placed: Callable[[Query[T], Span], Query[T]
                 part = inner.part.overlap(event.part)
                 if part is not None:
                     whole = None if inner.whole is None else inner.whole.overlap(event.whole)
-                    found.append(with_whole(inner, whole, part))
+                    found.append(replace_event_spans(inner, whole, part))
         return found
 
     return query
@@ -107,7 +109,7 @@ def compress(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
         if part is None:
             return []
         return [
-            with_whole(event, event.whole.overlap(here) if event.whole else None, event.part)
+            replace_event_spans(event, event.whole.overlap(here) if event.whole else None, event.part)
             for event in queries.squeeze_cycle(query, cycle, here.begin, length)(part, seed)
         ]
 

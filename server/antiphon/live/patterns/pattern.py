@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, Truth, each, name_value, numbers, truths, whole
-from antiphon.live.patterns.harmony import named_number
+from antiphon.live.patterns.harmony import parse_note_name
 from antiphon.live.patterns.queries import Query, chance
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 
@@ -327,7 +327,7 @@ def _speed(factor: Fraction, what: str = "a factor of speed") -> Fraction:
 def _number(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    if (number := named_number(value)) is not None:
+    if (number := parse_note_name(value)) is not None:
         return number
     raise UsageError(f"arithmetic takes patterns of numbers, and this one has {str(value)[:40]!r}")
 

@@ -222,7 +222,7 @@ class JobRoutes:
     @operation("POST", "/api/files/{id}/keep", types.Kept, example={"id": FILE})
     async def keep(self, request: HttpRequest, id: str) -> object:
         """Put a file, or a job's first result, into the library's folder `files`."""
-        return {"kept": await asyncio.to_thread(self._board().keep, id, paths.kept_files())}
+        return {"kept": await asyncio.to_thread(self._board().keep, id, paths.added_files_folder())}
 
     @operation("GET", "/api/examples/{name}", bytes, example={"name": "hum.flac"})
     async def example(self, request: HttpRequest, name: str) -> Response:
@@ -249,7 +249,7 @@ class JobRoutes:
     async def run(self, request: HttpRequest, plugin: str, body: object) -> Response:
         """Run a plugin over a file."""
         name, board = known_plugin(plugin, self._catalog).type, self._board()
-        return self._accepted(await asyncio.to_thread(run_task, self._catalog, name, body, board.path))
+        return self._add_task_and_answer(await asyncio.to_thread(run_task, self._catalog, name, body, board.path))
 
     @operation(
         "POST",
@@ -262,7 +262,7 @@ class JobRoutes:
     )
     async def render(self, request: HttpRequest, patch: str, body: object) -> Response:
         """Render a patch, over a file or for a time."""
-        return self._accepted(await asyncio.to_thread(render_task, patch, body, self._board().path))
+        return self._add_task_and_answer(await asyncio.to_thread(render_task, patch, body, self._board().path))
 
     @operation(
         "POST",
@@ -277,7 +277,7 @@ class JobRoutes:
         """Render a script by its name."""
         board = self._board()
         await asyncio.to_thread(self._check_script, request, name)
-        return self._accepted(await asyncio.to_thread(live_task, name, body, board.path))
+        return self._add_task_and_answer(await asyncio.to_thread(live_task, name, body, board.path))
 
     @operation("GET", "/api/jobs", types.list_of(types.Job))
     async def jobs(self, request: HttpRequest) -> object:
@@ -330,7 +330,7 @@ class JobRoutes:
         if live_set(name).own:
             self._guard.check(request)
 
-    def _accepted(self, task: Task) -> Response:
+    def _add_task_and_answer(self, task: Task) -> Response:
         return self._answer(self._board().add(task))
 
     def _answer(self, job: Job) -> Response:

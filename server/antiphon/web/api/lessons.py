@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.jobs.job import Job, Missing
-from antiphon.kernel.runtime.shortening import printable
+from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.kernel.wire.osc import Message, decode, encode, messages_of
 from antiphon.operations.lessons import (
     FRAME_SECONDS,
@@ -147,7 +147,7 @@ class LessonRoutes:
         def received(message: Message) -> None:
             for one, text in _told(message, loop.time()):
                 if why := text and refusal(lesson.head.patch, one.address.removeprefix("/osc"), one.args):
-                    came.append(f"{text}: refused, {printable(why)}")
+                    came.append(f"{text}: refused, {escape_unprintable(why)}")
                     continue
                 if len(heard) < KEPT and applies_to_message(lesson.head.check, one):
                     heard.append(one)
@@ -213,7 +213,7 @@ def _told(message: Message, at: float) -> list[tuple[HeardSound, str]]:
 
 def _text(address: str, args: Sequence[Any], sender: str) -> str:
     shown = " ".join(f"{arg:g}" if isinstance(arg, float) else str(arg) for arg in args)
-    return printable(f"{address} {shown}".strip()[:120] + f" from {sender}")
+    return escape_unprintable(f"{address} {shown}".strip()[:120] + f" from {sender}")
 
 
 def _performed(lesson: LessonFile, text: str) -> LessonOutcome:

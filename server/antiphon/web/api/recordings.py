@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.files.containers.chunks import written_wav
+from antiphon.files.containers.chunks import complete_wav_header
 from antiphon.files.containers.pieces import SplicedFile
 from antiphon.jobs.job import Missing
 from antiphon.kernel.runtime import paths
@@ -62,7 +62,7 @@ class RecordingRoutes:
         folder = path.is_dir()
         if query.form == "whole" and folder:
             head = download(path, f"{path.name}.zip").headers
-            return Response(200, type="application/zip", headers=head, pieces=_in_threads(zipped(path)))
+            return Response(200, type="application/zip", headers=head, pieces=_iterate_in_threads(zipped(path)))
         sound = _mix(path)
         if sound is None:
             raise Missing(f"{shorten(name)!r} has no mix; form=whole gives its tracks")
@@ -73,7 +73,9 @@ class RecordingRoutes:
         if not ending:
             raise Missing(f"no small file can be made of {shorten(name)!r}; form=mix gives it as it is")
         head = download(path, f"{shown}.{ending}").headers
-        return Response(200, type=TYPES[f".{ending}"], headers=head, pieces=_in_threads(_encoded(sound, ending)))
+        return Response(
+            200, type=TYPES[f".{ending}"], headers=head, pieces=_iterate_in_threads(_encoded(sound, ending))
+        )
 
 
 def _mix(path: Path) -> Path | None:
@@ -85,7 +87,7 @@ def _mix(path: Path) -> Path | None:
 def _recording_response(path: Path, name: str) -> Response:
     """Response with a recording up to now, under that name; a recording in progress is also sent as a complete file."""
     with path.open("rb") as file:
-        head, length = written_wav(file.fileno())
+        head, length = complete_wav_header(file.fileno())
     return replace(download(path, name), head=head, length=length)
 
 
@@ -95,7 +97,7 @@ def _opened(path: Path) -> Iterator[Any]:
     import soundfile
 
     with path.open("rb") as file:
-        head, length = written_wav(file.fileno())
+        head, length = complete_wav_header(file.fileno())
         try:
             sound = soundfile.SoundFile(SplicedFile(file.fileno(), (head, range(len(head), length))))
         except soundfile.SoundFileError:
@@ -205,7 +207,7 @@ def zipped(folder: Path) -> Iterator[bytes]:
         for path in _files(folder):
             head = zipfile.ZipInfo.from_file(path, f"{folder.name}/{path.name}")
             with path.open("rb") as file, archive.open(head, "w", force_zip64=True) as entry:
-                written, length = written_wav(file.fileno())
+                written, length = complete_wav_header(file.fileno())
                 source = SplicedFile(file.fileno(), (written, range(len(written), length)))
                 while piece := source.read(PIECE_BYTES):
                     entry.write(piece)
@@ -213,6 +215,6 @@ def zipped(folder: Path) -> Iterator[bytes]:
     yield out.take()
 
 
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _iterate_in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     while piece := await asyncio.to_thread(next, pieces, b""):
         yield piece

@@ -23,7 +23,7 @@ from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRequest, Refusal, Response
 from antiphon.web.operations import Operation, TokenLevel, operation
 from antiphon.web.osc_socket import OscRefusals, check_message
-from antiphon.web.oscquery.query import plain_value
+from antiphon.web.oscquery.query import finite_value_or_none
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer
 
@@ -83,7 +83,7 @@ def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> d
     if info is None:
         return {**node, "doc": "", "inputs": [], "outputs": [], "params": []}
     shown = {**node, **_declared(info)}
-    shown["params"] = [{**param, "value": plain_value(values.get(param["name"]))} for param in shown["params"]]
+    shown["params"] = [{**param, "value": finite_value_or_none(values.get(param["name"]))} for param in shown["params"]]
     return shown
 
 
@@ -97,7 +97,7 @@ def _declared(info: ProcessorInfo) -> dict[str, Any]:
 
 
 def _param(param: Param) -> dict[str, Any]:
-    shown = {name: plain_value(getattr(param, name)) for name in types.Param.__struct_fields__}
+    shown = {name: finite_value_or_none(getattr(param, name)) for name in types.Param.__struct_fields__}
     return {**shown, "choices": list(param.choices)}
 
 
@@ -198,13 +198,13 @@ class ServerRoutes:
     @operation("POST", "/api/surfaces/approve", types.Approved, example=MACHINE)
     async def approve(self, request: HttpRequest, body: types.MachineBody) -> object:
         """Approve an address."""
-        ip = _machine(body.ip, "approve")
+        ip = _parse_machine_ip(body.ip, "approve")
         return {"approved": ip, "kept": await self._control.approve(ip)}
 
     @operation("POST", "/api/surfaces/forget", types.Forgot, example=MACHINE)
     async def forget(self, request: HttpRequest, body: types.MachineBody) -> object:
         """Revoke an approval."""
-        ip = _machine(body.ip, "forget")
+        ip = _parse_machine_ip(body.ip, "forget")
         return {"forgot": ip, "kept": await self._control.forget(ip)}
 
     @operation("POST", "/api/osc", status=202, example={"body": {"address": "/node/echo/feedback", "args": [0.5]}})
@@ -253,7 +253,7 @@ def qr_rows(text: str) -> list[str]:
     return ["".join("01"[bool(module)] for module in row) for row in code.matrix]
 
 
-def _machine(given: str, word: str) -> str:
+def _parse_machine_ip(given: str, word: str) -> str:
     """IP address of a machine; `Refusal` if it is invalid."""
     try:
         return plain_ip(given)

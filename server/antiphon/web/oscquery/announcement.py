@@ -72,7 +72,7 @@ class Announcement:
         while True:
             addresses = self._look(self._where)
             try:
-                async with self._announced(addresses):
+                async with self._announce_services(addresses):
                     reported = ""
                     await self._moved(addresses)
             except (OSError, Error, TimeoutError) as error:
@@ -90,7 +90,7 @@ class Announcement:
                 return
 
     @asynccontextmanager
-    async def _announced(self, addresses: tuple[str, ...]) -> AsyncIterator[None]:
+    async def _announce_services(self, addresses: tuple[str, ...]) -> AsyncIterator[None]:
         if not addresses:
             yield
             return

@@ -149,11 +149,11 @@ def _param(path: str, param: Param, now: Value | None) -> Entry:
     entry: Entry = {"FULL_PATH": path, "DESCRIPTION": param.doc or param.name, "TYPE": _type(param, now)}
     entry["ACCESS"] = READ if param.readonly else WRITE if trigger else READ | WRITE
     if now is not None and not trigger:
-        entry["VALUE"] = [plain_value(now)]
+        entry["VALUE"] = [finite_value_or_none(now)]
     if param.kind == "choice":
         entry["RANGE"] = [{"VALS": list(param.choices)}]
     elif param.kind in ("float", "int"):
-        entry["RANGE"] = [{"MIN": plain_value(param.low), "MAX": plain_value(param.high)}]
+        entry["RANGE"] = [{"MIN": finite_value_or_none(param.low), "MAX": finite_value_or_none(param.high)}]
     if param.unit:
         entry["UNIT"] = [UNITS.get(param.unit, param.unit)]
     if has_norm(param):
@@ -175,7 +175,7 @@ def _norm(path: str, param: Param, now: Value | None) -> Entry:
         "RANGE": [{"MIN": 0.0, "MAX": 1.0}],
     }
     if now is not None:
-        entry["VALUE"] = [plain_value(param.to_norm(now))]
+        entry["VALUE"] = [finite_value_or_none(param.to_norm(now))]
     return entry
 
 
@@ -206,7 +206,7 @@ def _container_at(entry: Entry, part: str, doc: str = "") -> Entry:
     return contents[part]
 
 
-def plain_value(value: Value | None) -> Value | None:
+def finite_value_or_none(value: Value | None) -> Value | None:
     """Value for JSON, None for NaN and infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -158,7 +158,7 @@ class PageFeed:
 
     def _start(self) -> None:
         self._changes.start()
-        self._tasks = [asyncio.create_task(self._flush()), asyncio.create_task(self._ask_status())]
+        self._tasks = [asyncio.create_task(self._flush()), asyncio.create_task(self._send_status_repeatedly())]
 
     def _end(self) -> None:
         self._changes.stop()
@@ -200,15 +200,15 @@ class PageFeed:
             if parts:
                 self._values, self._meters, self._events, self._notes, self._lost = {}, {}, [], [], 0
                 self._parts = {}
-                self._offer(parts)
+                self._send_to_pages(parts)
 
-    async def _ask_status(self) -> None:
+    async def _send_status_repeatedly(self) -> None:
         while True:
             with contextlib.suppress(Refusal):  # control is being restarted
-                self._offer({"status": await self._status()})
+                self._send_to_pages({"status": await self._status()})
             await asyncio.sleep(STATUS_SECONDS)
 
-    def _offer(self, data: dict[str, Any]) -> None:
+    def _send_to_pages(self, data: dict[str, Any]) -> None:
         text = json.dumps(data)
         for page in self._pages:
             page.offer(text)

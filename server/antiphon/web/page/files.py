@@ -47,11 +47,11 @@ def asset(name: str) -> bytes:
 
 def packed(name: str) -> bytes:
     """A built file by gzip: a phone in a full room loads a third of the bytes."""
-    return _compressed(asset(name))
+    return _compress_content(asset(name))
 
 
 @cache
-def _compressed(content: bytes) -> bytes:
+def _compress_content(content: bytes) -> bytes:
     return gzip.compress(content, mtime=0)
 
 
@@ -90,7 +90,7 @@ def page_address(folder: Path, http_port: int, room: str = "") -> str:
     return url
 
 
-def take_secret(folder: Path, given: str) -> bool:
+def use_up_secret(folder: Path, given: str) -> bool:
     """Whether a text is the newest secret; true once, within `SECONDS`."""
     path = folder / FILE
     with contextlib.suppress(OSError):

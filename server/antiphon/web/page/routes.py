@@ -26,7 +26,7 @@ from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import convert
 from antiphon.web.page import files
 from antiphon.web.page.feed import PageFeed
-from antiphon.web.page.files import take_secret
+from antiphon.web.page.files import use_up_secret
 from antiphon.web.protocol.websocket import WebSocket
 from antiphon.web.server import HttpServer
 
@@ -124,7 +124,7 @@ class SoundListener:
 
 
 @dataclass(slots=True)
-class _Tap:
+class _TapListeners:
     node: str
     reader: TapReader
     listeners: list[SoundListener] = field(default_factory=list)
@@ -136,7 +136,7 @@ class NodeSounds:
     def __init__(self, memory: TapMemory, numbers: Callable[[], Awaitable[dict[str, int]]]) -> None:
         """`numbers` queries control for the nodes' numbers by name, including `in` and `out`."""
         self._memory, self._numbers = memory, numbers
-        self._taps: list[_Tap | None] = [None] * TAPS
+        self._taps: list[_TapListeners | None] = [None] * TAPS
         self._running: asyncio.Task[None] | None = None
         self.dropped = 0
         for tap in range(TAPS):
@@ -183,7 +183,7 @@ class NodeSounds:
         if free is None:
             raise Refusal(503, f"{TAPS} nodes are listened to already, in all browsers together; close one")
         self._memory.words[free] = numbers[node]
-        self._taps[free] = _Tap(node, TapReader(self._memory, free), [listener])
+        self._taps[free] = _TapListeners(node, TapReader(self._memory, free), [listener])
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
         return free
@@ -207,12 +207,12 @@ class NodeSounds:
                     self._turn(tap)
             if loop.time() - asked >= NAMES_SECONDS and (naming is None or naming.done()):
                 asked = loop.time()
-                naming = asyncio.create_task(self._rename())
+                naming = asyncio.create_task(self._update_node_numbers())
             await asyncio.sleep(TURN_SECONDS)
         if naming is not None:
             await naming
 
-    async def _rename(self) -> None:
+    async def _update_node_numbers(self) -> None:
         """Updates the nodes' numbers; a missing node is silent until there is one of its name again."""
         with contextlib.suppress(AntiphonError):  # control is being restarted; the numbers stay as they were
             numbers = await self._numbers()
@@ -220,7 +220,7 @@ class NodeSounds:
                 if tap is not None and self._memory.words[place] != numbers.get(tap.node, 0):
                     self._memory.words[place] = numbers.get(tap.node, 0)
 
-    def _turn(self, tap: _Tap) -> None:
+    def _turn(self, tap: _TapListeners) -> None:
         shape = self._memory.shape
         first, count, blocks = tap.reader.read(BLOCKS)
         if count:
@@ -332,7 +332,7 @@ class PageKeyExchange:
     def serve(self, request: HttpRequest) -> Response:
         """Returns the key for a secret. Raises `Refusal` unless it is the newest secret and unused."""
         body: OpenBody = convert(request.json(), OpenBody)
-        if not take_secret(self.folder, body.secret):
+        if not use_up_secret(self.folder, body.secret):
             self.guard.wrong(request.peer)
             raise Refusal(403, EXPIRED)
         return answer({"key": self.guard.page_key})

@@ -16,7 +16,15 @@ from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSati
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from antiphon.jobs.job import InUse, Missing, StorageFull, TooMany, Unavailable, Unreadable, UnsupportedFormat
+from antiphon.jobs.job import (
+    FileInUse,
+    Missing,
+    StorageFull,
+    TooManyRequests,
+    Unavailable,
+    UnreadableFile,
+    UnsupportedFormat,
+)
 from antiphon.kernel.errors import AntiphonError, PluginError
 from antiphon.kernel.runtime.extras import advice
 from antiphon.web.http_message import Handler, HttpRequest, Refusal, Response, answer
@@ -26,10 +34,10 @@ from antiphon.web.protocol.websocket import ServeWebSocket
 
 STATUSES: dict[type[AntiphonError], int] = {
     Missing: 404,
-    InUse: 409,
+    FileInUse: 409,
     UnsupportedFormat: 415,
-    Unreadable: 422,
-    TooMany: 429,
+    UnreadableFile: 422,
+    TooManyRequests: 429,
     Unavailable: 503,
     StorageFull: 507,
 }
@@ -40,7 +48,7 @@ def refusal_of(error: AntiphonError) -> Refusal:
     """Converts an error to the refusal sent to a client."""
     if isinstance(error, Refusal):
         return error
-    wait = (("Retry-After", str(error.retry_seconds)),) if isinstance(error, TooMany) else ()
+    wait = (("Retry-After", str(error.retry_seconds)),) if isinstance(error, TooManyRequests) else ()
     return Refusal(STATUSES.get(type(error), 400), str(error), wait)
 
 
@@ -205,10 +213,12 @@ class Resource:
             body = body_pieces(scope, receive, endpoint.most, live=endpoint.live)
             response = await self._called(endpoint, request, body)
         else:
-            response = await self._with_body(endpoint, request, scope, receive)
+            response = await self._answer_with_body(endpoint, request, scope, receive)
         await respond(response, {**scope, "headers": []} if head else scope, receive, send)
 
-    async def _with_body(self, endpoint: Endpoint, request: HttpRequest, scope: Scope, receive: Receive) -> Response:
+    async def _answer_with_body(
+        self, endpoint: Endpoint, request: HttpRequest, scope: Scope, receive: Receive
+    ) -> Response:
         body = bytearray()
         try:
             async for piece in BodyReader(scope, receive).stream():

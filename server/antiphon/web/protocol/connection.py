@@ -136,7 +136,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         self._chunked = any(name == b"transfer-encoding" for name, _ in head.headers)
         scope = self._scope(head)
         if _asks_websocket(head) and (serve := self._connections.websocket_of(scope)) is not None:
-            await self._websocket(head, serve)
+            await self._serve_websocket(head, serve)
             return False
         await self._connections.app(scope, self._receive, self._send)
         return self._conn.our_state is h11.DONE and self._conn.their_state is h11.DONE
@@ -160,7 +160,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             "state": {"connection": self},
         }
 
-    async def _websocket(self, head: h11.Request, serve: ServeWebSocket) -> None:
+    async def _serve_websocket(self, head: h11.Request, serve: ServeWebSocket) -> None:
         one = WebSocket(self._received, self._writer, self._connections.turn, self.limits.idle_seconds)
         try:
             one.accept(head, self._conn.trailing_data[0])

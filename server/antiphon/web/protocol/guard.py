@@ -77,7 +77,7 @@ class Site:
     hosts: frozenset[str] = LOOPBACK
     proxied: frozenset[str] = frozenset()
 
-    def is_ours(self, authority: str, local: str = "") -> bool:
+    def names_this_server(self, authority: str, local: str = "") -> bool:
         """True if `authority`, "host:port", names this server; `local` is the connection's local address."""
         match = _AUTHORITY.fullmatch(authority)
         if match is None:
@@ -95,7 +95,7 @@ class Site:
         hosts = fields(headers, b"host")
         if len(hosts) != 1 or not hosts[0]:
             raise Refusal(400, "a request needs exactly one Host header")
-        if not self.is_ours(hosts[0], local):
+        if not self.names_this_server(hosts[0], local):
             raise Refusal(421, f"this server is not {_short(hosts[0])}; ask it as {self.name}")
         origins = fields(headers, b"origin")
         if origins and (len(origins) > 1 or not self._own_origin(origins[0], local)):
@@ -120,7 +120,7 @@ class Site:
         absolute = _ABSOLUTE.fullmatch(text)
         if absolute is not None:
             scheme, authority, text = absolute.groups()
-            if scheme.lower() != self.scheme or not self.is_ours(authority, local):
+            if scheme.lower() != self.scheme or not self.names_this_server(authority, local):
                 raise Refusal(421, f"this server is not {_short(f'{scheme}://{authority}')}; ask it as {self.name}")
             text = text if text.startswith("/") else "/" + text
         if not text.startswith("/") or "#" in text:
@@ -133,7 +133,7 @@ class Site:
         scheme, mark, authority = origin.partition("://")
         if authority.lower() in self.proxied:
             return scheme.lower() == "https"  # the proxy has the TLS
-        return bool(mark) and scheme.lower() == self.scheme and self.is_ours(authority, local)
+        return bool(mark) and scheme.lower() == self.scheme and self.names_this_server(authority, local)
 
 
 def asks_health(method: str, target: bytes) -> bool:

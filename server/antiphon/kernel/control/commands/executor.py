@@ -152,7 +152,7 @@ class Outbox:
             self._enqueue(self._for_plan, effect)
         else:
             if isinstance(effect, Panic | ClearSchedule):
-                self._for_plan = deque(left for e in self._for_plan for left in _surviving_part(effect, e))
+                self._for_plan = deque(left for e in self._for_plan for left in _part_after_drop(effect, e))
             if self._backlog or not self._try(effect):
                 self._enqueue(self._backlog, effect)
 
@@ -167,7 +167,7 @@ class Outbox:
         for effect in waiting:
             self._send(effect)
 
-    def engine_lost(self, again: list[Action]) -> None:
+    def clear_for_new_engine(self, again: list[Action]) -> None:
         """Clears the queues for a new engine; `again` is sent once its first plan plays."""
         self._backlog.clear()
         self._for_plan = deque(again)
@@ -199,7 +199,7 @@ class Outbox:
         queue.append(action)
 
 
-def _surviving_part(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
+def _part_after_drop(drop: Panic | ClearSchedule, action: Action) -> Iterator[Action]:
     """Yields the part of a waiting action that a panic or `/clearSched` leaves; `Syncs` answers dropped syncs."""
     if isinstance(action, EVENTS):
         if isinstance(drop, ClearSchedule) and (action.kind == "off" or type(action.when) is Now):
@@ -209,7 +209,7 @@ def _surviving_part(drop: Panic | ClearSchedule, action: Action) -> Iterator[Act
         yield action
 
 
-class Settable(Protocol):
+class SettableAddress(Protocol):
     """A settable address. `address`: the address, for answers; `node`, `param`: the parameter it sets."""
 
     address: str
@@ -247,7 +247,7 @@ class CommandExecutor:
         self._session, self._clock = parts.session, parts.clock
         self._outbox, self._feedback, self._saver = parts.outbox, parts.feedback, parts.saver
         self._replies, self._faults = parts.replies, parts.faults
-        self.gathered: dict[Settable, tuple[float, Peer]] = {}
+        self.gathered: dict[SettableAddress, tuple[float, Peer]] = {}
         self.batch = parts.outbox.batch  # a context: what is done in it takes effect at one sample
         self.load_time = 0.0
         self.replaced: Callable[[scenes.Scene, float], None] = _ignore_replaced
@@ -325,7 +325,7 @@ class CommandExecutor:
         self.replaced = _ignore_replaced  # what is recalled is one edit
         try:
             # a variant first: it decides which parameters its node has
-            if varied := [c for c in commands() if state.every[c.node].info.varied_by == c.param]:
+            if varied := [c for c in commands() if state.every[c.node].info.variant_parameter == c.param]:
                 self.perform(self._session.recall(varied, now, source))
             self.perform(self._session.recall(commands(), now, source))
         finally:

@@ -124,12 +124,12 @@ class PluginAddresses:
             if inspect.iscoroutine(answer):
                 self._begin(info, peer, answer)
             else:
-                self._carry_out(answer, peer)
+                self._execute_commands(answer, peer)
 
         self._directory.put(info, handle)
         self.infos.append(info)
 
-    def _carry_out(self, answer: Any, peer: Peer) -> None:
+    def _execute_commands(self, answer: Any, peer: Peer) -> None:
         for command in () if answer is None else answer if isinstance(answer, list | tuple) else (answer,):
             self._executor.do(command, peer.key)
 
@@ -144,7 +144,7 @@ class PluginAddresses:
 
     async def _finish(self, path: str, peer: Peer, work: Coroutine[Any, Any, Any]) -> None:
         try:
-            self._carry_out(await work, peer)
+            self._execute_commands(await work, peer)
         except AntiphonError as error:
             self._replies.fail(peer, path, str(error))
         except Exception as error:

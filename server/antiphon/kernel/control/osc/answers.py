@@ -11,10 +11,10 @@ from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import (
-    beyond_range,
+    beyond_range_message,
+    find_substituted_words,
     silent,
     stands_in,
-    substituted,
     unknown_words,
 )
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
@@ -86,12 +86,14 @@ class UnknownWords:
                 self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
         if peer.level is not Level.OWNER:
             return
-        for word, known in substituted(node.vocabulary, args):
-            self._remark(peer, address, (peer.key, node.id, word), stands_in(node.name, word, known))
+        for word, known in find_substituted_words(node.vocabulary, args):
+            self._send_remark_once(peer, address, (peer.key, node.id, word), stands_in(node.name, word, known))
         for name in past:
-            self._remark(peer, address, (peer.key, node.id, name), beyond_range(node.name, node.info.params, name))
+            self._send_remark_once(
+                peer, address, (peer.key, node.id, name), beyond_range_message(node.name, node.info.params, name)
+            )
 
-    def _remark(self, peer: Peer, address: str, key: tuple[object, int, str], sentence: str) -> None:
+    def _send_remark_once(self, peer: Peer, address: str, key: tuple[object, int, str], sentence: str) -> None:
         if key in self._remarked:
             return
         if len(self._remarked) >= MAX_REMEMBERED_WORDS:

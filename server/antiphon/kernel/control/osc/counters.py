@@ -83,14 +83,14 @@ def save_counts(counters: Numbers, counts: dict[str, int]) -> None:
         counters[place] = float(counts[name])
 
 
-def saved_counts(counters: Numbers) -> dict[str, int]:
+def read_counts(counters: Numbers) -> dict[str, int]:
     """Counters written by `save_counts`; 0 for an invalid number."""
     counts = {name: counters[place] for place, name in enumerate(KEPT)}
     return {name: int(number) if 0 <= number < 2**53 else 0 for name, number in counts.items()}
 
 
 def counts(app: OscServer, before: dict[str, int]) -> dict[str, int]:
-    """All counters by name. `app`: the parts of control; `before`: the `saved_counts` at the start of this process."""
+    """All counters by name. `app`: the parts of control; `before`: the `read_counts` at the start of this process."""
     engine: EngineCounters = app.link.counters()
     found = {
         name: before.get(name, 0) + (counter.read(app) if counter.read else getattr(engine, name))

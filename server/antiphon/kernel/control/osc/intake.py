@@ -64,7 +64,7 @@ MESSAGE_BYTES, ARG_BYTES = 256, 64
 """Approximate memory of a message, and of an argument, without its text and blobs."""
 
 
-class Deferred:
+class DeferredMessages:
     """Messages waiting for the time of their bundle."""
 
     def __init__(self, rate: int) -> None:
@@ -179,7 +179,7 @@ class Intake:
         self._feedback, self._faults = parts.feedback, parts.faults
         self.lanes = Rotation()
         self._behind: list[tuple[list[tuple[Lane, int]], AddressRoute, Message, Peer]] = []
-        self.deferred = Deferred(self._session.rate)
+        self.deferred = DeferredMessages(self._session.rate)
         self._deferred_at: set[int] = set()
         self.tap: Callable[[bytes, Peer], None] | None = None
         self.handling = Message(b"", b",", ())
@@ -354,7 +354,7 @@ class Intake:
         except MissingArgument as error:
             self._replies.fail(peer, route.address, f"{error}; write {route.usage}" if route.usage else str(error))
         except ScheduleFull as error:
-            self._replies.schedule_full(peer, route.address, str(error))
+            self._replies.fail_schedule_full(peer, route.address, str(error))
         except AntiphonError as error:
             self._replies.fail(peer, route.address, str(error))
         except Exception as error:

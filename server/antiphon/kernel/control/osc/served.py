@@ -27,7 +27,7 @@ from antiphon.kernel.control.patches.plans import Plans
 from antiphon.kernel.control.state import StateFolder, StateSaver
 from antiphon.kernel.control.subscribers.clients import Access, Subscribers, Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
-from antiphon.kernel.control.subscribers.replies import Replies, without_file_names
+from antiphon.kernel.control.subscribers.replies import Replies, replace_file_names
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import AntiphonError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Peer
@@ -81,8 +81,8 @@ class OscServer:
         self.faults, self.events = ControlFaults(), ServerEvents()
         self.access, self.surfaces = Access(options.allow), Surfaces()
         self.saver = StateSaver(self.folder, self._contents)
-        self.feedback = Feedback(self.surfaces, self._discreet)
-        self.replies = Replies(self.faults, self._discreet, self.feedback)
+        self.feedback = Feedback(self.surfaces, self._hide_file_names)
+        self.replies = Replies(self.faults, self._hide_file_names, self.feedback)
         self.unknown_words = UnknownWords(self.replies)
         self.outbox = Outbox(link, self.session.state)
         parts = CommandParts(
@@ -94,7 +94,7 @@ class OscServer:
         self.roots: set[str] = set()
         self.intake = Intake(self.router, self.executor, self.access, self.turns.at)
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
-        self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
+        self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._handle_bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
         self.syncs = Syncs(self.replies, self.clock)
         self.captures = Captures(link, self.replies, self.syncs)
@@ -147,14 +147,14 @@ class OscServer:
     def _contents(self) -> dict[str, Any]:
         return {name: value for kept in self.kept for name, value in kept().items()}
 
-    def _discreet(self, text: str) -> str:
-        return without_file_names(text, self.session.state, self.plans.scenes.values(), self.roots)
+    def _hide_file_names(self, text: str) -> str:
+        return replace_file_names(text, self.session.state, self.plans.scenes.values(), self.roots)
 
     def _handle_lane(self, lane: Lane) -> None:
         self.intake.lanes.add(lane)
         self.turns.wake()
 
-    def _bad_frame(self, peer: Peer, error: WireError) -> None:
+    def _handle_bad_frame(self, peer: Peer, error: WireError) -> None:
         self.intake.received += 1
         self.replies.fail(peer, error.address, str(error))
         self.turns.finish()

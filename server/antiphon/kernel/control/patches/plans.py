@@ -40,7 +40,7 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.actions import Effect
 from antiphon.kernel.session.commands import NOW, AwaitPlayer, When
-from antiphon.kernel.session.scenes import Scene, restricted_to, with_macros
+from antiphon.kernel.session.scenes import Scene, add_macro_positions, drop_missing_nodes
 from antiphon.kernel.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
@@ -197,7 +197,7 @@ class Plans:
     def recall(self, scene: Scene, beats: float, when: When, source: object) -> None:
         """Recalls a scene as one edit; arguments and errors are those of `CommandExecutor.recall`."""
         self._executor.settle()
-        scene = with_macros(scene, self._session.state)
+        scene = add_macro_positions(scene, self._session.state)
         if replaced := self._executor.recall(scene, beats, when, source):
             self.history.add(ValueEdit(RECALL, replaced, monotonic()))
 
@@ -240,9 +240,9 @@ class Plans:
 
     def _before(self, what: str, *, whole: bool) -> EditState:
         state = self._session.state
-        return EditState(what, state.current(), state.name, state.path, state.tempo, whole, self._extras())
+        return EditState(what, state.current(), state.name, state.path, state.tempo, whole, self._current_extras())
 
-    def _extras(self) -> PatchExtras:
+    def _current_extras(self) -> PatchExtras:
         return PatchExtras(self.patch, dict(self.scenes), self.clips, self.place())
 
     def _restore_extras(self, extras: PatchExtras) -> None:
@@ -263,7 +263,7 @@ class Plans:
         state, history = self._session.state, self.history
         effects = make()
         if state.loading:
-            extras = self._extras()
+            extras = self._current_extras()
             self._rollbacks.append(Rollback(state.goal, extras, (*history.done,), (*history.undone,)))
         self._executor.perform(effects)
         self._structure_changed()
@@ -284,7 +284,7 @@ class Plans:
         """The present nodes, wires, values and scenes as a patch of that name."""
         state = self._session.state
         graph = state.current()
-        scenes = restricted_to(self.scenes, graph)
+        scenes = drop_missing_nodes(self.scenes, graph)
         if self.patch is None:
             return Patch(name, state.tempo, graph, scenes, clips=self.clips)
         return replace(self.patch, name=name, tempo=state.tempo, graph=graph, scenes=scenes, clips=self.clips)
@@ -321,7 +321,7 @@ class Plans:
         self._executor.perform(effects)
         self._answers.loaded(serial)
         self._outbox.send_waiting()
-        self._executor.perform(self._session.held_again(serial))
+        self._executor.perform(self._session.replay_after_prepare(serial))
         self._engine = self._link.status().pid
         self._structure_changed()
         self._feedback.event("/patch/loaded", self._session.state.name)
@@ -377,7 +377,7 @@ class Plans:
         scheduled = self._session.resend()
         for node in self._session.state.nodes.values():
             node.state, node.reason = "running", ""
-        self._outbox.engine_lost(scheduled + self._syncs.again(scheduled))
+        self._outbox.clear_for_new_engine(scheduled + self._syncs.again(scheduled))
         self._executor.perform(self._session.state.restarted())
         self._retarget()
 

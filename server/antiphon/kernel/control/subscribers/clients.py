@@ -186,11 +186,11 @@ class Surface:
     meters: bool = True
 
     @property
-    def permitted(self) -> bool:
+    def may_receive_values(self) -> bool:
         """True if values may be sent to it: `--surface` names it, or its address is approved."""
         return self.fixed or self.peer.level is not Level.HELD
 
-    def moved_by(self, source: object) -> bool:
+    def is_origin_of(self, source: object) -> bool:
         """True if a change came from this surface itself."""
         if source in (self.owner, self.peer.key):
             return True
@@ -256,7 +256,7 @@ class Surfaces:
         for surface in self:
             peer = surface.peer
             peer.level = access.level(peer.host)
-            if not surface.permitted or peer.host in access.forgotten:
+            if not surface.may_receive_values or peer.host in access.forgotten:
                 del self.by_key[peer.key]
         self.expired += before - len(self)
         return len(self) != before
@@ -286,7 +286,7 @@ class Surfaces:
             peer = surface.peer
             last = max(surface.since, peer.last_received, last_packet(surface.owner))
             far = peer.udp is not None and peer.level != Level.OWNER and not surface.fixed
-            if peer.link_lost or not surface.permitted or (far and now - last > LEASE):
+            if peer.link_lost or not surface.may_receive_values or (far and now - last > LEASE):
                 del self.by_key[peer.key]
                 self.expired += 1
                 expired.append(surface)

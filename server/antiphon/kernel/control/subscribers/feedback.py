@@ -27,7 +27,7 @@ REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning", "/plugin
 Listener = Callable[[str, Value], None]
 
 
-def wire_value(param: Param, value: Value) -> Arg:
+def osc_value_of(param: Param, value: Value) -> Arg:
     """Wire type of a parameter's value: float f, int and switch i, the rest s."""
     match param.kind:
         case "float":
@@ -86,7 +86,7 @@ class Feedback:
 
     def param_changed(self, node: str, param: Param, value: Value, source: object) -> None:
         """Adds a changed parameter, at all addresses that set it; `source` as for `changed`."""
-        address, wired = f"/node/{node}/{param.name}", wire_value(param, value)
+        address, wired = f"/node/{node}/{param.name}", osc_value_of(param, value)
         self.changed(address, wired, source, param_level(param))
         if self.surfaces:
             short = ((f"/{MACRO}/{param.name}", wired),) if node == MACRO else ()
@@ -149,17 +149,17 @@ class Feedback:
                 for name, wired in ((address, value), *again.get(address, ()))
             ]
             for surface in self.surfaces:
-                if surface.quiet_until <= self._flushed and surface.permitted:
+                if surface.quiet_until <= self._flushed and surface.may_receive_values:
                     owner = surface.peer.level is Level.OWNER
                     changed = [
                         p
                         for p, source, level in encoded
-                        if (owner or level is not Level.OWNER) and not surface.moved_by(source)
+                        if (owner or level is not Level.OWNER) and not surface.is_origin_of(source)
                     ]
                     happened = [
                         p
                         for e, discreet, source in events
-                        if (p := e if owner else discreet) and not (source and surface.moved_by(source))
+                        if (p := e if owner else discreet) and not (source and surface.is_origin_of(source))
                     ]
                     played = notes if owner and surface.notes else []
                     self._send(surface, changed + happened + played + late + (levels if surface.meters else []))

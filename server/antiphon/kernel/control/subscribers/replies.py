@@ -42,7 +42,7 @@ class Replies:
             if peer.fails.few:
                 self._feedback.refused(address, text, peer.key)
 
-    def schedule_full(self, peer: Peer, address: str, reason: str) -> None:
+    def fail_schedule_full(self, peer: Peer, address: str, reason: str) -> None:
         """Does what `fail` does, with one answer per `FULL_SECONDS`, as a flood fills the schedule repeatedly."""
         now = monotonic()
         if now - peer.full_reported >= FULL_SECONDS:
@@ -68,7 +68,7 @@ _PART = r"""[^\s'",:;()/]+"""
 _PATH = re.compile(rf"""(?P<quote>['"])(?P<quoted>/[^'"]*/[^'"]*)(?P=quote)|(?<![\w./])(?:/{_PART}){{2,}}/?""")
 
 
-def without_file_names(text: str, state: GraphState, scenes: Iterable[Scene], roots: Container[str]) -> str:
+def replace_file_names(text: str, state: GraphState, scenes: Iterable[Scene], roots: Container[str]) -> str:
     """The text with values of `file` parameters and absolute paths, unless below OSC `roots`, as `FILE`."""
     for name in sorted(_names(state, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)

@@ -102,7 +102,9 @@ class Driver(Protocol):
     latency: int  # latency of the device, frames
     ring: int  # frames between the input and the output of a block in the driver's slots
     pace: NDArray[np.int64]
-    device: int  # address of the words of the device's callback (`engine.callback.Slot`); 0 for a software clock
+    device: (
+        int  # address of the words of the device's callback (`engine.callback.CallbackWord`); 0 for a software clock
+    )
     bell: int  # the bell that the callback rings; -1 for a software clock
 
     def start(self, first: int, origin_ns: int) -> None:

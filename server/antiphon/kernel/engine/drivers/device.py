@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.engine.callback import DEPTH, CallbackState, Slot, give
+from antiphon.kernel.engine.callback import DEPTH, CallbackState, CallbackWord, give
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord, pace_words
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native.compiling import kernel
@@ -51,15 +51,15 @@ def device_state(options: DriverOptions, ins: int, outs: int, rate: int, block: 
 def deliver_block(pace: i64p, s: i64p, block: i64, x: f32p, stride: i64, rows: i64p, count: i64) -> i64:
     """Delivers a block to the device: 1 if it is in time to be played, else 0.
 
-    `pace`, `s`: `PaceWord` and `Slot`; the other arguments are those of `give`.
+    `pace`, `s`: `PaceWord` and `CallbackWord`; the other arguments are those of `give`.
     """
     at = block - pace[PaceWord.FIRST]
-    behind = load_acquire(s, Slot.CALLS) - at
-    if behind > s[Slot.BURST]:
+    behind = load_acquire(s, CallbackWord.CALLS) - at
+    if behind > s[CallbackWord.BURST]:
         pace[PaceWord.LATE] = pace[PaceWord.LATE] + 1
     give(s, at, x, stride, rows, count)
     pace[PaceWord.DELIVERED] = at
-    return 1 if behind <= s[Slot.AHEAD] else 0
+    return 1 if behind <= s[CallbackWord.AHEAD] else 0
 
 
 class CallbackDriver:
@@ -88,7 +88,7 @@ class CallbackDriver:
         call = self.state.calls
         self._pace[PaceWord.NEXT], self._pace[PaceWord.FIRST] = call, first - call
         # the callback counts no misses before this block
-        self.state.view[Slot.PRIMED] = call + 1
+        self.state.view[CallbackWord.PRIMED] = call + 1
 
     def wait(self) -> int:
         """Blocks until the next input is there, and returns its block's number; -1 on a timeout."""
@@ -124,7 +124,7 @@ class CallbackDriver:
         return self.time_of(block) + self.ahead * self.block * 1_000_000_000 // self.rate
 
     def counts(self) -> tuple[int, int, int]:
-        return self.state.view[Slot.MISSED], self._pace[PaceWord.LATE], self.state.view[Slot.XRUNS]
+        return self.state.view[CallbackWord.MISSED], self._pace[PaceWord.LATE], self.state.view[CallbackWord.XRUNS]
 
     def alive(self) -> bool:
         return not self._gone

@@ -1,6 +1,6 @@
 """JACK driver, by JACK-Client, with the native process callback. JACK decides its rate and period."""
 
-from antiphon.kernel.engine.callback import Slot, jack_process
+from antiphon.kernel.engine.callback import CallbackWord, jack_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
 from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state, least_ahead
 from antiphon.kernel.errors import EngineError
@@ -38,18 +38,18 @@ class JackDriver(CallbackDriver):
         client, jack = self._client, self._jack
         period, rate, channels = client.blocksize, client.samplerate, options.channels
         state = device_state(options, channels, len(options.outs), rate, period)
-        super().__init__(state, options.rate, options.block, channels, state.view[Slot.AHEAD])
+        super().__init__(state, options.rate, options.block, channels, state.view[CallbackWord.AHEAD])
         self.device_rate, self.device_block = rate, period
         self._ins = [client.inports.register(f"in_{n + 1}") for n in range(channels)]
         self._outs = [client.outports.register(name) for name in options.outs]
         ffi, lib = jack._ffi, jack._lib
-        state.words[Slot.PORT_BUFFER] = _symbol("jack_port_get_buffer")
-        state.words[Slot.FRAME_CLOCK] = _symbol("jack_last_frame_time")
-        state.words[Slot.CLIENT] = int(ffi.cast("uintptr_t", client._ptr))
+        state.words[CallbackWord.PORT_BUFFER] = _symbol("jack_port_get_buffer")
+        state.words[CallbackWord.FRAME_CLOCK] = _symbol("jack_last_frame_time")
+        state.words[CallbackWord.CLIENT] = int(ffi.cast("uintptr_t", client._ptr))
         for n, port in enumerate(self._ins):
-            state.words[Slot.PORTS_IN + n] = int(ffi.cast("uintptr_t", port._ptr))
+            state.words[CallbackWord.PORTS_IN + n] = int(ffi.cast("uintptr_t", port._ptr))
         for n, port in enumerate(self._outs):
-            state.words[Slot.PORTS_OUT + n] = int(ffi.cast("uintptr_t", port._ptr))
+            state.words[CallbackWord.PORTS_OUT + n] = int(ffi.cast("uintptr_t", port._ptr))
         callback = ffi.cast("JackProcessCallback", jack_process.address)
         if lib.jack_set_process_callback(client._ptr, callback, ffi.cast("void*", state.address)):
             raise EngineError("JACK refused the process callback")
@@ -64,11 +64,11 @@ class JackDriver(CallbackDriver):
         self.on_idle = lambda: not self._down
 
     def _on_xrun(self, _microseconds: float) -> None:
-        self.state.view[Slot.XRUNS] += 1
+        self.state.view[CallbackWord.XRUNS] += 1
 
     def _on_period(self, frames: int) -> None:
         # PipeWire changes it as clients come and go: what the slots do not carry is opened anew
-        if least_ahead(self._options, self.device_rate, frames, self.state.view[Slot.AT]) > self.ahead:
+        if least_ahead(self._options, self.device_rate, frames, self.state.view[CallbackWord.AT]) > self.ahead:
             self._gone = True
 
     def _on_shutdown(self, _status: object, _reason: object) -> None:

@@ -3,7 +3,7 @@
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from antiphon.kernel.engine.callback import Slot, portaudio_process
+from antiphon.kernel.engine.callback import CallbackWord, portaudio_process
 from antiphon.kernel.engine.drivers.base import OF_OUTPUT, DriverOptions
 from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state
 from antiphon.kernel.errors import EngineError
@@ -38,7 +38,7 @@ class PortAudio(CallbackDriver):
         compile_all()
         state = device_state(options, channels_in, channels_out, rate, block)
         opened.callback(state.close)
-        super().__init__(state, options.rate, options.block, options.channels, state.view[Slot.AHEAD])
+        super().__init__(state, options.rate, options.block, options.channels, state.view[CallbackWord.AHEAD])
         self.device_rate, self.device_block = rate, block
         self._finished = False
         kind, device, channels = _shape(device_in, device_out, channels_in, channels_out)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples, missed_fade_out
-from antiphon.kernel.engine.callback import Slot
+from antiphon.kernel.engine.callback import CallbackWord
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import ChosenPairs
@@ -137,8 +137,8 @@ class NativeLoop:
         """Number of channels delivered to the device: all that it has, at most those played."""
         if not driver.device:
             return 0
-        slot = (ctypes.c_int64 * (Slot.CHANNELS_OUT + 1)).from_address(driver.device)
-        return min(int(slot[Slot.CHANNELS_OUT]), len(self._rows))
+        slot = (ctypes.c_int64 * (CallbackWord.CHANNELS_OUT + 1)).from_address(driver.device)
+        return min(int(slot[CallbackWord.CHANNELS_OUT]), len(self._rows))
 
     def _keep(self) -> None:
         words = self._shared.words

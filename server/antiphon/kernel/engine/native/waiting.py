@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from antiphon.kernel.engine.callback import DEPTH, Slot
+from antiphon.kernel.engine.callback import DEPTH, CallbackWord
 from antiphon.kernel.engine.drivers.base import PaceWord
 from antiphon.kernel.engine.drivers.device import LOOK_MS, deliver_block
 from antiphon.kernel.engine.drivers.headless import SECOND, due_ns, is_played
@@ -89,7 +89,7 @@ def wait_device(s: i64p) -> i64:
     pace = address_i64(s[LoopWord.PACE])
     device = address_i64(s[LoopWord.DEVICE])
     call = pace[PaceWord.NEXT]
-    while load_acquire(device, Slot.CALLS) <= call:
+    while load_acquire(device, CallbackWord.CALLS) <= call:
         s[LoopWord.POLLED] = s[LoopWord.DEVICE_BELL] + _READABLE
         s[LoopWord.POLLED + 1] = s[LoopWord.SIGNALS] + _READABLE
         call_c(s[LoopWord.POLL], offset(s, LoopWord.POLLED), 2, LOOK_MS)
@@ -100,7 +100,7 @@ def wait_device(s: i64p) -> i64:
             pace[PaceWord.SILENT_MS] = pace[PaceWord.SILENT_MS] + LOOK_MS
             return -1
         call_c(s[LoopWord.READ], s[LoopWord.DEVICE_BELL], as_u8p(offset(s, LoopWord.SINK)), 8)
-    if load_acquire(device, Slot.CALLS) - device[Slot.AHEAD] > call:
+    if load_acquire(device, CallbackWord.CALLS) - device[CallbackWord.AHEAD] > call:
         return -1
     return i64(pace[PaceWord.FIRST] + call)
 
@@ -112,7 +112,7 @@ def block_time(s: i64p, block: i64) -> i64:
     if s[LoopWord.DEVICE] == 0:
         return due_ns(pace, block)
     device = address_i64(s[LoopWord.DEVICE])
-    return i64(device[Slot.TIMES + (block - pace[PaceWord.FIRST]) % DEPTH])
+    return i64(device[CallbackWord.TIMES + (block - pace[PaceWord.FIRST]) % DEPTH])
 
 
 @kernel
@@ -121,9 +121,9 @@ def copy_device(s: i64p, block: i64) -> None:
     pace = address_i64(s[LoopWord.PACE])
     device = address_i64(s[LoopWord.DEVICE])
     frames = s[LoopWord.BLOCK]
-    count = max(1, device[Slot.CHANNELS_IN])
+    count = max(1, device[CallbackWord.CHANNELS_IN])
     first = (block - pace[PaceWord.FIRST]) % DEPTH * count
-    source = address_f32(device[Slot.IN_DATA])
+    source = address_f32(device[CallbackWord.IN_DATA])
     x = address_f32(s[LoopWord.X])
     for c in range(s[LoopWord.CHANNELS]):
         row = first + (c if c < count else count - 1)
@@ -235,7 +235,7 @@ def publish_clock(s: i64p, f: f64p, sample: i64, block: i64) -> None:
         follow_device(s, f, sample, at)
         device = address_i64(s[LoopWord.DEVICE])
         pace = address_i64(s[LoopWord.PACE])
-        header[HeaderWord.FRAME_BEGUN] = device[Slot.FRAME_BEGUN] - pace[PaceWord.FIRST] * s[LoopWord.BLOCK]
+        header[HeaderWord.FRAME_BEGUN] = device[CallbackWord.FRAME_BEGUN] - pace[PaceWord.FIRST] * s[LoopWord.BLOCK]
         at = i64(math.floor(f[LoopWord.DLL_TIME] + 0.5))
         step = f[LoopWord.DLL_PERIOD] / f64(s[LoopWord.BLOCK])
     # odd also after an engine that was killed while it wrote
@@ -334,8 +334,8 @@ def publish_block(s: i64p, sample: i64, beat: f64) -> i64:
     xruns = 0
     if s[LoopWord.DEVICE] != 0:
         device = address_i64(s[LoopWord.DEVICE])
-        missed = device[Slot.MISSED]
-        xruns = device[Slot.XRUNS]
+        missed = device[CallbackWord.MISSED]
+        xruns = device[CallbackWord.XRUNS]
     header[HeaderWord.BLOCKS] = header[HeaderWord.BLOCKS] + 1
     header[HeaderWord.MISSED_BLOCKS] = s[LoopWord.BASE_MISSED] + missed
     header[HeaderWord.LATE_BLOCKS] = s[LoopWord.BASE_LATE] + pace[PaceWord.LATE]

@@ -172,7 +172,7 @@ def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hasha
     if info is None or info.plugin in versions:
         # a type without a known declaration may be of another version: the key holds all values and all versions
         return (node.type, tuple(sorted(versions.items())), tuple(sorted(node.values.items())))
-    return (node.type, tuple(sorted(info.prepared_with(node.values).items())))
+    return (node.type, tuple(sorted(info.values_for_prepare(node.values).items())))
 
 
 def _try_in_child(

@@ -29,7 +29,7 @@ from antiphon.kernel.engine.link import (
 )
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.plans.admission import TIMEOUT_SECONDS, Admission, LoadEstimator
-from antiphon.kernel.engine.plans.loading import LoadingNote, Prepared
+from antiphon.kernel.engine.plans.loading import LoadingNote, PreparedNode
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import NodeError, ParamError, PatchError, PluginError, sentence
 from antiphon.kernel.graph.compiler import PlanOutline, build_plan, close_hosts, outline_plan
@@ -70,7 +70,7 @@ class PlanMaker:
     estimator: LoadEstimator
     loading: LoadingNote
     last: PlanCandidate | None = None
-    _prepared: dict[int, Prepared] = field(default_factory=dict)
+    _prepared: dict[int, PreparedNode] = field(default_factory=dict)
 
     def make_plan(
         self, graph: Graph, ids: Mapping[str, int], *, again: bool, versions: Mapping[str, str] = MappingProxyType({})
@@ -89,7 +89,7 @@ class PlanMaker:
             except ParamError as error:
                 raise NodeError(str(error), node.name) from None
         outline = outline_plan(graph, catalog, ids, None if self.last is None else self.last.plan)
-        prepared = {ids[n.name]: Prepared.of(ids[n.name], catalog[n.type], n.values) for n in graph.nodes}
+        prepared = {ids[n.name]: PreparedNode.of(ids[n.name], catalog[n.type], n.values) for n in graph.nodes}
         fresh = prepared.keys() - outline.reused.keys()
         unprepared = {number: CRASHED for number in fresh if prepared[number] in self.loading.blamed}
 
@@ -216,7 +216,7 @@ class Loader:
             self._loading.beat()
             if poll.poll(_LOOK_SECONDS * 1000):
                 self._guarded(self._receive)
-            self._guarded(self._maintain)
+            self._guarded(self._collect_and_report)
 
     def _guarded(self, turn: Callable[[], None]) -> None:
         """Runs one turn and prints its error, a repeated one once: without this thread no plan can be loaded."""
@@ -247,7 +247,7 @@ class Loader:
             self._say(DeviceUsed(problem, self._loop.driver.name, message["device"], message["serial"]))
             self._garbage = True
 
-    def _maintain(self) -> None:
+    def _collect_and_report(self) -> None:
         if self._garbage:
             # the automatic collector is off in an engine, and a plan's objects form cycles. They are collected in a
             # turn of its own, once no caller refers to them: 0.1 ms for 5,000 objects
@@ -296,7 +296,7 @@ class Loader:
         deadline = time.monotonic() + WORKER_TIMEOUT
         while self._pool is not None and not self._pool.settled(load.since) and time.monotonic() < deadline:
             self._loading.beat()
-            self._guarded(self._maintain)
+            self._guarded(self._collect_and_report)
             time.sleep(0.005)
 
     def _judge(self, load: _Load) -> None:

@@ -35,7 +35,7 @@ class _Word(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedNode:
     """Identity of a node with the values it is prepared with.
 
     `number`: the node's number; `values`: CRC-32 of its type and of the values it is prepared with.
@@ -45,10 +45,10 @@ class Prepared:
     values: int
 
     @staticmethod
-    def of(number: int, info: ProcessorInfo, values: Mapping[str, object]) -> Prepared:
+    def of(number: int, info: ProcessorInfo, values: Mapping[str, object]) -> PreparedNode:
         """The identity of node `number` of type `info` with `values`."""
-        asked = json.dumps([info.type, info.version, info.prepared_with(values)])  # type: ignore[arg-type]
-        return Prepared(number, zlib.crc32(asked.encode()))
+        asked = json.dumps([info.type, info.version, info.values_for_prepare(values)])  # type: ignore[arg-type]
+        return PreparedNode(number, zlib.crc32(asked.encode()))
 
 
 class LoadingNote:
@@ -65,7 +65,7 @@ class LoadingNote:
         self._name[0] = 0
         self._words[_Word.BEAT] = time.monotonic_ns()
 
-    def begin_prepare(self, node: Prepared, name: str) -> None:
+    def begin_prepare(self, node: PreparedNode, name: str) -> None:
         """Notes the start of a node's construction and `prepare`."""
         self.begin_close(name)
         self._words[_Word.VALUES] = node.values
@@ -79,11 +79,11 @@ class LoadingNote:
         self._name[len(text) :] = bytes(_NAME_BYTES - len(text))
 
     @property
-    def blamed(self) -> frozenset[Prepared]:
+    def blamed(self) -> frozenset[PreparedNode]:
         """Nodes whose `prepare` hung or crashed an engine; they are not prepared with the same values again."""
         return frozenset(self._entries())
 
-    def keep(self, nodes: Collection[Prepared]) -> None:
+    def keep(self, nodes: Collection[PreparedNode]) -> None:
         """Removes all but these nodes from the list: the others have left the graph, or have other values."""
         self._note([node for node in self._entries() if node in nodes])
 
@@ -109,8 +109,8 @@ class LoadingNote:
         not put the blame on the node; a second kill at the same node does.
         """
         words, name = self._words, self.name
-        node = Prepared(words[_Word.NUMBER], words[_Word.VALUES])
-        again = node == Prepared(words[_Word.LAST], words[_Word.LAST_VALUES])
+        node = PreparedNode(words[_Word.NUMBER], words[_Word.VALUES])
+        again = node == PreparedNode(words[_Word.LAST], words[_Word.LAST_VALUES])
         words[_Word.LAST], words[_Word.LAST_VALUES] = node.number, node.values
         words[_Word.NUMBER] = words[_Word.BEAT] = 0
         self._name[0] = 0
@@ -119,12 +119,12 @@ class LoadingNote:
         self._note([*(entry for entry in self._entries() if entry != node), node][-MAX_NOTED_NODES:])
         return name
 
-    def _entries(self) -> list[Prepared]:
+    def _entries(self) -> list[PreparedNode]:
         at, words = _NODES_AT, self._words
         count = min(MAX_NOTED_NODES, words[_Word.COUNT])
-        return [Prepared(words[at + 2 * n], words[at + 2 * n + 1]) for n in range(count)]
+        return [PreparedNode(words[at + 2 * n], words[at + 2 * n + 1]) for n in range(count)]
 
-    def _note(self, nodes: list[Prepared]) -> None:
+    def _note(self, nodes: list[PreparedNode]) -> None:
         words = self._words
         words[_Word.COUNT] = 0  # a writer that is killed half-way leaves an empty list, not a mixture
         for place, node in enumerate(nodes):

@@ -163,12 +163,12 @@ class Journal:
 def heard_lines(sample: int, heard: Iterable[tuple[str, Sequence[Event]]]) -> Iterator[dict[str, Any]]:
     """Yields the log's lines on events that nodes received in the block at `sample`, if MIDI files can hold them."""
     for name, events in heard:
-        told = [(e.offset, e.kind, int(e.number), float(e.value), e.channel) for e in events if _in_midi(e)]
+        told = [(e.offset, e.kind, int(e.number), float(e.value), e.channel) for e in events if _is_midi_event(e)]
         if told:
             yield {"sample": sample, "heard": name, "events": told}
 
 
-def _in_midi(event: Event) -> bool:
+def _is_midi_event(event: Event) -> bool:
     # the controllers from BEGIN on carry the values of notes of live scripts
     least = BEGIN if event.kind == "control" else HIGHEST + 1
     return event.kind in ("on", "off", "control", "bend", "program") and 0 <= event.number < least

@@ -95,8 +95,8 @@ class Recorder:
         except Exception as error:
             if path:
                 paths.drop_empty(Path(path))  # it was made by who chose the name
-            self._complain(path or "the recording", error)
-        self.arm()
+            self._report_error(path or "the recording", error)
+        self.request_recording_data()
         self._note()
 
     def _open(self, kind: str, path: Path, header: dict[str, Any]) -> RecordedTake:
@@ -136,7 +136,7 @@ class Recorder:
         except OSError as error:
             say(f"cannot note what is recorded: {paths.os_error_text(error)}")
 
-    def arm(self) -> None:
+    def request_recording_data(self) -> None:
         """Requests from the engine the data to be recorded."""
         sounds = any(take.taps for take in self._takes.values())
         if sounds and not self._sounds:
@@ -174,7 +174,7 @@ class Recorder:
                 step(take)
             except Exception as error:
                 self._end(kind, error)
-                self.arm()
+                self.request_recording_data()
                 self._note()
 
     def _check_limits(self, end: int) -> None:
@@ -188,7 +188,7 @@ class Recorder:
             self._tell(f"{self._takes[kind].ends}: {why}")
             self._end(kind)
         if over:
-            self.arm()
+            self.request_recording_data()
             self._note()
 
     def _over(self, take: RecordedTake) -> str:
@@ -239,12 +239,12 @@ class Recorder:
             return
         if error is not None:
             take.cut()
-            self._complain(take.ends, _cause(take.name, error))
+            self._report_error(take.ends, _cause(take.name, error))
         else:
             try:
                 take.close()
             except Exception as fault:
-                self._complain(take.lacks, fault)
+                self._report_error(take.lacks, fault)
         write_output(str(take))
         if kind == "tracks" and self._export:
             command = [*self._export, str(take.name), str(take.name)]  # from and to
@@ -255,7 +255,7 @@ class Recorder:
                 why, here = paths.os_error_text(fault), take.name
                 self._tell(f"{here} has no projects for studios yet: {why}; `antiphon export {here} {here}` makes them")
 
-    def _complain(self, what: str, error: Exception) -> None:
+    def _report_error(self, what: str, error: Exception) -> None:
         reason = paths.os_error_text(error) if isinstance(error, OSError) else str(error) or type(error).__name__
         text = reason if isinstance(error, FileError) else f"{what}: {reason}"
         self._tell(text)
@@ -323,7 +323,7 @@ def run(
     recorder.aloud = ready is None
     for message in begin:
         recorder.handle(message)
-    recorder.arm()
+    recorder.request_recording_data()
     recorder.aloud = True
     if ready is not None:
         os.write(ready, json.dumps(recorder.lines).encode() + b"\n")

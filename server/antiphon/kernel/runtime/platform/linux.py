@@ -126,16 +126,16 @@ def short_slices() -> None:
 
 def start_time(pid: int) -> int:
     """Clock ticks from the machine's start to a process's; 0 for one that has ended, a zombie too."""
-    fields = _stat(pid)
+    fields = _read_process_stat(pid)
     return 0 if not fields or fields[0] == b"Z" else int(fields[19])
 
 
 def is_stopped(pid: int) -> bool:
     """True for a process that a signal or a debugger has stopped."""
-    return _stat(pid)[:1] in ([b"T"], [b"t"])
+    return _read_process_stat(pid)[:1] in ([b"T"], [b"t"])
 
 
-def _stat(pid: int) -> list[bytes]:
+def _read_process_stat(pid: int) -> list[bytes]:
     """Fields of /proc/PID/stat from the state on; empty for a process that does not exist."""
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:

@@ -71,7 +71,7 @@ def wait_bell(bell: int) -> None:
 
 def anonymous_file(name: str, size: int) -> int:
     """Inheritable descriptor of unlinked shared memory, or of a temporary file where shared memory is too small."""
-    fd = _shared_memory(name)
+    fd = _open_shared_memory(name)
     if fd < 0 or not 0 < size <= _room(fd):
         if fd >= 0:
             os.close(fd)
@@ -84,7 +84,7 @@ def anonymous_file(name: str, size: int) -> int:
     return fd
 
 
-def _shared_memory(name: str) -> int:
+def _open_shared_memory(name: str) -> int:
     try:
         from _posixshmem import shm_open, shm_unlink  # type: ignore[import-not-found]  # it has no stub
     except ImportError:

@@ -147,15 +147,15 @@ class Child:
         """Kills the child and, where it leads a group, the processes that it started; a pending `receive` raises
         `EOFError`.
         """
-        self._signal(signal.SIGKILL)
+        self._send_signal(signal.SIGKILL)
 
     def end(self, more: float = 0.0) -> None:
         """Sends SIGTERM, and SIGKILL `TERM_SECONDS` and `more` later; returns when it has ended, or after both.
 
         SIGTERM is sent only to the child, which ends its own children in its own order.
         """
-        self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)  # a stopped process takes no SIGTERM
+        self._send_signal(signal.SIGTERM)
+        self._send_signal(signal.SIGCONT)  # a stopped process takes no SIGTERM
         self.wait(TERM_SECONDS + more)
         self.close()
 
@@ -171,7 +171,7 @@ class Child:
         self._status = 0
         self._close_lane()
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _send_signal(self, number: signal.Signals) -> None:
         with self._waiting:
             if self._status is not None:  # until it is waited for, its number is no other's
                 return

@@ -51,9 +51,9 @@ def read_message(fd: int, most: int = 0, silence: float | None = None, pid: int 
     by the clock for 0. Raises EOFError: the other end is closed. Raises TimeoutError: no byte came in time. Raises
     ValueError: the bytes are no message, or too long.
     """
-    size, raw = check_head(_exactly(fd, HEAD.size, silence, pid), most)
-    message = parse(_exactly(fd, size, silence, pid))
-    return message, _exactly(fd, raw, silence, pid)
+    size, raw = check_head(_read_exact_bytes(fd, HEAD.size, silence, pid), most)
+    message = parse(_read_exact_bytes(fd, size, silence, pid))
+    return message, _read_exact_bytes(fd, raw, silence, pid)
 
 
 def check_head(data: bytes | bytearray, most: int) -> tuple[int, int]:
@@ -94,7 +94,7 @@ class MessageBuffer:
         return parse(data)
 
 
-def _exactly(fd: int, size: int, silence: float | None, pid: int) -> bytearray:
+def _read_exact_bytes(fd: int, size: int, silence: float | None, pid: int) -> bytearray:
     data = bytearray(size)
     rest = memoryview(data)
     while rest:

@@ -73,7 +73,7 @@ def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSet
     paths.write_atomic(where / LIST, json.dumps(data).encode(), 0o600)
 
 
-def refuse_running(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
+def read_left_processes(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
     """Returns a server's file, and its processes that still run; None without a file.
 
     Raises UsageError while its supervisor runs.
@@ -93,7 +93,7 @@ def refuse_running(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
 
 def end_orphans(where: Path) -> None:
     """Ends the processes that a dead supervisor left running. Raises UsageError while a server runs."""
-    abandoned = refuse_running(where)
+    abandoned = read_left_processes(where)
     if abandoned is None:
         return
     _, alive = abandoned

@@ -85,7 +85,7 @@ def start_answering(function: Callable[..., int | None], *args: Any, answering: 
     return child.pid, receiving
 
 
-def _main(giving: int, *modules: str) -> None:
+def _run_received_function(giving: int, *modules: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # a tenth of the time in which modules are imported
     for module in modules:
@@ -112,4 +112,4 @@ def _main(giving: int, *modules: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]), *sys.argv[2:])
+    _run_received_function(int(sys.argv[1]), *sys.argv[2:])

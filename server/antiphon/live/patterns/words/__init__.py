@@ -4,4 +4,4 @@ from antiphon.live.patterns import controls, pattern, signals
 from antiphon.live.patterns.words import harmony, layers, making, picking, samples, table, time, values
 
 table.load((time, layers, picking, values, harmony, samples, making, controls, pattern, signals))
-table.promote()
+table.extend_plain_patterns()

@@ -9,7 +9,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, number_of, numbers
 from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
-from antiphon.live.patterns.harmony import named_number, note_number, scale_of, symbol
+from antiphon.live.patterns.harmony import note_number, parse_note_name, scale_of, symbol
 from antiphon.live.patterns.mini_reading import read
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
@@ -41,7 +41,7 @@ def _joined(value: Any) -> str:
 def degree_note(given: Any, value: Any) -> Any:
     """Note of a scale degree; "2#" and "2b" are raised and lowered."""
     text = str(value)
-    if text[:1].isalpha() and named_number(text) is not None:
+    if text[:1].isalpha() and parse_note_name(text) is not None:
         return _nearest(given, value)
     shift = text.count("#") - text.count("b") if isinstance(value, str) else 0
     try:
@@ -80,7 +80,7 @@ def to_scale(p: P, steps: Sequence[int]) -> P:
     return p.map(lambda v: given[int(v) % len(given)] + 12 * (int(v) // len(given)))
 
 
-def _on_notes(p: P, argument: Query[Any], change: Callable[[Any, Any], Any]) -> P:
+def _change_note_values(p: P, argument: Query[Any], change: Callable[[Any, Any], Any]) -> P:
     def changed(value: Any, by: Any) -> Any:
         if not isinstance(value, dict):
             return change(note_number(value), by)
@@ -107,7 +107,7 @@ def _semitones(word: Any) -> float:
 
 def transpose(p: P, by: Argument) -> P:
     given = read(by, lambda w: (_semitones(w),)) if isinstance(by, str) else numbers(by, "transpose")
-    return _on_notes(p, given, lambda note, steps: note + steps)
+    return _change_note_values(p, given, lambda note, steps: note + steps)
 
 
 def scale_transpose(p: P, steps: Argument, name: Argument = "c4:major") -> P:
@@ -120,7 +120,7 @@ def scale_transpose(p: P, steps: Argument, name: Argument = "c4:major") -> P:
         degree = next(k for k in range(len(given)) if given[k] + 12 * octave == near) + octave * len(given)
         return given[degree + round(float(by))]
 
-    return _on_notes(p, pairs, moved)
+    return _change_note_values(p, pairs, moved)
 
 
 # ---- chords
@@ -131,20 +131,20 @@ def chords(names: Argument) -> Pattern[str]:
     return Pattern(query)
 
 
-def _with_chord(value: Any, given: Any) -> dict[str, Any]:
+def _merge_chord_values(value: Any, given: Any) -> dict[str, Any]:
     return {**(value if isinstance(value, dict) else {"n": value}), **given}
 
 
-def _of_voicing(p: Any, name: str, argument: Argument) -> ControlPattern:
+def _set_voicing_value(p: Any, name: str, argument: Argument) -> ControlPattern:
     """Sets a value that `voicing` reads on a pattern of chords."""
 
     def named(value: Any, given: Any) -> dict[str, Any]:
-        return {**_of_chord(value), **given}
+        return {**_chord_event_values(value), **given}
 
     return ControlPattern(queries.apply_left(p.events, values_of(name, argument), named))
 
 
-def _of_chord(value: Any) -> dict[str, Any]:
+def _chord_event_values(value: Any) -> dict[str, Any]:
     """Values of a chord event; a bare or unnamed value becomes its `chord`."""
     if not isinstance(value, dict):
         return {"chord": value}
@@ -176,17 +176,17 @@ def _place(notes: Sequence[Any], place: int) -> Any:
 
 
 @cache
-def _voiced(name: str, highest: int) -> tuple[int, ...]:
+def _voice_chord(name: str, highest: int) -> tuple[int, ...]:
     """Notes of a chord in close position above its bass, with the top one at or below `highest`."""
     notes, bass = symbol(name)
     classes = sorted({int(note) % 12 for note in notes})
     top = max(n for n in range(highest - 11, highest + 1) if n % 12 in classes)
     upper = [n for n in range(top - 11, top + 1) if n % 12 in classes]
     root = int(notes[0]) % 12
-    return tuple(sorted({*upper})) if bass == root else (_at_or_below(bass, upper[0] - 1), *upper)
+    return tuple(sorted({*upper})) if bass == root else (_highest_pitch_below(bass, upper[0] - 1), *upper)
 
 
-def _at_or_below(pitch_class: int, highest: int) -> int:
+def _highest_pitch_below(pitch_class: int, highest: int) -> int:
     return highest - (highest - pitch_class) % 12
 
 
@@ -196,10 +196,10 @@ def voicing(p: P, anchor: str | int = "c5") -> ControlPattern:
     def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
         found: list[CycleEvent[Any]] = []
         for event in p.events(span, seed):
-            value = _of_chord(event.value)
+            value = _chord_event_values(event.value)
             top = int(note_number(value.pop("anchor", highest)))
             shift = int(value.pop("offset", 0))
-            found += _noted(event, value, partial(_voiced, highest=top), shift)
+            found += _noted(event, value, partial(_voice_chord, highest=top), shift)
         return found
 
     return ControlPattern(query)
@@ -211,7 +211,7 @@ def root_notes(p: P, octave: int = 2) -> ControlPattern:
     def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
         found: list[CycleEvent[Any]] = []
         for event in p.events(span, seed):
-            value = _of_chord(event.value)
+            value = _chord_event_values(event.value)
             found += _noted(event, value, lambda name: (12 * (number + 1) + symbol(name)[1],))
         return found
 
@@ -227,7 +227,7 @@ def inversion(p: P, times: int) -> P:
             notes = sorted(together.value, key=lambda e: _height(e.value))
             for place, event in enumerate(notes):
                 octaves = (count - place + len(notes) - 1) // len(notes)
-                found.append(event.with_value(_raised(event.value, 12 * octaves)))
+                found.append(event.with_value(_transpose_value(event.value, 12 * octaves)))
         return found
 
     return p._new(query)
@@ -237,7 +237,7 @@ def _height(value: Any) -> Any:
     return note_number(value["note"]) if isinstance(value, dict) and "note" in value else value
 
 
-def _raised(value: Any, by: int) -> Any:
+def _transpose_value(value: Any, by: int) -> Any:
     return {**value, "note": note_number(value["note"]) + by} if isinstance(value, dict) else value + by
 
 
@@ -327,15 +327,15 @@ def in_octave(p: P, octave: int) -> P:
 
 
 EXTRA_WORDS: dict[str, Any] = {
-    "octave": lambda p, octaves: _on_notes(p, numbers(octaves, "octave"), lambda note, k: note + 12 * k),
-    "up": lambda p, semitones: _on_notes(p, numbers(semitones, "up"), lambda note, k: note + k),
+    "octave": lambda p, octaves: _change_note_values(p, numbers(octaves, "octave"), lambda note, k: note + 12 * k),
+    "up": lambda p, semitones: _change_note_values(p, numbers(semitones, "up"), lambda note, k: note + k),
     "chord": lambda p, names=None: (
         ControlPattern(values_of("chord", p))
         if names is None
-        else p._new(queries.apply_left(p.events, values_of("chord", names), _with_chord))
+        else p._new(queries.apply_left(p.events, values_of("chord", names), _merge_chord_values))
     ),
-    "anchor": lambda p, note: _of_voicing(p, "anchor", note),
-    "mode": lambda p, name: _of_voicing(p, "mode", name),
-    "offset": lambda p, places: _of_voicing(p, "offset", places),
+    "anchor": lambda p, note: _set_voicing_value(p, "anchor", note),
+    "mode": lambda p, name: _set_voicing_value(p, "mode", name),
+    "offset": lambda p, places: _set_voicing_value(p, "offset", places),
     "arpeggiate": lambda p: p._new(_run(p.events, lambda notes: notes)),
 }

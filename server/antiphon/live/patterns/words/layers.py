@@ -11,7 +11,7 @@ from antiphon.live.patterns.arguments import Argument, Truth, each, truths, whol
 from antiphon.live.patterns.pattern import MAX_TIMES, Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, exact
-from antiphon.live.patterns.words.making import as_pattern
+from antiphon.live.patterns.words.making import convert_to_pattern
 from antiphon.live.patterns.words.time import Change, P
 
 
@@ -65,7 +65,7 @@ def invert(p: P) -> P:
     return Pattern(queries.map_values(p.events, lambda value: value in (False, 0, "f", "false")))
 
 
-def while_switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
+def keep_while_switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
     """Keeps the events while switches are on, or off."""
     chosen = queries.keep(truths(switches, what), lambda value: value is on)
     return queries.apply_left(p.events, chosen, lambda value, _: value)
@@ -73,7 +73,9 @@ def while_switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
 
 def sew(p: P, switches: Truth, other: P) -> P:
     return p._new(
-        queries.stack([while_switched(p, switches, "sew", True), while_switched(other, switches, "sew", False)])
+        queries.stack(
+            [keep_while_switched(p, switches, "sew", True), keep_while_switched(other, switches, "sew", False)]
+        )
     )
 
 
@@ -129,7 +131,7 @@ def ghost(p: P) -> P:
 MAX_LAYERS = 64
 
 
-def _changed_so_often(p: P, change: Callable[..., Any], k: int, example: str) -> P:
+def _apply_change_repeatedly(p: P, change: Callable[..., Any], k: int, example: str) -> P:
     """Applies a change k times, or once with k if it also takes a number."""
     if not callable(change):
         return p._changed(change, example)
@@ -153,7 +155,7 @@ def layer(p: P, *changes: Change) -> P:
 def echo_with(p: P, times: int, cycles: Number, change: Change) -> P:
     count, gap = whole(exact(times, "echo_with"), "echo_with", 1, MAX_LAYERS), exact(cycles, "echo_with")
     example = "echo_with(3, 1/8, add(7))"
-    echoes = [_changed_so_often(p.late(gap * k), change, k, example).events for k in range(count)]
+    echoes = [_apply_change_repeatedly(p.late(gap * k), change, k, example).events for k in range(count)]
     return p._new(queries.stack(echoes))
 
 
@@ -162,7 +164,9 @@ def ply_with(p: P, times: int, change: Callable[..., Any]) -> P:
 
     def played(value: Any) -> Query[Any]:
         one = p._new(queries.pure(value))
-        return queries.fastcat([_changed_so_often(one, change, k, "ply_with(3, add(7))").events for k in range(count)])
+        return queries.fastcat(
+            [_apply_change_repeatedly(one, change, k, "ply_with(3, add(7))").events for k in range(count)]
+        )
 
     return p._new(joins.join_squeeze(queries.map_values(p.events, played)))
 
@@ -259,7 +263,9 @@ EXTRA_WORDS: dict[str, Any] = {
     ),
     "binary": lambda number: _digits(number, None),
     "binary_n": lambda number, digits=16: _digits(number, whole(exact(digits, "binary_n"), "binary_n", 1, 64)),
-    "overlay": lambda p, *others: p._new(queries.stack([p.events, *(as_pattern(other).events for other in others)])),
+    "overlay": lambda p, *others: p._new(
+        queries.stack([p.events, *(convert_to_pattern(other).events for other in others)])
+    ),
     "stut": lambda p, times, fade, cycles: p.echo(times, cycles, fade),
     "stutter": lambda p, times, cycles: echo_with(p, times, cycles, lambda q: q),
     "ply_for_each": lambda p, times, change: ply_with(p, times, change),

@@ -13,7 +13,7 @@ from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.time import P, above
 
 
-def as_pattern(value: Any) -> P:
+def convert_to_pattern(value: Any) -> P:
     """Converts an argument to a pattern: text is mini-notation, a list is a sequence, another value is once a cycle."""
     if isinstance(value, Pattern):
         return value
@@ -25,11 +25,11 @@ def as_pattern(value: Any) -> P:
 
 
 def seq(*steps: Any) -> P:
-    return fastcat(*(as_pattern(step) for step in steps)) if steps else Pattern(queries.silence)
+    return fastcat(*(convert_to_pattern(step) for step in steps)) if steps else Pattern(queries.silence)
 
 
 def arrange(*sections: Any) -> P:
-    given = [(above(exact(n, "arrange"), "arrange"), as_pattern(p)) for n, p in _pairs(sections, "arrange")]
+    given = [(above(exact(n, "arrange"), "arrange"), convert_to_pattern(p)) for n, p in _pairs(sections, "arrange")]
     total = sum((count for count, _ in given), Fraction(0))
     stretched = [(count, queries.fast(pattern.events, count)) for count, pattern in given]
     return given[0][1]._new(queries.fast(queries.timecat(stretched), 1 / total))
@@ -99,12 +99,12 @@ def pulse(width: Number = 0.5) -> Pattern[float]:
 
 
 EXTRA_WORDS: dict[str, Any] = {
-    "slowcat": lambda *patterns: cat(*(as_pattern(pattern) for pattern in patterns)),
+    "slowcat": lambda *patterns: cat(*(convert_to_pattern(pattern) for pattern in patterns)),
     "time_cat": lambda *steps: timecat(
-        *((weight, as_pattern(pattern)) for weight, pattern in _pairs(steps, "time_cat"))
+        *((weight, convert_to_pattern(pattern)) for weight, pattern in _pairs(steps, "time_cat"))
     ),
     "ncat": lambda *sections: arrange(*sections),
-    "polyrhythm": lambda *patterns: stack(*(as_pattern(pattern) for pattern in patterns)),
+    "polyrhythm": lambda *patterns: stack(*(convert_to_pattern(pattern) for pattern in patterns)),
     "spread": lambda change, values, pattern: cat(*_spread(change, values, pattern, "spread")),
     "fastspread": lambda change, values, pattern: fastcat(*_spread(change, values, pattern, "fastspread")),
 } | {"steady": lambda value: Pattern(queries.signal(lambda time, seed: value))}

@@ -15,7 +15,7 @@ from antiphon.live.patterns.pattern import FIRST_STREAM, MAX_TIMES, Pattern, ran
 from antiphon.live.patterns.queries import Query, chance
 from antiphon.live.patterns.signals import rand
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
-from antiphon.live.patterns.words.making import as_pattern
+from antiphon.live.patterns.words.making import convert_to_pattern
 from antiphon.live.patterns.words.time import Change, P, piece
 
 _PIECES, _WEIGHTS, _SWITCH = (1 << 35), (1 << 36), (1 << 37)
@@ -103,7 +103,7 @@ def wchoose(*pairs: Any) -> Pattern[Any]:
 
 def wrandcat(*pairs: Any) -> Any:
     values, weights = _weighted(pairs, "wrandcat")
-    patterns = [as_pattern(value) for value in values]
+    patterns = [convert_to_pattern(value) for value in values]
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[Any]]:
         place = _chosen(chance(seed, _WEIGHTS + 1, Fraction(cycle)), weights)
@@ -144,7 +144,7 @@ def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
     if isinstance(choices, str) or not isinstance(choices, Sequence | Mapping) or not choices:
         raise UsageError('pick takes a list of patterns, as in mini("<0 1>").pick([s("bd*4"), s("sd*2")])')
     picked_one = _JOINS[how](
-        queries.map_values(p.events, lambda v: as_pattern(choose_from(choices, v, around=around)).events)
+        queries.map_values(p.events, lambda v: convert_to_pattern(choose_from(choices, v, around=around)).events)
     )
     given = list(choices.values() if isinstance(choices, Mapping) else choices)
     kind = next((c for c in given if isinstance(c, Pattern)), None)
@@ -161,12 +161,12 @@ def pick_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
 
 def _pick_change(p: P, numbers: Argument, changes: Sequence[Change], *, around: bool) -> P:
     done = [p._changed(change, 'pick_f("<0 1>", [rev, fast(2)])') for change in changes]
-    return p._new(pick_from(as_pattern(numbers), done, around=around).events)
+    return p._new(pick_from(convert_to_pattern(numbers), done, around=around).events)
 
 
 def _bound(p: P, change: Callable[[Any], Any], join: Callable[[Query[Query[Any]]], Query[Any]]) -> P:
-    first = [as_pattern(change(event.value)) for event in p.query(0, 1)[:1]]
-    made = join(queries.map_values(p.events, lambda value: as_pattern(change(value)).events))
+    first = [convert_to_pattern(change(event.value)) for event in p.query(0, 1)[:1]]
+    made = join(queries.map_values(p.events, lambda value: convert_to_pattern(change(value)).events))
     return first[0]._new(made) if first else Pattern(made)
 
 
@@ -185,7 +185,7 @@ EXTRA_WORDS: dict[str, Any] = (
         "scramble": lambda p, pieces: p._new(
             each(pieces, "scramble", lambda n: _mixed(p.events, whole(n, "scramble", 1, MAX_TIMES), once=False))
         ),
-        "choose_cycles": lambda *values: randcat(*(as_pattern(value) for value in values)),
+        "choose_cycles": lambda *values: randcat(*(convert_to_pattern(value) for value in values)),
     }
     | {f"pick{'mod' * around}{how}": _picker(how, around) for how in _JOINS for around in (False, True)}
     | {"always": _often(1.0), "almost_always": _often(0.9), "almost_never": _often(0.1)}

@@ -17,7 +17,7 @@ MAX_PARTS = 1024
 
 
 def striate(p: P, parts: Argument) -> P:
-    return _striped(p, parts, "striate", lambda k, count: (k / count, (k + 1) / count))
+    return _split_into_parts(p, parts, "striate", lambda k, count: (k / count, (k + 1) / count))
 
 
 def striate_by(p: P, parts: Argument, length: float) -> P:
@@ -29,11 +29,11 @@ def striate_by(p: P, parts: Argument, length: float) -> P:
         begin = float(k * (1 - share) / max(count - 1, 1))
         return begin, min(begin + float(share), 1.0)
 
-    return _striped(p, parts, "striate_by", part)
+    return _split_into_parts(p, parts, "striate_by", part)
 
 
-def _striped(p: P, parts: Argument, what: str, edges: Callable[[int, int], tuple[float, float]]) -> P:
-    def striped(n: Fraction) -> Query[Any]:
+def _split_into_parts(p: P, parts: Argument, what: str, edges: Callable[[int, int], tuple[float, float]]) -> P:
+    def sequence_sound_parts(n: Fraction) -> Query[Any]:
         count = whole(n, what, 1, MAX_PARTS)
 
         def part(k: int) -> Query[Any]:
@@ -42,7 +42,7 @@ def _striped(p: P, parts: Argument, what: str, edges: Callable[[int, int], tuple
 
         return queries.fastcat([part(k) for k in range(count)])
 
-    return p._new(each(parts, what, striped))
+    return p._new(each(parts, what, sequence_sound_parts))
 
 
 def _parts(p: P, parts: Argument, order: Argument, what: str) -> Query[Any]:
@@ -61,10 +61,10 @@ def _parts(p: P, parts: Argument, order: Argument, what: str) -> Query[Any]:
 def slice(p: Any, parts: Argument, order: Argument | None = None) -> Any:
     if order is None:
         return p.set(slice=parts)
-    return p._new(queries.map_values(_parts(p, parts, order, "slice"), _public))
+    return p._new(queries.map_values(_parts(p, parts, order, "slice"), _drop_private_values))
 
 
-def _public(value: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_private_values(value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: v for name, v in value.items() if not name.startswith("_")}
 
 
@@ -78,7 +78,7 @@ def _fitted(query: Query[Any]) -> Query[Any]:
             value = event.value
             share = plain_number(value.get("end", 1.0)) - plain_number(value.get("begin", 0.0))
             speed = plain_number(value.get("speed", 1.0)) * share / float(length)
-            events.append(event.with_value({**_public(value), "speed": speed, "unit": "c"}))
+            events.append(event.with_value({**_drop_private_values(value), "speed": speed, "unit": "c"}))
         return events
 
     return found
@@ -99,10 +99,12 @@ def smash(p: P, parts: int, factors: Any) -> P:
 
 
 def freq(p: Any, hertz: Argument) -> Any:
-    return p._new(queries.apply_left(p.events, notes_at(hertz).events, lambda value, note: {**value, **note}))
+    return p._new(
+        queries.apply_left(p.events, convert_hertz_to_notes(hertz).events, lambda value, note: {**value, **note})
+    )
 
 
-def notes_at(hertz: Argument) -> ControlPattern:
+def convert_hertz_to_notes(hertz: Argument) -> ControlPattern:
     """Converts a pattern of frequencies to notes."""
 
     def note(f: float) -> dict[str, Any]:

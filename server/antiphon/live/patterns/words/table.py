@@ -23,7 +23,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns.arguments import Argument
 from antiphon.live.patterns.controls import ControlPattern, unnamed, values_of
 from antiphon.live.patterns.pattern import Pattern
-from antiphon.live.patterns.words.samples import notes_at
+from antiphon.live.patterns.words.samples import convert_hertz_to_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ NO_EFFECT_PREFIX = "Nothing: "
 """Prefix of remarks on words without effect."""
 
 
-def camel(name: str) -> str:
+def to_camel_case(name: str) -> str:
     """Converts `loop_at` to `loopAt`."""
     return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda found: found[1].upper(), name)
 
@@ -71,10 +71,10 @@ def load(modules: tuple[ModuleType, ...]) -> None:
         function = next((found for module in modules if (found := _defined(module, name))), None)
         function = function or getattr(ControlPattern, name, None)
         nothing, doc = doc.startswith(NO_EFFECT_PREFIX), doc.removeprefix(NO_EFFECT_PREFIX)
-        function = function or (_nothing(doc) if nothing else _setter(name))
+        function = function or (_nothing(doc) if nothing else _make_value_setter(name))
         if doc:
             function.__doc__, function.__qualname__ = doc, name  # as errors of calls name it
-        names = tuple(dict.fromkeys(x for n in (name, *also.split()) for x in (n, camel(n))))
+        names = tuple(dict.fromkeys(x for n in (name, *also.split()) for x in (n, to_camel_case(n))))
         says = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
         WORDS[name] = TableWord(name, function, kind, group, example, names, says)
         owner = ControlPattern if kind == "played" or name in vars(ControlPattern) else Pattern
@@ -83,14 +83,14 @@ def load(modules: tuple[ModuleType, ...]) -> None:
                 setattr(owner, spelling, function)
 
 
-def promote() -> None:
+def extend_plain_patterns() -> None:
     """Adds the words of control patterns to plain patterns, whose values `note` or `s` names later."""
     for name in dir(ControlPattern):
         if not name.startswith("_") and not hasattr(Pattern, name):
-            setattr(Pattern, name, _of_unnamed(name))
+            setattr(Pattern, name, _wrap_unnamed_method(name))
 
 
-def _of_unnamed(name: str) -> Callable[..., Any]:
+def _wrap_unnamed_method(name: str) -> Callable[..., Any]:
     @wraps(getattr(ControlPattern, name))
     def function(p: Any, *args: Any, **values: Any) -> Any:
         return getattr(unnamed(p), name)(*args, **values)
@@ -103,14 +103,14 @@ def _defined(module: ModuleType, name: str) -> Any:
     return found if isinstance(found, FunctionType) else None
 
 
-def _setter(name: str) -> Callable[..., Any]:
+def _make_value_setter(name: str) -> Callable[..., Any]:
     def function(p: Any, value: Argument) -> Any:
         return p.set(**{name: value})
 
     return function
 
 
-def say_once(sentence: str) -> None:
+def print_remark_once(sentence: str) -> None:
     """Prints a remark of a performance, unless it has been printed."""
     if sentence not in _SHOWN_REMARKS:
         _SHOWN_REMARKS.add(sentence)
@@ -119,7 +119,7 @@ def say_once(sentence: str) -> None:
 
 def _nothing(sentence: str) -> Callable[..., Any]:
     def function(p: Any, *_: Any, **__: Any) -> Any:
-        say_once(sentence)
+        print_remark_once(sentence)
         return p
 
     return function
@@ -149,11 +149,13 @@ class Change:
         word = next((word for word in WORDS.values() if name in word.names), None)
         if word is None or len(args) != 1 or values or not (word.group == "notes" or word.name == "freq"):
             return None
-        first = notes_at(args[0]) if word.name == "freq" else ControlPattern(values_of(word.name, args[0]))
+        first = (
+            convert_hertz_to_notes(args[0]) if word.name == "freq" else ControlPattern(values_of(word.name, args[0]))
+        )
         return Change(*rest)(first) if rest else first
 
 
-def as_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+def make_delayed_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Makes a change of a method: `linger(1/4)` is applied later; with a final pattern, `linger(1/4, p)`, at once."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     bare = all(p.default is not p.empty for p in parameters)  # none is needed, and none takes anything
@@ -185,9 +187,11 @@ def as_change(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def export_words(taken: dict[str, Any]) -> dict[str, Any]:
     """Words of the table in all spellings, and the words of `taken`, unchanged, in camelCase."""
-    found = {camel(name): value for name, value in taken.items() if camel(name) not in taken}
+    found = {to_camel_case(name): value for name, value in taken.items() if to_camel_case(name) not in taken}
     for entry in WORDS.values():
         for spelling in entry.names:
             if spelling not in taken and not keyword.iskeyword(spelling) and not hasattr(builtins, spelling):
-                found[spelling] = entry.function if entry.kind == "maker" else as_change(entry.function, spelling)
+                found[spelling] = (
+                    entry.function if entry.kind == "maker" else make_delayed_change(entry.function, spelling)
+                )
     return found

@@ -43,13 +43,13 @@ def _places(begin: Number, end: Number, what: str) -> tuple[Fraction, Fraction]:
 
 
 def linger(p: P, share: Argument) -> P:
-    def lingered(n: Fraction) -> Query[Any]:
+    def repeat_cycle_share(n: Fraction) -> Query[Any]:
         if not 0 < abs(n) <= 1:
             raise UsageError(f"linger takes a share of the cycle, to 1, or below 0 of its end, not {float(n):g}")
         first = Fraction(0) if n > 0 else 1 + n
         return queries.fast(joins.zoom(p.events, first, first + abs(n)), 1 / abs(n))
 
-    return p._new(each(share, "linger", lingered))
+    return p._new(each(share, "linger", repeat_cycle_share))
 
 
 def ribbon(p: P, offset: Argument, cycles: Argument = 1) -> P:
@@ -61,10 +61,10 @@ def ribbon(p: P, offset: Argument, cycles: Argument = 1) -> P:
 
 
 def fast_gap(p: P, factor: Argument) -> P:
-    def gapped(n: Fraction) -> Query[Any]:
+    def compress_with_gap(n: Fraction) -> Query[Any]:
         return joins.compress(p.events, Fraction(0), 1 / n) if n >= 1 else queries.fast(p.events, above(n, "fast_gap"))
 
-    return p._new(each(factor, "fast_gap", gapped))
+    return p._new(each(factor, "fast_gap", compress_with_gap))
 
 
 def focus(p: P, begin: Number, end: Number) -> P:
@@ -120,12 +120,12 @@ def repeat_cycles(p: P, times: Argument) -> P:
 
 
 def bite(p: P, pieces: Argument, order: Argument) -> P:
-    def bitten(n: Fraction) -> Query[Any]:
+    def squeeze_pieces(n: Fraction) -> Query[Any]:
         return joins.join_squeeze(
             queries.map_values(numbers(order, "bite"), lambda k: piece(p.events, Fraction(k), above(n, "bite")))
         )
 
-    return p._new(each(pieces, "bite", bitten))
+    return p._new(each(pieces, "bite", squeeze_pieces))
 
 
 def piece(query: Query[Any], number: Fraction, count: Fraction) -> Query[Any]:

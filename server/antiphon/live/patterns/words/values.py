@@ -11,7 +11,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, Truth, name_value, truths
 from antiphon.live.patterns.controls import UNNAMED, ControlPattern, unnamed, values_of
-from antiphon.live.patterns.harmony import named_number
+from antiphon.live.patterns.harmony import parse_note_name
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span
@@ -23,12 +23,12 @@ Operation = Callable[[Any, Any], Any]
 def _number(value: Any) -> float:
     if isinstance(value, bool | int | float | Fraction):
         return float(value) if isinstance(value, Fraction) else value
-    if (number := named_number(value)) is not None:
+    if (number := parse_note_name(value)) is not None:
         return number
     raise UsageError(f"arithmetic takes numbers, not {str(value)[:40]!r}")
 
 
-def _calculated(name: str, change: Operation) -> Operation:
+def _checked_operation(name: str, change: Operation) -> Operation:
     def calculate(a: Any, b: Any) -> Any:
         if name == "add" and isinstance(a, str) and isinstance(b, str):
             return a + b
@@ -50,7 +50,7 @@ def product(a: Any, b: Any) -> Any:
 
 OPERATIONS: dict[str, Operation] = {
     "set": lambda a, b: b, "keep": lambda a, b: a, "eq": operator.eq, "ne": operator.ne,
-    **{name: _calculated(name, change) for name, change in {
+    **{name: _checked_operation(name, change) for name, change in {
         "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "mod": operator.mod,
         "pow": operator.pow, "lt": operator.lt, "gt": operator.gt, "lte": operator.le, "gte": operator.ge,
     }.items()},
@@ -189,7 +189,11 @@ def listed(p: P) -> P:
     def parts(value: Any) -> Any:
         if isinstance(value, Mapping) and UNNAMED in value:
             return {**value, UNNAMED: parts(value[UNNAMED])}
-        return [figure_or_word(part) for part in value.split(":")] if isinstance(value, str) and ":" in value else value
+        return (
+            [convert_numeric_word(part) for part in value.split(":")]
+            if isinstance(value, str) and ":" in value
+            else value
+        )
 
     return p.map(parts)
 
@@ -244,12 +248,12 @@ def as_(p: P, names: str) -> P:
 
     def named(value: Any) -> Any:
         parts = value.split(":") if isinstance(value, str) else [value]
-        return {key: figure_or_word(part) for key, part in zip(keys, parts, strict=False)}
+        return {key: convert_numeric_word(part) for key, part in zip(keys, parts, strict=False)}
 
     return ControlPattern(queries.map_values(p.events, named))
 
 
-def figure_or_word(word: Any) -> Any:
+def convert_numeric_word(word: Any) -> Any:
     """Converts a numeric word to a number; returns any other word unchanged."""
     try:
         return float(word) if not isinstance(word, str) or not word.lstrip("-").isdigit() else int(word)

@@ -10,7 +10,7 @@ from antiphon.kernel.control.osc.answers import words_packet
 from antiphon.kernel.control.osc.arguments import MAX_WORD, OWNER, Args, OnOff, OscCall, Word, is_press, osc
 from antiphon.kernel.control.osc.intake import AddressRoute, Handler
 from antiphon.kernel.control.osc.served import OscServer
-from antiphon.kernel.control.subscribers.feedback import param_level, wire_value
+from antiphon.kernel.control.subscribers.feedback import osc_value_of, param_level
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.graph import IN, known_type
@@ -214,7 +214,7 @@ def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
                 server.unknown_words.answer(peer, address, server.session.state.node(node), given, past)
                 return
         elif not args:
-            server.replies.reply(peer, encode(address, wire_value(param, server.executor.value(node, param.name))))
+            server.replies.reply(peer, encode(address, osc_value_of(param, server.executor.value(node, param.name))))
             return
         set_param(server, messages.parameter(node, param, args, when), peer, address)
         if param.kind == "text":

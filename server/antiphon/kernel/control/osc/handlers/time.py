@@ -37,7 +37,7 @@ def _plain(ask: OscCall, kind: type[Plain], args: Args) -> None:
     ask.do(messages.plain(ACTIONS.row(kind), args, ask.when))
 
 
-def leader_of(server: OscServer) -> str:
+def clock_leader_name(server: OscServer) -> str:
     """Name of the node that steers the clock, "" for none."""
     number = server.link.leader
     return next((node.name for node in server.session.state.nodes.values() if number and node.id == number), "")
@@ -53,7 +53,7 @@ def leader_of(server: OscServer) -> str:
 def tempo(ask: OscCall, args: Args) -> None:
     if args:
         _plain(ask, SetTempo, args)
-        if leader := leader_of(ask.server):
+        if leader := clock_leader_name(ask.server):
             said = f"{leader} leads the clock and takes its tempo back; send /node/{leader}/on 0 first"
             ask.reply("/remark", "/tempo", said)
         return
