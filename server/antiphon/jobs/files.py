@@ -55,8 +55,8 @@ class FileShelf:
         """Writes a file piece by piece, and returns its entry.
 
         The suffix of `name` gives its format. `check` is called with its path and name once it is complete, and raises
-        `UnreadableFile` if it is no sound or MIDI. Raises JobError: the name has no supported suffix, no room is left, or
-        the disk is full. Raises WireError: it is empty.
+        `UnreadableFile` if it is no sound or MIDI. Raises JobError: the name has no supported suffix, no room is left,
+        or the disk is full. Raises WireError: it is empty.
         """
         suffix = Path(name).suffix.lower()
         if suffix not in READ_SUFFIXES and suffix not in NOTES:

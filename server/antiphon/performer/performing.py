@@ -243,8 +243,8 @@ class Performing:
                 self.player.loaded()
             elif os.sep in wanted:
                 self.player.refuse(
-                    f"{escape_unprintable(wanted)} is a file, and a server that runs loads patches by their names: put it "
-                    "among those that `antiphon patches` lists"
+                    f"{escape_unprintable(wanted)} is a file, and a server that runs loads patches by their names: put "
+                    "it among those that `antiphon patches` lists"
                 )
             else:
                 self._loading, self._title = (wanted, now), ""

@@ -1,7 +1,7 @@
 """The audio device's callback as machine code: copies blocks between the device and slots, then rings a bell.
 
-It runs without the interpreter. Its state is one array of 64-bit words (`CallbackWord` names them), and its address
-the callback's user data; sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
+It runs without the interpreter. Its state is one array of 64-bit words (`CallbackWord` names them); its address is the
+callback's user data. Sound is float32 `[slot][channel][frame]`, and a slot's tag is the number of its block plus one.
 For a missing output block, the last frame is faded out (`missed_fade_out`), the next one is faded in by the same curve,
 and the miss is counted; a late block is not played, so the latency stays constant. The engine's block and rate need not
 be the device's: a call may bring any number of frames, and with another rate the sound is interpolated in both

@@ -102,7 +102,7 @@ def run(
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
     looped = fit_channel_count(sound, options.channels) if sound is not None else None
     loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, looped, pool, options, spec))
-    # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
+    # before _reduce_interruptions: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, given.peer, plugins, pool, given.weigher, DriverChange(loop, options, make_driver)).thread.start()
     _reduce_interruptions(fifo, words)
     _begin(loop, driver, shared, options.block * 1e9 / options.rate)

@@ -274,8 +274,8 @@ def limit(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i
     """Limits x to full scale, in place; returns the number of frames with gain reduction.
 
     All channels have the same gain. Above -1 dBFS the level approaches full scale asymptotically; the gain falls at
-    once at a peak and recovers by the factor `fall` per frame (`release_decay_factor`). state[0]: present gain reduction, first
-    0; the result does not depend on the block size. NaN and infinity become silence.
+    once at a peak and recovers by the factor `fall` per frame (`release_decay_factor`). state[0]: present gain
+    reduction, first 0; the result does not depend on the block size. NaN and infinity become silence.
     """
     turned = 0
     room = 1.0 - KNEE

@@ -102,8 +102,8 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     """Parses the arguments of `/node/NAME/play`.
 
     `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` 1 to 127, or as
-    `is_velocity_share`, above 0. For a node whose values are all by name also `length`: beats, where `when` is a beat, or 0 until
-    `/note/off`.
+    `is_velocity_share`, above 0. For a node whose values are all by name also `length`: beats, where `when` is a
+    beat, or 0 until `/note/off`.
 
     Raises RequestError: a name without a value, or an unknown one. Raises ParamError: a value that its parameter does
     not take.
