@@ -425,18 +425,18 @@ class Asked(msgspec.Struct):
 def antiphon_operations(operations):
     operations.add("shelf put", Asked, print, dict)
 """
-    folder = tmp_path / "wobble"
+    folder = tmp_path / "shelves"
     folder.mkdir()
     (folder / "__init__.py").write_text(text)
-    (failure,) = (each for each in loader.load(tmp_path).catalog.failures if each.name == "wobble")
-    assert "begins with /wobble/" in failure.reason
+    (failure,) = (each for each in loader.load(tmp_path).catalog.failures if each.name == "shelves")
+    assert "begins with /shelves/" in failure.reason
     hooks = HookDispatcher()
-    module = ModuleType("wobble")
+    module = ModuleType("shelves")
     exec(text, module.__dict__)
-    hooks.add("wobble", module)
-    osc = AddressList("wobble")
+    hooks.add("shelves", module)
+    osc = AddressList("shelves")
     (failure,) = add_operation_addresses(hooks, osc)
-    assert (failure.name, osc.added) == ("wobble", [])
+    assert (failure.name, osc.added) == ("shelves", [])
 
 
 @pytest.mark.parametrize("args", ["times", "q:times", "[i:times] s:what", "i:times… s:what"])
