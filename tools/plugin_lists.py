@@ -16,7 +16,7 @@ WIDTH = 120
 LAST = "antiphon_classify"
 """The plugin that is loaded last: it registers the performer's own classifiers too, which take the names left."""
 LAB = "antiphon_models"
-"""The lab, which is loaded as a plugin is and is none."""
+"""The lab, which is loaded like a plugin."""
 _LOADED = re.compile(r'(?:^ +(?:"antiphon_[a-z]+",? ?)+\n)+', re.MULTILINE)
 _RUN = re.compile(r'(?:^ +(?:"antiphon_(?!bench|models)[a-z]+",? ?)+\n)+', re.MULTILINE)
 """Lines that hold plugins' names alone: neither the benches nor the lab is a plugin."""

@@ -1,5 +1,6 @@
 """A set list on stage: next and previous by OSC and by pedal, and what happens at its ends and with a bad patch."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,16 @@ async def test_a_control_process_that_follows_is_at_the_same_place(tmp_path: Pat
     async with rig(tmp_path / "state") as again:
         assert control_status.status(again.app)["set"]["place"] == 2
         assert await again.client().ask("/set/next") == [("/done", ("/set/next", "three"))]
+
+
+async def test_a_place_whose_session_cannot_be_restored_is_none(tmp_path: Path, stage: Rig, client: Client) -> None:
+    await client.ask("/set/load", "friday")
+    await stage.settle()
+    stage.app.saver.flush()
+    saved = tmp_path / "state" / "state.json"
+    saved.write_text(json.dumps({**json.loads(saved.read_text()), "session": {}}))
+    async with rig(tmp_path / "state") as again:
+        assert control_status.status(again.app)["set"] is None
 
 
 async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage: Rig, client: Client) -> None:

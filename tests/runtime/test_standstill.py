@@ -51,8 +51,8 @@ def test_the_seconds_of_a_process_are_none_in_which_it_waits_for_a_processor(
         if len(looks) == 20:  # it answers, late
             os.write(write, b"!")
 
-    assert not StallTimeout(0).hears(read, 1)
-    assert StallTimeout(0.05).hears(read, 1, meanwhile) == waits
+    assert not StallTimeout(0).wait_readable(read, 1)
+    assert StallTimeout(0.05).wait_readable(read, 1, meanwhile) == waits
     for end in (read, write):
         os.close(end)
 

@@ -126,7 +126,7 @@ def introduction(
         yield note
     if driver == "headless":
         if settings.input:
-            yield f"In place of a microphone it hears {settings.input}, again and again."
+            yield f"The input is {settings.input} in place of a microphone, again and again."
         yield "To listen, press Listen on the page. What sounds is kept in"
         yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input and not song:

@@ -25,7 +25,7 @@ LOG = "session.jsonl"
 class SetTake(RecordedTake):
     """Writes a set, from the block at which it begins according to the journal."""
 
-    taps = hears = True
+    taps = records_input = True
 
     def __init__(self, folder: Path, _memory: object, channels: int, header: Mapping[str, Any]) -> None:
         """Begins in an empty folder. `header`: the first line of the log, with the rate and frames of a block."""

@@ -34,15 +34,11 @@ class Sets:
     """The commands of a set list, and the position in it: `list` and `place`, as of `Place`."""
 
     def __init__(self, server: OscServer) -> None:
-        """Begins with the position that an earlier control saved; without a set list where its file is not valid."""
+        """Begins without a set list."""
         self._catalog, self._plans = server.catalog, server.plans
         self._feedback, self._saver = server.feedback, server.saver
         self.list: SetList | None = None
         self.place = 0
-        with contextlib.suppress(KeyError, TypeError, ValueError, AntiphonError):
-            name, place = (server.folder.load() or {})["set"]
-            loaded = set_list.load(name)
-            self.list, self.place = loaded, min(int(place), len(loaded.patches) - 1)
 
     # ---- the position
 
@@ -86,6 +82,13 @@ class Sets:
     def to_json(self) -> dict[str, Any]:
         """The position, for another control process."""
         return {"set": None if self.list is None else [self.list.file, self.place]}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Takes the position from the `to_json` of an earlier control; none if the set list's file is not valid."""
+        with contextlib.suppress(KeyError, TypeError, ValueError, AntiphonError):
+            name, place = saved["set"]
+            loaded = set_list.load(name)
+            self.list, self.place = loaded, min(int(place), len(loaded.patches) - 1)
 
     # ---- the commands
 
@@ -223,6 +226,7 @@ def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> No
     sets = app.joined[NAME] = Sets(app)
     app.directory.add(ADDRESSES)
     app.kept.append(sets.to_json)
+    app.restores.append(sets.restore)
     app.plans.place, app.plans.go_back = sets.at, sets.put
     app.transports.pedals = sets.pedals
     if settings.set:

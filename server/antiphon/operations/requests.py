@@ -51,7 +51,7 @@ class Reporting:
         complain: Called with a sentence for the user.
         progress: Makes the progress of a task from its label, its total (None if unknown) and the amount of the total
             that is a second.
-        ask: Asks the user a question and returns the answer; "" if nobody can answer.
+        ask: Asks the user a question and returns the answer; "" without a user.
         stage: Called with the current stage before progress is made, in a word or two of ASCII.
     """
 

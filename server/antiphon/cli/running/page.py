@@ -90,7 +90,7 @@ _HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "�
 
 
 def qr(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
-    """Show the page's address as a QR code for a phone. It contains the token: whoever scans it is an owner."""
+    """Show the page's address as a QR code for a phone. It contains the token: anyone who scans it is an owner."""
     from antiphon.cli.running.running_server import ask
 
     found = ask("GET", "/api/phone", paths.config(), ports.http_port(http_port, osc_port))["addresses"]

@@ -235,8 +235,8 @@ class Processor:
         node: The number of its node; the host sets it before `prepare`.
         parts: Its resources outside its process; made in `prepare`.
         vocabulary: Names that its text parameters accept, by parameter, and bounds of a number's range that its
-            settings narrow; set in `prepare`. A sender of `/node/NAME/play` is told of any other name. At most 64 KB
-            per node are used.
+            settings narrow; set in `prepare`. A sender of `/node/NAME/play` gets `/fail` on any other name. At most
+            64 KB per node are used.
         settings: Values of its `restart`, text and file parameters, by name; the host sets them before `prepare`.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -187,6 +187,7 @@ class ControlApp(OscServer):
         self.reports = Reports(self, self.transports.played)
         self.workers: Callable[[], list[WorkerStatus]] = list
         self.opens: Callable[[], object] | None = None  # loads what is played first, where no patch is named
+        self.restores: list[Callable[[Mapping[str, Any]], object]] = []  # take their part of `kept`, with its session
         self.offers: list[Callable[[Any, AddressList], tuple[Failure, ...]]] = []  # add to a plugin's, by its hooks
         self.ticks: list[tuple[str, Callable[[], object]]] = []  # what companions do in every tick, as of `TurnSteps`
         self._saved_counts = dict.fromkeys(counters.KEPT, 0)
@@ -198,7 +199,11 @@ class ControlApp(OscServer):
         asyncio.get_running_loop().set_exception_handler(self.faults.handle_loop_exception)
         restored = self.plans.restore()
         self._saved_counts = counters.read_counts(self.folder.counters)
-        self.subscribers.start(self.given_surfaces, self.folder.load() or {})
+        saved = self.folder.load() or {}
+        if restored:
+            for restore in self.restores:
+                restore(saved)
+        self.subscribers.start(self.given_surfaces, saved)
         self.structure_changed()
         self.udp.start()
         await self.tcp.start()

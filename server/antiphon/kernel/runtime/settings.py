@@ -80,7 +80,7 @@ class ServeSettings:
     strip_ports: Annotated[bool, argument("Play each strip at JACK ports of its own, for a studio.")] = False
     headphones: Annotated[
         bool,
-        argument("No microphone hears the output: put neither echo_cancel nor howl_guard in front of the input."),
+        argument("No microphone picks up the output: put neither echo_cancel nor howl_guard in front of the input."),
     ] = False
     record: Annotated[str, argument("Record the output to this file (wav, flac, ogg, mp3).")] = ""
     session: Annotated[str, argument("Record the whole set in this folder, for `antiphon replay`.")] = ""

@@ -159,7 +159,7 @@ _SHORT = 3
 """Words longer than this are matched as part of an address."""
 NUMBERS = frozenset({float, int, bool})
 PASSED_SECONDS = 1.0
-"""Lateness after a message's beat, in s, above which the sender is told; a busy machine or network stays below."""
+"""Lateness after a message's beat, in s, above which the sender is answered; a busy machine or network stays below."""
 _NEVER_ANSWERED = ("/fail", "/refused", "/remark", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
 

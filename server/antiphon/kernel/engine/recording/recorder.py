@@ -114,7 +114,7 @@ class Recorder:
         take: RecordedTake = import_object(self._made[kind])(path, self._kept, shape.channels, head)
         if take.first < 0:
             self._words[HeaderWord.SESSIONS] += 1
-        if take.hears:
+        if take.records_input:
             self._last_in.fill(0.0)
         return take
 
@@ -209,7 +209,7 @@ class Recorder:
     def _write(self, first: int, count: int) -> None:
         shape, tags = self.shared.shape, self.shared.tap_tags
         out = np.zeros((count, shape.block, shape.channels), np.float32)
-        into = np.zeros_like(out) if any(take.hears for take in self._takes.values()) else None
+        into = np.zeros_like(out) if any(take.records_input for take in self._takes.values()) else None
         for n in range(count):
             slot, tag = (first + n) % shape.tap, first + n + 1
             if there := tags[slot] == tag:

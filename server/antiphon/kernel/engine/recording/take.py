@@ -30,11 +30,11 @@ class RecordedTake:
         name: Its file or folder.
         ends, lacks: Beginnings of the messages on a take that ends early, and on one whose end may be missing.
         first: Number of its first block; below 0 before it.
-        taps, hears: Whether it records blocks of output, and of the input too.
+        taps, records_input: Whether it records blocks of output, and of the input too.
     """
 
     first = 0
-    taps = hears = False
+    taps = records_input = False
 
     def __init__(self, name: Path, ends: str, lacks: str) -> None:
         self.name, self.ends, self.lacks = name, ends, lacks

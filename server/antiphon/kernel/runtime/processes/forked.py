@@ -53,14 +53,14 @@ def run_forked(
     """
     child, receiving = start_answering(_start_and_become, work, os.getpid()) if PORTABLE else _fork(work)
     try:
-        begun = not PORTABLE or StallTimeout(START_SECONDS).hears(receiving, child, meanwhile)
+        begun = not PORTABLE or StallTimeout(START_SECONDS).wait_readable(receiving, child, meanwhile)
         if PORTABLE and begun:
             os.read(receiving, 1)  # it has what it is to do
-        patience = StallTimeout(math.inf if seconds is None else _WORK_TIMES * seconds)
+        timeout = StallTimeout(math.inf if seconds is None else _WORK_TIMES * seconds)
         data, late = b"", 0.0 if begun else START_SECONDS
         while begun and len(data) <= most:
-            if not patience.hears(receiving, child, meanwhile):
-                late = patience.seconds
+            if not timeout.wait_readable(receiving, child, meanwhile):
+                late = timeout.seconds
                 break
             piece = os.read(receiving, 65536)
             if not piece:

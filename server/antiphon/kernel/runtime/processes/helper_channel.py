@@ -98,7 +98,7 @@ def _read_exact_bytes(fd: int, size: int, silence: float | None, pid: int) -> by
     data = bytearray(size)
     rest = memoryview(data)
     while rest:
-        if silence is not None and not StallTimeout(silence).hears(fd, pid):
+        if silence is not None and not StallTimeout(silence).wait_readable(fd, pid):
             raise TimeoutError(f"nothing came for {silence:g} s")
         count = os.readv(fd, [rest[:PIECE]])
         if not count:

@@ -62,7 +62,7 @@ class StallTimeout:
         self._next_ns = now + round(self._every * 0.5e9)
         return self._still.look(pid, 1) >= self.seconds * 1e9
 
-    def hears(self, fd: int, pid: int, meanwhile: Callable[[], object] | None = None) -> bool:
+    def wait_readable(self, fd: int, pid: int, meanwhile: Callable[[], object] | None = None) -> bool:
         """Waits until `fd` is readable; False once the timeout has expired, which without pid is by the clock.
 
         `meanwhile` is called at each poll.
