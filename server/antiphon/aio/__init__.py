@@ -25,7 +25,7 @@ from typing import Any, Generic, TypeVar
 from antiphon.operations.link import GIVEN_UP
 from antiphon.operations.listening import Song
 from antiphon.operations.python import render as _render, run as _run
-from antiphon.operations.remote import Remote, RemoteNode, Server as _Server, connect as _connect
+from antiphon.operations.remote import LOOK_SECONDS, Remote, RemoteNode, Server as _Server, connect as _connect
 from antiphon.operations.result import Result
 
 T = TypeVar("T")
@@ -174,24 +174,28 @@ class AsyncRemote:
         return AsyncNode(await _asked(self._remote.__getitem__, name))
 
     async def beats(self) -> AsyncIterator[int]:
-        """Yields the number of each beat as it begins."""
+        """Does what `Remote.beats` does, awaited."""
         loop, come = asyncio.get_running_loop(), asyncio.Queue[int]()
         told = partial(
             self._remote.on, "/beat", lambda beat, *rest: loop.call_soon_threadsafe(come.put_nowait, int(beat))
         )
         end = await _ended(_Work(told, interrupts=False), 0.0, lambda end: end())
         try:
-            while True:
-                yield await come.get()
+            while self._remote.check_subscription():
+                try:
+                    beat = await asyncio.wait_for(come.get(), LOOK_SECONDS)
+                except TimeoutError:
+                    continue
+                yield beat
         finally:
             end()
 
     @asynccontextmanager
     async def at(self, beat: float) -> AsyncIterator[AsyncRemote]:
         """Does what `Remote.at` does, awaited."""
-        with self._remote.collecting_messages() as questions:
+        with self._remote.collecting_messages(beat) as block:
             yield self
-        await _asked(self._remote.send_at, beat, questions)
+            await _asked(self._remote.send_block, block)
 
     async def __aenter__(self) -> AsyncRemote:
         return self

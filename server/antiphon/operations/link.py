@@ -1,6 +1,7 @@
 """Connections to a running server by OSC over TCP, where nothing is lost: questions, and messages to subscribers."""
 
 import itertools
+import math
 import os
 import queue
 import re
@@ -22,7 +23,9 @@ from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Message, decode, encode, encode_bundle, messages_of
 
 TIMEOUT = 10.0
-"""Timeout in seconds without any answer, after which a server is given up."""
+"""Timeout in seconds for the answer to a question, after which it is given up."""
+AGAIN_SECONDS = 0.5
+"""Interval in seconds at which a subscription whose server is away tries to connect."""
 START_SECONDS = 120.0
 """Timeout in seconds for the start of a server: the first start compiles."""
 STOP_SECONDS = 8.0
@@ -58,20 +61,47 @@ class OscConnection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, *packets: bytes) -> None:
-        """Sends packets. Raises OSError: the connection has ended."""
-        self.socket.sendall(b"".join(map(self._framer.wrap, packets)))
+        """Sends packets. Raises OSError: not all of it could be sent, and the connection is closed."""
+        try:
+            self.socket.sendall(b"".join(map(self._framer.wrap, packets)))
+        except OSError:
+            self.socket.close()
+            raise
 
-    def messages(self) -> Iterator[Message]:
-        """Yields messages as they arrive. Raises ConnectionError at the connection's end, TimeoutError without any."""
+    def messages(self, until: float = math.inf) -> Iterator[Message]:
+        """Yields messages as they arrive.
+
+        Raises ConnectionError at the connection's end, TimeoutError at the time `until`, of `time.monotonic`.
+        """
         while True:
             while self._come:
                 yield self._come.popleft()
-            data = self.socket.recv(_PIECE)
-            if not data:
-                raise ConnectionResetError
-            for packet in self._framer.feed(data):
-                if isinstance(packet, bytes):
-                    self._come.extend(messages_of(decode(packet)))
+            left = until - time.monotonic()
+            if left <= 0.0:
+                raise TimeoutError
+            self.socket.settimeout(left if left < math.inf else None)
+            self._read()
+
+    def forget(self) -> bool:
+        """Drops the messages that have come, which answer earlier questions; returns whether the connection lives."""
+        self.socket.settimeout(0.0)
+        try:
+            while True:
+                self._read()
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            self._come.clear()
+
+    def _read(self) -> None:
+        data = self.socket.recv(_PIECE)
+        if not data:
+            raise ConnectionResetError
+        for packet in self._framer.feed(data):
+            if isinstance(packet, bytes):
+                self._come.extend(messages_of(decode(packet)))
 
     def close(self) -> None:
         """Ends the connection, also for a thread that waits for a message."""
@@ -87,55 +117,67 @@ class ServerLink:
         self.host, self.port, self.timeout = host, port, timeout
         self._numbers = itertools.count(1)
         self._asking = threading.Lock()
-        self._connection: OscConnection | None = OscConnection(host, port, timeout)
+        self._connection, self._closed = OscConnection(host, port, timeout), False
 
     def ask(self, *questions: Question) -> list[Message]:
         """Sends messages, several as one bundle, and waits until they have taken effect.
 
-        Returns the answers. A connection that the server has closed is opened again, and the question is repeated if no
-        part of it can have been handled. Raises RequestError: the server refuses; it has the reason. Raises
-        EngineError: it does not answer.
+        Returns the answers. A connection that the server has closed is opened again before; what was sent is not
+        repeated. Raises RequestError: the server refuses; it has the reason. Raises EngineError: it cannot be reached,
+        or was sent the messages and did not answer within the timeout.
         """
         packets = _encode_questions(questions)
         packet = packets[0] if len(packets) == 1 else encode_bundle(NOW, packets)
         with self._asking:
             _check_not_cancelled()
-            if self._connection is None:
-                raise EngineError("this connection is closed; antiphon.connect opens another")
+            number, until = next(self._numbers), time.monotonic() + self.timeout
+            connection = self._live_connection()
             try:
-                return self._exchange(self._connection, packet)
-            except TimeoutError:
+                connection.socket.settimeout(self.timeout)
+                connection.send(packet, encode("/sync", number))
+                return _answers(number, connection.messages(until))
+            except OSError as error:
+                self.check_open()
+                late = isinstance(error, TimeoutError)
+                said = (
+                    f"did not answer within {self.timeout:g} s" if late else "ended the connection before it answered"
+                )
                 raise EngineError(
-                    f"the server at {self.host}:{self.port} did not answer within {self.timeout:g} s"
+                    f"the server at {self.host}:{self.port} {said}; what was sent may have taken effect"
                 ) from None
-            except OSError:
-                self._connection = OscConnection(self.host, self.port, self.timeout)
-            try:
-                return self._exchange(self._connection, packet)
-            except OSError:
-                raise EngineError(f"the server at {self.host}:{self.port} has ended the connection") from None
 
     def close(self) -> None:
         """Ends the connection. It may be called twice."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._closed = True
+        self._connection.close()
 
-    def _exchange(self, connection: OscConnection, packet: bytes) -> list[Message]:
-        number = next(self._numbers)
-        connection.send(packet, encode("/sync", number))
-        return _answers(number, connection.messages())
+    def _live_connection(self) -> OscConnection:
+        """The connection, or another one if the server has closed it. Raises EngineError: it cannot be reached."""
+        self.check_open()
+        if not self._connection.forget():
+            self._connection.close()
+            self._connection = OscConnection(self.host, self.port, self.timeout)
+            if self._closed:  # by another thread meanwhile
+                self._connection.close()
+                self.check_open()
+        return self._connection
+
+    def check_open(self) -> None:
+        """Raises EngineError: the connection was closed here."""
+        if self._closed:
+            raise EngineError("this connection is closed; antiphon.connect opens another")
 
 
 def _answers(number: int, messages: Iterator[Message]) -> list[Message]:
     """Collects messages up to the answer of `/sync number`. Raises RequestError: one of them is a refusal."""
     answers: list[Message] = []
     for message in messages:
-        if message.address == b"/synced":
-            if message.args == (number,):
-                break
-        else:
+        if message.address != b"/synced":
             answers.append(message)
+        elif message.args == (number,):
+            break
+        else:  # they answer a question that was given up
+            answers.clear()
     for answer in answers:
         if answer.address == b"/fail":
             raise RequestError(": ".join(str(word) for word in answer.args))
@@ -159,28 +201,31 @@ def _encode_questions(questions: Sequence[Question]) -> list[bytes]:
 class Subscription:
     """A connection that receives messages to subscribers; functions are called in a separate thread.
 
-    `dropped`: number of messages dropped while `MAX_WAITING` others waited.
+    While the server is away it tries to connect, until it is closed. `dropped`: number of messages dropped while
+    `MAX_WAITING` others waited. `closed`: whether `close` was called.
     """
 
     def __init__(self, host: str, port: int, timeout: float = TIMEOUT) -> None:
         self._address = host, port, timeout
-        self.dropped = 0
+        self.dropped, self.closed = 0, False
         self._calls: dict[str, tuple[Callable[..., object], ...]] = {}
         self._waiting: queue.Queue[Message | None] = queue.Queue(MAX_WAITING)
         self._answers: queue.Queue[Message] = queue.Queue(MAX_WAITING)
-        self._numbers, self._asking = itertools.count(1), threading.Lock()
+        self._numbers, self._asking, self._ending = itertools.count(1), threading.Lock(), threading.Event()
         self._own: dict[str, bytes] = {}
+        self._away_since = math.inf
         self._connection = self._connected()
-        self._closed = False
         for task in (self._receive, self._call):
             threading.Thread(target=task, name="antiphon-subscription", daemon=True).start()
 
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
         """Calls a function with the arguments of every message at an address; returns a function that ends this."""
-        self._calls[address] = (*self._calls.get(address, ()), call)
+        with self._asking:
+            self._calls[address] = (*self._calls.get(address, ()), call)
 
         def end() -> None:
-            self._calls[address] = tuple(other for other in self._calls.get(address, ()) if other is not call)
+            with self._asking:
+                self._calls[address] = tuple(other for other in self._calls.get(address, ()) if other is not call)
 
         return end
 
@@ -189,7 +234,12 @@ class Subscription:
 
         Returns the answers. Raises RequestError: the server refuses. Raises EngineError: it does not answer.
         """
-        packets, timeout = _encode_questions(questions), self._address[2]
+        packets, until = _encode_questions(questions), time.monotonic() + self._address[2]
+
+        def messages() -> Iterator[Message]:
+            while True:
+                yield self._answers.get(timeout=max(0.0, until - time.monotonic()))
+
         with self._asking:
             _check_not_cancelled()
             while not self._answers.empty():  # of what others did
@@ -197,15 +247,22 @@ class Subscription:
             number = next(self._numbers)
             try:
                 self._connection.send(*packets, encode("/sync", number))
-                answers = _answers(number, iter(lambda: self._answers.get(timeout=timeout), None))
+                answers = _answers(number, messages())
             except (OSError, queue.Empty):
                 raise EngineError("the server at {}:{} did not answer a subscriber".format(*self._address)) from None
             self._own |= zip((address for address, _ in questions), packets, strict=True)
         return answers
 
+    def check(self) -> None:
+        """Raises EngineError: the server has been away for the whole timeout."""
+        host, port, timeout = self._address
+        if time.monotonic() - self._away_since > timeout:
+            raise EngineError(f"the server at {host}:{port} has ended; what it tells comes again once it is started")
+
     def close(self) -> None:
         """Ends the subscription."""
-        self._closed = True
+        self.closed = True
+        self._ending.set()
         self._connection.close()
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
@@ -217,7 +274,7 @@ class Subscription:
         return connection
 
     def _receive(self) -> None:
-        while not self._closed:
+        while not self.closed:
             try:
                 for message in self._connection.messages():
                     if message.address in _ANSWERS:
@@ -226,22 +283,22 @@ class Subscription:
                     if message.address.decode(errors="replace") in self._calls:
                         self._put(message)
             except OSError:
-                if self._closed:
-                    return
-            try:
-                self._connection = self._connected()
-            except EngineError:
-                self._put(None)
-                return
+                self._away_since = time.monotonic()
+            self._connection.close()
+            while not self._ending.wait(AGAIN_SECONDS):
+                with suppress(EngineError, OSError):
+                    self._connection, self._away_since = self._connected(), math.inf
+                    break
+        self._connection.close()  # one that was opened while `close` was called
 
-    def _put(self, message: Message | None) -> None:
+    def _put(self, message: Message) -> None:
         try:
             self._waiting.put_nowait(message)
         except queue.Full:
             self.dropped += 1
 
     def _call(self) -> None:
-        while (message := self._waiting.get()) is not None:
+        while (message := self._waiting.get()) is not None and not self.closed:
             for call in self._calls.get(message.address.decode(errors="replace"), ()):
                 try:
                     call(*message.args)
@@ -259,6 +316,7 @@ class StartedServer:
         does not start; it has the reason unless that is shown.
         """
         self._said: deque[str] = deque(maxlen=100)
+        self._starting = True
         pipe = subprocess.PIPE
         lane = ChildLane(output=pipe, errors=None if shown else pipe)
         # in a session of its own: Ctrl-C is for this program, which ends it; not bound, as the thread may end before it
@@ -302,6 +360,7 @@ class StartedServer:
                 continue
             ended += line is None
             if line is not None and line.startswith("ready"):
+                self._starting = False
                 return line
         if len(streams) == 1:
             raise EngineError("the server could not be started; what it said stands above")
@@ -312,5 +371,7 @@ class StartedServer:
         """Reads a stream to its end, since a full pipe would block the server."""
         for line in stream:
             self._said.append(line.decode("utf-8", "replace").strip())
-            lines.put(self._said[-1])
-        lines.put(None)
+            if self._starting:
+                lines.put(self._said[-1])
+        if self._starting:
+            lines.put(None)

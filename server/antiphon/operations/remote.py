@@ -5,12 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import numbers
 import os
 import queue
 import struct
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from antiphon.kernel.contract.params import Param
@@ -29,6 +33,41 @@ _LARGEST = 3.4e38
 _NOTES, _WATCH = "/note/event", "/note/watch"
 _OF_SUBSCRIBERS = (_WATCH, "/meter/watch")
 """Addresses that belong to a subscriber's connection."""
+_AT = "/at"
+LOOK_SECONDS = 0.25
+"""Interval in seconds at which a loop over beats checks whether the server or the connection has ended."""
+
+
+class ScheduledBlock:
+    """Collects the messages of one `with s.at(…)` until it ends. `beat`: the beat at which they take effect."""
+
+    def __init__(self, beat: float) -> None:
+        self.beat = beat
+        self._questions: list[Question] | None = []
+        self._lock = threading.Lock()
+
+    @property
+    def open(self) -> bool:
+        """Whether it collects."""
+        return self._questions is not None
+
+    def add(self, questions: Sequence[Question]) -> bool:
+        """Collects messages; returns False if the block has ended."""
+        with self._lock:
+            if self._questions is None:
+                return False
+            self._questions += questions
+            return True
+
+    def end(self) -> list[Question]:
+        """Ends it and returns its messages, each with its beat."""
+        with self._lock:
+            questions, self._questions = self._questions or [], None
+        return [question if question[0] == _AT else _at(self.beat, question) for question in questions]
+
+
+_BLOCKS: ContextVar[Mapping[Remote, ScheduledBlock]] = ContextVar("_BLOCKS", default=MappingProxyType({}))
+"""The open block of each connection: of one thread or task, since another one's messages are sent at once."""
 
 
 class RemoteNode:
@@ -95,7 +134,7 @@ class Remote:
     """
 
     # a misspelled property is refused, since it would set nothing
-    __slots__ = ("_http", "_later", "_link", "_subscription", "_timeout", "_token", "host", "port")
+    __slots__ = ("_http", "_link", "_opening", "_subscription", "_timeout", "_token", "host", "port")
 
     def __init__(
         self,
@@ -118,7 +157,7 @@ class Remote:
         self._timeout = timeout
         self._link = ServerLink(host, port, timeout)
         self._subscription: Subscription | None = None
-        self._later: list[Question] | None = None
+        self._opening = threading.Lock()
 
     def __getitem__(self, name: str) -> RemoteNode:
         known = self.nodes
@@ -149,8 +188,9 @@ class Remote:
     def close(self) -> None:
         """Ends the connection."""
         self._link.close()
-        if self._subscription is not None:
-            self._subscription.close()
+        with self._opening:
+            if self._subscription is not None:
+                self._subscription.close()
 
     def send(self, *message: Question | Arg) -> list[Message]:
         """Sends a message, or several together, and returns the answers.
@@ -161,9 +201,11 @@ class Remote:
         Raises AntiphonError: the server refuses one.
         """
         questions = _convert_to_questions(message)
-        if self._later is not None:
-            self._later += questions
-            return []
+        block = _BLOCKS.get().get(self)
+        return [] if block is not None and block.add(questions) else self._ask(questions)
+
+    def _ask(self, questions: Sequence[Question]) -> list[Message]:
+        """Sends messages now, also within `with s.at(…)`, and returns the answers."""
         own = [question for question in questions if question[0] in _OF_SUBSCRIBERS]
         others = [question for question in questions if question[0] not in _OF_SUBSCRIBERS]
         answers = self._open_subscription().ask(*own) if own else []
@@ -171,11 +213,7 @@ class Remote:
 
     def value(self, address: str, *args: Arg) -> Any:
         """The server's answer at an address: one value, or all of them. Raises AntiphonError: it refuses."""
-        later, self._later = self._later, None
-        try:
-            answers = self.send((address, args))
-        finally:
-            self._later = later
+        answers = self._ask(_convert_to_questions((address, *args)))
         found = next((list(answer.args) for answer in answers if answer.address.startswith(address.encode())), None)
         if found is None:
             raise RequestError(f"{address} gives no value")
@@ -295,8 +333,11 @@ class Remote:
         """Plays a note.
 
         `velocity`: above 0 to 1. `beats`: its length; None leaves it on. `at`: the beat of its onset; None is now.
-        `on`: name of the node; "" for every node that takes notes. Raises UsageError: velocity or beats is not allowed.
+        Within `with s.at(beat)` it begins at that beat. `on`: name of the node; "" for every node that takes notes.
+        Raises UsageError: note, velocity or beats is not allowed.
         """
+        if not (isinstance(note, numbers.Real) and 0 <= note <= _FULL):
+            raise UsageError(f"note takes a MIDI number, 0 to {_FULL}, not {short_repr(note)}")
         if not 0.0 < velocity <= 1.0:
             raise UsageError(f"velocity takes more than 0, to 1, not {velocity!r}")
         if beats is not None and not 0.0 < beats < math.inf:
@@ -304,35 +345,42 @@ class Remote:
         strength = max(1, min(_FULL, round(_FULL * velocity)))
         node = (on,) if on else ()
         begin, end = ("/note/on", (int(note), strength, channel, *node)), ("/note/off", (int(note), 0, channel, *node))
-        start = at if at is not None or beats is None else self.beat
-        first: list[Question] = [begin] if at is None else [_at(at, begin)]
-        if beats is not None and start is not None:
-            first.append(_at(start + beats, end))
-        self.send(*first)
+        if at is None and (block := _BLOCKS.get().get(self)) is not None and block.open:
+            at = block.beat
+        messages: list[Question] = [begin] if at is None else [_at(at, begin)]
+        if beats is not None:
+            messages.append(_at((self.beat if at is None else at) + beats, end))
+        self.send(*messages)
 
     @contextmanager
     def at(self, beat: float) -> Iterator[Remote]:
-        """Context in which all messages take effect together, at the sample of a beat."""
-        with self.collecting_messages() as questions:
+        """Context in which all messages take effect together, at the sample of a beat.
+
+        It holds the messages of the thread or task that entered it; what it asks is asked at once. An error ends it
+        without sending anything. Raises RequestError at its end: the server refuses a message, and none takes effect.
+        """
+        with self.collecting_messages(beat) as block:
             yield self
-        self.send_at(beat, questions)
+            self.send_block(block)
 
     @contextmanager
-    def collecting_messages(self) -> Iterator[list[Question]]:
-        """Context in which messages are collected instead of sent."""
-        if self._later is not None:
+    def collecting_messages(self, beat: float) -> Iterator[ScheduledBlock]:
+        """Context in which the messages of this thread or task are collected, until the block is sent."""
+        present = _BLOCKS.get().get(self)
+        if present is not None and present.open:
             raise UsageError("one `with s.at(…)` inside another makes no sense; end the first one")
-        questions: list[Question] = []
-        self._later = questions
+        block = ScheduledBlock(beat)
+        _BLOCKS.set({**_BLOCKS.get(), self: block})
         try:
-            yield questions
+            yield block
         finally:
-            self._later = None
+            block.end()
+            _BLOCKS.set({remote: one for remote, one in _BLOCKS.get().items() if one is not block})
 
-    def send_at(self, beat: float, questions: Sequence[Question]) -> None:
-        """Sends messages that take effect together, at the sample of a beat."""
-        if questions:
-            self._link.ask(*(_at(beat, question) for question in questions))
+    def send_block(self, block: ScheduledBlock) -> None:
+        """Ends a block and sends its messages, which take effect together."""
+        if questions := block.end():
+            self._link.ask(*questions)
 
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
         """Calls a function, in another thread, for each message to subscribers; returns a function that ends this.
@@ -346,17 +394,31 @@ class Remote:
                 'on takes an address and a function: s.on("/beat", print), '
                 f"not on({short_repr(address)}, {short_repr(call)})"
             )
+        subscription = self._open_subscription()
         if address == _NOTES:
-            self.send(_WATCH, 1)
-        return self._open_subscription().on(address, call)
+            subscription.ask((_WATCH, (1,)))
+        return subscription.on(address, call)
 
     def _open_subscription(self) -> Subscription:
-        if self._subscription is None:
-            self._subscription = Subscription(self.host, self.port, self._timeout)
-        return self._subscription
+        with self._opening:
+            self._link.check_open()
+            if self._subscription is None:
+                self._subscription = Subscription(self.host, self.port, self._timeout)
+            self._subscription.check()
+            return self._subscription
+
+    def check_subscription(self) -> bool:
+        """Whether messages to subscribers may still come; False after `close`. Raises EngineError: the server ended."""
+        if self._subscription is None or self._subscription.closed:
+            return False
+        self._subscription.check()
+        return True
 
     def beats(self) -> Iterator[int]:
-        """Yields the number of each beat as it begins."""
+        """Yields the number of each beat as it begins, until `close`.
+
+        Raises EngineError: the server has been away for the whole timeout.
+        """
         come: queue.Queue[int] = queue.Queue(64)
 
         def take(beat: int, *rest: object) -> None:
@@ -365,8 +427,12 @@ class Remote:
 
         end = self.on("/beat", take)
         try:
-            while True:
-                yield come.get()
+            while self.check_subscription():
+                try:
+                    beat = come.get(timeout=LOOK_SECONDS)
+                except queue.Empty:
+                    continue
+                yield beat
         finally:
             end()
 
@@ -450,7 +516,7 @@ def _convert_to_questions(given: Sequence[Any]) -> list[Question]:
 
 def _at(beat: float, question: Question) -> Question:
     address, args = question
-    return "/at", (Double(beat), address, *args)
+    return _AT, (Double(beat), address, *args)
 
 
 def _decimal(value: float) -> float:
