@@ -210,7 +210,7 @@ def test_what_is_odd_is_passed_over_and_said_once(tmp_path: Path, caplog: pytest
             notes = [(n.start, n.length, n.number, round(127 * n.velocity)) for one in song.tracks for n in one.notes]
             assert notes == [(0.0, 1.0, 60, 100), (1.0, 1.0, 62, 100)]
             assert song.tempo == ((0.0, 120.0),)
-        return " / ".join(caplog.messages).replace(path.name, "x.mid") or "nothing is said"
+        return " / ".join(caplog.messages).replace(str(path), "x.mid") or "nothing is said"
 
     accepted.compare(__file__, answer)
 

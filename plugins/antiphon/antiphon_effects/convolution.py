@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import F32, IO, FileError, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.backends.files import printable_path, stream_sound
+from antiphon.api.backends.files import notice, printable_path, reading_file, stream_sound
 from antiphon.api.kernels import (
     Audio,
     RealFft,
@@ -303,6 +303,10 @@ def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
     sound = np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.float32)
     if not sound.any():
         raise FileError(f"the impulse {name} is silent; give the recorded answer to a click or a sweep")
+    if spec.channels != 1 and len(sound) > spec.channels:
+        with reading_file("an impulse response", path):
+            left = [str(number + 1) for number in range(spec.channels, len(sound))]
+            notice(f"channels {', '.join(left[:-1])} and {left[-1]}" if len(left) > 1 else f"channel {left[0]}", 0)
     sound = np.clip(sound, -LOUDEST, LOUDEST)
     heard = sound.mean(axis=0, keepdims=True) if spec.channels == 1 else sound
     samples = np.stack([heard[c % len(heard)] for c in range(spec.channels)])

@@ -271,9 +271,24 @@ class AudioWriter:
             words.append("without ID3 tags, for which its 4 GiB have no room")
         return (*words, *self._finishing.words)
 
+    @property
+    def _video(self) -> bool:
+        return Path(self.name).suffix.lower() in VIDEOS
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """What the file has of IN besides the sound, by `Notice.what`: all streams of a video."""
+        from antiphon.files.ffmpeg import CHAPTERS, STREAMS
+
+        return (
+            ()
+            if self._finish_asked.picture is None or not self._video
+            else (*STREAMS.values(), "cover picture", CHAPTERS)
+        )
+
     def _lost_tags(self) -> list[str]:
         """Descriptions of the tags that the file lacks."""
-        copied = self._finish_asked.picture is not None and not self.name.lower().endswith(".m4a")
+        copied = self._finish_asked.picture is not None and self._video
         tags = self._finishing.tags
         lost = [name for name in self._finish_asked.left if name not in tags and not copied]
         lost = [*tags, *lost] if self._piped or self.format.name == "AU" else lost

@@ -6,10 +6,11 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from antiphon.files.containers.pieces import Refused, open_file
 from antiphon.files.decode_process import DecoderProcess, decoders, refusal
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.notices import notice, reading_file
 from antiphon.kernel.runtime.paths import path_as_spelled
 
 log = logging.getLogger("antiphon.files")
@@ -95,6 +97,7 @@ class Decoder:
             os.close(fd)
         if remark := header.pop("remark"):
             _say(self.name, remark)
+        self._notice(header.pop("notices"))
         tags = tuple((str(name), str(value)) for name, value in header.pop("tags"))
         left = tuple(map(str, header.pop("left")))
         self.info = info = AudioInfo(**header, tags=tags, left=left)
@@ -110,6 +113,12 @@ class Decoder:
     def close(self) -> None:
         """Skips the rest of the sound. It may be called twice."""
         self._leave(done=False)
+
+    def _notice(self, notices: Iterable[Any]) -> None:
+        if notices:
+            with reading_file("a sound file", self.name):
+                for each in notices:
+                    notice(*each)
 
     def _leave(self, *, done: bool) -> None:
         process, self._process = self._process, None
@@ -140,6 +149,7 @@ class Decoder:
                 self._leave(done=True)
                 raise
             if "end" in message:
+                self._notice(message["end"])
                 self._leave(done=True)
                 return
             block = np.frombuffer(data, np.float32).reshape(-1, channels).T

@@ -7,8 +7,9 @@ parent ends it and refuses the file. It ends by itself after IDLE seconds withou
 Requests, each with its answer:
 
 - `stream`, with `rate` (0 keeps the file's) and the descriptor of a file or a pipe on SOCKET. A message with rate,
-  channels, frames or null, format, subtype and tags; messages of float32, interleaved; one with `end`, or with
-  `failed`, the reason, and `clean`, whether the decoder itself failed. Any request that comes meanwhile ends the sound.
+  channels, frames or null, format, subtype, tags and notices; messages of float32, interleaved; one with `end`, the
+  notices of the whole, or with `failed`, the reason, and `clean`, whether the decoder itself failed. Any request that
+  comes meanwhile ends the sound.
 - `part`, with `path`, `rate`, `first` and `frames`: a message with the number of channels and the frames, channel after
   channel, or with `failed`.
 - `stop`: a message with `stopped`.
@@ -16,6 +17,7 @@ Requests, each with its answer:
 
 import bisect
 import contextlib
+import itertools
 import math
 import os
 import select
@@ -24,7 +26,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 if sys.platform == "linux":
@@ -36,11 +38,13 @@ import soxr
 from numpy.typing import NDArray
 
 from antiphon.files.containers.chunks import check_form
+from antiphon.files.containers.extras import notices_of
 from antiphon.files.containers.id3 import NAMES, named
 from antiphon.files.containers.layout import layout
 from antiphon.files.containers.pieces import Link, Refused, SoundLayout, SplicedFile, open_file
 from antiphon.files.containers.tags import read_tags
 from antiphon.files.ffmpeg import opened
+from antiphon.kernel.runtime.notices import Notice
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.sound_formats import channel_order
 
@@ -173,6 +177,8 @@ OPEN_FILES = 32
 """Maximum number of files open at once for reading parts."""
 MAX_TAG, MAX_REASON, MAX_NAME = 1000, 4096, 40
 """Maximum characters that are passed on."""
+MAX_NOTICES = 1000
+"""Maximum number of notices that are passed on."""
 MAX_LEFT = 100
 """Maximum number of names of further tags that are passed on."""
 
@@ -192,14 +198,22 @@ class BlockSender:
         self._asked.register(channel.input, select.POLLIN)
 
     def begin(
-        self, promised: int | None, form: str, subtype: str, tags: dict[str, str], remark: str = "", **more: Any
+        self,
+        promised: int | None,
+        form: str,
+        subtype: str,
+        tags: dict[str, str],
+        remark: str = "",
+        notices: Iterable[Notice] = (),
+        **more: Any,
     ) -> None:
         header = {"rate": self._own, "channels": self._channels, "frames": promised, "format": form}
         said = {
             "tags": _tags(tags),
             "left": sorted(name[:MAX_NAME] for name in tags.keys() - {*NAMES} if named(name))[:MAX_LEFT],
         }
-        self._channel.send({**header, "subtype": subtype, **said, "remark": remark, **more})
+        met = [one.plain for one in itertools.islice(notices, MAX_NOTICES)]
+        self._channel.send({**header, "subtype": subtype, **said, "remark": remark, "notices": met, **more})
 
     def put(self, block: Frames, *, last: bool = False) -> None:
         """Sends float32 `[frames, channels]`."""
@@ -218,10 +232,10 @@ class BlockSender:
         if len(block):
             self._channel.send({}, block)
 
-    def end(self, promised: int | None, *, lossy: bool) -> None:
+    def end(self, promised: int | None, *, lossy: bool, notices: Iterable[Notice] = ()) -> None:
         self.put(np.zeros((0, self._channels), np.float32), last=True)
         check_whole(promised, promised, self.got, lossy)
-        self._channel.send({"end": True})
+        self._channel.send({"end": [one.plain for one in itertools.islice(notices, MAX_NOTICES)]})
 
 
 class PartFile:
@@ -371,7 +385,8 @@ def decode(fd: int, rate: int, channel: HelperChannel) -> None:
     else:
         with contextlib.closing(LinkedFile(fd, found)) as file:
             sound = BlockSender(channel, file.rate, rate, file.channels)
-            sound.begin(file.frames, file.format, file.subtype, {**file.tags, **read_tags(fd)}, file.remark)
+            tags = {**file.tags, **read_tags(fd)}
+            sound.begin(file.frames, file.format, file.subtype, tags, file.remark, notices_of(fd, found.kind))
             while len(block := file.read(BLOCK_SAMPLES)):
                 sound.put(block)
             sound.end(file.frames, lossy=file.lossy)
@@ -383,7 +398,8 @@ def _decode_carrier(fd: int, found: SoundLayout, rate: int, channel: HelperChann
         info = file.info
         sound = BlockSender(channel, info.rate, rate, info.channels)
         form = "MP4" if found.demuxer == "mov" else found.demuxer.upper()
-        sound.begin(info.frames, form, info.codec.upper(), dict(info.tags), begins=info.begins, picture=info.picture)
+        more: dict[str, Any] = {"notices": info.notices, "begins": info.begins, "picture": info.picture}
+        sound.begin(info.frames, form, info.codec.upper(), dict(info.tags), **more)
         while len(block := file.read()):
             sound.put(block)
         sound.end(info.frames, lossy=True)

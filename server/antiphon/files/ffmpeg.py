@@ -27,6 +27,7 @@ from antiphon.files.containers.tags import ESTIMATED_TAGS
 from antiphon.files.sound_finish import VideoPicture
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.notices import Notice
 from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.processes.children import ChildLane
 
@@ -70,7 +71,7 @@ class CarrierInfo:
     """Properties of the sound in a container file.
 
     `frames`: as declared, None if unknown. `codec`: FFmpeg's name. `begins`: start of the sound within the file, in
-    seconds. `picture`: whether it holds a video.
+    seconds. `picture`: whether it holds a video. `notices`: of what it holds besides that sound.
     """
 
     rate: int
@@ -80,6 +81,7 @@ class CarrierInfo:
     tags: Mapping[str, str]
     begins: float = 0.0
     picture: bool = False
+    notices: tuple[Notice, ...] = ()
 
 
 def program(name: str) -> str:
@@ -134,8 +136,8 @@ def start(arguments: Sequence[str], lane: ChildLane) -> Child:
 def probe(fd: int, demuxer: str) -> CarrierInfo:
     """Properties of a file's sound, by ffprobe. Raises `Refused`: it holds no sound, or is broken."""
     entries = (
-        "stream=index,codec_type,codec_name,sample_rate,channels,duration_ts,duration,time_base:"
-        "stream_disposition=attached_pic:stream_tags:format=start_time,duration:format_tags"
+        "stream=index,codec_type,codec_name,codec_tag_string,sample_rate,channels,duration_ts,duration,time_base:"
+        "stream_disposition=attached_pic:stream_tags:format=start_time,duration:format_tags:chapter=id"
     )
     said, guessed = _report(fd, demuxer, "-show_entries", entries)
     streams = said.get("streams", [])
@@ -159,7 +161,13 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
     if frames is None and not guessed and len(streams) == 1 and "duration" in whole:
         frames = round(float(whole["duration"]) * rate)
     begins = _begins(fd, demuxer, float(whole.get("start_time", 0.0))) if picture else 0.0
-    return CarrierInfo(rate, channels, frames, str(sound.get("codec_name", "")), tags, begins, picture)
+    kinds = [
+        "cover" if stream.get("disposition", {}).get("attached_pic") else str(stream.get("codec_type", ""))
+        for stream in streams
+        if stream is not sound and stream.get("codec_tag_string") != "text"  # the chapters of QuickTime once more
+    ]
+    notices = carrier_notices(kinds, len(said.get("chapters", ())))
+    return CarrierInfo(rate, channels, frames, str(sound.get("codec_name", "")), tags, begins, picture, notices)
 
 
 def kinds(fd: int, demuxer: str) -> list[str]:
@@ -203,6 +211,18 @@ def _report(fd: int, demuxer: str, *asked: str) -> tuple[dict[str, Any], bool]:
 
 def _lane(fd: int) -> ChildLane:
     return ChildLane(output=subprocess.PIPE, errors=subprocess.PIPE, fds=(fd,))
+
+
+STREAMS = {"audio": "sound track", "video": "picture", "subtitle": "subtitle track", "attachment": "attachment"}
+"""What a container holds besides its sound, by FFmpeg's kinds of streams; of other kinds it is a data track."""
+CHAPTERS = "chapter"
+
+
+def carrier_notices(kinds: Sequence[str], chapters: int) -> tuple[Notice, ...]:
+    """Notices of the streams of a file besides its sound, "cover" for a picture of its cover, and of its chapters."""
+    counts = Counter("cover picture" if kind == "cover" else STREAMS.get(kind, "data track") for kind in kinds)
+    counts[CHAPTERS] = chapters
+    return tuple(Notice(what, count) for what, count in counts.items() if count)
 
 
 class _Reading:
@@ -321,7 +341,13 @@ class AvFile:
         if not guessed and stream.duration is not None and stream.time_base is not None:
             frames = round(stream.duration * stream.time_base * codec.sample_rate)
         tags = worded((name, str(text)) for name, text in self._container.metadata.items())
-        self.info = CarrierInfo(codec.sample_rate, codec.channels, frames, codec.name, tags)
+        others = [
+            "cover" if each.disposition & av.stream.Disposition.attached_pic else each.type
+            for each in self._container.streams
+            if each.index != stream.index
+        ]
+        notices = carrier_notices(others, len(self._container.chapters()))
+        self.info = CarrierInfo(codec.sample_rate, codec.channels, frames, codec.name, tags, notices=notices)
         self._frames = iter(self._container.decode(stream))
 
     def close(self) -> None:

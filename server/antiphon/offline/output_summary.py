@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from antiphon.files.decode import path_text
 
 if TYPE_CHECKING:
     from antiphon.files.audiowrite import AudioWriter
+    from antiphon.kernel.runtime.notices import Notices
 
 _CHANNELS = {1: "mono", 2: "stereo"}
 
@@ -19,7 +20,8 @@ class Written:
     """Summary of a written file, for the line `wrote out.wav: 1:09.8, 48 kHz, stereo, from in.wav`.
 
     `seconds`: None without a length. `rate`: Hz; 0 for notes, like `channels`. `notes`: number of notes; None for
-    sound. `over`: a sentence on samples beyond full scale; empty for none.
+    sound. `over`: a sentence on samples beyond full scale; empty for none. `carried`: what the file has of its source
+    besides the sound, by `Notice.what`.
     """
 
     path: str | os.PathLike[str]
@@ -31,6 +33,7 @@ class Written:
     found: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     over: str = ""
+    carried: tuple[str, ...] = ()
 
     @classmethod
     def sound(
@@ -43,7 +46,11 @@ class Written:
         """
         found = (*writer.fitted, *(("silent",) if writer.silent else ()), *found)
         at = writer.seconds, writer.rate, writer.channels
-        return cls(writer.path, source, *at, found=found, parts=parts, over=writer.over)
+        return cls(writer.path, source, *at, found=found, parts=parts, over=writer.over, carried=writer.carried)
+
+    def noticed(self, notices: Notices) -> Written:
+        """The summary, with the notices of the files that were read for it."""
+        return replace(self, found=(*self.found, *notices.take(self.source, self.carried)))
 
     def __str__(self) -> str:
         words = [] if self.seconds is None else [duration(self.seconds)]

@@ -65,8 +65,9 @@ class PipeEnds:
         """A reporting that uses those names."""
 
         def wrote(written: Written) -> None:
-            path = self.said(os.fspath(written.path))
-            to.wrote(replace(written, path=path, source=self.said(written.source), over=self.said(written.over)))
+            path, found = self.said(os.fspath(written.path)), tuple(map(self.said, written.found))
+            source, over = self.said(written.source), self.said(written.over)
+            to.wrote(replace(written, path=path, source=source, over=over, found=found))
 
         return replace(to, complain=lambda sentence: to.complain(self.said(sentence)), wrote=wrote)
 

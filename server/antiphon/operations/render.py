@@ -48,7 +48,7 @@ from antiphon.operations.rendering import (
     sound_form,
     tail_after,
 )
-from antiphon.operations.requests import MAX_SECONDS, PIPE, RenderRequest, changed
+from antiphon.operations.requests import MAX_SECONDS, PIPE, RenderRequest, changed, noticing
 
 # ---- Notes of a live script as a MIDI file: a track for each of its tracks and loops, exact to the tick
 
@@ -334,6 +334,11 @@ def render(asked: RenderRequest, loaded: Loaded) -> bool:
         with input_file() as kept:
             ends = PipeEnds((str(kept), asked.out or ""))
             return render(changed(asked, source=(str(kept),), reporting=ends.reporting(asked.reporting)), loaded)
+    with noticing(asked.reporting) as noticed:
+        return _render_noticed(changed(asked, reporting=noticed), loaded)
+
+
+def _render_noticed(asked: RenderRequest, loaded: Loaded) -> bool:
     if is_script(asked.patch):
         return render_script(asked)
     for option, value in (("--bars", asked.bars), ("--midi", asked.midi)):

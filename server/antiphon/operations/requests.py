@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec import Struct
 from antiphon.files.sound_finish import FADE
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import Argument, argument, arguments
+from antiphon.kernel.runtime.notices import collect
 from antiphon.kernel.runtime.settings import DEVICES, MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 
@@ -63,6 +64,18 @@ class Reporting:
 
 
 SILENT = Reporting()
+
+
+@contextmanager
+def noticing(to: Reporting) -> Iterator[Reporting]:
+    """Context with a reporting whose line of each written file has the notices of the files that were read for it.
+
+    Notices of files that were read after the last line are complaints.
+    """
+    with collect() as notices:
+        yield replace(to, wrote=lambda written: to.wrote(written.noticed(notices)))
+        for rest in notices.take():
+            to.complain(rest)
 
 
 # ---- Requests of operations on files: the arguments of each (`antiphon.kernel.runtime.arguments`)

@@ -36,7 +36,16 @@ from antiphon.offline.file_job import (
 from antiphon.offline.output_summary import Written
 from antiphon.operations.file_tasks import failures, plan_jobs, play_with
 from antiphon.operations.finishing import add_source_tags, convert_finish_request
-from antiphon.operations.requests import PIPE, RUN_OPTIONS, SILENT, Reporting, RunRequest, changed, check_applies
+from antiphon.operations.requests import (
+    PIPE,
+    RUN_OPTIONS,
+    SILENT,
+    Reporting,
+    RunRequest,
+    changed,
+    check_applies,
+    noticing,
+)
 from antiphon.operations.run_file import FileTask, RunSettings, process_file
 
 if TYPE_CHECKING:
@@ -63,18 +72,19 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
     if PIPE not in asked.paths:
         if asked.raw:
             raise UsageError("--raw is of standard input and output: name IN or OUT -")
-        return _run(asked, info, finish, loaded, reporting, None)
+        with noticing(reporting) as noticed:
+            return _run(asked, info, finish, loaded, noticed, None)
     if asked.out_dir is not None:
         raise UsageError("- is standard input or output: name one IN and one OUT, without --out-dir")
     from antiphon.files.pipes import STDOUT, RawForm
     from antiphon.operations.pipes import joined
 
     raw = RawForm.of(asked.raw) if asked.raw else None
-    with joined(asked.paths, raw, info, dict(asked.given)) as ends:
+    with joined(asked.paths, raw, info, dict(asked.given)) as ends, noticing(ends.reporting(reporting)) as noticed:
         finish = replace(finish, raw=raw) if STDOUT in ends.paths else finish
         try:
             asked = changed(asked, paths=ends.paths)
-            return _run(asked, info, finish, loaded, ends.reporting(reporting), ends.piped)
+            return _run(asked, info, finish, loaded, noticed, ends.piped)
         except (FileError, UsageError) as error:
             raise type(error)(ends.said(str(error))) from None
 

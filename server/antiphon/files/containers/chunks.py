@@ -315,7 +315,7 @@ def _next_page(window: FileWindow, at: int) -> int:
 MAX_MARKS = 1 << 20
 """Maximum bytes of the chunks that `read_marks` keeps."""
 PLACES, TEMPO, ROOT, NOTES = "the loop and cue points", "the tempo", "the root note", "the notes on the recording"
-_HOLDS = {
+HELD_CHUNKS = {
     b"smpl": PLACES, b"cue ": PLACES, b"plst": PLACES, b"adtl": PLACES, b"inst": ROOT, b"MARK": PLACES,
     b"INST": PLACES, b"COMT": PLACES, b"acid": TEMPO, b"strc": PLACES, b"basc": TEMPO, b"trns": PLACES,
     b"cate": NOTES, b"bext": NOTES, b"iXML": NOTES, b"cart": NOTES, b"axml": NOTES, b"chna": NOTES, b"_PMX": NOTES,
@@ -358,7 +358,7 @@ def read_marks(path: str | os.PathLike[str]) -> bytes | None:
             if name == b"data" and (size > there or (size == 0 and not is_chunk(fd, start, there, order))):
                 last = os.pread(fd, MAX_MARKS, max(start, length - MAX_MARKS))
                 return b"" if any(mark in last for mark in _SOUGHT) else found or None
-            if (os.pread(fd, 4, start) if name == b"LIST" else name) in _HOLDS:
+            if (os.pread(fd, 4, start) if name == b"LIST" else name) in HELD_CHUNKS:
                 if head[:4] == b"RIFX" or size > min(there, MAX_MARKS - len(found)):
                     return b""
                 found += os.pread(fd, 8 + size, start - 8) + bytes(size % 2)
@@ -377,7 +377,7 @@ def keep_valid_chunks(chunks: bytes, sound: NewSound, *, big: bool) -> bytes:
     kept = b""
     same = sound.same_length and sound.rates[0] == sound.rates[1]
     for name, whole in _each(chunks, big=big):
-        about = _HOLDS.get(name)
+        about = HELD_CHUNKS.get(name)
         if (about == PLACES and not same) or (about == TEMPO and not sound.same_length):
             continue
         if (sound.transposed and name in _PITCHED) or (name in _OF_RATE and sound.rates[0] != sound.rates[1]):
@@ -394,7 +394,7 @@ def describe_lost_chunks(chunks: bytes, kept: bytes, *, big: bool) -> list[str]:
     lost = dict[str, list[str]]()
     for name, _ in _each(chunks, big=big):
         if name not in left:
-            lost.setdefault(_HOLDS[name], []).append(name.decode().strip())
+            lost.setdefault(HELD_CHUNKS[name], []).append(name.decode().strip())
     return [f"{about} ({', '.join(names)})" if about == NOTES else about for about, names in lost.items()]
 
 

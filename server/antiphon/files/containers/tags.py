@@ -144,7 +144,7 @@ def cover_of(path: str | os.PathLike[str]) -> Cover | None:
                     with suppress(ValueError):
                         return _cover_from_block(binascii.a2b_base64(text))
         if kind == b"fLaC":
-            for block, at, size in _flac_blocks(fd, start + 4):
+            for block, at, size in flac_blocks(fd, start + 4):
                 if block == _FLAC_PICTURE:
                     return _cover_from_block(os.pread(fd, size, at))
     return None
@@ -177,13 +177,13 @@ def _cover_from_block(block: bytes) -> Cover | None:
 
 
 def _flac_comments(fd: int, at: int) -> bytes:
-    for kind, start, size in _flac_blocks(fd, at):
+    for kind, start, size in flac_blocks(fd, at):
         if kind == _FLAC_COMMENTS:
             return os.pread(fd, min(size, MAX_COMMENTS), start)
     return b""
 
 
-def _flac_blocks(fd: int, at: int) -> Iterator[tuple[int, int, int]]:
+def flac_blocks(fd: int, at: int) -> Iterator[tuple[int, int, int]]:
     """Kind, start and bytes of each block before the sound."""
     for _ in range(128):
         head = os.pread(fd, 4, at)

@@ -6,9 +6,10 @@ unknown one.
 
 import importlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+from antiphon.kernel.runtime.notices import notice
 
 # ---- Rhythm parts of a MIDI file, by channel 10, bank select, or the SysEx of GS, XG and General MIDI 2.
 #
@@ -148,8 +149,8 @@ _TEXTS = {1: "text", 2: "copyright", 3: "track_name", 4: "instrument_name", 5: "
           9: "device_name"}  # fmt: skip
 """Meta event types with text."""
 _TEMPO, _END = 0x51, 0x2F
-_META = {0x00: "a sequence number", 0x20: "a channel prefix", 0x21: "a port", _TEMPO: "a tempo",
-         0x54: "an SMPTE offset", 0x58: "a time signature", 0x59: "a key signature"}  # fmt: skip
+_META = {0x00: "sequence number", 0x20: "channel prefix", 0x21: "port", _TEMPO: "tempo",
+         0x54: "SMPTE offset", 0x58: "time signature", 0x59: "key signature"}  # fmt: skip
 _CHANNEL: dict[int, tuple[str, ...]] = {
     0x80: ("note_off", "note", "velocity"),
     0x90: ("note_on", "note", "velocity"),
@@ -179,7 +180,6 @@ class Parsed(NamedTuple):
     ticks: int  # of a beat, 0 where the header gives none
     tracks: list[list[Any]]  # lists of mido's messages
     charset: str  # of all texts
-    odd: list[str]  # what was passed over, in words
 
 
 def find_midi_start(content: bytes) -> int:
@@ -190,23 +190,22 @@ def find_midi_start(content: bytes) -> int:
 
 
 def parse(content: bytes) -> Parsed:
-    """Reads a file from its `MThd` on. Raises TruncatedMidiError: it ends within a track."""
+    """Reads a file from its `MThd` on, within `reading_file`. Raises TruncatedMidiError: it ends within a track."""
     size = int.from_bytes(content[4:8], "big")
     if len(content) < 14 or size < 6:
         raise TruncatedMidiError
     kind, promised, ticks = (int.from_bytes(content[at : at + 2], "big") for at in (8, 10, 12))
-    odd: Counter[str] = Counter()
-    tracks = _tracks(content, 8 + size, odd)
+    tracks = _tracks(content, 8 + size)
     if promised and not tracks:
         raise TruncatedMidiError
     if promised != len(tracks):
-        odd[f"a wrong number of tracks ({promised}, and there are {len(tracks)})"] = 1
+        notice("a wrong number of tracks", 0, f"{promised}, and there are {len(tracks)}", "mended")
     charset = _decode([message for track in tracks for message in track if message.type in _TEXTS.values()])
-    odd.update(_part_ports(tracks))
+    _part_ports(tracks)
     insert_bank_selects(tracks)
     if ticks >= 1 << 15:
         ticks = _convert_film_time(256 - (ticks >> 8), ticks & 255, tracks)
-    return Parsed(kind, ticks, tracks, charset, [f"{n} × {what}" if n > 1 else what for what, n in odd.items()])
+    return Parsed(kind, ticks, tracks, charset)
 
 
 def _convert_film_time(frames: int, each: int, tracks: list[list[Any]]) -> int:
@@ -226,24 +225,24 @@ def _convert_film_time(frames: int, each: int, tracks: list[list[Any]]) -> int:
     return frames * each // beats
 
 
-def _tracks(content: bytes, at: int, odd: Counter[str]) -> list[list[Any]]:
+def _tracks(content: bytes, at: int) -> list[list[Any]]:
     tracks: list[list[Any]] = []
     while at < len(content):
         name, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "big")
         if name == b"MTrk":
             if at + 8 > len(content):
                 raise TruncatedMidiError
-            reader = _Track(content, at + 8, at + 8 + size, odd)
+            reader = _Track(content, at + 8, at + 8 + size)
             tracks.append(reader.messages)
             at = reader.at
         elif _is_chunk(content, at):
-            odd["a chunk of another program"] += 1
+            notice("chunk", place=name.decode("ascii").strip(), manner="unknown")
             at += 8 + size
         else:
             at = content.find(b"MTrk", at)  # bytes between tracks, or behind the last
             if at < 0:
                 break
-            odd["bytes between tracks"] += 1
+            notice("bytes between tracks", 0)
     return tracks
 
 
@@ -263,8 +262,8 @@ class _Track:
     A track ends at its size, or at its end event if a chunk or nothing follows.
     """
 
-    def __init__(self, content: bytes, at: int, end: int, odd: Counter[str]) -> None:
-        self._content, self._odd, self._mido = content, odd, importlib.import_module("mido")
+    def __init__(self, content: bytes, at: int, end: int) -> None:
+        self._content, self._mido = content, importlib.import_module("mido")
         self.at = at
         self.messages: list[Any] = []
         self._limit = len(content)
@@ -285,7 +284,7 @@ class _Track:
         if self.at < end > len(content) and not self._ended:
             raise TruncatedMidiError
         if self.at != end:
-            odd["a track of another size than it says"] += 1
+            notice("a track of another size than it says", 0, manner="mended")
 
     def _over(self, end: int) -> bool:
         if self._ended and self.at >= end:
@@ -320,7 +319,7 @@ class _Track:
         first = self._read_byte()
         if first < 0x80:
             if not self._status:
-                self._odd["data without a message"] += 1
+                notice("data without a message", 0)
                 return
             self.at -= 1  # running status, which neither meta events nor SysEx end
         elif first < 0xF0:
@@ -336,7 +335,7 @@ class _Track:
             self._put(self._mido.Message("sysex", skip_checks=True, data=[min(byte, 127) for byte in data]))
         else:
             self.at += _SYSTEM_LENGTHS.get(first, 0)
-            self._odd["a message that has no place in a file"] += 1
+            notice("misplaced message")
 
     def _channel(self, status: int) -> None:
         kind, *names = _CHANNEL[status & 0xF0]
@@ -358,7 +357,7 @@ class _Track:
                     raise ValueError
                 message = mido.midifiles.meta.build_meta_message(kind, data)
             except (ValueError, LookupError, mido.KeySignatureError):
-                self._odd[f"{_META.get(kind, 'a meta event')} that is none"] += 1
+                notice(f"invalid {_META.get(kind, 'meta event')}")
                 return
         self._put(message)
 
@@ -387,8 +386,8 @@ def _decode(messages: Iterable[Any]) -> str:
     return "latin-1"
 
 
-def _part_ports(tracks: list[list[Any]]) -> list[str]:
-    """Moves instruments that share a channel on two ports to separate channels; returns remarks."""
+def _part_ports(tracks: list[list[Any]]) -> None:
+    """Moves instruments that share a channel on two ports to separate channels."""
     owners: dict[int, int] = {}
     parted: dict[tuple[int, int], list[Any]] = {}
     for track in tracks:
@@ -402,8 +401,8 @@ def _part_ports(tracks: list[list[Any]]) -> list[str]:
     free = [channel for channel in range(16) if channel not in owners and channel != DRUMS]
     for messages in parted.values():
         if not free:
-            return ["more ports and channels than 16, of which some play by one instrument"]
+            notice("instruments that share a channel on two ports", 0)
+            return
         channel = free.pop(0)
         for message in messages:
             vars(message)["channel"] = channel
-    return []

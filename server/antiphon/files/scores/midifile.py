@@ -4,13 +4,12 @@
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
 
 Only notes, controllers, bends, programs, names, and time and key signatures are kept. Invalid parts of a file are
-skipped, and named in one warning. mido is imported when a file is read or written.
+skipped, and noticed (`kernel.runtime.notices`). mido is imported when a file is read or written.
 """
 
 import contextlib
 import importlib
 import io
-import logging
 from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +20,8 @@ from antiphon.files.scores.midi_song import DEFAULT_BPM, TICKS, MidiControlChang
 from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.notices import reading_file
 
-log = logging.getLogger("antiphon.files")
 WRITABLE_SUFFIXES = MIDI_WRITTEN
 """Suffixes of writable MIDI files."""
 SUFFIXES = MIDI_READ
@@ -34,10 +33,6 @@ MAX_TRACKS = 1024
 _TEXTS = frozenset({"lyrics", "text", "marker", "cue_marker", "copyright"})
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
-_MAX_ODD_KINDS = 4
-"""Maximum reported kinds of invalid events."""
-_reported_files: set[Path] = set()
-"""Files whose invalid events have been reported."""
 _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
 _MIN_MELODY_PITCH = 55
 """Mean pitch below which a line is not a melody."""
@@ -103,16 +98,12 @@ def open_midi(path: Path) -> Any:
     beats. Raises FileError: it is not a MIDI file, or cannot be read.
     """
     mido, content = _mido(), paths.read_ordinary(path, MAX_FILE, "a MIDI file")
-    with _convert_midi_errors(path):
+    with _convert_midi_errors(path), reading_file("a MIDI file", path):
         place = find_midi_start(content)
         if place < 0:
             raise _MidiRefused("it does not begin as one" if content else "it is empty (0 bytes)")
         parsed = parse(content[place:])
         _check(parsed)
-    if parsed.odd and path not in _reported_files:
-        _reported_files.add(path)
-        name = path.name.encode("unicode_escape", "surrogatepass").decode()
-        log.warning("%s: passed over, and its notes kept: %s", name, ", ".join(parsed.odd[:_MAX_ODD_KINDS]))
     midi = mido.MidiFile(type=min(parsed.type, 1), ticks_per_beat=parsed.ticks, charset=parsed.charset)
     midi.tracks += [mido.MidiTrack(track) for track in parsed.tracks]
     return midi
