@@ -73,16 +73,20 @@ TAIL = """
 ## Patterns
 
 `?` is any character, `*` any number of them, `[a-c]` one of a class, `[!a-c]` one not of it, `{in,out}` one of several
-words, all within one part of the address: `/node/*/wet 0.5`. A pattern is at most 512 bytes long.
+words, all within one part of the address: `/node/*/wet 0.5`. A pattern is at most 512 bytes long. It reaches values
+alone: parameters, macros (`/macro/*`) and questions without arguments; what acts, such as a trigger, a note or
+`/patch/undo`, is sent by its full address.
 
 ## Bundles
 
 A time tag of 0 or 1 is now. A later one names the sample at which a value, a trigger, a note, a reset, a change of
 tempo or a `/sync` takes effect; other messages are handled at that time to within milliseconds. An earlier one is
 applied at once, counted, and reported to subscribers when it is over 10 ms late. Up to 256 messages of a bundle take
-effect at one sample. At most 65,536 events wait; more are refused. Of the other messages 4096 wait, 4 MiB, a quarter of
-that from one machine; questions (`/status`, `/version`, `/ping`, `/notify`, `/monitor`, the lists) are refused with a
-time to come. A tag over an hour ahead is refused. Bundles nest 16 deep; one inside another is never earlier.
+effect at one sample, or none does: one whose address, arguments, value or time would be refused refuses the bundle, and
+`/fail` names it; what shows only as it is done, such as a missing file, is answered alone. At most 65,536 events wait;
+more are refused. Of the other messages 4096 wait, 4 MiB, a quarter of that from one machine; questions (`/status`,
+`/version`, `/ping`, `/notify`, `/monitor`, the lists) are refused with a time to come. A tag over an hour ahead is
+refused. Bundles nest 16 deep; one inside another is never earlier.
 
 Messages of one sender are handled in order of arrival; senders take turns. Of many values sent to one parameter
 within about a millisecond the last is taken.

@@ -12,10 +12,12 @@ from tests import accepted
 from tests.control.rig import Client, Rig, refusal
 
 from antiphon.kernel.control.osc.addresses import ADDRESSES
+from antiphon.kernel.control.osc.intake import AddressRoute
 from antiphon.kernel.engine.link import BeatPassed, Late, NodeState, Reported
-from antiphon.kernel.errors import RequestError
+from antiphon.kernel.errors import RequestError, WireError
 from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.session.commands import NOW
+from antiphon.kernel.session.router import Router
 from antiphon.kernel.wire.osc import Double, Message, decode, encode
 from antiphon.web import control_status
 
@@ -164,11 +166,81 @@ async def test_sync_as_browsers_and_sclang_send_it(live: Rig, client: Client) ->
 
 async def test_empty_bundles_and_bundles_for_now(live: Rig, client: Client) -> None:
     client.bundle(1)
-    client.bundle(0, encode("/node/a/gain", 0.25), encode("/node/a/gain"), encode("/x"), encode("/ping"))
+    client.bundle(0, encode("/node/a/gain", 0.25), encode("/node/a/gain"), encode("/ping"))
     await live.settle()
-    assert [a for a, _ in client.heard()] == ["/node/a/gain", "/fail", "/pong"]
+    assert [a for a, _ in client.heard()] == ["/node/a/gain", "/pong"]
     assert live.app.executor.value("a", "gain") == 0.25
-    assert live.app.counts()["osc_failed"] == 1
+
+
+SETTING = encode("/node/a/gain", 0.75)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        encode("/x"),
+        encode("/node/b/gain", 99.0),
+        encode("/node/b/gain/norm", "x"),
+        encode("/node/b/learn", b"x"),
+        encode("/note/on", 60, 100, 1, "nobody"),
+        encode("/note/off", 200),
+        encode("/scene/recall", 99),
+        encode("/tempo", 1.0),
+        encode("/beat/nudge"),
+        encode("/transport/play", "x"),
+        encode("/patch/load"),
+        encode("/at", 4.0, "/patch/undo"),
+        encode("/at", 4.0, "/at", 5.0, "/note/on", 60),
+        encode("/at", 4.0, "/node/b/gain", 99.0),
+        encode("/at", 4.0, "/x"),
+        b"/node/b/gain\0\0\0\0,f\0\0",
+    ],
+)
+async def test_a_bundle_with_a_refused_message_does_nothing(live: Rig, client: Client, wrong: bytes) -> None:
+    live.engine.applied.clear()
+    client.bundle(1, SETTING, encode("/note/on", 60, 100), wrong)
+    client.bundle(live.time.timetag(0.5), SETTING, wrong)
+    await live.settle()
+    live.time.move(1.0)
+    await live.settle()
+    said = [args[1] for address, args in client.heard() if address == "/fail"]
+    assert len(said) == 2
+    assert all(one.endswith("nothing of its bundle was done") for one in said)
+    assert live.engine.applied == []
+    assert live.app.executor.value("a", "gain") == 0.5
+
+
+async def test_a_bundle_that_adds_a_node_sets_it_too(live: Rig, client: Client) -> None:
+    client.bundle(1, encode("/node/add", "gain", "c"), encode("/node/c/gain", 0.25))
+    await live.settle()
+    assert live.app.executor.value("c", "gain") == 0.25
+
+
+async def test_a_pattern_reaches_values_and_questions_alone(live: Rig, client: Client) -> None:
+    """Every address: what acts is not among those that any pattern matches."""
+    app = live.app
+    reached = {route.address for depth in range(1, 7) for route in matched(app.router, b"/*" * depth)}
+    commands = {item.path for item in app.directory.fixed if not item.asks}
+    assert not reached & commands
+    assert {"/status", "/node/list", "/patch/list", "/plugin/list"} <= reached
+    for name in reached - {item.path for item in app.directory.fixed}:
+        _, root, *_, last = name.split("/")
+        assert root in ("node", "macro"), name
+        assert last not in ("reset", "learn", "play"), name
+    before, taps = app.plans.to_json(), []
+    app.outbox.tap(taps.append)
+    for depth in range(1, 7):
+        client.raw(encode("/" + "/".join(["**"] * (depth - 1) + ["****"]), b"blob"))
+    await live.settle()
+    assert taps == []
+    assert app.plans.to_json() == before
+
+
+def matched(router: Router[AddressRoute], pattern: bytes) -> list[AddressRoute]:
+    try:
+        return router.match(pattern)
+    except WireError:
+        return []
 
 
 async def test_answers_of_other_servers_are_never_answered(live: Rig, client: Client) -> None:

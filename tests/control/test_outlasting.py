@@ -81,7 +81,7 @@ async def test_half_a_character_is_refused_and_nobody_is_deaf_after_it(live: Rig
         client.send("/ping")
     await live.settle(ticks=3)
     heard = client.heard()
-    assert ("/fail", ("/node/a/label", "55296 is not a character")) in heard
+    assert ("/fail", ("/node/a/label", "55296 is not a character; nothing of its bundle was done")) in heard
     assert [address for address, _ in heard].count("/pong") == 100
     assert live.app.executor.value("a", "label") == ""
     assert live.app.counts()["faults"] == 0

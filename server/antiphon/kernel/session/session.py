@@ -45,6 +45,7 @@ from antiphon.kernel.session.commands import (
     NoteTimbre,
     Now,
     Panic,
+    Plain,
     ProgramChange,
     ResetNode,
     Sample,
@@ -201,17 +202,36 @@ class Session:
                     if isinstance(action, NodeNoteOff):  # which the engine plays at once
                         self._held.follow(action)
                 return [at_once]
-        try:
-            ACTIONS.check(command)
-        except ValueError as error:
-            raise RequestError(str(error)) from None
+        self._check_plain(command)
         effects = self._timed(command, now, source)
         return effects if self.schedule.future(command.when, now) else [*effects, *self._take(command, source)]
+
+    def check(self, command: Command, now: Moment) -> None:
+        """Raises RequestError or PatchError: `handle` would refuse the command. Nothing changes."""
+        self.schedule.future(command.when, self._asked(now))
+        match command:
+            case SetParam():
+                self._checked(command, clips.check_name)
+            case _ if isinstance(command, Note):
+                for name in self._current_players().of(command.node, by_clock=isinstance(command.when, Beat)):
+                    node_action_of(command, self.state.nodes[name].id)
+            case ResetNode(name):
+                self.state.node(name)
+            case Panic() | ClearSchedule():
+                pass
+            case _:
+                self._check_plain(command)
 
     def _asked(self, now: Moment) -> Moment:
         """The moment with its notated beat (swing removed), for comparison with scheduled beats."""
         amount, step = self.state.swing
         return Moment(now.sample, beat_without_swing(now.beat, amount, step)) if amount else now
+
+    def _check_plain(self, command: Plain) -> None:
+        try:
+            ACTIONS.check(command)
+        except ValueError as error:
+            raise RequestError(str(error)) from None
 
     def check_message(self, address: str, args: Sequence[Value], recalled: Collection[int]) -> None:
         """Raises RequestError: a clip's message cannot be played with these nodes. `recalled`: the stored scenes."""

@@ -54,20 +54,26 @@ class Directory:
         """Adds fixed addresses."""
         for item in items:
             self.fixed.append(item)
-            self.put(item, item.bound(self._server), at_once=item.at_once)
+            check = item.bound(self._server, checks=True)
+            # no pattern reaches what acts: a script's line that is meant for values would fire it
+            self.put(item, item.bound(self._server), check, at_once=item.at_once, patterns=item.asks)
 
     def own(self, path: str) -> bool:
         """Whether an address begins as those of nodes, or a fixed one."""
         root = path.split("/")[1]
         return root in NODES or any(root == item.path.split("/")[1] for item in self.fixed)
 
-    def put(self, item: AddressInfo, handler: Handler, *, at_once: bool = False) -> None:
-        """Adds a declared address."""
+    def put(
+        self, item: AddressInfo, handler: Handler, check: Handler, *, at_once: bool = False, patterns: bool = False
+    ) -> None:
+        """Adds a declared address. `patterns`: whether OSC patterns reach it."""
         level = Level.SURFACE if item.surfaces else Level.OWNER
-        route = AddressRoute(item.path, handler, level, item.timed, at_once=at_once, usage=item.usage)
+        edits = not (item.timed or at_once or item.path == live.AT)
+        route = AddressRoute(
+            item.path, handler, level, item.timed, at_once=at_once, usage=item.usage, check=check, edits=edits
+        )
         self.roots.add(item.path.split("/")[1])
-        # no pattern hands a script over: what looks for those addresses would not see it
-        self.router.put(item.path.encode(), route, patterns=not item.path.startswith(live.CODE))
+        self.router.put(item.path.encode(), route, patterns=patterns)
 
     def follow(self, state: GraphState) -> None:
         """Updates the addresses after nodes were added or removed."""
@@ -81,8 +87,9 @@ class Directory:
         for name, node in nodes.items():
             if name not in self._routed:
                 for route in graph.node_routes(self._server, node):
-                    # master volume and input gain must not follow a pattern that is meant for nodes
-                    self.router.put(route.address.encode(), route, patterns=name in state.nodes)
+                    # master volume and input gain must not follow a pattern that is meant for nodes, nor must macros
+                    reached = name in state.nodes or route.address.startswith(f"/{MACRO}/")
+                    self.router.put(route.address.encode(), route, patterns=route.is_value and reached)
                 self._routed[name] = node.id
 
 
@@ -126,7 +133,10 @@ class PluginAddresses:
             else:
                 self._execute_commands(answer, peer)
 
-        self._directory.put(info, handle)
+        def check(peer: Peer, args: Args, when: When) -> None:
+            check_args(info, args)
+
+        self._directory.put(info, handle, check)
         self.infos.append(info)
 
     def _execute_commands(self, answer: Any, peer: Peer) -> None:

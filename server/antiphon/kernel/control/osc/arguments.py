@@ -21,7 +21,7 @@ from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import MissingArgument, RequestError
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.shortening import short_repr
-from antiphon.kernel.session.commands import When
+from antiphon.kernel.session.commands import Command, When
 from antiphon.kernel.session.messages import check_count, number
 from antiphon.kernel.wire.osc import Arg, encode
 
@@ -44,9 +44,13 @@ class OscCall(NamedTuple):
         """Answers the sender."""
         self.server.replies.reply(self.peer, encode(address, *args))
 
-    def do(self, command: Any) -> None:
+    def do(self, command: Command) -> None:
         """Carries out a command of the sender."""
         self.server.executor.do(command, self.peer.key)
+
+    def check(self, command: Command) -> None:
+        """Raises RequestError: `do` would refuse the command."""
+        self.server.session.check(command, self.server.clock.moment())
 
 
 def whole(args: Args, at: int, name: str, low: int, high: int, default: Any = ...) -> Any:
@@ -83,18 +87,29 @@ def is_press(args: Args) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address(AddressInfo):
-    """A fixed OSC address. `readers`: one for each argument, in order; None where the handler takes them unread."""
+    """A fixed OSC address.
+
+    `readers`: one for each argument, in order; None where the handler takes them unread. `check`: takes the arguments
+    of the handler, and raises AntiphonError where it would refuse them; None where only readers do.
+    """
 
     handler: Callable[..., None]
     readers: tuple[Callable[[Args, int], Any], ...] | None
     at_once: bool  # whether it only asks for the present state; it is then refused with a time in the future
+    check: Callable[..., object] | None
 
-    def bound(self, server: OscServer) -> Handler:
-        """Returns the handler on a server. It rejects more arguments than the address has.
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question: it asks for the present state, and names nothing that a sender would set."""
+        return self.at_once and self.args in ("", "x…")
+
+    def bound(self, server: OscServer, *, checks: bool = False) -> Handler:
+        """Returns the handler on a server, or with `checks` what only checks. It rejects more arguments than there are.
 
         An address without arguments, unless it is a query, is a button: it may have a value, and 0 is the release.
         """
-        button, handler, readers = not self.args and not self.at_once, self.handler, self.readers
+        button, readers = not self.args and not self.at_once, self.readers
+        handler = (self.check or _accept) if checks else self.handler
         count = 1 if button else len(self.args.split())
         most = math.inf if "…" in self.args else count
 
@@ -109,12 +124,23 @@ class Address(AddressInfo):
         return handle
 
 
+def _accept(*given: object) -> None:
+    """Refuses nothing: arguments that only have to be read."""
+
+
 def osc(
-    path: str, level: Level = SURFACE, args: str | None = None, doc: str = "", timed: bool = False, once: bool = False
+    path: str,
+    level: Level = SURFACE,
+    args: str | None = None,
+    doc: str = "",
+    timed: bool = False,
+    once: bool = False,
+    check: Callable[..., object] | None = None,
 ) -> Callable[[Callable[..., None]], Address]:
     """Declares the handler of an address, as `Address`; `doc` is its docstring by default.
 
-    `args`: for a handler that reads the arguments itself.
+    `args`: for a handler that reads the arguments itself, with `check` where these have to be right before a bundle
+    begins.
     """
 
     def declare(handler: Callable[..., None]) -> Address:
@@ -122,7 +148,9 @@ def osc(
         shown = args or " ".join(shown for shown, _ in read)
         readers = tuple(reader for _, reader in read) if args is None else None
         said, surfaces = doc or " ".join((handler.__doc__ or "").split()), level is SURFACE
-        return Address(path, shown, said, "antiphon", surfaces, timed, handler=handler, readers=readers, at_once=once)
+        return Address(
+            path, shown, said, "antiphon", surfaces, timed, handler=handler, readers=readers, at_once=once, check=check
+        )
 
     return declare
 

@@ -55,6 +55,9 @@ class AddressRoute:
     asks: bool = False  # whether a message without arguments asks for the value
     at_once: bool = False  # whether it only asks for the present state; it is then refused with a time in the future
     usage: str = ""
+    check: Handler | None = None  # raises AntiphonError: the handler would refuse the message
+    is_value: bool = False  # whether it is a parameter's or macro's value, which patterns reach
+    edits: bool = False  # whether nodes, and with them addresses and ranges, may be others after a message
 
 
 MAX_MESSAGES, MAX_BYTES = 4096, 4 << 20
@@ -160,6 +163,10 @@ _SHORT = 3
 NUMBERS = frozenset({float, int, bool})
 PASSED_SECONDS = 1.0
 """Lateness after a message's beat, in s, above which the sender is answered; a busy machine or network stays below."""
+_NEEDS_TOKEN = "this needs the token: use the page, or the machine Antiphon runs on"
+_AT_ONCE = "is answered at once; send it without a time tag, or with one that is not in the future"
+_NO_BEAT = "this takes effect at no beat; send it without /at"
+_NOTHING_DONE = "; nothing of its bundle was done"
 _NEVER_ANSWERED = ("/fail", "/refused", "/remark", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
 
@@ -260,8 +267,7 @@ class Intake:
                         continue
                 budget -= self._one(decoded, peer, NOW)
             elif type(decoded) is Bundle:
-                self._unpack_bundle(lane, decoded, peer)
-                budget -= 1
+                budget -= self._unpack_bundle(lane, decoded, peer)
             else:
                 assert isinstance(decoded, WireError)
                 self._replies.fail(peer, decoded.address, str(decoded))
@@ -278,8 +284,11 @@ class Intake:
             self._access.answered(peer.host)
             self._replies.reply(peer, answer)
 
-    def _unpack_bundle(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
-        """Unpacks a bundle's messages, each with its time, to the front of the lane."""
+    def _unpack_bundle(self, lane: Lane, bundle: Bundle, peer: Peer) -> int:
+        """Unpacks a bundle's messages, each with its time, to the front of the lane; returns the cost in messages.
+
+        Of up to `MAX_ATOMIC_MESSAGES` none is handled if one would be refused.
+        """
         messages: list[tuple[Message | WireError, Peer, When]] = []
         stack: list[tuple[Packet, int]] = [(bundle, 0)]
         whens: dict[int, When] = {0: NOW}
@@ -293,11 +302,49 @@ class Intake:
                         whens[inner] = self._clock.when(inner)
                     except RequestError as error:
                         self._replies.fail(peer, "#bundle", str(error))
-                        continue
+                        return 1
                 stack.extend((item, inner) for item in reversed(packet.items))
             else:
                 messages.append((packet, peer, whens[tag]))
-        lane.rest.extendleft(reversed(messages))
+        checked = 1 < len(messages) <= MAX_ATOMIC_MESSAGES
+        if not checked or self._check_bundle(messages):
+            lane.rest.extendleft(reversed(messages))
+        return len(messages) if checked else 1
+
+    def _check_bundle(self, messages: Iterable[tuple[Message | WireError, Peer, When]]) -> bool:
+        """Answers the first message of a bundle that would be refused; returns False if there is one."""
+        present, now = True, self._clock.moment()
+        for message, peer, when in messages:
+            if isinstance(message, WireError):
+                self._replies.fail(peer, message.address, f"{message}{_NOTHING_DONE}")
+                return False
+            self.handling = message
+            route = self._router.exact.get(message.address)
+            try:
+                if route is not None:
+                    self._check(route, message, peer, when, now, present=present)
+                    present = present and not (route.edits and (message.args or not route.asks))
+                elif present and not is_pattern(message.address) and not _is_answer(message.address):
+                    raise RequestError(
+                        unknown_address(address_text(message.address), self._router.exact, self._session)
+                    )
+            except AntiphonError as error:
+                name = address_text(message.address)
+                usage = f"; write {route.usage}" if isinstance(error, MissingArgument) and route and route.usage else ""
+                self._replies.fail(peer, name, f"{error}{usage}{_NOTHING_DONE}")
+                return False
+        return True
+
+    def _check(
+        self, route: AddressRoute, message: Message, peer: Peer, when: When, now: Moment, *, present: bool
+    ) -> None:
+        """Raises AntiphonError: the message would be refused. `present`: the nodes are those that it will find."""
+        if peer.level < route.level:
+            raise RequestError(_NEEDS_TOKEN)
+        if type(when) is Sample and route.at_once and self.deferred.future(when, now):
+            raise RequestError(_AT_ONCE)
+        if present and route.check is not None:
+            route.check(peer, message.args, when if route.timed else NOW)
 
     def _handle_elements(self, rest: deque[tuple[Message | WireError, Peer, When]], most: int) -> int:
         """Handles elements of a bundle, up to the cost `most`, which take effect at one sample; returns their cost."""
@@ -331,8 +378,8 @@ class Intake:
                     self.call(match, packet, peer, when)
             return 4 + len(routes)
         name = address_text(address)
-        if name.startswith(_NEVER_ANSWERED) or name.endswith(".reply"):
-            # another server's answer: answering it could loop forever
+        if _is_answer(address):
+            # another server's: answering it could loop forever
             self.ignored += 1
             return 1
         self._replies.fail(peer, name, lambda: unknown_address(name, self._router.exact, self._session))
@@ -341,9 +388,7 @@ class Intake:
     def call(self, route: AddressRoute, message: Message, peer: Peer, when: When) -> None:
         """Calls a route's handler, or defers the message to its bundle's time; errors are answered with `/fail`."""
         if peer.level < route.level:
-            self._replies.fail(
-                peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on"
-            )
+            self._replies.fail(peer, route.address, _NEEDS_TOKEN)
             return
         self._executor.flush()
         self.handling = message
@@ -360,6 +405,18 @@ class Intake:
         except Exception as error:
             self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
+    def check_at_beat(self, beat: float, message: Message, peer: Peer) -> None:
+        """Raises AntiphonError: a message that takes effect at a beat would be refused; the sentence names it."""
+        name, route = address_text(message.address), self._router.exact.get(message.address)
+        if route is None:
+            raise RequestError(f"{name}: {unknown_address(name, self._router.exact, self._session)}")
+        if not route.timed or is_query(message, route):
+            raise RequestError(f"{name}: {_NO_BEAT}")
+        try:
+            self._check(route, message, peer, Beat(beat), self._clock.moment(), present=True)
+        except AntiphonError as error:
+            raise RequestError(f"{name}: {error}") from None
+
     def at_beat(self, beat: float, message: Message, peer: Peer) -> None:
         """Handles a message that takes effect at a beat (a past one is now); a refusal is answered with `/fail`."""
         route = self._router.exact.get(message.address)
@@ -367,7 +424,7 @@ class Intake:
             name = address_text(message.address)
             self._replies.fail(peer, name, lambda: unknown_address(name, self._router.exact, self._session))
         elif not route.timed or is_query(message, route):
-            self._replies.fail(peer, route.address, "this takes effect at no beat; send it without /at")
+            self._replies.fail(peer, route.address, _NO_BEAT)
         else:
             now = self._clock.moment().beat
             seconds = (now - beat) * 60.0 / self._session.state.tempo
@@ -384,9 +441,7 @@ class Intake:
         now = self._clock.moment()
         if self.deferred.future(when, now):
             if route.at_once:
-                raise RequestError(
-                    "is answered at once; send it without a time tag, or with one that is not in the future"
-                )
+                raise RequestError(_AT_ONCE)
             single = message._replace(address=route.address.encode())
             self.deferred.add(when, single, peer, route)
             self._deferred_at.add(when.n)
@@ -409,6 +464,12 @@ class Intake:
                 else:
                     self.call(route, message, peer, NOW)
         self._deferred_at = {n for n in self._deferred_at if n > now.sample}
+
+
+def _is_answer(address: bytes) -> bool:
+    """Whether an address is that of another server's answer."""
+    name = address_text(address)
+    return name.startswith(_NEVER_ANSWERED) or name.endswith(".reply")
 
 
 def unknown_address(address: str, known: Iterable[bytes], session: Session) -> str:

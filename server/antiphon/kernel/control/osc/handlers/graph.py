@@ -1,6 +1,7 @@
 """Addresses of patches, nodes, wires and parameters."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 from msgspec import Meta
@@ -18,7 +19,7 @@ from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.session import messages, play
 from antiphon.kernel.session.actions import Effect
-from antiphon.kernel.session.commands import ResetNode, SetParam, When
+from antiphon.kernel.session.commands import Command, ResetNode, SetParam, When
 from antiphon.kernel.session.graph_state import FADE, MAX_FADE, GraphState
 from antiphon.kernel.session.messages import check_count
 from antiphon.kernel.session.node_state import Node
@@ -158,17 +159,25 @@ def node_routes(server: OscServer, node: Node) -> list[AddressRoute]:
     for param in node.cells:
         address = f"/node/{node.name}/{param.name}"
         low, high = _span(param)
-        handler, asks = _param(server, node.name, param, address), param.kind != "trigger"
-        routes.append(AddressRoute(address, handler, param_level(param), True, low, high, node.name, param.name, asks))
+        asks = param.kind != "trigger"
+        value = AddressRoute(
+            address, _param(server, node.name, param, address), param_level(param), True, low, high, node.name,
+            param.name, asks, check=_check_param(server, node.name, param), is_value=asks, edits=asks and low > high,
+        )  # fmt: skip
+        routes.append(value)
         if param.kind not in ("text", "file", "trigger"):
-            handler = _norm(server, node.name, param, f"{address}/norm")
-            routes.append(AddressRoute(f"{address}/norm", handler, Level.SURFACE, True, asks=True))
+            handler, check = _norm(server, node.name, param, f"{address}/norm"), _check_norm(server, node.name, param)
+            norm = AddressRoute(
+                f"{address}/norm", handler, Level.SURFACE, True, asks=True, check=check, is_value=True,
+                edits=value.edits,
+            )  # fmt: skip
+            routes.append(norm)
         if short:
             address = f"{short}/{param.name}"
-            handler = _param(server, node.name, param, address)
-            routes.append(AddressRoute(address, handler, Level.SURFACE, True, low, high, node.name, param.name, asks))
-            handler = _macro_value(server, param.name)
-            routes.append(AddressRoute(f"{address}/value", handler, Level.SURFACE, True))
+            routes.append(replace(value, address=address, handler=_param(server, node.name, param, address)))
+            command = _macro_command(server, param.name)
+            handler, check = _macro_value(server, param.name, command), _checked(server, command)
+            routes.append(AddressRoute(f"{address}/value", handler, Level.SURFACE, True, check=check, is_value=True))
     return routes
 
 
@@ -223,16 +232,57 @@ def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
     return handle
 
 
-def _macro_value(server: OscServer, name: str) -> Handler:
-    def handle(peer: Peer, args: Args, when: When) -> None:
+def _checked(server: OscServer, command: Callable[[Args, When], Command]) -> Handler:
+    """Check of a message that makes this command."""
+
+    def check(peer: Peer, args: Args, when: When) -> None:
+        server.session.check(command(args, when), server.clock.moment())
+
+    return check
+
+
+def _check_param(server: OscServer, node: str, param: Param) -> Handler:
+    check_value = _checked(server, lambda args, when: messages.parameter(node, param, args, when))
+
+    def check(peer: Peer, args: Args, when: When) -> None:
+        if param.kind == "trigger":
+            info = server.session.state.node(node).info
+            if play.takes(info, param.name, args):
+                given, _ = play.fitted(info.params, args)
+                play.read(node, info.params, given, when)
+                return
+        if args or param.kind == "trigger":
+            check_value(peer, args, when)
+
+    return check
+
+
+def _check_norm(server: OscServer, node: str, param: Param) -> Handler:
+    check_value = _checked(server, lambda args, when: messages.parameter(node, param, args, when, norm=True))
+
+    def check(peer: Peer, args: Args, when: When) -> None:
+        if args:
+            check_value(peer, args, when)
+
+    return check
+
+
+def _macro_command(server: OscServer, name: str) -> Callable[[Args, When], SetParam]:
+    def command(args: Args, when: When) -> SetParam:
         state = server.session.state
 
         def find(node: str, param: str) -> Param:
             there, cell = state.param(node, param)
             return there.cells[cell]
 
-        command = messages.macro_value(name, state.graph.macros, args, when, find)
-        set_param(server, command, peer, f"/{MACRO}/{name}/value")
+        return messages.macro_value(name, state.graph.macros, args, when, find)
+
+    return command
+
+
+def _macro_value(server: OscServer, name: str, command: Callable[[Args, When], SetParam]) -> Handler:
+    def handle(peer: Peer, args: Args, when: When) -> None:
+        set_param(server, command(args, when), peer, f"/{MACRO}/{name}/value")
 
     return handle
 

@@ -13,7 +13,9 @@ from antiphon.kernel.session.schedule import MAX_BEAT, due_beat
 
 def _note(path: str, args: str, doc: str) -> Address:
     """Address that `session.notes.read` parses."""
-    return osc(path, SURFACE, args, doc, timed=True)(lambda ask, args: ask.do(notes.read(path, args, ask.when)))
+    check = lambda ask, args: ask.check(notes.read(path, args, ask.when))  # noqa: E731
+    handler = lambda ask, args: ask.do(notes.read(path, args, ask.when))  # noqa: E731
+    return osc(path, SURFACE, args, doc, timed=True, check=check)(handler)
 
 
 _TO = "[i:channel] [s:node]"
@@ -50,7 +52,11 @@ def store(ask: OscCall, number: Scene) -> None:
     ask.reply("/done", "/scene/store", number)
 
 
-@osc(RECALL, timed=True)
+def _check_recall(ask: OscCall, number: int, *_: float) -> None:
+    scenes.find_scene(ask.server.plans.scenes, number)
+
+
+@osc(RECALL, timed=True, check=_check_recall)
 def recall(
     ask: OscCall,
     number: Scene,

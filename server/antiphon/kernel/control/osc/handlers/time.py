@@ -1,6 +1,7 @@
 """Addresses of tempo, transport and recording."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,16 @@ def _plain(ask: OscCall, kind: type[Plain], args: Args) -> None:
     ask.do(messages.plain(ACTIONS.row(kind), args, ask.when))
 
 
+def _check_plain(kind: type[Plain]) -> Callable[[OscCall, Args], None]:
+    """The check of such a message; without arguments it may be a question."""
+
+    def check(ask: OscCall, args: Args) -> None:
+        if args or kind is NudgeBeat:
+            ask.check(messages.plain(ACTIONS.row(kind), args, ask.when))
+
+    return check
+
+
 def clock_leader_name(server: OscServer) -> str:
     """Name of the node that steers the clock, "" for none."""
     number = server.link.leader
@@ -49,6 +60,7 @@ def clock_leader_name(server: OscServer) -> str:
     doc=f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over `beats` beats; without arguments answers "
     "`/tempo f:bpm`, during a ramp the present one. A node that leads the clock overrides it, which `/remark` reports.",
     timed=True,
+    check=_check_plain(SetTempo),
 )
 def tempo(ask: OscCall, args: Args) -> None:
     if args:
@@ -70,6 +82,7 @@ def tempo(ask: OscCall, args: Args) -> None:
     "0.333: triplets). A step has `step` beats, 0.5 by default. `/beat` stays even. Without arguments answers "
     "`/swing f:amount f:step`.",
     timed=True,
+    check=_check_plain(SetSwing),
 )
 def swing(ask: OscCall, args: Args) -> None:
     if args:
@@ -121,7 +134,7 @@ def beat(ask: OscCall, beat: BeatNumber | None = None) -> None:
         ask.do(SetTransport(None, beat, ask.when))
 
 
-@osc("/beat/nudge", args="f:beats", timed=True)
+@osc("/beat/nudge", args="f:beats", timed=True, check=_check_plain(NudgeBeat))
 def nudge(ask: OscCall, args: Args) -> None:
     """Adds -16 to 16 beats to the beat, to get into step with other players."""
     _plain(ask, NudgeBeat, args)
