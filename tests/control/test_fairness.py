@@ -4,10 +4,11 @@ import socket
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import thread_time
 
 import pytest
 from tests.control.rig import Client, Rig, rig
-from tests.waiting import comes
+from tests.waiting import SHARED, comes
 
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.answers import MAX_WAITING
@@ -16,8 +17,10 @@ from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.io.osc_peer import Lane, Peer, Rotation
-from antiphon.kernel.wire.osc import Message, decode, encode, encode_bundle
+from antiphon.kernel.wire.osc import Message, address_text, decode, encode, encode_bundle
 
+MOST_SECONDS = 0.05
+"""Processor time of one turn, at most, on an idle machine."""
 NAMES = [f"n{n}" for n in range(8)]
 EIGHT = Graph(
     tuple(NodeSpec(name, "gain") for name in NAMES),
@@ -250,6 +253,55 @@ async def test_the_list_of_patches_is_read_beside_the_turn_and_once_for_all_that
     await comes(lambda: heard.extend(args for _, args in first.heard()) or len(heard) == 21, "every answer")  # type: ignore[func-returns-value]
     assert (heard[0], set(heard[1:])) == (("one",), {("one", "two")})
     assert len(read) == 2
+
+
+async def test_synced_comes_behind_a_list_that_is_being_read(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(patch_list, "names", lambda: gate.wait(60) and ["one"])
+    client, other = live.client(), live.client()
+    client.send("/patch/list")
+    client.send("/sync", 7)
+    assert await other.ask("/sync", 8) == [("/synced", (8,))]
+    assert client.heard() == []
+    gate.set()
+    heard: list[str] = []
+    await comes(lambda: heard.extend(address for address, _ in client.heard()) or len(heard) == 2, "both")  # type: ignore[func-returns-value]
+    assert heard == ["/patch/list.reply", "/synced"]
+
+
+async def test_a_list_that_is_cut_says_so(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patch_list, "names", lambda: [f"patch number {n}" for n in range(5000)])
+    client = live.client()
+    client.send("/patch/list")
+    heard: list[tuple[str, tuple[object, ...]]] = []
+    await comes(lambda: heard.extend(client.heard()) or len(heard) == 2, "a list and a remark")  # type: ignore[func-returns-value]
+    (_, names), (_, remark) = heard
+    assert remark == (
+        "/patch/list", f"these are the first {len(names)} of 5000, which a datagram holds; ask by TCP"
+    )  # fmt: skip
+    assert 2500 < len(names) < 5000
+
+
+async def test_no_address_holds_another_sender_for_long(eight: Rig) -> None:
+    """A sender as fast as it can, at every address: a turn of control takes 50 ms of its processor at most."""
+    app, sent = eight.app, list[bytes]()
+    greedy, other = made_peer(eight, "127.0.0.1", 5, []), made_peer(eight, "127.0.0.1", 6, sent)
+    slowest: list[tuple[float, bytes]] = []
+    for address in list(app.router.exact):
+        packets = [encode(address_text(address), *args) for args in ((), (1,), ("x",), ("x", "y"), (1.0, 60, 100))]
+        put(eight, greedy, encode_bundle(1, packets * 50))
+        for packet in packets * 100:
+            put(eight, greedy, packet)
+        put(eight, other, encode("/ping", 1))
+        while not sent:
+            before = thread_time()
+            app.turns._turn()
+            slowest.append((thread_time() - before, address))
+        sent.clear()
+        greedy.lane.queue.clear()
+        greedy.lane.rest.clear()
+        greedy.lane.room.packets = greedy.lane.room.bytes = 0
+    assert max(slowest)[0] < SHARED * MOST_SECONDS, max(slowest)
 
 
 # ---- those that wait for approval

@@ -50,6 +50,7 @@ class StrudelPort:
         self._server, self._player, self._sockets = server, player, sockets
         self._clients: set[asyncio.StreamWriter] = set()
         self.turned_away = 0
+        self._turn = asyncio.Lock()
         self._read = msgspec.json.Decoder(StrudelEvent).decode
 
     async def run(self) -> None:
@@ -79,16 +80,21 @@ class StrudelPort:
         try:
             async with asyncio.timeout(OPENING_SECONDS):
                 while not connection.open:
-                    self._play(connection.take(await reader.read(PIECE)))
-            # Warning: other clients and the server's own ports are handled between two pieces
+                    await self._handle(connection, await reader.read(PIECE))
             while not connection.ended:
-                self._play(connection.take(await reader.read(PIECE)))
+                await self._handle(connection, await reader.read(PIECE))
         except (TimeoutError, OSError, RemoteProtocolError, LocalProtocolError):
             pass  # the client has gone, or speaks no WebSocket
         finally:
             self.turned_away += not connection.open
             self._clients.discard(writer)
             writer.close()
+
+    async def _handle(self, connection: "Connection", data: bytes) -> None:
+        """Plays what a piece completes. All clients together handle one piece between two turns of the event loop."""
+        async with self._turn:
+            self._play(connection.take(data))
+            await asyncio.sleep(0)  # a read of bytes that have come already gives no turn away
 
     def _play(self, texts: list[str]) -> None:
         if not texts:

@@ -213,6 +213,8 @@ class OscRefusals:
                 async with asyncio.timeout(DONE_SECONDS):
                     given: tuple[Arg, ...] = await done
             except TimeoutError:
+                self._settle(len(self._sent))
+                await self.close()  # a late answer goes to a port that is closed, and to no later question
                 raise Refusal(503, f"{address} has not been answered; try again") from None
             finally:
                 self._wanted = None

@@ -28,6 +28,7 @@ from antiphon.web.oscquery.listeners import Listeners
 from antiphon.web.protocol.application import Endpoint, Guard, Routes
 from antiphon.web.protocol.connection import BACKLOG, Connections
 from antiphon.web.protocol.guard import LOOPBACK, HttpCounters, Limits, RequestGate, Site
+from antiphon.web.protocol.lanes import LANE, LanePool
 from antiphon.web.protocol.websocket import ServeWebSocket
 
 __all__ = [
@@ -158,6 +159,7 @@ class HttpServer:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None) -> int:
         """Listens and serves. Raises OSError: the port cannot be used."""
+        asyncio.get_running_loop().set_default_executor(LanePool())
         listener = listener or socket.create_server((host, port), backlog=BACKLOG)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
@@ -200,6 +202,7 @@ class HttpServer:
         if request.method != "GET" or (request.path not in self.routes.websockets and not self.listeners.has_room):
             return None
         self.gate.counters.requests += 1
+        LANE.set(request.path)
         return serve
 
 

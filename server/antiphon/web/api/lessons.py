@@ -40,7 +40,7 @@ from antiphon.web.server import HttpServer
 
 EXAMPLE = {"path": "send", "name": "01-first-message", "seconds": 0, "anew": False}
 LISTENERS = 4
-"""Maximum number of concurrent checks that listen."""
+"""Maximum number of concurrent checks that listen, and of those that perform a script or wait for it."""
 SHOWN = 6
 """Maximum number of messages listed in an answer."""
 MEMORY_SECONDS = 20.0
@@ -57,7 +57,8 @@ class LessonRoutes:
     def __init__(self, server: HttpServer, control: ControlLink, guard: CodeGuard) -> None:
         """Adds the routes. `guard` decides who may have a script evaluated."""
         self._control, self._guard = control, guard
-        self._listening = 0
+        self._listening = self._checks = 0
+        self._performing = asyncio.Lock()
         self._before: dict[tuple[str, str], list[HeardSound]] = {}
         self.job: Callable[[str], tuple[Job, Path]] | None = None
         server.serve(self)
@@ -111,7 +112,14 @@ class LessonRoutes:
         elif lesson.head.check.kind == "events":
             self._guard.check(request)
             check_size(body.text)
-            outcome = await asyncio.to_thread(_performed, lesson, body.text)
+            if self._checks >= LISTENERS:
+                raise Refusal(503, f"{LISTENERS} checks of scripts wait already; wait for one of them")
+            self._checks += 1
+            try:
+                async with self._performing:  # a script may take a core for seconds
+                    outcome = await asyncio.to_thread(_performed, lesson, body.text)
+            finally:
+                self._checks -= 1
         else:
             raise Refusal(400, "this lesson checks what the server plays and receives; GET …/heard does")
         return await _answer(lesson, outcome)

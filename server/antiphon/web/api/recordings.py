@@ -205,7 +205,8 @@ def zipped(folder: Path) -> Iterator[bytes]:
     out = _Outgoing()
     with zipfile.ZipFile(out, "w") as archive:
         for path in _files(folder):
-            head = zipfile.ZipInfo.from_file(path, f"{folder.name}/{path.name}")
+            # a zip holds times from 1980 to 2107; a machine without a clock begins at 1970
+            head = zipfile.ZipInfo.from_file(path, f"{folder.name}/{path.name}", strict_timestamps=False)
             with path.open("rb") as file, archive.open(head, "w", force_zip64=True) as entry:
                 written, length = complete_wav_header(file.fileno())
                 source = SplicedFile(file.fileno(), (written, range(len(written), length)))

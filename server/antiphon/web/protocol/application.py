@@ -30,6 +30,7 @@ from antiphon.kernel.runtime.extras import advice
 from antiphon.web.http_message import Handler, HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.connection import HttpConnection
 from antiphon.web.protocol.guard import RequestGate, count_failure
+from antiphon.web.protocol.lanes import LANE
 from antiphon.web.protocol.websocket import ServeWebSocket
 
 STATUSES: dict[type[AntiphonError], int] = {
@@ -231,6 +232,7 @@ class Resource:
 
     async def _called(self, endpoint: Endpoint, request: HttpRequest, *pieces: AsyncIterator[bytes]) -> Response:
         """Calls a handler, without a time limit if it streams its body, since the client's speed is limited."""
+        LANE.set(endpoint)
         async with asyncio.timeout(None if pieces else self._gate.limits.handler_seconds):
             result = endpoint.handler(request, *pieces)
             if isinstance(result, Awaitable):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import EngineBusy
 from antiphon.kernel.graph import patch_list
@@ -17,8 +18,10 @@ from antiphon.kernel.session.play import (
     stands_in,
     unknown_words,
 )
-from antiphon.kernel.wire.osc import MAX_DATAGRAM, encode
+from antiphon.kernel.wire.osc import MAX_ARGS, MAX_DATAGRAM, encode
 
+MAX_LIST = 128 << 10
+"""Maximum bytes of a list by TCP."""
 MAX_WAITING = 100
 """Maximum queries waiting for the next list; a further one is refused."""
 
@@ -26,10 +29,12 @@ MAX_WAITING = 100
 class PatchQueries:
     """Open queries. Queries that arrive while a list is read share the next one, which includes the latest changes."""
 
-    def __init__(self, replies: Replies) -> None:
-        """Begins without queries; answers go by `replies`."""
-        self._replies = replies
+    def __init__(self, replies: Replies, syncs: Syncs) -> None:
+        """Begins without queries; answers go by `replies`, and a sender's `/synced` comes after them."""
+        self._replies, self._syncs = replies, syncs
         self._waiting: list[Peer] = []
+        self._answering: list[Peer] = []
+        syncs.busy.append(lambda peer: any(one.key == peer.key for one in (*self._waiting, *self._answering)))
         self._reading: asyncio.Task[None] | None = None
 
     def ask(self, peer: Peer) -> None:
@@ -42,20 +47,34 @@ class PatchQueries:
 
     async def _answer(self) -> None:
         while self._waiting:
-            peers, self._waiting = self._waiting, []
-            packet = await asyncio.to_thread(lambda: words_packet("/patch/list.reply", patch_list.names()))
-            for peer in peers:
-                self._replies.reply(peer, packet)
-            self._replies.send()
+            self._answering, self._waiting = self._waiting, []
+            try:
+                names = await asyncio.to_thread(patch_list.names)
+                for peer in self._answering:
+                    reply_words(self._replies, peer, "/patch/list.reply", names)
+            except OSError as error:
+                for peer in self._answering:
+                    self._replies.fail(peer, "/patch/list", f"the patches cannot be read: {error.strerror}")
+            finally:
+                self._answering = []
+                self._syncs.release()
+                self._replies.send()
 
 
-def words_packet(address: str, words: list[str]) -> bytes:
-    """Message of words, cut to fit into a datagram."""
-    packet = encode(address, *words)
-    while len(packet) > MAX_DATAGRAM:
-        words = words[: len(words) * 3 // 4]
-        packet = encode(address, *words)
-    return packet
+def reply_words(replies: Replies, peer: Peer, address: str, words: Sequence[str]) -> None:
+    """Answers with a message of words; of those beyond a datagram, or `MAX_LIST` by TCP, `/remark` gives the number."""
+    left, most = MAX_DATAGRAM if peer.udp is not None else MAX_LIST, 0
+    tags = len(encode(address)) + 8
+    for word in words[:MAX_ARGS]:
+        left -= (len(word.encode()) + 4 & -4) + 1
+        if left < tags:
+            break
+        most += 1
+    replies.reply(peer, encode(address, *words[:most]))
+    if most < len(words):
+        by = ", which a datagram holds; ask by TCP" if peer.udp is not None else ""
+        asked = address.removesuffix(".reply")
+        replies.reply(peer, encode("/remark", asked, f"these are the first {most} of {len(words)}{by}"))
 
 
 RETRY_SECONDS = 10.0

@@ -101,7 +101,7 @@ class OscServer:
         self.device = SoundDevice(link, self.replies, self.syncs)
         self.headphones, self.delays = headphones(), delays()
         self.plans = Plans(catalog, self.executor, self.syncs, self.folder, self.structure_changed)
-        self.patch_questions = PatchQueries(self.replies)
+        self.patch_questions = PatchQueries(self.replies, self.syncs)
         self.device.changed, self.plans.delay = self._restore_headphones, self._delay
         self.services: list[tuple[str, Service]] = []
         self.kept = [self.plans.to_json, self.subscribers.to_json]  # what is saved, each as JSON with names of its own

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.control.osc.answers import words_packet
+from antiphon.kernel.control.osc.answers import reply_words
 from antiphon.kernel.control.osc.arguments import MAX_WORD, OWNER, Args, OnOff, OscCall, Word, is_press, osc
 from antiphon.kernel.control.osc.intake import AddressRoute, Handler
 from antiphon.kernel.control.osc.served import OscServer
@@ -100,8 +100,8 @@ def plugin_list(ask: OscCall) -> None:
 
 
 def listing(ask: OscCall, address: str, words: list[str]) -> None:
-    """Answers with a list of words, cut to fit into a datagram."""
-    ask.server.replies.reply(ask.peer, words_packet(address, words))
+    """Answers with a list of words, as `reply_words`."""
+    reply_words(ask.server.replies, ask.peer, address, words)
 
 
 @osc("/node/add", OWNER)

@@ -1,0 +1,85 @@
+"""No route holds the threads of the others, and each has its turn."""
+
+import asyncio
+import io
+import os
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.waiting import comes
+from tests.web.test_http import body, get, send, serving, status
+
+from antiphon.web.api.recordings import zipped
+from antiphon.web.protocol import lanes
+from antiphon.web.protocol.lanes import LANE, SHARE, LanePool
+from antiphon.web.server import HttpRequest, Response, text
+
+
+async def test_a_route_whose_threads_stand_still_holds_no_other() -> None:
+    gate, begun = threading.Event(), []
+
+    async def slow(request: HttpRequest) -> Response:
+        await asyncio.to_thread(lambda: (begun.append(1), gate.wait(60)))
+        return text("slow")
+
+    async def quick(request: HttpRequest) -> Response:
+        return text(await asyncio.to_thread(lambda: "quick"))
+
+    async with serving() as server:
+        server.add("GET", "/plugins/slow", slow)
+        server.add("GET", "/plugins/quick", quick)
+        waiting = [asyncio.create_task(send(server, get(server, "/plugins/slow"))) for _ in range(24)]
+        await comes(lambda: len(server.connections.waiting) == 24, "all ask")
+        await comes(lambda: len(begun) == SHARE, "the lane's share works")
+        assert body(await send(server, get(server, "/plugins/quick"))) == b"quick"
+        assert len(begun) == SHARE
+        gate.set()
+        assert {body(reply) for reply in await asyncio.gather(*waiting)} == {b"slow"}
+
+
+async def test_a_lane_that_is_full_refuses_with_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MAX_WAITING", 2)
+    gate = threading.Event()
+
+    async def slow(request: HttpRequest) -> Response:
+        await asyncio.to_thread(gate.wait, 60)
+        return text("slow")
+
+    async with serving() as server:
+        server.add("GET", "/plugins/slow", slow)
+        waiting = [asyncio.create_task(send(server, get(server, "/plugins/slow"))) for _ in range(SHARE + 4)]
+        await comes(lambda: sum(task.done() for task in waiting) >= 2, "two are refused")
+        gate.set()
+        assert {status(reply) for reply in await asyncio.gather(*waiting)} == {200, 503}
+
+
+def test_a_call_that_fails_or_is_cancelled_frees_its_lane() -> None:
+    pool, gate = LanePool(), threading.Event()
+    LANE.set("route")
+    try:
+        held = [pool.submit(gate.wait, 60) for _ in range(SHARE)]
+        cancelled, failing = pool.submit(print), pool.submit(lambda: 1 / 0)
+        assert cancelled.cancel()
+        gate.set()
+        assert isinstance(failing.exception(60), ZeroDivisionError)
+        assert all(one.result(60) for one in held)
+        assert pool.submit(lambda: 3).result(60) == 3
+    finally:
+        LANE.set(None)
+        pool.shutdown()
+    assert pool._lanes == {}
+
+
+def test_tracks_of_a_machine_without_a_clock_are_fetched(tmp_path: Path) -> None:
+
+    folder = tmp_path / "take"
+    folder.mkdir()
+    (folder / "a.txt").write_text("a")
+    (folder / "b.txt").write_text("b")
+    os.utime(folder / "a.txt", (0, 0))
+    os.utime(folder / "b.txt", (5_000_000_000, 5_000_000_000))
+    with zipfile.ZipFile(io.BytesIO(b"".join(zipped(folder)))) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["take/a.txt", "take/b.txt"]
