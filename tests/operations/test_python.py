@@ -525,3 +525,25 @@ def test_a_waveform_goes_from_the_least_to_the_largest_sample() -> None:
     levels = waveform(np.concatenate([np.zeros(4800), np.full(4800, 0.5)])[None].astype(np.float32))
     middle = [np.mean(np.flatnonzero(levels[:, column])) for column in (100, 400)]
     assert middle == pytest.approx([19.5, 9.5], abs=0.6)
+
+
+HALF = "half of a character"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda bad: antiphon.ask("library search", words=[bad]),
+        lambda bad: antiphon.render(f"from antiphon.live import *\npatch('{bad}')\n", bars=1),
+        lambda bad: antiphon.Server(patch=bad, audio="headless"),
+    ],
+)
+@pytest.mark.parametrize("bad", ["\ud800", "x\udfffy"])
+def test_half_a_character_is_refused(call: Callable[[str], object], bad: str) -> None:
+    with pytest.raises(antiphon.AntiphonError, match=HALF):
+        call(bad)
+
+
+def test_a_host_of_half_a_character_is_refused() -> None:
+    with pytest.raises(antiphon.AntiphonError, match="host takes a name"):
+        antiphon.connect("\ud800")

@@ -274,6 +274,27 @@ def test_a_message_that_is_refused_says_so(client: Client, body: dict[str, Any],
     assert sentence in answered.json["error"]
 
 
+def halved(value: Any) -> Any:
+    """A body with half of a character in place of each text."""
+    if isinstance(value, dict):
+        return {name: halved(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [halved(inner) for inner in value]
+    return "a\ud800" if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if "body" in one.example], ids=lambda one: one.id)
+def test_half_a_character_is_a_refusal(client: Client, operation: Operation) -> None:
+    path = client.real(operation.path.format(**operation.example))
+    body = halved(operation.example["body"])
+    named = {**body, "a\ud800": 1} if isinstance(body, dict) else [body, "\ud800"]
+    raw = json.dumps(named, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    for sent in (json.dumps(named).encode(), raw):
+        answered = client.ask(operation.method, path, sent, "application/json")
+        assert 400 <= answered.status < 500, answered
+        assert "half of a character" in answered.json["error"] or raw is sent
+
+
 def form(*parts: tuple[str, bytes]) -> bytes:
     """A form as curl sends it: parts with their Content-Disposition."""
     made = b"".join(b"--line\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (d.encode(), b) for d, b in parts)

@@ -125,6 +125,12 @@ def exit_code(work: Callable[[], int]) -> int:
     except AntiphonError as error:
         complain(str(error))
         return 2
+    except UnicodeEncodeError as error:
+        from antiphon.kernel.runtime.shortening import short_repr
+        from antiphon.kernel.runtime.typed import HALF
+
+        complain(f"{short_repr(error.object)} {HALF}")
+        return 2
     except BrokenPipeError:
         _discard_buffered(sys.stdout)
         return 141

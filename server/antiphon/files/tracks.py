@@ -27,6 +27,7 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.typed import parse_json
 
 # ---- Reading the ring of captures block by block, as files of tracks and strips at ports do
 
@@ -414,7 +415,7 @@ def read_list(folder: Path) -> TrackList:
     """Reads the list of a folder's tracks, without opening their files. Raises FileError: the list is invalid."""
     content = paths.read_ordinary(folder / LIST, _MAX_LIST, "a list of tracks")
     try:
-        held = json.loads(content)
+        held = parse_json(content)
         tracks = [Track(str(t["name"]), str(t["file"]), int(t["channels"]), bool(t["mixed"])) for t in held["tracks"]]
         numbers = {int(number): tracks[place] for number, place in held["numbers"].items()}
         found = TrackList(folder, content, int(held["rate"]), int(held["first"]), tracks, numbers)

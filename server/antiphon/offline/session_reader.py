@@ -1,6 +1,5 @@
 """Reader of a recorded session's log. It checks all lines before the replay, since the file may come from anywhere."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
-from antiphon.kernel.runtime.typed import convert
+from antiphon.kernel.runtime.typed import convert, parse_json
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.graph_state import MAX_FADE
 
@@ -183,8 +182,8 @@ class SessionLog:
         with path.open(encoding="utf-8", errors="replace") as file:
             for number, text in enumerate(file, 1):
                 try:
-                    line = json.loads(text)
-                except (ValueError, RecursionError):
+                    line = parse_json(text)
+                except ValueError:
                     if not text.endswith("\n"):
                         return  # the server was killed while it wrote this line
                     raise FileError(f"{self.name}, line {number}: not JSON") from None

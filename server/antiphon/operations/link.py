@@ -19,6 +19,8 @@ from typing import IO
 from antiphon.kernel.errors import EngineError, RequestError, UsageError
 from antiphon.kernel.runtime.processes.child_process import OWNER
 from antiphon.kernel.runtime.processes.children import ChildLane, spawn
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.typed import HALF
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Arg, Message, decode, encode, encode_bundle, messages_of
 
@@ -196,6 +198,8 @@ def _encode_questions(questions: Sequence[Question]) -> list[bytes]:
         return [encode(address, *args) for address, args in questions]
     except TypeError as error:
         raise UsageError(f"{error}; numbers, text, bytes and lists of these are sent") from None
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{short_repr(error.object)} {HALF}") from None
 
 
 class Subscription:

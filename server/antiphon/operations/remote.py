@@ -145,7 +145,7 @@ class Remote:
         http_port: int = 0,
         timeout: float = TIMEOUT,
     ) -> None:
-        if not (isinstance(host, str) and host):
+        if not (isinstance(host, str) and host and _is_host(host)):
             raise UsageError(f"host takes a name or an address, as 127.0.0.1, not {short_repr(host)}")
         for name, number, low in (("port", port, 1), ("http_port", http_port, 0)):
             if not isinstance(number, int) or not low <= number <= 65535:
@@ -517,6 +517,14 @@ def _convert_to_questions(given: Sequence[Any]) -> list[Question]:
 def _at(beat: float, question: Question) -> Question:
     address, args = question
     return _AT, (Double(beat), address, *args)
+
+
+def _is_host(name: str) -> bool:
+    """Whether a name may be that of a machine: the system refuses others with a fault."""
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _decimal(value: float) -> float:

@@ -9,7 +9,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.errors import AntiphonError, UsageError
+from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.typed import HALF
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _FILES = {
@@ -77,6 +79,8 @@ def called(function: Function) -> Function:
         try:
             with in_words():
                 return function(*args, **named)
+        except UnicodeEncodeError as error:  # a file, an option or a script in UTF-8 is made of what was given
+            raise UsageError(f"{short_repr(error.object)} {HALF}") from None
         finally:
             _GIVEN.reset(token)
 

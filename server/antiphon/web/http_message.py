@@ -11,6 +11,7 @@ import h11
 import msgspec
 
 from antiphon.kernel.errors import WireError
+from antiphon.kernel.runtime.typed import HalfCharacter, parse_json
 
 
 class Refusal(WireError):
@@ -48,8 +49,10 @@ class HttpRequest:
     def json(self) -> Any:
         """Parses the body as JSON. Raises Refusal: it is not JSON (status 400)."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return parse_json(self.body)
+        except HalfCharacter as error:
+            raise Refusal(400, f"the request body {error}") from None
+        except ValueError:
             raise Refusal(400, "the request body is not JSON") from None
 
 

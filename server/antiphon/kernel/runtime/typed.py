@@ -3,6 +3,7 @@
 The allowed values of a field are the description of its `Meta`, which follows the word "takes".
 """
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -22,12 +23,39 @@ _WORDS = {"str": "text", "bool": "true or false", "int": "a whole number", "floa
 _KINDS = {bool: "true or false", str: "text", list: "a list", dict: "a table", type(None): "null"}
 
 
+HALF = "holds half of a character (a lone surrogate), which is no text"
+
+
+class HalfCharacter(ValueError):
+    """A text that cannot be written as UTF-8, with `HALF` as its sentence."""
+
+
 class Misfit(ValueError):
     """Data that does not fit a type. `what`: text after the key in a sentence, such as "takes 0 to 60 s, not 70"."""
 
     def __init__(self, path: tuple[str, ...], what: str) -> None:
         super().__init__(f"{'.'.join(path)} {what}" if path else what)
         self.path, self.what = path, what
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Parses JSON from outside.
+
+    Raises HalfCharacter: a text in it holds half of a character. Raises ValueError: it is not JSON, is nested too
+    deep, or is not UTF-8.
+    """
+    try:
+        found = json.loads(data.decode("utf-8-sig") if isinstance(data, bytes) else data)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    check_text(found)
+    return found
+
+
+def check_text(value: Any) -> None:
+    """Raises HalfCharacter: a text in a value, or in what it holds, cannot be written as UTF-8."""
+    if next(_paths_to_half_characters(value), None) is not None:
+        raise HalfCharacter(HALF)
 
 
 def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
@@ -40,6 +68,8 @@ def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:
         return msgspec.convert(data, kind, strict=strict)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _misfit_of_message(data, kind, whole, str(error)) from None
+    except UnicodeError:  # msgspec reads texts as UTF-8
+        raise Misfit(next(_paths_to_half_characters(data), ()), HALF) from None
 
 
 def value_text(value: object) -> str:
@@ -87,6 +117,23 @@ def _misfit_of_message(data: Any, kind: Any, whole: str, message: str) -> Misfit
         return Misfit((*path, field[2]), f"is not a key of {of}{instead(field[2], fields, 'the keys are')}")
     own = _bare(fields[field[2]])[1] if field[2] in fields else ""
     return Misfit(tuple(path), f"{of} lacks {field[2]}{', which takes ' if own else ''}{own}")
+
+
+def _paths_to_half_characters(data: Any) -> Iterator[tuple[str, ...]]:
+    """Yields the path to each text that is none."""
+    held: list[tuple[tuple[str, ...], Any]] = [((), data)]
+    while held:
+        path, one = held.pop()
+        if isinstance(one, str):
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                yield path
+        elif isinstance(one, dict):
+            held += [(path, key) for key in one]
+            held += [((*path, str(key)), inner) for key, inner in one.items()]
+        elif isinstance(one, list | tuple):
+            held += [((*path, str(at)), inner) for at, inner in enumerate(one)]
 
 
 def _paths_to_large_integers(data: Any) -> Iterator[tuple[tuple[str, str], ...]]:

@@ -24,6 +24,7 @@ from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.clips import library_names, locate_asset
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.sound_formats import FORMATS
+from antiphon.kernel.runtime.typed import parse_json
 from antiphon.paste.translation import prepare, translation
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
@@ -140,9 +141,9 @@ class SharedText:
 
     def _say(self, person: EditingPage, text: str) -> None:
         try:
-            said = json.loads(text)
+            said = parse_json(text)
             name, cursor = str(said["name"])[:MAX_NAME_LETTERS], [said["anchor"], said["head"]]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             raise Refusal(400, "a page says its name, anchor and head") from None
         person.said = json.dumps({"who": person.number, "name": name, "anchor": cursor[0], "head": cursor[1]})
         self._tell(person, person.said)

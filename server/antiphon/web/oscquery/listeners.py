@@ -21,6 +21,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import RequestError, WireError
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import declaration
+from antiphon.kernel.runtime.typed import parse_json
 from antiphon.kernel.wire.osc import Arg, encode
 from antiphon.web.http_message import Refusal
 from antiphon.web.osc_socket import ValueSubscription
@@ -112,9 +113,9 @@ class WebListener:
     def command(self, text: str) -> str:
         """Handles a client's JSON with COMMAND and DATA; returns the reason of a refusal, or ""."""
         try:
-            fields = json.loads(text)
+            fields = parse_json(text)
             command, address = fields["COMMAND"], fields["DATA"]
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError):
             return 'a message is {"COMMAND": "LISTEN" or "IGNORE", "DATA": "/an/address"}'
         if command not in ("LISTEN", "IGNORE"):
             return "a COMMAND is LISTEN or IGNORE"

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from antiphon.kernel.errors import WireError
+from antiphon.kernel.runtime.typed import parse_json
 from antiphon.kernel.wire.osc import Arg, Message, encode
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import Refusal
@@ -74,8 +75,8 @@ class PageLink:
         Raises WireError: it is invalid, or cannot be sent.
         """
         try:
-            fields = json.loads(text)
-        except (ValueError, RecursionError):
+            fields = parse_json(text)
+        except ValueError:
             fields = None
         if not isinstance(fields, list) or not fields or not isinstance(fields[0], str) or len(fields) > ARGUMENTS + 1:
             raise WireError('a message is ["/an/address", argument, …]')
