@@ -24,7 +24,7 @@ from antiphon.api.backends.files import (
     read_musicxml,
 )
 
-SUFFIXES = (*MUSICXML_SUFFIXES, *MIDI_SUFFIXES)
+SUFFIXES = MIDI_SUFFIXES
 """Suffixes of scores that are followed."""
 MAX_ONSETS = 1 << 15
 """Maximum number of onsets of the followed part."""

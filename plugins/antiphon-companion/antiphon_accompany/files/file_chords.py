@@ -77,6 +77,18 @@ def chords_of(notes: Notes, parts: Sequence[Section], end: float) -> list[ChordS
     return found[::-1]
 
 
+def key_of(spans: Sequence[ChordSpan]) -> int:
+    """Returns the key, 0 to 23, whose scale holds most chord tones; between equals, the longest tonic triad."""
+    degrees = {0: (0, 2, 4, 5, 7, 9, 11), 1: (0, 2, 3, 5, 7, 8, 10)}
+
+    def fit(key: int) -> float:
+        scale = {(key + degree) % 12 for degree in degrees[key // 12]}
+        within = sum((s.end - s.start) * len(scale.intersection(s.chord.tones)) for s in spans if s.chord)
+        return within + 0.1 * sum(s.end - s.start for s in spans if s.chord and s.chord.triad == key)
+
+    return max(range(24), key=fit)
+
+
 def extract_top_line(notes: Notes) -> list[BeatNote]:
     """Returns the notes that begin above all sounding ones: the melody, where one track has melody and chords."""
     top = np.zeros(round(max((note.end for note in notes), default=0.0) * _FINE) + 2, np.int64)

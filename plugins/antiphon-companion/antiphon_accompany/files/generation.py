@@ -1,7 +1,7 @@
 """The file job `antiphon run generate OUT.mid`: writes a piece for a band, or adds one part to a file that lacks it."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, open_mid
 from antiphon.api.backends.rendering import NOTHING, run_job
 from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import PARTS
+from antiphon_accompany.files.file_chords import key_of
 from antiphon_accompany.files.jobs import check_texts, run as accompany
 from antiphon_accompany.harmony.chords import KEYS
-from antiphon_accompany.harmony.chordtext import ChordSpan, spans_of, text_of
+from antiphon_accompany.harmony.chordtext import spans_of, text_of
 from antiphon_accompany.processor import PARAMS, Accompany
 
 PHRASE = 4
@@ -146,18 +147,6 @@ def opening_notes(settings: Mapping[str, Value], chords: str = "") -> tuple[tupl
     pitches = [low + step - (minor and step in (4, 9)) for step in two]
     second = float(random.choice(_NOTE_DISTANCES))
     return (MidiNote(0.0, second, pitches[0], 0.8), MidiNote(second, meter - second, pitches[1], 0.75)), number
-
-
-def key_of(spans: Sequence[ChordSpan]) -> int:
-    """Returns the key, 0 to 23, whose scale holds most chord tones; between equals, the longest tonic triad."""
-    degrees = {0: (0, 2, 4, 5, 7, 9, 11), 1: (0, 2, 3, 5, 7, 8, 10)}
-
-    def fit(key: int) -> float:
-        scale = {(key + degree) % 12 for degree in degrees[key // 12]}
-        within = sum((s.end - s.start) * len(scale.intersection(s.chord.tones)) for s in spans if s.chord)
-        return within + 0.1 * sum(s.end - s.start for s in spans if s.chord and s.chord.triad == key)
-
-    return max(range(24), key=fit)
 
 
 def write_without_track(source: Path, part: str, target: Path) -> Path:

@@ -14,14 +14,12 @@ from antiphon.api import Samples, UsageError
 from antiphon.api.backends.analysis import LoudnessMeter, analyse_file, analyses
 from antiphon.api.backends.files import (
     CHORD_SUFFIXES,
-    MUSICXML_SUFFIXES,
     AudioWriter,
     MidiNote,
     MidiTrack,
     format_of,
     printable_path,
     read_midi,
-    read_musicxml,
     read_sound,
     stream_sound,
     write_atomic,
@@ -175,8 +173,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         UsageError: The files or options do not go together.
         FileError: A file cannot be read or written.
     """
-    score = job.source.suffix.lower() in MUSICXML_SUFFIXES
-    heard, to_sound = not (score or is_midi(job.source)), not is_midi(job.target, written=True)
+    heard, to_sound = not is_midi(job.source), not is_midi(job.target, written=True)
     if to_sound and not heard:
         raise UsageError(
             "accompany writes MIDI of MIDI files and scores: OUT must end in .mid or .midi; antiphon run synth plays it"
@@ -192,9 +189,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
     with tempfile.TemporaryDirectory() as folder:
         own = detect_sound_chords(job.source) if heard and not text else OwnChords()
         source = melody_of_sound(job, Path(folder), own) if heard else job.source
-        if score:
-            source = Path(folder) / job.source.name
-            write_score(job.source, source)
         target = Path(folder) / "band.mid" if to_sound else job.target
         summary = accompany_midi(source, target, job.settings, text or own.text, job.fires, heard)
     writer = write_band(job, summary.notes, summary.mixes, summary.tempo) if to_sound else None
@@ -222,39 +216,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
         write_atomic(job.beside["report"], (json.dumps({"key": summary.key, "chords": chords}) + "\n").encode())
         made.append(Written(job.beside["report"], f"the chords of {len(chords)} beats"))
     return tuple(made)
-
-
-def write_score(score: Path, target: Path) -> None:
-    """Writes a score in MusicXML as a MIDI file: a track for each staff, and the bars as they are played.
-
-    A bar that a repeat sign divides counts as one. Raises FileError: the score cannot be read.
-    """
-    read = read_musicxml(score)
-    tracks = []
-    for place, part in enumerate(part for part in read.parts if part.notes):
-        own = place % 15 + 1
-        for staff in sorted({note.staff for note in part.notes}):
-            notes = (
-                MidiNote(note.start, note.length, note.number, channel=10 if note.drum else own + (own > 9))
-                for note in part.notes
-                if note.staff == staff and note.length
-            )
-            tracks.append(MidiTrack(part.name, tuple(notes), part.program))
-    bars: list[tuple[float, float, int]] = []
-    for one in read.measures:
-        upper, lower = one.meter
-        if bars and bars[-1][1] < 4.0 * upper / lower >= bars[-1][1] + one.length - 1e-6:
-            bars[-1] = (bars[-1][0], bars[-1][1] + one.length, lower)
-        else:
-            bars.append((one.start, one.length, lower))
-    signatures: list[tuple[float, int, int]] = []
-    for start, length, written in bars:
-        lower = next((n for n in (written, 8, 16, 32) if n >= written and (length * n / 4.0).is_integer()), 64)
-        upper = max(1, round(length * lower / 4.0))
-        if not signatures or signatures[-1][1:] != (upper, lower):
-            signatures.append((start, upper, lower))
-    lyrics = [(note.start, "lyrics", note.syllable) for part in read.parts for note in part.notes if note.syllable]
-    write_midi(target, tracks, read.tempo, signatures=signatures, texts=lyrics)
 
 
 def check_texts(parts: str, chords: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from antiphon.api import FileError, UsageError, Value
 from antiphon.api.backends.files import (
+    MUSICXML_SUFFIXES,
     MidiNote,
     MidiSong,
     MidiTimes,
@@ -21,11 +22,12 @@ from antiphon.api.backends.files import (
     conductor,
     melody_of,
     open_midi,
+    read_musicxml,
     write_atomic,
 )
 from antiphon_accompany.band.parts import FULL, VOLUME, BeatNote, midi_volume
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
-from antiphon_accompany.files.file_chords import FILE, chords_of, extract_top_line, has_harmony, remove_clashes
+from antiphon_accompany.files.file_chords import FILE, chords_of, extract_top_line, has_harmony, key_of, remove_clashes
 from antiphon_accompany.files.offline import (
     HarmonyResult,
     PartLevel,
@@ -37,10 +39,13 @@ from antiphon_accompany.files.offline import (
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_accompany.harmony.chordtext import (
     ChordSpan,
+    bars_of_score,
     missing_bar_lines_remark,
     musicxml,
     replaced,
     spans_of,
+    spans_of_score,
+    spellings,
     timed_labels,
 )
 
@@ -111,19 +116,30 @@ class Read:
     signatures: list[tuple[float, int, int]]
     tempos: list[tuple[float, float]]  # (beat, beats a minute) of each change
     others: list[BeatNote]  # those of other lines but drums, in beats
+    sheet: list[ChordSpan]  # printed chords of a score
+    chart: str  # the same as bars
+
+    @property
+    def ends(self) -> float:
+        """Beat at which the melody ends; without one, the sheet."""
+        return max(note.end for note in self.melody) if self.melody else self.sheet[-1].end
 
 
 def read(path: Path) -> Read:
     """Reads the melody: the track with that name, else the first that resembles one, else the first with notes.
 
-    Each channel of a track counts as a track; drums are left out. Raises FileError: the file cannot be read.
+    Each channel of a track counts as a track; drums are left out. A score with chord symbols may have no melody. Raises
+    FileError: the file cannot be read.
     """
     file: mido.MidiFile = open_midi(path)
+    score = read_musicxml(path) if path.suffix.lower() in MUSICXML_SUFFIXES else None
+    sheet = spans_of_score(score) if score else []
+    chart = bars_of_score(score, path.name) if score and sheet else ""
     lines, chosen = melody_of(file, shortest=1)
-    if chosen is None:
+    if chosen is None and not sheet:
         raise FileError(f"{path.name} has no notes to accompany")
-    notes = [BeatNote(*note) for note in lines[chosen]]
-    last = max(note.end for note in notes)
+    notes = [BeatNote(*note) for note in lines[chosen]] if chosen else []
+    last = max((note.end for note in notes), default=sheet[-1].end if sheet else 0.0)
     if len(notes) > MAX_NOTES or last > MAX_BEATS:
         raise FileError(f"{path.name} is too long: at most {MAX_NOTES} notes and {MAX_BEATS} beats")
     tempos, found = conductor(file)
@@ -131,7 +147,8 @@ def read(path: Path) -> Read:
     if not signatures or signatures[0][0] > 0.0:
         signatures.insert(0, (0.0, 4, 4))
     others = [BeatNote(*note) for key, line in lines.items() if key != chosen for note in line]
-    return Read(file, notes, *chosen, _mean_tempo(tempos, last), signatures, tempos, others)
+    place = chosen or (0, 0)
+    return Read(file, notes, *place, _mean_tempo(tempos, last), signatures, tempos, others, sheet, chart)
 
 
 _UNSTEADY = "but its notes keep no steady beat beside the file's: "
@@ -246,24 +263,28 @@ def accompany_midi(
     given = read(source)
     options = {name: value for name, value in (settings or {}).items() if (name, value) != ("chords", FILE)}
     parts = sections(given, meter_of(options))
-    if len(parts) > MAX_SECTIONS or max(note.end for note in given.melody) / min(p.unit for p in parts) > 4 * MAX_BEATS:
+    if len(parts) > MAX_SECTIONS or given.ends / min(p.unit for p in parts) > 4 * MAX_BEATS:
         raise FileError(
             f"{source.name} changes its bars too often or has them too short; give meter=4 to pass over them"
         )
-    times, ending = MidiTimes(tuple(given.tempos)), max(note.end for note in given.melody)
-    spans = own_chords = _chords_of_file(given, parts, chords_text, options, source.name)
+    times, ending = MidiTimes(tuple(given.tempos)), given.ends
+    wanted = chords_text == FILE or not (chords_text or "follow" in options)
+    printed = wanted and bool(given.sheet)
+    own_chords = [] if printed else _chords_of_file(given, parts, chords_text, options, source.name)
+    spans, chart = (given.sheet, given.chart) if printed else (own_chords, chords_text)
     # where the bars are not the file's they are those that were found or asked for
     begins = _first_bar_line(parts[0])
     pickup = any(abs(start - begins) < 1e-6 for start, *_ in given.signatures[1:])
     own = len(parts) > 1 or ((parts[0].start == 0.0 or pickup) and not meter_of(options))
     measures = given.signatures if own else [(max(0.0, begins), parts[0].meter, 4)]
-    if chords_text not in ("", FILE):
+    if not printed and chords_text not in ("", FILE):
         spans = spans_of(chords_text, parts[0].length, times.beat, begins, ending)
     calls = _calls(fires, times, ending, source.name)
     heard = HarmonyResult()
     listens = options.get("follow") == "listen"
     tune = extract_top_line(given.melody) if own_chords else given.melody
-    notes = [] if listens else accompany_file(tune, options, given.tempo, parts, None, spans, calls, heard)
+    silent = None if tune else ending  # the beat up to which chords alone are played
+    notes = [] if listens else accompany_file(tune, options, given.tempo, parts, silent, spans, calls, heard)
     if own_chords:
         notes = remove_clashes(notes, [*given.melody, *given.others])
     if not notes:
@@ -272,20 +293,23 @@ def accompany_midi(
     buffer = io.BytesIO()
     midi.save(file=buffer)
     write_atomic(target, buffer.getvalue())
-    key = KEYS[Counter(heard.tonics).most_common(1)[0][0]] if heard.tonics else ""
+    tonics = [key_of(spans)] if spans and spans is not own_chords else heard.tonics
+    key = KEYS[Counter(tonics).most_common(1)[0][0]] if tonics else ""
     played = heard.played
 
     def lead(suffix: str) -> str:
         if suffix == ".musicxml":
-            return musicxml(_joined(played), measures, max(ending, *(span.end for span in played)))
+            end = max(ending, *(span.end for span in played))
+            return musicxml(_joined(played), measures, end, spellings(chart), given.tempos[0][1])
         if suffix == ".svg":
             return piano_roll(given.melody, notes, _joined(played), _lines(parts, ending))
         rows = timed_labels(_joined(played), times.seconds)
         return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
     words = [
-        "by the chords of the file" if own_chords else missing_bar_lines_remark(chords_text),
-        replaced(chords_text),
+        "by the printed chords" if printed else "by the chords of the file" if own_chords else "",
+        "" if printed else missing_bar_lines_remark(chords_text),
+        replaced(chart),
     ]
     if _midi_song_from_file(given).late(guess=True) is None:
         # the band of `bandstand` takes its chords from the left hand, which a tune has not

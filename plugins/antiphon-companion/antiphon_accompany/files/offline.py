@@ -119,7 +119,7 @@ def accompany_file(
         ParamError: A setting is invalid.
     """
     given, heard = dict(settings or {}), heard or HarmonyResult()
-    if not notes:
+    if not notes and ends is None:
         return []
     parts = list(sections) or [Section(0.0, meter_of(given) or 4)]
     last = max(note.end for note in notes) if ends is None else ends
@@ -194,7 +194,7 @@ def _run(
     spec = StreamSpec(rate=max(1, round(TICKS * tempo / 60.0)), block=TICKS, channels=1)
     cells = prepare_processor(node, spec, settings)
     tempo = spec.rate * 60.0 / TICKS
-    begins = min(note.start for note in notes)
+    begins = min((note.start for note in notes), default=first)
     opening = math.ceil(begins) + _INTRO_BARS * int(float(settings["meter"]))
     node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening, spans, begins)
     timed = _timed(notes)

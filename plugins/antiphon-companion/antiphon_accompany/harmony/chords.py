@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from antiphon.api.backends.signal import FLAT_NAMES, chord_steps, named_note, read_symbol
+from antiphon.api.backends.signal import FLAT_NAMES, ChordSymbol, chord_steps, named_note, read_symbol
 
 KEYS = FLAT_NAMES + tuple(f"{name}m" for name in FLAT_NAMES)
 """The 24 keys, and the 24 triads, by number."""
@@ -68,8 +68,12 @@ KINDS = {
 }
 """Chord types by the suffix of their names. Of two with equal tones the first is recognised."""
 _DEGREE_OF = {0: "1", 1: "b2", 2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "b6", 9: "6", 10: "b7", 11: "7"}
-_DEGREES = {name: step for step, name in _DEGREE_OF.items()} | {"9": 2, "#5": 8}
-_LABEL = re.compile(r"([A-G](?:##?|bb?)?):([^/\s]*)(?:/([b#]?\d+))?$")
+_LABEL = re.compile(r"([A-G](?:#+|b+)?)(?::([^/\s]+))?(?:/([b#]*\d+))?$")
+_LISTED = re.compile(r"([^()]*)(?:\(([^()]*)\))?")
+_INTERVAL = re.compile(r"([b#]*)(\d{1,2})")
+_SCALE = (0, 2, 4, 5, 7, 9, 11)
+_BASSES = frozenset(f"{sign}{n}" for n in range(2, 8) for sign in ("", "b", "#"))
+"""Degrees that are a bass behind a root alone: C/5 is C over G, and C/9 a symbol."""
 _OMITTED = {(0, 4, 10): "7", (0, 3, 10): "m7", (0, 4, 11): "maj7"}
 _KIND_OF = {frozenset(tones): name for tones, name in _OMITTED.items()} | {
     frozenset(kind.tones): name for name, kind in reversed(KINDS.items()) if kind.heard
@@ -77,7 +81,9 @@ _KIND_OF = {frozenset(tones): name for tones, name in _OMITTED.items()} | {
 _HARTE = {kind.harte: name for name, kind in KINDS.items()}
 _WEIGHTS = {1: 1.5, 5: 1.2, 6: 1.5, 7: 1.5, 8: 1.2, 9: 2.0, 10: 3.0, 11: 3.0}
 """Weights of the tones that a kind lacks, when the nearest kind is chosen; 1 for other tones."""
-_NONE = ("N", "NC", "n", "nc")
+UNKNOWN = "X"
+"""Label of annotations for a chord that is none of their vocabulary."""
+_NONE = ("N", "NC", "n", "nc", UNKNOWN)
 """Texts that mean no chord, without full stops."""
 
 
@@ -118,27 +124,62 @@ def triad_chord(number: int) -> Chord:
 
 @lru_cache(4096)
 def read_chord(text: str) -> Chord | None:
-    """Reads a chord symbol or label as the nearest playable kind: "Am7", "C/E", "A:min7", "C:maj/3".
+    """Reads a chord symbol or label as the nearest playable kind: "Am7", "C/E", "A:min7", "C:maj/3", "C:(1,5)", "C/5".
 
-    Returns the chord; None for "N". Raises ValueError: the text is no chord.
+    Returns the chord; None for "N" and "X". Raises ValueError: the text is no chord.
     """
     if text.replace(".", "") in _NONE:
         return None
-    if (label := _LABEL.match(text)) is not None:
-        name, kind, degree = label.groups()
-        steps = KINDS[_HARTE[kind]].tones if kind in _HARTE else chord_steps(kind)
-        if steps is None or (degree and degree not in _DEGREES):
-            raise ValueError(text)
-        root = named_note(name) % 12
-        return Chord(root, nearest_kind(steps), (root + _DEGREES.get(degree, 0)) % 12)
-    if (symbol := read_symbol(text)) is None:
+    if (symbol := _read(text)) is None:
         raise ValueError(text)
     return Chord(symbol.root, nearest_kind(symbol.steps), symbol.bass)
 
 
+def _read(text: str) -> ChordSymbol | None:
+    """Reads a label in Harte's syntax, or a chord symbol; None for another text."""
+    found = _LABEL.match(text)
+    name, kind, degree = found.groups() if found else ("", None, None)
+    if not name or not (kind or degree) or (kind is None and degree not in _BASSES):
+        return read_symbol(text)
+    steps, root = _label_steps(kind or "maj"), _pitch_class(name)
+    bass = 0 if degree is None else _interval(degree)
+    return None if steps is None or bass is None else ChordSymbol(root, steps, (root + bass) % 12)
+
+
+def _label_steps(kind: str) -> tuple[int, ...] | None:
+    """Semitones above the root of a label's kind: "min7", "7(#9)", "(1,5)", "maj(*3)" without the third."""
+    if kind in _HARTE:
+        return KINDS[_HARTE[kind]].tones
+    steps = None if kind.startswith("(") else chord_steps(kind)
+    if steps is not None or (found := _LISTED.fullmatch(kind)) is None:
+        return steps
+    short, listed = found.groups()
+    known = KINDS[_HARTE[short]].tones if short in _HARTE else chord_steps(short) if short else (0,)
+    if known is None:
+        return None
+    made = set(known)
+    for word in (listed or "").split(","):
+        step = _interval(word.strip().lstrip("*"))
+        if step is None:
+            return None
+        (made.discard if word.strip().startswith("*") else made.add)(step)
+    return tuple(sorted(made))
+
+
+def _interval(text: str) -> int | None:
+    """Semitones, 0 to 11, of an interval such as "b7" or "#11"."""
+    if (found := _INTERVAL.fullmatch(text)) is None or not int(found[2]):
+        return None
+    return (_SCALE[(int(found[2]) - 1) % 7] + found[1].count("#") - found[1].count("b")) % 12
+
+
+def _pitch_class(name: str) -> int:
+    return (named_note(name[0]) + name.count("#") - name[1:].count("b")) % 12
+
+
 def substitute_chord(text: str) -> str:
-    """Returns the name of the chord played in place of a symbol that no kind matches exactly; otherwise ""."""
-    symbol = read_symbol(text)
+    """Returns the name of the chord played in place of a text that no kind matches exactly; otherwise ""."""
+    symbol = _read(text)
     if symbol is None or {step % 12 for step in symbol.steps} == set(KINDS[nearest_kind(symbol.steps)].tones):
         return ""
     chord = read_chord(text)

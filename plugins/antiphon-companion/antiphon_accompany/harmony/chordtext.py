@@ -1,17 +1,19 @@
-"""Text forms of chords: bars as `| C Am | F G7 |`, lines as `0.0 2.0 C:maj7` (seconds), and MusicXML output."""
+"""Text forms of chords: bars as `| C Am | F G7 |`, lines as `0.0 2.0 C:maj7` (seconds); JAMS and MusicXML."""
 
+import json
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from antiphon.api import UsageError
-from antiphon.api.backends.files import reason_of_os_error
+from antiphon.api import FileError, UsageError
+from antiphon.api.backends.files import MUSICXML_SUFFIXES, Score, degree_elements, read_musicxml, reason_of_os_error
 from antiphon.api.backends.signal import FLAT_NAMES
-from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord, substitute_chord, triad_chord
+from antiphon_accompany.harmony.chords import KINDS, UNKNOWN, Chord, read_chord, substitute_chord, triad_chord
 
 MAX_FILE_BYTES = 1 << 20
 """Maximum size of a chord file in bytes."""
@@ -36,11 +38,16 @@ _PART_TIMES = re.compile(rf":\|[ \t]*{_TIMES}[ \t]*\|?")
 _LINE_TIMES = re.compile(rf"^(.*?)[ \t|]*[ \t|\n][ \t]*{_TIMES}[ \t|]*$", re.M)
 _TONES = re.compile(r"(?<=[^\s|\]}])\{([^{}|\s]*)\}")
 """Braces around the tones of a chord; other braces are repeat signs."""
+_SPELLED = re.compile(r"([A-G][#b]?)(?:.*/([A-G][#b]?)$)?")
 _ROOT = re.compile(r"(^|/)([BbHh])([b♭#♯]?)")
 """A root that German notation reads otherwise, and its accidental."""
-SUFFIXES = (".txt", ".lab", ".musicxml")
+SUFFIXES = (".txt", ".lab", ".csv", ".jams", *MUSICXML_SUFFIXES)
 """Suffixes of chord files. A text with such a suffix is a file name, not a chord."""
-_LINE = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s+(\S+)\s*$")
+_SECOND = r"(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)"
+_LINE = re.compile(rf"\s*{_SECOND}(?:\s*,\s*|\s+){_SECOND}(?:\s*,\s*|\s+)\"?([^\s\"]+)\"?\s*$")
+"""A line of a chord file: start and end in seconds, and a chord."""
+_MAX_WORDS = 96
+"""Maximum parts of a bar in which the chords of a score are told."""
 
 
 class ChordSpan(NamedTuple):
@@ -52,21 +59,60 @@ class ChordSpan(NamedTuple):
 
 
 def text_of(given: str) -> str:
-    """Content of a file of that name, if it exists, otherwise the text itself."""
+    """Content of a chord file of that name, if it exists, as bars or lines; otherwise the text itself.
+
+    Of MusicXML the chord symbols, of JAMS the first chords in it. Raises UsageError: the file has no chords, or cannot
+    be read.
+    """
     path = Path(given)
     try:
         if "|" in given or "\n" in given or not (path.suffix.lower() in SUFFIXES or path.is_file()):
             return given
-        if path.suffix.lower() == ".musicxml":
-            raise UsageError(f"{path.name} is MusicXML, which is written and not read; name a file of bars or of lines")
+        if path.suffix.lower() in MUSICXML_SUFFIXES:
+            return bars_of_score(read_musicxml(path), path.name)
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(
                 f"{path.name} is larger than a file of chords may be; at most {MAX_FILE_BYTES >> 20} MiB is allowed"
             )
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
+        return _lines_of_jams(text, path.name) if path.suffix.lower() == ".jams" else text
+    except FileError as error:
+        raise UsageError(str(error)) from None
     except (OSError, ValueError) as error:
         why = reason_of_os_error(error) if isinstance(error, OSError) else "it is no text in UTF-8"
         raise UsageError(f"cannot read the chords in {given[:80]!r}: {why}") from None
+
+
+def _lines_of_jams(text: str, name: str) -> str:
+    try:
+        found = [one for one in json.loads(text)["annotations"] if str(one["namespace"]).startswith("chord")]
+        rows = [(float(row["time"]), float(row["duration"]), str(row["value"])) for row in found[0]["data"]]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise UsageError(f"{name} has no chords: JAMS names them as an annotation of the namespace chord") from None
+    return "".join(f"{at:.6f} {at + length:.6f} {label}\n" for at, length, label in rows)
+
+
+def bars_of_score(score: Score, name: str) -> str:
+    """The chord symbols of a score as bars in playing order, without its pickup. Raises UsageError: it has none."""
+    if not score.chords:
+        raise UsageError(f"{name} has no chord symbols; name a score that has, or a file of bars or of lines")
+    bars, held = [], "N"
+    for one in score.measures[1 if score.measures[0].before else 0 :]:
+        inside = {0.0: held} | {at - one.start: text for at, text in score.chords if 0.0 <= at - one.start < one.length}
+        places = [Fraction(at / one.length).limit_denominator(_MAX_WORDS) for at in inside]
+        count = math.lcm(*(place.denominator for place in places))
+        count = count if count <= _MAX_WORDS else _MAX_WORDS
+        words = ["."] * count
+        for place, text in zip(places, inside.values(), strict=True):
+            words[min(count - 1, round(place * count))] = held = text
+        bars.append(" ".join(words))
+    return f"| {' | '.join(bars)} |"
+
+
+def spans_of_score(score: Score) -> list[ChordSpan]:
+    """The chord symbols of a score, each until the next, in quarter notes."""
+    edges = pairwise([*score.chords, (score.length, "")])
+    return [ChordSpan(at, end, read_chord(text)) for (at, text), (end, _) in edges if end > at]
 
 
 def spans_of(
@@ -88,13 +134,12 @@ def spans_of(
         UsageError: The text is in neither form.
     """
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    found = [_LINE.match(line) for line in lines]
+    found = _lines(lines)
     spans: list[ChordSpan] = []
-    if lines and all(found):
+    if found:
         if beat_of is None:
             raise UsageError("chords played live are bars, as | C Am | F G7 |, not lines of seconds")
         for line in found:
-            assert line is not None
             start, end = beat_of(float(line[1])), beat_of(float(line[2]))
             start = max(start, spans[-1].end) if spans else start
             if end > start:
@@ -122,6 +167,13 @@ def spans_of(
     if not spans or len(spans) > MAX_CHORDS:
         raise UsageError(f"chords are bars, as | C Am | F G7 |, or lines, as 0.0 2.0 C:maj7; 1 to {MAX_CHORDS} of them")
     return spans
+
+
+def _lines(lines: Sequence[str]) -> list[re.Match[str]]:
+    """Lines of start, end and chord, all but a header; none if others are there."""
+    found = [_LINE.match(line) for line in lines]
+    held = found[1:] if found and found[0] is None else found
+    return [line for line in held if line] if all(held) else []
 
 
 def _bars(text: str) -> list[list[str]]:
@@ -193,15 +245,35 @@ def _strip_unmatched_bracket(word: str) -> str:
 
 
 def replaced(text: str) -> str:
-    """Returns a remark on the first four chords that are played as a simpler kind; "" without any."""
-    bars = _bars(text) if "|" in text else []
-    words = dict.fromkeys(
-        pair
-        for bar, read in zip(bars, _convert_german_chords(bars), strict=True)
-        for pair in zip(bar, read, strict=True)
-    )
+    """Returns a remark on chords that are played as a simpler kind, the first four by name, and on unknown ones."""
+    words: dict[tuple[str, str], None] = {}
+    if "|" in text:
+        for bar, read in zip(bars := _bars(text), _convert_german_chords(bars), strict=True):
+            words |= dict.fromkeys(zip(bar, read, strict=True))
+    lines = [line[3] for line in _lines(text.splitlines())]
+    words |= {(word, word): None for word in lines}
     found = [f"{word} as {chord}" for word, read in words if (chord := substitute_chord(read) or read) != word]
-    return f"{', '.join(found[:4])}{' and others' * (len(found) > 4)}" if found else ""
+    unknown = lines.count(UNKNOWN)
+    said = [f"{', '.join(found[:4])}{' and others' * (len(found) > 4)}"] if found else []
+    said += [f"{unknown} × {UNKNOWN}, an unknown chord, as none"] if unknown else []
+    return ", ".join(said)
+
+
+Spellings = Mapping[Chord, tuple[str, str]]
+"""Names of the roots and basses of chords as they are written."""
+
+
+def spellings(text: str) -> Spellings:
+    """Roots and basses as a text of bars or lines spells them, where it does otherwise than with flats."""
+    words = [word for bar in _convert_german_chords(_bars(text)) for word in bar] if "|" in text else []
+    words += [line[3] for line in _lines(text.splitlines())]
+    made: dict[Chord, tuple[str, str]] = {}
+    for word in reversed(words):
+        found = _SPELLED.match(word)
+        chord = read_chord(word) if found else None
+        if found and chord:
+            made[chord] = found[1], found[2] or (found[1] if chord.bass == chord.root else FLAT_NAMES[chord.bass])
+    return made
 
 
 def missing_bar_lines_remark(text: str) -> str:
@@ -224,14 +296,22 @@ def timed_labels(spans: Sequence[ChordSpan], second_of: Callable[[float], float]
     return [(start, end, chord.label if chord else "N") for start, end, chord in timed if end > start]
 
 
-def musicxml(spans: Sequence[ChordSpan], bars: Sequence[tuple[float, int, int]], end: float) -> str:
+def musicxml(
+    spans: Sequence[ChordSpan],
+    bars: Sequence[tuple[float, int, int]],
+    end: float,
+    spelled: Spellings | None = None,
+    tempo: float = 0.0,
+) -> str:
     """A lead sheet of chord symbols over rests, as MusicXML 4.0.
 
-    `bars`: (quarter note, upper, lower) of each change of the time signature, the first at its first bar.
+    `bars`: (quarter note, upper, lower) of each change of the time signature, the first at its first bar. `tempo`: in
+    quarters a minute; 0 for none.
     """
     divisions = 24
     measures: list[str] = []
     at, change = bars[0][0], 0
+    sound = f'<direction><sound tempo="{tempo:g}"/></direction>' if tempo else ""
     while at < end - 1e-6:
         signature = ""
         while change < len(bars) and bars[change][0] <= at + 1e-6:
@@ -248,10 +328,10 @@ def musicxml(spans: Sequence[ChordSpan], bars: Sequence[tuple[float, int, int]],
         content = ""
         for start, until in pairwise(edges):
             begun = next((s for s in inside if abs(s.start - start) < 1e-6), None)
-            content += _harmony(begun.chord) if begun else ""
+            content += _harmony(begun.chord, spelled or {}) if begun else ""
             content += f"<note><rest/><duration>{max(1, round((until - start) * divisions))}</duration></note>"
-        measures.append(f'<measure number="{len(measures) + 1}">{signature}{content}</measure>')
-        at = stop
+        measures.append(f'<measure number="{len(measures) + 1}">{signature}{sound}{content}</measure>')
+        at, sound = stop, ""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 '
         'Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">\n<score-partwise version="4.0"><part-list>'
@@ -261,20 +341,19 @@ def musicxml(spans: Sequence[ChordSpan], bars: Sequence[tuple[float, int, int]],
     )
 
 
-def _harmony(chord: Chord | None) -> str:
+def _harmony(chord: Chord | None, spelled: Spellings) -> str:
     if chord is None:
         # a root is required, and none of the name is shown
         return '<harmony><root><root-step text="">C</root-step></root><kind text="N.C.">none</kind></harmony>'
 
-    def step(of: int, what: str) -> str:
-        name = FLAT_NAMES[of]
-        alter = f"<{what}-alter>-1</{what}-alter>" if len(name) > 1 else ""
+    def step(name: str, what: str) -> str:
+        alter = f"<{what}-alter>{1 if name[1] == '#' else -1}</{what}-alter>" if len(name) > 1 else ""
         return f"<{what}><{what}-step>{name[0]}</{what}-step>{alter}</{what}>"
 
-    below = step(chord.bass, "bass") if chord.bass != chord.root else ""
-    return (
-        f'<harmony>{step(chord.root, "root")}<kind text="{chord.kind}">{KINDS[chord.kind].xml}</kind>{below}</harmony>'
-    )
+    root, bass = spelled.get(chord, (FLAT_NAMES[chord.root], FLAT_NAMES[chord.bass]))
+    below, kind = step(bass, "bass") if chord.bass != chord.root else "", KINDS[chord.kind]
+    degrees = degree_elements(kind.tones, kind.xml)
+    return f'<harmony>{step(root, "root")}<kind text="{chord.kind}">{kind.xml}</kind>{below}{degrees}</harmony>'
 
 
 # ---- Chords from a text, a file or the left hand; cadences of endings, and sevenths of a key

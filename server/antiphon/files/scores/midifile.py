@@ -1,4 +1,4 @@
-"""Reader and writer of MIDI files.
+"""Reader and writer of MIDI files; scores in MusicXML are read as the MIDI files that play them.
 
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
@@ -15,12 +15,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from antiphon.files.scores import musicxml
 from antiphon.files.scores.midi_parse import Parsed, TruncatedMidiError, find_midi_start, parse, rhythm_channels
 from antiphon.files.scores.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN
+from antiphon.files.scores.score_midi import song_of
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.notices import reading_file
+from antiphon.kernel.runtime.notices import notice, reading_file
 
 WRITABLE_SUFFIXES = MIDI_WRITTEN
 """Suffixes of writable MIDI files."""
@@ -92,12 +94,13 @@ def conductor(midi: Any) -> tuple[list[tuple[float, float]], list[tuple[float, i
 
 
 def open_midi(path: Path) -> Any:
-    """Reads a MIDI file as a mido object, for callers that need all its content.
+    """Reads a MIDI file, or a score in MusicXML, as a mido object, for callers that need all its content.
 
-    `path`: the file, of at most 2 MiB. Returns a `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose time is in
-    beats. Raises FileError: it is not a MIDI file, or cannot be read.
+    `path`: the file, of at most 2 MiB (of a score 16). Returns a `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose
+    time is in beats. Raises FileError: it is not a MIDI file, or cannot be read.
     """
-    mido, content = _mido(), paths.read_ordinary(path, MAX_FILE, "a MIDI file")
+    mido, score = _mido(), path.suffix.lower() in musicxml.SUFFIXES
+    content = read_as_midi(path) if score else paths.read_ordinary(path, MAX_FILE, "a MIDI file")
     with _convert_midi_errors(path), reading_file("a MIDI file", path):
         place = find_midi_start(content)
         if place < 0:
@@ -107,6 +110,15 @@ def open_midi(path: Path) -> Any:
     midi = mido.MidiFile(type=min(parsed.type, 1), ticks_per_beat=parsed.ticks, charset=parsed.charset)
     midi.tracks += [mido.MidiTrack(track) for track in parsed.tracks]
     return midi
+
+
+def read_as_midi(score: Path) -> bytes:
+    """The MIDI file that plays a score in MusicXML. Raises FileError: it cannot be read."""
+    with reading_file("a score", score):
+        read = musicxml.read(score)
+        for what, count in read.unused:
+            notice(what, count)
+        return encode(song_of(read))
 
 
 def _check(parsed: Parsed) -> None:
@@ -226,23 +238,31 @@ def write(
     `tempo`: bpm, or a map of the form of `MidiSong.tempo`. `ticks`: ticks per beat; the source file's value keeps the
     notes exact. `signatures`, `texts`, `keys`: as in `MidiSong`.
     """
-    mido = _mido()
-    changes = [(0.0, float(tempo))] if isinstance(tempo, int | float) else list(tempo)
+    changes = ((0.0, float(tempo)),) if isinstance(tempo, int | float) else tuple(tempo)
+    song = MidiSong(tuple(tracks), changes, ticks, 0.0, tuple(signatures), tuple(texts), tuple(keys))
+    paths.write_atomic(path, encode(song))
+
+
+def encode(song: MidiSong) -> bytes:
+    """The bytes of a MIDI file of type 1; see `write`."""
+    mido, ticks = _mido(), song.ticks
     first = [
         (round(at * ticks), mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
-        for at, upper, lower in signatures
+        for at, upper, lower in song.signatures
     ]
-    first += [(round(at * ticks), mido.MetaMessage("key_signature", key=key)) for at, key in keys]
-    first += [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in changes]
-    first += [(round(at * ticks), mido.MetaMessage(kind, text=text)) for at, kind, text in texts]
-    rest = [_messages(track, ticks) for track in tracks]
+    first += [(round(at * ticks), mido.MetaMessage("key_signature", key=key)) for at, key in song.keys]
+    first += [(round(at * ticks), mido.MetaMessage("set_tempo", tempo=_micros(bpm))) for at, bpm in song.tempo]
+    first += [(round(at * ticks), mido.MetaMessage(kind, text=text)) for at, kind, text in song.texts]
+    rest = [_messages(track, ticks) for track in song.tracks]
     if rest and not any(message.type in _PLAYED for _, message in rest[0]):
         first = rest.pop(0) + first
+    if song.length:
+        first.append((round(song.length * ticks), mido.MetaMessage("end_of_track")))
     midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset="utf-8")
     midi.tracks += [_timed(messages) for messages in (first, *rest)]
     buffer = io.BytesIO()
     midi.save(file=buffer)
-    paths.write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 class _MidiRefused(ValueError):
