@@ -22,7 +22,6 @@ from antiphon.api.backends.files import (
     conductor,
     melody_of,
     open_midi,
-    read_musicxml,
     write_atomic,
 )
 from antiphon_accompany.band.parts import FULL, VOLUME, BeatNote, midi_volume
@@ -132,9 +131,8 @@ def read(path: Path) -> Read:
     FileError: the file cannot be read.
     """
     file: mido.MidiFile = open_midi(path)
-    score = read_musicxml(path) if path.suffix.lower() in MUSICXML_SUFFIXES else None
-    sheet = spans_of_score(score) if score else []
-    chart = bars_of_score(score, path.name) if score and sheet else ""
+    sheet = spans_of_score(path) if path.suffix.lower() in MUSICXML_SUFFIXES else []
+    chart = bars_of_score(path) if sheet else ""
     lines, chosen = melody_of(file, shortest=1)
     if chosen is None and not sheet:
         raise FileError(f"{path.name} has no notes to accompany")

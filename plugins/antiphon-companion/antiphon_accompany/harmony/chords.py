@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from antiphon.api.backends.signal import FLAT_NAMES, ChordSymbol, chord_steps, named_note, read_symbol
+from antiphon.api.backends.signal import FLAT_NAMES, chord_steps, named_note, read_symbol
 
 KEYS = FLAT_NAMES + tuple(f"{name}m" for name in FLAT_NAMES)
 """The 24 keys, and the 24 triads, by number."""
@@ -132,18 +132,19 @@ def read_chord(text: str) -> Chord | None:
         return None
     if (symbol := _read(text)) is None:
         raise ValueError(text)
-    return Chord(symbol.root, nearest_kind(symbol.steps), symbol.bass)
+    root, steps, bass = symbol
+    return Chord(root, nearest_kind(steps), bass)
 
 
-def _read(text: str) -> ChordSymbol | None:
-    """Reads a label in Harte's syntax, or a chord symbol; None for another text."""
+def _read(text: str) -> tuple[int, tuple[int, ...], int] | None:
+    """Root, steps and bass of a label in Harte's syntax, or of a chord symbol; None for another text."""
     found = _LABEL.match(text)
     name, kind, degree = found.groups() if found else ("", None, None)
     if not name or not (kind or degree) or (kind is None and degree not in _BASSES):
         return read_symbol(text)
     steps, root = _label_steps(kind or "maj"), _pitch_class(name)
     bass = 0 if degree is None else _interval(degree)
-    return None if steps is None or bass is None else ChordSymbol(root, steps, (root + bass) % 12)
+    return None if steps is None or bass is None else (root, steps, (root + bass) % 12)
 
 
 def _label_steps(kind: str) -> tuple[int, ...] | None:
@@ -180,7 +181,7 @@ def _pitch_class(name: str) -> int:
 def substitute_chord(text: str) -> str:
     """Returns the name of the chord played in place of a text that no kind matches exactly; otherwise ""."""
     symbol = _read(text)
-    if symbol is None or {step % 12 for step in symbol.steps} == set(KINDS[nearest_kind(symbol.steps)].tones):
+    if symbol is None or {step % 12 for step in symbol[1]} == set(KINDS[nearest_kind(symbol[1])].tones):
         return ""
     chord = read_chord(text)
     return chord.name if chord and chord.name != text else ""

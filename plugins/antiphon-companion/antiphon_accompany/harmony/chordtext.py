@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.files import MUSICXML_SUFFIXES, Score, degree_elements, read_musicxml, reason_of_os_error
+from antiphon.api.backends.files import MUSICXML_SUFFIXES, read_musicxml, reason_of_os_error
 from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon_accompany.harmony.chords import KINDS, UNKNOWN, Chord, read_chord, substitute_chord, triad_chord
 
@@ -69,7 +69,7 @@ def text_of(given: str) -> str:
         if "|" in given or "\n" in given or not (path.suffix.lower() in SUFFIXES or path.is_file()):
             return given
         if path.suffix.lower() in MUSICXML_SUFFIXES:
-            return bars_of_score(read_musicxml(path), path.name)
+            return bars_of_score(path)
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(
                 f"{path.name} is larger than a file of chords may be; at most {MAX_FILE_BYTES >> 20} MiB is allowed"
@@ -92,10 +92,14 @@ def _lines_of_jams(text: str, name: str) -> str:
     return "".join(f"{at:.6f} {at + length:.6f} {label}\n" for at, length, label in rows)
 
 
-def bars_of_score(score: Score, name: str) -> str:
-    """The chord symbols of a score as bars in playing order, without its pickup. Raises UsageError: it has none."""
+def bars_of_score(path: Path) -> str:
+    """The chord symbols of a score as bars in playing order, without its pickup.
+
+    Raises UsageError: it has none. Raises FileError: it cannot be read.
+    """
+    score = read_musicxml(path)
     if not score.chords:
-        raise UsageError(f"{name} has no chord symbols; name a score that has, or a file of bars or of lines")
+        raise UsageError(f"{path.name} has no chord symbols; name a score that has, or a file of bars or of lines")
     bars, held = [], "N"
     for one in score.measures[1 if score.measures[0].before else 0 :]:
         inside = {0.0: held} | {at - one.start: text for at, text in score.chords if 0.0 <= at - one.start < one.length}
@@ -109,8 +113,9 @@ def bars_of_score(score: Score, name: str) -> str:
     return f"| {' | '.join(bars)} |"
 
 
-def spans_of_score(score: Score) -> list[ChordSpan]:
-    """The chord symbols of a score, each until the next, in quarter notes."""
+def spans_of_score(path: Path) -> list[ChordSpan]:
+    """The chord symbols of a score, each until the next, in quarter notes. Raises FileError: it cannot be read."""
+    score = read_musicxml(path)
     edges = pairwise([*score.chords, (score.length, "")])
     return [ChordSpan(at, end, read_chord(text)) for (at, text), (end, _) in edges if end > at]
 
@@ -341,6 +346,10 @@ def musicxml(
     )
 
 
+_DEGREES = {1: (9, -1), 2: (9, 0), 3: (9, 1), 5: (11, 0), 6: (11, 1), 8: (13, -1), 9: (13, 0), 10: (7, 0), 11: (7, 1)}
+"""Degree and alteration of tones that MusicXML adds to a chord."""
+
+
 def _harmony(chord: Chord | None, spelled: Spellings) -> str:
     if chord is None:
         # a root is required, and none of the name is shown
@@ -352,7 +361,12 @@ def _harmony(chord: Chord | None, spelled: Spellings) -> str:
 
     root, bass = spelled.get(chord, (FLAT_NAMES[chord.root], FLAT_NAMES[chord.bass]))
     below, kind = step(bass, "bass") if chord.bass != chord.root else "", KINDS[chord.kind]
-    degrees = degree_elements(kind.tones, kind.xml)
+    base = next(other.tones for other in KINDS.values() if other.xml == kind.xml)
+    degrees = ""
+    for tone in (tone for tone in kind.tones if tone not in base):
+        degree, alter = (5, tone - 7) if tone in (6, 8) and 7 not in kind.tones else _DEGREES[tone]
+        degrees += f"<degree><degree-value>{degree}</degree-value><degree-alter>{alter}</degree-alter>"
+        degrees += f"<degree-type>{'alter' if degree == 5 else 'add'}</degree-type></degree>"
     return f'<harmony>{step(root, "root")}<kind text="{chord.kind}">{kind.xml}</kind>{below}{degrees}</harmony>'
 
 

@@ -32,8 +32,6 @@ from antiphon.files.scores.midifile import (
     write as write_midi,
 )
 from antiphon.files.scores.musicxml import SUFFIXES as MUSICXML_SUFFIXES, read as read_musicxml
-from antiphon.files.scores.musicxml_chords import degree_elements
-from antiphon.files.scores.written_score import Score
 from antiphon.files.sound_picture import png_bytes
 from antiphon.kernel.runtime.notices import notice, reading_file
 from antiphon.kernel.runtime.paths import (

@@ -1,7 +1,7 @@
 """Short-time spectra, wavelet bands, monophonic pitch, scales, lyrics."""
 
 from antiphon.kernel.signal import named_note
-from antiphon.signal.harmony import CHORDS, SCALES, ChordSymbol, chord_steps, read_symbol
+from antiphon.signal.harmony import CHORDS, SCALES, chord_steps, read_symbol
 from antiphon.signal.hop_spectrum import C64, LOW_FADE, SampleHistory, Spectra, SpectrumSizes, grid, power_unit, windows
 from antiphon.signal.lyrics import LyricSyllable, syllables
 from antiphon.signal.mel import hann

@@ -45,6 +45,8 @@ _TEMPI = {
     "vivacissimo": 172, "presto": 180, "prestissimo": 200,
 }  # fmt: skip
 """Tempi in bpm for tempo words without a number."""
+_NAMES = {"trill-mark": "trill", "arpeggiate": "arpeggio", "wavy-line": "trill"}
+"""Names of signs that are not those of their elements."""
 _SILENT = ("harmony", "print", "grouping", "link", "bookmark", "listening")
 """Elements of a measure that nobody plays, and chord symbols of further parts."""
 _WORDS, _MARK, _SOUND = range(3)
@@ -136,7 +138,7 @@ def _score(root: Element) -> Score:
                 written[-1].chords = written[at - again].chords
     title = root.findtext("work/work-title") or root.findtext("movement-title") or ""
     given_parts = [ScorePart(one.id, one.name, (), one.transposition or 0, one.program) for one in readers]
-    return unfold_written_score(" ".join(title.split()), given_parts, written, tuple(unused.items()))
+    return unfold_written_score(" ".join(title.split()), given_parts, written, tuple((+unused).items()))
 
 
 class _PartReader:
@@ -191,12 +193,12 @@ class _PartReader:
                     self._read_direction(item, at, into)
                 case "harmony" if self.sheet:
                     self._read_harmony(item, at, into)
+                case "barline":
+                    ends |= self._read_barline(item, at, into)
                 case "figured-bass":
                     notice("figured bass", 0)
                 case tag if tag not in _SILENT:
                     notice("element", place=tag, manner="unknown")
-                case "barline":
-                    ends |= self._read_barline(item, at, into)
             if item.tag == "note" and item.find("rest") is None:
                 most = max(most, at)
             silent = max(silent, at)
@@ -268,7 +270,7 @@ class _PartReader:
         lines = [one for one in lines if item.find(f"notations/{one}[@type='start']") is not None]
         bent = ["bend"] if item.find("notations/technical/bend") is not None else []
         for mark in [*marks, *lines, *bent, *["fermata"] * held, *["grace note"] * grace]:
-            self._unused[mark.removesuffix("-mark")] += 1
+            self._unused[_NAMES.get(mark, mark.replace("-", " "))] += 1
         self.levels += level_marks(item, "notations/dynamics", start)
         accent, sounds = accent_of(item)
         rows.append(
@@ -307,7 +309,7 @@ class _PartReader:
             said |= _jump(sound, into.signs)
         self.levels += level_marks(item, "direction-type/dynamics", at)
         for one in item.findall("direction-type/pedal"):
-            self._unused["pedal"] += one.get("type") == "start"
+            self._unused["pedal"] += one.get("type") in ("start", "sostenuto")
         texts = [" ".join((one.text or "").split()) for one in item.findall("direction-type/words")]
         into.swing += [(at, *swing) for swing in swing_of(item, texts)]
         for text in filter(None, texts):

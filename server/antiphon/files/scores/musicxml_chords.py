@@ -1,7 +1,6 @@
 """Chord symbols of MusicXML, its `harmony` elements, as text that readers of lead sheets and of annotations take."""
 
 import re
-from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
 from antiphon.signal.harmony import chord_steps, read_symbol
@@ -42,7 +41,7 @@ def read_chord_symbol(item: Element, shift: int) -> str | None:
         return None
     suffix, degrees = _SUFFIXES.get(named, ""), item.findall("degree")
     printed = "" if kind is None else (kind.get("text") or "").strip()
-    if named not in _SUFFIXES and chord_steps(printed) is not None and (named != "other" or not degrees):
+    if printed and named not in _SUFFIXES and chord_steps(printed) is not None and (named != "other" or not degrees):
         suffix = printed
     elif named not in _SUFFIXES:
         named = _ROOT_ALONE
@@ -97,29 +96,3 @@ def _inverted(item: Element, root: str, tones: dict[int, int]) -> str | None:
 
 def _pitch_class(name: str) -> int:
     return (_LETTERS[name[0]] + name.count("#") - name[1:].count("b")) % 12
-
-
-# ---- The same, written
-
-
-def degree_elements(steps: Iterable[int], kind: str) -> str:
-    """`degree` elements that make of a kind of MusicXML a chord of these semitones above the root, 0 to 11."""
-    own = {step % 12: degree for degree, step in ({1: 0} | _tones(_SUFFIXES[kind])).items()}
-    if kind == "diminished-seventh":
-        own[9] = 7
-    wanted, found = {step % 12 for step in steps}, []
-    lacking = {own[step]: step for step in sorted(own.keys() - wanted)}
-    for step in sorted(wanted - own.keys()):
-        near = next((degree for degree, base in lacking.items() if abs(step - base) == 1 and degree in (5, 7)), 0)
-        if near:
-            found.append((near, step - lacking.pop(near), "alter"))
-            continue
-        degree = {1: 9, 2: 9, 3: 9, 5: 11, 6: 11, 8: 13, 9: 13 if 7 in own.values() else 6, 10: 7, 11: 7}.get(step, 5)
-        found.append((degree, (step - _DEGREES[degree] + 6) % 12 - 6, "add"))
-    # those below the number of an 11th or a 13th are played or not
-    found += [(degree, 0, "subtract") for degree in lacking if degree < 9]
-    return "".join(
-        f"<degree><degree-value>{degree}</degree-value><degree-alter>{alter}</degree-alter>"
-        f"<degree-type>{how}</degree-type></degree>"
-        for degree, alter, how in found
-    )
