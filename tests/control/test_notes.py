@@ -1,5 +1,6 @@
 """Notes and controls by OSC, on their way to the engine."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from tests import accepted
 from tests.control.fake_engine import RATE
 from tests.control.rig import CATALOG, Client, Rig, refusal, rig
+from tests.waiting import comes
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -18,7 +20,7 @@ from antiphon.kernel.session.actions import ACTIONS, EVENTS, NodeBend, NodeNoteO
 from antiphon.kernel.session.commands import NoteOn
 from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.schedule import MAX_PENDING
-from antiphon.kernel.wire.osc import encode
+from antiphon.kernel.wire.osc import Double, encode
 
 KINDS = ("on", "off", "control", "bend")
 
@@ -110,6 +112,30 @@ async def test_a_time_tag_is_the_sample_it_enters_at(live: Rig, keys: Client) ->
     await live.move(0.51)
     assert [(done[0], done[-1]) for done in events(live)] == [(k, at + 37 * n) for n, k in enumerate(KINDS)]
     assert live.app.counts()["scheduled"] == 0
+
+
+async def test_notes_of_a_client_that_leaves_end(live: Rig, keys: Client) -> None:
+    live.engine.beat = 4.0
+    _, script = await asyncio.open_connection("127.0.0.1", live.app.osc_port)
+    for message in (
+        encode("/at", Double(4.0), "/note/on", 60, 127),
+        encode("/at", Double(4.0), "/note/on", 61, 127),
+        encode("/at", Double(6.0), "/note/off", 61),
+        encode("/at", Double(7.0), "/note/on", 62, 127, "k"),
+        encode("/note/on", 63, 127),
+    ):
+        script.write(len(message).to_bytes(4, "big") + message)
+    begun: list[Any] = []
+    while len(begun) < 3:
+        await live.settle()
+        begun += events(live)
+    script.transport.abort()
+    await comes(lambda: not live.app.tcp.connections, "the connection ends")
+    await live.settle()
+    assert [done[:3] for done in events(live)] == [("off", 3, 60)]
+    live.engine.beat = 8.0
+    await live.settle()
+    assert [done[:3] for done in events(live)] == [("off", 3, 61), ("on", 3, 62), ("off", 3, 62)]
 
 
 async def test_a_late_note_is_reported_by_its_address(live: Rig, keys: Client) -> None:

@@ -27,6 +27,7 @@ from antiphon.kernel.session.commands import (
     Panic,
     Sample,
     SetTempo,
+    SetTransport,
 )
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.replay import restore_graph_player
@@ -209,6 +210,18 @@ def test_a_cleared_schedule_ends_a_note_once_and_not_one_that_ended_before(stage
     play(stage, silence(512))
     stage.take(ClearSchedule())
     assert heard(play(stage, silence(8000))) == as_clicks([(0, "off", 60, 0.0, 1)])
+
+
+@pytest.mark.parametrize("action", [SetTransport(False, None), SetTransport(None, -4.0)])
+def test_notes_of_beats_end_where_the_beat_stands(stage, action):
+    stage.take(on(60))  # a key that is held
+    for beat, event in ((0.0, on(61)), (0.0, on(62)), (0.01, off(62)), (8.0, off(61)), (1.0, on(63))):
+        stage.take(replace(event, when=Beat(beat)))
+    play(stage, silence(512))
+    stage.take(action)
+    assert heard(play(stage, silence(4096))) == as_clicks([(0, "off", 61, 0.0, 1)])
+    stage.take(SetTransport(True, 1.0))
+    assert heard(play(stage, silence(256))) == as_clicks([(0, "on", 63, 0.5, 1)]), "what is to come stays"
 
 
 @pytest.mark.parametrize("cut", [ClearSchedule(), Panic()])

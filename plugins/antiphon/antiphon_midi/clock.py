@@ -13,6 +13,7 @@ with their times, so that a busy process delays none; otherwise a timer of this 
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 from typing import Any
@@ -21,6 +22,8 @@ from antiphon.api import AntiphonError
 from antiphon.api.backends.transports import (
     LEAP,
     Command,
+    EngineEffect,
+    Now,
     NudgeBeat,
     Sample,
     SetTempo,
@@ -251,6 +254,8 @@ SEND_AHEAD = 0.05
 """Seconds a tick is queued ahead of its time; also the maximum delay of a tempo change."""
 TURN = 0.02
 """Maximum seconds between two readings of the server's clock."""
+WATCH, WATCHED = 0.002, 0.1
+"""Seconds between two readings, and for how long, after the server was asked to start, stop or move the clock."""
 JUMP_SECONDS = 0.08
 """Error in seconds of the next tick above which the server's clock has jumped, and a song position is sent."""
 MAX_LAG = 0.5
@@ -272,7 +277,10 @@ class ClockLeader:
         self._last, self._placed = 0, 0.0  # when the last tick was sent, and when it was due
         self._known: set[str] = set()
         self._joining: set[str] = set()
+        self._placed_at: dict[str, int] = {}  # sixteenth that an output was sent to while the beat stands
+        self._stood: float | None = None  # beat of the clock while it stands
         self._block = 0
+        self._moved, self._watched = asyncio.Event(), 0.0
 
     def status(self) -> dict[str, Any]:
         """The clock's part of `midi` in `GET /api/status`."""
@@ -291,9 +299,19 @@ class ClockLeader:
 
     async def run(self) -> None:
         """Sends ticks until it is cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
             delay = self.step()
-            await asyncio.sleep(delay)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(delay, WATCH) if loop.time() < self._watched else delay):
+                    await self._moved.wait()
+            self._moved.clear()
+
+    def effect(self, effect: EngineEffect) -> None:
+        """Reads the server's clock often while a start, stop or move takes effect."""
+        if isinstance(effect, SetTransport) and isinstance(effect.when, Now):
+            self._watched = asyncio.get_running_loop().time() + WATCHED
+            self._moved.set()
 
     def step(self) -> float:
         """Sends due ticks, or queues upcoming ones with timestamps; returns the seconds to the next call."""
@@ -307,10 +325,11 @@ class ClockLeader:
         if not here:
             self._tick, self._last = None, 0
             return TURN
-        _, bpm, playing = server.tempo()
+        beat, bpm, playing = server.tempo()
         period = 60e9 / (PPQN * bpm)
         place = PPQN * server.beat_at(server.sample_at(now)) - self._lag() / period
         self._transport(playing, place, period, now)
+        self._stand(None if playing else beat, max(self._last, now))
         reach = now + (SEND_AHEAD * 1e9 if ports.dated else 0.0)
         due = self._due(place, period, now)
         while due <= reach:
@@ -334,6 +353,8 @@ class ClockLeader:
         """Starts, stops or moves the devices with the server's clock, which is at `place`, in ticks."""
         if self._tick is not None:
             if not playing:
+                if abs(place - self._tick) > SIXTEENTH:  # stopped at another beat
+                    self._stood = self._tick / PPQN
                 self._tick = None
                 self._send(_STOP, max(self._last, now))
                 return
@@ -346,10 +367,21 @@ class ClockLeader:
             self._begin(place, period, now)
 
     def _begin(self, place: float, period: float, now: int) -> None:
-        # a beginning at beat 0 is noticed a moment after it, and its tick is sent late rather than not
-        self._tick = 0 if 0.0 <= place < 1.0 else math.ceil(place)
+        # a beginning is noticed a moment after it; the tick of its sixteenth is sent late rather than not
+        sixteenth = math.floor(place / SIXTEENTH) * SIXTEENTH
+        noticed = max(1.0, TURN * 1e9 / period)
+        self._tick = sixteenth if place - sixteenth < noticed else math.ceil(place)
         self._placed = self._place_ns(place, period, now) - period
         self._joining = set(self._known)
+
+    def _stand(self, beat: float | None, ns: int) -> None:
+        """Sends a song position where a clock that stands is set to another beat. `beat`: None while it runs."""
+        if beat is not None and beat >= 0.0 and self._stood not in (None, beat):
+            sixteenth = math.ceil(beat * PPQN / SIXTEENTH - 1e-9)
+            for name in sorted(self._known):
+                self._send(midi.encode_position(sixteenth), ns, name)
+                self._placed_at[name] = sixteenth
+        self._stood = beat
 
     def _place_ns(self, place: float, period: float, now: int) -> float:
         """Time of the next tick by the server's clock, which is now at `place`."""
@@ -365,10 +397,11 @@ class ClockLeader:
         if self._tick is not None:
             if self._joining and self._tick >= 0 and self._tick % SIXTEENTH == 0:
                 for name in sorted(self._joining):
-                    if self._tick:
+                    if self._tick and self._placed_at.get(name) != self._tick // SIXTEENTH:
                         self._send(midi.encode_position(self._tick // SIXTEENTH), ns, name)
                     self._send(_CONTINUE if self._tick else _START, ns, name)
                 self._joining.clear()
+                self._placed_at.clear()
             self._tick += 1
         self._send(_TICK, ns)
         self._last = ns
@@ -396,6 +429,7 @@ class MidiClock:
         """Starts the clock with the server, if it sends one."""
         if self.leader is not None:
             self._server.service(self.leader.run)
+            self._server.on_effect(self.leader.effect)
 
     def status(self) -> dict[str, Any] | None:
         """The clock's part of `midi` in `GET /api/status`; None unless a clock is followed or led."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import weakref
+from collections.abc import Iterable
+from typing import NamedTuple
 
+from antiphon.api import PEDAL
 from antiphon.api.backends.transports import (
     NODE_EVENTS,
+    Beat,
     ClearSchedule,
     EmittedEvent,
     EngineEffect,
@@ -16,6 +20,7 @@ from antiphon.api.backends.transports import (
     OscRequest,
     Panic,
     RequestError,
+    Sample,
     TransportServer,
     When,
 )
@@ -24,8 +29,31 @@ from antiphon_midi.ports import Ports
 
 MAX_MESSAGES = 65536
 """Maximum messages in the queue."""
-_Waiting = tuple[float, int, bytes, str, str]
-"""Sample, order, message, excluded port, filter text of port names."""
+WATCH_SECONDS = 0.02
+"""Interval in seconds between two readings of the beat, while messages or ends of notes wait for one."""
+SET_BACK = 1.0
+"""Beats by which the beat is set back that end the notes which began at a beat, as in the engine."""
+SOUND_OFF, NOTES_OFF, CHANNELS = 120, 123, range(1, 17)
+_Note = tuple[int, int, str]
+"""Channel, note, filter text of port names."""
+
+
+class _Waiting(NamedTuple):
+    """A message that waits.
+
+    `at`: its sample or beat. `but`: excluded port. `name`: filter text of port names. `emitted`: by a node of the
+    engine, which ends with it.
+    """
+
+    at: float
+    order: int
+    message: bytes
+    but: str
+    name: str
+    by_beat: bool
+    emitted: bool
+
+
 _open: weakref.WeakSet[MidiOut] = weakref.WeakSet()
 
 
@@ -41,7 +69,7 @@ def send_out(request: OscRequest) -> None:
     message = bytes((status, number, value))
     # each transport and each plugin has its own server interface object
     for out in (one for one in _open if one.server.folder == request.server.folder):
-        if out.send(request.when, message, str(name)):
+        if out.send(request.when, message, str(name), request.sender):
             return
     raise RequestError(f"there is no MIDI output {str(name)[:64]!r}; --midi-out opens some")
 
@@ -50,19 +78,27 @@ class MidiOut:
     """Sends messages to all open ports.
 
     `source`: the port of the message being handled; its effects are not echoed to that port. Times are on the engine's
-    clock; a timer keeps them to a millisecond.
+    clock, those in beats on its beat; a timer keeps them to a millisecond. What began at a beat ends where the beat
+    stands, is set back, or its sender leaves.
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
         self.server = self._server = server
         self._ports = ports
         _open.add(self)
-        self._waiting: list[_Waiting] = []
+        self._samples: list[_Waiting] = []
+        self._beats: list[_Waiting] = []
         self._serial = 0
         self._timer: asyncio.TimerHandle | None = None
         self._last: NodeEvent | None = None
         self._nodes: set[int] = set()
-        self._sounding: set[tuple[int, int]] = set()
+        self._sounding: dict[_Note, _Waiting] = {}
+        self._given: dict[tuple[str, _Note], Beat] = {}  # begun at a beat by a sender that has given no end
+        # an earlier process may have used any channel of gear that sounds on without it
+        self._channels = set() if server.fresh else set(CHANNELS)
+        self._reached: set[str] = set()
+        self._opened: set[str] = set()
+        self._beat = 0.0
         self.source = ""
         self.echoed = 0
         self.sent = 0
@@ -73,28 +109,49 @@ class MidiOut:
         if isinstance(effect, Panic):
             self.silence()
         elif isinstance(effect, ClearSchedule):
-            self._waiting = [w for w in self._waiting if w[2][0] & 0xF0 == midi.NOTE_OFF]
-            heapq.heapify(self._waiting)
+            ends = [w for w in (*self._samples, *self._beats) if w.message[0] & 0xF0 == midi.NOTE_OFF]
+            self._samples, self._beats = [w._replace(at=0.0, by_beat=False) for w in ends], []
+            heapq.heapify(self._samples)
+            self._due()
         elif isinstance(effect, NODE_EVENTS) and self._ports.outputs and not self._again(effect):
-            self._play(
-                self._sample(effect), midi.encode(effect.kind, effect.number, effect.value, effect.channel), self.source
-            )
+            message = midi.encode(effect.kind, effect.number, effect.value, effect.channel)
+            self._play(effect.when, message, self.source)
 
-    def send(self, when: When, message: bytes, name: str) -> bool:
-        """Schedules a message to the outputs whose names contain a text; returns True if there are any."""
+    def send(self, when: When, message: bytes, name: str, sender: str = "") -> bool:
+        """Schedules a message to the outputs whose names contain a text; returns True if there are any.
+
+        `sender`: a client; the notes that it begins at a beat end when it leaves.
+        """
         if not any(name.lower() in port.lower() for port in self._ports.outputs):
             return False
-        self._play(0.0 if isinstance(when, Now) else self._server.due(when), message, "", name)
+        kind, note = message[0] & 0xF0, (sender, ((message[0] & 0x0F) + 1, message[1], name))
+        if kind in (midi.NOTE_ON, midi.NOTE_OFF):
+            self._given.pop(note, None)
+            if kind == midi.NOTE_ON and message[2] and isinstance(when, Beat) and len(self._given) < MAX_MESSAGES:
+                self._given[note] = when
+        self._play(when, message, "", name)
         return True
+
+    def leave(self, sender: str) -> None:
+        """Ends what a client that has left began at a beat, now or where it begins."""
+        for key in [key for key in self._given if key[0] == sender]:
+            channel, note, name = key[1]
+            self._play(self._given.pop(key), midi.encode("off", note, 0.0, channel), "", name)
 
     def played(self, event: EmittedEvent) -> None:
         """Sends an event that the named node emitted."""
         if self._ports.outputs and event.node == self.echoed:
-            self._play(event.sample, midi.encode(event.kind, event.number, event.value, event.channel), "")
+            message = midi.encode(event.kind, event.number, event.value, event.channel)
+            self._play(Sample(event.sample), message, "", emitted=True)
 
     def follow(self) -> None:
-        """Looks up the node named by the present patch; `echoed` requests its events."""
-        name = self._server.controls().get("out", "").partition(".")[0] if self._ports.outputs else ""
+        """Looks up the node named by the present patch; `echoed` requests its events. Silences ports of before."""
+        outputs = set(self._ports.outputs)
+        # not in the turn that opens a port: JACK's graph has its connection a cycle later
+        if (new := self._opened & outputs - self._reached) and not self._server.fresh:
+            self._cut(new)
+        self._reached, self._opened = self._opened & outputs, outputs
+        name = self._server.controls().get("out", "").partition(".")[0] if outputs else ""
         node = self._server.nodes().get(name)
         number = node.id if node is not None else 0
         if number != self.echoed:
@@ -102,14 +159,21 @@ class MidiOut:
             self.silence()
 
     def silence(self) -> None:
-        """Ends sounding notes at all outputs, and clears the queue."""
-        self._waiting.clear()
-        for channel, note in sorted(self._sounding):
-            self._ports.send(midi.encode("off", note, 0.0, channel))
+        """Ends all sound at all outputs, and clears the queue."""
+        self._samples.clear()
+        self._beats.clear()
+        self._given.clear()
+        for channel, note, name in sorted(self._sounding):
+            self._send(midi.encode("off", note, 0.0, channel), "", name)
         self._sounding.clear()
-        if self.sent:
-            for channel in range(1, 17):
-                self._ports.send(midi.encode("control", 123, 0.0, channel))
+        self._cut(self._ports.outputs)
+
+    def _cut(self, ports: Iterable[str]) -> None:
+        """Lifts the pedal and cuts all sound, on each channel that was used: some gear knows only one of the two."""
+        for port in sorted(ports):
+            for channel in sorted(self._channels):
+                for number in (PEDAL, SOUND_OFF, NOTES_OFF):
+                    self._ports.send(midi.encode("control", number, 0.0, channel), only=port)
 
     def _again(self, effect: NodeEvent) -> bool:
         """True if an event repeats the last one for another node."""
@@ -127,38 +191,70 @@ class MidiOut:
         self._last, self._nodes = effect, {effect.node}
         return False
 
-    def _sample(self, effect: NodeEvent) -> float:
-        return 0.0 if isinstance(effect.when, Now) else self._server.due(effect.when)
-
-    def _play(self, sample: float, message: bytes, but: str, name: str = "") -> None:
+    def _play(self, when: When, message: bytes, but: str, name: str = "", *, emitted: bool = False) -> None:
         if not message:
             return
-        if len(self._waiting) >= MAX_MESSAGES:
+        if len(self._samples) + len(self._beats) >= MAX_MESSAGES:
             self.dropped += 1
             return
         self._serial += 1
-        heapq.heappush(self._waiting, (sample, self._serial, message, but, name))
+        by_beat = isinstance(when, Beat)
+        at = self._server.beat_of(when) if by_beat else 0.0 if isinstance(when, Now) else self._server.due(when)
+        waiting = self._beats if by_beat else self._samples
+        heapq.heappush(waiting, _Waiting(at, self._serial, message, but, name, by_beat, emitted))
         self._due()
 
     def _due(self) -> None:
         """Sends due messages; sets the timer for the next."""
         now = self._server.moment().sample
-        while self._waiting and self._waiting[0][0] <= now + 1:
-            _, _, message, but, name = heapq.heappop(self._waiting)
-            for port in [port for port in self._ports.outputs if name.lower() in port.lower()] if name else ("",):
-                self._ports.send(message, but, only=port)
-            self.sent += 1
-            note = (message[0] & 0x0F) + 1, message[1]
-            if message[0] & 0xF0 == midi.NOTE_ON:
-                self._sounding.add(note)
-            elif message[0] & 0xF0 == midi.NOTE_OFF:
-                self._sounding.discard(note)
+        beat = self._server.beat_of(Sample(round(now)))
+        if not self._server.tempo()[2] or beat < self._beat - SET_BACK:
+            self._end_beats()
+        self._beat = beat
+        for waiting, place in ((self._samples, now + 1), (self._beats, beat)):
+            while waiting and waiting[0].at <= place:
+                self._one(heapq.heappop(waiting))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._waiting:
-            delay = (self._waiting[0][0] - now) / self._server.rate
-            self._timer = asyncio.get_running_loop().call_later(delay, self._due)
+        delays = [(waiting[0].at - now) / self._server.rate for waiting in (self._samples,) if waiting]
+        if self._beats:
+            delays.append((self._server.due(Beat(self._beats[0].at)) - now) / self._server.rate)
+        if self._beats or any(on.by_beat for on in self._sounding.values()):
+            delays.append(WATCH_SECONDS)
+        if delays:
+            self._timer = asyncio.get_running_loop().call_later(min(delays), self._due)
+
+    def _one(self, waiting: _Waiting) -> None:
+        message = waiting.message
+        self._send(message, waiting.but, waiting.name)
+        self.sent += 1
+        channel = (message[0] & 0x0F) + 1
+        self._channels.add(channel)
+        note = channel, message[1], waiting.name
+        if message[0] & 0xF0 == midi.NOTE_ON and message[2]:
+            self._sounding[note] = waiting
+        elif message[0] & 0xF0 in (midi.NOTE_ON, midi.NOTE_OFF):
+            self._sounding.pop(note, None)
+
+    def _end_beats(self) -> None:
+        """Ends what began at a beat, where the beat of its end does not come."""
+        for channel, note, name in [note for note, on in self._sounding.items() if on.by_beat]:
+            self._send(midi.encode("off", note, 0.0, channel), "", name)
+            del self._sounding[channel, note, name]
+
+    def _send(self, message: bytes, but: str, name: str) -> None:
+        for port in [port for port in self._ports.outputs if name.lower() in port.lower()] if name else ("",):
+            self._ports.send(message, but, only=port)
+
+    def restart(self) -> None:
+        """Ends all sound after an engine's end, of whose notes no ends will come; what others hold sounds again."""
+        kept, given = (*self._sounding.values(), *self._samples, *self._beats), dict(self._given)
+        self.silence()
+        self._given = given
+        for one in [one for one in kept if not one.emitted]:
+            heapq.heappush(self._beats if one.by_beat else self._samples, one)
+        self._due()
 
     def close(self) -> None:
         self.silence()

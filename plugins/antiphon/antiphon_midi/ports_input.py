@@ -310,6 +310,8 @@ class MidiInput:
         server = self._server
         server.on_effect(self._effect)
         server.on_note(self.out.played, lambda: self.out.echoed)
+        server.on_leave(self.out.leave)
+        server.on_event(self._event)
         server.status(self.status)
         server.learner(self.knobs)
         server.service(self._serve)
@@ -566,3 +568,8 @@ class MidiInput:
             for voice in self._voices.values():
                 voice.forget()
             self._held.forget()
+
+    def _event(self, event: dict[str, Any]) -> None:
+        """Handles the start of another engine."""
+        if event["kind"] == "engine":
+            self._server.attempt("MIDI output", self.out.restart)

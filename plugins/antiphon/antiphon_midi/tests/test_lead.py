@@ -117,13 +117,43 @@ def test_from_another_beat_the_position_and_continue_come_on_a_sixteenth(lead: L
     assert lead.server.map.beat_at(round(sample)) == pytest.approx(100.25, abs=2e-4)
 
 
+@pytest.mark.parametrize(("moved", "beat"), [(True, None), (False, 8.0), (False, 16.0)])
+def test_continue_comes_right_before_the_tick_of_its_beat(lead: Lead, moved: bool, beat: float | None) -> None:
+    lead.run(0.2)
+    lead.server.do(SetTransport(False, None), "somebody")
+    lead.run(0.5)
+    lead.take()
+    if moved:
+        lead.server.do(SetTransport(None, 8.0), "somebody")
+        lead.run(0.1)
+        assert other(lead.take()) == [bytes((midi.POSITION, 32, 0))], "at once, while the clock stands"
+    lead.server.do(SetTransport(True, beat), "somebody")
+    lead.run(0.5)
+    sent = lead.take()
+    position = [] if moved else [bytes((midi.POSITION, *divmod(round(beat or 0) * 4, 128)[::-1]))]
+    assert other(sent) == [*position, bytes((midi.CONTINUE,))]
+    at = [m for _, m in sent].index(bytes((midi.CONTINUE,)))
+    assert sent[at + 1][1] == bytes((midi.TICK,))
+    begun = lead.server.done[-1][0]
+    for number, ns in enumerate(ticks(sent[at:])[3:], 3):
+        assert lead.server.sample_at(ns) == pytest.approx(begun + LAG * RATE + number * 1000, abs=1.5)
+
+
+def test_a_clock_stopped_at_another_beat_says_which(lead: Lead) -> None:
+    lead.run(0.2)
+    lead.take()
+    lead.server.do(SetTransport(False, 8.0), "somebody")
+    lead.run(0.2)
+    assert other(lead.take()) == [bytes((midi.STOP,)), bytes((midi.POSITION, 32, 0))]
+
+
 def test_a_beat_that_is_moved_sends_the_gear_there(lead: Lead) -> None:
     lead.run(1.0)
     lead.take()
     lead.server.do(SetTransport(None, 32.0), "somebody")
     lead.run(1.0)
     sent = lead.take()
-    assert other(sent) == [bytes((midi.STOP,)), bytes((midi.POSITION, 1, 1)), bytes((midi.CONTINUE,))]
+    assert other(sent) == [bytes((midi.STOP,)), bytes((midi.POSITION, 0, 1)), bytes((midi.CONTINUE,))]
     assert max(abs(off(lead, ns)) for ns in ticks(sent)[-20:]) < 2.5e-5
     assert lead.leader.leaps == 1
 

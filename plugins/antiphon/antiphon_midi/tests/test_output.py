@@ -1,16 +1,18 @@
 """Notes on their way to external gear."""
 
+from pathlib import Path
+
 import pytest
 from tests.control.rig import CATALOG
 from tests.control.test_notes import HEARS, PLAYS
 
-from antiphon.api.backends.transports import NOW, OscRequest, RequestError, Sample, ServeSettings, When, encode
+from antiphon.api.backends.transports import NOW, Beat, OscRequest, RequestError, Sample, ServeSettings, When, encode
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.engine.link import PlayedNote
 from antiphon.kernel.graph.patch import parse
 from antiphon.web import control_status
 from antiphon_midi.output import send_out
-from antiphon_midi.tests.midi_rig import FakeMidi, H, MidiStage, with_midi
+from antiphon_midi.tests.midi_rig import FakeMidi, H, MidiStage, staged, with_midi
 
 
 @pytest.fixture
@@ -99,7 +101,8 @@ async def test_a_panic_ends_what_sounds_out_there_and_drops_what_waits(live: Mid
     gear.sent.clear()
     await client.ask("/panic")
     assert gear.sent[0] == ("gear in", bytes((0x80, 60, 64)))
-    assert [m for _, m in gear.sent[1:]] == [bytes((0xB0 | c, 123, 0)) for c in range(16)]
+    # on the channel that was used: the pedal up, then the sound cut, then the notes ended
+    assert [m for _, m in gear.sent[1:]] == [bytes((0xB0, number, 0)) for number in (64, 120, 123)]
     gear.sent.clear()
     await live.move(1.0)
     assert gear.sent == []
@@ -118,3 +121,91 @@ def test_a_patch_names_the_node_whose_notes_go_out() -> None:
     ):
         with pytest.raises(Exception, match=said):
             parse(text.format(target), catalog)
+
+
+CUT = [bytes((0xB0, number, 0)) for number in (64, 120, 123)]
+
+
+def at_beat(live: MidiStage, beat: float, *message: int) -> None:
+    """A script gives a message for the gear at a beat."""
+    host = live.midi._server
+    send_out(OscRequest(host, ("gear", *message), "tcp:script", Beat(beat), print))
+
+
+async def begun(live: MidiStage, gear: FakeMidi) -> None:
+    """A script has begun a note on channel 2, and gives another for beat 8."""
+    live.engine.beat = 4.0
+    at_beat(live, 4.0, 0x91, 60, 100)
+    at_beat(live, 8.0, 0x91, 64, 100)
+    await live.settle()
+    assert gear.sent == [("gear in", bytes((0x91, 60, 100)))]
+    gear.sent.clear()
+
+
+@pytest.mark.parametrize("playing", [False, True])
+async def test_note_out_ends_where_the_beat_stands(live: MidiStage, gear: FakeMidi, playing: bool) -> None:
+    await begun(live, gear)
+    live.engine.playing, live.engine.beat = playing, 0.0 if playing else 4.1
+    await live.move(0.1)
+    live.midi.out._due()
+    assert gear.sent == [("gear in", bytes((0x81, 60, 64)))]
+    live.engine.playing, live.engine.beat = True, 8.0
+    live.midi.out._due()
+    assert gear.sent[1:] == [("gear in", bytes((0x91, 64, 100)))]
+
+
+async def test_note_out_of_a_client_that_leaves_ends(live: MidiStage, gear: FakeMidi) -> None:
+    await begun(live, gear)
+    live.app.leavings[0]("tcp:another")
+    assert gear.sent == []
+    live.app.leavings[0]("tcp:script")
+    assert gear.sent == [("gear in", bytes((0x81, 60, 64)))]
+    live.engine.beat = 8.0
+    live.midi.out._due()
+    assert [m for _, m in gear.sent[1:]] == [bytes((0x91, 64, 100)), bytes((0x81, 64, 64))]
+
+
+async def test_message_out_at_a_beat_follows_the_tempo(live: MidiStage, gear: FakeMidi) -> None:
+    at_beat(live, 2.0, 0x90, 60, 100)
+    live.engine.beat, live.engine.bpm = 1.9, 60.0
+    await live.move(1.0)  # its time by the tempo at which it came
+    live.midi.out._due()
+    assert gear.sent == []
+    live.engine.beat = 2.0
+    live.midi.out._due()
+    assert gear.sent == [("gear in", bytes((0x90, 60, 100)))]
+
+
+async def test_gear_is_cut_when_an_engine_has_ended(live: MidiStage, gear: FakeMidi) -> None:
+    client = live.client()
+    await client.ask("/cc", 64, 1.0)
+    await client.ask("/note/on", 60, 127)
+    with_midi(live, out="h.notes")
+    await live.look()
+    await client.ask("/note/on", 60, 127)
+    live.engine.say(PlayedNote(H, "on", 67, 1.0, 1, 0))
+    await live.settle()
+    gear.sent.clear()
+    live.engine.start(4343)
+    await live.settle()
+    ends = [bytes((0x80, 60, 64)), bytes((0x80, 67, 64))]
+    # the key that is held sounds again, as in the engine; nobody holds what the node began
+    assert [m for _, m in gear.sent] == [*ends, *CUT, bytes((0x90, 60, 127))]
+
+
+async def test_gear_is_cut_on_all_channels_after_a_control(tmp_path: Path, home: Path) -> None:
+    for killed in (False, True):
+        async with staged(tmp_path / "state", fresh=not killed, outputs=["gear"]) as live:
+            live.fake.sinks = ["gear in"]
+            await live.look()
+            await live.look()
+            found = [m for _, m in live.fake.sent]
+            assert found == [bytes((m[0] | c, *m[1:])) for c in range(16) for m in CUT] * killed
+
+
+async def test_gear_is_cut_at_the_end(live: MidiStage, gear: FakeMidi) -> None:
+    client = live.client()
+    await client.ask("/cc", 64, 1.0, 3)
+    gear.sent.clear()
+    live.midi.out.close()
+    assert [m for _, m in gear.sent] == [bytes((0xB2, *m[1:])) for m in CUT]

@@ -87,7 +87,7 @@ class TransportHost:
         self.do, self.event = server.executor.do, server.feedback.event
         self.on_value, self.on_event = server.feedback.listeners.append, server.events.listeners.append
         self.on_effect, self.on_note = server.outbox.tap, transports.on_note
-        self.attempt = server.faults.attempt
+        self.on_leave, self.attempt = server.leavings.append, server.faults.attempt
 
     def file(self, name: str) -> Path:
         return self.folder / transport_file(self._name, name)

@@ -28,7 +28,7 @@ from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.native import dsp
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, EndTails, FadeOut, NodeEvent, NodeReset, NodeSet
-from antiphon.kernel.session.commands import AwaitPlayer, Beat, ClearSchedule, Now, Panic, Sample, Sync
+from antiphon.kernel.session.commands import AwaitPlayer, Beat, ClearSchedule, Now, Panic, Sample, SetTransport, Sync
 
 # ---- What each wire into the output adds to the mix: the tracks of a set, whose sum is the mix before its master
 # level
@@ -85,6 +85,8 @@ class Strips:
 
 
 MAX_REPORTS = 4096
+SET_BACK = 1.0
+"""Beats by which the beat is set back that end the notes which began at a beat."""
 _CUTS = (Panic, ClearSchedule)
 _SETS = (NodeSet, NodeReset)
 _OF_NODES = (*_SETS, *EVENTS)
@@ -200,6 +202,7 @@ class GraphPlayer:
         if new and (self.tempo.playing or self.tempo.waits):
             # what ran while the first plan was prepared was no music
             self.tempo.wait(self.sample, plan.awaited, 0.0 if self.plan is None else None)
+            self._end_beats(self.sample)
         elif self.tempo.waits not in plan.hosts:
             self.tempo.wait(self.sample, 0)
         self.again = False
@@ -423,7 +426,11 @@ class GraphPlayer:
         if self.applied is not None:
             self.applied.append(Applied(sample, action))
         if isinstance(action, CLOCK_ACTIONS):
+            before = self.tempo.beat_at(sample)
             apply_to_clock(self.tempo, sample, action)
+            stops = isinstance(action, SetTransport) and not self.tempo.playing
+            if stops or self.tempo.beat_at(sample) < before - SET_BACK:
+                self._end_beats(sample)
             return
         match action:
             case NodeSet(_, cell, number, ramp):
@@ -469,6 +476,12 @@ class GraphPlayer:
             self.applied.append(Applied(sample, action))
         self._reset(node, host)
         self.tempo.wait(sample, node, action.beat)
+        self._end_beats(sample)
+
+    def _end_beats(self, sample: int) -> None:
+        """Ends the notes that began at a beat, where the beat of their ends does not come."""
+        for ending in self._playing.ends_of_beats():
+            self._event(sample, ending)
 
     def _pop_first_kept_number(self) -> int:
         """Number of the first scheduled action that the current cut keeps; 0 (none) for a scheduled cut."""

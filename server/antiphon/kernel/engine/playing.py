@@ -13,18 +13,19 @@ from antiphon.kernel.engine.action_schedule import CAPACITY, Key, note_key
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import NodeFailure, Plan
 from antiphon.kernel.session.actions import Action, NodeEvent, NodeNoteOff, NodeNoteOn, NodeReset
-from antiphon.kernel.session.commands import Now
+from antiphon.kernel.session.commands import Beat, Now
 
 
 class Playing:
-    """Event queue of the next block, and the set of sounding notes.
+    """Event queue of the next block, and the sounding notes.
 
-    `waiting`: events for which their block had no space, in order, each with its intended sample.
+    `waiting`: events for which their block had no space, in order, each with its intended sample. `sounding`: notes
+    that an action began and none has ended; True for those that began at a beat.
     """
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[int, NodeEvent]] = deque()
-        self.sounding: set[Key] = set()  # notes that an action began and none has ended
+        self.sounding: dict[Key, bool] = {}
 
     def give(self, host: NodeHost, action: NodeEvent, offset: int) -> bool:
         """Adds an event to its node's coming block at frame `offset`. Returns False if the block is full."""
@@ -35,9 +36,13 @@ class Playing:
     def track(self, action: NodeEvent) -> None:
         """Updates `sounding` when the action begins or ends a note."""
         if isinstance(action, NodeNoteOn):
-            self.sounding.add(note_key(action))
+            self.sounding[note_key(action)] = type(action.when) is Beat
         elif isinstance(action, NodeNoteOff):
-            self.sounding.discard(note_key(action))
+            self.sounding.pop(note_key(action), None)
+
+    def ends_of_beats(self) -> list[NodeNoteOff]:
+        """Note-offs of the sounding notes that began at a beat, whose own ends are at beats too."""
+        return [NodeNoteOff(node, note, channel) for (node, channel, note), by_beat in self.sounding.items() if by_beat]
 
     def wait(self, sample: int, action: NodeEvent) -> bool:
         """Queues an event for the next block. Returns False if `CAPACITY` events are queued."""
@@ -48,11 +53,11 @@ class Playing:
 
     def keep(self, nodes: Container[int]) -> None:
         """Removes the sounding notes of all but these nodes."""
-        self.sounding = {key for key in self.sounding if key[0] in nodes}
+        self.sounding = {key: by_beat for key, by_beat in self.sounding.items() if key[0] in nodes}
 
     def silenced(self, node: int) -> None:
         """Removes the sounding notes of a reset node."""
-        self.sounding = {key for key in self.sounding if key[0] != node}
+        self.sounding = {key: by_beat for key, by_beat in self.sounding.items() if key[0] != node}
 
     def clear(self) -> None:
         """Clears the queue and all sounding notes."""

@@ -31,7 +31,8 @@ class TcpServer:
     """Listens on a bound socket, and on the same port of ::1.
 
     `handle`: called when a connection's lane has packets. `fail`: called with the sender of a frame that cannot be
-    read. `refused`, `displaced`: connections refused without a free place, or closed to make room for another.
+    read. `refused`, `displaced`: connections refused without a free place, or closed to make room for another. `left`:
+    called with the sender of a connection that has ended.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class TcpServer:
         self.connections: dict[TcpConnection, None] = {}
         self.paused: set[TcpConnection] = set()
         self.refused = self.displaced = self.dropped = self.timed_out = 0
+        self.left: Callable[[Peer], None] = lambda peer: None
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
@@ -176,6 +178,8 @@ class TcpConnection(asyncio.Protocol):
         self.peer.link_lost = True
         self._server.connections.pop(self, None)
         self._server.paused.discard(self)
+        if self.peer.key:
+            self._server.left(self.peer)
 
     def pause_writing(self) -> None:
         self._full, self._blocked = True, self._server.clock()

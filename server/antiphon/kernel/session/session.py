@@ -1,6 +1,7 @@
 """All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock."""
 
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -52,6 +53,7 @@ from antiphon.kernel.session.commands import (
     SetParam,
     SetSwing,
     SetTempo,
+    SetTransport,
     When,
 )
 from antiphon.kernel.session.graph_state import FADE, GraphState
@@ -59,7 +61,7 @@ from antiphon.kernel.session.messages import MAX_RAMP
 from antiphon.kernel.session.node_state import Node, Numbers
 from antiphon.kernel.session.notes import Players, node_action_of
 from antiphon.kernel.session.play import BEGIN
-from antiphon.kernel.session.schedule import Moment, Schedule
+from antiphon.kernel.session.schedule import Moment, Schedule, due_beat
 
 # ---- Keys that are held by the commands that are due, and what shapes their notes: sent again to a new engine
 
@@ -136,11 +138,43 @@ class HeldKeys:
         if node is None:
             self._keys.clear()
 
+    def end_beats(self) -> None:
+        """Removes the notes that began at a beat, which the engine ends where the beat stands or is set back."""
+        self._notes = {key: event for key, event in self._notes.items() if not isinstance(event.when, Beat)}
+
     def again(self, nodes: Container[int]) -> list[NodeEvent]:
         """Held notes of these nodes without a time, in order, after their controllers; others are dropped."""
         self._notes = {key: event for key, event in self._notes.items() if key[0] in nodes}
         self._shapes = {key: event for key, event in self._shapes.items() if key[0] in nodes}
         return [replace(event, when=NOW, serial=0) for event in (*self._shapes.values(), *self._notes.values())]
+
+
+class GivenNotes:
+    """Notes that senders began at a beat and have given no ends, the oldest `MAX_SHAPES` dropped first."""
+
+    def __init__(self) -> None:
+        self._notes: dict[tuple[object, str, int, int], float] = {}
+
+    def follow(self, command: Note, source: object) -> None:
+        """Updates a sender's notes by a command."""
+        if isinstance(command, NoteOn | NoteOff):
+            key = source, command.node, command.channel, command.note
+            self._notes.pop(key, None)
+            if isinstance(command, NoteOn) and command.velocity > 0.0 and isinstance(command.when, Beat):
+                if len(self._notes) >= MAX_SHAPES:
+                    del self._notes[next(iter(self._notes))]
+                self._notes[key] = due_beat(command.when)
+
+    def take(self, source: object) -> list[NoteOff]:
+        """Removes a sender's notes; returns their ends, each at its beginning or, where that has passed, now."""
+        given = [(key, beat) for key, beat in self._notes.items() if key[0] == source]
+        for key, _ in given:
+            del self._notes[key]
+        return [NoteOff(note, channel, node, Beat(beat)) for (_, node, channel, note), beat in given]
+
+    def clear(self) -> None:
+        """Removes all notes."""
+        self._notes.clear()
 
 
 _OWN: TypeAlias = SetParam | Panic | ClearSchedule
@@ -157,7 +191,7 @@ class Session:
         self.rate = rate
         self.schedule: Schedule[Pending] = Schedule(rate)
         self._players = Players(self.state.graph, catalog)
-        self._held = HeldKeys()
+        self._held, self._given = HeldKeys(), GivenNotes()
         self.anew: dict[int, int] = {}  # nodes that a plan will prepare anew, by number, and that plan's
         self.tempo_ramps = False  # whether the engine is on its way to the tempo, or has been since it was set
 
@@ -198,6 +232,7 @@ class Session:
                 dropped = self.schedule.clear()
                 if isinstance(command, Panic):
                     self._held.clear()
+                    self._given.clear()
                 for action, _ in dropped:
                     if isinstance(action, NodeNoteOff):  # which the engine plays at once
                         self._held.follow(action)
@@ -408,6 +443,7 @@ class Session:
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
         if not command.node and not isinstance(command.when, Beat):
             self._held.press(command)  # whether these nodes take it or not: the next patch's may
+        self._given.follow(command, source)
         names = self._current_players().of(command.node, by_clock=isinstance(command.when, Beat))
         effects = [node_action_of(command, self.state.nodes[name].id) for name in names]
         if self.schedule.future(command.when, now):
@@ -416,6 +452,14 @@ class Session:
             for effect in effects:
                 self._held.follow(effect)
         return [*effects]
+
+    def leave(self, source: object, now: Moment) -> list[Effect]:
+        """Ends the notes that a sender began at a beat and gave no end, as its connection has ended."""
+        effects: list[Effect] = []
+        for ending in self._given.take(source):
+            with suppress(RequestError):  # its node was removed meanwhile
+                effects += self._note(ending, self._asked(now), None)
+        return effects
 
     def _current_players(self) -> Players:
         if self._players.graph is not self.state.graph:
@@ -433,6 +477,8 @@ class Session:
                 self.state.put_swing(amount, step)
             case NodeReset(node) | AwaitPlayer(node):
                 self._held.clear(node)
+            case SetTransport(playing, beat) if playing is False or beat is not None:
+                self._held.end_beats()
             case _ if isinstance(action, EVENTS):
                 self._held.follow(action)
         return []

@@ -212,6 +212,9 @@ class TransportServer(Protocol):
     def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
         """Adds a listener for the dictionaries that the hook `antiphon_event` gets; it must return at once."""
 
+    def on_leave(self, listener: Callable[[str], None]) -> None:
+        """Adds a listener for OSC clients whose TCP connection has ended: called with their `OscRequest.sender`."""
+
     def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
         """Adds a listener for effects sent to the engine."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any, TypeAlias
@@ -106,6 +107,8 @@ class OscServer:
         self.services: list[tuple[str, Service]] = []
         self.kept = [self.plans.to_json, self.subscribers.to_json]  # what is saved, each as JSON with names of its own
         self.refusals: list[Callable[[str], None]] = []  # take the key of a closed UDP port
+        self.leavings: list[Callable[[str], None]] = []  # take the key of a TCP connection that has ended
+        self.tcp.left = self._left
         self.joined: dict[str, Any] = {}  # what companions have added, by name
         self.outbox.tap(self._cut, Panic, ClearSchedule)
         self.follow: Callable[[GraphState], None] = lambda state: None
@@ -158,6 +161,15 @@ class OscServer:
         self.intake.received += 1
         self.replies.fail(peer, error.address, str(error))
         self.turns.finish()
+
+    def _left(self, peer: Peer) -> None:
+        """Ends the notes of a sender whose connection has ended."""
+        if self.turns.running:
+            end = self.faults.attempt
+            end("a client's notes", lambda: self.executor.perform(self.session.leave(peer.key, self.clock.moment())))
+            for left in self.leavings:
+                end("a client's notes", partial(left, peer.key))
+            self.turns.finish()
 
     def _refused(self, key: str) -> None:
         if self.surfaces.refused(key):

@@ -112,7 +112,7 @@ def play(ask: OscCall, beat: BeatNumber | None = None) -> None:
 
 @osc("/transport/stop", timed=True)
 def stop(ask: OscCall) -> None:
-    """Stops the clock."""
+    """Stops the clock, and ends the notes that began at a beat."""
     ask.do(SetTransport(False, None, ask.when))
 
 
