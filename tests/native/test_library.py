@@ -135,6 +135,15 @@ def test_of_two_libraries_the_processor_s_own_is_taken(declared: None, place: Pa
     assert library.path().name == f"{best}.so"
 
 
+@pytest.mark.parametrize("kept", [0, 0.7, "text"])
+def test_a_damaged_library_is_compiled_for(declared: None, place: Path, kept: float | str) -> None:
+    write([kernel(scaled)], place)
+    whole = (place / "base.so").read_bytes()
+    size = kept if isinstance(kept, int) else int(float(kept) * len(whole)) if kept != "text" else 0
+    (place / "base.so").write_bytes(b"no library of machine code\n" * 99 if kept == "text" else whole[:size])
+    assert is_right(kernel(scaled))
+
+
 def test_a_kernel_is_known_by_its_file_and_not_by_python_s_bytecode(declared: None, tmp_path: Path) -> None:
     text = "from __future__ import annotations\nfrom antiphon.kernel.native import f64, kernel\n\n\n@kernel\n"
     text += "def one(a: f64) -> f64:\n"

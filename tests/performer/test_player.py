@@ -17,7 +17,7 @@ from tests.waiting import until
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
-from antiphon.performer.branch import BranchProcesses
+from antiphon.performer.branch import BranchProcesses, reap_closed
 from antiphon.performer.outgoing import MAX_WAITING_CUES, SentEvent, WaitingCues
 from antiphon.performer.pair import PerformerPair, Skip, Skips
 from antiphon.performer.player import Player
@@ -450,6 +450,36 @@ def test_copies_that_end_before_they_say_who_they_are_leave_no_process(processes
         parent.end()
         copy.end(ended=wait % 2 == 0)
     _all_gone(processes)
+
+
+def test_copies_outlive_a_group_that_is_closed_by_no_zombie() -> None:
+    shared = BranchProcesses()
+    copies = [shared.first.fork() for _ in range(6)]
+    for copy in copies:
+        until(lambda: copy.answers() and copy.pid, 10.0, "the copy is there")  # noqa: B023
+    group = shared._process.pid
+    shared.close()
+
+    def gone() -> bool:
+        reap_closed()
+        try:
+            return os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT) and False
+        except ChildProcessError:
+            return True
+
+    until(gone, 10.0, "every copy is reaped")
+
+
+def test_a_first_process_that_ended_hides_no_copy() -> None:
+    shared = BranchProcesses()
+    try:
+        copy = shared.first.fork()
+        until(lambda: copy.answers() and copy.pid, 10.0, "the copy is there")
+        os.kill(shared._process.pid, signal.SIGKILL)
+        os.kill(copy.pid, signal.SIGKILL)
+        until(lambda: shared.collect() or copy.pid in shared._ends, 10.0, "the copy is reaped")  # type: ignore[func-returns-value]
+    finally:
+        shared.close()
 
 
 def _all_gone(processes: BranchProcesses) -> None:

@@ -81,7 +81,7 @@ def test_a_studio_hears_each_strip_and_their_sum_is_the_output(jackd, tmp_path: 
         server.send("/node/add", "tone", "more")
         server.send("/node/connect", "more", "out")
         server.sync(1)
-        until(lambda: "antiphon-strips-2:more_1" in ports_of(jackd.name), 60.0, "a port of the new strip")
+        until(lambda: "antiphon-strips:more_1" in ports_of(jackd.name), 60.0, "a port of the new strip")
         assert wanted <= ports_of(jackd.name), "the others stay"
 
 

@@ -21,6 +21,7 @@ from antiphon.files.owner_token import load_token
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.listening import local_addresses, open_sockets
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.platform import raise_open_files
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.processes.child_process import OWNER
 from antiphon.kernel.runtime.settings import ServeSettings, surface_address
@@ -194,6 +195,7 @@ def run(
     from antiphon.kernel.supervisor.starts import Companions
     from antiphon.kernel.supervisor.watch import Supervisor
 
+    raise_open_files()
     folder = pidfile.folder(settings)
     try:
         _check_files(settings, folder)

@@ -11,12 +11,13 @@ import subprocess
 import tempfile
 import time
 from collections import deque
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import IO, Any
 
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.platform import adopt_orphans
-from antiphon.kernel.runtime.processes.children import ChildLane, environment, spawn
+from antiphon.kernel.runtime.processes.children import Child, ChildLane, environment, spawn
 from antiphon.kernel.runtime.processes.helper_channel import MessageBuffer, pack
 from antiphon.kernel.runtime.processes.scheduling import StallTimeout
 from antiphon.performer.child import SLOT, SLOTS
@@ -240,17 +241,11 @@ class BranchProcesses:
 
     def _reap(self) -> None:
         """Reaps forks, also those that ended before they identified themselves; `close` reaps the first process."""
-        group = self._process.pid
-        if not hasattr(os, "waitid"):  # macOS, where copies are no children of this process
-            return
-        with contextlib.suppress(ChildProcessError):  # there is none
-            while ended := os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if ended.si_pid == group:
-                    return
-                _, status = os.waitpid(ended.si_pid, 0)
-                self._ends[ended.si_pid] = os.waitstatus_to_exitcode(status)
-                while len(self._ends) > SLOTS:  # those of copies that were ended from here are not asked for
-                    del self._ends[next(iter(self._ends))]
+        for pid, status in _reaped(self._process):
+            self._ends[pid] = status
+            while len(self._ends) > SLOTS:  # those of copies that were ended from here are not asked for
+                del self._ends[next(iter(self._ends))]
+        reap_closed()
 
     def _kill(self, pid: int) -> None:
         if pid not in self._ends:  # else the number may be another's by now
@@ -263,7 +258,46 @@ class BranchProcesses:
             branch.leave()
         self._unnamed.clear()
         self._process.close()
+        _closed.append(self._process)
         self.collect()
+
+
+_closed: list[Child] = []
+"""First processes of closed groups, of which copies may still have to be reaped."""
+
+
+def reap_closed() -> None:
+    """Reaps copies of closed groups, which end a little after them."""
+    for first in list(_closed):
+        for _ in _reaped(first):
+            pass
+        if not _has_members(first.pid):
+            _closed.remove(first)
+
+
+def _reaped(first: Child) -> Iterator[tuple[int, int]]:
+    """Reaps the ended copies of a group and yields their numbers and statuses; its first process reaps itself."""
+    if not hasattr(os, "waitid"):  # macOS, where copies are no children of this process
+        return
+    with contextlib.suppress(ChildProcessError):  # there is none
+        while ended := os.waitid(os.P_PGID, first.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid == first.pid:
+                if not first.ended:
+                    return
+                continue  # the next call finds those that it hid
+            _, status = os.waitpid(ended.si_pid, 0)
+            yield ended.si_pid, os.waitstatus_to_exitcode(status)
+
+
+def _has_members(group: int) -> bool:
+    """Whether this process has children in a group, ended or not."""
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def exit_cause(status: int | None) -> str:

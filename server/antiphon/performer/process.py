@@ -16,6 +16,7 @@ from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.shortening import escape_unprintable
+from antiphon.performer.branch import reap_closed
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.performing import Performing
 from antiphon.performer.scripts import Begin, Version
@@ -87,6 +88,7 @@ class PagePerformer:
             poll = select.poll()
             poll.register(self._sock, select.POLLIN)
             poll.poll(IDLE)
+            reap_closed()
         self._receive()
         if self._performing is None and self._next is not None:
             self._performing = _Lighting(self._path, self._show, osc_port=self._osc_port, serve=None, source=self)

@@ -1,13 +1,16 @@
 """Process of `serve --strip-ports`: plays each strip at separate JACK ports, two blocks after the output.
 
-Its clients use the engine's driver. In each cycle they play what the engine computed for the same cycle. Ports are
-permanent: when strips are added, another client opens with their ports.
+Its clients use the engine's driver. In each cycle they play what the engine computed for the same cycle. A port stays
+when its strip leaves: the next strip of that name has it again and, where no other port is left, one of another name.
 """
 
+import logging
 import signal
 import time
 from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +20,11 @@ from antiphon.kernel.engine.callback import DEPTH, CallbackWord
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.jack import JackDriver
 from antiphon.kernel.engine.shared import HeaderWord, Shared
+from antiphon.kernel.errors import EngineError
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.runtime.processes.child_process import listening
 
+log = logging.getLogger("antiphon.performer")
 MAX_CLIENTS, MOST_PORTS = 8, int(CallbackWord.IN_TAGS - CallbackWord.PORTS_OUT)
 LOOK_SECONDS = 0.25
 """Seconds between checks for new strips."""
@@ -29,11 +34,13 @@ LATER = 2
 
 @dataclass(frozen=True, slots=True)
 class _StripOptions(DriverOptions):
-    names: tuple[str, ...] = ()
-
     @property
     def outs(self) -> tuple[str, ...]:
-        return self.names
+        return ()
+
+    @property
+    def room(self) -> int:
+        return MOST_PORTS
 
 
 class _StripClient(JackDriver):
@@ -41,11 +48,24 @@ class _StripClient(JackDriver):
 
     def __init__(self, options: _StripOptions) -> None:
         super().__init__(options)
-        self.names = options.names
+        self.names: list[str] = []
         self._rows: dict[tuple[int, int], int] = {}  # row of each number and channel in the ring
-        self._samples = np.zeros((len(options.names), options.block), np.float32)
+        self._samples = np.zeros((MOST_PORTS, options.block), np.float32)
         self._waiting: deque[tuple[int, int]] = deque(maxlen=DEPTH)  # blocks to play, and what the engine calls them
         self.start(0, 0)
+
+    def take(self, name: str, present: Collection[str]) -> bool:
+        """Registers a port, or renames one of no present strip; returns False if there is none."""
+        if len(self.names) < MOST_PORTS:
+            self.add_port(name)
+            self.names.append(name)
+            return True
+        row = next((row for row, old in enumerate(self.names) if old not in present), -1)
+        if row < 0:
+            return False
+        self.rename_port(row, name)
+        self.names[row] = name
+        return True
 
     def _wire(self, options: DriverOptions) -> None:
         """Does nothing: the studio connects the ports."""
@@ -76,6 +96,35 @@ class _StripClient(JackDriver):
             self.deliver(place, self._samples)
 
 
+class StripClients:
+    """All clients: each new port goes to the first that has room, then to a new client, then to one that is free."""
+
+    def __init__(self, opened: Callable[[int], _StripClient], memory: CaptureMemory) -> None:
+        """`opened`: opens the client of a number, from 0. Raises EngineError: there is no JACK server."""
+        self._opened, self._memory = opened, memory
+        self.all: list[tuple[_StripClient, CaptureReader]] = []
+        self._without: set[str] = set()
+
+    def follow(self, ports: dict[str, tuple[int, int]]) -> None:
+        """Gives every port of the present strips to a client; says once which have none."""
+        known = {name for client, _ in self.all for name in client.names}
+        for name in ports:
+            if name in known or self._take(name, ports):
+                self._without.discard(name)
+            elif name not in self._without:
+                self._without.add(name)
+                log.warning(
+                    "%s has no JACK port: %d clients have %d ports each; remove a strip", name, MAX_CLIENTS, MOST_PORTS
+                )
+        for client, _ in self.all:
+            client.look_up(ports)
+
+    def _take(self, name: str, present: Collection[str]) -> bool:
+        if not self.all or (len(self.all) < MAX_CLIENTS and len(self.all[-1][0].names) == MOST_PORTS):
+            self.all.append((self._opened(len(self.all)), CaptureReader(self._memory)))
+        return any(client.take(name, present) for client, _ in reversed(self.all))
+
+
 def _signed_difference(value: int) -> int:
     """The lowest 32 bits of a difference of frame numbers."""
     return (value + (1 << 31)) % (1 << 32) - (1 << 31)
@@ -87,33 +136,33 @@ def run(shared: Shared, memory: CaptureMemory, options: DriverOptions) -> int:
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     listening()
-    clients: list[tuple[_StripClient, CaptureReader]] = []
+    clients = StripClients(partial(_client, shared, options), memory)
     labels: list[list[Any]] = []
-    looked = 0.0
-    while not ending and all(client.alive() for client, _ in clients):
+    looked, waits = 0.0, False
+    while not ending and all(client.alive() for client, _ in clients.all):
         if time.monotonic() - looked > LOOK_SECONDS:
             looked, told = time.monotonic(), memory.named()
             if told and told != labels:
-                labels = told
-                ports = {f"{name}_{n + 1}": (number, n) for number, name, count, _ in labels for n in range(count)}
-                new = tuple(port for port in ports if not any(port in client.names for client, _ in clients))
-                if new and len(clients) < MAX_CLIENTS:
-                    made = _client(shared, options, len(clients), new[:MOST_PORTS])
-                    clients.append((made, CaptureReader(memory)))
-                    labels = labels if len(new) <= MOST_PORTS else []  # more of them in the next turn
-                for client, _ in clients:
-                    client.look_up(ports)
-        for client, reader in clients:
+                try:
+                    clients.follow(
+                        {f"{name}_{n + 1}": (number, n) for number, name, count, _ in told for n in range(count)}
+                    )
+                    labels = told
+                except EngineError as error:  # looked at again until JACK is there
+                    if not waits:
+                        waits = True
+                        log.warning("the strips have no ports: %s", error)
+        for client, reader in clients.all:
             client.turn(shared, memory, reader)
-        if not clients:
+        if not clients.all:
             time.sleep(LOOK_SECONDS)
-    for client, _ in clients:
+    for client, _ in clients.all:
         client.stop()
     return 0
 
 
-def _client(shared: Shared, options: DriverOptions, number: int, names: tuple[str, ...]) -> _StripClient:
+def _client(shared: Shared, options: DriverOptions, number: int) -> _StripClient:
     ahead = shared.words[HeaderWord.LATENCY_RING] // options.block + LATER
     name = f"{options.name}-strips" + (f"-{number + 1}" if number else "")
     given = options.rate, options.block, 0, min(ahead, DEPTH - 3)
-    return _StripClient(_StripOptions(*given, name=name, server=options.server, names=names))
+    return _StripClient(_StripOptions(*given, name=name, server=options.server))

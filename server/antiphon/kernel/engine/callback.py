@@ -284,7 +284,8 @@ def jack_process(frames: i64, s: i64p) -> i64:
     for c in range(s[CallbackWord.CHANNELS_IN]):
         s[CallbackWord.FROM + c] = call_c(s[CallbackWord.PORT_BUFFER], s[CallbackWord.PORTS_IN + c], count)
     for c in range(s[CallbackWord.CHANNELS_OUT]):
-        s[CallbackWord.TO + c] = call_c(s[CallbackWord.PORT_BUFFER], s[CallbackWord.PORTS_OUT + c], count)
+        if s[CallbackWord.PORTS_OUT + c] != 0:  # a port that is not registered yet plays nothing
+            s[CallbackWord.TO + c] = call_c(s[CallbackWord.PORT_BUFFER], s[CallbackWord.PORTS_OUT + c], count)
     exchange_frames(s, count)
     return 0
 

@@ -1,6 +1,7 @@
 """Machine code of the shipped kernels, which `tools/prebuilt.py` puts into the wheels of platforms."""
 
 import ctypes
+import struct
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -43,7 +44,27 @@ def symbol(item: Kernel[Any, Any]) -> str:
 
 @cache
 def _opened(path: Path) -> ctypes.CDLL | None:
-    return ctypes.CDLL(str(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        whole = path.stat().st_size >= _end_of_elf(path)
+        return ctypes.CDLL(str(path)) if whole else None
+    except OSError:  # damaged, or for another system: its kernels are compiled
+        return None
+
+
+def _end_of_elf(path: Path) -> int:
+    """Size of a library of Linux by its own header, whose table of sections is last; 0 for another system's.
+
+    A library that is cut is mapped all the same, and ends the process where its missing part is read.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    if len(head) < 64 or head[:5] != b"\x7fELF\x02":
+        return 0
+    (start,) = struct.unpack_from("<Q", head, 40)
+    size, count = struct.unpack_from("<HH", head, 58)
+    return int(start + size * count)
 
 
 def _link_kernel(item: Kernel[Any, Any], library: ctypes.CDLL) -> bool:

@@ -47,6 +47,11 @@ class DriverOptions:
             for pair, side in sides
         )
 
+    @property
+    def room(self) -> int:
+        """Number of the output device's channels, with those that may be added while it runs."""
+        return len(self.outs)
+
     def blocks_ahead(self, block: int, rate: int) -> int:
         """Blocks between input and output: as given, else by the block size and the measured wake-up lateness."""
         least = self.buffer_blocks if self.soft else default_ahead(block)

@@ -37,7 +37,7 @@ class JackDriver(CallbackDriver):
     def _open(self, options: DriverOptions) -> None:
         client, jack = self._client, self._jack
         period, rate, channels = client.blocksize, client.samplerate, options.channels
-        state = device_state(options, channels, len(options.outs), rate, period)
+        state = device_state(options, channels, options.room, rate, period)
         super().__init__(state, options.rate, options.block, channels, state.view[CallbackWord.AHEAD])
         self.device_rate, self.device_block = rate, period
         self._ins = [client.inports.register(f"in_{n + 1}") for n in range(channels)]
@@ -62,6 +62,20 @@ class JackDriver(CallbackDriver):
         self._wire(options)
         self.latency = 2 * period * options.rate // rate
         self.on_idle = lambda: not self._down
+
+    def add_port(self, name: str) -> None:
+        """Registers one more output port while the device runs. Raises EngineError: JACK refuses it."""
+        try:
+            port = self._client.outports.register(name)
+        except self._jack.JackError as error:
+            raise EngineError(f"JACK refused the port {name}: {error}") from error
+        # the callback plays a channel from the moment at which it has the port
+        self.state.view[CallbackWord.PORTS_OUT + len(self._outs)] = int(self._jack._ffi.cast("uintptr_t", port._ptr))
+        self._outs.append(port)
+
+    def rename_port(self, row: int, name: str) -> None:
+        """Gives a registered output port another name; who is connected to it stays."""
+        self._outs[row].shortname = name
 
     def _on_xrun(self, _microseconds: float) -> None:
         self.state.view[CallbackWord.XRUNS] += 1

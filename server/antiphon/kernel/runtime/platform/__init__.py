@@ -58,6 +58,20 @@ def most_open_files() -> int:
     return MANY_FILES if sys.platform == "win32" else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def raise_open_files(wanted: int = 8192) -> None:
+    """Allows this process and its children `wanted` open files, or what the system grants; macOS begins at 256."""
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for most in (wanted, wanted // 2, wanted // 4, wanted // 8):
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        if soft == resource.RLIM_INFINITY or soft >= most:
+            return
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses what its kernel does not have
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            return
+
+
 def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> bool:
     """Locks a file until it is closed or the process ends; False where another process has it and `wait` is not set."""
     try:
