@@ -40,7 +40,7 @@ from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS, Format, chann
 if TYPE_CHECKING:
     import soxr
 
-    from antiphon.files.ffmpeg import CarrierWriter
+    from antiphon.files.carrier_writer import CarrierWriter
 
 ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
 """Names of the formats that ffmpeg writes."""
@@ -400,7 +400,7 @@ class AudioWriter:
     def _check_format_limits(self) -> None:
         format, suffix = self.format, Path(self.name).suffix[1:].lower()
         if format.name in ENCODED:
-            from antiphon.files.ffmpeg import CarrierWriter
+            from antiphon.files.carrier_writer import CarrierWriter
 
             CarrierWriter.check(self.name, suffix)
         if self._piped and self._finish_asked.raw is not None:
@@ -492,7 +492,7 @@ class AudioWriter:
         if self._piped:
             writer = PipeWriter(self._draft.fd, *form, self._finish_asked.raw)
         else:
-            from antiphon.files.ffmpeg import CarrierWriter
+            from antiphon.files.carrier_writer import CarrierWriter
 
             writer = CarrierWriter(self._draft.fd, self.name, self.format.name, form, tags, self._finish_asked.picture)
         with writer:

@@ -37,13 +37,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from antiphon.files.carrier_file import opened
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.extras import notices_of
 from antiphon.files.containers.id3 import NAMES, named
 from antiphon.files.containers.layout import layout
 from antiphon.files.containers.pieces import Link, Refused, SoundLayout, SplicedFile, open_file
 from antiphon.files.containers.tags import read_tags
-from antiphon.files.ffmpeg import opened
 from antiphon.kernel.runtime.notices import Notice
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.sound_formats import channel_order
@@ -402,7 +402,7 @@ def _decode_carrier(fd: int, found: SoundLayout, rate: int, channel: HelperChann
         sound.begin(info.frames, form, info.codec.upper(), dict(info.tags), **more)
         while len(block := file.read()):
             sound.put(block)
-        sound.end(info.frames, lossy=True)
+        sound.end(info.frames, lossy=True, notices=file.notices)
 
 
 def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:

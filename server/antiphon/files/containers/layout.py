@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+from collections.abc import Callable
 
 from antiphon.files.containers import chunks
 from antiphon.files.containers.mpeg import end_of_id3_tags, mpeg_links, start_of_end_tags
@@ -104,6 +105,7 @@ def layout(fd: int) -> SoundLayout:
         _check_mpeg4(fd, length)
     tagged = end_of_id3_tags(FileWindow(fd, length), 0)
     if demuxer := demuxer_of(fd) or demuxer_of(fd, tagged):
+        _check_carrier(fd, demuxer, length)
         return SoundLayout("m4a" if demuxer == "mov" else demuxer, demuxer=demuxer)
     match os.pread(fd, 4, tagged):
         case b"fLaC":
@@ -131,6 +133,47 @@ def _flac_links(fd: int, start: int, length: int) -> tuple[Link, ...]:
     if len(starts) == 1 and end == length:
         return (Link(),)
     return tuple(Link((range(start, stop),)) for start, stop in itertools.pairwise((*starts, end)))
+
+
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+"""Name of the object of an ASF file that states its length."""
+_SEGMENT = bytes.fromhex("18538067")
+"""Name of the element of a Matroska file that holds the rest."""
+
+
+def _check_carrier(fd: int, demuxer: str, length: int) -> None:
+    """Raises `Refused` for a file that is shorter than its own header states."""
+    stated = _STATED.get(demuxer)
+    promised = 0 if stated is None else stated(os.pread(fd, 4096, 0))
+    if promised > length:
+        raise Refused(
+            f"its header promises {promised} bytes and {length} are there: it was cut short, fetch or make it again"
+        )
+
+
+def _avi_bytes(head: bytes) -> int:
+    return 0 if head[4:8] in _OPEN_SIZES else 8 + int.from_bytes(head[4:8], "little")
+
+
+def _asf_bytes(head: bytes) -> int:
+    at = head.find(_ASF_FILE)
+    if at < 0 or len(head) < at + 92 or head[at + 88] & 1:  # a broadcast, whose length was unknown
+        return 0
+    return int.from_bytes(head[at + 40 : at + 48], "little")
+
+
+def _matroska_bytes(head: bytes) -> int:
+    """The end of the first segment; 0 where it is open-ended."""
+    at = head.find(_SEGMENT) + 4
+    if at < 4 or at >= len(head) or not head[at]:
+        return 0
+    width = 9 - head[at].bit_length()
+    size = int.from_bytes(head[at : at + width], "big") & (1 << 7 * width) - 1
+    return 0 if size == (1 << 7 * width) - 1 else at + width + size
+
+
+_STATED: dict[str, Callable[[bytes], int]] = {"avi": _avi_bytes, "asf": _asf_bytes, "matroska": _matroska_bytes}
+"""Length in bytes that the beginning of a file states, by container; 0 without a statement."""
 
 
 def _check_mpeg4(fd: int, length: int) -> None:
