@@ -23,6 +23,23 @@ find_python() {
     echo "$first"
 }
 
+# Says why pip failed, by what it printed into the file.
+explain() {
+    lacking=$(sed -n 's/.*No matching distribution found for \([^ ;]*\).*/\1/p' "$1" | tail -n 1)
+    if grep -q "No space left on device" "$1"; then
+        fail "the disk is full; make room, then run the same command again"
+    elif [ -z "$lacking" ] && grep -Eq "Failed (building|to build)|metadata-generation-failed" "$1"; then
+        broken=$(sed -n 's/.*Failed building wheel for \([^ ]*\).*/\1/p' "$1" | tail -n 1)
+        fail "the package ${broken:-named above} could not be built: above are its compiler's words, and the network is not at fault"
+    elif grep -Eq "Retrying|ConnectionError|ConnectTimeout|timed out|name resolution|SSLError|ProxyError" "$1"; then
+        fail "pip could not reach its package index (see above); is there a network? Then run the same command again"
+    elif [ -n "$lacking" ]; then
+        fail "the package index has no wheel of $lacking for $(.venv/bin/python --version) on this system;" \
+            "with a C compiler try: PIP_ONLY_BINARY= make …"
+    fi
+    fail "pip could not install what pyproject.toml names (see above)"
+}
+
 if ! fits .venv/bin/python; then
     python=$(find_python)
     if [ -z "$python" ]; then
@@ -42,11 +59,17 @@ if ! fits .venv/bin/python; then
 fi
 
 say "installing into .venv; a minute or two the first time"
+# what has no wheel would need a compiler
+export PIP_ONLY_BINARY="${PIP_ONLY_BINARY-:all:}"
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
 # pip compiles one file after the other, a minute and a half for all of them
-.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --no-compile \
-    --editable ".[kernels${extra:+,$extra}]" --editable plugins/antiphon-companion --editable plugins/antiphon-sound \
-    --editable plugins/antiphon-more --editable "models${extra:+[bench]}" ||
-    fail "pip could not install what pyproject.toml names (see above); is there a network? Then run the same command again"
+{
+    .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --no-compile \
+        --editable ".[kernels${extra:+,$extra}]" --editable plugins/antiphon-companion --editable plugins/antiphon-sound \
+        --editable plugins/antiphon-more --editable "models${extra:+[bench]}" 2>&1 || touch "$log/failed"
+} | tee "$log/pip" >&2
+if [ -e "$log/failed" ]; then explain "$log/pip"; fi
 if [ "$extra" = dev ]; then
     .venv/bin/python tools/install_models.py ${TORCH_INDEX:-} ||
         say "going on without torch: tests of models are skipped (make test TORCH_INDEX=address of an index of CPU builds)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from importlib.util import find_spec
 from itertools import islice
 
 import numpy as np
@@ -138,6 +139,10 @@ class DenoiseEvaluation(Evaluation):
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        if find_spec("pesq") is None:
+            ask.say(
+                "pesq is not installed: PESQ is left out (pip install antiphon-lab[pesq], which needs a C compiler)"
+            )
         made = _makers(ask)
         clips, kinds = _noises(ask), _clean(ask)
         count = len(clips) if ask.limit is None else min(len(clips), -(-ask.limit // 3))

@@ -23,7 +23,7 @@ EXTRAS = {
     "onnx": "bench",
     "onnxruntime": "onnx",
     "pedalboard": "vst3",
-    "pesq": "bench",
+    "pesq": "pesq",
     "pyarrow": "pipeline",
     "pysfizz": "sfz",
     "pystoi": "bench",
@@ -36,7 +36,7 @@ EXTRAS = {
     "torch": "models",
 }
 """Smallest extra with a module, by module."""
-LAB = frozenset({"bench", "fastai", "keras", "pipeline", "sklearn", "torch", "training"})
+LAB = frozenset({"bench", "fastai", "keras", "pesq", "pipeline", "sklearn", "torch", "training"})
 """The extras of the distribution `antiphon-lab`; the others are those of `antiphon`."""
 FRAMEWORKS = {
     "sklearn": ("sklearn", "onnx", "onnxruntime"),
