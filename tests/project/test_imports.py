@@ -174,6 +174,12 @@ NO_NUMPY = ["kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph"
             {"numpy", "antiphon.files.audiofile", "segno"},
             id="the process that serves, with the routes of every plugin",
         ),
+        # frameworks are extras, and the first steps need none
+        pytest.param(
+            ["antiphon_models.pipeline.running", "antiphon_models.pipeline.training.by_sklearn"],
+            {"torch", "keras", "tensorflow", "fastai"},
+            id="a pipeline that trains with scikit-learn",
+        ),
     ],
 )
 def test_what_starts_imports_little(start, heavy):

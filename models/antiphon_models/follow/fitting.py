@@ -21,7 +21,7 @@ from antiphon_follow.evidence import PLACES, TEMPOS
 from antiphon_follow.notes import FEATURES, FRAMES_PER_SECOND, MODEL, UNITS, NoteFrames
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import PlayedSong, performance, scale_beat_tempos
-from antiphon_models.learning.loop import falling
+from antiphon_models.learning.rate import decay_factor
 from antiphon_models.material.wheels import make_and_write_weights
 
 FIT, SETTLED = "123456", 3.0
@@ -280,7 +280,7 @@ def trained(folders: list[Path]) -> BeatPredictorTraining:
     for turn in range(VARIANTS * PASSES):
         version, losses = material[turn % VARIANTS], list[float]()
         for group in learner.param_groups:
-            group["lr"] = RATE_OF_LEARNING * falling(turn / (VARIANTS * PASSES))
+            group["lr"] = RATE_OF_LEARNING * decay_factor(turn / (VARIANTS * PASSES))
         order = random.permutation(len(version.features))
         for first in range(0, len(order) - BATCH // 2, BATCH):
             taken, state = order[first : first + BATCH], None

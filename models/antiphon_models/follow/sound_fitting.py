@@ -34,7 +34,7 @@ from antiphon_models.follow.fitting import (
     target_places,
 )
 from antiphon_models.follow.sound_material import SoundPerformance, sound_performance
-from antiphon_models.learning.loop import falling
+from antiphon_models.learning.rate import decay_factor
 from antiphon_models.material.wheels import make_and_write_weights
 
 PERFORMANCES, FRAMES = 2756, 3950
@@ -94,7 +94,7 @@ def trained(material: PlayedFrames) -> BeatPredictorTraining:
     for turn in range(PASSES):
         losses, order = list[float](), random.permutation(len(material.features))
         for group in learner.param_groups:
-            group["lr"] = RATE_OF_LEARNING * falling(turn / PASSES)
+            group["lr"] = RATE_OF_LEARNING * decay_factor(turn / PASSES)
         for first in range(0, len(order) - BATCH // 2, BATCH):
             taken, state = order[first : first + BATCH], None
             begin = int(random.integers(0, LATEST)) if random.random() < LATE else 0
@@ -140,7 +140,7 @@ def train_one_frame_network(material: PlayedFrames, mean: Tensor, scale: Tensor)
         order = random.permutation(count)
         for first in range(0, count - ALONE_TAKEN // 2, ALONE_TAKEN):
             for group in learner.param_groups:
-                group["lr"] = RATE_OF_LEARNING * falling((turn + first / count) / ALONE_PASSES)
+                group["lr"] = RATE_OF_LEARNING * decay_factor((turn + first / count) / ALONE_PASSES)
             taken, begin = order[first : first + ALONE_TAKEN], int(random.integers(ALONE_EVERY))
             features = torch.tensor(material.features[taken, begin::ALONE_EVERY].astype(np.float32))
             features[torch.tensor(random.random(len(taken)) < BLIND), :, -STATE:] = mean[-STATE:]

@@ -19,16 +19,8 @@ import torch
 from antiphon.api import AntiphonError, UsageError
 from antiphon_models.learning import checkpoint, curve
 from antiphon_models.learning.checkpoint import Arrays
+from antiphon_models.learning.rate import decay_factor
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
-
-MIN_RATE = 0.01
-"""Learning rate at the end, as a fraction of the initial one."""
-
-
-def falling(done: float) -> float:
-    """Learning rate factor when a share of the training, 0 to 1, is done."""
-    return MIN_RATE + (1.0 - MIN_RATE) * (0.5 * (1.0 + math.cos(math.pi * done)))
-
 
 # ---- State of a PyTorch optimizer as arrays for a checkpoint
 
@@ -217,7 +209,7 @@ class Trainer:
     def _learn(self, batch: Batch, done: float, recent: deque[Mapping[str, float | torch.Tensor]]) -> None:
         warm = min(1.0, (self._step + 1) / WARM_UP)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._rate * warm * falling(done)
+            group["lr"] = self._rate * warm * decay_factor(done)
         self._network.train()
         self._optimizer.zero_grad(set_to_none=True)
         # random numbers of a loss depend on seed and step alone, so that a resumed training draws the same

@@ -28,7 +28,7 @@ from antiphon_classify.classifier_session import (
 from antiphon_classify.features import MUSICNN
 from antiphon_models.datasets.records import TRAIN, VALID
 from antiphon_models.learning import checkpoint
-from antiphon_models.learning.loop import falling
+from antiphon_models.learning.rate import decay_factor
 from antiphon_models.pipeline.settings import Framework, TrainSettings, excerpt_frames
 from antiphon_models.pipeline.training.excerpts import FOLDER, EpochBatches, SoundFrames, TrainingSet
 from antiphon_models.pipeline.training.trainer import (
@@ -273,7 +273,7 @@ def _epochs(
     validated = bool(training.split(VALID))
     for epoch in range(len(state.history), epochs):
         batches = EpochBatches(training, job.frames, job.settings.batch, job.settings.seed, epoch)
-        rate = job.settings.learning_rate * falling(epoch / max(1, epochs - 1))
+        rate = job.settings.learning_rate * decay_factor(epoch / max(1, epochs - 1))
         began = time.monotonic()
         loss, accuracy = trainer.epoch(batches, rate)
         seconds = time.monotonic() - began
