@@ -68,7 +68,8 @@ def test_what_ends_it_before_it_records_leaves_no_empty_file(monkeypatch):
 def test_without_a_card_it_says_what_loops_and_where_to_listen():
     settings = ServeSettings(audio="headless", input="loop.wav", record="r.wav", patch="answer")
     text = "\n".join(play.introduction(settings, "headless", "no sound card was found"))
-    assert "r.wav, which grows by 1.0 GB an hour" in text
+    assert "The last 10 minutes of what sounds are kept in\nr.wav, and all that comes after" in text
+    assert play.headless_settings(settings).extra["record_last"] == 600.0
     assert "no sound card was found" in text
     assert "loop.wav" in text
     assert "r.wav" in text

@@ -19,6 +19,7 @@ from antiphon.files.containers.pieces import Refused
 from antiphon.files.tracks import TrackFiles
 from antiphon.kernel.contract.block import missed_fade_out
 from antiphon.kernel.engine.recording import recorder as recorders, take as takes
+from antiphon.kernel.engine.recording.journal import noted
 from antiphon.kernel.engine.recording.recorder import Recorder
 from antiphon.kernel.engine.recording.take import TakeFile
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
@@ -121,6 +122,25 @@ def test_a_recording_is_its_owners_alone_and_its_end_is_said(
     recorder.handle({"do": "record", "path": None})
     assert capsys.readouterr().out == f"wrote {path}: 2.0 s, 0.6 MB\n"
     assert soundfile.info(path).frames == 375 * BLOCK
+
+
+def test_recording_of_last_seconds_keeps_two_files(
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder, path = Recorder(shared, tmp_path), tmp_path / "take.wav"
+    recorder.handle({"do": "record", "path": str(path), "last": 25 * BLOCK / RATE})
+    assert noted(tmp_path).last == 25 * BLOCK / RATE
+    for n in range(0, 110, 10):
+        play(shared, n, 10, n / 1000)
+        recorder.turn()
+    assert sorted(tmp_path.glob("*.wav")) == [tmp_path / "take-before.wav", path]
+    recorder.handle({"do": "record", "path": str(tmp_path / "asked.wav")})
+    assert f"; {tmp_path / 'take-before.wav'} has the " in capsys.readouterr().out
+    kept = np.concatenate([soundfile.read(file)[0] for file in (tmp_path / "take-before.wav", path)])
+    expected = np.repeat(np.arange(60, 110, 10) / 1000, 10 * BLOCK)  # of 30 blocks each, the third and the rest
+    np.testing.assert_allclose(kept[:, 0], expected, atol=2**-22)
+    assert noted(tmp_path).last == 0.0
+    recorder.close()
 
 
 def test_a_set_is_its_owners_alone_its_log_is_on_the_disk_and_its_end_is_said(

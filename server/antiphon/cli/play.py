@@ -23,6 +23,8 @@ from antiphon.kernel.runtime.settings import OSC_PORT, ServeSettings
 PATCH, ALONE = "answer", "dub"
 """The default patch, and the one used where `antiphon-companion` is not installed."""
 OPEN = "/node/in/mute 0"
+KEPT_SECONDS = 600.0
+"""What is kept of a recording for which nobody asked."""
 _DRIVE = (
     ("/node/accompany/style swing", "another style, from the next bar"),
     ("/node/keys/instrument strings", "the strings play what is hummed"),
@@ -110,7 +112,8 @@ def demo_settings(asked: ServeSettings) -> ServeSettings:
 
 def headless_settings(asked: ServeSettings) -> ServeSettings:
     """The settings without a sound card: the software clock, and a recording."""
-    return asked.with_(audio="headless", record=str(next_recording(recordings_folder())), force=True)
+    record, extra = str(next_recording(recordings_folder())), {**asked.extra, "record_last": KEPT_SECONDS}
+    return asked.with_(audio="headless", record=record, force=True, extra=extra)
 
 
 def introduction(
@@ -120,15 +123,15 @@ def introduction(
 
     `song`: the MIDI file, or "". `added`: options that transports add automatically.
     """
-    from antiphon.kernel.supervisor.recordings import growth
-
     if note:
         yield note
     if driver == "headless":
         if settings.input:
             yield f"The input is {settings.input} in place of a microphone, again and again."
-        yield "To listen, press Listen on the page. What sounds is kept in"
-        yield f"{settings.record}, which grows by {growth(settings)}."
+        kept = f"The last {KEPT_SECONDS / 60:.0f} minutes of what sounds are kept in"
+        yield f"To listen, press Listen on the page. {kept}"
+        yield f"{settings.record}, and all that comes after"
+        yield f"    {command(settings, '/record/start')}"
     elif settings.mute_input and not song:
         if settings.headphones:
             yield "The input starts muted: put headphones on, then"

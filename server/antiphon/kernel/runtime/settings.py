@@ -165,7 +165,8 @@ class ServeSettings:
     """Like `options`, for options that may hold a password: `repr` and `to_json` leave them out."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Values without an option of their own: "jack_name" of the JACK client; "web" False where none serves HTTP;
-    "opens" True where an input that starts muted is unmuted behind a canceller.
+    "opens" True where an input that starts muted is unmuted behind a canceller; "record_last" seconds of `record` that
+    are kept.
     """
 
     def check(self) -> ServeSettings:

@@ -56,7 +56,9 @@ def first_requests(
             f"recording tracks in {path}: to {settings.record_limit:g} GB (--record-limit), or until a tenth of the "
             "disk is left"
         )
-    if settings.record:
+    if settings.record and (last := settings.extra.get("record_last")):
+        begin.append({"do": "record", "path": settings.record, "last": last})
+    elif settings.record:
         begin.append({"do": "record", "path": settings.record})
         notes.append(
             f"recording to {settings.record}: {growth(settings)}, to {settings.record_limit:g} GB (--record-limit), or "
@@ -70,7 +72,8 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
 
     Lines for the performer are appended to `notes`.
     """
-    record, session, tracks, *_ = journal.noted(folder)
+    note = journal.noted(folder)
+    record, session, tracks, *_ = note
     begin = []
     if tracks:
         begin.append({"do": "tracks", "path": tracks})
@@ -81,7 +84,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
         return begin
     path = paths.claim(recorder.first_of_series(Path(record)), 2)
     notes.append(f"the recording goes on in {path}")
-    return [*begin, {"do": "record", "path": str(path)}]
+    return [*begin, {"do": "record", "path": str(path), "last": note.last}]
 
 
 def undo(begin: list[dict[str, Any]]) -> None:

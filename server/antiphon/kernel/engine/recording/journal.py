@@ -35,7 +35,7 @@ TrackLabel = tuple[int, str, int, bool]
 
 class RecordingNote(NamedTuple):
     """The recording, session folder and tracks folder that a recorder writes, "" for none. `since`, `tracks_since`:
-    start of the recording and of the tracks, in seconds of the epoch.
+    start of the recording and of the tracks, in seconds of the epoch. `last`: as for `OutputTake`.
     """
 
     record: str = ""
@@ -43,15 +43,16 @@ class RecordingNote(NamedTuple):
     tracks: str = ""
     since: float = 0.0
     tracks_since: float = 0.0
+    last: float = 0.0
 
 
 def noted(folder: Path) -> RecordingNote:
     """Reads which files this server's recorder writes, or a killed one was writing."""
     try:
         note = json.loads((folder / NOTE).read_bytes())
-        # the last three, which those of older servers lack
-        tracks, since, tracks_since = note.get("tracks", ""), note.get("since", 0.0), note.get("tracks_since", 0.0)
-        return RecordingNote(str(note["record"]), str(note["session"]), str(tracks), float(since), float(tracks_since))
+        # what those of older servers lack
+        times = (float(note.get(name, 0.0)) for name in ("since", "tracks_since", "last"))
+        return RecordingNote(str(note["record"]), str(note["session"]), str(note.get("tracks", "")), *times)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return RecordingNote()  # nothing is recorded, or the disk was full for the note, which was reported then
 

@@ -57,6 +57,7 @@ class Recorder:
         self._limit, self._looked, self._kept, self._export = limit, 0, kept, export
         self._made, self._takes = takes, dict[str, RecordedTake]()  # by "record", "session", "tracks"
         self._since: dict[str, float] = {}  # when each began, in seconds of the epoch
+        self._last_seconds = 0.0  # those that the recording keeps
         self._finishing: list[Child] = []
         self._sounds = False  # whether a take follows the tap
         self.shared, self._words, self._folder = shared, shared.words, folder
@@ -77,7 +78,7 @@ class Recorder:
     def handle(self, message: dict[str, Any]) -> None:
         """Starts or stops ("path" None) a recording, session or tracks, as "do" names it; "header" is for the log.
 
-        A message with "do" "cue" is written into the logs.
+        A message with "do" "cue" is written into the logs. "last" of a recording is that of `OutputTake`.
 
         Errors are reported, not raised.
         """
@@ -90,6 +91,7 @@ class Recorder:
         try:
             self._end(kind)
             if path:
+                self._last_seconds = message.get("last", 0.0) if kind == "record" else self._last_seconds
                 self._takes[kind] = self._open(kind, Path(path), message.get("header", {}))
                 self._since[kind] = time.time()
         except Exception as error:
@@ -102,7 +104,7 @@ class Recorder:
     def _open(self, kind: str, path: Path, header: dict[str, Any]) -> RecordedTake:
         shape = self.shared.shape
         if kind == "record":
-            return OutputTake(path, shape.rate, shape.channels)
+            return OutputTake(path, shape.rate, shape.channels, self._last_seconds)
         if kind not in self._made:
             raise RequestError(f"this server records no {kind}; use /record/start")
         if kind == "tracks" and self._kept is None:
@@ -130,7 +132,7 @@ class Recorder:
             return
         names = {kind: str(take.name.absolute()) for kind, take in self._takes.items()}
         begun = {"since": self._since.get("record", 0.0), "tracks_since": self._since.get("tracks", 0.0)}
-        note = {"record": "", "session": "", "tracks": "", **names, **begun}
+        note = {"record": "", "session": "", "tracks": "", **names, **begun, "last": self._last_seconds}
         try:
             (self._folder / NOTE).write_text(json.dumps(note))
         except OSError as error:

@@ -154,13 +154,18 @@ def put(take: TakeFile, frames: Any) -> None:
 
 
 class OutputTake(RecordedTake):
-    """The output in one sound file."""
+    """The output in one sound file.
+
+    `last`: seconds that are kept, in two files: one that is as long is renamed, and replaces the one before it. 0: all.
+    """
 
     taps = True
 
-    def __init__(self, path: Path, rate: int, channels: int) -> None:
+    def __init__(self, path: Path, rate: int, channels: int, last: float = 0.0) -> None:
         super().__init__(path, f"{path} ends here", f"{path} may lack its end")
         self.file = TakeFile(path, rate, channels)
+        self._channels, self._last, self._renamed = channels, last, False
+        self._before = path.with_stem(f"{path.stem}-before")
 
     @property
     def size(self) -> int:
@@ -168,6 +173,11 @@ class OutputTake(RecordedTake):
 
     def blocks(self, first: int, out: Samples, into: Samples | None) -> None:
         put(self.file, out.reshape(-1, out.shape[-1]))
+        if 0.0 < self._last <= self.file.seconds:
+            self.file.close()
+            self.name.replace(self._before)
+            self._renamed = True
+            self.file = TakeFile(self.name, self.file.rate, self._channels)
 
     def close(self) -> None:
         self.file.close()
@@ -176,9 +186,10 @@ class OutputTake(RecordedTake):
         self.file.cut()
 
     def __str__(self) -> str:
-        if not self.file.frames:
+        if not (self.file.frames or self._renamed):
             return f"nothing was recorded; there is no {self.name}"
-        return describe_take(self.name, self.file.seconds, self.file.size)
+        said = describe_take(self.name, self.file.seconds, self.file.size)
+        return f"{said}; {self._before} has the {self._last / 60:g} minutes before it" if self._renamed else said
 
 
 def describe_take(what: Path, seconds: float, size: int) -> str:
