@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,12 @@ import pytest
 from tests import audio
 from tests.cli.conftest import Command
 
+from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.graph.patch import load as load_patch
+from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.session.commands import Sample, SetParam
 from antiphon.offline.rehearsing import judge
+from antiphon.offline.rendering import PlayerRunner
 
 RATE = 48000
 BAR = audio.sine(220.0, 1.0, channels=2, level=-12)
@@ -35,6 +41,21 @@ def test_what_speaks_against_a_set_is_said(
     assert why in " ".join(verdict.why)
     assert remark in " ".join(verdict.remarks)
     assert bool(remark) == bool(verdict.remarks)
+
+
+@pytest.mark.parametrize(
+    ("level", "gain", "beyond"), [(0.95, 0.0, 0), (1.05, 0.0, 20), (1.05, -1.0, 0), (0.95, 6.0, 20)]
+)
+def test_rehearsal_counts_sound_beyond_full_scale(level: float, gain: float, beyond: int) -> None:
+    loaded = load(check=False)
+    graph = load_patch("through", loaded.catalog).graph
+    spec, louder = StreamSpec(RATE, 256, 2), SetParam("out", "gain", gain, when=Sample(0))
+    with closing(PlayerRunner(graph, loaded.catalog, loaded.make, spec, commands=[louder])) as runner:
+        for _ in range(50):
+            runner.run(np.zeros((2, 256), np.float32))  # the level moves in a ramp, and the limiter lets go
+        for _ in range(20):
+            runner.run(np.full((2, 256), level, np.float32))
+        assert (runner.beyond, runner._player.counters.limited_blocks) == (beyond, 20)
 
 
 def test_a_script_is_rehearsed_without_a_file(antiphon: Command, tmp_path: Path) -> None:

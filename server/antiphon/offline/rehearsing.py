@@ -68,7 +68,7 @@ class Verdict:
     step: float  # largest change of loudness between two bars that sound, LU
     notes: int  # most notes that begin within a beat
     cost: float  # processor time of the rendering, as a share of its length; what workers take is not in it
-    limited: float  # share of the time in which the output's limiter works, which is beyond full scale there
+    limited: float  # share of the time with sound beyond full scale, before the output's limiter
     why: tuple[str, ...]  # a sentence for each fault; empty for a set that can be played
     remarks: tuple[str, ...]  # sentences about what may be meant so
 
@@ -292,7 +292,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     first = [0] if played.lead else []
     verdict = judge(
         sound, RATE, [*first, *edges], notes, spent * RATE / edges[-1], failed,
-        limited=runner.limited * BLOCK / edges[-1],
+        limited=runner.beyond * BLOCK / edges[-1],
         remarks=[*played.remarks, *remarks, *unknown_values(played.events, words)[:MAX_REMARKS]],
     )  # fmt: skip
     why = list(verdict.why)

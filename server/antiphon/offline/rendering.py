@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param, suggest_parameters
@@ -75,6 +77,7 @@ class PlayerRunner:
         self._pairs = ChosenPairs(pairs, spec) if len(pairs) > 1 else None
         self.latency = plan.latency + int(getattr(self._player, "latency", 0))  # latency of the graph, frames
         self.failures: list[tuple[str, str]] = []
+        self.beyond = 0  # blocks with a frame beyond full scale, before the limiter, which bends more and for longer
         self._by_sample: list[tuple[int, int, Action]] = []
         self._by_beat: list[tuple[float, int, Action]] = []
         for place, action in enumerate(actions):
@@ -114,11 +117,6 @@ class PlayerRunner:
         """Number of commands dropped by a full schedule."""
         return self._player.counters.schedule_dropped
 
-    @property
-    def limited(self) -> int:
-        """Number of blocks in which the output limiter reduced the gain."""
-        return int(self._player.counters.limited_blocks)
-
     def vocabularies(self) -> dict[str, Mapping[str, tuple[str, ...]]]:
         """Vocabularies of the nodes' text parameters, by node and parameter."""
         return {self._names[number]: host.processor.vocabulary for number, host in self._hosts.items()}
@@ -140,7 +138,11 @@ class PlayerRunner:
         # actions by beat are scheduled ahead, up to half of the schedule: a tempo change may make them due now
         while self._by_beat and len(player.schedule) < CAPACITY // 2:
             player.take(heapq.heappop(self._by_beat)[2])
+        limited = player.counters.limited_blocks
         y = player.run(x)
+        if player.counters.limited_blocks > limited and player.buses.source is not None:
+            raw = np.abs(player.buses.source[:, : x.shape[1]]).max(initial=0.0)
+            self.beyond += bool(raw * 10.0 ** (self.gain / 20.0) > 1.0)
         if self._tracks is not None:
             self._tracks.keep(player, end - x.shape[1], x, y)
         if self.listener is not None:

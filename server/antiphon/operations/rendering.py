@@ -102,7 +102,7 @@ class PatchRender:
                 heard_by.leaving(samples)
                 writer.write(samples)
             lost, words = tuple(runner.counts()), runner.vocabularies()
-            limited = runner.limited * self.spec.block / max(1, writer.frames)
+            limited = runner.beyond * self.spec.block / max(1, writer.frames)
             if tracks is not None:
                 tracks.files.frames = min(tracks.files.frames, writer.frames)
                 heard, beats = ([line for line in told if key in line] for key in ("heard", "beat_line"))
@@ -214,7 +214,7 @@ class RenderedFile:
     dropped: int
     lost: tuple[tuple[str, Param, int], ...] = ()
     vocabularies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    limited: float = 0.0  # share of the time in which the output's limiter was at work
+    limited: float = 0.0  # share of the time with sound beyond full scale, before the limiter
     idle: tuple[str, ...] = ()  # nodes that had no notes to play, where the sound is that of the input or none
 
     def tell(

@@ -112,7 +112,8 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     from antiphon.operations.render import MAX_SENTENCES, find_unknown_notes, performed, played
 
     with ScriptProcess(path) as script:
-        asked = RenderRequest(path, bars=float(bars), tail=0.0, reporting=TERMINAL)
+        live = FinishRequest(limit=False)  # as loud as it is played
+        asked = RenderRequest(path, bars=float(bars), tail=0.0, finish=live, reporting=TERMINAL)
         task, beats, events = performed(asked, float(bars), script)
     rate, name, out = task.spec.rate, Path(path).name, folder / "rehearsed.wav"
     planned = played(task, events, name)
