@@ -156,6 +156,25 @@ def test_what_accompany_writes_can_be_heard(antiphon: Command, tmp_path: Path) -
         assert audio.peak(y[:, -24:]) < 1e-3
 
 
+def test_run_synth_song_with_drums_adds_kit(antiphon: Command, tmp_path: Path) -> None:
+    tune = MidiTrack("tune", tuple(MidiNote(float(n), 1.0, 60 + n) for n in range(4)))
+    beat = MidiTrack("beat", tuple(MidiNote(n / 2, 0.25, 36 + 2 * (n % 2), channel=10) for n in range(8)))
+    sounds = []
+    for name, tracks, more in (
+        ("song", [tune, beat], ()),
+        ("tune", [tune], ()),
+        ("beat", [beat], ("-p", "instrument=drums")),
+    ):
+        write(tmp_path / f"{name}.mid", tracks, 240.0)
+        level = ("-p", "level=-20", *more, "--no-limit", "--tail", "0", "--fade", "0")
+        done = antiphon("run", "synth", f"{name}.mid", f"{name}.wav", *level)
+        assert (done.code, done.err) == (0, "")
+        sounds.append(audio.read(tmp_path / f"{name}.wav")[0][:, :40000])
+    song, pitched, drums = sounds
+    assert audio.peak(drums) > 0.01
+    np.testing.assert_allclose(song, pitched + drums, atol=1e-4)
+
+
 def song_file(path: Path, kind: int) -> list[tuple[int, str, int, float, int]]:
     """Writes a song of type 0 or 1 with a tempo that changes, and gives its events by sample."""
     conductor = [

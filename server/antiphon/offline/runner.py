@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -142,6 +142,8 @@ class TimedTrigger:
 class PlanRunner:
     """Runs one processor as the only node of a graph, without a limiter, so that gain 1 leaves samples unchanged.
 
+    Beside a `synth` a second one, with its values, plays the drums of a score.
+
     `emitted`: (frame of the file, event) of the events that the processor has emitted.
     """
 
@@ -168,9 +170,12 @@ class PlanRunner:
         wires = [Wire(End(name, out.name), End(OUT, OUT))] if out is not None else []
         if into is not None:
             wires.append(Wire(End(IN, IN), End(name, into.name)))
-        graph = Graph((NodeSpec(name, type, dict(values or {})),), tuple(wires))
-        self._plan = compile_plan(graph, catalog, make, spec, {name: 1})
+        graph, drums = Graph((NodeSpec(name, type, dict(values or {})),), tuple(wires)), dict[int, int]()
+        if score is not None and type == "synth":
+            graph, drums = _add_kit(graph, catalog, score)
+        self._plan = compile_plan(graph, catalog, make, spec, {node.name: n for n, node in enumerate(graph.nodes, 1)})
         self._host = self._plan.hosts[1]
+        self._hosts = {channel: self._plan.hosts[number] for channel, number in drums.items()}
         before = info.on_files.preroll
         self._preroll = round(float({**defaults(info), **(values or {})}[before]) * spec.rate) if before else 0
         self.latency = self._host.latency
@@ -193,7 +198,7 @@ class PlanRunner:
             host.post(self._cells[firing.param], firing.sample - time.sample, 1.0, 0.0)
         while self._events and self._events[0][0] < end:
             at, event = self._events.popleft()
-            self.dropped += not host.play(event.moved(at - time.sample))
+            self.dropped += not self._hosts.get(event.channel, host).play(event.moved(at - time.sample))
         while self._changes and self._changes[0][0] <= time.sample:
             self._tempo.set_tempo(*self._changes.popleft())
         time.beat, time.tempo = self._tempo.beat_at(time.sample), self._tempo.tempo_at(time.sample)
@@ -251,3 +256,15 @@ class PlanRunner:
 
     def close(self) -> None:
         close_hosts(self._plan.hosts.values(), {})
+
+
+def _add_kit(graph: Graph, catalog: Catalog, score: TimedScore) -> tuple[Graph, dict[int, int]]:
+    """Adds a kit to a graph with a synth, if its score needs one; the kit's number is given for each drum channel."""
+    from antiphon.offline.note_file import find_song_players
+
+    players = find_song_players(graph, catalog, score)
+    if not players.said:
+        return graph, {}
+    played, kit = players.graph.nodes
+    kit = replace(kit, values={**played.values, **kit.values})
+    return replace(players.graph, nodes=(played, kit)), dict.fromkeys(score.song.drums, 2)

@@ -166,11 +166,6 @@ def _notes(job: FileTask, settings: RunSettings) -> _PluginInput:
     from antiphon.offline import note_file
 
     score = note_file.read(job.source, RATE)
-    instrument = settings.values.get("instrument", "piano")
-    if settings.asked.plugin == "synth" and instrument != "drums" and score.has_drums:
-        settings.reporting.complain(
-            f"{path_text(job.source)}: its drums are played by {instrument} too; soundfont plays them as drums"
-        )
     return _PluginInput(
         job.source, RATE, CHANNELS, "", score.frames, iter(()), settings.finish.from_notes(), score=score
     )
