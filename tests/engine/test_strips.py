@@ -78,3 +78,29 @@ def test_a_strip_is_what_its_node_plays_at_its_fader() -> None:
     np.testing.assert_allclose(
         stage.strips.now["a"][1], 0.5 * x[:, -64 - 100 : -100], atol=1e-6, err_msg="as late as b"
     )
+
+
+def test_strips_of_one_bus_are_what_it_mixes() -> None:
+    """All passes `bus`, then `last`; `a` is an effect of one strip, and `b` is late."""
+    nodes = {"s": "gain", "a": "gain", "b": ("lag", {"frames": 100}), "bus": ("gain", {"gain": 0.25}), "last": "gain"}
+    wires = ["in > s", "s > a", "in > b", "a > bus", "b > bus", "bus > last", "last > out"]
+    stage = staged(graph(nodes, wires), SPEC)
+    stage.strips.keep(True)
+    stage.rise()
+    out, mixed = sums(stage, noise(20))
+    assert set(stage.strips.now) == {"a", "b"}
+    assert error_db(out, 0.25 * mixed) < -110
+
+
+@pytest.mark.parametrize(
+    ("wires", "strips"),
+    [
+        (["in > a", "a > bus", "bus > out"], {"bus"}),
+        (["in > a", "a > bus", "in > bus", "bus > out", "a > out"], {"a", "bus"}),
+    ],
+)
+def test_strips_without_one_bus_are_the_wires(wires: list[str], strips: set[str]) -> None:
+    stage = staged(graph({"a": "gain", "bus": "gain"}, wires), SPEC)
+    stage.strips.keep(True)
+    play(stage, noise(4))
+    assert set(stage.strips.now) == strips

@@ -75,13 +75,27 @@ class Wiring:
             for bus in BUSES
         )
         heard = any(wire.source.node == OUT for wire in self._graph.wires)
-        strips = {self._strip_of_signal(end): sound for end, sound in zip(arriving[OUT], last.sources, strict=False)}
+        strips = {self._strip_of_signal(end): sound for end, sound in self._strips(arriving[OUT], last, steps)}
         return Plan(
             self._spec, self._graph, self._hosts, latency, self._source, last.buffer, steps, last, tuple(lines),
             tuple(self._feedbacks.values()), buses=buses, played=self._played if heard else None,
             strips={name: (number, sound) for (name, number), sound in strips.items()},
             _lines=self._lines, _back=self._feedbacks,
         )  # fmt: skip
+
+    def _strips(self, ends: Sequence[End], mix: InputMix, steps: Iterable[NodeStep]) -> list[tuple[End, Samples]]:
+        """The signals of the mix: what is wired to the output; where all passes one node, what that node mixes."""
+        before = {step.host.name: step for step in steps}
+        at, its = ends, mix
+        while len(at) == 1 and (step := before.get(at[0].node)) is not None:
+            mixes = [one for one in step.gathers[: len(step.ins)] if one.sources]
+            if len(mixes) != 1:
+                break
+            its = mixes[0]
+            at = self._arriving(End(at[0].node, step.input_names[step.gathers.index(its)]))
+            if len(at) > 1:
+                return list(zip(at, its.sources, strict=False))
+        return list(zip(ends, mix.sources, strict=False))
 
     def _strip_of_signal(self, end: End) -> tuple[str, int]:
         """Name and number of a signal's strip in the output: its node's, and for a further port the port's own."""

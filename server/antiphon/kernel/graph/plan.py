@@ -134,7 +134,7 @@ class Plan:
     played: Samples | None = None  # buffer of what was played in the block before, where a wire carries it
     buses: tuple[InputMix, ...] = ()  # those of the other pairs of channels, in the order of `names.BUSES`
     sounding: Sounding = field(init=False)
-    strips: Mapping[str, Strip] = field(default_factory=dict)  # what each wire adds to `output`, by name
+    strips: Mapping[str, Strip] = field(default_factory=dict)  # what is mixed into `output`, by name
     heard: deque[tuple[str, Sequence[Event]]] | None = None  # where events are kept that nodes with an output get
     work_at: int = 0
     awaited: int = field(init=False)  # number of the first node that the clock waits for where it is new, 0 for none
