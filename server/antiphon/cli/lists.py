@@ -97,7 +97,7 @@ def words(words: FoundWords) -> Iterator[str]:
         for entry in chapter:
             yield f"  {' '.join(entry.names)}  {entry.doc}"
             if entry.example:
-                yield f"      {entry.example}"
+                yield from (entry.example, "")  # at the margin, to be copied as it is
     if words.lacking:
         yield style_text("Words of Tidal and Strudel that are not here", "head")
     for name, place in sorted(words.lacking.items()):

@@ -198,11 +198,21 @@ BESIDE = {one.option: one.said("beside") for one in RUN_OPTIONS.values() if one.
 """Options for further files of a run, each with its HTTP field and the name of that result."""
 
 
+def applies(one: Argument, info: ProcessorInfo) -> bool:
+    """Whether an option of `antiphon run` applies to a processor."""
+    needed, _ = one.said("needs") or ("", "")
+    return (
+        bool(getattr(info.on_files, needed))
+        if needed
+        else one.option not in BESIDE or one.option in info.on_files.beside
+    )
+
+
 def check_applies(one: Argument, info: ProcessorInfo, spelled: str) -> None:
-    """Raises UsageError if an option of `antiphon run` does not apply to a processor; `spelled`: the option's text."""
-    use, writes = info.on_files, "MIDI" if one.option == "midi-out" else one.option
-    needed, lacks = one.said("needs") or ("", f"writes no {writes}")
-    if not (getattr(use, needed) if needed else one.option not in BESIDE or one.option in use.beside):
+    """Raises UsageError if an option does not apply to a processor; `spelled`: the option's text."""
+    writes = "MIDI" if one.option == "midi-out" else one.option
+    _, lacks = one.said("needs") or ("", f"writes no {writes}")
+    if not applies(one, info):
         raise UsageError(f"{info.type} {lacks}; leave {spelled} out")
 
 

@@ -1,5 +1,6 @@
 """`antiphon run`: applies one plugin to files of sound or notes; `run PLUGIN --help` has that plugin's parameters."""
 
+from copy import copy
 from typing import Any
 
 import typer
@@ -8,7 +9,7 @@ from typer.core import TyperCommand
 from antiphon.cli.files.direct import process
 from antiphon.cli.option_records import by_records
 from antiphon.kernel.contract.params import HOST_PARAMS
-from antiphon.operations.requests import RunRequest
+from antiphon.operations.requests import RUN_OPTIONS, RunRequest, applies
 
 PLUGIN = "antiphon.run.plugin"
 """Key of the plugin's name in the context's `meta`."""
@@ -69,4 +70,6 @@ class RunCommand(TyperCommand):
                     for param in settable
                 ]
             )
-        self.format_options(ctx, formatter)
+        page = copy(self)
+        page.params = [p for p in self.params if p.name not in RUN_OPTIONS or applies(RUN_OPTIONS[p.name], info)]
+        page.format_options(ctx, formatter)

@@ -97,14 +97,17 @@ def evaluate(
     http_port: ports.HttpBesideOsc = None,
     timeout: Timeout = 5.0,
 ) -> None:
-    """Play a live script at once, on a server that was started with --live.
+    """Hand a live script to the `antiphon live` that plays at a server, which performs it at once.
 
-    It takes over like a saved file: on the next beat, or by --quantum of `antiphon live`. Possession of your token is
-    proved without sending it.
+    Both run already: a server with --live, as `antiphon play` has it, then `antiphon live SET.py`. FILE takes over like
+    a saved SET.py: on the next beat, or by its --quantum. Your token is proved without sending it.
     """
     performers = hand_over(_read(script), ports.osc_port(osc_port, http_port), timeout)
     if not performers:
-        raise EngineError("no `antiphon live` of yours plays at this server; start one, or run scripts on the page")
+        name = "SET.py" if script == "-" else script
+        raise EngineError(
+            f"no `antiphon live` of yours plays at this server, to perform it; start one: antiphon live {name}"
+        )
     typer.echo(f"handed to {performers} `antiphon live`")
 
 
