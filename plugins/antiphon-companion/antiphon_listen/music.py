@@ -15,7 +15,7 @@ from antiphon_listen import bars, beats, harmony, signals, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.harmony import SongChords, chord_network, find_chords
 from antiphon_listen.phrases import Structure, find_structure
-from antiphon_listen.signals import MusicCurves, OnsetStrength, curves
+from antiphon_listen.signals import AttackLevel, MusicCurves, OnsetStrength, curves
 from antiphon_listen.spectra import ConstantQ, NoteSpectrum, tuned
 
 RATE = 22050
@@ -76,7 +76,7 @@ MIN_SECONDS = 3.0
 class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
-    version = 10
+    version = 11
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely.", "Tempo"),
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, against half, double and none; 0 to 1."),
@@ -118,6 +118,7 @@ class SongAnalysis:
     structure: Structure | None = None  # its phrases; None where it has too few beats
     octave_share: float = 0.0  # as of `beats.octave_share`
     begin: float = 0.0  # seconds of the recording at which `curves` begin, below 0 where it begins with sound
+    attacks: F64 = field(default_factory=lambda: np.zeros(0))  # beats of `grid`, moved to their attacks
 
     def convert_to_recording_times(self) -> SongAnalysis:
         """The same results with the recording's times, except in `curves`."""
@@ -132,7 +133,9 @@ class SongAnalysis:
         )
 
     def times(self, seconds: F64) -> F64:
-        """Converts times of `curves` to times of the recording."""
+        """Converts times of `curves` to times of the recording, beats to their attacks."""
+        if self.grid is not None and len(self.attacks):
+            seconds = seconds + np.interp(seconds, self.grid.beats, self.attacks - self.grid.beats)
         return np.maximum(0.0, seconds + self.begin)
 
 
@@ -141,6 +144,7 @@ class MusicRun(AnalysisRun):
 
     def __init__(self) -> None:
         self._onsets, self._notes, self._spectrum = OnsetStrength(), NoteSpectrum(), ConstantQ()
+        self._attacks = AttackLevel()
         self._frames, self._silent, self._peak = 0, 0, 0.0
         self.key: tuple[int | None, float] = (None, 0.0)  # as by `harmony.key_of`, once the chords are known
 
@@ -162,6 +166,7 @@ class MusicRun(AnalysisRun):
         self._frames += len(whole)
         self._peak = max(self._peak, float(np.abs(whole).max(initial=0.0)))
         self._onsets.feed(whole)
+        self._attacks.feed(whole)
         self._notes.feed(whole)
         self._spectrum.feed(tonal)
 
@@ -178,7 +183,7 @@ class MusicRun(AnalysisRun):
             return SongAnalysis(found, begin=begin)
         odds, ones = bars.track_bars(found, grid, fitted)
         parts = find_structure(found, grid, odds, ones, tables.load_phrases())
-        return SongAnalysis(found, grid, ones, parts, share, begin)
+        return SongAnalysis(found, grid, ones, parts, share, begin, self._attacks.move_to_attacks(grid.beats))
 
     def _harmony(self, found: MusicCurves) -> MusicCurves:
         """Curves used for chords and key."""

@@ -17,6 +17,8 @@ QUANTITIES = (
     "key",
     "key_confidence",
     "loop_bpm",
+    "loop_seconds",
+    "loop_tempo_from",
     "loop_tempo_sure",
     "loop_key",
     "loop_key_sure",
@@ -31,8 +33,12 @@ QUANTITIES = (
 LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
 """Minimum confidence of a tempo, a loop, and a song's key. The card of the plugin `listen` has the figures."""
 SURE_TEMPO, MAX_OCTAVE_DEVIATION = 0.7, 0.03
-"""Minimum confidence of a tempo that decides the octave of a loop's tempo below `LIKELY`, and maximum deviation from an
+"""Minimum confidence of the beats' tempo that replaces a less certain one of a loop, and maximum deviation from an
 octave, in octaves."""
+MAX_PART_BEAT = 0.2
+"""Maximum deviation in beats of a loop's length from whole bars at the beats' tempo."""
+STATED_BY = ("name", "file", "user")
+"""Origins of a loop's tempo that say that it is one, as of `loop_tempo_from`."""
 MIN_SHOWN_CONFIDENCE = {"tempo": 0.3, "key": 0.5}
 """Minimum confidence of a displayed tempo or key; at least four in five of those above it are right."""
 SPOKEN, PLAYED = 0.9, 0.9
@@ -53,8 +59,9 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
     """Returns kind, one of `KINDS`, tempo (bpm) and key ("A minor") of a sound, each with its confidence, 0 to 1.
 
     A value is None if unknown or below `MIN_SHOWN_CONFIDENCE`. The kind is known once all quantities that decide it
-    are: a quantity missing in `values` has not been analysed, a quantity of None has. A loop's tempo and key come from
-    `loop`, whose length is whole bars, with the tempo in the sure octave; while the kind is unknown, the surer ones.
+    are: a quantity missing in `values` has not been analysed, a quantity of None has. A loop's tempo comes from `loop`,
+    whose length is whole bars, unless its beats are surer; its key from the surer analysis, and from `music` if
+    it is as long as a song. While the kind is unknown, both are the surer ones.
 
     `duration`: seconds; None for a bad file. `values`: results of analyses by quantity.
     """
@@ -64,9 +71,8 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
     if kind == "loop":
         of_loop = _loop_tempo(values, tempo, certain or 0.0)
         tempo = max(tempo, of_loop, key=_confidence) if unknown else of_loop
-        if values.get("loop_key"):
-            of_loop = values.get("loop_key"), values.get("loop_key_sure") or 0.0
-            key = max(key, of_loop, key=_confidence) if unknown else of_loop
+        if values.get("loop_key") and (duration or 0.0) < SHORTEST_SONG:
+            key = max(key, (values.get("loop_key"), values.get("loop_key_sure") or 0.0), key=_confidence)
     if unknown:
         kind, certain = None, None
     found: dict[str, Any] = {}
@@ -84,13 +90,32 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
 def _loop_tempo(
     values: Mapping[str, Any], tempo: tuple[Any, float | None], certain: float
 ) -> tuple[float | None, float]:
-    """Tempo of a loop, and its confidence, at most `certain`."""
+    """Tempo of a loop, and its confidence: its own, at most `certain`, or that of its beats where these are surer."""
     bpm, sure = values.get("loop_bpm"), values.get("loop_tempo_sure") or 0.0
-    if bpm and tempo[0] and sure < LIKELY and _confidence(tempo) >= SURE_TEMPO:
+    if bpm and tempo[0] and max(sure, SURE_TEMPO) <= _confidence(tempo) and not _is_stated(values):
         octaves = math.log2(tempo[0] / bpm)
-        if abs(octaves - round(octaves)) <= MAX_OCTAVE_DEVIATION:
-            bpm, sure = bpm * 2.0 ** round(octaves), _confidence(tempo)
+        same = abs(octaves - round(octaves)) <= MAX_OCTAVE_DEVIATION
+        return (bpm * 2.0 ** round(octaves) if same else tempo[0]), _confidence(tempo)
     return bpm, min(certain, sure)
+
+
+def _is_stated(values: Mapping[str, Any]) -> bool:
+    """True if the file or a person says that a sound is a loop."""
+    return values.get("loop_tempo_from") in STATED_BY
+
+
+def _has_whole_bars(duration: float, values: Mapping[str, Any]) -> bool:
+    """True if a sound as long as a song ends, by the beats that were heard in it, where its bars begin again.
+
+    Of a shorter one the loop's own analysis decides.
+    """
+    tempo, bpm = values.get("tempo"), values.get("loop_bpm")
+    sure = values.get("tempo_confidence") or 0.0
+    if duration < SHORTEST_SONG or not tempo or not bpm or sure < LIKELY or _is_stated(values):
+        return True
+    octaves, bars = math.log2(tempo / bpm), (values.get("loop_seconds") or duration) * tempo / 240.0
+    whole = 4.0 * abs(bars - round(bars)) <= MAX_PART_BEAT
+    return whole and abs(octaves - round(octaves)) <= MAX_OCTAVE_DEVIATION
 
 
 def _confidence(found: tuple[Any, float | None]) -> float:
@@ -103,7 +128,8 @@ def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None
         return None, None
     loop, tempo, key = (values.get(f"{name}_confidence") or 0.0 for name in ("loop", "tempo", "key"))
     ending, (content, sure) = values.get("loop_ending"), _content(values)
-    if (ending is not None and ending < NO_LOOP) or content in ("speech", "voice"):
+    faded = ending is not None and ending < NO_LOOP
+    if faded or content in ("speech", "voice") or not _has_whole_bars(duration, values):
         loop = 0.0
     if loop >= LIKELY_LOOP:
         return "loop", loop

@@ -75,6 +75,20 @@ def share(times: np.ndarray, truth: np.ndarray, within: float = 0.05) -> float:
     return float((np.abs(truth[:, None] - np.asarray(times)[None]).min(axis=1) < within).mean())
 
 
+@each("bpm, first", [(120.0, 0.25), (60.0, 0.25), (100.0, 0.3), (144.0, 0.0)])
+def test_beats_of_clicks_are_at_their_attacks(bpm: float, first: float) -> None:
+    sound, time = np.zeros(20 * RATE, np.float32), np.arange(2000) / RATE
+    clicks = np.arange(first, 19.5, 60.0 / bpm)
+    for at in clicks:
+        begin = round(at * RATE)
+        sound[begin : begin + 2000] += 0.7 * np.sin(2000 * np.pi * time) * np.exp(-60.0 * time)
+    values = found(sound)
+    away = np.abs(clicks[:, None] - np.asarray(values["beats"])[None]).min(axis=1)
+    assert float(np.median(away)) < 0.001
+    assert float(away[1:-1].max()) < 0.003
+    assert (values["tempo"], values["key"]) == (pytest.approx(bpm, rel=1e-3), None)
+
+
 @pytest.mark.parametrize("bpm", [76.0, 96.0])
 def test_beats_and_tempo(bpm: float) -> None:
     values = plain() if bpm == 96.0 else found(song(bpm))

@@ -52,10 +52,14 @@ def kind(duration: float | None, values: dict[str, Any]) -> str:
     return f"{found['kind']}, {found['kind_confidence']}"
 
 
-def tempo_and_key(values: dict[str, Any]) -> str:
-    found = findings(49.0, values)
+def tempo_and_key(values: dict[str, Any], duration: float = 12.0) -> str:
+    found = findings(duration, values)
     assert (found["tempo_confidence"] is None) == (found["tempo"] is None)
     return f"{found['tempo']}, {found['key']}"
+
+
+WHOLE = {**TEMPI, **MUSIC, "loop_bpm": 120.0, "loop_seconds": 40.0, "loop_tempo_sure": 0.9}
+"""Twenty bars of four at 120."""
 
 
 def test_kinds_tempi_and_keys_by_what_is_heard() -> None:

@@ -20,6 +20,7 @@ from antiphon_loops.analysis.reading import (
     number_in,
     read_region,
     read_tempo_label,
+    silence_before,
     sound_of,
     true_peak,
 )
@@ -30,6 +31,11 @@ from antiphon_loops.rules import Rules
 _ODDS = (-8.22, 5.03, 3.03, 2.01, 0.47, 4.39)
 """Intercept, and weights of `features`."""
 _PROMINENT, _MAX_EVENTS, _MAX_PULSE = 0.3, 16, 1.5
+
+
+_MAX_REST = 2.0
+"""Maximum beats of silence at the end of a loop. Of 36 rendered and 17 recorded loops none has more than 0.6; 37
+pieces played to their end, at 68 to 180 bpm, have 2.3 to 24, in which their last notes have decayed."""
 
 
 def confidence(seen: Picture, bars: int) -> float:
@@ -110,6 +116,10 @@ def analyse(
     samples, seconds = samples[:, reading.first : reading.last], (reading.last - reading.first) / rate
     key, key_sure = (None, 0.0) if role == "drums" else tables.load().key_of(seen, role)
     bpm = 240.0 * bars / seconds
+    # what its file states is a loop, however it ends
+    dies = (
+        reading.origin in ("sound", "number") and silence_before(samples[:, ::-1], rate) > _MAX_REST * 60.0 / bpm * rate
+    )
     edges = np.linspace(0, samples.shape[1], bars + 1).astype(int)
     power = np.array([float((samples[:, a:b].astype(np.float64) ** 2).mean()) for a, b in itertools.pairwise(edges)])
     levels = tuple(round(float(v), 1) for v in 10 * np.log10(power / power.max() + 1e-9))
@@ -122,7 +132,8 @@ def analyse(
         round(20 * float(np.log10(max(true_peak(samples, rate), 1e-6))), 2), pitch, contour,
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,
-        _mood_name(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), confidence(seen, bars),
+        _mood_name(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen),
+        0.0 if dies else confidence(seen, bars),
         fit_values(reading) if with_fit else {},
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from tests.each import each
 
 from antiphon_loops.analysis.analyse import analyse, analyse_file
 from antiphon_loops.analysis.catalogued import LoopAnalysis
-from antiphon_loops.analysis.reading import number_in, read_tempo_label, tempo_in
+from antiphon_loops.analysis.reading import TempoLabel, number_in, read_tempo_label, tempo_in
 from antiphon_loops.library import analyse as analyse_folder
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
@@ -41,6 +41,9 @@ def test_rendered_loops(soundfont: str):
     assert right["key"] >= 0.5 * keyed
 
 
+DRUMS = drums(104.0, 2, 0)
+
+
 def test_one_stroke_and_noise_are_no_loops_and_what_fades_says_so():
     rng, seconds = np.random.default_rng(2), np.arange(3 * 22050) / 22050
     stroke = (np.sin(2 * np.pi * 180.0 * seconds) * np.exp(-4.0 * seconds)).astype(np.float32)
@@ -56,6 +59,14 @@ def test_one_stroke_and_noise_are_no_loops_and_what_fades_says_so():
     assert results[2]["loop_ending"] is not None
     assert results[2]["no_loop"].startswith("it is 0.408 s long")
     assert results[3]["loop_ending"] is None
+
+
+def test_confidence_of_bars_with_a_decayed_end_is_0():
+    played = stereo(np.concatenate([DRUMS, np.zeros(2 * RATE)]))
+    assert analyse(stereo(DRUMS), RATE).confidence > 0.9
+    assert analyse(played, RATE).confidence == 0.0
+    stated = TempoLabel(104.0, True, "name")
+    assert analyse(played, RATE, label=stated).confidence > 0.9, "a file that says so is a loop"
 
 
 def test_a_record_comes_back_from_json():
@@ -74,9 +85,6 @@ def test_strange_sounds_are_analysed(x: np.ndarray):
     found = analyse(x.astype(np.float32), 44100, "x.wav")
     numbers = [found.bpm, found.lufs, found.peak, found.danceability, *found.pattern, *found.levels, *found.mfcc]
     assert np.isfinite(numbers).all()
-
-
-DRUMS = drums(104.0, 2, 0)
 
 
 def late(sound: np.ndarray, seconds: float) -> np.ndarray:
