@@ -26,7 +26,7 @@ from antiphon_bench.rig import ServerProcess
 if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
 
-pytest_plugins = ["tests.retries"]
+pytest_plugins = ["tests.retries", "tests.timing"]
 
 # How long an example takes says how busy the machine is, so nothing here depends on it. Half of the usual number
 # of examples in each run: without CI every run draws others. Fixtures made once per test
@@ -59,13 +59,14 @@ REAL_SECONDS = 600
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 NO_NPM = "npm is not installed"
 """What a skipped test says that may be skipped in any run: users and CI need no Node."""
-SECONDS, USUAL = "antiphon/seconds", 0.1
-"""Where the cache keeps what each file took; seconds of a test that is not known."""
+USUAL = 0.1
+"""Seconds of a test that is not known."""
+LIVE_AT_ONCE = 2
+"""Processes that run live files at once."""
 BEHIND = 5
 """What tests without servers are `nice` by, where the suite runs in several processes."""
 CYCLES = 10_000
 """Objects that are made before it is looked for cycles among them."""
-_took: dict[str, float] = {}
 _numbers = itertools.count()
 _given = pytest.StashKey[str | None]()
 _held = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -144,26 +145,29 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
-    """For `-n N --dist loadfile`: a file's tests share its fixtures, and the live ones share one process or two.
+    """For `-n N --dist loadfile`: a file's tests share its fixtures, and two processes at most run live files.
 
-    What is live goes first, then what took longest the last time (the number of tests, where that is not known). Where
-    none is live (`-m "not live"`) those folders are shared out by file too.
+    These two run live files first. All take what took longest the last time first (the number of tests, where that is
+    not known).
     """
     if config.getoption("dist") != "loadfile":
         return None
+    from tests import timing
     from xdist.scheduler import LoadFileScheduling
 
-    together = () if "not live" in config.getoption("markexpr") else _LIVE
-    seconds: dict[str, float] = config.cache.get(SECONDS, {}) if hasattr(config, "cache") else {}
+    live = () if "not live" in config.getoption("markexpr") else _LIVE
+    known = timing.known(config)
 
     class ByFile(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            if nodeid.startswith(together):
-                return "live: serve" if nodeid.startswith("tests/serve/") else "live: others"
-            return super()._split_scope(nodeid)
-
         def _assign_work_unit(self, node: Any) -> None:
-            self.workqueue.move_to_end(max(self.workqueue, key=self._weight), last=False)
+            timed = [scope for scope in self.workqueue if scope.startswith(live)]
+            rest = [scope for scope in self.workqueue if not scope.startswith(live)]
+            # the first two keep the priority that live tests want, until none is left
+            may = timed if timed and node in [*self.assigned_work][:LIVE_AT_ONCE] else rest
+            if not may:
+                node.shutdown()
+                return
+            self.workqueue.move_to_end(max(may, key=self._weight), last=False)
             super()._assign_work_unit(node)
             if not self.workqueue:  # a process that is given one last test waits for another one, or for its end
                 node.shutdown()
@@ -182,15 +186,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedulin
                 self._reschedule(other)
             return ended
 
-        def _weight(self, scope: str) -> tuple[bool, float]:
-            return scope.startswith("live"), seconds.get(scope, USUAL * len(self.workqueue[scope]))
+        def _weight(self, scope: str) -> float:
+            taken = known.get(scope)
+            return taken.seconds if taken else USUAL * len(self.workqueue[scope])
 
     return ByFile(config, log)  # type: ignore[arg-type]
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    file = report.nodeid.partition("::")[0]
-    _took[file] = _took.get(file, 0.0) + report.duration
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -202,8 +202,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if hasattr(config, "cache") and not hasattr(config, "workerinput"):
-        config.cache.set(SECONDS, config.cache.get(SECONDS, {}) | _took)
     before = config.stash[_given]
     if before is None:
         os.environ.pop(HOME, None)
