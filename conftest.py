@@ -26,7 +26,7 @@ from antiphon_bench.rig import ServerProcess
 if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
 
-pytest_plugins = ["tests.retries", "tests.timing"]
+pytest_plugins = ["tests.retries", "tests.slow", "tests.timing"]
 
 # How long an example takes says how busy the machine is, so nothing here depends on it. Half of the usual number
 # of examples in each run: without CI every run draws others. Fixtures made once per test

@@ -1,0 +1,46 @@
+"""Which files are marked slow, and where a change makes them run."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tests import slow
+
+ROOT = Path(__file__).parents[2]
+NATIVE, EFFECTS = "tests/native/test_library.py", "plugins/antiphon/antiphon_effects/tests/test_effects.py"
+HUM = "models/antiphon_models/hum/tests/test_training.py"
+
+
+@pytest.mark.parametrize(
+    ("test", "changed", "runs"),
+    [
+        (NATIVE, NATIVE, True),
+        (NATIVE, "server/antiphon/kernel/native/lower.py", True),
+        (NATIVE, "server/antiphon/kernel/runtime/extras.py", True),
+        (NATIVE, "server/antiphon/kernel/engine/loop.py", False),
+        (NATIVE, "server/antiphon/web/server.py", False),
+        (NATIVE, "plugins/antiphon/antiphon_effects/drive.py", False),
+        (NATIVE, "tests/web/test_http.py", False),
+        (NATIVE, "tests/waiting.py", True),
+        (NATIVE, "pyproject.toml", True),
+        (NATIVE, "docs/kernel.md", False),
+        ("tests/graph/test_plan.py", "server/antiphon/kernel/signal/pitches.py", True),
+        ("tests/graph/test_plan.py", "server/antiphon/signal/features.py", False),
+        (EFFECTS, "plugins/antiphon/antiphon_effects/drive.py", True),
+        (EFFECTS, "plugins/antiphon/antiphon_effects/tests/sounds.py", True),
+        (EFFECTS, "plugins/antiphon/antiphon_synth/processor.py", False),
+        (EFFECTS, "server/antiphon/api/kernels.py", True),
+        (HUM, "plugins/antiphon-companion/antiphon_hum/processor.py", True),
+        (HUM, "models/antiphon_models/hum/training.py", True),
+        (HUM, "models/antiphon_models/stems/training.py", False),
+    ],
+)
+def test_slow_file_changed_path_decides(test: str, changed: str, runs: bool) -> None:
+    assert slow.depends(test, changed) is runs
+
+
+def test_marks_slow_are_few() -> None:
+    tops = (ROOT / top for top in ("tests", "plugins", "models"))
+    files = [file for top in tops for file in top.rglob("test_*.py")]
+    marked = [file for file in files if re.search(r"^pytestmark = .*\bmark\.slow\b", file.read_text(), re.MULTILINE)]
+    assert len(marked) <= slow.MOST
