@@ -94,28 +94,26 @@ def depends(test: str, changed: str) -> bool:
 
 def place(path: str) -> tuple[int, str]:
     """A path's height, from 0 for the lowest room of the kernel, and its room, plugin or folder."""
-    parts = [part for part in Path(path).parts if part not in ("server", "antiphon", "kernel", "tests")]
-    match parts[0]:
-        case "plugins":  # the distribution antiphon went with the server's folder of the same name
-            return len(_heights()), next(part for part in parts if part.startswith("antiphon_"))
-        case "models" | "bench" | "tools" | "deploy":
-            return len(_heights()) + 1, "/".join(parts[:3])
-        case room:
-            return _heights().get(room.removesuffix(".py"), len(_heights())), room
+    heights = _heights()
+    match Path(path).with_suffix("").parts:
+        case ("plugins", _, plugin, *_):
+            return len(heights), plugin
+        case ("server", _, "kernel", room, *_):
+            return heights.get(f"kernel/{room}", len(heights)), room
+        case ("server", _, room, *_) | ("tests", room, *_):
+            return heights.get(room, heights.get(f"kernel/{room}", len(heights))), room
+        case (*folders, _):
+            return len(heights) + 1, "/".join(folders[:3])
+    return 0, path
 
 
 @cache
 def _heights() -> dict[str, int]:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    layers = {
-        contract["id"]: contract["layers"][::-1] for contract in contracts if contract["id"] in ("rooms", "kernel")
-    }
-    ordered = [*layers["kernel"], *layers["rooms"]]
-    heights: dict[str, int] = {}
-    for n, line in enumerate(ordered):
-        for room in line.split(" | "):
-            heights.setdefault(room, n)  # a signal room is in both
-    return heights
+    layers = {contract["id"]: contract.get("layers", [])[::-1] for contract in contracts}
+    ordered = [line.split(" | ") for line in layers["kernel"]] + [line.split(" | ") for line in layers["rooms"]]
+    low = len(layers["kernel"])
+    return {room if n >= low else f"kernel/{room}": n for n, line in enumerate(ordered) for room in line}
 
 
 def _git(*command: str) -> list[str] | None:
