@@ -18,8 +18,8 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 EXTRAS := $(VENV)/.ready-extras
 ARGS ?=
-# one for tests of live servers, which take little of a core, and one for each core
-PROCESSES ?= $(shell expr $$(nproc) + 1)
+# two for tests of live servers, which wait most of the time, and one for each core
+PROCESSES ?= $(shell expr $$(nproc) + 2)
 # the rooms of the kernel, and what of their tests goes beyond it: whole servers and the command line, librosa, which is
 # compiled for ten seconds, every plugin that ships
 KERNEL := kernel contract graph engine workers native session control io wire runtime supervisor plugins synth signal
@@ -33,7 +33,7 @@ play: $(READY)  ## set everything up and play the demo: on the sound card, or on
 	@sh tools/system_packages.sh play
 	@$(PY) -m antiphon play $(ARGS)
 
-test: $(DEV)  ## set everything up and run the fast tests
+test: $(DEV)  ## set everything up and run the fast tests; ARGS=--slow: the slow ones too, whatever changed
 	@sh tools/system_packages.sh play
 	@$(PY) -m pytest -q -n $(PROCESSES) --dist loadfile $(ARGS)
 
@@ -58,6 +58,7 @@ lint: $(DEV)  ## check style, format, which room imports which, and that THIRD_P
 	@$(PY) -m ruff format --check .
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
 	@$(PY) tools/third_party.py --check
+	@$(PY) tools/slow_tests.py
 
 types: $(DEV)  ## check types: mypy, strict, on server/, plugins/, models/, bench/ and deploy/
 	@$(PY) -m mypy && $(PY) -m mypy deploy/warm.py

@@ -85,9 +85,8 @@ def depends(test: str, changed: str) -> bool:
     if changed == test or changed.startswith(f"{Path(test).parent}/"):
         return True
     if not changed.endswith(".py") or "tests" in Path(changed).parts[:-1]:
-        return changed in ("pyproject.toml", "conftest.py") or (
-            changed.startswith("tests/") and changed.count("/") == 1
-        )
+        shared = changed.startswith("tests/") and changed.count("/") == 1
+        return shared or changed in ("pyproject.toml", "conftest.py") or test.startswith("tests/docs/")
     room, other = place(test), place(changed)
     return room == other or other[0] < room[0]
 

@@ -1,6 +1,6 @@
 """A pytest plugin: what each test file takes, of the processor and of the clock; the slowest are listed at the end.
 
-The cache keeps it (`antiphon/seconds`) for the next run's order and for `tools/slow_tests.py`.
+The cache keeps it (`antiphon/taken`) for the next run's order and for `tools/slow_tests.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-KEY = "antiphon/seconds"
+KEY = "antiphon/taken"
 """Where the cache keeps `{file: [seconds, processor seconds]}` of each file's last run."""
 LISTED = 40
 """Files in the list at the end of a run of more than these."""

@@ -22,7 +22,7 @@ from antiphon.kernel.plugins import loader
 from antiphon.offline.file_job import needed
 from antiphon_model.tests.exports import onnx_gain
 
-pytestmark = pytest.mark.usefixtures("plugins_read_once")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plugins_read_once")]
 SECONDS, CLICKS, TONE = 1.2, (0.103, 0.217, 0.351), (0.45, 1.15)
 HERTZ, NOTE = 440.0, 69
 WIDE = 5

@@ -25,6 +25,8 @@ from antiphon.offline.script_run import ScriptProcess, frames_of
 from antiphon.operations import render
 from antiphon.signal.loudness import CEILING, LoudnessMeter, peak_curve
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., Any]
 RATE = 48000
 PATCH = """format = 1

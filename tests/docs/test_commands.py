@@ -39,6 +39,8 @@ from antiphon.operations.requests import split_name_value
 from antiphon.operations.run import path_of
 from antiphon_bench.rig import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 RATE = 48000
 PATCHES, PARSED, ELSEWHERE = (
     dict(accepted.rows(Path(__file__).with_name(f"{name}.txt"))) for name in ("patches", "parsed", "elsewhere")

@@ -24,6 +24,8 @@ from antiphon.kernel.synth import info as synths
 from antiphon.networks import info as models
 from antiphon.newplugin import SHAPES, files
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
 PAGE = "\n".join([TUTORIAL, (ROOT / "docs" / "hooks.md").read_text()])

@@ -17,6 +17,8 @@ import antiphon
 from antiphon.cli.commands import application
 from antiphon.offline import analyses as registered
 
+pytestmark = pytest.mark.slow
+
 PAGE = "docs/python.md"
 RECIPES = ["\n".join(block.lines) for block in blocks(PAGE) if block.lang == "python"]
 TYPED = RECIPES[:-1]  # tests/docs/test_commands.py has a server for the last

@@ -16,6 +16,8 @@ from antiphon.cli.commands import application
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write
 
+pytestmark = pytest.mark.slow
+
 
 def antiphon(*words: str) -> None:
     code = typer.main.get_command(application(words)).main(

@@ -18,7 +18,10 @@ from antiphon.kernel.errors import EngineError
 from antiphon.kernel.native import Kernel, compiling, f32p, f64, i64, kernel, library
 from antiphon.kernel.runtime import resources
 
-pytestmark = pytest.mark.skipif(shutil.which("ld") is None, reason="the linker ld (binutils) is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("ld") is None, reason="the linker ld (binutils) is not installed"),
+]
 GAIN = 0.5
 RENDER = """
 import sys

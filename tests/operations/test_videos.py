@@ -13,7 +13,10 @@ from tests.cli.conftest import Command
 import antiphon
 from antiphon.files.audiofile import read
 
-pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on the path: no video is made")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on the path: no video is made"),
+]
 
 FRAME = 1 / 25
 """Seconds of a picture."""

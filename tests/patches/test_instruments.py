@@ -17,6 +17,8 @@ from antiphon.kernel.graph.patch_list import TOOLS
 from antiphon.kernel.runtime import resources
 from antiphon.signal.loudness import LoudnessMeter
 
+pytestmark = pytest.mark.slow
+
 LISTED = {entry.name: entry for entry in patch_list.entries() if entry.listed and not entry.own}
 INSTRUMENTS = sorted(name for name, entry in LISTED.items() if entry.group != TOOLS)
 SPREAD = 3.0

@@ -28,6 +28,8 @@ from antiphon.offline.script_run import ScriptProcess, commands, frames_of
 from antiphon.operations.lessons import lessons
 from antiphon.signal.loudness import LoudnessMeter
 
+pytestmark = pytest.mark.slow
+
 SETS = resources.patches() / "live"
 SUNG = {"round"}
 """Sets with a voice: rendered by the tests of the plugin `sing`."""

@@ -21,6 +21,8 @@ from antiphon_models.pipeline.running import shard_tasks
 from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, following, load
 from antiphon_models.pipeline.shards import ITEMS, file_digest, gather, read_again, read_items, shard_of, sounds_of
 
+pytestmark = pytest.mark.slow
+
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
 
 

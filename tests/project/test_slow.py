@@ -1,10 +1,10 @@
 """Which files are marked slow, and where a change makes them run."""
 
-import re
 from pathlib import Path
 
 import pytest
 from tests import slow
+from tools import slow_tests
 
 ROOT = Path(__file__).parents[2]
 NATIVE, EFFECTS = "tests/native/test_library.py", "plugins/antiphon/antiphon_effects/tests/test_effects.py"
@@ -24,6 +24,7 @@ HUM = "models/antiphon_models/hum/tests/test_training.py"
         (NATIVE, "tests/waiting.py", True),
         (NATIVE, "pyproject.toml", True),
         (NATIVE, "docs/kernel.md", False),
+        ("tests/docs/test_commands.py", "docs/kernel.md", True),
         ("tests/graph/test_plan.py", "server/antiphon/kernel/signal/pitches.py", True),
         ("tests/graph/test_plan.py", "server/antiphon/signal/features.py", False),
         (EFFECTS, "plugins/antiphon/antiphon_effects/drive.py", True),
@@ -42,5 +43,5 @@ def test_slow_file_changed_path_decides(test: str, changed: str, runs: bool) -> 
 def test_marks_slow_are_few() -> None:
     tops = (ROOT / top for top in ("tests", "plugins", "models"))
     files = [file for top in tops for file in top.rglob("test_*.py")]
-    marked = [file for file in files if re.search(r"^pytestmark = .*\bmark\.slow\b", file.read_text(), re.MULTILINE)]
+    marked = [file for file in files if slow_tests.MARK.search(file.read_text())]
     assert len(marked) <= slow.MOST

@@ -35,6 +35,8 @@ from antiphon_bench.rig import ServerProcess
 from antiphon_library import scanning
 from antiphon_library.catalogue import Catalogue
 
+pytestmark = pytest.mark.slow
+
 RATE, SECONDS, HERTZ = 48000, 3.5, 220.0
 ELSEWHERE = {
     "get_phone": (409, "--lan"),  # tests/web/test_lan.py has such a server

@@ -15,7 +15,7 @@ from tests.waiting import until
 from antiphon.operations.lessons import LessonFile, lessons
 from antiphon_bench.rig import ServerProcess
 
-pytestmark = [pytest.mark.untimed, needs_chromium]
+pytestmark = [pytest.mark.slow, pytest.mark.untimed, needs_chromium]
 FAST = "code"
 """The path that is played through with the fast tests; the others take programs and minutes."""
 

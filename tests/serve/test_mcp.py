@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from mcp import Client
 
 # found and not imported: every process of a run collects this file, and one runs it
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("mcp") is None, reason="the SDK is not installed: pip install 'antiphon[mcp]'"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("mcp") is None, reason="the SDK is not installed: pip install 'antiphon[mcp]'"
+    ),
+]
 SET = """\
 from antiphon.live import *\n
 patch("band")

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from tests import forked
 from tests.files.test_studio import schema
@@ -15,6 +16,8 @@ from tests.waiting import play_for, until
 from antiphon.files.scores import midifile
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon_bench.rig import ServerProcess
+
+pytestmark = pytest.mark.slow
 
 RATE = 48000
 PATCH = """format = 1

@@ -15,6 +15,8 @@ from antiphon_models.denoise import testset
 from antiphon_models.denoise.evaluation import DenoiseEvaluation
 from antiphon_models.learning.evaluation import EvaluationRequest, cells, table
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 RATE = 48000
 SYSTEMS = ("nothing", "gate", "mask")

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 
 from antiphon_denoise.bands import BINS

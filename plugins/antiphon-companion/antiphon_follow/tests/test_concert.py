@@ -22,6 +22,8 @@ from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound_notes import SoundNote
 from antiphon_follow.tests.test_follow import BLOCK, RATE, SWELL, beats_of, errors
 
+pytestmark = pytest.mark.slow
+
 
 def concert(
     tmp_path: Path,

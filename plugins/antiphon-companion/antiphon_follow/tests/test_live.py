@@ -13,6 +13,8 @@ from tests.waiting import until
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 from antiphon_follow.tests.test_follow import beats_of, pianist
 
+pytestmark = pytest.mark.slow
+
 PATCH = """format = 1
 tempo = 120
 [nodes.follow]

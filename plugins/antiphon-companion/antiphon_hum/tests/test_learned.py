@@ -23,6 +23,8 @@ from antiphon_models.hum.testset import Clip
 from antiphon_models.material.singing import LyricNote
 from antiphon_models.material.styles import SingingStyle
 
+pytestmark = pytest.mark.slow
+
 TUNE = [60, 64, 67, 72, 71, 60, 60, 57]
 MANNER = SingingStyle(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.03)
 

@@ -27,6 +27,8 @@ from antiphon_denoise.tests.running import prepared, run, through as plainly
 from antiphon_models.denoise.evaluation import si_sdr
 from antiphon_models.learning.user_commands import command
 
+pytestmark = pytest.mark.slow
+
 RATE = 48000
 SECONDS = 2.0
 """Length of `song`."""

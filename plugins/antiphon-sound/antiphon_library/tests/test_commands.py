@@ -160,21 +160,6 @@ def test_refusals_are_one_sentence(library: Library) -> None:
     assert len(complaint(f"add {'n' * 30_000}")) < 500
 
 
-@pytest.mark.needs("listen")
-def test_librosa_gives_a_second_opinion_of_the_tempo(library: Library, music: Path) -> None:
-    clicks = np.zeros(12 * RATE, np.float32)
-    for at in range(0, len(clicks), RATE // 2):
-        clicks[at : at + 200] = np.random.default_rng(1).normal(0, 0.3, 200)
-    soundfile.write(music / "clicks.wav", clicks, RATE)
-    done = library("analyse", music / "clicks.wav", "--only", "music", "--by", "librosa", "--json")
-    found = json.loads(done.out)
-    assert found["librosa_tempo"] == pytest.approx(120, rel=0.05)
-    assert (found["kind"], found["kind_confidence"]) == (None, None), "what decides it was not asked for"
-    assert found["tempo"] == pytest.approx(120, rel=0.002)
-    assert np.diff(found["librosa_beats"]) == pytest.approx(0.5, abs=0.05)
-    assert "librosa_tempo" not in library("analyse", music / "a.wav", "--only", "loudness", "--json").out
-
-
 def test_names_are_found_however_their_accents_are_written(library: Library, music: Path) -> None:
     file = music / "Cafe\u0301" / "u\u0308ber.wav"
     file.parent.mkdir()

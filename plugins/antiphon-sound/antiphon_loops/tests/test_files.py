@@ -17,6 +17,8 @@ from antiphon_loops.record import ROLES
 from antiphon_loops.tests.conftest import RATE, drums, note, seven
 from antiphon_models.learning.user_commands import command
 
+pytestmark = pytest.mark.slow
+
 
 class AnsweredQuestions:
     """AnsweredQuestions questions, and notes what is said."""

@@ -11,6 +11,8 @@ from antiphon.kernel.runtime.importing import resolve
 from antiphon_effects import antiphon_processors
 from antiphon_effects.tests.measure import RATE, SPEC, noise, roughness, sine
 
+pytestmark = pytest.mark.slow
+
 FACTORIES = {}
 antiphon_processors(lambda name, factory, doc="": FACTORIES.__setitem__(name, resolve(factory)))
 
