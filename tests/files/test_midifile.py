@@ -14,6 +14,7 @@ from antiphon.files.scores import midifile
 from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.files.scores.midifile import read, write
 from antiphon.kernel.errors import FileError
+from antiphon.offline import note_file
 
 
 @st.composite
@@ -268,7 +269,7 @@ def test_an_endless_length_takes_no_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overlap", "found"),
     [
-        ("end", [(0.0, 1.0, 10), (1.0, 1.0, 20)]),
+        ("end", [(0.0, 1.0, 10), (1.0, 2.0, 20)]),
         ("replace", [(1.0, 1.0, 20)]),
         ("queue", [(0.0, 2.0, 10), (1.0, 2.0, 20)]),
     ],
@@ -289,6 +290,31 @@ def test_a_note_that_begins_again_while_it_sounds(
     song = midifile.read(tmp_path / "a.mid", overlap)
     assert [(n.start, n.length, round(127 * n.velocity)) for n in song.tracks[0].notes] == found
     assert song.length == 4.0
+
+
+def keys(*events: tuple[str, int, int]) -> mido.MidiTrack:
+    """A track of key 60: "on" or "off", velocity, and ticks since the one before."""
+    return mido.MidiTrack(mido.Message(f"note_{kind}", note=60, velocity=v, time=t) for kind, v, t in events)
+
+
+def test_a_unison_sounds_until_both_keys_are_up(tmp_path: Path) -> None:
+    both = keys(("on", 90, 0), ("on", 70, 0), ("off", 0, 480), ("off", 0, 1440))
+    mido.MidiFile(ticks_per_beat=480, tracks=[both]).save(tmp_path / "a.mid")
+    assert midifile.read(tmp_path / "a.mid").tracks[0].notes == (MidiNote(0.0, 4.0, 60, 90 / 127, 1, 0),)
+
+
+def test_a_key_that_lacks_a_note_off_ends_at_the_first(tmp_path: Path) -> None:
+    one = keys(("on", 90, 0), ("on", 70, 480), ("off", 64, 480), ("on", 80, 960), ("off", 64, 480))
+    mido.MidiFile(ticks_per_beat=480, tracks=[one]).save(tmp_path / "a.mid")
+    found = [(note.start, note.length) for note in midifile.read(tmp_path / "a.mid").tracks[0].notes]
+    assert found == [(0.0, 1.0), (1.0, 1.0), (4.0, 1.0)]
+
+
+def test_a_key_that_two_tracks_hold_ends_with_the_later(tmp_path: Path) -> None:
+    hands = [keys(("on", 90, 0), ("off", 0, ticks)) for ticks in (1920, 480)]
+    mido.MidiFile(ticks_per_beat=480, tracks=hands).save(tmp_path / "a.mid")
+    events = [(at, event.kind) for at, event in note_file.read(tmp_path / "a.mid", 1000).events]
+    assert events == [(0, "on"), (2000, "off")]
 
 
 def test_programs_and_bars_are_read_with_their_beats(tmp_path: Path) -> None:

@@ -443,8 +443,12 @@ class MidiFile(Processor):
             self._play(io, event, frame)
 
     def _end(self, io: IO, key: Key, frame: int) -> None:
+        number = self._sounding.pop(key)[0]
+        for other, held in self._sounding.items():
+            if other[1] == key[1] and held[0] == number:
+                return  # another part holds the key
         # space is reserved by `_emit`
-        io.emit(Event("off", frame, self._sounding.pop(key)[0], 0.0, key[1]))
+        io.emit(Event("off", frame, number, 0.0, key[1]))
 
     def _end_all(self, io: IO, frame: int) -> None:
         """Ends notes, releases pedals and centres bends."""

@@ -1,6 +1,7 @@
 """MIDI files on the sample clock: event input for `antiphon run` and `render`, event output of `run`."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,10 +79,32 @@ def read(path: Path, rate: int) -> TimedScore:
     if not any(event.kind == "on" for _, event in timed):
         raise FileError(f"cannot play {path_text(path)}: there are no notes in it")
     timed.sort(key=lambda item: (item[0], _ORDER[item[1].kind]))
+    timed = _without_early_ends(timed)
     end = timed[-1][0]
     changes = [(round(times.seconds(at) * rate), min(MAX_TEMPO, max(MIN_TEMPO, bpm))) for at, bpm in song.tempo]
     tempo = tuple(change for change in changes if change[0] <= end)
     return TimedScore(song, tuple(timed), tempo, end + 1, _beginning(song))
+
+
+def _without_early_ends(timed: Iterable[Timed]) -> list[Timed]:
+    """Events without note-offs of keys that another track holds on the channel; two note-ons of a frame are one."""
+    down: Counter[tuple[int, int]] = Counter()
+    begun: dict[tuple[int, int], int] = {}
+    kept: list[Timed] = []
+    for at, event in timed:
+        key = event.channel, event.number
+        if event.kind == "on":
+            down[key] += 1
+            if down[key] > 1 and (first := kept[begun[key]])[0] == at:
+                kept[begun[key]] = at, first[1] if first[1].value >= event.value else event
+                continue
+            begun[key] = len(kept)
+        elif event.kind == "off":
+            down[key] -= 1
+            if down[key]:
+                continue
+        kept.append((at, event))
+    return kept
 
 
 def _beginning(song: MidiSong) -> float | None:

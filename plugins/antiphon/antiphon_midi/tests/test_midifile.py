@@ -190,6 +190,12 @@ def test_transposed_notes_end_as_they_began_and_drums_stay(tmp_path: Path) -> No
     assert even(events)
 
 
+def test_a_key_of_two_parts_ends_with_the_later(tmp_path: Path) -> None:
+    hands = [MidiTrack(name, (MidiNote(0.0, length, 60, 0.5, 1),)) for name, length in (("right", 4.0), ("left", 1.0))]
+    ends = [e.offset for e in play(song(tmp_path, *hands), 4.5, loop=False) if e.kind == "off"]
+    assert ends == [4 * BEAT]
+
+
 class BlockClock:
     """Blocks for a processor whose clock is moved by hand."""
 

@@ -10,6 +10,7 @@ skipped, and noticed (`kernel.runtime.notices`). mido is imported when a file is
 import contextlib
 import importlib
 import io
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -39,7 +40,7 @@ _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
 _MIN_MELODY_PITCH = 55
 """Mean pitch below which a line is not a melody."""
 Overlap = Literal["end", "replace", "queue"]
-"""Treatment of a note restarted while it sounds: it ends there, is dropped, or lasts until the first note-off."""
+"""Treatment of a note that begins again while it sounds: it ends there, is dropped, or lasts until a note-off."""
 
 
 def read(path: Path, overlap: Overlap = "end") -> MidiSong:
@@ -142,9 +143,15 @@ class TickNote(NamedTuple):
 
 
 def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
-    """Notes of a track. One without a note-off lasts to the end of the track."""
+    """Notes of a track. One without a note-off lasts to the end of the track.
+
+    With "end", a key that has as many note-offs as note-ons sounds until the last of those that are down is up, as the
+    unison of two hands does; another key until the first.
+    """
     notes: list[TickNote] = []
     sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    counted = _balanced_keys(track) if overlap == "end" else frozenset[tuple[int, int]]()
+    down: Counter[tuple[int, int]] = Counter()
     again: dict[tuple[int, int], int] = {}
     at = 0
 
@@ -159,20 +166,41 @@ def tick_notes(track: Any, overlap: Overlap = "end") -> list[TickNote]:
         at += message.time
         if message.type not in ("note_on", "note_off"):
             continue
-        key = (message.channel, message.note)
-        begins = message.type == "note_on" and message.velocity > 0
+        key, velocity = (message.channel, message.note), message.velocity
+        begins = message.type == "note_on" and velocity > 0
+        if begins:
+            down[key] += 1
+        elif key in sounding and key in counted:
+            down[key] -= 1
+            if down[key]:
+                continue  # another hand holds it
         if key in sounding and begins and overlap != "queue":
             again[key] = at
-            end(key) if overlap == "end" else sounding.pop(key)
-        elif not begins and again.pop(key, -1) == at:
+            if overlap == "end" and sounding[key][0][0] < at:
+                end(key)
+            else:
+                velocity = max(velocity, sounding.pop(key)[0][1] if overlap == "end" else 0)
+                sounding.pop(key, None)
+        elif not begins and key not in counted and again.pop(key, -1) == at:
             continue  # the end of the note before, written behind the new beginning
         elif key in sounding and not begins:
-            end(key, message.velocity if message.type == "note_off" else 64)
+            end(key, velocity if message.type == "note_off" else 64)
         if begins:
-            sounding.setdefault(key, []).append((at, message.velocity))
+            sounding.setdefault(key, []).append((at, velocity))
     for key in [key for key, begun in sounding.items() for _ in begun]:
         end(key)
     return notes
+
+
+def _balanced_keys(track: Any) -> frozenset[tuple[int, int]]:
+    """Channel and number of the keys all of whose note-ons have a note-off behind them."""
+    down: Counter[tuple[int, int]] = Counter()
+    for message in track:
+        if message.type == "note_on" and message.velocity:
+            down[message.channel, message.note] += 1
+        elif message.type in ("note_on", "note_off") and down[message.channel, message.note]:
+            down[message.channel, message.note] -= 1
+    return frozenset(key for key, count in down.items() if not count)
 
 
 Line = list[tuple[float, float, int, float]]
