@@ -106,6 +106,19 @@ def test_the_strips_of_a_patch_are_tracks_that_sum_to_its_sound(antiphon: Comman
     assert "  TEMPO 150 3 4" in (folder / "set.rpp").read_text().splitlines()
 
 
+def test_a_metronome_counts_the_bars_of_a_song(antiphon: Command, strips: Path) -> None:
+    song = [(0.0, 4, 4), (4.0, 3, 4), (10.0, 4, 4)]
+    notes = MidiTrack("", tuple(MidiNote(float(n), 0.5, 60) for n in range(15)))
+    midifile.write(strips / "song.mid", [notes], 120.0, signatures=song)
+    patch = 'format = 1\nname = "m"\n[nodes.m]\ntype = "metronome"\n[nodes.keys]\ntype = "synth"\n'
+    patch += '[wires]\n"m" = "out"\n'
+    (strips / "m.toml").write_text(patch)
+    assert antiphon("render", "m.toml", "--events", "song.mid", "--out", "m.wav", "--fade", "0").code == 0
+    heard, rate = audio.read(strips / "m.wav")
+    loud = [n for n in range(15) if abs(heard[0, n * rate // 2 : n * rate // 2 + 9]).max() > 0.45]
+    assert loud == [0, 4, 7, 10, 14]
+
+
 def test_tracks_of_a_patch_go_over_nothing_and_are_whole_or_not_there(
     antiphon: Command, strips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

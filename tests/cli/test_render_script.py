@@ -226,11 +226,13 @@ def test_a_ramp_of_the_tempo_lasts_as_long_in_midi(tmp_path: Path) -> None:
         LiveEvent(F(0), "/tempo", (60,)),
         LiveEvent(F(1), "/note/on", (60, 90, 1)),
         LiveEvent(F(2), "/tempo", (180, 8)),
+        LiveEvent(F(6), "/tempo", (40, 4)),
     ]
-    assert render.write(tmp_path / "ramp.mid", events, F(16), 120.0) == (1, [])
+    assert render.write(tmp_path / "ramp.mid", events, F(16), 120.0, F(7, 2)) == (1, [])
     song = midifile.read(tmp_path / "ramp.mid")
-    for beat in (2, 10, 16):
-        assert abs(song.seconds(beat) - frames_of(events, F(beat), RATE, 120.0) / RATE) < 0.002
+    for beat in (2, 6, 7, 10, 16):
+        assert abs(song.seconds(beat) - frames_of(events, F(beat), RATE, 120.0) / RATE) < 1e-4
+    assert song.signatures == ((0.0, 7, 8),)
 
 
 def test_in_midi_a_sound_has_its_length_and_a_drum_of_any_bank_its_key(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -72,6 +73,21 @@ def test_a_dawproject_is_valid_and_says_what_was_given() -> None:
     meter = root.find("Transport/TimeSignature")
     assert meter is not None
     assert meter.get("numerator") == "3"
+
+
+def test_time_signatures_change_in_both_projects() -> None:
+    held = replace(SET, meters=((0.0, 4, 4), (4.0, 3, 4), (10.0, 7, 8)))
+    root = read(held)
+    points = [(p.get("time"), p.get("numerator"), p.get("denominator")) for p in root.iter("TimeSignaturePoint")]
+    assert points == [("0", "4", "4"), ("4", "3", "4"), ("10", "7", "8")]
+    lines = [
+        line.strip() for line in reaper_project_text(held).splitlines() if line.strip().startswith(("PT", "TEMPO"))
+    ]
+    # a meter is its denominator in the high half and its numerator; beat 10 is 2 beats at 90.5 bpm after second 4
+    assert lines == [
+        "TEMPO 120 4 4", "PT 0 120 1 262148 0 1", "PT 2 120 1 262147 0 1", "PT 4 90.5 1",
+        "PT 5.325966851 90.5 1 524295 0 1",
+    ]  # fmt: skip
 
 
 def test_the_same_set_is_the_same_file() -> None:

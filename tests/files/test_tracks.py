@@ -12,15 +12,17 @@ import pytest
 import soundfile
 from tests.engine.test_capture import BLOCK, RATE, Engine
 
+from antiphon.files.scores.midi_song import Times
 from antiphon.files.tracks import HEADER, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
 from antiphon.kernel.contract.block import StreamSpec, missed_fade_out
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS
 from antiphon.operations.requests import Reporting
-from antiphon.operations.tracks import export
+from antiphon.operations.tracks import export, tempo_map
 
 STARTED = {"engine": "started", "sample": 0, "died": 0}
 
@@ -300,3 +302,23 @@ def test_breakpoints_of_the_beat_say_it_within_a_thousandth() -> None:
     said = np.take(held, place) + (np.arange(4000) - np.take(at, place)) * np.take(steps, place)
     assert np.abs(said - beats).max() < 2e-3
     assert len(points) < 100
+
+
+def test_a_tempo_map_keeps_the_beat_through_ramps() -> None:
+    """Forty ritardandi from 100 to 60 bpm and back at once: the map is where the clock is, and constant tempi stay."""
+    clock, line, points, beats = TempoMap(RATE, 100.0, end_bpm=100.0), BeatPoints(), [], []
+    for block in range(40 * 2000):
+        sample = block * 256
+        if block % 2000 == 500:
+            clock.set_tempo(sample, 60.0, 4.0)
+        elif block % 2000 == 1900:
+            clock.set_tempo(sample, 100.0)
+        beats.append(clock.beat_at(sample))
+        if (point := line.add(sample, beats[-1], RATE)) is not None:
+            points.append((point["sample"], point["beat_line"], point["bpm"]))
+    begin, tempo = tempo_map(points, RATE, 4)
+    times = Times(tempo)
+    found = [times.beat(block * 256 / RATE) for block in range(len(beats))]
+    assert begin == 0.0
+    assert np.abs(np.subtract(found, beats)).max() < 0.01
+    assert tempo[0][1] == pytest.approx(100.0, abs=1e-6)

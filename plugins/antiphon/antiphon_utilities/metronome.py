@@ -24,17 +24,17 @@ _LEVEL, _STEP, _EXPECTED, _REPORT = 0, 1, 2, 3
 
 @kernel
 def utilities_strike(
-    place: i64p, state: f64p, division: i64, bar: i64, level: f64, pitch: f64, accent: f64, rate: f64
+    place: i64p, state: f64p, division: i64, bar: i64, first: i64, level: f64, pitch: f64, accent: f64, rate: f64
 ) -> None:
     """Starts a click, accented by its position in the bar."""
-    beat = place[_NEXT] // division
+    beat = place[_NEXT] // division - first
     between = place[_NEXT] % division > 0
     of_bar = beat % max(bar, 1) if bar > 0 else 0  # both are computed
-    first = not between and bar > 0 and of_bar == 0
+    strong = not between and bar > 0 and of_bar == 0
     place[_AGE] = 0
     place[_NEXT] = place[_NEXT] + 1
-    state[_LEVEL] = level * (_BETWEEN if between else (1.0 if first else _BEAT))
-    state[_STEP] = TAU * (accent if first else pitch) / rate
+    state[_LEVEL] = level * (_BETWEEN if between else (1.0 if strong else _BEAT))
+    state[_STEP] = TAU * (accent if strong else pitch) / rate
     state[_REPORT] = f64(of_bar + 1)
 
 
@@ -43,6 +43,7 @@ class Clicks(NamedTuple):
 
     on: i64
     bar: i64
+    first: i64
     division: i64
     level: f64
     pitch: f64
@@ -82,7 +83,7 @@ def utilities_metronome(
         strike = utilities_frame_of(f64(s.place[_NEXT]) / f64(p.division), beat, per)
     for n in range(frames):
         while clicks == 1 and strike <= n:
-            utilities_strike(s.place, s.state, p.division, p.bar, p.level, p.pitch, p.accent, s.rate)
+            utilities_strike(s.place, s.state, p.division, p.bar, p.first, p.level, p.pitch, p.accent, s.rate)
             strike = utilities_frame_of(f64(s.place[_NEXT]) / f64(p.division), beat, per)
         v = f64(0.0)
         t = s.place[_AGE]
@@ -104,7 +105,7 @@ class Metronome(Processor):
     split = True
     params = (
         Param("on", "switch", True, doc="Clicks, or passes the sound alone."),
-        Param("bar", "int", 4, low=0, high=32, doc="Beats from one accent to the next, from beat 0 on; 0: no accents."),
+        Param("bar", "int", 4, low=0, high=32, doc="Beats from one accent to the next; 0: no accents."),
         Param("division", "int", 1, low=1, high=4, doc="Clicks a beat: 1, 2, 3 or 4."),
         Param(
             "level",
@@ -116,6 +117,7 @@ class Metronome(Processor):
         Param("pitch", default=1000.0, low=100.0, high=8000.0, unit="Hz", warp="log", doc="Of beats and divisions."),
         Param("accent", default=1500.0, low=100.0, high=8000.0, unit="Hz", warp="log", doc="The accent's pitch."),
         Param("beat", "int", 0, low=0, high=32, readonly=True, doc="Of the bar, from 1; 0 while it is silent."),
+        Param("first", "int", 0, low=0, high=1_000_000, doc="A beat of the clock on which a bar begins."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -141,6 +143,7 @@ class Metronome(Processor):
             Clicks(
                 int(io.at("on", 0)),
                 int(io.at("bar", 0)),
+                int(io.at("first", 0)),
                 int(io.at("division", 0)),
                 float(io.at("level", 0)),
                 float(io.at("pitch", 0)),

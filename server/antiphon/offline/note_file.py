@@ -23,6 +23,7 @@ from antiphon.kernel.session.commands import (
     NoteOn,
     ProgramChange,
     Sample,
+    SetParam,
     SetTempo,
     SetTransport,
 )
@@ -41,7 +42,8 @@ Timed = tuple[int, Event]
 class TimedScore:
     """A MIDI file on the sample clock.
 
-    `begins`: beat of the clock at frame 0, aligned to the players' beats; None if they keep no steady beat.
+    `begins`: beat of the clock at frame 0, aligned to the players' beats; None if they keep no steady beat. `rate`: in
+    Hz.
     """
 
     song: MidiSong
@@ -49,6 +51,7 @@ class TimedScore:
     tempo: tuple[tuple[int, float], ...]  # (frame, bpm), the first at frame 0
     frames: int
     begins: float | None = 0.0
+    rate: int = 48000
 
     @property
     def has_drums(self) -> bool:
@@ -83,7 +86,7 @@ def read(path: Path, rate: int) -> TimedScore:
     end = timed[-1][0]
     changes = [(round(times.seconds(at) * rate), min(MAX_TEMPO, max(MIN_TEMPO, bpm))) for at, bpm in song.tempo]
     tempo = tuple(change for change in changes if change[0] <= end)
-    return TimedScore(song, tuple(timed), tempo, end + 1, _beginning(song))
+    return TimedScore(song, tuple(timed), tempo, end + 1, _beginning(song), rate)
 
 
 def _without_early_ends(timed: Iterable[Timed]) -> list[Timed]:
@@ -176,6 +179,22 @@ def commands(score: TimedScore, players: SongPlayers) -> list[Command]:
                     result.append(Bend(event.value, event.channel, node, when))
                 case "program":
                     result.append(ProgramChange(event.number, event.channel, node, when))
+    return result
+
+
+METRONOME = "metronome"
+"""Type of the nodes that count the bars of a song, whose patch does not say how."""
+
+
+def bar_commands(score: TimedScore, graph: Graph) -> list[Command]:
+    """Commands that give the metronomes of a patch a song's time signatures; a bar of no whole beats has no accent."""
+    names = [node.name for node in graph.nodes if node.type == METRONOME and "bar" not in node.values]
+    result: list[Command] = []
+    for at, beats in score.song.meters if score.begins is not None else ():
+        when = Sample(round(score.song.seconds(at) * score.rate))
+        first, whole = at + (score.begins or 0.0), float(beats).is_integer() and beats <= 32
+        values = {"bar": int(beats) if whole else 0, "first": max(0, round(first))}
+        result += [SetParam(name, param, value, when=when) for name in names for param, value in values.items()]
     return result
 
 

@@ -1,11 +1,13 @@
 """Renders a patch over sound files, with timed events, or a live script, like the engine."""
 
+import math
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from antiphon.files.audiowrite import format_of
@@ -67,11 +69,19 @@ _STEP = Fraction(1, 4)
 """Step in beats of tempo changes that approximate a ramp."""
 
 
-def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float) -> tuple[int, list[str]]:
-    """Writes notes and tempo; returns the number of notes, and the names of sounds without a MIDI note."""
+def write(
+    path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float, bar: Fraction | None = None
+) -> tuple[int, list[str]]:
+    """Writes notes, tempo and the `bar` in beats; returns the number of notes, and the sounds without a MIDI note."""
     tracks, missing = group_notes_by_track(events, beats)
-    midifile.write(path, tracks, tempo_of(events, tempo), TICKS)
+    midifile.write(path, tracks, tempo_of(events, tempo), TICKS, [] if bar is None else [_signature(bar)])
     return sum(len(track.notes) for track in tracks), missing
+
+
+def _signature(bar: Fraction) -> tuple[float, int, int]:
+    """Time signature of bars of so many beats, from beat 0 on; the nearest whole number where there is none."""
+    lower = 4 * bar.denominator
+    return (0.0, bar.numerator, lower) if lower in (4, 8, 16, 32) else (0.0, max(1, round(bar)), 4)
 
 
 def group_notes_by_track(events: Sequence[LiveEvent], beats: Fraction) -> tuple[list[MidiTrack], list[str]]:
@@ -127,20 +137,29 @@ def _channel(channels: dict[str, int], source: str) -> int:
 def tempo_of(events: Sequence[LiveEvent], tempo: float) -> list[tuple[float, float]]:
     """(beat, bpm) of each change, `tempo` before the script sets one; a ramp, which MIDI lacks, as steps."""
     changes: dict[Fraction, float] = {Fraction(0): tempo}
+    begun, over, first, last = Fraction(0), Fraction(0), tempo, tempo  # the present ramp
+
+    def bpm_at(beat: Fraction) -> float:
+        return first + (last - first) * float(min(Fraction(1), (beat - begun) / over)) if over else last
+
     for event in events:
         if event.address != "/tempo":
             continue
-        bpm, over = float(event.args[0]), Fraction(float(event.args[1])) if len(event.args) > 1 else Fraction(0)
-        before = changes[max(at for at in changes if at <= event.beat)]
-        changes = {at: value for at, value in changes.items() if at < event.beat}
-        if not over:
-            changes[event.beat] = bpm
-            continue
-        steps = max(1, min(4096, int(over / _STEP)))
-        for step in range(steps):  # each with the tempo of its middle, so that the ramp lasts as long as the engine's
-            changes[event.beat + over * step / steps] = before + (bpm - before) * (step + 0.5) / steps
-        changes[event.beat + over] = bpm
+        first = bpm_at(event.beat)
+        begun, last = event.beat, float(event.args[0])
+        over = Fraction(float(event.args[1])) if len(event.args) > 1 else Fraction(0)
+        changes = {at: value for at, value in changes.items() if at < begun}
+        steps = max(1, min(4096, int(over / _STEP))) if over else 0
+        edges = [begun + over * step / max(1, steps) for step in range(steps + 1)]
+        for at, after in pairwise(edges):  # each with its mean tempo, so that it lasts as long as the engine's
+            changes[at] = _mean(bpm_at(at), bpm_at(after))
+        changes[begun + over] = last
     return [(float(at), bpm) for at, bpm in sorted(changes.items())]
+
+
+def _mean(first: float, last: float) -> float:
+    """Mean tempo over a ramp that is linear in beats."""
+    return (last - first) / math.log(last / first) if abs(last / first - 1.0) > 1e-9 else first
 
 
 MAX_BARS = 100_000
@@ -198,10 +217,12 @@ def _render(asked: RenderRequest, bars: float) -> bool:
         made += [StudioTrack(f"{track.name} notes", muted=True, notes=track) for track in notes]
         tempo = tempo_of(events, task.patch.tempo)
         seconds = done.written.seconds or 0.0
-        for project in write_projects(Path(asked.stems), StudioSet(task.spec.rate, seconds, 0.0, tempo, bar, made)):
+        meters = [_signature(script.header.bar)]
+        held = StudioSet(task.spec.rate, seconds, 0.0, tempo, bar, made, meters=meters)
+        for project in write_projects(Path(asked.stems), held):
             reporting.wrote(Written(project, f"{len(made)} tracks", seconds))
     if asked.midi:
-        count, missing = write(Path(asked.midi), events, beats, task.patch.tempo)
+        count, missing = write(Path(asked.midi), events, beats, task.patch.tempo, script.header.bar)
         reporting.wrote(Written(asked.midi, path_text(path), (task.frames or 0) / task.spec.rate, notes=count))
         if missing:
             reporting.complain(

@@ -70,11 +70,18 @@ class PatchRender:
     reporting: Reporting = SILENT
 
     def write(
-        self, out: str, commands: Sequence[Command], name: str, stems: Path | None = None, bar: int = 4
+        self,
+        out: str,
+        commands: Sequence[Command],
+        name: str,
+        stems: Path | None = None,
+        bar: int = 4,
+        meters: Sequence[tuple[float, int, int]] = (),
     ) -> RenderedFile:
-        """Renders the patch with commands, and its strips as tracks into a folder `stems`; `bar`: their beats per bar.
+        """Renders the patch with commands, and its strips as tracks into a folder `stems`.
 
-        Raises AntiphonError: it cannot be rendered; no file is left.
+        `bar`: their beats per bar. `meters`: their time signatures, as in `TrackNotes`. Raises AntiphonError: it cannot
+        be rendered; no file is left.
         """
         rate, channels = self.spec.rate, 2 * len(self._pairs) if self._pairs else self.spec.channels
 
@@ -107,7 +114,8 @@ class PatchRender:
                 tracks.files.frames = min(tracks.files.frames, writer.frames)
                 heard, beats = ([line for line in told if key in line] for key in ("heard", "beat_line"))
         if tracks is not None:
-            describe(tracks.files, TrackNotes(beats, heard, bar=bar, gain=linear(runner.gain)), self.reporting)
+            notes = TrackNotes(beats, heard, bar=bar, gain=linear(runner.gain), meters=meters)
+            describe(tracks.files, notes, self.reporting)
         written = Written.sound(writer, name)
         idle = self._idle() if not commands and heard_by.alike else ()
         return RenderedFile(written, tuple(runner.failures), runner.dropped, lost, words, limited, idle)
@@ -280,6 +288,7 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
             asked.reporting.complain(f"{name}: {players.said}")
         patch = replace(patch, graph=players.graph)
         commands += note_file.commands(score, players)
+        commands += note_file.bar_commands(score, patch.graph)
     if sound is None and scores:
         frames = max(score.frames for score in scores)
     if asked.events is not None and asked.events not in notes:
@@ -297,7 +306,8 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
     )
     stems = None if asked.stems is None else claim(asked.stems, "--stems", None, out=out, force=asked.force)
     bars = [round(beats) for score in scores for _, beats in score.song.meters]
-    done = task.write(out, commands, patch.name, stems, max(1, bars[0]) if bars else 4)
+    meters = next((score.song.signatures for score in scores if score.song.signatures), ())
+    done = task.write(out, commands, patch.name, stems, max(1, bars[0]) if bars else 4, meters)
     if not done.written.seconds:
         asked.reporting.complain(f"{path_text(out)} holds no sound (0 frames)")
     return not done.tell(asked.reporting, [f"the patch {patch.name}", *map(path_text, given)])

@@ -40,6 +40,9 @@ MIDWAY = (
     "echoes and reverberation"
 )
 """Remark on a set whose log has the nodes' values at its beginning, but not their state."""
+_JUMP, _SLACK, _BENT = 0.02, 0.002, 0.1
+"""Distances in beats from which the clock has jumped, and, also as a share, from which a tempo is changed to meet it;
+maximum change."""
 _SHOWN = 80
 """Maximum characters of a marker's name."""
 
@@ -160,7 +163,8 @@ def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None
 class TrackNotes:
     """Notes and timing of tracks besides their sound: lines of a log, the sample of the first frame, beats of a bar.
 
-    `gain`: the output's gain; 1 leaves the recorded level.
+    `gain`: the output's gain; 1 leaves the recorded level. `meters`: (beat from the first frame, upper, lower) of each
+    time signature, if it is known.
     """
 
     beats: Sequence[Mapping[str, Any]]
@@ -169,6 +173,7 @@ class TrackNotes:
     first: int = 0
     bar: int = 4
     gain: float = 1.0
+    meters: Sequence[tuple[float, int, int]] = ()
 
 
 def describe(files: TrackFiles, told: TrackNotes, reporting: Reporting) -> None:
@@ -179,6 +184,7 @@ def describe(files: TrackFiles, told: TrackNotes, reporting: Reporting) -> None:
     begin, tempo = tempo_map(points, rate, bar)
     times = Times(tempo)
     lead = times.seconds(begin)
+    meters = [(begin + at if place else 0.0, upper, lower) for place, (at, upper, lower) in enumerate(told.meters)]
 
     def beat(sample: int) -> float:
         return times.beat(lead + max(0, sample - first) / rate)
@@ -200,10 +206,10 @@ def describe(files: TrackFiles, told: TrackNotes, reporting: Reporting) -> None:
     for name, notes in heard.items():
         own = next((track.file for track in tracks if track.name == name), "")
         base = f"{own.removesuffix('.wav') or file_name(name, [track.file for track in tracks])}.mid"
-        midifile.write(folder / base, [notes], tempo, TICKS, [(0.0, bar, 4)])
+        midifile.write(folder / base, [notes], tempo, TICKS, meters or [(0.0, bar, 4)])
         reporting.wrote(Written(folder / base, f"the notes of {name}", notes=len(notes.notes)))
         made.append(studio.StudioTrack(f"{name} notes", muted=True, notes=notes))
-    held_set = studio.StudioSet(rate, frames / rate, begin, tempo, bar, made, sorted(markers), told.gain)
+    held_set = studio.StudioSet(rate, frames / rate, begin, tempo, bar, made, sorted(markers), told.gain, meters)
     for path in studio.write_projects(folder, held_set):
         reporting.wrote(Written(path, f"{len(made)} tracks", held_set.seconds))
 
@@ -224,10 +230,24 @@ def tempo_map(
     bpm = next((value for _, _, value in points if value > 0), 120.0)
     here = points[0][1] - points[0][0] / rate * bpm / 60.0 if points else 0.0
     at = begin = max(0.0, here - here // bar * bar)
-    found, last = [(0.0, bpm)], 0
-    for frame, _, value in points:
+    found, last, moved = [(0.0, bpm)], 0, begin - here  # by which beats the map is ahead of the clock
+    for (frame, line, value), after in zip(points, [*points[1:], None], strict=True):
         at, last = at + max(0, frame - last) / rate * bpm / 60.0, max(frame, last)
-        if value > 0 and abs(value - bpm) > 1e-6:
+        lag = line + moved - at
+        if abs(lag) > _JUMP:
+            moved, lag = at - line, 0.0
+        if value <= 0:
+            continue
+        ahead = 0.0 if after is None else max(0, after[0] - last) / rate * value / 60.0
+        if (
+            after is not None
+            and ahead
+            and abs(off := after[1] - line - ahead) <= _JUMP
+            and abs(off + lag) > min(_SLACK, ahead * _SLACK)
+        ):
+            # the next point is met where the clock has it, so that what is rounded in one does not add up
+            value *= 1.0 + min(_BENT, max(-_BENT, (off + lag) / ahead))
+        if abs(value - bpm) > 1e-6:
             bpm = value
             found = [*(point for point in found if point[0] < at), (at, bpm)]
     return begin, found

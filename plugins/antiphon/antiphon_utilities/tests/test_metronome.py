@@ -48,6 +48,11 @@ def test_it_adds_to_its_input_and_off_passes_it(on_clock):
     assert Metronome().latency == 0
 
 
+def test_a_bar_begins_on_its_first_beat(on_clock):
+    y = run_processor(on_clock(Metronome()), SPEC, quiet(4 * RATE), {**LOUD, "bar": 3, "first": 4})
+    np.testing.assert_allclose(y[0, onsets(y)], [1.0 if k in (1, 4, 7) else 0.7 for k in range(8)])
+
+
 def test_accents_and_divisions_are_told_apart(on_clock):
     frames = 4 * RATE
     y = run_processor(on_clock(Metronome()), SPEC, quiet(frames), {**LOUD, "bar": 3, "division": 2, "accent": 3000.0})

@@ -120,6 +120,10 @@ class Times:
         place = max(0, bisect(self._beats, beat) - 1)
         return self._seconds[place] + (beat - self._beats[place]) * 60.0 / self._bpm[place]
 
+    def bpm(self, beat: float) -> float:
+        """Tempo at a beat."""
+        return self._bpm[max(0, bisect(self._beats, beat) - 1)]
+
     def beat(self, seconds: float) -> float:
         """Converts a time to a beat."""
         place = max(0, bisect(self._seconds, seconds) - 1)

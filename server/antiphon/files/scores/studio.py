@@ -50,6 +50,7 @@ class StudioSet:
         bar: Beats of a bar.
         markers: (beat, name) in order.
         gain: Gain of the master track; 1 leaves the recorded level.
+        meters: (beat, upper, lower) of each time signature, the first at 0; without any `bar` quarters.
     """
 
     rate: int
@@ -60,6 +61,12 @@ class StudioSet:
     tracks: Sequence[StudioTrack]
     markers: Sequence[tuple[float, str]] = ()
     gain: float = 1.0
+    meters: Sequence[tuple[float, int, int]] = ()
+
+    @property
+    def signatures(self) -> Sequence[tuple[float, int, int]]:
+        """Time signatures as in `meters`, at least one."""
+        return self.meters or ((0.0, self.bar, 4),)
 
 
 def write_projects(folder: Path, held: StudioSet) -> list[Path]:
@@ -77,7 +84,7 @@ def dawproject(held: StudioSet) -> bytes:
     transport = ElementTree.SubElement(root, "Transport")
     bpm = {"min": "10", "max": "999", "unit": "bpm"}
     ElementTree.SubElement(transport, "Tempo", bpm, value=_number(held.tempo[0][1]), id="tempo", name="Tempo")
-    ElementTree.SubElement(transport, "TimeSignature", numerator=str(held.bar), denominator="4", id="meter")
+    ElementTree.SubElement(transport, "TimeSignature", _signature(held.signatures[0]), id="meter")
     structure = ElementTree.SubElement(root, "Structure")
     for place, track in enumerate(held.tracks):
         kind = "notes" if track.notes is not None else "audio"
@@ -115,6 +122,11 @@ def dawproject(held: StudioSet) -> bytes:
     for beat, value in held.tempo:
         point = {"time": _number(beat), "value": _number(value), "interpolation": "hold"}
         ElementTree.SubElement(changes, "RealPoint", point)
+    if held.meters:
+        bars = ElementTree.SubElement(arrangement, "TimeSignatureAutomation", timeUnit="beats", id="meters")
+        ElementTree.SubElement(bars, "Target", parameter="meter")
+        for meter in held.meters:
+            ElementTree.SubElement(bars, "TimeSignaturePoint", _signature(meter), time=_number(meter[0]))
     ElementTree.indent(root)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -123,6 +135,10 @@ def dawproject(held: StudioSet) -> bytes:
             # a fixed time: the same set gives the same file
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
+
+
+def _signature(meter: tuple[float, int, int]) -> dict[str, str]:
+    return {"numerator": str(meter[1]), "denominator": str(meter[2])}
 
 
 def _channel(structure: ElementTree.Element, key: str, track: StudioTrack, kind: str) -> None:
@@ -145,11 +161,15 @@ def _reaper_lines(held: StudioSet) -> Iterator[str]:
     begin = times.seconds(held.begin)
     yield '<REAPER_PROJECT 0.1 "6.80" 0'
     yield f"  SAMPLERATE {held.rate} 1 0"
-    yield f"  TEMPO {_number(held.tempo[0][1])} {held.bar} 4"
+    meters = {beat: f" {lower << 16 | upper} 0 1" for beat, upper, lower in held.meters}
+    yield "  TEMPO {} {} {}".format(_number(held.tempo[0][1]), *held.signatures[0][1:])
     yield f"  MASTER_VOLUME {_number(held.gain)} 0 -1 -1 1"
     yield "  <TEMPOENVEX\n    ACT 1 -1\n    VIS 1 0 1"
-    for beat, bpm in held.tempo:
-        yield f"    PT {_number(times.seconds(beat))} {_number(bpm)} 1"  # square: the tempo holds until the next
+    tempi = dict(held.tempo)
+    for beat in sorted({*tempi, *meters}):
+        bpm = tempi.get(beat) or times.bpm(beat)
+        # square: the tempo holds until the next
+        yield f"    PT {_number(times.seconds(beat))} {_number(bpm)} 1{meters.get(beat, '')}"
     yield "  >"
     for number, (beat, name) in enumerate(held.markers, 1):
         yield f"  MARKER {number} {_number(times.seconds(beat))} {_quote_for_reaper(name)} 0"
