@@ -15,6 +15,11 @@ export interface Captured {
   path: string;
 }
 
+export interface ChosenSounds {
+  matches: Record<string, unknown>[];
+  left_out?: number;
+}
+
 export interface Classified {
   duration: number;
   labels: [string, number][] | null;
@@ -297,6 +302,7 @@ export interface MapTrack {
 
 export interface Matches {
   matches: Track[];
+  left_out: number;
 }
 
 export interface NamedFileBody {
@@ -309,6 +315,7 @@ export interface Next {
   like?: (string | number)[] | string | number;
   skip?: (string | number)[] | string | number;
   dislike?: (string | number)[] | string | number;
+  all?: boolean;
 }
 
 export interface Node {
@@ -522,6 +529,7 @@ export interface SearchRequest {
   tag?: string[];
   kind?: string;
   sure?: number | null;
+  all?: boolean;
 }
 
 export interface Sent {
@@ -702,7 +710,7 @@ export interface Post {
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
   "/api/library/list": { takes: ListRequest; answers: ListedSounds };
   "/api/library/show": { takes: ShowRequest; answers: ShownSound };
-  "/api/library/search": { takes: SearchRequest; answers: FoundSounds };
+  "/api/library/search": { takes: SearchRequest; answers: ChosenSounds };
   "/api/library/similar": { takes: SimilarRequest; answers: FoundSounds };
   "/api/library/fits": { takes: Fits; answers: FitMatches };
   "/api/library/next": { takes: Next; answers: Matches };

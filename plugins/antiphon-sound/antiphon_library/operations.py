@@ -22,6 +22,7 @@ class SearchRequest(Request):
     tag: Annotated[tuple[str, ...], argument("A label that was found in the sound; all of several.")] = ()
     kind: Annotated[str, argument(f"One of {', '.join(KINDS)}.", choices=KINDS)] = ""
     sure: Annotated[float, argument("Minimum confidence of what is asked for.", low=0.0, high=1.0)] | None = None
+    all: Annotated[bool, argument("Also what ships, single notes, speech and ambience.")] = False
 
 
 class SimilarRequest(Request):
@@ -131,6 +132,12 @@ class FoundSounds(Struct):
     matches: list[dict[str, Any]]
 
 
+class ChosenSounds(FoundSounds):
+    """Found files of one's own music; `left_out`: number of those that `all` would have added."""
+
+    left_out: int = 0
+
+
 class ListedSounds(Struct):
     """Listed sound files, each with its summary."""
 
@@ -159,6 +166,7 @@ class Next(Request):
     dislike: Annotated[FILES, argument("One you never want; may be given again.", "FILE")] = ()
     m3u: Annotated[str, argument("Also write the tracks as a playlist.", "FILE")] = ""
     forget: Annotated[bool, argument("First forget all earlier signals.")] = False
+    all: Annotated[bool, argument("Also loops, single notes, speech, ambience and what ships.")] = False
 
 
 NAMES = ("title", "artist", "album", "genre")
@@ -184,7 +192,7 @@ TRACK = [
     *((name, str | None) for name in NAMES),
 ]
 Track: Any = defstruct("Track", TRACK)
-Matches = defstruct("Matches", [("matches", list[Track])])
+Matches = defstruct("Matches", [("matches", list[Track]), ("left_out", int)])
 WHY = [("score", float), ("why", list[str]), *((name, str | None) for name in NAMES)]
 FitTrack: Any = defstruct("FitTrack", [("path", str), ("duration", float | None), *WHY, ("id", int | UnsetType, UNSET)])
 FitMatches = defstruct("FitMatches", [("matches", list[FitTrack])])
@@ -288,8 +296,8 @@ def _add_lists(operations: Any) -> None:
         "library search",
         SearchRequest,
         "antiphon_library.searching:search",
-        FoundSounds,
-        lines=FOUND,
+        ChosenSounds,
+        lines=f"{COMMANDS}.printing:chosen",
         example={"words": ["a"]},
         examples=("antiphon library search night --tempo 118-124",),
     )
@@ -322,7 +330,7 @@ def _add_matches(operations: Any) -> None:
         Next,
         "antiphon_library.searching:following",
         Matches,
-        lines=FOUND,
+        lines=f"{COMMANDS}.printing:chosen",
         here=("m3u", "forget"),
         by_osc=NEXT_BY_OSC,
         example={"count": 8, "like": 1},

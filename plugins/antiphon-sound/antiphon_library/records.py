@@ -11,6 +11,8 @@ from antiphon.api.backends.runtime import composed
 
 KINDS = ("loop", "one-shot", "song", "excerpt", "voice", "speech", "ambience")
 """Kinds of sounds. An excerpt is music too short for a song, or without tempo or key; a voice is solo singing."""
+NO_MUSIC = ("one-shot", "speech", "ambience")
+"""Kinds that a search and a playlist leave out unless they are asked for."""
 QUANTITIES = (
     "tempo",
     "tempo_confidence",
@@ -202,6 +204,16 @@ PERSON_SUFFIX = " user"
 """Suffix of an analysis variant (`name variant`) stated by a person; other variants come from the file."""
 
 
+def quantities_of(results: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
+    """Values by quantity of the results of several analyses, each by name, as `CatalogueRow.values`."""
+    last = sorted(results, key=lambda name: (name.endswith(PERSON_SUFFIX), " " not in name))
+    found: dict[str, Any] = {}
+    for each in last:
+        more = results[each] or {}
+        found |= {name: value for name, value in more.items() if value is not None or name not in found}
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
     """Row of a file with all results of its sound.
@@ -222,12 +234,7 @@ class CatalogueRow:
     @property
     def values(self) -> dict[str, Any]:
         """Values of all analyses by quantity; a person's entries override analyses, which override the file name's."""
-        last = sorted(self.results, key=lambda name: (name.endswith(PERSON_SUFFIX), " " not in name))
-        found: dict[str, Any] = {}
-        for each in last:
-            more = self.results[each][1] or {}
-            found |= {name: value for name, value in more.items() if value is not None or name not in found}
-        return found
+        return quantities_of({name: values for name, (_, values, _) in self.results.items()})
 
     def summary(self) -> dict[str, Any]:
         """Summary for lists: path, duration, title, artist, album, genre, `findings`, loudness, and problem."""

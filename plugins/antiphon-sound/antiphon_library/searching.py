@@ -23,6 +23,7 @@ from antiphon_library.catalogue import Catalogue
 from antiphon_library.commands.options import catalogue_paths, open_catalogue, row_of
 from antiphon_library.operations import (
     SIGNALS,
+    ChosenSounds,
     EmptyLibrary,
     Fits,
     FoundSounds,
@@ -34,8 +35,9 @@ from antiphon_library.operations import (
     ShowRequest,
     SimilarRequest,
 )
-from antiphon_library.records import SUMMARY, UNHEARD, findings
+from antiphon_library.records import NO_MUSIC, SUMMARY, UNHEARD, findings
 from antiphon_library.scanning import identify_and_analyse
+from antiphon_library.schema import shipped_folders
 from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, sound_feature_vector
 
 # ---- Compatibility of two loops (mashability), with reasons: by the analysis `fit`, else by one rule
@@ -305,15 +307,21 @@ def shown(asked: ShowRequest) -> ShownSound:
         return ShownSound(**row_of(catalogue, Path(asked.file)).full())
 
 
-def search(asked: SearchRequest) -> FoundSounds:
-    """Returns the files that match a request. Raises UsageError: a part of the request is invalid."""
+def search(asked: SearchRequest) -> ChosenSounds:
+    """Returns the files that match a request: one's own music, with `all` every sound, of a given kind that alone.
+
+    Raises UsageError: a part of the request is invalid.
+    """
     low, high = _range(asked.tempo)
     key = key_named(asked.key) if asked.key else ""
     if asked.sure is not None and not (key or asked.tempo or asked.tag or asked.kind):
         raise UsageError("--sure is for --key, --tempo, --tag and --kind; give one of them too")
     labels = LabelSearch(asked.tag, asked.sure)
-    matches = []
+    matches, left_out = [], 0
     with open_catalogue() as catalogue:
+        choose = not asked.all and catalogue.taste.has_own()
+        shipped = tuple(shipped_folders()) if choose else ()
+        others = tuple(kind for kind in NO_MUSIC if kind != asked.kind) if choose else ()
         for row in catalogue.rows(asked.words, only=(*SUMMARY, *labels.quantities)):
             summary = row.summary()
             found = [labels.confidence(row.values)] if asked.tag else []
@@ -325,6 +333,9 @@ def search(asked: SearchRequest) -> FoundSounds:
             if asked.kind:
                 found.append(_confidence(summary, "kind") if summary["kind"] == asked.kind else None)
             if all(confidence is not None and confidence >= (asked.sure or 0.0) for confidence in found):
+                if summary["kind"] in others or row.path.startswith(shipped):
+                    left_out += 1
+                    continue
                 summary["confidence"] = min((c for c in found if c is not None), default=None)
                 matches.append(summary)
     for label in asked.tag:
@@ -335,7 +346,7 @@ def search(asked: SearchRequest) -> FoundSounds:
             )
     if asked.tag:
         matches.sort(key=lambda match: -match["confidence"])
-    return FoundSounds(matches)
+    return ChosenSounds(matches, left_out)
 
 
 def _confidence(summary: Mapping[str, Any], name: str) -> float:
@@ -425,7 +436,7 @@ def _request_reply(host: str, port: int | None, address: str, *args: Any) -> Seq
     return reply.args
 
 
-def following(asked: Next) -> FoundSounds:
+def following(asked: Next) -> ChosenSounds:
     """Stores signals about other tracks, then returns the recommended next tracks.
 
     Raises UsageError: a file is not in the catalogue, or there is nothing to choose from.
@@ -436,7 +447,7 @@ def following(asked: Next) -> FoundSounds:
     with open_catalogue(write=writes) as catalogue:
         if asked.forget:
             catalogue.taste.delete_signals()
-        found = FoundSounds(next_summaries(catalogue, asked))
+        found = next_summaries(catalogue, asked)
     if asked.m3u:
         lines = ["#EXTM3U", *(match["path"] for match in found.matches)]
         write_atomic(Path(asked.m3u), ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))

@@ -1,5 +1,6 @@
 """Listener tables of the catalogue: signals, co-played sounds, and map positions."""
 
+import itertools
 import json
 import os
 import sqlite3
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.backends.runtime import composed
-from antiphon_library.records import UNHEARD, findings
+from antiphon_library.records import QUANTITIES, UNHEARD, findings, quantities_of
 from antiphon_library.schema import Reader, explain_errors, shipped_folders, transaction
 from antiphon_library.vector_file import QUANTITY
 
@@ -26,9 +27,9 @@ _TRACKS = f"""SELECT s.id, f.path, f.tags, s.duration,
     (SELECT json_extract(r.data, '$.genre') FROM results r
      WHERE r.sound = s.id AND json_extract(r.data, '$.genre') != 'unknown' ORDER BY r.analysis DESC LIMIT 1)
     FROM sounds s JOIN files f ON f.sound = s.id WHERE f.missing = 0 ORDER BY s.id, f.path"""
-_SAMPLES = """SELECT s.id, s.duration, json_extract(r.data, '$.loop_confidence', '$.loop_ending', '$.no_loop'),
-    (SELECT count(*) FROM results o WHERE o.sound = s.id AND substr(o.analysis || ' ', 1, 5) != 'loop ')
-    FROM results r JOIN sounds s ON s.id = r.sound WHERE substr(r.analysis || ' ', 1, 5) = 'loop '"""
+_DECIDING = f"""SELECT s.id, s.duration, r.analysis, (SELECT json_group_object(key, value) FROM json_each(r.data)
+     WHERE key IN ({", ".join(f"'{name}'" for name in QUANTITIES)}))
+    FROM results r JOIN sounds s ON s.id = r.sound ORDER BY s.id"""
 _WITHIN = "SELECT sound FROM files WHERE sound IS NOT NULL AND substr(path, 1, ?) = ?"
 _STAMP = """SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM files WHERE missing = 0),
     (SELECT coalesce(max(id), 0) FROM sounds), (SELECT count(*) FROM results), (SELECT total(version) FROM results),
@@ -81,19 +82,28 @@ class TasteTables:
                     found[sound] = TrackRow(sound, path, named, duration, values, genre or "")
         return list(found.values())
 
-    def samples(self) -> frozenset[int]:
-        """Loops and one-shots, and sounds analysed by the plugin `loops` alone."""
-        found, names = set(), ("loop_confidence", "loop_ending", "no_loop")
-        for sound, duration, data, others in self._read(_SAMPLES):
-            values = {name: value for name, value in zip(names, json.loads(data), strict=True) if value is not None}
-            if not others or findings(duration, {**UNHEARD, **values})["kind"] in ("loop", "one-shot"):
-                found.add(sound)
-        return frozenset(found)
+    def kinds(self) -> dict[int, str]:
+        """Known kinds by sound, one of `KINDS` of the records; what the plugin `loops` alone has analysed is a loop."""
+        found = {}
+        for sound, rows in itertools.groupby(self._read(_DECIDING), key=lambda row: row[0]):
+            each = [(duration, analysis, json.loads(data)) for _, duration, analysis, data in rows]
+            values = quantities_of({analysis: values for _, analysis, values in each})
+            kind = findings(each[0][0], {**UNHEARD, **values})["kind"]
+            if all(f"{analysis} ".startswith("loop ") for _, analysis, _ in each):
+                kind = "loop"
+            if kind is not None:
+                found[sound] = kind
+        return found
 
     def shipped(self) -> frozenset[int]:
         """The sounds that ship with Antiphon."""
         rows = (row for folder in shipped_folders() for row in self._read(_WITHIN, len(folder), folder))
         return frozenset(sound for (sound,) in rows)
+
+    def has_own(self) -> bool:
+        """Whether the catalogue has present sounds beside those that ship."""
+        present = self._read("SELECT DISTINCT sound FROM files WHERE sound IS NOT NULL AND missing = 0")
+        return not {sound for (sound,) in present} <= self.shipped()
 
     def sounds_without_vector(self) -> frozenset[int]:
         """Sounds whose analysis gave no vector: they are silent, or too short."""

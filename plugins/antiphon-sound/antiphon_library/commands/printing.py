@@ -20,7 +20,7 @@ from antiphon_library.commands.commands import (
     SoundingTrack,
 )
 from antiphon_library.commands.options import add_root_option
-from antiphon_library.operations import EmptyLibrary, FoundSounds, ListedSounds
+from antiphon_library.operations import ChosenSounds, EmptyLibrary, FoundSounds, ListedSounds
 from antiphon_library.scanning import ScanCounts
 from antiphon_library.shard_import import ImportCounts
 
@@ -120,6 +120,13 @@ def fitting(answer: FoundSounds) -> Iterator[str]:
 def found(answer: FoundSounds) -> Iterator[str]:
     """Yields lines of the found files."""
     yield from table(answer.matches) if answer.matches else ("none",)
+
+
+def chosen(answer: ChosenSounds) -> Iterator[str]:
+    """Yields lines of the found files, and one about those that were left out."""
+    yield from found(answer)
+    if answer.left_out:
+        yield f"{answer.left_out} more with --all: what ships, loops in a playlist, single notes, speech, ambience"
 
 
 def shortened_value(value: Any) -> str:

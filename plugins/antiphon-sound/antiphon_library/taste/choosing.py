@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -24,7 +24,7 @@ from antiphon.api import UsageError
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import shorten
 from antiphon_library.catalogue import Catalogue
-from antiphon_library.operations import SIGNALS, Next
+from antiphon_library.operations import SIGNALS, ChosenSounds, Next
 from antiphon_library.records import SUMMARY
 from antiphon_library.taste_tables import Signal, TasteTables, TrackRow
 
@@ -39,8 +39,16 @@ NOISE = 1.0
 """Variance of a signal."""
 
 
+FEW = 100
+"""Number of tracks at which the components are half-way between their own variances and equal ones: few tracks tell
+nothing of the directions in which they differ, and at equal variances 15 or fewer are all equally far apart."""
+
+
 def components(vectors: F64, count: int = DIMENSIONS) -> F64:
-    """The first principal components `[n, count]` of vectors `[n, d]`, each of variance 1; NaN for rows of NaN."""
+    """The first principal components `[n, count]` of the directions of vectors `[n, d]`; NaN for rows of NaN.
+
+    Their mean variance is 1; of many tracks each has nearly 1, of few (`FEW`) their distances are those of `similar`.
+    """
     known = np.isfinite(vectors).all(axis=1)
     found = np.full((len(vectors), max(1, min(count, vectors.shape[1]))), np.nan)
     if known.sum() < 2:
@@ -49,10 +57,13 @@ def components(vectors: F64, count: int = DIMENSIONS) -> F64:
     rows = vectors[known]
     rows = rows - rows.mean(axis=0)
     rows /= rows.std(axis=0) + 1e-9
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
     values, axes = np.linalg.eigh(rows.T @ rows / len(rows))
     best = np.argsort(-values)[: found.shape[1]]
     axes = axes[:, best] * np.sign(axes[np.abs(axes[:, best]).argmax(axis=0), best])
-    found[known] = rows @ axes / np.sqrt(np.maximum(values[best], 1e-9))
+    equal = len(rows) / (len(rows) + FEW)
+    points = rows @ axes / np.maximum(values[best], 1e-9 * max(values[best][0], 1e-9)) ** (0.5 * equal)
+    found[known] = points / max(1e-9, np.sqrt((points**2).mean()))
     return found
 
 
@@ -147,8 +158,8 @@ MAX_TRACKS = 500
 class TrackTable:
     """All tracks, in columns.
 
-    `together`: (sound, other, weight) of co-play by other listeners. `samples`: sounds that are not recommended: loops
-    and one-shots, and also the shipped sounds if the listener has others.
+    `together`: (sound, other, weight) of co-play by other listeners. `samples`: sounds that are not recommended unless
+    asked for: loops, one-shots, speech, ambience, and also the shipped sounds if the listener has others.
     """
 
     rows: list[TrackRow]
@@ -158,9 +169,15 @@ class TrackTable:
     @classmethod
     def load(cls, tables: TasteTables) -> TrackTable:
         """Table of the tracks, signals and companions of a catalogue."""
-        tracks, samples, shipped = tables.tracks(), tables.samples(), tables.shipped()
-        own = {row.id for row in tracks} - samples - shipped
-        left_out = samples | shipped if own else samples if {row.id for row in tracks} - shipped else frozenset()
+        tracks, shipped = tables.tracks(), tables.shipped()
+        notes, noises = (
+            frozenset(sound for sound, kind in tables.kinds().items() if kind in kinds)
+            for kinds in (("loop", "one-shot"), ("speech", "ambience"))
+        )
+        every = {row.id for row in tracks}
+        # one's own music; without any one's own other recordings, then what ships
+        choices = (notes | noises | shipped, notes | shipped, notes if every - shipped else frozenset())
+        left_out = next((these for these in choices if every - these), notes)
         return cls(tracks, tables.companions(), left_out)
 
     @classmethod
@@ -325,7 +342,7 @@ MAX_FILES = 200
 """Maximum signals of one request."""
 
 
-def next_summaries(catalogue: Catalogue, asked: Next) -> list[dict[str, Any]]:
+def next_summaries(catalogue: Catalogue, asked: Next) -> ChosenSounds:
     """Stores the signals of a request, and returns the recommended tracks.
 
     Each track has its summary, `id`, `score` (the expected signal) and `why` (reasons in words); the next track comes
@@ -333,10 +350,14 @@ def next_summaries(catalogue: Catalogue, asked: Next) -> list[dict[str, Any]]:
     choose from.
     """
     table = TrackTable.of(catalogue)
+    if asked.all:
+        table = replace(table, samples=frozenset())
     if not table.rows:
         raise UsageError(f"the library {catalogue.path} holds no sound; `antiphon library add FOLDER` adds some")
     if all(row.id in table.samples for row in table.rows):
-        raise UsageError(f"the library {catalogue.path} holds only loops and one-shots, and `next` is for tracks")
+        raise UsageError(
+            f"the library {catalogue.path} holds only loops and one-shots, which --all takes, and `next` is for tracks"
+        )
     files = [(file, kind) for kind in SIGNALS for file in _each(getattr(asked, kind))]
     if len(files) > MAX_FILES:
         raise UsageError(f"a request has at most {MAX_FILES} files")
@@ -351,7 +372,7 @@ def next_summaries(catalogue: Catalogue, asked: Next) -> list[dict[str, Any]]:
         row = next(iter(catalogue.rows(path=choice.row.path, only=SUMMARY)))
         why = [choice.why] if choice.why else []
         found.append({**row.summary(), "id": choice.row.id, "score": round(choice.score, 4), "why": why})
-    return found
+    return ChosenSounds(found, sum(row.id in table.samples for row in table.rows))
 
 
 def catalogue_id(catalogue: Catalogue, path: bytes) -> int:

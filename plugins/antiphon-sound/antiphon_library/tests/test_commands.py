@@ -236,7 +236,10 @@ def test_loops_strokes_and_noise_are_found_by_kind_and_noise_has_no_tempo(librar
         rows = told(library("search", *arguments, "--json"))["matches"]
         return {Path(row["path"]).stem: row for row in rows}
 
-    kinds = {name: row["kind"] for name, row in found().items()}
+    assert found().keys() == {"break"}
+    assert library("search").out.splitlines()[-1].startswith("2 more with --all: ")
+    assert found("--kind", "one-shot").keys() == {"kick"}
+    kinds = {name: row["kind"] for name, row in found("--all").items()}
     assert kinds == {"break": "loop", "kick": "one-shot", "rain": "ambience"}
     loop = found("break", "--tempo", "120-130", "--kind", "loop", "--sure", ".5")["break"]
     assert loop["tempo"] == pytest.approx(125.0, abs=0.1)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests.each import each
 
 from antiphon.api.backends.files import Misfit, convert_fields
 from antiphon.files.sound_picture import png_bytes
@@ -88,7 +89,7 @@ def test_what_is_liked_brings_its_own_kind(tags: bool) -> None:
     assert [choice.row.id % CLUSTERS for choice in chosen] == [0] * 6
     assert not {0, 3} & {choice.row.id for choice in chosen}
     assert chosen[0].score > 0.1
-    first = {"by the artist of title 0", "sounds like title 3"} if tags else {"sounds like 0.wav", "sounds like 3.wav"}
+    first = {f"sounds like {name}" for name in (("title 0", "title 3") if tags else ("0.wav", "3.wav"))}
     assert chosen[0].why in first
     assert not {choice.why for choice in playlist(table, [], 2, now=1000.0)[:1]} - {""}
 
@@ -124,8 +125,37 @@ def test_loops_and_one_shots_are_not_recommended(catalogue: Catalogue) -> None:
     assert [row.id for row in table.rows if row.id not in table.samples] == [2, 5, 6, 7]
     assert {choice.row.id for choice in playlist(table, [], 9)} == {2, 5, 6, 7}
     catalogue.forget([b"/music/%d.wav" % n for n in (1, 4, 5, 6)])
-    with pytest.raises(UsageError, match="holds only loops and one-shots, and `next` is for tracks"):
+    with pytest.raises(UsageError, match="holds only loops and one-shots, which --all takes"):
         next_summaries(catalogue, Next())
+
+
+@each("count", [3, 7, 15, 21, 60])
+def test_next_in_a_small_library_is_the_most_alike(count: int) -> None:
+    rng = np.random.default_rng(count)
+    sounds = rng.normal(0.0, 1.0, (count, 200)) + 3.0 * rng.normal(0.0, 1.0, 200)
+    sounds[1] = sounds[0] + 0.3 * rng.normal(0.0, 1.0, 200)  # a copy, and a remaster
+    sounds[2] = sounds[0] + 0.7 * rng.normal(0.0, 1.0, 200)
+    table = TrackTable([TrackRow(n, b"/m/%d.wav" % n, {}, 100.0, vector(row)) for n, row in enumerate(sounds)])
+    chosen = playlist(table, said("like", 0), count, now=1000.0)
+    assert [choice.row.id for choice in chosen[: min(2, count - 1)]] == [1, 2][: count - 1]
+    scores = [choice.score for choice in chosen]
+    assert scores[0] > scores[1] + 0.005, "equal scores say nothing"
+    assert count == 3 or scores[1] > scores[2] + 0.05
+
+
+def test_speech_and_ambience_follow_only_where_nothing_else_is(catalogue: Catalogue) -> None:
+    said_or_rain = {"content": "noise", "content_sure": 0.9, "speechiness": 0.0, "instrumentalness": 1.0}
+    for n in range(7):
+        if n != 2:
+            heard = {**said_or_rain, "loop_confidence": 0.0, "loop_ending": -1.0, "tempo_confidence": 0.0}
+            catalogue.put_results(f"s{n}", {"genre": (1, {**heard, "key_confidence": 0.0}, "")})
+    table = TrackTable.load(catalogue.taste)
+    assert {row.id for row in table.rows if row.id not in table.samples} == {3, 8}, "s2, and s7 of an unknown kind"
+    found = next_summaries(catalogue, Next(count=9))
+    assert (len(found.matches), found.left_out) == (2, 6)
+    assert len(next_summaries(catalogue, Next(count=9, all=True)).matches) == 8
+    catalogue.forget([b"/music/2.wav", b"/music/7.wav"])
+    assert len(next_summaries(catalogue, Next(count=9)).matches) == 6
 
 
 def test_what_is_disliked_is_never_given_and_skips_push_away() -> None:
@@ -167,7 +197,7 @@ def test_companions_are_those_in_the_same_lists() -> None:
 
 def test_signals_are_kept_and_files_named_by_path_or_number(catalogue: Catalogue) -> None:
     liked = path_of(catalogue, "3.wav")
-    matches = next_summaries(catalogue, Next(count=3, like=os.fsdecode(liked)))
+    matches = next_summaries(catalogue, Next(count=3, like=os.fsdecode(liked))).matches
     assert len(matches) == 3
     assert {"path", "title", "artist", "score", "id"} <= set(matches[0])
     number = catalogue.taste.sound_of_file(liked)
