@@ -129,7 +129,7 @@ def test_a_closing_line_has_notices_and_the_rest_is_said() -> None:
         with reading_file("a sound file", "in.mkv"):
             notice("chapter", 2)
             notice("subtitle track")
-        to.wrote(Written("out.mkv", "in.mkv", carried=("chapter",)))
+        to.wrote(Written("out.mkv", "in.mkv", carried=("chapter", "chapter")))
         with reading_file("a sound file", "late.wav"):
             notice("lyric")
     assert str(written[0]) == "wrote out.mkv: from in.mkv, without 1 subtitle track of IN"

@@ -12,6 +12,7 @@ from tests.cli.conftest import Command
 
 import antiphon
 from antiphon.files.audiofile import read
+from antiphon.files.containers.mp4_tags import read_mp4_tags
 
 pytestmark = [
     pytest.mark.slow,
@@ -127,3 +128,79 @@ def test_a_container_that_does_not_hold_the_subtitles_is_refused_and_leaves_no_f
     assert done.code == 2
     assert "out.webm: ffmpeg refused it" in done.err
     assert not (tmp_path / "out.webm").exists()
+
+
+def run(antiphon_typed: Command, *words: str | Path) -> str:
+    """The closing line of a run."""
+    done = antiphon_typed("run", *map(str, words))
+    assert done.code == 0, done.err
+    return done.out.strip()
+
+
+def test_text_subtitles_are_converted_to_what_is_held(antiphon_typed: Command, tmp_path: Path) -> None:
+    for name, out, codec in (("talk.mkv", "out.mp4", "mov_text"), ("talk.mp4", "out.mkv", "subrip")):
+        said = run(antiphon_typed, "gain", clapper(tmp_path, name), tmp_path / out)
+        kinds = {(s["codec_type"], s.get("codec_name")) for s in probed(tmp_path / out, "-show_streams")["streams"]}
+        assert ("subtitle", codec) in kinds
+        assert "subtitles of " in said
+        assert "without" not in said
+
+
+def test_a_second_sound_that_nobody_knows_is_left_out(antiphon_typed: Command, tmp_path: Path) -> None:
+    video = clapper(tmp_path, "talk.mp4")
+    data = video.read_bytes()
+    at = data.rindex(b"mp4a")
+    video.write_bytes(data[:at] + b"apac" + data[at + 4 :].replace(b"esds", b"dapa", 1))
+    for out in ("out.mp4", "out.mkv"):
+        assert run(antiphon_typed, "gain", video, tmp_path / out).endswith("without 1 sound track of IN")
+        assert lags(tmp_path / out) == pytest.approx([0.0, 0.0], abs=0.01)
+
+
+def test_chapters_and_cover_of_an_audio_book_are_kept(antiphon_typed: Command, tmp_path: Path) -> None:
+    video, book = clapper(tmp_path, "talk.mp4"), tmp_path / "book.m4b"
+    picture = ("-f", "lavfi", "-i", "color=red:s=16x16:d=1", "-frames:v", "1", str(tmp_path / "cover.png"))
+    words("ffmpeg", "-v", "error", "-y", *picture)
+    maps = ("-map", "0:a:0", "-map", "1", "-c", "copy", "-disposition:v:0", "attached_pic", "-f", "ipod")
+    words("ffmpeg", "-v", "error", "-y", "-i", str(video), "-i", str(tmp_path / "cover.png"), *maps, str(book))
+    assert "without" not in run(antiphon_typed, "gain", book, tmp_path / "out.m4a", "--tag", "key=Am")
+    found = probed(tmp_path / "out.m4a", "-show_chapters", "-show_streams")
+    assert [one["tags"]["title"] for one in found["chapters"]] == ["One", "Two"]
+    assert [s["codec_name"] for s in found["streams"] if s["disposition"]["attached_pic"]] == ["png"]
+    assert run(antiphon_typed, "gain", book, tmp_path / "out.wav").endswith("without 2 chapters of IN")
+    assert "the chapters where they were" in run(
+        antiphon_typed, "stretch", book, tmp_path / "s.m4a", "-p", "factor=1.5"
+    )
+
+
+def test_a_broadcast_keeps_its_time_as_a_file(antiphon_typed: Command, tmp_path: Path) -> None:
+    video = clapper(tmp_path, "talk.mkv")
+    for codec in ("aac", "mp2"):
+        path = tmp_path / f"{codec}.mts"
+        coded = ("-map", "0:v", "-map", "0:a:0", "-c:v", "mpeg2video", "-c:a", codec, "-f", "mpegts")
+        words("ffmpeg", "-v", "error", "-y", "-i", str(video), *coded, str(path))
+        run(antiphon_typed, "gain", path, tmp_path / f"{codec}.mp4")
+        after = lags(tmp_path / f"{codec}.mp4")
+        assert after == pytest.approx(lags(path), abs=0.007)
+
+
+def test_a_sound_longer_than_its_picture_is_said(antiphon_typed: Command, tmp_path: Path) -> None:
+    said = run(antiphon_typed, "stretch", clapper(tmp_path, "talk.mp4"), tmp_path / "out.mp4", "-p", "factor=1.5")
+    assert "the sound 1.4 s longer than before, the picture as it was" in said
+
+
+def test_tempo_and_key_of_an_m4a_are_those_of_others(antiphon_typed: Command, tmp_path: Path) -> None:
+    whole = tmp_path / "in.m4a"
+    words("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=d=1", "-c:a", "aac", "-metadata", "tmpo=300", str(whole))
+    assert "without the tag bpm" in run(antiphon_typed, "gain", whole, tmp_path / "lost.m4a")
+    tags = ("--tag", "bpm=123.6", "--tag", "key=Am", "--tag", "title=Night", "--tag", "artist=Ann")
+    run(antiphon_typed, "gain", whole, tmp_path / "out.m4a", *tags)
+    data = (tmp_path / "out.m4a").read_bytes()
+    assert b"mdta" not in data
+    for name, value in ((b"\xa9nam", b"Night"), (b"\xa9ART", b"Ann"), (b"tmpo", b"\0\x7c")):
+        at = data.index(name)
+        assert data[at + 8 : at + 12] == b"data"
+        assert data[at + 20 : at + 20 + len(value)] == value
+    with (tmp_path / "out.m4a").open("rb") as file:
+        assert read_mp4_tags(file.fileno()) == {"bpm": "124", "key": "Am"}
+    with whole.open("rb") as file:
+        assert read_mp4_tags(file.fileno()) == {"bpm": "300"}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from antiphon.files.containers.chunks import PLACES, NewSound, describe_lost_chunks, has_pitch, keep_valid_chunks
+from antiphon.files.containers.mp4_tags import add_tags, cover_tag
 from antiphon.files.containers.tags import (
     ESTIMATED_TAGS,
     append_chunks,
@@ -29,6 +30,7 @@ from antiphon.files.containers.tags import (
     plain_tags,
 )
 from antiphon.files.decode import path_text
+from antiphon.files.ffmpeg import BEFORE, CHAPTERS
 from antiphon.files.finishing import Finishing
 from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
 from antiphon.files.sound_finish import PLAIN, SoundFinish
@@ -139,13 +141,15 @@ class DraftFile:
 
 CHUNK = 16384
 """Maximum frames per encoder call. libsndfile's vorbis encoder overruns its stack with very long ones."""
-COVERED = ("MP3", "FLAC", "WAV", "AIFF")
+COVERED = ("MP3", "FLAC", "WAV", "AIFF", "MP4")
 """Names of the formats that get the cover picture of IN."""
 MAX_COVER = 8 << 20
 """Maximum bytes of a picture that is kept: a block of FLAC has at most twice as many."""
 _ADD_PEAK_CHUNK = 0x1050
 _RF64_AUTO_DOWNGRADE = 0x1210
 """libsndfile commands without a call in soundfile."""
+LONGER = 0.5
+"""Seconds by which a sound may be longer or shorter than before without a word on its picture."""
 MAX_NAMED = 4
 """Maximum number of lost tags listed by name; beyond it only their number is given."""
 MAX_FLOAT_WAV_BYTES = (1 << 32) - (1 << 16)
@@ -224,9 +228,10 @@ class AudioWriter:
             self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
         self._finishing = Finishing(finish, self.rate, channels, lossy=self.subtype in _LOSSY)
         fits = finish.cover is not None and len(finish.cover.data) <= MAX_COVER and self.format.name in COVERED
-        self._cover = finish.cover if fits and not self._piped else None
+        self._cover = finish.cover if fits and not self._piped and not self._video else None
         self._marks = None if self._piped else finish.marks
         self._unmarked = self._untagged = False
+        self._streams, self._conversions = tuple[str, ...](), tuple[str, ...]()
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = OutputPipe() if self._piped else DraftFile(path, self.name)
         self._disk = _RawFile(self._draft.fd)
@@ -265,33 +270,41 @@ class AudioWriter:
         if self.channels in _LFE.get(self.subtype, ()):
             words.append("channel 4, the LFE, low-passed")
         words += [*self._lost_marks(), *self._lost_tags()]
-        if self._finish_asked.cover is not self._cover:
+        if self._finish_asked.cover is not self._cover and "cover picture" not in self._streams:
             words.append("without the picture of IN")
+        words += [*self._conversions, *self._picture_words()]
         if self._untagged:
             words.append("without ID3 tags, for which its 4 GiB have no room")
         return (*words, *self._finishing.words)
 
     @property
     def _video(self) -> bool:
-        return Path(self.name).suffix.lower() in VIDEOS
+        picture = self._finish_asked.picture
+        return picture is not None and picture.video and Path(self.name).suffix.lower() in VIDEOS
 
     @property
     def carried(self) -> tuple[str, ...]:
-        """What the file has of IN besides the sound, by `Notice.what`: all streams of a video."""
-        from antiphon.files.ffmpeg import CHAPTERS, STREAMS
+        """What the file has of IN besides the sound, by `Notice.what`, one each; once the file is complete."""
+        return (*self._streams, *(["cover picture"] * (self._cover is not None)), *([BEFORE] * self._video))
 
-        return (
-            ()
-            if self._finish_asked.picture is None or not self._video
-            else (*STREAMS.values(), "cover picture", CHAPTERS)
-        )
+    def _picture_words(self) -> list[str]:
+        """Words on a picture that ends before the new sound."""
+        picture = self._finish_asked.picture
+        if picture is None or not picture.seconds or abs(past := self.seconds - picture.seconds) < LONGER:
+            return []
+        if self._video:
+            return [
+                f"the sound {abs(past):.1f} s {'longer' if past > 0 else 'shorter'} than before, the picture as it was"
+            ]
+        return ["the chapters where they were"] if CHAPTERS in self._streams else []
 
     def _lost_tags(self) -> list[str]:
         """Descriptions of the tags that the file lacks."""
-        copied = self._finish_asked.picture is not None and self._video
+        copied = self._video
         tags = self._finishing.tags
         lost = [name for name in self._finish_asked.left if name not in tags and not copied]
         lost = [*tags, *lost] if self._piped or self.format.name == "AU" else lost
+        lost += [name for name in ESTIMATED_TAGS if name in tags and self.format.name == "MOV"]
         if len(lost) < 2:
             return [f"without the tag {name}" for name in lost]
         more = len(lost) - MAX_NAMED
@@ -392,6 +405,8 @@ class AudioWriter:
         cover = self._cover
         if name == "AIFF" or (name == "WAV" and (cover or any(found in tags for found in ESTIMATED_TAGS))):
             self._untagged = not append_chunks(self._draft.fd, id3_chunk(name == "AIFF", tags, cover))
+        if name == "MP4" and cover is not None:
+            add_tags(self._draft.fd, cover_tag(cover.mime, cover.data))
         if name in ("FLAC", "OGG"):
             fill_slots(self._draft.fd, tags)
         if name == "FLAC" and cover is not None:
@@ -495,6 +510,7 @@ class AudioWriter:
             from antiphon.files.carrier_writer import CarrierWriter
 
             writer = CarrierWriter(self._draft.fd, self.name, self.format.name, form, tags, self._finish_asked.picture)
+            self._streams, self._conversions = writer.carried, writer.said
         with writer:
             while chunk is not None and not self._stopped:
                 writer.write(chunk)

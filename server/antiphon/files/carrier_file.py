@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.layout import states_length
+from antiphon.files.containers.mp4_tags import read_mp4_tags
 from antiphon.files.containers.pieces import Refused
 from antiphon.files.containers.tags import worded
 from antiphon.files.ffmpeg import (
@@ -287,7 +288,8 @@ class AvFile(CarrierFile):
         if whole is not None and not others:
             frames, whole = round(whole * codec.sample_rate), None
         notices = carrier_notices(others, len(self._container.chapters()))
-        said_tags = worded((name, str(text)) for name, text in tags.items())
+        said_tags = worded((name, str(text)) for name, text in tags.items() if name != "tmpo")
+        said_tags |= read_mp4_tags(fd) if demuxer == "mov" else {}
         form = codec.sample_rate, codec.channels, frames, codec.name
         super().__init__(CarrierInfo(*form, said_tags, notices=notices, seconds=whole, first=first), demuxer)
         self._frames, self._last = self._stamped_frames(), 0.0

@@ -49,6 +49,7 @@ class AudioInfo:
         left: Names of its further tags, sorted.
         begins: Start of the sound within a video, in seconds.
         picture: Whether it is a video.
+        chapters: How many it has.
     """
 
     rate: int
@@ -60,6 +61,7 @@ class AudioInfo:
     left: tuple[str, ...] = ()
     begins: float = 0.0
     picture: bool = False
+    chapters: int = 0
 
 
 class Decoder:

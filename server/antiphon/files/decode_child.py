@@ -398,7 +398,8 @@ def _decode_carrier(fd: int, found: SoundLayout, rate: int, channel: HelperChann
         info = file.info
         sound = BlockSender(channel, info.rate, rate, info.channels)
         form = "MP4" if found.demuxer == "mov" else found.demuxer.upper()
-        more: dict[str, Any] = {"notices": info.notices, "begins": info.begins, "picture": info.picture}
+        names = ("notices", "begins", "picture", "chapters")
+        more: dict[str, Any] = {name: getattr(info, name) for name in names}
         sound.begin(info.frames, form, info.codec.upper(), dict(info.tags), **more)
         while len(block := file.read()):
             sound.put(block)

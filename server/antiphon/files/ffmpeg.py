@@ -20,6 +20,7 @@ from typing import Any
 
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.layout import states_length
+from antiphon.files.containers.mp4_tags import read_mp4_tags
 from antiphon.files.containers.pieces import Refused
 from antiphon.files.containers.tags import worded
 from antiphon.kernel.runtime.extras import install_command
@@ -68,6 +69,7 @@ class CarrierInfo:
     notices: tuple[Notice, ...] = ()
     seconds: float | None = None
     first: float = 0.0
+    chapters: int = 0
 
 
 def program(name: str) -> str:
@@ -142,7 +144,8 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
     )
     tags: dict[str, str] = {}
     for found in (sound.get("tags", {}), whole.get("tags", {})):
-        tags |= worded((name, str(text)) for name, text in found.items())
+        tags |= worded((name, str(text)) for name, text in found.items() if name != "tmpo")
+    tags |= read_mp4_tags(fd) if demuxer == "mov" else {}
     frames = None if guessed else _frames(sound, rate)
     frames = frames and exact_frames(frames, whole.get("tags", {}))
     stated = float(whole["duration"]) if "duration" in whole and not guessed and frames is None else None
@@ -155,15 +158,12 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
         for stream in streams
         if stream is not sound and stream.get("codec_tag_string") != "text"  # the chapters of QuickTime once more
     ]
-    notices = carrier_notices(kinds, len(said.get("chapters", ())))
+    chapters = len(said.get("chapters", ()))
+    notices = carrier_notices(kinds, chapters)
+    if begins > LATE:
+        notices += (Notice(BEFORE, 0, f"{begins:.3f} s"),)
     form = rate, channels, frames, str(sound.get("codec_name", ""))
-    return CarrierInfo(*form, tags, begins, picture, notices, stated, first)
-
-
-def kinds(fd: int, demuxer: str) -> list[str]:
-    """FFmpeg's name for the kind of each stream of a file. Raises `Refused` if the file is broken."""
-    streams = report(fd, demuxer, "-show_entries", "stream=codec_type")[0].get("streams", [])
-    return [str(stream.get("codec_type", "")) for stream in streams]
+    return CarrierInfo(*form, tags, begins, picture, notices, stated, first, chapters)
 
 
 def _frames(sound: Mapping[str, Any], rate: int) -> int | None:
@@ -219,7 +219,9 @@ def reading_lane(fd: int) -> ChildLane:
 
 STREAMS = {"audio": "sound track", "video": "picture", "subtitle": "subtitle track", "attachment": "attachment"}
 """What a container holds besides its sound, by FFmpeg's kinds of streams; of other kinds it is a data track."""
-CHAPTERS = "chapter"
+CHAPTERS, BEFORE = "chapter", "the time before its sound"
+LATE = 0.05
+"""Seconds before the sound of a video that are named where they are lost."""
 
 
 def carrier_notices(kinds: Sequence[str], chapters: int) -> tuple[Notice, ...]:

@@ -45,10 +45,15 @@ class SoundMarks(NamedTuple):
 
 
 class VideoPicture(NamedTuple):
-    """The video that gets the new sound, and the start of its sound in seconds."""
+    """The file whose chapters and, if it is a video, other streams a new sound gets.
+
+    `begins`: start of its sound in seconds. `seconds`: length of its sound; 0 if unknown.
+    """
 
     path: Path
     begins: float = 0.0
+    video: bool = True
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

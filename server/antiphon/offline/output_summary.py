@@ -21,7 +21,7 @@ class Written:
 
     `seconds`: None without a length. `rate`: Hz; 0 for notes, like `channels`. `notes`: number of notes; None for
     sound. `over`: a sentence on samples beyond full scale; empty for none. `carried`: what the file has of its source
-    besides the sound, by `Notice.what`.
+    besides the sound, by `Notice.what`, one each.
     """
 
     path: str | os.PathLike[str]

@@ -89,8 +89,10 @@ def add_source_tags(finish: SoundFinish, source: Path) -> SoundFinish:
 
 
 def find_video_picture(source: Path, info: AudioInfo) -> VideoPicture | None:
-    """The picture of a file that was read; None if it is not a video."""
-    return VideoPicture(source.absolute(), info.begins) if info.picture else None
+    """The picture and the chapters of a file that was read; None without both."""
+    seconds = 0.0 if info.frames is None else info.frames / info.rate
+    some = info.picture or info.chapters
+    return VideoPicture(source.absolute(), info.begins, info.picture, seconds) if some else None
 
 
 def add_source_marks(

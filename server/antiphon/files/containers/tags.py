@@ -20,6 +20,7 @@ from antiphon.files.containers.id3 import (
     read_id3v1,
     undeclared_text,
 )
+from antiphon.files.containers.mp4_tags import read_mp4_cover
 from antiphon.files.containers.mpeg import end_of_id3_tags
 from antiphon.files.containers.pieces import FileWindow
 
@@ -127,7 +128,7 @@ class Cover:
 
 
 def cover_of(path: str | os.PathLike[str]) -> Cover | None:
-    """The first cover picture of an mp3, FLAC or Ogg file; None without a readable one."""
+    """The first cover picture of an mp3, FLAC, Ogg or MPEG-4 file; None without a readable one."""
     with open(path, "rb") as file:
         fd = file.fileno()
         start = end_of_id3_tags(FileWindow(fd, os.fstat(fd).st_size), 0)
@@ -137,6 +138,9 @@ def cover_of(path: str | os.PathLike[str]) -> Cover | None:
                 if name in ("APIC", "PIC") and (found := _cover_from_frame(name, content)):
                     return found
         kind = os.pread(fd, 4, start)
+        if os.pread(fd, 4, 4) == b"ftyp":
+            found_cover = read_mp4_cover(fd)
+            return None if found_cover is None else Cover(*found_cover)
         if kind == b"OggS":
             for one in _iterate_vorbis_comments(_ogg_comments(fd, start)):
                 key, _, text = one.partition(b"=")

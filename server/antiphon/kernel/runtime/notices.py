@@ -20,7 +20,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -68,18 +69,30 @@ class Notices:
         for one, count in found.items():
             held[one] = max(held.get(one, 0), count)
 
-    def take(self, source: str = "", carried: Collection[str] = ()) -> tuple[str, ...]:
+    def take(self, source: str = "", carried: Iterable[str] = ()) -> tuple[str, ...]:
         """Returns the notices as phrases, a file each, and forgets them.
 
-        `source`: the name of the file called IN. `carried`: what the written file has of them, by `Notice.what`.
+        `source`: the name of the file called IN. `carried`: what the written file has of them, by `Notice.what`, one
+        each.
         """
         files, self._files = self._files, {}
         phrases = []
         for name, found in files.items():
-            kept = {one: count for one, count in found.items() if one.what not in carried}
+            kept = _without(found, Counter(carried))
             if text := _phrase(kept):
                 phrases.append(f"{text} of {'IN' if name == source else os.path.basename(name)}")
         return tuple(phrases)
+
+
+def _without(found: dict[Notice, int], carried: Counter[str]) -> dict[Notice, int]:
+    """The notices without what was carried, each once for each time that it is named there."""
+    left: dict[Notice, int] = {}
+    for one, count in found.items():
+        taken = min(count, carried[one.what])
+        carried[one.what] -= taken
+        if count > taken or (not count and not carried[one.what]):
+            left[one] = count - taken
+    return left
 
 
 _collected: ContextVar[Notices | None] = ContextVar("collected", default=None)
