@@ -27,7 +27,7 @@ BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_strange
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test alone test-kernel test-real lint types format bench guard docs site page pictures lessons third-party wheels wheel release containers models clean help
+.PHONY: play test alone test-kernel test-real lint types format bench guard judge docs site page pictures lessons third-party wheels wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
@@ -69,6 +69,9 @@ format: $(DEV)  ## bring the code into its format and mend what can be mended
 
 bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, live, swap, plan, soak or effects
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
+
+judge: $(DEV)  ## pasted programs beside Tidal (ARGS=tidal) or Strudel ("strudel --folder FOLDER"); --half 0 shows what differs
+	@$(PY) tools/judge $(ARGS)
 
 guard: $(DEV)  ## one figure of every card beside the committed table: names what fell; ARGS=--write renews it
 	@$(PY) tools/guard.py $(ARGS)

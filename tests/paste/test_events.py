@@ -50,7 +50,7 @@ def test_a_translated_program_plays_the_events_of_strudel(case: dict[str, Any]) 
     ours = [
         (event.whole.begin, event.whole.end, plain(event.value, 127.0))
         for track in script.tracks.values()
-        for event in track.pattern.query(0, CYCLES)
+        for event in track.pattern.query(0, CYCLES, script.seed)
         if event.whole is not None and event.begins
     ]
     theirs = [

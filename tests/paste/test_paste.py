@@ -101,7 +101,7 @@ def test_texts_stay_texts(program: str) -> None:
     except UsageError:
         return
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    assert called <= {"patch", "track", "s", "tempo"}
+    assert called <= {"patch", "dialect", "track", "s", "tempo"}
     assert not any(isinstance(node, ast.Import) for node in ast.walk(tree))
 
 
@@ -145,7 +145,7 @@ def test_what_is_pasted_calls_nothing_of_python_and_costs_little(program: str, w
 @each(
     "program, reason, rest",
     [
-        ('$: s("bd"); $: note("c3").add("x_y")', "not 'x_y'", 's("bd")'),
+        ('$: s("bd"); $: "c3".add("x_y").note()', "not 'x_y'", 's("bd")'),
         ('$: n("0").scale("C:nonsense").s("piano"); $: s("bd")', "there is no scale 'nonsense'", 's("bd")'),
         ('$: s("hh").fast("1 <1 0>"); $: s("bd")', "fast takes a number above 0", 's("bd")'),
         ('let a = "c e".fast(-1); $: a.note(); $: s("bd")', "a is left out above", 's("bd")'),

@@ -14,6 +14,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.notes import clip_velocity, is_silent, to_commands, to_macros
+from antiphon.live.patterns.dialects import track_seed
 from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.queries import stream_of
 from antiphon.live.patterns.spans import exact, mark
@@ -39,7 +40,7 @@ def foresee_events(
             until = min((begin // track.beats + 1) * track.beats, end)
             try:
                 for event in track.pattern.query(
-                    begin / track.beats, until / track.beats, seed ^ stream_of(track.name)
+                    begin / track.beats, until / track.beats, track_seed(seed, stream_of(track.name))
                 ):
                     if event.begins and event.whole is not None and not {"s", "note"}.isdisjoint(event.value):
                         what = event.value["s"] if "s" in event.value else note_number(event.value["note"])
@@ -305,7 +306,7 @@ class Performance:
             raise fault(self.script, error, track.line) from error
 
     def _events(self, track: LiveTrack, beat: Fraction) -> Iterator[LiveEvent | LiveNote]:
-        seed = self.script.seed ^ stream_of(track.name)
+        seed = track_seed(self.script.seed, stream_of(track.name))
         begin = max(self.beat, self._skipped.get(track.name, self.beat))
         if begin >= beat:
             return

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from antiphon import live
 from antiphon.kernel.errors import UsageError
 from antiphon.live.faults import fault_in_script
+from antiphon.live.patterns.dialects import begin_dialect
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import chance, stream_of
 from antiphon.live.patterns.spans import ScriptPlaces
@@ -108,6 +109,8 @@ def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False)
         raise
     except BaseException as error:
         raise fault_in_script(path, error) from error
+    finally:
+        begin_dialect(0)
     sets = [event.address for event in script.settings if event.address.startswith("/node/")]
     if not (script.tracks or script.loops or script.hushed or (sets and patch_plays)):
         nothing = f"{os.path.basename(path)}: the script plays nothing{f', it only sets {sets[0]}' if sets else ''}"

@@ -13,6 +13,7 @@ EXAMPLES = {
     **{name: f's("hh*8", pan={name})' for name in _PAN},
     "between": "note(between(48, 60))",
     "clutch": 'clutch("kick", "bd*8", 4)',
+    "dialect": 'dialect("tidal")',
     "cue": '@loop(every=8)\ndef drop():\n    cue("drop")',
     "jump": 'jump("kick", "bd*8", 4)',
     "maybe": 's("cp*2" if maybe(0.3) else "~ cp")',

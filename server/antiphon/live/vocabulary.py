@@ -13,6 +13,7 @@ from antiphon.live.notes import COMMON_VALUES, to_commands, to_macros
 from antiphon.live.patterns import arguments, queries
 from antiphon.live.patterns.arguments import name_value
 from antiphon.live.patterns.controls import ControlPattern, mini, plain_number, s, unnamed
+from antiphon.live.patterns.dialects import DIALECTS, begin_dialect
 from antiphon.live.patterns.harmony import Notes, chord as chord_notes, note_numbers
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.singing import SungPattern
@@ -54,6 +55,17 @@ def seed(number: int) -> None:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
         raise UsageError(f"seed takes a whole number from 0, not {repr(number)[:40]}")
     reading("seed").seed = number
+
+
+def dialect(name: str) -> None:
+    """Plays chance, signals and rhythms of the script as in `strudel`, `tidal` (to 1.9) or `tidal 1.10`.
+
+    It stands at the beginning of translated scripts. `seed` has Antiphon's own chance again.
+    """
+    if name not in DIALECTS:
+        raise UsageError(f"dialect takes {', '.join(map(repr, DIALECTS))}, not {repr(name)[:40]}")
+    reading("dialect").seed = DIALECTS[name]
+    begin_dialect(DIALECTS[name])
 
 
 def meter(beats: Number) -> None:

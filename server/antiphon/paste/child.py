@@ -142,6 +142,7 @@ def translate_program(text: str, packs: Iterable[str] = ()) -> tuple[str, Script
     """Translates a program to a live script: text and builder. Raises UsageError: in neither language, or silent."""
     script = Script(packs=frozenset(map(pack_key, packs)))
     if tidal.is_tidal(text):
+        script.dialect = "tidal"
         tidal.translate(text, script)
     else:
         strudel.translate(text, script)

@@ -6,6 +6,7 @@ A program's declarations are known by name; every other name is a word of live s
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
@@ -20,7 +21,6 @@ from antiphon.paste.words import (
     STRUDEL,
     UNSUPPORTED_WORDS,
     VALUE_NAMES,
-    WAVES,
     own_name,
 )
 
@@ -59,8 +59,8 @@ def is_arithmetic(node: Any) -> bool:
 
 def euclid(nodes: Sequence[Any]) -> str:
     """Euclidean rhythm as a text; "" for a computed one."""
-    plain = [one.value for one in nodes[:2] if one.type == "Literal"]
-    return quoted(words.plain(f"t({plain[0]},{plain[1]})")) if len(plain) == 2 else ""
+    plain = [str(one.value) for one in nodes if one.type == "Literal"]
+    return quoted(words.plain(f"t({','.join(plain)})")) if len(plain) > 1 else ""
 
 
 def is_undefined(node: Any) -> bool:
@@ -131,6 +131,19 @@ _DUCKED = '.set(on="ducked")'
 _ORBITS = ("orbit", "o")
 _LINKS = {"innerJoin": ".bind(lambda p: p)", "piano": '.s("piano")'}
 _OF_VALUES = {"withValue": "map", "fmap": "map", "filterValues": "filter"}
+_CALCULATES = re.compile(r"\b(?:add|sub|mul|div|mod|map)\b")
+_LETTER = re.compile(r'"[a-gA-G][#b]?"')
+_ECHOES = ("echo", "stut")
+_ECHOES_WITH = ("echoWith", "echowith", "stutWith", "stutwith")
+STEPWISE: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
+    "contract": lambda count, n: count / n,
+    "drop": lambda count, n: count - n,
+    "expand": lambda count, n: count * n,
+    "extend": lambda count, n: count * n,
+    "pace": lambda count, n: n,
+    "take": lambda count, n: min(count, n),
+}
+"""Steps that Strudel's stepwise words leave of so many."""
 _SOUNDS = re.compile(r"\b(?:s|sound|note)\(")
 _NOTHING = {"silence": "silence()", "undefined": "None", "null": "None"}
 _CHOICES = ("ArrayExpression", "ObjectExpression")
@@ -156,6 +169,7 @@ class Expressions:
         self.chords: set[str] = set()
         self._ahead: list[str] = []
         self._functions = self._translated = 0
+        self._scale = ""
 
     def ahead(self) -> list[str]:
         """Functions that the expressions since the last call need."""
@@ -245,8 +259,6 @@ class Expressions:
         if name in _NOTHING:
             return _NOTHING[name]
         word = STRUDEL.get(name, name)
-        if word in WAVES:
-            self.script.waves.add(word)
         if word in SIGNALS or word in FUNCTIONS or word in METHODS:
             return name_of(word)
         if name in self.lost:
@@ -327,6 +339,10 @@ class Expressions:
             return CallChain(f"chords({self._arguments(node.arguments, 'chord')})")
         if name in ("polymeter", "pm") and (text := polymeter(node.arguments)):
             return CallChain(f"mini({quoted(words.convert_word_text(text, kind))})")
+        if name == "squeeze" and len(node.arguments) == 2:
+            return CallChain(f"{self.receiver(node.arguments[0])}.pickmod_squeeze({self.expr(node.arguments[1])})")
+        if name == "xfade" and len(node.arguments) == 3:
+            return self._fade(*map(self.receiver, node.arguments))
         if name == "mini" or name == "m":
             return CallChain(f"mini({self._arguments(node.arguments[:1], kind)})")
         word = STRUDEL.get(name, name)
@@ -342,7 +358,7 @@ class Expressions:
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return CallChain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
         if name in words.TUPLES:
-            shown = ", ".join(as_tuple(str(self.expr(one))) for one in node.arguments)
+            shown = ", ".join(map(self._weighted, node.arguments))
         elif name in words.PATTERN_FUNCTIONS and not node.arguments:
             return CallChain("silence()")
         elif name in words.PATTERN_FUNCTIONS:
@@ -354,6 +370,30 @@ class Expressions:
     def _item(self, node: Any) -> CallChain | str:
         """Translates an argument of `stack` and similar words, where text is a pattern."""
         return self.receiver(node) if is_text(node) else self.expr(node)
+
+    def _weighted(self, node: Any) -> str:
+        """Translates a pair of a number and a pattern, or a pattern alone, which has the weight of its steps."""
+        if node.type == "ArrayExpression":
+            return f"({', '.join(str(self._item(one)) for one in node.elements)})"
+        steps, shown = self.steps(node), self._item(node)
+        return as_tuple(str(self.expr(node))) if steps is None else f"({steps}, {shown})"
+
+    def steps(self, node: Any) -> Fraction | None:
+        """Steps of a pattern that is a text with changes, by which stepwise words count; None for others."""
+        links = list[tuple[str, Any]]()
+        while node.type == "CallExpression" and node.callee.type == "MemberExpression":
+            links.append((node.callee.property.name, node.arguments))
+            node = node.callee.object
+        if node.type == "CallExpression" and node.callee.type == "Identifier" and len(node.arguments) == 1:
+            node = node.arguments[0]
+        if not is_text(node) or (node.type == "TemplateLiteral" and node.expressions):
+            return None
+        count = words.count_steps(node.value if node.type == "Literal" else node.quasis[0].value.cooked)
+        for name, given in reversed(links):
+            factor = given[0].value if given and given[0].type == "Literal" else None
+            if name in STEPWISE and isinstance(factor, int | float) and factor > 0:
+                count = STEPWISE[name](count, Fraction(factor).limit_denominator(1000))
+        return count
 
     def _items(self, nodes: Sequence[Any]) -> list[str]:
         """Translates arguments of `stack` and similar words; a text beside sounds becomes silence, as in Strudel."""
@@ -372,10 +412,14 @@ class Expressions:
             root = root.callee.object
         if root is not one and is_text(root) and not picks:
             inner = self.expr(one)
-            if isinstance(inner, CallChain) and inner.head.startswith("mini("):
-                return CallChain(f"note({self.text_of(root, 'note')})", inner.links)
+            if isinstance(inner, CallChain) and inner.head.startswith("mini(") and words.is_notes(str(root.value)):
+                head = self.text_of(root, "note")
+                if _CALCULATES.search("".join(inner.links)):  # with numbers, before they are notes
+                    return CallChain(f"note({CallChain(f'mini({head})', inner.links)})")
+                return CallChain(f"note({head})", inner.links)
         shown = self.expr(one, "note")
-        return CallChain(f"note({shown}{_OCTAVE if '.pick' in str(shown) else ''})")
+        picked = ".pick" in str(shown) or _LETTER.search(str(shown))
+        return CallChain(f"note({shown}{_OCTAVE if picked else ''})")
 
     def _method(self, node: Any) -> CallChain | str:
         callee, name = node.callee, node.callee.property.name
@@ -385,6 +429,8 @@ class Expressions:
             return f"isinstance({self._arguments(node.arguments, '')}, list)"
         if name == "substring":
             return f"{self.expr(callee.object)}[{' : '.join(str(self.expr(one)) for one in node.arguments)}]"
+        if name == "xfade" and len(node.arguments) == 2:
+            return self._fade(*map(self.receiver, (callee.object, *node.arguments)))
         if is_arithmetic(callee.object) and name in JOINS:
             return CallChain(f"{self.receiver(callee.object)}.{name_of(name)}({self._arguments(node.arguments, '')})")
         if name in _OF_TEXTS:
@@ -395,20 +441,28 @@ class Expressions:
                 return f"[({function})(value, at) for at, value in enumerate({given})]"
             return f"list(map({function}, {given}))"
         chain = self.receiver(callee.object, name)
+        outer = self._scale
+        self._scale = next((link[7:-1] for link in reversed(chain.links) if link.startswith(".scale(")), outer)
         orbit = self.source(node.arguments[0]).strip("\"'`") if name in _ORBITS and node.arguments else "0"
         silent = name in SILENT or (name.lstrip("_") in SILENT and name.startswith("_"))
         if silent and orbit not in self._ducked and (orbit.isdigit() or not self._ducked):
             return chain
         try:
+            if name == "scale" and chain.head.startswith("note(") and not words.is_notes(chain.head[5:]):
+                chain = CallChain(f"n({chain.head[5:]}", chain.links)  # numbers are degrees
             link = _DUCKED if orbit in self._ducked else self._link(name, node) + words.ROUTES.get(name, "")
             if ".set(on=" in link and any(".set(on=" in one for one in chain.links):
                 raise UnknownPartError("what goes through the phaser is not ducked here")
-            if link == ".note()" and (not chain.head.startswith("mini(") or ".pick" in str(chain)):
+            if link == ".note()" and (
+                not chain.head.startswith("mini(") or ".pick" in str(chain) or '("{' in chain.head
+            ):
                 link = f"{_OCTAVE}{link}"
             return chain.then(link)
         except UnknownPartError as error:
             self.script.drop(f".{name}({', '.join(self.source(one) for one in node.arguments)})", str(error))
             return chain
+        finally:
+            self._scale = outer
 
     def _link(self, name: str, node: Any) -> str:
         if name in self.words:
@@ -427,13 +481,29 @@ class Expressions:
             return f"{'.mul(127)' * (VALUE_NAMES.get(name) == 'velocity')}.as_({quoted(VALUE_NAMES.get(name, name))})"
         if name in _LINKS:
             return _LINKS[name]
+        if name in _ECHOES and len(node.arguments) == 3 and (echo := self._echo(name, node.arguments)):
+            return echo
+        if name in _ECHOES_WITH and len(node.arguments) == 3:
+            times, cycles, change = node.arguments
+            shown = str(self.expr(change))
+            if len(change.params or ()) < 2:  # once for each echo, in Strudel
+                shown = f"lambda p, k: ({shown})(p)"
+            return f".echo_with({self.expr(times)}, {self.expr(cycles)}, {shown})"
+        if name == "bjork" and node.arguments[0].type == "ArrayExpression":
+            return f".struct({euclid(node.arguments[0].elements[:3])})"
+        if name == "filter" and ".value" in self.source(node):
+            return f'.filter(lambda value: ({self.expr(node.arguments[0])})({{"": value}}))'
+        if name in ("scaleTranspose", "scaleTrans", "strans") and self._scale:
+            return f".scaleTranspose({self._arguments(node.arguments[:1], name)}, {self._scale})"
+        if name in STEPWISE and (link := self._stepwise(name, node)) is not None:
+            return link
         if name in _ORBITS:
             raise UnknownPartError("only an orbit that is a number is ducked here")
         if VALUE_NAMES.get(name) == "velocity":
             return self._velocity(node)
         if name in ARITHMETIC and (named := self._named_value(node.arguments)):
             return f".{name}({named})"
-        if name == "euclid" and (text := euclid(node.arguments)):
+        if name == "euclid" and (text := euclid(node.arguments[:2])):
             return f".struct({text})"
         if name == "within" and any(is_text(one) for one in node.arguments):
             raise UnknownPartError("its places are numbers")
@@ -445,6 +515,39 @@ class Expressions:
             raise UnknownPartError(f"a pattern has no {name} here{missing_reason(name)}")
         shown = self._arguments(node.arguments[:1] if SETTERS & {name, word} else node.arguments, name)
         return f".{name_of(word)}({words.convert_word_text(shown, name) if words.is_number(shown) else shown})"
+
+    def _fade(self, one: CallChain, place: CallChain, other: CallChain) -> CallChain:
+        """Both patterns, each at its level for a place between them, 0 to 1."""
+        out, back = (f"seq({place}).map(lambda x: min(1, {fade}))" for fade in ("2 - 2 * x", "2 * x"))
+        return CallChain(f"stack({one}.mul(gain={out}), {other}.mul(gain={back}))")
+
+    def _stepwise(self, name: str, node: Any) -> str | None:
+        """Link of a word that counts the steps of its pattern; None if they are not known."""
+        count, given = self.steps(node.callee.object), node.arguments[0] if node.arguments else None
+        number = str(self.expr(given)).strip('"') if given is not None else ""
+        if count is None or not re.fullmatch(r"-?[\d.]+", number):
+            return None
+        n = Fraction(number)
+        match name:
+            case "expand" | "contract":  # heard beside others alone
+                return ""
+            case "extend":
+                return f".fast({number})"
+            case "pace":
+                return f".fast({number} / {count})"
+            case "drop":
+                n = count + n if n < 0 else n - count
+        if not n or abs(n) >= count:
+            return "" if n else None
+        return f".zoom(0, {n / count})" if n > 0 else f".zoom({1 + n / count}, 1)"
+
+    def _echo(self, name: str, nodes: Sequence[Any]) -> str:
+        """Echoes by `gain`, as in Strudel; "" for arguments that are patterns."""
+        times, cycles, feedback = nodes if name == "echo" else (nodes[0], nodes[2], nodes[1])
+        if any(map(is_text, nodes)):
+            return ""
+        gain = f"{self._translate_operand(feedback)} ** k"
+        return f".echo_with({self.expr(times)}, {self.expr(cycles)}, lambda p, k: p.gain({gain}))"
 
     def _named_value(self, nodes: Sequence[Any]) -> str:
         """Translates the argument `speed(2)` to a keyword argument `speed=2`; "" for another."""

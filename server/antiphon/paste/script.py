@@ -47,12 +47,12 @@ class Script:
     """Lines of a script."""
 
     tempo: str = ""  # beats per minute
+    dialect: str = "strudel"
     lines: list[str] = field(default_factory=list)
     everything: list[str] = field(default_factory=list)  # changes of all tracks, as expressions of functions
     left_out: list[str] = field(default_factory=list)  # parts without a counterpart, each with its reason
     packs: frozenset[str] = frozenset()  # of the packs in the library, by `pack_key`
     imports: set[str] = field(default_factory=set)  # modules of Python that it needs
-    waves: set[str] = field(default_factory=set)  # signals whose values are taken at the beginning of an event
     pending: list[str] = field(default_factory=list)
     tracks: dict[str, range] = field(default_factory=dict)
     head: int = 0  # lines of the text before these
@@ -123,10 +123,13 @@ class Script:
         """The script as a file."""
         head = ['"""A program of another language, translated; what has no counterpart stands as a comment."""', ""]
         head += [f"import {name}" for name in sorted(self.imports)] + ([""] if self.imports else [])
-        head += ["from antiphon.live import *\n", f'patch("{PATCH}")', *([self.tempo] if self.tempo else []), ""]
-        if self.waves:
-            waves = sorted(self.waves)
-            head.insert(-1, f"{', '.join(waves)} = {', '.join(f'{one}.at_begin()' for one in waves)}")
+        head += [
+            "from antiphon.live import *\n",
+            f'patch("{PATCH}")',
+            f'dialect("{self.dialect}")',
+            *([self.tempo] if self.tempo else []),
+            "",
+        ]
         lines = list(self.lines)
         if self.everything:
             change = "lambda p: " + functools.reduce(lambda text, change: f"({change})({text})", self.everything, "p")

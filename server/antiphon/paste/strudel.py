@@ -20,9 +20,20 @@ from antiphon.paste.script import (
     tempo_lines,
     wrapped,
 )
-from antiphon.paste.words import FUNCTIONS, NAMELESS, PATTERN_FUNCTIONS, SILENT_FUNCTIONS, TUPLES, own_name
+from antiphon.paste.words import (
+    FUNCTIONS,
+    NAMELESS,
+    PATTERN_FUNCTIONS,
+    SETTERS,
+    SILENT,
+    SILENT_FUNCTIONS,
+    TUPLES,
+    own_name,
+)
 
 _TEMPOS = ("setcps", "setCps", "setcpm", "setCpm")
+DEFAULT_CYCLES = 30.0
+"""Cycles a minute of a program without a tempo."""
 _SETTINGS = ("all", "each", "samples", *_TEMPOS)
 """Functions that are not patterns, also after a label."""
 _OF_TEXTS = tuple(f"{name}(" for name in ("mini", *sorted(PATTERN_FUNCTIONS | TUPLES)))
@@ -51,6 +62,7 @@ class _Program(Expressions):
     def __init__(self, text: str, script: Script) -> None:
         super().__init__(text, script, self._body)
         self._numbers: dict[str, str] = {}
+        self._last: list[Any] = []  # calls at the end of a track's pattern
         words = list(re.finditer(r"[\w$]+", text))
         self._first = {word[0]: word.start() for word in reversed(words)}
 
@@ -183,6 +195,12 @@ class _Program(Expressions):
             self.script.comment(self.source(node), f"`antiphon sounds add {shlex.quote(given)}` brings these sounds")
 
     def _pattern(self, node: Any) -> CallChain | str:
+        self._last, link = [], node
+        while link.type == "CallExpression" and link.callee.type == "MemberExpression":
+            self._last.append(link)
+            if link.callee.property.name not in SETTERS | SILENT:  # the tempo of what stands before changes times
+                break
+            link = link.callee.object
         shown = self._item(node)
         if _is_nameless(shown):
             raise UnknownPartError("it names no sound, and Strudel plays nothing of it; end it with .note() or .s()")
@@ -205,11 +223,11 @@ class _Program(Expressions):
         pattern, tempo = self.receiver(node.callee.object), self._tempo(node.arguments[0], called)
         if not tempo.startswith(("tempo", "meter")):
             self.script.drop(f".{called}({self.source(node.arguments[0])})", "the script has one tempo")
-        elif self.script.tempo in ("", tempo):
+        elif called == "cps" or (self.script.tempo in ("", tempo) and node in self._last):
             self.script.tempo = tempo
         else:
-            factor = _cycles(tempo) / _cycles(self.script.tempo)
-            return pattern.then(f".fast({factor:.6g})")
+            factor = _cycles(tempo) / (_cycles(self.script.tempo) if self.script.tempo else DEFAULT_CYCLES)
+            return pattern.then(f".fast({factor:.6g})") if factor != 1 else pattern
         return pattern
 
     def _is_whole(self, node: Any) -> bool:

@@ -11,11 +11,22 @@ from typing import TypeAlias
 
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.paste.script import INVALID_STATEMENT_ERRORS, Script, UnknownPartError, number_of, tempo_lines
-from antiphon.paste.tidal_terms import SOUNDING, SYNTH_NOTE, Term, applied, code_of, joined, named, plays, section
+from antiphon.paste.tidal_terms import (
+    SOUNDING,
+    SYNTH_NOTE,
+    Term,
+    applied,
+    code_of,
+    joined,
+    name_tests,
+    named,
+    plays,
+    section,
+)
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"[^"]*")|(?P<number>\d+\.\d+(?:e-?\d+)?|\d+)|(?P<name>[A-Za-z_][\w']*)|(?P<sign><~|~>"""
-    r"""|\|\+\||\|\*\||\|-\||\|/\||\|<\||\|>\||\|=\||\|\+|\|\*|\|-|\|/|\|<|\|>|\+\||\*\||-\||/\||<\||>\||<>|<\$>"""
+    r"""|\|\+\||\|%\||\|%|%\||\|\*\||\|-\||\|/\||\|<\||\|>\||\|=\||\|\+|\|\*|\|-|\|/|\|<|\|>|\+\||\*\||-\||/\||<\||>\||<>|<\$>"""
     r"""|\\|->|[$.#()\[\],+*/%=-]))"""
 )
 _COMMENT = re.compile(r'"[^"]*"|(?<!\S)--+(?![!#$%&*+./<=>?@^|~:]).*|\{-(?:.|\n)*?(?:-\}|\Z)')
@@ -158,7 +169,7 @@ class TidalParser:
 
     def __init__(self, text: str, names: Mapping[str, Term | None], script: Script, *, synths: bool = False) -> None:
         """synths: whether a synth plays expressions that name no sound."""
-        self._tokens, self._names, self._script = list(_tokens(text)), names, script
+        self._tokens, self._names, self._script = list(_tokens(name_tests(text))), names, script
         pairs = enumerate(zip(self._tokens, self._tokens[1:], strict=False), 1)
         texts = [(at, one) for at, (maker, one) in pairs if maker in ("s", "sound")]
         used = [(at, term.code) for at, one in enumerate(self._tokens) if (term := names.get(one)) is not None]
@@ -322,4 +333,4 @@ def _tokens(text: str) -> Iterator[str]:
 def _strength(operator: str) -> tuple[int, str]:
     if operator in _BINDING:
         return _BINDING[operator]
-    return (7, "left") if operator and operator.strip("|<>+*/=-") == "" and "|" in operator else (0, "")
+    return (7, "left") if operator and operator.strip("|<>+*/=%-") == "" and "|" in operator else (0, "")

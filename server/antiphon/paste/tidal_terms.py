@@ -15,16 +15,17 @@ from antiphon.live.patterns.mini_reading import read
 from antiphon.paste import words
 from antiphon.paste.expressions import missing_reason
 from antiphon.paste.script import CallChain, UnknownPartError, name_of, quoted
-from antiphon.paste.words import FUNCTIONS, METHODS, RENAMED, ROUTES, SETTERS, SIGNALS, VALUE_NAMES
+from antiphon.paste.words import FUNCTIONS, METHODS, ROUTES, SETTERS, SIGNALS, TIDAL, VALUE_NAMES
 
-_VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "<": "set", ">": "set", "=": "set"}
+_VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "%": "mod", "<": "keep", ">": "set", "=": "set"}
 SYNTH_NOTE = "note of a synth"
 """Maker of the notes of SuperDirt's synths, by `n` or `note`."""
+_ARITHMETIC = ("+", "-", "*", "/", "%")
 _MAKERS = {"sound": "s", "s": "s", "n": "n", "note": "note", "up": "note", "midinote": "note", SYNTH_NOTE: "note"}
 SOUNDING = frozenset(_MAKERS)
 """Words that choose a sound: without them nothing plays."""
 _LISTS = frozenset({
-    "stack", "cat", "fastcat", "slowcat", "randcat", "overlay", "fastCat", "choose", "wchoose", "wrandcat",
+    "stack", "cat", "fastcat", "slowcat", "randcat", "overlay", "fastCat", "choose", "timecat", "wchoose", "wrandcat",
 })  # fmt: skip
 _PAIRS = (
     {"append": "slowcat", "slowAppend": "slowcat", "slowappend": "slowcat"}
@@ -38,19 +39,79 @@ _NAMED = re.compile(r"(?<![\w'.:])([a-g](?:[sf#])?)(\d?)(?![\w.])")
 _BARE = re.compile(r"(?<![\w'.:*/@!%?])-?\d")
 _TESTING = {"fix": 1, "contrast": 2}
 """Words that take values to compare with, and the number of arguments before these."""
-_IN_PARTS = ("zoom", "zoomArc", "within", "compress")
+_IN_PARTS = ("zoom", "zoomArc", "within_time", "within'", "compress")
 """Words that take the parts of a tuple separately."""
 _WHOLE = {"spread": 3, "slowspread": 3, "fastspread": 3, "interlace": 2} | dict.fromkeys(_PAIRS, 2)
 """Words that are not methods, and their number of arguments."""
 _FIRST = {"sew": 1, "stitch": 1, "wedge": 1, "euclidFull": 2}
 """Words of two patterns of which Tidal's first is the changed one here, and the number of arguments before them."""
-_TAKES = {"rolledBy": 1, "slice": 2, "rib": 2, "ribbon": 2, "echo": 3, "euclidOff": 3, "every'": 3}
+_TAKES = {"rolledBy": 1, "slice": 2, "rib": 2, "ribbon": 2, "euclidOff": 3, "every'": 3}
 """Number of arguments before the pattern, for words that need fewer of them here."""
 _CHORD = re.compile(r"[a-g\d][sf#]?'[a-z]")
 _NUMBER = re.compile(r"-?[\d.]+")
 _TURNS, _QUICK = re.compile(r"<[^<>]*>(?![*!(])"), re.compile(r'"[^"]*[\s*!(]')
 """Matches one step a cycle, and a text of several."""
+_TESTS = {"eq": "==", "lt": "<", "gt": ">", "le": "<=", "ge": ">="}
+_TEST = re.compile(r"\(\(\s*(==|<=?|>=?)\s*(\d+)\)\s*\.\s*\(\s*(?:`mod`|flip\s+mod)\s+(\d+)\s*\)\s*\)")
+_FRACTION = re.compile(r"(?<![\w.])(\d*\.?\d*)([whqestfx])(?![\w.])")
+_FRACTIONS = {"w": 1, "h": 1 / 2, "q": 1 / 4, "e": 1 / 8, "s": 1 / 16, "t": 1 / 3, "f": 1 / 5, "x": 1 / 6}
 _EUCLID = re.compile(r"\([^)]*\)")
+
+
+def _woven(cycles: str, part: str, name: str, parts: str) -> str:
+    """Parts at the same time, each later by an equal share of some cycles."""
+    return f"stack(*[{part}.early({cycles} * k / len({parts})) for k, {name} in enumerate({parts})])"
+
+
+_ALSO = {"weave'": "weaveWith", "eoffful": "euclidOffFull", "eoffFull": "euclidOffFull"}
+
+
+def _double(code: str) -> str:
+    return f"seq({code}).mul(2)" if code.startswith('"') else f"2 * {code}"
+
+
+def _stut(times: str, feedback: str, cycles: str) -> str:
+    share = f"({feedback} + (1 - {feedback}) * ({times} - k) / {times})"
+    return f"lambda p: p.echo_with({times}, {cycles}, lambda q, k: q.mul(gain={share}) if k else q)"
+
+
+def _ghost(change: str, at: float, cycles: str) -> str:
+    return f".superimpose(lambda q: ({change})(q).late({at} * {cycles}))"
+
+
+_SPELLED: dict[str, tuple[int, Callable[..., str]]] = {
+    "chunk'": (2, lambda n, f: f"lambda p: p.chunk_time(-{n}, {f})"),
+    "echo": (3, lambda n, t, share: f"lambda p: p.echo_with({n}, {t}, lambda q: q.mul(gain={share}))"),
+    "juxcut": (1, lambda f: f"lambda p: stack(p.set(pan=0, cut=-1), ({f})(p.set(pan=1, cut=-2)))"),
+    "loopFirst": (0, lambda: "lambda p: p.time_loop(1)"),
+    "stut": (3, _stut),
+    "smash'": (2, lambda n, factors: f"lambda p: cat(*[p.chop({n}).slow(k) for k in {factors}])"),
+    "soak": (2, lambda n, f: f"lambda p: cat({', '.join(f'({f})(' * k + 'p' + ')' * k for k in range(int(n)))})"),
+    "sometimesBy'": (2, lambda n, f: f"lambda p: p.degrade_by({n}).overlay(({f})(p).undegrade_by(1 - {n}))"),
+    "ghostWith": (2, lambda t, f: f"lambda p: p{''.join(_ghost(f, at, t) for at in (1.5, 2.5))}"),
+    "selectF": (2, lambda at, fs: f"lambda p: p.pick_f({_mini(at)}.mul(len({fs})).floor(), {fs})"),
+    "swingBy": (2, lambda amount, n: f"lambda p: p.swing_by({_double(amount)}, {n})"),
+    "unDegradeBy": (1, lambda share: f"lambda p: p.undegrade_by(seq({share}).mul(-1).add(1))"),
+    "within'": (3, lambda a, b, f: f"lambda p: ({f})(p.zoom({a}, {b})).compress({a}, {b}).overlay("
+                f"p.filter_when(lambda t: not {a} <= t % 1 < {b}))"),
+}  # fmt: skip
+"""Changes that are spelt by other words here: their number of arguments, and the code of them."""
+_NUMERIC = ("echo", "soak", "sometimesBy'", "stut")
+_PICKED: dict[str, tuple[int, Callable[..., str]]] = {
+    "binaryN": (2, lambda digits, number: f"binary_n({number}, {digits})"),
+    "euclidOffFull": (5, lambda k, n, r, p, q: f"{p}.euclid_off({k}, {n}, {r}).overlay({q}.euclid_inv({k}, {n}, {r}))"),
+    "inhabit": (2, lambda choices, text: f"{_mini(text)}.pick_squeeze(dict({choices}))"),
+    "select": (2, lambda at, choices: f"{_mini(at)}.mul(len({choices}) - 1).floor().pick({choices})"),
+    "squeeze": (2, lambda text, choices: f"{_mini(text)}.pickmod_squeeze({choices})"),
+    "ur": (4, lambda t, text, choices, _: f"{_mini(text)}.slow({t}).pick_restart(dict({choices}))"),
+    "weave": (3, lambda t, base, parts: _woven(t, f"p.set({base}.slow({t}))", "p", parts)),
+    "weaveWith": (3, lambda t, base, changes: _woven(t, f"f({base}.slow({t}))", "f", changes)),
+}
+"""Words that make a pattern of their arguments: their number, and the code."""
+
+
+def _mini(code: str) -> str:
+    return f"mini({code})" if code.startswith('"') else code
 
 
 _PATTERNS = {"pattern": "pattern", "signal": "signal", "text": "value", "value": "value"}
@@ -78,9 +139,15 @@ def named(name: str) -> Term:
         return Term("change", "lambda p: p")
     if name == "silence":
         return Term("pattern", CallChain("silence()"))
+    if name in _SPELLED:
+        return _spelled(name, ())
+    if found := re.fullmatch(r"cycle_(\d+)_(\d+)_(\w\w)", name):
+        return Term("value", f"lambda cycle: cycle % {found[1]} {_TESTS[found[3]]} {found[2]}")
+    if name == "Arc" or (name := _ALSO.get(name, name)) in _PICKED:
+        return Term("word", "", name)
     if name in _MAKERS or name in _PAIRS or name in ("const", "fmap", "ncat"):
         return Term("maker" if name in _MAKERS else "word", "", name)
-    word = RENAMED.get(name, name)
+    word = TIDAL.get(name, name)
     if word in SIGNALS:
         return Term("signal", CallChain(name_of(word)))
     if word in METHODS or word in FUNCTIONS or word in _TAKES:
@@ -97,6 +164,16 @@ def applied(term: Term, argument: Term) -> Term:
             return Term("change", f"lambda p: {_chain(argument)}")
         case "word" if term.name == "fmap":  # a change of values is one of the pattern
             return argument
+        case "word" if term.name == "Arc" and term.given:
+            return Term("tuple", "", given=(*term.given, str(code_of(argument))))
+        case "word" if term.name == "timecat" and argument.kind == "list":
+            return _join_weighted(argument.given)
+        case "word" if term.name in _PICKED:
+            given = (*term.given, str(_control(argument).code if argument.kind == "word" else code_of(argument)))
+            if term.name == "ur" and len(given) == 4 and given[3] != "[]":
+                raise UnknownPartError("its changes are written behind its patterns here")
+            count, pick = _PICKED[term.name]
+            return Term("pattern", CallChain(pick(*given))) if len(given) == count else replace(term, given=given)
         case "word" if term.name == "ncat" and argument.kind == "list":
             return _join_patterns("arrange", argument.given)
         case "word":
@@ -107,7 +184,12 @@ def applied(term: Term, argument: Term) -> Term:
                 value = re.sub(r'^"(-?[\d.]+)"$', r"\1", argument.given[0])
                 return replace(term, given=(*term.given, f"{name_of(argument.name)}={value}"))
             changes = any(given.startswith("lambda") for given in term.given)
-            if argument.kind in _PATTERNS and _is_full(term) and (changes or not _is_number(argument)):
+            if (
+                argument.kind in _PATTERNS
+                and term.name not in _WHOLE
+                and _is_full(term)
+                and (changes or not _is_number(argument))
+            ):
                 if term.name in _FIRST:
                     return Term(
                         _PATTERNS[argument.kind],
@@ -118,6 +200,8 @@ def applied(term: Term, argument: Term) -> Term:
                 return Term(_PATTERNS[argument.kind], changed, zero=argument.zero)
             if term.name in _LISTS and argument.kind == "list":
                 return _join_patterns(term.name, argument.given)
+            if term.name == "off" and not term.given:
+                argument = _counted(argument)
             if term.name == "scale" and argument.kind == "text":  # from note 0 on
                 argument = replace(argument, code=re.sub(r"[A-Za-z]\w*", r"c-1:\g<0>", str(argument.code)))
             if term.name == "scale" and not term.given and _is_number(argument):  # Tidal's range before 1.0
@@ -127,6 +211,8 @@ def applied(term: Term, argument: Term) -> Term:
             )
             parts = argument.given if opened else (str(code_of(argument)),)
             given = (*term.given, *parts)
+            if term.name in _SPELLED:
+                return _spelled(term.name, given)
             if term.name == "every'" and len(given) == _TAKES[term.name]:
                 return Term("word", "", "every", (given[0], given[2], f"first={given[1]}"))
             return Term("word", "", term.name, given)
@@ -135,6 +221,33 @@ def applied(term: Term, argument: Term) -> Term:
         case "change" if argument.kind in _PATTERNS:
             return Term(_PATTERNS[argument.kind], _changed(str(term.code), _chain(argument)), zero=argument.zero)
     raise UnknownPartError(f"{term.name or str(term.code)[:40]} takes no argument here")
+
+
+def _counted(term: Term) -> Term:
+    """A text of times with the letters of Tidal's fractions as numbers: "e" is an eighth."""
+    if term.kind != "text":
+        return term
+    return replace(
+        term, code=_FRACTION.sub(lambda found: f"{float(found[1] or 1) * _FRACTIONS[found[2]]:.9g}", str(term.code))
+    )
+
+
+def _spelled(name: str, given: tuple[str, ...]) -> Term:
+    """Change by a word that is spelt otherwise; the word until it has all of its arguments."""
+    count, spell = _SPELLED[name]
+    if len(given) < count:
+        return Term("word", "", name, given)
+    if name in _NUMERIC:
+        given = tuple(re.sub(r'^"(-?[\d.]+)"$', r"\1", one) for one in given)
+        if any('"' in one for one in given if not one.startswith("lambda")):
+            raise UnknownPartError("its arguments are numbers here")
+    return Term("change", spell(*given))
+
+
+def _join_weighted(pairs: Sequence[str]) -> Term:
+    """Joins pairs of a weight and a pattern to a cycle; texts give a pattern of values."""
+    shown = ", ".join(re.sub(r'^\((.+?), ("[^"]*")\)$', r"(\1, mini(\2))", pair) for pair in pairs)
+    return Term("value" if "mini(" in shown else "pattern", CallChain(f"timecat({shown})"))
 
 
 def _change_first_pattern(term: Term, other: str) -> CallChain:
@@ -157,7 +270,7 @@ def _join_patterns(name: str, parts: Sequence[str]) -> Term:
 
 def _changed(change: str, pattern: CallChain) -> CallChain:
     """Applies a change to a pattern, as a method if it is one."""
-    if change.startswith("lambda p: p."):
+    if change.startswith("lambda p: p.") and not re.search(r"\bp\b", change[12:]):
         return pattern.then(change.removeprefix("lambda p: p"))
     if re.match(r"\w+\(", change):
         return pattern.then(f".{change}")
@@ -205,6 +318,12 @@ def _shift_note_name(zero: int, found: re.Match[str]) -> str:
     """Name of a note for `zero` as Tidal's c5."""
     letter = found[1][0] + found[1][1:].replace("f", "b")
     return f"{letter}{int(found[2] or 5) - 6 + zero // 12}"
+
+
+def name_tests(code: str) -> str:
+    """Code in which each test of a cycle's number, such as ((== 0).(`mod` 2)), is a name."""
+    names = {sign: name for name, sign in _TESTS.items()}
+    return _TEST.sub(lambda found: f"cycle_{found[3]}_{found[2]}_{names[found[1]]}", code)
 
 
 def code_of(term: Term) -> CallChain | str:
@@ -263,43 +382,43 @@ def _is_full(term: Term) -> bool:
 
 def joined(operator: str, left: Term, right: Term) -> Term:
     match operator:
-        case "$" | "<$>":
+        case "$":
             return applied(left, right)
+        case "<$>":  # of values, without times
+            return applied(replace(left, code=str(left.code).replace(".mix(", "(")) if left.code else left, right)
         case ".":
             inner, outer = code_of(right), code_of(left)
             return Term("change", f"lambda p: {_call(outer)}({_call(inner)}(p))")
         case "<~" | "~>":
+            left = _counted(left)
             return Term("pattern", _chain(right).then(f".{'early' if operator == '<~' else 'late'}({code_of(left)})"))
         case ",":
             given = (*(left.given if left.kind == "tuple" else (str(code_of(left)),)), str(code_of(right)))
             return Term("tuple", f"({', '.join(given)})", given=given)
         case "<>":
-            return Term("pattern", CallChain(f"stack({code_of(left)}, {code_of(right)})"))
-    if left.kind == "word" and left.name in SETTERS and len(left.given) == 1:  # times of a value
-        value = left.given[0]
-        kind = "mini" if value[0] == '"' else "pure" if re.fullmatch(r"[-+*/\d.\s()]+", value) else ""
-        links = (f".as_({quoted(VALUE_NAMES.get(left.name, left.name))})", ROUTES.get(left.name, ""))
-        left = Term("pattern", CallChain(f"{kind}({value})" if kind else value, tuple(filter(None, links))))
+            return _join_patterns("stack", (str(code_of(left)), str(code_of(right))))
+    left = _control(left)
     if left.kind == "pattern":
         zero = left.zero or right.zero
         return Term(
             "pattern", _chain(left).then(_offset_note_change(_value_change_code(operator, right), zero)), zero=zero
         )
     both = _is_both(operator)
-    if left.kind in ("text", "value") and operator.strip("|") in ("+", "-", "*", "/"):
+    if left.kind in ("text", "value") and operator.strip("|") in _ARITHMETIC:
         if operator in ("+|", "*|"):  # the times are those of the right one
             left, right = right, left
-        operator = operator if operator in ("-|", "/|") else operator.strip("|")
-    if operator in ("+", "-", "*", "/", "%") and left.kind == "value" and right.kind == "value":
+        modulo = operator.strip("|") == "%"
+        operator = "|%" if modulo else operator if operator in ("-|", "/|") else operator.strip("|")
+    if operator in _ARITHMETIC and left.kind == "value" and right.kind == "value":
         sign = "/" if operator == "%" else operator
         return Term("value", f"({left.code} {sign} {right.code})")
-    if operator in ("+", "-", "*", "/"):
+    if operator in ("+", "-", "*", "/", "|%"):
         left, right = _numbered(left), _numbered(right)
         if operator == "+" and right.kind == "text" and _CHORD.search(str(right.code)):
             left, right = right, left
-        word = {"+": "add", "-": "sub", "*": "mul", "/": "div"}[operator]
+        word = {"+": "add", "-": "sub", "*": "mul", "/": "div", "|%": "mod"}[operator]
         mix = ".mix" if _is_quick(right) and not _is_number(left) and both else ""
-        if _is_number(left) and operator != "/":  # the times are those of the right one
+        if _is_number(left) and operator not in ("/", "|%"):  # the times are those of the right one
             negative = (".mul(-1)",) if operator == "-" else ()
             return Term(
                 "value", CallChain(str(_chain(right)), (*negative, f".{word.replace('sub', 'add')}({left.code})"))
@@ -308,17 +427,30 @@ def joined(operator: str, left: Term, right: Term) -> Term:
     raise UnknownPartError(f"{operator} joins patterns")
 
 
+def _control(term: Term) -> Term:
+    """A value of notes, such as `pan sine`, as a pattern; another term unchanged."""
+    if term.kind != "word" or term.name not in SETTERS or len(term.given) != 1:
+        return term
+    value = term.given[0]
+    kind = "mini" if value[0] == '"' else "pure" if re.fullmatch(r"[-+*/\d.\s()]+", value) else ""
+    links = (f".as_({quoted(VALUE_NAMES.get(term.name, term.name))})", ROUTES.get(term.name, ""))
+    return Term("pattern", CallChain(f"{kind}({value})" if kind else value, tuple(filter(None, links))))
+
+
 def _call(code: CallChain | str) -> str:
     return f"({code})" if str(code).startswith("lambda") else str(code)
 
 
-def _value_change_code(operator: str, right: Term) -> str:
-    """Change that adds values of another pattern: `# speed 2` and similar."""
+def _value_change_code(operator: str, right: Term, *, cuts: bool = False) -> str:
+    """Change that adds values of another pattern: `# speed 2` and similar.
+
+    `cuts`: an operator that takes the times of both sides ends what sounds beyond a cycle there, also with a number.
+    """
     word = "set" if operator == "#" else _VALUES[operator.strip("|")]
-    mixed = word in ("add", "sub") and _is_both(operator) and any(map(_has_steps, right.given))
+    mixed = word in ("add", "sub") and _is_both(operator) and (cuts or any(map(_has_steps, right.given)))
     word += ".mix" if mixed else ""
-    if operator in ("|<", "<|", "|<|"):
-        raise UnknownPartError(f"{operator} keeps the values of its left side, which no word does here")
+    if operator[0] != "|" and operator[-1] == "|":  # the times of the right side
+        word = f"{word.replace('times', 'mul')}.out"
     if right.kind == "word" and len(right.given) == 1:
         return _with(word, right.name, right.given[0])
     if right.kind == "pattern" and isinstance(right.code, CallChain):
@@ -340,7 +472,7 @@ def _offset_note_change(link: str, zero: int) -> str:
 
 
 def _with(word: str, name: str, value: str) -> str:
-    if word == "set":
+    if word in ("set", "keep"):
         if name == "octave":  # Tidal's is 5 where there is none
             value = f"{float(value) - 5:g}" if _NUMBER.fullmatch(value) else f"seq({value}).sub(5)"
         elif name == "velocity":
@@ -348,8 +480,14 @@ def _with(word: str, name: str, value: str) -> str:
             value = scaled or f"seq({value}).mul(127).clamp(1, 127)"
         elif value.startswith('"') or _NUMBER.fullmatch(value):
             value = words.bounded(value, name)
+        if word == "keep":
+            return f".keep({name_of(VALUE_NAMES.get(name, name))}={value})"
         return f".{name_of(name)}({value}){ROUTES.get(name, '')}"
-    return f".{word}({value})" if name == "note" and word[:3] in ("add", "sub") else f".{word}({name_of(name)}={value})"
+    return (
+        f".{word}({value})"
+        if name == "note" and word in ("add", "sub", "add.mix", "sub.mix")
+        else f".{word}({name_of(name)}={value})"
+    )
 
 
 def section(operator: str, left: Term | None, right: Term | None) -> Term:
@@ -357,8 +495,10 @@ def section(operator: str, left: Term | None, right: Term | None) -> Term:
     if operator == "$" and right is not None and not right.code:
         return Term("change", "lambda f: f")
     if operator in ("<~", "~>") and left is not None:
+        left = _counted(left)
         return Term("change", f"{'early' if operator == '<~' else 'late'}({code_of(left)})")
     if right is not None and operator not in ("$", "."):
-        named_one = operator if "|" in operator or operator == "#" else f"|{operator}"
-        return Term("change", f"lambda p: p{_offset_note_change(_value_change_code(named_one, right), right.zero)}")
+        named_one = operator if "|" in operator or operator == "#" else f"|{operator}|"
+        link = _value_change_code(named_one, right, cuts=_is_both(named_one) and operator != "#")
+        return Term("change", f"lambda p: p{_offset_note_change(link, right.zero)}")
     raise UnknownPartError(f"({operator}) alone is not read here")

@@ -1,13 +1,16 @@
 """Words of live scripts that differ in Strudel and Tidal; converts Strudel's mini-notation."""
 
 import builtins
+import math
 import re
 import tomllib
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
+from antiphon.live.patterns.mini_parser import Sequence, Simultaneous, parse
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.words.samples import PARTS
 from antiphon.live.patterns.words.table import UNSUPPORTED_WORDS as UNSUPPORTED_WORDS, WORDS
@@ -18,13 +21,13 @@ RENAMED: dict[str, str] = _TABLES["renamed"]
 """Our names of differently named words."""
 STRUDEL: dict[str, str] = RENAMED | _TABLES["strudel"]
 """Our names of Strudel's words, whose scale differs from Tidal's."""
+TIDAL: dict[str, str] = RENAMED | _TABLES["tidal"]
+"""Our names of Tidal's words."""
 SILENT = frozenset(_TABLES["silent"]["words"])
 """Pattern words without audible effect: drawing or naming."""
 SILENT_FUNCTIONS = frozenset(_TABLES["silent"]["functions"])
 FUNCTIONS = frozenset(live.__all__)
 SIGNALS = frozenset(name for name in live.__all__ if isinstance(getattr(live, name), Pattern))
-WAVES = SIGNALS - {"rand", "rand2", "brand", "perlin"}
-"""Signals sampled by Strudel at the beginning of an event."""
 SETTERS = frozenset(name for word in WORDS.values() if word.group == "notes" for name in word.names)
 """Words with a single value."""
 LISTED = frozenset(name for word in PARTS for name in WORDS[word].names)
@@ -105,6 +108,16 @@ def scaled(text: str, factor: float) -> str:
     return _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]) * factor, 1), factor):g}", plain(text))
 
 
+def count_steps(text: str) -> Fraction:
+    """Steps of a text in mini-notation, as Strudel counts them. Raises UsageError: it is none."""
+    match parse(plain(text)):
+        case Sequence() as steps:
+            return steps.weight
+        case Simultaneous(parts):
+            return Fraction(math.lcm(*(int(part.weight) for part in parts)))
+    return Fraction(1)
+
+
 def is_number(text: str) -> bool:
     """True for a number alone."""
     return _PLAIN_NUMBER.fullmatch(text) is not None
@@ -117,8 +130,8 @@ def is_notes(text: str) -> bool:
 
 
 def bounded(text: str, kind: str) -> str:
-    """Clips the numbers of a text to the range of its word."""
-    low, high = BOUNDS.get(VALUE_NAMES.get(RENAMED.get(kind, kind), ""), (None, None))
+    """Clips the numbers of a text to the range of a word of live scripts."""
+    low, high = BOUNDS.get(VALUE_NAMES.get(kind, ""), (None, None))
     if low is None or high is None:
         return text
     return _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]), low), high):g}", text)
@@ -126,7 +139,7 @@ def bounded(text: str, kind: str) -> str:
 
 def convert_word_text(text: str, kind: str) -> str:
     """Converts differences in how a word reads its text."""
-    text = bounded(text, kind)
+    text = bounded(text, STRUDEL.get(kind, kind))
     change: Callable[[str], str] = plain
     if kind in _NOTED:
         change = notes

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.mini_reading import read
+from antiphon.live.patterns.mini_reading import read, truth
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Number, exact
 
@@ -27,7 +27,6 @@ Argument: TypeAlias = Number | str | Queried[Any]
 """A number, a text in mini-notation such as "<2 3>", or a pattern of numbers."""
 Truth: TypeAlias = bool | str | Queried[Any]
 """A switch, a text in mini-notation such as "t f" or "1 0", or a pattern of them."""
-_FALSE = ("f", "false", "0")
 
 
 def figure(word: str) -> tuple[float]:
@@ -38,11 +37,6 @@ def figure(word: str) -> tuple[float]:
     except (ValueError, ZeroDivisionError):
         raise UsageError(f"a number is wanted here, as in 3 or 0.5, not {word[:40]!r}") from None
     return (int(value) if value.is_integer() and abs(value) < 2**53 else value,)
-
-
-def truth(word: str) -> tuple[bool]:
-    """Parses a switch of mini-notation: `f` and `0` are off; `t`, `x`, `1`, other numbers and words are on."""
-    return (word.lower() not in _FALSE,)
 
 
 def name_value(value: object) -> str:
@@ -83,7 +77,9 @@ def truths(argument: Truth, what: str) -> Query[bool]:
     if isinstance(argument, bool):
         return queries.pure(argument)
     if hasattr(argument, "events"):
-        return queries.map_values(argument.events, bool)
+        return queries.map_values(
+            argument.events, lambda value: truth(value)[0] if isinstance(value, str) else bool(value)
+        )
     raise UsageError(f"{what} takes a switch, a text such as 't f' or a pattern, not {str(argument)[:40]!r}")
 
 

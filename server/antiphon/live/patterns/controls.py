@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, Self, TypeAlias, overload
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns import queries
+from antiphon.live.patterns import dialects, queries
 from antiphon.live.patterns.arguments import Argument, each, figure, name_value, numbers, whole
 from antiphon.live.patterns.harmony import Scale, note_words, parse_note_name, scale_of
 from antiphon.live.patterns.mini_reading import read
@@ -70,11 +70,23 @@ class ControlPattern(Pattern[Values]):
         """Plays the pattern on the left and a changed copy on the right."""
         return self.jux_by(1, change)
 
-    def jux_by(self, amount: Number, change: Callable[[Self], Self]) -> Self:
+    def jux_by(self, amount: Argument, change: Callable[[Self], Self]) -> Self:
         """Plays the pattern left and a changed copy right. `amount`: 0 has both in the middle, 1 is full separation."""
-        away = float(exact(amount, "jux_by")) / 2
-        left, right = self.set(pan=0.5 - away), self._changed(change, "jux(rev)").set(pan=0.5 + away)
-        return self._new(queries.stack([left.events, right.events]))
+        changed = self._changed(change, "jux(rev)")
+        strudel = dialects.current() == dialects.STRUDEL
+
+        def panned(query: Query[Values], by: float) -> Query[Values]:
+            if not strudel:
+                return queries.map_values(query, lambda values: {**values, "pan": 0.5 + by})
+            return queries.map_values(  # from where it is
+                query, lambda values: {**values, "pan": min(max(plain_number(values.get("pan", 0.5)) + by, 0.0), 1.0)}
+            )
+
+        def parted(width: Fraction) -> Query[Values]:
+            away = float(width) / 2
+            return queries.stack([panned(self.events, -away), panned(changed.events, away)])
+
+        return self._new(each(amount, "jux_by", parted))
 
     def echo(self, times: int, cycles: Number, fade: float = 0.6) -> Self:
         """Repeats each event later and softer.
@@ -183,11 +195,15 @@ def _word_or_number(word: str) -> tuple[Value]:
 
 def _sound(word: str) -> tuple[Values]:
     name, _, number = word.partition(":")
-    return ({"s": name, "n": int(figure(number)[0])} if number else {"s": name},)
+    number, _, gain = number.partition(":")
+    found: dict[str, Value] = {"s": name}
+    if number:
+        found["n"] = int(figure(number)[0])
+    return ({**found, "gain": figure(gain)[0]} if gain else found,)
 
 
 def values_of(name: str, argument: Argument, *, plain: bool = False) -> Query[Any]:
-    """Query of a control's values: `{name: value}`, or the bare value if `plain`; `s="bd:2"` also sets `n`."""
+    """Query of a control's values: `{name: value}`, or the bare value if `plain`; `s="bd:2:.5"` sets `n`, `gain`."""
     named: Query[Any]
     if isinstance(argument, str):
         if name == "s":

@@ -55,8 +55,9 @@ def chord(name: str) -> tuple[int | float, ...]:
     """The notes of a chord.
 
     `name`: a root, and a name in `CHORDS` or the rest of a chord symbol, "c4 minor7" or "c4'm7b5"; a root alone is
-    major. After further quotation marks: the number of notes, `i` for each inversion, `o` for open position:
-    "c4'maj7'5'ii". Returns MIDI note numbers, from the lowest. Raises UsageError: there is no such note or chord.
+    major. After further quotation marks: the number of notes, `i` for each inversion, `o` for open position, `d1` for
+    the highest note an octave lower (`d2`: the next one): "c4'maj7'5'ii". Returns MIDI note numbers, from
+    the lowest. Raises UsageError: there is no such note or chord.
     """
     root, *rest = re.split(r"['\s]+", name.strip())
     kind, changes = (rest[0], rest[1:]) if rest and rest[0] else ("major", [])
@@ -70,10 +71,13 @@ def chord(name: str) -> tuple[int | float, ...]:
         elif change and set(change) == {"i"} and len(change) <= 16:
             for _ in change:
                 notes = [*notes[1:], notes[0] + 12]
+        elif re.fullmatch(r"d[1-9]", change) and int(change[1]) <= len(notes):
+            place = len(notes) - int(change[1])
+            notes = [notes[place] - 12, *notes[:place], *notes[place + 1 :]]
         elif change == "o" and len(notes) > 2:
             notes = [notes[0] - 12, notes[2] - 12, notes[1], *notes[3:]]
         else:
-            raise UsageError(f"a chord takes a number of notes, i or o after its name, not {change[:40]!r}")
+            raise UsageError(f"a chord takes a number of notes, i, o or d1 after its name, not {change[:40]!r}")
     return tuple(sorted(notes))
 
 

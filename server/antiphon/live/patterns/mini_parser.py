@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from antiphon.kernel.errors import UsageError
+from antiphon.live.patterns.dialects import current as current_dialect
 
 # ---- Syntax tree of mini-notation
 
@@ -271,8 +272,8 @@ class _Parser:
         return self._streams
 
     def _copy(self, node: Node) -> Node:
-        """Copy of a node, with new random streams."""
-        if not self._random(node):
+        """Copy of a node, with new random streams; in a dialect with the same."""
+        if current_dialect() or not self._random(node):
             return node
         changes: dict[str, Any] = {"stream": self._stream()} if isinstance(node, Choice | RandomStep) else {}
         for field in fields(node):
@@ -350,7 +351,7 @@ class _Parser:
         return Sequence(tuple(Weighted(Sequence(tuple(group))) for group in groups if group))
 
     def _range(self, steps: list[Weighted]) -> bool:
-        """Parses `.. 3` after a number: each number between becomes a step; for patterns they share one step."""
+        """Parses `.. 3` after a number: the numbers between share its step."""
         column = self._at
         if not self._take(".."):
             return False
@@ -364,9 +365,8 @@ class _Parser:
         low, high = (number(word, self._text, "a range") for word in (before, last))
         if abs(high - low) >= MAX_COPIES:
             raise self._error(f"a range has at most {MAX_COPIES} numbers", column)
-        first, *others = (Word(text, before.column) for text in numbers_between(low, high))
-        steps[-1] = Weighted(first, steps[-1].weight)
-        steps += map(Weighted, others)
+        numbers = tuple(Weighted(Word(text, before.column)) for text in numbers_between(low, high))
+        steps[-1] = Weighted(Sequence(numbers), steps[-1].weight)
         return True
 
     # ---- steps

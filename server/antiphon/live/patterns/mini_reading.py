@@ -5,7 +5,8 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns import queries
+from antiphon.live.patterns import dialects, queries
+from antiphon.live.patterns.dialects import STRUDEL
 from antiphon.live.patterns.mini_parser import (
     MAX_COPIES,
     Choice,
@@ -29,6 +30,7 @@ from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Places, current
 
 T = TypeVar("T")
+_FALSE = ("f", "false", "0")
 MAX_EVENTS = 4096
 """Maximum events of a cycle: 16 a beat for each of 64 voices."""
 MAX_DEPTH = 64
@@ -50,11 +52,17 @@ def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
     return reading.query(node, value)
 
 
+def truth(word: str) -> tuple[bool]:
+    """Parses a switch of mini-notation: `f` and `0` are off; `t`, `x`, `1`, other numbers and words are on."""
+    return (word.lower() not in _FALSE,)
+
+
 class _Reading:
     def __init__(self, text: str, start: int | None) -> None:
         """`start`: position of the text in the script, if known."""
         self._text, self._start = text, start
         self._seeker = current()
+        self._dialect = dialects.current()
         self._depth = 0
         self._counts: dict[int, Fraction] = {}
         self._queries: dict[int, Any] = {}
@@ -177,7 +185,7 @@ class _Reading:
             case Range(low, high):
                 return self._each(low, lambda a: self._each(high, lambda b: self._between(node, a, b, value)))
             case Euclid(inner):
-                return self._euclid(node, self.query(inner, value))
+                return self._euclid(node, self.query(inner, value), value)
             case Joined():
                 return self._joined(node, value)
             case RandomStep(inner, share, stream):
@@ -247,7 +255,7 @@ class _Reading:
 
         return shared(played[0][0]) if steps is None else self._each(steps, shared)
 
-    def _euclid(self, node: Euclid, played: Query[T]) -> Query[T]:
+    def _euclid(self, node: Euclid, played: Query[T], value: Callable[[str], Values[T]]) -> Query[T]:
         def whole(n: Fraction) -> int:
             if n.denominator != 1:
                 raise MiniError("a euclidean rhythm takes whole numbers", self._text, node.column)
@@ -256,13 +264,25 @@ class _Reading:
         for argument in (node.pulses, node.steps, *(() if node.rotation is None else (node.rotation,))):
             for n in self._numbers(argument):
                 whole(n)
+        # switches of Tidal are off between the beginnings of a rhythm
+        off: Query[Any] = queries.pure(False) if self._dialect < STRUDEL and value is truth else queries.silence
         rotation: Node = Word("0", node.column) if node.rotation is None else node.rotation
         return self._each(
             node.pulses,
             lambda k: self._each(
-                node.steps, lambda n: self._each(rotation, lambda r: queries.euclid(played, int(k), int(n), int(r)))
+                node.steps, lambda n: self._each(rotation, lambda r: self._rhythm(played, int(k), int(n), int(r), off))
             ),
         )
+
+    def _rhythm(self, played: Query[T], pulses: int, steps: int, rotation: int, off: Query[T]) -> Query[T]:
+        """A euclidean rhythm as the dialect has it: in Strudel of the values that the pattern has at its beginnings."""
+        if self._dialect == STRUDEL:
+            rhythm = queries.euclid(queries.pure(None), pulses, steps, rotation)
+            return queries.apply_left(rhythm, played, lambda _, value: value)
+        found = queries.euclid(played, pulses, steps, rotation)
+        if off is queries.silence:
+            return found
+        return queries.stack([found, queries.euclid(off, -pulses or -steps, steps, rotation)])
 
     def _each(self, argument: Node, change: Callable[[Fraction], Query[T]]) -> Query[T]:
         """Query of `change` for an argument: once if it is constant, else for each value while active."""

@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Any, Generic, Self, TypeVar
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns import queries
+from antiphon.live.patterns import dialects, queries
 from antiphon.live.patterns.arguments import Argument, Truth, each, name_value, numbers, truths, whole
+from antiphon.live.patterns.dialects import FIRST_STREAM as FIRST_STREAM
 from antiphon.live.patterns.harmony import parse_note_name
 from antiphon.live.patterns.queries import Query, chance
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
@@ -20,8 +21,6 @@ MAX_TIMES = 1024
 """Largest factor of `fast`, `ply` and `segment`."""
 SHOWN = 8
 """Maximum events in a pattern's `repr`."""
-FIRST_STREAM = 1 << 32
-"""First random stream of script calls; the mini-notation uses the lower ones."""
 
 
 class Pattern(Generic[T]):
@@ -98,10 +97,14 @@ class Pattern(Generic[T]):
         """Plays every second cycle backwards."""
         return self.every(2, lambda p: p.rev(), first=1)
 
-    def iter(self, steps: int) -> Self:
+    def iter(self, steps: Argument) -> Self:
         """Begins each cycle one step later, with `steps` steps to a cycle; repeats after `steps` cycles."""
-        n = whole(exact(steps), "iter", 1, MAX_TIMES)
-        return self._new(queries.cat([queries.shift(self.events, Fraction(-k, n)) for k in range(n)]))
+
+        def later(count: Fraction) -> Query[T]:
+            n = whole(count, "iter", 1, MAX_TIMES)
+            return queries.cat([queries.shift(self.events, Fraction(-k, n)) for k in range(n)])
+
+        return self._new(each(steps, "iter", later))
 
     def ply(self, times: Argument) -> Self:
         """Repeats each event `times` times within its own length."""
@@ -239,11 +242,24 @@ class Pattern(Generic[T]):
 
     def some_cycles(self, change: Callable[[Self], Self], share: float = 0.5, seed: int = 0) -> Self:
         """Changes a fraction of the cycles at random, each as a whole."""
+
+        def chosen(cycle: int, given: int) -> bool:
+            return chance(given, FIRST_STREAM + seed, Fraction(cycle)) < share
+
+        def some(cycle: int, span: Span, given: int) -> list[CycleEvent[T]]:
+            return self.events(span, given) if chosen(cycle, given) else []
+
+        if dialects.current() == dialects.STRUDEL:  # changes the cycles that are chosen, without the others
+            changed = self._new(queries.by_cycle(some))._changed(change, "some_cycles(rev)").events
+
+            def rest(cycle: int, span: Span, given: int) -> list[CycleEvent[T]]:
+                return [] if chosen(cycle, given) else self.events(span, given)
+
+            return self._new(queries.stack([queries.by_cycle(rest), changed]))
         changed = self._changed(change, "some_cycles(rev)").events
 
         def inner(cycle: int, span: Span, given: int) -> list[CycleEvent[T]]:
-            chosen = chance(given, FIRST_STREAM + seed, Fraction(cycle)) < share
-            return (changed if chosen else self.events)(span, given)
+            return (changed if chosen(cycle, given) else self.events)(span, given)
 
         return self._new(queries.by_cycle(inner))
 

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import TypeAlias, TypeVar
 
 from antiphon.kernel.errors import UsageError
+from antiphon.live.patterns import dialects
 from antiphon.live.patterns.spans import CycleEvent, Places, Span, join_places
 
 # ---- Seeded random numbers as a function of time. The same seed gives the same numbers, in any query order
@@ -26,7 +27,12 @@ def _mix(x: int) -> int:
 
 
 def chance(seed: int, stream: int, time: Fraction) -> float:
-    """Random number from 0 to below 1, in steps of 2 ** -53, at a time in cycles or beats; `stream`: one per use."""
+    """Random number from 0 to below 1, in steps of 2 ** -53, at a time in cycles or beats; `stream`: one per use.
+
+    A seed below 0 is a dialect.
+    """
+    if seed < 0:
+        return dialects.draw(seed, stream, time)
     x = _mix((seed ^ _mix(stream & _MASK)) & _MASK)
     x = _mix(x ^ (time.numerator & _MASK))
     x = _mix(x ^ (time.denominator & _MASK))
@@ -65,8 +71,16 @@ def pure(value: T, places: Places = ()) -> Query[T]:
 
 
 def signal(at: Callable[[Fraction, int], T]) -> Query[T]:
-    """Continuous signal: a query gives one event, with `at(time, seed)` at the middle of its span."""
-    return lambda span, seed: [CycleEvent(None, span, at(span.middle, seed))]
+    """Continuous signal: a query gives one event, with `at(time, seed)` at the middle of its span.
+
+    In a dialect that reads there, at its beginning.
+    """
+    return lambda span, seed: [CycleEvent(None, span, at(moment(span, seed), seed))]
+
+
+def moment(span: Span, seed: int) -> Fraction:
+    """Time of a span at which signals and chance are read."""
+    return span.begin if dialects.reads_beginning(seed) else span.middle
 
 
 def by_cycle(inner: Callable[[int, Span, int], list[CycleEvent[T]]]) -> Query[T]:
@@ -243,7 +257,13 @@ def drop(query: Query[T], share: float, stream: int, *, rest: bool = False) -> Q
     """Randomly drops a fraction of the events, 0 to 1; with `rest` keeps only these."""
 
     def inner(span: Span, seed: int) -> list[CycleEvent[T]]:
-        return [event for event in query(span, seed) if (chance(seed, stream, event.reach.middle) < share) is rest]
+        return [event for event in query(span, seed) if chosen(seed, event.reach)]
+
+    def chosen(seed: int, whole: Span) -> bool:
+        drawn = chance(seed, stream, moment(whole, seed))
+        if drawn == share and seed == dialects.STRUDEL:
+            return False
+        return (drawn < share) is rest
 
     return inner
 
@@ -252,9 +272,19 @@ def one_of(queries: Sequence[Query[T]], stream: int) -> Query[T]:
     """Chooses one query at random for each cycle."""
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
-        return queries[int(chance(seed, stream, Fraction(cycle)) * len(queries))](span, seed)
+        place = int(chance(seed, stream, cycle_moment(cycle, seed)) * len(queries))
+        if (
+            seed in (dialects.TIDAL, dialects.TIDAL_1_10) and stream >= dialects.FIRST_STREAM
+        ):  # that much later in `cat`
+            return shift(cat(queries), Fraction(-place))(span, seed)
+        return queries[place](span, seed)
 
     return by_cycle(inner) if queries else silence
+
+
+def cycle_moment(cycle: int, seed: int) -> Fraction:
+    """Time at which chance is read for a whole cycle."""
+    return Fraction(cycle) if seed >= 0 else moment(Span(Fraction(cycle), Fraction(cycle + 1)), seed)
 
 
 MAX_STEPS = 1024

@@ -39,7 +39,10 @@ rand: Pattern[float] = Pattern(queries.signal(lambda time, seed: chance(seed, _S
 def _between(time: Fraction, seed: int) -> float:
     cycle = math.floor(time)
     low, high = (chance(seed, _SMOOTH + 1, Fraction(n)) for n in (cycle, cycle + 1))
-    return low + (high - low) * (0.5 - 0.5 * math.cos(math.pi * float(time - cycle)))
+    at = float(time - cycle)
+    if seed < 0:  # Perlin's curve, "Improving noise", 2002
+        return low + (high - low) * at**3 * (at * (6.0 * at - 15.0) + 10.0)
+    return low + (high - low) * (0.5 - 0.5 * math.cos(math.pi * at))
 
 
 perlin: Pattern[float] = Pattern(queries.signal(_between))

@@ -1,12 +1,13 @@
 """Words for scales, chords and their voicings."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns import joins, queries
+from antiphon.live.patterns import dialects, joins, queries
 from antiphon.live.patterns.arguments import Argument, number_of, numbers
 from antiphon.live.patterns.controls import UNNAMED, ControlPattern, values_of
 from antiphon.live.patterns.harmony import note_number, parse_note_name, scale_of, symbol
@@ -38,8 +39,8 @@ def _joined(value: Any) -> str:
     return ":".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def degree_note(given: Any, value: Any) -> Any:
-    """Note of a scale degree; "2#" and "2b" are raised and lowered."""
+def degree_note(given: Any, value: Any, whole: Callable[[float], int] = round) -> Any:
+    """Note of a scale degree; "2#" and "2b" are raised and lowered. `whole`: rounds a fraction of a degree."""
     text = str(value)
     if text[:1].isalpha() and parse_note_name(text) is not None:
         return _nearest(given, value)
@@ -48,17 +49,19 @@ def degree_note(given: Any, value: Any) -> Any:
         number = float(text.strip("#b"))
     except ValueError:
         raise UsageError(f"a degree of a scale is a whole number, not {text[:40]!r}") from None
-    return given[round(number)] + shift
+    return given[whole(number)] + shift
 
 
 def scale(p: P, name: Argument) -> P:
+    rounds = math.ceil if dialects.current() == dialects.STRUDEL else round
+
     def noted(value: Any, given: Any) -> Any:
         if not isinstance(value, dict):
-            return degree_note(given, value)
-        if "n" in value:
-            return {**{k: v for k, v in value.items() if k != "n"}, "note": degree_note(given, value["n"])}
-        if UNNAMED in value:
-            return {**{k: v for k, v in value.items() if k != UNNAMED}, "note": degree_note(given, value[UNNAMED])}
+            return degree_note(given, value, rounds)
+        for degree in ("n", UNNAMED):
+            if degree in value:
+                note = degree_note(given, value[degree], rounds)
+                return {**{k: v for k, v in value.items() if k != degree}, "note": note}
         if "note" in value:  # notes are moved to the nearest of the scale
             return {**value, "note": _nearest(given, value["note"])}
         return value
@@ -244,8 +247,8 @@ def _transpose_value(value: Any, by: int) -> Any:
 # ---- one note after the other
 
 
-def _up_down(n: list[Any]) -> list[Any]:
-    return n + n[-2:0:-1]
+def _there_and_back(n: list[Any]) -> list[Any]:
+    return n[:-1] + n[:0:-1]
 
 
 _MODES: dict[str, Callable[[list[Any]], list[Any]]] = {
@@ -259,9 +262,9 @@ _MODES: dict[str, Callable[[list[Any]], list[Any]]] = {
     "diverge": lambda n: _MODES["converge"](n)[::-1],
     "disconverge": lambda n: _MODES["converge"](n) + _MODES["diverge"](n)[1:],
     "pinkyup": lambda n: [x for one in n[:-1] for x in (one, n[-1])],
-    "pinkyupdown": lambda n: [x for one in _up_down(n[:-1]) for x in (one, n[-1])],
+    "pinkyupdown": lambda n: _there_and_back(_MODES["pinkyup"](n)),
     "thumbup": lambda n: [x for one in n[1:] for x in (n[0], one)],
-    "thumbupdown": lambda n: [x for one in _up_down(n[1:]) for x in (n[0], one)],
+    "thumbupdown": lambda n: _there_and_back(_MODES["thumbup"](n)),
 }
 
 

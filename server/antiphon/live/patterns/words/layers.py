@@ -6,13 +6,13 @@ from fractions import Fraction
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns import joins, queries
+from antiphon.live.patterns import dialects, joins, queries
 from antiphon.live.patterns.arguments import Argument, Truth, each, truths, whole
 from antiphon.live.patterns.pattern import MAX_TIMES, Pattern
 from antiphon.live.patterns.queries import Query
-from antiphon.live.patterns.spans import CycleEvent, Number, exact
+from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 from antiphon.live.patterns.words.making import convert_to_pattern
-from antiphon.live.patterns.words.time import Change, P
+from antiphon.live.patterns.words.time import Change, P, ribbon
 
 
 def _euclid(pulses: Argument, steps: Argument, made: Any) -> Query[Any]:
@@ -84,19 +84,28 @@ def stitch(p: P, switches: Truth, other: P) -> P:
     return p._new(queries.stack([on.events, off.events]))
 
 
+def within_time(p: P, begin: Number, end: Number, change: Change) -> P:
+    low, high = exact(begin, "within_time"), exact(end, "within_time")
+    return when_t(p, lambda at: low <= at % 1 < high, change)
+
+
+def chunk_time(p: P, parts: int, change: Change) -> P:
+    n = whole(exact(parts, "chunk_time"), "chunk_time", -MAX_TIMES, MAX_TIMES) or 1
+    turns = [within_time(p, Fraction(k, abs(n)), Fraction(k + 1, abs(n)), change).events for k in range(abs(n))]
+    return p._new(queries.cat(turns if n > 0 else turns[::-1]))
+
+
 def while_(p: P, switches: Truth, change: Change) -> P:
     return sew(p._changed(change, 'while_("1 0", fast(2))'), switches, p)
 
 
-def wedge(p: P, share: Number, other: P) -> P:
-    at = exact(share, "wedge")
-    if at <= 0:
-        return p._new(other.events)
-    if at >= 1:
-        return p
-    return p._new(
-        queries.stack([joins.compress(p.events, Fraction(0), at), joins.compress(other.events, at, Fraction(1))])
-    )
+def wedge(p: P, share: Argument, other: P) -> P:
+    def divided(at: Fraction) -> Query[Any]:
+        if at <= 0 or at >= 1:
+            return p.events if at >= 1 else other.events
+        return queries.stack([joins.compress(p.events, Fraction(0), at), joins.compress(other.events, at, Fraction(1))])
+
+    return p._new(each(share, "wedge", divided))
 
 
 def reset(p: P, switches: Truth) -> P:
@@ -121,8 +130,10 @@ def _digits(number: Argument, count: int | None) -> Pattern[bool]:
 def ghost(p: P) -> P:
     from antiphon.live.patterns.words.values import operate
 
+    how = "mix" if dialects.current() < dialects.STRUDEL else "in_"  # in Tidal cut at the cycle's end
+
     def soft(q: P) -> P:
-        return operate(operate(q, "mul", {"gain": 0.7, "speed": 1.25}), "set", {"end": 0.2})
+        return operate(operate(q, "mul", {"gain": 0.7, "speed": 1.25}, how), "set", {"end": 0.2})
 
     once = p.superimpose(lambda q: soft(q).late(Fraction(3, 16)))
     return once.superimpose(lambda q: soft(q).late(Fraction(5, 16)))
@@ -159,16 +170,19 @@ def echo_with(p: P, times: int, cycles: Number, change: Change) -> P:
     return p._new(queries.stack(echoes))
 
 
-def ply_with(p: P, times: int, change: Callable[..., Any]) -> P:
-    count = whole(exact(times, "ply_with"), "ply_with", 1, MAX_LAYERS)
+def ply_with(p: P, times: Argument, change: Callable[..., Any]) -> P:
+    def repeated(n: Fraction) -> Query[Any]:
+        count = whole(n, "ply_with", 1, MAX_LAYERS)
 
-    def played(value: Any) -> Query[Any]:
-        one = p._new(queries.pure(value))
-        return queries.fastcat(
-            [_apply_change_repeatedly(one, change, k, "ply_with(3, add(7))").events for k in range(count)]
-        )
+        def played(value: Any) -> Query[Any]:
+            one = p._new(queries.pure(value))
+            return queries.fastcat(
+                [_apply_change_repeatedly(one, change, k, "ply_with(3, add(7))").events for k in range(count)]
+            )
 
-    return p._new(joins.join_squeeze(queries.map_values(p.events, played)))
+        return joins.join_squeeze(queries.map_values(p.events, played))
+
+    return p._new(each(times, "ply_with", repeated))
 
 
 def juxcut(p: Any, change: Change) -> Any:
@@ -226,9 +240,17 @@ def _chunk(p: P, parts: Any, change: Change, what: str, *, back: bool, into: boo
     on = Pattern(queries.cat(turning))
     slow = p if quick else p._new(joins.by_number(lambda c: queries.shift(p.events, Fraction(c - c // count))))
     if into:
-        changed = p._new(queries.apply_left(p.events, queries.keep(on.events, bool), lambda v, _: v))
-        off = queries.apply_left(p.events, queries.keep(on.events, lambda v: not v), lambda v, _: v)
-        return p._new(queries.stack([changed._changed(change, f"{what}(4, rev)").events, off]))
+
+        def part(span: Span, seed: int) -> list[CycleEvent[Query[Any]]]:
+            return [
+                event.with_value(looped(event.reach) if event.value else p.events)
+                for event in on.query(span.begin, span.end)
+            ]
+
+        def looped(span: Span) -> Query[Any]:
+            return ribbon(p, span.begin, span.end - span.begin)._changed(change, f"{what}(4, rev)").events
+
+        return p._new(queries.join_inner(part))
     changed = slow._changed(change, f"{what}(4, rev)")
     return p._new(queries.for_each(on.events, lambda value: (changed if value else slow).events))
 
@@ -279,5 +301,7 @@ EXTRA_WORDS: dict[str, Any] = {
     "chunk_back_into": lambda p, parts, change: _chunk(
         p, parts, change, "chunk_back_into", back=True, into=True, quick=True
     ),
+    "struct_all": lambda p, rhythm: p.keep.out(rhythm),
+    "mask_all": lambda p, switches: p.keep.in_(switches),
     "hush": lambda p: p._new(queries.silence),
 }

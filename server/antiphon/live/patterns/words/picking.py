@@ -1,6 +1,6 @@
 """Words that pick one of several patterns, changes or values: by a pattern of numbers or names, or at random.
 
-Antiphon has its own random numbers, so it drops other events than Tidal and Strudel.
+Antiphon has its own random numbers, so it drops other events than Tidal and Strudel, save in their dialects.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +11,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.live.patterns import joins, queries
 from antiphon.live.patterns.arguments import Argument, each, number_of, whole
+from antiphon.live.patterns.dialects import STRUDEL, draws
 from antiphon.live.patterns.pattern import FIRST_STREAM, MAX_TIMES, Pattern, randcat
 from antiphon.live.patterns.queries import Query, chance
 from antiphon.live.patterns.signals import rand
@@ -40,7 +41,13 @@ def _often(share: float) -> Any:
 
 def _mixed(query: Query[Any], count: int, *, once: bool) -> Query[Any]:
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[Any]]:
-        drawn = [chance(seed, _PIECES, Fraction(cycle * count + k, count)) for k in range(count)]
+        if seed < 0 and once:
+            drawn = draws(seed, Fraction(cycle) + (Fraction(1, 2) if seed == STRUDEL else 0), count)
+        else:
+            steps = (
+                Span(Fraction(cycle * count + k, count), Fraction(cycle * count + k + 1, count)) for k in range(count)
+            )
+            drawn = [chance(seed, _PIECES, step.begin if seed >= 0 else queries.moment(step, seed)) for step in steps]
         order = sorted(range(count), key=drawn.__getitem__) if once else [int(x * count) for x in drawn]
         pieces = [queries.pure(piece(query, Fraction(k), Fraction(count))) for k in order]
         return joins.join_squeeze(queries.fastcat(pieces))(span, seed)
@@ -106,7 +113,7 @@ def wrandcat(*pairs: Any) -> Any:
     patterns = [convert_to_pattern(value) for value in values]
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[Any]]:
-        place = _chosen(chance(seed, _WEIGHTS + 1, Fraction(cycle)), weights)
+        place = _chosen(chance(seed, _WEIGHTS + 1, queries.cycle_moment(cycle, seed)), weights)
         return patterns[place].events(span, seed)
 
     return patterns[0]._new(queries.by_cycle(inner))

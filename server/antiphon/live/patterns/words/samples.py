@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns import queries
+from antiphon.live.patterns import dialects, queries
 from antiphon.live.patterns.arguments import Argument, each, figure, numbers, whole
 from antiphon.live.patterns.controls import ControlPattern, plain_number, unnamed, values_of
 from antiphon.live.patterns.queries import Query, apply_left
@@ -14,10 +14,11 @@ from antiphon.live.patterns.spans import CycleEvent, Span, exact
 from antiphon.live.patterns.words.time import P, above
 
 MAX_PARTS = 1024
+_WHOLE = (("begin", 0.0), ("end", 1.0))
 
 
 def striate(p: P, parts: Argument) -> P:
-    return _split_into_parts(p, parts, "striate", lambda k, count: (k / count, (k + 1) / count))
+    return _split_into_parts(p, parts, "striate", lambda k, count: (k / count, (k + 1) / count), within=True)
 
 
 def striate_by(p: P, parts: Argument, length: float) -> P:
@@ -26,19 +27,29 @@ def striate_by(p: P, parts: Argument, length: float) -> P:
         raise UsageError(f"striate_by takes parts of a length above 0 to 1, not {float(share):g}")
 
     def part(k: int, count: int) -> tuple[float, float]:
-        begin = float(k * (1 - share) / max(count - 1, 1))
+        begin = float(k * (1 - share) / count)
         return begin, min(begin + float(share), 1.0)
 
     return _split_into_parts(p, parts, "striate_by", part)
 
 
-def _split_into_parts(p: P, parts: Argument, what: str, edges: Callable[[int, int], tuple[float, float]]) -> P:
+def _split_into_parts(
+    p: P, parts: Argument, what: str, edges: Callable[[int, int], tuple[float, float]], *, within: bool = False
+) -> P:
+    """Plays the parts of each sound in turn. within: of the part that the sound has already."""
+
     def sequence_sound_parts(n: Fraction) -> Query[Any]:
         count = whole(n, what, 1, MAX_PARTS)
 
         def part(k: int) -> Query[Any]:
             begin, end = edges(k, count)
-            return queries.map_values(p.events, lambda value: {**value, "begin": begin, "end": end})
+
+            def cut(value: Mapping[str, Any]) -> dict[str, Any]:
+                first, last = (plain_number(value.get(name, at)) if within else at for name, at in _WHOLE)
+                length = last - first
+                return {**value, "begin": first + begin * length, "end": first + end * length}
+
+            return queries.map_values(p.events, cut)
 
         return queries.fastcat([part(k) for k in range(count)])
 
@@ -46,10 +57,13 @@ def _split_into_parts(p: P, parts: Argument, what: str, edges: Callable[[int, in
 
 
 def _parts(p: P, parts: Argument, order: Argument, what: str) -> Query[Any]:
+    around = dialects.current() < dialects.STRUDEL  # Tidal counts on from the first
+
     def sliced(n: Fraction) -> Query[Any]:
         count = whole(n, what, 1, MAX_PARTS)
 
         def edges(number: float, value: Any) -> Any:
+            number = number % count if around else number
             begin, end = (min(float(at) / count, 1.0) for at in (number, number + 1))  # none is beyond the last
             return {**value, "begin": begin, "end": end, "_slices": count}
 

@@ -67,6 +67,15 @@ def fast_gap(p: P, factor: Argument) -> P:
     return p._new(each(factor, "fast_gap", compress_with_gap))
 
 
+def trunc(p: P, share: Argument) -> P:
+    def cut(n: Fraction) -> Query[Any]:
+        if not 0 < n <= 1:
+            raise UsageError(f"trunc takes a share of the cycle, above 0 to 1, not {float(n):g}")
+        return joins.compress(joins.zoom(p.events, Fraction(0), n), Fraction(0), n)
+
+    return p._new(each(share, "trunc", cut))
+
+
 def focus(p: P, begin: Number, end: Number) -> P:
     first, last = exact(begin, "focus"), exact(end, "focus")
     if last <= first:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from antiphon.kernel.errors import UsageError
-from antiphon.live.patterns import joins, queries
+from antiphon.live.patterns import dialects, joins, queries
 from antiphon.live.patterns.arguments import Argument, Truth, name_value, truths
 from antiphon.live.patterns.controls import UNNAMED, ControlPattern, unnamed, values_of
 from antiphon.live.patterns.harmony import parse_note_name
@@ -68,11 +68,16 @@ JOINS: dict[str, Callable[[Query[Any], Query[Any], Operation], Query[Any]]] = {
 """Time structures of joins: this pattern's, the other's, or both; or a cycle of one in each event of the other."""
 
 
-def _whole_values(a: Any, b: Any, change: Operation) -> Any:
-    """Merges two mappings: `change` combines common names; other values are kept."""
+def _whole_values(a: Any, b: Any, change: Operation, *, named_stay: bool = False) -> Any:
+    """Merges two mappings: `change` combines common names; other values are kept.
+
+    `named_stay`: a value without a name changes none that has one, as in Strudel.
+    """
     if not isinstance(a, Mapping):
         return change(a, b)
     if not isinstance(b, Mapping):
+        if named_stay and UNNAMED not in a:
+            return a
         name = UNNAMED if UNNAMED in a else "note" if "note" in a else "n" if "n" in a and "s" not in a else "note"
         b = {name: b}
     result = dict(a)
@@ -116,7 +121,8 @@ class BoundArithmetic:
         self._word, self._pattern = word, pattern
 
     def __call__(self, *args: Any, **values: Argument) -> Any:
-        if self._word.original is not None and not (args and isinstance(args[0], ControlPattern)):
+        plain = bool(args) and dialects.current() == dialects.STRUDEL and isinstance(self._pattern, ControlPattern)
+        if self._word.original is not None and not plain and not (args and isinstance(args[0], ControlPattern)):
             return self._word.original(self._pattern, *args, **values)
         return calculate(self._pattern, self._word.name, "in_", *args, **values)
 
@@ -142,7 +148,8 @@ def calculate(p: P, name: str, how: str, *args: Any, **values: Argument) -> P:
         raise UsageError(f"{name} takes a number, a text or a pattern, not {name_value(other)}")
     change = OPERATIONS[name]
     right = values_of("", other, plain=True)
-    return p._new(JOINS[how](p.events, right, lambda a, b: _whole_values(a, b, change)))
+    strudel = dialects.current() == dialects.STRUDEL
+    return p._new(JOINS[how](p.events, right, lambda a, b: _whole_values(a, b, change, named_stay=strudel)))
 
 
 def _plain(name: str) -> Callable[..., Any]:
@@ -210,6 +217,21 @@ def rangex(p: P, low: Number, high: Number) -> P:
     if not low > 0 or not high > 0:
         raise UsageError("rangex takes numbers above 0, as in rangex(200, 2000)")
     return p.range(math.log(low), math.log(high)).map(math.exp)
+
+
+def smooth(p: P) -> P:
+    def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
+        at = queries.moment(span, seed)
+        found = []
+        for event in p.events(Span(at, at), seed):
+            if event.whole is not None:
+                share = float((at - event.whole.begin) / (event.whole.end - event.whole.begin))
+                after = [_number(one.value) for one in p.events(Span(event.whole.end, event.whole.end), seed)]
+                value = _number(event.value)
+                found += [CycleEvent(None, span, value + share * (other - value)) for other in after or [value]]
+        return found
+
+    return p._new(query)
 
 
 def quantise(p: P, steps: Number) -> P:
