@@ -132,7 +132,7 @@ async def test_a_fault_of_ours_is_answered_and_the_next_message_too(
     def broken(*_given: object) -> None:
         raise RuntimeError("nobody thought of it")
 
-    monkeypatch.setattr(stage.app.joined["set"], "load", broken)
+    monkeypatch.setattr(stage.app.joined["set"], "begin", broken)
     for _ in range(300):
         client.send("/set/load", "s")
     await stage.settle(4)

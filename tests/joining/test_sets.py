@@ -1,12 +1,18 @@
 """A set list on stage: next and previous by OSC and by pedal, and what happens at its ends and with a bad patch."""
 
 import json
+import threading
 from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from tests.control.rig import Client, Rig, rig, save_three
+from tests.waiting import comes
 
 from antiphon.joining import set_list
+from antiphon.kernel.control.osc.arguments import QUICK_BYTES
+from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.runtime import paths
 from antiphon.web import control_status
 
@@ -145,3 +151,58 @@ async def test_a_pedal_that_a_set_takes_from_a_patch_is_named_at_load_and_in_the
     assert control_status.status(stage.app)["set"]["pedals"] == {"cc 66": ["next", ""]}
     assert await client.ask("/set/next") == [("/done", ("/set/next", "two"))]
     assert control_status.status(stage.app)["set"]["pedals"] == {"cc 66": ["next", "a.gain"]}
+
+
+async def answers(stage: Rig, client: Client, count: int) -> list[tuple[str, tuple[Any, ...]]]:
+    """The next answers but remarks."""
+    heard: list[tuple[str, tuple[Any, ...]]] = []
+
+    async def told() -> bool:
+        await stage.settle()
+        heard.extend(one for one in client.heard() if one[0] != "/remark")
+        return len(heard) >= count
+
+    await comes(told, f"{count} answers")
+    return heard
+
+
+async def test_a_set_of_long_patches_is_read_beside_control(stage: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are answered while it is read; what its sender sends meanwhile waits, and is done behind it."""
+    gate, reading = threading.Event(), threading.Event()
+    load = patches.load
+
+    def slow(*given: Any, **named: Any) -> Any:
+        reading.set()
+        assert threading.current_thread() is not threading.main_thread()
+        assert gate.wait(60)
+        return load(*given, **named)
+
+    for name in ("one", "two", "three"):
+        path = paths.patches() / f"{name}.toml"
+        path.write_text(path.read_text() + "#" * QUICK_BYTES + "\n")
+    monkeypatch.setattr(patches, "load", slow)
+    client, other = stage.client(), stage.client()
+    client.send("/set/load", "friday")
+    client.send("/set/next")
+    client.send("/sync", 7)
+    await comes(reading.is_set, "a thread reads")
+    assert await other.ask("/ping", 1) == [("/pong", (1, ANY))]
+    other.send("/sync", 8)
+    await stage.settle()
+    assert client.heard() == other.heard() == []
+    gate.set()
+    heard = await answers(stage, client, 3)
+    assert heard == [
+        ("/done", ("/set/load", "one")), ("/done", ("/set/next", "two")), ("/synced", (7,)),
+    ]  # fmt: skip
+    await comes(lambda: other.heard() == [("/synced", (8,))], "the other's comes behind what came before it")
+    assert await gain(stage) == 0.5
+
+
+async def test_a_long_patch_that_is_wrong_is_refused_and_the_next_is_played(stage: Rig, client: Client) -> None:
+    (paths.patches() / "long.toml").write_text("format = 1\nnonsense = 3\n" + "#" * QUICK_BYTES + "\n")
+    client.send("/patch/load", "long")
+    client.send("/patch/load", "two")
+    heard = await answers(stage, client, 2)
+    assert "nonsense" in str(heard[0])
+    assert heard[1] == ("/done", ("/patch/load", "two"))

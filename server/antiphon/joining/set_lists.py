@@ -29,6 +29,9 @@ NAME = "set"
 Place: TypeAlias = tuple[SetList | None, int]
 """Set list, None without one, and the index of the last requested patch in it, from 0."""
 
+ReadSet: TypeAlias = tuple[SetList, patches.Patch, Mapping[str, Mapping[str, str]]]
+"""Set list, its first patch, and the MIDI controllers of each of its patches by name."""
+
 
 class Sets:
     """The commands of a set list, and the position in it: `list` and `place`, as of `Place`."""
@@ -93,13 +96,22 @@ class Sets:
     # ---- the commands
 
     def load(self, name: str, peer: Peer | None, address: str) -> str:
-        """Loads a set list and its first patch; `PatchError`, and no change, if one is not valid.
+        """Does what `read` and `begin` do."""
+        return self.begin(self.read(set_list.load(name)), peer, address)
+
+    def read(self, loaded: SetList) -> ReadSet:
+        """Reads the patches of a set list. Raises PatchError: one is not valid."""
+        first = patches.load(loaded.patches[0], self._catalog)
+        midi = {one: patches.load(one, self._catalog).midi for one in loaded.patches[1:]}
+        return loaded, first, {loaded.patches[0]: first.midi, **midi}
+
+    def begin(self, read: ReadSet, peer: Peer | None, address: str) -> str:
+        """Begins a set list with its first patch.
 
         Returns a remark on the pedals that the set takes over from its patches, or ""; subscribers get it too.
         """
-        loaded = set_list.load(name)
-        midi = {one: patches.load(one, self._catalog).midi for one in loaded.patches}
-        self._play(loaded, 0, peer, address)
+        loaded, first, midi = read
+        self._play(loaded, 0, first, peer, address)
         taken = [
             f"{control} is {step} and not {midi[one][control]} of {one}"
             for control, step in loaded.midi.items()
@@ -119,12 +131,17 @@ class Sets:
             raise RequestError(f"no set is loaded; /set/load takes one of: {known}")
         return self.list
 
-    def go(self, place: int, peer: Peer | None, address: str) -> None:
+    def go(self, place: int, ask: OscCall, address: str) -> None:
         """Loads the patch at index `place`, from 0; `RequestError` without a set, or beyond its end."""
         sets = self._present()
         if not 0 <= place < len(sets.patches):
             raise RequestError(f"{sets.name} has patches 1 to {len(sets.patches)}, not {place + 1}")
-        self._play(sets, place, peer, address)
+        name = sets.patches[place]
+
+        def play(patch: patches.Patch) -> None:
+            self._play(sets, place, patch, ask.peer, address)
+
+        ask.read(address, patches.size(name), lambda: patches.load(name, self._catalog), play)
 
     def save(self, name: str, listed: tuple[str, ...]) -> None:
         """Saves patches, in order, as a set list of the performer's, and makes it the loaded one.
@@ -141,30 +158,49 @@ class Sets:
         playing = before.patches[here] if before is not None else ""
         self._move_to_place(made, listed.index(playing) if playing in listed else min(here, len(listed) - 1))
 
-    def _play(self, sets: SetList, place: int, peer: Peer | None, address: str) -> None:
-        name = sets.patches[place]
+    def _play(self, sets: SetList, place: int, patch: patches.Patch, peer: Peer | None, address: str) -> None:
         # change the position after the load: a refusal or an undo returns to the position before it
-        self._plans.load(patches.load(name, self._catalog), sets.fade, peer, address, (name,))
+        self._plans.load(patch, sets.fade, peer, address, (sets.patches[place],))
         self._move_to_place(sets, place)
 
     def _move_to_place(self, sets: SetList, place: int) -> None:
         self.list, self.place = sets, place
         self._report()
 
-    def step(self, by: int, peer: Peer | None, address: str) -> None:
+    def step(self, by: int, ask: OscCall, address: str) -> None:
         """Loads the next patch (`by` 1) or the previous one (-1); an invalid one is reported and skipped."""
-        sets, place, bad = self._present(), self.place + by, ""
-        while 0 <= place < len(sets.patches):
-            try:
-                self.go(place, peer, address)
-            except PatchError as error:
-                bad, place = str(error), place + by
-                log.warning("%s", error)
-                self._feedback.event("/patch/failed", str(error))
-                continue
-            return
-        end = "last" if by > 0 else "first"
-        raise RequestError(bad or f"this is the {end} patch of {sets.name}")
+        sets = self._present()
+        places = range(self.place + by, len(sets.patches) if by > 0 else -1, by)
+        left, bad = iter(places), list[str]()
+
+        def read() -> tuple[int, patches.Patch] | None:
+            for place in left:
+                try:
+                    return place, patches.load(sets.patches[place], self._catalog)
+                except PatchError as error:
+                    bad.append(str(error))
+            return None
+
+        def play(found: tuple[int, patches.Patch] | None) -> None:
+            while found is not None:
+                place, patch = found
+                try:
+                    self._play(sets, place, patch, ask.peer, address)
+                    break
+                except PatchError as error:
+                    bad.append(str(error))
+                    found = read()
+            for sentence in bad:
+                log.warning("%s", sentence)
+                self._feedback.event("/patch/failed", sentence)
+            if found is None:
+                end = "last" if by > 0 else "first"
+                raise RequestError(bad[-1] if bad else f"this is the {end} patch of {sets.name}")
+
+        size = 0
+        with contextlib.suppress(PatchError):  # its file has gone: it is passed over
+            size = patches.size(*(sets.patches[place] for place in places[:1]))
+        ask.read(address, size, read, play)
 
 
 def _sets_of_call(ask: OscCall) -> Sets:
@@ -174,26 +210,31 @@ def _sets_of_call(ask: OscCall) -> Sets:
 @osc("/set/load", OWNER)
 def load(ask: OscCall, name: Word) -> None:
     """Loads a set list, patches in their order, and the first patch of it. Answers `/done`."""
-    if remark := _sets_of_call(ask).load(name, ask.peer, "/set/load"):
-        ask.reply("/remark", "/set/load", remark)
+    sets, loaded = _sets_of_call(ask), set_list.load(name)
+
+    def begin(read: ReadSet) -> None:
+        if remark := sets.begin(read, ask.peer, "/set/load"):
+            ask.reply("/remark", "/set/load", remark)
+
+    ask.read("/set/load", patches.size(*loaded.patches), lambda: sets.read(loaded), begin)
 
 
 @osc("/set/next", OWNER)
 def forward(ask: OscCall) -> None:
     """The next patch of the set. Answers `/done /set/next s:patch`."""
-    _sets_of_call(ask).step(1, ask.peer, "/set/next")
+    _sets_of_call(ask).step(1, ask, "/set/next")
 
 
 @osc("/set/previous", OWNER)
 def back(ask: OscCall) -> None:
     """The patch before."""
-    _sets_of_call(ask).step(-1, ask.peer, "/set/previous")
+    _sets_of_call(ask).step(-1, ask, "/set/previous")
 
 
 @osc("/set/go", OWNER)
 def go(ask: OscCall, place: Annotated[int, Meta(ge=1, le=set_list.MAX_PATCHES)]) -> None:
     """A patch of the set by its place, from 1."""
-    _sets_of_call(ask).go(place - 1, ask.peer, "/set/go")
+    _sets_of_call(ask).go(place - 1, ask, "/set/go")
 
 
 @osc("/set/save", OWNER, args="s:name s:patch…")

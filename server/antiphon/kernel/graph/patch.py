@@ -105,6 +105,11 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
     return replace(patch, path=path)
 
 
+def size(*names: str) -> int:
+    """Bytes of the files of patches together. Raises PatchError: there is no patch of a name."""
+    return sum(path.stat().st_size for path in map(find, names) if path.is_file())
+
+
 def file_name(name: str) -> str:
     """Returns a patch's name with the spelling of its file."""
     return name.casefold().replace(" ", "")

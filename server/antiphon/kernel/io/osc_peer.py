@@ -26,20 +26,28 @@ class LaneUsage:
 
 
 class Lane:
-    """Packets of one sender or connection, in order of arrival."""
+    """Packets of one sender or connection, in order of arrival.
 
-    __slots__ = ("came", "listed", "queue", "rest", "room")
+    `held`: whether they wait for the end of a message that a thread works on.
+    """
+
+    __slots__ = ("came", "held", "listed", "queue", "rest", "room")
 
     def __init__(self, room: LaneUsage | None = None) -> None:
         self.queue: deque[tuple[bytes, Peer]] = deque()
         self.rest: deque[tuple[Message | WireError, Peer, Any]] = deque()
-        self.listed = False
+        self.listed = self.held = False
         self.room = room or LaneUsage()
         self.came = 0
 
     @property
     def waiting(self) -> bool:
         return bool(self.queue or self.rest)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next of its packets may be handled."""
+        return not self.held and self.waiting
 
     def put(self, data: bytes, peer: Peer) -> None:
         self.queue.append((data, peer))
@@ -49,7 +57,7 @@ class Lane:
 
     def past(self, count: int) -> bool:
         """Whether its first `count` packets have been handled, with the bundles among them."""
-        taken = self.came - len(self.queue)
+        taken = self.came - len(self.queue) - self.held
         return taken > count or (taken == count and not self.rest)
 
     def take(self) -> tuple[bytes, Peer]:
@@ -139,8 +147,8 @@ class Rotation:
         return len(self._lanes)
 
     def add(self, lane: Lane) -> None:
-        """Adds a lane that contains packets."""
-        if not lane.listed:
+        """Adds a lane that contains packets; one that is held is added at its end."""
+        if not lane.listed and not lane.held:
             lane.listed = True
             self._lanes.append(lane)
 

@@ -66,7 +66,7 @@ def reply_words(replies: Replies, peer: Peer, address: str, words: Sequence[str]
     left, most = MAX_DATAGRAM if peer.udp is not None else MAX_LIST, 0
     tags = len(encode(address)) + 8
     for word in words[:MAX_ARGS]:
-        left -= (len(word.encode()) + 4 & -4) + 1
+        left -= len(encode("/", word)) - 8 + 1  # without the address and tags of this message, with its tag
         if left < tags:
             break
         most += 1

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 from msgspec import Meta
 
@@ -25,11 +25,14 @@ from antiphon.kernel.session.commands import Command, When
 from antiphon.kernel.session.messages import check_count, number
 from antiphon.kernel.wire.osc import Arg, encode
 
+T = TypeVar("T")
 Args = tuple[Arg, ...]
 OWNER, SURFACE = Level.OWNER, Level.SURFACE
 MAX_WORD = 256
 """Maximum characters of a word."""
 Word = Annotated[str, Meta(max_length=MAX_WORD)]
+QUICK_BYTES = 24 << 10
+"""Most bytes of patches that are read within a turn: these take about 10 ms of processor time."""
 OnOff = Annotated[int, Meta(ge=0, le=1)]
 
 
@@ -47,6 +50,13 @@ class OscCall(NamedTuple):
     def do(self, command: Command) -> None:
         """Carries out a command of the sender."""
         self.server.executor.do(command, self.peer.key)
+
+    def read(self, address: str, size: int, work: Callable[[], T], then: Callable[[T], object]) -> None:
+        """Calls `then` with what `work` reads of files of `size` bytes together: of many in a thread."""
+        if size <= QUICK_BYTES:
+            then(work())
+        else:
+            self.server.intake.begin_slow(self.peer, address, work, then)
 
     def check(self, command: Command) -> None:
         """Raises RequestError: `do` would refuse the command."""

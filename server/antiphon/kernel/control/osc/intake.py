@@ -3,15 +3,16 @@
 Of the plain values of a parameter in a turn the last is applied; any other message first applies those before it.
 """
 
-from collections import deque
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from typing import TypeVar
 
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.subscribers.clients import Access, unapproved_answer
-from antiphon.kernel.errors import AntiphonError, MissingArgument, RequestError, WireError
+from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError, WireError
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer, Rotation
 from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.runtime.suggestion import nearest, suggest
@@ -32,6 +33,7 @@ from antiphon.kernel.wire.osc import (
 )
 from antiphon.kernel.wire.pattern import is_pattern
 
+T = TypeVar("T")
 Handler = Callable[[Peer, tuple[Arg, ...], When], None]
 """(sender, arguments, time); raises `AntiphonError`, whose text is sent to the sender."""
 
@@ -188,6 +190,8 @@ class Intake:
         self._behind: list[tuple[list[tuple[Lane, int]], AddressRoute, Message, Peer]] = []
         self.deferred = DeferredMessages(self._session.rate)
         self._deferred_at: set[int] = set()
+        self._held: dict[Lane, asyncio.Task[None]] = {}
+        self.wake: Callable[[], None] = lambda: None  # has the lanes handled
         self.tap: Callable[[bytes, Peer], None] | None = None
         self.handling = Message(b"", b",", ())
         self.received = 0
@@ -200,13 +204,38 @@ class Intake:
         for _ in range(len(self.lanes)):
             lane, share = self.lanes.next(PER_TURN)
             left -= self._work(lane, min(share, left))
-            if lane.waiting:
+            if lane.ready:
                 self.lanes.add(lane)
             if left <= 0:
                 break
         self._executor.flush()
         if self._behind:
             self._sync()
+
+    def begin_slow(self, peer: Peer, address: str, work: Callable[[], T], then: Callable[[T], object]) -> None:
+        """Works in a thread, and calls `then` with the result; the sender's later messages wait for that.
+
+        An AntiphonError of either is answered with `/fail`.
+        """
+        if peer.lane.held:
+            raise EngineBusy("a message at a time tag is being handled already; send it again in a moment")
+
+        async def finish() -> None:
+            try:
+                then(await asyncio.to_thread(work))
+            except AntiphonError as error:
+                self._replies.fail(peer, address, str(error))
+            except Exception as error:
+                self._replies.fail(peer, address, self._faults.add(address, error))
+            finally:
+                del self._held[peer.lane]
+                peer.lane.held = False
+                if peer.lane.waiting:
+                    self.lanes.add(peer.lane)
+                self.wake()
+
+        peer.lane.held = True
+        self._held[peer.lane] = asyncio.get_running_loop().create_task(finish(), name=address)
 
     def _sync(self) -> None:
         """Handles each `/sync` after all packets that arrived before it, from any sender."""
@@ -221,7 +250,7 @@ class Intake:
     def _work(self, lane: Lane, share: int) -> int:
         """Handles up to `share` messages of a lane; returns the cost in messages. An exception ends one message."""
         budget = share
-        while budget > 0 and lane.waiting:
+        while budget > 0 and lane.ready:
             try:
                 budget = self._handle_some(lane, budget)
             except Exception as error:
@@ -236,10 +265,10 @@ class Intake:
         queue, rest, moves = lane.queue, lane.rest, self._executor.gathered
         exact = self._router.exact
         now = monotonic()
-        while budget > 0:
+        while budget > 0 and not lane.held:
             if rest:
                 budget -= self._handle_elements(
-                    rest, max(budget, MAX_ATOMIC_MESSAGES) if len(rest) <= MAX_ATOMIC_MESSAGES else budget
+                    lane, max(budget, MAX_ATOMIC_MESSAGES) if len(rest) <= MAX_ATOMIC_MESSAGES else budget
                 )
                 continue
             if not queue:
@@ -346,12 +375,12 @@ class Intake:
         if present and route.check is not None:
             route.check(peer, message.args, when if route.timed else NOW)
 
-    def _handle_elements(self, rest: deque[tuple[Message | WireError, Peer, When]], most: int) -> int:
+    def _handle_elements(self, lane: Lane, most: int) -> int:
         """Handles elements of a bundle, up to the cost `most`, which take effect at one sample; returns their cost."""
         cost = 0
         with self._executor.batch():
-            while rest and cost < most:
-                cost += self._one(*rest.popleft())
+            while lane.rest and cost < most and not lane.held:
+                cost += self._one(*lane.rest.popleft())
         return cost
 
     def _one(self, packet: Message | WireError, peer: Peer, when: When) -> int:
@@ -362,8 +391,9 @@ class Intake:
         address = packet.address
         route = self._router.exact.get(address)
         if route is not None:
-            if address == SYNC and when is NOW and self.lanes and len(self._behind) < MAX_BEHIND:
-                self._behind.append((self.lanes.now(), route, packet, peer))
+            if address == SYNC and when is NOW and (self.lanes or self._held) and len(self._behind) < MAX_BEHIND:
+                held = [(lane, lane.came) for lane in self._held]
+                self._behind.append((self.lanes.now() + held, route, packet, peer))
             else:
                 self.call(route, packet, peer, when)
             return 1

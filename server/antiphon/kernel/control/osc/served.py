@@ -94,6 +94,7 @@ class OscServer:
         self.router: Router[AddressRoute] = Router()
         self.roots: set[str] = set()
         self.intake = Intake(self.router, self.executor, self.access, self.turns.at)
+        self.intake.wake = self.turns.wake
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._handle_bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)

@@ -1,5 +1,6 @@
 """Addresses of patches, nodes, wires and parameters."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
@@ -35,8 +36,12 @@ def patch_load(ask: OscCall, name: Word, fade: Fade = FADE) -> None:
     """Loads a patch by name, faded over seconds. A clock that was stopped waits for the player, where the patch has a
     node for which it can wait. Answers `/done`.
     """
-    loaded = patches.load(name, ask.server.catalog)
-    ask.server.plans.load(loaded, fade, ask.peer, "/patch/load", (name,))
+    plans, catalog = ask.server.plans, ask.server.catalog
+
+    def play(loaded: patches.Patch) -> None:
+        plans.load(loaded, fade, ask.peer, "/patch/load", (name,))
+
+    ask.read("/patch/load", patches.size(name), lambda: patches.load(name, catalog), play)
 
 
 @osc("/patch/reload", OWNER)
@@ -45,7 +50,12 @@ def patch_reload(ask: OscCall, fade: Fade = FADE) -> None:
     `/done`.
     """
     plans, name = ask.server.plans, ask.server.session.state.name
-    plans.load(plans.read_again(), fade, ask.peer, "/patch/reload", (name,), plans.wait_if_possible)
+    size = os.path.getsize(path) if os.path.isfile(path := ask.server.session.state.path) else 0
+
+    def play(loaded: patches.Patch) -> None:
+        plans.load(loaded, fade, ask.peer, "/patch/reload", (name,), plans.wait_if_possible)
+
+    ask.read("/patch/reload", size, plans.read_again, play)
 
 
 @osc("/patch/save", OWNER)
