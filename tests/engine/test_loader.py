@@ -38,6 +38,7 @@ from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.processes.child_process import leave, socket_pair
 from antiphon.kernel.session.actions import EngineLoad
+from antiphon.kernel.session.commands import SetTempo
 from antiphon.kernel.supervisor import watchdog
 from antiphon.kernel.supervisor.watchdog import Hang
 
@@ -205,19 +206,19 @@ class Rig:
             pass
         return 1
 
-    def ask(self, *nodes: tuple[str, dict[str, object]], again: bool = False) -> int:
+    def ask(self, *nodes: tuple[str, dict[str, object]], again: bool = False, tempo: float = 0.0) -> int:
         """Asks for nodes in a row, each numbered by its first letter; the serial."""
         specs = tuple(NodeSpec(name, "rogue", values) for name, values in nodes)
         ends = [End(IN, IN), *(end for n in specs for end in (End(n.name, "in"), End(n.name, "out"))), End(OUT, OUT)]
         wires = tuple(Wire(*two) for two in zip(ends[::2], ends[1::2], strict=True))
         self.serial += 1
         ids = {node.name: ord(node.name[0]) for node in specs}
-        self.link.load(EngineLoad(self.serial, Graph(specs, wires), ids, 0.0, 0.0, again=again))
+        self.link.load(EngineLoad(self.serial, Graph(specs, wires), ids, tempo, 0.0, again=again))
         return self.serial
 
-    def load(self, *nodes: tuple[str, dict[str, object]], again: bool = False) -> str:
+    def load(self, *nodes: tuple[str, dict[str, object]], again: bool = False, tempo: float = 0.0) -> str:
         """The same, and what came of it: why it was refused, or ""."""
-        serial = self.ask(*nodes, again=again)
+        serial = self.ask(*nodes, again=again, tempo=tempo)
         found: list[str] = []
 
         def answered() -> bool:
@@ -447,6 +448,19 @@ def test_what_plays_is_not_tried_again_nor_is_what_an_engine_before_played(rig: 
     rig.start_engine()
     assert rig.load(*nodes, again=True) == ""
     assert (Rogue.counts[0], Rogue.counts[1]) == (2, 4)
+
+
+def test_tempo_found_by_a_node_outlasts_a_plan_sent_again(rig: Rig) -> None:
+    assert rig.load(("good", {}), tempo=96.0) == ""
+    until(lambda: rig.link.tempo_now()[1] == 96.0, 10.0, "the patch's tempo")
+    rig.link.send(SetTempo(103.0))  # as a node that leads the clock sets it, unknown to control
+    until(lambda: rig.link.tempo_now()[1] == 103.0, 10.0, "the player's tempo")
+    assert rig.load(("good", {}), again=True, tempo=96.0) == ""
+    beat = rig.link.tempo_now()[0]
+    until(lambda: rig.link.tempo_now()[0] > beat, 10.0, "a block of that plan")
+    assert rig.link.tempo_now()[1] == 103.0
+    assert rig.load(("good", {}), tempo=90.0) == ""
+    until(lambda: rig.link.tempo_now()[1] == 90.0, 10.0, "another patch's tempo")
 
 
 def test_a_message_that_makes_no_sense_ends_nothing(rig: Rig) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given, strategies as st
 from tests.engine.fake_driver import BLOCK, FakeDriver
 from tests.local import RATE, graph, plan, play, put, staged
 
+from antiphon.kernel.engine import process
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.loop import MAX_SECONDS, EngineLoop, NextPlan
-from antiphon.kernel.engine.shared import MappingShape, Shared
+from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP, beat_without_swing, swung
 from antiphon.kernel.session.commands import Beat, Sample, SetSwing, SetTempo, SetTransport
 
@@ -220,3 +221,19 @@ def test_a_jump_of_the_transport_moves_the_bar_line(loop: EngineLoop) -> None:
     for _ in range(3):
         loop.run_block()
     assert loop.player.plan is new
+
+
+def test_tempo_a_node_found_is_what_the_next_engine_has() -> None:
+    shared = Shared.create(MappingShape.of(48000, 256, 2))
+    player = staged(GAIN)
+    assert player.plan is not None
+    player.plan.steering.append((1, (103.0, 0.5, 0.0)))  # half a beat behind: 8 % faster until it has caught up
+    play(player, np.zeros((2, 256), np.float32))
+    assert player.tempo.bpm == pytest.approx(103.0 * 1.08)
+    shared.words[HeaderWord.RATE], shared.words[HeaderWord.PLAYING] = 48000, 1
+    shared.floats[HeaderWord.TEMPO], shared.floats[HeaderWord.FOUND_TEMPO] = player.tempo.bpm, player.found_tempo
+    assert process._tempo_of(shared).bpm == 103.0
+    player.take(SetTempo(90.0))
+    play(player, np.zeros((2, 256), np.float32))
+    assert player.found_tempo == 0.0
+    os.close(shared.fd)

@@ -28,7 +28,17 @@ from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.native import dsp
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, EndTails, FadeOut, NodeEvent, NodeReset, NodeSet
-from antiphon.kernel.session.commands import AwaitPlayer, Beat, ClearSchedule, Now, Panic, Sample, SetTransport, Sync
+from antiphon.kernel.session.commands import (
+    AwaitPlayer,
+    Beat,
+    ClearSchedule,
+    Now,
+    Panic,
+    Sample,
+    SetTempo,
+    SetTransport,
+    Sync,
+)
 
 # ---- What each wire into the output adds to the mix: the tracks of a set, whose sum is the mix before its master
 # level
@@ -98,7 +108,8 @@ class GraphPlayer:
     `sample`: first sample of the next block. `applied`: actions as they took effect, for the session log; None while no
     session is recorded. `out`: the output of the last block among them, float32 `[channels, block]`. `strips`: each
     wire's contribution to it, while they are kept. `leader`: number of the node that steers the clock, or that a
-    stopped clock waits for; 0 for none. `again`: the next plan is that of an engine that ended, and its clock
+    stopped clock waits for; 0 for none. `found_tempo`: bpm as a node that leads found it, 0 where the tempo was set
+    otherwise since. `again`: the next plan is that of an engine that ended, and its clock
     continues.
     """
 
@@ -128,6 +139,7 @@ class GraphPlayer:
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
         self.leader, self.again = 0, False
         self._steering: tuple[float, float, float] | None = None
+        self.found_tempo = 0.0
         self._playing = Playing()
         self._retries = Retries(spec.rate)
         self.strips = Strips(spec)
@@ -173,6 +185,7 @@ class GraphPlayer:
         """
         if tempo and tempo != self.tempo.end_bpm:
             self.tempo.set_tempo(self.sample, tempo)
+            self.found_tempo = 0.0
         self._make_clock_wait(plan)
         self._retire()
         if self.plan is not None:
@@ -349,6 +362,7 @@ class GraphPlayer:
         self.sample += frames
         if self._steering is not None:
             self.tempo.steer(self.sample, *self._steering)
+            self.found_tempo = self._steering[0]
             self._steering = None
         while self._synced:
             self._report(PlayerReport("synced", token=self._synced.popleft()))
@@ -427,6 +441,7 @@ class GraphPlayer:
             self.applied.append(Applied(sample, action))
         if isinstance(action, CLOCK_ACTIONS):
             before = self.tempo.beat_at(sample)
+            self.found_tempo *= not isinstance(action, SetTempo)
             apply_to_clock(self.tempo, sample, action)
             stops = isinstance(action, SetTransport) and not self.tempo.playing
             if stops or self.tempo.beat_at(sample) < before - SET_BACK:

@@ -236,6 +236,7 @@ class EngineLoop:
             self._unheard(sample)
         words[HeaderWord.LATE] = self._late_base + player.counters.late
         words[HeaderWord.PENDING], words[HeaderWord.LEADER] = len(player.schedule), player.leader
+        self.shared.floats[HeaderWord.FOUND_TEMPO] = player.found_tempo
         words[HeaderWord.SCHEDULE_DROPPED] = player.counters.schedule_dropped
         if player.reports:
             self._send_reports(player.reports)

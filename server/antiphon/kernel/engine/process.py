@@ -136,13 +136,15 @@ def _begin(loop: EngineLoop, driver: Driver, shared: Shared, period: float) -> N
     driver.start(first, origin)
     if died:
         loop.player.tempo, loop.player.again = _tempo_of(shared), True
+        loop.player.found_tempo = shared.floats[HeaderWord.FOUND_TEMPO]
     loop.begin(first, died)
 
 
 def _tempo_of(shared: Shared) -> TempoMap:
     """The previous engine's tempo map at its last block."""
     words, floats = shared.words, shared.floats
-    bpm = floats[HeaderWord.TEMPO] or 120.0
+    # without what a node that leads makes up for at the moment
+    bpm = floats[HeaderWord.FOUND_TEMPO] or floats[HeaderWord.TEMPO] or 120.0
     return TempoMap(
         words[HeaderWord.RATE],
         bpm,

@@ -98,6 +98,7 @@ class HeaderWord(IntEnum):
     BEGUN = 60  # first sample of this server's first plan, plus one; 0: none has played
     DEVICE_RATE = 61  # Hz, of the device; RATE is the server's
     DEVICE_BLOCK = 62  # frames that the device asks for at once
+    FOUND_TEMPO = 64  # float64 bits, bpm as the node that last led found it, 0: set otherwise since
     ECHO = 49  # number of the node whose events are reported to control, -1: all nodes, 0: none; written by control
     SUPERVISOR_FAULTS = 52  # failed steps of the supervisor, with failed starts of a process; written by it
     BEAT_SEQUENCE = 53  # odd while BEAT_SAMPLE, BEAT, TEMPO and PLAYING change
@@ -105,7 +106,7 @@ class HeaderWord(IntEnum):
     CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
 
 
-WORDS = 64
+WORDS = 72
 
 
 @dataclass(frozen=True, slots=True)

@@ -502,7 +502,8 @@ class Session:
     def resend(self) -> list[Action]:
         """Held notes, and scheduled actions, to send again to a new engine."""
         self.anew.clear()
-        pending: list[Action] = [*self._held.again(self.state.by_id)]
+        ramp = [SetTempo(self.state.tempo)] if self.tempo_ramps else []  # a new engine has no ramp
+        pending: list[Action] = [*ramp, *self._held.again(self.state.by_id)]
         pending += [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
         return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
 

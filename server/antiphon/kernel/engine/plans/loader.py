@@ -351,6 +351,8 @@ class Loader:
         if unprepared := made.unprepared:
             logged["unprepared"] = unprepared
         fade, tempo, tail, quantum = (float(message.get(key, 0.0)) for key in ("fade", "tempo", "tail", "quantum"))
+        if load.again and (self._loop.player.again or self._loop.player.plan is not None):
+            tempo = 0.0  # the clock goes on as it was led, or set, in the engine
         text = json.dumps(logged).encode()
         serial = int(message["serial"])
         self._loop.next_plan = NextPlan(made.plan, serial, fade, tempo, text, tail, load.aside, quantum)
