@@ -120,7 +120,7 @@ async def test_a_surface_is_told_at_both_addresses(live: Rig, tmp_path: Path) ->
     for moved in ("/macro/dark", "/node/macro/dark"):
         live.client().send(moved, 0.5 if moved == "/macro/dark" else 0.75)
         await live.settle()
-        told = {address: args for address, args in surface.heard() if "macro" in address}
+        told = {address: args for address, args in surface.heard() if address.endswith("macro/dark")}
         assert set(told) == {"/macro/dark", "/node/macro/dark"}
         assert len(set(told.values())) == 1
 
@@ -294,3 +294,31 @@ async def test_a_control_process_that_follows_has_them(tmp_path: Path, home: Pat
         assert first.app.session.state.by_id[IN_NUMBER].name == "in"
     async with rig(tmp_path / "state") as second:
         assert await second.client().ask("/node/in/gain") == [("/node/in/gain", (6.0,))]
+
+
+async def test_macro_follows_its_parameter(live: Rig, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    surface, knob = live.client(), live.client()
+    await surface.ask("/notify", 1)
+    trim = await knob.ask("/node/a/trim")
+    await knob.ask("/node/b/cutoff", 2000.0)
+    await live.settle()
+    told = {address: args for address, args in surface.heard() if address.startswith("/macro/")}
+    assert told == {"/macro/bright": (1.0,), "/macro/dark": (0.0,)}, "each macro of that parameter, on the phone too"
+    assert await knob.ask("/node/a/trim") == trim, "and no other parameter moves"
+    await knob.ask("/node/b/cutoff", 5000.0)
+    assert await knob.ask("/macro/bright") == [("/macro/bright", (1.0,))], "the nearest place to a value beyond it"
+    await knob.ask("/macro/dark", 0.25)
+    assert (await knob.ask("/macro/bright"))[0][1][0] == pytest.approx(0.75, abs=1e-5)
+    assert await knob.ask("/macro/dark") == [("/macro/dark", (0.25,))], "the macro that is moved stays where it is put"
+
+
+async def test_macro_follows_a_value_when_it_is_due(live: Rig, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    client = live.client()
+    client.send("/at", 4.0, "/node/b/cutoff", 20.0)
+    await live.settle()
+    assert (await client.ask("/macro/bright"))[0][1][0] == pytest.approx(0.5, abs=1e-6)
+    live.engine.beat = 4.0
+    await live.settle()
+    assert await client.ask("/macro/bright") == [("/macro/bright", (0.0,))]

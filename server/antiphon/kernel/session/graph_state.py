@@ -11,7 +11,7 @@ from antiphon.kernel.graph import graph as graphs
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS
-from antiphon.kernel.graph.names import CANCELLER, GUARD
+from antiphon.kernel.graph.names import CANCELLER, GUARD, MACRO
 from antiphon.kernel.session.actions import Changed, Effect, EngineLoad, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import SetSwing, SetTempo
 from antiphon.kernel.session.node_state import LoadRequest, Node, Numbers, is_sent_as_number
@@ -165,6 +165,22 @@ class GraphState(NodeTable):
                 there, target = self.param(macro.targets[0].node, macro.targets[0].param), macro.targets[0]
                 param = there[0].cells[there[1]]
                 self._edit_number(node, cell, target.place(param, self.value_at(*there)))
+
+    def follow_by_macros(self, node: Node, cell: int) -> list[Changed]:
+        """Places the macros whose first target is that parameter where they have its value, or nearest to it."""
+        changed: list[Changed] = []
+        param = node.cells[cell]
+        for place, macro in enumerate(self.graph.macros):
+            target = macro.targets[0]
+            if target.node != node.name or target.param != param.name:
+                continue
+            panel, value = self.panel[MACRO], self.value_at(node, cell)
+            if self.numbers[node.base + cell] != param.encode(target.value(param, self.numbers[panel.base + place])):
+                found = round(target.place(param, value), 6)
+                if found != self.numbers[panel.base + place]:
+                    self.put(panel, place, found)
+                    changed.append(Changed(panel.name, panel.cells[place], found))
+        return changed
 
     def renew(self, catalog: Catalog, quantum: float) -> list[Effect]:
         """Switches to a catalog with another version of a plugin, and requests a plan with it.

@@ -307,6 +307,7 @@ class Session:
                     if node is not None and node.cells[cell].kind != "trigger":
                         self.state.put(node, cell, number)
                         effects.append(Changed(node.name, node.cells[cell], node.cells[cell].decode(number), source))
+                        effects += self.state.follow_by_macros(node, cell)
                 case SetParam():
                     try:
                         # its file was checked when it was scheduled; if it has gone since, the engine reports it
@@ -368,7 +369,7 @@ class Session:
             return [effect]
         if self.state.put(node, cell, number):
             self.state.resend(node, cell, now.sample + command.ramp * self.rate)
-        return [effect, Changed(node.name, param, value, source, before)]
+        return [effect, Changed(node.name, param, value, source, before), *self.state.follow_by_macros(node, cell)]
 
     def _move_macro(
         self, command: SetParam, panel: Node, cell: int, place: float, now: Moment, source: object
