@@ -26,6 +26,8 @@ log = logging.getLogger("antiphon.control")
 printed_log = logging.getLogger("antiphon.said")
 NAME = "set"
 """Name of what this module adds, among what has joined control."""
+KEPT = 2 * set_list.MAX_PATCHES
+"""Patches whose MIDI controllers are kept; the oldest is dropped first."""
 Place: TypeAlias = tuple[SetList | None, int]
 """Set list, None without one, and the index of the last requested patch in it, from 0."""
 
@@ -42,6 +44,7 @@ class Sets:
         self._feedback, self._saver = server.feedback, server.saver
         self.list: SetList | None = None
         self.place = 0
+        self._known: dict[Path, tuple[tuple[int, int], object, Mapping[str, str]]] = {}
 
     # ---- the position
 
@@ -102,8 +105,19 @@ class Sets:
     def read(self, loaded: SetList) -> ReadSet:
         """Reads the patches of a set list. Raises PatchError: one is not valid."""
         first = patches.load(loaded.patches[0], self._catalog)
-        midi = {one: patches.load(one, self._catalog).midi for one in loaded.patches[1:]}
-        return loaded, first, {loaded.patches[0]: first.midi, **midi}
+        return loaded, first, {one: self._midi_of(one) for one in loaded.patches}
+
+    def _midi_of(self, name: str) -> Mapping[str, str]:
+        """MIDI controllers of a patch, whose file is read again if it, or what plugins there are, has changed."""
+        path, types = patches.find(name), self._catalog.types
+        stat = path.stat()
+        stamp = stat.st_mtime_ns, stat.st_size
+        known = self._known.get(path)
+        if known is None or known[0] != stamp or known[1] is not types:
+            known = self._known[path] = stamp, types, patches.load(name, self._catalog).midi
+            while len(self._known) > KEPT:
+                del self._known[next(iter(self._known))]
+        return known[2]
 
     def begin(self, read: ReadSet, peer: Peer | None, address: str) -> str:
         """Begins a set list with its first patch.

@@ -56,9 +56,9 @@ class Lane:
         self.room.bytes += len(data)
 
     def past(self, count: int) -> bool:
-        """Whether its first `count` packets have been handled, with the bundles among them."""
-        taken = self.came - len(self.queue) - self.held
-        return taken > count or (taken == count and not self.rest)
+        """Whether its first `count` packets have been handled, with the bundles among them, or wait for a thread."""
+        taken = self.came - len(self.queue)
+        return self.held or taken > count or (taken == count and not self.rest)
 
     def take(self) -> tuple[bytes, Peer]:
         """Removes and returns the oldest packet; the queue must not be empty."""

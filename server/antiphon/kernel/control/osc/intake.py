@@ -391,9 +391,8 @@ class Intake:
         address = packet.address
         route = self._router.exact.get(address)
         if route is not None:
-            if address == SYNC and when is NOW and (self.lanes or self._held) and len(self._behind) < MAX_BEHIND:
-                held = [(lane, lane.came) for lane in self._held]
-                self._behind.append((self.lanes.now() + held, route, packet, peer))
+            if address == SYNC and when is NOW and self.lanes and len(self._behind) < MAX_BEHIND:
+                self._behind.append((self.lanes.now(), route, packet, peer))
             else:
                 self.call(route, packet, peer, when)
             return 1
