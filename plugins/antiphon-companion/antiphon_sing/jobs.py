@@ -1,13 +1,11 @@
 """File job `antiphon run sing IN OUT.wav`: sings a score, or a recording in another voice, at equal length."""
 
 import math
-import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -20,11 +18,12 @@ from antiphon.api.backends.files import (
     AudioWriter,
     MidiTimes,
     MidiTrack,
-    open_midi,
+    notice,
     printable_path,
     read_midi,
     read_musicxml,
     read_sound,
+    reading_file,
     stream_sound,
 )
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
@@ -38,10 +37,6 @@ from antiphon_sing.texts import texts
 
 MAX_BENDS = 1024
 """Maximum number of bends of a note."""
-_LINES = "/\\"
-"""Karaoke marks before the first syllable of a line or a verse."""
-VELOCITY = 0.8
-"""Velocity of notes of MusicXML."""
 MAX_LYRIC_DISTANCE = 0.06
 """Maximum beats between a lyric and its note."""
 
@@ -101,33 +96,32 @@ def read_score(path: Path, reach: float = 2.0) -> tuple[tuple[SungPart, ...], fl
 
 
 def _midi(path: Path, reach: float) -> tuple[tuple[SungPart, ...], float]:
-    song, raw = read_midi(path), open_midi(path)
+    song = read_midi(path)
     times = MidiTimes(song.tempo)
-    kind = "lyrics" if any(message.type == "lyrics" for track in raw.tracks for message in track) else "text"
-    lyrics = [_read_track_lyrics(track, raw.ticks_per_beat, kind) for track in raw.tracks]
     parts = []
-    spare = max(lyrics, key=len, default=[])
-    for track, own in zip(song.tracks, lyrics, strict=True):
+    spare = max((track.lyrics for track in song.tracks), key=len, default=())
+    for track in song.tracks:
         notes = [note for note in track.notes if note.channel not in song.drums]
         if not notes:
             continue
-        starts = {note.start for note in notes}
-        if (
-            not own
-            and spare
-            and sum(any(abs(at - s) < MAX_LYRIC_DISTANCE for s in starts) for at, _ in spare) >= 0.8 * len(spare)
-        ):
+        own, starts = track.lyrics, {note.start for note in notes}
+        if not own and spare and sum(_near(starts, at) for at, _ in spare) >= 0.8 * len(spare):
             own = spare
         found = []
         bends = _bends(track, times, reach)
         for note in notes:
-            text = next((text for at, text in own if abs(at - note.start) < MAX_LYRIC_DISTANCE), "")
+            near = min(own, key=lambda one: abs(one[0] - note.start), default=(0.0, ""))
+            text = near[1] if abs(near[0] - note.start) < MAX_LYRIC_DISTANCE else ""
             begin, end = times.seconds(note.start), times.seconds(note.end)
             line = bends.get(note.channel, [])
             first, last = max(0, bisect(line, (begin, math.inf)) - 1), bisect(line, (end, -math.inf))
             found.append(SungNote(begin, end, note.number, note.velocity, text, tuple(line[first:last][:MAX_BENDS])))
         parts.append(SungPart(track.name, tuple(found)))
     return tuple(parts), times.seconds(song.length)
+
+
+def _near(starts: Iterable[float], at: float) -> bool:
+    return any(abs(at - start) < MAX_LYRIC_DISTANCE for start in starts)
 
 
 def _bends(track: MidiTrack, times: MidiTimes, reach: float) -> dict[int, list[tuple[float, float]]]:
@@ -140,44 +134,21 @@ def _bends(track: MidiTrack, times: MidiTimes, reach: float) -> dict[int, list[t
     return found
 
 
-def _read_track_lyrics(track: Iterable[Any], ticks: int, kind: str) -> list[tuple[float, str]]:
-    """(beat, syllable) of a track's lyrics, with a hyphen after a non-final syllable.
-
-    `kind`: "lyrics", or "text" for karaoke texts, whose lines begin with / or \\ and whose titles with @.
-    """
-    at, found = 0, []
-    for message in track:
-        at += message.time
-        if message.type == kind and message.text.strip("\r\n"):
-            found.append((at / ticks, message.text.strip("\r\n")))
-    if kind == "text":
-        if not any(text[0] in _LINES for _, text in found):
-            return []
-        found = [(beat, re.sub(r"^[/\\]", " ", text)) for beat, text in found if text[0] != "@"]
-    spaced = any(text != text.strip() for _, text in found)
-    result = []
-    for n, (beat, text) in enumerate(found):
-        after = found[n + 1][1] if n + 1 < len(found) else " "
-        whole = not spaced or text.endswith(" ") or after.startswith(" ")
-        word = "".join(c for c in text if c.isalpha() or c in "'’-_").replace("_", "-")
-        word = "-" if word.strip("-") == "" else word.rstrip("-") + ("-" if text.endswith("-") or not whole else "")
-        result.append((beat, word))
-    return result
-
-
 def _read_musicxml_parts(path: Path) -> tuple[tuple[SungPart, ...], float]:
-    score = read_musicxml(path)
+    with reading_file("a score", path):
+        score = read_musicxml(path)
+        for what, count in score.unused:
+            notice(what, count)
     times = MidiTimes(score.tempo)
     parts = []
     for part in score.parts:
-        notes = [note for note in part.notes if not (note.grace or note.drum)]
-        timed = (
-            SungNote(times.seconds(note.start), times.seconds(note.end), note.number, VELOCITY, note.syllable)
-            for note in notes
-            if note.length
-        )
-        if sung := tuple(timed):
-            parts.append(SungPart(part.name, sung))
+        sung = []
+        for note in (note for note in part.notes if note.length and not (note.grace or note.drum)):
+            start, end = times.seconds(note.start), times.seconds(note.start + note.length * note.held)
+            bends = ((start, note.bend),) if note.bend else ()
+            sung.append(SungNote(start, end, note.number, note.velocity, note.syllable, bends))
+        if sung:
+            parts.append(SungPart(part.name, tuple(sung)))
     return tuple(parts), times.seconds(score.length)
 
 

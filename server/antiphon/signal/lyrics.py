@@ -9,6 +9,7 @@ common English words, and .84 of 3,000 of its entries; for hyphenation patterns,
 
 import itertools
 import re
+import unicodedata
 from dataclasses import dataclass
 
 HOLD = ("-", "_")
@@ -38,6 +39,16 @@ class LyricSyllable:
         return self.text == HOLD[0]
 
 
+_JOINERS = "\u200c\u200d"
+"""Characters that tell how the letters beside them are written, as in Hindi and Persian."""
+
+
+def sung_letters(text: str, more: str = "") -> str:
+    """Letters of a syllable with all their marks, digits, apostrophes and the characters of `more`, composed (NFC)."""
+    kept = unicodedata.normalize("NFC", text)
+    return "".join(c for c in kept if c.isalnum() or unicodedata.category(c)[0] == "M" or c in f"'’{_JOINERS}{more}")
+
+
 def syllables(text: str) -> tuple[LyricSyllable, ...]:
     """Divides a text into syllables, one for each note.
 
@@ -46,7 +57,7 @@ def syllables(text: str) -> tuple[LyricSyllable, ...]:
     """
     found: list[LyricSyllable] = []
     word, goes_on = -1, False
-    for line, words in enumerate(re.split(r"[/\n]+", text)):
+    for line, words in enumerate(re.split(r"[/\n]+", unicodedata.normalize("NFC", text))):
         for token in words.split():
             if token in HOLD:
                 if found:

@@ -47,13 +47,15 @@ class MidiControlChange:
 class MidiTrack:
     """A track of a MIDI file.
 
-    `name`: its name, or "". `program`: the General MIDI instrument it begins with, 0 to 127, or None.
+    `name`: its name, or "". `program`: the General MIDI instrument it begins with, 0 to 127, or None. `lyrics`: (beat,
+    syllable) of what is sung, in order, with a hyphen where its word goes on; "-" holds the one before.
     """
 
     name: str = ""
     notes: tuple[MidiNote, ...] = ()
     program: int | None = None
     controls: tuple[MidiControlChange, ...] = ()
+    lyrics: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

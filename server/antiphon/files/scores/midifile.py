@@ -12,11 +12,13 @@ import importlib
 import io
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from antiphon.files.scores import musicxml
+from antiphon.files.scores.midi_lyrics import lyrics_of
 from antiphon.files.scores.midi_parse import Parsed, TruncatedMidiError, find_midi_start, parse, rhythm_channels
 from antiphon.files.scores.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN
@@ -52,7 +54,11 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     """
     midi = open_midi(path)
     with _convert_midi_errors(path):
-        tracks = tuple(_track(track, midi.ticks_per_beat, overlap) for track in midi.tracks)
+        lyrics = lyrics_of(midi.tracks, midi.ticks_per_beat)
+        tracks = tuple(
+            replace(_track(track, midi.ticks_per_beat, overlap), lyrics=own)
+            for track, own in zip(midi.tracks, lyrics, strict=True)
+        )
         length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
         tempo, signatures = conductor(midi)
         texts = tuple((at, message.type, message.text) for at, message in _find_meta_messages(midi, _TEXTS))

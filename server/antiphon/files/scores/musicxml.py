@@ -32,6 +32,7 @@ from antiphon.files.scores.written_score import (
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.notices import notice, reading_file
+from antiphon.signal.lyrics import sung_letters
 
 SUFFIXES = SCORES_READ
 """Suffixes of readable scores."""
@@ -351,7 +352,7 @@ class _PartReader:
 
 def _read_lyric(item: Element) -> Lyric:
     text = "".join(one.text or "" for one in item if one.tag in ("text", "elision"))
-    word = "".join(c for c in text if c.isalpha() or c in "'’")
+    word = sung_letters(text)
     kinds = [one.text for one in item.findall("syllabic")]
     goes_on = bool(word and kinds and kinds[-1] in ("begin", "middle"))
     return _whole(item, 1, 999, "number") or 1, numbers_of(item.get("time-only") or ""), word + "-" * goes_on
