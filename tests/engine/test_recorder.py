@@ -22,7 +22,7 @@ from antiphon.kernel.engine.recording import recorder as recorders, take as take
 from antiphon.kernel.engine.recording.journal import noted
 from antiphon.kernel.engine.recording.recorder import Recorder
 from antiphon.kernel.engine.recording.take import TakeFile
-from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
+from antiphon.kernel.engine.shared import OUTPUT, SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
 
@@ -200,6 +200,40 @@ def test_blocks_that_the_ring_no_longer_has_are_silent_and_counted(shared: Share
     np.testing.assert_allclose(blocks[25, : len(fall)], blocks[24, -1] * fall, atol=2**-22)  # of 24 bits
     blocks[25, : len(fall)] = 0.0
     assert blocks.any(axis=(1, 2)).tolist() == [True] * 25 + [False] * 20 + [True] * ring
+
+
+def test_a_recording_goes_on_where_a_killed_recorder_ended(shared: Shared, tmp_path: Path) -> None:
+    """Both files together have each block once, also those that were played while no recorder was there."""
+    killed = Recorder(shared, tmp_path)
+    killed.handle({"do": "record", "path": str(tmp_path / "take.wav")})
+    for first in range(0, 30, 10):
+        play(shared, first, 10, first / 256)
+        killed.turn()
+    before = (tmp_path / "take.wav").read_bytes()  # as it is after kill -9
+    play(shared, 30, 20, 30 / 256)
+    follower = Recorder(shared, tmp_path)
+    assert shared.words[HeaderWord.TAPPING] == OUTPUT, "the engine goes on to fill the tap"
+    play(shared, 50, 5, 50 / 256)
+    follower.handle({"do": "record", "path": str(tmp_path / "take-2.wav"), "resume": True})
+    play(shared, 55, 5, 55 / 256)
+    follower.close()
+    (tmp_path / "take.wav").write_bytes(before)
+    files = [soundfile.read(tmp_path / name, dtype="float32")[0] for name in ("take.wav", "take-2.wav")]
+    blocks = np.concatenate(files).reshape(-1, BLOCK, 2)[:, 0, 0] * 256
+    assert blocks.tolist() == [0] * 10 + [10] * 10 + [20] * 10 + [30] * 20 + [50] * 5 + [55] * 5
+    assert shared.words[HeaderWord.TAP_DROPPED] == 0
+
+
+def test_a_recording_that_goes_on_too_late_begins_with_the_tap(shared: Shared, tmp_path: Path) -> None:
+    killed = Recorder(shared, tmp_path)
+    killed.handle({"do": "record", "path": str(tmp_path / "take.wav")})
+    play(shared, 0, 10)
+    killed.turn()
+    play(shared, 10, 200)
+    follower = Recorder(shared, tmp_path)
+    follower.handle({"do": "record", "path": str(tmp_path / "take-2.wav"), "resume": True})
+    follower.close()
+    assert soundfile.info(tmp_path / "take-2.wav").frames == (shared.shape.tap - 16) * BLOCK
 
 
 def test_the_input_and_output_of_a_set_fall_to_silence_where_a_block_was_missed(shared: Shared, tmp_path: Path) -> None:

@@ -256,10 +256,15 @@ def test_a_note_within_a_block_ends_by_the_blocks_beat(peer: Peer, remote: Remot
     assert not peer.named("/note/on")
 
 
-@pytest.mark.parametrize("note", ["c4", -1, 128, float("nan"), None])
-def test_a_note_that_is_no_number_is_refused(remote: Remote, note: Any) -> None:
-    with pytest.raises(UsageError, match="note takes a MIDI number"):
+@pytest.mark.parametrize("note", ["h4", "", -1, 128, float("nan"), None])
+def test_a_note_that_is_none_is_refused(remote: Remote, note: Any) -> None:
+    with pytest.raises(UsageError, match=r"as( in)? c4"):
         remote.note(note)
+
+
+def test_a_note_is_played_by_its_name(peer: Peer, remote: Remote) -> None:
+    remote.note("eb3", beats=None)
+    assert [message.args[0] for message in peer.named("/note/on")] == [51]
 
 
 def test_a_late_answer_is_not_the_next_questions(peer: Peer) -> None:

@@ -22,6 +22,7 @@ from antiphon.kernel.errors import AntiphonError, EngineError, MissingAttribute,
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.signal import named_note
 from antiphon.kernel.wire.osc import Arg, Double, Message
 from antiphon.operations.link import TIMEOUT, Question, ServerLink, StartedServer, Subscription
 from antiphon.operations.python import loaded
@@ -322,7 +323,7 @@ class Remote:
 
     def note(
         self,
-        note: int,
+        note: int | str,
         velocity: float = 0.8,
         beats: float | None = 1.0,
         *,
@@ -330,14 +331,15 @@ class Remote:
         channel: int = 1,
         on: str = "",
     ) -> None:
-        """Plays a note.
+        """Plays a note: a MIDI number, or a name as "c4".
 
         `velocity`: above 0 to 1. `beats`: its length; None leaves it on. `at`: the beat of its onset; None is now.
         Within `with s.at(beat)` it begins at that beat. `on`: name of the node; "" for every node that takes notes.
         Raises UsageError: note, velocity or beats is not allowed.
         """
+        note = named_note(note) if isinstance(note, str) else note
         if not (isinstance(note, numbers.Real) and 0 <= note <= _FULL):
-            raise UsageError(f"note takes a MIDI number, 0 to {_FULL}, not {short_repr(note)}")
+            raise UsageError(f"note takes a MIDI number, 0 to {_FULL}, or a name as c4, not {short_repr(note)}")
         if not 0.0 < velocity <= 1.0:
             raise UsageError(f"velocity takes more than 0, to 1, not {velocity!r}")
         if beats is not None and not 0.0 < beats < math.inf:

@@ -84,7 +84,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
         return begin
     path = paths.claim(recorder.first_of_series(Path(record)), 2)
     notes.append(f"the recording goes on in {path}")
-    return [*begin, {"do": "record", "path": str(path), "last": note.last}]
+    return [*begin, {"do": "record", "path": str(path), "last": note.last, "resume": True}]
 
 
 def undo(begin: list[dict[str, Any]]) -> None:

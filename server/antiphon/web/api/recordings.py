@@ -144,6 +144,8 @@ def _listed() -> list[dict[str, object]]:
     for path in (
         one for folder in (paths.recordings(), paths.captures()) if folder.is_dir() for one in folder.iterdir()
     ):
+        if path.is_symlink():
+            continue  # it may lead elsewhere, and is not sent
         files = _files(path) if path.is_dir() else [path] * path.is_file()
         if files and not path.name.startswith("."):
             sizes, times = zip(*((one.stat().st_size, one.stat().st_mtime) for one in files), strict=True)

@@ -233,7 +233,7 @@ class RecordingQuery(Request):
 class ListenQuery(Request):
     """Duration of listening."""
 
-    seconds: Annotated[float, Meta(ge=0, le=20, description="Seconds; it ends when all is right.")] = 8.0
+    seconds: Annotated[float, Meta(ge=0, le=20, description="0 to 20 s; it ends when all is right.")] = 8.0
     anew: Annotated[bool, Meta(description="Whether what an earlier request heard does not count.")] = False
 
 

@@ -313,7 +313,9 @@ class BrowserSound:
         return True
 
 
-EXPIRED = "this address was used before or is over ten minutes old; `antiphon page` opens another"
+EXPIRED = (
+    "this address was used before, is over ten minutes old, or the clock was set since; `antiphon page` opens another"
+)
 
 
 class OpenBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -34,6 +34,8 @@ from antiphon.kernel.runtime.processes.children import TERM_SECONDS, Child, Chil
 MIN_FREE, MAX_LEFT = 0.1, 10e9
 """A recording ends below this share of free disk space, or on a large disk below this many bytes."""
 _TURN, _MESSAGES = 0.05, 256
+_MARGIN = 16
+"""Oldest blocks of the tap that a recording which goes on does not take: the engine may overwrite them meanwhile."""
 LIST = "tracks.json"
 """File with the list of the tracks in a folder."""
 
@@ -72,13 +74,17 @@ class Recorder:
         self._next = -1
         self.lines: list[str] = []
         self.aloud = False
-        # tracks go on after a recorder that was killed: the journal stops for no block
-        self._words[HeaderWord.TAPPING] &= TRACKS
+        # tracks and the recording go on after a recorder that was killed: journal and tap stop for no block
+        left = self._words[HeaderWord.TAPPING]
+        self._words[HeaderWord.TAPPING] = left & TRACKS | (OUTPUT if left & (OUTPUT | SESSION) else 0)
+        self._resumed = -1  # the first block that a recording lacks which goes on
 
     def handle(self, message: dict[str, Any]) -> None:
         """Starts or stops ("path" None) a recording, session or tracks, as "do" names it; "header" is for the log.
 
         A message with "do" "cue" is written into the logs. "last" of a recording is that of `OutputTake`.
+
+        With "resume" a recording goes on where a killed recorder's ended, from what the tap still has.
 
         Errors are reported, not raised.
         """
@@ -93,6 +99,9 @@ class Recorder:
             if path:
                 self._last_seconds = message.get("last", 0.0) if kind == "record" else self._last_seconds
                 self._takes[kind] = self._open(kind, Path(path), message.get("header", {}))
+                if message.get("resume"):
+                    oldest = self._words[HeaderWord.TAP_WRITE] - self.shared.shape.tap + _MARGIN
+                    self._resumed = max(self._words[HeaderWord.RECORDED], oldest, 0)
                 self._since[kind] = time.time()
         except Exception as error:
             if path:
@@ -143,7 +152,8 @@ class Recorder:
         sounds = any(take.taps for take in self._takes.values())
         if sounds and not self._sounds:
             # -1 before the engine's first block: turn() then begins with FIRST_BLOCK
-            self._next = self._words[HeaderWord.TAP_WRITE] or -1
+            self._next = (self._words[HeaderWord.TAP_WRITE] or -1) if self._resumed < 0 else self._resumed
+            self._resumed = -1
             self._last.fill(0.0)
         self._sounds = sounds
         wanted = SESSION if "session" in self._takes else OUTPUT if "record" in self._takes else 0
@@ -228,6 +238,8 @@ class Recorder:
             if into is not None:
                 self._last_in[:] = into[n, -1]
         self._each(lambda take: take.blocks(first, out, into))
+        if "record" in self._takes:
+            self._words[HeaderWord.RECORDED] = first + count
 
     def _fade_out_block(self, last: Samples, block: Samples) -> None:
         """Fills a missing block, float32 `[frames, channels]`, with a fade-out from the frame before it."""

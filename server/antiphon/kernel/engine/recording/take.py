@@ -109,6 +109,8 @@ class TakeFile:
         """Appends float32 `[frames, channels]`. Returns True once, when a wave file has exceeded `RIFF_BYTES`."""
         self._file.write(frames[:, self._order] if self._order else frames)
         self.frames += len(frames)
+        if self._wave:  # so that a recorder that is killed leaves all that it wrote
+            self._command(_UPDATE_HEADER_NOW, 0)
         if time.monotonic() - self._synced <= SYNC_SECONDS:
             return False
         self.sync()
