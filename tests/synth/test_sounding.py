@@ -137,6 +137,26 @@ def test_a_range_that_changes_moves_what_is_bent() -> None:
     assert bends.semitones[1] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("pairs", "semitones"),
+    [
+        (((101, 0), (100, 2), (6, 67)), 3.0),
+        (((101, 0), (100, 1), (6, 96), (38, 0)), 0.5),
+        (((101, 0), (100, 1), (6, 64), (38, 64)), 1 / 128),
+        (((101, 0), (100, 2), (6, 62), (100, 1), (6, 32)), -2.5),
+    ],
+)
+def test_a_channel_is_tuned_by_registered_parameters(pairs: tuple[tuple[int, int], ...], semitones: float) -> None:
+    bends = ChannelBends()
+    for event in controls(*pairs):
+        bends.follow(event, OWN)
+    assert bends.semitones[1] == pytest.approx(semitones)
+    bends.follow(Event("bend", 0, 0, 1.0), OWN)
+    assert bends.semitones[1] == pytest.approx(semitones + OWN)
+    bends.reset()
+    assert bends.semitones[1] == 0.0
+
+
 NUMBERS = st.sampled_from([101, 100, 99, 98, 6, 38, 7, 64])
 
 

@@ -238,7 +238,7 @@ class _Player:
                 # FluidSynth takes 128ths of 12,700 cents for a semitone: a whole bend would fall short by 0.8 %
                 value = min(max(semitones * 128.0 / 127.0 / self._reach[channel], -1.0), 1.0)
                 self.synth.call("pitch_bend", channel, CENTRE + round(value * (CENTRE if value < 0 else REACH)))
-            if self._bends.states_reach(followed) or event.kind == "bend":
+            if self._bends.states_pitch(followed) or event.kind == "bend":
                 return  # FluidSynth's own range stays
         match event.kind:
             case "on":

@@ -21,6 +21,7 @@ from antiphon.kernel.session.commands import (
     Control,
     NoteOff,
     NoteOn,
+    NotePitch,
     ProgramChange,
     Sample,
     SetParam,
@@ -30,7 +31,7 @@ from antiphon.kernel.session.commands import (
 from antiphon.kernel.session.notes import Players
 
 MAX_SECONDS = 6 * 3600.0
-_ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
+_ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "pitch": 2, "on": 3}
 """Order of events on one frame: note-offs before note-ons, and a pedal or a program change before its note."""
 _FINE = 960
 """Ticks per beat of MIDI files without a source file."""
@@ -75,6 +76,8 @@ def read(path: Path, rate: int) -> TimedScore:
         for note in track.notes:
             start = frame(note.start)
             end = max(start + 1, frame(note.end))
+            if tuned := _semitones(song, note):
+                timed.append((start, Event("pitch", 0, note.number, tuned, note.channel)))
             timed.append((start, Event("on", 0, note.number, note.velocity, note.channel)))
             timed.append((end, Event("off", 0, note.number, 0.0, note.channel)))
         for control in track.controls:
@@ -87,6 +90,13 @@ def read(path: Path, rate: int) -> TimedScore:
     changes = [(round(times.seconds(at) * rate), min(MAX_TEMPO, max(MIN_TEMPO, bpm))) for at, bpm in song.tempo]
     tempo = tuple(change for change in changes if change[0] <= end)
     return TimedScore(song, tuple(timed), tempo, end + 1, _beginning(song), rate)
+
+
+def _semitones(song: MidiSong, note: MidiNote) -> float:
+    """Semitones by which a note is beside its number in the tuning of its octave; 0 for a drum."""
+    tunings = song.tunings if note.channel not in song.drums else ()
+    found = (steps for at, channels, steps in reversed(tunings) if at <= note.start and note.channel in channels)
+    return next(found, (0.0,) * 12)[note.number % 12]
 
 
 def _without_early_ends(timed: Iterable[Timed]) -> list[Timed]:
@@ -175,6 +185,8 @@ def commands(score: TimedScore, players: SongPlayers) -> list[Command]:
                     result.append(NoteOff(event.number, event.channel, node, when))
                 case "control":
                     result.append(Control(event.number, event.value, event.channel, node, when))
+                case "pitch":
+                    result.append(NotePitch(event.number, event.value, event.channel, node, when))
                 case "bend":
                     result.append(Bend(event.value, event.channel, node, when))
                 case "program":
@@ -229,7 +241,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
                 end(key, at)
             if event.kind == "on" and event.value > 0.0:
                 sounding[key] = (at, event.value)
-        elif event.kind in _ORDER:
+        elif event.kind in ("control", "bend", "program"):
             control = midi_song.MidiControlChange(beat(at), event.kind, event.number, event.value, event.channel)
             controls.setdefault(event.channel, []).append(control)
     for key in list(sounding):

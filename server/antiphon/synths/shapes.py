@@ -15,8 +15,8 @@ _LOUDER = 1.0
 DATA, DATA_FINE = 6, 38
 NRPN_FINE, NRPN, RPN_FINE, RPN = 98, 99, 100, 101
 """Controllers that select a parameter, and the controllers of its value."""
-BEND_RANGE, LAST_RPN = 0, 6
-"""Registered parameters: bend range, and the last one that MIDI 1.0 defines."""
+BEND_RANGE, FINE_TUNING, COARSE_TUNING, LAST_RPN = 0, 1, 2, 6
+"""Registered parameters: bend range, tuning in parts of a semitone and in semitones, and the last of MIDI 1.0."""
 RESET = 121
 MAX_BEND_RANGE = 96.0
 """Widest range of a bend in semitones."""
@@ -118,27 +118,29 @@ _E = TypeVar("_E", bound=_Controller)
 
 
 class ChannelBends:
-    """Pitch bends in semitones of the channels 1 to 16.
+    """Pitch bends in semitones of the channels 1 to 16, with their tuning.
 
-    A channel's range is set by registered parameter 0 (controllers 101, 100, 6 and 38); the default is the node's.
-    `semitones`: by channel.
+    A channel's range is set by registered parameter 0 (controllers 101, 100, 6 and 38); the default is the node's. Its
+    tuning is set by the parameters 1 and 2. `semitones`: by channel.
     """
 
     def __init__(self) -> None:
         self.semitones = [0.0] * _CHANNELS
         self._wheels = [0.0] * _CHANNELS
         self._reach = [-1.0] * _CHANNELS
+        self._fine, self._coarse = [0.0] * _CHANNELS, [0.0] * _CHANNELS  # semitones
         self._selected = [_NONE] * _CHANNELS
 
     def reset(self) -> None:
-        """Centres all bends and forgets the ranges."""
+        """Centres all bends and forgets the ranges and tunings."""
         for channel in range(_CHANNELS):
             self.semitones[channel] = self._wheels[channel] = 0.0
+            self._fine[channel] = self._coarse[channel] = 0.0
             self._reach[channel], self._selected[channel] = -1.0, _NONE
 
-    def states_reach(self, event: Event) -> bool:
-        """Whether a controller sets the value of registered parameter 0."""
-        return event.number in (DATA, DATA_FINE) and self._selected[event.channel] == BEND_RANGE
+    def states_pitch(self, event: Event) -> bool:
+        """Whether a controller sets the value of a registered parameter that is followed here."""
+        return event.number in (DATA, DATA_FINE) and self._selected[event.channel] <= COARSE_TUNING
 
     def follow(self, event: Event, reach: float) -> bool:
         """Processes a bend or a controller.
@@ -152,7 +154,8 @@ class ChannelBends:
         elif event.kind != "control" or not self._control(event, reach):
             return False
         before, stated = self.semitones[channel], self._reach[channel]
-        self.semitones[channel] = self._wheels[channel] * (stated if stated >= 0.0 else reach)
+        bent = self._wheels[channel] * (stated if stated >= 0.0 else reach)
+        self.semitones[channel] = bent + self._fine[channel] + self._coarse[channel]
         return self.semitones[channel] != before
 
     @staticmethod
@@ -179,7 +182,15 @@ class ChannelBends:
 
     def _control(self, event: Event, own: float) -> bool:
         channel, number, value = event.channel, event.number, round(127.0 * event.value)
-        if self.states_reach(event):
+        if self.states_pitch(event) and self._selected[channel] == COARSE_TUNING:
+            self._coarse[channel] = value - 64.0 if number == DATA else self._coarse[channel]
+            return True
+        if self.states_pitch(event) and self._selected[channel] == FINE_TUNING:
+            held = round((self._fine[channel] + 1.0) * 8192.0)
+            held = value << 7 if number == DATA else held & ~0x7F | value
+            self._fine[channel] = held / 8192.0 - 1.0
+            return True
+        if self.states_pitch(event):
             before = own if self._reach[channel] < 0.0 else self._reach[channel]
             self._reach[channel] = min(float(value) if number == DATA else int(before) + value / 100.0, MAX_BEND_RANGE)
             return True

@@ -62,7 +62,8 @@ class MidiTrack:
 class MidiSong:
     """A MIDI file.
 
-    `texts`: (beat, kind, text) of each lyric, marker and text, in order; kind is mido's name.
+    `texts`: (beat, kind, text) of each lyric, marker and text, in order; kind is mido's name. `tunings`: (beat,
+    channels 1 to 16, semitones beside each pitch class from C) of each tuning of the octave, in order.
     """
 
     tracks: tuple[MidiTrack, ...]
@@ -73,6 +74,7 @@ class MidiSong:
     texts: tuple[tuple[float, str, str], ...] = ()
     keys: tuple[tuple[float, str], ...] = ()  # (beat, name as "F#m") of each key signature, in order
     drums: frozenset[int] = frozenset({10})  # channels of rhythm parts, 1 to 16
+    tunings: tuple[tuple[float, frozenset[int], tuple[float, ...]], ...] = ()
 
     @property
     def meters(self) -> tuple[tuple[float, float], ...]:

@@ -19,9 +19,10 @@ from typing import Any, Literal, NamedTuple
 
 from antiphon.files.scores import musicxml
 from antiphon.files.scores.midi_lyrics import lyrics_of
-from antiphon.files.scores.midi_parse import Parsed, TruncatedMidiError, find_midi_start, parse, rhythm_channels
+from antiphon.files.scores.midi_parse import Parsed, TruncatedMidiError, find_midi_start, parse
 from antiphon.files.scores.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN
+from antiphon.files.scores.midi_sysex import octave_tuning, rhythm_channels
 from antiphon.files.scores.score_midi import song_of
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
@@ -66,8 +67,10 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         keys = {at: message.key for at, message in reversed(_find_meta_messages(midi, ("key_signature",)))}
         held = tuple(sorted(keys.items()))
         drums = frozenset(channel + 1 for channel in rhythm_channels(midi.tracks))
+        told = [(at, octave_tuning(tuple(message.data))) for at, message in _find_meta_messages(midi, ("sysex",))]
+        tunings = tuple((at, *tuning) for at, tuning in told if tuning)
     length /= midi.ticks_per_beat
-    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length, tuple(signatures), texts, held, drums)
+    return MidiSong(tracks, tuple(tempo), midi.ticks_per_beat, length, tuple(signatures), texts, held, drums, tunings)
 
 
 def _find_meta_messages(midi: Any, kinds: Collection[str]) -> list[tuple[float, Any]]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from antiphon.files.scores.midi_parse import DRUMS
 from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiSong, MidiTrack
+from antiphon.files.scores.midi_sysex import DRUMS
 from antiphon.files.scores.written_score import Score, ScoreNote, ScorePart
 
 _BEND_RANGE = 2.0
