@@ -215,6 +215,33 @@ def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Comman
     assert "Usage: antiphon run [OPTIONS]" in antiphon("run", "--help").out
 
 
+@pytest.mark.parametrize(
+    ("plugin", "own", "others"),
+    [
+        ("denoise", {"--causal", "--tag"}, {"--roll", "--chords", "--without", "--stems"}),
+        ("hum", {"--midi-out"}, {"--without", "--roll"}),
+        ("stems", {"--without", "--only"}, {"--chords", "--midi-out"}),
+    ],
+)
+def test_run_help_of_plugin_shows_its_options(antiphon: Command, plugin: str, own: set[str], others: set[str]) -> None:
+    shown = set(re.findall(r"--[a-z-]+", antiphon("run", plugin, "--help").out.partition("\nOptions:")[2]))
+    assert own <= shown
+    assert not others & shown
+
+
+def test_words_examples_can_be_copied(antiphon: Command) -> None:
+    for word in ("memory", "cue", "on_note"):
+        (example,) = re.findall(r"^@.*?(?=^$)", antiphon("words", word).out, re.MULTILINE | re.DOTALL)
+        compile(example, word, "exec")
+
+
+def test_paste_ends_with_a_newline(antiphon: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.js").write_text('$: s("bd*4")')
+    assert antiphon("paste", "a.js", "--out", "a.py").code == 0
+    for text in ((tmp_path / "a.py").read_text(), antiphon("paste", "a.js").out):
+        assert text.endswith(")\n")
+
+
 def test_what_a_script_wants_is_json(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     from antiphon.doctor import machine, software, sound
     from antiphon.kernel.contract.finding import Finding

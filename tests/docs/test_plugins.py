@@ -126,13 +126,11 @@ def test_the_tutorial_loads_and_sounds(folder):
 
 
 def test_the_tutorial_s_kernel_plays_the_same_in_machine_code(folder):
-    """The page's kernel and `step`, where `process` was; imports as the page names them."""
-    kernel, step = re.findall(r"```python\n(@kernel\n.*?|def step.*?)```", TUTORIAL, re.DOTALL)
+    """The page's kernel, with its imports, and `step`, where `process` was."""
+    kernel, step = re.findall(r"```python\n(from __future__ [^`]*?@kernel\n.*?|def step.*?)```", TUTORIAL, re.DOTALL)
     numpy = (folder / "wobble" / "processor.py").read_text()
-    names = ", ".join(sorted({"kernel", *re.findall(r"\b(?:Audio|f32p|f64p?)\b", kernel)}))
-    head = f"from __future__ import annotations\nimport math\nfrom antiphon.api.kernels import {names}\n"
     (folder / "wobble" / "processor.py").write_text(
-        head + kernel + numpy.partition("    def process")[0] + indent(step, "    ")
+        kernel + numpy.partition("    def process")[0] + indent(step, "    ")
     )
     loaded = loader.load(folder)
     assert loaded.catalog["wobble"].native

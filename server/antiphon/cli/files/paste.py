@@ -23,13 +23,14 @@ def paste(
     Parts without a counterpart become comments. A MIDI file becomes one pattern per bar; repeated bars share one.
     """
     made = _song(file) if file.lower().endswith(SUFFIXES) else translation(_text(file))
+    text = made.text.rstrip("\n") + "\n"
     if not out:
-        typer.echo(made.text, nl=False)
+        typer.echo(text, nl=False)
     else:
         target = Path(out)
         if target.exists() and not force:
             raise UsageError(f"{out} is there already; --force replaces it")
-        write_atomic(target, made.text.encode(), 0o644)
+        write_atomic(target, text.encode(), 0o644)
     left = made.left_out
     parts = f"; {left} {'part is' if left == 1 else 'parts are'} left out, each with its reason" if left else ""
     typer.echo(f"{made.tracks} {'track' if made.tracks == 1 else 'tracks'}{parts}", err=True)
