@@ -16,6 +16,7 @@ from tests.commands import PAGES, ROOT, blocks, text
 import antiphon
 from antiphon.cli.commands import application
 from antiphon.offline import analyses as registered
+from antiphon.offline.rehearsing import Trial, prepared, rehearse, run_script
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +53,14 @@ def test_a_recipe_does_what_it_says(recipe: str, folder: Path) -> None:
     if "karaoke" in made:
         song = antiphon.run("gain", "song.wav").sound
         np.testing.assert_allclose(made["karaoke"] + made["parts"]["voice"], song, atol=1e-3)  # type: ignore[index]
+
+
+def test_readme_live_script_plays_on_its_patch() -> None:
+    (script,) = ("\n".join(block.lines) for block in blocks("README.md") if block.lang == "py")
+    played = run_script(Trial(script, bars=1))
+    result = rehearse(Trial(script, bars=1), played, prepared())
+    assert (result.verdict.ok, played.patch, played.remarks) == (True, "band", [])
+    assert len(result.verdict.bars) == 1
 
 
 def test_what_one_knows_and_what_one_writes_are_calls_that_there_are(folder: Path) -> None:
