@@ -27,7 +27,7 @@ BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_strange
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test alone test-kernel test-real lint types format bench guard judge docs site page pictures lessons third-party wheels wheel release containers models clean help
+.PHONY: play test alone test-kernel test-real lint types format bench cases guard judge docs site page pictures lessons third-party wheels wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
@@ -72,6 +72,9 @@ bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, live, swap, plan
 
 judge: $(DEV)  ## pasted programs beside Tidal (ARGS=tidal) or Strudel ("strudel --folder FOLDER"); --half 0 shows what differs
 	@$(PY) tools/judge $(ARGS)
+
+cases: $(DEV)  ## try public trouble of other projects again, over a folder of inputs: make cases ARGS=FOLDER, or ARGS="FOLDER NAME"
+	@$(PY) tools/cases.py $(ARGS)
 
 guard: $(DEV)  ## one figure of every card beside the committed table: names what fell; ARGS=--write renews it
 	@$(PY) tools/guard.py $(ARGS)
