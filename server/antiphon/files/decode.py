@@ -85,6 +85,7 @@ class Decoder:
         process: DecoderProcess | None = None,
     ) -> None:
         self.name = name or path_text(path)
+        self.path = os.fspath(path) if pipe is None else ""
         self._piped = pipe is not None
         self._stall = PIPE_STALL if self._piped else STALL
         self._kept = process is not None

@@ -78,7 +78,8 @@ def analyse_decoded(
     """
     present = analyses()
     rate, channels = decoder.info.rate, decoder.info.channels
-    feeds = {n: AnalysisFeed(n, present[n], rate, channels, beats) for n in names if not present[n].stem}
+    file = decoder.path
+    feeds = {n: AnalysisFeed(n, present[n], rate, channels, beats, file) for n in names if not present[n].stem}
     apart = [name for name in names if present[name].stem]
 
     def whole() -> Iterator[Samples]:
@@ -139,11 +140,11 @@ def separator() -> SeparatingAnalysis:
 class AnalysisFeed:
     """Adapter of one analysis to one sound: converts rate and channels, and catches exceptions as reasons.
 
-    `beats`: number of beats in the sound, 0 if unknown. `mix`: mixes the channels to one, for analyses of mono sound.
-    `faulty`: whether the analysis failed, rather than the sound.
+    `beats`, `file`: as in `AnalysisRun`. `mix`: mixes the channels to one, for analyses of mono sound. `faulty`:
+    whether the analysis failed, rather than the sound.
     """
 
-    def __init__(self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0) -> None:
+    def __init__(self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0, file: str = "") -> None:
         self._name, self._analysis, self._problem = name, analysis, ""
         self.faulty = False
         self.mix = ListeningMix() if analysis.channels == 1 and channels > 1 else None
@@ -156,8 +157,8 @@ class AnalysisFeed:
             self._resampled = soxr.ResampleStream(rate, wanted, given, dtype="float32")
         self._run: AnalysisRun | None = None
         self._guarded(lambda: setattr(self, "_run", analysis.begin(wanted, given)))
-        if self._run is not None and beats:
-            self._run.beats = beats
+        if self._run is not None and (beats or file):
+            self._run.beats, self._run.file = beats, file
 
     def take(self, block: Samples) -> None:
         """Processes the next decoded block."""

@@ -43,10 +43,12 @@ EACH = "each"
 class AnalysisRun(ABC):
     """State of one sound's analysis. Its blocks come in order, of any size; the same code serves files and streams.
 
-    `beats`: number of beats in the sound, set before `result` if known; 0 otherwise.
+    `beats`: number of beats in the sound, set before `result` if known; 0 otherwise. `file`: path of the sound's file,
+    set likewise; "" for a sound of no file.
     """
 
     beats: int = 0
+    file: str = ""
 
     @abstractmethod
     def feed(self, block: Samples) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,15 @@ import numpy as np
 from antiphon.api import Samples
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity, plain_result
 from antiphon_loops.analysis.analyse import read
-from antiphon_loops.analysis.reading import NO_LABEL, NoLoop, TempoLabel, fit_values, most_frames, too_long
+from antiphon_loops.analysis.reading import (
+    NO_LABEL,
+    NoLoop,
+    TempoLabel,
+    fit_values,
+    most_frames,
+    read_tempo_label,
+    too_long,
+)
 from antiphon_loops.record import Loop
 
 NAME = "loop"
@@ -96,9 +105,11 @@ class LoopRun(AnalysisRun):
         return np.ascontiguousarray(np.concatenate(self._pieces, axis=1))
 
     def label(self) -> TempoLabel:
-        """Tempo label of the known beats."""
-        if not self.beats or not self._frames:
+        """Tempo label of the known beats; else what the file states, by its name, `acid` and `smpl`."""
+        if not self._frames:
             return NO_LABEL
+        if not self.beats:
+            return read_tempo_label(Path(self.file), self.file) if self.file else NO_LABEL
         return TempoLabel(60.0 * self.beats * self.rate / self._frames, True, "user")
 
     def result(self) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """Analysis of loops whose truth is known: measures, the part of a file that is the loop, and whose word counts."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import soundfile
 from tests import accepted
 from tests.each import each
 
+from antiphon.api.backends.analysis import analyse_file as analyse_catalogued
 from antiphon_loops.analysis.analyse import analyse, analyse_file
 from antiphon_loops.analysis.catalogued import LoopAnalysis
 from antiphon_loops.analysis.reading import TempoLabel, number_in, read_tempo_label, tempo_in
@@ -166,6 +168,18 @@ def test_a_chunk_says_the_tempo(tmp_path: Path):
     found = analyse_file(path, "x.wav")
     assert (found.bars, found.tempo_from, found.tempo_sure) == (1, "file", 1.0)
     assert found.bpm == pytest.approx(52.0, rel=1e-3)
+
+
+def test_the_catalogue_has_the_tempo_that_a_file_states(tmp_path: Path):
+    write_with(tmp_path / "chunk.wav", DRUMS, acid(52.0, 4))
+    write_with(tmp_path / "drums-208bpm.wav", DRUMS)
+    late_end = np.concatenate([DRUMS, np.zeros(RATE // 2, np.float32)])
+    write_with(tmp_path / "points.wav", late_end, smpl(0, len(DRUMS) - 1))
+    found = {}
+    for path in tmp_path.glob("*.wav"):
+        values = analyse_catalogued(os.fsencode(path), ["loop"])["loop"][1]
+        found[path.name] = round(values["loop_bpm"], 1), values["loop_tempo_from"]
+    assert found == {"chunk.wav": (52.0, "file"), "drums-208bpm.wav": (208.0, "name"), "points.wav": (104.0, "sound")}
 
 
 USELESS = [acid(120.0, 0), acid(120.0, 8, 1), acid(float("nan"), 8), acid(1e9, 8), chunk(b"acid", b"xx")]
