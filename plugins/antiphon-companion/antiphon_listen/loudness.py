@@ -46,23 +46,29 @@ class LoudnessRun(AnalysisRun):
     """Loudness and peak of one sound."""
 
     def __init__(self, rate: int, channels: int) -> None:
-        self._meter = LoudnessMeter(rate, channels)
+        self._meter: LoudnessMeter | None = None
+        self._rate = rate
         self._over = soxr.ResampleStream(rate, _OVER * rate, channels, dtype="float32", quality="HQ")
         self._channels = channels
         self._peak = 0.0
 
     def feed(self, block: Samples) -> None:
-        self._meter.feed(block)
+        self._measured().feed(block)
         for first in range(0, block.shape[1], _PIECE):
             piece = np.ascontiguousarray(block[:, first : first + _PIECE].T, np.float32)
             self._rise(np.abs(piece).max(initial=0.0), self._over.resample_chunk(piece))
+
+    def _measured(self) -> LoudnessMeter:
+        if self._meter is None:
+            self._meter = LoudnessMeter(self._rate, self._channels, self.mask)
+        return self._meter
 
     def _rise(self, plain: float, over: Samples) -> None:
         self._peak = max(self._peak, float(plain), float(np.abs(over).max(initial=0.0)))
 
     def result(self) -> Mapping[str, Any]:
         self._rise(0.0, self._over.resample_chunk(np.zeros((0, self._channels), np.float32), last=True))
-        meter = self._meter
+        meter = self._measured()
         return {
             "loudness": round(meter.integrated(), 2),
             "loudness_range": _range(meter.blocks(SHORT_TERM)) if meter.hops >= SHORT_TERM else None,

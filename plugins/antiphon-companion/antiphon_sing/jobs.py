@@ -5,7 +5,6 @@ from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,6 +24,7 @@ from antiphon.api.backends.files import (
     read_sound,
     reading_file,
     stream_sound,
+    temporary_folder,
 )
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
 from antiphon.api.backends.signal import syllables
@@ -301,7 +301,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if lyrics and not syllables(lyrics):
         raise UsageError("the lyrics have no word")
     mix, backing = str(job.settings.get("mix", "no")), None
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         sung = job.source
         if mix != "no":
             sung = run_job("stems", job.source, Path(folder) / "voice.wav", {}, {"only": "voice"})

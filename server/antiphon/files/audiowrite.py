@@ -11,6 +11,7 @@ import errno
 import os
 import queue
 import stat
+import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ import numpy as np
 
 from antiphon.files.containers.chunks import PLACES, NewSound, describe_lost_chunks, has_pitch, keep_valid_chunks
 from antiphon.files.containers.mp4_tags import add_tags, cover_tag
+from antiphon.files.containers.speakers import write_mask
 from antiphon.files.containers.tags import (
     ESTIMATED_TAGS,
     append_chunks,
@@ -34,6 +36,7 @@ from antiphon.files.ffmpeg import BEFORE, CHAPTERS
 from antiphon.files.finishing import Finishing
 from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
 from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.files.temporary import FOLDER, full
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.shortening import counted
@@ -62,6 +65,8 @@ def write_error(name: str, error: OSError | ValueError, within: bool = False) ->
     text = (error.strerror or str(error)).lower()
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
+            if name.startswith(os.path.join(tempfile.gettempdir(), FOLDER)):
+                return full(error)
             text += "; free some space or write elsewhere"
         case errno.ENOENT if within:
             text = "no file can be made in its folder; write to another"
@@ -231,6 +236,7 @@ class AudioWriter:
         self._cover = finish.cover if fits and not self._piped and not self._video else None
         self._marks = None if self._piped else finish.marks
         self._unmarked = self._untagged = False
+        self._mask = finish.mask if finish.mask.bit_count() == channels > 2 else 0
         self._streams, self._conversions = tuple[str, ...](), tuple[str, ...]()
         self._counts_clipped = self.subtype not in ("FLOAT", "DOUBLE")
         self._draft = OutputPipe() if self._piped else DraftFile(path, self.name)
@@ -403,7 +409,11 @@ class AudioWriter:
         kept = self._kept_marks()
         self._unmarked = bool(kept) and not append_chunks(self._draft.fd, kept)
         cover = self._cover
-        if name == "AIFF" or (name == "WAV" and (cover or any(found in tags for found in ESTIMATED_TAGS))):
+        if name == "WAV" and self._mask:
+            write_mask(self._draft.fd, self._mask)
+        if (name == "AIFF" and (tags or cover)) or (
+            name == "WAV" and (cover or any(found in tags for found in ESTIMATED_TAGS))
+        ):
             self._untagged = not append_chunks(self._draft.fd, id3_chunk(name == "AIFF", tags, cover))
         if name == "MP4" and cover is not None:
             add_tags(self._draft.fd, cover_tag(cover.mime, cover.data))
@@ -481,7 +491,7 @@ class AudioWriter:
         # one that ends short of 4 GiB says RIFF in the end. Floats stay RIFF: in RF64 libsndfile notes the second of
         # writing beside their peak, and equal sounds would be different files
         grows = self.format.name == "WAV" and self.subtype.startswith("PCM")
-        name = "RF64" if grows else self.format.name
+        name = "RF64" if grows else "WAVEX" if self.format.name == "WAV" and self._mask else self.format.name
         with soundfile.SoundFile(self._disk, "w", self.rate, self.channels, self.subtype, format=name, **more) as file:
             _command(file, _ADD_PEAK_CHUNK, 0)
             if grows:
@@ -489,7 +499,7 @@ class AudioWriter:
             for word, text in plain_tags(self.format.name, tags):
                 setattr(file, word, text)
             while chunk is not None:
-                if name == "WAV" and self._disk.length + chunk.nbytes * 2 > MAX_FLOAT_WAV_BYTES:
+                if name in ("WAV", "WAVEX") and self._disk.length + chunk.nbytes * 2 > MAX_FLOAT_WAV_BYTES:
                     raise FileError(f"cannot write {self.name}: a wav of floats ends at 4 GiB; name a .flac")
                 file.write(chunk)
                 if self._disk.error is not None:
@@ -505,7 +515,7 @@ class AudioWriter:
         form = self.rate, self.channels, self.subtype
         writer: PipeWriter | CarrierWriter
         if self._piped:
-            writer = PipeWriter(self._draft.fd, *form, self._finish_asked.raw)
+            writer = PipeWriter(self._draft.fd, *form, self._finish_asked.raw, self._mask)
         else:
             from antiphon.files.carrier_writer import CarrierWriter
 

@@ -16,6 +16,7 @@ from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.layout import states_length
 from antiphon.files.containers.mp4_tags import read_mp4_tags
 from antiphon.files.containers.pieces import Refused
+from antiphon.files.containers.speakers import mask_of_layout
 from antiphon.files.containers.tags import worded
 from antiphon.files.ffmpeg import (
     GUESSED,
@@ -291,7 +292,9 @@ class AvFile(CarrierFile):
         said_tags = worded((name, str(text)) for name, text in tags.items() if name != "tmpo")
         said_tags |= read_mp4_tags(fd) if demuxer == "mov" else {}
         form = codec.sample_rate, codec.channels, frames, codec.name
-        super().__init__(CarrierInfo(*form, said_tags, notices=notices, seconds=whole, first=first), demuxer)
+        more: dict[str, Any] = {"notices": notices, "seconds": whole, "first": first}
+        more |= {"mask": mask_of_layout(codec.layout.name, codec.channels)}
+        super().__init__(CarrierInfo(*form, said_tags, **more), demuxer)
         self._frames, self._last = self._stamped_frames(), 0.0
 
     def close(self) -> None:

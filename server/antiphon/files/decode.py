@@ -50,6 +50,7 @@ class AudioInfo:
         begins: Start of the sound within a video, in seconds.
         picture: Whether it is a video.
         chapters: How many it has.
+        mask: The channels' speakers, as of WAVE_FORMAT_EXTENSIBLE; 0 if unknown.
     """
 
     rate: int
@@ -62,6 +63,7 @@ class AudioInfo:
     begins: float = 0.0
     picture: bool = False
     chapters: int = 0
+    mask: int = 0
 
 
 class Decoder:

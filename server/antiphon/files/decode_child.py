@@ -43,6 +43,7 @@ from antiphon.files.containers.extras import notices_of
 from antiphon.files.containers.id3 import NAMES, named
 from antiphon.files.containers.layout import layout
 from antiphon.files.containers.pieces import Link, Refused, SoundLayout, SplicedFile, open_file
+from antiphon.files.containers.speakers import mask_of
 from antiphon.files.containers.tags import read_tags
 from antiphon.kernel.runtime.notices import Notice
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
@@ -386,7 +387,9 @@ def decode(fd: int, rate: int, channel: HelperChannel) -> None:
         with contextlib.closing(LinkedFile(fd, found)) as file:
             sound = BlockSender(channel, file.rate, rate, file.channels)
             tags = {**file.tags, **read_tags(fd)}
-            sound.begin(file.frames, file.format, file.subtype, tags, file.remark, notices_of(fd, found.kind))
+            more: dict[str, Any] = {"notices": notices_of(fd, found.kind)}
+            more |= {"mask": mask_of(fd, found.kind, file.channels)}
+            sound.begin(file.frames, file.format, file.subtype, tags, file.remark, **more)
             while len(block := file.read(BLOCK_SAMPLES)):
                 sound.put(block)
             sound.end(file.frames, lossy=file.lossy)
@@ -398,7 +401,7 @@ def _decode_carrier(fd: int, found: SoundLayout, rate: int, channel: HelperChann
         info = file.info
         sound = BlockSender(channel, info.rate, rate, info.channels)
         form = "MP4" if found.demuxer == "mov" else found.demuxer.upper()
-        names = ("notices", "begins", "picture", "chapters")
+        names = ("notices", "begins", "picture", "chapters", "mask")
         more: dict[str, Any] = {name: getattr(info, name) for name in names}
         sound.begin(info.frames, form, info.codec.upper(), dict(info.tags), **more)
         while len(block := file.read()):

@@ -22,6 +22,7 @@ from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.layout import states_length
 from antiphon.files.containers.mp4_tags import read_mp4_tags
 from antiphon.files.containers.pieces import Refused
+from antiphon.files.containers.speakers import mask_of_layout
 from antiphon.files.containers.tags import worded
 from antiphon.kernel.runtime.extras import install_command
 from antiphon.kernel.runtime.notices import Notice
@@ -70,6 +71,7 @@ class CarrierInfo:
     seconds: float | None = None
     first: float = 0.0
     chapters: int = 0
+    mask: int = 0
 
 
 def program(name: str) -> str:
@@ -124,7 +126,7 @@ def start(arguments: Sequence[str], lane: ChildLane) -> Child:
 def probe(fd: int, demuxer: str) -> CarrierInfo:
     """Properties of a file's sound, by ffprobe. Raises `Refused`: it holds no sound, or is broken."""
     entries = (
-        "stream=index,codec_type,codec_name,codec_tag_string,sample_rate,channels,duration_ts,duration,time_base:"
+        "stream=index,codec_type,codec_name,codec_tag_string,sample_rate,channels,channel_layout,duration_ts,duration,time_base:"
         "stream_disposition=attached_pic:stream_tags:format=start_time,duration:format_tags:chapter=id"
     )
     said, guessed = report(fd, demuxer, "-show_entries", entries)
@@ -163,7 +165,8 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
     if begins > LATE:
         notices += (Notice(BEFORE, 0, f"{begins:.3f} s"),)
     form = rate, channels, frames, str(sound.get("codec_name", ""))
-    return CarrierInfo(*form, tags, begins, picture, notices, stated, first, chapters)
+    mask = mask_of_layout(str(sound.get("channel_layout", "")), channels)
+    return CarrierInfo(*form, tags, begins, picture, notices, stated, first, chapters, mask)
 
 
 def _frames(sound: Mapping[str, Any], rate: int) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from antiphon.files.sound_finish import SoundFinish
+from antiphon.files.temporary import keeping
 from antiphon.kernel.contract.block import Samples
 from antiphon.signal.loudness import CEILING, QUIETEST, LoudnessMeter, TruePeakLimiter
 
@@ -28,7 +29,7 @@ class Finishing:
         self._ceiling = LOSSY_CEILING if lossy else CEILING
         self.tags = dict(finish.tags)  # known at the end where some are found in the sound
         self._tagger = finish.tagger(rate, channels) if finish.tagger is not None else None
-        self._meter = LoudnessMeter(rate, channels)
+        self._meter = LoudnessMeter(rate, channels, finish.mask)
         self._limiter = TruePeakLimiter(rate, channels, self._ceiling) if finish.limit else None
         self._target = finish.loudness if finish.loudest is None else finish.loudest
         whole = self._target is not None or self._tagger is not None
@@ -48,7 +49,8 @@ class Finishing:
             self._tagger.take(sound)
         if self._target is not None:
             self._meter.feed(sound)
-        self._held.write(np.ascontiguousarray(sound.T, np.float32).tobytes())
+        with keeping():
+            self._held.write(np.ascontiguousarray(sound.T, np.float32).tobytes())
         return sound[:, :0]
 
     def end(self) -> Iterator[Samples]:
@@ -81,7 +83,7 @@ class Finishing:
             return
         self._change(target)
         for left in range(ROUNDS, -1, -1) if self._limiter is not None else ():
-            meter = LoudnessMeter(self._rate, self._channels)
+            meter = LoudnessMeter(self._rate, self._channels, self._finish.mask)
             for piece in self._played():
                 meter.feed(piece)
             self._reached = meter.integrated()
@@ -96,7 +98,8 @@ class Finishing:
     def _played(self) -> Iterator[Samples]:
         """Yields the buffered sound, with gain and limiter applied."""
         assert self._held is not None
-        self._held.seek(0)
+        with keeping():  # which writes what is buffered
+            self._held.seek(0)
         gain = np.float32(10.0 ** (self._gain / 20.0))
         if self._limiter is not None:
             self._limiter = TruePeakLimiter(self._rate, self._channels, self._ceiling)

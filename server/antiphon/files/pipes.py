@@ -3,7 +3,6 @@
 import os
 import re
 import struct
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.files.temporary import keeping, temporary_folder
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.shortening import counted
@@ -111,15 +111,15 @@ class RawForm:
         return whole.astype(kind).tobytes()
 
 
-def wav_head(form: RawForm) -> bytes:
-    """Header of a wav of unknown length."""
+def wav_head(form: RawForm, mask: int = 0) -> bytes:
+    """Header of a wav of unknown length. `mask`: of the channels' speakers."""
     code, bits = (3 if form.type[0] == "f" else 1), 8 * form.width
     frame = form.channels * form.width
     plain = struct.pack("<HIIHH", form.channels, form.rate, form.rate * frame, frame, bits)
     if (form.channels <= 2 and bits <= 16) or (code == 3 and form.channels <= 2):
         described = struct.pack("<H", code) + plain
     else:
-        described = struct.pack("<H", 0xFFFE) + plain + struct.pack("<HHIH", 22, bits, 0, code) + _GUID
+        described = struct.pack("<H", 0xFFFE) + plain + struct.pack("<HHIH", 22, bits, mask, code) + _GUID
     begin = b"RIFF" + struct.pack("<I", _UNKNOWN) + b"WAVEfmt " + struct.pack("<I", len(described)) + described
     return begin + b"data" + struct.pack("<I", _UNKNOWN)
 
@@ -144,11 +144,11 @@ class OutputPipe:
 class PipeWriter:
     """Writes sound to a pipe; a context manager. `raw`: format of raw samples; None for a wav."""
 
-    def __init__(self, fd: int, rate: int, channels: int, subtype: str, raw: RawForm | None) -> None:
+    def __init__(self, fd: int, rate: int, channels: int, subtype: str, raw: RawForm | None, mask: int = 0) -> None:
         self._fd = fd
         self._form = raw or RawForm(_WAV_TYPES.get(subtype, "f32le"), rate, channels)
         if raw is None:
-            self._put(wav_head(self._form))
+            self._put(wav_head(self._form, mask))
 
     def __enter__(self) -> "PipeWriter":
         return self
@@ -171,8 +171,6 @@ class PipeWriter:
 
 MAX_BYTES = 8 << 30
 """Maximum bytes of standard input that are stored on disk."""
-FOLDER = "antiphon-pipe-"
-"""Prefix of the name of a folder for standard input."""
 
 
 @contextmanager
@@ -181,13 +179,42 @@ def input_file() -> Iterator[Path]:
     pipe = InputPipe()
     if not pipe.peek():
         raise FileError("cannot read standard input: it gave nothing (0 bytes)")
-    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
-        kept = Path(folder) / ("in.mid" if pipe.head.startswith(b"MThd") else "in.wav")
+    with temporary_folder() as folder:
+        kept = folder / ("in.mid" if pipe.head.startswith(b"MThd") else "in.wav")
         pipe.write_all_to(kept, MAX_BYTES)
         try:
             yield kept
         except FileError as error:
             raise FileError(str(error).replace(str(kept), "standard input")) from None
+
+
+MAX_HEAD = 1 << 16
+"""Bytes within which the sound of a stream begins, or its header is left as it is."""
+
+
+def open_ended(head: bytes) -> bytes | None:
+    """The beginning of a stream with an unknown length in place of a length of 0 before sound.
+
+    Programs that cannot go back in their output write 0. Returns None while more of the stream has to be known: up to
+    the 8 bytes behind the header, which may be another chunk of a sound that is empty.
+    """
+    if head[:4] == b".snd":
+        return head[:8] + b"\xff" * 4 + head[12:] if head[8:12] == bytes(4) else head
+    if head[:4] not in (b"RIFF", b"RF64") or len(head) > MAX_HEAD:
+        return head
+    at, long = 12, 0
+    while len(head) >= at + 16:
+        name, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
+        if name == b"data":
+            told = size if head[:4] == b"RIFF" or size != _UNKNOWN else int.from_bytes(head[long : long + 8], "little")
+            after = head[at + 8 : at + 16]
+            if told or (after[:4].isalnum() and int.from_bytes(after[4:], "little") < MAX_HEAD):
+                return head
+            # which says as well that the length of 64 bits is unknown
+            return b"RIFF" + b"\xff" * 4 + head[8 : at + 4] + b"\xff" * 4 + head[at + 8 :]
+        long = at + 16 if name == b"ds64" else long
+        at += 8 + size + size % 2
+    return None
 
 
 class InputPipe:
@@ -205,7 +232,7 @@ class InputPipe:
     def write_all_to(self, path: str | os.PathLike[str], most: int) -> None:
         """Writes all input to a file. Raises FileError: it has more than `most` bytes."""
         size = len(self.head)
-        with open(path, "wb") as file:
+        with keeping(), open(path, "wb") as file:
             file.write(self.head)
             while piece := os.read(self._fd, 1 << 18):
                 size += len(piece)
@@ -222,6 +249,9 @@ class InputPipe:
     def _copy_pipe_into(self, into: int) -> None:
         piece = self.head
         try:
+            while (head := open_ended(piece)) is None and (more := os.read(self._fd, 1 << 16)):
+                piece += more
+            piece = head or piece
             while piece:
                 while piece:
                     piece = piece[os.write(into, piece) :]

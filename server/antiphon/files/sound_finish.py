@@ -75,11 +75,12 @@ class SoundFinish:
     cover: Cover | None = None  # IN's cover picture
     picture: VideoPicture | None = None  # whose picture, subtitles and chapters a video gets
     raw: RawForm | None = None  # that of standard output; None for a wav
+    mask: int = 0  # its speakers, as of WAVE_FORMAT_EXTENSIBLE; 0 if unknown
     left: tuple[str, ...] = ()  # names of IN's tags that are not copied
 
     def tagged(self, info: AudioInfo) -> SoundFinish:
         """Returns the finish with a sound's tags after its own."""
-        return replace(self, tags={**dict(info.tags), **self.tags}, left=info.left)
+        return replace(self, tags={**dict(info.tags), **self.tags}, left=info.left, mask=info.mask)
 
     def from_notes(self, *, level: bool = True) -> SoundFinish:
         """Finish of sound rendered from notes: with limiter, and with `level` at most `NOTES_LUFS`, unless refused."""

@@ -2,7 +2,6 @@
 
 import math
 import os
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -14,6 +13,7 @@ import numpy as np
 from antiphon.files import audiofile
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import Decoder
+from antiphon.files.temporary import temporary_folder
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, FileError, PluginError
 from antiphon.kernel.runtime import extras
@@ -78,8 +78,8 @@ def analyse_decoded(
     """
     present = analyses()
     rate, channels = decoder.info.rate, decoder.info.channels
-    file = decoder.path
-    feeds = {n: AnalysisFeed(n, present[n], rate, channels, beats, file) for n in names if not present[n].stem}
+    form = rate, channels, beats, decoder.path, decoder.info.mask
+    feeds = {n: AnalysisFeed(n, present[n], *form) for n in names if not present[n].stem}
     apart = [name for name in names if present[name].stem]
 
     def whole() -> Iterator[Samples]:
@@ -140,11 +140,13 @@ def separator() -> SeparatingAnalysis:
 class AnalysisFeed:
     """Adapter of one analysis to one sound: converts rate and channels, and catches exceptions as reasons.
 
-    `beats`, `file`: as in `AnalysisRun`. `mix`: mixes the channels to one, for analyses of mono sound. `faulty`:
-    whether the analysis failed, rather than the sound.
+    `beats`, `file`, `mask`: as in `AnalysisRun`. `mix`: mixes the channels to one, for analyses of mono sound.
+    `faulty`: whether the analysis failed, rather than the sound.
     """
 
-    def __init__(self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0, file: str = "") -> None:
+    def __init__(
+        self, name: str, analysis: Analysis, rate: int, channels: int, beats: int = 0, file: str = "", mask: int = 0
+    ) -> None:
         self._name, self._analysis, self._problem = name, analysis, ""
         self.faulty = False
         self.mix = ListeningMix() if analysis.channels == 1 and channels > 1 else None
@@ -157,8 +159,8 @@ class AnalysisFeed:
             self._resampled = soxr.ResampleStream(rate, wanted, given, dtype="float32")
         self._run: AnalysisRun | None = None
         self._guarded(lambda: setattr(self, "_run", analysis.begin(wanted, given)))
-        if self._run is not None and (beats or file):
-            self._run.beats, self._run.file = beats, file
+        if self._run is not None:
+            self._run.beats, self._run.file, self._run.mask = beats, file, mask if given == channels else 0
 
     def take(self, block: Samples) -> None:
         """Processes the next decoded block."""
@@ -239,8 +241,8 @@ def separated_file(
     `part`: its name: "voice". `progress`: takes the finished fraction. Raises FileError: the sound cannot be read.
     Raises PluginError: no plugin separates sounds, or none into such a part.
     """
-    with tempfile.TemporaryDirectory(prefix="antiphon-stems-") as folder, audiofile.stream(source) as (info, blocks):
-        own, rest = Path(folder) / "part.wav", Path(folder) / "rest.wav"
+    with temporary_folder() as folder, audiofile.stream(source) as (info, blocks):
+        own, rest = folder / "part.wav", folder / "rest.wav"
         parts, stems = separate_blocks(blocks, info.rate, info.channels)
         if part not in parts:
             raise PluginError(f"there is no stem {part!r}; there are {', '.join(parts)}")

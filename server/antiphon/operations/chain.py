@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import sys
-import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.files.decode import path_text
+from antiphon.files.temporary import TemporaryFolder, keeping
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, suggest_parameters
@@ -64,8 +64,9 @@ class Model:
             if not path.is_file():
                 raise FileError(f"cannot read {path_text(Path(model))}: there is no such file")
         elif hasattr(model, "state_dict") and "torch" in sys.modules:
-            path = _scripted(model, channels)
-            weakref.finalize(self, path.unlink, missing_ok=True)
+            folder = _scripted(model, channels)
+            path = folder.path / "model.ts"
+            weakref.finalize(self, folder.close)
         else:
             raise UsageError(
                 f"a model is a path of an ONNX or a TorchScript file, or a torch module, not {short_repr(model)}"
@@ -73,8 +74,8 @@ class Model:
         self.params: Mapping[str, Any] = {"file": str(path), "hop": hop, **params}
 
 
-def _scripted(module: Any, channels: int) -> Path:
-    """Writes a TorchScript file of a module, which stays unchanged; returns its path."""
+def _scripted(module: Any, channels: int) -> TemporaryFolder:
+    """Writes a TorchScript file of a module, which stays unchanged; returns its folder."""
     torch: Any = sys.modules["torch"]  # which the module was made by
     held = copy.deepcopy(module).cpu().eval()
     if channels != 1 and not hasattr(held, "forward_params"):
@@ -87,10 +88,10 @@ def _scripted(module: Any, channels: int) -> Path:
             f"torch cannot script {type(module).__name__}: {reason}; give it as torch.jit.trace(module, example), or "
             "as a file"
         ) from None
-    number, name = tempfile.mkstemp(prefix="antiphon-", suffix=".ts")
-    with open(number, "wb") as file:
+    folder = TemporaryFolder()
+    with keeping(), open(folder.path / "model.ts", "wb") as file:
         torch.jit.save(script, file)
-    return Path(name)
+    return folder
 
 
 Step = str | tuple[str, Mapping[str, Any]] | Model

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from antiphon.files.decode import Decoder
+from antiphon.files.temporary import temporary_folder
 from antiphon.kernel.errors import MissingAttribute, UsageError
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
 from antiphon.operations.given import check_no_rate, copy_samples, is_path, path_of, rate_of, write_sound
-from antiphon.operations.python import loaded, progress_display, work_folder
+from antiphon.operations.python import loaded, progress_display
 from antiphon.operations.result import Result
 from antiphon.operations.wording import called
 
@@ -141,7 +142,7 @@ def analyse(
     """
     loaded()
     names, wanted = _chosen(only)
-    with work_folder() as folder, progress_display(progress, "analyse") as shown:
+    with temporary_folder() as folder, progress_display(progress, "analyse") as shown:
         check_no_rate(sound, rate)
         if isinstance(sound, Result):
             sound, rate = sound.sound, sound.rate

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +14,8 @@ from typing import Any
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import AudioInfo, Decoder, check_samples
-from antiphon.files.pipes import FOLDER, MAX_BYTES, STDIN, STDOUT, InputPipe, RawForm
+from antiphon.files.pipes import MAX_BYTES, STDIN, STDOUT, InputPipe, RawForm
+from antiphon.files.temporary import FOLDER, temporary_folder
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.errors import FileError, UsageError
@@ -83,11 +83,11 @@ def joined(
     if len(paths) != 2:
         raise UsageError("- is standard input or output: name one IN and one OUT")
     given, out = paths
-    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
+    with temporary_folder() as folder:
         piped = None
         if given == PIPE:
-            given, piped = _input(Path(folder), raw, info, settings)
-        kept = Path(folder) / ("out.wav" if info.first("audio", "out") is not None else "out.mid")
+            given, piped = _input(folder, raw, info, settings)
+        kept = folder / ("out.wav" if info.first("audio", "out") is not None else "out.mid")
         whole = bool(info.on_files.job) or kept.suffix == ".mid"
         yield PipeEnds((given, str(kept) if whole else STDOUT) if out == PIPE else (given, out), piped)
         if out == PIPE and whole:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from antiphon.files.scores.midi_suffixes import is_midi
+from antiphon.files.temporary import temporary_folder
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.arguments import arguments
@@ -102,7 +101,7 @@ def run(
     info = known_type(name, known.catalog)
     options, given = _split_options(info, params)
     warnings: list[str] = []
-    with work_folder() as folder, progress_display(progress, name) as shown, in_words(folder):
+    with temporary_folder() as folder, progress_display(progress, name) as shown, in_words(folder):
         source, flat = _source(name, info, sound, rate, folder)
         plan = _CallFiles(info, options, source, folder, None if out is None else Path(path_of(out)))
         written: list[Written] = []
@@ -117,7 +116,7 @@ def _played(
 ) -> tuple[np.ndarray[Any, Any], int]:
     """Sound of a result with notes: the processor's own, or the notes played by a soundfont."""
     if loaded().catalog[name].on_files.job:
-        with work_folder() as folder, suppress(UsageError):  # it writes notes alone, of notes at least
+        with temporary_folder() as folder, suppress(UsageError):  # it writes notes alone, of notes at least
             again = run(name, sound, rate, out=folder / "out.wav", **params)
             return again.sound, again.rate
     again = run(_INSTRUMENTS, made.midi())
@@ -147,16 +146,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
         return ",".join(value)
     return value
-
-
-@contextmanager
-def work_folder() -> Iterator[Path]:
-    """Context with a temporary folder; not in memory, which a killed program would keep occupied."""
-    folder = tempfile.mkdtemp(prefix="antiphon-")
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -383,7 +372,7 @@ def _rendered(
 
     warnings: list[str] = []
     written: list[Written] = []
-    with work_folder() as folder, progress_display(progress, "render") as shown, in_words(folder):
+    with temporary_folder() as folder, progress_display(progress, "render") as shown, in_words(folder):
         name, sound = given.patch, given.sound
         if "\n" in name:
             (folder / "script.py").write_text(name)

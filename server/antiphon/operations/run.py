@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from antiphon.files.decode import path_text
 from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN, is_midi
 from antiphon.files.sound_finish import FADE, SoundFinish
+from antiphon.files.temporary import sweep
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param, Value
@@ -61,6 +62,7 @@ def run(asked: RunRequest, loaded: Loaded, reporting: Reporting = SILENT) -> int
     file cannot be processed.
     """
     check(asked)
+    sweep()
     finish = convert_finish_request(asked.finish, asked.rate)
     check_single(asked.plugin)
     check_no_patch(asked.plugin, loaded.catalog)

@@ -44,11 +44,13 @@ class AnalysisRun(ABC):
     """State of one sound's analysis. Its blocks come in order, of any size; the same code serves files and streams.
 
     `beats`: number of beats in the sound, set before `result` if known; 0 otherwise. `file`: path of the sound's file,
-    set likewise; "" for a sound of no file.
+    set likewise; "" for a sound of no file. `mask`: the channels' speakers, as of WAVE_FORMAT_EXTENSIBLE, set before
+    `feed` if known; 0 otherwise.
     """
 
     beats: int = 0
     file: str = ""
+    mask: int = 0
 
     @abstractmethod
     def feed(self, block: Samples) -> None:

@@ -15,8 +15,9 @@ QUIETEST = -70.0
 """Absolute gate in LUFS, and the loudness assigned to silence."""
 BLOCK, HOP = 0.4, 0.1
 """Length and hop of gating blocks in seconds."""
-_SURROUND = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
-"""BS.1770's weights of left, right, centre, (low frequencies,) and surrounds; all other channels count as 1."""
+_SURROUND, _MASKS = 1.41, {5: 0x37, 6: 0x3F}
+"""BS.1770's weight of the channels beside or, without such, behind the listener; speakers by the number of channels."""
+_LOW, _BACK, _SIDE = 0x8, 0x30, 0x600
 _PIECE = 65536
 """Frames weighted at a time."""
 K_STATE = 4
@@ -101,11 +102,11 @@ class LoudnessMeter:
     HOP: ClassVar[float] = HOP
     MOMENTARY: ClassVar[int] = 4
 
-    def __init__(self, rate: int, channels: int) -> None:
+    def __init__(self, rate: int, channels: int, mask: int = 0) -> None:
         self.hop = max(1, round(HOP * rate))
         self._sections = k_sections(rate)
         self._states = np.zeros((channels, K_STATE))
-        self._weights = self.weights(channels)
+        self._weights = self.weights(channels, mask)
         self._energies: list[NDArray[np.float64]] = []
         self._rest = np.zeros(0)
 
@@ -117,9 +118,17 @@ class LoudnessMeter:
         return meter.integrated()
 
     @staticmethod
-    def weights(channels: int) -> tuple[float, ...]:
-        """BS.1770's weight of each channel."""
-        return _SURROUND.get(channels, (1.0,) * channels)
+    def weights(channels: int, mask: int = 0) -> tuple[float, ...]:
+        """BS.1770's weight of each channel.
+
+        `mask`: the speakers, as of WAVE_FORMAT_EXTENSIBLE; 0 for the usual ones of 5 and 6 channels, else front ones.
+        """
+        mask = mask or _MASKS.get(channels, 0)
+        surround = _SIDE if mask & _SIDE else _BACK
+        speakers = [1 << bit for bit in range(32) if mask >> bit & 1]
+        if len(speakers) != channels:
+            return (1.0,) * channels
+        return tuple(0.0 if one == _LOW else _SURROUND if one & surround else 1.0 for one in speakers)
 
     def feed(self, sound: NDArray[np.float32]) -> None:
         """Takes the next float32 `[channels, n]`."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,7 @@ from antiphon.api.backends.files import (
     read_midi,
     read_sound,
     stream_sound,
+    temporary_folder,
     write_atomic,
     write_midi,
 )
@@ -186,7 +186,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     given = job.given.get("chords", "") or str(job.settings.get("chords", ""))
     text = text_of(given) if given and given != FILE else given
     check_texts(str(job.settings.get("parts", "piano")), text)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         own = detect_sound_chords(job.source) if heard and not text else OwnChords()
         source = melody_of_sound(job, Path(folder), own) if heard else job.source
         target = Path(folder) / "band.mid" if to_sound else job.target

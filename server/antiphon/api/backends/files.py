@@ -33,6 +33,7 @@ from antiphon.files.scores.midifile import (
 )
 from antiphon.files.scores.musicxml import SUFFIXES as MUSICXML_SUFFIXES, read as read_musicxml
 from antiphon.files.sound_picture import png_bytes
+from antiphon.files.temporary import temporary_folder
 from antiphon.kernel.runtime.notices import notice, reading_file
 from antiphon.kernel.runtime.paths import (
     PRIVATE_FOLDER,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -72,6 +71,7 @@ def rehearse(asked: RehearseRequest) -> None:
 
     Exit code 1: it is silent for over two bars, clips, takes too much time, or a node fails. 2: it has an error.
     """
+    from antiphon.files.temporary import temporary_folder
     from antiphon.live.records import ScriptError
     from antiphon.offline.script_run import is_script
 
@@ -79,9 +79,9 @@ def rehearse(asked: RehearseRequest) -> None:
     if not is_script(script):
         raise UsageError(f"{script} is no live script; antiphon rehearse set.py takes a .py file")
     check(asked)
-    with termination_signals(), tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+    with termination_signals(), temporary_folder() as folder:
         try:
-            verdict = _judged(script, bars, Path(folder))
+            verdict = _judged(script, bars, folder)
         except ScriptError as error:
             if asked.as_json:
                 typer.echo(json.dumps({"ok": False, "why": [str(error)], "remarks": []}))

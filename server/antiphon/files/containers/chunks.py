@@ -322,6 +322,8 @@ HELD_CHUNKS = {
     b"DISP": NOTES,
 }  # fmt: skip
 """Kinds of content of the kept chunks; "adtl" is a LIST of that kind."""
+_ROOTS = {b"INST": slice(8, 9), b"basc": slice(16, 18)}
+"""Where chunks state a root note besides; 0 for none."""
 _PITCHED = (b"smpl", b"inst", b"INST")
 _OF_RATE = (b"iXML", b"cart", b"axml", b"chna")
 _SOUGHT = (b"smpl", b"cue ", b"acid", b"bext")
@@ -392,9 +394,11 @@ def describe_lost_chunks(chunks: bytes, kept: bytes, *, big: bool) -> list[str]:
     """Descriptions of the chunks that are not kept."""
     left = [name for name, _ in _each(kept, big=big)]
     lost = dict[str, list[str]]()
-    for name, _ in _each(chunks, big=big):
+    for name, whole in _each(chunks, big=big):
         if name not in left:
-            lost.setdefault(HELD_CHUNKS[name], []).append(name.decode().strip())
+            root = any(whole[_ROOTS[name]]) if name in _ROOTS else False
+            for about in (HELD_CHUNKS[name], *((ROOT,) if root else ())):
+                lost.setdefault(about, []).append(name.decode().strip())
     return [f"{about} ({', '.join(names)})" if about == NOTES else about for about, names in lost.items()]
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import tempfile
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from antiphon.files.temporary import temporary_folder
 from antiphon.jobs.job import Job, Missing
 from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.kernel.wire.osc import Message, decode, encode, messages_of
@@ -228,8 +228,8 @@ def _performed(lesson: LessonFile, text: str) -> LessonOutcome:
     """Performs a script in a process with limits."""
     from antiphon.offline.script_run import ScriptProcess
 
-    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
-        path = Path(folder, SCRIPT)
+    with temporary_folder() as folder:
+        path = folder / SCRIPT
         path.write_text(text, "utf-8")
 
         def events(beats: Fraction) -> Sequence[Any]:
