@@ -52,7 +52,8 @@ def packs() -> list[Pack]:
 
 MAX_FILES = 20000
 """Maximum files of one library."""
-_LAYER = re.compile(r"^(.*)_v([0-9]{1,3})$")
+_LAYER = re.compile(r"^(.*)_v([0-9]{1,3})$|^(.*(?:^|[^A-Za-z0-9#])[A-Ga-g][#b]?-?[0-9])v([0-9]{1,3})$")
+"""Matches a velocity layer of a sample: kick_v2, or of a note: A3v8."""
 _LAYER_FOLDER = re.compile(r"^v([0-9]{1,3})$")
 _VELOCITY_DIGITS = 3
 """Digits of a layer named by its recorded velocity."""
@@ -190,7 +191,7 @@ def _samples(name: str, files: list[Path]) -> tuple[SampleFiles, ...]:
         if inner and path.parent.name != name:
             stem, layer = path.stem, inner[1]
         else:
-            stem, layer = (found[1], found[2]) if found else (path.stem + path.suffix, "0")
+            stem, layer = (found[1] or found[3], found[2] or found[4]) if found else (path.stem + path.suffix, "0")
         groups.setdefault(stem, []).append((layer, path))
     return tuple(_build_layered_sample(f"{name}/{stem}", layers) for stem, layers in groups.items())
 

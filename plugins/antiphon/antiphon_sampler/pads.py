@@ -70,18 +70,48 @@ def sound_words(names: Sequence[str], general: Sequence[str] = ()) -> dict[str, 
     return {"s": tuple(dict.fromkeys((*names, *rows_by_name(tuple(names)), *general))), **other_words("s", others)}
 
 
-_NAMED = re.compile(r"[^/]*/([a-g])([s#b]?)(-?\d)(?![a-z\d])", re.IGNORECASE)
+_NOTE = r"([a-g])([s#b]?)(-?\d)(?=v\d{1,3}(?![a-z\d])|(?![a-z\d]))"
+"""Matches the name of a note at the end of a word, or before a layer, as in A3v8."""
+_FIRST, _INSIDE = (re.compile(before + _NOTE, re.IGNORECASE) for before in ("", r"(?<![a-z\d#])"))
+_MAPPED = re.compile(_NOTE + r" \d{3} ", re.IGNORECASE)
+"""Matches the beginning of a file of a pack whose listing says its note."""
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+NoteTable = tuple[tuple[int, ...], ...]
+"""For each of the 128 notes, the indices of a folder's samples that play it."""
 
 
-def named_note(name: str) -> int:
-    """MIDI number of a sample whose file is named after its note, such as `piano/c4.ogg`; -1 for other names."""
-    found = _NAMED.match(name)
+def recorded_notes(names: Sequence[str], *, mapped: bool = False) -> tuple[int, ...]:
+    """MIDI numbers at which a folder's samples were recorded, by their files' names; -1 for a name without a note.
+
+    A note is the beginning of a name, `c4.ogg`, `A3v8.wav`, or in a folder of several pitch classes, or of one file,
+    its last word, `Piano_A3.wav`. `mapped`: only as the listing of a pack states it.
+    """
+    stems = [name.partition("/")[2] for name in names]
+    if mapped:
+        return tuple(_number(_MAPPED.match(stem)) for stem in stems)
+    first = tuple(_number(_FIRST.match(stem)) for stem in stems)
+    if max(first, default=-1) >= 0:
+        return first
+    inside = tuple(_number(next(reversed(list(_INSIDE.finditer(stem))), None)) for stem in stems)
+    several = len({note % 12 for note in inside if note >= 0}) > 1
+    return inside if several or len(names) == 1 else first
+
+
+def _number(found: re.Match[str] | None) -> int:
     if found is None:
         return -1
-    letter, sign, octave = found.groups()
+    letter, sign, octave = found.groups()[:3]
     number = _STEPS[letter.lower()] + {"": 0, "b": -1}.get(sign.lower(), 1) + 12 * (int(octave) + 1)
     return number if 0 <= number <= 127 else -1
+
+
+def nearest_samples(recorded: Sequence[int]) -> NoteTable:
+    """Samples that play each note: those recorded nearest to it, of two as near the first; () if none has a note."""
+    known = list(dict.fromkeys(note for note in recorded if note >= 0))
+    if not known:
+        return ()
+    places = {note: tuple(n for n, own in enumerate(recorded) if own == note) for note in known}
+    return tuple(places[min(known, key=lambda own: abs(own - note))] for note in range(128))
 
 
 _PAD = re.compile(r"([0-9]{1,3})=(.+?)(?::([0-9]{1,4}))?(?:@([0-9]{1,2}))?")

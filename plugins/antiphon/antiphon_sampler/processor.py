@@ -12,7 +12,16 @@ from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_mi
 from antiphon_sampler.library import add_packs, folder_of, list_folder, packs
 from antiphon_sampler.loops import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, slice_frames
 from antiphon_sampler.oscillators import NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
-from antiphon_sampler.pads import HAT_GROUP, HATS, drum_rows, named_note, parse_pad_map, rows_by_name, sound_words
+from antiphon_sampler.pads import (
+    HAT_GROUP,
+    HATS,
+    drum_rows,
+    nearest_samples,
+    parse_pad_map,
+    recorded_notes,
+    rows_by_name,
+    sound_words,
+)
 from antiphon_sampler.samples import DecodedSample, LongSample, Sample, page_range
 from antiphon_sampler.sounds import READY_SECONDS, Sounds, sounds_of
 from antiphon_sampler.values import NODE_PARAMS, ChannelValues, NoteValues
@@ -23,6 +32,8 @@ VOLUME, ALL_SOUND_OFF, ALL_NOTES_OFF = 7, 120, 123
 """MIDI controllers: channel volume, and two that end a channel's notes."""
 TRIGGER = 1 << 20
 """Offset of trigger numbers within a block, distinct from event numbers."""
+TUNED = ("pitch", "named")
+"""Values of `pads` by which a note moves the pitch of its sample."""
 LOOP_GROUP = -2
 """Cut group of the first loop's voices; further ones count down."""
 
@@ -77,7 +88,9 @@ class Sampler(Processor):
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
         self._pads = parse_pad_map(str(self.settings["map"]), listing.names)
-        self._named = tuple(tuple(named_note(sample.name) for sample in samples) for samples in listing.samples)
+        rows = [[sample.name for sample in samples] for samples in listing.samples]
+        self._recorded = {pads: [recorded_notes(row, mapped=pads == "pitch") for row in rows] for pads in TUNED}
+        self._nearest = {pads: [nearest_samples(row) for row in held] for pads, held in self._recorded.items()}
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
         self._pending = ChannelValues(self._rows)
@@ -293,7 +306,7 @@ class Sampler(Processor):
         row = self._row if values.row == -1 else values.row
         pads, base = io.at("pads", event.offset), int(io.at("base", event.offset))
         pad = self._pads.get(event.number) if values.meant and values.row == -1 else None
-        if pad is not None and values.slice == "off" and pads not in ("pitch", "named"):
+        if pad is not None and values.slice == "off" and pads not in TUNED:
             return pad.row, pad.index, 1.0, pad.cut
         if row == -2:
             return None
@@ -306,8 +319,12 @@ class Sampler(Processor):
             return row, index, pitch, 0
         if values.slice != "off":
             return max(0, row), values.n, 1.0, 0
-        if pads in ("pitch", "named") and values.meant:
-            return max(0, row), values.n, 2.0 ** ((event.number - base) / 12.0), 0
+        if pads in TUNED and values.meant:
+            row, n = max(0, row), values.n
+            if near := self._nearest[pads][row]:
+                alike = near[min(127, max(0, event.number))]
+                n = alike[n % len(alike)]
+            return row, n, 2.0 ** ((event.number - base) / 12.0), 0
         step = event.number - base if values.meant else 0
         if row >= 0:
             return row, values.n if values.row >= 0 else values.n + step, 1.0, 0
@@ -320,10 +337,10 @@ class Sampler(Processor):
     ) -> float:
         """Speed factor of a pitched note whose sample's own note is known, by the file's name or its root."""
         pads = io.at("pads", event.offset)
-        if pads not in ("pitch", "named") or not values.meant or values.slice != "off" or row >= len(self._named):
+        if pads not in TUNED or not values.meant or values.slice != "off" or row >= self._first_tone:
             return 1.0
-        names = self._named[row]
-        root = float(names[index % len(names)]) if pads == "named" else -1.0
+        recorded = self._recorded[pads][row]
+        root = float(recorded[index % len(recorded)])
         root = sample.root if root < 0.0 else root
         return 1.0 if root < 0.0 else float(2.0 ** ((int(io.at("base", event.offset)) - root) / 12.0))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from antiphon_sampler.pads import named_note, other_names, rows_by_name
+from antiphon_sampler.pads import other_names, recorded_notes, rows_by_name
 from antiphon_sampler.sounds import sounds_of
 from antiphon_sampler.tests.conftest import RATE, sine, write
 from antiphon_sampler.tests.test_values import played
@@ -105,8 +105,35 @@ def test_a_note_lasts_its_beats_and_plays_at_the_pitch_of_its_files_name(play, f
     end = int(np.flatnonzero(np.abs(y) > 1e-4)[-1])
     assert end == pytest.approx(0.25 * RATE + 0.01 * RATE, abs=64)
     assert peak(y[:10_000]) == pytest.approx(880.0, rel=1e-3)
-    assert [named_note(name) for name in ("piano/c4.ogg", "x/bb3_soft.wav", "x/fs2.wav", "bd/a.wav", "x/c4x.wav")] == [
-        60, 58, 42, -1, -1]  # fmt: skip
+    names = ("x/c4.ogg", "x/bb3_soft.wav", "x/fs2.wav", "x/a.wav", "x/c4x.wav", "x/A3v8.wav", "x/D#4 002 D#4v8.wav")
+    assert recorded_notes(names) == (60, 58, 42, -1, -1, 57, 63)
+
+
+@pytest.mark.parametrize(
+    ("names", "notes"),
+    [
+        (("p/Piano_A3.wav", "p/Piano_C4.wav", "p/Piano_D#4.wav"), (57, 60, 63)),
+        (("p/vl-G3-ff.wav", "p/vl-D4-ff.wav", "p/noise.wav"), (55, 62, -1)),
+        (("p/Piano_A3.wav",), (57,)),
+        (("bd/kick_b1.wav", "bd/kick_b2.wav"), (-1, -1)),
+        (("bd/BT0A0A7.wav", "bd/BT3A7D0.wav"), (-1, -1)),
+    ],
+)
+def test_the_note_of_a_file_may_end_its_name(names, notes):
+    assert recorded_notes(names) == notes
+    assert recorded_notes(names, mapped=True) == (-1,) * len(names)
+
+
+@pytest.mark.parametrize("pads", ["named", "pitch"])
+def test_each_note_is_played_by_the_nearest_file(play, tmp_path, pads):
+    """Sines of three levels, in files as `sounds add` names those of a listing: the level tells which file sounds."""
+    for name, hertz, level in (("A3 000 a", 220.0, 0.2), ("C4 001 b", 261.6256, 0.4), ("D#4 002 c", 311.127, 0.8)):
+        write(tmp_path / "kit" / "spiano" / f"{name}.wav", level * sine(RATE, hertz))
+    for note, hertz, level in ((57, 220.0, 0.1), (59, 246.94, 0.2), (60, 261.63, 0.2), (70, 466.16, 0.4)):
+        notes = list(played(0, s="spiano", note=note))
+        y = play(notes, 20_000, library=str(tmp_path / "kit"), pads=pads, sensitivity=0.0).audio[0][0]
+        assert peak(y[:10_000]) == pytest.approx(hertz, rel=2e-3)
+        assert np.abs(y[:10_000]).max() == pytest.approx(level, rel=0.05)
 
 
 def test_other_programs_names_come_behind_the_librarys_own(play, folder):
