@@ -19,6 +19,7 @@ from antiphon.kernel.runtime.notices import MAX_PLACES, collect, notice, reading
 from antiphon.offline.output_summary import Written
 from antiphon.operations.requests import Reporting, noticing
 from antiphon_effects import convolution
+from antiphon_soundfont import sfz
 
 ROOTS = [Path(__file__).parents[2] / name for name in ("server", "plugins")]
 OWN = (
@@ -26,8 +27,8 @@ OWN = (
     "a slice of the data set",
 )  # fmt: skip
 """Kinds of files that `read_ordinary` reads and that are Antiphon's own, or are refused where they are not known."""
-LATER = ("the text of an instrument, of",)
-"""Kinds whose readers have no notices yet."""
+INNER = ("the text of an instrument, of",)
+"""Kinds of files that belong to another one."""
 
 
 def wav(path: Path) -> None:
@@ -50,6 +51,11 @@ def impulse(path: Path) -> object:
     return convolution.read_impulse(str(path), StreamSpec(48000, 256, 2), normalise=True)
 
 
+def instrument(path: Path) -> None:
+    soundfile.write(path.with_name("there.wav"), np.zeros(480), 48000)
+    path.write_text("<region> sample=there.wav key=60\n<region> sample=gone.wav key=61\n")
+
+
 def score(path: Path) -> None:
     music = "<measure><note><rest/><duration>1</duration></note><zork/></measure>"
     path.write_text(f'<score-partwise><part-list/><part id="P1">{music}</part></score-partwise>')
@@ -59,6 +65,7 @@ ODD: dict[str, tuple[str, Callable[[Path], None], Callable[[Path], object], str]
     "a sound file": ("x.wav", wav, audiofile.read, "without 1 unknown chunk (Zork) of IN"),
     "a MIDI file": ("x.mid", midi, midifile.read, "without 1 unknown chunk (Zork) of IN"),
     "a score": ("x.musicxml", score, musicxml.read, "without 1 unknown element (zork) of IN"),
+    "an SFZ instrument": ("x.sfz", instrument, sfz.check_instrument, "without 1 missing file (gone.wav) of IN"),
     "an impulse response": ("x.wav", four_channels, impulse, "without channels 3 and 4 of IN"),
 }
 """For each kind of `reading_file`: the name of a file, what makes it with something unknown, its reader, the notice."""
@@ -83,7 +90,7 @@ def calls(name: str, place: int) -> set[str]:
 
 def test_each_reader_has_an_odd_file() -> None:
     assert calls("reading_file", 0) == set(ODD)
-    assert calls("read_ordinary", 2) - {*OWN, *LATER} <= set(ODD)
+    assert calls("read_ordinary", 2) - {*OWN, *INNER} <= set(ODD)
 
 
 @pytest.mark.parametrize("kind", ODD)

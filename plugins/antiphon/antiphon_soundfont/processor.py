@@ -8,7 +8,7 @@ from antiphon.api.backends.runtime import require_modules
 from antiphon.api.backends.synths import DROPPED, LEVEL, BackendChoice, SynthProcessor, SynthSettings
 from antiphon.api.backends.workers import current_pool
 from antiphon_soundfont.info import SFZ, SOUNDFONT, check
-from antiphon_soundfont.sfz import SUFFIX, find_folder_instrument, read_sfz
+from antiphon_soundfont.sfz import SUFFIX, check_instrument, find_folder_instrument
 
 _uses = count()
 """Counter that numbers streams of SFZ instruments, so that each has its own worker."""
@@ -48,7 +48,7 @@ class Soundfont(SynthProcessor):
             if pool is not None:
                 require_modules("an SFZ instrument", [SFZ.needs])
                 font = str(find_folder_instrument(Path(font))) if Path(font).is_dir() else font
-                read_sfz(Path(font))
+                check_instrument(Path(font))
             return BackendChoice(SFZ, (("instrument", font), ("use", next(_uses))))
         if font and pool is not None:
             check(Path(font))

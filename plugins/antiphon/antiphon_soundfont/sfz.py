@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from antiphon.api import FileError
-from antiphon.api.backends.files import library_folder, printable_path, read_ordinary, reason_of_os_error
+from antiphon.api.backends.files import (
+    library_folder,
+    notice,
+    printable_path,
+    read_ordinary,
+    reading_file,
+    reason_of_os_error,
+)
 
 SUFFIX = ".sfz"
 MAX_BYTES, MAX_FILES, MAX_LINE, MAX_NAME = 8 << 20, 512, 8192, 100
@@ -34,13 +41,14 @@ _OPCODE = re.compile(r"\w+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SfzFile:
-    """Text of an instrument with its includes and absolute paths, and its existing sounds.
+    """Text of an instrument with its includes and absolute paths, its existing sounds, and the names of missing files.
 
     sfizz gets this text and so opens nothing else: no include is left, and no variable names an opcode or a file.
     """
 
     text: str
     sounds: tuple[Path, ...]
+    missing: tuple[str, ...] = ()
 
 
 def find_folder_instrument(folder: Path) -> Path:
@@ -72,7 +80,14 @@ def read_sfz(path: Path) -> SfzFile:
         missing = reader.missing
         what = f"none of its {len(missing)} sounds is there, as {missing[0]!r}" if missing else "it names no sound"
         raise FileError(f"{name} plays nothing: {what}; keep an instrument and its sounds in the folders they came in")
-    return SfzFile(text, tuple(reader.there))
+    return SfzFile(text, tuple(reader.there), tuple(dict.fromkeys([*reader.missing, *reader.absent])))
+
+
+def check_instrument(path: Path) -> None:
+    """Reads an instrument, as `read_sfz` does, and notices the files that it lacks."""
+    with reading_file("an SFZ instrument", path):
+        for name in read_sfz(path).missing:
+            notice("missing file", place=name)
 
 
 class _Names:
@@ -119,7 +134,8 @@ class _Reader:
         self._shown = printable_path(path)
         self._defined: dict[str, str] = {}
         self.there: dict[Path, None] = {}
-        self.missing: list[str] = []
+        self.missing: list[str] = []  # sounds
+        self.absent: list[str] = []  # texts
         self.computed = False  # a sine, noise: what sfizz plays without a file
 
     def read(self) -> str:
@@ -132,8 +148,11 @@ class _Reader:
                 made += text[at : match.start()], "\n"  # what is obeyed here must not be part of a value to sfizz
                 at = match.end()
                 if match["include"] is not None:
-                    file = self._names.find(self._inside(self._filled(match["include"])))
-                    if file is not None:
+                    named = self._filled(match["include"])
+                    file = self._names.find(self._inside(named))
+                    if file is None:
+                        self.absent.append(named)
+                    else:
                         waiting += (text, at, words), self._opened(file)
                         break
                 elif match["name"]:
