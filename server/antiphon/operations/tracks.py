@@ -231,7 +231,7 @@ def tempo_map(
     here = points[0][1] - points[0][0] / rate * bpm / 60.0 if points else 0.0
     at = begin = max(0.0, here - here // bar * bar)
     found, last, moved = [(0.0, bpm)], 0, begin - here  # by which beats the map is ahead of the clock
-    for (frame, line, value), after in zip(points, [*points[1:], None], strict=True):
+    for (frame, line, value), after in zip(points, [*points[1:], None], strict=False):
         at, last = at + max(0, frame - last) / rate * bpm / 60.0, max(frame, last)
         lag = line + moved - at
         if abs(lag) > _JUMP:
