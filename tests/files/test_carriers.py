@@ -63,6 +63,10 @@ MADE: dict[str, tuple[int, int, str]] = {
     "a.thd": (48000, 2, "-c:a truehd -strict -2"),
     "a.mlp": (44100, 2, "-c:a mlp -strict -2"),
     "a.dts": (48000, 2, "-c:a dca -strict -2"),
+    "ac3.wav": (48000, 2, "-c:a ac3"),
+    "flac.wav": (44100, 2, "-c:a flac"),
+    "alac.caf": (44100, 2, "-c:a alac"),
+    "speex.ogg": (32000, 1, "-c:a libspeex"),
 }
 """Rate, channels and encoder of files, by name."""
 

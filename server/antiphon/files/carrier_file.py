@@ -48,6 +48,8 @@ SLACK_FRAMES, SLACK = 4096, 0.01
 """Frames by which a file may miss its length, besides this share of it; also the most that its last packet pads."""
 MAX_COMPLAINTS = 100
 """Maximum different complaints that are kept."""
+_TIMED = ("matroska", "mov", "mpegts", "mpeg", "flv", "asf", "ogg")
+"""Containers with time stamps; of others FFmpeg counts bytes."""
 _RESTARTS = ("mpegts", "mpeg")
 _FRAME = re.compile(rb"\] n: *\d+ pts: *(\S+) .* channels: *(\d+) .* rate: *(\d+) nb_samples: *(\d+)")
 """A line of the filter ashowinfo."""
@@ -69,6 +71,7 @@ class CarrierFile(ABC):
         self.info = info
         self._times = FrameTimes(info.rate, restarts=demuxer in _RESTARTS)
         self._blocks, self._ended = deque[Decoded](), False  # of frames that have no place yet
+        self._timed = demuxer in _TIMED
         self._decoded, self._fault, self._torn = 0, "", 0
         self._complaints = Counter[str]()
         # an MPEG-4 file states the length of its sound, and its last packet is padded
@@ -146,7 +149,7 @@ class CarrierFile(ABC):
             self._check_whole()
             return
         self._decoded += len(frame[1])
-        self._times.put(frame[0], len(frame[1]))
+        self._times.put(frame[0] if self._timed else None, len(frame[1]))
         self._blocks.append(frame[1])
 
     def _fail(self, reason: str) -> None:

@@ -37,14 +37,15 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from antiphon.files.carrier_file import opened
+from antiphon.files.carrier_file import CarrierFile, opened
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.extras import notices_of
 from antiphon.files.containers.id3 import NAMES, named
-from antiphon.files.containers.layout import layout
+from antiphon.files.containers.layout import layout, other_demuxer
 from antiphon.files.containers.pieces import Link, Refused, SoundLayout, SplicedFile, open_file
 from antiphon.files.containers.speakers import mask_of
 from antiphon.files.containers.tags import read_tags
+from antiphon.files.ffmpeg import lacking
 from antiphon.kernel.runtime.notices import Notice
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.sound_formats import channel_order
@@ -382,31 +383,48 @@ def decode(fd: int, rate: int, channel: HelperChannel) -> None:
     found = layout(fd)
     _limit_cpu_time(TIMEOUT_SECONDS)
     if found.demuxer:
-        _decode_carrier(fd, found, rate, channel)
-    else:
-        with contextlib.closing(LinkedFile(fd, found)) as file:
-            sound = BlockSender(channel, file.rate, rate, file.channels)
-            tags = {**file.tags, **read_tags(fd)}
-            more: dict[str, Any] = {"notices": notices_of(fd, found.kind)}
-            more |= {"mask": mask_of(fd, found.kind, file.channels)}
-            sound.begin(file.frames, file.format, file.subtype, tags, file.remark, **more)
-            while len(block := file.read(BLOCK_SAMPLES)):
-                sound.put(block)
-            sound.end(file.frames, lossy=file.lossy)
+        form = "MP4" if found.demuxer == "mov" else found.demuxer.upper()
+        _decode_carrier(opened(fd, found.demuxer, found.kind), form, rate, channel)
+        return
+    try:
+        opened_file = LinkedFile(fd, found)
+    except soundfile.LibsndfileError as reason:
+        _decode_carrier(_by_ffmpeg(fd, found.kind, reason), found.kind.upper(), rate, channel)
+        return
+    with contextlib.closing(opened_file) as file:
+        sound = BlockSender(channel, file.rate, rate, file.channels)
+        tags = {**file.tags, **read_tags(fd)}
+        more: dict[str, Any] = {"notices": notices_of(fd, found.kind)}
+        more |= {"mask": mask_of(fd, found.kind, file.channels)}
+        sound.begin(file.frames, file.format, file.subtype, tags, file.remark, **more)
+        while len(block := file.read(BLOCK_SAMPLES)):
+            sound.put(block)
+        sound.end(file.frames, lossy=file.lossy)
 
 
-def _decode_carrier(fd: int, found: SoundLayout, rate: int, channel: HelperChannel) -> None:
+def _decode_carrier(file: CarrierFile, form: str, rate: int, channel: HelperChannel) -> None:
     """The first sound of a file of another container, by FFmpeg."""
-    with contextlib.closing(opened(fd, found.demuxer, found.kind)) as file:
+    with contextlib.closing(file):
         info = file.info
         sound = BlockSender(channel, info.rate, rate, info.channels)
-        form = "MP4" if found.demuxer == "mov" else found.demuxer.upper()
         names = ("notices", "begins", "picture", "chapters", "mask")
         more: dict[str, Any] = {name: getattr(info, name) for name in names}
         sound.begin(info.frames, form, info.codec.upper(), dict(info.tags), **more)
         while len(block := file.read()):
             sound.put(block)
         sound.end(info.frames, lossy=True, notices=file.notices)
+
+
+def _by_ffmpeg(fd: int, kind: str, reason: soundfile.LibsndfileError) -> CarrierFile:
+    """Opens a file whose coding libsndfile does not decode. Raises `reason` if FFmpeg does neither."""
+    demuxer = other_demuxer(fd, kind)
+    try:
+        if demuxer:
+            return opened(fd, demuxer, kind)
+    except Refused as refused:
+        if str(refused) == lacking(kind):
+            raise
+    raise reason
 
 
 def _decode_piped(fd: int, rate: int, channel: HelperChannel) -> None:

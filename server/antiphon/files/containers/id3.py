@@ -37,7 +37,7 @@ _UNSAID = (
     "tflt", "tft", "tden", "tdtg", "tdly", "tory", "tor", "time", "tim", "tsiz", "tsi", "tmed", "tmt", "length",
     "duration", "major_brand", "minor_version", "compatible_brands", "handler_name", "vendor_id", "creation_time",
     "language", "picture", "metadata_block_picture", "coverart", "coverartmime", "cover art (front)",
-    "gapless_playback", "timecode", "dependent_time_base", "cuesheet", "waveformatextensible_channel_mask",
+    "gapless_playback", "timecode", "dependent_time_base", "waveformatextensible_channel_mask",
 )  # fmt: skip
 _UNSAID_BEGIN = ("itun", "replaygain_", "r128_", "_statistics", "bps", "number_of_")
 """Prefixes of tags about the file or its program, not the music: their loss is not reported."""

@@ -72,6 +72,23 @@ def states_length(fd: int, demuxer: str) -> bool:
     return demuxer != "avi" or os.pread(fd, 4, 4) not in _OPEN_SIZES
 
 
+_SNDFILE_CODINGS = (0x1, 0x2, 0x3, 0x6, 0x7, 0x11, 0x31, 0x40, 0x50, 0x55, 0xFFFE)
+"""Codings of wav that libsndfile decodes."""
+
+
+def other_demuxer(fd: int, kind: str) -> str:
+    """FFmpeg's name for a container that libsndfile reads, where its coding is one that libsndfile does not; else "".
+
+    `kind`: that of the `SoundLayout`, of a file that libsndfile refused.
+    """
+    if kind in ("caf", "ogg"):
+        return kind
+    forms = (one for one in chunks.chunks_of(fd, os.fstat(fd).st_size, "little") if one.name == b"fmt ")
+    form = next(forms, None) if kind == "wav" else None
+    coding = 1 if form is None else int.from_bytes(os.pread(fd, 2, form.start), "little")
+    return "" if coding in _SNDFILE_CODINGS else kind
+
+
 KINDS = "wav, flac, ogg, mp3, aiff, au, w64, caf, m4a, mp4, webm, mkv, wma or other sound"
 """The supported formats, as text within a sentence."""
 
