@@ -27,7 +27,7 @@ BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_strange
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test alone test-kernel test-real lint types format bench cases guard judge docs site page pictures lessons third-party wheels wheel release containers models clean help
+.PHONY: play test alone test-kernel test-real hostile lint types format bench cases guard judge docs site page pictures lessons third-party wheels wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
@@ -52,6 +52,11 @@ test-real: $(DEV) $(EXTRAS)  ## run the tests on real parts (jackd, PortAudio ov
 	@a=0; ANTIPHON_NO_SKIPS=1 $(PY) -m pytest -q -m "real and not live" -n 2 --dist loadfile $(ARGS) || a=$$?; \
 	b=0; ANTIPHON_NO_SKIPS=1 $(PY) -m pytest -q -m "real and live" $(ARGS) || b=$$?; \
 	case "$$a $$b" in "0 0" | "0 5" | "5 0") ;; *) exit 1 ;; esac
+
+hostile: $(DEV)  ## attack servers in twenty minutes: floods at every port, kills, full disks, many clients; figures in build/hostile.txt
+	@mkdir -p build && rm -f build/hostile.txt
+	@HOSTILE_FIGURES=build/hostile.txt $(PY) -m pytest -q -m "standing or not real" tests/hostile $(ARGS); code=$$?; \
+	cat build/hostile.txt 2>/dev/null; exit $$code
 
 lint: $(DEV)  ## check style, format, which room imports which, and that THIRD_PARTY.md is current
 	@$(PY) -m ruff check .

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from time import thread_time
 
@@ -280,6 +281,33 @@ async def test_a_list_that_is_cut_says_so(live: Rig, monkeypatch: pytest.MonkeyP
         "/patch/list", f"these are the first {len(names)} of 5000, which a datagram holds; ask by TCP"
     )  # fmt: skip
     assert 2500 < len(names) < 5000
+
+
+async def test_messages_that_take_long_are_few_in_a_turn(eight: Rig) -> None:
+    done: list[float] = []
+
+    def slow(peer: Peer, args: tuple[object, ...], when: object) -> None:
+        began = thread_time()
+        while thread_time() < began + 0.01:
+            pass
+        done.append(began)
+
+    route = eight.app.router.exact[b"/panic"]
+    eight.app.router.exact[b"/panic"] = replace(route, handler=slow)
+    sent: list[bytes] = []
+    other = made_peer(eight, "127.0.0.1", 6, sent)
+    for port in range(20):
+        greedy = made_peer(eight, "127.0.0.1", 7 + port, [])
+        for _ in range(50):
+            put(eight, greedy, encode("/panic"))
+    put(eight, other, encode("/ping", 1))
+    turns = 0
+    while not sent:
+        before = len(done)
+        eight.app.turns._turn()
+        assert len(done) - before <= 1, "of those that take 10 ms a turn handles one"
+        turns += 1
+    assert turns <= 21, "each sender had one turn"
 
 
 async def test_no_address_holds_another_sender_for_long(eight: Rig) -> None:

@@ -115,6 +115,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Notes a figure of a test in the file that `make hostile` shows at its end."""
+
+    def note(text: str) -> None:
+        path = Path(os.environ.get("HOSTILE_FIGURES", os.devnull))
+        with path.open("a") as file:
+            file.write(f"{request.node.name}: {text}\n")
+
+    return note
+
+
+@pytest.fixture
 def calm(server: ServerProcess) -> Iterator[ServerProcess]:
     """The server before and after a test: the same processes and nodes, and nothing on its standard error."""
     before = seen(server)

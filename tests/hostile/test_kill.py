@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -94,3 +95,37 @@ def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: ServerProcess
     assert len(sound) > 4800
     # a block that a busy machine missed is silent, and what follows it rises
     assert np.allclose(sound[:-960], 0.125, atol=1e-3) or (missed and 0.0 <= sound.min() < sound.max() < 0.126)
+
+
+MOMENTS = 20
+
+
+@pytest.mark.standing
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", ["engine", "control", "web", "recorder", "weigher"])
+def test_a_kill_at_each_of_twenty_moments(
+    server: ServerProcess, name: str, figure: Callable[[str], None], tmp_path: Path
+) -> None:
+    """Everything answers after each, and what was recorded misses what the engine could not compute alone."""
+    until(lambda: well(server), 5.0, "the web process, which is started last, answers")
+    for moment in range(MOMENTS):
+        pid = listed(server, name)
+        play_for(server, 0.05 * moment)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: listed(server, name) != pid, 10.0, f"another {name}")  # noqa: B023
+        until(lambda: well(server), 20.0, "all answer")
+    missed = server.status()["missed_blocks"]
+    assert server.stop(signal.SIGINT) == 0
+    takes = sorted(server.home.glob("take*.wav"), key=lambda take: take.stat().st_mtime)
+    heard = np.concatenate([soundfile.read(take, dtype="float32")[0][:, 0] for take in takes])
+    silent = np.concatenate(([0], (np.abs(heard[4800:-4800]) < 1e-4).astype(np.int8), [0]))
+    edges = np.flatnonzero(np.diff(silent))
+    gaps = (edges[1::2] - edges[::2]) / 48000
+    step = float(np.abs(np.diff(heard[4800:-4800])).max())
+    figure(
+        f"{MOMENTS} kills, longest gap {max(gaps, default=0.0):.3f} s, largest step {step:.4f}, {missed} blocks missed"
+    )
+    assert "Traceback" not in server.standard_error()
+    assert step < 0.02
+    if name != "engine" and not missed:
+        assert not len(gaps)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
+from time import monotonic, thread_time
 from typing import TypeVar
 
 from antiphon.kernel.control.commands.executor import CommandExecutor
@@ -154,6 +154,8 @@ def _weight(args: tuple[Arg, ...]) -> int:
 
 
 PER_TURN = 100
+MESSAGE_SECONDS = 100e-6
+"""Processor time of a usual message; one that takes longer counts as many."""
 MAX_ATOMIC_MESSAGES = 256
 """Maximum messages of a bundle handled atomically, so that the engine gets all of it before one block. A pattern counts
 as the addresses it matches; a longer bundle is handled message by message."""
@@ -377,14 +379,20 @@ class Intake:
 
     def _handle_elements(self, lane: Lane, most: int) -> int:
         """Handles elements of a bundle, up to the cost `most`, which take effect at one sample; returns their cost."""
-        cost = 0
+        cost, began = 0, thread_time()
         with self._executor.batch():
             while lane.rest and cost < most and not lane.held:
-                cost += self._one(*lane.rest.popleft())
-        return cost
+                cost += self._handle_one(*lane.rest.popleft())
+        return cost + int((thread_time() - began) / MESSAGE_SECONDS)
 
     def _one(self, packet: Message | WireError, peer: Peer, when: When) -> int:
-        """Handles one message; returns its cost in messages."""
+        """Handles one message; returns its cost in messages, by the processor time that it took."""
+        began = thread_time()
+        cost = self._handle_one(packet, peer, when)
+        return cost + int((thread_time() - began) / MESSAGE_SECONDS)
+
+    def _handle_one(self, packet: Message | WireError, peer: Peer, when: When) -> int:
+        """Handles one message; returns its cost as the number of addresses."""
         if isinstance(packet, WireError):
             self._replies.fail(peer, packet.address, str(packet))
             return 1

@@ -1,0 +1,213 @@
+"""Attacks that take minutes, by `make hostile`: floods at every port, many clients, patches in turn, with figures."""
+
+import http.client
+import itertools
+import json
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.forked import executed
+from tests.hostile.conftest import answered, ask_ping, complaints, listed, resident, seen, used
+from tests.waiting import until
+from tools.lists import OPERATIONS
+
+import antiphon
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.wire.frames import Framer
+from antiphon.kernel.wire.osc import encode, encode_bundle
+from antiphon.web.operations import Operation
+from antiphon_bench.rig import ServerProcess, free_port
+
+pytestmark = [pytest.mark.standing, pytest.mark.timeout(1200)]
+PACKETS = 100_000
+"""Packets at each port."""
+CLIENTS = 500
+SWAP_MINUTES = float(os.environ.get("HOSTILE_MINUTES", "8"))
+TURN_SECONDS = 0.05
+"""Processor time of control, at most, until it answers another's `/ping`; on a busy machine it is counted longer."""
+MEMORY = 48 << 20
+"""Bytes that a process may grow by in a flood."""
+TREAT_AS_LONG = {"get_lessons_path_name_heard", "post_mcp_hear"}
+"""Operations that wait for what is played: they are not asked as fast as can be."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("standing")
+
+
+@pytest.fixture(scope="module")
+def stage(home: Path) -> Iterator[ServerProcess]:
+    """A server with every port that a plugin of `antiphon` opens."""
+    doors = "--dirt-port", str(free_port()), "--strudel-port", str(free_port())
+    options = "--audio", "headless", "--patch", "band", "--live", *doors
+    with ExitStack() as stack:
+        with executed():
+            running = stack.enter_context(ServerProcess(*options, home=home, wait=120.0))
+        running.sync()
+        yield running
+
+
+def mutated(seed: int) -> Iterator[bytes]:
+    """Good packets, bundles, patterns, cut and changed ones, and bytes of no kind."""
+    choose = random.Random(seed)
+    addresses = "/tempo", "/beat", "/note/on", "/node/voice/gain", "/patch/load", "/sync", "/at", "/**/****", "/notify"
+    args: tuple[Any, ...] = (0, 1, -1, 1e30, "x", "dub", b"blob", None, True, 60, float("nan"))
+    while True:
+        good = encode(choose.choice(addresses), *choose.sample(args, choose.randrange(4)))
+        packet = encode_bundle(choose.randrange(3), [good] * choose.randrange(9)) if choose.random() < 0.2 else good
+        data = bytearray(packet)
+        if choose.random() < 0.5:
+            for _ in range(choose.randrange(1, 5)):
+                data[choose.randrange(len(data))] = choose.randrange(256)
+        if choose.random() < 0.2:
+            data = data[: choose.randrange(len(data))]
+        yield bytes(data) if choose.random() < 0.95 else choose.randbytes(choose.randrange(200))
+
+
+def send_udp(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for packet in itertools.islice(mutated(port), PACKETS):
+            with suppress(OSError):
+                sock.sendto(packet, ("127.0.0.1", port))
+
+
+def send_tcp(port: int, wrapped: bool) -> None:
+    """By connections of 500 packets each, read by nobody; without `wrapped` they are no frames."""
+    packets, framer = mutated(port + wrapped), Framer()
+    for _ in range(PACKETS // 1000):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 10.0) as sock:
+            sock.settimeout(10.0)
+            some = itertools.islice(packets, 500)
+            sock.sendall(b"".join(map(framer.wrap, some)) if wrapped else b"".join(some))
+
+
+@pytest.mark.parametrize("door", ["osc udp", "osc tcp", "http", "dirt", "strudel"])
+def test_a_hundred_thousand_packets_harm_nothing(
+    stage: ServerProcess, door: str, figure: Callable[[str], None]
+) -> None:
+    before = {name: (listed(stage, name), resident(listed(stage, name))) for name in ("control", "engine", "web")}
+    missed, began = stage.status()["missed_blocks"], time.monotonic()
+    given = {name: int(stage.options[stage.options.index(f"--{name}-port") + 1]) for name in ("dirt", "strudel")}
+    ports = {"osc udp": stage.osc, "osc tcp": stage.osc, "http": stage.http, **given}
+    if door in ("osc udp", "dirt"):
+        send_udp(ports[door])
+    else:
+        send_tcp(ports[door], True)
+        send_tcp(ports[door], False)
+    stage.send("/panic")
+    answered(stage)
+    grown = {name: (resident(pid) - size) >> 20 for name, (pid, size) in before.items()}
+    assert {name: listed(stage, name) for name in before} == {name: pid for name, (pid, _) in before.items()}
+    assert max(grown.values()) < MEMORY >> 20, grown
+    assert "Traceback" not in stage.standard_error()
+    passed, late = time.monotonic() - began, stage.status()["missed_blocks"] - missed
+    figure(f"{PACKETS:,} in {passed:.0f} s, grown by {grown} MiB, {late} blocks missed")
+
+
+def test_five_hundred_clients_leave_another_answered(stage: ServerProcess, figure: Callable[[str], None]) -> None:
+    with ExitStack() as stack:
+        for n in range(CLIENTS):
+            with suppress(OSError):
+                sock = stack.enter_context(socket.create_connection(("127.0.0.1", stage.osc), 10.0))
+                sock.sendall(Framer().wrap(encode("/notify", n % 2)))
+        worst = max(ask_ping(stage) for _ in range(20))
+        control = listed(stage, "control")
+        files = len(list(Path(f"/proc/{control}/fd").iterdir()))
+    answered(stage)
+    assert "Traceback" not in stage.standard_error()
+    figure(f"{files} files of control open, another's /ping after {worst:.2f} s of its processor at most")
+
+
+class Fast:
+    """Clients that ask for one operation as fast as they can, until `end`."""
+
+    def __init__(self, stage: ServerProcess, operation: Operation, token: str) -> None:
+        self.ended, self.count = threading.Event(), 0
+        example = operation.example
+        path = operation.path.format(**example)
+        if operation.query is not None and not operation.lines:
+            path += "?" + "&".join(f"{name}={example[name]}" for name in operation.query.__struct_fields__)
+        body = json.dumps(example["body"]).encode() if "body" in example else None
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+        def ask() -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", stage.http, timeout=60.0)
+            while not self.ended.is_set():
+                try:
+                    connection.request(operation.method.upper(), path, body, headers)
+                    connection.getresponse().read()
+                    self.count += 1
+                except (OSError, http.client.HTTPException):
+                    connection.close()
+            connection.close()
+
+        self.threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in self.threads:
+            thread.start()
+
+    def end(self) -> None:
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_no_route_holds_another_client(stage: ServerProcess, figure: Callable[[str], None]) -> None:
+    """Each route in turn under eight clients as fast as they can: another is answered by control and by web."""
+    token = next(stage.home.rglob("token")).read_text().strip()
+    control, web = listed(stage, "control"), listed(stage, "web")
+    slowest = {"control": (0.0, ""), "web": (0.0, "")}
+    for operation in OPERATIONS:
+        if operation.method == "DELETE" or operation.upload or operation.id in TREAT_AS_LONG:
+            continue
+        fast = Fast(stage, operation, token)
+        try:
+            for _ in range(5):
+                time.sleep(0.05)  # between two questions the eight go on
+                slowest["control"] = max(slowest["control"], (ask_ping(stage), operation.id))
+                begun = used(web)
+                with suppress(OSError):
+                    stage.request("GET", "/api/live")
+                slowest["web"] = max(slowest["web"], (used(web) - begun, operation.id))
+        finally:
+            fast.end()
+    assert (listed(stage, "control"), listed(stage, "web")) == (control, web)
+    figure(f"processor time until another was answered, at most: {slowest}")
+    assert slowest["control"][0] < 4 * TURN_SECONDS, slowest
+    assert slowest["web"][0] < 1.0, slowest
+    answered(stage)
+    assert "Traceback" not in stage.standard_error()
+
+
+def test_patches_in_turn_leave_nothing_behind(stage: ServerProcess, figure: Callable[[str], None]) -> None:
+    pids = {name: listed(stage, name) for name in ("control", "engine", "web")}
+    sizes: list[dict[str, int]] = []
+    with antiphon.connect(port=stage.osc, timeout=60.0) as remote:
+        patches, loads, failed = remote.patches, 0, 0
+        ends = time.monotonic() + 60.0 * SWAP_MINUTES
+        while time.monotonic() < ends:
+            for patch in patches:
+                try:
+                    remote.load(patch, fade=0.05)
+                    loads += 1
+                except AntiphonError:  # it needs what is not here
+                    failed += 1
+            sizes.append({name: resident(pid) >> 20 for name, pid in pids.items()})
+        remote.load("band")
+    assert {name: listed(stage, name) for name in pids} == pids
+    # the first round loads what each patch needs: sounds, models
+    grown = {name: sizes[-1][name] - sizes[len(sizes) // 2][name] for name in pids} if len(sizes) > 3 else {}
+    figure(
+        f"{loads} loads, {failed} refused, MiB by round {sizes[:1]} … {sizes[-1:]}, grown in the second half {grown}"
+    )
+    assert all(size < 64 for size in grown.values()), sizes
+    until(lambda: seen(stage)[0] == pids["control"], 10.0, "the same control answers")
+    assert "Traceback" not in complaints(stage)
