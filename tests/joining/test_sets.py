@@ -197,7 +197,7 @@ async def test_a_set_of_long_patches_is_read_beside_control(stage: Rig, monkeypa
     assert await gain(stage) == 0.5
 
 
-async def test_a_long_patch_that_is_wrong_is_refused_and_the_next_is_played(stage: Rig, client: Client) -> None:
+async def test_a_long_patch_that_is_wrong_is_refused_alone(stage: Rig, client: Client) -> None:
     (paths.patches() / "long.toml").write_text("format = 1\nnonsense = 3\n" + "#" * QUICK_BYTES + "\n")
     client.send("/patch/load", "long")
     client.send("/patch/load", "two")
