@@ -159,3 +159,16 @@ def test_port_and_address_stand_in_the_text() -> None:
         texts = [step["text"] for step in first.plain(4411, host)["steps"]]
         assert any(f"host `{shown}`, send port 4411" in text for text in texts)
         assert not any(part in text for part in ("{port}", "{host}") for text in texts)
+
+
+@pytest.mark.parametrize(
+    "track", ['"kick*4"', 'note("36*4"), on="drums"', 's("bd:1*4")', 's("<bd kick>*4")', 'note("c2*4"), on="drums"']
+)
+def test_a_drum_by_another_name_or_its_note_passes(file: Path, track: str) -> None:
+    lesson = read_lesson(file)
+    assert tried(lesson, f'track("kick", {track})').passed
+
+
+@pytest.mark.parametrize("track", ['"snare*4"', 'note("38*4"), on="drums"', 'note("36*4"), on="bass"'])
+def test_another_drum_does_not_pass_for_a_kick(file: Path, track: str) -> None:
+    assert not tried(read_lesson(file), f'track("kick", {track})').passed

@@ -14,8 +14,10 @@ from antiphon_sampler.samples import Sample
 from antiphon_sampler.sounds import Sounds
 
 _Wave = NDArray[np.float64]
-LEVEL, DULL = 0.2, 0.14
-"""RMS of an oscillator, equal to the kit's tones; and of a noise."""
+LEVEL, DULL = 0.3, 0.14
+"""Factor of an oscillator, as in Strudel, where a sample has 1; and RMS of a noise."""
+ENVELOPE = (0.05, 0.6)
+"""Seconds of the decay, and the level after it, of a note without an envelope of its own, as in Strudel."""
 CRACKLES, CRACKLE = 24.0, 0.8
 """Crackles a second, and their greatest peak."""
 SPREAD = (-2.5, -1.0, 0.0, 1.5, 3.0)
@@ -30,6 +32,8 @@ SAMPLED = tuple(range(24, 97, STEP))
 PULSE = 0.2
 """Pulse width as a share of the period."""
 PITCHED = ("sine", "triangle", "square", "sawtooth", "pulse", "supersaw")
+FULL = {"sine": 1.0, "triangle": 8 / math.pi**2, "square": 4 / math.pi, "sawtooth": 2 / math.pi, "pulse": 2 / math.pi}
+"""Factors by which the sums of partials are waves from -1 to 1."""
 COLORS = {"white": 0.0, "pink": 0.5, "brown": 1.0}
 """Noises by the slope of their spectrum, as an exponent of the frequency."""
 NAMES = (*PITCHED, *COLORS, "crackle")
@@ -77,10 +81,10 @@ def _tone(name: str, note: int, rate: int) -> _Wave:
         seconds = min(4.0, 2.0 * 2.0 ** round(math.log2(261.63 / hertz)))
         bins = [round(seconds * (hertz + apart * hertz / 261.63)) for apart in SPREAD]
         total = sum(_wave("sawtooth", bins[n], round(seconds * rate), rate, n) for n in range(len(bins)))
-        return _level(np.asarray(total))
+        return LEVEL / math.sqrt(len(bins)) * np.asarray(total)
     period = rate / hertz
     times = min(range(1, TIMES + 1), key=lambda n: abs(round(n * period) / (n * period) - 1.0))
-    return _level(_wave(name, times, round(times * period), rate))
+    return LEVEL * _wave(name, times, round(times * period), rate)
 
 
 def _wave(name: str, periods: int, frames: int, rate: int, seed: int = 0) -> _Wave:
@@ -96,11 +100,11 @@ def _wave(name: str, periods: int, frames: int, rate: int, seed: int = 0) -> _Wa
         "pulse": (1.0 - np.exp(-2j * math.pi * PULSE * n)) / n,
     }[name]
     spectrum = np.zeros(frames // 2 + 1, np.complex128)
-    spectrum[n * periods] = -1j * phase * weights
+    spectrum[n * periods] = -1j * phase * weights * (FULL[name] * frames / 2.0)
     return np.asarray(np.fft.irfft(spectrum, frames), np.float64)
 
 
-def _level(wave: _Wave, rms: float = LEVEL) -> _Wave:
+def _level(wave: _Wave, rms: float) -> _Wave:
     return np.asarray(wave * (rms / math.sqrt(float(np.mean(wave**2)))), np.float64)
 
 

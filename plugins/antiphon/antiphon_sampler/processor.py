@@ -11,7 +11,7 @@ from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
 from antiphon_sampler.library import add_packs, folder_of, list_folder, packs
 from antiphon_sampler.loops import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, slice_frames
-from antiphon_sampler.oscillators import NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
+from antiphon_sampler.oscillators import ENVELOPE, NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
 from antiphon_sampler.pads import (
     HAT_GROUP,
     HATS,
@@ -259,6 +259,8 @@ class Sampler(Processor):
             sounds, row = self._general, row - self._first_general
         elif row >= self._first_tone:
             sounds, row = self._tones, row - self._first_tone
+            if values.attack == values.decay == values.sustainlevel == 0.0:
+                values.decay, values.sustainlevel = ENVELOPE
         assert sounds is not None
         place = sounds.place(row, index, event.value)
         sample = sounds.decode(place) if self._in_place else sounds.get(place)

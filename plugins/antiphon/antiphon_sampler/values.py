@@ -77,6 +77,7 @@ NODE_PARAMS = (
     Param("map", "text", "", doc="Notes by name, as 36=bd 38=sd:1 42=hh@1 46=oh@1; others are as pads has them."),
     Param("sensitivity", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity."),
     Param("linear", "switch", False, doc="Velocity is a factor of the level; off, the root of one."),
+    Param("fonts", default=1.0, low=0.0, high=4.0, doc="Factor of the level of sounds whose name begins with gm_."),
     Param("gate", "switch", False, doc="A note-off ends the note; off, it plays to its end."),
     Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
     Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Polyphony; the oldest note fades out."),
@@ -90,6 +91,7 @@ NODE_PARAMS = (
     Param("sounding", "int", 0, 0, VOICES, readonly=True, doc="Voices that sound now."),
 )
 """Parameters of the node."""
+GENERAL_MIDI = "gm_"
 _KINDS = tuple(p.name for p in PARAMS)
 WORD = _KINDS.index("s")
 
@@ -162,6 +164,7 @@ class ChannelValues:
     def __init__(self, rows: Mapping[str, int]) -> None:
         """Allocates the buffers. `rows`: the row of the listing by the word of `s`."""
         self._rows = {key: rows[word] for key, word in NoteWord.keys(rows)}
+        self._fonts = frozenset(key for key, word in NoteWord.keys(rows) if word.startswith(GENERAL_MIDI))
         self._words = [NoteWord() for _ in range(17)]
         self._places = [[-1.0] * len(PARAMS) for _ in range(17)]
         self._begun = [0] * 17
@@ -205,6 +208,8 @@ class ChannelValues:
         self._clear(channel)
         found = NoteValues(row, begun != 1, begun == 0, *values)
         found.n = -found.fromend or found.n
+        if key in self._fonts:
+            found.gain *= float(io.at("fonts", frame))
         return found
 
 

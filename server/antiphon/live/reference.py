@@ -33,6 +33,7 @@ EXAMPLES = {
     "play": '@loop(on="bell")\ndef bells():\n    play(chord("a4 minor"), length=2)\n    yield 4',
     "s": 's("bd sd:1")',
     "sample": '@loop(every=4)\ndef clap():\n    sample("cp", gain=0.5, at=2)',
+    "samples": 'samples("mysamples")',
     "scale": 'note(scale("a3 minor", "0 2 4"))',
     "seed": "seed(3)",
     "setcpm": "setcpm(30)",

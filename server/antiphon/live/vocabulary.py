@@ -9,7 +9,8 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
-from antiphon.live.notes import COMMON_VALUES, to_commands, to_macros
+from antiphon.kernel.runtime.sound_packs import sound_packs
+from antiphon.live.notes import COMMON_VALUES, SAMPLER, to_commands, to_macros
 from antiphon.live.patterns import arguments, queries
 from antiphon.live.patterns.arguments import name_value
 from antiphon.live.patterns.controls import ControlPattern, mini, plain_number, s, unnamed
@@ -21,7 +22,7 @@ from antiphon.live.patterns.spans import Number, Places, exact, mark, of_call
 from antiphon.live.patterns.words.harmony import chords
 from antiphon.live.patterns.words.making import convert_to_pattern
 from antiphon.live.patterns.words.picking import pick_from
-from antiphon.live.patterns.words.table import Change
+from antiphon.live.patterns.words.table import Change, print_remark_once
 from antiphon.live.records import MIDI, OUTSIDE, PLAY, SET, TEMPO, LiveEvent, check_node_name, line_of
 from antiphon.live.stage import CueWait, LiveLoop, LiveScript, LiveTrack, StopLoop, stage
 
@@ -66,6 +67,27 @@ def dialect(name: str) -> None:
         raise UsageError(f"dialect takes {', '.join(map(repr, DIALECTS))}, not {repr(name)[:40]}")
     reading("dialect").seed = DIALECTS[name]
     begin_dialect(DIALECTS[name])
+
+
+def samples(pack: str, on: str = SAMPLER) -> None:
+    """Plays the sounds of an added pack too, and those of a name that the kit has in place of the kit's.
+
+    Args:
+        pack: Name of the pack in your library, or what `antiphon sounds add` took; a folder is added by that command.
+        on: Node, a sampler.
+
+    Raises:
+        UsageError: It is an address, and no pack of the library came from there.
+    """
+    if not isinstance(pack, str) or not pack:
+        raise UsageError('samples takes the name of a pack, as in samples("mysamples")')
+    known = sound_packs()
+    if pack not in known and pack not in known.values():
+        missing = f"there is no pack {pack[:60]} in your library; `antiphon sounds add {pack[:60]}` brings it"
+        if ":" in pack or "/" in pack:  # an address: a script fetches nothing
+            raise UsageError(missing)
+        print_remark_once(f"{missing[0].upper()}{missing[1:]}.")
+    node(on).packs = True
 
 
 def meter(beats: Number) -> None:

@@ -19,6 +19,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.processes.children import ChildLane, environment, spawn
 from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
+from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Beat, Command
 from antiphon.kernel.session.messages import FindParam
@@ -189,7 +190,7 @@ def unknown_values(events: Sequence[LiveEvent], words: Mapping[str, Mapping[str,
         node = event.address.removeprefix("/node/").removesuffix("/play")
         if event.address == f"/node/{node}/play":
             for value, word, _ in unknown_words(words.get(node, {}), event.args):
-                found[f"line {event.line}: {silent(node, value, word)}"] = None
+                found[f"line {event.line}: {silent(node, value, word)}{in_pack(value, word)}"] = None
     return list(found)
 
 

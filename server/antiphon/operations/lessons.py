@@ -27,6 +27,7 @@ from antiphon.kernel.graph.patch_list import playable
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.extras import absent
 from antiphon.kernel.runtime.typed import Misfit, convert
+from antiphon.operations.drums import DRUM_NOTES, DRUMS, is_same_drum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from antiphon.kernel.session.notes import Players
     from antiphon.live.records import LiveEvent
 
+SAMPLER = "drums"
+"""Node of drums in the patches of lessons."""
 PATHS = {
     "code": "I code music",
     "play": "I play or sing",
@@ -193,6 +196,13 @@ class HeardSound:
             return len(self.args) <= place or bool(self.args[place])
         return self.address.startswith("/node/") and self.address.endswith("/play")
 
+    def sounds(self, drum: str) -> bool:
+        """Whether it plays a sound, by any of its names, or by its note on a node of drums."""
+        if self.address in ("/note/on", "/note/event"):
+            note = self.args[0 if self.address == "/note/on" else 1]
+            return self.node == SAMPLER and DRUM_NOTES.get(note, note) == DRUMS.get(drum)
+        return is_same_drum(self.values.get("s"), drum)
+
     @property
     def values(self) -> Mapping[str, Any]:
         """Values of a sampler's note, by name."""
@@ -241,7 +251,7 @@ def _is_of(message: HeardSound, one: Expect, kind: str) -> bool:
     if kind in ("loudness", "onsets"):
         return message.address == "/meter" and message.node == (one.on or "in")
     right = fnmatchcase(message.address, one.address) if one.address else message.plays
-    return right and (not one.on or message.node == one.on) and (not one.sound or message.values.get("s") == one.sound)
+    return right and (not one.on or message.node == one.on) and (not one.sound or message.sounds(one.sound))
 
 
 def _missing(

@@ -26,6 +26,7 @@ from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import check_cue
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
+from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
@@ -38,6 +39,7 @@ from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import ScriptProcess, commands, drop_missing_macros, frames_of, is_script
+from antiphon.operations.drums import DRUMS
 from antiphon.operations.file_tasks import failures, gather_tasks, play_with, sound_suffix
 from antiphon.operations.finishing import convert_finish_request
 from antiphon.operations.pipes import PipeEnds
@@ -56,11 +58,6 @@ from antiphon.operations.requests import MAX_SECONDS, PIPE, RenderRequest, chang
 
 TICKS = 960
 """Ticks of a beat: triplets and sixty-fourths are whole numbers."""
-_DRUMS = {
-    "bd": 36, "kick": 36, "rs": 37, "sd": 38, "sn": 38, "snare": 38, "cp": 39, "hh": 42, "ch": 42, "oh": 46, "lt": 43,
-    "mt": 47, "ht": 50, "cr": 49, "rd": 51, "cb": 56, "tb": 54, "sh": 70,
-}  # fmt: skip
-"""General MIDI drums by sound folder names."""
 _DRUM_CHANNEL = 10
 _CHANNELS = tuple(channel for channel in range(1, 17) if channel != _DRUM_CHANNEL)
 _DEFAULT_LENGTH = 0.25
@@ -111,7 +108,7 @@ def group_notes_by_track(events: Sequence[LiveEvent], beats: Fraction) -> tuple[
         elif event.address.endswith("/play"):
             values = dict(zip(event.args[::2], event.args[1::2], strict=True))
             sound = str(values.get("s"))
-            number = int(values.get("note", _DRUMS.get(sound, _DRUMS.get(word_after_bank(sound), -1))))
+            number = int(values.get("note", DRUMS.get(sound, DRUMS.get(word_after_bank(sound), -1))))
             if number < 0:
                 name = str(values.get("s", "?"))
                 missing += [] if name in missing else [name]
@@ -244,7 +241,9 @@ def find_unknown_notes(
             continue
         for value, word, known in unknown_words(done.vocabularies.get(node, {}), event.args):
             found[node] += 1
-            sentences[f"{name} line {event.line}: {silent(node, value, word)}{instead(word, known)}"] = None
+            sentences[
+                f"{name} line {event.line}: {silent(node, value, word)}{in_pack(value, word) or instead(word, known)}"
+            ] = None
         for word, known in find_substituted_words(done.vocabularies.get(node, {}), event.args):
             remarks[stands_in(node, word, known)] = None
     return found, list(sentences), list(remarks)

@@ -156,7 +156,7 @@ class Expressions:
     """Translator of expressions within one program.
 
     `names`: names that the program has declared so far. `lost`: names whose declarations are left out. `chords`: names
-    of chords.
+    of chords. `stacked`: the last stack, and its layers.
     """
 
     def __init__(self, text: str, script: Script, body: Callable[[Any], list[str]]) -> None:
@@ -170,6 +170,7 @@ class Expressions:
         self._ahead: list[str] = []
         self._functions = self._translated = 0
         self._scale = ""
+        self.stacked: tuple[str, list[CallChain | str]] = ("", [])
 
     def ahead(self) -> list[str]:
         """Functions that the expressions since the last call need."""
@@ -362,7 +363,10 @@ class Expressions:
         elif name in words.PATTERN_FUNCTIONS and not node.arguments:
             return CallChain("silence()")
         elif name in words.PATTERN_FUNCTIONS:
-            shown = ", ".join(self._items(node.arguments))
+            items = self._items(node.arguments)
+            shown = ", ".join(map(str, items))
+            if name == "stack":
+                self.stacked = f"stack({shown})", items
         else:
             shown = self._arguments(node.arguments[:3] if name == "slider" else node.arguments, name)
         return CallChain(f"{name_of(word)}({shown})")
@@ -395,10 +399,10 @@ class Expressions:
                 count = STEPWISE[name](count, Fraction(factor).limit_denominator(1000))
         return count
 
-    def _items(self, nodes: Sequence[Any]) -> list[str]:
+    def _items(self, nodes: Sequence[Any]) -> list[CallChain | str]:
         """Translates arguments of `stack` and similar words; a text beside sounds becomes silence, as in Strudel."""
-        shown, texts = [str(self._item(one)) for one in nodes], [one for one in nodes if is_text(one)]
-        if not texts or not any(map(_SOUNDS.search, shown)):
+        shown, texts = [self._item(one) for one in nodes], [one for one in nodes if is_text(one)]
+        if not texts or not any(map(_SOUNDS.search, map(str, shown))):
             return shown
         self.script.drop(", ".join(map(self.source, texts)), "it names no sound; end it with .note() or .s()")
         return ["silence()" if node in texts else one for node, one in zip(nodes, shown, strict=True)]

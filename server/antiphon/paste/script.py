@@ -55,6 +55,7 @@ class Script:
     imports: set[str] = field(default_factory=set)  # modules of Python that it needs
     pending: list[str] = field(default_factory=list)
     tracks: dict[str, range] = field(default_factory=dict)
+    soloed: list[str] = field(default_factory=list)  # names of tracks
     head: int = 0  # lines of the text before these
 
     def drop(self, part: str, reason: str) -> None:
@@ -84,8 +85,8 @@ class Script:
         self.flush()
         self.lines += lines
 
-    def track(self, name: str, pattern: CallChain | str, *, replaces: bool = False) -> None:
-        """Adds a track for a pattern under a name; if taken, under a numbered name, or in its place."""
+    def track(self, name: str, pattern: CallChain | str, *, replaces: bool = False) -> str:
+        """Adds a track for a pattern: under a name, a numbered one if taken, or in its place. Returns the name."""
         if replaces and name in self.tracks:
             self.replace(name)
         elif not name or name in self.tracks:
@@ -96,6 +97,7 @@ class Script:
         shown = json.dumps(name, ensure_ascii=False)
         self.add(*wrapped(f"track({shown}, {pattern})", pattern, "track(", f"    {shown},"))
         self.tracks[name] = range(first, len(self.lines))
+        return name
 
     def replace(self, name: str) -> None:
         """Comments out a track, if there is one of the name."""
@@ -137,6 +139,8 @@ class Script:
             head += [f"everything = {change}", "", "", "def play_all(name, pattern):"]
             head += ["    track(name, everything(pattern))", "", ""]
         self.head = "\n".join(head).count("\n") + 1
+        if soloed := [json.dumps(name, ensure_ascii=False) for name in self.soloed if name in self.tracks]:
+            lines.append(f"solo({', '.join(soloed)})")
         return "\n".join([*head, *lines]).rstrip("\n") + "\n"
 
 

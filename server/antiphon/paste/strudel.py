@@ -37,6 +37,8 @@ DEFAULT_CYCLES = 30.0
 _SETTINGS = ("all", "each", "samples", *_TEMPOS)
 """Functions that are not patterns, also after a label."""
 _OF_TEXTS = tuple(f"{name}(" for name in ("mini", *sorted(PATTERN_FUNCTIONS | TUPLES)))
+_EACH = (SETTERS - {"n", "note", "s", "sound"}) | {"fast", "slow", "early", "late", "hurry"}
+"""Words that change each layer of a stack for itself."""
 _SILENT_WORDS = PATTERN_FUNCTIONS | TUPLES | (NAMELESS & FUNCTIONS) | {"mini"}
 """Functions whose texts make no sound. A program's own names are not among them."""
 _SONIC_PI = re.compile(r"^[ \t]*(live_loop|use_bpm|use_synth|with_fx|sample|play|sleep)[ \t]+[:\d]", re.M)
@@ -127,7 +129,9 @@ class _Program(Expressions):
         if any(is_call_of(node.body.expression, name) for name in _SETTINGS):
             self._expression(node.body.expression)
             return
-        self.script.track(re.sub(r"\W", "", name.strip("$_S")), self._pattern(node.body.expression))
+        soloed = len(name) > 1 and name.startswith("S")
+        tracks = self._tracks(re.sub(r"\W", "", name[soloed:].strip("$_")), node.body.expression)
+        self.script.soloed += tracks if soloed else []
 
     def _declared(self, one: Any) -> None:
         if one.id.type != "Identifier":
@@ -181,18 +185,29 @@ class _Program(Expressions):
         elif node.type != "CallExpression" and not is_text(node):
             raise UnknownPartError("it is no pattern")
         else:
-            self.script.track("", self._pattern(node))
+            self._tracks("", node)
 
     def _samples(self, node: Any) -> None:
         """Reports whether the named pack is in the library, or else how to add it."""
         given = node.arguments[0].value if node.arguments and node.arguments[0].type == "Literal" else ""
         shown = " ".join(self.source(node).split())
-        if not isinstance(given, str) or not given.startswith(("github:", "https://")):
+        if not isinstance(given, str) or not given:
             self.script.comment(self.source(node), "sounds are folders of the sampler's library; none are fetched")
         elif pack_key(given) in self.script.packs:
             self.script.add(f"# {shown}: these sounds are in your library")
         else:
             self.script.comment(self.source(node), f"`antiphon sounds add {shlex.quote(given)}` brings these sounds")
+
+    def _tracks(self, name: str, node: Any) -> list[str]:
+        """Adds a track for a pattern, or for each layer of a stack; returns their names."""
+        shown = self._pattern(node)
+        head, layers = self.stacked[0], [layer for layer in self.stacked[1] if str(layer) != "silence()"]
+        if not isinstance(shown, CallChain) or shown.head != head or not _EACH.issuperset(_words(shown.links)):
+            return [self.script.track(name, shown)]
+        if len(layers) < 2 or any(_is_nameless(layer) for layer in layers):
+            return [self.script.track(name, shown)]
+        chains = [layer if isinstance(layer, CallChain) else CallChain(layer) for layer in layers]
+        return [self.script.track(name, CallChain(one.head, (*one.links, *shown.links))) for one in chains]
 
     def _pattern(self, node: Any) -> CallChain | str:
         self._last, link = [], node
@@ -299,6 +314,11 @@ class _Program(Expressions):
             made = list(self._inner(one))
             lines += [*self.ahead(), *made]
         return lines or ["pass"]
+
+
+def _words(links: Sequence[str]) -> Iterator[str]:
+    """Words of some links."""
+    return (re.split(r"\W", link.lstrip("."), maxsplit=1)[0] for link in links)
 
 
 def _cycles(tempo: str) -> float:

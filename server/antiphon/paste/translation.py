@@ -1,13 +1,12 @@
 """Translates programs in a separate process (`child`), with limits of size, memory and time."""
 
-import json
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
-from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime import paths
+from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, Child, ChildLimits, spawn
+from antiphon.kernel.runtime.sound_packs import sound_packs
 
 MAX_CHARACTERS = 200_000
 LIMITS = ChildLimits(data=600 << 20, cpu=10, file=0)
@@ -41,7 +40,10 @@ def translation(text: str) -> Translation:
         raise UsageError("another program is being translated; try again once it is")
     try:
         with _process() as child:
-            answer = child.ask({"text": text, "packs": _packs()}, silence=TIMEOUT_SECONDS)[0]
+            answer = child.ask(
+                {"text": text, "packs": [part for pack in sound_packs().items() for part in pack]},
+                silence=TIMEOUT_SECONDS,
+            )[0]
     except CHILD_FAULTS:
         raise UsageError("this program takes too much time or memory to be translated; paste a part of it") from None
     finally:
@@ -62,12 +64,3 @@ def prepare() -> None:
 def _process() -> Child:
     child = _ready.pop() if _ready else None
     return spawn("antiphon.paste.child:main", limits=LIMITS) if child is None or child.ended else child
-
-
-def _packs() -> list[str]:
-    """Sources of the packs of sounds in the performer's library, as `antiphon sounds add` marks them."""
-    found = []
-    for mark in sorted(paths.library().glob("*/.pack.json")):
-        with suppress(FileError, ValueError, KeyError, TypeError):
-            found.append(str(json.loads(paths.read_ordinary(mark, 1 << 16, "a mark"))["source"]))
-    return found

@@ -11,7 +11,7 @@ from antiphon.api import Event
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon_sampler.general_midi import HELD, HOP, RATE as FONT_RATE, looped
 from antiphon_sampler.loops import read_sample_marks
-from antiphon_sampler.oscillators import NAMES, PITCHED
+from antiphon_sampler.oscillators import NAMES, PITCHED, oscillators
 from antiphon_sampler.tests.conftest import RATE
 from antiphon_sampler.tests.test_motion import peak
 from antiphon_sampler.tests.test_values import played
@@ -173,3 +173,10 @@ def test_blocks_of_any_size_repeat_a_loop_alike(play):
     y = play(notes, 2 * RATE, library="", pads="named").audio[0]
     other = play(notes, 2 * RATE, blocks=[37] * 2500, library="", pads="named").audio[0]
     np.testing.assert_array_equal(other, y[:, : other.shape[1]])
+
+
+def test_oscillators_are_at_three_tenths_of_a_sample() -> None:
+    tones = oscillators(48000)
+    for name in ("sine", "square", "sawtooth", "triangle"):
+        sample = tones.decode(tones.place(tones.listing.names.index(name), 3, 1.0))
+        assert abs(sample.sound).max() == pytest.approx(0.3, abs=0.06), name

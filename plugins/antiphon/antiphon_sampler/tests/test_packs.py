@@ -390,7 +390,9 @@ def test_a_script_and_the_page_fetch_no_pack(tmp_path: Path, server: FileServer)
     server.files["/Some/Crate/zip/HEAD"] = zipped(FILES)
     script = tmp_path / "set.py"
     script.write_text("from antiphon.live import *\npatch('strudel')\nsamples('github:Some/Crate')\n")
-    with pytest.raises(AntiphonError, match="line 3: there is no samples here; `antiphon sounds add github:USER/REPO`"):
+    with pytest.raises(
+        AntiphonError, match="line 3: there is no pack github:Some/Crate in your library; `antiphon sounds add"
+    ):
         ScriptProcess(str(script))
     named = [(one.method, one.path) for one in OPERATIONS if "sounds" in one.path or "packs" in one.path]
     assert named == [("GET", "/api/live/sounds")], "a list of names, for completion"
@@ -404,3 +406,12 @@ def test_the_command_shows_the_licence_and_lists_the_pack(tmp_path: Path) -> Non
     listing = json.loads(command("sounds", "list", "--json"))
     assert listing["packs"] == [{"name": "Crate", "source": str(tmp_path / "Crate"), "licences": ["LICENSE"]}]
     assert MARK in {path.name for path in (library_folder() / "Crate").iterdir()}
+
+
+def test_a_sound_of_an_added_pack_plays_after_samples(tmp_path: Path) -> None:
+    command("sounds", "add", written(tmp_path / "Crate", {"zither/a.wav": FILES["kick/b.wav"]}))
+    script = tmp_path / "set.py"
+    for line, silent in (("", True), ("samples('Crate')\n", False)):
+        script.write_text(f"from antiphon.live import *\npatch('band')\n{line}track('a', s('zither*4'))\n")
+        said = command("render", str(script), "--bars", "1", "--force", "--out", str(tmp_path / "out.wav"))
+        assert ("silent" in said) is silent

@@ -9,6 +9,7 @@ from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import EngineBusy
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import (
@@ -101,7 +102,7 @@ class UnknownWords:
         for name, word, known in unknown_words(node.vocabulary, args):
             if self._due((node.id, name, word)):
                 # a library's content is private to the owner, as file names are
-                more = instead(word, known) if peer.level is Level.OWNER else ""
+                more = in_pack(name, word) or instead(word, known) if peer.level is Level.OWNER else ""
                 self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
         if peer.level is not Level.OWNER:
             return
