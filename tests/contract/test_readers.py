@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from tests import audio
 
+import antiphon
 from antiphon.api import StreamSpec
 from antiphon.files import audiofile
 from antiphon.files.scores import midifile, musicxml
@@ -207,3 +208,22 @@ def test_streams_of_a_container_are_named(tmp_path: Path) -> None:
     assert notices.take(str(path)) == (
         "without 1 sound track, 1 picture, 1 subtitle track, 1 attachment and 2 chapters of IN",
     )
+
+
+def test_notices_reach_programs_in_python(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    wav(path := tmp_path / "x.wav")
+    assert antiphon.run("gain", path).said.endswith("without 1 unknown chunk (Zork) of sound")
+    said = "the sound was read without 1 unknown chunk (Zork) of x.wav"
+    assert antiphon.analyse(path, only="loudness").warnings == (said,)
+    assert caplog.messages == []
+
+
+def test_what_does_not_touch_the_sound_is_said_of_files_alone(caplog: pytest.LogCaptureFixture) -> None:
+    with collect() as notices:
+        for _ in range(2):
+            with reading_file("a sound file", "x.m4a"):
+                notice("cover picture", manner="beside")
+    assert notices.take("x.m4a") == ("without 1 cover picture of IN",)
+    with reading_file("a sound file", "x.m4a"):
+        notice("cover picture", manner="beside")
+    assert caplog.messages == []

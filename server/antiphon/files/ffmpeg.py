@@ -163,7 +163,7 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
     chapters = len(said.get("chapters", ()))
     notices = carrier_notices(kinds, chapters)
     if begins > LATE:
-        notices += (Notice(BEFORE, 0, f"{begins:.3f} s"),)
+        notices += (Notice(BEFORE, 0, f"{begins:.3f} s", "beside"),)
     form = rate, channels, frames, str(sound.get("codec_name", ""))
     mask = mask_of_layout(str(sound.get("channel_layout", "")), channels)
     return CarrierInfo(*form, tags, begins, picture, notices, stated, first, chapters, mask)
@@ -231,7 +231,10 @@ def carrier_notices(kinds: Sequence[str], chapters: int) -> tuple[Notice, ...]:
     """Notices of the streams of a file besides its sound, "cover" for a picture of its cover, and of its chapters."""
     counts = Counter("cover picture" if kind == "cover" else STREAMS.get(kind, "data track") for kind in kinds)
     counts[CHAPTERS] = chapters
-    return tuple(Notice(what, count) for what, count in counts.items() if count)
+    sound = STREAMS["audio"]
+    return tuple(
+        Notice(what, count, manner="unused" if what == sound else "beside") for what, count in counts.items() if count
+    )
 
 
 class Reading:

@@ -18,6 +18,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, FileError, PluginError
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.importing import reason_of
+from antiphon.kernel.runtime.notices import collect
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.signal.analysis import EACH, Analysis, AnalysisRun, SeparatingAnalysis, check_quantities, plain_result
@@ -60,8 +61,13 @@ def analyse_file(
     analysed. Returns by name the version, and the values or None with the reason. Raises FileError: the file cannot be
     read.
     """
-    with Decoder(Path(os.fsdecode(path))) as decoder:
-        return analyse_decoded(decoder, names, progress, remark=remark)
+    with collect() as notices:
+        with Decoder(Path(os.fsdecode(path))) as decoder:
+            found = analyse_decoded(decoder, names, progress, remark=remark)
+            name = decoder.name
+        for phrase in notices.take(name, beside=False):
+            remark(f"it was read {phrase}".removesuffix(" of IN"))
+    return found
 
 
 def analyse_decoded(

@@ -13,6 +13,7 @@ import numpy as np
 from antiphon.files.decode import Decoder
 from antiphon.files.temporary import temporary_folder
 from antiphon.kernel.errors import MissingAttribute, UsageError
+from antiphon.kernel.runtime.notices import collect
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
 from antiphon.operations.given import check_no_rate, copy_samples, is_path, path_of, rate_of, write_sound
@@ -30,12 +31,14 @@ class Song:
         values: Every quantity by name, as in `antiphon library analyse --json`; quantities are attributes too.
         confidence: Confidence of a quantity, 0 to 1, by its name: tempo, key, chords.
         reasons: By the name of an analysis without result, a sentence with the reason.
+        warnings: Sentences on what was left out or mended in the sound's file.
     """
 
     seconds: float
     values: Mapping[str, Any]
     confidence: Mapping[str, float]
     reasons: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
     def __getattr__(self, name: str) -> Any:
         known = _quantities()
@@ -151,13 +154,14 @@ def analyse(
             if is_path(sound)
             else write_sound(folder / "in.wav", copy_samples(sound), rate_of(rate, "antiphon.analyse(sound, 48000)"))
         )
-        with Decoder(Path(path), name="" if is_path(sound) else "the sound") as decoder:
+        with collect() as notices, Decoder(Path(path), name="" if is_path(sound) else "the sound") as decoder:
             frames = decoder.frames
             total = None if frames is None else max(1, round(1000 * frames / decoder.rate))
             with shown("analyse", total, 1000) as told:
                 held = _FrameCounter()
                 found = analyse_decoded(decoder, names, lambda seconds: told.update(round(1000 * seconds)), held.take)
             seconds = held.frames / decoder.rate
+            said = tuple(f"the sound was read {one}" for one in notices.take(beside=False))
     values: dict[str, Any] = {}
     for name in names:
         values |= {key: value for key, value in (found[name][1] or {}).items() if not wanted or key in wanted}
@@ -167,7 +171,7 @@ def analyse(
         for name, value in (each[1] or {}).items()
         if name.endswith("_confidence") and value is not None
     }
-    return Song(seconds, values, sure, {name: each[2] for name, each in found.items() if each[1] is None})
+    return Song(seconds, values, sure, {name: each[2] for name, each in found.items() if each[1] is None}, said)
 
 
 class _FrameCounter:

@@ -124,7 +124,7 @@ def _id3(data: bytes) -> Iterator[tuple[str, str, Manner]]:
         return
     for frame, _ in frames_of(data):
         if frame in _ID3_HOLDS:
-            yield _ID3_HOLDS[frame], "", "unused"
+            yield _ID3_HOLDS[frame], "", "beside"
         elif frame[:1] not in ("T", "W") and frame not in _ID3_SILENT:
             yield "tag", frame, "unknown"
 
@@ -132,7 +132,7 @@ def _id3(data: bytes) -> Iterator[tuple[str, str, Manner]]:
 def _flac(fd: int, at: int) -> Iterator[tuple[str, str, Manner]]:
     for kind, start, _ in flac_blocks(fd, at):
         if kind == _FLAC_CUESHEET:
-            yield "cue sheet", "", "unused"
+            yield "cue sheet", "", "beside"
         elif kind == _FLAC_APPLICATION and os.pread(fd, 4, start) not in (b"riff", b"aiff", b"w64 "):
             yield "block", _named(os.pread(fd, 4, start)), "unknown"
         elif kind not in _FLAC_KNOWN:
@@ -150,7 +150,7 @@ def _ogg(fd: int, at: int) -> Iterator[tuple[str, str, Manner]]:
             if sounds > 1:
                 yield "sound track", "", "unused"
         elif other:
-            yield other, "", "unused"
+            yield other, "", "beside"
         elif body != _OGG_INDEX:
             yield "stream", _named(body), "unknown"
         at += 27 + head[26] + sum(head[27 : 27 + head[26]])

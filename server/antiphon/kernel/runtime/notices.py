@@ -30,7 +30,7 @@ from typing import Literal, TypeAlias
 from antiphon.kernel.runtime.shortening import counted, escape_unprintable, shorten
 
 log = logging.getLogger("antiphon.files")
-Manner: TypeAlias = Literal["unused", "unknown", "mended"]
+Manner: TypeAlias = Literal["unused", "beside", "unknown", "mended"]
 MAX_PLACES, MAX_PLACE = 4, 40
 """Maximum number of places that are named for one kind of thing, and maximum characters of each."""
 
@@ -43,7 +43,8 @@ class Notice:
         what: A noun, in the singular where it is counted: "chapter"; else as it is read: "channels 3 and 4".
         count: How many; 0 where nothing is counted.
         place: Where, or which: "at 3.020 s", "XFIH"; "" for none.
-        manner: "unused" where the reader knows what it is, "unknown", or "mended": used, and not as it was.
+        manner: "unused" where the reader knows what it is; "beside" where it does not touch what is read, as a cover,
+            which only a written file may lack; "unknown"; or "mended": used, and not as it was.
     """
 
     what: str
@@ -69,17 +70,17 @@ class Notices:
         for one, count in found.items():
             held[one] = max(held.get(one, 0), count)
 
-    def take(self, source: str = "", carried: Iterable[str] = ()) -> tuple[str, ...]:
+    def take(self, source: str = "", carried: Iterable[str] = (), *, beside: bool = True) -> tuple[str, ...]:
         """Returns the notices as phrases, a file each, and forgets them.
 
         `source`: the name of the file called IN. `carried`: what the written file has of them, by `Notice.what`, one
-        each.
+        each. `beside`: whether those are included that do not touch what is read.
         """
         files, self._files = self._files, {}
         phrases = []
         for name, found in files.items():
             kept = _without(found, Counter(carried))
-            if text := _phrase(kept):
+            if text := _phrase(kept if beside else _touching(kept)):
                 phrases.append(f"{text} of {'IN' if name == source else os.path.basename(name)}")
         return tuple(phrases)
 
@@ -122,8 +123,8 @@ def reading_file(kind: str, file: str | os.PathLike[str]) -> Iterator[None]:
         _met.reset(token)
         if met and (found := _collected.get()) is not None:
             found.add(name, met)
-        elif met:
-            _log(name, _phrase(met))
+        elif text := _phrase(_touching(met)):
+            _log(name, text)
 
 
 def notice(what: str, count: int = 1, place: str = "", manner: Manner = "unused") -> None:
@@ -132,6 +133,10 @@ def notice(what: str, count: int = 1, place: str = "", manner: Manner = "unused"
     assert met is not None, "no reader is at work: open `reading_file` around it"
     one = Notice(what, min(count, 1), shorten(escape_unprintable(place), MAX_PLACE), manner)
     met[one] = met.get(one, 0) + count
+
+
+def _touching(found: dict[Notice, int]) -> dict[Notice, int]:
+    return {one: count for one, count in found.items() if one.manner != "beside"}
 
 
 def _phrase(found: dict[Notice, int]) -> str:
