@@ -83,7 +83,7 @@ _WEIGHTS = {1: 1.5, 5: 1.2, 6: 1.5, 7: 1.5, 8: 1.2, 9: 2.0, 10: 3.0, 11: 3.0}
 """Weights of the tones that a kind lacks, when the nearest kind is chosen; 1 for other tones."""
 UNKNOWN = "X"
 """Label of annotations for a chord that is none of their vocabulary."""
-_NONE = ("N", "NC", "n", "nc", UNKNOWN)
+_NONE = ("N", "NC", "n", "nc", "&pause", UNKNOWN)
 """Texts that mean no chord, without full stops."""
 
 

@@ -46,6 +46,10 @@ SUFFIXES = (".txt", ".lab", ".csv", ".jams", *MUSICXML_SUFFIXES)
 _SECOND = r"(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)"
 _LINE = re.compile(rf"\s*{_SECOND}(?:\s*,\s*|\s+){_SECOND}(?:\s*,\s*|\s+)\"?([^\s\"]+)\"?\s*$")
 """A line of a chord file: start and end in seconds, and a chord."""
+_POINT = re.compile(rf"\s*{_SECOND}(?:\s*,\s*|\s+)\"?([A-GNX&][^\s\"]*)\"?\s*$")
+"""A line with a start alone."""
+_LAST_SECONDS = 2.0
+"""Minimum seconds of the last chord of a file that says no ends."""
 _MAX_WORDS = 96
 """Maximum parts of a bar in which the chords of a score are told."""
 
@@ -175,10 +179,15 @@ def spans_of(
 
 
 def _lines(lines: Sequence[str]) -> list[re.Match[str]]:
-    """Lines of start, end and chord, all but a header; none if others are there."""
-    found = [_LINE.match(line) for line in lines]
-    held = found[1:] if found and found[0] is None else found
-    return [line for line in held if line] if all(held) else []
+    """Lines of start, end and chord, all but a header; none if others are there. A missing end is the next start."""
+    held = lines if lines and (_LINE.match(lines[0]) or _POINT.match(lines[0])) else lines[1:]
+    points = [point for line in held if (point := _POINT.match(line))]
+    if points and len(points) == len(held):
+        starts = [float(point[1]) for point in points]
+        ends = [*starts[1:], starts[-1] + max(starts[-1] - starts[-2] if len(starts) > 1 else 0.0, _LAST_SECONDS)]
+        held = [f"{start} {end} {point[2]}" for start, end, point in zip(starts, ends, points, strict=True)]
+    found = [_LINE.match(line) for line in held]
+    return [line for line in found if line] if all(found) else []
 
 
 def _bars(text: str) -> list[list[str]]:

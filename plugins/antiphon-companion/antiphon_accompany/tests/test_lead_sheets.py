@@ -97,6 +97,12 @@ def test_lines_with_commas_and_a_header_are_read() -> None:
     assert [(span.start, span.end, span.chord and span.chord.name) for span in spans] == [(0, 2, "Dm7"), (2, 4, "C5")]
 
 
+def test_lines_without_ends_last_until_the_next() -> None:
+    spans = spans_of('0.0,"C"\n1.5,Am\n4.0,&pause\n6.0,G7\n', 4.0, float)
+    found = [(span.start, span.end, span.chord and span.chord.name) for span in spans]
+    assert found == [(0.0, 1.5, "C"), (1.5, 4.0, "Am"), (4.0, 6.0, None), (6.0, 8.0, "G7")]
+
+
 def test_a_score_without_chords_is_refused(tmp_path: Path) -> None:
     path = sheet(tmp_path / "x.musicxml")
     path.write_text(path.read_text().replace("harmony", "print"))
