@@ -150,6 +150,17 @@ def test_what_no_note_plays_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_words_and_sounds_that_nobody_plays_are_named(tmp_path: Path) -> None:
+    change = '<sound><midi-instrument id="x"><midi-program>46</midi-program></midi-instrument></sound>'
+    words = (
+        direction("<words>poco rit.</words>") + direction("<words>accel.</words>") + direction("<words>dolce</words>")
+    )
+    path = score(tmp_path, change + words + note(length=8))
+    with collect() as notices:
+        midifile.read(path)
+    assert notices.take(str(path)) == ("without 1 instrument change and 2 tempo ramps of IN",)
+
+
 def test_a_score_is_as_long_as_its_bars(tmp_path: Path) -> None:
     rest = "<note><rest/><duration>6</duration></note>"
     found: Score = read(path := score(tmp_path, note(length=8), note() + rest))

@@ -45,15 +45,22 @@ from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, sound_fe
 _KEY = re.compile(r"([A-Ha-h])(#|♯|♭|is|b|es|(?<=[AEae])s)?[\s_:.-]*([a-z]*)", re.I)
 _NATURAL = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11, "h": 11}
 _MODES = {"minor": ("m", "mi", "min", "minor", "moll"), "major": ("maj", "major", "dur")}
-ALLOWED = 'a key is written as "A minor", "Am", "a", "Bb major", "F#m" or "h-Moll"'
+_WHEEL = re.compile(r"(1[0-2]|[1-9])([ABabdm])")
+"""A place on the wheels of DJ programs: 8A and 8B of Camelot, 1m and 1d of Open Key, are A minor and C major."""
+ALLOWED = 'a key is written as "A minor", "Am", "a", "Bb major", "F#m", "h-Moll", "8A" or "1m"'
 
 
 def key_named(text: str) -> str:
     """Key named by a text, as "Bb minor": a note of A to H, # or b, and the mode.
 
     Modes are m, min, minor, moll, maj, major or dur in any case, but M for major. Without a mode a capital is major, a
-    small letter minor. With moll and dur names are German: B is a semitone below H. Raises `UsageError`: it names none.
+    small letter minor. With moll and dur names are German: B is a semitone below H. Places on the wheels of DJ programs
+    are keys too: "8A", "1m". Raises `UsageError`: it names none.
     """
+    if (place := _WHEEL.fullmatch(text.strip())) is not None:
+        minor = place[2] in "Aam"
+        fifths = int(place[1]) - (8 if place[2] in "ABab" else 1)
+        return KEY_NAMES[(7 * fifths + 9 * minor) % 12 + 12 * minor]
     match = _KEY.fullmatch(text.strip())
     if match is not None:
         note, accidental, word = match[1], (match[2] or "").casefold(), match[3]

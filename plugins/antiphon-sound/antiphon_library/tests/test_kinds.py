@@ -20,14 +20,18 @@ from antiphon_library.searching import key_named
         (("C", "CM", "C-Dur", "c maj"), "C major"),
         (("fis-Moll", "F#m", "f♯", "gbm"), "F# minor"),
         (("Es-Dur", "Eb", "EbM", "D#maj"), "Eb major"),
-        (("As", "Ab", "as dur"), "Ab major"),
+        (("As", "Ab", "as dur", "4B", "9d"), "Ab major"),
+        (("8A", "8a", "1m", "am"), "A minor"),
+        (("8B", "1d"), "C major"),
+        (("12A", "5m"), "C# minor"),
+        (("1B", "6d"), "B major"),
     ],
 )
 def test_each_name_of_a_key_is_understood(texts: tuple[str, ...], key: str) -> None:
     assert {text: key_named(text) for text in texts} == dict.fromkeys(texts, key)
 
 
-@each("text", ["", "X", "A mixolydian", "Am7", "8A", "minor", "\n", "A" * 5000])
+@each("text", ["", "X", "A mixolydian", "Am7", "13A", "0B", "8C", "minor", "\n", "A" * 5000])
 def test_what_is_no_key_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(UsageError, match='a key is written as "A minor", "Am", "a"') as refused:
         key_named(text)

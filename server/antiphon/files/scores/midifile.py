@@ -26,7 +26,7 @@ from antiphon.files.scores.midi_sysex import octave_tuning, rhythm_channels
 from antiphon.files.scores.score_midi import song_of
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.notices import notice, reading_file
+from antiphon.kernel.runtime.notices import Manner, notice, reading_file
 
 WRITABLE_SUFFIXES = MIDI_WRITTEN
 """Suffixes of writable MIDI files."""
@@ -37,6 +37,14 @@ MAX_FILE = 2 << 20
 MAX_TRACKS = 1024
 """Maximum tracks of a file: ten times the staves of a large orchestra."""
 _TEXTS = frozenset({"lyrics", "text", "marker", "cue_marker", "copyright"})
+_UNUSED = {
+    "aftertouch": "channel pressure",
+    "polytouch": "key pressure",
+    "sequencer_specific": "sequencer-specific event",
+    "smpte_offset": "SMPTE offset",
+    "unknown_meta": "meta event",
+}
+"""Messages that no note and no player here has a use for, in words."""
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
 _MELODY_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
@@ -54,7 +62,12 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     note-off ("queue"). Raises FileError: it is not a MIDI file, or cannot be read.
     """
     midi = open_midi(path)
-    with _convert_midi_errors(path):
+    with _convert_midi_errors(path), reading_file("a MIDI file", path):
+        for track in midi.tracks:
+            for message in track:
+                if message.type in _UNUSED:
+                    manner: Manner = "unknown" if message.type == "unknown_meta" else "unused"
+                    notice(_UNUSED[message.type], manner=manner)
         lyrics = lyrics_of(midi.tracks, midi.ticks_per_beat)
         tracks = tuple(
             replace(_track(track, midi.ticks_per_beat, overlap), lyrics=own)

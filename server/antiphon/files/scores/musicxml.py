@@ -50,6 +50,10 @@ _NAMES = {"trill-mark": "trill", "arpeggiate": "arpeggio", "wavy-line": "trill"}
 """Names of signs that are not those of their elements."""
 _SILENT = ("harmony", "print", "grouping", "link", "bookmark", "listening")
 """Elements of a measure that nobody plays, and chord symbols of further parts."""
+_GRADUAL = re.compile(
+    r"\b(?:rit(?:ard(?:ando)?|en(?:uto)?)?|rall(?:entando)?|accel(?:erando)?|string(?:endo)?)\b", re.I
+)
+"""Words of a tempo that changes gradually."""
 _WORDS, _MARK, _SOUND = range(3)
 """Sources of a tempo, in order of precision."""
 
@@ -306,6 +310,7 @@ class _PartReader:
         at = max(Fraction(0), at + _number(item.findtext("offset")) / self._divisions)
         said = False
         for sound in [item] if item.tag == "sound" else item.findall("sound"):
+            self._unused["instrument change"] += sound.find("midi-instrument") is not None
             into.put_tempo(at, _SOUND, float(_number(sound.get("tempo"))))
             said |= _jump(sound, into.signs)
         self.levels += level_marks(item, "direction-type/dynamics", at)
@@ -315,6 +320,7 @@ class _PartReader:
         into.swing += [(at, *swing) for swing in swing_of(item, texts)]
         for text in filter(None, texts):
             into.words.append((at, text))
+            self._unused["tempo ramp"] += _GRADUAL.search(text) is not None
             if not said:
                 read_worded_jump(into.signs, text)
         for mark in item.findall("direction-type/metronome"):
