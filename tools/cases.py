@@ -106,7 +106,7 @@ def holds(file: Path, *right: str) -> str:
     for part in right:
         at = text.find(part, at)
         if at < 0:
-            return f"no {part!r} in {file.name}"
+            return f"no {part!r}"
         at += len(part)
     return ""
 
@@ -114,6 +114,13 @@ def holds(file: Path, *right: str) -> str:
 MEASURES: dict[str, Callable[..., str]] = {
     each.__name__: each for each in (seconds, apart, pitches, quieter, louder, true_peak, beats, holds)
 }
+
+
+def rows_of(folder: Path) -> Iterator[tuple[str, dict[str, Any], Path]]:
+    """Yields each row's name, the row, and where its inputs lie: in FOLDER, or below it by the name of its round."""
+    for part, rows in tomllib.loads(TABLE.read_text()).items():
+        for name, row in rows.items():
+            yield name, row, folder / part if (folder / part).is_dir() else folder
 
 
 def lacking(row: dict[str, Any], cases: Path) -> str:
@@ -147,23 +154,22 @@ def judge(row: dict[str, Any], environment: dict[str, str]) -> Iterator[str]:
                 try:
                     found = MEASURES[name](place / file, *right)
                 except (OSError, ValueError, subprocess.CalledProcessError, soundfile.SoundFileError) as error:
-                    found = f"{file} cannot be measured: {error}"
+                    found = f"it cannot be measured: {error}"
                 if found:
-                    yield f"{found}; right: {' '.join(map(str, right))}"
+                    yield f"{file}: {found}; right: {' '.join(map(str, right))}"
 
 
 def main() -> None:
     if len(sys.argv) < 2 or not Path(sys.argv[1]).is_dir():
         sys.exit("cases: name the folder of the inputs: make cases ARGS=FOLDER")
-    cases, names = Path(sys.argv[1]).resolve(), sys.argv[2:]
-    table = tomllib.loads(TABLE.read_text())
+    folder, names = Path(sys.argv[1]).resolve(), sys.argv[2:]
     right = wrong = left = 0
     with tempfile.TemporaryDirectory(prefix="cases-") as made:
         path = f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        environment = {**os.environ, "PATH": path, "CASES": str(cases), "MADE": made}
-        for name, row in table.items():
+        for name, row, cases in rows_of(folder):
             if names and not name.startswith(tuple(names)):
                 continue
+            environment = {**os.environ, "PATH": path, "CASES": str(cases), "MADE": made}
             if here := lacking(row, cases):
                 left += 1
                 print(f"{'left out':9}{name}: {here} is not here", flush=True)

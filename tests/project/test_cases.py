@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = tomllib.loads((ROOT / "tools" / "cases.toml").read_text())
+ROUNDS = tomllib.loads((ROOT / "tools" / "cases.toml").read_text())
 RATE = 48000
 
 
@@ -22,13 +22,23 @@ def cases() -> dict[str, Any]:
 
 
 def test_cases_rows_have_measures_of_files(cases: dict[str, Any]) -> None:
-    for name, row in TABLE.items():
+    rows = [(name, row) for part in ROUNDS.values() for name, row in part.items()]
+    assert len({name for name, _ in rows}) == len(rows)
+    for name, row in rows:
         measures = row.keys() & cases["MEASURES"].keys()
         assert measures or "says" in row, name
         assert row.keys() <= {"whose", "needs", "run", "says", "exit", *measures}, name
         for each in measures:
-            file = row[each][0]
-            assert isinstance(file, list) or Path(file).name in row["run"] or "/" in file, name
+            for file, *right in row[each] if isinstance(row[each][0], list) else [row[each]]:
+                assert isinstance(file, str), name
+                assert right, name
+
+
+def test_cases_inputs_lie_below_their_round_or_in_the_folder(cases: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "round3").mkdir()
+    for folder, third in ((tmp_path, tmp_path / "round3"), (tmp_path / "round3", tmp_path / "round3")):
+        places = {name: place for name, _, place in cases["rows_of"](folder)}
+        assert (places["pipe-zero"], places["lengths"]) == (third, folder)
 
 
 def test_cases_row_without_its_input_is_left_out(cases: dict[str, Any], tmp_path: Path) -> None:
@@ -44,11 +54,11 @@ def test_cases_judge_names_what_is_wrong(cases: dict[str, Any]) -> None:
     row = {"run": "echo some text >out; echo said", "holds": ["out", "some", "text"], "says": ["said"]}
     assert list(cases["judge"](row, environment)) == []
     (fault,) = cases["judge"]({**row, "holds": ["out", "text", "some"]}, environment)
-    assert fault == "no 'some' in out; right: text some"
+    assert fault == "out: no 'some'; right: text some"
     (fault,) = cases["judge"]({**row, "run": "echo no; exit 3"}, environment)
     assert fault == "exit 3: no"
     (fault,) = cases["judge"]({**row, "holds": ["gone", "text"]}, environment)
-    assert fault.startswith("gone cannot be measured")
+    assert fault.startswith("gone: it cannot be measured")
 
 
 def test_cases_beats_of_notes_are_measured(cases: dict[str, Any], tmp_path: Path) -> None:
