@@ -18,7 +18,7 @@ CONTENTS = (
     ("Plugins", ["plugins/*/README", "plugins/*/*/README"]),
     ("Extend", ["docs/plugins", "docs/hooks", "build/api", "build/api-backends", "docs/kernel", "docs/architecture"]),
     ("Run", ["docs/operations", "docs/safety", "docs/limits"]),
-    ("Measured", ["docs/benchmarks", "models/README", "models/RESULTS", "models/TRAINING"]),
+    ("Measured", ["docs/benchmarks", "docs/differences", "models/README", "models/RESULTS", "models/TRAINING"]),
     (
         "Project",
         [

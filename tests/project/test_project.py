@@ -136,6 +136,14 @@ def test_the_readme_lists_every_page_before_its_sections():
     assert [page for page in pages if f"]({page})" not in contents] == []
 
 
+def test_site_contents_list_every_page() -> None:
+    """What its first page does not list fails `make site`, and so `make release`."""
+    contents = runpy.run_path(str(ROOT / "docs" / "conf.py"))["CONTENTS"]
+    listed = [page for _, pages in contents for page in pages]
+    here = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "docs").rglob("*.md")]
+    assert [str(page) for page in here if not any(page.match(pattern) for pattern in listed)] == []
+
+
 def test_links_between_the_documents_lead_somewhere():
     for page in PAGES:
         path = ROOT / page
