@@ -14,7 +14,7 @@ from antiphon.kernel.control.osc.counters import IN_STATUS
 from antiphon.operations.lists import operation_addresses
 from antiphon.performer import script_gate
 
-JOINED = (*set_lists.ADDRESSES, *learning.ADDRESSES, monitor.monitor, note_watch.note_watch)
+JOINED = (*set_lists.ADDRESSES, *learning.ADDRESSES, monitor.monitor, note_watch.note_watch, note_watch.note_watch_ext)
 ROOT = Path(__file__).parents[1]
 HEAD = """\
 # OSC

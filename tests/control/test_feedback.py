@@ -297,3 +297,15 @@ async def test_what_a_node_reports_again_is_sent_where_it_is_displayed_otherwise
         await live.move(0.02)
         sent += [args[0] for address, args in client.heard() if address == "/node/a/level"]
     assert sent == [pytest.approx(number) for number in (0.5, 0.5008, 0.0004, 0.0, 1.0)]
+
+
+def test_notes_come_without_doubles_where_that_is_asked() -> None:
+    surfaces = Surfaces()
+    (doubles, with_doubles), (floats, without) = peer(), peer("127.0.0.1:9001")
+    for subscriber in (doubles, floats):
+        surfaces.add(subscriber, subscriber.key).notes = True
+    surfaces.subscribed(floats).floats = True
+    feedback = Feedback(surfaces)
+    feedback.note(b"/note/event,d", b"/note/event.ext,f")
+    feedback.flush()
+    assert (with_doubles, without) == ([b"/note/event,d"], [b"/note/event.ext,f"])

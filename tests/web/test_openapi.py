@@ -18,7 +18,8 @@ from tests.web.test_lan import serving as serving_web
 from tools.lists import OPERATIONS
 
 from antiphon.web import control_link, operations, osc_socket
-from antiphon.web.operations import Operation
+from antiphon.web.http_message import Refusal
+from antiphon.web.operations import Operation, convert
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
 EXAMPLES = 3
@@ -151,3 +152,9 @@ def test_a_stream_of_packets_cannot_be_asked_for(address: tuple[str, str], strea
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=300)
     assert refused.value.code == 400
+
+
+def test_a_json_number_such_as_1_0_is_an_integer() -> None:
+    assert convert({"bars": 1.0, "names": [2.0]}, dict[str, int | list[int]]) == {"bars": 1, "names": [2]}
+    with pytest.raises(Refusal, match="whole number"):
+        convert({"bars": 1.5}, dict[str, int])

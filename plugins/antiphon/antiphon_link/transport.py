@@ -12,7 +12,7 @@ import time
 from typing import Any, Protocol
 
 from antiphon.api import AntiphonError, UsageError
-from antiphon.api.backends.runtime import ServeOption
+from antiphon.api.backends.runtime import ServeOption, say
 from antiphon.api.backends.transports import (
     LEAP,
     Command,
@@ -24,6 +24,9 @@ from antiphon.api.backends.transports import (
     same_tempo,
     steered_tempo,
 )
+
+LOWEST = 20.0
+"""Lowest tempo of a Link session, in beats per minute."""
 
 
 class LinkLibrary:
@@ -127,7 +130,10 @@ class LinkSession:
     def _changed(self, address: str, value: object) -> None:
         """Forwards a tempo set by a performer to the session."""
         if address == "/tempo" and isinstance(value, float) and not same_tempo(value, self._sent):
-            self._asked = value
+            if value < LOWEST:
+                said = f"the session and the clock are at {LOWEST:g}, not {value:g}"
+                say(f"Ableton Link has no tempo below {LOWEST:g}: {said}")
+            self._asked = max(value, LOWEST)
 
     def step(self) -> None:
         """Compares and aligns the two clocks once."""

@@ -38,9 +38,13 @@ class NoteWatch:
         self._brief: set[int] = set()
         self.watched = False  # whether a subscriber asks for notes; `follow` renews it
 
-    def set(self, peer: Peer, *, on: bool) -> None:
-        """Enables or disables note events for a subscriber; `RequestError` for any other peer."""
-        self._surfaces.subscribed(peer).notes = on
+    def set(self, peer: Peer, *, on: bool, floats: bool = False) -> None:
+        """Enables or disables note events for a subscriber; `RequestError` for any other peer.
+
+        `floats`: as `/note/event.ext`, without doubles.
+        """
+        surface = self._surfaces.subscribed(peer)
+        surface.notes, surface.floats = on, floats
         self.follow()
 
     def follow(self) -> None:
@@ -77,7 +81,8 @@ class NoteWatch:
     def _send(self, beat: float, note: int, velocity: int, channel: int, node: int) -> None:
         known = self._state.by_id.get(node)
         if known is not None:
-            self._feedback.note(encode(ADDRESS, Double(beat), note, velocity, channel, known.name))
+            rest = note, velocity, channel, known.name
+            self._feedback.note(encode(ADDRESS, Double(beat), *rest), encode(f"{ADDRESS}.ext", float(beat), *rest))
 
 
 @osc("/note/watch", OWNER, once=True)
@@ -89,9 +94,16 @@ def note_watch(ask: OscCall, on: OnOff) -> None:
     ask.reply("/done", "/note/watch")
 
 
+@osc("/note/watch.ext", OWNER, once=True)
+def note_watch_ext(ask: OscCall, on: OnOff) -> None:
+    """As `/note/watch`, by `/note/event.ext f:beat i:note i:velocity i:channel s:node`: no doubles, for Pure Data."""
+    cast(NoteWatch, ask.server.joined[NAME]).set(ask.peer, on=bool(on), floats=True)
+    ask.reply("/done", "/note/watch.ext")
+
+
 def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> None:
     """Has control show the notes that are played; as of `Companions.control`."""
     watch = app.joined[NAME] = NoteWatch(app.link, app.clock, app.session.state, app.surfaces, app.feedback)
-    app.directory.add((note_watch,))
+    app.directory.add((note_watch, note_watch_ext))
     app.outbox.tap(watch.effect, *EVENTS)
     app.ticks.append(("the notes that are played", watch.follow))

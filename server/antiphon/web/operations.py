@@ -12,6 +12,7 @@ It returns the answer. Its docstring describes the operation in the document and
 import enum
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -146,10 +147,26 @@ def convert(data: Any, kind: Any, name: str = "the body") -> Any:
 
     Raises Refusal 400: the data do not fit; the message says where.
     """
+    body = name == "the body"
     try:
-        return typed.convert(data, kind, name, strict=name == "the body")
+        return typed.convert(data, kind, name, strict=body)
     except typed.Misfit as misfit:
+        with suppress(typed.Misfit):
+            if body:
+                return typed.convert(_integers(data), kind, name)
         raise Refusal(400, str(misfit)) from None
+
+
+def _integers(data: Any) -> Any:
+    """JSON data in which numbers such as 1.0 are integers, as JSON Schema has them."""
+    match data:
+        case float() if data.is_integer() and abs(data) < 2**53:
+            return int(data)
+        case dict():
+            return {key: _integers(value) for key, value in data.items()}
+        case list():
+            return [_integers(value) for value in data]
+    return data
 
 
 def fields_of(kind: type[msgspec.Struct]) -> dict[str, Any]:

@@ -168,3 +168,14 @@ def test_without_the_library_the_option_says_what_to_install(monkeypatch: pytest
         LinkTransport().check(ServeSettings(options={"link": True}))
     with pytest.raises(UsageError, match="--link and --midi-clock follow exclude each other"):
         LinkTransport().check(ServeSettings(options={"link": True, "midi-clock": "follow"}))
+
+
+def test_a_tempo_below_links_lowest_is_said_and_the_lowest(capfd: pytest.CaptureFixture[str]) -> None:
+    server, session = LinkedServer(120.0), FakeLinkSession(120.0, others=1)
+    link = LinkSession(server, session)  # type: ignore[arg-type]
+    server.map.set_tempo(int(server.sample_at(server.ns)), 15.0)
+    link._changed("/tempo", 15.0)
+    run(server, link, 6.0)
+    assert session.bpm == 20.0
+    assert server.tempo()[1] == pytest.approx(20.0, rel=2e-2)
+    assert "no tempo below 20" in "".join(capfd.readouterr())

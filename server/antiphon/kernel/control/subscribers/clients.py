@@ -183,6 +183,7 @@ class Surface:
     quiet_until: float = 0.0
     since: float = 0.0
     notes: bool = False
+    floats: bool = False  # whether notes are sent to it without doubles
     meters: bool = True
 
     @property

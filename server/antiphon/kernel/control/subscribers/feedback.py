@@ -60,7 +60,7 @@ class Feedback:
         self._again: dict[str, tuple[tuple[str, Arg], ...]] = {}  # other addresses of what changed, with their values
         self.norms: set[str] = set()
         self._events: list[tuple[bytes, bytes, object]] = []  # for the owner; for surfaces, empty for none; who sent it
-        self._notes: list[bytes] = []
+        self._notes: list[tuple[bytes, bytes]] = []
         self._late: dict[str, float] = {}
         self._meters: dict[str, tuple[float, float]] = {}
         self._flushed = 0.0
@@ -115,12 +115,15 @@ class Feedback:
             discreet = encode(address, *(self._hide_files(arg) if isinstance(arg, str) else arg for arg in args))
         self._events.append((packet, discreet, source))
 
-    def note(self, packet: bytes) -> None:
-        """Adds a note for the owner's subscribers that enabled notes; at most `MAX_EVENTS` a flush."""
+    def note(self, packet: bytes, floats: bytes) -> None:
+        """Adds a note for the owner's subscribers that enabled notes; at most `MAX_EVENTS` a flush.
+
+        `floats`: the same without doubles, for those that read none.
+        """
         if len(self._notes) >= MAX_EVENTS:
             self.dropped += 1
             return
-        self._notes.append(packet)
+        self._notes.append((packet, floats))
 
     def late(self, address: str, seconds: float) -> None:
         """Adds a late command, `seconds` after its time; the largest value per address before a flush is sent."""
@@ -161,7 +164,7 @@ class Feedback:
                         for e, discreet, source in events
                         if (p := e if owner else discreet) and not (source and surface.is_origin_of(source))
                     ]
-                    played = notes if owner and surface.notes else []
+                    played = [pair[surface.floats] for pair in notes] if owner and surface.notes else []
                     self._send(surface, changed + happened + played + late + (levels if surface.meters else []))
         # after the surfaces, for a plugin's listener may raise
         for listener in self.listeners:
