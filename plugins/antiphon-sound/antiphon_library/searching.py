@@ -57,9 +57,9 @@ def key_named(text: str) -> str:
     small letter minor. With moll and dur names are German: B is a semitone below H. Places on the wheels of DJ programs
     are keys too: "8A", "1m". Raises `UsageError`: it names none.
     """
-    if (place := _WHEEL.fullmatch(text.strip())) is not None:
-        minor = place[2] in "Aam"
-        fifths = int(place[1]) - (8 if place[2] in "ABab" else 1)
+    if (wheel := _WHEEL.fullmatch(text.strip())) is not None:
+        minor = wheel[2] in "Aam"
+        fifths = int(wheel[1]) - (8 if wheel[2] in "ABab" else 1)
         return KEY_NAMES[(7 * fifths + 9 * minor) % 12 + 12 * minor]
     match = _KEY.fullmatch(text.strip())
     if match is not None:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from antiphon.api import EVENTS_OUT, IO, PEDAL, Event, FileError, Param, Port, Processor, StreamSpec
-from antiphon.api.backends.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
+from antiphon.api.backends.files import (
+    MidiSong,
+    MidiTimes,
+    MidiTrack,
+    notice,
+    printable_path,
+    read_midi,
+    reading_file,
+)
 from antiphon.api.backends.synths import ChannelBends
 
 # ---- A MIDI file as one list of events in order of time, for the node `midifile`
@@ -87,6 +95,9 @@ _beat, _seconds = attrgetter("beat"), attrgetter("seconds")
 def load(path: Path) -> SongScore:
     """Reads a MIDI file. Raises FileError: it cannot be read, has no notes, or is too long."""
     song = read_midi(path)
+    with reading_file("a MIDI file", path):
+        if song.tunings:
+            notice("tuning of the octave")
     parts = _parts(song.tracks)
     if not parts:
         raise FileError(f"cannot play {printable_path(path)}: there are no notes in it")
