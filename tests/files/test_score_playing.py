@@ -161,6 +161,15 @@ def test_words_and_sounds_that_nobody_plays_are_named(tmp_path: Path) -> None:
     assert notices.take(str(path)) == ("without 1 instrument change and 2 tempo ramps of IN",)
 
 
+def test_pitches_of_a_part_on_channel_10_are_drums(tmp_path: Path) -> None:
+    path = score(tmp_path, note("C"), note("D"))
+    kit = '<midi-instrument id="x"><midi-channel>10</midi-channel><pan>-45</pan></midi-instrument></score-part>'
+    path.write_text(path.read_text().replace("</score-part>", kit))
+    (track,) = (one for one in midifile.read(path).tracks if one.notes)
+    assert [(one.number, one.channel) for one in track.notes] == [(72, 10), (74, 10)]
+    assert read(path).unused == (("part pan", 1),)
+
+
 def test_a_score_is_as_long_as_its_bars(tmp_path: Path) -> None:
     rest = "<note><rest/><duration>6</duration></note>"
     found: Score = read(path := score(tmp_path, note(length=8), note() + rest))

@@ -48,6 +48,7 @@ _TEMPI = {
 """Tempi in bpm for tempo words without a number."""
 _NAMES = {"trill-mark": "trill", "arpeggiate": "arpeggio", "wavy-line": "trill"}
 """Names of signs that are not those of their elements."""
+_DRUM_CHANNEL = 10
 _SILENT = ("harmony", "print", "grouping", "link", "bookmark", "listening")
 """Elements of a measure that nobody plays, and chord symbols of further parts."""
 _GRADUAL = re.compile(
@@ -157,7 +158,7 @@ class _PartReader:
         self.transposition: int | None = None
         self.repeated = 0  # measures before that the last one repeats by its sign
         self.levels: list[LevelMark] = []  # dynamics of the last measure
-        self._unused, self._slashes = unused, False
+        self._unused, self._slashes, self._kit = unused, False, False
         # some writers put them behind the first notes, which they are for too
         stated = (_number(one.findtext("attributes/divisions")) for one in measures)
         self._divisions, self._meter = next((one for one in stated if one > 0), Fraction(1)), (0, 4)
@@ -168,7 +169,11 @@ class _PartReader:
             self.name = " ".join((given.findtext("part-name") or "").split())
             programs = [_whole(one, 1, 128) for one in given.findall("midi-instrument/midi-program")]
             self.program = next((number - 1 for number in programs if number is not None), None)
+            channels = {_whole(one.find("midi-channel"), 1, 16) for one in given.findall("midi-instrument")}
+            self._kit = channels == {_DRUM_CHANNEL}  # its pitches are drums
             for one in given.findall("midi-instrument"):
+                if one.findtext("pan") and _number(one.findtext("pan")):
+                    self._unused["part pan"] += 1
                 if (drum := _whole(one.find("midi-unpitched"), 1, 128)) is not None:
                     self._drums[one.get("id") or ""] = drum - 1
 
@@ -264,7 +269,10 @@ class _PartReader:
             pitch = _pitch(item.find("pitch"), "")
             number = -1 if pitch is None else pitch + self._shift(staff)
             alter = _number(item.findtext("pitch/alter"))
-            bend = float(alter - int(alter))
+            bend, drum = float(alter - int(alter)), self._kit
+            if drum and pitch is not None:
+                instrument = item.find("instrument")
+                number = self._drums.get("" if instrument is None else instrument.get("id") or "", pitch)
         if not 0 <= number <= 127:
             return
         ties = {one.get("type") for one in (*item.findall("tie"), *item.findall("notations/tied"))}
