@@ -20,6 +20,7 @@ from antiphon_room.words import (
     BANDS,
     FOUND,
     HEARD,
+    LEAKS,
     LEVELS,
     LOST,
     MAX_LAG,
@@ -137,7 +138,7 @@ SETTLE = 0.1
 """Factor on the fall of the path's variance per hop, because hops of held notes carry the same information."""
 FIRST_DOUBT, DOUBT_SECONDS = 0.1, 0.06
 """Initial variance of the first partition, and the seconds in which it falls to 1/e over the partitions."""
-NEAR_KEEP = 0.9
+NEAR_KEEP = 0.88
 """Decay by the hop of the near end's power."""
 KEPT = 0.8
 """Share of the path that is kept when a room counts as changed."""
@@ -428,13 +429,14 @@ def room_copy(w: i64p, first: i64p, own: i64p) -> None:
     own[EchoWord.TURN] = first[EchoWord.TURN]
     own[EchoWord.OPEN] = first[EchoWord.OPEN]
     own[EchoWord.NOISE] = first[EchoWord.NOISE]
-    for word in range(EchoWord.PATH, EchoWord.MASKED):
+    for word in range(EchoWord.PATH, EchoWord.LEAKS + 1):
         count = 0
         count = 2 * parts * bins if word == EchoWord.PATH else count
         count = parts * bins if word == EchoWord.DOUBT else count
         count = LEVELS * bins if word == EchoWord.LEVELS else count
         count = size if word == EchoWord.PAST else count
         count = 2 * size + 4 if word == EchoWord.GAIN else count
+        count = i64(LEAKS) if word == EchoWord.LEAKS else count
         if count > 0:
             source = address_f32(first[word])
             target = address_f32(own[word])
@@ -530,6 +532,7 @@ class Canceller:
                 EchoWord.LEVELS: np.zeros((LEVELS, bins), np.float32),
                 EchoWord.PAST: np.zeros(size, np.float32),
                 EchoWord.GAIN: np.zeros((2, size + 2), np.float32),
+                EchoWord.LEAKS: np.zeros(LEAKS, np.float32),
             }
             self._own.append(arrays)
             for word, array in arrays.items():

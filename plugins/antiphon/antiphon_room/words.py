@@ -56,6 +56,7 @@ class EchoWord(IntEnum):
     LAGS = 27  # [MAX_LAG]: correlation of both by hops
     REST = 28  # hops since the reference was last heard
     NOISE = 29  # state of the noise of its channel
+    LEAKS = 30  # [LEAKS]: means of error and modelled echo by bin, and by band the products of their changes
 
 
 class EchoLevel(IntEnum):
@@ -142,13 +143,55 @@ OPENS, CLOSES, MOST_SURE = 0.1, 0.04, 2.0
 """Steps per hop by which the gate comes to take the near end as present, and as absent; maximum confidence."""
 LASTS = 0.01
 """Step per hop of the mean confidence: after someone has sung for a while, the gate stays open between notes."""
-TRUSTED, TRUSTS = 2.0, 0.02
+TRUSTED, TRUSTS = 4.0, 0.02
 """Half the dB of the echo over its residual above which the path counts as known, and the smoothing factor per hop;
 while a room is being learned, the gate stays open."""
 VEIL, VEILS = 0.001, 0.02
 """Power of the masking noise as a share of the echo's, and smoothing factor per hop with which it follows that."""
-SUNG_BINS = 128
-"""Number of bins used to detect the near end."""
+SUNG_BINS, LEAK_BANDS = 128, 16
+"""Number of bins used to detect the near end, and of the bands in which the echo's leakage is estimated."""
+LEAKS = 2 * SUNG_BINS + 2 * LEAK_BANDS
+LEAK_MEAN_KEEP, LEAK_KEEP, MOST_CHANGE = 0.98, 0.99, 4.0
+"""Decays per hop of the means and of the products of the changes, and the largest change in means of the echo."""
+
+
+@kernel
+def room_leaked_power(w: i64p, own: i64p) -> f64:
+    """Power of the error that comes and goes with the modelled echo, in the lowest `SUNG_BINS` bins.
+
+    It is the regression of the changes of the error's power on those of the echo's (Valin, "On adjusting the learning
+    rate in frequency domain echo cancellation with double-talk", 2007). The near end changes by itself, so it does not
+    count, however soft it is; what the path does not explain does, as of a clock that drifts.
+    """
+    bins = w[EchoWord.SIZE] // 2 + 1
+    count = min(SUNG_BINS, bins)
+    levels = address_f32(own[EchoWord.LEVELS])
+    echoes = offset(levels, EchoLevel.ECHO * bins)
+    power = offset(levels, EchoLevel.ERROR * bins)
+    errors = address_f32(own[EchoWord.LEAKS])
+    means = offset(errors, SUNG_BINS)
+    both = offset(errors, 2 * SUNG_BINS)
+    square = offset(both, LEAK_BANDS)
+    mean = f32(0.0)
+    for k in range(count):
+        errors[k] = errors[k] + f32(1.0 - LEAK_MEAN_KEEP) * (power[k] - errors[k])
+        means[k] = means[k] + f32(1.0 - LEAK_MEAN_KEEP) * (echoes[k] - means[k])
+        mean = mean + means[k] / f32(count)
+    leaked = f64(0.0)
+    for band in range(LEAK_BANDS):
+        both[band] = f32(LEAK_KEEP) * both[band]
+        square[band] = f32(LEAK_KEEP) * square[band]
+        echo = f64(0.0)
+        for k in range(band * count // LEAK_BANDS, (band + 1) * count // LEAK_BANDS):
+            unit = f32(1.0) / (means[k] + f32(1e-3) * mean + f32(QUIET))
+            most = f32(MOST_CHANGE)
+            change = max(min((power[k] - errors[k]) * unit, most), -most)
+            played = max(min((echoes[k] - means[k]) * unit, most), -most)
+            both[band] = both[band] + change * played
+            square[band] = square[band] + played * played
+            echo = echo + f64(echoes[k])
+        leaked = leaked + f64(both[band]) / (f64(square[band]) + QUIET) * echo
+    return leaked
 
 
 @kernel
@@ -156,28 +199,22 @@ def room_minimum_gain(w: i64p, own: i64p, sums: f64p) -> f32:
     """Minimum gain of the mask, by the level of the error above the residual echo."""
     bins = w[EchoWord.SIZE] // 2 + 1
     levels = address_f32(own[EchoWord.LEVELS])
-    spread = offset(levels, EchoLevel.SPREAD * bins)
     echoes = offset(levels, EchoLevel.ECHO * bins)
     power = offset(levels, EchoLevel.ERROR * bins)
     heard = f64(QUIET)
-    expected = f64(QUIET)
     echo = f64(QUIET)
     for k in range(min(SUNG_BINS, bins)):
         heard = heard + f64(power[k])
-        expected = expected + f64(f32(DOUBTED) * spread[k] + f32(UNMODELLED) * echoes[k])
         echo = echo + f64(echoes[k])
+    # the room goes on beyond the filter
+    sums[EchoTotal.EXPECTED] = max(UNMODELLED * echo, REVERBERATES * sums[EchoTotal.EXPECTED])
+    expected = max(room_leaked_power(w, own), sums[EchoTotal.EXPECTED])
     sums[EchoTotal.VEILED] = sums[EchoTotal.VEILED] + VEILS * (echo - sums[EchoTotal.VEILED])
     above = 4.343 * math.log(heard / expected)
     now = max(0.0, min(1.0, (above - ABSENT) / (PRESENT - ABSENT)))
     sums[EchoTotal.PRESENCE] = max(now, PRESENCE_KEEP * sums[EchoTotal.PRESENCE])
     trusts = max(0.0, min(1.0, 4.343 * math.log(echo / expected) / TRUSTED - 1.0))
     sums[EchoTotal.TRUSTS] = sums[EchoTotal.TRUSTS] + TRUSTS * (trusts - sums[EchoTotal.TRUSTS])
-    # of a path that is right the slope is 1: as much as it is wrong is left, as of a clock that drifts
-    wrong = max(0.0, 1.0 - sums[EchoTotal.SLOPE])
-    # the room goes on beyond the filter
-    expected = max(expected + wrong * wrong * echo, REVERBERATES * sums[EchoTotal.EXPECTED])
-    sums[EchoTotal.EXPECTED] = expected
-    above = 4.343 * math.log(heard / expected)
     sure = max(0.0, min(MOST_SURE, (above - ABSENT) / (PRESENT - ABSENT)))
     opens = sums[EchoTotal.OPENS]
     opens = opens + (OPENS if sure > opens else CLOSES) * (sure - opens)
