@@ -15,6 +15,7 @@ gates and wavelets all mistake a dense mix for noise.
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from antiphon_denoise.deepfilter import BANDS, DEEPFILTER, HOP as NETWORK_HOP, M
 from antiphon_denoise.gate.network import WeightLayout, installed
 from antiphon_denoise.learned import UNITS, file_mask, first_bins
 from antiphon_denoise.learned.delayed import denoise_unit_powers
+from antiphon_denoise.learned.file_mask import EmptyTop, FileNoise
 
 STRETCH = 8.0
 """Length in seconds of an analysed stretch."""
@@ -350,7 +352,8 @@ class FloorListener(StretchListener):
         super().__init__(rate, frames, MOST)
         sizes = grid(rate, HOP)
         self._weights, self._mask = weights, mask
-        self._size, self._hop = sizes.size, sizes.hop
+        self._sizes, self._size, self._hop = sizes, sizes.size, sizes.hop
+        self.top: EmptyTop | None = None
         self._window = windows(sizes)[0]
         self._scale = 1.0 / float(np.square(self._window).sum())
         self._area = BandMeans().area
@@ -367,6 +370,11 @@ class FloorListener(StretchListener):
             power = ((spectrum.real**2 + spectrum.imag**2) * self._scale).astype(np.float32)
             denoise_unit_powers(power, first, UNITS, BINS, out)
         np.log(logs + QUIET, out=logs)
+        top = file_mask.find_empty_top(logs)
+        if top is not None:
+            self.top = top if self.top is None or top.level < self.top.level else self.top
+            noise = np.add.reduceat(top.noise(self._sizes)[:, :BINS], first, axis=1) / np.diff(np.append(first, BINS))
+            logs = np.log(np.exp(logs) + np.resize(noise, logs.shape)).astype(np.float32)
         rows = rows_of(logs, file_mask.compute_file_gains(self._mask, logs, None))
         halves = np.array_split(rows, 2) if len(rows) >= 2 * ROWS_A_SECOND else [rows]
         powers = rows[:, :2] * self._area
@@ -406,23 +414,24 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         return FileHearing(told=None if usable(DEEPFILTER) else _listened(path).noise)
     with stream_sound(path) as (sound, _):
         rate, low = RATE if sound.rate < LOW_RATE else 0, sound.rate < CALL_RATE
+    weights, mask = load_floor(), file_mask.load()
+    if weights is None or mask is None:
+        return FileHearing(rate=rate)
     with stream_sound(path, rate=rate or None) as (sound, blocks):
-        if not values.get("floor", True) or "learn" in fired:
-            return FileHearing(rate=rate)
-        weights, mask = load_floor(), file_mask.load()
-        if weights is None or mask is None:
-            return FileHearing(rate=rate)
         length = None if sound.frames is None else sound.frames * (rate or sound.rate) // sound.rate
         listener = FloorListener(weights, mask, rate or sound.rate, length)
-        for block in () if low else blocks:
+        for block in blocks:
             listener.feed(np.asarray(block, np.float32))
     listener.end()
+    noise = FileNoise(None if low else listener.trust, listener.top)
+    if not values.get("floor", True) or "learn" in fired:
+        return FileHearing(rate=rate, told=replace(noise, trust=None))
     steady = low or listener.found >= MIN_SPEECH_NOISE_DB
     loud = low or listener.found >= LOUD_NOISE_DB
     spoken = _is_speech(path, values, steady, loud)
     playable = "mode" not in values and not usable(DEEPFILTER)
     if spoken and steady and not playable:
-        return FileHearing(rate=rate)
+        return FileHearing(rate=rate, told=replace(noise, trust=None))
     if spoken is not False and playable:
         voice = _listened(path)
         certain = values.get("for") == "speech" or (voice.found and (spoken or _is_spoken(voice.sound, loud)))
@@ -430,7 +439,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
             said = "as speech, by DeepFilterNet"
             return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=voice.noise)
     if low or listener.found >= MIN_NOISE_DB:
-        return FileHearing(rate=rate, told=None if low else listener.trust)
+        return FileHearing(rate=rate, told=noise)
     return FileHearing(as_it_is=True, said=NONE_FOUND)
 
 

@@ -21,7 +21,7 @@ from antiphon_denoise.learned import AUTOENCODER, MASK
 from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
 from antiphon_denoise.learned.file_confidence import FileConfidence, load as load_file_confidence
-from antiphon_denoise.learned.file_mask import FileMask, load as load_file_mask
+from antiphon_denoise.learned.file_mask import FileMask, FileNoise, load as load_file_mask
 from antiphon_denoise.wavelet import Shrinker
 
 # ---- Removes mains hum before the other stages: harmonics of 50 or 60 Hz whose phase is constant for seconds
@@ -328,6 +328,7 @@ class Denoise(Processor):
         self._file_confidence: FileConfidence | None = None
         self._noise: F32 | None = None  # of a file, once it was found
         self._trust: F32 | None = None
+        self._top: F32 | None = None
         self._player: GatePlayer | None = None
         if mode in ALL_MODELS and (reason := usable(ALL_MODELS[mode])):
             say_instead(log, f"denoise has no mode {mode} here: {reason}. {NO_MODEL_TEXT}")
@@ -420,14 +421,18 @@ class Denoise(Processor):
         self._learn_at = -1
         self._delayed.begin(max(0, self._number))
 
-    def heard(self, told: F32 | None) -> None:
-        """Sets the result of `floor`: each band's share of the reduction, `[COUNT]`, or, for speech, its noise."""
+    def heard(self, told: FileNoise | F32 | None) -> None:
+        """Sets the result of `floor`, or, for speech, its noise."""
         if self._whole is not None:
-            self._whole.heard(told)
+            self._whole.heard(told if isinstance(told, np.ndarray) else None)
             return
-        self._trust = told
-        if self._player is not None and told is not None:
-            self._player.trust(told)
+        if not isinstance(told, FileNoise):
+            return
+        self._trust = told.trust
+        if self._player is None:
+            self._top = None if told.top is None else told.top.noise(self._grid)
+        elif told.trust is not None:
+            self._player.trust(told.trust)
 
     def look_ahead(self, frames: int | None) -> bool:
         """Prepares a pass that records the features of a file of `frames` frames, in mode `learned`.
@@ -535,6 +540,8 @@ class Denoise(Processor):
         self._hum.take(self._history.fresh(), amount)
         self._spectra.forward(self._history.frame(self._grid.size))
         self._measure()
+        if self._top is not None:
+            np.add(estimator.power, self._top[self._hops % len(self._top)], out=estimator.power)
         self._hops += 1
         self._recent.add(estimator.power)
         if self._learn_at >= 0:

@@ -7,14 +7,28 @@ weights.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from antiphon.api import F32
 from antiphon.api.backends.models import sigmoid
+from antiphon.api.backends.signal import SpectrumSizes, windows
 from antiphon_denoise import learned
 from antiphon_denoise.bands import COUNT
-from antiphon_denoise.learned import BLOCK, DETAILS, FEATURES, LEVEL, LONG, NO_FLOOR, PAST, QUIET, SHORT, UNITS
+from antiphon_denoise.learned import (
+    BLOCK,
+    DETAILS,
+    FEATURES,
+    LEVEL,
+    LONG,
+    NO_FLOOR,
+    PAST,
+    QUIET,
+    SHORT,
+    UNITS,
+    first_bins,
+)
 from antiphon_denoise.learned.file_confidence import bidirectional_gru, load as load_installed
 from antiphon_denoise.learned.mask_network import GATE_BIAS, LEAKY_SLOPE
 
@@ -103,6 +117,63 @@ def _bands(log: F32, level: F32, followed: list[F32], mean: F32, frame: F32, noi
     made[..., 7] = np.log(frame + QUIET)[:, None] - mean_log
     made[..., 8] = mean_log
     return np.asarray(np.clip(made, _LOWS, _HIGHS) * _SCALES + _SHIFTS, np.float32)
+
+
+NOISE_HOPS = 64
+"""Hops after which the noise of an empty top repeats."""
+EDGE, EDGE_NEPERS = 24, 5.8
+"""Units within which the levels fall at the edge of an empty top, and by how much (25 dB) at least."""
+QUIET_SHARE, TOP_UNIT = 0.1, 554
+"""Share of the hops that are the quietest, and unit (16 kHz) from which a top may be empty in a clean record."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyTop:
+    """The empty top of a file: of a lower rate, a tape, a lossy format.
+
+    The networks were trained on noise that has no upper end, and mistake one for a sound's. Therefore they are shown
+    white noise there, as loud as that below in the quietest hops. Nothing of it is heard.
+
+    Attributes:
+        edge: The last unit that is not empty.
+        level: Power of the noise.
+    """
+
+    edge: int
+    level: float
+
+    def noise(self, sizes: SpectrumSizes) -> F32:
+        """Powers of `NOISE_HOPS` hops, `[NOISE_HOPS, bins]`; 0 below the edge."""
+        sound = np.random.default_rng(0).standard_normal(NOISE_HOPS * sizes.hop)
+        window = windows(sizes)[0]
+        frames = np.resize(sound, len(sound) + sizes.size)
+        frames = np.lib.stride_tricks.sliding_window_view(frames, sizes.size)[:: sizes.hop][:NOISE_HOPS]
+        powers = np.square(np.abs(np.fft.rfft(frames * window))) * (self.level / np.square(window).sum())
+        powers[:, : first_bins()[self.edge]] = 0.0
+        return np.asarray(powers, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class FileNoise:
+    """What `floor` found in a file: each band's share of the reduction, `[COUNT]`, and its empty top."""
+
+    trust: F32 | None = None
+    top: EmptyTop | None = None
+
+
+def find_empty_top(log: F32) -> EmptyTop | None:
+    """Finds the empty top in log powers `[T, UNITS]` of a sound; None if it has none, or in a clean record's place."""
+    loud = log[log.max(1) > np.log(QUIET) + 1.0]
+    if not len(loud):
+        return None
+    quiet = np.quantile(loud, QUIET_SHARE, axis=0)
+    above = np.maximum.accumulate(quiet[::-1])[::-1]
+    edges = np.flatnonzero(quiet[:-EDGE] - above[EDGE:] > EDGE_NEPERS)
+    if not len(edges) or edges[-1] >= TOP_UNIT:
+        return None
+    edge = int(edges[-1])
+    below = np.exp(loud[:, edge * 2 // 3 : max(edge - EDGE // 2, edge * 2 // 3 + 1)]).mean(1)
+    return EmptyTop(edge, float(np.quantile(below, QUIET_SHARE)))
 
 
 MODEL = "denoise-mask-file"

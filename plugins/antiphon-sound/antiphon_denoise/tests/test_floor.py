@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from tests.each import each
 
 from antiphon.api import F32
@@ -81,9 +82,21 @@ def test_in_steady_noise_the_mask_is_trusted_and_of_told_noise_nothing_is_asked(
     soundfile.write(tmp_path / "in.wav", tones() + hiss(-30), RATE, "FLOAT")
     heard = hear(tmp_path / "in.wav", {"for": "music"}, ())
     assert not heard.as_it_is
-    assert (heard.told[10:] > 0.5).all()
-    for values, fired in (({"causal": True}, ()), ({}, ("learn",))):
-        assert hear(tmp_path / "in.wav", values, fired).told is None
+    assert (heard.told.trust[10:] > 0.5).all()
+    assert hear(tmp_path / "in.wav", {"causal": True}, ()).told is None
+    assert hear(tmp_path / "in.wav", {}, ("learn",)).told.trust is None
+
+
+def test_noise_that_ends_with_the_band_goes_as_live(tmp_path: Path) -> None:
+    """A file of 22.05 kHz is played at 48 kHz, with nothing above 11 kHz."""
+    n = np.arange(SECONDS * RATE)
+    sound = soxr.resample((tones() * (n > 2 * RATE) + hiss(-40)).astype(np.float32), RATE, 22050)
+    soundfile.write(tmp_path / "in.wav", sound, 22050, "FLOAT")
+    pauses = {}
+    for name, more in (("file", ()), ("live", ("--causal",))):
+        command("run", "denoise", tmp_path / "in.wav", tmp_path / "out.wav", "--force", "-p", "for=music", *more)
+        pauses[name] = 10 * np.log10(np.mean(soundfile.read(tmp_path / "out.wav")[0][11025:33075] ** 2))
+    assert pauses["file"] < min(pauses["live"] + 1.0, -65.0), pauses
 
 
 SPOKEN = [
