@@ -9,6 +9,7 @@ block is almost constant.
 
 from __future__ import annotations
 
+import logging
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +34,7 @@ from antiphon.api.kernels import (
 )
 from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain, effects_is_changed
 
+log = logging.getLogger("antiphon.effects")
 MAX_SECONDS = 20.0
 """Maximum length of an impulse response in seconds."""
 LARGE = 2048
@@ -308,9 +310,14 @@ def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
             left = [str(number + 1) for number in range(spec.channels, len(sound))]
             notice(f"channels {', '.join(left[:-1])} and {left[-1]}" if len(left) > 1 else f"channel {left[0]}", 0)
     sound = np.clip(sound, -LOUDEST, LOUDEST)
+    if len(sound) > 2 and len(sound) > spec.channels:
+        used = "their mean is" if spec.channels == 1 else f"the first {spec.channels} are"
+        log.warning("the impulse %s has %d channels, of which %s used", name, len(sound), used)
     heard = sound.mean(axis=0, keepdims=True) if spec.channels == 1 else sound
     samples = np.stack([heard[c % len(heard)] for c in range(spec.channels)])
     if normalise:
         energy = float(np.sqrt(np.square(sound, dtype=np.float64).sum(axis=1).mean()))
         samples /= energy
+    else:
+        samples *= info.rate / spec.rate  # a filter of fewer samples has larger ones
     return samples.astype(np.float32)

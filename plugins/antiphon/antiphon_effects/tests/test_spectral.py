@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soundfile
 from tests.audio import read, write
 
 from antiphon.api import StreamSpec
@@ -38,6 +39,20 @@ class TestConvolution:
         write(path, noise(0.4, level=0.01, channels=1))
         y = run_processor(Convolution(), SPEC, noise(2.0), {"impulse": str(path)})
         assert db(y[:, RATE:]) - db(noise()) == pytest.approx(0.0, abs=0.5)
+
+    @pytest.mark.parametrize("rate", [24000, 44100, 48000, 96000])
+    def test_a_response_of_another_rate_keeps_the_level(self, tmp_path, rate):
+        click = np.zeros((1, rate // 10), np.float32)
+        click[0, rate // 100] = 1.0
+        soundfile.write(tmp_path / "impulse.wav", click[0], rate, "FLOAT")
+        settings = {"impulse": str(tmp_path / "impulse.wav"), "normalise": False}
+        y = run_processor(Convolution(), SPEC, sine(1000.0, 0.5), settings)
+        assert abs(db(y[:, RATE // 4 :]) - db(sine(1000.0, 0.5)[:, RATE // 4 :])) < 0.1
+
+    def test_channels_that_are_left_out_are_named(self, tmp_path, caplog):
+        soundfile.write(tmp_path / "impulse.wav", np.ones((100, 4), np.float32), RATE, "FLOAT")
+        run_processor(Convolution(), SPEC, noise(0.1), {"impulse": str(tmp_path / "impulse.wav")})
+        assert f"has 4 channels, of which the first {SPEC.channels} are used" in caplog.text
 
     def test_without_an_impulse_it_passes(self):
         x = noise()
