@@ -469,7 +469,9 @@ def room_block(
         for r in range(s.words[EchoWord.REFERENCES]):
             v = reference[r, n]
             if length > 0:
-                v = s.file[r * length + place] if place < length else f32(0.0)
+                v = f32(0.0)
+                if place >= 0 and place < length:
+                    v = s.file[r * length + place]
             s.heard[r * hop + at] = v if abs(v) < f32(LOUDEST) else f32(0.0)
         s.place[1] = place + 1
         for c in range(y.channels):

@@ -40,6 +40,10 @@ ALIKE, MORE_ALIKE = 0.3, 0.1
 label's rate. Four records in a room have .55, with an equally loud speaker .18 or more, at wrong rates .25 at most.
 """
 _SMOOTH = np.hanning(9)[1:-1]
+LAG_RATE, MAX_LAG_SECONDS, REACHED_SECONDS, LEAD_SECONDS = 8000, 10.0, 0.1, 0.02
+"""Hz at which a file's lag is looked for; in seconds the largest, those that need nothing, and what one is set to."""
+CLEAR_PEAK, NEARLY = 12.0, 0.7
+"""Minimum peak of the correlation, in its standard deviations, and share of it at which a lag within reach is kept."""
 EARLY_SECONDS = 0.5
 """Seconds by which a reference may end before the microphone."""
 
@@ -58,7 +62,7 @@ class EchoCancel(Processor):
             "file",
             "",
             holds="what was played",
-            doc="Of files: what was played, begun at the same sample; else the input.",
+            doc="Of files: what was played, begun within 10 s of the microphone; else the input.",
         ),
         Param("mask", default=0.3, low=0.0, high=1.0, doc="How much of the echo beside someone is masked."),
         Param("delay", default=0.0, low=0.0, high=1500.0, unit="ms", doc="Delay of the loudspeakers; 0 for unknown."),
@@ -76,10 +80,16 @@ class EchoCancel(Processor):
         self._heard = np.zeros((REFERENCES, made.hop), np.float32)
         self._sounds = np.zeros((2, spec.channels, made.hop), np.float32)
         self._place = np.zeros(2, np.int64)
+        self._start = 0
+
+    def heard(self, told: int | None) -> None:
+        """Sets the frames by which a file's reference is held back, `told`; below 0 it begins that much later in it."""
+        self._start = -(told or 0)
+        self.reset()
 
     def reset(self) -> None:
         self._canceller.clear()
-        self._place.fill(0)
+        self._place[:] = 0, self._start
         self._heard.fill(0.0)
         self._sounds.fill(0.0)
 
@@ -116,15 +126,50 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
     """
     with stream_sound(path) as (info, blocks):
         rate, frames = info.rate, info.frames
-        microphone = _changes(blocks, rate)
+        parts = [block.copy() for block in _first_seconds(blocks, rate)]
+    microphone = np.concatenate(parts, 1) if parts else np.zeros((1, 0), np.float32)
     played = read_played(Path(str(values["reference"])), rate)
-    said = []
-    if (right := rate_of(microphone, _changes(iter((played,)), rate), rate)) != rate:
+    said, held = [], 0
+    if (right := rate_of(_changes(iter((microphone,)), rate), _changes(iter((played,)), rate), rate)) != rate:
         said.append(f"its rate seems to be {right} Hz, not {rate} as it says, and nothing of what was played is found")
+    elif not values.get("delay") and (held := lag_of(microphone.mean(0), played.mean(0), rate)):
+        found = held / rate + LEAD_SECONDS
+        said.append(f"the loudspeakers are {1000 * abs(found):.0f} ms {'late' if found > 0 else 'early'} in it")
     seconds = played.shape[1] / rate
     if frames is not None and frames / rate - seconds > EARLY_SECONDS:
         said.append(f"the reference ends at {seconds:.1f} s, and what is played after it is left")
-    return FileHearing(said="; ".join(said))
+    return FileHearing(said="; ".join(said), told=held)
+
+
+def lag_of(microphone: F32, played: F32, rate: int) -> int:
+    """Frames by which the played sound, `[frames]`, is to be held back for the filter to reach its echo; 0: it does.
+
+    The peak of the correlation of both with even spectra, at `LAG_RATE`, up to `MAX_LAG_SECONDS` either way.
+    """
+    step = max(1, rate // LAG_RATE)
+    count = min(len(microphone), len(played), round(COMPARED_SECONDS * rate)) // step
+    if count * step < rate:
+        return 0
+    size = 1 << (2 * count - 1).bit_length()
+    x, y = (np.fft.rfft(part[: count * step].reshape(count, step).mean(1), size) for part in (microphone, played))
+    both = x * y.conj()
+    alike = np.fft.irfft(both / (np.abs(both) + 1e-3 * np.abs(both).mean() + 1e-20), size)
+    most = min(count - 1, round(MAX_LAG_SECONDS * rate / step))
+    lags = np.concatenate([alike[-most:], alike[: most + 1]])
+    near = lags[most : most + round(REACHED_SECONDS * rate / step)]
+    best = int(lags.argmax())
+    if lags[best] < CLEAR_PEAK * float(alike.std()) or near.max() > NEARLY * lags[best]:
+        return 0
+    return (best - most) * step - round(LEAD_SECONDS * rate)
+
+
+def _first_seconds(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
+    count = 0
+    for block in blocks:
+        yield block
+        count += block.shape[1]
+        if count >= COMPARED_SECONDS * rate:
+            return
 
 
 def rate_of(microphone: F64, played: F64, rate: int) -> int:
@@ -152,12 +197,7 @@ def _alike(microphone: F64, played: F64, faster: float) -> float:
 
 def _changes(blocks: Iterator[Samples], rate: int) -> F64:
     """Level changes in dB between frames of `FRAME_SECONDS`, at the start; levels are at least -60 dB of the peak."""
-    parts, count = list[F32](), 0
-    for block in blocks:
-        parts.append(np.square(block).mean(axis=0))
-        count += block.shape[1]
-        if count >= COMPARED_SECONDS * rate:
-            break
+    parts = [np.square(block).mean(axis=0) for block in _first_seconds(blocks, rate)]
     power = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     size = max(1, round(FRAME_SECONDS * rate))
     means = power[: len(power) // size * size].reshape(-1, size).mean(axis=1, dtype=np.float64)

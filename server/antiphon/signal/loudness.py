@@ -171,8 +171,8 @@ AHEAD, RELEASE = 0.004, 0.06
 OVER, HALF_TAPS, FFT = 8, 160, 1 << 14
 """Oversampling factor, samples on either side used by the interpolation, and its frames at a time."""
 BANDS = (1.0, 0.95)
-"""Shares of the band that the interpolation passes. Meters cut it off at one or the other, and what is left of noise and
-cymbals has peaks 1 dB higher or lower.
+"""Shares of the band that the interpolation passes. Meters cut it off at one or the other, after which the peaks of
+noise and cymbals are 1 dB higher or lower.
 """
 
 

@@ -216,6 +216,28 @@ def test_of_a_file_the_reference_is_named_and_the_samples_are_those_of_live(tmp_
     assert np.array_equal(out[: len(live)], live)
 
 
+@each("late, said", [(0.5, "510 ms late"), (-0.03, "20 ms early"), (0.0, "")])
+def test_a_lag_of_a_file_is_found_either_way(tmp_path: Path, late: float, said: str):
+    echo, shift = heard(music(), room(3)), round(abs(late) * RATE)
+    mic = np.pad(echo, (shift, 0))[: len(echo)] if late > 0 else np.pad(echo, (0, shift))[shift:]
+    soundfile.write(tmp_path / "mic.wav", mic, RATE, "FLOAT")
+    soundfile.write(tmp_path / "played.wav", music().T, RATE, "FLOAT")
+    found = hear(tmp_path / "mic.wav", {"reference": str(tmp_path / "played.wav")}, ())
+    assert bool(found.told) == bool(late)
+    assert said in found.said
+    command(
+        "run",
+        "echo_cancel",
+        tmp_path / "mic.wav",
+        tmp_path / "out.wav",
+        "--force",
+        "-p",
+        f"reference={tmp_path}/played.wav",
+    )
+    out, end = soundfile.read(tmp_path / "out.wav")[0], slice(4 * RATE, round(5.9 * RATE))
+    assert level(mic[end]) - level(out[end]) > 40.0
+
+
 def test_a_reference_of_another_rate_is_refused(tmp_path: Path):
     soundfile.write(tmp_path / "played.wav", music(1.0).T, 44100)
     processor = EchoCancel()
