@@ -4,11 +4,12 @@ Its clients use the engine's driver. In each cycle they play what the engine com
 when its strip leaves: the next strip of that name has it again and, where no other port is left, one of another name.
 """
 
+import contextlib
 import logging
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,6 +29,8 @@ log = logging.getLogger("antiphon.performer")
 MAX_CLIENTS, MOST_PORTS = 8, int(CallbackWord.IN_TAGS - CallbackWord.PORTS_OUT)
 LOOK_SECONDS = 0.25
 """Seconds between checks for new strips."""
+WAIT_SECONDS = 1.0
+"""Seconds between attempts to reach a JACK server that is away."""
 LATER = 2
 """Blocks after the output, in which the engine's work for a cycle is awaited."""
 
@@ -140,14 +143,14 @@ def run(shared: Shared, memory: CaptureMemory, options: DriverOptions) -> int:
     labels: list[list[Any]] = []
     looked, waits = 0.0, False
     while not ending and all(client.alive() for client, _ in clients.all):
-        if time.monotonic() - looked > LOOK_SECONDS:
+        if time.monotonic() - looked > (WAIT_SECONDS if waits else LOOK_SECONDS):
             looked, told = time.monotonic(), memory.named()
             if told and told != labels:
+                ports = {f"{name}_{n + 1}": (number, n) for number, name, count, _ in told for n in range(count)}
                 try:
-                    clients.follow(
-                        {f"{name}_{n + 1}": (number, n) for number, name, count, _ in told for n in range(count)}
-                    )
-                    labels = told
+                    with contextlib.nullcontext() if clients.all else quiet_jack():
+                        clients.follow(ports)
+                    labels, waits = told, False
                 except EngineError as error:  # looked at again until JACK is there
                     if not waits:
                         waits = True
@@ -159,6 +162,18 @@ def run(shared: Shared, memory: CaptureMemory, options: DriverOptions) -> int:
     for client, _ in clients.all:
         client.stop()
     return 0
+
+
+@contextlib.contextmanager
+def quiet_jack() -> Iterator[None]:
+    """Context without the lines that the JACK library itself writes, five for each attempt where no server answers."""
+    import jack
+
+    jack.set_error_function(lambda message: None)
+    try:
+        yield
+    finally:
+        jack.set_error_function(None)
 
 
 def _client(shared: Shared, options: DriverOptions, number: int) -> _StripClient:
