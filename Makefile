@@ -81,6 +81,9 @@ judge: $(DEV)  ## pasted programs beside Tidal (ARGS=tidal) or Strudel ("strudel
 cases: $(DEV)  ## try public trouble of other projects again, over a folder of inputs: make cases ARGS=FOLDER, or ARGS="FOLDER NAME"
 	@$(PY) tools/cases.py $(ARGS)
 
+findings:  ## run what surprised us about others, each in a temporary folder, and name what changed; outside CI, with a network
+	@sh tools/findings.sh
+
 guard: $(DEV)  ## one figure of every card beside the committed table: names what fell; ARGS=--write renews it
 	@$(PY) tools/guard.py $(ARGS)
 
