@@ -27,7 +27,7 @@ BEYOND := plugins/test_hooks.py plugins/test_instruments.py plugins/test_strange
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test alone test-kernel test-real hostile lint types format bench cases guard judge docs site page pictures lessons third-party wheels wheel release containers models clean help
+.PHONY: play test alone test-kernel test-real hostile lint types format bench cases findings guard judge docs site page pictures lessons third-party wheels wheel release containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop
 	@sh tools/system_packages.sh play
