@@ -425,6 +425,11 @@ def test_places_in_an_aiff_are_kept_in_an_aiff(antiphon: Command, tmp_path: Path
         assert (added in made, "without the loop and cue points of IN" in done.out) == (kept, not kept)
         if kept:
             assert struct.unpack(">I", made[4:8]) == (len(made) - 8,)
+            assert b"ID3 " not in made
+    rooted = whole.replace(b"INST" + struct.pack(">I", 20) + b"\0", b"INST" + struct.pack(">I", 20) + b"\x39")
+    (tmp_path / "in.aiff").write_bytes(rooted[:4] + struct.pack(">I", len(rooted) - 8) + rooted[8:])
+    done = antiphon("run", "gain", "in.aiff", "rooted.wav")
+    assert "without the loop and cue points and the root note of IN" in done.out
 
 
 def test_names_with_newlines_stay_in_one_line(antiphon: Command, tmp_path: Path) -> None:

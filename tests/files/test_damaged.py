@@ -142,3 +142,18 @@ def test_a_whole_file_has_nothing_to_say(folder: Path, form: str, by: str) -> No
     samples, said = decoded(whole(folder, form), by)
     assert said == []
     assert np.diff(clicks(samples)) == pytest.approx([2.0], abs=0.002)
+
+
+@pytest.mark.parametrize("by", READERS)
+def test_a_pause_of_minutes_is_silent_and_one_of_days_refused(folder: Path, by: str) -> None:
+    source, path = whole(folder, "mka"), folder / "pause.mka"
+    for seconds in (300, 90_000):
+        later = f"setts=ts=TS+gt(N\\,94)*{seconds}/TB"
+        run_ffmpeg("-i", str(source), "-c", "copy", "-bsf:a", later, str(path))
+        if seconds == 300:
+            samples, said = decoded(path, by)
+            assert np.diff(clicks(samples)) == pytest.approx([302.0], abs=0.002)
+            assert said == ["gap"]
+        else:
+            with pytest.raises(Refused, match=r"its time stamps leave out 25\.0 hours"):
+                decoded(path, by)

@@ -1,5 +1,6 @@
 """Speakers of channels: loudness by BS.1770 leaves low frequencies out and weighs the sides; files keep the mask."""
 
+import shutil
 import struct
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.containers.speakers import mask_of_layout
 from antiphon.files.sound_finish import SoundFinish
 from antiphon.offline.analyses import analyse_file
+from antiphon.signal.loudness import LoudnessMeter
 
 MASKS = {4: 0x33, 5: 0x607, 6: 0x3F, 8: 0x63F}
 """Quad, 5.0 with sides, 5.1 with backs, 7.1 with both."""
@@ -55,6 +57,20 @@ def test_speakers_are_kept_and_loudness_is_set_by_them(tmp_path: Path, channels:
         writer.write(sound.samples)
     assert read(tmp_path / "out.wav").info.mask == MASKS[channels]
     assert writer.fitted == ("+1.5 dB to -20.0 LUFS",)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on the path: nothing is made")
+@pytest.mark.parametrize("channels", MASKS)
+def test_speakers_of_an_m4a_are_those_of_its_source(tmp_path: Path, channels: int) -> None:
+    tone(tmp_path / "in.wav", channels, channels - 1)
+    sound = read(tmp_path / "in.wav")
+    with AudioWriter(tmp_path / "out.m4a", 48000, channels, "", SoundFinish().tagged(sound.info)) as writer:
+        writer.write(sound.samples)
+    coded = read(tmp_path / "out.m4a")
+    levels = np.sqrt(np.square(coded.samples[:, 9600:38400]).mean(axis=1))
+    assert levels[-1] == pytest.approx(0.1 / np.sqrt(2), rel=0.05)
+    assert levels[:-1].max() < 0.001
+    assert LoudnessMeter.weights(channels, coded.info.mask) == LoudnessMeter.weights(channels, MASKS[channels])
 
 
 def test_layouts_of_others_have_masks() -> None:

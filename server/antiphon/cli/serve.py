@@ -192,10 +192,12 @@ def run(
     from antiphon.cli.running.starting import log_prints_by_plugin, server_log
     from antiphon.files.audiofile import load_sound
     from antiphon.files.set_header import header
+    from antiphon.files.temporary import sweep
     from antiphon.kernel.supervisor.starts import Companions
     from antiphon.kernel.supervisor.watch import Supervisor
 
     raise_open_files()
+    sweep()
     folder = pidfile.folder(settings)
     try:
         _check_files(settings, folder)

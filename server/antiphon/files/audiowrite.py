@@ -519,7 +519,8 @@ class AudioWriter:
         else:
             from antiphon.files.carrier_writer import CarrierWriter
 
-            writer = CarrierWriter(self._draft.fd, self.name, self.format.name, form, tags, self._finish_asked.picture)
+            name, picture = self.format.name, self._finish_asked.picture
+            writer = CarrierWriter(self._draft.fd, self.name, name, form, tags, picture, self._mask)
             self._streams, self._conversions = writer.carried, writer.said
         with writer:
             while chunk is not None and not self._stopped:

@@ -46,6 +46,8 @@ BLOCK_FRAMES = 4096
 """Frames that a read returns at least, but for the last."""
 SLACK_FRAMES, SLACK = 4096, 0.01
 """Frames by which a file may miss its length, besides this share of it; also the most that its last packet pads."""
+MAX_GAP = 6 * 3600
+"""Seconds of a gap in the time stamps beyond which they are wrong."""
 MAX_COMPLAINTS = 100
 """Maximum different complaints that are kept."""
 _TIMED = ("matroska", "mov", "mpegts", "mpeg", "flv", "asf", "ogg")
@@ -71,6 +73,8 @@ class CarrierFile(ABC):
         self.info = info
         self._times = FrameTimes(info.rate, restarts=demuxer in _RESTARTS)
         self._blocks, self._ended = deque[Decoded](), False  # of frames that have no place yet
+        self._silent = 0  # frames of silence that come next
+        self._after: Decoded | None = None  # the block behind them
         self._timed = demuxer in _TIMED
         self._decoded, self._fault, self._torn = 0, "", 0
         self._complaints = Counter[str]()
@@ -109,21 +113,24 @@ class CarrierFile(ABC):
 
     def _placed(self) -> Decoded:
         """The next frames in their places, at least `BLOCK_FRAMES` before the end."""
-        parts, count = list[Decoded](), 0
+        parts, count, channels = list[Decoded](), 0, self.info.channels
         while count < BLOCK_FRAMES:
-            placed = self._times.place(last=self._ended)
-            if placed is not None:
-                parts += [self._silence(placed.silence)] * bool(placed.silence)
-                parts.append(self._blocks.popleft()[placed.skipped :])
-                count += placed.silence + placed.kept
+            if self._silent or self._after is not None:
+                quiet = min(self._silent, BLOCK_FRAMES)
+                block = np.zeros((quiet, channels), np.float32) if quiet else self._after
+                self._silent, self._after = self._silent - quiet, self._after if quiet else None
+                assert block is not None
+                parts.append(block)
+                count += len(block)
+            elif (placed := self._times.place(last=self._ended)) is not None:
+                if placed.silence > MAX_GAP * self.info.rate:
+                    raise broken(f"its time stamps leave out {placed.silence / self.info.rate / 3600:.1f} hours")
+                self._silent, self._after = placed.silence, self._blocks.popleft()[placed.skipped :]
             elif self._ended:
                 break
             else:
                 self._take()
-        return np.concatenate(parts) if parts else self._silence(0)
-
-    def _silence(self, frames: int) -> Decoded:
-        return np.zeros((frames, self.info.channels), np.float32)
+        return np.concatenate(parts) if parts else np.zeros((0, channels), np.float32)
 
     def _unpadded(self, block: Decoded) -> Decoded:
         """The frames within the length that the file states; all, where far more sound follows."""
@@ -188,7 +195,8 @@ class FfmpegFile(CarrierFile):
     def __init__(self, fd: int, demuxer: str) -> None:
         super().__init__(probe(fd, demuxer), demuxer)
         self._fd, self._demuxer = fd, demuxer
-        form = ["-ac", str(self.info.channels), "-ar", str(self.info.rate), "-c:a", "pcm_f32le", "-f", "f32le"]
+        # neither rate nor channels are asked for: with -ac ffmpeg would mix quad into the usual four speakers
+        form = ["-c:a", "pcm_f32le", "-f", "f32le"]
         said = ["-hide_banner", "-nostdin", "-nostats", "-v", "repeat+level+info", "-threads", "1"]
         words = [*said, *source(fd, demuxer), "-map", "0:a:0", "-af", "ashowinfo", *form, "pipe:1"]
         self._reading = Reading(start([program("ffmpeg"), *words], reading_lane(fd)), self._hear)

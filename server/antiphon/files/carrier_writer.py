@@ -14,6 +14,7 @@ from typing import Any
 from antiphon.files.containers.layout import layout
 from antiphon.files.containers.mp4_tags import add_tags, freeform
 from antiphon.files.containers.pieces import open_file
+from antiphon.files.containers.speakers import layout_of_mask
 from antiphon.files.ffmpeg import (
     CHAPTERS,
     MAX_SAID,
@@ -105,6 +106,7 @@ class CarrierWriter:
         name: Its name in messages.
         form: Hz, channels, and libsndfile's name of the sample format.
         tags: Texts by name.
+        mask: The channels' speakers, as of WAVE_FORMAT_EXTENSIBLE; 0 for the usual ones.
         picture: A file whose chapters are copied and, of a video and into one, its other streams; None for sound alone.
 
     Attributes:
@@ -120,6 +122,7 @@ class CarrierWriter:
         form: tuple[int, int, str],
         tags: Mapping[str, str],
         picture: VideoPicture | None,
+        mask: int = 0,
     ) -> None:
         self._name, self._said = name, tempfile.TemporaryFile()  # noqa: SIM115 (closed by `__exit__`)
         self._fd, self._tags = fd, tags if container == "MP4" else {}
@@ -127,7 +130,8 @@ class CarrierWriter:
         muxer = "ipod" if Path(name).suffix.lower() == ".m4a" else container.lower()
         video = picture is not None and picture.video and muxer != "ipod"
         begins = picture.begins if picture is not None and video else 0.0
-        sound = ["-itsoffset", f"{begins:.6f}", "-f", "f32le", "-ar", str(rate), "-ac", str(channels), "-i", "pipe:0"]
+        speakers = ["-channel_layout", layout_of_mask(mask)] if layout_of_mask(mask) else ["-ac", str(channels)]
+        sound = ["-itsoffset", f"{begins:.6f}", "-f", "f32le", "-ar", str(rate), *speakers, "-i", "pipe:0"]
         seen: list[str] = ["-map", "0:a", "-map_metadata:g", "-1"]
         self.carried, self.said = tuple[str, ...](), tuple[str, ...]()
         self._video, aside = -1, list[str]()

@@ -34,6 +34,11 @@ def mask_of_layout(name: str, channels: int) -> int:
     return mask if mask.bit_count() == channels else 0
 
 
+def layout_of_mask(mask: int) -> str:
+    """FFmpeg's name of a layout by its mask; "" for an unknown one."""
+    return next((name for name, held in _LAYOUTS.items() if held == mask), "")
+
+
 def write_mask(fd: int, mask: int) -> None:
     """Writes the mask of a complete wav file, if its header holds one."""
     if (at := _extension(fd)) is not None:
