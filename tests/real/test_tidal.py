@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import soundfile
 from tests import audio
+from tests.paste.judged import rows
 from tests.tidal import TidalError, TidalProcess, TidalStage, blocks, onset_errors, tidal_problem, tidal_stage
 from tests.waiting import play_for, until
+from tools.judge.__main__ import ask_tidal
 
 from antiphon_bench.rig import ServerProcess, free_port
 
@@ -112,3 +114,13 @@ def test_the_tidal_set_plays_on_the_kit_that_ships(tmp_path: Path) -> None:
     sound = soundfile.read(recording, dtype="float32", always_2d=True)[0].T
     assert -30.0 < audio.level(sound) < -8.0
     assert audio.peak(sound) < 1.0
+
+
+def test_tidal_gives_the_events_that_are_kept_of_it() -> None:
+    problem = tidal_problem()
+    if problem:
+        pytest.fail(problem)
+    kept = {line: sorted(map(str, answer)) for line, _, answer in rows("tidal")}
+    lines = list(kept)[::4]
+    asked = {line: sorted(map(str, answer)) for line, answer in zip(lines, ask_tidal(lines), strict=True)}
+    assert asked == {line: kept[line] for line in lines}

@@ -485,6 +485,8 @@ class Expressions:
             return f"{'.mul(127)' * (VALUE_NAMES.get(name) == 'velocity')}.as_({quoted(VALUE_NAMES.get(name, name))})"
         if name in _LINKS:
             return _LINKS[name]
+        if name == "voicings":  # of the one dictionary that is here
+            return ".voicing()"
         if name in _ECHOES and len(node.arguments) == 3 and (echo := self._echo(name, node.arguments)):
             return echo
         if name in _ECHOES_WITH and len(node.arguments) == 3:

@@ -89,6 +89,7 @@ _SPELLED: dict[str, tuple[int, Callable[..., str]]] = {
     "soak": (2, lambda n, f: f"lambda p: cat({', '.join(f'({f})(' * k + 'p' + ')' * k for k in range(int(n)))})"),
     "sometimesBy'": (2, lambda n, f: f"lambda p: p.degrade_by({n}).overlay(({f})(p).undegrade_by(1 - {n}))"),
     "ghostWith": (2, lambda t, f: f"lambda p: p{''.join(_ghost(f, at, t) for at in (1.5, 2.5))}"),
+    "palindrome": (0, lambda: "lambda p: slowcat(p, p.rev())"),
     "selectF": (2, lambda at, fs: f"lambda p: p.pick_f({_mini(at)}.mul(len({fs})).floor(), {fs})"),
     "swingBy": (2, lambda amount, n: f"lambda p: p.swing_by({_double(amount)}, {n})"),
     "unDegradeBy": (1, lambda share: f"lambda p: p.undegrade_by(seq({share}).mul(-1).add(1))"),
@@ -98,6 +99,7 @@ _SPELLED: dict[str, tuple[int, Callable[..., str]]] = {
 """Changes that are spelt by other words here: their number of arguments, and the code of them."""
 _NUMERIC = ("echo", "soak", "sometimesBy'", "stut")
 _PICKED: dict[str, tuple[int, Callable[..., str]]] = {
+    "binary": (1, lambda number: f"binary_n({number}, 8)"),
     "binaryN": (2, lambda digits, number: f"binary_n({number}, {digits})"),
     "euclidOffFull": (5, lambda k, n, r, p, q: f"{p}.euclid_off({k}, {n}, {r}).overlay({q}.euclid_inv({k}, {n}, {r}))"),
     "inhabit": (2, lambda choices, text: f"{_mini(text)}.pick_squeeze(dict({choices}))"),
@@ -141,6 +143,8 @@ def named(name: str) -> Term:
         return Term("pattern", CallChain("silence()"))
     if name in _SPELLED:
         return _spelled(name, ())
+    if name == "cosine":
+        return Term("signal", CallChain("sine", (".late(1 / 4)",)))
     if found := re.fullmatch(r"cycle_(\d+)_(\d+)_(\w\w)", name):
         return Term("value", f"lambda cycle: cycle % {found[1]} {_TESTS[found[3]]} {found[2]}")
     if name == "Arc" or (name := _ALSO.get(name, name)) in _PICKED:
@@ -403,6 +407,8 @@ def joined(operator: str, left: Term, right: Term) -> Term:
         return Term(
             "pattern", _chain(left).then(_offset_note_change(_value_change_code(operator, right), zero)), zero=zero
         )
+    if operator in ("|<", "|<|") and left.kind in ("text", "value"):
+        return left
     both = _is_both(operator)
     if left.kind in ("text", "value") and operator.strip("|") in _ARITHMETIC:
         if operator in ("+|", "*|"):  # the times are those of the right one
@@ -417,7 +423,8 @@ def joined(operator: str, left: Term, right: Term) -> Term:
         if operator == "+" and right.kind == "text" and _CHORD.search(str(right.code)):
             left, right = right, left
         word = {"+": "add", "-": "sub", "*": "mul", "/": "div", "|%": "mod"}[operator]
-        mix = ".mix" if _is_quick(right) and not _is_number(left) and both else ""
+        quick = _is_quick(right) or (right.kind == "value" and isinstance(right.code, CallChain))
+        mix = ".mix" if quick and not _is_number(left) and both else ""
         if _is_number(left) and operator not in ("/", "|%"):  # the times are those of the right one
             negative = (".mul(-1)",) if operator == "-" else ()
             return Term(
@@ -447,7 +454,8 @@ def _value_change_code(operator: str, right: Term, *, cuts: bool = False) -> str
     `cuts`: an operator that takes the times of both sides ends what sounds beyond a cycle there, also with a number.
     """
     word = "set" if operator == "#" else _VALUES[operator.strip("|")]
-    mixed = word in ("add", "sub") and _is_both(operator) and (cuts or any(map(_has_steps, right.given)))
+    steps = any(map(_has_steps, right.given))
+    mixed = (word in ("add", "sub") and _is_both(operator) and (cuts or steps)) or (operator == "|>|" and steps)
     word += ".mix" if mixed else ""
     if operator[0] != "|" and operator[-1] == "|":  # the times of the right side
         word = f"{word.replace('times', 'mul')}.out"
@@ -467,7 +475,7 @@ def _value_change_code(operator: str, right: Term, *, cuts: bool = False) -> str
 
 def _offset_note_change(link: str, zero: int) -> str:
     """Change of notes; a product applies to their distance from Tidal's note 0."""
-    products = (".times(note=", ".mul(", ".div(")
+    products = (".times(note=", ".mul(", ".div(", ".mod(")
     return f".add(-{zero}){link}.add({zero})" if zero and link.startswith(products) else link
 
 
@@ -483,6 +491,8 @@ def _with(word: str, name: str, value: str) -> str:
         if word == "keep":
             return f".keep({name_of(VALUE_NAMES.get(name, name))}={value})"
         return f".{name_of(name)}({value}){ROUTES.get(name, '')}"
+    if word == "set.mix":
+        return f".set.mix({name_of(VALUE_NAMES.get(name, name))}={value})"
     return (
         f".{word}({value})"
         if name == "note" and word in ("add", "sub", "add.mix", "sub.mix")

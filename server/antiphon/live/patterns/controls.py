@@ -47,7 +47,10 @@ class ControlPattern(Pattern[Values]):
         """
         steps = Pattern(numbers(other, "add")) if isinstance(other, str) else other  # no names of notes
         given = {"note": steps, **values} if not isinstance(other, int) or other else values
-        return self._with(given, lambda old, new: _sum(old, new))
+        noted = self
+        if dialects.current() < dialects.STRUDEL and "note" in given:  # Tidal's note 0
+            noted = self._new(queries.map_values(self.events, _with_zero))
+        return noted._with(given, lambda old, new: _sum(old, new))
 
     def __add__(self, other: Argument) -> Self:
         """Transposes the pattern's notes."""
@@ -132,6 +135,13 @@ class ControlPattern(Pattern[Values]):
             return lambda span, seed: query(span, seed, count)
 
         return self._new(each(pieces, "chop", cut))
+
+
+def _with_zero(values: Values) -> Values:
+    """Values with the note that Tidal's 0 is here, where they have none: of a sample c2, of a synth c4."""
+    if "note" in values or UNNAMED in values or "s" not in values:
+        return values
+    return {**values, "note": 60 if str(values["s"]).startswith("super") else 36}
 
 
 def unnamed(p: Pattern[Any]) -> ControlPattern:

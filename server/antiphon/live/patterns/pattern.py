@@ -129,9 +129,11 @@ class Pattern(Generic[T]):
         """Samples the pattern `count` times a cycle, an event each: makes notes or steps of a signal such as `sine`."""
         return self._new(each(count, "segment", lambda n: queries.segment(self.events, _speed(n))))
 
-    def inside(self, factor: Number, change: Callable[[Self], Self]) -> Self:
+    def inside(self, factor: Argument, change: Callable[[Self], Self]) -> Self:
         """Applies a change to a slowed-down pattern: `inside(4, rev)` reverses each quarter of a cycle."""
-        return self.slow(factor)._changed(change, "inside(4, rev)").fast(factor)
+        return self._new(
+            each(factor, "inside", lambda n: self.slow(n)._changed(change, "inside(4, rev)").fast(n).events)
+        )
 
     def swing(self, amount: Number = Fraction(1, 3), steps: int = 4) -> Self:
         """Delays the second half of each of `steps` equal parts of a cycle.

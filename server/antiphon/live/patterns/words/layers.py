@@ -61,6 +61,20 @@ def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 
     )
 
 
+def euclidish(p: P, pulses: Argument, steps: Argument, evenness: Argument = 0) -> P:
+    def between(k: int, n: int, share: Fraction) -> Query[Any]:
+        places = [at for at, on in enumerate(queries.rhythm(k, n)) if on]
+        begins = [Fraction(at, n) * (1 - share) + Fraction(m, len(places)) * share for m, at in enumerate(places)]
+
+        def found(cycle: int, span: Span, seed: int) -> list[CycleEvent[Any]]:
+            wholes = [Span(cycle + begin, cycle + begin + Fraction(1, n)) for begin in begins]
+            return [CycleEvent(whole, part, None) for whole in wholes if (part := whole.overlap(span)) is not None]
+
+        return queries.apply_left(queries.by_cycle(found), p.events, lambda _, value: value)
+
+    return p._new(_euclid(pulses, steps, lambda k, n: each(evenness, "euclidish", lambda share: between(k, n, share))))
+
+
 def invert(p: P) -> P:
     return Pattern(queries.map_values(p.events, lambda value: value in (False, 0, "f", "false")))
 
@@ -177,7 +191,10 @@ def ply_with(p: P, times: Argument, change: Callable[..., Any]) -> P:
         def played(value: Any) -> Query[Any]:
             one = p._new(queries.pure(value))
             return queries.fastcat(
-                [_apply_change_repeatedly(one, change, k, "ply_with(3, add(7))").events for k in range(count)]
+                [
+                    _apply_change_repeatedly(one, change, k, "ply_with(3, add(7))").events if k else one.events
+                    for k in range(count)
+                ]
             )
 
         return joins.join_squeeze(queries.map_values(p.events, played))

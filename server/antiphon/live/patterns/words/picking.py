@@ -105,7 +105,10 @@ def _chosen(number: float, weights: list[float]) -> int:
 
 def wchoose(*pairs: Any) -> Pattern[Any]:
     values, weights = _weighted(pairs, "wchoose")
-    return Pattern(queries.signal(lambda time, seed: values[_chosen(chance(seed, _WEIGHTS, time), weights)]))
+    found = queries.signal(lambda time, seed: values[_chosen(chance(seed, _WEIGHTS, time), weights)])
+    if any(isinstance(value, Pattern) for value in values):
+        return Pattern(queries.join_inner(queries.map_values(found, lambda value: convert_to_pattern(value).events)))
+    return Pattern(found)
 
 
 def wrandcat(*pairs: Any) -> Any:

@@ -9,6 +9,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.live.patterns import dialects, queries
 from antiphon.live.patterns.arguments import Argument, each, figure, numbers, whole
 from antiphon.live.patterns.controls import ControlPattern, plain_number, unnamed, values_of
+from antiphon.live.patterns.mini_reading import read
 from antiphon.live.patterns.queries import Query, apply_left
 from antiphon.live.patterns.spans import CycleEvent, Span, exact
 from antiphon.live.patterns.words.time import P, above
@@ -193,17 +194,29 @@ def _put(values: dict[str, Any], key: str, number: float) -> None:
     values[name] = round(change(number), 6) if key in _SCALED else number
 
 
+def _places(places: Argument) -> Query[tuple[float, float]]:
+    """Places of a sound with factors of its speed, by "0.25" or "0.25:2"."""
+    if isinstance(places, str):
+        return read(
+            places,
+            lambda word: (
+                (_part(word.partition(":")[0], "scrub", []), _part(word.partition(":")[2] or 1, "scrub", [])),
+            ),
+        )
+    return queries.map_values(numbers(places, "scrub"), lambda at: (at, 1))
+
+
+def _scrubbed(place: tuple[float, float], value: Mapping[str, Any]) -> dict[str, Any]:
+    at, factor = place
+    speed = plain_number(value.get("speed", 1)) * factor
+    return {**value, "begin": min(max(at, 0), 1), "speed": speed, "legato": 1}
+
+
 EXTRA_WORDS: dict[str, Any] = (
     {
         "splice": lambda p, parts, order: p._new(_fitted(_parts(p, parts, order, "splice"))),
         "fit": lambda p: p._new(_fitted(p.events)),
-        "scrub": lambda p, places: p._new(
-            queries.apply_left(
-                numbers(places, "scrub"),
-                p.events,
-                lambda at, value: {**value, "begin": min(max(at, 0), 1), "legato": 1},
-            )
-        ),
+        "scrub": lambda p, places: p._new(queries.apply_left(_places(places), p.events, _scrubbed)),
     }
     | {"sound": lambda names, **values: ControlPattern(values_of("s", names)).set(**values)}
     | {
