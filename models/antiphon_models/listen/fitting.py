@@ -48,7 +48,7 @@ fastwaltz 150 190, frenchwaltz 130 190, jazzwaltz 110 180, latinwaltz 110 160, m
 rockwaltz 90 150, vienesewaltz 150 190
 """
 _IN_FOUR = """
-50srock 100 170, 60srock 110 150, 8beat 80 130, afro-cuban 90 120, arpeggio44 70 120, ballad 58 85, basicrock 100 140,
+50srock 100 170, 60srock 110 150, 8beat 80 130, arpeggio44 70 120, ballad 58 85, basicrock 100 140,
 beguine 90 120, blues 80 130, bluefolk 80 130, bluegrass 100 130, bossanova 110 150, boneym 100 130, calypso 90 120,
 chacha 110 128, countryblues 90 140, countryswing 110 160, dsoul 90 120, easyswing 110 140, fastswing 170 198,
 folk 90 130, folkballad 62 95, folkrock 100 130, foxtrot 110 130, guitarballad 60 90, hillcountry 100 150,
@@ -192,7 +192,8 @@ def fit(material: Sequence[PreparedSong], folders: Sequence[Path]) -> Tables:
     mean, spread, weights = _fit_grids(material)
     chord_mean, chord_precision = _fit_chords(material)
     none = np.zeros(0)
-    part = Tables(mean, spread, weights, chord_mean, chord_precision, none, none, none, none, fit_keys(folders))
+    found = (mean, spread, weights, chord_mean, chord_precision, none, none, none, none, fit_keys(folders))
+    part = Tables(*found, pair_mean=none, pair_spread=none, pair_weights=none)
     return replace(part, bar_weights=_fit_bars(material, part))
 
 

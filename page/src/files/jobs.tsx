@@ -148,6 +148,7 @@ interface Music {
   tempo: number | null;
   beats: number[] | null;
   downbeats: number[] | null;
+  meter?: string | null;
   key: string | null;
   chords: [number, number, string][] | null;
 }
@@ -159,7 +160,7 @@ function Heard({ job }: { job: Job }) {
     void request<Music>("GET", `/api/jobs/${job.id}/result/${HEARD}`).then((one) => (found.value = one));
   }, [job.id]);
   if (!found.value) return null;
-  const { tempo, key, chords } = found.value;
+  const { tempo, key, chords, meter } = found.value;
   const bar = beatsOfBar(found.value.beats ?? [], found.value.downbeats ?? []);
   const sounding = (chords ?? []).filter(([, , name]) => name !== "N");
   return (
@@ -170,7 +171,7 @@ function Heard({ job }: { job: Job }) {
         <dt>Key</dt>
         <dd>{key ?? "not sure enough to name one"}</dd>
         <dt>Bar</dt>
-        <dd>{bar ? `${bar} beats` : "not heard"}</dd>
+        <dd>{meter ?? (bar ? `${bar} beats` : "not heard")}</dd>
       </dl>
       {sounding.length > 0 ? (
         <ol class="chords" aria-label="Chords by time" tabIndex={0}>

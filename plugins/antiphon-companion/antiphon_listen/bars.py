@@ -23,7 +23,7 @@ _IRREGULAR_BAR_PENALTY = -10.0
 """Score penalty of a bar of irregular length."""
 LOG_ODDS_BIAS = 1.1
 """Bias of the log odds, whose mean is that of one beat in four: it draws the path to likely downbeats."""
-_METER_COLUMNS = (0, 1, 2, 12, 6, 8)
+METER_COLUMNS = (0, 1, 2, 12, 6, 8)
 """Columns of a grid's parts used to find the meter: onsets and novelty on the beat, low and high onsets between."""
 _STAY = 0.7
 _ALONE = 0.9
@@ -46,7 +46,7 @@ def meter_odds(grid: BeatGrid, tables: Tables) -> float:
 
 def meter_features(grid: BeatGrid) -> F64:
     """Returns the excess of repetition of onsets and harmony after three beats over two or four, `[28]`."""
-    level = _standardise_columns(np.log(grid.parts[:, _METER_COLUMNS] + 0.1))
+    level = _standardise_columns(np.log(grid.parts[:, METER_COLUMNS] + 0.1))
     count = len(level)
     two, three, four, six, eight, twelve = (
         (level[step:] * level[:-step]).sum(axis=0) / count if step < count else np.zeros(level.shape[1])
@@ -66,17 +66,25 @@ def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64, 
     return np.asarray(four), np.asarray(three)
 
 
-def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64, F64]:
-    """Log odds of each beat being a downbeat, `[n]`, and times of the downbeats in seconds."""
+def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables, meter: int | None = None) -> tuple[F64, F64]:
+    """Log odds of each beat being a downbeat, `[n]`, and times of the downbeats in seconds.
+
+    `meter`: beats per bar; None for three or four by `meter_odds`.
+    """
     four, three = bar_odds(curves, grid, tables)
-    if meter_odds(grid, tables) > 0.0:
-        return three, find_downbeats(three, grid.beats, (3, 6))
-    if grid.drums and len(grid.beats) >= MIN_BEATS and _has_no_chords(curves, grid, tables):
-        begin, _ = sounding_time_range(curves)
-        places = np.round((grid.beats - max(0.0, begin)) * grid.tempo / 60.0).astype(int)
-        level = _standardise_columns(np.log(grid.parts[:, :2] + 0.1))
-        four = np.asarray(_FROM_START * (places % 4 == 0) + _KICK * (level[:, 0] - level[:, 1]) - LOG_ODDS_BIAS - 1.0)
-    return four, find_downbeats(four, grid.beats)
+    if meter == 4 or (meter is None and meter_odds(grid, tables) <= 0.0):
+        if grid.drums and len(grid.beats) >= MIN_BEATS and _has_no_chords(curves, grid, tables):
+            four = _odds_of_drums(curves, grid)
+        return four, find_downbeats(four, grid.beats)
+    return three, find_downbeats(three, grid.beats, (3, 6) if meter is None else (meter,))
+
+
+def _odds_of_drums(curves: MusicCurves, grid: BeatGrid) -> F64:
+    """Log odds of drums alone, `[n]`, in bars of four from the first stroke."""
+    begin, _ = sounding_time_range(curves)
+    places = np.round((grid.beats - max(0.0, begin)) * grid.tempo / 60.0).astype(int)
+    level = _standardise_columns(np.log(grid.parts[:, :2] + 0.1))
+    return np.asarray(_FROM_START * (places % 4 == 0) + _KICK * (level[:, 0] - level[:, 1]) - LOG_ODDS_BIAS - 1.0)
 
 
 def _has_no_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool:
@@ -92,8 +100,9 @@ def find_downbeats(odds: F64, beats: F64, meters: Sequence[int] = (4,)) -> F64:
     best, chosen = -np.inf, beats[:0]
     for meter in meters:
         score, places = _counted(odds, meter, free)
-        if score + METERS[meter] > best:
-            best, chosen = score + METERS[meter], beats[places == 0]
+        score += METERS.get(meter, 0.0)
+        if score > best:
+            best, chosen = score, beats[places == 0]
     return chosen
 
 

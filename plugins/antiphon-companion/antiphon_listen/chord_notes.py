@@ -192,7 +192,8 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
     notes = tuple(MidiNote(start / beat, (end - start) / beat, key, level) for start, end, key, level in timed)
     write_midi(job.target, [MidiTrack(play, notes, 9 if play == "beats" else 0)], tempo)
     named = sum(label != "N" for _, _, label in chords.spans)
-    found = (f"{named} chords, confidence {chords.confidence:.2f}", f"{tempo:.1f} bpm" if song.grid else "no beat")
+    beaten = f"{tempo:.1f} bpm{f' in {song.meter}' if song.meter else ''}" if song.grid else "no beat"
+    found = (f"{named} chords, confidence {chords.confidence:.2f}", beaten)
     made = [Written(job.target, name, seconds, notes=len(notes), found=found)]
     if chords_out is not None:
         text = chord_text(chords_out.suffix.lower(), chords.spans, seconds, job.source.stem, "Antiphon listen")
@@ -201,7 +202,7 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
     if "analysis" in job.beside:
         stated = plain_result("music", MusicAnalysis(), run.stated(own, chords))
         write_atomic(job.beside["analysis"], (json.dumps(stated) + "\n").encode())
-        made.append(Written(job.beside["analysis"], f"tempo, beats, key, chords and sections of {name}"))
+        made.append(Written(job.beside["analysis"], f"tempo, beats, meter, key, chords and sections of {name}"))
     return tuple(made)
 
 

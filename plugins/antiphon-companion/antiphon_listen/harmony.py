@@ -274,6 +274,11 @@ DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 _NETWORK, _TRIADS = 4.0, 0.4
 """Exponents of the two likelihoods of a step, tuned on songs whose numbers end in 8; below 1, as neighbouring frames
 are not independent."""
+_TONES, _TONES_OF_NONE = 0.2, 0.5
+"""Weight of the tones that sound, in which qualities over one root differ, and of no chord's share in it: at 1 lone
+voices get chords."""
+_ABSENT, _PRESENT, _BASS_TONE = 0.3, 0.7, 0.7
+"""Level of a pitch class, relative to the strongest, that surely is absent and surely sounds; weight of the bass."""
 _MAX_LOG_ODDS = 30.0
 """Maximum of a triad's log odds. A sound far from the data of the triad model is no stronger evidence."""
 
@@ -316,9 +321,9 @@ def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds
     whole = np.minimum(place.astype(int), len(rows) - 1)
     until = total[whole] + (place - whole)[:, None] * rows[whole]
     scores = np.asarray(np.diff(until, axis=0) / np.maximum(np.diff(place), 1e-6)[:, None])
-    fitted = _NETWORK * scores + _TRIADS * _triad_odds(
-        likelihoods(shares(curves.pitch_classes_by_interval(grid)), tables)
-    )
+    classes = shares(curves.pitch_classes_by_interval(grid))
+    known = likelihoods(classes, tables)
+    fitted = _NETWORK * scores + _TRIADS * _triad_odds(known) + _TONES * _tone_odds(classes) * _chord_share(known)
     path = viterbi_states(fitted, SELF_TRANSITION)
     spans = _joined(grid, [LABELS[chord] for chord in path], curves.seconds)
     certain = np.exp(scores[np.arange(len(path)), path])
@@ -326,15 +331,39 @@ def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds
     return SongChords([_add_bass_to_span(span, odds.bass) for span in spans], float(certain.mean()), grid, triads)
 
 
+def _chord_share(likelihoods: F64) -> F64:
+    """Probability of any chord by the triad model, `[n, 1]`."""
+    return np.asarray(1.0 - np.exp(likelihoods[:, NO_CHORD] - np.logaddexp.reduce(likelihoods, axis=1)))[:, None]
+
+
 def _triad_odds(likelihoods: F64) -> F64:
-    """Returns log odds of `LABELS` by the triad model, `[n, 169]`, weighted by the probability of any chord."""
-    whole = np.logaddexp.reduce(likelihoods, axis=1)
-    fits = 1.0 - np.exp(likelihoods[:, NO_CHORD] - whole)
+    """Log odds of `LABELS` by the triad model, `[n, 169]`: of a chord among the triads, weighted by that of any."""
     triads = likelihoods[:, :NO_CHORD]
     share = np.maximum(triads - np.logaddexp.reduce(triads, axis=1)[:, None], -_MAX_LOG_ODDS)
-    out = np.full((len(likelihoods), len(LABELS)), -np.log(NO_CHORD))
-    out[:, :-1] = share[:, _NEAREST_TRIAD]
-    return np.asarray(out * fits[:, None])
+    none = likelihoods[:, NO_CHORD] - np.logaddexp.reduce(likelihoods, axis=1)
+    chords = share[:, _NEAREST_TRIAD] * _chord_share(likelihoods)
+    return np.concatenate([chords, np.maximum(none, -_MAX_LOG_ODDS)[:, None]], axis=1)
+
+
+def _tone_odds(rows: F64) -> F64:
+    """Log odds of the tones of `LABELS` to those that sound, `[n, 169]`; of no chord half those of an average one.
+
+    `rows`: as of `shares`. The network and the triads keep a root's quality too long, and lack some qualities.
+    """
+    level = np.maximum(_BASS_TONE * rows[:, :12], rows[:, 12:])
+    share = (level / (level.max(axis=1, keepdims=True) + 1e-6) - _ABSENT) / (_PRESENT - _ABSENT)
+    odds = np.clip(np.log(np.clip(share, 0.02, 0.98) / (1.0 - np.clip(share, 0.02, 0.98))), -4.0, 4.0)
+    chords = odds @ _TONE_TABLE - np.maximum(odds, 0.0).sum(axis=1, keepdims=True)
+    return np.concatenate([chords, _TONES_OF_NONE * np.median(chords, axis=1, keepdims=True)], axis=1)
+
+
+def _tones(label: str) -> list[bool]:
+    """Whether each pitch class from C on is one of a label's tones."""
+    root, _, kind = label.partition(":")
+    return [(place - SHARP_NAMES.index(root)) % 12 in TONES[kind] for place in range(12)]
+
+
+_TONE_TABLE = np.array([_tones(label) for label in LABELS[:-1]], np.float64).T
 
 
 def _nearest(label: str) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from antiphon.api import F32, F64, Samples, UsageError
 from antiphon.api.backends.analysis import EACH, Analysis, AnalysisRun, Quantity, import_librosa
 from antiphon.api.backends.signal import KEY_NAMES
-from antiphon_listen import bars, beats, harmony, signals, tables
+from antiphon_listen import bars, beats, harmony, meters, signals, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.harmony import SongChords, chord_network, find_chords
 from antiphon_listen.phrases import Structure, find_structure
@@ -71,6 +71,8 @@ _LEAD = RATE // 2
 depend on it."""
 MIN_SECONDS = 3.0
 """Minimum seconds for a tempo."""
+_MIN_METER = 0.4
+"""Minimum probability of a meter that is stated."""
 
 
 class MusicAnalysis(Analysis):
@@ -82,6 +84,9 @@ class MusicAnalysis(Analysis):
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, against half, double and none; 0 to 1."),
         Quantity("beats", "times", "s", "Where a listener would tap."),
         Quantity("downbeats", "times", "s", "The beats that begin bars."),
+        Quantity(
+            "meter", "text", "", '"4/4", "3/4" or "6/8"; none where that is not likely, or no bars are found.', "Meter"
+        ),
         Quantity("key", "text", "", 'Of the whole recording, "C major"; none where that is not likely.', "Key"),
         Quantity("key_confidence", "number", "", "How certain the key is, by chords and pitch classes; 0 to 1."),
         Quantity("chords", "spans", "s", 'In the syntax of Harte: "C:maj", "G:sus4", "A:min7/b3", and "N" for none.'),
@@ -118,6 +123,7 @@ class SongAnalysis:
     structure: Structure | None = None  # its phrases; None where it has too few beats
     octave_share: float = 0.0  # as of `beats.octave_share`
     begin: float = 0.0  # seconds of the recording at which `curves` begin, below 0 where it begins with sound
+    meter: str | None = None  # name of the meter, where it is likely
     attacks: F64 = field(default_factory=lambda: np.zeros(0))  # beats of `grid`, moved to their attacks
 
     def convert_to_recording_times(self) -> SongAnalysis:
@@ -178,12 +184,15 @@ class MusicRun(AnalysisRun):
         if self._peak < _SILENCE_PEAK or len(notes) < 2 or not notes.any():
             return SongAnalysis()
         found, fitted = replace(curves(strength, notes, seconds), drums=self._onsets.has_drums), tables.load()
-        grid, share = beats.track_with_probability(found, fitted) if seconds >= MIN_SECONDS else (None, 0.0)
-        if grid is None:
+        tracked = meters.track(found, fitted) if seconds >= MIN_SECONDS else None
+        if tracked is None:
             return SongAnalysis(found, begin=begin)
-        odds, ones = bars.track_bars(found, grid, fitted)
+        grid, share = tracked.grid, tracked.share
+        odds, ones = bars.track_bars(found, grid, fitted, tracked.meter)
         parts = find_structure(found, grid, odds, ones, tables.load_phrases())
-        return SongAnalysis(found, grid, ones, parts, share, begin, self._attacks.move_to_attacks(grid.beats))
+        meter = meters.NAMES[tracked.meter] if tracked.probability >= _MIN_METER else None
+        attacks = self._attacks.move_to_attacks(grid.beats)
+        return SongAnalysis(found, grid, ones, parts, share, begin, meter, attacks)
 
     def _harmony(self, found: MusicCurves) -> MusicCurves:
         """Curves used for chords and key."""
@@ -221,6 +230,7 @@ class MusicRun(AnalysisRun):
             "tempo_confidence": max(beats.MIN_CONFIDENCE, certain * song.octave_share) if has_tempo else certain,
             "beats": tapped if has_tempo else None,
             "downbeats": ones if has_tempo and len(ones) else None,
+            "meter": song.meter if has_tempo and len(ones) else None,
             "key": KEY_NAMES[key] if key is not None and key_certain >= harmony.MIN_KEY else None,
             "key_confidence": key_certain,
             "chords": chords.spans,

@@ -300,14 +300,6 @@ def test_the_first_beat_may_begin_a_bar_though_nothing_before_it_tells() -> None
 
 
 BEAT = 0.5
-CHORDS = {
-    "C:maj": (36, 60, 64, 67, 72),
-    "A:min7": (45, 57, 60, 64, 67),
-    "D:sus4": (38, 62, 67, 69, 74),
-    "G:7": (43, 59, 62, 65, 67),
-    "C:maj/3": (40, 60, 64, 67, 72),
-    "F:maj7": (41, 60, 64, 65, 69),
-}
 
 
 def drummed(bars: int, bpm: float, kicks: Sequence[int], snares: Sequence[int]) -> np.ndarray:
@@ -347,11 +339,27 @@ def test_drums_alone_begin_with_a_bar(before: float) -> None:
     assert share(bars, np.asarray(values["downbeats"])) == 1.0
 
 
-def loop(chords: Sequence[str], rounds: int = 3, tuning: float = 0.0) -> np.ndarray:
+CHORDS = {
+    "C:maj": (36, 60, 64, 67, 72),
+    "A:min7": (45, 57, 60, 64, 67),
+    "D:sus4": (38, 62, 67, 69, 74),
+    "G:7": (43, 59, 62, 65, 67),
+    "C:maj/3": (40, 60, 64, 67, 72),
+    "F:maj7": (41, 60, 64, 65, 69),
+}
+BLOCKS = {
+    "C:maj": (36, 60, 64, 67), "C:min": (36, 60, 63, 67), "A:min": (45, 60, 64, 69), "D:min": (38, 62, 65, 69),
+    "E:maj": (40, 59, 64, 68),
+}  # fmt: skip
+
+
+def loop(
+    chords: Sequence[str], rounds: int = 3, tuning: float = 0.0, table: Mapping[str, tuple[int, ...]] = CHORDS
+) -> np.ndarray:
     """Each chord for four beats, struck on each."""
     sound = np.zeros(round((4 * BEAT * len(chords) * rounds + 3.0) * RATE))
     for place in range(4 * len(chords) * rounds):
-        for key in CHORDS[chords[place // 4 % len(chords)]]:
+        for key in table[chords[place // 4 % len(chords)]]:
             first = round((0.5 + BEAT * place) * RATE)
             wave = tone(key + tuning, 2 * BEAT, 0.3 if key < 48 else 0.2)
             sound[first : first + len(wave)] += wave
@@ -387,6 +395,46 @@ def test_sevenths_suspensions_and_basses_are_named_in_any_tuning(tuning: float) 
     roots = [(start, end, f"{label[0]}:maj") for start, end, label in spans]
     found = shares(roots, [f"{name[0]}:maj" for name in names])
     assert min(found.values()) > 0.8, found
+
+
+@each("names", [("C:min", "C:maj"), ("C:maj", "C:min"), ("A:min", "D:min", "E:maj", "A:min")])
+def test_triads_over_one_root_and_in_minor_are_named(names: tuple[str, ...]) -> None:
+    spans = chords_of(loop(names, table=BLOCKS))
+    triads = [(start, end, label.replace("min7", "min")) for start, end, label in spans]
+    assert min(shares(triads, names).values()) > 0.6
+
+
+def metered(bar: int, eighth: float, low: Sequence[int], chords: Sequence[int], line: Sequence[int]) -> np.ndarray:
+    """32 bars of `bar` eighths of `eighth` s from 0.5 s on: the eighths of bass, chords and melody."""
+    sound, rng = np.zeros(round((32 * bar * eighth + 3.0) * RATE)), np.random.default_rng(5)
+    for number in range(32):
+        chord = LOOP[number % 4]
+        strokes = [(at, 36 + chord[0] % 12, 0.5) for at in low]
+        strokes += [(at, 60 + tone % 12, 0.15) for at in chords for tone in chord]
+        strokes += [(at, 72 + int(rng.choice(chord)) % 12, 0.25) for at in line]
+        for at, key, level in strokes:
+            first = round((0.5 + (number * bar + at) * eighth) * RATE)
+            wave = tone(key, 2 * eighth, level)
+            sound[first : first + len(wave)] += wave
+    return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
+
+
+METERED = [
+    ("4/4", (8, 0.25, (0, 4), (0, 2, 4, 6), (0, 1, 2, 4, 5, 6))),
+    ("3/4", (6, 0.25, (0,), (2, 4), (0, 2, 3, 4))),
+    ("3/4", (6, 0.2, (0,), (2, 4), (0, 4))),
+    ("6/8", (6, 0.16, (0, 3), (1, 2, 4, 5), (0, 2, 3, 4, 5))),
+]
+"""Meter, and how it is played: by halves and quarters, waltzes, a jig."""
+
+
+@each("meter, played", METERED)
+def test_the_meter_and_its_bars(meter: str, played: tuple[Any, ...]) -> None:
+    values, bar = found(metered(*played)), played[0] * played[1]
+    truth = 0.5 + bar * np.arange(31)
+    assert values["meter"] == meter
+    assert share(values["downbeats"], truth[2:], within=0.07) > 0.9
+    assert share(truth, np.asarray(values["downbeats"][2:-2]), within=0.07) > 0.9
 
 
 def test_without_its_weights_chords_are_triads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from antiphon_library.fingerprints import ShardSet
 
 ANSWER = (
-    "tempo", "tempo_confidence", "beats", "downbeats", "key", "key_confidence", "chords", "sections", "kind",
+    "tempo", "tempo_confidence", "beats", "downbeats", "meter", "key", "key_confidence", "chords", "sections", "kind",
     "kind_confidence",
 )  # fmt: skip
 """Quantities in the answer about one file, beside the duration and those of `only`."""

@@ -27,7 +27,9 @@ COLUMNS = (
     "path duration title artist album genre tempo tempo_confidence key key_confidence kind kind_confidence loudness "
     "problem missing"
 )
-ANALYSED = "duration tempo tempo_confidence beats downbeats key key_confidence chords sections kind kind_confidence"
+ANALYSED = (
+    "duration tempo tempo_confidence beats downbeats meter key key_confidence chords sections kind kind_confidence"
+)
 
 
 def told(done: Done) -> Any:
