@@ -7,8 +7,6 @@ from pathlib import Path
 from antiphon.api import PluginError, Samples, UsageError
 from antiphon.api.backends.analysis import ListeningMix, separated_file
 from antiphon.api.backends.files import (
-    DEFAULT_BPM,
-    MIDI_TICKS,
     AudioWriter,
     MidiNote,
     MidiTrack,
@@ -28,6 +26,8 @@ VOICE_SHARE = 0.25
 """Share of the analysis's progress that the voice separation of `lead` takes."""
 RENDER_BLOCK = 2048
 """Minimum block size in frames for rendering the piano. Block size does not change the samples; this is the fastest."""
+UNKNOWN_BPM, TICKS = 120.0, 960
+"""Tempo of a MIDI file of notes whose tempo is not known; ticks of its beat."""
 POLYPHONY_WARNING = 0.3
 """Mean probability of several voices above which a warning is printed."""
 
@@ -158,7 +158,7 @@ def _transcribe(job: FileJob, source: Path, rate: int, done: float = 0.0) -> Tra
 
 def write_notes(path: Path, found: Transcription, rate: int, bpm: float) -> None:
     """Writes a MIDI file of one track; `bpm` 0 takes MIDI's default. Raises FileError: the file cannot be written."""
-    tempo = found.bpm or bpm or DEFAULT_BPM
+    tempo = found.bpm or bpm or UNKNOWN_BPM
     per_beat = rate * 60.0 / tempo
     first = found.beat * rate
     # a note before the first line would lie before the file; notes are on a line to within a frame
@@ -168,4 +168,4 @@ def write_notes(path: Path, found: Transcription, rate: int, bpm: float) -> None
         MidiNote(max(0.0, n.start - first) / per_beat, (n.end - n.start) / per_beat, n.number, n.velocity)
         for n in found.notes
     )
-    write_midi(path, [MidiTrack("hum", midi_notes, 0)], tempo, 2 * MIDI_TICKS)
+    write_midi(path, [MidiTrack("hum", midi_notes, 0)], tempo, TICKS)

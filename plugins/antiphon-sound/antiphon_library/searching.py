@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import FileError, UsageError
-from antiphon.api.backends.analysis import CLASSES, FIT, HARMONY, analyses
+from antiphon.api import SHARP_NAMES, FileError, UsageError
+from antiphon.api.backends.analysis import FIT, HARMONY, analyses
 from antiphon.api.backends.files import Decoder, printable_path, write_atomic
 from antiphon.api.backends.runtime import ASKER, instead, short_repr, shorten
 from antiphon.api.backends.signal import KEY_NAMES
@@ -42,6 +42,8 @@ from antiphon_library.vector_file import OTHER_KIND, QUANTITY, WEIGHED, sound_fe
 
 # ---- Compatibility of two loops (mashability), with reasons: by the analysis `fit`, else by one rule
 
+CLASSES = len(SHARP_NAMES)
+"""Pitch classes."""
 _KEY = re.compile(r"([A-Ha-h])(#|♯|♭|is|b|es|(?<=[AEae])s)?[\s_:.-]*([a-z]*)", re.I)
 _NATURAL = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11, "h": 11}
 _MODES = {"minor": ("m", "mi", "min", "minor", "moll"), "major": ("maj", "major", "dur")}

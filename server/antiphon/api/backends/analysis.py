@@ -27,7 +27,7 @@ from antiphon.signal.analysis import (
     plain_result,
 )
 from antiphon.signal.features import FEATURE_DEFAULTS, feature_extractor, feature_fault, feature_stream, import_librosa
-from antiphon.signal.fit_vector import CLASSES, FIT, HARMONY, fit_compatibility, transpose_fit
+from antiphon.signal.fit_vector import FIT, HARMONY, fit_compatibility, transpose_fit
 from antiphon.signal.landmarks import ONSET_RISE, ONSETS_APART, level_rises, piece_frames, unpack_landmarks
 from antiphon.signal.listening_mix import ListeningMix, listening_mono
 from antiphon.signal.loudness import K_STATE, QUIETEST, LoudnessMeter, gated_loudness, k_sections, k_weigh, lufs_of

@@ -16,8 +16,6 @@ from antiphon.files.own_files import (
 )
 from antiphon.files.pipes import input_file as standard_input
 from antiphon.files.scores.midi_song import (
-    DEFAULT_BPM,
-    TICKS as MIDI_TICKS,
     MidiNote,
     MidiSong,
     MidiTrack,
