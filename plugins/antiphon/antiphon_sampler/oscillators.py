@@ -16,8 +16,8 @@ from antiphon_sampler.sounds import Sounds
 _Wave = NDArray[np.float64]
 LEVEL, DULL = 0.3, 0.14
 """Factor of an oscillator, as in Strudel, where a sample has 1; and RMS of a noise."""
-ENVELOPE = (0.05, 0.6)
-"""Seconds of the decay, and the level after it, of a note without an envelope of its own, as in Strudel."""
+ENVELOPE = (0.001, 0.05, 0.6)
+"""Seconds of attack and decay, and the level after them, of a note without an envelope of its own, as in Strudel."""
 CRACKLES, CRACKLE = 24.0, 0.8
 """Crackles a second, and their greatest peak."""
 SPREAD = (-2.5, -1.0, 0.0, 1.5, 3.0)
@@ -96,7 +96,7 @@ def _wave(name: str, periods: int, frames: int, rate: int, seed: int = 0) -> _Wa
         "sine": n == 1,
         "triangle": np.where(n % 2, np.sin(0.5 * math.pi * n) / n**2, 0.0),
         "square": (n % 2) / n,
-        "sawtooth": 1.0 / n,
+        "sawtooth": (-1.0) ** (n + 1) / n,
         "pulse": (1.0 - np.exp(-2j * math.pi * PULSE * n)) / n,
     }[name]
     spectrum = np.zeros(frames // 2 + 1, np.complex128)

@@ -260,7 +260,7 @@ class Sampler(Processor):
         elif row >= self._first_tone:
             sounds, row = self._tones, row - self._first_tone
             if values.attack == values.decay == values.sustainlevel == 0.0:
-                values.decay, values.sustainlevel = ENVELOPE
+                values.attack, values.decay, values.sustainlevel = ENVELOPE
         assert sounds is not None
         place = sounds.place(row, index, event.value)
         sample = sounds.decode(place) if self._in_place else sounds.get(place)
