@@ -118,10 +118,11 @@ def test_a_kill_at_each_of_twenty_moments(
     assert server.stop(signal.SIGINT) == 0
     takes = sorted(server.home.glob("take*.wav"), key=lambda take: take.stat().st_mtime)
     heard = np.concatenate([soundfile.read(take, dtype="float32")[0][:, 0] for take in takes])
-    silent = np.concatenate(([0], (np.abs(heard[4800:-4800]) < 1e-4).astype(np.int8), [0]))
+    heard = heard[np.flatnonzero(np.abs(heard) > 0.1)[0] : -4800]  # before it the patch was not there yet
+    silent = np.concatenate(([0], (np.abs(heard) < 1e-4).astype(np.int8), [0]))
     edges = np.flatnonzero(np.diff(silent))
     gaps = (edges[1::2] - edges[::2]) / 48000
-    step = float(np.abs(np.diff(heard[4800:-4800])).max())
+    step = float(np.abs(np.diff(heard)).max())
     figure(
         f"{MOMENTS} kills, longest gap {max(gaps, default=0.0):.3f} s, largest step {step:.4f}, {missed} blocks missed"
     )

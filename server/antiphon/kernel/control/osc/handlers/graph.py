@@ -84,7 +84,7 @@ def patch_redo(ask: OscCall) -> None:
 
 @osc("/patch/list", once=True)
 def patch_list(ask: OscCall) -> None:
-    """Answers `/patch/list.reply s:name…`."""
+    """Answers `/patch/list.reply s:name…`; where that is more than a datagram, or by TCP 128 KiB, `/remark` says so."""
     ask.server.patch_questions.ask(ask.peer)
 
 
