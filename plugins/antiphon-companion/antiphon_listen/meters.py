@@ -21,7 +21,7 @@ BEATS = (2, 3, 4, 6)
 """Beats per bar of the meters; two are dotted quarters and six are eighths of 6/8."""
 NAMES = {2: "6/8", 3: "3/4", 4: "4/4", 6: "6/8"}
 _USUAL_METER = NAMES[4]
-_MIN_ODDS = 0.5
+_MIN_ODDS = 1.0
 """Minimum log odds of another meter to four: records are in four far more often than the pieces of the fit."""
 _USUAL = 100.0
 """Tempo in bpm at which the features of the tempo are 0."""
