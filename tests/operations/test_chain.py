@@ -12,8 +12,10 @@ from tests import audio
 from tests.cli.conftest import Command
 
 import antiphon
+from antiphon.kernel.errors import PluginError
 from antiphon.kernel.plugins import loader
 from antiphon.offline.file_job import needed
+from antiphon.operations.chain import MAX_TRIES
 from antiphon_model.tests import exports
 
 RATE = 48000
@@ -97,6 +99,27 @@ def test_after_reset_a_chain_is_as_new() -> None:
     np.testing.assert_array_equal(chain.process(SOUND), first)
 
 
+@pytest.mark.parametrize("first", [32, 480, 2048])
+def test_latency_before_the_first_block_holds(first: int) -> None:
+    with antiphon.Chain(("denoise", {"latency": "low"}), rate=RATE, channels=2) as chain:
+        late, made = chain.latency, split(chain, [first])
+        assert chain.latency == late
+    with antiphon.Chain(("denoise", {"latency": "low"}), rate=RATE, channels=2) as chain:
+        np.testing.assert_array_equal(made, split(chain, [256]))
+
+
+def test_a_chain_that_failed_tries_again_a_few_times() -> None:
+    loud, quiet = np.full((1, 4800), 3e38, np.float32), np.full((1, 48000), 0.1, np.float32)
+    with antiphon.Chain(("gain", {"gain": 2.0}), rate=RATE) as chain:
+        for _ in range(MAX_TRIES):
+            with pytest.raises(PluginError, match="gain failed"):
+                chain.process(loud)
+            assert chain.process(quiet)[0, -1] == pytest.approx(0.2)
+        with pytest.raises(PluginError, match="gain failed"):
+            chain.process(loud)
+        assert chain.process(quiet)[0, -1] == pytest.approx(0.1)
+
+
 def test_after_reset_the_beat_begins_anew() -> None:
     with antiphon.Chain(("tremolo", {"beats": 0.75}), rate=RATE, channels=2) as chain:
         first = split(chain, [256])
@@ -165,6 +188,27 @@ def test_a_module_of_torch_is_a_step_of_a_chain() -> None:
     gc.collect()
     assert not file.exists()
     assert turned.training
+
+
+def test_each_call_of_a_model_begins_anew() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Count(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """Adds the number of its hop."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("n", torch.zeros(1))
+
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            y = x * 0 + self.n
+            self.n = self.n + 1.0
+            return y
+
+    with antiphon.Chain(antiphon.Model(Count(), hop=512), rate=RATE) as chain:
+        first, second = (chain(np.ones(4800, np.float32)) for _ in range(2))
+    assert np.flatnonzero(np.diff(first)).tolist() == list(range(511, 4799, 512))
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize(

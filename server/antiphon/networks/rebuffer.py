@@ -114,10 +114,11 @@ class Rebuffer:
                 begin_hop(self.words)
 
     def clear(self) -> None:
-        """Discards the partial hop, and plays silence until that hop is answered."""
+        """Discards the partial hop, and plays silence until that hop is answered; the clock may be another then."""
         self.filling.fill(0.0)
         self.playing.fill(0.0)
         self._words[HopWord.FIRST] = self.number
+        self._words[HopWord.FILL] = -1
 
 
 FADE = 0.010

@@ -37,7 +37,9 @@ TEMPO = 120.0
 """Tempo in bpm for processors that follow the beat."""
 _FLOAT, _ARRAY = np.dtype(np.float32), np.ndarray
 _HELD = 256
-"""Block size in frames if the first block is too short to prepare for."""
+"""Block size in frames that a chain is prepared for first."""
+MAX_TRIES = 8
+"""Number of failures after which a processor passes its input for good."""
 
 
 class Model:
@@ -171,6 +173,7 @@ class Chain:
         self._usual: tuple[int, ...] = ()
         self._closed = False
         self._reported: dict[tuple[int, int], float] = {}
+        self._tries: dict[int, int] = {}
 
     _gives_notes = False
 
@@ -277,19 +280,30 @@ class Chain:
         time = self._time
         y = plan.run(frames, time)
         if plan.failures:
-            failure = plan.failures[0]
+            failure, failed = plan.failures[0], {failure.number for failure in plan.failures}
             plan.failures.clear()
+            for number in failed:
+                self._tries[number] = self._tries.get(number, 0) + 1
+                if self._tries[number] <= MAX_TRIES:
+                    plan.hosts[number].reset()
             raise PluginError(f"{failure.name} failed: {failure.reason}")
         time.sample += frames
         time.beat += frames * time.tempo / (60.0 * self.rate)
         return y
 
     def _set_block_length(self, frames: int) -> None:
-        """Prepares for blocks of that length, which machine code then processes as a whole."""
+        """Prepares for blocks of that length, which machine code then processes as a whole.
+
+        A chain that would be later or earlier for them stays as it is, as one with latency does for shorter blocks,
+        whose networks would answer later: latency and samples are those from the start.
+        """
         self._fixed = True
+        if frames < _HELD and self.plan.latency:
+            return
         if MIN_BLOCK <= frames <= MAX_BLOCK and frames != self.plan.spec.block and not self._time.sample:
-            close_hosts(self.plan.hosts.values(), {})
-            self.plan = self._prepared(frames)
+            made, old = self._prepared(frames), self.plan
+            self.plan = made if made.latency == old.latency else old
+            close_hosts((old if self.plan is made else made).hosts.values(), {})
 
     def _prepared(self, block: int) -> Plan:
         known = loaded()
