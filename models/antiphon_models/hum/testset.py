@@ -192,6 +192,8 @@ def _cached(work: Path, name: str, make: Make) -> Clip:
     )
 
 
+MOST_PITCH = 128.0
+"""Maximum pitch of a note, MIDI number with a fraction."""
 NOTES = (".txt", ".csv", ".mid", ".midi")
 """Suffixes of note files."""
 FILES = (
@@ -241,7 +243,12 @@ def _csv(path: Path) -> list[tuple[float, float, float]]:
             raise UsageError(
                 f"{path}, line {number}: three numbers are wanted, seconds from, to, MIDI number"
             ) from None
-        rows.append((start, end, pitch))
+        if not 0.0 <= pitch <= MOST_PITCH:
+            raise UsageError(
+                f"{path}, line {number}: {pitch:g} is no MIDI number, which goes from 0 to 127; is it in Hz?"
+            )
+        if end > start:  # a note of no length cannot be found
+            rows.append((start, end, pitch))
     if not rows:
         raise UsageError(f"{path} holds no notes; a line a note is wanted: seconds from, to, MIDI number")
     return rows

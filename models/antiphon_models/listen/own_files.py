@@ -12,6 +12,7 @@ import numpy as np
 import soxr
 
 from antiphon.api import FileError, UsageError
+from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import READ_SUFFIXES, read_sound
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.listen.evaluation import SONGS, SYSTEMS, ListenEvaluation, MusicEstimate, figures
@@ -66,7 +67,7 @@ class _OneQuantity(Evaluation):
             except (FileError, UsageError) as error:
                 ask.say(f"{name} is left out: {error}")
                 continue
-            mono = np.asarray(soxr.resample(sound.samples.mean(axis=0), sound.rate, RATE), np.float32)
+            mono = np.asarray(soxr.resample(listening_mono(sound.samples), sound.rate, RATE), np.float32)
             yield "", replace(truth, name=name, sound=mono)
         for soundfont in () if ask.files else SOUNDFONTS:
             for folder in songs(ask.data, TEST, ask.limit or SONGS):

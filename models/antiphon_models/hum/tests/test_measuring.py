@@ -82,6 +82,11 @@ def test_files_of_ones_own_need_notes_beside_them(tmp_path):
         own_clip(path)
     path.with_suffix(".csv").write_text("start,end,number\n0.5,0.9,60\n1,1.4,64\n")
     assert own_clip(path).notes.tolist() == [[0.5, 0.9, 60.0], [1.0, 1.4, 64.0]]
+    path.with_suffix(".csv").write_text("0.5,0.9,60\n0.9,0.9,62\n")
+    assert own_clip(path).notes.tolist() == [[0.5, 0.9, 60.0]]
+    path.with_suffix(".csv").write_text("0.5,0.9,261.6\n")
+    with pytest.raises(UsageError, match=r"line 1: 261\.6 is no MIDI number"):
+        own_clip(path)
     path.with_suffix(".csv").write_text("0.5,0.9,60\n1,oops,64\n")
     with pytest.raises(UsageError, match="line 2: three numbers"):
         own_clip(path)

@@ -57,6 +57,26 @@ def test_sounds_with_their_truth_beside_them_are_measured(
             next(evaluation.scores(ask))  # before anything is measured
 
 
+def test_a_side_that_is_the_other_turned_over_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tone = np.sin(np.arange(16000) / 8.0).astype(np.float32)
+    with AudioWriter(tmp_path / "a.wav", 8000, 2, "PCM_16") as writer:
+        writer.write(np.stack([tone, -tone]))
+    (tmp_path / "a.bpm").write_text("120")
+    levels: list[float] = []
+
+    def estimate(song: object) -> MusicEstimate:
+        levels.append(float(np.std(getattr(song, "sound", song))))
+        return FOUND
+
+    evaluation = Tempi()
+    monkeypatch.setattr(
+        own_files, "SYSTEMS", {system.name: lambda song: estimate(song) for system in evaluation.systems}
+    )
+    ask = EvaluationRequest(tmp_path, tmp_path, files=(tmp_path / "a.wav",), systems=("listen",))
+    list(evaluation.scores(ask))
+    assert min(levels) > 0.5
+
+
 def test_a_sound_is_found_in_any_case_and_named_by_its_place_and_an_annotation_without_one_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
