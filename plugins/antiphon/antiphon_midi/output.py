@@ -11,7 +11,7 @@ from typing import NamedTuple
 from antiphon.api import PEDAL
 from antiphon.api.backends.transports import (
     NODE_EVENTS,
-    Beat,
+    NOW,
     ClearSchedule,
     EmittedEvent,
     EngineEffect,
@@ -50,8 +50,13 @@ class _Waiting(NamedTuple):
     message: bytes
     but: str
     name: str
-    by_beat: bool
+    when: When
     emitted: bool
+
+    @property
+    def by_beat(self) -> bool:
+        """Whether it has its time in beats."""
+        return not isinstance(self.when, Now | Sample)
 
 
 _open: weakref.WeakSet[MidiOut] = weakref.WeakSet()
@@ -93,7 +98,7 @@ class MidiOut:
         self._last: NodeEvent | None = None
         self._nodes: set[int] = set()
         self._sounding: dict[_Note, _Waiting] = {}
-        self._given: dict[tuple[str, _Note], Beat] = {}  # begun at a beat by a sender that has given no end
+        self._given: dict[tuple[str, _Note], When] = {}  # begun at a beat by a sender that has given no end
         # an earlier process may have used any channel of gear that sounds on without it
         self._channels = set() if server.fresh else set(CHANNELS)
         self._reached: set[str] = set()
@@ -110,7 +115,7 @@ class MidiOut:
             self.silence()
         elif isinstance(effect, ClearSchedule):
             ends = [w for w in (*self._samples, *self._beats) if w.message[0] & 0xF0 == midi.NOTE_OFF]
-            self._samples, self._beats = [w._replace(at=0.0, by_beat=False) for w in ends], []
+            self._samples, self._beats = [w._replace(at=0.0, when=NOW) for w in ends], []
             heapq.heapify(self._samples)
             self._due()
         elif isinstance(effect, NODE_EVENTS) and self._ports.outputs and not self._again(effect):
@@ -127,7 +132,8 @@ class MidiOut:
         kind, note = message[0] & 0xF0, (sender, ((message[0] & 0x0F) + 1, message[1], name))
         if kind in (midi.NOTE_ON, midi.NOTE_OFF):
             self._given.pop(note, None)
-            if kind == midi.NOTE_ON and message[2] and isinstance(when, Beat) and len(self._given) < MAX_MESSAGES:
+            by_beat = not isinstance(when, Now | Sample)
+            if kind == midi.NOTE_ON and message[2] and by_beat and len(self._given) < MAX_MESSAGES:
                 self._given[note] = when
         self._play(when, message, "", name)
         return True
@@ -198,10 +204,12 @@ class MidiOut:
             self.dropped += 1
             return
         self._serial += 1
-        by_beat = isinstance(when, Beat)
-        at = self._server.beat_of(when) if by_beat else 0.0 if isinstance(when, Now) else self._server.due(when)
-        waiting = self._beats if by_beat else self._samples
-        heapq.heappush(waiting, _Waiting(at, self._serial, message, but, name, by_beat, emitted))
+        waiting = _Waiting(0.0, self._serial, message, but, name, when, emitted)
+        if waiting.by_beat:
+            heapq.heappush(self._beats, waiting._replace(at=self._server.beat_of(when)))
+        else:
+            at = 0.0 if isinstance(when, Now) else self._server.due(when)
+            heapq.heappush(self._samples, waiting._replace(at=at))
         self._due()
 
     def _due(self) -> None:
@@ -219,7 +227,7 @@ class MidiOut:
             self._timer = None
         delays = [(waiting[0].at - now) / self._server.rate for waiting in (self._samples,) if waiting]
         if self._beats:
-            delays.append((self._server.due(Beat(self._beats[0].at)) - now) / self._server.rate)
+            delays.append((self._server.due(self._beats[0].when) - now) / self._server.rate)
         if self._beats or any(on.by_beat for on in self._sounding.values()):
             delays.append(WATCH_SECONDS)
         if delays:

@@ -6,10 +6,11 @@ import pytest
 from tests.control.rig import CATALOG
 from tests.control.test_notes import HEARS, PLAYS
 
-from antiphon.api.backends.transports import NOW, Beat, OscRequest, RequestError, Sample, ServeSettings, When, encode
+from antiphon.api.backends.transports import NOW, OscRequest, RequestError, Sample, ServeSettings, When, encode
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.engine.link import PlayedNote
 from antiphon.kernel.graph.patch import parse
+from antiphon.kernel.session.commands import Beat
 from antiphon.web import control_status
 from antiphon_midi.output import send_out
 from antiphon_midi.tests.midi_rig import FakeMidi, H, MidiStage, staged, with_midi

@@ -13,7 +13,6 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, EngineEffect, NodeEvent, NodeSet
 from antiphon.kernel.session.commands import (
     NOW,
-    Beat,
     Bend,
     ClearSchedule,
     Command,
