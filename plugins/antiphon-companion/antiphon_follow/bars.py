@@ -130,7 +130,8 @@ class BarFilter:
     """Posterior over (beat of the bar, period, phase), advanced by frames.
 
     `rate`: frames per second. `low`, `high`: range of the tempo, bpm. `meters`: beats per bar to choose from. `gain`:
-    nats per frame by which a certain beat predicts the input better than chance; 0 for noise.
+    nats per frame by which a certain beat predicts the input better than chance; 0 for noise. `regular`: set from
+    outside, 0 to 1, how evident the beat is otherwise.
     After `step`: `phase` within the beat, `period` in seconds, `place` in the bar, `meter`, `sureness` 0 to 1.
     """
 
@@ -178,7 +179,7 @@ class BarFilter:
         for number, (meter, _) in enumerate(self._places):
             weight = (0.8 if meter == max(self.meters) else 0.2) / meter if len(self.meters) > 1 else 1.0 / meter
             self._state[number * self._n : (number + 1) * self._n] = share * weight
-        self._marks[:], self._prior[:], self.gain = self._usual, 1.0, 0.0
+        self._marks[:], self._prior[:], self.gain, self.regular = self._usual, 1.0, 0.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness = 0.0, 60.0 / USUAL_BPM, 0, self.meters[0], 0.0
         self._ahead = 0.0
 
@@ -251,7 +252,8 @@ class BarFilter:
         index = np.arange(top - window, top + window + 1)
         wrapped = index % fine
         centre = float((phases[wrapped] * (index + 0.5)).sum() / max(phases[wrapped].sum(), 1e-12)) / fine
-        self.sureness = float(sums[top]) * min(max(self.gain / self.usual_gain, 0.0), 1.0)
+        evident = max(self.gain / self.usual_gain, self.regular)
+        self.sureness = float(sums[top]) * min(max(evident, 0.0), 1.0)
         # states before the beat's line belong to the beat that comes if the centre lies behind it
         shares = np.zeros(self._layers)
         turn = index // fine - math.floor(centre)

@@ -240,7 +240,7 @@ class ScorePlayer:
         self._sounded = [deque[float](maxlen=SOUNDED) for _ in range(128)]
         self._note_at, self._since, self._band.late = -NOTES_SECONDS, 0.0, 0.0
         self.phase, self.period, self.place, self.meter, self.sureness, self.bar = 0.0, 0.5, 0, 4, 0.0, 0
-        self.turn = 0
+        self.turn = self._octave = 0
         self._place(0.0)
 
     def _place(self, position: float) -> None:
@@ -287,7 +287,10 @@ class ScorePlayer:
                 self.follower.behind.clear()
                 self._others(io, begin, done, event.offset)
                 done, self._note_at, self._band.late = max(done, event.offset), begin, 0.0
-                self.follower.note(begin + event.offset / self._rate, event.number, event.value)
+                before = self.follower.onset
+                self.follower.note(begin + event.offset / self._rate, self._written(event.number), event.value)
+                if self.follower.onset == before + 1:
+                    self._octave = self._octave_of(event.number)
         self._others(io, begin, done, io.frames)
 
     def _take_sound_notes(self, frames: int) -> None:
@@ -299,8 +302,15 @@ class ScorePlayer:
             elif heard:
                 note = heard.popleft()
                 if note.at >= self._since and not self._own(note):
-                    follower.take_sound_note(note.at, note.number, note.sure)
+                    before = follower.onset
+                    follower.take_sound_note(note.at, self._written(note.number), note.sure)
                     self._band.late = self._late
+                    if behind := follower.behind:  # the notes that begin the score
+                        self._octave = self._octave_of(behind[0][1])
+                        for place, (at, number) in enumerate(behind):
+                            behind[place] = at, min(127, max(0, number - self._octave))
+                    elif note.sure and note.below < SOFTER and follower.onset == before + 1:
+                        self._octave = self._octave_of(note.number)
 
     def _own(self, note: SoundNote) -> bool:
         """Whether a sound note belongs to the other parts; not if the player is expected to play it."""
@@ -315,7 +325,16 @@ class ScorePlayer:
         straight, bound, _ = follower.straight(note.at)
         expected = follower.begun and straight < bound + LATE_QUARTERS and note.below < SOFTER
         near = follower.onsets[follower.onset : follower.onset + 2] if expected else ()
-        return not any(note.number in onset.numbers for onset in near)
+        return not any(note.number - self._octave in onset.numbers for onset in near)
+
+    def _written(self, number: int) -> int:
+        """The score's note for a note of the player: a repeated one in another octave is no part of the one before."""
+        return min(127, max(0, number - self._octave)) if self.follower.begun else number
+
+    def _octave_of(self, number: int) -> int:
+        """Semitones by which the player plays in another octave than the score, by the last note that fits it."""
+        numbers = self.follower.onsets[self.follower.onset].numbers
+        return min((number - one for one in numbers if (number - one) % 12 == 0), key=abs, default=self._octave)
 
     def _others(self, io: IO, begin: float, first: int, last: int) -> None:
         if self.follower.behind:  # they begin where the player is, not where the player was

@@ -6,6 +6,8 @@ The state of the network (GRU) covers all past notes; the filter turns its frame
 from __future__ import annotations
 
 import math
+from collections import deque
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,12 @@ _REGISTERS = (43, 52, 60, 69, 79)
 _AGAIN_FRAMES = 60
 """Number of frames within which an equal pitch counts as a repeated note."""
 _RING, _MOST_LOUD = 256, 2.5
+LEAST_EVEN, MOST_EVEN = 6, 8
+"""Onsets, and half beats from first to last, from which a line through them counts; and onsets that it rests on."""
+EVEN, UNEVEN, EVEN_PERIOD, EVEN_PHASE = 0.04, 0.08, 0.06, 0.35
+"""Standard deviation of onsets from their line, in beats, at which the beat is evident, and from which it is not;
+relative distance of their period from the filter's, and of their line from its, in half beats, within which they
+agree."""
 _CHORD_SPREAD = 0.04
 """Seconds after an onset within which others are of the same chord."""
 
@@ -158,12 +166,50 @@ def _octave_spread_matrix() -> F64:
     return (1.0 - 2.0 * OTHER_OCTAVE) * same + OTHER_OCTAVE * (slower + faster)
 
 
+class EvenOnsets:
+    """The last onsets, and whether they lie on an even line of half beats, as a player's who keeps a tempo do."""
+
+    def __init__(self) -> None:
+        self._times = deque[float](maxlen=MOST_EVEN)
+
+    def clear(self) -> None:
+        """Forgets all onsets."""
+        self._times.clear()
+
+    def add(self, at: float) -> None:
+        """Adds an onset, in seconds."""
+        self._times.append(at)
+
+    def regular(self, beats: BarFilter, now: float) -> float:
+        """How evident the beat of `beats` is by the onsets, 0 to 1; 0 where they have another period or phase."""
+        times, half = self._times, beats.period / 2.0
+        count = len(times)
+        if count < LEAST_EVEN:
+            return 0.0
+        places = [0.0]
+        for before, at in pairwise(times):
+            places.append(places[-1] + max(1, round((at - before) / half)))
+        middle, mean = sum(places) / count, sum(times) / count
+        spread = sum((place - middle) ** 2 for place in places)
+        step = sum((place - middle) * at for place, at in zip(places, times, strict=True)) / spread
+        off = math.sqrt(
+            sum((at - mean - (place - middle) * step) ** 2 for place, at in zip(places, times, strict=True)) / count
+        )
+        on_line = abs(
+            (2.0 * (beats.phase - (now - mean - (places[-1] - middle) * step) / beats.period) + 0.5) % 1.0 - 0.5
+        )
+        if abs(step / half - 1.0) > EVEN_PERIOD or on_line > EVEN_PHASE or places[-1] < LEAST_EVEN:
+            return 0.0
+        return min(1.0, max(0.0, (UNEVEN - off / beats.period) / (UNEVEN - EVEN)))
+
+
 class NoteBeats:
     """Beats in a stream of notes. `seconds`: the time up to which it is processed."""
 
     def __init__(self, low: float, high: float, meters: tuple[int, ...] = METERS) -> None:
         self.filter = BarFilter(FRAMES_PER_SECOND, low, high, meters, GAIN)
         self._features, self._network = NoteFrames(), BeatPredictor(network_weights(MODEL))
+        self._even = EvenOnsets()
         self._tables = self.filter.tables(_octave_spread_matrix())
         self.clear()
 
@@ -173,6 +219,7 @@ class NoteBeats:
         self._features.clear()
         self._network.clear()
         self._frames, self._quiet, self._coming = 0, 0, list[tuple[int, float]]()
+        self._even.clear()
         self._onset_at = self._struck_at = -math.inf
 
     @property
@@ -187,6 +234,7 @@ class NoteBeats:
         """Takes a note that begins in the coming frame, at that second."""
         if at - self._onset_at > _CHORD_SPREAD:
             self._onset_at = at
+            self._even.add(at)
         self._coming.append((number, velocity))
 
     def step(self) -> None:
@@ -206,3 +254,4 @@ class NoteBeats:
         if self._onset_at > self._struck_at:
             self._struck_at = self._onset_at
             self.filter.onset(self.seconds - self._onset_at)
+            self.filter.regular = self._even.regular(self.filter, self.seconds)

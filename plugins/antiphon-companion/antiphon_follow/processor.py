@@ -7,7 +7,9 @@ With a score, the worker detects the notes in the sound.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +57,12 @@ NEW_SECONDS = 8.0
 """Seconds of coasting after which a note starts tracking anew, and the clock takes the bar again."""
 START_BEATS = 1.5
 """Beats of sure tracking before a waiting clock starts with the player's next bar."""
-WAIT_BEATS = 16.0
-"""Beats after the first note, by the waiting clock's tempo, after which it starts without the player's beat."""
+COUNT, UNEVEN_TAP = 4, 0.25
+"""Taps that start a waiting clock, a beat after the last; relative deviation of their intervals from the mean."""
 _EARLY_BLOCKS = 1.5
 """Blocks before a bar line within which a waiting clock starts, as the estimate changes from block to block."""
+PASSED_BEATS = 0.2
+"""Beats after a bar line within which a waiting clock still starts: a note may move the estimate over the line."""
 _LEAST_CHANGE = 0.005
 """Minimum relative change of the tempo that `drive=tempo` applies."""
 _MAX_MISSING = 100
@@ -176,6 +180,7 @@ class Follow(Processor):
             bars = self._concert.numbers
             self.vocabulary = {"from": (str(min(bars)), str(max(bars)))}
         self._io: IO | None = None
+        self._taps = deque[float](maxlen=COUNT)
         self._forget()
 
     def reset(self) -> None:
@@ -192,8 +197,9 @@ class Follow(Processor):
         if self._concert is not None:
             self._concert.clear()
         self._begin, self._note_at, self._heard_at = -1, -1.0, 0.0
-        self._first_at, self._led = math.inf, True
+        self._led = True
         self._missing, self._until, self._tap_at = 0, -1, -10.0
+        self._taps.clear()
         self._read = self._by_sound = False
         self._alone, self._entered, self._pulls = 0.0, False, False
 
@@ -283,8 +289,6 @@ class Follow(Processor):
     def _note(self, start: float, event: Event, place: int) -> int:
         if event.kind == "on" and event.value > 0.0:
             at = start + event.offset / self._rate
-            if self._note_at < 0.0 or at - self._note_at > NEW_SECONDS:
-                self._first_at = at
             self._note_at = at
             self._notes.note(at, event.number, event.value)
         return place + 1
@@ -303,6 +307,7 @@ class Follow(Processor):
             since = at - self._tap_at
             answer.tapped(since if since < _TAP_SECONDS else math.inf, (offset - io.frames) / self._rate)
             self._tap_at = at
+            self._taps.append(at)
         if downbeat or (answer.octave, answer.moved) != before:
             self._entered = False
             self._count.correct()
@@ -376,7 +381,7 @@ class Follow(Processor):
         io.steer(tempo, min(max(ahead, (low / tempo - 1.0) / 2.0), (high / tempo - 1.0) / 2.0))
 
     def _wait(self, io: IO, tempo: float, *, led: bool) -> None:
-        """Starts a waiting clock: at the player's bar line, or with a note that comes long after the first."""
+        """Starts a waiting clock: at the player's bar line, or after four taps."""
         count, answer, own = self._count, self._answer, io.time.tempo
         before, self._led = self._led, led
         if not led:
@@ -387,11 +392,21 @@ class Follow(Processor):
         left = -(answer.place + answer.phase + self._lead(io) / answer.period) % answer.meter
         now = (io.time.sample + io.frames - self._begin) / self._rate
         if count.following and count.sure >= START_BEATS:
+            left -= answer.meter * (left > answer.meter - PASSED_BEATS)
             if left < _EARLY_BLOCKS * io.frames / self._rate / answer.period:
                 count.correct()
                 io.steer(tempo, 0.0, line - left)
-        elif now - self._note_at <= io.frames / self._rate and now - self._first_at > WAIT_BEATS * 60.0 / own:
-            io.steer(own, 0.0, line)
+        elif (beat := self._counted_in()) and now + self._lead(io) >= self._taps[-1] + beat:
+            io.steer(60.0 / beat, 0.0, line)
+            self._taps.clear()
+
+    def _counted_in(self) -> float:
+        """Seconds of a beat by four taps; 0 without them, or where they are uneven."""
+        if len(self._taps) < COUNT:
+            return 0.0
+        beat = (self._taps[-1] - self._taps[0]) / (COUNT - 1)
+        off = max(abs(later - at - beat) for at, later in pairwise(self._taps))
+        return beat if 60.0 / MOST <= beat <= 60.0 / LEAST and off <= UNEVEN_TAP * beat else 0.0
 
     def _post(self, hop: int, sound: Samples) -> None:
         assert self._io is not None

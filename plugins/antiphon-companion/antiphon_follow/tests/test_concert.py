@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -178,3 +179,17 @@ def test_many_notes_at_once_are_taken_in_the_time_of_a_block_each_at_its_own(tmp
     concert.hear(SoundNote(2.0, 60))
     assert turn_of(concert, 2.1) == 6
     assert concert.follower.onset == 4
+
+
+def test_a_voice_an_octave_below_is_followed_note_by_note() -> None:
+    player = ScorePlayer(Path(__file__).parents[4] / "library" / "ode.musicxml", "", RATE)
+    tune = [one.numbers[0] for one in player.follower.onsets[:12]]
+    assert any(first == second for first, second in pairwise(tune)), "repeated notes are in it"
+    places = []
+    for n, number in enumerate(tune):
+        player.hear(SoundNote(1.0 + 0.6 * n, number - 12))
+        for block in range(8):
+            io: Any = SimpleNamespace(events_in=(), frames=BLOCK, emit=lambda event: None)
+            player.play(io, 1.17 + 0.6 * n + block * BLOCK / RATE, 0.0)
+        places.append(player.follower.onset)
+    assert places[4:] == [*range(4, 12)]

@@ -395,12 +395,35 @@ def test_a_clock_that_is_stopped_is_not_begun_by_a_player() -> None:
     assert (rows[rows[:, 0] > 1.1, 3] == 0.0).all()
 
 
-def test_notes_without_a_beat_begin_a_clock_after_sixteen_beats_of_its_own() -> None:
-    notes = [(0.5 + 2.4 * n, 60, 0.5) for n in range(10)]
-    rows = clock_of(notes, 20.0, "beat", waits=True)
-    line = float(np.interp(0.0, rows[rows[:, 4] > 0.0, 1], rows[rows[:, 4] > 0.0, 0]))
-    expected = next(at for at, *_ in notes if at - 0.5 > 8.0)
-    assert line == pytest.approx(expected, abs=0.03)
+def test_notes_without_a_beat_begin_no_clock() -> None:
+    times = np.cumsum(np.random.default_rng(3).exponential(0.6, 30))
+    rows = clock_of([(float(at), 60, 0.5) for at in times], 16.0, "beat", waits=True)
+    assert (rows[:, 4] == 0.0).all(), "it would begin in a tempo that nobody plays"
+
+
+def test_four_taps_begin_a_clock_that_waits() -> None:
+    beat = 60.0 / 92.0
+    taps = [SetParam("follow", "tap", True, when=Sample(round((1.0 + n * beat) * RATE))) for n in range(4)]
+    rows = clock_of([], 6.0, "beat", commands=taps, waits=True)
+    goes = rows[:, 4] > 0.0
+    line = float(np.interp(0.0, rows[goes, 1], rows[goes, 0]))
+    assert line == pytest.approx(1.0 + 4 * beat, abs=2.0 * BLOCK / RATE)
+    assert rows[goes, 2][1:] == pytest.approx(92.0, abs=0.5)
+
+
+def test_an_even_tune_is_sure_within_six_beats() -> None:
+    random = np.random.default_rng(5)
+    for beat in (60.0 / 72.0, 0.6, 0.5):
+        beats = NoteBeats(50.0, 200.0)
+        tune = [(1.0 + n * beat + random.normal(0.0, 0.012), 60 + (0, 0, 1, 3, 3, 1, 0)[n]) for n in range(7)]
+        while beats.seconds < 1.0 + 6.0 * beat:
+            for at, note in tune:
+                if beats.seconds <= at < beats.seconds + 0.02:
+                    beats.note(at, note, 0.7)
+            beats.step()
+        beats.filter.read()
+        assert beats.filter.sureness > 0.8
+        assert beats.filter.period == pytest.approx(beat, rel=0.04)
 
 
 def test_the_clock_leads_by_the_output_s_latency_unless_another_lead_is_given() -> None:
