@@ -479,7 +479,7 @@ class Expressions:
             return f".listed().{_OF_VALUES[name]}({self._arguments(node.arguments[:1], name)})"
         if name == "set" and (self.source(one := node.arguments[0]) in self.chords or is_call_of(one, "chord")):
             return f".set({self.receiver(one)}.chord())"
-        if name == "swing" and is_text(node.arguments[0]):
+        if name == "swing":
             return f".swing_by(1 / 3, {self.expr(node.arguments[0])})"
         if name in SETTERS and not node.arguments and name not in ("n", "note", "s", "sound", "chord"):
             return f"{'.mul(127)' * (VALUE_NAMES.get(name) == 'velocity')}.as_({quoted(VALUE_NAMES.get(name, name))})"
@@ -498,7 +498,8 @@ class Expressions:
         if name == "bjork" and node.arguments[0].type == "ArrayExpression":
             return f".struct({euclid(node.arguments[0].elements[:3])})"
         if name == "filter" and ".value" in self.source(node):
-            return f'.filter(lambda value: ({self.expr(node.arguments[0])})({{"": value}}))'
+            test = re.sub(r'\[""\]\["(\w+)"\]', r'[""].get("\1")', str(self.expr(node.arguments[0])))
+            return f'.filter(lambda value: ({test})({{"": value}}))'
         if name in ("scaleTranspose", "scaleTrans", "strans") and self._scale:
             return f".scaleTranspose({self._arguments(node.arguments[:1], name)}, {self._scale})"
         if name in STEPWISE and (link := self._stepwise(name, node)) is not None:

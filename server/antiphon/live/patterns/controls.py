@@ -75,7 +75,6 @@ class ControlPattern(Pattern[Values]):
 
     def jux_by(self, amount: Argument, change: Callable[[Self], Self]) -> Self:
         """Plays the pattern left and a changed copy right. `amount`: 0 has both in the middle, 1 is full separation."""
-        changed = self._changed(change, "jux(rev)")
         strudel = dialects.current() == dialects.STRUDEL
 
         def panned(query: Query[Values], by: float) -> Query[Values]:
@@ -87,7 +86,11 @@ class ControlPattern(Pattern[Values]):
 
         def parted(width: Fraction) -> Query[Values]:
             away = float(width) / 2
-            return queries.stack([panned(self.events, -away), panned(changed.events, away)])
+            if strudel:  # changed where it is
+                right = self._new(panned(self.events, away))._changed(change, "jux(rev)").events
+            else:
+                right = panned(self._changed(change, "jux(rev)").events, away)
+            return queries.stack([panned(self.events, -away), right])
 
         return self._new(each(amount, "jux_by", parted))
 
