@@ -81,6 +81,20 @@ def test_a_gap_is_silent_and_marked_in_all_tracks_alike(tmp_path: Path) -> None:
     assert [line for line in lines if "cue" in line] == [{"sample": 640, "cue": "gap", "values": [7 * BLOCK]}]
 
 
+def test_input_rises_within_ten_ms_after_a_gap(tmp_path: Path) -> None:
+    take = begun(tmp_path, Engine())
+    block, length = take._block, round(0.01 * RATE)
+    there = np.ones(200, bool)
+    assert take._rise(there) is None, "a take begins as it is"
+    there[:6] = False
+    first, then = take._rise(there[:7]), take._rise(there[7:])
+    assert first is not None
+    assert then is not None
+    gains = np.concatenate([first, then])[6 * block :]
+    np.testing.assert_allclose(gains, np.minimum(1.0, np.arange(1, len(gains) + 1) / length), rtol=1e-6)
+    take.close()
+
+
 def test_blocks_that_the_ring_no_longer_has_are_a_gap(tmp_path: Path) -> None:
     engine = Engine(slots=300)
     take = begun(tmp_path, engine)

@@ -74,6 +74,8 @@ _WAVE = re.compile(r"[^/\\\0]+\.wav")
 """File name of a track beside the list."""
 _TOLERANCE, _MAX_STEP = 1e-3, 17.0
 """Tolerance in beats, and maximum beats per second of any tempo."""
+RISE_SECONDS = 0.01
+"""Seconds in which the input rises after a gap, as the mix does."""
 ENDS = ((IN_NUMBER, "input"), (OUT_NUMBER, "output"))
 """Numbers and names of the input and the output."""
 
@@ -260,6 +262,7 @@ class TrackTake(RecordedTake):
         """Begins in an empty folder, or continues the tracks of a killed recorder if the folder has them."""
         super().__init__(folder, f"the tracks in {folder} end here", f"the tracks in {folder} may lack their end")
         self._memory, self._block = memory, memory.shape.block
+        self._risen = memory.shape.rate  # frames since a gap
         self._by_number: dict[int, Track | None] = {}
         self.first, self._reader = -1, CaptureReader(memory)  # block of the first frame
         self._beats, self._lost = BeatPoints(), (0, 0)
@@ -310,6 +313,18 @@ class TrackTake(RecordedTake):
             self._write(first, min(most, end - first))
         self._log.flush()
 
+    def _rise(self, heard: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+        """Gains `[frames]` of the blocks, which rise within `RISE_SECONDS` after a gap; None where all are 1."""
+        length, block = round(RISE_SECONDS * self.files.rate), self._block
+        if heard.all() and self._risen >= length:
+            return None
+        gains = np.ones((len(heard), block), np.float32)
+        for n, there in enumerate(heard):
+            self._risen = self._risen if there else 0
+            gains[n] = np.minimum(1.0, (self._risen + 1.0 + np.arange(block)) / length)
+            self._risen += block * bool(there)
+        return gains.ravel()
+
     def _write(self, first: int, count: int) -> None:
         memory, block = self._memory, self._block
         slots = self._reader.slots(first, count)
@@ -332,6 +347,10 @@ class TrackTake(RecordedTake):
         heard[at[memory.tags_of(slots) != tags]] = False  # overwritten while they were read
         for _, sound in sounds:
             sound[~heard] = 0.0
+        rise = self._rise(heard)
+        if rise is not None and (track := self._by_number.get(IN_NUMBER)) is not None:
+            for sound in [sound for one, sound in sounds if one is track]:  # the others rise in the engine
+                sound *= rise.reshape(count, block, 1)
         flat = [(track, sound.reshape(count * block, -1)) for track, sound in sounds]
         self.files.write(flat, count * block, np.flatnonzero(~heard).tolist(), block)
         self._note(first, heard)
