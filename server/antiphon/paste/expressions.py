@@ -354,7 +354,7 @@ class Expressions:
             return CallChain(f"{self.receiver(picks)}.{name_of(word)}({self.expr(choices)})")
         if name in ARITHMETIC and (named := self._named_value(node.arguments)):
             return f"lambda p: p.{name}({named})"
-        if word not in FUNCTIONS:
+        if word not in FUNCTIONS or word in words.OF_CHANGES:
             return f"lambda p: p.{name_of(word)}({self._arguments(node.arguments, name)})"
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return CallChain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")

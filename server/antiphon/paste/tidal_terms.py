@@ -346,7 +346,7 @@ def code_of(term: Term) -> CallChain | str:
         case "word":
             name, given = name_of(term.name), f"({', '.join(term.given)})" if term.given else ""
             # of words that are Python's too, scripts have the method alone
-            alone = name not in FUNCTIONS and hasattr(ControlPattern, name)
+            alone = name in words.OF_CHANGES or (name not in FUNCTIONS and hasattr(ControlPattern, name))
             return f"lambda p: p.{name}{given or '()'}" if alone else f"{name}{given}"
     return term.code
 

@@ -48,6 +48,8 @@ NAMELESS = METHODS - {
 }  # fmt: skip
 """Words after which a text of numbers and words still has no sound."""
 TUPLES = frozenset({"arrange", "timeCat", "timecat", "stepcat", "wchoose", "wrandcat", "wchooseCycles", "polymeter"})
+OF_CHANGES = frozenset({"layer", "superimpose"})
+"""Words that take any number of changes: as changes themselves they are written as functions."""
 PATTERN_FUNCTIONS = frozenset(
     {"stack", "cat", "fastcat", "slowcat", "seq", "sequence", "randcat", "polymeter", "choose", "chooseCycles"}
 )
