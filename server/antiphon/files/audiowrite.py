@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from antiphon.files.containers.chunks import PLACES, NewSound, describe_lost_chunks, has_pitch, keep_valid_chunks
-from antiphon.files.containers.mp4_tags import add_tags, cover_tag
-from antiphon.files.containers.speakers import write_mask
 from antiphon.files.containers.tags import (
     ESTIMATED_TAGS,
     append_chunks,
@@ -32,10 +30,9 @@ from antiphon.files.containers.tags import (
     plain_tags,
 )
 from antiphon.files.decode import path_text
-from antiphon.files.ffmpeg import BEFORE, CHAPTERS
 from antiphon.files.finishing import Finishing
 from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
-from antiphon.files.sound_finish import PLAIN, SoundFinish
+from antiphon.files.sound_finish import BEFORE, CHAPTERS, PLAIN, SoundFinish
 from antiphon.files.temporary import FOLDER, full
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
@@ -410,12 +407,16 @@ class AudioWriter:
         self._unmarked = bool(kept) and not append_chunks(self._draft.fd, kept)
         cover = self._cover
         if name == "WAV" and self._mask:
+            from antiphon.files.containers.speakers import write_mask
+
             write_mask(self._draft.fd, self._mask)
         if (name == "AIFF" and (tags or cover)) or (
             name == "WAV" and (cover or any(found in tags for found in ESTIMATED_TAGS))
         ):
             self._untagged = not append_chunks(self._draft.fd, id3_chunk(name == "AIFF", tags, cover))
         if name == "MP4" and cover is not None:
+            from antiphon.files.containers.mp4_tags import add_tags, cover_tag
+
             add_tags(self._draft.fd, cover_tag(cover.mime, cover.data))
         if name in ("FLAC", "OGG"):
             fill_slots(self._draft.fd, tags)

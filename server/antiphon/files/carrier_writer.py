@@ -16,7 +16,6 @@ from antiphon.files.containers.mp4_tags import add_tags, freeform
 from antiphon.files.containers.pieces import open_file
 from antiphon.files.containers.speakers import layout_of_mask
 from antiphon.files.ffmpeg import (
-    CHAPTERS,
     MAX_SAID,
     STREAMS,
     lacking,
@@ -26,7 +25,7 @@ from antiphon.files.ffmpeg import (
     source,
     start,
 )
-from antiphon.files.sound_finish import VideoPicture
+from antiphon.files.sound_finish import CHAPTERS, VideoPicture
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.paths import os_error_text

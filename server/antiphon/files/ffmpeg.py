@@ -24,6 +24,7 @@ from antiphon.files.containers.mp4_tags import read_mp4_tags
 from antiphon.files.containers.pieces import Refused
 from antiphon.files.containers.speakers import mask_of_layout
 from antiphon.files.containers.tags import worded
+from antiphon.files.sound_finish import BEFORE, CHAPTERS
 from antiphon.kernel.runtime.extras import install_command
 from antiphon.kernel.runtime.notices import Notice
 from antiphon.kernel.runtime.platform import end_before_exec
@@ -222,7 +223,6 @@ def reading_lane(fd: int) -> ChildLane:
 
 STREAMS = {"audio": "sound track", "video": "picture", "subtitle": "subtitle track", "attachment": "attachment"}
 """What a container holds besides its sound, by FFmpeg's kinds of streams; of other kinds it is a data track."""
-CHAPTERS, BEFORE = "chapter", "the time before its sound"
 LATE = 0.05
 """Seconds before the sound of a video that are named where they are lost."""
 

@@ -18,7 +18,7 @@ MAX_JUMP = 10.0
 """Seconds of a gap in a container of broadcasts beyond which its time stamps begin anew."""
 
 
-class Placement(NamedTuple):
+class FramePlacement(NamedTuple):
     """How the next frame follows: after frames of silence, without its first frames, and the frames that are left."""
 
     silence: int
@@ -49,7 +49,7 @@ class FrameTimes:
             self._origin = at - self._at - sum(length for _, length in self._waiting)
         self._waiting.append((at, frames))
 
-    def place(self, *, last: bool) -> Placement | None:
+    def place(self, *, last: bool) -> FramePlacement | None:
         """Places the next frame; None while later ones have to be known. `last`: whether no more will come."""
         if not self._waiting or (len(self._waiting) <= LOOK_AHEAD and not last):
             return None
@@ -61,7 +61,7 @@ class FrameTimes:
             place = f"{length / self._rate:.3f} s at {self._at / self._rate:.3f} s"
             self.notices.append(Notice(what, place=place, manner="mended"))
         self._at += silence + frames - skipped
-        return Placement(silence, skipped, frames - skipped)
+        return FramePlacement(silence, skipped, frames - skipped)
 
     def _shift(self) -> int:
         """Frames by which the next frame and those after it come late; below 0 if early, 0 within the tolerance."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.block import Samples
 
 
+CHAPTERS, BEFORE = "chapter", "the time before its sound"
+"""What a file holds besides its sound, by `Notice.what`."""
 FADE = 0.02
 """Fade-out in seconds of a sound that has not ended by itself."""
 NOTES_LUFS = -16.0

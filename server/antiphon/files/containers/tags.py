@@ -20,7 +20,6 @@ from antiphon.files.containers.id3 import (
     read_id3v1,
     undeclared_text,
 )
-from antiphon.files.containers.mp4_tags import read_mp4_cover
 from antiphon.files.containers.mpeg import end_of_id3_tags
 from antiphon.files.containers.pieces import FileWindow
 
@@ -139,6 +138,8 @@ def cover_of(path: str | os.PathLike[str]) -> Cover | None:
                     return found
         kind = os.pread(fd, 4, start)
         if os.pread(fd, 4, 4) == b"ftyp":
+            from antiphon.files.containers.mp4_tags import read_mp4_cover
+
             found_cover = read_mp4_cover(fd)
             return None if found_cover is None else Cover(*found_cover)
         if kind == b"OggS":
