@@ -76,6 +76,8 @@ def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables, meter: int |
         if grid.drums and len(grid.beats) >= MIN_BEATS and _has_no_chords(curves, grid, tables):
             four = _odds_of_drums(curves, grid)
         return four, find_downbeats(four, grid.beats)
+    if meter == 2:  # its beats are dotted ones, with the chords' changes of other bars of even length
+        return four, find_downbeats(four, grid.beats, (2,))
     return three, find_downbeats(three, grid.beats, (3, 6) if meter is None else (meter,))
 
 

@@ -45,6 +45,9 @@ def track(curves: MusicCurves, tables: Tables) -> MeteredGrid | None:
     scores = beats.grid_scores(grids, tables)
     odds = pair_scores(grids, scores, tables)
     shares = np.exp(odds - odds.max())
+    # a grid that is too irregular for a tempo shows no bars either
+    sure = np.array([beats.confidence(curves, grid) >= beats.MIN_CONFIDENCE for grid in grids])
+    shares[~sure] *= np.array(BEATS) == 4
     shares /= shares.sum()
     names = {name: [n for n, meter in enumerate(BEATS) if NAMES[meter] == name] for name in NAMES.values()}
     likely = {name: float(shares[:, places].sum()) for name, places in names.items()}
