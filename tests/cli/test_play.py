@@ -316,7 +316,16 @@ def test_a_rendered_songs_drums_are_a_kits(antiphon, tmp_path):
         write(tmp_path / f"{name}.mid", [MidiTrack("", notes)])
         for patch in ("piano", "drums"):
             done = antiphon(
-                "render", f"{patch}.toml", "--in", f"{name}.mid", "--out", "o.wav", "--seconds", 2, "--force"
+                "render",
+                f"{patch}.toml",
+                "--in",
+                f"{name}.mid",
+                "--out",
+                "o.wav",
+                "--seconds",
+                2,
+                "--no-limit",
+                "--force",
             )
             assert done.code == 0
             sounds[name, patch] = audio.read(tmp_path / "o.wav")[0]
