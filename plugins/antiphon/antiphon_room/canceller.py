@@ -412,7 +412,7 @@ def room_hop(w: i64p, own: i64p, sums: f64p, heard: f32p, take: f32p, give: f32p
             room_cancel(w, mine, offset(sums, at * TOTALS), offset(take, at * hop), out)
             room_mask(w, mine, offset(sums, at * TOTALS), out, strength)
     found = room_find_delay(w, own, sums)
-    if found >= 0:
+    if found >= 0 and w[EchoWord.FIXED] == 0:
         room_delay_reference(w, own, sums, channels, found)
     for c in range(1, channels):
         if own[c * words + EchoWord.TWIN] == 1:

@@ -26,7 +26,7 @@ from antiphon.api import (
 )
 from antiphon.api.backends.files import stream_sound
 from antiphon_room.canceller import Canceller, CancelState, room_block
-from antiphon_room.words import EchoTotal
+from antiphon_room.words import EchoTotal, EchoWord
 
 REFERENCES = 2
 MAX_SECONDS = 1800.0
@@ -83,8 +83,12 @@ class EchoCancel(Processor):
         self._start = 0
 
     def heard(self, told: int | None) -> None:
-        """Sets the frames by which a file's reference is held back, `told`; below 0 it begins that much later in it."""
+        """Sets the frames by which a file's reference is held back, `told`; below 0 it begins that much later in it.
+
+        Then no delay is looked for, which a melody may feign; None leaves that to the canceller.
+        """
         self._start = -(told or 0)
+        self._canceller.words[EchoWord.FIXED] = told is not None
         self.reset()
 
     def reset(self) -> None:
@@ -129,7 +133,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         parts = [block.copy() for block in _first_seconds(blocks, rate)]
     microphone = np.concatenate(parts, 1) if parts else np.zeros((1, 0), np.float32)
     played = read_played(Path(str(values["reference"])), rate)
-    said, held = [], 0
+    said, held = list[str](), None
     if (right := rate_of(_changes(iter((microphone,)), rate), _changes(iter((played,)), rate), rate)) != rate:
         said.append(f"its rate seems to be {right} Hz, not {rate} as it says, and nothing of what was played is found")
     elif not values.get("delay") and (held := lag_of(microphone.mean(0), played.mean(0), rate)):
@@ -141,15 +145,17 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
     return FileHearing(said="; ".join(said), told=held)
 
 
-def lag_of(microphone: F32, played: F32, rate: int) -> int:
-    """Frames by which the played sound, `[frames]`, is to be held back for the filter to reach its echo; 0: it does.
+def lag_of(microphone: F32, played: F32, rate: int) -> int | None:
+    """Frames by which the played sound, `[frames]`, is to be held back for the filter to reach its echo.
+
+    0: it does; None: no echo is found.
 
     The peak of the correlation of both with even spectra, at `LAG_RATE`, up to `MAX_LAG_SECONDS` either way.
     """
     step = max(1, rate // LAG_RATE)
     count = min(len(microphone), len(played), round(COMPARED_SECONDS * rate)) // step
     if count * step < rate:
-        return 0
+        return None
     size = 1 << (2 * count - 1).bit_length()
     x, y = (np.fft.rfft(part[: count * step].reshape(count, step).mean(1), size) for part in (microphone, played))
     both = x * y.conj()
@@ -158,7 +164,9 @@ def lag_of(microphone: F32, played: F32, rate: int) -> int:
     lags = np.concatenate([alike[-most:], alike[: most + 1]])
     near = lags[most : most + round(REACHED_SECONDS * rate / step)]
     best = int(lags.argmax())
-    if lags[best] < CLEAR_PEAK * float(alike.std()) or near.max() > NEARLY * lags[best]:
+    if lags[best] < CLEAR_PEAK * float(alike.std()):
+        return None
+    if near.max() > NEARLY * lags[best]:
         return 0
     return (best - most) * step - round(LEAD_SECONDS * rate)
 

@@ -56,6 +56,7 @@ class EchoWord(IntEnum):
     LAGS = 27  # [MAX_LAG]: correlation of both by hops
     REST = 28  # hops since the reference was last heard
     NOISE = 29  # state of the noise of its channel
+    FIXED = 31  # 1 where the delay is known, and not looked for
     LEAKS = 30  # [LEAKS]: means of error and modelled echo by bin, and by band the products of their changes
 
 

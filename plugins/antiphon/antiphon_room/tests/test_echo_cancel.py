@@ -12,6 +12,7 @@ from antiphon.api import F32, FileError, StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_models.learning.user_commands import command
 from antiphon_room.processor import EchoCancel, hear, rate_of
+from antiphon_room.words import EchoTotal
 
 RATE = 48000
 BLOCK = 240
@@ -223,6 +224,7 @@ def test_a_lag_of_a_file_is_found_either_way(tmp_path: Path, late: float, said: 
     soundfile.write(tmp_path / "mic.wav", mic, RATE, "FLOAT")
     soundfile.write(tmp_path / "played.wav", music().T, RATE, "FLOAT")
     found = hear(tmp_path / "mic.wav", {"reference": str(tmp_path / "played.wav")}, ())
+    assert found.told is not None
     assert bool(found.told) == bool(late)
     assert said in found.said
     command(
@@ -236,6 +238,19 @@ def test_a_lag_of_a_file_is_found_either_way(tmp_path: Path, late: float, said: 
     )
     out, end = soundfile.read(tmp_path / "out.wav")[0], slice(4 * RATE, round(5.9 * RATE))
     assert level(mic[end]) - level(out[end]) > 40.0
+
+
+@each("told", [0, None])
+def test_beside_a_known_lag_no_delay_is_looked_for(told: int | None):
+    class Told(EchoCancel):
+        def prepare(self, spec: StreamSpec) -> None:
+            super().prepare(spec)
+            self.heard(told)
+
+    processor, mic = Told(), np.pad(heard(music(), room(3)), (RATE // 2, 0))[None]
+    played = np.pad(music(), ((0, 0), (0, RATE // 2)))
+    run_processor(processor, StreamSpec(RATE, BLOCK, 1), {"in": mic, "reference": played})
+    assert bool(processor._sums[EchoTotal.LATE]) == (told is None)
 
 
 def test_a_reference_of_another_rate_is_refused(tmp_path: Path):
