@@ -15,7 +15,7 @@ _GS_PARTS = (9, *range(9), *range(10, 16))
 _XG_NOTES = 0x41
 
 
-class Mix:
+class ChannelMix:
     """Follows the volumes, pans and tunings of a file, and returns the messages that SysEx stand for.
 
     A master volume scales the channels' volumes, and a balance moves their pans: the messages of the file that come

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from antiphon.files.scores.midi_mix import Mix
+from antiphon.files.scores.midi_mix import ChannelMix
 from antiphon.kernel.runtime.notices import notice
 
 # ---- Rhythm parts of a MIDI file, by channel 10, bank select, or the SysEx of GS, XG and General MIDI 2.
@@ -48,7 +48,7 @@ def apply_sysex(tracks: Sequence[list[Any]]) -> None:
     A rhythm part gets a bank select and its program; the only one of a file swaps its channel with channel 10.
     """
     parts, added = _Parts(), list[tuple[int, Any, list[Any]]]()
-    mix = Mix({m.channel for track in tracks for m in track if m.type == "note_on" and m.velocity} - {DRUMS})
+    mix = ChannelMix({m.channel for track in tracks for m in track if m.type == "note_on" and m.velocity} - {DRUMS})
     for mix.at, track, message in _messages_in_time_order(tracks):
         if message.type == "sysex":
             data = tuple(message.data)
