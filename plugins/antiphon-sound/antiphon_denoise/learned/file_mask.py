@@ -123,6 +123,8 @@ NOISE_HOPS = 64
 """Hops after which the noise of an empty top repeats."""
 EDGE, EDGE_NEPERS = 24, 5.8
 """Units within which the levels fall at the edge of an empty top, and by how much (25 dB) at least."""
+LOWEST_EDGE, EMPTY = 128, -20.7
+"""Lowest unit of an edge, 3 kHz, and log power below which what is above it is empty: -90 dB."""
 QUIET_SHARE, TOP_UNIT = 0.1, 554
 """Share of the hops that are the quietest, and unit (16 kHz) from which a top may be empty in a clean record."""
 
@@ -168,11 +170,12 @@ def find_empty_top(log: F32) -> EmptyTop | None:
         return None
     quiet = np.quantile(loud, QUIET_SHARE, axis=0)
     above = np.maximum.accumulate(quiet[::-1])[::-1]
-    edges = np.flatnonzero(quiet[:-EDGE] - above[EDGE:] > EDGE_NEPERS)
+    falls = (quiet[:-EDGE] - above[EDGE:] > EDGE_NEPERS) & (above[EDGE:] < EMPTY)
+    edges = np.flatnonzero(falls[LOWEST_EDGE:]) + LOWEST_EDGE
     if not len(edges) or edges[-1] >= TOP_UNIT:
         return None
     edge = int(edges[-1])
-    below = np.exp(loud[:, edge * 2 // 3 : max(edge - EDGE // 2, edge * 2 // 3 + 1)]).mean(1)
+    below = np.median(np.exp(loud[:, edge * 2 // 3 : edge - EDGE // 2]), axis=1)  # not of partials
     return EmptyTop(edge, float(np.quantile(below, QUIET_SHARE)))
 
 

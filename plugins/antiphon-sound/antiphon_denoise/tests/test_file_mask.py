@@ -98,3 +98,13 @@ def test_a_long_file_has_the_same_gains_in_stretches(weights, monkeypatch) -> No
     assert 0.0 <= gains.min() < gains.max() <= 1.0
     # the last hop holds where the file goes on by the latency
     np.testing.assert_array_equal(whole.gain(len(x) + 5), gains[-1])
+
+
+@pytest.mark.parametrize(("above", "edge"), [(-7.0, None), (-30.0, 300)])
+def test_a_top_is_empty_only_where_nothing_is(above: float, edge: int | None) -> None:
+    """A hum far louder than the noise over it is no edge, nor is noise that falls off softly."""
+    x = np.full((HOPS, UNITS), -7.0, np.float32)
+    x[:, 3] = 0.0
+    x[:, 301:] = above
+    top = file_mask.find_empty_top(x)
+    assert (top and top.edge) == edge
