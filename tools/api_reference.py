@@ -24,7 +24,7 @@ Generated from the docstrings of `server/antiphon/api/` by `make docs`. [plugins
 tutorial, [hooks.md](../docs/hooks.md) has the hooks and worked examples.
 """
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-AUTHORS = ("antiphon.api", "antiphon.api.jobs", "antiphon.api.kernels", "antiphon.api.testing")
+AUTHORS = ("antiphon.api", "antiphon.api.jobs", "antiphon.api.kernels")
 """The modules for authors of processors; the others are for those of backends, models, transports and pages."""
 
 

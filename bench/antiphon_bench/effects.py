@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import IO, BlockTime, StreamSpec, Value
 from antiphon.api.backends.rendering import load_plugins, prepare_processor
-from antiphon.api.testing import run_processor
+from antiphon.testing import run_processor
 from antiphon_bench.rig import finish, percentiles, table
 
 RATE = 48000

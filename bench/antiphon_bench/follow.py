@@ -17,7 +17,7 @@ import numpy as np
 
 from antiphon.api import F64, AntiphonError, Event, Samples, StreamSpec
 from antiphon.api.backends.rendering import load_plugins
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_bench import rig
 from antiphon_bench.engine import can_use_fifo
 from antiphon_bench.rig import ServerProcess, bundle, finish, message, ntp, percentiles, run_busy_cores, table

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wsproto
-from tests import audio
 from tests.patches.performances import PERFORMANCES, input_sound
 from tests.waiting import until
 from wsproto import events
@@ -20,6 +19,7 @@ from antiphon.kernel.session.commands import Command, NoteOn, Panic, Sample
 from antiphon.kernel.wire.osc import Bundle, Message, decode
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
+from antiphon.testing import sound as audio
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
 RATE, BLOCK = 48000, 256

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import audio
 
 from antiphon.cli.files.render import export, replay
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon.testing import sound as audio
 
 Command = Callable[..., Any]
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests import audio
 from tests.cli.conftest import Command, Done, in_process
 
 from antiphon import __version__
@@ -25,6 +24,7 @@ from antiphon.cli.running import running_server
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import paths
 from antiphon.operations.requests import FinishRequest, RunRequest
+from antiphon.testing import sound as audio
 from antiphon_bench import rig
 from antiphon_bench.command import OWN
 from antiphon_bench.entry import Bench, BenchOptions

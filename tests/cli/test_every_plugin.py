@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from tests import audio
 from tests.cli.conftest import Command
 
 from antiphon.files.scores import midifile
@@ -20,6 +19,7 @@ from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.plugins import loader
 from antiphon.offline.file_job import needed
+from antiphon.testing import sound as audio
 from antiphon_model.tests.exports import onnx_gain
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plugins_read_once")]

@@ -9,7 +9,7 @@ from typing import Any
 import mido
 import numpy as np
 import pytest
-from tests import audio, noteclick
+from tests import noteclick
 
 from antiphon.cli.plugins import new_plugin
 from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
@@ -17,6 +17,7 @@ from antiphon.files.scores.midifile import read, write
 from antiphon.kernel.contract.processor import Event
 from antiphon.newplugin import SHAPES
 from antiphon.offline.note_file import read as read_score, write as write_score
+from antiphon.testing import sound as audio
 from antiphon_pyo.info import PYO
 
 Command = Callable[..., Any]

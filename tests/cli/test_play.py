@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import typer
-from tests import audio
 
 from antiphon.cli import errors, play, play_song, serve
 from antiphon.cli.running import live
@@ -21,6 +20,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.performer import performing
+from antiphon.testing import sound as audio
 from antiphon_pyo.info import PYO
 
 

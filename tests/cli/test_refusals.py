@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests import accepted, audio
+from tests import accepted
 
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write
+from antiphon.testing import sound as audio
 
 Command = Callable[..., Any]
 LINKS = {

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import audio
 from tests.cli.conftest import Command
 
 from antiphon.kernel.contract.block import StreamSpec
@@ -16,6 +15,7 @@ from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.commands import Sample, SetParam
 from antiphon.offline.rehearsing import judge
 from antiphon.offline.rendering import PlayerRunner
+from antiphon.testing import sound as audio
 
 RATE = 48000
 BAR = audio.sine(220.0, 1.0, channels=2, level=-12)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from tests import accepted, audio, noteclick
+from tests import accepted, noteclick
 from tests.files.test_studio import schema
 
 from antiphon.files.scores import midifile
@@ -21,6 +21,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.session.commands import AwaitPlayer, Beat, Sample, SetParam
 from antiphon.offline.event_file import parse_events
+from antiphon.testing import sound as audio
 
 Command = Callable[..., Any]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests import accepted, audio
+from tests import accepted
 
 from antiphon.files.scores import midifile
 from antiphon.kernel.plugins import loader
@@ -24,6 +24,7 @@ from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline.script_run import ScriptProcess, frames_of
 from antiphon.operations import render
 from antiphon.signal.loudness import CEILING, LoudnessMeter, peak_curve
+from antiphon.testing import sound as audio
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import soundfile
-from tests import audio
 from tests.each import each
 from tests.files.test_odd_files import chunk
 
@@ -23,6 +22,7 @@ from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.runtime import resources
 from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
 from antiphon.operations.file_tasks import plan_jobs
+from antiphon.testing import sound as audio
 
 Command = Callable[..., Any]
 

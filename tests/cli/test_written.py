@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import py2tosc
 import pytest
-from tests import accepted, audio
+from tests import accepted
 
 from antiphon.cli.files.render import replay
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
@@ -16,6 +16,7 @@ from antiphon.files.scores.midifile import write
 from antiphon.kernel.errors import UsageError
 from antiphon.offline.output_summary import Written, duration
 from antiphon.signal.loudness import LoudnessMeter
+from antiphon.testing import sound as audio
 
 Command = Callable[..., Any]
 TUNE = tuple(MidiNote(float(n), 1.0, 60 + (0, 2, 4, 5)[n % 4]) for n in range(16))

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests import audio
 
 import antiphon
 from antiphon.api import StreamSpec
@@ -19,6 +18,7 @@ from antiphon.files.scores import midifile, musicxml
 from antiphon.kernel.runtime.notices import MAX_PLACES, collect, notice, reading_file
 from antiphon.offline.output_summary import Written
 from antiphon.operations.requests import Reporting, noticing
+from antiphon.testing import sound as audio
 from antiphon_effects import convolution
 from antiphon_soundfont import sfz
 

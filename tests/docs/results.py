@@ -8,9 +8,9 @@ from pathlib import Path
 
 import mido
 import soundfile
-from tests import audio
 
 from antiphon.kernel.plugins import loader
+from antiphon.testing import sound as audio
 
 LEAST_LEVEL = -60.0
 """dBFS of a sound that is heard."""

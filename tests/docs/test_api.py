@@ -31,6 +31,8 @@ SOURCES = [
     *(path for path in sorted(TEMPLATES.rglob("*.txt")) if not path.name.endswith(".md.txt")),
 ]
 USERS = [*SOURCES, *sources("models"), *sources("bench")]
+TESTING = "antiphon.testing"
+"""The module for tests of plugins, for evaluations and for benches."""
 AUTHORS_NAMES = 60
 """Most names on the page for authors of processors; the last: ProcessorPart, which `Processor.parts` lists."""
 BACKENDS_NAMES = 389
@@ -38,7 +40,6 @@ BACKENDS_NAMES = 389
 WITHOUT_IMPORT = {
     *("ArrayNetwork", "ModelFolder", "SynthBackend"),  # interfaces that a class has by its methods
     "text_response",  # of the hook antiphon_routes
-    *("use_pool", "without_workers"),  # of plugins' tests
 }
 """Names that docs/hooks.md explains and no plugin imports outside its tests."""
 
@@ -130,6 +131,8 @@ def test_every_name_is_documented_and_no_argument_that_there_is_not() -> None:
 @each("path", USERS)
 def test_plugins_and_the_lab_import_names_of_the_api_alone(path: Path) -> None:
     offered = {module: set(reference.exported_names(module)) for module in reference.modules()}
+    if not {"models", "bench"}.isdisjoint(path.parts) or path.suffix == ".txt":
+        offered[TESTING] = set(reference.exported_names(TESTING))
     offered["antiphon"] = {"__version__"} if "bench" not in path.parts else {"__version__", "Chain"}
     for node in read(path)[0]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "antiphon":

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import typer
 from pythonosc.osc_message_builder import OscMessageBuilder
-from tests import accepted, audio
+from tests import accepted
 from tests.commands import COMMAND, PAGES, ROOT, blocks, inline, text, typed
 from tests.datasets import trees
 from tests.docs import results
@@ -37,6 +37,7 @@ from antiphon.kernel.workers import devices
 from antiphon.offline.file_job import read_settings
 from antiphon.operations.requests import split_name_value
 from antiphon.operations.run import path_of
+from antiphon.testing import sound as audio
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import soundfile
 from safetensors.numpy import load_file
-from tests.audio import clicks, peak, sine, write
 from tests.files.test_musicxml import measure, part, score
 
 import antiphon
@@ -28,6 +27,7 @@ from antiphon.networks import model_files
 from antiphon.paste.child import translate_program
 from antiphon.signal.harmony import read_symbol
 from antiphon.signal.loudness import LoudnessMeter
+from antiphon.testing import clicks, peak, sine, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "differences.md"
 RATE = 48000

@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pytest
-from tests import audio
 from tests.commands import ROOT
 
 import antiphon
+from antiphon.testing import sound as audio
 
 EXAMPLES = ROOT / "examples"
 RATE, FRAMES = 16000, 320

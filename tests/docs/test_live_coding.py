@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from tests import audio
 from tests.commands import blocks, text
 
 import antiphon.live
@@ -26,6 +25,7 @@ from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import event_file, script_child
 from antiphon.offline.rendering import convert_to_actions, param_finder
 from antiphon.offline.script_run import TIMEOUT_SECONDS, ScriptHeader, ScriptProcess, commands
+from antiphon.testing import sound as audio
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import rows_by_name
 

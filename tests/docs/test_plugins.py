@@ -40,7 +40,7 @@ TESTS = {
 import numpy as np
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import run_processor
+from antiphon.testing import run_processor
 from siren.processor import Siren
 
 SPEC = StreamSpec(rate=48000, block=256, channels=2)
@@ -57,7 +57,7 @@ import numpy as np
 
 from antiphon.api import Event, StreamSpec
 from antiphon.api.backends.synths import BackendChoice, use_backend
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_synth.processor import Synth
 from beeper.backend import info
 

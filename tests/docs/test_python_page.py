@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 import typer
-from tests import audio
 from tests.commands import PAGES, ROOT, blocks, text
 
 import antiphon
 from antiphon.cli.commands import application
 from antiphon.offline import analyses as registered
 from antiphon.offline.rehearsing import Trial, prepared, rehearse, run_script
+from antiphon.testing import sound as audio
 
 pytestmark = pytest.mark.slow
 

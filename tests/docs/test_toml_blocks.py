@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import tomli_w
 import typer
-from tests import audio
 from tests.commands import PAGES, blocks
 
 from antiphon.cli.commands import application
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write
+from antiphon.testing import sound as audio
 
 pytestmark = pytest.mark.slow
 

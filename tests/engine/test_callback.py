@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 from hypothesis import assume, given, strategies as st
-from tests import audio
 from tests.engine.fake_driver import give_block
 
 from antiphon.kernel.contract.block import FALL_SECONDS, missed_fade_out
@@ -18,6 +17,7 @@ from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.waiting import DLL_HZ, follow_device
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.platform import wait_bell
+from antiphon.testing import sound as audio
 
 BLOCK = 64
 FALL = missed_fade_out(BLOCK, 48000)

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from msgspec import convert
-from tests.audio import noise
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.callback import CallbackState
@@ -31,6 +30,7 @@ from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime.processes.child_process import socket_pair
+from antiphon.testing import noise
 
 RATE, BLOCK, BLOCKS = 48000, 64, 3000
 OPTIONS = DriverOptions(RATE, BLOCK, 2)

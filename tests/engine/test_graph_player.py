@@ -5,7 +5,6 @@ from collections import deque
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests import audio
 from tests.clock import ThreadTime
 from tests.local import RATE, TYPES, Hear, cell, graph, plan, play, put, said, staged
 
@@ -26,6 +25,7 @@ from antiphon.kernel.session.commands import (
     SetTransport,
     Sync,
 )
+from antiphon.testing import sound as audio
 
 SPEC = StreamSpec(RATE, 256, 2)
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests import audio
 from tests.engine.test_graph_player import SPEC, THROUGH, ones, step
 from tests.local import graph, plan, play, put, staged
 
@@ -11,6 +10,7 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import Panic
+from antiphon.testing import sound as audio
 
 MUTE, GAIN = 1, 3
 FADE = round(0.02 * 48000)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from tests.audio import noise
 from tests.each import each
 from tests.graph.test_native_plan import Types
 from tests.waiting import until as wait_until
@@ -56,6 +55,7 @@ from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import NOW, Sample, SetTempo
 from antiphon.kernel.workers.arena import SlotWord, WorkerWord
 from antiphon.kernel.workers.pool import Pool, use as use_pool
+from antiphon.testing import noise
 
 RATE, BLOCK, AHEAD = 48000, 64, 2
 BLOCKS = 1500

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests import audio
 from tests.waiting import costs_at_most, until
 
 from antiphon.files import decode, decode_process
 from antiphon.files.audiofile import read, stream
 from antiphon.files.decode import Decoder
 from antiphon.kernel.errors import FileError
+from antiphon.testing import sound as audio
 
 KINDS = ("wav", "flac", "ogg", "mp3", "aiff", "au")
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from tests import accepted, audio
+from tests import accepted
 from tests.pairs import pairwise
 from tests.waiting import until
 
@@ -26,6 +26,7 @@ from antiphon.files.decode import Decoder
 from antiphon.files.sound_finish import PLAIN, SoundFinish, SoundMarks
 from antiphon.kernel.errors import FileError
 from antiphon.signal.loudness import LoudnessMeter
+from antiphon.testing import sound as audio
 
 LOSSLESS = ["wav", "flac", "aiff", "au"]
 

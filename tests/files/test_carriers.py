@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests import audio
 
 from antiphon.files import decode, decode_process, ffmpeg
 from antiphon.files.audiofile import read
@@ -24,6 +23,7 @@ from antiphon.files.ffmpeg import probe
 from antiphon.files.sound_finish import SoundFinish
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
+from antiphon.testing import sound as audio
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on the path: nothing is made")
 pytestmark = needs_ffmpeg

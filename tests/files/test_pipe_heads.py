@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests import audio
 
 from antiphon.files.audiofile import read
 from antiphon.files.pipes import open_ended
+from antiphon.testing import sound as audio
 
 
 def file(form: str, frames: int = 4800) -> bytearray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests import accepted, audio
+from tests import accepted
 from tests.graph.test_plan import SPEC, run, step
 from tests.local import CATALOG, RATE, cell, graph, plan
 
@@ -14,6 +14,7 @@ from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.modulation import FADE
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon.kernel.graph.wire_signals import NoteWire
+from antiphon.testing import sound as audio
 
 ONES = np.ones((2, 6000), np.float32)
 WIRES = ["in > g", "saw > g.gain", "g > out"]

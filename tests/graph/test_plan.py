@@ -5,7 +5,6 @@ from itertools import count
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests import audio
 from tests.clock import ThreadTime
 from tests.engine.test_graph_player import step
 from tests.local import CATALOG, RATE, TYPES, cell, graph, ids, make, plan
@@ -16,6 +15,7 @@ from antiphon.kernel.errors import PatchError, PluginError
 from antiphon.kernel.graph import overruns
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.node_host import FADE
+from antiphon.testing import sound as audio
 
 SPEC = StreamSpec(RATE, 256, 2)
 

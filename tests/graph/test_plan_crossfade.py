@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests import audio
 from tests.engine.test_graph_player import step
 from tests.graph.test_plan import SPEC, graphs, late
 from tests.local import RATE, graph, plan, play, put, staged
 
 from antiphon.kernel.graph.plan_crossfade import HURRY, DeclickCrossfade
 from antiphon.kernel.session.actions import EndTails, NodeSet
+from antiphon.testing import sound as audio
 
 FADE = 0.02
 IDS = {"a": 1, "b": 2, "c": 3, "d": 4, "n": 5, "m": 6}

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests import audio
 from tests.pairs import pairwise
 
 from antiphon.kernel.contract.block import StreamSpec
@@ -13,6 +12,7 @@ from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENT
 from antiphon.kernel.contract.processor import Event, Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.rate_adapter import STOP, _filter, adapt
+from antiphon.testing import sound as audio
 
 BLOCKS = (1, 32, 64, 65, 128, 256, 2048)
 RATES = (44100, 48000, 96000)

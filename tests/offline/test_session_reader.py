@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests import accepted, audio
+from tests import accepted
 
 from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fade_out
 from antiphon.kernel.engine.graph_player import GraphPlayer
@@ -22,6 +22,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline.replay import replay
 from antiphon.offline.session_reader import INPUT, LOG, SessionLog, session_folder
 from antiphon.operations.tracks import MIDWAY, replayed
+from antiphon.testing import sound as audio
 
 RATE, BLOCK, BLOCKS = 48000, 256, 12
 GRAPH = Graph(

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
-from tests import audio
 from tests.cli.conftest import Command
 
 import antiphon
@@ -16,6 +15,7 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.plugins import loader
 from antiphon.offline.file_job import needed
 from antiphon.operations.chain import MAX_TRIES
+from antiphon.testing import sound as audio
 from antiphon_model.tests import exports
 
 RATE = 48000

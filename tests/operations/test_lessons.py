@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import accepted, audio
+from tests import accepted
 
 from antiphon.kernel.errors import FileError
 from antiphon.operations.lessons import (
@@ -22,6 +22,7 @@ from antiphon.operations.lessons import (
     result_levels,
     tried,
 )
+from antiphon.testing import sound as audio
 
 LESSON = """+++
 title = "One"

@@ -10,12 +10,12 @@ import mido
 import numpy as np
 import pytest
 import soundfile
-from tests import audio
 from tests.each import each
 from tests.forked import COMMAND, Forked
 
 from antiphon.files.pipes import _TYPES, RawForm, wav_head
 from antiphon.kernel.errors import UsageError
+from antiphon.testing import sound as audio
 
 RATE = 48000
 SOUND = audio.noise(RATE, channels=2, seed=1) * 0.3

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 import soundfile
 from hypothesis import given, settings, strategies as st
-from tests import accepted, audio
+from tests import accepted
 from tests.cli.conftest import Command
 from tests.waiting import until
 
@@ -41,6 +41,7 @@ from antiphon.operations.given import copy_samples, write_notes
 from antiphon.operations.python import loaded
 from antiphon.operations.result import read_notes
 from antiphon.operations.wording import worded
+from antiphon.testing import sound as audio
 
 RATE = 48000
 INFOS = tuple(loader.load(check=False).catalog.types.values())

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import audio
 from tests.patches import performances
 from tests.patches.performances import GALLERY, ODE_ON, PERFORMANCES, RATE, difference
 
@@ -16,6 +15,7 @@ from antiphon.kernel.graph import clips, patch, patch_list
 from antiphon.kernel.graph.patch_list import TOOLS
 from antiphon.kernel.runtime import resources
 from antiphon.signal.loudness import LoudnessMeter
+from antiphon.testing import sound as audio
 
 pytestmark = pytest.mark.slow
 

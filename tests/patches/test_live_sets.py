@@ -9,7 +9,6 @@ from fractions import Fraction as F
 import numpy as np
 import pytest
 import soxr
-from tests import audio
 from tests.patches.performances import GALLERY, LEVEL, RATE, SPEC
 
 import antiphon
@@ -27,6 +26,7 @@ from antiphon.offline.runner import process_stream
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of
 from antiphon.operations.lessons import lessons
 from antiphon.signal.loudness import LoudnessMeter
+from antiphon.testing import sound as audio
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from tests import audio as sound
 from tests.patches.performances import PERFORMANCES
 
 from antiphon.cli.files.render import render
@@ -16,6 +15,7 @@ from antiphon.kernel.session.commands import Sample, SetParam
 from antiphon.kernel.session.notes import Players
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
+from antiphon.testing import sound
 
 RATE = 48000
 BUILT_IN = sorted(path.stem for path in resources.patches().glob("*.toml"))

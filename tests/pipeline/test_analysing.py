@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests import audio
 from tests.waiting import until
 
 from antiphon.kernel.errors import FileError
+from antiphon.testing import sound as audio
 from antiphon_library import analysing, scanning
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.shard_import import import_shards

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests import audio
 from tests.waiting import comes
 
 from antiphon.kernel.errors import FileError, PluginError, UsageError, WireError
 from antiphon.offline import analyses as registered
+from antiphon.testing import sound as audio
 from antiphon_models.learning.user_commands import command
 from antiphon_models.pipeline import stream_mqtt
 from antiphon_models.pipeline.running import run

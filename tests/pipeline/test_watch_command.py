@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import audio
 from tests.broker import PASSWORD, USER, Client, mosquitto
 from tests.waiting import until
+
+from antiphon.testing import sound as audio
 
 pytestmark = pytest.mark.real
 

@@ -9,8 +9,8 @@ import soundfile
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from antiphon.api import Event, StreamSpec
-from antiphon.api.testing import render
 from antiphon.kernel.plugins import loader
+from antiphon.testing import render
 from antiphon_soundfont.info import library_file
 from antiphon_soundfont.tests import made_font
 from antiphon_synth.processor import Synth

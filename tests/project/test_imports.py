@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests import audio
 from tests.commands import PAGES, blocks
 from tests.sources import PYTHONPATH, SOURCES
 
 import antiphon
+from antiphon.testing import sound as audio
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from tests import audio
 from tests.paste.judged import rows
 from tests.tidal import TidalError, TidalProcess, TidalStage, blocks, onset_errors, tidal_problem, tidal_stage
 from tests.waiting import play_for, until
 from tools.judge.__main__ import ask_tidal
 
+from antiphon.testing import sound as audio
 from antiphon_bench.rig import ServerProcess, free_port
 
 pytestmark = pytest.mark.real

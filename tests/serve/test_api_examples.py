@@ -22,12 +22,12 @@ import numpy as np
 import pytest
 import soundfile
 import typer
-from tests import audio
 from tests.commands import blocks
 from tests.waiting import until
 from tools.lists import OPERATIONS
 
 from antiphon.cli.commands import application
+from antiphon.testing import sound as audio
 from antiphon.web import operations
 from antiphon.web.api import jobs as examples, types
 from antiphon.web.operations import Operation

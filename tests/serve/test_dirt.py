@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests import audio
 from tests.waiting import play_for, until
 
 from antiphon.kernel.wire.osc import Message, decode
+from antiphon.testing import sound as audio
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
 RATE = 48000

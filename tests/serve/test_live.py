@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
-from tests import audio, forked
+from tests import forked
 from tests.waiting import until
 
+from antiphon.testing import sound as audio
 from antiphon_bench.rig import ServerProcess, free_port
 
 PATCH = """\

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tests.audio import noise
 from tests.waiting import until
 from tests.workers.steppers import HERE, HOP
 
@@ -14,6 +13,7 @@ from antiphon.kernel.workers.arena import Arena, Bells, State, WorkerWord
 from antiphon.kernel.workers.pool import HopStart, Pool, WorkerStream
 from antiphon.kernel.workers.zygote import HANG
 from antiphon.networks.lockstep import spawn
+from antiphon.testing import noise
 
 PATIENCE = 60.0
 

@@ -6,10 +6,10 @@ import tracemalloc
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.audio import level, noise, sine
 
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.networks.rebuffer import DropoutFader, DropoutLog
+from antiphon.testing import level, noise, sine
 
 RATE = 48000
 FADE = 480

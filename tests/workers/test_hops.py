@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig, hops, pid, through, words
 from tests.workers.steppers import spec
@@ -15,6 +14,7 @@ from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.workers import worker
 from antiphon.kernel.workers.arena import WorkerWord
 from antiphon.networks.rebuffer import Rebuffer, lead_for
+from antiphon.testing import noise
 
 
 class Line:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig, kill, pid, stopped
 from tests.workers.steppers import Model
@@ -27,6 +26,7 @@ from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import SlotWord, WorkerWord
 from antiphon.kernel.workers.pool import WorkerStream
 from antiphon.networks.model_client import ModelProcessor
+from antiphon.testing import noise
 from antiphon_synth.processor import Synth
 
 SPEC = StreamSpec(48000, 64, 2)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import pid
 from tests.workers.steppers import Model, Poison, pole
@@ -24,6 +23,7 @@ from antiphon.kernel.workers.arena import MAX_WORKERS, State, WorkerWord
 from antiphon.kernel.workers.pool import use as use_pool
 from antiphon.networks import lockstep as pools
 from antiphon.networks.model_client import ModelProcessor
+from antiphon.testing import noise
 
 RATE = 48000
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32, Event, StreamSpec, UsageError
 from antiphon.api.backends.files import make_folder
 from antiphon.api.backends.runtime import require_modules
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_latent.decoder import AXES, CONDITIONS, FRAMES, ROW, PartialDecoder, conditions, hz_of, load
 from antiphon_latent.processor import NAMES, TICK, Latent
 from antiphon_latent.voices import LatentVoices

@@ -14,7 +14,7 @@ import soxr
 
 from antiphon.api import F32, AntiphonError, StreamSpec, UsageError
 from antiphon.api.backends.files import read_sound
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_models.denoise.evaluation import si_sdr
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import command

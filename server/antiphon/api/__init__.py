@@ -9,7 +9,7 @@ For authors of processors (`make docs` writes these on one page):
 | `antiphon.api` | processors, parameters, ports, events, pitch, hooks, errors |
 | `antiphon.api.jobs` | jobs of `antiphon run` whose files are not sound in, sound out |
 | `antiphon.api.kernels` | per-sample loops as machine code |
-| `antiphon.api.testing` | a host for a plugin's tests |
+| `antiphon.testing` | a host for a plugin's tests |
 
 For models, synths, transports, analyses, commands and pages, in `antiphon.api.backends`:
 

@@ -6,8 +6,8 @@ import soundfile
 
 from antiphon.api import StreamSpec
 from antiphon.api.jobs import FileJob
-from antiphon.api.testing import run_processor
 from antiphon.kernel.runtime.resources import folder
+from antiphon.testing import run_processor
 from antiphon_answer.jobs import run
 from antiphon_answer.processor import Answer
 from antiphon_answer.sounding import MOST

@@ -48,7 +48,7 @@ import sys
 sys.modules["torch"] = None  # what import and find_spec then take for missing
 import numpy as np
 from antiphon.api import StreamSpec
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_hum.processor import Hum
 from antiphon_hum.notes import notes_of
 

@@ -10,7 +10,7 @@ from antiphon.api import StreamSpec, UsageError
 from antiphon.api.backends.files import read_midi
 from antiphon.api.backends.models import OfflineChords, StreamedChords, read_weights
 from antiphon.api.jobs import FileJob
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_hum.jobs import run
 from antiphon_hum.notes import end_at_repeats
 from antiphon_hum.processor import Hum

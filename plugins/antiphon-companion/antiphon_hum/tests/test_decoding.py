@@ -6,7 +6,7 @@ import soxr
 
 from antiphon.api import Samples, StreamSpec
 from antiphon.api.backends.models import ModelClient
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_hum import learned, struck
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file

@@ -11,7 +11,7 @@ from antiphon.api.backends.files import MidiSong, read_midi
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.jobs import FileJob
-from antiphon.api.testing import use_pool
+from antiphon.testing import use_pool
 from antiphon_hum.jobs import run
 from antiphon_hum.notes import notes_of
 

@@ -10,7 +10,7 @@ from tests.each import each
 
 from antiphon.api import IO, BlockTime, StreamSpec
 from antiphon.api.backends.rendering import prepare_processor
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_hum import notes as files
 from antiphon_hum.processor import Hum, velocity
 

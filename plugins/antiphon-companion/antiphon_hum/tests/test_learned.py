@@ -10,8 +10,8 @@ import soundfile
 from antiphon.api import StreamSpec
 from antiphon.api.backends.files import read_midi
 from antiphon.api.jobs import FileJob
-from antiphon.api.testing import render, without_workers
 from antiphon.networks import model_client, model_files
+from antiphon.testing import render, without_workers
 from antiphon_hum import learned, notes as files
 from antiphon_hum.jobs import run
 from antiphon_hum.learned.model_tracker import RATE, OfflineModel

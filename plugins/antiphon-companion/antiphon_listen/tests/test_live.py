@@ -8,8 +8,8 @@ import pytest
 from tests import accepted
 
 from antiphon.api import IO, BlockTime, Event, StreamSpec
-from antiphon.api.testing import render
 from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.testing import render
 from antiphon_listen import live
 from antiphon_listen.live import NextBeats
 from antiphon_listen.loudness import LiveLoudness, Loudness

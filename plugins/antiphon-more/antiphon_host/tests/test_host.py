@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.audio import noise
 from tests.each import each
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 
 from antiphon.api import BlockTime, Event, FileError, ParamError, Processor, StreamSpec
 from antiphon.api.backends.rendering import load_plugins
-from antiphon.api.testing import render
 from antiphon.kernel.control.subscribers.feedback import param_level
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.compiler import compile_plan
@@ -30,6 +28,7 @@ from antiphon.kernel.workers.arena import State
 from antiphon.kernel.workers.pool import use as use_pool
 from antiphon.networks import lockstep
 from antiphon.networks.lockstep import spawn
+from antiphon.testing import noise, render
 from antiphon_host import catalogue, describe, states
 from antiphon_host.card import ControlList, HostedControl, PluginCard
 from antiphon_host.catalogue import ScanService, card_of

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 
 from antiphon.api import PluginError, StreamSpec, WorkerError
 from antiphon.api.backends.rendering import load_plugins
-from antiphon.api.testing import render, run_processor, without_workers
 from antiphon.kernel.workers.arena import State
 from antiphon.kernel.workers.pool import HopStart
 from antiphon.kernel.workers.status import workers
 from antiphon.networks import lockstep
+from antiphon.testing import noise, render, run_processor, without_workers
 from antiphon_model import model_file
 from antiphon_model.processor import REACH, ModelNode
 from antiphon_model.tests import exports

@@ -4,8 +4,8 @@ import gc
 from pathlib import Path
 
 import pytest
-from tests.audio import centroid, level as rms, loudest
 
+from antiphon.testing import centroid, level as rms, loudest
 from antiphon_pyo.instruments import load
 
 pytest.importorskip("pyo")

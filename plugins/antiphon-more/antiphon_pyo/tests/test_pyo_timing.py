@@ -6,12 +6,11 @@ from hypothesis import given, settings, strategies as st
 
 pytest.importorskip("pyo")
 
-from tests.audio import centroid, level as rms
-
 from antiphon.api import Event, Param
 from antiphon.api.backends.synths import INSTRUMENTS
 from antiphon.kernel.session.commands import Now
 from antiphon.kernel.session.play import read
+from antiphon.testing import centroid, level as rms
 from antiphon_pyo.tests.playing import QUIET, RATE, bend, cents, control, differs, off, on, play, roughness
 
 HOPS = (32, 48, 64, 100, 128, 256, 441, 480, 1024, 2048)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import audio
 
 from antiphon.api.backends.analysis import MelSettings, plain_result
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon.testing import sound as audio
 from antiphon_classify import classification
 from antiphon_classify.classification import _cut
 from antiphon_classify.classifier_session import DETAILS, ClassifierDetails, read_details

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests import accepted, audio
+from tests import accepted
 
 import antiphon
 from antiphon.api import UsageError
 from antiphon.api.backends.analysis import plain_result
+from antiphon.testing import sound as audio
 from antiphon_classify.features import tags
 from antiphon_classify.genre import Genre, probabilities
 from antiphon_classify.instruments import MEL

@@ -5,7 +5,7 @@ import pytest
 
 from antiphon.api import Processor, StreamSpec
 from antiphon.api.backends.workers import Stepper, WorkerSpec
-from antiphon.api.testing import run_processor
+from antiphon.testing import run_processor
 from antiphon_classify.instruments import MEL, Instruments
 from antiphon_classify.labels import UNKNOWN, labels_mark, live_labels
 from antiphon_classify.processor import HOP, Classify

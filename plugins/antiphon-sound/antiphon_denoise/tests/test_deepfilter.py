@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import StreamSpec
 from antiphon.api.backends.models import read_weights
-from antiphon.api.testing import without_workers
+from antiphon.testing import without_workers
 from antiphon_denoise import floor, processor as denoise
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.deepfilter import (

@@ -14,8 +14,8 @@ from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig, kill, runs
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import use_pool
 from antiphon.networks.lockstep import spawn
+from antiphon.testing import use_pool
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.tests.running import run
 

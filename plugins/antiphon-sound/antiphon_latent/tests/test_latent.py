@@ -6,7 +6,7 @@ import soundfile
 from numpy.testing import assert_allclose
 
 from antiphon.api import Event, FileError, PluginError, StreamSpec, frequency
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_latent.decoder import hz_of, load, pitch_of, place_of
 from antiphon_latent.processor import Latent
 from antiphon_latent.voices import VOICES

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from antiphon.api import Event, StreamSpec
-from antiphon.api.testing import render, run_processor
+from antiphon.testing import render, run_processor
 from antiphon_mosaic.processor import Mosaic
 
 RATE = 48000

@@ -9,10 +9,10 @@ from tests.pairs import pairwise
 
 from antiphon.api import Samples, StreamSpec
 from antiphon.api.backends.analysis import Analysis, AnalysisRun, Quantity
-from antiphon.api.testing import render
 from antiphon.kernel.contract.harness import Rendered
 from antiphon.offline import analyses as registered
 from antiphon.offline.analyses import analyse_file, analyses
+from antiphon.testing import render
 from antiphon_models.learning.user_commands import command
 from antiphon_stems.grids import STEMS
 from antiphon_stems.processor import Stems

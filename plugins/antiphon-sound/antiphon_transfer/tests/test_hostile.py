@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from antiphon.api import FileError, StreamSpec
-from antiphon.api.testing import run_processor
+from antiphon.testing import run_processor
 from antiphon_transfer.processor import Transfer
 
 RATE = 44100

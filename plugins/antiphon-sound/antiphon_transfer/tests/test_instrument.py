@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from antiphon.api import FileError, StreamSpec
-from antiphon.api.testing import run_processor
+from antiphon.testing import run_processor
 from antiphon_models.learning.user_commands import command
 from antiphon_transfer.instrument import names
 from antiphon_transfer.processor import Transfer

@@ -9,7 +9,7 @@ import soundfile
 from tests.each import each
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import run_processor
+from antiphon.testing import run_processor
 from antiphon_models.learning.user_commands import command
 from antiphon_models.transfer.timbre_evaluation import (
     log_spectral_distance,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import Event
-from antiphon.api.testing import render, run_processor
+from antiphon.testing import render, run_processor
 from antiphon_effects.granular import Granular
 from antiphon_effects.pingpong import Pingpong
 from antiphon_effects.resonator import Resonator

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import render, run_processor
+from antiphon.testing import render, run_processor
 from antiphon_effects.bitcrush import Bitcrush
 from antiphon_effects.compressor import Compressor, Gate
 from antiphon_effects.drive import LATENCY, Drive

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.audio import write
 from tests.each import each
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import run_processor
 from antiphon.kernel.runtime.importing import resolve
+from antiphon.testing import run_processor, write
 from antiphon_effects import antiphon_processors
 from antiphon_effects.tests.measure import RATE, SPEC, noise, roughness, sine
 

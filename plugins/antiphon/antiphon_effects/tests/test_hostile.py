@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.audio import write
 from tests.each import each
 
 from antiphon.api import AntiphonError, FileError, StreamSpec
-from antiphon.api.testing import run_processor
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.loader import load
+from antiphon.testing import run_processor, write
 from antiphon_effects.convolution import MAX_SECONDS, Convolution, read_impulse
 from antiphon_effects.tests.measure import RATE, SPEC, noise
 

@@ -7,7 +7,7 @@ import pytest
 from tests.each import each
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import run_processor
+from antiphon.testing import run_processor
 from antiphon_effects.pitch import Pitch
 from antiphon_effects.tests.measure import RATE, SPEC, db, hertz_of, noise, sine
 

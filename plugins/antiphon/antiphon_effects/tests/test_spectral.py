@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import soundfile
-from tests.audio import read, write
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import run_processor
+from antiphon.testing import read, run_processor, write
 from antiphon_effects.compressor import Transient
 from antiphon_effects.convolution import Convolution
 from antiphon_effects.eq import Eq

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.audio import read, write
 
 from antiphon.api import FileError
 from antiphon.api.jobs import FileJob
-from antiphon.api.testing import render, run_processor
+from antiphon.testing import read, render, run_processor, write
 from antiphon_effects.jobs import compress_blocks, find_attacks, stretch_blocks, stretch_file
 from antiphon_effects.stretch import Stretch
 from antiphon_effects.tests.measure import RATE, SPEC, db, hertz_of, noise, sine

@@ -11,9 +11,9 @@ from tests import accepted
 
 from antiphon.api import BlockTime, Event, FileError, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
-from antiphon.api.testing import render
 from antiphon.files.scores.midi_song import MidiControlChange
 from antiphon.kernel.contract import harness
+from antiphon.testing import render
 from antiphon_midi.midifile import MAX_EVENTS, MidiFile, load
 
 RATE = 48000

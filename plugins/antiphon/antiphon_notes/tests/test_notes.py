@@ -8,8 +8,8 @@ from tests import accepted
 from tests.clock import left, played_live
 
 from antiphon.api import Event, Processor, StreamSpec, Value
-from antiphon.api.testing import render
 from antiphon.kernel.runtime.importing import resolve
+from antiphon.testing import render
 from antiphon_notes import antiphon_processors
 
 RATE, BLOCK = 4000, 256

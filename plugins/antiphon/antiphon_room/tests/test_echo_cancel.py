@@ -9,7 +9,7 @@ import soundfile
 from tests.each import each
 
 from antiphon.api import F32, FileError, StreamSpec
-from antiphon.api.testing import run_processor
+from antiphon.testing import run_processor
 from antiphon_models.learning.user_commands import command
 from antiphon_room.processor import EchoCancel, hear, rate_of
 from antiphon_room.words import EchoTotal

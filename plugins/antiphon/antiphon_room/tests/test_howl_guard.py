@@ -5,10 +5,10 @@ import pytest
 from tests.each import each
 
 from antiphon.api import F32, StreamSpec
-from antiphon.api.testing import run_processor
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline.rendering import PlayerRunner
+from antiphon.testing import run_processor
 from antiphon_room.guard import HowlField, HowlGuard
 from antiphon_room.tests.test_echo_cancel import level
 

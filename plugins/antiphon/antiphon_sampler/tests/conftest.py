@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from antiphon.api import Event, Samples, StreamSpec
-from antiphon.api.testing import render
 from antiphon.kernel.contract.harness import Rendered
+from antiphon.testing import render
 from antiphon_sampler.library import folder_of
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.sounds import sounds_of

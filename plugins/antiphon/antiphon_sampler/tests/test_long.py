@@ -9,7 +9,7 @@ from tests.waiting import until
 
 from antiphon.api import Event, StreamSpec
 from antiphon.api.backends.files import KeptDecoder
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_sampler import processor as processors, sounds
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.samples import HEAD, PAGE, SLOTS, STREAMS, LongSample, PageStreams, StreamWord, decode, page_range

@@ -5,15 +5,14 @@ import json
 
 import numpy as np
 import pytest
-from tests import audio
 
 from antiphon.api import Event
 from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.backends.transports import VALUES_BEGIN, note_params
-from antiphon.api.testing import render as rendered
 from antiphon.cli.files.render import render
 from antiphon.kernel.session.play import FIRST_WORD, value_control_number, word_controller_values
 from antiphon.synths.note_words import word_hash
+from antiphon.testing import render as rendered, sound as audio
 from antiphon_sampler.loops import onsets, slice_frames
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.sounds import sounds_of

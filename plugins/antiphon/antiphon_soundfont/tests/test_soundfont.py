@@ -12,8 +12,8 @@ from antiphon.api import Event, FileError, ParamError, Samples, StreamSpec
 from antiphon.api.backends.analysis import LoudnessMeter
 from antiphon.api.backends.files import MidiNote, MidiTrack, read_sound, write_midi
 from antiphon.api.backends.synths import SynthSettings
-from antiphon.api.testing import render
 from antiphon.signal.loudness import peak_curve
+from antiphon.testing import render
 from antiphon_models.learning.user_commands import command
 from antiphon_soundfont.backend import FluidSynth
 from antiphon_soundfont.info import MAX_BYTES, SOUNDFONT, check, find_soundfont, library_file

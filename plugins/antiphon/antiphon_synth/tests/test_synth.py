@@ -9,8 +9,8 @@ from hypothesis import given, settings, strategies as st
 from antiphon.api import Event, Samples, StreamSpec
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.api.backends.workers import current_pool
-from antiphon.api.testing import render, use_pool
 from antiphon.synths.processor import MAX_NEW_EVENTS
+from antiphon.testing import render, use_pool
 from antiphon_synth.processor import Synth
 
 BLOCK = 64

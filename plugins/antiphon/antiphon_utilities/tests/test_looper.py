@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import render, run_processor
 from antiphon.kernel.graph.clock import TempoMap
+from antiphon.testing import render, run_processor
 from antiphon_utilities.looper import EMPTY, FADE, OVERDUBBING, PLAYING, RECORDING, STOPPED, Looper
 from antiphon_utilities.tests.conftest import RATE, noise, sine, steepest
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from antiphon.api import StreamSpec
-from antiphon.api.testing import render, run_processor
 from antiphon.kernel.graph.clock import TempoMap
+from antiphon.testing import render, run_processor
 from antiphon_utilities.metronome import LENGTH, Metronome
 
 RATE = 48000

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from antiphon.api import IO, StreamSpec
-from antiphon.api.testing import render, run_processor
 from antiphon.kernel.contract.harness import prepare
 from antiphon.kernel.contract.processor import BlockTime
+from antiphon.testing import render, run_processor
 from antiphon_utilities.delay import Delay
 from antiphon_utilities.filter import Filter
 from antiphon_utilities.limiter import Limiter

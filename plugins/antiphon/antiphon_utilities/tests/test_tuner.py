@@ -5,7 +5,7 @@ import pytest
 
 import antiphon
 from antiphon.api import StreamSpec
-from antiphon.api.testing import render
+from antiphon.testing import render
 from antiphon_utilities.tuner import HOP, Tuner
 
 RATE = 48000

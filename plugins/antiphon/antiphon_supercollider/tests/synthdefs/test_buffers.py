@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from tests.audio import loudest
 
+from antiphon.testing import loudest
 from antiphon_supercollider.tests.synthdefs.score import (
     INPUT,
     RATE,

@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from tests.audio import centroid, loudest
 
+from antiphon.testing import centroid, loudest
 from antiphon_supercollider.tests.synthdefs.score import (
     FOLDER,
     RATE,

@@ -29,7 +29,7 @@ def sung(hertz: float, seconds: float, channels: int = 1) -> NDArray[np.float32]
 def noise(frames: int, channels: int = 1, level: float = -20.0, seed: int = 1) -> NDArray[np.float32]:
     """White noise of that RMS level, another one in each channel."""
     made = np.random.default_rng(seed).standard_normal((channels, frames)) * 10.0 ** (level / 20.0)
-    return made.astype(np.float32)
+    return np.asarray(made, np.float32)
 
 
 def clicks(at: list[int], frames: int, channels: int = 1, height: float = 0.5) -> NDArray[np.float32]:
